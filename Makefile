@@ -1,0 +1,75 @@
+# Every target works alone on a clean clone: it makes what it needs in .venv and nothing twice.
+# Another Python than python3:  make PYTHON=python3.13 test
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+# What is installed. Tests and checks run against the installed package, never against the tree.
+SOURCES := pyproject.toml README.md LICENSE py.typed \
+	$(sort $(foreach folder,. actors actors/store benchmarks cli http runtime testing,$(wildcard $(folder)/*.py)))
+
+.PHONY: help run demo test test-slow check bench clean FORCE
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make run        start the daemon with examples/order_processing.py"
+	@echo "make demo       an order, an approval and two kills, from start to end"
+	@echo "make test       the tests, in a few minutes at most"
+	@echo "make test-slow  the long proofs too"
+	@echo "make check      ruff and mypy"
+	@echo "make bench      measure this build on this machine"
+	@echo "make clean      remove what make made; data stays"
+
+run: $(VENV)/package
+	$(BIN)/perdure run examples/order_processing.py
+
+demo: $(VENV)/package
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/package $(VENV)/extra-test
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/package $(VENV)/extra-test
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+# mypy looks at the installed package from a folder in which the tree cannot be mistaken for it.
+check: $(VENV)/package $(VENV)/extra-check $(VENV)/extra-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	cd $(VENV) && bin/mypy --config-file ../pyproject.toml -p perdure
+	cd $(VENV) && bin/mypy --config-file ../pyproject.toml ../tests ../examples
+
+bench: $(VENV)/package $(VENV)/extra-bench
+	$(BIN)/perdure bench
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# setuptools comes into .venv itself, so that building the package again takes two seconds and no download.
+$(VENV)/made:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Perdure needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.13 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install "setuptools>=77"
+	@touch $@
+
+# setuptools packs whatever lies in build/, and so would keep a file that was deleted.
+define install
+	@rm -rf build
+	$(PIP) install --no-build-isolation $(1)
+	@rm -rf build perdure.egg-info
+	@touch $@
+endef
+
+# The list of the sources is a prerequisite too: a file that went away makes no other one newer.
+$(VENV)/sources: FORCE | $(VENV)/made
+	@echo "$(SOURCES)" | cmp -s - $@ || echo "$(SOURCES)" > $@
+
+$(VENV)/package: $(SOURCES) $(VENV)/sources
+	$(call install,.)
+
+$(VENV)/extra-%: pyproject.toml | $(VENV)/package
+	$(call install,'.[$*]')

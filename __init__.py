@@ -1,0 +1,51 @@
+"""Perdure: durable workflows in one process, over the Dapr Workflow API."""
+
+from .actors.errors import PerdureError
+from .actors.store.sqlite import Durability
+from .runtime.app import App
+from .runtime.client import Client, WorkflowState
+from .runtime.context import ActivityContext, WorkflowContext
+from .runtime.engine import Engine
+from .runtime.errors import (
+    InstanceExists,
+    InstanceNotFound,
+    InstanceStalled,
+    NondeterminismError,
+    NonRetryableError,
+    PayloadError,
+    TaskFailedError,
+    WorkflowFailed,
+    WorkflowMisuse,
+)
+from .runtime.failure import FailureDetails
+from .runtime.retry import RetryPolicy
+from .runtime.settings import Settings
+from .runtime.status import Status
+from .runtime.task import Task, when_all, when_any
+
+__all__ = [
+    "ActivityContext",
+    "App",
+    "Client",
+    "Durability",
+    "Engine",
+    "FailureDetails",
+    "InstanceExists",
+    "InstanceNotFound",
+    "InstanceStalled",
+    "NonRetryableError",
+    "NondeterminismError",
+    "PayloadError",
+    "PerdureError",
+    "RetryPolicy",
+    "Settings",
+    "Status",
+    "Task",
+    "TaskFailedError",
+    "WorkflowContext",
+    "WorkflowFailed",
+    "WorkflowMisuse",
+    "WorkflowState",
+    "when_all",
+    "when_any",
+]

@@ -1,0 +1,118 @@
+"""Activations: the actors that are in memory now, and which of them may leave.
+
+The one law: an activation leaves only when nothing hangs on it: no message
+waits, no turn of it is uncommitted, and its active mark says what is true.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+
+from .address import Address
+from .errors import MailboxFull
+from .turn import Actor, Envelope
+
+
+class Activation:
+    """An actor in memory. An object with a deque, not a task: there may be a hundred thousand."""
+
+    __slots__ = (
+        "active",
+        "actor",
+        "address",
+        "busy",
+        "dropped",
+        "key",
+        "mailbox",
+        "runnable",
+        "shard",
+        "unacknowledged",
+        "uncommitted",
+    )
+
+    def __init__(self, address: Address, shard: int) -> None:
+        self.address = address
+        self.shard = shard
+        self.key: int | None = None  # None: the store does not have it yet
+        self.actor: Actor | None = None  # None: being loaded
+        self.mailbox: deque[Envelope] = deque()
+        self.runnable = False  # stands in the queue for a turn
+        self.uncommitted = 0  # turns taken whose commit is not over
+        self.unacknowledged = 0  # messages sent to other actors that their commit does not hold yet
+        self.active = False  # the active mark as the store has it, or will
+        self.busy = False  # what the last turn said of work in flight
+        self.dropped = False  # a commit failed; whatever it still does is void
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing hangs on it."""
+        return self.actor is not None and not self.mailbox and not self.runnable and self.uncommitted == 0
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether a restart would have something to pick up."""
+        return self.busy or self.unacknowledged > 0
+
+    def accept(self, envelope: Envelope, *, messages_max: int) -> None:
+        """Put a message into the mailbox.
+
+        Raises:
+            MailboxFull: Only for a message whose sender waits for a reply.
+                What actors send each other is bounded by what they were asked
+                for; refusing it would lose it.
+        """
+        if envelope.reply is not None and len(self.mailbox) >= messages_max:
+            raise MailboxFull(self.address, messages_max=messages_max)
+        self.mailbox.append(envelope)
+
+    def take(self) -> list[Envelope]:
+        """Empty the mailbox."""
+        envelopes = list(self.mailbox)
+        self.mailbox.clear()
+        return envelopes
+
+
+class Activations:
+    """The activations of a host, least recently used first."""
+
+    # A search for somebody who may leave gives up after this many who may
+    # not, so that a host whose actors are all busy does not walk its table.
+    MISSES_MAX = 16
+
+    def __init__(self, activations_max: int) -> None:
+        assert activations_max >= 0, activations_max
+        self.activations_max = activations_max
+        self._table: OrderedDict[Address, Activation] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __iter__(self) -> Iterator[Activation]:
+        return iter(list(self._table.values()))
+
+    def get(self, address: Address) -> Activation | None:
+        """Find an activation, and count it as used."""
+        activation = self._table.get(address)
+        if activation is not None:
+            self._table.move_to_end(address)
+        return activation
+
+    def add(self, activation: Activation) -> None:
+        assert activation.address not in self._table, activation.address
+        self._table[activation.address] = activation
+
+    def remove(self, activation: Activation) -> None:
+        """Forget an activation, if it is the one that stands in the table."""
+        if self._table.get(activation.address) is activation:
+            del self._table[activation.address]
+
+    def surplus(self) -> Iterator[Activation]:
+        """Those who may leave because there are too many, least recently used first."""
+        misses = 0
+        while len(self._table) > self.activations_max and misses < self.MISSES_MAX:
+            address, activation = next(iter(self._table.items()))
+            if activation.idle:
+                yield activation
+            if address in self._table:
+                # Whoever stays is looked at again only after all the others.
+                self._table.move_to_end(address)
+                misses += 1

@@ -1,0 +1,174 @@
+"""The committer: pipelined group commit.
+
+The one law: nothing of a turn is seen outside before the commit that holds it.
+While one group is being flushed the next one fills; a later turn of an actor
+may run on state whose commit is under way, and if that commit fails, the later
+turn is undone with it.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from .activation import Activation
+from .errors import StoreError, StoreFailed
+from .placement import Placement
+from .signal import Signal
+from .store.contract import Store, Write
+from .turn import Envelope, Turn
+
+logger = logging.getLogger(__name__)
+
+
+class TakenTurn(NamedTuple):
+    """A turn that was taken: what it writes, and what is needed to release or to undo it."""
+
+    activation: Activation
+    turn: Turn
+    envelopes: Sequence[Envelope]
+    write: Write | None
+
+
+class Committer:
+    """Gathers turns into groups and commits one group after the other.
+
+    Args:
+        release: Called with the turns of a group, in order, once it is durable.
+        undo: Called with all turns that are void, in order, and why.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        placement: Placement,
+        *,
+        release: Callable[[Sequence[TakenTurn]], None],
+        undo: Callable[[Sequence[TakenTurn], StoreError], None],
+    ) -> None:
+        self._store = store
+        self._placement = placement
+        self._release = release
+        self._undo = undo
+        self._filling: list[TakenTurn] = []
+        self._flushing = False
+        self._work = Signal()
+        self._idle = Signal()
+        self.commits = 0
+        self.failing = False  # whether the last commit failed
+
+    @property
+    def idle(self) -> bool:
+        return not self._flushing and not self._filling
+
+    def add(self, activation: Activation, turn: Turn, envelopes: Sequence[Envelope], now_us: int) -> None:
+        """Put a turn into the group that is filling."""
+        write = self._write(activation, turn, now_us)
+        taken = TakenTurn(activation, turn, envelopes, write)
+        activation.uncommitted += 1
+        if write is None and activation.uncommitted == 1:
+            # It changed nothing, and nothing it saw is uncommitted.
+            self._release((taken,))
+        else:
+            self._filling.append(taken)
+            self._work.set()
+
+    def retire(self, activation: Activation, now_us: int) -> None:
+        """Take away the active mark of an actor that has nothing in flight."""
+        assert activation.active
+        assert not activation.in_flight
+        assert activation.key is not None
+        activation.active = False
+        activation.uncommitted += 1
+        write = Write(
+            key=activation.key,
+            address=activation.address,
+            shard=activation.shard,
+            at_us=now_us,
+            active=False,
+        )
+        self._filling.append(TakenTurn(activation, Turn(), (), write))
+        self._work.set()
+
+    async def run(self) -> None:
+        """Commit whatever is added, until cancelled."""
+        while True:
+            await self._work.wait()
+            while self._filling:
+                await self._flush()
+            self._idle.set()
+
+    async def drain(self) -> None:
+        """Wait until nothing is uncommitted."""
+        while not self.idle:
+            await self._idle.wait()
+
+    async def _flush(self) -> None:
+        group, self._filling = self._filling, []
+        writes = [taken.write for taken in group if taken.write is not None]
+        fences = {write.shard: self._placement.epoch(write.shard) for write in writes}
+        self._flushing = True
+        try:
+            if writes:
+                await self._store.commit(writes, fences)
+                self.commits += 1
+        except StoreError as error:
+            self._fail(group, error)
+        except Exception as error:
+            # A store that breaks its contract must not take the host with it.
+            logger.exception("the store broke while committing %d writes", len(writes))
+            self._fail(group, StoreFailed(str(error)))
+        else:
+            self.failing = False
+            self._release(group)
+        finally:
+            self._flushing = False
+
+    def _fail(self, group: Sequence[TakenTurn], error: StoreError) -> None:
+        """Undo a group, and what was built on it since."""
+        self.failing = True
+        broken = {id(taken.activation) for taken in group}
+        later = [taken for taken in self._filling if id(taken.activation) in broken]
+        self._filling = [taken for taken in self._filling if id(taken.activation) not in broken]
+        void = [*group, *later]
+        logger.error("a commit failed and %d turns are undone: %s", len(void), error)
+        self._undo(void, error)
+
+    def _write(self, activation: Activation, turn: Turn, now_us: int) -> Write | None:
+        """Say what a turn leaves in the store, and keep the active mark true."""
+        activation.busy = turn.busy
+        active = self._active_mark(activation, turn)
+        if active is None and not turn.writes():
+            return None
+        if activation.key is None:
+            if turn.record is None:
+                return None  # it does not exist, and does not begin to
+            activation.key = self._store.new_key()
+        write = Write(
+            key=activation.key,
+            address=activation.address,
+            shard=activation.shard,
+            at_us=now_us,
+            entry=turn.entry,
+            record=turn.record,
+            active=active,
+            reset=turn.reset,
+            delete=turn.delete,
+            reminders_set=turn.reminders_set,
+            reminders_cleared=turn.reminders_cleared,
+        )
+        if turn.delete:
+            activation.key = None
+            activation.active = False
+        elif active is not None:
+            activation.active = active
+        return write
+
+    def _active_mark(self, activation: Activation, turn: Turn) -> bool | None:
+        """Whether the mark has to change with this turn; None: it stays.
+
+        It is set at once, because a crash must find it. It is taken away only
+        when the row is written anyhow; otherwise that waits for the eviction.
+        """
+        if activation.in_flight:
+            return None if activation.active else True
+        return False if activation.active and turn.record is not None else None

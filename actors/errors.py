@@ -1,0 +1,117 @@
+"""Every error the actor layer raises on purpose, as a tree.
+
+PerdureError
+├── StoreError                 the disk's fault, or the disk is somebody else's
+│   ├── StoreLocked            another process has the file
+│   ├── StoreTooNew            a newer release wrote the file
+│   ├── StoreFailed            a read or a write did not work; try again later
+│   └── StoreFenced            another host owns the shard now
+├── MailboxFull                the caller sends faster than the actor works; try again later
+├── HostStopping               the host is shutting down; try again elsewhere or later
+├── NotOwner                   another host owns the actor's shard
+└── ActorFailed                our own bug, or a record that cannot be read
+"""
+
+from .address import Address
+
+
+class PerdureError(Exception):
+    """The root of every error that Perdure raises on purpose."""
+
+
+class StoreError(PerdureError):
+    """The store refused, or could not do, what was asked of it."""
+
+
+class StoreLocked(StoreError):
+    """Another process holds the store."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} is in use by another Perdure process. "
+            "Stop that process, or give this one a file of its own with --data."
+        )
+
+
+class StoreTooNew(StoreError):
+    """The file was written by a newer release than this one."""
+
+    def __init__(self, path: str, *, found: int, known: int) -> None:
+        super().__init__(path, found, known)
+        self.path = path
+        self.found = found
+        self.known = known
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} has store version {self.found}, and this release of Perdure knows versions up to "
+            f"{self.known}. Install a newer release; this one would not keep what it cannot read."
+        )
+
+
+class StoreFailed(StoreError):
+    """A read or a write did not work. What was asked has not happened."""
+
+
+class StoreFenced(StoreError):
+    """A commit carried an epoch that is no longer the shard's: another host owns it."""
+
+    def __init__(self, shard: int, *, expected: int, found: int | None) -> None:
+        super().__init__(shard, expected, found)
+        self.shard = shard
+        self.expected = expected
+        self.found = found
+
+    def __str__(self) -> str:
+        return f"shard {self.shard} is at epoch {self.found}, this host owned it at epoch {self.expected}"
+
+
+class MailboxFull(PerdureError):
+    """An actor has as many messages waiting as it may have."""
+
+    def __init__(self, address: Address, *, messages_max: int) -> None:
+        super().__init__(address, messages_max)
+        self.address = address
+        self.messages_max = messages_max
+
+    def __str__(self) -> str:
+        return (
+            f"{self.address} has {self.messages_max} messages waiting, which is the limit "
+            "(mailbox_messages_max). Send again later."
+        )
+
+
+class HostStopping(PerdureError):
+    """The host takes no new work because it is shutting down."""
+
+    def __str__(self) -> str:
+        return "the host is shutting down; nothing of this request was done"
+
+
+class NotOwner(PerdureError):
+    """The actor's shard belongs to another host."""
+
+    def __init__(self, address: Address, *, shard: int, owner: str | None) -> None:
+        super().__init__(address, shard, owner)
+        self.address = address
+        self.shard = shard
+        self.owner = owner
+
+    def __str__(self) -> str:
+        return f"{self.address} is in shard {self.shard}, which belongs to {self.owner or 'no host'}"
+
+
+class ActorFailed(PerdureError):
+    """A turn broke, or what the store holds of an actor cannot be read. The log has the traceback."""
+
+    def __init__(self, address: Address, cause: BaseException) -> None:
+        super().__init__(address, cause)
+        self.address = address
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return f"{self.address} could not take its turn: {type(self.cause).__name__}: {self.cause}"

@@ -1,0 +1,413 @@
+"""The host: one process in which actors live.
+
+The one law: an actor takes one turn at a time, turns do not wait, and what a
+turn wants done is done after its commit. The host moves messages between
+mailboxes and runs turns; deciding is the actors' business, durability the
+committer's.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from .activation import Activation, Activations
+from .address import Address
+from .clock import Clock
+from .committer import Committer, TakenTurn
+from .errors import ActorFailed, HostStopping, PerdureError, StoreError
+from .inspector import Inspector
+from .loader import Loader
+from .placement import Placement
+from .reminder import ReminderWindow
+from .reminders import ReminderLoop
+from .reply import Reply
+from .signal import Signal
+from .store.contract import Inspection, Reminder, Store, Stored
+from .turn import RECOVER, ActorType, Envelope, ReminderDue
+from .watch import Watch
+
+logger = logging.getLogger(__name__)
+
+Route = Callable[[Address, Any], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostLimits:
+    """How much a host may hold."""
+
+    activations_max: int = 10_000
+    mailbox_messages_max: int = 10_000
+    reminders_max: int = 10_000
+
+
+class Host:
+    """Runs actors of the given types on a store.
+
+    Args:
+        types: Virtual actors: durable, one turn at a time.
+        routes: Where messages to other types of address go, after the commit
+            of the turn that sends them: actors that wait, and keep nothing.
+    """
+
+    # Turns run for no longer than this before connections and timers get a look in.
+    TURNS_SLICE_S = 0.005
+    # Pause before what a failing store broke is tried again: doubled up to the maximum.
+    RETRY_MIN_S = 0.1
+    RETRY_MAX_S = 5.0
+    # How many actors are woken at once after a restart.
+    RECOVERY_BATCH = 512
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        types: Mapping[str, ActorType],
+        routes: Mapping[str, Route],
+        name: str = "local",
+        limits: HostLimits | None = None,
+    ) -> None:
+        limits = limits or HostLimits()
+        self.store = store
+        self.placement = Placement(name, store.shards)
+        self._clock = clock
+        self._types = types
+        self._routes = routes
+        self._limits = limits
+        self._activations = Activations(limits.activations_max)
+        self._runnable: deque[Activation] = deque()
+        self._work = Signal()
+        self._watches: dict[Address, list[Watch]] = {}
+        self._loader = Loader(store, types, loaded=self._loaded, failed=self._not_loaded)
+        self._inspector = Inspector(store)
+        self._committer = Committer(store, self.placement, release=self._release, undo=self._undo)
+        window = ReminderWindow(limits.reminders_max)
+        self._reminders = ReminderLoop(store, clock, window, fire=self._fire)
+        self._parked: list[tuple[float, Activation]] = []  # when to try again (event loop's clock), what
+        self._parking = Signal()
+        self._pause_s = self.RETRY_MIN_S
+        self._latest_us = 0
+        self._stopping = False
+        self.turns = 0
+
+    # What others use.
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Open the store, pick up what was in flight, and run until the block ends; then drain and close."""
+        await self.store.open()
+        try:
+            self.placement.claimed(await self.store.claim(self.placement.host, now_us=self._clock.now_us()))
+            async with anyio.create_task_group() as tasks:
+                self._start(tasks)
+                try:
+                    yield
+                    await self._stop()
+                finally:
+                    self._stopping = True
+                    self._wake_watchers()
+                    tasks.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.store.close()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the host takes work and its store takes writes."""
+        return not self._stopping and not self._committer.failing
+
+    @property
+    def activations(self) -> int:
+        """How many actors are in memory."""
+        return len(self._activations)
+
+    @property
+    def commits(self) -> int:
+        """How many groups were committed since the start."""
+        return self._committer.commits
+
+    def refuse(self) -> None:
+        """Take no more requests. What actors send each other still goes on."""
+        self._stopping = True
+        self._wake_watchers()
+
+    async def ask(self, address: Address, body: Any) -> Any:
+        """Send a message and wait for its reply, which comes after the commit of the turn that gave it.
+
+        Raises:
+            HostStopping, MailboxFull, NotOwner, StoreError, ActorFailed: Nothing was done.
+            PerdureError: Whatever the actor answered.
+        """
+        if self._stopping:
+            raise HostStopping
+        reply = Reply()
+        self._deliver(address, Envelope(body, reply))
+        return await reply.wait()
+
+    def send(self, address: Address, body: Any) -> None:
+        """Send a message that nobody waits for. It is lost in a crash, so the sender must be able to send it again."""
+        route = self._routes.get(address.type)
+        if route is not None:
+            route(address, body)
+        else:
+            self._deliver(address, Envelope(body))
+
+    async def inspect(self, address: Address) -> Inspection | None:
+        """Read the outside of an actor as last committed, without activating it."""
+        self.placement.locate(address)
+        return await self._inspector.inspect(address)
+
+    async def read(self, address: Address) -> Stored | None:
+        """Read all that the store holds of an actor, without activating it."""
+        self.placement.locate(address)
+        return (await self.store.load([address]))[0]
+
+    @contextmanager
+    def watch(self, address: Address) -> Iterator[Watch]:
+        """Be told of each commit that changes the actor's record, and when the host stops."""
+        watch = Watch()
+        watches = self._watches.setdefault(address, [])
+        watches.append(watch)
+        try:
+            yield watch
+        finally:
+            watches.remove(watch)
+            if not watches and self._watches.get(address) is watches:
+                del self._watches[address]
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping
+
+    # Starting and stopping.
+
+    def _start(self, tasks: TaskGroup) -> None:
+        for loop in (
+            self._committer.run,
+            self._loader.run,
+            self._inspector.run,
+            self._take_turns,
+            self._unpark,
+            self._reminders.run,
+        ):
+            tasks.start_soon(loop)
+        tasks.start_soon(self._recover)
+
+    async def _recover(self) -> None:
+        """Wake what had work in flight when the last host of this store ended."""
+        addresses = await self._active()
+        for start in range(0, len(addresses), self.RECOVERY_BATCH):
+            for address in addresses[start : start + self.RECOVERY_BATCH]:
+                self._deliver(address, Envelope(RECOVER))
+            while len(self._loader) > 0:
+                await anyio.sleep(0.001)
+
+    async def _active(self) -> Sequence[Address]:
+        while True:
+            try:
+                return await self.store.active()
+            except StoreError as error:
+                logger.error("what was in flight cannot be read yet, trying again: %s", error)  # noqa: TRY400
+                await anyio.sleep(self.RETRY_MAX_S)
+
+    async def _stop(self) -> None:
+        """Take the turns that can be taken, and leave true marks behind."""
+        self._stopping = True
+        self._wake_watchers()
+        while self._runnable or not self._committer.idle or len(self._loader) > 0:
+            if self._committer.failing:
+                return  # nothing more can be saved; what is durable will be picked up
+            await anyio.sleep(0.001)
+        for activation in self._activations:
+            if activation.idle and activation.active and not activation.in_flight:
+                self._committer.retire(activation, self._now_us())
+        await self._committer.drain()
+
+    # Messages in.
+
+    def _deliver(self, address: Address, envelope: Envelope) -> None:
+        activation = self._activations.get(address)
+        if activation is None:
+            activation = Activation(address, self.placement.locate(address))
+            self._activations.add(activation)
+            self._loader.add(activation)
+        activation.accept(envelope, messages_max=self._limits.mailbox_messages_max)
+        if activation.actor is not None and not activation.runnable:
+            self._make_runnable(activation)
+
+    def _make_runnable(self, activation: Activation) -> None:
+        activation.runnable = True
+        self._runnable.append(activation)
+        self._work.set()
+
+    def _loaded(self, activation: Activation) -> None:
+        if activation.mailbox:
+            self._make_runnable(activation)
+
+    def _fire(self, reminder: Reminder) -> None:
+        self._deliver(reminder.address, Envelope(ReminderDue(reminder.name, reminder.due_us)))
+
+    # Turns.
+
+    async def _take_turns(self) -> None:
+        while True:
+            await self._work.wait()
+            slice_ends = time.perf_counter() + self.TURNS_SLICE_S
+            while self._runnable:
+                self._take_turn(self._runnable.popleft())
+                if time.perf_counter() > slice_ends:
+                    await anyio.lowlevel.checkpoint()
+                    slice_ends = time.perf_counter() + self.TURNS_SLICE_S
+
+    def _take_turn(self, activation: Activation) -> None:
+        activation.runnable = False
+        if activation.dropped:
+            return
+        assert activation.actor is not None
+        envelopes = activation.take()
+        now_us = self._now_us()
+        try:
+            turn = activation.actor.turn(envelopes, now_us)
+        except Exception as error:
+            logger.exception("%s broke in its turn", activation.address)
+            self._abandon(activation, envelopes, ActorFailed(activation.address, error))
+            return
+        self.turns += 1
+        for address, _ in turn.messages:
+            if address.type in self._types:
+                activation.unacknowledged += 1
+        self._committer.add(activation, turn, envelopes, now_us)
+
+    def _now_us(self) -> int:
+        """The time, never earlier than it was before: histories are in order even if the clock is set back."""
+        self._latest_us = max(self._latest_us, self._clock.now_us())
+        return self._latest_us
+
+    # After the commit.
+
+    def _release(self, group: Sequence[TakenTurn]) -> None:
+        for taken in group:
+            activation, turn = taken.activation, taken.turn
+            activation.uncommitted -= 1
+            for envelope in taken.envelopes:
+                if envelope.sender is not None:
+                    envelope.sender.unacknowledged -= 1
+            for reply, answer in turn.replies:
+                if isinstance(answer, BaseException):
+                    reply.fail(answer)
+                else:
+                    reply.succeed(answer)
+            for address, body in turn.messages:
+                self._dispatch(activation, address, body)
+            if taken.write is not None:
+                self._note(taken)
+        self._evict()
+
+    def _dispatch(self, sender: Activation, address: Address, body: Any) -> None:
+        route = self._routes.get(address.type)
+        if route is not None:
+            route(address, body)
+        else:
+            self._deliver(address, Envelope(body, None, sender))
+
+    def _note(self, taken: TakenTurn) -> None:
+        """Tell the reminder loop and the watchers what a commit changed."""
+        write = taken.write
+        assert write is not None
+        for name, due_us in write.reminders_cleared:
+            self._reminders.clear(Reminder(due_us, write.key, name, write.address))
+        for name, due_us in write.reminders_set:
+            self._reminders.set(Reminder(due_us, write.key, name, write.address))
+        if write.record is not None or write.delete:
+            for watch in self._watches.get(write.address, ()):
+                watch.note(write.record, deleted=write.delete)
+
+    def _wake_watchers(self) -> None:
+        for watches in self._watches.values():
+            for watch in watches:
+                watch.wake()
+
+    def _evict(self) -> None:
+        for activation in self._activations.surplus():
+            if activation.active and not activation.in_flight:
+                # The mark goes first; the activation follows when that is durable.
+                self._committer.retire(activation, self._now_us())
+            else:
+                self._remove(activation)
+
+    def _remove(self, activation: Activation) -> None:
+        self._activations.remove(activation)
+        if activation.actor is not None:
+            activation.actor.close()
+
+    # When something fails.
+
+    def _undo(self, void: Sequence[TakenTurn], error: StoreError) -> None:
+        """Forget the activations whose turns did not become durable, and give them their messages again."""
+        again: dict[int, tuple[Activation, list[Envelope]]] = {}
+        for taken in void:
+            _, envelopes = again.setdefault(id(taken.activation), (taken.activation, []))
+            envelopes.extend(taken.envelopes)
+        for activation, envelopes in again.values():
+            self._abandon(activation, envelopes, error)
+
+    def _abandon(self, activation: Activation, envelopes: Sequence[Envelope], error: PerdureError) -> None:
+        """Drop an activation. Callers get the error; what nobody waits for is delivered again later."""
+        activation.dropped = True
+        self._remove(activation)
+        kept = [envelope for envelope in envelopes if not _refuse(envelope, error)]
+        successor = Activation(activation.address, activation.shard)
+        # Kept in the table at once, so that later messages queue up behind.
+        self._activations.add(successor)
+        successor.mailbox.extend(kept)
+        successor.mailbox.extend(activation.mailbox)
+        activation.mailbox.clear()
+        self._park(successor, error)
+
+    def _not_loaded(self, activation: Activation, error: PerdureError) -> None:
+        waiting = activation.take()
+        activation.mailbox.extend(envelope for envelope in waiting if not _refuse(envelope, error))
+        self._park(activation, error)
+
+    def _park(self, activation: Activation, error: PerdureError) -> None:
+        """Set aside what could not be loaded or committed, to try again after a pause."""
+        if not activation.mailbox:
+            activation.dropped = True
+            self._activations.remove(activation)
+            return
+        # A turn that breaks is a bug, and will most likely break again.
+        pause_s = self.RETRY_MAX_S if isinstance(error, ActorFailed) else self._pause_s
+        self._parked.append((anyio.current_time() + pause_s, activation))
+        self._parking.set()
+
+    async def _unpark(self) -> None:
+        """Load again what was set aside."""
+        while True:
+            if not self._parked:
+                await self._parking.wait()
+            now = anyio.current_time()
+            ready = [activation for due, activation in self._parked if due <= now]
+            self._parked = [(due, activation) for due, activation in self._parked if due > now]
+            for activation in ready:
+                self._loader.add(activation)
+            if ready and self._committer.failing:
+                self._pause_s = min(2 * self._pause_s, self.RETRY_MAX_S)
+            elif not self._committer.failing:
+                self._pause_s = self.RETRY_MIN_S
+            if self._parked:
+                await self._parking.wait_for(min(due for due, _ in self._parked) - now)
+
+
+def _refuse(envelope: Envelope, error: PerdureError) -> bool:
+    """Answer a caller with an error; False if nobody waits."""
+    if envelope.reply is None:
+        return False
+    envelope.reply.fail(error)
+    return True

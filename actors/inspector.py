@@ -1,0 +1,51 @@
+"""Reading the outside of actors, many at a time.
+
+A read crosses to the store's thread and back whatever it brings, and the
+crossing costs more than the read; so those that come together go together.
+"""
+
+from .address import Address
+from .errors import StoreError
+from .reply import Reply
+from .signal import Signal
+from .store.contract import Inspection, Store
+
+
+class Inspector:
+    """Gathers what callers want to see while the last read is under way."""
+
+    BATCH = 256
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._queue: list[tuple[Address, Reply]] = []
+        self._work = Signal()
+
+    async def inspect(self, address: Address) -> Inspection | None:
+        """The outside of an actor as last committed; None if it does not exist.
+
+        Raises:
+            StoreError: It could not be read.
+        """
+        reply = Reply()
+        self._queue.append((address, reply))
+        self._work.set()
+        found: Inspection | None = await reply.wait()
+        return found
+
+    async def run(self) -> None:
+        while True:
+            await self._work.wait()
+            while self._queue:
+                batch, self._queue = self._queue[: self.BATCH], self._queue[self.BATCH :]
+                await self._read(batch)
+
+    async def _read(self, batch: list[tuple[Address, Reply]]) -> None:
+        try:
+            found = await self._store.inspect([address for address, _ in batch])
+        except StoreError as error:
+            for _, reply in batch:
+                reply.fail(error)
+            return
+        for (_, reply), inspection in zip(batch, found, strict=True):
+            reply.succeed(inspection)

@@ -1,0 +1,75 @@
+"""The loop that waits for reminders and sends them off.
+
+It decides nothing: what is in memory and what is due stands in `reminder.py`.
+"""
+
+from collections.abc import Callable
+
+import anyio
+
+from .clock import Clock
+from .errors import StoreError
+from .reminder import ReminderWindow
+from .signal import Signal
+from .store.contract import Reminder, Store
+
+
+class ReminderLoop:
+    """Fires reminders at their time, never before it.
+
+    Args:
+        fire: Called once for each reminder that is due.
+    """
+
+    # The wall clock may be set while we wait on the monotonic one; looking
+    # again once a minute bounds the harm and costs nothing.
+    WAIT_MAX_S = 60.0
+    # How many to send off before others get their turn in the event loop.
+    SLICE = 512
+    RETRY_S = 1.0  # after a store that could not be read
+
+    def __init__(self, store: Store, clock: Clock, window: ReminderWindow, *, fire: Callable[[Reminder], None]) -> None:
+        self._store = store
+        self._clock = clock
+        self._window = window
+        self._fire = fire
+        self._changed = Signal()
+
+    def set(self, reminder: Reminder) -> None:
+        """A reminder was committed."""
+        first = self._window.next_due_us()
+        self._window.set(reminder)
+        if first is None or reminder.due_us < first:
+            self._changed.set()
+
+    def clear(self, reminder: Reminder) -> None:
+        """A reminder was taken back."""
+        self._window.clear(reminder)
+
+    async def run(self) -> None:
+        while True:
+            readable = await self._read_on()
+            due = self._window.pop_due(self._clock.now_us(), limit=self.SLICE)
+            for reminder in due:
+                self._fire(reminder)
+            if due:
+                await anyio.lowlevel.checkpoint()
+            else:
+                await self._changed.wait_for(self._pause_s() if readable else self.RETRY_S)
+
+    async def _read_on(self) -> bool:
+        """Bring the window up to date; False if the store could not be read."""
+        wanted, after = self._window.read_from()
+        if wanted:
+            limit = self._window.reminders_max
+            try:
+                self._window.loaded(await self._store.reminders(after=after, limit=limit), limit=limit)
+            except StoreError:
+                return False
+        return True
+
+    def _pause_s(self) -> float:
+        due_us = self._window.next_due_us()
+        if due_us is None:
+            return self.WAIT_MAX_S
+        return min(self.WAIT_MAX_S, max(0.0, (due_us - self._clock.now_us()) / 1e6))

@@ -1,0 +1,294 @@
+"""The daemon's configuration: one frozen value, from flags and environment, checked before anything starts.
+
+The one law: nobody else reads the environment. A flag wins over `PERDURE_...`,
+which wins over Dapr's variable of the same meaning.
+"""
+
+import ipaddress
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from ..runtime.settings import Settings
+
+LIMITS = Settings()  # the default of every limit, from the one place that has them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything that `perdure run` was told."""
+
+    target: str | None  # FILE.py, FILE.py:name, module or module:name; None serves SDK workers only
+    host: str
+    http_port: int  # 0: any free one
+    grpc_port: int  # 0: any free one
+    data: str  # path of the store
+    durability: str  # full or relaxed
+    app_id: str | None  # None: the app's name
+    api_tokens: tuple[str, ...] = field(repr=False)  # any one of them opens the door; none: there is no door
+    max_body_bytes: int
+    log_level: str
+    log_format: str
+    limits: Settings
+
+    def settings(self, app_name: str | None) -> Settings:
+        """The engine's settings, once it is known which app it runs."""
+        return replace(self.limits, app_id=self.app_id or app_name or LIMITS.app_id)
+
+
+def build_config(*, api_tokens: tuple[str, ...] | None, allow_unauthenticated: bool, **values: Any) -> Config:
+    """Make the configuration out of the parsed options, by their names, and check those that depend on each other.
+
+    Raises:
+        click.UsageError: Two values do not go together; it says which.
+    """
+    limits = Settings(**{name: values.pop(name) for name in LIMIT_NAMES})
+    config = Config(api_tokens=api_tokens or (), limits=limits, **values)
+    if config.http_port == config.grpc_port != 0:
+        raise click.UsageError(f"--http-port and --grpc-port are both {config.http_port}; each needs one of its own.")
+    if not (config.api_tokens or allow_unauthenticated or is_loopback(config.host)):
+        raise click.UsageError(
+            f"--host {config.host} can be reached from other machines, and there is no token to ask them for. "
+            "Set PERDURE_API_TOKEN (or --api-token), or say --allow-unauthenticated."
+        )
+    return config
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`. Any name but localhost counts as reachable by others."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def parse_port(text: str) -> int:
+    """Read a port number; 0 stands for any free one."""
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > 65_535:
+        raise ValueError(f"{text!r} is not a port: a whole number from 0 to 65535, where 0 picks a free one.")
+    return int(text)
+
+
+def parse_count(text: str) -> int:
+    """Read a limit that must let something through."""
+    if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) == 0:
+        raise ValueError(f"{text!r} is not a whole number from 1 up.")
+    return int(text)
+
+
+def parse_count_or_zero(text: str) -> int:
+    """Read a limit that may be 0."""
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise ValueError(f"{text!r} is not a whole number from 0 up.")
+    return int(text)
+
+
+def parse_seconds(text: str) -> float:
+    """Read a time that is not negative and comes to an end."""
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text):
+        raise ValueError(f"{text!r} is not a number of seconds, such as 10 or 2.5.")
+    return float(text)
+
+
+BYTES_PER = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}  # as daprd reads them
+
+
+def parse_size(text: str) -> int:
+    """Read a number of bytes, plain or with a unit."""
+    match = re.fullmatch(r"([0-9]{1,18})([kMG]|[KMG]i)?", text)
+    if match is None or int(match[1]) == 0:
+        raise ValueError(f"{text!r} is not a size above 0, in bytes or as in 512Ki, 4Mi, 1Gi.")
+    return int(match[1]) * BYTES_PER[match[2] or ""]
+
+
+def parse_tokens(text: str) -> tuple[str, ...]:
+    """Read one token, or several with commas between them (for the time in which an old one is replaced)."""
+    tokens = tuple(token.strip() for token in text.split(","))
+    if not all(tokens):
+        # Usually a variable that was never set in somebody's script. Serving without a token would
+        # open what was meant to be closed. The error must not show the other tokens.
+        raise ValueError("a token in it is empty. To serve without a token, leave it out altogether.")
+    return tokens
+
+
+def parse_path(text: str) -> str:
+    """Read the path of a store."""
+    if not text or "://" in text:
+        raise ValueError(f"{text!r} is not the path of a file, such as ./perdure.db.")
+    return text
+
+
+def parse_host(text: str) -> str:
+    """Read an address or a host name."""
+    if not re.fullmatch(r"[0-9A-Za-z.:_%-]+", text):
+        raise ValueError(f"{text!r} is not an address or a host name, such as 127.0.0.1 or localhost.")
+    return text
+
+
+def parse_app_id(text: str) -> str:
+    """Read an app id; the characters are those that Dapr allows."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", text):
+        raise ValueError(f"{text!r} is not an app id: letters, digits, dashes and underscores only.")
+    return text
+
+
+class Setting(click.Option):
+    """A flag that is an environment variable too, with an error that names whichever was used."""
+
+    def __init__(
+        self, flag: str, *names: str, dapr: str | None = None, parse: Callable[[str], Any] | None = None, **rest: Any
+    ) -> None:
+        own = "PERDURE_" + flag.removeprefix("--").replace("-", "_").upper()
+        if parse is not None:
+            rest |= {"type": str, "callback": _checked(parse)}
+        self.variables = [own, dapr] if dapr else [own]  # the first that is set counts
+        super().__init__([flag, *names], envvar=self.variables, show_envvar=True, show_default=True, **rest)
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        source = ctx.get_parameter_source(self.name) if ctx and self.name else None
+        if source is not ParameterSource.ENVIRONMENT:
+            return self.opts[0]
+        return next(variable for variable in self.variables if os.environ.get(variable))
+
+
+def _checked(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:
+    """Turn what `parse` says into click's kind of error, which adds the name of the flag or the variable."""
+
+    def callback(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Any:
+        try:
+            return None if value is None else parse(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return callback
+
+
+LIMIT_NAMES = (
+    "activations_max",
+    "activities_max",
+    "activity_processes_max",
+    "activity_threads_max",
+    "always_replay",
+    "mailbox_messages_max",
+    "stop_grace_s",
+)
+
+DATA_OPTION = Setting(
+    "--data", parse=parse_path, metavar="PATH", default="./perdure.db", help="The file that everything is kept in."
+)
+
+RUN_OPTIONS = (
+    Setting(
+        "--http-port",
+        dapr="DAPR_HTTP_PORT",
+        parse=parse_port,
+        metavar="PORT",
+        default=3500,
+        help="Port of the HTTP API; 0 picks a free one.",
+    ),
+    Setting(
+        "--grpc-port",
+        dapr="DAPR_GRPC_PORT",
+        parse=parse_port,
+        metavar="PORT",
+        default=50_001,
+        help="Port of the gRPC API; 0 picks a free one. Accepted and printed; opened by a later release.",
+    ),
+    Setting(
+        "--host",
+        parse=parse_host,
+        metavar="ADDRESS",
+        default="127.0.0.1",
+        help="Address to listen on. One that others can reach needs a token.",
+    ),
+    DATA_OPTION,
+    Setting(
+        "--durability",
+        type=click.Choice(["full", "relaxed"]),
+        default="full",
+        help="full: an accepted request outlives a power cut. relaxed: it outlives a crash of this process.",
+    ),
+    Setting("--app-id", parse=parse_app_id, metavar="ID", help="This daemon's name.  [default: the name of the app]"),
+    Setting(
+        "--api-token",
+        "api_tokens",
+        dapr="DAPR_API_TOKEN",
+        parse=parse_tokens,
+        metavar="TOKEN[,TOKEN]",
+        help="What callers must send as dapr-api-token. Prefer the variable: a flag shows in the process list.",
+    ),
+    Setting("--allow-unauthenticated", is_flag=True, help="Listen on any --host without a token."),
+    Setting(
+        "--max-body-size",
+        "max_body_bytes",
+        parse=parse_size,
+        metavar="SIZE",
+        default="4Mi",
+        help="Largest request body, in bytes or as in 4Mi.",
+    ),
+    Setting(
+        "--stop-grace",
+        "stop_grace_s",
+        parse=parse_seconds,
+        metavar="SECONDS",
+        default=LIMITS.stop_grace_s,
+        help="How long running activities may take to finish when the daemon is told to stop.",
+    ),
+    Setting(
+        "--activations-max",
+        parse=parse_count_or_zero,
+        metavar="COUNT",
+        default=LIMITS.activations_max,
+        help="Instances in memory at once; the others sleep in the store.",
+    ),
+    Setting(
+        "--mailbox-messages-max",
+        parse=parse_count,
+        metavar="COUNT",
+        default=LIMITS.mailbox_messages_max,
+        help="Messages that one instance may have waiting.",
+    ),
+    Setting(
+        "--activities-max",
+        parse=parse_count,
+        metavar="COUNT",
+        default=LIMITS.activities_max,
+        help="Activities written as async def that may run at once.",
+    ),
+    Setting(
+        "--activity-threads-max",
+        parse=parse_count,
+        metavar="COUNT",
+        default=LIMITS.activity_threads_max,
+        help="Activities written as plain functions that may run at once, each in a thread.",
+    ),
+    Setting(
+        "--activity-processes-max",
+        parse=parse_count,
+        metavar="COUNT",
+        default=LIMITS.activity_processes_max,
+        help='Activities declared with executor="process" that may run at once.',
+    ),
+    Setting(
+        "--always-replay",
+        is_flag=True,
+        help="For tests of workflow code: rebuild an instance from its history at every turn.",
+    ),
+    Setting(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+        default="info",
+        help="The least severe messages to log.",
+    ),
+    Setting(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        help="How a message is written to standard error.",
+    ),
+)

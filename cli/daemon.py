@@ -1,0 +1,144 @@
+"""The daemon: an engine and its HTTP server, from the first byte to the last.
+
+The one law: the port first, then the store, then the line that says ready; and
+backwards on the way out, so that what was answered was kept.
+"""
+
+import importlib.metadata
+import importlib.util
+import logging
+import os
+import signal
+from collections.abc import Callable, Mapping
+from contextlib import closing
+
+import anyio
+
+from ..actors.store.sqlite import Durability
+from ..http.app import HttpOptions, create_app
+from ..http.server import address, address_of, listen, serve
+from ..runtime.app import App
+from ..runtime.engine import Engine
+from .config import Config
+
+log = logging.getLogger(__name__)
+
+
+def run(config: Config, app: App | None, announce: Callable[[str], None]) -> None:
+    """Serve until a signal or a request says to stop.
+
+    Args:
+        announce: Told the ready line, once.
+
+    Raises:
+        PerdureError: It could not start; the message says why.
+    """
+    uvloop = importlib.util.find_spec("uvloop") is not None
+    try:
+        anyio.run(main, config, app, announce, backend="asyncio", backend_options={"use_uvloop": uvloop})
+    except BaseExceptionGroup as group:
+        raise sole(group) from None
+
+
+async def main(config: Config, app: App | None, announce: Callable[[str], None]) -> None:
+    settings = config.settings(app.name if app is not None else None)
+    with closing(listen(config.host, config.http_port)) as listener:
+        async with anyio.create_task_group() as tasks:
+            stopping = Stopping(tasks.cancel_scope)
+            tasks.start_soon(watch_signals, stopping)
+            engine = Engine(app, data=config.data, durability=Durability(config.durability), settings=settings)
+            async with engine:
+                stopping.started = True
+                await serve(
+                    create_app(
+                        engine.facade,
+                        HttpOptions(
+                            app_id=settings.app_id, api_tokens=config.api_tokens, body_bytes_max=config.max_body_bytes
+                        ),
+                        Control(engine, app, stopping),
+                    ),
+                    listener=listener,
+                    stop=stopping.told,
+                    ready=lambda: announce(ready_line(config, *address(listener))),
+                    grace_s=settings.stop_grace_s,
+                )
+                if stopping.forced:
+                    tasks.cancel_scope.cancel()
+            tasks.cancel_scope.cancel()
+    log.info("stopped")
+
+
+def ready_line(config: Config, host: str, http_port: int) -> str:
+    """Say where the daemon can be reached."""
+    grpc_port = config.grpc_port or free_port(config.host)
+    return f"Perdure ready: http=http://{address_of(host, http_port)} grpc={address_of(host, grpc_port)}"
+
+
+def free_port(host: str) -> int:
+    """Find a port that nobody has. Nothing holds it until the gRPC server does, which a later release brings."""
+    with closing(listen(host, 0)) as listener:
+        return address(listener)[1]
+
+
+class Stopping:
+    """Whether the daemon was told to stop, and how."""
+
+    def __init__(self, work: anyio.CancelScope) -> None:
+        self.told = anyio.Event()
+        self.forced = False  # running activities are not waited for
+        self.started = False  # there is something to stop in order
+        self._work = work
+
+    def tell(self, *, force: bool = False) -> None:
+        self.forced |= force
+        self.told.set()
+        if not self.started:
+            # The store is being opened, and nobody was promised anything yet.
+            self._work.cancel()
+
+
+async def watch_signals(stopping: Stopping) -> None:
+    """Stop in order at the first signal, and at once at the second."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for received in signals:
+            name = signal.Signals(received).name
+            if stopping.told.is_set():
+                log.warning("stopped at once by a second signal, %s; what was acknowledged is in the store", name)
+                # Not sys.exit, which would wait for threads of activities.
+                os._exit(1)
+            log.info("stopping because of %s; a second signal stops at once", name)
+            stopping.tell()
+
+
+class Control:
+    """The daemon, as the HTTP layer sees it (`http/control.py`)."""
+
+    def __init__(self, engine: Engine, app: App | None, stopping: Stopping) -> None:
+        self._engine = engine
+        self._app = app
+        self._stopping = stopping
+
+    def ready(self) -> bool:
+        return self._engine.ready and not self._stopping.told.is_set()
+
+    def shutdown(self, force: bool) -> None:
+        log.info("stopping because of a request to /v1.0/shutdown%s", ", forced" if force else "")
+        self._stopping.tell(force=force)
+
+    def connected_workers(self) -> int:
+        return 0 if self._app is None else 1
+
+    def active_actors(self) -> Mapping[str, int]:
+        return self._engine.active_actors()
+
+    @property
+    def runtime_version(self) -> str:
+        return importlib.metadata.version("perdure")
+
+
+def sole(group: BaseExceptionGroup) -> BaseException:
+    """The exception that a task group wrapped up, if there is only one in it."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,134 @@
+"""Find the app that a person named on the command line.
+
+The one law: what goes wrong in their file is shown as they know it, their own
+traceback without a line of ours; what goes wrong in the naming is one sentence.
+"""
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+
+from ..runtime.app import App
+from ..runtime.errors import AppError
+
+OURS = (__file__, "<frozen importlib")  # where the frames come from that tell a person nothing
+
+
+class AppNotFound(AppError):
+    """The target names no file, no module, or no single app; the message says what to name instead."""
+
+
+class ImportFailed(AppError):
+    """The person's own code raised while it was imported; the message is its traceback."""
+
+
+def load_app(target: str) -> App:
+    """Import what `target` names and return the app in it.
+
+    Args:
+        target: `FILE.py`, `module`, or either with `:name` for one app of several.
+
+    Raises:
+        AppNotFound: There is no such file, module or app, or there are several apps and none was named.
+        ImportFailed: The file or module raised while it was imported.
+    """
+    source, name = split_target(target)
+    module = import_file(Path(source)) if source.endswith(".py") else import_module(source)
+    return pick_app(module, source, name)
+
+
+def split_target(target: str) -> tuple[str, str | None]:
+    """Split `orders.py:billing` into its source and the name of the app in it, if one is given."""
+    source, colon, name = target.rpartition(":")
+    if not colon:
+        return target, None
+    if not source or not name.isidentifier():
+        raise AppNotFound(f"{target!r} is not FILE.py, FILE.py:name, module or module:name.")
+    return source, name
+
+
+def import_file(path: Path) -> ModuleType:
+    """Import a file as Python would run it: its folder first on the path, its stem as the module's name."""
+    path = path.resolve()
+    if not path.is_file():
+        raise AppNotFound(f"there is no file {path}.")
+    if path.stem in sys.modules:
+        raise AppNotFound(
+            f"{path.name} cannot be imported, because a module named {path.stem!r} is in use already. Rename the file."
+        )
+    sys.path.insert(0, str(path.parent))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None, path
+    assert spec.loader is not None, path
+    module = importlib.util.module_from_spec(spec)
+    # Registered before it runs, as an import statement would: dataclasses and
+    # pydantic look their annotations up there, and pickle finds classes there.
+    sys.modules[path.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[path.stem]
+        raise ImportFailed(traceback_of(error)) from None
+    return module
+
+
+def import_module(name: str) -> ModuleType:
+    """Import a module by its dotted name, from the current folder or wherever Python finds it."""
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise AppNotFound(f"{name!r} is neither a file that ends in .py nor the name of a module.")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise AppNotFound(
+                f"there is no module {error.name!r} in {Path.cwd()} or among the installed packages. "
+                "A file is named with its ending, as in orders.py."
+            ) from None
+        raise ImportFailed(traceback_of(error)) from None
+    except (Exception, SystemExit) as error:
+        raise ImportFailed(traceback_of(error)) from None
+
+
+def pick_app(module: ModuleType, source: str, name: str | None) -> App:
+    """Take the app called `name`, or the only one there is."""
+    if name is not None:
+        if not hasattr(module, name):
+            raise AppNotFound(f"{source} has no {name!r}. {offer(module, source)}")
+        found = getattr(module, name)
+        if not isinstance(found, App):
+            raise AppNotFound(
+                f"{source}:{name} is of type {type(found).__name__}, not a perdure.App. {offer(module, source)}"
+            )
+        return found
+    apps = {id(app): app for app in apps_of(module).values()}
+    if len(apps) != 1:
+        raise AppNotFound(offer(module, source))
+    return apps.popitem()[1]
+
+
+def apps_of(module: ModuleType) -> dict[str, App]:
+    return {name: value for name, value in vars(module).items() if isinstance(value, App)}
+
+
+def offer(module: ModuleType, source: str) -> str:
+    """Say what could have been named."""
+    names = sorted(apps_of(module))
+    if not names:
+        return f'{source} has no perdure.App. Make one at its top level: app = perdure.App("name").'
+    return f"{source} has these apps, name one of them: " + ", ".join(f"{source}:{name}" for name in names) + "."
+
+
+def traceback_of(error: BaseException) -> str:
+    """Format a traceback as it would look had the person run their file themselves."""
+    report = traceback.TracebackException.from_exception(error)
+    seen: traceback.TracebackException | None = report
+    while seen is not None:
+        seen.stack = traceback.StackSummary.from_list(
+            [frame for frame in seen.stack if not frame.filename.startswith(OURS)]
+        )
+        seen = seen.__cause__ or seen.__context__
+    return "".join(report.format()).rstrip()

@@ -1,0 +1,43 @@
+"""The `perdure` command.
+
+The one law: a command is imported when it is called, not before, so that
+`perdure --help` answers at once.
+"""
+
+import importlib
+from typing import Any
+
+import click
+
+# Name of the command -> the module and the attribute it lives in, and its line in the list. The line
+# stands here so that listing the commands imports none of them; a test compares it with the command's own.
+COMMANDS = {
+    "run": (".run", "run", "Host an app, or serve SDK workers."),
+    "store": (".store", "store", "Look after a store."),
+    "bench": ("..benchmarks.cli", "bench", "Measure this build on this machine."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name only, until one is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module, __package__), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="perdure", message="perdure %(version)s")
+def main(**_nothing: Any) -> None:
+    """A durable workflow engine that speaks the Dapr Workflow API."""

@@ -1,0 +1,46 @@
+"""`perdure run`: read the flags, find the app, hand both to the daemon."""
+
+import contextlib
+import sys
+from typing import Any
+
+import click
+
+from .config import RUN_OPTIONS, build_config
+
+
+@click.command(params=[click.Argument(["target"], required=False, metavar="[APP]"), *RUN_OPTIONS])
+def run(**values: Any) -> None:
+    """Host an app, or serve SDK workers.
+
+    APP is FILE.py or a module's name, with :name behind it where there are several apps in it. Without APP the
+    daemon runs no workflows itself.
+
+    When it is ready it writes one line to standard output, with its addresses; all else goes to standard error.
+    SIGTERM and SIGINT stop it: no new work is taken, running activities may finish, the exit code is 0. A second
+    signal stops it at once.
+    """
+    config = build_config(**values)
+
+    # The engine and the server: a wrong flag need not wait for them.
+    from ..actors.errors import PerdureError  # noqa: PLC0415
+    from .daemon import run as run_daemon  # noqa: PLC0415
+    from .loader import ImportFailed, load_app  # noqa: PLC0415
+    from .logs import configure_logging  # noqa: PLC0415
+
+    configure_logging(config.log_level, config.log_format)
+    out = sys.stdout
+
+    def announce(line: str) -> None:
+        print(line, file=out, flush=True)
+
+    # Whoever waits for the ready line reads standard output, so an app's own print() goes to standard error.
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            app = load_app(config.target) if config.target is not None else None
+            run_daemon(config, app, announce)
+        except ImportFailed as error:
+            click.echo(str(error), err=True)
+            sys.exit(1)
+        except PerdureError as error:
+            raise click.ClickException(str(error)) from None

@@ -1,0 +1,67 @@
+"""An engine inside a web application: no daemon, no second process, the same promises.
+
+FastAPI's lifespan is Starlette's, so this is how it looks there too.
+
+    pip install uvicorn
+    uvicorn --app-dir examples embedded_fastapi_style:web
+    curl -X POST http://127.0.0.1:8000/greetings/ada
+    curl http://127.0.0.1:8000/greetings/ada
+"""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypedDict
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+import perdure
+
+app = perdure.App("greeter")
+
+
+@app.activity
+async def greet(ctx: perdure.ActivityContext, name: str) -> str:
+    return f"Hello, {name}!"
+
+
+@app.workflow
+async def greeting(ctx: perdure.WorkflowContext, name: str) -> str:
+    return await ctx.call_activity(greet, input=name)
+
+
+class State(TypedDict):
+    engine: perdure.Engine
+
+
+@asynccontextmanager
+async def lifespan(web: Starlette) -> AsyncIterator[State]:
+    # Whatever was under way when the process ended last goes on as soon as this is entered. On the way
+    # out, running activities may finish.
+    async with perdure.Engine(app, data="./greetings.db") as engine:
+        yield {"engine": engine}
+
+
+async def start(request: Request) -> Response:
+    engine: perdure.Engine = request.state.engine
+    name = request.path_params["name"]
+    instance_id = await engine.facade.start("greeting", instance_id=name, input=json.dumps(name))
+    return JSONResponse({"id": instance_id}, status_code=202)
+
+
+async def show(request: Request) -> Response:
+    engine: perdure.Engine = request.state.engine
+    state = await engine.facade.wait(request.path_params["name"])
+    return JSONResponse({"status": state.status.name, "greeting": json.loads(state.output or "null")})
+
+
+web = Starlette(
+    routes=[
+        Route("/greetings/{name}", start, methods=["POST"]),
+        Route("/greetings/{name}", show, methods=["GET"]),
+    ],
+    lifespan=lifespan,
+)

@@ -1,0 +1,74 @@
+"""The HTTP API as a Starlette app, made from an engine.
+
+From the outside in: the raw path is cleaned, the token is checked, the route is
+found, the handler decodes, calls and encodes. An error of any of them becomes
+its answer in `errors`.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..runtime.facade import Facade
+from .auth import TokenAuth
+from .control import Control
+from .errors import ANSWERS
+from .openapi import document
+from .path import RawPath, route
+from .sidecar import Sidecar
+from .workflows import Workflows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpOptions:
+    """What can be chosen about the HTTP API."""
+
+    app_id: str
+    api_tokens: tuple[str, ...] = ()  # any of them opens the door; without one it stands open
+    body_bytes_max: int = 4 * 1024 * 1024  # Dapr's default for --max-body-size
+
+    def __post_init__(self) -> None:
+        if not self.app_id:
+            raise ValueError("app_id must not be empty")
+        if not all(self.api_tokens):
+            raise ValueError("api_tokens must not hold an empty token: it would be no secret")
+        if self.body_bytes_max < 1:
+            raise ValueError(f"body_bytes_max must be at least 1, not {self.body_bytes_max}")
+
+
+def create_app(engine_facade: Facade, options: HttpOptions, control: Control) -> Starlette:
+    """Make the app.
+
+    Args:
+        engine_facade: The door to the instances.
+        options: See there.
+        control: The daemon around the engine.
+    """
+    workflows = Workflows(engine_facade, app_id=options.app_id, body_bytes_max=options.body_bytes_max)
+    sidecar = Sidecar(control, app_id=options.app_id, body_bytes_max=options.body_bytes_max)
+    middleware = [Middleware(RawPath)]
+    if options.api_tokens:
+        middleware.append(Middleware(TokenAuth, tokens=options.api_tokens))
+    app = Starlette(
+        routes=[*workflows.routes(), *sidecar.routes(), openapi_route(options, control)],
+        middleware=middleware,
+        exception_handlers=ANSWERS,
+    )
+    # Dapr never redirects; a trailing slash is gone before routes are tried.
+    app.router.redirect_slashes = False
+    return app
+
+
+def openapi_route(options: HttpOptions, control: Control) -> Route:
+    """Make the route that serves the API's description."""
+    described = msgspec.json.encode(document(version=control.runtime_version, secured=bool(options.api_tokens)))
+
+    async def openapi(request: Request) -> Response:
+        return Response(described, media_type="application/json")
+
+    return route("/openapi.json", "openapi", "GET", openapi)

@@ -1,0 +1,82 @@
+"""Reading the body of a request, up to a limit.
+
+Nobody looks at Content-Type: whatever is sent as an input or an event is kept
+as it came, text for text, and only the workflow's code decodes it.
+
+Source: contract 1.2; dapr `pkg/api/http/universal.go`.
+"""
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+
+from .errors import BODY_MALFORMED, BODY_TOO_LARGE, HttpError
+
+# Decodes the outline of an object and leaves its members alone.
+OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+async def read(request: Request, *, bytes_max: int) -> bytes:
+    """Read the whole body.
+
+    A body that says it is too large is refused before a byte of it is read;
+    one that does not say is refused where it crosses the limit.
+
+    Raises:
+        HttpError: It has more than `bytes_max` bytes.
+        ClientDisconnect: The caller hung up first.
+    """
+    if declared_bytes(request) > bytes_max:
+        raise HttpError(BODY_TOO_LARGE, bytes_max=bytes_max)
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > bytes_max:
+            raise HttpError(BODY_TOO_LARGE, bytes_max=bytes_max)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+def declared_bytes(request: Request) -> int:
+    """Say what Content-Length promises; 0 where it promises nothing (the server has checked what it can)."""
+    for name, value in request.scope["headers"]:
+        if name == b"content-length":
+            return int(value) if value.isdigit() else 0
+    return 0
+
+
+async def read_text(request: Request, *, bytes_max: int) -> str:
+    """Read a payload: any text, also none at all.
+
+    Dapr keeps any bytes and shows U+FFFD for those that are no UTF-8. We keep
+    text only, and refuse what would come back as something else.
+
+    Raises:
+        HttpError: It is too large, or not UTF-8.
+    """
+    body = await read(request, bytes_max=bytes_max)
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        detail = f"it is not UTF-8: {error.reason} at byte {error.start}"
+        raise HttpError(BODY_MALFORMED, detail=detail) from None
+
+
+async def read_nothing(request: Request, *, bytes_max: int) -> None:
+    """Read the body of an operation that needs none: nothing, or a JSON object that is then ignored.
+
+    Raises:
+        HttpError: It is too large, or something else.
+    """
+    body = await read(request, bytes_max=bytes_max)
+    if not body:
+        return
+    try:
+        OBJECT.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise HttpError(BODY_MALFORMED, detail=f"expected a JSON object or nothing: {error}") from None

@@ -1,0 +1,108 @@
+"""What the URL of a request says: its path, cleaned and cut while still encoded, and its query.
+
+The one law: a path is cut at its slashes *before* it is decoded, and each piece
+is decoded exactly once. Instance ids may hold anything (children have a `:`,
+callers choose `|`, `/`, spaces, emoji), and an id that holds a slash arrives as
+`%2F`. ASGI's `scope["path"]` is decoded already, so routing goes by the raw one.
+
+Source: dapr `pkg/api/http/middlewares.go` (CleanPathMiddleware,
+StripSlashesMiddleware) and `server.go` (unescapeRequestParametersHandler).
+"""
+
+import posixpath
+import re
+from collections.abc import Awaitable, Callable
+from urllib.parse import unquote_to_bytes
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
+
+
+class PathMalformed(Exception):
+    """A piece of the path is not percent-encoded UTF-8."""
+
+
+class RawPath:
+    """Put the raw path, cleaned, where the router and everyone after it looks."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path = clean(scope["raw_path"].decode("latin-1"))
+            if path != scope["path"]:
+                scope = {**scope, "path": path}
+        await self.app(scope, receive, send)
+
+
+def clean(path: str) -> str:
+    """Resolve empty, `.` and `..` segments and drop a trailing slash, as Go's `path.Clean` does.
+
+    Only what is written out counts: `%2F` and `%2E` are data, not structure.
+    """
+    if "//" not in path and "/." not in path and not path.endswith("/"):
+        return path
+    # POSIX lets two leading slashes mean something of their own, so Python keeps them. URLs have no such thing.
+    return posixpath.normpath("/" + path.lstrip("/"))
+
+
+def route(path: str, name: str, method: str, endpoint: Callable[[Request], Awaitable[Response]]) -> Route:
+    """Make a route for exactly one method.
+
+    Starlette lets HEAD go where GET goes. Dapr's router does not, and answers
+    HEAD like any method that has no route.
+    """
+    made = Route(path, endpoint, methods=[method], name=name)
+    made.methods = {method}
+    return made
+
+
+def parameter(request: Request, name: str) -> str:
+    """Decode one piece of the path, once.
+
+    A `+` stays a plus. Dapr decodes path pieces like query values and makes it
+    a space, so that an id with a plus cannot be reached there.
+
+    Raises:
+        PathMalformed: A `%` without two hex digits, or bytes that are not UTF-8.
+    """
+    raw: str = request.path_params[name]
+    if "%" not in raw and raw.isascii():
+        return raw
+    if BAD_ESCAPE.search(raw):
+        raise PathMalformed(f"{raw!r} has a % that no two hex digits follow")
+    try:
+        return unquote_to_bytes(raw.encode("latin-1")).decode()
+    except UnicodeDecodeError as error:
+        raise PathMalformed(f"{raw!r} is not UTF-8: {error.reason}") from None
+
+
+def parameters(request: Request) -> dict[str, str]:
+    """Decode every piece of the path. Raises PathMalformed."""
+    return {name: parameter(request, name) for name in request.path_params}
+
+
+def query(request: Request, key: str) -> str | None:
+    """Say what the query has under a key: the first value, or None. Keys are case-sensitive, as in Go.
+
+    What is not UTF-8 comes out as U+FFFD, which no id may hold, so the check
+    that follows refuses it.
+    """
+    raw: bytes = request.scope["query_string"]
+    if not raw:
+        return None
+    for pair in raw.split(b"&"):
+        name, _, value = pair.partition(b"=")
+        if decode(name) == key:
+            return decode(value)
+    return None
+
+
+def decode(piece: bytes) -> str:
+    """Decode one piece of a query."""
+    return unquote_to_bytes(piece.replace(b"+", b" ")).decode("utf-8", "replace")

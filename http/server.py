@@ -1,0 +1,184 @@
+"""Serving an ASGI app on one port, inside of a program that has an event loop of its own.
+
+The one law: the program decides when to stop, this module does the stopping.
+uvicorn would take the signals, the logging and the exit code to itself; here
+it gets none of them.
+"""
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import anyio
+import uvicorn
+from starlette.types import ASGIApp
+
+from ..actors.errors import PerdureError
+
+# Longer than the 90 s after which Go's client lets go of an idle connection. If the server were the first to close,
+# a client that reuses the connection at that moment would see it reset.
+KEEP_ALIVE_S = 120
+
+# The Date header counts seconds, so the server wakes once in each. uvicorn's own loop does it ten times.
+TICK_S = 1.0
+
+BACKLOG = 2048  # uvicorn's default; the kernel caps it at net.core.somaxconn
+
+
+class CannotListen(PerdureError):
+    """The address cannot be had."""
+
+    def __init__(self, host: str, port: int, cause: OSError) -> None:
+        super().__init__(host, port, cause)
+        self.host = host
+        self.port = port
+        self.cause = cause
+
+    def __str__(self) -> str:
+        where = f"cannot listen on {address_of(self.host, self.port)}"
+        if self.cause.errno == errno.EADDRINUSE:
+            return (
+                f"{where}: another program has port {self.port}, perhaps a Dapr sidecar or another Perdure. "
+                "Stop it, or choose another port with --http-port (0 takes any free one)."
+            )
+        if self.cause.errno == errno.EACCES:
+            return f"{where}: ports below 1024 need privileges. Choose another one with --http-port."
+        reason = self.cause.strerror or str(self.cause)
+        return f"{where}: {reason}. Choose an address of this machine with --host."
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take a port.
+
+    Callers that come from now on wait in the kernel's queue until `serve` runs.
+    Taking the port this early keeps a second daemon from opening the store only
+    to find the port gone.
+
+    Args:
+        host: An address of this machine, or a name of one; of several addresses the first is taken.
+        port: 0 for any free one; `address` tells which.
+
+    Raises:
+        CannotListen: Somebody has it, or nobody may.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise CannotListen(host, port, error) from error
+    try:
+        # Without this a restart would wait for the connections of the process before it to time out.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise CannotListen(host, port, error) from error
+    listener.setblocking(False)
+    return listener
+
+
+def address(listener: socket.socket) -> tuple[str, int]:
+    """Say which host and port a listener has."""
+    host, port, *_ = listener.getsockname()
+    return host, port
+
+
+def address_of(host: str, port: int) -> str:
+    """Write an address as URLs do."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def serve(
+    app: ASGIApp,
+    *,
+    listener: socket.socket,
+    stop: anyio.Event,
+    ready: Callable[[], None] = lambda: None,
+    grace_s: float = 10.0,
+) -> None:
+    """Serve until told to stop; then take no more connections, let running requests finish, and return.
+
+    When this returns, or is cancelled, the port is free, no connection is open
+    and no handler runs.
+
+    Args:
+        app: What to serve.
+        listener: From `listen`. It is closed here.
+        stop: Set it to stop.
+        ready: Called once, when requests are being answered.
+        grace_s: How long running requests may take after `stop`. What has not finished then is cancelled.
+    """
+    server = EmbeddedServer(configure(app, grace_s), stop, ready)
+    try:
+        await server.serve([listener])
+    finally:
+        with anyio.CancelScope(shield=True):
+            await server.abandon()
+        listener.close()
+
+
+def configure(app: ASGIApp, grace_s: float) -> uvicorn.Config:
+    """Say how uvicorn is to behave: fast, silent, and without any say in the process around it."""
+    # uvicorn declares whole seconds and hands the value to asyncio.wait_for, which takes any.
+    grace: Any = grace_s
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        loop="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=grace,
+    )
+
+
+class EmbeddedServer(uvicorn.Server):
+    """uvicorn's server, told by an event when to stop."""
+
+    def __init__(self, config: uvicorn.Config, stop: anyio.Event, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.stop = stop
+        self.ready = ready
+        self.servers: list[asyncio.base_events.Server] = []  # uvicorn fills it when it starts
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone: the daemon has handlers of its own."""
+        yield
+
+    async def main_loop(self) -> None:
+        # The first tick fills in the Date header; nobody can have got an answer without it yet.
+        await self.on_tick(0)
+        self.ready()
+        while not self.stop.is_set():
+            with anyio.move_on_after(TICK_S):
+                await self.stop.wait()
+            await self.on_tick(0)
+
+    async def abandon(self) -> None:
+        """End what is still there.
+
+        After the grace period uvicorn cancels handlers and does not wait for
+        them; a uvicorn that is cancelled itself does nothing at all.
+        """
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        tasks = list(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)

@@ -1,0 +1,180 @@
+"""Activity actors: each performs one activity for one instance, and sends the answer back.
+
+The one law: an activity that did not answer is performed again, so an actor
+keeps nothing. While one is at work, a second message to its address is not
+heard: after a restart of the instance in memory the work goes on, once.
+
+Unlike workflow actors these wait; they are the only tasks that grow with the
+load, and each way of running has a limit.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import anyio.to_process
+import anyio.to_thread
+from anyio.abc import TaskGroup
+
+from ..actors.address import Address
+from .app import ActivityDefinition, ActivityKind, App
+from .codec import Encoder
+from .context import ActivityContext
+from .failure import FailureDetails, failure_of
+from .message import ActivityDone, Invoke, workflow_address
+from .process_call import Reference, perform_elsewhere
+from .settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class _Lane:
+    """Activities that share a limit: those that would exceed it wait, oldest first."""
+
+    __slots__ = ("limit", "limiter", "running", "waiting")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.running = 0
+        self.waiting: deque[tuple[Address, Invoke, ActivityDefinition]] = deque()
+        # The lane itself holds activities back; this only keeps anyio's default limit out of the way.
+        self.limiter = anyio.CapacityLimiter(limit)
+
+
+class ActivityActors:
+    """Performs activities of one app.
+
+    Args:
+        send: Takes an answer to the instance that asked.
+    """
+
+    def __init__(self, app: App | None, settings: Settings, *, send: Callable[[Address, Any], None]) -> None:
+        self._app = app
+        self._send = send
+        self._encoder = Encoder()
+        self._settings = settings
+        self._busy: set[Address] = set()
+        self._lanes: dict[ActivityKind, _Lane] = {}
+        self._tasks: TaskGroup | None = None
+        self._stopping = False
+
+    def __len__(self) -> int:
+        """How many activities are under way or waiting."""
+        return len(self._busy)
+
+    async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Perform what is asked for until cancelled."""
+        settings = self._settings
+        self._lanes = {
+            ActivityKind.LOOP: _Lane(settings.activities_max),
+            ActivityKind.THREAD: _Lane(settings.activity_threads_max),
+            ActivityKind.PROCESS: _Lane(settings.activity_processes_max),
+        }
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            task_status.started()
+            await anyio.sleep_forever()
+
+    def receive(self, address: Address, invoke: Invoke) -> None:
+        """Take a message: perform this activity, once for each address at a time."""
+        if self._app is None or self._stopping or address in self._busy:
+            # Without an app the call stays in the history, for a process that has one.
+            return
+        definition = self._app.activities.get(invoke.name)
+        if definition is None:
+            self._reply(invoke, None, _not_registered(invoke.name, self._app.name))
+            return
+        self._busy.add(address)
+        lane = self._lanes[definition.kind]
+        if lane.running < lane.limit:
+            self._begin(lane, address, invoke, definition)
+        else:
+            lane.waiting.append((address, invoke, definition))
+
+    async def stop(self, grace_s: float) -> None:
+        """Begin nothing any more, give what runs so long to finish, and cancel the rest."""
+        self._stopping = True
+        for lane in self._lanes.values():
+            for address, _, _ in lane.waiting:
+                self._busy.discard(address)
+            lane.waiting.clear()
+        with anyio.move_on_after(grace_s):
+            while self._busy:
+                await anyio.sleep(0.005)
+        if self._busy:
+            logger.warning("%d activities did not finish in %g s; they will be performed again", len(self._busy), grace_s)
+        if self._tasks is not None:
+            self._tasks.cancel_scope.cancel()
+
+    def _begin(self, lane: _Lane, address: Address, invoke: Invoke, definition: ActivityDefinition) -> None:
+        assert self._tasks is not None
+        lane.running += 1
+        self._tasks.start_soon(self._perform, lane, address, invoke, definition)
+
+    async def _perform(self, lane: _Lane, address: Address, invoke: Invoke, definition: ActivityDefinition) -> None:
+        result: str | None = None
+        failure: FailureDetails | None = None
+        try:
+            result, failure = await self._call(lane, invoke, definition)
+        except anyio.get_cancelled_exc_class() as error:
+            if self._stopping:
+                raise
+            # The activity's own doing: it awaited something that was cancelled.
+            failure = failure_of(error, frames_skipped=2)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # SystemExit in an activity ends the activity, not the host.
+            failure = failure_of(error, frames_skipped=2)
+        finally:
+            self._finish(lane, address)
+        self._reply(invoke, result, failure)
+
+    async def _call(
+        self, lane: _Lane, invoke: Invoke, definition: ActivityDefinition
+    ) -> tuple[str | None, FailureDetails | None]:
+        if definition.kind is ActivityKind.PROCESS:
+            return await self._call_elsewhere(lane, invoke, definition)
+        context = ActivityContext(invoke.instance_id, invoke.task_id, invoke.task_execution_id, invoke.name)
+        function = definition.function
+        given: tuple[Any, ...] = (context,)
+        if definition.takes_input:
+            given = (context, definition.input.decode(invoke.input))
+        if definition.kind is ActivityKind.LOOP:
+            value = await function(*given)
+        else:
+            value = await anyio.to_thread.run_sync(function, *given, abandon_on_cancel=True, limiter=lane.limiter)
+        return self._encoder.encode(value), None
+
+    async def _call_elsewhere(
+        self, lane: _Lane, invoke: Invoke, definition: ActivityDefinition
+    ) -> tuple[str | None, FailureDetails | None]:
+        outcome = await anyio.to_process.run_sync(
+            perform_elsewhere,
+            Reference.of(definition.function),
+            (invoke.instance_id, invoke.task_id, invoke.task_execution_id, invoke.name),
+            invoke.input,
+            cancellable=True,
+            limiter=lane.limiter,
+        )
+        return outcome.result, FailureDetails.unpack(outcome.failure) if outcome.failure is not None else None
+
+    def _finish(self, lane: _Lane, address: Address) -> None:
+        self._busy.discard(address)
+        lane.running -= 1
+        if lane.waiting and not self._stopping:
+            self._begin(lane, *lane.waiting.popleft())
+
+    def _reply(self, invoke: Invoke, result: str | None, failure: FailureDetails | None) -> None:
+        done = ActivityDone(invoke.execution_id, invoke.task_id, result, failure)
+        self._send(workflow_address(invoke.instance_id), done)
+
+
+def _not_registered(name: str, app: str) -> FailureDetails:
+    return FailureDetails(
+        error_type="ActivityNotRegisteredError",
+        message=f"Activity function named {name!r} was not registered in app {app!r}!",
+        non_retriable=True,
+    )

@@ -1,0 +1,69 @@
+"""Starting a child whose id the workflow's code chose.
+
+Such an id may belong to somebody else: to one that runs, and then the child's
+task fails; or to one that is finished, and then its descendants have to be
+looked at. That takes several reads, so it is done here and not in a turn. The
+parent counts the child as unconfirmed until it is told, so a crash in between
+begins it again.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from ..actors.address import Address
+from ..actors.errors import PerdureError
+from .errors import RequestRefused
+from .facade import Facade
+from .failure import failure_of
+from .message import ChildDone, ChildStarted, Start, workflow_address
+from .status import Status
+
+RETRY_S = 1.0  # after a store or a mailbox that did not take the start
+
+
+class ChildStarter:
+    """Starts named children, each in a task that lasts until it is done."""
+
+    def __init__(self, facade: Facade, *, send: Callable[[Address, Any], None]) -> None:
+        self._facade = facade
+        self._send = send
+        self._busy: set[Address] = set()
+        self._tasks: TaskGroup | None = None
+
+    async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            task_status.started()
+            await anyio.sleep_forever()
+
+    def receive(self, address: Address, start: Start) -> None:
+        """Take a message: start this child."""
+        assert start.parent is not None
+        assert self._tasks is not None
+        if address not in self._busy:
+            self._busy.add(address)
+            self._tasks.start_soon(self._start, address, start)
+
+    async def _start(self, address: Address, start: Start) -> None:
+        parent = start.parent
+        assert parent is not None
+        answer: ChildStarted | ChildDone
+        try:
+            while True:
+                try:
+                    await self._facade.request_start(address.id, start)
+                except RequestRefused as error:
+                    failure = failure_of(error)
+                    answer = ChildDone(parent.execution_id, parent.task_id, Status.FAILED.value, None, failure)
+                    break
+                except PerdureError:
+                    await anyio.sleep(RETRY_S)
+                else:
+                    answer = ChildStarted(parent.execution_id, parent.task_id)
+                    break
+        finally:
+            self._busy.discard(address)
+        self._send(workflow_address(parent.instance_id), answer)

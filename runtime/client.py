@@ -1,0 +1,138 @@
+"""Workflows from Python: the facade, with values in the place of JSON text."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+
+from .app import name_of
+from .codec import Decoder, Encoder
+from .errors import WorkflowFailed
+from .facade import Facade, finished
+from .instance import InstanceState
+from .status import Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowState:
+    """An instance as Python sees it: values decoded, dates with UTC as time zone."""
+
+    instance_id: str
+    name: str
+    status: Status
+    created_at: datetime
+    last_updated_at: datetime
+    input: Any
+    output: Any
+    custom_status: str | None
+    details: InstanceState  # all there is, payloads as text
+
+
+class Client:
+    """Starts and steers the instances of an engine in the same process."""
+
+    def __init__(self, facade: Facade) -> None:
+        self._facade = facade
+        self._encoder = Encoder()
+
+    async def start(
+        self,
+        workflow: Callable[..., Any] | str,
+        *,
+        input: Any = None,  # noqa: A002  Dapr's word
+        instance_id: str | None = None,
+        start_at: datetime | None = None,
+    ) -> str:
+        """Start an instance and return its id. Durable when it returns."""
+        return await self._facade.start(
+            name_of(workflow),
+            instance_id=instance_id,
+            input=self._encoder.encode(input),
+            start_at_us=_us(start_at) if start_at is not None else None,
+        )
+
+    async def run(
+        self,
+        workflow: Callable[..., Any] | str,
+        *,
+        input: Any = None,  # noqa: A002
+        instance_id: str | None = None,
+    ) -> Any:
+        """Start an instance, wait for its end, and return its result.
+
+        Raises:
+            WorkflowFailed: It ended in another way than COMPLETED.
+        """
+        state = await self.wait(await self.start(workflow, input=input, instance_id=instance_id))
+        if state.status is not Status.COMPLETED:
+            raise WorkflowFailed(state.details)
+        return state.output
+
+    async def get(self, instance_id: str) -> WorkflowState | None:
+        """Describe an instance; None if there is none."""
+        state = await self._facade.inspect(instance_id)
+        return _described(state) if state is not None else None
+
+    async def wait(
+        self, instance_id: str, *, until: Callable[[Status], bool] = finished, timeout: timedelta | None = None
+    ) -> WorkflowState:
+        """Wait for an instance to end, or for another status.
+
+        Raises:
+            TimeoutError: It took longer.
+            InstanceNotFound: There is no such instance.
+        """
+        with anyio.fail_after(timeout.total_seconds() if timeout is not None else None):
+            return _described(await self._facade.wait(instance_id, until))
+
+    async def raise_event(self, instance_id: str, name: str, data: Any = None) -> None:
+        await self._facade.raise_event(instance_id, name, self._encoder.encode(data))
+
+    async def suspend(self, instance_id: str, *, reason: str | None = None) -> None:
+        await self._facade.suspend(instance_id, reason=reason)
+
+    async def resume(self, instance_id: str, *, reason: str | None = None) -> None:
+        await self._facade.resume(instance_id, reason=reason)
+
+    async def terminate(self, instance_id: str, *, output: Any = None, recurse: bool = True) -> None:
+        await self._facade.terminate(instance_id, output=self._encoder.encode(output), recurse=recurse)
+
+    async def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False) -> int:
+        return await self._facade.purge(instance_id, recurse=recurse, force=force)
+
+
+def _described(state: InstanceState) -> WorkflowState:
+    return WorkflowState(
+        instance_id=state.instance_id,
+        name=state.name,
+        status=state.status,
+        created_at=_date(state.created_us),
+        last_updated_at=_date(state.updated_us),
+        input=_value(state.input),
+        output=_value(state.output),
+        custom_status=state.custom_status,
+        details=state,
+    )
+
+
+def _value(payload: str | None) -> Any:
+    """A payload as a value; what is no JSON (HTTP takes any text for an input) stays text."""
+    try:
+        return _ANY.decode(payload)
+    except ValueError:
+        return payload
+
+
+_ANY = Decoder()
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _date(us: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=us)
+
+
+def _us(date: datetime) -> int:
+    aware = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+    return (aware - _EPOCH) // timedelta(microseconds=1)

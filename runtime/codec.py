@@ -1,0 +1,93 @@
+"""Between the user's values and JSON text.
+
+The one law: payloads are JSON and nothing else; never pickle. An annotated
+type decides what a payload becomes; without one it becomes what JSON has.
+
+msgspec does the work: it knows dataclasses, typed dicts, enums, dates and the
+containers of the standard library, and is the fastest JSON library there is.
+pydantic's models are recognised by their methods, so pydantic need not be
+installed.
+"""
+
+from typing import Any
+
+import msgspec
+
+from .errors import AppError, PayloadError
+
+NO_TYPE: Any = Any
+
+
+class Decoder:
+    """Turns JSON text into values of one type.
+
+    Raises:
+        AppError: No JSON can become a value of that type.
+    """
+
+    __slots__ = ("_decoder", "wanted")
+
+    def __init__(self, wanted: Any = NO_TYPE) -> None:
+        self.wanted = wanted
+        try:
+            self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(wanted, dec_hook=_build)
+        except TypeError as error:
+            raise AppError(f"{wanted!r} cannot be read from JSON: {error}") from error
+
+    def decode(self, text: str | None) -> Any:
+        """Read a payload; None, or an empty one, is None.
+
+        Raises:
+            PayloadError: It is no JSON, or does not fit the type.
+        """
+        if not text:
+            return None
+        try:
+            return self._decoder.decode(text)
+        except (ValueError, TypeError, NotImplementedError) as error:
+            raise PayloadError(f"{_shortened(text)} is not {_described(self.wanted)}: {error}") from error
+
+
+class Encoder:
+    """Turns values into JSON text. One for each engine."""
+
+    __slots__ = ("_encoder",)
+
+    def __init__(self) -> None:
+        self._encoder = msgspec.json.Encoder(enc_hook=_unbuild)
+
+    def encode(self, value: Any) -> str | None:
+        """Write a payload; None is no payload.
+
+        Raises:
+            PayloadError: JSON has no form for it.
+        """
+        if value is None:
+            return None
+        try:
+            return self._encoder.encode(value).decode()
+        except (ValueError, TypeError, NotImplementedError, RecursionError, UnicodeError) as error:
+            raise PayloadError(f"a value of type {type(value).__name__} cannot be written as JSON: {error}") from error
+
+
+def _build(wanted: Any, value: Any) -> Any:
+    """Build what msgspec does not know: pydantic's models."""
+    validate = getattr(wanted, "model_validate", None)
+    if validate is not None:
+        return validate(value)
+    raise NotImplementedError(f"{wanted!r} is neither a dataclass, a pydantic model, nor a type that JSON has")
+
+
+def _unbuild(value: Any) -> Any:
+    dump = getattr(value, "model_dump", None)
+    if dump is not None:
+        return dump(mode="json")
+    raise NotImplementedError("use JSON's own types, dataclasses or pydantic models")
+
+
+def _described(wanted: Any) -> str:
+    return "JSON" if wanted is NO_TYPE else getattr(wanted, "__name__", repr(wanted))
+
+
+def _shortened(text: str) -> str:
+    return repr(text) if len(text) <= 80 else f"{text[:77]!r}…"

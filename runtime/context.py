@@ -1,0 +1,221 @@
+"""What workflow and activity code is given to work with.
+
+The one law: everything here that a workflow can see is the same at every
+replay. Names and meanings are those of Dapr's Python SDK (contract, section 6).
+"""
+
+import logging
+from collections.abc import Callable, Coroutine, Generator, Iterable, MutableMapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+from uuid import UUID, uuid5
+
+from .retry import RetryPolicy
+from .task import Task, when_all, when_any
+
+if TYPE_CHECKING:
+    from .execution import Execution
+
+R = TypeVar("R")
+
+_NAMESPACE = UUID("6b6f2f2e-5d1f-5d53-9c0e-0c1f4d0f7e11")  # of the ids that workflows make; must not change
+
+
+class WorkflowContext:
+    """A workflow's only view of the world.
+
+    Args:
+        execution: What runs the workflow; its commands go there.
+    """
+
+    def __init__(self, execution: "Execution") -> None:
+        self._execution = execution
+        self._random: Random | None = None
+        self._uuids = 0
+        self.logger = _ReplayLogger(execution)  # says nothing while the workflow is replayed
+
+    @property
+    def instance_id(self) -> str:
+        return self._execution.instance_id
+
+    @property
+    def execution_id(self) -> str:
+        """Of this generation; continue_as_new begins another."""
+        return self._execution.execution_id
+
+    @property
+    def workflow_name(self) -> str:
+        return self._execution.definition.name
+
+    @property
+    def parent_instance_id(self) -> str | None:
+        """The instance that this one is a child of."""
+        return self._execution.parent_id
+
+    @property
+    def current_utc_datetime(self) -> datetime:
+        """When the current turn began, with UTC as time zone; it stands still between awaits."""
+        return _EPOCH + timedelta(microseconds=self._execution.now_us)
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether the code runs for something that has happened before."""
+        return self._execution.replaying
+
+    def now(self) -> datetime:
+        """The same as current_utc_datetime."""
+        return self.current_utc_datetime
+
+    def uuid4(self) -> UUID:
+        """A new id: unlike any other, and the same at every replay."""
+        self._uuids += 1
+        return uuid5(_NAMESPACE, f"{self._execution.execution_id}/{self._uuids}")
+
+    def new_guid(self) -> UUID:
+        """The same as uuid4."""
+        return self.uuid4()
+
+    def random(self) -> Random:
+        """This execution's source of random numbers: the same numbers at every replay."""
+        if self._random is None:
+            self._random = Random(self._execution.execution_id)  # noqa: S311  not for secrets; it must be repeatable
+        return self._random
+
+    def set_custom_status(self, custom_status: Any) -> None:
+        """Show a status of your own to whoever looks at the instance: text as it is, other values as JSON."""
+        self._execution.set_custom_status(custom_status)
+
+    @overload
+    def call_activity(
+        self,
+        activity: Callable[..., Coroutine[Any, Any, R]],
+        *,
+        input: Any = None,
+        retry_policy: RetryPolicy | None = None,
+    ) -> Task[R]: ...
+    @overload
+    def call_activity(
+        self, activity: Callable[..., R], *, input: Any = None, retry_policy: RetryPolicy | None = None
+    ) -> Task[R]: ...
+    @overload
+    def call_activity(
+        self, activity: str, *, input: Any = None, retry_policy: RetryPolicy | None = None
+    ) -> Task[Any]: ...
+    def call_activity(
+        self,
+        activity: Callable[..., Any] | str,
+        *,
+        input: Any = None,  # noqa: A002  Dapr's word
+        retry_policy: RetryPolicy | None = None,
+    ) -> Task[Any]:
+        """Have an activity performed, at least once; its result is recorded once.
+
+        The task fails with TaskFailedError when the activity does.
+        """
+        return self._execution.call_activity(activity, input, retry_policy)
+
+    @overload
+    def call_child_workflow(
+        self,
+        workflow: Callable[..., Coroutine[Any, Any, R]],
+        *,
+        input: Any = None,
+        instance_id: str | None = None,
+        retry_policy: RetryPolicy | None = None,
+    ) -> Task[R]: ...
+    @overload
+    def call_child_workflow(
+        self,
+        workflow: Callable[..., Generator[Any, Any, R]],
+        *,
+        input: Any = None,
+        instance_id: str | None = None,
+        retry_policy: RetryPolicy | None = None,
+    ) -> Task[R]: ...
+    @overload
+    def call_child_workflow(
+        self,
+        workflow: Callable[..., Any] | str,
+        *,
+        input: Any = None,
+        instance_id: str | None = None,
+        retry_policy: RetryPolicy | None = None,
+    ) -> Task[Any]: ...
+    def call_child_workflow(
+        self,
+        workflow: Callable[..., Any] | str,
+        *,
+        input: Any = None,  # noqa: A002
+        instance_id: str | None = None,
+        retry_policy: RetryPolicy | None = None,
+    ) -> Task[Any]:
+        """Start another workflow and wait for its result.
+
+        Args:
+            instance_id: `<this instance>:<n>` by default, with n as four hex digits.
+        """
+        return self._execution.call_child_workflow(workflow, input, instance_id, retry_policy)
+
+    def create_timer(self, fire_at: datetime | timedelta) -> Task[None]:
+        """Sleep until a date (UTC if it names no time zone), or for an interval; months are fine."""
+        return self._execution.create_timer(fire_at)
+
+    def wait_for_external_event(self, name: str, *, timeout: datetime | timedelta | None = None) -> Task[Any]:
+        """Wait for an event with this name, in whatever case; those that came before count, oldest first.
+
+        The task fails with TimeoutError when the timeout comes first.
+        """
+        return self._execution.wait_for_external_event(name, timeout)
+
+    def continue_as_new(self, new_input: Any, *, save_events: bool = False) -> None:
+        """Begin again with a new input and an empty history, once the workflow's function returns.
+
+        Args:
+            save_events: Keep the events that nobody has waited for yet.
+        """
+        self._execution.continue_as_new(new_input, save_events=save_events)
+
+    def is_patched(self, patch_name: str) -> bool:
+        """Whether this instance takes the new path of a change to its code.
+
+        True for those that come here for the first time; False for those that
+        have been past this point with the old code.
+        """
+        return self._execution.is_patched(patch_name)
+
+    def when_all(self, tasks: Iterable[Task[R]]) -> Task[list[R]]:
+        """Wait for all tasks: their results in their order, or the first failure as soon as it happens."""
+        return when_all(tasks)
+
+    def when_any(self, tasks: Iterable[Task[Any]]) -> Task[Task[Any]]:
+        """Wait for the first task to complete or fail; the result is that task."""
+        return when_any(tasks)
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityContext:
+    """What an activity knows of the call that it performs."""
+
+    workflow_id: str  # the instance that asked for it
+    task_id: int
+    task_execution_id: str  # the same each time this call is tried: an idempotency key
+    activity_name: str
+
+
+class _ReplayLogger(logging.LoggerAdapter[logging.Logger]):
+    """A logger that says each thing once, however often the workflow is replayed."""
+
+    def __init__(self, execution: "Execution") -> None:
+        super().__init__(logging.getLogger(f"perdure.workflow.{execution.definition.name}"))
+        self._execution = execution
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802  the library's name
+        return not self._execution.replaying and super().isEnabledFor(level)
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        return f"[{self._execution.instance_id}] {msg}", kwargs
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

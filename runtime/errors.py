@@ -1,0 +1,177 @@
+"""Every error the workflow layer raises on purpose, as a tree (the root is in `actors.errors`).
+
+PerdureError
+├── RequestRefused                 the caller asked for what cannot be
+│   ├── InvalidRequest             a name or an id that no instance can have
+│   ├── InstanceNotFound           the instance does not exist
+│   ├── InstanceExists             the id is taken by one that is not finished
+│   ├── ChildUnfinished            the id is finished, but a descendant of it is not
+│   ├── DescendantsUnknown         the same, before anybody has looked; callers outside never see it
+│   ├── InstanceUnfinished         purge of an instance that is not finished
+│   └── InstanceStalled            the instance waits for its code to be mended
+├── NondeterminismError            workflow code that no longer fits its history
+├── WorkflowMisuse                 workflow code did what replay cannot repeat
+├── WorkflowFailed                 an instance ended otherwise than COMPLETED (raised by Client.run)
+├── TaskFailedError                an activity or a child failed (raised in workflow code)
+├── NonRetryableError              raised by activity code: do not try again
+├── PayloadError                   an input or an output that is not JSON, or not of the annotated type
+├── AppError                       an app that cannot be: two workflows of one name, and so on
+└── CorruptHistory                 what the store holds of an instance cannot be read
+"""
+
+from ..actors.errors import PerdureError
+from .failure import FailureDetails
+from .instance import InstanceState
+
+
+class RequestRefused(PerdureError):
+    """The caller asked for what cannot be. Nothing was changed."""
+
+
+class InvalidRequest(RequestRefused):
+    """A name or an id that no instance can have."""
+
+
+class InstanceNotFound(RequestRefused):
+    """The instance does not exist, or was purged."""
+
+    def __init__(self, instance_id: str) -> None:
+        super().__init__(instance_id)
+        self.instance_id = instance_id
+
+    def __str__(self) -> str:
+        return "no such instance exists"
+
+
+class InstanceExists(RequestRefused):
+    """The id belongs to an instance that is not finished (or must never be reused)."""
+
+    def __init__(self, instance_id: str, *, unique: bool = False) -> None:
+        super().__init__(instance_id, unique)
+        self.instance_id = instance_id
+        self.unique = unique
+
+    def __str__(self) -> str:
+        if self.unique:
+            return (
+                f"a workflow with ID '{self.instance_id}' already exists "
+                "and the create enforces instance ID uniqueness"
+            )
+        return f"an active workflow with ID '{self.instance_id}' already exists"
+
+
+class ChildUnfinished(RequestRefused):
+    """A finished instance cannot be replaced or purged while a descendant of it runs."""
+
+    def __init__(self, instance_id: str, path: tuple[str, ...]) -> None:
+        super().__init__(instance_id, path)
+        self.instance_id = instance_id
+        self.path = path  # from the child down to the descendant that still runs
+
+    def __str__(self) -> str:
+        steps = "".join(f"child workflow '{step}': " for step in self.path)
+        return f"cannot recreate workflow with ID '{self.instance_id}': {steps}orchestration has not yet completed"
+
+
+class DescendantsUnknown(RequestRefused):
+    """The id is finished and had children: look at them all, then ask again."""
+
+    def __init__(self, instance_id: str) -> None:
+        super().__init__(instance_id)
+        self.instance_id = instance_id
+
+
+class InstanceUnfinished(RequestRefused):
+    """Only a finished instance can be purged."""
+
+    def __init__(self, instance_id: str) -> None:
+        super().__init__(instance_id)
+        self.instance_id = instance_id
+
+    def __str__(self) -> str:
+        return "orchestration has not yet completed"
+
+
+class InstanceStalled(RequestRefused):
+    """The instance's code no longer fits its history; it takes nothing until the code is mended."""
+
+    def __init__(self, instance_id: str) -> None:
+        super().__init__(instance_id)
+        self.instance_id = instance_id
+
+    def __str__(self) -> str:
+        return "workflow is stalled"
+
+
+class NondeterminismError(PerdureError):
+    """Code and history part ways. The instance stops, keeps everything, and goes on once the code fits again."""
+
+    def __init__(
+        self, *, instance_id: str, workflow: str, event_id: int, recorded: str, asked: str, hint: str | None = None
+    ) -> None:
+        super().__init__(instance_id, workflow, event_id, recorded, asked)
+        self.instance_id = instance_id
+        self.workflow = workflow
+        self.event_id = event_id
+        self.recorded = recorded
+        self.asked = asked
+        self.hint = hint
+
+    def __str__(self) -> str:
+        usual = (
+            "Usual causes: the workflow's code changed while this instance was running (keep the old order and use "
+            "ctx.is_patched), or it reads a clock, a random number, the environment or the network itself "
+            "(use ctx.now, ctx.random, ctx.uuid4 or an activity)."
+        )
+        return (
+            f"workflow {self.workflow!r} no longer fits the history of instance {self.instance_id!r} at event "
+            f"{self.event_id}: recorded {self.recorded}, now the code asks {self.asked}. {self.hint or usual}"
+        )
+
+
+class WorkflowMisuse(PerdureError):
+    """Workflow code did what replay cannot repeat; the message says what to do instead."""
+
+
+class TaskFailedError(PerdureError):
+    """An activity or a child workflow failed. Raised in workflow code where its task is awaited."""
+
+    def __init__(self, message: str, details: FailureDetails) -> None:
+        super().__init__(message, details)
+        self.message = message
+        self.details = details
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class WorkflowFailed(PerdureError):
+    """An instance ended otherwise than COMPLETED."""
+
+    def __init__(self, state: InstanceState) -> None:
+        super().__init__(state)
+        self.state = state
+
+    def __str__(self) -> str:
+        why = f": {self.state.failure.error_type}: {self.state.failure.message}" if self.state.failure else ""
+        return f"workflow instance {self.state.instance_id!r} ended {self.state.status.name}{why}"
+
+
+class NonRetryableError(PerdureError):
+    """Raised by an activity or a child: whatever the retry policy says, do not try again."""
+
+    non_retriable = True
+
+
+class PayloadError(PerdureError, ValueError):
+    """An input or an output is not JSON, or does not fit the type it is annotated with."""
+
+    non_retriable = True
+
+
+class AppError(PerdureError):
+    """The app cannot be what it is asked to be; the message names what is wrong."""
+
+
+class CorruptHistory(PerdureError):
+    """What the store holds of an instance cannot be read by this release."""

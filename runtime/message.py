@@ -1,0 +1,94 @@
+"""What is sent to the actors of this layer.
+
+A message changes nothing by itself: the actor that gets it decides.
+"""
+
+from typing import NamedTuple
+
+from ..actors.address import Address
+from .event import Parent
+from .failure import FailureDetails
+
+WORKFLOW = "workflow"  # these reach the disk and must not change
+ACTIVITY = "activity"
+CHILD_START = "child-start"
+
+
+def workflow_address(instance_id: str) -> Address:
+    return Address(WORKFLOW, instance_id)
+
+
+class Start(NamedTuple):
+    """Begin an instance. Answered with its id, or an error of RequestRefused."""
+
+    name: str
+    input: str | None
+    execution_id: str
+    parent: Parent | None = None
+    start_at_us: int | None = None  # Unix time, microseconds; None: at once
+    unique: bool = False  # refuse the id of a finished instance too
+    descendants_finished: bool = False  # the sender has looked at all descendants of a finished holder of the id
+    version: str | None = None
+
+
+class RaiseEvent(NamedTuple):
+    name: str
+    input: str | None
+
+
+class Suspend(NamedTuple):
+    reason: str | None
+
+
+class Resume(NamedTuple):
+    reason: str | None
+
+
+class Terminate(NamedTuple):
+    output: str | None
+    recurse: bool
+
+
+class Purge(NamedTuple):
+    force: bool
+
+
+class Continue(NamedTuple):
+    """Take another turn: something is held that can be fed now."""
+
+
+class Invoke(NamedTuple):
+    """Perform an activity. Sent to an activity's address, answered with ActivityDone."""
+
+    name: str
+    input: str | None
+    instance_id: str
+    execution_id: str
+    task_id: int
+    task_execution_id: str
+
+
+class ActivityDone(NamedTuple):
+    """An activity has ended."""
+
+    execution_id: str
+    task_id: int
+    result: str | None
+    failure: FailureDetails | None
+
+
+class ChildStarted(NamedTuple):
+    """A child whose id was chosen by the parent's code exists now."""
+
+    execution_id: str
+    task_id: int
+
+
+class ChildDone(NamedTuple):
+    """A child has ended."""
+
+    execution_id: str  # the parent's generation that asked for it
+    task_id: int
+    status: int  # a Status
+    result: str | None
+    failure: FailureDetails | None

@@ -1,0 +1,67 @@
+"""What an instance has under way: activities, children and timers without an answer.
+
+The one law: everything here follows from the history, event by event, so it is
+the same after a restart.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from .event import (
+    ChildCompleted,
+    ChildCreated,
+    ChildFailed,
+    Event,
+    ExecutionStarted,
+    TaskCompleted,
+    TaskFailed,
+    TaskScheduled,
+    TimerCreated,
+    TimerFired,
+)
+from .history import Row
+
+START_TIMER = 0  # the timer of a scheduled start; those of the code begin at 1
+
+
+@dataclass(slots=True)
+class OpenWork:
+    """Each table is by event id."""
+
+    tasks: dict[int, TaskScheduled] = field(default_factory=dict)
+    children: dict[int, ChildCreated] = field(default_factory=dict)
+    timers: dict[int, int] = field(default_factory=dict)  # when each fires; Unix time, microseconds
+    last_id: int = 0
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> "OpenWork":
+        work = cls()
+        for row in rows:
+            for event in row.turn or ():
+                work.note(event)
+            for event in row.held:
+                work.note(event)
+        return work
+
+    def note(self, event: Event) -> None:
+        """Take one event into account."""
+        match event:
+            case TaskScheduled():
+                self.tasks[event.event_id] = event
+                self.last_id = event.event_id
+            case TaskCompleted() | TaskFailed():
+                self.tasks.pop(event.task_id, None)
+            case TimerCreated():
+                self.timers[event.event_id] = event.fire_at_us
+                self.last_id = event.event_id
+            case TimerFired():
+                self.timers.pop(event.timer_id, None)
+            case ChildCreated():
+                self.children[event.event_id] = event
+                self.last_id = event.event_id
+            case ChildCompleted() | ChildFailed():
+                self.children.pop(event.task_id, None)
+            case ExecutionStarted(scheduled_start_us=int(start_us)):
+                self.timers[START_TIMER] = start_us
+            case _:
+                pass

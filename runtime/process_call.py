@@ -1,0 +1,86 @@
+"""Performing an activity in another process.
+
+The one law: what crosses is text. The function is named, not pickled, and the
+other process imports it by that name; input and output are JSON.
+"""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from .app import input_type
+from .codec import Decoder, Encoder
+from .context import ActivityContext
+from .failure import failure_of
+
+
+class Reference(NamedTuple):
+    """Where a function is to be found."""
+
+    module: str
+    qualname: str
+    file: str | None  # for a module that was loaded from a file and is not on the path
+
+    @classmethod
+    def of(cls, function: Callable[..., Any]) -> "Reference":
+        module = sys.modules.get(function.__module__)
+        return cls(function.__module__, function.__qualname__, getattr(module, "__file__", None))
+
+
+class Outcome(NamedTuple):
+    """What came of a call: a result as JSON text, or a failure in its packed form."""
+
+    result: str | None
+    failure: tuple[Any, ...] | None
+
+
+def perform_elsewhere(reference: Reference, call: tuple[str, int, str, str], payload: str | None) -> Outcome:
+    """Find the function in this process and call it.
+
+    Args:
+        call: The fields of ActivityContext, in their order.
+        payload: The input, JSON text.
+    """
+    try:
+        function = _find(reference)
+        takes_input, wanted = input_type(function, call[3])
+        given: tuple[Any, ...] = (ActivityContext(*call),)
+        if takes_input:
+            given = (*given, Decoder(wanted).decode(payload))
+        return Outcome(Encoder().encode(function(*given)), None)
+    except Exception as error:
+        return Outcome(None, failure_of(error, frames_skipped=1).pack())
+
+
+@lru_cache(maxsize=1_000)
+def _find(reference: Reference) -> Callable[..., Any]:
+    found: Any = _module(reference)
+    for part in reference.qualname.split("."):
+        found = getattr(found, part)
+    function: Callable[..., Any] = found
+    return function
+
+
+def _module(reference: Reference) -> ModuleType:
+    if reference.module in sys.modules and reference.module != "__main__":
+        return sys.modules[reference.module]
+    try:
+        return importlib.import_module(reference.module)
+    except ModuleNotFoundError:
+        if reference.file is None:
+            raise
+    file = Path(reference.file)
+    spec = importlib.util.spec_from_file_location(reference.module, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(file.parent))
+    sys.modules[reference.module] = module
+    spec.loader.exec_module(module)
+    return module
+

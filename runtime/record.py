@@ -1,0 +1,91 @@
+"""The record of an instance: the small row that changes when its status does.
+
+Payloads are not in it: the input stands in the first row of the history and
+the result in the last, so neither is written twice.
+"""
+
+from typing import NamedTuple
+
+import msgpack
+
+from ..actors.store.contract import Inspection
+from .errors import CorruptHistory
+from .event import ExecutionCompleted, ExecutionStarted, Parent, failure_in
+from .history import unpack_row
+from .instance import InstanceState
+from .status import Status
+
+FORMAT = 1
+
+
+class InstanceRecord(NamedTuple):
+    """What is kept of an instance beside its history. Fields are added at the end only."""
+
+    status: Status
+    name: str  # the workflow's
+    execution_id: str
+    created_us: int  # Unix time, microseconds
+    custom_status: str | None = None
+    parent: Parent | None = None
+    stall: str | None = None  # why it is STALLED
+    has_children: bool = False
+    generation: int = 0  # how often it has continued as new
+
+    def pack(self) -> bytes:
+        packed: bytes = msgpack.packb((FORMAT, *self))
+        return packed
+
+
+def unpack_record(packed: bytes) -> InstanceRecord:
+    """Read a record.
+
+    Raises:
+        CorruptHistory: It is none that this release can read.
+    """
+    try:
+        record_format, status, name, execution_id, created_us, custom_status, parent, *rest = msgpack.unpackb(
+            packed, use_list=False
+        )
+        if record_format != FORMAT:
+            raise CorruptHistory(f"a record has format {record_format}; this release reads format {FORMAT}")
+        link = Parent(*parent) if parent is not None else None
+        return InstanceRecord(Status(status), name, execution_id, created_us, custom_status, link, *rest[:3])
+    except (ValueError, TypeError) as error:
+        raise CorruptHistory(f"a record of {len(packed)} bytes cannot be read: {error!r}") from error
+
+
+def state_of(instance_id: str, inspection: Inspection) -> InstanceState:
+    """Describe an instance from its record and the ends of its history."""
+    record = unpack_record(inspection.record)
+    started = _started(inspection)
+    completed = _completed(inspection) if record.status.terminal else None
+    return InstanceState(
+        instance_id=instance_id,
+        execution_id=record.execution_id,
+        name=record.name,
+        status=record.status,
+        created_us=record.created_us,
+        updated_us=inspection.updated_us,
+        input=started.input if started is not None else None,
+        output=completed.result if completed is not None else None,
+        custom_status=record.custom_status,
+        failure=failure_in(completed) if completed is not None else None,
+        stall=record.stall,
+        parent_id=record.parent.instance_id if record.parent is not None else None,
+        version=started.version if started is not None else None,
+    )
+
+
+def _started(inspection: Inspection) -> ExecutionStarted | None:
+    if inspection.first is None:
+        return None
+    row = unpack_row(inspection.first)
+    events = [*(row.turn or ()), *row.held]
+    return next((event for event in events if isinstance(event, ExecutionStarted)), None)
+
+
+def _completed(inspection: Inspection) -> ExecutionCompleted | None:
+    if inspection.last is None:
+        return None
+    row = unpack_row(inspection.last)
+    return next((event for event in row.turn or () if isinstance(event, ExecutionCompleted)), None)

@@ -1,0 +1,131 @@
+"""Replay: from a history to a running execution.
+
+The one law: a history that its code no longer fits is never guessed at. The
+error says where they part, what was recorded and what the code asks now.
+
+What is compared is what makes a difference to the rest: the kind of each
+command, its event id, and its name. Inputs are not: a set or a dictionary may
+come out in another order without any harm.
+"""
+
+from collections.abc import Sequence
+
+from .app import WorkflowDefinition
+from .codec import Encoder
+from .errors import NondeterminismError
+from .event import (
+    Arrival,
+    ChildCreated,
+    Command,
+    ExecutionCompleted,
+    PatchesApplied,
+    TaskScheduled,
+    TimerCreated,
+    TimerOrigin,
+)
+from .execution import Execution
+from .history import Row, split
+from .status import Status
+
+
+def replay(
+    definition: WorkflowDefinition, encoder: Encoder, *, instance_id: str, rows: Sequence[Row]
+) -> tuple[Execution, list[Arrival]]:
+    """Run a workflow's code through its history.
+
+    Args:
+        rows: The history of one generation, oldest first.
+
+    Returns:
+        The execution as it stood after the last row, and what arrived since without being fed.
+
+    Raises:
+        NondeterminismError: Code and history part ways.
+    """
+    turns = [(row, *split(row.turn)) for row in rows if row.turn is not None]
+    patches = [
+        name for _, _, commands in turns for command in commands if isinstance(command, PatchesApplied)
+        for name in command.names
+    ]
+    execution = Execution(definition, encoder, instance_id=instance_id, patches=patches)
+    execution.replaying = True
+    held: list[Arrival] = []
+    for row in rows:
+        if row.turn is None:
+            held.extend(row.held)  # type: ignore[arg-type]  # only what arrives is ever held
+            continue
+        arrivals, recorded = split(row.turn)
+        asked, _ = execution.feed([*held, *arrivals], row.at_us)
+        _compare(execution, recorded, asked)
+        held = list(row.held)  # type: ignore[arg-type]
+    execution.cancelled_timers.clear()
+    execution.replaying = False
+    return execution, held
+
+
+def _compare(execution: Execution, recorded: Sequence[Command], asked: Sequence[Command]) -> None:
+    """Hold what the code asks now against what it asked then."""
+    for then, now in zip(recorded, asked, strict=False):
+        if _essence(then) != _essence(now):
+            raise _difference(execution, then, now)
+    if len(recorded) > len(asked):
+        raise _difference(execution, recorded[len(asked)], None)
+    if len(asked) > len(recorded):
+        raise _difference(execution, None, asked[len(recorded)])
+
+
+def _essence(command: Command) -> tuple[object, ...]:
+    match command:
+        case TaskScheduled():
+            return (TaskScheduled, command.event_id, command.name)
+        case ChildCreated():
+            return (ChildCreated, command.event_id, command.name, command.instance_id)
+        case TimerCreated():
+            return (TimerCreated, command.event_id, command.origin, command.reference)
+        case PatchesApplied():
+            return (PatchesApplied, command.names)
+        case ExecutionCompleted():
+            return (ExecutionCompleted, command.event_id, command.status)
+
+
+def _difference(execution: Execution, then: Command | None, now: Command | None) -> NondeterminismError:
+    first = then if then is not None else now
+    assert first is not None
+    return NondeterminismError(
+        instance_id=execution.instance_id,
+        workflow=execution.definition.name,
+        event_id=getattr(first, "event_id", -1),
+        recorded=_described(then),
+        asked=_described(now),
+        hint=_patch_hint(then, now),
+    )
+
+
+def _described(command: Command | None) -> str:
+    match command:
+        case None:
+            return "nothing"
+        case TaskScheduled():
+            return f"activity {command.name!r}"
+        case ChildCreated():
+            return f"child workflow {command.name!r} with ID {command.instance_id!r}"
+        case TimerCreated(origin=TimerOrigin.EXTERNAL_EVENT):
+            return f"a timeout for event {command.reference!r}"
+        case TimerCreated(origin=TimerOrigin.CREATE_TIMER):
+            return "a timer"
+        case TimerCreated():
+            return "a timer before another try"
+        case PatchesApplied():
+            return f"patches {list(command.names)}"
+        case ExecutionCompleted():
+            return f"the end of the workflow ({Status(command.status).name})"
+
+
+def _patch_hint(then: Command | None, now: Command | None) -> str | None:
+    if not isinstance(then, PatchesApplied):
+        return None
+    current = list(now.names) if isinstance(now, PatchesApplied) else []
+    return (
+        f"Patch mismatch. History patches: {list(then.names)}, current patches: {current}. "
+        "A patch must stay in the code as long as instances that have taken it are running."
+    )

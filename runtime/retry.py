@@ -1,0 +1,84 @@
+"""When a failed activity or child workflow is tried again.
+
+Pure: the delay is a function of the policy, the attempt and a seed, so replay
+finds the same one. Source: contract 3.16.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from random import Random
+
+from .failure import FailureDetails
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often, and how long after one another, a task is tried.
+
+    Raises:
+        ValueError: A value that no policy can have.
+    """
+
+    first_retry_interval: timedelta
+    max_number_of_attempts: int  # the first try counts
+    backoff_coefficient: float = 1.0
+    max_retry_interval: timedelta | None = None
+    retry_timeout: timedelta | None = None  # no try begins later than this after the first
+    non_retryable_error_types: Collection[str] = ()  # class names, as in FailureDetails.error_type
+    jitter: float = 0.0  # 0 to 1: up to this share is taken off each delay, the same at every replay
+
+    def __post_init__(self) -> None:
+        if self.first_retry_interval < timedelta(0):
+            raise ValueError(f"first_retry_interval must not be negative, not {self.first_retry_interval}")
+        if self.max_number_of_attempts < 1:
+            raise ValueError(f"max_number_of_attempts must be at least 1, not {self.max_number_of_attempts}")
+        if self.backoff_coefficient < 1:
+            raise ValueError(f"backoff_coefficient must be at least 1, not {self.backoff_coefficient}")
+        if self.max_retry_interval is not None and self.max_retry_interval < timedelta(0):
+            raise ValueError(f"max_retry_interval must not be negative, not {self.max_retry_interval}")
+        if self.retry_timeout is not None and self.retry_timeout < timedelta(0):
+            raise ValueError(f"retry_timeout must not be negative, not {self.retry_timeout}")
+        if not 0 <= self.jitter <= 1:
+            raise ValueError(f"jitter must be between 0 and 1, not {self.jitter}")
+        if isinstance(self.non_retryable_error_types, str):
+            raise ValueError("non_retryable_error_types must be a collection of names, not one string")  # noqa: TRY004
+
+
+def next_try_us(
+    policy: RetryPolicy, failure: FailureDetails, *, attempt: int, started_us: int, now_us: int, seed: str
+) -> int | None:
+    """Say when to try again; None: not at all.
+
+    Args:
+        attempt: Which try has failed; the first is 1.
+        started_us: When the first try was asked for; Unix time, microseconds.
+        now_us: When the failure came in; Unix time, microseconds.
+        seed: What makes the jitter of this task its own.
+    """
+    if attempt >= policy.max_number_of_attempts or failure.non_retriable:
+        return None
+    if failure.error_type in policy.non_retryable_error_types:
+        return None
+    delay_us = _delay_us(policy, attempt)
+    if policy.jitter:
+        # Seeding with text is the same on every machine and release (random.seed, version 2).
+        delay_us -= int(delay_us * policy.jitter * Random(f"{seed}:{attempt}").random())  # noqa: S311
+    due_us = now_us + delay_us
+    if policy.retry_timeout is not None and due_us > started_us + _us(policy.retry_timeout):
+        return None
+    return due_us
+
+
+def _delay_us(policy: RetryPolicy, attempt: int) -> int:
+    """The delay after a failed attempt, before jitter. A power too large for a float is the maximum."""
+    ceiling_us = _us(policy.max_retry_interval) if policy.max_retry_interval is not None else _us(timedelta.max)
+    first_us = _us(policy.first_retry_interval)
+    try:
+        return int(min(first_us * policy.backoff_coefficient ** (attempt - 1), ceiling_us))
+    except OverflowError:
+        return ceiling_us if first_us else 0
+
+
+def _us(interval: timedelta) -> int:
+    return interval // timedelta(microseconds=1)

@@ -1,0 +1,26 @@
+"""The limits of an engine, as one frozen value."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything about an engine that can be chosen, with defaults for one service on one machine."""
+
+    app_id: str = "perdure"
+    activations_max: int = 10_000  # instances in memory; the others sleep in the store
+    mailbox_messages_max: int = 10_000  # messages one instance may have waiting
+    activities_max: int = 1_000  # `async def` activities under way at once
+    activity_threads_max: int = 40  # plain-function activities at once; anyio's own default
+    activity_processes_max: int = 2  # `executor="process"` activities at once
+    stop_grace_s: float = 10.0  # how long running activities may take to finish on shutdown
+    always_replay: bool = False  # evict after each turn, so that every turn starts from the store
+
+    def __post_init__(self) -> None:
+        for name in ("mailbox_messages_max", "activities_max", "activity_threads_max", "activity_processes_max"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.activations_max < 0:
+            raise ValueError(f"activations_max must be at least 0, not {self.activations_max}")
+        if self.stop_grace_s < 0:
+            raise ValueError(f"stop_grace_s must be at least 0 seconds, not {self.stop_grace_s}")

@@ -1,0 +1,100 @@
+"""The life of an instance: its statuses, and what may follow what.
+
+The one law: `TRANSITIONS` is the only place that says which step is legal. An
+illegal one raises and changes nothing.
+
+Source: contract 4.1 (statuses, numbers), 1.5 (behaviour per status).
+"""
+
+from enum import IntEnum, StrEnum
+
+
+class Status(IntEnum):
+    """The state of an instance, with the numbers of durabletask's OrchestrationStatus."""
+
+    RUNNING = 0
+    COMPLETED = 1
+    CONTINUED_AS_NEW = 2  # never observable: the next generation is RUNNING in the same commit
+    FAILED = 3
+    CANCELED = 4  # never produced; SDKs know it
+    TERMINATED = 5
+    PENDING = 6
+    SUSPENDED = 7
+    STALLED = 8
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing can happen to the instance any more."""
+        return self in TERMINAL
+
+
+TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELED, Status.TERMINATED})
+
+
+class Step(StrEnum):
+    """What can happen to the status of an instance."""
+
+    START = "start"  # created, first turn not run yet
+    RUN = "run"  # its code runs, or runs again after a stall
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    RESUME_START = "resume before the first turn"
+    STALL = "stall"  # its code no longer fits its history
+    COMPLETE = "complete"
+    FAIL = "fail"
+    TERMINATE = "terminate"
+
+
+TRANSITIONS: dict[tuple[Status | None, Step], Status] = {
+    (None, Step.START): Status.PENDING,
+    (Status.PENDING, Step.RUN): Status.RUNNING,
+    (Status.PENDING, Step.SUSPEND): Status.SUSPENDED,
+    (Status.PENDING, Step.STALL): Status.STALLED,
+    (Status.PENDING, Step.FAIL): Status.FAILED,
+    (Status.PENDING, Step.TERMINATE): Status.TERMINATED,
+    (Status.RUNNING, Step.RUN): Status.RUNNING,
+    (Status.RUNNING, Step.SUSPEND): Status.SUSPENDED,
+    (Status.RUNNING, Step.STALL): Status.STALLED,
+    (Status.RUNNING, Step.COMPLETE): Status.COMPLETED,
+    (Status.RUNNING, Step.FAIL): Status.FAILED,
+    (Status.RUNNING, Step.TERMINATE): Status.TERMINATED,
+    (Status.SUSPENDED, Step.RESUME): Status.RUNNING,
+    (Status.SUSPENDED, Step.RESUME_START): Status.PENDING,
+    # Its code is looked for only when it is fed: after a resume, or with what came before the suspension.
+    (Status.SUSPENDED, Step.STALL): Status.STALLED,
+    (Status.SUSPENDED, Step.COMPLETE): Status.COMPLETED,
+    (Status.SUSPENDED, Step.FAIL): Status.FAILED,
+    (Status.SUSPENDED, Step.TERMINATE): Status.TERMINATED,
+    (Status.STALLED, Step.RUN): Status.RUNNING,
+    (Status.STALLED, Step.STALL): Status.STALLED,
+    # A finished instance may be started anew under its id (contract 4.2).
+    (Status.COMPLETED, Step.START): Status.PENDING,
+    (Status.FAILED, Step.START): Status.PENDING,
+    (Status.CANCELED, Step.START): Status.PENDING,
+    (Status.TERMINATED, Step.START): Status.PENDING,
+}
+
+
+class IllegalStep(AssertionError):
+    """A step that the table does not allow: a bug of ours, never the caller's fault."""
+
+    def __init__(self, status: Status | None, step: Step) -> None:
+        super().__init__(status, step)
+        self.status = status
+        self.step = step
+
+    def __str__(self) -> str:
+        name = self.status.name if self.status is not None else "no instance"
+        return f"{self.step.value} may not follow {name}"
+
+
+def follow(status: Status | None, step: Step) -> Status:
+    """Say which status follows.
+
+    Raises:
+        IllegalStep: The table has no such step.
+    """
+    try:
+        return TRANSITIONS[status, step]
+    except KeyError:
+        raise IllegalStep(status, step) from None

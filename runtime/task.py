@@ -1,0 +1,147 @@
+"""Tasks: what workflow code waits for.
+
+The one law: a task completes only because of an event, so that replay
+completes the same tasks in the same order. A task belongs to one execution;
+nothing else can drive it.
+"""
+
+from collections.abc import Callable, Generator, Iterable
+from typing import Any, Generic, Protocol, TypeVar
+
+from .errors import WorkflowMisuse
+
+T = TypeVar("T")
+
+
+class Owner(Protocol):
+    """The execution that a task belongs to."""
+
+    @property
+    def stepping(self) -> bool:
+        """Whether it is running workflow code right now."""
+        ...
+
+
+class Task(Generic[T]):
+    """Something the workflow asked for: await it (or yield it, in a generator) for its result."""
+
+    __slots__ = ("_error", "_listeners", "_owner", "_value", "is_complete")
+
+    def __init__(self, owner: Owner | None) -> None:
+        self._owner = owner
+        self._value: Any = None
+        self._error: Exception | None = None
+        self._listeners: list[Callable[[Task[Any]], None]] | None = None
+        self.is_complete = False
+
+    @property
+    def is_failed(self) -> bool:
+        return self._error is not None
+
+    def get_result(self) -> T:
+        """The result; raises what the task failed with.
+
+        Raises:
+            WorkflowMisuse: The task is not complete yet.
+        """
+        if not self.is_complete:
+            raise WorkflowMisuse("this task is not complete; await it (or yield it, in a generator) first")
+        if self._error is not None:
+            raise self._error
+        result: T = self._value
+        return result
+
+    def get_exception(self) -> Exception:
+        """What the task failed with.
+
+        Raises:
+            WorkflowMisuse: It has not failed.
+        """
+        if self._error is None:
+            raise WorkflowMisuse("this task has not failed")
+        return self._error
+
+    def __await__(self) -> Generator["Task[T]", None, T]:
+        if not self.is_complete:
+            if self._owner is None or not self._owner.stepping:
+                raise WorkflowMisuse(
+                    "a workflow's task was awaited outside its workflow, as asyncio.gather, asyncio.wait, "
+                    "asyncio.create_task or a task group do. Use ctx.when_all([...]) or ctx.when_any([...])."
+                )
+            yield self
+        return self.get_result()
+
+    # What the execution uses.
+
+    def owned_by(self, owner: Owner) -> bool:
+        return self._owner is owner or (self._owner is None and self.is_complete)
+
+    def succeed(self, value: Any) -> None:
+        assert not self.is_complete
+        self._value = value
+        self._complete()
+
+    def fail(self, error: Exception) -> None:
+        assert not self.is_complete
+        self._error = error
+        self._complete()
+
+    def on_complete(self, listener: Callable[["Task[Any]"], None]) -> None:
+        """Call `listener` when the task completes; at once if it has."""
+        if self.is_complete:
+            listener(self)
+        elif self._listeners is None:
+            self._listeners = [listener]
+        else:
+            self._listeners.append(listener)
+
+    def _complete(self) -> None:
+        self.is_complete = True
+        listeners, self._listeners = self._listeners, None
+        for listener in listeners or ():
+            listener(self)
+
+
+def when_all(tasks: Iterable[Task[T]]) -> Task[list[T]]:
+    """Wait for all tasks: their results in their order, or the first failure as soon as it happens."""
+    members, combined = _combine(tasks, "when_all")
+    missing = len(members)
+    if not members:
+        combined.succeed([])
+
+    def note(task: Task[Any]) -> None:
+        nonlocal missing
+        missing -= 1
+        if combined.is_complete:
+            return
+        if task.is_failed:
+            combined.fail(task.get_exception())
+        elif missing == 0:
+            combined.succeed([member.get_result() for member in members])
+
+    for member in members:
+        member.on_complete(note)
+    return combined
+
+
+def when_any(tasks: Iterable[Task[Any]]) -> Task[Task[Any]]:
+    """Wait for the first task to complete or fail; the result is that task."""
+    members, combined = _combine(tasks, "when_any")
+    if not members:
+        raise WorkflowMisuse("when_any needs at least one task")
+
+    def note(task: Task[Any]) -> None:
+        if not combined.is_complete:
+            combined.succeed(task)
+
+    for member in members:
+        member.on_complete(note)
+    return combined
+
+
+def _combine(tasks: Iterable[Task[Any]], caller: str) -> tuple[list[Task[Any]], Task[Any]]:
+    members = list(tasks)
+    for member in members:
+        if not isinstance(member, Task):
+            raise WorkflowMisuse(f"{caller} takes a list of the context's tasks, not {type(member).__name__}")
+    return members, Task(next((member._owner for member in members if member._owner is not None), None))

@@ -1,0 +1,101 @@
+"""The workflow actor: one instance, as a virtual actor.
+
+What is here is its memory; what it does with a message stands in
+`workflow_turn.py`.
+"""
+
+from collections.abc import Sequence
+
+from ..actors.address import Address
+from ..actors.store.contract import Stored
+from ..actors.turn import Envelope, Turn
+from .app import App, WorkflowDefinition
+from .codec import Encoder
+from .event import Arrival
+from .execution import Execution
+from .history import Row, RowPacker, unpack_row
+from .open_work import OpenWork
+from .record import InstanceRecord, unpack_record
+from .workflow_turn import WorkflowTurn
+
+
+class WorkflowActorType:
+    """Makes the workflow actors of an engine.
+
+    Args:
+        app: None means that no workflow code is here: instances wait for it.
+    """
+
+    def __init__(self, app: App | None) -> None:
+        self.app = app
+        self.encoder = Encoder()
+        self.packer = RowPacker()
+
+    def activate(self, address: Address, stored: Stored | None) -> "WorkflowActor":
+        return WorkflowActor(self, address.id, stored)
+
+    def definition(self, name: str) -> WorkflowDefinition | None:
+        return self.app.workflows.get(name) if self.app is not None else None
+
+
+class WorkflowActor:
+    """One instance in memory. Its fields belong to `WorkflowTurn`, which works on them one turn at a time."""
+
+    __slots__ = (
+        "actor_type",
+        "execution",
+        "held",
+        "instance_id",
+        "record",
+        "rows",
+        "stalled_here",
+        "unconfirmed",
+        "work",
+    )
+
+    def __init__(self, actor_type: WorkflowActorType, instance_id: str, stored: Stored | None) -> None:
+        self.actor_type = actor_type
+        self.instance_id = instance_id
+        # None: there is no instance with this id.
+        self.record: InstanceRecord | None = None
+        # Of this generation; kept only until the execution is built from it.
+        self.rows: list[Row] = []
+        self.work = OpenWork()
+        self.execution: Execution | None = None
+        # What is durable and not fed yet.
+        self.held: list[Arrival] = []
+        # Children whose id the code chose, and of which nobody has said yet that they exist.
+        self.unconfirmed: set[int] = set()
+        # The code that is here has been tried on the history and does not fit.
+        self.stalled_here = False
+        if stored is not None:
+            self._remember(stored)
+
+    def turn(self, envelopes: Sequence[Envelope], now_us: int) -> Turn:
+        return WorkflowTurn(self, now_us).take(envelopes)
+
+    def close(self) -> None:
+        """Leave memory."""
+        if self.execution is not None:
+            self.execution.close()
+
+    def forget(self) -> None:
+        """Be as if no instance had ever had this id."""
+        self.close()
+        self.record = None
+        self.rows = []
+        self.work = OpenWork()
+        self.execution = None
+        self.held = []
+        self.unconfirmed = set()
+        self.stalled_here = False
+
+    def _remember(self, stored: Stored) -> None:
+        self.record = unpack_record(stored.record)
+        self.rows = [unpack_row(entry) for entry in stored.entries]
+        self.work = OpenWork.of(self.rows)
+        self.unconfirmed = {child.event_id for child in self.work.children.values() if child.named}
+        for row in self.rows:
+            if row.turn is not None:
+                self.held.clear()
+            self.held.extend(row.held)  # type: ignore[arg-type]  # only what arrives is ever held

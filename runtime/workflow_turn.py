@@ -1,0 +1,561 @@
+"""One turn of a workflow actor: messages in; events, messages, reminders and replies out.
+
+The one law: a turn reads no clock and waits for nothing. Whatever it wants
+done stands in the `Turn` it makes, and happens after the commit.
+
+The turn goes through three stages: every message is received (`_receive`), the
+execution is fed with what may be fed (`_run`), and the rest is written down
+(`_finish`).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid5
+
+from ..actors.address import Address
+from ..actors.turn import Envelope, Recover, ReminderDue, Turn
+from .errors import (
+    DescendantsUnknown,
+    InstanceExists,
+    InstanceNotFound,
+    InstanceStalled,
+    InstanceUnfinished,
+    NondeterminismError,
+    RequestRefused,
+)
+from .event import (
+    Arrival,
+    ChildCompleted,
+    ChildCreated,
+    ChildFailed,
+    Command,
+    Event,
+    EventRaised,
+    ExecutionCompleted,
+    ExecutionResumed,
+    ExecutionStalled,
+    ExecutionStarted,
+    ExecutionSuspended,
+    ExecutionTerminated,
+    Parent,
+    TaskCompleted,
+    TaskFailed,
+    TaskScheduled,
+    TimerCreated,
+    TimerFired,
+)
+from .execution import ContinuedAsNew, Execution
+from .failure import FailureDetails, failure_of
+from .history import Row
+from .message import (
+    ACTIVITY,
+    CHILD_START,
+    ActivityDone,
+    ChildDone,
+    ChildStarted,
+    Continue,
+    Invoke,
+    Purge,
+    RaiseEvent,
+    Resume,
+    Start,
+    Suspend,
+    Terminate,
+    workflow_address,
+)
+from .open_work import START_TIMER, OpenWork
+from .record import InstanceRecord
+from .replay import replay
+from .status import Status, Step, follow
+
+if TYPE_CHECKING:
+    from .workflow_actor import WorkflowActor
+
+_GENERATIONS = UUID("0d9b3c55-63b0-5f0a-9d0b-3f3e6a0f1c92")  # of the execution ids that follow one another
+
+# What is for the instance whatever generation it is in. Answers are for the generation that asked.
+_OUTLIVE_A_GENERATION = (EventRaised, ExecutionSuspended, ExecutionResumed)
+_STEPS = {Status.COMPLETED: Step.COMPLETE, Status.FAILED: Step.FAIL, Status.TERMINATED: Step.TERMINATE}
+
+
+class WorkflowTurn:
+    """Works on one actor, once."""
+
+    def __init__(self, actor: "WorkflowActor", now_us: int) -> None:
+        self.actor = actor
+        self.now_us = now_us
+        self.turn = Turn()
+        self._record_before = actor.record
+        self._arrived: list[Arrival] = []  # to be fed
+        self._holding: list[Arrival] = []  # to be kept until it can be fed
+        self._asked: list[Event] | None = None  # None: the execution was not fed
+        self._termination: Terminate | None = None
+
+    def take(self, envelopes: Sequence[Envelope]) -> Turn:
+        for envelope in envelopes:
+            _RECEIVERS[type(envelope.body)](self, envelope)
+        self._run()
+        return self._finish()
+
+    # Receiving: what each message means for the instance as it stands.
+
+    def _receive_start(self, envelope: Envelope) -> None:
+        start: Start = envelope.body
+        record = self.actor.record
+        if record is None:
+            self._create(start)
+        elif start.parent is not None and start.parent == record.parent:
+            # The parent sends again what it does not know to have arrived.
+            self._tell_parent_again()
+        elif not record.status.terminal:
+            self._refuse_start(envelope, InstanceExists(self.actor.instance_id))
+            return
+        elif start.unique:
+            self._refuse_start(envelope, InstanceExists(self.actor.instance_id, unique=True))
+            return
+        elif record.has_children and envelope.reply is not None and not start.descendants_finished:
+            self._refuse_start(envelope, DescendantsUnknown(self.actor.instance_id))
+            return
+        else:
+            self.actor.forget()
+            self.turn.reset = True
+            self._create(start)
+        self._answer(envelope, self.actor.instance_id)
+
+    def _create(self, start: Start) -> None:
+        actor = self.actor
+        later = start.start_at_us if start.start_at_us is not None and start.start_at_us > self.now_us else None
+        actor.record = InstanceRecord(
+            follow(None, Step.START), start.name, start.execution_id, self.now_us, parent=start.parent
+        )
+        # Purged and begun anew in one turn: what was there is replaced, not deleted.
+        self.turn.reset = self.turn.reset or self.turn.delete
+        self.turn.delete = False
+        self._arrive(
+            ExecutionStarted(start.name, start.input, start.execution_id, start.parent, later, start.version)
+        )
+        if later is not None:
+            self.turn.reminders_set.append((str(START_TIMER), later))
+
+    def _refuse_start(self, envelope: Envelope, error: RequestRefused) -> None:
+        start: Start = envelope.body
+        if envelope.reply is not None:
+            self._answer(envelope, error)
+        elif start.parent is not None:
+            self._tell_parent(start.parent, Status.FAILED, None, failure_of(error))
+
+    def _receive_event(self, envelope: Envelope) -> None:
+        if self._takes(envelope):
+            self._arrive(EventRaised(envelope.body.name, envelope.body.input))
+
+    def _receive_suspend(self, envelope: Envelope) -> None:
+        if self._takes(envelope) and self._status is not Status.SUSPENDED:
+            self._step(Step.SUSPEND)
+            self._hold(ExecutionSuspended(envelope.body.reason))
+
+    def _receive_resume(self, envelope: Envelope) -> None:
+        if self._takes(envelope) and self._status is Status.SUSPENDED:
+            self._step(Step.RESUME if self._has_run else Step.RESUME_START)
+            self._hold(ExecutionResumed(envelope.body.reason))
+            if not self._waits_for_start:
+                self._arrived.extend(self._holding)
+                self._holding.clear()
+
+    def _receive_terminate(self, envelope: Envelope) -> None:
+        if self._takes(envelope):
+            self._termination = envelope.body
+
+    def _receive_purge(self, envelope: Envelope) -> None:
+        record = self.actor.record
+        if record is None:
+            self._answer(envelope, InstanceNotFound(self.actor.instance_id))
+        elif record.status is Status.STALLED and not envelope.body.force:
+            self._answer(envelope, InstanceStalled(self.actor.instance_id))
+        elif not record.status.terminal and not envelope.body.force:
+            self._answer(envelope, InstanceUnfinished(self.actor.instance_id))
+        else:
+            self._clear_timers()
+            self.actor.forget()
+            self._arrived.clear()
+            self._holding.clear()
+            self._termination = None
+            self.turn.delete = True
+            self._answer(envelope, None)
+
+    def _receive_activity_done(self, envelope: Envelope) -> None:
+        done: ActivityDone = envelope.body
+        if self._awaits(done.execution_id) and done.task_id in self.actor.work.tasks:
+            if done.failure is not None:
+                self._arrive(TaskFailed(done.task_id, done.failure.pack()))
+            else:
+                self._arrive(TaskCompleted(done.task_id, done.result))
+
+    def _receive_child_done(self, envelope: Envelope) -> None:
+        done: ChildDone = envelope.body
+        if self._awaits(done.execution_id) and done.task_id in self.actor.work.children:
+            self.actor.unconfirmed.discard(done.task_id)
+            if done.status == Status.COMPLETED:
+                self._arrive(ChildCompleted(done.task_id, done.result))
+            else:
+                self._arrive(ChildFailed(done.task_id, done.failure.pack() if done.failure is not None else None))
+
+    def _receive_child_started(self, envelope: Envelope) -> None:
+        if self._awaits(envelope.body.execution_id):
+            self.actor.unconfirmed.discard(envelope.body.task_id)
+
+    def _receive_reminder(self, envelope: Envelope) -> None:
+        reminder: ReminderDue = envelope.body
+        self.turn.reminders_cleared.append((reminder.name, reminder.due_us))
+        record = self.actor.record
+        if record is None or record.status.terminal:
+            return
+        timer_id = int(reminder.name)
+        # A timer of an earlier generation, or one whose event came first, is not there any more.
+        if self.actor.work.timers.get(timer_id) == reminder.due_us:
+            self._arrive(TimerFired(timer_id, reminder.due_us))
+
+    def _receive_continue(self, envelope: Envelope) -> None:
+        """What is held is fed in `_run`."""
+
+    def _receive_recover(self, envelope: Envelope) -> None:
+        """Send again whatever may not have arrived before the restart."""
+        record = self.actor.record
+        if record is None:
+            return
+        if record.status.terminal:
+            self._tell_parent_again()
+            if self._was_terminated_with_children():
+                self._terminate_children()
+            return
+        for task in self.actor.work.tasks.values():
+            self._invoke(task)
+        for child in self.actor.work.children.values():
+            self._start_child(child)
+
+    # What receiving needs.
+
+    @property
+    def _status(self) -> Status:
+        assert self.actor.record is not None
+        return self.actor.record.status
+
+    @property
+    def _waits_for_start(self) -> bool:
+        return START_TIMER in self.actor.work.timers
+
+    @property
+    def _has_run(self) -> bool:
+        """Whether the code of this generation has had a turn."""
+        return self.actor.execution is not None or any(row.turn is not None for row in self.actor.rows)
+
+    def _takes(self, envelope: Envelope) -> bool:
+        """Whether the instance takes a request; if not, the caller is told why, or that all is well."""
+        record = self.actor.record
+        if record is None:
+            self._answer(envelope, InstanceNotFound(self.actor.instance_id))
+        elif record.status is Status.STALLED:
+            self._answer(envelope, InstanceStalled(self.actor.instance_id))
+        else:
+            self._answer(envelope, None)
+            return not record.status.terminal
+        return False
+
+    def _awaits(self, execution_id: str) -> bool:
+        """Whether an answer is for the generation that is running now."""
+        record = self.actor.record
+        return record is not None and not record.status.terminal and record.execution_id == execution_id
+
+    def _arrive(self, event: Arrival) -> None:
+        """An event came: it is fed in this turn, unless the instance is suspended."""
+        self.actor.work.note(event)
+        (self._holding if self._status is Status.SUSPENDED else self._arrived).append(event)
+
+    def _hold(self, event: Arrival) -> None:
+        self._holding.append(event)
+
+    def _answer(self, envelope: Envelope, answer: Any) -> None:
+        if envelope.reply is not None:
+            self.turn.replies.append((envelope.reply, answer))
+
+    def _step(self, step: Step) -> None:
+        assert self.actor.record is not None
+        self.actor.record = self.actor.record._replace(status=follow(self._status, step))
+
+    # Running: the execution is fed with what may be fed.
+
+    def _run(self) -> None:
+        record = self.actor.record
+        if record is None or record.status.terminal:
+            return
+        if self._termination is not None:
+            self._terminate(self._termination)
+        elif self._arrived or (self.actor.held and record.status is not Status.SUSPENDED):
+            self._feed_if_possible()
+        elif record.status is Status.STALLED:
+            self._execution()
+
+    def _feed_if_possible(self) -> None:
+        execution = None if self._waits_for_start else self._execution()
+        if execution is not None:
+            self._feed(execution)
+        elif not self._status.terminal:
+            self._holding[:0] = self._arrived
+            self._arrived.clear()
+
+    def _execution(self) -> Execution | None:
+        """The running code, built from the history if need be; None if it cannot be."""
+        actor = self.actor
+        assert actor.record is not None
+        if actor.execution is not None or actor.stalled_here:
+            return actor.execution
+        actor_type = actor.actor_type
+        definition = actor_type.definition(actor.record.name)
+        if definition is None:
+            self._miss_definition(actor.record.name)
+            return None
+        try:
+            actor.execution, _ = replay(
+                definition, actor_type.encoder, instance_id=actor.instance_id, rows=actor.rows
+            )
+        except NondeterminismError as error:
+            self._stall(str(error))
+            return None
+        actor.rows = []
+        if self._status is not Status.SUSPENDED:
+            self._step(Step.RUN)
+            actor.record = actor.record._replace(stall=None)
+        return actor.execution
+
+    def _miss_definition(self, name: str) -> None:
+        """The code is not here: wait for it, or fail at once, or stop where it had begun."""
+        app = self.actor.actor_type.app
+        if app is None:
+            return
+        message = f"A {name!r} workflow was not registered in app {app.name!r}."
+        if self._has_run:
+            self._stall(message + " This instance was begun by code that had it.")
+            return
+        failure = FailureDetails(error_type="WorkflowNotRegisteredError", message=message, non_retriable=True)
+        self._asked = [ExecutionCompleted(1, Status.FAILED.value, None, failure.pack())]
+        self._step(Step.FAIL)
+        self._end(Status.FAILED, None, failure)
+
+    def _stall(self, description: str) -> None:
+        actor = self.actor
+        assert actor.record is not None
+        self._step(Step.STALL)
+        actor.stalled_here = True
+        if actor.record.stall != description:
+            actor.record = actor.record._replace(stall=description)
+            self._hold(ExecutionStalled(description))
+
+    def _feed(self, execution: Execution) -> None:
+        actor = self.actor
+        assert actor.record is not None
+        arrivals = [*actor.held, *self._arrived]
+        commands, taken = execution.feed(arrivals, self.now_us)
+        self._asked = list(commands)
+        if execution.custom_status != actor.record.custom_status:
+            actor.record = actor.record._replace(custom_status=execution.custom_status)
+        for command in commands:
+            actor.work.note(command)
+            carry_out = _EFFECTS.get(type(command))
+            if carry_out is not None:
+                carry_out(self, command)
+        self._take_back_timers(execution)
+        outcome = execution.outcome
+        if isinstance(outcome, ContinuedAsNew):
+            self._continue_as_new(outcome, arrivals[taken:])
+        elif outcome is not None:
+            self._step(_STEPS[Status(outcome.status)])
+            failure = FailureDetails.unpack(outcome.failure) if outcome.failure is not None else None
+            self._end(Status(outcome.status), outcome.result, failure)
+
+    def _terminate(self, termination: Terminate) -> None:
+        """End the instance without asking its code."""
+        self._hold_all()
+        event = ExecutionTerminated(termination.output, termination.recurse)
+        completed = ExecutionCompleted(self.actor.work.last_id + 1, Status.TERMINATED.value, termination.output)
+        self._asked = [event, completed]
+        self._step(Step.TERMINATE)
+        if termination.recurse:
+            self._terminate_children()
+        self._end(Status.TERMINATED, termination.output, None)
+
+    def _hold_all(self) -> None:
+        self._holding[:0] = self._arrived
+        self._arrived.clear()
+
+    def _end(self, status: Status, result: str | None, failure: FailureDetails | None) -> None:
+        """What the end of an instance entails, however it came."""
+        actor = self.actor
+        assert actor.record is not None
+        self._clear_timers()
+        if actor.record.parent is not None:
+            self._tell_parent(actor.record.parent, status, result, failure)
+        actor.close()
+        actor.execution = None
+        actor.rows = []
+
+    def _continue_as_new(self, outcome: ContinuedAsNew, unfed: Sequence[Arrival]) -> None:
+        """Put the next generation in the place of this one. It takes its first turn after the commit."""
+        actor = self.actor
+        record = actor.record
+        assert record is not None
+        self._clear_timers()
+        actor.close()
+        execution_id = uuid5(_GENERATIONS, record.execution_id).hex
+        started = ExecutionStarted(record.name, outcome.input, execution_id, record.parent)
+        kept = [event for event in unfed if isinstance(event, EventRaised)]
+        actor.record = record._replace(
+            execution_id=execution_id, created_us=self.now_us, generation=record.generation + 1
+        )
+        actor.work = OpenWork()
+        actor.execution = None
+        actor.held = []
+        actor.unconfirmed = set()
+        self.turn.reset = True
+        self._asked = None
+        self._arrived.clear()
+        holding = [event for event in self._holding if isinstance(event, _OUTLIVE_A_GENERATION)]
+        self._holding = [started, *outcome.carried, *kept, *holding]
+        self.turn.messages.append((workflow_address(actor.instance_id), Continue()))
+
+    # What commands do.
+
+    def _invoke(self, task: TaskScheduled) -> None:
+        actor = self.actor
+        assert actor.record is not None
+        execution_id = actor.record.execution_id
+        invoke = Invoke(
+            task.name, task.input, actor.instance_id, execution_id, task.event_id, task.task_execution_id
+        )
+        self.turn.messages.append((Address(ACTIVITY, f"{execution_id}:{task.event_id}"), invoke))
+
+    def _set_timer(self, timer: TimerCreated) -> None:
+        self.turn.reminders_set.append((str(timer.event_id), timer.fire_at_us))
+
+    def _create_child(self, child: ChildCreated) -> None:
+        assert self.actor.record is not None
+        self.actor.record = self.actor.record._replace(has_children=True)
+        if child.named:
+            self.actor.unconfirmed.add(child.event_id)
+        self._start_child(child)
+
+    def _start_child(self, child: ChildCreated) -> None:
+        """Ask for a child. An id that the code chose may be held by another, which takes more than a message to find out."""
+        record = self.actor.record
+        assert record is not None
+        parent = Parent(self.actor.instance_id, record.execution_id, child.event_id, record.name)
+        execution_id = uuid5(_GENERATIONS, f"{record.execution_id}/{child.event_id}").hex
+        start = Start(child.name, child.input, execution_id, parent)
+        address = Address(CHILD_START, child.instance_id) if child.named else workflow_address(child.instance_id)
+        self.turn.messages.append((address, start))
+
+    def _terminate_children(self) -> None:
+        for child in self.actor.work.children.values():
+            self.turn.messages.append((workflow_address(child.instance_id), Terminate(None, recurse=True)))
+
+    def _tell_parent(
+        self, parent: Parent, status: Status, result: str | None, failure: FailureDetails | None
+    ) -> None:
+        done = ChildDone(parent.execution_id, parent.task_id, status.value, result, failure)
+        self.turn.messages.append((workflow_address(parent.instance_id), done))
+
+    def _tell_parent_again(self) -> None:
+        """A child that has ended says so once more; one that has not is left alone."""
+        record = self.actor.record
+        assert record is not None
+        completed = self._completion()
+        if record.parent is not None and completed is not None:
+            failure = FailureDetails.unpack(completed.failure) if completed.failure is not None else None
+            self._tell_parent(record.parent, record.status, completed.result, failure)
+
+    def _completion(self) -> ExecutionCompleted | None:
+        """The last event of an instance that has ended, if its history is at hand."""
+        for row in reversed(self.actor.rows):
+            for event in row.turn or ():
+                if isinstance(event, ExecutionCompleted):
+                    return event
+        return None
+
+    def _was_terminated_with_children(self) -> bool:
+        return any(
+            isinstance(event, ExecutionTerminated) and event.recurse
+            for row in self.actor.rows
+            for event in row.turn or ()
+        )
+
+    def _take_back_timers(self, execution: Execution) -> None:
+        """Timers whose event came first."""
+        for timer_id in execution.cancelled_timers:
+            self._clear_timer(timer_id)
+        execution.cancelled_timers.clear()
+
+    def _clear_timers(self) -> None:
+        for timer_id in list(self.actor.work.timers):
+            self._clear_timer(timer_id)
+
+    def _clear_timer(self, timer_id: int) -> None:
+        due_us = self.actor.work.timers.pop(timer_id, None)
+        if due_us is None:
+            return
+        reminder = (str(timer_id), due_us)
+        if reminder in self.turn.reminders_set:
+            self.turn.reminders_set.remove(reminder)
+        else:
+            self.turn.reminders_cleared.append(reminder)
+
+    # Finishing: what is written down.
+
+    def _finish(self) -> Turn:
+        actor = self.actor
+        turn = self.turn
+        events = None if self._asked is None else [*self._arrived, *self._asked]
+        if events is not None or self._holding:
+            turn.entry = actor.actor_type.packer.pack(self.now_us, events, self._holding)
+            self._remember(events)
+        record = actor.record
+        if record is not None:
+            if record is not self._record_before and record != self._record_before:
+                turn.record = record.pack()
+            turn.busy = self._busy(record)
+        return turn
+
+    def _remember(self, events: Sequence[Event] | None) -> None:
+        """Keep in memory what the next turn needs of this one."""
+        actor = self.actor
+        if events is not None:
+            actor.held = []
+        actor.held.extend(self._holding)
+        if actor.execution is None:
+            actor.rows.append(Row(self.now_us, events, list(self._holding)))
+
+    def _busy(self, record: InstanceRecord) -> bool:
+        """Whether a restart would have something to pick up here."""
+        if record.status.terminal:
+            return False
+        actor = self.actor
+        waiting = bool(actor.held) and record.status is not Status.SUSPENDED and not self._waits_for_start
+        return bool(actor.work.tasks) or bool(actor.unconfirmed) or record.status is Status.STALLED or waiting
+
+
+_RECEIVERS: dict[type[Any], Callable[[WorkflowTurn, Envelope], None]] = {
+    Start: WorkflowTurn._receive_start,
+    RaiseEvent: WorkflowTurn._receive_event,
+    Suspend: WorkflowTurn._receive_suspend,
+    Resume: WorkflowTurn._receive_resume,
+    Terminate: WorkflowTurn._receive_terminate,
+    Purge: WorkflowTurn._receive_purge,
+    ActivityDone: WorkflowTurn._receive_activity_done,
+    ChildDone: WorkflowTurn._receive_child_done,
+    ChildStarted: WorkflowTurn._receive_child_started,
+    ReminderDue: WorkflowTurn._receive_reminder,
+    Continue: WorkflowTurn._receive_continue,
+    Recover: WorkflowTurn._receive_recover,
+}
+_EFFECTS: dict[type[Command], Callable[[WorkflowTurn, Any], None]] = {
+    TaskScheduled: WorkflowTurn._invoke,
+    TimerCreated: WorkflowTurn._set_timer,
+    ChildCreated: WorkflowTurn._create_child,
+}

@@ -1,0 +1,74 @@
+"""Every message goes to standard error, one line each, in the form that was asked for."""
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+
+import pytest
+from perdure.cli.logs import CHATTY, configure_logging
+
+
+@pytest.fixture(autouse=True)
+def the_logging_of_before() -> Iterator[None]:
+    """Give the root logger back to pytest afterwards."""
+    root = logging.getLogger()
+    before = (root.level, list(root.handlers), {name: logging.getLogger(name).level for name in CHATTY})
+    yield
+    root.setLevel(before[0])
+    root.handlers[:] = before[1]
+    for name, level in before[2].items():
+        logging.getLogger(name).setLevel(level)
+
+
+def test_a_message_is_one_line_with_time_level_and_origin(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info", "text")
+    logging.getLogger("orders").info("%d paperclips", 4)
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO orders: 4 paperclips\n", output.err)
+
+
+def test_a_message_below_the_level_is_not_written(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("warning", "text")
+    logging.getLogger("orders").info("nobody asked")
+    logging.getLogger("orders").warning("look here")
+    assert "nobody asked" not in (written := capsys.readouterr().err)
+    assert "look here" in written
+
+
+def test_a_json_line_holds_the_message_what_came_with_it_and_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info", "json")
+    try:
+        raise ValueError("no paper")
+    except ValueError:
+        logging.getLogger("orders").exception('a "hard" one\nto quote', extra={"instance_id": "order-1", "level": "x"})
+    (line,) = capsys.readouterr().err.splitlines()
+    message = json.loads(line)
+    assert message["message"] == 'a "hard" one\nto quote'
+    assert (message["level"], message["logger"], message["instance_id"]) == ("ERROR", "orders", "order-1")
+    assert message["error"].endswith("ValueError: no paper")
+
+
+def test_what_cannot_be_json_is_written_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info", "json")
+    logging.getLogger("orders").info("hello", extra={"what": object})
+    assert json.loads(capsys.readouterr().err)["what"] == "<class 'object'>"
+
+
+def test_debug_leaves_out_the_libraries_that_report_every_statement(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("debug", "text")
+    logging.getLogger("orders").debug("mine")
+    logging.getLogger("aiosqlite").debug("executing")
+    written = capsys.readouterr().err
+    assert "mine" in written
+    assert "executing" not in written
+
+
+def test_a_second_configuration_takes_the_place_of_the_first(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("debug", "text")
+    configure_logging("error", "json")
+    logging.getLogger("aiosqlite").warning("not this")
+    logging.getLogger("orders").error("only this")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["message"] == "only this"

@@ -1,0 +1,57 @@
+"""The command: what it offers, and that it offers it fast."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+
+import click
+import pytest
+from click.testing import CliRunner
+from perdure.cli.main import COMMANDS, LazyGroup, main
+
+# What takes long to import, and what only one command needs.
+HEAVY = ("aiosqlite", "sqlite3", "uvicorn", "starlette", "anyio", "asyncio", "rich", "perdure.benchmarks")
+
+
+def test_help_lists_every_command() -> None:
+    result = CliRunner().invoke(main, ["--help"])
+    assert result.exit_code == 0
+    for name, (_, _, line) in COMMANDS.items():
+        assert name in result.output
+        assert line in result.output
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_line_that_help_shows_is_the_commands_own(name: str) -> None:
+    assert isinstance(main, LazyGroup)
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    assert command.name == name
+    assert command.get_short_help_str(limit=200) == COMMANDS[name][2]
+
+
+def test_the_version_is_the_packages() -> None:
+    result = CliRunner().invoke(main, ["--version"])
+    assert result.output == f"perdure {version('perdure')}\n"
+
+
+def test_an_unknown_command_is_a_usage_error() -> None:
+    result = CliRunner().invoke(main, ["walk"])
+    assert result.exit_code == 2
+    assert "walk" in result.output
+
+
+def test_help_imports_nothing_that_only_a_command_needs() -> None:
+    program = (
+        "import sys; from perdure.cli.main import main; main(['--help'], standalone_mode=False); print(*sys.modules)"
+    )
+    output = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    imported = output.splitlines()[-1].split()
+    assert not set(HEAVY) & set(imported)
+
+
+def test_the_module_is_the_command_too() -> None:
+    output = subprocess.run(
+        [sys.executable, "-m", "perdure", "--help"], check=True, capture_output=True, text=True
+    ).stdout
+    assert output.startswith("Usage: perdure ")

@@ -1,0 +1,109 @@
+"""`perdure run`, when it cannot: one clear message on standard error and no traceback of ours.
+
+The exit code tells a wrong command line (2) from a world that is not ready for it (1).
+"""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from perdure.cli.config import RUN_OPTIONS
+
+
+def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PERDURE_", "DAPR_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "perdure", "run", *arguments],
+        cwd=folder,
+        env=environment | variables,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_help_tells_every_flag_and_its_variable(tmp_path: Path) -> None:
+    result = run(tmp_path, "--help", COLUMNS="200")
+    assert result.returncode == 0
+    for option in RUN_OPTIONS:
+        assert option.opts[0] in result.stdout
+        assert all(variable in result.stdout for variable in option.variables)
+
+
+def test_a_failing_import_shows_the_persons_own_traceback(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text("def price():\n    return 1 / 0\nprice()\n")
+    result = run(tmp_path, "shop.py", "--http-port", "0")
+    assert result.returncode == 1
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[-1] == "ZeroDivisionError: division by zero"
+    assert [line for line in lines if line.startswith("  File ")] == [
+        f'  File "{tmp_path / "shop.py"}", line 3, in <module>',
+        f'  File "{tmp_path / "shop.py"}", line 2, in price',
+    ]
+
+
+@pytest.mark.parametrize("arguments", [("nowhere.py",), ("nowhere:app",), ("empty.py",), ("empty.py:app",)])
+def test_an_app_that_cannot_be_found_is_one_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    (tmp_path / "empty.py").write_text("")
+    result = run(tmp_path, *arguments, "--http-port", "0")
+    assert result.returncode == 1
+    assert_one_line(result)
+
+
+def test_a_port_that_somebody_has_is_one_line_and_the_store_is_left_alone(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        result = run(tmp_path, "--http-port", port)
+    assert result.returncode == 1
+    assert_one_line(result)
+    assert port in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_no_store_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("milk\neggs\n" * 1000)
+    result = run(tmp_path, "--http-port", "0", "--data", "notes.txt")
+    assert result.returncode == 1
+    assert_one_line(result)
+    assert "notes.txt" in result.stderr
+    assert (tmp_path / "notes.txt").read_text() == "milk\neggs\n" * 1000
+
+
+def test_a_store_in_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    result = run(tmp_path, "--http-port", "0", "--data", "nowhere/perdure.db")
+    assert result.returncode == 1
+    assert_one_line(result)
+    assert "nowhere" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--http-port", "many"), ("--bogus",), ("a.py", "b.py"), ("--host", "0.0.0.0")],  # noqa: S104
+)
+def test_a_wrong_command_line_is_exit_code_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    result = run(tmp_path, *arguments)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert "Error: " in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_variable_is_exit_code_2_and_is_named(tmp_path: Path) -> None:
+    result = run(tmp_path, DAPR_GRPC_PORT="x")
+    assert result.returncode == 2
+    assert "DAPR_GRPC_PORT: 'x'" in result.stderr
+
+
+def assert_one_line(result: subprocess.CompletedProcess[str]) -> None:
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Error: ")

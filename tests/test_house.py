@@ -1,0 +1,113 @@
+"""The rules of the house that no tool knows: what lies where, and that what is named exists."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LAYERS = ("actors", "benchmarks", "cli", "http", "runtime", "testing")
+
+# Modules without a test file of their own, and where they are tested instead.
+TESTED_ELSEWHERE = {
+    "actors/clock.py": "two lines around the machine's clock; every test of a host runs on it",
+    "actors/errors.py": "records and sentences; tested where each is raised",
+    "actors/reply.py": "tested with the host that answers",
+    "actors/signal.py": "tested with the host that waits on it",
+    "actors/store/contract.py": "a promise; the conformance suite holds every store to it",
+    "actors/turn.py": "records; tested where turns are taken",
+    "http/control.py": "a protocol, fulfilled by the daemon",
+    "runtime/errors.py": "records and sentences; tested where each is raised",
+    "runtime/instance.py": "a record",
+}
+
+
+def modules() -> list[str]:
+    return sorted(str(path.relative_to(ROOT)) for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
+
+
+def texts() -> list[Path]:
+    """Everything in the repository that a person reads."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    paths = [ROOT / line for line in listed.splitlines()]
+    return [path for path in paths if path.suffix in (".py", ".md", ".toml") or path.name in ("Makefile", "run")]
+
+
+def test_every_module_has_a_test_file() -> None:
+    assert not [module for module in modules() if not files_about(module) and module not in TESTED_ELSEWHERE]
+
+
+def test_the_list_of_modules_tested_elsewhere_is_up_to_date() -> None:
+    assert set(TESTED_ELSEWHERE) <= set(modules())
+    assert not [module for module in TESTED_ELSEWHERE if files_about(module)], "these have a test file by now"
+
+
+def files_about(module: str) -> list[Path]:
+    *folders, name = Path(module).with_suffix("").parts
+    names = {f"test_{name}.py", f"test_{folders[0]}_{name}.py", f"test_{folders[-1]}_{name}.py"}
+    return [path for path in (ROOT / "tests").rglob("test_*.py") if path.name in names]
+
+
+def test_only_the_root_has_an_init() -> None:
+    # A folder `http` with one would shadow the standard library's for whoever starts Python here.
+    assert (ROOT / "__init__.py").is_file()
+    assert not [path for layer in (*LAYERS, "tests", "examples") for path in (ROOT / layer).rglob("__init__.py")]
+
+
+@pytest.mark.parametrize("arguments", [["-c", "import http.client"], ["-m", "pip", "--version"]])
+def test_the_standard_librarys_http_is_not_shadowed_in_the_root(arguments: list[str]) -> None:
+    subprocess.run([sys.executable, *arguments], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_every_folder_with_modules_is_packed() -> None:
+    packed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = {Path(module).parent for module in modules()}
+    assert {"perdure", *(".".join(("perdure", *folder.parts)) for folder in folders)} == set(packed)
+
+
+def test_every_example_is_run_by_a_test() -> None:
+    tests = (ROOT / "tests" / "test_examples.py").read_text()
+    for example in (ROOT / "examples").glob("*.py"):
+        assert f'"{example.name}"' in tests, f"{example.name} is not in tests/test_examples.py"
+
+
+def test_files_that_are_named_exist() -> None:
+    # In prose and comments, a path from the root; `actors/store/*` and `docs/design/` are paths too.
+    folders = "|".join((*LAYERS, "docs", "examples", "tests"))
+    path = re.compile(rf"(?<![\w/.:-])(?:{folders})/[\w./*-]*[\w*/]")
+    missing = {
+        f"{text.relative_to(ROOT)}: {named}"
+        for text in texts()
+        for named in path.findall(text.read_text())
+        if not exists(named)
+    }
+    assert not missing
+
+
+def exists(named: str) -> bool:
+    return any(True for _ in ROOT.glob(named)) or any(True for _ in ROOT.glob(f"{named}.py"))
+
+
+def test_documents_link_to_what_is_there() -> None:
+    link = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+    missing = {
+        f"{text.relative_to(ROOT)}: {target}"
+        for text in texts()
+        if text.suffix == ".md"
+        for target in link.findall(text.read_text())
+        if not target.startswith(("http://", "https://", "mailto:")) and not (text.parent / target).exists()
+    }
+    assert not missing
+
+
+def test_every_target_of_the_makefile_is_in_its_help() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    for target in set(phony.split()) - {"help", "FORCE"}:
+        assert f'@echo "make {target} ' in makefile

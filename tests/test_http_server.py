@@ -1,0 +1,278 @@
+"""A server takes a port, tells which, and ends when it is told to: politely, and within its grace period."""
+
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import anyio.abc
+import httpx
+import pytest
+from perdure.http.server import CannotListen, address, address_of, listen, serve
+from starlette.types import Receive, Scope, Send
+
+from .fake_facade import FakeFacade, make_app, state
+
+
+def test_port_0_is_some_free_port() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        host, port = address(listener)
+    assert host == "127.0.0.1"
+    assert port > 0
+
+
+def test_a_port_that_is_taken_is_named_with_what_to_do() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        _, port = address(listener)
+        with pytest.raises(CannotListen) as raised:
+            listen("127.0.0.1", port)
+    assert str(raised.value) == (
+        f"cannot listen on 127.0.0.1:{port}: another program has port {port}, perhaps a Dapr sidecar or another "
+        "Perdure. Stop it, or choose another port with --http-port (0 takes any free one)."
+    )
+
+
+def test_an_address_of_another_machine_is_named() -> None:
+    with pytest.raises(CannotListen, match=r"^cannot listen on 192\.0\.2\.1:0: .*--host\.$"):
+        listen("192.0.2.1", 0)
+
+
+def test_a_host_that_does_not_exist_is_named() -> None:
+    with pytest.raises(CannotListen, match=r"^cannot listen on no such host:0: .*--host\.$"):
+        listen("no such host", 0)
+
+
+def test_a_port_that_needs_privileges_is_named() -> None:
+    error = CannotListen("127.0.0.1", 80, PermissionError(13, "Permission denied"))
+    assert str(error) == (
+        "cannot listen on 127.0.0.1:80: ports below 1024 need privileges. Choose another one with --http-port."
+    )
+
+
+def test_addresses_are_written_as_in_urls() -> None:
+    assert address_of("127.0.0.1", 3500) == "127.0.0.1:3500"
+    assert address_of("::1", 3500) == "[::1]:3500"
+
+
+def test_the_port_is_free_again_at_once() -> None:
+    # Given a server that had a connection,
+    with listen("127.0.0.1", 0) as listener:
+        host, port = address(listener)
+        with socket.create_connection((host, port)):
+            accepted, _ = listener.accept()
+            accepted.close()
+    # when it is gone, then the next can have its port.
+    listen("127.0.0.1", port).close()
+
+
+class Running:
+    """A server in a task, its address, and how to stop it."""
+
+    def __init__(self, tasks: anyio.abc.TaskGroup) -> None:
+        self.tasks = tasks
+        self.stop = anyio.Event()
+        self.ended = anyio.Event()
+        self.url = ""
+
+    async def start(self, app: Any, **options: Any) -> None:
+        listener = listen("127.0.0.1", 0)
+        self.host, self.port = address(listener)
+        self.url = f"http://{self.host}:{self.port}"
+        ready = anyio.Event()
+        self.tasks.start_soon(self.run, app, listener, ready, options)
+        await ready.wait()
+
+    async def run(self, app: Any, listener: socket.socket, ready: anyio.Event, options: dict[str, Any]) -> None:
+        await serve(app, listener=listener, stop=self.stop, ready=ready.set, **options)
+        self.ended.set()
+
+
+def with_server(app: Any, story: Callable[[Running, httpx.AsyncClient], Awaitable[None]], **options: Any) -> None:
+    """Tell a story that has a running server in it."""
+
+    async def main() -> None:
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks, httpx.AsyncClient() as client:
+                running = Running(tasks)
+                await running.start(app, **options)
+                try:
+                    await story(running, client)
+                finally:
+                    running.stop.set()
+
+    anyio.run(main)
+
+
+def test_requests_are_served_over_a_socket() -> None:
+    async def story(server: Running, client: httpx.AsyncClient) -> None:
+        started = await client.post(f"{server.url}/v1.0/workflows/dapr/W/start?instanceID=a", content=b"1")
+        shown = await client.get(f"{server.url}/v1.0-beta1/workflows/dapr/a%2Fb%3A0001")
+        assert started.json() == {"instanceID": "a"}
+        assert shown.json()["instanceID"] == "a/b:0001"
+
+    with_server(make_app(FakeFacade(state("a/b:0001"))), story)
+
+
+def test_answers_carry_a_date_and_no_server() -> None:
+    async def story(server: Running, client: httpx.AsyncClient) -> None:
+        response = await client.get(f"{server.url}/v1.0/healthz")
+        assert "date" in response.headers
+        assert "server" not in response.headers
+
+    with_server(make_app(), story)
+
+
+def test_a_head_has_headers_and_no_body() -> None:
+    async def story(server: Running, client: httpx.AsyncClient) -> None:
+        response = await client.head(f"{server.url}/v1.0/healthz")
+        assert response.status_code == 404
+        assert response.content == b""
+
+    with_server(make_app(), story)
+
+
+def test_signals_stay_with_the_program() -> None:
+    async def story(server: Running, client: httpx.AsyncClient) -> None:
+        # Given a handler of the program, and a server that runs,
+        caught: list[int] = []
+        before = signal.signal(signal.SIGTERM, lambda number, _: caught.append(number))
+        try:
+            # when a signal comes,
+            os.kill(os.getpid(), signal.SIGTERM)
+            await anyio.lowlevel.checkpoint()
+            # then the program gets it, and the server goes on.
+            assert caught == [signal.SIGTERM]
+            assert (await client.get(f"{server.url}/v1.0/healthz")).status_code == 204
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    handler = signal.getsignal(signal.SIGTERM)
+    with_server(make_app(), story)
+    assert signal.getsignal(signal.SIGTERM) is handler
+
+
+def test_stopping_ends_idle_connections_and_frees_the_port() -> None:
+    async def story(server: Running, client: httpx.AsyncClient) -> None:
+        # Given a connection that a client keeps for later,
+        await client.get(f"{server.url}/v1.0/healthz")
+        # when the server is told to stop,
+        server.stop.set()
+        # then it ends, and nobody listens any more.
+        await server.ended.wait()
+        with pytest.raises(httpx.ConnectError):
+            await client.get(f"{server.url}/v1.0/healthz")
+
+    with_server(make_app(), story)
+
+
+class Slow:
+    """An app whose one answer waits until it may go."""
+
+    def __init__(self) -> None:
+        self.entered = anyio.Event()
+        self.may_go = anyio.Event()
+        self.cancelled = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.entered.set()
+        try:
+            await self.may_go.wait()
+        except BaseException:
+            self.cancelled = True
+            raise
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+        await send({"type": "http.response.body", "body": b"done"})
+
+
+def test_a_running_request_is_finished_before_the_server_ends() -> None:
+    async def story(server: Running, client: httpx.AsyncClient) -> None:
+        answers: list[httpx.Response] = []
+
+        async def ask() -> None:
+            answers.append(await client.get(server.url))
+
+        async with anyio.create_task_group() as tasks:
+            # Given a request under way,
+            tasks.start_soon(ask)
+            await app.entered.wait()
+            # when the server is told to stop, and new connections are refused already,
+            server.stop.set()
+            await refused(server)
+            assert not server.ended.is_set()
+            # then the request is still answered.
+            app.may_go.set()
+        assert answers[0].text == "done"
+        await server.ended.wait()
+
+    async def refused(server: Running) -> None:
+        while True:
+            try:
+                stream = await anyio.connect_tcp(server.host, server.port)
+            except OSError:
+                return
+            await stream.aclose()
+
+    app = Slow()
+    with_server(app, story)
+    assert not app.cancelled
+
+
+def test_a_request_that_outlasts_the_grace_period_is_cancelled() -> None:
+    async def story(server: Running, client: httpx.AsyncClient) -> None:
+        async def ask() -> None:
+            # uvicorn still tries to answer what it cancels; what comes of it is not promised.
+            try:
+                response = await client.get(server.url)
+            except httpx.HTTPError:
+                return
+            assert response.status_code == 500
+
+        async with anyio.create_task_group() as tasks:
+            # Given a request that never ends,
+            tasks.start_soon(ask)
+            await app.entered.wait()
+            # when the server is told to stop,
+            server.stop.set()
+            # then it ends without it, and nothing of it is left.
+            await server.ended.wait()
+            assert app.cancelled
+
+    app = Slow()
+    with_server(app, story, grace_s=0.05)
+
+
+def test_a_cancelled_server_leaves_nothing_behind() -> None:
+    async def main() -> None:
+        app = Slow()
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                running = Running(tasks)
+                await running.start(app)
+                stream = await anyio.connect_tcp(running.host, running.port)
+                # Given a request under way,
+                await stream.send(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+                await app.entered.wait()
+                # when everything is cancelled,
+                tasks.cancel_scope.cancel()
+            # then its handler is gone, its connection too, and the port is free.
+            assert app.cancelled
+            with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+                await stream.receive()
+            await stream.aclose()
+            listen(running.host, running.port).close()
+
+    anyio.run(main)
+
+
+def test_a_body_that_is_too_large_is_refused_over_a_socket_too() -> None:
+    async def story(server: Running, client: httpx.AsyncClient) -> None:
+        async def endless() -> Any:
+            for _ in range(100):
+                yield b"x" * 1000
+
+        response = await client.post(f"{server.url}/v1.0/workflows/dapr/W/start", content=endless())
+        assert response.status_code == 413
+
+    with_server(make_app(body_bytes_max=5000), story)
