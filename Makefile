@@ -35,12 +35,12 @@ test: $(VENV)/package $(VENV)/extra-test
 test-slow: $(VENV)/package $(VENV)/extra-test
 	$(BIN)/python -m pytest -m "slow or not slow"
 
-# mypy looks at the installed package from a folder in which the tree cannot be mistaken for it.
+# mypy looks at the installed package, from a folder in which the tree cannot be mistaken for it.
 check: $(VENV)/package $(VENV)/extra-check $(VENV)/extra-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	cd $(VENV) && bin/mypy --config-file ../pyproject.toml -p perdure
-	cd $(VENV) && bin/mypy --config-file ../pyproject.toml ../tests ../examples
+	cd $(VENV) && MYPYPATH=.. bin/mypy --config-file ../pyproject.toml --explicit-package-bases ../tests ../examples
 
 bench: $(VENV)/package $(VENV)/extra-bench
 	$(BIN)/perdure bench

@@ -206,7 +206,7 @@ class Host:
         for start in range(0, len(addresses), self.RECOVERY_BATCH):
             for address in addresses[start : start + self.RECOVERY_BATCH]:
                 self._deliver(address, Envelope(RECOVER))
-            while len(self._loader) > 0:
+            while len(self._loader) > 0:  # noqa: ASYNC110  milliseconds, once
                 await anyio.sleep(0.001)
 
     async def _active(self) -> Sequence[Address]:
@@ -214,7 +214,7 @@ class Host:
             try:
                 return await self.store.active()
             except StoreError as error:
-                logger.error("what was in flight cannot be read yet, trying again: %s", error)  # noqa: TRY400
+                logger.error("what was in flight cannot be read yet, trying again: %s", error)
                 await anyio.sleep(self.RETRY_MAX_S)
 
     async def _stop(self) -> None:

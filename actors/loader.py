@@ -39,10 +39,12 @@ class Loader:
         self._loaded = loaded
         self._failed = failed
         self._queue: list[Activation] = []
+        self._loading = 0
         self._work = Signal()
 
     def __len__(self) -> int:
-        return len(self._queue)
+        """How many are being loaded, or wait for it."""
+        return len(self._queue) + self._loading
 
     def add(self, activation: Activation) -> None:
         assert activation.actor is None
@@ -54,7 +56,9 @@ class Loader:
             await self._work.wait()
             while self._queue:
                 batch, self._queue = self._queue[: self.BATCH], self._queue[self.BATCH :]
+                self._loading = len(batch)
                 await self._load(batch)
+                self._loading = 0
 
     async def _load(self, batch: list[Activation]) -> None:
         try:

@@ -179,7 +179,11 @@ LIMIT_NAMES = (
 )
 
 DATA_OPTION = Setting(
-    "--data", parse=parse_path, metavar="PATH", default="./perdure.db", help="The file that everything is kept in."
+    "--data",
+    parse=parse_path,
+    metavar="PATH",
+    default="./perdure.db",
+    help="The file that everything is kept in; :memory: keeps nothing.",
 )
 
 RUN_OPTIONS = (

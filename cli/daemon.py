@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 
 import anyio
+from anyio.abc import TaskStatus
 
 from ..actors.store.sqlite import Durability
 from ..http.app import HttpOptions, create_app
@@ -42,26 +43,21 @@ def run(config: Config, app: App | None, announce: Callable[[str], None]) -> Non
 
 async def main(config: Config, app: App | None, announce: Callable[[str], None]) -> None:
     settings = config.settings(app.name if app is not None else None)
+    options = HttpOptions(app_id=settings.app_id, api_tokens=config.api_tokens, body_bytes_max=config.max_body_bytes)
     with closing(listen(config.host, config.http_port)) as listener:
+
+        def ready() -> None:
+            announce(ready_line(config, *address(listener)))
+            log.info("serving %s from %s", app or "no app", config.data)
+
         async with anyio.create_task_group() as tasks:
             stopping = Stopping(tasks.cancel_scope)
-            tasks.start_soon(watch_signals, stopping)
-            engine = Engine(app, data=config.data, durability=Durability(config.durability), settings=settings)
-            async with engine:
+            await tasks.start(watch_signals, stopping)
+            durability = Durability(config.durability)
+            async with Engine(app, data=config.data, durability=durability, settings=settings) as engine:
                 stopping.started = True
-                await serve(
-                    create_app(
-                        engine.facade,
-                        HttpOptions(
-                            app_id=settings.app_id, api_tokens=config.api_tokens, body_bytes_max=config.max_body_bytes
-                        ),
-                        Control(engine, app, stopping),
-                    ),
-                    listener=listener,
-                    stop=stopping.told,
-                    ready=lambda: announce(ready_line(config, *address(listener))),
-                    grace_s=settings.stop_grace_s,
-                )
+                web = create_app(engine.facade, options, Control(engine, app, stopping))
+                await serve(web, listener=listener, stop=stopping.told, ready=ready, grace_s=settings.stop_grace_s)
                 if stopping.forced:
                     tasks.cancel_scope.cancel()
             tasks.cancel_scope.cancel()
@@ -97,9 +93,10 @@ class Stopping:
             self._work.cancel()
 
 
-async def watch_signals(stopping: Stopping) -> None:
+async def watch_signals(stopping: Stopping, *, task_status: TaskStatus[None]) -> None:
     """Stop in order at the first signal, and at once at the second."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
         async for received in signals:
             name = signal.Signals(received).name
             if stopping.told.is_set():
@@ -133,7 +130,10 @@ class Control:
 
     @property
     def runtime_version(self) -> str:
-        return importlib.metadata.version("perdure")
+        try:
+            return importlib.metadata.version("perdure")
+        except importlib.metadata.PackageNotFoundError:  # run from a source tree that was never installed
+            return "unknown"
 
 
 def sole(group: BaseExceptionGroup) -> BaseException:

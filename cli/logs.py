@@ -5,8 +5,8 @@ import logging
 import time
 from typing import Any
 
-# These report every statement and every callback at DEBUG, which buries what a person looks for.
-CHATTY = ("aiosqlite", "asyncio")
+# Libraries that say much which buries what a person looks for, and from which level on they are heard.
+CHATTY = {"aiosqlite": logging.INFO, "asyncio": logging.INFO, "uvicorn": logging.WARNING}
 
 # What every record carries; the rest was given by the caller with `extra=`.
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
@@ -22,8 +22,8 @@ def configure_logging(level: str, form: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLine() if form == "json" else TextLine())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    for name in CHATTY:
-        logging.getLogger(name).setLevel(max(logging.INFO, logging.getLogger().level))
+    for name, least in CHATTY.items():
+        logging.getLogger(name).setLevel(max(least, logging.getLogger().level))
 
 
 class TextLine(logging.Formatter):

@@ -1,7 +1,10 @@
 """`perdure run`: read the flags, find the app, hand both to the daemon."""
 
 import contextlib
+import logging
+import os
 import sys
+import threading
 from typing import Any
 
 import click
@@ -44,3 +47,14 @@ def run(**values: Any) -> None:
             sys.exit(1)
         except PerdureError as error:
             raise click.ClickException(str(error)) from None
+    leave_threads_behind()
+
+
+def leave_threads_behind() -> None:
+    """End the process now if an activity's thread outlasted the grace: Python would wait for it, and nothing can stop it.
+
+    The activity runs again after the next start, as its result was never recorded.
+    """
+    if any(thread is not threading.current_thread() and not thread.daemon for thread in threading.enumerate()):
+        logging.shutdown()
+        os._exit(0)

@@ -83,7 +83,7 @@ def tell(shop: "Shop") -> None:
 
     chapter("7. Stop the daemon politely")
     shop.stop()
-    explain("SIGTERM: work in progress was finished and written down. Exit code 0.")
+    explain("Exit code 0: no new work was taken, what was running was finished, and all of it is on disk.")
 
 
 class Unexpected(Exception):
@@ -96,14 +96,14 @@ class Shop:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.process: subprocess.Popen[str] | None = None
-        self.lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()  # of standard error; None when it ended
+        self.lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()  # that it says; None when it has ended
         self.said: list[str] = []  # by this start of the daemon
         self.url = ""
 
     def start(self) -> None:
-        """Start the daemon and wait for its one line on standard output."""
+        """Start the daemon and wait for the line that says where it is."""
         command = ["run", str(EXAMPLE), "--http-port", "0", "--grpc-port", "0", "--data", str(self.folder / "demo.db")]
-        print(f"$ perdure {' '.join(command)}")
+        print(f"$ perdure {' '.join(command)}".replace(f"{Path.cwd()}/", ""))
         self.said = []
         self.lines = queue.SimpleQueue()
         self.process = subprocess.Popen(  # noqa: S603  our own command
@@ -111,17 +111,11 @@ class Shop:
             cwd=self.folder,
             env=os.environ | {"ORDER_BOOKS": str(self.folder / "books")},
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
         )
-        assert self.process.stderr is not None
-        assert self.process.stdout is not None
-        threading.Thread(target=listen, args=(self.process.stderr, self.lines), daemon=True).start()
-        ready = self.process.stdout.readline().rstrip()
-        print(f"  {ready}")
-        if not ready.startswith("Perdure ready: http="):
-            self.hear("a line that says why it is not ready")
-        self.url = ready.split("http=", 1)[1].split()[0]
+        threading.Thread(target=listen, args=(self.process.stdout, self.lines), daemon=True).start()
+        self.url = self.hear("Perdure ready:").split("http=", 1)[1].split()[0]
         print(f"  (process {self.process.pid})")
 
     def kill(self) -> None:
@@ -171,7 +165,7 @@ class Shop:
             time.sleep(0.05)
 
     def hear(self, *words: str) -> str:
-        """Wait for a line on the daemon's standard error that has all these words."""
+        """Wait until the daemon says a line that has all these words."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
@@ -179,14 +173,14 @@ class Shop:
             except queue.Empty:
                 line = None
             if line is None:
-                raise Unexpected(f"the daemon never logged {' '.join(words)!r}")
+                raise Unexpected(f"the daemon should have said {' '.join(words)!r}")
             self.said.append(line)
             if all(word in line for word in words):
-                print(f"  log: {line}")
+                print(f"  {line}")
                 return line
 
     def heard(self, word: str) -> bool:
-        """Whether this start of the daemon has logged a line with this word so far."""
+        """Whether the daemon has said a line with this word since this start."""
         while not self.lines.empty():
             self.said.append(self.lines.get() or "")
         return any(word in line for line in self.said)

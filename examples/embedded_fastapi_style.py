@@ -8,17 +8,15 @@ FastAPI's lifespan is Starlette's, so this is how it looks there too.
     curl http://127.0.0.1:8000/greetings/ada
 """
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypedDict
 
+import perdure
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-
-import perdure
 
 app = perdure.App("greeter")
 
@@ -48,14 +46,14 @@ async def lifespan(web: Starlette) -> AsyncIterator[State]:
 async def start(request: Request) -> Response:
     engine: perdure.Engine = request.state.engine
     name = request.path_params["name"]
-    instance_id = await engine.facade.start("greeting", instance_id=name, input=json.dumps(name))
+    instance_id = await engine.client.start(greeting, instance_id=name, input=name)
     return JSONResponse({"id": instance_id}, status_code=202)
 
 
 async def show(request: Request) -> Response:
     engine: perdure.Engine = request.state.engine
-    state = await engine.facade.wait(request.path_params["name"])
-    return JSONResponse({"status": state.status.name, "greeting": json.loads(state.output or "null")})
+    state = await engine.client.wait(request.path_params["name"])
+    return JSONResponse({"status": state.status.name, "greeting": state.output})
 
 
 web = Starlette(

@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import anyio
+import httptools
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..actors.errors import PerdureError
 
@@ -26,6 +28,10 @@ KEEP_ALIVE_S = 120
 TICK_S = 1.0
 
 BACKLOG = 2048  # uvicorn's default; the kernel caps it at net.core.somaxconn
+
+# Of a request line and its headers, so that nobody fills the memory with a head that never ends. Dapr takes 4 KiB;
+# this is what h11 takes, and generous for any id or token.
+HEAD_BYTES_MAX = 64 * 1024
 
 
 class CannotListen(PerdureError):
@@ -129,7 +135,7 @@ def configure(app: ASGIApp, grace_s: float) -> uvicorn.Config:
     grace: Any = grace_s
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=PlainHttp,
         ws="none",
         loop="none",
         lifespan="off",
@@ -182,3 +188,60 @@ class EmbeddedServer(uvicorn.Server):
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+
+class PlainHttp(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1, which takes no offer of another protocol and no endless head.
+
+    Java's own client, and whoever builds on it, offers HTTP/2 with each request
+    (`Upgrade: h2c`). A server may ignore that (RFC 9110, 7.8). uvicorn means to,
+    but its parser stops after the head, so that the handler gets an empty body:
+    an instance would be started without its input, with 202. This may go when
+    https://github.com/Kludex/uvicorn/issues/2722 is closed.
+    """
+
+    in_head = False
+    head_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                data = self.without_offer(data[offer.args[0] :])
+            except httptools.HttpParserError:
+                self.send_400_response("Invalid HTTP request received.")
+                return
+            else:
+                break
+        if self.in_head:
+            self.head_bytes += len(data)
+            if self.head_bytes > HEAD_BYTES_MAX:
+                self.send_400_response(f"The head of the request has more than {HEAD_BYTES_MAX} bytes.")
+
+    def without_offer(self, rest: bytes) -> bytes:
+        """Write the request down once more, without the offer, for a fresh parser: its head and what has come after."""
+        method = self.parser.get_method()
+        if method == b"CONNECT":  # an offer by itself, and nothing but
+            self.send_400_response("Invalid HTTP request received.")
+            return b""
+        version = self.parser.get_http_version().encode()
+        head = [b"%b %b HTTP/%b" % (method, self.url, version)]
+        head += [b"%b: %b" % (name, value) for name, value in self.headers if name != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        return b"\r\n".join([*head, b"", rest])
+
+    def on_message_begin(self) -> None:
+        self.in_head = True
+        self.head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self.in_head = False
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            super().on_message_complete()

@@ -101,10 +101,12 @@ class ActivityActors:
                 self._busy.discard(address)
             lane.waiting.clear()
         with anyio.move_on_after(grace_s):
-            while self._busy:
+            while self._busy:  # noqa: ASYNC110  once, while stopping
                 await anyio.sleep(0.005)
         if self._busy:
-            logger.warning("%d activities did not finish in %g s; they will be performed again", len(self._busy), grace_s)
+            logger.warning(
+                "%d activities did not finish in %g s; they will be performed again", len(self._busy), grace_s
+            )
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
 

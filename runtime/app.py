@@ -167,7 +167,9 @@ def _activity(function: Callable[..., Any], name: str, executor: str) -> Activit
         raise AppError(f"activity {name!r}: executor must be 'thread' or 'process', not {executor!r}")
     if inspect.iscoroutinefunction(function):
         if executor == "process":
-            raise AppError(f"activity {name!r} is `async def` and runs on the event loop; only `def` can have a process")
+            raise AppError(
+                f"activity {name!r} is `async def` and runs on the event loop; only `def` can have a process"
+            )
         kind = ActivityKind.LOOP
     elif executor == "process":
         if "<locals>" in function.__qualname__:
@@ -189,7 +191,7 @@ def input_type(function: Callable[..., Any], name: str) -> tuple[bool, Any]:
     parameters = list(inspect.signature(function).parameters.values())
     taken = [parameter for parameter in parameters if parameter.kind in positional]
     required = [parameter for parameter in parameters if parameter.default is inspect.Parameter.empty]
-    if not 1 <= len(taken) or len([parameter for parameter in required if parameter in taken]) > 2:
+    if not len(taken) >= 1 or len([parameter for parameter in required if parameter in taken]) > 2:
         raise AppError(f"{name!r} must take (ctx) or (ctx, input), not {inspect.signature(function)}")
     if len(taken) == 1:
         return False, NO_TYPE

@@ -76,7 +76,11 @@ class Client:
         return _described(state) if state is not None else None
 
     async def wait(
-        self, instance_id: str, *, until: Callable[[Status], bool] = finished, timeout: timedelta | None = None
+        self,
+        instance_id: str,
+        *,
+        until: Callable[[Status], bool] = finished,
+        timeout: timedelta | None = None,  # noqa: ASYNC109  a person's limit, in a person's unit
     ) -> WorkflowState:
         """Wait for an instance to end, or for another status.
 

@@ -54,8 +54,7 @@ class InstanceExists(RequestRefused):
     def __str__(self) -> str:
         if self.unique:
             return (
-                f"a workflow with ID '{self.instance_id}' already exists "
-                "and the create enforces instance ID uniqueness"
+                f"a workflow with ID '{self.instance_id}' already exists and the create enforces instance ID uniqueness"
             )
         return f"an active workflow with ID '{self.instance_id}' already exists"
 

@@ -378,9 +378,7 @@ class Execution:
 
     # Helpers.
 
-    def _call(
-        self, what: str, decoder: Decoder, ask: Callable[[_Call], None], policy: RetryPolicy | None
-    ) -> Task[Any]:
+    def _call(self, what: str, decoder: Decoder, ask: Callable[[_Call], None], policy: RetryPolicy | None) -> Task[Any]:
         task: Task[Any] = Task(self)
         ask(_Call(task=task, what=what, decoder=decoder, ask=ask, policy=policy, started_us=self.now_us))
         return task

@@ -54,4 +54,3 @@ def failure_of(error: BaseException, *, frames_skipped: int = 0, depth: int = 8)
         inner=failure_of(cause, depth=depth - 1) if cause is not None and depth > 0 else None,
         non_retriable=getattr(error, "non_retriable", False) is True,
     )
-

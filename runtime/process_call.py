@@ -83,4 +83,3 @@ def _module(reference: Reference) -> ModuleType:
     sys.modules[reference.module] = module
     spec.loader.exec_module(module)
     return module
-

@@ -44,7 +44,10 @@ def replay(
     """
     turns = [(row, *split(row.turn)) for row in rows if row.turn is not None]
     patches = [
-        name for _, _, commands in turns for command in commands if isinstance(command, PatchesApplied)
+        name
+        for _, _, commands in turns
+        for command in commands
+        if isinstance(command, PatchesApplied)
         for name in command.names
     ]
     execution = Execution(definition, encoder, instance_id=instance_id, patches=patches)

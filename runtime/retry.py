@@ -42,7 +42,7 @@ class RetryPolicy:
         if not 0 <= self.jitter <= 1:
             raise ValueError(f"jitter must be between 0 and 1, not {self.jitter}")
         if isinstance(self.non_retryable_error_types, str):
-            raise ValueError("non_retryable_error_types must be a collection of names, not one string")  # noqa: TRY004
+            raise ValueError("non_retryable_error_types must be a collection of names, not one string")
 
 
 def next_try_us(

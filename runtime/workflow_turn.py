@@ -131,9 +131,7 @@ class WorkflowTurn:
         # Purged and begun anew in one turn: what was there is replaced, not deleted.
         self.turn.reset = self.turn.reset or self.turn.delete
         self.turn.delete = False
-        self._arrive(
-            ExecutionStarted(start.name, start.input, start.execution_id, start.parent, later, start.version)
-        )
+        self._arrive(ExecutionStarted(start.name, start.input, start.execution_id, start.parent, later, start.version))
         if later is not None:
             self.turn.reminders_set.append((str(START_TIMER), later))
 
@@ -314,9 +312,7 @@ class WorkflowTurn:
             self._miss_definition(actor.record.name)
             return None
         try:
-            actor.execution, _ = replay(
-                definition, actor_type.encoder, instance_id=actor.instance_id, rows=actor.rows
-            )
+            actor.execution, _ = replay(definition, actor_type.encoder, instance_id=actor.instance_id, rows=actor.rows)
         except NondeterminismError as error:
             self._stall(str(error))
             return None
@@ -427,9 +423,7 @@ class WorkflowTurn:
         actor = self.actor
         assert actor.record is not None
         execution_id = actor.record.execution_id
-        invoke = Invoke(
-            task.name, task.input, actor.instance_id, execution_id, task.event_id, task.task_execution_id
-        )
+        invoke = Invoke(task.name, task.input, actor.instance_id, execution_id, task.event_id, task.task_execution_id)
         self.turn.messages.append((Address(ACTIVITY, f"{execution_id}:{task.event_id}"), invoke))
 
     def _set_timer(self, timer: TimerCreated) -> None:
@@ -443,7 +437,10 @@ class WorkflowTurn:
         self._start_child(child)
 
     def _start_child(self, child: ChildCreated) -> None:
-        """Ask for a child. An id that the code chose may be held by another, which takes more than a message to find out."""
+        """Ask for a child.
+
+        An id that the code chose may be held by another, which takes more than a message to find out.
+        """
         record = self.actor.record
         assert record is not None
         parent = Parent(self.actor.instance_id, record.execution_id, child.event_id, record.name)
@@ -456,9 +453,7 @@ class WorkflowTurn:
         for child in self.actor.work.children.values():
             self.turn.messages.append((workflow_address(child.instance_id), Terminate(None, recurse=True)))
 
-    def _tell_parent(
-        self, parent: Parent, status: Status, result: str | None, failure: FailureDetails | None
-    ) -> None:
+    def _tell_parent(self, parent: Parent, status: Status, result: str | None, failure: FailureDetails | None) -> None:
         done = ChildDone(parent.execution_id, parent.task_id, status.value, result, failure)
         self.turn.messages.append((workflow_address(parent.instance_id), done))
 

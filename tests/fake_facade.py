@@ -113,7 +113,7 @@ class FakeFacade(Facade):
         return 1
 
     async def wait(
-        self, instance_id: str, until: Callable[[InstanceState], bool] = lambda state: state.status.terminal
+        self, instance_id: str, until: Callable[[Status], bool] = lambda status: status.terminal
     ) -> InstanceState:
         raise NotImplementedError
 

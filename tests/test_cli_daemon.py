@@ -23,6 +23,7 @@ PATIENCE_S = 30.0
 # An activity that goes on until somebody lets it, and says when it begins.
 SHOP = """
 import logging
+import time
 from pathlib import Path
 import anyio
 import perdure
@@ -38,9 +39,20 @@ async def deliver(ctx: perdure.ActivityContext, door: str) -> str:
         await anyio.sleep(0.01)
     return "delivered"
 
+@app.activity
+def carry(ctx: perdure.ActivityContext, door: str) -> str:
+    log.info("carry begun")
+    while not Path(door).exists():
+        time.sleep(0.01)
+    return "carried"
+
 @app.workflow
 async def order(ctx: perdure.WorkflowContext, door: str) -> str:
     return await ctx.call_activity(deliver, input=door)
+
+@app.workflow
+async def order_in_a_thread(ctx: perdure.WorkflowContext, door: str) -> str:
+    return await ctx.call_activity(carry, input=door)
 """
 
 
@@ -257,6 +269,21 @@ def test_an_activity_that_outlasts_the_grace_runs_again_after_the_restart(start:
     daemon = start("shop.py").ready()
     daemon.err.hear("deliver begun")
     (tmp_path / "door").touch()
+    daemon.until_completed()
+
+
+def test_a_thread_that_outlasts_the_grace_does_not_keep_the_process(start: Start, tmp_path: Path) -> None:
+    # Given an activity in a thread, which nothing can stop,
+    daemon = start("shop.py", "--stop-grace", "0.1").ready()
+    daemon.ask("POST", "workflows/dapr/order_in_a_thread/start?instanceID=o1", str(tmp_path / "door"))
+    daemon.err.hear("carry begun")
+    # when the daemon is told to stop,
+    daemon.tell(signal.SIGTERM)
+    # then it goes all the same, and the activity runs again after the restart.
+    assert daemon.ended() == 0
+    (tmp_path / "door").touch()
+    daemon = start("shop.py").ready()
+    daemon.err.hear("carry begun")
     daemon.until_completed()
 
 

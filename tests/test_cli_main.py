@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 from perdure.cli.main import COMMANDS, LazyGroup, main
 
-# What takes long to import, and what only one command needs.
-HEAVY = ("aiosqlite", "sqlite3", "uvicorn", "starlette", "anyio", "asyncio", "rich", "perdure.benchmarks")
+# What takes long to import and only one command needs.
+HEAVY = ("uvicorn", "starlette", "rich", "perdure.benchmarks", "perdure.http", "perdure.cli.run", "perdure.cli.store")
 
 
 def test_help_lists_every_command() -> None:

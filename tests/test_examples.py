@@ -1,7 +1,6 @@
 """Every example runs as it stands, and does what its first lines say."""
 
 import importlib.util
-import json
 import subprocess
 import sys
 from datetime import timedelta
@@ -10,9 +9,10 @@ from types import ModuleType
 from typing import Any
 
 import anyio
+import httpx
 import perdure
 import pytest
-from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -35,24 +35,16 @@ def load(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-async def finish(engine: perdure.Engine, workflow: str, value: Any) -> Any:
-    """Run an instance from start to end and return its output."""
-    instance_id = await engine.facade.start(workflow, input=json.dumps(value))
-    state = await engine.facade.wait(instance_id)
-    assert state.status is perdure.Status.COMPLETED, state
-    return json.loads(state.output or "null")
-
-
 async def test_hello_greets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = load("hello.py", monkeypatch).app
     async with perdure.Engine(app, data=str(tmp_path / "perdure.db")) as engine:
-        assert await finish(engine, "hello", "Ada") == "Hello, Ada!"
+        assert await engine.client.run("hello", input="Ada") == "Hello, Ada!"
 
 
 async def test_fan_out_counts_the_words_of_all_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = load("fan_out_fan_in.py", monkeypatch).app
     async with perdure.Engine(app, data=str(tmp_path / "perdure.db")) as engine:
-        counts = await finish(engine, "count_words", ["to be or not to be", "that is the question", "be"])
+        counts = await engine.client.run("count_words", input=["to be or not to be", "that is the question", "be"])
     assert counts == {"be": 3, "to": 2, "or": 1, "not": 1, "that": 1, "is": 1, "the": 1, "question": 1}
 
 
@@ -75,7 +67,7 @@ async def test_monitor_goes_on_until_the_site_is_up(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(module.urllib.request, "urlopen", lambda url, timeout: Answer())
     # when it is watched,
     async with perdure.Engine(module.app, data=str(tmp_path / "perdure.db")) as engine:
-        output = await finish(engine, "watch_site", {"url": "http://shop.example", "every_s": 0.01})
+        output = await engine.client.run("watch_site", input={"url": "http://shop.example", "every_s": 0.01})
     # then it took three generations.
     assert output == "http://shop.example is up, after 3 checks"
 
@@ -83,19 +75,19 @@ async def test_monitor_goes_on_until_the_site_is_up(tmp_path: Path, monkeypatch:
 async def test_saga_books_everything_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = load("saga.py", monkeypatch).app
     async with perdure.Engine(app, data=str(tmp_path / "perdure.db")) as engine:
-        trip = await finish(engine, "book_trip", {"traveller": "Ada", "places": ["hotel", "flight"]})
+        trip = await engine.client.run("book_trip", input={"traveller": "Ada", "places": ["hotel", "flight"]})
         assert [booking.split(" booked under ")[0] for booking in trip["booked"]] == ["hotel", "flight"]
-        trip = await finish(engine, "book_trip", {"traveller": "Ada", "places": ["hotel", "flight", "moon"]})
+        trip = await engine.client.run("book_trip", input={"traveller": "Ada", "places": ["hotel", "flight", "moon"]})
         assert trip == {"traveller": "Ada", "booked": [], "reason": "nobody flies to the moon"}
 
 
 async def test_generator_style_races_an_event_against_a_timer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = load("generator_style.py", monkeypatch).app
     async with perdure.Engine(app, data=str(tmp_path / "perdure.db")) as engine:
-        instance_id = await engine.facade.start("race", input="3")
-        await engine.facade.raise_event(instance_id, "go")
-        state = await engine.facade.wait(instance_id)
-        assert json.loads(state.output or "") == {"squares": [0, 1, 4], "started_by": "event"}
+        instance_id = await engine.client.start("race", input=3)
+        await engine.client.raise_event(instance_id, "go")
+        state = await engine.client.wait(instance_id)
+        assert state.output == {"squares": [0, 1, 4], "started_by": "event"}
 
 
 class OrderShop:
@@ -111,11 +103,10 @@ class OrderShop:
     async def order(self, quantity: int, decision: Any) -> Any:
         async with perdure.Engine(self.module.app, data=self.data) as engine:
             order = {"Name": "Paperclips", "TotalCost": 99.95, "Quantity": quantity}
-            instance_id = await engine.facade.start("OrderProcessingWorkflow", input=json.dumps(order))
+            instance_id = await engine.client.start("OrderProcessingWorkflow", input=order)
             if decision is not None:
-                await engine.facade.raise_event(instance_id, "Approval", json.dumps(decision))
-            state = await engine.facade.wait(instance_id)
-            return json.loads(state.output or "null")
+                await engine.client.raise_event(instance_id, "Approval", decision)
+            return (await engine.client.wait(instance_id)).output
 
     def deeds(self) -> list[str]:
         return sorted(path.name.split("-")[0] for path in self.books.glob("*"))
@@ -148,13 +139,19 @@ async def test_order_processing_refuses_what_is_not_in_stock(shop: OrderShop) ->
     assert shop.deeds() == []
 
 
-def test_an_engine_inside_a_web_application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_engine_lives_inside_a_web_application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     module = load("embedded_fastapi_style.py", monkeypatch)
-    with TestClient(module.web) as client:
-        assert client.post("/greetings/ada").status_code == 202
-        answer = client.get("/greetings/ada")
-        assert (answer.status_code, answer.json()) == (200, {"status": "COMPLETED", "greeting": "Hello, ada!"})
+    async with module.lifespan(module.web) as state:
+
+        async def web(scope: Scope, receive: Receive, send: Send) -> None:
+            # What a server does with the state that a lifespan yields.
+            await module.web(dict(scope) | {"state": dict(state)}, receive, send)
+
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(web), base_url="http://shop") as client:
+            assert (await client.post("/greetings/ada")).status_code == 202
+            answer = await client.get("/greetings/ada")
+    assert (answer.status_code, answer.json()) == (200, {"status": "COMPLETED", "greeting": "Hello, ada!"})
 
 
 @pytest.mark.slow

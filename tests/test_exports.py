@@ -8,10 +8,10 @@ import perdure
 
 # Adding a name is a promise to every user; taking one away breaks them. Change this list with both in mind.
 PUBLIC = {
-    *("App", "Engine", "Settings", "Durability"),
-    *("WorkflowContext", "ActivityContext", "RetryPolicy", "Task", "when_all", "when_any"),
-    *("InstanceState", "Status", "FailureDetails"),
-    *("PerdureError", "TaskFailedError", "NonRetryableError"),
+    *("App", "Engine", "Settings", "Durability", "Client", "WorkflowState", "Status"),
+    *("WorkflowContext", "ActivityContext", "RetryPolicy", "Task", "when_all", "when_any", "FailureDetails"),
+    *("PerdureError", "InstanceExists", "InstanceNotFound", "InstanceStalled", "NondeterminismError"),
+    *("NonRetryableError", "PayloadError", "TaskFailedError", "WorkflowFailed", "WorkflowMisuse"),
 }
 
 

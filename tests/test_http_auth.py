@@ -21,7 +21,7 @@ def test_each_configured_token_opens(token: str) -> None:
     assert ask(app, *GET, headers={"dapr-api-token": token.encode()}).status_code == 200
 
 
-@pytest.mark.parametrize("token", [None, "", "wrong", "old ", "Old", "old,new", "ol", "oldd"])
+@pytest.mark.parametrize("token", [None, "", "wrong", "Old", "old,new", "old new", "ol", "oldd"])
 @pytest.mark.parametrize(
     ("method", "target"),
     [
@@ -46,13 +46,12 @@ def test_any_other_token_is_turned_away(method: str, target: str, token: str | N
     facade, control = FakeFacade(state()), FakeControl()
     app = make_app(facade, control, api_tokens=("old", "new"))
     # when somebody comes without one of them,
-    # (httpx takes spaces off the ends, as servers do, so they are sent in the middle)
-    headers = {} if token is None else {"dapr-api-token": token.replace("old ", "old x")}
-    response = ask(app, method, target, headers=headers)
+    response = ask(app, method, target, headers={} if token is None else {"dapr-api-token": token})
     # then they get Dapr's plain answer, and nothing has happened.
     assert response.status_code == 401
     assert response.headers["content-type"] == "text/plain; charset=utf-8"
-    assert response.text == ("" if method == "HEAD" else "invalid api token") or method == "HEAD"
+    if method != "HEAD":
+        assert response.text == "invalid api token"
     assert facade.calls == []
     assert control.shutdowns == []
 

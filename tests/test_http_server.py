@@ -124,6 +124,18 @@ def test_answers_carry_a_date_and_no_server() -> None:
     with_server(make_app(), story)
 
 
+def test_a_bug_of_ours_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    async def story(server: Running, client: httpx.AsyncClient) -> None:
+        response = await client.get(f"{server.url}/v1.0/workflows/dapr/order-1")
+        assert response.json()["errorCode"] == "ERR_INTERNAL"
+
+    facade = FakeFacade()
+    facade.failure = ZeroDivisionError("the secret")
+    with_server(make_app(facade), story)
+    logged = [record for record in caplog.records if record.exc_info and record.exc_info[1] is facade.failure]
+    assert len(logged) == 1
+
+
 def test_a_head_has_headers_and_no_body() -> None:
     async def story(server: Running, client: httpx.AsyncClient) -> None:
         response = await client.head(f"{server.url}/v1.0/healthz")
@@ -276,3 +288,122 @@ def test_a_body_that_is_too_large_is_refused_over_a_socket_too() -> None:
         assert response.status_code == 413
 
     with_server(make_app(body_bytes_max=5000), story)
+
+
+OFFER = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n"
+
+
+def head(target: bytes, *, method: bytes = b"POST", more: bytes = b"") -> bytes:
+    return b"%b %b HTTP/1.1\r\nhost: perdure\r\n%b\r\n" % (method, target, more)
+
+
+async def tell(server: Running, *pieces: bytes, answers: int = 1) -> bytes:
+    """Send pieces of a conversation, each on its own; return so many answers, or what comes until the end."""
+    said = b""
+    async with await anyio.connect_tcp(server.host, server.port) as stream:
+        for piece in pieces:
+            await stream.send(piece)
+            # The server has taken a piece when it has had its turn; a socket pair has no other sign of it.
+            for _ in range(20):
+                await anyio.lowlevel.checkpoint()
+        while said.count(b"HTTP/1.1 ") < answers or not said.endswith(b"}"):
+            try:
+                said += await stream.receive()
+            except anyio.EndOfStream:
+                break
+    return said
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [OFFER + b"content-length: 4\r\n", b'"in"'],
+        [OFFER + b"transfer-encoding: chunked\r\n", b'2\r\n"i\r\n2\r\nn"\r\n0\r\n\r\n'],
+    ],
+    ids=["length", "chunked"],
+)
+@pytest.mark.parametrize("split", [False, True], ids=["at-once", "in-pieces"])
+def test_an_offer_of_http_2_costs_no_input(pieces: list[bytes], split: bool) -> None:
+    async def story(server: Running, client: httpx.AsyncClient) -> None:
+        # Given a client that offers HTTP/2 with its request, as Java's does,
+        request = head(b"/v1.0/workflows/dapr/W/start?instanceID=a", more=pieces[0])
+        sent = [request, pieces[1]] if split else [request + pieces[1]]
+        # when it starts an instance,
+        said = await tell(server, *sent)
+        # then it is answered in HTTP/1.1, and the input is there.
+        assert said.startswith(b"HTTP/1.1 202")
+        assert facade.calls == [("start", "W", "a", '"in"')]
+
+    facade = FakeFacade()
+    with_server(make_app(facade), story)
+
+
+def test_requests_with_offers_may_follow_each_other() -> None:
+    async def story(server: Running, client: httpx.AsyncClient) -> None:
+        started = b"".join(
+            head(b"/v1.0/workflows/dapr/W/start?instanceID=i%d" % number, more=OFFER + b"content-length: 1\r\n") + b"1"
+            for number in range(3)
+        )
+        said = await tell(server, started + head(b"/v1.0/workflows/dapr/i0", method=b"GET"), answers=4)
+        assert said.count(b"HTTP/1.1 202") == 3
+        assert said.count(b"HTTP/1.1 200") == 1
+        assert facade.calls == [*(("start", "W", f"i{number}", "1") for number in range(3)), ("inspect", "i0")]
+
+    facade = FakeFacade()
+    with_server(make_app(facade), story)
+
+
+@pytest.mark.parametrize("offer", [OFFER, b"connection: upgrade\r\nupgrade: websocket\r\n"], ids=["h2c", "websocket"])
+def test_an_offer_with_a_get_is_ignored(offer: bytes) -> None:
+    async def story(server: Running, client: httpx.AsyncClient) -> None:
+        said = await tell(server, head(b"/v1.0/workflows/dapr/order-1", method=b"GET", more=offer))
+        assert said.startswith(b"HTTP/1.1 200")
+
+    with_server(make_app(FakeFacade(state())), story)
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        head(b"perdure:443", method=b"CONNECT"),
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "GET /größe HTTP/1.1\r\nhost: perdure\r\n\r\n".encode(),
+        b"nonsense\r\n\r\n",
+    ],
+    ids=["connect", "http2", "not-ascii", "nonsense"],
+)
+def test_what_is_no_request_is_refused_and_the_connection_ends(request_bytes: bytes) -> None:
+    async def story(server: Running, client: httpx.AsyncClient) -> None:
+        said = await tell(server, request_bytes)
+        assert said.startswith(b"HTTP/1.1 400")
+        assert said.endswith(b"Invalid HTTP request received.")
+
+    with_server(make_app(), story)
+
+
+@pytest.mark.parametrize(
+    ("start", "more"),
+    [(b"GET /", b"x" * 6000), (b"GET / HTTP/1.1\r\nx: ", b"x" * 6000), (b"GET / HTTP/1.1\r\n", b"x: y\r\n" * 1000)],
+    ids=["target", "value", "headers"],
+)
+def test_a_head_without_an_end_is_cut_off(start: bytes, more: bytes) -> None:
+    async def endless(stream: anyio.abc.SocketStream) -> None:
+        while True:
+            await stream.send(more)
+
+    async def story(server: Running, client: httpx.AsyncClient) -> None:
+        async with await anyio.connect_tcp(server.host, server.port) as stream:
+            await stream.send(start)
+            with pytest.raises(anyio.BrokenResourceError):
+                await endless(stream)
+
+    with_server(make_app(), story)
+
+
+def test_a_large_body_is_no_large_head() -> None:
+    async def story(server: Running, client: httpx.AsyncClient) -> None:
+        url = f"{server.url}/v1.0/workflows/dapr/W/start"
+        for _ in range(3):
+            assert (await client.post(url, content=b"x" * 1_000_000)).status_code == 202
+
+    with_server(make_app(), story)

@@ -26,6 +26,7 @@ MAY_IMPORT = {
 
 # Modules that decide. The same arguments give the same answer, whenever and wherever they are called.
 PURE = {
+    "actors/activation.py",
     "actors/address.py",
     "actors/placement.py",
     "actors/reminder.py",
@@ -36,12 +37,14 @@ PURE = {
     "runtime/history.py",
     "runtime/instance.py",
     "runtime/message.py",
+    "runtime/open_work.py",
     "runtime/record.py",
     "runtime/replay.py",
     "runtime/retry.py",
     "runtime/status.py",
     "runtime/task.py",
     "runtime/workflow_actor.py",
+    "runtime/workflow_turn.py",
 }
 
 # What looks at the world: clocks, chance, files, sockets, threads, processes, the loop, the environment.

@@ -1,0 +1,162 @@
+"""A store that forgets everything with the process: for tests, and for trying things out.
+
+The one law: it promises what every store promises, crashes apart. It is
+written as plainly as can be, because the others are measured against it.
+"""
+
+from bisect import bisect_left, bisect_right, insort
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
+from itertools import count
+
+import anyio
+
+from ..address import Address
+from ..errors import StoreFailed, StoreFenced, StoreLocked
+from .contract import Inspection, Reminder, Stored, Write
+
+
+class MemoryStore:
+    """Actors in plain dictionaries, on any of anyio's backends.
+
+    What it holds outlives `close()`, so that a test can restart a host on it,
+    and may be read while closed, so that a test can see what a host left.
+    Each method lets others run once, as they would while a real store works,
+    and then does all it does at one go.
+    """
+
+    def __init__(self, *, shards: int = 64) -> None:
+        assert shards > 0, shards
+        self._shards = shards
+        self._epochs = dict.fromkeys(range(shards), 0)
+        self._new_keys = count(1)
+        self._keys: dict[Address, int] = {}
+        self._records: dict[int, tuple[Address, bytes]] = {}
+        self._logs: dict[int, list[tuple[int, bytes]]] = {}  # (at_us, entry), oldest first
+        self._active: set[int] = set()
+        self._reminders: list[tuple[int, int, str]] = []  # (due_us, key, name), in order
+        self._is_open = False
+
+    @property
+    def shards(self) -> int:
+        return self._shards
+
+    async def open(self) -> None:
+        await anyio.lowlevel.checkpoint()
+        if self._is_open:
+            raise StoreLocked("this store in memory")
+        self._is_open = True
+
+    async def close(self) -> None:
+        # Closed even for one who is cancelled: it is he who would leave it open.
+        self._is_open = False
+        await anyio.lowlevel.checkpoint()
+
+    async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
+        await self._writing()
+        self._epochs = {shard: epoch + 1 for shard, epoch in self._epochs.items()}
+        return dict(self._epochs)
+
+    def new_key(self) -> int:
+        return next(self._new_keys)
+
+    async def commit(self, writes: Sequence[Write], fences: Mapping[int, int]) -> None:
+        assert fences.keys() >= {write.shard for write in writes}, "a shard without its epoch"
+        await self._writing()
+        for shard, epoch in fences.items():
+            if self._epochs.get(shard) != epoch:
+                raise StoreFenced(shard, expected=epoch, found=self._epochs.get(shard))
+        self._check(writes)
+        for write in writes:
+            self._apply(write)
+
+    async def load(self, addresses: Sequence[Address]) -> list[Stored | None]:
+        await anyio.lowlevel.checkpoint()
+        return [self._stored(address) for address in addresses]
+
+    async def inspect(self, addresses: Sequence[Address]) -> list[Inspection | None]:
+        await anyio.lowlevel.checkpoint()
+        return [self._inspection(address) for address in addresses]
+
+    async def active(self) -> list[Address]:
+        await anyio.lowlevel.checkpoint()
+        return [self._records[key][0] for key in sorted(self._active)]
+
+    async def reminders(self, *, after: Reminder | None, limit: int) -> list[Reminder]:
+        await anyio.lowlevel.checkpoint()
+        begin = 0 if after is None else bisect_right(self._reminders, after[:3])
+        found: list[Reminder] = []
+        for due_us, key, name in self._reminders[begin:]:
+            if len(found) == limit:
+                break
+            if key in self._records:
+                found.append(Reminder(due_us, key, name, self._records[key][0]))
+        return found
+
+    async def _writing(self) -> None:
+        if not self._is_open:
+            raise StoreFailed("this store in memory is not open")
+        await anyio.lowlevel.checkpoint()
+
+    def _check(self, writes: Sequence[Write]) -> None:
+        """See that all of a batch can be applied before any of it is."""
+        owners: ChainMap[Address, int | None] = ChainMap({}, {**self._keys})
+        for write in writes:
+            owner = owners.get(write.address)
+            if write.delete:
+                if owner == write.key:
+                    owners[write.address] = None
+            elif write.record is not None:
+                if owner not in (None, write.key):
+                    raise StoreFailed(f"{write.address} is there already, under another key")
+                owners[write.address] = write.key
+            elif write.entry is not None or write.active or write.reminders_set:
+                assert owner == write.key, f"the first write of {write.address} has no record"
+
+    def _apply(self, write: Write) -> None:
+        key = write.key
+        if write.reset or write.delete:
+            self._logs.pop(key, None)
+        for name, due_us in write.reminders_cleared:
+            self._clear_reminder((due_us, key, name))
+        if write.delete:
+            self._delete(key)
+            return
+        if write.record is not None:
+            self._keys[write.address] = key
+            self._records[key] = (write.address, write.record)
+        if write.entry is not None:
+            self._logs.setdefault(key, []).append((write.at_us, write.entry))
+        if write.active is not None:
+            (self._active.add if write.active else self._active.discard)(key)
+        for name, due_us in write.reminders_set:
+            self._clear_reminder((due_us, key, name))
+            insort(self._reminders, (due_us, key, name))
+
+    def _delete(self, key: int) -> None:
+        self._active.discard(key)
+        if key in self._records:
+            address, _ = self._records.pop(key)
+            del self._keys[address]
+
+    def _clear_reminder(self, reminder: tuple[int, int, str]) -> None:
+        position = bisect_left(self._reminders, reminder)
+        if self._reminders[position : position + 1] == [reminder]:
+            del self._reminders[position]
+
+    def _stored(self, address: Address) -> Stored | None:
+        key = self._keys.get(address)
+        if key is None:
+            return None
+        entries = tuple(entry for _, entry in self._logs.get(key, ()))
+        return Stored(key=key, record=self._records[key][1], entries=entries, active=key in self._active)
+
+    def _inspection(self, address: Address) -> Inspection | None:
+        key = self._keys.get(address)
+        if key is None:
+            return None
+        record = self._records[key][1]
+        log = self._logs.get(key)
+        if not log:
+            return Inspection(record=record, first=None, last=None, updated_us=0)
+        return Inspection(record=record, first=log[0][1], last=log[-1][1], updated_us=log[-1][0])

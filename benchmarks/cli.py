@@ -1,0 +1,138 @@
+"""`perdure bench`: choose what to run, watch it, show what it came to."""
+
+import importlib.util
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from .child import Part, RunFailed, run_in_child
+from .machine import machine
+from .report import DRIVER_TITLES, print_report
+from .results import Result, Results, interleaved
+from .run import Run
+from .workloads import BY_NAME, DRIVERS, WORKLOADS, Workload
+
+SECONDS = 4.0  # a run is to last over 3 s, its warming up included
+QUICK_SECONDS = 0.3
+
+NAMES = list(BY_NAME)
+LIST = "\n".join(f"  {workload.name}  {workload.title}: {workload.what}" for workload in WORKLOADS)
+
+
+@click.command(epilog=f"\b\nWorkloads:\n{LIST}")
+@click.option("--workload", "names", multiple=True, type=click.Choice(NAMES), help="Run only these.  [default: all]")
+@click.option(
+    "--driver",
+    type=click.Choice([*DRIVERS, "both"]),
+    default="both",
+    show_default=True,
+    help="process: the engine in the load's process. http: a daemon.",
+)
+@click.option("--in-flight", type=click.IntRange(1), help="Instances under way at once.  [default: each workload's own]")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, min_open=True),
+    help=f"How long a run goes on.  [default: {SECONDS:g}]",
+)
+@click.option("--instances", type=click.IntRange(10), help="How many instances a run has, instead of a time.")
+@click.option("--quick", is_flag=True, help=f"Only see that it works: {QUICK_SECONDS:g} seconds each.")
+@click.option("--repeat", type=click.IntRange(1), default=1, show_default=True, help="Runs of each; medians are shown.")
+@click.option(
+    "--durability",
+    type=click.Choice(["full", "relaxed"]),
+    default="full",
+    show_default=True,
+    help="What a commit survives: a power cut, or only a crash of the process.",
+)
+@click.option("--always-replay", is_flag=True, help="Rebuild each instance from its history at every turn.")
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="A folder on the disk to measure.  [default: the system's temporary one]",
+)
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
+def bench(
+    *,
+    names: Sequence[str],
+    driver: str,
+    in_flight: int | None,
+    seconds: float | None,
+    instances: int | None,
+    quick: bool,
+    repeat: int,
+    durability: str,
+    always_replay: bool,
+    data: Path | None,
+    json_file: Path | None,
+) -> None:
+    """Measure this build on this machine.
+
+    Each run has a process and a store of its own. The engine's defaults hold unless said otherwise, so every figure
+    is of commits that were flushed to the disk.
+    """
+    if importlib.util.find_spec("psutil") is None:
+        raise click.ClickException("this needs psutil: pip install 'perdure[bench]'")
+    workloads = [_adapted(BY_NAME[name], in_flight) for name in NAMES if not names or name in names]
+    order = interleaved(workloads, DRIVERS if driver == "both" else (driver,), repeat)
+    if not order:
+        raise click.UsageError(f"{', '.join(names)} cannot be run with --driver {driver}.")
+    runs = [
+        Run(
+            workload=workload.name,
+            driver=chosen,
+            in_flight=workload.in_flight,
+            seconds=seconds or (QUICK_SECONDS if quick else SECONDS),
+            instances=instances,
+            durability=durability,
+            always_replay=always_replay,
+        )
+        for workload, chosen in order
+    ]
+    if data is not None:
+        data.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="perdure-bench-", dir=data) as folder:
+        try:
+            results = carry_out(runs, Path(folder), Console(stderr=True))
+        except RunFailed as error:
+            raise click.ClickException(str(error)) from None
+    print_report(workloads, results, Console())
+    if json_file is not None:
+        results.write(json_file)
+
+
+def carry_out(runs: Sequence[Run], folder: Path, console: Console) -> Results:
+    """Carry out runs one after the other, and show how far they are."""
+    results = Results(machine=machine(folder), began_at=datetime.now(UTC).isoformat(timespec="seconds"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[units]:>9,} {task.fields[unit]}"),
+        TimeElapsedColumn(),
+    )
+    # Drawn twice a second: the bar must not take what it shows the progress of.
+    with Progress(*columns, console=console, refresh_per_second=2, transient=True) as progress:
+        for number, run in enumerate(runs):
+            workload = BY_NAME[run.workload]
+            task = progress.add_task(
+                f"{number + 1}/{len(runs)} {workload.name} {workload.title}, {DRIVER_TITLES[run.driver]}",
+                total=1.0,
+                units=0,
+                unit=workload.unit,
+            )
+
+            def watch(part: Part, task: TaskID = task) -> None:
+                progress.update(task, completed=part.share, units=part.units)
+
+            with tempfile.TemporaryDirectory(dir=folder) as own:
+                results.results.append(Result(run=run, outcome=run_in_child(run, Path(own), watch)))
+            progress.remove_task(task)
+    return results
+
+
+def _adapted(workload: Workload, in_flight: int | None) -> Workload:
+    return workload.with_in_flight(in_flight) if in_flight is not None else workload

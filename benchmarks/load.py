@@ -1,0 +1,211 @@
+"""Load: how instances are put onto an engine, whichever it is and however it is reached.
+
+The one law: nothing here knows what is behind the driver. Another engine is
+another driver; another way of pacing is another function beside `closed_loop`.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import anyio
+
+from .app import GO
+from .measure import Outcome, Usage, distribution
+from .workloads import Workload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """How long a run goes on: a time, or a number of instances if there is one."""
+
+    seconds: float
+    instances: int | None = None
+
+
+class End(NamedTuple):
+    """How an instance ended."""
+
+    at_us: int  # the driver's clock
+    output: Any
+
+
+class Counts(NamedTuple):
+    """What an engine has done so far."""
+
+    commits: int
+    turns: int
+
+
+class Driver(Protocol):
+    """An engine, as the load sees it."""
+
+    def now_us(self) -> int:
+        """The clock that all times of this driver are of; microseconds."""
+        ...
+
+    async def start(self, workflow: str, value: Any) -> str:
+        """Start an instance and return its id, once it is durable."""
+        ...
+
+    async def raise_event(self, instance_id: str, name: str, value: Any) -> None:
+        """Send an event; durable when this returns."""
+        ...
+
+    async def finish(self, instance_id: str) -> None:
+        """Wait until an instance has ended, as far as that can be told while the clock runs."""
+        ...
+
+    async def ends(self, instance_ids: Sequence[str]) -> list[End]:
+        """Say when instances ended and with what, waiting for those that have not. Called when the clock has stopped."""
+        ...
+
+    def engine_usage(self) -> Usage:
+        """What the engine has used, all its processes together."""
+        ...
+
+    def load_usage(self) -> Usage | None:
+        """What the load has used; None if it shares the engine's process."""
+        ...
+
+    def counts(self) -> Counts | None:
+        """What the engine has done; None if it does not tell."""
+        ...
+
+
+class Progress(Protocol):
+    """Who wants to know how far a run is."""
+
+    def part(self, share: float, units: int) -> None:
+        """So much of the run is over (0 to 1), and so many units are done."""
+        ...
+
+
+OpenDriver: TypeAlias = Callable[[], AbstractAsyncContextManager[Driver]]
+
+# One thing to do; told when it was meant to begin, by the driver's clock.
+Item: TypeAlias = Callable[[int], Awaitable[None]]
+
+
+class WrongResult(Exception):
+    """An instance did not return what it should have: what was measured is worth nothing."""
+
+    def __init__(self, instance_id: str, *, expected: Any, found: Any) -> None:
+        super().__init__(instance_id, expected, found)
+        self.instance_id = instance_id
+        self.expected = expected
+        self.found = found
+
+    def __str__(self) -> str:
+        return f"instance {self.instance_id} returned {self.found!r} and should have returned {self.expected!r}"
+
+
+async def closed_loop(
+    driver: Driver, item: Item, *, in_flight: int, extent: Extent, step: Callable[[float], None]
+) -> None:
+    """Keep so many items under way until the extent is reached, and wait for the last ones.
+
+    An item that takes long keeps the next one from being begun, so latencies
+    under a given rate of arrivals cannot be read off this one.
+
+    Args:
+        step: Told after each item how much of the extent is over, 0 to 1.
+    """
+    started_us = driver.now_us()
+    begun = done = 0
+
+    def share() -> float:
+        if extent.instances is not None:
+            return done / extent.instances
+        return (driver.now_us() - started_us) / 1e6 / extent.seconds
+
+    async def work() -> None:
+        nonlocal begun, done
+        while begun < extent.instances if extent.instances is not None else share() < 1:
+            begun += 1
+            await item(driver.now_us())
+            done += 1
+            step(min(1.0, share()))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(in_flight):
+            tasks.start_soon(work)
+
+
+async def run_loop(driver: Driver, workload: Workload, extent: Extent, progress: Progress) -> Outcome:
+    """Start instances, each in the place of one that has ended."""
+    begun_us: dict[str, int] = {}
+
+    async def item(began_us: int) -> None:
+        instance_id = await driver.start(workload.workflow, workload.input)
+        begun_us[instance_id] = began_us
+        await driver.finish(instance_id)
+
+    return await _measured(driver, workload, item, begun_us, extent, progress)
+
+
+async def run_events(driver: Driver, workload: Workload, extent: Extent, progress: Progress) -> Outcome:
+    """Let instances wait for an event, and send one to each.
+
+    Starting an instance costs about what an event does, so those that can be
+    started in the time given are as many as are needed.
+    """
+    waiting: list[str] = []
+
+    async def begin(_: int) -> None:
+        waiting.append(await driver.start(workload.workflow, workload.input))
+
+    await closed_loop(driver, begin, in_flight=workload.in_flight, extent=extent, step=lambda _: None)
+    begun_us: dict[str, int] = {}
+    everybody = Extent(seconds=extent.seconds, instances=len(waiting))
+
+    async def item(began_us: int) -> None:
+        instance_id = waiting.pop()
+        begun_us[instance_id] = began_us
+        await driver.raise_event(instance_id, GO, workload.output)
+        await driver.finish(instance_id)
+
+    return await _measured(driver, workload, item, begun_us, everybody, progress)
+
+
+async def _measured(
+    driver: Driver, workload: Workload, item: Item, begun_us: dict[str, int], extent: Extent, progress: Progress
+) -> Outcome:
+    """Run items in a closed loop, and say what they came to.
+
+    Args:
+        begun_us: Filled by the items: instance to the time at which it was meant to begin.
+    """
+
+    def step(share: float) -> None:
+        progress.part(share, len(begun_us) * workload.units)
+
+    engine, load, counts = driver.engine_usage(), driver.load_usage(), driver.counts()
+    await closed_loop(driver, item, in_flight=workload.in_flight, extent=extent, step=step)
+    engine_after, load_after, counts_after = driver.engine_usage(), driver.load_usage(), driver.counts()
+
+    ends = await driver.ends(list(begun_us))
+    for instance_id, end in zip(begun_us, ends, strict=True):
+        if end.output != workload.output:
+            raise WrongResult(instance_id, expected=workload.output, found=end.output)
+    latencies_us = [end.at_us - began_us for began_us, end in zip(begun_us.values(), ends, strict=True)]
+    elapsed_s = (max(end.at_us for end in ends) - min(begun_us.values())) / 1e6
+    units = len(ends) * workload.units
+    figures = {
+        "elapsed_s": elapsed_s,
+        "instances": float(len(ends)),
+        "instances_per_s": len(ends) / elapsed_s,
+        "units_per_s": units / elapsed_s,
+        **distribution(latencies_us),
+        "cpu_ms_per_unit": (engine_after.cpu_s - engine.cpu_s) * 1000 / units,
+        "rss_mib": engine_after.rss_bytes / 2**20,
+    }
+    if load is not None and load_after is not None:
+        figures["load_cpu_ms_per_unit"] = (load_after.cpu_s - load.cpu_s) * 1000 / units
+    if counts is not None and counts_after is not None:
+        commits = counts_after.commits - counts.commits
+        figures["commits_per_s"] = commits / elapsed_s
+        figures["units_per_commit"] = units / max(1, commits)
+        figures["turns_per_unit"] = (counts_after.turns - counts.turns) / units
+    return Outcome(figures=figures, latencies_us=latencies_us)

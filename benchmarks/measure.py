@@ -1,0 +1,88 @@
+"""Figures: from samples and counters to the numbers that are shown.
+
+The one law: a figure's name ends in its unit, and a figure that was not
+measured is not there; nothing is guessed.
+"""
+
+import os
+import resource
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from statistics import median
+
+Figures = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What processes have used so far, all their threads together."""
+
+    cpu_s: float  # user and system
+    rss_bytes: int
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(cpu_s=self.cpu_s + other.cpu_s, rss_bytes=self.rss_bytes + other.rss_bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one run of one workload came to."""
+
+    figures: dict[str, float]
+    latencies_us: list[int] = field(default_factory=list)  # in the order of their beginnings
+
+
+def usage_of_self() -> Usage:
+    """This process."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return Usage(cpu_s=used.ru_utime + used.ru_stime, rss_bytes=usage_of(os.getpid()).rss_bytes)
+
+
+def usage_of(pid: int) -> Usage:
+    """Another process. Its CPU time comes in ticks of 10 ms."""
+    import psutil  # noqa: PLC0415  an extra that only a run needs, not whoever reads results
+
+    process = psutil.Process(pid)
+    times = process.cpu_times()
+    return Usage(cpu_s=times.user + times.system, rss_bytes=process.memory_info().rss)
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float:
+    """The smallest value that at least `percent` of all do not exceed (nearest rank: a value that was seen).
+
+    Args:
+        ordered: At least one value, in ascending order.
+    """
+    assert ordered
+    assert 0 < percent <= 100, percent
+    return ordered[ceil(len(ordered) * percent / 100) - 1]
+
+
+def distribution(values_us: Sequence[int], prefix: str = "") -> dict[str, float]:
+    """p50, p95, p99 and the maximum, in milliseconds; of no values, nothing."""
+    if not values_us:
+        return {}
+    ordered = sorted(values_us)
+    figures = {f"{prefix}p{percent}_ms": percentile(ordered, percent) / 1000 for percent in (50, 95, 99)}
+    return figures | {f"{prefix}max_ms": ordered[-1] / 1000}
+
+
+def medians(runs: Sequence[Figures]) -> dict[str, float]:
+    """The median of each figure over the runs that have it."""
+    return {name: median(run[name] for run in runs if name in run) for name in _names(runs)}
+
+
+def spreads(runs: Sequence[Figures]) -> dict[str, float]:
+    """How far the runs lie apart: (highest - lowest) / median of each figure; none for a single run, or around zero."""
+    found: dict[str, float] = {}
+    for name in _names(runs):
+        values = [run[name] for run in runs if name in run]
+        middle = median(values)
+        if len(values) > 1 and middle > 0:
+            found[name] = (max(values) - min(values)) / middle
+    return found
+
+
+def _names(runs: Sequence[Figures]) -> list[str]:
+    return list(dict.fromkeys(name for run in runs for name in run))

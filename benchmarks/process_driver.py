@@ -1,0 +1,78 @@
+"""The engine in the load's own process: what a program that embeds it gets."""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..actors.store.sqlite import Durability
+from ..runtime.engine import Engine
+from ..runtime.settings import Settings
+from .app import app
+from .load import Counts, End
+from .measure import Usage, usage_of_self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What an engine under test is made with."""
+
+    folder: Path  # an empty one, for the store and whatever else is needed
+    durability: str = "full"
+    always_replay: bool = False
+    activations_max: int | None = None  # None: the engine's default
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "perdure.db"
+
+    def settings(self) -> Settings:
+        if self.activations_max is None:
+            return Settings(always_replay=self.always_replay)
+        return Settings(always_replay=self.always_replay, activations_max=self.activations_max)
+
+
+class ProcessDriver:
+    """Calls the engine's client. Latencies end when the client has the result, after the commit that holds it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._ends: dict[str, End] = {}
+
+    def now_us(self) -> int:
+        return time.perf_counter_ns() // 1000
+
+    async def start(self, workflow: str, value: Any) -> str:
+        return await self.engine.client.start(workflow, input=value)
+
+    async def raise_event(self, instance_id: str, name: str, value: Any) -> None:
+        await self.engine.client.raise_event(instance_id, name, value)
+
+    async def finish(self, instance_id: str) -> None:
+        state = await self.engine.client.wait(instance_id)
+        self._ends[instance_id] = End(self.now_us(), state.output)
+
+    async def ends(self, instance_ids: Sequence[str]) -> list[End]:
+        for instance_id in instance_ids:
+            if instance_id not in self._ends:
+                await self.finish(instance_id)
+        return [self._ends[instance_id] for instance_id in instance_ids]
+
+    def engine_usage(self) -> Usage:
+        return usage_of_self()
+
+    def load_usage(self) -> Usage | None:
+        return None
+
+    def counts(self) -> Counts | None:
+        return Counts(self.engine.commits, self.engine.turns)
+
+
+@asynccontextmanager
+async def process_driver(setup: Setup) -> AsyncIterator[ProcessDriver]:
+    """Run an engine on a fresh SQLite file."""
+    engine = Engine(app, data=setup.store, durability=Durability(setup.durability), settings=setup.settings())
+    async with engine:
+        yield ProcessDriver(engine)

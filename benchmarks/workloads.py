@@ -1,0 +1,144 @@
+"""The workloads, as values: what is run, how much of it at once, and what is counted.
+
+The one law: nothing here knows how a workload is driven or shown. A new one is
+a new value, if one of the shapes fits it.
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any, Self
+
+PROCESS = "process"  # the engine in the load's own process
+HTTP = "http"  # a daemon, and the load in another process
+DRIVERS = (PROCESS, HTTP)
+
+
+class Shape(Enum):
+    """How a workload is loaded onto an engine."""
+
+    LOOP = "so many instances in flight: when one completes, the next is started"
+    EVENTS = "instances that wait for an event; the clock runs from the first event"
+    SLEEP = "instances asleep on a timer, beyond what may be in memory"
+    CRASH = "the loop, a kill -9 in its middle, and a restart"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """What a figure should reach on two cores with an SSD, at full durability."""
+
+    driver: str
+    figure: str  # a key of `Outcome.figures`
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def reached(self, value: float) -> bool:
+        above = self.at_least is None or value >= self.at_least
+        return above and (self.at_most is None or value <= self.at_most)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """One thing to measure."""
+
+    name: str
+    title: str
+    what: str
+    shape: Shape
+    workflow: str  # its name in `app.py`
+    input: Any
+    output: Any  # what each instance must return
+    unit: str  # what throughput counts
+    units: int  # how many there are in one instance
+    in_flight: int
+    drivers: tuple[str, ...] = DRIVERS
+    marks: tuple[Mark, ...] = ()
+
+    def with_in_flight(self, in_flight: int) -> Self:
+        """The same with another number of instances under way at once; the marks do not hold for it."""
+        return self if in_flight == self.in_flight else replace(self, in_flight=in_flight, marks=())
+
+
+WORKLOADS = (
+    Workload(
+        name="W1",
+        title="chain",
+        what="a chain of 5 trivial activities",
+        shape=Shape.LOOP,
+        workflow="chain",
+        input=5,
+        output=5,
+        unit="steps",
+        units=5,
+        in_flight=50,
+        marks=(Mark(driver=PROCESS, figure="units_per_s", at_least=8_000),),
+    ),
+    Workload(
+        name="W2",
+        title="fan-out",
+        what="100 trivial activities at once, and the sum of their results",
+        shape=Shape.LOOP,
+        workflow="fan_out",
+        input=100,
+        output=sum(range(1, 101)),
+        unit="steps",
+        units=100,
+        in_flight=10,
+    ),
+    Workload(
+        name="W3",
+        title="latency",
+        what="a single trivial activity, one instance at a time",
+        shape=Shape.LOOP,
+        workflow="chain",
+        input=1,
+        output=1,
+        unit="steps",
+        units=1,
+        in_flight=1,
+        marks=(Mark(driver=PROCESS, figure="p50_ms", at_most=3.0),),
+    ),
+    Workload(
+        name="W4",
+        title="event",
+        what="instances that wait for an event, which is then sent to each",
+        shape=Shape.EVENTS,
+        workflow="signal",
+        input=None,
+        output=7,
+        unit="events",
+        units=1,
+        in_flight=50,
+    ),
+    Workload(
+        name="W5",
+        title="sleep",
+        what="instances asleep on a durable timer",
+        shape=Shape.SLEEP,
+        workflow="sleeper",
+        input=None,
+        output=None,
+        unit="sleepers",
+        units=1,
+        in_flight=200,
+        drivers=(PROCESS,),
+        marks=(
+            Mark(driver=PROCESS, figure="kib_per_sleeper", at_most=1.0),
+            Mark(driver=PROCESS, figure="late_p99_ms", at_most=20.0),
+        ),
+    ),
+    Workload(
+        name="W6",
+        title="recovery",
+        what="kill -9 in the middle of W1, and a restart",
+        shape=Shape.CRASH,
+        workflow="chain",
+        input=5,
+        output=5,
+        unit="steps",
+        units=5,
+        in_flight=50,
+        drivers=(HTTP,),
+        marks=(Mark(driver=HTTP, figure="steps_lost", at_most=0),),
+    ),
+)
+BY_NAME = {workload.name: workload for workload in WORKLOADS}

@@ -1,0 +1,170 @@
+"""A store that fails when it is told to, for tests of what happens then.
+
+The one law: what it fails has not happened. It stands before another store
+and passes on everything else unchanged.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import anyio
+
+from ..actors.address import Address
+from ..actors.errors import StoreFailed
+from ..actors.store.contract import Inspection, Reminder, Store, Stored, Write
+
+
+class FaultyStore:
+    """`inner`, with faults, gates and counters.
+
+        store = FaultyStore(MemoryStore())
+        store.hold()               # a commit stays under way ...
+        await store.held()         # ... wait until one is
+        store.fail_next_commit()   # it is the one that will fail
+        store.release()
+
+    The counters count what got past the gate, including what then failed.
+    """
+
+    def __init__(self, inner: Store) -> None:
+        self.inner = inner
+        self.commits = 0
+        self.writes = 0  # of all commits together
+        self.loads = 0
+        self.inspects = 0
+        self._commit_faults = Faults("commit")
+        self._load_faults = Faults("load")
+        self._inspect_faults = Faults("inspect")
+        self._commit_gate = Gate()
+        self._load_gate = Gate()
+
+    # What a test may do.
+
+    def fail_commit(self, nth: int) -> None:
+        """Make the nth commit from now on fail; 1 is the next, which may be waiting at the gate already."""
+        self._commit_faults.add(nth)
+
+    def fail_load(self, nth: int) -> None:
+        """Make the nth load from now on fail."""
+        self._load_faults.add(nth)
+
+    def fail_inspect(self, nth: int) -> None:
+        """Make the nth inspection from now on fail."""
+        self._inspect_faults.add(nth)
+
+    def fail_next_commit(self) -> None:
+        self.fail_commit(1)
+
+    def fail_next_load(self) -> None:
+        self.fail_load(1)
+
+    def fail_next_inspect(self) -> None:
+        self.fail_inspect(1)
+
+    def hold(self) -> None:
+        """Keep commits under way until `release`."""
+        self._commit_gate.close()
+
+    async def held(self) -> None:
+        """Wait until a commit waits at the gate."""
+        await self._commit_gate.somebody_waits()
+
+    def release(self) -> None:
+        """Let commits go on."""
+        self._commit_gate.open()
+
+    def hold_loads(self) -> None:
+        """Keep loads under way until `release_loads`."""
+        self._load_gate.close()
+
+    def release_loads(self) -> None:
+        self._load_gate.open()
+
+    # The store, as its user sees it.
+
+    @property
+    def shards(self) -> int:
+        return self.inner.shards
+
+    async def open(self) -> None:
+        await self.inner.open()
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+    async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
+        return await self.inner.claim(host, now_us=now_us)
+
+    def new_key(self) -> int:
+        return self.inner.new_key()
+
+    async def commit(self, writes: Sequence[Write], fences: Mapping[int, int]) -> None:
+        await self._commit_gate.pass_through()
+        self.commits += 1
+        self.writes += len(writes)
+        self._commit_faults.check()
+        await self.inner.commit(writes, fences)
+
+    async def load(self, addresses: Sequence[Address]) -> list[Stored | None]:
+        await self._load_gate.pass_through()
+        self.loads += 1
+        self._load_faults.check()
+        return await self.inner.load(addresses)
+
+    async def inspect(self, addresses: Sequence[Address]) -> list[Inspection | None]:
+        self.inspects += 1
+        self._inspect_faults.check()
+        return await self.inner.inspect(addresses)
+
+    async def active(self) -> list[Address]:
+        return await self.inner.active()
+
+    async def reminders(self, *, after: Reminder | None, limit: int) -> list[Reminder]:
+        return await self.inner.reminders(after=after, limit=limit)
+
+
+class Faults:
+    """Which of the calls to come fail."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._calls = 0
+        self._failing: set[int] = set()
+
+    def add(self, nth: int) -> None:
+        assert nth > 0, nth
+        self._failing.add(self._calls + nth)
+
+    def check(self) -> None:
+        """Count a call, and fail if it is one of those."""
+        self._calls += 1
+        if self._calls in self._failing:
+            self._failing.remove(self._calls)
+            raise StoreFailed(f"this {self._what} was made to fail by a test")
+
+
+class Gate:
+    """Lets through, or keeps waiting."""
+
+    def __init__(self) -> None:
+        self._opened: anyio.Event | None = None  # None: it stands open
+        self._reached: anyio.Event | None = None
+
+    def close(self) -> None:
+        if self._opened is None:
+            self._opened, self._reached = anyio.Event(), anyio.Event()
+
+    def open(self) -> None:
+        if self._opened is not None:
+            self._opened.set()
+        self._opened = self._reached = None
+
+    async def pass_through(self) -> None:
+        # Again, should it be closed before we are through.
+        while self._opened is not None:
+            assert self._reached is not None
+            self._reached.set()
+            await self._opened.wait()
+
+    async def somebody_waits(self) -> None:
+        assert self._reached is not None, "nobody is held: call hold() first"
+        await self._reached.wait()

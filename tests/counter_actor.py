@@ -1,0 +1,124 @@
+"""An actor to test the actor layer with: it counts, and does what it is told."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from perdure.actors.address import Address
+from perdure.actors.store.contract import Stored
+from perdure.actors.turn import Envelope, Recover, ReminderDue, Turn
+
+
+class Add(NamedTuple):
+    amount: int
+
+
+class Read(NamedTuple):
+    pass
+
+
+class Remind(NamedTuple):
+    name: str
+    due_us: int
+
+
+class Unremind(NamedTuple):
+    name: str
+    due_us: int
+
+
+class Tell(NamedTuple):
+    """Send something to another address."""
+
+    address: Address
+    body: Any
+
+
+class Break(NamedTuple):
+    """Raise an exception in the turn."""
+
+
+class Forget(NamedTuple):
+    """Delete the actor."""
+
+
+class Work(NamedTuple):
+    """Be busy, or not."""
+
+    busy: bool
+
+
+class Counter:
+    """Its record is the sum; each turn that adds appends the amounts to the log."""
+
+    def __init__(self, world: "CounterType", address: Address, stored: Stored | None) -> None:
+        self.world = world
+        self.address = address
+        self.total = int(stored.record) if stored is not None else None
+        self.busy = False
+
+    def turn(self, envelopes: Sequence[Envelope], now_us: int) -> Turn:
+        turn = Turn()
+        self.world.turns.append((self.address, [envelope.body for envelope in envelopes]))
+        for envelope in envelopes:
+            answer = self._handle(envelope.body, turn, now_us)
+            if envelope.reply is not None:
+                turn.replies.append((envelope.reply, answer))
+        turn.busy = self.busy
+        return turn
+
+    def close(self) -> None:
+        self.world.closed.append(self.address)
+
+    def _handle(self, body: Any, turn: Turn, now_us: int) -> Any:
+        match body:
+            case Add(amount):
+                self.total = (self.total or 0) + amount
+                turn.record = str(self.total).encode()
+                turn.entry = (turn.entry or b"") + f"+{amount}".encode()
+            case Remind(name, due_us):
+                turn.reminders_set.append((name, due_us))
+                turn.record = str(self.total or 0).encode()
+            case Unremind(name, due_us):
+                turn.reminders_cleared.append((name, due_us))
+            case ReminderDue(name, due_us):
+                turn.reminders_cleared.append((name, due_us))
+                self.world.reminded.append((self.address.id, name, due_us, now_us))
+            case Tell(address, message):
+                turn.messages.append((address, message))
+            case Break():
+                if self.world.broken:
+                    raise RuntimeError("broken on purpose")
+            case Forget():
+                self.total = None
+                turn.delete = True
+            case Work(busy):
+                self.busy = busy
+                turn.record = str(self.total or 0).encode()
+            case Recover():
+                self.world.recovered.append(self.address.id)
+            case Read():
+                pass
+        return self.total
+
+
+class CounterType:
+    """Makes counters, and keeps a diary of what they see."""
+
+    def __init__(self) -> None:
+        self.turns: list[tuple[Address, list[Any]]] = []
+        self.activated: list[str] = []
+        self.closed: list[Address] = []
+        self.reminded: list[tuple[str, str, int, int]] = []  # id, name, due, when
+        self.recovered: list[str] = []
+        self.broken = True
+        self.unreadable: set[str] = set()
+
+    def activate(self, address: Address, stored: Stored | None) -> Counter:
+        if address.id in self.unreadable:
+            raise ValueError("unreadable on purpose")
+        self.activated.append(address.id)
+        return Counter(self, address, stored)
+
+
+def counter(name: str) -> Address:
+    return Address("counter", name)

@@ -1,0 +1,101 @@
+"""A real daemon in a process of its own, for tests that start it, talk to it and kill it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+READY_S = 30.0  # a slow machine under load
+
+
+class Daemon:
+    """`perdure run APP` on free ports.
+
+    Args:
+        app: A file with an app, or None.
+        data: The store's file.
+        options: More of the command line.
+    """
+
+    def __init__(self, app: Path | None, data: Path, *options: str, env: dict[str, str] | None = None) -> None:
+        command = [sys.executable, "-m", "perdure", "run"]
+        if app is not None:
+            command.append(str(app))
+        command += ["--http-port", "0", "--grpc-port", "0", "--data", str(data), *options]
+        self._log = data.with_suffix(".log").open("ab")
+        began = time.perf_counter()
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=self._log, cwd=data.parent, env={**os.environ, **(env or {})}
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline().decode()
+        self.ready_s = time.perf_counter() - began
+        if not line.startswith("Perdure ready: "):
+            self.close()
+            raise AssertionError(f"not ready: {line!r}; {data.with_suffix('.log').read_text()[-2000:]}")
+        addresses = dict(part.split("=", 1) for part in line.removeprefix("Perdure ready: ").split())
+        self.url = addresses["http"]
+
+    def kill(self) -> None:
+        """End it as a power cut would: SIGKILL."""
+        self.process.send_signal(signal.SIGKILL)
+        self.close()
+
+    def stop(self) -> int:
+        """End it as an operator would: SIGTERM; return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        self.close()
+        return self.process.returncode
+
+    def close(self) -> None:
+        if self.process.poll() is None and not self.process.returncode:
+            try:
+                self.process.wait(timeout=READY_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self._log.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.close()
+
+    # Talking to it.
+
+    def start(self, workflow: str, instance_id: str, given: Any = None) -> httpx.Response:
+        content = "" if given is None else json.dumps(given)
+        return httpx.post(
+            f"{self.url}/v1.0/workflows/dapr/{workflow}/start", params={"instanceID": instance_id}, content=content
+        )
+
+    def get(self, instance_id: str) -> dict[str, Any]:
+        response = httpx.get(f"{self.url}/v1.0/workflows/dapr/{instance_id}")
+        body: dict[str, Any] = response.json()
+        return body
+
+    def post(self, instance_id: str, action: str, given: Any = None) -> httpx.Response:
+        content = "" if given is None else json.dumps(given)
+        return httpx.post(f"{self.url}/v1.0/workflows/dapr/{instance_id}/{action}", content=content)
+
+    def wait_for(self, instance_id: str, status: str, *, within_s: float = 30.0) -> dict[str, Any]:
+        """Ask until the instance has the status."""
+        deadline = time.monotonic() + within_s
+        while (state := self.get(instance_id)).get("runtimeStatus") != status:
+            assert time.monotonic() < deadline, state
+            time.sleep(0.01)
+        return state

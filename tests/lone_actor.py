@@ -1,0 +1,162 @@
+"""A workflow actor without a host: messages in by hand, turns out, and a store that is a list."""
+
+from typing import Any
+
+from perdure.actors.reply import Reply
+from perdure.actors.store.contract import Inspection, Stored
+from perdure.actors.turn import RECOVER, Envelope, ReminderDue, Turn
+from perdure.runtime.app import App
+from perdure.runtime.event import Event
+from perdure.runtime.history import Row, unpack_row
+from perdure.runtime.instance import InstanceState
+from perdure.runtime.message import (
+    ActivityDone,
+    ChildDone,
+    Invoke,
+    Purge,
+    RaiseEvent,
+    Resume,
+    Start,
+    Suspend,
+    Terminate,
+    workflow_address,
+)
+from perdure.runtime.record import state_of
+from perdure.runtime.status import Status
+from perdure.runtime.workflow_actor import WorkflowActorType
+
+
+class LoneActor:
+    """One instance, its rows, and what its turns asked for.
+
+    Args:
+        forgetful: Rebuild the actor from its rows before every turn, as after an eviction.
+    """
+
+    def __init__(self, app: App | None, instance_id: str = "i", *, forgetful: bool = False) -> None:
+        self.actor_type = WorkflowActorType(app)
+        self.address = workflow_address(instance_id)
+        self.forgetful = forgetful
+        self.now_us = 1_000_000
+        self.entries: list[bytes] = []
+        self.record: bytes | None = None
+        self.reminders: set[tuple[str, int]] = set()
+        self.messages: list[tuple[Any, Any]] = []
+        self.busy = False
+        self.actor = self.actor_type.activate(self.address, None)
+
+    # What a test does.
+
+    def start(self, name: str, input: str | None = None, **more: Any) -> Any:  # noqa: A002
+        return self.send(Start(name, input, more.pop("execution_id", "x1"), **more))
+
+    def send(self, *bodies: Any) -> Any:
+        """Give the actor messages in one turn; return the answer to the last one (an exception is returned)."""
+        envelopes = [Envelope(body, Reply()) for body in bodies]
+        turn = self._turn(envelopes)
+        answers = {id(reply): answer for reply, answer in turn.replies}
+        return answers.get(id(envelopes[-1].reply), "unanswered")
+
+    def tell(self, body: Any) -> None:
+        """Give the actor a message that nobody waits for, as actors send it."""
+        assert self._turn([Envelope(body)]).replies == []
+
+    def evict(self, app: App | None = None) -> None:
+        """Forget the actor and build it again from what was stored, with other code if given."""
+        if app is not None:
+            self.actor_type = WorkflowActorType(app)
+        stored = None
+        if self.record is not None:
+            stored = Stored(key=1, record=self.record, entries=list(self.entries), active=self.busy)
+        self.actor.close()
+        self.actor = self.actor_type.activate(self.address, stored)
+
+    def restart(self, app: App | None = None) -> None:
+        """The same, and the message that follows a restart."""
+        self.evict(app)
+        self.messages.clear()
+        self.send(RECOVER)
+
+    def done(self, task_id: int, result: str | None = None, failure: Any = None) -> Any:
+        return self.send(ActivityDone(self.execution_id, task_id, result, failure))
+
+    def child_done(self, task_id: int, status: Status, result: str | None = None, failure: Any = None) -> Any:
+        return self.send(ChildDone(self.execution_id, task_id, status.value, result, failure))
+
+    def raise_event(self, name: str, data: str | None = None) -> Any:
+        return self.send(RaiseEvent(name, data))
+
+    def suspend(self) -> Any:
+        return self.send(Suspend(None))
+
+    def resume(self) -> Any:
+        return self.send(Resume(None))
+
+    def terminate(self, output: str | None = None, *, recurse: bool = True) -> Any:
+        return self.send(Terminate(output, recurse))
+
+    def purge(self, *, force: bool = False) -> Any:
+        return self.send(Purge(force))
+
+    def fire(self) -> None:
+        """Let time pass until the next reminder, and deliver it."""
+        name, due_us = min(self.reminders, key=lambda reminder: reminder[1])
+        self.now_us = max(self.now_us, due_us)
+        self.send(ReminderDue(name, due_us))
+
+    # What a test looks at.
+
+    @property
+    def state(self) -> InstanceState:
+        assert self.record is not None
+        first, last = (self.entries[0], self.entries[-1]) if self.entries else (None, None)
+        return state_of(self.address.id, Inspection(record=self.record, first=first, last=last, updated_us=self.now_us))
+
+    @property
+    def status(self) -> Status:
+        return self.state.status
+
+    @property
+    def execution_id(self) -> str:
+        return self.state.execution_id
+
+    @property
+    def invoked(self) -> list[str]:
+        """The activities asked for since the start (or restart), by name."""
+        return [body.name for _, body in self.messages if isinstance(body, Invoke)]
+
+    def sent(self, body_type: type) -> list[tuple[str, Any]]:
+        """What was sent of one type: to whom, and what."""
+        return [(address.id, body) for address, body in self.messages if isinstance(body, body_type)]
+
+    @property
+    def rows(self) -> list[Row]:
+        return [unpack_row(entry) for entry in self.entries]
+
+    @property
+    def history(self) -> list[Event]:
+        return [event for row in self.rows for event in (*(row.turn or ()), *row.held)]
+
+    def _turn(self, envelopes: list[Envelope]) -> Turn:
+        if self.forgetful:
+            self.evict()
+        self.now_us += 1_000
+        turn = self.actor.turn(envelopes, self.now_us)
+        self._store(turn)
+        return turn
+
+    def _store(self, turn: Turn) -> None:
+        if turn.reset:
+            self.entries.clear()
+        if turn.delete:
+            self.record = None
+            self.entries.clear()
+        if turn.entry is not None:
+            self.entries.append(turn.entry)
+        if turn.record is not None:
+            self.record = turn.record
+        assert not set(turn.reminders_set) & set(turn.reminders_cleared)
+        self.reminders -= set(turn.reminders_cleared)
+        self.reminders |= set(turn.reminders_set)
+        self.messages += turn.messages
+        self.busy = turn.busy

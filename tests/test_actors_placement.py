@@ -1,0 +1,38 @@
+"""Every address resolves through the placement table."""
+
+import pytest
+
+from perdure.actors.address import Address, shard_of
+from perdure.actors.errors import NotOwner
+from perdure.actors.placement import Ownership, Placement
+
+A = Address("workflow", "a")
+
+
+def test_a_shard_that_nobody_claimed_has_no_owner() -> None:
+    with pytest.raises(NotOwner, match="belongs to no host"):
+        Placement("here", 64).locate(A)
+
+
+def test_an_address_in_a_claimed_shard_is_located_with_its_epoch() -> None:
+    placement = Placement("here", 64)
+    placement.claimed(dict.fromkeys(range(64), 7))
+    shard = placement.locate(A)
+    assert shard == shard_of("a", 64)
+    assert placement.epoch(shard) == 7
+
+
+def test_a_shard_that_was_lost_names_its_new_owner() -> None:
+    placement = Placement("here", 64)
+    placement.claimed(dict.fromkeys(range(64), 7))
+    placement.lost(shard_of("a", 64), Ownership(host="there", epoch=8))
+    with pytest.raises(NotOwner, match="belongs to there"):
+        placement.locate(A)
+
+
+def test_a_shard_is_claimed_again_only_at_a_higher_epoch() -> None:
+    placement = Placement("here", 1)
+    placement.claimed({0: 7})
+    placement.claimed({0: 8})
+    with pytest.raises(AssertionError):
+        placement.claimed({0: 8})

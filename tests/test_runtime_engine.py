@@ -1,0 +1,425 @@
+"""An engine hosts an app: workflows from start to end, through restarts, in real and in virtual time."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import anyio
+import pytest
+
+from perdure import (
+    ActivityContext,
+    App,
+    Engine,
+    InstanceExists,
+    InstanceNotFound,
+    NonRetryableError,
+    RetryPolicy,
+    Settings,
+    Status,
+    TaskFailedError,
+    WorkflowContext,
+    WorkflowFailed,
+)
+from perdure.actors.errors import HostStopping, StoreFailed
+from perdure.actors.store.memory import MemoryStore
+from perdure.testing.faulty_store import FaultyStore
+from perdure.testing.virtual_time import LoopClock, run_virtually
+
+pytestmark = pytest.mark.anyio
+
+
+class World:
+    """An app whose activities keep a diary."""
+
+    def __init__(self) -> None:
+        self.app = App("test")
+        self.diary: list[str] = []
+        self.keys: list[str] = []
+        self.open = anyio.Event()  # `gate` waits for it
+        self.failures = 0
+        self._fill()
+
+    def _fill(self) -> None:
+        app = self.app
+
+        @app.activity
+        async def add_one(ctx: ActivityContext, n: int) -> int:
+            self.diary.append(f"add_one {n}")
+            return n + 1
+
+        @app.activity
+        def in_a_thread(ctx: ActivityContext) -> bool:
+            return threading.current_thread() is threading.main_thread()
+
+        @app.activity
+        async def gate(ctx: ActivityContext, name: str) -> str:
+            self.diary.append(f"gate {name}")
+            self.keys.append(ctx.task_execution_id)
+            await self.open.wait()
+            return name
+
+        @app.activity
+        async def unsteady(ctx: ActivityContext) -> str:
+            self.diary.append("unsteady")
+            self.keys.append(ctx.task_execution_id)
+            if self.failures > 0:
+                self.failures -= 1
+                raise ConnectionError("no route")
+            return "steady"
+
+        @app.activity
+        async def hopeless(ctx: ActivityContext) -> None:
+            self.diary.append("hopeless")
+            raise NonRetryableError("do not try")
+
+        @app.activity
+        async def exits(ctx: ActivityContext) -> None:
+            raise SystemExit(3)
+
+        @app.workflow
+        async def chain(ctx: WorkflowContext, n: int) -> int:
+            for _ in range(3):
+                n = await ctx.call_activity(add_one, input=n)
+            return n
+
+        @app.workflow
+        def chain_by_yield(ctx: WorkflowContext, n: int) -> Any:
+            for _ in range(3):
+                n = yield ctx.call_activity(add_one, input=n)
+            return n
+
+        @app.workflow
+        async def fan(ctx: WorkflowContext, n: int) -> int:
+            return sum(await ctx.when_all([ctx.call_activity(add_one, input=i) for i in range(n)]))
+
+        @app.workflow
+        async def thread(ctx: WorkflowContext) -> bool:
+            return await ctx.call_activity(in_a_thread)
+
+        @app.workflow
+        async def gated(ctx: WorkflowContext) -> str:
+            return await ctx.call_activity(gate, input=ctx.instance_id)
+
+        @app.workflow
+        async def steady(ctx: WorkflowContext) -> Any:
+            policy = RetryPolicy(
+                first_retry_interval=timedelta(hours=1), max_number_of_attempts=3, backoff_coefficient=2
+            )
+            return await ctx.call_activity(unsteady, retry_policy=policy)
+
+        @app.workflow
+        async def hope(ctx: WorkflowContext) -> str:
+            policy = RetryPolicy(first_retry_interval=timedelta(hours=1), max_number_of_attempts=9)
+            try:
+                await ctx.call_activity(hopeless, retry_policy=policy)
+            except TaskFailedError as error:
+                return error.details.error_type
+            return "?"
+
+        @app.workflow
+        async def calls_exits(ctx: WorkflowContext) -> None:
+            await ctx.call_activity(exits)
+
+        @app.workflow
+        async def calls_nobody(ctx: WorkflowContext) -> None:
+            await ctx.call_activity("nobody", input=1)
+
+        @app.workflow
+        async def sleeps(ctx: WorkflowContext, days: int) -> str:
+            await ctx.create_timer(timedelta(days=days))
+            return ctx.now().isoformat()
+
+        @app.workflow
+        async def waits(ctx: WorkflowContext) -> Any:
+            return await ctx.wait_for_external_event("go")
+
+        @app.workflow
+        async def family(ctx: WorkflowContext, ids: list[str | None]) -> list[int]:
+            children = [ctx.call_child_workflow(chain, input=i, instance_id=child) for i, child in enumerate(ids)]
+            return await ctx.when_all(children)
+
+        @app.workflow
+        async def guardian(ctx: WorkflowContext, child_id: str) -> Any:
+            return await ctx.call_child_workflow(waits, instance_id=child_id)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def engine(world: World, settings: Settings) -> Callable[..., Engine]:
+    def make(store: Any = None, **more: Any) -> Engine:
+        return Engine(world.app, data=store or MemoryStore(), settings=settings, **more)
+
+    return make
+
+
+Make = Callable[..., Engine]
+
+
+@pytest.mark.parametrize(("workflow", "given", "result"), [("chain", 0, 3), ("chain_by_yield", 0, 3), ("fan", 20, 210)])
+async def test_a_workflow_runs_its_activities_and_returns(engine: Make, workflow: str, given: int, result: int) -> None:
+    async with engine() as running:
+        assert await running.client.run(workflow, input=given) == result
+
+
+async def test_a_plain_function_runs_in_a_thread(engine: Make) -> None:
+    async with engine() as running:
+        assert await running.client.run("thread") is False
+
+
+async def test_a_result_is_recorded_once_however_many_wait(engine: Make, world: World) -> None:
+    async with engine() as running:
+        instance_id = await running.client.start("chain", input=0)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(running.client.wait, instance_id)
+    assert world.diary == ["add_one 0", "add_one 1", "add_one 2"]
+
+
+async def test_starting_the_same_id_at_once_has_one_winner(engine: Make, world: World) -> None:
+    async with engine() as running:
+        refused: list[InstanceExists] = []
+
+        async def start() -> None:
+            try:
+                await running.client.start("waits", instance_id="one")
+            except InstanceExists as error:
+                refused.append(error)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(10):
+                tasks.start_soon(start)
+        assert len(refused) == 9
+
+
+async def test_a_failed_run_says_what_failed(engine: Make) -> None:
+    async with engine() as running:
+        with pytest.raises(WorkflowFailed, match="Activity function named 'nobody' was not registered"):
+            await running.client.run("calls_nobody")
+
+
+async def test_an_activity_that_exits_fails_and_the_engine_lives(engine: Make) -> None:
+    async with engine() as running:
+        with pytest.raises(WorkflowFailed):
+            await running.client.run("calls_exits")
+        assert await running.client.run("chain", input=0) == 3
+
+
+def test_retries_follow_the_policy_and_keep_their_key(settings: Settings) -> None:
+    async def story() -> None:
+        world = World()
+        clock = LoopClock()
+        async with Engine(world.app, data=MemoryStore(), clock=clock, settings=settings) as running:
+            world.failures = 2
+            before_us = clock.now_us()
+            assert await running.client.run("steady") == "steady"
+            # One hour after the first try, two after the second.
+            assert (clock.now_us() - before_us) // 3_600_000_000 == 3
+            assert len(world.keys) == 3
+            assert len(set(world.keys)) == 1
+
+    run_virtually(story)
+
+
+def test_a_non_retryable_error_is_not_tried_again(settings: Settings) -> None:
+    async def story() -> None:
+        world = World()
+        async with Engine(world.app, data=MemoryStore(), clock=LoopClock(), settings=settings) as running:
+            assert await running.client.run("hope") == "NonRetryableError"
+            assert world.diary == ["hopeless"]
+
+    run_virtually(story)
+
+
+def test_months_of_sleep_end_on_time(settings: Settings) -> None:
+    async def story() -> None:
+        clock = LoopClock()
+        async with Engine(World().app, data=MemoryStore(), clock=clock, settings=settings) as running:
+            woke = datetime.fromisoformat(await running.client.run("sleeps", input=90))
+            state = await running.client.get("x")
+            assert state is None
+            assert woke.isoformat().startswith("2026-04-01T00:00:00")
+
+    run_virtually(story)
+
+
+def test_a_wait_has_a_limit(settings: Settings) -> None:
+    async def story() -> None:
+        async with Engine(World().app, data=MemoryStore(), clock=LoopClock(), settings=settings) as running:
+            instance_id = await running.client.start("waits")
+            with pytest.raises(TimeoutError):
+                await running.client.wait(instance_id, timeout=timedelta(days=1))
+            with pytest.raises(InstanceNotFound):
+                await running.client.wait("nobody")
+
+    run_virtually(story)
+
+
+async def test_instances_go_on_after_a_stop_where_they_were(engine: Make, world: World) -> None:
+    store = MemoryStore()
+    # Given an instance that waits for an event and one whose activity is under way,
+    async with engine(store) as running:
+        await running.client.start("waits", instance_id="waiting")
+        await running.client.start("gated", instance_id="working")
+        await anyio.wait_all_tasks_blocked()
+        assert world.diary == ["gate working"]
+    # when another engine opens the store,
+    world.open.set()
+    async with engine(store) as running:
+        # then the activity is performed again, with the same key,
+        assert (await running.client.wait("working")).output == "working"
+        assert world.diary == ["gate working", "gate working"]
+        assert len(set(world.keys)) == 1
+        # and the other goes on when its event comes.
+        await running.client.raise_event("waiting", "GO", [1])
+        assert (await running.client.wait("waiting")).output == [1]
+
+
+async def test_a_stop_gives_running_activities_their_grace(engine: Make, world: World) -> None:
+    store = MemoryStore()
+    async with engine(store) as running, anyio.create_task_group() as tasks:
+        await running.client.start("gated", instance_id="working")
+        await anyio.wait_all_tasks_blocked()
+
+        async def finish_soon() -> None:
+            await anyio.sleep(0.05)
+            world.open.set()
+
+        tasks.start_soon(finish_soon)
+    async with engine(store) as running:
+        assert (await running.client.wait("working")).output == "working"
+    assert world.diary == ["gate working"]
+
+
+async def test_an_error_in_the_block_stops_the_engine_and_comes_out_as_it_is(engine: Make) -> None:
+    store = MemoryStore()
+    with pytest.raises(ZeroDivisionError):
+        async with engine(store) as running:
+            await running.client.start("waits", instance_id="waiting")
+            raise ZeroDivisionError
+    async with engine(store) as running:
+        assert await running.client.get("waiting") is not None
+
+
+async def test_who_waits_when_the_engine_stops_is_told(engine: Make) -> None:
+    async with anyio.create_task_group() as tasks:
+
+        async def wait() -> None:
+            with pytest.raises(HostStopping):
+                await running.client.wait("waiting")
+
+        async with engine() as running:
+            await running.client.start("waits", instance_id="waiting")
+            tasks.start_soon(wait)
+            await anyio.wait_all_tasks_blocked()
+
+
+async def test_children_run_and_their_results_come_back_in_order(engine: Make) -> None:
+    async with engine() as running:
+        assert await running.client.run("family", input=[None, None, None], instance_id="f") == [3, 4, 5]
+        child = await running.client.get("f:0002")
+        assert child is not None
+        assert child.details.parent_id == "f"
+
+
+async def test_a_child_whose_id_is_held_by_a_running_instance_fails_its_task(engine: Make) -> None:
+    async with engine() as running:
+        await running.client.start("waits", instance_id="taken")
+        with pytest.raises(WorkflowFailed, match="an active workflow with ID 'taken' already exists"):
+            await running.client.run("family", input=["taken"])
+
+
+async def test_a_child_takes_the_id_of_a_finished_instance(engine: Make) -> None:
+    async with engine() as running:
+        await running.client.run("chain", input=9, instance_id="used")
+        assert await running.client.run("family", input=["used"]) == [3]
+
+
+async def test_termination_reaches_the_children(engine: Make) -> None:
+    async with engine() as running:
+        await running.client.start("guardian", input="ward", instance_id="g")
+        await running.client.wait("ward", until=lambda status: status is Status.RUNNING) if await running.client.get(
+            "ward"
+        ) else None
+        while await running.client.get("ward") is None:
+            await anyio.sleep(0.001)
+        await running.client.terminate("g", output="stop")
+        state = await running.client.wait("g")
+        assert (state.status, state.output) == (Status.TERMINATED, "stop")
+        assert (await running.client.wait("ward")).status is Status.TERMINATED
+
+
+async def test_an_id_with_an_unfinished_descendant_is_not_used_again(engine: Make) -> None:
+    async with engine() as running:
+        await running.client.start("guardian", input="ward", instance_id="g")
+        while await running.client.get("ward") is None:
+            await anyio.sleep(0.001)
+        await running.client.terminate("g", recurse=False)
+        with pytest.raises(Exception, match="cannot recreate workflow with ID 'g': child workflow 'ward'"):
+            await running.client.start("chain", input=1, instance_id="g")
+        await running.client.terminate("ward")
+        assert await running.client.run("chain", input=1, instance_id="g") == 4
+
+
+async def test_a_purge_takes_the_children_along(engine: Make) -> None:
+    async with engine() as running:
+        await running.client.run("family", input=[None, None], instance_id="f")
+        assert await running.client.purge("f") == 3
+        assert await running.client.get("f") is None
+        assert await running.client.get("f:0001") is None
+        with pytest.raises(InstanceNotFound):
+            await running.client.purge("f")
+
+
+async def test_nothing_is_lost_when_commits_fail_now_and_then(engine: Make, world: World) -> None:
+    # Given a store that fails every third commit,
+    store = FaultyStore(MemoryStore())
+    async with engine(store) as running, anyio.create_task_group() as tasks:
+        for nth in range(3, 3_000, 3):
+            store.fail_commit(nth)
+
+        async def start(number: int) -> None:
+            while True:
+                try:
+                    await running.client.start("chain", input=number, instance_id=f"i{number}")
+                except StoreFailed:
+                    await anyio.sleep(0.01)
+                else:
+                    return
+
+        # when many are started,
+        for number in range(20):
+            tasks.start_soon(start, number)
+        # then all of them complete.
+        for number in range(20):
+            while await running.client.get(f"i{number}") is None:
+                await anyio.sleep(0.01)
+            assert (await running.client.wait(f"i{number}")).output == number + 3
+
+
+async def test_two_engines_live_in_one_program(world: World, settings: Settings) -> None:
+    first = Engine(world.app, data=":memory:", settings=settings)
+    second = Engine(world.app, data=":memory:", settings=settings)
+    async with first as one, second as two:
+        assert await one.client.run("chain", input=0, instance_id="x") == 3
+        assert await two.client.get("x") is None
+        assert one.ready
+        assert two.ready
+
+
+async def test_an_engine_without_an_app_keeps_instances_for_one_that_has_their_code(
+    world: World, settings: Settings
+) -> None:
+    store = MemoryStore()
+    async with Engine(None, data=store, settings=settings) as waiting:
+        await waiting.client.start("chain", input=0, instance_id="i")
+        state = await waiting.client.get("i")
+        assert state is not None
+        assert state.status is Status.PENDING
+    async with Engine(world.app, data=store, settings=settings) as running:
+        assert (await running.client.wait("i")).output == 3
