@@ -21,8 +21,10 @@ class Activation:
         "address",
         "busy",
         "dropped",
+        "failures",
         "key",
         "mailbox",
+        "predecessor",
         "runnable",
         "shard",
         "unacknowledged",
@@ -40,12 +42,20 @@ class Activation:
         self.unacknowledged = 0  # messages sent to other actors that their commit does not hold yet
         self.active = False  # the active mark as the store has it, or will
         self.busy = False  # what the last turn said of work in flight
-        self.dropped = False  # a commit failed; whatever it still does is void
+        self.dropped = False  # a commit or a turn failed; whatever it still does is void
+        self.failures = 0  # how often in a row it could not be loaded or take its turn
+        self.predecessor: Activation | None = None  # the one it replaces after a failure
 
     @property
     def idle(self) -> bool:
         """Whether nothing hangs on it."""
-        return self.actor is not None and not self.mailbox and not self.runnable and self.uncommitted == 0
+        return (
+            self.actor is not None
+            and not self.mailbox
+            and not self.runnable
+            and self.uncommitted == 0
+            and self.unacknowledged == 0
+        )
 
     @property
     def in_flight(self) -> bool:

@@ -10,8 +10,10 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import anyio
+
 from .activation import Activation
-from .errors import StoreError, StoreFailed
+from .errors import StoreError, as_store_error
 from .placement import Placement
 from .signal import Signal
 from .store.contract import Store, Write
@@ -37,6 +39,10 @@ class Committer:
         undo: Called with all turns that are void, in order, and why.
     """
 
+    # How long a failed commit counts as the state of the store. Without a limit, a host whose callers
+    # are sent elsewhere because it failed would never learn that it works again.
+    FAILING_S = 5.0
+
     def __init__(
         self,
         store: Store,
@@ -50,11 +56,16 @@ class Committer:
         self._release = release
         self._undo = undo
         self._filling: list[TakenTurn] = []
-        self._flushing = False
+        self._flushing: list[TakenTurn] = []
         self._work = Signal()
         self._idle = Signal()
+        self._failed_at: float | None = None  # by the event loop's clock
         self.commits = 0
-        self.failing = False  # whether the last commit failed
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last commit failed, and not long ago."""
+        return self._failed_at is not None and anyio.current_time() - self._failed_at < self.FAILING_S
 
     @property
     def idle(self) -> bool:
@@ -102,30 +113,30 @@ class Committer:
         while not self.idle:
             await self._idle.wait()
 
+    def unfinished(self) -> Sequence[TakenTurn]:
+        """The turns of which nobody knows yet whether they are durable."""
+        return (*self._flushing, *self._filling)
+
     async def _flush(self) -> None:
         group, self._filling = self._filling, []
+        self._flushing = group
         writes = [taken.write for taken in group if taken.write is not None]
         fences = {write.shard: self._placement.epoch(write.shard) for write in writes}
-        self._flushing = True
         try:
             if writes:
                 await self._store.commit(writes, fences)
                 self.commits += 1
-        except StoreError as error:
-            self._fail(group, error)
         except Exception as error:
-            # A store that breaks its contract must not take the host with it.
-            logger.exception("the store broke while committing %d writes", len(writes))
-            self._fail(group, StoreFailed(str(error)))
+            self._fail(group, as_store_error(error, f"committing {len(writes)} writes"))
         else:
-            self.failing = False
+            self._failed_at = None
             self._release(group)
         finally:
-            self._flushing = False
+            self._flushing = []
 
     def _fail(self, group: Sequence[TakenTurn], error: StoreError) -> None:
         """Undo a group, and what was built on it since."""
-        self.failing = True
+        self._failed_at = anyio.current_time()
         broken = {id(taken.activation) for taken in group}
         later = [taken for taken in self._filling if id(taken.activation) in broken]
         self._filling = [taken for taken in self._filling if id(taken.activation) not in broken]

@@ -12,7 +12,11 @@ PerdureError
 └── ActorFailed                our own bug, or a record that cannot be read
 """
 
+import logging
+
 from .address import Address
+
+logger = logging.getLogger(__name__)
 
 
 class PerdureError(Exception):
@@ -55,6 +59,14 @@ class StoreTooNew(StoreError):
 
 class StoreFailed(StoreError):
     """A read or a write did not work. What was asked has not happened."""
+
+
+def as_store_error(error: Exception, what: str) -> StoreError:
+    """Take an exception of a store for what it is; one that breaks the store's contract must not end the host."""
+    if isinstance(error, StoreError):
+        return error
+    logger.error("the store broke while %s", what, exc_info=error)
+    return StoreFailed(f"the store broke while {what}: {error!r}")
 
 
 class StoreFenced(StoreError):

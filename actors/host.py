@@ -21,7 +21,7 @@ from .activation import Activation, Activations
 from .address import Address
 from .clock import Clock
 from .committer import Committer, TakenTurn
-from .errors import ActorFailed, HostStopping, PerdureError, StoreError
+from .errors import ActorFailed, HostStopping, PerdureError, StoreError, StoreFailed
 from .inspector import Inspector
 from .loader import Loader
 from .placement import Placement
@@ -30,6 +30,7 @@ from .reminders import ReminderLoop
 from .reply import Reply
 from .signal import Signal
 from .store.contract import Inspection, Reminder, Store, Stored
+from .taskless import no_current_task
 from .turn import RECOVER, ActorType, Envelope, ReminderDue
 from .watch import Watch
 
@@ -61,8 +62,11 @@ class Host:
     # Pause before what a failing store broke is tried again: doubled up to the maximum.
     RETRY_MIN_S = 0.1
     RETRY_MAX_S = 5.0
+    FAILED_MAX_S = 300.0  # the longest pause for an actor that fails by itself
     # How many actors are woken at once after a restart.
     RECOVERY_BATCH = 512
+    # How long actors may go on among themselves after the last request, on a stop. What they leave is durable.
+    STOP_S = 2.0
 
     def __init__(
         self,
@@ -93,8 +97,10 @@ class Host:
         self._parked: list[tuple[float, Activation]] = []  # when to try again (event loop's clock), what
         self._parking = Signal()
         self._pause_s = self.RETRY_MIN_S
+        self._unrecovered: dict[Address, None] = {}  # were in flight when the last host ended; in order
         self._latest_us = 0
         self._stopping = False
+        self._halted = False  # no more turns are taken
         self.turns = 0
 
     # What others use.
@@ -105,6 +111,8 @@ class Host:
         await self.store.open()
         try:
             self.placement.claimed(await self.store.claim(self.placement.host, now_us=self._clock.now_us()))
+            # Before anybody can reach an actor: it must recover before it does anything else.
+            self._unrecovered = dict.fromkeys(await self.store.active())
             async with anyio.create_task_group() as tasks:
                 self._start(tasks)
                 try:
@@ -115,6 +123,7 @@ class Host:
                     self._wake_watchers()
                     tasks.cancel_scope.cancel()
         finally:
+            self._dismiss()
             with anyio.CancelScope(shield=True):
                 await self.store.close()
 
@@ -202,45 +211,59 @@ class Host:
 
     async def _recover(self) -> None:
         """Wake what had work in flight when the last host of this store ended."""
-        addresses = await self._active()
-        for start in range(0, len(addresses), self.RECOVERY_BATCH):
-            for address in addresses[start : start + self.RECOVERY_BATCH]:
-                self._deliver(address, Envelope(RECOVER))
+        while self._unrecovered:
+            for address in list(self._unrecovered)[: self.RECOVERY_BATCH]:
+                self._activate(address)
             while len(self._loader) > 0:  # noqa: ASYNC110  milliseconds, once
                 await anyio.sleep(0.001)
-
-    async def _active(self) -> Sequence[Address]:
-        while True:
-            try:
-                return await self.store.active()
-            except StoreError as error:
-                logger.error("what was in flight cannot be read yet, trying again: %s", error)
-                await anyio.sleep(self.RETRY_MAX_S)
 
     async def _stop(self) -> None:
         """Take the turns that can be taken, and leave true marks behind."""
         self._stopping = True
         self._wake_watchers()
-        while self._runnable or not self._committer.idle or len(self._loader) > 0:
-            if self._committer.failing:
-                return  # nothing more can be saved; what is durable will be picked up
-            await anyio.sleep(0.001)
+        with anyio.move_on_after(self.STOP_S):
+            while self._runnable or not self._committer.idle or len(self._loader) > 0:
+                if self._committer.failing:
+                    break  # nothing more can be saved; what is durable will be picked up
+                await anyio.sleep(0.001)
+        self._halted = True
+        if self._committer.failing:
+            return
         for activation in self._activations:
             if activation.idle and activation.active and not activation.in_flight:
                 self._committer.retire(activation, self._now_us())
         await self._committer.drain()
 
+    def _dismiss(self) -> None:
+        """Answer whoever still waits when the host has ended, however it did."""
+        self._inspector.close()
+        for taken in self._committer.unfinished():
+            error = StoreFailed("the host stopped while this was being written; it may have happened")
+            for envelope in taken.envelopes:
+                _refuse(envelope, error)
+        for activation in (*self._activations, *(parked for _, parked in self._parked)):
+            for envelope in activation.take():
+                _refuse(envelope, HostStopping())
+            if activation.actor is not None:
+                activation.actor.close()
+
     # Messages in.
 
     def _deliver(self, address: Address, envelope: Envelope) -> None:
-        activation = self._activations.get(address)
-        if activation is None:
-            activation = Activation(address, self.placement.locate(address))
-            self._activations.add(activation)
-            self._loader.add(activation)
+        activation = self._activations.get(address) or self._activate(address)
         activation.accept(envelope, messages_max=self._limits.mailbox_messages_max)
         if activation.actor is not None and not activation.runnable:
             self._make_runnable(activation)
+
+    def _activate(self, address: Address) -> Activation:
+        """Begin to bring an actor into memory."""
+        activation = Activation(address, self.placement.locate(address))
+        if address in self._unrecovered:
+            del self._unrecovered[address]
+            activation.mailbox.append(Envelope(RECOVER))
+        self._activations.add(activation)
+        self._loader.add(activation)
+        return activation
 
     def _make_runnable(self, activation: Activation) -> None:
         activation.runnable = True
@@ -260,7 +283,7 @@ class Host:
         while True:
             await self._work.wait()
             slice_ends = time.perf_counter() + self.TURNS_SLICE_S
-            while self._runnable:
+            while self._runnable and not self._halted:
                 self._take_turn(self._runnable.popleft())
                 if time.perf_counter() > slice_ends:
                     await anyio.lowlevel.checkpoint()
@@ -274,12 +297,16 @@ class Host:
         envelopes = activation.take()
         now_us = self._now_us()
         try:
-            turn = activation.actor.turn(envelopes, now_us)
-        except Exception as error:
+            with no_current_task():
+                turn = activation.actor.turn(envelopes, now_us)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             logger.exception("%s broke in its turn", activation.address)
             self._abandon(activation, envelopes, ActorFailed(activation.address, error))
             return
         self.turns += 1
+        activation.failures = 0
         for address, _ in turn.messages:
             if address.type in self._types:
                 activation.unacknowledged += 1
@@ -345,7 +372,8 @@ class Host:
     def _remove(self, activation: Activation) -> None:
         self._activations.remove(activation)
         if activation.actor is not None:
-            activation.actor.close()
+            with no_current_task():
+                activation.actor.close()
 
     # When something fails.
 
@@ -353,6 +381,7 @@ class Host:
         """Forget the activations whose turns did not become durable, and give them their messages again."""
         again: dict[int, tuple[Activation, list[Envelope]]] = {}
         for taken in void:
+            taken.activation.uncommitted -= 1
             _, envelopes = again.setdefault(id(taken.activation), (taken.activation, []))
             envelopes.extend(taken.envelopes)
         for activation, envelopes in again.values():
@@ -360,11 +389,18 @@ class Host:
 
     def _abandon(self, activation: Activation, envelopes: Sequence[Envelope], error: PerdureError) -> None:
         """Drop an activation. Callers get the error; what nobody waits for is delivered again later."""
+        kept = [envelope for envelope in envelopes if not _refuse(envelope, error)]
+        if activation.dropped:
+            # A later turn of it broke while this one was being written; its successor waits for that.
+            successor = self._activations.get(activation.address) or self._activate(activation.address)
+            successor.mailbox.extendleft(reversed(kept))
+            return
         activation.dropped = True
         self._remove(activation)
-        kept = [envelope for envelope in envelopes if not _refuse(envelope, error)]
         successor = Activation(activation.address, activation.shard)
-        # Kept in the table at once, so that later messages queue up behind.
+        successor.predecessor = activation
+        successor.failures = activation.failures
+        # In the table at once, so that later messages queue up behind.
         self._activations.add(successor)
         successor.mailbox.extend(kept)
         successor.mailbox.extend(activation.mailbox)
@@ -378,12 +414,15 @@ class Host:
 
     def _park(self, activation: Activation, error: PerdureError) -> None:
         """Set aside what could not be loaded or committed, to try again after a pause."""
-        if not activation.mailbox:
+        if not activation.mailbox and not _unsettled(activation):
             activation.dropped = True
             self._activations.remove(activation)
             return
-        # A turn that breaks is a bug, and will most likely break again.
-        pause_s = self.RETRY_MAX_S if isinstance(error, ActorFailed) else self._pause_s
+        pause_s = self._pause_s
+        if isinstance(error, ActorFailed):
+            # A bug, or an unreadable row: it will most likely fail again.
+            pause_s = min(self.RETRY_MAX_S * 2**activation.failures, self.FAILED_MAX_S)
+            activation.failures += 1
         self._parked.append((anyio.current_time() + pause_s, activation))
         self._parking.set()
 
@@ -393,21 +432,30 @@ class Host:
             if not self._parked:
                 await self._parking.wait()
             now = anyio.current_time()
-            ready = [activation for due, activation in self._parked if due <= now]
-            self._parked = [(due, activation) for due, activation in self._parked if due > now]
-            for activation in ready:
-                self._loader.add(activation)
-            if ready and self._committer.failing:
-                self._pause_s = min(2 * self._pause_s, self.RETRY_MAX_S)
-            elif not self._committer.failing:
-                self._pause_s = self.RETRY_MIN_S
+            parked, self._parked = self._parked, []
+            for due, activation in parked:
+                if due > now:
+                    self._parked.append((due, activation))
+                elif _unsettled(activation):
+                    self._parked.append((now + self.RETRY_MIN_S, activation))
+                else:
+                    activation.predecessor = None
+                    self._loader.add(activation)
+            failing = self._committer.failing
+            self._pause_s = min(2 * self._pause_s, self.RETRY_MAX_S) if failing else self.RETRY_MIN_S
             if self._parked:
                 await self._parking.wait_for(min(due for due, _ in self._parked) - now)
+
+
+def _unsettled(activation: Activation) -> bool:
+    """Whether what the store holds of an actor still depends on commits of the activation before this one."""
+    return activation.predecessor is not None and activation.predecessor.uncommitted > 0
 
 
 def _refuse(envelope: Envelope, error: PerdureError) -> bool:
     """Answer a caller with an error; False if nobody waits."""
     if envelope.reply is None:
         return False
-    envelope.reply.fail(error)
+    if not envelope.reply.done():
+        envelope.reply.fail(error)
     return True

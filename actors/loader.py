@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import anyio
 
 from .activation import Activation
-from .errors import ActorFailed, PerdureError, StoreError
+from .errors import ActorFailed, PerdureError, as_store_error
 from .signal import Signal
 from .store.contract import Store, Stored
 from .turn import ActorType
@@ -63,9 +63,10 @@ class Loader:
     async def _load(self, batch: list[Activation]) -> None:
         try:
             found = await self._store.load([activation.address for activation in batch])
-        except StoreError as error:
+        except Exception as error:
+            failure = as_store_error(error, "loading")
             for activation in batch:
-                self._failed(activation, error)
+                self._failed(activation, failure)
             return
         for position, (activation, stored) in enumerate(zip(batch, found, strict=True)):
             self._fill(activation, stored)

@@ -3,15 +3,18 @@
 It decides nothing: what is in memory and what is due stands in `reminder.py`.
 """
 
+import logging
 from collections.abc import Callable
 
 import anyio
 
 from .clock import Clock
-from .errors import StoreError
+from .errors import as_store_error
 from .reminder import ReminderWindow
 from .signal import Signal
 from .store.contract import Reminder, Store
+
+logger = logging.getLogger(__name__)
 
 
 class ReminderLoop:
@@ -59,13 +62,15 @@ class ReminderLoop:
 
     async def _read_on(self) -> bool:
         """Bring the window up to date; False if the store could not be read."""
-        wanted, after = self._window.read_from()
-        if wanted:
+        if self._window.wants_read:
             limit = self._window.reminders_max
             try:
-                self._window.loaded(await self._store.reminders(after=after, limit=limit), limit=limit)
-            except StoreError:
+                reminders = await self._store.reminders(after=self._window.begin_read(), limit=limit)
+            except Exception as error:
+                self._window.read_failed()
+                logger.error("reminders cannot be read yet: %s", as_store_error(error, "reading reminders"))
                 return False
+            self._window.loaded(reminders, limit=limit)
         return True
 
     def _pause_s(self) -> float:

@@ -35,5 +35,6 @@ class Reply:
         """Wait for the answer; raise the error if that is what it is."""
         await self._event.wait()
         if self._error is not None:
-            raise self._error
+            # One error may go to many callers; each raise would lengthen its traceback.
+            raise self._error.with_traceback(None)
         return self._value

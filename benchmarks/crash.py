@@ -19,13 +19,15 @@ from .measure import Outcome
 from .process_driver import Setup
 from .workloads import Workload
 
+KILL_AT = 0.5  # of the extent: the load is at its height
+
 
 async def run_crash(setup: Setup, workload: Workload, extent: Extent, progress: Progress) -> Outcome:
     log = setup.folder / "bodies"
-    pipe = str(setup.folder / "over")
-    daemon = Daemon(setup, {PIPE: pipe, LOG: str(log)})
+    acknowledged, over = await load_until_killed(setup, log, workload, extent, progress)
+    # Nobody listens to the pipe any more.
+    daemon = Daemon(setup, {LOG: str(log)})
     try:
-        acknowledged, over = await load_until_killed(daemon, pipe, workload, extent, progress)
         restarted_us = time.time_ns() // 1000
         await daemon.start()
         ready_us = time.time_ns() // 1000
@@ -56,42 +58,40 @@ async def run_crash(setup: Setup, workload: Workload, extent: Extent, progress: 
 
 
 async def load_until_killed(
-    daemon: Daemon, pipe: str, workload: Workload, extent: Extent, progress: Progress
+    setup: Setup, log: Path, workload: Workload, extent: Extent, progress: Progress
 ) -> tuple[list[str], int]:
-    """Start the daemon, load it, and kill it under the load.
+    """Start a daemon, load it, and kill it under the load.
 
     Returns:
         The instances whose start was acknowledged, and how many of them were over.
     """
     acknowledged: list[str] = []
     over = 0
-    async with listening(pipe) as told:
-        await daemon.start()
-        async with HttpClient(daemon.host, daemon.port) as client, anyio.create_task_group() as tasks:
-            driver = HttpDriver(daemon, client, told, see=False)
+    pipe = str(setup.folder / "over")
+    daemon = Daemon(setup, {PIPE: pipe, LOG: str(log)})
+    try:
+        async with listening(pipe) as told:
+            await daemon.start()
+            async with HttpClient(daemon.host, daemon.port) as client, anyio.create_task_group() as tasks:
+                driver = HttpDriver(daemon, client, told, see=False)
 
-            async def item(_: int) -> None:
-                nonlocal over
-                acknowledged.append(await driver.start(workload.workflow, workload.input))
-                await driver.finish(acknowledged[-1])
-                over += 1
+                async def item(_: int) -> None:
+                    nonlocal over
+                    acknowledged.append(await driver.start(workload.workflow, workload.input))
+                    await driver.finish(acknowledged[-1])
+                    over += 1
 
-            def step(share: float) -> None:
-                progress.part(share, over * workload.units)
-                if share >= 1:
-                    daemon.crash()
-                    # Whoever waits for an answer now waits in vain.
-                    tasks.cancel_scope.cancel()
+                def step(share: float) -> None:
+                    progress.part(share / 2, over * workload.units)
+                    if share >= KILL_AT:
+                        daemon.crash()
+                        # Whoever waits for an answer now waits in vain.
+                        tasks.cancel_scope.cancel()
 
-            # Twice as long as wanted: the load must be at its height when the end comes.
-            longer = Extent(
-                seconds=2 * extent.seconds,
-                instances=2 * extent.instances if extent.instances is not None else None,
-            )
-            await closed_loop(
-                driver, item, in_flight=workload.in_flight, extent=longer, step=lambda share: step(2 * share)
-            )
-    await daemon.kill()
+                await closed_loop(driver, item, in_flight=workload.in_flight, extent=extent, step=step)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await daemon.kill()
     return acknowledged, over
 
 

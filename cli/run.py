@@ -51,9 +51,10 @@ def run(**values: Any) -> None:
 
 
 def leave_threads_behind() -> None:
-    """End the process now if an activity's thread outlasted the grace: Python would wait for it, and nothing can stop it.
+    """End the process at once if the thread of an activity outlasted the grace.
 
-    The activity runs again after the next start, as its result was never recorded.
+    Python would wait for it, and nothing can stop it. The activity runs again after the next start, because its
+    result was never recorded.
     """
     if any(thread is not threading.current_thread() and not thread.daemon for thread in threading.enumerate()):
         logging.shutdown()

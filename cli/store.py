@@ -1,7 +1,6 @@
-"""`perdure store`: look after a store, running or not."""
+"""`perdure store`: look after a store, whether a daemon is using it or not."""
 
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
@@ -16,48 +15,33 @@ def store() -> None:
 
 @store.command(params=[DATA_OPTION])
 def check(data: str) -> None:
-    """Say whether the file is sound: its pages, its tables, and what they say of each other.
+    """Say whether a store is sound.
 
-    A daemon may go on working on it meanwhile. Exits with 1 when something is wrong.
+    Reads every page and every table, and compares what they say of each other. A daemon may go on working meanwhile.
+    What is wrong is listed, and the exit code is 1 then.
     """
-    from ..actors.store.maintenance import check as find_faults  # noqa: PLC0415  only this command needs SQLite
+    from ..actors.store import maintenance  # noqa: PLC0415  `perdure store --help` needs no SQLite
 
-    require(data)
     try:
-        faults = find_faults(data)
+        faults = maintenance.check(data)
     except PerdureError as error:
-        fail(error)
+        raise click.ClickException(str(error)) from None
     if faults:
-        click.echo(f"{data} is not sound:", err=True)
-        for fault in faults:
-            click.echo(f"  {fault}", err=True)
-        raise SystemExit(1)
+        raise click.ClickException("\n".join((f"{data} is not sound:", *(f"  {fault}" for fault in faults))))
     click.echo(f"{data} is sound.")
 
 
 @store.command(params=[click.Argument(["file"], type=click.Path(path_type=Path)), DATA_OPTION])
 def backup(file: Path, data: str) -> None:
-    """Copy the store to FILE, which must not exist, while a daemon may go on working on it.
+    """Copy a store to FILE.
 
-    The copy is the store as it was at one moment. To go back to it, stop the daemon and put it in the store's place.
+    FILE must not exist. It will hold the store as it was at one moment; a daemon may go on working meanwhile. To go
+    back to it, stop the daemon and start it with --data FILE.
     """
-    from ..actors.store.maintenance import backup as copy_store  # noqa: PLC0415  only this command needs SQLite
+    from ..actors.store import maintenance  # noqa: PLC0415
 
-    require(data)
-    if file.exists():
-        raise click.ClickException(f"{file} exists already; a backup does not overwrite.")
     try:
-        copy_store(data, str(file))
-    except (PerdureError, OSError) as error:
-        fail(error)
+        maintenance.backup(data, file)
+    except PerdureError as error:
+        raise click.ClickException(str(error)) from None
     click.echo(f"{data} is copied to {file}.")
-
-
-def require(data: str) -> None:
-    """Refuse a path with no file, which SQLite would create."""
-    if not Path(data).is_file():
-        raise click.ClickException(f"there is no store at {data}. Name one with --data.")
-
-
-def fail(error: Exception) -> NoReturn:
-    raise click.ClickException(str(error)) from None

@@ -19,6 +19,7 @@ from datetime import timedelta
 from typing import Any
 
 import anyio
+
 import perdure
 
 app = perdure.App("orders")

@@ -71,4 +71,4 @@ def openapi_route(options: HttpOptions, control: Control) -> Route:
     async def openapi(request: Request) -> Response:
         return Response(described, media_type="application/json")
 
-    return route("/openapi.json", "openapi", "GET", openapi)
+    return route("/openapi.json", "GET", openapi)

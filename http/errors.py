@@ -51,7 +51,7 @@ BODY_TOO_LARGE = Row(
     413,
     "ERR_BODY_READ",
     "failed to read request body: it has more than {bytes_max} bytes, which is the limit. "
-    "Pass large data by reference, or raise the limit of the daemon.",
+    "Pass large data by reference, or raise the limit with --max-body-size.",
 )
 METADATA_FULL = Row(
     413, "ERR_BODY_READ", "metadata may hold {bytes_max} bytes in all, and this entry would make it {found}"
@@ -73,7 +73,7 @@ NOT_FOUND = Row(
     404, "ERR_INSTANCE_ID_NOT_FOUND", "unable to find workflow with the provided instance ID: {instance_id}"
 )
 
-# What the engine refused or could not do, by operation: the name of the route.
+# What the engine refused or could not do, by operation: the name of its handler.
 # The words between the template and the engine's own are those that Dapr's
 # layers add on the way up.
 FAILURES: Mapping[str, Row] = {
@@ -88,7 +88,7 @@ FAILURES: Mapping[str, Row] = {
         "error while getting workflow info on instance '{instance_id}': "
         "failed to get workflow metadata for '{instance_id}': failed to fetch workflow metadata: {error}",
     ),
-    "raiseEvent": Row(
+    "raise_event": Row(
         500,
         "ERR_RAISE_EVENT_WORKFLOW",
         "error raising event on workflow '{instance_id}': "
@@ -192,7 +192,7 @@ async def answer_http_error(request: Request, error: Exception) -> Response:
 
 async def answer_engine_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, PerdureError)
-    row = row_of(request.scope["route"].name, error)
+    row = row_of(request.scope["endpoint"].__name__, error)
     message = row.message.format(**parameters(request), error=words_of(error))
     headers = {"retry-after": str(RETRY_AFTER_S)} if row.status in (429, 503) else None
     return answer(row.status, row.code, message, headers)

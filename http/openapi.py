@@ -34,14 +34,13 @@ Json = dict[str, Any]
 SUMMARIES = {
     "start": "Start an instance of a workflow",
     "get": "Describe an instance",
-    "raiseEvent": "Raise an event for an instance",
+    "raise_event": "Raise an event for an instance",
     "pause": "Suspend an instance",
     "resume": "Resume a suspended instance",
     "terminate": "Terminate an instance and its children",
     "purge": "Forget a finished instance and its children",
 }
 
-# The order of Dapr's own documentation is kept: the newest prefix has the plain operation ids.
 SUFFIXES = {"v1.0": "", "v1.0-beta1": "Beta1", "v1.0-alpha1": "Alpha1"}
 
 PATH_PIECES = {
@@ -97,12 +96,12 @@ def workflow_operation(operation: Operation, version: str) -> Json:
     name = operation.name
     described: Json = {
         "tags": ["workflows"],
-        "operationId": name + SUFFIXES[version],
+        "operationId": operation_id(name, version),
         "summary": SUMMARIES[name],
         "parameters": [*path_parameters(operation.path), *query_parameters(name)],
         "responses": workflow_responses(operation),
     }
-    if name in ("start", "raiseEvent"):
+    if name in ("start", "raise_event"):
         what = "The workflow's input" if name == "start" else "The event's data"
         described["requestBody"] = {
             "description": f"{what}: any UTF-8 text, kept as it is. SDKs expect JSON.",
@@ -118,6 +117,11 @@ def workflow_operation(operation: Operation, version: str) -> Json:
     if name == "start":
         described["responses"]["202"]["links"] = links(version)
     return described
+
+
+def operation_id(name: str, version: str = VERSIONS[0]) -> str:
+    """Name an operation as Dapr's routes do; ids must be unique, and the newest prefix has the plain ones."""
+    return name.replace("_event", "Event") + SUFFIXES[version]
 
 
 def path_parameters(path: str) -> list[Json]:
@@ -201,8 +205,8 @@ def error_response(status: int, codes: list[str]) -> Json:
 def links(version: str) -> Json:
     """Say what can follow a start: everything that names an instance."""
     return {
-        operation.name: {
-            "operationId": operation.name + SUFFIXES[version],
+        operation_id(operation.name): {
+            "operationId": operation_id(operation.name, version),
             "parameters": {"path.component": "dapr", "path.instance_id": "$response.body#/instanceID"},
         }
         for operation in OPERATIONS

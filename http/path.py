@@ -19,6 +19,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+Handler = Callable[[Request], Awaitable[Response]]
+
 BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
@@ -51,13 +53,13 @@ def clean(path: str) -> str:
     return posixpath.normpath("/" + path.lstrip("/"))
 
 
-def route(path: str, name: str, method: str, endpoint: Callable[[Request], Awaitable[Response]]) -> Route:
+def route(path: str, method: str, handler: Handler) -> Route:
     """Make a route for exactly one method.
 
     Starlette lets HEAD go where GET goes. Dapr's router does not, and answers
     HEAD like any method that has no route.
     """
-    made = Route(path, endpoint, methods=[method], name=name)
+    made = Route(path, handler, methods=[method])
     made.methods = {method}
     return made
 

@@ -35,11 +35,11 @@ class Sidecar:
 
     def routes(self) -> list[Route]:
         return [
-            route("/v1.0/healthz", "healthz", "GET", self.healthz),
-            route("/v1.0/healthz/outbound", "healthzOutbound", "GET", self.healthz_outbound),
-            route("/v1.0/metadata", "getMetadata", "GET", self.get_metadata),
-            route("/v1.0/metadata/{key}", "putMetadata", "PUT", self.put_metadata),
-            route("/v1.0/shutdown", "shutdown", "POST", self.shutdown),
+            route("/v1.0/healthz", "GET", self.healthz),
+            route("/v1.0/healthz/outbound", "GET", self.healthz_outbound),
+            route("/v1.0/metadata", "GET", self.get_metadata),
+            route("/v1.0/metadata/{key}", "PUT", self.put_metadata),
+            route("/v1.0/shutdown", "POST", self.shutdown),
         ]
 
     async def healthz(self, request: Request) -> Response:

@@ -1,14 +1,13 @@
 """The seven workflow routes of Dapr, each under its three prefixes.
 
 Every handler decodes, calls the facade once and encodes. What goes wrong is
-raised and answered by `errors`, which finds its words by the route's name.
+raised and answered by `errors`, which finds its words by the handler's name.
 
 Source: contract 1.1, 1.2, 1.5, 1.6; dapr `pkg/api/http/workflow.go` and
 `pkg/api/universal/workflow.go`.
 """
 
 import re
-from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 import msgspec
@@ -20,7 +19,7 @@ from ..runtime.errors import InstanceNotFound
 from ..runtime.facade import Facade
 from .body import read_nothing, read_text
 from .errors import APP_ID_INVALID, ID_INVALID, ID_TOO_LONG, ForeignApp, HttpError
-from .path import parameter, query, route
+from .path import Handler, parameter, query, route
 from .state_json import state_json
 
 VERSIONS = ("v1.0", "v1.0-beta1", "v1.0-alpha1")
@@ -33,7 +32,7 @@ JSON = "application/json"
 
 
 class Operation(NamedTuple):
-    """One of the seven: its name, its method and its path behind the prefix."""
+    """One of the seven: the name of its handler, its method and its path behind the prefix."""
 
     name: str
     method: str
@@ -45,7 +44,7 @@ class Operation(NamedTuple):
 OPERATIONS = (
     Operation("start", "POST", "workflows/{component}/{workflow_name}/start"),
     Operation("get", "GET", "workflows/{component}/{instance_id}"),
-    Operation("raiseEvent", "POST", "workflows/{component}/{instance_id}/raiseEvent/{event_name}"),
+    Operation("raise_event", "POST", "workflows/{component}/{instance_id}/raiseEvent/{event_name}"),
     Operation("pause", "POST", "workflows/{component}/{instance_id}/pause"),
     Operation("resume", "POST", "workflows/{component}/{instance_id}/resume"),
     Operation("terminate", "POST", "workflows/{component}/{instance_id}/terminate"),
@@ -62,18 +61,11 @@ class Workflows:
         self.body_bytes_max = body_bytes_max
 
     def routes(self) -> list[Route]:
-        """Make the routes; a route's name is the name of its operation."""
-        handlers: dict[str, Callable[[Request], Awaitable[Response]]] = {
-            "start": self.start,
-            "get": self.get,
-            "raiseEvent": self.raise_event,
-            "pause": self.pause,
-            "resume": self.resume,
-            "terminate": self.terminate,
-            "purge": self.purge,
-        }
+        """Make the routes."""
+        handlers = (self.start, self.get, self.raise_event, self.pause, self.resume, self.terminate, self.purge)
+        by_name: dict[str, Handler] = {handler.__name__: handler for handler in handlers}
         return [
-            route(f"/{version}/{operation.path}", operation.name, operation.method, handlers[operation.name])
+            route(f"/{version}/{operation.path}", operation.method, by_name[operation.name])
             for operation in OPERATIONS
             for version in VERSIONS
         ]

@@ -8,6 +8,7 @@ Unlike workflow actors these wait; they are the only tasks that grow with the
 load, and each way of running has a limit.
 """
 
+import inspect
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -121,8 +122,8 @@ class ActivityActors:
         try:
             result, failure = await self._call(lane, invoke, definition)
         except anyio.get_cancelled_exc_class() as error:
-            if self._stopping:
-                raise
+            # Raises again if it is us who are being cancelled, whoever does it.
+            await anyio.lowlevel.checkpoint_if_cancelled()
             # The activity's own doing: it awaited something that was cancelled.
             failure = failure_of(error, frames_skipped=2)
         except KeyboardInterrupt:
@@ -141,13 +142,14 @@ class ActivityActors:
             return await self._call_elsewhere(lane, invoke, definition)
         context = ActivityContext(invoke.instance_id, invoke.task_id, invoke.task_execution_id, invoke.name)
         function = definition.function
-        given: tuple[Any, ...] = (context,)
-        if definition.takes_input:
-            given = (context, definition.input.decode(invoke.input))
+        given = definition.parameters.arguments(context, invoke.input)
         if definition.kind is ActivityKind.LOOP:
             value = await function(*given)
         else:
             value = await anyio.to_thread.run_sync(function, *given, abandon_on_cancel=True, limiter=lane.limiter)
+            if inspect.isawaitable(value):
+                # An `async def` behind a decorator that hides it.
+                value = await value
         return self._encoder.encode(value), None
 
     async def _call_elsewhere(
@@ -166,7 +168,8 @@ class ActivityActors:
     def _finish(self, lane: _Lane, address: Address) -> None:
         self._busy.discard(address)
         lane.running -= 1
-        if lane.waiting and not self._stopping:
+        assert self._tasks is not None
+        if lane.waiting and not self._stopping and not self._tasks.cancel_scope.cancel_called:
             self._begin(lane, *lane.waiting.popleft())
 
     def _reply(self, invoke: Invoke, result: str | None, failure: FailureDetails | None) -> None:

@@ -5,7 +5,9 @@ nothing else; nothing runs, and nothing is global, until an engine is given the
 app. Two engines may share one.
 """
 
+import functools
 import inspect
+import logging
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,18 +17,9 @@ from typing import Any, Literal, TypeVar, overload
 from .codec import NO_TYPE, Decoder
 from .errors import AppError
 
+logger = logging.getLogger(__name__)
+
 F = TypeVar("F", bound=Callable[..., Any])
-
-# How a decorated function is recognised when it is passed to call_activity.
-_NAME = "__perdure_name__"
-
-
-class WorkflowKind(Enum):
-    """How a workflow's code is driven."""
-
-    COROUTINE = "async def"
-    GENERATOR = "generator"
-    FUNCTION = "plain function, over in its first turn"
 
 
 class ActivityKind(Enum):
@@ -38,12 +31,30 @@ class ActivityKind(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """What a function takes behind its context."""
+
+    takes_input: bool
+    has_default: bool
+    input: Decoder
+
+    def arguments(self, context: Any, payload: str | None) -> tuple[Any, ...]:
+        """What to call the function with.
+
+        Raises:
+            PayloadError: The payload does not fit the annotation.
+        """
+        if not self.takes_input or (self.has_default and not payload):
+            return (context,)
+        return (context, self.input.decode(payload))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowDefinition:
     name: str
     function: Callable[..., Any]
-    kind: WorkflowKind
-    takes_input: bool
-    input: Decoder
+    parameters: Parameters
+    app: "App"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +62,7 @@ class ActivityDefinition:
     name: str
     function: Callable[..., Any]
     kind: ActivityKind
-    takes_input: bool
-    input: Decoder
+    parameters: Parameters
 
 
 class App:
@@ -64,6 +74,8 @@ class App:
         self.name = name
         self.workflows: dict[str, WorkflowDefinition] = {}
         self.activities: dict[str, ActivityDefinition] = {}
+        self._names: dict[Callable[..., Any], str] = {}
+        self._outputs: dict[Callable[..., Any], Decoder] = {}
 
     def __repr__(self) -> str:
         return f"App({self.name!r}: {len(self.workflows)} workflows, {len(self.activities)} activities)"
@@ -83,9 +95,12 @@ class App:
         """
 
         def register(function: F) -> F:
-            definition = _workflow(function, name or function.__name__)
-            _add(self.workflows, definition.name, definition, "workflow")
-            _mark(function, definition.name)
+            chosen = name or own_name(function)
+            _check_workflow(function, chosen)
+            parameters = parameters_of(function, chosen)
+            definition = WorkflowDefinition(name=chosen, function=function, parameters=parameters, app=self)
+            _add(self.workflows, chosen, definition, "workflow")
+            self._names[function] = chosen
             return function
 
         return register(function) if function is not None else register
@@ -117,50 +132,76 @@ class App:
         """
 
         def register(function: F) -> F:
-            definition = _activity(function, name or function.__name__, executor)
-            _add(self.activities, definition.name, definition, "activity")
-            _mark(function, definition.name)
+            chosen = name or own_name(function)
+            kind = _activity_kind(function, chosen, executor)
+            parameters = parameters_of(function, chosen)
+            definition = ActivityDefinition(name=chosen, function=function, kind=kind, parameters=parameters)
+            _add(self.activities, chosen, definition, "activity")
+            self._names[function] = chosen
             return function
 
         return register(function) if function is not None else register
 
+    def name_of(self, function: Callable[..., Any] | str) -> str:
+        """The name under which a function was registered here; one that was not goes by its own."""
+        if isinstance(function, str):
+            return function
+        return self._names.get(function) or own_name(function)
 
-def name_of(function: Callable[..., Any] | str) -> str:
-    """The name under which a workflow or an activity was registered; a function that was not has its own."""
-    if isinstance(function, str):
-        return function
-    name: str = getattr(function, _NAME, None) or function.__name__
+    def output_of(self, function: Callable[..., Any] | str) -> Decoder:
+        """What reads the results of a function: by its return annotation, if the function is at hand."""
+        if isinstance(function, str):
+            return _UNTYPED
+        decoder = self._outputs.get(function)
+        if decoder is None:
+            decoder = self._outputs[function] = Decoder(_output_type(function))
+        return decoder
+
+
+def own_name(function: Callable[..., Any]) -> str:
+    """What a function is called where it is defined.
+
+    Raises:
+        AppError: It has no name, as a `functools.partial` has none.
+    """
+    name: str | None = getattr(function, "__name__", None)
+    if name is None:
+        raise AppError(f"{function!r} has no name of its own; give it one with name=")
     return name
 
 
-def output_decoder(function: Callable[..., Any] | str) -> Decoder:
-    """What reads the results of an activity or a workflow: by its return annotation, if the function is at hand."""
-    if isinstance(function, str):
-        return _UNTYPED
-    cached: Decoder | None = getattr(function, "__perdure_output__", None)
-    if cached is None:
-        cached = Decoder(_output_type(function))
-        function.__perdure_output__ = cached  # type: ignore[attr-defined]
-    return cached
+def name_of(function: Callable[..., Any] | str, app: App | None) -> str:
+    """The name of a function in an app; without one, its own."""
+    if app is not None:
+        return app.name_of(function)
+    return function if isinstance(function, str) else own_name(function)
 
 
-_UNTYPED = Decoder()
+def parameters_of(function: Callable[..., Any], name: str) -> Parameters:
+    """What a function takes.
+
+    Raises:
+        AppError: It can be called neither with (ctx) nor with (ctx, input), or no JSON fits its input.
+    """
+    signature = inspect.signature(function)
+    parameters = list(signature.parameters.values())
+    taken = [parameter for parameter in parameters if parameter.kind in _POSITIONAL]
+    needed = [parameter for parameter in parameters if parameter.default is _NONE and parameter.kind not in _VARIADIC]
+    surplus = [parameter for parameter in needed if parameter not in taken[:2]]
+    if not taken or surplus:
+        raise AppError(f"{name!r} must take (ctx) or (ctx, input), not {signature}")
+    if len(taken) == 1:
+        return Parameters(takes_input=False, has_default=False, input=_UNTYPED)
+    wanted = _hints(function).get(taken[1].name, NO_TYPE)
+    return Parameters(takes_input=True, has_default=taken[1].default is not _NONE, input=Decoder(wanted))
 
 
-def _workflow(function: Callable[..., Any], name: str) -> WorkflowDefinition:
+def _check_workflow(function: Callable[..., Any], name: str) -> None:
     if inspect.isasyncgenfunction(function):
         raise AppError(f"workflow {name!r} is an async generator; write `async def` with await, or `def` with yield")
-    if inspect.iscoroutinefunction(function):
-        kind = WorkflowKind.COROUTINE
-    elif inspect.isgeneratorfunction(function):
-        kind = WorkflowKind.GENERATOR
-    else:
-        kind = WorkflowKind.FUNCTION
-    takes_input, wanted = input_type(function, name)
-    return WorkflowDefinition(name=name, function=function, kind=kind, takes_input=takes_input, input=Decoder(wanted))
 
 
-def _activity(function: Callable[..., Any], name: str, executor: str) -> ActivityDefinition:
+def _activity_kind(function: Callable[..., Any], name: str, executor: str) -> ActivityKind:
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise AppError(f"activity {name!r} is a generator; an activity returns its result")
     if executor not in ("thread", "process"):
@@ -170,55 +211,49 @@ def _activity(function: Callable[..., Any], name: str, executor: str) -> Activit
             raise AppError(
                 f"activity {name!r} is `async def` and runs on the event loop; only `def` can have a process"
             )
-        kind = ActivityKind.LOOP
-    elif executor == "process":
-        if "<locals>" in function.__qualname__:
-            raise AppError(f"activity {name!r} is defined inside a function; another process could not find it")
-        kind = ActivityKind.PROCESS
-    else:
-        kind = ActivityKind.THREAD
-    takes_input, wanted = input_type(function, name)
-    return ActivityDefinition(name=name, function=function, kind=kind, takes_input=takes_input, input=Decoder(wanted))
-
-
-def input_type(function: Callable[..., Any], name: str) -> tuple[bool, Any]:
-    """Whether a function takes an input behind the context, and of which type.
-
-    Raises:
-        AppError: It can take neither (ctx) nor (ctx, input).
-    """
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = list(inspect.signature(function).parameters.values())
-    taken = [parameter for parameter in parameters if parameter.kind in positional]
-    required = [parameter for parameter in parameters if parameter.default is inspect.Parameter.empty]
-    if not len(taken) >= 1 or len([parameter for parameter in required if parameter in taken]) > 2:
-        raise AppError(f"{name!r} must take (ctx) or (ctx, input), not {inspect.signature(function)}")
-    if len(taken) == 1:
-        return False, NO_TYPE
-    return True, _hints(function).get(taken[1].name, NO_TYPE)
+        return ActivityKind.LOOP
+    if executor == "thread":
+        return ActivityKind.THREAD
+    if "." in getattr(function, "__qualname__", "."):
+        raise AppError(f"activity {name!r} is not at the top level of a module; another process could not find it")
+    return ActivityKind.PROCESS
 
 
 def _output_type(function: Callable[..., Any]) -> Any:
     wanted = _hints(function).get("return", NO_TYPE)
-    if typing.get_origin(wanted) in _GENERATORS:
+    if typing.get_origin(wanted) is _GENERATOR:
         wanted = typing.get_args(wanted)[-1]
     # None is no payload, so there is nothing to read for it.
     return NO_TYPE if wanted is type(None) else wanted
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of a function; those that cannot be resolved (defined in a function, say) do not count."""
-    try:
-        return typing.get_type_hints(function)
-    except Exception:
-        return {key: hint for key, hint in function.__annotations__.items() if not isinstance(hint, str)}
+    """The annotations of a function, one by one; one that cannot be resolved (imported for a type checker) is left out."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = inspect.unwrap(function)
+    hints: dict[str, Any] = {}
+    for key, hint in getattr(function, "__annotations__", {}).items():
+        try:
+            hints[key] = typing.get_type_hints(_Annotated(key, hint, function)).get(key)
+        except Exception as error:
+            logger.debug("the annotation %r of %r cannot be resolved: %s", hint, function, error)
+    return hints
 
 
-_GENERATORS = {typing.get_origin(typing.Generator[Any, Any, Any])}
+class _Annotated:
+    """One annotation of a function, in a form that `typing.get_type_hints` takes."""
+
+    def __init__(self, key: str, hint: Any, function: Callable[..., Any]) -> None:
+        self.__annotations__ = {key: hint}
+        self.__globals__ = getattr(function, "__globals__", {})
 
 
-def _mark(function: Callable[..., Any], name: str) -> None:
-    setattr(function, _NAME, name)
+_UNTYPED = Decoder()
+_NONE = inspect.Parameter.empty
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+_GENERATOR = typing.get_origin(typing.Generator[Any, Any, Any])
 
 
 def _add(table: dict[str, Any], name: str, definition: Any, what: str) -> None:

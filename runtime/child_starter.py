@@ -7,6 +7,7 @@ parent counts the child as unconfirmed until it is told, so a crash in between
 begins it again.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -14,12 +15,14 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ..actors.address import Address
-from ..actors.errors import PerdureError
-from .errors import RequestRefused
+from ..actors.errors import HostStopping, MailboxFull, NotOwner, PerdureError, StoreError
+from .event import Parent
 from .facade import Facade
 from .failure import failure_of
 from .message import ChildDone, ChildStarted, Start, workflow_address
 from .status import Status
+
+logger = logging.getLogger(__name__)
 
 RETRY_S = 1.0  # after a store or a mailbox that did not take the start
 
@@ -30,7 +33,7 @@ class ChildStarter:
     def __init__(self, facade: Facade, *, send: Callable[[Address, Any], None]) -> None:
         self._facade = facade
         self._send = send
-        self._busy: set[Address] = set()
+        self._busy: set[tuple[Address, Parent]] = set()
         self._tasks: TaskGroup | None = None
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -43,27 +46,27 @@ class ChildStarter:
         """Take a message: start this child."""
         assert start.parent is not None
         assert self._tasks is not None
-        if address not in self._busy:
-            self._busy.add(address)
-            self._tasks.start_soon(self._start, address, start)
+        # Two tasks may ask for the same id; each gets its own answer.
+        if (address, start.parent) not in self._busy:
+            self._busy.add((address, start.parent))
+            self._tasks.start_soon(self._start, address, start, start.parent)
 
-    async def _start(self, address: Address, start: Start) -> None:
-        parent = start.parent
-        assert parent is not None
-        answer: ChildStarted | ChildDone
+    async def _start(self, address: Address, start: Start, parent: Parent) -> None:
         try:
-            while True:
-                try:
-                    await self._facade.request_start(address.id, start)
-                except RequestRefused as error:
-                    failure = failure_of(error)
-                    answer = ChildDone(parent.execution_id, parent.task_id, Status.FAILED.value, None, failure)
-                    break
-                except PerdureError:
-                    await anyio.sleep(RETRY_S)
-                else:
-                    answer = ChildStarted(parent.execution_id, parent.task_id)
-                    break
+            answer = await self._answer(address, start, parent)
         finally:
-            self._busy.discard(address)
+            self._busy.discard((address, parent))
         self._send(workflow_address(parent.instance_id), answer)
+
+    async def _answer(self, address: Address, start: Start, parent: Parent) -> ChildStarted | ChildDone:
+        while True:
+            try:
+                await self._facade.request_start(address.id, start)
+            except (StoreError, MailboxFull, HostStopping, NotOwner):
+                await anyio.sleep(RETRY_S)
+            except Exception as error:
+                if not isinstance(error, PerdureError):
+                    logger.exception("child %s could not be started", address)
+                return ChildDone(parent.execution_id, parent.task_id, Status.FAILED.value, None, failure_of(error))
+            else:
+                return ChildStarted(parent.execution_id, parent.task_id)

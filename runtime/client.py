@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import anyio
 
-from .app import name_of
+from .app import App, name_of
 from .codec import Decoder, Encoder
+from .dates import from_us, to_us
 from .errors import WorkflowFailed
 from .facade import Facade, finished
 from .instance import InstanceState
@@ -33,8 +34,9 @@ class WorkflowState:
 class Client:
     """Starts and steers the instances of an engine in the same process."""
 
-    def __init__(self, facade: Facade) -> None:
+    def __init__(self, facade: Facade, app: App | None = None) -> None:
         self._facade = facade
+        self._app = app
         self._encoder = Encoder()
 
     async def start(
@@ -47,10 +49,10 @@ class Client:
     ) -> str:
         """Start an instance and return its id. Durable when it returns."""
         return await self._facade.start(
-            name_of(workflow),
+            name_of(workflow, self._app),
             instance_id=instance_id,
             input=self._encoder.encode(input),
-            start_at_us=_us(start_at) if start_at is not None else None,
+            start_at_us=to_us(start_at) if start_at is not None else None,
         )
 
     async def run(
@@ -112,8 +114,8 @@ def _described(state: InstanceState) -> WorkflowState:
         instance_id=state.instance_id,
         name=state.name,
         status=state.status,
-        created_at=_date(state.created_us),
-        last_updated_at=_date(state.updated_us),
+        created_at=from_us(state.created_us),
+        last_updated_at=from_us(state.updated_us),
         input=_value(state.input),
         output=_value(state.output),
         custom_status=state.custom_status,
@@ -130,13 +132,3 @@ def _value(payload: str | None) -> Any:
 
 
 _ANY = Decoder()
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def _date(us: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=us)
-
-
-def _us(date: datetime) -> int:
-    aware = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
-    return (aware - _EPOCH) // timedelta(microseconds=1)

@@ -44,7 +44,7 @@ class Decoder:
             return None
         try:
             return self._decoder.decode(text)
-        except (ValueError, TypeError, NotImplementedError) as error:
+        except (ValueError, TypeError, NotImplementedError, RecursionError) as error:
             raise PayloadError(f"{_shortened(text)} is not {_described(self.wanted)}: {error}") from error
 
 
@@ -72,16 +72,17 @@ class Encoder:
 
 def _build(wanted: Any, value: Any) -> Any:
     """Build what msgspec does not know: pydantic's models."""
-    validate = getattr(wanted, "model_validate", None)
+    validate = getattr(wanted, "model_validate_json", None)
     if validate is not None:
-        return validate(value)
+        # As JSON, not as the value: a strict model takes a date as text from JSON only.
+        return validate(msgspec.json.encode(value))
     raise NotImplementedError(f"{wanted!r} is neither a dataclass, a pydantic model, nor a type that JSON has")
 
 
 def _unbuild(value: Any) -> Any:
     dump = getattr(value, "model_dump", None)
     if dump is not None:
-        return dump(mode="json")
+        return dump(mode="json", by_alias=True)
     raise NotImplementedError("use JSON's own types, dataclasses or pydantic models")
 
 

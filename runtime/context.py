@@ -7,11 +7,12 @@ replay. Names and meanings are those of Dapr's Python SDK (contract, section 6).
 import logging
 from collections.abc import Callable, Coroutine, Generator, Iterable, MutableMapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from uuid import UUID, uuid5
 
+from .dates import from_us
 from .retry import RetryPolicy
 from .task import Task, when_all, when_any
 
@@ -57,7 +58,7 @@ class WorkflowContext:
     @property
     def current_utc_datetime(self) -> datetime:
         """When the current turn began, with UTC as time zone; it stands still between awaits."""
-        return _EPOCH + timedelta(microseconds=self._execution.now_us)
+        return from_us(self._execution.now_us)
 
     @property
     def is_replaying(self) -> bool:
@@ -70,6 +71,7 @@ class WorkflowContext:
 
     def uuid4(self) -> UUID:
         """A new id: unlike any other, and the same at every replay."""
+        self._execution.expect_stepping()
         self._uuids += 1
         return uuid5(_NAMESPACE, f"{self._execution.execution_id}/{self._uuids}")
 
@@ -79,6 +81,7 @@ class WorkflowContext:
 
     def random(self) -> Random:
         """This execution's source of random numbers: the same numbers at every replay."""
+        self._execution.expect_stepping()
         if self._random is None:
             self._random = Random(self._execution.execution_id)  # noqa: S311  not for secrets; it must be repeatable
         return self._random
@@ -216,6 +219,3 @@ class _ReplayLogger(logging.LoggerAdapter[logging.Logger]):
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         return f"[{self._execution.instance_id}] {msg}", kwargs
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -66,7 +66,7 @@ class Engine:
             ),
         )
         self.facade = Facade(self._host)
-        self.client = Client(self.facade)
+        self.client = Client(self.facade, app)
         self._children = ChildStarter(self.facade, send=self._send)
         self._running: AsyncExitStack | None = None
         self._used = False

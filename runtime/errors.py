@@ -75,9 +75,10 @@ class ChildUnfinished(RequestRefused):
 class DescendantsUnknown(RequestRefused):
     """The id is finished and had children: look at them all, then ask again."""
 
-    def __init__(self, instance_id: str) -> None:
-        super().__init__(instance_id)
+    def __init__(self, instance_id: str, execution_id: str) -> None:
+        super().__init__(instance_id, execution_id)
         self.instance_id = instance_id
+        self.execution_id = execution_id  # of the finished one
 
 
 class InstanceUnfinished(RequestRefused):
@@ -106,7 +107,14 @@ class NondeterminismError(PerdureError):
     """Code and history part ways. The instance stops, keeps everything, and goes on once the code fits again."""
 
     def __init__(
-        self, *, instance_id: str, workflow: str, event_id: int, recorded: str, asked: str, hint: str | None = None
+        self,
+        *,
+        instance_id: str,
+        workflow: str,
+        event_id: int | None,
+        recorded: str,
+        asked: str,
+        hint: str | None = None,
     ) -> None:
         super().__init__(instance_id, workflow, event_id, recorded, asked)
         self.instance_id = instance_id
@@ -117,14 +125,15 @@ class NondeterminismError(PerdureError):
         self.hint = hint
 
     def __str__(self) -> str:
+        where = f" at event {self.event_id}" if self.event_id is not None else ""
         usual = (
             "Usual causes: the workflow's code changed while this instance was running (keep the old order and use "
             "ctx.is_patched), or it reads a clock, a random number, the environment or the network itself "
             "(use ctx.now, ctx.random, ctx.uuid4 or an activity)."
         )
         return (
-            f"workflow {self.workflow!r} no longer fits the history of instance {self.instance_id!r} at event "
-            f"{self.event_id}: recorded {self.recorded}, now the code asks {self.asked}. {self.hint or usual}"
+            f"workflow {self.workflow!r} no longer fits the history of instance {self.instance_id!r}{where}: "
+            f"recorded {self.recorded}, now the code asks {self.asked}. {self.hint or usual}"
         )
 
 

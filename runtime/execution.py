@@ -9,15 +9,18 @@ The object lives on between turns. It is built anew, by feeding it the history,
 only after an eviction or a crash.
 """
 
+import inspect
+import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Iterable
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from contextvars import Context
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from .app import WorkflowDefinition, WorkflowKind, name_of, output_decoder
+from .app import WorkflowDefinition
 from .codec import Decoder, Encoder
 from .context import WorkflowContext
+from .dates import microseconds, to_us, within_time
 from .errors import TaskFailedError, WorkflowMisuse
 from .event import (
     Arrival,
@@ -41,6 +44,8 @@ from .retry import RetryPolicy, next_try_us
 from .status import Status
 from .task import Task
 from .text import clean
+
+logger = logging.getLogger(__name__)
 
 
 class ContinuedAsNew(NamedTuple):
@@ -117,13 +122,18 @@ class Execution:
 
         self._encoder = encoder
         self._code: Coroutine[Any, Any, Any] | Generator[Any, Any, Any] | None = None
+        self._generator = False
+        # Of its own, so that what one workflow sets is not seen by the next.
+        self._context_variables = Context()
         self._waiting: Task[Any] | None = None
         self._commands: list[Command] = []
         self._last_id = 0
         self._calls: dict[int, _Call] = {}
         self._timers: dict[int, Callable[[], None]] = {}
-        self._events: dict[str, deque[str | None]] = {}  # raised, not waited for
-        self._raised: list[EventRaised] = []  # the same, as they came
+        # Raised and not waited for, by the number in which they came; and which numbers each name has.
+        self._raised: dict[int, EventRaised] = {}
+        self._raised_by_name: dict[str, deque[int]] = {}
+        self._raised_count = 0
         self._waits: dict[str, deque[_Wait]] = {}
         self._known_patches = frozenset(patches)
         self._patches: dict[str, bool] = {}
@@ -163,14 +173,20 @@ class Execution:
         """Let go of the user's code. What it does on its way out counts for nothing, errors included."""
         code, self._code = self._code, None
         if code is not None:
-            with suppress(Exception):
-                code.close()
+            self.replaying = True  # its logger is silent
+            try:
+                self._context_variables.run(code.close)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                logger.debug("workflow %r raised while it was put away: %r", self.definition.name, error)
 
     # What the context asks for.
 
     def call_activity(self, activity: Callable[..., Any] | str, value: Any, policy: RetryPolicy | None) -> Task[Any]:
-        self._expect_stepping()
-        name = name_of(activity)
+        self.expect_stepping()
+        app = self.definition.app
+        name = app.name_of(activity)
         payload = self._encoder.encode(value)
 
         def ask(call: _Call) -> None:
@@ -179,7 +195,7 @@ class Execution:
                 call.reference = f"{self.execution_id}-{event_id}"
             self._commands.append(TaskScheduled(event_id, name, payload, call.reference))
 
-        return self._call("Activity", output_decoder(activity), ask, policy)
+        return self._call("Activity", app.output_of(activity), ask, policy)
 
     def call_child_workflow(
         self,
@@ -188,8 +204,9 @@ class Execution:
         instance_id: str | None,
         policy: RetryPolicy | None,
     ) -> Task[Any]:
-        self._expect_stepping()
-        name = name_of(workflow)
+        self.expect_stepping()
+        app = self.definition.app
+        name = app.name_of(workflow)
         payload = self._encoder.encode(value)
 
         def ask(call: _Call) -> None:
@@ -201,22 +218,21 @@ class Execution:
             named = instance_id is not None
             self._commands.append(ChildCreated(event_id, child_id, name, payload, named, retry_of))
 
-        return self._call("Child workflow", output_decoder(workflow), ask, policy)
+        return self._call("Child workflow", app.output_of(workflow), ask, policy)
 
     def create_timer(self, fire_at: datetime | timedelta) -> Task[None]:
-        self._expect_stepping()
+        self.expect_stepping()
         task: Task[None] = Task(self)
         self._create_timer(self._due_us(fire_at), lambda: task.succeed(None))
         return task
 
     def wait_for_external_event(self, name: str, timeout: datetime | timedelta | None) -> Task[Any]:
-        self._expect_stepping()
+        self.expect_stepping()
         key = name.casefold()
         task: Task[Any] = Task(self)
-        raised = self._events.get(key)
+        raised = self._raised_by_name.get(key)
         if raised:
-            self._resolve(task, _ANY, raised.popleft())
-            self._forget_raised(key)
+            self._resolve(task, _ANY, self._raised.pop(raised.popleft()).input)
             return task
         wait = _Wait(task)
         self._waits.setdefault(key, deque()).append(wait)
@@ -230,15 +246,17 @@ class Execution:
         return task
 
     def continue_as_new(self, value: Any, *, save_events: bool) -> None:
-        self._expect_stepping()
+        self.expect_stepping()
         self._continue = ContinuedAsNew(self._encoder.encode(value), [])
         self._keep_events = save_events
 
     def set_custom_status(self, status: Any) -> None:
+        self.expect_stepping()
         text = status if isinstance(status, str) else self._encoder.encode(status)
         self.custom_status = clean(text) if text is not None else None
 
     def is_patched(self, name: str) -> bool:
+        self.expect_stepping()
         applied = self._patches.get(name)
         if applied is None:
             applied = name in self._known_patches or not self.replaying
@@ -255,20 +273,22 @@ class Execution:
         definition = self.definition
         self.stepping = True
         try:
-            arguments: list[Any] = [WorkflowContext(self)]
-            if definition.takes_input:
-                arguments.append(definition.input.decode(event.input))
-            result = definition.function(*arguments)
-        except Exception as error:
+            arguments = definition.parameters.arguments(WorkflowContext(self), event.input)
+            result = self._context_variables.run(definition.function, *arguments)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             self._fail(error, frames_skipped=1)
             return
         finally:
             self.stepping = False
-        if definition.kind is WorkflowKind.FUNCTION:
+        self._generator = inspect.isgenerator(result)
+        if self._generator or inspect.iscoroutine(result):
+            self._code = result
+            self._advance()
+        else:
+            # A plain function is over in its first turn.
             self._succeed(result)
-            return
-        self._code = result
-        self._advance()
 
     def _on_task_completed(self, event: TaskCompleted | ChildCompleted) -> None:
         call = self._calls.pop(event.task_id, None)
@@ -296,8 +316,9 @@ class Execution:
         key = event.name.casefold()
         waits = self._waits.get(key)
         if not waits:
-            self._events.setdefault(key, deque()).append(event.input)
-            self._raised.append(event)
+            self._raised_count += 1
+            self._raised[self._raised_count] = event
+            self._raised_by_name.setdefault(key, deque()).append(self._raised_count)
             return
         wait = waits.popleft()
         if wait.timer_id is not None:
@@ -313,44 +334,63 @@ class Execution:
         if self._code is None or (self._waiting is not None and not self._waiting.is_complete):
             return
         answer, self._waiting = self._waiting, None
-        error: Exception | None = None
         self.stepping = True
         try:
-            while True:
-                asked = self._step(answer, error)
-                answer, error = None, None
-                if not isinstance(asked, Task) or not asked.owned_by(self):
-                    error = _misuse(asked)
-                elif self._continue is not None:
-                    # It has said that it begins again; nothing more can be waited for.
-                    self._end_generation()
-                    return
-                elif asked.is_complete:
-                    answer = asked
-                else:
-                    self._waiting = asked
-                    return
+            asked = self._run_code(answer)
         except StopIteration as done:
-            self._succeed(done.value)
+            ended, result, error = True, done.value, None
         except KeyboardInterrupt:
             raise
         except BaseException as failed:
             # SystemExit or a cancellation in workflow code ends the workflow, not the host.
-            self._fail(failed, frames_skipped=2)
+            ended, result, error = True, None, failed
+        else:
+            ended, result, error = asked is None, None, None
+            self._waiting = asked
         finally:
             self.stepping = False
+        if error is not None:
+            self._fail(error, frames_skipped=3)
+        elif ended:
+            self._succeed(result)
+
+    def _run_code(self, answer: Task[Any] | None) -> Task[Any] | None:
+        """Answer the code until it waits for something that is not there.
+
+        Returns:
+            The task it waits for; None if it has said that it begins again, so that nothing more is waited for.
+
+        Raises:
+            StopIteration: The code has returned.
+            BaseException: Whatever the code raised.
+        """
+        misuse: WorkflowMisuse | None = None
+        while True:
+            asked = self._step(answer, misuse)
+            if not isinstance(asked, Task) or not asked.owned_by(self):
+                if misuse is not None:
+                    # It caught the error and does the same again; a loop would have no end.
+                    raise misuse
+                answer, misuse = None, _misuse(asked)
+            elif self._continue is not None:
+                return None
+            elif asked.is_complete:
+                answer, misuse = asked, None
+            else:
+                return asked
 
     def _step(self, answer: Task[Any] | None, error: Exception | None) -> Any:
         code = self._code
         assert code is not None
+        run = self._context_variables.run
         if error is not None:
-            return code.throw(error)
-        if self.definition.kind is WorkflowKind.COROUTINE or answer is None:
+            return run(code.throw, error)
+        if not self._generator or answer is None:
             # An awaited task hands its own result over.
-            return code.send(None)
+            return run(code.send, None)
         if answer.is_failed:
-            return code.throw(answer.get_exception())
-        return code.send(answer.get_result())
+            return run(code.throw, answer.get_exception())
+        return run(code.send, answer.get_result())
 
     def _succeed(self, value: Any) -> None:
         if self._continue is not None:
@@ -373,7 +413,7 @@ class Execution:
 
     def _end_generation(self) -> None:
         assert self._continue is not None
-        carried = self._raised if self._keep_events else []
+        carried = list(self._raised.values()) if self._keep_events else []
         self.outcome = self._continue._replace(carried=carried)
 
     # Helpers.
@@ -435,18 +475,10 @@ class Execution:
         else:
             task.succeed(value)
 
-    def _forget_raised(self, key: str) -> None:
-        position = next(i for i, event in enumerate(self._raised) if event.name.casefold() == key)
-        del self._raised[position]
-
     def _due_us(self, when: datetime | timedelta) -> int:
-        if isinstance(when, timedelta):
-            return min(self.now_us + when // timedelta(microseconds=1), _END_OF_TIME_US)
-        if when.tzinfo is None:
-            when = when.replace(tzinfo=UTC)
-        return (when - _EPOCH) // timedelta(microseconds=1)
+        return within_time(self.now_us + microseconds(when) if isinstance(when, timedelta) else to_us(when))
 
-    def _expect_stepping(self) -> None:
+    def expect_stepping(self) -> None:
         if not self.stepping:
             raise WorkflowMisuse(
                 "a workflow's context was used outside its workflow (in another task or thread, or while the workflow "
@@ -467,8 +499,6 @@ def _misuse(asked: Any) -> WorkflowMisuse:
 
 
 _ANY = Decoder()
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_END_OF_TIME_US = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 _TERMINATED = FailureDetails(error_type="TerminatedError", message="the child workflow was terminated")
 _HANDLERS: dict[type[Any], Callable[[Execution, Any], None]] = {
     ExecutionStarted: Execution._on_started,

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from ..actors.errors import HostStopping
 from ..actors.host import Host
+from .dates import within_time
 from .descendants import Descendants
 from .errors import ChildUnfinished, DescendantsUnknown, InstanceNotFound, InstanceUnfinished, InvalidRequest
 from .instance import InstanceState
@@ -55,9 +56,10 @@ class Facade:
             instance_id = str(uuid4())
         elif not instance_id:
             raise InvalidRequest("no instance ID was provided")
-        return await self.request_start(
-            instance_id, Start(name, input, uuid4().hex, start_at_us=start_at_us, unique=unique)
-        )
+        if start_at_us is not None:
+            start_at_us = within_time(start_at_us)
+        start = Start(name, input, uuid4().hex, start_at_us=start_at_us, unique=unique)
+        return await self.request_start(instance_id, start)
 
     async def request_start(self, instance_id: str, start: Start) -> str:
         """Send a start, and look at the descendants of whoever had the id before, if they matter."""
@@ -65,11 +67,11 @@ class Facade:
         while True:
             try:
                 started: str = await self._host.ask(address, start)
-            except DescendantsUnknown:
+            except DescendantsUnknown as unknown:
                 path = await self._descendants.unfinished(instance_id)
                 if path is not None:
                     raise ChildUnfinished(instance_id, path) from None
-                start = start._replace(descendants_finished=True)
+                start = start._replace(descendants_finished=unknown.execution_id)
             else:
                 return started
 

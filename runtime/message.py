@@ -27,7 +27,8 @@ class Start(NamedTuple):
     parent: Parent | None = None
     start_at_us: int | None = None  # Unix time, microseconds; None: at once
     unique: bool = False  # refuse the id of a finished instance too
-    descendants_finished: bool = False  # the sender has looked at all descendants of a finished holder of the id
+    # The execution of a finished holder of the id, if the sender has found all its descendants finished.
+    descendants_finished: str | None = None
     version: str | None = None
 
 
@@ -47,6 +48,7 @@ class Resume(NamedTuple):
 class Terminate(NamedTuple):
     output: str | None
     recurse: bool
+    parent: Parent | None = None  # from a parent: only for the child that it started, not for whoever has its id
 
 
 class Purge(NamedTuple):

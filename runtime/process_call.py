@@ -6,6 +6,7 @@ other process imports it by that name; input and output are JSON.
 
 import importlib
 import importlib.util
+import signal
 import sys
 from collections.abc import Callable
 from functools import lru_cache
@@ -13,8 +14,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from .app import input_type
-from .codec import Decoder, Encoder
+from .app import parameters_of
+from .codec import Encoder
 from .context import ActivityContext
 from .failure import failure_of
 
@@ -46,14 +47,13 @@ def perform_elsewhere(reference: Reference, call: tuple[str, int, str, str], pay
         call: The fields of ActivityContext, in their order.
         payload: The input, JSON text.
     """
+    # Ctrl-C in a terminal reaches every process of the group; stopping is the daemon's business.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         function = _find(reference)
-        takes_input, wanted = input_type(function, call[3])
-        given: tuple[Any, ...] = (ActivityContext(*call),)
-        if takes_input:
-            given = (*given, Decoder(wanted).decode(payload))
+        given = parameters_of(function, call[3]).arguments(ActivityContext(*call), payload)
         return Outcome(Encoder().encode(function(*given)), None)
-    except Exception as error:
+    except BaseException as error:
         return Outcome(None, failure_of(error, frames_skipped=1).pack())
 
 

@@ -23,7 +23,7 @@ from .event import (
     TimerCreated,
     TimerOrigin,
 )
-from .execution import Execution
+from .execution import ContinuedAsNew, Execution
 from .history import Row, split
 from .status import Status
 
@@ -60,6 +60,15 @@ def replay(
         arrivals, recorded = split(row.turn)
         asked, _ = execution.feed([*held, *arrivals], row.at_us)
         _compare(execution, recorded, asked)
+        if isinstance(execution.outcome, ContinuedAsNew):
+            # What follows a recorded one is the history of the next generation, never the same.
+            raise NondeterminismError(
+                instance_id=instance_id,
+                workflow=definition.name,
+                event_id=None,
+                recorded="that it went on",
+                asked="to continue as new",
+            )
         held = list(row.held)  # type: ignore[arg-type]
     execution.cancelled_timers.clear()
     execution.replaying = False
@@ -97,7 +106,7 @@ def _difference(execution: Execution, then: Command | None, now: Command | None)
     return NondeterminismError(
         instance_id=execution.instance_id,
         workflow=execution.definition.name,
-        event_id=getattr(first, "event_id", -1),
+        event_id=getattr(first, "event_id", None),
         recorded=_described(then),
         asked=_described(now),
         hint=_patch_hint(then, now),

@@ -7,8 +7,10 @@ finds the same one. Source: contract 3.16.
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
+from math import inf
 from random import Random
 
+from .dates import END_OF_TIME_US, microseconds
 from .failure import FailureDetails
 
 
@@ -33,8 +35,8 @@ class RetryPolicy:
             raise ValueError(f"first_retry_interval must not be negative, not {self.first_retry_interval}")
         if self.max_number_of_attempts < 1:
             raise ValueError(f"max_number_of_attempts must be at least 1, not {self.max_number_of_attempts}")
-        if self.backoff_coefficient < 1:
-            raise ValueError(f"backoff_coefficient must be at least 1, not {self.backoff_coefficient}")
+        if not 1 <= self.backoff_coefficient < inf:
+            raise ValueError(f"backoff_coefficient must be at least 1 and finite, not {self.backoff_coefficient}")
         if self.max_retry_interval is not None and self.max_retry_interval < timedelta(0):
             raise ValueError(f"max_retry_interval must not be negative, not {self.max_retry_interval}")
         if self.retry_timeout is not None and self.retry_timeout < timedelta(0):
@@ -65,20 +67,20 @@ def next_try_us(
         # Seeding with text is the same on every machine and release (random.seed, version 2).
         delay_us -= int(delay_us * policy.jitter * Random(f"{seed}:{attempt}").random())  # noqa: S311
     due_us = now_us + delay_us
-    if policy.retry_timeout is not None and due_us > started_us + _us(policy.retry_timeout):
+    if policy.retry_timeout is not None and due_us > started_us + microseconds(policy.retry_timeout):
         return None
-    return due_us
+    return min(due_us, END_OF_TIME_US)
 
 
 def _delay_us(policy: RetryPolicy, attempt: int) -> int:
     """The delay after a failed attempt, before jitter. A power too large for a float is the maximum."""
-    ceiling_us = _us(policy.max_retry_interval) if policy.max_retry_interval is not None else _us(timedelta.max)
-    first_us = _us(policy.first_retry_interval)
+    ceiling_us = (
+        microseconds(policy.max_retry_interval)
+        if policy.max_retry_interval is not None
+        else microseconds(timedelta.max)
+    )
+    first_us = microseconds(policy.first_retry_interval)
     try:
         return int(min(first_us * policy.backoff_coefficient ** (attempt - 1), ceiling_us))
     except OverflowError:
         return ceiling_us if first_us else 0
-
-
-def _us(interval: timedelta) -> int:
-    return interval // timedelta(microseconds=1)

@@ -46,6 +46,7 @@ class WorkflowActor:
         "execution",
         "held",
         "instance_id",
+        "last_us",
         "record",
         "rows",
         "stalled_here",
@@ -64,6 +65,8 @@ class WorkflowActor:
         self.execution: Execution | None = None
         # What is durable and not fed yet.
         self.held: list[Arrival] = []
+        # When its last turn was taken; Unix time, microseconds.
+        self.last_us = 0
         # Children whose id the code chose, and of which nobody has said yet that they exist.
         self.unconfirmed: set[int] = set()
         # The code that is here has been tried on the history and does not fit.
@@ -94,7 +97,13 @@ class WorkflowActor:
         self.record = unpack_record(stored.record)
         self.rows = [unpack_row(entry) for entry in stored.entries]
         self.work = OpenWork.of(self.rows)
-        self.unconfirmed = {child.event_id for child in self.work.children.values() if child.named}
+        if stored.active:
+            self.unconfirmed = {child.event_id for child in self.work.children.values() if child.named}
+        if self.rows:
+            self.last_us = self.rows[-1].at_us
+        if self.record.status.terminal:
+            self.rows = self.rows[-1:]
+            self.work.keep_only(self.rows)
         for row in self.rows:
             if row.turn is not None:
                 self.held.clear()

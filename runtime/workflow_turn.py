@@ -83,13 +83,15 @@ class WorkflowTurn:
 
     def __init__(self, actor: "WorkflowActor", now_us: int) -> None:
         self.actor = actor
-        self.now_us = now_us
+        # Never before the last turn, even if the clock was set back while nobody was looking.
+        self.now_us = max(now_us, actor.last_us)
         self.turn = Turn()
         self._record_before = actor.record
         self._arrived: list[Arrival] = []  # to be fed
         self._holding: list[Arrival] = []  # to be kept until it can be fed
         self._asked: list[Event] | None = None  # None: the execution was not fed
         self._termination: Terminate | None = None
+        self._timers_set: dict[int, int] = {}  # timer id to when it fires
 
     def take(self, envelopes: Sequence[Envelope]) -> Turn:
         for envelope in envelopes:
@@ -113,8 +115,8 @@ class WorkflowTurn:
         elif start.unique:
             self._refuse_start(envelope, InstanceExists(self.actor.instance_id, unique=True))
             return
-        elif record.has_children and envelope.reply is not None and not start.descendants_finished:
-            self._refuse_start(envelope, DescendantsUnknown(self.actor.instance_id))
+        elif record.has_children and envelope.reply is not None and start.descendants_finished != record.execution_id:
+            self._refuse_start(envelope, DescendantsUnknown(self.actor.instance_id, record.execution_id))
             return
         else:
             self.actor.forget()
@@ -133,7 +135,7 @@ class WorkflowTurn:
         self.turn.delete = False
         self._arrive(ExecutionStarted(start.name, start.input, start.execution_id, start.parent, later, start.version))
         if later is not None:
-            self.turn.reminders_set.append((str(START_TIMER), later))
+            self._timers_set[START_TIMER] = later
 
     def _refuse_start(self, envelope: Envelope, error: RequestRefused) -> None:
         start: Start = envelope.body
@@ -160,8 +162,13 @@ class WorkflowTurn:
                 self._holding.clear()
 
     def _receive_terminate(self, envelope: Envelope) -> None:
+        termination: Terminate = envelope.body
+        record = self.actor.record
+        if termination.parent is not None and (record is None or record.parent != termination.parent):
+            # The id belongs to somebody else, or to nobody yet (see `_receive_child_started`).
+            return
         if self._takes(envelope):
-            self._termination = envelope.body
+            self._termination = termination
 
     def _receive_purge(self, envelope: Envelope) -> None:
         record = self.actor.record
@@ -182,7 +189,11 @@ class WorkflowTurn:
 
     def _receive_activity_done(self, envelope: Envelope) -> None:
         done: ActivityDone = envelope.body
-        if self._awaits(done.execution_id) and done.task_id in self.actor.work.tasks:
+        record = self.actor.record
+        if record is not None and record.status.terminal and record.execution_id == done.execution_id:
+            # Asked for in the last turn and not awaited: there is nobody to tell.
+            self.actor.work.tasks.pop(done.task_id, None)
+        elif self._awaits(done.execution_id) and done.task_id in self.actor.work.tasks:
             if done.failure is not None:
                 self._arrive(TaskFailed(done.task_id, done.failure.pack()))
             else:
@@ -198,8 +209,15 @@ class WorkflowTurn:
                 self._arrive(ChildFailed(done.task_id, done.failure.pack() if done.failure is not None else None))
 
     def _receive_child_started(self, envelope: Envelope) -> None:
-        if self._awaits(envelope.body.execution_id):
-            self.actor.unconfirmed.discard(envelope.body.task_id)
+        started: ChildStarted = envelope.body
+        record = self.actor.record
+        if record is None or record.execution_id != started.execution_id:
+            return
+        self.actor.unconfirmed.discard(started.task_id)
+        child = self.actor.work.children.get(started.task_id)
+        if child is not None and self._was_terminated_with_children():
+            # It came into being after its siblings were told.
+            self._terminate_child(child)
 
     def _receive_reminder(self, envelope: Envelope) -> None:
         reminder: ReminderDue = envelope.body
@@ -222,13 +240,13 @@ class WorkflowTurn:
             return
         if record.status.terminal:
             self._tell_parent_again()
-            if self._was_terminated_with_children():
-                self._terminate_children()
-            return
-        for task in self.actor.work.tasks.values():
-            self._invoke(task)
-        for child in self.actor.work.children.values():
-            self._start_child(child)
+        if self._was_terminated_with_children():
+            self._terminate_children()
+        if record.status is not Status.TERMINATED:
+            for task in self.actor.work.tasks.values():
+                self._invoke(task)
+            for child in self.actor.work.children.values():
+                self._start_child(child)
 
     # What receiving needs.
 
@@ -245,6 +263,11 @@ class WorkflowTurn:
     def _has_run(self) -> bool:
         """Whether the code of this generation has had a turn."""
         return self.actor.execution is not None or any(row.turn is not None for row in self.actor.rows)
+
+    @property
+    def _generation(self) -> int:
+        assert self.actor.record is not None
+        return self.actor.record.generation
 
     def _takes(self, envelope: Envelope) -> bool:
         """Whether the instance takes a request; if not, the caller is told why, or that all is well."""
@@ -328,7 +351,7 @@ class WorkflowTurn:
         if app is None:
             return
         message = f"A {name!r} workflow was not registered in app {app.name!r}."
-        if self._has_run:
+        if self._has_run or self._generation > 0:
             self._stall(message + " This instance was begun by code that had it.")
             return
         failure = FailureDetails(error_type="WorkflowNotRegisteredError", message=message, non_retriable=True)
@@ -339,8 +362,10 @@ class WorkflowTurn:
     def _stall(self, description: str) -> None:
         actor = self.actor
         assert actor.record is not None
-        self._step(Step.STALL)
         actor.stalled_here = True
+        if self._status is Status.SUSPENDED:
+            return  # it says so when it is resumed
+        self._step(Step.STALL)
         if actor.record.stall != description:
             actor.record = actor.record._replace(stall=description)
             self._hold(ExecutionStalled(description))
@@ -387,6 +412,8 @@ class WorkflowTurn:
         actor = self.actor
         assert actor.record is not None
         self._clear_timers()
+        # What was asked for in the last turn is done; what ran before it has lost its purpose.
+        actor.work.keep_only([Row(self.now_us, self._asked, ())])
         if actor.record.parent is not None:
             self._tell_parent(actor.record.parent, status, result, failure)
         actor.close()
@@ -427,7 +454,7 @@ class WorkflowTurn:
         self.turn.messages.append((Address(ACTIVITY, f"{execution_id}:{task.event_id}"), invoke))
 
     def _set_timer(self, timer: TimerCreated) -> None:
-        self.turn.reminders_set.append((str(timer.event_id), timer.fire_at_us))
+        self._timers_set[timer.event_id] = timer.fire_at_us
 
     def _create_child(self, child: ChildCreated) -> None:
         assert self.actor.record is not None
@@ -443,15 +470,23 @@ class WorkflowTurn:
         """
         record = self.actor.record
         assert record is not None
-        parent = Parent(self.actor.instance_id, record.execution_id, child.event_id, record.name)
         execution_id = uuid5(_GENERATIONS, f"{record.execution_id}/{child.event_id}").hex
-        start = Start(child.name, child.input, execution_id, parent)
+        start = Start(child.name, child.input, execution_id, self._link(child))
         address = Address(CHILD_START, child.instance_id) if child.named else workflow_address(child.instance_id)
         self.turn.messages.append((address, start))
 
     def _terminate_children(self) -> None:
         for child in self.actor.work.children.values():
-            self.turn.messages.append((workflow_address(child.instance_id), Terminate(None, recurse=True)))
+            self._terminate_child(child)
+
+    def _terminate_child(self, child: ChildCreated) -> None:
+        termination = Terminate(None, recurse=True, parent=self._link(child))
+        self.turn.messages.append((workflow_address(child.instance_id), termination))
+
+    def _link(self, child: ChildCreated) -> Parent:
+        record = self.actor.record
+        assert record is not None
+        return Parent(self.actor.instance_id, record.execution_id, child.event_id, record.name)
 
     def _tell_parent(self, parent: Parent, status: Status, result: str | None, failure: FailureDetails | None) -> None:
         done = ChildDone(parent.execution_id, parent.task_id, status.value, result, failure)
@@ -495,21 +530,21 @@ class WorkflowTurn:
         due_us = self.actor.work.timers.pop(timer_id, None)
         if due_us is None:
             return
-        reminder = (str(timer_id), due_us)
-        if reminder in self.turn.reminders_set:
-            self.turn.reminders_set.remove(reminder)
-        else:
-            self.turn.reminders_cleared.append(reminder)
+        # One that was set in this very turn has no row to clear.
+        if self._timers_set.pop(timer_id, None) is None:
+            self.turn.reminders_cleared.append((str(timer_id), due_us))
 
     # Finishing: what is written down.
 
     def _finish(self) -> Turn:
         actor = self.actor
         turn = self.turn
+        turn.reminders_set = [(str(timer_id), due_us) for timer_id, due_us in self._timers_set.items()]
         events = None if self._asked is None else [*self._arrived, *self._asked]
         if events is not None or self._holding:
             turn.entry = actor.actor_type.packer.pack(self.now_us, events, self._holding)
             self._remember(events)
+            actor.last_us = self.now_us
         record = actor.record
         if record is not None:
             if record is not self._record_before and record != self._record_before:
@@ -528,9 +563,9 @@ class WorkflowTurn:
 
     def _busy(self, record: InstanceRecord) -> bool:
         """Whether a restart would have something to pick up here."""
-        if record.status.terminal:
-            return False
         actor = self.actor
+        if record.status.terminal:
+            return record.status is not Status.TERMINATED and bool(actor.work.tasks or actor.unconfirmed)
         waiting = bool(actor.held) and record.status is not Status.SUSPENDED and not self._waits_for_start
         return bool(actor.work.tasks) or bool(actor.unconfirmed) or record.status is Status.STALLED or waiting
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import anyio
 import httpx
+from starlette.applications import Starlette
+
 from perdure.http.app import HttpOptions, create_app
 from perdure.runtime.errors import (
     ChildUnfinished,
@@ -18,7 +20,6 @@ from perdure.runtime.errors import (
 from perdure.runtime.facade import Facade
 from perdure.runtime.instance import InstanceState
 from perdure.runtime.status import Status
-from starlette.applications import Starlette
 
 CREATED_US = 1_795_406_400_123_456
 

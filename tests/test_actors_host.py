@@ -187,6 +187,53 @@ async def test_a_turn_that_breaks_answers_with_an_error_and_changes_nothing() ->
         assert await world.host.ask(counter("a"), Read()) == 1
 
 
+async def test_an_actor_that_breaks_while_its_last_turn_is_being_written_loses_nothing() -> None:
+    # Given a turn under way to the store, whose commit will fail,
+    store = FaultyStore(MemoryStore())
+    async with World(store).running() as world:
+        await world.host.ask(counter("a"), Add(1))
+        store.hold()
+        world.host.send(counter("a"), Add(10))
+        await store.held()
+        # when the next turn breaks, and then the commit fails,
+        with pytest.raises(ActorFailed):
+            await world.host.ask(counter("a"), Break())
+        world.counters.broken = False
+        store.fail_next_commit()
+        store.release()
+        # then the message that nobody waits for is delivered again.
+        with world.host.watch(counter("a")) as watch:
+            await watch.changed()
+        assert await world.host.ask(counter("a"), Read()) == 11
+
+
+async def test_who_waits_for_a_message_that_was_never_read_is_told_when_the_host_ends() -> None:
+    store = FaultyStore(MemoryStore())
+    async with anyio.create_task_group() as tasks:
+
+        async def ask(world: World) -> None:
+            with pytest.raises((HostStopping, StoreFailed)):
+                await world.host.ask(counter("a"), Add(1))
+
+        world = World(store)
+        world.host.STOP_S = 0.05
+        async with world.running():
+            store.hold_loads()
+            tasks.start_soon(ask, world)
+            await anyio.wait_all_tasks_blocked()
+    with pytest.raises(HostStopping):
+        await world.host.inspect(counter("a"))
+
+
+async def test_a_request_that_comes_before_the_recovery_of_its_actor_does_not_take_its_place() -> None:
+    store = MemoryStore()
+    async with World(store).running() as world:
+        await world.host.ask(counter("a"), Work(busy=True))
+    async with World(store).running() as world:
+        await world.host.ask(counter("a"), Add(1))
+        assert world.counters.recovered == ["a"]
+
+
 async def test_an_actor_that_cannot_be_read_answers_with_an_error_until_it_can() -> None:
     store = MemoryStore()
     async with World(store).running() as world:

@@ -15,8 +15,8 @@ def reminder(due_us: int, key: int = 1, name: str = "r") -> Reminder:
 
 def read(window: ReminderWindow, stored: list[Reminder]) -> None:
     """Do what the loop does: read on from the store if the window wants it."""
-    wanted, after = window.read_from()
-    if wanted:
+    if window.wants_read:
+        after = window.begin_read()
         limit = window.reminders_max
         rest = sorted(r for r in stored if after is None or r > after)
         window.loaded(rest[:limit], limit=limit)
@@ -26,7 +26,8 @@ def test_before_the_first_read_nothing_is_known_and_nothing_is_due() -> None:
     window = ReminderWindow()
     window.set(reminder(5))
     assert window.next_due_us() is None
-    assert window.read_from() == (True, None)
+    assert window.wants_read
+    assert window.begin_read() is None
 
 
 def test_what_is_due_comes_out_in_order_and_once() -> None:
@@ -85,6 +86,30 @@ def test_a_window_that_overflows_lets_the_furthest_go_and_reads_them_again() -> 
         read(window, stored)
         out += window.pop_due(1_000, limit=7)
     assert out == stored
+
+
+def test_what_is_set_while_the_store_is_read_is_not_lost() -> None:
+    # Given a read that began before the commit of a reminder,
+    window = ReminderWindow()
+    window.begin_read()
+    window.set(reminder(5))
+    window.set(reminder(7))
+    window.clear(reminder(7))
+    # when it comes back without it, and with one that was cleared meanwhile,
+    window.clear(reminder(6))
+    window.loaded([reminder(6)], limit=100)
+    # then the one is there and the others are not.
+    assert window.pop_due(10, limit=10) == [reminder(5)]
+
+
+def test_a_read_that_failed_is_tried_again() -> None:
+    window = ReminderWindow()
+    window.begin_read()
+    window.set(reminder(5))
+    window.read_failed()
+    assert window.wants_read
+    read(window, [reminder(5)])
+    assert window.pop_due(10, limit=10) == [reminder(5)]
 
 
 @given(

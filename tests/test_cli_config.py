@@ -5,6 +5,7 @@ import os
 
 import click
 import pytest
+
 from perdure.cli.config import RUN_OPTIONS, Config, build_config, is_loopback
 from perdure.runtime.settings import Settings
 

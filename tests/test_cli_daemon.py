@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import anyio
 import pytest
-from perdure.cli.daemon import sole
+
+from perdure.cli.daemon import Stopping, sole
 
 PATIENCE_S = 30.0
 
@@ -310,6 +312,14 @@ def test_what_was_acknowledged_survives_a_kill(start: Start, tmp_path: Path) -> 
     daemon.ended()
     (tmp_path / "door").touch()
     assert start("shop.py").ready().until_completed()["workflowName"] == "order"
+
+
+@pytest.mark.anyio
+async def test_told_to_stop_before_it_has_started_it_gives_up_at_once() -> None:
+    with anyio.CancelScope() as opening_the_store:
+        Stopping(opening_the_store).tell()
+        await anyio.sleep_forever()
+    assert opening_the_store.cancelled_caught
 
 
 def test_the_only_exception_of_a_group_is_taken_out_of_it() -> None:

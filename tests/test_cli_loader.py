@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from perdure.cli.loader import AppNotFound, ImportFailed, load_app
 
 ONE = 'import perdure\norders = perdure.App("orders")\n'

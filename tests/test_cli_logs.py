@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+
 from perdure.cli.logs import CHATTY, configure_logging
 
 

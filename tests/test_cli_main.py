@@ -7,6 +7,7 @@ from importlib.metadata import version
 import click
 import pytest
 from click.testing import CliRunner
+
 from perdure.cli.main import COMMANDS, LazyGroup, main
 
 # What takes long to import and only one command needs.

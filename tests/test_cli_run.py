@@ -5,11 +5,17 @@ The exit code tells a wrong command line (2) from a world that is not ready for 
 
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
+import anyio
 import pytest
+
+from perdure.actors.store import schema
+from perdure.actors.store.sqlite import SqliteStore
 from perdure.cli.config import RUN_OPTIONS
 
 
@@ -82,6 +88,28 @@ def test_a_store_in_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> No
     assert result.returncode == 1
     assert_one_line(result)
     assert "nowhere" in result.stderr
+
+
+def test_a_store_of_a_newer_release_is_one_line_and_is_left_alone(tmp_path: Path) -> None:
+    # Given a store that says it is of a later version,
+    path = tmp_path / "perdure.db"
+    anyio.run(make_store, path)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE meta SET value = value + 1000 WHERE name = ?", [schema.VERSION])
+    before = path.read_bytes()
+    # when this release is to run on it,
+    result = run(tmp_path, "--http-port", "0")
+    # then it says which versions it knows, and touches nothing.
+    assert result.returncode == 1
+    assert_one_line(result)
+    assert "newer release" in result.stderr
+    assert path.read_bytes() == before
+
+
+async def make_store(path: Path) -> None:
+    store = SqliteStore(path)
+    await store.open()
+    await store.close()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 from click.testing import CliRunner, Result
+
 from perdure.actors.store.sqlite import Durability, SqliteStore
 from perdure.cli.main import main
 

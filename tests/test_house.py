@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from perdure.cli.config import RUN_OPTIONS
+from perdure.cli.main import COMMANDS
+
 ROOT = Path(__file__).parent.parent
 LAYERS = ("actors", "benchmarks", "cli", "http", "runtime", "testing")
 
@@ -17,7 +20,6 @@ TESTED_ELSEWHERE = {
     "actors/store/contract.py": "a promise; the conformance suite holds every store to it",
     "actors/turn.py": "records; tested where turns are taken",
     "http/control.py": "a protocol, fulfilled by the daemon",
-    "runtime/errors.py": "records and sentences; tested where each is raised",
     "runtime/instance.py": "a record",
 }
 
@@ -101,6 +103,13 @@ def test_documents_link_to_what_is_there() -> None:
         for target in link.findall(text.read_text())
         if not target.startswith(("http://", "https://", "mailto:")) and not (text.parent / target).exists()
     }
+    assert not missing, "\n".join(sorted(missing))
+
+
+def test_the_manual_names_every_command_and_every_flag_of_the_daemon() -> None:
+    manual = "\n".join(path.read_text() for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")))
+    missing = {f"perdure {name}" for name in COMMANDS if f"perdure {name}" not in manual}
+    missing |= {option.opts[0] for option in RUN_OPTIONS if option.opts[0] not in manual}
     assert not missing, "\n".join(sorted(missing))
 
 

@@ -1,8 +1,9 @@
 """An app is made from an engine by a function, and nothing is shared between two."""
 
 import pytest
-from perdure.http.app import HttpOptions
 from starlette.applications import Starlette
+
+from perdure.http.app import HttpOptions
 
 from .fake_facade import FakeFacade, ask, make_app, state
 

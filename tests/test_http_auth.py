@@ -3,7 +3,7 @@
 import hmac
 
 import pytest
-from perdure.http import auth
+
 from perdure.http.app import HttpOptions
 
 from .fake_facade import FakeControl, FakeFacade, ask, make_app, state
@@ -71,7 +71,7 @@ def test_every_token_is_compared_whatever_the_others_said(monkeypatch: pytest.Mo
         compared.append((len(given), len(known)))
         return compare(given, known)
 
-    monkeypatch.setattr(auth.hmac, "compare_digest", counting)
+    monkeypatch.setattr(hmac, "compare_digest", counting)
     app = make_app(FakeFacade(state()), api_tokens=("first", "second", "a much longer third"))
     # when the first token fits,
     assert ask(app, *GET, headers={"dapr-api-token": "first"}).status_code == 200

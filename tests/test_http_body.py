@@ -5,9 +5,10 @@ from typing import Any
 
 import anyio
 import pytest
+from starlette.requests import ClientDisconnect, Request
+
 from perdure.http.body import read, read_nothing, read_text
 from perdure.http.errors import HttpError
-from starlette.requests import ClientDisconnect, Request
 
 from .fake_facade import FakeFacade, ask, make_app, state
 
@@ -113,7 +114,7 @@ def test_every_operation_with_a_body_has_the_limit(method: str, target: str) -> 
         "errorCode": "ERR_BODY_READ",
         "message": (
             "failed to read request body: it has more than 1000 bytes, which is the limit. "
-            "Pass large data by reference, or raise the limit of the daemon."
+            "Pass large data by reference, or raise the limit with --max-body-size."
         ),
     }
     assert facade.calls == []

@@ -1,6 +1,7 @@
 """Errors leave with Dapr's codes, statuses and words: every row of contract 1.4, and ours for trying again."""
 
 import pytest
+
 from perdure.actors.address import Address
 from perdure.actors.errors import (
     ActorFailed,
@@ -224,7 +225,7 @@ def test_an_unknown_path_and_a_wrong_method_are_the_same(method: str, target: st
 REQUESTS = {
     "start": ("POST", f"{AT}/W/start?instanceID=x"),
     "get": ("GET", f"{AT}/x"),
-    "raiseEvent": ("POST", f"{AT}/x/raiseEvent/E"),
+    "raise_event": ("POST", f"{AT}/x/raiseEvent/E"),
     "pause": ("POST", f"{AT}/x/pause"),
     "resume": ("POST", f"{AT}/x/resume"),
     "terminate": ("POST", f"{AT}/x/terminate"),

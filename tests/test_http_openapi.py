@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import pytest
+
 from perdure.http.errors import FAILURES, TRY_AGAIN
 from perdure.http.openapi import document
 
@@ -71,7 +72,8 @@ def codes(operation: dict[str, Any]) -> set[str]:
 @pytest.mark.parametrize("name", FAILURES)
 @pytest.mark.parametrize("suffix", ["", "Beta1", "Alpha1"])
 def test_every_operation_names_its_errors(name: str, suffix: str) -> None:
-    found = next(item for item in operations(PUBLIC).values() if item["operationId"] == name + suffix)
+    operation_id = {"raise_event": "raiseEvent"}.get(name, name) + suffix
+    found = next(item for item in operations(PUBLIC).values() if item["operationId"] == operation_id)
     named = codes(found)
     assert {FAILURES[name].code, "ERR_WORKFLOW_APP_ID_INVALID", "ERR_MALFORMED_REQUEST"} <= named
     assert {row.code for row in TRY_AGAIN.values()} <= named

@@ -6,10 +6,11 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from perdure.http.path import PathMalformed, RawPath, clean, parameter, parameters, query, route
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
+
+from perdure.http.path import PathMalformed, RawPath, clean, parameter, parameters, query, route
 
 from .fake_facade import FakeFacade, make_app, state
 
@@ -98,7 +99,7 @@ def test_a_route_is_for_one_method_and_head_is_none_of_them() -> None:
     async def endpoint(request: Request) -> Response:
         return Response()
 
-    made = route("/x", "x", "GET", endpoint)
+    made = route("/x", "GET", endpoint)
     scope = {"type": "http", "path": "/x", "headers": []}
     assert made.matches({**scope, "method": "GET"})[0] is Match.FULL
     assert made.matches({**scope, "method": "HEAD"})[0] is not Match.FULL

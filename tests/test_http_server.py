@@ -10,8 +10,9 @@ import anyio
 import anyio.abc
 import httpx
 import pytest
-from perdure.http.server import CannotListen, address, address_of, listen, serve
 from starlette.types import Receive, Scope, Send
+
+from perdure.http.server import CannotListen, address, address_of, listen, serve
 
 from .fake_facade import FakeFacade, make_app, state
 

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+
 from perdure.http.state_json import state_json, timestamp
 from perdure.runtime.failure import FailureDetails
 from perdure.runtime.status import Status

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 import pytest
+
 from perdure.http.workflows import OPERATIONS, VERSIONS, Workflows, is_plain
 from perdure.runtime.status import Status
 

@@ -1,5 +1,6 @@
 """An engine hosts an app: workflows from start to end, through restarts, in real and in virtual time."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -141,6 +142,26 @@ class World:
             return await ctx.when_all(children)
 
         @app.workflow
+        def leaves(ctx: WorkflowContext) -> None:
+            raise SystemExit(3)
+
+        @app.workflow
+        async def opens_a_scope(ctx: WorkflowContext) -> Any:
+            async with asyncio.timeout(0.01):
+                return await ctx.wait_for_external_event("never")
+
+        @app.workflow
+        async def noisy_end(ctx: WorkflowContext) -> None:
+            try:
+                await ctx.wait_for_external_event("never")
+            finally:
+                raise SystemExit(3)
+
+        @app.workflow
+        async def forever(ctx: WorkflowContext) -> None:
+            ctx.continue_as_new(None)
+
+        @app.workflow
         async def guardian(ctx: WorkflowContext, child_id: str) -> Any:
             return await ctx.call_child_workflow(waits, instance_id=child_id)
 
@@ -208,6 +229,36 @@ async def test_an_activity_that_exits_fails_and_the_engine_lives(engine: Make) -
         with pytest.raises(WorkflowFailed):
             await running.client.run("calls_exits")
         assert await running.client.run("chain", input=0) == 3
+
+
+async def test_a_plain_function_that_exits_fails_its_instance_and_the_engine_lives(engine: Make) -> None:
+    async with engine() as running:
+        with pytest.raises(WorkflowFailed, match="SystemExit"):
+            await running.client.run("leaves")
+        assert await running.client.run("chain", input=0) == 3
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_scope_of_the_event_loop_in_a_workflow_fails_it_at_once_and_cancels_nobody(engine: Make) -> None:
+    async with engine() as running:
+        with pytest.raises(WorkflowFailed, match="inside a task"):
+            await running.client.run("opens_a_scope")
+        await anyio.sleep(0.02)
+        assert await running.client.run("chain", input=0) == 3
+
+
+async def test_code_that_raises_while_it_is_put_away_harms_nobody(world: World) -> None:
+    settings = Settings(activations_max=1)
+    async with Engine(world.app, data=":memory:", settings=settings) as running:
+        await running.client.start("noisy_end")
+        for _ in range(3):
+            assert await running.client.run("chain", input=0) == 3
+
+
+async def test_workflows_that_never_rest_do_not_keep_an_engine_from_stopping(engine: Make) -> None:
+    with anyio.fail_after(8):
+        async with engine() as running:
+            await running.client.start("forever")
 
 
 def test_retries_follow_the_policy_and_keep_their_key(settings: Settings) -> None:
@@ -340,12 +391,29 @@ async def test_a_child_takes_the_id_of_a_finished_instance(engine: Make) -> None
         assert await running.client.run("family", input=["used"]) == [3]
 
 
+async def test_two_parents_that_ask_for_one_id_at_once_both_get_an_answer(engine: Make) -> None:
+    async with engine() as running:
+        for parent in ("p1", "p2"):
+            await running.client.start("guardian", input="shared", instance_id=parent)
+        while await running.client.get("shared") is None:
+            await anyio.sleep(0.001)
+        await running.client.raise_event("shared", "go", 1)
+        ends = [(await running.client.wait(parent)).status for parent in ("p1", "p2")]
+        assert sorted(status.name for status in ends) == ["COMPLETED", "FAILED"]
+
+
+async def test_a_purge_leaves_a_stranger_alone_whose_id_a_parent_once_asked_for(engine: Make) -> None:
+    async with engine() as running:
+        await running.client.start("waits", instance_id="stranger")
+        with pytest.raises(WorkflowFailed):
+            await running.client.run("family", input=["stranger"], instance_id="f")
+        assert await running.client.purge("f") == 1
+        assert await running.client.get("stranger") is not None
+
+
 async def test_termination_reaches_the_children(engine: Make) -> None:
     async with engine() as running:
         await running.client.start("guardian", input="ward", instance_id="g")
-        await running.client.wait("ward", until=lambda status: status is Status.RUNNING) if await running.client.get(
-            "ward"
-        ) else None
         while await running.client.get("ward") is None:
             await anyio.sleep(0.001)
         await running.client.terminate("g", output="stop")

@@ -176,6 +176,18 @@ def test_what_was_asked_for_and_not_awaited_is_done_but_no_timer_is_left_behind(
     assert actor.reminders == set()
 
 
+def test_what_was_asked_for_in_the_last_turn_is_asked_for_again_after_a_crash_until_it_is_done(
+    actor: LoneActor,
+) -> None:
+    actor.start("loose_ends")
+    assert actor.busy
+    actor.restart()
+    assert actor.invoked == ["not awaited"]
+    actor.done(1, None)
+    if not actor.forgetful:
+        assert not actor.busy
+
+
 def test_an_answer_for_a_task_that_is_answered_already_changes_nothing(actor: LoneActor) -> None:
     actor.start("steps")
     actor.done(1, "1")
@@ -235,7 +247,8 @@ def test_a_finished_instance_with_children_is_replaced_only_after_somebody_looke
     actor.start("parent")
     actor.child_done(1, Status.COMPLETED, "[1,2]")
     assert isinstance(actor.start("steps"), DescendantsUnknown)
-    assert actor.start("steps", descendants_finished=True) == "i"
+    assert isinstance(actor.start("steps", descendants_finished="another"), DescendantsUnknown)
+    assert actor.start("steps", descendants_finished="x1") == "i"
 
 
 def test_a_late_answer_to_the_instance_before_does_not_reach_the_new_one(actor: LoneActor) -> None:
@@ -429,14 +442,33 @@ def test_a_finished_instance_takes_a_termination_and_stays_as_it_is(actor: LoneA
 def test_termination_reaches_unfinished_children_if_it_is_to(actor: LoneActor, recurse: bool) -> None:
     actor.start("parent")
     actor.terminate(recurse=recurse)
-    assert actor.sent(Terminate) == ([("i:0001", Terminate(None, recurse=True))] if recurse else [])
+    link = Parent("i", "x1", 1, "parent")
+    assert actor.sent(Terminate) == ([("i:0001", Terminate(None, recurse=True, parent=link))] if recurse else [])
 
 
 def test_a_terminated_parent_tells_its_children_again_after_a_restart(actor: LoneActor) -> None:
     actor.start("parent")
     actor.terminate()
     actor.restart()
-    assert actor.sent(Terminate) == [("i:0001", Terminate(None, recurse=True))]
+    [(child_id, _)] = actor.sent(Terminate)
+    assert child_id == "i:0001"
+
+
+def test_a_termination_from_a_parent_is_only_for_its_child(actor: LoneActor) -> None:
+    actor.start("events", parent=PARENT)
+    actor.tell(Terminate(None, recurse=True, parent=PARENT._replace(instance_id="stranger")))
+    assert actor.status is Status.RUNNING
+    actor.tell(Terminate(None, recurse=True, parent=PARENT))
+    assert actor.state.status is Status.TERMINATED
+
+
+def test_a_child_that_comes_into_being_after_its_parents_termination_is_told(actor: LoneActor) -> None:
+    actor.start("parent", '"mine"')
+    actor.terminate()
+    actor.messages.clear()
+    actor.tell(ChildStarted("x1", 1))
+    [(child_id, _)] = actor.sent(Terminate)
+    assert child_id == "mine"
 
 
 # Children.
@@ -460,7 +492,7 @@ def test_a_child_that_fails_or_is_terminated_fails_its_task(actor: LoneActor) ->
     actor.start("parent")
     actor.child_done(1, Status.FAILED, None, FAILURE)
     assert actor.state.output == '"ValueError: no"'
-    actor.start("parent", execution_id="x2", descendants_finished=True)
+    actor.start("parent", execution_id="x2", descendants_finished="x1")
     actor.child_done(1, Status.TERMINATED)
     assert actor.state.output == '"TerminatedError: the child workflow was terminated"'
 

@@ -1,7 +1,7 @@
 """Looking after a store's file from outside, while a host may be using it.
 
-The one law: nothing here changes the store. Everything is read from one
-snapshot of it, and no write of the host waits.
+The one law: nothing here changes what the store holds. Everything is read from
+one snapshot of it, and no write of the host waits.
 
 Synchronous, for the command line: there is nothing else to do meanwhile.
 """
@@ -75,13 +75,16 @@ def reading(path: str | os.PathLike[str]) -> Iterator[sqlite3.Connection]:
     path = os.fspath(path)
     if not os.path.isfile(path):
         raise StoreFailed(f"there is no store at {path}")
-    # Never `immutable`: a host may be writing.
-    uri = f"file:{quote(os.path.realpath(path))}?mode=ro"
+    # Not `mode=ro`, though nothing is written: such a connection has to make the files that
+    # go with a WAL and may not take them away. A daemon under another user could not start
+    # on what an administrator's check leaves. Not `immutable`: a host may be writing.
+    uri = f"file:{quote(os.path.realpath(path))}?mode=rw"
     try:
         connection = sqlite3.connect(uri, uri=True, timeout=LOCK_WAIT_S, isolation_level=None)
     except sqlite3.Error as error:
         raise StoreFailed(f"{path} cannot be opened: {error}") from error
     with closing(connection):
+        connection.execute("PRAGMA query_only = ON")
         yield connection
 
 

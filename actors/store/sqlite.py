@@ -138,9 +138,8 @@ class SqliteStore:
         return await self._call(self._reader, partial(read_reminders, after, limit), "reading reminders")
 
     async def _connect(self, stack: AsyncExitStack, path: str) -> "Connection":
-        connection = Connection(partial(connect, path))
         try:
-            await connection
+            connection = await Connection.to(path)
         except sqlite3.Error as error:
             raise StoreFailed(f"{self._path} cannot be opened: {error}. May this user write there?") from error
         stack.push_async_callback(connection.close)
@@ -178,6 +177,30 @@ class Connection(aiosqlite.Connection):
         super().__init__(connector, iter_chunk_size=64)
         self._under_way = 0
         self._next_rest: asyncio.TimerHandle | None = None
+
+    @classmethod
+    async def to(cls, path: str) -> "Connection":
+        """Connect to a file.
+
+        A file that cannot be opened is found out behind aiosqlite's back: when its connector
+        raises, its thread is told to end and nobody waits for that, so that it may come too
+        late for the event loop.
+        """
+        refused: list[sqlite3.Error] = []
+
+        def connector() -> sqlite3.Connection:
+            try:
+                return connect(path)
+            except sqlite3.Error as error:
+                refused.append(error)
+                return sqlite3.connect(":memory:")
+
+        connection = cls(connector)
+        await connection
+        if refused:
+            await connection.close()
+            raise refused[0]
+        return connection
 
     async def call(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """Run `function` on the connection's thread, behind those called before it.

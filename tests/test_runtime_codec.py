@@ -1,0 +1,291 @@
+"""Payloads are JSON text and nothing else: values of the annotated type come back as they were, or an error says why not."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from enum import Enum, IntEnum, StrEnum
+from typing import Any, Literal, NamedTuple, TypedDict
+from uuid import UUID
+
+import pydantic
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perdure import PayloadError, PerdureError
+from perdure.runtime.codec import NO_TYPE, Decoder, Encoder
+from perdure.runtime.errors import AppError
+
+ENCODER = Encoder()
+
+
+def round_trip(value: Any, wanted: Any = NO_TYPE) -> Any:
+    text = ENCODER.encode(value)
+    assert text is None or isinstance(text, str)
+    return Decoder(wanted).decode(text)
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Size(IntEnum):
+    SMALL = 1
+    LARGE = 2
+
+
+class Unit(StrEnum):
+    PIECE = "piece"
+
+
+@dataclass
+class Line:
+    sku: str
+    price: Decimal
+    count: int = 1
+    unit: Unit = Unit.PIECE
+
+
+@dataclass(frozen=True)
+class Order:
+    id: UUID
+    placed: datetime
+    lines: list[Line]
+    colour: Colour | None = None
+    sizes: dict[str, Size] = field(default_factory=dict)
+    tags: frozenset[str] = frozenset()
+    pair: tuple[int, str] = (0, "")
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+class Address(TypedDict):
+    street: str
+    number: int
+
+
+class Customer(pydantic.BaseModel):
+    name: str
+    since: date
+    colour: Colour = Colour.RED
+    address: dict[str, int] = {}
+
+
+class Basket(pydantic.BaseModel):
+    customer: Customer
+    lines: list[Line]
+
+
+ORDER = Order(
+    id=UUID("8d3f63f8-2f0a-4a53-8b2a-0c4b8f1a7c11"),
+    placed=datetime(2026, 11, 23, 7, 42, 5, 123456, tzinfo=timezone(timedelta(hours=2))),
+    lines=[Line("a", Decimal("10.10")), Line("ü", Decimal("0.1"), 3)],
+    colour=Colour.BLUE,
+    sizes={"shirt": Size.LARGE},
+    tags=frozenset({"x", "y"}),
+    pair=(2**70, "two"),
+)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [True, 0, -1, 2**53 + 1, 2**63, 2**64 + 1, -(2**70), 1.5, 1e300, "", "Grüße 世界 🎉\x00\n\u2028", [], {}, [1, [2, {"a": None}]]],
+)
+def test_what_json_has_comes_back_as_it_was_without_any_type(value: Any) -> None:
+    again = round_trip(value)
+    assert again == value
+    assert type(again) is type(value)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_any_json_value_comes_back_and_others_read_the_same_text(value: Any) -> None:
+    assert round_trip([value]) == [value]
+    text = ENCODER.encode([value])
+    assert text is not None
+    assert json.loads(text) == [value]
+
+
+def test_none_is_no_payload_and_no_payload_is_none() -> None:
+    assert ENCODER.encode(None) is None
+    for wanted in (NO_TYPE, int, Order, Customer):
+        assert Decoder(wanted).decode(None) is None
+        # An HTTP start without a body: Dapr's SDKs read "" as no input (contract 1.2).
+        assert Decoder(wanted).decode("") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        (ORDER, Order),
+        ([ORDER, ORDER], list[Order]),
+        ({"a": ORDER}, dict[str, Order]),
+        (ORDER, Order | None),
+        (Point(1, 2), Point),
+        ({"street": "a", "number": 1}, Address),
+        (Colour.RED, Colour),
+        (Size.SMALL, Size),
+        (Unit.PIECE, Unit),
+        ("b", Literal["a", "b"]),
+        (datetime(2026, 1, 1, tzinfo=UTC), datetime),
+        (date(2026, 2, 28), date),
+        (timedelta(days=3, microseconds=5), timedelta),
+        (Decimal("1.100"), Decimal),
+        (UUID(int=7), UUID),
+        (b"\x00\xff", bytes),
+        ({1, 2, 3}, set[int]),
+        ((1, "a"), tuple[int, str]),
+        ({1: "a"}, dict[int, str]),
+        (Customer(name="Ada", since=date(1815, 12, 10)), Customer),
+        ([Customer(name="Ada", since=date(1815, 12, 10))], list[Customer]),
+        (Customer(name="Ada", since=date(1815, 12, 10)), Customer | None),
+        (Basket(customer=Customer(name="Ada", since=date(1815, 12, 10)), lines=ORDER.lines), Basket),
+    ],
+)
+def test_a_value_of_an_annotated_type_comes_back_as_it_was(value: Any, wanted: Any) -> None:
+    again = round_trip(value, wanted)
+    assert again == value
+    assert type(again) is type(value)
+
+
+def test_a_model_inside_a_dataclass_comes_back() -> None:
+    @dataclass
+    class Holder:
+        customer: Customer
+        others: list[Customer]
+
+    ada = Customer(name="Ada", since=date(1815, 12, 10))
+    assert round_trip(Holder(ada, [ada]), Holder) == Holder(ada, [ada])
+
+
+def test_a_model_whose_fields_have_other_names_in_json_comes_back() -> None:
+    class Renamed(pydantic.BaseModel):
+        order_id: int = pydantic.Field(alias="orderId")
+
+    value = Renamed(orderId=7)
+    assert json.loads(ENCODER.encode(value) or "") == {"orderId": 7}
+    assert round_trip(value, Renamed) == value
+
+
+def test_a_strict_model_takes_its_own_json_back() -> None:
+    class Strict(pydantic.BaseModel):
+        model_config = pydantic.ConfigDict(strict=True)
+        at: datetime
+        id: UUID
+        colour: Colour
+
+    value = Strict(at=datetime(2026, 1, 1, tzinfo=UTC), id=UUID(int=7), colour=Colour.RED)
+    assert round_trip(value, Strict) == value
+
+
+def test_without_a_type_a_record_becomes_a_dictionary() -> None:
+    assert round_trip(Line("a", Decimal("1.5"))) == {"sku": "a", "price": "1.5", "count": 1, "unit": "piece"}
+    assert round_trip(Customer(name="Ada", since=date(1815, 12, 10))) == {
+        "name": "Ada",
+        "since": "1815-12-10",
+        "colour": "red",
+        "address": {},
+    }
+
+
+def test_a_date_keeps_its_time_zone() -> None:
+    again = round_trip(ORDER, Order)
+    assert again.placed.utcoffset() == timedelta(hours=2)
+    assert round_trip(datetime(2026, 1, 1), datetime).tzinfo is None
+
+
+def test_fields_that_are_missing_get_their_defaults_and_fields_that_are_unknown_do_no_harm() -> None:
+    assert Decoder(Line).decode('{"sku":"a","price":"1","added later":[1]}') == Line("a", Decimal(1))
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ('"7"', int),
+        ("1.5", int),
+        ("null", int),
+        ("{}", Order),
+        ("[]", Line),
+        ('{"sku":"a","price":"1","count":"two"}', Line),
+        ('"green"', Colour),
+        ("3", Size),
+        ('"yesterday"', datetime),
+        ('{"name":"Ada"}', Customer),
+        ('{"name":"Ada","since":"never"}', Customer),
+        ('"c"', Literal["a", "b"]),
+    ],
+)
+def test_a_payload_of_another_type_is_refused_and_the_type_is_named(text: str, wanted: Any) -> None:
+    with pytest.raises(PayloadError) as caught:
+        Decoder(wanted).decode(text)
+    assert getattr(wanted, "__name__", "Literal") in str(caught.value)
+    assert text[:20] in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["{", "nope", "'single'", "[1,]", "NaN", '"\\ud800"', "1 2", "\x00", "[" * 100_000])
+def test_what_is_no_json_is_refused_and_shown_shortened(text: str) -> None:
+    with pytest.raises(PayloadError) as caught:
+        Decoder().decode(text)
+    assert "is not JSON" in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+class Alien:
+    pass
+
+
+LOOP: list[Any] = []
+LOOP.append(LOOP)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [Alien(), [Alien()], {"a": Alien()}, {(1, 2): 3}, "\ud800", ["\udcff"], LOOP, lambda: None, iter([]), 1j, object, ValueError("x")],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_value_that_json_has_no_form_for_is_refused_and_its_type_is_named(value: Any) -> None:
+    with pytest.raises(PayloadError) as caught:
+        ENCODER.encode(value)
+    assert f"type {type(value).__name__}" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), [float("-inf")]])
+def test_a_number_that_json_has_no_form_for_does_not_become_something_else(value: Any) -> None:
+    # Silently turned into null it would be found out far away, if ever.
+    with pytest.raises(PayloadError):
+        ENCODER.encode(value)
+
+
+def test_nothing_is_ever_pickled() -> None:
+    class Sneaky:
+        def __reduce__(self) -> Any:
+            raise AssertionError("somebody tried to pickle this")
+
+    with pytest.raises(PayloadError):
+        ENCODER.encode(Sneaky())
+
+
+def test_a_type_that_no_json_can_become_is_refused_when_it_is_named() -> None:
+    with pytest.raises(AppError, match="cannot be read from JSON"):
+        Decoder(Line | Order)
+
+
+def test_a_class_that_is_neither_known_nor_a_model_is_refused_with_advice() -> None:
+    with pytest.raises(PerdureError, match="pydantic model"):
+        Decoder(Alien).decode("{}")
+
+
+def test_an_encoder_is_as_good_after_an_error_as_before() -> None:
+    encoder = Encoder()
+    with pytest.raises(PayloadError):
+        encoder.encode({"a": 1, "b": Alien()})
+    assert encoder.encode({"a": 1}) == '{"a":1}'

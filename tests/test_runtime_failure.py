@@ -1,0 +1,151 @@
+"""What is kept of an exception: its class, its words, where it happened, and what it came from."""
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perdure import FailureDetails, NonRetryableError
+from perdure.runtime.failure import failure_of
+
+
+def caught(raise_it: object) -> BaseException:
+    """The exception that a function raises, with its traceback."""
+    assert callable(raise_it)
+    with pytest.raises(BaseException) as info:  # noqa: PT011  it is for the caller to say
+        raise_it()
+    return info.value
+
+
+def boom() -> None:
+    raise ValueError("it broke")
+
+
+def test_the_class_the_message_and_the_place_are_kept() -> None:
+    failure = failure_of(caught(boom))
+    assert (failure.error_type, failure.message) == ("ValueError", "it broke")
+    assert failure.stack_trace is not None
+    assert 'raise ValueError("it broke")' in failure.stack_trace
+    assert "in boom" in failure.stack_trace
+    assert failure.inner is None
+    assert not failure.non_retriable
+
+
+def test_the_outermost_frames_can_be_left_out() -> None:
+    error = caught(boom)
+    everything = failure_of(error).stack_trace
+    assert everything is not None
+    assert "in caught" in everything
+    theirs = failure_of(error, frames_skipped=1).stack_trace
+    assert theirs is not None
+    assert "in caught" not in theirs
+    assert "in boom" in theirs
+    assert failure_of(error, frames_skipped=2).stack_trace is None
+
+
+def test_an_exception_that_was_never_raised_has_no_place() -> None:
+    assert failure_of(KeyError("x")) == FailureDetails(error_type="KeyError", message="'x'")
+
+
+def test_a_cause_is_kept_and_the_cause_of_that_too() -> None:
+    def deep() -> None:
+        try:
+            try:
+                raise KeyError("first")
+            except KeyError as first:
+                raise ValueError("second") from first
+        except ValueError as second:
+            raise RuntimeError("third") from second
+
+    failure = failure_of(caught(deep))
+    kinds = []
+    level: FailureDetails | None = failure
+    while level is not None:
+        kinds.append(level.error_type)
+        level = level.inner
+    assert kinds == ["RuntimeError", "ValueError", "KeyError"]
+
+
+def test_what_was_being_handled_counts_as_the_cause() -> None:
+    def while_handling() -> None:
+        try:
+            raise KeyError("first")
+        except KeyError:
+            raise ValueError("second")  # noqa: B904  this is the case
+
+    failure = failure_of(caught(while_handling))
+    assert failure.inner is not None
+    assert failure.inner.error_type == "KeyError"
+
+
+def test_a_cause_that_was_hidden_on_purpose_is_not_kept() -> None:
+    def hidden() -> None:
+        try:
+            raise KeyError("first")
+        except KeyError:
+            raise ValueError("second") from None
+
+    assert failure_of(caught(hidden)).inner is None
+
+
+def test_a_chain_of_causes_has_an_end() -> None:
+    # Given two exceptions that are each other's cause,
+    one, other = ValueError("one"), ValueError("other")
+    one.__cause__, other.__cause__ = other, one
+    # when they are described, then the description is finite.
+    level, levels = failure_of(one), 1
+    while level.inner is not None:
+        level, levels = level.inner, levels + 1
+    assert levels == 9
+
+
+def test_only_what_says_so_is_not_to_be_tried_again() -> None:
+    class Said(Exception):  # noqa: N818
+        non_retriable = True
+
+    class Unclear(Exception):  # noqa: N818
+        non_retriable = "perhaps"
+
+    assert failure_of(Said()).non_retriable
+    assert failure_of(NonRetryableError("no")).non_retriable
+    assert not failure_of(Unclear()).non_retriable
+    assert not failure_of(ValueError()).non_retriable
+
+
+def test_a_system_exit_can_be_described_too() -> None:
+    assert failure_of(SystemExit(3)).error_type == "SystemExit"
+
+
+def test_words_that_cannot_be_stored_are_replaced() -> None:
+    assert failure_of(OSError("no such file: \udcff")).message == "no such file: ?"
+
+
+def test_the_packed_form_is_pinned() -> None:
+    # Files hold it: the order never changes, and a new field goes to the end.
+    inner = FailureDetails(error_type="KeyError", message="'x'")
+    failure = FailureDetails(
+        error_type="ValueError", message="no", stack_trace="here", inner=inner, non_retriable=True
+    )
+    assert failure.pack() == ("ValueError", "no", "here", ("KeyError", "'x'", None, None, False), True)
+
+
+def test_what_a_newer_release_added_is_passed_over() -> None:
+    assert FailureDetails.unpack(["E", "m", None, None, False, "later"]) == FailureDetails(error_type="E", message="m")
+
+
+failures = st.recursive(
+    st.builds(
+        FailureDetails,
+        error_type=st.text(),
+        message=st.text(),
+        stack_trace=st.none() | st.text(),
+        non_retriable=st.booleans(),
+    ),
+    lambda inner: st.builds(FailureDetails, error_type=st.text(), message=st.text(), inner=inner),
+    max_leaves=5,
+)
+
+
+@given(failures)
+def test_every_failure_comes_back_from_the_disk_as_it_was(failure: FailureDetails) -> None:
+    assert FailureDetails.unpack(msgpack.unpackb(msgpack.packb(failure.pack()))) == failure

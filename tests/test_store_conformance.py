@@ -1,0 +1,566 @@
+"""Every store keeps the contract in `actors/store/contract.py`, and keeps it alike."""
+
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from perdure.actors.address import Address, shard_of
+from perdure.actors.errors import StoreFailed, StoreFenced, StoreLocked
+from perdure.actors.store.contract import Inspection, Reminder, Store, Stored, Write
+from perdure.actors.store.memory import MemoryStore
+from perdure.actors.store.sqlite import SqliteStore
+
+pytestmark = pytest.mark.anyio
+
+SHARDS = 8
+A, B, C = Address("wf", "a"), Address("wf", "b"), Address("wf", "c")
+
+
+# SQLite needs asyncio; the memory store must not.
+@pytest.fixture(params=[("memory", "asyncio"), ("memory", "trio"), ("sqlite", "asyncio")], ids="-".join)
+def variant(request: pytest.FixtureRequest) -> tuple[str, str]:
+    variant: tuple[str, str] = request.param
+    return variant
+
+
+@pytest.fixture
+def anyio_backend(variant: tuple[str, str]) -> str:
+    return variant[1]
+
+
+class Bench:
+    """A store with one host's epochs at hand, and short ways to say what is written."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.fences: Mapping[int, int] = {}
+
+    async def claim(self) -> None:
+        self.fences = await self.store.claim("host", now_us=1)
+
+    async def commit(self, *writes: Write) -> None:
+        await self.store.commit(writes, self.fences)
+
+    async def reopen(self) -> None:
+        await self.store.close()
+        await self.store.open()
+        await self.claim()
+
+    async def load(self, address: Address) -> Stored | None:
+        (stored,) = await self.store.load([address])
+        return stored
+
+    async def inspect(self, address: Address) -> Inspection | None:
+        (inspection,) = await self.store.inspect([address])
+        return inspection
+
+    async def log(self, address: Address) -> Sequence[bytes] | None:
+        stored = await self.load(address)
+        return None if stored is None else stored.entries
+
+
+def write(key: int, address: Address, *, at_us: int = 1, **fields: Any) -> Write:
+    return Write(key=key, address=address, shard=shard_of(address.id, SHARDS), at_us=at_us, **fields)
+
+
+@pytest.fixture
+async def bench(variant: tuple[str, str], tmp_path: Path) -> AsyncIterator[Bench]:
+    store: Store = MemoryStore(shards=SHARDS)
+    if variant[0] == "sqlite":
+        store = SqliteStore(tmp_path / "store.db", shards=SHARDS)
+    await store.open()
+    bench = Bench(store)
+    await bench.claim()
+    yield bench
+    await store.close()
+
+
+# The record, the log, the mark.
+
+
+async def test_what_was_written_is_read_back_whole(bench: Bench) -> None:
+    key = bench.store.new_key()
+    await bench.commit(write(key, A, record=b"record", entry=b"entry", active=True))
+    assert await bench.load(A) == Stored(key=key, record=b"record", entries=(b"entry",), active=True)
+
+
+async def test_an_actor_that_was_never_written_is_none(bench: Bench) -> None:
+    assert await bench.store.load([A]) == [None]
+    assert await bench.store.inspect([A]) == [None]
+
+
+async def test_the_same_id_under_another_type_is_another_actor(bench: Bench) -> None:
+    await bench.commit(write(bench.store.new_key(), A, record=b"r"))
+    assert await bench.load(Address("other", A.id)) is None
+
+
+async def test_the_log_keeps_the_order_of_the_writes(bench: Bench) -> None:
+    # Given entries of two actors, mixed, within batches and across them,
+    a, b = bench.store.new_key(), bench.store.new_key()
+    await bench.commit(
+        write(a, A, record=b"", entry=b"a1"), write(b, B, record=b"", entry=b"b1"), write(a, A, entry=b"a2")
+    )
+    await bench.commit(write(b, B, entry=b"b2"), write(a, A, entry=b"a3"), write(b, B, entry=b"b3"))
+    # then each reads its own, in order.
+    assert await bench.log(A) == (b"a1", b"a2", b"a3")
+    assert await bench.log(B) == (b"b1", b"b2", b"b3")
+
+
+@pytest.mark.parametrize("size", [1, 2, 15, 16, 17, 127, 128, 129, 300])
+async def test_a_batch_of_any_size_is_written_whole(bench: Bench, size: int) -> None:
+    addresses = [Address("wf", f"{i:03}") for i in range(size)]
+    keys = [bench.store.new_key() for _ in addresses]
+    await bench.commit(
+        *(
+            write(key, address, record=b"r", entry=b"e", active=True, reminders_set=[("r", key)])
+            for key, address in zip(keys, addresses, strict=True)
+        )
+    )
+    assert await bench.store.load(addresses) == [
+        Stored(key=key, record=b"r", entries=(b"e",), active=True) for key in keys
+    ]
+    assert [reminder.key for reminder in await bench.store.reminders(after=None, limit=1000)] == keys
+    # And taken away whole.
+    await bench.commit(
+        *(
+            write(key, address, delete=True, reminders_cleared=[("r", key)])
+            for key, address in zip(keys, addresses, strict=True)
+        )
+    )
+    assert await bench.store.load(addresses) == [None] * size
+    assert await bench.store.active() == []
+    assert await bench.store.reminders(after=None, limit=1000) == []
+
+
+async def test_a_long_log_comes_back_whole(bench: Bench) -> None:
+    key = bench.store.new_key()
+    entries = tuple(b"%d" % i for i in range(1000))
+    await bench.commit(write(key, A, record=b""), *(write(key, A, entry=entry) for entry in entries))
+    assert await bench.log(A) == entries
+
+
+async def test_a_record_that_is_not_given_stays_as_it_was(bench: Bench) -> None:
+    key = bench.store.new_key()
+    await bench.commit(write(key, A, record=b"old"))
+    await bench.commit(write(key, A, entry=b"e"))
+    assert await bench.load(A) == Stored(key=key, record=b"old", entries=(b"e",), active=False)
+
+
+async def test_the_last_record_of_a_batch_counts(bench: Bench) -> None:
+    key = bench.store.new_key()
+    await bench.commit(write(key, A, record=b"1"), write(key, A, record=b"2"), write(key, A, entry=b"e"))
+    assert await bench.load(A) == Stored(key=key, record=b"2", entries=(b"e",), active=False)
+
+
+async def test_empty_bytes_are_not_the_same_as_none(bench: Bench) -> None:
+    await bench.commit(write(bench.store.new_key(), A, record=b"", entry=b""))
+    assert await bench.log(A) == (b"",)
+    assert await bench.inspect(A) == Inspection(record=b"", first=b"", last=b"", updated_us=1)
+
+
+async def test_a_mark_that_is_not_given_stays_as_it_was(bench: Bench) -> None:
+    key = bench.store.new_key()
+    await bench.commit(write(key, A, record=b"", active=True))
+    await bench.commit(write(key, A, entry=b"e"))
+    assert await bench.store.active() == [A]
+    await bench.commit(write(key, A, active=False))
+    await bench.commit(write(key, A, entry=b"e"))
+    assert await bench.store.active() == []
+
+
+async def test_the_last_mark_of_a_batch_counts(bench: Bench) -> None:
+    a, b = bench.store.new_key(), bench.store.new_key()
+    await bench.commit(
+        write(a, A, record=b"", active=True), write(b, B, record=b"", active=False),
+        write(a, A, active=False), write(b, B, active=True),
+    )  # fmt: skip
+    assert await bench.store.active() == [B]
+
+
+async def test_the_active_are_listed_in_the_order_of_their_keys(bench: Bench) -> None:
+    a, b, c = (bench.store.new_key() for _ in range(3))
+    await bench.commit(*(write(key, at, record=b"", active=True) for key, at in ((c, A), (a, B), (b, C))))
+    assert await bench.store.active() == [B, C, A]
+
+
+async def test_keys_grow(bench: Bench) -> None:
+    keys = [bench.store.new_key() for _ in range(3)]
+    assert keys == sorted(set(keys))
+
+
+async def test_actors_are_read_in_the_order_asked_and_as_often(bench: Bench) -> None:
+    a, b = bench.store.new_key(), bench.store.new_key()
+    await bench.commit(write(a, A, record=b"a"), write(b, B, record=b"b"))
+    found = await bench.store.load([B, C, A, B])
+    assert [stored and stored.record for stored in found] == [b"b", None, b"a", b"b"]
+    seen = await bench.store.inspect([B, C, A, B])
+    assert [inspection and inspection.record for inspection in seen] == [b"b", None, b"a", b"b"]
+    assert await bench.store.load([]) == []
+
+
+# Forgetting.
+
+
+async def test_a_reset_forgets_the_log_before_its_own_entry_and_keeps_the_record(bench: Bench) -> None:
+    key = bench.store.new_key()
+    await bench.commit(write(key, A, record=b"r", entry=b"old", active=True))
+    await bench.commit(write(key, A, entry=b"older"), write(key, A, reset=True, entry=b"new"), write(key, A, entry=b"2"))
+    assert await bench.load(A) == Stored(key=key, record=b"r", entries=(b"new", b"2"), active=True)
+
+
+async def test_a_reset_leaves_the_logs_of_others_alone(bench: Bench) -> None:
+    a, b = bench.store.new_key(), bench.store.new_key()
+    await bench.commit(write(a, A, record=b"", entry=b"a"), write(b, B, record=b"", entry=b"b"))
+    await bench.commit(write(b, B, entry=b"b2"), write(a, A, reset=True), write(b, B, entry=b"b3"))
+    assert await bench.log(A) == ()
+    assert await bench.log(B) == (b"b", b"b2", b"b3")
+
+
+async def test_a_deleted_actor_is_gone_altogether(bench: Bench) -> None:
+    key = bench.store.new_key()
+    await bench.commit(write(key, A, record=b"r", entry=b"e", active=True))
+    await bench.commit(write(key, A, delete=True))
+    assert await bench.load(A) is None
+    assert await bench.inspect(A) is None
+    assert await bench.store.active() == []
+
+
+async def test_what_else_a_deleting_write_says_goes_with_the_actor(bench: Bench) -> None:
+    key = bench.store.new_key()
+    await bench.commit(write(key, A, record=b"r", reminders_set=[("r", 5)]))
+    await bench.commit(write(key, A, record=b"r2", entry=b"e", active=True, delete=True, reminders_cleared=[("r", 5)]))
+    assert await bench.load(A) is None
+    assert await bench.store.active() == []
+    assert await bench.store.reminders(after=None, limit=10) == []
+
+
+async def test_an_actor_may_be_deleted_and_created_again_in_one_batch(bench: Bench) -> None:
+    # Given an actor with a past,
+    old, new = bench.store.new_key(), bench.store.new_key()
+    await bench.commit(write(old, A, record=b"old", entry=b"old", active=True))
+    # when one batch appends to it, deletes it and creates it under a new key,
+    await bench.commit(
+        write(old, A, entry=b"older"), write(old, A, delete=True), write(new, A, record=b"new", entry=b"new")
+    )
+    # then nothing of the past is left.
+    assert await bench.load(A) == Stored(key=new, record=b"new", entries=(b"new",), active=False)
+    assert await bench.store.active() == []
+
+
+async def test_an_actor_that_a_batch_creates_and_deletes_was_never_there(bench: Bench) -> None:
+    first, second = bench.store.new_key(), bench.store.new_key()
+    await bench.commit(
+        write(first, A, record=b"1", entry=b"1", active=True), write(first, A, delete=True),
+        write(second, A, record=b"2", entry=b"2"), write(second, A, delete=True),
+    )  # fmt: skip
+    assert await bench.load(A) is None
+    assert await bench.store.active() == []
+
+
+async def test_deleting_what_is_not_there_is_harmless(bench: Bench) -> None:
+    await bench.commit(write(bench.store.new_key(), A, delete=True))
+    assert await bench.load(A) is None
+
+
+async def test_a_second_key_for_an_actor_is_refused_with_the_whole_batch(bench: Bench) -> None:
+    key = bench.store.new_key()
+    await bench.commit(write(key, A, record=b"first"))
+    with pytest.raises(StoreFailed):
+        await bench.commit(
+            write(bench.store.new_key(), B, record=b"b"), write(bench.store.new_key(), A, record=b"second")
+        )
+    assert await bench.load(A) == Stored(key=key, record=b"first", entries=(), active=False)
+    assert await bench.load(B) is None
+
+
+# Inspection.
+
+
+async def test_an_inspection_shows_the_ends_of_the_log_and_when_the_newest_entry_came(bench: Bench) -> None:
+    key = bench.store.new_key()
+    await bench.commit(write(key, A, record=b"r", entry=b"1", at_us=10), write(key, A, entry=b"2", at_us=20))
+    await bench.commit(write(key, A, entry=b"3", at_us=30), write(key, A, active=True, at_us=40))
+    assert await bench.inspect(A) == Inspection(record=b"r", first=b"1", last=b"3", updated_us=30)
+
+
+async def test_an_inspection_of_an_empty_log_has_no_ends_and_no_time(bench: Bench) -> None:
+    await bench.commit(write(bench.store.new_key(), A, record=b"r", at_us=10))
+    assert await bench.inspect(A) == Inspection(record=b"r", first=None, last=None, updated_us=0)
+
+
+# Reminders.
+
+
+async def test_reminders_are_read_in_order_from_just_behind_the_last_one(bench: Bench) -> None:
+    a, b = bench.store.new_key(), bench.store.new_key()
+    await bench.commit(
+        write(b, B, record=b"", reminders_set=[("x", 20), ("late", 30)]),
+        write(a, A, record=b"", reminders_set=[("y", 20), ("x", 20), ("é", 20), ("early", 10)]),
+    )
+    expected = [
+        Reminder(10, a, "early", A),
+        Reminder(20, a, "x", A),
+        Reminder(20, a, "y", A),
+        Reminder(20, a, "é", A),
+        Reminder(20, b, "x", B),
+        Reminder(30, b, "late", B),
+    ]
+    assert await bench.store.reminders(after=None, limit=10) == expected
+    for i, reminder in enumerate(expected):
+        assert await bench.store.reminders(after=reminder, limit=2) == expected[i + 1 : i + 3]
+
+
+async def test_one_may_read_on_behind_a_reminder_that_is_gone(bench: Bench) -> None:
+    key = bench.store.new_key()
+    await bench.commit(write(key, A, record=b"", reminders_set=[("1", 10), ("2", 20)]))
+    first, second = await bench.store.reminders(after=None, limit=2)
+    await bench.commit(write(key, A, reminders_cleared=[("1", 10)]))
+    assert await bench.store.reminders(after=first, limit=2) == [second]
+
+
+async def test_a_reminder_is_cleared_by_its_name_and_time(bench: Bench) -> None:
+    key = bench.store.new_key()
+    await bench.commit(write(key, A, record=b"", reminders_set=[("r", 10), ("r", 20), ("s", 10)]))
+    await bench.commit(write(key, A, reminders_cleared=[("r", 10), ("r", 99), ("unknown", 10)]))
+    assert await bench.store.reminders(after=None, limit=9) == [Reminder(10, key, "s", A), Reminder(20, key, "r", A)]
+
+
+async def test_a_write_clears_before_it_sets(bench: Bench) -> None:
+    key = bench.store.new_key()
+    await bench.commit(write(key, A, record=b"", reminders_set=[("r", 10)]))
+    await bench.commit(write(key, A, reminders_cleared=[("r", 10)], reminders_set=[("r", 10)]))
+    assert await bench.store.reminders(after=None, limit=9) == [Reminder(10, key, "r", A)]
+
+
+async def test_a_reminder_set_and_cleared_in_one_batch_was_never_there(bench: Bench) -> None:
+    key = bench.store.new_key()
+    await bench.commit(
+        write(key, A, record=b"", reminders_set=[("r", 10), ("r", 10)]), write(key, A, reminders_cleared=[("r", 10)])
+    )
+    assert await bench.store.reminders(after=None, limit=9) == []
+
+
+async def test_a_reset_leaves_reminders_as_they_are(bench: Bench) -> None:
+    key = bench.store.new_key()
+    await bench.commit(write(key, A, record=b"", reminders_set=[("r", 10)]))
+    await bench.commit(write(key, A, reset=True))
+    assert await bench.store.reminders(after=None, limit=9) == [Reminder(10, key, "r", A)]
+
+
+async def test_a_reminder_that_outlived_its_actor_is_never_seen(bench: Bench) -> None:
+    # Given a reminder that the deletion of its actor forgot,
+    old = bench.store.new_key()
+    await bench.commit(write(old, A, record=b"", reminders_set=[("r", 10)]))
+    await bench.commit(write(old, A, delete=True))
+    # when the actor comes back, even after a restart,
+    await bench.reopen()
+    new = bench.store.new_key()
+    await bench.commit(write(new, A, record=b"", reminders_set=[("s", 20)]))
+    # then it is not taken for one of its own, and does not count for the limit.
+    assert new > old
+    assert await bench.store.reminders(after=None, limit=1) == [Reminder(20, new, "s", A)]
+
+
+# Commits and fences.
+
+
+async def test_what_was_committed_is_there_after_a_restart(bench: Bench) -> None:
+    key = bench.store.new_key()
+    await bench.commit(write(key, A, record=b"r", entry=b"e", active=True, reminders_set=[("r", 10)]))
+    await bench.reopen()
+    assert await bench.load(A) == Stored(key=key, record=b"r", entries=(b"e",), active=True)
+    assert await bench.store.reminders(after=None, limit=9) == [Reminder(10, key, "r", A)]
+    assert bench.store.new_key() > key
+
+
+async def test_a_claim_owns_every_shard_under_a_higher_epoch(bench: Bench) -> None:
+    before = bench.fences
+    after = await bench.store.claim("host", now_us=2)
+    assert bench.store.shards == SHARDS
+    assert set(after) == set(range(SHARDS))
+    assert all(after[shard] > before[shard] for shard in after)
+
+
+async def test_a_commit_under_an_old_epoch_is_refused_whole(bench: Bench) -> None:
+    # Given a second claim,
+    old = bench.fences
+    await bench.claim()
+    shard = shard_of(A.id, SHARDS)
+    # when somebody commits under the first,
+    with pytest.raises(StoreFenced) as fenced:
+        await bench.store.commit(
+            [write(bench.store.new_key(), A, record=b"r")], {**bench.fences, shard: old[shard]}
+        )
+    # then nothing is written, and the error says which shard.
+    assert (fenced.value.shard, fenced.value.expected) == (shard, old[shard])
+    assert fenced.value.found == bench.fences[shard]
+    assert await bench.load(A) is None
+    # And under the second all is well.
+    await bench.commit(write(bench.store.new_key(), A, record=b"r"))
+
+
+async def test_a_restart_raises_the_epochs(bench: Bench) -> None:
+    old = bench.fences
+    await bench.reopen()
+    with pytest.raises(StoreFenced):
+        await bench.store.commit([write(bench.store.new_key(), A, record=b"r")], old)
+
+
+async def test_a_commit_of_nothing_is_harmless(bench: Bench) -> None:
+    await bench.commit()
+
+
+async def test_a_cancelled_commit_is_whole_or_absent(bench: Bench) -> None:
+    a, b = bench.store.new_key(), bench.store.new_key()
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await bench.commit(write(a, A, record=b"a", entry=b"a"), write(b, B, record=b"b", entry=b"b"))
+    found = await bench.store.load([A, B])
+    assert [stored is None for stored in found] in ([True, True], [False, False])
+    # The store works on.
+    await bench.commit(write(bench.store.new_key(), C, record=b"c"))
+    assert await bench.load(C) is not None
+
+
+async def test_reads_beside_a_commit_see_all_of_it_or_nothing(bench: Bench) -> None:
+    # Given two actors that each batch changes together,
+    a, b = bench.store.new_key(), bench.store.new_key()
+    await bench.commit(write(a, A, record=b"0"), write(b, B, record=b"0"))
+    done = anyio.Event()
+
+    async def commits() -> None:
+        for i in range(50):
+            await bench.commit(write(a, A, record=b"%d" % i, entry=b"e"), write(b, B, record=b"%d" % i, entry=b"e"))
+        done.set()
+
+    # when they are read meanwhile, then they are always of one batch.
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(commits)
+        while not done.is_set():
+            one, other = await bench.store.load([A, B])
+            assert one is not None
+            assert other is not None
+            assert (one.record, one.entries) == (other.record, other.entries)
+
+
+# Opening and closing.
+
+
+async def test_a_store_that_is_open_is_not_opened_again(bench: Bench) -> None:
+    with pytest.raises(StoreLocked):
+        await bench.store.open()
+    # It is unharmed, and can be opened once it was closed.
+    await bench.commit(write(bench.store.new_key(), A, record=b"r"))
+    await bench.reopen()
+
+
+async def test_a_closed_store_takes_no_commits(bench: Bench) -> None:
+    key = bench.store.new_key()
+    await bench.store.close()
+    with pytest.raises(StoreFailed, match="not open"):
+        await bench.commit(write(key, A, record=b"r"))
+    with pytest.raises(StoreFailed, match="not open"):
+        await bench.claim()
+
+
+async def test_closing_twice_is_harmless(bench: Bench) -> None:
+    await bench.store.close()
+    await bench.store.close()
+
+
+# All of it at once, against each other.
+
+IDS = ("a", "b", "c")
+
+
+@st.composite
+def steps(draw: st.DrawFn) -> dict[str, Any]:
+    """What happens to one of a few actors: a write without its key, which depends on what is there by then."""
+    when = st.integers(1, 4)
+    reminders = st.lists(st.tuples(st.sampled_from(("r", "s")), when), max_size=2)
+    return {
+        "id": draw(st.sampled_from(IDS)),
+        "kind": draw(st.sampled_from(("turn", "turn", "turn", "reset", "delete", "clash"))),
+        "at_us": draw(when),
+        "entry": draw(st.none() | st.binary(max_size=3)),
+        "record": draw(st.none() | st.binary(max_size=3)),
+        "active": draw(st.sampled_from((None, True, False))),
+        "reminders_set": draw(reminders),
+        "reminders_cleared": draw(reminders),
+    }
+
+
+def batch_of(steps: Sequence[Mapping[str, Any]], keys: dict[str, int], store: Store) -> list[Write]:
+    """Make writes of steps, as a host would: a new key and a record for an actor that is not there.
+
+    A clash, a second key for an actor, is a host's mistake and ends the batch.
+    """
+    writes = []
+    for step in steps:
+        id_, kind = step["id"], step["kind"]
+        fields = {name: step[name] for name in step if name not in ("id", "kind")}
+        clashes = kind == "clash" and id_ in keys
+        if id_ not in keys or clashes:
+            keys[id_] = store.new_key()
+            fields["record"] = fields["record"] or b"new"
+        fields |= {"reset": kind == "reset", "delete": kind == "delete"}
+        writes.append(write(keys[id_], Address("wf", id_), **fields))
+        if clashes:
+            break
+        if kind == "delete":
+            del keys[id_]
+    return writes
+
+
+async def picture_of(store: Store) -> list[object]:
+    """All that can be seen of a store."""
+    addresses = [Address("wf", id_) for id_ in (*IDS, "nobody")]
+    everything = await store.reminders(after=None, limit=1000)
+    pages: list[Reminder] = []
+    while page := await store.reminders(after=pages[-1] if pages else None, limit=2):
+        pages += page
+    assert pages == everything
+    return [*await store.load(addresses), *await store.inspect(addresses), *await store.active(), *everything]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@settings(max_examples=60, deadline=None)
+@given(batches=st.lists(st.tuples(st.lists(steps(), min_size=1, max_size=12), st.booleans()), max_size=6))
+async def test_sqlite_and_memory_agree_whatever_is_written(batches: list[tuple[list[dict[str, Any]], bool]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        model, store = MemoryStore(shards=SHARDS), SqliteStore(Path(folder, "store.db"), shards=SHARDS)
+        await model.open()
+        await store.open()
+        try:
+            keys: dict[str, int] = {}
+            fences = await store.claim("host", now_us=1)
+            assert await model.claim("host", now_us=1) == fences
+            for steps, restart in batches:
+                # When the same batch goes into both,
+                changed = dict(keys)
+                writes = batch_of(steps, changed, store)
+                outcomes = [await outcome_of(each, writes, fences) for each in (model, store)]
+                # then both take it or both refuse it, and look alike.
+                assert outcomes[0] == outcomes[1]
+                if outcomes[0] is None:
+                    keys = changed
+                if restart:
+                    await store.close()
+                    await store.open()
+                assert await picture_of(store) == await picture_of(model)
+        finally:
+            await store.close()
+            await model.close()
+
+
+async def outcome_of(store: Store, writes: Sequence[Write], fences: Mapping[int, int]) -> type[Exception] | None:
+    try:
+        await store.commit(writes, fences)
+    except StoreFailed as error:
+        return type(error)
+    return None
