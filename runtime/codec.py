@@ -30,7 +30,9 @@ class Decoder:
     def __init__(self, wanted: Any = NO_TYPE) -> None:
         self.wanted = wanted
         try:
-            self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(wanted, dec_hook=_build)
+            # `object` says no more than no annotation at all.
+            known = NO_TYPE if wanted is object else wanted
+            self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(known, dec_hook=_build)
         except TypeError as error:
             raise AppError(f"{wanted!r} cannot be read from JSON: {error}") from error
 

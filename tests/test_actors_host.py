@@ -191,6 +191,7 @@ async def test_an_actor_that_breaks_while_its_last_turn_is_being_written_loses_n
     # Given a turn under way to the store, whose commit will fail,
     store = FaultyStore(MemoryStore())
     async with World(store).running() as world:
+        world.host.RETRY_MAX_S = 0.01
         await world.host.ask(counter("a"), Add(1))
         store.hold()
         world.host.send(counter("a"), Add(10))

@@ -9,6 +9,7 @@ import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from perdure.actors.address import Address, shard_of
 from perdure.actors.errors import StoreFailed, StoreFenced, StoreLocked
 from perdure.actors.store.contract import Inspection, Reminder, Store, Stored, Write
@@ -209,7 +210,9 @@ async def test_actors_are_read_in_the_order_asked_and_as_often(bench: Bench) -> 
 async def test_a_reset_forgets_the_log_before_its_own_entry_and_keeps_the_record(bench: Bench) -> None:
     key = bench.store.new_key()
     await bench.commit(write(key, A, record=b"r", entry=b"old", active=True))
-    await bench.commit(write(key, A, entry=b"older"), write(key, A, reset=True, entry=b"new"), write(key, A, entry=b"2"))
+    await bench.commit(
+        write(key, A, entry=b"older"), write(key, A, reset=True, entry=b"new"), write(key, A, entry=b"2")
+    )
     assert await bench.load(A) == Stored(key=key, record=b"r", entries=(b"new", b"2"), active=True)
 
 
@@ -393,9 +396,7 @@ async def test_a_commit_under_an_old_epoch_is_refused_whole(bench: Bench) -> Non
     shard = shard_of(A.id, SHARDS)
     # when somebody commits under the first,
     with pytest.raises(StoreFenced) as fenced:
-        await bench.store.commit(
-            [write(bench.store.new_key(), A, record=b"r")], {**bench.fences, shard: old[shard]}
-        )
+        await bench.store.commit([write(bench.store.new_key(), A, record=b"r")], {**bench.fences, shard: old[shard]})
     # then nothing is written, and the error says which shard.
     assert (fenced.value.shard, fenced.value.expected) == (shard, old[shard])
     assert fenced.value.found == bench.fences[shard]

@@ -18,6 +18,7 @@ from typing import Any
 import aiosqlite
 import anyio
 import pytest
+
 from perdure.actors.address import Address, shard_of
 from perdure.actors.errors import StoreFailed, StoreFenced, StoreLocked, StoreTooNew
 from perdure.actors.store import sqlite
@@ -27,6 +28,7 @@ from perdure.actors.store.sqlite import Connection, Durability, SqliteStore
 pytestmark = pytest.mark.anyio
 
 A = Address("wf", "a")
+DIARY = b"dear diary\n" * 500
 
 
 @pytest.fixture
@@ -189,39 +191,38 @@ async def open_and_close(path: Path) -> None:
 async def test_a_file_of_a_newer_release_is_refused_and_left_alone(path: Path) -> None:
     await open_and_close(path)
     change(path, "UPDATE meta SET value = 99 WHERE name = 'schema'")
-    before = path.read_bytes()
+    before = contents(path)
     with pytest.raises(StoreTooNew) as error:
         await SqliteStore(path).open()
     assert (error.value.found, error.value.known) == (99, 1)
-    assert path.read_bytes() == before
+    assert contents(path) == before
 
 
 async def test_a_database_of_another_program_is_refused_and_left_alone(path: Path) -> None:
     change(path, "CREATE TABLE meta (name, value)")
-    before = path.read_bytes()
+    before = contents(path)
     with pytest.raises(StoreFailed, match="another program"):
         await SqliteStore(path).open()
-    assert path.read_bytes() == before
+    assert contents(path) == before
 
 
 async def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) -> None:
-    path.write_text("dear diary\n" * 500)
+    put(path, DIARY)
     with pytest.raises(StoreFailed, match=re.escape(f"{path} cannot be read as a store: file is not a database")):
         await SqliteStore(path).open()
-    assert path.read_text() == "dear diary\n" * 500
+    assert contents(path) == DIARY
 
 
 async def test_a_store_without_its_version_is_damaged(path: Path) -> None:
     await open_and_close(path)
     change(path, "DELETE FROM meta WHERE name = 'schema'")
-    with pytest.raises(StoreFailed, match="damaged.*'schema'"):
+    with pytest.raises(StoreFailed, match=r"damaged.*'schema'"):
         await SqliteStore(path).open()
 
 
 async def test_a_missing_directory_is_named(path: Path) -> None:
     with pytest.raises(StoreFailed, match=re.escape(f"there is no directory {path}")):
         await SqliteStore(path / "store.db").open()
-    assert not path.exists()
 
 
 async def test_a_directory_is_no_store(tmp_path: Path) -> None:
@@ -231,19 +232,19 @@ async def test_a_directory_is_no_store(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 async def test_a_directory_that_may_not_be_written_to_is_said_to_be_so(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
+    os.chmod(tmp_path, 0o500)
     with pytest.raises(StoreFailed, match="May this user write there"):
         await SqliteStore(tmp_path / "store.db").open()
 
 
 async def test_a_refused_open_lets_go_of_the_file_and_its_threads(path: Path) -> None:
     threads = threading.active_count()
-    path.write_text("dear diary\n" * 500)
+    put(path, DIARY)
     store = SqliteStore(path)
     for _ in range(2):
         with pytest.raises(StoreFailed):
             await store.open()
-    path.unlink()
+    os.unlink(path)
     await store.open()
     await store.close()
     await all_threads_but(threads)
@@ -261,7 +262,7 @@ async def all_threads_but(count: int) -> None:
     # aiosqlite does not join its threads; they end right after they say so.
     with anyio.fail_after(5):
         while threading.active_count() > count:
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
 
 
 async def test_the_number_of_shards_is_that_of_the_file(path: Path) -> None:
@@ -288,6 +289,14 @@ def change(path: Path, *statements: str) -> None:
     for statement in statements:
         connection.execute(statement)
     connection.close()
+
+
+def contents(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def put(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 # What a commit outlives.

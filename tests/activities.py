@@ -1,0 +1,17 @@
+"""Activities that another process can find: at the top level of a module."""
+
+import os
+
+from perdure import ActivityContext
+
+
+def double_elsewhere(ctx: ActivityContext, n: int) -> int:
+    return n * 2
+
+
+def process_id_elsewhere(ctx: ActivityContext) -> int:
+    return os.getpid()
+
+
+def refuse_elsewhere(ctx: ActivityContext) -> None:
+    raise LookupError("not here")

@@ -1,0 +1,50 @@
+"""Errors say what is the case and what to do; their tree stands in the docstring."""
+
+import re
+
+import pytest
+
+from perdure.actors import errors
+from perdure.actors.address import Address
+from perdure.actors.errors import (
+    ActorFailed,
+    HostStopping,
+    MailboxFull,
+    NotOwner,
+    StoreFailed,
+    StoreFenced,
+    StoreLocked,
+    StoreTooNew,
+    as_store_error,
+)
+
+A = Address("workflow", "a")
+
+
+def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
+    drawn = set(re.findall(r"[├└]── (\w+)", errors.__doc__ or "")) | {"PerdureError"}
+    assert drawn == {name for name, value in vars(errors).items() if isinstance(value, type) and name != "Address"}
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (StoreLocked("p.db"), "p.db is in use by another Perdure process. Stop that process"),
+        (StoreTooNew("p.db", found=9, known=1), "store version 9.*versions up to 1"),
+        (StoreFenced(3, expected=7, found=8), "shard 3 is at epoch 8.*epoch 7"),
+        (MailboxFull(A, messages_max=5), r"workflow/a has 5 messages waiting.*\(mailbox_messages_max\)"),
+        (HostStopping(), "shutting down"),
+        (NotOwner(A, shard=3, owner=None), "shard 3, which belongs to no host"),
+        (ActorFailed(A, KeyError("x")), "workflow/a could not take its turn: KeyError: 'x'"),
+    ],
+)
+def test_each_says_what_is_the_case(error: Exception, text: str) -> None:
+    assert re.search(text, str(error))
+
+
+def test_a_store_error_stays_what_it_is_and_anything_else_becomes_one() -> None:
+    locked = StoreLocked("p.db")
+    assert as_store_error(locked, "opening") is locked
+    broke = as_store_error(KeyError("x"), "loading")
+    assert isinstance(broke, StoreFailed)
+    assert "while loading" in str(broke)

@@ -1,0 +1,167 @@
+"""The faulty store fails, holds and counts what a test tells it to, and otherwise is the store it stands before."""
+
+import anyio
+import pytest
+
+from perdure.actors.address import Address, shard_of
+from perdure.actors.errors import StoreFailed
+from perdure.actors.store.contract import Store, Write
+from perdure.actors.store.memory import MemoryStore
+from perdure.testing.faulty_store import FaultyStore
+
+pytestmark = pytest.mark.anyio
+
+A = Address("wf", "a")
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def store() -> FaultyStore:
+    store = FaultyStore(MemoryStore())
+    await store.open()
+    return store
+
+
+async def commit(store: Store, *entries: bytes) -> None:
+    """Append entries to the one actor there is."""
+    fences = await store.claim("host", now_us=1)
+    (stored,) = await store.load([A])
+    key = store.new_key() if stored is None else stored.key
+    shard = shard_of(A.id, store.shards)
+    await store.commit(
+        [Write(key=key, address=A, shard=shard, at_us=1, entry=entry, record=b"r") for entry in entries], fences
+    )
+
+
+async def log(store: FaultyStore) -> tuple[bytes, ...]:
+    (stored,) = await store.inner.load([A])
+    return () if stored is None else tuple(stored.entries)
+
+
+async def test_nothing_fails_unless_told_to(store: FaultyStore) -> None:
+    await commit(store, b"1")
+    assert await store.load([A]) == await store.inner.load([A])
+    assert await store.inspect([A]) == await store.inner.inspect([A])
+    assert await store.active() == []
+    assert await store.reminders(after=None, limit=1) == []
+    assert store.shards == store.inner.shards
+    await store.close()
+
+
+async def test_the_nth_commit_fails_and_has_not_happened(store: FaultyStore) -> None:
+    store.fail_commit(2)
+    await commit(store, b"1")
+    with pytest.raises(StoreFailed, match="made to fail"):
+        await commit(store, b"2")
+    await commit(store, b"3")
+    assert await log(store) == (b"1", b"3")
+
+
+async def test_several_commits_may_be_told_to_fail(store: FaultyStore) -> None:
+    store.fail_next_commit()
+    store.fail_commit(2)
+    for entry in (b"1", b"2"):
+        with pytest.raises(StoreFailed):
+            await commit(store, entry)
+    await commit(store, b"3")
+    assert await log(store) == (b"3",)
+
+
+async def test_the_nth_load_and_the_nth_inspection_fail(store: FaultyStore) -> None:
+    store.fail_load(2)
+    store.fail_next_inspect()
+    await store.load([A])
+    with pytest.raises(StoreFailed):
+        await store.load([A])
+    with pytest.raises(StoreFailed):
+        await store.inspect([A])
+    assert await store.load([A]) == [None]
+    assert await store.inspect([A]) == [None]
+
+
+async def test_a_held_commit_stays_under_way_until_it_is_released(store: FaultyStore) -> None:
+    async with anyio.create_task_group() as tasks:
+        store.hold()
+        tasks.start_soon(commit, store, b"1")
+        await store.held()
+        await anyio.wait_all_tasks_blocked()
+        assert (await log(store), store.commits) == ((), 0)
+        store.release()
+    assert (await log(store), store.commits) == ((b"1",), 1)
+
+
+async def test_a_commit_may_be_made_to_fail_while_it_is_held(store: FaultyStore) -> None:
+    errors: list[StoreFailed] = []
+
+    async def fail() -> None:
+        with pytest.raises(StoreFailed) as error:
+            await commit(store, b"1")
+        errors.append(error.value)
+
+    async with anyio.create_task_group() as tasks:
+        store.hold()
+        tasks.start_soon(fail)
+        await store.held()
+        store.fail_next_commit()
+        store.release()
+    assert len(errors) == 1
+    assert await log(store) == ()
+
+
+async def test_a_held_commit_whose_caller_is_cancelled_never_happens(store: FaultyStore) -> None:
+    store.hold()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(commit, store, b"1")
+        await store.held()
+        tasks.cancel_scope.cancel()
+    store.release()
+    await commit(store, b"2")
+    assert await log(store) == (b"2",)
+
+
+async def test_holding_again_holds_what_was_not_through_yet(store: FaultyStore) -> None:
+    async with anyio.create_task_group() as tasks:
+        store.hold()
+        tasks.start_soon(commit, store, b"1")
+        await store.held()
+        store.release()
+        store.hold()
+        await store.held()
+        assert await log(store) == ()
+        store.release()
+
+
+async def test_loads_are_held_apart_from_commits(store: FaultyStore) -> None:
+    loaded: list[object] = []
+
+    async def load() -> None:
+        loaded.extend(await store.load([A]))
+
+    async with anyio.create_task_group() as tasks:
+        store.hold_loads()
+        tasks.start_soon(load)
+        await anyio.wait_all_tasks_blocked()
+        await store.commit([], {})
+        assert loaded == []
+        store.release_loads()
+    assert loaded == [None]
+
+
+async def test_everything_is_counted_failures_included(store: FaultyStore) -> None:
+    await commit(store, b"1", b"2")
+    store.fail_next_commit()
+    with pytest.raises(StoreFailed):
+        await commit(store, b"3")
+    await store.inspect([A, A])
+    assert (store.commits, store.writes, store.loads, store.inspects) == (2, 3, 2, 1)
+
+
+async def test_releasing_what_is_not_held_is_harmless(store: FaultyStore) -> None:
+    store.release()
+    store.release_loads()
+    await commit(store, b"1")
+    assert await log(store) == (b"1",)

@@ -1,0 +1,89 @@
+"""The family of an instance: who belongs to it, and who only holds an id that it once asked for."""
+
+import anyio
+import pytest
+
+from perdure import App, Engine, Settings, Status, WorkflowContext
+from perdure.actors.host import Host
+from perdure.runtime.descendants import Descendants
+
+pytestmark = pytest.mark.anyio
+
+
+def make_app() -> App:
+    app = App("test")
+
+    @app.workflow
+    async def leaf(ctx: WorkflowContext) -> None:
+        await ctx.wait_for_external_event("go")
+
+    @app.workflow
+    async def node(ctx: WorkflowContext) -> None:
+        await ctx.call_child_workflow(leaf, instance_id="grandchild")
+
+    @app.workflow
+    async def root(ctx: WorkflowContext) -> None:
+        await ctx.when_any([ctx.call_child_workflow(node, instance_id="child"), ctx.wait_for_external_event("leave")])
+
+    return app
+
+
+def descendants_of(engine: Engine) -> Descendants:
+    host: Host = engine.facade._host
+    return Descendants(host)
+
+
+async def wait_for(engine: Engine, instance_id: str) -> None:
+    while await engine.facade.inspect(instance_id) is None:
+        await anyio.sleep(0.001)
+
+
+async def test_a_family_is_listed_parents_first(settings: Settings) -> None:
+    async with Engine(make_app(), data=":memory:", settings=settings) as engine:
+        await engine.facade.start("root", instance_id="r")
+        await wait_for(engine, "grandchild")
+        family = await descendants_of(engine).family("r")
+        assert [(member.instance_id, member.path) for member in family] == [
+            ("r", ()),
+            ("child", ("child",)),
+            ("grandchild", ("child", "grandchild")),
+        ]
+
+
+async def test_the_way_to_an_unfinished_descendant_leads_past_finished_ones(settings: Settings) -> None:
+    async with Engine(make_app(), data=":memory:", settings=settings) as engine:
+        await engine.facade.start("root", instance_id="r")
+        await wait_for(engine, "grandchild")
+        await engine.facade.raise_event("r", "leave")
+        await engine.facade.terminate("child", recurse=False)
+        assert await descendants_of(engine).unfinished("r") == ("child", "grandchild")
+        await engine.facade.raise_event("grandchild", "go")
+        await engine.facade.wait("grandchild")
+        assert await descendants_of(engine).unfinished("r") is None
+
+
+async def test_a_member_that_was_purged_is_passed_over(settings: Settings) -> None:
+    async with Engine(make_app(), data=":memory:", settings=settings) as engine:
+        await engine.facade.start("root", instance_id="r")
+        await wait_for(engine, "grandchild")
+        await engine.facade.purge("grandchild", force=True)
+        assert [member.instance_id for member in await descendants_of(engine).family("r")] == ["r", "child"]
+
+
+async def test_nobody_has_no_family(settings: Settings) -> None:
+    async with Engine(make_app(), data=":memory:", settings=settings) as engine:
+        assert await descendants_of(engine).family("nobody") == []
+
+
+async def test_a_stranger_with_an_id_that_was_asked_for_does_not_belong(settings: Settings) -> None:
+    async with Engine(make_app(), data=":memory:", settings=settings) as engine:
+        await engine.facade.start("leaf", instance_id="grandchild")
+        await engine.facade.start("root", instance_id="r")
+        assert (await engine.facade.wait("child" if await _exists(engine, "child") else "r")).status is Status.FAILED
+        members = [member.instance_id for member in await descendants_of(engine).family("r")]
+        assert "grandchild" not in members
+
+
+async def _exists(engine: Engine, instance_id: str) -> bool:
+    await wait_for(engine, instance_id)
+    return True
