@@ -105,14 +105,26 @@ class Host:
 
     # What others use.
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Open the store, pick up what was in flight, and run until the block ends; then drain and close."""
+    async def open(self) -> None:
+        """Take the store, and learn what was in flight when its last host ended.
+
+        Raises:
+            StoreError: It cannot be had; nothing is left open.
+        """
         await self.store.open()
         try:
             self.placement.claimed(await self.store.claim(self.placement.host, now_us=self._clock.now_us()))
             # Before anybody can reach an actor: it must recover before it does anything else.
             self._unrecovered = dict.fromkeys(await self.store.active())
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self.store.close()
+            raise
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Pick up what was in flight, and run until the block ends; then drain, and close the store."""
+        try:
             async with anyio.create_task_group() as tasks:
                 self._start(tasks)
                 try:

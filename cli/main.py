@@ -5,7 +5,6 @@ The one law: a command is imported when it is called, not before, so that
 """
 
 import importlib
-from typing import Any
 
 import click
 
@@ -39,5 +38,5 @@ class LazyGroup(click.Group):
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="perdure", message="perdure %(version)s")
-def main(**_nothing: Any) -> None:
+def main() -> None:
     """A durable workflow engine that speaks the Dapr Workflow API."""

@@ -9,6 +9,7 @@ pydantic's models are recognised by their methods, so pydantic need not be
 installed.
 """
 
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -67,7 +68,10 @@ class Encoder:
         if value is None:
             return None
         try:
-            return self._encoder.encode(value).decode()
+            encoded = self._encoder.encode(value)
+            if b"null" in encoded:
+                _refuse_infinite(msgspec.to_builtins(value, enc_hook=_unbuild))
+            return encoded.decode()
         except (ValueError, TypeError, NotImplementedError, RecursionError, UnicodeError) as error:
             raise PayloadError(f"a value of type {type(value).__name__} cannot be written as JSON: {error}") from error
 
@@ -86,6 +90,22 @@ def _unbuild(value: Any) -> Any:
     if dump is not None:
         return dump(mode="json", by_alias=True)
     raise NotImplementedError("use JSON's own types, dataclasses or pydantic models")
+
+
+def _refuse_infinite(value: Any) -> None:
+    """Refuse NaN and infinity, for which msgspec writes null: found out far away, if ever."""
+    match value:
+        case float():
+            if not isfinite(value):
+                raise ValueError(f"JSON has no form for {value}")
+        case dict():
+            for member in value.values():
+                _refuse_infinite(member)
+        case list() | tuple():
+            for member in value:
+                _refuse_infinite(member)
+        case _:
+            pass
 
 
 def _described(wanted: Any) -> str:

@@ -109,6 +109,8 @@ class Engine:
 
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[None]:
+        # Not inside the task group, which would wrap an error of the store in a group of errors.
+        await self._host.open()
         # Who sends must be there before who is sent to wakes up, and go after it.
         async with anyio.create_task_group() as tasks:
             await tasks.start(self._activities.run)

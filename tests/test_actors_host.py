@@ -51,6 +51,7 @@ class World:
     @asynccontextmanager
     async def running(self, *, within_s: float = 10) -> AsyncIterator["World"]:
         with anyio.fail_after(within_s):
+            await self.host.open()
             async with self.host.running():
                 yield self
 

@@ -16,9 +16,7 @@ LAYERS = ("actors", "benchmarks", "cli", "http", "runtime", "testing")
 
 # Modules without a test file of their own, and where they are tested instead.
 TESTED_ELSEWHERE = {
-    "actors/errors.py": "records and sentences; tested where each is raised",
     "actors/store/contract.py": "a promise; the conformance suite holds every store to it",
-    "actors/turn.py": "records; tested where turns are taken",
     "http/control.py": "a protocol, fulfilled by the daemon",
     "runtime/instance.py": "a record",
 }

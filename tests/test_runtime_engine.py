@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -23,7 +24,7 @@ from perdure import (
     WorkflowContext,
     WorkflowFailed,
 )
-from perdure.actors.errors import HostStopping, StoreFailed
+from perdure.actors.errors import HostStopping, StoreFailed, StoreLocked
 from perdure.actors.store.memory import MemoryStore
 from perdure.testing.faulty_store import FaultyStore
 from perdure.testing.virtual_time import LoopClock, run_virtually
@@ -491,3 +492,10 @@ async def test_an_engine_without_an_app_keeps_instances_for_one_that_has_their_c
         assert state.status is Status.PENDING
     async with Engine(world.app, data=store, settings=settings) as running:
         assert (await running.client.wait("i")).output == 3
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_store_that_is_taken_is_the_error_that_it_is(engine: Make, tmp_path: Path) -> None:
+    async with engine(tmp_path / "p.db"):
+        with pytest.raises(StoreLocked):
+            await engine(tmp_path / "p.db").__aenter__()

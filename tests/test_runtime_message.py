@@ -26,7 +26,7 @@ def test_messages_are_values() -> None:
 
 def test_a_start_begins_at_once_has_no_parent_and_may_reuse_the_id_of_a_finished_instance() -> None:
     start = Start("w", None, "x")
-    assert (start.parent, start.start_at_us, start.unique, start.descendants_finished) == (None, None, False, False)
+    assert (start.parent, start.start_at_us, start.unique, start.descendants_finished) == (None, None, False, None)
 
 
 def test_each_message_says_in_its_docstring_or_its_fields_what_it_is_for() -> None:

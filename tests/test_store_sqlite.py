@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -75,7 +76,7 @@ async def pragma(store: SqliteStore, name: str) -> object:
 async def test_a_second_store_on_the_same_file_is_refused_at_once(path: Path) -> None:
     async with opened(path) as store:
         with pytest.raises(StoreLocked, match="in use by another"):
-            await SqliteStore(path).open()
+            await open_and_close(path)
         # The first is none the worse for it.
         await store.commit([write(1, record=b"r")], await store.claim("host", now_us=1))
 
@@ -85,7 +86,7 @@ async def test_a_symbolic_link_is_the_same_file(path: Path) -> None:
     link.symlink_to(path)
     async with opened(path):
         with pytest.raises(StoreLocked):
-            await SqliteStore(link).open()
+            await open_and_close(link)
 
 
 HOLD = """
@@ -193,7 +194,7 @@ async def test_a_file_of_a_newer_release_is_refused_and_left_alone(path: Path) -
     change(path, "UPDATE meta SET value = 99 WHERE name = 'schema'")
     before = contents(path)
     with pytest.raises(StoreTooNew) as error:
-        await SqliteStore(path).open()
+        await open_and_close(path)
     assert (error.value.found, error.value.known) == (99, 1)
     assert contents(path) == before
 
@@ -202,14 +203,14 @@ async def test_a_database_of_another_program_is_refused_and_left_alone(path: Pat
     change(path, "CREATE TABLE meta (name, value)")
     before = contents(path)
     with pytest.raises(StoreFailed, match="another program"):
-        await SqliteStore(path).open()
+        await open_and_close(path)
     assert contents(path) == before
 
 
 async def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) -> None:
     put(path, DIARY)
     with pytest.raises(StoreFailed, match=re.escape(f"{path} cannot be read as a store: file is not a database")):
-        await SqliteStore(path).open()
+        await open_and_close(path)
     assert contents(path) == DIARY
 
 
@@ -217,24 +218,24 @@ async def test_a_store_without_its_version_is_damaged(path: Path) -> None:
     await open_and_close(path)
     change(path, "DELETE FROM meta WHERE name = 'schema'")
     with pytest.raises(StoreFailed, match=r"damaged.*'schema'"):
-        await SqliteStore(path).open()
+        await open_and_close(path)
 
 
 async def test_a_missing_directory_is_named(path: Path) -> None:
     with pytest.raises(StoreFailed, match=re.escape(f"there is no directory {path}")):
-        await SqliteStore(path / "store.db").open()
+        await open_and_close(path / "store.db")
 
 
 async def test_a_directory_is_no_store(tmp_path: Path) -> None:
     with pytest.raises(StoreFailed, match="cannot be opened"):
-        await SqliteStore(tmp_path).open()
+        await open_and_close(tmp_path)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 async def test_a_directory_that_may_not_be_written_to_is_said_to_be_so(tmp_path: Path) -> None:
     os.chmod(tmp_path, 0o500)
     with pytest.raises(StoreFailed, match="May this user write there"):
-        await SqliteStore(tmp_path / "store.db").open()
+        await open_and_close(tmp_path / "store.db")
 
 
 async def test_a_refused_open_lets_go_of_the_file_and_its_threads(path: Path) -> None:
@@ -271,6 +272,17 @@ async def test_the_number_of_shards_is_that_of_the_file(path: Path) -> None:
     async with opened(path, shards=7) as store:
         assert store.shards == 5
         assert set(await store.claim("host", now_us=1)) == set(range(5))
+
+
+async def test_deleting_leaves_no_row_behind(path: Path) -> None:
+    async with opened(path) as store:
+        fences = await store.claim("host", now_us=1)
+        key = store.new_key()
+        await store.commit([full_write(key, A)], fences)
+        await store.commit([write(key, delete=True, reminders_cleared=[("s", key)])], fences)
+        for table in ("actors", "active", "log", "reminders"):
+            rows = await on_writer(store, lambda connection, of=table: list(connection.execute(f"SELECT * FROM {of}")))
+            assert rows == [], table
 
 
 async def test_keys_go_on_behind_the_highest_that_was_ever_written(path: Path) -> None:
@@ -559,7 +571,7 @@ async def test_the_loop_rests_for_the_thread_and_only_while_it_works(
         rested.set()
 
     async with opened(path) as store:
-        monkeypatch.setattr(sqlite.time, "sleep", rest)
+        monkeypatch.setattr(time, "sleep", rest)
         # While something is under way on the thread, the loop rests,
         assert await on_writer(store, lambda _: rested.wait(5))
         assert set(rests) == {Connection.REST_S}

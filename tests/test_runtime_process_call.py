@@ -1,0 +1,196 @@
+"""Performing an activity in another process: it is found by its name there, and only text crosses."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_process
+import pytest
+
+import perdure
+from perdure import ActivityContext, FailureDetails
+from perdure.runtime.process_call import Outcome, Reference, perform_elsewhere
+
+CALL = ("i", 3, "x1-3", "work")
+
+MODULE = '''
+from __future__ import annotations
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    from perdure import ActivityContext
+
+@dataclass
+class Order:
+    sku: str
+
+def work(ctx: ActivityContext, order: Order) -> dict[str, object]:
+    return {"sku": order.sku, "who": ctx.workflow_id, "task": ctx.task_id, "key": ctx.task_execution_id, "pid": os.getpid()}
+
+def without_input(ctx):
+    return ctx.activity_name
+
+def with_default(ctx, n=5):
+    return n
+
+def prints(ctx):
+    print("to standard output")
+    return 1
+
+def fails(ctx, message):
+    raise ValueError(message)
+
+def exits(ctx):
+    raise SystemExit(3)
+
+def is_interrupted(ctx):
+    raise KeyboardInterrupt
+
+def no_json(ctx):
+    return object()
+'''
+
+
+@dataclass
+class Here:
+    n: int
+
+
+def here(ctx: ActivityContext, given: Here) -> list[Any]:
+    return [given.n + 1, ctx.activity_name]
+
+
+@pytest.fixture(autouse=True)
+def interrupts() -> Iterator[None]:
+    """A worker process does not heed Ctrl-C; this process shall go on to."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> str:
+    """A file with activities that is on nobody's path, as `perdure run FILE.py` loads it."""
+    file = tmp_path / "activities_of_a_test.py"
+    file.write_text(MODULE)
+    return str(file)
+
+
+@pytest.fixture(autouse=True)
+def paths() -> Iterator[None]:
+    before, known = list(sys.path), set(sys.modules)
+    yield
+    sys.path[:] = before
+    for name in set(sys.modules) - known:
+        if name.startswith("activities_of_a_test"):
+            del sys.modules[name]
+
+
+def call(module: str, function: str, payload: str | None = None) -> Outcome:
+    # A name of its own for each file: what was found once is found again.
+    name = f"activities_of_a_test_{abs(hash(module))}"
+    return perform_elsewhere(Reference(name, function, module), CALL, payload)
+
+
+def failure_in(outcome: Outcome) -> FailureDetails:
+    assert outcome.result is None
+    return FailureDetails.unpack(outcome.failure)
+
+
+def test_a_function_is_found_by_its_module_and_name() -> None:
+    reference = Reference.of(here)
+    assert reference == Reference(__name__, "here", __file__)
+    assert perform_elsewhere(reference, CALL, '{"n":1}') == Outcome('[2,"work"]', None)
+
+
+def test_a_function_in_a_file_that_is_on_no_path_is_found_by_its_file(module: str) -> None:
+    outcome = call(module, "work", '{"sku":"a"}')
+    assert outcome.failure is None
+    assert outcome.result is not None
+    assert outcome.result.startswith('{"sku":"a","who":"i","task":3,"key":"x1-3","pid":')
+
+
+def test_a_file_may_import_what_lies_beside_it(module: str) -> None:
+    Path(module).with_name("activities_of_a_test_neighbour.py").write_text("value = 7\n")
+    Path(module).write_text("from activities_of_a_test_neighbour import value\ndef work(ctx): return value\n")
+    assert call(module, "work") == Outcome("7", None)
+
+
+def test_a_function_without_an_input_gets_none_and_a_default_counts(module: str) -> None:
+    assert call(module, "without_input", '"ignored"') == Outcome('"work"', None)
+    assert call(module, "with_default") == Outcome("5", None)
+    assert call(module, "with_default", "6") == Outcome("6", None)
+
+
+def test_an_error_comes_back_as_text_and_points_into_the_users_code(module: str) -> None:
+    failure = failure_in(call(module, "fails", '"broke"'))
+    assert (failure.error_type, failure.message) == ("ValueError", "broke")
+    assert failure.stack_trace is not None
+    assert "raise ValueError(message)" in failure.stack_trace
+    assert "process_call" not in failure.stack_trace.replace(Path(module).name, "")
+
+
+@pytest.mark.parametrize(("function", "kind"), [("exits", "SystemExit"), ("is_interrupted", "KeyboardInterrupt")])
+def test_what_would_end_the_process_ends_only_the_activity(module: str, function: str, kind: str) -> None:
+    assert failure_in(call(module, function)).error_type == kind
+
+
+@pytest.mark.parametrize(
+    ("function", "payload", "kind"),
+    [
+        ("work", "{}", "PayloadError"),
+        ("work", "nope", "PayloadError"),
+        ("no_json", None, "PayloadError"),
+        ("nobody", None, "AttributeError"),
+    ],
+)
+def test_what_cannot_be_called_or_crossed_is_a_failure_and_says_why(
+    module: str, function: str, payload: str | None, kind: str
+) -> None:
+    assert failure_in(call(module, function, payload)).error_type == kind
+
+
+def test_a_module_that_is_nowhere_is_a_failure() -> None:
+    outcome = perform_elsewhere(Reference("no_such_module_anywhere", "work", None), CALL, None)
+    assert failure_in(outcome).error_type == "ModuleNotFoundError"
+
+
+def test_only_text_and_numbers_cross() -> None:
+    # Pickled by anyio on its way, but of nothing that would run code when it is read.
+    reference = Reference.of(here)
+    for crossing in (reference, CALL, Outcome("1", ("E", "m", None, None, False))):
+        assert pickle.loads(pickle.dumps(crossing)) == crossing  # noqa: S301
+
+
+@pytest.mark.anyio
+async def test_in_a_real_worker_process_it_works_the_same(module: str) -> None:
+    name = "activities_of_a_test_in_a_worker"
+    for function, payload in (("work", '{"sku":"a"}'), ("prints", None), ("fails", '"x"'), ("exits", None), ("without_input", None)):
+        with anyio.fail_after(30):
+            outcome = await anyio.to_process.run_sync(perform_elsewhere, Reference(name, function, module), CALL, payload)
+        assert (outcome.result is None) == (function in ("fails", "exits"))
+        if function == "work":
+            assert f'"pid":{os.getpid()}' not in outcome.result
+
+
+def test_an_interrupt_from_the_keyboard_does_not_reach_an_activity_in_its_process(tmp_path: Path) -> None:
+    # Ctrl-C goes to every process of the terminal; whether work ends is the daemon's to say.
+    (tmp_path / "slow_activities.py").write_text("def slow(ctx):\n    import time\n    time.sleep(0.5)\n    return 'done'\n")
+    program = """
+import os, signal, threading, sys
+from perdure.runtime.process_call import Reference, perform_elsewhere
+threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+reference = Reference("slow_activities", "slow", None)
+assert perform_elsewhere(reference, ("i", 1, "k", "slow"), None).result == '"done"'
+"""
+    root = Path(perdure.__file__).parent.parent
+    path = os.pathsep.join([str(tmp_path), str(root), *filter(None, [os.environ.get("PYTHONPATH")])])
+    subprocess.run([sys.executable, "-c", program], check=True, env=os.environ | {"PYTHONPATH": path}, timeout=30)
