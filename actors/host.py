@@ -80,7 +80,7 @@ class Host:
     ) -> None:
         limits = limits or HostLimits()
         self.store = store
-        self.placement = Placement(name, store.shards)
+        self.placement = Placement(name)
         self._clock = clock
         self._types = types
         self._routes = routes
@@ -113,7 +113,8 @@ class Host:
         """
         await self.store.open()
         try:
-            self.placement.claimed(await self.store.claim(self.placement.host, now_us=self._clock.now_us()))
+            epochs = await self.store.claim(self.placement.host, now_us=self._clock.now_us())
+            self.placement.claimed(epochs, shards=self.store.shards)
             # Before anybody can reach an actor: it must recover before it does anything else.
             self._unrecovered = dict.fromkeys(await self.store.active())
         except BaseException:

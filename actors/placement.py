@@ -23,16 +23,23 @@ class Ownership:
 class Placement:
     """The table shard → ownership, as one host knows it."""
 
-    def __init__(self, host: str, shards: int) -> None:
-        assert shards > 0, shards
+    def __init__(self, host: str) -> None:
         self.host = host
-        self.shards = shards
+        self._shards = 0
         self._owners: dict[int, Ownership] = {}
 
-    def claimed(self, epochs: Mapping[int, int]) -> None:
-        """Take note that this host owns these shards (shard to epoch)."""
+    def claimed(self, epochs: Mapping[int, int], *, shards: int) -> None:
+        """Take note that this host owns these shards.
+
+        Args:
+            epochs: Shard to epoch.
+            shards: How many the store has, which it knows once it is open.
+        """
+        assert shards > 0, shards
+        assert self._shards in (0, shards), "the number of shards of a store is fixed for its life"
+        self._shards = shards
         for shard, epoch in epochs.items():
-            assert 0 <= shard < self.shards, shard
+            assert 0 <= shard < shards, shard
             known = self._owners.get(shard)
             assert known is None or epoch > known.epoch, (shard, epoch, known)
             self._owners[shard] = Ownership(host=self.host, epoch=epoch)
@@ -47,7 +54,8 @@ class Placement:
         Raises:
             NotOwner: The shard is another host's, or nobody's.
         """
-        shard = shard_of(address.id, self.shards)
+        assert self._shards > 0, "nothing was claimed yet"
+        shard = shard_of(address.id, self._shards)
         owner = self._owners.get(shard)
         if owner is None or owner.host != self.host:
             raise NotOwner(address, shard=shard, owner=owner.host if owner else None)

@@ -5,6 +5,7 @@ standard output: how far it is, and in the end what it came to. Its standard
 error is ours.
 """
 
+import importlib.util
 import subprocess
 import sys
 import time
@@ -89,8 +90,10 @@ def write(message: Part | Whole) -> None:
 
 def main(run_json: str, folder: str) -> None:
     run = msgspec.json.decode(run_json, type=Run)
+    # As the daemon runs.
+    options = {"use_uvloop": importlib.util.find_spec("uvloop") is not None}
     try:
-        outcome = anyio.run(perform, run, Path(folder), Teller(), backend_options={"use_uvloop": True})
+        outcome = anyio.run(perform, run, Path(folder), Teller(), backend_options=options)
     except BaseExceptionGroup as group:
         # What breaks one item breaks all that are in flight, and the first tells as much as fifty.
         raise first_of(group) from None

@@ -3,8 +3,10 @@
 import importlib.util
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -17,8 +19,10 @@ from .results import Result, Results, interleaved
 from .run import Run
 from .workloads import BY_NAME, DRIVERS, WORKLOADS, Workload
 
-SECONDS = 4.0  # a run is to last over 3 s, its warming up included
-QUICK_SECONDS = 0.3
+SECONDS = 4.0
+SECONDS_MARKED = 3.0  # a run that is over sooner was spent warming up, and says nothing about marks
+SECONDS_QUICK = 0.3
+BOTH = "both"
 
 NAMES = list(BY_NAME)
 LIST = "\n".join(f"  {workload.name}  {workload.title}: {workload.what}" for workload in WORKLOADS)
@@ -28,19 +32,21 @@ LIST = "\n".join(f"  {workload.name}  {workload.title}: {workload.what}" for wor
 @click.option("--workload", "names", multiple=True, type=click.Choice(NAMES), help="Run only these.  [default: all]")
 @click.option(
     "--driver",
-    type=click.Choice([*DRIVERS, "both"]),
-    default="both",
+    type=click.Choice([*DRIVERS, BOTH]),
+    default=BOTH,
     show_default=True,
     help="process: the engine in the load's process. http: a daemon.",
 )
-@click.option("--in-flight", type=click.IntRange(1), help="Instances under way at once.  [default: each workload's own]")
+@click.option(
+    "--in-flight", type=click.IntRange(1), help="Instances under way at once.  [default: each workload's own]"
+)
 @click.option(
     "--seconds",
     type=click.FloatRange(0, min_open=True),
     help=f"How long a run goes on.  [default: {SECONDS:g}]",
 )
 @click.option("--instances", type=click.IntRange(10), help="How many instances a run has, instead of a time.")
-@click.option("--quick", is_flag=True, help=f"Only see that it works: {QUICK_SECONDS:g} seconds each.")
+@click.option("--quick", is_flag=True, help=f"Only see that it works: {SECONDS_QUICK:g} seconds each.")
 @click.option("--repeat", type=click.IntRange(1), default=1, show_default=True, help="Runs of each; medians are shown.")
 @click.option(
     "--durability",
@@ -55,54 +61,72 @@ LIST = "\n".join(f"  {workload.name}  {workload.title}: {workload.what}" for wor
     type=click.Path(file_okay=False, path_type=Path),
     help="A folder on the disk to measure.  [default: the system's temporary one]",
 )
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
-def bench(
-    *,
-    names: Sequence[str],
-    driver: str,
-    in_flight: int | None,
-    seconds: float | None,
-    instances: int | None,
-    quick: bool,
-    repeat: int,
-    durability: str,
-    always_replay: bool,
-    data: Path | None,
-    json_file: Path | None,
-) -> None:
+@click.option("--json", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
+def bench(**values: Any) -> None:
     """Measure this build on this machine.
 
     Each run has a process and a store of its own. The engine's defaults hold unless said otherwise, so every figure
     is of commits that were flushed to the disk.
     """
+    options = Options(**values)
     if importlib.util.find_spec("psutil") is None:
         raise click.ClickException("this needs psutil: pip install 'perdure[bench]'")
-    workloads = [_adapted(BY_NAME[name], in_flight) for name in NAMES if not names or name in names]
-    order = interleaved(workloads, DRIVERS if driver == "both" else (driver,), repeat)
-    if not order:
-        raise click.UsageError(f"{', '.join(names)} cannot be run with --driver {driver}.")
-    runs = [
-        Run(
-            workload=workload.name,
-            driver=chosen,
-            in_flight=workload.in_flight,
-            seconds=seconds or (QUICK_SECONDS if quick else SECONDS),
-            instances=instances,
-            durability=durability,
-            always_replay=always_replay,
-        )
-        for workload, chosen in order
-    ]
-    if data is not None:
-        data.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="perdure-bench-", dir=data) as folder:
+    if options.data is not None:
+        options.data.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="perdure-bench-", dir=options.data) as folder:
         try:
-            results = carry_out(runs, Path(folder), Console(stderr=True))
+            results = carry_out(options.runs(), Path(folder), Console(stderr=True))
         except RunFailed as error:
             raise click.ClickException(str(error)) from None
-    print_report(workloads, results, Console())
-    if json_file is not None:
-        results.write(json_file)
+    print_report(options.chosen(), results, Console())
+    if options.json is not None:
+        results.write(options.json)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What was asked for."""
+
+    names: tuple[str, ...]  # none: all
+    driver: str
+    in_flight: int | None
+    seconds: float | None
+    instances: int | None
+    quick: bool
+    repeat: int
+    durability: str
+    always_replay: bool
+    data: Path | None
+    json: Path | None
+
+    def chosen(self) -> list[Workload]:
+        """The workloads as they are to be run, without marks where these do not hold."""
+        found = [BY_NAME[name].with_in_flight(self.in_flight) for name in NAMES if name in self.names or not self.names]
+        plain = self.durability == "full" and not self.always_replay and not self.quick and self.instances is None
+        long = self.seconds is None or self.seconds >= SECONDS_MARKED
+        return found if plain and long else [workload.without_marks() for workload in found]
+
+    def runs(self) -> list[Run]:
+        """All runs, in their order.
+
+        Raises:
+            click.UsageError: There are none.
+        """
+        order = interleaved(self.chosen(), DRIVERS if self.driver == BOTH else (self.driver,), self.repeat)
+        if not order:
+            raise click.UsageError(f"{', '.join(self.names)} cannot be run with --driver {self.driver}.")
+        return [
+            Run(
+                workload=workload.name,
+                driver=driver,
+                in_flight=workload.in_flight,
+                seconds=self.seconds or (SECONDS_QUICK if self.quick else SECONDS),
+                instances=self.instances,
+                durability=self.durability,
+                always_replay=self.always_replay,
+            )
+            for workload, driver in order
+        ]
 
 
 def carry_out(runs: Sequence[Run], folder: Path, console: Console) -> Results:
@@ -132,7 +156,3 @@ def carry_out(runs: Sequence[Run], folder: Path, console: Console) -> Results:
                 results.results.append(Result(run=run, outcome=run_in_child(run, Path(own), watch)))
             progress.remove_task(task)
     return results
-
-
-def _adapted(workload: Workload, in_flight: int | None) -> Workload:
-    return workload.with_in_flight(in_flight) if in_flight is not None else workload

@@ -49,9 +49,7 @@ async def run_crash(setup: Setup, workload: Workload, extent: Extent, progress: 
             "in_flight_at_kill": float(len(acknowledged) - over),
             "ready_s": (ready_us - restarted_us) / 1e6,
             "recovered_s": (all_done_us - restarted_us) / 1e6,
-            "steps_lost": float(
-                sum(max(0, workload.units - performed[instance_id]) for instance_id in acknowledged)
-            ),
+            "steps_lost": float(sum(max(0, workload.units - performed[instance_id]) for instance_id in acknowledged)),
             "steps_repeated": float(sum(times - 1 for times in bodies.values())),
         }
     )

@@ -48,7 +48,7 @@ class Daemon:
             *("--data", str(self._setup.store), "--durability", self._setup.durability),
             *(["--always-replay"] if self._setup.always_replay else []),
             cwd=self._setup.folder,
-            env=ours | self._variables,
+            env={**ours, **self._variables},
             stdout=PIPE,
         )
         assert self._process.stdout is not None

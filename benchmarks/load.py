@@ -58,7 +58,7 @@ class Driver(Protocol):
         ...
 
     async def ends(self, instance_ids: Sequence[str]) -> list[End]:
-        """Say when instances ended and with what, waiting for those that have not. Called when the clock has stopped."""
+        """Say when instances ended and with what, waiting for those that have not. The clock has stopped by then."""
         ...
 
     def engine_usage(self) -> Usage:

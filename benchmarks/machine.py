@@ -34,7 +34,7 @@ def machine(folder: Path) -> Machine:
         folder: On the disk that the stores will be on.
     """
     return Machine(
-        perdure=version_of("perdure"),
+        perdure=version_of("perdure", otherwise="from its source tree"),
         python=f"{platform.python_implementation()} {platform.python_version()}",
         sqlite=sqlite3.sqlite_version,
         uvloop=version_of("uvloop"),
@@ -45,11 +45,11 @@ def machine(folder: Path) -> Machine:
     )
 
 
-def version_of(distribution: str) -> str:
+def version_of(distribution: str, *, otherwise: str = "not installed") -> str:
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
-        return "not installed"
+        return otherwise
 
 
 def processor() -> str:

@@ -1,11 +1,12 @@
-"""The report: results as tables for a terminal.
+"""The report: results as tables for a terminal of 80 columns.
 
 It computes nothing: what stands here was measured, and a dash is what was not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -14,7 +15,7 @@ from .machine import Machine
 from .results import Results, Row, rows
 from .workloads import HTTP, PROCESS, Mark, Shape, Workload
 
-DRIVER_TITLES = {PROCESS: "in process", HTTP: "over HTTP"}
+DRIVER_TITLES = {PROCESS: "process", HTTP: "HTTP"}
 
 
 class Column(NamedTuple):
@@ -22,48 +23,81 @@ class Column(NamedTuple):
 
     title: str
     figure: str
-    digits: int  # behind the point
+    digits: int = 0  # behind the point
 
 
-LOAD_COLUMNS = (
-    Column("per second", "units_per_s", 0),
-    Column("p50\nms", "p50_ms", 1),
-    Column("p95\nms", "p95_ms", 1),
-    Column("p99\nms", "p99_ms", 1),
-    Column("max\nms", "max_ms", 1),
-    Column("CPU ms\neach", "cpu_ms_per_unit", 3),
-    Column("load's\nCPU ms", "load_cpu_ms_per_unit", 3),
-    Column("RSS\nMiB", "rss_mib", 0),
-    Column("commits\n/s", "commits_per_s", 0),
-    Column("each\ncommit", "units_per_commit", 1),
-)
-SLEEP_COLUMNS = (
-    Column("asleep", "instances", 0),
-    Column("KiB\neach", "kib_per_sleeper", 2),
-    Column("RSS\nMiB", "rss_mib", 0),
-    Column("late p50\nms", "late_p50_ms", 1),
-    Column("late p99\nms", "late_p99_ms", 1),
-    Column("late max\nms", "late_max_ms", 1),
-    Column("put to sleep\n/s", "instances_per_s", 0),
-)
-CRASH_COLUMNS = (
-    Column("acknow-\nledged", "instances", 0),
-    Column("in flight\nat the kill", "in_flight_at_kill", 0),
-    Column("ready\ns", "ready_s", 2),
-    Column("all complete\ns", "recovered_s", 2),
-    Column("steps\nlost", "steps_lost", 0),
-    Column("bodies\nrepeated", "steps_repeated", 0),
+class Section(NamedTuple):
+    """One table: the workloads of some shapes, and some of their figures."""
+
+    title: str
+    shapes: tuple[Shape, ...]
+    columns: tuple[Column, ...]
+    spread_of: str  # the figure by which one sees how far runs lie apart
+
+
+LOADS = (Shape.LOOP, Shape.EVENTS)
+SECTIONS = (
+    Section(
+        "Throughput and latency",
+        LOADS,
+        (
+            Column("a second", "units_per_s"),
+            Column("p50 ms", "p50_ms", 1),
+            Column("p95 ms", "p95_ms", 1),
+            Column("p99 ms", "p99_ms", 1),
+            Column("max ms", "max_ms", 1),
+        ),
+        "units_per_s",
+    ),
+    Section(
+        "What one of them costs",
+        LOADS,
+        (
+            Column("CPU ms", "cpu_ms_per_unit", 3),
+            Column("load's\nCPU ms", "load_cpu_ms_per_unit", 3),
+            Column("in one\ncommit", "units_per_commit", 1),
+            Column("commits\na second", "commits_per_s"),
+            Column("RSS\nMiB", "rss_mib"),
+        ),
+        "cpu_ms_per_unit",
+    ),
+    Section(
+        "Asleep, beyond what may be in memory",
+        (Shape.SLEEP,),
+        (
+            Column("instances", "instances"),
+            Column("KiB\neach", "kib_per_sleeper", 2),
+            Column("RSS\nMiB", "rss_mib"),
+            Column("late\np50 ms", "late_p50_ms", 1),
+            Column("late\np99 ms", "late_p99_ms", 1),
+            Column("late\nmax ms", "late_max_ms", 1),
+        ),
+        "late_p99_ms",
+    ),
+    Section(
+        "Recovery after kill -9",
+        (Shape.CRASH,),
+        (
+            Column("started", "instances"),
+            Column("in\nflight", "in_flight_at_kill"),
+            Column("ready\ns", "ready_s", 2),
+            Column("complete\ns", "recovered_s", 2),
+            Column("steps\nlost", "steps_lost"),
+            Column("bodies\nrepeated", "steps_repeated"),
+        ),
+        "recovered_s",
+    ),
 )
 NOTES = {
     PROCESS: (
-        "in process: the load is a part of the engine's process, and its CPU is counted. "
+        "process: the load is a part of the engine's process, and its CPU is counted. "
         "Latency: from the call that starts an instance to its result in hand."
     ),
     HTTP: (
-        "over HTTP: the load is another process on the same machine, over keep-alive connections; its CPU stands "
-        "apart. Latency: from sending the request to the last turn of the instance as the daemon records it, so "
-        "without that turn's flush; with one in flight, to the answer that shows it completed. "
-        "The next one is started when the workflow has run to its last line."
+        "HTTP: the load is another process on this machine, with keep-alive connections; its CPU stands apart. "
+        "Latency: from sending the request to the last turn of the instance as the daemon records it, without the "
+        "flush of that turn; with one in flight, to the answer that shows the result. The workflow itself tells the "
+        "load, in its last line, to start the next one."
     ),
 }
 
@@ -72,20 +106,17 @@ def report(workloads: Sequence[Workload], results: Results) -> RenderableType:
     """Show results.
 
     Args:
-        workloads: As they were run: those with another number in flight have no marks.
+        workloads: As they were run; marks are those of these.
     """
     found = rows(workloads, results)
     parts: list[RenderableType] = [machine_lines(results)]
-    for title, shapes, columns in (
-        ("Load", (Shape.LOOP, Shape.EVENTS), LOAD_COLUMNS),
-        ("Sleep", (Shape.SLEEP,), SLEEP_COLUMNS),
-        ("Recovery after kill -9", (Shape.CRASH,), CRASH_COLUMNS),
-    ):
-        chosen = [row for row in found if row.workload.shape in shapes]
+    for section in SECTIONS:
+        chosen = [row for row in found if row.workload.shape in section.shapes]
         if chosen:
-            parts.append(table(title, chosen, columns))
-    loaded = {row.driver for row in found if row.workload.shape in (Shape.LOOP, Shape.EVENTS)}
-    parts.extend(Text(NOTES[driver], style="dim") for driver in NOTES if driver in loaded)
+            parts.append(table(section, chosen))
+    loaded = {row.driver for row in found if row.workload.shape in LOADS}
+    parts.extend(Text(NOTES[driver] + "\n", style="dim") for driver in NOTES if driver in loaded)
+    parts.extend(mark_lines(found))
     return Group(*parts)
 
 
@@ -98,69 +129,72 @@ def machine_lines(results: Results) -> Text:
     replay = ", every turn replayed" if run.always_replay else ""
     return Text(
         f"{described(results.machine)}\n"
-        f"SQLite {results.machine.sqlite} with durability {run.durability}{replay}; "
-        f"appending 4 KiB and flushing it takes this disk {results.machine.flush_ms:.2f} ms"
+        f"SQLite {results.machine.sqlite}, durability {run.durability}{replay}; "
+        f"this disk takes {results.machine.flush_ms:.2f} ms to append 4 KiB and flush them\n"
     )
 
 
 def described(machine: Machine) -> str:
     return (
-        f"Perdure {machine.perdure} on {machine.python}, uvloop {machine.uvloop}, {machine.system}; "
-        f"{machine.cores} cores of {machine.processor}"
+        f"Perdure {machine.perdure}, {machine.python}, uvloop {machine.uvloop}, {machine.system}, "
+        f"{machine.cores} cores ({machine.processor})"
     )
 
 
-def table(title: str, chosen: Sequence[Row], columns: Sequence[Column]) -> Table:
-    repeated = any(row.runs > 1 for row in chosen)
-    marked = any(list(row.marks()) for row in chosen)
+def table(section: Section, chosen: Sequence[Row]) -> Table:
     runs = max(row.runs for row in chosen)
-    made = Table(title=f"{title}, medians of {runs} runs" if repeated else title, title_justify="left")
-    made.add_column("")
-    made.add_column("")
-    for column in columns:
-        made.add_column(column.title, justify="right")
-    if repeated:
-        made.add_column("spread", justify="right")
-    if marked:
-        made.add_column("mark")
+    title = f"{section.title}, medians of {runs} runs" if runs > 1 else section.title
+    made = Table(
+        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
+    made.add_column("", no_wrap=True)
+    made.add_column("", no_wrap=True)
+    for heading in (*(column.title for column in section.columns), *(["spread"] if runs > 1 else [])):
+        made.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
     for row in chosen:
-        cells: list[str | Text] = [f"{row.workload.name} {row.workload.title}", DRIVER_TITLES[row.driver]]
-        cells += [figure(row, column) for column in columns]
-        if repeated:
-            cells.append(spread(row, columns))
-        if marked:
-            cells.append(marks(row))
+        cells = [f"{row.workload.name} {row.workload.title}", DRIVER_TITLES[row.driver]]
+        cells += [cell(row, column) for column in section.columns]
+        if runs > 1:
+            cells.append(spread(row, section.spread_of))
         made.add_row(*cells)
     return made
 
 
-def figure(row: Row, column: Column) -> str:
+def cell(row: Row, column: Column) -> str:
     value = row.figures.get(column.figure)
     if value is None:
         return "-"
-    text = f"{value:,.{column.digits}f}".replace(",", " ")
+    text = written(value, column.digits)
     return f"{text} {row.workload.unit}" if column.figure == "units_per_s" else text
 
 
-def spread(row: Row, columns: Sequence[Column]) -> str:
-    """How far the runs lie apart in the first figure that can tell."""
-    for column in columns:
-        if column.figure in row.spreads:
-            return f"{row.spreads[column.figure]:.0%}"
-    return "-"
+def spread(row: Row, of: str) -> str:
+    """How far the runs of a row lie apart."""
+    return f"{row.spreads[of]:.0%}" if of in row.spreads else "-"
 
 
-def marks(row: Row) -> Text:
-    """What should be reached, green if it was."""
-    text = Text()
-    for mark, reached in row.marks():
-        if text:
-            text.append("\n")
-        text.append(wanted(mark) + (" reached" if reached else " missed"), style="green" if reached else "red")
-    return text
+def mark_lines(found: Iterable[Row]) -> list[Text]:
+    """What should be reached, and whether it was."""
+    lines = []
+    for row in found:
+        for mark, reached in row.marks():
+            value = written(row.figures[mark.figure], mark.digits)
+            lines.append(
+                Text(
+                    f"{row.workload.name} {row.workload.title}, {DRIVER_TITLES[row.driver]}: {value} {mark.what}, "
+                    f"{wanted(mark)}: {'reached' if reached else 'missed'}",
+                    style="green" if reached else "red",
+                )
+            )
+    return lines
 
 
 def wanted(mark: Mark) -> str:
     if mark.at_least is not None:
-        return f"{mark.figure} ≥ {mark.at_least:,.0f}".replace(",", " ")
-    return f"{mark.figure} ≤ {mark.at_most:g}"
+        return f"at least {written(mark.at_least)}"
+    assert mark.at_most is not None
+    return f"at most {written(mark.at_most)}"
+
+
+def written(value: float, digits: int = 0) -> str:
+    return f"{value:,.{digits}f}".replace(",", " ")

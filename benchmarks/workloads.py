@@ -28,6 +28,8 @@ class Mark:
 
     driver: str
     figure: str  # a key of `Outcome.figures`
+    what: str  # the figure in words
+    digits: int = 0  # behind the point, when it is shown
     at_least: float | None = None
     at_most: float | None = None
 
@@ -53,9 +55,12 @@ class Workload:
     drivers: tuple[str, ...] = DRIVERS
     marks: tuple[Mark, ...] = ()
 
-    def with_in_flight(self, in_flight: int) -> Self:
-        """The same with another number of instances under way at once; the marks do not hold for it."""
-        return self if in_flight == self.in_flight else replace(self, in_flight=in_flight, marks=())
+    def with_in_flight(self, in_flight: int | None) -> Self:
+        """The same with another number of instances under way at once, for which the marks do not hold."""
+        return self if in_flight in (None, self.in_flight) else replace(self, in_flight=in_flight, marks=())
+
+    def without_marks(self) -> Self:
+        return replace(self, marks=())
 
 
 WORKLOADS = (
@@ -70,7 +75,7 @@ WORKLOADS = (
         unit="steps",
         units=5,
         in_flight=50,
-        marks=(Mark(driver=PROCESS, figure="units_per_s", at_least=8_000),),
+        marks=(Mark(driver=PROCESS, figure="units_per_s", what="steps a second", at_least=8_000),),
     ),
     Workload(
         name="W2",
@@ -95,7 +100,7 @@ WORKLOADS = (
         unit="steps",
         units=1,
         in_flight=1,
-        marks=(Mark(driver=PROCESS, figure="p50_ms", at_most=3.0),),
+        marks=(Mark(driver=PROCESS, figure="p50_ms", what="ms from start to result", digits=1, at_most=3),),
     ),
     Workload(
         name="W4",
@@ -122,8 +127,8 @@ WORKLOADS = (
         in_flight=200,
         drivers=(PROCESS,),
         marks=(
-            Mark(driver=PROCESS, figure="kib_per_sleeper", at_most=1.0),
-            Mark(driver=PROCESS, figure="late_p99_ms", at_most=20.0),
+            Mark(driver=PROCESS, figure="kib_per_sleeper", what="KiB for each sleeper", digits=2, at_most=1),
+            Mark(driver=PROCESS, figure="late_p99_ms", what="ms late, 99 of 100 not later", digits=1, at_most=20),
         ),
     ),
     Workload(
@@ -138,7 +143,7 @@ WORKLOADS = (
         units=5,
         in_flight=50,
         drivers=(HTTP,),
-        marks=(Mark(driver=HTTP, figure="steps_lost", at_most=0),),
+        marks=(Mark(driver=HTTP, figure="steps_lost", what="steps lost", at_most=0),),
     ),
 )
 BY_NAME = {workload.name: workload for workload in WORKLOADS}

@@ -228,7 +228,7 @@ def _output_type(function: Callable[..., Any]) -> Any:
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of a function, one by one; one that cannot be resolved (imported for a type checker) is left out."""
+    """The annotations of a function, one by one: what cannot be resolved (imported for type checkers) is left out."""
     while isinstance(function, functools.partial):
         function = function.func
     function = inspect.unwrap(function)

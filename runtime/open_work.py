@@ -44,7 +44,7 @@ class OpenWork:
         return work
 
     def keep_only(self, rows: Iterable[Row]) -> None:
-        """Drop the activities that were not asked for in these rows; those from before the end have lost their purpose."""
+        """Drop the activities that were not asked for in these rows: those from before the end are of no use now."""
         asked = {event.event_id for row in rows for event in row.turn or () if isinstance(event, TaskScheduled)}
         self.tasks = {event_id: task for event_id, task in self.tasks.items() if event_id in asked}
 

@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from .errors import WorkflowMisuse
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class Owner(Protocol):
@@ -22,7 +23,7 @@ class Owner(Protocol):
         ...
 
 
-class Task(Generic[T]):
+class Task(Generic[T_co]):
     """Something the workflow asked for: await it (or yield it, in a generator) for its result."""
 
     __slots__ = ("_error", "_listeners", "_owner", "_value", "is_complete")
@@ -38,7 +39,7 @@ class Task(Generic[T]):
     def is_failed(self) -> bool:
         return self._error is not None
 
-    def get_result(self) -> T:
+    def get_result(self) -> T_co:
         """The result; raises what the task failed with.
 
         Raises:
@@ -48,7 +49,7 @@ class Task(Generic[T]):
             raise WorkflowMisuse("this task is not complete; await it (or yield it, in a generator) first")
         if self._error is not None:
             raise self._error
-        result: T = self._value
+        result: T_co = self._value
         return result
 
     def get_exception(self) -> Exception:
@@ -61,7 +62,7 @@ class Task(Generic[T]):
             raise WorkflowMisuse("this task has not failed")
         return self._error
 
-    def __await__(self) -> Generator["Task[T]", None, T]:
+    def __await__(self) -> Generator["Task[T_co]", None, T_co]:
         if not self.is_complete:
             if self._owner is None or not self._owner.stepping:
                 raise WorkflowMisuse(

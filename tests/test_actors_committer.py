@@ -21,14 +21,14 @@ class World:
 
     def __init__(self) -> None:
         self.store = FaultyStore(MemoryStore())
-        self.placement = Placement("here", self.store.shards)
+        self.placement = Placement("here")
         self.released: list[str] = []
         self.undone: list[str] = []
         self.committer = Committer(self.store, self.placement, release=self._release, undo=self._undo)
 
     async def open(self) -> None:
         await self.store.open()
-        self.placement.claimed(await self.store.claim("here", now_us=1))
+        self.placement.claimed(await self.store.claim("here", now_us=1), shards=self.store.shards)
 
     def actor(self, name: str) -> Activation:
         return Activation(counter(name), self.placement.locate(counter(name)))
@@ -91,7 +91,7 @@ async def test_a_store_that_breaks_its_contract_is_a_store_that_failed() -> None
     async def explode(*_: object) -> None:
         raise ZeroDivisionError
 
-    world.store.commit = explode  # type: ignore[method-assign]
+    world.store.commit = explode  # type: ignore[method-assign,assignment]
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(world.committer.run)
         world.committer.add(world.actor("a"), begin(), (), 1)

@@ -10,29 +10,31 @@ A = Address("workflow", "a")
 
 
 def test_a_shard_that_nobody_claimed_has_no_owner() -> None:
+    placement = Placement("here")
+    placement.claimed({}, shards=64)
     with pytest.raises(NotOwner, match="belongs to no host"):
-        Placement("here", 64).locate(A)
+        placement.locate(A)
 
 
 def test_an_address_in_a_claimed_shard_is_located_with_its_epoch() -> None:
-    placement = Placement("here", 64)
-    placement.claimed(dict.fromkeys(range(64), 7))
+    placement = Placement("here")
+    placement.claimed(dict.fromkeys(range(64), 7), shards=64)
     shard = placement.locate(A)
     assert shard == shard_of("a", 64)
     assert placement.epoch(shard) == 7
 
 
 def test_a_shard_that_was_lost_names_its_new_owner() -> None:
-    placement = Placement("here", 64)
-    placement.claimed(dict.fromkeys(range(64), 7))
+    placement = Placement("here")
+    placement.claimed(dict.fromkeys(range(64), 7), shards=64)
     placement.lost(shard_of("a", 64), Ownership(host="there", epoch=8))
     with pytest.raises(NotOwner, match="belongs to there"):
         placement.locate(A)
 
 
 def test_a_shard_is_claimed_again_only_at_a_higher_epoch() -> None:
-    placement = Placement("here", 1)
-    placement.claimed({0: 7})
-    placement.claimed({0: 8})
+    placement = Placement("here")
+    placement.claimed({0: 7}, shards=1)
+    placement.claimed({0: 8}, shards=1)
     with pytest.raises(AssertionError):
-        placement.claimed({0: 8})
+        placement.claimed({0: 8}, shards=1)

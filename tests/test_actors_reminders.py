@@ -74,7 +74,7 @@ def test_a_store_that_cannot_be_read_is_read_again() -> None:
         async def unreadable(**_: object) -> list[Reminder]:
             raise OSError("no disk")
 
-        readable, world.store.reminders = world.store.reminders, unreadable  # type: ignore[method-assign,assignment]
+        readable, world.store.reminders = world.store.reminders, unreadable  # type: ignore[method-assign]
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(world.loop.run)
             await anyio.sleep(10)

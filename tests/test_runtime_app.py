@@ -1,4 +1,4 @@
-"""An app is a value: functions of every shape are recorded under their names, and what cannot work is refused at once."""
+"""An app is a value: functions of every shape are recorded by name, and what cannot work is refused at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import pytest
 
 from perdure import App, PayloadError
-from perdure.runtime.app import ActivityKind, ActivityDefinition, WorkflowDefinition
+from perdure.runtime.app import ActivityDefinition, ActivityKind, WorkflowDefinition
 from perdure.runtime.errors import AppError
 
 from .lone_execution import LoneExecution
@@ -244,7 +244,10 @@ async def coroutine(ctx: ActivityContext) -> None: ...
 @pytest.mark.parametrize(
     ("register", "says"),
     [
-        (lambda app: app.workflow(async_generator), "workflow 'async_generator' is an async generator; write `async def`"),
+        (
+            lambda app: app.workflow(async_generator),
+            "workflow 'async_generator' is an async generator; write `async def`",
+        ),
         (lambda app: app.activity(async_generator), "activity 'async_generator' is a generator"),
         (lambda app: app.activity(generator), "activity 'generator' is a generator; an activity returns its result"),
         (lambda app: app.activity(executor="process")(coroutine), "only `def` can have a process"),
@@ -373,7 +376,7 @@ def test_what_cannot_be_resolved_is_no_type(app: App) -> None:
 
 def test_optional_inputs_and_none_for_a_result_are_fine(app: App) -> None:
     @app.activity
-    def optional(ctx: ActivityContext, order: Optional[Order], /) -> None:  # noqa: UP007, UP045  as older code has it
+    def optional(ctx: ActivityContext, order: Optional[Order], /) -> None:  # noqa: UP045  as older code has it
         return None
 
     assert given(app.activities["optional"], "null") is None

@@ -1,4 +1,4 @@
-"""Payloads are JSON text and nothing else: values of the annotated type come back as they were, or an error says why not."""
+"""Payloads are JSON text: a value of the annotated type comes back as it was, or an error says why not."""
 
 import json
 from dataclasses import dataclass, field
@@ -94,7 +94,22 @@ ORDER = Order(
 
 @pytest.mark.parametrize(
     "value",
-    [True, 0, -1, 2**53 + 1, 2**63, 2**64 + 1, -(2**70), 1.5, 1e300, "", "Grüße 世界 🎉\x00\n\u2028", [], {}, [1, [2, {"a": None}]]],
+    [
+        True,
+        0,
+        -1,
+        2**53 + 1,
+        2**63,
+        2**64 + 1,
+        -(2**70),
+        1.5,
+        1e300,
+        "",
+        "Grüße 世界 🎉\x00\n\u2028",
+        [],
+        {},
+        [1, [2, {"a": None}]],
+    ],
 )
 def test_what_json_has_comes_back_as_it_was_without_any_type(value: Any) -> None:
     again = round_trip(value)
@@ -249,7 +264,20 @@ LOOP.append(LOOP)
 
 @pytest.mark.parametrize(
     "value",
-    [Alien(), [Alien()], {"a": Alien()}, {(1, 2): 3}, "\ud800", ["\udcff"], LOOP, lambda: None, iter([]), 1j, object, ValueError("x")],
+    [
+        Alien(),
+        [Alien()],
+        {"a": Alien()},
+        {(1, 2): 3},
+        "\ud800",
+        ["\udcff"],
+        LOOP,
+        lambda: None,
+        iter([]),
+        1j,
+        object,
+        ValueError("x"),
+    ],
     ids=lambda value: type(value).__name__,
 )
 def test_a_value_that_json_has_no_form_for_is_refused_and_its_type_is_named(value: Any) -> None:

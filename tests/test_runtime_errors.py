@@ -1,4 +1,4 @@
-"""Every error of the workflow layer: the tree in the module's docstring is the tree of the classes, and each says what to do."""
+"""The errors of the workflow layer: the tree that is drawn is the tree of the classes, and each says what to do."""
 
 import pickle
 import re
@@ -100,9 +100,7 @@ def test_a_refusal_has_dapr_s_words_and_keeps_the_id(error: RequestRefused, text
 
 
 def test_a_difference_names_the_place_both_sides_the_usual_causes_and_the_way_out() -> None:
-    error = NondeterminismError(
-        instance_id="i", workflow="w", event_id=7, recorded="activity 'a'", asked="a timer"
-    )
+    error = NondeterminismError(instance_id="i", workflow="w", event_id=7, recorded="activity 'a'", asked="a timer")
     text = str(error)
     for part in ("workflow 'w'", "instance 'i'", "event 7", "recorded activity 'a'", "now the code asks a timer"):
         assert part in text
@@ -137,7 +135,9 @@ def test_a_failed_workflow_says_how_it_ended_and_why() -> None:
     assert ended(Status.TERMINATED, None) == "workflow instance 'i' ended TERMINATED"
 
 
-@pytest.mark.parametrize("error", [InstanceNotFound("i"), InstanceUnfinished("i"), InstanceStalled("i"), PayloadError("x")])
+@pytest.mark.parametrize(
+    "error", [InstanceNotFound("i"), InstanceUnfinished("i"), InstanceStalled("i"), PayloadError("x")]
+)
 def test_an_error_survives_a_trip_between_processes(error: PerdureError) -> None:
     # As concurrent.futures and multiprocessing send them.
     again = pickle.loads(pickle.dumps(error))  # noqa: S301

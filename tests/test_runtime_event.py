@@ -131,9 +131,7 @@ def test_every_event_is_either_something_that_arrives_or_a_command() -> None:
 
 
 def test_every_event_of_the_module_has_a_tag() -> None:
-    records = {
-        thing for thing in vars(event_module).values() if isinstance(thing, type) and hasattr(thing, "_fields")
-    }
+    records = {thing for thing in vars(event_module).values() if isinstance(thing, type) and hasattr(thing, "_fields")}
     assert records - {Parent} == set(TAGS)
 
 

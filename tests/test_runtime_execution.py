@@ -1,4 +1,4 @@
-"""An execution: events in, commands out. The user's code is driven by hand, whatever shape it has and whatever it does."""
+"""An execution: events in, commands out. The user's code is driven by hand, whatever its shape and whatever it does."""
 
 import asyncio
 import functools
@@ -22,7 +22,6 @@ from perdure.runtime.event import (
     ExecutionSuspended,
     Parent,
     PatchesApplied,
-    TaskCompleted,
     TaskScheduled,
     TimerCreated,
     TimerFired,
@@ -427,7 +426,9 @@ def test_the_timeout_of_a_policy_counts_from_the_first_try() -> None:
     assert lone.status is Status.FAILED
 
 
-def test_tasks_with_the_same_policy_and_jitter_do_not_try_again_at_the_same_moment_but_at_every_replay_they_do() -> None:
+def test_tasks_with_the_same_policy_and_jitter_do_not_try_again_at_the_same_moment_but_at_every_replay_they_do() -> (
+    None
+):
     policy = RetryPolicy(first_retry_interval=timedelta(hours=1), max_number_of_attempts=2, jitter=0.5)
 
     async def crowd(ctx: WorkflowContext) -> Any:
@@ -810,7 +811,8 @@ def test_the_last_continue_as_new_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "shown"), [("half way", "half way"), ("", ""), ({"n": 1}, '{"n":1}'), (5, "5"), (None, None), ("\udcff", "?")]
+    ("given", "shown"),
+    [("half way", "half way"), ("", ""), ({"n": 1}, '{"n":1}'), (5, "5"), (None, None), ("\udcff", "?")],
 )
 def test_a_custom_status_is_text_as_it_is_and_other_values_as_json(given: Any, shown: str | None) -> None:
     async def shows(ctx: WorkflowContext) -> None:
@@ -971,7 +973,17 @@ def yields_a_coroutine(ctx: WorkflowContext) -> Generator[Any, Any, None]:
 
 
 @pytest.mark.parametrize(
-    "function", [sleeps, sleeps_not, gathers, waits_for_a_future, waits_for_a_thread, yields_a_list, yields_nothing, yields_a_coroutine]
+    "function",
+    [
+        sleeps,
+        sleeps_not,
+        gathers,
+        waits_for_a_future,
+        waits_for_a_thread,
+        yields_a_list,
+        yields_nothing,
+        yields_a_coroutine,
+    ],
 )
 @pytest.mark.filterwarnings("ignore:.*was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_waiting_for_what_is_not_the_contexts_fails_with_what_to_do_instead(function: Callable[..., Any]) -> None:

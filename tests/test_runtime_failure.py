@@ -100,10 +100,10 @@ def test_a_chain_of_causes_has_an_end() -> None:
 
 
 def test_only_what_says_so_is_not_to_be_tried_again() -> None:
-    class Said(Exception):  # noqa: N818
+    class Said(Exception):
         non_retriable = True
 
-    class Unclear(Exception):  # noqa: N818
+    class Unclear(Exception):
         non_retriable = "perhaps"
 
     assert failure_of(Said()).non_retriable
@@ -123,9 +123,7 @@ def test_words_that_cannot_be_stored_are_replaced() -> None:
 def test_the_packed_form_is_pinned() -> None:
     # Files hold it: the order never changes, and a new field goes to the end.
     inner = FailureDetails(error_type="KeyError", message="'x'")
-    failure = FailureDetails(
-        error_type="ValueError", message="no", stack_trace="here", inner=inner, non_retriable=True
-    )
+    failure = FailureDetails(error_type="ValueError", message="no", stack_trace="here", inner=inner, non_retriable=True)
     assert failure.pack() == ("ValueError", "no", "here", ("KeyError", "'x'", None, None, False), True)
 
 

@@ -18,9 +18,7 @@ from perdure.runtime.history import Row, RowPacker, split, unpack_row
 
 from .random_events import arrivals, dates_us, events
 
-rows = st.builds(
-    Row, dates_us, st.none() | st.lists(events, max_size=5), st.lists(arrivals, max_size=5)
-)
+rows = st.builds(Row, dates_us, st.none() | st.lists(events, max_size=5), st.lists(arrivals, max_size=5))
 PACKER = RowPacker()
 
 

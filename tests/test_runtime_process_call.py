@@ -20,7 +20,7 @@ from perdure.runtime.process_call import Outcome, Reference, perform_elsewhere
 
 CALL = ("i", 3, "x1-3", "work")
 
-MODULE = '''
+MODULE = """
 from __future__ import annotations
 import os
 from dataclasses import dataclass
@@ -33,7 +33,8 @@ class Order:
     sku: str
 
 def work(ctx: ActivityContext, order: Order) -> dict[str, object]:
-    return {"sku": order.sku, "who": ctx.workflow_id, "task": ctx.task_id, "key": ctx.task_execution_id, "pid": os.getpid()}
+    who = {"who": ctx.workflow_id, "task": ctx.task_id, "key": ctx.task_execution_id}
+    return {"sku": order.sku, **who, "pid": os.getpid()}
 
 def without_input(ctx):
     return ctx.activity_name
@@ -56,7 +57,7 @@ def is_interrupted(ctx):
 
 def no_json(ctx):
     return object()
-'''
+"""
 
 
 @dataclass
@@ -173,9 +174,17 @@ def test_only_text_and_numbers_cross() -> None:
 @pytest.mark.anyio
 async def test_in_a_real_worker_process_it_works_the_same(module: str) -> None:
     name = "activities_of_a_test_in_a_worker"
-    for function, payload in (("work", '{"sku":"a"}'), ("prints", None), ("fails", '"x"'), ("exits", None), ("without_input", None)):
+    for function, payload in (
+        ("work", '{"sku":"a"}'),
+        ("prints", None),
+        ("fails", '"x"'),
+        ("exits", None),
+        ("without_input", None),
+    ):
         with anyio.fail_after(30):
-            outcome = await anyio.to_process.run_sync(perform_elsewhere, Reference(name, function, module), CALL, payload)
+            outcome = await anyio.to_process.run_sync(
+                perform_elsewhere, Reference(name, function, module), CALL, payload
+            )
         assert (outcome.result is None) == (function in ("fails", "exits"))
         if function == "work":
             assert f'"pid":{os.getpid()}' not in outcome.result
@@ -183,7 +192,9 @@ async def test_in_a_real_worker_process_it_works_the_same(module: str) -> None:
 
 def test_an_interrupt_from_the_keyboard_does_not_reach_an_activity_in_its_process(tmp_path: Path) -> None:
     # Ctrl-C goes to every process of the terminal; whether work ends is the daemon's to say.
-    (tmp_path / "slow_activities.py").write_text("def slow(ctx):\n    import time\n    time.sleep(0.5)\n    return 'done'\n")
+    (tmp_path / "slow_activities.py").write_text(
+        "def slow(ctx):\n    import time\n    time.sleep(0.5)\n    return 'done'\n"
+    )
     program = """
 import os, signal, threading, sys
 from perdure.runtime.process_call import Reference, perform_elsewhere

@@ -1,4 +1,4 @@
-"""Replay: unchanged code fits its history at every length; changed code is told where, what was recorded, and what it asks now."""
+"""Replay: unchanged code fits its history at every length; of changed code it says where it does not, and how."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -351,9 +351,13 @@ async def patched(ctx: WorkflowContext) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("kept", "current"), [([], []), (["p"], ["p"]), (["q", "p"], ["q", "p"])], ids=["removed", "one removed", "reordered"]
+    ("kept", "current"),
+    [([], []), (["p"], ["p"]), (["q", "p"], ["q", "p"])],
+    ids=["removed", "one removed", "reordered"],
 )
-def test_a_patch_that_was_taken_out_of_the_code_is_a_difference_in_daprs_words(kept: list[str], current: list[str]) -> None:
+def test_a_patch_that_was_taken_out_of_the_code_is_a_difference_in_daprs_words(
+    kept: list[str], current: list[str]
+) -> None:
     async def unpatched(ctx: WorkflowContext) -> Any:
         for name in kept:
             ctx.is_patched(name)

@@ -23,9 +23,7 @@ def delay_us(
     of: RetryPolicy, attempt: int, failure: FailureDetails = FAILURE, *, waited_us: int = 0, seed: str = "x:1"
 ) -> int | None:
     """How long after a failure the next try begins, in microseconds."""
-    due_us = next_try_us(
-        of, failure, attempt=attempt, started_us=NOW_US - waited_us, now_us=NOW_US, seed=seed
-    )
+    due_us = next_try_us(of, failure, attempt=attempt, started_us=NOW_US - waited_us, now_us=NOW_US, seed=seed)
     return due_us - NOW_US if due_us is not None else None
 
 
@@ -136,7 +134,9 @@ def test_every_next_try_lies_within_the_policy_and_is_found_again(
 
 
 @given(st.integers(1, 3_600), st.floats(1, 4), st.integers(1, 12))
-def test_delays_never_become_shorter_from_one_attempt_to_the_next(first_s: int, coefficient: float, attempt: int) -> None:
+def test_delays_never_become_shorter_from_one_attempt_to_the_next(
+    first_s: int, coefficient: float, attempt: int
+) -> None:
     growing = policy(
         first_retry_interval=timedelta(seconds=first_s), backoff_coefficient=coefficient, max_number_of_attempts=99
     )

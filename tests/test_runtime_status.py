@@ -43,7 +43,8 @@ EVERY_STEP = list(product((None, *Status), Step))
 
 
 @pytest.mark.parametrize(
-    ("status", "step", "then"), [(status, step, then) for status, steps in LEGAL.items() for step, then in steps.items()]
+    ("status", "step", "then"),
+    [(status, step, then) for status, steps in LEGAL.items() for step, then in steps.items()],
 )
 def test_a_legal_step_leads_to_its_status(status: Status | None, step: Step, then: Status) -> None:
     assert follow(status, step) is then

@@ -178,7 +178,9 @@ def test_any_of_nothing_would_never_end_and_is_refused() -> None:
 @pytest.mark.parametrize("combine", [when_all, when_any])
 @pytest.mark.parametrize("wrong", [[new(), 7], [None], ["ab"]])
 def test_what_is_no_task_is_refused_and_its_type_is_named(combine: Any, wrong: list[Any]) -> None:
-    with pytest.raises(WorkflowMisuse, match=f"{combine.__name__} takes a list of the context's tasks, not (int|NoneType|str)"):
+    with pytest.raises(
+        WorkflowMisuse, match=f"{combine.__name__} takes a list of the context's tasks, not (int|NoneType|str)"
+    ):
         combine(wrong)
 
 
@@ -254,7 +256,7 @@ def test_a_failure_is_thrown_where_all_of_them_are_awaited_and_the_others_may_st
         tasks = [ctx.call_activity("a"), ctx.call_activity("b")]
         try:
             await ctx.when_all(tasks)
-        except Exception:  # noqa: BLE001  whatever it is
+        except Exception:
             return await tasks[1]
 
     lone = started(recovers)
@@ -281,5 +283,3 @@ def test_many_tasks_are_combined_in_a_moment() -> None:
     lone = started(crowd)
     lone.feed(*(completed(task_id, 1) for task_id in range(1, 5_001)))
     assert lone.result == 5_000
-
-

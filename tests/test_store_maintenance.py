@@ -142,6 +142,11 @@ def test_what_is_no_store_is_an_error(tmp_path: Path, work: object) -> None:
     assert files(tmp_path) == before
 
 
+def test_looking_after_a_store_cannot_write_to_it(path: Path) -> None:
+    with maintenance.reading(path) as connection, pytest.raises(sqlite3.OperationalError, match="readonly"):
+        connection.execute("DELETE FROM log")
+
+
 # Copying.
 
 
@@ -151,6 +156,8 @@ def test_a_backup_is_one_file_that_opens_as_a_store(path: Path, tmp_path: Path) 
     backup(path, target)
     assert [file.name for file in target.parent.iterdir()] == ["copy.db"]
     assert check(target) == []
+    # Not in WAL mode, which no medium that is read-only could be read in.
+    assert target.read_bytes()[18:20] == b"\x01\x01"
 
     async def compare() -> None:
         async with opened(path) as store, opened(target) as copy:

@@ -62,7 +62,7 @@ class Inspection:
     record: bytes
     first: bytes | None  # the oldest entry of the log
     last: bytes | None  # the newest; the same bytes as `first` when there is only one
-    updated_us: int  # when the newest entry was written; Unix time, microseconds
+    updated_us: int  # when the newest entry was written; Unix time, microseconds; 0 for an empty log
 
 
 class Store(Protocol):
@@ -126,7 +126,7 @@ class Store(Protocol):
     async def load(self, addresses: Sequence[Address]) -> list[Stored | None]:
         """Read actors whole, in the order asked; None for one that is not there.
 
-        Sees every commit that has returned, and no part of one that has not.
+        Sees every commit that has returned; one that has not, whole or not at all.
         """
         ...
 

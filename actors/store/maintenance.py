@@ -117,7 +117,7 @@ def copy(source: sqlite3.Connection, partial: str) -> None:
         os.unlink(partial)  # of a backup that was killed
     with closing(sqlite3.connect(partial, isolation_level=None)) as copied:
         source.backup(copied)
-        # One file, not three. The store sets it back when it opens the copy.
+        # A copy in WAL mode could not be read from a medium that is read-only. The store sets it back.
         copied.execute("PRAGMA journal_mode = DELETE")
     if wrong := check(partial):
         raise StoreFailed(f"the store is not sound, and so its copy is not: {'; '.join(wrong)}")

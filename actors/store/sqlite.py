@@ -165,9 +165,9 @@ class Connection(aiosqlite.Connection):
     ms at a stretch, or lets go of it for longer than the thread needs to wake
     up. A busy loop does neither: it lets go for a microsecond at each `select`
     and `send`, and each time the thread's 5 ms begin anew. Measured with 100
-    writes per commit beside a loop whose rounds take 30 to 400 µs: 0.2 to 80
-    seconds (!) for a commit, whatever the switch interval; with the rests, 2
-    to 9 ms.
+    writes per commit beside a loop whose rounds take 30 to 400 µs: most
+    commits took from 0.2 seconds to more than a minute, and a switch interval
+    of 0.5 ms did not help; with the rests it is 2 to 9 ms.
     """
 
     REST_EVERY_S = 0.001
@@ -535,10 +535,10 @@ def rows_of(prefix: str, columns: int, values: Sequence[Any], suffix: str = "") 
         values: Those of all rows, one after the other; none make no statement.
 
     Not `executemany`: it takes the interpreter lock again for each row, and
-    each time may wait for it. Beside a busy loop, 100 writes took 212 ms with
-    it, 58 ms with statements of 64, 16, 4 and 1 rows, and 32 ms with this:
-    at most two statements for up to 128 rows, of 23 lengths in all, so that
-    nearly all are found compiled.
+    each time may wait for it. Beside a thread that never waits, 100 writes took
+    212 ms with it, 58 ms in statements of 64, 16, 4 and 1 rows, and 32 ms in as
+    few as possible. So these are at most two for up to 128 rows, of 23 lengths
+    in all, so that nearly all are found compiled.
     """
     begin = 0
     while left := (len(values) - begin) // columns:
