@@ -1,0 +1,34 @@
+"""Results that nobody measured, for the tests of what becomes of results."""
+
+from perdure.benchmarks.machine import Machine
+from perdure.benchmarks.measure import Outcome
+from perdure.benchmarks.results import Result, Results
+from perdure.benchmarks.run import Run
+
+MACHINE = Machine(
+    perdure="1.2.3",
+    python="CPython 3.11.7",
+    sqlite="3.40.1",
+    uvloop="0.21.0",
+    system="Linux 6",
+    processor="a processor",
+    cores=2,
+    flush_ms=0.25,
+)
+
+
+def result(workload: str, driver: str, **figures: float) -> Result:
+    run = Run(
+        workload=workload,
+        driver=driver,
+        in_flight=50,
+        seconds=4.0,
+        instances=None,
+        durability="full",
+        always_replay=False,
+    )
+    return Result(run=run, outcome=Outcome(figures=figures, latencies_us=[1, 2]))
+
+
+def results(*found: Result) -> Results:
+    return Results(machine=MACHINE, began_at="2026-01-02T03:04:05+00:00", results=list(found))

@@ -1,0 +1,44 @@
+"""The app under test: it does next to nothing, and tells on the side what it is asked to tell."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from perdure import Engine
+from perdure.benchmarks import app as under_test
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    """What the variables name is opened once in a process, and a test is not a process."""
+    under_test.opened.cache_clear()
+    yield
+    under_test.opened.cache_clear()
+
+
+async def test_each_workflow_returns_what_can_be_checked() -> None:
+    async with Engine(under_test.app, data=":memory:") as engine:
+        assert await engine.client.run("chain", input=5) == 5
+        assert await engine.client.run("fan_out", input=100) == 5_050
+        late_us = await engine.client.run("sleeper", input=datetime.now(UTC) + timedelta(milliseconds=20))
+    assert late_us >= 0
+
+
+async def test_the_end_of_the_code_and_each_body_are_told_when_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(under_test.PIPE, str(tmp_path / "over"))
+    monkeypatch.setenv(under_test.LOG, str(tmp_path / "bodies"))
+    async with Engine(under_test.app, data=":memory:") as engine:
+        await engine.client.run("chain", input=2, instance_id="one")
+    assert (tmp_path / "over").read_text() == "one\n"
+    assert (tmp_path / "bodies").read_text() == "one 1\none 2\n"

@@ -1,0 +1,71 @@
+"""Figures: percentiles are values that were seen, and what was not measured is not there."""
+
+import os
+
+import pytest
+
+from perdure.benchmarks.measure import (
+    Usage,
+    distribution,
+    medians,
+    percentile,
+    spreads,
+    usage_of,
+    usage_of_self,
+)
+
+
+@pytest.mark.parametrize(
+    ("values", "percent", "expected"),
+    [
+        ([7], 50, 7),
+        ([7], 99, 7),
+        ([1, 2, 3, 4], 50, 2),
+        ([1, 2, 3, 4], 51, 3),
+        ([1, 2, 3, 4], 100, 4),
+        (list(range(1, 101)), 95, 95),
+        (list(range(1, 101)), 99, 99),
+        (list(range(1, 102)), 99, 100),
+    ],
+)
+def test_a_percentile_is_the_nearest_rank(values: list[float], percent: float, expected: float) -> None:
+    assert percentile(values, percent) == expected
+
+
+def test_a_distribution_is_in_milliseconds_whatever_the_order() -> None:
+    assert distribution([3_000, 1_000, 2_000], prefix="late_") == {
+        "late_p50_ms": 2.0,
+        "late_p95_ms": 3.0,
+        "late_p99_ms": 3.0,
+        "late_max_ms": 3.0,
+    }
+
+
+def test_no_values_have_no_distribution() -> None:
+    assert distribution([]) == {}
+
+
+def test_medians_are_of_the_runs_that_have_the_figure() -> None:
+    assert medians([{"a": 1.0, "b": 5.0}, {"a": 9.0}, {"a": 2.0}]) == {"a": 2.0, "b": 5.0}
+
+
+def test_a_spread_is_relative_to_the_median() -> None:
+    assert spreads([{"a": 90.0}, {"a": 100.0}, {"a": 110.0}]) == {"a": 0.2}
+
+
+def test_a_single_run_and_a_median_of_zero_have_no_spread() -> None:
+    assert spreads([{"a": 1.0}]) == {}
+    assert spreads([{"a": 0.0}, {"a": 0.0}]) == {}
+
+
+def test_usages_add_up() -> None:
+    assert Usage(cpu_s=1.0, rss_bytes=2) + Usage(cpu_s=0.5, rss_bytes=3) == Usage(cpu_s=1.5, rss_bytes=5)
+
+
+def test_a_process_uses_time_and_memory() -> None:
+    before = usage_of_self()
+    sum(range(1_000_000))
+    after = usage_of_self()
+    assert after.cpu_s > before.cpu_s
+    assert after.rss_bytes > 2**20
+    assert usage_of(os.getpid()).cpu_s > 0

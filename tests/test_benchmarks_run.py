@@ -1,0 +1,43 @@
+"""A run: each kind of workload finds its way to its driver."""
+
+from pathlib import Path
+
+import pytest
+
+from perdure.benchmarks.run import Run, perform
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Parts:
+    def part(self, share: float, units: int) -> None:
+        assert 0 <= share <= 1
+
+
+@pytest.mark.parametrize(
+    ("workload", "driver", "figure"),
+    [
+        ("W1", "process", "units_per_commit"),
+        ("W3", "http", "load_cpu_ms_per_unit"),
+        ("W4", "process", "units_per_s"),
+    ],
+)
+async def test_a_run_comes_to_figures(workload: str, driver: str, figure: str, tmp_path: Path) -> None:
+    run = Run(
+        workload=workload,
+        driver=driver,
+        in_flight=1 if workload == "W3" else 5,
+        seconds=1.0,
+        instances=10,
+        durability="full",
+        always_replay=False,
+    )
+    outcome = await perform(run, tmp_path, Parts())
+    assert outcome.figures["instances"] == 10
+    assert figure in outcome.figures
+    assert len(outcome.latencies_us) == 10

@@ -1,0 +1,36 @@
+"""The workloads: values that name what is in the app under test."""
+
+import pytest
+
+from perdure.benchmarks.app import app
+from perdure.benchmarks.workloads import BY_NAME, DRIVERS, WORKLOADS, Mark, Workload
+
+
+@pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
+def test_a_workload_names_a_workflow_of_the_app(workload: Workload) -> None:
+    assert workload.workflow in app.workflows
+
+
+@pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
+def test_a_mark_is_of_a_driver_that_runs_the_workload(workload: Workload) -> None:
+    assert set(workload.drivers) <= set(DRIVERS)
+    assert {mark.driver for mark in workload.marks} <= set(workload.drivers)
+
+
+def test_every_workload_has_a_name_of_its_own() -> None:
+    assert len(BY_NAME) == len(WORKLOADS)
+
+
+def test_a_mark_may_be_a_floor_or_a_ceiling() -> None:
+    floor = Mark(driver="process", figure="units_per_s", what="steps a second", at_least=8_000)
+    assert (floor.reached(7_999.9), floor.reached(8_000)) == (False, True)
+    ceiling = Mark(driver="process", figure="p50_ms", what="ms", at_most=3)
+    assert (ceiling.reached(3.0), ceiling.reached(3.1)) == (True, False)
+
+
+def test_marks_do_not_hold_for_another_number_in_flight() -> None:
+    chain = BY_NAME["W1"]
+    assert chain.with_in_flight(None) is chain
+    assert chain.with_in_flight(chain.in_flight) is chain
+    crowded = chain.with_in_flight(500)
+    assert (crowded.in_flight, crowded.marks) == (500, ())
