@@ -26,6 +26,7 @@ class Activation:
         "mailbox",
         "predecessor",
         "runnable",
+        "settled",
         "shard",
         "unacknowledged",
         "uncommitted",
@@ -42,6 +43,7 @@ class Activation:
         self.unacknowledged = 0  # messages sent to other actors that their commit does not hold yet
         self.active = False  # the active mark as the store has it, or will
         self.busy = False  # what the last turn said of work in flight
+        self.settled = False  # and of its coming again
         self.dropped = False  # a commit or a turn failed; whatever it still does is void
         self.failures = 0  # how often in a row it could not be loaded or take its turn
         self.predecessor: Activation | None = None  # the one it replaces after a failure

@@ -119,6 +119,7 @@ class Committer:
 
     async def _flush(self) -> None:
         group, self._filling = self._filling, []
+        # Not cleared if this is cancelled: then nobody knows whether the group is durable.
         self._flushing = group
         writes = [taken.write for taken in group if taken.write is not None]
         fences = {write.shard: self._placement.epoch(write.shard) for write in writes}
@@ -131,8 +132,7 @@ class Committer:
         else:
             self._failed_at = None
             self._release(group)
-        finally:
-            self._flushing = []
+        self._flushing = []
 
     def _fail(self, group: Sequence[TakenTurn], error: StoreError) -> None:
         """Undo a group, and what was built on it since."""
@@ -147,6 +147,7 @@ class Committer:
     def _write(self, activation: Activation, turn: Turn, now_us: int) -> Write | None:
         """Say what a turn leaves in the store, and keep the active mark true."""
         activation.busy = turn.busy
+        activation.settled = turn.settled
         active = self._active_mark(activation, turn)
         if active is None and not turn.writes():
             return None
@@ -177,9 +178,10 @@ class Committer:
     def _active_mark(self, activation: Activation, turn: Turn) -> bool | None:
         """Whether the mark has to change with this turn; None: it stays.
 
-        It is set at once, because a crash must find it. It is taken away only
-        when the row is written anyhow; otherwise that waits for the eviction.
+        It is set at once, because a crash must find it. It is taken away when
+        the row is written anyhow, or the actor has settled; otherwise that
+        waits for the eviction.
         """
         if activation.in_flight:
             return None if activation.active else True
-        return False if activation.active and turn.record is not None else None
+        return False if activation.active and (turn.record is not None or turn.settled) else None

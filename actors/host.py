@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import anyio
@@ -225,7 +226,7 @@ class Host:
     async def _recover(self) -> None:
         """Wake what had work in flight when the last host of this store ended."""
         while self._unrecovered:
-            for address in list(self._unrecovered)[: self.RECOVERY_BATCH]:
+            for address in list(islice(self._unrecovered, self.RECOVERY_BATCH)):
                 self._activate(address)
             while len(self._loader) > 0:  # noqa: ASYNC110  milliseconds, once
                 await anyio.sleep(0.001)
@@ -258,7 +259,8 @@ class Host:
             for envelope in activation.take():
                 _refuse(envelope, HostStopping())
             if activation.actor is not None:
-                activation.actor.close()
+                with no_current_task():
+                    activation.actor.close()
 
     # Messages in.
 
@@ -338,7 +340,7 @@ class Host:
             activation.uncommitted -= 1
             for envelope in taken.envelopes:
                 if envelope.sender is not None:
-                    envelope.sender.unacknowledged -= 1
+                    self._acknowledge(envelope.sender)
             for reply, answer in turn.replies:
                 if isinstance(answer, BaseException):
                     reply.fail(answer)
@@ -349,6 +351,12 @@ class Host:
             if taken.write is not None:
                 self._note(taken)
         self._evict()
+
+    def _acknowledge(self, sender: Activation) -> None:
+        """A message of this actor is durable where it went."""
+        sender.unacknowledged -= 1
+        if sender.settled and sender.active and not sender.in_flight and not sender.dropped:
+            self._committer.retire(sender, self._now_us())
 
     def _dispatch(self, sender: Activation, address: Address, body: Any) -> None:
         route = self._routes.get(address.type)

@@ -4,6 +4,7 @@ The one law: the port first, then the store, then the line that says ready; and
 backwards on the way out, so that what was answered was kept.
 """
 
+import gc
 import importlib.metadata
 import importlib.util
 import logging
@@ -47,6 +48,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None])
     with closing(listen(config.host, config.http_port)) as listener:
 
         def ready() -> None:
+            calm_collector()
             announce(ready_line(config, *address(listener)))
             log.info("serving %s from %s", app or "no app", config.data)
 
@@ -62,6 +64,17 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None])
                     tasks.cancel_scope.cancel()
             tasks.cancel_scope.cancel()
     log.info("stopped")
+
+
+def calm_collector() -> None:
+    """Let Python's cyclic garbage collector look less often, and not at what was loaded once and for all.
+
+    A finished workflow leaves no cycles behind, so collecting finds nothing
+    and took a fifth of the event loop's time (docs/performance.md).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 def ready_line(config: Config, host: str, http_port: int) -> str:

@@ -8,6 +8,7 @@ app. Two engines may share one.
 import functools
 import inspect
 import logging
+import sys
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -154,7 +155,10 @@ class App:
             return _UNTYPED
         decoder = self._outputs.get(function)
         if decoder is None:
-            decoder = self._outputs[function] = Decoder(_output_type(function))
+            decoder = Decoder(_output_type(function))
+            # Only those that are registered: a lambda in a workflow is another one each time.
+            if function in self._names:
+                self._outputs[function] = decoder
         return decoder
 
 
@@ -183,7 +187,10 @@ def parameters_of(function: Callable[..., Any], name: str) -> Parameters:
     Raises:
         AppError: It can be called neither with (ctx) nor with (ctx, input), or no JSON fits its input.
     """
-    signature = inspect.signature(function)
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError) as error:
+        raise AppError(f"{name!r} cannot be called with (ctx) or (ctx, input): {error}") from error
     parameters = list(signature.parameters.values())
     taken = [parameter for parameter in parameters if parameter.kind in _POSITIONAL]
     needed = [parameter for parameter in parameters if parameter.default is _NONE and parameter.kind not in _VARIADIC]
@@ -233,12 +240,21 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
         function = function.func
     function = inspect.unwrap(function)
     hints: dict[str, Any] = {}
-    for key, hint in getattr(function, "__annotations__", {}).items():
+    for key, hint in _annotations(function).items():
         try:
             hints[key] = typing.get_type_hints(_Annotated(key, hint, function)).get(key)
         except Exception as error:
             logger.debug("the annotation %r of %r cannot be resolved: %s", hint, function, error)
     return hints
+
+
+def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
+    if sys.version_info >= (3, 14):
+        # There, annotations are evaluated when they are asked for; one that is not there would hide the others.
+        import annotationlib  # noqa: PLC0415
+
+        return dict(annotationlib.get_annotations(function, format=annotationlib.Format.FORWARDREF))
+    return getattr(function, "__annotations__", {})
 
 
 class _Annotated:

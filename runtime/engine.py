@@ -111,15 +111,20 @@ class Engine:
     async def _run(self) -> AsyncIterator[None]:
         # Not inside the task group, which would wrap an error of the store in a group of errors.
         await self._host.open()
-        # Who sends must be there before who is sent to wakes up, and go after it.
-        async with anyio.create_task_group() as tasks:
-            await tasks.start(self._activities.run)
-            await tasks.start(self._children.run)
-            async with self._host.running():
-                yield
-                self._host.refuse()
-                await self._activities.stop(self.settings.stop_grace_s)
-            tasks.cancel_scope.cancel()
+        try:
+            # Who sends must be there before who is sent to wakes up, and go after it.
+            async with anyio.create_task_group() as tasks:
+                await tasks.start(self._activities.run)
+                await tasks.start(self._children.run)
+                async with self._host.running():
+                    yield
+                    self._host.refuse()
+                    await self._activities.stop(self.settings.stop_grace_s)
+                tasks.cancel_scope.cancel()
+        finally:
+            # Again, in case it was cancelled before the host had it.
+            with anyio.CancelScope(shield=True):
+                await self.store.close()
 
     def _send(self, address: Address, body: object) -> None:
         self._host.send(address, body)

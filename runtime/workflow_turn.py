@@ -246,7 +246,8 @@ class WorkflowTurn:
             for task in self.actor.work.tasks.values():
                 self._invoke(task)
             for child in self.actor.work.children.values():
-                self._start_child(child)
+                # Those of a finished instance are not waited for. One whose id somebody else has by now had its time.
+                self._start_child(child, unique=record.status.terminal)
 
     # What receiving needs.
 
@@ -463,7 +464,7 @@ class WorkflowTurn:
             self.actor.unconfirmed.add(child.event_id)
         self._start_child(child)
 
-    def _start_child(self, child: ChildCreated) -> None:
+    def _start_child(self, child: ChildCreated, *, unique: bool = False) -> None:
         """Ask for a child.
 
         An id that the code chose may be held by another, which takes more than a message to find out.
@@ -471,7 +472,7 @@ class WorkflowTurn:
         record = self.actor.record
         assert record is not None
         execution_id = uuid5(_GENERATIONS, f"{record.execution_id}/{child.event_id}").hex
-        start = Start(child.name, child.input, execution_id, self._link(child))
+        start = Start(child.name, child.input, execution_id, self._link(child), unique=unique)
         address = Address(CHILD_START, child.instance_id) if child.named else workflow_address(child.instance_id)
         self.turn.messages.append((address, start))
 
@@ -550,6 +551,7 @@ class WorkflowTurn:
             if record is not self._record_before and record != self._record_before:
                 turn.record = record.pack()
             turn.busy = self._busy(record)
+            turn.settled = record.status.terminal and not turn.busy
         return turn
 
     def _remember(self, events: Sequence[Event] | None) -> None:

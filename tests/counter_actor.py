@@ -41,6 +41,10 @@ class Forget(NamedTuple):
     """Delete the actor."""
 
 
+class Settle(NamedTuple):
+    """Have nothing in flight any more, ever, and write nothing."""
+
+
 class Work(NamedTuple):
     """Be busy, or not."""
 
@@ -94,6 +98,9 @@ class Counter:
             case Work(busy):
                 self.busy = busy
                 turn.record = str(self.total or 0).encode()
+            case Settle():
+                self.busy = False
+                turn.settled = True
             case Recover():
                 self.world.recovered.append(self.address.id)
             case Read():

@@ -24,6 +24,7 @@ from .counter_actor import (
     Forget,
     Read,
     Remind,
+    Settle,
     Tell,
     Unremind,
     Work,
@@ -324,6 +325,48 @@ async def test_a_message_to_another_actor_is_counted_as_in_flight_until_it_is_co
     # And a graceful stop leaves no mark behind.
     await store.open()
     assert await store.active() == []
+
+
+async def test_the_mark_of_an_actor_that_has_settled_goes_at_once_and_with_its_last_acknowledgement() -> None:
+    store = FaultyStore(MemoryStore())
+    async with World(store).running() as world, anyio.create_task_group() as tasks:
+        # Given two actors at work, one of which has sent a message that has not arrived,
+        await world.host.ask(counter("alone"), Work(busy=True))
+        await world.host.ask(counter("sender"), Work(busy=True))
+        store.hold_loads()
+        tasks.start_soon(world.host.ask, counter("sender"), Tell(counter("receiver"), Add(1)))
+        await anyio.wait_all_tasks_blocked()
+        # when both settle,
+        await world.host.ask(counter("alone"), Settle())
+        await world.host.ask(counter("sender"), Settle())
+        # then the one is unmarked, and the other as soon as its message is durable where it went.
+        assert await store.active() == [counter("sender")]
+        store.release_loads()
+        await anyio.wait_all_tasks_blocked()
+        while await store.active():
+            await anyio.sleep(0.001)
+
+
+async def test_who_waits_for_a_commit_that_never_came_back_is_told_when_the_host_is_cancelled() -> None:
+    store = FaultyStore(MemoryStore())
+    errors: list[BaseException] = []
+
+    async def ask(world: World) -> None:
+        try:
+            await world.host.ask(counter("a"), Add(1))
+        except StoreFailed as error:
+            errors.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        world = World(store)
+        with anyio.CancelScope() as scope:
+            async with world.running():
+                store.hold()
+                tasks.start_soon(ask, world)
+                await store.held()
+                scope.cancel()
+                await anyio.lowlevel.checkpoint()
+    assert "may have happened" in str(errors[0])
 
 
 async def test_a_deleted_actor_is_gone_and_can_be_created_again() -> None:

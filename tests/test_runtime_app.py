@@ -139,8 +139,8 @@ def test_two_functions_of_one_name_are_refused_and_the_first_stays(app: App, reg
         register(app, name="twin")(other)
     with pytest.raises(AppError, match="with the name 'twin'"):
         register(app, twin)
-    table = {**app.workflows, **app.activities}
-    assert [definition.function for definition in table.values()] == [twin]
+    definitions: list[Any] = [*app.workflows.values(), *app.activities.values()]
+    assert [definition.function for definition in definitions] == [twin]
 
 
 def test_a_workflow_and_an_activity_may_have_the_same_name(app: App) -> None:

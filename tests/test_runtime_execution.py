@@ -628,6 +628,18 @@ def test_events_of_another_name_wait_for_their_turn() -> None:
     assert lone.result == [2, 1, 3]
 
 
+def test_events_that_came_before_anybody_waited_are_had_in_their_order() -> None:
+    async def late(ctx: WorkflowContext) -> list[Any]:
+        await ctx.call_activity("a")
+        return [await ctx.wait_for_external_event(name) for name in ("e", "f", "E", "e")]
+
+    lone = started(late)
+    lone.feed(raised("e", 1), raised("F", 2))
+    lone.feed(raised("e", 3), raised("E", 4))
+    lone.complete(1)
+    assert lone.result == [1, 2, 3, 4]
+
+
 def test_several_waits_for_one_name_are_served_in_their_order() -> None:
     async def queue(ctx: WorkflowContext) -> list[Any]:
         return await ctx.when_all([ctx.wait_for_external_event("e") for _ in range(3)])
@@ -1184,6 +1196,20 @@ def test_a_context_variable_of_one_workflow_is_not_seen_by_another_and_lasts_fro
     one.complete(1)
     other.complete(1)
     assert (one.result, other.result) == ("unset one", "unset other")
+
+
+def test_a_context_variable_of_the_host_is_not_seen_by_a_workflow() -> None:
+    # It would be another after a restart.
+    variable: ContextVar[str] = ContextVar("variable", default="unset")
+
+    async def looks(ctx: WorkflowContext) -> str:
+        return variable.get()
+
+    token = variable.set("the host's")
+    try:
+        assert started(looks).result == "unset"
+    finally:
+        variable.reset(token)
 
 
 # Being put away.

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from perdure.runtime.errors import CorruptHistory
 from perdure.runtime.event import (
+    Event,
     EventRaised,
     ExecutionStarted,
     ExecutionSuspended,
@@ -23,7 +24,7 @@ PACKER = RowPacker()
 
 
 def test_the_form_of_a_row_is_pinned() -> None:
-    turn = [TaskCompleted(1, '"done"'), TaskScheduled(2, "a", None, "x-2")]
+    turn: list[Event] = [TaskCompleted(1, '"done"'), TaskScheduled(2, "a", None, "x-2")]
     packed = PACKER.pack(17, turn, [EventRaised("e", None)])
     assert msgpack.unpackb(packed) == [1, 17, [[9, 1, '"done"'], [8, 2, "a", None, "x-2"]], [[16, "e", None]]]
     assert packed == bytes.fromhex("9401119293 0901a6 22646f6e6522 95 0802a161c0a3 782d32 9193 10a165c0")

@@ -187,7 +187,7 @@ async def test_in_a_real_worker_process_it_works_the_same(module: str) -> None:
             )
         assert (outcome.result is None) == (function in ("fails", "exits"))
         if function == "work":
-            assert f'"pid":{os.getpid()}' not in outcome.result
+            assert f'"pid":{os.getpid()}' not in str(outcome.result)
 
 
 def test_an_interrupt_from_the_keyboard_does_not_reach_an_activity_in_its_process(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_a_failed_instance_has_what_it_failed_with_and_no_output() -> None:
 
 
 def test_a_terminated_instance_has_the_output_it_was_terminated_with() -> None:
-    end = [ExecutionTerminated('"stop"', True), ExecutionCompleted(1, Status.TERMINATED, '"stop"')]
+    end: list[Event] = [ExecutionTerminated('"stop"', True), ExecutionCompleted(1, Status.TERMINATED, '"stop"')]
     state = state_of("i", inspection(InstanceRecord(Status.TERMINATED, "w", "x", 17), [STARTED], end))
     assert (state.status, state.output, state.failure) == (Status.TERMINATED, '"stop"', None)
 

@@ -217,6 +217,11 @@ async def another_event(ctx: WorkflowContext) -> Any:
     await ctx.wait_for_external_event("f", timeout=DAY)
 
 
+async def a_failure_at_the_end(ctx: WorkflowContext) -> Any:
+    await before(ctx)
+    raise ValueError("changed my mind")
+
+
 async def went_on(ctx: WorkflowContext) -> Any:
     await before(ctx)
     await ctx.call_activity("b")
@@ -236,6 +241,7 @@ DIFFERENCES: list[tuple[int, Callable[..., Any], int, str, str]] = [
     (2, an_early_return, 2, "child workflow 'c' with ID 'kid'", "the end of the workflow (COMPLETED)"),
     (3, a_retry_instead_of_a_timer, 3, "a timer", "a timeout for event 'e'"),
     (4, another_event, 4, "a timeout for event 'e'", "a timeout for event 'f'"),
+    (5, a_failure_at_the_end, 5, "the end of the workflow (COMPLETED)", "the end of the workflow (FAILED)"),
     (5, went_on, 5, "the end of the workflow (COMPLETED)", "activity 'b'"),
 ]
 

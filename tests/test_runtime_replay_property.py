@@ -159,8 +159,8 @@ class World:
         work, choice = self.work, self.chance.choice
         number = len(self.steps)
         # Each kind as likely as any other, however many of it there are.
-        kinds = [[EventRaised(name, f'"{name}{number}"') for name in ("e", "E", "f", "nobody")]]
-        answers: list[list[Arrival]] = [
+        kinds: list[list[Arrival]] = [
+            [EventRaised(name, f'"{name}{number}"') for name in ("e", "E", "f", "nobody")],
             [done for task in work.tasks for done in ends(TaskCompleted, TaskFailed, task)],
             [
                 done
@@ -169,7 +169,7 @@ class World:
             ],
             [TimerFired(timer_id, due_us) for timer_id, due_us in work.timers.items()],
         ]
-        event = choice(choice([*kinds, *filter(None, answers)]))
+        event = choice(choice([kind for kind in kinds if kind]))
         if isinstance(event, TimerFired):
             # It never fires early.
             self.now_us = max(self.now_us, event.fire_at_us)

@@ -16,7 +16,8 @@ FAILURE = FailureDetails(error_type="ValueError", message="no")
 
 
 def policy(**given: Any) -> RetryPolicy:
-    return RetryPolicy(**{"first_retry_interval": timedelta(seconds=1), "max_number_of_attempts": 5} | given)
+    usual: dict[str, Any] = {"first_retry_interval": timedelta(seconds=1), "max_number_of_attempts": 5}
+    return RetryPolicy(**usual | given)
 
 
 def delay_us(

@@ -1,10 +1,15 @@
 """The limits of an engine: one frozen value, with defaults that work and no nonsense."""
 
 from dataclasses import FrozenInstanceError
+from typing import Any
 
 import pytest
 
 from perdure import Settings
+
+
+def settings(**given: Any) -> Settings:
+    return Settings(**given)
 
 
 def test_the_defaults_are_valid_and_bounded() -> None:
@@ -23,10 +28,10 @@ def test_settings_do_not_change() -> None:
     "name", ["mailbox_messages_max", "activities_max", "activity_threads_max", "activity_processes_max"]
 )
 def test_a_limit_of_nothing_is_refused_by_name(name: str) -> None:
-    assert getattr(Settings(**{name: 1}), name) == 1
+    assert getattr(settings(**{name: 1}), name) == 1
     for wrong in (0, -1):
         with pytest.raises(ValueError, match=f"{name} must be at least 1, not {wrong}"):
-            Settings(**{name: wrong})
+            settings(**{name: wrong})
 
 
 def test_an_engine_may_keep_nothing_in_memory_but_not_less() -> None:

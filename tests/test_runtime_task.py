@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure import Task, WorkflowContext, WorkflowMisuse, when_all, when_any
+from perdure.runtime.event import Arrival
 
 from .lone_execution import completed, failed, raised, started
 
@@ -270,7 +271,11 @@ def test_a_race_between_an_event_and_a_timer_is_won_by_what_comes_first() -> Non
         event, task = ctx.wait_for_external_event("e"), ctx.call_activity("a")
         return "event" if await ctx.when_any([task, event]) is event else "task"
 
-    for events, winner in (([raised("e"), completed(1)], "event"), ([completed(1), raised("e")], "task")):
+    races: list[tuple[list[Arrival], str]] = [
+        ([raised("e"), completed(1)], "event"),
+        ([completed(1), raised("e")], "task"),
+    ]
+    for events, winner in races:
         lone = started(race)
         lone.feed(*events)
         assert lone.result == winner

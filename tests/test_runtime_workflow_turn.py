@@ -294,6 +294,26 @@ def test_a_scheduled_start_can_be_suspended_resumed_and_begins_when_both_allow_i
     assert actor.state.custom_status == "waiting"
 
 
+def test_a_finished_parent_does_not_replace_whoever_has_the_id_of_a_child_by_now(actor: LoneActor) -> None:
+    app = make_app()
+
+    @app.workflow
+    async def leaves_a_child(ctx: WorkflowContext) -> None:
+        ctx.call_child_workflow("steps", instance_id="kid")
+
+    lone = LoneActor(app, forgetful=actor.forgetful)
+    lone.start("leaves_a_child")
+    assert lone.busy
+    [(_, first)] = lone.sent(Start)
+    assert not first.unique
+    lone.restart()
+    [(_, again)] = lone.sent(Start)
+    assert again.unique
+    lone.send(ChildStarted("x1", 1))
+    if not lone.forgetful:
+        assert not lone.busy
+
+
 def test_a_pending_instance_can_be_terminated(actor: LoneActor) -> None:
     actor.start("events", start_at_us=actor.now_us + 5_000_000)
     actor.terminate('"never"')
