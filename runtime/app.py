@@ -6,9 +6,9 @@ app. Two engines may share one.
 """
 
 import functools
+import importlib
 import inspect
 import logging
-import sys
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -249,12 +249,12 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
-    if sys.version_info >= (3, 14):
-        # There, annotations are evaluated when they are asked for; one that is not there would hide the others.
-        import annotationlib  # noqa: PLC0415
-
+    try:
+        return getattr(function, "__annotations__", {})
+    except NameError:
+        # From Python 3.14 on they are evaluated when they are asked for; one that is not there would hide the others.
+        annotationlib = importlib.import_module("annotationlib")
         return dict(annotationlib.get_annotations(function, format=annotationlib.Format.FORWARDREF))
-    return getattr(function, "__annotations__", {})
 
 
 class _Annotated:
