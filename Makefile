@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 # What is installed. Tests and checks run against the installed package, never against the tree.
-SOURCES := pyproject.toml README.md LICENSE py.typed \
-	$(sort $(foreach folder,. actors actors/store benchmarks cli http runtime testing,$(wildcard $(folder)/*.py)))
+SOURCES := pyproject.toml README.md LICENSE py.typed $(wildcard rpc/protos/*.proto) \
+	$(sort $(foreach folder,. actors actors/store benchmarks cli http rpc runtime testing,$(wildcard $(folder)/*.py)))
 
-.PHONY: help run demo test test-slow check bench clean FORCE
+.PHONY: help run demo test test-slow test-sdks check bench clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -19,6 +19,7 @@ help:
 	@echo "make demo       an order, an approval and two kills, from start to end"
 	@echo "make test       the tests, in a few minutes at most"
 	@echo "make test-slow  the long proofs too"
+	@echo "make test-sdks  Dapr's published SDKs against this build; needs a network the first time"
 	@echo "make check      ruff and mypy"
 	@echo "make bench      measure this build on this machine"
 	@echo "make clean      remove what make made; data stays"
@@ -34,6 +35,16 @@ test: $(VENV)/package $(VENV)/extra-test
 
 test-slow: $(VENV)/package $(VENV)/extra-test
 	$(BIN)/python -m pytest -m "slow or not slow"
+
+# Each generation of Dapr's SDKs in an environment of its own, because their stubs clash.
+# Some of them only:  make ONLY="JavaScript Go" test-sdks
+test-sdks: $(VENV)/package $(VENV)/extra-test .venv-dapr-1.19/made .venv-dapr-1.17/made
+	$(BIN)/python tests/sdk/drive.py $(ONLY)
+
+.venv-dapr-%/made: tests/sdk/requirements/%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip --quiet --disable-pip-version-check install -r $<
+	@touch $@
 
 # mypy looks at the installed package, from a folder in which the tree cannot be mistaken for it.
 check: $(VENV)/package $(VENV)/extra-check $(VENV)/extra-test

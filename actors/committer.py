@@ -8,6 +8,7 @@ turn is undone with it.
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import anyio
@@ -121,7 +122,7 @@ class Committer:
         group, self._filling = self._filling, []
         # Not cleared if this is cancelled: then nobody knows whether the group is durable.
         self._flushing = group
-        writes = [taken.write for taken in group if taken.write is not None]
+        writes = [write for taken in group if taken.write is not None for write in _in_parts(taken)]
         fences = {write.shard: self._placement.epoch(write.shard) for write in writes}
         try:
             if writes:
@@ -185,3 +186,17 @@ class Committer:
         if activation.in_flight:
             return None if activation.active else True
         return False if activation.active and (turn.record is not None or turn.settled) else None
+
+
+def _in_parts(taken: TakenTurn) -> Sequence[Write]:
+    """The write of a turn, as one for each entry that it appends."""
+    write = taken.write
+    assert write is not None
+    if not taken.turn.earlier:
+        return (write,)
+    first = replace(write, entry=None)
+    later = [
+        Write(key=write.key, address=write.address, shard=write.shard, at_us=write.at_us, entry=entry)
+        for entry in (*taken.turn.earlier, write.entry)
+    ]
+    return (first, *later)

@@ -245,7 +245,7 @@ class Host:
             return
         for activation in self._activations:
             if activation.idle and activation.active and not activation.in_flight:
-                self._committer.retire(activation, self._now_us())
+                self._committer.retire(activation, self.now_us())
         await self._committer.drain()
 
     def _dismiss(self) -> None:
@@ -310,7 +310,7 @@ class Host:
             return
         assert activation.actor is not None
         envelopes = activation.take()
-        now_us = self._now_us()
+        now_us = self.now_us()
         try:
             with no_current_task():
                 turn = activation.actor.turn(envelopes, now_us)
@@ -327,7 +327,7 @@ class Host:
                 activation.unacknowledged += 1
         self._committer.add(activation, turn, envelopes, now_us)
 
-    def _now_us(self) -> int:
+    def now_us(self) -> int:
         """The time, never earlier than it was before: histories are in order even if the clock is set back."""
         self._latest_us = max(self._latest_us, self._clock.now_us())
         return self._latest_us
@@ -356,7 +356,7 @@ class Host:
         """A message of this actor is durable where it went."""
         sender.unacknowledged -= 1
         if sender.settled and sender.active and not sender.in_flight and not sender.dropped:
-            self._committer.retire(sender, self._now_us())
+            self._committer.retire(sender, self.now_us())
 
     def _dispatch(self, sender: Activation, address: Address, body: Any) -> None:
         route = self._routes.get(address.type)
@@ -386,7 +386,7 @@ class Host:
         for activation in self._activations.surplus():
             if activation.active and not activation.in_flight:
                 # The mark goes first; the activation follows when that is durable.
-                self._committer.retire(activation, self._now_us())
+                self._committer.retire(activation, self.now_us())
             else:
                 self._remove(activation)
 

@@ -47,6 +47,7 @@ class Turn:
     """
 
     entry: bytes | None = None  # appended to the actor's log
+    earlier: Sequence[bytes] = ()  # entries that go before it: the history that a copy begins with
     record: bytes | None = None  # None: as it was
     reset: bool = False  # forget the log before `entry` is appended
     delete: bool = False  # forget the actor; it may be created again

@@ -17,12 +17,15 @@ from .machine import machine
 from .report import DRIVER_TITLES, print_report
 from .results import Result, Results, interleaved
 from .run import Run
+from .sdk_driver import WORKLOADS as SDK_WORKLOADS
+from .sdk_driver import SdkRunFailed, through_sdk
 from .workloads import BY_NAME, DRIVERS, WORKLOADS, Workload
 
 SECONDS = 4.0
 SECONDS_MARKED = 3.0  # a run that is over sooner was spent warming up, and says nothing about marks
 SECONDS_QUICK = 0.3
 BOTH = "both"
+SDK = "sdk"
 
 NAMES = list(BY_NAME)
 LIST = "\n".join(f"  {workload.name}  {workload.title}: {workload.what}" for workload in WORKLOADS)
@@ -32,10 +35,16 @@ LIST = "\n".join(f"  {workload.name}  {workload.title}: {workload.what}" for wor
 @click.option("--workload", "names", multiple=True, type=click.Choice(NAMES), help="Run only these.  [default: all]")
 @click.option(
     "--driver",
-    type=click.Choice([*DRIVERS, BOTH]),
+    type=click.Choice([*DRIVERS, BOTH, SDK]),
     default=BOTH,
     show_default=True,
-    help="process: the engine in the load's process. http: a daemon.",
+    help="process: the engine in the load's process. http: a daemon. sdk: a daemon, and a worker on Dapr's Python "
+    "SDK, beside a server that stores nothing (W1, W2 and a long history).",
+)
+@click.option(
+    "--sdk-python",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="For --driver sdk: a Python that has dapr==1.19.0.",
 )
 @click.option(
     "--in-flight", type=click.IntRange(1), help="Instances under way at once.  [default: each workload's own]"
@@ -71,6 +80,9 @@ def bench(**values: Any) -> None:
     options = Options(**values)
     if importlib.util.find_spec("psutil") is None:
         raise click.ClickException("this needs psutil: pip install 'perdure[bench]'")
+    if options.driver == SDK:
+        bench_sdk(options)
+        return
     if options.data is not None:
         options.data.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="perdure-bench-", dir=options.data) as folder:
@@ -89,6 +101,7 @@ class Options:
 
     names: tuple[str, ...]  # none: all
     driver: str
+    sdk_python: Path | None
     in_flight: int | None
     seconds: float | None
     instances: int | None
@@ -106,6 +119,10 @@ class Options:
         long = self.seconds is None or self.seconds >= SECONDS_MARKED
         return found if plain and long else [workload.without_marks() for workload in found]
 
+    @property
+    def run_seconds(self) -> float:
+        return self.seconds or (SECONDS_QUICK if self.quick else SECONDS)
+
     def runs(self) -> list[Run]:
         """All runs, in their order.
 
@@ -120,13 +137,29 @@ class Options:
                 workload=workload.name,
                 driver=driver,
                 in_flight=workload.in_flight,
-                seconds=self.seconds or (SECONDS_QUICK if self.quick else SECONDS),
+                seconds=self.run_seconds,
                 instances=self.instances,
                 durability=self.durability,
                 always_replay=self.always_replay,
             )
             for workload, driver in order
         ]
+
+
+def bench_sdk(options: Options) -> None:
+    """Measure through Dapr's Python SDK, which has a report of its own: what counts there is pairs of runs."""
+    if options.sdk_python is None:
+        raise click.UsageError("--driver sdk needs --sdk-python: a Python that has dapr==1.19.0.")
+    strangers = set(options.names) - set(SDK_WORKLOADS)
+    if strangers:
+        raise click.UsageError(f"{', '.join(sorted(strangers))} cannot be run with --driver sdk.")
+    # Not resolved: a virtual environment's Python is a link, and is known by where the link is.
+    python = options.sdk_python.absolute()
+    names = options.names or SDK_WORKLOADS
+    try:
+        through_sdk(python, names, seconds=options.run_seconds, repeat=options.repeat, console=Console())
+    except SdkRunFailed as error:
+        raise click.ClickException(str(error)) from None
 
 
 def carry_out(runs: Sequence[Run], folder: Path, console: Console) -> Results:

@@ -5,15 +5,18 @@ which wins over Dapr's variable of the same meaning.
 """
 
 import ipaddress
+import itertools
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from ..runtime.dispatch_limits import DispatchLimits
+from ..runtime.retention import Retention
 from ..runtime.settings import Settings
 
 LIMITS = Settings()  # the default of every limit, from the one place that has them
@@ -27,6 +30,7 @@ class Config:
     host: str
     http_port: int  # 0: any free one
     grpc_port: int  # 0: any free one
+    metrics_port: int = 0  # 0: no metrics
     data: str  # path of the store
     durability: str  # full or relaxed
     app_id: str | None  # None: the app's name
@@ -35,26 +39,51 @@ class Config:
     log_level: str
     log_format: str
     limits: Settings
+    retention: Retention = field(default_factory=Retention)  # none in `perdure run`
 
     def settings(self, app_name: str | None) -> Settings:
         """The engine's settings, once it is known which app it runs."""
-        return replace(self.limits, app_id=self.app_id or app_name or LIMITS.app_id)
+        return replace(self.limits, app_id=self.app_id or app_name or LIMITS.app_id, retention=self.retention)
 
 
-def build_config(*, api_tokens: tuple[str, ...] | None, allow_unauthenticated: bool, **values: Any) -> Config:
+# What the values are called in `perdure run`, for errors; `perdure daprd` has other flags for the same.
+RUN_FLAGS = {
+    "http_port": "--http-port",
+    "grpc_port": "--grpc-port",
+    "metrics_port": "--metrics-port",
+    "host": "--host",
+    "unauthenticated": "Set PERDURE_API_TOKEN (or --api-token), or say --allow-unauthenticated.",
+}
+
+
+def build_config(
+    *,
+    api_tokens: tuple[str, ...] | None,
+    allow_unauthenticated: bool,
+    flags: Mapping[str, str] = RUN_FLAGS,
+    **values: Any,
+) -> Config:
     """Make the configuration out of the parsed options, by their names, and check those that depend on each other.
+
+    Args:
+        flags: What errors call the values.
 
     Raises:
         click.UsageError: Two values do not go together; it says which.
     """
-    limits = Settings(**{name: values.pop(name) for name in LIMIT_NAMES})
+    dispatch = DispatchLimits(
+        workflows_max=values.pop("max_concurrent_workflows"), activities_max=values.pop("max_concurrent_activities")
+    )
+    limits = Settings(dispatch=dispatch, **{name: values.pop(name) for name in LIMIT_NAMES})
     config = Config(api_tokens=api_tokens or (), limits=limits, **values)
-    if config.http_port == config.grpc_port != 0:
-        raise click.UsageError(f"--http-port and --grpc-port are both {config.http_port}; each needs one of its own.")
+    for one, other in itertools.combinations(("http_port", "grpc_port", "metrics_port"), 2):
+        port = getattr(config, one)
+        if port == getattr(config, other) != 0:
+            raise click.UsageError(f"{flags[one]} and {flags[other]} are both {port}; each needs one of its own.")
     if not (config.api_tokens or allow_unauthenticated or is_loopback(config.host)):
         raise click.UsageError(
-            f"--host {config.host} can be reached from other machines, and there is no token to ask them for. "
-            "Set PERDURE_API_TOKEN (or --api-token), or say --allow-unauthenticated."
+            f"{flags['host']} {config.host} can be reached from other machines, and there is no token to ask them "
+            f"for. {flags['unauthenticated']}"
         )
     return config
 
@@ -145,7 +174,7 @@ class Setting(click.Option):
     ) -> None:
         own = "PERDURE_" + flag.removeprefix("--").replace("-", "_").upper()
         if parse is not None:
-            rest |= {"type": str, "callback": _checked(parse)}
+            rest |= {"type": str, "callback": checked(parse)}
         self.variables = [own, dapr] if dapr else [own]  # the first that is set counts
         super().__init__([flag, *names], envvar=self.variables, show_envvar=True, show_default=True, **rest)
 
@@ -156,7 +185,7 @@ class Setting(click.Option):
         return next(variable for variable in self.variables if os.environ.get(variable))
 
 
-def _checked(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:
+def checked(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:
     """Turn what `parse` says into click's kind of error, which adds the name of the flag or the variable."""
 
     def callback(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Any:
@@ -176,6 +205,7 @@ LIMIT_NAMES = (
     "always_replay",
     "mailbox_messages_max",
     "stop_grace_s",
+    "wait_for_workers",
 )
 
 DATA_OPTION = Setting(
@@ -202,6 +232,13 @@ RUN_OPTIONS = (
         metavar="PORT",
         default=50_001,
         help="Port of the gRPC API; 0 picks a free one. Accepted and printed; opened by a later release.",
+    ),
+    Setting(
+        "--metrics-port",
+        parse=parse_port,
+        metavar="PORT",
+        default=0,
+        help="Port of the metrics for Prometheus; 0 serves none.",
     ),
     Setting(
         "--host",
@@ -277,6 +314,23 @@ RUN_OPTIONS = (
         metavar="COUNT",
         default=LIMITS.activity_processes_max,
         help='Activities declared with executor="process" that may run at once.',
+    ),
+    Setting(
+        "--max-concurrent-workflows",
+        parse=parse_count,
+        metavar="COUNT",
+        help="Workflows that remote workers may work on at once.  [default: no limit]",
+    ),
+    Setting(
+        "--max-concurrent-activities",
+        parse=parse_count,
+        metavar="COUNT",
+        help="Activities that remote workers may work on at once.  [default: no limit]",
+    ),
+    Setting(
+        "--wait-for-workers",
+        is_flag=True,
+        help="Leave what the app does not have to remote workers, even before the first of them has come.",
     ),
     Setting(
         "--always-replay",

@@ -11,19 +11,29 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
+from functools import partial
 
 import anyio
-from anyio.abc import TaskStatus
+from anyio.abc import TaskGroup, TaskStatus
 
 from ..actors.store.sqlite import Durability
 from ..http.app import HttpOptions, create_app
 from ..http.server import address, address_of, listen, serve
+from ..rpc.dapr_service import dapr
+from ..rpc.propagation import propagation
+from ..rpc.server import RpcOptions, RpcServer, create_server
+from ..rpc.task_hub_service import task_hub
+from ..rpc.work_items import WorkItems
 from ..runtime.app import App
 from ..runtime.engine import Engine
+from ..runtime.facade import Facade
+from ..runtime.sidecar import Sidecar
 from .config import Config
 
 log = logging.getLogger(__name__)
+
+RPC_GRACE_S = 2.0  # for unary calls under way; waits for an instance's end are cut off
 
 
 def run(config: Config, app: App | None, announce: Callable[[str], None]) -> None:
@@ -45,25 +55,70 @@ def run(config: Config, app: App | None, announce: Callable[[str], None]) -> Non
 async def main(config: Config, app: App | None, announce: Callable[[str], None]) -> None:
     settings = config.settings(app.name if app is not None else None)
     options = HttpOptions(app_id=settings.app_id, api_tokens=config.api_tokens, body_bytes_max=config.max_body_bytes)
-    with closing(listen(config.host, config.http_port)) as listener:
-
-        def ready() -> None:
-            calm_collector()
-            announce(ready_line(config, *address(listener)))
-            log.info("serving %s from %s", app or "no app", config.data)
-
+    engine = Engine(
+        app,
+        data=config.data,
+        durability=Durability(config.durability),
+        settings=settings,
+        propagate=propagation(settings.app_id),
+    )
+    with ExitStack() as ports:
+        listener = ports.enter_context(closing(listen(config.host, config.http_port)))
         async with anyio.create_task_group() as tasks:
             stopping = Stopping(tasks.cancel_scope)
+            sidecar = Sidecar(Control(engine, app, stopping), app_id=settings.app_id)
+            facade = metered_facade(config, engine, sidecar, tasks, stopping, ports)
+            rpc = rpc_server(config, engine, facade, sidecar)
+
+            def ready() -> None:
+                calm_collector()
+                announce(ready_line(config, *address(listener), rpc.port))
+                log.info("serving %s from %s", app or "no app", config.data)
+
             await tasks.start(watch_signals, stopping)
-            durability = Durability(config.durability)
-            async with Engine(app, data=config.data, durability=durability, settings=settings) as engine:
+            async with engine:
                 stopping.started = True
-                web = create_app(engine.facade, options, Control(engine, app, stopping))
+                await rpc.start()
+                web = create_app(facade, options, sidecar)
                 await serve(web, listener=listener, stop=stopping.told, ready=ready, grace_s=settings.stop_grace_s)
+                # The streams of workers end first: they would take all of the grace.
+                engine.dispatcher.stop()
+                await rpc.stop(grace_s=0 if stopping.forced else RPC_GRACE_S)
                 if stopping.forced:
                     tasks.cancel_scope.cancel()
             tasks.cancel_scope.cancel()
     log.info("stopped")
+
+
+def rpc_server(config: Config, engine: Engine, facade: Facade, sidecar: Sidecar) -> RpcServer:
+    """The gRPC server, with its port and not serving yet."""
+    app_id = sidecar.app_id
+    services = [
+        task_hub(facade, WorkItems(engine.dispatcher, app_id=app_id), app_id=app_id),
+        dapr(facade, sidecar),
+    ]
+    options = RpcOptions(api_tokens=config.api_tokens)
+    return create_server(services, options, address=address_of(config.host, config.grpc_port))
+
+
+def metered_facade(
+    config: Config, engine: Engine, sidecar: Sidecar, tasks: TaskGroup, stopping: "Stopping", ports: ExitStack
+) -> Facade:
+    """The engine's facade; with a port for metrics, one that counts, and the counts on that port."""
+    if not config.metrics_port:
+        return engine.facade
+    from .metrics import Gauges, MeteredFacade, Metrics, listen_for_metrics  # noqa: PLC0415  only who asks needs it
+
+    gauges = Gauges(
+        turns=lambda: engine.turns,
+        commits=lambda: engine.commits,
+        active_actors=sidecar.active_actors,
+        connected_workers=sidecar.control.connected_workers,
+    )
+    metrics = Metrics(app_id=sidecar.app_id, gauges=gauges)
+    listener = ports.enter_context(closing(listen_for_metrics(config.host, config.metrics_port)))
+    tasks.start_soon(partial(serve, metrics.app(), listener=listener, stop=stopping.told, grace_s=RPC_GRACE_S))
+    return MeteredFacade(engine.facade, metrics)
 
 
 def calm_collector() -> None:
@@ -77,16 +132,9 @@ def calm_collector() -> None:
     gc.set_threshold(10_000, 20, 50)
 
 
-def ready_line(config: Config, host: str, http_port: int) -> str:
+def ready_line(config: Config, host: str, http_port: int, grpc_port: int) -> str:
     """Say where the daemon can be reached."""
-    grpc_port = config.grpc_port or free_port(config.host)
     return f"Perdure ready: http=http://{address_of(host, http_port)} grpc={address_of(host, grpc_port)}"
-
-
-def free_port(host: str) -> int:
-    """Find a port that nobody has. Nothing holds it until the gRPC server does, which a later release brings."""
-    with closing(listen(host, 0)) as listener:
-        return address(listener)[1]
 
 
 class Stopping:
@@ -121,7 +169,7 @@ async def watch_signals(stopping: Stopping, *, task_status: TaskStatus[None]) ->
 
 
 class Control:
-    """The daemon, as the HTTP layer sees it (`http/control.py`)."""
+    """The daemon, as HTTP and gRPC see it (`runtime/control.py`)."""
 
     def __init__(self, engine: Engine, app: App | None, stopping: Stopping) -> None:
         self._engine = engine
@@ -136,7 +184,7 @@ class Control:
         self._stopping.tell(force=force)
 
     def connected_workers(self) -> int:
-        return 0 if self._app is None else 1
+        return self._engine.dispatcher.connected + (0 if self._app is None else 1)
 
     def active_actors(self) -> Mapping[str, int]:
         return self._engine.active_actors()

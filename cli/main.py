@@ -13,6 +13,7 @@ import click
 COMMANDS = {
     "run": (".run", "run", "Host an app, or serve SDK workers."),
     "store": (".store", "store", "Look after a store."),
+    "daprd": (".daprd", "daprd", "Stand in for Dapr's sidecar."),
     "bench": ("..benchmarks.cli", "bench", "Measure this build on this machine."),
 }
 

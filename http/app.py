@@ -15,12 +15,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..runtime.facade import Facade
+from ..runtime.sidecar import Sidecar
 from .auth import TokenAuth
-from .control import Control
 from .errors import ANSWERS
 from .openapi import document
 from .path import RawPath, route
-from .sidecar import Sidecar
+from .sidecar import Info
 from .workflows import Workflows
 
 
@@ -41,21 +41,22 @@ class HttpOptions:
             raise ValueError(f"body_bytes_max must be at least 1, not {self.body_bytes_max}")
 
 
-def create_app(engine_facade: Facade, options: HttpOptions, control: Control) -> Starlette:
+def create_app(facade: Facade, options: HttpOptions, sidecar: Sidecar) -> Starlette:
     """Make the app.
 
     Args:
-        engine_facade: The door to the instances.
+        facade: The door to the instances.
         options: See there.
-        control: The daemon around the engine.
+        sidecar: The daemon around the engine, of the same app. Whoever else serves it (gRPC) is given the same one.
     """
-    workflows = Workflows(engine_facade, app_id=options.app_id, body_bytes_max=options.body_bytes_max)
-    sidecar = Sidecar(control, app_id=options.app_id, body_bytes_max=options.body_bytes_max)
+    assert sidecar.app_id == options.app_id, (sidecar.app_id, options.app_id)
+    workflows = Workflows(facade, app_id=options.app_id, body_bytes_max=options.body_bytes_max)
+    info = Info(sidecar, body_bytes_max=options.body_bytes_max)
     middleware = [Middleware(RawPath)]
     if options.api_tokens:
         middleware.append(Middleware(TokenAuth, tokens=options.api_tokens))
     app = Starlette(
-        routes=[*workflows.routes(), *sidecar.routes(), openapi_route(options, control)],
+        routes=[*workflows.routes(), *info.routes(), openapi_route(options, version=sidecar.control.runtime_version)],
         middleware=middleware,
         exception_handlers=ANSWERS,
     )
@@ -64,9 +65,9 @@ def create_app(engine_facade: Facade, options: HttpOptions, control: Control) ->
     return app
 
 
-def openapi_route(options: HttpOptions, control: Control) -> Route:
+def openapi_route(options: HttpOptions, *, version: str) -> Route:
     """Make the route that serves the API's description."""
-    described = msgspec.json.encode(document(version=control.runtime_version, secured=bool(options.api_tokens)))
+    described = msgspec.json.encode(document(version=version, secured=bool(options.api_tokens)))
 
     async def openapi(request: Request) -> Response:
         return Response(described, media_type="application/json")

@@ -9,7 +9,8 @@ Source: contract 1.2; dapr `pkg/api/http/universal.go`.
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
-from .errors import BODY_MALFORMED, BODY_TOO_LARGE, HttpError
+from ..runtime.words import Refusal
+from .errors import BODY_MALFORMED, BODY_TOO_LARGE
 
 # Decodes the outline of an object and leaves its members alone.
 OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -22,11 +23,11 @@ async def read(request: Request, *, bytes_max: int) -> bytes:
     one that does not say is refused where it crosses the limit.
 
     Raises:
-        HttpError: It has more than `bytes_max` bytes.
+        Refusal: It has more than `bytes_max` bytes.
         ClientDisconnect: The caller hung up first.
     """
     if declared_bytes(request) > bytes_max:
-        raise HttpError(BODY_TOO_LARGE, bytes_max=bytes_max)
+        raise Refusal(BODY_TOO_LARGE, bytes_max=bytes_max)
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -36,7 +37,7 @@ async def read(request: Request, *, bytes_max: int) -> bytes:
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > bytes_max:
-            raise HttpError(BODY_TOO_LARGE, bytes_max=bytes_max)
+            raise Refusal(BODY_TOO_LARGE, bytes_max=bytes_max)
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks)
@@ -57,21 +58,21 @@ async def read_text(request: Request, *, bytes_max: int) -> str:
     text only, and refuse what would come back as something else.
 
     Raises:
-        HttpError: It is too large, or not UTF-8.
+        Refusal: It is too large, or not UTF-8.
     """
     body = await read(request, bytes_max=bytes_max)
     try:
         return body.decode()
     except UnicodeDecodeError as error:
         detail = f"it is not UTF-8: {error.reason} at byte {error.start}"
-        raise HttpError(BODY_MALFORMED, detail=detail) from None
+        raise Refusal(BODY_MALFORMED, detail=detail) from None
 
 
 async def read_nothing(request: Request, *, bytes_max: int) -> None:
     """Read the body of an operation that needs none: nothing, or a JSON object that is then ignored.
 
     Raises:
-        HttpError: It is too large, or something else.
+        Refusal: It is too large, or something else.
     """
     body = await read(request, bytes_max=bytes_max)
     if not body:
@@ -79,4 +80,4 @@ async def read_nothing(request: Request, *, bytes_max: int) -> None:
     try:
         OBJECT.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise HttpError(BODY_MALFORMED, detail=f"expected a JSON object or nothing: {error}") from None
+        raise Refusal(BODY_MALFORMED, detail=f"expected a JSON object or nothing: {error}") from None

@@ -1,33 +1,36 @@
 """The API described in OpenAPI 3.1, as a plain value.
 
 The one law: it says what is answered, all of it and nothing else. Codes and
-statuses come from the tables in `errors`, routes from `workflows`. A fault of
-our own (ERR_INTERNAL) is not part of the API and stays out, so that whoever
-tests against this document finds it.
+statuses come from the tables in `errors` and in `runtime/words.py`, routes from
+`workflows`. A fault of our own (ERR_INTERNAL) is not part of the API and stays
+out, so that whoever tests against this document finds it.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
-from .errors import (
+from ..runtime.properties import RUNTIME_STATUS
+from ..runtime.words import (
     APP_ID_INVALID,
-    APP_ID_NOT_MATCHED,
-    BODY_MALFORMED,
-    BODY_TOO_LARGE,
     FAILURES,
+    ID_BYTES_MAX,
     ID_INVALID,
     ID_TOO_LONG,
     METADATA_FULL,
     NOT_FOUND,
     NOT_FOUND_IS_404,
-    NOT_READY,
-    OUTBOUND_NOT_READY,
-    PATH_MALFORMED,
     TRY_AGAIN,
     Row,
 )
-from .state_json import RUNTIME_STATUS
-from .workflows import ID_BYTES_MAX, OPERATIONS, VERSIONS, Operation
+from .errors import (
+    APP_ID_NOT_MATCHED,
+    BODY_MALFORMED,
+    BODY_TOO_LARGE,
+    NOT_READY,
+    OUTBOUND_NOT_READY,
+    PATH_MALFORMED,
+)
+from .workflows import OPERATIONS, VERSIONS, Operation
 
 Json = dict[str, Any]
 

@@ -10,28 +10,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ..runtime.sidecar import PLACEMENT, Sidecar
+from ..runtime.words import Refusal
 from .body import read_text
-from .control import Control
-from .errors import APP_ID_NOT_MATCHED, METADATA_FULL, NOT_READY, OUTBOUND_NOT_READY, HttpError
+from .errors import APP_ID_NOT_MATCHED, NOT_READY, OUTBOUND_NOT_READY
 from .path import parameter, query, route
 
-# The actors that Dapr registers for an app with workflows, in the only namespace that a daemon
-# outside of Kubernetes has. Dapr's integration harness waits until it sees three.
-INTERNAL_TYPES = ("workflow", "activity", "retentioner")
-NAMESPACE = "default"
 
-# `dapr run` puts seven short entries. They stay in memory for as long as the daemon runs.
-METADATA_BYTES_MAX = 1024 * 1024
+class Info:
+    """The handlers by which the sidecar is probed, described and stopped."""
 
-
-class Sidecar:
-    """The handlers, and the metadata that was put."""
-
-    def __init__(self, control: Control, *, app_id: str, body_bytes_max: int) -> None:
-        self.control = control
-        self.app_id = app_id
+    def __init__(self, sidecar: Sidecar, *, body_bytes_max: int) -> None:
+        self.sidecar = sidecar
         self.body_bytes_max = body_bytes_max
-        self.extended: dict[str, str] = {}
 
     def routes(self) -> list[Route]:
         return [
@@ -43,54 +34,52 @@ class Sidecar:
         ]
 
     async def healthz(self, request: Request) -> Response:
-        if not self.control.ready():
-            raise HttpError(NOT_READY, detail="engine")
+        if not self.sidecar.control.ready():
+            raise Refusal(NOT_READY, detail="engine")
         # A prober that names the app wants to know whether another one has taken the port over.
         app_id = query(request, "appid")
-        if app_id is not None and app_id != self.app_id:
-            raise HttpError(APP_ID_NOT_MATCHED)
+        if app_id is not None and app_id != self.sidecar.app_id:
+            raise Refusal(APP_ID_NOT_MATCHED)
         return Response(status_code=204)
 
     async def healthz_outbound(self, request: Request) -> Response:
         # In Dapr this is ready earlier: it does not wait for the app. Here nothing waits for the app.
-        if not self.control.ready():
-            raise HttpError(OUTBOUND_NOT_READY)
+        if not self.sidecar.control.ready():
+            raise Refusal(OUTBOUND_NOT_READY)
         return Response(status_code=204)
 
     async def get_metadata(self, request: Request) -> Response:
-        body = msgspec.json.encode(metadata(self.control, self.app_id, self.extended))
+        body = msgspec.json.encode(metadata(self.sidecar))
         return Response(body, media_type="application/json")
 
     async def put_metadata(self, request: Request) -> Response:
         key = parameter(request, "key")
         value = await read_text(request, bytes_max=self.body_bytes_max)
-        found = sum(len(text.encode()) for entry in {**self.extended, key: value}.items() for text in entry)
-        if found > METADATA_BYTES_MAX:
-            raise HttpError(METADATA_FULL, bytes_max=METADATA_BYTES_MAX, found=found)
-        self.extended[key] = value
+        self.sidecar.put(key, value)
         return Response(status_code=204)
 
     async def shutdown(self, request: Request) -> Response:
-        self.control.shutdown(request.headers.get("dapr-force-shutdown", "").lower() == "true")
+        self.sidecar.control.shutdown(request.headers.get("dapr-force-shutdown", "").lower() == "true")
         return Response(status_code=204)
 
 
-def metadata(control: Control, app_id: str, extended: dict[str, str]) -> dict[str, Any]:
+def metadata(sidecar: Sidecar) -> dict[str, Any]:
     """Describe the daemon.
 
     What there is none of is left out, as Dapr leaves it out: components,
     subscriptions and more always, actors and workers while there are none.
     """
-    actors = [{"type": kind, "count": count} for kind, count in active_actors(control, app_id).items()]
+    control = sidecar.control
+    actors = [{"type": kind, "count": count} for kind, count in sidecar.active_actors().items()]
     runtime: dict[str, Any] = {
         "runtimeStatus": "RUNNING",
         "hostReady": control.ready(),
-        "placement": "placement: connected",
+        "placement": PLACEMENT,
     }
     body: dict[str, Any] = {
-        "id": app_id,
+        "id": sidecar.app_id,
         "runtimeVersion": control.runtime_version,
-        "extended": {**extended, "daprRuntimeVersion": control.runtime_version},
+        "extended": sidecar.extended(),
         "actorRuntime": runtime,
     }
     if actors:
@@ -98,16 +87,3 @@ def metadata(control: Control, app_id: str, extended: dict[str, str]) -> dict[st
     if workers := control.connected_workers():
         body["workflows"] = {"connectedWorkers": workers}
     return body
-
-
-def active_actors(control: Control, app_id: str) -> dict[str, int]:
-    """Count the activations by the type names that Dapr has for them.
-
-    Its internal types exist from the moment that a worker can serve them, also
-    while no actor of theirs is in memory.
-    """
-    counts = dict(control.active_actors())
-    internal = {kind: counts.pop(kind, 0) for kind in INTERNAL_TYPES}
-    if control.connected_workers():
-        counts.update({f"dapr.internal.{NAMESPACE}.{app_id}.{kind}": count for kind, count in internal.items()})
-    return counts

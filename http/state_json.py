@@ -12,13 +12,11 @@ from typing import Any
 import msgspec
 
 from ..runtime.instance import InstanceState
+from ..runtime.properties import RUNTIME_STATUS, properties
 from ..runtime.status import Status
 
 # Dapr takes these two times from history, and a pending instance has none yet: it shows Go's zero time.
 NEVER = "0001-01-01T00:00:00Z"
-
-# Dapr's HTTP API never learned of status 8.
-RUNTIME_STATUS = {status: "UNKNOWN" if status is Status.STALLED else status.name for status in Status}
 
 encode = msgspec.json.Encoder().encode
 
@@ -32,30 +30,9 @@ def state_json(state: InstanceState) -> bytes:
     body["createdAt"] = NEVER if pending else timestamp(state.created_us)
     body["lastUpdatedAt"] = NEVER if pending else timestamp(state.updated_us)
     body["runtimeStatus"] = RUNTIME_STATUS[state.status]
-    if not pending and (found := properties(state)):
+    if found := properties(state):
         body["properties"] = found
     return encode(body)
-
-
-def properties(state: InstanceState) -> dict[str, str]:
-    """Collect the properties: payloads as stored, JSON inside of JSON."""
-    found: dict[str, str] = {}
-    if state.custom_status is not None:
-        found["dapr.workflow.custom_status"] = state.custom_status
-    if (failure := state.failure) is not None:
-        found["dapr.workflow.failure.error_message"] = failure.message
-        if failure.stack_trace:
-            found["dapr.workflow.failure.stack_trace"] = failure.stack_trace
-        found["dapr.workflow.failure.error_type"] = failure.error_type
-    if state.input is not None:
-        found["dapr.workflow.input"] = state.input
-    if state.output is not None and failure is None:
-        # Up to Dapr 1.18 a failed workflow repeated its failure as output; 1.19 stopped, and so do we.
-        found["dapr.workflow.output"] = state.output
-    if state.stall is not None:
-        # Ours: UNKNOWN alone would leave the caller guessing.
-        found["perdure.workflow.stall"] = state.stall
-    return found
 
 
 def timestamp(unix_us: int) -> str:

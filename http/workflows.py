@@ -7,7 +7,6 @@ Source: contract 1.1, 1.2, 1.5, 1.6; dapr `pkg/api/http/workflow.go` and
 `pkg/api/universal/workflow.go`.
 """
 
-import re
 from typing import NamedTuple
 
 import msgspec
@@ -17,16 +16,12 @@ from starlette.routing import Route
 
 from ..runtime.errors import InstanceNotFound
 from ..runtime.facade import Facade
+from ..runtime.words import check_app, check_new_id
 from .body import read_nothing, read_text
-from .errors import APP_ID_INVALID, ID_INVALID, ID_TOO_LONG, ForeignApp, HttpError
 from .path import Handler, parameter, query, route
 from .state_json import state_json
 
 VERSIONS = ("v1.0", "v1.0-beta1", "v1.0-alpha1")
-
-ID_BYTES_MAX = 64  # Dapr's, for state stores with short keys
-
-PLAIN_ID = re.compile("[A-Za-z0-9_-]+")
 
 JSON = "application/json"
 
@@ -125,42 +120,10 @@ class Workflows:
         return instance_id
 
     def check_app(self, request: Request) -> None:
-        """Refuse what is meant for another app. The app's own id is never checked, whatever it is made of.
-
-        Raises:
-            HttpError: No app can have such an id.
-            ForeignApp: One can, but it is not ours.
-        """
-        app_id = query(request, "appID")
-        if not app_id or app_id == self.app_id:
-            return
-        if not is_plain(app_id):
-            raise HttpError(APP_ID_INVALID, app_id=app_id)
-        raise ForeignApp(asked=app_id, hosted=self.app_id)
+        """Refuse what is meant for another app. Raises Refusal or ForeignApp."""
+        check_app(query(request, "appID"), hosted=self.app_id)
 
 
 def accepted() -> Response:
     """Answer what has nothing to say: protobuf's empty message in JSON."""
     return Response(b"{}", 202, media_type=JSON)
-
-
-def check_new_id(instance_id: str) -> None:
-    """Check the id of an instance that is to be started over this API.
-
-    Nowhere else: ids that came about elsewhere (children, other APIs) may hold
-    anything, and must be reachable here.
-
-    Raises:
-        HttpError: It is too long, or has other than letters, digits, `_` and `-`.
-    """
-    if len(instance_id.encode()) > ID_BYTES_MAX:
-        raise HttpError(ID_TOO_LONG, bytes_max=ID_BYTES_MAX)
-    if not is_plain(instance_id):
-        raise HttpError(ID_INVALID, instance_id=instance_id)
-
-
-def is_plain(text: str) -> bool:
-    """Say whether a text has letters and decimal digits of any script, `_` and `-` only."""
-    return PLAIN_ID.fullmatch(text) is not None or all(
-        char.isalpha() or char.isdecimal() or char in "_-" for char in text
-    )

@@ -49,11 +49,23 @@ class ActivityActors:
 
     Args:
         send: Takes an answer to the instance that asked.
+        elsewhere: Takes what remote workers are to perform.
+        waits_for_workers: Whether what the app does not have is left to them, though none may be there yet.
     """
 
-    def __init__(self, app: App | None, settings: Settings, *, send: Callable[[Address, Any], None]) -> None:
+    def __init__(
+        self,
+        app: App | None,
+        settings: Settings,
+        *,
+        send: Callable[[Address, Any], None],
+        elsewhere: Callable[[Address, Invoke], None] = lambda address, invoke: None,
+        waits_for_workers: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._app = app
         self._send = send
+        self._elsewhere = elsewhere
+        self._waits_for_workers = waits_for_workers
         self._encoder = Encoder()
         self._settings = settings
         self._busy: set[Address] = set()
@@ -80,12 +92,11 @@ class ActivityActors:
 
     def receive(self, address: Address, invoke: Invoke) -> None:
         """Take a message: perform this activity, once for each address at a time."""
-        if self._app is None or self._stopping or address in self._busy:
-            # Without an app the call stays in the history, for a process that has one.
+        if self._stopping or address in self._busy:
             return
-        definition = self._app.activities.get(invoke.name)
+        definition = self._app.activities.get(invoke.name) if self._app is not None else None
         if definition is None:
-            self._reply(invoke, None, _not_registered(invoke.name, self._app.name))
+            self._pass_on(address, invoke)
             return
         self._busy.add(address)
         lane = self._lanes[definition.kind]
@@ -93,6 +104,13 @@ class ActivityActors:
             self._begin(lane, address, invoke, definition)
         else:
             lane.waiting.append((address, invoke, definition))
+
+    def _pass_on(self, address: Address, invoke: Invoke) -> None:
+        """Leave an activity that the app does not have to remote workers, or fail it as a worker would."""
+        if self._app is None or invoke.wire is not None or self._waits_for_workers():
+            self._elsewhere(address, invoke)
+        else:
+            self._reply(invoke, None, _not_registered(invoke.name, self._app.name))
 
     async def stop(self, grace_s: float) -> None:
         """Begin nothing any more, give what runs so long to finish, and cancel the rest."""

@@ -25,10 +25,14 @@ from .activity_actor import ActivityActors
 from .app import App
 from .child_starter import ChildStarter
 from .client import Client
+from .dispatcher import Dispatcher
 from .facade import Facade
-from .message import ACTIVITY, CHILD_START, WORKFLOW, Start
+from .message import ACTIVITY, CHILD_START, WORK, WORKFLOW, Start
+from .retention import RetentionLoop
 from .settings import Settings
-from .workflow_actor import WorkflowActorType
+from .worker_mark import ADDRESS as WORKER_MARK_ADDRESS
+from .worker_mark import WORKER_MARK, Remember, WorkerMarkType
+from .workflow_actor import Propagate, WorkflowActorType
 
 IN_MEMORY = ":memory:"
 
@@ -40,6 +44,7 @@ class Engine:
         app: None hosts no code: instances wait until a process that has their code opens the store.
         data: A SQLite file, ":memory:" for nothing that outlives the engine, or a store of your own.
         durability: What a commit survives; FULL is power loss, RELAXED only a crash of the process.
+        propagate: Writes histories for remote workers that may see them (`rpc/propagation.py`); nobody else needs it.
     """
 
     def __init__(
@@ -50,16 +55,34 @@ class Engine:
         durability: Durability = Durability.FULL,
         settings: Settings | None = None,
         clock: Clock | None = None,
+        propagate: Propagate = lambda instance_id, events, scope, received: None,
     ) -> None:
         self.app = app
         self.settings = settings or Settings()
         self.store = _store(data, durability)
-        self._activities = ActivityActors(app, self.settings, send=self._send)
+        self.dispatcher = Dispatcher(self.settings.dispatch, send=self._send, greet=self._remember_workers)
+        self._activities = ActivityActors(
+            app,
+            self.settings,
+            send=self._send,
+            elsewhere=self.dispatcher.receive_activity,
+            waits_for_workers=self._waits_for_workers,
+        )
+        self._clock = clock or SystemClock()
         self._host = Host(
             self.store,
-            clock or SystemClock(),
-            types={WORKFLOW: WorkflowActorType(app)},
-            routes={ACTIVITY: self._activities.receive, CHILD_START: self._start_child},
+            self._clock,
+            types={
+                WORKFLOW: WorkflowActorType(
+                    app, app_id=self.settings.app_id, waits_for_workers=self._waits_for_workers, propagate=propagate
+                ),
+                WORKER_MARK: WorkerMarkType(),
+            },
+            routes={
+                ACTIVITY: self._activities.receive,
+                CHILD_START: self._start_child,
+                WORK: self.dispatcher.receive,
+            },
             limits=HostLimits(
                 activations_max=0 if self.settings.always_replay else self.settings.activations_max,
                 mailbox_messages_max=self.settings.mailbox_messages_max,
@@ -70,6 +93,7 @@ class Engine:
         self._children = ChildStarter(self.facade, send=self._send)
         self._running: AsyncExitStack | None = None
         self._used = False
+        self._workers_known = False  # whether a worker has ever been connected to this store
 
     @property
     def ready(self) -> bool:
@@ -112,19 +136,33 @@ class Engine:
         # Not inside the task group, which would wrap an error of the store in a group of errors.
         await self._host.open()
         try:
+            [mark] = await self.store.inspect([WORKER_MARK_ADDRESS])
+            self._workers_known = mark is not None
             # Who sends must be there before who is sent to wakes up, and go after it.
             async with anyio.create_task_group() as tasks:
                 await tasks.start(self._activities.run)
                 await tasks.start(self._children.run)
                 async with self._host.running():
+                    if retention := self.settings.retention:
+                        loop = RetentionLoop(self.facade, retention, clock=self._clock, turns=lambda: self.turns)
+                        tasks.start_soon(loop.run)
                     yield
                     self._host.refuse()
+                    self.dispatcher.stop()
                     await self._activities.stop(self.settings.stop_grace_s)
                 tasks.cancel_scope.cancel()
         finally:
             # Again, in case it was cancelled before the host had it.
             with anyio.CancelScope(shield=True):
                 await self.store.close()
+
+    def _waits_for_workers(self) -> bool:
+        return self.settings.wait_for_workers or self._workers_known
+
+    def _remember_workers(self) -> None:
+        if not self._workers_known:
+            self._workers_known = True
+            self._send(WORKER_MARK_ADDRESS, Remember())
 
     def _send(self, address: Address, body: object) -> None:
         self._host.send(address, body)

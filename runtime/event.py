@@ -11,12 +11,19 @@ The names follow durabletask's history (contract 3.2, 3.6), which every event
 here can be turned into.
 
 Named tuples, because they are packed as they stand, several for each step.
+
+What an SDK says that has no field here is kept in `wire`: a serialized
+HistoryEvent of the contract with the fields left out that are here. Nobody in
+this layer reads it; `rpc/history_wire.py` writes it and puts it back.
 """
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from .failure import FailureDetails
+
+# The W3C trace that something is part of: traceparent, span id, tracestate. Passed on, never read.
+Trace: TypeAlias = tuple[str, str, str | None]
 
 
 class Parent(NamedTuple):
@@ -37,6 +44,9 @@ class ExecutionStarted(NamedTuple):
     parent: Parent | None = None
     scheduled_start_us: int | None = None  # Unix time, microseconds
     version: str | None = None
+    trace: Trace | None = None
+    propagated: bytes | None = None  # what it may see of the histories above it: a serialized PropagatedHistory
+    wire: bytes | None = None
 
 
 class ExecutionCompleted(NamedTuple):
@@ -46,31 +56,42 @@ class ExecutionCompleted(NamedTuple):
     status: int  # a Status
     result: str | None = None
     failure: tuple[Any, ...] | None = None  # FailureDetails.pack
+    wire: bytes | None = None
 
 
 class ExecutionTerminated(NamedTuple):
     output: str | None
     recurse: bool
+    wire: bytes | None = None
 
 
 class ExecutionSuspended(NamedTuple):
     reason: str | None
+    wire: bytes | None = None
 
 
 class ExecutionResumed(NamedTuple):
     reason: str | None
+    wire: bytes | None = None
 
 
 class ExecutionStalled(NamedTuple):
     """Code and history do not fit. Not fed to anybody; kept for who looks."""
 
     description: str
+    reason: int = 0  # a StallReason
+    wire: bytes | None = None
 
 
 class PatchesApplied(NamedTuple):
-    """Patches that the code asked for in this turn and found applied, in the order first asked."""
+    """Patches that the code asked for in this turn and found applied, in the order first asked.
+
+    From a worker also which named version of its code it ran, in the turn in
+    which that was settled.
+    """
 
     names: tuple[str, ...]
+    version: str | None = None
 
 
 class TaskScheduled(NamedTuple):
@@ -80,16 +101,25 @@ class TaskScheduled(NamedTuple):
     name: str
     input: str | None
     task_execution_id: str  # the same for every try of one call: an idempotency key
+    target_app: str | None = None  # None: this one
+    rerun_of: str | None = None  # the instance whose event this repeats
+    propagation: int = 0  # a Propagation
+    wire: bytes | None = None
 
 
 class TaskCompleted(NamedTuple):
     task_id: int
     result: str | None
+    # Of its TaskScheduled. SDKs for .NET match by it; a turn sent without the past cannot look it up.
+    task_execution_id: str | None = None
+    wire: bytes | None = None
 
 
 class TaskFailed(NamedTuple):
     task_id: int
     failure: tuple[Any, ...]  # FailureDetails.pack
+    task_execution_id: str | None = None
+    wire: bytes | None = None
 
 
 class ChildCreated(NamedTuple):
@@ -101,16 +131,36 @@ class ChildCreated(NamedTuple):
     input: str | None
     named: bool = False  # the id was chosen by the workflow's code, so another may hold it
     retry_of: str | None = None  # the id of the first try
+    target_app: str | None = None
+    rerun_of: str | None = None
+    propagation: int = 0
+    wire: bytes | None = None
+
+
+class DetachedCreated(NamedTuple):
+    """An instance without a parent was asked for."""
+
+    event_id: int
+    instance_id: str
+    name: str = ""
+    input: str | None = None
+    start_at_us: int | None = None  # Unix time, microseconds
+    execution_id: str | None = None
+    target_app: str | None = None
+    trace: Trace | None = None
+    wire: bytes | None = None
 
 
 class ChildCompleted(NamedTuple):
     task_id: int
     result: str | None
+    wire: bytes | None = None
 
 
 class ChildFailed(NamedTuple):
     task_id: int
     failure: tuple[Any, ...] | None  # None: terminated
+    wire: bytes | None = None
 
 
 class TimerCreated(NamedTuple):
@@ -120,16 +170,20 @@ class TimerCreated(NamedTuple):
     fire_at_us: int  # Unix time, microseconds
     origin: int = 0  # a TimerOrigin
     reference: str | None = None  # the event's name, the task's execution id or the child's id, after the origin
+    rerun_of: str | None = None
+    wire: bytes | None = None
 
 
 class TimerFired(NamedTuple):
-    timer_id: int  # 0: the scheduled start of the instance
+    timer_id: int  # -1: the scheduled start of the instance
     fire_at_us: int
+    wire: bytes | None = None
 
 
 class EventRaised(NamedTuple):
     name: str  # as spelled by the sender; compared without case
     input: str | None
+    wire: bytes | None = None
 
 
 class TimerOrigin:
@@ -139,6 +193,23 @@ class TimerOrigin:
     EXTERNAL_EVENT = 1
     ACTIVITY_RETRY = 2
     CHILD_RETRY = 3
+    UNSAID = 4  # SDKs up to 1.17, and JavaScript's
+
+
+class StallReason:
+    """Why an instance is stalled, with the numbers of the contract. They reach the disk."""
+
+    PATCH_MISMATCH = 0  # and whatever else no longer fits
+    VERSION_NOT_AVAILABLE = 1
+    PAYLOAD_SIZE_EXCEEDED = 2
+
+
+class Propagation:
+    """What an activity or a child may see of the histories above it, with the numbers of the contract."""
+
+    NONE = 0
+    OWN = 1
+    LINEAGE = 2
 
 
 Arrival: TypeAlias = (
@@ -154,7 +225,7 @@ Arrival: TypeAlias = (
     | TimerFired
     | EventRaised
 )
-Command: TypeAlias = PatchesApplied | TaskScheduled | ChildCreated | TimerCreated | ExecutionCompleted
+Command: TypeAlias = PatchesApplied | TaskScheduled | ChildCreated | DetachedCreated | TimerCreated | ExecutionCompleted
 Event: TypeAlias = Arrival | Command
 
 TAGS: dict[type[Any], int] = {
@@ -174,14 +245,43 @@ TAGS: dict[type[Any], int] = {
     TimerCreated: 14,
     TimerFired: 15,
     EventRaised: 16,
+    DetachedCreated: 17,
 }
 TYPES: dict[int, Any] = {tag: event_type for event_type, tag in TAGS.items()}
-COMMANDS = frozenset({PatchesApplied, TaskScheduled, ChildCreated, TimerCreated, ExecutionCompleted})
+COMMANDS = frozenset({PatchesApplied, TaskScheduled, ChildCreated, DetachedCreated, TimerCreated, ExecutionCompleted})
+
+
+# How many fields an event has that workflows of our own need. The rest comes from workers, and where it is as good as
+# absent it is not written: most events have none of it, and releases before it can read them.
+NATIVE_FIELDS: dict[type[Any], int] = {
+    ExecutionStarted: 6,
+    ExecutionCompleted: 4,
+    ExecutionTerminated: 2,
+    ExecutionSuspended: 1,
+    ExecutionResumed: 1,
+    ExecutionStalled: 1,
+    PatchesApplied: 1,
+    TaskScheduled: 4,
+    TaskCompleted: 2,
+    TaskFailed: 2,
+    ChildCreated: 6,
+    ChildCompleted: 2,
+    ChildFailed: 2,
+    TimerCreated: 4,
+    TimerFired: 2,
+    EventRaised: 2,
+    DetachedCreated: 9,
+}
+ABSENT = {kind: tuple(kind._field_defaults[name] for name in kind._fields[n:]) for kind, n in NATIVE_FIELDS.items()}
 
 
 def pack_event(event: Event) -> tuple[Any, ...]:
     """The form in which an event reaches the disk."""
-    return (TAGS[type(event)], *event)
+    kind = type(event)
+    native = NATIVE_FIELDS[kind]
+    if event[native:] == ABSENT[kind]:
+        return (TAGS[kind], *event[:native])
+    return (TAGS[kind], *event)
 
 
 def unpack_event(packed: Sequence[Any]) -> Event:

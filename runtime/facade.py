@@ -4,18 +4,38 @@ The one law: every method that changes something returns after the commit that
 holds the change. Payloads are JSON text, neither read nor checked.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from typing import NamedTuple
 from uuid import uuid4
 
 from ..actors.errors import HostStopping
 from ..actors.host import Host
 from .dates import within_time
 from .descendants import Descendants
-from .errors import ChildUnfinished, DescendantsUnknown, InstanceNotFound, InstanceUnfinished, InvalidRequest
+from .errors import (
+    ChildUnfinished,
+    DescendantsUnknown,
+    InstanceExists,
+    InstanceNotFound,
+    InstanceStalled,
+    InstanceUnfinished,
+    InvalidRequest,
+)
+from .event import Trace
+from .history import Row, unpack_row
 from .instance import InstanceState
-from .message import Purge, RaiseEvent, Resume, Start, Suspend, Terminate, workflow_address
+from .message import WORKFLOW, Purge, RaiseEvent, Resume, Start, StartCopy, Suspend, Terminate, workflow_address
 from .record import state_of, unpack_record
+from .rerun import Rerun, RerunExists, RerunRefused, copied
 from .status import Status
+
+
+class Page(NamedTuple):
+    """Some of the ids."""
+
+    ids: Sequence[str]  # in their order
+    token: str | None  # to get the next with; None: there are no more
 
 
 def finished(status: Status) -> bool:
@@ -38,6 +58,7 @@ class Facade:
         input: str | None = None,  # noqa: A002  Dapr's word, and the user's
         start_at_us: int | None = None,
         unique: bool = False,
+        trace: Trace | None = None,
     ) -> str:
         """Start an instance and return its id.
 
@@ -46,6 +67,7 @@ class Facade:
                 instance is used again, unless a descendant of it still runs.
             start_at_us: When its code is to begin; Unix time, microseconds.
             unique: Refuse the id of a finished instance too.
+            trace: What the caller is part of; passed on to workers.
 
         Raises:
             InvalidRequest, InstanceExists, ChildUnfinished: Nothing was started.
@@ -58,7 +80,7 @@ class Facade:
             raise InvalidRequest("no instance ID was provided")
         if start_at_us is not None:
             start_at_us = within_time(start_at_us)
-        start = Start(name, input, uuid4().hex, start_at_us=start_at_us, unique=unique)
+        start = Start(name, input, uuid4().hex, start_at_us=start_at_us, unique=unique, trace=trace)
         return await self.request_start(instance_id, start)
 
     async def request_start(self, instance_id: str, start: Start) -> str:
@@ -143,8 +165,14 @@ class Facade:
         await self._host.ask(workflow_address(instance_id), Purge(force))
         return purged + 1
 
-    async def wait(self, instance_id: str, until: Callable[[Status], bool] = finished) -> InstanceState:
+    async def wait(
+        self, instance_id: str, until: Callable[[Status], bool] = finished, *, await_creation: bool = False
+    ) -> InstanceState:
         """Wait until the committed status satisfies `until`.
+
+        Args:
+            await_creation: Wait for an instance that does not exist to come into being, in place of raising
+                InstanceNotFound. The caller bounds it by cancelling.
 
         Raises:
             InstanceNotFound: There is none, or it was purged meanwhile.
@@ -154,17 +182,101 @@ class Facade:
             while True:
                 watch.record = None  # what is committed from here on counts, whether the inspection sees it or not
                 state = await self.inspect(instance_id)
-                if state is None:
+                if state is None and not await_creation:
                     raise InstanceNotFound(instance_id)
-                if until(state.status):
+                if state is not None and until(state.status):
                     return state
+                watch.deleted = False
                 # A record tells the status for less than an inspection costs.
                 while watch.record is None or not until(unpack_record(watch.record).status):
-                    if watch.deleted:
+                    if watch.deleted and not await_creation:
                         raise InstanceNotFound(instance_id)
                     if self._host.stopping:
                         raise HostStopping
                     await watch.changed()
+
+    async def list_ids(self, *, after: str | None = None, ids_max: int = 1024) -> Page:
+        """List the ids of all instances, children included, in their order.
+
+        Args:
+            after: The token of the page before.
+            ids_max: How many at most; at least 1.
+        """
+        if ids_max < 1:
+            raise InvalidRequest(f"a page has at least 1 ID, not {ids_max}")
+        ids = await self._host.store.ids(WORKFLOW, after=after, limit=ids_max + 1)
+        return Page(ids[:ids_max], ids[ids_max - 1] if len(ids) > ids_max else None)
+
+    async def history(self, instance_id: str) -> list[Row] | None:
+        """Give the rows of the current generation as last committed; None if there is no such instance."""
+        stored = await self._host.read(workflow_address(instance_id))
+        return [unpack_row(entry) for entry in stored.entries] if stored is not None else None
+
+    async def purge_where(
+        self,
+        *,
+        created_from_us: int | None = None,
+        created_to_us: int | None = None,
+        statuses: Collection[Status] = (),
+        recurse: bool = True,
+        force: bool = False,
+    ) -> int:
+        """Forget the instances that a filter fits, and return how many were forgotten.
+
+        What is not finished is passed over, unless `force`; so is what goes
+        away meanwhile.
+
+        Args:
+            created_from_us: Unix time, microseconds; included. None: since ever.
+            created_to_us: The same, excluded.
+            statuses: Those that fit; none of them means all.
+        """
+        purged = 0
+        after: str | None = None
+        while True:
+            page = await self.list_ids(after=after)
+            for instance_id in page.ids:
+                state = await self.inspect(instance_id)
+                if (
+                    state is not None
+                    and (force or state.status.terminal)
+                    and (not statuses or state.status in statuses)
+                    and (created_from_us is None or state.created_us >= created_from_us)
+                    and (created_to_us is None or state.created_us < created_to_us)
+                ):
+                    with suppress(InstanceNotFound, InstanceUnfinished, InstanceStalled):
+                        purged += await self.purge(instance_id, recurse=recurse, force=force)
+            if page.token is None:
+                return purged
+            after = page.token
+
+    async def rerun(self, rerun: Rerun) -> str:
+        """Start a copy of a finished instance from one of its events on, and return the copy's id.
+
+        Raises:
+            RerunRefused, EventNotFound, EventNotRerunnable, RerunExists, InstanceNotFound
+        """
+        source_id = rerun.source_id
+        new_id = rerun.new_id or str(uuid4())
+        if new_id == source_id:
+            raise RerunRefused("rerun workflow instance ID must be different from the original instance ID")
+        stored = await self._host.read(workflow_address(source_id))
+        if stored is None:
+            raise InstanceNotFound(source_id)
+        record = unpack_record(stored.record)
+        if not record.status.terminal:
+            raise RerunRefused(f"'{source_id}' is not in a terminal state")
+        if record.parent is not None:
+            raise RerunRefused(f"'{source_id}': cannot rerun from child-workflows")
+        rows = [unpack_row(entry) for entry in stored.entries]
+        now_us = self._host.now_us()
+        copy, execution_id = copied(rows, rerun, source_id=source_id, new_id=new_id, now_us=now_us)
+        message = StartCopy(record._replace(execution_id=execution_id, created_us=now_us), copy)
+        try:
+            await self._host.ask(workflow_address(new_id), message)
+        except InstanceExists:
+            raise RerunExists(new_id) from None
+        return new_id
 
     async def _check_purgeable(self, instance_id: str) -> None:
         """Say of the instance itself first that it cannot be purged."""

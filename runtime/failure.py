@@ -19,21 +19,24 @@ class FailureDetails:
     stack_trace: str | None = None
     inner: "FailureDetails | None" = None
     non_retriable: bool = False
+    wire: bytes | None = None  # what an SDK said beyond these fields: a serialized TaskFailureDetails without them
 
     def pack(self) -> tuple[Any, ...]:
         """The form in which a failure reaches the disk; pinned by a test."""
         inner = self.inner.pack() if self.inner is not None else None
-        return (self.error_type, self.message, self.stack_trace, inner, self.non_retriable)
+        packed = (self.error_type, self.message, self.stack_trace, inner, self.non_retriable)
+        return packed if self.wire is None else (*packed, self.wire)
 
     @classmethod
     def unpack(cls, packed: Any) -> "FailureDetails":
-        error_type, message, stack_trace, inner, non_retriable, *_ = packed
+        error_type, message, stack_trace, inner, non_retriable, *rest = packed
         return cls(
             error_type=error_type,
             message=message,
             stack_trace=stack_trace,
             inner=cls.unpack(inner) if inner is not None else None,
             non_retriable=non_retriable,
+            wire=rest[0] if rest else None,
         )
 
 

@@ -25,6 +25,7 @@ class Row(NamedTuple):
     at_us: int  # Unix time, microseconds
     turn: Sequence[Event] | None  # what was fed, then what was asked; None: no turn ran
     held: Sequence[Event]  # what arrived and was not fed
+    consumed: int | None = None  # how many of the held events of before this turn fed; None: all
 
 
 class RowPacker:
@@ -33,13 +34,16 @@ class RowPacker:
     def __init__(self) -> None:
         self._packer = msgpack.Packer()
 
-    def pack(self, at_us: int, turn: Iterable[Event] | None, held: Iterable[Event]) -> bytes:
+    def pack(
+        self, at_us: int, turn: Iterable[Event] | None, held: Iterable[Event], consumed: int | None = None
+    ) -> bytes:
         row: bytes = self._packer.pack(
             (
                 FORMAT,
                 at_us,
                 [pack_event(event) for event in turn] if turn is not None else None,
                 [pack_event(event) for event in held],
+                consumed,
             )
         )
         return row
@@ -52,13 +56,14 @@ def unpack_row(packed: bytes) -> Row:
         CorruptHistory: It is none that this release can read.
     """
     try:
-        row_format, at_us, turn, held, *_ = msgpack.unpackb(packed, use_list=False)
+        row_format, at_us, turn, held, *rest = msgpack.unpackb(packed, use_list=False)
         if row_format != FORMAT:
             raise CorruptHistory(f"a row has format {row_format}; this release reads format {FORMAT}")
         return Row(
             at_us,
             [unpack_event(event) for event in turn] if turn is not None else None,
             [unpack_event(event) for event in held],
+            *rest[:1],
         )
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise CorruptHistory(f"a row of {len(packed)} bytes cannot be read: {error!r}") from error

@@ -3,15 +3,20 @@
 A message changes nothing by itself: the actor that gets it decides.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..actors.address import Address
-from .event import Parent
+from .event import Parent, Trace
 from .failure import FailureDetails
+from .history import Row
+from .record import InstanceRecord
+from .work import TimedEvent, WorkflowAnswer
 
 WORKFLOW = "workflow"  # these reach the disk and must not change
 ACTIVITY = "activity"
 CHILD_START = "child-start"
+WORK = "work"
 
 
 def workflow_address(instance_id: str) -> Address:
@@ -30,6 +35,9 @@ class Start(NamedTuple):
     # The execution of a finished holder of the id, if the sender has found all its descendants finished.
     descendants_finished: str | None = None
     version: str | None = None
+    trace: Trace | None = None
+    scope: int = 0  # a Propagation: what it may see of the histories above it
+    propagated: bytes | None = None  # and that, a serialized PropagatedHistory
 
 
 class RaiseEvent(NamedTuple):
@@ -68,6 +76,9 @@ class Invoke(NamedTuple):
     execution_id: str
     task_id: int
     task_execution_id: str
+    wire: bytes | None = None  # the event that asked for it, as an SDK sent it
+    scope: int = 0  # a Propagation: what it may see of the histories above it
+    propagated: bytes | None = None  # and that, a serialized PropagatedHistory
 
 
 class ActivityDone(NamedTuple):
@@ -94,3 +105,39 @@ class ChildDone(NamedTuple):
     status: int  # a Status
     result: str | None
     failure: FailureDetails | None
+
+
+class WorkflowTurnWork(NamedTuple):
+    """A turn for a remote worker. Sent to the dispatcher, answered with RemoteAnswer."""
+
+    instance_id: str
+    execution_id: str
+    name: str  # the workflow's
+    past: Sequence[TimedEvent]  # of this generation; may grow meanwhile, at its end
+    position: int  # how much of `past` counts
+    new: Sequence[TimedEvent]
+    consumed: int  # how many held events `new` stands for
+    at_us: int  # when the turn began, for the worker; Unix time, microseconds
+    propagated: bytes | None = None
+
+
+class RemoteAnswer(NamedTuple):
+    """A worker's answer, and the turn that it answers."""
+
+    work: WorkflowTurnWork
+    answer: WorkflowAnswer
+
+
+class Stalled(NamedTuple):
+    """An instance is stalled until a worker comes whose code fits. Sent to the dispatcher, answered with TryAgain."""
+
+
+class TryAgain(NamedTuple):
+    """A worker has come: a stalled instance may go on."""
+
+
+class StartCopy(NamedTuple):
+    """Begin an instance with a history that another has made. Answered with None, or with InstanceExists."""
+
+    record: InstanceRecord  # of the other; its status is not taken over
+    rows: Sequence[Row]

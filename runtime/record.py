@@ -30,6 +30,8 @@ class InstanceRecord(NamedTuple):
     stall: str | None = None  # why it is STALLED
     has_children: bool = False
     generation: int = 0  # how often it has continued as new
+    remote: bool = False  # its code is with a remote worker
+    version: str | None = None  # of its code, as the worker named it
 
     def pack(self) -> bytes:
         packed: bytes = msgpack.packb((FORMAT, *self))
@@ -49,7 +51,7 @@ def unpack_record(packed: bytes) -> InstanceRecord:
         if record_format != FORMAT:
             raise CorruptHistory(f"a record has format {record_format}; this release reads format {FORMAT}")
         link = Parent(*parent) if parent is not None else None
-        return InstanceRecord(Status(status), name, execution_id, created_us, custom_status, link, *rest[:3])
+        return InstanceRecord(Status(status), name, execution_id, created_us, custom_status, link, *rest[:5])
     except (ValueError, TypeError) as error:
         raise CorruptHistory(f"a record of {len(packed)} bytes cannot be read: {error!r}") from error
 
@@ -72,7 +74,7 @@ def state_of(instance_id: str, inspection: Inspection) -> InstanceState:
         failure=failure_in(completed) if completed is not None else None,
         stall=record.stall,
         parent_id=record.parent.instance_id if record.parent is not None else None,
-        version=started.version if started is not None else None,
+        version=record.version,
     )
 
 

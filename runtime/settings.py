@@ -1,6 +1,9 @@
 """The limits of an engine, as one frozen value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from .dispatch_limits import DispatchLimits
+from .retention import Retention
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +17,11 @@ class Settings:
     activity_threads_max: int = 40  # plain-function activities at once; anyio's own default
     activity_processes_max: int = 2  # `executor="process"` activities at once
     stop_grace_s: float = 10.0  # how long running activities may take to finish on shutdown
+    # Leave what the app does not have to remote workers, even before the first of them has come. Without an app,
+    # or once a worker has been connected to the store, that is so anyhow.
+    wait_for_workers: bool = False
+    dispatch: DispatchLimits = field(default_factory=DispatchLimits)  # what workers may have at once
+    retention: Retention = field(default_factory=Retention)  # how long finished instances are kept; for ever
     always_replay: bool = False  # evict after each turn, so that every turn starts from the store
 
     def __post_init__(self) -> None:

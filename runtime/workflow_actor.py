@@ -4,7 +4,8 @@ What is here is its memory; what it does with a message stands in
 `workflow_turn.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from ..actors.address import Address
 from ..actors.store.contract import Stored
@@ -15,8 +16,15 @@ from .event import Arrival
 from .execution import Execution
 from .history import Row, RowPacker, unpack_row
 from .open_work import OpenWork
+from .patches import patches_of
 from .record import InstanceRecord, unpack_record
+from .timeline import Timeline
+from .work import TimedEvent
 from .workflow_turn import WorkflowTurn
+
+# What is shown of an instance's history to what it asks for: its id, the events, a Propagation, and what it may
+# itself see; out comes a serialized PropagatedHistory, or None.
+Propagate: TypeAlias = Callable[[str, Sequence[TimedEvent], int, bytes | None], bytes | None]
 
 
 class WorkflowActorType:
@@ -24,10 +32,22 @@ class WorkflowActorType:
 
     Args:
         app: None means that no workflow code is here: instances wait for it.
+        waits_for_workers: Whether what the app does not have is left to remote workers, however long it takes for
+            one to come. If not, it fails at once, as it does with a worker that does not have it.
     """
 
-    def __init__(self, app: App | None) -> None:
+    def __init__(
+        self,
+        app: App | None,
+        *,
+        app_id: str = "perdure",
+        waits_for_workers: Callable[[], bool] = lambda: False,
+        propagate: Propagate = lambda instance_id, events, scope, received: None,
+    ) -> None:
         self.app = app
+        self.app_id = app_id
+        self.waits_for_workers = waits_for_workers
+        self.propagate = propagate
         self.encoder = Encoder()
         self.packer = RowPacker()
 
@@ -47,9 +67,12 @@ class WorkflowActor:
         "held",
         "instance_id",
         "last_us",
+        "offered",
+        "patches",
         "record",
         "rows",
         "stalled_here",
+        "timeline",
         "unconfirmed",
         "work",
     )
@@ -65,6 +88,11 @@ class WorkflowActor:
         self.execution: Execution | None = None
         # What is durable and not fed yet.
         self.held: list[Arrival] = []
+        # Of a remote execution: its history as its worker knows it, the patches that were applied, and how
+        # long the history was when the turn that a worker has now was given to it (None: no worker has one).
+        self.timeline: Timeline | None = None
+        self.patches: tuple[str, ...] = ()
+        self.offered: int | None = None
         # When its last turn was taken; Unix time, microseconds.
         self.last_us = 0
         # Children whose id the code chose, and of which nobody has said yet that they exist.
@@ -90,13 +118,16 @@ class WorkflowActor:
         self.work = OpenWork()
         self.execution = None
         self.held = []
+        self.timeline = None
+        self.patches = ()
+        self.offered = None
         self.unconfirmed = set()
         self.stalled_here = False
 
     def _remember(self, stored: Stored) -> None:
         self.record = unpack_record(stored.record)
         self.rows = [unpack_row(entry) for entry in stored.entries]
-        self.work = OpenWork.of(self.rows)
+        self.work = OpenWork.of(self.rows, remote=self.record.remote)
         if stored.active:
             self.unconfirmed = {child.event_id for child in self.work.children.values() if child.named}
         if self.rows:
@@ -104,7 +135,12 @@ class WorkflowActor:
         if self.record.status.terminal:
             self.rows = self.rows[-1:]
             self.work.keep_only(self.rows)
+            return
         for row in self.rows:
             if row.turn is not None:
-                self.held.clear()
+                del self.held[: row.consumed]
             self.held.extend(row.held)  # type: ignore[arg-type]  # only what arrives is ever held
+        if self.record.remote:
+            self.timeline = Timeline.of(self.rows)
+            self.patches = patches_of(self.rows)
+            self.rows = self.rows[-1:]

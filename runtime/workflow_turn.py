@@ -3,17 +3,20 @@
 The one law: a turn reads no clock and waits for nothing. Whatever it wants
 done stands in the `Turn` it makes, and happens after the commit.
 
-The turn goes through three stages: every message is received (`_receive`), the
-execution is fed with what may be fed (`_run`), and the rest is written down
-(`_finish`).
+The turn goes through its stages: every message is received (`_receive`), the
+execution is fed with what may be fed (`_run`), all of it is written down
+(`_finish`), and if the code is with a remote worker, that is given the next
+turn (`_offer`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
 from ..actors.address import Address
 from ..actors.turn import Envelope, Recover, ReminderDue, Turn
+from .dates import END_OF_TIME_US
 from .errors import (
     DescendantsUnknown,
     InstanceExists,
@@ -29,6 +32,7 @@ from .event import (
     ChildCreated,
     ChildFailed,
     Command,
+    DetachedCreated,
     Event,
     EventRaised,
     ExecutionCompleted,
@@ -38,11 +42,14 @@ from .event import (
     ExecutionSuspended,
     ExecutionTerminated,
     Parent,
+    PatchesApplied,
+    StallReason,
     TaskCompleted,
     TaskFailed,
     TaskScheduled,
     TimerCreated,
     TimerFired,
+    failure_in,
 )
 from .execution import ContinuedAsNew, Execution
 from .failure import FailureDetails, failure_of
@@ -50,6 +57,7 @@ from .history import Row
 from .message import (
     ACTIVITY,
     CHILD_START,
+    WORK,
     ActivityDone,
     ChildDone,
     ChildStarted,
@@ -57,16 +65,24 @@ from .message import (
     Invoke,
     Purge,
     RaiseEvent,
+    RemoteAnswer,
     Resume,
+    Stalled,
     Start,
+    StartCopy,
     Suspend,
     Terminate,
+    TryAgain,
+    WorkflowTurnWork,
     workflow_address,
 )
 from .open_work import START_TIMER, OpenWork
+from .patches import patches_of
 from .record import InstanceRecord
 from .replay import replay
 from .status import Status, Step, follow
+from .timeline import ARRIVED, Timeline
+from .work import TimedEvent, TurnStarted, WorkflowAnswer
 
 if TYPE_CHECKING:
     from .workflow_actor import WorkflowActor
@@ -92,12 +108,18 @@ class WorkflowTurn:
         self._asked: list[Event] | None = None  # None: the execution was not fed
         self._termination: Terminate | None = None
         self._timers_set: dict[int, int] = {}  # timer id to when it fires
+        self._answered: RemoteAnswer | None = None
+        self._turn_at_us: int | None = None  # when the turn began for a remote worker, if it did
+        self._consumed: int | None = None  # of what was held, how much this turn feeds; None: all
 
     def take(self, envelopes: Sequence[Envelope]) -> Turn:
         for envelope in envelopes:
             _RECEIVERS[type(envelope.body)](self, envelope)
         self._run()
-        return self._finish()
+        self._finish()
+        self._propagate()
+        self._offer()
+        return self.turn
 
     # Receiving: what each message means for the instance as it stands.
 
@@ -133,9 +155,53 @@ class WorkflowTurn:
         # Purged and begun anew in one turn: what was there is replaced, not deleted.
         self.turn.reset = self.turn.reset or self.turn.delete
         self.turn.delete = False
-        self._arrive(ExecutionStarted(start.name, start.input, start.execution_id, start.parent, later, start.version))
+        self._arrive(
+            ExecutionStarted(
+                start.name,
+                start.input,
+                start.execution_id,
+                start.parent,
+                later,
+                start.version,
+                start.trace,
+                start.propagated,
+            )
+        )
         if later is not None:
             self._timers_set[START_TIMER] = later
+
+    def _receive_copy(self, envelope: Envelope) -> None:
+        """Begin with somebody else's history, and do what it asks for and has no answer to."""
+        copy: StartCopy = envelope.body
+        actor = self.actor
+        if actor.record is not None:
+            self._answer(envelope, InstanceExists(actor.instance_id, unique=True))
+            return
+        record = copy.record
+        actor.record = InstanceRecord(
+            Status.RUNNING,
+            record.name,
+            record.execution_id,
+            self.now_us,
+            has_children=record.has_children,
+            remote=record.remote,
+            version=record.version,
+        )
+        actor.rows = list(copy.rows)
+        actor.work = OpenWork.of(actor.rows, remote=record.remote)
+        actor.patches = patches_of(actor.rows)
+        for task in actor.work.tasks.values():
+            self._invoke(task)
+        for child in actor.work.children.values():
+            self._create_child(child)
+        self._timers_set.update(
+            {timer_id: due_us for timer_id, due_us in actor.work.timers.items() if due_us < END_OF_TIME_US}
+        )
+        packed = [actor.actor_type.packer.pack(*row) for row in actor.rows]
+        self.turn.earlier, self.turn.entry = packed[:-1], packed[-1]
+        if record.remote:
+            actor.timeline = Timeline.of(actor.rows)
+        self._answer(envelope, None)
 
     def _refuse_start(self, envelope: Envelope, error: RequestRefused) -> None:
         start: Start = envelope.body
@@ -233,6 +299,19 @@ class WorkflowTurn:
     def _receive_continue(self, envelope: Envelope) -> None:
         """What is held is fed in `_run`."""
 
+    def _receive_answer(self, envelope: Envelope) -> None:
+        """A remote worker has taken its turn. An answer to another state of the instance is void: it is asked again."""
+        work: WorkflowTurnWork = envelope.body.work
+        actor = self.actor
+        if self._awaits(work.execution_id) and work.position == self._position and work.consumed <= len(actor.held):
+            self._answered = envelope.body
+            actor.offered = None
+
+    def _receive_try_again(self, envelope: Envelope) -> None:
+        if self.actor.record is not None and self._status is Status.STALLED:
+            self.actor.stalled_here = False
+            self.actor.offered = None
+
     def _receive_recover(self, envelope: Envelope) -> None:
         """Send again whatever may not have arrived before the restart."""
         record = self.actor.record
@@ -263,7 +342,10 @@ class WorkflowTurn:
     @property
     def _has_run(self) -> bool:
         """Whether the code of this generation has had a turn."""
-        return self.actor.execution is not None or any(row.turn is not None for row in self.actor.rows)
+        actor = self.actor
+        if actor.timeline is not None:
+            return bool(actor.timeline.events)
+        return actor.execution is not None or any(row.turn is not None for row in actor.rows)
 
     @property
     def _generation(self) -> int:
@@ -311,10 +393,97 @@ class WorkflowTurn:
             return
         if self._termination is not None:
             self._terminate(self._termination)
+        elif self._is_remote(record):
+            self._run_remotely()
         elif self._arrived or (self.actor.held and record.status is not Status.SUSPENDED):
             self._feed_if_possible()
         elif record.status is Status.STALLED:
             self._execution()
+
+    @property
+    def _position(self) -> int:
+        """How much history a remote worker knows of this generation."""
+        return len(self.actor.timeline.events) if self.actor.timeline is not None else 0
+
+    def _is_remote(self, record: InstanceRecord) -> bool:
+        """Whether the code of the instance is with a remote worker."""
+        if record.remote:
+            return True
+        actor_type = self.actor.actor_type
+        if actor_type.definition(record.name) is not None or self._has_run or record.generation > 0:
+            return False
+        return actor_type.app is None or actor_type.waits_for_workers()
+
+    def _run_remotely(self) -> None:
+        """Take a worker's answer. What has arrived is held: it is fed with the next turn that a worker takes."""
+        self._hold_all()
+        if self.actor.timeline is None:
+            self.actor.timeline = Timeline.of(self.actor.rows)
+        if self._answered is not None:
+            self._take_answer(self._answered.work, self._answered.answer)
+
+    def _offer(self) -> None:
+        """Give a worker a turn with all that can be fed. It is sent after the commit that holds it."""
+        actor = self.actor
+        record = actor.record
+        if record is None or not (record.status is Status.STALLED or _wait_for_a_turn(record.status, actor.held)):
+            return
+        if self._waits_for_start or actor.stalled_here or actor.offered is not None or not self._is_remote(record):
+            return
+        if actor.timeline is None:
+            actor.timeline = Timeline.of(actor.rows)
+        timeline = actor.timeline
+        actor.offered = len(timeline.events)
+        shown = [event for event in actor.held if not isinstance(event, ExecutionStalled)]
+        new = [TimedEvent(ARRIVED, self.now_us, TurnStarted()), *timeline.fed(shown, self.now_us)]
+        work = WorkflowTurnWork(
+            actor.instance_id,
+            record.execution_id,
+            record.name,
+            timeline.events,
+            actor.offered,
+            new,
+            len(actor.held),
+            self.now_us,
+            _received(chain(timeline.events, new)),
+        )
+        self.turn.messages.append((Address(WORK, actor.instance_id), work))
+
+    def _take_answer(self, work: WorkflowTurnWork, answer: WorkflowAnswer) -> None:
+        """Apply what a worker asks for (contract 3.7), unless its code no longer fits."""
+        actor = self.actor
+        assert actor.record is not None
+        stall = _unfit(actor.patches, actor.record.version, answer)
+        if stall is not None:
+            reason = StallReason.VERSION_NOT_AVAILABLE if answer.version_missing else StallReason.PATCH_MISMATCH
+            self._stall(stall, reason)
+            return
+        if self._status is not Status.SUSPENDED:
+            self._step(Step.RUN)
+        settled = answer.version if answer.version != actor.record.version else None
+        version = answer.version or actor.record.version
+        actor.record = actor.record._replace(
+            remote=True, stall=None, custom_status=answer.custom_status, version=version
+        )
+        self._consumed = work.consumed
+        self._turn_at_us = work.at_us
+        self._asked = list(answer.commands)
+        applied = answer.patches[len(actor.patches) :]
+        actor.patches = answer.patches
+        if applied or settled is not None:
+            self._asked.insert(0, PatchesApplied(applied, settled))
+        for timer_id in actor.work.waits_ended_by(actor.held[: work.consumed]):
+            self._clear_timer(timer_id)
+        self._carry_out(answer.commands)
+        if answer.continued is not None:
+            unfed = actor.held[work.consumed :]
+            self._continue_as_new(answer.continued, [*unfed, *self._holding])
+            self._consumed = None
+            return
+        completed = next((each for each in answer.commands if isinstance(each, ExecutionCompleted)), None)
+        if completed is not None:
+            self._step(_STEPS[Status(completed.status)])
+            self._end(Status(completed.status), completed.result, failure_in(completed))
 
     def _feed_if_possible(self) -> None:
         execution = None if self._waits_for_start else self._execution()
@@ -360,7 +529,7 @@ class WorkflowTurn:
         self._step(Step.FAIL)
         self._end(Status.FAILED, None, failure)
 
-    def _stall(self, description: str) -> None:
+    def _stall(self, description: str, reason: int = StallReason.PATCH_MISMATCH) -> None:
         actor = self.actor
         assert actor.record is not None
         actor.stalled_here = True
@@ -369,7 +538,9 @@ class WorkflowTurn:
         self._step(Step.STALL)
         if actor.record.stall != description:
             actor.record = actor.record._replace(stall=description)
-            self._hold(ExecutionStalled(description))
+            self._hold(ExecutionStalled(description, reason))
+        if actor.record.remote:
+            self.turn.messages.append((Address(WORK, actor.instance_id), Stalled()))
 
     def _feed(self, execution: Execution) -> None:
         actor = self.actor
@@ -379,11 +550,7 @@ class WorkflowTurn:
         self._asked = list(commands)
         if execution.custom_status != actor.record.custom_status:
             actor.record = actor.record._replace(custom_status=execution.custom_status)
-        for command in commands:
-            actor.work.note(command)
-            carry_out = _EFFECTS.get(type(command))
-            if carry_out is not None:
-                carry_out(self, command)
+        self._carry_out(commands)
         self._take_back_timers(execution)
         outcome = execution.outcome
         if isinstance(outcome, ContinuedAsNew):
@@ -392,6 +559,13 @@ class WorkflowTurn:
             self._step(_STEPS[Status(outcome.status)])
             failure = FailureDetails.unpack(outcome.failure) if outcome.failure is not None else None
             self._end(Status(outcome.status), outcome.result, failure)
+
+    def _carry_out(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            self.actor.work.note(command)
+            effect = _EFFECTS.get(type(command))
+            if effect is not None:
+                effect(self, command)
 
     def _terminate(self, termination: Terminate) -> None:
         """End the instance without asking its code."""
@@ -436,7 +610,11 @@ class WorkflowTurn:
         )
         actor.work = OpenWork()
         actor.execution = None
+        actor.rows = []
         actor.held = []
+        actor.timeline = None
+        actor.patches = ()
+        actor.offered = None
         actor.unconfirmed = set()
         self.turn.reset = True
         self._asked = None
@@ -445,17 +623,48 @@ class WorkflowTurn:
         self._holding = [started, *outcome.carried, *kept, *holding]
         self.turn.messages.append((workflow_address(actor.instance_id), Continue()))
 
+    def _propagate(self) -> None:
+        """Show those that may see it the history up to the event that asked for them (contract 3.21)."""
+        timeline = self.actor.timeline
+        if timeline is None:
+            return
+        for position, (address, body) in enumerate(self.turn.messages):
+            if isinstance(body, Invoke | Start) and body.scope:
+                asking = body.task_id if isinstance(body, Invoke) else body.parent.task_id if body.parent else None
+                shown = self.actor.actor_type.propagate(
+                    self.actor.instance_id,
+                    _up_to(timeline.events, asking),
+                    body.scope,
+                    _received(timeline.events),
+                )
+                self.turn.messages[position] = (address, body._replace(propagated=shown))
+
     # What commands do.
 
     def _invoke(self, task: TaskScheduled) -> None:
         actor = self.actor
         assert actor.record is not None
         execution_id = actor.record.execution_id
-        invoke = Invoke(task.name, task.input, actor.instance_id, execution_id, task.event_id, task.task_execution_id)
+        if task.target_app not in (None, "", actor.actor_type.app_id):
+            done = ActivityDone(execution_id, task.event_id, None, _foreign(task.target_app, actor.actor_type.app_id))
+            self.turn.messages.append((workflow_address(actor.instance_id), done))
+            return
+        invoke = Invoke(
+            task.name,
+            task.input,
+            actor.instance_id,
+            execution_id,
+            task.event_id,
+            task.task_execution_id,
+            task.wire,
+            task.propagation,
+        )
         self.turn.messages.append((Address(ACTIVITY, f"{execution_id}:{task.event_id}"), invoke))
 
     def _set_timer(self, timer: TimerCreated) -> None:
-        self._timers_set[timer.event_id] = timer.fire_at_us
+        # A wait without an end (contract 3.10) has a timer that is recorded and never fires.
+        if timer.fire_at_us < END_OF_TIME_US:
+            self._timers_set[timer.event_id] = timer.fire_at_us
 
     def _create_child(self, child: ChildCreated) -> None:
         assert self.actor.record is not None
@@ -464,6 +673,15 @@ class WorkflowTurn:
             self.actor.unconfirmed.add(child.event_id)
         self._start_child(child)
 
+    def _create_detached(self, child: DetachedCreated) -> None:
+        """Ask for an instance without a parent. If its id is taken, nobody hears of it (contract 3.7)."""
+        assert self.actor.record is not None
+        execution_id = (
+            child.execution_id or uuid5(_GENERATIONS, f"{self.actor.record.execution_id}/{child.event_id}").hex
+        )
+        start = Start(child.name, child.input, execution_id, start_at_us=child.start_at_us)
+        self.turn.messages.append((workflow_address(child.instance_id), start))
+
     def _start_child(self, child: ChildCreated, *, unique: bool = False) -> None:
         """Ask for a child.
 
@@ -471,8 +689,14 @@ class WorkflowTurn:
         """
         record = self.actor.record
         assert record is not None
+        app_id = self.actor.actor_type.app_id
+        if child.target_app not in (None, "", app_id):
+            failure = _foreign(child.target_app, app_id)
+            done = ChildDone(record.execution_id, child.event_id, Status.FAILED.value, None, failure)
+            self.turn.messages.append((workflow_address(self.actor.instance_id), done))
+            return
         execution_id = uuid5(_GENERATIONS, f"{record.execution_id}/{child.event_id}").hex
-        start = Start(child.name, child.input, execution_id, self._link(child), unique=unique)
+        start = Start(child.name, child.input, execution_id, self._link(child), unique=unique, scope=child.propagation)
         address = Address(CHILD_START, child.instance_id) if child.named else workflow_address(child.instance_id)
         self.turn.messages.append((address, start))
 
@@ -531,20 +755,24 @@ class WorkflowTurn:
         due_us = self.actor.work.timers.pop(timer_id, None)
         if due_us is None:
             return
+        self.actor.work.waits.pop(timer_id, None)
+        if due_us >= END_OF_TIME_US:
+            return
         # One that was set in this very turn has no row to clear.
         if self._timers_set.pop(timer_id, None) is None:
             self.turn.reminders_cleared.append((str(timer_id), due_us))
 
     # Finishing: what is written down.
 
-    def _finish(self) -> Turn:
+    def _finish(self) -> None:
         actor = self.actor
         turn = self.turn
         turn.reminders_set = [(str(timer_id), due_us) for timer_id, due_us in self._timers_set.items()]
         events = None if self._asked is None else [*self._arrived, *self._asked]
         if events is not None or self._holding:
-            turn.entry = actor.actor_type.packer.pack(self.now_us, events, self._holding)
-            self._remember(events)
+            row = Row(self._turn_at_us or self.now_us, events, list(self._holding), self._consumed)
+            turn.entry = actor.actor_type.packer.pack(*row)
+            self._remember(row)
             actor.last_us = self.now_us
         record = actor.record
         if record is not None:
@@ -552,16 +780,19 @@ class WorkflowTurn:
                 turn.record = record.pack()
             turn.busy = self._busy(record)
             turn.settled = record.status.terminal and not turn.busy
-        return turn
 
-    def _remember(self, events: Sequence[Event] | None) -> None:
+    def _remember(self, row: Row) -> None:
         """Keep in memory what the next turn needs of this one."""
         actor = self.actor
-        if events is not None:
-            actor.held = []
-        actor.held.extend(self._holding)
-        if actor.execution is None:
-            actor.rows.append(Row(self.now_us, events, list(self._holding)))
+        if row.turn is not None:
+            # Into a new list: a worker's turn may refer to this one.
+            actor.held = actor.held[row.consumed :] if row.consumed is not None else []
+        actor.held = [*actor.held, *self._holding]
+        if actor.timeline is not None:
+            actor.timeline.add(row)
+            actor.rows = [row]
+        elif actor.execution is None:
+            actor.rows.append(row)
 
     def _busy(self, record: InstanceRecord) -> bool:
         """Whether a restart would have something to pick up here."""
@@ -585,9 +816,54 @@ _RECEIVERS: dict[type[Any], Callable[[WorkflowTurn, Envelope], None]] = {
     ReminderDue: WorkflowTurn._receive_reminder,
     Continue: WorkflowTurn._receive_continue,
     Recover: WorkflowTurn._receive_recover,
+    RemoteAnswer: WorkflowTurn._receive_answer,
+    StartCopy: WorkflowTurn._receive_copy,
+    TryAgain: WorkflowTurn._receive_try_again,
 }
 _EFFECTS: dict[type[Command], Callable[[WorkflowTurn, Any], None]] = {
     TaskScheduled: WorkflowTurn._invoke,
     TimerCreated: WorkflowTurn._set_timer,
     ChildCreated: WorkflowTurn._create_child,
+    DetachedCreated: WorkflowTurn._create_detached,
 }
+
+
+def _up_to(events: Sequence[TimedEvent], event_id: int | None) -> list[TimedEvent]:
+    """A history up to the event that asked for something, that one included."""
+    shown: list[TimedEvent] = []
+    for timed in events:
+        shown.append(timed)
+        if timed.event_id == event_id and not isinstance(timed.event, ExecutionCompleted):
+            break
+    return shown
+
+
+def _received(events: Iterable[TimedEvent]) -> bytes | None:
+    """What an instance may itself see of the histories above it."""
+    first = (timed.event for timed in events if isinstance(timed.event, ExecutionStarted))
+    started = next(first, None)
+    return started.propagated if started is not None else None
+
+
+def _foreign(asked: str | None, hosted: str) -> FailureDetails:
+    return FailureDetails(
+        error_type="ForeignAppError",
+        message=f"this daemon hosts the app ID '{hosted}' only, not '{asked}'",
+        non_retriable=True,
+    )
+
+
+def _wait_for_a_turn(status: Status, held: Sequence[Arrival]) -> bool:
+    """Whether an instance that can take a turn has something to take it with."""
+    can = status in (Status.PENDING, Status.RUNNING)
+    return can and any(not isinstance(event, ExecutionStalled) for event in held)
+
+
+def _unfit(patches: tuple[str, ...], version: str | None, answer: WorkflowAnswer) -> str | None:
+    """Why a worker's code does not fit the history (contract 3.19); None if it does."""
+    if answer.version_missing:
+        return f"Version not available: {version or ''}"
+    if answer.patches[: len(patches)] != patches:
+        known, current = ", ".join(patches), ", ".join(answer.patches)
+        return f"Patch mismatch. History patches: [{known}], current patches: [{current}]. "
+    return None

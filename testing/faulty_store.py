@@ -115,6 +115,9 @@ class FaultyStore:
         self._inspect_faults.check()
         return await self.inner.inspect(addresses)
 
+    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> list[str]:
+        return await self.inner.ids(actor_type, after=after, limit=limit)
+
     async def active(self) -> list[Address]:
         return await self.inner.active()
 

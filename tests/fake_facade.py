@@ -17,8 +17,10 @@ from perdure.runtime.errors import (
     InstanceStalled,
     InstanceUnfinished,
 )
+from perdure.runtime.event import Trace
 from perdure.runtime.facade import Facade
 from perdure.runtime.instance import InstanceState
+from perdure.runtime.sidecar import Sidecar
 from perdure.runtime.status import Status
 
 CREATED_US = 1_795_406_400_123_456
@@ -73,6 +75,7 @@ class FakeFacade(Facade):
         input: str | None = None,  # noqa: A002
         start_at_us: int | None = None,
         unique: bool = False,
+        trace: Trace | None = None,
     ) -> str:
         self.asked("start", name, instance_id, input)
         instance_id = instance_id or str(uuid.uuid4())
@@ -114,7 +117,11 @@ class FakeFacade(Facade):
         return 1
 
     async def wait(
-        self, instance_id: str, until: Callable[[Status], bool] = lambda status: status.terminal
+        self,
+        instance_id: str,
+        until: Callable[[Status], bool] = lambda status: status.terminal,
+        *,
+        await_creation: bool = False,
     ) -> InstanceState:
         raise NotImplementedError
 
@@ -149,7 +156,7 @@ def make_app(
     return create_app(
         facade if facade is not None else FakeFacade(),
         HttpOptions(app_id=app_id, **options),
-        control if control is not None else FakeControl(),
+        Sidecar(control if control is not None else FakeControl(), app_id=app_id),
     )
 
 

@@ -1,5 +1,7 @@
 """Events as hypothesis may think them up: every type, every field, whatever text there is."""
 
+from typing import Any
+
 from hypothesis import strategies as st
 
 from perdure import FailureDetails
@@ -7,6 +9,7 @@ from perdure.runtime.event import (
     ChildCompleted,
     ChildCreated,
     ChildFailed,
+    DetachedCreated,
     EventRaised,
     ExecutionCompleted,
     ExecutionResumed,
@@ -38,24 +41,46 @@ failures = st.builds(
 packed_failures = failures.map(FailureDetails.pack)
 parents = st.builds(Parent, names, names, ids, names)
 
+# Fields that only remote workers fill, by name.
+REMOTE = {
+    "wire": st.none() | st.binary(max_size=8),
+    "propagated": st.none() | st.binary(max_size=8),
+    "trace": st.none() | st.tuples(names, names, st.none() | names),
+    "propagation": st.integers(0, 2),
+    "reason": st.integers(0, 2),
+    "target_app": payloads,
+    "rerun_of": payloads,
+    "task_execution_id": payloads,
+    "execution_id": payloads,
+    "version": payloads,
+    "start_at_us": st.none() | dates_us,
+}
+
+
+def build(event_type: Any, *given: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Events of a type, with the fields that are not given as a remote worker may fill them."""
+    return st.builds(event_type, *given, *(REMOTE[name] for name in event_type._fields[len(given) :]))
+
+
 arrivals = st.one_of(
-    st.builds(ExecutionStarted, names, payloads, names, st.none() | parents, st.none() | dates_us, payloads),
-    st.builds(ExecutionTerminated, payloads, st.booleans()),
-    st.builds(ExecutionSuspended, payloads),
-    st.builds(ExecutionResumed, payloads),
-    st.builds(ExecutionStalled, names),
-    st.builds(TaskCompleted, ids, payloads),
-    st.builds(TaskFailed, ids, packed_failures),
-    st.builds(ChildCompleted, ids, payloads),
-    st.builds(ChildFailed, ids, st.none() | packed_failures),
-    st.builds(TimerFired, ids, dates_us),
-    st.builds(EventRaised, names, payloads),
+    build(ExecutionStarted, names, payloads, names, st.none() | parents, st.none() | dates_us, payloads),
+    build(ExecutionTerminated, payloads, st.booleans()),
+    build(ExecutionSuspended, payloads),
+    build(ExecutionResumed, payloads),
+    build(ExecutionStalled, names),
+    build(TaskCompleted, ids, payloads),
+    build(TaskFailed, ids, packed_failures),
+    build(ChildCompleted, ids, payloads),
+    build(ChildFailed, ids, st.none() | packed_failures),
+    build(TimerFired, ids, dates_us),
+    build(EventRaised, names, payloads),
 )
 commands = st.one_of(
-    st.builds(PatchesApplied, st.lists(names, max_size=3).map(tuple)),
-    st.builds(TaskScheduled, ids, names, payloads, names),
-    st.builds(ChildCreated, ids, names, names, payloads, st.booleans(), payloads),
-    st.builds(TimerCreated, ids, dates_us, st.integers(0, 3), payloads),
-    st.builds(ExecutionCompleted, ids, st.integers(0, 8), payloads, st.none() | packed_failures),
+    build(PatchesApplied, st.lists(names, max_size=3).map(tuple)),
+    build(TaskScheduled, ids, names, payloads, names),
+    build(ChildCreated, ids, names, names, payloads, st.booleans(), payloads),
+    build(DetachedCreated, ids, names, names, payloads),
+    build(TimerCreated, ids, dates_us, st.integers(0, 3), payloads),
+    build(ExecutionCompleted, ids, st.integers(0, 8), payloads, st.none() | packed_failures),
 )
 events = arrivals | commands

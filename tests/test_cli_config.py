@@ -7,6 +7,7 @@ import click
 import pytest
 
 from perdure.cli.config import RUN_OPTIONS, Config, build_config, is_loopback
+from perdure.runtime.dispatch_limits import DispatchLimits
 from perdure.runtime.settings import Settings
 
 
@@ -44,13 +45,14 @@ def test_each_flag_reaches_the_configuration() -> None:
     config = configure(
         *("--http-port", "1", "--grpc-port", "2", "--host", "::1", "--data", "x.db", "--durability", "relaxed"),
         *("--app-id", "orders", "--api-token", "t", "--max-body-size", "1Ki", "--log-level", "DEBUG"),
-        *("--log-format", "json"),
+        *("--log-format", "json", "--metrics-port", "3"),
     )
     assert config == Config(
         target=None,
         host="::1",
         http_port=1,
         grpc_port=2,
+        metrics_port=3,
         data="x.db",
         durability="relaxed",
         app_id="orders",
@@ -71,14 +73,17 @@ def test_each_limit_of_an_engine_has_a_flag() -> None:
         activity_threads_max=4,
         activity_processes_max=5,
         stop_grace_s=1.5,
+        wait_for_workers=True,
+        dispatch=DispatchLimits(workflows_max=6, activities_max=7),
         always_replay=True,
     )
-    limits = {field.name for field in dataclasses.fields(Settings)} - {"app_id"}
+    limits = {field.name for field in dataclasses.fields(Settings)} - {"app_id", "retention"}
     assert all(getattr(given, name) != getattr(Settings(), name) for name in limits), "a limit is missing above"
     # when each is set by its flag,
     config = configure(
         *("--activations-max", "0", "--mailbox-messages-max", "2", "--activities-max", "3"),
         *("--activity-threads-max", "4", "--activity-processes-max", "5", "--stop-grace", "1.5", "--always-replay"),
+        *("--wait-for-workers", "--max-concurrent-workflows", "6", "--max-concurrent-activities", "7"),
     )
     # then the engine gets them all.
     assert config.settings("orders") == dataclasses.replace(given, app_id="orders")
@@ -135,6 +140,9 @@ def test_a_switch_can_be_set_by_its_variable(monkeypatch: pytest.MonkeyPatch) ->
         ("--mailbox-messages-max", "0", "from 1 up"),
         ("--activities-max", "many", "from 1 up"),
         ("--activity-threads-max", "1.5", "from 1 up"),
+        ("--metrics-port", "none", "0 to 65535"),
+        ("--max-concurrent-workflows", "0", "from 1 up"),
+        ("--max-concurrent-activities", "-1", "from 1 up"),
         ("--log-level", "loud", "'debug', 'info', 'warning', 'error'"),
         ("--log-format", "xml", "'text', 'json'"),
     ],

@@ -3,9 +3,10 @@
 import pytest
 from starlette.applications import Starlette
 
-from perdure.http.app import HttpOptions
+from perdure.http.app import HttpOptions, create_app
+from perdure.runtime.sidecar import Sidecar
 
-from .fake_facade import FakeFacade, ask, make_app, state
+from .fake_facade import FakeControl, FakeFacade, ask, make_app, state
 
 
 def test_an_app_is_a_starlette_app() -> None:
@@ -16,6 +17,11 @@ def test_two_apps_in_one_process_have_an_engine_each() -> None:
     one, other = make_app(FakeFacade(state("a"))), make_app(FakeFacade(state("b")))
     assert ask(one, "GET", "/v1.0/workflows/dapr/a").status_code == 200
     assert ask(other, "GET", "/v1.0/workflows/dapr/a").status_code == 404
+
+
+def test_an_app_and_its_sidecar_are_of_one_app_id() -> None:
+    with pytest.raises(AssertionError):
+        create_app(FakeFacade(), HttpOptions(app_id="orders"), Sidecar(FakeControl(), app_id="billing"))
 
 
 def test_no_two_routes_share_a_method_and_a_path() -> None:

@@ -8,7 +8,7 @@ import pytest
 from starlette.requests import ClientDisconnect, Request
 
 from perdure.http.body import read, read_nothing, read_text
-from perdure.http.errors import HttpError
+from perdure.runtime.words import Refusal
 
 from .fake_facade import FakeFacade, ask, make_app, state
 
@@ -39,21 +39,21 @@ def test_the_pieces_come_back_as_one(pieces: tuple[bytes, ...]) -> None:
 
 def test_a_body_that_says_it_is_too_large_is_not_read() -> None:
     wire = Wire(b"x" * 11, content_length="11")
-    with pytest.raises(HttpError, match="more than 10 bytes"):
+    with pytest.raises(Refusal, match="more than 10 bytes"):
         anyio.run(lambda: read(wire.request, bytes_max=10))
     assert wire.taken == 0
 
 
 def test_a_body_that_does_not_say_is_stopped_where_it_crosses_the_limit() -> None:
     wire = Wire(b"x" * 6, b"x" * 6, b"x" * 6)
-    with pytest.raises(HttpError, match="more than 10 bytes"):
+    with pytest.raises(Refusal, match="more than 10 bytes"):
         anyio.run(lambda: read(wire.request, bytes_max=10))
     assert wire.taken == 2
 
 
 def test_a_body_that_lies_is_stopped_too() -> None:
     wire = Wire(b"x" * 11, content_length="1")
-    with pytest.raises(HttpError, match="more than 10 bytes"):
+    with pytest.raises(Refusal, match="more than 10 bytes"):
         anyio.run(lambda: read(wire.request, bytes_max=10))
 
 
@@ -74,7 +74,7 @@ def test_text_is_utf_8_and_nothing_is_the_empty_text() -> None:
 
 @pytest.mark.parametrize("body", [b"\xff", b"a\xc3", b"\xed\xa0\x80"], ids=["byte", "cut", "surrogate"])
 def test_what_is_no_text_is_refused(body: bytes) -> None:
-    with pytest.raises(HttpError, match="failed deserializing HTTP body: it is not UTF-8"):
+    with pytest.raises(Refusal, match="failed deserializing HTTP body: it is not UTF-8"):
         anyio.run(lambda: read_text(Wire(body).request, bytes_max=10))
 
 
@@ -85,7 +85,7 @@ def test_nothing_or_an_object_is_nothing(body: bytes) -> None:
 
 @pytest.mark.parametrize("body", [b"[]", b"1", b"null", b"{", b"{} {}", b"{'a':1}", b'{"a":NaN}', b'{"\xff":1}'])
 def test_anything_else_is_not_nothing(body: bytes) -> None:
-    with pytest.raises(HttpError, match="failed deserializing HTTP body: expected a JSON object or nothing"):
+    with pytest.raises(Refusal, match="failed deserializing HTTP body: expected a JSON object or nothing"):
         anyio.run(lambda: read_nothing(Wire(body).request, bytes_max=100))
 
 

@@ -12,10 +12,10 @@ from perdure.actors.errors import (
     StoreError,
     StoreFailed,
 )
-from perdure.http.errors import FAILURES, TRY_AGAIN
 from perdure.http.workflows import OPERATIONS
 from perdure.runtime.errors import CorruptHistory, InvalidRequest
 from perdure.runtime.status import Status
+from perdure.runtime.words import FAILURES, TRY_AGAIN
 
 from .fake_facade import FakeFacade, ask, make_app, state
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from perdure.http.errors import FAILURES, TRY_AGAIN
 from perdure.http.openapi import document
+from perdure.runtime.words import FAILURES, TRY_AGAIN
 
 from .fake_facade import FakeFacade, ask, make_app, state
 

@@ -2,6 +2,9 @@
 
 import pytest
 
+from perdure.http.app import HttpOptions, create_app
+from perdure.runtime.sidecar import Sidecar
+
 from .fake_facade import FakeControl, FakeFacade, ask, make_app
 
 
@@ -97,6 +100,18 @@ def test_two_apps_do_not_share_what_was_put() -> None:
     one, other = make_app(), make_app()
     ask(one, "PUT", "/v1.0/metadata/key", content=b"value")
     assert "key" not in ask(other, "GET", "/v1.0/metadata").json()["extended"]
+
+
+def test_what_is_put_over_another_api_shows_up_too() -> None:
+    # Given a sidecar that another API has as well,
+    sidecar = Sidecar(FakeControl(), app_id="orders")
+    app = create_app(FakeFacade(), HttpOptions(app_id="orders"), sidecar)
+    # when each puts an entry,
+    sidecar.put("there", "1")
+    ask(app, "PUT", "/v1.0/metadata/here", content=b"2")
+    # then both see both.
+    both = {"there": "1", "here": "2", "daprRuntimeVersion": "0.1.0"}
+    assert ask(app, "GET", "/v1.0/metadata").json()["extended"] == sidecar.extended() == both
 
 
 def test_metadata_cannot_eat_the_memory() -> None:

@@ -4,8 +4,9 @@ from uuid import UUID
 
 import pytest
 
-from perdure.http.workflows import OPERATIONS, VERSIONS, Workflows, is_plain
+from perdure.http.workflows import OPERATIONS, VERSIONS, Workflows
 from perdure.runtime.status import Status
+from perdure.runtime.words import is_plain
 
 from .fake_facade import FakeFacade, ask, make_app, state
 

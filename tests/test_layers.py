@@ -18,8 +18,9 @@ MAY_IMPORT = {
     "runtime": {"actors"},
     "testing": {"runtime", "actors"},
     "http": {"runtime", "actors"},
-    "cli": {"http", "runtime", "actors"},
-    "benchmarks": {"cli", "http", "testing", "runtime", "actors"},
+    "rpc": {"runtime", "actors"},
+    "cli": {"http", "rpc", "runtime", "actors"},
+    "benchmarks": {"cli", "http", "rpc", "testing", "runtime", "actors"},
     "__init__": {"testing", "runtime", "actors"},
     "__main__": {"cli"},
 }

@@ -20,6 +20,7 @@ from perdure.runtime.event import (
     ChildCreated,
     ChildFailed,
     Command,
+    DetachedCreated,
     Event,
     EventRaised,
     ExecutionCompleted,
@@ -46,22 +47,46 @@ from .random_events import events
 FAILURE = FailureDetails(error_type="E", message="m")
 
 PINNED = {
-    1: (ExecutionStarted, ("name", "input", "execution_id", "parent", "scheduled_start_us", "version")),
-    2: (ExecutionCompleted, ("event_id", "status", "result", "failure")),
-    3: (ExecutionTerminated, ("output", "recurse")),
-    4: (ExecutionSuspended, ("reason",)),
-    5: (ExecutionResumed, ("reason",)),
-    6: (ExecutionStalled, ("description",)),
-    7: (PatchesApplied, ("names",)),
-    8: (TaskScheduled, ("event_id", "name", "input", "task_execution_id")),
-    9: (TaskCompleted, ("task_id", "result")),
-    10: (TaskFailed, ("task_id", "failure")),
-    11: (ChildCreated, ("event_id", "instance_id", "name", "input", "named", "retry_of")),
-    12: (ChildCompleted, ("task_id", "result")),
-    13: (ChildFailed, ("task_id", "failure")),
-    14: (TimerCreated, ("event_id", "fire_at_us", "origin", "reference")),
-    15: (TimerFired, ("timer_id", "fire_at_us")),
-    16: (EventRaised, ("name", "input")),
+    1: (
+        ExecutionStarted,
+        ("name", "input", "execution_id", "parent", "scheduled_start_us", "version", "trace", "propagated", "wire"),
+    ),
+    2: (ExecutionCompleted, ("event_id", "status", "result", "failure", "wire")),
+    3: (ExecutionTerminated, ("output", "recurse", "wire")),
+    4: (ExecutionSuspended, ("reason", "wire")),
+    5: (ExecutionResumed, ("reason", "wire")),
+    6: (ExecutionStalled, ("description", "reason", "wire")),
+    7: (PatchesApplied, ("names", "version")),
+    8: (
+        TaskScheduled,
+        ("event_id", "name", "input", "task_execution_id", "target_app", "rerun_of", "propagation", "wire"),
+    ),
+    9: (TaskCompleted, ("task_id", "result", "task_execution_id", "wire")),
+    10: (TaskFailed, ("task_id", "failure", "task_execution_id", "wire")),
+    11: (
+        ChildCreated,
+        (
+            "event_id",
+            "instance_id",
+            "name",
+            "input",
+            "named",
+            "retry_of",
+            "target_app",
+            "rerun_of",
+            "propagation",
+            "wire",
+        ),
+    ),
+    12: (ChildCompleted, ("task_id", "result", "wire")),
+    13: (ChildFailed, ("task_id", "failure", "wire")),
+    14: (TimerCreated, ("event_id", "fire_at_us", "origin", "reference", "rerun_of", "wire")),
+    15: (TimerFired, ("timer_id", "fire_at_us", "wire")),
+    16: (EventRaised, ("name", "input", "wire")),
+    17: (
+        DetachedCreated,
+        ("event_id", "instance_id", "name", "input", "start_at_us", "execution_id", "target_app", "trace", "wire"),
+    ),
 }
 
 
@@ -75,7 +100,7 @@ def test_the_link_to_a_parent_is_pinned() -> None:
 
 def test_the_numbers_of_a_timers_origin_are_pinned() -> None:
     origins = {name: value for name, value in vars(TimerOrigin).items() if name.isupper()}
-    assert origins == {"CREATE_TIMER": 0, "EXTERNAL_EVENT": 1, "ACTIVITY_RETRY": 2, "CHILD_RETRY": 3}
+    assert origins == {"CREATE_TIMER": 0, "EXTERNAL_EVENT": 1, "ACTIVITY_RETRY": 2, "CHILD_RETRY": 3, "UNSAID": 4}
 
 
 @pytest.mark.parametrize(
@@ -118,7 +143,9 @@ def test_an_event_of_an_earlier_release_with_fewer_fields_is_read(packed: tuple[
     assert unpack_event(packed) == event
 
 
-@pytest.mark.parametrize("packed", [(99, "?"), (9, 1, None, "a field too many"), (9,), ("TaskCompleted", 1, None)])
+@pytest.mark.parametrize(
+    "packed", [(99, "?"), (9, 1, None, None, None, "a field too many"), (9,), ("TaskCompleted", 1, None)]
+)
 def test_what_this_release_does_not_know_is_refused_and_not_guessed_at(packed: tuple[Any, ...]) -> None:
     with pytest.raises((KeyError, TypeError)):
         unpack_event(packed)

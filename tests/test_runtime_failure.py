@@ -128,7 +128,9 @@ def test_the_packed_form_is_pinned() -> None:
 
 
 def test_what_a_newer_release_added_is_passed_over() -> None:
-    assert FailureDetails.unpack(["E", "m", None, None, False, "later"]) == FailureDetails(error_type="E", message="m")
+    assert FailureDetails.unpack(["E", "m", None, None, False, None, "later"]) == FailureDetails(
+        error_type="E", message="m"
+    )
 
 
 failures = st.recursive(

@@ -54,7 +54,7 @@ def test_a_timer_is_under_way_until_it_fires() -> None:
 
 
 def test_a_scheduled_start_is_a_timer_with_a_number_that_no_other_has() -> None:
-    assert START_TIMER == 0
+    assert START_TIMER == -1
     assert work_after(ExecutionStarted("w", None, "x", None, 900)).timers == {START_TIMER: 900}
     assert work_after(ExecutionStarted("w", None, "x")).timers == {}
 

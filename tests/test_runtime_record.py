@@ -42,12 +42,12 @@ PACKER = RowPacker()
 def test_the_form_of_a_record_is_pinned() -> None:
     assert InstanceRecord._fields == (
         *("status", "name", "execution_id", "created_us", "custom_status"),
-        *("parent", "stall", "has_children", "generation"),
+        *("parent", "stall", "has_children", "generation", "remote", "version"),
     )
     record = InstanceRecord(Status.STALLED, "w", "x", 17, "half", PARENT, "why", has_children=True, generation=2)
     packed = record.pack()
-    assert msgpack.unpackb(packed) == [1, 8, "w", "x", 17, "half", ["p", "px", 3, "pw"], "why", True, 2]
-    assert packed == bytes.fromhex("9a0108a177a17811a468616c66 94a170a2707803a27077 a3776879 c302".replace(" ", ""))
+    assert msgpack.unpackb(packed) == [1, 8, "w", "x", 17, "half", ["p", "px", 3, "pw"], "why", True, 2, False, None]
+    assert packed == bytes.fromhex("9c0108a177a17811a468616c6694a170a2707803a27077a3776879c302c2c0")
 
 
 @given(records)
@@ -118,7 +118,7 @@ STARTED = ExecutionStarted("w", '{"n":1}', "x", PARENT, version="2")
 
 
 def test_a_running_instance_has_its_input_and_no_output() -> None:
-    record = InstanceRecord(Status.RUNNING, "w", "x", 17, "half", PARENT)
+    record = InstanceRecord(Status.RUNNING, "w", "x", 17, "half", PARENT, version="2")
     state = state_of("i", inspection(record, [STARTED, TaskScheduled(1, "a", None, "x-1")], [TaskCompleted(1, "1")]))
     assert (state.instance_id, state.execution_id, state.name, state.status) == ("i", "x", "w", Status.RUNNING)
     assert (state.created_us, state.updated_us) == (17, 101)

@@ -134,6 +134,10 @@ class Store(Protocol):
         """Read the outside of actors, in the order asked; None for one that is not there."""
         ...
 
+    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> list[str]:
+        """List ids of actors of a type in their order (by code point), at most `limit`, from just behind `after`."""
+        ...
+
     async def active(self) -> list[Address]:
         """List the actors whose active mark is set, in the order of their keys."""
         ...

@@ -78,6 +78,11 @@ class MemoryStore:
         await anyio.lowlevel.checkpoint()
         return [self._inspection(address) for address in addresses]
 
+    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> list[str]:
+        await anyio.lowlevel.checkpoint()
+        ids = sorted(address.id for address in self._keys if address.type == actor_type)
+        return [each for each in ids if after is None or each > after][:limit]
+
     async def active(self) -> list[Address]:
         await anyio.lowlevel.checkpoint()
         return [self._records[key][0] for key in sorted(self._active)]

@@ -131,6 +131,9 @@ class SqliteStore:
     async def inspect(self, addresses: Sequence[Address]) -> list[Inspection | None]:
         return await self._call(self._reader, partial(read_outsides, addresses), "reading")
 
+    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> list[str]:
+        return await self._call(self._reader, partial(read_ids, actor_type, after, limit), "listing ids")
+
     async def active(self) -> list[Address]:
         return await self._call(self._reader, read_active, "listing what is active")
 
@@ -502,6 +505,17 @@ def asked(connection: sqlite3.Connection, addresses: Sequence[Address], select: 
     for sql, values in rows_of("WITH asked (type, id) AS (VALUES ", 2, flat(addresses), f") {select}"):
         rows += connection.execute(sql, values).fetchall()
     return rows
+
+
+def read_ids(actor_type: str, after: str | None, limit: int, connection: sqlite3.Connection) -> list[str]:
+    # SQLite compares text as UTF-8, which is the order of code points.
+    rows = connection.execute(
+        "SELECT id FROM actors WHERE type = ? AND id > ? ORDER BY id LIMIT ?"
+        if after is not None
+        else "SELECT id FROM actors WHERE type = ? AND ? IS NULL ORDER BY id LIMIT ?",
+        (actor_type, after, limit),
+    )
+    return [row[0] for row in rows.fetchall()]
 
 
 def read_active(connection: sqlite3.Connection) -> list[Address]:

@@ -1,11 +1,11 @@
-"""What the sidecar routes ask of the daemon, beyond the facade."""
+"""What the API layers ask of the daemon, beyond the facade."""
 
 from collections.abc import Mapping
 from typing import Protocol
 
 
 class Control(Protocol):
-    """The daemon, as the HTTP layer sees it. Nothing here waits."""
+    """The daemon, as HTTP and gRPC see it. Nothing here waits."""
 
     def ready(self) -> bool:
         """Say whether the engine takes work now: started, not stopping, its store at hand."""

@@ -1,0 +1,228 @@
+"""A worker on Dapr's Python SDK, and the load it is put under, in one process.
+
+Run as a script by a Python that has `dapr`, which need not have Perdure: so it
+imports nothing of ours, and its figures go to standard output. There is first
+an empty line, when the warming up is over and the clock starts, and then one
+line of JSON.
+
+The one law: the SDK is as published. What looks inside a turn does so through
+interceptors, which the SDK offers to anybody, and only where turns are timed.
+"""
+
+import argparse
+import json
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Any, NamedTuple
+
+STEPS = 5  # of W1
+WIDTH = 100  # of W2
+HISTORY_STEPS = 1_700  # three events each: more than 5 000
+TIMEOUT_S = 300
+
+Item = Callable[[], None]
+
+
+class Stamp(NamedTuple):
+    """A moment at which something passed between worker and host."""
+
+    what: str  # one of the four below
+    at_ns: int
+    bytes: int = 0  # of what came
+
+
+TURN_CAME, TURN_ANSWERED, TASK_CAME, TASK_ANSWERED = "turn came", "turn answered", "task came", "task answered"
+
+
+class Turn(NamedTuple):
+    """What one turn of a chain took."""
+
+    host_ms: float  # from the activity's answer to the turn, and from the turn's answer to the next activity
+    worker_ms: float  # from the turn's coming to its answer: the SDK and the workflow's code
+    bytes: int  # of the turn's item
+
+
+def chain(ctx: Any, steps: int) -> Generator[Any, Any, int]:
+    """W1: so many activities, one after the other."""
+    number = 0
+    for _ in range(steps):
+        number = yield ctx.call_activity(add_one, input=number)
+    return number
+
+
+def fan_out(ctx: Any, width: int) -> Generator[Any, Any, int]:
+    """W2: so many activities at once, and the sum of their results."""
+    import dapr.ext.workflow as wf  # type: ignore[import-not-found]  # noqa: PLC0415  only where the SDK is
+
+    numbers = yield wf.when_all([ctx.call_activity(add_one, input=number) for number in range(width)])
+    total: int = sum(numbers)
+    return total
+
+
+async def add_one(ctx: Any, number: int) -> int:
+    """The trivial activity."""
+    return number + 1
+
+
+# Name to the workflow, its input, its output and the number of steps in it.
+WORKLOADS: dict[str, tuple[Callable[..., Any], int, int, int]] = {
+    "W1": (chain, STEPS, STEPS, STEPS),
+    "W2": (fan_out, WIDTH, sum(range(1, WIDTH + 1)), WIDTH),
+    "history": (chain, HISTORY_STEPS, HISTORY_STEPS, HISTORY_STEPS),
+}
+
+
+def closed_loop(item: Item, *, in_flight: int, seconds: float) -> list[int]:
+    """Keep so many items under way, each in a thread, until the time is over, and wait for the last ones.
+
+    Returns:
+        How long each took, in microseconds.
+
+    Raises:
+        Exception: What an item raised first.
+    """
+    took_us: list[int] = []
+    failures: list[Exception] = []
+    deadline_s = time.perf_counter() + seconds
+
+    def lane() -> None:
+        while not failures:
+            began_ns = time.perf_counter_ns()
+            try:
+                item()
+            except Exception as error:
+                failures.append(error)
+                return
+            took_us.append((time.perf_counter_ns() - began_ns) // 1000)
+            if time.perf_counter() >= deadline_s:
+                return
+
+    lanes = [threading.Thread(target=lane) for _ in range(in_flight)]
+    for thread in lanes:
+        thread.start()
+    for thread in lanes:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return took_us
+
+
+def turns(stamps: Iterable[Stamp]) -> list[Turn]:
+    """Tell the turns of a single chain from what passed, those that led to an activity.
+
+    The first one is not among them: nothing was answered before it.
+    """
+    found: list[Turn] = []
+    before = came = answered = None
+    for stamp in stamps:
+        if stamp.what == TASK_ANSWERED:
+            before, came, answered = stamp, None, None
+        elif stamp.what == TURN_CAME:
+            came = stamp
+        elif stamp.what == TURN_ANSWERED:
+            answered = stamp
+        elif before is not None and came is not None and answered is not None:
+            host_ns = (came.at_ns - before.at_ns) + (stamp.at_ns - answered.at_ns)
+            found.append(Turn(host_ns / 1e6, (answered.at_ns - came.at_ns) / 1e6, came.bytes))
+    return found
+
+
+def watcher(stamps: list[Stamp]) -> Any:
+    """Make an interceptor that stamps what passes on the worker's channel."""
+    import grpc  # type: ignore[import-untyped,unused-ignore]  # noqa: PLC0415  only where the SDK is
+
+    class Watched:
+        """A stream whose items are stamped as they come."""
+
+        def __init__(self, stream: Any) -> None:
+            self._stream = stream
+
+        def __iter__(self) -> Iterator[Any]:
+            return self
+
+        def __next__(self) -> Any:
+            item = next(self._stream)
+            what = TASK_CAME if item.HasField("activityRequest") else TURN_CAME
+            stamps.append(Stamp(what, time.perf_counter_ns(), item.ByteSize()))
+            return item
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._stream, name)
+
+    class Watcher(grpc.UnaryStreamClientInterceptor, grpc.UnaryUnaryClientInterceptor):  # type: ignore[misc,unused-ignore]
+        def intercept_unary_stream(self, continuation: Any, details: Any, request: Any) -> Any:
+            return Watched(continuation(details, request))
+
+        def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+            method = details.method.rpartition("/")[2]
+            if method.startswith("Complete"):
+                what = TASK_ANSWERED if method == "CompleteActivityTask" else TURN_ANSWERED
+                stamps.append(Stamp(what, time.perf_counter_ns()))
+            return continuation(details, request)
+
+    return Watcher()
+
+
+def main(port: str, workload: str, *, in_flight: int, seconds: float, forgetful: bool) -> None:
+    import dapr.ext.workflow as wf  # noqa: PLC0415  only where the SDK is
+
+    workflow, given, expected, units = WORKLOADS[workload]
+    stamps: list[Stamp] = []
+    # A line for each turn is more than the turn; whoever measures turns them off.
+    quiet = wf.logger.LoggerOptions(log_level=logging.WARNING)
+    runtime = wf.WorkflowRuntime(
+        port=port,
+        host="127.0.0.1",
+        logger_options=quiet,
+        interceptors=[watcher(stamps)] if workload == "history" else [],
+        disable_stateful_history=forgetful,
+    )
+    runtime.register_activity(add_one)
+    runtime.register_workflow(workflow)
+    runtime.start()
+    client = wf.DaprWorkflowClient(host="127.0.0.1", port=port, logger_options=quiet)
+
+    def item(steps: int = given, output: int = expected) -> None:
+        instance_id = client.schedule_new_workflow(workflow, input=steps)
+        state = client.wait_for_workflow_completion(instance_id, timeout_in_seconds=TIMEOUT_S)
+        found = json.loads(state.serialized_output) if state is not None and state.serialized_output else None
+        if found != output:
+            raise RuntimeError(
+                f"instance {instance_id} returned {found!r} and should have returned {output!r}: {state}"
+            )
+
+    if workload == "history":
+        item(STEPS, STEPS)
+        stamps.clear()
+    else:
+        closed_loop(item, in_flight=in_flight, seconds=0)
+    print(flush=True)
+    began_s, began_cpu_s = time.perf_counter(), time.process_time()
+    took_us = closed_loop(item, in_flight=in_flight, seconds=seconds)
+    outcome = {
+        "steps": len(took_us) * units,
+        "elapsed_s": time.perf_counter() - began_s,
+        "worker_cpu_s": time.process_time() - began_cpu_s,
+        "latencies_us": took_us,
+        "turns": turns(stamps),
+    }
+    print(json.dumps(outcome), flush=True)
+    client.close()
+    runtime.shutdown()
+
+
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="A worker on Dapr's Python SDK, and its load.")
+    parser.add_argument("port", help="the host's gRPC port")
+    parser.add_argument("workload", choices=WORKLOADS)
+    parser.add_argument("--in-flight", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=0, help="0: each lane carries out one")
+    parser.add_argument("--forgetful", action="store_true", help="keep no histories; be sent them whole")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main(**vars(parsed(sys.argv[1:])))

@@ -1,0 +1,255 @@
+"""Dapr's YAML files, as far as they concern workflows: limits and retention, nothing else.
+
+The one law: a wrong value is named with its file and its key; what has no
+meaning here is named too, once, and otherwise left alone.
+
+Source: contract 4.5; dapr `pkg/config/configuration.go`.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..actors.errors import PerdureError
+from ..runtime.dispatch_limits import DispatchLimits
+from ..runtime.retention import Retention
+
+KIND = "Configuration"
+INT32_MAX = 2**31 - 1
+
+
+class DaprFileError(PerdureError):
+    """A file of Dapr's cannot be used."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path = path
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaprConfig:
+    """What the files say that counts here."""
+
+    workflows_max: int | None = None  # None: no limit
+    activities_max: int | None = None
+    workflow_max: Mapping[str, int] | None = None  # by name; None: not said
+    activity_max: Mapping[str, int] | None = None
+    retention: Retention = field(default_factory=Retention)
+    ignored: tuple[str, ...] = ()  # what else they say, as `file: key`
+
+    def limit(self, dispatch: DispatchLimits) -> DispatchLimits:
+        """Give the limits with those of the files in place of those that were there."""
+        return replace(
+            dispatch,
+            workflows_max=self.workflows_max or dispatch.workflows_max,
+            activities_max=self.activities_max or dispatch.activities_max,
+            workflow_max=dispatch.workflow_max if self.workflow_max is None else dict(self.workflow_max),
+            activity_max=dispatch.activity_max if self.activity_max is None else dict(self.activity_max),
+        )
+
+
+def read_config(paths: Sequence[str]) -> DaprConfig:
+    """Read files of kind Configuration; what a later one says wins, key by key, as in daprd.
+
+    Raises:
+        DaprFileError: A file is not there, is not YAML, is of another kind, or has a wrong value.
+    """
+    found: dict[str, Any] = {}
+    ignored: list[str] = []
+    for path in map(Path, paths):
+        found.update(_workflow_values(path, ignored))
+    # One process is the whole of an app here, so the limit for all replicas is a limit for this one.
+    limits = {
+        name: min((found[key] for key in keys if found.get(key)), default=None) for name, keys in CONCURRENCY.items()
+    }
+    policy = {name: found[key] for key, name in RETENTION.items() if key in found}
+    return DaprConfig(
+        workflow_max=found.get("workflowConcurrencyLimits"),
+        activity_max=found.get("activityConcurrencyLimits"),
+        retention=Retention(**policy),
+        ignored=tuple(ignored),
+        **limits,
+    )
+
+
+def read_resources(paths: Sequence[str]) -> tuple[str, ...]:
+    """Name the resources in folders, none of which has a meaning here, as `Component statestore (state.redis)`.
+
+    Raises:
+        DaprFileError: A folder is not there.
+    """
+    names: list[str] = []
+    for folder in map(Path, paths):
+        if not folder.exists():
+            raise DaprFileError(folder, "there is no such folder of resources.")
+        files = sorted(folder.iterdir()) if folder.is_dir() else [folder]
+        for file in files:
+            if file.suffix in (".yaml", ".yml") and file.is_file():
+                names.extend(_resources_in(file))
+    return tuple(names)
+
+
+# field of DaprConfig -> the keys that may say it
+CONCURRENCY = {
+    "workflows_max": ("maxConcurrentWorkflowInvocations", "globalMaxConcurrentWorkflowInvocations"),
+    "activities_max": ("maxConcurrentActivityInvocations", "globalMaxConcurrentActivityInvocations"),
+}
+
+RETENTION = {
+    "stateRetentionPolicy.anyTerminal": "any_terminal_us",
+    "stateRetentionPolicy.completed": "completed_us",
+    "stateRetentionPolicy.failed": "failed_us",
+    "stateRetentionPolicy.terminated": "terminated_us",
+}
+
+
+def _workflow_values(path: Path, ignored: list[str]) -> Iterator[tuple[str, Any]]:
+    """Yield what one file says of workflows, checked, by key; note the rest in `ignored`."""
+    for document in _documents(path):
+        if not isinstance(document, dict):
+            raise DaprFileError(path, f"a mapping was expected, not {_shown(document)}.")
+        kind = document.get("kind", KIND)
+        if kind != KIND:
+            raise DaprFileError(path, f"kind is {_shown(kind)}, and --config wants {KIND}.")
+        spec = _mapping(path, "spec", document.get("spec"))
+        ignored.extend(f"{path}: spec.{key}" for key in spec if key != "workflow")
+        workflow = _mapping(path, "spec.workflow", spec.get("workflow"))
+        for key, value in workflow.items():
+            if key == "stateRetentionPolicy":
+                policy = _mapping(path, f"spec.workflow.{key}", value)
+                pairs = [(f"{key}.{status}", kept) for status, kept in policy.items()]
+            else:
+                pairs = [(key, value)]
+            for name, part in pairs:
+                read = READERS.get(name)
+                if read is None:
+                    ignored.append(f"{path}: spec.workflow.{name}")
+                elif part is not None:
+                    yield name, _read(path, f"spec.workflow.{name}", part, read)
+
+
+def _read(path: Path, key: str, value: Any, read: Callable[[Any], Any]) -> Any:
+    try:
+        return read(value)
+    except ValueError as error:
+        raise DaprFileError(path, f"{key}: {error}") from None
+
+
+def _mapping(path: Path, key: str, value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise DaprFileError(path, f"{key}: a mapping was expected, not {_shown(value)}.")
+    return value
+
+
+def read_limit(value: Any) -> int:
+    """Read a number of invocations; 0 is no limit."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= INT32_MAX:
+        raise ValueError(f"{_shown(value)} is not a whole number from 0 up, where 0 is no limit.")
+    return value
+
+
+def read_named_limits(value: Any) -> dict[str, int]:
+    """Read `[{name, maxConcurrent}]`."""
+    if not isinstance(value, list):
+        raise ValueError(f"a list of name and maxConcurrent was expected, not {_shown(value)}.")
+    limits = {}
+    for position, entry in enumerate(value):
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"entry {position} has no name: {_shown(entry)}.")
+        most = entry.get("maxConcurrent")
+        if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= INT32_MAX:
+            raise ValueError(f"maxConcurrent of {name!r} is {_shown(most)}, not a whole number from 1 up.")
+        limits[name] = most
+    return limits
+
+
+NANOSECONDS_PER = {
+    "ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6,
+    "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9,
+}  # fmt: skip
+A_PART = re.compile(r"(?P<whole>[0-9]*)(?:\.(?P<fraction>[0-9]*))?(?P<unit>ns|us|µs|μs|ms|s|m|h)")
+DURATION_US_MAX = (2**63 - 1) // 1000  # Go counts nanoseconds in 64 bits
+
+
+def read_duration(value: Any) -> int:
+    """Read a duration as Go writes it, such as 72h or 1h30m; microseconds, rounded up.
+
+    Source: Go, `time.ParseDuration`. A bare number is no duration, except for "0".
+    """
+    wrong = f"{_shown(value)} is not a duration such as 72h, 1h30m or 0s."
+    if not isinstance(value, str):
+        raise ValueError(wrong)
+    text = value.removeprefix("+")
+    if text == "0":
+        return 0
+    nanoseconds, position = 0, 0
+    while position < len(text):
+        part = A_PART.match(text, position)
+        if part is None or not (part["whole"] or part["fraction"]):
+            raise ValueError(wrong)
+        unit, fraction = NANOSECONDS_PER[part["unit"]], part["fraction"] or ""
+        nanoseconds += int(part["whole"] or 0) * unit + int(fraction or 0) * unit // 10 ** len(fraction)
+        position = part.end()
+    microseconds = -(-nanoseconds // 1000)
+    if not text or microseconds > DURATION_US_MAX:
+        raise ValueError(wrong)
+    return microseconds
+
+
+# Keys of spec.workflow that count, and how each is read.
+READERS: dict[str, Callable[[Any], Any]] = {
+    **{key: read_limit for keys in CONCURRENCY.values() for key in keys},
+    "workflowConcurrencyLimits": read_named_limits,
+    "activityConcurrencyLimits": read_named_limits,
+    **dict.fromkeys(RETENTION, read_duration),
+}
+
+
+def _documents(path: Path) -> list[Any]:
+    """Read the documents of a file, with the environment's values for `$NAME` and `${NAME}`, as daprd does."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DaprFileError(path, f"it cannot be read: {error.strerror or error}.") from None
+    except UnicodeDecodeError:
+        raise DaprFileError(path, "it is not UTF-8 text.") from None
+    text = re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda name: os.environ.get(name[1] or name[2], ""), text)
+    try:
+        return [document for document in yaml.safe_load_all(text) if document is not None]
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
+        raise DaprFileError(path, f"{where}it is not YAML: {getattr(error, 'problem', None) or error}.") from None
+
+
+def _resources_in(file: Path) -> Iterator[str]:
+    try:
+        documents = _documents(file)
+    except DaprFileError as error:
+        # Nothing in it could have counted.
+        yield str(error).rstrip(".")
+        return
+    for document in documents:
+        if isinstance(document, dict):
+            metadata, spec = document.get("metadata"), document.get("spec")
+            name = metadata.get("name") if isinstance(metadata, dict) else None
+            kind = spec.get("type") if isinstance(spec, dict) else None
+            yield f"{document.get('kind', 'resource')} {name or file.name}" + (f" ({kind})" if kind else "")
+
+
+def _shown(value: Any) -> str:
+    """Write a value as an error shows it: short."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

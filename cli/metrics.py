@@ -1,0 +1,214 @@
+"""Metrics for Prometheus, by the names that Dapr has for them (contract 4.7).
+
+The one law: only what is known is counted. Requests are counted at the one door
+they come through, the facade; nothing inside of the engine is touched, and
+without `--metrics-port` nothing at all is.
+
+Dapr counts the executions of each workflow and activity too. That needs a word
+from every turn, so it is left out.
+"""
+
+import socket
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Histogram, make_asgi_app
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.types import ASGIApp
+
+from ..actors.errors import PerdureError
+from ..http.server import CannotListen, address_of, listen
+from ..runtime.event import Trace
+from ..runtime.facade import Facade, finished
+from ..runtime.instance import InstanceState
+from ..runtime.message import Start
+from ..runtime.sidecar import NAMESPACE
+from ..runtime.status import Status
+
+CREATE, GET, ADD_EVENT, PURGE = "create_workflow", "get_workflow", "add_event", "purge_workflow"
+
+# In milliseconds. Source: dapr `pkg/config/configuration.go`, GetLatencyDistribution.
+LATENCY_BUCKETS_MS = (
+    *(1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 30, 40, 50, 65, 80, 100, 130, 160, 200, 250, 300, 400, 500, 650, 800),
+    *(1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000),
+)
+
+
+class MetricsPortTaken(PerdureError):
+    """The metrics have no port."""
+
+    def __init__(self, cause: CannotListen) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+    def __str__(self) -> str:
+        reason = self.cause.cause.strerror or str(self.cause.cause)
+        return (
+            f"cannot listen on {address_of(self.cause.host, self.cause.port)} for metrics: {reason}. "
+            "Choose another port with --metrics-port (0 serves no metrics)."
+        )
+
+
+def listen_for_metrics(host: str, port: int) -> socket.socket:
+    """Take the port of the metrics.
+
+    Raises:
+        MetricsPortTaken: It cannot be had.
+    """
+    try:
+        return listen(host, port)
+    except CannotListen as error:
+        raise MetricsPortTaken(error) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gauges:
+    """What an engine can say of itself, asked for when Prometheus comes by."""
+
+    turns: Callable[[], int]
+    commits: Callable[[], int]
+    active_actors: Callable[[], Mapping[str, int]]
+    connected_workers: Callable[[], int]
+
+
+class Metrics(Collector):
+    """The counts of one daemon."""
+
+    def __init__(self, *, app_id: str, gauges: Gauges) -> None:
+        self._app_id = app_id
+        self._gauges = gauges
+        self._operations: dict[tuple[str, str], int] = {}
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+        self._latency = Histogram(
+            "dapr_runtime_workflow_operation_latency",
+            "The latencies of responses for workflow operation requests, in milliseconds.",
+            ("app_id", "namespace", "operation", "status"),
+            buckets=LATENCY_BUCKETS_MS,
+            registry=self.registry,
+        )
+
+    @contextmanager
+    def operation(self, name: str) -> Iterator[None]:
+        """Count a request and how long it takes. What raises, or is cancelled, has failed."""
+        status = "failed"
+        began_s = time.perf_counter()
+        try:
+            yield
+            status = "success"
+        finally:
+            took_ms = (time.perf_counter() - began_s) * 1e3
+            self._operations[name, status] = self._operations.get((name, status), 0) + 1
+            self._latency.labels(self._app_id, NAMESPACE, name, status).observe(took_ms)
+
+    def collect(self) -> Iterator[Metric]:
+        """Give what has no counter in the client library. Called for each scrape."""
+        # The library ends the name of a counter in _total, and Dapr's do not; so they have no type.
+        counts = Metric(
+            "dapr_runtime_workflow_operation_count",
+            "The number of successful/failed workflow operation requests.",
+            "unknown",
+        )
+        for (operation, status), count in self._operations.items():
+            labels = {"app_id": self._app_id, "namespace": NAMESPACE, "operation": operation, "status": status}
+            counts.add_sample(counts.name, labels, count)
+        yield counts
+        gauges = self._gauges
+        own = (self._app_id,)
+        turns = CounterMetricFamily("perdure_turns", "Turns taken since the start.", labels=["app_id"])
+        turns.add_metric(own, gauges.turns())
+        commits = CounterMetricFamily("perdure_commits", "Group commits since the start.", labels=["app_id"])
+        commits.add_metric(own, gauges.commits())
+        workers = GaugeMetricFamily("perdure_connected_workers", "What can execute workflows now.", labels=["app_id"])
+        workers.add_metric(own, gauges.connected_workers())
+        actors = GaugeMetricFamily("perdure_active_actors", "Actors in memory.", labels=["app_id", "type"])
+        for kind, count in gauges.active_actors().items():
+            actors.add_metric((self._app_id, kind), count)
+        yield from (turns, commits, workers, actors)
+
+    def app(self) -> ASGIApp:
+        """An ASGI app that answers with everything, under any path; Prometheus asks for /metrics."""
+        app: ASGIApp = make_asgi_app(self.registry)
+        return app
+
+
+class MeteredFacade(Facade):
+    """A facade that counts what it is asked.
+
+    What an operation asks of the facade in turn is not counted again, so each
+    is passed to the plain one.
+    """
+
+    def __init__(self, facade: Facade, metrics: Metrics) -> None:
+        super().__init__(facade._host)
+        self._plain = facade
+        self._metrics = metrics
+
+    async def start(
+        self,
+        name: str,
+        *,
+        instance_id: str | None = None,
+        input: str | None = None,  # noqa: A002
+        start_at_us: int | None = None,
+        unique: bool = False,
+        trace: Trace | None = None,
+    ) -> str:
+        with self._metrics.operation(CREATE):
+            return await self._plain.start(
+                name, instance_id=instance_id, input=input, start_at_us=start_at_us, unique=unique, trace=trace
+            )
+
+    async def request_start(self, instance_id: str, start: Start) -> str:
+        with self._metrics.operation(CREATE):
+            return await self._plain.request_start(instance_id, start)
+
+    async def inspect(self, instance_id: str) -> InstanceState | None:
+        with self._metrics.operation(GET):
+            return await self._plain.inspect(instance_id)
+
+    async def raise_event(self, instance_id: str, name: str, data: str | None = None) -> None:
+        with self._metrics.operation(ADD_EVENT):
+            await self._plain.raise_event(instance_id, name, data)
+
+    async def suspend(self, instance_id: str, *, reason: str | None = None) -> None:
+        with self._metrics.operation(ADD_EVENT):
+            await self._plain.suspend(instance_id, reason=reason)
+
+    async def resume(self, instance_id: str, *, reason: str | None = None) -> None:
+        with self._metrics.operation(ADD_EVENT):
+            await self._plain.resume(instance_id, reason=reason)
+
+    async def terminate(self, instance_id: str, *, output: str | None = None, recurse: bool = True) -> None:
+        with self._metrics.operation(ADD_EVENT):
+            await self._plain.terminate(instance_id, output=output, recurse=recurse)
+
+    async def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False) -> int:
+        with self._metrics.operation(PURGE):
+            return await self._plain.purge(instance_id, recurse=recurse, force=force)
+
+    async def purge_where(
+        self,
+        *,
+        created_from_us: int | None = None,
+        created_to_us: int | None = None,
+        statuses: Collection[Status] = (),
+        recurse: bool = True,
+        force: bool = False,
+    ) -> int:
+        with self._metrics.operation(PURGE):
+            return await self._plain.purge_where(
+                created_from_us=created_from_us,
+                created_to_us=created_to_us,
+                statuses=statuses,
+                recurse=recurse,
+                force=force,
+            )
+
+    async def wait(
+        self, instance_id: str, until: Callable[[Status], bool] = finished, *, await_creation: bool = False
+    ) -> InstanceState:
+        return await self._plain.wait(instance_id, until, await_creation=await_creation)

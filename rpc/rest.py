@@ -1,0 +1,73 @@
+"""What a message says beyond what we keep of it, so that all of it comes back.
+
+Our events have a field for whatever the engine cares about. A message is kept
+as such an event, and the difference between the message and what the event
+would be written as: unknown fields, fields without a counterpart, and values
+that the event holds less exactly. Mostly there is none, which costs nothing;
+the alternative, the whole message beside the event, would store every payload
+twice.
+"""
+
+from .messages import Message, MessageClass
+
+
+def rest_of(said: Message, kept: Message) -> bytes | None:
+    """Serialize what `said` holds that `kept` does not; None if that is nothing.
+
+    A field in which they differ is in it whole.
+    """
+    if said == kept:
+        return None
+    rest = _copy(said)
+    _clear_equal(rest, kept)
+    return rest.SerializeToString() or None
+
+
+def put_back(message: Message, rest: bytes) -> None:
+    """Make of `kept` what was said."""
+    for field, _ in _parse(message, rest).ListFields():
+        message.ClearField(field.name)
+    message.MergeFromString(rest)
+
+
+def rest_inside(said: Message, kept: Message, inside: str) -> bytes | None:
+    """Do the same where one field of both, a message, is compared field by field in its turn."""
+    if said == kept:
+        return None
+    rest = _copy(said)
+    inner = getattr(rest, inside)
+    _clear_equal(inner, getattr(kept, inside))
+    if not inner.SerializeToString():
+        rest.ClearField(inside)
+    kept_outside = _copy(kept)
+    kept_outside.ClearField(inside)
+    _clear_equal(rest, kept_outside)
+    return rest.SerializeToString() or None
+
+
+def put_back_inside(message: Message, rest: bytes, inside: str) -> None:
+    over = _parse(message, rest)
+    for field, value in over.ListFields():
+        if field.name != inside:
+            message.ClearField(field.name)
+            continue
+        for inner_field, _ in value.ListFields():
+            getattr(message, inside).ClearField(inner_field.name)
+    message.MergeFromString(rest)
+
+
+def _clear_equal(rest: Message, kept: Message) -> None:
+    for field, value in kept.ListFields():
+        if getattr(rest, field.name) == value:
+            rest.ClearField(field.name)
+
+
+def _copy(message: Message) -> Message:
+    copy: Message = type(message)()
+    copy.CopyFrom(message)
+    return copy
+
+
+def _parse(like: Message, serialized: bytes) -> Message:
+    kind: MessageClass = type(like)  # type: ignore[assignment]  # a class of messages is one
+    return kind.FromString(serialized)

@@ -1,0 +1,33 @@
+"""An instance as Dapr's API describes it: the parts that HTTP and gRPC share.
+
+Source: contract 1.3; dapr `pkg/api/universal/workflow.go` (GetWorkflow).
+"""
+
+from .instance import InstanceState
+from .status import Status
+
+# Dapr's own API never learned of status 8.
+RUNTIME_STATUS = {status: "UNKNOWN" if status is Status.STALLED else status.name for status in Status}
+
+
+def properties(state: InstanceState) -> dict[str, str]:
+    """Collect the properties: payloads as stored, JSON inside of JSON. A pending instance has none yet."""
+    if state.status is Status.PENDING:
+        return {}
+    found: dict[str, str] = {}
+    if state.custom_status is not None:
+        found["dapr.workflow.custom_status"] = state.custom_status
+    if (failure := state.failure) is not None:
+        found["dapr.workflow.failure.error_message"] = failure.message
+        if failure.stack_trace:
+            found["dapr.workflow.failure.stack_trace"] = failure.stack_trace
+        found["dapr.workflow.failure.error_type"] = failure.error_type
+    if state.input is not None:
+        found["dapr.workflow.input"] = state.input
+    if state.output is not None and failure is None:
+        # Up to Dapr 1.18 a failed workflow repeated its failure as output; 1.19 stopped, and so do we.
+        found["dapr.workflow.output"] = state.output
+    if state.stall is not None:
+        # Ours: UNKNOWN alone would leave the caller guessing.
+        found["perdure.workflow.stall"] = state.stall
+    return found

@@ -1,0 +1,137 @@
+"""Running a finished instance again from one of its events on.
+
+The one law: the source is not touched. The new instance begins with a copy of
+the history up to the event, asks for the event again, and goes on from there.
+
+Source: contract 3.22.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import uuid4
+
+from .errors import RequestRefused
+from .event import (
+    ChildCreated,
+    Event,
+    ExecutionStarted,
+    TaskScheduled,
+    TimerCreated,
+)
+from .history import Row, split
+
+
+class Rerun(NamedTuple):
+    """How an instance is to be run again."""
+
+    source_id: str
+    event_id: int
+    new_id: str | None = None  # None: a random one
+    input: str | None = None
+    overwrite_input: bool = False  # whether `input` means anything; None then means none
+    new_child_id: str | None = None  # of the child that the event asks for
+
+
+class RerunRefused(RequestRefused):
+    """An event that cannot be run again like this; the message is Dapr's (contract 3.22)."""
+
+
+class EventNotFound(RequestRefused):
+    """The instance has no event of this id."""
+
+    def __init__(self, event_id: int) -> None:
+        super().__init__(event_id)
+        self.event_id = event_id
+
+    def __str__(self) -> str:
+        return f"does not have history event with ID '{self.event_id}'"
+
+
+class EventNotRerunnable(RequestRefused):
+    """The event is none that asks for something."""
+
+    def __init__(self, event_id: int, event: Event) -> None:
+        super().__init__(event_id, event)
+        self.event_id = event_id
+        self.event = event
+
+    def __str__(self) -> str:
+        kind = type(self.event).__name__
+        return f"target event '{kind}' with ID '{self.event_id}' is not an event that can be rerun"
+
+
+class RerunExists(RequestRefused):
+    """The new instance's id is taken, by a finished instance even."""
+
+    def __init__(self, instance_id: str) -> None:
+        super().__init__(instance_id)
+        self.instance_id = instance_id
+
+    def __str__(self) -> str:
+        return f"workflow '{self.instance_id}' has already been created"
+
+
+def copied(rows: Sequence[Row], rerun: Rerun, *, source_id: str, new_id: str, now_us: int) -> tuple[list[Row], str]:
+    """Make the history of the new instance.
+
+    Args:
+        rows: The history of the source.
+        now_us: When; Unix time, microseconds. A timer that is set again runs for as long as it did.
+
+    Returns:
+        The rows, the last of which asks for the event again, and the new execution's id.
+
+    Raises:
+        RerunRefused, EventNotFound, EventNotRerunnable
+    """
+    position, target = _find(rows, rerun.event_id)
+    again = _again(target, rerun, source_id=source_id, new_id=new_id, waited_us=now_us - rows[position].at_us)
+    execution_id = uuid4().hex
+    kept = [_begun_anew(row, execution_id, source_id, new_id) for row in rows[: position + 1]]
+    last = kept[-1]
+    arrivals, commands = split(last.turn or ())
+    before = [command for command in commands if getattr(command, "event_id", -1) < rerun.event_id]
+    kept[-1] = last._replace(turn=[*arrivals, *before, again], held=[])
+    return kept, execution_id
+
+
+def _find(rows: Sequence[Row], event_id: int) -> tuple[int, Event]:
+    for position, row in enumerate(rows):
+        _, commands = split(row.turn or ())
+        for command in commands:
+            if getattr(command, "event_id", None) == event_id:
+                if not isinstance(command, TaskScheduled | TimerCreated | ChildCreated):
+                    raise EventNotRerunnable(event_id, command)
+                return position, command
+    raise EventNotFound(event_id)
+
+
+def _again(target: Event, rerun: Rerun, *, source_id: str, new_id: str, waited_us: int) -> Event:
+    """The event as the new instance asks for it."""
+    if isinstance(target, TimerCreated):
+        if rerun.overwrite_input:
+            raise RerunRefused(f"cannot write input to timer event '{rerun.event_id}'")
+        if rerun.new_child_id is not None:
+            raise RerunRefused(f"cannot set new child workflow instance ID on timer event '{rerun.event_id}'")
+        return target._replace(fire_at_us=target.fire_at_us + waited_us, rerun_of=source_id)
+    assert isinstance(target, TaskScheduled | ChildCreated)
+    payload = rerun.input if rerun.overwrite_input else target.input
+    if isinstance(target, ChildCreated):
+        child_id = rerun.new_child_id or f"{new_id}:{target.event_id:04x}"
+        chosen = rerun.new_child_id is not None
+        return target._replace(instance_id=child_id, input=payload, rerun_of=source_id, named=target.named or chosen)
+    if rerun.new_child_id is not None:
+        raise RerunRefused(f"cannot set new child workflow instance ID on activity event '{rerun.event_id}'")
+    return target._replace(input=payload, rerun_of=source_id)
+
+
+def _begun_anew(row: Row, execution_id: str, source_id: str, new_id: str) -> Row:
+    def anew(event: Event) -> Event:
+        if isinstance(event, ExecutionStarted):
+            return event._replace(execution_id=execution_id, parent=None)
+        if isinstance(event, ChildCreated) and event.instance_id == f"{source_id}:{event.event_id:04x}":
+            return event._replace(instance_id=f"{new_id}:{event.event_id:04x}")
+        return event
+
+    turn = [anew(event) for event in row.turn] if row.turn is not None else None
+    return row._replace(turn=turn, held=[anew(event) for event in row.held])

@@ -1,0 +1,95 @@
+"""The canonical history: one sequence of events, as workers and callers see it.
+
+The one law: a prefix of the history stays what it was. Workers keep what they
+were sent and get the rest (contract 3.20), so nothing may be put between.
+
+Source: contract 3.6, 3.12.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from .event import (
+    Arrival,
+    Command,
+    ExecutionResumed,
+    ExecutionSuspended,
+    PatchesApplied,
+    TaskCompleted,
+    TaskFailed,
+    TaskScheduled,
+    TimerCreated,
+    TimerFired,
+)
+from .history import Row, split
+from .work import TimedEvent, TurnStarted
+
+ARRIVED = -1  # the event id of everything that comes from outside
+
+
+class Timeline:
+    """The history of one generation, as it grows.
+
+    What has arrived and was not fed yet is not history. It would be fed to a
+    worker that asks for the history in order to know what was.
+    """
+
+    __slots__ = ("_tasks", "_timers", "events", "held")
+
+    def __init__(self) -> None:
+        self.events: list[TimedEvent] = []
+        self.held: list[Arrival] = []  # arrived and not fed, oldest first
+        self._tasks: dict[int, str] = {}
+        self._timers: set[int] = set()
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> "Timeline":
+        timeline = cls()
+        for row in rows:
+            timeline.add(row)
+        return timeline
+
+    def add(self, row: Row) -> None:
+        """Take in the next row: the head of its turn, what was fed and what was asked."""
+        if row.turn is not None:
+            arrivals, commands = split(row.turn)
+            consumed = len(self.held) if row.consumed is None else row.consumed
+            self.events.append(TimedEvent(ARRIVED, row.at_us, head(commands)))
+            self.events += self.fed([*self.held[:consumed], *arrivals], row.at_us)
+            self.events += self._asked(commands, row.at_us)
+            del self.held[:consumed]
+        self.held += row.held  # type: ignore[arg-type]  # only what arrives is ever held
+
+    def fed(self, arrivals: Sequence[Arrival], at_us: int) -> list[TimedEvent]:
+        """What a turn is fed, in the order in which every SDK takes it: what lets the instance go on comes first."""
+        events: list[TimedEvent] = []
+        for arrival in sorted(arrivals, key=_rank):
+            if isinstance(arrival, TimerFired) and arrival.timer_id not in self._timers:
+                continue  # the scheduled start, for which no SDK has a timer
+            if isinstance(arrival, TaskCompleted | TaskFailed) and arrival.task_execution_id is None:
+                arrival = arrival._replace(task_execution_id=self._tasks.get(arrival.task_id))  # noqa: PLW2901
+            events.append(TimedEvent(ARRIVED, at_us, arrival))
+        return events
+
+    def _asked(self, commands: Sequence[Command], at_us: int) -> list[TimedEvent]:
+        events: list[TimedEvent] = []
+        for command in commands:
+            if isinstance(command, PatchesApplied):
+                continue
+            if isinstance(command, TaskScheduled):
+                self._tasks[command.event_id] = command.task_execution_id
+            elif isinstance(command, TimerCreated):
+                self._timers.add(command.event_id)
+            events.append(TimedEvent(command.event_id, at_us, command))
+        return events
+
+
+def head(commands: Iterable[Command]) -> TurnStarted:
+    """Make the head of a turn; its patches stand among what the code asked for."""
+    for command in commands:
+        if isinstance(command, PatchesApplied):
+            return TurnStarted(command.names, command.version)
+    return TurnStarted()
+
+
+def _rank(arrival: Arrival) -> int:
+    return 0 if isinstance(arrival, ExecutionSuspended | ExecutionResumed) else 1

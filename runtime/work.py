@@ -1,0 +1,103 @@
+"""What passes between the dispatcher and the streams of workers.
+
+No protobuf here: whoever dispatches knows events, and `rpc/work_items.py` puts
+them on the wire.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
+
+from ..actors.errors import PerdureError
+from .event import Command, Event, Trace
+from .execution import ContinuedAsNew
+from .failure import FailureDetails
+
+
+class TurnStarted(NamedTuple):
+    """The beginning of a turn. Not on our disk: a row of the history is a turn, and this stands for its head."""
+
+    patches: tuple[str, ...] = ()  # what the turn found applied that none before it did
+    version: str | None = None  # the named version of the code, in the turn that settled it
+    wire: bytes | None = None
+
+
+class TimedEvent(NamedTuple):
+    """An event as workers see it."""
+
+    event_id: int  # of a command; -1 for what arrives
+    at_us: int  # Unix time, microseconds: of the turn
+    event: Event | TurnStarted
+
+
+class WorkflowItem(NamedTuple):
+    """A turn to be taken by a worker."""
+
+    instance_id: str
+    execution_id: str
+    past: Sequence[TimedEvent]  # committed; without the first `cached_count` if that is not None
+    new: Sequence[TimedEvent]  # what is fed now, a TurnStarted first
+    token: str  # of this dispatch
+    cached_count: int | None = None  # so many committed events went to this worker earlier
+    propagated: bytes | None = None  # a serialized PropagatedHistory
+
+
+class ActivityItem(NamedTuple):
+    """An activity to be performed by a worker."""
+
+    instance_id: str
+    task_id: int
+    task_execution_id: str
+    name: str
+    input: str | None
+    token: str
+    trace: Trace | None = None
+    propagated: bytes | None = None
+    wire: bytes | None = None  # of its TaskScheduled: a version, a trace of its own
+
+
+WorkItem: TypeAlias = WorkflowItem | ActivityItem
+
+
+class WorkflowAnswer(NamedTuple):
+    """What a worker made of a turn."""
+
+    instance_id: str
+    token: str  # of the dispatch that it answers; "" from SDKs that do not say
+    commands: Sequence[Command]  # in the order of the worker; an ExecutionCompleted, if there is one, comes last
+    continued: ContinuedAsNew | None = None  # the generation has ended; then there are no commands
+    custom_status: str | None = None  # replaces the one before; None clears it
+    patches: tuple[str, ...] = ()  # all that the code found applied, old ones included, in order
+    version: str | None = None  # the named version of the code that ran
+    version_missing: bool = False  # the worker lacks the version that the history names; nothing else counts
+
+
+class ActivityAnswer(NamedTuple):
+    """What became of an activity."""
+
+    instance_id: str
+    task_id: int
+    token: str
+    result: str | None
+    failure: FailureDetails | None
+
+
+class WorkUnknown(PerdureError):
+    """Nobody waits for this answer: the work was never given out, or is answered already. SDKs log it and go on."""
+
+    def __init__(self, instance_id: str, task_id: int | None = None) -> None:
+        super().__init__(instance_id, task_id)
+        self.instance_id = instance_id
+        self.task_id = task_id
+
+    def __str__(self) -> str:
+        if self.task_id is None:
+            return f"unknown instance ID: {self.instance_id}"
+        return f"unknown instance ID/task ID combo: {self.instance_id}/{self.task_id}"
+
+
+class Worker(NamedTuple):
+    """What a worker says of itself when it connects."""
+
+    peer: str  # its address, for the log
+    agent: str  # its user-agent: JavaScript's SDK is known by it
+    stateful: bool  # it keeps the history that it was sent, so the next turn can do with the rest

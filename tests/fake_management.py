@@ -1,0 +1,181 @@
+"""A facade without an engine, for both gRPC services: instances in memory, and what was asked."""
+
+import uuid
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from typing import Any
+
+import anyio
+
+from perdure.runtime.errors import InstanceExists, InstanceNotFound, InstanceStalled, InstanceUnfinished
+from perdure.runtime.event import Trace
+from perdure.runtime.facade import Facade, Page, finished
+from perdure.runtime.history import Row
+from perdure.runtime.instance import InstanceState
+from perdure.runtime.rerun import Rerun
+from perdure.runtime.status import Status
+
+CREATED_US = 1_795_406_400_123_456
+
+
+def state(instance_id: str = "order-1", status: Status = Status.RUNNING, **fields: Any) -> InstanceState:
+    """Make up an instance."""
+    made = InstanceState(
+        instance_id=instance_id,
+        execution_id="e1",
+        name="OrderProcessing",
+        status=status,
+        created_us=CREATED_US,
+        updated_us=CREATED_US + 1_000_000,
+        input='{"item":"paperclips"}',
+        output=None,
+        custom_status=None,
+        failure=None,
+        stall="the code changed" if status is Status.STALLED else None,
+        parent_id=None,
+    )
+    return replace(made, **fields)
+
+
+class FakeManagement(Facade):
+    """Answers as the contract says, remembers what it was asked, and fails when told to.
+
+    Args:
+        begins: Instances run as soon as they are started, as with a worker.
+    """
+
+    def __init__(self, *states: InstanceState, begins: bool = True) -> None:
+        self.instances = {state.instance_id: state for state in states}
+        self.rows: dict[str, Sequence[Row]] = {}
+        self.calls: list[tuple[Any, ...]] = []
+        self.failure: Exception | None = None
+        self.begins = begins
+        self._news = anyio.Event()
+
+    def asked(self, *call: Any) -> None:
+        self.calls.append(call)
+        if self.failure is not None:
+            raise self.failure
+
+    def put(self, changed: InstanceState) -> None:
+        self.instances[changed.instance_id] = changed
+        news, self._news = self._news, anyio.Event()
+        news.set()
+
+    def change(self, instance_id: str, follow: dict[Status, Status]) -> None:
+        """Move an instance to the status that follows; leave it where it is if none does."""
+        if (found := self.instances.get(instance_id)) is None:
+            raise InstanceNotFound(instance_id)
+        if found.status is Status.STALLED:
+            raise InstanceStalled(instance_id)
+        self.put(replace(found, status=follow.get(found.status, found.status)))
+
+    async def start(
+        self,
+        name: str,
+        *,
+        instance_id: str | None = None,
+        input: str | None = None,  # noqa: A002
+        start_at_us: int | None = None,
+        unique: bool = False,
+        trace: Trace | None = None,
+    ) -> str:
+        self.asked("start", name, instance_id, input, start_at_us, unique, trace)
+        instance_id = instance_id or str(uuid.uuid4())
+        found = self.instances.get(instance_id)
+        if found is not None and (unique or not found.status.terminal):
+            raise InstanceExists(instance_id, unique=found.status.terminal)
+        running = self.begins and start_at_us is None
+        self.put(state(instance_id, Status.RUNNING if running else Status.PENDING, name=name, input=input))
+        return instance_id
+
+    async def inspect(self, instance_id: str) -> InstanceState | None:
+        self.asked("inspect", instance_id)
+        return self.instances.get(instance_id)
+
+    async def raise_event(self, instance_id: str, name: str, data: str | None = None) -> None:
+        self.asked("raise_event", instance_id, name, data)
+        self.change(instance_id, {})
+
+    async def suspend(self, instance_id: str, *, reason: str | None = None) -> None:
+        self.asked("suspend", instance_id, reason)
+        self.change(instance_id, {Status.PENDING: Status.SUSPENDED, Status.RUNNING: Status.SUSPENDED})
+
+    async def resume(self, instance_id: str, *, reason: str | None = None) -> None:
+        self.asked("resume", instance_id, reason)
+        self.change(instance_id, {Status.SUSPENDED: Status.RUNNING})
+
+    async def terminate(self, instance_id: str, *, output: str | None = None, recurse: bool = True) -> None:
+        self.asked("terminate", instance_id, output, recurse)
+        live = (Status.PENDING, Status.RUNNING, Status.SUSPENDED)
+        self.change(instance_id, dict.fromkeys(live, Status.TERMINATED))
+
+    async def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False) -> int:
+        self.asked("purge", instance_id, recurse, force)
+        if not force:
+            self.change(instance_id, {})
+        if not force and not self.instances[instance_id].status.terminal:
+            raise InstanceUnfinished(instance_id)
+        del self.instances[instance_id]
+        return 1
+
+    async def wait(
+        self, instance_id: str, until: Callable[[Status], bool] = finished, *, await_creation: bool = False
+    ) -> InstanceState:
+        self.asked("wait", instance_id)
+        while (found := self.instances.get(instance_id)) is None or not until(found.status):
+            if found is None and not await_creation:
+                raise InstanceNotFound(instance_id)
+            await self._news.wait()
+        return found
+
+    async def list_ids(self, *, after: str | None = None, ids_max: int = 1024) -> Page:
+        self.asked("list_ids", after, ids_max)
+        ids = sorted(known for known in self.instances if after is None or known > after)
+        return Page(ids[:ids_max], ids[ids_max - 1] if len(ids) > ids_max else None)
+
+    async def history(self, instance_id: str) -> list[Row] | None:
+        self.asked("history", instance_id)
+        rows = self.rows.get(instance_id)
+        return list(rows) if rows is not None else None
+
+    async def rerun(self, rerun: Rerun) -> str:
+        self.asked("rerun", rerun)
+        new_id = rerun.new_id or str(uuid.uuid4())
+        self.put(state(new_id))
+        return new_id
+
+    async def purge_where(
+        self,
+        *,
+        created_from_us: int | None = None,
+        created_to_us: int | None = None,
+        statuses: Collection[Status] = (),
+        recurse: bool = True,
+        force: bool = False,
+    ) -> int:
+        self.asked("purge_where", created_from_us, created_to_us, statuses, recurse, force)
+        return 7
+
+
+class FakeControl:
+    """A daemon that is whatever the test says."""
+
+    def __init__(self) -> None:
+        self.is_ready = True
+        self.workers = 1
+        self.actors: dict[str, int] = {"workflow": 3, "activity": 2}
+        self.shutdowns: list[bool] = []
+        self.runtime_version = "0.1.0"
+
+    def ready(self) -> bool:
+        return self.is_ready
+
+    def shutdown(self, force: bool) -> None:
+        self.shutdowns.append(force)
+
+    def connected_workers(self) -> int:
+        return self.workers
+
+    def active_actors(self) -> dict[str, int]:
+        return self.actors

@@ -1,0 +1,127 @@
+"""Runs through Dapr's Python SDK: the arithmetic, and a short run where the SDK is."""
+
+import io
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from perdure.benchmarks.sdk_driver import (
+    PERDURE,
+    READY,
+    STUB,
+    Growth,
+    Pair,
+    SdkRunFailed,
+    Told,
+    command_of,
+    engine_ms,
+    figures,
+    growth,
+    growth_table,
+    growth_verdict,
+    line_of,
+    measured,
+    pairs_table,
+    started,
+    verdicts,
+)
+from perdure.cli.main import main
+
+SDK_PYTHON = "PERDURE_SDK_PYTHON"  # a Python that has dapr==1.19.0
+
+needs_sdk = pytest.mark.skipif(
+    SDK_PYTHON not in os.environ, reason=f"{SDK_PYTHON} names no Python that has dapr==1.19.0"
+)
+
+
+def shown(renderable: object) -> str:
+    console = Console(file=io.StringIO(), width=100)
+    console.print(renderable)
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    return file.getvalue()
+
+
+def run_of(steps_per_s: float, host_cpu_ms: float) -> dict[str, float]:
+    told = Told(steps=1000, elapsed_s=1000 / steps_per_s, worker_cpu_s=1.5, latencies_us=[2_000, 4_000], turns=[])
+    return figures(told, host_cpu_ms)
+
+
+def long_run(host_ms: tuple[float, float], worker_ms: tuple[float, float]) -> Growth:
+    middle = [(9.0, 9.0, 9)] * 50
+    return growth([(host_ms[0], worker_ms[0], 300)] * 100 + middle + [(host_ms[1], worker_ms[1], 310)] * 100)
+
+
+def test_figures_are_per_step() -> None:
+    found = run_of(500, 1.2)
+    assert found["steps_per_s"] == pytest.approx(500)
+    assert found["host_cpu_ms"] == pytest.approx(1.2)
+    assert found["worker_cpu_ms"] == pytest.approx(1.5)
+    assert (found["p50_ms"], found["max_ms"]) == (2.0, 4.0)
+
+
+def test_the_marks_are_of_the_median_of_the_pairs() -> None:
+    # Given three pairs, of which one was disturbed,
+    pairs = [Pair(stub=run_of(500, 0.8), perdure=run_of(rate, 1.7)) for rate in (480, 470, 200)]
+    # then the share is that of the middle one, all of them are shown, and each mark is judged.
+    share, cpu = verdicts("W1", pairs)
+    assert share == "W1: 0.94 of the stub's rate (0.96, 0.94, 0.40), at least 0.9: reached"
+    assert cpu == "W1: 1.70 ms of the host's CPU for a step, at most 1.6: missed"
+    assert "470" in shown(pairs_table("W1", pairs))
+
+
+def test_only_the_ends_of_a_long_history_are_compared() -> None:
+    found = long_run((2.0, 3.5), (1.5, 36.0))
+    assert found == Growth(
+        turns=250,
+        host_first_ms=2.0,
+        host_last_ms=3.5,
+        worker_first_ms=1.5,
+        worker_last_ms=36.0,
+        bytes_first=300,
+        bytes_last=310,
+    )
+    assert "1.50 → 36.00" in shown(growth_table({PERDURE: found}))
+
+
+def test_what_the_stub_takes_too_is_not_the_engines() -> None:
+    stub, perdure = long_run((1.0, 2.5), (1.5, 36.0)), long_run((2.0, 3.5), (1.5, 36.0))
+    assert engine_ms(perdure, stub) == (1.0, 1.0)
+    assert growth_verdict(perdure, stub).endswith("at most 1.5 times: reached")
+    assert growth_verdict(long_run((2.0, 5.5), (1.5, 36.0)), stub).endswith("at most 1.5 times: missed")
+
+
+def test_either_host_says_where_it_is(tmp_path: Path) -> None:
+    for host in (STUB, PERDURE):
+        with started(command_of(host, tmp_path), tmp_path) as process:
+            found = READY.fullmatch(line_of(process, "ready line"))
+            assert found is not None
+            assert int(found["port"]) > 0
+
+
+def test_a_process_that_ends_without_a_word_is_an_error(tmp_path: Path) -> None:
+    with started([sys.executable, "-c", ""], tmp_path) as process, pytest.raises(SdkRunFailed, match="no ready line"):
+        line_of(process, "ready line")
+
+
+def test_the_command_needs_to_know_which_python_has_the_sdk() -> None:
+    without = CliRunner().invoke(main, ["bench", "--driver", "sdk"])
+    assert without.exit_code == 2
+    assert "--sdk-python" in without.output
+    strange = CliRunner().invoke(main, ["bench", "--driver", "sdk", "--sdk-python", sys.executable, "--workload", "W5"])
+    assert strange.exit_code == 2
+    assert "W5 cannot be run with --driver sdk" in strange.output
+
+
+@needs_sdk
+@pytest.mark.parametrize("host", [STUB, PERDURE])
+@pytest.mark.parametrize("workload", ["W1", "W2"])
+def test_a_short_run(host: str, workload: str) -> None:
+    told, host_cpu_s = measured(host, Path(os.environ[SDK_PYTHON]), workload, "--in-flight", "2", "--seconds", "0.1")
+    assert told.steps >= 10
+    assert len(told.latencies_us) >= 2
+    assert host_cpu_s > 0

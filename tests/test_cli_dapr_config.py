@@ -1,0 +1,205 @@
+"""Dapr's YAML files: what concerns workflows counts, what is wrong is named, and the rest is named too."""
+
+from pathlib import Path
+
+import pytest
+
+from perdure.cli.dapr_config import DaprConfig, DaprFileError, read_config, read_duration, read_resources
+from perdure.runtime.dispatch_limits import DispatchLimits
+from perdure.runtime.retention import Retention
+
+SECOND_US = 1_000_000
+HOUR_US = 3600 * SECOND_US
+
+
+def write(folder: Path, text: str, name: str = "config.yaml") -> str:
+    path = folder / name
+    path.write_text(text)
+    return str(path)
+
+
+def refusal_of(path: str) -> str:
+    with pytest.raises(DaprFileError) as refusal:
+        read_config([path])
+    return str(refusal.value)
+
+
+EVERYTHING = """
+apiVersion: dapr.io/v1alpha1
+kind: Configuration
+metadata:
+  name: orders
+spec:
+  workflow:
+    maxConcurrentWorkflowInvocations: 10
+    maxConcurrentActivityInvocations: 20
+    workflowConcurrencyLimits:
+      - {name: Order, maxConcurrent: 3}
+      - {name: Refund, maxConcurrent: 1}
+    activityConcurrencyLimits:
+      - {name: charge, maxConcurrent: 5}
+    stateRetentionPolicy:
+      anyTerminal: 72h
+      completed: 30m
+      failed: 1h30m
+      terminated: 0s
+"""
+
+
+def test_everything_that_concerns_workflows_is_read(tmp_path: Path) -> None:
+    assert read_config([write(tmp_path, EVERYTHING)]) == DaprConfig(
+        workflows_max=10,
+        activities_max=20,
+        workflow_max={"Order": 3, "Refund": 1},
+        activity_max={"charge": 5},
+        retention=Retention(
+            any_terminal_us=72 * HOUR_US, completed_us=HOUR_US // 2, failed_us=HOUR_US * 3 // 2, terminated_us=0
+        ),
+    )
+
+
+def test_limits_of_the_file_take_the_place_of_those_that_were_there(tmp_path: Path) -> None:
+    before = DispatchLimits(workflows_max=1, activities_max=2, workflow_max={"a": 1}, items_per_stream_max=7)
+    config = read_config([write(tmp_path, EVERYTHING)])
+    assert config.limit(before) == DispatchLimits(
+        workflows_max=10,
+        activities_max=20,
+        workflow_max={"Order": 3, "Refund": 1},
+        activity_max={"charge": 5},
+        items_per_stream_max=7,
+    )
+    assert DaprConfig().limit(before) == before
+
+
+@pytest.mark.parametrize("text", ["", "kind: Configuration\n", "kind: Configuration\nspec:\n", "spec: {workflow: }"])
+def test_a_file_that_says_nothing_changes_nothing(tmp_path: Path, text: str) -> None:
+    assert read_config([write(tmp_path, text)]) == DaprConfig()
+
+
+def test_no_limit_is_said_by_0(tmp_path: Path) -> None:
+    config = read_config([write(tmp_path, "spec: {workflow: {maxConcurrentWorkflowInvocations: 0}}")])
+    assert config.workflows_max is None
+
+
+def test_the_limit_for_all_replicas_is_one_for_this_process_because_there_is_no_other(tmp_path: Path) -> None:
+    text = "spec: {workflow: {globalMaxConcurrentActivityInvocations: 3, maxConcurrentActivityInvocations: 5}}"
+    assert read_config([write(tmp_path, text)]).activities_max == 3
+
+
+def test_a_later_file_wins_key_by_key(tmp_path: Path) -> None:
+    first = write(tmp_path, EVERYTHING)
+    second = write(
+        tmp_path,
+        "spec: {workflow: {maxConcurrentWorkflowInvocations: 1, stateRetentionPolicy: {completed: 1s}}}",
+        "second.yaml",
+    )
+    config = read_config([first, second])
+    assert (config.workflows_max, config.activities_max) == (1, 20)
+    assert (config.retention.completed_us, config.retention.any_terminal_us) == (SECOND_US, 72 * HOUR_US)
+
+
+def test_the_environment_is_filled_in_as_daprd_fills_it_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEEP", "5s")
+    monkeypatch.setenv("MOST", "7")
+    monkeypatch.delenv("NOBODY", raising=False)
+    text = "spec: {workflow: {maxConcurrentWorkflowInvocations: $MOST, stateRetentionPolicy: {failed: '${KEEP}'}}}"
+    config = read_config([write(tmp_path, text + "\nmetadata: {name: '${NOBODY}'}")])
+    assert (config.workflows_max, config.retention.failed_us) == (7, 5 * SECOND_US)
+
+
+def test_what_has_no_meaning_here_is_named(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "kind: Configuration\nspec: {tracing: {samplingRate: '1'}, workflow: {activityDispatchMode: pull, "
+        "stateRetentionPolicy: {paused: 1s}}}",
+    )
+    config = read_config([path])
+    assert config.ignored == (
+        f"{path}: spec.tracing",
+        f"{path}: spec.workflow.activityDispatchMode",
+        f"{path}: spec.workflow.stateRetentionPolicy.paused",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "problem"),
+    [
+        ("{maxConcurrentWorkflowInvocations: many}", "maxConcurrentWorkflowInvocations", "'many'"),
+        ("{maxConcurrentActivityInvocations: -1}", "maxConcurrentActivityInvocations", "-1 is not a whole number"),
+        ("{maxConcurrentActivityInvocations: true}", "maxConcurrentActivityInvocations", "True"),
+        ("{workflowConcurrencyLimits: 3}", "workflowConcurrencyLimits", "a list"),
+        ("{workflowConcurrencyLimits: [{maxConcurrent: 3}]}", "workflowConcurrencyLimits", "entry 0 has no name"),
+        ("{activityConcurrencyLimits: [{name: a}]}", "activityConcurrencyLimits", "maxConcurrent of 'a' is None"),
+        ("{stateRetentionPolicy: 72h}", "stateRetentionPolicy", "a mapping"),
+        ("{stateRetentionPolicy: {completed: 3 days}}", "stateRetentionPolicy.completed", "'3 days'"),
+        ("{stateRetentionPolicy: {failed: 60}}", "stateRetentionPolicy.failed", "60 is not a duration"),
+        ("7", "spec.workflow", "a mapping was expected, not 7"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_file_and_its_key(tmp_path: Path, text: str, key: str, problem: str) -> None:
+    path = write(tmp_path, f"kind: Configuration\nspec: {{workflow: {text}}}")
+    message = refusal_of(path)
+    assert message.startswith(f"{path}: spec.workflow")
+    assert key in message
+    assert problem in message
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    assert "kind is 'Component'" in refusal_of(write(tmp_path, "kind: Component"))
+
+
+def test_what_is_not_yaml_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = write(tmp_path, "kind: Configuration\nspec: {workflow: [")
+    message = refusal_of(path)
+    assert message.startswith(f"{path}: line 2")
+    assert "not YAML" in message
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    assert "cannot be read" in refusal_of(str(tmp_path / "nowhere.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "microseconds"),
+    [
+        ("0", 0),
+        ("0s", 0),
+        ("72h", 72 * HOUR_US),
+        ("1h30m", HOUR_US * 3 // 2),
+        ("1.5h", HOUR_US * 3 // 2),
+        (".5s", SECOND_US // 2),
+        ("5.s", 5 * SECOND_US),
+        ("100ms", 100_000),
+        ("7us", 7),
+        ("7µs", 7),
+        ("1ns", 1),  # rounded up: never too early
+        ("+2m", 120 * SECOND_US),
+    ],
+)
+def test_a_duration_is_read_as_go_reads_it(text: str, microseconds: int) -> None:
+    assert read_duration(text) == microseconds
+
+
+@pytest.mark.parametrize("text", ["", "+", "5", "h", ".h", "-1s", "1 h", "1d", "1h ", "999999999h", 5, None])
+def test_what_go_would_not_read_or_nobody_can_wait_for_is_no_duration(text: object) -> None:
+    with pytest.raises(ValueError, match="not a duration such as 72h"):
+        read_duration(text)
+
+
+def test_resources_are_named_by_kind_name_and_type(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "kind: Component\nmetadata: {name: statestore}\nspec: {type: state.redis}\n---\n"
+        "kind: Subscription\nmetadata: {name: orders}\n",
+        "a.yaml",
+    )
+    write(tmp_path, "}", "b.yml")
+    write(tmp_path, "not a resource", "notes.txt")
+    first, second, broken = read_resources([str(tmp_path)])
+    assert (first, second) == ("Component statestore (state.redis)", "Subscription orders")
+    assert "b.yml" in broken
+
+
+def test_a_folder_of_resources_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DaprFileError, match="no such folder"):
+        read_resources([str(tmp_path / "nowhere")])

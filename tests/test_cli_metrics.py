@@ -1,0 +1,157 @@
+"""Metrics: each request is counted once, by Dapr's names, and nothing else is claimed."""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+
+import anyio
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from perdure import App, Engine, Settings, WorkflowContext
+from perdure.cli.metrics import Gauges, MeteredFacade, Metrics, MetricsPortTaken, listen_for_metrics
+from perdure.http.server import address, listen
+from perdure.runtime.errors import InstanceNotFound
+from perdure.runtime.facade import Facade
+
+COUNT = "dapr_runtime_workflow_operation_count"
+LATENCY = "dapr_runtime_workflow_operation_latency"
+ORDER = ("operation", "status", "type", "le")
+
+
+def make_metrics() -> Metrics:
+    gauges = Gauges(
+        turns=lambda: 7, commits=lambda: 3, active_actors=lambda: {"workflow": 2}, connected_workers=lambda: 1
+    )
+    return Metrics(app_id="orders", gauges=gauges)
+
+
+def scrape(metrics: Metrics) -> str:
+    async def get() -> str:
+        transport = httpx.ASGITransport(metrics.app())
+        async with httpx.AsyncClient(transport=transport, base_url="http://perdure") as client:
+            response = await client.get("/metrics")
+            assert response.status_code == 200
+            return response.text
+
+    return anyio.run(get)
+
+
+def samples(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
+    """Give the values of a metric, by operation and status or whatever else tells them apart."""
+    found = {}
+    for family in text_string_to_metric_families(scrape(metrics)):
+        for sample in family.samples:
+            if sample.name == name:
+                labels = {key: value for key, value in sample.labels.items() if key not in ("app_id", "namespace")}
+                found[tuple(labels[key] for key in sorted(labels, key=ORDER.index))] = sample.value
+    return found
+
+
+def make_app() -> App:
+    app = App("orders")
+
+    @app.workflow
+    async def waits(ctx: WorkflowContext) -> object:
+        return await ctx.wait_for_external_event("go")
+
+    return app
+
+
+def after(settings: Settings, tell: Callable[[Facade], Awaitable[None]]) -> Metrics:
+    """Ask a metered facade of a real engine for things, and return what was counted."""
+    metrics = make_metrics()
+
+    async def main() -> None:
+        async with Engine(make_app(), data=":memory:", settings=settings) as engine:
+            await tell(MeteredFacade(engine.facade, metrics))
+
+    anyio.run(main)
+    return metrics
+
+
+def test_each_request_is_counted_as_the_operation_that_dapr_has_for_it(settings: Settings) -> None:
+    async def tell(facade: Facade) -> None:
+        await facade.start("waits", instance_id="a")
+        await facade.inspect("a")
+        await facade.suspend("a")
+        await facade.resume("a")
+        await facade.raise_event("a", "go")
+        await facade.wait("a")  # not an operation of Dapr's; what it reads on the way is not counted
+        await facade.purge("a")
+        await facade.start("waits", instance_id="b")
+        await facade.terminate("b")
+        await facade.purge_where()
+
+    metrics = after(settings, tell)
+    assert samples(metrics, COUNT) == {
+        ("create_workflow", "success"): 2,
+        ("get_workflow", "success"): 1,
+        ("add_event", "success"): 4,
+        ("purge_workflow", "success"): 2,
+    }
+
+
+def test_what_is_refused_is_counted_as_failed(settings: Settings) -> None:
+    async def tell(facade: Facade) -> None:
+        for request in (facade.suspend, facade.terminate, facade.purge):
+            with pytest.raises(InstanceNotFound):
+                await request("nobody")
+
+    metrics = after(settings, tell)
+    assert samples(metrics, COUNT) == {("add_event", "failed"): 2, ("purge_workflow", "failed"): 1}
+
+
+def test_each_request_has_a_latency_in_milliseconds(settings: Settings) -> None:
+    async def tell(facade: Facade) -> None:
+        await facade.start("waits", instance_id="a")
+
+    metrics = after(settings, tell)
+    assert samples(metrics, f"{LATENCY}_count") == {("create_workflow", "success"): 1}
+    (took_ms,) = samples(metrics, f"{LATENCY}_sum").values()
+    assert 0 < took_ms < 60_000
+    assert ("create_workflow", "success", "2.0") in samples(metrics, f"{LATENCY}_bucket")
+
+
+def test_every_sample_of_daprs_has_the_app_and_the_namespace(settings: Settings) -> None:
+    async def tell(facade: Facade) -> None:
+        await facade.inspect("a")
+
+    text = scrape(after(settings, tell))
+    assert f'{COUNT}{{app_id="orders",namespace="default",operation="get_workflow",status="success"}} 1.0' in text
+
+
+def test_what_the_engine_says_of_itself_is_shown() -> None:
+    metrics = make_metrics()
+    assert samples(metrics, "perdure_turns_total") == {(): 7}
+    assert samples(metrics, "perdure_commits_total") == {(): 3}
+    assert samples(metrics, "perdure_connected_workers") == {(): 1}
+    assert samples(metrics, "perdure_active_actors") == {("workflow",): 2}
+
+
+def test_executions_are_not_claimed_to_be_known() -> None:
+    assert "execution" not in scrape(make_metrics())
+
+
+def test_two_daemons_in_one_process_count_apart() -> None:
+    one, other = make_metrics(), make_metrics()
+    with one.operation("get_workflow"):
+        pass
+    assert samples(other, COUNT) == {}
+
+
+def test_a_metered_facade_takes_what_a_facade_takes() -> None:
+    for name, method in vars(MeteredFacade).items():
+        if inspect.iscoroutinefunction(method):
+            ours, plain = inspect.signature(method), inspect.signature(getattr(Facade, name))
+            assert ours == plain, f"{name} passes on other arguments than the facade takes"
+
+
+def test_a_port_that_somebody_has_is_named_with_the_flag_that_chooses_it() -> None:
+    with closing(listen("127.0.0.1", 0)) as taken:
+        _, port = address(taken)
+        with pytest.raises(MetricsPortTaken) as refusal:
+            listen_for_metrics("127.0.0.1", port)
+    assert f"127.0.0.1:{port}" in str(refusal.value)
+    assert "--metrics-port" in str(refusal.value)

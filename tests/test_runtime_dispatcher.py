@@ -1,0 +1,256 @@
+"""Work goes to one worker at a time, comes back when a worker goes, and is answered once (contract 3.5, 4.5)."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+
+from perdure.actors.address import Address
+from perdure.actors.errors import HostStopping
+from perdure.runtime.dispatch_limits import DispatchLimits
+from perdure.runtime.dispatcher import Dispatcher
+from perdure.runtime.message import (
+    ACTIVITY,
+    WORK,
+    ActivityDone,
+    Invoke,
+    RemoteAnswer,
+    Stalled,
+    TryAgain,
+    WorkflowTurnWork,
+)
+from perdure.runtime.work import (
+    ActivityAnswer,
+    ActivityItem,
+    TimedEvent,
+    TurnStarted,
+    Worker,
+    WorkflowAnswer,
+    WorkflowItem,
+    WorkItem,
+    WorkUnknown,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+def turn(instance_id: str = "i", position: int = 0, execution_id: str = "x", name: str = "w") -> WorkflowTurnWork:
+    past = [TimedEvent(-1, each, TurnStarted()) for each in range(position)]
+    return WorkflowTurnWork(instance_id, execution_id, name, past, position, [TimedEvent(-1, 9, TurnStarted())], 1, 9)
+
+
+def call(task_id: int = 1, execution_id: str = "x", name: str = "a") -> Invoke:
+    return Invoke(name, None, "i", execution_id, task_id, f"{execution_id}-{task_id}")
+
+
+class Stream:
+    """A worker, and what it was given."""
+
+    def __init__(self, items: AsyncIterator[WorkItem]) -> None:
+        self._items = items
+
+    async def next(self) -> Any:
+        with anyio.fail_after(5):
+            return await anext(self._items)
+
+    async def idle(self) -> bool:
+        """Whether there is nothing for it."""
+        with anyio.move_on_after(0.01):
+            await anext(self._items)
+            return False
+        return True
+
+
+class World:
+    def __init__(self, **limits: Any) -> None:
+        self.sent: list[tuple[str, Any]] = []
+        self.dispatcher = Dispatcher(
+            DispatchLimits(**limits), send=lambda address, body: self.sent.append((address.id, body))
+        )
+
+    @asynccontextmanager
+    async def worker(self, *, stateful: bool = False) -> AsyncIterator[Stream]:
+        async with self.dispatcher.connect(Worker("peer", "agent", stateful)) as items:
+            yield Stream(items)
+
+    def ask(self, work: WorkflowTurnWork) -> None:
+        self.dispatcher.receive(Address(WORK, work.instance_id), work)
+
+    def call(self, invoke: Invoke) -> None:
+        self.dispatcher.receive_activity(Address(ACTIVITY, f"{invoke.execution_id}:{invoke.task_id}"), invoke)
+
+    async def answer(self, item: Any, token: str | None = None) -> None:
+        given = item.token if token is None else token
+        if isinstance(item, WorkflowItem):
+            await self.dispatcher.complete_workflow(WorkflowAnswer(item.instance_id, given, ()))
+        else:
+            await self.dispatcher.complete_activity(ActivityAnswer(item.instance_id, item.task_id, given, "1", None))
+
+
+async def test_work_waits_for_a_worker_and_its_answer_goes_to_the_instance() -> None:
+    world = World()
+    work, invoke = turn(), call()
+    world.ask(work)
+    world.call(invoke)
+    async with world.worker() as worker:
+        item = await worker.next()
+        assert isinstance(item, WorkflowItem)
+        assert (item.instance_id, item.execution_id, item.past, item.cached_count) == ("i", "x", [], None)
+        await world.answer(item)
+        item = await worker.next()
+        assert isinstance(item, ActivityItem)
+        assert (item.name, item.task_execution_id) == ("a", "x-1")
+        await world.answer(item)
+    [(_, turn_answer), (_, done)] = world.sent
+    assert isinstance(turn_answer, RemoteAnswer)
+    assert turn_answer.work is work
+    assert done == ActivityDone("x", 1, "1", None)
+
+
+async def test_what_a_worker_that_went_has_not_answered_goes_to_another_with_a_new_token() -> None:
+    world = World()
+    world.ask(turn())
+    async with world.worker() as worker:
+        first = await worker.next()
+    async with world.worker() as worker:
+        again = await worker.next()
+        assert again.instance_id == first.instance_id
+        assert again.token != first.token
+        # An answer under the old token is void, whoever brings it; one under the new counts.
+        await world.answer(first)
+        assert world.sent == []
+        await world.answer(again)
+        assert len(world.sent) == 1
+
+
+async def test_an_answer_without_a_token_counts() -> None:
+    world = World()
+    world.call(call())
+    async with world.worker() as worker:
+        await world.answer(await worker.next(), token="")
+    assert len(world.sent) == 1
+
+
+async def test_an_answer_that_nobody_waits_for_is_refused_with_daprs_words() -> None:
+    world = World()
+    with pytest.raises(WorkUnknown, match=r"^unknown instance ID: i$"):
+        await world.dispatcher.complete_workflow(WorkflowAnswer("i", "", ()))
+    with pytest.raises(WorkUnknown, match=r"^unknown instance ID/task ID combo: i/3$"):
+        await world.dispatcher.complete_activity(ActivityAnswer("i", 3, "", None, None))
+
+
+async def test_work_that_is_asked_for_again_is_given_once_and_newer_work_takes_its_place() -> None:
+    world = World()
+    async with world.worker() as worker:
+        world.ask(turn(position=2))
+        world.ask(turn(position=2))
+        first = await worker.next()
+        assert await worker.idle()
+        world.ask(turn(position=4))
+        second = await worker.next()
+        assert len(second.past) == 4
+        await world.answer(first)
+        assert world.sent == []
+
+
+async def test_an_activity_of_a_new_generation_takes_the_place_of_one_with_its_number() -> None:
+    world = World()
+    async with world.worker() as worker:
+        world.call(call(execution_id="x"))
+        old = await worker.next()
+        world.call(call(execution_id="y"))
+        new = await worker.next()
+        await world.answer(old)
+        assert world.sent == []
+        await world.answer(new)
+        assert world.sent == [("i", ActivityDone("y", 1, "1", None))]
+
+
+async def test_work_goes_to_the_worker_that_has_least() -> None:
+    world = World()
+    async with world.worker() as first, world.worker() as second:
+        for task_id in range(4):
+            world.call(call(task_id))
+        assert [(await each.next()).task_id for each in (first, second, first, second)] == [0, 1, 2, 3]
+
+
+async def test_a_worker_has_no_more_than_it_can_keep() -> None:
+    world = World(items_per_stream_max=2)
+    async with world.worker() as worker:
+        for task_id in range(3):
+            world.call(call(task_id))
+        held = [await worker.next(), await worker.next()]
+        assert await worker.idle()
+        await world.answer(held[0])
+        assert (await worker.next()).task_id == 2
+
+
+@pytest.mark.parametrize("limits", [{"activities_max": 1}, {"activity_max": {"a": 1}}], ids=["of all", "of one name"])
+async def test_a_limit_lets_the_next_in_when_one_is_answered(limits: dict[str, Any]) -> None:
+    world = World(**limits)
+    async with AsyncExitStack() as stack:
+        worker = await stack.enter_async_context(world.worker())
+        world.call(call(1))
+        world.call(call(2))
+        first = await worker.next()
+        assert await worker.idle()
+        await world.answer(first)
+        assert (await worker.next()).task_id == 2
+
+
+async def test_a_limit_for_one_name_does_not_hold_back_another() -> None:
+    world = World(workflow_max={"w": 1})
+    async with world.worker() as worker:
+        world.ask(turn("i1"))
+        world.ask(turn("i2"))
+        world.ask(turn("i3", name="other"))
+        assert [(await worker.next()).instance_id for _ in range(2)] == ["i1", "i3"]
+
+
+async def test_a_worker_that_keeps_histories_is_sent_what_is_new_and_stays_with_its_instances() -> None:
+    world = World()
+    async with world.worker(stateful=True) as keeper, world.worker(stateful=True) as other:
+        counts = []
+        for position in (0, 3, 6, 9):
+            world.ask(turn(position=position))
+            item = await keeper.next()
+            counts.append((item.cached_count, len(item.past)))
+            await world.answer(item)
+        assert await other.idle()
+    # It keeps the past of the last turn, which was empty in the first.
+    assert counts == [(None, 0), (None, 3), (3, 3), (6, 3)]
+
+
+async def test_a_new_generation_and_a_new_stream_are_sent_the_whole_history() -> None:
+    world = World()
+    async with world.worker(stateful=True) as worker:
+        world.ask(turn(position=3))
+        await world.answer(await worker.next())
+        world.ask(turn(position=4, execution_id="y"))
+        item = await worker.next()
+        assert (item.cached_count, len(item.past)) == (None, 4)
+    async with world.worker(stateful=True) as worker:
+        item = await worker.next()
+        assert (item.cached_count, len(item.past)) == (None, 4)
+
+
+async def test_a_stalled_instance_tries_again_when_a_worker_comes() -> None:
+    world = World()
+    world.dispatcher.receive(Address(WORK, "i"), Stalled())
+    async with world.worker():
+        assert world.sent == [("i", TryAgain())]
+    async with world.worker():
+        assert len(world.sent) == 1
+
+
+async def test_stopping_ends_the_streams_and_lets_nobody_in() -> None:
+    world = World()
+    async with world.worker() as worker:
+        world.dispatcher.stop()
+        with pytest.raises(StopAsyncIteration):
+            await worker.next()
+    with pytest.raises(HostStopping):
+        async with world.worker():
+            pass

@@ -1,0 +1,126 @@
+"""A finished instance is run again from one of its events on, and is not touched itself (contract 3.22)."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from perdure import App, Engine, InstanceNotFound, Settings, Status, WorkflowContext
+from perdure.runtime.rerun import EventNotFound, EventNotRerunnable, Rerun, RerunExists, RerunRefused
+
+pytestmark = pytest.mark.anyio
+
+
+def make_app(diary: list[str]) -> App:
+    app = App("test")
+
+    @app.activity
+    async def note(ctx: Any, text: str) -> str:
+        diary.append(text)
+        return text.upper()
+
+    @app.workflow
+    async def steps(ctx: WorkflowContext, given: str) -> list[str]:
+        first = await ctx.call_activity(note, input=given)
+        await ctx.create_timer(timedelta(milliseconds=1))
+        second = await ctx.call_activity(note, input="second")
+        third = await ctx.call_child_workflow(child, input="third")
+        return [first, second, third]
+
+    @app.workflow
+    async def child(ctx: WorkflowContext, given: str) -> str:
+        return await ctx.call_activity(note, input=given)
+
+    @app.workflow
+    async def waits(ctx: WorkflowContext) -> None:
+        await ctx.wait_for_external_event("go")
+
+    return app
+
+
+class World:
+    def __init__(self, settings: Settings) -> None:
+        self.diary: list[str] = []
+        self.engine = Engine(make_app(self.diary), data=":memory:", settings=settings)
+
+    async def finish_one(self) -> None:
+        await self.engine.client.run("steps", input="first", instance_id="abc")
+        self.diary.clear()
+
+    async def rerun(self, **how: Any) -> Any:
+        new_id = await self.engine.facade.rerun(Rerun("abc", **how))
+        state = await self.engine.client.wait(new_id, timeout=timedelta(seconds=5))
+        assert state.status is Status.COMPLETED, state.details.failure
+        return state
+
+
+@pytest.fixture
+def world(settings: Settings) -> World:
+    return World(settings)
+
+
+async def test_what_came_before_is_kept_and_what_comes_after_runs_again(world: World) -> None:
+    async with world.engine:
+        await world.finish_one()
+        state = await world.rerun(event_id=3, new_id="new")
+        assert state.output == ["FIRST", "SECOND", "THIRD"]
+        assert world.diary == ["second", "third"]
+        source = await world.engine.client.get("abc")
+        assert source is not None
+        assert source.output == state.output
+
+
+async def test_an_activity_can_be_given_another_input(world: World) -> None:
+    async with world.engine:
+        await world.finish_one()
+        state = await world.rerun(event_id=1, input='"other"', overwrite_input=True)
+        assert state.output == ["OTHER", "SECOND", "THIRD"]
+
+
+async def test_a_timer_is_waited_for_again(world: World) -> None:
+    async with world.engine:
+        await world.finish_one()
+        state = await world.rerun(event_id=2)
+        assert state.output == ["FIRST", "SECOND", "THIRD"]
+
+
+async def test_a_child_gets_an_id_after_its_new_parent_or_the_one_that_is_given(world: World) -> None:
+    async with world.engine:
+        await world.finish_one()
+        await world.rerun(event_id=4, new_id="new")
+        assert await world.engine.client.get("new:0004") is not None
+        await world.rerun(event_id=4, new_child_id="kid")
+        assert await world.engine.client.get("kid") is not None
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "text"),
+    [
+        ({"event_id": 9}, EventNotFound, "does not have history event with ID '9'"),
+        ({"event_id": 5}, EventNotRerunnable, "is not an event that can be rerun"),
+        ({"event_id": 1, "new_id": "abc"}, RerunRefused, "must be different from the original instance ID"),
+        ({"event_id": 1, "new_id": "taken"}, RerunExists, "workflow 'taken' has already been created"),
+        ({"event_id": 2, "input": "1", "overwrite_input": True}, RerunRefused, "cannot write input to timer event '2'"),
+        ({"event_id": 1, "new_child_id": "c"}, RerunRefused, "cannot set new child workflow instance ID"),
+    ],
+)
+async def test_what_cannot_be_is_refused_in_daprs_words(
+    world: World, how: dict[str, Any], error: type[Exception], text: str
+) -> None:
+    async with world.engine:
+        await world.finish_one()
+        await world.engine.client.run("child", input="x", instance_id="taken")
+        with pytest.raises(error, match=text):
+            await world.engine.facade.rerun(Rerun("abc", **how))
+
+
+async def test_only_a_finished_root_is_run_again(world: World) -> None:
+    async with world.engine:
+        await world.finish_one()
+        await world.engine.client.start("waits", instance_id="running")
+        with pytest.raises(RerunRefused, match="'running' is not in a terminal state"):
+            await world.engine.facade.rerun(Rerun("running", 1))
+        with pytest.raises(RerunRefused, match="'abc:0004': cannot rerun from child-workflows"):
+            await world.engine.facade.rerun(Rerun("abc:0004", 1))
+        with pytest.raises(InstanceNotFound):
+            await world.engine.facade.rerun(Rerun("nobody", 1))

@@ -1,0 +1,286 @@
+"""Finished instances are forgotten when their time is over: not earlier, and not those that still have some."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import anyio
+import pytest
+
+from perdure import App, Engine, Settings, Status, WorkflowContext
+from perdure.actors.errors import HostStopping, StoreFailed
+from perdure.runtime.facade import Facade, Page
+from perdure.runtime.retention import Retention, RetentionLoop
+from perdure.testing.virtual_time import LoopClock, run_virtually
+
+HOUR_S = 3600.0
+HOUR_US = 3_600_000_000
+
+
+def make_app() -> App:
+    app = App("test")
+
+    @app.workflow
+    def echo(ctx: WorkflowContext, value: object) -> object:
+        return value
+
+    @app.workflow
+    def fails(ctx: WorkflowContext, value: object) -> object:
+        raise ValueError("no")
+
+    @app.workflow
+    async def waits(ctx: WorkflowContext) -> object:
+        return await ctx.wait_for_external_event("go")
+
+    @app.workflow
+    async def naps(ctx: WorkflowContext, hours: float) -> None:
+        await ctx.create_timer(timedelta(hours=hours))
+
+    @app.workflow
+    async def parent(ctx: WorkflowContext) -> None:
+        await ctx.call_child_workflow(echo, instance_id="child")
+        await ctx.create_timer(timedelta(hours=1))
+
+    return app
+
+
+class CountedFacade(Facade):
+    """Counts the looks at the store and fails when told to."""
+
+    def __init__(self, facade: Facade) -> None:
+        super().__init__(facade._host)
+        self.lists = 0
+        self.reads = 0
+        self.failures: list[Exception] = []
+
+    async def list_ids(self, *, after: str | None = None, ids_max: int = 1024) -> Page:
+        self.lists += 1
+        if self.failures:
+            raise self.failures.pop()
+        return await super().list_ids(after=after, ids_max=ids_max)
+
+
+class World:
+    """An engine, and a loop that can be stopped and started."""
+
+    def __init__(self, engine: Engine, clock: LoopClock) -> None:
+        self.engine = engine
+        self.clock = clock
+        self.facade = engine.facade
+        self.counted = CountedFacade(engine.facade)
+
+    @asynccontextmanager
+    async def forgetting(self, retention: Retention) -> AsyncIterator[None]:
+        loop = RetentionLoop(self.counted, retention, clock=self.clock, turns=lambda: self.engine.turns)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(loop.run)
+            yield
+            tasks.cancel_scope.cancel()
+
+    async def finish(self, instance_id: str, workflow: str = "echo") -> None:
+        await self.facade.start(workflow, instance_id=instance_id, input="1")
+        await self.facade.wait(instance_id)
+
+    async def ids(self) -> list[str]:
+        return list((await self.facade.list_ids()).ids)
+
+
+def story(settings: Settings, tell: Callable[[World], Awaitable[None]]) -> None:
+    """Tell a story of an engine, in virtual time."""
+
+    async def with_engine() -> None:
+        clock = LoopClock()
+        async with Engine(make_app(), data=":memory:", settings=settings, clock=clock) as engine:
+            await tell(World(engine, clock))
+
+    run_virtually(with_engine)
+
+
+@pytest.mark.parametrize(
+    ("status", "kept_us"),
+    [
+        (Status.COMPLETED, 1),
+        (Status.FAILED, 2),
+        (Status.TERMINATED, 9),
+        (Status.CANCELED, 9),
+        (Status.RUNNING, None),
+        (Status.STALLED, None),
+    ],
+)
+def test_what_is_said_of_a_status_beats_what_is_said_of_all(status: Status, kept_us: int | None) -> None:
+    assert Retention(any_terminal_us=9, completed_us=1, failed_us=2).kept_us(status) == kept_us
+
+
+def test_without_a_word_everything_is_kept_for_ever() -> None:
+    assert not Retention()
+    assert Retention().shortest_us is None
+    assert Retention().kept_us(Status.COMPLETED) is None
+
+
+def test_at_once_is_a_word_too() -> None:
+    assert Retention(failed_us=0)
+    assert Retention(any_terminal_us=5, failed_us=0).shortest_us == 0
+
+
+def test_a_time_below_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="completed_us must be at least 0, not -1"):
+        Retention(completed_us=-1)
+
+
+def test_an_instance_goes_when_its_time_is_over_and_not_earlier(settings: Settings) -> None:
+    async def tell(world: World) -> None:
+        async with world.forgetting(Retention(any_terminal_us=2 * HOUR_US)):
+            # Given one that finishes while the loop sleeps,
+            await anyio.sleep(0.5 * HOUR_S)
+            await world.finish("a")
+            # when its time is not over, it is there;
+            await anyio.sleep(2 * HOUR_S - 1)
+            assert await world.ids() == ["a"]
+            # when it is, it is not.
+            await anyio.sleep(1.1)
+            assert await world.ids() == []
+
+    story(settings, tell)
+
+
+def test_each_status_has_a_time_of_its_own(settings: Settings) -> None:
+    async def tell(world: World) -> None:
+        async with world.forgetting(Retention(completed_us=HOUR_US, terminated_us=3 * HOUR_US)):
+            await world.finish("completed")
+            await world.finish("failed", "fails")
+            await world.facade.start("waits", instance_id="terminated")
+            await world.facade.terminate("terminated")
+            await world.facade.start("waits", instance_id="waiting")
+            await anyio.sleep(2 * HOUR_S)
+            assert await world.ids() == ["failed", "terminated", "waiting"]
+            await anyio.sleep(2 * HOUR_S)
+            assert await world.ids() == ["failed", "waiting"]
+
+    story(settings, tell)
+
+
+def test_at_once_is_within_a_second_or_so(settings: Settings) -> None:
+    async def tell(world: World) -> None:
+        async with world.forgetting(Retention(any_terminal_us=0)):
+            await anyio.sleep(HOUR_S)
+            await world.finish("a")
+            await anyio.sleep(1.1)
+            assert await world.ids() == []
+
+    story(settings, tell)
+
+
+def test_an_instance_that_was_started_again_has_its_time_from_its_new_end(settings: Settings) -> None:
+    async def tell(world: World) -> None:
+        async with world.forgetting(Retention(any_terminal_us=2 * HOUR_US)):
+            # Given one that finished and whose id is in use again, for long,
+            await world.finish("a")
+            await anyio.sleep(HOUR_S)
+            await world.facade.start("naps", instance_id="a", input="3")
+            # when the time of the old run is over, the new one is there; an hour after its end too;
+            await anyio.sleep(1.5 * HOUR_S)
+            assert await world.ids() == ["a"]
+            await anyio.sleep(2.5 * HOUR_S)
+            assert await world.ids() == ["a"]
+            # and two hours after it is gone.
+            await anyio.sleep(1.1 * HOUR_S)
+            assert await world.ids() == []
+
+    story(settings, tell)
+
+
+def test_a_child_has_a_time_of_its_own(settings: Settings) -> None:
+    async def tell(world: World) -> None:
+        async with world.forgetting(Retention(any_terminal_us=2 * HOUR_US)):
+            await world.finish("parent", "parent")
+            assert await world.ids() == ["child", "parent"]
+            await anyio.sleep(1.5 * HOUR_S)
+            assert await world.ids() == ["parent"]
+            await anyio.sleep(HOUR_S)
+            assert await world.ids() == []
+
+    story(settings, tell)
+
+
+def test_a_time_that_ended_while_nobody_looked_ends_with_the_first_look(settings: Settings) -> None:
+    async def tell(world: World) -> None:
+        retention = Retention(any_terminal_us=HOUR_US)
+        # Given one that finishes under a loop that is stopped early,
+        async with world.forgetting(retention):
+            await world.finish("a")
+        await anyio.sleep(2 * HOUR_S)
+        assert await world.ids() == ["a"]
+        # when another one starts, which knows nothing of it, it goes.
+        async with world.forgetting(retention):
+            await anyio.sleep(0.1)
+            assert await world.ids() == []
+
+    story(settings, tell)
+
+
+def test_while_nothing_happens_the_store_is_left_alone(settings: Settings) -> None:
+    async def tell(world: World) -> None:
+        await world.facade.start("waits", instance_id="waiting")
+        async with world.forgetting(Retention(any_terminal_us=60 * 1_000_000)):
+            await anyio.sleep(HOUR_S)
+            looks = world.counted.lists
+            await anyio.sleep(24 * HOUR_S)
+            assert world.counted.lists == looks <= 2
+
+    story(settings, tell)
+
+
+def test_what_finishes_all_the_time_is_looked_for_once_in_the_shortest_time(settings: Settings) -> None:
+    async def tell(world: World) -> None:
+        async with world.forgetting(Retention(any_terminal_us=10 * HOUR_US)):
+            for number in range(200):
+                await world.finish(f"i{number:03}")
+                await anyio.sleep(0.25 * HOUR_S)
+            # Fifty hours, ten of which are kept.
+            assert len(await world.ids()) == 40
+            assert world.counted.lists <= 6
+
+    story(settings, tell)
+
+
+def test_more_dates_than_are_kept_in_memory_are_met_all_the_same(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RetentionLoop, "KNOWN_MAX", 3)
+
+    async def tell(world: World) -> None:
+        for number in range(10):
+            await world.finish(f"i{number}")
+            await anyio.sleep(60)
+        async with world.forgetting(Retention(any_terminal_us=HOUR_US)):
+            await anyio.sleep(HOUR_S - 600 + 1)
+            for left in range(9, -1, -1):
+                assert len(await world.ids()) == left
+                await anyio.sleep(60)
+
+    story(settings, tell)
+
+
+def test_a_store_that_fails_is_asked_again(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    async def tell(world: World) -> None:
+        await world.finish("a")
+        world.counted.failures = [StoreFailed("read", OSError("disk on fire"))]
+        async with world.forgetting(Retention(any_terminal_us=0)):
+            await anyio.sleep(1)
+            assert await world.ids() == ["a"]
+            await anyio.sleep(60)
+            assert await world.ids() == []
+
+    story(settings, tell)
+    (warning,) = [record for record in caplog.records if record.name == "perdure.runtime.retention"]
+    assert "disk on fire" in warning.getMessage()
+
+
+def test_the_loop_ends_when_the_host_stops(settings: Settings) -> None:
+    async def tell(world: World) -> None:
+        world.counted.failures = [HostStopping()]
+        loop = RetentionLoop(world.counted, Retention(any_terminal_us=0), clock=world.clock, turns=lambda: 0)
+        with anyio.fail_after(1):
+            await loop.run()
+
+    story(settings, tell)
