@@ -1,7 +1,6 @@
 """Our messages are a superset of what the SDKs send, and live apart from theirs."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +14,8 @@ HERE = Path(__file__).parent
 
 # Where `make test-sdks` puts the SDKs; each in an environment of its own, since their stubs clash.
 SDKS = {
-    "dapr 1.19.0": Path(os.environ.get("PERDURE_SDK_119", "/tmp/sdk/v119")),  # noqa: S108
-    "dapr 1.17.5": Path(os.environ.get("PERDURE_SDK_117", "/tmp/sdk/v117")),  # noqa: S108
+    "dapr 1.19.0": HERE.parent / ".venv-dapr-1.19",
+    "dapr 1.17.5": HERE.parent / ".venv-dapr-1.17",
 }
 
 # What the generation before called them, where that is not a matter of the words below.
