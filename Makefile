@@ -57,7 +57,7 @@ bench: $(VENV)/package $(VENV)/extra-bench
 	$(BIN)/perdure bench
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis
+	rm -rf $(VENV) .venv-dapr-* build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # setuptools comes into .venv itself, so that building the package again takes two seconds and no download.
