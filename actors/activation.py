@@ -9,11 +9,15 @@ from collections.abc import Iterator
 
 from .address import Address
 from .errors import MailboxFull
+from .store.contract import Inspection, Write
 from .turn import Actor, Envelope
 
 
 class Activation:
     """An actor in memory. An object with a deque, not a task: there may be a hundred thousand."""
+
+    # Of its outside; what is longer is read from the store when somebody asks.
+    OUTSIDE_BYTES_MAX = 2048
 
     __slots__ = (
         "active",
@@ -24,6 +28,7 @@ class Activation:
         "failures",
         "key",
         "mailbox",
+        "outside",
         "predecessor",
         "runnable",
         "settled",
@@ -37,6 +42,7 @@ class Activation:
         self.shard = shard
         self.key: int | None = None  # None: the store does not have it yet
         self.actor: Actor | None = None  # None: being loaded
+        self.outside: Inspection | None = None  # as last committed; None: ask the store
         self.mailbox: deque[Envelope] = deque()
         self.runnable = False  # stands in the queue for a turn
         self.uncommitted = 0  # turns taken whose commit is not over
@@ -82,6 +88,29 @@ class Activation:
         self.mailbox.clear()
         return envelopes
 
+    def note(self, write: Write, *, creates: bool) -> None:
+        """Take note of what was committed, as far as somebody outside would see it.
+
+        Args:
+            creates: The store had nothing of the actor before.
+        """
+        before = _NOTHING if creates else self.outside
+        self.outside = None
+        if before is None or write.delete:
+            return
+        record, first, last, updated_us = before
+        if write.record is not None:
+            record = write.record
+        if write.reset:
+            first, last, updated_us = None, None, 0
+        if write.entry is not None:
+            first, last, updated_us = first or write.entry, write.entry, write.at_us
+        if len(record) + len(first or b"") + len(last or b"") <= self.OUTSIDE_BYTES_MAX:
+            self.outside = Inspection(record, first, last, updated_us)
+
+
+_NOTHING = Inspection(record=b"", first=None, last=None, updated_us=0)
+
 
 class Activations:
     """The activations of a host, least recently used first."""
@@ -107,6 +136,10 @@ class Activations:
         if activation is not None:
             self._table.move_to_end(address)
         return activation
+
+    def peek(self, address: Address) -> Activation | None:
+        """Find an activation, and leave its place in the order."""
+        return self._table.get(address)
 
     def add(self, activation: Activation) -> None:
         assert activation.address not in self._table, activation.address

@@ -161,8 +161,11 @@ class Host:
         self._stopping = True
         self._wake_watchers()
 
-    async def ask(self, address: Address, body: Any) -> Any:
+    async def ask(self, address: Address, body: Any, *, new: bool = False) -> Any:
         """Send a message and wait for its reply, which comes after the commit of the turn that gave it.
+
+        Args:
+            new: The caller has just made the address up, so nothing can be stored under it.
 
         Raises:
             HostStopping, MailboxFull, NotOwner, StoreError, ActorFailed: Nothing was done.
@@ -171,6 +174,8 @@ class Host:
         if self._stopping:
             raise HostStopping
         reply = Reply()
+        if new:
+            self._begin(address)
         self._deliver(address, Envelope(body, reply))
         return await reply.wait()
 
@@ -184,6 +189,9 @@ class Host:
 
     async def inspect(self, address: Address) -> Inspection | None:
         """Read the outside of an actor as last committed, without activating it."""
+        activation = self._activations.peek(address)
+        if activation is not None and activation.outside is not None:
+            return activation.outside
         self.placement.locate(address)
         return await self._inspector.inspect(address)
 
@@ -280,6 +288,12 @@ class Host:
         self._loader.add(activation)
         return activation
 
+    def _begin(self, address: Address) -> None:
+        """Bring an actor into memory of which the store has nothing."""
+        activation = Activation(address, self.placement.locate(address))
+        activation.actor = self._types[address.type].activate(address, None)
+        self._activations.add(activation)
+
     def _make_runnable(self, activation: Activation) -> None:
         activation.runnable = True
         self._runnable.append(activation)
@@ -297,12 +311,19 @@ class Host:
     async def _take_turns(self) -> None:
         while True:
             await self._work.wait()
-            slice_ends = time.perf_counter() + self.TURNS_SLICE_S
+            while self._runnable and not self._halted:
+                self._take_slice()
+                if self._runnable:
+                    await anyio.lowlevel.checkpoint()
+
+    def _take_slice(self) -> None:
+        """Take turns for a while, or until there are none."""
+        ends_s = time.perf_counter() + self.TURNS_SLICE_S
+        with no_current_task():
             while self._runnable and not self._halted:
                 self._take_turn(self._runnable.popleft())
-                if time.perf_counter() > slice_ends:
-                    await anyio.lowlevel.checkpoint()
-                    slice_ends = time.perf_counter() + self.TURNS_SLICE_S
+                if time.perf_counter() > ends_s:
+                    return
 
     def _take_turn(self, activation: Activation) -> None:
         activation.runnable = False
@@ -312,8 +333,7 @@ class Host:
         envelopes = activation.take()
         now_us = self.now_us()
         try:
-            with no_current_task():
-                turn = activation.actor.turn(envelopes, now_us)
+            turn = activation.actor.turn(envelopes, now_us)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -326,6 +346,8 @@ class Host:
             if address.type in self._types:
                 activation.unacknowledged += 1
         self._committer.add(activation, turn, envelopes, now_us)
+        for address, body in turn.early:
+            self._routes[address.type](address, body)
 
     def now_us(self) -> int:
         """The time, never earlier than it was before: histories are in order even if the clock is set back."""
@@ -369,6 +391,10 @@ class Host:
         """Tell the reminder loop and the watchers what a commit changed."""
         write = taken.write
         assert write is not None
+        if taken.turn.earlier:
+            taken.activation.outside = None
+        else:
+            taken.activation.note(write, creates=taken.creates)
         for name, due_us in write.reminders_cleared:
             self._reminders.clear(Reminder(due_us, write.key, name, write.address))
         for name, due_us in write.reminders_set:

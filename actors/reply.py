@@ -11,30 +11,37 @@ class Reply:
     Who waits may give up (cancellation); filling the slot is then harmless.
     """
 
-    __slots__ = ("_error", "_event", "_value")
+    __slots__ = ("_done", "_error", "_event", "_value")
 
     def __init__(self) -> None:
-        self._event = anyio.Event()
+        self._done = False
+        self._event: anyio.Event | None = None  # while somebody waits
         self._value: Any = None
         self._error: BaseException | None = None
 
     def done(self) -> bool:
-        return self._event.is_set()
+        return self._done
 
     def succeed(self, value: Any) -> None:
-        assert not self._event.is_set()
         self._value = value
-        self._event.set()
+        self._fill()
 
     def fail(self, error: BaseException) -> None:
-        assert not self._event.is_set()
         self._error = error
-        self._event.set()
+        self._fill()
 
     async def wait(self) -> Any:
         """Wait for the answer; raise the error if that is what it is."""
-        await self._event.wait()
+        if not self._done:
+            self._event = anyio.Event()
+            await self._event.wait()
         if self._error is not None:
             # One error may go to many callers; each raise would lengthen its traceback.
             raise self._error.with_traceback(None)
         return self._value
+
+    def _fill(self) -> None:
+        assert not self._done
+        self._done = True
+        if self._event is not None:
+            self._event.set()

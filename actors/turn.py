@@ -43,7 +43,9 @@ RECOVER = Recover()
 class Turn:
     """What a turn changes and what it wants done.
 
-    The first group goes into the store; the second happens after the commit.
+    The first group goes into the store, the second happens after the commit.
+    The third happens at once: it must be worth nothing, and do no harm, if the
+    commit then fails.
     """
 
     entry: bytes | None = None  # appended to the actor's log
@@ -58,6 +60,21 @@ class Turn:
 
     messages: list[tuple[Address, Any]] = field(default_factory=list)
     replies: list[tuple[Reply, Any]] = field(default_factory=list)  # a value, or an exception to raise
+
+    early: list[tuple[Address, Any]] = field(default_factory=list)  # messages; to routes only
+
+    @property
+    def patient(self) -> bool:
+        """Whether nobody waits for its commit: it leaves an entry behind, and nothing else."""
+        return not (
+            self.messages
+            or self.replies
+            or self.reminders_set
+            or self.reminders_cleared
+            or self.record is not None
+            or self.reset
+            or self.delete
+        )
 
     def writes(self) -> bool:
         """Whether anything of this turn goes into the store, the active mark apart."""

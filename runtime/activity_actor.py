@@ -10,9 +10,8 @@ load, and each way of running has a limit.
 
 import inspect
 import logging
-from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import anyio.to_process
@@ -24,6 +23,7 @@ from .app import ActivityDefinition, ActivityKind, App
 from .codec import Encoder
 from .context import ActivityContext
 from .failure import FailureDetails, failure_of
+from .lane import Lane
 from .message import ActivityDone, Invoke, workflow_address
 from .process_call import Reference, perform_elsewhere
 from .settings import Settings
@@ -31,17 +31,12 @@ from .settings import Settings
 logger = logging.getLogger(__name__)
 
 
-class _Lane:
-    """Activities that share a limit: those that would exceed it wait, oldest first."""
+class _Job(NamedTuple):
+    """An activity to be performed."""
 
-    __slots__ = ("limit", "limiter", "running", "waiting")
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.running = 0
-        self.waiting: deque[tuple[Address, Invoke, ActivityDefinition]] = deque()
-        # The lane itself holds activities back; this only keeps anyio's default limit out of the way.
-        self.limiter = anyio.CapacityLimiter(limit)
+    address: Address
+    invoke: Invoke
+    definition: ActivityDefinition
 
 
 class ActivityActors:
@@ -69,7 +64,9 @@ class ActivityActors:
         self._encoder = Encoder()
         self._settings = settings
         self._busy: set[Address] = set()
-        self._lanes: dict[ActivityKind, _Lane] = {}
+        self._lanes: dict[ActivityKind, Lane[_Job]] = {}
+        # The lanes hold activities back; these only keep anyio's default limits out of the way.
+        self._limiters: dict[ActivityKind, anyio.CapacityLimiter] = {}
         self._tasks: TaskGroup | None = None
         self._stopping = False
 
@@ -79,14 +76,15 @@ class ActivityActors:
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Perform what is asked for until cancelled."""
-        settings = self._settings
-        self._lanes = {
-            ActivityKind.LOOP: _Lane(settings.activities_max),
-            ActivityKind.THREAD: _Lane(settings.activity_threads_max),
-            ActivityKind.PROCESS: _Lane(settings.activity_processes_max),
+        limits = {
+            ActivityKind.LOOP: self._settings.activities_max,
+            ActivityKind.THREAD: self._settings.activity_threads_max,
+            ActivityKind.PROCESS: self._settings.activity_processes_max,
         }
+        self._limiters = {kind: anyio.CapacityLimiter(limit) for kind, limit in limits.items()}
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
+            self._lanes = {kind: Lane(tasks, limit, self._perform) for kind, limit in limits.items()}
             task_status.started()
             await anyio.sleep_forever()
 
@@ -99,11 +97,7 @@ class ActivityActors:
             self._pass_on(address, invoke)
             return
         self._busy.add(address)
-        lane = self._lanes[definition.kind]
-        if lane.running < lane.limit:
-            self._begin(lane, address, invoke, definition)
-        else:
-            lane.waiting.append((address, invoke, definition))
+        self._lanes[definition.kind].add(_Job(address, invoke, definition))
 
     def _pass_on(self, address: Address, invoke: Invoke) -> None:
         """Leave an activity that the app does not have to remote workers, or fail it as a worker would."""
@@ -116,8 +110,8 @@ class ActivityActors:
         """Begin nothing any more, give what runs so long to finish, and cancel the rest."""
         self._stopping = True
         for lane in self._lanes.values():
-            for address, _, _ in lane.waiting:
-                self._busy.discard(address)
+            for job in lane.waiting:
+                self._busy.discard(job.address)
             lane.waiting.clear()
         with anyio.move_on_after(grace_s):
             while self._busy:  # noqa: ASYNC110  once, while stopping
@@ -129,16 +123,11 @@ class ActivityActors:
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
 
-    def _begin(self, lane: _Lane, address: Address, invoke: Invoke, definition: ActivityDefinition) -> None:
-        assert self._tasks is not None
-        lane.running += 1
-        self._tasks.start_soon(self._perform, lane, address, invoke, definition)
-
-    async def _perform(self, lane: _Lane, address: Address, invoke: Invoke, definition: ActivityDefinition) -> None:
+    async def _perform(self, job: _Job) -> None:
         result: str | None = None
         failure: FailureDetails | None = None
         try:
-            result, failure = await self._call(lane, invoke, definition)
+            result, failure = await self._call(job.invoke, job.definition)
         except anyio.get_cancelled_exc_class() as error:
             # Raises again if it is us who are being cancelled, whoever does it.
             await anyio.lowlevel.checkpoint_if_cancelled()
@@ -150,28 +139,27 @@ class ActivityActors:
             # SystemExit in an activity ends the activity, not the host.
             failure = failure_of(error, frames_skipped=2)
         finally:
-            self._finish(lane, address)
-        self._reply(invoke, result, failure)
+            self._busy.discard(job.address)
+        self._reply(job.invoke, result, failure)
 
-    async def _call(
-        self, lane: _Lane, invoke: Invoke, definition: ActivityDefinition
-    ) -> tuple[str | None, FailureDetails | None]:
+    async def _call(self, invoke: Invoke, definition: ActivityDefinition) -> tuple[str | None, FailureDetails | None]:
         if definition.kind is ActivityKind.PROCESS:
-            return await self._call_elsewhere(lane, invoke, definition)
+            return await self._call_elsewhere(invoke, definition)
         context = ActivityContext(invoke.instance_id, invoke.task_id, invoke.task_execution_id, invoke.name)
         function = definition.function
         given = definition.parameters.arguments(context, invoke.input)
         if definition.kind is ActivityKind.LOOP:
             value = await function(*given)
         else:
-            value = await anyio.to_thread.run_sync(function, *given, abandon_on_cancel=True, limiter=lane.limiter)
+            limiter = self._limiters[ActivityKind.THREAD]
+            value = await anyio.to_thread.run_sync(function, *given, abandon_on_cancel=True, limiter=limiter)
             if inspect.isawaitable(value):
                 # An `async def` behind a decorator that hides it.
                 value = await value
         return self._encoder.encode(value), None
 
     async def _call_elsewhere(
-        self, lane: _Lane, invoke: Invoke, definition: ActivityDefinition
+        self, invoke: Invoke, definition: ActivityDefinition
     ) -> tuple[str | None, FailureDetails | None]:
         outcome = await anyio.to_process.run_sync(
             perform_elsewhere,
@@ -179,16 +167,9 @@ class ActivityActors:
             (invoke.instance_id, invoke.task_id, invoke.task_execution_id, invoke.name),
             invoke.input,
             cancellable=True,
-            limiter=lane.limiter,
+            limiter=self._limiters[ActivityKind.PROCESS],
         )
         return outcome.result, FailureDetails.unpack(outcome.failure) if outcome.failure is not None else None
-
-    def _finish(self, lane: _Lane, address: Address) -> None:
-        self._busy.discard(address)
-        lane.running -= 1
-        assert self._tasks is not None
-        if lane.waiting and not self._stopping and not self._tasks.cancel_scope.cancel_called:
-            self._begin(lane, *lane.waiting.popleft())
 
     def _reply(self, invoke: Invoke, result: str | None, failure: FailureDetails | None) -> None:
         done = ActivityDone(invoke.execution_id, invoke.task_id, result, failure)

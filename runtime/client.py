@@ -90,7 +90,9 @@ class Client:
             TimeoutError: It took longer.
             InstanceNotFound: There is no such instance.
         """
-        with anyio.fail_after(timeout.total_seconds() if timeout is not None else None):
+        if timeout is None:
+            return _described(await self._facade.wait(instance_id, until))
+        with anyio.fail_after(timeout.total_seconds()):
             return _described(await self._facade.wait(instance_id, until))
 
     async def raise_event(self, instance_id: str, name: str, data: Any = None) -> None:

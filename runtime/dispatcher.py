@@ -88,6 +88,11 @@ class Stream:
             await self._signal.wait()
         raise StopAsyncIteration
 
+    def forget_beyond(self, work: WorkflowTurnWork) -> None:
+        """Count as unsent a history that went further than this one: its end did not become durable, and is void."""
+        if self._sent.get(work.instance_id, ("", 0))[1] > work.position:
+            del self._sent[work.instance_id]
+
     def keeps(self, instance_id: str) -> bool:
         """Whether the worker has been sent the history of an instance."""
         return instance_id in self._sent
@@ -173,13 +178,15 @@ class Dispatcher:
             self._receive_turn(address, body)
 
     def _receive_turn(self, address: Address, work: WorkflowTurnWork) -> None:
-        """Take a turn that a worker is to take. One for an earlier state of the instance is void with it."""
+        """Take a turn that a worker is to take. One for another state of the instance is void with it."""
         job = self._jobs.get(address)
         if job is not None:
             assert isinstance(job.work, WorkflowTurnWork)
-            if (job.work.execution_id, job.work.position) == (work.execution_id, work.position):
+            if _is_continued(job.work, work):
                 return  # it is asked for again, and is under way
             self._drop(job)
+        for stream in self._streams:
+            stream.forget_beyond(work)
         self._add(Job(address, work), self._workflows)
 
     def receive_activity(self, address: Address, invoke: Invoke) -> None:
@@ -328,6 +335,12 @@ class Dispatcher:
             self._at_work[counter] = self._at_work.get(counter, 0) + by
             if self._at_work[counter] == 0:
                 del self._at_work[counter]
+
+
+def _is_continued(work: WorkflowTurnWork, later: WorkflowTurnWork) -> bool:
+    """Whether a turn feeds the beginning of what a later one would."""
+    same_past = (work.execution_id, work.position) == (later.execution_id, later.position)
+    return same_past and work.fed == later.fed[: len(work.fed)]
 
 
 def _counters(job: Job) -> tuple[str, str]:

@@ -7,7 +7,6 @@ holds the change. Payloads are JSON text, neither read nor checked.
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import NamedTuple
-from uuid import uuid4
 
 from ..actors.errors import HostStopping
 from ..actors.host import Host
@@ -24,6 +23,7 @@ from .errors import (
 )
 from .event import Trace
 from .history import Row, unpack_row
+from .ids import make_id
 from .instance import InstanceState
 from .message import WORKFLOW, Purge, RaiseEvent, Resume, Start, StartCopy, Suspend, Terminate, workflow_address
 from .record import state_of, unpack_record
@@ -63,7 +63,7 @@ class Facade:
         """Start an instance and return its id.
 
         Args:
-            instance_id: Any text; a random UUID by default. That of a finished
+            instance_id: Any text; a new UUID by default. That of a finished
                 instance is used again, unless a descendant of it still runs.
             start_at_us: When its code is to begin; Unix time, microseconds.
             unique: Refuse the id of a finished instance too.
@@ -74,14 +74,15 @@ class Facade:
         """
         if not name:
             raise InvalidRequest("workflow name is not configured")
-        if instance_id is None:
-            instance_id = str(uuid4())
-        elif not instance_id:
+        if instance_id == "":
             raise InvalidRequest("no instance ID was provided")
         if start_at_us is not None:
             start_at_us = within_time(start_at_us)
-        start = Start(name, input, uuid4().hex, start_at_us=start_at_us, unique=unique, trace=trace)
-        return await self.request_start(instance_id, start)
+        start = Start(name, input, make_id(), start_at_us=start_at_us, unique=unique, trace=trace)
+        if instance_id is not None:
+            return await self.request_start(instance_id, start)
+        started: str = await self._host.ask(workflow_address(make_id()), start, new=True)
+        return started
 
     async def request_start(self, instance_id: str, start: Start) -> str:
         """Send a start, and look at the descendants of whoever had the id before, if they matter."""
@@ -178,14 +179,15 @@ class Facade:
             InstanceNotFound: There is none, or it was purged meanwhile.
             HostStopping: It has not come to that, and cannot any more.
         """
-        with self._host.watch(workflow_address(instance_id)) as watch:
+        address = workflow_address(instance_id)
+        with self._host.watch(address) as watch:
             while True:
                 watch.record = None  # what is committed from here on counts, whether the inspection sees it or not
-                state = await self.inspect(instance_id)
-                if state is None and not await_creation:
+                inspection = await self._host.inspect(address)
+                if inspection is None and not await_creation:
                     raise InstanceNotFound(instance_id)
-                if state is not None and until(state.status):
-                    return state
+                if inspection is not None and until(unpack_record(inspection.record).status):
+                    return state_of(instance_id, inspection)
                 watch.deleted = False
                 # A record tells the status for less than an inspection costs.
                 while watch.record is None or not until(unpack_record(watch.record).status):
@@ -257,7 +259,7 @@ class Facade:
             RerunRefused, EventNotFound, EventNotRerunnable, RerunExists, InstanceNotFound
         """
         source_id = rerun.source_id
-        new_id = rerun.new_id or str(uuid4())
+        new_id = rerun.new_id or make_id()
         if new_id == source_id:
             raise RerunRefused("rerun workflow instance ID must be different from the original instance ID")
         stored = await self._host.read(workflow_address(source_id))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..actors.address import Address
-from .event import Parent, Trace
+from .event import Arrival, Parent, Trace
 from .failure import FailureDetails
 from .history import Row
 from .record import InstanceRecord
@@ -108,7 +108,11 @@ class ChildDone(NamedTuple):
 
 
 class WorkflowTurnWork(NamedTuple):
-    """A turn for a remote worker. Sent to the dispatcher, answered with RemoteAnswer."""
+    """A turn for a remote worker. Sent to the dispatcher, answered with RemoteAnswer.
+
+    It may be sent before what it feeds is durable. So the answer counts only for an instance that has the same
+    history, and holds the same events in front; its commit holds them too, or comes after one that does.
+    """
 
     instance_id: str
     execution_id: str
@@ -116,7 +120,7 @@ class WorkflowTurnWork(NamedTuple):
     past: Sequence[TimedEvent]  # of this generation; may grow meanwhile, at its end
     position: int  # how much of `past` counts
     new: Sequence[TimedEvent]
-    consumed: int  # how many held events `new` stands for
+    fed: Sequence[Arrival]  # the held events that `new` stands for
     at_us: int  # when the turn began, for the worker; Unix time, microseconds
     propagated: bytes | None = None
 

@@ -8,7 +8,6 @@ Source: contract 3.22.
 
 from collections.abc import Sequence
 from typing import NamedTuple
-from uuid import uuid4
 
 from .errors import RequestRefused
 from .event import (
@@ -19,6 +18,7 @@ from .event import (
     TimerCreated,
 )
 from .history import Row, split
+from .ids import make_id
 
 
 class Rerun(NamedTuple):
@@ -86,7 +86,7 @@ def copied(rows: Sequence[Row], rerun: Rerun, *, source_id: str, new_id: str, no
     """
     position, target = _find(rows, rerun.event_id)
     again = _again(target, rerun, source_id=source_id, new_id=new_id, waited_us=now_us - rows[position].at_us)
-    execution_id = uuid4().hex
+    execution_id = make_id()
     kept = [_begun_anew(row, execution_id, source_id, new_id) for row in rows[: position + 1]]
     last = kept[-1]
     arrivals, commands = split(last.turn or ())

@@ -303,7 +303,8 @@ class WorkflowTurn:
         """A remote worker has taken its turn. An answer to another state of the instance is void: it is asked again."""
         work: WorkflowTurnWork = envelope.body.work
         actor = self.actor
-        if self._awaits(work.execution_id) and work.position == self._position and work.consumed <= len(actor.held):
+        same_past = self._awaits(work.execution_id) and work.position == self._position
+        if same_past and actor.held[: len(work.fed)] == work.fed:
             self._answered = envelope.body
             actor.offered = None
 
@@ -423,7 +424,7 @@ class WorkflowTurn:
             self._take_answer(self._answered.work, self._answered.answer)
 
     def _offer(self) -> None:
-        """Give a worker a turn with all that can be fed. It is sent after the commit that holds it."""
+        """Give a worker a turn with all that can be fed; at once, for the answer is committed behind it."""
         actor = self.actor
         record = actor.record
         if record is None or not (record.status is Status.STALLED or _wait_for_a_turn(record.status, actor.held)):
@@ -443,11 +444,11 @@ class WorkflowTurn:
             timeline.events,
             actor.offered,
             new,
-            len(actor.held),
+            list(actor.held),
             self.now_us,
             _received(chain(timeline.events, new)),
         )
-        self.turn.messages.append((Address(WORK, actor.instance_id), work))
+        self.turn.early.append((Address(WORK, actor.instance_id), work))
 
     def _take_answer(self, work: WorkflowTurnWork, answer: WorkflowAnswer) -> None:
         """Apply what a worker asks for (contract 3.7), unless its code no longer fits."""
@@ -465,18 +466,18 @@ class WorkflowTurn:
         actor.record = actor.record._replace(
             remote=True, stall=None, custom_status=answer.custom_status, version=version
         )
-        self._consumed = work.consumed
+        self._consumed = len(work.fed)
         self._turn_at_us = work.at_us
         self._asked = list(answer.commands)
         applied = answer.patches[len(actor.patches) :]
         actor.patches = answer.patches
         if applied or settled is not None:
             self._asked.insert(0, PatchesApplied(applied, settled))
-        for timer_id in actor.work.waits_ended_by(actor.held[: work.consumed]):
+        for timer_id in actor.work.waits_ended_by(work.fed):
             self._clear_timer(timer_id)
         self._carry_out(answer.commands)
         if answer.continued is not None:
-            unfed = actor.held[work.consumed :]
+            unfed = actor.held[len(work.fed) :]
             self._continue_as_new(answer.continued, [*unfed, *self._holding])
             self._consumed = None
             return
@@ -785,9 +786,8 @@ class WorkflowTurn:
         """Keep in memory what the next turn needs of this one."""
         actor = self.actor
         if row.turn is not None:
-            # Into a new list: a worker's turn may refer to this one.
-            actor.held = actor.held[row.consumed :] if row.consumed is not None else []
-        actor.held = [*actor.held, *self._holding]
+            del actor.held[: row.consumed]
+        actor.held += self._holding
         if actor.timeline is not None:
             actor.timeline.add(row)
             actor.rows = [row]

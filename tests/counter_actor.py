@@ -31,6 +31,7 @@ class Tell(NamedTuple):
 
     address: Address
     body: Any
+    early: bool = False
 
 
 class Break(NamedTuple):
@@ -87,8 +88,8 @@ class Counter:
             case ReminderDue(name, due_us):
                 turn.reminders_cleared.append((name, due_us))
                 self.world.reminded.append((self.address.id, name, due_us, now_us))
-            case Tell(address, message):
-                turn.messages.append((address, message))
+            case Tell(address, message, early):
+                (turn.early if early else turn.messages).append((address, message))
             case Break():
                 if self.world.broken:
                     raise RuntimeError("broken on purpose")

@@ -158,5 +158,5 @@ class LoneActor:
         assert not set(turn.reminders_set) & set(turn.reminders_cleared)
         self.reminders -= set(turn.reminders_cleared)
         self.reminders |= set(turn.reminders_set)
-        self.messages += turn.messages
+        self.messages += [*turn.messages, *turn.early]
         self.busy = turn.busy

@@ -33,6 +33,19 @@ class World:
     def actor(self, name: str) -> Activation:
         return Activation(counter(name), self.placement.locate(counter(name)))
 
+    async def existing(self, name: str) -> Activation:
+        """An actor that the store has."""
+        activation = self.actor(name)
+        self.committer.add(activation, begin(), (), 1)
+        await self.idle()
+        return activation
+
+    async def idle(self) -> None:
+        """Wait until nothing is uncommitted, without asking for it."""
+        with anyio.fail_after(5):
+            while not self.committer.idle:
+                await anyio.sleep(0.0005)
+
     def _release(self, group: object) -> None:
         for taken in group:  # type: ignore[attr-defined]
             assert isinstance(taken, TakenTurn)
@@ -64,6 +77,43 @@ async def test_turns_that_come_while_a_group_is_written_go_together_into_the_nex
         tasks.cancel_scope.cancel()
     assert world.released == ["first", *"abcde"]
     assert world.committer.commits == 2
+
+
+@pytest.mark.parametrize("urgent", [Turn(record=b"r"), Turn(messages=[(counter("x"), "m")], entry=b"e")])
+async def test_a_turn_that_nobody_waits_for_shares_the_commit_of_the_next_one_that_somebody_does(urgent: Turn) -> None:
+    world = World()
+    world.committer.PATIENCE_S = 60
+    await world.open()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(world.committer.run)
+        actor = await world.existing("a")
+        for turn in (Turn(entry=b"1"), Turn(entry=b"2")):
+            world.committer.add(actor, turn, (), 1)
+            await anyio.wait_all_tasks_blocked()
+        assert world.committer.commits == 1
+        world.committer.add(actor, urgent, (), 1)
+        await world.idle()
+        tasks.cancel_scope.cancel()
+    assert world.released == ["a"] * 4
+    assert world.committer.commits == 2
+
+
+async def test_a_turn_that_nobody_waits_for_is_committed_soon_by_itself_and_at_once_when_the_host_stops() -> None:
+    world = World()
+    await world.open()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(world.committer.run)
+        actor = await world.existing("a")
+        world.committer.PATIENCE_S = 0.001
+        world.committer.add(actor, Turn(entry=b"1"), (), 1)
+        await world.idle()
+        world.committer.PATIENCE_S = 60
+        world.committer.add(actor, Turn(entry=b"2"), (), 1)
+        await anyio.wait_all_tasks_blocked()
+        with anyio.fail_after(5):
+            await world.committer.drain()
+        tasks.cancel_scope.cancel()
+    assert world.released == ["a"] * 3
 
 
 async def test_a_turn_that_changed_nothing_and_saw_nothing_uncommitted_needs_no_commit() -> None:

@@ -106,6 +106,32 @@ async def test_nothing_is_answered_and_nothing_is_sent_before_the_commit() -> No
     assert (Address("outside", "y"), "after b") in world.outside
 
 
+async def test_what_is_sent_early_goes_before_the_commit_and_not_from_a_turn_that_breaks() -> None:
+    store = FaultyStore(MemoryStore())
+    async with World(store).running() as world, anyio.create_task_group() as tasks:
+        store.hold()
+        tasks.start_soon(world.host.ask, counter("a"), Add(1))
+        tasks.start_soon(world.host.ask, counter("a"), Tell(Address("outside", "x"), "hello", early=True))
+        await anyio.wait_all_tasks_blocked()
+        assert store.commits == 0
+        assert world.outside == [(Address("outside", "x"), "hello")]
+        store.release()
+        world.host.send(counter("b"), Tell(Address("outside", "y"), "never", early=True))
+        with pytest.raises(ActorFailed):
+            await world.host.ask(counter("b"), Break())
+        assert len(world.outside) == 1
+
+
+async def test_an_address_that_was_just_made_up_needs_no_look_into_the_store() -> None:
+    store = FaultyStore(MemoryStore())
+    async with World(store).running() as world:
+        assert await world.host.ask(counter("a"), Add(1), new=True) == 1
+        assert store.loads == 0
+        assert await world.host.ask(counter("a"), Add(1)) == 2
+        assert await world.host.ask(counter("b"), Add(1)) == 1
+        assert store.loads == 1
+
+
 async def test_later_turns_run_on_state_whose_commit_is_under_way() -> None:
     store = FaultyStore(MemoryStore())
     async with World(store).running() as world, anyio.create_task_group() as tasks:
@@ -391,6 +417,42 @@ async def test_inspection_shows_what_is_committed_and_activates_nobody() -> None
         assert (inspection.record, inspection.first, inspection.last) == (b"11", b"+5", b"+6")
         assert await world.host.inspect(counter("nobody")) is None
         assert len(world.counters.activated) == activated
+
+
+async def test_inspection_of_an_actor_in_memory_that_is_not_large_reads_nothing() -> None:
+    store = FaultyStore(MemoryStore())
+    async with World(store).running() as world:
+        await world.host.ask(counter("a"), Add(5))
+        await world.host.inspect(counter("a"))
+        assert store.inspects == 0
+        await world.host.ask(counter("a"), Add(10**3000))
+        inspection = await world.host.inspect(counter("a"))
+        assert inspection is not None
+        assert len(inspection.record) == 3001
+        assert store.inspects == 1
+
+
+async def test_inspection_of_an_actor_in_memory_shows_what_is_committed_and_nothing_that_is_not() -> None:
+    store = FaultyStore(MemoryStore())
+    async with World(store).running() as world, anyio.create_task_group() as tasks:
+        await world.host.ask(counter("a"), Add(5))
+        await world.host.ask(counter("a"), Add(6))
+        store.hold()
+        tasks.start_soon(world.host.ask, counter("a"), Add(7))
+        tasks.start_soon(world.host.ask, counter("b"), Add(7))
+        await anyio.wait_all_tasks_blocked()
+        inspection = await world.host.inspect(counter("a"))
+        assert inspection is not None
+        assert (inspection.record, inspection.first, inspection.last) == (b"11", b"+5", b"+6")
+        assert await world.host.inspect(counter("b")) is None
+        store.release()
+
+
+async def test_inspection_is_the_same_from_memory_as_from_the_store() -> None:
+    async with World().running() as world:
+        for body in (Add(1), Add(2), Work(True), Forget(), Add(3)):
+            await world.host.ask(counter("a"), body)
+            assert [await world.host.inspect(counter("a"))] == await world.store.inspect([counter("a")])
 
 
 async def test_a_watcher_is_told_of_each_new_record_and_of_the_end() -> None:

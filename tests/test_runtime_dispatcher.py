@@ -1,6 +1,6 @@
 """Work goes to one worker at a time, comes back when a worker goes, and is answered once (contract 3.5, 4.5)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ from perdure.actors.address import Address
 from perdure.actors.errors import HostStopping
 from perdure.runtime.dispatch_limits import DispatchLimits
 from perdure.runtime.dispatcher import Dispatcher
+from perdure.runtime.event import Arrival, EventRaised
 from perdure.runtime.message import (
     ACTIVITY,
     WORK,
@@ -36,9 +37,16 @@ from perdure.runtime.work import (
 pytestmark = pytest.mark.anyio
 
 
-def turn(instance_id: str = "i", position: int = 0, execution_id: str = "x", name: str = "w") -> WorkflowTurnWork:
+def turn(
+    instance_id: str = "i",
+    position: int = 0,
+    execution_id: str = "x",
+    name: str = "w",
+    fed: Sequence[Arrival] = (),
+) -> WorkflowTurnWork:
     past = [TimedEvent(-1, each, TurnStarted()) for each in range(position)]
-    return WorkflowTurnWork(instance_id, execution_id, name, past, position, [TimedEvent(-1, 9, TurnStarted())], 1, 9)
+    new = [TimedEvent(-1, 9, event) for event in (TurnStarted(), *fed)]
+    return WorkflowTurnWork(instance_id, execution_id, name, past, position, new, fed, 9)
 
 
 def call(task_id: int = 1, execution_id: str = "x", name: str = "a") -> Invoke:
@@ -153,6 +161,39 @@ async def test_work_that_is_asked_for_again_is_given_once_and_newer_work_takes_i
         assert len(second.past) == 4
         await world.answer(first)
         assert world.sent == []
+
+
+async def test_a_turn_that_also_feeds_what_came_later_waits_for_the_answer_to_the_first() -> None:
+    world = World()
+    async with world.worker() as worker:
+        world.ask(turn(fed=[EventRaised("a", None)]))
+        await worker.next()
+        world.ask(turn(fed=[EventRaised("a", None), EventRaised("b", None)]))
+        assert await worker.idle()
+
+
+async def test_a_turn_that_feeds_something_else_takes_the_place_of_one_whose_commit_failed() -> None:
+    world = World()
+    async with world.worker() as worker:
+        world.ask(turn(fed=[EventRaised("a", None)]))
+        void = await worker.next()
+        world.ask(turn(fed=[EventRaised("b", None)]))
+        valid = await worker.next()
+        await world.answer(void)
+        assert world.sent == []
+        await world.answer(valid)
+        assert len(world.sent) == 1
+
+
+async def test_a_worker_that_has_more_of_a_history_than_became_durable_gets_it_whole() -> None:
+    world = World()
+    async with world.worker(stateful=True) as worker:
+        world.ask(turn(position=4))
+        await world.answer(await worker.next())
+        world.ask(turn(position=2))
+        await world.answer(await worker.next())
+        world.ask(turn(position=5))
+        assert (await worker.next()).cached_count == 2
 
 
 async def test_an_activity_of_a_new_generation_takes_the_place_of_one_with_its_number() -> None:

@@ -101,6 +101,33 @@ def test_an_answer_to_an_earlier_state_is_void(actor: LoneActor) -> None:
     assert actor.entries == before
 
 
+def test_an_answer_to_events_that_did_not_become_durable_is_void(actor: LoneActor) -> None:
+    actor.start("w")
+    answer(actor)
+    before = list(actor.entries)
+    actor.raise_event("lost")
+    void = offered(actor)
+    actor.entries = before  # its commit failed
+    actor.evict()
+    actor.raise_event("kept")
+    rows = len(actor.entries)
+    answer(actor, ExecutionCompleted(1, Status.COMPLETED.value, "1"), work=void)
+    assert (actor.status, len(actor.entries)) == (Status.RUNNING, rows)
+    assert kinds(offered(actor).new) == [TurnStarted, EventRaised]
+    answer(actor, ExecutionCompleted(1, Status.COMPLETED.value, "1"))
+    assert actor.status is Status.COMPLETED
+
+
+def test_an_answer_counts_for_an_actor_that_was_built_again_and_holds_the_same(actor: LoneActor) -> None:
+    actor.start("w")
+    work = offered(actor)
+    actor.evict()
+    actor.raise_event("later")
+    answer(actor, TaskScheduled(1, "a", None, "k"), work=work)
+    assert actor.invoked == ["a"]
+    assert kinds(offered(actor).new) == [TurnStarted, EventRaised]
+
+
 def test_an_unanswered_turn_is_given_again_after_a_restart(actor: LoneActor) -> None:
     actor.start("w")
     assert actor.busy

@@ -55,8 +55,7 @@ class Stored:
     active: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inspection:
+class Inspection(NamedTuple):
     """The outside of an actor: enough to describe it without activating it."""
 
     record: bytes

@@ -1,0 +1,145 @@
+"""A lane performs so many jobs at once, oldest first, with few tasks, and each as if it were alone."""
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from perdure.runtime.lane import Lane
+
+pytestmark = pytest.mark.anyio
+
+COLOUR: ContextVar[str] = ContextVar("COLOUR", default="none")
+
+
+@asynccontextmanager
+async def lane_of(perform: Callable[[int], Coroutine[Any, Any, None]], limit: int = 100) -> AsyncIterator[Lane[int]]:
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            yield Lane(tasks, limit, perform)
+
+
+async def test_jobs_that_wait_for_nothing_share_a_task_and_keep_their_order() -> None:
+    done: list[int] = []
+    tasks: set[int] = set()
+
+    async def perform(job: int) -> None:
+        done.append(job)
+        tasks.add(anyio.get_current_task().id)
+
+    async with lane_of(perform) as lane:
+        for job in range(50):
+            lane.add(job)
+    assert done == list(range(50))
+    assert len(tasks) == 1
+
+
+async def test_a_job_that_waits_does_not_keep_the_others_waiting() -> None:
+    gate = anyio.Event()
+    done: list[int] = []
+
+    async def perform(job: int) -> None:
+        if job % 2 == 0:
+            await gate.wait()
+        done.append(job)
+
+    async with lane_of(perform) as lane:
+        for job in range(6):
+            lane.add(job)
+        while len(done) < 3:
+            await anyio.lowlevel.checkpoint()
+        assert done == [1, 3, 5]
+        gate.set()
+    assert sorted(done) == list(range(6))
+
+
+async def test_no_more_than_the_limit_are_under_way_and_the_rest_follow() -> None:
+    running = peak = 0
+    done: list[int] = []
+
+    async def perform(job: int) -> None:
+        nonlocal running, peak
+        running += 1
+        peak = max(peak, running)
+        for _ in range(10):
+            await anyio.lowlevel.checkpoint()
+        running -= 1
+        done.append(job)
+
+    async with lane_of(perform, limit=3) as lane:
+        for job in range(20):
+            lane.add(job)
+    assert peak == 3
+    assert sorted(done) == list(range(20))
+
+
+async def test_what_a_job_sets_in_its_context_is_not_seen_by_the_next_and_is_kept_while_it_waits() -> None:
+    seen: list[str] = []
+
+    async def perform(job: int) -> None:
+        seen.append(COLOUR.get())
+        COLOUR.set(f"red {job}")
+        if job == 2:
+            await anyio.lowlevel.checkpoint()
+            seen.append(COLOUR.get())
+
+    async with lane_of(perform) as lane:
+        for job in range(4):
+            lane.add(job)
+    assert sorted(seen) == ["none", "none", "none", "none", "red 2"]
+
+
+async def test_cancellation_reaches_a_job_that_waits_and_begins_no_others() -> None:
+    begun: list[int] = []
+    ended: list[str] = []
+
+    async def perform(job: int) -> None:
+        begun.append(job)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.append("cancelled")
+
+    async with anyio.create_task_group() as tasks:
+        lane = Lane(tasks, 1, perform)
+        lane.add(1)
+        lane.add(2)
+        while not begun:
+            await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+        lane.add(3)
+    assert begun == [1]
+    assert ended == ["cancelled"]
+
+
+async def test_an_error_that_a_job_catches_while_it_waits_is_its_own() -> None:
+    caught: list[bool] = []
+
+    async def perform(job: int) -> None:
+        with anyio.move_on_after(0.001) as scope:
+            await anyio.sleep_forever()
+        caught.append(scope.cancelled_caught)
+
+    async with lane_of(perform) as lane:
+        lane.add(1)
+        lane.add(2)
+    assert caught == [True, True]
+
+
+async def test_jobs_that_never_wait_still_let_others_run() -> None:
+    ran = anyio.Event()
+
+    async def perform(job: int) -> None:
+        if not ran.is_set():
+            lane.add(job + 1)
+
+    async with lane_of(perform) as lane:
+        lane.SLICE_S = 0
+        lane.add(0)
+        await anyio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
+        ran.set()
