@@ -5,21 +5,30 @@ until a worker is there, goes to one stream at a time under a token of its own,
 and comes back to the queue when that stream ends. An answer under another
 token than the last is void (contract 3.5).
 
+A turn of a workflow comes as an offer, and what it feeds is settled when it is
+sent. While a worker is busy anyhow, an offer may wait a little for results
+that are on their way.
+
 Nothing here is durable: an instance's history says what was asked for, and
 after a restart it is asked for again.
 """
 
 import logging
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any, Protocol
 from uuid import uuid4
+
+import anyio
 
 from ..actors.address import Address
 from ..actors.errors import HostStopping
 from ..actors.signal import Signal
 from .dispatch_limits import DispatchLimits
+from .event import Arrival
 from .message import (
     ACTIVITY,
     WORK,
@@ -36,28 +45,51 @@ from .work import ActivityAnswer, ActivityItem, Worker, WorkflowAnswer, Workflow
 logger = logging.getLogger(__name__)
 
 
+class Offer(Protocol):
+    """A turn that a workflow offers; `runtime/offer.py` says what each of these means."""
+
+    instance_id: str
+    execution_id: str
+    name: str
+    position: int
+    patience_s: float
+
+    @property
+    def fed(self) -> Sequence[Arrival]: ...
+
+    def settle(self) -> WorkflowTurnWork | None: ...
+
+
 class Job:
     """One piece of work, from the request to the answer that counts."""
 
-    __slots__ = ("key", "stream", "token", "work")
+    __slots__ = ("key", "sent", "stream", "token", "work")
 
-    def __init__(self, key: Address, work: WorkflowTurnWork | Invoke) -> None:
+    def __init__(self, key: Address, work: Offer | Invoke) -> None:
         self.key = key
-        self.work = work
+        self.work: Offer | WorkflowTurnWork | Invoke = work  # an offer until it is sent
         self.stream: Stream | None = None  # None: it waits
         self.token = ""  # of the last time it was given to a worker
+        self.sent = False  # to that worker
 
 
 class Stream:
-    """A connected worker, and what it has."""
+    """A connected worker, and what it has.
+
+    Args:
+        withdraw: Takes a job back whose offer is void.
+    """
 
     # Of how many instances a worker is taken to keep the history; Python's SDK keeps 100 000.
     HISTORIES_MAX = 10_000
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, withdraw: Callable[[Job], None]) -> None:
         self.worker = worker
         self.jobs: dict[Address, Job] = {}
+        self._withdraw = withdraw
         self._ready: deque[Job] = deque()
+        self._patient: list[tuple[float, int, Job]] = []  # a heap: until when (event loop's clock), a number, what
+        self._numbers = count()
         self._signal = Signal()
         self._stopped = False
         # Instance to its generation and how much of its history the worker was sent.
@@ -66,7 +98,18 @@ class Stream:
     def give(self, job: Job) -> None:
         job.stream = self
         job.token = uuid4().hex
+        job.sent = False
         self.jobs[job.key] = job
+        patience_s = 0.0 if isinstance(job.work, WorkflowTurnWork | Invoke) else job.work.patience_s
+        # A worker that has nothing else to do gains nothing by a wait.
+        if patience_s > 0 and len(self.jobs) > 1:
+            heappush(self._patient, (anyio.current_time() + patience_s, next(self._numbers), job))
+        else:
+            self._ready.append(job)
+        self._signal.set()
+
+    def hurry(self, job: Job) -> None:
+        """Send a job as soon as possible, if it has not been sent."""
         self._ready.append(job)
         self._signal.set()
 
@@ -81,38 +124,57 @@ class Stream:
     async def __anext__(self) -> WorkItem:
         """The next item for this worker, as soon as there is one."""
         while not self._stopped:
+            self._take_patient()
             while self._ready:
-                job = self._ready.popleft()
-                if job.stream is self:
-                    return self._item(job)
-            await self._signal.wait()
+                item = self._item(self._ready.popleft())
+                if item is not None:
+                    return item
+            if self._patient:
+                await self._signal.wait_for(self._patient[0][0] - anyio.current_time())
+            else:
+                await self._signal.wait()
         raise StopAsyncIteration
 
-    def forget_beyond(self, work: WorkflowTurnWork) -> None:
+    def forget_beyond(self, offer: Offer) -> None:
         """Count as unsent a history that went further than this one: its end did not become durable, and is void."""
-        if self._sent.get(work.instance_id, ("", 0))[1] > work.position:
-            del self._sent[work.instance_id]
+        if self._sent.get(offer.instance_id, ("", 0))[1] > offer.position:
+            del self._sent[offer.instance_id]
 
     def keeps(self, instance_id: str) -> bool:
         """Whether the worker has been sent the history of an instance."""
         return instance_id in self._sent
 
-    def _item(self, job: Job) -> WorkItem:
+    def _take_patient(self) -> None:
+        """Make ready what has waited long enough."""
+        while self._patient and self._patient[0][0] <= anyio.current_time():
+            self._ready.append(heappop(self._patient)[2])
+
+    def _item(self, job: Job) -> WorkItem | None:
+        """What is sent for a job; None if it is another's by now, was sent before, or is void."""
+        if self.jobs.get(job.key) is not job or job.sent:
+            return None
+        job.sent = True
         work = job.work
-        if isinstance(work, WorkflowTurnWork):
-            cached = self._cached(work)
-            past = work.past[cached or 0 : work.position]
-            return WorkflowItem(work.instance_id, work.execution_id, past, work.new, job.token, cached, work.propagated)
-        return ActivityItem(
-            work.instance_id,
-            work.task_id,
-            work.task_execution_id,
-            work.name,
-            work.input,
-            job.token,
-            propagated=work.propagated,
-            wire=work.wire,
-        )
+        if isinstance(work, Invoke):
+            return ActivityItem(
+                work.instance_id,
+                work.task_id,
+                work.task_execution_id,
+                work.name,
+                work.input,
+                job.token,
+                propagated=work.propagated,
+                wire=work.wire,
+            )
+        if not isinstance(work, WorkflowTurnWork):
+            settled = work.settle()
+            if settled is None:
+                self._withdraw(job)
+                return None
+            job.work = work = settled
+        cached = self._cached(work)
+        past = work.past[cached or 0 : work.position]
+        return WorkflowItem(work.instance_id, work.execution_id, past, work.new, job.token, cached, work.propagated)
 
     def _cached(self, work: WorkflowTurnWork) -> int | None:
         """How much of the history the worker has already; None: it is sent whole (contract 3.20)."""
@@ -169,25 +231,33 @@ class Dispatcher:
 
     # Work comes.
 
-    def receive(self, address: Address, body: WorkflowTurnWork | Stalled) -> None:
+    def receive(self, address: Address, body: Offer | Stalled) -> None:
         """Take a message of a workflow actor."""
         if isinstance(body, Stalled):
             # It waits for other code, which the next worker that comes may have.
             self._stalled.add(address.id)
         else:
-            self._receive_turn(address, body)
+            self._receive_offer(address, body)
 
-    def _receive_turn(self, address: Address, work: WorkflowTurnWork) -> None:
+    def _receive_offer(self, address: Address, offer: Offer) -> None:
         """Take a turn that a worker is to take. One for another state of the instance is void with it."""
         job = self._jobs.get(address)
         if job is not None:
-            assert isinstance(job.work, WorkflowTurnWork)
-            if _is_continued(job.work, work):
-                return  # it is asked for again, and is under way
+            assert not isinstance(job.work, Invoke)
+            if _is_continued(job.work, offer):
+                self._renew(job, offer)
+                return
             self._drop(job)
         for stream in self._streams:
-            stream.forget_beyond(work)
-        self._add(Job(address, work), self._workflows)
+            stream.forget_beyond(offer)
+        self._add(Job(address, offer), self._workflows)
+
+    def _renew(self, job: Job, offer: Offer) -> None:
+        """Take an offer in the place of the one before, unless a worker has that already."""
+        if not isinstance(job.work, WorkflowTurnWork):
+            job.work = offer
+            if job.stream is not None and offer.patience_s == 0:
+                job.stream.hurry(job)
 
     def receive_activity(self, address: Address, invoke: Invoke) -> None:
         """Take an activity that a worker is to perform, once at a time."""
@@ -211,7 +281,7 @@ class Dispatcher:
         """
         if self._stopping:
             raise HostStopping
-        stream = Stream(worker)
+        stream = Stream(worker, self._withdraw)
         self._streams.append(stream)
         self._greet()
         self._retry_stalled()
@@ -271,12 +341,16 @@ class Dispatcher:
         if job is None:
             instance_id = key.id if task_id is None else key.id.rpartition("::")[0]
             raise WorkUnknown(instance_id, task_id)
-        if token and token != job.token:
+        if (token and token != job.token) or not job.sent:
             logger.debug("an answer to %s under another token is void", key)
             return None
         self._drop(job)
         self._pump()
         return job
+
+    def _withdraw(self, job: Job) -> None:
+        self._drop(job)
+        self._pump()
 
     def _drop(self, job: Job) -> None:
         del self._jobs[job.key]
@@ -288,7 +362,7 @@ class Dispatcher:
             self._queue_of(job).remove(job)
 
     def _queue_of(self, job: Job) -> deque[Job]:
-        return self._workflows if isinstance(job.work, WorkflowTurnWork) else self._activities
+        return self._workflows if not isinstance(job.work, Invoke) else self._activities
 
     def _pump(self) -> None:
         """Give out what can be given."""
@@ -311,7 +385,7 @@ class Dispatcher:
         """A stream with room: the one that has the instance's history, or the one with least to do."""
         room = self._limits.items_per_stream_max
         free = [stream for stream in self._streams if len(stream.jobs) < room]
-        if isinstance(job.work, WorkflowTurnWork):
+        if not isinstance(job.work, Invoke):
             for stream in free:
                 if stream.worker.stateful and stream.keeps(job.work.instance_id):
                     return stream
@@ -320,7 +394,7 @@ class Dispatcher:
     def _is_full(self, job: Job) -> bool:
         """Whether a limit keeps a job waiting."""
         limits = self._limits
-        if isinstance(job.work, WorkflowTurnWork):
+        if not isinstance(job.work, Invoke):
             total, named = limits.workflows_max, limits.workflow_max.get(job.work.name)
         else:
             total, named = limits.activities_max, limits.activity_max.get(job.work.name)
@@ -337,14 +411,16 @@ class Dispatcher:
                 del self._at_work[counter]
 
 
-def _is_continued(work: WorkflowTurnWork, later: WorkflowTurnWork) -> bool:
-    """Whether a turn feeds the beginning of what a later one would."""
-    same_past = (work.execution_id, work.position) == (later.execution_id, later.position)
-    return same_past and work.fed == later.fed[: len(work.fed)]
+def _is_continued(work: Offer | WorkflowTurnWork, offer: Offer) -> bool:
+    """Whether an offer stands for the same turn as one before, whatever else it may feed by now."""
+    if (work.execution_id, work.position) != (offer.execution_id, offer.position):
+        return False
+    # What a worker has been sent is not changed any more, and must still be true.
+    return not isinstance(work, WorkflowTurnWork) or work.fed == offer.fed[: len(work.fed)]
 
 
 def _counters(job: Job) -> tuple[str, str]:
-    kind = "workflow" if isinstance(job.work, WorkflowTurnWork) else "activity"
+    kind = "activity" if isinstance(job.work, Invoke) else "workflow"
     return kind, f"{kind}/{job.work.name}"
 
 

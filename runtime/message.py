@@ -108,11 +108,7 @@ class ChildDone(NamedTuple):
 
 
 class WorkflowTurnWork(NamedTuple):
-    """A turn for a remote worker. Sent to the dispatcher, answered with RemoteAnswer.
-
-    It may be sent before what it feeds is durable. So the answer counts only for an instance that has the same
-    history, and holds the same events in front; its commit holds them too, or comes after one that does.
-    """
+    """A turn for a remote worker, settled (`runtime/offer.py`). Answered with RemoteAnswer."""
 
     instance_id: str
     execution_id: str

@@ -15,6 +15,7 @@ from .codec import Encoder
 from .event import Arrival
 from .execution import Execution
 from .history import Row, RowPacker, unpack_row
+from .offer import Offer
 from .open_work import OpenWork
 from .patches import patches_of
 from .record import InstanceRecord, unpack_record
@@ -69,6 +70,7 @@ class WorkflowActor:
         "last_us",
         "offered",
         "patches",
+        "ran_us",
         "record",
         "rows",
         "stalled_here",
@@ -88,11 +90,12 @@ class WorkflowActor:
         self.execution: Execution | None = None
         # What is durable and not fed yet.
         self.held: list[Arrival] = []
-        # Of a remote execution: its history as its worker knows it, the patches that were applied, and how
-        # long the history was when the turn that a worker has now was given to it (None: no worker has one).
+        # Of a remote execution: its history as its worker knows it, the patches that were applied, the turn that
+        # is offered to workers or with one now, and when the code has run last (Unix time, microseconds).
         self.timeline: Timeline | None = None
         self.patches: tuple[str, ...] = ()
-        self.offered: int | None = None
+        self.offered: Offer | None = None
+        self.ran_us = 0
         # When its last turn was taken; Unix time, microseconds.
         self.last_us = 0
         # Children whose id the code chose, and of which nobody has said yet that they exist.

@@ -9,8 +9,7 @@ execution is fed with what may be fed (`_run`), all of it is written down
 turn (`_offer`).
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
@@ -76,13 +75,14 @@ from .message import (
     WorkflowTurnWork,
     workflow_address,
 )
+from .offer import Offer, can_take_a_turn, received
 from .open_work import START_TIMER, OpenWork
 from .patches import patches_of
 from .record import InstanceRecord
 from .replay import replay
 from .status import Status, Step, follow
-from .timeline import ARRIVED, Timeline
-from .work import TimedEvent, TurnStarted, WorkflowAnswer
+from .timeline import Timeline
+from .work import TimedEvent, WorkflowAnswer
 
 if TYPE_CHECKING:
     from .workflow_actor import WorkflowActor
@@ -306,7 +306,7 @@ class WorkflowTurn:
         same_past = self._awaits(work.execution_id) and work.position == self._position
         if same_past and actor.held[: len(work.fed)] == work.fed:
             self._answered = envelope.body
-            actor.offered = None
+        actor.offered = None
 
     def _receive_try_again(self, envelope: Envelope) -> None:
         if self.actor.record is not None and self._status is Status.STALLED:
@@ -424,31 +424,16 @@ class WorkflowTurn:
             self._take_answer(self._answered.work, self._answered.answer)
 
     def _offer(self) -> None:
-        """Give a worker a turn with all that can be fed; at once, for the answer is committed behind it."""
+        """Offer a turn to workers, at once; or tell them not to wait for more to come along with the one that is."""
         actor = self.actor
-        record = actor.record
-        if record is None or not (record.status is Status.STALLED or _wait_for_a_turn(record.status, actor.held)):
+        offer = actor.offered
+        if offer is None and can_take_a_turn(actor) and actor.record is not None and self._is_remote(actor.record):
+            if actor.timeline is None:
+                actor.timeline = Timeline.of(actor.rows)
+            offer = actor.offered = Offer(actor)
+        elif offer is None or not offer.hurry():
             return
-        if self._waits_for_start or actor.stalled_here or actor.offered is not None or not self._is_remote(record):
-            return
-        if actor.timeline is None:
-            actor.timeline = Timeline.of(actor.rows)
-        timeline = actor.timeline
-        actor.offered = len(timeline.events)
-        shown = [event for event in actor.held if not isinstance(event, ExecutionStalled)]
-        new = [TimedEvent(ARRIVED, self.now_us, TurnStarted()), *timeline.fed(shown, self.now_us)]
-        work = WorkflowTurnWork(
-            actor.instance_id,
-            record.execution_id,
-            record.name,
-            timeline.events,
-            actor.offered,
-            new,
-            list(actor.held),
-            self.now_us,
-            _received(chain(timeline.events, new)),
-        )
-        self.turn.early.append((Address(WORK, actor.instance_id), work))
+        self.turn.early.append((Address(WORK, actor.instance_id), offer))
 
     def _take_answer(self, work: WorkflowTurnWork, answer: WorkflowAnswer) -> None:
         """Apply what a worker asks for (contract 3.7), unless its code no longer fits."""
@@ -466,6 +451,7 @@ class WorkflowTurn:
         actor.record = actor.record._replace(
             remote=True, stall=None, custom_status=answer.custom_status, version=version
         )
+        actor.ran_us = self.now_us
         self._consumed = len(work.fed)
         self._turn_at_us = work.at_us
         self._asked = list(answer.commands)
@@ -636,7 +622,7 @@ class WorkflowTurn:
                     self.actor.instance_id,
                     _up_to(timeline.events, asking),
                     body.scope,
-                    _received(timeline.events),
+                    received(timeline.events),
                 )
                 self.turn.messages[position] = (address, body._replace(propagated=shown))
 
@@ -838,25 +824,12 @@ def _up_to(events: Sequence[TimedEvent], event_id: int | None) -> list[TimedEven
     return shown
 
 
-def _received(events: Iterable[TimedEvent]) -> bytes | None:
-    """What an instance may itself see of the histories above it."""
-    first = (timed.event for timed in events if isinstance(timed.event, ExecutionStarted))
-    started = next(first, None)
-    return started.propagated if started is not None else None
-
-
 def _foreign(asked: str | None, hosted: str) -> FailureDetails:
     return FailureDetails(
         error_type="ForeignAppError",
         message=f"this daemon hosts the app ID '{hosted}' only, not '{asked}'",
         non_retriable=True,
     )
-
-
-def _wait_for_a_turn(status: Status, held: Sequence[Arrival]) -> bool:
-    """Whether an instance that can take a turn has something to take it with."""
-    can = status in (Status.PENDING, Status.RUNNING)
-    return can and any(not isinstance(event, ExecutionStalled) for event in held)
 
 
 def _unfit(patches: tuple[str, ...], version: str | None, answer: WorkflowAnswer) -> str | None:

@@ -37,16 +37,36 @@ from perdure.runtime.work import (
 pytestmark = pytest.mark.anyio
 
 
-def turn(
-    instance_id: str = "i",
-    position: int = 0,
-    execution_id: str = "x",
-    name: str = "w",
-    fed: Sequence[Arrival] = (),
-) -> WorkflowTurnWork:
-    past = [TimedEvent(-1, each, TurnStarted()) for each in range(position)]
-    new = [TimedEvent(-1, 9, event) for event in (TurnStarted(), *fed)]
-    return WorkflowTurnWork(instance_id, execution_id, name, past, position, new, fed, 9)
+class Turn:
+    """A turn that a workflow offers."""
+
+    def __init__(
+        self,
+        instance_id: str = "i",
+        position: int = 0,
+        execution_id: str = "x",
+        name: str = "w",
+        fed: Sequence[Arrival] = (),
+        patience_s: float = 0.0,
+    ) -> None:
+        self.instance_id = instance_id
+        self.execution_id = execution_id
+        self.name = name
+        self.position = position
+        self.patience_s = patience_s
+        self.fed: Sequence[Arrival] = list(fed)
+        self.void = False
+
+    def settle(self) -> WorkflowTurnWork | None:
+        if self.void:
+            return None
+        past = [TimedEvent(-1, each, TurnStarted()) for each in range(self.position)]
+        new = [TimedEvent(-1, 9, event) for event in (TurnStarted(), *self.fed)]
+        whose = (self.instance_id, self.execution_id, self.name)
+        return WorkflowTurnWork(*whose, past, self.position, new, list(self.fed), 9)
+
+
+turn = Turn
 
 
 def call(task_id: int = 1, execution_id: str = "x", name: str = "a") -> Invoke:
@@ -83,7 +103,7 @@ class World:
         async with self.dispatcher.connect(Worker("peer", "agent", stateful)) as items:
             yield Stream(items)
 
-    def ask(self, work: WorkflowTurnWork) -> None:
+    def ask(self, work: Turn) -> None:
         self.dispatcher.receive(Address(WORK, work.instance_id), work)
 
     def call(self, invoke: Invoke) -> None:
@@ -113,7 +133,7 @@ async def test_work_waits_for_a_worker_and_its_answer_goes_to_the_instance() -> 
         await world.answer(item)
     [(_, turn_answer), (_, done)] = world.sent
     assert isinstance(turn_answer, RemoteAnswer)
-    assert turn_answer.work is work
+    assert turn_answer.work == work.settle()
     assert done == ActivityDone("x", 1, "1", None)
 
 
@@ -170,6 +190,59 @@ async def test_a_turn_that_also_feeds_what_came_later_waits_for_the_answer_to_th
         await worker.next()
         world.ask(turn(fed=[EventRaised("a", None), EventRaised("b", None)]))
         assert await worker.idle()
+
+
+async def test_what_arrives_before_a_turn_is_sent_comes_along() -> None:
+    world = World()
+    offer = turn(fed=[EventRaised("a", None)])
+    world.ask(offer)
+    offer.fed = [EventRaised("a", None), EventRaised("b", None)]
+    async with world.worker() as worker:
+        assert len((await worker.next()).new) == 3
+
+
+async def test_a_turn_waits_for_what_is_under_way_while_its_worker_has_other_work() -> None:
+    world = World()
+    async with world.worker() as worker:
+        world.call(call(1))
+        await worker.next()
+        world.ask(turn("patient", patience_s=60))
+        world.ask(turn("soon", patience_s=0.02))
+        assert await worker.idle()
+        assert (await worker.next()).instance_id == "soon"
+        # When nothing is under way any more it is offered again, and goes at once.
+        world.ask(turn("patient"))
+        assert (await worker.next()).instance_id == "patient"
+        assert await worker.idle()
+
+
+async def test_a_turn_does_not_wait_for_a_worker_that_has_nothing_else() -> None:
+    world = World()
+    async with world.worker() as worker:
+        world.ask(turn(patience_s=60))
+        assert (await worker.next()).instance_id == "i"
+
+
+async def test_an_offer_that_cannot_be_taken_any_more_is_withdrawn_and_makes_room() -> None:
+    world = World(workflows_max=1)
+    void = turn("void")
+    void.void = True
+    world.ask(void)
+    world.ask(turn("next"))
+    async with world.worker() as worker:
+        assert (await worker.next()).instance_id == "next"
+        assert len(world.dispatcher) == 1
+
+
+async def test_an_answer_to_a_turn_that_was_not_sent_is_void() -> None:
+    world = World()
+    async with world.worker() as worker:
+        world.call(call(1))
+        await worker.next()
+        world.ask(turn(patience_s=60))
+        await world.dispatcher.complete_workflow(WorkflowAnswer("i", "", ()))
+        assert world.sent == []
+        assert len(world.dispatcher) == 2
 
 
 async def test_a_turn_that_feeds_something_else_takes_the_place_of_one_whose_commit_failed() -> None:

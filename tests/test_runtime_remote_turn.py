@@ -28,6 +28,7 @@ from perdure.runtime.message import (
     TryAgain,
     WorkflowTurnWork,
 )
+from perdure.runtime.offer import Offer
 from perdure.runtime.timeline import Timeline
 from perdure.runtime.work import TurnStarted, WorkflowAnswer
 
@@ -41,9 +42,15 @@ def actor(request: pytest.FixtureRequest) -> LoneActor:
     return LoneActor(None, forgetful=request.param)
 
 
+def offers(actor: LoneActor) -> list[Offer]:
+    """The offers that were made, each once."""
+    return list(dict.fromkeys(body for _, body in actor.sent(Offer)))
+
+
 def offered(actor: LoneActor) -> WorkflowTurnWork:
-    """The turn that was given to a worker last."""
-    work: WorkflowTurnWork = actor.sent(WorkflowTurnWork)[-1][1]
+    """What a worker gets that takes the turn which was offered last."""
+    work = offers(actor)[-1].settle()
+    assert work is not None
     return work
 
 
@@ -140,7 +147,7 @@ def test_a_suspended_instance_holds_what_comes_and_shows_it_after_the_resumption
     answer(actor)
     actor.suspend()
     actor.raise_event("e", "1")
-    turns = len(actor.sent(WorkflowTurnWork))
+    turns = len(offers(actor))
     assert turns == 1
     actor.resume()
     assert kinds(offered(actor).new) == [TurnStarted, ExecutionSuspended, ExecutionResumed, EventRaised]

@@ -1,0 +1,104 @@
+"""Offers: turns that wait for a remote worker to take them.
+
+The one law: what a turn feeds is settled when a worker takes it, and not when
+it is offered. A worker runs all of the history through the code again at every
+turn, so each arrival that comes along with another saves a whole run.
+
+An offer does not wait for the commit of what it would feed. The answer counts
+only for an instance that has the same history and holds the same events in
+front, and is committed behind them; see `WorkflowTurn`.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from .event import Arrival, ExecutionStalled, ExecutionStarted
+from .message import WorkflowTurnWork
+from .open_work import START_TIMER
+from .status import Status
+from .timeline import ARRIVED
+from .work import TimedEvent, TurnStarted
+
+if TYPE_CHECKING:
+    from .workflow_actor import WorkflowActor
+
+# While more results are under way, an offer waits for them a part of the time for which the code has waited already.
+PATIENCE_SHARE = 0.25
+PATIENCE_MAX_S = 0.05
+
+
+class Offer:
+    """A turn of one actor, which has the code's answers up to `position`."""
+
+    __slots__ = ("_actor", "execution_id", "instance_id", "name", "patience_s", "position")
+
+    def __init__(self, actor: "WorkflowActor") -> None:
+        assert actor.record is not None
+        assert actor.timeline is not None
+        self._actor = actor
+        self.instance_id = actor.instance_id
+        self.execution_id = actor.record.execution_id
+        self.name = actor.record.name
+        self.position = len(actor.timeline.events)
+        self.patience_s = self._patience_s()
+
+    @property
+    def fed(self) -> Sequence[Arrival]:
+        """What it would feed if it were settled now."""
+        return self._actor.held
+
+    def settle(self) -> WorkflowTurnWork | None:
+        """Say what is fed; None if it cannot be taken any more: the instance was suspended, or has ended."""
+        actor = self._actor
+        if actor.offered is not self:
+            return None
+        if not can_take_a_turn(actor):
+            actor.offered = None
+            return None
+        timeline = actor.timeline
+        assert timeline is not None
+        shown = [event for event in actor.held if not isinstance(event, ExecutionStalled)]
+        new = [TimedEvent(ARRIVED, actor.last_us, TurnStarted()), *timeline.fed(shown, actor.last_us)]
+        return WorkflowTurnWork(
+            self.instance_id,
+            self.execution_id,
+            self.name,
+            timeline.events,
+            self.position,
+            new,
+            list(actor.held),
+            actor.last_us,
+            received(chain(timeline.events, new)),
+        )
+
+    def hurry(self) -> bool:
+        """Wait no longer if there is nothing to wait for; say whether that is new."""
+        hurried = self.patience_s > 0 and self._patience_s() == 0
+        if hurried:
+            self.patience_s = 0.0
+        return hurried
+
+    def _patience_s(self) -> float:
+        actor = self._actor
+        if not (actor.work.tasks or actor.work.children):
+            return 0.0
+        return min(PATIENCE_MAX_S, PATIENCE_SHARE * (actor.last_us - actor.ran_us) / 1e6)
+
+
+def can_take_a_turn(actor: "WorkflowActor") -> bool:
+    """Whether an instance has something to take a turn with, and nothing that keeps it from it."""
+    record = actor.record
+    if record is None or actor.stalled_here or START_TIMER in actor.work.timers:
+        return False
+    if record.status is Status.STALLED:
+        return True
+    running = record.status in (Status.PENDING, Status.RUNNING)
+    return running and any(not isinstance(event, ExecutionStalled) for event in actor.held)
+
+
+def received(events: Iterable[TimedEvent]) -> bytes | None:
+    """What an instance may itself see of the histories above it."""
+    first = (timed.event for timed in events if isinstance(timed.event, ExecutionStarted))
+    started = next(first, None)
+    return started.propagated if started is not None else None
