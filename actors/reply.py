@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import anyio
+from .waiter import Waiter, new_waiter
 
 
 class Reply:
@@ -11,11 +11,11 @@ class Reply:
     Who waits may give up (cancellation); filling the slot is then harmless.
     """
 
-    __slots__ = ("_done", "_error", "_event", "_value")
+    __slots__ = ("_done", "_error", "_value", "_waiter")
 
     def __init__(self) -> None:
         self._done = False
-        self._event: anyio.Event | None = None  # while somebody waits
+        self._waiter: Waiter | None = None  # while somebody waits
         self._value: Any = None
         self._error: BaseException | None = None
 
@@ -33,8 +33,8 @@ class Reply:
     async def wait(self) -> Any:
         """Wait for the answer; raise the error if that is what it is."""
         if not self._done:
-            self._event = anyio.Event()
-            await self._event.wait()
+            self._waiter = new_waiter()
+            await self._waiter
         if self._error is not None:
             # One error may go to many callers; each raise would lengthen its traceback.
             raise self._error.with_traceback(None)
@@ -43,5 +43,5 @@ class Reply:
     def _fill(self) -> None:
         assert not self._done
         self._done = True
-        if self._event is not None:
-            self._event.set()
+        if self._waiter is not None:
+            self._waiter.wake()

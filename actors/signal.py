@@ -2,35 +2,35 @@
 
 import anyio
 
+from .waiter import Waiter, new_waiter
+
 
 class Signal:
     """Raised any number of times before the wait, it wakes the waiter once.
 
-    `anyio.Event` is set once for ever and costs a microsecond; here one is made
-    only when somebody has to wait. Who finds the flag raised goes on at once,
-    without giving others a turn.
+    Who finds the flag raised goes on at once, without giving others a turn.
     """
 
-    __slots__ = ("_event", "_raised")
+    __slots__ = ("_raised", "_waiter")
 
     def __init__(self) -> None:
         self._raised = False
-        self._event: anyio.Event | None = None  # while somebody waits
+        self._waiter: Waiter | None = None  # while somebody waits
 
     def set(self) -> None:
         if not self._raised:
             self._raised = True
-            if self._event is not None:
-                self._event.set()
+            if self._waiter is not None:
+                self._waiter.wake()
 
     async def wait(self) -> None:
         """Wait until raised since the last wait, and lower it."""
         if not self._raised:
-            self._event = anyio.Event()
+            self._waiter = new_waiter()
             try:
-                await self._event.wait()
+                await self._waiter
             finally:
-                self._event = None
+                self._waiter = None
         self._raised = False
 
     async def wait_for(self, seconds: float) -> None:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Coroutine, Generator, Iterable, MutableMapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from uuid import UUID, uuid5
@@ -35,7 +36,11 @@ class WorkflowContext:
         self._execution = execution
         self._random: Random | None = None
         self._uuids = 0
-        self.logger = _ReplayLogger(execution)  # says nothing while the workflow is replayed
+
+    @cached_property
+    def logger(self) -> "_ReplayLogger":
+        """A logger that says nothing while the workflow is replayed."""
+        return _ReplayLogger(self._execution)
 
     @property
     def instance_id(self) -> str:

@@ -186,8 +186,10 @@ class Facade:
                 inspection = await self._host.inspect(address)
                 if inspection is None and not await_creation:
                     raise InstanceNotFound(instance_id)
-                if inspection is not None and until(unpack_record(inspection.record).status):
-                    return state_of(instance_id, inspection)
+                if inspection is not None:
+                    record = unpack_record(inspection.record)
+                    if until(record.status):
+                        return state_of(instance_id, inspection, record)
                 watch.deleted = False
                 # A record tells the status for less than an inspection costs.
                 while watch.record is None or not until(unpack_record(watch.record).status):

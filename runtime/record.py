@@ -56,9 +56,14 @@ def unpack_record(packed: bytes) -> InstanceRecord:
         raise CorruptHistory(f"a record of {len(packed)} bytes cannot be read: {error!r}") from error
 
 
-def state_of(instance_id: str, inspection: Inspection) -> InstanceState:
-    """Describe an instance from its record and the ends of its history."""
-    record = unpack_record(inspection.record)
+def state_of(instance_id: str, inspection: Inspection, record: InstanceRecord | None = None) -> InstanceState:
+    """Describe an instance from its record and the ends of its history.
+
+    Args:
+        record: That of the inspection, if it has been unpacked already.
+    """
+    if record is None:
+        record = unpack_record(inspection.record)
     started = _started(inspection)
     completed = _completed(inspection) if record.status.terminal else None
     return InstanceState(

@@ -43,13 +43,8 @@ def replay(
     Raises:
         NondeterminismError: Code and history part ways.
     """
-    turns = [(row, *split(row.turn)) for row in rows if row.turn is not None]
     patches = [
-        name
-        for _, _, commands in turns
-        for command in commands
-        if isinstance(command, PatchesApplied)
-        for name in command.names
+        name for row in rows for event in row.turn or () if isinstance(event, PatchesApplied) for name in event.names
     ]
     execution = Execution(definition, encoder, instance_id=instance_id, patches=patches)
     execution.replaying = True

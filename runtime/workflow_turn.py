@@ -117,8 +117,9 @@ class WorkflowTurn:
             _RECEIVERS[type(envelope.body)](self, envelope)
         self._run()
         self._finish()
-        self._propagate()
-        self._offer()
+        if self.actor.execution is None:  # the code is not here
+            self._propagate()
+            self._offer()
         return self.turn
 
     # Receiving: what each message means for the instance as it stands.
