@@ -28,8 +28,8 @@ class Host:
         self.dispatcher = FakeDispatcher()
         self.control = FakeControl()
         self.sidecar = Sidecar(self.control, app_id=APP_ID)
-        items = WorkItems(self.dispatcher, app_id=APP_ID, send_timeout_s=send_timeout_s)
-        self.services = [task_hub(facade, items, app_id=APP_ID), dapr(facade, self.sidecar)]
+        self.items = WorkItems(self.dispatcher, app_id=APP_ID, send_timeout_s=send_timeout_s)
+        self.services = [task_hub(facade, self.items, app_id=APP_ID), dapr(facade, self.sidecar)]
         self.options = RpcOptions(**options)
         self.server: RpcServer
 
