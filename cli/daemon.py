@@ -18,11 +18,11 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from ..actors.store.sqlite import Durability
-from ..http.app import HttpOptions, create_app
-from ..http.server import address, address_of, listen, serve
+from ..http.app import BODY_BYTES_MAX, HttpOptions, create_app
+from ..http.server import ListenFlags, address, address_of, listen, serve
 from ..rpc.dapr_service import dapr
 from ..rpc.propagation import propagation
-from ..rpc.server import RpcOptions, RpcServer, create_server
+from ..rpc.server import RECEIVE_BYTES_MAX, RpcOptions, RpcServer, create_server
 from ..rpc.task_hub_service import task_hub
 from ..rpc.work_items import WorkItems
 from ..runtime.app import App
@@ -54,7 +54,11 @@ def run(config: Config, app: App | None, announce: Callable[[str], None]) -> Non
 
 async def main(config: Config, app: App | None, announce: Callable[[str], None]) -> None:
     settings = config.settings(app.name if app is not None else None)
-    options = HttpOptions(app_id=settings.app_id, api_tokens=config.api_tokens, body_bytes_max=config.max_body_bytes)
+    options = HttpOptions(
+        app_id=settings.app_id,
+        api_tokens=config.api_tokens,
+        body_bytes_max=config.max_body_bytes or BODY_BYTES_MAX,
+    )
     engine = Engine(
         app,
         data=config.data,
@@ -63,7 +67,8 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None])
         propagate=propagation(settings.app_id),
     )
     with ExitStack() as ports:
-        listener = ports.enter_context(closing(listen(config.host, config.http_port)))
+        flags = ListenFlags(config.flags["host"], config.flags["http_port"])
+        listener = ports.enter_context(closing(listen(config.host, config.http_port, flags)))
         async with anyio.create_task_group() as tasks:
             stopping = Stopping(tasks.cancel_scope)
             sidecar = Sidecar(Control(engine, app, stopping), app_id=settings.app_id)
@@ -97,8 +102,9 @@ def rpc_server(config: Config, engine: Engine, facade: Facade, sidecar: Sidecar)
         task_hub(facade, WorkItems(engine.dispatcher, app_id=app_id), app_id=app_id),
         dapr(facade, sidecar),
     ]
-    options = RpcOptions(api_tokens=config.api_tokens)
-    return create_server(services, options, address=address_of(config.host, config.grpc_port))
+    options = RpcOptions(api_tokens=config.api_tokens, receive_bytes_max=config.max_body_bytes or RECEIVE_BYTES_MAX)
+    where = address_of(config.host, config.grpc_port)
+    return create_server(services, options, address=where, port_flag=config.flags["grpc_port"])
 
 
 def metered_facade(
