@@ -22,6 +22,7 @@ from .messages import CompleteTaskResponse, Empty, HistoryEvent, Message, Propag
 from .messages import WorkItem as WorkItemMessage
 from .method import Context
 from .past_events import PastEvents, serialize
+from .running_activities import ActivityWatch, RunningActivities
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +56,16 @@ class Dispatcher(Protocol):
 class WorkItems:
     """The methods, and what all of them know."""
 
-    def __init__(self, dispatcher: Dispatcher, *, app_id: str, send_timeout_s: float = SEND_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        *,
+        app_id: str,
+        send_timeout_s: float = SEND_TIMEOUT_S,
+        watch: ActivityWatch | None = None,
+    ) -> None:
         self._dispatcher = dispatcher
+        self._running = RunningActivities(watch) if watch is not None else None
         self._app_id = app_id
         self._send_timeout_s = send_timeout_s
         self.past_events = PastEvents()
@@ -79,13 +88,21 @@ class WorkItems:
             log.info("a worker has connected from %s: %s", worker.peer, worker.agent)
             async for item in items:
                 with anyio.move_on_after(self._send_timeout_s) as sending:
-                    await context.write(work_item(item, self._app_id, past_events))
+                    await self._send(item, context, past_events)
                 if sending.cancelled_caught:
                     # Out of the context first: its work must not wait for a status that this worker may never take.
                     stuck = WorkerStuck(worker.peer, timeout_s=self._send_timeout_s)
                     log.warning("%s", stuck)
                     raise stuck
         raise HostStopping
+
+    async def _send(self, item: WorkItem, context: Context, past_events: PastEvents | None) -> None:
+        serialized = work_item(item, self._app_id, past_events)
+        if self._running is None or isinstance(item, WorkflowItem):
+            await context.write(serialized)
+            return
+        with self._running.sending(item):
+            await context.write(serialized)
 
     async def complete_workflow(self, request: Message, context: Context) -> Message:
         answer = workflow_answer(request)
@@ -95,7 +112,14 @@ class WorkItems:
         return CompleteTaskResponse()
 
     async def complete_activity(self, request: Message, context: Context) -> Message:
-        await self._dispatcher.complete_activity(activity_answer(request))
+        answer = activity_answer(request)
+        wanted = False
+        try:
+            await self._dispatcher.complete_activity(answer)
+            wanted = True
+        finally:
+            if self._running is not None:
+                self._running.answered(answer, wanted=wanted)
         return CompleteTaskResponse()
 
 

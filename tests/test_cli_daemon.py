@@ -5,6 +5,7 @@ import os
 import queue
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -254,6 +255,16 @@ def test_a_stated_size_holds_for_grpc_too_and_without_one_workers_may_say_more(
         return None
 
     assert anyio.run(end_of_a_large_call) == code
+
+
+def test_activities_are_not_counted_where_the_app_performs_its_own(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    start("shop.py", "--metrics-port", str(port)).ready()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE_S) as answer:
+        text = answer.read().decode()
+    assert "dapr_runtime_workflow_operation_count" in text
+    assert "dapr_runtime_workflow_activity" not in text
 
 
 def test_a_second_daemon_on_the_same_store_is_refused_at_once(start: Start) -> None:

@@ -366,6 +366,7 @@ def test_its_metrics_are_served_on_a_port_of_their_own(tmp_path: Path) -> None:
     assert (
         'operation_count{app_id="orders",namespace="default",operation="create_workflow",status="success"} 1.0' in text
     )
+    assert "dapr_runtime_workflow_activity_execution_count" in text
 
 
 def test_the_policy_of_a_file_is_kept(tmp_path: Path) -> None:
