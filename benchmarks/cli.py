@@ -18,7 +18,8 @@ from .report import DRIVER_TITLES, print_report
 from .results import Result, Results, interleaved
 from .run import Run
 from .sdk_driver import WORKLOADS as SDK_WORKLOADS
-from .sdk_driver import SdkRunFailed, through_sdk
+from .sdk_driver import SdkResults, SdkRunFailed, through_sdk
+from .sdk_driver import Setup as SdkSetup
 from .workloads import BY_NAME, DRIVERS, WORKLOADS, Workload
 
 SECONDS = 4.0
@@ -153,13 +154,37 @@ def bench_sdk(options: Options) -> None:
     strangers = set(options.names) - set(SDK_WORKLOADS)
     if strangers:
         raise click.UsageError(f"{', '.join(sorted(strangers))} cannot be run with --driver sdk.")
-    # Not resolved: a virtual environment's Python is a link, and is known by where the link is.
-    python = options.sdk_python.absolute()
-    names = options.names or SDK_WORKLOADS
+    if options.instances is not None:
+        raise click.UsageError("--instances cannot be used with --driver sdk, where a run has a time: use --seconds.")
+    if options.data is not None:
+        options.data.mkdir(parents=True, exist_ok=True)
+    setup = SdkSetup(
+        # Not resolved: a virtual environment's Python is a link, and is known by where the link is.
+        sdk_python=options.sdk_python.absolute(),
+        seconds=options.run_seconds,
+        repeat=options.repeat,
+        in_flight=options.in_flight,
+        durability=options.durability,
+        always_replay=options.always_replay,
+        folder=options.data,
+        quick=options.quick,
+    )
+    began_at = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        through_sdk(python, names, seconds=options.run_seconds, repeat=options.repeat, console=Console())
+        runs = through_sdk(setup, options.names or SDK_WORKLOADS, Console())
     except SdkRunFailed as error:
         raise click.ClickException(str(error)) from None
+    if options.json is not None:
+        with tempfile.TemporaryDirectory(prefix="perdure-bench-", dir=options.data) as folder:
+            about = machine(Path(folder))
+        results = SdkResults(
+            machine=about,
+            began_at=began_at,
+            durability=options.durability,
+            always_replay=options.always_replay,
+            runs=runs,
+        )
+        results.write(options.json)
 
 
 def carry_out(runs: Sequence[Run], folder: Path, console: Console) -> Results:

@@ -17,7 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import IO
@@ -28,6 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from . import sdk_worker
+from .machine import Machine
 from .measure import distribution, usage_of
 
 STUB, PERDURE = "stub", "Perdure"
@@ -41,6 +42,8 @@ PATIENCE_S = 20.0  # for an orderly end
 SHARE_AT_LEAST = 0.9  # of the stub's rate
 HOST_CPU_MS_AT_MOST = 1.6  # for a step: grpc.aio takes 1.2 to 1.4 of it for two calls and two messages of a stream
 GROWTH_AT_MOST = 1.5  # times: a turn whose cost grows with the history would be many times this, noise is less
+
+FORMAT = 1  # of the document of results
 
 READY = re.compile(r"(?:Stub|Perdure) ready: .*grpc=\S+:(?P<port>\d+)\n")
 
@@ -57,6 +60,58 @@ class Told(msgspec.Struct):
     worker_cpu_s: float
     latencies_us: list[int]
     turns: list[tuple[float, float, int]]  # sdk_worker.Turn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """How it is measured."""
+
+    sdk_python: Path
+    seconds: float
+    repeat: int = 1
+    in_flight: int | None = None  # None: each workload's own
+    durability: str = "full"  # this and the next: Perdure's only
+    always_replay: bool = False
+    folder: Path | None = None  # where the stores are; None: the system's temporary one
+    quick: bool = False
+
+    @property
+    def marked(self) -> bool:
+        """Whether the marks hold for it."""
+        return self.durability == "full" and not self.always_replay and self.in_flight is None and not self.quick
+
+    def load(self, workload: str) -> tuple[str, ...]:
+        """What the worker's process is told of its load."""
+        if workload == HISTORY:
+            return ()
+        in_flight = self.in_flight or IN_FLIGHT[workload]
+        return ("--in-flight", str(in_flight), "--seconds", str(self.seconds))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SdkRun:
+    """One run, with all that was measured."""
+
+    workload: str
+    host: str
+    worker_options: tuple[str, ...]  # of `sdk_worker.py`
+    told: Told
+    host_cpu_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SdkResults:
+    """A document of runs, in their order: each stub's is followed by Perdure's that it is compared with."""
+
+    format: int = FORMAT
+    machine: Machine
+    began_at: str  # ISO 8601, UTC
+    durability: str
+    always_replay: bool
+    runs: list[SdkRun] = field(default_factory=list)
+
+    def write(self, path: Path) -> None:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +140,11 @@ class Growth:
     bytes_last: float
 
 
-def figures(told: Told, host_cpu_s: float) -> dict[str, float]:
+def figures(run: SdkRun) -> dict[str, float]:
+    told = run.told
     return {
         "steps_per_s": told.steps / told.elapsed_s,
-        "host_cpu_ms": host_cpu_s * 1000 / told.steps,
+        "host_cpu_ms": run.host_cpu_s * 1000 / told.steps,
         "worker_cpu_ms": told.worker_cpu_s * 1000 / told.steps,
         **distribution(told.latencies_us),
     }
@@ -126,12 +182,16 @@ def ends(turns: Sequence[tuple[float, float, int]]) -> tuple[Sequence[tuple[floa
     return turns[:ENDS_TURNS], turns[-ENDS_TURNS:]
 
 
-def command_of(host: str, folder: Path) -> list[str]:
+def command_of(host: str, setup: Setup, folder: Path) -> list[str]:
     """How a host is started."""
     if host == STUB:
         return [sys.executable, "-m", f"{__package__}.stub_hub"]
-    options = ("--http-port", "0", "--grpc-port", "0", "--log-level", "warning", "--data", str(folder / "perdure.db"))
-    return [sys.executable, "-m", __package__.partition(".")[0], "run", *options]
+    return [
+        *(sys.executable, "-m", __package__.partition(".")[0], "run"),
+        *("--http-port", "0", "--grpc-port", "0", "--log-level", "warning"),
+        *("--data", str(folder / "perdure.db"), "--durability", setup.durability),
+        *(["--always-replay"] if setup.always_replay else []),
+    ]
 
 
 @contextmanager
@@ -163,61 +223,73 @@ def line_of(process: subprocess.Popen[str], wanted: str) -> str:
     return line
 
 
-def measured(host: str, sdk_python: Path, workload: str, *options: str) -> tuple[Told, float]:
+def measured(host: str, setup: Setup, workload: str, *more: str) -> SdkRun:
     """Carry out one run, with a host and a store of its own.
 
-    Returns:
-        What the worker says, and the seconds of CPU that the host used meanwhile.
+    Args:
+        more: Options of the worker, beside those of its load.
 
     Raises:
         SdkRunFailed: It did not come to its end.
     """
-    with tempfile.TemporaryDirectory(prefix="perdure-sdk-") as name:
-        folder = Path(name)
-        with started(command_of(host, folder), folder) as server:
+    options = (*setup.load(workload), *more)
+    with tempfile.TemporaryDirectory(prefix="perdure-sdk-", dir=setup.folder) as name:
+        folder = Path(name).absolute()
+        with started(command_of(host, setup, folder), folder) as server:
             ready = READY.fullmatch(line_of(server, "ready line"))
             if ready is None:
                 raise SdkRunFailed(f"{host} did not say on which port it is")
             # Isolated: the script's folder has modules whose names are others' too.
-            script = [str(sdk_python), "-I", str(Path(sdk_worker.__file__)), ready["port"], workload, *options]
+            script = [str(setup.sdk_python), "-I", str(Path(sdk_worker.__file__)), ready["port"], workload, *options]
             with started(script, folder) as worker:
                 line_of(worker, "sign of a beginning")
                 before_s = usage_of(server.pid).cpu_s
                 told = msgspec.json.decode(line_of(worker, "outcome"), type=Told)
-                return told, usage_of(server.pid).cpu_s - before_s
+                return SdkRun(
+                    workload=workload,
+                    host=host,
+                    worker_options=options,
+                    told=told,
+                    host_cpu_s=usage_of(server.pid).cpu_s - before_s,
+                )
 
 
-def pairs(sdk_python: Path, workload: str, *, seconds: float, repeat: int) -> list[Pair]:
-    """Run both hosts in turns."""
-    found = []
-    for _ in range(repeat):
-        options = ("--in-flight", str(IN_FLIGHT[workload]), "--seconds", str(seconds))
-        stub, perdure = (figures(*measured(host, sdk_python, workload, *options)) for host in HOSTS)
-        found.append(Pair(stub=stub, perdure=perdure))
-    return found
+def pairs(runs: Sequence[SdkRun]) -> list[Pair]:
+    """Set each stub's run beside Perdure's that followed it."""
+    assert [run.host for run in runs] == list(HOSTS) * (len(runs) // len(HOSTS))
+    return [Pair(stub=figures(stub), perdure=figures(ours)) for stub, ours in zip(runs[::2], runs[1::2], strict=True)]
 
 
-def through_sdk(sdk_python: Path, workloads: Sequence[str], *, seconds: float, repeat: int, console: Console) -> None:
+def through_sdk(setup: Setup, workloads: Sequence[str], console: Console) -> list[SdkRun]:
     """Measure, and print what comes of it.
 
     Args:
         workloads: Of `WORKLOADS`.
 
+    Returns:
+        The runs, in their order.
+
     Raises:
         SdkRunFailed: A run did not come to its end.
     """
+    carried_out: list[SdkRun] = []
     for workload in workloads:
         if workload in IN_FLIGHT:
-            found = pairs(sdk_python, workload, seconds=seconds, repeat=repeat)
+            runs = [measured(host, setup, workload) for _ in range(setup.repeat) for host in HOSTS]
+            found = pairs(runs)
             console.print(pairs_table(workload, found))
-            console.print(*verdicts(workload, found), sep="\n", highlight=False)
+            if setup.marked:
+                console.print(*verdicts(workload, found), sep="\n", highlight=False)
+            carried_out += runs
     if HISTORY in workloads:
-        stub, perdure, whole = (
-            growth(measured(host, sdk_python, HISTORY, *options)[0].turns)
-            for host, options in ((STUB, ()), (PERDURE, ()), (PERDURE, ("--forgetful",)))
-        )
+        long = ((STUB, ()), (PERDURE, ()), (PERDURE, ("--forgetful",)))
+        runs = [measured(host, setup, HISTORY, *more) for host, more in long]
+        stub, perdure, whole = (growth(run.told.turns) for run in runs)
         console.print(growth_table({STUB: stub, PERDURE: perdure, f"{PERDURE}, worker keeps no histories": whole}))
-        console.print(growth_verdict(perdure, stub), highlight=False)
+        if setup.marked:
+            console.print(growth_verdict(perdure, stub), highlight=False)
+        carried_out += runs
+    return carried_out
 
 
 def pairs_table(workload: str, found: Sequence[Pair]) -> Table:

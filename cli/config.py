@@ -22,6 +22,16 @@ from ..runtime.settings import Settings
 LIMITS = Settings()  # the default of every limit, from the one place that has them
 
 
+# What the values are called in `perdure run`, for errors; `perdure daprd` has other flags for the same.
+RUN_FLAGS = {
+    "http_port": "--http-port",
+    "grpc_port": "--grpc-port",
+    "metrics_port": "--metrics-port",
+    "host": "--host",
+    "unauthenticated": "Set PERDURE_API_TOKEN (or --api-token), or say --allow-unauthenticated.",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything that `perdure run` was told."""
@@ -35,25 +45,16 @@ class Config:
     durability: str  # full or relaxed
     app_id: str | None  # None: the app's name
     api_tokens: tuple[str, ...] = field(repr=False)  # any one of them opens the door; none: there is no door
-    max_body_bytes: int
+    max_body_bytes: int | None  # None: what the HTTP API and the gRPC API each take by default
     log_level: str
     log_format: str
     limits: Settings
     retention: Retention = field(default_factory=Retention)  # none in `perdure run`
+    flags: Mapping[str, str] = field(default_factory=lambda: RUN_FLAGS, repr=False)  # what errors call the values
 
     def settings(self, app_name: str | None) -> Settings:
         """The engine's settings, once it is known which app it runs."""
         return replace(self.limits, app_id=self.app_id or app_name or LIMITS.app_id, retention=self.retention)
-
-
-# What the values are called in `perdure run`, for errors; `perdure daprd` has other flags for the same.
-RUN_FLAGS = {
-    "http_port": "--http-port",
-    "grpc_port": "--grpc-port",
-    "metrics_port": "--metrics-port",
-    "host": "--host",
-    "unauthenticated": "Set PERDURE_API_TOKEN (or --api-token), or say --allow-unauthenticated.",
-}
 
 
 def build_config(
@@ -75,7 +76,7 @@ def build_config(
         workflows_max=values.pop("max_concurrent_workflows"), activities_max=values.pop("max_concurrent_activities")
     )
     limits = Settings(dispatch=dispatch, **{name: values.pop(name) for name in LIMIT_NAMES})
-    config = Config(api_tokens=api_tokens or (), limits=limits, **values)
+    config = Config(api_tokens=api_tokens or (), limits=limits, flags=flags, **values)
     for one, other in itertools.combinations(("http_port", "grpc_port", "metrics_port"), 2):
         port = getattr(config, one)
         if port == getattr(config, other) != 0:
@@ -231,7 +232,7 @@ RUN_OPTIONS = (
         parse=parse_port,
         metavar="PORT",
         default=50_001,
-        help="Port of the gRPC API; 0 picks a free one. Accepted and printed; opened by a later release.",
+        help="Port of the gRPC API, for Dapr's SDKs; 0 picks a free one.",
     ),
     Setting(
         "--metrics-port",
@@ -269,8 +270,7 @@ RUN_OPTIONS = (
         "max_body_bytes",
         parse=parse_size,
         metavar="SIZE",
-        default="4Mi",
-        help="Largest request body, in bytes or as in 4Mi.",
+        help="Largest request body over HTTP and message over gRPC, in bytes or as in 4Mi.  [default: 4Mi and 128Mi]",
     ),
     Setting(
         "--stop-grace",

@@ -18,11 +18,12 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from ..actors.store.sqlite import Durability
-from ..http.app import HttpOptions, create_app
-from ..http.server import address, address_of, listen, serve
+from ..http.app import BODY_BYTES_MAX, HttpOptions, create_app
+from ..http.server import ListenFlags, address, address_of, listen, serve
 from ..rpc.dapr_service import dapr
 from ..rpc.propagation import propagation
-from ..rpc.server import RpcOptions, RpcServer, create_server
+from ..rpc.running_activities import ActivityWatch
+from ..rpc.server import RECEIVE_BYTES_MAX, RpcOptions, RpcServer, create_server
 from ..rpc.task_hub_service import task_hub
 from ..rpc.work_items import WorkItems
 from ..runtime.app import App
@@ -54,7 +55,11 @@ def run(config: Config, app: App | None, announce: Callable[[str], None]) -> Non
 
 async def main(config: Config, app: App | None, announce: Callable[[str], None]) -> None:
     settings = config.settings(app.name if app is not None else None)
-    options = HttpOptions(app_id=settings.app_id, api_tokens=config.api_tokens, body_bytes_max=config.max_body_bytes)
+    options = HttpOptions(
+        app_id=settings.app_id,
+        api_tokens=config.api_tokens,
+        body_bytes_max=config.max_body_bytes or BODY_BYTES_MAX,
+    )
     engine = Engine(
         app,
         data=config.data,
@@ -63,12 +68,13 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None])
         propagate=propagation(settings.app_id),
     )
     with ExitStack() as ports:
-        listener = ports.enter_context(closing(listen(config.host, config.http_port)))
+        flags = ListenFlags(config.flags["host"], config.flags["http_port"])
+        listener = ports.enter_context(closing(listen(config.host, config.http_port, flags)))
         async with anyio.create_task_group() as tasks:
             stopping = Stopping(tasks.cancel_scope)
             sidecar = Sidecar(Control(engine, app, stopping), app_id=settings.app_id)
-            facade = metered_facade(config, engine, sidecar, tasks, stopping, ports)
-            rpc = rpc_server(config, engine, facade, sidecar)
+            facade, watch = metered(config, engine, sidecar, tasks, stopping, ports)
+            rpc = rpc_server(config, engine, facade, sidecar, watch)
 
             def ready() -> None:
                 calm_collector()
@@ -90,24 +96,33 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None])
     log.info("stopped")
 
 
-def rpc_server(config: Config, engine: Engine, facade: Facade, sidecar: Sidecar) -> RpcServer:
+def rpc_server(
+    config: Config, engine: Engine, facade: Facade, sidecar: Sidecar, watch: ActivityWatch | None
+) -> RpcServer:
     """The gRPC server, with its port and not serving yet."""
     app_id = sidecar.app_id
     services = [
-        task_hub(facade, WorkItems(engine.dispatcher, app_id=app_id), app_id=app_id),
+        task_hub(facade, WorkItems(engine.dispatcher, app_id=app_id, watch=watch), app_id=app_id),
         dapr(facade, sidecar),
     ]
-    options = RpcOptions(api_tokens=config.api_tokens)
-    return create_server(services, options, address=address_of(config.host, config.grpc_port))
+    options = RpcOptions(api_tokens=config.api_tokens, receive_bytes_max=config.max_body_bytes or RECEIVE_BYTES_MAX)
+    where = address_of(config.host, config.grpc_port)
+    return create_server(services, options, address=where, port_flag=config.flags["grpc_port"])
 
 
-def metered_facade(
+def metered(
     config: Config, engine: Engine, sidecar: Sidecar, tasks: TaskGroup, stopping: "Stopping", ports: ExitStack
-) -> Facade:
-    """The engine's facade; with a port for metrics, one that counts, and the counts on that port."""
+) -> tuple[Facade, ActivityWatch | None]:
+    """The engine's facade; with a port for metrics, one that counts, what counts activities, and all of it there."""
     if not config.metrics_port:
-        return engine.facade
-    from .metrics import Gauges, MeteredFacade, Metrics, listen_for_metrics  # noqa: PLC0415  only who asks needs it
+        return engine.facade, None
+    from .metrics import (  # noqa: PLC0415  only who asks needs it
+        ActivityMetrics,
+        Gauges,
+        MeteredFacade,
+        Metrics,
+        listen_for_metrics,
+    )
 
     gauges = Gauges(
         turns=lambda: engine.turns,
@@ -118,7 +133,7 @@ def metered_facade(
     metrics = Metrics(app_id=sidecar.app_id, gauges=gauges)
     listener = ports.enter_context(closing(listen_for_metrics(config.host, config.metrics_port)))
     tasks.start_soon(partial(serve, metrics.app(), listener=listener, stop=stopping.told, grace_s=RPC_GRACE_S))
-    return MeteredFacade(engine.facade, metrics)
+    return MeteredFacade(engine.facade, metrics), ActivityMetrics(metrics) if engine.app is None else None
 
 
 def calm_collector() -> None:

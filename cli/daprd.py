@@ -148,12 +148,9 @@ def parse_level(text: str) -> str:
     return level
 
 
-BODY_BYTES_DEFAULT = 4 * 1024 * 1024
-
-
-def parse_body_size(text: str) -> int:
+def parse_body_size(text: str) -> int | None:
     """Read a size; -1 is the default, as in daprd."""
-    return BODY_BYTES_DEFAULT if text == "-1" else parse_size(text)
+    return None if text == "-1" else parse_size(text)
 
 
 def parse_addresses(text: str) -> tuple[str, ...]:
@@ -203,8 +200,7 @@ DAPRD_OPTIONS = (
         "max_body_bytes",
         parse=parse_body_size,
         metavar="SIZE",
-        default="4Mi",
-        help="Largest request body, in bytes or as in 4Mi.",
+        help="Largest request body over HTTP and message over gRPC, in bytes or as in 4Mi.  [default: 4Mi and 128Mi]",
     ),
     Flag(
         "--metrics-port",

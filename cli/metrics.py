@@ -1,11 +1,13 @@
 """Metrics for Prometheus, by the names that Dapr has for them (contract 4.7).
 
-The one law: only what is known is counted. Requests are counted at the one door
-they come through, the facade; nothing inside of the engine is touched, and
-without `--metrics-port` nothing at all is.
+The one law: only what is known is counted, and what is counted in part is not
+shown. Requests are counted at the one door they come through, the facade; the
+activities of workers where they are sent and answered, as long as no app is
+hosted here, which performs its own. Nothing inside of the engine is touched,
+and without `--metrics-port` nothing at all is.
 
-Dapr counts the executions of each workflow and activity too. That needs a word
-from every turn, so it is left out.
+Dapr counts the executions of each workflow too. That needs a word from every
+turn, so it is left out.
 """
 
 import socket
@@ -21,6 +23,7 @@ from starlette.types import ASGIApp
 
 from ..actors.errors import PerdureError
 from ..http.server import CannotListen, address_of, listen
+from ..rpc.running_activities import FAILED, SUCCESS
 from ..runtime.event import Trace
 from ..runtime.facade import Facade, finished
 from ..runtime.instance import InstanceState
@@ -74,50 +77,79 @@ class Gauges:
     connected_workers: Callable[[], int]
 
 
+class Timed(Collector):
+    """Something that happens, ends in one of some ways and takes its time: a count and a histogram, as Dapr has them.
+
+    Args:
+        name: Of both, without the last word.
+        label: What tells one from another, beside the status.
+        counted, timed: What they are, for people.
+    """
+
+    def __init__(
+        self, name: str, label: str, *, counted: str, timed: str, app_id: str, registry: CollectorRegistry
+    ) -> None:
+        self._name = name
+        self._label = label
+        self._counted = counted
+        self._app_id = app_id
+        self._counts: dict[tuple[str, str], int] = {}
+        self._latency = Histogram(
+            f"{name}_latency",
+            f"{timed}, in milliseconds.",
+            ("app_id", "namespace", label, "status"),
+            buckets=LATENCY_BUCKETS_MS,
+            registry=registry,
+        )
+        registry.register(self)
+
+    def add(self, which: str, status: str, took_s: float) -> None:
+        """Count one, and how long it took."""
+        self._counts[which, status] = self._counts.get((which, status), 0) + 1
+        self._latency.labels(self._app_id, NAMESPACE, which, status).observe(took_s * 1e3)
+
+    def collect(self) -> Iterator[Metric]:
+        """Give the count. Called for each scrape."""
+        # The library ends the name of a counter in _total, and Dapr's do not; so they have no type.
+        counts = Metric(f"{self._name}_count", self._counted, "unknown")
+        for (which, status), count in self._counts.items():
+            labels = {"app_id": self._app_id, "namespace": NAMESPACE, self._label: which, "status": status}
+            counts.add_sample(counts.name, labels, count)
+        yield counts
+
+
 class Metrics(Collector):
     """The counts of one daemon."""
 
     def __init__(self, *, app_id: str, gauges: Gauges) -> None:
-        self._app_id = app_id
+        self.app_id = app_id
         self._gauges = gauges
-        self._operations: dict[tuple[str, str], int] = {}
         self.registry = CollectorRegistry()
         self.registry.register(self)
-        self._latency = Histogram(
-            "dapr_runtime_workflow_operation_latency",
-            "The latencies of responses for workflow operation requests, in milliseconds.",
-            ("app_id", "namespace", "operation", "status"),
-            buckets=LATENCY_BUCKETS_MS,
+        self._operations = Timed(
+            "dapr_runtime_workflow_operation",
+            "operation",
+            counted="The number of successful/failed workflow operation requests.",
+            timed="The latencies of responses for workflow operation requests",
+            app_id=app_id,
             registry=self.registry,
         )
 
     @contextmanager
     def operation(self, name: str) -> Iterator[None]:
         """Count a request and how long it takes. What raises, or is cancelled, has failed."""
-        status = "failed"
+        status = FAILED
         began_s = time.perf_counter()
         try:
             yield
-            status = "success"
+            status = SUCCESS
         finally:
-            took_ms = (time.perf_counter() - began_s) * 1e3
-            self._operations[name, status] = self._operations.get((name, status), 0) + 1
-            self._latency.labels(self._app_id, NAMESPACE, name, status).observe(took_ms)
+            self._operations.add(name, status, time.perf_counter() - began_s)
 
     def collect(self) -> Iterator[Metric]:
-        """Give what has no counter in the client library. Called for each scrape."""
-        # The library ends the name of a counter in _total, and Dapr's do not; so they have no type.
-        counts = Metric(
-            "dapr_runtime_workflow_operation_count",
-            "The number of successful/failed workflow operation requests.",
-            "unknown",
-        )
-        for (operation, status), count in self._operations.items():
-            labels = {"app_id": self._app_id, "namespace": NAMESPACE, "operation": operation, "status": status}
-            counts.add_sample(counts.name, labels, count)
-        yield counts
+        """Give what the engine says of itself. Called for each scrape."""
         gauges = self._gauges
-        own = (self._app_id,)
+        own = (self.app_id,)
         turns = CounterMetricFamily("perdure_turns", "Turns taken since the start.", labels=["app_id"])
         turns.add_metric(own, gauges.turns())
         commits = CounterMetricFamily("perdure_commits", "Group commits since the start.", labels=["app_id"])
@@ -126,13 +158,41 @@ class Metrics(Collector):
         workers.add_metric(own, gauges.connected_workers())
         actors = GaugeMetricFamily("perdure_active_actors", "Actors in memory.", labels=["app_id", "type"])
         for kind, count in gauges.active_actors().items():
-            actors.add_metric((self._app_id, kind), count)
+            actors.add_metric((self.app_id, kind), count)
         yield from (turns, commits, workers, actors)
 
     def app(self) -> ASGIApp:
         """An ASGI app that answers with everything, under any path; Prometheus asks for /metrics."""
         app: ASGIApp = make_asgi_app(self.registry)
         return app
+
+
+class ActivityMetrics:
+    """Counts what workers do (`ActivityWatch`). For a daemon that hosts no app."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._operations = Timed(
+            "dapr_runtime_workflow_activity_operation",
+            "activity_name",
+            counted="The number of successful/failed activity operation requests.",
+            timed="The latencies of responses for activity operation requests",
+            app_id=metrics.app_id,
+            registry=metrics.registry,
+        )
+        self._executions = Timed(
+            "dapr_runtime_workflow_activity_execution",
+            "activity_name",
+            counted="The number of successful/failed/recoverable activity executions.",
+            timed="The total time taken to run an activity to completion",
+            app_id=metrics.app_id,
+            registry=metrics.registry,
+        )
+
+    def activity_given(self, name: str, took_s: float) -> None:
+        self._operations.add(name, SUCCESS, took_s)
+
+    def activity_ended(self, name: str, status: str, took_s: float) -> None:
+        self._executions.add(name, status, took_s)
 
 
 class MeteredFacade(Facade):

@@ -23,6 +23,8 @@ from .path import RawPath, route
 from .sidecar import Info
 from .workflows import Workflows
 
+BODY_BYTES_MAX = 4 * 1024 * 1024  # Dapr's default for --max-body-size
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpOptions:
@@ -30,7 +32,7 @@ class HttpOptions:
 
     app_id: str
     api_tokens: tuple[str, ...] = ()  # any of them opens the door; without one it stands open
-    body_bytes_max: int = 4 * 1024 * 1024  # Dapr's default for --max-body-size
+    body_bytes_max: int = BODY_BYTES_MAX
 
     def __post_init__(self) -> None:
         if not self.app_id:

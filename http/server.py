@@ -10,7 +10,7 @@ import contextlib
 import errno
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import httptools
@@ -34,29 +34,40 @@ BACKLOG = 2048  # uvicorn's default; the kernel caps it at net.core.somaxconn
 HEAD_BYTES_MAX = 64 * 1024
 
 
+class ListenFlags(NamedTuple):
+    """What the flags are called that choose an address."""
+
+    host: str
+    port: str
+
+
+RUN_FLAGS = ListenFlags("--host", "--http-port")  # of `perdure run`
+
+
 class CannotListen(PerdureError):
     """The address cannot be had."""
 
-    def __init__(self, host: str, port: int, cause: OSError) -> None:
-        super().__init__(host, port, cause)
+    def __init__(self, host: str, port: int, cause: OSError, flags: ListenFlags = RUN_FLAGS) -> None:
+        super().__init__(host, port, cause, flags)
         self.host = host
         self.port = port
         self.cause = cause
+        self.flags = flags
 
     def __str__(self) -> str:
         where = f"cannot listen on {address_of(self.host, self.port)}"
         if self.cause.errno == errno.EADDRINUSE:
             return (
                 f"{where}: another program has port {self.port}, perhaps a Dapr sidecar or another Perdure. "
-                "Stop it, or choose another port with --http-port (0 takes any free one)."
+                f"Stop it, or choose another port with {self.flags.port} (0 takes any free one)."
             )
         if self.cause.errno == errno.EACCES:
-            return f"{where}: ports below 1024 need privileges. Choose another one with --http-port."
+            return f"{where}: ports below 1024 need privileges. Choose another one with {self.flags.port}."
         reason = self.cause.strerror or str(self.cause)
-        return f"{where}: {reason}. Choose an address of this machine with --host."
+        return f"{where}: {reason}. Choose an address of this machine with {self.flags.host}."
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, flags: ListenFlags = RUN_FLAGS) -> socket.socket:
     """Take a port.
 
     Callers that come from now on wait in the kernel's queue until `serve` runs.
@@ -66,6 +77,7 @@ def listen(host: str, port: int) -> socket.socket:
     Args:
         host: An address of this machine, or a name of one; of several addresses the first is taken.
         port: 0 for any free one; `address` tells which.
+        flags: What an error tells to use.
 
     Raises:
         CannotListen: Somebody has it, or nobody may.
@@ -76,7 +88,7 @@ def listen(host: str, port: int) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise CannotListen(host, port, error) from error
+        raise CannotListen(host, port, error, flags) from error
     try:
         # Without this a restart would wait for the connections of the process before it to time out.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -84,7 +96,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise CannotListen(host, port, error) from error
+        raise CannotListen(host, port, error, flags) from error
     listener.setblocking(False)
     return listener
 

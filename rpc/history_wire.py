@@ -9,7 +9,7 @@ Every event has a row in `WRITERS` and, under its name on the wire, one in
 Source: contract 3.2, 3.6, 3.10.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from ..runtime.event import (
@@ -64,19 +64,20 @@ class HistoryWriter:
 
     def write(self, timed: TimedEvent) -> Message:
         """Write one event as a HistoryEvent."""
+        message = HistoryEvent(**self._fields(timed))
         event = timed.event
-        kind, fields_of = WRITERS[type(event)]
-        message = HistoryEvent(
-            eventId=timed.event_id,
-            timestamp=stamp(timed.at_us),
-            router=self._router(event),
-            **{kind: fields_of(event, self)},
-        )
         if event.wire is not None:  # type: ignore[union-attr]  # PatchesApplied has none, and no writer either
-            put_back_inside(message, event.wire, kind)  # type: ignore[union-attr]
+            put_back_inside(message, event.wire, WRITERS[type(event)][0])  # type: ignore[union-attr]
             if type(event) in ROUTED and not message.router.sourceAppID:
                 message.router.sourceAppID = self.app_id
         return message
+
+    def write_all(self, events: Iterable[TimedEvent]) -> list[Message | Fields]:
+        """Write events for a repeated field, whose message copies what it is given: fields are copied once less."""
+        return [
+            self._fields(timed) if timed.event.wire is None else self.write(timed)  # type: ignore[union-attr]
+            for timed in events
+        ]
 
     def read(self, message: Message) -> TimedEvent:
         """Read a HistoryEvent.
@@ -97,9 +98,17 @@ class HistoryWriter:
         rest = rest_inside(message, kept, kind)
         return timed if rest is None else timed._replace(event=event._replace(wire=rest))
 
-    def _router(self, event: Event | TurnStarted) -> Fields | None:
-        if type(event) not in ROUTED:
-            return None
+    def _fields(self, timed: TimedEvent) -> Fields:
+        event = timed.event
+        kind, fields_of = WRITERS[type(event)]
+        return {
+            "eventId": timed.event_id,
+            "timestamp": stamp(timed.at_us),
+            "router": self._router(event) if type(event) in ROUTED else None,
+            kind: fields_of(event, self),
+        }
+
+    def _router(self, event: Event | TurnStarted) -> Fields:
         return {"sourceAppID": self.app_id, "targetAppID": getattr(event, "target_app", None)}
 
 

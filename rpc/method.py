@@ -25,7 +25,7 @@ class Context(Protocol):
     """What grpc.aio hands to a method, as far as we use it."""
 
     async def abort(self, code: grpc.StatusCode, details: str) -> NoReturn: ...
-    async def write(self, message: Message) -> None: ...
+    async def write(self, message: bytes) -> None: ...
     def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]: ...
     def peer(self) -> str: ...
 
@@ -53,7 +53,8 @@ def service(name: str, methods: Mapping[str, Unary | Stream], explain: Explain) 
 
     Args:
         name: Its full name.
-        methods: What serves each of its methods; a streaming one writes to its context.
+        methods: What serves each of its methods. A streaming one writes to its context, and what it writes is
+            serialized: most of it may have been so for long.
         explain: Says how a call ends, from the method's name, the error and the request.
     """
     described = {method.name: method for method in POOL.FindServiceByName(name).methods}
@@ -75,10 +76,12 @@ def _handler(described: Any, method: Unary | Stream, explain: Explain) -> Any:
             failure = INTERNAL
         return await context.abort(failure.code, cut(failure.text))
 
-    make = grpc.unary_stream_rpc_method_handler if described.server_streaming else grpc.unary_unary_rpc_method_handler
-    return make(
+    deserializer = message(described.input_type.full_name).FromString
+    if described.server_streaming:
+        return grpc.unary_stream_rpc_method_handler(serve, request_deserializer=deserializer)
+    return grpc.unary_unary_rpc_method_handler(
         serve,
-        request_deserializer=message(described.input_type.full_name).FromString,
+        request_deserializer=deserializer,
         response_serializer=message(described.output_type.full_name).SerializeToString,
     )
 

@@ -16,8 +16,10 @@ from .auth import TokenAuth
 from .messages import DAPR, POOL, TASK_HUB
 from .method import Unserved
 
-# What JavaScript's SDK sends at most; Dapr's --max-body-size says less and is about HTTP too.
+# What JavaScript's SDK sends at most. Dapr takes 4 MiB, and a worker whose answer is larger never gets on.
 RECEIVE_BYTES_MAX = 128 * 1024 * 1024
+
+PORT_FLAG = "--grpc-port"  # of `perdure run`
 
 # SDKs ping every 30 s over connections that may be idle for hours. By default grpc takes two such pings for abuse and
 # hangs up with "too many pings" (contract 3.5).
@@ -52,15 +54,16 @@ class RpcOptions:
 class CannotListen(PerdureError):
     """The address cannot be had."""
 
-    def __init__(self, address: str, cause: Exception) -> None:
-        super().__init__(address, cause)
+    def __init__(self, address: str, cause: Exception, port_flag: str = PORT_FLAG) -> None:
+        super().__init__(address, cause, port_flag)
         self.address = address
         self.cause = cause
+        self.port_flag = port_flag
 
     def __str__(self) -> str:
         return (
             f"cannot listen on {self.address} for gRPC: another program may have the port, perhaps a Dapr sidecar or "
-            "another Perdure. Stop it, or choose another port with --grpc-port (0 takes any free one)."
+            f"another Perdure. Stop it, or choose another port with {self.port_flag} (0 takes any free one)."
         )
 
 
@@ -87,13 +90,16 @@ class RpcServer:
         await self._server.stop(grace_s)
 
 
-def create_server(services: Sequence[Any], options: RpcOptions, *, address: str) -> RpcServer:
+def create_server(
+    services: Sequence[Any], options: RpcOptions, *, address: str, port_flag: str = PORT_FLAG
+) -> RpcServer:
     """Make a server and take its port. To be called inside of the event loop that is to serve.
 
     Args:
         services: From `task_hub` and `dapr`.
         options: See there.
         address: Host and port; port 0 for any free one, which the server then names.
+        port_flag: What an error tells to use.
 
     Raises:
         CannotListen: Somebody has it, or nobody may.
@@ -107,7 +113,7 @@ def create_server(services: Sequence[Any], options: RpcOptions, *, address: str)
     try:
         port: int = server.add_insecure_port(address)
     except RuntimeError as error:
-        raise CannotListen(address, error) from error
+        raise CannotListen(address, error, port_flag) from error
     return RpcServer(server, port)
 
 

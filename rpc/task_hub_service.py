@@ -163,7 +163,7 @@ class Management:
         if rows is None:
             raise InstanceNotFound(request.instanceId)
         writer = HistoryWriter(app_id=self._app_id, instance_id=request.instanceId)
-        return GetInstanceHistoryResponse(events=[writer.write(timed) for timed in Timeline.of(rows).events])
+        return GetInstanceHistoryResponse(events=writer.write_all(Timeline.of(rows).events))
 
     async def rerun(self, request: Message, context: Context) -> Message:
         """Run an instance again from one of its events on, and wait until the copy's code has begun."""

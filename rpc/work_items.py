@@ -14,12 +14,15 @@ from typing import Protocol
 import anyio
 
 from ..actors.errors import HostStopping, PerdureError
+from ..runtime.event import ExecutionCompleted
 from ..runtime.work import ActivityAnswer, ActivityItem, Worker, WorkflowAnswer, WorkflowItem, WorkItem
 from .action_wire import activity_answer, workflow_answer
 from .history_wire import HistoryWriter, text, trace
-from .messages import CompleteTaskResponse, Empty, HistoryEvent, Message, PropagatedHistory
+from .messages import CompleteTaskResponse, Empty, HistoryEvent, Message, PropagatedHistory, WorkflowRequest
 from .messages import WorkItem as WorkItemMessage
 from .method import Context
+from .past_events import PastEvents, serialize
+from .running_activities import ActivityWatch, RunningActivities
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +56,19 @@ class Dispatcher(Protocol):
 class WorkItems:
     """The methods, and what all of them know."""
 
-    def __init__(self, dispatcher: Dispatcher, *, app_id: str, send_timeout_s: float = SEND_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        *,
+        app_id: str,
+        send_timeout_s: float = SEND_TIMEOUT_S,
+        watch: ActivityWatch | None = None,
+    ) -> None:
         self._dispatcher = dispatcher
+        self._running = RunningActivities(watch) if watch is not None else None
         self._app_id = app_id
         self._send_timeout_s = send_timeout_s
+        self.past_events = PastEvents()
 
     async def hello(self, request: Message, context: Context) -> Message:
         return Empty()
@@ -70,11 +82,13 @@ class WorkItems:
         they see of their own hanging up.
         """
         worker = worker_of(request, context)
+        # Whoever keeps histories is sent the end of them, which is written once anyway.
+        past_events = None if worker.stateful else self.past_events
         async with self._dispatcher.connect(worker) as items:
             log.info("a worker has connected from %s: %s", worker.peer, worker.agent)
             async for item in items:
                 with anyio.move_on_after(self._send_timeout_s) as sending:
-                    await context.write(work_item(item, self._app_id))
+                    await self._send(item, context, past_events)
                 if sending.cancelled_caught:
                     # Out of the context first: its work must not wait for a status that this worker may never take.
                     stuck = WorkerStuck(worker.peer, timeout_s=self._send_timeout_s)
@@ -82,12 +96,30 @@ class WorkItems:
                     raise stuck
         raise HostStopping
 
+    async def _send(self, item: WorkItem, context: Context, past_events: PastEvents | None) -> None:
+        serialized = work_item(item, self._app_id, past_events)
+        if self._running is None or isinstance(item, WorkflowItem):
+            await context.write(serialized)
+            return
+        with self._running.sending(item):
+            await context.write(serialized)
+
     async def complete_workflow(self, request: Message, context: Context) -> Message:
-        await self._dispatcher.complete_workflow(workflow_answer(request))
+        answer = workflow_answer(request)
+        await self._dispatcher.complete_workflow(answer)
+        if ends_generation(answer):
+            self.past_events.forget(answer.instance_id)
         return CompleteTaskResponse()
 
     async def complete_activity(self, request: Message, context: Context) -> Message:
-        await self._dispatcher.complete_activity(activity_answer(request))
+        answer = activity_answer(request)
+        wanted = False
+        try:
+            await self._dispatcher.complete_activity(answer)
+            wanted = True
+        finally:
+            if self._running is not None:
+                self._running.answered(answer, wanted=wanted)
         return CompleteTaskResponse()
 
 
@@ -100,23 +132,54 @@ def worker_of(request: Message, context: Context) -> Worker:
     )
 
 
-def work_item(item: WorkItem, app_id: str) -> Message:
-    """Write an item."""
-    if isinstance(item, WorkflowItem):
-        return WorkItemMessage(workflowRequest=_workflow_request(item, app_id), completionToken=item.token)
-    return WorkItemMessage(activityRequest=_activity_request(item), completionToken=item.token)
+def ends_generation(answer: WorkflowAnswer) -> bool:
+    """Whether the history that was sent is over, as far as the worker is concerned."""
+    return answer.continued is not None or any(isinstance(each, ExecutionCompleted) for each in answer.commands)
 
 
-def _workflow_request(item: WorkflowItem, app_id: str) -> dict[str, object]:
+def work_item(item: WorkItem, app_id: str, past_events: PastEvents | None = None) -> bytes:
+    """Write and serialize an item.
+
+    Args:
+        past_events: What was serialized before, for a worker that is sent histories whole.
+    """
+    if isinstance(item, ActivityItem):
+        return WorkItemMessage(activityRequest=_activity_request(item), completionToken=item.token).SerializeToString()
+    # Put together by hand, because a message would copy the past twice and write it anew.
+    parts = _workflow_request(item, app_id, past_events)
+    length = varint(sum(len(part) for part in parts))
+    rest = WorkItemMessage(completionToken=item.token).SerializeToString()
+    return b"".join((WORKFLOW_REQUEST_TAG, length, *parts, rest))
+
+
+def _workflow_request(item: WorkflowItem, app_id: str, past_events: PastEvents | None) -> list[bytes | bytearray]:
+    """Serialize a WorkflowRequest in two parts. The order of fields is free, so the past may come last."""
     writer = HistoryWriter(app_id=app_id, instance_id=item.instance_id)
-    return {
-        "instanceId": item.instance_id,
-        "executionId": text(item.execution_id),
-        "pastEvents": [writer.write(timed) for timed in item.past],
-        "newEvents": [writer.write(timed) for timed in item.new],
-        "propagatedHistory": _propagated(item.propagated),
-        "cachedHistory": {"eventCount": item.cached_count} if item.cached_count is not None else None,
-    }
+    request = WorkflowRequest(
+        instanceId=item.instance_id,
+        executionId=text(item.execution_id),
+        newEvents=writer.write_all(item.new),
+        propagatedHistory=_propagated(item.propagated),
+        cachedHistory={"eventCount": item.cached_count} if item.cached_count is not None else None,
+    )
+    past = serialize(item.past, writer) if past_events is None else past_events.serialized(item, writer)
+    return [request.SerializeToString(), past]
+
+
+def varint(number: int) -> bytes:
+    """Write a number as protobuf does: seven bits a byte, the low ones first."""
+    written = bytearray()
+    while number > 0x7F:
+        written.append(number & 0x7F | 0x80)
+        number >>= 7
+    written.append(number)
+    return bytes(written)
+
+
+LENGTH_DELIMITED = 2  # the wire type of a message within a message
+WORKFLOW_REQUEST_TAG = varint(
+    WorkItemMessage.DESCRIPTOR.fields_by_name["workflowRequest"].number << 3 | LENGTH_DELIMITED
+)
 
 
 def _activity_request(item: ActivityItem) -> dict[str, object]:

@@ -9,6 +9,7 @@ import grpc
 
 from perdure.rpc.dapr_service import dapr
 from perdure.rpc.messages import DAPR, POOL, TASK_HUB, Message, message
+from perdure.rpc.running_activities import ActivityWatch
 from perdure.rpc.server import RpcOptions, RpcServer, create_server
 from perdure.rpc.task_hub_service import task_hub
 from perdure.rpc.work_items import WorkItems
@@ -23,13 +24,20 @@ APP_ID = "orders"
 class Host:
     """The fakes and the server in front of them."""
 
-    def __init__(self, facade: FakeManagement, *, send_timeout_s: float = 10.0, **options: Any) -> None:
+    def __init__(
+        self,
+        facade: FakeManagement,
+        *,
+        send_timeout_s: float = 10.0,
+        watch: ActivityWatch | None = None,
+        **options: Any,
+    ) -> None:
         self.facade = facade
         self.dispatcher = FakeDispatcher()
         self.control = FakeControl()
         self.sidecar = Sidecar(self.control, app_id=APP_ID)
-        items = WorkItems(self.dispatcher, app_id=APP_ID, send_timeout_s=send_timeout_s)
-        self.services = [task_hub(facade, items, app_id=APP_ID), dapr(facade, self.sidecar)]
+        self.items = WorkItems(self.dispatcher, app_id=APP_ID, send_timeout_s=send_timeout_s, watch=watch)
+        self.services = [task_hub(facade, self.items, app_id=APP_ID), dapr(facade, self.sidecar)]
         self.options = RpcOptions(**options)
         self.server: RpcServer
 

@@ -37,7 +37,7 @@ def test_without_a_word_it_serves_this_machine_only_and_keeps_everything_safe() 
     config = configure()
     assert (config.host, config.http_port, config.grpc_port) == ("127.0.0.1", 3500, 50_001)
     assert (config.data, config.durability) == ("./perdure.db", "full")
-    assert (config.api_tokens, config.max_body_bytes) == ((), 4 * 1024 * 1024)
+    assert (config.api_tokens, config.max_body_bytes) == ((), None)
     assert config.limits == Settings()
 
 

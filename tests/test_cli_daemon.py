@@ -5,6 +5,7 @@ import os
 import queue
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,9 +17,12 @@ from pathlib import Path
 from typing import IO, Any
 
 import anyio
+import grpc
 import pytest
 
 from perdure.cli.daemon import Stopping, sole
+
+from .rpc_host import Client
 
 PATIENCE_S = 30.0
 
@@ -233,6 +237,34 @@ def test_the_configuration_reaches_the_api(start: Start) -> None:
     assert daemon.ask("GET", "metadata", headers=token)[1]["id"] == "till"
     path = "workflows/dapr/order/start"
     assert daemon.ask("POST", path, "no more than ten bytes", headers=token)[0] == 413
+
+
+@pytest.mark.parametrize(("flags", "code"), [(("--max-body-size", "4Mi"), "RESOURCE_EXHAUSTED"), ((), None)])
+def test_a_stated_size_holds_for_grpc_too_and_without_one_workers_may_say_more(
+    start: Start, flags: tuple[str, ...], code: str | None
+) -> None:
+    daemon = start(*flags).ready()
+
+    async def end_of_a_large_call() -> str | None:
+        async with grpc.aio.insecure_channel(daemon.grpc) as channel:
+            try:
+                await Client(channel).call("Hello")
+                await Client(channel).call("PurgeInstances", instanceId="x" * 5_000_000)
+            except grpc.aio.AioRpcError as error:
+                return error.code().name if "larger than max" in (error.details() or "") else None
+        return None
+
+    assert anyio.run(end_of_a_large_call) == code
+
+
+def test_activities_are_not_counted_where_the_app_performs_its_own(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    start("shop.py", "--metrics-port", str(port)).ready()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE_S) as answer:
+        text = answer.read().decode()
+    assert "dapr_runtime_workflow_operation_count" in text
+    assert "dapr_runtime_workflow_activity" not in text
 
 
 def test_a_second_daemon_on_the_same_store_is_refused_at_once(start: Start) -> None:

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from perdure.cli.config import Config
 from perdure.cli.daprd import (
+    DAPRD_FLAGS,
     DAPRD_OPTIONS,
     OURS,
     SWITCHES,
@@ -78,11 +79,12 @@ def test_with_an_app_id_only_it_listens_where_daprd_does_but_for_this_machine() 
         durability="full",
         app_id="orders",
         api_tokens=(),
-        max_body_bytes=4 * 1024 * 1024,
+        max_body_bytes=None,
         log_level="info",
         log_format="text",
         limits=Settings(stop_grace_s=5.0),
         retention=Retention(),
+        flags=DAPRD_FLAGS,
     )
 
 
@@ -206,12 +208,10 @@ def test_the_files_of_the_command_line_are_read(tmp_path: Path, monkeypatch: pyt
     )
 
 
-@pytest.mark.parametrize(("text", "size"), [("-1", 4 * 2**20), ("0.5Mi", None), ("1Gi", 2**30), ("4194304", 4_194_304)])
+@pytest.mark.parametrize(("text", "size"), [("-1", None), ("1Gi", 2**30), ("4194304", 4_194_304)])
 def test_a_body_size_is_read_as_daprd_reads_it(text: str, size: int | None) -> None:
-    if size is None:
-        assert "--max-body-size" in refusal_of("--app-id", "x", "--max-body-size", text)
-    else:
-        assert configure("--app-id", "x", "--max-body-size", text).max_body_bytes == size
+    assert configure("--app-id", "x", "--max-body-size", text).max_body_bytes == size
+    assert "--max-body-size" in refusal_of("--app-id", "x", "--max-body-size", "0.5Mi")
 
 
 def test_every_flag_is_daprds_or_ours_and_none_is_two_kinds() -> None:
@@ -366,6 +366,7 @@ def test_its_metrics_are_served_on_a_port_of_their_own(tmp_path: Path) -> None:
     assert (
         'operation_count{app_id="orders",namespace="default",operation="create_workflow",status="success"} 1.0' in text
     )
+    assert "dapr_runtime_workflow_activity_execution_count" in text
 
 
 def test_the_policy_of_a_file_is_kept(tmp_path: Path) -> None:
@@ -411,12 +412,26 @@ def test_what_is_wrong_is_said_without_a_traceback(tmp_path: Path, arguments: li
     assert not list(tmp_path.iterdir())
 
 
-def test_a_port_that_somebody_has_ends_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flag", ["--dapr-http-port", "--dapr-grpc-port"])
+def test_a_port_that_somebody_has_ends_it_with_the_flag_that_chooses_another(tmp_path: Path, flag: str) -> None:
+    free = {"--dapr-http-port": "0", "--dapr-grpc-port": "0", "--metrics-port": "0"}
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
+        ports = [word for pair in (free | {flag: port}).items() for word in pair]
         result = subprocess.run(
-            [sys.executable, "-m", "perdure", "daprd", "--app-id", "x", "--dapr-http-port", port],
+            [sys.executable, "-m", "perdure", "daprd", "--app-id", "x", *ports],
             cwd=tmp_path, capture_output=True, text=True, env=environment(), check=False,
         )  # fmt: skip
     assert result.returncode == 1
     assert port in result.stderr
+    assert f"choose another port with {flag} (0 takes any free one)" in result.stderr
+
+
+def test_an_address_that_is_not_here_is_named_with_daprds_flag(tmp_path: Path) -> None:
+    arguments = ("--app-id", "x", "--dapr-listen-addresses", "192.0.2.1", "--metrics-port", "0")
+    result = subprocess.run(
+        [sys.executable, "-m", "perdure", "daprd", *arguments],
+        cwd=tmp_path, capture_output=True, text=True, env=environment() | {"DAPR_API_TOKEN": "t"}, check=False,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert "Choose an address of this machine with --dapr-listen-addresses." in result.stderr

@@ -10,14 +10,16 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from perdure import App, Engine, Settings, WorkflowContext
-from perdure.cli.metrics import Gauges, MeteredFacade, Metrics, MetricsPortTaken, listen_for_metrics
+from perdure.cli.metrics import ActivityMetrics, Gauges, MeteredFacade, Metrics, MetricsPortTaken, listen_for_metrics
 from perdure.http.server import address, listen
+from perdure.rpc.running_activities import ActivityWatch
 from perdure.runtime.errors import InstanceNotFound
 from perdure.runtime.facade import Facade
 
 COUNT = "dapr_runtime_workflow_operation_count"
 LATENCY = "dapr_runtime_workflow_operation_latency"
-ORDER = ("operation", "status", "type", "le")
+ACTIVITY = "dapr_runtime_workflow_activity"
+ORDER = ("operation", "activity_name", "status", "type", "le")
 
 
 def make_metrics() -> Metrics:
@@ -132,6 +134,30 @@ def test_what_the_engine_says_of_itself_is_shown() -> None:
 
 def test_executions_are_not_claimed_to_be_known() -> None:
     assert "execution" not in scrape(make_metrics())
+    metrics = make_metrics()
+    ActivityMetrics(metrics)
+    assert "workflow_execution" not in scrape(metrics)
+
+
+def test_what_workers_do_is_counted_by_activity_and_by_how_it_ended() -> None:
+    metrics = make_metrics()
+    watch: ActivityWatch = ActivityMetrics(metrics)
+    for took_s in (0.002, 0.004):
+        watch.activity_given("reserve", took_s)
+        watch.activity_ended("reserve", "success", took_s)
+    watch.activity_ended("charge", "failed", 1.5)
+    watch.activity_ended("charge", "recoverable", 0.5)
+    assert samples(metrics, f"{ACTIVITY}_operation_count") == {("reserve", "success"): 2}
+    assert samples(metrics, f"{ACTIVITY}_operation_latency_sum") == {("reserve", "success"): pytest.approx(6)}
+    assert samples(metrics, f"{ACTIVITY}_execution_count") == {
+        ("reserve", "success"): 2,
+        ("charge", "failed"): 1,
+        ("charge", "recoverable"): 1,
+    }
+    assert samples(metrics, f"{ACTIVITY}_execution_latency_sum")["charge", "failed"] == 1500
+    text = scrape(metrics)
+    name = f"{ACTIVITY}_execution_count"
+    assert f'{name}{{activity_name="charge",app_id="orders",namespace="default",status="failed"}} 1.0' in text
 
 
 def test_two_daemons_in_one_process_count_apart() -> None:

@@ -8,10 +8,13 @@ import grpc
 import pytest
 
 from perdure.actors.errors import HostStopping, StoreFailed
-from perdure.rpc.messages import HistoryEvent, PropagatedHistory
-from perdure.rpc.work_items import work_item
-from perdure.runtime.event import EventRaised, ExecutionStarted, TaskScheduled
-from perdure.runtime.work import ActivityItem, TimedEvent, TurnStarted, WorkflowItem, WorkUnknown
+from perdure.rpc.history_wire import HistoryWriter
+from perdure.rpc.messages import CachedHistory, HistoryEvent, Message, PropagatedHistory
+from perdure.rpc.messages import WorkItem as WorkItemMessage
+from perdure.rpc.past_events import PastEvents
+from perdure.rpc.work_items import varint, work_item
+from perdure.runtime.event import EventRaised, ExecutionStarted, TaskCompleted, TaskScheduled
+from perdure.runtime.work import ActivityItem, TimedEvent, TurnStarted, WorkflowItem, WorkItem, WorkUnknown
 
 from .fake_management import FakeManagement
 from .rpc_host import APP_ID, Client, Host, run, running
@@ -24,6 +27,11 @@ ACTIVITY = ActivityItem("I1", 3, "t-3", "reserve", "1", token="k2")  # noqa: S10
 
 def make_host(**options: Any) -> Host:
     return Host(FakeManagement(), **options)
+
+
+def sent(item: WorkItem) -> Message:
+    """An item as its worker reads it."""
+    return WorkItemMessage.FromString(work_item(item, APP_ID))
 
 
 def test_hello_is_answered() -> None:
@@ -172,30 +180,80 @@ def test_an_answer_that_is_not_taken_ends_as_in_dapr(failure: Exception, code: s
     run(host, test)
 
 
+def step(number: int) -> list[TimedEvent]:
+    """What a turn adds to a history, anew each time it is asked for."""
+    return [
+        TimedEvent(-1, number, TurnStarted()),
+        TimedEvent(-1, number, TaskCompleted(number - 1, "1")),
+        TimedEvent(number, number, TaskScheduled(number, "reserve", "1", "t")),
+    ]
+
+
+class CountedPasts(PastEvents):
+    """What a service keeps, and how often it was asked for it."""
+
+    asked = 0
+
+    def serialized(self, item: WorkflowItem, writer: HistoryWriter) -> bytes | bytearray:
+        self.asked += 1
+        return super().serialized(item, writer)
+
+
+@pytest.mark.parametrize("stateful", [True, False])
+def test_pasts_are_kept_for_workers_that_do_not_until_the_instance_ends(stateful: bool) -> None:
+    host = make_host()
+    host.items.past_events = kept = CountedPasts()
+
+    async def test(client: Client) -> None:
+        # Given a worker that keeps histories, or does not,
+        stream = client.call("GetWorkItems", capabilities=[2] if stateful else [])
+        # when it gets a growing history,
+        past = step(1)
+        host.dispatcher.give(TURN._replace(past=past))
+        assert len((await stream.read()).workflowRequest.pastEvents) == 3
+        host.dispatcher.give(TURN._replace(past=[*past, *step(2)]))
+        assert len((await stream.read()).workflowRequest.pastEvents) == 6
+        # then what was written is kept for the one that does not,
+        assert (kept.asked, len(kept) > 0) == ((0, False) if stateful else (2, True))
+        # for as long as there will be more.
+        await client.call("CompleteOrchestratorTask", instanceId="I1", actions=[{"id": 3, "createTimer": {}}])
+        assert (len(kept) > 0) is not stateful
+        await client.call("CompleteOrchestratorTask", instanceId="I1", actions=[{"id": 4, "completeWorkflow": {}}])
+        assert len(kept) == 0
+
+    run(host, test)
+
+
+def test_a_length_is_written_as_protobuf_writes_it() -> None:
+    for number in (0, 1, 127, 128, 300, 16_383, 16_384, 2**21 - 1, 2**21, 2**31 - 1):
+        message = CachedHistory(eventCount=number)
+        assert (message.SerializeToString() or b"\x08\0")[1:] == varint(number)
+
+
 def test_a_turn_with_a_known_beginning_says_how_much_is_known() -> None:
     more = TURN._replace(past=[TimedEvent(-1, 8, EventRaised("e", None))], cached_count=12)
-    request = work_item(more, APP_ID).workflowRequest
+    request = sent(more).workflowRequest
     assert (request.cachedHistory.eventCount, len(request.pastEvents)) == (12, 1)
-    assert not work_item(TURN, APP_ID).workflowRequest.HasField("cachedHistory")
+    assert not sent(TURN).workflowRequest.HasField("cachedHistory")
     # An empty cache is something to say too.
-    assert work_item(TURN._replace(cached_count=0), APP_ID).workflowRequest.HasField("cachedHistory")
+    assert sent(TURN._replace(cached_count=0)).workflowRequest.HasField("cachedHistory")
 
 
 def test_what_a_worker_may_see_goes_with_the_work() -> None:
     shown = PropagatedHistory(scope=1, chunks=[{"appId": "up"}]).SerializeToString()
     for item in (TURN._replace(propagated=shown), ACTIVITY._replace(propagated=shown)):
-        message = work_item(item, APP_ID)
+        message = sent(item)
         request = getattr(message, message.WhichOneof("request") or "")
         assert request.propagatedHistory.chunks[0].appId == "up"
 
 
 def test_an_activity_has_the_trace_of_its_workflow_or_its_own() -> None:
     workflows = ("00-1-2-01", "2", None)
-    plain = work_item(ACTIVITY._replace(trace=workflows), APP_ID).activityRequest
+    plain = sent(ACTIVITY._replace(trace=workflows)).activityRequest
     assert plain.parentTraceContext.traceParent == "00-1-2-01"
     scheduled = HistoryEvent(taskScheduled={"version": {"value": "3"}, "parentTraceContext": TRACE})
     wire = scheduled.SerializeToString()
-    own = work_item(ACTIVITY._replace(trace=workflows, wire=wire), APP_ID).activityRequest
+    own = sent(ACTIVITY._replace(trace=workflows, wire=wire)).activityRequest
     assert (own.parentTraceContext.traceParent, own.version.value) == (TRACE["traceParent"], "3")
 
 
