@@ -113,11 +113,11 @@ def rpc_server(
 def metered(
     config: Config, engine: Engine, sidecar: Sidecar, tasks: TaskGroup, stopping: "Stopping", ports: ExitStack
 ) -> tuple[Facade, ActivityWatch | None]:
-    """The engine's facade; with a port for metrics, one that counts, what counts activities, and all of it there."""
+    """The engine's facade; with a port for metrics, one that counts, what counts executions, and all of it there."""
     if not config.metrics_port:
         return engine.facade, None
     from .metrics import (  # noqa: PLC0415  only who asks needs it
-        ActivityMetrics,
+        ExecutionMetrics,
         Gauges,
         MeteredFacade,
         Metrics,
@@ -133,7 +133,9 @@ def metered(
     metrics = Metrics(app_id=sidecar.app_id, gauges=gauges)
     listener = ports.enter_context(closing(listen_for_metrics(config.host, config.metrics_port)))
     tasks.start_soon(partial(serve, metrics.app(), listener=listener, stop=stopping.told, grace_s=RPC_GRACE_S))
-    return MeteredFacade(engine.facade, metrics), ActivityMetrics(metrics) if engine.app is None else None
+    executions = ExecutionMetrics(metrics)
+    engine.observe(executions)
+    return MeteredFacade(engine.facade, metrics), executions
 
 
 def calm_collector() -> None:

@@ -1,13 +1,10 @@
 """Metrics for Prometheus, by the names that Dapr has for them (contract 4.7).
 
 The one law: only what is known is counted, and what is counted in part is not
-shown. Requests are counted at the one door they come through, the facade; the
-activities of workers where they are sent and answered, as long as no app is
-hosted here, which performs its own. Nothing inside of the engine is touched,
-and without `--metrics-port` nothing at all is.
-
-Dapr counts the executions of each workflow too. That needs a word from every
-turn, so it is left out.
+shown. Requests are counted at the one door they come through, the facade;
+activities of workers where they are sent and answered; workflows and the app's
+own activities where the engine tells of their ends. Without `--metrics-port`
+nobody asks for any of it.
 """
 
 import socket
@@ -32,6 +29,9 @@ from ..runtime.sidecar import NAMESPACE
 from ..runtime.status import Status
 
 CREATE, GET, ADD_EVENT, PURGE = "create_workflow", "get_workflow", "add_event", "purge_workflow"
+
+# Dapr's words for how a workflow ends.
+ENDS = {Status.COMPLETED: SUCCESS, Status.FAILED: FAILED, Status.TERMINATED: "terminated"}
 
 # In milliseconds. Source: dapr `pkg/config/configuration.go`, GetLatencyDistribution.
 LATENCY_BUCKETS_MS = (
@@ -167,10 +167,18 @@ class Metrics(Collector):
         return app
 
 
-class ActivityMetrics:
-    """Counts what workers do (`ActivityWatch`). For a daemon that hosts no app."""
+class ExecutionMetrics:
+    """Counts what the engine and its workers carry out (`Observer`, `ActivityWatch`)."""
 
     def __init__(self, metrics: Metrics) -> None:
+        self._workflows = Timed(
+            "dapr_runtime_workflow_execution",
+            "workflow_name",
+            counted="The number of successful/failed/terminated workflow executions.",
+            timed="The total time taken to run workflow to completion",
+            app_id=metrics.app_id,
+            registry=metrics.registry,
+        )
         self._operations = Timed(
             "dapr_runtime_workflow_activity_operation",
             "activity_name",
@@ -187,6 +195,12 @@ class ActivityMetrics:
             app_id=metrics.app_id,
             registry=metrics.registry,
         )
+
+    def workflow_ended(self, name: str, status: Status, took_s: float) -> None:
+        self._workflows.add(name, ENDS[status], took_s)
+
+    def app_activity_ended(self, name: str, *, failed: bool, took_s: float) -> None:
+        self._executions.add(name, FAILED if failed else SUCCESS, took_s)
 
     def activity_given(self, name: str, took_s: float) -> None:
         self._operations.add(name, SUCCESS, took_s)

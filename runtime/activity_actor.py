@@ -11,6 +11,7 @@ load, and each way of running has a limit.
 import inspect
 import logging
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import anyio
@@ -25,6 +26,7 @@ from .context import ActivityContext
 from .failure import FailureDetails, failure_of
 from .lane import Lane
 from .message import ActivityDone, Invoke, workflow_address
+from .observer import Observer
 from .process_call import Reference, perform_elsewhere
 from .settings import Settings
 
@@ -69,6 +71,7 @@ class ActivityActors:
         self._limiters: dict[ActivityKind, anyio.CapacityLimiter] = {}
         self._tasks: TaskGroup | None = None
         self._stopping = False
+        self.observer: Observer | None = None
 
     def __len__(self) -> int:
         """How many activities are under way or waiting."""
@@ -126,6 +129,7 @@ class ActivityActors:
     async def _perform(self, job: _Job) -> None:
         result: str | None = None
         failure: FailureDetails | None = None
+        began_s = perf_counter()
         try:
             result, failure = await self._call(job.invoke, job.definition)
         except anyio.get_cancelled_exc_class() as error:
@@ -140,6 +144,9 @@ class ActivityActors:
             failure = failure_of(error, frames_skipped=2)
         finally:
             self._busy.discard(job.address)
+        if self.observer is not None:
+            took_s = perf_counter() - began_s
+            self.observer.app_activity_ended(job.definition.name, failed=failure is not None, took_s=took_s)
         self._reply(job.invoke, result, failure)
 
     async def _call(self, invoke: Invoke, definition: ActivityDefinition) -> tuple[str | None, FailureDetails | None]:

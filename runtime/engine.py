@@ -27,9 +27,11 @@ from .child_starter import ChildStarter
 from .client import Client
 from .dispatcher import Dispatcher
 from .facade import Facade
-from .message import ACTIVITY, CHILD_START, WORK, WORKFLOW, Start
+from .message import ACTIVITY, CHILD_START, ENDED, WORK, WORKFLOW, Ended, Start
+from .observer import Observer
 from .retention import RetentionLoop
 from .settings import Settings
+from .status import Status
 from .worker_mark import ADDRESS as WORKER_MARK_ADDRESS
 from .worker_mark import WORKER_MARK, Remember, WorkerMarkType
 from .workflow_actor import Propagate, WorkflowActorType
@@ -68,20 +70,23 @@ class Engine:
             elsewhere=self.dispatcher.receive_activity,
             waits_for_workers=self._waits_for_workers,
         )
+        self._workflows = WorkflowActorType(
+            app, app_id=self.settings.app_id, waits_for_workers=self._waits_for_workers, propagate=propagate
+        )
+        self._observer: Observer | None = None
         self._clock = clock or SystemClock()
         self._host = Host(
             self.store,
             self._clock,
             types={
-                WORKFLOW: WorkflowActorType(
-                    app, app_id=self.settings.app_id, waits_for_workers=self._waits_for_workers, propagate=propagate
-                ),
+                WORKFLOW: self._workflows,
                 WORKER_MARK: WorkerMarkType(),
             },
             routes={
                 ACTIVITY: self._activities.receive,
                 CHILD_START: self._start_child,
                 WORK: self.dispatcher.receive,
+                ENDED: self._tell_end,
             },
             limits=HostLimits(
                 activations_max=0 if self.settings.always_replay else self.settings.activations_max,
@@ -109,6 +114,11 @@ class Engine:
     def turns(self) -> int:
         """How many turns were taken since the start."""
         return self._host.turns
+
+    def observe(self, observer: Observer) -> None:
+        """Tell somebody of what comes to an end from now on."""
+        self._observer = self._activities.observer = observer
+        self._workflows.observed = True
 
     def active_actors(self) -> Mapping[str, int]:
         """How many actors of each type are in memory."""
@@ -166,6 +176,10 @@ class Engine:
 
     def _send(self, address: Address, body: object) -> None:
         self._host.send(address, body)
+
+    def _tell_end(self, address: Address, ended: Ended) -> None:
+        if self._observer is not None:
+            self._observer.workflow_ended(ended.name, Status(ended.status), ended.took_us / 1e6)
 
     def _start_child(self, address: Address, start: Start) -> None:
         self._children.receive(address, start)

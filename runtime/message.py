@@ -17,6 +17,7 @@ WORKFLOW = "workflow"  # these reach the disk and must not change
 ACTIVITY = "activity"
 CHILD_START = "child-start"
 WORK = "work"
+ENDED = "ended"
 
 
 def workflow_address(instance_id: str) -> Address:
@@ -134,6 +135,14 @@ class Stalled(NamedTuple):
 
 class TryAgain(NamedTuple):
     """A worker has come: a stalled instance may go on."""
+
+
+class Ended(NamedTuple):
+    """An instance has ended. Sent to the observer."""
+
+    name: str  # the workflow's
+    status: int  # a Status
+    took_us: int  # since the instance was created
 
 
 class StartCopy(NamedTuple):

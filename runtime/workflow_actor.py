@@ -49,6 +49,7 @@ class WorkflowActorType:
         self.app_id = app_id
         self.waits_for_workers = waits_for_workers
         self.propagate = propagate
+        self.observed = False  # somebody wants to know of each end
         self.encoder = Encoder()
         self.packer = RowPacker()
 

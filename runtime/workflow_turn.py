@@ -56,11 +56,13 @@ from .history import Row
 from .message import (
     ACTIVITY,
     CHILD_START,
+    ENDED,
     WORK,
     ActivityDone,
     ChildDone,
     ChildStarted,
     Continue,
+    Ended,
     Invoke,
     Purge,
     RaiseEvent,
@@ -579,6 +581,9 @@ class WorkflowTurn:
         actor.work.keep_only([Row(self.now_us, self._asked, ())])
         if actor.record.parent is not None:
             self._tell_parent(actor.record.parent, status, result, failure)
+        if actor.actor_type.observed:
+            ended = Ended(actor.record.name, status.value, self.now_us - actor.record.created_us)
+            self.turn.messages.append((Address(ENDED, actor.instance_id), ended))
         actor.close()
         actor.execution = None
         actor.rows = []

@@ -257,14 +257,21 @@ def test_a_stated_size_holds_for_grpc_too_and_without_one_workers_may_say_more(
     assert anyio.run(end_of_a_large_call) == code
 
 
-def test_activities_are_not_counted_where_the_app_performs_its_own(start: Start) -> None:
+def test_the_app_s_workflows_and_activities_are_counted(start: Start, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    start("shop.py", "--metrics-port", str(port)).ready()
+    daemon = start("shop.py", "--metrics-port", str(port)).ready()
+    door = tmp_path / "open"
+    door.touch()
+    daemon.order(door)
+    daemon.until_completed()
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE_S) as answer:
         text = answer.read().decode()
-    assert "dapr_runtime_workflow_operation_count" in text
-    assert "dapr_runtime_workflow_activity" not in text
+    lines = [line for line in text.splitlines() if "_execution_count{" in line]
+    [activity] = [line for line in lines if line.startswith("dapr_runtime_workflow_activity_")]
+    [workflow] = [line for line in lines if line.startswith("dapr_runtime_workflow_execution_")]
+    assert ('activity_name="deliver"' in activity, 'workflow_name="order"' in workflow) == (True, True)
+    assert all('status="success"' in line and line.endswith(" 1.0") for line in lines)
 
 
 def test_a_second_daemon_on_the_same_store_is_refused_at_once(start: Start) -> None:

@@ -9,17 +9,18 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from perdure import App, Engine, Settings, WorkflowContext
-from perdure.cli.metrics import ActivityMetrics, Gauges, MeteredFacade, Metrics, MetricsPortTaken, listen_for_metrics
+from perdure import App, Engine, Settings, Status, WorkflowContext
+from perdure.cli.metrics import ExecutionMetrics, Gauges, MeteredFacade, Metrics, MetricsPortTaken, listen_for_metrics
 from perdure.http.server import address, listen
 from perdure.rpc.running_activities import ActivityWatch
 from perdure.runtime.errors import InstanceNotFound
 from perdure.runtime.facade import Facade
+from perdure.runtime.observer import Observer
 
 COUNT = "dapr_runtime_workflow_operation_count"
 LATENCY = "dapr_runtime_workflow_operation_latency"
 ACTIVITY = "dapr_runtime_workflow_activity"
-ORDER = ("operation", "activity_name", "status", "type", "le")
+ORDER = ("operation", "workflow_name", "activity_name", "status", "type", "le")
 
 
 def make_metrics() -> Metrics:
@@ -132,16 +133,24 @@ def test_what_the_engine_says_of_itself_is_shown() -> None:
     assert samples(metrics, "perdure_active_actors") == {("workflow",): 2}
 
 
-def test_executions_are_not_claimed_to_be_known() -> None:
-    assert "execution" not in scrape(make_metrics())
+def test_workflows_and_the_apps_own_activities_are_counted_by_name_and_by_how_they_ended() -> None:
     metrics = make_metrics()
-    ActivityMetrics(metrics)
-    assert "workflow_execution" not in scrape(metrics)
+    observer: Observer = ExecutionMetrics(metrics)
+    for status in (Status.COMPLETED, Status.TERMINATED, Status.FAILED, Status.FAILED):
+        observer.workflow_ended("order", status, 0.5)
+    observer.app_activity_ended("pay", failed=True, took_s=0.002)
+    assert samples(metrics, "dapr_runtime_workflow_execution_count") == {
+        ("order", "success"): 1,
+        ("order", "terminated"): 1,
+        ("order", "failed"): 2,
+    }
+    assert samples(metrics, "dapr_runtime_workflow_execution_latency_sum")["order", "failed"] == 1000
+    assert samples(metrics, f"{ACTIVITY}_execution_count") == {("pay", "failed"): 1}
 
 
 def test_what_workers_do_is_counted_by_activity_and_by_how_it_ended() -> None:
     metrics = make_metrics()
-    watch: ActivityWatch = ActivityMetrics(metrics)
+    watch: ActivityWatch = ExecutionMetrics(metrics)
     for took_s in (0.002, 0.004):
         watch.activity_given("reserve", took_s)
         watch.activity_ended("reserve", "success", took_s)

@@ -1,0 +1,21 @@
+"""Observers: who is told what came to an end, such as a counter for Prometheus.
+
+The one law: what an observer is told of a workflow is durable. It is told once
+while the process lives, and a crash may take the word but not the deed.
+"""
+
+from typing import Protocol
+
+from .status import Status
+
+
+class Observer(Protocol):
+    """Called on the event loop, between turns; it must not wait, nor raise."""
+
+    def workflow_ended(self, name: str, status: Status, took_s: float) -> None:
+        """A generation of an instance has ended, so long after its beginning."""
+        ...
+
+    def app_activity_ended(self, name: str, *, failed: bool, took_s: float) -> None:
+        """The app's own activity has run, once. Those of remote workers are not told here."""
+        ...
