@@ -409,18 +409,19 @@ class Host:
                 watch.wake()
 
     def _evict(self) -> None:
-        for activation in self._activations.surplus():
-            if activation.active and not activation.in_flight:
-                # The mark goes first; the activation follows when that is durable.
-                self._committer.retire(activation, self.now_us())
-            else:
-                self._remove(activation)
+        with no_current_task():
+            for activation in self._activations.surplus():
+                if activation.active and not activation.in_flight:
+                    # The mark goes first; the activation follows when that is durable.
+                    self._committer.retire(activation, self.now_us())
+                else:
+                    self._remove(activation)
 
     def _remove(self, activation: Activation) -> None:
+        """Let an actor go. Outside of any task: it may run somebody's code."""
         self._activations.remove(activation)
         if activation.actor is not None:
-            with no_current_task():
-                activation.actor.close()
+            activation.actor.close()
 
     # When something fails.
 
@@ -443,7 +444,8 @@ class Host:
             successor.mailbox.extendleft(reversed(kept))
             return
         activation.dropped = True
-        self._remove(activation)
+        with no_current_task():
+            self._remove(activation)
         successor = Activation(activation.address, activation.shard)
         successor.predecessor = activation
         successor.failures = activation.failures

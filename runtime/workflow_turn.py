@@ -386,8 +386,11 @@ class WorkflowTurn:
             self.turn.replies.append((envelope.reply, answer))
 
     def _step(self, step: Step) -> None:
-        assert self.actor.record is not None
-        self.actor.record = self.actor.record._replace(status=follow(self._status, step))
+        record = self.actor.record
+        assert record is not None
+        status = follow(record.status, step)
+        if status is not record.status:
+            self.actor.record = record._replace(status=status)
 
     # Running: the execution is fed with what may be fed.
 
@@ -502,7 +505,8 @@ class WorkflowTurn:
         actor.rows = []
         if self._status is not Status.SUSPENDED:
             self._step(Step.RUN)
-            actor.record = actor.record._replace(stall=None)
+            if actor.record.stall is not None:
+                actor.record = actor.record._replace(stall=None)
         return actor.execution
 
     def _miss_definition(self, name: str) -> None:
