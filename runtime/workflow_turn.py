@@ -99,6 +99,21 @@ _STEPS = {Status.COMPLETED: Step.COMPLETE, Status.FAILED: Step.FAIL, Status.TERM
 class WorkflowTurn:
     """Works on one actor, once."""
 
+    __slots__ = (
+        "_answered",
+        "_arrived",
+        "_asked",
+        "_consumed",
+        "_holding",
+        "_record_before",
+        "_termination",
+        "_timers_set",
+        "_turn_at_us",
+        "actor",
+        "now_us",
+        "turn",
+    )
+
     def __init__(self, actor: "WorkflowActor", now_us: int) -> None:
         self.actor = actor
         # Never before the last turn, even if the clock was set back while nobody was looking.
@@ -764,10 +779,11 @@ class WorkflowTurn:
     def _finish(self) -> None:
         actor = self.actor
         turn = self.turn
-        turn.reminders_set = [(str(timer_id), due_us) for timer_id, due_us in self._timers_set.items()]
-        events = None if self._asked is None else [*self._arrived, *self._asked]
-        if events is not None or self._holding:
-            row = Row(self._turn_at_us or self.now_us, events, list(self._holding), self._consumed)
+        if self._timers_set:
+            turn.reminders_set = [(str(timer_id), due_us) for timer_id, due_us in self._timers_set.items()]
+        if self._asked is not None or self._holding:
+            events = None if self._asked is None else [*self._arrived, *self._asked]
+            row = Row(self._turn_at_us or self.now_us, events, self._holding, self._consumed)
             turn.entry = actor.actor_type.packer.pack(*row)
             self._remember(row)
             actor.last_us = self.now_us
