@@ -20,20 +20,38 @@ from .run import Run
 from .sdk_driver import WORKLOADS as SDK_WORKLOADS
 from .sdk_driver import SdkResults, SdkRunFailed, through_sdk
 from .sdk_driver import Setup as SdkSetup
-from .workloads import BY_NAME, DRIVERS, WORKLOADS, Workload
+from .workloads import BASIC, BY_NAME, DRIVERS, SUITES, WORKLOADS, Shape, Workload
 
 SECONDS = 4.0
 SECONDS_MARKED = 3.0  # a run that is over sooner was spent warming up, and says nothing about marks
 SECONDS_QUICK = 0.3
+QUICK_PART = 20  # a workload with a number of instances of its own has so many times fewer when it is quick
 BOTH = "both"
 SDK = "sdk"
+ALL = "all"
+ARRIVING = "W1"  # what instances are of that arrive at a rate, unless a workload is named
 
 NAMES = list(BY_NAME)
-LIST = "\n".join(f"  {workload.name}  {workload.title}: {workload.what}" for workload in WORKLOADS)
 
 
-@click.command(epilog=f"\b\nWorkloads:\n{LIST}")
-@click.option("--workload", "names", multiple=True, type=click.Choice(NAMES), help="Run only these.  [default: all]")
+def listed(suite: str) -> str:
+    """The workloads of a suite, for people."""
+    lines = (f"  {of.name}  {of.title}: {of.what}" for of in WORKLOADS if of.suite == suite)
+    return "\n".join(("\b", f"{suite}: {SUITES[suite]}", *lines))
+
+
+@click.command(epilog="\n\n".join(("Workloads, by suite:", *map(listed, SUITES))))
+@click.option(
+    "--suite", type=click.Choice([*SUITES, ALL]), default=BASIC, show_default=True, help="Which workloads to run."
+)
+@click.option(
+    "--workload",
+    "names",
+    multiple=True,
+    type=click.Choice(NAMES),
+    metavar="NAME",
+    help="Run only this one, whatever its suite; may be repeated.",
+)
 @click.option(
     "--driver",
     type=click.Choice([*DRIVERS, BOTH, SDK]),
@@ -48,12 +66,23 @@ LIST = "\n".join(f"  {workload.name}  {workload.title}: {workload.what}" for wor
     help="For --driver sdk: a Python that has dapr==1.19.0.",
 )
 @click.option(
-    "--in-flight", type=click.IntRange(1), help="Instances under way at once.  [default: each workload's own]"
+    "--in-flight",
+    multiple=True,
+    type=click.IntRange(1),
+    help="Instances under way at once; repeat it for a curve.  [default: each workload's own]",
+)
+@click.option(
+    "--rate",
+    "rates",
+    multiple=True,
+    type=click.FloatRange(0, min_open=True),
+    help=f"Start so many instances a second, whether or not others have ended; repeat it for a curve. Runs {ARRIVING} "
+    "unless a workload is named.",
 )
 @click.option(
     "--seconds",
     type=click.FloatRange(0, min_open=True),
-    help=f"How long a run goes on.  [default: {SECONDS:g}]",
+    help=f"How long a run goes on that has no number of instances of its own.  [default: {SECONDS:g}]",
 )
 @click.option("--instances", type=click.IntRange(10), help="How many instances a run has, instead of a time.")
 @click.option("--quick", is_flag=True, help=f"Only see that it works: {SECONDS_QUICK:g} seconds each.")
@@ -100,10 +129,12 @@ def bench(**values: Any) -> None:
 class Options:
     """What was asked for."""
 
-    names: tuple[str, ...]  # none: all
+    suite: str
+    names: tuple[str, ...]  # none: all of the suite
     driver: str
     sdk_python: Path | None
-    in_flight: int | None
+    in_flight: tuple[int, ...]  # none: each workload's own
+    rates: tuple[float, ...]  # none: each instance is started in the place of one that has ended
     seconds: float | None
     instances: int | None
     quick: bool
@@ -114,15 +145,42 @@ class Options:
     json: Path | None
 
     def chosen(self) -> list[Workload]:
-        """The workloads as they are to be run, without marks where these do not hold."""
-        found = [BY_NAME[name].with_in_flight(self.in_flight) for name in NAMES if name in self.names or not self.names]
+        """The workloads as they are to be run, without marks where these do not hold.
+
+        Raises:
+            click.UsageError: Some of them cannot be run so.
+        """
+        found = [one for named in self.named() for one in (self.arriving(named) or named.variants(self.in_flight))]
         plain = self.durability == "full" and not self.always_replay and not self.quick and self.instances is None
         long = self.seconds is None or self.seconds >= SECONDS_MARKED
         return found if plain and long else [workload.without_marks() for workload in found]
 
+    def named(self) -> list[Workload]:
+        names = self.names or ((ARRIVING,) if self.rates else ())
+        return [
+            workload
+            for workload in WORKLOADS
+            if (workload.name in names if names else self.suite in (workload.suite, ALL))
+        ]
+
+    def arriving(self, workload: Workload) -> list[Workload]:
+        """A workload at each of the rates that were asked for."""
+        if self.rates and self.in_flight:
+            raise click.UsageError(
+                "--rate and --in-flight exclude each other: at a rate, nothing holds instances back."
+            )
+        if self.rates and workload.shape is not Shape.LOOP:
+            raise click.UsageError(f"{workload.name} cannot be run with --rate.")
+        return [workload.with_rate(rate) for rate in dict.fromkeys(self.rates)]
+
     @property
     def run_seconds(self) -> float:
         return self.seconds or (SECONDS_QUICK if self.quick else SECONDS)
+
+    def run_instances(self, workload: Workload) -> int | None:
+        if self.instances is not None or workload.instances is None or workload.shape is Shape.OPEN:
+            return self.instances
+        return max(1, workload.instances // QUICK_PART) if self.quick else workload.instances
 
     def runs(self) -> list[Run]:
         """All runs, in their order.
@@ -132,16 +190,18 @@ class Options:
         """
         order = interleaved(self.chosen(), DRIVERS if self.driver == BOTH else (self.driver,), self.repeat)
         if not order:
-            raise click.UsageError(f"{', '.join(self.names)} cannot be run with --driver {self.driver}.")
+            names = ", ".join(self.names) or f"Suite {self.suite}"
+            raise click.UsageError(f"{names} cannot be run with --driver {self.driver}.")
         return [
             Run(
                 workload=workload.name,
                 driver=driver,
                 in_flight=workload.in_flight,
                 seconds=self.run_seconds,
-                instances=self.instances,
+                instances=self.run_instances(workload),
                 durability=self.durability,
                 always_replay=self.always_replay,
+                rate=workload.rate,
             )
             for workload, driver in order
         ]
@@ -156,6 +216,8 @@ def bench_sdk(options: Options) -> None:
         raise click.UsageError(f"{', '.join(sorted(strangers))} cannot be run with --driver sdk.")
     if options.instances is not None:
         raise click.UsageError("--instances cannot be used with --driver sdk, where a run has a time: use --seconds.")
+    if options.suite != BASIC or options.rates or len(options.in_flight) > 1:
+        raise click.UsageError("--suite, --rate and more than one --in-flight cannot be used with --driver sdk.")
     if options.data is not None:
         options.data.mkdir(parents=True, exist_ok=True)
     setup = SdkSetup(
@@ -163,7 +225,7 @@ def bench_sdk(options: Options) -> None:
         sdk_python=options.sdk_python.absolute(),
         seconds=options.run_seconds,
         repeat=options.repeat,
-        in_flight=options.in_flight,
+        in_flight=next(iter(options.in_flight), None),
         durability=options.durability,
         always_replay=options.always_replay,
         folder=options.data,
@@ -199,7 +261,7 @@ def carry_out(runs: Sequence[Run], folder: Path, console: Console) -> Results:
     # Drawn twice a second: the bar must not take what it shows the progress of.
     with Progress(*columns, console=console, refresh_per_second=2, transient=True) as progress:
         for number, run in enumerate(runs):
-            workload = BY_NAME[run.workload]
+            workload = run.variant
             task = progress.add_task(
                 f"{number + 1}/{len(runs)} {workload.name} {workload.title}, {DRIVER_TITLES[run.driver]}",
                 total=1.0,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .crash import run_crash
 from .http_driver import http_driver
-from .load import Extent, OpenDriver, Progress, run_events, run_loop
+from .load import Extent, OpenDriver, Progress, run_events, run_loop, run_open
 from .measure import Outcome
 from .process_driver import Setup, process_driver
 from .sleepers import ACTIVATIONS_MAX, run_sleepers
@@ -28,6 +28,12 @@ class Run:
     instances: int | None  # None: as many as fit into the time
     durability: str
     always_replay: bool
+    rate: float | None = None  # instances a second that arrive; None: each in the place of one that has ended
+
+    @property
+    def variant(self) -> Workload:
+        """The workload as it is run here."""
+        return BY_NAME[self.workload].with_in_flight(self.in_flight).with_rate(self.rate)
 
     @property
     def extent(self) -> Extent:
@@ -43,7 +49,7 @@ async def perform(run: Run, folder: Path, progress: Progress) -> Outcome:
     Raises:
         WrongResult: An instance did not return what it should have.
     """
-    workload = BY_NAME[run.workload].with_in_flight(run.in_flight)
+    workload = run.variant
     setup = Setup(folder=folder, durability=run.durability, always_replay=run.always_replay)
     match workload.shape:
         case Shape.SLEEP:
@@ -55,6 +61,9 @@ async def perform(run: Run, folder: Path, progress: Progress) -> Outcome:
         case Shape.LOOP:
             async with _driver(run, setup, workload)() as driver:
                 return await run_loop(driver, workload, run.extent, progress)
+        case Shape.OPEN:
+            async with _driver(run, setup, workload)() as driver:
+                return await run_open(driver, workload, run.extent, progress)
         case Shape.EVENTS:
             async with _driver(run, setup, workload)() as driver:
                 return await run_events(driver, workload, run.extent, progress)
@@ -63,6 +72,6 @@ async def perform(run: Run, folder: Path, progress: Progress) -> Outcome:
 def _driver(run: Run, setup: Setup, workload: Workload) -> OpenDriver:
     openers: dict[str, OpenDriver] = {
         PROCESS: partial(process_driver, setup),
-        HTTP: partial(http_driver, setup, see=workload.in_flight == 1),
+        HTTP: partial(http_driver, setup, see=workload.in_flight == 1 and workload.shape is not Shape.OPEN),
     }
     return openers[run.driver]

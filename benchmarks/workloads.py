@@ -4,6 +4,7 @@ The one law: nothing here knows how a workload is driven or shown. A new one is
 a new value, if one of the shapes fits it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Self
@@ -12,11 +13,21 @@ PROCESS = "process"  # the engine in the load's own process
 HTTP = "http"  # a daemon, and the load in another process
 DRIVERS = (PROCESS, HTTP)
 
+BASIC = "basic"
+DAPR = "dapr"
+SCALE = "scale"
+SUITES = {
+    BASIC: "the first look, in about a minute",
+    DAPR: "the shapes and sizes of Dapr's own performance tests",
+    SCALE: "much of one thing",
+}
+
 
 class Shape(Enum):
     """How a workload is loaded onto an engine."""
 
     LOOP = "so many instances in flight: when one completes, the next is started"
+    OPEN = "instances started at moments that were set before, whether or not others have ended"
     EVENTS = "instances that wait for an event; the clock runs from the first event"
     SLEEP = "instances asleep on a timer, beyond what may be in memory"
     CRASH = "the loop, a kill -9 in its middle, and a restart"
@@ -32,6 +43,7 @@ class Mark:
     digits: int = 0  # behind the point, when it is shown
     at_least: float | None = None
     at_most: float | None = None
+    in_flight: int | None = None  # holds with so many under way; None: with the workload's own number
 
     def reached(self, value: float) -> bool:
         above = self.at_least is None or value >= self.at_least
@@ -52,18 +64,36 @@ class Workload:
     unit: str  # what throughput counts
     units: int  # how many there are in one instance
     in_flight: int
+    also_in_flight: tuple[int, ...] = ()  # numbers with which it is run besides, for a curve
+    instances: int | None = None  # how many a run has; None: as many as fit into its time
+    rate: float | None = None  # instances a second that arrive, with Shape.OPEN
     drivers: tuple[str, ...] = DRIVERS
     marks: tuple[Mark, ...] = ()
+    suite: str = BASIC
 
-    def with_in_flight(self, in_flight: int | None) -> Self:
-        """The same with another number of instances under way at once, for which the marks do not hold."""
-        return self if in_flight in (None, self.in_flight) else replace(self, in_flight=in_flight, marks=())
+    def variants(self, in_flight: Sequence[int] = ()) -> list[Self]:
+        """As it is run: once for each number in flight, its own ones if none are named."""
+        numbers = in_flight or (self.in_flight, *self.also_in_flight)
+        return [self.with_in_flight(number) for number in dict.fromkeys(numbers)]
+
+    def with_in_flight(self, in_flight: int) -> Self:
+        """The same with another number of instances under way at once, and the marks that are of that number."""
+        if in_flight == self.in_flight:
+            return self
+        marks = tuple(mark for mark in self.marks if mark.in_flight == in_flight)
+        return replace(self, title=f"{self.title} at {in_flight}", in_flight=in_flight, marks=marks)
+
+    def with_rate(self, rate: float | None) -> Self:
+        """The same with instances that arrive at a rate; for None, as it is."""
+        if rate is None:
+            return self
+        return replace(self, title=f"{self.title} {rate:g}/s", shape=Shape.OPEN, rate=rate, marks=())
 
     def without_marks(self) -> Self:
         return replace(self, marks=())
 
 
-WORKLOADS = (
+BASICS = (
     Workload(
         name="W1",
         title="chain",
@@ -75,7 +105,15 @@ WORKLOADS = (
         unit="steps",
         units=5,
         in_flight=50,
-        marks=(Mark(driver=PROCESS, figure="units_per_s", what="steps a second", at_least=8_000),),
+        also_in_flight=(500,),
+        marks=(
+            Mark(driver=PROCESS, figure="units_per_s", what="steps a second", at_least=20_000),
+            Mark(driver=PROCESS, figure="units_per_s", what="steps a second", at_least=30_000, in_flight=500),
+            Mark(driver=PROCESS, figure="cpu_ms_per_unit", what="CPU ms a step", digits=3, at_most=0.05),
+            Mark(driver=PROCESS, figure="cpu_ms_per_unit", what="CPU ms a step", digits=3, at_most=0.05, in_flight=500),
+            Mark(driver=PROCESS, figure="rows_per_turn", what="rows of history a turn", digits=2, at_most=1),
+            Mark(driver=HTTP, figure="instances_per_s", what="workflows a second", at_least=2_000),
+        ),
     ),
     Workload(
         name="W2",
@@ -88,6 +126,7 @@ WORKLOADS = (
         unit="steps",
         units=100,
         in_flight=10,
+        marks=(Mark(driver=PROCESS, figure="units_per_s", what="steps a second", at_least=30_000),),
     ),
     Workload(
         name="W3",
@@ -100,7 +139,10 @@ WORKLOADS = (
         unit="steps",
         units=1,
         in_flight=1,
-        marks=(Mark(driver=PROCESS, figure="p50_ms", what="ms from start to result", digits=1, at_most=3),),
+        marks=(
+            Mark(driver=PROCESS, figure="p50_ms", what="ms from start to result", digits=1, at_most=1.5),
+            Mark(driver=PROCESS, figure="p99_ms", what="ms from start to result, 99 of 100", digits=1, at_most=5),
+        ),
     ),
     Workload(
         name="W4",
@@ -113,6 +155,7 @@ WORKLOADS = (
         unit="events",
         units=1,
         in_flight=50,
+        marks=(Mark(driver=PROCESS, figure="units_per_s", what="events a second", at_least=5_000),),
     ),
     Workload(
         name="W5",
@@ -146,4 +189,139 @@ WORKLOADS = (
         marks=(Mark(driver=HTTP, figure="steps_lost", what="steps lost", at_most=0),),
     ),
 )
+
+# From Dapr's own performance tests of workflows: how many instances are under way at once, and how many there are in
+# all. The activities of those tests add up numbers, keep state or sleep; ours are trivial, so that the engine is left.
+DAPRS = (
+    Workload(
+        name="D1",
+        title="series",
+        what="5 activities one after the other, 350 in flight",
+        shape=Shape.LOOP,
+        workflow="chain",
+        input=5,
+        output=5,
+        unit="steps",
+        units=5,
+        in_flight=350,
+        instances=1_400,
+        suite=DAPR,
+    ),
+    Workload(
+        name="D2",
+        title="parallel",
+        what="5 activities at once, 110 in flight",
+        shape=Shape.LOOP,
+        workflow="fan_out",
+        input=5,
+        output=sum(range(1, 6)),
+        unit="steps",
+        units=5,
+        in_flight=110,
+        instances=440,
+        suite=DAPR,
+    ),
+    *(
+        Workload(
+            name=name,
+            title=f"{size // 1_000} kB",
+            what=f"{size // 1_000} 000 bytes passed through 3 activities and returned, 30 in flight",
+            shape=Shape.LOOP,
+            workflow="carry",
+            input="x" * size,
+            output="x" * size,
+            unit="steps",
+            units=3,
+            in_flight=30,
+            instances=300,
+            suite=DAPR,
+        )
+        for name, size in (("D3", 10_000), ("D4", 50_000), ("D5", 100_000))
+    ),
+    # Dapr's has 10 000 of them, and so takes ten times as long: --instances 10000.
+    Workload(
+        name="D6",
+        title="delay",
+        what="one activity of 5 000 ms, 500 in flight: 100 a second is the most there can be",
+        shape=Shape.LOOP,
+        workflow="rest",
+        input=5_000,
+        output=5_000,
+        unit="steps",
+        units=1,
+        in_flight=500,
+        instances=1_000,
+        suite=DAPR,
+    ),
+    *(
+        Workload(
+            name=name,
+            title=f"storm {size // 1_000}k",
+            what=f"{size // 1_000} 000 instances of 15 activities, all started at once",
+            shape=Shape.LOOP,
+            workflow="chain",
+            input=15,
+            output=15,
+            unit="steps",
+            units=15,
+            in_flight=size,
+            instances=size,
+            suite=DAPR,
+        )
+        for name, size in (("D7", 1_000), ("D8", 5_000), ("D9", 10_000))
+    ),
+)
+
+CITIES = ["Tokyo", "Seattle", "London", "Amsterdam", "Seoul"]
+ROUND_TRIPS = 1_000
+
+SCALES = (
+    # The first two are of Netherite's paper; it has 200 of the fan-outs: --instances 200 --in-flight 200.
+    Workload(
+        name="S1",
+        title="hello",
+        what="1 000 instances of 5 greetings one after the other, all started at once",
+        shape=Shape.LOOP,
+        workflow="hello",
+        input=CITIES,
+        output=[f"Hello {city}!" for city in CITIES],
+        unit="steps",
+        units=5,
+        in_flight=1_000,
+        instances=1_000,
+        suite=SCALE,
+    ),
+    Workload(
+        name="S2",
+        title="wide",
+        what="20 instances of 1 000 activities at once, all started at once",
+        shape=Shape.LOOP,
+        workflow="fan_out",
+        input=1_000,
+        output=sum(range(1, 1_001)),
+        unit="steps",
+        units=1_000,
+        in_flight=20,
+        instances=20,
+        suite=SCALE,
+    ),
+    Workload(
+        name="S3",
+        title="ping-pong",
+        what="two instances that send each other an event, 1 000 times forth and back",
+        shape=Shape.LOOP,
+        workflow="ping",
+        input=ROUND_TRIPS,
+        output=ROUND_TRIPS,
+        unit="trips",
+        units=ROUND_TRIPS,
+        in_flight=1,
+        instances=1,
+        # Workflow code cannot send events; an activity does, with the engine's client. A daemon's app has none.
+        drivers=(PROCESS,),
+        suite=SCALE,
+    ),
+)
+
+WORKLOADS: tuple[Workload, ...] = (*BASICS, *DAPRS, *SCALES)
 BY_NAME = {workload.name: workload for workload in WORKLOADS}

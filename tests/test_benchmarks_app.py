@@ -29,8 +29,21 @@ async def test_each_workflow_returns_what_can_be_checked() -> None:
     async with Engine(under_test.app, data=":memory:") as engine:
         assert await engine.client.run("chain", input=5) == 5
         assert await engine.client.run("fan_out", input=100) == 5_050
+        assert await engine.client.run("hello", input=["Rome", "Oslo"]) == ["Hello Rome!", "Hello Oslo!"]
+        assert await engine.client.run("carry", input="a text") == "a text"
+        assert await engine.client.run("rest", input=1) == 1
         late_us = await engine.client.run("sleeper", input=datetime.now(UTC) + timedelta(milliseconds=20))
     assert late_us >= 0
+
+
+async def test_two_instances_throw_a_ball_forth_and_back() -> None:
+    engine = Engine(under_test.app, data=":memory:")
+    under_test.client.set(engine.client)
+    async with engine:
+        assert await engine.client.run("ping", input=3, instance_id="one") == 3
+        thrown_back = await engine.client.get("one-pong")
+    assert thrown_back is not None
+    assert thrown_back.output == 3
 
 
 async def test_the_end_of_the_code_and_each_body_are_told_when_asked_for(
