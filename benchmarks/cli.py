@@ -19,10 +19,8 @@ from .results import Result, Results, interleaved
 from .run import Run
 from .sdk_driver import WORKLOADS as SDK_WORKLOADS
 from .sdk_driver import SdkRunFailed, through_sdk
-from .workloads import BY_NAME, DRIVERS, WORKLOADS, Workload
+from .workloads import BY_NAME, DRIVERS, SECONDS, WORKLOADS, Workload
 
-SECONDS = 4.0
-SECONDS_MARKED = 3.0  # a run that is over sooner was spent warming up, and says nothing about marks
 SECONDS_QUICK = 0.3
 BOTH = "both"
 SDK = "sdk"
@@ -52,7 +50,7 @@ LIST = "\n".join(f"  {workload.name}  {workload.title}: {workload.what}" for wor
 @click.option(
     "--seconds",
     type=click.FloatRange(0, min_open=True),
-    help=f"How long a run goes on.  [default: {SECONDS:g}]",
+    help=f"How long a run goes on.  [default: {SECONDS:g}, or the workload's own]",
 )
 @click.option("--instances", type=click.IntRange(10), help="How many instances a run has, instead of a time.")
 @click.option("--quick", is_flag=True, help=f"Only see that it works: {SECONDS_QUICK:g} seconds each.")
@@ -115,13 +113,16 @@ class Options:
     def chosen(self) -> list[Workload]:
         """The workloads as they are to be run, without marks where these do not hold."""
         found = [BY_NAME[name].with_in_flight(self.in_flight) for name in NAMES if name in self.names or not self.names]
-        plain = self.durability == "full" and not self.always_replay and not self.quick and self.instances is None
-        long = self.seconds is None or self.seconds >= SECONDS_MARKED
-        return found if plain and long else [workload.without_marks() for workload in found]
+        plain = self.durability == "full" and not self.always_replay and not self.quick
+        return [
+            workload
+            if plain and workload.marks_hold(seconds=self.run_seconds(workload.seconds), instances=self.instances)
+            else workload.without_marks()
+            for workload in found
+        ]
 
-    @property
-    def run_seconds(self) -> float:
-        return self.seconds or (SECONDS_QUICK if self.quick else SECONDS)
+    def run_seconds(self, usual: float = SECONDS) -> float:
+        return self.seconds or (SECONDS_QUICK if self.quick else usual)
 
     def runs(self) -> list[Run]:
         """All runs, in their order.
@@ -137,7 +138,7 @@ class Options:
                 workload=workload.name,
                 driver=driver,
                 in_flight=workload.in_flight,
-                seconds=self.run_seconds,
+                seconds=self.run_seconds(workload.seconds),
                 instances=self.instances,
                 durability=self.durability,
                 always_replay=self.always_replay,
@@ -157,7 +158,7 @@ def bench_sdk(options: Options) -> None:
     python = options.sdk_python.absolute()
     names = options.names or SDK_WORKLOADS
     try:
-        through_sdk(python, names, seconds=options.run_seconds, repeat=options.repeat, console=Console())
+        through_sdk(python, names, seconds=options.run_seconds(), repeat=options.repeat, console=Console())
     except SdkRunFailed as error:
         raise click.ClickException(str(error)) from None
 
