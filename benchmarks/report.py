@@ -93,8 +93,7 @@ SECTIONS = (
         (
             Column("due", "instances"),
             Column("a second", "reminders_per_s"),
-            Column("late\np50 ms", "late_p50_ms"),
-            Column("late\nmax ms", "late_max_ms"),
+            Column("last one\nlate ms", "late_max_ms"),
             Column("CPU ms", "cpu_ms_per_unit", 3),
             Column("in one\ncommit", "units_per_commit"),
         ),
@@ -281,9 +280,13 @@ def mark_lines(found: Iterable[Row]) -> list[Text]:
 
 def wanted(mark: Mark) -> str:
     if mark.at_least is not None:
-        return f"at least {written(mark.at_least)}"
+        return f"at least {bound(mark, mark.at_least)}"
     assert mark.at_most is not None
-    return f"at most {written(mark.at_most)}"
+    return f"at most {bound(mark, mark.at_most)}"
+
+
+def bound(mark: Mark, value: float) -> str:
+    return written(value, 0 if float(value).is_integer() else mark.digits)
 
 
 def written(value: float, digits: int = 0) -> str:

@@ -39,7 +39,7 @@ def slope_of(times: Sequence[float], values: Sequence[float]) -> Slope:
     middle = fmean(times)
     spread = sum((at - middle) ** 2 for at in times)
     free = worth(residuals) - 2
-    error = t_quantile(free) * sqrt(squares / free / spread) if free > 0 else inf
+    error = t_quantile(free) * sqrt(squares / free / spread) if free >= 1 else inf
     return Slope(each=line.slope, error=error, mean=fmean(values))
 
 

@@ -11,6 +11,7 @@ process, and what it kept would look like a leak.
 
 import time
 from collections.abc import Sequence
+from math import isinf
 
 import anyio
 
@@ -101,10 +102,15 @@ def figures_of(diary: Diary, done: int, units: int, elapsed_s: float, before: Us
 
 
 def drift(name: str, at_s: Sequence[float], values: Sequence[float]) -> dict[str, float]:
-    """A slope in percent of the mean an hour, how far it may be off, and how much of it is beyond doubt."""
+    """A slope in percent of the mean an hour, how far it may be off, and how much of it is beyond doubt.
+
+    Nothing, if too little was seen to tell.
+    """
     if len(values) < SAMPLES_MIN:
         return {}
     slope = slope_of(at_s, values)
+    if isinf(slope.error):
+        return {}
     to_percent = 100 * S_PER_H / slope.mean if slope.mean else 0.0
     return {
         f"{name}_slope_percent_per_h": slope.each * to_percent,

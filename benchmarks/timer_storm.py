@@ -14,8 +14,8 @@ from .waking import in_so_many_s, sleepers_until, wake_all
 from .workloads import Workload
 
 TIMERS_PER_S = 25_000  # how many there are for each second that a run should last
-TRIED_SHARE = 0.05  # as many more are put to sleep first, to learn how long the storm will need for it
-RESERVE = 1.5  # of that time: the machine may slow down
+TRIED_SHARE = 0.15  # as many more are put to sleep first, more than may be in memory, to learn how long it takes
+RESERVE = 1.8  # of the time that the storm then needs: the machine may slow down
 LEAD_S = 1.0  # before the due time, however few there are
 
 

@@ -165,7 +165,7 @@ WORKLOADS = (
     ),
     Workload(
         name="S1",
-        title="timer storm",
+        title="timers",
         what="100 000 workflows asleep, all due at once",
         shape=Shape.TIMER_STORM,
         workflow="sleeper",
@@ -180,7 +180,7 @@ WORKLOADS = (
     ),
     Workload(
         name="S2",
-        title="reminder storm",
+        title="reminders",
         what="100 000 bare actors with a reminder, all due at once",
         shape=Shape.REMINDER_STORM,
         workflow="sleeper",
