@@ -1,4 +1,4 @@
-"""S4: a fleet asleep, what it costs in memory and on the disk, and some of it due at once.
+"""S7: a fleet asleep, what it costs in memory and on the disk, and some of it due at once.
 
 All of it is put to sleep through the engine, with its own turns and commits.
 Those who wake are put to sleep before the last ones, so that they have left

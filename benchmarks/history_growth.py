@@ -1,4 +1,4 @@
-"""S3: whether an instance gets slower as its history grows, and how fast one is rebuilt from its history.
+"""S6: whether an instance gets slower as its history grows, and how fast one is rebuilt from its history.
 
 A chain of activities, each of which says when it ran, one chain at a time. From
 one body to the next there is one turn, its commit, and the ways between them;

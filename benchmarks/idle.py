@@ -1,4 +1,4 @@
-"""S5: what an engine costs that has nothing to do, with a fleet asleep in its store.
+"""S8: what an engine costs that has nothing to do, with a fleet asleep in its store.
 
 The fleet falls asleep in an engine that is then stopped. Looked at is another
 one on the same file: in this process, or a daemon. It should do nothing.

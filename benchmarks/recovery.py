@@ -1,4 +1,4 @@
-"""S6: kill -9 with 10 000 instances in the middle of their work, and a restart on the same file.
+"""S9: kill -9 with 10 000 instances in the middle of their work, and a restart on the same file.
 
 Each instance has one step behind it when its daemon dies, and is in its second,
 which does not end in that daemon. The body of its third tells the load, through

@@ -1,4 +1,4 @@
-"""S2: so many actors with a reminder each, all due when their host begins to run.
+"""S5: so many actors with a reminder each, all due when their host begins to run.
 
 The mechanism by itself: an actor that does nothing but take its reminder back,
 as every turn that a reminder brings about must. The actors are laid down in

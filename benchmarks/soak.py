@@ -1,4 +1,4 @@
-"""S7: the loop of W1 for a long time: whether the engine gets slower, or larger.
+"""S10: the loop of W1 for a long time: whether the engine gets slower, or larger.
 
 Throughput and RSS are sampled each second. What is said of them is a slope in
 percent an hour, with the interval in which the true one lies with a

@@ -1,4 +1,4 @@
-"""S1: so many workflows sleep, and all of them are due at the same microsecond.
+"""S4: so many workflows sleep, and all of them are due at the same microsecond.
 
 More of them than may be in memory, so most are read back from the store when
 their time comes: what a service sees after midnight, when everybody chose it.

@@ -164,7 +164,7 @@ WORKLOADS = (
         marks=(Mark(driver=HTTP, figure="steps_lost", what="steps lost", at_most=0),),
     ),
     Workload(
-        name="S1",
+        name="S4",
         title="timers",
         what="100 000 workflows asleep, all due at once",
         shape=Shape.TIMER_STORM,
@@ -179,7 +179,7 @@ WORKLOADS = (
         marks_from=100_000,
     ),
     Workload(
-        name="S2",
+        name="S5",
         title="reminders",
         what="100 000 bare actors with a reminder, all due at once",
         shape=Shape.REMINDER_STORM,
@@ -194,7 +194,7 @@ WORKLOADS = (
         marks_from=100_000,
     ),
     Workload(
-        name="S3",
+        name="S6",
         title="history",
         what="turns beside up to 50 000 events, and histories rebuilt",
         shape=Shape.HISTORY,
@@ -219,7 +219,7 @@ WORKLOADS = (
         ),
     ),
     Workload(
-        name="S4",
+        name="S7",
         title="fleet",
         what="100 000 instances asleep; then 10 000 of them are due at once",
         shape=Shape.FLEET,
@@ -238,7 +238,7 @@ WORKLOADS = (
         marks_from=100_000,
     ),
     Workload(
-        name="S5",
+        name="S8",
         title="idle",
         what="nothing to do, with 100 000 instances asleep",
         shape=Shape.IDLE,
@@ -256,7 +256,7 @@ WORKLOADS = (
         marks_from=100_000,
     ),
     Workload(
-        name="S6",
+        name="S9",
         title="restart",
         what="kill -9 with 10 000 instances at work, and a restart",
         shape=Shape.RECOVERY,
@@ -275,7 +275,7 @@ WORKLOADS = (
         marks_from=10_000,
     ),
     Workload(
-        name="S7",
+        name="S10",
         title="soak",
         what="W1 for three minutes: does it get slower, or larger?",
         shape=Shape.SOAK,

@@ -32,7 +32,7 @@ async def test_a_quarter_of_a_small_fleet_wakes(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(fleet, "LEAD_S", 0.5)
     monkeypatch.setattr(sleepers, "SETTLE_S", 0.01)
     parts = Parts()
-    outcome = await run_fleet(Setup(folder=tmp_path), BY_NAME["S4"], Extent(seconds=1, instances=200), parts)
+    outcome = await run_fleet(Setup(folder=tmp_path), BY_NAME["S7"], Extent(seconds=1, instances=200), parts)
     assert outcome.figures["instances"] == 200
     assert outcome.figures["wakers"] == len(outcome.latencies_us) == 50
     assert outcome.figures["awake_s"] * 1e6 >= max(outcome.latencies_us)
@@ -43,7 +43,7 @@ async def test_what_is_still_in_the_wal_counts_as_stored(tmp_path: Path) -> None
     setup = Setup(folder=tmp_path)
     async with process_driver(setup) as driver:
         empty = stored_bytes(setup.store)
-        await put_to_sleep(driver, BY_NAME["S4"], 200, in_so_many_s(3_600))
+        await put_to_sleep(driver, BY_NAME["S7"], 200, in_so_many_s(3_600))
         full = stored_bytes(setup.store)
         assert setup.store.stat().st_size < full
     assert full > empty + 200 * 100

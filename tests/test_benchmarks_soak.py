@@ -26,7 +26,7 @@ class Parts:
 
 async def test_a_soak_keeps_the_series_that_its_slopes_are_of(tmp_path: Path) -> None:
     async with process_driver(Setup(folder=tmp_path)) as driver:
-        outcome = await soak(driver, BY_NAME["S7"], Extent(seconds=0.4), Parts(), sample_every_s=0.02)
+        outcome = await soak(driver, BY_NAME["S10"], Extent(seconds=0.4), Parts(), sample_every_s=0.02)
     assert {len(values) for values in outcome.series.values()} == {len(outcome.series["at_s"])}
     assert outcome.series.keys() == {"at_s", "units_per_s", "rss_mib"}
     assert sorted(outcome.series["at_s"]) == outcome.series["at_s"]
@@ -47,7 +47,7 @@ def test_slopes_are_of_what_was_seen_when_caches_were_full() -> None:
 
 
 async def test_a_wrong_result_ends_a_soak(tmp_path: Path) -> None:
-    wrong = replace(BY_NAME["S7"], output=6)
+    wrong = replace(BY_NAME["S10"], output=6)
     async with process_driver(Setup(folder=tmp_path)) as driver:
         with pytest.raises(ExceptionGroup) as group:
             await soak(driver, wrong, Extent(seconds=0.2), Parts())

@@ -21,7 +21,7 @@ def anyio_backend() -> str:
 async def test_all_wake_and_their_ends_are_durable(tmp_path: Path) -> None:
     async with process_driver(Setup(folder=tmp_path)) as driver:
         due = in_so_many_s(0.2)
-        instance_ids = await sleepers_until(driver, BY_NAME["S1"], 20, due)
+        instance_ids = await sleepers_until(driver, BY_NAME["S4"], 20, due)
         waking = await wake_all(driver, instance_ids, due)
     assert len(set(instance_ids)) == len(waking.late_us) == 20
     # Each of them took its turn before the last of them was durable.
@@ -37,7 +37,7 @@ async def test_who_was_due_before_all_were_asleep_is_not_measured(tmp_path: Path
 
 async def test_an_instance_that_sleeps_on_is_a_wrong_result(tmp_path: Path) -> None:
     async with process_driver(Setup(folder=tmp_path)) as driver:
-        [instance_id] = await sleepers_until(driver, BY_NAME["S1"], 1, datetime.now(UTC) + timedelta(days=1))
+        [instance_id] = await sleepers_until(driver, BY_NAME["S4"], 1, datetime.now(UTC) + timedelta(days=1))
         [state] = await states(driver, [instance_id])
     with pytest.raises(WrongResult):
         lateness_us(state)
