@@ -15,7 +15,7 @@ from .workloads import Workload
 
 TIMERS_PER_S = 25_000  # how many there are for each second that a run should last
 TRIED_SHARE = 0.15  # as many more are put to sleep first, more than may be in memory, to learn how long it takes
-RESERVE = 1.8  # of the time that the storm then needs: the machine may slow down
+RESERVE = 2.5  # of the time that the storm then needs: it falls asleep more slowly once memory is full
 LEAD_S = 1.0  # before the due time, however few there are
 
 

@@ -65,3 +65,8 @@ def test_how_it_was_measured_is_said_only_of_what_was_measured() -> None:
     assert "HTTP: the load" not in shown(result("W1", "process", **LOADED))
     assert "HTTP: the load" in shown(result("W1", "http", **LOADED))
     assert "process: the load" not in shown(result("W6", "http", steps_lost=0.0))
+
+
+def test_a_mark_between_two_whole_numbers_is_not_rounded() -> None:
+    text = shown(result("S6", "process", turn_growth_times=1.4), width=200)
+    assert "1.40 times the turn of 10 events at 50 000, at most 1.50: reached" in text

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from perdure.benchmarks.run import Run, perform
+from perdure.benchmarks.run import AT_SCALE, Run, perform
+from perdure.benchmarks.workloads import WORKLOADS, Shape
 
 pytestmark = pytest.mark.anyio
 
@@ -17,6 +18,12 @@ def anyio_backend() -> str:
 class Parts:
     def part(self, share: float, units: int) -> None:
         assert 0 <= share <= 1
+
+
+def test_every_workload_of_scale_can_be_run_by_each_of_its_drivers() -> None:
+    driven = (Shape.LOOP, Shape.EVENTS, Shape.SLEEP, Shape.CRASH)
+    needed = {(workload.shape, driver) for workload in WORKLOADS for driver in workload.drivers}
+    assert {pair for pair in needed if pair[0] not in driven} == AT_SCALE.keys()
 
 
 @pytest.mark.parametrize(
