@@ -24,6 +24,7 @@ from .workloads import Workload
 SAMPLE_EVERY_S = 1.0
 WARM_SHARE = 0.2  # of the run, in which caches fill: sampled, and not in the slope
 SAMPLES_MIN = 10  # for a slope
+ERROR_MAX_PERCENT_PER_H = 30.0  # a slope that may be further off says nothing of a drift of a few percent
 S_PER_H = 3_600.0
 
 
@@ -104,7 +105,8 @@ def figures_of(diary: Diary, done: int, units: int, elapsed_s: float, before: Us
 def drift(name: str, at_s: Sequence[float], values: Sequence[float]) -> dict[str, float]:
     """A slope in percent of the mean an hour, how far it may be off, and how much of it is beyond doubt.
 
-    Nothing, if too little was seen to tell.
+    Nothing, if too little was seen for a slope; and not the last, with which
+    marks are compared, if it is 0 only because too little was seen.
     """
     if len(values) < SAMPLES_MIN:
         return {}
@@ -112,11 +114,11 @@ def drift(name: str, at_s: Sequence[float], values: Sequence[float]) -> dict[str
     if isinf(slope.error):
         return {}
     to_percent = 100 * S_PER_H / slope.mean if slope.mean else 0.0
-    return {
-        f"{name}_slope_percent_per_h": slope.each * to_percent,
-        f"{name}_slope_error_percent_per_h": slope.error * to_percent,
-        f"{name}_drift_percent_per_h": beyond_doubt(slope) * to_percent,
-    }
+    error, certain = slope.error * to_percent, beyond_doubt(slope) * to_percent
+    figures = {f"{name}_slope_percent_per_h": slope.each * to_percent, f"{name}_slope_error_percent_per_h": error}
+    if certain > 0 or error <= ERROR_MAX_PERCENT_PER_H:
+        figures[f"{name}_drift_percent_per_h"] = certain
+    return figures
 
 
 def beyond_doubt(slope: Slope) -> float:

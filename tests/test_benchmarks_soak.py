@@ -36,7 +36,7 @@ async def test_a_soak_keeps_the_series_that_its_slopes_are_of(tmp_path: Path) ->
 def test_slopes_are_of_what_was_seen_when_caches_were_full() -> None:
     # Given a run that is slow and small in its first fifth, and then steady but for some noise,
     diary = Diary()
-    diary.at_s = [float(at) for at in range(50)]
+    diary.at_s = [float(at) * 600 for at in range(50)]
     diary.units_per_s = [10.0] * 10 + [1_000.0, 1_002.0] * 20
     diary.rss_mib = [1.0] * 10 + [50.0, 51.0] * 20
     nothing = Usage(cpu_s=0, rss_bytes=0)
@@ -64,11 +64,17 @@ def test_a_drift_is_in_percent_of_the_mean_an_hour() -> None:
     assert figures["rss_drift_percent_per_h"] == pytest.approx(10)
 
 
-def test_noise_without_a_trend_is_no_drift_beyond_doubt() -> None:
+def test_noise_without_a_trend_is_no_drift_in_a_long_run_and_nothing_in_a_short_one() -> None:
+    # Given the same samples, an hour apart and a second apart,
     values = [100.0, 110.0, 95.0, 104.0, 99.0, 108.0, 93.0, 106.0, 97.0, 102.0, 101.0, 96.0]
-    figures = drift("throughput", [float(at) for at in range(len(values))], values)
-    assert figures["throughput_slope_error_percent_per_h"] > abs(figures["throughput_slope_percent_per_h"])
-    assert figures["throughput_drift_percent_per_h"] == 0
+    long = drift("throughput", [3_600.0 * at for at in range(len(values))], values)
+    short = drift("throughput", [float(at) for at in range(len(values))], values)
+    # then the interval around the slope holds no slope at all, in both,
+    for figures in (long, short):
+        assert figures["throughput_slope_error_percent_per_h"] > abs(figures["throughput_slope_percent_per_h"])
+    # but only the long one is good for a verdict.
+    assert long["throughput_drift_percent_per_h"] == 0
+    assert "throughput_drift_percent_per_h" not in short
 
 
 def test_a_few_samples_have_no_slope() -> None:
