@@ -7,6 +7,7 @@ that ran.
 """
 
 import os
+import time
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from functools import cache
@@ -19,6 +20,8 @@ from ..runtime.context import ActivityContext, WorkflowContext
 
 PIPE = "PERDURE_BENCH_PIPE"  # a pipe that gets the id of each instance whose code has come to its end, one a line
 LOG = "PERDURE_BENCH_LOG"  # a file that gets a line for each time an activity's body runs
+
+HOLD = "PERDURE_BENCH_HOLD"  # if it is set, `held` does not end
 
 GO = "go"  # the event that `signal` waits for
 BALL = "ball"  # the event that `ping` and `pong` send each other
@@ -139,6 +142,45 @@ async def pong(ctx: WorkflowContext, rounds: int) -> int:
         await ctx.wait_for_external_event(BALL)
         caught += 1
     return caught
+
+
+@app.activity
+async def when(ctx: ActivityContext, _: None) -> int:
+    """Say when this ran, by a clock that only goes forward; microseconds."""
+    return time.perf_counter_ns() // 1000
+
+
+@app.workflow
+async def timed_chain(ctx: WorkflowContext, steps: int) -> list[int]:
+    """Run so many activities, one after the other, and wait for an event; say when each ran."""
+    times = [await ctx.call_activity(when) for _ in range(steps)]
+    await ctx.wait_for_external_event(GO)
+    return times
+
+
+@app.activity
+async def held(ctx: ActivityContext, number: int) -> int:
+    """Add one, where nothing holds it."""
+    note(LOG, f"{ctx.workflow_id} {ctx.task_id}")
+    if os.environ.get(HOLD):
+        await anyio.sleep_forever()
+    return number + 1
+
+
+@app.activity
+async def go_on(ctx: ActivityContext, number: int) -> int:
+    """Add one, and tell that the instance goes on."""
+    note(LOG, f"{ctx.workflow_id} {ctx.task_id}")
+    note(PIPE, ctx.workflow_id)
+    return number + 1
+
+
+@app.workflow
+async def interrupted(ctx: WorkflowContext, number: int) -> int:
+    """Take a step, one that may be held, and one that tells of it."""
+    for step in (add_one, held, go_on):
+        number = await ctx.call_activity(step, input=number)
+    return number
 
 
 def note(variable: str, line: str) -> None:

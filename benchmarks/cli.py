@@ -20,10 +20,8 @@ from .run import Run
 from .sdk_driver import WORKLOADS as SDK_WORKLOADS
 from .sdk_driver import SdkResults, SdkRunFailed, through_sdk
 from .sdk_driver import Setup as SdkSetup
-from .workloads import BASIC, BY_NAME, DRIVERS, SUITES, WORKLOADS, Shape, Workload
+from .workloads import BASIC, BY_NAME, DRIVERS, SECONDS, SUITES, WORKLOADS, Shape, Workload
 
-SECONDS = 4.0
-SECONDS_MARKED = 3.0  # a run that is over sooner was spent warming up, and says nothing about marks
 SECONDS_QUICK = 0.3
 QUICK_PART = 20  # a workload with a number of instances of its own has so many times fewer when it is quick
 BOTH = "both"
@@ -82,7 +80,8 @@ def listed(suite: str) -> str:
 @click.option(
     "--seconds",
     type=click.FloatRange(0, min_open=True),
-    help=f"How long a run goes on that has no number of instances of its own.  [default: {SECONDS:g}]",
+    help="How long a run goes on that has no number of instances of its own.  "
+    f"[default: {SECONDS:g}, or the workload's own]",
 )
 @click.option("--instances", type=click.IntRange(10), help="How many instances a run has, instead of a time.")
 @click.option("--quick", is_flag=True, help=f"Only see that it works: {SECONDS_QUICK:g} seconds each.")
@@ -151,9 +150,13 @@ class Options:
             click.UsageError: Some of them cannot be run so.
         """
         found = [one for named in self.named() for one in (self.arriving(named) or named.variants(self.in_flight))]
-        plain = self.durability == "full" and not self.always_replay and not self.quick and self.instances is None
-        long = self.seconds is None or self.seconds >= SECONDS_MARKED
-        return found if plain and long else [workload.without_marks() for workload in found]
+        plain = self.durability == "full" and not self.always_replay and not self.quick
+        return [
+            workload
+            if plain and workload.marks_hold(seconds=self.run_seconds(workload.seconds), instances=self.instances)
+            else workload.without_marks()
+            for workload in found
+        ]
 
     def named(self) -> list[Workload]:
         names = self.names or ((ARRIVING,) if self.rates else ())
@@ -173,9 +176,8 @@ class Options:
             raise click.UsageError(f"{workload.name} cannot be run with --rate.")
         return [workload.with_rate(rate) for rate in dict.fromkeys(self.rates)]
 
-    @property
-    def run_seconds(self) -> float:
-        return self.seconds or (SECONDS_QUICK if self.quick else SECONDS)
+    def run_seconds(self, usual: float = SECONDS) -> float:
+        return self.seconds or (SECONDS_QUICK if self.quick else usual)
 
     def run_instances(self, workload: Workload) -> int | None:
         if self.instances is not None or workload.instances is None or workload.shape is Shape.OPEN:
@@ -197,7 +199,7 @@ class Options:
                 workload=workload.name,
                 driver=driver,
                 in_flight=workload.in_flight,
-                seconds=self.run_seconds,
+                seconds=self.run_seconds(workload.seconds),
                 instances=self.run_instances(workload),
                 durability=self.durability,
                 always_replay=self.always_replay,
@@ -223,7 +225,7 @@ def bench_sdk(options: Options) -> None:
     setup = SdkSetup(
         # Not resolved: a virtual environment's Python is a link, and is known by where the link is.
         sdk_python=options.sdk_python.absolute(),
-        seconds=options.run_seconds,
+        seconds=options.run_seconds(),
         repeat=options.repeat,
         in_flight=next(iter(options.in_flight), None),
         durability=options.durability,

@@ -31,6 +31,7 @@ class Outcome:
 
     figures: dict[str, float]
     latencies_us: list[int] = field(default_factory=list)  # in the order of their beginnings
+    series: dict[str, list[float]] = field(default_factory=dict)  # what was sampled over time; all of one length
 
 
 def usage_of_self() -> Usage:

@@ -12,6 +12,8 @@ from typing import Any, Self
 PROCESS = "process"  # the engine in the load's own process
 HTTP = "http"  # a daemon, and the load in another process
 DRIVERS = (PROCESS, HTTP)
+SECONDS = 4.0
+SECONDS_MARKED = 3.0  # a run that is over sooner was spent warming up, and says nothing about marks
 
 BASIC = "basic"
 DAPR = "dapr"
@@ -31,6 +33,13 @@ class Shape(Enum):
     EVENTS = "instances that wait for an event; the clock runs from the first event"
     SLEEP = "instances asleep on a timer, beyond what may be in memory"
     CRASH = "the loop, a kill -9 in its middle, and a restart"
+    TIMER_STORM = "workflows that are all due at once"
+    REMINDER_STORM = "actors whose reminders are all due at once"
+    HISTORY = "instances with ever longer histories, taken up again from the store"
+    FLEET = "instances asleep, and some of them due at once"
+    IDLE = "nothing to do, beside instances asleep"
+    RECOVERY = "many instances in the middle of their work, a kill -9, and a restart"
+    SOAK = "the loop for a long time"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +79,15 @@ class Workload:
     drivers: tuple[str, ...] = DRIVERS
     marks: tuple[Mark, ...] = ()
     suite: str = BASIC
+    seconds: float = SECONDS  # how long a run goes on, if nothing else is asked for
+    # With how many instances the marks hold, where it is not the time that counts; None: with none that is asked for.
+    marks_from: int | None = None
+
+    def marks_hold(self, *, seconds: float, instances: int | None) -> bool:
+        """Whether a run of this extent is one to which the marks apply."""
+        if instances is None:
+            return seconds >= min(SECONDS_MARKED, self.seconds)
+        return self.marks_from is not None and instances >= self.marks_from
 
     def variants(self, in_flight: Sequence[int] = ()) -> list[Self]:
         """As it is run: once for each number in flight, its own ones if none are named."""
@@ -319,6 +337,154 @@ SCALES = (
         instances=1,
         # Workflow code cannot send events; an activity does, with the engine's client. A daemon's app has none.
         drivers=(PROCESS,),
+        suite=SCALE,
+    ),
+    Workload(
+        name="S4",
+        title="timers",
+        what="100 000 workflows asleep, all due at once",
+        shape=Shape.TIMER_STORM,
+        workflow="sleeper",
+        input=None,
+        output=None,
+        unit="timers",
+        units=1,
+        in_flight=500,
+        drivers=(PROCESS,),
+        marks=(Mark(driver=PROCESS, figure="reminders_per_s", what="timers a second", at_least=20_000),),
+        marks_from=100_000,
+        suite=SCALE,
+    ),
+    Workload(
+        name="S5",
+        title="reminders",
+        what="100 000 bare actors with a reminder, all due at once",
+        shape=Shape.REMINDER_STORM,
+        workflow="sleeper",
+        input=None,
+        output=None,
+        unit="reminders",
+        units=1,
+        in_flight=1,
+        drivers=(PROCESS,),
+        marks=(Mark(driver=PROCESS, figure="reminders_per_s", what="reminders a second", at_least=20_000),),
+        marks_from=100_000,
+        suite=SCALE,
+    ),
+    Workload(
+        name="S6",
+        title="history",
+        what="turns beside up to 50 000 events, and histories rebuilt",
+        shape=Shape.HISTORY,
+        workflow="timed_chain",
+        input=None,
+        output=None,
+        unit="steps",
+        units=1,
+        in_flight=1,
+        drivers=(PROCESS,),
+        marks=(
+            Mark(
+                driver=PROCESS,
+                figure="turn_growth_times",
+                what="times the turn of 10 events at 50 000",
+                digits=2,
+                at_most=1.5,
+            ),
+            Mark(
+                driver=PROCESS, figure="cold_50000_events_per_s", what="events a second, rebuilt cold", at_least=200_000
+            ),
+        ),
+        suite=SCALE,
+    ),
+    Workload(
+        name="S7",
+        title="fleet",
+        what="100 000 instances asleep; then 10 000 of them are due at once",
+        shape=Shape.FLEET,
+        workflow="sleeper",
+        input=None,
+        output=None,
+        unit="sleepers",
+        units=1,
+        in_flight=500,
+        drivers=(PROCESS,),
+        marks=(
+            Mark(driver=PROCESS, figure="rss_mib", what="MiB of RSS", at_most=300),
+            Mark(driver=PROCESS, figure="disk_bytes_per_sleeper", what="bytes of disk each", at_most=600),
+            Mark(driver=PROCESS, figure="awake_s", what="s until 10 000 are awake", digits=2, at_most=1),
+        ),
+        marks_from=100_000,
+        suite=SCALE,
+    ),
+    Workload(
+        name="S8",
+        title="idle",
+        what="nothing to do, with 100 000 instances asleep",
+        shape=Shape.IDLE,
+        workflow="sleeper",
+        input=None,
+        output=None,
+        unit="sleepers",
+        units=1,
+        in_flight=500,
+        marks=(
+            Mark(driver=PROCESS, figure="commits_per_s", what="commits a second", digits=2, at_most=0),
+            Mark(driver=PROCESS, figure="written_bytes_per_s", what="bytes written a second", at_most=0),
+            Mark(driver=HTTP, figure="written_bytes_per_s", what="bytes written a second", at_most=0),
+        ),
+        marks_from=100_000,
+        suite=SCALE,
+    ),
+    Workload(
+        name="S9",
+        title="restart",
+        what="kill -9 with 10 000 instances at work, and a restart",
+        shape=Shape.RECOVERY,
+        workflow="interrupted",
+        input=0,
+        output=3,
+        unit="instances",
+        units=3,
+        in_flight=50,
+        drivers=(HTTP,),
+        marks=(
+            Mark(driver=HTTP, figure="ready_s", what="s until ready", digits=2, at_most=1),
+            Mark(driver=HTTP, figure="moving_s", what="s until all have taken a step", digits=2, at_most=3),
+            Mark(driver=HTTP, figure="steps_lost", what="steps lost", at_most=0),
+        ),
+        marks_from=10_000,
+        suite=SCALE,
+    ),
+    Workload(
+        name="S10",
+        title="soak",
+        what="W1 for three minutes: does it get slower, or larger?",
+        shape=Shape.SOAK,
+        workflow="chain",
+        input=5,
+        output=5,
+        unit="steps",
+        units=5,
+        in_flight=50,
+        drivers=(PROCESS,),
+        marks=(
+            Mark(
+                driver=PROCESS,
+                figure="throughput_drift_percent_per_h",
+                what="% an hour of throughput, beyond doubt",
+                digits=1,
+                at_most=3,
+            ),
+            Mark(
+                driver=PROCESS,
+                figure="rss_drift_percent_per_h",
+                what="% an hour of RSS, beyond doubt",
+                digits=1,
+                at_most=3,
+            ),
+        ),
+        seconds=180.0,
         suite=SCALE,
     ),
 )

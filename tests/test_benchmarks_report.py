@@ -104,3 +104,8 @@ def test_an_engine_that_did_not_keep_up_with_a_rate_is_said_to_have_not() -> Non
 def test_a_load_that_was_late_itself_is_said_to_have_been(driver: str, late_ms: float, said: bool) -> None:
     text = shown(arriving(9.0, result("W1", driver, sent_late_p99_ms=late_ms)), width=200)
     assert ("the load was late itself" in text) is said
+
+
+def test_a_mark_between_two_whole_numbers_is_not_rounded() -> None:
+    text = shown(result("S6", "process", turn_growth_times=1.4), width=200)
+    assert "1.40 times the turn of 10 events at 50 000, at most 1.50: reached" in text

@@ -22,7 +22,7 @@ def test_the_document_names_what_it_holds(tmp_path: Path) -> None:
     assert document["machine"]["cores"] == 2
     (only,) = document["results"]
     assert only["run"]["workload"] == "W1"
-    assert only["outcome"] == {"figures": {"units_per_s": 9_000.0}, "latencies_us": [1, 2]}
+    assert only["outcome"] == {"figures": {"units_per_s": 9_000.0}, "latencies_us": [1, 2], "series": {}}
 
 
 def test_all_are_run_once_before_any_is_run_again() -> None:

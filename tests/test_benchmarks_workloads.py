@@ -69,3 +69,16 @@ def test_at_a_rate_a_workload_has_another_shape_and_no_marks() -> None:
         "chain 1000/s",
         (),
     )
+
+
+def test_marks_hold_for_a_number_of_instances_only_where_that_is_what_they_are_about() -> None:
+    fleet, chain = BY_NAME["S7"], BY_NAME["W1"]
+    assert fleet.marks_hold(seconds=4, instances=1_000_000)
+    assert not fleet.marks_hold(seconds=4, instances=99_999)
+    assert not chain.marks_hold(seconds=4, instances=1_000_000)
+
+
+def test_marks_do_not_hold_for_a_run_that_was_spent_warming_up() -> None:
+    chain = BY_NAME["W1"]
+    assert chain.marks_hold(seconds=3, instances=None)
+    assert not chain.marks_hold(seconds=2.9, instances=None)
