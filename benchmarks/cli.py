@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from .child import Part, RunFailed, run_in_child
+from .commands import gate
 from .machine import machine
 from .report import DRIVER_TITLES, print_report
 from .results import Result, Results, interleaved
@@ -31,7 +33,7 @@ NAMES = list(BY_NAME)
 LIST = "\n".join(f"  {workload.name}  {workload.title}: {workload.what}" for workload in WORKLOADS)
 
 
-@click.command(epilog=f"\b\nWorkloads:\n{LIST}")
+@click.group(epilog=f"\b\nWorkloads:\n{LIST}", invoke_without_command=True)
 @click.option("--workload", "names", multiple=True, type=click.Choice(NAMES), help="Run only these.  [default: all]")
 @click.option(
     "--driver",
@@ -71,12 +73,16 @@ LIST = "\n".join(f"  {workload.name}  {workload.title}: {workload.what}" for wor
     help="A folder on the disk to measure.  [default: the system's temporary one]",
 )
 @click.option("--json", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
-def bench(**values: Any) -> None:
+@click.pass_context
+def bench(context: click.Context, /, **values: Any) -> None:
     """Measure this build on this machine.
 
     Each run has a process and a store of its own. The engine's defaults hold unless said otherwise, so every figure
     is of commits that were flushed to the disk.
     """
+    if context.invoked_subcommand is not None:
+        refuse_options(context)
+        return
     options = Options(**values)
     if importlib.util.find_spec("psutil") is None:
         raise click.ClickException("this needs psutil: pip install 'perdure[bench]'")
@@ -93,6 +99,17 @@ def bench(**values: Any) -> None:
     print_report(options.chosen(), results, Console())
     if options.json is not None:
         results.write(options.json)
+
+
+bench.add_command(gate)
+
+
+def refuse_options(context: click.Context) -> None:
+    """Options in front of a command would be of no effect."""
+    for parameter in context.command.params:
+        if parameter.name and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
+            command = f"{context.command_path} {context.invoked_subcommand}"
+            raise click.UsageError(f"{parameter.opts[0]} is an option of a run, not of `{command}`.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
