@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from .child import Part, RunFailed, run_in_child
-from .commands import gate
+from .commands import compare, draw, gate, report, see_that_it_can_be_drawn
 from .machine import machine
 from .report import DRIVER_TITLES, print_report
 from .results import Result, Results, interleaved
@@ -73,6 +73,7 @@ LIST = "\n".join(f"  {workload.name}  {workload.title}: {workload.what}" for wor
     help="A folder on the disk to measure.  [default: the system's temporary one]",
 )
 @click.option("--json", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with drawings here.")
 @click.pass_context
 def bench(context: click.Context, /, **values: Any) -> None:
     """Measure this build on this machine.
@@ -86,6 +87,8 @@ def bench(context: click.Context, /, **values: Any) -> None:
     options = Options(**values)
     if importlib.util.find_spec("psutil") is None:
         raise click.ClickException("this needs psutil: pip install 'perdure[bench]'")
+    if options.html is not None:
+        see_that_it_can_be_drawn()
     if options.driver == SDK:
         bench_sdk(options)
         return
@@ -99,9 +102,12 @@ def bench(context: click.Context, /, **values: Any) -> None:
     print_report(options.chosen(), results, Console())
     if options.json is not None:
         results.write(options.json)
+    if options.html is not None:
+        draw([results], html=options.html)
 
 
-bench.add_command(gate)
+for command in (report, compare, gate):
+    bench.add_command(command)
 
 
 def refuse_options(context: click.Context) -> None:
@@ -128,6 +134,7 @@ class Options:
     always_replay: bool
     data: Path | None
     json: Path | None
+    html: Path | None
 
     def chosen(self) -> list[Workload]:
         """The workloads as they are to be run, without marks where these do not hold."""

@@ -1,0 +1,57 @@
+"""Cases that nobody measured, for the tests of what is drawn and compared."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from perdure.benchmarks.measure import Outcome
+from perdure.benchmarks.results import Result
+from perdure.benchmarks.run import Run
+
+from .benchmark_results import result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatedRun(Run):
+    """A run at a rate of arrivals."""
+
+    rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampledOutcome(Outcome):
+    """What was sampled over time as well."""
+
+    series: dict[str, list[float]] = field(default_factory=dict)
+
+
+def measured(
+    workload: str = "W1",
+    driver: str = "process",
+    *,
+    in_flight: int = 50,
+    rate: float | None = None,
+    latencies_us: Sequence[int] = (),
+    series: dict[str, list[float]] | None = None,
+    **figures: float,
+) -> Result:
+    usual = result(workload, driver).run
+    run = RatedRun(
+        workload=workload,
+        driver=driver,
+        in_flight=in_flight,
+        seconds=usual.seconds,
+        instances=None,
+        durability="full",
+        always_replay=False,
+        rate=rate,
+    )
+    outcome = SampledOutcome(figures=figures, latencies_us=list(latencies_us), series=series or {})
+    return Result(run=run, outcome=outcome)
+
+
+def with_figures(found: Result, figures: dict[str, float]) -> Result:
+    return replace(found, outcome=replace(found.outcome, figures=figures))
+
+
+def with_options(found: Result, *, durability: str = "full", seconds: float = 4.0) -> Result:
+    return replace(found, run=replace(found.run, durability=durability, seconds=seconds))
