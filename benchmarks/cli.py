@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from .child import Part, RunFailed, run_in_child
+from .commands import compare, draw, gate, report, see_that_it_can_be_drawn
 from .machine import machine
 from .report import DRIVER_TITLES, print_report
 from .results import Result, Results, interleaved
@@ -38,7 +40,7 @@ def listed(suite: str) -> str:
     return "\n".join(("\b", f"{suite}: {SUITES[suite]}", *lines))
 
 
-@click.command(epilog="\n\n".join(("Workloads, by suite:", *map(listed, SUITES))))
+@click.group(epilog="\n\n".join(("Workloads, by suite:", *map(listed, SUITES))), invoke_without_command=True)
 @click.option(
     "--suite", type=click.Choice([*SUITES, ALL]), default=BASIC, show_default=True, help="Which workloads to run."
 )
@@ -100,18 +102,25 @@ def listed(suite: str) -> str:
     help="A folder on the disk to measure.  [default: the system's temporary one]",
 )
 @click.option("--json", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
-def bench(**values: Any) -> None:
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with drawings here.")
+@click.pass_context
+def bench(context: click.Context, /, **values: Any) -> None:
     """Measure this build on this machine.
 
     Each run has a process and a store of its own. The engine's defaults hold unless said otherwise, so every figure
     is of commits that were flushed to the disk.
     """
+    if context.invoked_subcommand is not None:
+        refuse_options(context)
+        return
     options = Options(**values)
     if importlib.util.find_spec("psutil") is None:
         raise click.ClickException("this needs psutil: pip install 'perdure[bench]'")
     if options.driver == SDK:
         bench_sdk(options)
         return
+    if options.html is not None:
+        see_that_it_can_be_drawn()
     if options.data is not None:
         options.data.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="perdure-bench-", dir=options.data) as folder:
@@ -122,6 +131,20 @@ def bench(**values: Any) -> None:
     print_report(options.chosen(), results, Console())
     if options.json is not None:
         results.write(options.json)
+    if options.html is not None:
+        draw([results], html=options.html)
+
+
+for command in (report, compare, gate):
+    bench.add_command(command)
+
+
+def refuse_options(context: click.Context) -> None:
+    """Options in front of a command would be of no effect."""
+    for parameter in context.command.params:
+        if parameter.name and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
+            command = f"{context.command_path} {context.invoked_subcommand}"
+            raise click.UsageError(f"{parameter.opts[0]} is an option of a run, not of `{command}`.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +165,7 @@ class Options:
     always_replay: bool
     data: Path | None
     json: Path | None
+    html: Path | None
 
     def chosen(self) -> list[Workload]:
         """The workloads as they are to be run, without marks where these do not hold.
@@ -218,8 +242,8 @@ def bench_sdk(options: Options) -> None:
         raise click.UsageError(f"{', '.join(sorted(strangers))} cannot be run with --driver sdk.")
     if options.instances is not None:
         raise click.UsageError("--instances cannot be used with --driver sdk, where a run has a time: use --seconds.")
-    if options.suite != BASIC or options.rates or len(options.in_flight) > 1:
-        raise click.UsageError("--suite, --rate and more than one --in-flight cannot be used with --driver sdk.")
+    if options.suite != BASIC or options.rates or len(options.in_flight) > 1 or options.html is not None:
+        raise click.UsageError("--suite, --rate, --html and several --in-flight cannot be used with --driver sdk.")
     if options.data is not None:
         options.data.mkdir(parents=True, exist_ok=True)
     setup = SdkSetup(

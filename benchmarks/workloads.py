@@ -85,7 +85,7 @@ class Workload:
 
     def marks_hold(self, *, seconds: float, instances: int | None) -> bool:
         """Whether a run of this extent is one to which the marks apply."""
-        if instances is None:
+        if instances in (None, self.instances):
             return seconds >= min(SECONDS_MARKED, self.seconds)
         return self.marks_from is not None and instances >= self.marks_from
 
