@@ -12,8 +12,11 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from .beside import beside, with_peers
 from .child import Part, RunFailed, run_in_child
 from .machine import machine
+from .peers import PEERS, Peer, PeerMissing, demand, install
+from .peers import described as peer_described
 from .report import DRIVER_TITLES, print_report
 from .results import Result, Results, interleaved
 from .run import Run
@@ -46,6 +49,19 @@ LIST = "\n".join(f"  {workload.name}  {workload.title}: {workload.what}" for wor
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="For --driver sdk: a Python that has dapr==1.19.0.",
 )
+@click.option(
+    "--peer",
+    "peer_names",
+    multiple=True,
+    type=click.Choice(list(PEERS)),
+    help="Run another engine too, next to each run of Perdure; may be repeated (W1 to W4).",
+)
+@click.option(
+    "--peers",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder that the peers are installed in. Without --peer: run all of them.",
+)
+@click.option("--install-peers", is_flag=True, help="Install into that folder first what is missing there.")
 @click.option(
     "--in-flight", type=click.IntRange(1), help="Instances under way at once.  [default: each workload's own]"
 )
@@ -83,6 +99,10 @@ def bench(**values: Any) -> None:
     if options.driver == SDK:
         bench_sdk(options)
         return
+    try:
+        options.prepare_peers()
+    except PeerMissing as error:
+        raise click.ClickException(str(error)) from None
     if options.data is not None:
         options.data.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="perdure-bench-", dir=options.data) as folder:
@@ -91,6 +111,9 @@ def bench(**values: Any) -> None:
         except RunFailed as error:
             raise click.ClickException(str(error)) from None
     print_report(options.chosen(), results, Console())
+    if options.engines:
+        results.peers.update({peer.name: peer_described(options.peers_folder, peer) for peer in options.engines})
+        Console().print(beside(options.chosen(), results))
     if options.json is not None:
         results.write(options.json)
 
@@ -102,6 +125,9 @@ class Options:
     names: tuple[str, ...]  # none: all
     driver: str
     sdk_python: Path | None
+    peer_names: tuple[str, ...]
+    peers: Path | None
+    install_peers: bool
     in_flight: int | None
     seconds: float | None
     instances: int | None
@@ -120,6 +146,32 @@ class Options:
         return found if plain and long else [workload.without_marks() for workload in found]
 
     @property
+    def engines(self) -> list[Peer]:
+        """The other engines that are to be run."""
+        return [
+            peer
+            for peer in PEERS.values()
+            if (peer.name in self.peer_names if self.peer_names else self.peers is not None)
+        ]
+
+    @property
+    def peers_folder(self) -> Path:
+        assert self.peers is not None
+        # Not resolved: a virtual environment's Python is a link, and is known by where the link is.
+        return self.peers.absolute()
+
+    def prepare_peers(self) -> None:
+        """Install peers if that was asked for, and see that they are there.
+
+        Raises:
+            PeerMissing: They are not.
+        """
+        if self.engines and self.peers is not None and self.install_peers:
+            install(self.peers_folder, self.engines, lambda line: click.echo(line, err=True))
+        if self.engines or self.install_peers:
+            demand(self.peers, self.engines)
+
+    @property
     def run_seconds(self) -> float:
         return self.seconds or (SECONDS_QUICK if self.quick else SECONDS)
 
@@ -129,7 +181,9 @@ class Options:
         Raises:
             click.UsageError: There are none.
         """
-        order = interleaved(self.chosen(), DRIVERS if self.driver == BOTH else (self.driver,), self.repeat)
+        peers = tuple(peer.name for peer in self.engines)
+        drivers = (*(DRIVERS if self.driver == BOTH else (self.driver,)), *peers)
+        order = interleaved(with_peers(self.chosen(), peers), drivers, self.repeat)
         if not order:
             raise click.UsageError(f"{', '.join(self.names)} cannot be run with --driver {self.driver}.")
         return [
@@ -141,6 +195,7 @@ class Options:
                 instances=self.instances,
                 durability=self.durability,
                 always_replay=self.always_replay,
+                peers=str(self.peers_folder) if driver in PEERS else None,
             )
             for workload, driver in order
         ]

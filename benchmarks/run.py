@@ -12,6 +12,8 @@ from .crash import run_crash
 from .http_driver import http_driver
 from .load import Extent, OpenDriver, Progress, run_events, run_loop
 from .measure import Outcome
+from .peer_driver import peer_driver
+from .peers import PEERS
 from .process_driver import Setup, process_driver
 from .sleepers import ACTIVATIONS_MAX, run_sleepers
 from .workloads import BY_NAME, HTTP, PROCESS, Shape, Workload
@@ -28,6 +30,7 @@ class Run:
     instances: int | None  # None: as many as fit into the time
     durability: str
     always_replay: bool
+    peers: str | None = None  # the folder that other engines are installed in
 
     @property
     def extent(self) -> Extent:
@@ -61,6 +64,9 @@ async def perform(run: Run, folder: Path, progress: Progress) -> Outcome:
 
 
 def _driver(run: Run, setup: Setup, workload: Workload) -> OpenDriver:
+    if run.driver in PEERS:
+        assert run.peers is not None
+        return partial(peer_driver, run.driver, Path(run.peers), setup.folder, workload)
     openers: dict[str, OpenDriver] = {
         PROCESS: partial(process_driver, setup),
         HTTP: partial(http_driver, setup, see=workload.in_flight == 1),
