@@ -109,9 +109,7 @@ def beside(workloads: Sequence[Workload], results: Results) -> RenderableType:
         "A peer's CPU is that of all its processes, without the load's. The ratios are medians over pairs of runs "
         "next to each other; in brackets, how far they lie apart.\n"
     )
-    return Group(
-        table(workloads, results, compared), Text(how), *lines, Text(note, style="dim"), *mark_lines(compared)
-    )
+    return Group(table(workloads, results, compared), Text(how), *lines, Text(note, style="dim"), *mark_lines(compared))
 
 
 def table(workloads: Sequence[Workload], results: Results, compared: Sequence[Times]) -> Table:
@@ -121,7 +119,7 @@ def table(workloads: Sequence[Workload], results: Results, compared: Sequence[Ti
         title_style="bold",
         box=SIMPLE_HEAD,
         pad_edge=False,
-        padding=(0, 1, 0, 0),
+        padding=0,  # the box has spaces between columns
     )
     drivers = [driver for driver in DRIVERS if any(one.driver == driver for one in compared)]
     ratios = [f"{DRIVER_TITLES[driver]},\ntimes" for driver in drivers]

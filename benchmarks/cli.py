@@ -203,6 +203,8 @@ class Options:
 
 def bench_sdk(options: Options) -> None:
     """Measure through Dapr's Python SDK, which has a report of its own: what counts there is pairs of runs."""
+    if options.engines:
+        raise click.UsageError("--peer cannot be used with --driver sdk.")
     if options.sdk_python is None:
         raise click.UsageError("--driver sdk needs --sdk-python: a Python that has dapr==1.19.0.")
     strangers = set(options.names) - set(SDK_WORKLOADS)

@@ -97,20 +97,14 @@ def tell(line: str) -> None:
     print(line, flush=True)
 
 
-def main(url: str, connections: str) -> None:
+def main(url: str, settings: str) -> None:
     from dbos import DBOS  # noqa: PLC0415  only where DBOS is
 
     if url.startswith("sqlite:///"):
         # The mode stays with the file. What DBOS takes otherwise, a rollback journal, is half as fast.
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
             database.execute("PRAGMA journal_mode = WAL")
-    config = {
-        "name": "benchmark",
-        "system_database_url": url,
-        "sys_db_pool_size": int(connections),
-        "log_level": "WARNING",
-    }
-    DBOS(config=config)
+    DBOS(config={"name": "benchmark", "system_database_url": url, "log_level": "WARNING", **json.loads(settings)})
     actions = dbos_actions()
     DBOS.launch()
 

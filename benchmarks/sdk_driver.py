@@ -142,7 +142,7 @@ def started(command: Sequence[str], folder: Path, **options: Any) -> Iterator[su
         options: More of `subprocess.Popen`'s, or others than these.
     """
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("PERDURE_", "DAPR_"))}
-    how = {"stdout": subprocess.PIPE, "cwd": folder, "env": ours, "text": True} | options
+    how: dict[str, Any] = {"stdout": subprocess.PIPE, "cwd": folder, "env": ours, "text": True} | options
     with subprocess.Popen(command, **how) as process:  # noqa: S603  ours
         try:
             yield process

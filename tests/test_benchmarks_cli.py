@@ -50,3 +50,19 @@ def test_a_workload_that_has_no_such_driver_is_a_usage_error() -> None:
     result = bench("--workload", "W5", "--driver", "http")
     assert result.exit_code == 2
     assert "W5 cannot be run with --driver http" in result.output
+
+
+def test_a_peer_that_is_not_installed_is_an_error_before_anything_runs(tmp_path: Path) -> None:
+    # When a peer is named without the folder that it is in, or with one that it is not in,
+    nowhere = bench("--peer", "restate", "--quick")
+    missing = bench("--peer", "restate", "--peers", str(tmp_path), "--quick")
+    # then each says what to do.
+    assert nowhere.exit_code == missing.exit_code == 1
+    assert "--peers DIR" in nowhere.output
+    assert "--install-peers --peer restate" in missing.output
+
+
+def test_peers_are_only_for_perdures_own_drivers(tmp_path: Path) -> None:
+    result = bench("--peer", "restate", "--driver", "sdk")
+    assert result.exit_code == 2
+    assert "--peer cannot be used with --driver sdk" in result.output
