@@ -20,7 +20,7 @@ from .peers import python_of
 from .sdk_driver import started
 
 NOBODY = "nobody"  # PostgreSQL refuses to run as root
-# Measured. One writes to SQLite at a time anyway, and more connections only wait for each other: W1 became a tenth faster.
+# Measured. One writes to SQLite at a time anyway, and more connections wait for each other: W1 became a tenth faster.
 # It is polled for events, by default once a second: W4 became three times as fast, and W1 no slower.
 ON_SQLITE = {"sys_db_pool_size": 1, "notification_listener_polling_interval_sec": 0.1}
 # Fewer connections than the default took half of W4, and more gained nothing.
