@@ -6,7 +6,7 @@ makes one up.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -82,8 +82,9 @@ def cases_of(documents: Iterable[Results]) -> list[Case]:
     found: dict[tuple[Run, str], Case] = {}
     for document in documents:
         for result in document.results:
-            key = (result.run, build_of(document.machine))
-            case = found.setdefault(key, Case(run=result.run, machine=document.machine, outcomes=[]))
+            run = replace(result.run, peers=None)  # in whichever folder they are installed
+            key = (run, build_of(document.machine))
+            case = found.setdefault(key, Case(run=run, machine=document.machine, outcomes=[]))
             case.outcomes.append(result.outcome)
     workloads = list(BY_NAME)
     return sorted(
@@ -126,7 +127,7 @@ def commands_of(cases: Sequence[Case]) -> list[str]:
 
 
 def reached_by(run: Run) -> str:
-    return f"--driver {run.driver}" if run.driver in DRIVERS else f"--peer {run.driver}"
+    return f"--driver {run.driver}" if run.driver in DRIVERS else f"--peers DIR --peer {run.driver}"
 
 
 def load_of(runs: Sequence[Run]) -> list[str]:

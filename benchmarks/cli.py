@@ -13,9 +13,12 @@ from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from .beside import beside, with_peers
 from .child import Part, RunFailed, run_in_child
 from .commands import compare, draw, gate, report, see_that_it_can_be_drawn
 from .machine import machine
+from .peers import PEERS, Peer, PeerMissing, demand, install
+from .peers import described as peer_described
 from .report import DRIVER_TITLES, print_report
 from .results import Result, Results, interleaved
 from .run import Run
@@ -65,6 +68,19 @@ def listed(suite: str) -> str:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="For --driver sdk: a Python that has dapr==1.19.0.",
 )
+@click.option(
+    "--peer",
+    "peer_names",
+    multiple=True,
+    type=click.Choice(list(PEERS)),
+    help="Run another engine too, next to each run of Perdure; may be repeated. Of the basic suite it has W1 to W4.",
+)
+@click.option(
+    "--peers",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder that the peers are installed in. Without --peer: run all of them.",
+)
+@click.option("--install-peers", is_flag=True, help="Install into that folder first what is missing there.")
 @click.option(
     "--in-flight",
     multiple=True,
@@ -121,6 +137,11 @@ def bench(context: click.Context, /, **values: Any) -> None:
         return
     if options.html is not None:
         see_that_it_can_be_drawn()
+    chosen = options.chosen()
+    try:
+        options.prepare_peers()
+    except PeerMissing as error:
+        raise click.ClickException(str(error)) from None
     if options.data is not None:
         options.data.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="perdure-bench-", dir=options.data) as folder:
@@ -128,7 +149,10 @@ def bench(context: click.Context, /, **values: Any) -> None:
             results = carry_out(options.runs(), Path(folder), Console(stderr=True))
         except RunFailed as error:
             raise click.ClickException(str(error)) from None
-    print_report(options.chosen(), results, Console())
+    print_report(chosen, results, Console())
+    if options.engines:
+        results.peers.update({peer.name: peer_described(options.peers_folder, peer) for peer in options.engines})
+        Console().print(beside(chosen, results))
     if options.json is not None:
         results.write(options.json)
     if options.html is not None:
@@ -155,6 +179,9 @@ class Options:
     names: tuple[str, ...]  # none: all of the suite
     driver: str
     sdk_python: Path | None
+    peer_names: tuple[str, ...]
+    peers: Path | None
+    install_peers: bool
     in_flight: tuple[int, ...]  # none: each workload's own
     rates: tuple[float, ...]  # none: each instance is started in the place of one that has ended
     seconds: float | None
@@ -196,6 +223,8 @@ class Options:
             raise click.UsageError(
                 "--rate and --in-flight exclude each other: at a rate, nothing holds instances back."
             )
+        if self.rates and self.engines:
+            raise click.UsageError("--rate cannot be used with --peer or --peers: what is compared are rates.")
         if self.rates and workload.shape is not Shape.LOOP:
             raise click.UsageError(f"{workload.name} cannot be run with --rate.")
         return [workload.with_rate(rate) for rate in dict.fromkeys(self.rates)]
@@ -208,13 +237,41 @@ class Options:
             return self.instances
         return max(1, workload.instances // QUICK_PART) if self.quick else workload.instances
 
+    @property
+    def engines(self) -> list[Peer]:
+        """The other engines that are to be run."""
+        return [
+            peer
+            for peer in PEERS.values()
+            if (peer.name in self.peer_names if self.peer_names else self.peers is not None)
+        ]
+
+    @property
+    def peers_folder(self) -> Path:
+        assert self.peers is not None
+        # Not resolved: a virtual environment's Python is a link, and is known by where the link is.
+        return self.peers.absolute()
+
+    def prepare_peers(self) -> None:
+        """Install peers if that was asked for, and see that they are there.
+
+        Raises:
+            PeerMissing: They are not.
+        """
+        if self.engines and self.peers is not None and self.install_peers:
+            install(self.peers_folder, self.engines, lambda line: click.echo(line, err=True))
+        if self.engines or self.install_peers:
+            demand(self.peers, self.engines)
+
     def runs(self) -> list[Run]:
         """All runs, in their order.
 
         Raises:
             click.UsageError: There are none.
         """
-        order = interleaved(self.chosen(), DRIVERS if self.driver == BOTH else (self.driver,), self.repeat)
+        peers = tuple(peer.name for peer in self.engines)
+        drivers = (*(DRIVERS if self.driver == BOTH else (self.driver,)), *peers)
+        order = interleaved(with_peers(self.chosen(), peers), drivers, self.repeat)
         if not order:
             names = ", ".join(self.names) or f"Suite {self.suite}"
             raise click.UsageError(f"{names} cannot be run with --driver {self.driver}.")
@@ -228,6 +285,7 @@ class Options:
                 durability=self.durability,
                 always_replay=self.always_replay,
                 rate=workload.rate,
+                peers=str(self.peers_folder) if driver in PEERS else None,
             )
             for workload, driver in order
         ]
@@ -235,6 +293,8 @@ class Options:
 
 def bench_sdk(options: Options) -> None:
     """Measure through Dapr's Python SDK, which has a report of its own: what counts there is pairs of runs."""
+    if options.engines:
+        raise click.UsageError("--peer cannot be used with --driver sdk.")
     if options.sdk_python is None:
         raise click.UsageError("--driver sdk needs --sdk-python: a Python that has dapr==1.19.0.")
     strangers = set(options.names) - set(SDK_WORKLOADS)

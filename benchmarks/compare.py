@@ -17,6 +17,7 @@ from rich.table import Table
 
 from .cases import Range, range_of
 from .machine import Machine
+from .report import written
 from .results import Result, Results
 
 FLUSH_TIMES = 1.5  # as slow, and it is another disk, or one that was busy
@@ -210,7 +211,7 @@ def table(differences: Sequence[Difference]) -> Table:
 
 def number(value: float) -> str:
     """Four digits that count."""
-    return f"{value:,.0f}".replace(",", " ") if abs(value) >= 1000 else f"{value:.4g}"
+    return written(value) if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def spread(found: Range) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .plots import Bar, Line, Panel, Plot, Scale
+from .report import written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -282,4 +283,4 @@ def percent_at(nines: float) -> str:
 
 def grouped(value: float) -> str:
     """A number for an axis."""
-    return f"{value:,.0f}".replace(",", " ") if abs(value) >= 1000 else f"{value:g}"
+    return written(value) if abs(value) >= 1000 else f"{value:g}"

@@ -136,7 +136,7 @@ def machines(documents: Sequence[Results]) -> str:
         f"<td>{escape(document.machine.sqlite)}</td><td class=n>{document.machine.flush_ms:.2f}</td></tr>"
         for document in documents
     )
-    others = {name: what for document in documents for name, what in getattr(document, "peers", {}).items()}
+    others = {name: what for document in documents for name, what in document.peers.items()}
     peers = "".join(f"<tr><td>{escape(name)}</td><td>{escape(what)}</td></tr>" for name, what in others.items())
     return (
         "<section><h2>Machines</h2><table><thead><tr><th>began</th><th></th><th>SQLite</th>"

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from .cases import Case, Range, build_of
 from .measure import percentile
-from .report import DRIVER_TITLES
+from .report import DRIVER_TITLES, written
 from .workloads import BY_NAME
 
 
@@ -534,4 +534,4 @@ def titled_driver(driver: str) -> str:
 
 def short(value: float) -> str:
     """Three digits that count."""
-    return f"{value:,.0f}".replace(",", " ") if value >= 100 else f"{value:.3g}"
+    return written(value) if value >= 100 else f"{value:.3g}"

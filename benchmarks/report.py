@@ -12,10 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from .machine import Machine
+from .peers import PEER_TITLES
 from .results import Results, Row, rows
 from .workloads import HTTP, PROCESS, Mark, Shape, Workload
 
-DRIVER_TITLES = {PROCESS: "process", HTTP: "HTTP"}
+DRIVER_TITLES = {PROCESS: "process", HTTP: "HTTP"} | PEER_TITLES
 
 
 class Column(NamedTuple):

@@ -35,6 +35,7 @@ class Results:
     machine: Machine
     began_at: str  # ISO 8601, UTC
     results: list[Result] = field(default_factory=list)
+    peers: dict[str, str] = field(default_factory=dict)  # other engines: what their figures are of
 
     def write(self, path: Path) -> None:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")

@@ -16,6 +16,8 @@ from .http_driver import http_driver
 from .idle import run_idle, run_idle_daemon
 from .load import Extent, OpenDriver, Progress, run_events, run_loop, run_open
 from .measure import Outcome
+from .peer_driver import peer_driver
+from .peers import PEERS
 from .process_driver import Setup, process_driver
 from .recovery import run_recovery
 from .reminder_storm import run_reminder_storm
@@ -49,6 +51,7 @@ class Run:
     durability: str
     always_replay: bool
     rate: float | None = None  # instances a second that arrive; None: each in the place of one that has ended
+    peers: str | None = None  # the folder that other engines are installed in
 
     @property
     def variant(self) -> Workload:
@@ -92,6 +95,9 @@ async def perform(run: Run, folder: Path, progress: Progress) -> Outcome:
 
 
 def _driver(run: Run, setup: Setup, workload: Workload) -> OpenDriver:
+    if run.driver in PEERS:
+        assert run.peers is not None
+        return partial(peer_driver, run.driver, Path(run.peers), setup.folder, workload)
     openers: dict[str, OpenDriver] = {
         PROCESS: partial(process_driver, setup),
         HTTP: partial(http_driver, setup, see=workload.in_flight == 1 and workload.shape is not Shape.OPEN),

@@ -90,8 +90,9 @@ def test_the_command_leaves_out_what_is_the_workloads_own() -> None:
 
 
 def test_another_engine_is_named_as_a_peer() -> None:
-    (command,) = commands_of(cases_of([results(measured(driver="other"))]))
-    assert command.startswith("perdure bench --workload W1 --peer other ")
+    found = measured("W2", "restate", in_flight=10)
+    (command,) = commands_of(cases_of([results(replace(found, run=replace(found.run, peers="/somewhere")))]))
+    assert command == "perdure bench --workload W2 --peers DIR --peer restate --seconds 4 --durability full"
 
 
 def test_ranges_that_touch_overlap() -> None:

@@ -74,6 +74,7 @@ def test_at_a_rate_the_chain_is_run_and_what_was_due_is_shown() -> None:
     ("arguments", "why"),
     [
         (["--rate", "5", "--in-flight", "5"], "--rate and --in-flight exclude each other"),
+        (["--rate", "5", "--peer", "restate"], "--rate cannot be used with --peer"),
         (["--rate", "5", "--workload", "W4"], "W4 cannot be run with --rate"),
     ],
 )
@@ -106,3 +107,19 @@ def test_a_workload_has_its_own_number_of_instances_unless_another_is_said() -> 
     assert instances("--workload", "D1", "--instances", "10") == [10]
     assert instances("--workload", "D1", "--rate", "10") == [None]
     assert instances("--workload", "W3") == [None]
+
+
+def test_a_peer_that_is_not_installed_is_an_error_before_anything_runs(tmp_path: Path) -> None:
+    # When a peer is named without the folder that it is in, or with one that it is not in,
+    nowhere = bench("--peer", "restate", "--quick")
+    missing = bench("--peer", "restate", "--peers", str(tmp_path), "--quick")
+    # then each says what to do.
+    assert nowhere.exit_code == missing.exit_code == 1
+    assert "--peers DIR" in nowhere.output
+    assert "--install-peers --peer restate" in missing.output
+
+
+def test_peers_are_only_for_perdures_own_drivers(tmp_path: Path) -> None:
+    result = bench("--peer", "restate", "--driver", "sdk")
+    assert result.exit_code == 2
+    assert "--peer cannot be used with --driver sdk" in result.output

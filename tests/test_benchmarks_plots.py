@@ -34,7 +34,9 @@ def test_throughput_is_a_bar_for_each_driver_with_the_range_of_its_runs() -> Non
 
 
 def test_what_is_all_due_at_once_has_a_bar_too() -> None:
-    (steps, timers) = drawn(measured(units_per_s=1.0), measured("S4", in_flight=500, reminders_per_s=9.0))["throughput"].panels
+    (steps, timers) = drawn(measured(units_per_s=1.0), measured("S4", in_flight=500, reminders_per_s=9.0))[
+        "throughput"
+    ].panels
     assert (steps.title, timers.title) == ("W1 chain: steps a second", "S4 timers: timers a second")
     assert [bar.value.median for bar in timers.bars] == [9.0]
 
