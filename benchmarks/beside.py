@@ -4,7 +4,7 @@ The one law: only runs that were next to each other are compared. What else the
 machine did hit both, so the ratio of such a pair says what neither figure does.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -13,6 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from .cases import build_of
 from .peers import DBOS_POSTGRES, DBOS_SQLITE, PEERS, RESTATE, can_run
 from .report import DRIVER_TITLES, described, written
 from .results import Results, Row, rows
@@ -84,6 +85,17 @@ def times(workloads: Iterable[Workload], results: Results) -> list[Times]:
             if ratios:
                 found.append(Times(workload=row.workload, driver=driver, peer=row.driver, ratios=ratios))
     return found
+
+
+def all_times(workloads: Sequence[Workload], documents: Iterable[Results]) -> list[Times]:
+    """The same of several documents: pairs are of one document each, and those of one build stand together."""
+    found: dict[tuple[str, int, str, str, str], Times] = {}
+    for document in documents:
+        for one in times(workloads, document):
+            key = (one.workload.name, one.workload.in_flight, one.driver, one.peer, build_of(document.machine))
+            before = found[key].ratios if key in found else ()
+            found[key] = replace(one, ratios=(*before, *one.ratios))
+    return list(found.values())
 
 
 def is_of(row: Row, run: Run) -> bool:
@@ -160,25 +172,23 @@ def shown(one: Times) -> str:
     return text if one.spread is None else f"{text} ({one.spread:.0%})"
 
 
+def marks_of(compared: Iterable[Times]) -> Iterator[tuple[Times, TimesMark, bool]]:
+    """The marks that were measured, and whether each was reached."""
+    for one in compared:
+        # A workload has no marks when it is run so that none hold.
+        key = (name_of(one.workload), one.driver, one.peer) if one.workload.marks else None
+        for mark in MARKS:
+            if key == (mark.workload, mark.driver, mark.peer):
+                yield one, mark, one.middle >= mark.at_least
+
+
 def mark_lines(compared: Iterable[Times]) -> list[Text]:
     """What should be reached, and whether it was."""
-    lines = []
-    for one in compared:
-        for mark in MARKS:
-            # A workload has no marks when it is run so that none hold.
-            if not one.workload.marks or (mark.workload, mark.driver, mark.peer) != (
-                name_of(one.workload),
-                one.driver,
-                one.peer,
-            ):
-                continue
-            reached = one.middle >= mark.at_least
-            lines.append(
-                Text(
-                    f"{one.workload.name} {one.workload.title}, {DRIVER_TITLES[one.driver]}: "
-                    f"{written(one.middle, 1)} times {PEERS[one.peer].title}, at least {written(mark.at_least)}: "
-                    f"{'reached' if reached else 'missed'}",
-                    style="green" if reached else "red",
-                )
-            )
-    return lines
+    return [
+        Text(
+            f"{one.workload.name} {one.workload.title}, {DRIVER_TITLES[one.driver]}: {written(one.middle, 1)} times "
+            f"{PEERS[one.peer].title}, at least {written(mark.at_least)}: {'reached' if reached else 'missed'}",
+            style="green" if reached else "red",
+        )
+        for one, mark, reached in marks_of(compared)
+    ]

@@ -23,7 +23,6 @@ from typing import Any
 
 import anyio
 
-from ..cli.daemon import calm_collector
 from .app import PIPE
 from .daemon import Daemon
 from .http_client import Answer, HttpClient
@@ -181,8 +180,6 @@ async def http_driver(setup: Setup, *, see: bool) -> AsyncIterator[HttpDriver]:
     Args:
         see: See `HttpDriver`.
     """
-    # A pause of the load's collector would pass for one of the daemon's.
-    calm_collector()
     pipe = str(setup.folder / "over")
     daemon = Daemon(setup, {PIPE: pipe})
     async with listening(pipe) as told:

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
+from .beside import Times, TimesMark, all_times, marks_of
 from .cases import Case, build_of, cases_of, commands_of
 from .drawing import svg_of
 from .plots import Plot, names_of, plots, titled
-from .report import SECTIONS, Column, Section, cell, described, wanted, written
+from .report import DRIVER_TITLES, SECTIONS, Column, Section, cell, described, wanted, written
 from .results import Results
 
 
@@ -25,6 +26,7 @@ def page(documents: Sequence[Results]) -> str:
     parts = [
         heading(documents),
         marks(cases),
+        ratios(cases, documents),
         *(drawing(plot) for plot in plots(cases)),
         "<h2>All figures</h2>",
         *(tables(cases)),
@@ -63,7 +65,7 @@ def marks(cases: Sequence[Case]) -> str:
         return ""
     lines = "".join(
         f"<tr><td>{escape(name)}</td><td>{escape(what)}</td><td class=n>{escape(aim)}</td><td class=n>{found}</td>"
-        f"<td class={'reached' if reached else 'missed'}>{'✓ reached' if reached else '✗ missed'}</td></tr>"
+        f"{verdict(reached)}</tr>"
         for name, what, aim, found, reached in rows
     )
     return (
@@ -71,6 +73,36 @@ def marks(cases: Sequence[Case]) -> str:
         f"<th></th></tr></thead><tbody>{lines}</tbody></table>{commands([c for c in cases if list(c.row().marks())])}"
         "</section>"
     )
+
+
+def ratios(cases: Sequence[Case], documents: Sequence[Results]) -> str:
+    """How many times as fast as other engines it was."""
+    workloads = {(case.run.workload, case.run.in_flight): case.workload for case in cases if case.rate is None}
+    found = all_times(list(workloads.values()), documents)
+    if not found:
+        return ""
+    judged = {id(one): (mark, reached) for one, mark, reached in marks_of(found)}
+    lines = "".join(ratio(one, *judged.get(id(one), (None, False))) for one in found)
+    return (
+        "<section><h2>Beside other engines</h2><p class=note>How many times as fast Perdure was, run beside run: "
+        "medians of the pairs, with their range.</p><table><thead><tr><th></th><th></th><th></th><th class=n>pairs</th>"
+        f"<th class=n>times</th><th class=n>mark</th><th></th></tr></thead><tbody>{lines}</tbody></table></section>"
+    )
+
+
+def ratio(one: Times, mark: TimesMark | None, reached: bool) -> str:
+    low, high = min(one.ratios), max(one.ratios)
+    beneath = f"<small>{written(low, 1)} to {written(high, 1)}</small>" if len(one.ratios) > 1 else ""
+    judged = "<td></td><td></td>" if mark is None else f"<td class=n>at least {mark.at_least:g}</td>{verdict(reached)}"
+    return (
+        f"<tr><td>{escape(one.workload.name)} {escape(one.workload.title)}</td>"
+        f"<td>{escape(DRIVER_TITLES[one.driver])}</td><td>{escape(DRIVER_TITLES[one.peer])}</td>"
+        f"<td class=n>{len(one.ratios)}</td><td class=n>{written(one.middle, 1)}{beneath}</td>{judged}</tr>"
+    )
+
+
+def verdict(reached: bool) -> str:
+    return f"<td class={'reached' if reached else 'missed'}>{'✓ reached' if reached else '✗ missed'}</td>"
 
 
 def drawing(plot: Plot) -> str:

@@ -70,6 +70,21 @@ def test_marks_are_said_to_be_reached_or_missed() -> None:
     assert "<h2>Marks</h2>" not in page([results(with_options(RUNS[0], seconds=0.3))])
 
 
+def test_how_many_times_as_fast_it_was_stands_beside_the_mark() -> None:
+    found = [
+        measured(driver=driver, units_per_s=rate) for driver, rate in (("process", 16_000.0), ("restate", 1_000.0))
+    ]
+    # Given a pair of runs in each of two documents,
+    html = page([results(*found), results(*found[:1], measured(driver="restate", units_per_s=500.0))])
+    # then each is compared with its own neighbour.
+    text = " ".join(text_of(html).split())
+    assert "W1 chain process Restate 2 24.0 16.0 to 32.0 at least 15 ✓ reached" in text
+    tags = Tags()
+    tags.feed(html)
+    assert tags.open == []
+    assert "Beside other engines" not in page([results(*found[:1])])
+
+
 def test_what_another_wrote_is_text_and_no_markup() -> None:
     html = page([replace(results(*RUNS), machine=replace(MACHINE, processor='<b>fast</b> & "cheap"'))])
     assert "<b>fast" not in html
