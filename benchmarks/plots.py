@@ -94,6 +94,7 @@ class Plot:
 Plotter: TypeAlias = Callable[[Sequence[Case]], Iterator[Plot]]
 
 IN_A_CURVE_MIN = 2
+LATENCIES_MIN = 10  # of fewer there is not even a p90
 QUANTILES = 200  # points of a distribution's curve
 LINES_MAX = 8  # colors there are; more lines would not be told apart anyhow
 
@@ -239,9 +240,11 @@ def lines_over(
     everything: Sequence[Case],
     x_of: Callable[[Case], float],
     figures: dict[str, str],
+    *,
+    of_any_extent: bool = False,
 ) -> list[Line]:
     """A line for each group and figure; the second figure's is dashed."""
-    names = names_of(everything)
+    names = names_of(everything, of_any_extent=of_any_extent)
     return [
         Line(
             label=" ".join(filter(None, (names[id(group[0])], what))),
@@ -259,19 +262,26 @@ def points_of(found: Iterable[tuple[float, Range]]) -> list[Point]:
     return [Point(x, at.median, at.low, at.high) for x, at in sorted(found, key=lambda pair: pair[0])]
 
 
-def curves(cases: Sequence[Case], x_of: Callable[[Case], float]) -> list[list[Case]]:
+def curves(cases: Sequence[Case], x_of: Callable[[Case], float], *, of_any_extent: bool = False) -> list[list[Case]]:
     """Groups that have more than one place along the axis."""
-    return [group for group in alike(cases) if len({x_of(case) for case in group}) >= IN_A_CURVE_MIN]
+    groups = alike(cases, of_any_extent=of_any_extent)
+    return [group for group in groups if len({x_of(case) for case in group}) >= IN_A_CURVE_MIN]
 
 
-def alike(cases: Iterable[Case]) -> list[list[Case]]:
-    """Groups that differ only in how much is put onto them."""
+def alike(cases: Iterable[Case], *, of_any_extent: bool = False) -> list[list[Case]]:
+    """Groups that differ only in how much is put onto them at once; or, of any extent, in all as well."""
     groups: dict[tuple[object, ...], list[Case]] = {}
     for case in cases:
         run = case.run
         key = (run.workload, run.driver, run.durability, run.always_replay, build_of(case.machine))
-        groups.setdefault(key, []).append(case)
+        groups.setdefault(key if of_any_extent else (*key, extent_of(case)), []).append(case)
     return list(groups.values())
+
+
+def extent_of(case: Case) -> str:
+    """How long its runs went on, or how many instances they had."""
+    run = case.run
+    return f"{run.seconds:g} s" if run.instances is None else f"{run.instances} instances"
 
 
 # Distributions.
@@ -281,7 +291,7 @@ def distributions(cases: Sequence[Case]) -> Iterator[Plot]:
     panels, used = [], []
     names = names_of(cases)
     for _, of_workload in by_workload(usual_cases([case for case in cases if case.rate is None])):
-        having = [case for case in of_workload if latencies_of(case)]
+        having = [case for case in of_workload if has_distribution(case)]
         if having:
             what = "lateness" if having[0].has("late_p50_ms") else "latency"
             panels.append(
@@ -299,7 +309,7 @@ def distributions_at_rates(cases: Sequence[Case]) -> Iterator[Plot]:
     for name, of_workload in by_workload([case for case in cases if case.rate is not None]):
         panels = []
         for group in alike(of_workload):
-            having = [case for case in group if latencies_of(case)][:LINES_MAX]
+            having = [case for case in group if has_distribution(case)][:LINES_MAX]
             labelled = [(f"{short(rate_of(case))} a second", position, case) for position, case in enumerate(having)]
             if labelled:
                 panels.append(percentile_panel(f"{names_of(cases)[id(group[0])]}: latency, ms", labelled))
@@ -330,6 +340,10 @@ def percentile_panel(title: str, labelled: Sequence[tuple[str, int, Case]]) -> P
             for label, color, case in labelled
         ],
     )
+
+
+def has_distribution(case: Case) -> bool:
+    return sum(len(outcome.latencies_us) for outcome in case.outcomes) >= LATENCIES_MIN
 
 
 def latencies_of(case: Case) -> list[int]:
@@ -410,9 +424,9 @@ def sleepers(cases: Sequence[Case]) -> Iterator[Plot]:
         panels = []
         for figure, title in PER_SLEEPER.items():
             having = [case for case in of_workload if case.has(figure) and case.has("instances")]
-            groups = curves(having, asleep_in)
+            groups = curves(having, asleep_in, of_any_extent=True)
             if groups:
-                lines = lines_over(groups, cases, asleep_in, {figure: ""})
+                lines = lines_over(groups, cases, asleep_in, {figure: ""}, of_any_extent=True)
                 panels.append(Panel(title=title, x_title="instances asleep", x_scale=Scale.LOG, lines=lines))
         if panels:
             yield Plot(
@@ -503,15 +517,20 @@ def usual_cases(cases: Sequence[Case]) -> list[Case]:
     return found
 
 
-def names_of(cases: Sequence[Case]) -> dict[int, str]:
+def names_of(cases: Sequence[Case], *, of_any_extent: bool = False) -> dict[int, str]:
     """What tells cases of one workload apart, by their identity: the driver, and what else is not the same for all."""
     builds = list(dict.fromkeys(build_of(case.machine) for case in cases))
     options = {(case.run.durability, case.run.always_replay) for case in cases}
+    extents: dict[tuple[str, float | None], set[str]] = {}
+    for case in cases:
+        extents.setdefault((case.run.workload, case.rate), set()).add(extent_of(case))
     found = {}
     for case in cases:
         words = [titled_driver(case.run.driver)]
         if len(options) > 1:
             words += [case.run.durability, *(["replayed"] if case.run.always_replay else [])]
+        if not of_any_extent and len(extents[case.run.workload, case.rate]) > 1:
+            words.append(extent_of(case))
         if len(builds) > 1:
             words.append(f"machine {builds.index(build_of(case.machine)) + 1}")
         found[id(case)] = ", ".join(words)

@@ -201,7 +201,8 @@ OPEN_NOTE = (
 NOTES = {
     PROCESS: (
         "process: the load is a part of the engine's process, and its CPU is counted. Python's garbage collector is "
-        "calmed there as `perdure run` calms its own. Latency: from the call that starts an instance to its result in hand."
+        "calmed there as `perdure run` calms its own. "
+        "Latency: from the call that starts an instance to its result in hand."
     ),
     HTTP: (
         "HTTP: the load is another process on this machine, with keep-alive connections; its CPU stands apart. "

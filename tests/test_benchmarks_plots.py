@@ -62,6 +62,22 @@ def test_several_numbers_in_flight_make_a_curve() -> None:
     assert [line.dashed for line in latency.lines] == [False, True]
 
 
+def test_runs_of_another_extent_are_another_line_with_another_name() -> None:
+    plot = drawn(
+        *(measured(in_flight=number, units_per_s=10.0, p50_ms=1.0, p99_ms=2.0) for number in (1, 500)),
+        *(with_options(measured(in_flight=number, units_per_s=20.0), seconds=1.0) for number in (1, 500)),
+    )["concurrency-W1"]
+    assert points(plot.panels[0]) == {
+        "process, 4 s": [(1, 10.0, 10.0, 10.0), (500, 10.0, 10.0, 10.0)],
+        "process, 1 s": [(1, 20.0, 20.0, 20.0), (500, 20.0, 20.0, 20.0)],
+    }
+
+
+def test_of_a_few_latencies_no_distribution_is_drawn() -> None:
+    assert "distribution" not in drawn(measured(latencies_us=range(9)))
+    assert "distribution" in drawn(measured(latencies_us=range(1, 11)))
+
+
 def test_one_number_in_flight_is_no_curve() -> None:
     assert "concurrency-W1" not in drawn(measured(units_per_s=1.0), measured(driver="http", units_per_s=1.0))
 
@@ -105,15 +121,15 @@ def test_a_percentile_curve_holds_values_that_were_seen() -> None:
 
 
 def test_the_distribution_is_of_all_runs_together() -> None:
-    (panel,) = drawn(measured(latencies_us=[1_000]), measured(latencies_us=[9_000]))["distribution"].panels
+    (panel,) = drawn(measured(latencies_us=[1_000] * 5), measured(latencies_us=[9_000] * 5))["distribution"].panels
     assert panel.x_scale is Scale.NINES
     (line,) = panel.lines
-    assert {at.y for at in line.points} == {1.0}
-    assert line.points[-1].x == pytest.approx(0.301, abs=0.001), "of two values, the median is the last percentile"
+    assert {at.y for at in line.points} == {1.0, 9.0}
+    assert line.points[-1].x == pytest.approx(1), "of ten values, p90 is the last percentile"
 
 
 def test_how_late_sleepers_wake_is_called_lateness() -> None:
-    (panel,) = drawn(measured("W5", in_flight=200, late_p50_ms=1.0, latencies_us=[1, 2]))["distribution"].panels
+    (panel,) = drawn(measured("W5", in_flight=200, late_p50_ms=1.0, latencies_us=range(1, 11)))["distribution"].panels
     assert panel.title == "W5 sleep: lateness, ms"
 
 
