@@ -55,6 +55,7 @@ COLUMNS = 2
 ALONE = 0.66  # of the width, for a panel that has the row to itself
 BAR_IN = 0.30
 LEGEND_COLUMNS = 2
+LEGEND_BELOW_IN = 0.44
 DPI = 144
 
 
@@ -161,10 +162,16 @@ def draw(panel: Panel, axes: "Axes") -> None:
         axes.plot(asked, asked, color="#B0B0B0", linewidth=1, zorder=1)
     set_limits(panel, axes)
     if any(line.label for line in panel.lines):
-        # Below the axes, where it hides nothing.
+        from matplotlib.transforms import ScaledTranslation  # noqa: PLC0415
+
+        # Below the axes and their title, however small its own length makes the axes: there it hides nothing.
+        figure = axes.get_figure(root=True)
+        assert figure is not None
+        below = ScaledTranslation(0, -LEGEND_BELOW_IN, figure.dpi_scale_trans)
         axes.legend(
             loc="upper left",
-            bbox_to_anchor=(-0.01, -0.17),
+            bbox_to_anchor=(-0.01, 0),
+            bbox_transform=axes.transAxes + below,
             ncols=LEGEND_COLUMNS,
             fontsize=8.5,
             handlelength=2.4,

@@ -39,8 +39,13 @@ def test_a_failure_is_told_and_why_stands_on_standard_error(tmp_path: Path, capf
 
 def test_the_collector_is_calmed_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
+
+    def performed(*_: object, **__: object) -> Outcome:
+        done.append("run")
+        return Outcome(figures={})
+
     monkeypatch.setattr(child, "calm_collector", lambda: done.append("calm"))
-    monkeypatch.setattr(child.anyio, "run", lambda *_, **__: done.append("run") or Outcome(figures={}))
+    monkeypatch.setattr("anyio.run", performed)
     child.main(msgspec.json.encode(run("full")).decode(), str(tmp_path))
     assert done == ["calm", "run"]
 
