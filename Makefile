@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 SOURCES := pyproject.toml README.md LICENSE py.typed $(wildcard rpc/protos/*.proto) \
 	$(sort $(foreach folder,. actors actors/store benchmarks cli http rpc runtime testing,$(wildcard $(folder)/*.py)))
 
-.PHONY: help run demo test test-slow test-sdks check bench clean FORCE
+.PHONY: help run demo test test-slow test-sdks check bench bench-peers clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -22,6 +22,7 @@ help:
 	@echo "make test-sdks  Dapr's published SDKs against this build; needs a network the first time"
 	@echo "make check      ruff and mypy"
 	@echo "make bench      measure this build on this machine"
+	@echo "make bench-peers  other engines beside it; needs npm, and a network the first time"
 	@echo "make clean      remove what make made; data stays"
 
 run: $(VENV)/package
@@ -56,8 +57,12 @@ check: $(VENV)/package $(VENV)/extra-check $(VENV)/extra-test
 bench: $(VENV)/package $(VENV)/extra-bench
 	$(BIN)/perdure bench
 
+# Other engines, each in an environment of its own. Some of them only:  make PEERS="--peer restate" bench-peers
+bench-peers: $(VENV)/package $(VENV)/extra-bench
+	$(BIN)/perdure bench --peers .venv-peers --install-peers $(PEERS) --workload W1 --workload W2 --workload W3 --workload W4 --repeat 3
+
 clean:
-	rm -rf $(VENV) .venv-dapr-* build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis
+	rm -rf $(VENV) .venv-dapr-* .venv-peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # setuptools comes into .venv itself, so that building the package again takes two seconds and no download.

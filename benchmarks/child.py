@@ -15,6 +15,7 @@ from pathlib import Path
 import anyio
 import msgspec
 
+from ..cli.collector import calm_collector
 from .measure import Outcome
 from .run import Run, perform
 
@@ -90,6 +91,9 @@ def write(message: Part | Whole) -> None:
 
 def main(run_json: str, folder: str) -> None:
     run = msgspec.json.decode(run_json, type=Run)
+    # As the daemon does, and as programs that embed the engine are told to (docs/performance.md). Where the engine is
+    # in another process, a pause of the load's collector would pass for one of the engine's.
+    calm_collector()
     # As the daemon runs.
     options = {"use_uvloop": importlib.util.find_spec("uvloop") is not None}
     try:

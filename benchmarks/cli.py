@@ -9,31 +9,52 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from .beside import beside, with_peers
 from .child import Part, RunFailed, run_in_child
+from .commands import compare, draw, gate, report, see_that_it_can_be_drawn
 from .machine import machine
+from .peers import PEERS, Peer, PeerMissing, demand, install
+from .peers import described as peer_described
 from .report import DRIVER_TITLES, print_report
 from .results import Result, Results, interleaved
 from .run import Run
 from .sdk_driver import WORKLOADS as SDK_WORKLOADS
 from .sdk_driver import SdkResults, SdkRunFailed, through_sdk
 from .sdk_driver import Setup as SdkSetup
-from .workloads import BY_NAME, DRIVERS, WORKLOADS, Workload
+from .workloads import BASIC, BY_NAME, DRIVERS, SECONDS, SUITES, WORKLOADS, Shape, Workload
 
-SECONDS = 4.0
-SECONDS_MARKED = 3.0  # a run that is over sooner was spent warming up, and says nothing about marks
 SECONDS_QUICK = 0.3
+QUICK_PART = 20  # a workload with a number of instances of its own has so many times fewer when it is quick
 BOTH = "both"
 SDK = "sdk"
+ALL = "all"
+ARRIVING = "W1"  # what instances are of that arrive at a rate, unless a workload is named
 
 NAMES = list(BY_NAME)
-LIST = "\n".join(f"  {workload.name}  {workload.title}: {workload.what}" for workload in WORKLOADS)
 
 
-@click.command(epilog=f"\b\nWorkloads:\n{LIST}")
-@click.option("--workload", "names", multiple=True, type=click.Choice(NAMES), help="Run only these.  [default: all]")
+def listed(suite: str) -> str:
+    """The workloads of a suite, for people."""
+    lines = (f"  {of.name}  {of.title}: {of.what}" for of in WORKLOADS if of.suite == suite)
+    return "\n".join(("\b", f"{suite}: {SUITES[suite]}", *lines))
+
+
+@click.group(epilog="\n\n".join(("Workloads, by suite:", *map(listed, SUITES))), invoke_without_command=True)
+@click.option(
+    "--suite", type=click.Choice([*SUITES, ALL]), default=BASIC, show_default=True, help="Which workloads to run."
+)
+@click.option(
+    "--workload",
+    "names",
+    multiple=True,
+    type=click.Choice(NAMES),
+    metavar="NAME",
+    help="Run only this one, whatever its suite; may be repeated.",
+)
 @click.option(
     "--driver",
     type=click.Choice([*DRIVERS, BOTH, SDK]),
@@ -48,12 +69,37 @@ LIST = "\n".join(f"  {workload.name}  {workload.title}: {workload.what}" for wor
     help="For --driver sdk: a Python that has dapr==1.19.0.",
 )
 @click.option(
-    "--in-flight", type=click.IntRange(1), help="Instances under way at once.  [default: each workload's own]"
+    "--peer",
+    "peer_names",
+    multiple=True,
+    type=click.Choice(list(PEERS)),
+    help="Run another engine too, next to each run of Perdure; may be repeated. Of the basic suite it has W1 to W4.",
+)
+@click.option(
+    "--peers",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder that the peers are installed in. Without --peer: run all of them.",
+)
+@click.option("--install-peers", is_flag=True, help="Install into that folder first what is missing there.")
+@click.option(
+    "--in-flight",
+    multiple=True,
+    type=click.IntRange(1),
+    help="Instances under way at once; repeat it for a curve.  [default: each workload's own]",
+)
+@click.option(
+    "--rate",
+    "rates",
+    multiple=True,
+    type=click.FloatRange(0, min_open=True),
+    help=f"Start so many instances a second, whether or not others have ended; repeat it for a curve. Runs {ARRIVING} "
+    "unless a workload is named.",
 )
 @click.option(
     "--seconds",
     type=click.FloatRange(0, min_open=True),
-    help=f"How long a run goes on.  [default: {SECONDS:g}]",
+    help="How long a run goes on that has no number of instances of its own.  "
+    f"[default: {SECONDS:g}, or the workload's own]",
 )
 @click.option("--instances", type=click.IntRange(10), help="How many instances a run has, instead of a time.")
 @click.option("--quick", is_flag=True, help=f"Only see that it works: {SECONDS_QUICK:g} seconds each.")
@@ -72,18 +118,30 @@ LIST = "\n".join(f"  {workload.name}  {workload.title}: {workload.what}" for wor
     help="A folder on the disk to measure.  [default: the system's temporary one]",
 )
 @click.option("--json", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
-def bench(**values: Any) -> None:
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with drawings here.")
+@click.pass_context
+def bench(context: click.Context, /, **values: Any) -> None:
     """Measure this build on this machine.
 
     Each run has a process and a store of its own. The engine's defaults hold unless said otherwise, so every figure
     is of commits that were flushed to the disk.
     """
+    if context.invoked_subcommand is not None:
+        refuse_options(context)
+        return
     options = Options(**values)
     if importlib.util.find_spec("psutil") is None:
         raise click.ClickException("this needs psutil: pip install 'perdure[bench]'")
     if options.driver == SDK:
         bench_sdk(options)
         return
+    if options.html is not None:
+        see_that_it_can_be_drawn()
+    chosen = options.chosen()
+    try:
+        options.prepare_peers()
+    except PeerMissing as error:
+        raise click.ClickException(str(error)) from None
     if options.data is not None:
         options.data.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="perdure-bench-", dir=options.data) as folder:
@@ -91,19 +149,41 @@ def bench(**values: Any) -> None:
             results = carry_out(options.runs(), Path(folder), Console(stderr=True))
         except RunFailed as error:
             raise click.ClickException(str(error)) from None
-    print_report(options.chosen(), results, Console())
+    print_report(chosen, results, Console())
+    if options.engines:
+        results.peers.update({peer.name: peer_described(options.peers_folder, peer) for peer in options.engines})
+        Console().print(beside(chosen, results))
     if options.json is not None:
         results.write(options.json)
+    if options.html is not None:
+        draw([results], html=options.html)
+
+
+for command in (report, compare, gate):
+    bench.add_command(command)
+
+
+def refuse_options(context: click.Context) -> None:
+    """Options in front of a command would be of no effect."""
+    for parameter in context.command.params:
+        if parameter.name and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
+            command = f"{context.command_path} {context.invoked_subcommand}"
+            raise click.UsageError(f"{parameter.opts[0]} is an option of a run, not of `{command}`.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What was asked for."""
 
-    names: tuple[str, ...]  # none: all
+    suite: str
+    names: tuple[str, ...]  # none: all of the suite
     driver: str
     sdk_python: Path | None
-    in_flight: int | None
+    peer_names: tuple[str, ...]
+    peers: Path | None
+    install_peers: bool
+    in_flight: tuple[int, ...]  # none: each workload's own
+    rates: tuple[float, ...]  # none: each instance is started in the place of one that has ended
     seconds: float | None
     instances: int | None
     quick: bool
@@ -112,17 +192,76 @@ class Options:
     always_replay: bool
     data: Path | None
     json: Path | None
+    html: Path | None
 
     def chosen(self) -> list[Workload]:
-        """The workloads as they are to be run, without marks where these do not hold."""
-        found = [BY_NAME[name].with_in_flight(self.in_flight) for name in NAMES if name in self.names or not self.names]
-        plain = self.durability == "full" and not self.always_replay and not self.quick and self.instances is None
-        long = self.seconds is None or self.seconds >= SECONDS_MARKED
-        return found if plain and long else [workload.without_marks() for workload in found]
+        """The workloads as they are to be run, without marks where these do not hold.
+
+        Raises:
+            click.UsageError: Some of them cannot be run so.
+        """
+        found = [one for named in self.named() for one in (self.arriving(named) or named.variants(self.in_flight))]
+        plain = self.durability == "full" and not self.always_replay and not self.quick
+        return [
+            workload
+            if plain and workload.marks_hold(seconds=self.run_seconds(workload.seconds), instances=self.instances)
+            else workload.without_marks()
+            for workload in found
+        ]
+
+    def named(self) -> list[Workload]:
+        names = self.names or ((ARRIVING,) if self.rates else ())
+        return [
+            workload
+            for workload in WORKLOADS
+            if (workload.name in names if names else self.suite in (workload.suite, ALL))
+        ]
+
+    def arriving(self, workload: Workload) -> list[Workload]:
+        """A workload at each of the rates that were asked for."""
+        if self.rates and self.in_flight:
+            raise click.UsageError(
+                "--rate and --in-flight exclude each other: at a rate, nothing holds instances back."
+            )
+        if self.rates and self.engines:
+            raise click.UsageError("--rate cannot be used with --peer or --peers: what is compared are rates.")
+        if self.rates and workload.shape is not Shape.LOOP:
+            raise click.UsageError(f"{workload.name} cannot be run with --rate.")
+        return [workload.with_rate(rate) for rate in dict.fromkeys(self.rates)]
+
+    def run_seconds(self, usual: float = SECONDS) -> float:
+        return self.seconds or (SECONDS_QUICK if self.quick else usual)
+
+    def run_instances(self, workload: Workload) -> int | None:
+        if self.instances is not None or workload.instances is None or workload.shape is Shape.OPEN:
+            return self.instances
+        return max(1, workload.instances // QUICK_PART) if self.quick else workload.instances
 
     @property
-    def run_seconds(self) -> float:
-        return self.seconds or (SECONDS_QUICK if self.quick else SECONDS)
+    def engines(self) -> list[Peer]:
+        """The other engines that are to be run."""
+        return [
+            peer
+            for peer in PEERS.values()
+            if (peer.name in self.peer_names if self.peer_names else self.peers is not None)
+        ]
+
+    @property
+    def peers_folder(self) -> Path:
+        assert self.peers is not None
+        # Not resolved: a virtual environment's Python is a link, and is known by where the link is.
+        return self.peers.absolute()
+
+    def prepare_peers(self) -> None:
+        """Install peers if that was asked for, and see that they are there.
+
+        Raises:
+            PeerMissing: They are not.
+        """
+        if self.engines and self.peers is not None and self.install_peers:
+            install(self.peers_folder, self.engines, lambda line: click.echo(line, err=True))
+        if self.engines or self.install_peers:
+            demand(self.peers, self.engines)
 
     def runs(self) -> list[Run]:
         """All runs, in their order.
@@ -130,18 +269,23 @@ class Options:
         Raises:
             click.UsageError: There are none.
         """
-        order = interleaved(self.chosen(), DRIVERS if self.driver == BOTH else (self.driver,), self.repeat)
+        peers = tuple(peer.name for peer in self.engines)
+        drivers = (*(DRIVERS if self.driver == BOTH else (self.driver,)), *peers)
+        order = interleaved(with_peers(self.chosen(), peers), drivers, self.repeat)
         if not order:
-            raise click.UsageError(f"{', '.join(self.names)} cannot be run with --driver {self.driver}.")
+            names = ", ".join(self.names) or f"Suite {self.suite}"
+            raise click.UsageError(f"{names} cannot be run with --driver {self.driver}.")
         return [
             Run(
                 workload=workload.name,
                 driver=driver,
                 in_flight=workload.in_flight,
-                seconds=self.run_seconds,
-                instances=self.instances,
+                seconds=self.run_seconds(workload.seconds),
+                instances=self.run_instances(workload),
                 durability=self.durability,
                 always_replay=self.always_replay,
+                rate=workload.rate,
+                peers=str(self.peers_folder) if driver in PEERS else None,
             )
             for workload, driver in order
         ]
@@ -149,6 +293,8 @@ class Options:
 
 def bench_sdk(options: Options) -> None:
     """Measure through Dapr's Python SDK, which has a report of its own: what counts there is pairs of runs."""
+    if options.engines:
+        raise click.UsageError("--peer cannot be used with --driver sdk.")
     if options.sdk_python is None:
         raise click.UsageError("--driver sdk needs --sdk-python: a Python that has dapr==1.19.0.")
     strangers = set(options.names) - set(SDK_WORKLOADS)
@@ -156,14 +302,16 @@ def bench_sdk(options: Options) -> None:
         raise click.UsageError(f"{', '.join(sorted(strangers))} cannot be run with --driver sdk.")
     if options.instances is not None:
         raise click.UsageError("--instances cannot be used with --driver sdk, where a run has a time: use --seconds.")
+    if options.suite != BASIC or options.rates or len(options.in_flight) > 1 or options.html is not None:
+        raise click.UsageError("--suite, --rate, --html and several --in-flight cannot be used with --driver sdk.")
     if options.data is not None:
         options.data.mkdir(parents=True, exist_ok=True)
     setup = SdkSetup(
         # Not resolved: a virtual environment's Python is a link, and is known by where the link is.
         sdk_python=options.sdk_python.absolute(),
-        seconds=options.run_seconds,
+        seconds=options.run_seconds(),
         repeat=options.repeat,
-        in_flight=options.in_flight,
+        in_flight=next(iter(options.in_flight), None),
         durability=options.durability,
         always_replay=options.always_replay,
         folder=options.data,
@@ -199,7 +347,7 @@ def carry_out(runs: Sequence[Run], folder: Path, console: Console) -> Results:
     # Drawn twice a second: the bar must not take what it shows the progress of.
     with Progress(*columns, console=console, refresh_per_second=2, transient=True) as progress:
         for number, run in enumerate(runs):
-            workload = BY_NAME[run.workload]
+            workload = run.variant
             task = progress.add_task(
                 f"{number + 1}/{len(runs)} {workload.name} {workload.title}, {DRIVER_TITLES[run.driver]}",
                 total=1.0,

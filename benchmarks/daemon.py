@@ -5,7 +5,7 @@ import re
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process, create_subprocess_exec
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import anyio
 
@@ -26,11 +26,13 @@ class Daemon:
 
     Args:
         variables: Added to its environment.
+        options: Added to its command line.
     """
 
-    def __init__(self, setup: Setup, variables: Mapping[str, str]) -> None:
+    def __init__(self, setup: Setup, variables: Mapping[str, str], options: Sequence[str] = ()) -> None:
         self._setup = setup
         self._variables = variables
+        self._options = options
         self._process: Process | None = None
         self.host = ""
         self.port = 0
@@ -47,6 +49,7 @@ class Daemon:
             *("--http-port", "0", "--grpc-port", "0", "--log-level", "warning"),
             *("--data", str(self._setup.store), "--durability", self._setup.durability),
             *(["--always-replay"] if self._setup.always_replay else []),
+            *self._options,
             cwd=self._setup.folder,
             env={**ours, **self._variables},
             stdout=PIPE,
@@ -83,6 +86,10 @@ class Daemon:
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
 
     def usage(self) -> Usage:
         return usage_of(self._running().pid)

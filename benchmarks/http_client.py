@@ -12,6 +12,10 @@ from typing import NamedTuple, Self, cast
 
 import httptools
 
+# Who asks while so many requests are under way waits for a connection, as with any client's pool: ten thousand
+# instances started at once must not be ten thousand sockets.
+CONNECTIONS_MAX = 256
+
 
 class Answer(NamedTuple):
     """The answer to a request."""
@@ -73,12 +77,13 @@ class Connection(asyncio.Protocol):
 
 
 class HttpClient:
-    """As many connections to one server as there are requests under way."""
+    """As many connections to one server as there are requests under way, up to a limit."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host = host
         self._port = port
         self._idle: list[Connection] = []
+        self._free = asyncio.Semaphore(CONNECTIONS_MAX)
 
     async def __aenter__(self) -> Self:
         return self
@@ -101,11 +106,12 @@ class HttpClient:
         return await self._ask(head.encode() + body)
 
     async def _ask(self, request: bytes) -> Answer:
-        connection = self._idle.pop() if self._idle else await self._connect()
-        answer = await connection.ask(request)
-        # One whose request failed or was given up is not used again.
-        self._idle.append(connection)
-        return answer
+        async with self._free:
+            connection = self._idle.pop() if self._idle else await self._connect()
+            answer = await connection.ask(request)
+            # One whose request failed or was given up is not used again.
+            self._idle.append(connection)
+            return answer
 
     async def _connect(self) -> Connection:
         _, connection = await asyncio.get_running_loop().create_connection(Connection, self._host, self._port)

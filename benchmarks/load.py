@@ -1,12 +1,14 @@
 """Load: how instances are put onto an engine, whichever it is and however it is reached.
 
 The one law: nothing here knows what is behind the driver. Another engine is
-another driver; another way of pacing is another function beside `closed_loop`.
+another driver; another way of pacing is another function beside `closed_loop`
+and `open_loop`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from random import Random
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import anyio
@@ -14,6 +16,10 @@ import anyio
 from .app import GO
 from .measure import Outcome, Usage, distribution
 from .workloads import Workload
+
+# The least that is slept before an arrival. The event loop's timers count milliseconds, and a shorter sleep would be
+# none: the load would spin, on a core that the engine needs. So an arrival is up to this late, which is shown.
+TICK_S = 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +42,7 @@ class Counts(NamedTuple):
 
     commits: int
     turns: int
+    rows: int  # of history
 
 
 class Driver(Protocol):
@@ -133,6 +140,50 @@ async def closed_loop(
             tasks.start_soon(work)
 
 
+async def open_loop(driver: Driver, item: Item, *, dues_us: Sequence[int], step: Callable[[float], None]) -> list[int]:
+    """Begin an item at each of these times, whatever has become of those before, and wait for the last ones.
+
+    An item is told when it was due, not when it was begun: what a busy engine or
+    a late load keeps waiting has waited (no coordinated omission).
+
+    Args:
+        dues_us: By the driver's clock, in ascending order.
+        step: Told after each item how much of the whole is over, 0 to 1.
+
+    Returns:
+        How much later than due each was begun, in microseconds: the load's own lateness.
+    """
+    late_us: list[int] = []
+    over = 0
+
+    async def work(due_us: int) -> None:
+        nonlocal over
+        late_us.append(max(0, driver.now_us() - due_us))
+        await item(due_us)
+        over += 1
+        step(over / len(dues_us))
+
+    async with anyio.create_task_group() as tasks:
+        for due_us in dues_us:
+            while (early_us := due_us - driver.now_us()) > 0:  # noqa: ASYNC110  it waits for a time, not an event
+                await anyio.sleep(max(early_us / 1e6, TICK_S))
+            tasks.start_soon(work, due_us)
+    return late_us
+
+
+def arrivals_us(rate: float, extent: Extent) -> list[int]:
+    """Moments of independent arrivals, in microseconds from the first moment on, in ascending order.
+
+    Callers who know nothing of each other come in a Poisson process: in bursts
+    and gaps, which a fixed distance would hide. Given how many come in a time,
+    their moments are even chances. So exactly as many come as were asked for,
+    at the same moments in every run.
+    """
+    chance = Random(7)  # noqa: S311  not for secrets
+    number = extent.instances or max(1, round(rate * extent.seconds))
+    return sorted(round(chance.uniform(0, number / rate) * 1e6) for _ in range(number))
+
+
 async def run_loop(driver: Driver, workload: Workload, extent: Extent, progress: Progress) -> Outcome:
     """Start instances, each in the place of one that has ended."""
     begun_us: dict[str, int] = {}
@@ -142,7 +193,63 @@ async def run_loop(driver: Driver, workload: Workload, extent: Extent, progress:
         begun_us[instance_id] = began_us
         await driver.finish(instance_id)
 
-    return await _measured(driver, workload, item, begun_us, extent, progress)
+    async def drive(step: Callable[[float], None]) -> None:
+        await closed_loop(driver, item, in_flight=workload.in_flight, extent=extent, step=step)
+
+    return await _measured(driver, workload, drive, begun_us, progress)
+
+
+async def run_open(driver: Driver, workload: Workload, extent: Extent, progress: Progress) -> Outcome:
+    """Start instances at a rate, however long they take."""
+    rate = workload.rate
+    assert rate is not None, workload.name
+    begun_us: dict[str, int] = {}
+    late_us: list[int] = []
+
+    async def item(due_us: int) -> None:
+        instance_id = await driver.start(workload.workflow, workload.input)
+        begun_us[instance_id] = due_us
+        await driver.finish(instance_id)
+
+    async def drive(step: Callable[[float], None]) -> None:
+        now_us = driver.now_us()
+        dues_us = [now_us + arrival_us for arrival_us in arrivals_us(rate, extent)]
+        late_us.extend(await open_loop(driver, item, dues_us=dues_us, step=step))
+
+    outcome = await _measured(driver, workload, drive, begun_us, progress)
+    waiting = backlog(list(zip(begun_us.values(), outcome.latencies_us, strict=True)))
+    figures = {
+        "offered_per_s": rate,
+        "backlog_max": float(waiting.most),
+        "backlog_end": float(waiting.end),
+        **distribution(late_us, prefix="sent_late_"),
+    }
+    return Outcome(figures=outcome.figures | figures, latencies_us=outcome.latencies_us)
+
+
+class Backlog(NamedTuple):
+    """How many instances had been due and were not over."""
+
+    most: int
+    end: int  # when the last one was due
+
+
+def backlog(spans_us: Sequence[tuple[int, int]]) -> Backlog:
+    """Count what was under way.
+
+    Args:
+        spans_us: When each was due, and how long after that it ended; at least one.
+    """
+    last_us = max(due_us for due_us, _ in spans_us)
+    # One that ends at the moment at which another is due makes room for it.
+    changes = sorted([(due_us, 1) for due_us, _ in spans_us] + [(due_us + took_us, -1) for due_us, took_us in spans_us])
+    most = under_way = end = 0
+    for at_us, change in changes:
+        under_way += change
+        most = max(most, under_way)
+        if at_us <= last_us:
+            end = under_way
+    return Backlog(most, end)
 
 
 async def run_events(driver: Driver, workload: Workload, extent: Extent, progress: Progress) -> Outcome:
@@ -166,15 +273,23 @@ async def run_events(driver: Driver, workload: Workload, extent: Extent, progres
         await driver.raise_event(instance_id, GO, workload.output)
         await driver.finish(instance_id)
 
-    return await _measured(driver, workload, item, begun_us, everybody, progress)
+    async def drive(step: Callable[[float], None]) -> None:
+        await closed_loop(driver, item, in_flight=workload.in_flight, extent=everybody, step=step)
+
+    return await _measured(driver, workload, drive, begun_us, progress)
 
 
 async def _measured(
-    driver: Driver, workload: Workload, item: Item, begun_us: dict[str, int], extent: Extent, progress: Progress
+    driver: Driver,
+    workload: Workload,
+    drive: Callable[[Callable[[float], None]], Awaitable[None]],
+    begun_us: dict[str, int],
+    progress: Progress,
 ) -> Outcome:
-    """Run items in a closed loop, and say what they came to.
+    """Run a loop, and say what its items came to.
 
     Args:
+        drive: Runs the loop, and tells what it is given how much of it is over.
         begun_us: Filled by the items: instance to the time at which it was meant to begin.
     """
 
@@ -182,7 +297,7 @@ async def _measured(
         progress.part(share, len(begun_us) * workload.units)
 
     engine, load, counts = driver.engine_usage(), driver.load_usage(), driver.counts()
-    await closed_loop(driver, item, in_flight=workload.in_flight, extent=extent, step=step)
+    await drive(step)
     engine_after, load_after, counts_after = driver.engine_usage(), driver.load_usage(), driver.counts()
 
     ends = await driver.ends(list(begun_us))
@@ -207,5 +322,7 @@ async def _measured(
         commits = counts_after.commits - counts.commits
         figures["commits_per_s"] = commits / elapsed_s
         figures["units_per_commit"] = units / max(1, commits)
-        figures["turns_per_unit"] = (counts_after.turns - counts.turns) / units
+        turns = counts_after.turns - counts.turns
+        figures["turns_per_unit"] = turns / units
+        figures["rows_per_turn"] = (counts_after.rows - counts.rows) / max(1, turns)
     return Outcome(figures=figures, latencies_us=latencies_us)

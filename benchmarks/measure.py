@@ -6,7 +6,8 @@ measured is not there; nothing is guessed.
 
 import os
 import resource
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import ceil
 from statistics import median
@@ -31,6 +32,7 @@ class Outcome:
 
     figures: dict[str, float]
     latencies_us: list[int] = field(default_factory=list)  # in the order of their beginnings
+    series: dict[str, list[float]] = field(default_factory=dict)  # what was sampled over time; all of one length
 
 
 def usage_of_self() -> Usage:
@@ -46,6 +48,21 @@ def usage_of(pid: int) -> Usage:
     process = psutil.Process(pid)
     times = process.cpu_times()
     return Usage(cpu_s=times.user + times.system, rss_bytes=process.memory_info().rss)
+
+
+def usage_of_trees(pids: Iterable[int]) -> Usage:
+    """Other processes, with all their children, and with the CPU time of children that have ended."""
+    import psutil  # noqa: PLC0415  as above
+
+    cpu_s, rss_bytes = 0.0, 0
+    for pid in pids:
+        root = psutil.Process(pid)
+        for process in (root, *root.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):  # a child that ended just now: its CPU is its parent's from now on
+                times = process.cpu_times()
+                cpu_s += times.user + times.system + times.children_user + times.children_system
+                rss_bytes += process.memory_info().rss
+    return Usage(cpu_s=cpu_s, rss_bytes=rss_bytes)
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:

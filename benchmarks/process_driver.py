@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..actors.store.maintenance import reading
 from ..actors.store.sqlite import Durability
 from ..runtime.engine import Engine
 from ..runtime.settings import Settings
-from .app import app
+from .app import app, client
 from .load import Counts, End
 from .measure import Usage, usage_of_self
 
@@ -37,8 +38,9 @@ class Setup:
 class ProcessDriver:
     """Calls the engine's client. Latencies end when the client has the result, after the commit that holds it."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, store: Path) -> None:
         self.engine = engine
+        self._store = store
         self._ends: dict[str, End] = {}
 
     def now_us(self) -> int:
@@ -67,12 +69,17 @@ class ProcessDriver:
         return None
 
     def counts(self) -> Counts | None:
-        return Counts(self.engine.commits, self.engine.turns)
+        with reading(self._store) as connection:
+            # Positions rise one by one, and counting the rows would read them all.
+            (rows,) = connection.execute("SELECT ifnull(max(position), 0) FROM log").fetchone()
+        return Counts(self.engine.commits, self.engine.turns, rows)
 
 
 @asynccontextmanager
 async def process_driver(setup: Setup) -> AsyncIterator[ProcessDriver]:
     """Run an engine on a fresh SQLite file."""
     engine = Engine(app, data=setup.store, durability=Durability(setup.durability), settings=setup.settings())
+    # Before the engine begins, so that its activities have it.
+    client.set(engine.client)
     async with engine:
-        yield ProcessDriver(engine)
+        yield ProcessDriver(engine, setup.store)

@@ -12,10 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from .machine import Machine
+from .peers import PEER_TITLES
 from .results import Results, Row, rows
 from .workloads import HTTP, PROCESS, Mark, Shape, Workload
 
-DRIVER_TITLES = {PROCESS: "process", HTTP: "HTTP"}
+DRIVER_TITLES = {PROCESS: "process", HTTP: "HTTP"} | PEER_TITLES
 
 
 class Column(NamedTuple):
@@ -50,8 +51,21 @@ SECTIONS = (
         "units_per_s",
     ),
     Section(
+        "At a rate of arrivals",
+        (Shape.OPEN,),
+        (
+            Column("due\n/s", "offered_per_s"),
+            Column("ended\n/s", "instances_per_s"),
+            Column("p50\nms", "p50_ms", 1),
+            Column("p99\nms", "p99_ms", 1),
+            Column("most\nwaiting", "backlog_max"),
+            Column("sent\nlate ms", "sent_late_p99_ms", 1),
+        ),
+        "p99_ms",
+    ),
+    Section(
         "What one of them costs",
-        LOADS,
+        (*LOADS, Shape.OPEN),
         (
             Column("CPU ms", "cpu_ms_per_unit", 3),
             Column("load's\nCPU ms", "load_cpu_ms_per_unit", 3),
@@ -87,10 +101,107 @@ SECTIONS = (
         ),
         "recovered_s",
     ),
+    Section(
+        "All due at once",
+        (Shape.TIMER_STORM, Shape.REMINDER_STORM),
+        (
+            Column("due", "instances"),
+            Column("a second", "reminders_per_s"),
+            Column("last one\nlate ms", "late_max_ms"),
+            Column("CPU ms", "cpu_ms_per_unit", 3),
+            Column("in one\ncommit", "units_per_commit"),
+        ),
+        "reminders_per_s",
+    ),
+    Section(
+        "One turn, beside so many events: p50 ms",
+        (Shape.HISTORY,),
+        (
+            Column("10", "at_10_p50_ms", 2),
+            Column("100", "at_100_p50_ms", 2),
+            Column("1 000", "at_1000_p50_ms", 2),
+            Column("10 000", "at_10000_p50_ms", 2),
+            Column("50 000", "at_50000_p50_ms", 2),
+            Column("times", "turn_growth_times", 2),
+        ),
+        "at_50000_p50_ms",
+    ),
+    Section(
+        "Histories rebuilt from the store: events a second",
+        (Shape.HISTORY,),
+        (
+            Column("1 000", "cold_1000_events_per_s"),
+            Column("10 000", "cold_10000_events_per_s"),
+            Column("50 000", "cold_50000_events_per_s"),
+            Column("only\nread", "load_50000_events_per_s"),
+            Column("only\ndecoded", "decode_50000_events_per_s"),
+            Column("only\nreplayed", "replay_50000_events_per_s"),
+        ),
+        "cold_50000_events_per_s",
+    ),
+    Section(
+        "A fleet asleep, and some of it due at once",
+        (Shape.FLEET,),
+        (
+            Column("asleep", "instances"),
+            Column("put to\nsleep /s", "instances_per_s"),
+            Column("RSS\nMiB", "rss_mib"),
+            Column("disk\nbytes each", "disk_bytes_per_sleeper"),
+            Column("due", "wakers"),
+            Column("awake\ns", "awake_s", 2),
+        ),
+        "awake_s",
+    ),
+    Section(
+        "Nothing to do",
+        (Shape.IDLE,),
+        (
+            Column("asleep", "instances"),
+            Column("% of\na core", "cpu_percent", 2),
+            Column("commits\na second", "commits_per_s", 2),
+            Column("bytes written\na second", "written_bytes_per_s"),
+            Column("RSS\nMiB", "rss_mib"),
+        ),
+        "cpu_percent",
+    ),
+    Section(
+        "Recovery after kill -9, all in the middle of their work",
+        (Shape.RECOVERY,),
+        (
+            Column("at work", "instances"),
+            Column("ready\ns", "ready_s", 2),
+            Column("all moving\ns", "moving_s", 2),
+            Column("steps\nlost", "steps_lost"),
+            Column("bodies\nrepeated", "steps_repeated"),
+        ),
+        "moving_s",
+    ),
+    Section(
+        "A long run; slopes in % an hour, and how far they may be off",
+        (Shape.SOAK,),
+        (
+            Column("s", "elapsed_s"),
+            Column("a second", "units_per_s"),
+            Column("slope", "throughput_slope_percent_per_h", 1),
+            Column("+-", "throughput_slope_error_percent_per_h", 1),
+            Column("RSS\nMiB", "rss_mib"),
+            Column("slope", "rss_slope_percent_per_h", 1),
+            Column("+-", "rss_slope_error_percent_per_h", 1),
+        ),
+        "units_per_s",
+    ),
+)
+KEPT_UP = 0.95  # of the arrivals' rate; what is missing may have been the end of the last ones
+SENT_LATE_MS_MAX = 5.0  # more than the timer's millisecond and a busy machine's part explain
+
+OPEN_NOTE = (
+    "At a rate: latency runs from when an instance was due, whether or not it could be sent then. Sent late: by how "
+    "much the load itself was behind, 99 of 100 not more. Most waiting: due and not ended, at the worst moment."
 )
 NOTES = {
     PROCESS: (
-        "process: the load is a part of the engine's process, and its CPU is counted. "
+        "process: the load is a part of the engine's process, and its CPU is counted. Python's garbage collector is "
+        "calmed there as `perdure run` calms its own. "
         "Latency: from the call that starts an instance to its result in hand."
     ),
     HTTP: (
@@ -114,8 +225,11 @@ def report(workloads: Sequence[Workload], results: Results) -> RenderableType:
         chosen = [row for row in found if row.workload.shape in section.shapes]
         if chosen:
             parts.append(table(section, chosen))
-    loaded = {row.driver for row in found if row.workload.shape in LOADS}
+    loaded = {row.driver for row in found if row.workload.shape in (*LOADS, Shape.OPEN)}
     parts.extend(Text(NOTES[driver] + "\n", style="dim") for driver in NOTES if driver in loaded)
+    if any(row.workload.shape is Shape.OPEN for row in found):
+        parts.append(Text(OPEN_NOTE + "\n", style="dim"))
+    parts.extend(doubt_lines(found))
     parts.extend(mark_lines(found))
     return Group(*parts)
 
@@ -147,8 +261,9 @@ def table(section: Section, chosen: Sequence[Row]) -> Table:
     made = Table(
         title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )
-    made.add_column("", no_wrap=True)
-    made.add_column("", no_wrap=True)
+    # The only column that may take two lines, where a row is too long for one.
+    made.add_column("", overflow="fold")
+    made.add_column("", vertical="bottom", no_wrap=True)
     for heading in (*(column.title for column in section.columns), *(["spread"] if runs > 1 else [])):
         made.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
     for row in chosen:
@@ -164,13 +279,28 @@ def cell(row: Row, column: Column) -> str:
     value = row.figures.get(column.figure)
     if value is None:
         return "-"
-    text = written(value, column.digits)
+    # Of a second, nobody wants tenths of a millisecond, and a row has 80 columns.
+    text = written(value, column.digits if value < 1000 else 0)
     return f"{text} {row.workload.unit}" if column.figure == "units_per_s" else text
 
 
 def spread(row: Row, of: str) -> str:
     """How far the runs of a row lie apart."""
     return f"{row.spreads[of]:.0%}" if of in row.spreads else "-"
+
+
+def doubt_lines(found: Iterable[Row]) -> list[Text]:
+    """What must be known before the figures of a rate are believed."""
+    lines = []
+    for row in found:
+        name = f"{row.workload.name} {row.workload.title}, {DRIVER_TITLES[row.driver]}"
+        figures = row.figures
+        if figures.get("instances_per_s", 0.0) < figures.get("offered_per_s", 0.0) * KEPT_UP:
+            waiting = written(figures["backlog_end"])
+            lines.append(f"{name}: did not keep up; {waiting} were waiting when the last one came")
+        if row.driver == HTTP and figures.get("sent_late_p99_ms", 0.0) > SENT_LATE_MS_MAX:
+            lines.append(f"{name}: the load was late itself, so these latencies are not the daemon's alone")
+    return [Text(line, style="yellow") for line in lines]
 
 
 def mark_lines(found: Iterable[Row]) -> list[Text]:
@@ -191,9 +321,13 @@ def mark_lines(found: Iterable[Row]) -> list[Text]:
 
 def wanted(mark: Mark) -> str:
     if mark.at_least is not None:
-        return f"at least {written(mark.at_least)}"
+        return f"at least {limit(mark.at_least, mark.digits)}"
     assert mark.at_most is not None
-    return f"at most {written(mark.at_most)}"
+    return f"at most {limit(mark.at_most, mark.digits)}"
+
+
+def limit(value: float, digits: int) -> str:
+    return written(value, 0 if value == int(value) else digits)
 
 
 def written(value: float, digits: int = 0) -> str:

@@ -35,6 +35,7 @@ class Results:
     machine: Machine
     began_at: str  # ISO 8601, UTC
     results: list[Result] = field(default_factory=list)
+    peers: dict[str, str] = field(default_factory=dict)  # other engines: what their figures are of
 
     def write(self, path: Path) -> None:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
@@ -62,7 +63,8 @@ class Row:
     def marks(self) -> Iterator[tuple[Mark, bool]]:
         """The marks that were measured, and whether each was reached."""
         for mark in self.workload.marks:
-            if mark.driver == self.driver and mark.figure in self.figures:
+            holds = mark.driver == self.driver and mark.in_flight in (None, self.workload.in_flight)
+            if holds and mark.figure in self.figures:
                 yield mark, mark.reached(self.figures[mark.figure])
 
 
@@ -73,14 +75,15 @@ def interleaved(workloads: Iterable[Workload], drivers: Sequence[str], repeat: i
 
 
 def rows(workloads: Iterable[Workload], results: Results) -> list[Row]:
-    """Sum up runs, in the order of the workloads."""
+    """Sum up runs, in the order of the workloads; those with another number in flight, or rate, stand apart."""
     found = []
     for workload in workloads:
         for driver in workload.drivers:
             runs = [
                 result.outcome.figures
                 for result in results.results
-                if (result.run.workload, result.run.driver) == (workload.name, driver)
+                if (result.run.workload, result.run.in_flight, result.run.rate, result.run.driver)
+                == (workload.name, workload.in_flight, workload.rate, driver)
             ]
             if runs:
                 found.append(

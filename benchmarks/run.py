@@ -4,17 +4,39 @@ Each run has a process and a store of its own (`child.py`), so that none
 inherits what another left behind: a grown heap, a warm cache, a long file.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from .crash import run_crash
+from .fleet import run_fleet
+from .history_growth import run_history_growth
 from .http_driver import http_driver
-from .load import Extent, OpenDriver, Progress, run_events, run_loop
+from .idle import run_idle, run_idle_daemon
+from .load import Extent, OpenDriver, Progress, run_events, run_loop, run_open
 from .measure import Outcome
+from .peer_driver import peer_driver
+from .peers import PEERS
 from .process_driver import Setup, process_driver
+from .recovery import run_recovery
+from .reminder_storm import run_reminder_storm
 from .sleepers import ACTIVATIONS_MAX, run_sleepers
+from .soak import run_soak
+from .timer_storm import run_timer_storm
 from .workloads import BY_NAME, HTTP, PROCESS, Shape, Workload
+
+# What is not put onto a driver: each of these makes the engine it needs, on the folder of the setup.
+AT_SCALE: dict[tuple[Shape, str], Callable[[Setup, Workload, Extent, Progress], Awaitable[Outcome]]] = {
+    (Shape.TIMER_STORM, PROCESS): run_timer_storm,
+    (Shape.REMINDER_STORM, PROCESS): run_reminder_storm,
+    (Shape.HISTORY, PROCESS): run_history_growth,
+    (Shape.FLEET, PROCESS): run_fleet,
+    (Shape.IDLE, PROCESS): run_idle,
+    (Shape.IDLE, HTTP): run_idle_daemon,
+    (Shape.RECOVERY, HTTP): run_recovery,
+    (Shape.SOAK, PROCESS): run_soak,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +50,13 @@ class Run:
     instances: int | None  # None: as many as fit into the time
     durability: str
     always_replay: bool
+    rate: float | None = None  # instances a second that arrive; None: each in the place of one that has ended
+    peers: str | None = None  # the folder that other engines are installed in
+
+    @property
+    def variant(self) -> Workload:
+        """The workload as it is run here."""
+        return BY_NAME[self.workload].with_in_flight(self.in_flight).with_rate(self.rate)
 
     @property
     def extent(self) -> Extent:
@@ -43,7 +72,7 @@ async def perform(run: Run, folder: Path, progress: Progress) -> Outcome:
     Raises:
         WrongResult: An instance did not return what it should have.
     """
-    workload = BY_NAME[run.workload].with_in_flight(run.in_flight)
+    workload = run.variant
     setup = Setup(folder=folder, durability=run.durability, always_replay=run.always_replay)
     match workload.shape:
         case Shape.SLEEP:
@@ -55,14 +84,22 @@ async def perform(run: Run, folder: Path, progress: Progress) -> Outcome:
         case Shape.LOOP:
             async with _driver(run, setup, workload)() as driver:
                 return await run_loop(driver, workload, run.extent, progress)
+        case Shape.OPEN:
+            async with _driver(run, setup, workload)() as driver:
+                return await run_open(driver, workload, run.extent, progress)
         case Shape.EVENTS:
             async with _driver(run, setup, workload)() as driver:
                 return await run_events(driver, workload, run.extent, progress)
+        case _:
+            return await AT_SCALE[workload.shape, run.driver](setup, workload, run.extent, progress)
 
 
 def _driver(run: Run, setup: Setup, workload: Workload) -> OpenDriver:
+    if run.driver in PEERS:
+        assert run.peers is not None
+        return partial(peer_driver, run.driver, Path(run.peers), setup.folder, workload)
     openers: dict[str, OpenDriver] = {
         PROCESS: partial(process_driver, setup),
-        HTTP: partial(http_driver, setup, see=workload.in_flight == 1),
+        HTTP: partial(http_driver, setup, see=workload.in_flight == 1 and workload.shape is not Shape.OPEN),
     }
     return openers[run.driver]

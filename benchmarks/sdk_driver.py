@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 from rich.box import SIMPLE_HEAD
@@ -195,10 +195,15 @@ def command_of(host: str, setup: Setup, folder: Path) -> list[str]:
 
 
 @contextmanager
-def started(command: Sequence[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run a process, and end it with the context."""
+def started(command: Sequence[str], folder: Path, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """Run a process, and end it with the context.
+
+    Args:
+        options: More of `subprocess.Popen`'s, or others than these.
+    """
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("PERDURE_", "DAPR_"))}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=folder, env=ours, text=True) as process:  # noqa: S603  ours
+    how: dict[str, Any] = {"stdout": subprocess.PIPE, "cwd": folder, "env": ours, "text": True} | options
+    with subprocess.Popen(command, **how) as process:  # noqa: S603  ours
         try:
             yield process
         finally:

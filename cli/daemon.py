@@ -4,7 +4,6 @@ The one law: the port first, then the store, then the line that says ready; and
 backwards on the way out, so that what was answered was kept.
 """
 
-import gc
 import importlib.metadata
 import importlib.util
 import logging
@@ -30,6 +29,7 @@ from ..runtime.app import App
 from ..runtime.engine import Engine
 from ..runtime.facade import Facade
 from ..runtime.sidecar import Sidecar
+from .collector import calm_collector
 from .config import Config
 
 log = logging.getLogger(__name__)
@@ -136,17 +136,6 @@ def metered(
     executions = ExecutionMetrics(metrics)
     engine.observe(executions)
     return MeteredFacade(engine.facade, metrics), executions
-
-
-def calm_collector() -> None:
-    """Let Python's cyclic garbage collector look less often, and not at what was loaded once and for all.
-
-    A finished workflow leaves no cycles behind, so collecting finds nothing
-    and took a fifth of the event loop's time (docs/performance.md).
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
 
 
 def ready_line(config: Config, host: str, http_port: int, grpc_port: int) -> str:

@@ -1,9 +1,12 @@
 """Results that nobody measured, for the tests of what becomes of results."""
 
+from dataclasses import replace
+
 from perdure.benchmarks.machine import Machine
 from perdure.benchmarks.measure import Outcome
 from perdure.benchmarks.results import Result, Results
 from perdure.benchmarks.run import Run
+from perdure.benchmarks.workloads import BY_NAME
 
 MACHINE = Machine(
     perdure="1.2.3",
@@ -21,13 +24,23 @@ def result(workload: str, driver: str, **figures: float) -> Result:
     run = Run(
         workload=workload,
         driver=driver,
-        in_flight=50,
+        in_flight=BY_NAME[workload].in_flight,
         seconds=4.0,
         instances=None,
         durability="full",
         always_replay=False,
     )
     return Result(run=run, outcome=Outcome(figures=figures, latencies_us=[1, 2]))
+
+
+def in_flight(number: int, found: Result) -> Result:
+    """The same with so many under way."""
+    return replace(found, run=replace(found.run, in_flight=number))
+
+
+def arriving(rate: float, found: Result) -> Result:
+    """The same at a rate."""
+    return replace(found, run=replace(found.run, rate=rate))
 
 
 def results(*found: Result) -> Results:

@@ -3,8 +3,11 @@
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
+from perdure.benchmarks.cli import Options
+from perdure.benchmarks.cli import bench as command
 from perdure.benchmarks.workloads import WORKLOADS
 from perdure.cli.main import main
 
@@ -27,7 +30,8 @@ def test_a_quick_run_shows_figures_and_writes_them_down(tmp_path: Path) -> None:
     assert "reached" not in result.stdout
     # and the document has every run, in the order of the runs, with all that was measured.
     document = json.loads(file.read_text())
-    assert [found["run"]["workload"] for found in document["results"]] == ["W1", "W3", "W1", "W3"]
+    order = [(found["run"]["workload"], found["run"]["in_flight"]) for found in document["results"]]
+    assert order == [("W1", 50), ("W1", 500), ("W3", 1)] * 2
     for found in document["results"]:
         figures = found["outcome"]["figures"]
         assert figures["units_per_s"] > 0
@@ -50,3 +54,72 @@ def test_a_workload_that_has_no_such_driver_is_a_usage_error() -> None:
     result = bench("--workload", "W5", "--driver", "http")
     assert result.exit_code == 2
     assert "W5 cannot be run with --driver http" in result.output
+
+
+def test_a_curve_is_a_row_for_each_number_in_flight() -> None:
+    result = bench("--workload", "W1", "--driver", "process", "--quick", "--in-flight", "2", "--in-flight", "7")
+    assert result.exit_code == 0, result.output
+    assert "W1 chain at 2 " in result.stdout
+    assert "W1 chain at 7 " in result.stdout
+
+
+def test_at_a_rate_the_chain_is_run_and_what_was_due_is_shown() -> None:
+    result = bench("--rate", "50", "--driver", "process", "--quick")
+    assert result.exit_code == 0, result.output
+    assert "At a rate of arrivals" in result.stdout
+    assert "W1 chain 50/s" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--rate", "5", "--in-flight", "5"], "--rate and --in-flight exclude each other"),
+        (["--rate", "5", "--peer", "restate"], "--rate cannot be used with --peer"),
+        (["--rate", "5", "--workload", "W4"], "W4 cannot be run with --rate"),
+    ],
+)
+def test_a_rate_with_what_it_does_not_go_with_is_a_usage_error(arguments: list[str], why: str) -> None:
+    result = bench(*arguments)
+    assert result.exit_code == 2
+    assert why in " ".join(result.output.split())
+
+
+def options(*arguments: str) -> Options:
+    return Options(**command.make_context("bench", list(arguments)).params)
+
+
+def test_the_basic_suite_is_run_unless_another_is_named() -> None:
+    def names(*arguments: str) -> list[str]:
+        return list(dict.fromkeys(workload.name for workload in options(*arguments).chosen()))
+
+    assert names() == ["W1", "W2", "W3", "W4", "W5", "W6"]
+    assert names("--suite", "dapr") == [workload.name for workload in WORKLOADS if workload.suite == "dapr"]
+    assert names("--suite", "all") == [workload.name for workload in WORKLOADS]
+    assert names("--workload", "D1") == ["D1"], "a name counts, whatever its suite"
+
+
+def test_a_workload_has_its_own_number_of_instances_unless_another_is_said() -> None:
+    def instances(*arguments: str) -> list[int | None]:
+        return [run.instances for run in options("--driver", "process", *arguments).runs()]
+
+    assert instances("--workload", "D1") == [1_400]
+    assert instances("--workload", "D1", "--quick") == [70]
+    assert instances("--workload", "D1", "--instances", "10") == [10]
+    assert instances("--workload", "D1", "--rate", "10") == [None]
+    assert instances("--workload", "W3") == [None]
+
+
+def test_a_peer_that_is_not_installed_is_an_error_before_anything_runs(tmp_path: Path) -> None:
+    # When a peer is named without the folder that it is in, or with one that it is not in,
+    nowhere = bench("--peer", "restate", "--quick")
+    missing = bench("--peer", "restate", "--peers", str(tmp_path), "--quick")
+    # then each says what to do.
+    assert nowhere.exit_code == missing.exit_code == 1
+    assert "--peers DIR" in nowhere.output
+    assert "--install-peers --peer restate" in missing.output
+
+
+def test_peers_are_only_for_perdures_own_drivers(tmp_path: Path) -> None:
+    result = bench("--peer", "restate", "--driver", "sdk")
+    assert result.exit_code == 2
+    assert "--peer cannot be used with --driver sdk" in result.output

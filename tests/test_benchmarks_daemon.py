@@ -37,3 +37,15 @@ async def test_one_that_cannot_start_is_an_error(tmp_path: Path, capfd: pytest.C
         await daemon.start()
     await daemon.kill()
     assert "wishful" in capfd.readouterr().err
+
+
+async def test_it_takes_options_and_has_a_process_id(tmp_path: Path) -> None:
+    daemon = Daemon(Setup(folder=tmp_path), {}, ("--app-id", "renamed"))
+    try:
+        await daemon.start()
+        assert daemon.pid > 0
+        async with HttpClient(daemon.host, daemon.port) as client:
+            assert b'"renamed"' in (await client.get("/v1.0/metadata")).body
+        await daemon.stop()
+    finally:
+        await daemon.kill()

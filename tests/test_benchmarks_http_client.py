@@ -9,6 +9,7 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from perdure.benchmarks import http_client
 from perdure.benchmarks.http_client import Answer, HttpClient
 
 pytestmark = pytest.mark.anyio
@@ -67,6 +68,19 @@ async def test_requests_at_the_same_time_have_a_connection_each() -> None:
         answers = await asyncio.gather(*(client.get(f"/{number}") for number in range(5)))
         assert [answer.body for answer in answers] == [f"GET /{number} HTTP/1.1".encode() for number in range(5)]
     assert server.connections == 5
+
+
+async def test_with_all_connections_in_use_a_request_waits_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_client, "CONNECTIONS_MAX", 2)
+    async with serving() as server, HttpClient("127.0.0.1", server.port) as client:
+        answers = await asyncio.gather(*(client.get(f"/{number}") for number in range(5)))
+        assert len(answers) == 5
+        # A failure gives its place back.
+        for _ in range(3):
+            with pytest.raises(ConnectionError):
+                await client.get("/gone")
+        assert (await client.get("/one")).status == 202
+    assert server.connections <= 2 + 3
 
 
 async def test_a_server_that_hangs_up_is_an_error() -> None:

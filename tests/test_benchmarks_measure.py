@@ -1,6 +1,8 @@
 """Figures: percentiles are values that were seen, and what was not measured is not there."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -12,6 +14,7 @@ from perdure.benchmarks.measure import (
     spreads,
     usage_of,
     usage_of_self,
+    usage_of_trees,
 )
 
 
@@ -69,3 +72,17 @@ def test_a_process_uses_time_and_memory() -> None:
     assert after.cpu_s > before.cpu_s
     assert after.rss_bytes > 2**20
     assert usage_of(os.getpid()).cpu_s > 0
+
+
+def test_what_a_child_used_that_has_ended_is_counted_too() -> None:
+    # Given a process whose child used a tenth of a second and is gone,
+    burn = "import time\nwhile time.process_time() < 0.1: pass"
+    program = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {burn!r}])\nprint(flush=True)\ninput()"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        # then it is in the usage of the tree, and not in that of the process alone.
+        tree, alone = usage_of_trees([process.pid]), usage_of(process.pid)
+        process.kill()
+    assert tree.cpu_s - alone.cpu_s >= 0.09  # ticks of 10 ms
+    assert tree.rss_bytes > 0

@@ -26,6 +26,7 @@ async def test_an_instance_runs_to_its_end_on_a_file(tmp_path: Path) -> None:
         counts = driver.counts()
         assert counts is not None
         assert counts.commits >= 4, "each step's result is committed, and the start"
+        assert 0 < counts.rows <= counts.turns
         assert driver.load_usage() is None
     assert setup.store.stat().st_size > 0
 

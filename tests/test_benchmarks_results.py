@@ -6,7 +6,7 @@ from pathlib import Path
 from perdure.benchmarks.results import Results, interleaved, rows
 from perdure.benchmarks.workloads import BY_NAME, WORKLOADS
 
-from .benchmark_results import result, results
+from .benchmark_results import arriving, in_flight, result, results
 
 
 def test_results_are_the_same_when_read_again(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_the_document_names_what_it_holds(tmp_path: Path) -> None:
     assert document["machine"]["cores"] == 2
     (only,) = document["results"]
     assert only["run"]["workload"] == "W1"
-    assert only["outcome"] == {"figures": {"units_per_s": 9_000.0}, "latencies_us": [1, 2]}
+    assert only["outcome"] == {"figures": {"units_per_s": 9_000.0}, "latencies_us": [1, 2], "series": {}}
 
 
 def test_all_are_run_once_before_any_is_run_again() -> None:
@@ -58,6 +58,34 @@ def test_a_row_knows_its_marks() -> None:
             result("W3", "process", p50_ms=4.0),
         ),
     )
-    assert [reached for _, reached in chain.marks()] == [True]
+    assert [(mark.in_flight, reached) for mark, reached in chain.marks()] == [(None, False)], "not that of 500"
     assert not list(chain_http.marks()), "the mark is of the engine in process"
     assert [reached for _, reached in latency.marks()] == [False]
+
+
+def test_runs_with_another_number_in_flight_or_a_rate_are_rows_of_their_own() -> None:
+    chain = BY_NAME["W1"]
+    found = rows(
+        [chain, chain.with_in_flight(500), chain.with_rate(100.0), chain.with_rate(200.0)],
+        results(
+            result("W1", "process", units_per_s=1.0),
+            in_flight(500, result("W1", "process", units_per_s=2.0)),
+            arriving(200.0, result("W1", "process", units_per_s=4.0)),
+            arriving(100.0, result("W1", "process", units_per_s=3.0)),
+        ),
+    )
+    assert [(row.workload.title, row.runs, row.figures["units_per_s"]) for row in found] == [
+        ("chain", 1, 1.0),
+        ("chain at 500", 1, 2.0),
+        ("chain 100/s", 1, 3.0),
+        ("chain 200/s", 1, 4.0),
+    ]
+
+
+def test_a_document_from_before_there_were_rates_can_be_read(tmp_path: Path) -> None:
+    found = results(result("W1", "process", units_per_s=9_000.0))
+    found.write(tmp_path / "new.json")
+    document = json.loads((tmp_path / "new.json").read_text())
+    del document["results"][0]["run"]["rate"]
+    (tmp_path / "old.json").write_text(json.dumps(document))
+    assert Results.read(tmp_path / "old.json") == found

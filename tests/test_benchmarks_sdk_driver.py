@@ -137,6 +137,13 @@ def test_the_command_needs_to_know_which_python_has_the_sdk() -> None:
     assert "--instances cannot be used with --driver sdk" in counted.output
 
 
+@pytest.mark.parametrize("options", [("--suite", "dapr"), ("--rate", "9"), ("--in-flight", "2", "--in-flight", "3")])
+def test_the_command_refuses_curves_and_suites_through_the_sdk(options: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, ["bench", "--driver", "sdk", "--sdk-python", sys.executable, *options])
+    assert result.exit_code == 2
+    assert options[0] in result.output
+
+
 def test_what_is_asked_for_reaches_the_daemon_and_the_load(tmp_path: Path) -> None:
     asked = setup_of(durability="relaxed", always_replay=True, in_flight=7, seconds=2.5)
     command = command_of(PERDURE, asked, tmp_path)

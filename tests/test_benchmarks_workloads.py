@@ -3,7 +3,7 @@
 import pytest
 
 from perdure.benchmarks.app import app
-from perdure.benchmarks.workloads import BY_NAME, DRIVERS, WORKLOADS, Mark, Workload
+from perdure.benchmarks.workloads import BY_NAME, DRIVERS, SUITES, WORKLOADS, Mark, Shape, Workload
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
@@ -28,9 +28,57 @@ def test_a_mark_may_be_a_floor_or_a_ceiling() -> None:
     assert (ceiling.reached(3.0), ceiling.reached(3.1)) == (True, False)
 
 
-def test_marks_do_not_hold_for_another_number_in_flight() -> None:
+def test_a_mark_is_of_a_number_in_flight_that_is_run() -> None:
+    for workload in WORKLOADS:
+        run = {variant.in_flight for variant in workload.variants()}
+        assert {mark.in_flight for mark in workload.marks} <= {None, *run}
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_every_suite_has_workloads(suite: str) -> None:
+    assert any(workload.suite == suite for workload in WORKLOADS)
+
+
+def test_every_workload_is_in_a_suite() -> None:
+    assert {workload.suite for workload in WORKLOADS} <= set(SUITES)
+
+
+def test_marks_hold_for_their_number_in_flight_only() -> None:
     chain = BY_NAME["W1"]
-    assert chain.with_in_flight(None) is chain
     assert chain.with_in_flight(chain.in_flight) is chain
     crowded = chain.with_in_flight(500)
-    assert (crowded.in_flight, crowded.marks) == (500, ())
+    assert (crowded.in_flight, crowded.title) == (500, "chain at 500")
+    assert crowded.marks
+    assert {mark.in_flight for mark in crowded.marks} == {500}
+    assert chain.with_in_flight(51).marks == ()
+
+
+def test_a_workload_is_run_with_its_own_numbers_in_flight_unless_others_are_named() -> None:
+    chain = BY_NAME["W1"]
+    assert [variant.in_flight for variant in chain.variants()] == [50, 500]
+    assert [variant.in_flight for variant in chain.variants([1, 50, 1])] == [1, 50]
+
+
+def test_at_a_rate_a_workload_has_another_shape_and_no_marks() -> None:
+    chain = BY_NAME["W1"]
+    assert chain.with_rate(None) is chain
+    arriving = chain.with_rate(1_000.0)
+    assert (arriving.shape, arriving.rate, arriving.title, arriving.marks) == (
+        Shape.OPEN,
+        1_000.0,
+        "chain 1000/s",
+        (),
+    )
+
+
+def test_marks_hold_for_a_number_of_instances_only_where_that_is_what_they_are_about() -> None:
+    fleet, chain = BY_NAME["S7"], BY_NAME["W1"]
+    assert fleet.marks_hold(seconds=4, instances=1_000_000)
+    assert not fleet.marks_hold(seconds=4, instances=99_999)
+    assert not chain.marks_hold(seconds=4, instances=1_000_000)
+
+
+def test_marks_do_not_hold_for_a_run_that_was_spent_warming_up() -> None:
+    chain = BY_NAME["W1"]
+    assert chain.marks_hold(seconds=3, instances=None)
+    assert not chain.marks_hold(seconds=2.9, instances=None)

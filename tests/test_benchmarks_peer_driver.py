@@ -1,0 +1,121 @@
+"""A peer under the load: the same workloads, checked in the same way."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perdure.benchmarks import peer_driver as module
+from perdure.benchmarks.load import Extent, WrongResult, run_events, run_loop
+from perdure.benchmarks.peer_driver import OPENERS, PeerDriver, warm_up
+from perdure.benchmarks.peers import ALL, PEERS
+from perdure.benchmarks.run import Run, perform
+from perdure.benchmarks.workloads import BY_NAME, Workload
+
+pytestmark = pytest.mark.anyio
+
+FOLDER = "PERDURE_BENCH_PEERS"  # a folder that the peers are installed in
+
+needs_peers = pytest.mark.skipif(
+    FOLDER not in os.environ,
+    reason=f"{FOLDER} names no folder that `perdure bench --peers DIR --install-peers` installed into",
+)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Parts:
+    def part(self, share: float, units: int) -> None:
+        assert 0 <= share <= 1
+
+
+class Adder:
+    """A peer that does at once what it is asked."""
+
+    def __init__(self, *, off_by: int = 0) -> None:
+        self.off_by = off_by
+        self.started: set[str] = set()
+        self.sent: dict[str, Any] = {}
+        self.calls = 0
+
+    async def call(self, workflow: str, instance_id: str, value: Any) -> Any:
+        self.calls += 1
+        return value + self.off_by
+
+    async def start(self, workflow: str, instance_id: str, value: Any) -> None:
+        self.started.add(instance_id)
+
+    async def send(self, workflow: str, instance_id: str, value: Any) -> None:
+        assert instance_id in self.started, "an event for an instance that is not there"
+        self.sent[instance_id] = value
+
+    async def wait(self, workflow: str, instance_id: str) -> Any:
+        return self.sent[instance_id]
+
+
+def small(name: str) -> Workload:
+    return BY_NAME[name].with_in_flight(3)
+
+
+async def test_a_chain_is_one_call_and_is_judged_like_perdures() -> None:
+    adder = Adder()
+    outcome = await run_loop(PeerDriver(adder, [os.getpid()]), small("W1"), Extent(seconds=1, instances=7), Parts())
+    assert adder.calls == 7
+    assert outcome.figures["instances"] == 7
+    assert len(outcome.latencies_us) == 7
+    assert outcome.figures["rss_mib"] > 1
+    assert "load_cpu_ms_per_unit" in outcome.figures
+
+
+async def test_a_peer_that_is_wrong_ends_the_run() -> None:
+    driver = PeerDriver(Adder(off_by=1), [])
+    with pytest.raises(WrongResult):
+        await run_loop(driver, small("W1"), Extent(seconds=1, instances=1), Parts())
+
+
+async def test_an_event_is_sent_to_instances_that_were_started_before() -> None:
+    adder = Adder()
+    outcome = await run_events(PeerDriver(adder, []), small("W4"), Extent(seconds=1, instances=5), Parts())
+    assert outcome.figures["instances"] == 5
+    assert set(adder.sent) == adder.started
+    assert adder.calls == 0
+
+
+async def test_a_peer_is_warmed_up_with_as_much_as_it_will_get(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WARM_UP_US", 0)
+    looped, signalled = Adder(), Adder()
+    await warm_up(PeerDriver(looped, []), small("W2"))
+    await warm_up(PeerDriver(signalled, []), small("W4"))
+    assert looped.calls == 3
+    assert len(signalled.sent) == 3
+
+
+def test_every_peer_can_be_opened() -> None:
+    assert set(OPENERS) == set(PEERS)
+
+
+@pytest.mark.slow
+@needs_peers
+@pytest.mark.parametrize("peer", [peer.name for peer in ALL])
+@pytest.mark.parametrize("workload", ["W1", "W2", "W3", "W4"])
+async def test_a_short_run(peer: str, workload: str) -> None:
+    run = Run(
+        workload=workload,
+        driver=peer,
+        in_flight=2,
+        seconds=1,
+        instances=10,
+        durability="full",
+        always_replay=False,
+        peers=os.environ[FOLDER],
+    )
+    # Not pytest's folder: root's PostgreSQL runs as nobody, who may not pass through that.
+    with tempfile.TemporaryDirectory() as outer, tempfile.TemporaryDirectory(dir=outer) as folder:
+        outcome = await perform(run, Path(folder), Parts())
+    assert outcome.figures["instances"] == 10
+    assert outcome.figures["cpu_ms_per_unit"] > 0

@@ -1,0 +1,22 @@
+"""The garbage collector, calmed: in a process of its own, because there is no way back."""
+
+import subprocess
+import sys
+
+SCRIPT = """
+import gc
+from perdure.cli.collector import calm_collector
+ring = []
+ring.append(ring)
+del ring
+before = gc.get_threshold()
+calm_collector()
+assert gc.isenabled()
+assert gc.get_threshold()[0] > before[0]
+print(gc.get_freeze_count() > 1_000, gc.collect())
+"""
+
+
+def test_what_was_loaded_is_not_looked_at_again_and_the_rest_less_often() -> None:
+    told = subprocess.run([sys.executable, "-c", SCRIPT], check=True, capture_output=True, text=True)
+    assert told.stdout == "True 0\n"
