@@ -6,7 +6,7 @@ not have either is an error.
 
 Source: dapr `cmd/daprd/options/options.go`, `pkg/metrics/options.go`; dapr/kit
 `logger/options.go`; how Dapr's command line finds a sidecar: dapr/cli
-`pkg/standalone/list.go`.
+`pkg/standalone/list.go`; what it wants before it starts one: `pkg/standalone/run.go`.
 """
 
 import copy
@@ -254,7 +254,7 @@ DAPRD_OPTIONS = (
     Flag(
         "--install",
         metavar="FOLDER",
-        help="Write an executable named daprd there, for Dapr's command line, and do no more.",
+        help="Write an executable named daprd there, and what Dapr's command line needs beside it, and do no more.",
     ),
 )
 
@@ -360,7 +360,9 @@ def daprd(ctx: click.Context, /, *, install: str | None, version: bool, build_in
     set by the variables of `perdure run`: PERDURE_DATA (by default ./perdure-ID.db), PERDURE_DURABILITY and so on.
     """
     if install is not None:
-        click.echo(f"Wrote {install_into(Path(install))}.")
+        folder = Path(install)
+        for written in (install_into(folder), *furnish(folder)):
+            click.echo(f"Wrote {written}.")
         return
     if version or build_info:
         click.echo(f"Perdure {our_version()}, in the place of daprd" if build_info else our_version())
@@ -435,6 +437,41 @@ def install_into(folder: Path) -> Path:
     except OSError as error:
         raise click.ClickException(f"{path} cannot be written: {error.strerror or error}.") from None
     return path
+
+
+# What `dapr init --slim` writes, so that `dapr run` has a file to name.
+CONFIGURATION = """\
+apiVersion: dapr.io/v1alpha1
+kind: Configuration
+metadata:
+  name: daprConfig
+spec: {}
+"""
+
+
+def furnish(folder: Path) -> Iterator[Path]:
+    """Make what `dapr run` takes for granted beside its `.dapr/bin`, and yield what was not there already.
+
+    It checks that `components` exists, and names `config.yaml` to the sidecar unseen, which refuses a file that is
+    not there, as Dapr's own does. Another folder than `.dapr/bin` is somebody else's, and stays as it is.
+
+    Raises:
+        click.ClickException: It cannot be written.
+    """
+    folder = folder.absolute()
+    home = folder.parent
+    if (home.name, folder.name) != (".dapr", "bin"):
+        return
+    components, configuration = home / "components", home / "config.yaml"
+    try:
+        if not components.exists():
+            components.mkdir()
+            yield components
+        if not configuration.exists():
+            configuration.write_text(CONFIGURATION)
+            yield configuration
+    except OSError as error:
+        raise click.ClickException(f"{error.filename} cannot be written: {error.strerror or error}.") from None
 
 
 def script(python: str) -> str:

@@ -26,6 +26,7 @@ from perdure.cli.daprd import (
     Told,
     build_daprd_config,
     daprd,
+    furnish,
     install_into,
     parse_arguments,
     script,
@@ -123,6 +124,13 @@ def test_what_dapr_run_starts_it_with_is_taken(tmp_path: Path) -> None:
     )
     assert (told.config.http_port, told.config.grpc_port, told.config.metrics_port) == (35_001, 35_002, 35_004)
     assert len(told.notes) == 1
+
+
+def test_a_flag_that_dapr_run_has_blanked_out_leaves_a_word_that_is_passed_over() -> None:
+    # Seen with dapr/cli bc695e9: it takes our version for a Dapr before 1.14 and blanks --scheduler-host-address only.
+    told = tell("--max-body-size", "4Mi", "", "localhost:50006", "--app-id", "orders", "--profile-port", "-1")
+    assert told.config.app_id == "orders"
+    assert told.notes == ("flags of daprd without a meaning here, ignored: '', 'localhost:50006', --profile-port",)
 
 
 def test_all_that_is_ignored_is_named_in_one_line_and_each_flag_once() -> None:
@@ -251,6 +259,44 @@ def test_an_executable_named_daprd_is_written(tmp_path: Path) -> None:
     assert result.output == f"Wrote {tmp_path / 'bin' / 'daprd'}.\n"
     assert os.access(tmp_path / "bin" / "daprd", os.X_OK)
     assert [path.name for path in (tmp_path / "bin").iterdir()] == ["daprd"]
+
+
+def test_in_daprs_own_folder_it_finds_what_dapr_run_takes_for_granted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a folder where `dapr init` has never been, named from within,
+    home = tmp_path / ".dapr"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    # when it is installed there,
+    result = CliRunner().invoke(daprd, ["--install", "bin"])
+    # then the folder that `dapr run` checks and the file that it passes on are there, and the sidecar takes both.
+    assert result.output.splitlines() == [
+        "Wrote bin/daprd.", f"Wrote {home / 'components'}.", f"Wrote {home / 'config.yaml'}.",
+    ]  # fmt: skip
+    told = tell("--app-id=x", f"--config={home / 'config.yaml'}", f"--components-path={home / 'components'}")
+    assert told.notes == ()
+
+
+def test_what_dapr_init_has_made_stays_as_it_is(tmp_path: Path) -> None:
+    home = tmp_path / ".dapr"
+    (home / "components").mkdir(parents=True)
+    (home / "config.yaml").write_text("kind: Configuration")
+    assert list(furnish(home / "bin")) == []
+    assert (home / "config.yaml").read_text() == "kind: Configuration"
+
+
+@pytest.mark.parametrize("folder", ["bin", ".dapr/tools"])
+def test_beside_another_folder_nothing_is_made(tmp_path: Path, folder: str) -> None:
+    install_into(tmp_path / folder)
+    assert list(furnish(tmp_path / folder)) == []
+    assert [path.name for path in (tmp_path / folder).parent.iterdir()] == [Path(folder).name]
+
+
+def test_daprs_folder_that_cannot_be_furnished_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / ".dapr").write_text("")
+    with pytest.raises(click.ClickException, match=r"components cannot be written"):
+        list(furnish(tmp_path / ".dapr" / "bin"))
 
 
 def test_our_own_executable_is_replaced_and_daprs_is_not(tmp_path: Path) -> None:
