@@ -10,9 +10,9 @@ import gc
 def calm_collector() -> None:
     """Let Python's cyclic garbage collector look less often, and not at what was loaded once and for all.
 
-    A finished workflow leaves no cycles behind, so collecting finds nothing
+    A workflow that has ended, or left memory asleep, leaves no cycles behind, so collecting finds nothing
     and took a fifth of the event loop's time (docs/performance.md).
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
+    gc.set_threshold(20_000, 50, 100)

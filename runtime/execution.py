@@ -180,6 +180,11 @@ class Execution:
                 raise
             except BaseException as error:
                 logger.debug("workflow %r raised while it was put away: %r", self.definition.name, error)
+        # What is waited for knows its execution. Without this only the cyclic garbage collector would find
+        # those that leave memory asleep, and there may be many.
+        self._waiting = None
+        for table in (self._calls, self._timers, self._waits):
+            table.clear()
 
     # What the context asks for.
 

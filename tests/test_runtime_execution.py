@@ -2,8 +2,10 @@
 
 import asyncio
 import functools
+import gc
 import inspect
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import suppress
 from contextvars import ContextVar
@@ -1249,3 +1251,31 @@ def test_code_that_does_not_want_to_leave_is_left() -> None:
 
 def test_an_execution_that_has_not_begun_can_be_put_away() -> None:
     LoneExecution(two_events).execution.close()
+
+
+async def sleeps_an_hour(ctx: WorkflowContext) -> None:
+    await ctx.create_timer(timedelta(hours=1))
+
+
+async def waits_for_three_things(ctx: WorkflowContext) -> None:
+    event = ctx.wait_for_external_event("never", timeout=timedelta(hours=1))
+    await ctx.when_any([event, ctx.call_activity("a"), ctx.call_child_workflow("w")])
+
+
+def yields(ctx: WorkflowContext) -> Generator[Any, Any, None]:
+    yield ctx.call_activity("a")
+
+
+@pytest.mark.parametrize("workflow", [sleeps_an_hour, waits_for_three_things, yields])
+def test_what_is_put_away_while_it_waits_leaves_memory_without_the_garbage_collector(
+    workflow: Callable[..., Any],
+) -> None:
+    lone = started(workflow)
+    left = weakref.ref(lone.execution)
+    gc.disable()
+    try:
+        lone.execution.close()
+        del lone
+        assert left() is None
+    finally:
+        gc.enable()
