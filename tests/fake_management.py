@@ -15,26 +15,7 @@ from perdure.runtime.instance import InstanceState
 from perdure.runtime.rerun import Rerun
 from perdure.runtime.status import Status
 
-CREATED_US = 1_795_406_400_123_456
-
-
-def state(instance_id: str = "order-1", status: Status = Status.RUNNING, **fields: Any) -> InstanceState:
-    """Make up an instance."""
-    made = InstanceState(
-        instance_id=instance_id,
-        execution_id="e1",
-        name="OrderProcessing",
-        status=status,
-        created_us=CREATED_US,
-        updated_us=CREATED_US + 1_000_000,
-        input='{"item":"paperclips"}',
-        output=None,
-        custom_status=None,
-        failure=None,
-        stall="the code changed" if status is Status.STALLED else None,
-        parent_id=None,
-    )
-    return replace(made, **fields)
+from .fake_facade import state
 
 
 class FakeManagement(Facade):
@@ -156,26 +137,3 @@ class FakeManagement(Facade):
     ) -> int:
         self.asked("purge_where", created_from_us, created_to_us, statuses, recurse, force)
         return 7
-
-
-class FakeControl:
-    """A daemon that is whatever the test says."""
-
-    def __init__(self) -> None:
-        self.is_ready = True
-        self.workers = 1
-        self.actors: dict[str, int] = {"workflow": 3, "activity": 2}
-        self.shutdowns: list[bool] = []
-        self.runtime_version = "0.1.0"
-
-    def ready(self) -> bool:
-        return self.is_ready
-
-    def shutdown(self, force: bool) -> None:
-        self.shutdowns.append(force)
-
-    def connected_workers(self) -> int:
-        return self.workers
-
-    def active_actors(self) -> dict[str, int]:
-        return self.actors

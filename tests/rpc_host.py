@@ -16,7 +16,8 @@ from perdure.rpc.work_items import WorkItems
 from perdure.runtime.sidecar import Sidecar
 
 from .fake_dispatcher import FakeDispatcher
-from .fake_management import FakeControl, FakeManagement
+from .fake_facade import FakeControl
+from .fake_management import FakeManagement
 
 APP_ID = "orders"
 

@@ -5,7 +5,8 @@ import pytest
 
 from perdure.rpc.auth import MISMATCH, MISSING, token_of
 
-from .fake_management import FakeManagement, state
+from .fake_facade import state
+from .fake_management import FakeManagement
 from .rpc_host import Client, Host, run
 
 TOKENS = ("old", "new")

@@ -13,7 +13,8 @@ from perdure.runtime.errors import ChildUnfinished
 from perdure.runtime.failure import FailureDetails
 from perdure.runtime.status import Status
 
-from .fake_management import CREATED_US, FakeManagement, state
+from .fake_facade import CREATED_US, state
+from .fake_management import FakeManagement
 from .rpc_host import APP_ID, Client, Host, ask, fail, run
 
 AGES = ("Alpha1", "Beta1")

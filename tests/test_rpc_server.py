@@ -12,7 +12,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from perdure.rpc.messages import DAPR, TASK_HUB
 from perdure.rpc.server import CannotListen, RpcOptions, channel_options, create_server
 
-from .fake_management import FakeManagement, state
+from .fake_facade import state
+from .fake_management import FakeManagement
 from .rpc_host import Client, Host, run
 
 

@@ -18,7 +18,8 @@ from perdure.runtime.history import Row
 from perdure.runtime.rerun import EventNotFound, EventNotRerunnable, Rerun, RerunExists, RerunRefused
 from perdure.runtime.status import Status
 
-from .fake_management import CREATED_US, FakeManagement, state
+from .fake_facade import CREATED_US, state
+from .fake_management import FakeManagement
 from .rpc_host import APP_ID, Client, Host, ask, fail, run
 from .wire_events import AT, FAILURE, SENTINEL, TRACE, text
 
