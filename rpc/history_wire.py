@@ -43,8 +43,6 @@ from .stamps import due_us, moment_us, stamp
 
 Fields: TypeAlias = dict[str, Any]
 
-ARRIVED = -1  # the event id of everything that comes from outside
-
 
 class UnreadableEvent(ValueError):
     """An event of a kind that we have no event for."""
