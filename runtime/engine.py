@@ -18,6 +18,7 @@ import anyio
 from ..actors.address import Address
 from ..actors.clock import Clock, SystemClock
 from ..actors.host import Host, HostLimits
+from ..actors.membership import Membership
 from ..actors.store.contract import Store
 from ..actors.store.memory import MemoryStore
 from ..actors.store.sqlite import Durability, SqliteStore
@@ -47,6 +48,8 @@ class Engine:
         data: A SQLite file, ":memory:" for nothing that outlives the engine, or a store of your own.
         durability: What a commit survives; FULL is power loss, RELAXED only a crash of the process.
         propagate: Writes histories for remote workers that may see them (`rpc/propagation.py`); nobody else needs it.
+        membership: Which of the hosts of a daemon this engine is; None is a daemon of one. `data` is the path of the
+            whole store, of which it takes its part.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Engine:
         settings: Settings | None = None,
         clock: Clock | None = None,
         propagate: Propagate = lambda instance_id, events, scope, received: None,
+        membership: Membership | None = None,
     ) -> None:
         self.app = app
         self.settings = settings or Settings()

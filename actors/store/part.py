@@ -1,0 +1,32 @@
+"""A part of a store: what of it one file holds, when the hosts of a daemon have a file each.
+
+The one law: which part holds a shard never changes while the number of parts
+stays the same. `perdure store spread` lays a store out anew for another number.
+"""
+
+from typing import NamedTuple
+
+
+class Part(NamedTuple):
+    """Which one of how many. All of a store is part 0 of 1."""
+
+    index: int = 0
+    of: int = 1
+
+    def holds(self, shard: int) -> bool:
+        return part_of(shard, self.of) == self.index
+
+    def path(self, data: str) -> str:
+        """The file of this part, of a store at `data`: the first part has the name as given."""
+        return f"{data}.{self.index}" if self.index else data
+
+    def __str__(self) -> str:
+        return f"part {self.index + 1} of {self.of}"
+
+
+WHOLE = Part()
+
+
+def part_of(shard: int, parts: int) -> int:
+    """Say which of so many parts holds a shard."""
+    return shard % parts
