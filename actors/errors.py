@@ -9,10 +9,13 @@ PerdureError
 ├── MailboxFull                the caller sends faster than the actor works; try again later
 ├── HostStopping               the host is shutting down; try again elsewhere or later
 ├── NotOwner                   another host owns the actor's shard
+├── HostUnreachable            another host of this daemon owns it, and is away; try again later
+├── HostLost                   another host of this daemon owns it, and went away before it answered
 └── ActorFailed                our own bug, or a record that cannot be read
 """
 
 import logging
+from typing import Any
 
 from .address import Address
 
@@ -21,6 +24,16 @@ logger = logging.getLogger(__name__)
 
 class PerdureError(Exception):
     """The root of every error that Perdure raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Between the hosts of a daemon. By default the class would be called with `args` alone.
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(kind: type[PerdureError], args: tuple[Any, ...], fields: dict[str, Any]) -> PerdureError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(fields)
+    return error
 
 
 class StoreError(PerdureError):
@@ -115,6 +128,28 @@ class NotOwner(PerdureError):
 
     def __str__(self) -> str:
         return f"{self.address} is in shard {self.shard}, which belongs to {self.owner or 'no host'}"
+
+
+class HostUnreachable(PerdureError):
+    """The process of this daemon that owns the actor is away, and is being started again."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(host)
+        self.host = host
+
+    def __str__(self) -> str:
+        return f"{self.host}, which has the instance, is being started again; nothing of this request was done"
+
+
+class HostLost(PerdureError):
+    """The process of this daemon that owns the actor went away before it answered."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(host)
+        self.host = host
+
+    def __str__(self) -> str:
+        return f"{self.host}, which has the instance, went away before it answered; it may have happened"
 
 
 class ActorFailed(PerdureError):

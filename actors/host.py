@@ -10,9 +10,9 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import anyio
@@ -25,14 +25,17 @@ from .committer import Committer, TakenTurn
 from .errors import ActorFailed, HostStopping, PerdureError, StoreError, StoreFailed
 from .inspector import Inspector
 from .loader import Loader
-from .placement import Placement
+from .membership import Membership, name_of
+from .neighbour import Neighbour
+from .peers import Peers
+from .placement import Ownership, Placement
 from .reminder import ReminderWindow
 from .reminders import ReminderLoop
 from .reply import Reply
 from .signal import Signal
 from .store.contract import Inspection, Reminder, Store, Stored
 from .taskless import no_current_task
-from .turn import RECOVER, ActorType, Envelope, ReminderDue
+from .turn import RECOVER, ActorType, Envelope, Receipt, ReminderDue
 from .watch import Watch
 
 logger = logging.getLogger(__name__)
@@ -56,6 +59,7 @@ class Host:
         types: Virtual actors: durable, one turn at a time.
         routes: Where messages to other types of address go, after the commit
             of the turn that sends them: actors that wait, and keep nothing.
+        peers: The other hosts of the daemon, if there are any.
     """
 
     # Turns run for no longer than this before connections and timers get a look in.
@@ -78,9 +82,11 @@ class Host:
         routes: Mapping[str, Route],
         name: str = "local",
         limits: HostLimits | None = None,
+        peers: Peers | None = None,
     ) -> None:
         limits = limits or HostLimits()
         self.store = store
+        self._peers = peers
         self.placement = Placement(name)
         self._clock = clock
         self._types = types
@@ -103,6 +109,10 @@ class Host:
         self._stopping = False
         self._halted = False  # no more turns are taken
         self.turns = 0
+        if peers is not None:
+            peers.answer_async("inspect", self.inspect)
+            peers.answer_async("read", self.read)
+            peers.answer_async("ids", self._own_ids)
 
     # What others use.
 
@@ -116,6 +126,8 @@ class Host:
         try:
             epochs = await self.store.claim(self.placement.host, now_us=self._clock.now_us())
             self.placement.claimed(epochs, shards=self.store.shards)
+            if self._peers is not None:
+                self._place_peers(self._peers.membership)
             # Before anybody can reach an actor: it must recover before it does anything else.
             self._unrecovered = dict.fromkeys(await self.store.active())
         except BaseException:
@@ -127,7 +139,10 @@ class Host:
     async def running(self) -> AsyncIterator[None]:
         """Pick up what was in flight, and run until the block ends; then drain, and close the store."""
         try:
-            async with anyio.create_task_group() as tasks:
+            async with AsyncExitStack() as stack:
+                if self._peers is not None:
+                    await stack.enter_async_context(self._peers.running(self, self._acknowledge))
+                tasks = await stack.enter_async_context(anyio.create_task_group())
                 self._start(tasks)
                 try:
                     yield
@@ -192,30 +207,61 @@ class Host:
         activation = self._activations.peek(address)
         if activation is not None and activation.outside is not None:
             return activation.outside
+        if (owner := self._elsewhere(address)) is not None:
+            return await owner.inspect(address)
         self.placement.locate(address)
         return await self._inspector.inspect(address)
 
     async def read(self, address: Address) -> Stored | None:
         """Read all that the store holds of an actor, without activating it."""
+        if (owner := self._elsewhere(address)) is not None:
+            return await owner.read(address)
         self.placement.locate(address)
         return (await self.store.load([address]))[0]
 
     @contextmanager
     def watch(self, address: Address) -> Iterator[Watch]:
         """Be told of each commit that changes the actor's record, and when the host stops."""
+        if (owner := self._elsewhere(address)) is not None:
+            with owner.watch(address) as watch:
+                yield watch
+            return
         watch = Watch()
-        watches = self._watches.setdefault(address, [])
-        watches.append(watch)
+        self.add_watch(address, watch)
         try:
             yield watch
         finally:
-            watches.remove(watch)
-            if not watches and self._watches.get(address) is watches:
-                del self._watches[address]
+            self.remove_watch(address, watch)
+
+    def add_watch(self, address: Address, watch: Watch) -> None:
+        self._watches.setdefault(address, []).append(watch)
+
+    def remove_watch(self, address: Address, watch: Watch) -> None:
+        watches = self._watches[address]
+        watches.remove(watch)
+        if not watches:
+            del self._watches[address]
+
+    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> list[str]:
+        """List ids of actors of a type, of all hosts, as a store does."""
+        ids = await self._own_ids(actor_type, after, limit)
+        if self._peers is None:
+            return ids
+        return sorted(chain(ids, *await self._peers.ask_all("ids", actor_type, after, limit)))[:limit]
+
+    def address_here(self, actor_type: str, make_id: Callable[[], str]) -> Address:
+        """Make up an address that this host owns."""
+        while True:
+            address = Address(actor_type, make_id())
+            if self._elsewhere(address) is None:
+                return address
 
     @property
     def stopping(self) -> bool:
         return self._stopping
+
+    async def _own_ids(self, actor_type: str, after: str | None, limit: int) -> list[str]:
+        return await self.store.ids(actor_type, after=after, limit=limit)
 
     # Starting and stopping.
 
@@ -272,8 +318,28 @@ class Host:
 
     # Messages in.
 
+    def receive(self, address: Address, envelope: Envelope) -> None:
+        """Take a message from another host of the daemon."""
+        try:
+            if self._stopping and envelope.reply is not None:
+                raise HostStopping
+            self._deliver(address, envelope)
+        except PerdureError as error:
+            _refuse(envelope, error)
+
+    def _elsewhere(self, address: Address) -> Neighbour | None:
+        """The other host that owns an actor; None if it is this one."""
+        if self._peers is None or (owner := self.placement.elsewhere(address)) is None:
+            return None
+        return self._peers.neighbour(owner)
+
     def _deliver(self, address: Address, envelope: Envelope) -> None:
-        activation = self._activations.get(address) or self._activate(address)
+        activation = self._activations.get(address)
+        if activation is None:
+            if (owner := self._elsewhere(address)) is not None:
+                owner.deliver(address, envelope)
+                return
+            activation = self._activate(address)
         activation.accept(envelope, messages_max=self._limits.mailbox_messages_max)
         if activation.actor is not None and not activation.runnable:
             self._make_runnable(activation)
@@ -374,8 +440,11 @@ class Host:
                 self._note(taken)
         self._evict()
 
-    def _acknowledge(self, sender: Activation) -> None:
+    def _acknowledge(self, sender: Activation | Receipt) -> None:
         """A message of this actor is durable where it went."""
+        if not isinstance(sender, Activation):
+            sender.give()
+            return
         sender.unacknowledged -= 1
         if sender.settled and sender.active and not sender.in_flight and not sender.dropped:
             self._committer.retire(sender, self.now_us())
@@ -403,7 +472,15 @@ class Host:
             for watch in self._watches.get(write.address, ()):
                 watch.note(write.record, deleted=write.delete)
 
+    def _place_peers(self, membership: Membership) -> None:
+        """Take note of what the other hosts own, for the life of the daemon."""
+        for shard in range(self.store.shards):
+            if (owner := membership.owner(shard)) != membership.index:
+                self.placement.lost(shard, Ownership(host=name_of(owner), epoch=0))
+
     def _wake_watchers(self) -> None:
+        if self._peers is not None:
+            self._peers.wake_watchers()
         for watches in self._watches.values():
             for watch in watches:
                 watch.wake()

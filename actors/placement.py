@@ -61,6 +61,11 @@ class Placement:
             raise NotOwner(address, shard=shard, owner=owner.host if owner else None)
         return shard
 
+    def elsewhere(self, address: Address) -> str | None:
+        """Say which other host has an actor; None if it is this one, or nobody."""
+        owner = self._owners.get(shard_of(address.id, self._shards))
+        return owner.host if owner is not None and owner.host != self.host else None
+
     def epoch(self, shard: int) -> int:
         """The epoch at which this host owns a shard that it has located before."""
         return self._owners[shard].epoch

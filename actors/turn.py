@@ -14,12 +14,20 @@ from .reply import Reply
 from .store.contract import Stored
 
 
+class Receipt(Protocol):
+    """The sender of a message, where that is an actor of another host."""
+
+    def give(self) -> None:
+        """Say that a commit holds the message."""
+        ...
+
+
 class Envelope(NamedTuple):
     """One message in a mailbox."""
 
     body: Any
     reply: Reply | None = None  # for a caller that waits: answered after the commit, or with an error
-    sender: Any = None  # the activation whose turn sent it, told when it has been delivered
+    sender: Any = None  # the activation whose turn sent it, or a Receipt: told when a commit holds what came of it
 
 
 class ReminderDue(NamedTuple):

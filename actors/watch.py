@@ -6,12 +6,13 @@ from .signal import Signal
 class Watch:
     """What one watcher knows of one actor. Nothing is queued: only the newest counts."""
 
-    __slots__ = ("_changed", "deleted", "record")
+    __slots__ = ("_changed", "deleted", "lost", "record")
 
     def __init__(self) -> None:
         self._changed = Signal()
         self.record: bytes | None = None  # as last committed since the watch began; None: unchanged
         self.deleted = False
+        self.lost = False  # a commit may have been missed: inspect again
 
     def note(self, record: bytes | None, *, deleted: bool) -> None:
         self.deleted = deleted
@@ -21,6 +22,11 @@ class Watch:
 
     def wake(self) -> None:
         """Wake the watcher without news: the host is stopping."""
+        self._changed.set()
+
+    def lose(self) -> None:
+        """Wake the watcher because nobody knows what it missed."""
+        self.lost = True
         self._changed.set()
 
     async def changed(self) -> None:

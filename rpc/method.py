@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, NoReturn, Protocol, TypeAlias
 
 import grpc
 
-from ..actors.errors import HostStopping, MailboxFull, PerdureError, StoreFailed
+from ..actors.errors import HostStopping, HostUnreachable, MailboxFull, PerdureError, StoreFailed
 from .messages import DAPR, POOL, TASK_HUB, Message, message
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Failure(NamedTuple):
 
 # What may succeed when it is sent again, whatever was asked. Not RESOURCE_EXHAUSTED for a full mailbox: to workers
 # that means that their answer is too large, and they give up the workflow (contract 3.5).
-TRY_AGAIN = (HostStopping, MailboxFull, StoreFailed)
+TRY_AGAIN = (HostStopping, HostUnreachable, MailboxFull, StoreFailed)
 
 INTERNAL = Failure(grpc.StatusCode.INTERNAL, "an internal error of Perdure; its log has the details")
 

@@ -15,7 +15,15 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ..actors.address import Address
-from ..actors.errors import HostStopping, MailboxFull, NotOwner, PerdureError, StoreError
+from ..actors.errors import (
+    HostLost,
+    HostStopping,
+    HostUnreachable,
+    MailboxFull,
+    NotOwner,
+    PerdureError,
+    StoreError,
+)
 from .event import Parent
 from .facade import Facade
 from .failure import failure_of
@@ -62,7 +70,7 @@ class ChildStarter:
         while True:
             try:
                 await self._facade.request_start(address.id, start)
-            except (StoreError, MailboxFull, HostStopping, NotOwner):
+            except (StoreError, MailboxFull, HostStopping, HostUnreachable, HostLost, NotOwner):
                 await anyio.sleep(RETRY_S)
             except Exception as error:
                 if not isinstance(error, PerdureError):

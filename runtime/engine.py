@@ -18,9 +18,11 @@ import anyio
 from ..actors.address import Address
 from ..actors.clock import Clock, SystemClock
 from ..actors.host import Host, HostLimits
-from ..actors.membership import Membership
+from ..actors.membership import Membership, name_of
+from ..actors.peers import Peers
 from ..actors.store.contract import Store
 from ..actors.store.memory import MemoryStore
+from ..actors.store.part import WHOLE, Part
 from ..actors.store.sqlite import Durability, SqliteStore
 from .activity_actor import ActivityActors
 from .app import App
@@ -65,7 +67,8 @@ class Engine:
     ) -> None:
         self.app = app
         self.settings = settings or Settings()
-        self.store = _store(data, durability)
+        self.peers = Peers(membership) if membership is not None else None
+        self.store = _store(data, durability, membership.part if membership is not None else WHOLE)
         self.dispatcher = Dispatcher(self.settings.dispatch, send=self._send, greet=self._remember_workers)
         self._activities = ActivityActors(
             app,
@@ -96,6 +99,8 @@ class Engine:
                 activations_max=0 if self.settings.always_replay else self.settings.activations_max,
                 mailbox_messages_max=self.settings.mailbox_messages_max,
             ),
+            name=name_of(membership.index) if membership is not None else "local",
+            peers=self.peers,
         )
         self.facade = Facade(self._host)
         self.client = Client(self.facade, app)
@@ -189,9 +194,9 @@ class Engine:
         self._children.receive(address, start)
 
 
-def _store(data: str | Path | Store, durability: Durability) -> Store:
+def _store(data: str | Path | Store, durability: Durability, part: Part) -> Store:
     if data == IN_MEMORY:
-        return MemoryStore()
+        return MemoryStore(part=part)
     if isinstance(data, str | Path):
-        return SqliteStore(Path(data), durability=durability)
+        return SqliteStore(part.path(str(data)), durability=durability, part=part)
     return data

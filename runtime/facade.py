@@ -81,7 +81,7 @@ class Facade:
         start = Start(name, input, make_id(), start_at_us=start_at_us, unique=unique, trace=trace)
         if instance_id is not None:
             return await self.request_start(instance_id, start)
-        started: str = await self._host.ask(workflow_address(make_id()), start, new=True)
+        started: str = await self._host.ask(self._host.address_here(WORKFLOW, make_id), start, new=True)
         return started
 
     async def request_start(self, instance_id: str, start: Start) -> str:
@@ -183,6 +183,7 @@ class Facade:
         with self._host.watch(address) as watch:
             while True:
                 watch.record = None  # what is committed from here on counts, whether the inspection sees it or not
+                watch.lost = False
                 inspection = await self._host.inspect(address)
                 if inspection is None and not await_creation:
                     raise InstanceNotFound(instance_id)
@@ -192,7 +193,7 @@ class Facade:
                         return state_of(instance_id, inspection, record)
                 watch.deleted = False
                 # A record tells the status for less than an inspection costs.
-                while watch.record is None or not until(unpack_record(watch.record).status):
+                while not watch.lost and (watch.record is None or not until(unpack_record(watch.record).status)):
                     if watch.deleted and not await_creation:
                         raise InstanceNotFound(instance_id)
                     if self._host.stopping:
@@ -208,7 +209,7 @@ class Facade:
         """
         if ids_max < 1:
             raise InvalidRequest(f"a page has at least 1 ID, not {ids_max}")
-        ids = await self._host.store.ids(WORKFLOW, after=after, limit=ids_max + 1)
+        ids = await self._host.ids(WORKFLOW, after=after, limit=ids_max + 1)
         return Page(ids[:ids_max], ids[ids_max - 1] if len(ids) > ids_max else None)
 
     async def history(self, instance_id: str) -> list[Row] | None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..actors.errors import HostStopping, MailboxFull, PerdureError, StoreFailed
+from ..actors.errors import HostStopping, HostUnreachable, MailboxFull, PerdureError, StoreFailed
 from .errors import ChildUnfinished, InstanceExists, InstanceNotFound
 
 ID_BYTES_MAX = 64  # Dapr's, for state stores with short keys
@@ -111,6 +111,7 @@ NOT_FOUND_IS_404 = frozenset({"get", "terminate", "purge"})
 TRY_AGAIN: Mapping[type[PerdureError], Row] = {
     MailboxFull: Row(429, "ERR_MAILBOX_FULL", "{error}"),
     HostStopping: Row(503, "ERR_HOST_STOPPING", "{error}"),
+    HostUnreachable: Row(503, "ERR_HOST_UNREACHABLE", "{error}"),
     StoreFailed: Row(503, "ERR_STORE_FAILED", "{error}"),
 }
 

@@ -4,10 +4,11 @@ The one law: which part holds a shard never changes while the number of parts
 stays the same. `perdure store spread` lays a store out anew for another number.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Part:
     """Which one of how many. All of a store is part 0 of 1."""
 
     index: int = 0

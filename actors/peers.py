@@ -1,0 +1,113 @@
+"""Peers: the other hosts of a daemon, as this one needs them.
+
+The one law: whatever concerns an actor of another host goes there, and what
+went there is kept until it is known to be safe. A daemon of one host has none
+of this.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+from anyio.abc import Listener, SocketStream, TaskGroup
+
+from .membership import Membership, name_of
+from .neighbour import Neighbour
+from .visitor import Method, Visited, Visitor
+
+
+class Peers:
+    """All other hosts of a daemon.
+
+    Args:
+        membership: Who this host is.
+    """
+
+    # How long a host that starts waits for the others before it serves. They start together.
+    CONNECT_S = 5.0
+
+    def __init__(self, membership: Membership) -> None:
+        self.membership = membership
+        self._neighbours = {name_of(i): Neighbour(name_of(i), membership.socket(i)) for i in membership.others}
+        self._methods: dict[str, Method] = {}
+
+    # What others use.
+
+    @property
+    def connected(self) -> bool:
+        """Whether every other host can be reached."""
+        return all(neighbour.connected for neighbour in self._neighbours.values())
+
+    def answer(self, method: str, function: Callable[..., Any]) -> None:
+        """Have others call a plain function by this name."""
+
+        async def called(*arguments: Any) -> Any:
+            return function(*arguments)
+
+        self.answer_async(method, called)
+
+    def answer_async(self, method: str, function: Method) -> None:
+        assert method not in self._methods, method
+        self._methods[method] = function
+
+    async def ask_all(self, method: str, *arguments: Any) -> list[Any]:
+        """Call a method of all others at once, and give their answers.
+
+        Raises:
+            HostUnreachable, HostLost: One of them is away; the rest may have done it.
+        """
+        answers: dict[str, Any] = {}
+        errors: list[Exception] = []
+
+        async def ask(neighbour: Neighbour) -> None:
+            try:
+                answers[neighbour.name] = await neighbour.call(method, *arguments)
+            except Exception as error:
+                errors.append(error)
+
+        async with anyio.create_task_group() as tasks:
+            for neighbour in self._neighbours.values():
+                tasks.start_soon(ask, neighbour)
+        if errors:
+            raise errors[0]
+        return [answers[name] for name in self._neighbours]
+
+    # What the host uses.
+
+    def neighbour(self, host: str) -> Neighbour:
+        return self._neighbours[host]
+
+    def wake_watchers(self) -> None:
+        for neighbour in self._neighbours.values():
+            neighbour.wake()
+
+    # From the start to the end.
+
+    @asynccontextmanager
+    async def running(self, host: Visited, acknowledged: Callable[[Any], None]) -> AsyncIterator[None]:
+        """Talk with the others until the block ends. Begins when all of them are there, or have had their time.
+
+        Args:
+            acknowledged: Told the sender of each message that a commit of another host holds.
+        """
+        listener = await anyio.create_unix_listener(self.membership.socket(self.membership.index))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._welcome, host, listener, tasks)
+            for neighbour in self._neighbours.values():
+                tasks.start_soon(neighbour.run, acknowledged)
+            with anyio.move_on_after(self.CONNECT_S):
+                for neighbour in self._neighbours.values():
+                    while not neighbour.connected:
+                        await neighbour.changed.wait()
+            try:
+                yield
+            finally:
+                tasks.cancel_scope.cancel()
+
+    async def _welcome(self, host: Visited, listener: Listener[SocketStream], tasks: TaskGroup) -> None:
+        async def visit(stream: SocketStream) -> None:
+            await Visitor(stream, host, self._methods, tasks).run()
+
+        async with listener:
+            await listener.serve(visit)

@@ -1,0 +1,147 @@
+"""A visitor: another host of the same daemon, as it talks to this one.
+
+The other end of `actors/neighbour.py`.
+"""
+
+import logging
+import pickle
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from anyio.abc import ByteStream, TaskGroup
+
+from .address import Address
+from .errors import PerdureError
+from .neighbour import From, To
+from .reply import Reply
+from .turn import Envelope
+from .watch import Watch
+from .wire import Wire
+
+logger = logging.getLogger(__name__)
+
+Method = Callable[..., Awaitable[Any]]
+
+
+class Visited(Protocol):
+    """The host, as visitors know it."""
+
+    def receive(self, address: Address, envelope: Envelope) -> None:
+        """Put a message into an actor's mailbox, or answer it with an error."""
+        ...
+
+    def add_watch(self, address: Address, watch: Watch) -> None: ...
+
+    def remove_watch(self, address: Address, watch: Watch) -> None: ...
+
+
+class Visitor:
+    """One connection from another host, until it ends.
+
+    Args:
+        methods: What may be called by name.
+        tasks: For calls; they end with the host.
+    """
+
+    def __init__(self, stream: ByteStream, host: Visited, methods: Mapping[str, Method], tasks: TaskGroup) -> None:
+        self._wire = Wire(stream)
+        self._host = host
+        self._methods = methods
+        self._tasks = tasks
+        self._watches: dict[int, tuple[Address, _VisitorsWatch]] = {}
+
+    async def run(self) -> None:
+        """Do what the other host asks for, until it is gone."""
+        try:
+            await self._wire.run(self._receive)
+        except Exception:
+            logger.exception("a connection from another host of this daemon broke")
+        finally:
+            for address, watch in self._watches.values():
+                self._host.remove_watch(address, watch)
+
+    def _receive(self, message: Any) -> None:
+        what, number, *rest = message
+        match what:
+            case To.ASK:
+                address, body = rest
+                self._host.receive(address, Envelope(body, _VisitorsReply(self._wire, number)))
+            case To.POST:
+                address, body = rest
+                self._host.receive(address, Envelope(body, None, _Receipt(self._wire, number)))
+            case To.CALL:
+                method, arguments = rest
+                self._tasks.start_soon(self._call, number, method, arguments)
+            case To.WATCH:
+                (address,) = rest
+                watch = _VisitorsWatch(self._wire, number)
+                self._watches[number] = (address, watch)
+                self._host.add_watch(address, watch)
+            case To.UNWATCH:
+                address, watch = self._watches.pop(number)
+                self._host.remove_watch(address, watch)
+
+    async def _call(self, number: int, method: str, arguments: tuple[Any, ...]) -> None:
+        reply = _VisitorsReply(self._wire, number)
+        try:
+            answer = await self._methods[method](*arguments)
+        except Exception as error:
+            if not isinstance(error, PerdureError):
+                logger.exception("another host called %r, and it broke", method)
+            reply.fail(error)
+        else:
+            reply.succeed(answer)
+
+
+class _VisitorsReply(Reply):
+    """A reply whose caller waits on the other host."""
+
+    __slots__ = ("_number", "_wire")
+
+    def __init__(self, wire: Wire, number: int) -> None:
+        super().__init__()
+        self._wire = wire
+        self._number = number
+
+    def _fill(self) -> None:
+        super()._fill()
+        if self._error is None:
+            self._wire.send((From.ANSWER, self._number, self._value))
+        else:
+            self._wire.send((From.REFUSAL, self._number, portable(self._error)))
+
+
+class _Receipt:
+    """The sender of a message from the other host: told there that a commit holds it."""
+
+    __slots__ = ("_number", "_wire")
+
+    def __init__(self, wire: Wire, number: int) -> None:
+        self._wire = wire
+        self._number = number
+
+    def give(self) -> None:
+        self._wire.send((From.RECEIPT, self._number))
+
+
+class _VisitorsWatch(Watch):
+    """A watch whose watcher is on the other host."""
+
+    __slots__ = ("_number", "_wire")
+
+    def __init__(self, wire: Wire, number: int) -> None:
+        super().__init__()
+        self._wire = wire
+        self._number = number
+
+    def note(self, record: bytes | None, *, deleted: bool) -> None:
+        self._wire.send((From.NOTE, self._number, record, deleted))
+
+
+def portable(error: BaseException) -> BaseException:
+    """An error as it can go to another process: itself, or one of ours with its text."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301  what we have just written
+    except Exception:
+        return PerdureError(f"{type(error).__name__}: {error}")
+    return error
