@@ -15,7 +15,6 @@ PerdureError
 """
 
 import logging
-from typing import Any
 
 from .address import Address
 
@@ -25,12 +24,12 @@ logger = logging.getLogger(__name__)
 class PerdureError(Exception):
     """The root of every error that Perdure raises on purpose."""
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         # Between the hosts of a daemon. By default the class would be called with `args` alone.
         return _rebuilt, (type(self), self.args, self.__dict__)
 
 
-def _rebuilt(kind: type[PerdureError], args: tuple[Any, ...], fields: dict[str, Any]) -> PerdureError:
+def _rebuilt(kind: type[PerdureError], args: tuple[object, ...], fields: dict[str, object]) -> PerdureError:
     error = kind.__new__(kind, *args)
     error.__dict__.update(fields)
     return error

@@ -22,7 +22,7 @@ from .signal import Signal
 from .store.contract import Inspection, Stored
 from .turn import Envelope
 from .watch import Watch
-from .wire import Wire, packed
+from .wire import Wire, connect, packed
 
 logger = logging.getLogger(__name__)
 
@@ -124,16 +124,21 @@ class Neighbour:
         """
         try:
             while True:
+                lost = Signal()
                 try:
-                    stream = await anyio.connect_unix(self._path)
+                    wire = await connect(self._path, Wire(partial(self._receive, acknowledged), lost.set))
                 except OSError:
                     await anyio.sleep(self.RECONNECT_S)
                     continue
-                await self._converse(Wire(stream), acknowledged)
+                self._resume(wire)
+                await lost.wait()
+                self._lose()
+                logger.warning("the connection to %s was lost", self.name)
         finally:
             self._lose()
 
-    async def _converse(self, wire: Wire, acknowledged: Callable[[Any], None]) -> None:
+    def _resume(self, wire: Wire) -> None:
+        """Say over a new connection what has to be said again."""
         self._wire = wire
         for message, _ in self._posted.values():
             wire.send_packed(message)
@@ -141,16 +146,11 @@ class Neighbour:
             wire.send((To.WATCH, number, address))
         self.changed.set()
         logger.debug("connected to %s", self.name)
-        try:
-            await wire.run(partial(self._receive, acknowledged))
-        except Exception:
-            logger.exception("the connection to %s broke", self.name)
-        finally:
-            self._lose()
-        logger.warning("the connection to %s was lost", self.name)
 
     def _lose(self) -> None:
-        """Tell whoever waits that the connection is gone."""
+        """Be without a connection, and tell whoever waits."""
+        if self._wire is not None:
+            self._wire.close()
         self._wire = None
         asked, self._asked = self._asked, {}
         for reply in asked.values():

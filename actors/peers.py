@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
-from anyio.abc import Listener, SocketStream, TaskGroup
 
 from .membership import Membership, name_of
 from .neighbour import Neighbour
 from .visitor import Method, Visited, Visitor
+from .wire import Wire, listen
 
 
 class Peers:
@@ -91,9 +91,15 @@ class Peers:
         Args:
             acknowledged: Told the sender of each message that a commit of another host holds.
         """
-        listener = await anyio.create_unix_listener(self.membership.socket(self.membership.index))
+        visitors: set[Visitor] = set()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._welcome, host, listener, tasks)
+
+            def welcome() -> Wire:
+                visitor = Visitor(host, self._methods, tasks, visitors.discard)
+                visitors.add(visitor)
+                return visitor.wire
+
+            server = await listen(self.membership.socket(self.membership.index), welcome)
             for neighbour in self._neighbours.values():
                 tasks.start_soon(neighbour.run, acknowledged)
             with anyio.move_on_after(self.CONNECT_S):
@@ -103,11 +109,7 @@ class Peers:
             try:
                 yield
             finally:
+                server.close()
+                for visitor in list(visitors):
+                    visitor.wire.close()
                 tasks.cancel_scope.cancel()
-
-    async def _welcome(self, host: Visited, listener: Listener[SocketStream], tasks: TaskGroup) -> None:
-        async def visit(stream: SocketStream) -> None:
-            await Visitor(stream, host, self._methods, tasks).run()
-
-        async with listener:
-            await listener.serve(visit)

@@ -8,7 +8,7 @@ import pickle
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
-from anyio.abc import ByteStream, TaskGroup
+from anyio.abc import TaskGroup
 
 from .address import Address
 from .errors import PerdureError
@@ -41,40 +41,43 @@ class Visitor:
     Args:
         methods: What may be called by name.
         tasks: For calls; they end with the host.
+        gone: Called when the connection is over.
     """
 
-    def __init__(self, stream: ByteStream, host: Visited, methods: Mapping[str, Method], tasks: TaskGroup) -> None:
-        self._wire = Wire(stream)
+    def __init__(
+        self,
+        host: Visited,
+        methods: Mapping[str, Method],
+        tasks: TaskGroup,
+        gone: Callable[["Visitor"], None],
+    ) -> None:
+        self.wire = Wire(self._receive, self._leave)
         self._host = host
         self._methods = methods
         self._tasks = tasks
+        self._gone = gone
         self._watches: dict[int, tuple[Address, _VisitorsWatch]] = {}
 
-    async def run(self) -> None:
-        """Do what the other host asks for, until it is gone."""
-        try:
-            await self._wire.run(self._receive)
-        except Exception:
-            logger.exception("a connection from another host of this daemon broke")
-        finally:
-            for address, watch in self._watches.values():
-                self._host.remove_watch(address, watch)
+    def _leave(self) -> None:
+        for address, watch in self._watches.values():
+            self._host.remove_watch(address, watch)
+        self._gone(self)
 
     def _receive(self, message: Any) -> None:
         what, number, *rest = message
         match what:
             case To.ASK:
                 address, body = rest
-                self._host.receive(address, Envelope(body, _VisitorsReply(self._wire, number)))
+                self._host.receive(address, Envelope(body, _VisitorsReply(self.wire, number)))
             case To.POST:
                 address, body = rest
-                self._host.receive(address, Envelope(body, None, _Receipt(self._wire, number)))
+                self._host.receive(address, Envelope(body, None, _Receipt(self.wire, number)))
             case To.CALL:
                 method, arguments = rest
                 self._tasks.start_soon(self._call, number, method, arguments)
             case To.WATCH:
                 (address,) = rest
-                watch = _VisitorsWatch(self._wire, number)
+                watch = _VisitorsWatch(self.wire, number)
                 self._watches[number] = (address, watch)
                 self._host.add_watch(address, watch)
             case To.UNWATCH:
@@ -82,7 +85,7 @@ class Visitor:
                 self._host.remove_watch(address, watch)
 
     async def _call(self, number: int, method: str, arguments: tuple[Any, ...]) -> None:
-        reply = _VisitorsReply(self._wire, number)
+        reply = _VisitorsReply(self.wire, number)
         try:
             answer = await self._methods[method](*arguments)
         except Exception as error:

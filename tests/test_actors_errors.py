@@ -1,5 +1,6 @@
 """Errors say what is the case and what to do; their tree stands in the docstring."""
 
+import pickle
 import re
 
 import pytest
@@ -8,15 +9,19 @@ from perdure.actors import errors
 from perdure.actors.address import Address
 from perdure.actors.errors import (
     ActorFailed,
+    HostLost,
     HostStopping,
+    HostUnreachable,
     MailboxFull,
     NotOwner,
+    PerdureError,
     StoreFailed,
     StoreFenced,
     StoreLocked,
     StoreTooNew,
     as_store_error,
 )
+from perdure.actors.visitor import portable
 
 A = Address("workflow", "a")
 
@@ -35,11 +40,40 @@ def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
         (MailboxFull(A, messages_max=5), r"workflow/a has 5 messages waiting.*\(mailbox_messages_max\)"),
         (HostStopping(), "shutting down"),
         (NotOwner(A, shard=3, owner=None), "shard 3, which belongs to no host"),
+        (HostUnreachable("host-1"), "host-1, which has the instance.*nothing of this request was done"),
+        (HostLost("host-1"), "host-1, which has the instance.*may have happened"),
         (ActorFailed(A, KeyError("x")), "workflow/a could not take its turn: KeyError: 'x'"),
     ],
 )
 def test_each_says_what_is_the_case(error: Exception, text: str) -> None:
     assert re.search(text, str(error))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        StoreFenced(3, expected=7, found=8),
+        MailboxFull(A, messages_max=5),
+        NotOwner(A, shard=3, owner="host-1"),
+        ActorFailed(A, KeyError("x")),
+        HostUnreachable("host-1"),
+    ],
+)
+def test_each_arrives_at_another_host_as_it_was(error: Exception) -> None:
+    arrived = pickle.loads(pickle.dumps(error))  # noqa: S301  as the hosts of a daemon do
+    assert type(arrived) is type(error)
+    assert str(arrived) == str(error)
+    assert vars(arrived).keys() == vars(error).keys()
+
+
+def test_an_error_that_cannot_travel_is_told_in_words() -> None:
+    class Local(Exception):
+        pass
+
+    arrived = portable(Local("oh"))
+    assert type(arrived) is PerdureError
+    assert str(arrived) == "Local: oh"
+    assert type(portable(ActorFailed(A, Local("oh")))) is PerdureError
 
 
 def test_a_store_error_stays_what_it_is_and_anything_else_becomes_one() -> None:

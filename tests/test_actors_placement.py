@@ -38,3 +38,11 @@ def test_a_shard_is_claimed_again_only_at_a_higher_epoch() -> None:
     placement.claimed({0: 8}, shards=1)
     with pytest.raises(AssertionError):
         placement.claimed({0: 8}, shards=1)
+
+
+def test_who_else_has_an_actor_is_told_only_if_somebody_else_has_it() -> None:
+    placement = Placement("here")
+    placement.claimed(dict.fromkeys(range(64), 7), shards=64)
+    assert placement.elsewhere(A) is None
+    placement.lost(shard_of("a", 64), Ownership(host="there", epoch=8))
+    assert placement.elsewhere(A) == "there"

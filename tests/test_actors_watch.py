@@ -32,3 +32,11 @@ async def test_a_watcher_can_be_woken_without_news() -> None:
     await watch.changed()
     assert watch.record is None
     assert not watch.deleted
+
+
+async def test_a_watcher_is_woken_when_something_may_have_been_missed() -> None:
+    watch = Watch()
+    watch.lose()
+    await watch.changed()
+    assert watch.lost
+    assert watch.record is None

@@ -16,6 +16,9 @@ LAYERS = ("actors", "benchmarks", "cli", "http", "rpc", "runtime", "testing")
 
 # Modules without a test file of their own, and where they are tested instead.
 TESTED_ELSEWHERE = {
+    "actors/membership.py": "a record; tests/test_actors_peers.py has hosts that are members",
+    "actors/neighbour.py": "one end of a conversation; tests/test_actors_peers.py has both",
+    "actors/visitor.py": "the other end",
     "actors/store/contract.py": "a promise; the conformance suite holds every store to it",
     "rpc/schema.py": "generated; tests/test_rpc_generate.py generates it again",
     "runtime/control.py": "a protocol, fulfilled by the daemon",

@@ -159,6 +159,7 @@ def test_actors_and_workflows_wait_through_anyio_only() -> None:
 
 
 ASYNCIO_ONLY = {
+    "actors/wire.py",  # transports; only daemons have several hosts, and they run on asyncio
     "actors/store/sqlite.py",  # aiosqlite is; tests on trio use the store in memory
     "actors/taskless.py",  # asyncio's own way to run code outside of a task; trio has none
     "actors/waiter.py",  # a bare future where there is asyncio, an event of anyio's elsewhere

@@ -14,6 +14,7 @@ import anyio
 from ..address import Address
 from ..errors import StoreFailed, StoreFenced, StoreLocked
 from .contract import Inspection, Reminder, Stored, Write
+from .part import WHOLE, Part
 
 
 class MemoryStore:
@@ -25,8 +26,9 @@ class MemoryStore:
     and then does all it does at one go.
     """
 
-    def __init__(self, *, shards: int = 64) -> None:
+    def __init__(self, *, shards: int = 64, part: Part = WHOLE) -> None:
         assert shards > 0, shards
+        self._part = part
         self._shards = shards
         self._epochs = dict.fromkeys(range(shards), 0)
         self._new_keys = count(1)
@@ -55,7 +57,7 @@ class MemoryStore:
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
         await self._writing()
         self._epochs = {shard: epoch + 1 for shard, epoch in self._epochs.items()}
-        return dict(self._epochs)
+        return {shard: epoch for shard, epoch in self._epochs.items() if self._part.holds(shard)}
 
     def new_key(self) -> int:
         return next(self._new_keys)
