@@ -14,6 +14,7 @@ import anyio
 from ..address import Address
 from ..errors import StoreFailed, StoreFenced, StoreLocked
 from .contract import Inspection, Reminder, Stored, Write
+from .part import WHOLE, Part, check_parts
 
 
 class MemoryStore:
@@ -25,10 +26,10 @@ class MemoryStore:
     and then does all it does at one go.
     """
 
-    def __init__(self, *, shards: int = 64) -> None:
-        assert shards > 0, shards
+    def __init__(self, *, shards: int = 64, part: Part = WHOLE) -> None:
+        check_parts(part.of, shards=shards)
         self._shards = shards
-        self._epochs = dict.fromkeys(range(shards), 0)
+        self._epochs = dict.fromkeys(filter(part.holds, range(shards)), 0)
         self._new_keys = count(1)
         self._keys: dict[Address, int] = {}
         self._records: dict[int, tuple[Address, bytes]] = {}

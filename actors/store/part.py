@@ -4,10 +4,11 @@ The one law: which part holds a shard never changes while the number of parts
 stays the same. `perdure store spread` lays a store out anew for another number.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Part:
     """Which one of how many. All of a store is part 0 of 1."""
 
     index: int = 0
@@ -30,3 +31,15 @@ WHOLE = Part()
 def part_of(shard: int, parts: int) -> int:
     """Say which of so many parts holds a shard."""
     return shard % parts
+
+
+def check_parts(parts: int, *, shards: int) -> None:
+    """See that each part gets a shard.
+
+    Raises:
+        ValueError: There are fewer shards than parts.
+    """
+    if not 1 <= parts <= shards:
+        raise ValueError(
+            f"a store of {shards} shards has 1 to {shards} parts, not {parts}: each holds at least a shard"
+        )
