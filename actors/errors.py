@@ -4,6 +4,7 @@ PerdureError
 ├── StoreError                 the disk's fault, or the disk is somebody else's
 │   ├── StoreLocked            another process has the file
 │   ├── StoreTooNew            a newer release wrote the file
+│   ├── StoreDivided           the file is another part of a store than the one asked for
 │   ├── StoreFailed            a read or a write did not work; try again later
 │   └── StoreFenced            another host owns the shard now
 ├── MailboxFull                the caller sends faster than the actor works; try again later
@@ -17,6 +18,7 @@ PerdureError
 import logging
 
 from .address import Address
+from .store.part import Part
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +68,27 @@ class StoreTooNew(StoreError):
         return (
             f"{self.path} has store version {self.found}, and this release of Perdure knows versions up to "
             f"{self.known}. Install a newer release; this one would not keep what it cannot read."
+        )
+
+
+class StoreDivided(StoreError):
+    """The file holds another part of a store than the one that was asked for."""
+
+    def __init__(self, path: str, *, found: Part, asked: Part) -> None:
+        super().__init__(path, found, asked)
+        self.path = path
+        self.found = found
+        self.asked = asked
+
+    def __str__(self) -> str:
+        if self.found.of == self.asked.of:
+            return (
+                f"{self.path} is {self.found}, and should be {self.asked}. "
+                "Its files have each other's names: give them back their own, the first part that without a number."
+            )
+        return (
+            f"{self.path} is {self.found}: start with --processes {self.found.of}, "
+            f"or lay the store out anew with `perdure store spread --processes {self.asked.of}`."
         )
 
 

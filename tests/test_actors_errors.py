@@ -15,12 +15,14 @@ from perdure.actors.errors import (
     MailboxFull,
     NotOwner,
     PerdureError,
+    StoreDivided,
     StoreFailed,
     StoreFenced,
     StoreLocked,
     StoreTooNew,
     as_store_error,
 )
+from perdure.actors.store.part import WHOLE, Part
 from perdure.actors.visitor import portable
 
 A = Address("workflow", "a")
@@ -28,7 +30,9 @@ A = Address("workflow", "a")
 
 def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
     drawn = set(re.findall(r"[├└]── (\w+)", errors.__doc__ or "")) | {"PerdureError"}
-    assert drawn == {name for name, value in vars(errors).items() if isinstance(value, type) and name != "Address"}
+    assert drawn == {
+        name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, PerdureError)
+    }
 
 
 @pytest.mark.parametrize(
@@ -36,6 +40,11 @@ def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
     [
         (StoreLocked("p.db"), "p.db is in use by another Perdure process. Stop that process"),
         (StoreTooNew("p.db", found=9, known=1), "store version 9.*versions up to 1"),
+        (
+            StoreDivided("p.db", found=Part(0, 4), asked=WHOLE),
+            "^p.db is part 1 of 4: start with --processes 4, or .* `perdure store spread --processes 1`",
+        ),
+        (StoreDivided("p.db", found=Part(2, 4), asked=Part(0, 4)), "p.db is part 3 of 4, and should be part 1 of 4"),
         (StoreFenced(3, expected=7, found=8), "shard 3 is at epoch 8.*epoch 7"),
         (MailboxFull(A, messages_max=5), r"workflow/a has 5 messages waiting.*\(mailbox_messages_max\)"),
         (HostStopping(), "shutting down"),

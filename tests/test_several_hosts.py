@@ -205,7 +205,7 @@ async def test_while_a_host_is_away_the_others_serve_what_is_theirs(settings: Se
         async with engine:
             assert not engine.peers.connected
             assert await engine.client.run(leaf, input=4) == 8
-            outcomes = []
+            outcomes: list[object] = []
             for number in range(20):
                 try:
                     outcomes.append(await engine.client.get(f"x-{number}"))

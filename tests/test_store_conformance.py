@@ -2,6 +2,8 @@
 
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +17,33 @@ from perdure.actors.errors import StoreFailed, StoreFenced, StoreLocked
 from perdure.actors.store.contract import Inspection, Reminder, Store, Stored, Write
 from perdure.actors.store.maintenance import check
 from perdure.actors.store.memory import MemoryStore
+from perdure.actors.store.part import WHOLE, Part
 from perdure.actors.store.sqlite import SqliteStore
 
 pytestmark = pytest.mark.anyio
 
 SHARDS = 8
 A, B, C = Address("wf", "a"), Address("wf", "b"), Address("wf", "c")
+PART = Part(1, 2)  # of a store in two; all that the tests write belongs to it
+assert all(PART.holds(shard_of(address.id, SHARDS)) for address in (A, B, C))
 
 
 # SQLite needs asyncio; the memory store must not.
-@pytest.fixture(params=[("memory", "asyncio"), ("memory", "trio"), ("sqlite", "asyncio")], ids="-".join)
+@pytest.fixture(
+    params=[
+        *(("memory", "asyncio"), ("memory", "trio"), ("sqlite", "asyncio")),
+        *(("memory part", "asyncio"), ("sqlite part", "asyncio")),
+    ],
+    ids="-".join,
+)
 def variant(request: pytest.FixtureRequest) -> tuple[str, str]:
     variant: tuple[str, str] = request.param
     return variant
+
+
+@pytest.fixture
+def part(variant: tuple[str, str]) -> Part:
+    return PART if variant[0].endswith("part") else WHOLE
 
 
 @pytest.fixture
@@ -71,10 +87,10 @@ def write(key: int, address: Address, *, at_us: int = 1, **fields: Any) -> Write
 
 
 @pytest.fixture
-async def bench(variant: tuple[str, str], tmp_path: Path) -> AsyncIterator[Bench]:
-    store: Store = MemoryStore(shards=SHARDS)
-    if variant[0] == "sqlite":
-        store = SqliteStore(tmp_path / "store.db", shards=SHARDS)
+async def bench(variant: tuple[str, str], part: Part, tmp_path: Path) -> AsyncIterator[Bench]:
+    store: Store = MemoryStore(shards=SHARDS, part=part)
+    if variant[0].startswith("sqlite"):
+        store = SqliteStore(tmp_path / "store.db", shards=SHARDS, part=part)
     await store.open()
     bench = Bench(store)
     await bench.claim()
@@ -115,7 +131,8 @@ async def test_the_log_keeps_the_order_of_the_writes(bench: Bench) -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 15, 16, 17, 127, 128, 129, 300])
 async def test_a_batch_of_any_size_is_written_whole(bench: Bench, size: int) -> None:
-    addresses = [Address("wf", f"{i:03}") for i in range(size)]
+    ids = (f"{i:03}" for i in count())
+    addresses = [Address("wf", id_) for id_ in islice((i for i in ids if PART.holds(shard_of(i, SHARDS))), size)]
     keys = [bench.store.new_key() for _ in addresses]
     await bench.commit(
         *(
@@ -382,11 +399,11 @@ async def test_what_was_committed_is_there_after_a_restart(bench: Bench) -> None
     assert bench.store.new_key() > key
 
 
-async def test_a_claim_owns_every_shard_under_a_higher_epoch(bench: Bench) -> None:
+async def test_a_claim_owns_every_shard_of_the_part_under_a_higher_epoch(bench: Bench, part: Part) -> None:
     before = bench.fences
     after = await bench.store.claim("host", now_us=2)
     assert bench.store.shards == SHARDS
-    assert set(after) == set(range(SHARDS))
+    assert set(after) == {shard for shard in range(SHARDS) if part.holds(shard)}
     assert all(after[shard] > before[shard] for shard in after)
 
 
@@ -411,6 +428,25 @@ async def test_a_shard_that_does_not_exist_has_no_epoch(bench: Bench) -> None:
     with pytest.raises(StoreFenced) as fenced:
         await bench.store.commit([], {SHARDS: 1})
     assert fenced.value.found is None
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+async def test_a_shard_of_another_part_has_no_epoch(bench: Bench, part: Part, epoch: int) -> None:
+    if part == WHOLE:
+        pytest.skip("a whole store has every shard")
+    other = Address("wf", next(str(i) for i in count() if not PART.holds(shard_of(str(i), SHARDS))))
+    with pytest.raises(StoreFenced) as fenced:
+        await bench.store.commit(
+            [write(bench.store.new_key(), other, record=b"r")], {shard_of(other.id, SHARDS): epoch}
+        )
+    assert fenced.value.found is None
+    assert await bench.load(other) is None
+
+
+async def test_a_store_of_more_parts_than_shards_is_refused(variant: tuple[str, str], tmp_path: Path) -> None:
+    make = MemoryStore if variant[0].startswith("memory") else partial(SqliteStore, tmp_path / "new.db")
+    with pytest.raises(ValueError, match="1 to 8 parts, not 9"):
+        make(shards=SHARDS, part=Part(8, 9))
 
 
 async def test_a_restart_raises_the_epochs(bench: Bench) -> None:

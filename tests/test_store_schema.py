@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import anyio
 import pytest
 
 from perdure.actors.address import Address
-from perdure.actors.errors import StoreFailed, StoreTooNew
+from perdure.actors.errors import StoreDivided, StoreFailed, StoreTooNew
 from perdure.actors.store import schema
 from perdure.actors.store.contract import Inspection, Reminder, Stored, Write
+from perdure.actors.store.part import WHOLE, Part
 from perdure.actors.store.sqlite import SqliteStore
 
 # A store of version 1, as the first release left it. Text, so that no code of ours has a part in it.
@@ -41,6 +43,15 @@ INSERT INTO log VALUES
 INSERT INTO reminders VALUES (1700000000000009, 7, 'timer-1');
 """
 
+# The same in version 2, which has the tables of version 1, and says which part of its store it is.
+GOLDEN_2 = (
+    GOLDEN_1
+    + """
+UPDATE meta SET value = 2 WHERE name = 'schema';
+INSERT INTO meta VALUES ('part', 0), ('parts', 1), ('layout', 0);
+"""
+)
+
 FIRST, SECOND = Address("wf", "order-1"), Address("wf", "order-2")
 
 
@@ -51,9 +62,17 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def golden(tmp_path: Path) -> Path:
-    path = tmp_path / "golden.db"
+    return file_of(tmp_path / "golden.db", GOLDEN_1)
+
+
+@pytest.fixture
+def golden_2(tmp_path: Path) -> Path:
+    return file_of(tmp_path / "golden-2.db", GOLDEN_2)
+
+
+def file_of(path: Path, script: str) -> Path:
     with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(GOLDEN_1)
+        connection.executescript(script)
     return path
 
 
@@ -64,8 +83,11 @@ def connection() -> Iterator[sqlite3.Connection]:
 
 
 @pytest.mark.anyio
-async def test_a_file_of_version_1_opens_and_is_read_and_written(golden: Path) -> None:
-    store = SqliteStore(golden)
+@pytest.mark.parametrize("version", ["golden", "golden_2"])
+async def test_a_file_of_every_version_opens_and_is_read_and_written(
+    version: str, request: pytest.FixtureRequest
+) -> None:
+    store = SqliteStore(request.getfixturevalue(version))
     await store.open()
     try:
         assert store.shards == 2
@@ -90,15 +112,46 @@ async def test_a_file_of_version_1_opens_and_is_read_and_written(golden: Path) -
 
 
 def test_what_this_release_creates_is_laid_out_like_the_pinned_file(
-    golden: Path, connection: sqlite3.Connection
+    golden_2: Path, connection: sqlite3.Connection
 ) -> None:
     schema.create(connection, shards=2, created_us=1)
-    with closing(sqlite3.connect(golden)) as pinned:
+    with closing(sqlite3.connect(golden_2)) as pinned:
         assert layout_of(connection) == layout_of(pinned)
         names = "SELECT name FROM meta ORDER BY name"
         assert connection.execute(names).fetchall() == pinned.execute(names).fetchall()
-    assert schema.SCHEMA_VERSION == 1
+        assert dict(connection.execute(META)) == {**dict(pinned.execute(META)), "created_us": 1, "retired_key": 0}
+    assert schema.SCHEMA_VERSION == 2
     assert bytes.fromhex(f"{schema.APPLICATION_ID:x}") == b"Prdr"
+
+
+@pytest.mark.anyio
+async def test_a_file_of_version_1_becomes_the_pinned_file_of_version_2(golden: Path, golden_2: Path) -> None:
+    store = SqliteStore(golden)
+    await store.open()
+    await store.close()
+    with closing(sqlite3.connect(golden)) as migrated, closing(sqlite3.connect(golden_2)) as pinned:
+        assert layout_of(migrated) == layout_of(pinned)
+        for table in ("meta", "shards", "actors", "active", "log", "reminders"):
+            rows = f"SELECT * FROM {table} ORDER BY 1"  # noqa: S608  ours
+            assert migrated.execute(rows).fetchall() == pinned.execute(rows).fetchall(), table
+
+
+def test_the_first_release_refuses_what_this_one_writes(golden_2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = golden_2.read_bytes()
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", 1)
+    with pytest.raises(StoreTooNew, match="store version 2, and this release of Perdure knows versions up to 1"):
+        anyio.run(SqliteStore(golden_2).open)
+    assert golden_2.read_bytes() == before
+
+
+def test_a_file_of_version_1_is_the_whole_of_its_store(golden: Path) -> None:
+    before = golden.read_bytes()
+    with pytest.raises(StoreDivided, match="is part 1 of 1"):
+        anyio.run(SqliteStore(golden, part=Part(0, 2)).open)
+    assert golden.read_bytes() == before
+
+
+META = "SELECT name, value FROM meta"
 
 
 def layout_of(connection: sqlite3.Connection) -> list[object]:
@@ -121,10 +174,33 @@ def test_a_new_store_has_this_releases_version(connection: sqlite3.Connection) -
     assert schema.read_meta(connection, "x.db", schema.CREATED_US) == 5
 
 
+def test_a_part_says_which_it_is_and_has_no_shards_but_its_own(connection: sqlite3.Connection) -> None:
+    schema.create(connection, shards=5, created_us=5, part=Part(1, 3), layout=77)
+    assert schema.part_in(connection, "x.db", version=2) == Part(1, 3)
+    assert schema.read_meta(connection, "x.db", schema.SHARDS) == 5
+    assert schema.read_meta(connection, "x.db", schema.LAYOUT) == 77
+    assert connection.execute("SELECT shard, epoch FROM shards").fetchall() == [(1, 0), (4, 0)]
+
+
+def test_a_store_that_is_not_told_otherwise_is_whole(connection: sqlite3.Connection) -> None:
+    schema.create(connection, shards=2, created_us=5)
+    assert schema.part_in(connection, "x.db", version=2) == WHOLE
+
+
+@pytest.mark.parametrize(
+    "damage", ["DELETE FROM meta WHERE name = 'parts'", "UPDATE meta SET value = 0 - (name = 'part')"]
+)
+def test_a_part_that_cannot_be_is_damage(connection: sqlite3.Connection, damage: str) -> None:
+    schema.create(connection, shards=2, created_us=5)
+    connection.execute(damage)
+    with pytest.raises(StoreFailed, match=r"x\.db is damaged"):
+        schema.part_in(connection, "x.db", version=2)
+
+
 def test_a_newer_version_is_too_new_and_one_that_never_was_is_damage(connection: sqlite3.Connection) -> None:
     schema.create(connection, shards=1, created_us=1)
-    connection.execute("UPDATE meta SET value = 2 WHERE name = 'schema'")
-    with pytest.raises(StoreTooNew, match=r"x\.db has store version 2"):
+    connection.execute("UPDATE meta SET value = 3 WHERE name = 'schema'")
+    with pytest.raises(StoreTooNew, match=r"x\.db has store version 3"):
         schema.version_of(connection, "x.db")
     connection.execute("UPDATE meta SET value = 0 WHERE name = 'schema'")
     with pytest.raises(StoreFailed, match="damaged"):
@@ -133,26 +209,28 @@ def test_a_newer_version_is_too_new_and_one_that_never_was_is_damage(connection:
 
 def test_there_is_a_migration_from_every_older_version() -> None:
     assert set(schema.MIGRATIONS) == set(range(1, schema.SCHEMA_VERSION))
+    assert set(schema.META) == set(range(1, schema.SCHEMA_VERSION + 1))
 
 
 # The mechanism, with versions that are made up.
 
 
 @pytest.fixture
-def version_3(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 3)
+def version_4(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", 4)
     monkeypatch.setattr(
         schema,
         "MIGRATIONS",
         {
-            1: ["ALTER TABLE actors ADD COLUMN colour TEXT NOT NULL DEFAULT 'grey'"],
-            2: ["ALTER TABLE actors RENAME COLUMN colour TO color", "UPDATE actors SET color = 'red' WHERE key = 7"],
+            **schema.MIGRATIONS,
+            2: ["ALTER TABLE actors ADD COLUMN colour TEXT NOT NULL DEFAULT 'grey'"],
+            3: ["ALTER TABLE actors RENAME COLUMN colour TO color", "UPDATE actors SET color = 'red' WHERE key = 7"],
         },
     )
 
 
 @pytest.mark.anyio
-@pytest.mark.usefixtures("version_3")
+@pytest.mark.usefixtures("version_4")
 async def test_an_older_file_is_brought_up_to_date_step_by_step(golden: Path) -> None:
     for _ in range(2):  # the second time there is nothing left to do
         store = SqliteStore(golden)
@@ -161,16 +239,16 @@ async def test_an_older_file_is_brought_up_to_date_step_by_step(golden: Path) ->
         await store.close()
     with closing(sqlite3.connect(golden)) as connection:
         assert connection.execute("SELECT key, color FROM actors ORDER BY key").fetchall() == [(4, "grey"), (7, "red")]
-        assert schema.version_of(connection, str(golden)) == 3
+        assert schema.version_of(connection, str(golden)) == 4
 
 
 @pytest.mark.anyio
-@pytest.mark.usefixtures("version_3")
+@pytest.mark.usefixtures("version_4")
 async def test_a_migration_that_breaks_off_leaves_the_old_version_whole(
     golden: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a newer release whose second step cannot be done,
-    monkeypatch.setattr(schema, "MIGRATIONS", {**schema.MIGRATIONS, 2: ["DROP TABLE active", "DROP TABLE missing"]})
+    # Given a newer release whose last step cannot be done,
+    monkeypatch.setattr(schema, "MIGRATIONS", {**schema.MIGRATIONS, 3: ["DROP TABLE active", "DROP TABLE missing"]})
     with pytest.raises(StoreFailed, match="no such table: missing"):
         await SqliteStore(golden).open()
     # then the older release finds everything as it was.

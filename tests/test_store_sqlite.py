@@ -21,9 +21,10 @@ import anyio
 import pytest
 
 from perdure.actors.address import Address, shard_of
-from perdure.actors.errors import StoreFailed, StoreFenced, StoreLocked, StoreTooNew
+from perdure.actors.errors import StoreDivided, StoreFailed, StoreFenced, StoreLocked, StoreTooNew
 from perdure.actors.store import sqlite
 from perdure.actors.store.contract import Write
+from perdure.actors.store.part import WHOLE, Part
 from perdure.actors.store.sqlite import Connection, Durability, SqliteStore
 
 pytestmark = pytest.mark.anyio
@@ -87,6 +88,18 @@ async def test_a_symbolic_link_is_the_same_file(path: Path) -> None:
     async with opened(path):
         with pytest.raises(StoreLocked):
             await open_and_close(link)
+
+
+@pytest.mark.parametrize("asked", [WHOLE, Part(0, 4), Part(1, 3)])
+async def test_a_file_is_not_opened_as_another_part_than_it_is(path: Path, asked: Part) -> None:
+    await open_and_close(path, part=Part(1, 4))
+    before = contents(path)
+    with pytest.raises(StoreDivided, match=r"store\.db is part 2 of 4") as divided:
+        await open_and_close(path, part=asked)
+    assert (divided.value.found, divided.value.asked) == (Part(1, 4), asked)
+    assert contents(path) == before
+    # And as what it is it opens again.
+    await open_and_close(path, part=Part(1, 4))
 
 
 HOLD = """
@@ -181,8 +194,8 @@ def read_line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-async def open_and_close(path: Path) -> None:
-    async with opened(path):
+async def open_and_close(path: Path, **options: Any) -> None:
+    async with opened(path, **options):
         pass
 
 
@@ -195,7 +208,7 @@ async def test_a_file_of_a_newer_release_is_refused_and_left_alone(path: Path) -
     before = contents(path)
     with pytest.raises(StoreTooNew) as error:
         await open_and_close(path)
-    assert (error.value.found, error.value.known) == (99, 1)
+    assert (error.value.found, error.value.known) == (99, 2)
     assert contents(path) == before
 
 

@@ -69,7 +69,7 @@ class Store(Protocol):
 
     @property
     def shards(self) -> int:
-        """How many shards this store was created with. Fixed for its life."""
+        """How many shards this store was created with, those of its other parts included. Fixed for its life."""
         ...
 
     async def open(self) -> None:
@@ -78,6 +78,7 @@ class Store(Protocol):
         Raises:
             StoreLocked: Another process has it. Nothing was changed.
             StoreTooNew: A newer release wrote it. Nothing was changed.
+            StoreDivided: It is another part than the one asked for. Nothing was changed.
             StoreFailed: It cannot be opened or is not a store.
         """
         ...
@@ -87,7 +88,7 @@ class Store(Protocol):
         ...
 
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
-        """Own every shard that can be had, each under a new, higher epoch.
+        """Own every shard of this part that can be had, each under a new, higher epoch.
 
         Once this has returned, a commit that carries an older epoch of these
         shards is refused, whoever sends it and however late.

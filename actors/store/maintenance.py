@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from ..errors import StoreFailed, StoreTooNew
 from . import schema
+from .part import Part
 from .sqlite import LOCK_WAIT_S
 
 # What must name an actor that exists.
@@ -103,10 +104,12 @@ def faults(connection: sqlite3.Connection) -> list[str]:
         if count:
             found.append(f"{count} {what} belong to no actor; the first has key {key}")
     meta = dict(connection.execute("SELECT name, value FROM meta").fetchall())
-    found += [f"it does not say its {name!r}" for name in sorted(schema.META - meta.keys())]
+    found += [f"it does not say its {name!r}" for name in sorted(schema.META[meta[schema.VERSION]] - meta.keys())]
     shards = [shard for (shard,) in connection.execute("SELECT shard FROM shards ORDER BY shard")]
-    if shards != list(range(meta.get(schema.SHARDS, len(shards)))):
-        found.append(f"it should have {meta[schema.SHARDS]} shards, and has {len(shards)}")
+    part = Part(meta.get(schema.PART, 0), meta.get(schema.PARTS, 1))
+    own = [shard for shard in range(meta.get(schema.SHARDS, 0)) if part.holds(shard)]
+    if schema.SHARDS in meta and shards != own:
+        found.append(f"it should have {len(own)} shards, and has {len(shards)}")
     connection.execute("COMMIT")
     return found
 

@@ -14,7 +14,7 @@ import anyio
 from ..address import Address
 from ..errors import StoreFailed, StoreFenced, StoreLocked
 from .contract import Inspection, Reminder, Stored, Write
-from .part import WHOLE, Part
+from .part import WHOLE, Part, check_parts
 
 
 class MemoryStore:
@@ -27,10 +27,9 @@ class MemoryStore:
     """
 
     def __init__(self, *, shards: int = 64, part: Part = WHOLE) -> None:
-        assert shards > 0, shards
-        self._part = part
+        check_parts(part.of, shards=shards)
         self._shards = shards
-        self._epochs = dict.fromkeys(range(shards), 0)
+        self._epochs = dict.fromkeys(filter(part.holds, range(shards)), 0)
         self._new_keys = count(1)
         self._keys: dict[Address, int] = {}
         self._records: dict[int, tuple[Address, bytes]] = {}
@@ -57,7 +56,7 @@ class MemoryStore:
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
         await self._writing()
         self._epochs = {shard: epoch + 1 for shard, epoch in self._epochs.items()}
-        return {shard: epoch for shard, epoch in self._epochs.items() if self._part.holds(shard)}
+        return dict(self._epochs)
 
     def new_key(self) -> int:
         return next(self._new_keys)

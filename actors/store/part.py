@@ -31,3 +31,15 @@ WHOLE = Part()
 def part_of(shard: int, parts: int) -> int:
     """Say which of so many parts holds a shard."""
     return shard % parts
+
+
+def check_parts(parts: int, *, shards: int) -> None:
+    """See that each part gets a shard.
+
+    Raises:
+        ValueError: There are fewer shards than parts.
+    """
+    if not 1 <= parts <= shards:
+        raise ValueError(
+            f"a store of {shards} shards has 1 to {shards} parts, not {parts}: each holds at least a shard"
+        )

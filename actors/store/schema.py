@@ -11,8 +11,9 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from ..errors import StoreFailed, StoreTooNew
+from .part import WHOLE, Part
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # Stands in the header of the file (`file perdure.db` shows it), so that no
 # other program's database is ever taken for a store, or changed. "Prdr".
@@ -24,7 +25,15 @@ SHARDS = "shards"
 CREATED_US = "created_us"
 RETIRED_KEY = "retired_key"  # the highest key of an actor that was deleted; no key is given out twice
 FAILED_COMMITS = "failed_commits"  # see `transact` in actors/store/sqlite.py
-META = frozenset({VERSION, SHARDS, CREATED_US, RETIRED_KEY, FAILED_COMMITS})
+PART = "part"  # from version 2: which part of the store this file is, from 0 ...
+PARTS = "parts"  # ... of how many
+LAYOUT = "layout"  # the same random number in all parts that were made together; 0 if this one was made by itself
+
+# Version -> the names in `meta` of such a file.
+META: Mapping[int, frozenset[str]] = {
+    1: frozenset({VERSION, SHARDS, CREATED_US, RETIRED_KEY, FAILED_COMMITS}),
+    2: frozenset({VERSION, SHARDS, CREATED_US, RETIRED_KEY, FAILED_COMMITS, PART, PARTS, LAYOUT}),
+}
 
 TABLES = (
     """
@@ -83,7 +92,10 @@ TABLES = (
 )
 
 # Old version -> the statements that make the next version of it.
-MIGRATIONS: Mapping[int, Sequence[str]] = {}
+MIGRATIONS: Mapping[int, Sequence[str]] = {
+    # Before there were parts, each file was the whole of its store.
+    1: ["INSERT INTO meta (name, value) VALUES ('part', 0), ('parts', 1), ('layout', 0)"],
+}
 
 
 def version_of(connection: sqlite3.Connection, path: str) -> int | None:
@@ -125,14 +137,36 @@ def read_meta(connection: sqlite3.Connection, path: str, name: str) -> int:
     return row[0]
 
 
-def create(connection: sqlite3.Connection, *, shards: int, created_us: int) -> None:
-    """Make an empty file a store. The caller holds the transaction."""
+def part_in(connection: sqlite3.Connection, path: str, *, version: int) -> Part:
+    """Read which part of its store a file of `version` is.
+
+    Raises:
+        StoreFailed: It does not say so, or nonsense: the file is damaged.
+    """
+    if version == 1:
+        return WHOLE
+    index, of = (read_meta(connection, path, name) for name in (PART, PARTS))
+    if not 0 <= index < of:
+        raise StoreFailed(f"{path} is damaged: it says it is part {index} of {of}. Restore it from a backup.")
+    return Part(index, of)
+
+
+def create(
+    connection: sqlite3.Connection, *, shards: int, created_us: int, part: Part = WHOLE, layout: int = 0
+) -> None:
+    """Make an empty file a store, or a part of one. The caller holds the transaction.
+
+    A part has the rows of its own shards and no others, so it knows no epoch
+    under which a commit for another part's shard could pass.
+    """
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     for statement in TABLES:
         connection.execute(statement)
     meta = {VERSION: SCHEMA_VERSION, SHARDS: shards, CREATED_US: created_us, RETIRED_KEY: 0, FAILED_COMMITS: 0}
+    meta |= {PART: part.index, PARTS: part.of, LAYOUT: layout}
     connection.executemany("INSERT INTO meta (name, value) VALUES (?, ?)", meta.items())
-    connection.executemany("INSERT INTO shards (shard, epoch) VALUES (?, 0)", ((shard,) for shard in range(shards)))
+    own = filter(part.holds, range(shards))
+    connection.executemany("INSERT INTO shards (shard, epoch) VALUES (?, 0)", ((shard,) for shard in own))
 
 
 def migrate(connection: sqlite3.Connection, *, found: int) -> None:

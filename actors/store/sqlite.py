@@ -1,4 +1,4 @@
-"""The store that a single host uses: one SQLite file.
+"""The store that a host uses: one SQLite file, which holds all of a store or a part of it.
 
 The one law: a commit is one transaction and one trip to the writer's thread,
 whatever it holds. The file belongs to one process, which has two connections
@@ -29,9 +29,10 @@ import anyio
 from filelock import BaseFileLock, FileLock, Timeout
 
 from ..address import Address
-from ..errors import StoreFailed, StoreFenced, StoreLocked
+from ..errors import StoreDivided, StoreFailed, StoreFenced, StoreLocked
 from . import schema
 from .contract import Inspection, Reminder, Stored, Write
+from .part import WHOLE, Part, check_parts
 
 T = TypeVar("T")
 
@@ -63,15 +64,23 @@ class SqliteStore:
     Args:
         shards: For a file that is created. One that is there keeps its own
             number, which `shards` says once the store is open.
+        part: What the file at `path` is, or will be, of its store. One that
+            is there and is something else is refused.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, durability: Durability = Durability.FULL, shards: int = 64
+        self,
+        path: str | os.PathLike[str],
+        *,
+        durability: Durability = Durability.FULL,
+        shards: int = 64,
+        part: Part = WHOLE,
     ) -> None:
-        assert shards > 0, shards
+        check_parts(part.of, shards=shards)
         self._path = os.fspath(path)
         self._durability = durability
         self._shards = shards
+        self._part = part
         self._fences = Fences()
         self._keys = count(1)
         self._writer: Connection | None = None
@@ -91,7 +100,7 @@ class SqliteStore:
                 stack.callback(take_lock(path).release)
                 writer = await self._connect(stack, path)
                 self._shards, key_max = await self._call(
-                    writer, partial(prepare, self._path, self._durability, self._shards), "opening"
+                    writer, partial(prepare, self._path, self._durability, self._shards, self._part), "opening"
                 )
                 reader = await self._connect(stack, path)
                 await self._call(reader, prepare_reader, "opening")
@@ -110,7 +119,7 @@ class SqliteStore:
             await self._resources.aclose()
 
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
-        # The file has one process, so every shard can be had, and nobody's lease runs out.
+        # The file has one process, so every shard in it can be had, and nobody's lease runs out.
         return await self._call(self._writer, partial(claim_shards, self._fences, host), "claiming the shards")
 
     def new_key(self) -> int:
@@ -259,13 +268,19 @@ def connect(path: str) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None, cached_statements=STATEMENTS_CACHED)
 
 
-def prepare(path: str, durability: Durability, shards: int, connection: sqlite3.Connection) -> tuple[int, int]:
+def prepare(
+    path: str, durability: Durability, shards: int, part: Part, connection: sqlite3.Connection
+) -> tuple[int, int]:
     """Make a file ready for writing: check whose it is, then create it or bring it up to date.
 
     Returns:
-        How many shards it has, and the highest key that was ever used.
+        How many shards its store has, and the highest key that was ever used.
     """
     version = schema.version_of(connection, path)
+    if version is not None:
+        found = schema.part_in(connection, path, version=version)
+        if found != part:
+            raise StoreDivided(path, found=found, asked=part)
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise StoreFailed(f"{path} is on a file system without shared memory; the store needs a local disk")
@@ -279,7 +294,7 @@ def prepare(path: str, durability: Durability, shards: int, connection: sqlite3.
     # Some distributions overwrite what is deleted with zeros; FAST does so only on pages that are written anyhow.
     connection.execute("PRAGMA secure_delete = FAST")
     if version is None:
-        transact(partial(schema.create, shards=shards, created_us=time.time_ns() // 1000), connection)
+        transact(partial(schema.create, shards=shards, created_us=time.time_ns() // 1000, part=part), connection)
     elif version < schema.SCHEMA_VERSION:
         transact(partial(schema.migrate, found=version), connection)
     (key_max,) = connection.execute("SELECT coalesce(max(key), 0) FROM actors").fetchone()
