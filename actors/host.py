@@ -189,9 +189,7 @@ class Host:
         if self._stopping:
             raise HostStopping
         reply = Reply()
-        if new:
-            self._begin(address)
-        self._deliver(address, Envelope(body, reply))
+        self._ask(address, Envelope(body, reply), new=new)
         return await reply.wait()
 
     def send(self, address: Address, body: Any) -> None:
@@ -248,13 +246,6 @@ class Host:
         if self._peers is None:
             return ids
         return sorted(chain(ids, *await self._peers.ask_all("ids", actor_type, after, limit)))[:limit]
-
-    def address_here(self, actor_type: str, make_id: Callable[[], str]) -> Address:
-        """Make up an address that this host owns."""
-        while True:
-            address = Address(actor_type, make_id())
-            if self._elsewhere(address) is None:
-                return address
 
     @property
     def stopping(self) -> bool:
@@ -318,14 +309,27 @@ class Host:
 
     # Messages in.
 
-    def receive(self, address: Address, envelope: Envelope) -> None:
-        """Take a message from another host of the daemon."""
+    def receive(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
+        """Take a message from another host of the daemon.
+
+        Args:
+            new: As for `ask`.
+        """
         try:
             if self._stopping and envelope.reply is not None:
                 raise HostStopping
-            self._deliver(address, envelope)
+            self._ask(address, envelope, new=new)
         except PerdureError as error:
             _refuse(envelope, error)
+
+    def _ask(self, address: Address, envelope: Envelope, *, new: bool) -> None:
+        if not new:
+            self._deliver(address, envelope)
+        elif (owner := self._elsewhere(address)) is not None:
+            owner.deliver(address, envelope, new=True)
+        else:
+            self._begin(address)
+            self._deliver(address, envelope)
 
     def _elsewhere(self, address: Address) -> Neighbour | None:
         """The other host that owns an actor; None if it is this one."""

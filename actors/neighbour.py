@@ -31,10 +31,11 @@ class To(IntEnum):
     """What a host says to its neighbour, and what follows in the message."""
 
     ASK = 0  # number, address, body: a message to an actor, whose reply is the answer
-    POST = 1  # number, address, body: a message to an actor, acknowledged once a commit holds it
-    CALL = 2  # number, method, arguments: answered with what the method returns
-    WATCH = 3  # number, address
-    UNWATCH = 4  # number
+    BEGIN = 1  # the same, to an actor whose address was just made up
+    POST = 2  # number, address, body: a message to an actor, acknowledged once a commit holds it
+    CALL = 3  # number, method, arguments: answered with what the method returns
+    WATCH = 4  # number, address
+    UNWATCH = 5  # number
 
 
 class From(IntEnum):
@@ -69,10 +70,14 @@ class Neighbour:
     def connected(self) -> bool:
         return self._wire is not None
 
-    def deliver(self, address: Address, envelope: Envelope) -> None:
-        """Send a message to an actor of the other host."""
+    def deliver(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
+        """Send a message to an actor of the other host.
+
+        Args:
+            new: As for `Host.ask`.
+        """
         if envelope.reply is not None:
-            self._request(To.ASK, address, envelope.body, envelope.reply)
+            self._request(To.BEGIN if new else To.ASK, address, envelope.body, envelope.reply)
         else:
             self._post(address, envelope.body, envelope.sender)
 

@@ -26,7 +26,7 @@ Method = Callable[..., Awaitable[Any]]
 class Visited(Protocol):
     """The host, as visitors know it."""
 
-    def receive(self, address: Address, envelope: Envelope) -> None:
+    def receive(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
         """Put a message into an actor's mailbox, or answer it with an error."""
         ...
 
@@ -66,9 +66,10 @@ class Visitor:
     def _receive(self, message: Any) -> None:
         what, number, *rest = message
         match what:
-            case To.ASK:
+            case To.ASK | To.BEGIN:
                 address, body = rest
-                self._host.receive(address, Envelope(body, _VisitorsReply(self.wire, number)))
+                envelope = Envelope(body, _VisitorsReply(self.wire, number))
+                self._host.receive(address, envelope, new=what is To.BEGIN)
             case To.POST:
                 address, body = rest
                 self._host.receive(address, Envelope(body, None, _Receipt(self.wire, number)))

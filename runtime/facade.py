@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from ..actors.errors import HostStopping
+from ..actors.errors import HostStopping, HostUnreachable
 from ..actors.host import Host
 from .dates import within_time
 from .descendants import Descendants
@@ -81,8 +81,11 @@ class Facade:
         start = Start(name, input, make_id(), start_at_us=start_at_us, unique=unique, trace=trace)
         if instance_id is not None:
             return await self.request_start(instance_id, start)
-        started: str = await self._host.ask(self._host.address_here(WORKFLOW, make_id), start, new=True)
-        return started
+        while True:
+            # Of whichever host: who has a single connection talks to one of them only, and all are to work.
+            with suppress(HostUnreachable):
+                started: str = await self._host.ask(workflow_address(make_id()), start, new=True)
+                return started
 
     async def request_start(self, instance_id: str, start: Start) -> str:
         """Send a start, and look at the descendants of whoever had the id before, if they matter."""
