@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..actors.store.maintenance import reading
+from ..actors.store.files import reading
 from ..actors.store.sqlite import Durability
 from ..runtime.engine import Engine
 from ..runtime.settings import Settings
