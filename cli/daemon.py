@@ -18,7 +18,8 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from ..actors.store.sqlite import Durability
 from ..http.app import BODY_BYTES_MAX, HttpOptions, create_app
-from ..http.server import ListenFlags, address, address_of, listen, serve
+from ..http.listener import ListenFlags, address, address_of, listen
+from ..http.server import serve
 from ..rpc.dapr_service import dapr
 from ..rpc.propagation import propagation
 from ..rpc.running_activities import ActivityWatch

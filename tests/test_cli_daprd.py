@@ -32,7 +32,7 @@ from perdure.cli.daprd import (
     script,
     take_name,
 )
-from perdure.http.server import address, listen
+from perdure.http.listener import address, listen
 from perdure.runtime.dispatch_limits import DispatchLimits
 from perdure.runtime.retention import Retention
 from perdure.runtime.settings import Settings
