@@ -194,6 +194,11 @@ def test_what_daprd_has_no_flag_for_is_set_by_its_variable(monkeypatch: pytest.M
     assert config.http_port == 3500
 
 
+def test_a_sidecar_is_one_process_whatever_a_variable_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERDURE_PROCESSES", "2")
+    assert configure("--app-id", "x").processes == 1
+
+
 def test_the_files_of_the_command_line_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a limit of ours, a file with another one and a policy, and a component,
     monkeypatch.setenv("PERDURE_MAX_CONCURRENT_WORKFLOWS", "9")
