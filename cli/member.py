@@ -6,17 +6,20 @@ What the two say to each other goes through a pipe, and its end is a word too.
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import anyio
 
 from ..actors.membership import Membership, name_of
 from .config import Config
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 
 class Ready(NamedTuple):
@@ -63,6 +66,16 @@ class Member:
         with contextlib.suppress(OSError):
             self.pipe.send(message)
 
+    @property
+    def orphaned(self) -> bool:
+        """Whether the supervisor is no more."""
+        try:
+            while self.pipe.poll():
+                self.pipe.recv()
+        except (EOFError, OSError):
+            return True
+        return False
+
     async def hear(self) -> Stop | None:
         """Wait for a word of the supervisor's; None if there is none left to say one."""
         await anyio.wait_readable(self.pipe)
@@ -92,6 +105,8 @@ def main(config: Config, member: Member) -> None:
         except PerdureError as error:
             member.say(Failed(str(error)))
             sys.exit(1)
+    if member.orphaned:
+        shutil.rmtree(member.membership.directory, ignore_errors=True)
     leave_threads_behind()
 
 

@@ -43,7 +43,7 @@ def run(**values: Any) -> None:
     with contextlib.redirect_stdout(sys.stderr):
         try:
             if config.processes > 1:
-                from .supervisor import supervise  # noqa: PLC0415
+                from .processes import supervise  # noqa: PLC0415
 
                 supervise(config, announce)
             else:
