@@ -66,8 +66,14 @@ class Peers:
 
     async def ask_reachable(self, method: str, *arguments: Any) -> list[Any]:
         """The same, of those that can be reached."""
-        answers = await self._ask(method, arguments)
-        return [answer for answer in answers if not isinstance(answer, HostUnreachable | HostLost)]
+        found = []
+        for answer in await self._ask(method, arguments):
+            if isinstance(answer, HostUnreachable | HostLost):
+                continue
+            if isinstance(answer, Exception):
+                raise answer
+            found.append(answer)
+        return found
 
     async def _ask(self, method: str, arguments: tuple[Any, ...]) -> list[Any]:
         """Call a method of all others, and give their answers or why there is none, in the order of the hosts."""
