@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from perdure.benchmarks import child
-from perdure.benchmarks.child import Part, RunFailed, Teller, first_of, run_in_child
+from perdure.benchmarks.child import RunFailed, run_in_child
+from perdure.benchmarks.run_process import Part
 from perdure.benchmarks.measure import Outcome
 from perdure.benchmarks.run import Run
 
