@@ -64,6 +64,7 @@ class Neighbour:
         self._asked: dict[int, Reply] = {}
         self._posted: dict[int, tuple[bytes, Any]] = {}  # what nobody has acknowledged, and its sender
         self._watches: dict[int, tuple[Address, Watch]] = {}
+        self._stopping = False
         self.changed = Signal()  # connected, or not any more
 
     @property
@@ -116,8 +117,9 @@ class Neighbour:
             del self._watches[number]
             self._send((To.UNWATCH, number))
 
-    def wake(self) -> None:
-        """Wake who watches: this host is stopping."""
+    def stop(self) -> None:
+        """Wake who watches: this host is stopping, and the other most likely too."""
+        self._stopping = True
         for _, watch in self._watches.values():
             watch.wake()
 
@@ -138,7 +140,7 @@ class Neighbour:
                 self._resume(wire)
                 await lost.wait()
                 self._lose()
-                logger.warning("the connection to %s was lost", self.name)
+                logger.log(logging.DEBUG if self._stopping else logging.WARNING, "lost the connection to %s", self.name)
         finally:
             self._lose()
 
@@ -150,7 +152,7 @@ class Neighbour:
         for number, (address, _) in self._watches.items():
             wire.send((To.WATCH, number, address))
         self.changed.set()
-        logger.debug("connected to %s", self.name)
+        logger.debug("connected to %s, %d messages to send again", self.name, len(self._posted))
 
     def _lose(self) -> None:
         """Be without a connection, and tell whoever waits."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 
+from .errors import HostLost, HostUnreachable
 from .membership import Membership, name_of
 from .neighbour import Neighbour
 from .visitor import Method, Visited, Visitor
@@ -57,30 +58,47 @@ class Peers:
         Raises:
             HostUnreachable, HostLost: One of them is away; the rest may have done it.
         """
-        answers: dict[str, Any] = {}
-        errors: list[Exception] = []
+        answers = await self._ask(method, arguments)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
+
+    async def ask_reachable(self, method: str, *arguments: Any) -> list[Any]:
+        """The same, of those that can be reached."""
+        found = []
+        for answer in await self._ask(method, arguments):
+            if isinstance(answer, HostUnreachable | HostLost):
+                continue
+            if isinstance(answer, Exception):
+                raise answer
+            found.append(answer)
+        return found
+
+    async def _ask(self, method: str, arguments: tuple[Any, ...]) -> list[Any]:
+        """Call a method of all others, and give their answers or why there is none, in the order of the hosts."""
+        answers: dict[str, Any] = dict.fromkeys(self._neighbours)
 
         async def ask(neighbour: Neighbour) -> None:
             try:
                 answers[neighbour.name] = await neighbour.call(method, *arguments)
             except Exception as error:
-                errors.append(error)
+                answers[neighbour.name] = error
 
         async with anyio.create_task_group() as tasks:
             for neighbour in self._neighbours.values():
                 tasks.start_soon(ask, neighbour)
-        if errors:
-            raise errors[0]
-        return [answers[name] for name in self._neighbours]
+        return list(answers.values())
 
     # What the host uses.
 
     def neighbour(self, host: str) -> Neighbour:
         return self._neighbours[host]
 
-    def wake_watchers(self) -> None:
+    def stop(self) -> None:
+        """This host is stopping: see `Neighbour.stop`."""
         for neighbour in self._neighbours.values():
-            neighbour.wake()
+            neighbour.stop()
 
     # From the start to the end.
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from ..runtime import execution
+
 FLUSHES = 50
 FLUSH_BYTES = 4096  # SQLite's page
 
@@ -17,7 +19,7 @@ FLUSH_BYTES = 4096  # SQLite's page
 class Machine:
     """Where and on what something was measured."""
 
-    perdure: str
+    perdure: str  # its version, and whether its engine is compiled
     python: str
     sqlite: str
     uvloop: str
@@ -34,7 +36,7 @@ def machine(folder: Path) -> Machine:
         folder: On the disk that the stores will be on.
     """
     return Machine(
-        perdure=version_of("perdure", otherwise="from its source tree"),
+        perdure=named(version_of("perdure", otherwise="from its source tree"), execution.__file__),
         python=f"{platform.python_implementation()} {platform.python_version()}",
         sqlite=sqlite3.sqlite_version,
         uvloop=version_of("uvloop"),
@@ -43,6 +45,15 @@ def machine(folder: Path) -> Machine:
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         flush_ms=flush_ms(folder),
     )
+
+
+def named(version: str, module: str) -> str:
+    """Name a build: figures of a compiled engine are not those of the same version in Python.
+
+    Args:
+        module: Where a module of the engine was loaded from.
+    """
+    return version if module.endswith(".py") else f"{version}, compiled"
 
 
 def version_of(distribution: str, *, otherwise: str = "not installed") -> str:

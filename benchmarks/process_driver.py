@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..actors.membership import Membership
-from ..actors.store.maintenance import reading
+from ..actors.store.files import reading
 from ..actors.store.part import WHOLE
 from ..actors.store.sqlite import Durability
 from ..runtime.engine import Engine

@@ -8,6 +8,7 @@ import ipaddress
 import itertools
 import os
 import re
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -51,6 +52,7 @@ class Config:
     limits: Settings
     retention: Retention = field(default_factory=Retention)  # none in `perdure run`
     flags: Mapping[str, str] = field(default_factory=lambda: RUN_FLAGS, repr=False)  # what errors call the values
+    processes: int = 1  # more of them are hosts of one daemon, each with a part of the store
 
     def settings(self, app_name: str | None) -> Settings:
         """The engine's settings, once it is known which app it runs."""
@@ -81,12 +83,52 @@ def build_config(
         port = getattr(config, one)
         if port == getattr(config, other) != 0:
             raise click.UsageError(f"{flags[one]} and {flags[other]} are both {port}; each needs one of its own.")
+    if config.processes > 1:
+        check_processes(config)
     if not (config.api_tokens or allow_unauthenticated or is_loopback(config.host)):
         raise click.UsageError(
             f"{flags['host']} {config.host} can be reached from other machines, and there is no token to ask them "
             f"for. {flags['unauthenticated']}"
         )
     return config
+
+
+PROCESSES_MAX = 64  # as many as a store has shards
+
+
+def check_processes(config: Config) -> None:
+    """Check what goes together with more processes than one.
+
+    Raises:
+        click.UsageError: Something does not; it says what.
+    """
+    workers = "workers of SDKs are served by a daemon of one process only"
+    for refused, why in (
+        (not hasattr(socket, "SO_REUSEPORT"), "processes cannot share a port on this system."),  # Windows
+        (config.target is None, f"there is no APP to share, and {workers}."),
+        (config.limits.wait_for_workers, f"--wait-for-workers would wait for ever: {workers}."),
+        (config.data == ":memory:", "each needs a file of its own, and --data :memory: has none."),
+        (
+            config.durability != "full",
+            "each has a file of its own, and with --durability relaxed a power cut could leave them at different "
+            "moments.",
+        ),
+    ):
+        if refused:
+            raise click.UsageError(f"--processes {config.processes}: {why} Start it with --processes 1.")
+    if config.metrics_port:
+        check_metrics_ports(config)
+
+
+def check_metrics_ports(config: Config) -> None:
+    """Check that each process can have a port for its metrics."""
+    ports = range(config.metrics_port, config.metrics_port + config.processes)
+    said = f"--metrics-port {ports[0]} with --processes {config.processes} is ports {ports[0]} to {ports[-1]}, one each"
+    if ports[-1] > PORT_MAX:
+        raise click.UsageError(f"{said}; the last port there is is {PORT_MAX}.")
+    for name in ("http_port", "grpc_port"):
+        if getattr(config, name) in ports:
+            raise click.UsageError(f"{said}; {config.flags[name]} {getattr(config, name)} is among them.")
 
 
 def is_loopback(host: str) -> bool:
@@ -97,10 +139,13 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+PORT_MAX = 65_535
+
+
 def parse_port(text: str) -> int:
     """Read a port number; 0 stands for any free one."""
-    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > 65_535:
-        raise ValueError(f"{text!r} is not a port: a whole number from 0 to 65535, where 0 picks a free one.")
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > PORT_MAX:
+        raise ValueError(f"{text!r} is not a port: a whole number from 0 to {PORT_MAX}, where 0 picks a free one.")
     return int(text)
 
 
@@ -108,6 +153,13 @@ def parse_count(text: str) -> int:
     """Read a limit that must let something through."""
     if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) == 0:
         raise ValueError(f"{text!r} is not a whole number from 1 up.")
+    return int(text)
+
+
+def parse_processes(text: str) -> int:
+    """Read how many processes a daemon is to have."""
+    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= PROCESSES_MAX:
+        raise ValueError(f"{text!r} is not a whole number from 1 to {PROCESSES_MAX}.")
     return int(text)
 
 
@@ -239,7 +291,7 @@ RUN_OPTIONS = (
         parse=parse_port,
         metavar="PORT",
         default=0,
-        help="Port of the metrics for Prometheus; 0 serves none.",
+        help="Port of the metrics for Prometheus; 0 serves none. Of several processes each has one, from there up.",
     ),
     Setting(
         "--host",
@@ -254,6 +306,13 @@ RUN_OPTIONS = (
         type=click.Choice(["full", "relaxed"]),
         default="full",
         help="full: an accepted request outlives a power cut. relaxed: it outlives a crash of this process.",
+    ),
+    Setting(
+        "--processes",
+        parse=parse_processes,
+        metavar="COUNT",
+        default=1,
+        help="Processes that share the work of APP, each with a part of the store in a file of its own.",
     ),
     Setting("--app-id", parse=parse_app_id, metavar="ID", help="This daemon's name.  [default: the name of the app]"),
     Setting(

@@ -12,13 +12,15 @@ import signal
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from functools import partial
+from typing import Protocol
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from ..actors.store.sqlite import Durability
 from ..http.app import BODY_BYTES_MAX, HttpOptions, create_app
-from ..http.server import ListenFlags, address, address_of, listen, serve
+from ..http.listener import ListenFlags, address, address_of, listen, share
+from ..http.server import serve
 from ..rpc.dapr_service import dapr
 from ..rpc.propagation import propagation
 from ..rpc.running_activities import ActivityWatch
@@ -28,32 +30,34 @@ from ..rpc.work_items import WorkItems
 from ..runtime.app import App
 from ..runtime.engine import Engine
 from ..runtime.facade import Facade
-from ..runtime.sidecar import Sidecar
+from ..runtime.sidecar import Peers, Sidecar
 from .collector import calm_collector
 from .config import Config
+from .member import Member, ShutdownAsked
 
 log = logging.getLogger(__name__)
 
 RPC_GRACE_S = 2.0  # for unary calls under way; waits for an instance's end are cut off
 
 
-def run(config: Config, app: App | None, announce: Callable[[str], None]) -> None:
+def run(config: Config, app: App | None, announce: Callable[[str], None], member: Member | None = None) -> None:
     """Serve until a signal or a request says to stop.
 
     Args:
         announce: Told the ready line, once.
+        member: What makes this process one of several; it is the supervisor then that says to stop.
 
     Raises:
         PerdureError: It could not start; the message says why.
     """
     uvloop = importlib.util.find_spec("uvloop") is not None
     try:
-        anyio.run(main, config, app, announce, backend="asyncio", backend_options={"use_uvloop": uvloop})
+        anyio.run(main, config, app, announce, member, backend="asyncio", backend_options={"use_uvloop": uvloop})
     except BaseExceptionGroup as group:
         raise sole(group) from None
 
 
-async def main(config: Config, app: App | None, announce: Callable[[str], None]) -> None:
+async def main(config: Config, app: App | None, announce: Callable[[str], None], member: Member | None) -> None:
     settings = config.settings(app.name if app is not None else None)
     options = HttpOptions(
         app_id=settings.app_id,
@@ -66,13 +70,17 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None])
         durability=Durability(config.durability),
         settings=settings,
         propagate=propagation(settings.app_id),
+        membership=member.membership if member is not None else None,
     )
     with ExitStack() as ports:
         flags = ListenFlags(config.flags["host"], config.flags["http_port"])
-        listener = ports.enter_context(closing(listen(config.host, config.http_port, flags)))
+        take = listen if member is None else share
+        listener = ports.enter_context(closing(take(config.host, config.http_port, flags)))
         async with anyio.create_task_group() as tasks:
             stopping = Stopping(tasks.cancel_scope)
-            sidecar = Sidecar(Control(engine, app, stopping), app_id=settings.app_id)
+            shut_down = stopping.tell if member is None else partial(ask_supervisor, member)
+            control = Control(engine, app, stopping, shut_down)
+            sidecar = Sidecar(control, app_id=settings.app_id, peers=peers_of(engine))
             facade, watch = metered(config, engine, sidecar, tasks, stopping, ports)
             rpc = rpc_server(config, engine, facade, sidecar, watch)
 
@@ -81,7 +89,10 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None])
                 announce(ready_line(config, *address(listener), rpc.port))
                 log.info("serving %s from %s", app or "no app", config.data)
 
-            await tasks.start(watch_signals, stopping)
+            if member is None:
+                await tasks.start(watch_signals, stopping)
+            else:
+                tasks.start_soon(watch_supervisor, member, stopping)
             async with engine:
                 stopping.started = True
                 await rpc.start()
@@ -101,13 +112,16 @@ def rpc_server(
 ) -> RpcServer:
     """The gRPC server, with its port and not serving yet."""
     app_id = sidecar.app_id
+    items = WorkItems(engine.dispatcher, app_id=app_id, watch=watch, processes=config.processes)
     services = [
-        task_hub(facade, WorkItems(engine.dispatcher, app_id=app_id, watch=watch), app_id=app_id),
+        task_hub(facade, items, app_id=app_id),
         dapr(facade, sidecar),
     ]
     options = RpcOptions(api_tokens=config.api_tokens, receive_bytes_max=config.max_body_bytes or RECEIVE_BYTES_MAX)
     where = address_of(config.host, config.grpc_port)
-    return create_server(services, options, address=where, port_flag=config.flags["grpc_port"])
+    return create_server(
+        services, options, address=where, port_flag=config.flags["grpc_port"], shared=config.processes > 1
+    )
 
 
 def metered(
@@ -174,20 +188,50 @@ async def watch_signals(stopping: Stopping, *, task_status: TaskStatus[None]) ->
             stopping.tell()
 
 
+async def watch_supervisor(member: Member, stopping: Stopping) -> None:
+    """Stop in order when the supervisor says so, or when it is no more."""
+    while (stop := await member.hear()) is not None:
+        stopping.tell(force=stop.force)
+    if not stopping.told.is_set():
+        log.error("stopping because the supervisor is gone")
+        stopping.tell()
+
+
+def ask_supervisor(member: Member, *, force: bool) -> None:
+    """Ask for the end of the whole daemon, of which this process is a part."""
+    member.say(ShutdownAsked(force))
+
+
+def peers_of(engine: Engine) -> Peers | None:
+    """The other hosts of the daemon, in the engine's hands."""
+    peers: Peers | None = getattr(engine, "peers", None)
+    return peers
+
+
+class ShutDown(Protocol):
+    """Begins the end of the daemon."""
+
+    def __call__(self, *, force: bool) -> None: ...
+
+
 class Control:
     """The daemon, as HTTP and gRPC see it (`runtime/control.py`)."""
 
-    def __init__(self, engine: Engine, app: App | None, stopping: Stopping) -> None:
+    def __init__(self, engine: Engine, app: App | None, stopping: Stopping, shut_down: ShutDown) -> None:
         self._engine = engine
         self._app = app
         self._stopping = stopping
+        self._shut_down = shut_down
+        self._peers = peers_of(engine)
 
     def ready(self) -> bool:
-        return self._engine.ready and not self._stopping.told.is_set()
+        return (
+            self._engine.ready and not self._stopping.told.is_set() and (self._peers is None or self._peers.connected)
+        )
 
     def shutdown(self, force: bool) -> None:
         log.info("stopping because of a request to /v1.0/shutdown%s", ", forced" if force else "")
-        self._stopping.tell(force=force)
+        self._shut_down(force=force)
 
     def connected_workers(self) -> int:
         return self._engine.dispatcher.connected + (0 if self._app is None else 1)

@@ -272,10 +272,13 @@ SAID_OTHERWISE = {
 }
 
 
+NOT_HERE = {"processes"}  # a sidecar is one process: it serves workers
+
+
 def options_by_variable() -> Iterator[click.Option]:
     """The rest of `perdure run`, which daprd has no flags for: their variables count, PERDURE_DATA and so on."""
     for option in RUN_OPTIONS:
-        if option.name not in SAID_OTHERWISE:
+        if option.name not in SAID_OTHERWISE | NOT_HERE:
             hidden = copy.copy(option)
             hidden.hidden = True
             if option.name == "data":

@@ -12,37 +12,44 @@ CHATTY = {"aiosqlite": logging.INFO, "asyncio": logging.INFO, "uvicorn": logging
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
-def configure_logging(level: str, form: str) -> None:
+def configure_logging(level: str, form: str, *, host: str | None = None) -> None:
     """Send every message of this process to standard error.
 
     Args:
         level: debug, info, warning or error.
         form: text or json.
+        host: What this process is called, if it is one of several that write there.
     """
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonLine() if form == "json" else TextLine())
+    handler.setFormatter(JsonLine(host) if form == "json" else TextLine(host))
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for name, least in CHATTY.items():
         logging.getLogger(name).setLevel(max(least, logging.getLogger().level))
 
 
 class TextLine(logging.Formatter):
-    """`2026-11-23T07:16:01.123Z INFO perdure.cli.daemon: message`, a traceback below."""
+    """`2026-11-23T07:16:01.123Z INFO perdure.cli.daemon: message`, a traceback below; a host behind the level."""
 
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    def __init__(self, host: str | None) -> None:
+        origin = "%(name)s" if host is None else f"{host} %(name)s"
+        super().__init__(f"%(asctime)s %(levelname)s {origin}: %(message)s")
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
         return timestamp(record)
 
 
 class JsonLine(logging.Formatter):
-    """One object a line: time, level, logger, message, error if there is one, and whatever `extra=` held."""
+    """One object a line: time, level, host if there are several, logger, message, error if there is one, `extra=`."""
+
+    def __init__(self, host: str | None) -> None:
+        super().__init__()
+        self._origin = {} if host is None else {"host": host}
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
             "time": timestamp(record),
             "level": record.levelname,
+            **self._origin,
             "logger": record.name,
             "message": record.getMessage(),
         }

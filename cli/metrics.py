@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp
 
 from ..actors.errors import PerdureError
-from ..http.server import CannotListen, address_of, listen
+from ..http.listener import CannotListen, address_of, listen
 from ..rpc.running_activities import FAILED, SUCCESS
 from ..runtime.event import Trace
 from ..runtime.facade import Facade, finished

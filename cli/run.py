@@ -5,11 +5,15 @@ import logging
 import os
 import sys
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .config import RUN_OPTIONS, build_config
+from .config import RUN_OPTIONS, Config, build_config
+
+if TYPE_CHECKING:
+    from .member import Member
 
 
 @click.command(params=[click.Argument(["target"], required=False, metavar="[APP]"), *RUN_OPTIONS])
@@ -25,10 +29,8 @@ def run(**values: Any) -> None:
     """
     config = build_config(**values)
 
-    # The engine and the server: a wrong flag need not wait for them.
-    from ..actors.errors import PerdureError  # noqa: PLC0415
-    from .daemon import run as run_daemon  # noqa: PLC0415
-    from .loader import ImportFailed, load_app  # noqa: PLC0415
+    from ..actors.errors import PerdureError  # noqa: PLC0415  a wrong flag need not wait for the engine
+    from .loader import ImportFailed  # noqa: PLC0415
     from .logs import configure_logging  # noqa: PLC0415
 
     configure_logging(config.log_level, config.log_format)
@@ -40,14 +42,32 @@ def run(**values: Any) -> None:
     # Whoever waits for the ready line reads standard output, so an app's own print() goes to standard error.
     with contextlib.redirect_stdout(sys.stderr):
         try:
-            app = load_app(config.target) if config.target is not None else None
-            run_daemon(config, app, announce)
+            if config.processes > 1:
+                from .processes import supervise  # noqa: PLC0415
+
+                supervise(config, announce)
+            else:
+                serve_app(config, announce)
         except ImportFailed as error:
             click.echo(str(error), err=True)
             sys.exit(1)
         except PerdureError as error:
             raise click.ClickException(str(error)) from None
     leave_threads_behind()
+
+
+def serve_app(config: Config, announce: Callable[[str], None], member: "Member | None" = None) -> None:
+    """Find the app and serve it, in this process.
+
+    Raises:
+        ImportFailed: The app's own code raised.
+        PerdureError: It could not start; the message says why.
+    """
+    from .daemon import run as run_daemon  # noqa: PLC0415  the engine and the servers, which a supervisor does without
+    from .loader import load_app  # noqa: PLC0415
+
+    app = load_app(config.target) if config.target is not None else None
+    run_daemon(config, app, announce, member)
 
 
 def leave_threads_behind() -> None:

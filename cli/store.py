@@ -1,4 +1,4 @@
-"""`perdure store`: look after a store, whether a daemon is using it or not."""
+"""`perdure store`: look after a store, and lay it out for another number of processes."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def check(data: str) -> None:
     """Say whether a store is sound.
 
     Reads every page and every table, and compares what they say of each other. A daemon may go on working meanwhile.
-    What is wrong is listed, and the exit code is 1 then.
+    Of a store of several processes, all files are read. What is wrong is listed, and the exit code is 1 then.
     """
     from ..actors.store import maintenance  # noqa: PLC0415  `perdure store --help` needs no SQLite
 
@@ -37,6 +37,9 @@ def backup(file: Path, data: str) -> None:
 
     FILE must not exist. It will hold the store as it was at one moment; a daemon may go on working meanwhile. To go
     back to it, stop the daemon and start it with --data FILE.
+
+    A store of several processes is copied to FILE, FILE.1, FILE.2 and so on. Its files have no moment in common while
+    they are written to, so its daemon must be stopped.
     """
     from ..actors.store import maintenance  # noqa: PLC0415
 
@@ -45,3 +48,32 @@ def backup(file: Path, data: str) -> None:
     except PerdureError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{data} is copied to {file}.")
+
+
+@store.command(
+    params=[
+        click.Argument(["new"], type=click.Path(path_type=Path)),
+        DATA_OPTION,
+        click.Option(
+            ["--processes"],
+            type=click.IntRange(min=1),
+            metavar="N",
+            required=True,
+            help="How many processes the daemon will have.",
+        ),
+    ]
+)
+def spread(new: Path, data: str, processes: int) -> None:
+    """Lay a store out for N processes, at NEW.
+
+    The daemon must be stopped. The new store is NEW, NEW.1, NEW.2 and so on, of which none may exist; the old one
+    stays as it is. Start the daemon with --data NEW --processes N then, and never again on the old one: what both had
+    under way would be done twice.
+    """
+    from ..actors.store import layout  # noqa: PLC0415
+
+    try:
+        layout.spread(data, new, parts=processes)
+    except PerdureError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{data} is laid out for --processes {processes} at {new}.")

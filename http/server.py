@@ -7,10 +7,9 @@ it gets none of them.
 
 import asyncio
 import contextlib
-import errno
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import anyio
 import httptools
@@ -18,7 +17,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from ..actors.errors import PerdureError
+from .listener import BACKLOG
 
 # Longer than the 90 s after which Go's client lets go of an idle connection. If the server were the first to close,
 # a client that reuses the connection at that moment would see it reset.
@@ -27,89 +26,9 @@ KEEP_ALIVE_S = 120
 # The Date header counts seconds, so the server wakes once in each. uvicorn's own loop does it ten times.
 TICK_S = 1.0
 
-BACKLOG = 2048  # uvicorn's default; the kernel caps it at net.core.somaxconn
-
 # Of a request line and its headers, so that nobody fills the memory with a head that never ends. Dapr takes 4 KiB;
 # this is what h11 takes, and generous for any id or token.
 HEAD_BYTES_MAX = 64 * 1024
-
-
-class ListenFlags(NamedTuple):
-    """What the flags are called that choose an address."""
-
-    host: str
-    port: str
-
-
-RUN_FLAGS = ListenFlags("--host", "--http-port")  # of `perdure run`
-
-
-class CannotListen(PerdureError):
-    """The address cannot be had."""
-
-    def __init__(self, host: str, port: int, cause: OSError, flags: ListenFlags = RUN_FLAGS) -> None:
-        super().__init__(host, port, cause, flags)
-        self.host = host
-        self.port = port
-        self.cause = cause
-        self.flags = flags
-
-    def __str__(self) -> str:
-        where = f"cannot listen on {address_of(self.host, self.port)}"
-        if self.cause.errno == errno.EADDRINUSE:
-            return (
-                f"{where}: another program has port {self.port}, perhaps a Dapr sidecar or another Perdure. "
-                f"Stop it, or choose another port with {self.flags.port} (0 takes any free one)."
-            )
-        if self.cause.errno == errno.EACCES:
-            return f"{where}: ports below 1024 need privileges. Choose another one with {self.flags.port}."
-        reason = self.cause.strerror or str(self.cause)
-        return f"{where}: {reason}. Choose an address of this machine with {self.flags.host}."
-
-
-def listen(host: str, port: int, flags: ListenFlags = RUN_FLAGS) -> socket.socket:
-    """Take a port.
-
-    Callers that come from now on wait in the kernel's queue until `serve` runs.
-    Taking the port this early keeps a second daemon from opening the store only
-    to find the port gone.
-
-    Args:
-        host: An address of this machine, or a name of one; of several addresses the first is taken.
-        port: 0 for any free one; `address` tells which.
-        flags: What an error tells to use.
-
-    Raises:
-        CannotListen: Somebody has it, or nobody may.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise CannotListen(host, port, error, flags) from error
-    try:
-        # Without this a restart would wait for the connections of the process before it to time out.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise CannotListen(host, port, error, flags) from error
-    listener.setblocking(False)
-    return listener
-
-
-def address(listener: socket.socket) -> tuple[str, int]:
-    """Say which host and port a listener has."""
-    host, port, *_ = listener.getsockname()
-    return host, port
-
-
-def address_of(host: str, port: int) -> str:
-    """Write an address as URLs do."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 async def serve(
@@ -127,7 +46,7 @@ async def serve(
 
     Args:
         app: What to serve.
-        listener: From `listen`. It is closed here.
+        listener: From `http/listener.py`. It is closed here.
         stop: Set it to stop.
         ready: Called once, when requests are being answered.
         grace_s: How long running requests may take after `stop`. What has not finished then is cancelled.

@@ -49,13 +49,13 @@ class Info:
         return Response(status_code=204)
 
     async def get_metadata(self, request: Request) -> Response:
-        body = msgspec.json.encode(metadata(self.sidecar))
+        body = msgspec.json.encode(await metadata(self.sidecar))
         return Response(body, media_type="application/json")
 
     async def put_metadata(self, request: Request) -> Response:
         key = parameter(request, "key")
         value = await read_text(request, bytes_max=self.body_bytes_max)
-        self.sidecar.put(key, value)
+        await self.sidecar.put(key, value)
         return Response(status_code=204)
 
     async def shutdown(self, request: Request) -> Response:
@@ -63,14 +63,15 @@ class Info:
         return Response(status_code=204)
 
 
-def metadata(sidecar: Sidecar) -> dict[str, Any]:
+async def metadata(sidecar: Sidecar) -> dict[str, Any]:
     """Describe the daemon.
 
     What there is none of is left out, as Dapr leaves it out: components,
     subscriptions and more always, actors and workers while there are none.
     """
     control = sidecar.control
-    actors = [{"type": kind, "count": count} for kind, count in sidecar.active_actors().items()]
+    described = await sidecar.describe()
+    actors = [{"type": kind, "count": count} for kind, count in described.active_actors.items()]
     runtime: dict[str, Any] = {
         "runtimeStatus": "RUNNING",
         "hostReady": control.ready(),
@@ -79,7 +80,7 @@ def metadata(sidecar: Sidecar) -> dict[str, Any]:
     body: dict[str, Any] = {
         "id": sidecar.app_id,
         "runtimeVersion": control.runtime_version,
-        "extended": sidecar.extended(),
+        "extended": described.extended,
         "actorRuntime": runtime,
     }
     if actors:

@@ -140,12 +140,13 @@ class Info:
 
     async def get_metadata(self, request: Message, context: Context) -> Message:
         sidecar = self._sidecar
-        actors = [{"type": kind, "count": count} for kind, count in sidecar.active_actors().items()]
+        described = await sidecar.describe()
+        actors = [{"type": kind, "count": count} for kind, count in described.active_actors.items()]
         workers = sidecar.control.connected_workers()
         return GetMetadataResponse(
             id=sidecar.app_id,
             active_actors_count=actors,
-            extended_metadata=sidecar.extended(),
+            extended_metadata=described.extended,
             runtime_version=sidecar.control.runtime_version,
             actor_runtime={
                 "runtime_status": RUNNING,
@@ -157,7 +158,7 @@ class Info:
         )
 
     async def set_metadata(self, request: Message, context: Context) -> Message:
-        self._sidecar.put(request.key, request.value)
+        await self._sidecar.put(request.key, request.value)
         return Empty()
 
     async def shutdown(self, request: Message, context: Context) -> Message:
@@ -235,7 +236,8 @@ CODES: Mapping[int, grpc.StatusCode] = {
 def explain(method: str, error: PerdureError, request: Message) -> Failure:
     """Say how a call ends that went wrong."""
     if not isinstance(error, Refusal):
-        operation = OPERATIONS[method.removesuffix("Alpha1").removesuffix("Beta1")]
+        name = method.removesuffix("Alpha1").removesuffix("Beta1")
+        operation = OPERATIONS.get(name, name)  # the others fail in ways only that are the same for all
         fields = {field.name: value for field, value in request.ListFields()}
         error = refusal(operation, error, **fields)
     return Failure(CODES[error.row.status], str(error))

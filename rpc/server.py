@@ -91,7 +91,7 @@ class RpcServer:
 
 
 def create_server(
-    services: Sequence[Any], options: RpcOptions, *, address: str, port_flag: str = PORT_FLAG
+    services: Sequence[Any], options: RpcOptions, *, address: str, port_flag: str = PORT_FLAG, shared: bool = False
 ) -> RpcServer:
     """Make a server and take its port. To be called inside of the event loop that is to serve.
 
@@ -100,13 +100,14 @@ def create_server(
         options: See there.
         address: Host and port; port 0 for any free one, which the server then names.
         port_flag: What an error tells to use.
+        shared: Other processes of this daemon listen on the same port; the kernel spreads the connections.
 
     Raises:
         CannotListen: Somebody has it, or nobody may.
     """
     server = grpc.aio.server(
         interceptors=[TokenAuth(options.api_tokens)] if options.api_tokens else [],
-        options=list(channel_options(options).items()),
+        options=list(channel_options(options, shared=shared).items()),
     )
     server.add_generic_rpc_handlers((*services, Unserved()))
     reflection.enable_server_reflection([TASK_HUB, DAPR, reflection.SERVICE_NAME], server, pool=POOL)
@@ -117,7 +118,7 @@ def create_server(
     return RpcServer(server, port)
 
 
-def channel_options(options: RpcOptions) -> dict[str, int]:
+def channel_options(options: RpcOptions, *, shared: bool = False) -> dict[str, int]:
     """Say how grpc is to behave: patient, and with large messages."""
     return {
         **LENIENT,
@@ -125,5 +126,5 @@ def channel_options(options: RpcOptions) -> dict[str, int]:
         "grpc.max_receive_message_length": options.receive_bytes_max,
         "grpc.max_send_message_length": -1,  # what went in must come out
         # By default a second server could take the same port, and each would get half of the calls.
-        "grpc.so_reuseport": 0,
+        "grpc.so_reuseport": int(shared),
     }

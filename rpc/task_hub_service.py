@@ -38,7 +38,7 @@ from .messages import (
 )
 from .method import TRY_AGAIN, Context, Failure, service
 from .stamps import NEVER, due_us, moment_us, stamp
-from .work_items import WorkerStuck, WorkItems
+from .work_items import WorkersNotServed, WorkerStuck, WorkItems
 
 PAGE_IDS = 1024  # Dapr's, of ListInstanceIDs
 PAGE_IDS_MAX = 10_000  # ours: a page is built in memory
@@ -262,6 +262,7 @@ CODES: Mapping[type[PerdureError], grpc.StatusCode] = {
     InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
     ForeignApp: grpc.StatusCode.INVALID_ARGUMENT,
     Refusal: grpc.StatusCode.INVALID_ARGUMENT,
+    WorkersNotServed: grpc.StatusCode.FAILED_PRECONDITION,
     **dict.fromkeys((*TRY_AGAIN, WorkerStuck), grpc.StatusCode.UNAVAILABLE),
 }
 

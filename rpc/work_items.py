@@ -43,6 +43,20 @@ class WorkerStuck(PerdureError):
         return f"the worker at {self.peer} has taken nothing for {self.timeout_s:g} s; its work goes to others"
 
 
+class WorkersNotServed(PerdureError):
+    """A worker has come to a daemon of several processes."""
+
+    def __init__(self, processes: int) -> None:
+        super().__init__(processes)
+        self.processes = processes
+
+    def __str__(self) -> str:
+        return (
+            f"this daemon has {self.processes} processes, and workers are served by a daemon of one only. "
+            "Start it with --processes 1."
+        )
+
+
 class Dispatcher(Protocol):
     """What is needed of the dispatcher; `runtime/dispatcher.py` says what each does and raises."""
 
@@ -63,8 +77,10 @@ class WorkItems:
         app_id: str,
         send_timeout_s: float = SEND_TIMEOUT_S,
         watch: ActivityWatch | None = None,
+        processes: int = 1,
     ) -> None:
         self._dispatcher = dispatcher
+        self._processes = processes
         self._running = RunningActivities(watch) if watch is not None else None
         self._app_id = app_id
         self._send_timeout_s = send_timeout_s
@@ -80,7 +96,12 @@ class WorkItems:
         worker takes it for the end of all work. UNAVAILABLE, by which clients
         know that they are to come back; Dapr's is CANCELLED, which is also what
         they see of their own hanging up.
+
+        Raises:
+            WorkersNotServed: The daemon has several processes: a stream reaches one of them, and the work is in all.
         """
+        if self._processes > 1:
+            raise WorkersNotServed(self._processes)
         worker = worker_of(request, context)
         # Whoever keeps histories is sent the end of them, which is written once anyway.
         past_events = None if worker.stateful else self.past_events

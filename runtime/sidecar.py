@@ -1,7 +1,13 @@
 """What the sidecar says of itself, over HTTP and gRPC alike: its actors, and the metadata that was put.
 
+The one law: it speaks for the whole daemon, whichever of its hosts is asked.
+
 Source: contract 1.7; dapr `pkg/api/universal/metadata.go`.
 """
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 from .control import Control
 from .words import METADATA_FULL, Refusal
@@ -17,31 +23,87 @@ PLACEMENT = "placement: connected"
 METADATA_BYTES_MAX = 1024 * 1024
 
 
-class Sidecar:
-    """The daemon in Dapr's terms. One for each daemon, because what was put over one API is seen over the other."""
+# What hosts ask each other.
+DESCRIBE, KEEP = "sidecar.describe", "sidecar.keep"
 
-    def __init__(self, control: Control, *, app_id: str) -> None:
+
+class Peers(Protocol):
+    """The other hosts of a daemon."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether all of them can be reached."""
+        ...
+
+    def answer(self, method: str, function: Callable[..., Any]) -> None:
+        """Have others call a plain function by this name."""
+        ...
+
+    async def ask_all(self, method: str, *arguments: Any) -> list[Any]:
+        """Call a method of all of them.
+
+        Raises:
+            PerdureError: One of them is away; the rest may have done it.
+        """
+        ...
+
+    async def ask_reachable(self, method: str, *arguments: Any) -> list[Any]:
+        """Call a method of those that can be reached."""
+        ...
+
+
+class Description(NamedTuple):
+    """What there is to say of a daemon, or of one of its hosts."""
+
+    active_actors: dict[str, int]  # activations by type
+    extended: dict[str, str]  # metadata
+
+
+class Sidecar:
+    """The daemon in Dapr's terms. One for each daemon, because what was put over one API is seen over the other.
+
+    Args:
+        peers: The other hosts of the daemon, each with a sidecar of its own; None if there is one host.
+    """
+
+    def __init__(self, control: Control, *, app_id: str, peers: Peers | None = None) -> None:
         self.control = control
         self.app_id = app_id
         self._put: dict[str, str] = {}
+        self._peers = peers
+        if peers is not None:
+            peers.answer(DESCRIBE, lambda: tuple(self._describe_host()))
+            peers.answer(KEEP, self._put.__setitem__)
 
-    def put(self, key: str, value: str) -> None:
-        """Keep an entry of metadata.
+    async def put(self, key: str, value: str) -> None:
+        """Keep an entry of metadata, here and with every other host.
 
         Raises:
             Refusal: There would be too much of it.
+            PerdureError: A host is away. Others may have the entry; to put it again does no harm.
         """
         found = sum(len(text.encode()) for entry in {**self._put, key: value}.items() for text in entry)
         if found > METADATA_BYTES_MAX:
             raise Refusal(METADATA_FULL, bytes_max=METADATA_BYTES_MAX, found=found)
+        if self._peers is not None:
+            await self._peers.ask_all(KEEP, key, value)
         self._put[key] = value
 
-    def extended(self) -> dict[str, str]:
-        """All metadata: what was put, and the version of the runtime."""
-        return {**self._put, "daprRuntimeVersion": self.control.runtime_version}
+    async def describe(self) -> Description:
+        """Describe the daemon, as far as its hosts can be reached.
+
+        A host that was started again has forgotten what was put, and the others have not.
+        """
+        others = await self._peers.ask_reachable(DESCRIBE) if self._peers is not None else []
+        actors = Counter[str]()
+        extended: dict[str, str] = {}
+        for each in (*(Description(*other) for other in others), self._describe_host()):
+            actors.update(each.active_actors)
+            extended.update(each.extended)
+        return Description(dict(actors), {**extended, "daprRuntimeVersion": self.control.runtime_version})
 
     def active_actors(self) -> dict[str, int]:
-        """Count the activations by the type names that Dapr has for them.
+        """Count the activations of this host by the type names that Dapr has for them.
 
         Its internal types exist from the moment that a worker can serve them,
         also while no actor of theirs is in memory.
@@ -53,3 +115,6 @@ class Sidecar:
                 {f"dapr.internal.{NAMESPACE}.{self.app_id}.{kind}": count for kind, count in internal.items()}
             )
         return counts
+
+    def _describe_host(self) -> Description:
+        return Description(self.active_actors(), dict(self._put))

@@ -141,7 +141,7 @@ def when_any(tasks: Iterable[Task[Any]]) -> Task[Task[Any]]:
 
 
 def _combine(tasks: Iterable[Task[Any]], caller: str) -> tuple[list[Task[Any]], Task[Any]]:
-    members = list(tasks)
+    members: list[Any] = list(tasks)  # whatever the caller's types promise
     for member in members:
         if not isinstance(member, Task):
             raise WorkflowMisuse(f"{caller} takes a list of the context's tasks, not {type(member).__name__}")

@@ -13,7 +13,7 @@ from perdure.rpc.running_activities import ActivityWatch
 from perdure.rpc.server import RpcOptions, RpcServer, create_server
 from perdure.rpc.task_hub_service import task_hub
 from perdure.rpc.work_items import WorkItems
-from perdure.runtime.sidecar import Sidecar
+from perdure.runtime.sidecar import Peers, Sidecar
 
 from .fake_dispatcher import FakeDispatcher
 from .fake_facade import FakeControl
@@ -31,13 +31,17 @@ class Host:
         *,
         send_timeout_s: float = 10.0,
         watch: ActivityWatch | None = None,
+        peers: Peers | None = None,
+        processes: int = 1,
         **options: Any,
     ) -> None:
         self.facade = facade
         self.dispatcher = FakeDispatcher()
         self.control = FakeControl()
-        self.sidecar = Sidecar(self.control, app_id=APP_ID)
-        self.items = WorkItems(self.dispatcher, app_id=APP_ID, send_timeout_s=send_timeout_s, watch=watch)
+        self.sidecar = Sidecar(self.control, app_id=APP_ID, peers=peers)
+        self.items = WorkItems(
+            self.dispatcher, app_id=APP_ID, send_timeout_s=send_timeout_s, watch=watch, processes=processes
+        )
         self.services = [task_hub(facade, self.items, app_id=APP_ID), dapr(facade, self.sidecar)]
         self.options = RpcOptions(**options)
         self.server: RpcServer

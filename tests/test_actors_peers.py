@@ -173,6 +173,16 @@ async def test_a_method_is_called_at_all_others() -> None:
         assert await daemon.members[1].peers.ask_all("who", "hello") == ["hello 0", "hello 2"]
 
 
+async def test_who_is_away_cannot_be_called_and_those_who_are_there_can() -> None:
+    async with several_hosts(3) as daemon:
+        for member in daemon.members:
+            member.peers.answer("who", lambda index=member.membership.index: index)
+        await daemon.members[1].stop()
+        assert await daemon.members[0].peers.ask_reachable("who") == [2]
+        with pytest.raises(HostUnreachable):
+            await daemon.members[0].peers.ask_all("who")
+
+
 async def test_a_method_that_breaks_raises_at_the_caller() -> None:
     def odd() -> None:
         raise ValueError("odd")

@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-from perdure.benchmarks.machine import machine, version_of
+from perdure.benchmarks.machine import machine, named, version_of
 
 
 def test_a_machine_says_what_it_runs_and_what_its_disk_takes(tmp_path: Path) -> None:
@@ -17,3 +17,8 @@ def test_a_machine_says_what_it_runs_and_what_its_disk_takes(tmp_path: Path) -> 
 
 def test_what_is_not_installed_is_said_to_be_so() -> None:
     assert version_of("no-such-distribution") == "not installed"
+
+
+def test_a_compiled_engine_is_named_as_another_build() -> None:
+    assert named("1.2.3", "/lib/perdure/runtime/execution.py") == "1.2.3"
+    assert named("1.2.3", "/lib/perdure/runtime/execution.cpython-311-x86_64-linux-gnu.so") == "1.2.3, compiled"

@@ -18,18 +18,18 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def configure(*flags: str) -> Config:
+def configure(*flags: str, target: str | None = None) -> Config:
     command = click.Command(
-        "run", params=list(RUN_OPTIONS), callback=lambda **values: build_config(target=None, **values)
+        "run", params=list(RUN_OPTIONS), callback=lambda **values: build_config(target=target, **values)
     )
     config = command.main(list(flags), standalone_mode=False)
     assert isinstance(config, Config)
     return config
 
 
-def refusal_of(*flags: str) -> str:
+def refusal_of(*flags: str, target: str | None = None) -> str:
     with pytest.raises(click.UsageError) as refusal:
-        configure(*flags)
+        configure(*flags, target=target)
     return refusal.value.format_message()
 
 
@@ -141,6 +141,9 @@ def test_a_switch_can_be_set_by_its_variable(monkeypatch: pytest.MonkeyPatch) ->
         ("--activities-max", "many", "from 1 up"),
         ("--activity-threads-max", "1.5", "from 1 up"),
         ("--metrics-port", "none", "0 to 65535"),
+        ("--processes", "0", "1 to 64"),
+        ("--processes", "65", "1 to 64"),
+        ("--processes", "two", "1 to 64"),
         ("--max-concurrent-workflows", "0", "from 1 up"),
         ("--max-concurrent-activities", "-1", "from 1 up"),
         ("--log-level", "loud", "'debug', 'info', 'warning', 'error'"),
@@ -209,3 +212,36 @@ def test_one_port_cannot_serve_both_apis() -> None:
     assert "--grpc-port" in message
     assert "4001" in message
     assert configure("--http-port", "0", "--grpc-port", "0").http_port == 0
+
+
+def test_a_daemon_is_one_process_unless_it_is_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert configure().processes == 1
+    assert configure("--processes", "64", target="shop.py").processes == 64
+    monkeypatch.setenv("PERDURE_PROCESSES", "2")
+    assert configure(target="shop.py").processes == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "target", "why"),
+    [
+        ((), None, "no APP"),
+        (("--wait-for-workers",), "shop.py", "--wait-for-workers"),
+        (("--data", ":memory:"), "shop.py", ":memory:"),
+        (("--durability", "relaxed"), "shop.py", "--durability relaxed"),
+        (("--metrics-port", "3498"), "shop.py", "ports 3498 to 3500, one each; --http-port 3500"),
+        (("--metrics-port", "65534"), "shop.py", "ports 65534 to 65536, one each; the last port there is is 65535"),
+    ],
+)
+def test_what_does_not_go_together_with_several_processes_is_named(
+    flags: tuple[str, ...], target: str | None, why: str
+) -> None:
+    assert configure(*flags, target=target).processes == 1
+    message = refusal_of("--processes", "3", *flags, target=target)
+    assert "--processes 3" in message
+    assert why in message
+
+
+def test_a_system_whose_processes_cannot_share_a_port_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("socket.SO_REUSEPORT")
+    assert configure(target="shop.py").processes == 1
+    assert "on this system" in refusal_of("--processes", "2", target="shop.py")

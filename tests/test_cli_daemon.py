@@ -2,19 +2,17 @@
 
 import json
 import os
-import queue
 import re
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import anyio
 import grpc
@@ -22,9 +20,8 @@ import pytest
 
 from perdure.cli.daemon import Stopping, sole
 
+from .lines import PATIENCE_S, Lines
 from .rpc_host import Client
-
-PATIENCE_S = 30.0
 
 # An activity that goes on until somebody lets it, and says when it begins.
 SHOP = """
@@ -122,38 +119,6 @@ class Daemon:
         self.out.read_to_end()
         self.err.read_to_end()
         return code
-
-
-class Lines:
-    """What a process writes to one of its streams, line by line, as it comes."""
-
-    def __init__(self, stream: IO[str]) -> None:
-        self.said: list[str] = []
-        self._stream = stream
-        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def _read(self) -> None:
-        with self._stream:
-            for line in self._stream:
-                self._queue.put(line.rstrip("\n"))
-        self._queue.put(None)
-
-    def hear(self, words: str, elsewhere: "Lines | None" = None) -> str:
-        """Wait for a line that has these words."""
-        deadline = time.monotonic() + PATIENCE_S
-        while (line := self._queue.get(timeout=max(0.0, deadline - time.monotonic()))) is not None:
-            self.said.append(line)
-            if words in line:
-                return line
-        if elsewhere is not None:
-            elsewhere.read_to_end()
-        raise AssertionError(f"never said {words!r}, but {self.said}, and {elsewhere and elsewhere.said}")
-
-    def read_to_end(self) -> None:
-        while (line := self._queue.get(timeout=PATIENCE_S)) is not None:
-            self.said.append(line)
 
 
 Start = Callable[..., Daemon]

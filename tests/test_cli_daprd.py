@@ -32,7 +32,7 @@ from perdure.cli.daprd import (
     script,
     take_name,
 )
-from perdure.http.server import address, listen
+from perdure.http.listener import address, listen
 from perdure.runtime.dispatch_limits import DispatchLimits
 from perdure.runtime.retention import Retention
 from perdure.runtime.settings import Settings
@@ -192,6 +192,11 @@ def test_what_daprd_has_no_flag_for_is_set_by_its_variable(monkeypatch: pytest.M
     config = configure("--app-id", "x")
     assert (config.data, config.durability, config.limits.activations_max) == ("shop.db", "relaxed", 5)
     assert config.http_port == 3500
+
+
+def test_a_sidecar_is_one_process_whatever_a_variable_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERDURE_PROCESSES", "2")
+    assert configure("--app-id", "x").processes == 1
 
 
 def test_the_files_of_the_command_line_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

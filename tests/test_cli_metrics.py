@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from perdure import App, Engine, Settings, Status, WorkflowContext
 from perdure.cli.metrics import ExecutionMetrics, Gauges, MeteredFacade, Metrics, MetricsPortTaken, listen_for_metrics
-from perdure.http.server import address, listen
+from perdure.http.listener import address, listen
 from perdure.rpc.running_activities import ActivityWatch
 from perdure.runtime.errors import InstanceNotFound
 from perdure.runtime.facade import Facade

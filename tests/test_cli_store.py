@@ -7,8 +7,11 @@ import anyio
 import pytest
 from click.testing import CliRunner, Result
 
+from perdure.actors.store.part import Part
 from perdure.actors.store.sqlite import Durability, SqliteStore
 from perdure.cli.main import main
+
+from .store_parts import change, make, opened, seen
 
 
 def store_command(*arguments: str) -> Result:
@@ -62,7 +65,7 @@ def test_a_file_that_is_no_store_is_not_sound(tmp_path: Path) -> None:
     assert isinstance(result.exception, SystemExit)
 
 
-@pytest.mark.parametrize("command", [("check",), ("backup", "copy.db")])
+@pytest.mark.parametrize("command", [("check",), ("backup", "copy.db"), ("spread", "new.db", "--processes", "2")])
 def test_a_store_that_is_not_there_is_not_made(tmp_path: Path, command: tuple[str, ...]) -> None:
     missing = tmp_path / "missing.db"
     result = store_command(*command, "--data", str(missing))
@@ -95,6 +98,83 @@ def test_a_store_in_use_can_be_checked_and_copied(data: str, tmp_path: Path) -> 
 
     checked, copied = anyio.run(use)
     assert (checked.exit_code, copied.exit_code) == (0, 0), checked.stderr + copied.stderr
+
+
+# Several processes.
+
+
+@pytest.fixture
+def parted(tmp_path: Path) -> Path:
+    (tmp_path / "parts").mkdir()
+    make(tmp_path / "parts" / "p.db", 3)
+    return tmp_path / "parts" / "p.db"
+
+
+def test_a_store_is_laid_out_for_several_processes_and_back(data: str, tmp_path: Path) -> None:
+    wide, narrow = str(tmp_path / "wide.db"), str(tmp_path / "narrow.db")
+    for arguments in ((wide, "--data", data, "--processes", "3"), (narrow, "--data", wide, "--processes", "1")):
+        result = store_command("spread", *arguments)
+        assert (result.exit_code, result.stderr) == (0, "")
+        new, _, old, _, processes = arguments
+        assert result.stdout == f"{old} is laid out for --processes {processes} at {new}.\n"
+        assert store_command("check", "--data", new).stdout == f"{new} is sound.\n"
+    assert {file.name for file in tmp_path.glob("*.db*") if file.suffix != ".lock"} == {
+        "perdure.db", "wide.db", "wide.db.1", "wide.db.2", "narrow.db",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("processes", ["0", "many", "-1"])
+def test_a_number_of_processes_that_cannot_be_is_a_wrong_command_line(data: str, processes: str) -> None:
+    assert store_command("spread", "new.db", "--data", data, "--processes", processes).exit_code == 2
+
+
+def test_the_number_of_processes_must_be_said(data: str) -> None:
+    result = store_command("spread", "new.db", "--data", data)
+    assert result.exit_code == 2
+    assert "--processes" in result.stderr
+
+
+def test_more_processes_than_shards_are_refused_in_one_line(data: str, tmp_path: Path) -> None:
+    result = store_command("spread", str(tmp_path / "new.db"), "--data", data, "--processes", "65")
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert "1 to 64 parts, not 65" in line
+
+
+def test_a_store_in_use_is_not_spread(parted: Path, tmp_path: Path) -> None:
+    result = while_in_use(parted, "spread", str(tmp_path / "new.db"), "--data", str(parted), "--processes", "2")
+    assert result.exit_code == 1
+    assert f"{parted}.1 is in use" in result.stderr
+
+
+def test_a_store_of_several_processes_in_use_is_checked_and_not_copied(parted: Path, tmp_path: Path) -> None:
+    assert while_in_use(parted, "check", "--data", str(parted)).exit_code == 0
+    result = while_in_use(parted, "backup", str(tmp_path / "copy.db"), "--data", str(parted))
+    assert result.exit_code == 1
+    assert "Stop the daemon" in result.stderr
+    # And it is copied when it is not.
+    assert store_command("backup", str(tmp_path / "copy.db"), "--data", str(parted)).exit_code == 0
+    assert seen(tmp_path / "copy.db", 3) == seen(parted, 3)
+
+
+def while_in_use(data: Path, *command: str) -> Result:
+    async def use() -> Result:
+        async with opened(data, Part(1, 3)):
+            return store_command(*command)
+
+    return anyio.run(use)
+
+
+def test_faults_are_listed_with_the_file_that_has_them(parted: Path) -> None:
+    change(f"{parted}.2", "INSERT INTO active VALUES (777)")
+    Path(f"{parted}.1").unlink()
+    result = store_command("check", "--data", str(parted))
+    assert result.exit_code == 1
+    assert [line.strip() for line in result.stderr.splitlines()] == [
+        f"Error: {parted} is not sound:",
+        f"{parted}.1, which should be part 2 of 3, is missing",
+        f"{parted}.2: 1 active marks belong to no actor; the first has key 777",
+    ]
 
 
 def test_a_backup_does_not_overwrite(data: str, tmp_path: Path) -> None:

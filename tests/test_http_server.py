@@ -12,60 +12,10 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from perdure.http.server import CannotListen, address, address_of, listen, serve
+from perdure.http.listener import address, listen
+from perdure.http.server import serve
 
 from .fake_facade import FakeFacade, make_app, state
-
-
-def test_port_0_is_some_free_port() -> None:
-    with listen("127.0.0.1", 0) as listener:
-        host, port = address(listener)
-    assert host == "127.0.0.1"
-    assert port > 0
-
-
-def test_a_port_that_is_taken_is_named_with_what_to_do() -> None:
-    with listen("127.0.0.1", 0) as listener:
-        _, port = address(listener)
-        with pytest.raises(CannotListen) as raised:
-            listen("127.0.0.1", port)
-    assert str(raised.value) == (
-        f"cannot listen on 127.0.0.1:{port}: another program has port {port}, perhaps a Dapr sidecar or another "
-        "Perdure. Stop it, or choose another port with --http-port (0 takes any free one)."
-    )
-
-
-def test_an_address_of_another_machine_is_named() -> None:
-    with pytest.raises(CannotListen, match=r"^cannot listen on 192\.0\.2\.1:0: .*--host\.$"):
-        listen("192.0.2.1", 0)
-
-
-def test_a_host_that_does_not_exist_is_named() -> None:
-    with pytest.raises(CannotListen, match=r"^cannot listen on no such host:0: .*--host\.$"):
-        listen("no such host", 0)
-
-
-def test_a_port_that_needs_privileges_is_named() -> None:
-    error = CannotListen("127.0.0.1", 80, PermissionError(13, "Permission denied"))
-    assert str(error) == (
-        "cannot listen on 127.0.0.1:80: ports below 1024 need privileges. Choose another one with --http-port."
-    )
-
-
-def test_addresses_are_written_as_in_urls() -> None:
-    assert address_of("127.0.0.1", 3500) == "127.0.0.1:3500"
-    assert address_of("::1", 3500) == "[::1]:3500"
-
-
-def test_the_port_is_free_again_at_once() -> None:
-    # Given a server that had a connection,
-    with listen("127.0.0.1", 0) as listener:
-        host, port = address(listener)
-        with socket.create_connection((host, port)):
-            accepted, _ = listener.accept()
-            accepted.close()
-    # when it is gone, then the next can have its port.
-    listen("127.0.0.1", port).close()
 
 
 class Running:

@@ -1,11 +1,13 @@
 """The sidecar routes do what contract 1.7 says."""
 
+import anyio
 import pytest
 
 from perdure.http.app import HttpOptions, create_app
 from perdure.runtime.sidecar import Sidecar
 
 from .fake_facade import FakeControl, FakeFacade, ask, make_app
+from .fake_peers import daemon_of
 
 
 @pytest.mark.parametrize("path", ["/v1.0/healthz", "/v1.0/healthz/outbound", "/v1.0/healthz?appid=orders"])
@@ -107,11 +109,29 @@ def test_what_is_put_over_another_api_shows_up_too() -> None:
     sidecar = Sidecar(FakeControl(), app_id="orders")
     app = create_app(FakeFacade(), HttpOptions(app_id="orders"), sidecar)
     # when each puts an entry,
-    sidecar.put("there", "1")
+    anyio.run(sidecar.put, "there", "1")
     ask(app, "PUT", "/v1.0/metadata/here", content=b"2")
     # then both see both.
     both = {"there": "1", "here": "2", "daprRuntimeVersion": "0.1.0"}
-    assert ask(app, "GET", "/v1.0/metadata").json()["extended"] == sidecar.extended() == both
+    assert ask(app, "GET", "/v1.0/metadata").json()["extended"] == anyio.run(sidecar.describe).extended == both
+
+
+def test_each_host_of_a_daemon_speaks_for_all_of_them() -> None:
+    # Given a daemon of two hosts,
+    options = HttpOptions(app_id="orders")
+    peers = daemon_of(2)
+    one, other = (
+        create_app(FakeFacade(), options, Sidecar(FakeControl(), app_id="orders", peers=each)) for each in peers
+    )
+    # when an entry is put on one, then the other shows it, and the actors of both.
+    assert ask(one, "PUT", "/v1.0/metadata/here", content=b"2").status_code == 204
+    body = ask(other, "GET", "/v1.0/metadata").json()
+    assert body["extended"] == {"here": "2", "daprRuntimeVersion": "0.1.0"}
+    assert body["actors"][0] == {"type": "dapr.internal.default.orders.workflow", "count": 6}
+    # An entry that one of them cannot be told of is to be put again later.
+    peers[1].away = True
+    response = ask(one, "PUT", "/v1.0/metadata/here", content=b"3")
+    assert (response.status_code, response.headers["retry-after"]) == (503, "1")
 
 
 def test_metadata_cannot_eat_the_memory() -> None:

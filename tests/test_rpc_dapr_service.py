@@ -11,10 +11,12 @@ from perdure.runtime import words
 from perdure.runtime.dates import to_us
 from perdure.runtime.errors import ChildUnfinished
 from perdure.runtime.failure import FailureDetails
+from perdure.runtime.sidecar import Sidecar
 from perdure.runtime.status import Status
 
-from .fake_facade import CREATED_US, state
+from .fake_facade import CREATED_US, FakeControl, state
 from .fake_management import FakeManagement
+from .fake_peers import daemon_of
 from .rpc_host import APP_ID, Client, Host, ask, fail, run
 
 AGES = ("Alpha1", "Beta1")
@@ -252,6 +254,23 @@ def test_metadata_says_what_there_is() -> None:
         assert len(found.active_actors_count) == 3
         host.control.workers = 0
         assert not (await client.call("GetMetadata")).HasField("workflows")
+
+    run(host, test)
+
+
+def test_metadata_speaks_for_all_hosts_of_a_daemon() -> None:
+    here, there = daemon_of(2)
+    other = Sidecar(FakeControl(), app_id=APP_ID, peers=there)
+    host = make_host(peers=here)
+
+    async def test(client: Client) -> None:
+        await other.put("cliPID", "7")
+        found = await client.call("GetMetadata")
+        assert found.extended_metadata["cliPID"] == "7"
+        assert [actor.count for actor in found.actor_runtime.active_actors] == [6, 4, 0]
+        # An entry that one of them cannot be told of is to be put again later.
+        there.away = True
+        assert (await client.failure("SetMetadata", key="k", value="x"))[0] == "UNAVAILABLE"
 
     run(host, test)
 

@@ -9,6 +9,7 @@ import grpc
 import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from perdure.http.listener import reserve
 from perdure.rpc.messages import DAPR, TASK_HUB
 from perdure.rpc.server import CannotListen, RpcOptions, channel_options, create_server
 
@@ -37,6 +38,22 @@ def test_a_port_that_somebody_has_is_not_shared() -> None:
         with pytest.raises(CannotListen, match=str(first.port)):
             create_server([], RpcOptions(), address=f"127.0.0.1:{first.port}")
         await first.stop(grace_s=0)
+
+    anyio.run(main)
+
+
+def test_a_port_is_shared_among_the_processes_of_a_daemon_and_with_nobody_else() -> None:
+    async def main() -> None:
+        # Given a port that is reserved, and two servers that share it,
+        with closing(reserve("127.0.0.1", 0)) as reserved:
+            where = f"127.0.0.1:{reserved.getsockname()[1]}"
+            servers = [create_server([], RpcOptions(), address=where, shared=True) for _ in range(2)]
+            assert [f"127.0.0.1:{server.port}" for server in servers] == [where] * 2
+            # when another wants it, then it does not get it.
+            with pytest.raises(CannotListen, match=where):
+                create_server([], RpcOptions(), address=where)
+        for server in servers:
+            await server.stop(grace_s=0)
 
     anyio.run(main)
 

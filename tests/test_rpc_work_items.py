@@ -159,6 +159,21 @@ def test_a_stream_that_is_not_ended_in_time_does_not_end_as_cancelled_either() -
     anyio.run(main)
 
 
+def test_a_daemon_of_several_processes_takes_no_workers_and_says_why() -> None:
+    host = make_host(processes=4)
+
+    async def test(client: Client) -> None:
+        with pytest.raises(grpc.aio.AioRpcError, match="--processes 1") as caught:
+            await client.call("GetWorkItems").read()
+        assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+        assert host.dispatcher.workers == []
+        # Clients are as welcome as anywhere.
+        await client.call("Hello")
+        assert not (await client.call("GetInstance", instanceId="I1")).exists
+
+    run(host, test)
+
+
 @pytest.mark.parametrize(
     ("failure", "code", "text"),
     [

@@ -430,10 +430,9 @@ async def test_a_shard_that_does_not_exist_has_no_epoch(bench: Bench) -> None:
     assert fenced.value.found is None
 
 
+@pytest.mark.parametrize("variant", [("memory part", "asyncio"), ("sqlite part", "asyncio")], ids="-".join)
 @pytest.mark.parametrize("epoch", [0, 1])
-async def test_a_shard_of_another_part_has_no_epoch(bench: Bench, part: Part, epoch: int) -> None:
-    if part == WHOLE:
-        pytest.skip("a whole store has every shard")
+async def test_a_shard_of_another_part_has_no_epoch(bench: Bench, epoch: int) -> None:
     other = Address("wf", next(str(i) for i in count() if not PART.holds(shard_of(str(i), SHARDS))))
     with pytest.raises(StoreFenced) as fenced:
         await bench.store.commit(

@@ -1,8 +1,9 @@
 """A store can be checked and copied from outside, whether a host is using it or not."""
 
+import re
 import sqlite3
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -13,8 +14,12 @@ from perdure.actors.address import Address, shard_of
 from perdure.actors.errors import StoreFailed, StoreTooNew
 from perdure.actors.store import maintenance
 from perdure.actors.store.contract import Write
+from perdure.actors.store.files import reading
 from perdure.actors.store.maintenance import backup, check
+from perdure.actors.store.part import Part
 from perdure.actors.store.sqlite import SqliteStore
+
+from .store_parts import make, seen
 
 A, B = Address("wf", "a"), Address("wf", "b")
 
@@ -143,7 +148,7 @@ def test_what_is_no_store_is_an_error(tmp_path: Path, work: object) -> None:
 
 
 def test_looking_after_a_store_cannot_write_to_it(path: Path) -> None:
-    with maintenance.reading(path) as connection, pytest.raises(sqlite3.OperationalError, match="readonly"):
+    with reading(path) as connection, pytest.raises(sqlite3.OperationalError, match="readonly"):
         connection.execute("DELETE FROM log")
 
 
@@ -219,6 +224,133 @@ def test_a_store_of_a_newer_release_is_not_copied(path: Path, tmp_path: Path) ->
     change(path, "UPDATE meta SET value = 99 WHERE name = 'schema'")
     with pytest.raises(StoreTooNew):
         backup(path, tmp_path / "copy.db")
+
+
+# A store of several parts.
+
+
+@pytest.fixture
+def parted(tmp_path: Path) -> Path:
+    """A stopped store of three parts."""
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    make(folder / "p.db", 3)
+    return folder / "p.db"
+
+
+def test_all_parts_of_a_sound_store_are_sound_and_left_as_they_were(parted: Path) -> None:
+    before = files(parted.parent)
+    assert check(parted) == []
+    assert files(parted.parent) == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "fault"),
+    [
+        ("INSERT INTO active VALUES (777)", "p.db.2: 1 active marks belong to no actor"),
+        ("INSERT INTO actors VALUES (777, 'wf', 'a', x'')", "p.db.2: 1 actors belong to another part; .* key 777"),
+        ("DELETE FROM shards WHERE shard = 5", "p.db.2: it should have 21 shards, and has 20"),
+        ("UPDATE shards SET shard = 64 WHERE shard = 5", "p.db.2: it should have 21 shards, and has 21"),
+        ("DELETE FROM meta WHERE name = 'parts'", "p.db.2 is damaged: it does not say its 'parts'"),
+        ("UPDATE meta SET value = 1 WHERE name = 'part'", "p.db.2 is part 2 of 3, and should be part 3 of 3"),
+        ("UPDATE meta SET value = 4 WHERE name = 'parts'", "p.db.2 is part 3 of 4, and should be part 3 of 3"),
+        ("UPDATE meta SET value = 5 WHERE name = 'layout'", "p.db.2 is part 3 of 3, but of another store"),
+        ("UPDATE meta SET value = 99 WHERE name = 'schema'", "p.db.2 has store version 99"),
+        ("DROP TABLE active", "p.db.2: reading stopped: no such table: active"),
+    ],
+)
+def test_what_is_wrong_with_a_part_is_said(parted: Path, damage: str, fault: str) -> None:
+    change(Path(f"{parted}.2"), damage)
+    (found,) = check(parted)
+    assert re.search(fault, found)
+
+
+def test_every_part_that_is_missing_is_said(parted: Path) -> None:
+    for index in (1, 2):
+        Path(f"{parted}.{index}").unlink()
+    assert check(parted) == [
+        f"{parted}.1, which should be part 2 of 3, is missing",
+        f"{parted}.2, which should be part 3 of 3, is missing",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("damage", "fault"),
+    [
+        ("DELETE FROM meta WHERE name = 'part'", "it does not say its 'part'"),
+        ("UPDATE meta SET value = -1 WHERE name = 'part'", "it says it is part -1 of 3"),
+    ],
+)
+def test_a_first_part_that_does_not_say_what_it_is_is_not_sound(parted: Path, damage: str, fault: str) -> None:
+    change(parted, damage)
+    (found,) = check(parted)
+    assert fault in found
+
+
+@pytest.mark.parametrize("work", [check, lambda path: backup(path, f"{path}.copy")], ids=["check", "backup"])
+def test_a_store_is_named_by_its_first_part(parted: Path, work: Callable[[str], object]) -> None:
+    with pytest.raises(StoreFailed, match=r"p\.db\.1 is part 2 of 3 of a store: name the first"):
+        work(f"{parted}.1")
+
+
+def test_a_store_of_several_parts_is_checked_while_its_hosts_are_at_work(parted: Path) -> None:
+    async def use() -> None:
+        store = SqliteStore(f"{parted}.1", part=Part(1, 3))
+        await store.open()
+        try:
+            await store.claim("host", now_us=1)
+            assert check(parted) == []
+        finally:
+            await store.close()
+
+    anyio.run(use)
+
+
+def test_a_backup_of_several_parts_is_as_many_files_that_open_as_a_store(parted: Path, tmp_path: Path) -> None:
+    before, target = files(parted.parent), tmp_path / "copies" / "copy.db"
+    target.parent.mkdir()
+    backup(parted, target)
+    assert files(parted.parent) == before
+    assert {file.name for file in target.parent.iterdir()} == {"copy.db", "copy.db.1", "copy.db.2"}
+    assert all(file.read_bytes()[18:20] == b"\x01\x01" for file in target.parent.iterdir())
+    assert check(target) == []
+    assert seen(target, 3) == seen(parted, 3)
+
+
+def test_a_part_of_a_backup_does_not_pass_for_one_of_the_store(parted: Path, tmp_path: Path) -> None:
+    backup(parted, tmp_path / "copy.db")
+    Path(f"{parted}.1").write_bytes((tmp_path / "copy.db.1").read_bytes())
+    (found,) = check(parted)
+    assert "of another store" in found
+
+
+def test_a_store_of_several_parts_in_use_is_not_copied(parted: Path, tmp_path: Path) -> None:
+    async def use() -> None:
+        store = SqliteStore(f"{parted}.2", part=Part(2, 3))
+        await store.open()
+        try:
+            with pytest.raises(StoreFailed, match=r"no moment in common.*p\.db\.2 is in use\. Stop the daemon"):
+                backup(parted, tmp_path / "copy.db")
+        finally:
+            await store.close()
+
+    anyio.run(use)
+    assert not list(tmp_path.glob("copy.db*"))
+
+
+@pytest.mark.parametrize("name", ["copy.db", "copy.db.2", "copy.db.1-wal"])
+def test_a_backup_of_several_parts_does_not_overwrite_one_of_them(parted: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("do not touch")
+    with pytest.raises(StoreFailed, match=f"{name} exists already.*does not overwrite"):
+        backup(parted, tmp_path / "copy.db")
+    assert [file.name for file in tmp_path.glob("copy.db*")] == [name]
+
+
+def test_a_backup_of_parts_one_of_which_is_not_sound_leaves_nothing(parted: Path, tmp_path: Path) -> None:
+    change(Path(f"{parted}.2"), "INSERT INTO active VALUES (777)")
+    with pytest.raises(StoreFailed, match=r"not sound.*key 777"):
+        backup(parted, tmp_path / "copy.db")
+    assert not list(tmp_path.glob("copy.db*"))
 
 
 # While a host is at work.

@@ -1,0 +1,190 @@
+"""The supervisor: it decides when the hosts of a daemon start, stop and are killed.
+
+The one law: it waits for nothing and looks at nothing. What happens is told,
+with the time; `cli/processes.py` waits, and does what is decided here.
+"""
+
+import logging
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..actors.membership import name_of
+from .member import Failed, FromHost, Ready, ShutdownAsked, Stop
+
+log = logging.getLogger(__name__)
+
+# Between the end of a host and its next start.
+PAUSE_S_MIN = 0.1
+PAUSE_S_MAX = 5.0
+GOOD_AFTER_S = 10.0  # a host that was ready for so long begins with the shortest pause again
+
+
+class Processes(Protocol):
+    """The processes of hosts, by the hosts' numbers."""
+
+    def start(self, index: int) -> None:
+        """Start one.
+
+        Raises:
+            OSError: The system has none to give.
+        """
+        ...
+
+    def send(self, index: int, stop: Stop) -> None:
+        """Tell one to stop. It may have ended already."""
+        ...
+
+    def kill(self, index: int) -> None:
+        """End one, and what it started, at once."""
+        ...
+
+
+@dataclass(slots=True)
+class Host:
+    """A host, as its supervisor knows it."""
+
+    index: int
+    running: bool = False  # it has a process
+    ready_since_s: float | None = None
+    was_ready: bool = False  # ever; its app and its file are sound
+    pause_s: float = PAUSE_S_MIN  # the next one
+    start_at_s: float | None = None  # None: not at all
+
+    @property
+    def name(self) -> str:
+        return name_of(self.index)
+
+
+class Supervisor:
+    """Decides when hosts start, stop and are killed. Times are those of one clock that never goes back.
+
+    Args:
+        announce: Told the ready line, once, when all hosts are ready.
+        patience_s: How long a stop may take.
+    """
+
+    def __init__(self, processes: Processes, count: int, *, announce: Callable[[str], None], patience_s: float) -> None:
+        self.failed: Failed | None = None  # why the daemon could not start
+        self.in_order = True  # nobody was killed, or ended badly, while stopping
+        self._processes = processes
+        self._hosts = [Host(index) for index in range(count)]
+        self._announce = announce
+        self._announced = False
+        self._patience_s = patience_s
+        self._stopping = False
+        self._kill_at_s: float | None = None
+
+    @property
+    def done(self) -> bool:
+        return self._stopping and not any(host.running for host in self._hosts)
+
+    def wait_s(self, now_s: float) -> float | None:
+        """How long there is nothing to do, unless something happens; None: for ever."""
+        times_s = [host.start_at_s for host in self._hosts] + [self._kill_at_s]
+        return min((max(0.0, time_s - now_s) for time_s in times_s if time_s is not None), default=None)
+
+    def start(self, now_s: float) -> None:
+        for host in self._hosts:
+            if not self._stopping:
+                self._start(host, now_s)
+
+    def act(self, now_s: float) -> None:
+        """Do what is due."""
+        for host in self._hosts:
+            if host.start_at_s is not None and host.start_at_s <= now_s:
+                self._start(host, now_s)
+        if self._kill_at_s is not None and self._kill_at_s <= now_s:
+            log.error("hosts have not stopped in %g s: they are killed", self._patience_s)
+            self.kill()
+
+    def hear(self, index: int, message: FromHost, now_s: float) -> None:
+        """Take a message of a host's."""
+        host = self._hosts[index]
+        match message:
+            case Ready(line):
+                self._note_ready(host, line, now_s)
+            case Failed() if host.was_ready:
+                log.error("%s cannot start: %s", host.name, message.why)
+            case Failed():
+                self._fail(message, now_s)
+            case ShutdownAsked(force):
+                self.stop(now_s, force=force)
+
+    def note_end(self, index: int, code: int, now_s: float) -> None:
+        """Take note that the process of a host has ended, as the standard library has its exit code."""
+        host = self._hosts[index]
+        host.running = False
+        if self._stopping:
+            self.in_order &= code == 0
+        else:
+            self._note_missing(host, f"ended {how(code)}", now_s)
+
+    def told(self, name: str, now_s: float) -> None:
+        """Stop in order at the first signal, and at once at the second."""
+        if self._stopping:
+            log.warning("stopped at once by a second signal, %s; what was acknowledged is in the store", name)
+            self.kill()
+        else:
+            log.info("stopping because of %s; a second signal stops at once", name)
+            self.stop(now_s)
+
+    def stop(self, now_s: float, *, force: bool = False) -> None:
+        """Have all hosts stop in order."""
+        if not self._stopping:
+            self._stopping = True
+            self._kill_at_s = now_s + self._patience_s
+        for host in self._hosts:
+            host.start_at_s = None
+            if host.running:
+                self._processes.send(host.index, Stop(force))
+
+    def kill(self) -> None:
+        """End all hosts at once."""
+        self.in_order = False
+        self._kill_at_s = None
+        for host in self._hosts:
+            if host.running:
+                self._processes.kill(host.index)
+
+    def _start(self, host: Host, now_s: float) -> None:
+        host.start_at_s = host.ready_since_s = None
+        try:
+            self._processes.start(host.index)
+            host.running = True
+        except OSError as error:
+            self._note_missing(host, f"cannot have a process: {error}", now_s)
+
+    def _note_missing(self, host: Host, what: str, now_s: float) -> None:
+        if host.was_ready:
+            self._start_later(host, what, now_s)
+        else:
+            self._fail(Failed(f"{host.name} {what}, before it was ready."), now_s)
+
+    def _start_later(self, host: Host, what: str, now_s: float) -> None:
+        if host.ready_since_s is not None and now_s - host.ready_since_s >= GOOD_AFTER_S:
+            host.pause_s = PAUSE_S_MIN
+        log.error("%s %s; it is started again in %g s", host.name, what, host.pause_s)
+        host.ready_since_s = None
+        host.start_at_s = now_s + host.pause_s
+        host.pause_s = min(2 * host.pause_s, PAUSE_S_MAX)
+
+    def _note_ready(self, host: Host, line: str, now_s: float) -> None:
+        if host.was_ready:
+            log.info("%s is ready again", host.name)
+        host.ready_since_s = now_s
+        host.was_ready = True
+        if not (self._announced or self._stopping) and all(each.ready_since_s is not None for each in self._hosts):
+            self._announced = True
+            self._announce(line)
+
+    def _fail(self, failed: Failed, now_s: float) -> None:
+        if not self._stopping:  # otherwise it may have failed because others stop
+            self.failed = failed
+            self.stop(now_s)
+
+
+def how(code: int) -> str:
+    """Say how a process ended."""
+    return f"with exit code {code}" if code >= 0 else f"by {signal.Signals(-code).name}"

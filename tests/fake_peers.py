@@ -1,0 +1,40 @@
+"""The other hosts of a daemon, in the same process and at the end of no socket."""
+
+from collections.abc import Callable
+from typing import Any
+
+from perdure.actors.errors import HostStopping
+
+
+class FakePeers:
+    """One host's view of the others. Make all of them with `daemon_of`."""
+
+    def __init__(self) -> None:
+        self.others: list[FakePeers] = []
+        self.methods: dict[str, Callable[..., Any]] = {}
+        self.away = False  # nobody reaches this host
+
+    @property
+    def connected(self) -> bool:
+        return not any(other.away for other in self.others)
+
+    def answer(self, method: str, function: Callable[..., Any]) -> None:
+        assert method not in self.methods
+        self.methods[method] = function
+
+    async def ask_all(self, method: str, *arguments: Any) -> list[Any]:
+        answers = await self.ask_reachable(method, *arguments)
+        if not self.connected:
+            raise HostStopping
+        return answers
+
+    async def ask_reachable(self, method: str, *arguments: Any) -> list[Any]:
+        return [other.methods[method](*arguments) for other in self.others if not other.away]
+
+
+def daemon_of(hosts: int) -> list[FakePeers]:
+    """Make hosts that know each other."""
+    peers = [FakePeers() for _ in range(hosts)]
+    for each in peers:
+        each.others = [other for other in peers if other is not each]
+    return peers

@@ -1,0 +1,255 @@
+"""The supervisor decides when hosts start, stop and are killed; time and processes are the test's."""
+
+import logging
+
+import pytest
+
+from perdure.cli.member import Failed, Ready, ShutdownAsked, Stop
+from perdure.cli.supervisor import GOOD_AFTER_S, PAUSE_S_MAX, PAUSE_S_MIN, Supervisor, how
+
+PATIENCE_S = 30.0
+
+
+class FakeProcesses:
+    """What a supervisor has done, word by word."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[object, ...]] = []
+        self.failure: OSError | None = None  # what a start raises
+
+    def start(self, index: int) -> None:
+        self.done.append(("start", index))
+        if self.failure is not None:
+            raise self.failure
+
+    def send(self, index: int, stop: Stop) -> None:
+        self.done.append(("stop", index, stop.force))
+
+    def kill(self, index: int) -> None:
+        self.done.append(("kill", index))
+
+    def since(self) -> list[tuple[object, ...]]:
+        """What was done since the last time that somebody asked."""
+        done, self.done = self.done, []
+        return done
+
+
+class Scene:
+    """A supervisor of two hosts that were started at time 0."""
+
+    def __init__(self, *, ready: bool = True) -> None:
+        self.processes = FakeProcesses()
+        self.announced: list[str] = []
+        self.supervisor = Supervisor(self.processes, 2, announce=self.announced.append, patience_s=PATIENCE_S)
+        self.supervisor.start(0)
+        if ready:
+            for index in range(2):
+                self.supervisor.hear(index, Ready("here"), 0)
+            self.processes.since()
+
+
+def test_the_ready_line_is_said_once_when_all_hosts_are_ready() -> None:
+    scene = Scene(ready=False)
+    assert scene.processes.since() == [("start", 0), ("start", 1)]
+    # Given one host of two that is ready, when the other is too, then it is said,
+    scene.supervisor.hear(1, Ready("here"), 1)
+    assert scene.announced == []
+    scene.supervisor.hear(0, Ready("here"), 2)
+    assert scene.announced == ["here"]
+    # and not again when one has been away.
+    scene.supervisor.note_end(0, -9, 3)
+    scene.supervisor.act(4)
+    scene.supervisor.hear(0, Ready("here"), 5)
+    assert scene.announced == ["here"]
+
+
+def test_a_host_that_died_before_all_were_ready_is_waited_for() -> None:
+    scene = Scene(ready=False)
+    scene.supervisor.hear(0, Ready("here"), 1)
+    scene.supervisor.note_end(0, -9, 1)
+    scene.supervisor.hear(1, Ready("here"), 1)
+    assert scene.announced == []
+    scene.supervisor.act(2)
+    scene.supervisor.hear(0, Ready("here"), 3)
+    assert scene.announced == ["here"]
+
+
+def test_a_host_that_ends_is_started_again_after_a_pause_that_grows(caplog: pytest.LogCaptureFixture) -> None:
+    scene = Scene()
+    now_s, pauses_s = 1.0, []
+    for _ in range(8):
+        # Given a host that ends as soon as it is ready,
+        scene.supervisor.note_end(1, 3, now_s)
+        # when its time has not come, then nothing happens,
+        pause_s = scene.supervisor.wait_s(now_s)
+        assert pause_s is not None
+        pauses_s.append(pause_s)
+        scene.supervisor.act(now_s + pause_s * 0.99)
+        assert scene.processes.since() == []
+        # and when it has come, it is started, and only this one.
+        now_s += pause_s * 1.01
+        scene.supervisor.act(now_s)
+        assert scene.processes.since() == [("start", 1)]
+        assert scene.supervisor.wait_s(now_s) is None
+        scene.supervisor.hear(1, Ready("here"), now_s)
+    assert pauses_s == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0])
+    assert (pauses_s[0], pauses_s[-1]) == pytest.approx((PAUSE_S_MIN, PAUSE_S_MAX))
+    # It is worth an error each time.
+    errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert errors[0] == "host-1 ended with exit code 3; it is started again in 0.1 s"
+    assert len(errors) == 8
+
+
+def test_a_host_that_was_ready_for_a_while_is_started_again_soon() -> None:
+    scene = Scene()
+    scene.supervisor.note_end(1, 3, 1)
+    scene.supervisor.act(2)
+    scene.supervisor.hear(1, Ready("here"), 3)
+    scene.supervisor.note_end(1, 3, 3 + GOOD_AFTER_S)
+    assert scene.supervisor.wait_s(3 + GOOD_AFTER_S) == pytest.approx(PAUSE_S_MIN)
+
+
+def test_a_host_that_cannot_start_again_is_tried_until_it_can(caplog: pytest.LogCaptureFixture) -> None:
+    # Given a host that has ended, and whose file somebody else has meanwhile,
+    scene = Scene()
+    scene.supervisor.note_end(0, -11, 1)
+    scene.supervisor.act(2)
+    scene.processes.since()
+    # when it says that it cannot start, then the daemon goes on, and it is tried again.
+    scene.supervisor.hear(0, Failed("the file is in use."), 3)
+    scene.supervisor.note_end(0, 1, 3)
+    scene.supervisor.act(3 + PAUSE_S_MAX)
+    assert scene.processes.since() == [("start", 0)]
+    assert scene.supervisor.failed is None
+    assert "host-0 cannot start: the file is in use." in caplog.messages
+
+
+def test_a_system_that_has_no_process_to_give_is_asked_again() -> None:
+    scene = Scene()
+    scene.supervisor.note_end(0, -9, 1)
+    scene.processes.failure = OSError(11, "try again")
+    scene.supervisor.act(2)
+    scene.processes.failure = None
+    scene.supervisor.act(2 + PAUSE_S_MAX)
+    assert scene.processes.since() == [("start", 0), ("start", 0)]
+
+
+def test_a_host_that_says_it_cannot_start_ends_all_and_the_first_reason_counts() -> None:
+    # Given two hosts whose app cannot be imported,
+    scene = Scene(ready=False)
+    scene.processes.since()
+    # when the first of them says so, then both are to stop,
+    failed = Failed("Traceback ...", is_traceback=True)
+    scene.supervisor.hear(1, failed, 1)
+    assert scene.processes.since() == [("stop", 0, False), ("stop", 1, False)]
+    scene.supervisor.note_end(1, 1, 1)
+    assert not scene.supervisor.done
+    # and what it said is the reason.
+    scene.supervisor.hear(0, Failed("another"), 1)
+    scene.supervisor.note_end(0, 1, 1)
+    assert scene.supervisor.done
+    assert scene.supervisor.failed == failed
+    assert scene.announced == []
+
+
+def test_a_host_that_ends_before_it_was_ever_ready_ends_all() -> None:
+    scene = Scene(ready=False)
+    scene.supervisor.note_end(1, -11, 1)
+    assert scene.processes.since() == [("start", 0), ("start", 1), ("stop", 0, False)]
+    assert scene.supervisor.failed == Failed("host-1 ended by SIGSEGV, before it was ready.")
+
+
+def test_without_a_first_process_there_is_no_second() -> None:
+    processes = FakeProcesses()
+    processes.failure = OSError(11, "try again")
+    supervisor = Supervisor(processes, 2, announce=lambda line: None, patience_s=1)
+    supervisor.start(0)
+    assert processes.since() == [("start", 0)]
+    assert supervisor.done
+    assert supervisor.failed is not None
+
+
+def test_a_signal_stops_all_hosts_and_none_is_started_again() -> None:
+    # Given a host that runs and one that is to be started again,
+    scene = Scene()
+    scene.supervisor.note_end(0, -9, 1)
+    # when a signal comes,
+    scene.supervisor.told("SIGTERM", 1.05)
+    # then the one is told, and the other stays away.
+    assert scene.processes.since() == [("stop", 1, False)]
+    scene.supervisor.act(3)
+    scene.supervisor.note_end(1, 0, 3)
+    assert scene.processes.since() == []
+    assert scene.supervisor.done
+    assert scene.supervisor.in_order
+
+
+def test_a_second_signal_kills_what_is_left() -> None:
+    scene = Scene()
+    scene.supervisor.told("SIGINT", 1)
+    scene.supervisor.note_end(0, 0, 1)
+    scene.processes.since()
+    scene.supervisor.told("SIGTERM", 1)
+    assert scene.processes.since() == [("kill", 1)]
+    assert not scene.supervisor.done
+    scene.supervisor.note_end(1, -9, 1)
+    assert scene.supervisor.done
+    assert not scene.supervisor.in_order
+
+
+def test_a_host_that_does_not_stop_is_killed(caplog: pytest.LogCaptureFixture) -> None:
+    # Given a stop,
+    scene = Scene()
+    scene.supervisor.told("SIGTERM", 5)
+    scene.supervisor.note_end(0, 0, 6)
+    scene.processes.since()
+    # when it takes longer than the patience,
+    assert scene.supervisor.wait_s(6) == pytest.approx(PATIENCE_S - 1)
+    scene.supervisor.act(5 + PATIENCE_S - 0.1)
+    assert scene.processes.since() == []
+    scene.supervisor.act(5 + PATIENCE_S)
+    # then what is left is killed, once, and it was no ordered stop.
+    assert scene.processes.since() == [("kill", 1)]
+    assert scene.supervisor.wait_s(5 + PATIENCE_S) is None
+    assert not scene.supervisor.in_order
+    assert "hosts have not stopped in 30 s: they are killed" in caplog.messages
+
+
+def test_a_host_that_breaks_while_it_stops_shows_in_the_exit_code() -> None:
+    scene = Scene()
+    scene.supervisor.told("SIGTERM", 1)
+    scene.supervisor.note_end(0, 1, 1)
+    scene.supervisor.note_end(1, 0, 1)
+    assert scene.supervisor.done
+    assert not scene.supervisor.in_order
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_request_stops_all_hosts_as_it_says(force: bool) -> None:
+    scene = Scene()
+    scene.supervisor.hear(1, ShutdownAsked(force), 1)
+    assert scene.processes.since() == [("stop", 0, force), ("stop", 1, force)]
+
+
+def test_a_stop_that_is_forced_later_has_no_more_time_than_before() -> None:
+    scene = Scene()
+    scene.supervisor.told("SIGTERM", 1)
+    scene.supervisor.hear(0, ShutdownAsked(force=True), 11)
+    assert scene.processes.since()[-2:] == [("stop", 0, True), ("stop", 1, True)]
+    assert scene.supervisor.wait_s(11) == pytest.approx(PATIENCE_S - 10)
+
+
+def test_ready_hosts_say_nothing_when_all_are_to_stop() -> None:
+    scene = Scene(ready=False)
+    scene.supervisor.told("SIGTERM", 1)
+    for index in range(2):
+        scene.supervisor.hear(index, Ready("here"), 1)
+    assert scene.announced == []
+
+
+def test_nothing_to_do_is_nothing_to_wait_for() -> None:
+    assert Scene().supervisor.wait_s(100) is None
+
+
+def test_an_end_is_told_by_its_code_or_its_signal() -> None:
+    assert (how(3), how(-15)) == ("with exit code 3", "by SIGTERM")
