@@ -16,7 +16,7 @@ from rich.text import Text
 from .cases import build_of
 from .peers import DBOS_POSTGRES, DBOS_SQLITE, PEERS, RESTATE, can_run
 from .report import DRIVER_TITLES, described, written
-from .results import Results, Row, rows
+from .results import Results, Row, is_of, rows
 from .run import Run
 from .workloads import BY_NAME, DRIVERS, PROCESS, Workload
 
@@ -79,7 +79,7 @@ def times(workloads: Iterable[Workload], results: Results) -> list[Times]:
             ratios = tuple(
                 ours / theirs
                 for run in rates
-                if run.driver == row.driver and is_of(row, run)
+                if run.driver == row.driver and is_of(row.workload, run)
                 for ours, theirs in zip(rates.get(replace(run, driver=driver), ()), rates[run], strict=False)
             )
             if ratios:
@@ -96,10 +96,6 @@ def all_times(workloads: Sequence[Workload], documents: Iterable[Results]) -> li
             before = found[key].ratios if key in found else ()
             found[key] = replace(one, ratios=(*before, *one.ratios))
     return list(found.values())
-
-
-def is_of(row: Row, run: Run) -> bool:
-    return (run.workload, run.in_flight, run.rate) == (row.workload.name, row.workload.in_flight, row.workload.rate)
 
 
 def peer_rows(workloads: Iterable[Workload], results: Results) -> list[Row]:

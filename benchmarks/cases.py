@@ -94,6 +94,7 @@ def cases_of(documents: Iterable[Results]) -> list[Case]:
             DRIVERS.index(case.run.driver) if case.run.driver in DRIVERS else len(DRIVERS),
             case.rate or 0.0,
             case.run.in_flight,
+            case.run.processes,
         ),
     )
 
@@ -144,6 +145,8 @@ def options_of(case: Case) -> str:
     said = asdict(case.run)
     if case.run.instances == BY_NAME[case.run.workload].instances:
         del said["instances"]
+    if case.run.processes == 1:
+        del said["processes"]
     words = [option(name, value) for name, value in said.items() if name not in SAID_FIRST and value]
     if len(case.outcomes) > 1:
         words.append(f"--repeat {len(case.outcomes)}")

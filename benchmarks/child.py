@@ -5,28 +5,16 @@ standard output: how far it is, and in the end what it came to. Its standard
 error is ours.
 """
 
-import importlib.util
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-import anyio
 import msgspec
 
-from ..cli.collector import calm_collector
 from .measure import Outcome
 from .run import Run, perform
-
-TELL_EVERY_S = 0.1
-
-
-class Part(msgspec.Struct, tag=True):
-    """How far a run is."""
-
-    share: float  # 0 to 1
-    units: int
+from .run_process import Part, Teller, run_alone, write
 
 
 class Whole(msgspec.Struct, tag=True):
@@ -71,43 +59,9 @@ def run_in_child(run: Run, folder: Path, watch: Callable[[Part], None]) -> Outco
     raise RunFailed(run)
 
 
-class Teller:
-    """Writes how far the run is, but not more often than anybody looks."""
-
-    def __init__(self) -> None:
-        self._next_s = 0.0
-
-    def part(self, share: float, units: int) -> None:
-        now_s = time.perf_counter()
-        if now_s >= self._next_s:
-            self._next_s = now_s + TELL_EVERY_S
-            write(Part(share, units))
-
-
-def write(message: Part | Whole) -> None:
-    sys.stdout.write(msgspec.json.encode(message).decode() + "\n")
-    sys.stdout.flush()
-
-
 def main(run_json: str, folder: str) -> None:
     run = msgspec.json.decode(run_json, type=Run)
-    # As the daemon does, and as programs that embed the engine are told to (docs/performance.md). Where the engine is
-    # in another process, a pause of the load's collector would pass for one of the engine's.
-    calm_collector()
-    # As the daemon runs.
-    options = {"use_uvloop": importlib.util.find_spec("uvloop") is not None}
-    try:
-        outcome = anyio.run(perform, run, Path(folder), Teller(), backend_options=options)
-    except BaseExceptionGroup as group:
-        # What breaks one item breaks all that are in flight, and the first tells as much as fifty.
-        raise first_of(group) from None
-    write(Whole(outcome))
-
-
-def first_of(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+    write(Whole(run_alone(perform, run, Path(folder), Teller())))
 
 
 if __name__ == "__main__":

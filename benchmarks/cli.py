@@ -14,14 +14,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from .beside import beside, with_peers
-from .child import Part, RunFailed, run_in_child
+from .child import RunFailed, run_in_child
 from .commands import compare, draw, gate, report, see_that_it_can_be_drawn
 from .machine import machine
 from .peers import PEERS, Peer, PeerMissing, demand, install
 from .peers import described as peer_described
-from .report import DRIVER_TITLES, print_report
+from .report import driver_title, print_report
 from .results import Result, Results, interleaved
 from .run import Run
+from .run_process import Part
 from .sdk_driver import WORKLOADS as SDK_WORKLOADS
 from .sdk_driver import SdkResults, SdkRunFailed, through_sdk
 from .sdk_driver import Setup as SdkSetup
@@ -32,6 +33,7 @@ QUICK_PART = 20  # a workload with a number of instances of its own has so many 
 BOTH = "both"
 SDK = "sdk"
 ALL = "all"
+PROCESSES_MAX = 64  # as many as a store has shards
 ARRIVING = "W1"  # what instances are of that arrive at a rate, unless a workload is named
 
 NAMES = list(BY_NAME)
@@ -111,6 +113,14 @@ def listed(suite: str) -> str:
     show_default=True,
     help="What a commit survives: a power cut, or only a crash of the process.",
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(1, PROCESSES_MAX),
+    default=1,
+    show_default=True,
+    help="Processes that share the work, each with a part of the store. Of the workloads there are the loops then that "
+    "have as many instances in flight, and over HTTP also events and rates.",
+)
 @click.option("--always-replay", is_flag=True, help="Rebuild each instance from its history at every turn.")
 @click.option(
     "--data",
@@ -189,6 +199,7 @@ class Options:
     quick: bool
     repeat: int
     durability: str
+    processes: int
     always_replay: bool
     data: Path | None
     json: Path | None
@@ -200,7 +211,12 @@ class Options:
         Raises:
             click.UsageError: Some of them cannot be run so.
         """
-        found = [one for named in self.named() for one in (self.arriving(named) or named.variants(self.in_flight))]
+        self.check_processes()
+        found = [
+            one.with_processes(self.processes)
+            for named in self.named()
+            for one in (self.arriving(named) or named.variants(self.in_flight))
+        ]
         plain = self.durability == "full" and not self.always_replay and not self.quick
         return [
             workload
@@ -228,6 +244,19 @@ class Options:
         if self.rates and workload.shape is not Shape.LOOP:
             raise click.UsageError(f"{workload.name} cannot be run with --rate.")
         return [workload.with_rate(rate) for rate in dict.fromkeys(self.rates)]
+
+    def check_processes(self) -> None:
+        """See that nothing was asked for that several processes cannot do.
+
+        Raises:
+            click.UsageError: Something was.
+        """
+        if self.processes == 1:
+            return
+        if self.engines:
+            raise click.UsageError("--processes cannot be used with --peer or --peers: pairs are of one process.")
+        if self.durability != "full":
+            raise click.UsageError("--processes cannot be used with --durability relaxed, which such a daemon refuses.")
 
     def run_seconds(self, usual: float = SECONDS) -> float:
         return self.seconds or (SECONDS_QUICK if self.quick else usual)
@@ -273,7 +302,12 @@ class Options:
         drivers = (*(DRIVERS if self.driver == BOTH else (self.driver,)), *peers)
         order = interleaved(with_peers(self.chosen(), peers), drivers, self.repeat)
         if not order:
-            names = ", ".join(self.names) or f"Suite {self.suite}"
+            names = ", ".join(self.names) or (ARRIVING if self.rates else f"Suite {self.suite}")
+            if self.processes > 1:
+                raise click.UsageError(
+                    f"{names} cannot be run with --driver {self.driver} and --processes {self.processes}: several "
+                    "processes run loops with at least as many instances in flight, and over HTTP events and rates."
+                )
             raise click.UsageError(f"{names} cannot be run with --driver {self.driver}.")
         return [
             Run(
@@ -286,6 +320,7 @@ class Options:
                 always_replay=self.always_replay,
                 rate=workload.rate,
                 peers=str(self.peers_folder) if driver in PEERS else None,
+                processes=self.processes,
             )
             for workload, driver in order
         ]
@@ -295,6 +330,8 @@ def bench_sdk(options: Options) -> None:
     """Measure through Dapr's Python SDK, which has a report of its own: what counts there is pairs of runs."""
     if options.engines:
         raise click.UsageError("--peer cannot be used with --driver sdk.")
+    if options.processes > 1:
+        raise click.UsageError("--processes cannot be used with --driver sdk: workers are served by one process.")
     if options.sdk_python is None:
         raise click.UsageError("--driver sdk needs --sdk-python: a Python that has dapr==1.19.0.")
     strangers = set(options.names) - set(SDK_WORKLOADS)
@@ -349,7 +386,7 @@ def carry_out(runs: Sequence[Run], folder: Path, console: Console) -> Results:
         for number, run in enumerate(runs):
             workload = run.variant
             task = progress.add_task(
-                f"{number + 1}/{len(runs)} {workload.name} {workload.title}, {DRIVER_TITLES[run.driver]}",
+                f"{number + 1}/{len(runs)} {workload.name} {workload.title}, {driver_title(run.driver, run.processes)}",
                 total=1.0,
                 units=0,
                 unit=workload.unit,

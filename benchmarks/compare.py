@@ -42,10 +42,12 @@ class Key(NamedTuple):
     driver: str
     in_flight: int
     rate: float | None
+    processes: int = 1
 
     def __str__(self) -> str:
         load = f"{self.in_flight} in flight" if self.rate is None else f"{self.rate:g} a second"
-        return f"{self.workload} {self.driver}, {load}"
+        several = f" x{self.processes}" if self.processes > 1 else ""
+        return f"{self.workload} {self.driver}{several}, {load}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +119,7 @@ def by_key(document: Results) -> dict[Key, list[Result]]:
     found: dict[Key, list[Result]] = {}
     for result in document.results:
         run = result.run
-        key = Key(run.workload, run.driver, run.in_flight, run.rate)
+        key = Key(run.workload, run.driver, run.in_flight, run.rate, run.processes)
         found.setdefault(key, []).append(result)
     return found
 

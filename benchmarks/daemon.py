@@ -6,10 +6,11 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process, create_subprocess_exec
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import anyio
 
-from .measure import Usage, usage_of
+from .measure import Usage, usage_of_trees
 from .process_driver import Setup
 
 PATIENCE_S = 60.0  # for a start or a stop
@@ -49,6 +50,7 @@ class Daemon:
             *("--http-port", "0", "--grpc-port", "0", "--log-level", "warning"),
             *("--data", str(self._setup.store), "--durability", self._setup.durability),
             *(["--always-replay"] if self._setup.always_replay else []),
+            *(["--processes", str(self._setup.processes)] if self._setup.processes > 1 else []),
             *self._options,
             cwd=self._setup.folder,
             env={**ours, **self._variables},
@@ -84,7 +86,7 @@ class Daemon:
     async def kill(self) -> None:
         """End it as a crash would, and wait until it is gone. Harmless if it is."""
         if self._process is not None and self._process.returncode is None:
-            self._process.kill()
+            kill_tree(self._process.pid)
             await self._process.wait()
 
     @property
@@ -92,8 +94,22 @@ class Daemon:
         return self._running().pid
 
     def usage(self) -> Usage:
-        return usage_of(self._running().pid)
+        """Of all its processes together."""
+        return usage_of_trees([self._running().pid])
 
     def _running(self) -> Process:
         assert self._process is not None
         return self._process
+
+
+def kill_tree(pid: int) -> None:
+    """End a process and all that it started, which would otherwise stop in order, on files that are about to go."""
+    import psutil  # noqa: PLC0415  an extra that only a run needs, not whoever reads results
+
+    with suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        children = root.children(recursive=True)
+        root.kill()
+        for child in children:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()

@@ -26,8 +26,8 @@ import anyio
 from .app import PIPE
 from .daemon import Daemon
 from .http_client import Answer, HttpClient
-from .load import Counts, End
-from .measure import Usage, usage_of_self
+from .load import End
+from .measure import Counts, Usage, usage_of_self
 from .process_driver import Setup
 
 PREFIX = "/v1.0/workflows/dapr"

@@ -12,9 +12,10 @@ from random import Random
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from .app import GO
-from .measure import Outcome, Usage, distribution
+from .measure import Counts, Outcome, Span, Tally, Usage, distribution, outcome_of
 from .workloads import Workload
 
 # The least that is slept before an arrival. The event loop's timers count milliseconds, and a shorter sleep would be
@@ -35,14 +36,6 @@ class End(NamedTuple):
 
     at_us: int  # the driver's clock
     output: Any
-
-
-class Counts(NamedTuple):
-    """What an engine has done so far."""
-
-    commits: int
-    turns: int
-    rows: int  # of history
 
 
 class Driver(Protocol):
@@ -186,6 +179,17 @@ def arrivals_us(rate: float, extent: Extent) -> list[int]:
 
 async def run_loop(driver: Driver, workload: Workload, extent: Extent, progress: Progress) -> Outcome:
     """Start instances, each in the place of one that has ended."""
+    return outcome_of([await tally_loop(driver, workload, extent, progress)], workload.units)
+
+
+async def tally_loop(
+    driver: Driver,
+    workload: Workload,
+    extent: Extent,
+    progress: Progress,
+    over: Callable[[], Awaitable[None]] = checkpoint,
+) -> Tally:
+    """The same before it is put into figures; see `tally_of`."""
     begun_us: dict[str, int] = {}
 
     async def item(began_us: int) -> None:
@@ -196,7 +200,7 @@ async def run_loop(driver: Driver, workload: Workload, extent: Extent, progress:
     async def drive(step: Callable[[float], None]) -> None:
         await closed_loop(driver, item, in_flight=workload.in_flight, extent=extent, step=step)
 
-    return await _measured(driver, workload, drive, begun_us, progress)
+    return await tally_of(driver, workload, drive, begun_us, progress, over)
 
 
 async def run_open(driver: Driver, workload: Workload, extent: Extent, progress: Progress) -> Outcome:
@@ -216,8 +220,9 @@ async def run_open(driver: Driver, workload: Workload, extent: Extent, progress:
         dues_us = [now_us + arrival_us for arrival_us in arrivals_us(rate, extent)]
         late_us.extend(await open_loop(driver, item, dues_us=dues_us, step=step))
 
-    outcome = await _measured(driver, workload, drive, begun_us, progress)
-    waiting = backlog(list(zip(begun_us.values(), outcome.latencies_us, strict=True)))
+    tally = await tally_of(driver, workload, drive, begun_us, progress)
+    outcome = outcome_of([tally], workload.units)
+    waiting = backlog([(span.begun_us, span.took_us) for span in tally.spans])
     figures = {
         "offered_per_s": rate,
         "backlog_max": float(waiting.most),
@@ -276,21 +281,26 @@ async def run_events(driver: Driver, workload: Workload, extent: Extent, progres
     async def drive(step: Callable[[float], None]) -> None:
         await closed_loop(driver, item, in_flight=workload.in_flight, extent=everybody, step=step)
 
-    return await _measured(driver, workload, drive, begun_us, progress)
+    return outcome_of([await tally_of(driver, workload, drive, begun_us, progress)], workload.units)
 
 
-async def _measured(
+async def tally_of(
     driver: Driver,
     workload: Workload,
     drive: Callable[[Callable[[float], None]], Awaitable[None]],
     begun_us: dict[str, int],
     progress: Progress,
-) -> Outcome:
+    over: Callable[[], Awaitable[None]] = checkpoint,
+) -> Tally:
     """Run a loop, and say what its items came to.
 
     Args:
         drive: Runs the loop, and tells what it is given how much of it is over.
         begun_us: Filled by the items: instance to the time at which it was meant to begin.
+        over: Waits until what else runs at the same time, and may still keep this engine at work, is over as well.
+
+    Raises:
+        WrongResult: An instance did not return what it should have.
     """
 
     def step(share: float) -> None:
@@ -298,31 +308,16 @@ async def _measured(
 
     engine, load, counts = driver.engine_usage(), driver.load_usage(), driver.counts()
     await drive(step)
+    await over()
     engine_after, load_after, counts_after = driver.engine_usage(), driver.load_usage(), driver.counts()
 
     ends = await driver.ends(list(begun_us))
     for instance_id, end in zip(begun_us, ends, strict=True):
         if end.output != workload.output:
             raise WrongResult(instance_id, expected=workload.output, found=end.output)
-    latencies_us = [end.at_us - began_us for began_us, end in zip(begun_us.values(), ends, strict=True)]
-    elapsed_s = (max(end.at_us for end in ends) - min(begun_us.values())) / 1e6
-    units = len(ends) * workload.units
-    figures = {
-        "elapsed_s": elapsed_s,
-        "instances": float(len(ends)),
-        "instances_per_s": len(ends) / elapsed_s,
-        "units_per_s": units / elapsed_s,
-        **distribution(latencies_us),
-        "cpu_ms_per_unit": (engine_after.cpu_s - engine.cpu_s) * 1000 / units,
-        "rss_mib": engine_after.rss_bytes / 2**20,
-    }
-    if load is not None and load_after is not None:
-        figures["load_cpu_ms_per_unit"] = (load_after.cpu_s - load.cpu_s) * 1000 / units
-    if counts is not None and counts_after is not None:
-        commits = counts_after.commits - counts.commits
-        figures["commits_per_s"] = commits / elapsed_s
-        figures["units_per_commit"] = units / max(1, commits)
-        turns = counts_after.turns - counts.turns
-        figures["turns_per_unit"] = turns / units
-        figures["rows_per_turn"] = (counts_after.rows - counts.rows) / max(1, turns)
-    return Outcome(figures=figures, latencies_us=latencies_us)
+    return Tally(
+        spans=[Span(began_us, end.at_us) for began_us, end in zip(begun_us.values(), ends, strict=True)],
+        engine=Usage(cpu_s=engine_after.cpu_s - engine.cpu_s, rss_bytes=engine_after.rss_bytes),
+        load_cpu_s=load_after.cpu_s - load.cpu_s if load is not None and load_after is not None else None,
+        counts=counts_after.minus(counts) if counts is not None and counts_after is not None else None,
+    )

@@ -9,8 +9,10 @@ import resource
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import reduce
 from math import ceil
 from statistics import median
+from typing import NamedTuple
 
 Figures = Mapping[str, float]
 
@@ -26,6 +28,41 @@ class Usage:
         return Usage(cpu_s=self.cpu_s + other.cpu_s, rss_bytes=self.rss_bytes + other.rss_bytes)
 
 
+class Counts(NamedTuple):
+    """What an engine has done so far, or since then."""
+
+    commits: int
+    turns: int
+    rows: int  # of history
+
+    def plus(self, other: "Counts") -> "Counts":
+        return Counts(self.commits + other.commits, self.turns + other.turns, self.rows + other.rows)
+
+    def minus(self, before: "Counts") -> "Counts":
+        return Counts(self.commits - before.commits, self.turns - before.turns, self.rows - before.rows)
+
+
+class Span(NamedTuple):
+    """From when an instance was meant to begin until it ended; microseconds of the driver's clock."""
+
+    begun_us: int
+    ended_us: int
+
+    @property
+    def took_us(self) -> int:
+        return self.ended_us - self.begun_us
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What one load came to, before it is put into figures."""
+
+    spans: list[Span]  # in the order of their beginnings
+    engine: Usage  # its CPU time while the clock ran, and its memory at the end of that
+    load_cpu_s: float | None = None  # None: the load shares the engine's process
+    counts: Counts | None = None  # while the clock ran; None: the engine does not tell
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What one run of one workload came to."""
@@ -33,6 +70,39 @@ class Outcome:
     figures: dict[str, float]
     latencies_us: list[int] = field(default_factory=list)  # in the order of their beginnings
     series: dict[str, list[float]] = field(default_factory=dict)  # what was sampled over time; all of one length
+
+
+def outcome_of(tallies: Sequence[Tally], units: int) -> Outcome:
+    """Put into figures what loads came to that ran at the same time, by the same clock.
+
+    Args:
+        tallies: Of at least one instance in all.
+        units: What each instance counts for.
+    """
+    spans = sorted((span for tally in tallies for span in tally.spans), key=lambda span: span.begun_us)
+    latencies_us = [span.took_us for span in spans]
+    elapsed_s = (max(span.ended_us for span in spans) - spans[0].begun_us) / 1e6
+    done = len(spans) * units
+    figures = {
+        "elapsed_s": elapsed_s,
+        "instances": float(len(spans)),
+        "instances_per_s": len(spans) / elapsed_s,
+        "units_per_s": done / elapsed_s,
+        **distribution(latencies_us),
+        "cpu_ms_per_unit": sum(tally.engine.cpu_s for tally in tallies) * 1000 / done,
+        "rss_mib": sum(tally.engine.rss_bytes for tally in tallies) / 2**20,
+    }
+    loads_s = [tally.load_cpu_s for tally in tallies if tally.load_cpu_s is not None]
+    if loads_s:
+        figures["load_cpu_ms_per_unit"] = sum(loads_s) * 1000 / done
+    counted = [tally.counts for tally in tallies if tally.counts is not None]
+    if counted:
+        counts = reduce(Counts.plus, counted)
+        figures["commits_per_s"] = counts.commits / elapsed_s
+        figures["units_per_commit"] = done / max(1, counts.commits)
+        figures["turns_per_unit"] = counts.turns / done
+        figures["rows_per_turn"] = counts.rows / max(1, counts.turns)
+    return Outcome(figures=figures, latencies_us=latencies_us)
 
 
 def usage_of_self() -> Usage:

@@ -77,7 +77,8 @@ def marks(cases: Sequence[Case]) -> str:
 
 def ratios(cases: Sequence[Case], documents: Sequence[Results]) -> str:
     """How many times as fast as other engines it was."""
-    workloads = {(case.run.workload, case.run.in_flight): case.workload for case in cases if case.rate is None}
+    comparable = [case for case in cases if case.rate is None and case.run.processes == 1]
+    workloads = {(case.run.workload, case.run.in_flight): case.workload for case in comparable}
     found = all_times(list(workloads.values()), documents)
     if not found:
         return ""

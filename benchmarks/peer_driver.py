@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 from uuid import uuid4
 
-from .load import Counts, End
-from .measure import Usage, usage_of_self, usage_of_trees
+from .load import End
+from .measure import Counts, Usage, usage_of_self, usage_of_trees
 from .peer_dbos import dbos_on_postgres, dbos_on_sqlite
 from .peer_restate import restate
 from .peers import DBOS_POSTGRES, DBOS_SQLITE, PEERS, RESTATE, home_of

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from .cases import Case, Range, build_of
 from .measure import percentile
-from .report import DRIVER_TITLES, written
+from .report import DRIVER_TITLES, driver_title, written
 from .workloads import BY_NAME
 
 
@@ -126,7 +126,7 @@ def overview(cases: Sequence[Case], figure: str, title: Callable[[Case], str]) -
                 label=names[id(case)],
                 value=case.figure(figure),
                 text=short(case.figure(figure).median),
-                color=color_of(case.run.driver, cases),
+                color=color_of(case, cases),
             )
             for case in having
         ]
@@ -249,7 +249,7 @@ def lines_over(
         Line(
             label=" ".join(filter(None, (names[id(group[0])], what))),
             points=points,
-            color=color_of(group[0].run.driver, everything),
+            color=color_of(group[0], everything),
             dashed=position > 0,
         )
         for group in groups
@@ -273,7 +273,7 @@ def alike(cases: Iterable[Case], *, of_any_extent: bool = False) -> list[list[Ca
     groups: dict[tuple[object, ...], list[Case]] = {}
     for case in cases:
         run = case.run
-        key = (run.workload, run.driver, run.durability, run.always_replay, build_of(case.machine))
+        key = (run.workload, run.driver, run.processes, run.durability, run.always_replay, build_of(case.machine))
         groups.setdefault(key if of_any_extent else (*key, extent_of(case)), []).append(case)
     return list(groups.values())
 
@@ -297,7 +297,7 @@ def distributions(cases: Sequence[Case]) -> Iterator[Plot]:
             panels.append(
                 percentile_panel(
                     f"{titled(having[0])}: {what}, ms",
-                    [(names[id(case)], color_of(case.run.driver, cases), case) for case in having],
+                    [(names[id(case)], color_of(case, cases), case) for case in having],
                 )
             )
             used += having
@@ -526,7 +526,7 @@ def names_of(cases: Sequence[Case], *, of_any_extent: bool = False) -> dict[int,
         extents.setdefault((case.run.workload, case.rate), set()).add(extent_of(case))
     found = {}
     for case in cases:
-        words = [titled_driver(case.run.driver)]
+        words = [titled_driver(case)]
         if len(options) > 1:
             words += [case.run.durability, *(["replayed"] if case.run.always_replay else [])]
         if not of_any_extent and len(extents[case.run.workload, case.rate]) > 1:
@@ -537,18 +537,18 @@ def names_of(cases: Sequence[Case], *, of_any_extent: bool = False) -> dict[int,
     return found
 
 
-def color_of(driver: str, cases: Sequence[Case]) -> int:
-    """A color that is the driver's in every plot of a report."""
-    known = [*DRIVER_TITLES, *(case.run.driver for case in cases)]
-    return list(dict.fromkeys(known)).index(driver)
+def color_of(case: Case, cases: Sequence[Case]) -> int:
+    """A color that is the driver's, and number of processes', in every plot of a report."""
+    known = [*DRIVER_TITLES.values(), *map(titled_driver, cases)]
+    return list(dict.fromkeys(known)).index(titled_driver(case))
 
 
 def titled(case: Case) -> str:
     return f"{case.run.workload} {case.workload.title}"
 
 
-def titled_driver(driver: str) -> str:
-    return DRIVER_TITLES.get(driver, driver)
+def titled_driver(case: Case) -> str:
+    return driver_title(case.run.driver, case.run.processes)
 
 
 def short(value: float) -> str:

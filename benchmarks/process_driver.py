@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..actors.membership import Membership
 from ..actors.store.files import reading
+from ..actors.store.part import WHOLE
 from ..actors.store.sqlite import Durability
 from ..runtime.engine import Engine
 from ..runtime.settings import Settings
 from .app import app, client
-from .load import Counts, End
-from .measure import Usage, usage_of_self
+from .load import End
+from .measure import Counts, Usage, usage_of_self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +26,18 @@ class Setup:
     durability: str = "full"
     always_replay: bool = False
     activations_max: int | None = None  # None: the engine's default
+    processes: int = 1  # of the daemon
+    membership: Membership | None = None  # of an engine that is one of several hosts
 
     @property
     def store(self) -> Path:
         return self.folder / "perdure.db"
+
+    @property
+    def file(self) -> Path:
+        """What of the store this engine has."""
+        part = self.membership.part if self.membership is not None else WHOLE
+        return Path(part.path(str(self.store)))
 
     def settings(self) -> Settings:
         if self.activations_max is None:
@@ -77,9 +87,15 @@ class ProcessDriver:
 
 @asynccontextmanager
 async def process_driver(setup: Setup) -> AsyncIterator[ProcessDriver]:
-    """Run an engine on a fresh SQLite file."""
-    engine = Engine(app, data=setup.store, durability=Durability(setup.durability), settings=setup.settings())
+    """Run an engine on a fresh SQLite file. Others may have other parts of the store."""
+    engine = Engine(
+        app,
+        data=setup.store,
+        durability=Durability(setup.durability),
+        settings=setup.settings(),
+        membership=setup.membership,
+    )
     # Before the engine begins, so that its activities have it.
     client.set(engine.client)
     async with engine:
-        yield ProcessDriver(engine, setup.store)
+        yield ProcessDriver(engine, setup.file)

@@ -19,6 +19,12 @@ from .workloads import HTTP, PROCESS, Mark, Shape, Workload
 DRIVER_TITLES = {PROCESS: "process", HTTP: "HTTP"} | PEER_TITLES
 
 
+def driver_title(driver: str, processes: int = 1) -> str:
+    """How an engine is reached, and of how many processes it is if of several."""
+    title = DRIVER_TITLES.get(driver, driver)
+    return title if processes == 1 else f"{title} x{processes}"
+
+
 class Column(NamedTuple):
     """One figure of a table."""
 
@@ -198,6 +204,10 @@ OPEN_NOTE = (
     "At a rate: latency runs from when an instance was due, whether or not it could be sent then. Sent late: by how "
     "much the load itself was behind, 99 of 100 not more. Most waiting: due and not ended, at the worst moment."
 )
+PROCESSES_NOTE = (
+    "x2: two processes, and so on, each with a part of the store. CPU, commits and RSS are of all of them together. In "
+    "process each has its share of the load, which starts instances that are its own; over HTTP any of them is asked."
+)
 NOTES = {
     PROCESS: (
         "process: the load is a part of the engine's process, and its CPU is counted. Python's garbage collector is "
@@ -229,6 +239,8 @@ def report(workloads: Sequence[Workload], results: Results) -> RenderableType:
     parts.extend(Text(NOTES[driver] + "\n", style="dim") for driver in NOTES if driver in loaded)
     if any(row.workload.shape is Shape.OPEN for row in found):
         parts.append(Text(OPEN_NOTE + "\n", style="dim"))
+    if any(row.workload.processes > 1 for row in found):
+        parts.append(Text(PROCESSES_NOTE + "\n", style="dim"))
     parts.extend(doubt_lines(found))
     parts.extend(mark_lines(found))
     return Group(*parts)
@@ -267,7 +279,7 @@ def table(section: Section, chosen: Sequence[Row]) -> Table:
     for heading in (*(column.title for column in section.columns), *(["spread"] if runs > 1 else [])):
         made.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
     for row in chosen:
-        cells = [f"{row.workload.name} {row.workload.title}", DRIVER_TITLES[row.driver]]
+        cells = [f"{row.workload.name} {row.workload.title}", driver_title(row.driver, row.workload.processes)]
         cells += [cell(row, column) for column in section.columns]
         if runs > 1:
             cells.append(spread(row, section.spread_of))
@@ -293,7 +305,7 @@ def doubt_lines(found: Iterable[Row]) -> list[Text]:
     """What must be known before the figures of a rate are believed."""
     lines = []
     for row in found:
-        name = f"{row.workload.name} {row.workload.title}, {DRIVER_TITLES[row.driver]}"
+        name = f"{row.workload.name} {row.workload.title}, {driver_title(row.driver, row.workload.processes)}"
         figures = row.figures
         if figures.get("instances_per_s", 0.0) < figures.get("offered_per_s", 0.0) * KEPT_UP:
             waiting = written(figures["backlog_end"])

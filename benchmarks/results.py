@@ -75,15 +75,14 @@ def interleaved(workloads: Iterable[Workload], drivers: Sequence[str], repeat: i
 
 
 def rows(workloads: Iterable[Workload], results: Results) -> list[Row]:
-    """Sum up runs, in the order of the workloads; those with another number in flight, or rate, stand apart."""
+    """Sum up runs, in the order of the workloads; those with another load, or number of processes, stand apart."""
     found = []
     for workload in workloads:
         for driver in workload.drivers:
             runs = [
                 result.outcome.figures
                 for result in results.results
-                if (result.run.workload, result.run.in_flight, result.run.rate, result.run.driver)
-                == (workload.name, workload.in_flight, workload.rate, driver)
+                if result.run.driver == driver and is_of(workload, result.run)
             ]
             if runs:
                 found.append(
@@ -96,3 +95,13 @@ def rows(workloads: Iterable[Workload], results: Results) -> list[Row]:
                     )
                 )
     return found
+
+
+def is_of(workload: Workload, run: Run) -> bool:
+    """Whether a run is of this workload, as it is run here."""
+    return (run.workload, run.in_flight, run.rate, run.processes) == (
+        workload.name,
+        workload.in_flight,
+        workload.rate,
+        workload.processes,
+    )

@@ -21,6 +21,7 @@ from .peers import PEERS
 from .process_driver import Setup, process_driver
 from .recovery import run_recovery
 from .reminder_storm import run_reminder_storm
+from .several_hosts import run_several_hosts
 from .sleepers import ACTIVATIONS_MAX, run_sleepers
 from .soak import run_soak
 from .timer_storm import run_timer_storm
@@ -52,11 +53,13 @@ class Run:
     always_replay: bool
     rate: float | None = None  # instances a second that arrive; None: each in the place of one that has ended
     peers: str | None = None  # the folder that other engines are installed in
+    processes: int = 1  # that share the work; each has a part of the store
 
     @property
     def variant(self) -> Workload:
         """The workload as it is run here."""
-        return BY_NAME[self.workload].with_in_flight(self.in_flight).with_rate(self.rate)
+        found = BY_NAME[self.workload].with_in_flight(self.in_flight).with_rate(self.rate)
+        return found.with_processes(self.processes)
 
     @property
     def extent(self) -> Extent:
@@ -73,7 +76,7 @@ async def perform(run: Run, folder: Path, progress: Progress) -> Outcome:
         WrongResult: An instance did not return what it should have.
     """
     workload = run.variant
-    setup = Setup(folder=folder, durability=run.durability, always_replay=run.always_replay)
+    setup = Setup(folder=folder, durability=run.durability, always_replay=run.always_replay, processes=run.processes)
     match workload.shape:
         case Shape.SLEEP:
             crowded = Setup(folder=folder, durability=run.durability, activations_max=ACTIVATIONS_MAX)
@@ -81,6 +84,8 @@ async def perform(run: Run, folder: Path, progress: Progress) -> Outcome:
                 return await run_sleepers(asleep, workload, run.extent, progress)
         case Shape.CRASH:
             return await run_crash(setup, workload, run.extent, progress)
+        case Shape.LOOP if run.processes > 1 and run.driver == PROCESS:
+            return await run_several_hosts(setup, workload, run.extent, progress)
         case Shape.LOOP:
             async with _driver(run, setup, workload)() as driver:
                 return await run_loop(driver, workload, run.extent, progress)

@@ -42,6 +42,12 @@ class Shape(Enum):
     SOAK = "the loop for a long time"
 
 
+# What several processes can share, and how they are reached then. A daemon gets its load as always; in process each
+# host has a share of the load, which only a closed loop can be dealt out in. What is left is about one engine: how it
+# sleeps, idles or starts again.
+SHARED = frozenset({(Shape.LOOP, PROCESS), (Shape.LOOP, HTTP), (Shape.EVENTS, HTTP), (Shape.OPEN, HTTP)})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
     """What a figure should reach on two cores with an SSD, at full durability."""
@@ -76,6 +82,7 @@ class Workload:
     also_in_flight: tuple[int, ...] = ()  # numbers with which it is run besides, for a curve
     instances: int | None = None  # how many a run has; None: as many as fit into its time
     rate: float | None = None  # instances a second that arrive, with Shape.OPEN
+    processes: int = 1  # that share the work
     drivers: tuple[str, ...] = DRIVERS
     marks: tuple[Mark, ...] = ()
     suite: str = BASIC
@@ -106,6 +113,14 @@ class Workload:
         if rate is None:
             return self
         return replace(self, title=f"{self.title} {rate:g}/s", shape=Shape.OPEN, rate=rate, marks=())
+
+    def with_processes(self, processes: int) -> Self:
+        """The same on so many processes, with the drivers that can do that, and no marks: they are of one."""
+        if processes == 1:
+            return self
+        enough = self.shape is Shape.OPEN or self.in_flight >= processes
+        drivers = tuple(driver for driver in self.drivers if enough and (self.shape, driver) in SHARED)
+        return replace(self, processes=processes, drivers=drivers, marks=())
 
     def without_marks(self) -> Self:
         return replace(self, marks=())

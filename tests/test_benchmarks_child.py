@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from perdure.benchmarks import child
-from perdure.benchmarks.child import Part, RunFailed, Teller, first_of, run_in_child
-from perdure.benchmarks.measure import Outcome
+from perdure.benchmarks.child import RunFailed, run_in_child
 from perdure.benchmarks.run import Run
+from perdure.benchmarks.run_process import Part
 
 
 def run(durability: str) -> Run:
@@ -35,28 +33,3 @@ def test_a_failure_is_told_and_why_stands_on_standard_error(tmp_path: Path, capf
     with pytest.raises(RunFailed, match=r"W1 \(process\) did not come to its end"):
         run_in_child(run("wishful"), tmp_path, lambda _: None)
     assert "wishful" in capfd.readouterr().err
-
-
-def test_the_collector_is_calmed_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    done: list[str] = []
-
-    def performed(*_: object, **__: object) -> Outcome:
-        done.append("run")
-        return Outcome(figures={})
-
-    monkeypatch.setattr(child, "calm_collector", lambda: done.append("calm"))
-    monkeypatch.setattr("anyio.run", performed)
-    child.main(msgspec.json.encode(run("full")).decode(), str(tmp_path))
-    assert done == ["calm", "run"]
-
-
-def test_progress_is_not_told_more_often_than_anybody_looks(capsys: pytest.CaptureFixture[str]) -> None:
-    teller = Teller()
-    for number in range(1_000):
-        teller.part(number / 1_000, number)
-    assert 1 <= len(capsys.readouterr().out.splitlines()) < 100
-
-
-def test_of_many_errors_the_first_is_shown() -> None:
-    group = BaseExceptionGroup("all", [BaseExceptionGroup("some", [KeyError("first")]), KeyError("second")])
-    assert repr(first_of(group)) == "KeyError('first')"

@@ -11,7 +11,6 @@ import pytest
 
 from perdure.benchmarks.load import (
     Backlog,
-    Counts,
     End,
     Extent,
     WrongResult,
@@ -23,7 +22,7 @@ from perdure.benchmarks.load import (
     run_loop,
     run_open,
 )
-from perdure.benchmarks.measure import Usage
+from perdure.benchmarks.measure import Counts, Usage
 from perdure.benchmarks.workloads import BY_NAME
 
 pytestmark = pytest.mark.anyio
