@@ -6,9 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import grpc
@@ -64,16 +66,21 @@ class Daemon:
         assert match
         return match[1], int(match[2])
 
-    def all_healthy(self) -> bool:
-        """Ask so often, each time over another connection, that each process has its turn in all likelihood."""
-        return all(self.status("healthz") == 204 for _ in range(16))
+    def until_healthy(self) -> None:
+        """Ask until each process reaches the others: so often in a row, over a connection each, that all had a turn."""
+        deadline = time.monotonic() + READY_S
+        while not all(self.healthy() for _ in range(16)):
+            assert time.monotonic() < deadline, self.err.said
 
-    def status(self, path: str) -> int | None:
-        """None: whoever was asked died meanwhile."""
+    def healthy(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/v1.0/{path}").status_code
-        except httpx.TransportError:
-            return None
+            return httpx.get(f"{self.url}/v1.0/healthz", timeout=READY_S).status_code == 204
+        except httpx.TransportError:  # whoever was asked died meanwhile
+            return False
+
+    def metadata(self) -> dict[str, Any]:
+        metadata: dict[str, Any] = httpx.get(f"{self.url}/v1.0/metadata", timeout=READY_S).json()
+        return metadata
 
     def ended(self) -> int:
         code = self.process.wait(READY_S)
@@ -108,10 +115,10 @@ def test_all_processes_are_one_daemon_until_it_stops(start: Start, tmp_path: Pat
     assert daemon.process.pid not in daemon.hosts.values()
     assert {"perdure.db", "perdure.db.1"} <= {path.name for path in tmp_path.iterdir()}
     # when it is asked over connections that reach either, then each speaks for both,
-    assert daemon.all_healthy()
+    daemon.until_healthy()
     assert httpx.put(f"{daemon.url}/v1.0/metadata/cliPID", content="7").status_code == 204
     for _ in range(16):
-        metadata = httpx.get(f"{daemon.url}/v1.0/metadata").json()
+        metadata = daemon.metadata()
         assert metadata["extended"]["cliPID"] == "7"
         assert metadata["workflows"] == {"connectedWorkers": 1}
     # and a request to one stops both.
@@ -124,32 +131,32 @@ def test_all_processes_are_one_daemon_until_it_stops(start: Start, tmp_path: Pat
 def test_a_process_that_is_killed_comes_back_with_its_port_and_its_file(start: Start, tmp_path: Path) -> None:
     daemon = start()
     files = sorted(path.name for path in tmp_path.iterdir() if path.suffix in (".db", ".1"))
-    httpx.put(f"{daemon.url}/v1.0/metadata/cliPID", content="7")
+    daemon.until_healthy()
+    assert httpx.put(f"{daemon.url}/v1.0/metadata/cliPID", content="7").status_code == 204
     # When a process is killed,
     os.kill(daemon.hosts["host-1"], signal.SIGKILL)
     # then another one takes its place, while the first goes on,
     name, pid = daemon.heard_host()
     assert (name, pid == daemon.hosts["host-1"]) == ("host-1", False)
     daemon.err.hear("host-1 is ready again")
-    while not daemon.all_healthy():
-        assert daemon.process.poll() is None
+    daemon.until_healthy()
     # on the same file and port, and with what the daemon was told before.
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix in (".db", ".1")) == files
     for _ in range(16):
-        assert httpx.get(f"{daemon.url}/v1.0/metadata").json()["extended"]["cliPID"] == "7"
+        assert daemon.metadata()["extended"]["cliPID"] == "7"
     daemon.process.send_signal(signal.SIGTERM)
     assert daemon.ended() == 0
 
 
 def test_a_daemon_can_be_started_again_on_its_ports_at_once(start: Start) -> None:
     daemon = start()
-    assert daemon.all_healthy()
+    daemon.until_healthy()
     http_port, grpc_port = (address.rpartition(":")[2] for address in (daemon.url, daemon.grpc))
     daemon.process.send_signal(signal.SIGINT)
     assert daemon.ended() == 0
     again = start("--http-port", http_port, "--grpc-port", grpc_port)
     assert (again.url, again.grpc) == (daemon.url, daemon.grpc)
-    assert again.all_healthy()
+    again.until_healthy()
 
 
 def test_no_process_is_left_when_the_parent_is_killed(start: Start) -> None:
