@@ -484,7 +484,7 @@ class Host:
 
     def _wake_watchers(self) -> None:
         if self._peers is not None:
-            self._peers.stop()
+            self._peers.wake_watchers()
         for watches in self._watches.values():
             for watch in watches:
                 watch.wake()
