@@ -10,7 +10,6 @@ import logging
 import os
 import stat
 import sys
-import time
 from collections.abc import Callable
 from multiprocessing import current_process
 
@@ -38,10 +37,11 @@ def steady(config: Config, member: Member) -> None:
 
 
 def deaf(config: Config, member: Member) -> None:
-    """Is ready, and does not listen."""
+    """Is ready, and does not stop for as long as it has a parent."""
     member.say(Ready("ready"))
-    while True:
-        time.sleep(60)
+    with contextlib.suppress(EOFError):
+        while True:
+            member.pipe.recv()
 
 
 def polite(config: Config, member: Member) -> None:
