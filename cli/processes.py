@@ -70,8 +70,8 @@ def supervise(config: Config, announce: Callable[[str], None], target: Target = 
     with Signals() as signals, ExitStack() as held:
         config = take_ports(config, held)
         directory = held.enter_context(private_directory(config.processes))
-        processes = held.enter_context(HostProcesses(config, directory, target))
         patience_s = 2 * config.limits.stop_grace_s + STOP_MARGIN_S
+        processes = held.enter_context(HostProcesses(config, directory, target, patience_s=patience_s))
         supervisor = Supervisor(processes, config.processes, announce=announce, patience_s=patience_s)
         supervisor.start(time.monotonic())
         watch(supervisor, processes, signals)
@@ -107,10 +107,14 @@ def watch(supervisor: Supervisor, processes: "HostProcesses", signals: "Signals"
 class HostProcesses:
     """The processes, each with a pipe.
 
-    When the block ends, however it does, so do the pipes; then hosts stop by themselves.
+    When the block ends, however it does, so do the pipes, and then the hosts: by themselves, or killed.
+
+    Args:
+        patience_s: How long they may take to end by themselves.
     """
 
-    def __init__(self, config: Config, directory: str, target: Target) -> None:
+    def __init__(self, config: Config, directory: str, target: Target, *, patience_s: float) -> None:
+        self._patience_s = patience_s
         self._config = config
         self._directory = directory
         self._target = target
@@ -180,8 +184,14 @@ class HostProcesses:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        # There are some left only if this process broke, its standard output being gone, for example.
         for _, pipe in self._running.values():
             pipe.close()
+        end_s = time.monotonic() + self._patience_s
+        for index, (process, _) in self._running.items():
+            process.join(max(0.0, end_s - time.monotonic()))
+            if process.exitcode is None:
+                self.kill(index)
 
 
 def kill_group(leader: int) -> None:

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from multiprocessing import active_children
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,12 +21,14 @@ import pytest
 
 from perdure.actors.errors import PerdureError
 from perdure.cli.config import Config
+from perdure.cli.member import Member
 from perdure.cli.metrics import MetricsPortTaken
-from perdure.cli.processes import config_of, private_directory, take_ports
+from perdure.cli.processes import HostProcesses, config_of, private_directory, take_ports
 from perdure.http.listener import CannotListen, listen, share
 from perdure.runtime.settings import Settings
 
 from .lines import PATIENCE_S, Lines
+from .small_hosts import deaf, steady
 
 PROGRAM = Path(__file__).parent / "small_hosts.py"
 
@@ -168,6 +172,22 @@ def test_hosts_end_when_their_parent_is_killed(start: Start) -> None:
     assert daemon.ended() == -signal.SIGKILL
     assert daemon.stopped("host-0")
     assert daemon.stopped("host-1")
+
+
+@pytest.mark.parametrize(("host", "patience_s", "code"), [(steady, 60, 0), (deaf, 0.1, -signal.SIGKILL)])
+def test_hosts_end_when_their_parent_breaks(
+    host: Callable[[Config, Member], None], patience_s: float, code: int, tmp_path: Path
+) -> None:
+    # Given a host, in a folder of its own,
+    processes = HostProcesses(CONFIG, str(tmp_path), host, patience_s=patience_s)
+    with pytest.raises(BrokenPipeError), processes:
+        processes.start(0)
+        wait(processes.pipes(), PATIENCE_S)
+        [process] = active_children()
+        # when its parent cannot go on, then it ends by itself, or is ended.
+        raise BrokenPipeError
+    process.join(PATIENCE_S)
+    assert process.exitcode == code
 
 
 def test_a_second_signal_ends_all_at_once(start: Start) -> None:
