@@ -8,6 +8,7 @@ Each host is one of the functions below.
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import stat
 import sys
@@ -72,6 +73,8 @@ def host(config: Config, member: Member) -> None:
     leave_signals_to_the_supervisor()
     # The parent's command line is this process's too.
     HOSTS[sys.argv[1 + member.membership.index]](config, member)
+    if member.orphaned:
+        shutil.rmtree(member.membership.directory, ignore_errors=True)
 
 
 def main() -> None:
