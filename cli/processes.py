@@ -90,7 +90,9 @@ def watch(supervisor: Supervisor, processes: "HostProcesses", signals: "Signals"
     """Tell a supervisor what happens, until it is done."""
     while not supervisor.done:
         wait([signals.reader, *processes.pipes()], supervisor.wait_s(time.monotonic()))
-        # Before the messages, so that what a process said last is heard before its end.
+        # In this order: an end that is not seen here is another signal, which wakes the next round,
+        received = signals.received()
+        # and what a process said last is heard before its end.
         ended = processes.ended()
         now_s = time.monotonic()
         for index, message in processes.messages():
@@ -98,7 +100,7 @@ def watch(supervisor: Supervisor, processes: "HostProcesses", signals: "Signals"
         for index, code in ended:
             processes.forget(index)
             supervisor.note_end(index, code, now_s)
-        for number in signals.received():
+        for number in received:
             if number in STOP_SIGNALS:
                 supervisor.told(signal.Signals(number).name, now_s)
         supervisor.act(time.monotonic())

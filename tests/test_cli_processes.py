@@ -9,21 +9,23 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from multiprocessing import active_children
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from perdure.actors.errors import PerdureError
 from perdure.cli.config import Config
-from perdure.cli.member import Member
+from perdure.cli.member import Member, Stop
 from perdure.cli.metrics import MetricsPortTaken
-from perdure.cli.processes import HostProcesses, config_of, private_directory, take_ports
+from perdure.cli.processes import HostProcesses, Signals, config_of, private_directory, take_ports, watch
+from perdure.cli.supervisor import Supervisor
 from perdure.http.listener import CannotListen, listen, share
 from perdure.runtime.settings import Settings
 
@@ -188,6 +190,49 @@ def test_hosts_end_when_their_parent_breaks(
         raise BrokenPipeError
     process.join(PATIENCE_S)
     assert process.exitcode == code
+
+
+def test_an_end_that_comes_while_a_round_is_under_way_is_seen_in_the_next() -> None:
+    # Given a host that ends just after it was looked whether it has,
+    calls: list[str] = []
+
+    class Late(HostProcesses):
+        def __init__(self) -> None:
+            pass
+
+        def pipes(self) -> list[Any]:
+            return []
+
+        def ended(self) -> list[tuple[int, int]]:
+            calls.append("ended")
+            if len(calls) == 1:
+                signal.raise_signal(signal.SIGCHLD)
+                return []
+            return [(0, 0)]
+
+        def messages(self) -> Iterator[Any]:
+            return iter(())
+
+        def forget(self, index: int) -> None:
+            calls.append("forget")
+
+        def start(self, index: int) -> None:
+            pass
+
+        def send(self, index: int, stop: Stop) -> None:
+            pass
+
+    with Signals() as signals:
+        processes = Late()
+        supervisor = Supervisor(processes, 1, announce=print, patience_s=PATIENCE_S)
+        now_s = time.monotonic()
+        supervisor.start(now_s)
+        supervisor.stop(now_s)
+        signal.raise_signal(signal.SIGCHLD)
+        watch(supervisor, processes, signals)
+    # then it is seen because of its signal, and not when the patience ends.
+    assert calls == ["ended", "ended", "forget"]
+    assert supervisor.in_order
 
 
 def test_a_second_signal_ends_all_at_once(start: Start) -> None:
