@@ -74,8 +74,8 @@ def supervise(config: Config, announce: Callable[[str], None], target: Target = 
         # Before the first host: each would make a new file where its own is missing.
         make_ready(config.data, parts=config.processes)
         directory = held.enter_context(private_directory(config.processes))
-        processes = held.enter_context(HostProcesses(config, directory, target))
         patience_s = 2 * config.limits.stop_grace_s + STOP_MARGIN_S
+        processes = held.enter_context(HostProcesses(config, directory, target, patience_s=patience_s))
         supervisor = Supervisor(processes, config.processes, announce=announce, patience_s=patience_s)
         supervisor.start(time.monotonic())
         watch(supervisor, processes, signals)
@@ -94,7 +94,9 @@ def watch(supervisor: Supervisor, processes: "HostProcesses", signals: "Signals"
     """Tell a supervisor what happens, until it is done."""
     while not supervisor.done:
         wait([signals.reader, *processes.pipes()], supervisor.wait_s(time.monotonic()))
-        # Before the messages, so that what a process said last is heard before its end.
+        # In this order: an end that is not seen here is another signal, which wakes the next round,
+        received = signals.received()
+        # and what a process said last is heard before its end.
         ended = processes.ended()
         now_s = time.monotonic()
         for index, message in processes.messages():
@@ -102,7 +104,7 @@ def watch(supervisor: Supervisor, processes: "HostProcesses", signals: "Signals"
         for index, code in ended:
             processes.forget(index)
             supervisor.note_end(index, code, now_s)
-        for number in signals.received():
+        for number in received:
             if number in STOP_SIGNALS:
                 supervisor.told(signal.Signals(number).name, now_s)
         supervisor.act(time.monotonic())
@@ -111,10 +113,14 @@ def watch(supervisor: Supervisor, processes: "HostProcesses", signals: "Signals"
 class HostProcesses:
     """The processes, each with a pipe.
 
-    When the block ends, however it does, so do the pipes; then hosts stop by themselves.
+    When the block ends, however it does, so do the pipes, and then the hosts: by themselves, or killed.
+
+    Args:
+        patience_s: How long they may take to end by themselves.
     """
 
-    def __init__(self, config: Config, directory: str, target: Target) -> None:
+    def __init__(self, config: Config, directory: str, target: Target, *, patience_s: float) -> None:
+        self._patience_s = patience_s
         self._config = config
         self._directory = directory
         self._target = target
@@ -184,8 +190,14 @@ class HostProcesses:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        # There are some left only if this process broke, its standard output being gone, for example.
         for _, pipe in self._running.values():
             pipe.close()
+        end_s = time.monotonic() + self._patience_s
+        for index, (process, _) in self._running.items():
+            process.join(max(0.0, end_s - time.monotonic()))
+            if process.exitcode is None:
+                self.kill(index)
 
 
 def kill_group(leader: int) -> None:

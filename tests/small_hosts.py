@@ -8,9 +8,10 @@ Each host is one of the functions below.
 import contextlib
 import logging
 import os
+import shutil
+import signal
 import stat
 import sys
-import time
 from collections.abc import Callable
 from multiprocessing import current_process
 
@@ -32,16 +33,17 @@ def steady(config: Config, member: Member) -> None:
         member, f"pid {os.getpid()} ports {config.http_port} {config.grpc_port} in {member.membership.directory} {mode}"
     )
     member.say(Ready("ready"))
-    with contextlib.suppress(EOFError):
+    with contextlib.suppress(EOFError, OSError):
         say(member, f"told {member.pipe.recv()}")
     say(member, "stops")
 
 
 def deaf(config: Config, member: Member) -> None:
-    """Is ready, and does not listen."""
+    """Is ready, and does not stop."""
     member.say(Ready("ready"))
+    signal.alarm(60)  # so that it does not outlive a test that is cut off
     while True:
-        time.sleep(60)
+        signal.pause()
 
 
 def polite(config: Config, member: Member) -> None:
@@ -71,6 +73,8 @@ def host(config: Config, member: Member) -> None:
     leave_signals_to_the_supervisor()
     # The parent's command line is this process's too.
     HOSTS[sys.argv[1 + member.membership.index]](config, member)
+    if member.orphaned:
+        shutil.rmtree(member.membership.directory, ignore_errors=True)
 
 
 def main() -> None:

@@ -9,22 +9,28 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from multiprocessing import active_children
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from perdure.actors.errors import PerdureError
 from perdure.cli.config import Config
+from perdure.cli.member import Member, Stop
 from perdure.cli.metrics import MetricsPortTaken
-from perdure.cli.processes import config_of, private_directory, take_ports
+from perdure.cli.processes import HostProcesses, Signals, config_of, private_directory, take_ports, watch
+from perdure.cli.supervisor import Supervisor
 from perdure.http.listener import CannotListen, listen, share
 from perdure.runtime.settings import Settings
 
 from .lines import PATIENCE_S, Lines
+from .small_hosts import deaf, steady
 
 PROGRAM = Path(__file__).parent / "small_hosts.py"
 
@@ -168,6 +174,65 @@ def test_hosts_end_when_their_parent_is_killed(start: Start) -> None:
     assert daemon.ended() == -signal.SIGKILL
     assert daemon.stopped("host-0")
     assert daemon.stopped("host-1")
+
+
+@pytest.mark.parametrize(("host", "patience_s", "code"), [(steady, 60, 0), (deaf, 0.1, -signal.SIGKILL)])
+def test_hosts_end_when_their_parent_breaks(
+    host: Callable[[Config, Member], None], patience_s: float, code: int, tmp_path: Path
+) -> None:
+    # Given a host, in a folder of its own,
+    processes = HostProcesses(CONFIG, str(tmp_path), host, patience_s=patience_s)
+    with pytest.raises(BrokenPipeError), processes:
+        processes.start(0)
+        wait(processes.pipes(), PATIENCE_S)
+        [process] = active_children()
+        # when its parent cannot go on, then it ends by itself, or is ended.
+        raise BrokenPipeError
+    process.join(PATIENCE_S)
+    assert process.exitcode == code
+
+
+def test_an_end_that_comes_while_a_round_is_under_way_is_seen_in_the_next() -> None:
+    # Given a host that ends just after it was looked whether it has,
+    calls: list[str] = []
+
+    class Late(HostProcesses):
+        def __init__(self) -> None:
+            pass
+
+        def pipes(self) -> list[Any]:
+            return []
+
+        def ended(self) -> list[tuple[int, int]]:
+            calls.append("ended")
+            if len(calls) == 1:
+                signal.raise_signal(signal.SIGCHLD)
+                return []
+            return [(0, 0)]
+
+        def messages(self) -> Iterator[Any]:
+            return iter(())
+
+        def forget(self, index: int) -> None:
+            calls.append("forget")
+
+        def start(self, index: int) -> None:
+            pass
+
+        def send(self, index: int, stop: Stop) -> None:
+            pass
+
+    with Signals() as signals:
+        processes = Late()
+        supervisor = Supervisor(processes, 1, announce=print, patience_s=PATIENCE_S)
+        now_s = time.monotonic()
+        supervisor.start(now_s)
+        supervisor.stop(now_s)
+        signal.raise_signal(signal.SIGCHLD)
+        watch(supervisor, processes, signals)
+    # then it is seen because of its signal, and not when the patience ends.
+    assert calls == ["ended", "ended", "forget"]
+    assert supervisor.in_order
 
 
 def test_a_second_signal_ends_all_at_once(start: Start) -> None:
