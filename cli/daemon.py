@@ -30,7 +30,7 @@ from ..rpc.work_items import WorkItems
 from ..runtime.app import App
 from ..runtime.engine import Engine
 from ..runtime.facade import Facade
-from ..runtime.sidecar import Peers, Sidecar
+from ..runtime.sidecar import Sidecar
 from .collector import calm_collector
 from .config import Config
 from .member import Member, ShutdownAsked
@@ -80,7 +80,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
             stopping = Stopping(tasks.cancel_scope)
             shut_down = stopping.tell if member is None else partial(ask_supervisor, member)
             control = Control(engine, app, stopping, shut_down)
-            sidecar = Sidecar(control, app_id=settings.app_id, peers=peers_of(engine))
+            sidecar = Sidecar(control, app_id=settings.app_id, peers=engine.peers)
             facade, watch = metered(config, engine, sidecar, tasks, stopping, ports)
             rpc = rpc_server(config, engine, facade, sidecar, watch)
 
@@ -202,12 +202,6 @@ def ask_supervisor(member: Member, *, force: bool) -> None:
     member.say(ShutdownAsked(force))
 
 
-def peers_of(engine: Engine) -> Peers | None:
-    """The other hosts of the daemon, in the engine's hands."""
-    peers: Peers | None = getattr(engine, "peers", None)
-    return peers
-
-
 class ShutDown(Protocol):
     """Begins the end of the daemon."""
 
@@ -222,7 +216,7 @@ class Control:
         self._app = app
         self._stopping = stopping
         self._shut_down = shut_down
-        self._peers = peers_of(engine)
+        self._peers = engine.peers
 
     def ready(self) -> bool:
         return (

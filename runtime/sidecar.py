@@ -39,14 +39,6 @@ class Peers(Protocol):
         """Have others call a plain function by this name."""
         ...
 
-    async def ask_all(self, method: str, *arguments: Any) -> list[Any]:
-        """Call a method of all of them.
-
-        Raises:
-            PerdureError: One of them is away; the rest may have done it.
-        """
-        ...
-
     async def ask_reachable(self, method: str, *arguments: Any) -> list[Any]:
         """Call a method of those that can be reached."""
         ...
@@ -78,15 +70,16 @@ class Sidecar:
     async def put(self, key: str, value: str) -> None:
         """Keep an entry of metadata, here and with every other host.
 
+        One that is away now would have forgotten it when it is back.
+
         Raises:
             Refusal: There would be too much of it.
-            PerdureError: A host is away. Others may have the entry; to put it again does no harm.
         """
         found = sum(len(text.encode()) for entry in {**self._put, key: value}.items() for text in entry)
         if found > METADATA_BYTES_MAX:
             raise Refusal(METADATA_FULL, bytes_max=METADATA_BYTES_MAX, found=found)
         if self._peers is not None:
-            await self._peers.ask_all(KEEP, key, value)
+            await self._peers.ask_reachable(KEEP, key, value)
         self._put[key] = value
 
     async def describe(self) -> Description:

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from perdure.actors.errors import HostStopping
-
 
 class FakePeers:
     """One host's view of the others. Make all of them with `daemon_of`."""
@@ -21,12 +19,6 @@ class FakePeers:
     def answer(self, method: str, function: Callable[..., Any]) -> None:
         assert method not in self.methods
         self.methods[method] = function
-
-    async def ask_all(self, method: str, *arguments: Any) -> list[Any]:
-        answers = await self.ask_reachable(method, *arguments)
-        if not self.connected:
-            raise HostStopping
-        return answers
 
     async def ask_reachable(self, method: str, *arguments: Any) -> list[Any]:
         return [other.methods[method](*arguments) for other in self.others if not other.away]

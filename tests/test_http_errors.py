@@ -243,6 +243,7 @@ def test_every_operation_has_a_row() -> None:
     [
         (MailboxFull(Address("workflow", "x"), messages_max=10), 429, "ERR_MAILBOX_FULL"),
         (HostStopping(), 503, "ERR_HOST_STOPPING"),
+        (HostUnreachable("host-1"), 503, "ERR_HOST_UNREACHABLE"),
         (StoreFailed("the disk is full"), 503, "ERR_STORE_FAILED"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
@@ -309,6 +310,7 @@ def test_a_bug_of_ours_is_not_told_to_strangers(operation: str) -> None:
 def test_only_what_perdure_adds_has_codes_of_its_own() -> None:
     assert sorted(row.code for row in TRY_AGAIN.values()) == [
         "ERR_HOST_STOPPING",
+        "ERR_HOST_UNREACHABLE",
         "ERR_MAILBOX_FULL",
         "ERR_STORE_FAILED",
     ]

@@ -2,7 +2,6 @@
 
 import pytest
 
-from perdure.actors.errors import HostStopping
 from perdure.runtime.sidecar import METADATA_BYTES_MAX, Sidecar
 from perdure.runtime.words import METADATA_FULL, Refusal
 
@@ -126,10 +125,10 @@ async def test_what_is_put_on_one_host_is_seen_on_all_and_outlives_it() -> None:
     assert await extended(other) == {"cliPID": "4712", **VERSION}
 
 
-async def test_an_entry_that_a_host_cannot_be_told_of_is_not_taken() -> None:
-    peers = daemon_of(2)
-    one, _ = (Sidecar(FakeControl(), app_id="orders", peers=each) for each in peers)
-    peers[1].away = True
-    with pytest.raises(HostStopping):
-        await one.put("cliPID", "4711")
-    assert await extended(one) == VERSION
+async def test_an_entry_is_kept_by_those_who_can_be_told() -> None:
+    peers = daemon_of(3)
+    one, other, _ = (Sidecar(FakeControl(), app_id="orders", peers=each) for each in peers)
+    peers[2].away = True
+    await one.put("cliPID", "4711")
+    peers[0].away = True
+    assert await extended(other) == {"cliPID": "4711", **VERSION}
