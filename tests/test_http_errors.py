@@ -6,6 +6,7 @@ from perdure.actors.address import Address
 from perdure.actors.errors import (
     ActorFailed,
     HostStopping,
+    HostUnreachable,
     MailboxFull,
     NotOwner,
     PerdureError,
