@@ -4,7 +4,7 @@ The one law: an activation leaves only when nothing hangs on it: no message
 waits, no turn of it is uncommitted, and its active mark says what is true.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterator
 
 from .address import Address
@@ -14,7 +14,7 @@ from .turn import Actor, Envelope
 
 
 class Activation:
-    """An actor in memory. An object with a deque, not a task: there may be a hundred thousand."""
+    """An actor in memory. An object with a list, not a task: there may be a hundred thousand."""
 
     # Of its outside; what is longer is read from the store when somebody asks.
     OUTSIDE_BYTES_MAX = 2048
@@ -43,7 +43,7 @@ class Activation:
         self.key: int | None = None  # None: the store does not have it yet
         self.actor: Actor | None = None  # None: being loaded
         self.outside: Inspection | None = None  # as last committed; None: ask the store
-        self.mailbox: deque[Envelope] = deque()
+        self.mailbox: list[Envelope] = []
         self.runnable = False  # stands in the queue for a turn
         self.uncommitted = 0  # turns taken whose commit is not over
         self.unacknowledged = 0  # messages sent to other actors that their commit does not hold yet
@@ -84,8 +84,7 @@ class Activation:
 
     def take(self) -> list[Envelope]:
         """Empty the mailbox."""
-        envelopes = list(self.mailbox)
-        self.mailbox.clear()
+        envelopes, self.mailbox = self.mailbox, []
         return envelopes
 
     def note(self, write: Write, *, creates: bool) -> None:

@@ -136,7 +136,7 @@ class Committer:
         # Not cleared if this is cancelled: then nobody knows whether the group is durable.
         self._flushing = group
         writes = [write for taken in group if taken.write is not None for write in _in_parts(taken)]
-        fences = {write.shard: self._placement.epoch(write.shard) for write in writes}
+        fences = {shard: self._placement.epoch(shard) for shard in {write.shard for write in writes}}
         try:
             if writes:
                 await self._store.commit(writes, fences)

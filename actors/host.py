@@ -100,7 +100,7 @@ class Host:
         self._inspector = Inspector(store)
         self._committer = Committer(store, self.placement, release=self._release, undo=self._undo)
         window = ReminderWindow(limits.reminders_max)
-        self._reminders = ReminderLoop(store, clock, window, fire=self._fire)
+        self._reminders = ReminderLoop(store, clock, window, fire=self._fire, room=self._loader.room)
         self._parked: list[tuple[float, Activation]] = []  # when to try again (event loop's clock), what
         self._parking = Signal()
         self._pause_s = self.RETRY_MIN_S
@@ -484,7 +484,7 @@ class Host:
 
     def _wake_watchers(self) -> None:
         if self._peers is not None:
-            self._peers.stop()
+            self._peers.wake_watchers()
         for watches in self._watches.values():
             for watch in watches:
                 watch.wake()
@@ -522,7 +522,7 @@ class Host:
         if activation.dropped:
             # A later turn of it broke while this one was being written; its successor waits for that.
             successor = self._activations.get(activation.address) or self._activate(activation.address)
-            successor.mailbox.extendleft(reversed(kept))
+            successor.mailbox[:0] = kept
             return
         activation.dropped = True
         with no_current_task():

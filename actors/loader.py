@@ -1,17 +1,23 @@
 """Loading: from a row in the store to an activation, many at a time."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
 
 from .activation import Activation
-from .errors import ActorFailed, PerdureError, as_store_error
+from .errors import ActorFailed, PerdureError, StoreError, as_store_error
 from .signal import Signal
 from .store.contract import Store, Stored
 from .turn import ActorType
 
 logger = logging.getLogger(__name__)
+
+# Those that were read together, and what the store had of each.
+Batch: TypeAlias = tuple[Sequence[Activation], Sequence[Stored | None] | StoreError]
 
 
 class Loader:
@@ -38,9 +44,10 @@ class Loader:
         self._types = types
         self._loaded = loaded
         self._failed = failed
-        self._queue: list[Activation] = []
+        self._queue: deque[Activation] = deque()
         self._loading = 0
         self._work = Signal()
+        self._room = Signal()
 
     def __len__(self) -> int:
         """How many are being loaded, or wait for it."""
@@ -51,28 +58,43 @@ class Loader:
         self._queue.append(activation)
         self._work.set()
 
-    async def run(self) -> None:
-        while True:
-            await self._work.wait()
-            while self._queue:
-                batch, self._queue = self._queue[: self.BATCH], self._queue[self.BATCH :]
-                self._loading = len(batch)
-                await self._load(batch)
-                self._loading = 0
+    async def room(self) -> None:
+        """Wait until no more than one batch is in line. For whoever could bring thousands at once; one may wait."""
+        while len(self._queue) > self.BATCH:
+            await self._room.wait()
 
-    async def _load(self, batch: list[Activation]) -> None:
+    async def run(self) -> None:
+        """Load whatever is added, until cancelled."""
+        # Nothing in between: one batch is filled in while the next is read, and no more than that is in memory.
+        read, filled = anyio.create_memory_object_stream[Batch](0)
+        async with anyio.create_task_group() as tasks, read, filled:
+            tasks.start_soon(self._fill_in, filled)
+            while True:
+                await self._work.wait()
+                while self._queue:
+                    activations = [self._queue.popleft() for _ in range(min(len(self._queue), self.BATCH))]
+                    self._loading += len(activations)
+                    self._room.set()
+                    await read.send((activations, await self._read(activations)))
+
+    async def _read(self, activations: Sequence[Activation]) -> Sequence[Stored | None] | StoreError:
         try:
-            found = await self._store.load([activation.address for activation in batch])
+            return await self._store.load([activation.address for activation in activations])
         except Exception as error:
-            failure = as_store_error(error, "loading")
-            for activation in batch:
-                self._failed(activation, failure)
-            return
-        for position, (activation, stored) in enumerate(zip(batch, found, strict=True)):
-            self._fill(activation, stored)
-            # A long history takes a while to decode; let others have a turn.
-            if stored is not None and (len(stored.entries) > 1_000 or position % 32 == 31):
-                await anyio.lowlevel.checkpoint()
+            return as_store_error(error, "loading")
+
+    async def _fill_in(self, batches: MemoryObjectReceiveStream[Batch]) -> None:
+        async for activations, found in batches:
+            if isinstance(found, StoreError):
+                for activation in activations:
+                    self._failed(activation, found)
+            else:
+                for position, (activation, stored) in enumerate(zip(activations, found, strict=True)):
+                    self._fill(activation, stored)
+                    # A long history takes a while to decode; let others have a turn.
+                    if stored is not None and (len(stored.entries) > 1_000 or position % 32 == 31):
+                        await anyio.lowlevel.checkpoint()
+            self._loading -= len(activations)
 
     def _fill(self, activation: Activation, stored: Stored | None) -> None:
         try:

@@ -64,7 +64,6 @@ class Neighbour:
         self._asked: dict[int, Reply] = {}
         self._posted: dict[int, tuple[bytes, Any]] = {}  # what nobody has acknowledged, and its sender
         self._watches: dict[int, tuple[Address, Watch]] = {}
-        self._stopping = False
         self.changed = Signal()  # connected, or not any more
 
     @property
@@ -117,9 +116,8 @@ class Neighbour:
             del self._watches[number]
             self._send((To.UNWATCH, number))
 
-    def stop(self) -> None:
-        """Wake who watches: this host is stopping, and the other most likely too."""
-        self._stopping = True
+    def wake(self) -> None:
+        """Wake who watches: this host is stopping."""
         for _, watch in self._watches.values():
             watch.wake()
 
@@ -140,7 +138,7 @@ class Neighbour:
                 self._resume(wire)
                 await lost.wait()
                 self._lose()
-                logger.log(logging.DEBUG if self._stopping else logging.WARNING, "lost the connection to %s", self.name)
+                logger.info("lost the connection to %s", self.name)  # which may be stopping; its supervisor knows
         finally:
             self._lose()
 

@@ -95,10 +95,9 @@ class Peers:
     def neighbour(self, host: str) -> Neighbour:
         return self._neighbours[host]
 
-    def stop(self) -> None:
-        """This host is stopping: see `Neighbour.stop`."""
+    def wake_watchers(self) -> None:
         for neighbour in self._neighbours.values():
-            neighbour.stop()
+            neighbour.wake()
 
     # From the start to the end.
 

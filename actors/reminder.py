@@ -88,16 +88,11 @@ class ReminderWindow:
     def pop_due(self, now_us: int, *, limit: int) -> list[Reminder]:
         """Take out what is due at `now_us`, earliest first, at most `limit`."""
         due: list[Reminder] = []
-        while self._heap and len(due) < limit:
-            reminder = self._heap[0]
-            if reminder not in self._live:
-                heappop(self._heap)
-            elif reminder.due_us <= now_us:
-                heappop(self._heap)
-                self._live.discard(reminder)
+        while self._heap and len(due) < limit and self._heap[0].due_us <= now_us:
+            reminder = heappop(self._heap)
+            if reminder in self._live:
+                self._live.remove(reminder)
                 due.append(reminder)
-            else:
-                break
         return due
 
     def next_due_us(self) -> int | None:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, NoReturn, Self, TypeAlias
 
 from ..actors.errors import PerdureError
 from ..actors.membership import Membership
+from ..actors.store.layout import make_ready
 from ..actors.store.part import Part
 from ..http.listener import CannotListen, ListenFlags, address, listen, reserve
 from .config import Config
@@ -64,11 +65,14 @@ def supervise(config: Config, announce: Callable[[str], None], target: Target = 
 
     Raises:
         CannotListen: A port cannot be had.
+        StoreError: The store cannot be had, or not by so many hosts.
         ImportFailed, HostFailed: A host could not start; the message says why.
         SystemExit: The stop was not an ordered one.
     """
     with Signals() as signals, ExitStack() as held:
         config = take_ports(config, held)
+        # Before the first host: each would make a new file where its own is missing.
+        make_ready(config.data, parts=config.processes)
         directory = held.enter_context(private_directory(config.processes))
         processes = held.enter_context(HostProcesses(config, directory, target))
         patience_s = 2 * config.limits.stop_grace_s + STOP_MARGIN_S

@@ -3,10 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def microseconds(interval: timedelta) -> int:
-    return interval // timedelta(microseconds=1)
+    return interval // _MICROSECOND
 
 
 def to_us(date: datetime) -> int:

@@ -4,8 +4,9 @@ The one law: everything here follows from the history, event by event, so it is
 the same after a restart.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from .event import (
     ChildCompleted,
@@ -54,6 +55,8 @@ class OpenWork:
 
     def keep_only(self, rows: Iterable[Row]) -> None:
         """Drop the activities that were not asked for in these rows: those from before the end are of no use now."""
+        if not self.tasks:
+            return
         asked = {event.event_id for row in rows for event in row.turn or () if isinstance(event, TaskScheduled)}
         self.tasks = {event_id: task for event_id, task in self.tasks.items() if event_id in asked}
 
@@ -72,26 +75,47 @@ class OpenWork:
 
     def note(self, event: Event) -> None:
         """Take one event into account."""
-        match event:
-            case TaskScheduled():
-                self.tasks[event.event_id] = event
-                self.last_id = event.event_id
-            case TaskCompleted() | TaskFailed():
-                self.tasks.pop(event.task_id, None)
-            case TimerCreated():
-                self.timers[event.event_id] = event.fire_at_us
-                self.last_id = event.event_id
-                if event.origin == TimerOrigin.EXTERNAL_EVENT and event.reference is not None:
-                    self.waits[event.event_id] = event.reference.casefold()
-            case TimerFired():
-                self.timers.pop(event.timer_id, None)
-                self.waits.pop(event.timer_id, None)
-            case ChildCreated():
-                self.children[event.event_id] = event
-                self.last_id = event.event_id
-            case ChildCompleted() | ChildFailed():
-                self.children.pop(event.task_id, None)
-            case ExecutionStarted(scheduled_start_us=int(start_us)):
-                self.timers[START_TIMER] = start_us
-            case _:
-                pass
+        take = _TAKERS.get(type(event))
+        if take is not None:
+            take(self, event)
+
+    def _asked(self, task: TaskScheduled) -> None:
+        self.tasks[task.event_id] = task
+        self.last_id = task.event_id
+
+    def _answered(self, answer: TaskCompleted | TaskFailed) -> None:
+        self.tasks.pop(answer.task_id, None)
+
+    def _timer_set(self, timer: TimerCreated) -> None:
+        self.timers[timer.event_id] = timer.fire_at_us
+        self.last_id = timer.event_id
+        if timer.origin == TimerOrigin.EXTERNAL_EVENT and timer.reference is not None:
+            self.waits[timer.event_id] = timer.reference.casefold()
+
+    def _timer_fired(self, timer: TimerFired) -> None:
+        self.timers.pop(timer.timer_id, None)
+        self.waits.pop(timer.timer_id, None)
+
+    def _child_asked(self, child: ChildCreated) -> None:
+        self.children[child.event_id] = child
+        self.last_id = child.event_id
+
+    def _child_answered(self, answer: ChildCompleted | ChildFailed) -> None:
+        self.children.pop(answer.task_id, None)
+
+    def _started(self, started: ExecutionStarted) -> None:
+        if started.scheduled_start_us is not None:
+            self.timers[START_TIMER] = started.scheduled_start_us
+
+
+_TAKERS: dict[type[Any], Callable[[OpenWork, Any], None]] = {
+    TaskScheduled: OpenWork._asked,
+    TaskCompleted: OpenWork._answered,
+    TaskFailed: OpenWork._answered,
+    TimerCreated: OpenWork._timer_set,
+    TimerFired: OpenWork._timer_fired,
+    ChildCreated: OpenWork._child_asked,
+    ChildCompleted: OpenWork._child_answered,
+    ChildFailed: OpenWork._child_answered,
+    ExecutionStarted: OpenWork._started,
+}

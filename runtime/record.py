@@ -33,8 +33,13 @@ class InstanceRecord(NamedTuple):
     remote: bool = False  # its code is with a remote worker
     version: str | None = None  # of its code, as the worker named it
 
-    def pack(self) -> bytes:
-        packed: bytes = msgpack.packb((FORMAT, *self))
+    def pack(self, packer: msgpack.Packer | None = None) -> bytes:
+        """The form in which it reaches the disk.
+
+        Args:
+            packer: Whoever packs many keeps one; a new one has to make its buffer first.
+        """
+        packed: bytes = (packer or msgpack.Packer()).pack((FORMAT, *self))
         return packed
 
 

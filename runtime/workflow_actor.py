@@ -7,6 +7,8 @@ What is here is its memory; what it does with a message stands in
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+import msgpack
+
 from ..actors.address import Address
 from ..actors.store.contract import Stored
 from ..actors.turn import Envelope, Turn
@@ -52,6 +54,7 @@ class WorkflowActorType:
         self.observed = False  # somebody wants to know of each end
         self.encoder = Encoder()
         self.packer = RowPacker()
+        self.record_packer = msgpack.Packer()  # as there: dear to make and cheap to use again
 
     def activate(self, address: Address, stored: Stored | None) -> "WorkflowActor":
         return WorkflowActor(self, address.id, stored)

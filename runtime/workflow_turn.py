@@ -565,9 +565,10 @@ class WorkflowTurn:
         if isinstance(outcome, ContinuedAsNew):
             self._continue_as_new(outcome, arrivals[taken:])
         elif outcome is not None:
-            self._step(_STEPS[Status(outcome.status)])
+            status = Status(outcome.status)
+            self._step(_STEPS[status])
             failure = FailureDetails.unpack(outcome.failure) if outcome.failure is not None else None
-            self._end(Status(outcome.status), outcome.result, failure)
+            self._end(status, outcome.result, failure)
 
     def _carry_out(self, commands: Sequence[Command]) -> None:
         for command in commands:
@@ -790,7 +791,7 @@ class WorkflowTurn:
         record = actor.record
         if record is not None:
             if record is not self._record_before and record != self._record_before:
-                turn.record = record.pack()
+                turn.record = record.pack(actor.actor_type.record_packer)
             turn.busy = self._busy(record)
             turn.settled = record.status.terminal and not turn.busy
 

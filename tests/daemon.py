@@ -1,5 +1,6 @@
 """A real daemon in a process of its own, for tests that start it, talk to it and kill it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+import psutil
 
 READY_S = 30.0  # a slow machine under load
 
@@ -30,6 +32,7 @@ class Daemon:
             command.append(str(app))
         command += ["--http-port", "0", "--grpc-port", "0", "--data", str(data), *options]
         self._log = data.with_suffix(".log").open("ab")
+        self._http = httpx.Client()
         began = time.perf_counter()
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=self._log, cwd=data.parent, env={**os.environ, **(env or {})}
@@ -42,11 +45,16 @@ class Daemon:
             raise AssertionError(f"not ready: {line!r}; {data.with_suffix('.log').read_text()[-2000:]}")
         addresses = dict(part.split("=", 1) for part in line.removeprefix("Perdure ready: ").split())
         self.url = addresses["http"]
+        self._http.base_url = f"{self.url}/v1.0/workflows/dapr/"
 
     def kill(self) -> None:
         """End it as a power cut would: SIGKILL."""
         self.process.send_signal(signal.SIGKILL)
         self.close()
+
+    def hosts(self) -> list[psutil.Process]:
+        """The processes of its hosts, with `--processes` above 1."""
+        return [child for child in psutil.Process(self.process.pid).children() if _is_host(child)]
 
     def stop(self) -> int:
         """End it as an operator would: SIGTERM; return its exit code."""
@@ -64,6 +72,7 @@ class Daemon:
         assert self.process.stdout is not None
         self.process.stdout.close()
         self._log.close()
+        self._http.close()
 
     def __enter__(self) -> Self:
         return self
@@ -79,18 +88,15 @@ class Daemon:
 
     def start(self, workflow: str, instance_id: str, given: Any = None) -> httpx.Response:
         content = "" if given is None else json.dumps(given)
-        return httpx.post(
-            f"{self.url}/v1.0/workflows/dapr/{workflow}/start", params={"instanceID": instance_id}, content=content
-        )
+        return self._http.post(f"{workflow}/start", params={"instanceID": instance_id}, content=content)
 
     def get(self, instance_id: str) -> dict[str, Any]:
-        response = httpx.get(f"{self.url}/v1.0/workflows/dapr/{instance_id}")
-        body: dict[str, Any] = response.json()
+        body: dict[str, Any] = self._http.get(instance_id).json()
         return body
 
     def post(self, instance_id: str, action: str, given: Any = None) -> httpx.Response:
         content = "" if given is None else json.dumps(given)
-        return httpx.post(f"{self.url}/v1.0/workflows/dapr/{instance_id}/{action}", content=content)
+        return self._http.post(f"{instance_id}/{action}", content=content)
 
     def wait_for(self, instance_id: str, status: str, *, within_s: float = 30.0) -> dict[str, Any]:
         """Ask until the instance has the status."""
@@ -99,3 +105,10 @@ class Daemon:
             assert time.monotonic() < deadline, state
             time.sleep(0.01)
         return state
+
+
+def _is_host(process: psutil.Process) -> bool:
+    """Whether a child of a supervisor is a host, and alive; Python keeps a process beside them."""
+    with contextlib.suppress(psutil.NoSuchProcess):  # a zombie too
+        return "spawn_main" in " ".join(process.cmdline())
+    return False

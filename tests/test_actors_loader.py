@@ -59,3 +59,53 @@ async def test_a_read_that_fails_fails_all_that_were_in_it() -> None:
     await world.load("a", "b")
     assert world.failed == [("a", StoreFailed), ("b", StoreFailed)]
     assert world.loaded == []
+
+
+async def test_the_next_are_read_while_the_last_are_filled_in() -> None:
+    # Given twice as many as are read at once,
+    world = World()
+    await world.store.open()
+    reads_at_first_fill: list[int] = []
+
+    def loaded(activation: Activation) -> None:
+        world.loaded.append(activation.address.id)
+        if len(world.loaded) == Loader.BATCH:
+            reads_at_first_fill.append(world.store.loads)
+
+    loader = Loader(world.store, {"counter": world.counters}, loaded=loaded, failed=lambda activation, error: None)
+    # when they are loaded,
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(loader.run)
+        for number in range(2 * Loader.BATCH):
+            loader.add(Activation(counter(str(number)), 0))
+        while len(loader) > 0:
+            await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+    # then the second read did not wait for the first to be filled in, and all are there, in their order.
+    assert reads_at_first_fill == [2]
+    assert world.loaded == [str(number) for number in range(2 * Loader.BATCH)]
+
+
+async def test_whoever_brings_thousands_waits_until_few_are_in_line() -> None:
+    # Given more in line than one batch,
+    world = World()
+    await world.store.open()
+    for number in range(3 * Loader.BATCH):
+        world.loader.add(Activation(counter(str(number)), 0))
+    in_line: list[int] = []
+
+    async def bring() -> None:
+        await world.loader.room()
+        in_line.append(len(world.loader))
+
+    # when they are loaded,
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(bring)
+        await anyio.wait_all_tasks_blocked()
+        assert in_line == []
+        tasks.start_soon(world.loader.run)
+        while not in_line:
+            await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+    # then it is told while some of them still wait.
+    assert 0 < in_line[0] <= 3 * Loader.BATCH

@@ -17,10 +17,17 @@ class World:
         self.clock = LoopClock()
         self.store = FaultyStore(MemoryStore())
         self.fired: list[tuple[str, int]] = []  # name, how late in microseconds
-        self.loop = ReminderLoop(self.store, self.clock, ReminderWindow(reminders_max), fire=self._fire)
+        self.room = anyio.Event()  # for more than a slice
+        self.room.set()
+        self.loop = ReminderLoop(
+            self.store, self.clock, ReminderWindow(reminders_max), fire=self._fire, room=self._wait_for_room
+        )
 
     def _fire(self, reminder: Reminder) -> None:
         self.fired.append((reminder.name, self.clock.now_us() - reminder.due_us))
+
+    async def _wait_for_room(self) -> None:
+        await self.room.wait()
 
     async def keep(self, *reminders: tuple[str, int]) -> None:
         """Commit reminders of one actor: (name, seconds from now)."""
@@ -83,5 +90,50 @@ def test_a_store_that_cannot_be_read_is_read_again() -> None:
             await anyio.sleep(2)
             tasks.cancel_scope.cancel()
         assert [name for name, _ in world.fired] == ["a"]
+
+    run_virtually(story)
+
+
+def test_who_is_due_waits_in_the_store_until_there_is_room() -> None:
+    async def story() -> None:
+        # Given more that are due at once than are sent off at once, and nobody who takes more,
+        world = World(reminders_max=10_000)
+        world.room = anyio.Event()
+        await world.store.open()
+        await world.keep(*((str(n), 5) for n in range(2 * ReminderLoop.SLICE)))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(world.loop.run)
+            await anyio.sleep(10)
+            first = len(world.fired)
+            # when there is room again,
+            world.room.set()
+            await anyio.sleep(1)
+            tasks.cancel_scope.cancel()
+        # then the rest follows.
+        assert first == ReminderLoop.SLICE
+        assert len(world.fired) == 2 * ReminderLoop.SLICE
+
+    run_virtually(story)
+
+
+def test_a_window_that_takes_several_reads_is_filled_before_the_loop_sleeps() -> None:
+    async def story() -> None:
+        # Given reminders that the loop has not heard of, as after a restart, and more than are read at once,
+        world = World()
+        await world.store.open()
+        await world.keep(*((str(n), 5) for n in range(3 * ReminderLoop.READ)))
+        window = ReminderWindow(4 * ReminderLoop.READ)
+        loop = ReminderLoop(world.store, world.clock, window, fire=world._fire, room=world._wait_for_room)
+        async with anyio.create_task_group() as tasks:
+            # when it has begun,
+            tasks.start_soon(loop.run)
+            await anyio.sleep(1)
+            # then they are all in memory, before the first of them is due,
+            assert len(window) == 3 * ReminderLoop.READ
+            await anyio.sleep(5)
+            tasks.cancel_scope.cancel()
+        # and fire on time.
+        assert len(world.fired) == 3 * ReminderLoop.READ
+        assert all(0 <= late_us < 1_000 for _, late_us in world.fired)
 
     run_virtually(story)

@@ -30,6 +30,21 @@ def test_a_message_is_one_line_with_time_level_and_origin(capsys: pytest.Capture
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO orders: 4 paperclips\n", output.err)
 
 
+def test_each_of_several_hosts_says_which_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info", "text", host="host-1")
+    logging.getLogger("orders").info("4 paperclips")
+    assert re.search(r"Z INFO host-1 orders: 4 paperclips\n$", capsys.readouterr().err)
+    configure_logging("info", "json", host="host-1")
+    logging.getLogger("orders").info("4 paperclips", extra={"host": "not this"})
+    assert json.loads(capsys.readouterr().err)["host"] == "host-1"
+
+
+def test_a_process_that_is_alone_does_not_say_so(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info", "json")
+    logging.getLogger("orders").info("4 paperclips")
+    assert "host" not in json.loads(capsys.readouterr().err)
+
+
 def test_a_message_below_the_level_is_not_written(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("warning", "text")
     logging.getLogger("orders").info("nobody asked")

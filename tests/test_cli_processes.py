@@ -17,7 +17,9 @@ from typing import NamedTuple
 
 import pytest
 
+from perdure.actors.errors import PerdureError
 from perdure.cli.config import Config
+from perdure.cli.metrics import MetricsPortTaken
 from perdure.cli.processes import config_of, private_directory, take_ports
 from perdure.http.listener import CannotListen, listen, share
 from perdure.runtime.settings import Settings
@@ -210,11 +212,27 @@ CONFIG = Config(
 def test_a_port_that_somebody_has_is_named_with_its_flag(name: str) -> None:
     with listen("127.0.0.1", 0) as taken, ExitStack() as held:
         port = taken.getsockname()[1]
-        # Of the metrics the second host's, which is the next after the one that was said.
-        said = port - 1 if name == "metrics_port" else port
-        config = replace(CONFIG, **{name: said})
-        with pytest.raises(Exception, match=f":{port}.* --{name.replace('_', '-')}"):
-            take_ports(config, held)
+        with pytest.raises(PerdureError, match=f":{port}.* --{name.replace('_', '-')}"):
+            take_ports(replace(CONFIG, **{name: port}), held)
+
+
+def test_the_ports_of_all_metrics_are_tried() -> None:
+    # Given a port that is free, and the next one, which somebody has,
+    with ExitStack() as held:
+        taken = held.enter_context(listen("127.0.0.1", 0))
+        while not is_free(before := taken.getsockname()[1] - 1):
+            taken = held.enter_context(listen("127.0.0.1", 0))
+        # when they are to be those of two hosts, then it is found out before there are any.
+        with pytest.raises(MetricsPortTaken, match=f":{before + 1} "):
+            take_ports(replace(CONFIG, metrics_port=before), held)
+
+
+def is_free(port: int) -> bool:
+    try:
+        listen("127.0.0.1", port).close()
+    except CannotListen:
+        return False
+    return True
 
 
 def test_free_ports_are_settled_before_the_hosts_start() -> None:

@@ -5,6 +5,7 @@ process, a real file, real HTTP, SIGKILL.
 """
 
 import asyncio
+import contextlib
 import random
 import textwrap
 import time
@@ -13,7 +14,10 @@ from pathlib import Path
 
 import anyio
 import httpx
+import psutil
 
+from perdure.actors.store.contract import Stored
+from perdure.actors.store.part import Part
 from perdure.actors.store.sqlite import SqliteStore
 from perdure.runtime.event import ExecutionCompleted, TaskCompleted, TaskScheduled
 from perdure.runtime.history import unpack_row
@@ -23,6 +27,8 @@ from .daemon import Daemon
 
 KILLS = 20
 CLIENTS = 8
+HOSTS = 3
+AWAY = (500, 503)  # the host that has the instance went away before it answered, or was not there
 SEED = 20_261_123
 
 APP = textwrap.dedent('''
@@ -77,7 +83,8 @@ class Load:
         self.asked: set[str] = set()
         self.acknowledged: set[str] = set()
 
-    async def run(self, url: str, *, for_s: float) -> None:
+    async def run(self, url: str, *, for_s: float, hosts: int = 1) -> None:
+        """Start instances for a time. A daemon of one host is dead when it is killed; one of several is not."""
         deadline = time.monotonic() + for_s
 
         async def client(http: httpx.AsyncClient) -> None:
@@ -89,7 +96,13 @@ class Load:
                         f"{url}/v1.0/workflows/dapr/crash/start", params={"instanceID": instance_id}, content="0"
                     )
                 except httpx.TransportError:
-                    return  # the daemon is dead; whether it took this one, nobody knows
+                    # Whether it took this one, nobody knows.
+                    if hosts == 1:
+                        return
+                    continue
+                if hosts > 1 and response.status_code in AWAY:
+                    await asyncio.sleep(0.01)
+                    continue
                 assert response.status_code == 202, response.text
                 self.acknowledged.add(instance_id)
 
@@ -119,39 +132,86 @@ def test_twenty_kills_under_load_lose_nothing_and_invent_nothing(tmp_path: Path)
     # and started once more,
     with Daemon(app, data) as daemon:
         # then every instance that was acknowledged completes, by itself,
-        assert len(load.acknowledged) > 5 * KILLS
-        for instance_id in load.acknowledged:
-            state = daemon.wait_for(instance_id, "COMPLETED", within_s=120)
-            assert state["properties"]["dapr.workflow.output"] == "5"
-        for instance_id in load.asked - load.acknowledged:
-            if "errorCode" not in daemon.get(instance_id):
-                daemon.wait_for(instance_id, "COMPLETED", within_s=120)
-        assert daemon.stop() == 0
-    anyio.run(_check_histories, data, load)
+        _check_ends(daemon, load)
+    # and the store holds each step once.
+    anyio.run(_check_histories, data, load, 1)
     _check_bodies(tmp_path / "bodies.txt", load)
 
 
-async def _check_histories(data: Path, load: Load) -> None:
+def test_hosts_of_one_daemon_killed_one_by_one_under_load_lose_nothing_and_invent_nothing(tmp_path: Path) -> None:
+    # Given a daemon of several hosts, with children all over them,
+    app = tmp_path / "crash_app.py"
+    app.write_text(APP)
+    data = tmp_path / "crash.db"
+    moments = random.Random(SEED)
+    load = Load()
+
+    async def story(daemon: Daemon) -> None:
+        running = asyncio.ensure_future(load.run(daemon.url, for_s=6, hosts=HOSTS))
+        while not running.done():
+            await asyncio.sleep(moments.uniform(0.1, 0.8))
+            if alive := daemon.hosts():
+                moments.choice(alive).kill()
+        await running
+
+    # when one of them after the other is killed,
+    with Daemon(app, data, "--processes", str(HOSTS)) as daemon:
+        anyio.run(story, daemon)
+        # and in the end all of them, and the one that would start them again,
+        hosts = daemon.hosts()
+        daemon.kill()
+        for host in hosts:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                host.kill()
+    # then every instance that was acknowledged completes after a start,
+    with Daemon(app, data, "--processes", str(HOSTS)) as daemon:
+        _check_ends(daemon, load)
+    # and the files hold each step once.
+    anyio.run(_check_histories, data, load, HOSTS)
+    _check_bodies(tmp_path / "bodies.txt", load)
+
+
+def _check_ends(daemon: Daemon, load: Load) -> None:
+    assert len(load.acknowledged) > 100
+    for instance_id in load.acknowledged:
+        state = daemon.wait_for(instance_id, "COMPLETED", within_s=120)
+        assert state["properties"]["dapr.workflow.output"] == "5"
+    for instance_id in load.asked - load.acknowledged:
+        if "errorCode" not in daemon.get(instance_id):
+            daemon.wait_for(instance_id, "COMPLETED", within_s=120)
+    assert daemon.stop() == 0
+
+
+async def _check_histories(data: Path, load: Load, hosts: int) -> None:
     """Every step is recorded once, and there is nobody whom nobody asked for."""
-    store = SqliteStore(data)
-    await store.open()
-    try:
-        assert await store.active() == []
-        ids = sorted(load.asked)
-        family = [*ids, *(f"{each}:{n:04x}" for each in ids for n in (5, 6))]
-        found = await store.load([workflow_address(each) for each in family])
-        for instance_id, stored in zip(family, found, strict=True):
-            if stored is None:
-                assert instance_id.partition(":")[0] not in load.acknowledged
-                continue
-            events = [event for entry in stored.entries for event in unpack_row(entry).turn or ()]
-            scheduled = Counter(event.event_id for event in events if isinstance(event, TaskScheduled))
-            completed = Counter(event.task_id for event in events if isinstance(event, TaskCompleted))
-            assert scheduled == completed
-            assert set(scheduled.values()) == {1}
-            assert len([event for event in events if isinstance(event, ExecutionCompleted)]) == 1
-    finally:
-        await store.close()
+    ids = sorted(load.asked)
+    family = [*ids, *(f"{each}:{n:04x}" for each in ids for n in (5, 6))]
+    addresses = [workflow_address(each) for each in family]
+    loaded = []
+    for index in range(hosts):
+        part = Part(index, hosts)
+        store = SqliteStore(part.path(str(data)), part=part)
+        await store.open()
+        try:
+            assert await store.active() == []
+            loaded.append(await store.load(addresses))
+        finally:
+            await store.close()
+    for instance_id, *found in zip(family, *loaded, strict=True):
+        _check_history(instance_id, [stored for stored in found if stored is not None], load)
+
+
+def _check_history(instance_id: str, found: list[Stored], load: Load) -> None:
+    if not found:
+        assert instance_id.partition(":")[0] not in load.acknowledged
+        return
+    [stored] = found
+    events = [event for entry in stored.entries for event in unpack_row(entry).turn or ()]
+    scheduled = Counter(event.event_id for event in events if isinstance(event, TaskScheduled))
+    completed = Counter(event.task_id for event in events if isinstance(event, TaskCompleted))
+    assert scheduled == completed
+    assert set(scheduled.values()) == {1}
+    assert len([event for event in events if isinstance(event, ExecutionCompleted)]) == 1
 
 
 def _check_bodies(bodies: Path, load: Load) -> None:

@@ -172,7 +172,7 @@ def making(paths: Sequence[str]) -> Iterator[list[str]]:
     except BaseException as error:
         remove(published)
         if isinstance(error, sqlite3.Error | OSError):
-            raise StoreFailed(f"the copy to {paths[0]} failed: {error}") from error
+            raise StoreFailed(f"writing {paths[0]} failed: {error}") from error
         raise
     finally:
         remove(partials)
