@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from ..cli.config import PROCESSES_MAX
 from .beside import beside, with_peers
 from .child import RunFailed, run_in_child
 from .commands import compare, draw, gate, report, see_that_it_can_be_drawn
@@ -33,7 +34,6 @@ QUICK_PART = 20  # a workload with a number of instances of its own has so many 
 BOTH = "both"
 SDK = "sdk"
 ALL = "all"
-PROCESSES_MAX = 64  # as many as a store has shards
 ARRIVING = "W1"  # what instances are of that arrive at a rate, unless a workload is named
 
 NAMES = list(BY_NAME)

@@ -6,7 +6,6 @@ so far and that it may go on; the end of it says that it is to end, whether the
 run is over or whoever began it is gone.
 """
 
-import logging
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -114,8 +113,6 @@ async def be_host(share: Share) -> None:
     # The engine leaves in order even if the load was cancelled.
     async with process_driver(share.setup()) as driver, hearing() as word:
         await load(driver, share, word)
-        # What is said from now on is that the others leave.
-        logging.disable(logging.WARNING)
         await anyio.sleep_forever()
 
 

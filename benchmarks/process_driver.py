@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..actors.address import shard_of
 from ..actors.membership import Membership
 from ..actors.store.files import reading
 from ..actors.store.part import WHOLE
 from ..actors.store.sqlite import Durability
 from ..runtime.engine import Engine
+from ..runtime.ids import make_id
+from ..runtime.message import workflow_address
 from ..runtime.settings import Settings
 from .app import app, client
 from .load import End
@@ -48,16 +51,30 @@ class Setup:
 class ProcessDriver:
     """Calls the engine's client. Latencies end when the client has the result, after the commit that holds it."""
 
-    def __init__(self, engine: Engine, store: Path) -> None:
+    def __init__(self, engine: Engine, setup: Setup) -> None:
         self.engine = engine
-        self._store = store
+        self._setup = setup
         self._ends: dict[str, End] = {}
 
     def now_us(self) -> int:
         return time.perf_counter_ns() // 1000
 
     async def start(self, workflow: str, value: Any) -> str:
-        return await self.engine.client.start(workflow, input=value)
+        return await self.engine.client.start(workflow, input=value, instance_id=self.own_id())
+
+    def own_id(self) -> str | None:
+        """An id of an instance that will be this host's own; None if all are.
+
+        Without an id the engine spreads instances over all hosts, for callers who know only one of them. Here each
+        host has callers of its own, so nothing is gained by that, and a start and a wait would often be a hop away.
+        """
+        if self._setup.membership is None:
+            return None
+        while True:
+            instance_id = make_id()
+            shard = shard_of(workflow_address(instance_id).id, self.engine.store.shards)
+            if self._setup.membership.part.holds(shard):
+                return instance_id
 
     async def raise_event(self, instance_id: str, name: str, value: Any) -> None:
         await self.engine.client.raise_event(instance_id, name, value)
@@ -79,7 +96,7 @@ class ProcessDriver:
         return None
 
     def counts(self) -> Counts | None:
-        with reading(self._store) as connection:
+        with reading(self._setup.file) as connection:
             # Positions rise one by one, and counting the rows would read them all.
             (rows,) = connection.execute("SELECT ifnull(max(position), 0) FROM log").fetchone()
         return Counts(self.engine.commits, self.engine.turns, rows)
@@ -98,4 +115,4 @@ async def process_driver(setup: Setup) -> AsyncIterator[ProcessDriver]:
     # Before the engine begins, so that its activities have it.
     client.set(engine.client)
     async with engine:
-        yield ProcessDriver(engine, setup.file)
+        yield ProcessDriver(engine, setup)

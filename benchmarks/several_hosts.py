@@ -1,7 +1,7 @@
 """Several hosts in process: what a program gets that embeds the engine in as many processes.
 
 Each process is a host of one daemon with a part of the store, and starts its
-share of the instances itself (`host_process.py`). They begin when every one of
+share of the instances itself, with ids of its own (`host_process.py`). They begin when every one of
 them can reach all others, and what is shown is of all together, by one clock.
 
 The one law: nobody sums up, and nobody leaves, before all loads are over. A

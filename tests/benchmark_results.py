@@ -43,5 +43,10 @@ def arriving(rate: float, found: Result) -> Result:
     return replace(found, run=replace(found.run, rate=rate))
 
 
+def on_processes(number: int, found: Result) -> Result:
+    """The same by so many processes."""
+    return replace(found, run=replace(found.run, processes=number))
+
+
 def results(*found: Result) -> Results:
     return Results(machine=MACHINE, began_at="2026-01-02T03:04:05+00:00", results=list(found))

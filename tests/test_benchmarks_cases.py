@@ -5,7 +5,7 @@ from dataclasses import replace
 from perdure.benchmarks.cases import Range, cases_of, commands_of, range_of
 
 from .benchmark_cases import measured, with_options
-from .benchmark_results import MACHINE, results
+from .benchmark_results import MACHINE, on_processes, results
 
 
 def test_runs_with_the_same_options_are_one_case_whichever_document_they_are_from() -> None:
@@ -99,3 +99,15 @@ def test_ranges_that_touch_overlap() -> None:
     assert range_of([1.0, 2.0]).overlaps(range_of([2.0, 3.0]))
     assert range_of([1.0, 9.0]).overlaps(range_of([4.0, 5.0]))
     assert not range_of([1.0, 2.0]).overlaps(range_of([2.1, 3.0]))
+
+
+def test_runs_by_several_processes_are_cases_of_their_own_without_marks_and_the_command_says_so() -> None:
+    cases = cases_of(
+        [results(on_processes(4, measured()), measured(units_per_s=1e9), on_processes(2, measured(units_per_s=1e9)))]
+    )
+    assert [case.run.processes for case in cases] == [1, 2, 4]
+    assert [bool(list(case.row().marks())) for case in cases] == [True, False, False]
+    assert commands_of(cases[:2]) == [
+        "perdure bench --workload W1 --driver process --in-flight 50 --seconds 4 --durability full",
+        "perdure bench --workload W1 --driver process --in-flight 50 --seconds 4 --durability full --processes 2",
+    ]

@@ -88,6 +88,58 @@ def options(*arguments: str) -> Options:
     return Options(**command.make_context("bench", list(arguments)).params)
 
 
+def test_what_several_processes_cannot_share_is_left_out() -> None:
+    def run(*arguments: str) -> list[tuple[str, str, int]]:
+        runs = options("--processes", "2", *arguments).runs()
+        assert {run.processes for run in runs} == {2}
+        return [(run.workload, run.driver, run.in_flight) for run in runs]
+
+    assert run() == [
+        ("W1", "process", 50),
+        ("W1", "http", 50),
+        ("W1", "process", 500),
+        ("W1", "http", 500),
+        ("W2", "process", 10),
+        ("W2", "http", 10),
+        ("W4", "http", 50),
+    ]
+    assert run("--rate", "5") == [("W1", "http", 50)]
+    assert run("--workload", "W1", "--workload", "W3", "--driver", "process", "--in-flight", "2") == [
+        ("W1", "process", 2),
+        ("W3", "process", 2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--workload", "W3"], "W3 cannot be run with --driver both and --processes 2"),
+        (["--workload", "S7", "--workload", "W6"], "S7, W6 cannot be run with --driver both and --processes 2"),
+        (["--rate", "5", "--driver", "process"], "W1 cannot be run with --driver process and --processes 2"),
+        (["--peer", "restate"], "--processes cannot be used with --peer"),
+        (["--durability", "relaxed"], "--processes cannot be used with --durability relaxed"),
+        (["--driver", "sdk"], "--processes cannot be used with --driver sdk"),
+    ],
+)
+def test_several_processes_with_what_they_do_not_go_with_are_a_usage_error(arguments: list[str], why: str) -> None:
+    result = bench("--processes", "2", *arguments)
+    assert result.exit_code == 2
+    assert why in " ".join(result.output.split())
+
+
+def test_several_processes_are_shown_as_such_and_written_down(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    result = bench(
+        *("--processes", "2", "--workload", "W1", "--in-flight", "5", "--driver", "process"),
+        *("--instances", "10", "--data", str(tmp_path / "data"), "--json", str(file)),
+    )
+    assert result.exit_code == 0, result.output
+    assert "process x2" in result.stdout
+    (found,) = json.loads(file.read_text())["results"]
+    assert found["run"]["processes"] == 2
+    assert found["outcome"]["figures"]["instances"] == 10
+
+
 def test_the_basic_suite_is_run_unless_another_is_named() -> None:
     def names(*arguments: str) -> list[str]:
         return list(dict.fromkeys(workload.name for workload in options(*arguments).chosen()))

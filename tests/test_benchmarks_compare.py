@@ -19,7 +19,7 @@ from perdure.benchmarks.compare import (
 from perdure.benchmarks.results import Results
 
 from .benchmark_cases import measured, with_figures, with_options
-from .benchmark_results import MACHINE, results
+from .benchmark_results import MACHINE, on_processes, results
 
 
 def runs(figure: str, *values: float) -> Results:
@@ -72,6 +72,13 @@ def test_only_like_is_compared_with_like() -> None:
     after = results(measured(driver="http", units_per_s=3.0), measured(in_flight=500, units_per_s=4.0))
     (found,) = compared(before, after)
     assert (found.key.in_flight, found.before.median, found.after.median) == (500, 2.0, 4.0)
+
+
+def test_one_process_is_not_compared_with_several() -> None:
+    one, two = results(measured(units_per_s=1.0)), results(on_processes(2, measured(units_per_s=2.0)))
+    assert compared(one, two) == []
+    (found,) = compared(two, two)
+    assert str(found.key) == "W1 process x2, 50 in flight"
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,6 @@ class Pipe:
 def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipe]:
     pipe = Pipe()
     monkeypatch.setattr(host_process, "STDIN", pipe.reading)
-    # It would be of the whole process, which is the tests'.
-    monkeypatch.setattr("logging.disable", lambda _: None)
     yield pipe
     pipe.close()
 

@@ -21,6 +21,7 @@ from perdure.benchmarks.load import (
     run_events,
     run_loop,
     run_open,
+    tally_loop,
 )
 from perdure.benchmarks.measure import Counts, Usage
 from perdure.benchmarks.workloads import BY_NAME
@@ -133,6 +134,19 @@ async def test_a_loop_counts_units_and_what_each_cost() -> None:
     assert len(outcome.latencies_us) == 10
     assert parts.shares == sorted(parts.shares)
     assert parts.shares[-1] == 1.0
+
+
+async def test_what_the_engine_does_until_all_loads_are_over_is_counted() -> None:
+    engine = Pretender()
+
+    async def over() -> None:
+        # Another load's instances, which this engine had a part in.
+        engine.started += 10
+
+    tally = await tally_loop(engine, BY_NAME["W1"], Extent(seconds=1, instances=10), Parts(), over)
+    assert len(tally.spans) == 10
+    assert tally.engine.cpu_s == pytest.approx(20 * 0.01)
+    assert tally.counts == Counts(commits=40, turns=120, rows=60)
 
 
 async def test_a_wrong_result_makes_the_measurement_void() -> None:

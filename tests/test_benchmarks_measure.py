@@ -7,9 +7,13 @@ import sys
 import pytest
 
 from perdure.benchmarks.measure import (
+    Counts,
+    Span,
+    Tally,
     Usage,
     distribution,
     medians,
+    outcome_of,
     percentile,
     spreads,
     usage_of,
@@ -86,3 +90,40 @@ def test_what_a_child_used_that_has_ended_is_counted_too() -> None:
         process.kill()
     assert tree.cpu_s - alone.cpu_s >= 0.09  # ticks of 10 ms
     assert tree.rss_bytes > 0
+
+
+def test_loads_that_ran_together_are_summed_up_over_their_common_time() -> None:
+    # Given two loads, of which the second begins and ends later,
+    first = Tally(
+        spans=[Span(0, 400_000), Span(300_000, 500_000)],
+        engine=Usage(cpu_s=0.25, rss_bytes=2**20),
+        counts=Counts(commits=4, turns=30, rows=20),
+    )
+    second = Tally(
+        spans=[Span(100_000, 1_000_000)],
+        engine=Usage(cpu_s=0.05, rss_bytes=2**21),
+        counts=Counts(commits=1, turns=30, rows=40),
+    )
+    # when they are summed up,
+    outcome = outcome_of([first, second], units=5)
+    # then their time is from the first beginning to the last end,
+    figures = outcome.figures
+    assert (figures["elapsed_s"], figures["instances"], figures["units_per_s"]) == (1.0, 3, 15)
+    # latencies are in the order of the beginnings, whoever began,
+    assert outcome.latencies_us == [400_000, 900_000, 200_000]
+    # and all else is of both.
+    assert figures["cpu_ms_per_unit"] == pytest.approx(0.3 * 1000 / 15)
+    assert figures["rss_mib"] == 3
+    assert (figures["commits_per_s"], figures["units_per_commit"]) == (5, 3)
+    assert (figures["turns_per_unit"], figures["rows_per_turn"]) == (4, 1)
+    assert "load_cpu_ms_per_unit" not in figures
+
+
+def test_a_load_without_instances_adds_only_what_its_engine_did() -> None:
+    one = Tally(spans=[Span(0, 500_000)], engine=Usage(cpu_s=0.1, rss_bytes=0), load_cpu_s=0.2)
+    none = Tally(spans=[], engine=Usage(cpu_s=0.3, rss_bytes=0), load_cpu_s=0.1)
+    figures = outcome_of([one, none], units=1).figures
+    assert (figures["elapsed_s"], figures["instances"]) == (0.5, 1)
+    assert figures["cpu_ms_per_unit"] == pytest.approx(400)
+    assert figures["load_cpu_ms_per_unit"] == pytest.approx(300)
+    assert "commits_per_s" not in figures

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from perdure.benchmarks.page import page
 
 from .benchmark_cases import measured, with_options
-from .benchmark_results import MACHINE, results
+from .benchmark_results import MACHINE, on_processes, results
 
 
 class Tags(HTMLParser):
@@ -96,3 +96,14 @@ def test_every_machine_is_named() -> None:
     text = text_of(page([results(*RUNS), other]))
     assert "another processor" in text
     assert "process, machine 2" in text
+
+
+def test_only_one_process_is_compared_with_other_engines() -> None:
+    # Given a pair of runs with a mark, and one by two processes, for which no marks hold,
+    pair = [measured(driver=name, units_per_s=rate) for name, rate in (("process", 16_000.0), ("restate", 1_000.0))]
+    html = page([results(*pair, on_processes(2, measured(units_per_s=32_000.0)))])
+    # then the pair is judged, and the other has its row.
+    text = " ".join(text_of(html).split())
+    assert "W1 chain process Restate 1 16.0 at least 15 ✓ reached" in text
+    assert "W1 chain process x2" in text
+    assert "--processes 2" in text

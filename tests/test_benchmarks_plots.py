@@ -7,7 +7,7 @@ from perdure.benchmarks.plots import Panel, Plot, Point, Scale, percentile_curve
 from perdure.benchmarks.results import Result
 
 from .benchmark_cases import measured, with_figures, with_options
-from .benchmark_results import results
+from .benchmark_results import on_processes, results
 
 
 def drawn(*found: Result) -> dict[str, Plot]:
@@ -171,3 +171,17 @@ def test_each_plot_has_a_name_of_its_own() -> None:
 
 def test_numbers_are_short() -> None:
     assert [short(value) for value in (12_345.6, 123.4, 12.34, 0.0512)] == ["12 346", "123", "12.3", "0.0512"]
+
+
+def test_several_processes_have_bars_and_colors_of_their_own() -> None:
+    (panel,) = drawn(
+        measured(units_per_s=1.0),
+        on_processes(2, measured(units_per_s=2.0)),
+        measured(driver="http", units_per_s=3.0),
+    )["throughput"].panels
+    assert [(bar.label, bar.value.median) for bar in panel.bars] == [
+        ("process", 1.0),
+        ("process x2", 2.0),
+        ("HTTP", 3.0),
+    ]
+    assert len({bar.color for bar in panel.bars}) == 3

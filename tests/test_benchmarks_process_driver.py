@@ -1,10 +1,16 @@
 """The engine in process: a driver that starts, steers and waits on a real SQLite file."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from perdure.benchmarks.process_driver import Setup, process_driver
+from perdure.actors.address import shard_of
+from perdure.actors.membership import Membership
+from perdure.actors.store.part import Part
+from perdure.benchmarks.process_driver import ProcessDriver, Setup, process_driver
+from perdure.runtime.engine import Engine
 
 pytestmark = pytest.mark.anyio
 
@@ -43,3 +49,15 @@ def test_the_engines_defaults_hold_unless_said_otherwise(tmp_path: Path) -> None
     assert (plain.always_replay, plain.activations_max) == (False, 10_000)
     crowded = Setup(folder=tmp_path, always_replay=True, activations_max=2).settings()
     assert (crowded.always_replay, crowded.activations_max) == (True, 2)
+
+
+def test_one_of_several_hosts_starts_instances_that_are_its_own(tmp_path: Path) -> None:
+    engine = cast(Engine, SimpleNamespace(store=SimpleNamespace(shards=64)))
+    part = Part(1, 3)
+    setup = Setup(folder=tmp_path, membership=Membership(part=part, directory="/sockets"))
+    ids = [ProcessDriver(engine, setup).own_id() for _ in range(50)]
+    assert all(found is not None and part.holds(shard_of(found, 64)) for found in ids)
+    assert len(set(ids)) == 50
+    assert ProcessDriver(engine, Setup(folder=tmp_path)).own_id() is None, (
+        "all are its own, and the engine's ids are new"
+    )

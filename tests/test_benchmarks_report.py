@@ -9,7 +9,7 @@ from perdure.benchmarks.report import print_report
 from perdure.benchmarks.results import Result
 from perdure.benchmarks.workloads import WORKLOADS, Shape
 
-from .benchmark_results import arriving, in_flight, result, results
+from .benchmark_results import arriving, in_flight, on_processes, result, results
 
 LOADED = {
     "units_per_s": 123_456.7,
@@ -35,7 +35,7 @@ def shown(*found: Result, width: int = 80) -> str:
     out = io.StringIO()
     # Each as it was run, in the order of the first runs.
     runs = [each.run for each in found]
-    workloads = list({(run.workload, run.in_flight, run.rate): run.variant for run in runs}.values())
+    workloads = list({(run.workload, run.in_flight, run.rate, run.processes): run.variant for run in runs}.values())
     print_report(workloads, results(*found), Console(file=out, width=width))
     return out.getvalue()
 
@@ -60,9 +60,11 @@ def test_nothing_is_cut_off_in_80_columns() -> None:
     own = [result(workload.name, driver, **figures) for workload in WORKLOADS for driver in workload.drivers]
     crowded = [in_flight(500, found) for found in own]
     arrived = [arriving(10_000.0, found) for found in own if found.run.variant.shape is Shape.LOOP]
-    every = [*own, *crowded, *arrived]
+    shared = [on_processes(64, found) for found in (*crowded, *arrived)]
+    every = [*own, *crowded, *arrived, *shared]
     text = shown(*every, *every)
     assert "…" not in text
+    assert "process x64" in text
     assert "medians of 2 runs" in text
 
 
@@ -109,3 +111,14 @@ def test_a_load_that_was_late_itself_is_said_to_have_been(driver: str, late_ms: 
 def test_a_mark_between_two_whole_numbers_is_not_rounded() -> None:
     text = shown(result("S6", "process", turn_growth_times=1.4), width=200)
     assert "1.40 times the turn of 10 events at 50 000, at most 1.50: reached" in text
+
+
+def test_several_processes_are_named_with_how_they_were_reached_and_have_no_marks() -> None:
+    one, two = result("W1", "process", **LOADED), on_processes(2, result("W1", "process", **LOADED))
+    text = shown(one, two, width=200)
+    titles = [line.split()[:4] for line in text.splitlines() if line.lstrip().startswith("W1 chain ")]
+    assert titles[:2] == [["W1", "chain", "process", "123"], ["W1", "chain", "process", "x2"]]
+    assert "W1 chain, process: 123 457 steps a second, at least 20 000: reached" in text
+    assert "W1 chain, process x2:" not in text
+    assert "x2: two processes" in text
+    assert "x2: two processes" not in shown(one)

@@ -6,7 +6,7 @@ from pathlib import Path
 from perdure.benchmarks.results import Results, interleaved, rows
 from perdure.benchmarks.workloads import BY_NAME, WORKLOADS
 
-from .benchmark_results import arriving, in_flight, result, results
+from .benchmark_results import arriving, in_flight, on_processes, result, results
 
 
 def test_results_are_the_same_when_read_again(tmp_path: Path) -> None:
@@ -87,5 +87,28 @@ def test_a_document_from_before_there_were_rates_can_be_read(tmp_path: Path) -> 
     found.write(tmp_path / "new.json")
     document = json.loads((tmp_path / "new.json").read_text())
     del document["results"][0]["run"]["rate"]
+    (tmp_path / "old.json").write_text(json.dumps(document))
+    assert Results.read(tmp_path / "old.json") == found
+
+
+def test_runs_by_another_number_of_processes_are_rows_of_their_own() -> None:
+    chain = BY_NAME["W1"]
+    found = rows(
+        [chain, chain.with_processes(2)],
+        results(
+            result("W1", "process", units_per_s=30_000.0),
+            on_processes(2, result("W1", "process", units_per_s=50_000.0)),
+            on_processes(4, result("W1", "process", units_per_s=70_000.0)),
+        ),
+    )
+    assert [(row.workload.processes, row.figures["units_per_s"]) for row in found] == [(1, 30_000.0), (2, 50_000.0)]
+    assert [len(list(row.marks())) for row in found] == [1, 0], "marks are of one process"
+
+
+def test_a_document_from_before_there_were_several_processes_can_be_read(tmp_path: Path) -> None:
+    found = results(result("W1", "process", units_per_s=9_000.0))
+    found.write(tmp_path / "new.json")
+    document = json.loads((tmp_path / "new.json").read_text())
+    assert document["results"][0]["run"].pop("processes") == 1
     (tmp_path / "old.json").write_text(json.dumps(document))
     assert Results.read(tmp_path / "old.json") == found

@@ -1,5 +1,6 @@
 """A run: each kind of workload finds its way to its driver."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,31 @@ async def test_a_run_comes_to_figures(workload: str, driver: str, figure: str, t
     assert outcome.figures["instances"] == 10
     assert figure in outcome.figures
     assert len(outcome.latencies_us) == 10
+
+
+@pytest.mark.parametrize(
+    ("workload", "driver", "rate"), [("W2", "process", None), ("W2", "http", None), ("W3", "http", 200.0)]
+)
+async def test_several_processes_carry_out_a_run_together(
+    workload: str, driver: str, rate: float | None, tmp_path: Path
+) -> None:
+    run = Run(
+        workload=workload,
+        driver=driver,
+        in_flight=3,
+        seconds=1.0,
+        instances=10,
+        durability="full",
+        always_replay=False,
+        rate=rate,
+        processes=2,
+    )
+    outcome = await perform(run, tmp_path, Parts())
+    assert outcome.figures["instances"] == 10
+    # Of each there are two, with a Python in it.
+    assert outcome.figures["rss_mib"] > 40
+    files = {file.name for file in os.scandir(tmp_path)}
+    assert {"perdure.db", "perdure.db.1"} <= files
 
 
 @pytest.mark.parametrize("driver", ["process", "http"])

@@ -82,3 +82,30 @@ def test_marks_do_not_hold_for_a_run_that_was_spent_warming_up() -> None:
     chain = BY_NAME["W1"]
     assert chain.marks_hold(seconds=3, instances=None)
     assert not chain.marks_hold(seconds=2.9, instances=None)
+
+
+def drivers(workload: Workload, processes: int = 2) -> tuple[str, ...]:
+    return workload.with_processes(processes).drivers
+
+
+def test_on_several_processes_no_marks_hold() -> None:
+    chain = BY_NAME["W1"]
+    assert chain.with_processes(1) is chain
+    shared = chain.with_processes(2)
+    assert (shared.processes, shared.title, shared.marks) == (2, "chain", ())
+
+
+def test_several_processes_share_loops_and_over_http_also_events_and_rates() -> None:
+    chain = BY_NAME["W1"]
+    assert drivers(chain) == ("process", "http")
+    assert drivers(BY_NAME["W4"]) == ("http",)
+    assert drivers(chain.with_rate(5.0)) == ("http",)
+    engines = [of for of in WORKLOADS if of.shape not in (Shape.LOOP, Shape.EVENTS, Shape.OPEN)]
+    assert [of.name for of in engines if drivers(of)] == []
+
+
+def test_each_process_needs_an_instance_in_flight() -> None:
+    assert drivers(BY_NAME["W3"]) == ()
+    assert drivers(BY_NAME["W1"].with_in_flight(4), 4) == ("process", "http")
+    assert drivers(BY_NAME["W1"].with_in_flight(4), 5) == ()
+    assert drivers(BY_NAME["W3"].with_rate(5.0)) == ("http",), "at a rate, nothing holds instances back"
