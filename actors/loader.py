@@ -91,8 +91,8 @@ class Loader:
             else:
                 for position, (activation, stored) in enumerate(zip(activations, found, strict=True)):
                     self._fill(activation, stored)
-                    # A long history takes a while to decode; let others have a turn.
-                    if stored is not None and (len(stored.entries) > 1_000 or position % 32 == 31):
+                    # Many take a while, and so does a long history; let others have a turn.
+                    if position % 32 == 31 or (stored is not None and len(stored.entries) > 1_000):
                         await anyio.lowlevel.checkpoint()
             self._loading -= len(activations)
 

@@ -32,8 +32,7 @@ class ReminderLoop:
     WAIT_MAX_S = 60.0
     # How many to send off before others get their turn in the event loop.
     SLICE = 512
-    # How many to read at once, at most. Thousands made at a stretch set off Python's garbage collector while all that
-    # wakes is young: with reads of 10 000 it took a tenth of the time when a hundred thousand were due at once.
+    # How many to read at once, at most: actors are loaded by the same thread.
     READ = 1024
     RETRY_S = 1.0  # after a store that could not be read
 

@@ -1,5 +1,7 @@
 """The committer gathers turns, writes one group after the other, and keeps the active mark true."""
 
+from collections.abc import Callable
+
 import anyio
 import pytest
 
@@ -7,6 +9,7 @@ from perdure.actors.activation import Activation
 from perdure.actors.committer import Committer, TakenTurn
 from perdure.actors.errors import StoreError, StoreFailed
 from perdure.actors.placement import Placement
+from perdure.actors.signal import Signal
 from perdure.actors.store.memory import MemoryStore
 from perdure.actors.turn import Turn
 from perdure.testing.faulty_store import FaultyStore
@@ -24,6 +27,7 @@ class World:
         self.placement = Placement("here")
         self.released: list[str] = []
         self.undone: list[str] = []
+        self.let_go: Callable[[], None] = lambda: None  # called when a group is released
         self.committer = Committer(self.store, self.placement, release=self._release, undo=self._undo)
 
     async def open(self) -> None:
@@ -51,6 +55,7 @@ class World:
             assert isinstance(taken, TakenTurn)
             taken.activation.uncommitted -= 1
             self.released.append(taken.activation.address.id)
+        self.let_go()
 
     def _undo(self, void: object, error: StoreError) -> None:
         assert isinstance(error, StoreFailed)
@@ -76,6 +81,40 @@ async def test_turns_that_come_while_a_group_is_written_go_together_into_the_nex
         await world.committer.drain()
         tasks.cancel_scope.cancel()
     assert world.released == ["first", *"abcde"]
+    assert world.committer.commits == 2
+
+
+async def test_a_group_that_waited_for_the_last_one_takes_in_what_that_one_lets_go() -> None:
+    world = World()
+    await world.open()
+    activity, result = Signal(), Signal()
+    world.let_go = activity.set
+    first, waiting = world.actor("first"), world.actor("waiting")
+
+    async def perform() -> None:
+        await activity.wait()
+        result.set()
+
+    async def take_turn() -> None:
+        await result.wait()
+        world.committer.add(first, begin(), (), 1)
+
+    async with anyio.create_task_group() as tasks:
+        # Given a commit under way that an activity waits for, and behind it a group that waits for the commit,
+        for task in (world.committer.run, perform, take_turn):
+            tasks.start_soon(task)
+        world.store.hold()
+        world.committer.add(first, begin(), (), 1)
+        await world.store.held()
+        world.committer.add(waiting, begin(), (), 1)
+        await anyio.wait_all_tasks_blocked()
+        # when it is over, then the turn that the activity's result brings about is in the group's commit.
+        world.store.release()
+        with anyio.fail_after(5):
+            while len(world.released) < 3:
+                await anyio.sleep(0.0005)
+        tasks.cancel_scope.cancel()
+    assert world.released == ["first", "waiting", "first"]
     assert world.committer.commits == 2
 
 
