@@ -25,7 +25,7 @@ class Peers:
         membership: Who this host is.
     """
 
-    # How long a host that starts waits for the others before it serves. They start together.
+    # How long a host that has started waits for the others before it serves. They start together.
     CONNECT_S = 5.0
 
     def __init__(self, membership: Membership) -> None:
@@ -90,6 +90,13 @@ class Peers:
                 tasks.start_soon(ask, neighbour)
         return list(answers.values())
 
+    async def wait_for_all(self) -> None:
+        """Wait until every other host can be reached, or has had its time."""
+        with anyio.move_on_after(self.CONNECT_S):
+            for neighbour in self._neighbours.values():
+                while not neighbour.connected:
+                    await neighbour.changed.wait()
+
     # What the host uses.
 
     def neighbour(self, host: str) -> Neighbour:
@@ -103,7 +110,7 @@ class Peers:
 
     @asynccontextmanager
     async def running(self, host: Visited, acknowledged: Callable[[Any], None]) -> AsyncIterator[None]:
-        """Talk with the others until the block ends. Begins when all of them are there, or have had their time.
+        """Talk with the others until the block ends.
 
         Args:
             acknowledged: Told the sender of each message that a commit of another host holds.
@@ -119,10 +126,6 @@ class Peers:
             server = await listen(self.membership.socket(self.membership.index), welcome)
             for neighbour in self._neighbours.values():
                 tasks.start_soon(neighbour.run, acknowledged)
-            with anyio.move_on_after(self.CONNECT_S):
-                for neighbour in self._neighbours.values():
-                    while not neighbour.connected:
-                        await neighbour.changed.wait()
             try:
                 yield
             finally:

@@ -162,6 +162,8 @@ class Engine:
                 await tasks.start(self._activities.run)
                 await tasks.start(self._children.run)
                 async with self._host.running():
+                    if self.peers is not None:
+                        await self.peers.wait_for_all()
                     if retention := self.settings.retention:
                         loop = RetentionLoop(self.facade, retention, clock=self._clock, turns=lambda: self.turns)
                         tasks.start_soon(loop.run)

@@ -47,6 +47,7 @@ class Member:
         """Be there until told to stop."""
         await self.host.open()
         async with self.host.running():
+            await self.peers.wait_for_all()
             task_status.started()
             await self._stop.wait()
         self._stopped.set()
