@@ -183,7 +183,8 @@ class Host:
             new: The caller has just made the address up, so nothing can be stored under it.
 
         Raises:
-            HostStopping, MailboxFull, NotOwner, StoreError, ActorFailed: Nothing was done.
+            HostStopping, HostUnreachable, MailboxFull, NotOwner, StoreError, ActorFailed: Nothing was done.
+            HostLost: The actor is another host's, which went away: it may have happened.
             PerdureError: Whatever the actor answered.
         """
         if self._stopping:
