@@ -23,7 +23,8 @@ from perdure.runtime.settings import Settings
 
 
 def say(member: Member, what: str) -> None:
-    print(f"{member.name} {what}", file=sys.stderr, flush=True)
+    # In one piece: others write to the same pipe.
+    os.write(sys.stderr.fileno(), f"{member.name} {what}\n".encode())
 
 
 def steady(config: Config, member: Member) -> None:

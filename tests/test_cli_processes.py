@@ -47,9 +47,10 @@ class Told(NamedTuple):
 class Daemon:
     """The program, with one host for each name."""
 
-    def __init__(self, *hosts: str) -> None:
+    def __init__(self, folder: Path, *hosts: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, str(PROGRAM), *hosts],
+            cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -86,11 +87,11 @@ class Daemon:
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., Daemon]]:
+def start(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
     daemons: list[Daemon] = []
 
     def start(*hosts: str) -> Daemon:
-        daemons.append(Daemon(*hosts))
+        daemons.append(Daemon(tmp_path, *hosts))
         return daemons[-1]
 
     yield start
