@@ -9,7 +9,6 @@ host whose own load is over may still be at work for the others'.
 """
 
 import sys
-import tempfile
 from asyncio.subprocess import PIPE, Process, create_subprocess_exec
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ from typing import TypeVar
 import anyio
 import msgspec
 
+from ..cli.processes import private_directory
 from .host_process import Connected, Over, Share, Summed
 from .load import Extent, Progress
 from .measure import Outcome, outcome_of
@@ -51,8 +51,7 @@ async def run_several_hosts(setup: Setup, workload: Workload, extent: Extent, pr
         HostEnded: One of them failed, or an instance did not return what it should have.
     """
     watcher = Watcher(progress, setup.processes)
-    # The system's own folder, because the path of a socket has about a hundred bytes.
-    with tempfile.TemporaryDirectory(prefix="perdure-") as sockets:
+    with private_directory(setup.processes) as sockets:
         async with running(shares(setup, workload, extent, sockets), watcher) as hosts:
             with anyio.fail_after(PATIENCE_S):
                 await hear_all(hosts, Connected)

@@ -1,6 +1,7 @@
 """What a process says, for tests that wait for a line of it."""
 
 import queue
+import subprocess
 import threading
 import time
 from typing import IO
@@ -38,3 +39,11 @@ class Lines:
     def read_to_end(self) -> None:
         while (line := self._queue.get(timeout=PATIENCE_S)) is not None:
             self.said.append(line)
+
+
+def ended(process: subprocess.Popen[str], *streams: Lines) -> int:
+    """Wait for the end of a process, and of whoever holds its streams; return the exit code."""
+    code = process.wait(PATIENCE_S)
+    for stream in streams:
+        stream.read_to_end()
+    return code

@@ -28,7 +28,7 @@ from perdure.cli.daemon import Control, Stopping, ask_supervisor, sole, watch_su
 from perdure.cli.member import Member, ShutdownAsked, Stop
 
 from .fake_peers import daemon_of
-from .lines import PATIENCE_S, Lines
+from .lines import PATIENCE_S, Lines, ended
 from .rpc_host import Client
 
 # An activity that goes on until somebody lets it, and says when it begins.
@@ -123,10 +123,7 @@ class Daemon:
 
     def ended(self) -> int:
         """Wait for the end of the process, and of its output; return the exit code."""
-        code = self.process.wait(PATIENCE_S)
-        self.out.read_to_end()
-        self.err.read_to_end()
-        return code
+        return ended(self.process, self.out, self.err)
 
 
 Start = Callable[..., Daemon]

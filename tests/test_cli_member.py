@@ -13,7 +13,8 @@ from perdure.actors.store.part import Part
 from perdure.cli import logs, member
 from perdure.cli.config import Config
 from perdure.cli.member import Failed, Member, Ready, ShutdownAsked, Stop
-from perdure.runtime.settings import Settings
+
+from .host_config import host_config
 
 
 class Pair:
@@ -76,24 +77,6 @@ def test_an_orphan_is_one_whose_supervisor_is_gone_whatever_it_said_last(pair: P
     assert pair.member.orphaned
 
 
-def config_for(target: str) -> Config:
-    return Config(
-        target=target,
-        host="127.0.0.1",
-        http_port=0,
-        grpc_port=0,
-        data="perdure.db",
-        durability="full",
-        app_id=None,
-        api_tokens=(),
-        max_body_bytes=None,
-        log_level="info",
-        log_format="text",
-        limits=Settings(),
-        processes=2,
-    )
-
-
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the signals and the log of the tests alone."""
@@ -104,7 +87,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("in_this_process")
 def test_an_app_that_is_not_there_is_said_in_a_sentence(pair: Pair, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="1"):
-        member.main(config_for(str(tmp_path / "nowhere.py")), pair.member)
+        member.main(host_config(str(tmp_path / "nowhere.py")), pair.member)
     assert pair.parent.recv() == Failed(f"there is no file {tmp_path / 'nowhere.py'}.")
 
 
@@ -112,7 +95,7 @@ def test_an_app_that_is_not_there_is_said_in_a_sentence(pair: Pair, tmp_path: Pa
 def test_an_app_that_cannot_be_imported_is_said_with_its_traceback(pair: Pair, tmp_path: Path) -> None:
     (tmp_path / "broken_app_of_a_member.py").write_text("1 / 0\n")
     with pytest.raises(SystemExit, match="1"):
-        member.main(config_for(str(tmp_path / "broken_app_of_a_member.py")), pair.member)
+        member.main(host_config(str(tmp_path / "broken_app_of_a_member.py")), pair.member)
     failed = pair.parent.recv()
     assert failed.is_traceback
     assert failed.why.endswith("ZeroDivisionError: division by zero")
@@ -130,5 +113,5 @@ def test_an_orphan_clears_up_after_its_supervisor(pair: Pair, monkeypatch: pytes
     directory = Path(pair.member.membership.directory)
     directory.mkdir()
     # when it ends, then the folder that the supervisor had made is gone.
-    member.main(config_for("shop.py"), pair.member)
+    member.main(host_config("shop.py"), pair.member)
     assert not directory.exists()

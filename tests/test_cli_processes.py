@@ -27,9 +27,9 @@ from perdure.cli.metrics import MetricsPortTaken
 from perdure.cli.processes import HostProcesses, Signals, config_of, private_directory, take_ports, watch
 from perdure.cli.supervisor import Supervisor
 from perdure.http.listener import CannotListen, listen, share
-from perdure.runtime.settings import Settings
 
-from .lines import PATIENCE_S, Lines
+from .host_config import host_config
+from .lines import PATIENCE_S, Lines, ended
 from .small_hosts import deaf, steady
 
 PROGRAM = Path(__file__).parent / "small_hosts.py"
@@ -77,10 +77,7 @@ class Daemon:
 
     def ended(self) -> int:
         """Wait for the end of the parent and of every host, as each of them keeps standard error open."""
-        code = self.process.wait(PATIENCE_S)
-        self.err.read_to_end()
-        self.out.read_to_end()
-        return code
+        return ended(self.process, self.err, self.out)
 
     def stopped(self, name: str) -> bool:
         return f"{name} stops" in self.err.said
@@ -257,21 +254,7 @@ def test_the_parent_is_light() -> None:
     assert not {"grpc", "uvicorn", "starlette", "prometheus_client", "perdure.cli.daemon"} & set(output.split())
 
 
-CONFIG = Config(
-    target="shop.py",
-    host="127.0.0.1",
-    http_port=0,
-    grpc_port=0,
-    data="perdure.db",
-    durability="full",
-    app_id=None,
-    api_tokens=(),
-    max_body_bytes=None,
-    log_level="info",
-    log_format="text",
-    limits=Settings(),
-    processes=2,
-)
+CONFIG = host_config("shop.py")
 
 
 @pytest.mark.parametrize("name", ["http_port", "grpc_port", "metrics_port"])

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from .daemon import READY_S
-from .lines import Lines
+from .lines import Lines, ended
 from .rpc_host import Client
 
 SHOP = """
@@ -83,10 +83,7 @@ class Daemon:
         return metadata
 
     def ended(self) -> int:
-        code = self.process.wait(READY_S)
-        self.out.read_to_end()
-        self.err.read_to_end()
-        return code
+        return ended(self.process, self.out, self.err)
 
 
 Start = Callable[..., Daemon]
