@@ -2,7 +2,7 @@
 
 The one law: what a release has written, every later release opens. So nothing
 here is changed in place. A new layout is a new version, and a migration that
-leads to it; `tests/test_store_schema.py` pins what is on the disk already.
+leads to it; `tests/actors/store/test_schema.py` pins what is on the disk already.
 
 All functions are synchronous: they run on the thread of their connection.
 """

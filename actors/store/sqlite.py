@@ -228,7 +228,7 @@ class Connection(aiosqlite.Connection):
         self._under_way += 1
         try:
             # Protected, but there is no other way to run more than one statement per
-            # trip; tests/test_store_sqlite.py holds that it is there.
+            # trip; tests/actors/store/test_sqlite.py holds that it is there.
             result: T = await self._execute(function, self._conn)  # type: ignore[no-untyped-call]
             return result
         finally:

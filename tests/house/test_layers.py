@@ -1,0 +1,171 @@
+"""The layers of the house: imports point down only, and the pure modules look at nothing but their arguments.
+
+The rules are read off the source, so that an import inside a function or for
+types only counts like any other.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+# Layer -> the layers it may import, itself apart. `__init__` is the public face, `__main__` the command.
+MAY_IMPORT = {
+    "actors": set[str](),
+    "runtime": {"actors"},
+    "testing": {"runtime", "actors"},
+    "http": {"runtime", "actors"},
+    "rpc": {"runtime", "actors"},
+    "cli": {"http", "rpc", "runtime", "actors"},
+    "benchmarks": {"cli", "http", "rpc", "testing", "runtime", "actors"},
+    "__init__": {"testing", "runtime", "actors"},
+    "__main__": {"cli"},
+}
+
+# Modules that decide. The same arguments give the same answer, whenever and wherever they are called.
+PURE = {
+    "actors/activation.py",
+    "actors/address.py",
+    "actors/placement.py",
+    "actors/reminder.py",
+    "actors/turn.py",
+    "runtime/event.py",
+    "runtime/execution.py",
+    "runtime/failure.py",
+    "runtime/history.py",
+    "runtime/instance.py",
+    "runtime/message.py",
+    "runtime/open_work.py",
+    "runtime/record.py",
+    "runtime/replay.py",
+    "runtime/retry.py",
+    "runtime/status.py",
+    "runtime/task.py",
+    "runtime/workflow_actor.py",
+    "runtime/workflow_turn.py",
+}
+
+# What looks at the world: clocks, chance, files, sockets, threads, processes, the loop, the environment.
+THE_WORLD = {
+    *("aiosqlite", "anyio", "asyncio", "concurrent", "filelock", "httpx", "io", "multiprocessing", "os", "pathlib"),
+    *("secrets", "shutil", "signal", "socket", "sqlite3", "starlette", "subprocess", "sys", "tempfile", "threading"),
+    *("time", "trio", "urllib", "uvicorn"),
+}
+# Of these modules the classes are harmless and the module's own functions are not.
+THE_WORLD_IN_PART = {
+    "datetime": {"now", "utcnow", "today"},
+    "random": {"random", "randint", "randrange", "choice", "choices", "shuffle", "sample", "uniform", "seed"},
+    "uuid": {"uuid1", "uuid4"},
+}
+
+
+def modules() -> list[Path]:
+    layers = [folder for folder in MAY_IMPORT if (ROOT / folder).is_dir()]
+    files = [path for layer in layers for path in sorted((ROOT / layer).rglob("*.py"))]
+    return [path.relative_to(ROOT) for path in (*files, ROOT / "__init__.py", ROOT / "__main__.py")]
+
+
+def imports_of(module: Path) -> Iterator[tuple[int, str, str]]:
+    """Yield each import of a module: its line, the module imported (from the root for our own), and the name."""
+    package = ("perdure", *module.parent.parts)
+    for node in ast.walk(ast.parse((ROOT / module).read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            source = ".".join((*base, *(node.module.split(".") if node.module else ())))
+            yield from ((node.lineno, source, alias.name) for alias in node.names)
+
+
+def layer_of(module: Path) -> str:
+    return module.parts[0] if len(module.parts) > 1 else module.stem
+
+
+@pytest.mark.parametrize("module", modules(), ids=str)
+def test_imports_point_down(module: Path) -> None:
+    layer = layer_of(module)
+    for line, source, name in imports_of(module):
+        if source.split(".")[0] != "perdure":
+            continue
+        target = [*source.split("."), name][1]
+        assert target == layer or target in MAY_IMPORT[layer], f"{module}:{line}: {layer} may not import {target}"
+
+
+@pytest.mark.parametrize("module", modules(), ids=str)
+def test_imports_inside_the_package_are_relative(module: Path) -> None:
+    tree = ast.parse((ROOT / module).read_text())
+    absolute = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    absolute |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 0}
+    assert not {name for name in absolute if name.split(".")[0] == "perdure"}
+
+
+@pytest.mark.parametrize("module", sorted(PURE))
+def test_the_pure_modules_import_nothing_that_waits_or_looks_at_the_world(module: str) -> None:
+    for line, source, name in imports_of(Path(module)):
+        top = source.split(".")[0]
+        assert top not in THE_WORLD, f"{module}:{line} imports {source}"
+        assert name not in THE_WORLD_IN_PART.get(top, set()), f"{module}:{line} imports {source}.{name}"
+
+
+@pytest.mark.parametrize("module", sorted(PURE))
+def test_the_pure_modules_ask_neither_the_clock_nor_chance(module: str) -> None:
+    for node in ast.walk(ast.parse((ROOT / module).read_text())):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            forbidden = THE_WORLD_IN_PART.get(node.value.id, set())
+            assert node.attr not in forbidden, f"{module}:{node.lineno} calls {node.value.id}.{node.attr}"
+        assert not isinstance(node, (ast.Await, ast.AsyncWith, ast.AsyncFor)) or module in DRIVEN_BY_HAND, (
+            f"{module}:{node.lineno} waits"
+        )
+
+
+# These hold coroutines for workflow code, which `runtime/execution.py` drives by hand; no loop is involved.
+DRIVEN_BY_HAND = {"runtime/task.py", "runtime/execution.py"}
+
+
+@pytest.mark.parametrize("module", sorted(PURE))
+def test_what_the_pure_modules_import_of_ours_does_not_look_at_the_world_either(module: str) -> None:
+    todo, seen = [Path(module)], {Path(module)}
+    while todo:
+        for line, source, name in imports_of(current := todo.pop()):
+            assert source.split(".")[0] not in THE_WORLD, f"{module} comes to {current}:{line}, which imports {source}"
+            found = {path for path in files_of(source, name) if str(path) not in NAMED_ONLY} - seen
+            todo += found
+            seen |= found
+
+
+# A slot that callers of an actor wait on. Turns carry it about and fill it; they never wait.
+NAMED_ONLY = {"actors/reply.py"}
+
+
+def files_of(source: str, name: str) -> Iterator[Path]:
+    """The files of ours that `from source import name` reads."""
+    if source.startswith("perdure."):
+        path = Path(*source.split(".")[1:])
+        yield from (file for file in (path.with_suffix(".py"), path / f"{name}.py") if (ROOT / file).is_file())
+
+
+def test_actors_and_workflows_wait_through_anyio_only() -> None:
+    asking = {
+        str(module)
+        for module in modules()
+        if layer_of(module) in ("actors", "runtime")
+        for _, source, _ in imports_of(module)
+        if source.split(".")[0] in ("asyncio", "aiosqlite", "trio", "sniffio")
+    }
+    assert asking == ASYNCIO_ONLY
+
+
+ASYNCIO_ONLY = {
+    "actors/wire.py",  # transports; only daemons have several hosts, and they run on asyncio
+    "actors/store/sqlite.py",  # aiosqlite is; tests on trio use the store in memory
+    "actors/taskless.py",  # asyncio's own way to run code outside of a task; trio has none
+    "actors/waiter.py",  # a bare future where there is asyncio, an event of anyio's elsewhere
+}
+
+
+def test_the_layers_of_the_rules_are_those_of_the_tree() -> None:
+    packages = {path.parent.relative_to(ROOT).parts[0] for path in ROOT.glob("*/*.py")} - {"tests", "examples", "docs"}
+    assert packages == {layer for layer in MAY_IMPORT if not layer.startswith("__")}

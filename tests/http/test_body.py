@@ -1,0 +1,132 @@
+"""A body is read up to a limit, however it arrives."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import anyio
+import pytest
+from starlette.requests import ClientDisconnect, Request
+
+from perdure.http.body import read, read_nothing, read_text
+from perdure.runtime.words import Refusal
+
+from ..support.doors.fake_facade import FakeFacade, ask, make_app, state
+
+
+class Wire:
+    """What a server would receive: pieces of a body, one by one."""
+
+    def __init__(self, *pieces: bytes | None, content_length: str | None = None) -> None:
+        self.pieces = list(pieces)
+        self.taken = 0
+        headers = [(b"host", b"perdure")]
+        if content_length is not None:
+            headers.append((b"content-length", content_length.encode()))
+        self.request = Request({"type": "http", "headers": headers}, self.receive)
+
+    async def receive(self) -> dict[str, Any]:
+        piece = self.pieces[self.taken]
+        self.taken += 1
+        if piece is None:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": piece, "more_body": self.taken < len(self.pieces)}
+
+
+@pytest.mark.parametrize("pieces", [(b"",), (b"abc",), (b"a", b"", b"bc"), (b"a", b"b", b"c", b"")])
+def test_the_pieces_come_back_as_one(pieces: tuple[bytes, ...]) -> None:
+    assert anyio.run(lambda: read(Wire(*pieces).request, bytes_max=3)) == b"".join(pieces)
+
+
+def test_a_body_that_says_it_is_too_large_is_not_read() -> None:
+    wire = Wire(b"x" * 11, content_length="11")
+    with pytest.raises(Refusal, match="more than 10 bytes"):
+        anyio.run(lambda: read(wire.request, bytes_max=10))
+    assert wire.taken == 0
+
+
+def test_a_body_that_does_not_say_is_stopped_where_it_crosses_the_limit() -> None:
+    wire = Wire(b"x" * 6, b"x" * 6, b"x" * 6)
+    with pytest.raises(Refusal, match="more than 10 bytes"):
+        anyio.run(lambda: read(wire.request, bytes_max=10))
+    assert wire.taken == 2
+
+
+def test_a_body_that_lies_is_stopped_too() -> None:
+    wire = Wire(b"x" * 11, content_length="1")
+    with pytest.raises(Refusal, match="more than 10 bytes"):
+        anyio.run(lambda: read(wire.request, bytes_max=10))
+
+
+@pytest.mark.parametrize("content_length", ["", "ten", "-1", "1.5"])
+def test_a_length_that_is_no_number_promises_nothing(content_length: str) -> None:
+    assert anyio.run(lambda: read(Wire(b"x", content_length=content_length).request, bytes_max=1)) == b"x"
+
+
+def test_a_caller_who_hangs_up_is_no_end_of_the_body() -> None:
+    with pytest.raises(ClientDisconnect):
+        anyio.run(lambda: read(Wire(b"abc", None).request, bytes_max=10))
+
+
+def test_text_is_utf_8_and_nothing_is_the_empty_text() -> None:
+    assert anyio.run(lambda: read_text(Wire("é🙂".encode()).request, bytes_max=10)) == "é🙂"
+    assert anyio.run(lambda: read_text(Wire(b"").request, bytes_max=10)) == ""
+
+
+@pytest.mark.parametrize("body", [b"\xff", b"a\xc3", b"\xed\xa0\x80"], ids=["byte", "cut", "surrogate"])
+def test_what_is_no_text_is_refused(body: bytes) -> None:
+    with pytest.raises(Refusal, match="failed deserializing HTTP body: it is not UTF-8"):
+        anyio.run(lambda: read_text(Wire(body).request, bytes_max=10))
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b' {"a": [1, {"b": null}]} '])
+def test_nothing_or_an_object_is_nothing(body: bytes) -> None:
+    anyio.run(lambda: read_nothing(Wire(body).request, bytes_max=100))
+
+
+@pytest.mark.parametrize("body", [b"[]", b"1", b"null", b"{", b"{} {}", b"{'a':1}", b'{"a":NaN}', b'{"\xff":1}'])
+def test_anything_else_is_not_nothing(body: bytes) -> None:
+    with pytest.raises(Refusal, match="failed deserializing HTTP body: expected a JSON object or nothing"):
+        anyio.run(lambda: read_nothing(Wire(body).request, bytes_max=100))
+
+
+def chunks(size: int, count: int) -> Iterable[bytes]:
+    for _ in range(count):
+        yield b"x" * size
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        ("POST", "/v1.0/workflows/dapr/W/start"),
+        ("POST", "/v1.0/workflows/dapr/order-1/raiseEvent/E"),
+        ("POST", "/v1.0/workflows/dapr/order-1/pause"),
+        ("POST", "/v1.0/workflows/dapr/order-1/resume"),
+        ("POST", "/v1.0/workflows/dapr/order-1/terminate"),
+        ("POST", "/v1.0/workflows/dapr/order-1/purge"),
+        ("PUT", "/v1.0/metadata/key"),
+    ],
+)
+def test_every_operation_with_a_body_has_the_limit(method: str, target: str) -> None:
+    facade = FakeFacade(state())
+    response = ask(make_app(facade, body_bytes_max=1000), method, target, content=b"x" * 1001)
+    assert response.status_code == 413
+    assert response.json() == {
+        "errorCode": "ERR_BODY_READ",
+        "message": (
+            "failed to read request body: it has more than 1000 bytes, which is the limit. "
+            "Pass large data by reference, or raise the limit with --max-body-size."
+        ),
+    }
+    assert facade.calls == []
+
+
+def test_a_body_at_the_limit_is_taken() -> None:
+    app = make_app(body_bytes_max=1000)
+    assert ask(app, "POST", "/v1.0/workflows/dapr/W/start", content=b"x" * 1000).status_code == 202
+
+
+def test_the_limit_is_4_mib_unless_told_otherwise() -> None:
+    app = make_app()
+    size = 4 * 1024 * 1024
+    assert ask(app, "POST", "/v1.0/workflows/dapr/W/start", content=b"x" * size).status_code == 202
+    assert ask(app, "POST", "/v1.0/workflows/dapr/W/start", content=b"x" * (size + 1)).status_code == 413

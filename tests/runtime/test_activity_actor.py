@@ -1,0 +1,171 @@
+"""Activity actors perform each call once at a time, within limits, and always answer, unless they are stopped."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+
+from perdure import ActivityContext, App, Settings
+from perdure.actors.address import Address
+from perdure.runtime.activity_actor import ActivityActors
+from perdure.runtime.message import ACTIVITY, ActivityDone, Invoke
+
+from ..support.workflows.activities import double_elsewhere, process_id_elsewhere, refuse_elsewhere
+
+pytestmark = pytest.mark.anyio
+
+
+class World:
+    """Activity actors, and the answers they sent."""
+
+    def __init__(self, **limits: Any) -> None:
+        self.app = App("test")
+        self.answers: list[tuple[str, ActivityDone]] = []
+        self.running = 0
+        self.peak = 0
+        self.gate = anyio.Event()
+        self.actors = ActivityActors(
+            self.app, Settings(**limits), send=lambda address, body: self.answers.append((address.id, body))
+        )
+
+        @self.app.activity
+        async def gated(ctx: ActivityContext, n: int) -> int:
+            self.running += 1
+            self.peak = max(self.peak, self.running)
+            await self.gate.wait()
+            self.running -= 1
+            return n
+
+        @self.app.activity
+        async def describe(ctx: ActivityContext) -> list[Any]:
+            return [ctx.workflow_id, ctx.task_id, ctx.task_execution_id, ctx.activity_name]
+
+        @self.app.activity
+        def in_thread(ctx: ActivityContext, n: int = 7) -> int:
+            return n * 2
+
+        @self.app.activity
+        async def cancels_itself(ctx: ActivityContext) -> None:
+            raise anyio.get_cancelled_exc_class()("mine")
+
+        @self.app.activity
+        async def odd(ctx: ActivityContext) -> object:
+            return object()
+
+        self.app.activity(executor="process")(double_elsewhere)
+        self.app.activity(executor="process")(refuse_elsewhere)
+        self.app.activity(executor="process")(process_id_elsewhere)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["World"]:
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                await tasks.start(self.actors.run)
+                yield self
+                tasks.cancel_scope.cancel()
+
+    def call(self, name: str, payload: str | None = None, task_id: int = 1) -> None:
+        address = Address(ACTIVITY, f"x:{task_id}")
+        self.actors.receive(address, Invoke(name, payload, "i", "x", task_id, f"x-{task_id}"))
+
+    async def answer(self, name: str, payload: str | None = None) -> ActivityDone:
+        self.call(name, payload)
+        while not self.answers:
+            await anyio.sleep(0.001)
+        return self.answers.pop()[1]
+
+
+async def test_an_activity_knows_who_asked_and_its_result_goes_there() -> None:
+    async with World().open() as world:
+        done = await world.answer("describe")
+        assert done == ActivityDone("x", 1, '["i",1,"x-1","describe"]', None)
+
+
+async def test_a_plain_function_gets_its_default_when_there_is_no_input() -> None:
+    async with World().open() as world:
+        assert (await world.answer("in_thread")).result == "14"
+        assert (await world.answer("in_thread", "4")).result == "8"
+
+
+async def test_a_call_that_is_under_way_is_not_begun_a_second_time() -> None:
+    async with World().open() as world:
+        world.call("gated", "1")
+        world.call("gated", "1")
+        await anyio.wait_all_tasks_blocked()
+        assert world.running == 1
+        world.gate.set()
+        await anyio.wait_all_tasks_blocked()
+        assert len(world.answers) == 1
+
+
+async def test_calls_beyond_the_limit_wait_for_their_turn() -> None:
+    async with World(activities_max=2).open() as world:
+        for task_id in range(5):
+            world.call("gated", str(task_id), task_id)
+        await anyio.wait_all_tasks_blocked()
+        assert world.running == 2
+        assert len(world.actors) == 5
+        world.gate.set()
+        await anyio.wait_all_tasks_blocked()
+        assert world.peak == 2
+        assert sorted(done.task_id for _, done in world.answers) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "error_type"),
+    [
+        ("nobody", None, "ActivityNotRegisteredError"),
+        ("gated", '"text"', "PayloadError"),
+        ("odd", None, "PayloadError"),
+        ("cancels_itself", None, "CancelledError"),
+    ],
+)
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_whatever_goes_wrong_is_an_answer(name: str, payload: str | None, error_type: str) -> None:
+    async with World().open() as world:
+        done = await world.answer(name, payload)
+        assert done.failure is not None
+        assert done.failure.error_type == error_type
+
+
+async def test_stopping_lets_running_ones_finish_and_begins_no_others() -> None:
+    async with World(activities_max=1).open() as world:
+        world.call("gated", "1", 1)
+        world.call("gated", "2", 2)
+        await anyio.wait_all_tasks_blocked()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(world.actors.stop, 5.0)
+            await anyio.wait_all_tasks_blocked()
+            world.gate.set()
+        assert [done.task_id for _, done in world.answers] == [1]
+        world.call("describe")
+        await anyio.wait_all_tasks_blocked()
+        assert len(world.answers) == 1
+
+
+async def test_what_does_not_finish_in_time_is_cancelled_and_answers_nothing() -> None:
+    async with World().open() as world:
+        world.call("gated", "1")
+        await anyio.wait_all_tasks_blocked()
+        await world.actors.stop(0.01)
+        assert world.answers == []
+
+
+async def test_without_an_app_a_call_is_left_for_a_process_that_has_one() -> None:
+    actors = ActivityActors(None, Settings(), send=lambda address, body: pytest.fail("answered"))
+    actors.receive(Address(ACTIVITY, "x:1"), Invoke("a", None, "i", "x", 1, "x-1"))
+    assert len(actors) == 0
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_an_activity_can_run_in_another_process_and_its_errors_come_back() -> None:
+    import os  # noqa: PLC0415
+
+    async with World().open() as world:
+        assert (await world.answer("double_elsewhere", "21")).result == "42"
+        assert (await world.answer("process_id_elsewhere")).result != str(os.getpid())
+        failure = (await world.answer("refuse_elsewhere")).failure
+        assert failure is not None
+        assert (failure.error_type, failure.message) == ("LookupError", "not here")

@@ -1,0 +1,168 @@
+"""What an event's tag and fields mean never changes: files hold them, and so does this test.
+
+A line here may be added to, at its end. Changing one means that files of
+earlier releases are read wrongly; give the event a new tag instead.
+"""
+
+from typing import Any, get_args
+
+import msgpack
+import pytest
+from hypothesis import given
+
+from perdure import FailureDetails
+from perdure.runtime import event as event_module
+from perdure.runtime.event import (
+    COMMANDS,
+    TAGS,
+    Arrival,
+    ChildCompleted,
+    ChildCreated,
+    ChildFailed,
+    Command,
+    DetachedCreated,
+    Event,
+    EventRaised,
+    ExecutionCompleted,
+    ExecutionResumed,
+    ExecutionStalled,
+    ExecutionStarted,
+    ExecutionSuspended,
+    ExecutionTerminated,
+    Parent,
+    PatchesApplied,
+    TaskCompleted,
+    TaskFailed,
+    TaskScheduled,
+    TimerCreated,
+    TimerFired,
+    TimerOrigin,
+    failure_in,
+    pack_event,
+    unpack_event,
+)
+
+from ..support.workflows.random_events import events
+
+FAILURE = FailureDetails(error_type="E", message="m")
+
+PINNED = {
+    1: (
+        ExecutionStarted,
+        ("name", "input", "execution_id", "parent", "scheduled_start_us", "version", "trace", "propagated", "wire"),
+    ),
+    2: (ExecutionCompleted, ("event_id", "status", "result", "failure", "wire")),
+    3: (ExecutionTerminated, ("output", "recurse", "wire")),
+    4: (ExecutionSuspended, ("reason", "wire")),
+    5: (ExecutionResumed, ("reason", "wire")),
+    6: (ExecutionStalled, ("description", "reason", "wire")),
+    7: (PatchesApplied, ("names", "version")),
+    8: (
+        TaskScheduled,
+        ("event_id", "name", "input", "task_execution_id", "target_app", "rerun_of", "propagation", "wire"),
+    ),
+    9: (TaskCompleted, ("task_id", "result", "task_execution_id", "wire")),
+    10: (TaskFailed, ("task_id", "failure", "task_execution_id", "wire")),
+    11: (
+        ChildCreated,
+        (
+            "event_id",
+            "instance_id",
+            "name",
+            "input",
+            "named",
+            "retry_of",
+            "target_app",
+            "rerun_of",
+            "propagation",
+            "wire",
+        ),
+    ),
+    12: (ChildCompleted, ("task_id", "result", "wire")),
+    13: (ChildFailed, ("task_id", "failure", "wire")),
+    14: (TimerCreated, ("event_id", "fire_at_us", "origin", "reference", "rerun_of", "wire")),
+    15: (TimerFired, ("timer_id", "fire_at_us", "wire")),
+    16: (EventRaised, ("name", "input", "wire")),
+    17: (
+        DetachedCreated,
+        ("event_id", "instance_id", "name", "input", "start_at_us", "execution_id", "target_app", "trace", "wire"),
+    ),
+}
+
+
+def test_tags_and_the_order_of_fields_are_pinned() -> None:
+    assert {tag: (event_type, event_type._fields) for event_type, tag in TAGS.items()} == PINNED
+
+
+def test_the_link_to_a_parent_is_pinned() -> None:
+    assert Parent._fields == ("instance_id", "execution_id", "task_id", "name")
+
+
+def test_the_numbers_of_a_timers_origin_are_pinned() -> None:
+    origins = {name: value for name, value in vars(TimerOrigin).items() if name.isupper()}
+    assert origins == {"CREATE_TIMER": 0, "EXTERNAL_EVENT": 1, "ACTIVITY_RETRY": 2, "CHILD_RETRY": 3, "UNSAID": 4}
+
+
+@pytest.mark.parametrize(
+    ("event", "packed"),
+    [
+        (
+            ExecutionStarted("w", "1", "x", Parent("p", "px", 3, "pw"), 5, "v"),
+            (1, "w", "1", "x", ("p", "px", 3, "pw"), 5, "v"),
+        ),
+        (ExecutionCompleted(2, 3, None, FAILURE.pack()), (2, 2, 3, None, ("E", "m", None, None, False))),
+        (TaskScheduled(1, "a", None, "x-1"), (8, 1, "a", None, "x-1")),
+        (ChildCreated(1, "i:0001", "w", "1"), (11, 1, "i:0001", "w", "1", False, None)),
+        (TimerCreated(1, 10), (14, 1, 10, 0, None)),
+        (PatchesApplied(("a", "b")), (7, ("a", "b"))),
+    ],
+)
+def test_the_packed_form_is_the_tag_and_then_the_fields(event: Event, packed: tuple[Any, ...]) -> None:
+    assert pack_event(event) == packed
+
+
+@given(events)
+def test_every_event_comes_back_from_the_disk_as_it_was(event: Event) -> None:
+    read = unpack_event(msgpack.unpackb(msgpack.packb(pack_event(event)), use_list=False))
+    assert read == event
+    assert type(read) is type(event)
+    if isinstance(read, ExecutionStarted) and read.parent is not None:
+        assert type(read.parent) is Parent
+
+
+@pytest.mark.parametrize(
+    ("packed", "event"),
+    [
+        ((1, "w", None, "x"), ExecutionStarted("w", None, "x")),
+        ((2, 7, 1), ExecutionCompleted(7, 1)),
+        ((11, 1, "c", "w", None), ChildCreated(1, "c", "w", None)),
+        ((14, 1, 10), TimerCreated(1, 10)),
+    ],
+)
+def test_an_event_of_an_earlier_release_with_fewer_fields_is_read(packed: tuple[Any, ...], event: Event) -> None:
+    assert unpack_event(packed) == event
+
+
+@pytest.mark.parametrize(
+    "packed", [(99, "?"), (9, 1, None, None, None, "a field too many"), (9,), ("TaskCompleted", 1, None)]
+)
+def test_what_this_release_does_not_know_is_refused_and_not_guessed_at(packed: tuple[Any, ...]) -> None:
+    with pytest.raises((KeyError, TypeError)):
+        unpack_event(packed)
+
+
+def test_every_event_is_either_something_that_arrives_or_a_command() -> None:
+    assert set(get_args(Arrival)) | set(get_args(Command)) == set(TAGS)
+    assert set(get_args(Arrival)).isdisjoint(get_args(Command))
+    assert set(get_args(Command)) == COMMANDS
+
+
+def test_every_event_of_the_module_has_a_tag() -> None:
+    records = {thing for thing in vars(event_module).values() if isinstance(thing, type) and hasattr(thing, "_fields")}
+    assert records - {Parent} == set(TAGS)
+
+
+def test_a_failure_is_read_from_the_event_that_carries_it() -> None:
+    assert failure_in(TaskFailed(1, FAILURE.pack())) == FAILURE
+    assert failure_in(ExecutionCompleted(1, 3, None, FAILURE.pack())) == FAILURE
+    assert failure_in(ChildFailed(1, None)) is None

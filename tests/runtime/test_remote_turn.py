@@ -1,0 +1,230 @@
+"""An instance whose code is with a remote worker: the same actor, with the execution on the other side of a wire."""
+
+from typing import Any
+
+import pytest
+
+from perdure import FailureDetails, Status
+from perdure.runtime.event import (
+    ChildCreated,
+    EventRaised,
+    ExecutionCompleted,
+    ExecutionResumed,
+    ExecutionStarted,
+    ExecutionSuspended,
+    TaskCompleted,
+    TaskScheduled,
+    TimerCreated,
+    TimerOrigin,
+)
+from perdure.runtime.execution import ContinuedAsNew
+from perdure.runtime.message import (
+    ActivityDone,
+    ChildDone,
+    Invoke,
+    RemoteAnswer,
+    Stalled,
+    Start,
+    TryAgain,
+    WorkflowTurnWork,
+)
+from perdure.runtime.offer import Offer
+from perdure.runtime.timeline import Timeline
+from perdure.runtime.work import TurnStarted, WorkflowAnswer
+
+from ..support.workflows.lone_actor import LoneActor
+
+NEVER_US = 253_402_300_799_999_999
+
+
+@pytest.fixture(params=[False, True], ids=["in memory", "rebuilt"])
+def actor(request: pytest.FixtureRequest) -> LoneActor:
+    return LoneActor(None, forgetful=request.param)
+
+
+def offers(actor: LoneActor) -> list[Offer]:
+    """The offers that were made, each once."""
+    return list(dict.fromkeys(body for _, body in actor.sent(Offer)))
+
+
+def offered(actor: LoneActor) -> WorkflowTurnWork:
+    """What a worker gets that takes the turn which was offered last."""
+    work = offers(actor)[-1].settle()
+    assert work is not None
+    return work
+
+
+def answer(actor: LoneActor, *commands: Any, work: WorkflowTurnWork | None = None, **more: Any) -> None:
+    actor.tell(RemoteAnswer(work or offered(actor), WorkflowAnswer("i", "", commands, **more)))
+
+
+def kinds(events: Any) -> list[type]:
+    return [type(timed.event) for timed in events]
+
+
+def test_a_start_without_code_here_is_given_to_a_worker_and_pending_until_it_answers(actor: LoneActor) -> None:
+    actor.start("w", "1")
+    assert actor.status is Status.PENDING
+    work = offered(actor)
+    assert (work.position, list(work.past[: work.position])) == (0, [])
+    assert kinds(work.new) == [TurnStarted, ExecutionStarted]
+    answer(actor, TaskScheduled(1, "a", None, "k"), custom_status="half")
+    assert actor.status is Status.RUNNING
+    assert actor.state.custom_status == "half"
+    assert actor.invoked == ["a"]
+
+
+def test_a_whole_life_has_the_canonical_history(actor: LoneActor) -> None:
+    actor.start("w")
+    answer(actor, TaskScheduled(1, "a", None, "k"))
+    actor.done(1, '"x"')
+    work = offered(actor)
+    assert kinds(work.past[: work.position]) == [TurnStarted, ExecutionStarted, TaskScheduled]
+    assert kinds(work.new) == [TurnStarted, TaskCompleted]
+    answer(actor, ExecutionCompleted(2, 1, '"end"'))
+    assert (actor.status, actor.state.output) == (Status.COMPLETED, '"end"')
+    assert kinds(Timeline.of(actor.rows).events) == [
+        *(TurnStarted, ExecutionStarted, TaskScheduled),
+        *(TurnStarted, TaskCompleted, ExecutionCompleted),
+    ]
+
+
+def test_what_arrives_while_a_worker_has_the_turn_comes_with_the_next(actor: LoneActor) -> None:
+    actor.start("w")
+    first = offered(actor)
+    actor.raise_event("e", "1")
+    answer(actor, work=first)
+    work = offered(actor)
+    assert kinds(work.new) == [TurnStarted, EventRaised]
+    assert work.position == 2
+
+
+def test_an_answer_to_an_earlier_state_is_void(actor: LoneActor) -> None:
+    actor.start("w")
+    first = offered(actor)
+    answer(actor, TaskScheduled(1, "a", None, "k"))
+    before = list(actor.entries)
+    answer(actor, TaskScheduled(1, "a", None, "k"), work=first)
+    assert actor.entries == before
+
+
+def test_an_answer_to_events_that_did_not_become_durable_is_void(actor: LoneActor) -> None:
+    actor.start("w")
+    answer(actor)
+    before = list(actor.entries)
+    actor.raise_event("lost")
+    void = offered(actor)
+    actor.entries = before  # its commit failed
+    actor.evict()
+    actor.raise_event("kept")
+    rows = len(actor.entries)
+    answer(actor, ExecutionCompleted(1, Status.COMPLETED.value, "1"), work=void)
+    assert (actor.status, len(actor.entries)) == (Status.RUNNING, rows)
+    assert kinds(offered(actor).new) == [TurnStarted, EventRaised]
+    answer(actor, ExecutionCompleted(1, Status.COMPLETED.value, "1"))
+    assert actor.status is Status.COMPLETED
+
+
+def test_an_answer_counts_for_an_actor_that_was_built_again_and_holds_the_same(actor: LoneActor) -> None:
+    actor.start("w")
+    work = offered(actor)
+    actor.evict()
+    actor.raise_event("later")
+    answer(actor, TaskScheduled(1, "a", None, "k"), work=work)
+    assert actor.invoked == ["a"]
+    assert kinds(offered(actor).new) == [TurnStarted, EventRaised]
+
+
+def test_an_unanswered_turn_is_given_again_after_a_restart(actor: LoneActor) -> None:
+    actor.start("w")
+    assert actor.busy
+    actor.restart()
+    assert kinds(offered(actor).new) == [TurnStarted, ExecutionStarted]
+
+
+def test_a_suspended_instance_holds_what_comes_and_shows_it_after_the_resumption(actor: LoneActor) -> None:
+    actor.start("w")
+    answer(actor)
+    actor.suspend()
+    actor.raise_event("e", "1")
+    turns = len(offers(actor))
+    assert turns == 1
+    actor.resume()
+    assert kinds(offered(actor).new) == [TurnStarted, ExecutionSuspended, ExecutionResumed, EventRaised]
+
+
+def test_a_termination_needs_no_worker(actor: LoneActor) -> None:
+    actor.start("w")
+    actor.terminate('"bye"')
+    assert (actor.status, actor.state.output) == (Status.TERMINATED, '"bye"')
+
+
+def test_a_wait_without_an_end_is_recorded_and_never_armed_and_an_event_takes_back_the_oldest(actor: LoneActor) -> None:
+    actor.start("w")
+    answer(
+        actor,
+        TimerCreated(1, NEVER_US, TimerOrigin.EXTERNAL_EVENT, "Go"),
+        TimerCreated(2, actor.now_us + 10_000_000, TimerOrigin.EXTERNAL_EVENT, "go"),
+        TimerCreated(3, actor.now_us + 20_000_000, TimerOrigin.EXTERNAL_EVENT, "go"),
+        TimerCreated(4, actor.now_us + 30_000_000),
+    )
+    assert {name for name, _ in actor.reminders} == {"2", "3", "4"}
+    for left in ({"2", "3", "4"}, {"3", "4"}):
+        actor.raise_event("GO", "1")
+        answer(actor)
+        assert {name for name, _ in actor.reminders} == left
+
+
+def test_a_generation_begins_with_what_was_carried_over(actor: LoneActor) -> None:
+    actor.start("w", "1")
+    answer(actor, continued=ContinuedAsNew("2", [EventRaised("e", "1")]), custom_status="new")
+    work = offered(actor)
+    assert work.position == 0
+    assert kinds(work.new) == [TurnStarted, ExecutionStarted, EventRaised]
+    assert work.execution_id != "x1"
+    assert actor.state.input == "2"
+    answer(actor, ExecutionCompleted(1, 1, '"end"'))
+    assert actor.status is Status.COMPLETED
+
+
+def test_patches_must_stay_and_gather(actor: LoneActor) -> None:
+    actor.start("w")
+    answer(actor, patches=("a",))
+    actor.raise_event("e")
+    answer(actor, patches=("a", "b"))
+    actor.raise_event("e")
+    answer(actor, patches=("b",))
+    assert actor.status is Status.STALLED
+    assert actor.state.stall == "Patch mismatch. History patches: [a, b], current patches: [b]. "
+    assert [address_id for address_id, _ in actor.sent(Stalled)] == ["i"]
+
+
+def test_a_stalled_instance_goes_on_with_a_worker_whose_code_fits(actor: LoneActor) -> None:
+    actor.start("w")
+    answer(actor, version="v1")
+    assert actor.state.version == "v1"
+    actor.raise_event("e")
+    answer(actor, version_missing=True)
+    assert actor.state.stall == "Version not available: v1"
+    actor.tell(TryAgain())
+    answer(actor, ExecutionCompleted(1, 1, None), version="v1")
+    assert actor.status is Status.COMPLETED
+
+
+def test_a_child_and_its_failure_come_and_go_like_those_of_native_code(actor: LoneActor) -> None:
+    actor.start("w")
+    answer(actor, ChildCreated(1, "i:0001", "kid", "5"))
+    [(child_id, start)] = actor.sent(Start)
+    assert (child_id, start.name) == ("i:0001", "kid")
+    failure = FailureDetails(error_type="E", message="m", wire=b"\x0a\x01E")
+    actor.send(ChildDone(actor.execution_id, 1, Status.FAILED.value, None, failure))
+    answer(actor, ExecutionCompleted(2, 3, None, failure.pack()))
+    assert actor.state.failure == failure
+
+
+def test_what_is_for_another_app_fails_and_says_so(actor: LoneActor) -> None:
+    actor.start("w")
+    answer(actor, TaskScheduled(1, "a", None, "k", target_app="other"))
+    assert actor.sent(Invoke) == []
+    [(_, done)] = actor.sent(ActivityDone)
+    assert "hosts the app ID 'perdure' only, not 'other'" in done.failure.message

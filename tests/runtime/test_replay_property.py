@@ -1,0 +1,354 @@
+"""Whatever a workflow does and whatever happens to it, replaying its history makes no difference.
+
+Hypothesis writes the program. The world that it meets is made of chance: what
+is open is answered in any order, with success or failure, several at once;
+events are raised that somebody waits for or nobody; the instance is suspended.
+Each turn is recorded as `runtime/workflow_turn.py` does, in the disk's format.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from perdure import App, FailureDetails, NondeterminismError, Status
+from perdure.actors.turn import ReminderDue
+from perdure.runtime.event import (
+    Arrival,
+    ChildCompleted,
+    ChildFailed,
+    Command,
+    EventRaised,
+    ExecutionStarted,
+    ExecutionSuspended,
+    TaskCompleted,
+    TaskFailed,
+    TimerFired,
+)
+from perdure.runtime.execution import ContinuedAsNew, Execution
+from perdure.runtime.history import Row, RowPacker, split, unpack_row
+from perdure.runtime.message import (
+    ActivityDone,
+    ChildDone,
+    ChildStarted,
+    Continue,
+    RaiseEvent,
+    Resume,
+    Start,
+    Suspend,
+    Terminate,
+)
+from perdure.runtime.open_work import OpenWork
+from perdure.runtime.replay import replay
+
+from ..support.workflows.lone_actor import LoneActor
+from ..support.workflows.lone_execution import ENCODER, START_US, app_of
+from ..support.workflows.random_programs import Block, programs, programs_that_begin_again, workflow_of
+
+TURNS_MAX = 16
+SUSPENDED = 0.08  # how often
+PACKER = RowPacker()
+FAILURE = FailureDetails(error_type="ValueError", message="no")
+FINAL = FailureDetails(error_type="Final", message="never")
+
+
+def outside(execution: Execution) -> dict[str, Any]:
+    """All of an execution that makes a difference to what comes, but the place in the user's code."""
+    return {
+        "outcome": execution.outcome,
+        "custom status": execution.custom_status,
+        "execution": (execution.execution_id, execution.parent_id, execution.now_us),
+        "calls": {event_id: (call.attempt, call.reference) for event_id, call in execution._calls.items()},
+        "timers": sorted(execution._timers),
+        "waits": {name: [wait.timer_id for wait in waits] for name, waits in execution._waits.items() if waits},
+        "raised": list(execution._raised.values()),
+        "last id": execution._last_id,
+        "patches": dict(execution._patches),
+        "is waiting": execution._waiting is not None,
+    }
+
+
+@dataclass
+class Step:
+    """One row, and how the execution stood after it."""
+
+    row: Row
+    commands: list[Command]
+    cancelled: list[int]
+    after: dict[str, Any]
+
+
+class World:
+    """Runs a program live against whatever happens.
+
+    Args:
+        chance: A source of random numbers, with a seed. Not hypothesis itself,
+            which prefers simple numbers so much that nearly all runs would be
+            over in two turns.
+    """
+
+    def __init__(self, app: App, chance: Random) -> None:
+        self.definition = app.workflows["w"]
+        self.chance = chance
+        self.execution = Execution(self.definition, ENCODER, instance_id="i")
+        self.work = OpenWork()
+        self.now_us = START_US
+        self.held: list[Arrival] = []
+        self.steps: list[Step] = []
+        self.began_again: tuple[list[Arrival], ContinuedAsNew] | None = None
+
+    def live(self) -> None:
+        arrivals: list[Arrival] = [ExecutionStarted("w", None, "x1")]
+        while True:
+            arrivals += self.happenings(0 if len(self.steps) == 0 else 1)
+            if self.chance.random() < SUSPENDED:
+                self.hold(arrivals)
+            else:
+                self.turn(arrivals)
+            if self.execution.outcome is not None or len(self.steps) >= TURNS_MAX:
+                return
+            arrivals = []
+
+    def turn(self, arrived: list[Arrival]) -> None:
+        """Take a turn, as `WorkflowTurn._feed` does."""
+        behind: list[Arrival] = []
+        if self.chance.random() < SUSPENDED:
+            # A later message of the same batch suspends the instance, and what comes behind it is not fed.
+            behind = [ExecutionSuspended(None), *self.happenings(0)]
+        commands, _ = self.execution.feed([*self.held, *arrived], self.now_us)
+        outcome = self.execution.outcome
+        if isinstance(outcome, ContinuedAsNew):
+            # This turn leaves no row: the history begins anew with the next generation.
+            self.began_again = ([*self.held, *arrived], outcome)
+            return
+        for command in commands:
+            self.work.note(command)
+        cancelled = list(self.execution.cancelled_timers)
+        self.execution.cancelled_timers.clear()
+        for timer_id in cancelled:
+            self.work.timers.pop(timer_id, None)
+        self.record([*arrived, *commands], behind, commands, cancelled)
+        self.held = behind
+
+    def hold(self, arrived: list[Arrival]) -> None:
+        """Keep for later what came, as while the instance is suspended."""
+        self.held += arrived
+        self.record(None, arrived, [], [])
+
+    def record(
+        self, turn: list[Any] | None, held: list[Arrival], commands: list[Command], cancelled: list[int]
+    ) -> None:
+        row = unpack_row(PACKER.pack(self.now_us, turn, held))
+        self.steps.append(Step(row, commands, cancelled, outside(self.execution)))
+
+    def happenings(self, at_least: int) -> list[Arrival]:
+        """What happens until the next turn; what is answered is open no more (`WorkflowTurn._arrive`)."""
+        events: list[Arrival] = []
+        self.now_us += self.chance.choice([1, 1_000, 3_000_000])
+        for _ in range(self.chance.randint(at_least, 3)):
+            event = self.happening()
+            self.work.note(event)
+            events.append(event)
+        return events
+
+    def happening(self) -> Arrival:
+        work, choice = self.work, self.chance.choice
+        number = len(self.steps)
+        # Each kind as likely as any other, however many of it there are.
+        kinds: list[list[Arrival]] = [
+            [EventRaised(name, f'"{name}{number}"') for name in ("e", "E", "f", "nobody")],
+            [done for task in work.tasks for done in ends(TaskCompleted, TaskFailed, task)],
+            [
+                done
+                for child in work.children
+                for done in (*ends(ChildCompleted, ChildFailed, child), ChildFailed(child, None))
+            ],
+            [TimerFired(timer_id, due_us) for timer_id, due_us in work.timers.items()],
+        ]
+        event = choice(choice([kind for kind in kinds if kind]))
+        if isinstance(event, TimerFired):
+            # It never fires early.
+            self.now_us = max(self.now_us, event.fire_at_us)
+        return event
+
+
+def ends(completed: Any, failed: Any, task_id: int) -> list[Any]:
+    """How a task may end: well, mostly; with a failure that may be tried again; with one that may not."""
+    return [
+        *[completed(task_id, f'"task {task_id}"')] * 4,
+        failed(task_id, FAILURE.pack()),
+        failed(task_id, FINAL.pack()),
+    ]
+
+
+def replayed(app: App, rows: Sequence[Row]) -> tuple[Execution, list[Arrival]]:
+    return replay(app.workflows["w"], ENCODER, instance_id="i", rows=rows)
+
+
+seeds = st.integers(0, 2**32)
+thorough = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@settings(thorough, max_examples=300)
+@given(programs, st.booleans(), seeds)
+def test_a_replay_of_any_length_stands_where_the_original_stood_and_goes_on_as_it_did(
+    program: Block, by_yield: bool, seed: int
+) -> None:
+    # Given a run of a program, recorded,
+    app = app_of(workflow_of(program, by_yield=by_yield), "w")
+    world = World(app, Random(seed))
+    world.live()
+    steps = world.steps
+    rows = [step.row for step in steps]
+    for length in range(len(rows) + 1):
+        # when it is replayed up to some row,
+        execution, held = replayed(app, rows[:length])
+        # then it stands where the original stood,
+        if length > 0:
+            assert outside(execution) == steps[length - 1].after
+        assert execution.cancelled_timers == []
+        assert not execution.replaying
+        # and when it goes on with what then happened, it asks for the same and ends the same.
+        for step in steps[length:]:
+            if step.row.turn is None:
+                held = [*held, *step.row.held]  # type: ignore[list-item]
+                continue
+            arrived, _ = split(step.row.turn)
+            commands, _ = execution.feed([*held, *arrived], step.row.at_us)
+            held = list(step.row.held)  # type: ignore[arg-type]
+            assert commands == step.commands
+            assert execution.cancelled_timers == step.cancelled
+            execution.cancelled_timers.clear()
+            assert outside(execution) == step.after
+        execution.close()
+
+
+@settings(thorough, max_examples=150)
+@given(programs_that_begin_again, st.booleans(), seeds)
+def test_a_generation_that_is_replayed_begins_again_with_the_same_input_and_the_same_events(
+    program: Block, by_yield: bool, seed: int
+) -> None:
+    app = app_of(workflow_of(program, by_yield=by_yield), "w")
+    world = World(app, Random(seed))
+    world.live()
+    if world.began_again is not None:
+        fed, outcome = world.began_again
+        again, held = replayed(app, [step.row for step in world.steps])
+        assert held == fed[: len(held)]
+        again.feed(fed, world.now_us)
+        assert again.outcome == outcome
+
+
+@settings(thorough, max_examples=150)
+@given(programs, programs, seeds)
+def test_a_history_of_other_code_fits_or_is_a_difference_and_is_nothing_else(
+    program: Block, other: Block, seed: int
+) -> None:
+    # Given the history of one program,
+    world = World(app_of(workflow_of(program, by_yield=False), "w"), Random(seed))
+    world.live()
+    # when another is replayed on it,
+    found = parting(app_of(workflow_of(other, by_yield=False), "w"), [step.row for step in world.steps])
+    # then either they part ways and the error says where,
+    if isinstance(found, NondeterminismError):
+        assert found.recorded != found.asked
+    # or they had asked for the same all along.
+    else:
+        assert sorted(found._calls) == sorted(world.execution._calls)
+        assert (found.outcome is None) == (world.execution.outcome is None)
+
+
+def parting(app: App, rows: Sequence[Row]) -> Execution | NondeterminismError:
+    try:
+        return replayed(app, rows)[0]
+    except NondeterminismError as difference:
+        return difference
+
+
+# The same through the actor: with suspension, termination, generations, and all that goes out.
+
+
+class Twins:
+    """Two actors that get the same messages: one stays in memory, one is rebuilt from its rows before each turn."""
+
+    def __init__(self, app: App, chance: Random) -> None:
+        self.chance = chance
+        self.actors = [LoneActor(app), LoneActor(app, forgetful=True)]
+        self.continues = 0  # messages to itself that are on their way
+
+    def send(self, *bodies: Any) -> None:
+        before = len(self.actors[0].messages)
+        answers = [repr(actor.send(*bodies)) for actor in self.actors]
+        assert answers[0] == answers[1]
+        one, other = self.actors
+        assert one.entries == other.entries
+        assert one.record == other.record
+        assert one.reminders == other.reminders
+        assert one.messages == other.messages
+        self.continues += sum(isinstance(body, Continue) for _, body in one.messages[before:])
+
+    def live(self) -> None:
+        self.send(Start("w", None, "x1"), *self.messages(0))
+        for _ in range(2 * TURNS_MAX):
+            if self.actors[0].state.status.terminal:
+                return
+            self.send(*self.messages(1))
+
+    def messages(self, at_least: int) -> list[Any]:
+        if self.continues and self.chance.random() < 0.7:
+            self.continues -= 1
+            return [Continue()]
+        for actor in self.actors:
+            actor.now_us += 2_000_000
+        return [self.message() for _ in range(self.chance.randint(at_least, 3))]
+
+    def message(self) -> Any:
+        actor, choice = self.actors[0], self.chance.choice
+        if self.chance.random() < 0.02:
+            return Terminate('"stop"', True)
+        if self.chance.random() < SUSPENDED:
+            return choice([Suspend(None), Resume(None)])
+        kinds: list[list[Any]] = [[RaiseEvent(name, f'"{len(actor.entries)}"') for name in ("e", "E", "f")]]
+        if actor.record is not None:
+            execution_id, work = actor.execution_id, actor.actor.work
+            kinds.append([done for task in work.tasks for done in ends_of_a_task(execution_id, task)])
+            kinds.append([done for child in work.children for done in ends_of_a_child(execution_id, child)])
+        kinds.append([ReminderDue(*reminder) for reminder in sorted(actor.reminders)])
+        message = choice(choice(list(filter(None, kinds))))
+        if isinstance(message, ReminderDue):
+            for twin in self.actors:
+                twin.now_us = max(twin.now_us, message.due_us)
+        if actor.record is not None and actor.status is Status.SUSPENDED and self.chance.random() < 0.5:
+            return Resume(None)
+        return message
+
+
+def ends_of_a_task(execution_id: str, task_id: int) -> list[Any]:
+    return [
+        ActivityDone(execution_id, task_id, f'"task {task_id}"', None),
+        ActivityDone(execution_id, task_id, None, FAILURE),
+        ActivityDone(execution_id, task_id, None, FINAL),
+        ActivityDone("another execution", task_id, None, None),
+    ]
+
+
+def ends_of_a_child(execution_id: str, task_id: int) -> list[Any]:
+    return [
+        ChildStarted(execution_id, task_id),
+        ChildDone(execution_id, task_id, Status.COMPLETED.value, '"child"', None),
+        ChildDone(execution_id, task_id, Status.FAILED.value, None, FAILURE),
+        ChildDone(execution_id, task_id, Status.TERMINATED.value, None, None),
+    ]
+
+
+@pytest.mark.parametrize("by_yield", [False, True], ids=["await", "yield"])
+@settings(thorough, max_examples=200)
+@given(program=programs_that_begin_again | programs, seed=seeds)
+def test_an_instance_that_is_evicted_before_each_turn_leaves_the_same_rows_and_sends_the_same(
+    by_yield: bool, program: Block, seed: int
+) -> None:
+    Twins(app_of(workflow_of(program, by_yield=by_yield), "w"), Random(seed)).live()

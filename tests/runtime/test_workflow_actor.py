@@ -1,0 +1,80 @@
+"""A workflow actor remembers an instance from what the store holds of it."""
+
+import pytest
+
+from perdure import App, WorkflowContext
+from perdure.actors.store.contract import Stored
+from perdure.runtime.errors import CorruptHistory
+from perdure.runtime.message import workflow_address
+from perdure.runtime.workflow_actor import WorkflowActorType
+
+from ..support.workflows.lone_actor import LoneActor
+
+
+def make_app() -> App:
+    app = App("test")
+
+    @app.workflow
+    async def waits(ctx: WorkflowContext) -> None:
+        await ctx.wait_for_external_event("e")
+
+    @app.workflow
+    async def parent(ctx: WorkflowContext) -> None:
+        await ctx.call_child_workflow("waits", instance_id="named")
+
+    return app
+
+
+def test_an_id_that_nobody_has_is_an_actor_without_a_record() -> None:
+    actor = WorkflowActorType(make_app()).activate(workflow_address("i"), None)
+    assert actor.record is None
+
+
+def test_what_was_held_is_remembered_until_a_turn_feeds_it() -> None:
+    lone = LoneActor(make_app())
+    lone.start("waits")
+    lone.suspend()
+    lone.raise_event("e", "1")
+    lone.evict()
+    assert len(lone.actor.held) == 2  # the suspension and the event
+    lone.resume()
+    lone.evict()
+    assert lone.actor.held == []
+
+
+def test_a_named_child_is_unconfirmed_after_a_restart_only_if_the_mark_says_that_something_is_in_flight() -> None:
+    lone = LoneActor(make_app())
+    lone.start("parent")
+    lone.evict()
+    assert lone.actor.unconfirmed == {1}
+    lone.busy = False
+    lone.evict()
+    assert lone.actor.unconfirmed == set()
+
+
+def test_of_a_finished_instance_only_the_end_is_kept_in_memory() -> None:
+    lone = LoneActor(make_app())
+    lone.start("waits")
+    lone.raise_event("e")
+    lone.evict()
+    assert len(lone.entries) == 2
+    assert len(lone.actor.rows) == 1
+
+
+def test_a_history_that_cannot_be_read_is_an_error_and_not_an_empty_one() -> None:
+    lone = LoneActor(make_app())
+    lone.start("waits")
+    assert lone.record is not None
+    stored = Stored(key=1, record=lone.record, entries=[b"\xc1"], active=False)
+    with pytest.raises(CorruptHistory):
+        WorkflowActorType(make_app()).activate(workflow_address("i"), stored)
+
+
+def test_forgetting_leaves_nothing() -> None:
+    lone = LoneActor(make_app())
+    lone.start("parent")
+    lone.actor.forget()
+    assert lone.actor.record is None
+    assert lone.actor.execution is None
+    assert lone.actor.unconfirmed == set()
+    assert lone.actor.work.children == {}

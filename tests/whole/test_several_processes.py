@@ -1,0 +1,199 @@
+"""A daemon of several processes, to its operator: one daemon, which outlives the death of a process."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import grpc
+import httpx
+import pytest
+
+from ..support.doors.rpc_host import Client
+from ..support.processes.daemon import READY_S
+from ..support.processes.lines import Lines, ended
+
+SHOP = """
+import logging
+import os
+import perdure
+
+app = perdure.App("shop")
+
+# Said by each host when it imports this; only the hosts do.
+logging.getLogger("shop").warning("pid %d", os.getpid())
+
+@app.workflow
+async def greet(ctx: perdure.WorkflowContext, name: str) -> str:
+    return f"Hello, {name}!"
+"""
+
+PROCESSES = 2
+
+
+class Daemon:
+    """`perdure run --processes`, on free ports unless it is told which."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        (folder / "shop.py").write_text(SHOP)
+        command = [sys.executable, "-m", "perdure", "run", "shop.py", "--processes", str(PROCESSES), *options]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("PERDURE_", "DAPR_"))}
+        self.process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.out, self.err = Lines(self.process.stdout), Lines(self.process.stderr)
+
+    def ready(self) -> "Daemon":
+        match = re.fullmatch(r"Perdure ready: http=(http://\S+) grpc=(\S+)", self.out.hear("Perdure ready", self.err))
+        assert match
+        self.url, self.grpc = match[1], match[2]
+        self.hosts = dict(self.heard_host() for _ in range(PROCESSES))
+        return self
+
+    def heard_host(self) -> tuple[str, int]:
+        """The name of a host that has come, and its process."""
+        match = re.search(r" WARNING (host-\d) shop: pid (\d+)$", self.err.hear("shop: pid"))
+        assert match
+        return match[1], int(match[2])
+
+    def until_healthy(self) -> None:
+        """Ask until each process reaches the others: so often in a row, over a connection each, that all had a turn."""
+        deadline = time.monotonic() + READY_S
+        while not all(self.healthy() for _ in range(16)):
+            assert time.monotonic() < deadline, self.err.said
+
+    def healthy(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/v1.0/healthz", timeout=READY_S).status_code == 204
+        except httpx.TransportError:  # whoever was asked died meanwhile
+            return False
+
+    def metadata(self) -> dict[str, Any]:
+        metadata: dict[str, Any] = httpx.get(f"{self.url}/v1.0/metadata", timeout=READY_S).json()
+        return metadata
+
+    def ended(self) -> int:
+        return ended(self.process, self.out, self.err)
+
+
+Start = Callable[..., Daemon]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start daemons in one folder; none of them outlives the test."""
+    daemons: list[Daemon] = []
+
+    def start(*options: str) -> Daemon:
+        daemons.append(Daemon(tmp_path, *(options or ("--http-port", "0", "--grpc-port", "0"))))
+        return daemons[-1].ready()
+
+    yield start
+    for daemon in daemons:
+        if daemon.process.poll() is None:
+            daemon.process.kill()
+        daemon.process.wait()
+
+
+def test_all_processes_are_one_daemon_until_it_stops(start: Start, tmp_path: Path) -> None:
+    # Given a daemon of two processes, each of which has its file,
+    daemon = start()
+    assert sorted(daemon.hosts) == ["host-0", "host-1"]
+    assert daemon.process.pid not in daemon.hosts.values()
+    assert {"perdure.db", "perdure.db.1"} <= {path.name for path in tmp_path.iterdir()}
+    # when it is asked over connections that reach either, then each speaks for both,
+    daemon.until_healthy()
+    assert httpx.put(f"{daemon.url}/v1.0/metadata/cliPID", content="7").status_code == 204
+    for _ in range(16):
+        metadata = daemon.metadata()
+        assert metadata["extended"]["cliPID"] == "7"
+        assert metadata["workflows"] == {"connectedWorkers": 1}
+    # and a request to one stops both.
+    assert httpx.post(f"{daemon.url}/v1.0/shutdown").status_code == 204
+    assert daemon.ended() == 0
+    assert len(daemon.out.said) == 1
+    assert "Traceback" not in "\n".join(daemon.err.said)
+
+
+def test_a_process_that_is_killed_comes_back_with_its_port_and_its_file(start: Start, tmp_path: Path) -> None:
+    daemon = start()
+    files = sorted(path.name for path in tmp_path.iterdir() if path.suffix in (".db", ".1"))
+    daemon.until_healthy()
+    assert httpx.put(f"{daemon.url}/v1.0/metadata/cliPID", content="7").status_code == 204
+    # When a process is killed,
+    os.kill(daemon.hosts["host-1"], signal.SIGKILL)
+    # then another one takes its place, while the first goes on,
+    name, pid = daemon.heard_host()
+    assert (name, pid == daemon.hosts["host-1"]) == ("host-1", False)
+    daemon.err.hear("host-1 is ready again")
+    daemon.until_healthy()
+    # on the same file and port, and with what the daemon was told before.
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix in (".db", ".1")) == files
+    for _ in range(16):
+        assert daemon.metadata()["extended"]["cliPID"] == "7"
+    daemon.process.send_signal(signal.SIGTERM)
+    assert daemon.ended() == 0
+
+
+def test_a_daemon_can_be_started_again_on_its_ports_at_once(start: Start) -> None:
+    daemon = start()
+    daemon.until_healthy()
+    http_port, grpc_port = (address.rpartition(":")[2] for address in (daemon.url, daemon.grpc))
+    daemon.process.send_signal(signal.SIGINT)
+    assert daemon.ended() == 0
+    again = start("--http-port", http_port, "--grpc-port", grpc_port)
+    assert (again.url, again.grpc) == (daemon.url, daemon.grpc)
+    again.until_healthy()
+
+
+def test_no_process_is_left_when_the_parent_is_killed(start: Start) -> None:
+    daemon = start()
+    daemon.process.kill()
+    # They keep its output open for as long as they live, and end in order.
+    assert daemon.ended() == -signal.SIGKILL
+    assert sum(line.endswith("perdure.cli.daemon: stopped") for line in daemon.err.said) == PROCESSES
+
+
+def test_workers_are_sent_away_with_a_reason_and_clients_are_not(start: Start) -> None:
+    daemon = start()
+
+    async def visit() -> None:
+        async with grpc.aio.insecure_channel(daemon.grpc) as channel:
+            client = Client(channel)
+            await client.call("Hello")
+            with pytest.raises(grpc.aio.AioRpcError, match="--processes 1") as caught:
+                await client.call("GetWorkItems").read()
+            assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+            assert (await client.call("GetMetadata")).id == "shop"
+
+    anyio.run(visit)
+
+
+def test_each_process_has_a_port_for_its_metrics(start: Start) -> None:
+    base = two_free_ports()
+    start("--http-port", "0", "--grpc-port", "0", "--metrics-port", str(base))
+    for port in (base, base + 1):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=READY_S) as answer:
+            assert 'perdure_turns_total{app_id="shop"}' in answer.read().decode()
+
+
+def two_free_ports() -> int:
+    """The first of two free ports next to each other."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as one:
+            base: int = one.getsockname()[1]
+            try:
+                with socket.create_server(("127.0.0.1", base + 1)):
+                    return base
+            except OSError:
+                continue
