@@ -7,8 +7,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 # What is installed. Tests and checks run against the installed package, never against the tree.
-SOURCES := pyproject.toml README.md LICENSE py.typed $(wildcard rpc/protos/*.proto) \
-	$(sort $(foreach folder,. actors actors/store benchmarks cli http rpc runtime testing,$(wildcard $(folder)/*.py)))
+# Every file below the root counts, so that a new folder cannot be forgotten and a stale install be tested.
+SOURCES := pyproject.toml README.md LICENSE py.typed \
+	$(shell find . -mindepth 1 \( -path './.*' -o -path ./tests -o -path ./docs -o -path ./examples -o -path ./build -o -name '*.egg-info' \
+	-o -name __pycache__ \) -prune -o -type f \( -name '*.py' -o -name '*.proto' \) -print | sed 's|^\./||' | sort)
 
 .PHONY: help run demo test test-slow test-sdks check bench bench-peers clean FORCE
 .NOTPARALLEL:

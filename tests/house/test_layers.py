@@ -5,12 +5,12 @@ types only counts like any other.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from ..support.paths import ROOT
 
 # Layer -> the layers it may import, itself apart. `__init__` is the public face, `__main__` the command.
 MAY_IMPORT = {
@@ -145,6 +145,66 @@ def files_of(source: str, name: str) -> Iterator[Path]:
     if source.startswith("perdure."):
         path = Path(*source.split(".")[1:])
         yield from (file for file in (path.with_suffix(".py"), path / f"{name}.py") if (ROOT / file).is_file())
+
+
+# Circles that stand today; each step that opens one strikes it.
+CIRCLES = {
+    frozenset({"runtime/context.py", "runtime/execution.py"}),
+    frozenset({"runtime/offer.py", "runtime/workflow_actor.py", "runtime/workflow_turn.py"}),
+    frozenset({"cli/member.py", "cli/processes.py", "cli/run.py", "cli/daemon.py", "cli/supervisor.py"}),
+}
+CIRCLES_OF_ENTRIES = {frozenset({"actors/errors.py", "actors/store"})}
+
+
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    arrows = {str(module): {str(file) for file in imported_by(module)} for module in modules()}
+    assert circles(arrows) == CIRCLES
+
+
+@pytest.mark.parametrize("folder", sorted({module.parent for module in modules()}), ids=str)
+def test_no_entries_of_a_folder_import_one_another_in_a_circle(folder: Path) -> None:
+    # An entry is a module of the folder, or a folder in it with all that it holds.
+    arrows: dict[str, set[str]] = {}
+    for module in modules():
+        if (entry := entry_of(module, folder)) is not None:
+            found = {entry_of(file, folder) for file in imported_by(module)}
+            arrows.setdefault(entry, set()).update(other for other in found if other not in (None, entry))
+    found_circles = {frozenset(str(folder / entry) for entry in circle) for circle in circles(arrows)}
+    assert found_circles <= CIRCLES | CIRCLES_OF_ENTRIES
+
+
+def test_a_circle_is_found_wherever_it_is_entered() -> None:
+    arrows = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set[str](), "e": {"e"}, "f": {"a"}}
+    assert circles(arrows) == {frozenset({"b", "c"}), frozenset({"e"})}
+
+
+def entry_of(module: Path, folder: Path) -> str | None:
+    """The entry of a folder that a module is, or lies in."""
+    return module.relative_to(folder).parts[0] if module.is_relative_to(folder) else None
+
+
+def imported_by(module: Path) -> set[Path]:
+    return {file for _, source, name in imports_of(module) for file in files_of(source, name)}
+
+
+def circles(arrows: Mapping[str, Set[str]]) -> set[frozenset[str]]:
+    """The largest sets of nodes of which each reaches each."""
+    reached = {node: reach(node, arrows) for node in arrows}
+    return {
+        frozenset(other for other in reached[node] if node in reached.get(other, ()))
+        for node in arrows
+        if node in reached[node]
+    }
+
+
+def reach(start: str, arrows: Mapping[str, Set[str]]) -> set[str]:
+    """All nodes that arrows lead to from one; itself only if it lies on a circle."""
+    todo, seen = [start], set[str]()
+    while todo:
+        found = set(arrows.get(todo.pop(), ())) - seen
+        seen |= found
+        todo += found
+    return seen
 
 
 def test_actors_and_workflows_wait_through_anyio_only() -> None:
