@@ -19,10 +19,10 @@ import anyio
 import anyio.lowlevel
 
 from .activation import Activation
-from .errors import StoreError, as_store_error
 from .placement import Placement
 from .signal import Signal
 from .store.contract import Store, Write
+from .store.errors import StoreError, as_store_error
 from .turn import Envelope, Turn
 
 logger = logging.getLogger(__name__)

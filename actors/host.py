@@ -22,7 +22,7 @@ from .activation import Activation, Activations
 from .address import Address
 from .clock import Clock
 from .committer import Committer, TakenTurn
-from .errors import ActorFailed, HostStopping, PerdureError, StoreError, StoreFailed
+from .errors import ActorFailed, HostStopping, PerdureError
 from .inspector import Inspector
 from .loader import Loader
 from .membership import Membership, name_of
@@ -34,6 +34,7 @@ from .reminders import ReminderLoop
 from .reply import Reply
 from .signal import Signal
 from .store.contract import Inspection, Reminder, Store, Stored
+from .store.errors import StoreError, StoreFailed
 from .taskless import no_current_task
 from .turn import RECOVER, ActorType, Envelope, Receipt, ReminderDue
 from .watch import Watch

@@ -5,10 +5,11 @@ crossing costs more than the read; so those that come together go together.
 """
 
 from .address import Address
-from .errors import HostStopping, as_store_error
+from .errors import HostStopping
 from .reply import Reply
 from .signal import Signal
 from .store.contract import Inspection, Store
+from .store.errors import as_store_error
 
 
 class Inspector:

@@ -9,9 +9,10 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from .activation import Activation
-from .errors import ActorFailed, PerdureError, StoreError, as_store_error
+from .errors import ActorFailed, PerdureError
 from .signal import Signal
 from .store.contract import Store, Stored
+from .store.errors import StoreError, as_store_error
 from .turn import ActorType
 
 logger = logging.getLogger(__name__)

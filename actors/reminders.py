@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from .clock import Clock
-from .errors import as_store_error
 from .reminder import ReminderWindow
 from .signal import Signal
 from .store.contract import Reminder, Store
+from .store.errors import as_store_error
 
 logger = logging.getLogger(__name__)
 

@@ -18,6 +18,7 @@ import anyio
 from ..actors.store.sqlite import Durability, SqliteStore
 from ..runtime.message import workflow_address
 from ..runtime.replay import replay
+from ..runtime.surroundings import Surroundings
 from ..runtime.workflow_actor import WorkflowActorType
 from .app import GO, app
 from .load import Extent, Progress, WrongResult
@@ -131,7 +132,7 @@ def turn_figures(lengths: Sequence[int], chains: Sequence[Sequence[int]]) -> dic
 
 async def rebuilt(setup: Setup, chain: Chain) -> Cold:
     """Take a chain's history from the store to the running code, as an activation does, with nothing in any cache."""
-    actor_type = WorkflowActorType(app)
+    actor_type = WorkflowActorType(Surroundings(app))
     address = workflow_address(chain.instance_id)
     store = SqliteStore(setup.store, durability=Durability(setup.durability))
     await store.open()
@@ -145,9 +146,9 @@ async def rebuilt(setup: Setup, chain: Chain) -> Cold:
     actor = actor_type.activate(address, stored)
     decoded_s = time.perf_counter()
     assert actor.record is not None, chain
-    definition = actor_type.definition(actor.record.name)
+    definition = actor.surroundings.definition(actor.record.name)
     assert definition is not None, actor.record
-    execution, _ = replay(definition, actor_type.encoder, instance_id=chain.instance_id, rows=actor.rows)
+    execution, _ = replay(definition, actor.surroundings.encoder, instance_id=chain.instance_id, rows=actor.rows)
     replayed_s = time.perf_counter()
     execution.close()
     events = sum(len(row.turn or ()) + len(row.held) for row in actor.rows)

@@ -33,7 +33,7 @@ from ..runtime.facade import Facade
 from ..runtime.sidecar import Sidecar
 from .collector import calm_collector
 from .config import Config
-from .member import Member, ShutdownAsked
+from .supervision import Member, ShutdownAsked
 
 log = logging.getLogger(__name__)
 

@@ -378,7 +378,7 @@ def daprd(ctx: click.Context, /, *, install: str | None, version: bool, build_in
         raise click.ClickException(str(error)) from None
     from .daemon import run as run_daemon  # noqa: PLC0415
     from .logs import configure_logging  # noqa: PLC0415
-    from .run import leave_threads_behind  # noqa: PLC0415
+    from .serve import leave_threads_behind  # noqa: PLC0415
 
     take_name()
     configure_logging(told.config.log_level, told.config.log_format)

@@ -29,7 +29,9 @@ from ..actors.store.part import Part
 from ..http.listener import CannotListen, ListenFlags, address, listen, reserve
 from .config import Config
 from .loader import ImportFailed
-from .member import STOP_SIGNALS, Failed, FromHost, Member, Stop, main, signals_held_back
+from .member import main
+from .stop_signals import STOP_SIGNALS, signals_held_back
+from .supervision import Failed, FromHost, Member, Stop
 from .supervisor import Supervisor
 
 if TYPE_CHECKING:

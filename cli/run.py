@@ -1,19 +1,13 @@
 """`perdure run`: read the flags, find the app, hand both to the daemon."""
 
 import contextlib
-import logging
-import os
 import sys
-import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from .config import RUN_OPTIONS, Config, build_config
-
-if TYPE_CHECKING:
-    from .member import Member
+from .config import RUN_OPTIONS, build_config
+from .serve import leave_threads_behind, serve_app
 
 
 @click.command(params=[click.Argument(["target"], required=False, metavar="[APP]"), *RUN_OPTIONS])
@@ -54,28 +48,3 @@ def run(**values: Any) -> None:
         except PerdureError as error:
             raise click.ClickException(str(error)) from None
     leave_threads_behind()
-
-
-def serve_app(config: Config, announce: Callable[[str], None], member: "Member | None" = None) -> None:
-    """Find the app and serve it, in this process.
-
-    Raises:
-        ImportFailed: The app's own code raised.
-        PerdureError: It could not start; the message says why.
-    """
-    from .daemon import run as run_daemon  # noqa: PLC0415  the engine and the servers, which a supervisor does without
-    from .loader import load_app  # noqa: PLC0415
-
-    app = load_app(config.target) if config.target is not None else None
-    run_daemon(config, app, announce, member)
-
-
-def leave_threads_behind() -> None:
-    """End the process at once if the thread of an activity outlasted the grace.
-
-    Python would wait for it, and nothing can stop it. The activity runs again after the next start, because its
-    result was never recorded.
-    """
-    if any(thread is not threading.current_thread() and not thread.daemon for thread in threading.enumerate()):
-        logging.shutdown()
-        os._exit(0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..actors.membership import name_of
-from .member import Failed, FromHost, Ready, ShutdownAsked, Stop
+from .supervision import Failed, FromHost, Ready, ShutdownAsked, Stop
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, NoReturn, Protocol, TypeAlias
 
 import grpc
 
-from ..actors.errors import HostStopping, HostUnreachable, MailboxFull, PerdureError, StoreFailed
+from ..actors.errors import HostStopping, HostUnreachable, MailboxFull, PerdureError
+from ..actors.store.errors import StoreFailed
 from .messages import DAPR, POOL, TASK_HUB, Message, message
 
 log = logging.getLogger(__name__)

@@ -15,15 +15,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ..actors.address import Address
-from ..actors.errors import (
-    HostLost,
-    HostStopping,
-    HostUnreachable,
-    MailboxFull,
-    NotOwner,
-    PerdureError,
-    StoreError,
-)
+from ..actors.errors import HostLost, HostStopping, HostUnreachable, MailboxFull, NotOwner, PerdureError
+from ..actors.store.errors import StoreError
 from .event import Parent
 from .facade import Facade
 from .failure import failure_of

@@ -10,65 +10,104 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from random import Random
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import Any, Protocol, TypeVar, overload
 from uuid import UUID, uuid5
 
 from .dates import from_us
 from .retry import RetryPolicy
 from .task import Task, when_all, when_any
 
-if TYPE_CHECKING:
-    from .execution import Execution
-
 R = TypeVar("R")
 
 _NAMESPACE = UUID("6b6f2f2e-5d1f-5d53-9c0e-0c1f4d0f7e11")  # of the ids that workflows make; must not change
+
+
+class Orders(Protocol):
+    """The execution, as its context sees it: it knows where the code is, and takes what the code asks for.
+
+    `runtime/execution.py` fulfils it. Each verb is described at the method of `WorkflowContext` that calls it.
+    """
+
+    @property
+    def instance_id(self) -> str: ...
+    @property
+    def execution_id(self) -> str: ...
+    @property
+    def parent_id(self) -> str | None: ...
+    @property
+    def workflow_name(self) -> str: ...
+    @property
+    def now_us(self) -> int:
+        """When the current turn began; Unix time, microseconds."""
+        ...
+
+    @property
+    def replaying(self) -> bool: ...
+    def expect_stepping(self) -> None:
+        """Check that the workflow's own code runs right now.
+
+        Raises:
+            WorkflowMisuse: It does not.
+        """
+        ...
+
+    def call_activity(
+        self, activity: Callable[..., Any] | str, value: Any, policy: RetryPolicy | None
+    ) -> Task[Any]: ...
+    def call_child_workflow(
+        self, workflow: Callable[..., Any] | str, value: Any, instance_id: str | None, policy: RetryPolicy | None
+    ) -> Task[Any]: ...
+    def create_timer(self, fire_at: datetime | timedelta) -> Task[None]: ...
+    def wait_for_external_event(self, name: str, timeout: datetime | timedelta | None) -> Task[Any]: ...
+    def continue_as_new(self, value: Any, *, save_events: bool) -> None: ...
+    def set_custom_status(self, status: Any) -> None: ...
+    def is_patched(self, name: str) -> bool: ...
 
 
 class WorkflowContext:
     """A workflow's only view of the world.
 
     Args:
-        execution: What runs the workflow; its commands go there.
+        orders: The execution that runs the workflow; its commands go there.
     """
 
-    def __init__(self, execution: "Execution") -> None:
-        self._execution = execution
+    def __init__(self, orders: Orders) -> None:
+        self._orders = orders
         self._random: Random | None = None
         self._uuids = 0
 
     @cached_property
     def logger(self) -> "_ReplayLogger":
         """A logger that says nothing while the workflow is replayed."""
-        return _ReplayLogger(self._execution)
+        return _ReplayLogger(self._orders)
 
     @property
     def instance_id(self) -> str:
-        return self._execution.instance_id
+        return self._orders.instance_id
 
     @property
     def execution_id(self) -> str:
         """Of this generation; continue_as_new begins another."""
-        return self._execution.execution_id
+        return self._orders.execution_id
 
     @property
     def workflow_name(self) -> str:
-        return self._execution.definition.name
+        return self._orders.workflow_name
 
     @property
     def parent_instance_id(self) -> str | None:
         """The instance that this one is a child of."""
-        return self._execution.parent_id
+        return self._orders.parent_id
 
     @property
     def current_utc_datetime(self) -> datetime:
         """When the current turn began, with UTC as time zone; it stands still between awaits."""
-        return from_us(self._execution.now_us)
+        return from_us(self._orders.now_us)
 
     @property
     def is_replaying(self) -> bool:
         """Whether the code runs for something that has happened before."""
-        return self._execution.replaying
+        return self._orders.replaying
 
     def now(self) -> datetime:
         """The same as current_utc_datetime."""
@@ -76,9 +115,9 @@ class WorkflowContext:
 
     def uuid4(self) -> UUID:
         """A new id: unlike any other, and the same at every replay."""
-        self._execution.expect_stepping()
+        self._orders.expect_stepping()
         self._uuids += 1
-        return uuid5(_NAMESPACE, f"{self._execution.execution_id}/{self._uuids}")
+        return uuid5(_NAMESPACE, f"{self._orders.execution_id}/{self._uuids}")
 
     def new_guid(self) -> UUID:
         """The same as uuid4."""
@@ -86,14 +125,14 @@ class WorkflowContext:
 
     def random(self) -> Random:
         """This execution's source of random numbers: the same numbers at every replay."""
-        self._execution.expect_stepping()
+        self._orders.expect_stepping()
         if self._random is None:
-            self._random = Random(self._execution.execution_id)  # noqa: S311  not for secrets; it must be repeatable
+            self._random = Random(self._orders.execution_id)  # noqa: S311  not for secrets; it must be repeatable
         return self._random
 
     def set_custom_status(self, custom_status: Any) -> None:
         """Show a status of your own to whoever looks at the instance: text as it is, other values as JSON."""
-        self._execution.set_custom_status(custom_status)
+        self._orders.set_custom_status(custom_status)
 
     @overload
     def call_activity(
@@ -122,7 +161,7 @@ class WorkflowContext:
 
         The task fails with TaskFailedError when the activity does.
         """
-        return self._execution.call_activity(activity, input, retry_policy)
+        return self._orders.call_activity(activity, input, retry_policy)
 
     @overload
     def call_child_workflow(
@@ -164,18 +203,18 @@ class WorkflowContext:
         Args:
             instance_id: `<this instance>:<n>` by default, with n as four hex digits.
         """
-        return self._execution.call_child_workflow(workflow, input, instance_id, retry_policy)
+        return self._orders.call_child_workflow(workflow, input, instance_id, retry_policy)
 
     def create_timer(self, fire_at: datetime | timedelta) -> Task[None]:
         """Sleep until a date (UTC if it names no time zone), or for an interval; months are fine."""
-        return self._execution.create_timer(fire_at)
+        return self._orders.create_timer(fire_at)
 
     def wait_for_external_event(self, name: str, *, timeout: datetime | timedelta | None = None) -> Task[Any]:
         """Wait for an event with this name, in whatever case; those that came before count, oldest first.
 
         The task fails with TimeoutError when the timeout comes first.
         """
-        return self._execution.wait_for_external_event(name, timeout)
+        return self._orders.wait_for_external_event(name, timeout)
 
     def continue_as_new(self, new_input: Any, *, save_events: bool = False) -> None:
         """Begin again with a new input and an empty history, once the workflow's function returns.
@@ -183,7 +222,7 @@ class WorkflowContext:
         Args:
             save_events: Keep the events that nobody has waited for yet.
         """
-        self._execution.continue_as_new(new_input, save_events=save_events)
+        self._orders.continue_as_new(new_input, save_events=save_events)
 
     def is_patched(self, patch_name: str) -> bool:
         """Whether this instance takes the new path of a change to its code.
@@ -191,7 +230,7 @@ class WorkflowContext:
         True for those that come here for the first time; False for those that
         have been past this point with the old code.
         """
-        return self._execution.is_patched(patch_name)
+        return self._orders.is_patched(patch_name)
 
     def when_all(self, tasks: Iterable[Task[R]]) -> Task[list[R]]:
         """Wait for all tasks: their results in their order, or the first failure as soon as it happens."""
@@ -215,12 +254,12 @@ class ActivityContext:
 class _ReplayLogger(logging.LoggerAdapter[logging.Logger]):
     """A logger that says each thing once, however often the workflow is replayed."""
 
-    def __init__(self, execution: "Execution") -> None:
-        super().__init__(logging.getLogger(f"perdure.workflow.{execution.definition.name}"))
-        self._execution = execution
+    def __init__(self, orders: Orders) -> None:
+        super().__init__(logging.getLogger(f"perdure.workflow.{orders.workflow_name}"))
+        self._orders = orders
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802  the library's name
-        return not self._execution.replaying and super().isEnabledFor(level)
+        return not self._orders.replaying and super().isEnabledFor(level)
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        return f"[{self._execution.instance_id}] {msg}", kwargs
+        return f"[{self._orders.instance_id}] {msg}", kwargs

@@ -15,11 +15,11 @@ after a restart it is asked for again.
 
 import logging
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from heapq import heappop, heappush
 from itertools import count
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 import anyio
@@ -28,7 +28,6 @@ from ..actors.address import Address
 from ..actors.errors import HostStopping
 from ..actors.signal import Signal
 from .dispatch_limits import DispatchLimits
-from .event import Arrival
 from .message import (
     ACTIVITY,
     WORK,
@@ -41,23 +40,9 @@ from .message import (
     workflow_address,
 )
 from .work import ActivityAnswer, ActivityItem, Worker, WorkflowAnswer, WorkflowItem, WorkItem, WorkUnknown
+from .workflow_state import Offered
 
 logger = logging.getLogger(__name__)
-
-
-class Offer(Protocol):
-    """A turn that a workflow offers; `runtime/offer.py` says what each of these means."""
-
-    instance_id: str
-    execution_id: str
-    name: str
-    position: int
-    patience_s: float
-
-    @property
-    def fed(self) -> Sequence[Arrival]: ...
-
-    def settle(self) -> WorkflowTurnWork | None: ...
 
 
 class Job:
@@ -65,9 +50,9 @@ class Job:
 
     __slots__ = ("key", "sent", "stream", "token", "work")
 
-    def __init__(self, key: Address, work: Offer | Invoke) -> None:
+    def __init__(self, key: Address, work: Offered | Invoke) -> None:
         self.key = key
-        self.work: Offer | WorkflowTurnWork | Invoke = work  # an offer until it is sent
+        self.work: Offered | WorkflowTurnWork | Invoke = work  # an offer until it is sent
         self.stream: Stream | None = None  # None: it waits
         self.token = ""  # of the last time it was given to a worker
         self.sent = False  # to that worker
@@ -135,7 +120,7 @@ class Stream:
                 await self._signal.wait()
         raise StopAsyncIteration
 
-    def forget_beyond(self, offer: Offer) -> None:
+    def forget_beyond(self, offer: Offered) -> None:
         """Count as unsent a history that went further than this one: its end did not become durable, and is void."""
         if self._sent.get(offer.instance_id, ("", 0))[1] > offer.position:
             del self._sent[offer.instance_id]
@@ -231,7 +216,7 @@ class Dispatcher:
 
     # Work comes.
 
-    def receive(self, address: Address, body: Offer | Stalled) -> None:
+    def receive(self, address: Address, body: Offered | Stalled) -> None:
         """Take a message of a workflow actor."""
         if isinstance(body, Stalled):
             # It waits for other code, which the next worker that comes may have.
@@ -239,7 +224,7 @@ class Dispatcher:
         else:
             self._receive_offer(address, body)
 
-    def _receive_offer(self, address: Address, offer: Offer) -> None:
+    def _receive_offer(self, address: Address, offer: Offered) -> None:
         """Take a turn that a worker is to take. One for another state of the instance is void with it."""
         job = self._jobs.get(address)
         if job is not None:
@@ -252,7 +237,7 @@ class Dispatcher:
             stream.forget_beyond(offer)
         self._add(Job(address, offer), self._workflows)
 
-    def _renew(self, job: Job, offer: Offer) -> None:
+    def _renew(self, job: Job, offer: Offered) -> None:
         """Take an offer in the place of the one before, unless a worker has that already."""
         if not isinstance(job.work, WorkflowTurnWork):
             job.work = offer
@@ -411,7 +396,7 @@ class Dispatcher:
                 del self._at_work[counter]
 
 
-def _is_continued(work: Offer | WorkflowTurnWork, offer: Offer) -> bool:
+def _is_continued(work: Offered | WorkflowTurnWork, offer: Offered) -> bool:
     """Whether an offer stands for the same turn as one before, whatever else it may feed by now."""
     if (work.execution_id, work.position) != (offer.execution_id, offer.position):
         return False

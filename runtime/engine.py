@@ -35,9 +35,10 @@ from .observer import Observer
 from .retention import RetentionLoop
 from .settings import Settings
 from .status import Status
+from .surroundings import Propagate, Surroundings
 from .worker_mark import ADDRESS as WORKER_MARK_ADDRESS
 from .worker_mark import WORKER_MARK, Remember, WorkerMarkType
-from .workflow_actor import Propagate, WorkflowActorType
+from .workflow_actor import WorkflowActorType
 
 IN_MEMORY = ":memory:"
 
@@ -77,7 +78,7 @@ class Engine:
             elsewhere=self.dispatcher.receive_activity,
             waits_for_workers=self._waits_for_workers,
         )
-        self._workflows = WorkflowActorType(
+        self._surroundings = Surroundings(
             app, app_id=self.settings.app_id, waits_for_workers=self._waits_for_workers, propagate=propagate
         )
         self._observer: Observer | None = None
@@ -86,7 +87,7 @@ class Engine:
             self.store,
             self._clock,
             types={
-                WORKFLOW: self._workflows,
+                WORKFLOW: WorkflowActorType(self._surroundings),
                 WORKER_MARK: WorkerMarkType(),
             },
             routes={
@@ -127,7 +128,7 @@ class Engine:
     def observe(self, observer: Observer) -> None:
         """Tell somebody of what comes to an end from now on."""
         self._observer = self._activities.observer = observer
-        self._workflows.observed = True
+        self._surroundings.observed = True
 
     def active_actors(self) -> Mapping[str, int]:
         """How many actors of each type are in memory."""

@@ -1,4 +1,5 @@
-"""Every error the workflow layer raises on purpose, as a tree (the root is in `actors.errors`).
+"""Every error the workflow layer raises on purpose, as a tree (the root is in `actors/errors.py`,
+`CorruptHistory` in `runtime/history.py`).
 
 PerdureError
 ├── RequestRefused                 the caller asked for what cannot be
@@ -15,8 +16,7 @@ PerdureError
 ├── TaskFailedError                an activity or a child failed (raised in workflow code)
 ├── NonRetryableError              raised by activity code: do not try again
 ├── PayloadError                   an input or an output that is not JSON, or not of the annotated type
-├── AppError                       an app that cannot be: two workflows of one name, and so on
-└── CorruptHistory                 what the store holds of an instance cannot be read
+└── AppError                       an app that cannot be: two workflows of one name, and so on
 """
 
 from ..actors.errors import PerdureError
@@ -179,7 +179,3 @@ class PayloadError(PerdureError, ValueError):
 
 class AppError(PerdureError):
     """The app cannot be what it is asked to be; the message names what is wrong."""
-
-
-class CorruptHistory(PerdureError):
-    """What the store holds of an instance cannot be read by this release."""

@@ -141,6 +141,10 @@ class Execution:
         self._continue: ContinuedAsNew | None = None
         self._keep_events = False
 
+    @property
+    def workflow_name(self) -> str:
+        return self.definition.name
+
     def feed(self, events: Iterable[Arrival], now_us: int) -> tuple[list[Command], int]:
         """Take a turn.
 

@@ -13,8 +13,13 @@ from typing import NamedTuple
 
 import msgpack
 
-from .errors import CorruptHistory
+from ..actors.errors import PerdureError
 from .event import COMMANDS, Arrival, Command, Event, pack_event, unpack_event
+
+
+class CorruptHistory(PerdureError):
+    """What the store holds of an instance cannot be read by this release."""
+
 
 FORMAT = 1
 

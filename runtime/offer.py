@@ -11,7 +11,6 @@ front, and is committed behind them; see `WorkflowTurn`.
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from .event import Arrival, ExecutionStalled, ExecutionStarted
 from .message import WorkflowTurnWork
@@ -19,9 +18,7 @@ from .open_work import START_TIMER
 from .status import Status
 from .timeline import ARRIVED
 from .work import TimedEvent, TurnStarted
-
-if TYPE_CHECKING:
-    from .workflow_actor import WorkflowActor
+from .workflow_state import Instance
 
 # While more results are under way, an offer waits for them a part of the time for which the code has waited already.
 PATIENCE_SHARE = 0.25
@@ -33,7 +30,7 @@ class Offer:
 
     __slots__ = ("_actor", "execution_id", "instance_id", "name", "patience_s", "position")
 
-    def __init__(self, actor: "WorkflowActor") -> None:
+    def __init__(self, actor: Instance) -> None:
         assert actor.record is not None
         assert actor.timeline is not None
         self._actor = actor
@@ -86,7 +83,7 @@ class Offer:
         return min(PATIENCE_MAX_S, PATIENCE_SHARE * (actor.last_us - actor.ran_us) / 1e6)
 
 
-def can_take_a_turn(actor: "WorkflowActor") -> bool:
+def can_take_a_turn(actor: Instance) -> bool:
     """Whether an instance has something to take a turn with, and nothing that keeps it from it."""
     record = actor.record
     if record is None or actor.stalled_here or START_TIMER in actor.work.timers:

@@ -9,9 +9,8 @@ from typing import NamedTuple
 import msgpack
 
 from ..actors.store.contract import Inspection
-from .errors import CorruptHistory
 from .event import ExecutionCompleted, ExecutionStarted, Parent, failure_in
-from .history import unpack_row
+from .history import CorruptHistory, unpack_row
 from .instance import InstanceState
 from .status import Status
 

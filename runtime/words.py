@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..actors.errors import HostStopping, HostUnreachable, MailboxFull, PerdureError, StoreFailed
+from ..actors.errors import HostStopping, HostUnreachable, MailboxFull, PerdureError
+from ..actors.store.errors import StoreFailed
 from .errors import ChildUnfinished, InstanceExists, InstanceNotFound
 
 ID_BYTES_MAX = 64  # Dapr's, for state stores with short keys

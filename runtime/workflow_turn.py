@@ -10,7 +10,7 @@ turn (`_offer`).
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID, uuid5
 
 from ..actors.address import Address
@@ -85,9 +85,7 @@ from .replay import replay
 from .status import Status, Step, follow
 from .timeline import Timeline
 from .work import TimedEvent, WorkflowAnswer
-
-if TYPE_CHECKING:
-    from .workflow_actor import WorkflowActor
+from .workflow_state import Instance
 
 _GENERATIONS = UUID("0d9b3c55-63b0-5f0a-9d0b-3f3e6a0f1c92")  # of the execution ids that follow one another
 
@@ -114,7 +112,7 @@ class WorkflowTurn:
         "turn",
     )
 
-    def __init__(self, actor: "WorkflowActor", now_us: int) -> None:
+    def __init__(self, actor: Instance, now_us: int) -> None:
         self.actor = actor
         # Never before the last turn, even if the clock was set back while nobody was looking.
         self.now_us = max(now_us, actor.last_us)
@@ -215,7 +213,7 @@ class WorkflowTurn:
         self._timers_set.update(
             {timer_id: due_us for timer_id, due_us in actor.work.timers.items() if due_us < END_OF_TIME_US}
         )
-        packed = [actor.actor_type.packer.pack(*row) for row in actor.rows]
+        packed = [actor.surroundings.packer.pack(*row) for row in actor.rows]
         self.turn.earlier, self.turn.entry = packed[:-1], packed[-1]
         if record.remote:
             actor.timeline = Timeline.of(actor.rows)
@@ -431,10 +429,10 @@ class WorkflowTurn:
         """Whether the code of the instance is with a remote worker."""
         if record.remote:
             return True
-        actor_type = self.actor.actor_type
-        if actor_type.definition(record.name) is not None or self._has_run or record.generation > 0:
+        surroundings = self.actor.surroundings
+        if surroundings.definition(record.name) is not None or self._has_run or record.generation > 0:
             return False
-        return actor_type.app is None or actor_type.waits_for_workers()
+        return surroundings.app is None or surroundings.waits_for_workers()
 
     def _run_remotely(self) -> None:
         """Take a worker's answer. What has arrived is held: it is fed with the next turn that a worker takes."""
@@ -507,13 +505,15 @@ class WorkflowTurn:
         assert actor.record is not None
         if actor.execution is not None or actor.stalled_here:
             return actor.execution
-        actor_type = actor.actor_type
-        definition = actor_type.definition(actor.record.name)
+        surroundings = actor.surroundings
+        definition = surroundings.definition(actor.record.name)
         if definition is None:
             self._miss_definition(actor.record.name)
             return None
         try:
-            actor.execution, _ = replay(definition, actor_type.encoder, instance_id=actor.instance_id, rows=actor.rows)
+            actor.execution, _ = replay(
+                definition, surroundings.encoder, instance_id=actor.instance_id, rows=actor.rows
+            )
         except NondeterminismError as error:
             self._stall(str(error))
             return None
@@ -526,7 +526,7 @@ class WorkflowTurn:
 
     def _miss_definition(self, name: str) -> None:
         """The code is not here: wait for it, or fail at once, or stop where it had begun."""
-        app = self.actor.actor_type.app
+        app = self.actor.surroundings.app
         if app is None:
             return
         message = f"A {name!r} workflow was not registered in app {app.name!r}."
@@ -601,7 +601,7 @@ class WorkflowTurn:
         actor.work.keep_only([Row(self.now_us, self._asked, ())])
         if actor.record.parent is not None:
             self._tell_parent(actor.record.parent, status, result, failure)
-        if actor.actor_type.observed:
+        if actor.surroundings.observed:
             ended = Ended(actor.record.name, status.value, self.now_us - actor.record.created_us)
             self.turn.messages.append((Address(ENDED, actor.instance_id), ended))
         actor.close()
@@ -644,7 +644,7 @@ class WorkflowTurn:
         for position, (address, body) in enumerate(self.turn.messages):
             if isinstance(body, Invoke | Start) and body.scope:
                 asking = body.task_id if isinstance(body, Invoke) else body.parent.task_id if body.parent else None
-                shown = self.actor.actor_type.propagate(
+                shown = self.actor.surroundings.propagate(
                     self.actor.instance_id,
                     _up_to(timeline.events, asking),
                     body.scope,
@@ -658,8 +658,8 @@ class WorkflowTurn:
         actor = self.actor
         assert actor.record is not None
         execution_id = actor.record.execution_id
-        if task.target_app not in (None, "", actor.actor_type.app_id):
-            done = ActivityDone(execution_id, task.event_id, None, _foreign(task.target_app, actor.actor_type.app_id))
+        if task.target_app not in (None, "", actor.surroundings.app_id):
+            done = ActivityDone(execution_id, task.event_id, None, _foreign(task.target_app, actor.surroundings.app_id))
             self.turn.messages.append((workflow_address(actor.instance_id), done))
             return
         invoke = Invoke(
@@ -702,7 +702,7 @@ class WorkflowTurn:
         """
         record = self.actor.record
         assert record is not None
-        app_id = self.actor.actor_type.app_id
+        app_id = self.actor.surroundings.app_id
         if child.target_app not in (None, "", app_id):
             failure = _foreign(child.target_app, app_id)
             done = ChildDone(record.execution_id, child.event_id, Status.FAILED.value, None, failure)
@@ -785,13 +785,13 @@ class WorkflowTurn:
         if self._asked is not None or self._holding:
             events = None if self._asked is None else [*self._arrived, *self._asked]
             row = Row(self._turn_at_us or self.now_us, events, self._holding, self._consumed)
-            turn.entry = actor.actor_type.packer.pack(*row)
+            turn.entry = actor.surroundings.packer.pack(*row)
             self._remember(row)
             actor.last_us = self.now_us
         record = actor.record
         if record is not None:
             if record is not self._record_before and record != self._record_before:
-                turn.record = record.pack(actor.actor_type.record_packer)
+                turn.record = record.pack(actor.surroundings.record_packer)
             turn.busy = self._busy(record)
             turn.settled = record.status.terminal and not turn.busy
 

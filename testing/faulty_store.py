@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 import anyio
 
 from ..actors.address import Address
-from ..actors.errors import StoreFailed
 from ..actors.store.contract import Inspection, Reminder, Store, Stored, Write
+from ..actors.store.errors import StoreFailed
 
 
 class FaultyStore:

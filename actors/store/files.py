@@ -15,8 +15,8 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from ..errors import StoreFailed
 from . import schema
+from .errors import StoreFailed
 from .part import Part
 from .sqlite import LOCK_WAIT_S, take_lock
 

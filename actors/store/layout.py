@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 
 from ..address import shard_of
-from ..errors import StoreDivided, StoreFailed
 from . import schema
+from .errors import StoreDivided, StoreFailed
 from .files import Stamp, holding, locked, making, new_layout, parts_of, paths_of, reading, refuse_existing, stamp_of
 from .maintenance import check, faults_in
 from .part import Part, check_parts, part_of

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from contextlib import closing
 
 from ..address import shard_of
-from ..errors import StoreError, StoreFailed, StoreLocked, StoreTooNew
 from . import schema
+from .errors import StoreError, StoreFailed, StoreLocked, StoreTooNew
 from .files import (
     holding,
     making,

@@ -12,8 +12,8 @@ from itertools import count
 import anyio
 
 from ..address import Address
-from ..errors import StoreFailed, StoreFenced, StoreLocked
 from .contract import Inspection, Reminder, Stored, Write
+from .errors import StoreFailed, StoreFenced, StoreLocked
 from .part import WHOLE, Part, check_parts
 
 

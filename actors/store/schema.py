@@ -10,7 +10,7 @@ All functions are synchronous: they run on the thread of their connection.
 import sqlite3
 from collections.abc import Mapping, Sequence
 
-from ..errors import StoreFailed, StoreTooNew
+from .errors import StoreFailed, StoreTooNew
 from .part import WHOLE, Part
 
 SCHEMA_VERSION = 2

@@ -29,9 +29,9 @@ import anyio
 from filelock import BaseFileLock, FileLock, Timeout
 
 from ..address import Address
-from ..errors import StoreDivided, StoreFailed, StoreFenced, StoreLocked
 from . import schema
 from .contract import Inspection, Reminder, Stored, Write
+from .errors import StoreDivided, StoreFailed, StoreFenced, StoreLocked
 from .part import WHOLE, Part, check_parts
 
 T = TypeVar("T")

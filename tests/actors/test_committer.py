@@ -7,9 +7,9 @@ import pytest
 
 from perdure.actors.activation import Activation
 from perdure.actors.committer import Committer, TakenTurn
-from perdure.actors.errors import StoreError, StoreFailed
 from perdure.actors.placement import Placement
 from perdure.actors.signal import Signal
+from perdure.actors.store.errors import StoreError, StoreFailed
 from perdure.actors.store.memory import MemoryStore
 from perdure.actors.turn import Turn
 from perdure.testing.faulty_store import FaultyStore

@@ -15,14 +15,7 @@ from perdure.actors.errors import (
     MailboxFull,
     NotOwner,
     PerdureError,
-    StoreDivided,
-    StoreFailed,
-    StoreFenced,
-    StoreLocked,
-    StoreTooNew,
-    as_store_error,
 )
-from perdure.actors.store.part import WHOLE, Part
 from perdure.actors.visitor import portable
 
 A = Address("workflow", "a")
@@ -38,14 +31,6 @@ def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (StoreLocked("p.db"), "p.db is in use by another Perdure process. Stop that process"),
-        (StoreTooNew("p.db", found=9, known=1), "store version 9.*versions up to 1"),
-        (
-            StoreDivided("p.db", found=Part(0, 4), asked=WHOLE),
-            "^p.db is part 1 of 4: start with --processes 4, or .* `perdure store spread --processes 1`",
-        ),
-        (StoreDivided("p.db", found=Part(2, 4), asked=Part(0, 4)), "p.db is part 3 of 4, and should be part 1 of 4"),
-        (StoreFenced(3, expected=7, found=8), "shard 3 is at epoch 8.*epoch 7"),
         (MailboxFull(A, messages_max=5), r"workflow/a has 5 messages waiting.*\(mailbox_messages_max\)"),
         (HostStopping(), "shutting down"),
         (NotOwner(A, shard=3, owner=None), "shard 3, which belongs to no host"),
@@ -61,7 +46,6 @@ def test_each_says_what_is_the_case(error: Exception, text: str) -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        StoreFenced(3, expected=7, found=8),
         MailboxFull(A, messages_max=5),
         NotOwner(A, shard=3, owner="host-1"),
         ActorFailed(A, KeyError("x")),
@@ -83,11 +67,3 @@ def test_an_error_that_cannot_travel_is_told_in_words() -> None:
     assert type(arrived) is PerdureError
     assert str(arrived) == "Local: oh"
     assert type(portable(ActorFailed(A, Local("oh")))) is PerdureError
-
-
-def test_a_store_error_stays_what_it_is_and_anything_else_becomes_one() -> None:
-    locked = StoreLocked("p.db")
-    assert as_store_error(locked, "opening") is locked
-    broke = as_store_error(KeyError("x"), "loading")
-    assert isinstance(broke, StoreFailed)
-    assert "while loading" in str(broke)

@@ -10,9 +10,10 @@ import pytest
 
 from perdure.actors.address import Address
 from perdure.actors.clock import Clock, SystemClock
-from perdure.actors.errors import ActorFailed, HostStopping, MailboxFull, StoreFailed
+from perdure.actors.errors import ActorFailed, HostStopping, MailboxFull
 from perdure.actors.host import Host, HostLimits
 from perdure.actors.store.contract import Store
+from perdure.actors.store.errors import StoreFailed
 from perdure.actors.store.memory import MemoryStore
 from perdure.testing.faulty_store import FaultyStore
 from perdure.testing.virtual_time import LoopClock, run_virtually

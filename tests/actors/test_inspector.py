@@ -3,8 +3,9 @@
 import anyio
 import pytest
 
-from perdure.actors.errors import HostStopping, StoreFailed
+from perdure.actors.errors import HostStopping
 from perdure.actors.inspector import Inspector
+from perdure.actors.store.errors import StoreFailed
 from perdure.actors.store.memory import MemoryStore
 from perdure.testing.faulty_store import FaultyStore
 

@@ -4,8 +4,9 @@ import anyio
 import pytest
 
 from perdure.actors.activation import Activation
-from perdure.actors.errors import ActorFailed, PerdureError, StoreFailed
+from perdure.actors.errors import ActorFailed, PerdureError
 from perdure.actors.loader import Loader
+from perdure.actors.store.errors import StoreFailed
 from perdure.actors.store.memory import MemoryStore
 from perdure.testing.faulty_store import FaultyStore
 

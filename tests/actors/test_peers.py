@@ -6,8 +6,9 @@ import anyio
 import pytest
 
 from perdure.actors.address import Address
-from perdure.actors.errors import ActorFailed, HostLost, HostStopping, HostUnreachable, StoreFailed
+from perdure.actors.errors import ActorFailed, HostLost, HostStopping, HostUnreachable
 from perdure.actors.reply import Reply
+from perdure.actors.store.errors import StoreFailed
 from perdure.actors.turn import Envelope
 
 from ..support.actors.counter_actor import Add, Break, Forget, Read, Tell

@@ -25,7 +25,7 @@ import pytest
 from perdure.actors.membership import Membership
 from perdure.actors.store.part import Part
 from perdure.cli.daemon import Control, Stopping, ask_supervisor, sole, watch_supervisor
-from perdure.cli.member import Member, ShutdownAsked, Stop
+from perdure.cli.supervision import Member, ShutdownAsked, Stop
 
 from ..support.doors.fake_peers import daemon_of
 from ..support.doors.rpc_host import Client

@@ -12,7 +12,7 @@ from perdure.actors.membership import Membership
 from perdure.actors.store.part import Part
 from perdure.cli import logs, member
 from perdure.cli.config import Config
-from perdure.cli.member import Failed, Member, Ready, ShutdownAsked, Stop
+from perdure.cli.supervision import Failed, Member, Ready, ShutdownAsked, Stop
 
 from ..support.processes.host_config import host_config
 
@@ -109,7 +109,7 @@ def test_an_orphan_clears_up_after_its_supervisor(pair: Pair, monkeypatch: pytes
         pair.parent.recv()
         pair.parent.close()
 
-    monkeypatch.setattr("perdure.cli.run.serve_app", serve_app)
+    monkeypatch.setattr("perdure.cli.serve.serve_app", serve_app)
     directory = Path(pair.member.membership.directory)
     directory.mkdir()
     # when it ends, then the folder that the supervisor had made is gone.

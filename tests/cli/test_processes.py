@@ -22,9 +22,9 @@ import pytest
 
 from perdure.actors.errors import PerdureError
 from perdure.cli.config import Config
-from perdure.cli.member import Member, Stop
 from perdure.cli.metrics import MetricsPortTaken
 from perdure.cli.processes import HostProcesses, Signals, config_of, private_directory, take_ports, watch
+from perdure.cli.supervision import Member, Stop
 from perdure.cli.supervisor import Supervisor
 from perdure.http.listener import CannotListen, listen, share
 

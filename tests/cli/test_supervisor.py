@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from perdure.cli.member import Failed, Ready, ShutdownAsked, Stop
+from perdure.cli.supervision import Failed, Ready, ShutdownAsked, Stop
 from perdure.cli.supervisor import GOOD_AFTER_S, PAUSE_S_MAX, PAUSE_S_MIN, Supervisor, how
 
 PATIENCE_S = 30.0

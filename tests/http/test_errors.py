@@ -3,18 +3,11 @@
 import pytest
 
 from perdure.actors.address import Address
-from perdure.actors.errors import (
-    ActorFailed,
-    HostStopping,
-    HostUnreachable,
-    MailboxFull,
-    NotOwner,
-    PerdureError,
-    StoreError,
-    StoreFailed,
-)
+from perdure.actors.errors import ActorFailed, HostStopping, HostUnreachable, MailboxFull, NotOwner, PerdureError
+from perdure.actors.store.errors import StoreError, StoreFailed
 from perdure.http.workflows import OPERATIONS
-from perdure.runtime.errors import CorruptHistory, InvalidRequest
+from perdure.runtime.errors import InvalidRequest
+from perdure.runtime.history import CorruptHistory
 from perdure.runtime.status import Status
 from perdure.runtime.words import FAILURES, TRY_AGAIN
 

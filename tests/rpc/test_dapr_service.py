@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from perdure.actors.address import Address
-from perdure.actors.errors import HostStopping, MailboxFull, StoreFailed
+from perdure.actors.errors import HostStopping, MailboxFull
+from perdure.actors.store.errors import StoreFailed
 from perdure.rpc.dapr_service import CODES
 from perdure.runtime import words
 from perdure.runtime.dates import to_us

@@ -3,7 +3,7 @@
 import grpc
 import pytest
 
-from perdure.actors.errors import StoreFailed
+from perdure.actors.store.errors import StoreFailed
 from perdure.rpc.messages import DAPR, TASK_HUB
 from perdure.rpc.method import TEXT_BYTES_MAX, cut
 

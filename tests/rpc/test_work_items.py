@@ -7,7 +7,8 @@ import anyio
 import grpc
 import pytest
 
-from perdure.actors.errors import HostStopping, StoreFailed
+from perdure.actors.errors import HostStopping
+from perdure.actors.store.errors import StoreFailed
 from perdure.rpc.history_wire import HistoryWriter
 from perdure.rpc.messages import CachedHistory, HistoryEvent, Message, PropagatedHistory
 from perdure.rpc.messages import WorkItem as WorkItemMessage

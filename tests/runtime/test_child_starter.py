@@ -6,7 +6,8 @@ import anyio
 import pytest
 
 from perdure.actors.address import Address
-from perdure.actors.errors import ActorFailed, StoreFailed
+from perdure.actors.errors import ActorFailed
+from perdure.actors.store.errors import StoreFailed
 from perdure.runtime import child_starter
 from perdure.runtime.child_starter import ChildStarter
 from perdure.runtime.errors import InstanceExists

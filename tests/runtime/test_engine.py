@@ -24,7 +24,8 @@ from perdure import (
     WorkflowContext,
     WorkflowFailed,
 )
-from perdure.actors.errors import HostStopping, StoreFailed, StoreLocked
+from perdure.actors.errors import HostStopping
+from perdure.actors.store.errors import StoreFailed, StoreLocked
 from perdure.actors.store.memory import MemoryStore
 from perdure.testing.faulty_store import FaultyStore
 from perdure.testing.virtual_time import LoopClock, run_virtually

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from perdure.runtime.errors import CorruptHistory
 from perdure.runtime.event import (
     Event,
     EventRaised,
@@ -15,7 +14,7 @@ from perdure.runtime.event import (
     TaskCompleted,
     TaskScheduled,
 )
-from perdure.runtime.history import Row, RowPacker, split, unpack_row
+from perdure.runtime.history import CorruptHistory, Row, RowPacker, split, unpack_row
 
 from ..support.workflows.random_events import arrivals, dates_us, events
 

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from perdure import FailureDetails, Status
 from perdure.actors.store.contract import Inspection
-from perdure.runtime.errors import CorruptHistory
 from perdure.runtime.event import (
     Event,
     ExecutionCompleted,
@@ -17,7 +16,7 @@ from perdure.runtime.event import (
     TaskCompleted,
     TaskScheduled,
 )
-from perdure.runtime.history import RowPacker
+from perdure.runtime.history import CorruptHistory, RowPacker
 from perdure.runtime.record import InstanceRecord, state_of, unpack_record
 
 from ..support.workflows.random_events import dates_us, names, parents, payloads

@@ -8,7 +8,8 @@ import anyio
 import pytest
 
 from perdure import App, Engine, Settings, Status, WorkflowContext
-from perdure.actors.errors import HostStopping, StoreFailed
+from perdure.actors.errors import HostStopping
+from perdure.actors.store.errors import StoreFailed
 from perdure.runtime.facade import Facade, Page
 from perdure.runtime.retention import Retention, RetentionLoop
 from perdure.testing.virtual_time import LoopClock, run_virtually

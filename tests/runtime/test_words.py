@@ -7,16 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure.actors.address import Address
-from perdure.actors.errors import ActorFailed, HostStopping, MailboxFull, NotOwner, PerdureError, StoreFailed
+from perdure.actors.errors import ActorFailed, HostStopping, MailboxFull, NotOwner, PerdureError
+from perdure.actors.store.errors import StoreFailed
 from perdure.runtime.errors import (
     ChildUnfinished,
-    CorruptHistory,
     InstanceExists,
     InstanceNotFound,
     InstanceStalled,
     InstanceUnfinished,
     InvalidRequest,
 )
+from perdure.runtime.history import CorruptHistory
 from perdure.runtime.words import (
     APP_ID_INVALID,
     EVENT_NAME_MISSING,

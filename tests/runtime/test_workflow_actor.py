@@ -4,8 +4,9 @@ import pytest
 
 from perdure import App, WorkflowContext
 from perdure.actors.store.contract import Stored
-from perdure.runtime.errors import CorruptHistory
+from perdure.runtime.history import CorruptHistory
 from perdure.runtime.message import workflow_address
+from perdure.runtime.surroundings import Surroundings
 from perdure.runtime.workflow_actor import WorkflowActorType
 
 from ..support.workflows.lone_actor import LoneActor
@@ -26,7 +27,7 @@ def make_app() -> App:
 
 
 def test_an_id_that_nobody_has_is_an_actor_without_a_record() -> None:
-    actor = WorkflowActorType(make_app()).activate(workflow_address("i"), None)
+    actor = WorkflowActorType(Surroundings(make_app())).activate(workflow_address("i"), None)
     assert actor.record is None
 
 
@@ -67,7 +68,7 @@ def test_a_history_that_cannot_be_read_is_an_error_and_not_an_empty_one() -> Non
     assert lone.record is not None
     stored = Stored(key=1, record=lone.record, entries=[b"\xc1"], active=False)
     with pytest.raises(CorruptHistory):
-        WorkflowActorType(make_app()).activate(workflow_address("i"), stored)
+        WorkflowActorType(Surroundings(make_app())).activate(workflow_address("i"), stored)
 
 
 def test_forgetting_leaves_nothing() -> None:

@@ -4,8 +4,8 @@ import anyio
 import pytest
 
 from perdure.actors.address import Address, shard_of
-from perdure.actors.errors import StoreFailed
 from perdure.actors.store.contract import Store, Write
+from perdure.actors.store.errors import StoreFailed
 from perdure.actors.store.memory import MemoryStore
 from perdure.testing.faulty_store import FaultyStore
 

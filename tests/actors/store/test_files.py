@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from perdure.actors.errors import StoreFailed, StoreLocked
+from perdure.actors.store.errors import StoreFailed, StoreLocked
 from perdure.actors.store.files import holding, locked, making, new_layout, parts_of, paths_of, stamp_of
 from perdure.actors.store.part import Part
 

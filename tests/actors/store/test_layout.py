@@ -11,8 +11,8 @@ import anyio
 import pytest
 
 from perdure.actors.address import Address, shard_of
-from perdure.actors.errors import StoreDivided, StoreError, StoreFailed, StoreLocked, StoreTooNew
 from perdure.actors.store import layout
+from perdure.actors.store.errors import StoreDivided, StoreError, StoreFailed, StoreLocked, StoreTooNew
 from perdure.actors.store.files import paths_of
 from perdure.actors.store.layout import make_ready, spread
 from perdure.actors.store.maintenance import check

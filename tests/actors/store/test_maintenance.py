@@ -11,9 +11,9 @@ import anyio
 import pytest
 
 from perdure.actors.address import Address, shard_of
-from perdure.actors.errors import StoreFailed, StoreTooNew
 from perdure.actors.store import maintenance
 from perdure.actors.store.contract import Write
+from perdure.actors.store.errors import StoreFailed, StoreTooNew
 from perdure.actors.store.files import reading
 from perdure.actors.store.maintenance import backup, check
 from perdure.actors.store.part import Part

@@ -3,8 +3,8 @@
 import pytest
 
 from perdure.actors.address import Address, shard_of
-from perdure.actors.errors import StoreFailed, StoreLocked
 from perdure.actors.store.contract import Reminder, Stored, Write
+from perdure.actors.store.errors import StoreFailed, StoreLocked
 from perdure.actors.store.memory import MemoryStore
 
 pytestmark = pytest.mark.anyio

@@ -13,9 +13,9 @@ import anyio
 import pytest
 
 from perdure.actors.address import Address
-from perdure.actors.errors import StoreDivided, StoreFailed, StoreTooNew
 from perdure.actors.store import schema
 from perdure.actors.store.contract import Inspection, Reminder, Stored, Write
+from perdure.actors.store.errors import StoreDivided, StoreFailed, StoreTooNew
 from perdure.actors.store.part import WHOLE, Part
 from perdure.actors.store.sqlite import SqliteStore
 

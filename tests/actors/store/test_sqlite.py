@@ -21,9 +21,9 @@ import anyio
 import pytest
 
 from perdure.actors.address import Address, shard_of
-from perdure.actors.errors import StoreDivided, StoreFailed, StoreFenced, StoreLocked, StoreTooNew
 from perdure.actors.store import sqlite
 from perdure.actors.store.contract import Write
+from perdure.actors.store.errors import StoreDivided, StoreFailed, StoreFenced, StoreLocked, StoreTooNew
 from perdure.actors.store.part import WHOLE, Part
 from perdure.actors.store.sqlite import Connection, Durability, SqliteStore
 

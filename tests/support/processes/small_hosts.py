@@ -17,8 +17,9 @@ from multiprocessing import current_process
 
 from perdure.actors.errors import PerdureError
 from perdure.cli.config import Config
-from perdure.cli.member import Failed, Member, Ready, ShutdownAsked, leave_signals_to_the_supervisor
 from perdure.cli.processes import supervise
+from perdure.cli.stop_signals import leave_signals_to_the_supervisor
+from perdure.cli.supervision import Failed, Member, Ready, ShutdownAsked
 from perdure.runtime.settings import Settings
 
 

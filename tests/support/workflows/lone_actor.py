@@ -23,6 +23,7 @@ from perdure.runtime.message import (
 )
 from perdure.runtime.record import state_of
 from perdure.runtime.status import Status
+from perdure.runtime.surroundings import Surroundings
 from perdure.runtime.workflow_actor import WorkflowActorType
 
 
@@ -34,7 +35,7 @@ class LoneActor:
     """
 
     def __init__(self, app: App | None, instance_id: str = "i", *, forgetful: bool = False) -> None:
-        self.actor_type = WorkflowActorType(app)
+        self.actor_type = WorkflowActorType(Surroundings(app))
         self.address = workflow_address(instance_id)
         self.forgetful = forgetful
         self.now_us = 1_000_000
@@ -64,7 +65,7 @@ class LoneActor:
     def evict(self, app: App | None = None) -> None:
         """Forget the actor and build it again from what was stored, with other code if given."""
         if app is not None:
-            self.actor_type = WorkflowActorType(app)
+            self.actor_type = WorkflowActorType(Surroundings(app))
         stored = None
         if self.record is not None:
             stored = Stored(key=1, record=self.record, entries=list(self.entries), active=self.busy)

@@ -1,0 +1,97 @@
+"""Every error that a store raises on purpose, as a tree (the root is in `actors/errors.py`).
+
+PerdureError
+└── StoreError                 the disk's fault, or the disk is somebody else's
+    ├── StoreLocked            another process has the file
+    ├── StoreTooNew            a newer release wrote the file
+    ├── StoreDivided           the file is another part of a store than the one asked for
+    ├── StoreFailed            a read or a write did not work; try again later
+    └── StoreFenced            another host owns the shard now
+"""
+
+import logging
+
+from ..errors import PerdureError
+from .part import Part
+
+logger = logging.getLogger(__name__)
+
+
+class StoreError(PerdureError):
+    """The store refused, or could not do, what was asked of it."""
+
+
+class StoreLocked(StoreError):
+    """Another process holds the store."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} is in use by another Perdure process. "
+            "Stop that process, or give this one a file of its own with --data."
+        )
+
+
+class StoreTooNew(StoreError):
+    """The file was written by a newer release than this one."""
+
+    def __init__(self, path: str, *, found: int, known: int) -> None:
+        super().__init__(path, found, known)
+        self.path = path
+        self.found = found
+        self.known = known
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} has store version {self.found}, and this release of Perdure knows versions up to "
+            f"{self.known}. Install a newer release; this one would not keep what it cannot read."
+        )
+
+
+class StoreDivided(StoreError):
+    """The file holds another part of a store than the one that was asked for."""
+
+    def __init__(self, path: str, *, found: Part, asked: Part) -> None:
+        super().__init__(path, found, asked)
+        self.path = path
+        self.found = found
+        self.asked = asked
+
+    def __str__(self) -> str:
+        if self.found.of == self.asked.of:
+            return (
+                f"{self.path} is {self.found}, and should be {self.asked}. "
+                "Its files have each other's names: give them back their own, the first part that without a number."
+            )
+        return (
+            f"{self.path} is {self.found}: start with --processes {self.found.of}, "
+            f"or lay the store out anew with `perdure store spread --processes {self.asked.of}`."
+        )
+
+
+class StoreFailed(StoreError):
+    """A read or a write did not work. What was asked has not happened."""
+
+
+def as_store_error(error: Exception, what: str) -> StoreError:
+    """Take an exception of a store for what it is; one that breaks the store's contract must not end the host."""
+    if isinstance(error, StoreError):
+        return error
+    logger.error("the store broke while %s", what, exc_info=error)
+    return StoreFailed(f"the store broke while {what}: {error!r}")
+
+
+class StoreFenced(StoreError):
+    """A commit carried an epoch that is no longer the shard's: another host owns it."""
+
+    def __init__(self, shard: int, *, expected: int, found: int | None) -> None:
+        super().__init__(shard, expected, found)
+        self.shard = shard
+        self.expected = expected
+        self.found = found
+
+    def __str__(self) -> str:
+        return f"shard {self.shard} is at epoch {self.found}, this host owned it at epoch {self.expected}"

@@ -1,0 +1,37 @@
+"""Run an app's daemon in this process, from the import of the app to the last thread."""
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .config import Config
+
+if TYPE_CHECKING:
+    from .supervision import Member
+
+
+def serve_app(config: Config, announce: Callable[[str], None], member: "Member | None" = None) -> None:
+    """Find the app and serve it, in this process.
+
+    Raises:
+        ImportFailed: The app's own code raised.
+        PerdureError: It could not start; the message says why.
+    """
+    from .daemon import run as run_daemon  # noqa: PLC0415  the engine and the servers, which a supervisor does without
+    from .loader import load_app  # noqa: PLC0415
+
+    app = load_app(config.target) if config.target is not None else None
+    run_daemon(config, app, announce, member)
+
+
+def leave_threads_behind() -> None:
+    """End the process at once if the thread of an activity outlasted the grace.
+
+    Python would wait for it, and nothing can stop it. The activity runs again after the next start, because its
+    result was never recorded.
+    """
+    if any(thread is not threading.current_thread() and not thread.daemon for thread in threading.enumerate()):
+        logging.shutdown()
+        os._exit(0)

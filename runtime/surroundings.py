@@ -1,0 +1,40 @@
+"""What the workflow actors of one engine share: the app, and what came with it.
+
+The one law: nothing here belongs to an instance. The engine makes one record
+and gives it to the actors' type; each actor has it at hand in its turns.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import msgpack
+
+from .app import App, WorkflowDefinition
+from .codec import Encoder
+from .history import RowPacker
+from .work import TimedEvent
+
+# What is shown of an instance's history to what it asks for: its id, the events, a Propagation, and what it may
+# itself see; out comes a serialized PropagatedHistory, or None.
+Propagate: TypeAlias = Callable[[str, Sequence[TimedEvent], int, bytes | None], bytes | None]
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What a workflow actor knows beside its instance. Not frozen: `Engine.observe` sets `observed` later."""
+
+    app: App | None  # None: no workflow code is here; instances wait for it
+    app_id: str = field(default="perdure", kw_only=True)
+    # Whether what the app does not have is left to remote workers, however long it takes for one to come. If not, it
+    # fails at once, as it does with a worker that does not have it.
+    waits_for_workers: Callable[[], bool] = field(default=lambda: False, kw_only=True)
+    propagate: Propagate = field(default=lambda instance_id, events, scope, received: None, kw_only=True)
+    observed: bool = field(default=False, kw_only=True)  # the end of each instance is reported
+    encoder: Encoder = field(default_factory=Encoder, kw_only=True)
+    # Both keep a buffer, which is dear to make and cheap to use again.
+    packer: RowPacker = field(default_factory=RowPacker, kw_only=True)
+    record_packer: msgpack.Packer = field(default_factory=msgpack.Packer, kw_only=True)
+
+    def definition(self, name: str) -> WorkflowDefinition | None:
+        return self.app.workflows.get(name) if self.app is not None else None

@@ -1,0 +1,124 @@
+"""What a workflow actor keeps in memory of its instance between two turns.
+
+The one law: all of it can be made again from what the store holds. What is
+done with a message stands in `workflow_turn.py`; nothing else changes a field.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..actors.store.contract import Stored
+from .event import Arrival
+from .execution import Execution
+from .history import Row, unpack_row
+from .message import WorkflowTurnWork
+from .open_work import OpenWork
+from .patches import patches_of
+from .record import InstanceRecord, unpack_record
+from .surroundings import Surroundings
+from .timeline import Timeline
+
+
+class Offered(Protocol):
+    """A turn that an instance offers to remote workers.
+
+    `runtime/offer.py` fulfils it, and says what each of these means.
+    """
+
+    instance_id: str
+    execution_id: str
+    name: str
+    position: int
+    patience_s: float
+
+    @property
+    def fed(self) -> Sequence[Arrival]: ...
+    def settle(self) -> WorkflowTurnWork | None: ...
+    def hurry(self) -> bool: ...
+
+
+class Instance:
+    """One instance in memory. Its fields belong to `WorkflowTurn`, which works on them one turn at a time."""
+
+    __slots__ = (
+        "execution",
+        "held",
+        "instance_id",
+        "last_us",
+        "offered",
+        "patches",
+        "ran_us",
+        "record",
+        "rows",
+        "stalled_here",
+        "surroundings",
+        "timeline",
+        "unconfirmed",
+        "work",
+    )
+
+    def __init__(self, surroundings: Surroundings, instance_id: str, stored: Stored | None) -> None:
+        self.surroundings = surroundings
+        self.instance_id = instance_id
+        # None: there is no instance with this id.
+        self.record: InstanceRecord | None = None
+        # Of this generation; kept only until the execution is built from it.
+        self.rows: list[Row] = []
+        self.work = OpenWork()
+        self.execution: Execution | None = None
+        # What is durable and not fed yet.
+        self.held: list[Arrival] = []
+        # Of a remote execution: its history as its worker knows it, the patches that were applied, the turn that
+        # is offered to workers or with one now, and when the code has run last (Unix time, microseconds).
+        self.timeline: Timeline | None = None
+        self.patches: tuple[str, ...] = ()
+        self.offered: Offered | None = None
+        self.ran_us = 0
+        # When its last turn was taken; Unix time, microseconds.
+        self.last_us = 0
+        # Children whose id the code chose, and of which nobody has said yet that they exist.
+        self.unconfirmed: set[int] = set()
+        # The code that is here has been tried on the history and does not fit.
+        self.stalled_here = False
+        if stored is not None:
+            self._remember(stored)
+
+    def close(self) -> None:
+        """Leave memory."""
+        if self.execution is not None:
+            self.execution.close()
+
+    def forget(self) -> None:
+        """Be as if no instance had ever had this id."""
+        self.close()
+        self.record = None
+        self.rows = []
+        self.work = OpenWork()
+        self.execution = None
+        self.held = []
+        self.timeline = None
+        self.patches = ()
+        self.offered = None
+        self.unconfirmed = set()
+        self.stalled_here = False
+
+    def _remember(self, stored: Stored) -> None:
+        self.record = unpack_record(stored.record)
+        self.rows = [unpack_row(entry) for entry in stored.entries]
+        self.work = OpenWork.of(self.rows, remote=self.record.remote)
+        if stored.active:
+            self.unconfirmed = {child.event_id for child in self.work.children.values() if child.named}
+        if self.rows:
+            self.last_us = self.rows[-1].at_us
+        if self.record.status.terminal:
+            self.rows = self.rows[-1:]
+            self.work.keep_only(self.rows)
+            return
+        for row in self.rows:
+            if row.turn is not None:
+                del self.held[: row.consumed]
+            self.held.extend(row.held)  # type: ignore[arg-type]  # only what arrives is ever held
+        if self.record.remote:
+            self.timeline = Timeline.of(self.rows)
+            self.patches = patches_of(self.rows)
+            self.rows = self.rows[-1:]

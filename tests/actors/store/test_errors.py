@@ -1,0 +1,59 @@
+"""The errors of stores say what is the case and what to do; their tree stands in the docstring."""
+
+import pickle
+import re
+
+import pytest
+
+from perdure.actors.store import errors
+from perdure.actors.store.errors import (
+    StoreDivided,
+    StoreError,
+    StoreFailed,
+    StoreFenced,
+    StoreLocked,
+    StoreTooNew,
+    as_store_error,
+)
+from perdure.actors.store.part import WHOLE, Part
+
+
+def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
+    drawn = set(re.findall(r"[├└]── (\w+)", errors.__doc__ or "")) | {"PerdureError"}
+    assert drawn == {
+        name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)
+    }
+    assert all(issubclass(getattr(errors, name), StoreError) for name in drawn - {"PerdureError"})
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (StoreLocked("p.db"), "p.db is in use by another Perdure process. Stop that process"),
+        (StoreTooNew("p.db", found=9, known=1), "store version 9.*versions up to 1"),
+        (
+            StoreDivided("p.db", found=Part(0, 4), asked=WHOLE),
+            "^p.db is part 1 of 4: start with --processes 4, or .* `perdure store spread --processes 1`",
+        ),
+        (StoreDivided("p.db", found=Part(2, 4), asked=Part(0, 4)), "p.db is part 3 of 4, and should be part 1 of 4"),
+        (StoreFenced(3, expected=7, found=8), "shard 3 is at epoch 8.*epoch 7"),
+    ],
+)
+def test_each_says_what_is_the_case(error: Exception, text: str) -> None:
+    assert re.search(text, str(error))
+
+
+def test_one_arrives_at_another_host_as_it_was() -> None:
+    error = StoreFenced(3, expected=7, found=8)
+    arrived = pickle.loads(pickle.dumps(error))  # noqa: S301  as the hosts of a daemon do
+    assert type(arrived) is type(error)
+    assert str(arrived) == str(error)
+    assert vars(arrived).keys() == vars(error).keys()
+
+
+def test_a_store_error_stays_what_it_is_and_anything_else_becomes_one() -> None:
+    locked = StoreLocked("p.db")
+    assert as_store_error(locked, "opening") is locked
+    broke = as_store_error(KeyError("x"), "loading")
+    assert isinstance(broke, StoreFailed)
+    assert "while loading" in str(broke)
