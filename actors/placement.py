@@ -2,7 +2,7 @@
 
 The one law: nothing is sent to an actor, and nothing of an actor is committed,
 without asking this table. With one host the answer is always "here"; the table
-is what makes several hosts an addition and not a rewrite (DESIGN.md, section 8).
+is what makes several hosts an addition and not a rewrite (docs/design/several-hosts.md).
 """
 
 from collections.abc import Mapping

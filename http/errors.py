@@ -6,7 +6,7 @@ HTTP has a use for. They are an interface as well, and each stands here once.
 The body is always `{"errorCode": …, "message": …}` and no more, the shape that
 Dapr's workflow API kept when its newer APIs got `details`.
 
-Source: contract 1.1 and 1.4; dapr `pkg/messages/predefined.go`.
+Source: contract 1.1, 1.2, 1.4 and 1.7; dapr `pkg/messages/predefined.go`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

@@ -4,7 +4,7 @@ The one law: nothing that a worker asks for is left out silently. A workflow
 that waits for what nobody does would wait for ever; one that asks for what we
 cannot do fails, and says why.
 
-Source: contract 3.7, 3.10, 3.14, 3.19; durabletask-go
+Source: contract 3.3, 3.7, 3.9, 3.10, 3.14, 3.19; durabletask-go
 `backend/runtimestate/applier.go`.
 """
 

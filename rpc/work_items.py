@@ -3,7 +3,7 @@
 Decode, one call, encode. Whose answer counts, who gets what and what happens to
 the work of a stream that breaks is the dispatcher's.
 
-Source: contract 3.5, 3.6, 3.8.
+Source: contract 3.3, 3.5, 3.6, 3.8.
 """
 
 import logging

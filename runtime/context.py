@@ -1,7 +1,7 @@
 """What workflow and activity code is given to work with.
 
 The one law: everything here that a workflow can see is the same at every
-replay. Names and meanings are those of Dapr's Python SDK (contract, section 6).
+replay. Names and meanings are those of Dapr's Python SDK (contract 6).
 """
 
 import logging

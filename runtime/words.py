@@ -3,7 +3,7 @@
 The one law: the words are an interface. SDKs and scripts written for Dapr match
 on them, so each stands here once, in a table, and nowhere else.
 
-Source: contract 1.4; dapr `pkg/messages/predefined.go` and
+Source: contract 1.4, 1.6; dapr `pkg/messages/predefined.go` and
 `pkg/api/universal/workflow.go`, durabletask-go `backend/client.go`.
 """
 

@@ -134,7 +134,7 @@ def test_none_is_no_payload_and_no_payload_is_none() -> None:
     assert ENCODER.encode(None) is None
     for wanted in (NO_TYPE, int, Order, Customer):
         assert Decoder(wanted).decode(None) is None
-        # An HTTP start without a body: Dapr's SDKs read "" as no input (contract 1.2).
+        # An HTTP start without a body: Dapr's Python SDK reads "" as no input (contract 1.2).
         assert Decoder(wanted).decode("") is None
 
 

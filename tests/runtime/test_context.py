@@ -87,7 +87,7 @@ def test_random_numbers_come_from_one_source_for_each_execution() -> None:
 
 
 def test_the_names_are_those_of_daprs_python_sdk() -> None:
-    # Code written for it reads the same here (contract, section 6).
+    # Code written for it reads the same here (contract 6).
     dapr = {
         "instance_id", "current_utc_datetime", "is_replaying", "set_custom_status", "create_timer", "call_activity",
         "call_child_workflow", "wait_for_external_event", "continue_as_new", "is_patched", "now", "uuid4", "new_guid",
