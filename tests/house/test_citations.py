@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from ..support.paths import ROOT
+
+
 CONTRACT = ROOT / "docs" / "dapr" / "contract.md"
 
 # The document itself, which has headings in place of citations, and this file, whose citations are made up.
