@@ -29,8 +29,9 @@ from ..runtime.event import Arrival, ExecutionCompleted, ExecutionStarted, TaskC
 from ..runtime.facade import Facade, finished
 from ..runtime.instance import InstanceState
 from ..runtime.status import Status
+from ..runtime.timed_event import TimedEvent, TurnStarted
 from ..runtime.timeline import ARRIVED
-from ..runtime.work import ActivityAnswer, ActivityItem, TimedEvent, TurnStarted, Worker, WorkflowAnswer, WorkflowItem
+from ..runtime.work import ActivityAnswer, ActivityItem, Worker, WorkflowAnswer, WorkflowItem
 
 APP_ID = "stub"
 READY = "Stub ready: grpc="

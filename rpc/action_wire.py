@@ -23,7 +23,8 @@ from ..runtime.event import (
 from ..runtime.execution import ContinuedAsNew
 from ..runtime.failure import FailureDetails
 from ..runtime.status import Status
-from ..runtime.work import ActivityAnswer, TimedEvent, WorkflowAnswer
+from ..runtime.timed_event import TimedEvent
+from ..runtime.work import ActivityAnswer, WorkflowAnswer
 from .failure_wire import failure_from
 from .history_wire import Fields, HistoryWriter, origin, origin_from, packed_failure, rerun, text, text_from, trace_from
 from .messages import HistoryEvent, Message, WorkflowAction

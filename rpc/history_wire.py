@@ -35,7 +35,7 @@ from ..runtime.event import (
     Trace,
 )
 from ..runtime.failure import FailureDetails
-from ..runtime.work import TimedEvent, TurnStarted
+from ..runtime.timed_event import TimedEvent, TurnStarted
 from .failure_wire import failure_from, failure_message
 from .messages import HistoryEvent, Message
 from .rest import put_back_inside, rest_inside

@@ -14,7 +14,8 @@ has the same execution id.
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from ..runtime.work import TimedEvent, WorkflowItem
+from ..runtime.timed_event import TimedEvent
+from ..runtime.work import WorkflowItem
 from .history_wire import HistoryWriter
 from .messages import WorkflowRequest
 

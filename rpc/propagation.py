@@ -6,7 +6,7 @@ Unsigned: SDKs take a chunk without signatures, and Perdure has no keys.
 from collections.abc import Callable, Iterable, Sequence
 
 from ..runtime.event import ExecutionStarted, Propagation
-from ..runtime.work import TimedEvent
+from ..runtime.timed_event import TimedEvent
 from .history_wire import HistoryWriter
 from .messages import PropagatedHistory
 

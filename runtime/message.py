@@ -11,7 +11,8 @@ from .event import Arrival, Parent, Trace
 from .failure import FailureDetails
 from .history import Row
 from .record import InstanceRecord
-from .work import TimedEvent, WorkflowAnswer
+from .timed_event import TimedEvent
+from .work import WorkflowAnswer
 
 WORKFLOW = "workflow"  # these reach the disk and must not change
 ACTIVITY = "activity"

@@ -16,8 +16,8 @@ from .event import Arrival, ExecutionStalled, ExecutionStarted
 from .message import WorkflowTurnWork
 from .open_work import START_TIMER
 from .status import Status
+from .timed_event import TimedEvent, TurnStarted
 from .timeline import ARRIVED
-from .work import TimedEvent, TurnStarted
 from .workflow_state import Instance
 
 # While more results are under way, an offer waits for them a part of the time for which the code has waited already.

@@ -21,7 +21,7 @@ from .event import (
     TimerFired,
 )
 from .history import Row, split
-from .work import TimedEvent, TurnStarted
+from .timed_event import TimedEvent, TurnStarted
 
 ARRIVED = -1  # the event id of everything that comes from outside
 

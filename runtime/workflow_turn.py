@@ -83,8 +83,9 @@ from .patches import patches_of
 from .record import InstanceRecord
 from .replay import replay
 from .status import Status, Step, follow
+from .timed_event import TimedEvent
 from .timeline import Timeline
-from .work import TimedEvent, WorkflowAnswer
+from .work import WorkflowAnswer
 from .workflow_state import Instance
 
 _GENERATIONS = UUID("0d9b3c55-63b0-5f0a-9d0b-3f3e6a0f1c92")  # of the execution ids that follow one another

@@ -9,7 +9,6 @@ import pytest
 
 from ..support.paths import ROOT
 
-
 CONTRACT = ROOT / "docs" / "dapr" / "contract.md"
 
 # The document itself, which has headings in place of citations, and this file, whose citations are made up.

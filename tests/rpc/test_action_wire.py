@@ -31,7 +31,7 @@ from perdure.runtime.event import (
 from perdure.runtime.execution import ContinuedAsNew
 from perdure.runtime.failure import FailureDetails
 from perdure.runtime.status import Status
-from perdure.runtime.work import TimedEvent
+from perdure.runtime.timed_event import TimedEvent
 
 from ..support.doors.wire_events import AT, FAILURE, SENTINEL, TRACE, event, text
 

@@ -22,7 +22,7 @@ from perdure.runtime.event import (
     pack_event,
     unpack_event,
 )
-from perdure.runtime.work import TimedEvent, TurnStarted
+from perdure.runtime.timed_event import TimedEvent, TurnStarted
 
 from ..support.doors.random_wire import random_event
 from ..support.doors.wire_events import APP_ID, FOREIGN, INSTANCE_ID, PLAIN, RICH, SENTINEL, event, text

@@ -12,8 +12,9 @@ from perdure.rpc.past_events import PAST_BYTES, PastEvents, serialize
 from perdure.rpc.work_items import work_item
 from perdure.runtime.event import Event, ExecutionStarted, TaskCompleted, TaskScheduled
 from perdure.runtime.history import Row
+from perdure.runtime.timed_event import TimedEvent, TurnStarted
 from perdure.runtime.timeline import Timeline
-from perdure.runtime.work import TimedEvent, TurnStarted, WorkflowItem
+from perdure.runtime.work import WorkflowItem
 
 from ..support.doors.random_wire import random_event
 from ..support.doors.wire_events import APP_ID, INSTANCE_ID

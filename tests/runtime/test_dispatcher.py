@@ -22,11 +22,10 @@ from perdure.runtime.message import (
     TryAgain,
     WorkflowTurnWork,
 )
+from perdure.runtime.timed_event import TimedEvent, TurnStarted
 from perdure.runtime.work import (
     ActivityAnswer,
     ActivityItem,
-    TimedEvent,
-    TurnStarted,
     Worker,
     WorkflowAnswer,
     WorkflowItem,

@@ -29,8 +29,9 @@ from perdure.runtime.message import (
     WorkflowTurnWork,
 )
 from perdure.runtime.offer import Offer
+from perdure.runtime.timed_event import TurnStarted
 from perdure.runtime.timeline import Timeline
-from perdure.runtime.work import TurnStarted, WorkflowAnswer
+from perdure.runtime.work import WorkflowAnswer
 
 from ..support.workflows.lone_actor import LoneActor
 

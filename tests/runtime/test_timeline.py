@@ -15,8 +15,8 @@ from perdure.runtime.event import (
 )
 from perdure.runtime.history import Row
 from perdure.runtime.status import Status
+from perdure.runtime.timed_event import TimedEvent, TurnStarted
 from perdure.runtime.timeline import Timeline
-from perdure.runtime.work import TimedEvent, TurnStarted
 
 STARTED = ExecutionStarted("Order", "1", "e1")
 
