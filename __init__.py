@@ -1,7 +1,7 @@
 """Perdure: durable workflows in one process, over the Dapr Workflow API."""
 
 from .actors.errors import PerdureError
-from .actors.store.sqlite import Durability
+from .actors.store.sqlite.store import Durability
 from .runtime.app import App
 from .runtime.client import Client, WorkflowState
 from .runtime.context import ActivityContext, WorkflowContext

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from .address import Address
-from .reply import Reply
 from .store.contract import Stored
+from .waiting.reply import Reply
 
 
 class Receipt(Protocol):

@@ -24,7 +24,7 @@ import anyio
 
 from ..actors.address import Address
 from ..actors.store.contract import Inspection, Reminder, Stored, Write
-from ..actors.store.sqlite import SqliteStore
+from ..actors.store.sqlite.store import SqliteStore
 
 # More than there are wake-ups in a row in the engine; a test finds the same counts with half as many.
 ROUNDS = 10

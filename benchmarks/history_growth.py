@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import anyio
 
-from ..actors.store.sqlite import Durability, SqliteStore
+from ..actors.store.sqlite.store import Durability, SqliteStore
 from ..runtime.message import workflow_address
 from ..runtime.replay import replay
 from ..runtime.surroundings import Surroundings

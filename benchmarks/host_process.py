@@ -15,7 +15,7 @@ from pathlib import Path
 import anyio
 import msgspec
 
-from ..actors.membership import Membership
+from ..actors.cluster.membership import Membership
 from ..actors.store.part import Part
 from .load import Extent, tally_loop
 from .measure import Tally

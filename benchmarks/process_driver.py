@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..actors.address import shard_of
-from ..actors.membership import Membership
-from ..actors.store.files import reading
+from ..actors.cluster.membership import Membership
 from ..actors.store.part import WHOLE
-from ..actors.store.sqlite import Durability
+from ..actors.store.sqlite.files import reading
+from ..actors.store.sqlite.store import Durability
 from ..runtime.engine import Engine
 from ..runtime.ids import make_id
 from ..runtime.message import workflow_address

@@ -19,7 +19,7 @@ from uuid import uuid4
 
 import anyio
 
-from ..actors.signal import Signal
+from ..actors.waiting.signal import Signal
 from ..cli.collector import calm_collector
 from ..rpc.server import RpcOptions, create_server
 from ..rpc.task_hub_service import task_hub

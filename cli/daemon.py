@@ -17,7 +17,7 @@ from typing import Protocol
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from ..actors.store.sqlite import Durability
+from ..actors.store.sqlite.store import Durability
 from ..http.app import BODY_BYTES_MAX, HttpOptions, create_app
 from ..http.listener import ListenFlags, address, address_of, listen, share
 from ..http.server import serve

@@ -22,10 +22,10 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self, TypeAlias
 
+from ..actors.cluster.membership import Membership
 from ..actors.errors import PerdureError
-from ..actors.membership import Membership
-from ..actors.store.layout import make_ready
 from ..actors.store.part import Part
+from ..actors.store.sqlite.layout import make_ready
 from ..http.listener import CannotListen, ListenFlags, address, listen, reserve
 from .config import Config
 from .loader import ImportFailed

@@ -20,7 +20,7 @@ def check(data: str) -> None:
     Reads every page and every table, and compares what they say of each other. A daemon may go on working meanwhile.
     Of a store of several processes, all files are read. What is wrong is listed, and the exit code is 1 then.
     """
-    from ..actors.store import maintenance  # noqa: PLC0415  `perdure store --help` needs no SQLite
+    from ..actors.store.sqlite import maintenance  # noqa: PLC0415  `perdure store --help` needs no SQLite
 
     try:
         faults = maintenance.check(data)
@@ -41,7 +41,7 @@ def backup(file: Path, data: str) -> None:
     A store of several processes is copied to FILE, FILE.1, FILE.2 and so on. Its files have no moment in common while
     they are written to, so its daemon must be stopped.
     """
-    from ..actors.store import maintenance  # noqa: PLC0415
+    from ..actors.store.sqlite import maintenance  # noqa: PLC0415
 
     try:
         maintenance.backup(data, file)
@@ -70,7 +70,7 @@ def spread(new: Path, data: str, processes: int) -> None:
     stays as it is. Start the daemon with --data NEW --processes N then, and never again on the old one: what both had
     under way would be done twice.
     """
-    from ..actors.store import layout  # noqa: PLC0415
+    from ..actors.store.sqlite import layout  # noqa: PLC0415
 
     try:
         layout.spread(data, new, parts=processes)

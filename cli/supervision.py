@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import anyio
 
-from ..actors.membership import Membership, name_of
+from ..actors.cluster.membership import Membership, name_of
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..actors.membership import name_of
+from ..actors.cluster.membership import name_of
 from .supervision import Failed, FromHost, Ready, ShutdownAsked, Stop
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ id which a parent once asked for, and is not that parent's child.
 
 from typing import NamedTuple
 
-from ..actors.host import Host
+from ..actors.hosting.host import Host
 from .event import ChildCreated
 from .history import unpack_row
 from .message import workflow_address

@@ -26,7 +26,7 @@ import anyio
 
 from ..actors.address import Address
 from ..actors.errors import HostStopping
-from ..actors.signal import Signal
+from ..actors.waiting.signal import Signal
 from .dispatch_limits import DispatchLimits
 from .message import (
     ACTIVITY,

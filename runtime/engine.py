@@ -17,13 +17,13 @@ import anyio
 
 from ..actors.address import Address
 from ..actors.clock import Clock, SystemClock
-from ..actors.host import Host, HostLimits
-from ..actors.membership import Membership, name_of
-from ..actors.peers import Peers
+from ..actors.cluster.membership import Membership, name_of
+from ..actors.cluster.peers import Peers
+from ..actors.hosting.host import Host, HostLimits
 from ..actors.store.contract import Store
 from ..actors.store.memory import MemoryStore
 from ..actors.store.part import WHOLE, Part
-from ..actors.store.sqlite import Durability, SqliteStore
+from ..actors.store.sqlite.store import Durability, SqliteStore
 from .activity_actor import ActivityActors
 from .app import App
 from .child_starter import ChildStarter

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from ..actors.errors import HostStopping, HostUnreachable
-from ..actors.host import Host
+from ..actors.hosting.host import Host
 from .dates import within_time
 from .descendants import Descendants
 from .errors import (

@@ -7,6 +7,7 @@ import pytest
 
 from perdure.actors import errors
 from perdure.actors.address import Address
+from perdure.actors.cluster.inbound import portable
 from perdure.actors.errors import (
     ActorFailed,
     HostLost,
@@ -16,7 +17,6 @@ from perdure.actors.errors import (
     NotOwner,
     PerdureError,
 )
-from perdure.actors.visitor import portable
 
 A = Address("workflow", "a")
 

@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from perdure.actors.address import shard_of
-from perdure.actors.membership import Membership
+from perdure.actors.cluster.membership import Membership
 from perdure.actors.store.part import Part
 from perdure.benchmarks.process_driver import ProcessDriver, Setup, process_driver
 from perdure.runtime.engine import Engine

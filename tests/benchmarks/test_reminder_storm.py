@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from perdure.actors.clock import SystemClock
-from perdure.actors.host import Host
-from perdure.actors.store.sqlite import SqliteStore
+from perdure.actors.hosting.host import Host
+from perdure.actors.store.sqlite.store import SqliteStore
 from perdure.benchmarks import reminder_storm
 from perdure.benchmarks.load import Extent, WrongResult
 from perdure.benchmarks.process_driver import Setup

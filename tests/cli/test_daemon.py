@@ -22,7 +22,7 @@ import anyio
 import grpc
 import pytest
 
-from perdure.actors.membership import Membership
+from perdure.actors.cluster.membership import Membership
 from perdure.actors.store.part import Part
 from perdure.cli.daemon import Control, Stopping, ask_supervisor, sole, watch_supervisor
 from perdure.cli.supervision import Member, ShutdownAsked, Stop

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from perdure.actors.membership import Membership
+from perdure.actors.cluster.membership import Membership
 from perdure.actors.store.part import Part
 from perdure.cli import logs, member
 from perdure.cli.config import Config

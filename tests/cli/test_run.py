@@ -14,8 +14,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from perdure.actors.store import schema
-from perdure.actors.store.sqlite import SqliteStore
+from perdure.actors.store.sqlite import schema
+from perdure.actors.store.sqlite.store import SqliteStore
 from perdure.cli.config import RUN_OPTIONS
 
 

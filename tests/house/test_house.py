@@ -17,9 +17,9 @@ LAYERS = ("actors", "benchmarks", "cli", "http", "rpc", "runtime", "testing")
 
 # Modules without a test file of their own, and where they are tested instead.
 TESTED_ELSEWHERE = {
-    "actors/membership.py": "a record; tests/actors/test_peers.py has hosts that are members",
-    "actors/neighbour.py": "one end of a conversation; tests/actors/test_peers.py has both",
-    "actors/visitor.py": "the other end",
+    "actors/cluster/membership.py": "a record; tests/actors/cluster/test_peers.py has hosts that are members",
+    "actors/cluster/outbound.py": "one end of a conversation; tests/actors/cluster/test_peers.py has both",
+    "actors/cluster/inbound.py": "the other end",
     "actors/store/contract.py": "a promise; the conformance suite holds every store to it",
     "cli/serve.py": "two functions; tests/cli/test_run.py and tests/cli/test_member.py call them",
     "cli/stop_signals.py": "tests/cli/test_processes.py sends real ones",

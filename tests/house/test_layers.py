@@ -27,10 +27,10 @@ MAY_IMPORT = {
 
 # Modules that decide. The same arguments give the same answer, whenever and wherever they are called.
 PURE = {
-    "actors/activation.py",
+    "actors/hosting/activation.py",
     "actors/address.py",
-    "actors/placement.py",
-    "actors/reminder.py",
+    "actors/cluster/placement.py",
+    "actors/reminders/window.py",
     "actors/turn.py",
     "runtime/event.py",
     "runtime/execution.py",
@@ -138,7 +138,7 @@ def test_what_the_pure_modules_import_of_ours_does_not_look_at_the_world_either(
 
 
 # A slot that callers of an actor wait on. Turns carry it about and fill it; they never wait.
-NAMED_ONLY = {"actors/reply.py"}
+NAMED_ONLY = {"actors/waiting/reply.py"}
 
 
 def files_of(source: str, name: str) -> Iterator[Path]:
@@ -210,10 +210,10 @@ def test_actors_and_workflows_wait_through_anyio_only() -> None:
 
 
 ASYNCIO_ONLY = {
-    "actors/wire.py",  # transports; only daemons have several hosts, and they run on asyncio
-    "actors/store/sqlite.py",  # aiosqlite is; tests on trio use the store in memory
-    "actors/taskless.py",  # asyncio's own way to run code outside of a task; trio has none
-    "actors/waiter.py",  # a bare future where there is asyncio, an event of anyio's elsewhere
+    "actors/cluster/wire.py",  # transports; only daemons have several hosts, and they run on asyncio
+    "actors/store/sqlite/store.py",  # aiosqlite is; tests on trio use the store in memory
+    "actors/waiting/taskless.py",  # asyncio's own way to run code outside of a task; trio has none
+    "actors/waiting/waiter.py",  # a bare future where there is asyncio, an event of anyio's elsewhere
 }
 
 

@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from perdure import App, Engine, Settings, Status, WorkflowContext
-from perdure.actors.host import Host
+from perdure.actors.hosting.host import Host
 from perdure.runtime.descendants import Descendants
 
 pytestmark = pytest.mark.anyio

@@ -19,7 +19,7 @@ import httpx
 from host import Host  # type: ignore[import-not-found]  # beside this file, which is no package
 from report import Report  # type: ignore[import-not-found]
 
-from perdure.actors.store.sqlite import SqliteStore
+from perdure.actors.store.sqlite.store import SqliteStore
 from perdure.runtime.event import ExecutionCompleted, TaskCompleted, TaskScheduled
 from perdure.runtime.history import unpack_row
 from perdure.runtime.message import workflow_address

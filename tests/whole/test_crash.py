@@ -18,7 +18,7 @@ import psutil
 
 from perdure.actors.store.contract import Stored
 from perdure.actors.store.part import Part
-from perdure.actors.store.sqlite import SqliteStore
+from perdure.actors.store.sqlite.store import SqliteStore
 from perdure.runtime.event import ExecutionCompleted, TaskCompleted, TaskScheduled
 from perdure.runtime.history import unpack_row
 from perdure.runtime.message import workflow_address

@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 from perdure import ActivityContext, App, Settings, WorkflowContext
+from perdure.actors.cluster.membership import Membership
 from perdure.actors.errors import HostUnreachable
-from perdure.actors.membership import Membership
 from perdure.actors.store.part import Part
 from perdure.runtime.engine import Engine
 from perdure.runtime.errors import InstanceExists, InstanceNotFound, InstanceUnfinished

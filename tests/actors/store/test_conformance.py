@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from perdure.actors.address import Address, shard_of
 from perdure.actors.store.contract import Inspection, Reminder, Store, Stored, Write
 from perdure.actors.store.errors import StoreFailed, StoreFenced, StoreLocked
-from perdure.actors.store.maintenance import check
 from perdure.actors.store.memory import MemoryStore
 from perdure.actors.store.part import WHOLE, Part
-from perdure.actors.store.sqlite import SqliteStore
+from perdure.actors.store.sqlite.maintenance import check
+from perdure.actors.store.sqlite.store import SqliteStore
 
 pytestmark = pytest.mark.anyio
 

@@ -9,9 +9,9 @@ import anyio
 
 from perdure.actors.address import Address
 from perdure.actors.clock import SystemClock
-from perdure.actors.host import Host
-from perdure.actors.membership import Membership, name_of
-from perdure.actors.peers import Peers
+from perdure.actors.cluster.membership import Membership, name_of
+from perdure.actors.cluster.peers import Peers
+from perdure.actors.hosting.host import Host
 from perdure.actors.store.memory import MemoryStore
 from perdure.actors.store.part import Part
 from perdure.testing.faulty_store import FaultyStore

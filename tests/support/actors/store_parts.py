@@ -10,9 +10,9 @@ import anyio
 
 from perdure.actors.address import Address, shard_of
 from perdure.actors.store.contract import Reminder, Write
-from perdure.actors.store.layout import make_ready
 from perdure.actors.store.part import WHOLE, Part
-from perdure.actors.store.sqlite import SqliteStore
+from perdure.actors.store.sqlite.layout import make_ready
+from perdure.actors.store.sqlite.store import SqliteStore
 
 SHARDS = 64
 IDS = [f"order-{i}" for i in range(100)]

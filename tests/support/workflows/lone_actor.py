@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from perdure.actors.reply import Reply
 from perdure.actors.store.contract import Inspection, Stored
 from perdure.actors.turn import RECOVER, Envelope, ReminderDue, Turn
+from perdure.actors.waiting.reply import Reply
 from perdure.runtime.app import App
 from perdure.runtime.event import Event
 from perdure.runtime.history import Row, unpack_row

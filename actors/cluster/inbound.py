@@ -1,0 +1,151 @@
+"""A visitor: another host of the same daemon, as it talks to this one.
+
+The other end of `actors/cluster/outbound.py`.
+"""
+
+import logging
+import pickle
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from anyio.abc import TaskGroup
+
+from ..address import Address
+from ..errors import PerdureError
+from ..turn import Envelope
+from ..waiting.reply import Reply
+from ..waiting.watch import Watch
+from .outbound import From, To
+from .wire import Wire
+
+logger = logging.getLogger(__name__)
+
+Method = Callable[..., Awaitable[Any]]
+
+
+class Visited(Protocol):
+    """The host, as visitors know it."""
+
+    def receive(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
+        """Put a message into an actor's mailbox, or answer it with an error."""
+        ...
+
+    def add_watch(self, address: Address, watch: Watch) -> None: ...
+
+    def remove_watch(self, address: Address, watch: Watch) -> None: ...
+
+
+class Visitor:
+    """One connection from another host, until it ends.
+
+    Args:
+        methods: What may be called by name.
+        tasks: For calls; they end with the host.
+        gone: Called when the connection is over.
+    """
+
+    def __init__(
+        self,
+        host: Visited,
+        methods: Mapping[str, Method],
+        tasks: TaskGroup,
+        gone: Callable[["Visitor"], None],
+    ) -> None:
+        self.wire = Wire(self._receive, self._leave)
+        self._host = host
+        self._methods = methods
+        self._tasks = tasks
+        self._gone = gone
+        self._watches: dict[int, tuple[Address, _VisitorsWatch]] = {}
+
+    def _leave(self) -> None:
+        for address, watch in self._watches.values():
+            self._host.remove_watch(address, watch)
+        self._gone(self)
+
+    def _receive(self, message: Any) -> None:
+        what, number, *rest = message
+        match what:
+            case To.ASK | To.BEGIN:
+                address, body = rest
+                envelope = Envelope(body, _VisitorsReply(self.wire, number))
+                self._host.receive(address, envelope, new=what is To.BEGIN)
+            case To.POST:
+                address, body = rest
+                self._host.receive(address, Envelope(body, None, _Receipt(self.wire, number)))
+            case To.CALL:
+                method, arguments = rest
+                self._tasks.start_soon(self._call, number, method, arguments)
+            case To.WATCH:
+                (address,) = rest
+                watch = _VisitorsWatch(self.wire, number)
+                self._watches[number] = (address, watch)
+                self._host.add_watch(address, watch)
+            case To.UNWATCH:
+                address, watch = self._watches.pop(number)
+                self._host.remove_watch(address, watch)
+
+    async def _call(self, number: int, method: str, arguments: tuple[Any, ...]) -> None:
+        reply = _VisitorsReply(self.wire, number)
+        try:
+            answer = await self._methods[method](*arguments)
+        except Exception as error:
+            if not isinstance(error, PerdureError):
+                logger.exception("another host called %r, and it broke", method)
+            reply.fail(error)
+        else:
+            reply.succeed(answer)
+
+
+class _VisitorsReply(Reply):
+    """A reply whose caller waits on the other host."""
+
+    __slots__ = ("_number", "_wire")
+
+    def __init__(self, wire: Wire, number: int) -> None:
+        super().__init__()
+        self._wire = wire
+        self._number = number
+
+    def _fill(self) -> None:
+        super()._fill()
+        if self._error is None:
+            self._wire.send((From.ANSWER, self._number, self._value))
+        else:
+            self._wire.send((From.REFUSAL, self._number, portable(self._error)))
+
+
+class _Receipt:
+    """The sender of a message from the other host: told there that a commit holds it."""
+
+    __slots__ = ("_number", "_wire")
+
+    def __init__(self, wire: Wire, number: int) -> None:
+        self._wire = wire
+        self._number = number
+
+    def give(self) -> None:
+        self._wire.send((From.RECEIPT, self._number))
+
+
+class _VisitorsWatch(Watch):
+    """A watch whose watcher is on the other host."""
+
+    __slots__ = ("_number", "_wire")
+
+    def __init__(self, wire: Wire, number: int) -> None:
+        super().__init__()
+        self._wire = wire
+        self._number = number
+
+    def note(self, record: bytes | None, *, deleted: bool) -> None:
+        self._wire.send((From.NOTE, self._number, record, deleted))
+
+
+def portable(error: BaseException) -> BaseException:
+    """An error as it can go to another process: itself, or one of ours with its text."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301  what we have just written
+    except Exception:
+        return PerdureError(f"{type(error).__name__}: {error}")
+    return error

@@ -1,0 +1,162 @@
+"""Activations: the actors that are in memory now, and which of them may leave.
+
+The one law: an activation leaves only when nothing hangs on it: no message
+waits, no turn of it is uncommitted, and its active mark says what is true.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from ..address import Address
+from ..errors import MailboxFull
+from ..store.contract import Inspection, Write
+from ..turn import Actor, Envelope
+
+
+class Activation:
+    """An actor in memory. An object with a list, not a task: there may be a hundred thousand."""
+
+    # Of its outside; what is longer is read from the store when somebody asks.
+    OUTSIDE_BYTES_MAX = 2048
+
+    __slots__ = (
+        "active",
+        "actor",
+        "address",
+        "busy",
+        "dropped",
+        "failures",
+        "key",
+        "mailbox",
+        "outside",
+        "predecessor",
+        "runnable",
+        "settled",
+        "shard",
+        "unacknowledged",
+        "uncommitted",
+    )
+
+    def __init__(self, address: Address, shard: int) -> None:
+        self.address = address
+        self.shard = shard
+        self.key: int | None = None  # None: the store does not have it yet
+        self.actor: Actor | None = None  # None: being loaded
+        self.outside: Inspection | None = None  # as last committed; None: ask the store
+        self.mailbox: list[Envelope] = []
+        self.runnable = False  # stands in the queue for a turn
+        self.uncommitted = 0  # turns taken whose commit is not over
+        self.unacknowledged = 0  # messages sent to other actors that their commit does not hold yet
+        self.active = False  # the active mark as the store has it, or will
+        self.busy = False  # what the last turn said of work in flight
+        self.settled = False  # and of its coming again
+        self.dropped = False  # a commit or a turn failed; whatever it still does is void
+        self.failures = 0  # how often in a row it could not be loaded or take its turn
+        self.predecessor: Activation | None = None  # the one it replaces after a failure
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing hangs on it."""
+        return (
+            self.actor is not None
+            and not self.mailbox
+            and not self.runnable
+            and self.uncommitted == 0
+            and self.unacknowledged == 0
+        )
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether a restart would have something to pick up."""
+        return self.busy or self.unacknowledged > 0
+
+    def accept(self, envelope: Envelope, *, messages_max: int) -> None:
+        """Put a message into the mailbox.
+
+        Raises:
+            MailboxFull: Only for a message whose sender waits for a reply.
+                What actors send each other is bounded by what they were asked
+                for; refusing it would lose it.
+        """
+        if envelope.reply is not None and len(self.mailbox) >= messages_max:
+            raise MailboxFull(self.address, messages_max=messages_max)
+        self.mailbox.append(envelope)
+
+    def take(self) -> list[Envelope]:
+        """Empty the mailbox."""
+        envelopes, self.mailbox = self.mailbox, []
+        return envelopes
+
+    def note(self, write: Write, *, creates: bool) -> None:
+        """Take note of what was committed, as far as somebody outside would see it.
+
+        Args:
+            creates: The store had nothing of the actor before.
+        """
+        before = _NOTHING if creates else self.outside
+        self.outside = None
+        if before is None or write.delete:
+            return
+        record, first, last, updated_us = before
+        if write.record is not None:
+            record = write.record
+        if write.reset:
+            first, last, updated_us = None, None, 0
+        if write.entry is not None:
+            first, last, updated_us = first or write.entry, write.entry, write.at_us
+        if len(record) + len(first or b"") + len(last or b"") <= self.OUTSIDE_BYTES_MAX:
+            self.outside = Inspection(record, first, last, updated_us)
+
+
+_NOTHING = Inspection(record=b"", first=None, last=None, updated_us=0)
+
+
+class Activations:
+    """The activations of a host, least recently used first."""
+
+    # A search for somebody who may leave gives up after this many who may
+    # not, so that a host whose actors are all busy does not walk its table.
+    MISSES_MAX = 16
+
+    def __init__(self, activations_max: int) -> None:
+        assert activations_max >= 0, activations_max
+        self.activations_max = activations_max
+        self._table: OrderedDict[Address, Activation] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __iter__(self) -> Iterator[Activation]:
+        return iter(list(self._table.values()))
+
+    def get(self, address: Address) -> Activation | None:
+        """Find an activation, and count it as used."""
+        activation = self._table.get(address)
+        if activation is not None:
+            self._table.move_to_end(address)
+        return activation
+
+    def peek(self, address: Address) -> Activation | None:
+        """Find an activation, and leave its place in the order."""
+        return self._table.get(address)
+
+    def add(self, activation: Activation) -> None:
+        assert activation.address not in self._table, activation.address
+        self._table[activation.address] = activation
+
+    def remove(self, activation: Activation) -> None:
+        """Forget an activation, if it is the one that stands in the table."""
+        if self._table.get(activation.address) is activation:
+            del self._table[activation.address]
+
+    def surplus(self) -> Iterator[Activation]:
+        """Those who may leave because there are too many, least recently used first."""
+        misses = 0
+        while len(self._table) > self.activations_max and misses < self.MISSES_MAX:
+            address, activation = next(iter(self._table.items()))
+            if activation.idle:
+                yield activation
+            if address in self._table:
+                # Whoever stays is looked at again only after all the others.
+                self._table.move_to_end(address)
+                misses += 1

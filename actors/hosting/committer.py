@@ -1,0 +1,224 @@
+"""The committer: pipelined group commit.
+
+The one law: nothing of a turn is seen outside before the commit that holds it.
+While one group is being flushed the next one fills; a later turn of an actor
+may run on state whose commit is under way, and if that commit fails, the later
+turn is undone with it.
+
+A turn that nobody waits for does not ask for a flush of its own: for a moment
+its group stays open for those that come. And one that has waited for the last
+flush waits a wink more, for those whom that flush lets go on.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import anyio
+import anyio.lowlevel
+
+from ..cluster.placement import Placement
+from ..store.contract import Store, Write
+from ..store.errors import StoreError, as_store_error
+from ..turn import Envelope, Turn
+from ..waiting.signal import Signal
+from .activation import Activation
+
+logger = logging.getLogger(__name__)
+
+
+class TakenTurn(NamedTuple):
+    """A turn that was taken: what it writes, and what is needed to release or to undo it."""
+
+    activation: Activation
+    turn: Turn
+    envelopes: Sequence[Envelope]
+    write: Write | None
+    creates: bool = False  # the store had nothing of the actor before
+
+
+class Committer:
+    """Gathers turns into groups and commits one group after the other.
+
+    Args:
+        release: Called with the turns of a group, in order, once it is durable.
+        undo: Called with all turns that are void, in order, and why.
+    """
+
+    # How long a failed commit counts as the state of the store. Without a limit, a host whose callers
+    # are sent elsewhere because it failed would never learn that it works again.
+    FAILING_S = 5.0
+    # How long a group stays open in which nobody waits. An activity's result is most often followed by what the
+    # workflow asks for next, so that both share a commit.
+    PATIENCE_S = 0.005
+    # How many rounds of the event loop a group stays open for what the last one has just let go: in the first an
+    # activity runs, in the second its instance takes the next turn. Without it instances in flight fall apart into
+    # two crowds that take turns at the disk, and each commit costs the same for half as many turns.
+    CATCH_UP_ROUNDS = 3
+
+    def __init__(
+        self,
+        store: Store,
+        placement: Placement,
+        *,
+        release: Callable[[Sequence[TakenTurn]], None],
+        undo: Callable[[Sequence[TakenTurn], StoreError], None],
+    ) -> None:
+        self._store = store
+        self._placement = placement
+        self._release = release
+        self._undo = undo
+        self._filling: list[TakenTurn] = []
+        self._flushing: list[TakenTurn] = []
+        self._work = Signal()
+        self._urgent = Signal()
+        self._idle = Signal()
+        self._failed_at: float | None = None  # by the event loop's clock
+        self.commits = 0
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last commit failed, and not long ago."""
+        return self._failed_at is not None and anyio.current_time() - self._failed_at < self.FAILING_S
+
+    @property
+    def idle(self) -> bool:
+        return not self._flushing and not self._filling
+
+    def add(self, activation: Activation, turn: Turn, envelopes: Sequence[Envelope], now_us: int) -> None:
+        """Put a turn into the group that is filling."""
+        key_before = activation.key
+        write = self._write(activation, turn, now_us)
+        taken = TakenTurn(activation, turn, envelopes, write, key_before is None)
+        activation.uncommitted += 1
+        if write is None and activation.uncommitted == 1:
+            # It changed nothing, and nothing it saw is uncommitted.
+            self._release((taken,))
+        else:
+            self._filling.append(taken)
+            self._work.set()
+            if not turn.patient:
+                self._urgent.set()
+
+    def retire(self, activation: Activation, now_us: int) -> None:
+        """Take away the active mark of an actor that has nothing in flight."""
+        assert activation.active
+        assert not activation.in_flight
+        assert activation.key is not None
+        activation.active = False
+        activation.uncommitted += 1
+        write = Write(
+            key=activation.key,
+            address=activation.address,
+            shard=activation.shard,
+            at_us=now_us,
+            active=False,
+        )
+        self._filling.append(TakenTurn(activation, Turn(), (), write))
+        self._work.set()
+
+    async def run(self) -> None:
+        """Commit whatever is added, until cancelled."""
+        while True:
+            await self._work.wait()
+            while self._filling:
+                await self._urgent.wait_for(self.PATIENCE_S)
+                await self._flush()
+                if self._filling:
+                    for _ in range(self.CATCH_UP_ROUNDS):
+                        await anyio.lowlevel.checkpoint()
+            self._idle.set()
+
+    async def drain(self) -> None:
+        """Wait until nothing is uncommitted."""
+        self._urgent.set()
+        while not self.idle:
+            await self._idle.wait()
+
+    def unfinished(self) -> Sequence[TakenTurn]:
+        """The turns of which nobody knows yet whether they are durable."""
+        return (*self._flushing, *self._filling)
+
+    async def _flush(self) -> None:
+        group, self._filling = self._filling, []
+        # Not cleared if this is cancelled: then nobody knows whether the group is durable.
+        self._flushing = group
+        writes = [write for taken in group if taken.write is not None for write in _in_parts(taken)]
+        fences = {shard: self._placement.epoch(shard) for shard in {write.shard for write in writes}}
+        try:
+            if writes:
+                await self._store.commit(writes, fences)
+                self.commits += 1
+        except Exception as error:
+            self._fail(group, as_store_error(error, f"committing {len(writes)} writes"))
+        else:
+            self._failed_at = None
+            self._release(group)
+        self._flushing = []
+
+    def _fail(self, group: Sequence[TakenTurn], error: StoreError) -> None:
+        """Undo a group, and what was built on it since."""
+        self._failed_at = anyio.current_time()
+        broken = {id(taken.activation) for taken in group}
+        later = [taken for taken in self._filling if id(taken.activation) in broken]
+        self._filling = [taken for taken in self._filling if id(taken.activation) not in broken]
+        void = [*group, *later]
+        logger.error("a commit failed and %d turns are undone: %s", len(void), error)
+        self._undo(void, error)
+
+    def _write(self, activation: Activation, turn: Turn, now_us: int) -> Write | None:
+        """Say what a turn leaves in the store, and keep the active mark true."""
+        activation.busy = turn.busy
+        activation.settled = turn.settled
+        active = self._active_mark(activation, turn)
+        if active is None and not turn.writes():
+            return None
+        if activation.key is None:
+            if turn.record is None:
+                return None  # it does not exist, and does not begin to
+            activation.key = self._store.new_key()
+        write = Write(
+            key=activation.key,
+            address=activation.address,
+            shard=activation.shard,
+            at_us=now_us,
+            entry=turn.entry,
+            record=turn.record,
+            active=active,
+            reset=turn.reset,
+            delete=turn.delete,
+            reminders_set=turn.reminders_set,
+            reminders_cleared=turn.reminders_cleared,
+        )
+        if turn.delete:
+            activation.key = None
+            activation.active = False
+        elif active is not None:
+            activation.active = active
+        return write
+
+    def _active_mark(self, activation: Activation, turn: Turn) -> bool | None:
+        """Whether the mark has to change with this turn; None: it stays.
+
+        It is set at once, because a crash must find it. It is taken away when
+        the row is written anyhow, or the actor has settled; otherwise that
+        waits for the eviction.
+        """
+        if activation.in_flight:
+            return None if activation.active else True
+        return False if activation.active and (turn.record is not None or turn.settled) else None
+
+
+def _in_parts(taken: TakenTurn) -> Sequence[Write]:
+    """The write of a turn, as one for each entry that it appends."""
+    write = taken.write
+    assert write is not None
+    if not taken.turn.earlier:
+        return (write,)
+    first = replace(write, entry=None)
+    later = [
+        Write(key=write.key, address=write.address, shard=write.shard, at_us=write.at_us, entry=entry)
+        for entry in (*taken.turn.earlier, write.entry)
+    ]
+    return (first, *later)

@@ -1,0 +1,67 @@
+"""Reading the outside of actors, many at a time.
+
+A read crosses to the store's thread and back whatever it brings, and the
+crossing costs more than the read; so those that come together go together.
+"""
+
+from ..address import Address
+from ..errors import HostStopping
+from ..store.contract import Inspection, Store
+from ..store.errors import as_store_error
+from ..waiting.reply import Reply
+from ..waiting.signal import Signal
+
+
+class Inspector:
+    """Gathers what callers want to see while the last read is under way."""
+
+    BATCH = 256
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._queue: list[tuple[Address, Reply]] = []
+        self._reading: list[tuple[Address, Reply]] = []
+        self._work = Signal()
+        self._closed = False
+
+    async def inspect(self, address: Address) -> Inspection | None:
+        """The outside of an actor as last committed; None if it does not exist.
+
+        Raises:
+            StoreError: It could not be read.
+            HostStopping: Nobody reads any more.
+        """
+        if self._closed:
+            raise HostStopping
+        reply = Reply()
+        self._queue.append((address, reply))
+        self._work.set()
+        found: Inspection | None = await reply.wait()
+        return found
+
+    def close(self) -> None:
+        """Answer whoever waits, and take nothing more."""
+        self._closed = True
+        for _, reply in (*self._reading, *self._queue):
+            if not reply.done():
+                reply.fail(HostStopping())
+        self._queue.clear()
+
+    async def run(self) -> None:
+        while True:
+            await self._work.wait()
+            while self._queue:
+                self._reading, self._queue = self._queue[: self.BATCH], self._queue[self.BATCH :]
+                await self._read(self._reading)
+                self._reading = []
+
+    async def _read(self, batch: list[tuple[Address, Reply]]) -> None:
+        try:
+            found = await self._store.inspect([address for address, _ in batch])
+        except Exception as error:
+            failure = as_store_error(error, "inspecting")
+            for _, reply in batch:
+                reply.fail(failure)
+            return
+        for (_, reply), inspection in zip(batch, found, strict=True):
+            reply.succeed(inspection)

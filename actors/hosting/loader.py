@@ -1,0 +1,112 @@
+"""Loading: from a row in the store to an activation, many at a time."""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from ..errors import ActorFailed, PerdureError
+from ..store.contract import Store, Stored
+from ..store.errors import StoreError, as_store_error
+from ..turn import ActorType
+from ..waiting.signal import Signal
+from .activation import Activation
+
+logger = logging.getLogger(__name__)
+
+# Those that were read together, and what the store had of each.
+Batch: TypeAlias = tuple[Sequence[Activation], Sequence[Stored | None] | StoreError]
+
+
+class Loader:
+    """Fills activations from the store.
+
+    Args:
+        loaded: Called with each activation that has its actor now.
+        failed: Called with each that could not be loaded, and why.
+    """
+
+    # One read crosses to the store's thread and back whatever it brings; more
+    # than this at once would keep others waiting behind it.
+    BATCH = 256
+
+    def __init__(
+        self,
+        store: Store,
+        types: Mapping[str, ActorType],
+        *,
+        loaded: Callable[[Activation], None],
+        failed: Callable[[Activation, PerdureError], None],
+    ) -> None:
+        self._store = store
+        self._types = types
+        self._loaded = loaded
+        self._failed = failed
+        self._queue: deque[Activation] = deque()
+        self._loading = 0
+        self._work = Signal()
+        self._room = Signal()
+
+    def __len__(self) -> int:
+        """How many are being loaded, or wait for it."""
+        return len(self._queue) + self._loading
+
+    def add(self, activation: Activation) -> None:
+        assert activation.actor is None
+        self._queue.append(activation)
+        self._work.set()
+
+    async def room(self) -> None:
+        """Wait until no more than one batch is in line. For whoever could bring thousands at once; one may wait."""
+        while len(self._queue) > self.BATCH:
+            await self._room.wait()
+
+    async def run(self) -> None:
+        """Load whatever is added, until cancelled."""
+        # Nothing in between: one batch is filled in while the next is read, and no more than that is in memory.
+        read, filled = anyio.create_memory_object_stream[Batch](0)
+        async with anyio.create_task_group() as tasks, read, filled:
+            tasks.start_soon(self._fill_in, filled)
+            while True:
+                await self._work.wait()
+                while self._queue:
+                    activations = [self._queue.popleft() for _ in range(min(len(self._queue), self.BATCH))]
+                    self._loading += len(activations)
+                    self._room.set()
+                    await read.send((activations, await self._read(activations)))
+
+    async def _read(self, activations: Sequence[Activation]) -> Sequence[Stored | None] | StoreError:
+        try:
+            return await self._store.load([activation.address for activation in activations])
+        except Exception as error:
+            return as_store_error(error, "loading")
+
+    async def _fill_in(self, batches: MemoryObjectReceiveStream[Batch]) -> None:
+        async for activations, found in batches:
+            if isinstance(found, StoreError):
+                for activation in activations:
+                    self._failed(activation, found)
+            else:
+                for position, (activation, stored) in enumerate(zip(activations, found, strict=True)):
+                    self._fill(activation, stored)
+                    # Many take a while, and so does a long history; let others have a turn.
+                    if position % 32 == 31 or (stored is not None and len(stored.entries) > 1_000):
+                        await anyio.lowlevel.checkpoint()
+            self._loading -= len(activations)
+
+    def _fill(self, activation: Activation, stored: Stored | None) -> None:
+        try:
+            actor = self._types[activation.address.type].activate(activation.address, stored)
+        except Exception as error:
+            logger.exception("%s cannot be activated", activation.address)
+            self._failed(activation, ActorFailed(activation.address, error))
+            return
+        activation.actor = actor
+        if stored is not None:
+            activation.key = stored.key
+            activation.active = stored.active
+            activation.busy = stored.active  # until its first turn says otherwise
+        self._loaded(activation)

@@ -1,0 +1,170 @@
+"""Laying a store out in parts: a new one, or one that is there, for another number of hosts.
+
+The one law: a store that is there is read and not changed. What is made of it
+is complete and checked before it has a name (`making` in actors/store/sqlite/files.py).
+
+Synchronous: no host of the store is at work meanwhile.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+
+from ...address import shard_of
+from ..errors import StoreDivided, StoreFailed
+from ..part import Part, check_parts, part_of
+from . import schema
+from .files import Stamp, holding, locked, making, new_layout, parts_of, paths_of, reading, refuse_existing, stamp_of
+from .maintenance import check, faults_in
+
+# For all new files together. What does not fit is written out before the end.
+CACHE_KIB = 128 * 1024
+
+# What is copied, in this order: how it is read from an old file, in the order in which it is to be written, and how
+# it is written to a new one. Names travel instead of keys, because the keys of two parts collide: an actor gets a new
+# one in its new file, by the order of its old one, and what belongs to it finds it there. No row of an actor that was
+# deleted comes along, so that its key may be given out again: the new files begin without a retired one.
+COPIED = (
+    (
+        "SELECT record, type, id FROM actors ORDER BY key",
+        "INSERT INTO actors (record, type, id) VALUES (?, ?, ?)",
+    ),
+    (
+        "SELECT type, id FROM active CROSS JOIN actors USING (key) ORDER BY active.key",
+        "INSERT INTO active (key) SELECT key FROM actors WHERE type = ? AND id = ?",
+    ),
+    (
+        "SELECT at_us, entry, type, id FROM log CROSS JOIN actors USING (key) ORDER BY position",
+        "INSERT INTO log (at_us, entry, key) SELECT ?, ?, key FROM actors WHERE type = ? AND id = ?",
+    ),
+    (
+        "SELECT due_us, name, type, id FROM reminders CROSS JOIN actors USING (key) ORDER BY due_us, key, name",
+        "INSERT INTO reminders (due_us, name, key) SELECT ?, ?, key FROM actors WHERE type = ? AND id = ?",
+    ),
+)
+COUNTED = ("actors", "active", "log", "reminders")
+
+
+def make_ready(path: str | os.PathLike[str], *, parts: int, shards: int = 64) -> None:
+    """See that a store of so many parts is there, all of it; make one where there is nothing.
+
+    For whoever starts the hosts, before it does. A host alone cannot tell a
+    store that is new from one that has lost the host's part, and would begin
+    with an empty one.
+
+    Raises:
+        ValueError: There are more parts than shards.
+        StoreDivided: The store has another number of parts.
+        StoreFailed: A part is missing, or is of another store, or cannot be written.
+    """
+    check_parts(parts, shards=shards)
+    data = os.fspath(path)
+    paths = paths_of(data, parts)
+    there = [path for path in paths if os.path.lexists(path)]
+    if not there:
+        stamp = Stamp(part=Part(0, parts), shards=shards, layout=new_layout(), created_us=time.time_ns() // 1000)
+        with locked(paths), making(paths) as unfinished, created(unfinished, stamp):
+            pass
+        return
+    if data not in there:
+        raise StoreFailed(f"{there[0]} is there, and {data}, the first part of the store, is not")
+    if (found := stamp_of(data).part) != Part(0, parts):
+        raise StoreDivided(data, found=found, asked=Part(0, parts))
+    parts_of(data)
+
+
+def spread(path: str | os.PathLike[str], target: str | os.PathLike[str], *, parts: int) -> None:
+    """Lay a store out anew at `target`, for another number of hosts. The old one stays as it is.
+
+    It takes one pass over each old file, and as much memory for a large store as for a small one.
+
+    Raises:
+        StoreLocked: A daemon has the store, or one has the new one.
+        StoreFailed: The store is not sound, or a part of it is missing; it has fewer shards than there
+            are to be parts; a file is in the way of a new one, or a new one cannot be written.
+        StoreTooNew: A newer release wrote the store.
+    """
+    data = os.fspath(path)
+    with holding(data) as old:
+        stamp = stamp_for(old, parts=parts)
+        paths = paths_of(os.fspath(target), parts)
+        refuse_existing(paths, "exists already")  # so does `making`, but much later
+        if wrong := check(data):
+            raise StoreFailed(f"{data} is not sound: {'; '.join(wrong)}")
+        # Locked until the last has its name: a daemon on some of them would make the others itself.
+        with locked(paths), making(paths) as unfinished:
+            with created(unfinished, stamp) as new:
+                for file in old:
+                    with reading(file) as connection:
+                        pour(connection, new, shards=stamp.shards)
+            compare(old, unfinished)
+
+
+def stamp_for(old: Sequence[str], *, parts: int) -> Stamp:
+    """Say what the first of so many parts will be, of a store that is made from these files."""
+    stamps = [stamp_of(file) for file in old]
+    shards = stamps[0].shards
+    try:
+        check_parts(parts, shards=shards)
+    except ValueError as error:
+        raise StoreFailed(f"{old[0]} cannot be laid out so: {error}") from None
+    created_us = min(stamp.created_us for stamp in stamps)
+    return Stamp(part=Part(0, parts), shards=shards, layout=new_layout(), created_us=created_us)
+
+
+@contextmanager
+def created(paths: Sequence[str], stamp: Stamp) -> Iterator[list[sqlite3.Connection]]:
+    """Create all parts of a store, each in one transaction, which is committed at the end."""
+    with ExitStack() as stack:
+        connections: list[sqlite3.Connection] = []
+        for index, path in enumerate(paths):
+            connection = stack.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
+            # Until it has its name, it is nobody's loss. It is flushed before it gets it.
+            connection.execute("PRAGMA journal_mode = OFF")
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB // len(paths)}")
+            connection.execute("BEGIN")
+            schema.create(
+                connection,
+                shards=stamp.shards,
+                created_us=stamp.created_us,
+                part=Part(index, len(paths)),
+                layout=stamp.layout,
+            )
+            connections.append(connection)
+        yield connections
+        for connection in connections:
+            connection.execute("COMMIT")
+
+
+def pour(old: sqlite3.Connection, new: Sequence[sqlite3.Connection], *, shards: int) -> None:
+    """Copy all rows of an old file, each to the new file that its actor belongs to."""
+    for select, insert in COPIED:
+        for row in old.execute(select):
+            new[part_of(shard_of(row[-1], shards), len(new))].execute(insert, row)
+    for shard, host, epoch in old.execute("SELECT shard, host, epoch FROM shards"):
+        # The highest, so that a commit of a host that is long gone is still refused.
+        new[part_of(shard, len(new))].execute(
+            "UPDATE shards SET host = ?, epoch = ? WHERE shard = ? AND epoch <= ?", (host, epoch, shard, epoch)
+        )
+
+
+def compare(old: Sequence[str], new: Sequence[str]) -> None:
+    """See that the new files are sound, and that nothing was left behind."""
+    for path in new:
+        if wrong := faults_in(path):
+            raise StoreFailed(f"{path} has not become sound: {'; '.join(wrong)}")
+    if (had := counts(old)) != (has := counts(new)):
+        raise StoreFailed(f"the new store has {has} rows of {COUNTED}, and should have {had}")
+
+
+def counts(paths: Sequence[str]) -> list[int]:
+    """Count the rows of each table in all files together."""
+    total = [0] * len(COUNTED)
+    for path in paths:
+        with reading(path) as connection:
+            for i, table in enumerate(COUNTED):
+                total[i] += connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608  ours
+    return total

@@ -1,0 +1,168 @@
+"""Looking after a store from outside, while hosts may be using it.
+
+The one law: nothing here changes what the store holds. Everything is read from
+one snapshot of a file, and no write of a host waits.
+
+Synchronous, for the command line: there is nothing else to do meanwhile.
+"""
+
+import os
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+
+from ...address import shard_of
+from ..errors import StoreError, StoreFailed, StoreLocked, StoreTooNew
+from ..part import Part
+from . import schema
+from .files import (
+    holding,
+    making,
+    misfit,
+    new_layout,
+    parts_of,
+    paths_of,
+    reading,
+    require_first,
+    require_store,
+    stamp_of,
+)
+
+# What must name an actor that exists.
+OF_ACTORS = {"log": "log entries", "active": "active marks", "reminders": "reminders"}
+
+
+def check(path: str | os.PathLike[str]) -> list[str]:
+    """Say what is wrong with a store; nothing, if it is sound.
+
+    Reads all files of it, each from a snapshot of its own.
+
+    Returns:
+        A sentence for each fault.
+
+    Raises:
+        StoreFailed: There is no file, or it is no store, or not the first of its store.
+    """
+    data = os.fspath(path)
+    try:
+        first = stamp_of(data)
+    except StoreError:
+        return faults_in(data)  # which says why
+    require_first(data, first)
+    if first.part.of == 1:
+        return faults_in(data)
+    found: list[str] = []
+    for index, file in enumerate(paths_of(data, first.part.of)):
+        try:
+            wrong = misfit(file, Part(index, first.part.of), first)
+            found += [wrong] if wrong is not None else [f"{file}: {fault}" for fault in faults_in(file)]
+        except StoreError as error:
+            found.append(str(error))
+    return found
+
+
+def backup(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """Copy a store to `target`, as it was at one moment.
+
+    The copy has been checked, and is on the disk, before it gets its name; so
+    what is found under that name is a sound store. A store of several parts
+    becomes as many files, and cannot be in use.
+
+    Raises:
+        StoreFailed: `target` exists, `path` is no store or not a sound one or has several parts
+            and is in use, or the copy cannot be written.
+        StoreTooNew: A newer release wrote the store, and only that one can tell whether a copy is sound.
+    """
+    data, target = os.fspath(path), os.fspath(target)
+    parts = len(parts_of(data))
+    if parts == 1:
+        with making([target]) as (unfinished,), reading(data) as connection:
+            require_store(connection, data)
+            copy(connection, unfinished)
+        return
+    try:
+        with holding(data) as files, making(paths_of(target, parts)) as unfinished_parts:
+            copy_together(files, unfinished_parts)
+    except StoreLocked as error:
+        # A parent in one file and its child in another would part: the copy could hold a child
+        # that has ended and a parent that never hears of it.
+        raise StoreFailed(
+            f"{data} has {parts} parts, which have no moment in common while hosts work on them, "
+            f"and {error.path} is in use. Stop the daemon, and make the backup then."
+        ) from error
+
+
+# One file.
+
+
+def faults_in(path: str) -> list[str]:
+    """Say what is wrong with one file."""
+    with reading(path) as connection:
+        try:
+            require_store(connection, path)
+        except StoreTooNew as error:
+            return [str(error)]
+        try:
+            return faults(connection, path)
+        except sqlite3.DatabaseError as error:
+            # So damaged that not even the questions can be asked.
+            return [f"reading stopped: {error}"]
+
+
+def faults(connection: sqlite3.Connection, path: str) -> list[str]:
+    connection.execute("BEGIN")
+    found = [row for (row,) in connection.execute("PRAGMA integrity_check") if row != "ok"]
+    for table, what in OF_ACTORS.items():
+        count, key = connection.execute(
+            f"SELECT count(*), min(key) FROM {table} WHERE key NOT IN (SELECT key FROM actors)"  # noqa: S608  ours
+        ).fetchone()
+        if count:
+            found.append(f"{count} {what} belong to no actor; the first has key {key}")
+    meta = dict(connection.execute("SELECT name, value FROM meta").fetchall())
+    unsaid = sorted(schema.META[meta[schema.VERSION]] - meta.keys())
+    found += [f"it does not say its {name!r}" for name in unsaid] if unsaid else misplaced(connection, path, meta)
+    connection.execute("COMMIT")
+    return found
+
+
+def misplaced(connection: sqlite3.Connection, path: str, meta: Mapping[str, int]) -> list[str]:
+    """Say which shards and actors should be in this file and are not, or the other way round."""
+    try:
+        part = schema.part_in(connection, path, version=meta[schema.VERSION])
+    except StoreFailed as error:
+        return [str(error)]
+    found: list[str] = []
+    own = [shard for shard in range(meta[schema.SHARDS]) if part.holds(shard)]
+    shards = [shard for (shard,) in connection.execute("SELECT shard FROM shards ORDER BY shard")]
+    if shards != own:
+        found.append(f"it should have {len(own)} shards, and has {len(shards)}")
+    if part.of > 1:
+        connection.create_function("is_here", 1, lambda id_: part.holds(shard_of(id_, meta[schema.SHARDS])))
+        count, key = connection.execute("SELECT count(*), min(key) FROM actors WHERE NOT is_here(id)").fetchone()
+        if count:
+            found.append(f"{count} actors belong to another part; the first has key {key}")
+    return found
+
+
+def copy(source: sqlite3.Connection, unfinished: str) -> None:
+    """Copy all pages in one step, that is from one snapshot, and check the copy."""
+    with closing(sqlite3.connect(unfinished, isolation_level=None)) as copied:
+        source.backup(copied)
+        # A copy in WAL mode could not be read from a medium that is read-only. The store sets it back.
+        copied.execute("PRAGMA journal_mode = DELETE")
+    if wrong := faults_in(unfinished):
+        raise StoreFailed(f"the store is not sound, and so its copy is not: {'; '.join(wrong)}")
+
+
+def copy_together(files: list[str], unfinished: list[str]) -> None:
+    """Copy the parts of a store that nobody uses.
+
+    The copies have a layout number of their own, so that one of them is never
+    taken for a part of the store as it is later, or of another backup.
+    """
+    layout = new_layout()
+    for file, copied in zip(files, unfinished, strict=True):
+        with reading(file) as connection:
+            copy(connection, copied)
+        with closing(sqlite3.connect(copied, isolation_level=None)) as connection:
+            connection.execute("UPDATE meta SET value = ? WHERE name = ?", (layout, schema.LAYOUT))

@@ -1,0 +1,48 @@
+"""Every address resolves through the placement table."""
+
+import pytest
+
+from perdure.actors.address import Address, shard_of
+from perdure.actors.cluster.placement import Ownership, Placement
+from perdure.actors.errors import NotOwner
+
+A = Address("workflow", "a")
+
+
+def test_a_shard_that_nobody_claimed_has_no_owner() -> None:
+    placement = Placement("here")
+    placement.claimed({}, shards=64)
+    with pytest.raises(NotOwner, match="belongs to no host"):
+        placement.locate(A)
+
+
+def test_an_address_in_a_claimed_shard_is_located_with_its_epoch() -> None:
+    placement = Placement("here")
+    placement.claimed(dict.fromkeys(range(64), 7), shards=64)
+    shard = placement.locate(A)
+    assert shard == shard_of("a", 64)
+    assert placement.epoch(shard) == 7
+
+
+def test_a_shard_that_was_lost_names_its_new_owner() -> None:
+    placement = Placement("here")
+    placement.claimed(dict.fromkeys(range(64), 7), shards=64)
+    placement.lost(shard_of("a", 64), Ownership(host="there", epoch=8))
+    with pytest.raises(NotOwner, match="belongs to there"):
+        placement.locate(A)
+
+
+def test_a_shard_is_claimed_again_only_at_a_higher_epoch() -> None:
+    placement = Placement("here")
+    placement.claimed({0: 7}, shards=1)
+    placement.claimed({0: 8}, shards=1)
+    with pytest.raises(AssertionError):
+        placement.claimed({0: 8}, shards=1)
+
+
+def test_who_else_has_an_actor_is_told_only_if_somebody_else_has_it() -> None:
+    placement = Placement("here")
+    placement.claimed(dict.fromkeys(range(64), 7), shards=64)
+    assert placement.elsewhere(A) is None
+    placement.lost(shard_of("a", 64), Ownership(host="there", epoch=8))
+    assert placement.elsewhere(A) == "there"

@@ -1,0 +1,156 @@
+"""The reminder window holds what is due soon, whole, and nothing else."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perdure.actors.reminders.window import ReminderWindow
+from perdure.actors.store.contract import Reminder
+
+from ...support.actors.counter_actor import counter
+
+
+def reminder(due_us: int, key: int = 1, name: str = "r") -> Reminder:
+    return Reminder(due_us, key, name, counter(str(key)))
+
+
+def read(window: ReminderWindow, stored: list[Reminder]) -> None:
+    """Do what the loop does: read on from the store if the window wants it."""
+    if window.wants_read:
+        after = window.begin_read()
+        limit = window.reminders_max
+        rest = sorted(r for r in stored if after is None or r > after)
+        window.loaded(rest[:limit], limit=limit)
+
+
+def test_before_the_first_read_nothing_is_known_and_nothing_is_due() -> None:
+    window = ReminderWindow()
+    window.set(reminder(5))
+    assert window.next_due_us() is None
+    assert window.wants_read
+    assert window.begin_read() is None
+
+
+def test_what_is_due_comes_out_in_order_and_once() -> None:
+    window = ReminderWindow()
+    read(window, [])
+    for due_us in (30, 10, 20, 40):
+        window.set(reminder(due_us))
+    assert window.next_due_us() == 10
+    assert [r.due_us for r in window.pop_due(30, limit=10)] == [10, 20, 30]
+    assert window.pop_due(30, limit=10) == []
+    assert window.next_due_us() == 40
+
+
+def test_nothing_is_due_a_microsecond_early() -> None:
+    window = ReminderWindow()
+    read(window, [])
+    window.set(reminder(100))
+    assert window.pop_due(99, limit=10) == []
+    assert window.pop_due(100, limit=10) == [reminder(100)]
+
+
+def test_a_reminder_that_was_cleared_does_not_come_out() -> None:
+    window = ReminderWindow()
+    read(window, [])
+    window.set(reminder(10))
+    window.clear(reminder(10))
+    assert window.next_due_us() is None
+    assert window.pop_due(100, limit=10) == []
+
+
+def test_clearing_what_is_not_here_is_harmless() -> None:
+    window = ReminderWindow()
+    window.clear(reminder(10))
+    assert len(window) == 0
+
+
+def test_a_million_reminders_cost_no_more_than_the_window() -> None:
+    stored = [reminder(due_us, key=due_us) for due_us in range(1_000)]
+    window = ReminderWindow(reminders_max=100)
+    read(window, stored)
+    assert len(window) == 100
+    for due_us in range(1_000, 2_000):
+        window.set(reminder(due_us, key=due_us))
+    assert len(window) == 100
+
+
+def test_a_window_that_overflows_lets_the_furthest_go_and_reads_them_again() -> None:
+    window = ReminderWindow(reminders_max=10)
+    read(window, [])
+    stored = [reminder(due_us, key=due_us) for due_us in range(100)]
+    for each in reversed(stored):
+        window.set(each)
+    assert len(window) <= 20
+    out: list[Reminder] = []
+    while len(out) < 100:
+        read(window, stored)
+        out += window.pop_due(1_000, limit=7)
+    assert out == stored
+
+
+def test_what_is_set_while_the_store_is_read_is_not_lost() -> None:
+    # Given a read that began before the commit of a reminder,
+    window = ReminderWindow()
+    window.begin_read()
+    window.set(reminder(5))
+    window.set(reminder(7))
+    window.clear(reminder(7))
+    # when it comes back without it, and with one that was cleared meanwhile,
+    window.clear(reminder(6))
+    window.loaded([reminder(6)], limit=100)
+    # then the one is there and the others are not.
+    assert window.pop_due(10, limit=10) == [reminder(5)]
+
+
+def test_a_read_that_failed_is_tried_again() -> None:
+    window = ReminderWindow()
+    window.begin_read()
+    window.set(reminder(5))
+    window.read_failed()
+    assert window.wants_read
+    read(window, [reminder(5)])
+    assert window.pop_due(10, limit=10) == [reminder(5)]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["set", "clear", "pop"]), st.integers(0, 50), st.integers(1, 5)), max_size=80),
+    st.integers(1, 8),
+)
+def test_whatever_is_set_and_cleared_each_reminder_fires_once_at_its_time(
+    steps: list[tuple[str, int, int]], reminders_max: int
+) -> None:
+    # Given a store and a window that are told the same,
+    stored: set[Reminder] = set()
+    fired: list[Reminder] = []
+    window = ReminderWindow(reminders_max)
+    now_us = 0
+    for step, value, key in steps:
+        read(window, sorted(stored))
+        match step:
+            case "set":
+                new = reminder(now_us + value, key)
+                if new not in stored and new not in fired:
+                    stored.add(new)
+                    window.set(new)
+            case "clear":
+                for old in [r for r in stored if r.key == key]:
+                    stored.discard(old)
+                    window.clear(old)
+            case "pop":
+                now_us += value
+                read(window, sorted(stored))
+                for due in window.pop_due(now_us, limit=3):
+                    assert due.due_us <= now_us
+                    assert due in stored
+                    stored.discard(due)
+                    fired.append(due)
+    # when all time has passed,
+    for _ in range(200):
+        read(window, sorted(stored))
+        for due in window.pop_due(10_000, limit=3):
+            assert due in stored
+            stored.discard(due)
+            fired.append(due)
+    # then nothing is left behind, and nothing fired twice.
+    assert not stored
+    assert len(fired) == len(set(fired))

@@ -1,0 +1,261 @@
+"""What is on the disk stays readable: names and layout are pinned, and old files become new ones whole.
+
+If a test of this file fails, a released file is about to become unreadable:
+write a migration, do not change the expectation.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import anyio
+import pytest
+
+from perdure.actors.address import Address
+from perdure.actors.store.contract import Inspection, Reminder, Stored, Write
+from perdure.actors.store.errors import StoreDivided, StoreFailed, StoreTooNew
+from perdure.actors.store.part import WHOLE, Part
+from perdure.actors.store.sqlite import schema
+from perdure.actors.store.sqlite.store import SqliteStore
+
+# A store of version 1, as the first release left it. Text, so that no code of ours has a part in it.
+GOLDEN_1 = """
+PRAGMA application_id = 1349674098;
+CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE shards (shard INTEGER PRIMARY KEY, host TEXT, epoch INTEGER NOT NULL, lease_until_us INTEGER);
+CREATE TABLE actors (
+    key INTEGER PRIMARY KEY, type TEXT NOT NULL, id TEXT NOT NULL, record BLOB NOT NULL, UNIQUE (type, id)
+);
+CREATE TABLE active (key INTEGER PRIMARY KEY);
+CREATE TABLE log (position INTEGER PRIMARY KEY, key INTEGER NOT NULL, at_us INTEGER NOT NULL, entry BLOB NOT NULL);
+CREATE INDEX log_key ON log (key);
+CREATE TABLE reminders (
+    due_us INTEGER NOT NULL, key INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (due_us, key, name)
+) WITHOUT ROWID;
+INSERT INTO meta VALUES
+    ('schema', 1), ('shards', 2), ('created_us', 1700000000000000), ('retired_key', 9), ('failed_commits', 0);
+INSERT INTO shards VALUES (0, 'local', 3, NULL), (1, 'local', 3, NULL);
+INSERT INTO actors VALUES (4, 'wf', 'order-1', x'01'), (7, 'wf', 'order-2', x'02');
+INSERT INTO active VALUES (7);
+INSERT INTO log VALUES
+    (1, 4, 1700000000000001, x'11'), (2, 7, 1700000000000002, x'21'), (3, 4, 1700000000000003, x'12');
+INSERT INTO reminders VALUES (1700000000000009, 7, 'timer-1');
+"""
+
+# The same in version 2, which has the tables of version 1, and says which part of its store it is.
+GOLDEN_2 = (
+    GOLDEN_1
+    + """
+UPDATE meta SET value = 2 WHERE name = 'schema';
+INSERT INTO meta VALUES ('part', 0), ('parts', 1), ('layout', 0);
+"""
+)
+
+FIRST, SECOND = Address("wf", "order-1"), Address("wf", "order-2")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def golden(tmp_path: Path) -> Path:
+    return file_of(tmp_path / "golden.db", GOLDEN_1)
+
+
+@pytest.fixture
+def golden_2(tmp_path: Path) -> Path:
+    return file_of(tmp_path / "golden-2.db", GOLDEN_2)
+
+
+def file_of(path: Path, script: str) -> Path:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(script)
+    return path
+
+
+@pytest.fixture
+def connection() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        yield connection
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("version", ["golden", "golden_2"])
+async def test_a_file_of_every_version_opens_and_is_read_and_written(
+    version: str, request: pytest.FixtureRequest
+) -> None:
+    store = SqliteStore(request.getfixturevalue(version))
+    await store.open()
+    try:
+        assert store.shards == 2
+        assert await store.load([FIRST, SECOND]) == [
+            Stored(key=4, record=b"\x01", entries=(b"\x11", b"\x12"), active=False),
+            Stored(key=7, record=b"\x02", entries=(b"\x21",), active=True),
+        ]
+        assert await store.inspect([FIRST]) == [
+            Inspection(record=b"\x01", first=b"\x11", last=b"\x12", updated_us=1700000000000003)
+        ]
+        assert await store.active() == [SECOND]
+        assert await store.reminders(after=None, limit=9) == [Reminder(1700000000000009, 7, "timer-1", SECOND)]
+        fences = await store.claim("local", now_us=1)
+        assert fences == {0: 4, 1: 4}
+        assert store.new_key() == 10
+        await store.commit([Write(key=4, address=FIRST, shard=0, at_us=1, entry=b"\x13")], fences)
+        (stored,) = await store.load([FIRST])
+        assert stored is not None
+        assert stored.entries == (b"\x11", b"\x12", b"\x13")
+    finally:
+        await store.close()
+
+
+def test_what_this_release_creates_is_laid_out_like_the_pinned_file(
+    golden_2: Path, connection: sqlite3.Connection
+) -> None:
+    schema.create(connection, shards=2, created_us=1)
+    with closing(sqlite3.connect(golden_2)) as pinned:
+        assert layout_of(connection) == layout_of(pinned)
+        names = "SELECT name FROM meta ORDER BY name"
+        assert connection.execute(names).fetchall() == pinned.execute(names).fetchall()
+        assert dict(connection.execute(META)) == {**dict(pinned.execute(META)), "created_us": 1, "retired_key": 0}
+    assert schema.SCHEMA_VERSION == 2
+    assert bytes.fromhex(f"{schema.APPLICATION_ID:x}") == b"Prdr"
+
+
+@pytest.mark.anyio
+async def test_a_file_of_version_1_becomes_the_pinned_file_of_version_2(golden: Path, golden_2: Path) -> None:
+    store = SqliteStore(golden)
+    await store.open()
+    await store.close()
+    with closing(sqlite3.connect(golden)) as migrated, closing(sqlite3.connect(golden_2)) as pinned:
+        assert layout_of(migrated) == layout_of(pinned)
+        for table in ("meta", "shards", "actors", "active", "log", "reminders"):
+            rows = f"SELECT * FROM {table} ORDER BY 1"  # noqa: S608  ours
+            assert migrated.execute(rows).fetchall() == pinned.execute(rows).fetchall(), table
+
+
+def test_the_first_release_refuses_what_this_one_writes(golden_2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = golden_2.read_bytes()
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", 1)
+    with pytest.raises(StoreTooNew, match="store version 2, and this release of Perdure knows versions up to 1"):
+        anyio.run(SqliteStore(golden_2).open)
+    assert golden_2.read_bytes() == before
+
+
+def test_a_file_of_version_1_is_the_whole_of_its_store(golden: Path) -> None:
+    before = golden.read_bytes()
+    with pytest.raises(StoreDivided, match="is part 1 of 1"):
+        anyio.run(SqliteStore(golden, part=Part(0, 2)).open)
+    assert golden.read_bytes() == before
+
+
+META = "SELECT name, value FROM meta"
+
+
+def layout_of(connection: sqlite3.Connection) -> list[object]:
+    """The header's mark, every table and index, and every column of them."""
+    layout: list[object] = connection.execute("PRAGMA application_id").fetchall()
+    for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall():
+        columns = connection.execute(f"PRAGMA {kind}_xinfo({name})").fetchall()
+        layout.append((kind, name, columns, "WITHOUT ROWID" in (sql or "")))
+    return layout
+
+
+def test_an_empty_file_has_no_version(connection: sqlite3.Connection) -> None:
+    assert schema.version_of(connection, "x.db") is None
+
+
+def test_a_new_store_has_this_releases_version(connection: sqlite3.Connection) -> None:
+    schema.create(connection, shards=3, created_us=5)
+    assert schema.version_of(connection, "x.db") == schema.SCHEMA_VERSION
+    assert schema.read_meta(connection, "x.db", schema.SHARDS) == 3
+    assert schema.read_meta(connection, "x.db", schema.CREATED_US) == 5
+
+
+def test_a_part_says_which_it_is_and_has_no_shards_but_its_own(connection: sqlite3.Connection) -> None:
+    schema.create(connection, shards=5, created_us=5, part=Part(1, 3), layout=77)
+    assert schema.part_in(connection, "x.db", version=2) == Part(1, 3)
+    assert schema.read_meta(connection, "x.db", schema.SHARDS) == 5
+    assert schema.read_meta(connection, "x.db", schema.LAYOUT) == 77
+    assert connection.execute("SELECT shard, epoch FROM shards").fetchall() == [(1, 0), (4, 0)]
+
+
+def test_a_store_that_is_not_told_otherwise_is_whole(connection: sqlite3.Connection) -> None:
+    schema.create(connection, shards=2, created_us=5)
+    assert schema.part_in(connection, "x.db", version=2) == WHOLE
+
+
+@pytest.mark.parametrize(
+    "damage", ["DELETE FROM meta WHERE name = 'parts'", "UPDATE meta SET value = 0 - (name = 'part')"]
+)
+def test_a_part_that_cannot_be_is_damage(connection: sqlite3.Connection, damage: str) -> None:
+    schema.create(connection, shards=2, created_us=5)
+    connection.execute(damage)
+    with pytest.raises(StoreFailed, match=r"x\.db is damaged"):
+        schema.part_in(connection, "x.db", version=2)
+
+
+def test_a_newer_version_is_too_new_and_one_that_never_was_is_damage(connection: sqlite3.Connection) -> None:
+    schema.create(connection, shards=1, created_us=1)
+    connection.execute("UPDATE meta SET value = 3 WHERE name = 'schema'")
+    with pytest.raises(StoreTooNew, match=r"x\.db has store version 3"):
+        schema.version_of(connection, "x.db")
+    connection.execute("UPDATE meta SET value = 0 WHERE name = 'schema'")
+    with pytest.raises(StoreFailed, match="damaged"):
+        schema.version_of(connection, "x.db")
+
+
+def test_there_is_a_migration_from_every_older_version() -> None:
+    assert set(schema.MIGRATIONS) == set(range(1, schema.SCHEMA_VERSION))
+    assert set(schema.META) == set(range(1, schema.SCHEMA_VERSION + 1))
+
+
+# The mechanism, with versions that are made up.
+
+
+@pytest.fixture
+def version_4(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", 4)
+    monkeypatch.setattr(
+        schema,
+        "MIGRATIONS",
+        {
+            **schema.MIGRATIONS,
+            2: ["ALTER TABLE actors ADD COLUMN colour TEXT NOT NULL DEFAULT 'grey'"],
+            3: ["ALTER TABLE actors RENAME COLUMN colour TO color", "UPDATE actors SET color = 'red' WHERE key = 7"],
+        },
+    )
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("version_4")
+async def test_an_older_file_is_brought_up_to_date_step_by_step(golden: Path) -> None:
+    for _ in range(2):  # the second time there is nothing left to do
+        store = SqliteStore(golden)
+        await store.open()
+        assert [stored and stored.record for stored in await store.load([FIRST, SECOND])] == [b"\x01", b"\x02"]
+        await store.close()
+    with closing(sqlite3.connect(golden)) as connection:
+        assert connection.execute("SELECT key, color FROM actors ORDER BY key").fetchall() == [(4, "grey"), (7, "red")]
+        assert schema.version_of(connection, str(golden)) == 4
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("version_4")
+async def test_a_migration_that_breaks_off_leaves_the_old_version_whole(
+    golden: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a newer release whose last step cannot be done,
+    monkeypatch.setattr(schema, "MIGRATIONS", {**schema.MIGRATIONS, 3: ["DROP TABLE active", "DROP TABLE missing"]})
+    with pytest.raises(StoreFailed, match="no such table: missing"):
+        await SqliteStore(golden).open()
+    # then the older release finds everything as it was.
+    monkeypatch.undo()
+    store = SqliteStore(golden)
+    await store.open()
+    assert await store.active() == [SECOND]
+    await store.close()
+    with closing(sqlite3.connect(golden)) as connection:
+        assert [row[1] for row in connection.execute("PRAGMA table_info(actors)")] == ["key", "type", "id", "record"]

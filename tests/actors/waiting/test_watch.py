@@ -1,0 +1,42 @@
+"""A watch keeps the newest record and wakes its watcher."""
+
+import anyio
+import pytest
+
+from perdure.actors.waiting.watch import Watch
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_news_before_the_wait_is_not_missed_and_only_the_newest_counts() -> None:
+    watch = Watch()
+    watch.note(b"1", deleted=False)
+    watch.note(b"2", deleted=False)
+    with anyio.fail_after(5):
+        await watch.changed()
+    assert watch.record == b"2"
+
+
+async def test_a_deletion_is_news_and_leaves_the_last_record() -> None:
+    watch = Watch()
+    watch.note(b"1", deleted=False)
+    watch.note(None, deleted=True)
+    await watch.changed()
+    assert watch.deleted
+    assert watch.record == b"1"
+
+
+async def test_a_watcher_can_be_woken_without_news() -> None:
+    watch = Watch()
+    watch.wake()
+    await watch.changed()
+    assert watch.record is None
+    assert not watch.deleted
+
+
+async def test_a_watcher_is_woken_when_something_may_have_been_missed() -> None:
+    watch = Watch()
+    watch.lose()
+    await watch.changed()
+    assert watch.lost
+    assert watch.record is None
