@@ -17,10 +17,10 @@ from .runtime.errors import (
     WorkflowFailed,
     WorkflowMisuse,
 )
-from .runtime.failure import FailureDetails
+from .runtime.history.failure import FailureDetails
+from .runtime.history.status import Status
 from .runtime.retry import RetryPolicy
 from .runtime.settings import Settings
-from .runtime.status import Status
 from .runtime.task import Task, when_all, when_any
 
 __all__ = [

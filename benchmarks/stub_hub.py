@@ -25,12 +25,12 @@ from ..rpc.server import RpcOptions, create_server
 from ..rpc.task_hub_service import task_hub
 from ..rpc.work_items import WorkItems
 from ..runtime.dispatcher import Dispatcher
-from ..runtime.event import Arrival, ExecutionCompleted, ExecutionStarted, TaskCompleted, TaskScheduled
 from ..runtime.facade import Facade, finished
-from ..runtime.instance import InstanceState
-from ..runtime.status import Status
-from ..runtime.timed_event import TimedEvent, TurnStarted
-from ..runtime.timeline import ARRIVED
+from ..runtime.history.event import Arrival, ExecutionCompleted, ExecutionStarted, TaskCompleted, TaskScheduled
+from ..runtime.history.instance_state import InstanceState
+from ..runtime.history.status import Status
+from ..runtime.history.timed_event import TimedEvent, TurnStarted
+from ..runtime.history.timeline import ARRIVED
 from ..runtime.work import ActivityAnswer, ActivityItem, Worker, WorkflowAnswer, WorkflowItem
 
 APP_ID = "stub"

@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 
 import anyio
 
-from ..runtime.instance import InstanceState
+from ..runtime.history.instance_state import InstanceState
+from ..runtime.history.record import state_of
+from ..runtime.history.status import Status
 from ..runtime.message import workflow_address
-from ..runtime.record import state_of
-from ..runtime.status import Status
 from .load import Extent, WrongResult, closed_loop
 from .measure import usage_of_self
 from .process_driver import ProcessDriver

@@ -21,12 +21,12 @@ from starlette.types import ASGIApp
 from ..actors.errors import PerdureError
 from ..http.listener import CannotListen, address_of, listen
 from ..rpc.running_activities import FAILED, SUCCESS
-from ..runtime.event import Trace
 from ..runtime.facade import Facade, finished
-from ..runtime.instance import InstanceState
+from ..runtime.history.event import Trace
+from ..runtime.history.instance_state import InstanceState
+from ..runtime.history.status import Status
 from ..runtime.message import Start
 from ..runtime.sidecar import NAMESPACE
-from ..runtime.status import Status
 
 CREATE, GET, ADD_EVENT, PURGE = "create_workflow", "get_workflow", "add_event", "purge_workflow"
 

@@ -11,7 +11,8 @@ Source: contract 3.3, 3.7, 3.9, 3.10, 3.14, 3.19; durabletask-go
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..runtime.event import (
+from ..runtime.execution import ContinuedAsNew
+from ..runtime.history.event import (
     ChildCreated,
     Command,
     DetachedCreated,
@@ -20,10 +21,9 @@ from ..runtime.event import (
     TaskScheduled,
     TimerCreated,
 )
-from ..runtime.execution import ContinuedAsNew
-from ..runtime.failure import FailureDetails
-from ..runtime.status import Status
-from ..runtime.timed_event import TimedEvent
+from ..runtime.history.failure import FailureDetails
+from ..runtime.history.status import Status
+from ..runtime.history.timed_event import TimedEvent
 from ..runtime.work import ActivityAnswer, WorkflowAnswer
 from .failure_wire import failure_from
 from .history_wire import Fields, HistoryWriter, origin, origin_from, packed_failure, rerun, text, text_from, trace_from

@@ -16,10 +16,10 @@ import grpc
 from ..actors.errors import PerdureError
 from ..runtime.dates import to_us
 from ..runtime.facade import Facade
-from ..runtime.instance import InstanceState
+from ..runtime.history.instance_state import InstanceState
+from ..runtime.history.status import Status
 from ..runtime.properties import RUNTIME_STATUS, properties
 from ..runtime.sidecar import PLACEMENT, Sidecar
-from ..runtime.status import Status
 from ..runtime.words import (
     EVENT_NAME_MISSING,
     ID_MISSING,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..runtime.failure import FailureDetails
+from ..runtime.history.failure import FailureDetails
 from .messages import Message, TaskFailureDetails
 from .rest import put_back, rest_of
 

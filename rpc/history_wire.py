@@ -12,7 +12,7 @@ Source: contract 3.2, 3.6, 3.10.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
-from ..runtime.event import (
+from ..runtime.history.event import (
     ChildCompleted,
     ChildCreated,
     ChildFailed,
@@ -34,8 +34,8 @@ from ..runtime.event import (
     TimerOrigin,
     Trace,
 )
-from ..runtime.failure import FailureDetails
-from ..runtime.timed_event import TimedEvent, TurnStarted
+from ..runtime.history.failure import FailureDetails
+from ..runtime.history.timed_event import TimedEvent, TurnStarted
 from .failure_wire import failure_from, failure_message
 from .messages import HistoryEvent, Message
 from .rest import put_back_inside, rest_inside

@@ -5,7 +5,7 @@ each time made a turn cost what all turns before it had cost together.
 
 The one law: bytes serve only the very history that they were made from. The
 proof is the event at their end: a `TimedEvent` stands in one history, in one
-place, and what is before it there never changes (`runtime/timeline.py`). So it
+place, and what is before it there never changes (`runtime/history/timeline.py`). So it
 is looked for by identity. An equal event would prove nothing: the same id may
 have had another history before a purge, and a child that is begun again even
 has the same execution id.
@@ -14,7 +14,7 @@ has the same execution id.
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from ..runtime.timed_event import TimedEvent
+from ..runtime.history.timed_event import TimedEvent
 from ..runtime.work import WorkflowItem
 from .history_wire import HistoryWriter
 from .messages import WorkflowRequest

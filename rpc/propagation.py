@@ -5,8 +5,8 @@ Unsigned: SDKs take a chunk without signatures, and Perdure has no keys.
 
 from collections.abc import Callable, Iterable, Sequence
 
-from ..runtime.event import ExecutionStarted, Propagation
-from ..runtime.timed_event import TimedEvent
+from ..runtime.history.event import ExecutionStarted, Propagation
+from ..runtime.history.timed_event import TimedEvent
 from .history_wire import HistoryWriter
 from .messages import PropagatedHistory
 

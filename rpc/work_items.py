@@ -14,7 +14,7 @@ from typing import Protocol
 import anyio
 
 from ..actors.errors import HostStopping, PerdureError
-from ..runtime.event import ExecutionCompleted
+from ..runtime.history.event import ExecutionCompleted
 from ..runtime.work import ActivityAnswer, ActivityItem, Worker, WorkflowAnswer, WorkflowItem, WorkItem
 from .action_wire import activity_answer, workflow_answer
 from .history_wire import HistoryWriter, text, trace

@@ -23,7 +23,7 @@ from ..actors.address import Address
 from .app import ActivityDefinition, ActivityKind, App
 from .codec import Encoder
 from .context import ActivityContext
-from .failure import FailureDetails, failure_of
+from .history.failure import FailureDetails, failure_of
 from .lane import Lane
 from .message import ActivityDone, Invoke, workflow_address
 from .observer import Observer

@@ -17,11 +17,11 @@ from anyio.abc import TaskGroup
 from ..actors.address import Address
 from ..actors.errors import HostLost, HostStopping, HostUnreachable, MailboxFull, NotOwner, PerdureError
 from ..actors.store.errors import StoreError
-from .event import Parent
 from .facade import Facade
-from .failure import failure_of
+from .history.event import Parent
+from .history.failure import failure_of
+from .history.status import Status
 from .message import ChildDone, ChildStarted, Start, workflow_address
-from .status import Status
 
 logger = logging.getLogger(__name__)
 

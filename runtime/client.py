@@ -12,8 +12,8 @@ from .codec import Decoder, Encoder
 from .dates import from_us, to_us
 from .errors import WorkflowFailed
 from .facade import Facade, finished
-from .instance import InstanceState
-from .status import Status
+from .history.instance_state import InstanceState
+from .history.status import Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,11 @@ id which a parent once asked for, and is not that parent's child.
 from typing import NamedTuple
 
 from ..actors.hosting.host import Host
-from .event import ChildCreated
-from .history import unpack_row
+from .history.event import ChildCreated
+from .history.record import unpack_record
+from .history.row import unpack_row
+from .history.status import Status
 from .message import workflow_address
-from .record import unpack_record
-from .status import Status
 
 
 class Member(NamedTuple):

@@ -30,11 +30,11 @@ from .child_starter import ChildStarter
 from .client import Client
 from .dispatcher import Dispatcher
 from .facade import Facade
+from .history.status import Status
 from .message import ACTIVITY, CHILD_START, ENDED, WORK, WORKFLOW, Ended, Start
 from .observer import Observer
 from .retention import RetentionLoop
 from .settings import Settings
-from .status import Status
 from .surroundings import Propagate, Surroundings
 from .worker_mark import ADDRESS as WORKER_MARK_ADDRESS
 from .worker_mark import WORKER_MARK, Remember, WorkerMarkType

@@ -1,5 +1,5 @@
 """Every error the workflow layer raises on purpose, as a tree (the root is in `actors/errors.py`,
-`CorruptHistory` in `runtime/history.py`).
+`CorruptHistory` in `runtime/history/row.py`).
 
 PerdureError
 ├── RequestRefused                 the caller asked for what cannot be
@@ -20,8 +20,8 @@ PerdureError
 """
 
 from ..actors.errors import PerdureError
-from .failure import FailureDetails
-from .instance import InstanceState
+from .history.failure import FailureDetails
+from .history.instance_state import InstanceState
 
 
 class RequestRefused(PerdureError):

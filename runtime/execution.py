@@ -22,7 +22,7 @@ from .codec import Decoder, Encoder
 from .context import WorkflowContext
 from .dates import microseconds, to_us, within_time
 from .errors import TaskFailedError, WorkflowMisuse
-from .event import (
+from .history.event import (
     Arrival,
     ChildCompleted,
     ChildCreated,
@@ -39,9 +39,9 @@ from .event import (
     TimerFired,
     TimerOrigin,
 )
-from .failure import FailureDetails, failure_of
+from .history.failure import FailureDetails, failure_of
+from .history.status import Status
 from .retry import RetryPolicy, next_try_us
-from .status import Status
 from .task import Task
 from .text import clean
 

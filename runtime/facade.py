@@ -21,14 +21,14 @@ from .errors import (
     InstanceUnfinished,
     InvalidRequest,
 )
-from .event import Trace
-from .history import Row, unpack_row
+from .history.event import Trace
+from .history.instance_state import InstanceState
+from .history.record import state_of, unpack_record
+from .history.row import Row, unpack_row
+from .history.status import Status
 from .ids import make_id
-from .instance import InstanceState
 from .message import WORKFLOW, Purge, RaiseEvent, Resume, Start, StartCopy, Suspend, Terminate, workflow_address
-from .record import state_of, unpack_record
 from .rerun import Rerun, RerunExists, RerunRefused, copied
-from .status import Status
 
 
 class Page(NamedTuple):

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..actors.address import Address
-from .event import Arrival, Parent, Trace
-from .failure import FailureDetails
-from .history import Row
-from .record import InstanceRecord
-from .timed_event import TimedEvent
+from .history.event import Arrival, Parent, Trace
+from .history.failure import FailureDetails
+from .history.record import InstanceRecord
+from .history.row import Row
+from .history.timed_event import TimedEvent
 from .work import WorkflowAnswer
 
 WORKFLOW = "workflow"  # these reach the disk and must not change

@@ -6,7 +6,7 @@ while the process lives, and a crash may take the word but not the deed.
 
 from typing import Protocol
 
-from .status import Status
+from .history.status import Status
 
 
 class Observer(Protocol):

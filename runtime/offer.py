@@ -12,12 +12,12 @@ front, and is committed behind them; see `WorkflowTurn`.
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
-from .event import Arrival, ExecutionStalled, ExecutionStarted
+from .history.event import Arrival, ExecutionStalled, ExecutionStarted
+from .history.open_work import START_TIMER
+from .history.status import Status
+from .history.timed_event import TimedEvent, TurnStarted
+from .history.timeline import ARRIVED
 from .message import WorkflowTurnWork
-from .open_work import START_TIMER
-from .status import Status
-from .timed_event import TimedEvent, TurnStarted
-from .timeline import ARRIVED
 from .workflow_state import Instance
 
 # While more results are under way, an offer waits for them a part of the time for which the code has waited already.

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from .app import parameters_of
 from .codec import Encoder
 from .context import ActivityContext
-from .failure import failure_of
+from .history.failure import failure_of
 
 
 class Reference(NamedTuple):

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from .app import WorkflowDefinition
 from .codec import Encoder
 from .errors import NondeterminismError
-from .event import (
+from .execution import ContinuedAsNew, Execution
+from .history.event import (
     Arrival,
     ChildCreated,
     Command,
@@ -24,9 +25,8 @@ from .event import (
     TimerCreated,
     TimerOrigin,
 )
-from .execution import ContinuedAsNew, Execution
-from .history import Row, split
-from .status import Status
+from .history.row import Row, split
+from .history.status import Status
 
 
 def replay(

@@ -10,14 +10,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .errors import RequestRefused
-from .event import (
-    ChildCreated,
-    Event,
-    ExecutionStarted,
-    TaskScheduled,
-    TimerCreated,
-)
-from .history import Row, split
+from .history.event import ChildCreated, Event, ExecutionStarted, TaskScheduled, TimerCreated
+from .history.row import Row, split
 from .ids import make_id
 
 

@@ -17,7 +17,7 @@ from ..actors.clock import Clock
 from ..actors.errors import HostStopping, PerdureError
 from .errors import InstanceNotFound, InstanceStalled, InstanceUnfinished
 from .facade import Facade
-from .status import TERMINAL, Status
+from .history.status import TERMINAL, Status
 
 logger = logging.getLogger(__name__)
 

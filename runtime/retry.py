@@ -11,7 +11,7 @@ from math import inf
 from random import Random
 
 from .dates import END_OF_TIME_US, microseconds
-from .failure import FailureDetails
+from .history.failure import FailureDetails
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

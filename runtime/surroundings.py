@@ -12,8 +12,8 @@ import msgpack
 
 from .app import App, WorkflowDefinition
 from .codec import Encoder
-from .history import RowPacker
-from .timed_event import TimedEvent
+from .history.row import RowPacker
+from .history.timed_event import TimedEvent
 
 # What is shown of an instance's history to what it asks for: its id, the events, a Propagation, and what it may
 # itself see; out comes a serialized PropagatedHistory, or None.

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from ..actors.errors import PerdureError
-from .event import Command, Trace
 from .execution import ContinuedAsNew
-from .failure import FailureDetails
-from .timed_event import TimedEvent
+from .history.event import Command, Trace
+from .history.failure import FailureDetails
+from .history.timed_event import TimedEvent
 
 
 class WorkflowItem(NamedTuple):

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ..actors.store.contract import Stored
-from .event import Arrival
 from .execution import Execution
-from .history import Row, unpack_row
+from .history.event import Arrival
+from .history.open_work import OpenWork
+from .history.patches import patches_of
+from .history.record import InstanceRecord, unpack_record
+from .history.row import Row, unpack_row
+from .history.timeline import Timeline
 from .message import WorkflowTurnWork
-from .open_work import OpenWork
-from .patches import patches_of
-from .record import InstanceRecord, unpack_record
 from .surroundings import Surroundings
-from .timeline import Timeline
 
 
 class Offered(Protocol):

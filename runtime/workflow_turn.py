@@ -25,7 +25,8 @@ from .errors import (
     NondeterminismError,
     RequestRefused,
 )
-from .event import (
+from .execution import ContinuedAsNew, Execution
+from .history.event import (
     Arrival,
     ChildCompleted,
     ChildCreated,
@@ -50,9 +51,14 @@ from .event import (
     TimerFired,
     failure_in,
 )
-from .execution import ContinuedAsNew, Execution
-from .failure import FailureDetails, failure_of
-from .history import Row
+from .history.failure import FailureDetails, failure_of
+from .history.open_work import START_TIMER, OpenWork
+from .history.patches import patches_of
+from .history.record import InstanceRecord
+from .history.row import Row
+from .history.status import Status, Step, follow
+from .history.timed_event import TimedEvent
+from .history.timeline import Timeline
 from .message import (
     ACTIVITY,
     CHILD_START,
@@ -78,13 +84,7 @@ from .message import (
     workflow_address,
 )
 from .offer import Offer, can_take_a_turn, received
-from .open_work import START_TIMER, OpenWork
-from .patches import patches_of
-from .record import InstanceRecord
 from .replay import replay
-from .status import Status, Step, follow
-from .timed_event import TimedEvent
-from .timeline import Timeline
 from .work import WorkflowAnswer
 from .workflow_state import Instance
 

@@ -29,9 +29,9 @@ TESTED_ELSEWHERE = {
     "rpc/schema.py": "generated; tests/rpc/test_generate.py generates it again",
     "runtime/control.py": "a protocol, fulfilled by the daemon",
     "runtime/dispatch_limits.py": "a record; tests/runtime/test_dispatcher.py tests what it limits",
-    "runtime/timed_event.py": "records",
+    "runtime/history/timed_event.py": "records",
     "runtime/work.py": "records",
-    "runtime/instance.py": "a record",
+    "runtime/history/instance_state.py": "a record",
 }
 
 

@@ -7,8 +7,8 @@ from perdure.actors.errors import ActorFailed, HostStopping, HostUnreachable, Ma
 from perdure.actors.store.errors import StoreError, StoreFailed
 from perdure.http.workflows import OPERATIONS
 from perdure.runtime.errors import InvalidRequest
-from perdure.runtime.history import CorruptHistory
-from perdure.runtime.status import Status
+from perdure.runtime.history.row import CorruptHistory
+from perdure.runtime.history.status import Status
 from perdure.runtime.words import FAILURES, TRY_AGAIN
 
 from ..support.doors.fake_facade import FakeFacade, ask, make_app, state

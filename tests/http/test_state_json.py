@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from perdure.http.state_json import state_json, timestamp
-from perdure.runtime.failure import FailureDetails
-from perdure.runtime.status import Status
+from perdure.runtime.history.failure import FailureDetails
+from perdure.runtime.history.status import Status
 
 from ..support.doors.fake_facade import state
 

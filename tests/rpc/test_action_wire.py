@@ -17,7 +17,8 @@ from perdure.rpc.history_wire import HistoryWriter
 from perdure.rpc.messages import ActivityResponse, Message, WorkflowAction, WorkflowResponse
 from perdure.rpc.stamps import moment_us
 from perdure.runtime.dates import END_OF_TIME_US
-from perdure.runtime.event import (
+from perdure.runtime.execution import ContinuedAsNew
+from perdure.runtime.history.event import (
     ChildCreated,
     Command,
     DetachedCreated,
@@ -28,10 +29,9 @@ from perdure.runtime.event import (
     TimerCreated,
     TimerOrigin,
 )
-from perdure.runtime.execution import ContinuedAsNew
-from perdure.runtime.failure import FailureDetails
-from perdure.runtime.status import Status
-from perdure.runtime.timed_event import TimedEvent
+from perdure.runtime.history.failure import FailureDetails
+from perdure.runtime.history.status import Status
+from perdure.runtime.history.timed_event import TimedEvent
 
 from ..support.doors.wire_events import AT, FAILURE, SENTINEL, TRACE, event, text
 

@@ -11,9 +11,9 @@ from perdure.rpc.dapr_service import CODES
 from perdure.runtime import words
 from perdure.runtime.dates import to_us
 from perdure.runtime.errors import ChildUnfinished
-from perdure.runtime.failure import FailureDetails
+from perdure.runtime.history.failure import FailureDetails
+from perdure.runtime.history.status import Status
 from perdure.runtime.sidecar import Sidecar
-from perdure.runtime.status import Status
 
 from ..support.doors.fake_facade import CREATED_US, FakeControl, state
 from ..support.doors.fake_management import FakeManagement

@@ -5,7 +5,7 @@ import pytest
 
 from perdure.rpc.failure_wire import DEPTH_MAX, failure_from, failure_message
 from perdure.rpc.messages import Message, TaskFailureDetails
-from perdure.runtime.failure import FailureDetails
+from perdure.runtime.history.failure import FailureDetails
 
 UNKNOWN = b"\xfa\x3f\x02hi"
 

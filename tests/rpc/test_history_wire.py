@@ -8,9 +8,9 @@ import pytest
 
 from perdure.rpc.history_wire import READERS, ROUTED, WRITERS, HistoryWriter, UnreadableEvent
 from perdure.rpc.messages import HistoryEvent, Message
-from perdure.runtime import event as events
 from perdure.runtime.dates import END_OF_TIME_US
-from perdure.runtime.event import (
+from perdure.runtime.history import event as events
+from perdure.runtime.history.event import (
     TAGS,
     ChildFailed,
     Event,
@@ -22,7 +22,7 @@ from perdure.runtime.event import (
     pack_event,
     unpack_event,
 )
-from perdure.runtime.timed_event import TimedEvent, TurnStarted
+from perdure.runtime.history.timed_event import TimedEvent, TurnStarted
 
 from ..support.doors.random_wire import random_event
 from ..support.doors.wire_events import APP_ID, FOREIGN, INSTANCE_ID, PLAIN, RICH, SENTINEL, event, text

@@ -10,10 +10,10 @@ from perdure.rpc.messages import Message
 from perdure.rpc.messages import WorkItem as WorkItemMessage
 from perdure.rpc.past_events import PAST_BYTES, PastEvents, serialize
 from perdure.rpc.work_items import work_item
-from perdure.runtime.event import Event, ExecutionStarted, TaskCompleted, TaskScheduled
-from perdure.runtime.history import Row
-from perdure.runtime.timed_event import TimedEvent, TurnStarted
-from perdure.runtime.timeline import Timeline
+from perdure.runtime.history.event import Event, ExecutionStarted, TaskCompleted, TaskScheduled
+from perdure.runtime.history.row import Row
+from perdure.runtime.history.timed_event import TimedEvent, TurnStarted
+from perdure.runtime.history.timeline import Timeline
 from perdure.runtime.work import WorkflowItem
 
 from ..support.doors.random_wire import random_event

@@ -3,8 +3,8 @@
 from perdure.rpc.history_wire import HistoryWriter
 from perdure.rpc.messages import HistoryEvent, PropagatedHistory
 from perdure.rpc.propagation import propagate
-from perdure.runtime.event import ExecutionStarted, Propagation, TaskScheduled
-from perdure.runtime.timed_event import TimedEvent, TurnStarted
+from perdure.runtime.history.event import ExecutionStarted, Propagation, TaskScheduled
+from perdure.runtime.history.timed_event import TimedEvent, TurnStarted
 
 from ..support.doors.wire_events import APP_ID, INSTANCE_ID
 

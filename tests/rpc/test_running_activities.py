@@ -3,7 +3,7 @@
 import pytest
 
 from perdure.rpc.running_activities import RunningActivities
-from perdure.runtime.failure import FailureDetails
+from perdure.runtime.history.failure import FailureDetails
 from perdure.runtime.work import ActivityAnswer, ActivityItem, WorkUnknown
 
 from ..support.doors.fake_management import FakeManagement

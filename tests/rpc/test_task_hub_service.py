@@ -13,10 +13,10 @@ from perdure.rpc.messages import TaskFailureDetails
 from perdure.rpc.task_hub_service import PAGE_IDS_MAX
 from perdure.runtime.dates import END_OF_TIME_US
 from perdure.runtime.errors import ChildUnfinished, InstanceExists, InstanceNotFound
-from perdure.runtime.event import ExecutionCompleted, ExecutionStarted, TaskCompleted, TaskScheduled
-from perdure.runtime.history import Row
+from perdure.runtime.history.event import ExecutionCompleted, ExecutionStarted, TaskCompleted, TaskScheduled
+from perdure.runtime.history.row import Row
+from perdure.runtime.history.status import Status
 from perdure.runtime.rerun import EventNotFound, EventNotRerunnable, Rerun, RerunExists, RerunRefused
-from perdure.runtime.status import Status
 
 from ..support.doors.fake_facade import CREATED_US, state
 from ..support.doors.fake_management import FakeManagement

@@ -14,8 +14,8 @@ from perdure.rpc.messages import CachedHistory, HistoryEvent, Message, Propagate
 from perdure.rpc.messages import WorkItem as WorkItemMessage
 from perdure.rpc.past_events import PastEvents
 from perdure.rpc.work_items import varint, work_item
-from perdure.runtime.event import EventRaised, ExecutionStarted, TaskCompleted, TaskScheduled
-from perdure.runtime.timed_event import TimedEvent, TurnStarted
+from perdure.runtime.history.event import EventRaised, ExecutionStarted, TaskCompleted, TaskScheduled
+from perdure.runtime.history.timed_event import TimedEvent, TurnStarted
 from perdure.runtime.work import ActivityItem, WorkflowItem, WorkItem, WorkUnknown
 
 from ..support.doors.fake_management import FakeManagement

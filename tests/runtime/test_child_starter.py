@@ -11,7 +11,7 @@ from perdure.actors.store.errors import StoreFailed
 from perdure.runtime import child_starter
 from perdure.runtime.child_starter import ChildStarter
 from perdure.runtime.errors import InstanceExists
-from perdure.runtime.event import Parent
+from perdure.runtime.history.event import Parent
 from perdure.runtime.message import CHILD_START, ChildDone, ChildStarted, Start
 
 pytestmark = pytest.mark.anyio

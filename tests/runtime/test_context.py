@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from perdure import ActivityContext, WorkflowContext
-from perdure.runtime.event import TaskScheduled
+from perdure.runtime.history.event import TaskScheduled
 
 from ..support.workflows.lone_execution import LoneExecution, completed, started
 

@@ -11,7 +11,8 @@ from perdure.actors.address import Address
 from perdure.actors.errors import HostStopping
 from perdure.runtime.dispatch_limits import DispatchLimits
 from perdure.runtime.dispatcher import Dispatcher
-from perdure.runtime.event import Arrival, EventRaised
+from perdure.runtime.history.event import Arrival, EventRaised
+from perdure.runtime.history.timed_event import TimedEvent, TurnStarted
 from perdure.runtime.message import (
     ACTIVITY,
     WORK,
@@ -22,7 +23,6 @@ from perdure.runtime.message import (
     TryAgain,
     WorkflowTurnWork,
 )
-from perdure.runtime.timed_event import TimedEvent, TurnStarted
 from perdure.runtime.work import (
     ActivityAnswer,
     ActivityItem,

@@ -23,7 +23,7 @@ from perdure.runtime.errors import (
     TaskFailedError,
     WorkflowFailed,
 )
-from perdure.runtime.instance import InstanceState
+from perdure.runtime.history.instance_state import InstanceState
 
 
 def drawn(docstring: str) -> set[tuple[str, str]]:

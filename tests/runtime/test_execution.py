@@ -17,7 +17,8 @@ from uuid import UUID
 import pytest
 
 from perdure import App, RetryPolicy, Status, Task, TaskFailedError, WorkflowContext, WorkflowMisuse, when_all
-from perdure.runtime.event import (
+from perdure.runtime.execution import ContinuedAsNew, Execution
+from perdure.runtime.history.event import (
     ChildCreated,
     EventRaised,
     ExecutionCompleted,
@@ -29,7 +30,6 @@ from perdure.runtime.event import (
     TimerFired,
     TimerOrigin,
 )
-from perdure.runtime.execution import ContinuedAsNew, Execution
 
 from ..support.workflows.lone_execution import START_US, LoneExecution, completed, failed, raised, started
 

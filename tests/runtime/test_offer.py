@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from perdure.runtime.event import EventRaised, TaskCompleted, TaskScheduled
+from perdure.runtime.history.event import EventRaised, TaskCompleted, TaskScheduled
+from perdure.runtime.history.timed_event import TurnStarted
 from perdure.runtime.message import RemoteAnswer
 from perdure.runtime.offer import PATIENCE_MAX_S, Offer
-from perdure.runtime.timed_event import TurnStarted
 from perdure.runtime.work import WorkflowAnswer
 
 from ..support.workflows.lone_actor import LoneActor

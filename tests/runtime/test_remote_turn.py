@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from perdure import FailureDetails, Status
-from perdure.runtime.event import (
+from perdure.runtime.execution import ContinuedAsNew
+from perdure.runtime.history.event import (
     ChildCreated,
     EventRaised,
     ExecutionCompleted,
@@ -17,7 +18,8 @@ from perdure.runtime.event import (
     TimerCreated,
     TimerOrigin,
 )
-from perdure.runtime.execution import ContinuedAsNew
+from perdure.runtime.history.timed_event import TurnStarted
+from perdure.runtime.history.timeline import Timeline
 from perdure.runtime.message import (
     ActivityDone,
     ChildDone,
@@ -29,8 +31,6 @@ from perdure.runtime.message import (
     WorkflowTurnWork,
 )
 from perdure.runtime.offer import Offer
-from perdure.runtime.timed_event import TurnStarted
-from perdure.runtime.timeline import Timeline
 from perdure.runtime.work import WorkflowAnswer
 
 from ..support.workflows.lone_actor import LoneActor

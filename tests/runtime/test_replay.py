@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from perdure import App, NondeterminismError, RetryPolicy, Status, TaskFailedError, WorkflowContext
-from perdure.runtime.event import (
+from perdure.runtime.history.event import (
     ExecutionResumed,
     ExecutionStarted,
     ExecutionSuspended,
     TaskScheduled,
     TimerFired,
 )
-from perdure.runtime.history import split
+from perdure.runtime.history.row import split
 from perdure.runtime.replay import replay
 
 from ..support.workflows.lone_execution import ENCODER, LoneExecution, app_of, completed, failed, raised, started

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from perdure import App, FailureDetails, NondeterminismError, Status
 from perdure.actors.turn import ReminderDue
-from perdure.runtime.event import (
+from perdure.runtime.execution import ContinuedAsNew, Execution
+from perdure.runtime.history.event import (
     Arrival,
     ChildCompleted,
     ChildFailed,
@@ -29,8 +30,8 @@ from perdure.runtime.event import (
     TaskFailed,
     TimerFired,
 )
-from perdure.runtime.execution import ContinuedAsNew, Execution
-from perdure.runtime.history import Row, RowPacker, split, unpack_row
+from perdure.runtime.history.open_work import OpenWork
+from perdure.runtime.history.row import Row, RowPacker, split, unpack_row
 from perdure.runtime.message import (
     ActivityDone,
     ChildDone,
@@ -42,7 +43,6 @@ from perdure.runtime.message import (
     Suspend,
     Terminate,
 )
-from perdure.runtime.open_work import OpenWork
 from perdure.runtime.replay import replay
 
 from ..support.workflows.lone_actor import LoneActor

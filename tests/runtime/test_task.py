@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure import Task, WorkflowContext, WorkflowMisuse, when_all, when_any
-from perdure.runtime.event import Arrival
+from perdure.runtime.history.event import Arrival
 
 from ..support.workflows.lone_execution import completed, failed, raised, started
 

@@ -17,7 +17,7 @@ from perdure.runtime.errors import (
     InstanceUnfinished,
     InvalidRequest,
 )
-from perdure.runtime.history import CorruptHistory
+from perdure.runtime.history.row import CorruptHistory
 from perdure.runtime.words import (
     APP_ID_INVALID,
     EVENT_NAME_MISSING,

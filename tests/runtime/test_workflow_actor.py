@@ -4,7 +4,7 @@ import pytest
 
 from perdure import App, WorkflowContext
 from perdure.actors.store.contract import Stored
-from perdure.runtime.history import CorruptHistory
+from perdure.runtime.history.row import CorruptHistory
 from perdure.runtime.message import workflow_address
 from perdure.runtime.surroundings import Surroundings
 from perdure.runtime.workflow_actor import WorkflowActorType

@@ -18,7 +18,7 @@ from perdure.runtime.errors import (
     InstanceStalled,
     InstanceUnfinished,
 )
-from perdure.runtime.event import (
+from perdure.runtime.history.event import (
     ChildCreated,
     EventRaised,
     ExecutionCompleted,

@@ -20,10 +20,10 @@ from host import Host  # type: ignore[import-not-found]  # beside this file, whi
 from report import Report  # type: ignore[import-not-found]
 
 from perdure.actors.store.sqlite.store import SqliteStore
-from perdure.runtime.event import ExecutionCompleted, TaskCompleted, TaskScheduled
-from perdure.runtime.history import unpack_row
+from perdure.runtime.history.event import ExecutionCompleted, TaskCompleted, TaskScheduled
+from perdure.runtime.history.row import unpack_row
+from perdure.runtime.history.timeline import Timeline
 from perdure.runtime.message import workflow_address
-from perdure.runtime.timeline import Timeline
 
 HERE = Path(__file__).parent
 KILLS = 6

@@ -19,8 +19,8 @@ import psutil
 from perdure.actors.store.contract import Stored
 from perdure.actors.store.part import Part
 from perdure.actors.store.sqlite.store import SqliteStore
-from perdure.runtime.event import ExecutionCompleted, TaskCompleted, TaskScheduled
-from perdure.runtime.history import unpack_row
+from perdure.runtime.history.event import ExecutionCompleted, TaskCompleted, TaskScheduled
+from perdure.runtime.history.row import unpack_row
 from perdure.runtime.message import workflow_address
 
 from ..support.processes.daemon import Daemon

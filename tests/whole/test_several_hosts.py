@@ -14,8 +14,8 @@ from perdure.actors.errors import HostUnreachable
 from perdure.actors.store.part import Part
 from perdure.runtime.engine import Engine
 from perdure.runtime.errors import InstanceExists, InstanceNotFound, InstanceUnfinished
+from perdure.runtime.history.status import Status
 from perdure.runtime.rerun import Rerun
-from perdure.runtime.status import Status
 
 from ..support.actors.several_hosts import socket_directory
 

@@ -17,11 +17,11 @@ from perdure.runtime.errors import (
     InstanceStalled,
     InstanceUnfinished,
 )
-from perdure.runtime.event import Trace
 from perdure.runtime.facade import Facade
-from perdure.runtime.instance import InstanceState
+from perdure.runtime.history.event import Trace
+from perdure.runtime.history.instance_state import InstanceState
+from perdure.runtime.history.status import Status
 from perdure.runtime.sidecar import Sidecar
-from perdure.runtime.status import Status
 
 CREATED_US = 1_795_406_400_123_456
 

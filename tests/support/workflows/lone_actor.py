@@ -6,9 +6,11 @@ from perdure.actors.store.contract import Inspection, Stored
 from perdure.actors.turn import RECOVER, Envelope, ReminderDue, Turn
 from perdure.actors.waiting.reply import Reply
 from perdure.runtime.app import App
-from perdure.runtime.event import Event
-from perdure.runtime.history import Row, unpack_row
-from perdure.runtime.instance import InstanceState
+from perdure.runtime.history.event import Event
+from perdure.runtime.history.instance_state import InstanceState
+from perdure.runtime.history.record import state_of
+from perdure.runtime.history.row import Row, unpack_row
+from perdure.runtime.history.status import Status
 from perdure.runtime.message import (
     ActivityDone,
     ChildDone,
@@ -21,8 +23,6 @@ from perdure.runtime.message import (
     Terminate,
     workflow_address,
 )
-from perdure.runtime.record import state_of
-from perdure.runtime.status import Status
 from perdure.runtime.surroundings import Surroundings
 from perdure.runtime.workflow_actor import WorkflowActorType
 

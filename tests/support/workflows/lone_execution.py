@@ -6,7 +6,8 @@ from typing import Any
 
 from perdure import App, FailureDetails, Status
 from perdure.runtime.codec import Encoder
-from perdure.runtime.event import (
+from perdure.runtime.execution import ContinuedAsNew, Execution
+from perdure.runtime.history.event import (
     Arrival,
     ChildCompleted,
     ChildCreated,
@@ -22,9 +23,8 @@ from perdure.runtime.event import (
     TimerCreated,
     TimerFired,
 )
-from perdure.runtime.execution import ContinuedAsNew, Execution
-from perdure.runtime.failure import failure_of
-from perdure.runtime.history import Row, RowPacker, unpack_row
+from perdure.runtime.history.failure import failure_of
+from perdure.runtime.history.row import Row, RowPacker, unpack_row
 from perdure.runtime.replay import replay
 
 ENCODER = Encoder()

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from perdure import FailureDetails
-from perdure.runtime.event import (
+from perdure.runtime.history.event import (
     ChildCompleted,
     ChildCreated,
     ChildFailed,

@@ -7,7 +7,7 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
-from .text import clean
+from ..text import clean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

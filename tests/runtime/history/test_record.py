@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from perdure import FailureDetails, Status
 from perdure.actors.store.contract import Inspection
-from perdure.runtime.event import (
+from perdure.runtime.history.event import (
     Event,
     ExecutionCompleted,
     ExecutionStarted,
@@ -16,10 +16,10 @@ from perdure.runtime.event import (
     TaskCompleted,
     TaskScheduled,
 )
-from perdure.runtime.history import CorruptHistory, RowPacker
-from perdure.runtime.record import InstanceRecord, state_of, unpack_record
+from perdure.runtime.history.record import InstanceRecord, state_of, unpack_record
+from perdure.runtime.history.row import CorruptHistory, RowPacker
 
-from ..support.workflows.random_events import dates_us, names, parents, payloads
+from ...support.workflows.random_events import dates_us, names, parents, payloads
 
 records = st.builds(
     InstanceRecord,

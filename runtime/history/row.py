@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgpack
 
-from ..actors.errors import PerdureError
+from ...actors.errors import PerdureError
 from .event import COMMANDS, Arrival, Command, Event, pack_event, unpack_event
 
 

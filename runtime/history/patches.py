@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from .event import PatchesApplied
-from .history import Row
+from .row import Row
 
 
 def patches_of(rows: Iterable[Row]) -> tuple[str, ...]:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 
 from perdure import FailureDetails
-from perdure.runtime import event as event_module
-from perdure.runtime.event import (
+from perdure.runtime.history import event as event_module
+from perdure.runtime.history.event import (
     COMMANDS,
     TAGS,
     Arrival,
@@ -42,7 +42,7 @@ from perdure.runtime.event import (
     unpack_event,
 )
 
-from ..support.workflows.random_events import events
+from ...support.workflows.random_events import events
 
 FAILURE = FailureDetails(error_type="E", message="m")
 

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from perdure.runtime.status import TERMINAL, TRANSITIONS, IllegalStep, Status, Step, follow
+from perdure.runtime.history.status import TERMINAL, TRANSITIONS, IllegalStep, Status, Step, follow
 
 # By status: what each step leads to. What is not here is illegal.
 LEGAL: dict[Status | None, dict[Step, Status]] = {

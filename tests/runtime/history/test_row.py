@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from perdure.runtime.event import (
+from perdure.runtime.history.event import (
     Event,
     EventRaised,
     ExecutionStarted,
@@ -14,9 +14,9 @@ from perdure.runtime.event import (
     TaskCompleted,
     TaskScheduled,
 )
-from perdure.runtime.history import CorruptHistory, Row, RowPacker, split, unpack_row
+from perdure.runtime.history.row import CorruptHistory, Row, RowPacker, split, unpack_row
 
-from ..support.workflows.random_events import arrivals, dates_us, events
+from ...support.workflows.random_events import arrivals, dates_us, events
 
 rows = st.builds(
     Row,

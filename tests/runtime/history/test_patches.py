@@ -1,8 +1,8 @@
 """The patches of an instance are those of all its turns, in the order first asked."""
 
-from perdure.runtime.event import PatchesApplied, TaskScheduled
-from perdure.runtime.history import Row
-from perdure.runtime.patches import patches_of
+from perdure.runtime.history.event import PatchesApplied, TaskScheduled
+from perdure.runtime.history.patches import patches_of
+from perdure.runtime.history.row import Row
 
 
 def test_patches_gather_over_the_turns() -> None:

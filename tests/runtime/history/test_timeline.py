@@ -1,6 +1,6 @@
 """Rows become the canonical history: three events without an activity, twelve with three (contract 3.6)."""
 
-from perdure.runtime.event import (
+from perdure.runtime.history.event import (
     Event,
     EventRaised,
     ExecutionCompleted,
@@ -13,10 +13,10 @@ from perdure.runtime.event import (
     TimerCreated,
     TimerFired,
 )
-from perdure.runtime.history import Row
-from perdure.runtime.status import Status
-from perdure.runtime.timed_event import TimedEvent, TurnStarted
-from perdure.runtime.timeline import Timeline
+from perdure.runtime.history.row import Row
+from perdure.runtime.history.status import Status
+from perdure.runtime.history.timed_event import TimedEvent, TurnStarted
+from perdure.runtime.history.timeline import Timeline
 
 STARTED = ExecutionStarted("Order", "1", "e1")
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perdure.runtime.event import (
+from perdure.runtime.history.event import (
     ChildCompleted,
     ChildCreated,
     ChildFailed,
@@ -19,10 +19,10 @@ from perdure.runtime.event import (
     TimerCreated,
     TimerFired,
 )
-from perdure.runtime.history import Row
-from perdure.runtime.open_work import START_TIMER, OpenWork
+from perdure.runtime.history.open_work import START_TIMER, OpenWork
+from perdure.runtime.history.row import Row
 
-from ..support.workflows.random_events import events
+from ...support.workflows.random_events import events
 
 TASK = TaskScheduled(1, "a", None, "x-1")
 CHILD = ChildCreated(2, "i:0002", "w", None)

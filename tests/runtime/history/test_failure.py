@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure import FailureDetails, NonRetryableError
-from perdure.runtime.failure import failure_of
+from perdure.runtime.history.failure import failure_of
 
 
 def caught(raise_it: object) -> BaseException:

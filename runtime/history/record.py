@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import msgpack
 
-from ..actors.store.contract import Inspection
+from ...actors.store.contract import Inspection
 from .event import ExecutionCompleted, ExecutionStarted, Parent, failure_in
-from .history import CorruptHistory, unpack_row
-from .instance import InstanceState
+from .instance_state import InstanceState
+from .row import CorruptHistory, unpack_row
 from .status import Status
 
 FORMAT = 1

@@ -20,7 +20,7 @@ from .event import (
     TimerCreated,
     TimerFired,
 )
-from .history import Row, split
+from .row import Row, split
 from .timed_event import TimedEvent, TurnStarted
 
 ARRIVED = -1  # the event id of everything that comes from outside

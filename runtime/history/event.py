@@ -2,7 +2,7 @@
 
 The one law: what an event's tag and fields mean never changes, because files
 hold them. A new field goes to the end and has a default; a new event gets a
-new tag. `tests/runtime/test_event.py` pins both.
+new tag. `tests/runtime/history/test_event.py` pins both.
 
 An event is one of two kinds. Some **arrive** from outside (an activity's
 result, a timer, a raised event) and are fed to the workflow's code; the others

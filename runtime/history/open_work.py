@@ -22,7 +22,7 @@ from .event import (
     TimerFired,
     TimerOrigin,
 )
-from .history import Row
+from .row import Row
 
 START_TIMER = -1  # the timer of a scheduled start; those of the code begin at 1, or at 0 (Go, Java, .NET)
 
