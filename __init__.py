@@ -2,9 +2,11 @@
 
 from .actors.errors import PerdureError
 from .actors.store.sqlite.store import Durability
-from .runtime.app import App
+from .runtime.authoring.app import App
+from .runtime.authoring.context import ActivityContext, WorkflowContext
+from .runtime.authoring.retry import RetryPolicy
+from .runtime.authoring.task import Task, when_all, when_any
 from .runtime.client import Client, WorkflowState
-from .runtime.context import ActivityContext, WorkflowContext
 from .runtime.engine import Engine
 from .runtime.errors import (
     InstanceExists,
@@ -19,9 +21,7 @@ from .runtime.errors import (
 )
 from .runtime.history.failure import FailureDetails
 from .runtime.history.status import Status
-from .runtime.retry import RetryPolicy
 from .runtime.settings import Settings
-from .runtime.task import Task, when_all, when_any
 
 __all__ = [
     "ActivityContext",

@@ -14,9 +14,9 @@ from functools import cache
 
 import anyio
 
-from ..runtime.app import App
+from ..runtime.authoring.app import App
+from ..runtime.authoring.context import ActivityContext, WorkflowContext
 from ..runtime.client import Client
-from ..runtime.context import ActivityContext, WorkflowContext
 
 PIPE = "PERDURE_BENCH_PIPE"  # a pipe that gets the id of each instance whose code has come to its end, one a line
 LOG = "PERDURE_BENCH_LOG"  # a file that gets a line for each time an activity's body runs

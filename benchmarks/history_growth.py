@@ -16,8 +16,8 @@ from typing import NamedTuple
 import anyio
 
 from ..actors.store.sqlite.store import Durability, SqliteStore
+from ..runtime.execution.replay import replay
 from ..runtime.message import workflow_address
-from ..runtime.replay import replay
 from ..runtime.surroundings import Surroundings
 from ..runtime.workflow_actor import WorkflowActorType
 from .app import GO, app

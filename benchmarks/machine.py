@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from ..runtime import execution
+from ..runtime.execution import drive as execution
 
 FLUSHES = 50
 FLUSH_BYTES = 4096  # SQLite's page

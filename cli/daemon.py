@@ -27,7 +27,7 @@ from ..rpc.running_activities import ActivityWatch
 from ..rpc.server import RECEIVE_BYTES_MAX, RpcOptions, RpcServer, create_server
 from ..rpc.task_hub_service import task_hub
 from ..rpc.work_items import WorkItems
-from ..runtime.app import App
+from ..runtime.authoring.app import App
 from ..runtime.engine import Engine
 from ..runtime.facade import Facade
 from ..runtime.sidecar import Sidecar

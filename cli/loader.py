@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
-from ..runtime.app import App
+from ..runtime.authoring.app import App
 from ..runtime.errors import AppError
 
 OURS = (__file__, "<frozen importlib")  # where the frames come from that tell a person nothing

@@ -11,7 +11,7 @@ Source: contract 3.3, 3.7, 3.9, 3.10, 3.14, 3.19; durabletask-go
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..runtime.execution import ContinuedAsNew
+from ..runtime.execution.drive import ContinuedAsNew
 from ..runtime.history.event import (
     ChildCreated,
     Command,

@@ -20,9 +20,9 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from ..actors.address import Address
-from .app import ActivityDefinition, ActivityKind, App
-from .codec import Encoder
-from .context import ActivityContext
+from .authoring.app import ActivityDefinition, ActivityKind, App
+from .authoring.codec import Encoder
+from .authoring.context import ActivityContext
 from .history.failure import FailureDetails, failure_of
 from .lane import Lane
 from .message import ActivityDone, Invoke, workflow_address

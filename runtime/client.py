@@ -7,8 +7,8 @@ from typing import Any
 
 import anyio
 
-from .app import App, name_of
-from .codec import Decoder, Encoder
+from .authoring.app import App, name_of
+from .authoring.codec import Decoder, Encoder
 from .dates import from_us, to_us
 from .errors import WorkflowFailed
 from .facade import Facade, finished

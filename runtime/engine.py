@@ -25,7 +25,7 @@ from ..actors.store.memory import MemoryStore
 from ..actors.store.part import WHOLE, Part
 from ..actors.store.sqlite.store import Durability, SqliteStore
 from .activity_actor import ActivityActors
-from .app import App
+from .authoring.app import App
 from .child_starter import ChildStarter
 from .client import Client
 from .dispatcher import Dispatcher

@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 import msgpack
 
-from .app import App, WorkflowDefinition
-from .codec import Encoder
+from .authoring.app import App, WorkflowDefinition
+from .authoring.codec import Encoder
 from .history.row import RowPacker
 from .history.timed_event import TimedEvent
 

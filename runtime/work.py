@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from ..actors.errors import PerdureError
-from .execution import ContinuedAsNew
+from .execution.drive import ContinuedAsNew
 from .history.event import Command, Trace
 from .history.failure import FailureDetails
 from .history.timed_event import TimedEvent

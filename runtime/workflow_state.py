@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ..actors.store.contract import Stored
-from .execution import Execution
+from .execution.drive import Execution
 from .history.event import Arrival
 from .history.open_work import OpenWork
 from .history.patches import patches_of

@@ -25,7 +25,8 @@ from .errors import (
     NondeterminismError,
     RequestRefused,
 )
-from .execution import ContinuedAsNew, Execution
+from .execution.drive import ContinuedAsNew, Execution
+from .execution.replay import replay
 from .history.event import (
     Arrival,
     ChildCompleted,
@@ -84,7 +85,6 @@ from .message import (
     workflow_address,
 )
 from .offer import Offer, can_take_a_turn, received
-from .replay import replay
 from .work import WorkflowAnswer
 from .workflow_state import Instance
 

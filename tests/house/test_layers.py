@@ -33,17 +33,17 @@ PURE = {
     "actors/reminders/window.py",
     "actors/turn.py",
     "runtime/history/event.py",
-    "runtime/execution.py",
+    "runtime/execution/drive.py",
     "runtime/history/failure.py",
     "runtime/history/row.py",
     "runtime/history/instance_state.py",
     "runtime/message.py",
     "runtime/history/open_work.py",
     "runtime/history/record.py",
-    "runtime/replay.py",
-    "runtime/retry.py",
+    "runtime/execution/replay.py",
+    "runtime/authoring/retry.py",
     "runtime/history/status.py",
-    "runtime/task.py",
+    "runtime/authoring/task.py",
     "runtime/workflow_actor.py",
     "runtime/workflow_state.py",
     "runtime/workflow_turn.py",
@@ -122,8 +122,8 @@ def test_the_pure_modules_ask_neither_the_clock_nor_chance(module: str) -> None:
         )
 
 
-# These hold coroutines for workflow code, which `runtime/execution.py` drives by hand; no loop is involved.
-DRIVEN_BY_HAND = {"runtime/task.py", "runtime/execution.py"}
+# These hold coroutines for workflow code, which `runtime/execution/drive.py` drives by hand; no loop is involved.
+DRIVEN_BY_HAND = {"runtime/authoring/task.py", "runtime/execution/drive.py"}
 
 
 @pytest.mark.parametrize("module", sorted(PURE))

@@ -17,7 +17,7 @@ from perdure.rpc.history_wire import HistoryWriter
 from perdure.rpc.messages import ActivityResponse, Message, WorkflowAction, WorkflowResponse
 from perdure.rpc.stamps import moment_us
 from perdure.runtime.dates import END_OF_TIME_US
-from perdure.runtime.execution import ContinuedAsNew
+from perdure.runtime.execution.drive import ContinuedAsNew
 from perdure.runtime.history.event import (
     ChildCreated,
     Command,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from perdure import FailureDetails, Status
-from perdure.runtime.execution import ContinuedAsNew
+from perdure.runtime.execution.drive import ContinuedAsNew
 from perdure.runtime.history.event import (
     ChildCreated,
     EventRaised,

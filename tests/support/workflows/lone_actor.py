@@ -5,7 +5,7 @@ from typing import Any
 from perdure.actors.store.contract import Inspection, Stored
 from perdure.actors.turn import RECOVER, Envelope, ReminderDue, Turn
 from perdure.actors.waiting.reply import Reply
-from perdure.runtime.app import App
+from perdure.runtime.authoring.app import App
 from perdure.runtime.history.event import Event
 from perdure.runtime.history.instance_state import InstanceState
 from perdure.runtime.history.record import state_of

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from perdure import App, FailureDetails, Status
-from perdure.runtime.codec import Encoder
-from perdure.runtime.execution import ContinuedAsNew, Execution
+from perdure.runtime.authoring.codec import Encoder
+from perdure.runtime.execution.drive import ContinuedAsNew, Execution
+from perdure.runtime.execution.replay import replay
 from perdure.runtime.history.event import (
     Arrival,
     ChildCompleted,
@@ -25,7 +26,6 @@ from perdure.runtime.history.event import (
 )
 from perdure.runtime.history.failure import failure_of
 from perdure.runtime.history.row import Row, RowPacker, unpack_row
-from perdure.runtime.replay import replay
 
 ENCODER = Encoder()
 PACKER = RowPacker()

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from perdure import FailureDetails, RetryPolicy
-from perdure.runtime.retry import next_try_us
+from perdure.runtime.authoring.retry import next_try_us
 
 SECOND_US = 1_000_000
 NOW_US = 1_800_000_000_000_000  # in 2027

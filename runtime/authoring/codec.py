@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from .errors import AppError, PayloadError
+from ..errors import AppError, PayloadError
 
 NO_TYPE: Any = Any
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from perdure import App, NondeterminismError, RetryPolicy, Status, TaskFailedError, WorkflowContext
+from perdure.runtime.execution.replay import replay
 from perdure.runtime.history.event import (
     ExecutionResumed,
     ExecutionStarted,
@@ -15,9 +16,8 @@ from perdure.runtime.history.event import (
     TimerFired,
 )
 from perdure.runtime.history.row import split
-from perdure.runtime.replay import replay
 
-from ..support.workflows.lone_execution import ENCODER, LoneExecution, app_of, completed, failed, raised, started
+from ...support.workflows.lone_execution import ENCODER, LoneExecution, app_of, completed, failed, raised, started
 
 DAY = timedelta(days=1)
 

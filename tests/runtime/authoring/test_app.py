@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Optional
 import pytest
 
 from perdure import App, PayloadError
-from perdure.runtime.app import ActivityDefinition, ActivityKind, WorkflowDefinition
+from perdure.runtime.authoring.app import ActivityDefinition, ActivityKind, WorkflowDefinition
 from perdure.runtime.errors import AppError
 
-from ..support.workflows.lone_execution import LoneExecution
+from ...support.workflows.lone_execution import LoneExecution
 
 if TYPE_CHECKING:
     # As people do it: the name is not there when the program runs.

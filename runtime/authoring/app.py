@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal, TypeVar, overload
 
+from ..errors import AppError
 from .codec import NO_TYPE, Decoder
-from .errors import AppError
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from uuid import UUID
 import pytest
 
 from perdure import App, RetryPolicy, Status, Task, TaskFailedError, WorkflowContext, WorkflowMisuse, when_all
-from perdure.runtime.execution import ContinuedAsNew, Execution
+from perdure.runtime.execution.drive import ContinuedAsNew, Execution
 from perdure.runtime.history.event import (
     ChildCreated,
     EventRaised,
@@ -31,7 +31,7 @@ from perdure.runtime.history.event import (
     TimerOrigin,
 )
 
-from ..support.workflows.lone_execution import START_US, LoneExecution, completed, failed, raised, started
+from ...support.workflows.lone_execution import START_US, LoneExecution, completed, failed, raised, started
 
 SECOND_US = 1_000_000
 # What SQLite and msgpack can both hold.

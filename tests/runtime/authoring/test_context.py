@@ -10,7 +10,7 @@ import pytest
 from perdure import ActivityContext, WorkflowContext
 from perdure.runtime.history.event import TaskScheduled
 
-from ..support.workflows.lone_execution import LoneExecution, completed, started
+from ...support.workflows.lone_execution import LoneExecution, completed, started
 
 
 async def talks(ctx: WorkflowContext) -> None:

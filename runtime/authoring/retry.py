@@ -10,8 +10,8 @@ from datetime import timedelta
 from math import inf
 from random import Random
 
-from .dates import END_OF_TIME_US, microseconds
-from .history.failure import FailureDetails
+from ..dates import END_OF_TIME_US, microseconds
+from ..history.failure import FailureDetails
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,12 +17,14 @@ from contextvars import Context
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from .app import WorkflowDefinition
-from .codec import Decoder, Encoder
-from .context import WorkflowContext
-from .dates import microseconds, to_us, within_time
-from .errors import TaskFailedError, WorkflowMisuse
-from .history.event import (
+from ..authoring.app import WorkflowDefinition
+from ..authoring.codec import Decoder, Encoder
+from ..authoring.context import WorkflowContext
+from ..authoring.retry import RetryPolicy, next_try_us
+from ..authoring.task import Task
+from ..dates import microseconds, to_us, within_time
+from ..errors import TaskFailedError, WorkflowMisuse
+from ..history.event import (
     Arrival,
     ChildCompleted,
     ChildCreated,
@@ -39,11 +41,9 @@ from .history.event import (
     TimerFired,
     TimerOrigin,
 )
-from .history.failure import FailureDetails, failure_of
-from .history.status import Status
-from .retry import RetryPolicy, next_try_us
-from .task import Task
-from .text import clean
+from ..history.failure import FailureDetails, failure_of
+from ..history.status import Status
+from ..text import clean
 
 logger = logging.getLogger(__name__)
 

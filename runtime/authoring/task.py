@@ -8,7 +8,7 @@ nothing else can drive it.
 from collections.abc import Callable, Generator, Iterable
 from typing import Any, Generic, Protocol, TypeVar
 
-from .errors import WorkflowMisuse
+from ..errors import WorkflowMisuse
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure import PayloadError, PerdureError
-from perdure.runtime.codec import NO_TYPE, Decoder, Encoder
+from perdure.runtime.authoring.codec import NO_TYPE, Decoder, Encoder
 from perdure.runtime.errors import AppError
 
 ENCODER = Encoder()

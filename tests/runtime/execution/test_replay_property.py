@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from perdure import App, FailureDetails, NondeterminismError, Status
 from perdure.actors.turn import ReminderDue
-from perdure.runtime.execution import ContinuedAsNew, Execution
+from perdure.runtime.execution.drive import ContinuedAsNew, Execution
+from perdure.runtime.execution.replay import replay
 from perdure.runtime.history.event import (
     Arrival,
     ChildCompleted,
@@ -43,11 +44,10 @@ from perdure.runtime.message import (
     Suspend,
     Terminate,
 )
-from perdure.runtime.replay import replay
 
-from ..support.workflows.lone_actor import LoneActor
-from ..support.workflows.lone_execution import ENCODER, START_US, app_of
-from ..support.workflows.random_programs import Block, programs, programs_that_begin_again, workflow_of
+from ...support.workflows.lone_actor import LoneActor
+from ...support.workflows.lone_execution import ENCODER, START_US, app_of
+from ...support.workflows.random_programs import Block, programs, programs_that_begin_again, workflow_of
 
 TURNS_MAX = 16
 SUSPENDED = 0.08  # how often

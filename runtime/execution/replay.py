@@ -10,11 +10,10 @@ come out in another order without any harm.
 
 from collections.abc import Sequence
 
-from .app import WorkflowDefinition
-from .codec import Encoder
-from .errors import NondeterminismError
-from .execution import ContinuedAsNew, Execution
-from .history.event import (
+from ..authoring.app import WorkflowDefinition
+from ..authoring.codec import Encoder
+from ..errors import NondeterminismError
+from ..history.event import (
     Arrival,
     ChildCreated,
     Command,
@@ -25,8 +24,9 @@ from .history.event import (
     TimerCreated,
     TimerOrigin,
 )
-from .history.row import Row, split
-from .history.status import Status
+from ..history.row import Row, split
+from ..history.status import Status
+from .drive import ContinuedAsNew, Execution
 
 
 def replay(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from perdure import Task, WorkflowContext, WorkflowMisuse, when_all, when_any
 from perdure.runtime.history.event import Arrival
 
-from ..support.workflows.lone_execution import completed, failed, raised, started
+from ...support.workflows.lone_execution import completed, failed, raised, started
 
 
 class Owner:

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, Protocol, TypeVar, overload
 from uuid import UUID, uuid5
 
-from .dates import from_us
+from ..dates import from_us
 from .retry import RetryPolicy
 from .task import Task, when_all, when_any
 
@@ -25,7 +25,7 @@ _NAMESPACE = UUID("6b6f2f2e-5d1f-5d53-9c0e-0c1f4d0f7e11")  # of the ids that wor
 class Orders(Protocol):
     """The execution, as its context sees it: it knows where the code is, and takes what the code asks for.
 
-    `runtime/execution.py` fulfils it. Each verb is described at the method of `WorkflowContext` that calls it.
+    `runtime/execution/drive.py` fulfils it. Each verb is described at the method of `WorkflowContext` that calls it.
     """
 
     @property
