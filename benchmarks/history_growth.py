@@ -17,9 +17,9 @@ import anyio
 
 from ..actors.store.sqlite.store import Durability, SqliteStore
 from ..runtime.execution.replay import replay
-from ..runtime.message import workflow_address
-from ..runtime.surroundings import Surroundings
-from ..runtime.workflow_actor import WorkflowActorType
+from ..runtime.instance.actor import WorkflowActorType
+from ..runtime.instance.message import workflow_address
+from ..runtime.instance.surroundings import Surroundings
 from .app import GO, app
 from .load import Extent, Progress, WrongResult
 from .measure import Outcome, percentile

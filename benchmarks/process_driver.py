@@ -14,7 +14,7 @@ from ..actors.store.sqlite.files import reading
 from ..actors.store.sqlite.store import Durability
 from ..runtime.engine import Engine
 from ..runtime.ids import make_id
-from ..runtime.message import workflow_address
+from ..runtime.instance.message import workflow_address
 from ..runtime.settings import Settings
 from .app import app, client
 from .load import End

@@ -31,7 +31,7 @@ from ..runtime.history.instance_state import InstanceState
 from ..runtime.history.status import Status
 from ..runtime.history.timed_event import TimedEvent, TurnStarted
 from ..runtime.history.timeline import ARRIVED
-from ..runtime.work import ActivityAnswer, ActivityItem, Worker, WorkflowAnswer, WorkflowItem
+from ..runtime.instance.work import ActivityAnswer, ActivityItem, Worker, WorkflowAnswer, WorkflowItem
 
 APP_ID = "stub"
 READY = "Stub ready: grpc="

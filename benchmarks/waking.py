@@ -14,7 +14,7 @@ import anyio
 from ..runtime.history.instance_state import InstanceState
 from ..runtime.history.record import state_of
 from ..runtime.history.status import Status
-from ..runtime.message import workflow_address
+from ..runtime.instance.message import workflow_address
 from .load import Extent, WrongResult, closed_loop
 from .measure import usage_of_self
 from .process_driver import ProcessDriver

@@ -25,7 +25,7 @@ from ..runtime.facade import Facade, finished
 from ..runtime.history.event import Trace
 from ..runtime.history.instance_state import InstanceState
 from ..runtime.history.status import Status
-from ..runtime.message import Start
+from ..runtime.instance.message import Start
 from ..runtime.sidecar import NAMESPACE
 
 CREATE, GET, ADD_EVENT, PURGE = "create_workflow", "get_workflow", "add_event", "purge_workflow"

@@ -24,7 +24,7 @@ from ..runtime.history.event import (
 from ..runtime.history.failure import FailureDetails
 from ..runtime.history.status import Status
 from ..runtime.history.timed_event import TimedEvent
-from ..runtime.work import ActivityAnswer, WorkflowAnswer
+from ..runtime.instance.work import ActivityAnswer, WorkflowAnswer
 from .failure_wire import failure_from
 from .history_wire import Fields, HistoryWriter, origin, origin_from, packed_failure, rerun, text, text_from, trace_from
 from .messages import HistoryEvent, Message, WorkflowAction

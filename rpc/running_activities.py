@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
-from ..runtime.work import ActivityAnswer, ActivityItem
+from ..runtime.instance.work import ActivityAnswer, ActivityItem
 
 SUCCESS, FAILED, RECOVERABLE = "success", "failed", "recoverable"  # Dapr's words for how an execution ends
 

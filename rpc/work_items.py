@@ -15,7 +15,7 @@ import anyio
 
 from ..actors.errors import HostStopping, PerdureError
 from ..runtime.history.event import ExecutionCompleted
-from ..runtime.work import ActivityAnswer, ActivityItem, Worker, WorkflowAnswer, WorkflowItem, WorkItem
+from ..runtime.instance.work import ActivityAnswer, ActivityItem, Worker, WorkflowAnswer, WorkflowItem, WorkItem
 from .action_wire import activity_answer, workflow_answer
 from .history_wire import HistoryWriter, text, trace
 from .messages import CompleteTaskResponse, Empty, HistoryEvent, Message, PropagatedHistory, WorkflowRequest

@@ -24,8 +24,8 @@ from .authoring.app import ActivityDefinition, ActivityKind, App
 from .authoring.codec import Encoder
 from .authoring.context import ActivityContext
 from .history.failure import FailureDetails, failure_of
+from .instance.message import ActivityDone, Invoke, workflow_address
 from .lane import Lane
-from .message import ActivityDone, Invoke, workflow_address
 from .observer import Observer
 from .process_call import Reference, perform_elsewhere
 from .settings import Settings

@@ -21,7 +21,7 @@ from .facade import Facade
 from .history.event import Parent
 from .history.failure import failure_of
 from .history.status import Status
-from .message import ChildDone, ChildStarted, Start, workflow_address
+from .instance.message import ChildDone, ChildStarted, Start, workflow_address
 
 logger = logging.getLogger(__name__)
 

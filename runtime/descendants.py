@@ -12,7 +12,7 @@ from .history.event import ChildCreated
 from .history.record import unpack_record
 from .history.row import unpack_row
 from .history.status import Status
-from .message import workflow_address
+from .instance.message import workflow_address
 
 
 class Member(NamedTuple):

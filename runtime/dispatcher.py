@@ -28,7 +28,7 @@ from ..actors.address import Address
 from ..actors.errors import HostStopping
 from ..actors.waiting.signal import Signal
 from .dispatch_limits import DispatchLimits
-from .message import (
+from .instance.message import (
     ACTIVITY,
     WORK,
     ActivityDone,
@@ -39,8 +39,8 @@ from .message import (
     WorkflowTurnWork,
     workflow_address,
 )
-from .work import ActivityAnswer, ActivityItem, Worker, WorkflowAnswer, WorkflowItem, WorkItem, WorkUnknown
-from .workflow_state import Offered
+from .instance.state import Offered
+from .instance.work import ActivityAnswer, ActivityItem, Worker, WorkflowAnswer, WorkflowItem, WorkItem, WorkUnknown
 
 logger = logging.getLogger(__name__)
 

@@ -31,14 +31,14 @@ from .client import Client
 from .dispatcher import Dispatcher
 from .facade import Facade
 from .history.status import Status
-from .message import ACTIVITY, CHILD_START, ENDED, WORK, WORKFLOW, Ended, Start
+from .instance.actor import WorkflowActorType
+from .instance.message import ACTIVITY, CHILD_START, ENDED, WORK, WORKFLOW, Ended, Start
+from .instance.surroundings import Propagate, Surroundings
 from .observer import Observer
 from .retention import RetentionLoop
 from .settings import Settings
-from .surroundings import Propagate, Surroundings
 from .worker_mark import ADDRESS as WORKER_MARK_ADDRESS
 from .worker_mark import WORKER_MARK, Remember, WorkerMarkType
-from .workflow_actor import WorkflowActorType
 
 IN_MEMORY = ":memory:"
 

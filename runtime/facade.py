@@ -27,7 +27,17 @@ from .history.record import state_of, unpack_record
 from .history.row import Row, unpack_row
 from .history.status import Status
 from .ids import make_id
-from .message import WORKFLOW, Purge, RaiseEvent, Resume, Start, StartCopy, Suspend, Terminate, workflow_address
+from .instance.message import (
+    WORKFLOW,
+    Purge,
+    RaiseEvent,
+    Resume,
+    Start,
+    StartCopy,
+    Suspend,
+    Terminate,
+    workflow_address,
+)
 from .rerun import Rerun, RerunExists, RerunRefused, copied
 
 

@@ -24,13 +24,13 @@ TESTED_ELSEWHERE = {
     "cli/serve.py": "two functions; tests/cli/test_run.py and tests/cli/test_member.py call them",
     "cli/stop_signals.py": "tests/cli/test_processes.py sends real ones",
     "cli/supervision.py": "tests/cli/test_member.py has both ends of the pipe",
-    "runtime/surroundings.py": "a record",
-    "runtime/workflow_state.py": "tests/runtime/test_workflow_actor.py has the actor whose memory it is",
+    "runtime/instance/surroundings.py": "a record",
+    "runtime/instance/state.py": "tests/runtime/instance/test_actor.py has the actor whose memory it is",
     "rpc/schema.py": "generated; tests/rpc/test_generate.py generates it again",
     "runtime/control.py": "a protocol, fulfilled by the daemon",
     "runtime/dispatch_limits.py": "a record; tests/runtime/test_dispatcher.py tests what it limits",
     "runtime/history/timed_event.py": "records",
-    "runtime/work.py": "records",
+    "runtime/instance/work.py": "records",
     "runtime/history/instance_state.py": "a record",
 }
 

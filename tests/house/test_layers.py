@@ -37,16 +37,16 @@ PURE = {
     "runtime/history/failure.py",
     "runtime/history/row.py",
     "runtime/history/instance_state.py",
-    "runtime/message.py",
+    "runtime/instance/message.py",
     "runtime/history/open_work.py",
     "runtime/history/record.py",
     "runtime/execution/replay.py",
     "runtime/authoring/retry.py",
     "runtime/history/status.py",
     "runtime/authoring/task.py",
-    "runtime/workflow_actor.py",
-    "runtime/workflow_state.py",
-    "runtime/workflow_turn.py",
+    "runtime/instance/actor.py",
+    "runtime/instance/state.py",
+    "runtime/instance/turn.py",
 }
 
 # What looks at the world: clocks, chance, files, sockets, threads, processes, the loop, the environment.

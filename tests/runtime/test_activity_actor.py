@@ -10,7 +10,7 @@ import pytest
 from perdure import ActivityContext, App, Settings
 from perdure.actors.address import Address
 from perdure.runtime.activity_actor import ActivityActors
-from perdure.runtime.message import ACTIVITY, ActivityDone, Invoke
+from perdure.runtime.instance.message import ACTIVITY, ActivityDone, Invoke
 
 from ..support.workflows.activities import double_elsewhere, process_id_elsewhere, refuse_elsewhere
 

@@ -12,7 +12,7 @@ from perdure.runtime import child_starter
 from perdure.runtime.child_starter import ChildStarter
 from perdure.runtime.errors import InstanceExists
 from perdure.runtime.history.event import Parent
-from perdure.runtime.message import CHILD_START, ChildDone, ChildStarted, Start
+from perdure.runtime.instance.message import CHILD_START, ChildDone, ChildStarted, Start
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from perdure.runtime.dispatch_limits import DispatchLimits
 from perdure.runtime.dispatcher import Dispatcher
 from perdure.runtime.history.event import Arrival, EventRaised
 from perdure.runtime.history.timed_event import TimedEvent, TurnStarted
-from perdure.runtime.message import (
+from perdure.runtime.instance.message import (
     ACTIVITY,
     WORK,
     ActivityDone,
@@ -23,7 +23,7 @@ from perdure.runtime.message import (
     TryAgain,
     WorkflowTurnWork,
 )
-from perdure.runtime.work import (
+from perdure.runtime.instance.work import (
     ActivityAnswer,
     ActivityItem,
     Worker,

@@ -23,7 +23,7 @@ from perdure.actors.store.sqlite.store import SqliteStore
 from perdure.runtime.history.event import ExecutionCompleted, TaskCompleted, TaskScheduled
 from perdure.runtime.history.row import unpack_row
 from perdure.runtime.history.timeline import Timeline
-from perdure.runtime.message import workflow_address
+from perdure.runtime.instance.message import workflow_address
 
 HERE = Path(__file__).parent
 KILLS = 6

@@ -21,7 +21,7 @@ from perdure.actors.store.part import Part
 from perdure.actors.store.sqlite.store import SqliteStore
 from perdure.runtime.history.event import ExecutionCompleted, TaskCompleted, TaskScheduled
 from perdure.runtime.history.row import unpack_row
-from perdure.runtime.message import workflow_address
+from perdure.runtime.instance.message import workflow_address
 
 from ..support.processes.daemon import Daemon
 

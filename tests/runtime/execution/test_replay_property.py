@@ -3,7 +3,7 @@
 Hypothesis writes the program. The world that it meets is made of chance: what
 is open is answered in any order, with success or failure, several at once;
 events are raised that somebody waits for or nobody; the instance is suspended.
-Each turn is recorded as `runtime/workflow_turn.py` does, in the disk's format.
+Each turn is recorded as `runtime/instance/turn.py` does, in the disk's format.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ from perdure.runtime.history.event import (
 )
 from perdure.runtime.history.open_work import OpenWork
 from perdure.runtime.history.row import Row, RowPacker, split, unpack_row
-from perdure.runtime.message import (
+from perdure.runtime.instance.message import (
     ActivityDone,
     ChildDone,
     ChildStarted,

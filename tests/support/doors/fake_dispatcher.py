@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from perdure.runtime.work import ActivityAnswer, Worker, WorkflowAnswer, WorkItem
+from perdure.runtime.instance.work import ActivityAnswer, Worker, WorkflowAnswer, WorkItem
 
 
 class FakeDispatcher:

@@ -11,7 +11,8 @@ from perdure.runtime.history.instance_state import InstanceState
 from perdure.runtime.history.record import state_of
 from perdure.runtime.history.row import Row, unpack_row
 from perdure.runtime.history.status import Status
-from perdure.runtime.message import (
+from perdure.runtime.instance.actor import WorkflowActorType
+from perdure.runtime.instance.message import (
     ActivityDone,
     ChildDone,
     Invoke,
@@ -23,8 +24,7 @@ from perdure.runtime.message import (
     Terminate,
     workflow_address,
 )
-from perdure.runtime.surroundings import Surroundings
-from perdure.runtime.workflow_actor import WorkflowActorType
+from perdure.runtime.instance.surroundings import Surroundings
 
 
 class LoneActor:

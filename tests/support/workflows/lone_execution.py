@@ -68,7 +68,7 @@ class LoneExecution:
         return self.feed(self.started, *more)
 
     def feed(self, *events: Arrival, after_us: int = 1_000) -> list[Command]:
-        """Take a turn with these events, and record it as `runtime/workflow_turn.py` does."""
+        """Take a turn with these events, and record it as `runtime/instance/turn.py` does."""
         self.now_us += after_us
         commands, self.taken = self.execution.feed(events, self.now_us)
         self.rows.append(unpack_row(PACKER.pack(self.now_us, [*events, *commands], [])))

@@ -6,11 +6,11 @@ import pytest
 
 from perdure.runtime.history.event import EventRaised, TaskCompleted, TaskScheduled
 from perdure.runtime.history.timed_event import TurnStarted
-from perdure.runtime.message import RemoteAnswer
-from perdure.runtime.offer import PATIENCE_MAX_S, Offer
-from perdure.runtime.work import WorkflowAnswer
+from perdure.runtime.instance.message import RemoteAnswer
+from perdure.runtime.instance.offer import PATIENCE_MAX_S, Offer
+from perdure.runtime.instance.work import WorkflowAnswer
 
-from ..support.workflows.lone_actor import LoneActor
+from ...support.workflows.lone_actor import LoneActor
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ done with a message stands in `workflow_turn.py`; nothing else changes a field.
 from collections.abc import Sequence
 from typing import Protocol
 
-from ..actors.store.contract import Stored
-from .execution.drive import Execution
-from .history.event import Arrival
-from .history.open_work import OpenWork
-from .history.patches import patches_of
-from .history.record import InstanceRecord, unpack_record
-from .history.row import Row, unpack_row
-from .history.timeline import Timeline
+from ...actors.store.contract import Stored
+from ..execution.drive import Execution
+from ..history.event import Arrival
+from ..history.open_work import OpenWork
+from ..history.patches import patches_of
+from ..history.record import InstanceRecord, unpack_record
+from ..history.row import Row, unpack_row
+from ..history.timeline import Timeline
 from .message import WorkflowTurnWork
 from .surroundings import Surroundings
 
@@ -22,7 +22,7 @@ from .surroundings import Surroundings
 class Offered(Protocol):
     """A turn that an instance offers to remote workers.
 
-    `runtime/offer.py` fulfils it, and says what each of these means.
+    `runtime/instance/offer.py` fulfils it, and says what each of these means.
     """
 
     instance_id: str

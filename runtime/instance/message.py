@@ -6,12 +6,12 @@ A message changes nothing by itself: the actor that gets it decides.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..actors.address import Address
-from .history.event import Arrival, Parent, Trace
-from .history.failure import FailureDetails
-from .history.record import InstanceRecord
-from .history.row import Row
-from .history.timed_event import TimedEvent
+from ...actors.address import Address
+from ..history.event import Arrival, Parent, Trace
+from ..history.failure import FailureDetails
+from ..history.record import InstanceRecord
+from ..history.row import Row
+from ..history.timed_event import TimedEvent
 from .work import WorkflowAnswer
 
 WORKFLOW = "workflow"  # these reach the disk and must not change
@@ -110,7 +110,7 @@ class ChildDone(NamedTuple):
 
 
 class WorkflowTurnWork(NamedTuple):
-    """A turn for a remote worker, settled (`runtime/offer.py`). Answered with RemoteAnswer."""
+    """A turn for a remote worker, settled (`runtime/instance/offer.py`). Answered with RemoteAnswer."""
 
     instance_id: str
     execution_id: str

@@ -5,11 +5,11 @@ import pytest
 from perdure import App, WorkflowContext
 from perdure.actors.store.contract import Stored
 from perdure.runtime.history.row import CorruptHistory
-from perdure.runtime.message import workflow_address
-from perdure.runtime.surroundings import Surroundings
-from perdure.runtime.workflow_actor import WorkflowActorType
+from perdure.runtime.instance.actor import WorkflowActorType
+from perdure.runtime.instance.message import workflow_address
+from perdure.runtime.instance.surroundings import Surroundings
 
-from ..support.workflows.lone_actor import LoneActor
+from ...support.workflows.lone_actor import LoneActor
 
 
 def make_app() -> App:

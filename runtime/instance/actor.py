@@ -5,12 +5,12 @@ Its memory is `workflow_state.py`, and what it does with messages `workflow_turn
 
 from collections.abc import Sequence
 
-from ..actors.address import Address
-from ..actors.store.contract import Stored
-from ..actors.turn import Envelope, Turn
+from ...actors.address import Address
+from ...actors.store.contract import Stored
+from ...actors.turn import Envelope, Turn
+from .state import Instance
 from .surroundings import Surroundings
-from .workflow_state import Instance
-from .workflow_turn import WorkflowTurn
+from .turn import WorkflowTurn
 
 
 class WorkflowActorType:

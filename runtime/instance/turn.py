@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID, uuid5
 
-from ..actors.address import Address
-from ..actors.turn import Envelope, Recover, ReminderDue, Turn
-from .dates import END_OF_TIME_US
-from .errors import (
+from ...actors.address import Address
+from ...actors.turn import Envelope, Recover, ReminderDue, Turn
+from ..dates import END_OF_TIME_US
+from ..errors import (
     DescendantsUnknown,
     InstanceExists,
     InstanceNotFound,
@@ -25,9 +25,9 @@ from .errors import (
     NondeterminismError,
     RequestRefused,
 )
-from .execution.drive import ContinuedAsNew, Execution
-from .execution.replay import replay
-from .history.event import (
+from ..execution.drive import ContinuedAsNew, Execution
+from ..execution.replay import replay
+from ..history.event import (
     Arrival,
     ChildCompleted,
     ChildCreated,
@@ -52,14 +52,14 @@ from .history.event import (
     TimerFired,
     failure_in,
 )
-from .history.failure import FailureDetails, failure_of
-from .history.open_work import START_TIMER, OpenWork
-from .history.patches import patches_of
-from .history.record import InstanceRecord
-from .history.row import Row
-from .history.status import Status, Step, follow
-from .history.timed_event import TimedEvent
-from .history.timeline import Timeline
+from ..history.failure import FailureDetails, failure_of
+from ..history.open_work import START_TIMER, OpenWork
+from ..history.patches import patches_of
+from ..history.record import InstanceRecord
+from ..history.row import Row
+from ..history.status import Status, Step, follow
+from ..history.timed_event import TimedEvent
+from ..history.timeline import Timeline
 from .message import (
     ACTIVITY,
     CHILD_START,
@@ -85,8 +85,8 @@ from .message import (
     workflow_address,
 )
 from .offer import Offer, can_take_a_turn, received
+from .state import Instance
 from .work import WorkflowAnswer
-from .workflow_state import Instance
 
 _GENERATIONS = UUID("0d9b3c55-63b0-5f0a-9d0b-3f3e6a0f1c92")  # of the execution ids that follow one another
 

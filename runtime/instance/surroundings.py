@@ -10,10 +10,10 @@ from typing import TypeAlias
 
 import msgpack
 
-from .authoring.app import App, WorkflowDefinition
-from .authoring.codec import Encoder
-from .history.row import RowPacker
-from .history.timed_event import TimedEvent
+from ..authoring.app import App, WorkflowDefinition
+from ..authoring.codec import Encoder
+from ..history.row import RowPacker
+from ..history.timed_event import TimedEvent
 
 # What is shown of an instance's history to what it asks for: its id, the events, a Propagation, and what it may
 # itself see; out comes a serialized PropagatedHistory, or None.

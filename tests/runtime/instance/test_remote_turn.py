@@ -20,7 +20,7 @@ from perdure.runtime.history.event import (
 )
 from perdure.runtime.history.timed_event import TurnStarted
 from perdure.runtime.history.timeline import Timeline
-from perdure.runtime.message import (
+from perdure.runtime.instance.message import (
     ActivityDone,
     ChildDone,
     Invoke,
@@ -30,10 +30,10 @@ from perdure.runtime.message import (
     TryAgain,
     WorkflowTurnWork,
 )
-from perdure.runtime.offer import Offer
-from perdure.runtime.work import WorkflowAnswer
+from perdure.runtime.instance.offer import Offer
+from perdure.runtime.instance.work import WorkflowAnswer
 
-from ..support.workflows.lone_actor import LoneActor
+from ...support.workflows.lone_actor import LoneActor
 
 NEVER_US = 253_402_300_799_999_999
 

@@ -33,7 +33,7 @@ from perdure.runtime.history.event import (
     TimerCreated,
     TimerFired,
 )
-from perdure.runtime.message import (
+from perdure.runtime.instance.message import (
     ActivityDone,
     ChildDone,
     ChildStarted,
@@ -46,7 +46,7 @@ from perdure.runtime.message import (
     Terminate,
 )
 
-from ..support.workflows.lone_actor import LoneActor
+from ...support.workflows.lone_actor import LoneActor
 
 FAILURE = FailureDetails(error_type="ValueError", message="no")
 PARENT = Parent("p", "px", 3, "parent")
@@ -630,7 +630,7 @@ def test_a_purged_id_is_free_again(actor: LoneActor) -> None:
 
 def test_purged_and_started_in_one_turn_begins_with_an_empty_history(actor: LoneActor) -> None:
     actor.start("broken")
-    from perdure.runtime.message import Purge  # noqa: PLC0415
+    from perdure.runtime.instance.message import Purge  # noqa: PLC0415
 
     assert actor.send(Purge(force=False), Start("steps", None, "x2")) == "i"
     assert [type(event) for event in actor.history] == [ExecutionStarted, TaskScheduled]

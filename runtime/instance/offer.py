@@ -12,13 +12,13 @@ front, and is committed behind them; see `WorkflowTurn`.
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
-from .history.event import Arrival, ExecutionStalled, ExecutionStarted
-from .history.open_work import START_TIMER
-from .history.status import Status
-from .history.timed_event import TimedEvent, TurnStarted
-from .history.timeline import ARRIVED
+from ..history.event import Arrival, ExecutionStalled, ExecutionStarted
+from ..history.open_work import START_TIMER
+from ..history.status import Status
+from ..history.timed_event import TimedEvent, TurnStarted
+from ..history.timeline import ARRIVED
 from .message import WorkflowTurnWork
-from .workflow_state import Instance
+from .state import Instance
 
 # While more results are under way, an offer waits for them a part of the time for which the code has waited already.
 PATIENCE_SHARE = 0.25

@@ -7,11 +7,11 @@ them on the wire.
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
-from ..actors.errors import PerdureError
-from .execution.drive import ContinuedAsNew
-from .history.event import Command, Trace
-from .history.failure import FailureDetails
-from .history.timed_event import TimedEvent
+from ...actors.errors import PerdureError
+from ..execution.drive import ContinuedAsNew
+from ..history.event import Command, Trace
+from ..history.failure import FailureDetails
+from ..history.timed_event import TimedEvent
 
 
 class WorkflowItem(NamedTuple):
