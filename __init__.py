@@ -6,7 +6,6 @@ from .runtime.authoring.app import App
 from .runtime.authoring.context import ActivityContext, WorkflowContext
 from .runtime.authoring.retry import RetryPolicy
 from .runtime.authoring.task import Task, when_all, when_any
-from .runtime.client import Client, WorkflowState
 from .runtime.engine import Engine
 from .runtime.errors import (
     InstanceExists,
@@ -21,6 +20,7 @@ from .runtime.errors import (
 )
 from .runtime.history.failure import FailureDetails
 from .runtime.history.status import Status
+from .runtime.operations.client import Client, WorkflowState
 from .runtime.settings import Settings
 
 __all__ = [

@@ -16,7 +16,7 @@ import anyio
 
 from ..runtime.authoring.app import App
 from ..runtime.authoring.context import ActivityContext, WorkflowContext
-from ..runtime.client import Client
+from ..runtime.operations.client import Client
 
 PIPE = "PERDURE_BENCH_PIPE"  # a pipe that gets the id of each instance whose code has come to its end, one a line
 LOG = "PERDURE_BENCH_LOG"  # a file that gets a line for each time an activity's body runs

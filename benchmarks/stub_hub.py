@@ -24,14 +24,14 @@ from ..cli.collector import calm_collector
 from ..rpc.server import RpcOptions, create_server
 from ..rpc.task_hub_service import task_hub
 from ..rpc.work_items import WorkItems
-from ..runtime.dispatcher import Dispatcher
-from ..runtime.facade import Facade, finished
 from ..runtime.history.event import Arrival, ExecutionCompleted, ExecutionStarted, TaskCompleted, TaskScheduled
 from ..runtime.history.instance_state import InstanceState
 from ..runtime.history.status import Status
 from ..runtime.history.timed_event import TimedEvent, TurnStarted
 from ..runtime.history.timeline import ARRIVED
 from ..runtime.instance.work import ActivityAnswer, ActivityItem, Worker, WorkflowAnswer, WorkflowItem
+from ..runtime.operations.facade import Facade, finished
+from ..runtime.workers.dispatcher import Dispatcher
 
 APP_ID = "stub"
 READY = "Stub ready: grpc="

@@ -16,9 +16,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from ..runtime.dispatch_limits import DispatchLimits
-from ..runtime.retention import Retention
+from ..runtime.operations.retention import Retention
 from ..runtime.settings import Settings
+from ..runtime.workers.limits import DispatchLimits
 
 LIMITS = Settings()  # the default of every limit, from the one place that has them
 

@@ -29,7 +29,7 @@ from ..rpc.task_hub_service import task_hub
 from ..rpc.work_items import WorkItems
 from ..runtime.authoring.app import App
 from ..runtime.engine import Engine
-from ..runtime.facade import Facade
+from ..runtime.operations.facade import Facade
 from ..runtime.sidecar import Sidecar
 from .collector import calm_collector
 from .config import Config

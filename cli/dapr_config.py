@@ -16,8 +16,8 @@ from typing import Any
 import yaml
 
 from ..actors.errors import PerdureError
-from ..runtime.dispatch_limits import DispatchLimits
-from ..runtime.retention import Retention
+from ..runtime.operations.retention import Retention
+from ..runtime.workers.limits import DispatchLimits
 
 KIND = "Configuration"
 INT32_MAX = 2**31 - 1

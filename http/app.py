@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ..runtime.facade import Facade
+from ..runtime.operations.facade import Facade
 from ..runtime.sidecar import Sidecar
 from .auth import TokenAuth
 from .errors import ANSWERS

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..runtime.errors import InstanceNotFound
-from ..runtime.facade import Facade
+from ..runtime.operations.facade import Facade
 from ..runtime.words import check_app, check_new_id
 from .body import read_nothing, read_text
 from .path import Handler, parameter, query, route

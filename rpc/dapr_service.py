@@ -15,9 +15,9 @@ import grpc
 
 from ..actors.errors import PerdureError
 from ..runtime.dates import to_us
-from ..runtime.facade import Facade
 from ..runtime.history.instance_state import InstanceState
 from ..runtime.history.status import Status
+from ..runtime.operations.facade import Facade
 from ..runtime.properties import RUNTIME_STATUS, properties
 from ..runtime.sidecar import PLACEMENT, Sidecar
 from ..runtime.words import (

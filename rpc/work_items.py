@@ -58,7 +58,7 @@ class WorkersNotServed(PerdureError):
 
 
 class Dispatcher(Protocol):
-    """What is needed of the dispatcher; `runtime/dispatcher.py` says what each does and raises."""
+    """What is needed of the dispatcher; `runtime/workers/dispatcher.py` says what each does and raises."""
 
     def connect(self, worker: Worker) -> AbstractAsyncContextManager[AsyncIterator[WorkItem]]: ...
 

@@ -24,21 +24,21 @@ from ..actors.store.contract import Store
 from ..actors.store.memory import MemoryStore
 from ..actors.store.part import WHOLE, Part
 from ..actors.store.sqlite.store import Durability, SqliteStore
-from .activity_actor import ActivityActors
+from .activities.actors import ActivityActors
 from .authoring.app import App
-from .child_starter import ChildStarter
-from .client import Client
-from .dispatcher import Dispatcher
-from .facade import Facade
 from .history.status import Status
 from .instance.actor import WorkflowActorType
 from .instance.message import ACTIVITY, CHILD_START, ENDED, WORK, WORKFLOW, Ended, Start
 from .instance.surroundings import Propagate, Surroundings
 from .observer import Observer
-from .retention import RetentionLoop
+from .operations.child_starter import ChildStarter
+from .operations.client import Client
+from .operations.facade import Facade
+from .operations.retention import RetentionLoop
 from .settings import Settings
-from .worker_mark import ADDRESS as WORKER_MARK_ADDRESS
-from .worker_mark import WORKER_MARK, Remember, WorkerMarkType
+from .workers.dispatcher import Dispatcher
+from .workers.mark import ADDRESS as WORKER_MARK_ADDRESS
+from .workers.mark import WORKER_MARK, Remember, WorkerMarkType
 
 IN_MEMORY = ":memory:"
 

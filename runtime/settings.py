@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from .dispatch_limits import DispatchLimits
-from .retention import Retention
+from .operations.retention import Retention
+from .workers.limits import DispatchLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,8 @@ import click
 import pytest
 
 from perdure.cli.config import RUN_OPTIONS, Config, build_config, is_loopback
-from perdure.runtime.dispatch_limits import DispatchLimits
 from perdure.runtime.settings import Settings
+from perdure.runtime.workers.limits import DispatchLimits
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from perdure.cli.dapr_config import DaprConfig, DaprFileError, read_config, read_duration, read_resources
-from perdure.runtime.dispatch_limits import DispatchLimits
-from perdure.runtime.retention import Retention
+from perdure.runtime.operations.retention import Retention
+from perdure.runtime.workers.limits import DispatchLimits
 
 SECOND_US = 1_000_000
 HOUR_US = 3600 * SECOND_US

@@ -33,9 +33,9 @@ from perdure.cli.daprd import (
     take_name,
 )
 from perdure.http.listener import address, listen
-from perdure.runtime.dispatch_limits import DispatchLimits
-from perdure.runtime.retention import Retention
+from perdure.runtime.operations.retention import Retention
 from perdure.runtime.settings import Settings
+from perdure.runtime.workers.limits import DispatchLimits
 
 from ..support.paths import ROOT
 

@@ -14,8 +14,8 @@ from perdure.cli.metrics import ExecutionMetrics, Gauges, MeteredFacade, Metrics
 from perdure.http.listener import address, listen
 from perdure.rpc.running_activities import ActivityWatch
 from perdure.runtime.errors import InstanceNotFound
-from perdure.runtime.facade import Facade
 from perdure.runtime.observer import Observer
+from perdure.runtime.operations.facade import Facade
 
 COUNT = "dapr_runtime_workflow_operation_count"
 LATENCY = "dapr_runtime_workflow_operation_latency"

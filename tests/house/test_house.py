@@ -28,7 +28,7 @@ TESTED_ELSEWHERE = {
     "runtime/instance/state.py": "tests/runtime/instance/test_actor.py has the actor whose memory it is",
     "rpc/schema.py": "generated; tests/rpc/test_generate.py generates it again",
     "runtime/control.py": "a protocol, fulfilled by the daemon",
-    "runtime/dispatch_limits.py": "a record; tests/runtime/test_dispatcher.py tests what it limits",
+    "runtime/workers/limits.py": "a record; tests/runtime/workers/test_dispatcher.py tests what it limits",
     "runtime/history/timed_event.py": "records",
     "runtime/instance/work.py": "records",
     "runtime/history/instance_state.py": "a record",

@@ -16,7 +16,7 @@ from perdure.runtime.errors import ChildUnfinished, InstanceExists, InstanceNotF
 from perdure.runtime.history.event import ExecutionCompleted, ExecutionStarted, TaskCompleted, TaskScheduled
 from perdure.runtime.history.row import Row
 from perdure.runtime.history.status import Status
-from perdure.runtime.rerun import EventNotFound, EventNotRerunnable, Rerun, RerunExists, RerunRefused
+from perdure.runtime.operations.rerun import EventNotFound, EventNotRerunnable, Rerun, RerunExists, RerunRefused
 
 from ..support.doors.fake_facade import CREATED_US, state
 from ..support.doors.fake_management import FakeManagement

@@ -15,7 +15,7 @@ from perdure.actors.store.part import Part
 from perdure.runtime.engine import Engine
 from perdure.runtime.errors import InstanceExists, InstanceNotFound, InstanceUnfinished
 from perdure.runtime.history.status import Status
-from perdure.runtime.rerun import Rerun
+from perdure.runtime.operations.rerun import Rerun
 
 from ..support.actors.several_hosts import socket_directory
 

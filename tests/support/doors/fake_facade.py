@@ -17,10 +17,10 @@ from perdure.runtime.errors import (
     InstanceStalled,
     InstanceUnfinished,
 )
-from perdure.runtime.facade import Facade
 from perdure.runtime.history.event import Trace
 from perdure.runtime.history.instance_state import InstanceState
 from perdure.runtime.history.status import Status
+from perdure.runtime.operations.facade import Facade
 from perdure.runtime.sidecar import Sidecar
 
 CREATED_US = 1_795_406_400_123_456

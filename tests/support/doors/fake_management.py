@@ -8,12 +8,12 @@ from typing import Any
 import anyio
 
 from perdure.runtime.errors import InstanceExists, InstanceNotFound, InstanceStalled, InstanceUnfinished
-from perdure.runtime.facade import Facade, Page, finished
 from perdure.runtime.history.event import Trace
 from perdure.runtime.history.instance_state import InstanceState
 from perdure.runtime.history.row import Row
 from perdure.runtime.history.status import Status
-from perdure.runtime.rerun import Rerun
+from perdure.runtime.operations.facade import Facade, Page, finished
+from perdure.runtime.operations.rerun import Rerun
 
 from .fake_facade import state
 

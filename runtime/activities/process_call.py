@@ -14,10 +14,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from .authoring.app import parameters_of
-from .authoring.codec import Encoder
-from .authoring.context import ActivityContext
-from .history.failure import failure_of
+from ..authoring.app import parameters_of
+from ..authoring.codec import Encoder
+from ..authoring.context import ActivityContext
+from ..history.failure import failure_of
 
 
 class Reference(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from perdure import App, Engine, InstanceNotFound, Settings, Status, WorkflowContext
-from perdure.runtime.rerun import EventNotFound, EventNotRerunnable, Rerun, RerunExists, RerunRefused
+from perdure.runtime.operations.rerun import EventNotFound, EventNotRerunnable, Rerun, RerunExists, RerunRefused
 
 pytestmark = pytest.mark.anyio
 

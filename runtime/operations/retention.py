@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import anyio
 
-from ..actors.clock import Clock
-from ..actors.errors import HostStopping, PerdureError
-from .errors import InstanceNotFound, InstanceStalled, InstanceUnfinished
+from ...actors.clock import Clock
+from ...actors.errors import HostStopping, PerdureError
+from ..errors import InstanceNotFound, InstanceStalled, InstanceUnfinished
+from ..history.status import TERMINAL, Status
 from .facade import Facade
-from .history.status import TERMINAL, Status
 
 logger = logging.getLogger(__name__)
 

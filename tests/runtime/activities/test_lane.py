@@ -9,7 +9,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from perdure.runtime.lane import Lane
+from perdure.runtime.activities.lane import Lane
 
 pytestmark = pytest.mark.anyio
 

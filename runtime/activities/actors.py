@@ -19,16 +19,16 @@ import anyio.to_process
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from ..actors.address import Address
-from .authoring.app import ActivityDefinition, ActivityKind, App
-from .authoring.codec import Encoder
-from .authoring.context import ActivityContext
-from .history.failure import FailureDetails, failure_of
-from .instance.message import ActivityDone, Invoke, workflow_address
+from ...actors.address import Address
+from ..authoring.app import ActivityDefinition, ActivityKind, App
+from ..authoring.codec import Encoder
+from ..authoring.context import ActivityContext
+from ..history.failure import FailureDetails, failure_of
+from ..instance.message import ActivityDone, Invoke, workflow_address
+from ..observer import Observer
+from ..settings import Settings
 from .lane import Lane
-from .observer import Observer
 from .process_call import Reference, perform_elsewhere
-from .settings import Settings
 
 logger = logging.getLogger(__name__)
 

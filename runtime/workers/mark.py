@@ -9,9 +9,9 @@ An actor, because that is how things become durable here; it has no log.
 
 from collections.abc import Sequence
 
-from ..actors.address import Address
-from ..actors.store.contract import Stored
-from ..actors.turn import Envelope, Turn
+from ...actors.address import Address
+from ...actors.store.contract import Stored
+from ...actors.turn import Envelope, Turn
 
 WORKER_MARK = "worker-mark"  # reaches the disk and must not change
 ADDRESS = Address(WORKER_MARK, "connected")

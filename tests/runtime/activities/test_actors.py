@@ -9,10 +9,10 @@ import pytest
 
 from perdure import ActivityContext, App, Settings
 from perdure.actors.address import Address
-from perdure.runtime.activity_actor import ActivityActors
+from perdure.runtime.activities.actors import ActivityActors
 from perdure.runtime.instance.message import ACTIVITY, ActivityDone, Invoke
 
-from ..support.workflows.activities import double_elsewhere, process_id_elsewhere, refuse_elsewhere
+from ...support.workflows.activities import double_elsewhere, process_id_elsewhere, refuse_elsewhere
 
 pytestmark = pytest.mark.anyio
 

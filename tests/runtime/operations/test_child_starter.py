@@ -8,11 +8,11 @@ import pytest
 from perdure.actors.address import Address
 from perdure.actors.errors import ActorFailed
 from perdure.actors.store.errors import StoreFailed
-from perdure.runtime import child_starter
-from perdure.runtime.child_starter import ChildStarter
 from perdure.runtime.errors import InstanceExists
 from perdure.runtime.history.event import Parent
 from perdure.runtime.instance.message import CHILD_START, ChildDone, ChildStarted, Start
+from perdure.runtime.operations import child_starter
+from perdure.runtime.operations.child_starter import ChildStarter
 
 pytestmark = pytest.mark.anyio
 

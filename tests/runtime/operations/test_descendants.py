@@ -5,7 +5,7 @@ import pytest
 
 from perdure import App, Engine, Settings, Status, WorkflowContext
 from perdure.actors.hosting.host import Host
-from perdure.runtime.descendants import Descendants
+from perdure.runtime.operations.descendants import Descendants
 
 pytestmark = pytest.mark.anyio
 

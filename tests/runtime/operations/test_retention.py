@@ -10,8 +10,8 @@ import pytest
 from perdure import App, Engine, Settings, Status, WorkflowContext
 from perdure.actors.errors import HostStopping
 from perdure.actors.store.errors import StoreFailed
-from perdure.runtime.facade import Facade, Page
-from perdure.runtime.retention import Retention, RetentionLoop
+from perdure.runtime.operations.facade import Facade, Page
+from perdure.runtime.operations.retention import Retention, RetentionLoop
 from perdure.testing.virtual_time import LoopClock, run_virtually
 
 HOUR_S = 3600.0
@@ -273,7 +273,7 @@ def test_a_store_that_fails_is_asked_again(settings: Settings, caplog: pytest.Lo
             assert await world.ids() == []
 
     story(settings, tell)
-    (warning,) = [record for record in caplog.records if record.name == "perdure.runtime.retention"]
+    (warning,) = [record for record in caplog.records if record.name == "perdure.runtime.operations.retention"]
     assert "disk on fire" in warning.getMessage()
 
 

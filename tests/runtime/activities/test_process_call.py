@@ -16,7 +16,7 @@ import pytest
 
 import perdure
 from perdure import ActivityContext, FailureDetails
-from perdure.runtime.process_call import Outcome, Reference, perform_elsewhere
+from perdure.runtime.activities.process_call import Outcome, Reference, perform_elsewhere
 
 CALL = ("i", 3, "x1-3", "work")
 

@@ -7,12 +7,12 @@ id which a parent once asked for, and is not that parent's child.
 
 from typing import NamedTuple
 
-from ..actors.hosting.host import Host
-from .history.event import ChildCreated
-from .history.record import unpack_record
-from .history.row import unpack_row
-from .history.status import Status
-from .instance.message import workflow_address
+from ...actors.hosting.host import Host
+from ..history.event import ChildCreated
+from ..history.record import unpack_record
+from ..history.row import unpack_row
+from ..history.status import Status
+from ..instance.message import workflow_address
 
 
 class Member(NamedTuple):

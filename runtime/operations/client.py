@@ -7,13 +7,13 @@ from typing import Any
 
 import anyio
 
-from .authoring.app import App, name_of
-from .authoring.codec import Decoder, Encoder
-from .dates import from_us, to_us
-from .errors import WorkflowFailed
+from ..authoring.app import App, name_of
+from ..authoring.codec import Decoder, Encoder
+from ..dates import from_us, to_us
+from ..errors import WorkflowFailed
+from ..history.instance_state import InstanceState
+from ..history.status import Status
 from .facade import Facade, finished
-from .history.instance_state import InstanceState
-from .history.status import Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

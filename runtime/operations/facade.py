@@ -8,11 +8,10 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from ..actors.errors import HostStopping, HostUnreachable
-from ..actors.hosting.host import Host
-from .dates import within_time
-from .descendants import Descendants
-from .errors import (
+from ...actors.errors import HostStopping, HostUnreachable
+from ...actors.hosting.host import Host
+from ..dates import within_time
+from ..errors import (
     ChildUnfinished,
     DescendantsUnknown,
     InstanceExists,
@@ -21,13 +20,13 @@ from .errors import (
     InstanceUnfinished,
     InvalidRequest,
 )
-from .history.event import Trace
-from .history.instance_state import InstanceState
-from .history.record import state_of, unpack_record
-from .history.row import Row, unpack_row
-from .history.status import Status
-from .ids import make_id
-from .instance.message import (
+from ..history.event import Trace
+from ..history.instance_state import InstanceState
+from ..history.record import state_of, unpack_record
+from ..history.row import Row, unpack_row
+from ..history.status import Status
+from ..ids import make_id
+from ..instance.message import (
     WORKFLOW,
     Purge,
     RaiseEvent,
@@ -38,6 +37,7 @@ from .instance.message import (
     Terminate,
     workflow_address,
 )
+from .descendants import Descendants
 from .rerun import Rerun, RerunExists, RerunRefused, copied
 
 

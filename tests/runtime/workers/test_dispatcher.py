@@ -9,8 +9,6 @@ import pytest
 
 from perdure.actors.address import Address
 from perdure.actors.errors import HostStopping
-from perdure.runtime.dispatch_limits import DispatchLimits
-from perdure.runtime.dispatcher import Dispatcher
 from perdure.runtime.history.event import Arrival, EventRaised
 from perdure.runtime.history.timed_event import TimedEvent, TurnStarted
 from perdure.runtime.instance.message import (
@@ -32,6 +30,8 @@ from perdure.runtime.instance.work import (
     WorkItem,
     WorkUnknown,
 )
+from perdure.runtime.workers.dispatcher import Dispatcher
+from perdure.runtime.workers.limits import DispatchLimits
 
 pytestmark = pytest.mark.anyio
 

@@ -9,10 +9,10 @@ Source: contract 3.22.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .errors import RequestRefused
-from .history.event import ChildCreated, Event, ExecutionStarted, TaskScheduled, TimerCreated
-from .history.row import Row, split
-from .ids import make_id
+from ..errors import RequestRefused
+from ..history.event import ChildCreated, Event, ExecutionStarted, TaskScheduled, TimerCreated
+from ..history.row import Row, split
+from ..ids import make_id
 
 
 class Rerun(NamedTuple):

@@ -14,14 +14,14 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from ..actors.address import Address
-from ..actors.errors import HostLost, HostStopping, HostUnreachable, MailboxFull, NotOwner, PerdureError
-from ..actors.store.errors import StoreError
+from ...actors.address import Address
+from ...actors.errors import HostLost, HostStopping, HostUnreachable, MailboxFull, NotOwner, PerdureError
+from ...actors.store.errors import StoreError
+from ..history.event import Parent
+from ..history.failure import failure_of
+from ..history.status import Status
+from ..instance.message import ChildDone, ChildStarted, Start, workflow_address
 from .facade import Facade
-from .history.event import Parent
-from .history.failure import failure_of
-from .history.status import Status
-from .instance.message import ChildDone, ChildStarted, Start, workflow_address
 
 logger = logging.getLogger(__name__)
 

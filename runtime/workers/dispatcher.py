@@ -24,11 +24,10 @@ from uuid import uuid4
 
 import anyio
 
-from ..actors.address import Address
-from ..actors.errors import HostStopping
-from ..actors.waiting.signal import Signal
-from .dispatch_limits import DispatchLimits
-from .instance.message import (
+from ...actors.address import Address
+from ...actors.errors import HostStopping
+from ...actors.waiting.signal import Signal
+from ..instance.message import (
     ACTIVITY,
     WORK,
     ActivityDone,
@@ -39,8 +38,9 @@ from .instance.message import (
     WorkflowTurnWork,
     workflow_address,
 )
-from .instance.state import Offered
-from .instance.work import ActivityAnswer, ActivityItem, Worker, WorkflowAnswer, WorkflowItem, WorkItem, WorkUnknown
+from ..instance.state import Offered
+from ..instance.work import ActivityAnswer, ActivityItem, Worker, WorkflowAnswer, WorkflowItem, WorkItem, WorkUnknown
+from .limits import DispatchLimits
 
 logger = logging.getLogger(__name__)
 
