@@ -18,6 +18,7 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from ..actors.store.sqlite.store import Durability
+from ..api.sidecar import Sidecar
 from ..http.app import BODY_BYTES_MAX, HttpOptions, create_app
 from ..http.listener import ListenFlags, address, address_of, listen, share
 from ..http.server import serve
@@ -30,7 +31,6 @@ from ..rpc.work_items import WorkItems
 from ..runtime.authoring.app import App
 from ..runtime.engine import Engine
 from ..runtime.operations.facade import Facade
-from ..runtime.sidecar import Sidecar
 from .collector import calm_collector
 from .config import Config
 from .supervision import Member, ShutdownAsked
@@ -209,7 +209,7 @@ class ShutDown(Protocol):
 
 
 class Control:
-    """The daemon, as HTTP and gRPC see it (`runtime/control.py`)."""
+    """The daemon, as HTTP and gRPC see it (`api/control.py`)."""
 
     def __init__(self, engine: Engine, app: App | None, stopping: Stopping, shut_down: ShutDown) -> None:
         self._engine = engine

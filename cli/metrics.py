@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp
 
 from ..actors.errors import PerdureError
+from ..api.sidecar import NAMESPACE
 from ..http.listener import CannotListen, address_of, listen
 from ..rpc.running_activities import FAILED, SUCCESS
 from ..runtime.history.event import Trace
@@ -26,7 +27,6 @@ from ..runtime.history.instance_state import InstanceState
 from ..runtime.history.status import Status
 from ..runtime.instance.message import Start
 from ..runtime.operations.facade import Facade, finished
-from ..runtime.sidecar import NAMESPACE
 
 CREATE, GET, ADD_EVENT, PURGE = "create_workflow", "get_workflow", "add_event", "purge_workflow"
 

@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ..api.sidecar import Sidecar
 from ..runtime.operations.facade import Facade
-from ..runtime.sidecar import Sidecar
 from .auth import TokenAuth
 from .errors import ANSWERS
 from .openapi import document

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..runtime.tokens import Tokens
+from ..api.tokens import Tokens
 
 TOKEN_HEADER = b"dapr-api-token"
 

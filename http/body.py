@@ -9,7 +9,7 @@ Source: contract 1.2; dapr `pkg/api/http/universal.go`.
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
-from ..runtime.words import Refusal
+from ..api.words import Refusal
 from .errors import BODY_MALFORMED, BODY_TOO_LARGE
 
 # Decodes the outline of an object and leaves its members alone.

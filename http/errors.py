@@ -1,6 +1,6 @@
 """Every error that leaves over HTTP, as a response.
 
-The words that gRPC says too are in `runtime/words.py`; here are those that only
+The words that gRPC says too are in `api/words.py`; here are those that only
 HTTP has a use for. They are an interface as well, and each stands here once.
 
 The body is always `{"errorCode": …, "message": …}` and no more, the shape that
@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from ..actors.errors import PerdureError
-from ..runtime.words import INTERNAL, Refusal, Row, refusal
+from ..api.words import INTERNAL, Refusal, Row, refusal
 from .path import PathMalformed, parameters
 
 # What is wrong with the request itself.

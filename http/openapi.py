@@ -1,7 +1,7 @@
 """The API described in OpenAPI 3.1, as a plain value.
 
 The one law: it says what is answered, all of it and nothing else. Codes and
-statuses come from the tables in `errors` and in `runtime/words.py`, routes from
+statuses come from the tables in `errors` and in `api/words.py`, routes from
 `workflows`. A fault of our own (ERR_INTERNAL) is not part of the API and stays
 out, so that whoever tests against this document finds it.
 """
@@ -9,8 +9,8 @@ out, so that whoever tests against this document finds it.
 from collections.abc import Iterable
 from typing import Any
 
-from ..runtime.properties import RUNTIME_STATUS
-from ..runtime.words import (
+from ..api.properties import RUNTIME_STATUS
+from ..api.words import (
     APP_ID_INVALID,
     FAILURES,
     ID_BYTES_MAX,

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ..runtime.sidecar import PLACEMENT, Sidecar
-from ..runtime.words import Refusal
+from ..api.sidecar import PLACEMENT, Sidecar
+from ..api.words import Refusal
 from .body import read_text
 from .errors import APP_ID_NOT_MATCHED, NOT_READY, OUTBOUND_NOT_READY
 from .path import parameter, query, route

@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
+from ..api.properties import RUNTIME_STATUS, properties
 from ..runtime.history.instance_state import InstanceState
 from ..runtime.history.status import Status
-from ..runtime.properties import RUNTIME_STATUS, properties
 
 # Dapr takes these two times from history, and a pending instance has none yet: it shows Go's zero time.
 NEVER = "0001-01-01T00:00:00Z"

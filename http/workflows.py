@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ..api.words import check_app, check_new_id
 from ..runtime.errors import InstanceNotFound
 from ..runtime.operations.facade import Facade
-from ..runtime.words import check_app, check_new_id
 from .body import read_nothing, read_text
 from .path import Handler, parameter, query, route
 from .state_json import state_json

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import grpc
 
-from ..runtime.tokens import Tokens
+from ..api.tokens import Tokens
 from .method import Context
 
 TOKEN_KEY = "dapr-api-token"  # noqa: S105  the name of the key

@@ -14,13 +14,9 @@ from typing import Any
 import grpc
 
 from ..actors.errors import PerdureError
-from ..runtime.dates import to_us
-from ..runtime.history.instance_state import InstanceState
-from ..runtime.history.status import Status
-from ..runtime.operations.facade import Facade
-from ..runtime.properties import RUNTIME_STATUS, properties
-from ..runtime.sidecar import PLACEMENT, Sidecar
-from ..runtime.words import (
+from ..api.properties import RUNTIME_STATUS, properties
+from ..api.sidecar import PLACEMENT, Sidecar
+from ..api.words import (
     EVENT_NAME_MISSING,
     ID_MISSING,
     NAME_MISSING,
@@ -31,6 +27,10 @@ from ..runtime.words import (
     check_new_id,
     refusal,
 )
+from ..runtime.dates import to_us
+from ..runtime.history.instance_state import InstanceState
+from ..runtime.history.status import Status
+from ..runtime.operations.facade import Facade
 from .messages import DAPR, Empty, GetMetadataResponse, GetWorkflowResponse, Message, StartWorkflowResponse
 from .method import Context, Failure, Unary, service
 from .stamps import NEVER, stamp
@@ -211,7 +211,7 @@ def workflow(state: InstanceState) -> dict[str, Any]:
     }
 
 
-# By method, without its age: the operation whose words are to be found in `runtime/words.py`.
+# By method, without its age: the operation whose words are to be found in `api/words.py`.
 OPERATIONS: Mapping[str, str] = {
     "StartWorkflow": "start",
     "GetWorkflow": "get",

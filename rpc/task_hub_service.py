@@ -13,13 +13,13 @@ from typing import Any
 import grpc
 
 from ..actors.errors import PerdureError
+from ..api.words import ForeignApp, Refusal, check_app
 from ..runtime.errors import ChildUnfinished, InstanceExists, InstanceNotFound, InvalidRequest
 from ..runtime.history.instance_state import InstanceState
 from ..runtime.history.status import Status
 from ..runtime.history.timeline import Timeline
 from ..runtime.operations.facade import Facade, finished
 from ..runtime.operations.rerun import EventNotFound, EventNotRerunnable, Rerun, RerunExists, RerunRefused
-from ..runtime.words import ForeignApp, Refusal, check_app
 from .failure_wire import failure_message
 from .history_wire import WRITERS, HistoryWriter, text, text_from, trace_from
 from .messages import (

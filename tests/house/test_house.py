@@ -13,7 +13,7 @@ from perdure.cli.main import COMMANDS
 
 from ..support.paths import ROOT
 
-LAYERS = ("actors", "benchmarks", "cli", "http", "rpc", "runtime", "testing")
+LAYERS = ("actors", "api", "benchmarks", "cli", "http", "rpc", "runtime", "testing")
 
 # Modules without a test file of their own, and where they are tested instead.
 TESTED_ELSEWHERE = {
@@ -27,7 +27,7 @@ TESTED_ELSEWHERE = {
     "runtime/instance/surroundings.py": "a record",
     "runtime/instance/state.py": "tests/runtime/instance/test_actor.py has the actor whose memory it is",
     "rpc/schema.py": "generated; tests/rpc/test_generate.py generates it again",
-    "runtime/control.py": "a protocol, fulfilled by the daemon",
+    "api/control.py": "a protocol, fulfilled by the daemon",
     "runtime/workers/limits.py": "a record; tests/runtime/workers/test_dispatcher.py tests what it limits",
     "runtime/history/timed_event.py": "records",
     "runtime/instance/work.py": "records",

@@ -3,8 +3,8 @@
 import pytest
 from starlette.applications import Starlette
 
+from perdure.api.sidecar import Sidecar
 from perdure.http.app import HttpOptions, create_app
-from perdure.runtime.sidecar import Sidecar
 
 from ..support.doors.fake_facade import FakeControl, FakeFacade, ask, make_app, state
 

@@ -7,8 +7,8 @@ import anyio
 import pytest
 from starlette.requests import ClientDisconnect, Request
 
+from perdure.api.words import Refusal
 from perdure.http.body import read, read_nothing, read_text
-from perdure.runtime.words import Refusal
 
 from ..support.doors.fake_facade import FakeFacade, ask, make_app, state
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from perdure.api.words import FAILURES, TRY_AGAIN
 from perdure.http.openapi import document
-from perdure.runtime.words import FAILURES, TRY_AGAIN
 
 from ..support.doors.fake_facade import FakeFacade, ask, make_app, state
 

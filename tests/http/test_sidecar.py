@@ -3,8 +3,8 @@
 import anyio
 import pytest
 
+from perdure.api.sidecar import Sidecar
 from perdure.http.app import HttpOptions, create_app
-from perdure.runtime.sidecar import Sidecar
 
 from ..support.doors.fake_facade import FakeControl, FakeFacade, ask, make_app
 from ..support.doors.fake_peers import daemon_of

@@ -4,9 +4,9 @@ from uuid import UUID
 
 import pytest
 
+from perdure.api.words import is_plain
 from perdure.http.workflows import OPERATIONS, VERSIONS, Workflows
 from perdure.runtime.history.status import Status
-from perdure.runtime.words import is_plain
 
 from ..support.doors.fake_facade import FakeFacade, ask, make_app, state
 

@@ -7,13 +7,13 @@ import pytest
 from perdure.actors.address import Address
 from perdure.actors.errors import HostStopping, MailboxFull
 from perdure.actors.store.errors import StoreFailed
+from perdure.api import words
+from perdure.api.sidecar import Sidecar
 from perdure.rpc.dapr_service import CODES
-from perdure.runtime import words
 from perdure.runtime.dates import to_us
 from perdure.runtime.errors import ChildUnfinished
 from perdure.runtime.history.failure import FailureDetails
 from perdure.runtime.history.status import Status
-from perdure.runtime.sidecar import Sidecar
 
 from ..support.doors.fake_facade import CREATED_US, FakeControl, state
 from ..support.doors.fake_management import FakeManagement

@@ -9,6 +9,7 @@ import anyio
 import httpx
 from starlette.applications import Starlette
 
+from perdure.api.sidecar import Sidecar
 from perdure.http.app import HttpOptions, create_app
 from perdure.runtime.errors import (
     ChildUnfinished,
@@ -21,7 +22,6 @@ from perdure.runtime.history.event import Trace
 from perdure.runtime.history.instance_state import InstanceState
 from perdure.runtime.history.status import Status
 from perdure.runtime.operations.facade import Facade
-from perdure.runtime.sidecar import Sidecar
 
 CREATED_US = 1_795_406_400_123_456
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from perdure.api.properties import RUNTIME_STATUS, properties
 from perdure.runtime.history.failure import FailureDetails
 from perdure.runtime.history.status import Status
-from perdure.runtime.properties import RUNTIME_STATUS, properties
 
 from ..support.doors.fake_facade import state
 

@@ -3,8 +3,8 @@
 Source: contract 1.3; dapr `pkg/api/universal/workflow.go` (GetWorkflow).
 """
 
-from .history.instance_state import InstanceState
-from .history.status import Status
+from ..runtime.history.instance_state import InstanceState
+from ..runtime.history.status import Status
 
 # Dapr's own API never learned of status 8.
 RUNTIME_STATUS = {status: "UNKNOWN" if status is Status.STALLED else status.name for status in Status}

@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from perdure.runtime.tokens import Tokens
+from perdure.api.tokens import Tokens
 
 TOKENS = ("old", "new", "größe", "a much longer one")
 

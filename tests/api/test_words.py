@@ -9,16 +9,7 @@ from hypothesis import strategies as st
 from perdure.actors.address import Address
 from perdure.actors.errors import ActorFailed, HostStopping, MailboxFull, NotOwner, PerdureError
 from perdure.actors.store.errors import StoreFailed
-from perdure.runtime.errors import (
-    ChildUnfinished,
-    InstanceExists,
-    InstanceNotFound,
-    InstanceStalled,
-    InstanceUnfinished,
-    InvalidRequest,
-)
-from perdure.runtime.history.row import CorruptHistory
-from perdure.runtime.words import (
+from perdure.api.words import (
     APP_ID_INVALID,
     EVENT_NAME_MISSING,
     FAILURES,
@@ -39,6 +30,15 @@ from perdure.runtime.words import (
     is_plain,
     refusal,
 )
+from perdure.runtime.errors import (
+    ChildUnfinished,
+    InstanceExists,
+    InstanceNotFound,
+    InstanceStalled,
+    InstanceUnfinished,
+    InvalidRequest,
+)
+from perdure.runtime.history.row import CorruptHistory
 
 FIELDS = {"instance_id": "order-1", "workflow_name": "Order", "event_name": "Paid"}
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..actors.errors import HostStopping, HostUnreachable, MailboxFull, PerdureError
 from ..actors.store.errors import StoreFailed
-from .errors import ChildUnfinished, InstanceExists, InstanceNotFound
+from ..runtime.errors import ChildUnfinished, InstanceExists, InstanceNotFound
 
 ID_BYTES_MAX = 64  # Dapr's, for state stores with short keys
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from perdure.runtime.sidecar import METADATA_BYTES_MAX, Sidecar
-from perdure.runtime.words import METADATA_FULL, Refusal
+from perdure.api.sidecar import METADATA_BYTES_MAX, Sidecar
+from perdure.api.words import METADATA_FULL, Refusal
 
 from ..support.doors.fake_facade import FakeControl
 from ..support.doors.fake_peers import daemon_of
