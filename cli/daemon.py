@@ -18,21 +18,22 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from ..actors.store.sqlite.store import Durability
+from ..api.ports import ListenFlags, address_of
 from ..api.sidecar import Sidecar
 from ..http.app import BODY_BYTES_MAX, HttpOptions, create_app
-from ..http.listener import ListenFlags, address, address_of, listen, share
+from ..http.listener import address, listen, share
 from ..http.server import serve
 from ..rpc.dapr_service import dapr
 from ..rpc.propagation import propagation
-from ..rpc.running_activities import ActivityWatch
 from ..rpc.server import RECEIVE_BYTES_MAX, RpcOptions, RpcServer, create_server
 from ..rpc.task_hub_service import task_hub
 from ..rpc.work_items import WorkItems
 from ..runtime.authoring.app import App
 from ..runtime.engine import Engine
+from ..runtime.observer import ActivityWatch
 from ..runtime.operations.facade import Facade
 from .collector import calm_collector
-from .config import Config
+from .daemon_config import Config
 from .supervision import Member, ShutdownAsked
 
 log = logging.getLogger(__name__)
@@ -130,13 +131,8 @@ def metered(
     """The engine's facade; with a port for metrics, one that counts, what counts executions, and all of it there."""
     if not config.metrics_port:
         return engine.facade, None
-    from .metrics import (  # noqa: PLC0415  only who asks needs it
-        ExecutionMetrics,
-        Gauges,
-        MeteredFacade,
-        Metrics,
-        listen_for_metrics,
-    )
+    from .metrics import ExecutionMetrics, Gauges, MeteredFacade, Metrics
+    from .metrics_port import listen_for_metrics
 
     gauges = Gauges(
         turns=lambda: engine.turns,

@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .config import RUN_OPTIONS, Config, build_config, checked, parse_app_id, parse_host, parse_port, parse_size
+from .config import RUN_OPTIONS, build_config, checked
+from .daemon_config import Config
+from .parsing import parse_app_id, parse_host, parse_port, parse_size
 
 if TYPE_CHECKING:
     from .dapr_config import DaprConfig

@@ -8,7 +8,7 @@ import contextlib
 import shutil
 import sys
 
-from .config import Config
+from .daemon_config import Config
 from .stop_signals import leave_signals_to_the_supervisor
 from .supervision import Failed, Member, Ready
 

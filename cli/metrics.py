@@ -7,7 +7,6 @@ own activities where the engine tells of their ends. Without `--metrics-port`
 nobody asks for any of it.
 """
 
-import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,14 +17,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp
 
-from ..actors.errors import PerdureError
 from ..api.sidecar import NAMESPACE
-from ..http.listener import CannotListen, address_of, listen
-from ..rpc.running_activities import FAILED, SUCCESS
 from ..runtime.history.event import Trace
 from ..runtime.history.instance_state import InstanceState
 from ..runtime.history.status import Status
 from ..runtime.instance.message import Start
+from ..runtime.observer import FAILED, SUCCESS
 from ..runtime.operations.facade import Facade, finished
 
 CREATE, GET, ADD_EVENT, PURGE = "create_workflow", "get_workflow", "add_event", "purge_workflow"
@@ -38,33 +35,6 @@ LATENCY_BUCKETS_MS = (
     *(1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 30, 40, 50, 65, 80, 100, 130, 160, 200, 250, 300, 400, 500, 650, 800),
     *(1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000),
 )
-
-
-class MetricsPortTaken(PerdureError):
-    """The metrics have no port."""
-
-    def __init__(self, cause: CannotListen) -> None:
-        super().__init__(cause)
-        self.cause = cause
-
-    def __str__(self) -> str:
-        reason = self.cause.cause.strerror or str(self.cause.cause)
-        return (
-            f"cannot listen on {address_of(self.cause.host, self.cause.port)} for metrics: {reason}. "
-            "Choose another port with --metrics-port (0 serves no metrics)."
-        )
-
-
-def listen_for_metrics(host: str, port: int) -> socket.socket:
-    """Take the port of the metrics.
-
-    Raises:
-        MetricsPortTaken: It cannot be had.
-    """
-    try:
-        return listen(host, port)
-    except CannotListen as error:
-        raise MetricsPortTaken(error) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

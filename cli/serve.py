@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .config import Config
+from .daemon_config import Config
 
 if TYPE_CHECKING:
     from .supervision import Member

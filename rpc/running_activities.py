@@ -9,23 +9,10 @@ may still bring the result over another.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from ..runtime.instance.work import ActivityAnswer, ActivityItem
-
-SUCCESS, FAILED, RECOVERABLE = "success", "failed", "recoverable"  # Dapr's words for how an execution ends
-
-
-class ActivityWatch(Protocol):
-    """Is told what becomes of activities."""
-
-    def activity_given(self, name: str, took_s: float) -> None:
-        """A worker was sent one; the sending took so long."""
-        ...
-
-    def activity_ended(self, name: str, status: str, took_s: float) -> None:
-        """After so long a worker has answered (SUCCESS, FAILED), or another is to do it (RECOVERABLE)."""
-        ...
+from ..runtime.observer import FAILED, RECOVERABLE, SUCCESS, ActivityWatch
 
 
 class Running(NamedTuple):

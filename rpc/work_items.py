@@ -16,13 +16,14 @@ import anyio
 from ..actors.errors import HostStopping, PerdureError
 from ..runtime.history.event import ExecutionCompleted
 from ..runtime.instance.work import ActivityAnswer, ActivityItem, Worker, WorkflowAnswer, WorkflowItem, WorkItem
+from ..runtime.observer import ActivityWatch
 from .action_wire import activity_answer, workflow_answer
 from .history_wire import HistoryWriter, text, trace
 from .messages import CompleteTaskResponse, Empty, HistoryEvent, Message, PropagatedHistory, WorkflowRequest
 from .messages import WorkItem as WorkItemMessage
 from .method import Context
 from .past_events import PastEvents, serialize
-from .running_activities import ActivityWatch, RunningActivities
+from .running_activities import RunningActivities
 
 log = logging.getLogger(__name__)
 

@@ -19,3 +19,18 @@ class Observer(Protocol):
     def app_activity_ended(self, name: str, *, failed: bool, took_s: float) -> None:
         """The app's own activity has run, once. Those of remote workers are not told here."""
         ...
+
+
+SUCCESS, FAILED, RECOVERABLE = "success", "failed", "recoverable"  # Dapr's words for how an execution ends
+
+
+class ActivityWatch(Protocol):
+    """Is told what becomes of activities."""
+
+    def activity_given(self, name: str, took_s: float) -> None:
+        """A worker was sent one; the sending took so long."""
+        ...
+
+    def activity_ended(self, name: str, status: str, took_s: float) -> None:
+        """After so long a worker has answered (SUCCESS, FAILED), or another is to do it (RECOVERABLE)."""
+        ...

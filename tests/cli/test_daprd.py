@@ -16,7 +16,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from perdure.cli.config import Config
+from perdure.cli.daemon_config import Config
 from perdure.cli.daprd import (
     DAPRD_FLAGS,
     DAPRD_OPTIONS,

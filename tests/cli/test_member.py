@@ -11,7 +11,7 @@ import pytest
 from perdure.actors.cluster.membership import Membership
 from perdure.actors.store.part import Part
 from perdure.cli import logs, member
-from perdure.cli.config import Config
+from perdure.cli.daemon_config import Config
 from perdure.cli.supervision import Failed, Member, Ready, ShutdownAsked, Stop
 
 from ..support.processes.host_config import host_config

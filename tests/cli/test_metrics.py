@@ -10,11 +10,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from perdure import App, Engine, Settings, Status, WorkflowContext
-from perdure.cli.metrics import ExecutionMetrics, Gauges, MeteredFacade, Metrics, MetricsPortTaken, listen_for_metrics
+from perdure.cli.metrics import ExecutionMetrics, Gauges, MeteredFacade, Metrics
+from perdure.cli.metrics_port import MetricsPortTaken, listen_for_metrics
 from perdure.http.listener import address, listen
-from perdure.rpc.running_activities import ActivityWatch
 from perdure.runtime.errors import InstanceNotFound
-from perdure.runtime.observer import Observer
+from perdure.runtime.observer import ActivityWatch, Observer
 from perdure.runtime.operations.facade import Facade
 
 COUNT = "dapr_runtime_workflow_operation_count"

@@ -21,12 +21,13 @@ from typing import Any, NamedTuple
 import pytest
 
 from perdure.actors.errors import PerdureError
-from perdure.cli.config import Config
-from perdure.cli.metrics import MetricsPortTaken
+from perdure.api.ports import CannotListen
+from perdure.cli.daemon_config import Config
+from perdure.cli.metrics_port import MetricsPortTaken
 from perdure.cli.processes import HostProcesses, Signals, config_of, private_directory, take_ports, watch
 from perdure.cli.supervision import Member, Stop
 from perdure.cli.supervisor import Supervisor
-from perdure.http.listener import CannotListen, listen, share
+from perdure.http.listener import listen, share
 
 from ..support.processes import small_hosts
 from ..support.processes.host_config import host_config

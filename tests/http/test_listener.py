@@ -4,7 +4,8 @@ import socket
 
 import pytest
 
-from perdure.http.listener import CannotListen, address, address_of, listen, reserve, share
+from perdure.api.ports import CannotListen, address_of
+from perdure.http.listener import address, listen, reserve, share
 
 
 def test_port_0_is_some_free_port() -> None:

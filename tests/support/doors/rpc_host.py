@@ -10,10 +10,10 @@ import grpc
 from perdure.api.sidecar import Peers, Sidecar
 from perdure.rpc.dapr_service import dapr
 from perdure.rpc.messages import DAPR, POOL, TASK_HUB, Message, message
-from perdure.rpc.running_activities import ActivityWatch
 from perdure.rpc.server import RpcOptions, RpcServer, create_server
 from perdure.rpc.task_hub_service import task_hub
 from perdure.rpc.work_items import WorkItems
+from perdure.runtime.observer import ActivityWatch
 
 from .fake_dispatcher import FakeDispatcher
 from .fake_facade import FakeControl

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from multiprocessing import current_process
 
 from perdure.actors.errors import PerdureError
-from perdure.cli.config import Config
+from perdure.cli.daemon_config import Config
 from perdure.cli.processes import supervise
 from perdure.cli.stop_signals import leave_signals_to_the_supervisor
 from perdure.cli.supervision import Failed, Member, Ready, ShutdownAsked

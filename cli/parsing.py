@@ -1,0 +1,87 @@
+"""What is written behind a flag or in a variable, read and checked: each function takes the text and gives the value.
+
+A text that has no value raises ValueError, with a sentence that begins with the text.
+"""
+
+import re
+
+from .daemon_config import PROCESSES_MAX
+
+PORT_MAX = 65_535
+
+
+def parse_port(text: str) -> int:
+    """Read a port number; 0 stands for any free one."""
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > PORT_MAX:
+        raise ValueError(f"{text!r} is not a port: a whole number from 0 to {PORT_MAX}, where 0 picks a free one.")
+    return int(text)
+
+
+def parse_count(text: str) -> int:
+    """Read a limit that must let something through."""
+    if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) == 0:
+        raise ValueError(f"{text!r} is not a whole number from 1 up.")
+    return int(text)
+
+
+def parse_processes(text: str) -> int:
+    """Read how many processes a daemon is to have."""
+    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= PROCESSES_MAX:
+        raise ValueError(f"{text!r} is not a whole number from 1 to {PROCESSES_MAX}.")
+    return int(text)
+
+
+def parse_count_or_zero(text: str) -> int:
+    """Read a limit that may be 0."""
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise ValueError(f"{text!r} is not a whole number from 0 up.")
+    return int(text)
+
+
+def parse_seconds(text: str) -> float:
+    """Read a time that is not negative and comes to an end."""
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text):
+        raise ValueError(f"{text!r} is not a number of seconds, such as 10 or 2.5.")
+    return float(text)
+
+
+BYTES_PER = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}  # as daprd reads them
+
+
+def parse_size(text: str) -> int:
+    """Read a number of bytes, plain or with a unit."""
+    match = re.fullmatch(r"([0-9]{1,18})([kMG]|[KMG]i)?", text)
+    if match is None or int(match[1]) == 0:
+        raise ValueError(f"{text!r} is not a size above 0, in bytes or as in 512Ki, 4Mi, 1Gi.")
+    return int(match[1]) * BYTES_PER[match[2] or ""]
+
+
+def parse_tokens(text: str) -> tuple[str, ...]:
+    """Read one token, or several with commas between them (for the time in which an old one is replaced)."""
+    tokens = tuple(token.strip() for token in text.split(","))
+    if not all(tokens):
+        # Usually a variable that was never set in somebody's script. Serving without a token would
+        # open what was meant to be closed. The error must not show the other tokens.
+        raise ValueError("a token in it is empty. To serve without a token, leave it out altogether.")
+    return tokens
+
+
+def parse_path(text: str) -> str:
+    """Read the path of a store."""
+    if not text or "://" in text:
+        raise ValueError(f"{text!r} is not the path of a file, such as ./perdure.db.")
+    return text
+
+
+def parse_host(text: str) -> str:
+    """Read an address or a host name."""
+    if not re.fullmatch(r"[0-9A-Za-z.:_%-]+", text):
+        raise ValueError(f"{text!r} is not an address or a host name, such as 127.0.0.1 or localhost.")
+    return text
+
+
+def parse_app_id(text: str) -> str:
+    """Read an app id; the characters are those that Dapr allows."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", text):
+        raise ValueError(f"{text!r} is not an app id: letters, digits, dashes and underscores only.")
+    return text
