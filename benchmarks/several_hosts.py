@@ -17,7 +17,7 @@ from typing import TypeVar
 import anyio
 import msgspec
 
-from ..cli.processes import private_directory
+from ..daemon.hosts.processes import private_directory
 from .host_process import Connected, Over, Share, Summed
 from .load import Extent, Progress
 from .measure import Outcome, outcome_of

@@ -20,7 +20,7 @@ from uuid import uuid4
 import anyio
 
 from ..actors.waiting.signal import Signal
-from ..cli.collector import calm_collector
+from ..daemon.collector import calm_collector
 from ..rpc.server import RpcOptions, create_server
 from ..rpc.task_hub_service import task_hub
 from ..rpc.work_items import WorkItems

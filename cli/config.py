@@ -14,9 +14,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from ..daemon.config import LIMITS, RUN_FLAGS, Config
 from ..runtime.settings import Settings
 from ..runtime.workers.limits import DispatchLimits
-from .daemon_config import LIMITS, RUN_FLAGS, Config
 from .parsing import (
     PORT_MAX,
     parse_app_id,

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..daemon.config import Config
 from .config import RUN_OPTIONS, build_config, checked
-from .daemon_config import Config
 from .parsing import parse_app_id, parse_host, parse_port, parse_size
 
 if TYPE_CHECKING:
@@ -378,9 +378,9 @@ def daprd(ctx: click.Context, /, *, install: str | None, version: bool, build_in
         told = build_daprd_config(ignored=ctx.meta[IGNORED], **values)
     except PerdureError as error:
         raise click.ClickException(str(error)) from None
-    from .daemon import run as run_daemon  # noqa: PLC0415
-    from .logs import configure_logging  # noqa: PLC0415
-    from .serve import leave_threads_behind  # noqa: PLC0415
+    from ..daemon.daemon import run as run_daemon  # noqa: PLC0415
+    from ..daemon.logs import configure_logging  # noqa: PLC0415
+    from ..daemon.serve import leave_threads_behind  # noqa: PLC0415
 
     take_name()
     configure_logging(told.config.log_level, told.config.log_format)

@@ -5,7 +5,7 @@ A text that has no value raises ValueError, with a sentence that begins with the
 
 import re
 
-from .daemon_config import PROCESSES_MAX
+from ..daemon.config import PROCESSES_MAX
 
 PORT_MAX = 65_535
 

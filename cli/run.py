@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
+from ..daemon.serve import leave_threads_behind, serve_app
 from .config import RUN_OPTIONS, build_config
-from .serve import leave_threads_behind, serve_app
 
 
 @click.command(params=[click.Argument(["target"], required=False, metavar="[APP]"), *RUN_OPTIONS])
@@ -24,8 +24,8 @@ def run(**values: Any) -> None:
     config = build_config(**values)
 
     from ..actors.errors import PerdureError  # noqa: PLC0415  a wrong flag need not wait for the engine
-    from .loader import ImportFailed  # noqa: PLC0415
-    from .logs import configure_logging  # noqa: PLC0415
+    from ..daemon.loader import ImportFailed  # noqa: PLC0415
+    from ..daemon.logs import configure_logging  # noqa: PLC0415
 
     configure_logging(config.log_level, config.log_format)
     out = sys.stdout
@@ -37,7 +37,7 @@ def run(**values: Any) -> None:
     with contextlib.redirect_stdout(sys.stderr):
         try:
             if config.processes > 1:
-                from .processes import supervise  # noqa: PLC0415
+                from ..daemon.hosts.processes import supervise  # noqa: PLC0415
 
                 supervise(config, announce)
             else:

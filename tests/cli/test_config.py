@@ -7,7 +7,7 @@ import click
 import pytest
 
 from perdure.cli.config import RUN_OPTIONS, build_config, is_loopback
-from perdure.cli.daemon_config import Config
+from perdure.daemon.config import Config
 from perdure.runtime.settings import Settings
 from perdure.runtime.workers.limits import DispatchLimits
 

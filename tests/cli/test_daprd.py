@@ -16,7 +16,6 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from perdure.cli.daemon_config import Config
 from perdure.cli.daprd import (
     DAPRD_FLAGS,
     DAPRD_OPTIONS,
@@ -32,6 +31,7 @@ from perdure.cli.daprd import (
     script,
     take_name,
 )
+from perdure.daemon.config import Config
 from perdure.http.listener import address, listen
 from perdure.runtime.operations.retention import Retention
 from perdure.runtime.settings import Settings

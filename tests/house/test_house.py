@@ -13,7 +13,7 @@ from perdure.cli.main import COMMANDS
 
 from ..support.paths import ROOT
 
-LAYERS = ("actors", "api", "benchmarks", "cli", "http", "rpc", "runtime", "testing")
+LAYERS = ("actors", "api", "benchmarks", "cli", "daemon", "http", "rpc", "runtime", "telemetry", "testing")
 
 # Modules without a test file of their own, and where they are tested instead.
 TESTED_ELSEWHERE = {
@@ -22,12 +22,12 @@ TESTED_ELSEWHERE = {
     "actors/cluster/inbound.py": "the other end",
     "actors/store/contract.py": "a promise; the conformance suite holds every store to it",
     "api/ports.py": "tests/http/test_listener.py takes real ones",
-    "cli/daemon_config.py": "a record; tests/cli/test_config.py makes it",
-    "cli/metrics_port.py": "tests/cli/test_metrics.py takes it",
+    "daemon/config.py": "a record; tests/cli/test_config.py makes it",
+    "daemon/metrics_port.py": "tests/telemetry/test_metrics.py takes it",
     "cli/parsing.py": "tests/cli/test_config.py gives each flag right and wrong values",
-    "cli/serve.py": "two functions; tests/cli/test_run.py and tests/cli/test_member.py call them",
-    "cli/stop_signals.py": "tests/cli/test_processes.py sends real ones",
-    "cli/supervision.py": "tests/cli/test_member.py has both ends of the pipe",
+    "daemon/serve.py": "two functions; tests/cli/test_run.py and tests/daemon/hosts/test_member.py call them",
+    "daemon/hosts/signals.py": "tests/daemon/hosts/test_processes.py sends real ones",
+    "daemon/supervision.py": "tests/daemon/hosts/test_member.py has both ends of the pipe",
     "runtime/instance/surroundings.py": "a record",
     "runtime/instance/state.py": "tests/runtime/instance/test_actor.py has the actor whose memory it is",
     "rpc/schema.py": "generated; tests/rpc/test_generate.py generates it again",

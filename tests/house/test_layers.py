@@ -19,9 +19,11 @@ MAY_IMPORT = {
     "testing": {"runtime", "actors"},
     "http": {"api", "runtime", "actors"},
     "rpc": {"api", "runtime", "actors"},
-    "cli": {"http", "rpc", "api", "runtime", "actors"},
-    "benchmarks": {"cli", "http", "rpc", "api", "testing", "runtime", "actors"},
+    "cli": {"daemon", "api", "runtime", "actors"},
+    "benchmarks": {"daemon", "http", "rpc", "telemetry", "api", "testing", "runtime", "actors"},
     "api": {"runtime", "actors"},
+    "telemetry": {"api", "runtime", "actors"},
+    "daemon": {"http", "rpc", "telemetry", "api", "runtime", "actors"},
     "__init__": {"testing", "runtime", "actors"},
     "__main__": {"cli"},
 }

@@ -161,7 +161,7 @@ def test_no_process_is_left_when_the_parent_is_killed(start: Start) -> None:
     daemon.process.kill()
     # They keep its output open for as long as they live, and end in order.
     assert daemon.ended() == -signal.SIGKILL
-    assert sum(line.endswith("perdure.cli.daemon: stopped") for line in daemon.err.said) == PROCESSES
+    assert sum(line.endswith("perdure.daemon.daemon: stopped") for line in daemon.err.said) == PROCESSES
 
 
 def test_workers_are_sent_away_with_a_reason_and_clients_are_not(start: Start) -> None:

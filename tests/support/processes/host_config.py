@@ -1,6 +1,6 @@
 """The configuration of a daemon of several hosts, for tests of its processes."""
 
-from perdure.cli.daemon_config import Config
+from perdure.daemon.config import Config
 from perdure.runtime.settings import Settings
 
 

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from multiprocessing import current_process
 
 from perdure.actors.errors import PerdureError
-from perdure.cli.daemon_config import Config
-from perdure.cli.processes import supervise
-from perdure.cli.stop_signals import leave_signals_to_the_supervisor
-from perdure.cli.supervision import Failed, Member, Ready, ShutdownAsked
+from perdure.daemon.config import Config
+from perdure.daemon.hosts.processes import supervise
+from perdure.daemon.hosts.signals import leave_signals_to_the_supervisor
+from perdure.daemon.supervision import Failed, Member, Ready, ShutdownAsked
 from perdure.runtime.settings import Settings
 
 

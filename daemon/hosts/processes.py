@@ -22,17 +22,17 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self, TypeAlias
 
-from ..actors.cluster.membership import Membership
-from ..actors.errors import PerdureError
-from ..actors.store.part import Part
-from ..actors.store.sqlite.layout import make_ready
-from ..api.ports import CannotListen, ListenFlags
-from ..http.listener import address, listen, reserve
-from .daemon_config import Config
-from .loader import ImportFailed
+from ...actors.cluster.membership import Membership
+from ...actors.errors import PerdureError
+from ...actors.store.part import Part
+from ...actors.store.sqlite.layout import make_ready
+from ...api.ports import CannotListen, ListenFlags
+from ...http.listener import address, listen, reserve
+from ..config import Config
+from ..loader import ImportFailed
+from ..supervision import Failed, FromHost, Member, Stop
 from .member import main
-from .stop_signals import STOP_SIGNALS, signals_held_back
-from .supervision import Failed, FromHost, Member, Stop
+from .signals import STOP_SIGNALS, signals_held_back
 from .supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ def try_metrics_port(host: str, port: int) -> None:
     try:
         listen(host, port).close()
     except CannotListen as error:
-        from .metrics_port import MetricsPortTaken  # noqa: PLC0415  imports servers
+        from ..metrics_port import MetricsPortTaken  # noqa: PLC0415  imports servers
 
         raise MetricsPortTaken(error) from error
 

@@ -24,8 +24,8 @@ import pytest
 
 from perdure.actors.cluster.membership import Membership
 from perdure.actors.store.part import Part
-from perdure.cli.daemon import Control, Stopping, ask_supervisor, sole, watch_supervisor
-from perdure.cli.supervision import Member, ShutdownAsked, Stop
+from perdure.daemon.daemon import Control, Stopping, ask_supervisor, sole, watch_supervisor
+from perdure.daemon.supervision import Member, ShutdownAsked, Stop
 
 from ..support.doors.fake_peers import daemon_of
 from ..support.doors.rpc_host import Client

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from perdure.cli.supervision import Failed, Ready, ShutdownAsked, Stop
-from perdure.cli.supervisor import GOOD_AFTER_S, PAUSE_S_MAX, PAUSE_S_MIN, Supervisor, how
+from perdure.daemon.hosts.supervisor import GOOD_AFTER_S, PAUSE_S_MAX, PAUSE_S_MIN, Supervisor, how
+from perdure.daemon.supervision import Failed, Ready, ShutdownAsked, Stop
 
 PATIENCE_S = 30.0
 

@@ -10,12 +10,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from perdure import App, Engine, Settings, Status, WorkflowContext
-from perdure.cli.metrics import ExecutionMetrics, Gauges, MeteredFacade, Metrics
-from perdure.cli.metrics_port import MetricsPortTaken, listen_for_metrics
+from perdure.daemon.metrics_port import MetricsPortTaken, listen_for_metrics
 from perdure.http.listener import address, listen
 from perdure.runtime.errors import InstanceNotFound
 from perdure.runtime.observer import ActivityWatch, Observer
 from perdure.runtime.operations.facade import Facade
+from perdure.telemetry.metrics import ExecutionMetrics, Gauges, MeteredFacade, Metrics
 
 COUNT = "dapr_runtime_workflow_operation_count"
 LATENCY = "dapr_runtime_workflow_operation_latency"

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .daemon_config import Config
+from .config import Config
 
 if TYPE_CHECKING:
     from .supervision import Member

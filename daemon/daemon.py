@@ -33,7 +33,7 @@ from ..runtime.engine import Engine
 from ..runtime.observer import ActivityWatch
 from ..runtime.operations.facade import Facade
 from .collector import calm_collector
-from .daemon_config import Config
+from .config import Config
 from .supervision import Member, ShutdownAsked
 
 log = logging.getLogger(__name__)
@@ -131,7 +131,7 @@ def metered(
     """The engine's facade; with a port for metrics, one that counts, what counts executions, and all of it there."""
     if not config.metrics_port:
         return engine.facade, None
-    from .metrics import ExecutionMetrics, Gauges, MeteredFacade, Metrics
+    from ..telemetry.metrics import ExecutionMetrics, Gauges, MeteredFacade, Metrics
     from .metrics_port import listen_for_metrics
 
     gauges = Gauges(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from perdure.cli.loader import AppNotFound, ImportFailed, load_app
+from perdure.daemon.loader import AppNotFound, ImportFailed, load_app
 
 ONE = 'import perdure\norders = perdure.App("orders")\n'
 TWO = ONE + 'billing = perdure.App("billing")\n'

@@ -8,9 +8,9 @@ import contextlib
 import shutil
 import sys
 
-from .daemon_config import Config
-from .stop_signals import leave_signals_to_the_supervisor
-from .supervision import Failed, Member, Ready
+from ..config import Config
+from ..supervision import Failed, Member, Ready
+from .signals import leave_signals_to_the_supervisor
 
 
 def main(config: Config, member: Member) -> None:
@@ -18,10 +18,10 @@ def main(config: Config, member: Member) -> None:
     leave_signals_to_the_supervisor()
 
     # The engine and the server, which the supervisor imports this module without.
-    from ..actors.errors import PerdureError  # noqa: PLC0415
-    from .loader import ImportFailed  # noqa: PLC0415
-    from .logs import configure_logging  # noqa: PLC0415
-    from .serve import leave_threads_behind, serve_app  # noqa: PLC0415
+    from ...actors.errors import PerdureError  # noqa: PLC0415
+    from ..loader import ImportFailed  # noqa: PLC0415
+    from ..logs import configure_logging  # noqa: PLC0415
+    from ..serve import leave_threads_behind, serve_app  # noqa: PLC0415
 
     configure_logging(config.log_level, config.log_format, host=member.name)
     with contextlib.redirect_stdout(sys.stderr):

@@ -28,7 +28,7 @@ def configure_logging(level: str, form: str, *, host: str | None = None) -> None
 
 
 class TextLine(logging.Formatter):
-    """`2026-11-23T07:16:01.123Z INFO perdure.cli.daemon: message`, a traceback below; a host behind the level."""
+    """`2026-11-23T07:16:01.123Z INFO perdure.daemon.daemon: message`, a traceback below; a host behind the level."""
 
     def __init__(self, host: str | None) -> None:
         origin = "%(name)s" if host is None else f"{host} %(name)s"

@@ -10,11 +10,12 @@ import pytest
 
 from perdure.actors.cluster.membership import Membership
 from perdure.actors.store.part import Part
-from perdure.cli import logs, member
-from perdure.cli.daemon_config import Config
-from perdure.cli.supervision import Failed, Member, Ready, ShutdownAsked, Stop
+from perdure.daemon import logs
+from perdure.daemon.config import Config
+from perdure.daemon.hosts import member
+from perdure.daemon.supervision import Failed, Member, Ready, ShutdownAsked, Stop
 
-from ..support.processes.host_config import host_config
+from ...support.processes.host_config import host_config
 
 
 class Pair:
@@ -109,7 +110,7 @@ def test_an_orphan_clears_up_after_its_supervisor(pair: Pair, monkeypatch: pytes
         pair.parent.recv()
         pair.parent.close()
 
-    monkeypatch.setattr("perdure.cli.serve.serve_app", serve_app)
+    monkeypatch.setattr("perdure.daemon.serve.serve_app", serve_app)
     directory = Path(pair.member.membership.directory)
     directory.mkdir()
     # when it ends, then the folder that the supervisor had made is gone.

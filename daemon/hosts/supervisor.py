@@ -1,7 +1,7 @@
 """The supervisor: it decides when the hosts of a daemon start, stop and are killed.
 
 The one law: it waits for nothing and looks at nothing. What happens is told,
-with the time; `cli/processes.py` waits, and does what is decided here.
+with the time; `daemon/hosts/processes.py` waits, and does what is decided here.
 """
 
 import logging
@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..actors.cluster.membership import name_of
-from .supervision import Failed, FromHost, Ready, ShutdownAsked, Stop
+from ...actors.cluster.membership import name_of
+from ..supervision import Failed, FromHost, Ready, ShutdownAsked, Stop
 
 log = logging.getLogger(__name__)
 

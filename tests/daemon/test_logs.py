@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from perdure.cli.logs import CHATTY, configure_logging
+from perdure.daemon.logs import CHATTY, configure_logging
 
 
 @pytest.fixture(autouse=True)

@@ -22,17 +22,17 @@ import pytest
 
 from perdure.actors.errors import PerdureError
 from perdure.api.ports import CannotListen
-from perdure.cli.daemon_config import Config
-from perdure.cli.metrics_port import MetricsPortTaken
-from perdure.cli.processes import HostProcesses, Signals, config_of, private_directory, take_ports, watch
-from perdure.cli.supervision import Member, Stop
-from perdure.cli.supervisor import Supervisor
+from perdure.daemon.config import Config
+from perdure.daemon.hosts.processes import HostProcesses, Signals, config_of, private_directory, take_ports, watch
+from perdure.daemon.hosts.supervisor import Supervisor
+from perdure.daemon.metrics_port import MetricsPortTaken
+from perdure.daemon.supervision import Member, Stop
 from perdure.http.listener import listen, share
 
-from ..support.processes import small_hosts
-from ..support.processes.host_config import host_config
-from ..support.processes.lines import PATIENCE_S, Lines, ended
-from ..support.processes.small_hosts import deaf, steady
+from ...support.processes import small_hosts
+from ...support.processes.host_config import host_config
+from ...support.processes.lines import PATIENCE_S, Lines, ended
+from ...support.processes.small_hosts import deaf, steady
 
 PROGRAM = Path(small_hosts.__file__)
 
@@ -251,9 +251,9 @@ def test_a_request_to_one_host_stops_all(start: Start) -> None:
 
 
 def test_the_parent_is_light() -> None:
-    program = "import sys; import perdure.cli.processes; print(*sys.modules)"
+    program = "import sys; import perdure.daemon.hosts.processes; print(*sys.modules)"
     output = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
-    assert not {"grpc", "uvicorn", "starlette", "prometheus_client", "perdure.cli.daemon"} & set(output.split())
+    assert not {"grpc", "uvicorn", "starlette", "prometheus_client", "perdure.daemon.daemon"} & set(output.split())
 
 
 CONFIG = host_config("shop.py")
