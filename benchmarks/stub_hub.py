@@ -21,9 +21,9 @@ import anyio
 
 from ..actors.waiting.signal import Signal
 from ..daemon.collector import calm_collector
-from ..rpc.server import RpcOptions, create_server
-from ..rpc.task_hub_service import task_hub
-from ..rpc.work_items import WorkItems
+from ..rpc.services.task_hub import task_hub
+from ..rpc.services.work_items import WorkItems
+from ..rpc.serving.server import RpcOptions, create_server
 from ..runtime.history.event import Arrival, ExecutionCompleted, ExecutionStarted, TaskCompleted, TaskScheduled
 from ..runtime.history.instance_state import InstanceState
 from ..runtime.history.status import Status

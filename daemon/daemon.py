@@ -21,13 +21,13 @@ from ..actors.store.sqlite.store import Durability
 from ..api.ports import ListenFlags, address_of
 from ..api.sidecar import Sidecar
 from ..http.app import BODY_BYTES_MAX, HttpOptions, create_app
-from ..http.listener import address, listen, share
-from ..http.server import serve
-from ..rpc.dapr_service import dapr
-from ..rpc.propagation import propagation
-from ..rpc.server import RECEIVE_BYTES_MAX, RpcOptions, RpcServer, create_server
-from ..rpc.task_hub_service import task_hub
-from ..rpc.work_items import WorkItems
+from ..http.serving.listener import address, listen, share
+from ..http.serving.server import serve
+from ..rpc.services.dapr import dapr
+from ..rpc.services.task_hub import task_hub
+from ..rpc.services.work_items import WorkItems
+from ..rpc.serving.server import RECEIVE_BYTES_MAX, RpcOptions, RpcServer, create_server
+from ..rpc.wire.propagation import propagation
 from ..runtime.authoring.app import App
 from ..runtime.engine import Engine
 from ..runtime.observer import ActivityWatch

@@ -4,7 +4,7 @@ import socket
 
 from ..actors.errors import PerdureError
 from ..api.ports import CannotListen, address_of
-from ..http.listener import listen
+from ..http.serving.listener import listen
 
 
 class MetricsPortTaken(PerdureError):

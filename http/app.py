@@ -17,11 +17,11 @@ from starlette.routing import Route
 from ..api.sidecar import Sidecar
 from ..runtime.operations.facade import Facade
 from .auth import TokenAuth
+from .dapr.openapi import document
+from .dapr.sidecar import Info
+from .dapr.workflows import Workflows
 from .errors import ANSWERS
-from .openapi import document
 from .path import RawPath, route
-from .sidecar import Info
-from .workflows import Workflows
 
 BODY_BYTES_MAX = 4 * 1024 * 1024  # Dapr's default for --max-body-size
 

@@ -27,7 +27,7 @@ from ...actors.errors import PerdureError
 from ...actors.store.part import Part
 from ...actors.store.sqlite.layout import make_ready
 from ...api.ports import CannotListen, ListenFlags
-from ...http.listener import address, listen, reserve
+from ...http.serving.listener import address, listen, reserve
 from ..config import Config
 from ..loader import ImportFailed
 from ..supervision import Failed, FromHost, Member, Stop

@@ -14,7 +14,7 @@ Named tuples, because they are packed as they stand, several for each step.
 
 What an SDK says that has no field here is kept in `wire`: a serialized
 HistoryEvent of the contract with the fields left out that are here. Nobody in
-this layer reads it; `rpc/history_wire.py` writes it and puts it back.
+this layer reads it; `rpc/wire/history.py` writes it and puts it back.
 """
 
 from collections.abc import Sequence

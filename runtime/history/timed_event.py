@@ -1,6 +1,6 @@
 """Events as remote workers see them: each with its id and the time of its turn.
 
-No protobuf here: `rpc/history_wire.py` puts them on the wire.
+No protobuf here: `rpc/wire/history.py` puts them on the wire.
 """
 
 from typing import NamedTuple

@@ -1,6 +1,6 @@
 """What passes between the dispatcher and the streams of workers.
 
-No protobuf here: whoever dispatches knows events, and `rpc/work_items.py` puts
+No protobuf here: whoever dispatches knows events, and `rpc/services/work_items.py` puts
 them on the wire.
 """
 

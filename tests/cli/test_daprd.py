@@ -32,7 +32,7 @@ from perdure.cli.daprd import (
     take_name,
 )
 from perdure.daemon.config import Config
-from perdure.http.listener import address, listen
+from perdure.http.serving.listener import address, listen
 from perdure.runtime.operations.retention import Retention
 from perdure.runtime.settings import Settings
 from perdure.runtime.workers.limits import DispatchLimits

@@ -21,7 +21,7 @@ TESTED_ELSEWHERE = {
     "actors/cluster/outbound.py": "one end of a conversation; tests/actors/cluster/test_peers.py has both",
     "actors/cluster/inbound.py": "the other end",
     "actors/store/contract.py": "a promise; the conformance suite holds every store to it",
-    "api/ports.py": "tests/http/test_listener.py takes real ones",
+    "api/ports.py": "tests/http/serving/test_listener.py takes real ones",
     "daemon/config.py": "a record; tests/cli/test_config.py makes it",
     "daemon/metrics_port.py": "tests/telemetry/test_metrics.py takes it",
     "cli/parsing.py": "tests/cli/test_config.py gives each flag right and wrong values",

@@ -6,7 +6,7 @@ from perdure.actors.address import Address
 from perdure.actors.errors import ActorFailed, HostStopping, HostUnreachable, MailboxFull, NotOwner, PerdureError
 from perdure.actors.store.errors import StoreError, StoreFailed
 from perdure.api.words import FAILURES, TRY_AGAIN
-from perdure.http.workflows import OPERATIONS
+from perdure.http.dapr.workflows import OPERATIONS
 from perdure.runtime.errors import InvalidRequest
 from perdure.runtime.history.row import CorruptHistory
 from perdure.runtime.history.status import Status

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from perdure import App, Engine, Settings, Status, WorkflowContext
 from perdure.daemon.metrics_port import MetricsPortTaken, listen_for_metrics
-from perdure.http.listener import address, listen
+from perdure.http.serving.listener import address, listen
 from perdure.runtime.errors import InstanceNotFound
 from perdure.runtime.observer import ActivityWatch, Observer
 from perdure.runtime.operations.facade import Facade

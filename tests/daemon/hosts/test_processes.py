@@ -27,7 +27,7 @@ from perdure.daemon.hosts.processes import HostProcesses, Signals, config_of, pr
 from perdure.daemon.hosts.supervisor import Supervisor
 from perdure.daemon.metrics_port import MetricsPortTaken
 from perdure.daemon.supervision import Member, Stop
-from perdure.http.listener import listen, share
+from perdure.http.serving.listener import listen, share
 
 from ...support.processes import small_hosts
 from ...support.processes.host_config import host_config

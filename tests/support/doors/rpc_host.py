@@ -8,11 +8,11 @@ import anyio
 import grpc
 
 from perdure.api.sidecar import Peers, Sidecar
-from perdure.rpc.dapr_service import dapr
-from perdure.rpc.messages import DAPR, POOL, TASK_HUB, Message, message
-from perdure.rpc.server import RpcOptions, RpcServer, create_server
-from perdure.rpc.task_hub_service import task_hub
-from perdure.rpc.work_items import WorkItems
+from perdure.rpc.services.dapr import dapr
+from perdure.rpc.services.task_hub import task_hub
+from perdure.rpc.services.work_items import WorkItems
+from perdure.rpc.serving.server import RpcOptions, RpcServer, create_server
+from perdure.rpc.wire.messages import DAPR, POOL, TASK_HUB, Message, message
 from perdure.runtime.observer import ActivityWatch
 
 from .fake_dispatcher import FakeDispatcher

@@ -1,0 +1,90 @@
+"""The routes by which SDKs and Dapr's command line find, describe and stop the sidecar.
+
+Source: contract 1.7; dapr `pkg/api/http/healthz.go`, `metadata.go`, `shutdown.go`.
+"""
+
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ...api.sidecar import PLACEMENT, Sidecar
+from ...api.words import Refusal
+from ..body import read_text
+from ..errors import APP_ID_NOT_MATCHED, NOT_READY, OUTBOUND_NOT_READY
+from ..path import parameter, query, route
+
+
+class Info:
+    """The handlers by which the sidecar is probed, described and stopped."""
+
+    def __init__(self, sidecar: Sidecar, *, body_bytes_max: int) -> None:
+        self.sidecar = sidecar
+        self.body_bytes_max = body_bytes_max
+
+    def routes(self) -> list[Route]:
+        return [
+            route("/v1.0/healthz", "GET", self.healthz),
+            route("/v1.0/healthz/outbound", "GET", self.healthz_outbound),
+            route("/v1.0/metadata", "GET", self.get_metadata),
+            route("/v1.0/metadata/{key}", "PUT", self.put_metadata),
+            route("/v1.0/shutdown", "POST", self.shutdown),
+        ]
+
+    async def healthz(self, request: Request) -> Response:
+        if not self.sidecar.control.ready():
+            raise Refusal(NOT_READY, detail="engine")
+        # A prober that names the app wants to know whether another one has taken the port over.
+        app_id = query(request, "appid")
+        if app_id is not None and app_id != self.sidecar.app_id:
+            raise Refusal(APP_ID_NOT_MATCHED)
+        return Response(status_code=204)
+
+    async def healthz_outbound(self, request: Request) -> Response:
+        # In Dapr this is ready earlier: it does not wait for the app. Here nothing waits for the app.
+        if not self.sidecar.control.ready():
+            raise Refusal(OUTBOUND_NOT_READY)
+        return Response(status_code=204)
+
+    async def get_metadata(self, request: Request) -> Response:
+        body = msgspec.json.encode(await metadata(self.sidecar))
+        return Response(body, media_type="application/json")
+
+    async def put_metadata(self, request: Request) -> Response:
+        key = parameter(request, "key")
+        value = await read_text(request, bytes_max=self.body_bytes_max)
+        await self.sidecar.put(key, value)
+        return Response(status_code=204)
+
+    async def shutdown(self, request: Request) -> Response:
+        self.sidecar.control.shutdown(request.headers.get("dapr-force-shutdown", "").lower() == "true")
+        return Response(status_code=204)
+
+
+async def metadata(sidecar: Sidecar) -> dict[str, Any]:
+    """Describe the daemon.
+
+    What there is none of is left out, as Dapr leaves it out: components,
+    subscriptions and more always, actors and workers while there are none.
+    """
+    control = sidecar.control
+    described = await sidecar.describe()
+    actors = [{"type": kind, "count": count} for kind, count in described.active_actors.items()]
+    runtime: dict[str, Any] = {
+        "runtimeStatus": "RUNNING",
+        "hostReady": control.ready(),
+        "placement": PLACEMENT,
+    }
+    body: dict[str, Any] = {
+        "id": sidecar.app_id,
+        "runtimeVersion": control.runtime_version,
+        "extended": described.extended,
+        "actorRuntime": runtime,
+    }
+    if actors:
+        body["actors"] = runtime["activeActors"] = actors
+    if workers := control.connected_workers():
+        body["workflows"] = {"connectedWorkers": workers}
+    return body

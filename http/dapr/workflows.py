@@ -1,0 +1,129 @@
+"""The seven workflow routes of Dapr, each under its three prefixes.
+
+Every handler decodes, calls the facade once and encodes. What goes wrong is
+raised and answered by `errors`, which finds its words by the handler's name.
+
+Source: contract 1.1, 1.2, 1.5, 1.6; dapr `pkg/api/http/workflow.go` and
+`pkg/api/universal/workflow.go`.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ...api.words import check_app, check_new_id
+from ...runtime.errors import InstanceNotFound
+from ...runtime.operations.facade import Facade
+from ..body import read_nothing, read_text
+from ..path import Handler, parameter, query, route
+from .state_json import state_json
+
+VERSIONS = ("v1.0", "v1.0-beta1", "v1.0-alpha1")
+
+JSON = "application/json"
+
+
+class Operation(NamedTuple):
+    """One of the seven: the name of its handler, its method and its path behind the prefix."""
+
+    name: str
+    method: str
+    path: str
+
+
+# The order is that of the routes, which are tried one by one: the busy ones come first.
+# The component's name is ignored, as it is in Dapr since 1.15.
+OPERATIONS = (
+    Operation("start", "POST", "workflows/{component}/{workflow_name}/start"),
+    Operation("get", "GET", "workflows/{component}/{instance_id}"),
+    Operation("raise_event", "POST", "workflows/{component}/{instance_id}/raiseEvent/{event_name}"),
+    Operation("pause", "POST", "workflows/{component}/{instance_id}/pause"),
+    Operation("resume", "POST", "workflows/{component}/{instance_id}/resume"),
+    Operation("terminate", "POST", "workflows/{component}/{instance_id}/terminate"),
+    Operation("purge", "POST", "workflows/{component}/{instance_id}/purge"),
+)
+
+
+class Workflows:
+    """The handlers, and what all of them know."""
+
+    def __init__(self, facade: Facade, *, app_id: str, body_bytes_max: int) -> None:
+        self.facade = facade
+        self.app_id = app_id
+        self.body_bytes_max = body_bytes_max
+
+    def routes(self) -> list[Route]:
+        """Make the routes."""
+        handlers = (self.start, self.get, self.raise_event, self.pause, self.resume, self.terminate, self.purge)
+        by_name: dict[str, Handler] = {handler.__name__: handler for handler in handlers}
+        return [
+            route(f"/{version}/{operation.path}", operation.method, by_name[operation.name])
+            for operation in OPERATIONS
+            for version in VERSIONS
+        ]
+
+    async def start(self, request: Request) -> Response:
+        workflow_name = parameter(request, "workflow_name")
+        # Exact case: `instanceId`, as a page of Dapr's documentation has it, is another key and means nothing.
+        instance_id = query(request, "instanceID") or None
+        if instance_id is not None:
+            check_new_id(instance_id)
+        self.check_app(request)
+        text = await read_text(request, bytes_max=self.body_bytes_max)
+        started = await self.facade.start(workflow_name, instance_id=instance_id, input=text)
+        return Response(msgspec.json.encode({"instanceID": started}), 202, media_type=JSON)
+
+    async def get(self, request: Request) -> Response:
+        instance_id = parameter(request, "instance_id")
+        self.check_app(request)
+        state = await self.facade.inspect(instance_id)
+        if state is None:
+            raise InstanceNotFound(instance_id)
+        return Response(state_json(state), media_type=JSON)
+
+    async def raise_event(self, request: Request) -> Response:
+        instance_id = parameter(request, "instance_id")
+        event_name = parameter(request, "event_name")
+        self.check_app(request)
+        data = await read_text(request, bytes_max=self.body_bytes_max)
+        await self.facade.raise_event(instance_id, event_name, data)
+        return accepted()
+
+    async def pause(self, request: Request) -> Response:
+        instance_id = await self.instance_of(request)
+        await self.facade.suspend(instance_id)
+        return accepted()
+
+    async def resume(self, request: Request) -> Response:
+        instance_id = await self.instance_of(request)
+        await self.facade.resume(instance_id)
+        return accepted()
+
+    async def terminate(self, request: Request) -> Response:
+        instance_id = await self.instance_of(request)
+        await self.facade.terminate(instance_id, recurse=True)
+        return accepted()
+
+    async def purge(self, request: Request) -> Response:
+        instance_id = await self.instance_of(request)
+        await self.facade.purge(instance_id, recurse=True)
+        return accepted()
+
+    async def instance_of(self, request: Request) -> str:
+        """Decode a request that names an instance and says nothing else."""
+        instance_id = parameter(request, "instance_id")
+        self.check_app(request)
+        await read_nothing(request, bytes_max=self.body_bytes_max)
+        return instance_id
+
+    def check_app(self, request: Request) -> None:
+        """Refuse what is meant for another app. Raises Refusal or ForeignApp."""
+        check_app(query(request, "appID"), hosted=self.app_id)
+
+
+def accepted() -> Response:
+    """Answer what has nothing to say: protobuf's empty message in JSON."""
+    return Response(b"{}", 202, media_type=JSON)

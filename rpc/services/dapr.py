@@ -1,0 +1,243 @@
+"""Dapr's own API over gRPC: the fourteen workflow calls, metadata and shutdown.
+
+The same facade calls as HTTP, and the same words when they go wrong. Decode,
+one call, encode.
+
+Source: contract 2, 1.4; dapr `pkg/api/universal/workflow.go`, `metadata.go`.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import grpc
+
+from ...actors.errors import PerdureError
+from ...api.properties import RUNTIME_STATUS, properties
+from ...api.sidecar import PLACEMENT, Sidecar
+from ...api.words import (
+    EVENT_NAME_MISSING,
+    ID_MISSING,
+    NAME_MISSING,
+    PAYLOAD_MALFORMED,
+    START_TIME_INVALID,
+    Refusal,
+    check_app,
+    check_new_id,
+    refusal,
+)
+from ...runtime.dates import to_us
+from ...runtime.history.instance_state import InstanceState
+from ...runtime.history.status import Status
+from ...runtime.operations.facade import Facade
+from ..serving.method import Context, Failure, Unary, service
+from ..wire.messages import DAPR, Empty, GetMetadataResponse, GetWorkflowResponse, Message, StartWorkflowResponse
+from ..wire.stamps import NEVER, stamp
+
+START_TIME = "dapr.workflow.start_time"
+
+RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+
+RUNNING = 2  # an ActorRuntimeStatus
+
+
+def dapr(facade: Facade, sidecar: Sidecar) -> Any:
+    """Make the service."""
+    workflows = Workflows(facade, app_id=sidecar.app_id)
+    info = Info(sidecar)
+    operations: dict[str, Unary] = {
+        "StartWorkflow": workflows.start,
+        "GetWorkflow": workflows.get,
+        "PurgeWorkflow": workflows.purge,
+        "TerminateWorkflow": workflows.terminate,
+        "PauseWorkflow": workflows.pause,
+        "ResumeWorkflow": workflows.resume,
+        "RaiseEventWorkflow": workflows.raise_event,
+    }
+    methods = {f"{name}{age}": method for name, method in operations.items() for age in ("Alpha1", "Beta1")}
+    own: dict[str, Unary] = {
+        "GetMetadata": info.get_metadata,
+        "SetMetadata": info.set_metadata,
+        "Shutdown": info.shutdown,
+    }
+    return service(DAPR, {**methods, **own}, explain)
+
+
+class Workflows:
+    """The workflow calls, and what all of them know."""
+
+    def __init__(self, facade: Facade, *, app_id: str) -> None:
+        self._facade = facade
+        self._app_id = app_id
+
+    async def start(self, request: Message, context: Context) -> Message:
+        instance_id = request.instance_id or None
+        if instance_id is not None:
+            check_new_id(instance_id)
+        if not request.workflow_name:
+            raise Refusal(NAME_MISSING)
+        check_app(request.app_id, hosted=self._app_id)
+        # Always a text, an empty one even: that is how Dapr wraps it, over HTTP too.
+        payload = payload_of(request.input)
+        start_at_us = start_time_us(request)
+        started = await self._facade.start(
+            request.workflow_name, instance_id=instance_id, input=payload, start_at_us=start_at_us
+        )
+        return StartWorkflowResponse(instance_id=started)
+
+    async def get(self, request: Message, context: Context) -> Message:
+        """Describe an instance. One that is missing is no error here: it has an id and no status."""
+        self._check(request)
+        state = await self._facade.inspect(request.instance_id)
+        if state is None:
+            return GetWorkflowResponse(instance_id=request.instance_id)
+        return GetWorkflowResponse(**workflow(state))
+
+    async def raise_event(self, request: Message, context: Context) -> Message:
+        if not request.instance_id:
+            raise Refusal(ID_MISSING)
+        if not request.event_name:
+            raise Refusal(EVENT_NAME_MISSING)
+        self._check(request)
+        # Bytes have no presence on the wire: none of them means no data, other than over HTTP.
+        data = payload_of(request.event_data) or None
+        await self._facade.raise_event(request.instance_id, request.event_name, data)
+        return Empty()
+
+    async def pause(self, request: Message, context: Context) -> Message:
+        self._check(request)
+        await self._facade.suspend(request.instance_id)
+        return Empty()
+
+    async def resume(self, request: Message, context: Context) -> Message:
+        self._check(request)
+        await self._facade.resume(request.instance_id)
+        return Empty()
+
+    async def terminate(self, request: Message, context: Context) -> Message:
+        self._check(request)
+        await self._facade.terminate(request.instance_id, recurse=True)
+        return Empty()
+
+    async def purge(self, request: Message, context: Context) -> Message:
+        self._check(request)
+        await self._facade.purge(request.instance_id, recurse=True)
+        return Empty()
+
+    def _check(self, request: Message) -> None:
+        """Refuse what names no instance, or one of another app."""
+        if not request.instance_id:
+            raise Refusal(ID_MISSING)
+        check_app(request.app_id, hosted=self._app_id)
+
+
+class Info:
+    """The calls by which the sidecar is described and stopped."""
+
+    def __init__(self, sidecar: Sidecar) -> None:
+        self._sidecar = sidecar
+
+    async def get_metadata(self, request: Message, context: Context) -> Message:
+        sidecar = self._sidecar
+        described = await sidecar.describe()
+        actors = [{"type": kind, "count": count} for kind, count in described.active_actors.items()]
+        workers = sidecar.control.connected_workers()
+        return GetMetadataResponse(
+            id=sidecar.app_id,
+            active_actors_count=actors,
+            extended_metadata=described.extended,
+            runtime_version=sidecar.control.runtime_version,
+            actor_runtime={
+                "runtime_status": RUNNING,
+                "active_actors": actors,
+                "host_ready": sidecar.control.ready(),
+                "placement": PLACEMENT,
+            },
+            workflows={"connected_workers": workers} if workers else None,
+        )
+
+    async def set_metadata(self, request: Message, context: Context) -> Message:
+        await self._sidecar.put(request.key, request.value)
+        return Empty()
+
+    async def shutdown(self, request: Message, context: Context) -> Message:
+        self._sidecar.control.shutdown(False)
+        return Empty()
+
+
+def payload_of(content: bytes) -> str:
+    """Read a payload.
+
+    Raises:
+        Refusal: It is no text. Dapr keeps any bytes, and shows U+FFFD for what is none.
+    """
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        detail = f"it is not UTF-8: {error.reason} at byte {error.start}"
+        raise Refusal(PAYLOAD_MALFORMED, detail=detail) from None
+
+
+def start_time_us(request: Message) -> int | None:
+    """Read when an instance is to start: Unix time, microseconds.
+
+    Raises:
+        Refusal: It is not in the format of RFC 3339.
+    """
+    if START_TIME not in request.options:
+        return None
+    found = RFC3339.fullmatch(request.options[START_TIME])
+    try:
+        if found is None:
+            raise ValueError
+        date, fraction, zone = found.groups()
+        # Nine digits are legal, and Python reads six.
+        return to_us(datetime.fromisoformat(f"{date}{(fraction or '')[:7]}{zone.upper()}"))
+    except ValueError:
+        raise Refusal(START_TIME_INVALID, workflow_name=request.workflow_name) from None
+
+
+def workflow(state: InstanceState) -> dict[str, Any]:
+    """Describe an instance, as HTTP does in JSON."""
+    pending = state.status is Status.PENDING
+    return {
+        "instance_id": state.instance_id,
+        "workflow_name": state.name,
+        "created_at": NEVER if pending else stamp(state.created_us),
+        "last_updated_at": NEVER if pending else stamp(state.updated_us),
+        "runtime_status": RUNTIME_STATUS[state.status],
+        "properties": properties(state),
+    }
+
+
+# By method, without its age: the operation whose words are to be found in `api/words.py`.
+OPERATIONS: Mapping[str, str] = {
+    "StartWorkflow": "start",
+    "GetWorkflow": "get",
+    "PurgeWorkflow": "purge",
+    "TerminateWorkflow": "terminate",
+    "PauseWorkflow": "pause",
+    "ResumeWorkflow": "resume",
+    "RaiseEventWorkflow": "raise_event",
+}
+
+# The gRPC code of each HTTP status in the words.
+CODES: Mapping[int, grpc.StatusCode] = {
+    400: grpc.StatusCode.INVALID_ARGUMENT,
+    404: grpc.StatusCode.NOT_FOUND,
+    413: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    429: grpc.StatusCode.UNAVAILABLE,
+    500: grpc.StatusCode.INTERNAL,
+    503: grpc.StatusCode.UNAVAILABLE,
+}
+
+
+def explain(method: str, error: PerdureError, request: Message) -> Failure:
+    """Say how a call ends that went wrong."""
+    if not isinstance(error, Refusal):
+        name = method.removesuffix("Alpha1").removesuffix("Beta1")
+        operation = OPERATIONS.get(name, name)  # the others fail in ways only that are the same for all
+        fields = {field.name: value for field, value in request.ListFields()}
+        error = refusal(operation, error, **fields)
+    return Failure(CODES[error.row.status], str(error))

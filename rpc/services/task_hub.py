@@ -1,0 +1,296 @@
+"""The task hub: managing instances as Dapr's workflow SDKs do it.
+
+Decode, one call, encode. What goes wrong ends as in Dapr: mostly UNKNOWN with a
+text, because there it is a plain Go error; a real code where SDKs look at it.
+
+Source: contract 3.1, 3.22; durabletask-go `backend/executor.go`,
+dapr `pkg/runtime/wfengine/backends/actors`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import grpc
+
+from ...actors.errors import PerdureError
+from ...api.words import ForeignApp, Refusal, check_app
+from ...runtime.errors import ChildUnfinished, InstanceExists, InstanceNotFound, InvalidRequest
+from ...runtime.history.instance_state import InstanceState
+from ...runtime.history.status import Status
+from ...runtime.history.timeline import Timeline
+from ...runtime.operations.facade import Facade, finished
+from ...runtime.operations.rerun import EventNotFound, EventNotRerunnable, Rerun, RerunExists, RerunRefused
+from ..serving.method import TRY_AGAIN, Context, Failure, service
+from ..wire.failure import failure_message
+from ..wire.history import WRITERS, HistoryWriter, text, text_from, trace_from
+from ..wire.messages import (
+    TASK_HUB,
+    CreateInstanceResponse,
+    GetInstanceHistoryResponse,
+    GetInstanceResponse,
+    ListInstanceIDsResponse,
+    Message,
+    PurgeInstancesResponse,
+    RaiseEventResponse,
+    RerunWorkflowFromEventResponse,
+    ResumeResponse,
+    SuspendResponse,
+    TerminateResponse,
+)
+from ..wire.stamps import NEVER, due_us, moment_us, stamp
+from .work_items import WorkersNotServed, WorkerStuck, WorkItems
+
+PAGE_IDS = 1024  # Dapr's, of ListInstanceIDs
+PAGE_IDS_MAX = 10_000  # ours: a page is built in memory
+
+
+def task_hub(facade: Facade, work_items: WorkItems, *, app_id: str) -> Any:
+    """Make the service."""
+    management = Management(facade, app_id=app_id)
+    return service(
+        TASK_HUB,
+        {
+            "Hello": work_items.hello,
+            "GetWorkItems": work_items.get_work_items,
+            "CompleteWorkflowTask": work_items.complete_workflow,
+            "CompleteOrchestratorTask": work_items.complete_workflow,
+            "CompleteActivityTask": work_items.complete_activity,
+            "StartInstance": management.start,
+            "GetInstance": management.get,
+            "WaitForInstanceStart": management.wait_for_start,
+            "WaitForInstanceCompletion": management.wait_for_completion,
+            "RaiseEvent": management.raise_event,
+            "TerminateInstance": management.terminate,
+            "SuspendInstance": management.suspend,
+            "ResumeInstance": management.resume,
+            "PurgeInstances": management.purge,
+            "ListInstanceIDs": management.list_ids,
+            "GetInstanceHistory": management.history,
+            "RerunWorkflowFromEvent": management.rerun,
+        },
+        explain,
+    )
+
+
+class Management:
+    """The methods for clients, and what all of them know."""
+
+    def __init__(self, facade: Facade, *, app_id: str) -> None:
+        self._facade = facade
+        self._app_id = app_id
+
+    async def start(self, request: Message, context: Context) -> Message:
+        """Start an instance; unless it is to start later, wait until its code has begun.
+
+        That is what suites for Dapr rely on, and why a start without a worker
+        takes until there is one.
+        """
+        self._check(request)
+        later = request.HasField("scheduledStartTimestamp")
+        started = await self._facade.start(
+            request.name,
+            instance_id=request.instanceId or None,
+            input=text_from(request, "input"),
+            start_at_us=due_us(request.scheduledStartTimestamp) if later else None,
+            unique=request.enforceUniqueInstanceId,
+            trace=trace_from(request, "parentTraceContext"),
+        )
+        if not later:
+            await self._await(started, begun)
+        return CreateInstanceResponse(instanceId=started)
+
+    async def get(self, request: Message, context: Context) -> Message:
+        self._check(request)
+        return self._state(request, await self._facade.inspect(request.instanceId))
+
+    async def wait_for_start(self, request: Message, context: Context) -> Message:
+        self._check(request)
+        return self._state(request, await self._facade.wait(request.instanceId, begun, await_creation=True))
+
+    async def wait_for_completion(self, request: Message, context: Context) -> Message:
+        self._check(request)
+        return self._state(request, await self._facade.wait(request.instanceId, await_creation=True))
+
+    async def raise_event(self, request: Message, context: Context) -> Message:
+        self._check(request)
+        await self._facade.raise_event(request.instanceId, request.name, text_from(request, "input"))
+        return RaiseEventResponse()
+
+    async def terminate(self, request: Message, context: Context) -> Message:
+        """End an instance, and wait until it has ended."""
+        self._check(request)
+        output = text_from(request, "output")
+        await self._facade.terminate(request.instanceId, output=output, recurse=request.recursive)
+        await self._await(request.instanceId, finished)
+        return TerminateResponse()
+
+    async def suspend(self, request: Message, context: Context) -> Message:
+        """Suspend an instance. In Dapr this waits for the effect; here the effect is committed with the request."""
+        self._check(request)
+        await self._facade.suspend(request.instanceId, reason=request.reason.value or None)
+        return SuspendResponse()
+
+    async def resume(self, request: Message, context: Context) -> Message:
+        """Resume an instance; see `suspend`."""
+        self._check(request)
+        await self._facade.resume(request.instanceId, reason=request.reason.value or None)
+        return ResumeResponse()
+
+    async def purge(self, request: Message, context: Context) -> Message:
+        """Forget one instance, or all that a filter fits, which Dapr cannot."""
+        self._check(request)
+        if not request.HasField("purgeInstanceFilter"):
+            purged = await self._facade.purge(request.instanceId, recurse=request.recursive, force=request.force)
+            return PurgeInstancesResponse(deletedInstanceCount=purged)
+        wanted = request.purgeInstanceFilter
+        purged = await self._facade.purge_where(
+            created_from_us=_moment(wanted, "createdTimeFrom"),
+            created_to_us=_moment(wanted, "createdTimeTo"),
+            statuses=statuses(wanted.runtimeStatus),
+            recurse=request.recursive,
+            force=request.force,
+        )
+        return PurgeInstancesResponse(deletedInstanceCount=purged, isComplete={"value": True})
+
+    async def list_ids(self, request: Message, context: Context) -> Message:
+        after = request.continuationToken if request.HasField("continuationToken") else None
+        ids_max = min(request.pageSize or PAGE_IDS, PAGE_IDS_MAX)
+        page = await self._facade.list_ids(after=after or None, ids_max=ids_max)
+        return ListInstanceIDsResponse(instanceIds=page.ids, continuationToken=page.token)
+
+    async def history(self, request: Message, context: Context) -> Message:
+        rows = await self._facade.history(request.instanceId)
+        if rows is None:
+            raise InstanceNotFound(request.instanceId)
+        writer = HistoryWriter(app_id=self._app_id, instance_id=request.instanceId)
+        return GetInstanceHistoryResponse(events=writer.write_all(Timeline.of(rows).events))
+
+    async def rerun(self, request: Message, context: Context) -> Message:
+        """Run an instance again from one of its events on, and wait until the copy's code has begun."""
+        self._check(request)
+        rerun = Rerun(
+            source_id=request.sourceInstanceID,
+            event_id=request.eventID,
+            new_id=request.newInstanceID if request.HasField("newInstanceID") else None,
+            input=text_from(request, "input"),
+            overwrite_input=request.overwriteInput,
+            new_child_id=request.newChildWorkflowInstanceID if request.HasField(NEW_CHILD) else None,
+        )
+        if not rerun.source_id:
+            raise RerunRefused("rerun workflow source instance ID is required")
+        if rerun.new_id == rerun.source_id:
+            raise RerunRefused("rerun workflow instance ID must be different from the original instance ID")
+        started = await self._facade.rerun(rerun)
+        await self._await(started, begun)
+        return RerunWorkflowFromEventResponse(newInstanceID=started)
+
+    def _check(self, request: Message) -> None:
+        """Refuse what is meant for another app."""
+        if request.HasField("router"):
+            check_app(request.router.targetAppID, hosted=self._app_id)
+
+    async def _await(self, instance_id: str, until: Callable[[Status], bool]) -> None:
+        """Wait for what the request entails. Whoever purged the instance meanwhile has seen it."""
+        try:
+            await self._facade.wait(instance_id, until)
+        except InstanceNotFound:
+            return
+
+    def _state(self, request: Message, state: InstanceState | None) -> Message:
+        if state is None:
+            return GetInstanceResponse(exists=False)
+        return GetInstanceResponse(
+            exists=True, workflowState=workflow_state(state, self._app_id, payloads=request.getInputsAndOutputs)
+        )
+
+
+NEW_CHILD = "newChildWorkflowInstanceID"
+
+
+def begun(status: Status) -> bool:
+    """Whether an instance's code has had its first turn."""
+    return status is not Status.PENDING
+
+
+def statuses(numbers: Any) -> frozenset[Status]:
+    """Read statuses.
+
+    Raises:
+        InvalidRequest: One is none that we know.
+    """
+    try:
+        return frozenset(Status(number) for number in numbers)
+    except ValueError as error:
+        raise InvalidRequest(f"a filter names a status that does not exist: {error}") from None
+
+
+def workflow_state(state: InstanceState, app_id: str, *, payloads: bool) -> dict[str, Any]:
+    """Describe an instance. Of a pending one the times are Go's zero, as in Dapr, whose command line shows them so."""
+    pending = state.status is Status.PENDING
+    described: dict[str, Any] = {
+        "instanceId": state.instance_id,
+        "name": state.name,
+        "version": text(state.version),
+        "workflowStatus": state.status.value,
+        "createdTimestamp": NEVER if pending else stamp(state.created_us),
+        "lastUpdatedTimestamp": NEVER if pending else stamp(state.updated_us),
+        "parentInstanceId": text(state.parent_id),
+        "parentAppId": text(app_id if state.parent_id is not None else None),
+    }
+    if payloads:
+        described["input"] = text(state.input)
+        described["customStatus"] = text(state.custom_status)
+        if state.failure is None:
+            described["output"] = text(state.output)
+        else:
+            described["failureDetails"] = failure_message(state.failure)
+    return described
+
+
+def _moment(message: Message, field: str) -> int | None:
+    return moment_us(getattr(message, field)) if message.HasField(field) else None
+
+
+# How errors end, whatever the method. What is not here is UNKNOWN, as every plain error of Go's is.
+CODES: Mapping[type[PerdureError], grpc.StatusCode] = {
+    InstanceExists: grpc.StatusCode.ALREADY_EXISTS,
+    ChildUnfinished: grpc.StatusCode.ALREADY_EXISTS,
+    RerunExists: grpc.StatusCode.ALREADY_EXISTS,
+    EventNotFound: grpc.StatusCode.NOT_FOUND,
+    EventNotRerunnable: grpc.StatusCode.NOT_FOUND,
+    RerunRefused: grpc.StatusCode.INVALID_ARGUMENT,
+    InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
+    ForeignApp: grpc.StatusCode.INVALID_ARGUMENT,
+    Refusal: grpc.StatusCode.INVALID_ARGUMENT,
+    WorkersNotServed: grpc.StatusCode.FAILED_PRECONDITION,
+    **dict.fromkeys((*TRY_AGAIN, WorkerStuck), grpc.StatusCode.UNAVAILABLE),
+}
+
+# What Dapr's layers put before the engine's own words.
+PREFIXES: Mapping[str, str] = {
+    "TerminateInstance": "failed to submit termination request: ",
+    "PurgeInstances": "failed to purge workflow state: ",
+}
+
+# Two methods have words and a code of their own for a missing instance.
+NOT_FOUND: Mapping[str, Callable[[Message], str]] = {
+    "GetInstanceHistory": lambda request: f"workflow instance '{request.instanceId}' not found",
+    "RerunWorkflowFromEvent": lambda request: f"workflow instance does not exist with ID '{request.sourceInstanceID}'",
+}
+
+
+def explain(method: str, error: PerdureError, request: Message) -> Failure:
+    """Say how a call ends that went wrong."""
+    if isinstance(error, InstanceNotFound) and method in NOT_FOUND:
+        return Failure(grpc.StatusCode.NOT_FOUND, NOT_FOUND[method](request))
+    code = next((code for kind, code in CODES.items() if isinstance(error, kind)), grpc.StatusCode.UNKNOWN)
+    if isinstance(error, EventNotRerunnable):
+        return Failure(code, str(error).replace(type(error.event).__name__, go_name(error), 1))
+    prefix = PREFIXES.get(method, "") if code is grpc.StatusCode.UNKNOWN else ""
+    return Failure(code, f"{prefix}{error}")
+
+
+def go_name(error: EventNotRerunnable) -> str:
+    """Name the type of an event as Go prints it, which is in Dapr's text."""
+    kind = WRITERS[type(error.event)][0]
+    return f"*protos.HistoryEvent_{kind[0].upper()}{kind[1:]}"

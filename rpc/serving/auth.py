@@ -1,0 +1,49 @@
+"""Who may come in: the `dapr-api-token` key of a call's metadata.
+
+Source: contract 1.8; dapr `pkg/api/grpc/auth.go`.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NoReturn
+
+import grpc
+
+from ...api.tokens import Tokens
+from .method import Context
+
+TOKEN_KEY = "dapr-api-token"  # noqa: S105  the name of the key
+
+MISSING = "missing api token in request metadata"
+MISMATCH = "authentication error: api token mismatch"
+
+
+class TokenAuth(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
+    """End the calls of whoever brings none of the tokens with UNAUTHENTICATED."""
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        self._tokens = Tokens(tokens)
+
+    async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any) -> Any:
+        token = token_of(handler_call_details.invocation_metadata)
+        if self._tokens.know(token):
+            return await continuation(handler_call_details)
+        return REFUSE_MISSING if token is None else REFUSE_MISMATCH
+
+
+def token_of(metadata: Sequence[tuple[str, str | bytes]]) -> bytes | None:
+    """Find the token; the first, if somebody sent several."""
+    for key, value in metadata:
+        if key == TOKEN_KEY:
+            return value.encode() if isinstance(value, str) else value
+    return None
+
+
+def _refusal(text: str) -> Any:
+    async def refuse(request: bytes, context: Context) -> NoReturn:
+        await context.abort(grpc.StatusCode.UNAUTHENTICATED, text)
+
+    return grpc.unary_unary_rpc_method_handler(refuse)
+
+
+REFUSE_MISSING = _refusal(MISSING)
+REFUSE_MISMATCH = _refusal(MISMATCH)

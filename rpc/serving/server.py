@@ -1,0 +1,130 @@
+"""The gRPC server: one port for Dapr's own API and the task hub.
+
+The one law: the program decides when to stop, this module does the stopping;
+the same as for HTTP.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from grpc_reflection.v1alpha import reflection
+
+from ...actors.errors import PerdureError
+from ..wire.messages import DAPR, POOL, TASK_HUB
+from .auth import TokenAuth
+from .method import Unserved
+
+# What JavaScript's SDK sends at most. Dapr takes 4 MiB, and a worker whose answer is larger never gets on.
+RECEIVE_BYTES_MAX = 128 * 1024 * 1024
+
+PORT_FLAG = "--grpc-port"  # of `perdure run`
+
+# SDKs ping every 30 s over connections that may be idle for hours. By default grpc takes two such pings for abuse and
+# hangs up with "too many pings" (contract 3.5).
+LENIENT = {
+    "grpc.keepalive_permit_without_calls": 1,
+    "grpc.http2.min_recv_ping_interval_without_data_ms": 5_000,
+    "grpc.http2.max_ping_strikes": 0,
+}
+
+# So that work is not left with a machine that went away without a word. Dapr waits 5 s for the answer, which a
+# JavaScript worker that computes cannot always give.
+OWN_PINGS = {
+    "grpc.keepalive_time_ms": 10_000,
+    "grpc.keepalive_timeout_ms": 20_000,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RpcOptions:
+    """What can be chosen about the gRPC API."""
+
+    api_tokens: tuple[str, ...] = ()  # any of them opens the door; without one it stands open
+    receive_bytes_max: int = RECEIVE_BYTES_MAX  # of one message
+
+    def __post_init__(self) -> None:
+        if not all(self.api_tokens):
+            raise ValueError("api_tokens must not hold an empty token: it would be no secret")
+        if self.receive_bytes_max < 1:
+            raise ValueError(f"receive_bytes_max must be at least 1, not {self.receive_bytes_max}")
+
+
+class CannotListen(PerdureError):
+    """The address cannot be had."""
+
+    def __init__(self, address: str, cause: Exception, port_flag: str = PORT_FLAG) -> None:
+        super().__init__(address, cause, port_flag)
+        self.address = address
+        self.cause = cause
+        self.port_flag = port_flag
+
+    def __str__(self) -> str:
+        return (
+            f"cannot listen on {self.address} for gRPC: another program may have the port, perhaps a Dapr sidecar or "
+            f"another Perdure. Stop it, or choose another port with {self.port_flag} (0 takes any free one)."
+        )
+
+
+class RpcServer:
+    """A server that has its port, and serves once it is started."""
+
+    def __init__(self, server: Any, port: int) -> None:
+        self._server = server
+        self.port = port
+
+    async def start(self) -> None:
+        """Serve. Callers that came since the port was taken are served first."""
+        await self._server.start()
+
+    async def stop(self, *, grace_s: float) -> None:
+        """Take no more calls, let running ones finish, and return.
+
+        Streams of work never finish: their dispatcher must have ended them, or
+        they take all of the grace.
+
+        Args:
+            grace_s: What has not finished then is cancelled.
+        """
+        await self._server.stop(grace_s)
+
+
+def create_server(
+    services: Sequence[Any], options: RpcOptions, *, address: str, port_flag: str = PORT_FLAG, shared: bool = False
+) -> RpcServer:
+    """Make a server and take its port. To be called inside of the event loop that is to serve.
+
+    Args:
+        services: From `task_hub` and `dapr`.
+        options: See there.
+        address: Host and port; port 0 for any free one, which the server then names.
+        port_flag: What an error tells to use.
+        shared: Other processes of this daemon listen on the same port; the kernel spreads the connections.
+
+    Raises:
+        CannotListen: Somebody has it, or nobody may.
+    """
+    server = grpc.aio.server(
+        interceptors=[TokenAuth(options.api_tokens)] if options.api_tokens else [],
+        options=list(channel_options(options, shared=shared).items()),
+    )
+    server.add_generic_rpc_handlers((*services, Unserved()))
+    reflection.enable_server_reflection([TASK_HUB, DAPR, reflection.SERVICE_NAME], server, pool=POOL)
+    try:
+        port: int = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise CannotListen(address, error, port_flag) from error
+    return RpcServer(server, port)
+
+
+def channel_options(options: RpcOptions, *, shared: bool = False) -> dict[str, int]:
+    """Say how grpc is to behave: patient, and with large messages."""
+    return {
+        **LENIENT,
+        **OWN_PINGS,
+        "grpc.max_receive_message_length": options.receive_bytes_max,
+        "grpc.max_send_message_length": -1,  # what went in must come out
+        # By default a second server could take the same port, and each would get half of the calls.
+        "grpc.so_reuseport": int(shared),
+    }

@@ -1,0 +1,103 @@
+"""The messages of the wire, as classes.
+
+They live in a descriptor pool of their own. Dapr's SDKs load messages of the
+same names into the process-wide pool, and a second file that declares a name
+there is a TypeError: an app that uses the SDK as a client could not host its
+workflows with Perdure in the same process (contract 3.4).
+
+The classes come out of descriptors when the module is loaded, so mypy cannot
+know their fields. `Message` says so in every signature: any field may be read
+and set, and one that does not exist raises AttributeError. Stubs for some
+ninety messages would be twenty times this file, to check code that lives in
+four modules and is covered by tests field by field.
+"""
+# ruff: noqa: N802  the methods' names are protobuf's
+
+from typing import Any, Protocol, cast
+
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+
+from ..schema import FILES
+
+
+class Message(Protocol):
+    """A message: its fields as attributes, and these methods."""
+
+    DESCRIPTOR: Any
+
+    def SerializeToString(self, *, deterministic: bool = ...) -> bytes: ...
+    def MergeFromString(self, serialized: bytes) -> int: ...
+    def CopyFrom(self, other: "Message") -> None: ...
+    def HasField(self, name: str) -> bool: ...
+    def ClearField(self, name: str) -> None: ...
+    def WhichOneof(self, name: str) -> str | None: ...
+    def ListFields(self) -> list[tuple[Any, Any]]: ...
+    def __getattr__(self, name: str) -> Any: ...
+    def __setattr__(self, name: str, value: Any) -> None: ...
+
+
+class MessageClass(Protocol):
+    """The class of a message: fields in, message out."""
+
+    DESCRIPTOR: Any
+
+    def __call__(self, **fields: Any) -> Message: ...
+    def FromString(self, serialized: bytes) -> Message: ...
+    def SerializeToString(self, message: Message) -> bytes: ...
+
+
+def _load() -> DescriptorPool:
+    pool = DescriptorPool()
+    for _, content in FILES:
+        pool.AddSerializedFile(content)
+    return pool
+
+
+POOL: Any = _load()
+
+TASK_HUB = "TaskHubSidecarService"
+DAPR = "dapr.proto.runtime.v1.Dapr"
+
+
+def message(name: str) -> MessageClass:
+    """The class of a message, by its full name."""
+    return cast(MessageClass, GetMessageClass(POOL.FindMessageTypeByName(name)))
+
+
+Empty = message("google.protobuf.Empty")
+StringValue = message("google.protobuf.StringValue")
+Timestamp = message("google.protobuf.Timestamp")
+
+HistoryEvent = message("HistoryEvent")
+ParentInstanceInfo = message("ParentInstanceInfo")
+PropagatedHistory = message("PropagatedHistory")
+TaskFailureDetails = message("TaskFailureDetails")
+TaskRouter = message("TaskRouter")
+TraceContext = message("TraceContext")
+WorkflowInstance = message("WorkflowInstance")
+WorkflowState = message("WorkflowState")
+
+WorkflowAction = message("WorkflowAction")
+
+ActivityRequest = message("ActivityRequest")
+ActivityResponse = message("ActivityResponse")
+CachedHistory = message("CachedHistory")
+CompleteTaskResponse = message("CompleteTaskResponse")
+CreateInstanceResponse = message("CreateInstanceResponse")
+GetInstanceHistoryResponse = message("GetInstanceHistoryResponse")
+GetInstanceResponse = message("GetInstanceResponse")
+ListInstanceIDsResponse = message("ListInstanceIDsResponse")
+PurgeInstancesResponse = message("PurgeInstancesResponse")
+RaiseEventResponse = message("RaiseEventResponse")
+RerunWorkflowFromEventResponse = message("RerunWorkflowFromEventResponse")
+ResumeResponse = message("ResumeResponse")
+SuspendResponse = message("SuspendResponse")
+TerminateResponse = message("TerminateResponse")
+WorkItem = message("WorkItem")
+WorkflowRequest = message("WorkflowRequest")
+WorkflowResponse = message("WorkflowResponse")
+
+GetMetadataResponse = message(f"{DAPR.removesuffix('Dapr')}GetMetadataResponse")
+GetWorkflowResponse = message(f"{DAPR.removesuffix('Dapr')}GetWorkflowResponse")
+StartWorkflowResponse = message(f"{DAPR.removesuffix('Dapr')}StartWorkflowResponse")

@@ -1,0 +1,101 @@
+"""The pasts of instances as they were serialized, for workers that keep no histories.
+
+Such a worker is sent the whole history with every turn, and writing it anew
+each time made a turn cost what all turns before it had cost together.
+
+The one law: bytes serve only the very history that they were made from. The
+proof is the event at their end: a `TimedEvent` stands in one history, in one
+place, and what is before it there never changes (`runtime/history/timeline.py`). So it
+is looked for by identity. An equal event would prove nothing: the same id may
+have had another history before a purge, and a child that is begun again even
+has the same execution id.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from ...runtime.history.timed_event import TimedEvent
+from ...runtime.instance.work import WorkflowItem
+from .history import HistoryWriter
+from .messages import WorkflowRequest
+
+BYTES_MAX = 64 * 1024 * 1024  # some hundred histories of 5 000 small events; what does not fit is written anew
+PAST_BYTES = 512  # what one takes beside its bytes, about
+
+
+def serialize(events: Iterable[TimedEvent], writer: HistoryWriter) -> bytes:
+    """Serialize events as the `pastEvents` of a WorkflowRequest, ready to stand in one with other fields."""
+    return WorkflowRequest(pastEvents=writer.write_all(events)).SerializeToString()
+
+
+class Past:
+    """What was serialized of one history."""
+
+    __slots__ = ("count", "last", "serialized")
+
+    def __init__(self) -> None:
+        self.serialized = bytearray()
+        self.count = 0  # of the events
+        self.last: TimedEvent | None = None
+
+    def __len__(self) -> int:
+        return PAST_BYTES + len(self.serialized)
+
+    def begins(self, item: WorkflowItem) -> bool:
+        """Whether the history of an item begins with these events."""
+        return self.count <= len(item.past) and item.past[self.count - 1] is self.last
+
+    def grow(self, item: WorkflowItem, writer: HistoryWriter) -> None:
+        """Take in what has come to the history since."""
+        self.serialized += serialize(item.past[self.count :], writer)
+        self.count = len(item.past)
+        self.last = item.past[-1]
+
+
+class PastEvents:
+    """Keeps the pasts that were sent last.
+
+    Args:
+        bytes_max: Of all of them together. Beyond it those go that were not needed for longest.
+    """
+
+    def __init__(self, *, bytes_max: int = BYTES_MAX) -> None:
+        self._bytes_max = bytes_max
+        self._bytes = 0
+        self._pasts: OrderedDict[str, Past] = OrderedDict()  # by instance, the one needed last at the end
+
+    def __len__(self) -> int:
+        """How many bytes are kept, about."""
+        return self._bytes
+
+    def serialized(self, item: WorkflowItem, writer: HistoryWriter) -> bytes | bytearray:
+        """Serialize the past of an item, or what is new of it. To be copied before the next call.
+
+        Args:
+            item: With the whole past.
+        """
+        assert item.cached_count is None, item.cached_count
+        past = self._take(item.instance_id)
+        if not item.past:
+            return b""
+        if past is None or not past.begins(item):
+            past = Past()
+        past.grow(item, writer)
+        self._keep(item.instance_id, past)
+        return past.serialized
+
+    def forget(self, instance_id: str) -> None:
+        """Let go of an instance that has ended."""
+        self._take(instance_id)
+
+    def _take(self, instance_id: str) -> Past | None:
+        past = self._pasts.pop(instance_id, None)
+        if past is not None:
+            self._bytes -= len(past)
+        return past
+
+    def _keep(self, instance_id: str, past: Past) -> None:
+        self._pasts[instance_id] = past
+        self._bytes += len(past)
+        while self._bytes > self._bytes_max:
+            self._take(next(iter(self._pasts)))

@@ -1,0 +1,47 @@
+"""What an activity or a child may see of the histories above it (contract 3.21).
+
+Unsigned: SDKs take a chunk without signatures, and Perdure has no keys.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from ...runtime.history.event import ExecutionStarted, Propagation
+from ...runtime.history.timed_event import TimedEvent
+from .history import HistoryWriter
+from .messages import PropagatedHistory
+
+
+def propagate(
+    events: Iterable[TimedEvent], writer: HistoryWriter, *, scope: int, received: bytes | None
+) -> bytes | None:
+    """Make what is shown: the chunks received from above, if they are asked for, and one of our own.
+
+    Args:
+        events: The history up to the asking event, that one included.
+        scope: A Propagation.
+        received: What the asking workflow may itself see.
+
+    Returns:
+        A serialized PropagatedHistory; None if nothing is to be shown.
+    """
+    if scope == Propagation.NONE:
+        return None
+    shown = PropagatedHistory(scope=scope)
+    if scope == Propagation.LINEAGE and received is not None:
+        shown.chunks.extend(PropagatedHistory.FromString(received).chunks)
+    own = shown.chunks.add(appId=writer.app_id, instanceId=writer.instance_id)
+    for timed in events:
+        own.rawEvents.append(writer.write(timed).SerializeToString(deterministic=True))
+        if isinstance(timed.event, ExecutionStarted):
+            own.workflowName = timed.event.name
+    return shown.SerializeToString()
+
+
+def propagation(app_id: str) -> Callable[[str, Sequence[TimedEvent], int, bytes | None], bytes | None]:
+    """What an engine needs to show histories, as the app of this id."""
+
+    def show(instance_id: str, events: Sequence[TimedEvent], scope: int, received: bytes | None) -> bytes | None:
+        writer = HistoryWriter(app_id=app_id, instance_id=instance_id)
+        return propagate(events, writer, scope=scope, received=received)
+
+    return show

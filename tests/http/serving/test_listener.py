@@ -1,0 +1,103 @@
+"""A port is taken or it is not, and whoever cannot have it is told what to do."""
+
+import socket
+
+import pytest
+
+from perdure.api.ports import CannotListen, address_of
+from perdure.http.serving.listener import address, listen, reserve, share
+
+
+def test_port_0_is_some_free_port() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        host, port = address(listener)
+    assert host == "127.0.0.1"
+    assert port > 0
+
+
+def test_a_port_that_is_taken_is_named_with_what_to_do() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        _, port = address(listener)
+        with pytest.raises(CannotListen) as raised:
+            listen("127.0.0.1", port)
+    assert str(raised.value) == (
+        f"cannot listen on 127.0.0.1:{port}: another program has port {port}, perhaps a Dapr sidecar or another "
+        "Perdure. Stop it, or choose another port with --http-port (0 takes any free one)."
+    )
+
+
+def test_an_address_of_another_machine_is_named() -> None:
+    with pytest.raises(CannotListen, match=r"^cannot listen on 192\.0\.2\.1:0: .*--host\.$"):
+        listen("192.0.2.1", 0)
+
+
+def test_a_host_that_does_not_exist_is_named() -> None:
+    with pytest.raises(CannotListen, match=r"^cannot listen on no such host:0: .*--host\.$"):
+        listen("no such host", 0)
+
+
+def test_a_port_that_needs_privileges_is_named() -> None:
+    error = CannotListen("127.0.0.1", 80, PermissionError(13, "Permission denied"))
+    assert str(error) == (
+        "cannot listen on 127.0.0.1:80: ports below 1024 need privileges. Choose another one with --http-port."
+    )
+
+
+def test_addresses_are_written_as_in_urls() -> None:
+    assert address_of("127.0.0.1", 3500) == "127.0.0.1:3500"
+    assert address_of("::1", 3500) == "[::1]:3500"
+
+
+def test_the_port_is_free_again_at_once() -> None:
+    # Given a server that had a connection,
+    with listen("127.0.0.1", 0) as listener:
+        host, port = address(listener)
+        with socket.create_connection((host, port)):
+            accepted, _ = listener.accept()
+            accepted.close()
+    # when it is gone, then the next can have its port.
+    listen("127.0.0.1", port).close()
+
+
+def test_a_port_is_shared_by_those_who_say_so_and_by_nobody_else() -> None:
+    # Given two that listen on one port,
+    with share("127.0.0.1", 0) as one:
+        host, port = address(one)
+        with share(host, port) as other:
+            for each in (one, other):
+                each.listen()
+            # when one that shares nothing comes, or a daemon that would share it among its own processes,
+            for take in (listen, reserve):
+                # then neither gets it.
+                with pytest.raises(CannotListen, match=f":{port}"):
+                    take(host, port)
+
+
+def test_a_reserved_port_is_kept_while_nobody_listens() -> None:
+    # Given a port that is reserved,
+    with reserve("127.0.0.1", 0) as reserved:
+        host, port = address(reserved)
+        # when somebody else wants it, then it is taken, before anybody has listened and afterwards,
+        for _ in range(2):
+            with pytest.raises(CannotListen):
+                listen(host, port)
+            # and those it is kept for have it, one after the other.
+            with share(host, port) as shared:
+                shared.listen()
+                with socket.create_connection((host, port)):
+                    shared.setblocking(True)
+                    shared.accept()[0].close()
+
+
+def test_a_port_may_be_reserved_again_right_after_a_connection_on_it_ended() -> None:
+    # Given a port on which a connection was closed by its server,
+    with reserve("127.0.0.1", 0) as reserved:
+        host, port = address(reserved)
+        with share(host, port) as shared:
+            shared.setblocking(True)
+            shared.listen()
+            with socket.create_connection((host, port)):
+                shared.accept()[0].close()
+    # when the daemon is started again, with several processes or one, then it gets the port.
+    reserve(host, port).close()
+    listen(host, port).close()

@@ -1,0 +1,311 @@
+"""Work goes out over streams and answers come back over any connection; what breaks is the dispatcher's to mend."""
+
+import time
+from typing import Any
+
+import anyio
+import grpc
+import pytest
+
+from perdure.actors.errors import HostStopping
+from perdure.actors.store.errors import StoreFailed
+from perdure.rpc.services.work_items import varint, work_item
+from perdure.rpc.wire.history import HistoryWriter
+from perdure.rpc.wire.messages import CachedHistory, HistoryEvent, Message, PropagatedHistory
+from perdure.rpc.wire.messages import WorkItem as WorkItemMessage
+from perdure.rpc.wire.past_events import PastEvents
+from perdure.runtime.history.event import EventRaised, ExecutionStarted, TaskCompleted, TaskScheduled
+from perdure.runtime.history.timed_event import TimedEvent, TurnStarted
+from perdure.runtime.instance.work import ActivityItem, WorkflowItem, WorkItem, WorkUnknown
+
+from ...support.doors.fake_management import FakeManagement
+from ...support.doors.rpc_host import APP_ID, Client, Host, run, running
+from ...support.doors.wire_events import TRACE
+
+STARTED = TimedEvent(-1, 7, ExecutionStarted("Order", "1", "e1"))
+TURN = WorkflowItem("I1", "e1", past=[], new=[TimedEvent(-1, 7, TurnStarted()), STARTED], token="k1")  # noqa: S106
+ACTIVITY = ActivityItem("I1", 3, "t-3", "reserve", "1", token="k2")  # noqa: S106
+
+
+def make_host(**options: Any) -> Host:
+    return Host(FakeManagement(), **options)
+
+
+def sent(item: WorkItem) -> Message:
+    """An item as its worker reads it."""
+    return WorkItemMessage.FromString(work_item(item, APP_ID))
+
+
+def test_hello_is_answered() -> None:
+    async def test(client: Client) -> None:
+        assert (await client.call("Hello")).ListFields() == []
+
+    run(make_host(), test)
+
+
+def test_work_goes_to_a_worker_and_its_answers_come_back() -> None:
+    host = make_host()
+
+    async def test(client: Client) -> None:
+        # Given a worker,
+        stream = client.call("GetWorkItems", capabilities=[3, 2])
+        # when there is a turn and an activity,
+        host.dispatcher.give(TURN, ACTIVITY)
+        turn, activity = await stream.read(), await stream.read()
+        # then it gets both,
+        assert (turn.completionToken, activity.completionToken) == ("k1", "k2")
+        assert turn.workflowRequest.executionId.value == "e1"
+        assert [event.WhichOneof("eventType") for event in turn.workflowRequest.newEvents] == [
+            "workflowStarted",
+            "executionStarted",
+        ]
+        assert activity.activityRequest.taskExecutionId == "t-3"
+        # and both kinds of answer reach the dispatcher, by the older name as well.
+        scheduled = {"id": 1, "scheduleTask": {"name": "reserve"}}
+        for name in ("CompleteWorkflowTask", "CompleteOrchestratorTask"):
+            await client.call(name, instanceId="I1", actions=[scheduled], completionToken="k1")
+        await client.call("CompleteActivityTask", instanceId="I1", taskId=3, completionToken="k2")
+        assert [answer.token for answer in host.dispatcher.workflow_answers] == ["k1", "k1"]
+        assert host.dispatcher.workflow_answers[0].commands == [TaskScheduled(1, "reserve", None, "")]
+        assert [answer.token for answer in host.dispatcher.activity_answers] == ["k2"]
+
+    run(host, test)
+
+
+@pytest.mark.parametrize(
+    ("said", "stateful"),
+    [
+        ({"capabilities": [3, 2]}, True),
+        ({"capabilitiesOld": [2]}, True),
+        ({"capabilities": [3]}, False),
+        ({"maxConcurrentOrchestrationWorkItems": 200}, False),
+        ({}, False),
+    ],
+)
+def test_a_worker_says_what_it_can_under_either_number(said: dict[str, Any], stateful: bool) -> None:
+    host = make_host()
+
+    async def test(client: Client) -> None:
+        stream = client.call("GetWorkItems", **said)
+        await host.dispatcher.until(lambda dispatcher: dispatcher.connected == 1)
+        (worker,) = host.dispatcher.workers
+        assert worker.stateful is stateful
+        assert worker.agent.startswith("grpc-python-asyncio/")
+        assert "127.0.0.1" in worker.peer
+        stream.cancel()
+
+    run(host, test)
+
+
+def test_a_worker_that_goes_away_is_let_go() -> None:
+    host = make_host()
+
+    async def test(client: Client) -> None:
+        stream = client.call("GetWorkItems")
+        await host.dispatcher.until(lambda dispatcher: dispatcher.connected == 1)
+        stream.cancel()
+        await host.dispatcher.until(lambda dispatcher: dispatcher.connected == 0)
+
+    run(host, test)
+
+
+def test_a_worker_that_takes_nothing_is_let_go() -> None:
+    host = make_host(send_timeout_s=0.2)
+    large = ACTIVITY._replace(input="x" * 1_000_000)
+
+    async def test(client: Client) -> None:
+        # Given a worker that does not read,
+        stream = client.call("GetWorkItems")
+        # when there is more work than fits in between,
+        host.dispatcher.give(*[large] * 50)
+        # then its stream is ended, and not all of it was taken.
+        await host.dispatcher.until(lambda dispatcher: dispatcher.connected == 1)
+        await host.dispatcher.until(lambda dispatcher: dispatcher.connected == 0)
+        assert len(host.dispatcher.given) < 50
+        # Should it wake up, it finds out.
+        with pytest.raises(grpc.aio.AioRpcError, match="has taken nothing") as caught:
+            async for _ in stream:
+                pass
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+    run(host, test)
+
+
+def test_a_host_that_stops_ends_its_streams_so_that_workers_come_back() -> None:
+    host = make_host()
+
+    async def main() -> None:
+        async with running(host) as client:
+            stream = client.call("GetWorkItems")
+            await host.dispatcher.until(lambda dispatcher: dispatcher.connected == 1)
+            host.dispatcher.stop()
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await stream.read()
+            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+    anyio.run(main)
+
+
+def test_a_stream_that_is_not_ended_in_time_does_not_end_as_cancelled_either() -> None:
+    host = make_host()
+
+    async def main() -> None:
+        async with running(host) as client:
+            stream = client.call("GetWorkItems")
+            await host.dispatcher.until(lambda dispatcher: dispatcher.connected == 1)
+            await host.server.stop(grace_s=0.1)
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await stream.read()
+            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+    anyio.run(main)
+
+
+def test_a_daemon_of_several_processes_takes_no_workers_and_says_why() -> None:
+    host = make_host(processes=4)
+
+    async def test(client: Client) -> None:
+        with pytest.raises(grpc.aio.AioRpcError, match="--processes 1") as caught:
+            await client.call("GetWorkItems").read()
+        assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+        assert host.dispatcher.workers == []
+        # Clients are as welcome as anywhere.
+        await client.call("Hello")
+        assert not (await client.call("GetInstance", instanceId="I1")).exists
+
+    run(host, test)
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "text"),
+    [
+        (WorkUnknown("I1"), "UNKNOWN", "unknown instance ID: I1"),
+        (WorkUnknown("I1", 3), "UNKNOWN", "unknown instance ID/task ID combo: I1/3"),
+        (HostStopping(), "UNAVAILABLE", "the host is shutting down; nothing of this request was done"),
+        (StoreFailed("disk"), "UNAVAILABLE", "disk"),
+        (ValueError("secret"), "INTERNAL", "an internal error of Perdure; its log has the details"),
+    ],
+)
+def test_an_answer_that_is_not_taken_ends_as_in_dapr(failure: Exception, code: str, text: str) -> None:
+    host = make_host()
+    host.dispatcher.failure = failure
+
+    async def test(client: Client) -> None:
+        assert await client.failure("CompleteOrchestratorTask", instanceId="I1") == (code, text)
+        assert await client.failure("CompleteActivityTask", instanceId="I1", taskId=3) == (code, text)
+
+    run(host, test)
+
+
+def step(number: int) -> list[TimedEvent]:
+    """What a turn adds to a history, anew each time it is asked for."""
+    return [
+        TimedEvent(-1, number, TurnStarted()),
+        TimedEvent(-1, number, TaskCompleted(number - 1, "1")),
+        TimedEvent(number, number, TaskScheduled(number, "reserve", "1", "t")),
+    ]
+
+
+class CountedPasts(PastEvents):
+    """What a service keeps, and how often it was asked for it."""
+
+    asked = 0
+
+    def serialized(self, item: WorkflowItem, writer: HistoryWriter) -> bytes | bytearray:
+        self.asked += 1
+        return super().serialized(item, writer)
+
+
+@pytest.mark.parametrize("stateful", [True, False])
+def test_pasts_are_kept_for_workers_that_do_not_until_the_instance_ends(stateful: bool) -> None:
+    host = make_host()
+    host.items.past_events = kept = CountedPasts()
+
+    async def test(client: Client) -> None:
+        # Given a worker that keeps histories, or does not,
+        stream = client.call("GetWorkItems", capabilities=[2] if stateful else [])
+        # when it gets a growing history,
+        past = step(1)
+        host.dispatcher.give(TURN._replace(past=past))
+        assert len((await stream.read()).workflowRequest.pastEvents) == 3
+        host.dispatcher.give(TURN._replace(past=[*past, *step(2)]))
+        assert len((await stream.read()).workflowRequest.pastEvents) == 6
+        # then what was written is kept for the one that does not,
+        assert (kept.asked, len(kept) > 0) == ((0, False) if stateful else (2, True))
+        # for as long as there will be more.
+        await client.call("CompleteOrchestratorTask", instanceId="I1", actions=[{"id": 3, "createTimer": {}}])
+        assert (len(kept) > 0) is not stateful
+        await client.call("CompleteOrchestratorTask", instanceId="I1", actions=[{"id": 4, "completeWorkflow": {}}])
+        assert len(kept) == 0
+
+    run(host, test)
+
+
+def test_a_length_is_written_as_protobuf_writes_it() -> None:
+    for number in (0, 1, 127, 128, 300, 16_383, 16_384, 2**21 - 1, 2**21, 2**31 - 1):
+        message = CachedHistory(eventCount=number)
+        assert (message.SerializeToString() or b"\x08\0")[1:] == varint(number)
+
+
+def test_a_turn_with_a_known_beginning_says_how_much_is_known() -> None:
+    more = TURN._replace(past=[TimedEvent(-1, 8, EventRaised("e", None))], cached_count=12)
+    request = sent(more).workflowRequest
+    assert (request.cachedHistory.eventCount, len(request.pastEvents)) == (12, 1)
+    assert not sent(TURN).workflowRequest.HasField("cachedHistory")
+    # An empty cache is something to say too.
+    assert sent(TURN._replace(cached_count=0)).workflowRequest.HasField("cachedHistory")
+
+
+def test_what_a_worker_may_see_goes_with_the_work() -> None:
+    shown = PropagatedHistory(scope=1, chunks=[{"appId": "up"}]).SerializeToString()
+    for item in (TURN._replace(propagated=shown), ACTIVITY._replace(propagated=shown)):
+        message = sent(item)
+        request = getattr(message, message.WhichOneof("request") or "")
+        assert request.propagatedHistory.chunks[0].appId == "up"
+
+
+def test_an_activity_has_the_trace_of_its_workflow_or_its_own() -> None:
+    workflows = ("00-1-2-01", "2", None)
+    plain = sent(ACTIVITY._replace(trace=workflows)).activityRequest
+    assert plain.parentTraceContext.traceParent == "00-1-2-01"
+    scheduled = HistoryEvent(taskScheduled={"version": {"value": "3"}, "parentTraceContext": TRACE})
+    wire = scheduled.SerializeToString()
+    own = sent(ACTIVITY._replace(trace=workflows, wire=wire)).activityRequest
+    assert (own.parentTraceContext.traceParent, own.version.value) == (TRACE["traceParent"], "3")
+
+
+def test_a_large_turn_goes_out_and_its_answer_comes_in() -> None:
+    host = make_host()
+    large = "x" * 20_000_000
+
+    async def main() -> None:
+        await host.start()
+        options = [("grpc.max_receive_message_length", -1)]
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{host.server.port}", options=options) as channel:
+            client = Client(channel)
+            stream = client.call("GetWorkItems")
+            host.dispatcher.give(ACTIVITY._replace(input=large))
+            assert len((await stream.read()).activityRequest.input.value) == len(large)
+            await client.call("CompleteActivityTask", instanceId="I1", taskId=3, result={"value": large})
+            stream.cancel()
+        host.dispatcher.stop()
+        await host.server.stop(grace_s=1.0)
+
+    anyio.run(main)
+    assert len(host.dispatcher.activity_answers[0].result or "") == len(large)
+
+
+def test_a_stream_is_quick_enough() -> None:
+    """Not a measure, only an alarm: a thousand items take well under the minute that a mistake would take."""
+    host = make_host()
+    host.dispatcher.give(*[ACTIVITY] * 1000)
+    began = time.monotonic()
+
+    async def test(client: Client) -> None:
+        stream = client.call("GetWorkItems")
+        for _ in range(1000):
+            await stream.read()
+        stream.cancel()
+
+    run(host, test)
+    assert time.monotonic() - began < 10

@@ -1,0 +1,83 @@
+"""What is not served says so, what breaks says no more than that, and no text is too long for a header."""
+
+import grpc
+import pytest
+
+from perdure.actors.store.errors import StoreFailed
+from perdure.rpc.serving.method import TEXT_BYTES_MAX, cut
+from perdure.rpc.wire.messages import DAPR, TASK_HUB
+
+from ...support.doors.fake_management import FakeManagement
+from ...support.doors.rpc_host import Client, Host, run
+
+
+def make_host(failure: Exception | None = None) -> Host:
+    host = Host(FakeManagement())
+    host.facade.failure = failure
+    return host
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        (f"/{TASK_HUB}/QueryInstances", "Dapr dropped it in 1.17"),
+        (f"/{TASK_HUB}/RewindInstance", "Dapr dropped it in 1.17"),
+        (f"/{TASK_HUB}/StreamInstanceHistory", "Dapr dropped it in 1.17"),
+        (f"/{DAPR}/SaveState", "none of the other building blocks"),
+        (f"/{DAPR}/StartWorkflow", "none of the other building blocks"),
+    ],
+)
+def test_a_method_that_is_not_served_says_why(path: str, why: str) -> None:
+    async def test(client: Client) -> None:
+        for call in (client.channel.unary_unary(path)(b""), client.channel.unary_stream(path)(b"").read()):
+            with pytest.raises(grpc.aio.AioRpcError, match=why) as caught:
+                await call
+            assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+            assert path.rsplit("/", 1)[1] in (caught.value.details() or "")
+
+    run(make_host(), test)
+
+
+@pytest.mark.parametrize("path", ["/grpc.health.v1.Health/Check", "/x", "/a/b/c"])
+def test_a_service_that_nobody_knows_is_left_to_grpc(path: str) -> None:
+    async def test(client: Client) -> None:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await client.channel.unary_unary(path)(b"")
+        assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+    run(make_host(), test)
+
+
+def test_a_bug_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(client: Client) -> None:
+        failure = await client.failure("GetInstance", instanceId="a")
+        assert failure == ("INTERNAL", "an internal error of Perdure; its log has the details")
+
+    run(make_host(KeyError("secret")), test)
+    assert "TaskHubSidecarService.GetInstance broke" in caplog.text
+    assert "secret" in caplog.text
+
+
+def test_a_long_text_is_cut_to_what_a_header_holds() -> None:
+    async def test(client: Client) -> None:
+        # Several times, because grpc throws dice over headers that are not much too long.
+        for _ in range(20):
+            code, text = await client.failure("GetInstance", instanceId="a")
+            assert (code, text) == ("UNAVAILABLE", "ü" * (TEXT_BYTES_MAX // 2))
+
+    run(make_host(StoreFailed("ü" * 100_000)), test)
+
+
+def test_a_cut_text_is_still_text() -> None:
+    assert cut("a" + "ü" * TEXT_BYTES_MAX) == "a" + "ü" * (TEXT_BYTES_MAX // 2 - 1)
+    assert cut("\udcff") == "?"
+    assert cut("short") == "short"
+
+
+def test_a_request_that_is_no_message_is_refused() -> None:
+    async def test(client: Client) -> None:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await client.channel.unary_unary(f"/{TASK_HUB}/GetInstance")(b"\xff\xff")
+        assert caught.value.code() in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
+
+    run(make_host(), test)

@@ -1,0 +1,145 @@
+"""The server takes a port that is free, bears with what SDKs do to connections, and describes itself."""
+
+import socket
+from contextlib import closing
+from typing import Any
+
+import anyio
+import grpc
+import pytest
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from perdure.http.serving.listener import reserve
+from perdure.rpc.serving.server import CannotListen, RpcOptions, channel_options, create_server
+from perdure.rpc.wire.messages import DAPR, TASK_HUB
+
+from ...support.doors.fake_facade import state
+from ...support.doors.fake_management import FakeManagement
+from ...support.doors.rpc_host import Client, Host, run
+
+
+def test_port_0_takes_a_free_port_and_names_it() -> None:
+    async def test(client: Client) -> None:
+        assert host.server.port > 0
+        await client.call("Hello")
+
+    host = Host(FakeManagement())
+    run(host, test)
+
+
+def test_a_port_that_somebody_has_is_not_shared() -> None:
+    async def main() -> None:
+        with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+            address = f"127.0.0.1:{taken.getsockname()[1]}"
+            with pytest.raises(CannotListen, match="--grpc-port"):
+                create_server([], RpcOptions(), address=address)
+        # Nor with a server of our own, which would get half of the calls.
+        first = create_server([], RpcOptions(), address="127.0.0.1:0")
+        with pytest.raises(CannotListen, match=str(first.port)):
+            create_server([], RpcOptions(), address=f"127.0.0.1:{first.port}")
+        await first.stop(grace_s=0)
+
+    anyio.run(main)
+
+
+def test_a_port_is_shared_among_the_processes_of_a_daemon_and_with_nobody_else() -> None:
+    async def main() -> None:
+        # Given a port that is reserved, and two servers that share it,
+        with closing(reserve("127.0.0.1", 0)) as reserved:
+            where = f"127.0.0.1:{reserved.getsockname()[1]}"
+            servers = [create_server([], RpcOptions(), address=where, shared=True) for _ in range(2)]
+            assert [f"127.0.0.1:{server.port}" for server in servers] == [where] * 2
+            # when another wants it, then it does not get it.
+            with pytest.raises(CannotListen, match=where):
+                create_server([], RpcOptions(), address=where)
+        for server in servers:
+            await server.stop(grace_s=0)
+
+    anyio.run(main)
+
+
+def test_both_services_describe_themselves() -> None:
+    async def test(client: Client) -> None:
+        stub: Any = reflection_pb2_grpc.ServerReflectionStub(client.channel)
+        requests = [
+            reflection_pb2.ServerReflectionRequest(list_services=""),
+            reflection_pb2.ServerReflectionRequest(file_containing_symbol=TASK_HUB),
+            reflection_pb2.ServerReflectionRequest(file_containing_symbol=DAPR),
+        ]
+        listed, task_hub, dapr = [answer async for answer in stub.ServerReflectionInfo(iter(requests))]
+        names = {service.name for service in listed.list_services_response.service}
+        assert {TASK_HUB, DAPR} <= names
+        assert task_hub.file_descriptor_response.file_descriptor_proto
+        assert dapr.file_descriptor_response.file_descriptor_proto
+
+    run(Host(FakeManagement()), test)
+
+
+def test_a_message_over_the_limit_is_refused() -> None:
+    async def test(client: Client) -> None:
+        code, text = await client.failure("RaiseEvent", instanceId="a", name="x" * 2000)
+        assert code == "RESOURCE_EXHAUSTED"
+        assert "1000" in text
+        await client.call("RaiseEvent", instanceId="a", name="x" * 500)
+
+    run(Host(FakeManagement(state("a")), receive_bytes_max=1000), test)
+
+
+def test_clients_may_ping_as_often_as_sdks_do_and_more() -> None:
+    async def main() -> None:
+        host = Host(FakeManagement())
+        await host.start()
+        # Given a client that pings at the highest rate that grpc allows it, idle or not,
+        pinging = [
+            ("grpc.keepalive_time_ms", 100),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.max_pings_without_data", 0),
+        ]
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{host.server.port}", options=pinging) as channel:
+            client = Client(channel)
+            # when it waits for work for a while,
+            stream = client.call("GetWorkItems")
+            await host.dispatcher.until(lambda dispatcher: dispatcher.connected == 1)
+            await anyio.sleep(1.0)
+            # then it is still there.
+            assert not stream.done()
+            assert host.dispatcher.connected == 1
+            stream.cancel()
+        host.dispatcher.stop()
+        await host.server.stop(grace_s=1.0)
+
+    anyio.run(main)
+
+
+def test_running_calls_finish_and_new_ones_are_not_taken() -> None:
+    host = Host(FakeManagement(begins=False))
+
+    async def test(client: Client) -> None:
+        # Given a call that waits,
+        call = client.call("StartInstance", instanceId="a", name="Order")
+        while "a" not in host.facade.instances:
+            await anyio.sleep(0.01)
+        async with anyio.create_task_group() as tasks:
+            # when the server stops and the call can finish in time,
+            tasks.start_soon(lambda: host.server.stop(grace_s=10))
+            await anyio.sleep(0.05)
+            host.facade.put(state("a"))
+            # then it has its answer.
+            assert (await call).instanceId == "a"
+        assert (await client.failure("Hello"))[0] == "UNAVAILABLE"
+
+    run(host, test)
+
+
+def test_options_that_cannot_be_are_refused() -> None:
+    with pytest.raises(ValueError, match="empty token"):
+        RpcOptions(api_tokens=("a", ""))
+    with pytest.raises(ValueError, match="at least 1"):
+        RpcOptions(receive_bytes_max=0)
+
+
+def test_connections_may_be_idle_for_hours() -> None:
+    options = channel_options(RpcOptions())
+    assert options["grpc.http2.max_ping_strikes"] == 0
+    assert options["grpc.http2.min_recv_ping_interval_without_data_ms"] <= 10_000
+    assert not [name for name in options if "max_connection" in name]

@@ -1,0 +1,149 @@
+"""Our messages are a superset of what the SDKs send, and live apart from theirs."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from perdure.rpc.wire.messages import DAPR, POOL, TASK_HUB, HistoryEvent
+
+from ...support.paths import ROOT
+
+# Where `make test-sdks` puts the SDKs; each in an environment of its own, since their stubs clash.
+SDKS = {
+    "dapr 1.19.0": ROOT / ".venv-dapr-1.19",
+    "dapr 1.17.5": ROOT / ".venv-dapr-1.17",
+}
+
+# What the generation before called them, where that is not a matter of the words below.
+RENAMED = {
+    "OrchestratorStartedEvent": "WorkflowStartedEvent",
+    "OrchestratorCompletedEvent": "WorkflowCompletedEvent",
+    "CreateOrchestrationAction": "int32",
+}
+WORDS = {
+    "SubOrchestration": "ChildWorkflow",
+    "CompleteOrchestrationAction": "CompleteWorkflowAction",
+    "TerminateOrchestrationAction": "TerminateWorkflowAction",
+    "OrchestratorVersion": "WorkflowVersion",
+    "OrchestratorAction": "WorkflowAction",
+    "OrchestratorRequest": "WorkflowRequest",
+    "OrchestratorResponse": "WorkflowResponse",
+    "OrchestrationVersion": "WorkflowVersion",
+    "OrchestrationInstance": "WorkflowInstance",
+    "OrchestrationState": "WorkflowState",
+}
+
+# Gone with the RPCs that Dapr dropped. Where a living message has a field of such a type, ours has bytes.
+GONE = ("Entit", "Operation", "TaskHub", "Abandon", "Rewind", "QueryInstances", "InstanceQuery", "SendSignal")
+GONE_TOO = {
+    "GenericEvent",
+    "HistoryStateEvent",
+    "StartNewOrchestrationAction",
+    "StreamInstanceHistoryRequest",
+    "HistoryChunk",
+    # What signatures are made of. We pass the signed bytes on and never look into them.
+    "ChildCompletionAttestationPayload",
+    "ActivityCompletionAttestationPayload",
+    "ExternalSigningCertificate",
+}
+
+# Length-delimited, all three: on the wire a message that we do not read is bytes.
+STRING, MESSAGE, BYTES, ENUM, INT32 = 9, 11, 12, 14, 5
+
+
+def is_gone(name: str) -> bool:
+    short = name.rsplit(".", 1)[-1]
+    return short in GONE_TOO or any(part in short for part in GONE)
+
+
+def ours(name: str) -> str:
+    if name in RENAMED:
+        return RENAMED[name]
+    for old, new in WORDS.items():
+        if old in name:
+            return name.replace(old, new)
+    return name
+
+
+def sdk_messages(sdk: str) -> dict[str, list[dict[str, Any]]]:
+    python = SDKS[sdk] / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"{sdk} is not installed at {SDKS[sdk]}; run `make test-sdks`")
+    script = str(ROOT / "tests/support/doors/sdk_descriptors.py")
+    printed = subprocess.run([python, script], check=True, capture_output=True, text=True, env={}).stdout
+    found: dict[str, list[dict[str, Any]]] = json.loads(printed)
+    assert len(found) > 60
+    return found
+
+
+@pytest.mark.parametrize("sdk", SDKS)
+def test_every_field_of_the_sdk_is_one_of_ours(sdk: str) -> None:
+    missing = []
+    for name, fields in sdk_messages(sdk).items():
+        if is_gone(name):
+            continue
+        mine = POOL.FindMessageTypeByName(ours(name))
+        for field in fields:
+            found = mine.fields_by_number.get(field["number"])
+            if found is None or not fits(field, found):
+                missing.append((name, field, found and (found.name, found.type)))
+    assert not missing, "\n".join(map(str, missing))
+
+
+def fits(field: dict[str, Any], found: Any) -> bool:
+    if (field["repeated"], field["presence"]) != (found.is_repeated, found.has_presence):
+        return False
+    if field["type"] == MESSAGE and is_gone(field["of"]):
+        return bool(found.type == BYTES)
+    if field["type"] == ENUM and found.type == INT32:
+        return ours(field["of"]) == "int32"
+    if field["type"] == ENUM and not set(field["values"]) <= set(found.enum_type.values_by_number):
+        return False
+    if field["type"] in (MESSAGE, ENUM):
+        of = (found.message_type or found.enum_type).full_name
+        return bool(field["type"] == found.type) and ours(field["of"]) == of
+    return bool(field["type"] == found.type)
+
+
+def test_names_are_those_of_the_newest_generation() -> None:
+    for name, fields in sdk_messages("dapr 1.19.0").items():
+        if not is_gone(name):
+            mine = POOL.FindMessageTypeByName(name)
+            assert {field["name"] for field in fields} <= {field.name for field in mine.fields}, name
+
+
+def test_the_services_have_the_paths_that_sdks_call() -> None:
+    assert POOL.FindServiceByName(TASK_HUB).full_name == "TaskHubSidecarService"
+    assert POOL.FindServiceByName(DAPR).full_name == "dapr.proto.runtime.v1.Dapr"
+    assert len(POOL.FindServiceByName(TASK_HUB).methods) == 17
+    assert len(POOL.FindServiceByName(DAPR).methods) == 14 + 3
+
+
+def test_the_process_wide_pool_is_left_alone() -> None:
+    # Given a process that has loaded our messages,
+    code = """
+import perdure.rpc.messages
+from perdure.rpc.schema import FILES
+from google.protobuf import descriptor_pool
+# when the process-wide pool is asked for our files,
+for name, _ in FILES:
+    try:
+        descriptor_pool.Default().FindFileByName(name)
+    except KeyError:
+        continue
+    raise SystemExit(name)
+"""
+    # then it has none of them.
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_unknown_fields_survive() -> None:
+    # Given an event with a field of a later release,
+    serialized = HistoryEvent(eventId=4).SerializeToString() + b"\xfa\x3f\x02hi"
+    # when it is read and written,
+    again = HistoryEvent.FromString(serialized).SerializeToString()
+    # then the field is still there.
+    assert again == serialized
