@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 VENV := .venv
+COMPILED := .venv-compiled
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
@@ -12,7 +13,7 @@ SOURCES := pyproject.toml README.md LICENSE py.typed \
 	$(shell find . -mindepth 1 \( -path './.*' -o -path ./tests -o -path ./docs -o -path ./examples -o -path ./build -o -name '*.egg-info' \
 	-o -name __pycache__ \) -prune -o -type f \( -name '*.py' -o -name '*.proto' \) -print | sed 's|^\./||' | sort)
 
-.PHONY: help run demo test test-slow test-sdks check bench bench-peers clean FORCE
+.PHONY: help run demo test test-slow test-compiled test-sdks check bench bench-peers clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -21,6 +22,7 @@ help:
 	@echo "make demo       an order, an approval and two kills, from start to end"
 	@echo "make test       the tests, in a few minutes at most"
 	@echo "make test-slow  the long proofs too"
+	@echo "make test-compiled  the tests of the turn against a compiled build; needs a C compiler"
 	@echo "make test-sdks  Dapr's published SDKs against this build; needs a network the first time"
 	@echo "make check      ruff and mypy"
 	@echo "make bench      measure this build on this machine"
@@ -38,6 +40,19 @@ test: $(VENV)/package $(VENV)/extra-test
 
 test-slow: $(VENV)/package $(VENV)/extra-test
 	$(BIN)/python -m pytest -m "slow or not slow"
+
+# What a compiled build is tested with: that it is one, and the tests of the layer that has the turn.
+COMPILED_TESTS = tests/house/test_wheel.py tests/runtime
+
+# As a user builds it: pip gets what the build needs by itself, into a place of its own.
+test-compiled: $(COMPILED)/package
+	$(COMPILED)/bin/python -m pytest --compiled $(COMPILED_TESTS)
+
+$(COMPILED)/package: $(SOURCES) $(COMPILED)/sources
+	@rm -rf build
+	PERDURE_COMPILE=1 $(COMPILED)/bin/python -m pip --quiet --disable-pip-version-check install '.[test]'
+	@rm -rf build perdure.egg-info
+	@touch $@
 
 # Each generation of Dapr's SDKs in an environment of its own, because their stubs clash.
 # Some of them only:  make ONLY="JavaScript Go" test-sdks
@@ -64,14 +79,14 @@ bench-peers: $(VENV)/package $(VENV)/extra-bench
 	$(BIN)/perdure bench --peers .venv-peers --install-peers $(PEERS) --workload W1 --workload W2 --workload W3 --workload W4 --repeat 3
 
 clean:
-	rm -rf $(VENV) .venv-dapr-* .venv-peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis
+	rm -rf $(VENV) $(COMPILED) .venv-dapr-* .venv-peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # setuptools comes into .venv itself, so that building the package again takes two seconds and no download.
-$(VENV)/made:
+$(VENV)/made $(COMPILED)/made:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Perdure needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.13 ...")'
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) install "setuptools>=77"
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip --quiet --disable-pip-version-check install "setuptools>=77"
 	@touch $@
 
 # setuptools packs whatever lies in build/, and so would keep a file that was deleted.
@@ -83,7 +98,7 @@ define install
 endef
 
 # The list of the sources is a prerequisite too: a file that went away makes no other one newer.
-$(VENV)/sources: FORCE | $(VENV)/made
+$(VENV)/sources $(COMPILED)/sources: %/sources: FORCE | %/made
 	@echo "$(SOURCES)" | cmp -s - $@ || echo "$(SOURCES)" > $@
 
 $(VENV)/package: $(SOURCES) $(VENV)/sources

@@ -14,44 +14,106 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from setuptools import Extension, setup
+from setuptools import setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import BaseError, CCompilerError
 
 ROOT = Path(__file__).resolve().parent
+COMPILER = "mypy[mypyc]>=1.14"
 
-# mypyc compiles what mypy understands, and for that needs the types of what the modules import.
-REQUIRES = ["mypy[mypyc]>=1.14", "anyio>=4.6,<5", "msgspec>=0.19,<1"]
+# Besides the types that the modules need. Whether a remark in the source is still of use depends on the versions of
+# mypy and of the libraries, and is for `make check` to say.
+OPTIONS = ["--namespace-packages", "--explicit-package-bases", "--no-warn-unused-ignores", "--no-warn-redundant-casts"]
+
+WITHOUT = "Without PERDURE_COMPILE=1 the same package is built in Python and needs none of this."
+NO_MYPYC = f"""
+PERDURE_COMPILE=1 asks for a compiled build, and mypyc is not installed where the build runs ({{error}}).
+Expected: {COMPILER}, which pip brings along unless it is told --no-build-isolation.
+Leave that option out, or first run: pip install '{COMPILER}' and the dependencies in pyproject.toml.
+{WITHOUT}"""
+MYPYC_FAILED = f"""
+PERDURE_COMPILE=1 asks for a compiled build, and mypyc did not accept the sources; its errors stand above.
+Expected: where the build runs, the dependencies in the versions that pyproject.toml allows. pip brings them along
+unless it is told --no-build-isolation. Leave that option out, or first install them: PERDURE_COMPILE=0 pip install .
+{WITHOUT}"""
+NO_C = f"""
+PERDURE_COMPILE=1 asks for a compiled build, and the C compiler failed: {{error}}
+Expected: a C compiler, and the headers of this Python (Python.h).
+Install them (Debian: apt install build-essential python3-dev; Fedora: dnf install gcc python3-devel; macOS:
+xcode-select --install), or name another compiler: CC=clang.
+{WITHOUT}"""
 
 
-def extensions(config: dict[str, Any]) -> list[Extension]:
-    """Turn the listed modules into C.
+class BuildExtensions(build_ext):
+    """Run the C compiler; if that fails, say what is needed."""
+
+    def build_extensions(self) -> None:
+        try:
+            super().build_extensions()
+        except (BaseError, CCompilerError) as error:
+            raise SystemExit(NO_C.format(error=error)) from None
+
+
+def arguments() -> dict[str, Any]:
+    """What `setup` is told beyond pyproject.toml: the requirements of a compiled build when pip asks for these, and
+    else what to compile. An archive of the sources holds the sources only.
+    """
+    if os.environ.get("PERDURE_COMPILE") != "1" or "sdist" in sys.argv:
+        return {}
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    # pip asks for the requirements and the metadata first, when mypyc may not be there yet.
+    if {"egg_info", "dist_info"} & set(sys.argv):
+        return {"setup_requires": requirements(config["project"])}
+    return {"ext_modules": extensions(config["tool"]), "cmdclass": {"build_ext": BuildExtensions}}
+
+
+def requirements(project: dict[str, Any]) -> list[str]:
+    """What has to be there while mypyc runs.
+
+    mypyc compiles what mypy understands, and mypy follows every import from
+    `perdure/__init__` on: so all that the package itself depends on, and the
+    types of libraries that have none of their own, as `make check` uses them.
+    """
+    stubs = [name for name in project["optional-dependencies"]["check"] if name.startswith("types-")]
+    return [COMPILER, *project["dependencies"], *stubs]
+
+
+def extensions(tool: dict[str, Any]) -> list[Any]:
+    """Turn the listed modules into C; give the `Extension` objects that mypyc makes of them.
 
     From a copy in a folder with the package's name, because mypyc names
     modules after folders, and the checkout may be called anything.
     """
-    from mypyc.build import mypycify  # noqa: PLC0415  not there when nothing is compiled
+    try:
+        from mypyc.build import mypycify  # noqa: PLC0415  not there when nothing is compiled
+    except ImportError as error:
+        raise SystemExit(NO_MYPYC.format(error=error)) from None
 
     build = ROOT / "build" / "mypyc"
-    shutil.rmtree(build, ignore_errors=True)
-    for package in config["setuptools"]["packages"]:
-        folder = Path(*package.split(".")[1:])
-        (build / "perdure" / folder).mkdir(parents=True, exist_ok=True)
-        for source in (ROOT / folder).glob("*.py"):
-            if source.name != "setup.py":
-                shutil.copy(source, build / "perdure" / folder)
-    options = ["--config-file", str(ROOT / "pyproject.toml"), "--namespace-packages", "--explicit-package-bases"]
-    files = [module.replace(".", "/") + ".py" for module in config["perdure"]["compiled"]]
+    copy_sources(tool["setuptools"]["packages"], build)
+    files = [module.replace(".", "/") + ".py" for module in tool["perdure"]["compiled"]]
+    options = ["--config-file", str(ROOT / "pyproject.toml"), *OPTIONS]
     with contextlib.chdir(build):
-        made: list[Extension] = mypycify([*options, *files], group_name="perdure", target_dir=str(build))
+        try:
+            made: list[Any] = mypycify([*options, *files], group_name="perdure", target_dir=str(build))
+        except SystemExit:  # it has printed what mypy found
+            raise SystemExit(MYPYC_FAILED) from None
     return made
 
 
-def arguments() -> dict[str, Any]:
-    if os.environ.get("PERDURE_COMPILE") != "1":
-        return {}
-    # pip asks for the requirements and the metadata first, when mypyc may not be there yet.
-    if {"egg_info", "dist_info"} & set(sys.argv):
-        return {"setup_requires": REQUIRES}
-    return {"ext_modules": extensions(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"])}
+def copy_sources(packages: list[str], build: Path) -> None:
+    """Lay the modules of the packages into `build`, each under its full name, and nothing else.
+
+    Without what an earlier build left beside it: setuptools would pack that
+    too, and Python would take a compiled module before its source.
+    """
+    shutil.rmtree(build.parent, ignore_errors=True)
+    for package in packages:
+        target = build.joinpath(*package.split("."))
+        target.mkdir(parents=True, exist_ok=True)
+        for source in ROOT.joinpath(*package.split(".")[1:]).glob("*.py"):
+            if source != ROOT / "setup.py":
+                shutil.copy(source, target)
 
 
 # Named, so that setuptools knows this file from the package's modules: pip calls it from a script of its own.

@@ -1,4 +1,4 @@
-"""What all tests share: the always-replay switch and fresh engines."""
+"""What all tests share: the switches and fresh engines."""
 
 import pytest
 
@@ -10,6 +10,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--always-replay",
         action="store_true",
         help="evict every instance after each turn, so that each turn starts from the store",
+    )
+    parser.addoption(
+        "--compiled",
+        action="store_true",
+        help="fail unless the installed package is the compiled build, as it is for `make test-compiled`",
     )
 
 
