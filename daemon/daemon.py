@@ -131,8 +131,9 @@ def metered(
     """The engine's facade; with a port for metrics, one that counts, what counts executions, and all of it there."""
     if not config.metrics_port:
         return engine.facade, None
-    from ..telemetry.metrics import ExecutionMetrics, Gauges, MeteredFacade, Metrics
-    from .metrics_port import listen_for_metrics
+    # Only a daemon with a port for them needs the library.
+    from ..telemetry.metrics import ExecutionMetrics, Gauges, MeteredFacade, Metrics  # noqa: PLC0415
+    from .metrics_port import listen_for_metrics  # noqa: PLC0415
 
     gauges = Gauges(
         turns=lambda: engine.turns,

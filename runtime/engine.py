@@ -50,7 +50,7 @@ class Engine:
         app: None hosts no code: instances wait until a process that has their code opens the store.
         data: A SQLite file, ":memory:" for nothing that outlives the engine, or a store of your own.
         durability: What a commit survives; FULL is power loss, RELAXED only a crash of the process.
-        propagate: Writes histories for remote workers that may see them (`rpc/wire/propagation.py`); nobody else needs it.
+        propagate: Writes histories for remote workers that may see them (`rpc/wire/propagation.py`).
         membership: Which of the hosts of a daemon this engine is; None is a daemon of one. `data` is the path of the
             whole store, of which it takes its part.
     """

@@ -14,7 +14,6 @@ import pytest
 
 from ..support.paths import ROOT
 
-
 # Stand-ins for mypyc that fail where the real one or its C can.
 ABSENT = "raise ImportError('no such module')"
 REFUSES = "def mypycify(*arguments, **options): raise SystemExit(1)"

@@ -125,7 +125,7 @@ def test_the_services_have_the_paths_that_sdks_call() -> None:
 def test_the_process_wide_pool_is_left_alone() -> None:
     # Given a process that has loaded our messages,
     code = """
-import perdure.rpc.messages
+import perdure.rpc.wire.messages
 from perdure.rpc.schema import FILES
 from google.protobuf import descriptor_pool
 # when the process-wide pool is asked for our files,

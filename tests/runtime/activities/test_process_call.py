@@ -197,7 +197,7 @@ def test_an_interrupt_from_the_keyboard_does_not_reach_an_activity_in_its_proces
     )
     program = """
 import os, signal, threading, sys
-from perdure.runtime.process_call import Reference, perform_elsewhere
+from perdure.runtime.activities.process_call import Reference, perform_elsewhere
 threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
 reference = Reference("slow_activities", "slow", None)
 assert perform_elsewhere(reference, ("i", 1, "k", "slow"), None).result == '"done"'

@@ -154,7 +154,7 @@ def test_what_the_last_host_left_in_its_log_file_comes_along(data: Path, new: Pa
 import anyio, os, signal
 from pathlib import Path
 from store_parts import make
-from perdure.actors.store.sqlite import SqliteStore
+from perdure.actors.store.sqlite.store import SqliteStore
 async def close(self): os.kill(os.getpid(), signal.SIGKILL)
 SqliteStore.close = close
 make(Path({str(data)!r}), 1)
@@ -282,7 +282,7 @@ def test_a_row_that_was_left_behind_is_noticed(
 
 KILLED = """
 import os, signal, sys
-from perdure.actors.store import files, layout
+from perdure.actors.store.sqlite import files, layout
 data, new, where, nth = sys.argv[1:]
 module = {"pour": layout, "compare": layout, "publish": files}[where]
 original, calls = getattr(module, where), 0

@@ -357,7 +357,7 @@ def test_a_backup_of_parts_one_of_which_is_not_sound_leaves_nothing(parted: Path
 
 LOOK_AFTER = """
 import sys
-from perdure.actors.store.maintenance import backup, check
+from perdure.actors.store.sqlite.maintenance import backup, check
 path, folder = sys.argv[1:]
 for i in range(5):
     print(check(path))

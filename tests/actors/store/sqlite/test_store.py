@@ -104,7 +104,7 @@ async def test_a_file_is_not_opened_as_another_part_than_it_is(path: Path, asked
 
 HOLD = """
 import sys, anyio
-from perdure.actors.store.sqlite import SqliteStore
+from perdure.actors.store.sqlite.store import SqliteStore
 
 async def main():
     store = SqliteStore(sys.argv[1])
@@ -132,7 +132,7 @@ COMMIT = """
 import sys, anyio
 from perdure.actors.address import Address, shard_of
 from perdure.actors.store.contract import Write
-from perdure.actors.store.sqlite import SqliteStore
+from perdure.actors.store.sqlite.store import SqliteStore
 
 async def main():
     store = SqliteStore(sys.argv[1])
