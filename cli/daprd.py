@@ -29,7 +29,7 @@ from .parsing import parse_app_id, parse_host, parse_port, parse_size
 if TYPE_CHECKING:
     from .dapr_config import DaprConfig
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 NAME = "daprd"  # Dapr's command line looks for a process of this name
 
@@ -385,7 +385,7 @@ def daprd(ctx: click.Context, /, *, install: str | None, version: bool, build_in
     take_name()
     configure_logging(told.config.log_level, told.config.log_format)
     for note in told.notes:
-        log.info("%s", note)
+        logger.info("%s", note)
     try:
         run_daemon(told.config, None, announce)
     except PerdureError as error:
@@ -413,7 +413,7 @@ def take_name(comm: Path = Path("/proc/self/comm")) -> None:
     try:
         comm.write_text(NAME)
     except OSError:
-        log.debug("this system does not let a process choose its name")
+        logger.debug("this system does not let a process choose its name")
 
 
 MARK = "# Perdure in the place of Dapr's sidecar; written by `perdure daprd --install`."

@@ -36,7 +36,7 @@ from .collector import calm_collector
 from .config import Config
 from .supervision import Member, ShutdownAsked
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 RPC_GRACE_S = 2.0  # for unary calls under way; waits for an instance's end are cut off
 
@@ -88,7 +88,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
             def ready() -> None:
                 calm_collector()
                 announce(ready_line(config, *address(listener), rpc.port))
-                log.info("serving %s from %s", app or "no app", config.data)
+                logger.info("serving %s from %s", app or "no app", config.data)
 
             if member is None:
                 await tasks.start(watch_signals, stopping)
@@ -105,7 +105,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                 if stopping.forced:
                     tasks.cancel_scope.cancel()
             tasks.cancel_scope.cancel()
-    log.info("stopped")
+    logger.info("stopped")
 
 
 def rpc_server(
@@ -178,10 +178,10 @@ async def watch_signals(stopping: Stopping, *, task_status: TaskStatus[None]) ->
         async for received in signals:
             name = signal.Signals(received).name
             if stopping.told.is_set():
-                log.warning("stopped at once by a second signal, %s; what was acknowledged is in the store", name)
+                logger.warning("stopped at once by a second signal, %s; what was acknowledged is in the store", name)
                 # Not sys.exit, which would wait for threads of activities.
                 os._exit(1)
-            log.info("stopping because of %s; a second signal stops at once", name)
+            logger.info("stopping because of %s; a second signal stops at once", name)
             stopping.tell()
 
 
@@ -190,7 +190,7 @@ async def watch_supervisor(member: Member, stopping: Stopping) -> None:
     while (stop := await member.hear()) is not None:
         stopping.tell(force=stop.force)
     if not stopping.told.is_set():
-        log.error("stopping because the supervisor is gone")
+        logger.error("stopping because the supervisor is gone")
         stopping.tell()
 
 
@@ -221,7 +221,7 @@ class Control:
         )
 
     def shutdown(self, force: bool) -> None:
-        log.info("stopping because of a request to /v1.0/shutdown%s", ", forced" if force else "")
+        logger.info("stopping because of a request to /v1.0/shutdown%s", ", forced" if force else "")
         self._shut_down(force=force)
 
     def connected_workers(self) -> int:

@@ -23,7 +23,7 @@ import anyio
 import perdure
 
 app = perdure.App("orders")
-log = logging.getLogger("orders")
+logger = logging.getLogger("orders")
 
 PATIENCE = timedelta(days=3)  # how long an order waits for its approval
 RETRY = perdure.RetryPolicy(
@@ -119,10 +119,10 @@ BOOKS = anyio.Path(os.environ.get("ORDER_BOOKS") or f"{tempfile.gettempdir()}/pe
 
 
 async def do_once(ctx: perdure.ActivityContext, deed: str, what: str) -> str:
-    log.info("%s %s: begun, key %s", deed, what, ctx.task_execution_id)
+    logger.info("%s %s: begun, key %s", deed, what, ctx.task_execution_id)
     await anyio.sleep(DEED_S)
     receipt = f"{deed}-{ctx.task_execution_id}"
     await BOOKS.mkdir(parents=True, exist_ok=True)
     await (BOOKS / receipt).write_text(what)
-    log.info("%s %s: done", deed, what)
+    logger.info("%s %s: done", deed, what)
     return receipt

@@ -38,7 +38,7 @@ from .supervisor import Supervisor
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 # Beyond the graces of its servers and of its activities, which it may take one after the other.
 STOP_MARGIN_S = 10.0
@@ -86,7 +86,7 @@ def supervise(config: Config, announce: Callable[[str], None], target: Target = 
         raise_failed(supervisor.failed)
     if not supervisor.in_order:
         sys.exit(1)
-    log.info("stopped")
+    logger.info("stopped")
 
 
 def raise_failed(failed: Failed) -> NoReturn:

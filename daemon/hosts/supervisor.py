@@ -13,7 +13,7 @@ from typing import Protocol
 from ...actors.cluster.membership import name_of
 from ..supervision import Failed, FromHost, Ready, ShutdownAsked, Stop
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 # Between the end of a host and its next start.
 PAUSE_S_MIN = 0.1
@@ -96,7 +96,7 @@ class Supervisor:
             if host.start_at_s is not None and host.start_at_s <= now_s:
                 self._start(host, now_s)
         if self._kill_at_s is not None and self._kill_at_s <= now_s:
-            log.error("hosts have not stopped in %g s: they are killed", self._patience_s)
+            logger.error("hosts have not stopped in %g s: they are killed", self._patience_s)
             self.kill()
 
     def hear(self, index: int, message: FromHost, now_s: float) -> None:
@@ -106,7 +106,7 @@ class Supervisor:
             case Ready(line):
                 self._note_ready(host, line, now_s)
             case Failed() if host.was_ready:
-                log.error("%s cannot start: %s", host.name, message.why)
+                logger.error("%s cannot start: %s", host.name, message.why)
             case Failed():
                 self._fail(message, now_s)
             case ShutdownAsked(force):
@@ -124,10 +124,10 @@ class Supervisor:
     def told(self, name: str, now_s: float) -> None:
         """Stop in order at the first signal, and at once at the second."""
         if self._stopping:
-            log.warning("stopped at once by a second signal, %s; what was acknowledged is in the store", name)
+            logger.warning("stopped at once by a second signal, %s; what was acknowledged is in the store", name)
             self.kill()
         else:
-            log.info("stopping because of %s; a second signal stops at once", name)
+            logger.info("stopping because of %s; a second signal stops at once", name)
             self.stop(now_s)
 
     def stop(self, now_s: float, *, force: bool = False) -> None:
@@ -165,14 +165,14 @@ class Supervisor:
     def _start_later(self, host: Host, what: str, now_s: float) -> None:
         if host.ready_since_s is not None and now_s - host.ready_since_s >= GOOD_AFTER_S:
             host.pause_s = PAUSE_S_MIN
-        log.error("%s %s; it is started again in %g s", host.name, what, host.pause_s)
+        logger.error("%s %s; it is started again in %g s", host.name, what, host.pause_s)
         host.ready_since_s = None
         host.start_at_s = now_s + host.pause_s
         host.pause_s = min(2 * host.pause_s, PAUSE_S_MAX)
 
     def _note_ready(self, host: Host, line: str, now_s: float) -> None:
         if host.was_ready:
-            log.info("%s is ready again", host.name)
+            logger.info("%s is ready again", host.name)
         host.ready_since_s = now_s
         host.was_ready = True
         if not (self._announced or self._stopping) and all(each.ready_since_s is not None for each in self._hosts):

@@ -25,7 +25,7 @@ from ..wire.messages import WorkItem as WorkItemMessage
 from ..wire.past_events import PastEvents, serialize
 from .running_activities import RunningActivities
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 STATEFUL_HISTORY = 2  # a WorkerCapability
 
@@ -107,14 +107,14 @@ class WorkItems:
         # Whoever keeps histories is sent the end of them, which is written once anyway.
         past_events = None if worker.stateful else self.past_events
         async with self._dispatcher.connect(worker) as items:
-            log.info("a worker has connected from %s: %s", worker.peer, worker.agent)
+            logger.info("a worker has connected from %s: %s", worker.peer, worker.agent)
             async for item in items:
                 with anyio.move_on_after(self._send_timeout_s) as sending:
                     await self._send(item, context, past_events)
                 if sending.cancelled_caught:
                     # Out of the context first: its work must not wait for a status that this worker may never take.
                     stuck = WorkerStuck(worker.peer, timeout_s=self._send_timeout_s)
-                    log.warning("%s", stuck)
+                    logger.warning("%s", stuck)
                     raise stuck
         raise HostStopping
 

@@ -15,7 +15,7 @@ from ...actors.errors import HostStopping, HostUnreachable, MailboxFull, Perdure
 from ...actors.store.errors import StoreFailed
 from ..wire.messages import DAPR, POOL, TASK_HUB, Message, message
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 # A status travels in a header, where a byte may become three. Clients that get more than 8 KiB of headers see
 # RESOURCE_EXHAUSTED in place of the status, sometimes: between 8 and 16 grpc throws dice.
@@ -73,7 +73,7 @@ def _handler(described: Any, method: Unary | Stream, explain: Explain) -> Any:
         except Exception as error:
             if isinstance(error, grpc.aio.AbortError):
                 raise
-            log.exception("%s broke", described.full_name)
+            logger.exception("%s broke", described.full_name)
             failure = INTERNAL
         return await context.abort(failure.code, cut(failure.text))
 

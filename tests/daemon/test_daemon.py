@@ -40,11 +40,11 @@ import anyio
 import perdure
 
 app = perdure.App("shop")
-log = logging.getLogger("shop")
+logger = logging.getLogger("shop")
 
 @app.activity
 async def deliver(ctx: perdure.ActivityContext, door: str) -> str:
-    log.info("deliver begun")
+    logger.info("deliver begun")
     print("a line of the app's own")
     while not Path(door).exists():
         await anyio.sleep(0.01)
@@ -52,7 +52,7 @@ async def deliver(ctx: perdure.ActivityContext, door: str) -> str:
 
 @app.activity
 def carry(ctx: perdure.ActivityContext, door: str) -> str:
-    log.info("carry begun")
+    logger.info("carry begun")
     while not Path(door).exists():
         time.sleep(0.01)
     return "carried"
