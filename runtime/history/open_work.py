@@ -48,9 +48,9 @@ class OpenWork:
                 del held[: row.consumed]
             held += row.held
             for event in row.turn or ():
-                work.note(event)
+                work.apply(event)
             for event in row.held:
-                work.note(event)
+                work.apply(event)
         return work
 
     def keep_only(self, rows: Iterable[Row]) -> None:
@@ -73,7 +73,7 @@ class OpenWork:
                 ended += [timer_id for timer_id in (next(left, None),) if timer_id is not None]
         return ended
 
-    def note(self, event: Event) -> None:
+    def apply(self, event: Event) -> None:
         """Take one event into account."""
         take = _TAKERS.get(type(event))
         if take is not None:

@@ -1,6 +1,7 @@
 """The workflow actor: one instance, as a virtual actor.
 
-Its memory is `workflow_state.py`, and what it does with messages `workflow_turn.py`.
+The one law: an instance changes in turns only. `state.py` has its memory, `turn.py` what a turn does with
+messages; the host of the actors calls both through these two classes.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from ...actors.store.contract import Stored
 from ...actors.turn import Envelope, Turn
 from .state import Instance
 from .surroundings import Surroundings
-from .turn import WorkflowTurn
+from .turn import take_turn
 
 
 class WorkflowActorType:
@@ -29,4 +30,4 @@ class WorkflowActor(Instance):
     __slots__ = ()
 
     def turn(self, envelopes: Sequence[Envelope], now_us: int) -> Turn:
-        return WorkflowTurn(self, now_us).take(envelopes)
+        return take_turn(self, envelopes, now_us)

@@ -6,7 +6,7 @@ turn, so each arrival that comes along with another saves a whole run.
 
 An offer does not wait for the commit of what it would feed. The answer counts
 only for an instance that has the same history and holds the same events in
-front, and is committed behind them; see `WorkflowTurn`.
+front, and is committed behind them; see `remote.py`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -78,7 +78,7 @@ class Offer:
 
     def _patience_s(self) -> float:
         actor = self._actor
-        if not (actor.work.tasks or actor.work.children):
+        if not (actor.open.tasks or actor.open.children):
             return 0.0
         return min(PATIENCE_MAX_S, PATIENCE_SHARE * (actor.last_us - actor.ran_us) / 1e6)
 
@@ -86,7 +86,7 @@ class Offer:
 def can_take_a_turn(actor: Instance) -> bool:
     """Whether an instance has something to take a turn with, and nothing that keeps it from it."""
     record = actor.record
-    if record is None or actor.stalled_here or START_TIMER in actor.work.timers:
+    if record is None or actor.stalled_here or START_TIMER in actor.open.timers:
         return False
     if record.status is Status.STALLED:
         return True

@@ -1,7 +1,7 @@
-"""What a workflow actor keeps in memory of its instance between two turns.
+"""The memory of a workflow actor: its instance, between two turns.
 
-The one law: all of it can be made again from what the store holds. What is
-done with a message stands in `workflow_turn.py`; nothing else changes a field.
+The one law: all of it can be made again from what the store holds. Only the
+stages of a turn change a field (`turn.py` and the files that it names).
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from .surroundings import Surroundings
 class Offered(Protocol):
     """A turn that an instance offers to remote workers.
 
-    `runtime/instance/offer.py` fulfils it, and says what each of these means.
+    `offer.py` fulfils it and says what each of these means; the dispatcher takes and settles it.
     """
 
     instance_id: str
@@ -38,7 +38,7 @@ class Offered(Protocol):
 
 
 class Instance:
-    """One instance in memory. Its fields belong to `WorkflowTurn`, which works on them one turn at a time."""
+    """One instance in memory. Its fields belong to the turn (`turn.py`), and one turn is taken at a time."""
 
     __slots__ = (
         "execution",
@@ -46,6 +46,7 @@ class Instance:
         "instance_id",
         "last_us",
         "offered",
+        "open",
         "patches",
         "ran_us",
         "record",
@@ -54,7 +55,6 @@ class Instance:
         "surroundings",
         "timeline",
         "unconfirmed",
-        "work",
     )
 
     def __init__(self, surroundings: Surroundings, instance_id: str, stored: Stored | None) -> None:
@@ -64,7 +64,7 @@ class Instance:
         self.record: InstanceRecord | None = None
         # Of this generation; kept only until the execution is built from it.
         self.rows: list[Row] = []
-        self.work = OpenWork()
+        self.open = OpenWork()
         self.execution: Execution | None = None
         # What is durable and not fed yet.
         self.held: list[Arrival] = []
@@ -76,7 +76,7 @@ class Instance:
         self.ran_us = 0
         # When its last turn was taken; Unix time, microseconds.
         self.last_us = 0
-        # Children whose id the code chose, and of which nobody has said yet that they exist.
+        # Children whose id the code chose, as long as no message has said that they exist.
         self.unconfirmed: set[int] = set()
         # The code that is here has been tried on the history and does not fit.
         self.stalled_here = False
@@ -93,7 +93,7 @@ class Instance:
         self.close()
         self.record = None
         self.rows = []
-        self.work = OpenWork()
+        self.open = OpenWork()
         self.execution = None
         self.held = []
         self.timeline = None
@@ -105,14 +105,14 @@ class Instance:
     def _remember(self, stored: Stored) -> None:
         self.record = unpack_record(stored.record)
         self.rows = [unpack_row(entry) for entry in stored.entries]
-        self.work = OpenWork.of(self.rows, remote=self.record.remote)
+        self.open = OpenWork.of(self.rows, remote=self.record.remote)
         if stored.active:
-            self.unconfirmed = {child.event_id for child in self.work.children.values() if child.named}
+            self.unconfirmed = {child.event_id for child in self.open.children.values() if child.named}
         if self.rows:
             self.last_us = self.rows[-1].at_us
         if self.record.status.terminal:
             self.rows = self.rows[-1:]
-            self.work.keep_only(self.rows)
+            self.open.keep_only(self.rows)
             return
         for row in self.rows:
             if row.turn is not None:

@@ -114,7 +114,7 @@ class World:
             arrivals = []
 
     def turn(self, arrived: list[Arrival]) -> None:
-        """Take a turn, as `WorkflowTurn._feed` does."""
+        """Take a turn, as `runtime/instance/native.py` does."""
         behind: list[Arrival] = []
         if self.chance.random() < SUSPENDED:
             # A later message of the same batch suspends the instance, and what comes behind it is not fed.
@@ -126,7 +126,7 @@ class World:
             self.began_again = ([*self.held, *arrived], outcome)
             return
         for command in commands:
-            self.work.note(command)
+            self.work.apply(command)
         cancelled = list(self.execution.cancelled_timers)
         self.execution.cancelled_timers.clear()
         for timer_id in cancelled:
@@ -146,12 +146,12 @@ class World:
         self.steps.append(Step(row, commands, cancelled, outside(self.execution)))
 
     def happenings(self, at_least: int) -> list[Arrival]:
-        """What happens until the next turn; what is answered is open no more (`WorkflowTurn._arrive`)."""
+        """What happens until the next turn; what is answered is open no more (`TurnSheet.arrive`)."""
         events: list[Arrival] = []
         self.now_us += self.chance.choice([1, 1_000, 3_000_000])
         for _ in range(self.chance.randint(at_least, 3)):
             event = self.happening()
-            self.work.note(event)
+            self.work.apply(event)
             events.append(event)
         return events
 
@@ -314,7 +314,7 @@ class Twins:
             return choice([Suspend(None), Resume(None)])
         kinds: list[list[Any]] = [[RaiseEvent(name, f'"{len(actor.entries)}"') for name in ("e", "E", "f")]]
         if actor.record is not None:
-            execution_id, work = actor.execution_id, actor.actor.work
+            execution_id, work = actor.execution_id, actor.actor.open
             kinds.append([done for task in work.tasks for done in ends_of_a_task(execution_id, task)])
             kinds.append([done for child in work.children for done in ends_of_a_child(execution_id, child)])
         kinds.append([ReminderDue(*reminder) for reminder in sorted(actor.reminders)])

@@ -32,7 +32,7 @@ TIMER = TimerCreated(3, 500)
 def work_after(*noted: Event) -> OpenWork:
     work = OpenWork()
     for event in noted:
-        work.note(event)
+        work.apply(event)
     return work
 
 

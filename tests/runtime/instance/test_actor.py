@@ -78,4 +78,4 @@ def test_forgetting_leaves_nothing() -> None:
     assert lone.actor.record is None
     assert lone.actor.execution is None
     assert lone.actor.unconfirmed == set()
-    assert lone.actor.work.children == {}
+    assert lone.actor.open.children == {}

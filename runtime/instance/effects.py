@@ -1,0 +1,202 @@
+"""Effects: what the commands of workflow code do.
+
+The one law: an effect is written into the turn, and happens after its commit.
+The table `EFFECTS` says which command has which; the other commands are
+recorded and do nothing. The stages `ending`, `native`, `remote` and `receiving`
+use these functions too.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID, uuid5
+
+from ...actors.address import Address
+from ..dates import END_OF_TIME_US
+from ..history.event import (
+    ChildCreated,
+    Command,
+    DetachedCreated,
+    ExecutionCompleted,
+    ExecutionTerminated,
+    Parent,
+    TaskScheduled,
+    TimerCreated,
+)
+from ..history.failure import FailureDetails
+from ..history.status import Status
+from .message import (
+    ACTIVITY,
+    CHILD_START,
+    ActivityDone,
+    ChildDone,
+    Invoke,
+    Start,
+    Terminate,
+    workflow_address,
+)
+from .sheet import TurnSheet
+
+GENERATIONS = UUID("0d9b3c55-63b0-5f0a-9d0b-3f3e6a0f1c92")  # of the execution ids that follow one another
+
+
+def carry_out(sheet: TurnSheet, commands: Sequence[Command]) -> None:
+    """Do what the code asks for, in its order."""
+    for command in commands:
+        sheet.actor.open.apply(command)
+        effect = EFFECTS.get(type(command))
+        if effect is not None:
+            effect(sheet, command)
+
+
+def invoke(sheet: TurnSheet, task: TaskScheduled) -> None:
+    """Have an activity performed. One of an app that is not here fails, as if it had been performed."""
+    actor = sheet.actor
+    assert actor.record is not None
+    execution_id = actor.record.execution_id
+    if task.target_app not in (None, "", actor.surroundings.app_id):
+        done = ActivityDone(execution_id, task.event_id, None, _foreign(task.target_app, actor.surroundings.app_id))
+        sheet.turn.messages.append((workflow_address(actor.instance_id), done))
+        return
+    message = Invoke(
+        task.name,
+        task.input,
+        actor.instance_id,
+        execution_id,
+        task.event_id,
+        task.task_execution_id,
+        task.wire,
+        task.propagation,
+    )
+    sheet.turn.messages.append((Address(ACTIVITY, f"{execution_id}:{task.event_id}"), message))
+
+
+def _set_timer(sheet: TurnSheet, timer: TimerCreated) -> None:
+    # A wait without an end (contract 3.10) has a timer that is recorded and never fires.
+    if timer.fire_at_us < END_OF_TIME_US:
+        sheet.timers_set[timer.event_id] = timer.fire_at_us
+
+
+def create_child(sheet: TurnSheet, child: ChildCreated) -> None:
+    """Begin a child, and remember that there is one."""
+    assert sheet.actor.record is not None
+    sheet.actor.record = sheet.actor.record._replace(has_children=True)
+    if child.named:
+        sheet.actor.unconfirmed.add(child.event_id)
+    start_child(sheet, child)
+
+
+def _create_detached(sheet: TurnSheet, child: DetachedCreated) -> None:
+    """Ask for an instance without a parent. If its id is taken, the request is dropped (contract 3.7)."""
+    assert sheet.actor.record is not None
+    execution_id = child.execution_id or uuid5(GENERATIONS, f"{sheet.actor.record.execution_id}/{child.event_id}").hex
+    start = Start(child.name, child.input, execution_id, start_at_us=child.start_at_us)
+    sheet.turn.messages.append((workflow_address(child.instance_id), start))
+
+
+def start_child(sheet: TurnSheet, child: ChildCreated, *, unique: bool = False) -> None:
+    """Ask for a child.
+
+    An id that the code chose may belong to another instance. `runtime/operations/child_starter.py` finds that out,
+    so the request goes there.
+
+    Args:
+        unique: Refuse an id that a finished instance has.
+    """
+    record = sheet.actor.record
+    assert record is not None
+    app_id = sheet.actor.surroundings.app_id
+    if child.target_app not in (None, "", app_id):
+        failure = _foreign(child.target_app, app_id)
+        done = ChildDone(record.execution_id, child.event_id, Status.FAILED.value, None, failure)
+        sheet.turn.messages.append((workflow_address(sheet.actor.instance_id), done))
+        return
+    execution_id = uuid5(GENERATIONS, f"{record.execution_id}/{child.event_id}").hex
+    start = Start(child.name, child.input, execution_id, _link(sheet, child), unique=unique, scope=child.propagation)
+    address = Address(CHILD_START, child.instance_id) if child.named else workflow_address(child.instance_id)
+    sheet.turn.messages.append((address, start))
+
+
+def terminate_children(sheet: TurnSheet) -> None:
+    """Tell all children that have not ended to end, with their own children."""
+    for child in sheet.actor.open.children.values():
+        terminate_child(sheet, child)
+
+
+def terminate_child(sheet: TurnSheet, child: ChildCreated) -> None:
+    termination = Terminate(None, recurse=True, parent=_link(sheet, child))
+    sheet.turn.messages.append((workflow_address(child.instance_id), termination))
+
+
+def was_terminated_with_children(sheet: TurnSheet) -> bool:
+    """Whether the history says that the instance was terminated, and its children with it."""
+    return any(
+        isinstance(event, ExecutionTerminated) and event.recurse for row in sheet.actor.rows for event in row.turn or ()
+    )
+
+
+def _link(sheet: TurnSheet, child: ChildCreated) -> Parent:
+    record = sheet.actor.record
+    assert record is not None
+    return Parent(sheet.actor.instance_id, record.execution_id, child.event_id, record.name)
+
+
+def tell_parent(
+    sheet: TurnSheet, parent: Parent, status: Status, result: str | None, failure: FailureDetails | None
+) -> None:
+    """Tell the parent how the instance has ended."""
+    done = ChildDone(parent.execution_id, parent.task_id, status.value, result, failure)
+    sheet.turn.messages.append((workflow_address(parent.instance_id), done))
+
+
+def tell_parent_again(sheet: TurnSheet) -> None:
+    """Tell the parent once more how the instance has ended; do nothing if it has not."""
+    record = sheet.actor.record
+    assert record is not None
+    completed = _completion(sheet)
+    if record.parent is not None and completed is not None:
+        failure = FailureDetails.unpack(completed.failure) if completed.failure is not None else None
+        tell_parent(sheet, record.parent, record.status, completed.result, failure)
+
+
+def _completion(sheet: TurnSheet) -> ExecutionCompleted | None:
+    """The last event of an instance that has ended, if its history is at hand."""
+    for row in sheet.actor.rows[::-1]:  # mypyc cannot compile `reversed` of an actor's field
+        for event in row.turn or ():
+            if isinstance(event, ExecutionCompleted):
+                return event
+    return None
+
+
+def clear_timers(sheet: TurnSheet) -> None:
+    """Take back all timers."""
+    for timer_id in list(sheet.actor.open.timers):
+        clear_timer(sheet, timer_id)
+
+
+def clear_timer(sheet: TurnSheet, timer_id: int) -> None:
+    """Take back a timer, if it is still open."""
+    due_us = sheet.actor.open.timers.pop(timer_id, None)
+    if due_us is None:
+        return
+    sheet.actor.open.waits.pop(timer_id, None)
+    if due_us >= END_OF_TIME_US:
+        return
+    # One that was set in this very turn has no row to clear.
+    if sheet.timers_set.pop(timer_id, None) is None:
+        sheet.turn.reminders_cleared.append((str(timer_id), due_us))
+
+
+def _foreign(asked: str | None, hosted: str) -> FailureDetails:
+    return FailureDetails(
+        error_type="ForeignAppError",
+        message=f"this daemon hosts the app ID '{hosted}' only, not '{asked}'",
+        non_retriable=True,
+    )
+
+
+EFFECTS: dict[type[Command], Callable[[TurnSheet, Any], None]] = {
+    TaskScheduled: invoke,
+    TimerCreated: _set_timer,
+    ChildCreated: create_child,
+    DetachedCreated: _create_detached,
+}

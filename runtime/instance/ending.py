@@ -1,0 +1,120 @@
+"""Endings: how an instance ends, how a generation ends, and how an instance stalls.
+
+The one law: each function here leaves the sheet ready for `TurnSheet.finish`.
+Native code, remote workers and callers from outside all end instances through
+these.
+"""
+
+from collections.abc import Sequence
+from uuid import uuid5
+
+from ...actors.address import Address
+from ..execution.drive import ContinuedAsNew
+from ..history.event import (
+    Arrival,
+    EventRaised,
+    ExecutionCompleted,
+    ExecutionResumed,
+    ExecutionStalled,
+    ExecutionStarted,
+    ExecutionSuspended,
+    ExecutionTerminated,
+    StallReason,
+)
+from ..history.failure import FailureDetails
+from ..history.open_work import OpenWork
+from ..history.row import Row
+from ..history.status import Status, Step
+from .effects import GENERATIONS, clear_timers, tell_parent, terminate_children
+from .message import ENDED, WORK, Continue, Ended, Stalled, Terminate, workflow_address
+from .sheet import TurnSheet
+
+STEPS = {Status.COMPLETED: Step.COMPLETE, Status.FAILED: Step.FAIL, Status.TERMINATED: Step.TERMINATE}
+
+# What is for the instance whatever generation it is in. Answers are for the generation that asked.
+OUTLIVE_A_GENERATION = (EventRaised, ExecutionSuspended, ExecutionResumed)
+
+
+def terminate(sheet: TurnSheet, termination: Terminate) -> None:
+    """End the instance without asking its code."""
+    sheet.hold_all()
+    event = ExecutionTerminated(termination.output, termination.recurse)
+    completed = ExecutionCompleted(sheet.actor.open.last_id + 1, Status.TERMINATED.value, termination.output)
+    sheet.asked = [event, completed]
+    if termination.recurse:
+        terminate_children(sheet)
+    end(sheet, Status.TERMINATED, termination.output, None)
+
+
+def end(sheet: TurnSheet, status: Status, result: str | None, failure: FailureDetails | None) -> None:
+    """End the instance: tell the parent, take back the timers, let go of the code.
+
+    Args:
+        status: COMPLETED, FAILED or TERMINATED.
+        result: JSON text, as it is recorded.
+    """
+    actor = sheet.actor
+    sheet.step(STEPS[status])
+    assert actor.record is not None
+    clear_timers(sheet)
+    # What was asked for in the last turn is done; what ran before it has lost its purpose.
+    actor.open.keep_only([Row(sheet.now_us, sheet.asked, ())])
+    if actor.record.parent is not None:
+        tell_parent(sheet, actor.record.parent, status, result, failure)
+    if actor.surroundings.observed:
+        ended = Ended(actor.record.name, status.value, sheet.now_us - actor.record.created_us)
+        sheet.turn.messages.append((Address(ENDED, actor.instance_id), ended))
+    actor.close()
+    actor.execution = None
+    actor.rows = []
+
+
+def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[Arrival]) -> None:
+    """Put the next generation in the place of this one. It takes its first turn after the commit.
+
+    Args:
+        unfed: What this generation was not fed. Events that were raised go over to the next one.
+    """
+    actor = sheet.actor
+    record = actor.record
+    assert record is not None
+    clear_timers(sheet)
+    actor.close()
+    execution_id = uuid5(GENERATIONS, record.execution_id).hex
+    started = ExecutionStarted(record.name, outcome.input, execution_id, record.parent)
+    kept = [event for event in unfed if isinstance(event, EventRaised)]
+    actor.record = record._replace(execution_id=execution_id, created_us=sheet.now_us, generation=record.generation + 1)
+    actor.open = OpenWork()
+    actor.execution = None
+    actor.rows = []
+    actor.held = []
+    actor.timeline = None
+    actor.patches = ()
+    actor.offered = None
+    actor.unconfirmed = set()
+    sheet.turn.reset = True
+    sheet.asked = None
+    sheet.arrived.clear()
+    holding = [event for event in sheet.holding if isinstance(event, OUTLIVE_A_GENERATION)]
+    sheet.holding = [started, *outcome.carried, *kept, *holding]
+    sheet.turn.messages.append((workflow_address(actor.instance_id), Continue()))
+
+
+def stall(sheet: TurnSheet, description: str, reason: int = StallReason.PATCH_MISMATCH) -> None:
+    """Stop the instance where it is, because its code does not fit its history. Fitting code lets it go on.
+
+    Args:
+        description: Where the two part, for people.
+        reason: A StallReason.
+    """
+    actor = sheet.actor
+    assert actor.record is not None
+    actor.stalled_here = True
+    if sheet.status is Status.SUSPENDED:
+        return  # it says so when it is resumed
+    sheet.step(Step.STALL)
+    if actor.record.stall != description:
+        actor.record = actor.record._replace(stall=description)
+        sheet.hold(ExecutionStalled(description, reason))
+    if actor.record.remote:
+        sheet.turn.messages.append((Address(WORK, actor.instance_id), Stalled()))

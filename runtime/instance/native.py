@@ -1,0 +1,93 @@
+"""Native code: the workflow function is in this process, and is fed here.
+
+The one law: the code runs on nothing but its history and what has arrived, so
+that replay repeats it. `turn.py` calls this stage when the instance has
+something to be fed.
+"""
+
+from ..errors import NondeterminismError
+from ..execution.drive import ContinuedAsNew, Execution
+from ..execution.replay import replay
+from ..history.event import ExecutionCompleted
+from ..history.failure import FailureDetails
+from ..history.status import Status, Step
+from .effects import carry_out, clear_timer
+from .ending import continue_as_new, end, stall
+from .sheet import TurnSheet
+
+
+def feed_if_possible(sheet: TurnSheet) -> None:
+    """Feed the code what has arrived; hold it if the instance is not due to start yet, or its code cannot be had."""
+    execution = None if sheet.waits_for_start else running_code(sheet)
+    if execution is not None:
+        _feed(sheet, execution)
+    elif not sheet.status.terminal:
+        sheet.hold_all()
+
+
+def running_code(sheet: TurnSheet) -> Execution | None:
+    """Give the running code, built from the history if need be.
+
+    Returns:
+        None if the code is not here or does not fit the history. The sheet then says what becomes of the instance.
+    """
+    actor = sheet.actor
+    assert actor.record is not None
+    if actor.execution is not None or actor.stalled_here:
+        return actor.execution
+    surroundings = actor.surroundings
+    definition = surroundings.definition(actor.record.name)
+    if definition is None:
+        _miss_definition(sheet, actor.record.name)
+        return None
+    try:
+        actor.execution, _ = replay(definition, surroundings.encoder, instance_id=actor.instance_id, rows=actor.rows)
+    except NondeterminismError as error:
+        stall(sheet, str(error))
+        return None
+    actor.rows = []
+    if sheet.status is not Status.SUSPENDED:
+        sheet.step(Step.RUN)
+        if actor.record.stall is not None:
+            actor.record = actor.record._replace(stall=None)
+    return actor.execution
+
+
+def _miss_definition(sheet: TurnSheet, name: str) -> None:
+    """Decide for an instance whose code is not here: it waits, fails, or stalls where it had begun."""
+    app = sheet.actor.surroundings.app
+    if app is None:
+        return
+    message = f"A {name!r} workflow was not registered in app {app.name!r}."
+    if sheet.has_run or sheet.generation > 0:
+        stall(sheet, message + " This instance was begun by code that had it.")
+        return
+    failure = FailureDetails(error_type="WorkflowNotRegisteredError", message=message, non_retriable=True)
+    sheet.asked = [ExecutionCompleted(1, Status.FAILED.value, None, failure.pack())]
+    end(sheet, Status.FAILED, None, failure)
+
+
+def _feed(sheet: TurnSheet, execution: Execution) -> None:
+    """Run the code on all that is held and has arrived, and carry out what it asks for."""
+    actor = sheet.actor
+    assert actor.record is not None
+    arrivals = [*actor.held, *sheet.arrived]
+    commands, taken = execution.feed(arrivals, sheet.now_us)
+    sheet.asked = list(commands)
+    if execution.custom_status != actor.record.custom_status:
+        actor.record = actor.record._replace(custom_status=execution.custom_status)
+    carry_out(sheet, commands)
+    _take_back_timers(sheet, execution)
+    outcome = execution.outcome
+    if isinstance(outcome, ContinuedAsNew):
+        continue_as_new(sheet, outcome, arrivals[taken:])
+    elif outcome is not None:
+        failure = FailureDetails.unpack(outcome.failure) if outcome.failure is not None else None
+        end(sheet, Status(outcome.status), outcome.result, failure)
+
+
+def _take_back_timers(sheet: TurnSheet, execution: Execution) -> None:
+    """Clear the timers whose event came first."""
+    for timer_id in execution.cancelled_timers:
+        clear_timer(sheet, timer_id)
+    execution.cancelled_timers.clear()

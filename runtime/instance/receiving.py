@@ -1,0 +1,312 @@
+"""Receiving: what each message means for an instance as it stands.
+
+The one law: a receiver changes the sheet and runs no code. The table
+`RECEIVERS` has one function for each type of message; `turn.py` calls it for
+each envelope, and feeds the code afterwards.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ...actors.turn import Envelope, Recover, ReminderDue
+from ..dates import END_OF_TIME_US
+from ..errors import (
+    DescendantsUnknown,
+    InstanceExists,
+    InstanceNotFound,
+    InstanceStalled,
+    InstanceUnfinished,
+    RequestRefused,
+)
+from ..history.event import (
+    ChildCompleted,
+    ChildFailed,
+    EventRaised,
+    ExecutionResumed,
+    ExecutionStarted,
+    ExecutionSuspended,
+    TaskCompleted,
+    TaskFailed,
+    TimerFired,
+)
+from ..history.failure import failure_of
+from ..history.open_work import START_TIMER, OpenWork
+from ..history.patches import patches_of
+from ..history.record import InstanceRecord
+from ..history.status import Status, Step, follow
+from ..history.timeline import Timeline
+from .effects import (
+    clear_timers,
+    create_child,
+    invoke,
+    start_child,
+    tell_parent,
+    tell_parent_again,
+    terminate_child,
+    terminate_children,
+    was_terminated_with_children,
+)
+from .message import (
+    ActivityDone,
+    ChildDone,
+    ChildStarted,
+    Continue,
+    Purge,
+    RaiseEvent,
+    RemoteAnswer,
+    Resume,
+    Start,
+    StartCopy,
+    Suspend,
+    Terminate,
+    TryAgain,
+    WorkflowTurnWork,
+)
+from .sheet import TurnSheet
+
+
+def _receive_start(sheet: TurnSheet, envelope: Envelope) -> None:
+    """Begin an instance, in the place of a finished one with the same id if need be."""
+    start: Start = envelope.body
+    record = sheet.actor.record
+    if record is None:
+        _begin(sheet, start)
+    elif start.parent is not None and start.parent == record.parent:
+        # The parent sends its start again, because it does not know that the first one arrived.
+        tell_parent_again(sheet)
+    elif not record.status.terminal:
+        _refuse_start(sheet, envelope, InstanceExists(sheet.actor.instance_id))
+        return
+    elif start.unique:
+        _refuse_start(sheet, envelope, InstanceExists(sheet.actor.instance_id, unique=True))
+        return
+    elif record.has_children and envelope.reply is not None and start.descendants_finished != record.execution_id:
+        _refuse_start(sheet, envelope, DescendantsUnknown(sheet.actor.instance_id, record.execution_id))
+        return
+    else:
+        sheet.actor.forget()
+        sheet.turn.reset = True
+        _begin(sheet, start)
+    sheet.answer(envelope, sheet.actor.instance_id)
+
+
+def _begin(sheet: TurnSheet, start: Start) -> None:
+    actor = sheet.actor
+    later = start.start_at_us if start.start_at_us is not None and start.start_at_us > sheet.now_us else None
+    actor.record = InstanceRecord(
+        follow(None, Step.START), start.name, start.execution_id, sheet.now_us, parent=start.parent
+    )
+    # Purged and begun anew in one turn: the old rows are replaced, not deleted.
+    sheet.turn.reset = sheet.turn.reset or sheet.turn.delete
+    sheet.turn.delete = False
+    sheet.arrive(
+        ExecutionStarted(
+            start.name,
+            start.input,
+            start.execution_id,
+            start.parent,
+            later,
+            start.version,
+            start.trace,
+            start.propagated,
+        )
+    )
+    if later is not None:
+        sheet.timers_set[START_TIMER] = later
+
+
+def _receive_copy(sheet: TurnSheet, envelope: Envelope) -> None:
+    """Begin with the history of another instance, and ask again for what that history has no answer to."""
+    copy: StartCopy = envelope.body
+    actor = sheet.actor
+    if actor.record is not None:
+        sheet.answer(envelope, InstanceExists(actor.instance_id, unique=True))
+        return
+    record = copy.record
+    actor.record = InstanceRecord(
+        Status.RUNNING,
+        record.name,
+        record.execution_id,
+        sheet.now_us,
+        has_children=record.has_children,
+        remote=record.remote,
+        version=record.version,
+    )
+    actor.rows = list(copy.rows)
+    actor.open = OpenWork.of(actor.rows, remote=record.remote)
+    actor.patches = patches_of(actor.rows)
+    for task in actor.open.tasks.values():
+        invoke(sheet, task)
+    for child in actor.open.children.values():
+        create_child(sheet, child)
+    sheet.timers_set.update(
+        {timer_id: due_us for timer_id, due_us in actor.open.timers.items() if due_us < END_OF_TIME_US}
+    )
+    packed = [actor.surroundings.packer.pack(*row) for row in actor.rows]
+    sheet.turn.earlier, sheet.turn.entry = packed[:-1], packed[-1]
+    if record.remote:
+        actor.timeline = Timeline.of(actor.rows)
+    sheet.answer(envelope, None)
+
+
+def _refuse_start(sheet: TurnSheet, envelope: Envelope, error: RequestRefused) -> None:
+    start: Start = envelope.body
+    if envelope.reply is not None:
+        sheet.answer(envelope, error)
+    elif start.parent is not None:
+        tell_parent(sheet, start.parent, Status.FAILED, None, failure_of(error))
+
+
+def _receive_event(sheet: TurnSheet, envelope: Envelope) -> None:
+    if sheet.takes(envelope):
+        sheet.arrive(EventRaised(envelope.body.name, envelope.body.input))
+
+
+def _receive_suspend(sheet: TurnSheet, envelope: Envelope) -> None:
+    if sheet.takes(envelope) and sheet.status is not Status.SUSPENDED:
+        sheet.step(Step.SUSPEND)
+        sheet.hold(ExecutionSuspended(envelope.body.reason))
+
+
+def _receive_resume(sheet: TurnSheet, envelope: Envelope) -> None:
+    if sheet.takes(envelope) and sheet.status is Status.SUSPENDED:
+        sheet.step(Step.RESUME if sheet.has_run else Step.RESUME_START)
+        sheet.hold(ExecutionResumed(envelope.body.reason))
+        if not sheet.waits_for_start:
+            sheet.arrived.extend(sheet.holding)
+            sheet.holding.clear()
+
+
+def _receive_terminate(sheet: TurnSheet, envelope: Envelope) -> None:
+    termination: Terminate = envelope.body
+    record = sheet.actor.record
+    if termination.parent is not None and (record is None or record.parent != termination.parent):
+        # The id belongs to another instance, or the child does not exist yet (see `_receive_child_started`).
+        return
+    if sheet.takes(envelope):
+        sheet.termination = termination
+
+
+def _receive_purge(sheet: TurnSheet, envelope: Envelope) -> None:
+    record = sheet.actor.record
+    if record is None:
+        sheet.answer(envelope, InstanceNotFound(sheet.actor.instance_id))
+    elif record.status is Status.STALLED and not envelope.body.force:
+        sheet.answer(envelope, InstanceStalled(sheet.actor.instance_id))
+    elif not record.status.terminal and not envelope.body.force:
+        sheet.answer(envelope, InstanceUnfinished(sheet.actor.instance_id))
+    else:
+        clear_timers(sheet)
+        sheet.actor.forget()
+        sheet.arrived.clear()
+        sheet.holding.clear()
+        sheet.termination = None
+        sheet.turn.delete = True
+        sheet.answer(envelope, None)
+
+
+def _receive_activity_done(sheet: TurnSheet, envelope: Envelope) -> None:
+    done: ActivityDone = envelope.body
+    record = sheet.actor.record
+    if record is not None and record.status.terminal and record.execution_id == done.execution_id:
+        # The last turn asked for it without awaiting it: the result has no reader.
+        sheet.actor.open.tasks.pop(done.task_id, None)
+    elif sheet.awaits(done.execution_id) and done.task_id in sheet.actor.open.tasks:
+        if done.failure is not None:
+            sheet.arrive(TaskFailed(done.task_id, done.failure.pack()))
+        else:
+            sheet.arrive(TaskCompleted(done.task_id, done.result))
+
+
+def _receive_child_done(sheet: TurnSheet, envelope: Envelope) -> None:
+    done: ChildDone = envelope.body
+    if sheet.awaits(done.execution_id) and done.task_id in sheet.actor.open.children:
+        sheet.actor.unconfirmed.discard(done.task_id)
+        if done.status == Status.COMPLETED:
+            sheet.arrive(ChildCompleted(done.task_id, done.result))
+        else:
+            sheet.arrive(ChildFailed(done.task_id, done.failure.pack() if done.failure is not None else None))
+
+
+def _receive_child_started(sheet: TurnSheet, envelope: Envelope) -> None:
+    started: ChildStarted = envelope.body
+    record = sheet.actor.record
+    if record is None or record.execution_id != started.execution_id:
+        return
+    sheet.actor.unconfirmed.discard(started.task_id)
+    child = sheet.actor.open.children.get(started.task_id)
+    if child is not None and was_terminated_with_children(sheet):
+        # The child began after its siblings were told to end.
+        terminate_child(sheet, child)
+
+
+def _receive_reminder(sheet: TurnSheet, envelope: Envelope) -> None:
+    reminder: ReminderDue = envelope.body
+    sheet.turn.reminders_cleared.append((reminder.name, reminder.due_us))
+    record = sheet.actor.record
+    if record is None or record.status.terminal:
+        return
+    timer_id = int(reminder.name)
+    # A timer of an earlier generation, or one whose event came first, is not there any more.
+    if sheet.actor.open.timers.get(timer_id) == reminder.due_us:
+        sheet.arrive(TimerFired(timer_id, reminder.due_us))
+
+
+def _receive_continue(sheet: TurnSheet, envelope: Envelope) -> None:
+    """Do nothing: `take_turn` feeds what is held."""
+
+
+def _receive_answer(sheet: TurnSheet, envelope: Envelope) -> None:
+    """Keep the answer of a remote worker for this turn, if it is to the state that the instance is in.
+
+    Another answer is void: the next offer asks for the turn again.
+    """
+    work: WorkflowTurnWork = envelope.body.work
+    actor = sheet.actor
+    same_past = sheet.awaits(work.execution_id) and work.position == sheet.position
+    if same_past and actor.held[: len(work.fed)] == work.fed:
+        sheet.answered = envelope.body
+    actor.offered = None
+
+
+def _receive_try_again(sheet: TurnSheet, envelope: Envelope) -> None:
+    if sheet.actor.record is not None and sheet.status is Status.STALLED:
+        sheet.actor.stalled_here = False
+        sheet.actor.offered = None
+
+
+def _receive_recover(sheet: TurnSheet, envelope: Envelope) -> None:
+    """Send again all messages that may not have arrived before the restart."""
+    record = sheet.actor.record
+    if record is None:
+        return
+    if record.status.terminal:
+        tell_parent_again(sheet)
+    if was_terminated_with_children(sheet):
+        terminate_children(sheet)
+    if record.status is not Status.TERMINATED:
+        for task in sheet.actor.open.tasks.values():
+            invoke(sheet, task)
+        for child in sheet.actor.open.children.values():
+            # A finished instance does not wait for its children. If another instance has the id by now, the child has
+            # run already.
+            start_child(sheet, child, unique=record.status.terminal)
+
+
+RECEIVERS: dict[type[Any], Callable[[TurnSheet, Envelope], None]] = {
+    Start: _receive_start,
+    RaiseEvent: _receive_event,
+    Suspend: _receive_suspend,
+    Resume: _receive_resume,
+    Terminate: _receive_terminate,
+    Purge: _receive_purge,
+    ActivityDone: _receive_activity_done,
+    ChildDone: _receive_child_done,
+    ChildStarted: _receive_child_started,
+    ReminderDue: _receive_reminder,
+    Continue: _receive_continue,
+    Recover: _receive_recover,
+    RemoteAnswer: _receive_answer,
+    StartCopy: _receive_copy,
+    TryAgain: _receive_try_again,
+}

@@ -1,0 +1,128 @@
+"""Remote code: the workflow function is with a worker at the other end of a stream.
+
+The one law: an answer is applied only to the state of the instance that it is
+an answer to. `turn.py` calls this stage for instances of remote workers, and
+offers the next turn at its end (`offer.py`, docs/design/remote-workers.md).
+"""
+
+from collections.abc import Sequence
+
+from ...actors.address import Address
+from ..history.event import ExecutionCompleted, PatchesApplied, StallReason, failure_in
+from ..history.record import InstanceRecord
+from ..history.status import Status, Step
+from ..history.timed_event import TimedEvent
+from ..history.timeline import Timeline
+from .effects import carry_out, clear_timer
+from .ending import continue_as_new, end, stall
+from .message import WORK, Invoke, Start, WorkflowTurnWork
+from .offer import Offer, can_take_a_turn, received
+from .sheet import TurnSheet
+from .work import WorkflowAnswer
+
+
+def is_remote(sheet: TurnSheet, record: InstanceRecord) -> bool:
+    """Whether the code of the instance is with a remote worker."""
+    if record.remote:
+        return True
+    surroundings = sheet.actor.surroundings
+    if surroundings.definition(record.name) is not None or sheet.has_run or record.generation > 0:
+        return False
+    return surroundings.app is None or surroundings.waits_for_workers()
+
+
+def run_remotely(sheet: TurnSheet) -> None:
+    """Take a worker's answer, if there is one. All that has arrived is held for the next turn that a worker takes."""
+    sheet.hold_all()
+    if sheet.actor.timeline is None:
+        sheet.actor.timeline = Timeline.of(sheet.actor.rows)
+    if sheet.answered is not None:
+        _take_answer(sheet, sheet.answered.work, sheet.answered.answer)
+
+
+def _take_answer(sheet: TurnSheet, work: WorkflowTurnWork, answer: WorkflowAnswer) -> None:
+    """Apply what a worker asks for (contract 3.7), unless its code no longer fits."""
+    actor = sheet.actor
+    assert actor.record is not None
+    unfit = _unfit(actor.patches, actor.record.version, answer)
+    if unfit is not None:
+        reason = StallReason.VERSION_NOT_AVAILABLE if answer.version_missing else StallReason.PATCH_MISMATCH
+        stall(sheet, unfit, reason)
+        return
+    if sheet.status is not Status.SUSPENDED:
+        sheet.step(Step.RUN)
+    settled = answer.version if answer.version != actor.record.version else None
+    version = answer.version or actor.record.version
+    actor.record = actor.record._replace(remote=True, stall=None, custom_status=answer.custom_status, version=version)
+    actor.ran_us = sheet.now_us
+    sheet.consumed = len(work.fed)
+    sheet.turn_at_us = work.at_us
+    sheet.asked = list(answer.commands)
+    applied = answer.patches[len(actor.patches) :]
+    actor.patches = answer.patches
+    if applied or settled is not None:
+        sheet.asked.insert(0, PatchesApplied(applied, settled))
+    for timer_id in actor.open.waits_ended_by(work.fed):
+        clear_timer(sheet, timer_id)
+    carry_out(sheet, answer.commands)
+    if answer.continued is not None:
+        unfed = actor.held[len(work.fed) :]
+        continue_as_new(sheet, answer.continued, [*unfed, *sheet.holding])
+        sheet.consumed = None
+        return
+    completed = next((each for each in answer.commands if isinstance(each, ExecutionCompleted)), None)
+    if completed is not None:
+        end(sheet, Status(completed.status), completed.result, failure_in(completed))
+
+
+def offer_a_turn(sheet: TurnSheet) -> None:
+    """Offer a turn to workers, before the commit; or end the wait of the turn that is offered already."""
+    actor = sheet.actor
+    offer = actor.offered
+    if offer is None and can_take_a_turn(actor) and actor.record is not None and is_remote(sheet, actor.record):
+        if actor.timeline is None:
+            actor.timeline = Timeline.of(actor.rows)
+        offer = actor.offered = Offer(actor)
+    elif offer is None or not offer.hurry():
+        return
+    sheet.turn.early.append((Address(WORK, actor.instance_id), offer))
+
+
+def propagate(sheet: TurnSheet) -> None:
+    """Add the history to messages to activities and children that may see it.
+
+    Each gets it up to the event that asked for it (contract 3.21).
+    """
+    timeline = sheet.actor.timeline
+    if timeline is None:
+        return
+    for position, (address, body) in enumerate(sheet.turn.messages):
+        if isinstance(body, Invoke | Start) and body.scope:
+            asking = body.task_id if isinstance(body, Invoke) else body.parent.task_id if body.parent else None
+            shown = sheet.actor.surroundings.propagate(
+                sheet.actor.instance_id,
+                _up_to(timeline.events, asking),
+                body.scope,
+                received(timeline.events),
+            )
+            sheet.turn.messages[position] = (address, body._replace(propagated=shown))
+
+
+def _up_to(events: Sequence[TimedEvent], event_id: int | None) -> list[TimedEvent]:
+    """Cut a history off behind the event with this id; the end of the instance has no such id."""
+    shown: list[TimedEvent] = []
+    for timed in events:
+        shown.append(timed)
+        if timed.event_id == event_id and not isinstance(timed.event, ExecutionCompleted):
+            break
+    return shown
+
+
+def _unfit(patches: tuple[str, ...], version: str | None, answer: WorkflowAnswer) -> str | None:
+    """Say why a worker's code does not fit the history (contract 3.19); None if it does."""
+    if answer.version_missing:
+        return f"Version not available: {version or ''}"
+    if answer.patches[: len(patches)] != patches:
+        known, current = ", ".join(patches), ", ".join(answer.patches)
+        return f"Patch mismatch. History patches: [{known}], current patches: [{current}]. "
+    return None

@@ -1,0 +1,176 @@
+"""The sheet of a turn: what one turn of a workflow actor has gathered so far.
+
+The one law: a sheet reads no clock and waits for nothing. The stages of a turn
+(`receiving.py`, `native.py`, `remote.py`, `ending.py`, `effects.py`) are
+functions of the sheet; `turn.py` calls them in their order. What a turn wants
+done stands in the `Turn` that the sheet fills, and happens after the commit.
+"""
+
+from typing import Any
+
+from ...actors.turn import Envelope, Turn
+from ..errors import InstanceNotFound, InstanceStalled
+from ..history.event import Arrival, Event
+from ..history.open_work import START_TIMER
+from ..history.record import InstanceRecord
+from ..history.row import Row
+from ..history.status import Status, Step, follow
+from .message import RemoteAnswer, Terminate
+from .state import Instance
+
+
+class TurnSheet:
+    """One turn of one actor.
+
+    Args:
+        now_us: When the turn is taken; Unix time, microseconds.
+    """
+
+    __slots__ = (
+        "actor",
+        "answered",
+        "arrived",
+        "asked",
+        "consumed",
+        "holding",
+        "now_us",
+        "record_before",
+        "termination",
+        "timers_set",
+        "turn",
+        "turn_at_us",
+    )
+
+    def __init__(self, actor: Instance, now_us: int) -> None:
+        self.actor = actor
+        # Never before the last turn, even if the clock was set back in between.
+        self.now_us = max(now_us, actor.last_us)
+        self.turn = Turn()
+        self.record_before = actor.record
+        self.arrived: list[Arrival] = []  # to be fed
+        self.holding: list[Arrival] = []  # to be kept until they can be fed
+        self.asked: list[Event] | None = None  # None: the execution was not fed
+        self.termination: Terminate | None = None
+        self.timers_set: dict[int, int] = {}  # timer id to when it fires
+        self.answered: RemoteAnswer | None = None
+        self.turn_at_us: int | None = None  # when the turn began for a remote worker, if it did
+        self.consumed: int | None = None  # of what was held, how much this turn feeds; None: all
+
+    # What the instance is, with what this turn has made of it so far.
+
+    @property
+    def status(self) -> Status:
+        assert self.actor.record is not None
+        return self.actor.record.status
+
+    @property
+    def waits_for_start(self) -> bool:
+        return START_TIMER in self.actor.open.timers
+
+    @property
+    def has_run(self) -> bool:
+        """Whether the code of this generation has had a turn."""
+        actor = self.actor
+        if actor.timeline is not None:
+            return bool(actor.timeline.events)
+        return actor.execution is not None or any(row.turn is not None for row in actor.rows)
+
+    @property
+    def generation(self) -> int:
+        assert self.actor.record is not None
+        return self.actor.record.generation
+
+    @property
+    def position(self) -> int:
+        """How much history a remote worker knows of this generation."""
+        return len(self.actor.timeline.events) if self.actor.timeline is not None else 0
+
+    # What the stages write down.
+
+    def takes(self, envelope: Envelope) -> bool:
+        """Answer a request; True if the instance is to act on it."""
+        record = self.actor.record
+        if record is None:
+            self.answer(envelope, InstanceNotFound(self.actor.instance_id))
+        elif record.status is Status.STALLED:
+            self.answer(envelope, InstanceStalled(self.actor.instance_id))
+        else:
+            self.answer(envelope, None)
+            return not record.status.terminal
+        return False
+
+    def awaits(self, execution_id: str) -> bool:
+        """Whether an answer is for the generation that is running now."""
+        record = self.actor.record
+        return record is not None and not record.status.terminal and record.execution_id == execution_id
+
+    def arrive(self, event: Arrival) -> None:
+        """Take in an event: it is fed in this turn, unless the instance is suspended."""
+        self.actor.open.apply(event)
+        (self.holding if self.status is Status.SUSPENDED else self.arrived).append(event)
+
+    def hold(self, event: Arrival) -> None:
+        """Keep an event until it can be fed."""
+        self.holding.append(event)
+
+    def hold_all(self) -> None:
+        """Feed nothing in this turn: keep all that has arrived, in front of what is held already."""
+        self.holding[:0] = self.arrived
+        self.arrived.clear()
+
+    def answer(self, envelope: Envelope, answer: Any) -> None:
+        if envelope.reply is not None:
+            self.turn.replies.append((envelope.reply, answer))
+
+    def step(self, step: Step) -> None:
+        """Change the status of the instance.
+
+        Raises:
+            IllegalStep: The table in `runtime/history/status.py` does not have it.
+        """
+        record = self.actor.record
+        assert record is not None
+        status = follow(record.status, step)
+        if status is not record.status:
+            self.actor.record = record._replace(status=status)
+
+    # The end of the turn.
+
+    def finish(self) -> None:
+        """Write all of it into the turn: the row, the record, the reminders, the active mark."""
+        actor = self.actor
+        turn = self.turn
+        if self.timers_set:
+            turn.reminders_set = [(str(timer_id), due_us) for timer_id, due_us in self.timers_set.items()]
+        if self.asked is not None or self.holding:
+            events = None if self.asked is None else [*self.arrived, *self.asked]
+            row = Row(self.turn_at_us or self.now_us, events, self.holding, self.consumed)
+            turn.entry = actor.surroundings.packer.pack(*row)
+            self._remember(row)
+            actor.last_us = self.now_us
+        record = actor.record
+        if record is not None:
+            if record is not self.record_before and record != self.record_before:
+                turn.record = record.pack(actor.surroundings.record_packer)
+            turn.busy = self._busy(record)
+            turn.settled = record.status.terminal and not turn.busy
+
+    def _remember(self, row: Row) -> None:
+        """Keep in memory what the next turn needs of this one."""
+        actor = self.actor
+        if row.turn is not None:
+            del actor.held[: row.consumed]
+        actor.held += self.holding
+        if actor.timeline is not None:
+            actor.timeline.add(row)
+            actor.rows = [row]
+        elif actor.execution is None:
+            actor.rows.append(row)
+
+    def _busy(self, record: InstanceRecord) -> bool:
+        """Whether a restart would have something to pick up here."""
+        actor = self.actor
+        if record.status.terminal:
+            return record.status is not Status.TERMINATED and bool(actor.open.tasks or actor.unconfirmed)
+        waiting = bool(actor.held) and record.status is not Status.SUSPENDED and not self.waits_for_start
+        return bool(actor.open.tasks) or bool(actor.unconfirmed) or record.status is Status.STALLED or waiting
