@@ -28,6 +28,7 @@ TESTED_ELSEWHERE = {
     "daemon/serve.py": "two functions; tests/cli/test_run.py and tests/daemon/hosts/test_member.py call them",
     "daemon/hosts/signals.py": "tests/daemon/hosts/test_processes.py sends real ones",
     "daemon/supervision.py": "tests/daemon/hosts/test_member.py has both ends of the pipe",
+    "runtime/instance/sheet.py": "what the stages share; the tests of the stages fill it",
     "runtime/instance/surroundings.py": "a record",
     "runtime/instance/state.py": "tests/runtime/instance/test_actor.py has the actor whose memory it is",
     "rpc/schema.py": "generated; tests/rpc/test_generate.py generates it again",
