@@ -16,7 +16,7 @@ from rich.text import Text
 from .cases import build_of
 from .peers import DBOS_POSTGRES, DBOS_SQLITE, PEERS, RESTATE, can_run
 from .report import DRIVER_TITLES, described, written
-from .results import Results, Row, is_of, rows
+from .results import ResultRow, Results, is_of, rows
 from .run import Run
 from .workloads import BY_NAME, DRIVERS, PROCESS, Workload
 
@@ -98,7 +98,7 @@ def all_times(workloads: Sequence[Workload], documents: Iterable[Results]) -> li
     return list(found.values())
 
 
-def peer_rows(workloads: Iterable[Workload], results: Results) -> list[Row]:
+def peer_rows(workloads: Iterable[Workload], results: Results) -> list[ResultRow]:
     return [row for row in rows(with_peers(workloads, tuple(PEERS)), results) if row.driver in PEERS]
 
 
@@ -156,7 +156,7 @@ def name_of(workload: Workload) -> str:
     return workload.name if workload.in_flight == own else f"{workload.name} at {workload.in_flight}"
 
 
-def ratio_cell(row: Row, driver: str, compared: Sequence[Times]) -> str:
+def ratio_cell(row: ResultRow, driver: str, compared: Sequence[Times]) -> str:
     for one in compared:
         if (one.workload, one.peer, one.driver) == (row.workload, row.driver, driver):
             return shown(one)

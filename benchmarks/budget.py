@@ -1,9 +1,9 @@
 """The budget: what the fixed load of `counts.py` may cost, in a file that is checked in.
 
 The one law: a count that rises past its budget is a decision, not an accident.
-Whoever means it accepts it, and the change of the file stands in the commit
-that caused it, beside the reason. Limits are no budget: nobody can accept a
-second flush for one group.
+The author of a change accepts the new count, and the change of the file stands in
+the commit that caused it, beside the reason. Limits are no budget: a second flush
+for one group cannot be accepted.
 """
 
 import platform
@@ -37,8 +37,8 @@ HEADER = """\
 """
 
 
-class Verdict(Enum):
-    """What became of a count."""
+class BudgetVerdict(Enum):
+    """How a count compares with its budget."""
 
     KEPT = "as accepted"
     ROSE = "rose"
@@ -47,8 +47,8 @@ class Verdict(Enum):
 
     @property
     def passes(self) -> bool:
-        # What nobody has accepted yet is not within anything.
-        return self in (Verdict.KEPT, Verdict.FELL)
+        # A new count has no budget that it could be within.
+        return self in (BudgetVerdict.KEPT, BudgetVerdict.FELL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +61,13 @@ class Comparison:
     found: int
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> BudgetVerdict:
         if self.accepted is None:
-            return Verdict.NEW
+            return BudgetVerdict.NEW
         room = self.accepted * TOLERANCES.get(self.count, 0) + SLACK.get(self.count, 0)
         if abs(self.found - self.accepted) <= room:
-            return Verdict.KEPT
-        return Verdict.ROSE if self.found > self.accepted else Verdict.FELL
+            return BudgetVerdict.KEPT
+        return BudgetVerdict.ROSE if self.found > self.accepted else BudgetVerdict.FELL
 
     def __str__(self) -> str:
         each = f"{self.found / self.counted.units:.4g} a {self.counted.unit}"
@@ -163,4 +163,4 @@ def table(comparisons: Sequence[Comparison]) -> Table:
     return made
 
 
-STYLES = {Verdict.KEPT: "", Verdict.FELL: "green", Verdict.ROSE: "red", Verdict.NEW: "yellow"}
+STYLES = {BudgetVerdict.KEPT: "", BudgetVerdict.FELL: "green", BudgetVerdict.ROSE: "red", BudgetVerdict.NEW: "yellow"}

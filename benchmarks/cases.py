@@ -11,8 +11,8 @@ from statistics import median
 from typing import Any
 
 from .machine import Machine
-from .measure import Outcome, medians, spreads
-from .results import Results, Row
+from .measure import RunOutcome, medians, spreads
+from .results import ResultRow, Results
 from .run import Run
 from .workloads import BY_NAME, DRIVERS, Workload
 
@@ -40,7 +40,7 @@ class Case:
 
     run: Run
     machine: Machine
-    outcomes: list[Outcome]
+    outcomes: list[RunOutcome]
 
     @property
     def rate(self) -> float | None:
@@ -55,10 +55,10 @@ class Case:
         marked = plain and found.marks_hold(seconds=run.seconds, instances=run.instances)
         return found if marked else found.without_marks()
 
-    def row(self) -> Row:
+    def row(self) -> ResultRow:
         """The same as a row of a table."""
         figures = [outcome.figures for outcome in self.outcomes]
-        return Row(
+        return ResultRow(
             workload=self.workload,
             driver=self.run.driver,
             runs=len(figures),

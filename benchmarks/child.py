@@ -12,15 +12,15 @@ from pathlib import Path
 
 import msgspec
 
-from .measure import Outcome
+from .measure import RunOutcome
 from .run import Run, perform
-from .run_process import Part, Teller, run_alone, write
+from .run_process import ProgressMessage, Teller, run_alone, write
 
 
 class Whole(msgspec.Struct, tag=True):
     """What a run came to."""
 
-    outcome: Outcome
+    outcome: RunOutcome
 
 
 class RunFailed(Exception):
@@ -34,7 +34,7 @@ class RunFailed(Exception):
         return f"{self.run.workload} ({self.run.driver}) did not come to its end; why stands above"
 
 
-def run_in_child(run: Run, folder: Path, watch: Callable[[Part], None]) -> Outcome:
+def run_in_child(run: Run, folder: Path, watch: Callable[[ProgressMessage], None]) -> RunOutcome:
     """Carry out a run in another process.
 
     Args:
@@ -49,7 +49,7 @@ def run_in_child(run: Run, folder: Path, watch: Callable[[Part], None]) -> Outco
         assert process.stdout is not None
         try:
             for line in process.stdout:
-                message = msgspec.json.decode(line, type=Part | Whole)
+                message = msgspec.json.decode(line, type=ProgressMessage | Whole)
                 if isinstance(message, Whole):
                     return message.outcome
                 watch(message)

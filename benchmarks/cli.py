@@ -23,10 +23,9 @@ from .peers import described as peer_described
 from .report import driver_title, print_report
 from .results import Result, Results, interleaved
 from .run import Run
-from .run_process import Part
+from .run_process import ProgressMessage
 from .sdk_driver import WORKLOADS as SDK_WORKLOADS
-from .sdk_driver import SdkResults, SdkRunFailed, through_sdk
-from .sdk_driver import Setup as SdkSetup
+from .sdk_driver import SdkResults, SdkRunFailed, SdkSetup, through_sdk
 from .workloads import BASIC, BY_NAME, DRIVERS, SECONDS, SUITES, WORKLOADS, Shape, Workload
 
 SECONDS_QUICK = 0.3
@@ -392,7 +391,7 @@ def carry_out(runs: Sequence[Run], folder: Path, console: Console) -> Results:
                 unit=workload.unit,
             )
 
-            def watch(part: Part, task: TaskID = task) -> None:
+            def watch(part: ProgressMessage, task: TaskID = task) -> None:
                 progress.update(task, completed=part.share, units=part.units)
 
             with tempfile.TemporaryDirectory(dir=folder) as own:

@@ -1,9 +1,9 @@
 """Before and after: two results documents beside each other.
 
 The one law: a difference within the spread of the runs is noise, whatever its
-size. Better or worse is said only when every run of one document lies beyond
-every run of the other; and of single runs nothing is said, because nobody knows
-how far two of them would lie apart.
+size. A figure is called better or worse only when every run of one document lies
+beyond every run of the other. Single runs get no verdict, because how far two of
+them would lie apart is not known.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,8 +23,8 @@ from .results import Result, Results
 FLUSH_TIMES = 1.5  # as slow, and it is another disk, or one that was busy
 
 
-class Verdict(Enum):
-    """What a difference means."""
+class DifferenceVerdict(Enum):
+    """Whether a difference is more than noise, and in which direction."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -32,7 +32,12 @@ class Verdict(Enum):
     UNKNOWN = "one run"
 
 
-STYLES = {Verdict.BETTER: "green", Verdict.WORSE: "red", Verdict.NOISE: "dim", Verdict.UNKNOWN: "yellow"}
+STYLES = {
+    DifferenceVerdict.BETTER: "green",
+    DifferenceVerdict.WORSE: "red",
+    DifferenceVerdict.NOISE: "dim",
+    DifferenceVerdict.UNKNOWN: "yellow",
+}
 
 
 class Key(NamedTuple):
@@ -65,18 +70,18 @@ class Difference:
         return self.after.median / self.before.median if self.before.median else None
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> DifferenceVerdict:
         if self.before.runs < 2 or self.after.runs < 2:
-            return Verdict.UNKNOWN
+            return DifferenceVerdict.UNKNOWN
         if self.before.overlaps(self.after):
-            return Verdict.NOISE
+            return DifferenceVerdict.NOISE
         rose = self.after.median > self.before.median
-        return Verdict.BETTER if rose is higher_is_better(self.figure) else Verdict.WORSE
+        return DifferenceVerdict.BETTER if rose is higher_is_better(self.figure) else DifferenceVerdict.WORSE
 
     @property
     def worse_percent(self) -> float:
         """By how much it is worse, in percent of what it was; 0 if it is not."""
-        if self.verdict is not Verdict.WORSE:
+        if self.verdict is not DifferenceVerdict.WORSE:
             return 0.0
         if not self.before.median:
             return float("inf")
@@ -167,22 +172,21 @@ def chance(differences: Sequence[Difference]) -> float | None:
     If nothing changed, every order of the runs is as likely as any other, and
     two of them part the documents (the extreme of Mann and Whitney's test).
     """
-    told = [each for each in differences if each.verdict is not Verdict.UNKNOWN]
+    told = [each for each in differences if each.verdict is not DifferenceVerdict.UNKNOWN]
     return max((2 / comb(each.before.runs + each.after.runs, each.before.runs) for each in told), default=None)
 
 
 def summary(differences: Sequence[Difference]) -> str:
     """The verdicts in a sentence or two."""
-    counted = {verdict: sum(each.verdict is verdict for each in differences) for verdict in Verdict}
-    if counted[Verdict.UNKNOWN] == len(differences):
+    counted = {verdict: sum(each.verdict is verdict for each in differences) for verdict in DifferenceVerdict}
+    if counted[DifferenceVerdict.UNKNOWN] == len(differences):
         return "Of single runs nothing can be said: measure both with --repeat 5."
-    said = (
-        f"{counted[Verdict.BETTER]} better, {counted[Verdict.WORSE]} worse, {counted[Verdict.NOISE]} within the noise"
-    )
+    better, worse = counted[DifferenceVerdict.BETTER], counted[DifferenceVerdict.WORSE]
     by_chance = chance(differences)
     assert by_chance is not None
     return (
-        f"{said}. With so few runs, {by_chance:.1%} of all figures are called better or worse although nothing changed."
+        f"{better} better, {worse} worse, {counted[DifferenceVerdict.NOISE]} within the noise. "
+        f"With so few runs, {by_chance:.1%} of all figures are called better or worse although nothing changed."
     )
 
 

@@ -33,8 +33,8 @@ WRITING = re.compile(r"\s*(INSERT|REPLACE|UPDATE|DELETE)(?:\s+OR\s+\w+)?\s+(?:IN
 
 
 @dataclass(slots=True)
-class Tally:
-    """What was done to a store."""
+class StoreTally:
+    """Counts of the groups, transactions, statements and rows that a store has written."""
 
     batches: int = 0  # groups of turns that the host handed over
     commits: int = 0  # transactions that wrote; each is a flush
@@ -42,7 +42,7 @@ class Tally:
     rows: Counter[str] = field(default_factory=Counter)  # "insert log" -> rows that it changed
     runs_max: int = 0  # how often, at most, one transaction came back to writing one table in one way
     wal_bytes: int = 0
-    blocks_max: int = 0  # of memory, that Python had when a group was about to be committed
+    blocks_max: int = 0  # the most blocks of memory that Python had when a group was about to be committed
 
 
 class CountingStore(SqliteStore):
@@ -69,20 +69,20 @@ class CountingStore(SqliteStore):
         self._trace = await self._writer.call(Trace)
 
     async def settled(self) -> None:
-        """Wait until nobody has anything to do but to wait for a timer or for us."""
+        """Wait until every task waits, and each for a timer or for the caller."""
         await self._quiet()
         while self._committing:
             await self._quiet()
 
     async def _quiet(self) -> None:
-        """Wait until nobody has anything to do but to wait for a commit, for a timer or for us."""
+        """Wait until every task waits, and each for a commit, a timer or the caller."""
         rounds = 0
         while rounds < self._rounds:
             await anyio.lowlevel.checkpoint()
             rounds = 0 if self._reads else rounds + 1
 
-    async def take(self) -> Tally:
-        """What was done since the last take. All that was begun must have ended."""
+    async def take(self) -> StoreTally:
+        """Return the counts since the last take, and begin new ones. No read or write may be under way."""
         assert self._writer is not None
         assert self._trace is not None
         trace = self._trace
@@ -131,14 +131,14 @@ class Trace:
         # A checkpoint would begin the WAL anew, and its size would tell nothing.
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         self._connection = connection
-        self._tally = Tally()
+        self._tally = StoreTally()
         self._kinds: list[str] = []  # of the transaction under way, a statement each
         self._changes = connection.total_changes
         connection.set_trace_callback(self._statement)
 
-    def take(self) -> Tally:
+    def take(self) -> StoreTally:
         self._count_rows()
-        tally, self._tally = self._tally, Tally()
+        tally, self._tally = self._tally, StoreTally()
         return tally
 
     def _statement(self, sql: str) -> None:

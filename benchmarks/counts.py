@@ -28,7 +28,7 @@ from ..runtime.dates import from_us
 from ..runtime.engine import Engine
 from ..runtime.settings import Settings
 from .app import GO, app, chain, fan_out, signal, sleeper
-from .counting_store import CountingStore, Tally
+from .counting_store import CountingStore, StoreTally
 from .load import WrongResult
 
 # A name -> what was counted.
@@ -246,7 +246,7 @@ def ids(name: str, number: int) -> list[str]:
     return [f"{name}-{position:04}" for position in range(number)]
 
 
-def counts_of(tally: Tally, turns: int) -> Counts:
+def counts_of(tally: StoreTally, turns: int) -> Counts:
     """The counts of a store, under the names of the budget."""
     rows = {f"rows_{kind.replace(' ', '_')}": number for kind, number in sorted(tally.rows.items())}
     return {

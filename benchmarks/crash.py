@@ -15,14 +15,14 @@ from .daemon import Daemon
 from .http_client import HttpClient
 from .http_driver import HttpDriver, listening
 from .load import Extent, Progress, WrongResult, closed_loop
-from .measure import Outcome
-from .process_driver import Setup
+from .measure import RunOutcome
+from .process_driver import EngineSetup
 from .workloads import Workload
 
 KILL_AT = 0.5  # of the extent: the load is at its height
 
 
-async def run_crash(setup: Setup, workload: Workload, extent: Extent, progress: Progress) -> Outcome:
+async def run_crash(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     log = setup.folder / "bodies"
     acknowledged, over = await load_until_killed(setup, log, workload, extent, progress)
     # Nobody listens to the pipe any more.
@@ -43,7 +43,7 @@ async def run_crash(setup: Setup, workload: Workload, extent: Extent, progress: 
     bodies = bodies_run(log)
     performed = Counter(instance_id for instance_id, _ in bodies)
     all_done_us = max(ready_us, *(end.at_us for end in ends))
-    return Outcome(
+    return RunOutcome(
         figures={
             "instances": float(len(acknowledged)),
             "in_flight_at_kill": float(len(acknowledged) - over),
@@ -56,7 +56,7 @@ async def run_crash(setup: Setup, workload: Workload, extent: Extent, progress: 
 
 
 async def load_until_killed(
-    setup: Setup, log: Path, workload: Workload, extent: Extent, progress: Progress
+    setup: EngineSetup, log: Path, workload: Workload, extent: Extent, progress: Progress
 ) -> tuple[list[str], int]:
     """Start a daemon, load it, and kill it under the load.
 
@@ -68,10 +68,10 @@ async def load_until_killed(
     pipe = str(setup.folder / "over")
     daemon = Daemon(setup, {PIPE: pipe, LOG: str(log)})
     try:
-        async with listening(pipe) as told:
+        async with listening(pipe) as reports:
             await daemon.start()
             async with HttpClient(daemon.host, daemon.port) as client, anyio.create_task_group() as tasks:
-                driver = HttpDriver(daemon, client, told, see=False)
+                driver = HttpDriver(daemon, client, reports, see=False)
 
                 async def item(_: int) -> None:
                     nonlocal over
@@ -83,7 +83,7 @@ async def load_until_killed(
                     progress.part(share / 2, over * workload.units)
                     if share >= KILL_AT:
                         daemon.crash()
-                        # Whoever waits for an answer now waits in vain.
+                        # No request that waits for an answer will get one now.
                         tasks.cancel_scope.cancel()
 
                 await closed_loop(driver, item, in_flight=workload.in_flight, extent=extent, step=step)

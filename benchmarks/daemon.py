@@ -11,7 +11,7 @@ from contextlib import suppress
 import anyio
 
 from .measure import Usage, usage_of_trees
-from .process_driver import Setup
+from .process_driver import EngineSetup
 
 PATIENCE_S = 60.0  # for a start or a stop
 READY = re.compile(r"Perdure ready: http=http://(?P<host>[^ ]+):(?P<port>\d+) grpc=\S+\n")
@@ -30,7 +30,7 @@ class Daemon:
         options: Added to its command line.
     """
 
-    def __init__(self, setup: Setup, variables: Mapping[str, str], options: Sequence[str] = ()) -> None:
+    def __init__(self, setup: EngineSetup, variables: Mapping[str, str], options: Sequence[str] = ()) -> None:
         self._setup = setup
         self._variables = variables
         self._options = options
@@ -104,7 +104,7 @@ class Daemon:
 
 def kill_tree(pid: int) -> None:
     """End a process and all that it started, which would otherwise stop in order, on files that are about to go."""
-    import psutil  # noqa: PLC0415  an extra that only a run needs, not whoever reads results
+    import psutil  # noqa: PLC0415  an extra that only a run needs, and reading results does not
 
     with suppress(psutil.NoSuchProcess):
         root = psutil.Process(pid)

@@ -11,8 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 from .load import Extent, Progress
-from .measure import Outcome, distribution
-from .process_driver import ProcessDriver, Setup, process_driver
+from .measure import RunOutcome, distribution
+from .process_driver import EngineSetup, ProcessDriver, process_driver
 from .sleepers import NIGHT, put_to_sleep, settled_rss
 from .waking import in_so_many_s, sleepers_until, wake_all
 from .workloads import Workload
@@ -25,14 +25,14 @@ RESERVE = 2.0  # of the time that the last ones should need to fall asleep
 LEAD_S = 2.0
 
 
-async def run_fleet(setup: Setup, workload: Workload, extent: Extent, progress: Progress) -> Outcome:
+async def run_fleet(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     async with process_driver(setup) as driver:
         return await asleep_and_awake(driver, setup.store, workload, extent, progress)
 
 
 async def asleep_and_awake(
     driver: ProcessDriver, store: Path, workload: Workload, extent: Extent, progress: Progress
-) -> Outcome:
+) -> RunOutcome:
     fleet = extent.instances or int(extent.seconds * SLEEPERS_PER_S)
     wakers = min(WAKERS_MAX, max(1, int(fleet * WAKERS_SHARE)))
     last = min(wakers, fleet - wakers)  # they push the wakers out of memory
@@ -51,7 +51,7 @@ async def asleep_and_awake(
     asleep_s = time.perf_counter() - began_s
     rss, fleet_bytes = await settled_rss(), stored_bytes(store)
     waking = await wake_all(driver, instance_ids, due)
-    return Outcome(
+    return RunOutcome(
         figures={
             "elapsed_s": asleep_s,
             "instances": float(fleet),

@@ -22,8 +22,8 @@ from ..runtime.instance.message import workflow_address
 from ..runtime.instance.surroundings import Surroundings
 from .app import GO, app
 from .load import Extent, Progress, WrongResult
-from .measure import Outcome, percentile
-from .process_driver import ProcessDriver, Setup, process_driver
+from .measure import RunOutcome, percentile
+from .process_driver import EngineSetup, ProcessDriver, process_driver
 from .waking import FENCE, LOOK_EVERY_S, TooSlow
 from .workloads import Workload
 
@@ -59,7 +59,7 @@ class Cold(NamedTuple):
         return self.load_s + self.decode_s + self.replay_s
 
 
-async def run_history_growth(setup: Setup, workload: Workload, extent: Extent, progress: Progress) -> Outcome:
+async def run_history_growth(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     lengths = [length for length in LONG_LENGTHS if length <= extent.seconds * EVENTS_PER_S]
     steps = [int(length * (1 + AROUND)) // EVENTS_PER_STEP for length in lengths]
     async with process_driver(setup) as driver:
@@ -76,7 +76,7 @@ async def run_history_growth(setup: Setup, workload: Workload, extent: Extent, p
         ran_us = [await end(driver, ready) for ready in (*short, *long)]
     figures |= turn_figures((*SHORT_LENGTHS, *lengths), ran_us)
     progress.part(1.0, sum(steps))
-    return Outcome(figures={"events": float(max(lengths, default=0)), **figures})
+    return RunOutcome(figures={"events": float(max(lengths, default=0)), **figures})
 
 
 async def chain(driver: ProcessDriver, workload: Workload, steps: int) -> Chain:
@@ -130,7 +130,7 @@ def turn_figures(lengths: Sequence[int], chains: Sequence[Sequence[int]]) -> dic
     return figures
 
 
-async def rebuilt(setup: Setup, chain: Chain) -> Cold:
+async def rebuilt(setup: EngineSetup, chain: Chain) -> Cold:
     """Take a chain's history from the store to the running code, as an activation does, with nothing in any cache."""
     actor_type = WorkflowActorType(Surroundings(app))
     address = workflow_address(chain.instance_id)

@@ -18,8 +18,8 @@ import msgspec
 from ..actors.cluster.membership import Membership
 from ..actors.store.part import Part
 from .load import Extent, tally_loop
-from .measure import Tally
-from .process_driver import ProcessDriver, Setup, process_driver
+from .measure import LoadTally
+from .process_driver import EngineSetup, ProcessDriver, process_driver
 from .run_process import Teller, run_alone, write
 from .workloads import BY_NAME
 
@@ -41,8 +41,8 @@ class Share(msgspec.Struct):
     seconds: float
     instances: int | None
 
-    def setup(self) -> Setup:
-        return Setup(
+    def setup(self) -> EngineSetup:
+        return EngineSetup(
             folder=Path(self.folder),
             durability=self.durability,
             always_replay=self.always_replay,
@@ -61,7 +61,7 @@ class Over(msgspec.Struct, tag=True):
 class Summed(msgspec.Struct, tag=True):
     """What the load came to; each result was checked."""
 
-    tally: Tally
+    tally: LoadTally
 
 
 class Word:

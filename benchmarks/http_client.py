@@ -12,28 +12,28 @@ from typing import NamedTuple, Self, cast
 
 import httptools
 
-# Who asks while so many requests are under way waits for a connection, as with any client's pool: ten thousand
-# instances started at once must not be ten thousand sockets.
+# A request that finds so many under way waits for a connection, as in any client's pool: ten thousand instances that
+# are started at once must not be ten thousand sockets.
 CONNECTIONS_MAX = 256
 
 
-class Answer(NamedTuple):
-    """The answer to a request."""
+class HttpAnswer(NamedTuple):
+    """The answer to a request, whole."""
 
     status: int
     body: bytes
 
 
-class Connection(asyncio.Protocol):
-    """One connection. Whoever asks must wait for the answer before the next question."""
+class HttpConnection(asyncio.Protocol):
+    """One connection, which carries one request at a time: the next may be sent when the answer has come."""
 
     def __init__(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._body = bytearray()
         self._transport: asyncio.WriteTransport | None = None
-        self._answer: asyncio.Future[Answer] | None = None
+        self._answer: asyncio.Future[HttpAnswer] | None = None
 
-    async def ask(self, request: bytes) -> Answer:
+    async def ask(self, request: bytes) -> HttpAnswer:
         """Send a request and wait for its answer.
 
         Raises:
@@ -72,7 +72,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         if self._answer is not None and not self._answer.done():
-            self._answer.set_result(Answer(self._parser.get_status_code(), bytes(self._body)))
+            self._answer.set_result(HttpAnswer(self._parser.get_status_code(), bytes(self._body)))
         self._body.clear()
 
 
@@ -82,7 +82,7 @@ class HttpClient:
     def __init__(self, host: str, port: int) -> None:
         self._host = host
         self._port = port
-        self._idle: list[Connection] = []
+        self._idle: list[HttpConnection] = []
         self._free = asyncio.Semaphore(CONNECTIONS_MAX)
 
     async def __aenter__(self) -> Self:
@@ -95,17 +95,17 @@ class HttpClient:
             connection.close()
         self._idle.clear()
 
-    async def get(self, path: str) -> Answer:
+    async def get(self, path: str) -> HttpAnswer:
         return await self._ask(f"GET {path} HTTP/1.1\r\nHost: {self._host}\r\n\r\n".encode())
 
-    async def post(self, path: str, body: bytes) -> Answer:
+    async def post(self, path: str, body: bytes) -> HttpAnswer:
         head = (
             f"POST {path} HTTP/1.1\r\nHost: {self._host}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         return await self._ask(head.encode() + body)
 
-    async def _ask(self, request: bytes) -> Answer:
+    async def _ask(self, request: bytes) -> HttpAnswer:
         async with self._free:
             connection = self._idle.pop() if self._idle else await self._connect()
             answer = await connection.ask(request)
@@ -113,6 +113,6 @@ class HttpClient:
             self._idle.append(connection)
             return answer
 
-    async def _connect(self) -> Connection:
-        _, connection = await asyncio.get_running_loop().create_connection(Connection, self._host, self._port)
+    async def _connect(self) -> HttpConnection:
+        _, connection = await asyncio.get_running_loop().create_connection(HttpConnection, self._host, self._port)
         return connection

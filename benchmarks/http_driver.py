@@ -25,10 +25,10 @@ import anyio
 
 from .app import PIPE
 from .daemon import Daemon
-from .http_client import Answer, HttpClient
+from .http_client import HttpAnswer, HttpClient
 from .load import End
 from .measure import Counts, Usage, usage_of_self
-from .process_driver import Setup
+from .process_driver import EngineSetup
 
 PREFIX = "/v1.0/workflows/dapr"
 UNFINISHED = frozenset({"PENDING", "RUNNING", "SUSPENDED"})
@@ -40,7 +40,7 @@ AGAIN_S = 0.005  # before an instance that has not ended is asked for again
 class UnexpectedAnswer(Exception):
     """The daemon answered what it should not."""
 
-    def __init__(self, request: str, answer: Answer) -> None:
+    def __init__(self, request: str, answer: HttpAnswer) -> None:
         super().__init__(request, answer)
         self.request = request
         self.answer = answer
@@ -53,14 +53,14 @@ class HttpDriver:
     """Speaks to a daemon.
 
     Args:
-        told: Of each instance whose code is over; None if that cannot be told.
-        see: Whether an instance has ended only when its answer shows it.
+        reports: Of the instances whose code is over; None if they do not report that.
+        see: Whether an instance counts as ended only when the daemon answers that it has.
     """
 
-    def __init__(self, daemon: Daemon, client: HttpClient, told: "Told | None", *, see: bool) -> None:
+    def __init__(self, daemon: Daemon, client: HttpClient, reports: "ReportPipe | None", *, see: bool) -> None:
         self._daemon = daemon
         self._client = client
-        self._told = told
+        self._reports = reports
         self._see = see
         self._ends: dict[str, End] = {}
 
@@ -83,8 +83,8 @@ class HttpDriver:
             raise UnexpectedAnswer(f"POST {path}", answer)
 
     async def finish(self, instance_id: str) -> None:
-        if self._told is not None:
-            await self._told.of(instance_id)
+        if self._reports is not None:
+            await self._reports.of(instance_id)
         if self._see:
             output = (await self.completed(instance_id)).output
             self._ends[instance_id] = End(self.now_us(), output)
@@ -128,17 +128,21 @@ class HttpDriver:
         return None  # nothing in the API tells
 
 
-class Told:
-    """Learns from a pipe, line by line, which instances' code is over."""
+class ReportPipe:
+    """A pipe through which instances report: each writes its id, as a line, at one point of its code.
+
+    Args:
+        pipe: A file descriptor, open for reading and not blocking.
+    """
 
     def __init__(self, pipe: int) -> None:
         self._pipe = pipe
         self._rest = b""
         self._waited_for: dict[str, asyncio.Future[None]] = {}
-        self._early: set[str] = set()  # those that were over before anybody waited
+        self._early: set[str] = set()  # ids of instances that reported before `of` was called for them
 
     async def of(self, instance_id: str) -> None:
-        """Wait until the code of an instance is over."""
+        """Wait for the report of an instance."""
         if instance_id in self._early:
             self._early.discard(instance_id)
             return
@@ -158,23 +162,23 @@ class Told:
 
 
 @asynccontextmanager
-async def listening(pipe_path: str) -> AsyncIterator[Told]:
-    """Make a named pipe, and listen to it."""
+async def listening(pipe_path: str) -> AsyncIterator[ReportPipe]:
+    """Make a named pipe, and read it while the context is open."""
     os.mkfifo(pipe_path)
     # Open for writing too: the pipe must not end when the daemon does.
     pipe = os.open(pipe_path, os.O_RDWR | os.O_NONBLOCK)
-    told = Told(pipe)
+    reports = ReportPipe(pipe)
     loop = asyncio.get_running_loop()
-    loop.add_reader(pipe, told.read)
+    loop.add_reader(pipe, reports.read)
     try:
-        yield told
+        yield reports
     finally:
         loop.remove_reader(pipe)
         os.close(pipe)
 
 
 @asynccontextmanager
-async def http_driver(setup: Setup, *, see: bool) -> AsyncIterator[HttpDriver]:
+async def http_driver(setup: EngineSetup, *, see: bool) -> AsyncIterator[HttpDriver]:
     """Run a daemon on a fresh SQLite file.
 
     Args:
@@ -182,11 +186,11 @@ async def http_driver(setup: Setup, *, see: bool) -> AsyncIterator[HttpDriver]:
     """
     pipe = str(setup.folder / "over")
     daemon = Daemon(setup, {PIPE: pipe})
-    async with listening(pipe) as told:
+    async with listening(pipe) as reports:
         try:
             await daemon.start()
             async with HttpClient(daemon.host, daemon.port) as client:
-                yield HttpDriver(daemon, client, told, see=see)
+                yield HttpDriver(daemon, client, reports, see=see)
             await daemon.stop()
         finally:
             with anyio.CancelScope(shield=True):

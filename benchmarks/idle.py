@@ -12,8 +12,8 @@ import anyio
 
 from .daemon import Daemon
 from .load import Extent, Progress
-from .measure import Outcome, Usage, usage_of, usage_of_self
-from .process_driver import Setup, process_driver
+from .measure import RunOutcome, Usage, usage_of, usage_of_self
+from .process_driver import EngineSetup, process_driver
 from .sleepers import NIGHT, put_to_sleep
 from .waking import in_so_many_s
 from .workloads import Workload
@@ -33,7 +33,7 @@ class Meter:
     written_bytes: int | None  # to the disk; None where the system does not tell
 
 
-async def run_idle(setup: Setup, workload: Workload, extent: Extent, progress: Progress) -> Outcome:
+async def run_idle(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     """Look at an engine in this process."""
     fleet = await asleep(setup, workload, extent, progress)
     async with process_driver(setup) as driver:
@@ -43,10 +43,10 @@ async def run_idle(setup: Setup, workload: Workload, extent: Extent, progress: P
         after = meter_of_self()
         commits = driver.engine.commits - commits
     figures = costs(before, after) | {"commits_per_s": commits / (after.at_s - before.at_s)}
-    return Outcome(figures={"instances": float(fleet), **figures})
+    return RunOutcome(figures={"instances": float(fleet), **figures})
 
 
-async def run_idle_daemon(setup: Setup, workload: Workload, extent: Extent, progress: Progress) -> Outcome:
+async def run_idle_daemon(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     """Look at a daemon."""
     fleet = await asleep(setup, workload, extent, progress)
     daemon = Daemon(setup, {})
@@ -60,10 +60,10 @@ async def run_idle_daemon(setup: Setup, workload: Workload, extent: Extent, prog
     finally:
         with anyio.CancelScope(shield=True):
             await daemon.kill()
-    return Outcome(figures={"instances": float(fleet), **costs(before, after)})
+    return RunOutcome(figures={"instances": float(fleet), **costs(before, after)})
 
 
-async def asleep(setup: Setup, workload: Workload, extent: Extent, progress: Progress) -> int:
+async def asleep(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> int:
     """Put a fleet to sleep, stop the engine, and return how many there are."""
     fleet = extent.instances or int(extent.seconds * SLEEPERS_PER_S)
     morning = in_so_many_s(NIGHT.total_seconds())

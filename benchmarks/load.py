@@ -15,7 +15,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from .app import GO
-from .measure import Counts, Outcome, Span, Tally, Usage, distribution, outcome_of
+from .measure import Counts, LoadTally, RunOutcome, Span, Usage, distribution, outcome_of
 from .workloads import Workload
 
 # The least that is slept before an arrival. The event loop's timers count milliseconds, and a shorter sleep would be
@@ -177,7 +177,7 @@ def arrivals_us(rate: float, extent: Extent) -> list[int]:
     return sorted(round(chance.uniform(0, number / rate) * 1e6) for _ in range(number))
 
 
-async def run_loop(driver: Driver, workload: Workload, extent: Extent, progress: Progress) -> Outcome:
+async def run_loop(driver: Driver, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     """Start instances, each in the place of one that has ended."""
     return outcome_of([await tally_loop(driver, workload, extent, progress)], workload.units)
 
@@ -188,7 +188,7 @@ async def tally_loop(
     extent: Extent,
     progress: Progress,
     over: Callable[[], Awaitable[None]] = checkpoint,
-) -> Tally:
+) -> LoadTally:
     """The same before it is put into figures; see `tally_of`."""
     begun_us: dict[str, int] = {}
 
@@ -203,7 +203,7 @@ async def tally_loop(
     return await tally_of(driver, workload, drive, begun_us, progress, over)
 
 
-async def run_open(driver: Driver, workload: Workload, extent: Extent, progress: Progress) -> Outcome:
+async def run_open(driver: Driver, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     """Start instances at a rate, however long they take."""
     rate = workload.rate
     assert rate is not None, workload.name
@@ -229,7 +229,7 @@ async def run_open(driver: Driver, workload: Workload, extent: Extent, progress:
         "backlog_end": float(waiting.end),
         **distribution(late_us, prefix="sent_late_"),
     }
-    return Outcome(figures=outcome.figures | figures, latencies_us=outcome.latencies_us)
+    return RunOutcome(figures=outcome.figures | figures, latencies_us=outcome.latencies_us)
 
 
 class Backlog(NamedTuple):
@@ -257,7 +257,7 @@ def backlog(spans_us: Sequence[tuple[int, int]]) -> Backlog:
     return Backlog(most, end)
 
 
-async def run_events(driver: Driver, workload: Workload, extent: Extent, progress: Progress) -> Outcome:
+async def run_events(driver: Driver, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     """Let instances wait for an event, and send one to each.
 
     Starting an instance costs about what an event does, so those that can be
@@ -291,7 +291,7 @@ async def tally_of(
     begun_us: dict[str, int],
     progress: Progress,
     over: Callable[[], Awaitable[None]] = checkpoint,
-) -> Tally:
+) -> LoadTally:
     """Run a loop, and say what its items came to.
 
     Args:
@@ -315,7 +315,7 @@ async def tally_of(
     for instance_id, end in zip(begun_us, ends, strict=True):
         if end.output != workload.output:
             raise WrongResult(instance_id, expected=workload.output, found=end.output)
-    return Tally(
+    return LoadTally(
         spans=[Span(began_us, end.at_us) for began_us, end in zip(begun_us.values(), ends, strict=True)],
         engine=Usage(cpu_s=engine_after.cpu_s - engine.cpu_s, rss_bytes=engine_after.rss_bytes),
         load_cpu_s=load_after.cpu_s - load.cpu_s if load is not None and load_after is not None else None,

@@ -54,30 +54,30 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """What one load came to, before it is put into figures."""
+class LoadTally:
+    """The raw measurements of one load, from which `outcome_of` computes the figures."""
 
     spans: list[Span]  # in the order of their beginnings
-    engine: Usage  # its CPU time while the clock ran, and its memory at the end of that
+    engine: Usage  # the engine's CPU time while the clock ran, and its memory at the end of that time
     load_cpu_s: float | None = None  # None: the load shares the engine's process
-    counts: Counts | None = None  # while the clock ran; None: the engine does not tell
+    counts: Counts | None = None  # while the clock ran; None: the engine does not count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What one run of one workload came to."""
+class RunOutcome:
+    """The measurements of one run of one workload: its figures, and the samples behind them."""
 
     figures: dict[str, float]
     latencies_us: list[int] = field(default_factory=list)  # in the order of their beginnings
-    series: dict[str, list[float]] = field(default_factory=dict)  # what was sampled over time; all of one length
+    series: dict[str, list[float]] = field(default_factory=dict)  # values sampled over time; all of one length
 
 
-def outcome_of(tallies: Sequence[Tally], units: int) -> Outcome:
-    """Put into figures what loads came to that ran at the same time, by the same clock.
+def outcome_of(tallies: Sequence[LoadTally], units: int) -> RunOutcome:
+    """Compute the figures of loads that ran at the same time, by the same clock.
 
     Args:
-        tallies: Of at least one instance in all.
-        units: What each instance counts for.
+        tallies: One of each load; at least one instance among them.
+        units: How many units each instance counts for.
     """
     spans = sorted((span for tally in tallies for span in tally.spans), key=lambda span: span.begun_us)
     latencies_us = [span.took_us for span in spans]
@@ -102,7 +102,7 @@ def outcome_of(tallies: Sequence[Tally], units: int) -> Outcome:
         figures["units_per_commit"] = done / max(1, counts.commits)
         figures["turns_per_unit"] = counts.turns / done
         figures["rows_per_turn"] = counts.rows / max(1, counts.turns)
-    return Outcome(figures=figures, latencies_us=latencies_us)
+    return RunOutcome(figures=figures, latencies_us=latencies_us)
 
 
 def usage_of_self() -> Usage:
@@ -113,7 +113,7 @@ def usage_of_self() -> Usage:
 
 def usage_of(pid: int) -> Usage:
     """Another process. Its CPU time comes in ticks of 10 ms."""
-    import psutil  # noqa: PLC0415  an extra that only a run needs, not whoever reads results
+    import psutil  # noqa: PLC0415  an extra that only a run needs, and reading results does not
 
     process = psutil.Process(pid)
     times = process.cpu_times()

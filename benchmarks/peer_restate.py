@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import restate_worker
-from .http_client import Answer, HttpClient
+from .http_client import HttpAnswer, HttpClient
 from .peer_process import PeerFailed, free_port, logged, ready
 from .peers import python_of
 
@@ -42,7 +42,7 @@ class RestateCalls:
         return checked(f"POST {path}", await self._client.post(path, json.dumps(value).encode()))
 
 
-def checked(request: str, answer: Answer) -> bytes:
+def checked(request: str, answer: HttpAnswer) -> bytes:
     """The body of an answer that is no error."""
     if answer.status not in (200, 201, 202):
         raise PeerFailed(f"{request} was answered {answer.status} {answer.body.decode(errors='replace')!r}")

@@ -22,10 +22,10 @@ from .measure import Counts, Usage, usage_of_self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
-    """What an engine under test is made with."""
+class EngineSetup:
+    """The options of an engine, or a daemon, under test."""
 
-    folder: Path  # an empty one, for the store and whatever else is needed
+    folder: Path  # an empty one, for the store and other files of the run
     durability: str = "full"
     always_replay: bool = False
     activations_max: int | None = None  # None: the engine's default
@@ -38,7 +38,7 @@ class Setup:
 
     @property
     def file(self) -> Path:
-        """What of the store this engine has."""
+        """The file of this engine's part of the store."""
         part = self.membership.part if self.membership is not None else WHOLE
         return Path(part.path(str(self.store)))
 
@@ -51,7 +51,7 @@ class Setup:
 class ProcessDriver:
     """Calls the engine's client. Latencies end when the client has the result, after the commit that holds it."""
 
-    def __init__(self, engine: Engine, setup: Setup) -> None:
+    def __init__(self, engine: Engine, setup: EngineSetup) -> None:
         self.engine = engine
         self._setup = setup
         self._ends: dict[str, End] = {}
@@ -103,7 +103,7 @@ class ProcessDriver:
 
 
 @asynccontextmanager
-async def process_driver(setup: Setup) -> AsyncIterator[ProcessDriver]:
+async def process_driver(setup: EngineSetup) -> AsyncIterator[ProcessDriver]:
     """Run an engine on a fresh SQLite file. Others may have other parts of the store."""
     engine = Engine(
         app,

@@ -1,9 +1,9 @@
 """S9: kill -9 with 10 000 instances in the middle of their work, and a restart on the same file.
 
 Each instance has one step behind it when its daemon dies, and is in its second,
-which does not end in that daemon. The body of its third tells the load, through
-a pipe, that the instance goes on: it runs only when the result of the second is
-durable. So an instance that has told has taken a new step since the restart.
+which does not end in that daemon. The body of its third reports through
+a pipe that the instance goes on: it runs only when the result of the second is
+durable. So an instance that has reported has taken a new step since the restart.
 """
 
 import time
@@ -19,8 +19,8 @@ from .daemon import Daemon
 from .http_client import HttpClient
 from .http_driver import HttpDriver, listening
 from .load import Extent, Progress, WrongResult, closed_loop
-from .measure import Outcome
-from .process_driver import Setup
+from .measure import RunOutcome
+from .process_driver import EngineSetup
 from .waking import TooSlow
 from .workloads import Workload
 
@@ -30,7 +30,7 @@ PATIENCE_S = 120.0
 FIRST, HELD, STEPS = "1", "2", 3  # the step whose result is durable, the one that is held, and how many there are
 
 
-async def run_recovery(setup: Setup, workload: Workload, extent: Extent, progress: Progress) -> Outcome:
+async def run_recovery(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     running = extent.instances or int(extent.seconds * INSTANCES_PER_S)
     log, pipe = setup.folder / "bodies", str(setup.folder / "going_on")
     # All bodies at once, so that each is known to have begun.
@@ -38,13 +38,13 @@ async def run_recovery(setup: Setup, workload: Workload, extent: Extent, progres
     instance_ids = await start_and_kill(setup, log, options, workload, running, progress)
     daemon = Daemon(setup, {LOG: str(log), PIPE: pipe})
     try:
-        async with listening(pipe) as told:
+        async with listening(pipe) as reports:
             restarted_s = time.perf_counter()
             await daemon.start()
             ready_s = time.perf_counter() - restarted_s
             with anyio.fail_after(PATIENCE_S):
                 for instance_id in instance_ids:
-                    await told.of(instance_id)
+                    await reports.of(instance_id)
             moving_s = time.perf_counter() - restarted_s
         progress.part(0.8, running)
         async with HttpClient(daemon.host, daemon.port) as client:
@@ -57,7 +57,7 @@ async def run_recovery(setup: Setup, workload: Workload, extent: Extent, progres
         if end.output != workload.output:
             raise WrongResult(instance_id, expected=workload.output, found=end.output)
     bodies = bodies_run(log)
-    return Outcome(
+    return RunOutcome(
         figures={
             "instances": float(running),
             "ready_s": ready_s,
@@ -69,7 +69,7 @@ async def run_recovery(setup: Setup, workload: Workload, extent: Extent, progres
 
 
 async def start_and_kill(
-    setup: Setup, log: Path, options: Sequence[str], workload: Workload, running: int, progress: Progress
+    setup: EngineSetup, log: Path, options: Sequence[str], workload: Workload, running: int, progress: Progress
 ) -> list[str]:
     """Start a daemon and as many instances, kill it when all are in their second step, and return their ids."""
     instance_ids: list[str] = []

@@ -17,8 +17,8 @@ from ..actors.store.contract import Stored, Write
 from ..actors.store.sqlite.store import Durability, SqliteStore
 from ..actors.turn import Envelope, ReminderDue, Turn
 from .load import Extent, Progress, WrongResult
-from .measure import Outcome, distribution, usage_of_self
-from .process_driver import Setup
+from .measure import RunOutcome, distribution, usage_of_self
+from .process_driver import EngineSetup
 from .waking import LOOK_EVERY_S, PATIENCE_S, TooSlow
 from .workloads import Workload
 
@@ -62,7 +62,7 @@ class Alarms:
         return Alarm(self)
 
 
-async def run_reminder_storm(setup: Setup, workload: Workload, extent: Extent, progress: Progress) -> Outcome:
+async def run_reminder_storm(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     storm = extent.instances or int(extent.seconds * REMINDERS_PER_S)
     store = SqliteStore(setup.store, durability=Durability(setup.durability))
     alarms = Alarms()
@@ -88,7 +88,7 @@ async def run_reminder_storm(setup: Setup, workload: Workload, extent: Extent, p
         commits = host.commits
     progress.part(1.0, storm)
     late_us = [fired_us - began_us for fired_us in alarms.fired_us]
-    return Outcome(
+    return RunOutcome(
         figures={
             "elapsed_s": elapsed_s,
             "instances": float(storm),

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from .machine import Machine
 from .peers import PEER_TITLES
-from .results import Results, Row, rows
+from .results import ResultRow, Results, rows
 from .workloads import HTTP, PROCESS, Mark, Shape, Workload
 
 DRIVER_TITLES = {PROCESS: "process", HTTP: "HTTP"} | PEER_TITLES
@@ -267,7 +267,7 @@ def described(machine: Machine) -> str:
     )
 
 
-def table(section: Section, chosen: Sequence[Row]) -> Table:
+def table(section: Section, chosen: Sequence[ResultRow]) -> Table:
     runs = max(row.runs for row in chosen)
     title = f"{section.title}, medians of {runs} runs" if runs > 1 else section.title
     made = Table(
@@ -287,7 +287,7 @@ def table(section: Section, chosen: Sequence[Row]) -> Table:
     return made
 
 
-def cell(row: Row, column: Column) -> str:
+def cell(row: ResultRow, column: Column) -> str:
     value = row.figures.get(column.figure)
     if value is None:
         return "-"
@@ -296,12 +296,12 @@ def cell(row: Row, column: Column) -> str:
     return f"{text} {row.workload.unit}" if column.figure == "units_per_s" else text
 
 
-def spread(row: Row, of: str) -> str:
+def spread(row: ResultRow, of: str) -> str:
     """How far the runs of a row lie apart."""
     return f"{row.spreads[of]:.0%}" if of in row.spreads else "-"
 
 
-def doubt_lines(found: Iterable[Row]) -> list[Text]:
+def doubt_lines(found: Iterable[ResultRow]) -> list[Text]:
     """What must be known before the figures of a rate are believed."""
     lines = []
     for row in found:
@@ -315,7 +315,7 @@ def doubt_lines(found: Iterable[Row]) -> list[Text]:
     return [Text(line, style="yellow") for line in lines]
 
 
-def mark_lines(found: Iterable[Row]) -> list[Text]:
+def mark_lines(found: Iterable[ResultRow]) -> list[Text]:
     """What should be reached, and whether it was."""
     lines = []
     for row in found:

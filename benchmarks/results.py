@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from .machine import Machine
-from .measure import Outcome, medians, spreads
+from .measure import RunOutcome, medians, spreads
 from .run import Run
 from .workloads import Mark, Workload
 
@@ -24,7 +24,7 @@ class Result:
     """A run and what it came to."""
 
     run: Run
-    outcome: Outcome
+    outcome: RunOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +51,14 @@ class Results:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """What all runs of one workload by one driver came to."""
+class ResultRow:
+    """All runs of one workload by one driver, summed up for a table."""
 
     workload: Workload
     driver: str
     runs: int
     figures: dict[str, float]  # medians over the runs
-    spreads: dict[str, float]  # (highest - lowest) / median, for those that were run more than once
+    spreads: dict[str, float]  # (highest - lowest) / median; empty for a single run
 
     def marks(self) -> Iterator[tuple[Mark, bool]]:
         """The marks that were measured, and whether each was reached."""
@@ -74,7 +74,7 @@ def interleaved(workloads: Iterable[Workload], drivers: Sequence[str], repeat: i
     return once * repeat
 
 
-def rows(workloads: Iterable[Workload], results: Results) -> list[Row]:
+def rows(workloads: Iterable[Workload], results: Results) -> list[ResultRow]:
     """Sum up runs, in the order of the workloads; those with another load, or number of processes, stand apart."""
     found = []
     for workload in workloads:
@@ -86,7 +86,7 @@ def rows(workloads: Iterable[Workload], results: Results) -> list[Row]:
             ]
             if runs:
                 found.append(
-                    Row(
+                    ResultRow(
                         workload=workload,
                         driver=driver,
                         runs=len(runs),

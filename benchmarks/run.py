@@ -15,10 +15,10 @@ from .history_growth import run_history_growth
 from .http_driver import http_driver
 from .idle import run_idle, run_idle_daemon
 from .load import Extent, OpenDriver, Progress, run_events, run_loop, run_open
-from .measure import Outcome
+from .measure import RunOutcome
 from .peer_driver import peer_driver
 from .peers import PEERS
-from .process_driver import Setup, process_driver
+from .process_driver import EngineSetup, process_driver
 from .recovery import run_recovery
 from .reminder_storm import run_reminder_storm
 from .several_hosts import run_several_hosts
@@ -28,7 +28,7 @@ from .timer_storm import run_timer_storm
 from .workloads import BY_NAME, HTTP, PROCESS, Shape, Workload
 
 # What is not put onto a driver: each of these makes the engine it needs, on the folder of the setup.
-AT_SCALE: dict[tuple[Shape, str], Callable[[Setup, Workload, Extent, Progress], Awaitable[Outcome]]] = {
+AT_SCALE: dict[tuple[Shape, str], Callable[[EngineSetup, Workload, Extent, Progress], Awaitable[RunOutcome]]] = {
     (Shape.TIMER_STORM, PROCESS): run_timer_storm,
     (Shape.REMINDER_STORM, PROCESS): run_reminder_storm,
     (Shape.HISTORY, PROCESS): run_history_growth,
@@ -66,7 +66,7 @@ class Run:
         return Extent(seconds=self.seconds, instances=self.instances)
 
 
-async def perform(run: Run, folder: Path, progress: Progress) -> Outcome:
+async def perform(run: Run, folder: Path, progress: Progress) -> RunOutcome:
     """Carry out a run.
 
     Args:
@@ -76,10 +76,12 @@ async def perform(run: Run, folder: Path, progress: Progress) -> Outcome:
         WrongResult: An instance did not return what it should have.
     """
     workload = run.variant
-    setup = Setup(folder=folder, durability=run.durability, always_replay=run.always_replay, processes=run.processes)
+    setup = EngineSetup(
+        folder=folder, durability=run.durability, always_replay=run.always_replay, processes=run.processes
+    )
     match workload.shape:
         case Shape.SLEEP:
-            crowded = Setup(folder=folder, durability=run.durability, activations_max=ACTIVATIONS_MAX)
+            crowded = EngineSetup(folder=folder, durability=run.durability, activations_max=ACTIVATIONS_MAX)
             async with process_driver(crowded) as asleep:
                 return await run_sleepers(asleep, workload, run.extent, progress)
         case Shape.CRASH:
@@ -99,7 +101,7 @@ async def perform(run: Run, folder: Path, progress: Progress) -> Outcome:
             return await AT_SCALE[workload.shape, run.driver](setup, workload, run.extent, progress)
 
 
-def _driver(run: Run, setup: Setup, workload: Workload) -> OpenDriver:
+def _driver(run: Run, setup: EngineSetup, workload: Workload) -> OpenDriver:
     if run.driver in PEERS:
         assert run.peers is not None
         return partial(peer_driver, run.driver, Path(run.peers), setup.folder, workload)

@@ -1,6 +1,6 @@
-"""A process of a run: what it is set to before anything runs, and how it says how far it is.
+"""The process of a run: its settings before anything runs, and the messages that say how far it is.
 
-It writes lines of JSON to its standard output, for whoever started it.
+The process writes messages as lines of JSON to its standard output, for the process that started it.
 """
 
 import importlib.util
@@ -20,15 +20,15 @@ Arguments = TypeVarTuple("Arguments")
 TELL_EVERY_S = 0.1
 
 
-class Part(msgspec.Struct, tag=True):
-    """How far a run is."""
+class ProgressMessage(msgspec.Struct, tag=True):
+    """How far a run is; written to the process that started it."""
 
     share: float  # 0 to 1
     units: int
 
 
 class Teller:
-    """Writes how far the run is, but not more often than anybody looks."""
+    """Writes a message of progress every `TELL_EVERY_S` seconds at most: a display shows no more."""
 
     def __init__(self) -> None:
         self._next_s = 0.0
@@ -37,7 +37,7 @@ class Teller:
         now_s = time.perf_counter()
         if now_s >= self._next_s:
             self._next_s = now_s + TELL_EVERY_S
-            write(Part(share, units))
+            write(ProgressMessage(share, units))
 
 
 def write(message: msgspec.Struct) -> None:

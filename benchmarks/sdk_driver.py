@@ -52,36 +52,36 @@ class SdkRunFailed(Exception):
     """A process did not do what it should; its standard error is shown above."""
 
 
-class Told(msgspec.Struct):
-    """What the worker's process says in the end."""
+class WorkerReport(msgspec.Struct):
+    """The last line of the worker's process: its measurements."""
 
     steps: int
     elapsed_s: float
     worker_cpu_s: float
     latencies_us: list[int]
-    turns: list[tuple[float, float, int]]  # sdk_worker.Turn
+    turns: list[tuple[float, float, int]]  # sdk_worker.TurnTimes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
-    """How it is measured."""
+class SdkSetup:
+    """The options of a measurement."""
 
     sdk_python: Path
     seconds: float
     repeat: int = 1
     in_flight: int | None = None  # None: each workload's own
-    durability: str = "full"  # this and the next: Perdure's only
+    durability: str = "full"  # this and the next hold for Perdure only
     always_replay: bool = False
     folder: Path | None = None  # where the stores are; None: the system's temporary one
     quick: bool = False
 
     @property
     def marked(self) -> bool:
-        """Whether the marks hold for it."""
+        """Whether the marks hold for a measurement with these options."""
         return self.durability == "full" and not self.always_replay and self.in_flight is None and not self.quick
 
     def load(self, workload: str) -> tuple[str, ...]:
-        """What the worker's process is told of its load."""
+        """The arguments that tell the worker's process its load in `workload`, one of `WORKLOADS`."""
         if workload == HISTORY:
             return ()
         in_flight = self.in_flight or IN_FLIGHT[workload]
@@ -95,7 +95,7 @@ class SdkRun:
     workload: str
     host: str
     worker_options: tuple[str, ...]  # of `sdk_worker.py`
-    told: Told
+    told: WorkerReport
     host_cpu_s: float
 
 
@@ -154,7 +154,7 @@ def growth(turns: Sequence[tuple[float, float, int]]) -> Growth:
     """Compare the first turns of an instance with its last ones.
 
     Args:
-        turns: As `sdk_worker.Turn`, at least twice as many as are compared.
+        turns: As `sdk_worker.TurnTimes`, at least twice as many as are compared.
     """
     assert len(turns) >= 2 * ENDS_TURNS, len(turns)
     first, last = ([median(values) for values in zip(*part, strict=True)] for part in ends(turns))
@@ -182,7 +182,7 @@ def ends(turns: Sequence[tuple[float, float, int]]) -> tuple[Sequence[tuple[floa
     return turns[:ENDS_TURNS], turns[-ENDS_TURNS:]
 
 
-def command_of(host: str, setup: Setup, folder: Path) -> list[str]:
+def command_of(host: str, setup: SdkSetup, folder: Path) -> list[str]:
     """How a host is started."""
     if host == STUB:
         return [sys.executable, "-m", f"{__package__}.stub_hub"]
@@ -228,7 +228,7 @@ def line_of(process: subprocess.Popen[str], wanted: str) -> str:
     return line
 
 
-def measured(host: str, setup: Setup, workload: str, *more: str) -> SdkRun:
+def measured(host: str, setup: SdkSetup, workload: str, *more: str) -> SdkRun:
     """Carry out one run, with a host and a store of its own.
 
     Args:
@@ -249,7 +249,7 @@ def measured(host: str, setup: Setup, workload: str, *more: str) -> SdkRun:
             with started(script, folder) as worker:
                 line_of(worker, "sign of a beginning")
                 before_s = usage_of(server.pid).cpu_s
-                told = msgspec.json.decode(line_of(worker, "outcome"), type=Told)
+                told = msgspec.json.decode(line_of(worker, "outcome"), type=WorkerReport)
                 return SdkRun(
                     workload=workload,
                     host=host,
@@ -265,7 +265,7 @@ def pairs(runs: Sequence[SdkRun]) -> list[Pair]:
     return [Pair(stub=figures(stub), perdure=figures(ours)) for stub, ours in zip(runs[::2], runs[1::2], strict=True)]
 
 
-def through_sdk(setup: Setup, workloads: Sequence[str], console: Console) -> list[SdkRun]:
+def through_sdk(setup: SdkSetup, workloads: Sequence[str], console: Console) -> list[SdkRun]:
     """Measure, and print what comes of it.
 
     Args:

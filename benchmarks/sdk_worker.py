@@ -6,7 +6,7 @@ an empty line, when the warming up is over and the clock starts, and then one
 line of JSON.
 
 The one law: the SDK is as published. What looks inside a turn does so through
-interceptors, which the SDK offers to anybody, and only where turns are timed.
+interceptors, which are part of the SDK's interface, and only where turns are timed.
 """
 
 import argparse
@@ -26,19 +26,19 @@ TIMEOUT_S = 300
 Item = Callable[[], None]
 
 
-class Stamp(NamedTuple):
-    """A moment at which something passed between worker and host."""
+class MessageStamp(NamedTuple):
+    """The moment at which a message passed between worker and host."""
 
-    what: str  # one of the four below
+    what: str  # which message: one of the four below
     at_ns: int
-    bytes: int = 0  # of what came
+    bytes: int = 0  # the size of a message that came
 
 
 TURN_CAME, TURN_ANSWERED, TASK_CAME, TASK_ANSWERED = "turn came", "turn answered", "task came", "task answered"
 
 
-class Turn(NamedTuple):
-    """What one turn of a chain took."""
+class TurnTimes(NamedTuple):
+    """How long one turn of a chain took, and the size of its message."""
 
     host_ms: float  # from the activity's answer to the turn, and from the turn's answer to the next activity
     worker_ms: float  # from the turn's coming to its answer: the SDK and the workflow's code
@@ -110,12 +110,15 @@ def closed_loop(item: Item, *, in_flight: int, seconds: float) -> list[int]:
     return took_us
 
 
-def turns(stamps: Iterable[Stamp]) -> list[Turn]:
-    """Tell the turns of a single chain from what passed, those that led to an activity.
+def turns(stamps: Iterable[MessageStamp]) -> list[TurnTimes]:
+    """Compute the times of the turns of a single chain that led to an activity.
 
-    The first one is not among them: nothing was answered before it.
+    Args:
+        stamps: Of all messages, in the order in which they passed.
+
+    The first turn is left out: no activity was answered before it.
     """
-    found: list[Turn] = []
+    found: list[TurnTimes] = []
     before = came = answered = None
     for stamp in stamps:
         if stamp.what == TASK_ANSWERED:
@@ -126,12 +129,12 @@ def turns(stamps: Iterable[Stamp]) -> list[Turn]:
             answered = stamp
         elif before is not None and came is not None and answered is not None:
             host_ns = (came.at_ns - before.at_ns) + (stamp.at_ns - answered.at_ns)
-            found.append(Turn(host_ns / 1e6, (answered.at_ns - came.at_ns) / 1e6, came.bytes))
+            found.append(TurnTimes(host_ns / 1e6, (answered.at_ns - came.at_ns) / 1e6, came.bytes))
     return found
 
 
-def watcher(stamps: list[Stamp]) -> Any:
-    """Make an interceptor that stamps what passes on the worker's channel."""
+def watcher(stamps: list[MessageStamp]) -> Any:
+    """Make an interceptor that appends a stamp for each message on the worker's channel."""
     import grpc  # type: ignore[import-untyped,unused-ignore]  # noqa: PLC0415  only where the SDK is
 
     class Watched:
@@ -146,7 +149,7 @@ def watcher(stamps: list[Stamp]) -> Any:
         def __next__(self) -> Any:
             item = next(self._stream)
             what = TASK_CAME if item.HasField("activityRequest") else TURN_CAME
-            stamps.append(Stamp(what, time.perf_counter_ns(), item.ByteSize()))
+            stamps.append(MessageStamp(what, time.perf_counter_ns(), item.ByteSize()))
             return item
 
         def __getattr__(self, name: str) -> Any:
@@ -160,7 +163,7 @@ def watcher(stamps: list[Stamp]) -> Any:
             method = details.method.rpartition("/")[2]
             if method.startswith("Complete"):
                 what = TASK_ANSWERED if method == "CompleteActivityTask" else TURN_ANSWERED
-                stamps.append(Stamp(what, time.perf_counter_ns()))
+                stamps.append(MessageStamp(what, time.perf_counter_ns()))
             return continuation(details, request)
 
     return Watcher()
@@ -170,8 +173,8 @@ def main(port: str, workload: str, *, in_flight: int, seconds: float, forgetful:
     import dapr.ext.workflow as wf  # noqa: PLC0415  only where the SDK is
 
     workflow, given, expected, units = WORKLOADS[workload]
-    stamps: list[Stamp] = []
-    # A line for each turn is more than the turn; whoever measures turns them off.
+    stamps: list[MessageStamp] = []
+    # Writing a line for each turn costs more than the turn, so lines are off where turns are measured.
     quiet = wf.logger.LoggerOptions(log_level=logging.WARNING)
     runtime = wf.WorkflowRuntime(
         port=port,

@@ -20,9 +20,9 @@ import msgspec
 from ..daemon.hosts.processes import private_directory
 from .host_process import Connected, Over, Share, Summed
 from .load import Extent, Progress
-from .measure import Outcome, outcome_of
-from .process_driver import Setup
-from .run_process import Part
+from .measure import RunOutcome, outcome_of
+from .process_driver import EngineSetup
+from .run_process import ProgressMessage
 from .workloads import Workload
 
 COMMAND = (sys.executable, "-m", f"{__package__}.host_process")
@@ -44,7 +44,7 @@ class HostEnded(Exception):
         return f"host {self.share.index + 1} of {self.share.of} did not end in order; why stands above"
 
 
-async def run_several_hosts(setup: Setup, workload: Workload, extent: Extent, progress: Progress) -> Outcome:
+async def run_several_hosts(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     """Load as many hosts at once as the setup has processes.
 
     Raises:
@@ -63,7 +63,7 @@ async def run_several_hosts(setup: Setup, workload: Workload, extent: Extent, pr
     return outcome_of([each.tally for each in summed], workload.units)
 
 
-def shares(setup: Setup, workload: Workload, extent: Extent, sockets: str) -> list[Share]:
+def shares(setup: EngineSetup, workload: Workload, extent: Extent, sockets: str) -> list[Share]:
     """What each host is to do."""
     of = setup.processes
     return [
@@ -94,9 +94,9 @@ class Watcher:
     def __init__(self, progress: Progress, of: int) -> None:
         self._progress = progress
         self._of = of
-        self._parts: dict[int, Part] = {}
+        self._parts: dict[int, ProgressMessage] = {}
 
-    def note(self, index: int, part: Part) -> None:
+    def note(self, index: int, part: ProgressMessage) -> None:
         self._parts[index] = part
         parts = self._parts.values()
         self._progress.part(sum(each.share for each in parts) / self._of, sum(each.units for each in parts))
@@ -118,10 +118,10 @@ class HostProcess:
         """
         assert self._process.stdout is not None
         while line := await self._process.stdout.readline():
-            message = msgspec.json.decode(line, type=Part | Connected | Over | Summed)
+            message = msgspec.json.decode(line, type=ProgressMessage | Connected | Over | Summed)
             if isinstance(message, kind):
                 return message
-            assert isinstance(message, Part), message
+            assert isinstance(message, ProgressMessage), message
             self._watcher.note(self._share.index, message)
         raise HostEnded(self._share)
 

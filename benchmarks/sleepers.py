@@ -13,7 +13,7 @@ from random import Random
 import anyio
 
 from .load import Extent, Progress, closed_loop
-from .measure import Outcome, distribution, usage_of_self
+from .measure import RunOutcome, distribution, usage_of_self
 from .process_driver import ProcessDriver
 from .workloads import Workload
 
@@ -26,7 +26,7 @@ SETTLE_S = 0.5  # before RSS is read: what was to be evicted has been
 NIGHT = timedelta(days=30)  # how long the fleet sleeps: longer than the run
 
 
-async def run_sleepers(driver: ProcessDriver, workload: Workload, extent: Extent, progress: Progress) -> Outcome:
+async def run_sleepers(driver: ProcessDriver, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     fleet = extent.instances or int(extent.seconds * SLEEPERS_PER_S)
     first = max(1, int(fleet * FIRST_SHARE))
     morning = datetime.now(UTC) + NIGHT
@@ -43,7 +43,7 @@ async def run_sleepers(driver: ProcessDriver, workload: Workload, extent: Extent
     wakers = max(1, int(extent.seconds * WAKERS_PER_S))
     late_us = await wake(driver, workload, wakers)
     progress.part(1.0, fleet)
-    return Outcome(
+    return RunOutcome(
         figures={
             "elapsed_s": elapsed_s,
             "instances": float(fleet),

@@ -16,8 +16,8 @@ from math import isinf
 import anyio
 
 from .load import Extent, Progress, WrongResult
-from .measure import Outcome, Usage, usage_of_self
-from .process_driver import ProcessDriver, Setup, process_driver
+from .measure import RunOutcome, Usage, usage_of_self
+from .process_driver import EngineSetup, ProcessDriver, process_driver
 from .slope import Slope, slope_of
 from .workloads import Workload
 
@@ -40,7 +40,7 @@ class Diary:
         return {"at_s": self.at_s, "units_per_s": self.units_per_s, "rss_mib": self.rss_mib}
 
 
-async def run_soak(setup: Setup, workload: Workload, extent: Extent, progress: Progress) -> Outcome:
+async def run_soak(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     async with process_driver(setup) as driver:
         return await soak(driver, workload, extent, progress)
 
@@ -52,7 +52,7 @@ async def soak(
     progress: Progress,
     *,
     sample_every_s: float = SAMPLE_EVERY_S,
-) -> Outcome:
+) -> RunOutcome:
     diary = Diary()
     done = 0
     began_s, used = time.perf_counter(), usage_of_self()
@@ -84,7 +84,7 @@ async def soak(
         tasks.start_soon(sample)
         for _ in range(workload.in_flight):
             tasks.start_soon(work)
-    return Outcome(
+    return RunOutcome(
         figures=figures_of(diary, done, workload.units, passed_s(), used, usage_of_self()), series=diary.series()
     )
 

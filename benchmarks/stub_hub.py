@@ -41,8 +41,8 @@ class NotInTheStub(Exception):
     """A worker asks for what no workload needs."""
 
 
-class Instance:
-    """A history, and what waits to be fed."""
+class StubInstance:
+    """An instance in the stub: its history, and the events that it has not been fed yet."""
 
     def __init__(self, instance_id: str, started: ExecutionStarted) -> None:
         self.instance_id = instance_id
@@ -60,7 +60,7 @@ class StubHub:
     """Facade and dispatcher in one, as far as the services call them."""
 
     def __init__(self) -> None:
-        self.instances: dict[str, Instance] = {}
+        self.instances: dict[str, StubInstance] = {}
         self._items: deque[WorkflowItem | ActivityItem] = deque()
         self._signal = Signal()
         self._stateful = False
@@ -69,7 +69,7 @@ class StubHub:
 
     async def start(self, name: str, *, instance_id: str | None = None, input: str | None, **_: Any) -> str:  # noqa: A002
         instance_id = instance_id or uuid4().hex
-        instance = Instance(instance_id, ExecutionStarted(name, input, uuid4().hex))
+        instance = StubInstance(instance_id, ExecutionStarted(name, input, uuid4().hex))
         self.instances[instance_id] = instance
         self._feed(instance)
         return instance_id
@@ -140,7 +140,7 @@ class StubHub:
 
     # Inside.
 
-    def _feed(self, instance: Instance) -> None:
+    def _feed(self, instance: StubInstance) -> None:
         """Give out a turn, if there is something for one and none is under way."""
         if instance.new or not instance.arrived or instance.status.terminal:
             return

@@ -7,8 +7,8 @@ their time comes: what a service sees after midnight, when everybody chose it.
 import time
 
 from .load import Extent, Progress
-from .measure import Outcome, distribution
-from .process_driver import ProcessDriver, Setup, process_driver
+from .measure import RunOutcome, distribution
+from .process_driver import EngineSetup, ProcessDriver, process_driver
 from .sleepers import NIGHT, put_to_sleep
 from .waking import in_so_many_s, sleepers_until, wake_all
 from .workloads import Workload
@@ -19,12 +19,12 @@ RESERVE = 2.5  # of the time that the storm then needs: it falls asleep more slo
 LEAD_S = 1.0  # before the due time, however few there are
 
 
-async def run_timer_storm(setup: Setup, workload: Workload, extent: Extent, progress: Progress) -> Outcome:
+async def run_timer_storm(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     async with process_driver(setup) as driver:
         return await storm_through(driver, workload, extent, progress)
 
 
-async def storm_through(driver: ProcessDriver, workload: Workload, extent: Extent, progress: Progress) -> Outcome:
+async def storm_through(driver: ProcessDriver, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     storm = extent.instances or int(extent.seconds * TIMERS_PER_S)
     tried = max(1, int(storm * TRIED_SHARE))
     began_s = time.perf_counter()
@@ -39,7 +39,7 @@ async def storm_through(driver: ProcessDriver, workload: Workload, extent: Exten
     progress.part(0.5, 0)
     waking = await wake_all(driver, instance_ids, due)
     progress.part(1.0, storm)
-    return Outcome(
+    return RunOutcome(
         figures={
             "elapsed_s": waking.awake_s,
             "instances": float(storm),

@@ -53,7 +53,7 @@ class Mark:
     """What a figure should reach on two cores with an SSD, at full durability."""
 
     driver: str
-    figure: str  # a key of `Outcome.figures`
+    figure: str  # a key of `RunOutcome.figures`
     what: str  # the figure in words
     digits: int = 0  # behind the point, when it is shown
     at_least: float | None = None

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from perdure.benchmarks.budget import (
     DEFAULT_PATH,
-    Verdict,
+    BudgetVerdict,
     beyond_limits,
     compared,
     failures,
@@ -51,19 +51,21 @@ def test_one_row_more_is_too_much() -> None:
 )
 def test_what_depends_on_the_machine_has_a_tolerance(count: str, value: int, passes: bool) -> None:
     counted = found(**{"wal_bytes": 1_000, "blocks_retained": 5, "batches": 4, count: value})
-    rose = [each.count for each in compared(BUDGET, [counted]) if each.verdict is Verdict.ROSE and each.count == count]
+    rose = [
+        each.count for each in compared(BUDGET, [counted]) if each.verdict is BudgetVerdict.ROSE and each.count == count
+    ]
     assert (not rose) is passes
 
 
 def test_a_count_that_fell_passes_and_is_said() -> None:
     fallen = found(turns=12, wal_bytes=500, blocks_retained=5)
     assert not failures(BUDGET, [fallen])
-    assert [each.count for each in compared(BUDGET, [fallen]) if each.verdict is Verdict.FELL] == ["wal_bytes"]
+    assert [each.count for each in compared(BUDGET, [fallen]) if each.verdict is BudgetVerdict.FELL] == ["wal_bytes"]
 
 
 def test_what_is_not_counted_any_more_has_fallen_to_nothing() -> None:
     (gone,) = (each for each in compared({"chain": {"rows_delete_log": 7}}, [found()]) if each.accepted is not None)
-    assert (gone.found, gone.verdict) == (0, Verdict.FELL)
+    assert (gone.found, gone.verdict) == (0, BudgetVerdict.FELL)
 
 
 def test_a_count_without_a_budget_does_not_pass() -> None:

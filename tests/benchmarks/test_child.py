@@ -6,7 +6,7 @@ import pytest
 
 from perdure.benchmarks.child import RunFailed, run_in_child
 from perdure.benchmarks.run import Run
-from perdure.benchmarks.run_process import Part
+from perdure.benchmarks.run_process import ProgressMessage
 
 
 def run(durability: str) -> Run:
@@ -22,7 +22,7 @@ def run(durability: str) -> Run:
 
 
 def test_a_result_comes_back(tmp_path: Path) -> None:
-    parts: list[Part] = []
+    parts: list[ProgressMessage] = []
     outcome = run_in_child(run("relaxed"), tmp_path, parts.append)
     assert outcome.figures["instances"] == 20
     assert parts

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from perdure.benchmarks.compare import (
     Difference,
-    Verdict,
+    DifferenceVerdict,
     chance,
     compared,
     higher_is_better,
@@ -32,28 +32,28 @@ def only(figure: str, before: tuple[float, ...], after: tuple[float, ...]) -> Di
 
 
 def test_a_difference_within_the_spread_is_noise_whatever_its_size() -> None:
-    assert only("units_per_s", (100, 900, 110), (120, 800, 790)).verdict is Verdict.NOISE
+    assert only("units_per_s", (100, 900, 110), (120, 800, 790)).verdict is DifferenceVerdict.NOISE
 
 
 @pytest.mark.parametrize(
     ("figure", "verdict"),
     [
-        ("units_per_s", Verdict.BETTER),
-        ("p99_ms", Verdict.WORSE),
-        ("cpu_ms_per_unit", Verdict.WORSE),
-        ("written_bytes_per_s", Verdict.WORSE),
-        ("steps_lost", Verdict.WORSE),
+        ("units_per_s", DifferenceVerdict.BETTER),
+        ("p99_ms", DifferenceVerdict.WORSE),
+        ("cpu_ms_per_unit", DifferenceVerdict.WORSE),
+        ("written_bytes_per_s", DifferenceVerdict.WORSE),
+        ("steps_lost", DifferenceVerdict.WORSE),
     ],
 )
-def test_more_is_better_or_worse_depending_on_the_figure(figure: str, verdict: Verdict) -> None:
+def test_more_is_better_or_worse_depending_on_the_figure(figure: str, verdict: DifferenceVerdict) -> None:
     assert only(figure, (10, 11, 12), (13, 14, 15)).verdict is verdict
-    other = Verdict.WORSE if verdict is Verdict.BETTER else Verdict.BETTER
+    other = DifferenceVerdict.WORSE if verdict is DifferenceVerdict.BETTER else DifferenceVerdict.BETTER
     assert only(figure, (13, 14, 15), (10, 11, 12)).verdict is other
 
 
 def test_of_single_runs_nothing_is_said() -> None:
     found = only("units_per_s", (100,), (200, 210))
-    assert (found.verdict, found.ratio) == (Verdict.UNKNOWN, 2.05)
+    assert (found.verdict, found.ratio) == (DifferenceVerdict.UNKNOWN, 2.05)
     assert "nothing can be said" in summary([found])
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from perdure.actors.address import Address
 from perdure.actors.store.contract import Write
-from perdure.benchmarks.counting_store import CountingStore, Tally, Trace, kind_of
+from perdure.benchmarks.counting_store import CountingStore, StoreTally, Trace, kind_of
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def traced(*statements: str) -> Tally:
+def traced(*statements: str) -> StoreTally:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     connection.execute("CREATE TABLE log (n UNIQUE)")
     connection.execute("CREATE TABLE actors (n)")

@@ -6,7 +6,7 @@ import pytest
 
 from perdure.benchmarks.crash import bodies_run, run_crash
 from perdure.benchmarks.load import Extent
-from perdure.benchmarks.process_driver import Setup
+from perdure.benchmarks.process_driver import EngineSetup
 from perdure.benchmarks.workloads import BY_NAME
 
 pytestmark = pytest.mark.anyio
@@ -23,7 +23,7 @@ class Parts:
 
 
 async def test_no_step_is_lost(tmp_path: Path) -> None:
-    outcome = await run_crash(Setup(folder=tmp_path), BY_NAME["W6"], Extent(seconds=1, instances=200), Parts())
+    outcome = await run_crash(EngineSetup(folder=tmp_path), BY_NAME["W6"], Extent(seconds=1, instances=200), Parts())
     figures = outcome.figures
     assert figures["instances"] >= 100
     assert figures["steps_lost"] == 0

@@ -11,7 +11,7 @@ import pytest
 from perdure.benchmarks.daemon import Daemon, DaemonFailed
 from perdure.benchmarks.http_client import HttpClient
 from perdure.benchmarks.measure import usage_of
-from perdure.benchmarks.process_driver import Setup
+from perdure.benchmarks.process_driver import EngineSetup
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +22,7 @@ def anyio_backend() -> str:
 
 
 async def test_it_serves_is_killed_and_serves_again(tmp_path: Path) -> None:
-    daemon = Daemon(Setup(folder=tmp_path), {})
+    daemon = Daemon(EngineSetup(folder=tmp_path), {})
     try:
         await daemon.start()
         assert daemon.usage().rss_bytes > 2**20
@@ -37,7 +37,7 @@ async def test_it_serves_is_killed_and_serves_again(tmp_path: Path) -> None:
 
 
 async def test_one_that_cannot_start_is_an_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    daemon = Daemon(Setup(folder=tmp_path, durability="wishful"), {})
+    daemon = Daemon(EngineSetup(folder=tmp_path, durability="wishful"), {})
     with pytest.raises(DaemonFailed):
         await daemon.start()
     await daemon.kill()
@@ -45,7 +45,7 @@ async def test_one_that_cannot_start_is_an_error(tmp_path: Path, capfd: pytest.C
 
 
 async def test_it_takes_options_and_has_a_process_id(tmp_path: Path) -> None:
-    daemon = Daemon(Setup(folder=tmp_path), {}, ("--app-id", "renamed"))
+    daemon = Daemon(EngineSetup(folder=tmp_path), {}, ("--app-id", "renamed"))
     try:
         await daemon.start()
         assert daemon.pid > 0
@@ -79,7 +79,7 @@ async def test_of_several_processes_all_are_asked_for_measured_and_killed(
     os.mkfifo(tmp_path / "alive")
     alive = os.open(tmp_path / "alive", os.O_RDONLY | os.O_NONBLOCK)
     # Given a daemon of three processes,
-    daemon = Daemon(Setup(folder=tmp_path, processes=3), {})
+    daemon = Daemon(EngineSetup(folder=tmp_path, processes=3), {})
     try:
         await daemon.start()
         assert json.loads((tmp_path / "called.json").read_text())[-2:] == ["--processes", "3"]

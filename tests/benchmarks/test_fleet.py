@@ -7,7 +7,7 @@ import pytest
 from perdure.benchmarks import fleet, sleepers
 from perdure.benchmarks.fleet import run_fleet, stored_bytes
 from perdure.benchmarks.load import Extent
-from perdure.benchmarks.process_driver import Setup, process_driver
+from perdure.benchmarks.process_driver import EngineSetup, process_driver
 from perdure.benchmarks.sleepers import put_to_sleep
 from perdure.benchmarks.waking import in_so_many_s
 from perdure.benchmarks.workloads import BY_NAME
@@ -32,7 +32,7 @@ async def test_a_quarter_of_a_small_fleet_wakes(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(fleet, "LEAD_S", 0.5)
     monkeypatch.setattr(sleepers, "SETTLE_S", 0.01)
     parts = Parts()
-    outcome = await run_fleet(Setup(folder=tmp_path), BY_NAME["S7"], Extent(seconds=1, instances=200), parts)
+    outcome = await run_fleet(EngineSetup(folder=tmp_path), BY_NAME["S7"], Extent(seconds=1, instances=200), parts)
     assert outcome.figures["instances"] == 200
     assert outcome.figures["wakers"] == len(outcome.latencies_us) == 50
     assert outcome.figures["awake_s"] * 1e6 >= max(outcome.latencies_us)
@@ -40,7 +40,7 @@ async def test_a_quarter_of_a_small_fleet_wakes(tmp_path: Path, monkeypatch: pyt
 
 
 async def test_what_is_still_in_the_wal_counts_as_stored(tmp_path: Path) -> None:
-    setup = Setup(folder=tmp_path)
+    setup = EngineSetup(folder=tmp_path)
     async with process_driver(setup) as driver:
         empty = stored_bytes(setup.store)
         await put_to_sleep(driver, BY_NAME["S7"], 200, in_so_many_s(3_600))

@@ -15,7 +15,7 @@ from perdure.benchmarks.history_growth import (
     turn_figures,
 )
 from perdure.benchmarks.load import Extent
-from perdure.benchmarks.process_driver import Setup, process_driver
+from perdure.benchmarks.process_driver import EngineSetup, process_driver
 from perdure.benchmarks.workloads import BY_NAME
 
 pytestmark = pytest.mark.anyio
@@ -37,7 +37,7 @@ async def test_a_run_has_figures_for_the_lengths_it_has_time_for(
     monkeypatch.setattr(history_growth, "LONG_LENGTHS", (200, 1_000_000))
     monkeypatch.setattr(history_growth, "SHORT_CHAINS", 1)
     extent = Extent(seconds=200 / history_growth.EVENTS_PER_S)
-    outcome = await run_history_growth(Setup(folder=tmp_path), BY_NAME["S6"], extent, Parts())
+    outcome = await run_history_growth(EngineSetup(folder=tmp_path), BY_NAME["S6"], extent, Parts())
     figures = outcome.figures
     assert figures["events"] == 200
     assert figures["cold_200_events_per_s"] < figures["replay_200_events_per_s"]
@@ -48,7 +48,7 @@ async def test_a_run_has_figures_for_the_lengths_it_has_time_for(
 
 
 async def test_a_chain_is_rebuilt_whole_and_ends_as_it_should(tmp_path: Path) -> None:
-    setup = Setup(folder=tmp_path)
+    setup = EngineSetup(folder=tmp_path)
     async with process_driver(setup) as driver:
         waiting = await chain(driver, BY_NAME["S6"], 5)
     # Started, and each step scheduled and completed.

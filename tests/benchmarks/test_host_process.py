@@ -12,7 +12,7 @@ import pytest
 from perdure.benchmarks import host_process
 from perdure.benchmarks.host_process import Connected, Over, Share, Summed, be_host, hearing
 from perdure.benchmarks.load import WrongResult
-from perdure.benchmarks.run_process import Part, first_of
+from perdure.benchmarks.run_process import ProgressMessage, first_of
 from perdure.benchmarks.workloads import BY_NAME
 
 pytestmark = pytest.mark.anyio
@@ -117,7 +117,7 @@ async def test_a_host_says_when_it_is_connected_when_its_load_is_over_and_what_i
     monkeypatch.setattr(host_process, "write", said.write)
     with anyio.fail_after(20):
         await be_host(share(tmp_path))
-    connected, over, summed = (message for message in said.messages if not isinstance(message, Part))
+    connected, over, summed = (message for message in said.messages if not isinstance(message, ProgressMessage))
     assert isinstance(connected, Connected)
     assert isinstance(over, Over)
     assert isinstance(summed, Summed)

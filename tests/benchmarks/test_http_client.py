@@ -10,7 +10,7 @@ from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from perdure.benchmarks import http_client
-from perdure.benchmarks.http_client import Answer, HttpClient
+from perdure.benchmarks.http_client import HttpAnswer, HttpClient
 
 pytestmark = pytest.mark.anyio
 
@@ -57,8 +57,8 @@ async def serving() -> AsyncIterator[Server]:
 
 async def test_a_connection_is_used_again() -> None:
     async with serving() as server, HttpClient("127.0.0.1", server.port) as client:
-        assert await client.get("/one") == Answer(202, b"GET /one HTTP/1.1")
-        assert await client.post("/two", b"[2]") == Answer(202, b"POST /two HTTP/1.1")
+        assert await client.get("/one") == HttpAnswer(202, b"GET /one HTTP/1.1")
+        assert await client.post("/two", b"[2]") == HttpAnswer(202, b"POST /two HTTP/1.1")
     assert server.connections == 1
     assert server.requests == [b"GET /one HTTP/1.1 ", b"POST /two HTTP/1.1 [2]"]
 

@@ -7,7 +7,7 @@ import pytest
 from perdure.benchmarks import idle
 from perdure.benchmarks.idle import Meter, costs, run_idle, run_idle_daemon
 from perdure.benchmarks.load import Extent
-from perdure.benchmarks.process_driver import Setup
+from perdure.benchmarks.process_driver import EngineSetup
 from perdure.benchmarks.workloads import BY_NAME
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +26,7 @@ class Parts:
 async def test_an_idle_engine_commits_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(idle, "SETTLE_S", 0.05)
     extent = Extent(seconds=0.1, instances=50)
-    outcome = await run_idle(Setup(folder=tmp_path), BY_NAME["S8"], extent, Parts())
+    outcome = await run_idle(EngineSetup(folder=tmp_path), BY_NAME["S8"], extent, Parts())
     assert (outcome.figures["instances"], outcome.figures["commits_per_s"]) == (50, 0)
     assert outcome.figures["elapsed_s"] >= 0.1
     assert outcome.figures["rss_mib"] > 10
@@ -35,7 +35,7 @@ async def test_an_idle_engine_commits_nothing(tmp_path: Path, monkeypatch: pytes
 async def test_an_idle_daemon_is_looked_at_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(idle, "SETTLE_S", 0.05)
     extent = Extent(seconds=0.1, instances=10)
-    outcome = await run_idle_daemon(Setup(folder=tmp_path), BY_NAME["S8"], extent, Parts())
+    outcome = await run_idle_daemon(EngineSetup(folder=tmp_path), BY_NAME["S8"], extent, Parts())
     assert outcome.figures["cpu_percent"] >= 0
     # Nobody outside can tell how often it commits.
     assert "commits_per_s" not in outcome.figures

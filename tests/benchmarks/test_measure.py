@@ -8,8 +8,8 @@ import pytest
 
 from perdure.benchmarks.measure import (
     Counts,
+    LoadTally,
     Span,
-    Tally,
     Usage,
     distribution,
     medians,
@@ -94,12 +94,12 @@ def test_what_a_child_used_that_has_ended_is_counted_too() -> None:
 
 def test_loads_that_ran_together_are_summed_up_over_their_common_time() -> None:
     # Given two loads, of which the second begins and ends later,
-    first = Tally(
+    first = LoadTally(
         spans=[Span(0, 400_000), Span(300_000, 500_000)],
         engine=Usage(cpu_s=0.25, rss_bytes=2**20),
         counts=Counts(commits=4, turns=30, rows=20),
     )
-    second = Tally(
+    second = LoadTally(
         spans=[Span(100_000, 1_000_000)],
         engine=Usage(cpu_s=0.05, rss_bytes=2**21),
         counts=Counts(commits=1, turns=30, rows=40),
@@ -120,8 +120,8 @@ def test_loads_that_ran_together_are_summed_up_over_their_common_time() -> None:
 
 
 def test_a_load_without_instances_adds_only_what_its_engine_did() -> None:
-    one = Tally(spans=[Span(0, 500_000)], engine=Usage(cpu_s=0.1, rss_bytes=0), load_cpu_s=0.2)
-    none = Tally(spans=[], engine=Usage(cpu_s=0.3, rss_bytes=0), load_cpu_s=0.1)
+    one = LoadTally(spans=[Span(0, 500_000)], engine=Usage(cpu_s=0.1, rss_bytes=0), load_cpu_s=0.2)
+    none = LoadTally(spans=[], engine=Usage(cpu_s=0.3, rss_bytes=0), load_cpu_s=0.1)
     figures = outcome_of([one, none], units=1).figures
     assert (figures["elapsed_s"], figures["instances"]) == (0.5, 1)
     assert figures["cpu_ms_per_unit"] == pytest.approx(400)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from perdure.benchmarks.http_client import Answer
+from perdure.benchmarks.http_client import HttpAnswer
 from perdure.benchmarks.peer_process import PeerFailed
 from perdure.benchmarks.peer_restate import RestateCalls, checked, variables
 
@@ -21,11 +21,11 @@ class Ingress:
         self.status = status
         self.asked: list[tuple[str, bytes]] = []
 
-    async def post(self, path: str, body: bytes) -> Answer:
+    async def post(self, path: str, body: bytes) -> HttpAnswer:
         self.asked.append((path, body))
-        return Answer(self.status, b"7")
+        return HttpAnswer(self.status, b"7")
 
-    async def get(self, path: str) -> Answer:
+    async def get(self, path: str) -> HttpAnswer:
         return await self.post(path, b"")
 
 
@@ -49,9 +49,9 @@ async def test_one_that_waits_for_an_event_is_started_signalled_and_waited_for()
 
 
 def test_an_answer_that_is_an_error_ends_the_run() -> None:
-    assert checked("POST /x", Answer(202, b"fine")) == b"fine"
+    assert checked("POST /x", HttpAnswer(202, b"fine")) == b"fine"
     with pytest.raises(PeerFailed, match="POST /x was answered 500 'no partition'"):
-        checked("POST /x", Answer(500, b"no partition"))
+        checked("POST /x", HttpAnswer(500, b"no partition"))
 
 
 def test_the_server_listens_on_loopback_only_and_reports_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 from perdure.actors.address import shard_of
 from perdure.actors.cluster.membership import Membership
 from perdure.actors.store.part import Part
-from perdure.benchmarks.process_driver import ProcessDriver, Setup, process_driver
+from perdure.benchmarks.process_driver import EngineSetup, ProcessDriver, process_driver
 from perdure.runtime.engine import Engine
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +21,7 @@ def anyio_backend() -> str:
 
 
 async def test_an_instance_runs_to_its_end_on_a_file(tmp_path: Path) -> None:
-    setup = Setup(folder=tmp_path)
+    setup = EngineSetup(folder=tmp_path)
     async with process_driver(setup) as driver:
         began_us = driver.now_us()
         instance_id = await driver.start("chain", 3)
@@ -38,26 +38,26 @@ async def test_an_instance_runs_to_its_end_on_a_file(tmp_path: Path) -> None:
 
 
 async def test_the_end_of_an_instance_that_nobody_waited_for_is_known_too(tmp_path: Path) -> None:
-    async with process_driver(Setup(folder=tmp_path)) as driver:
+    async with process_driver(EngineSetup(folder=tmp_path)) as driver:
         instance_id = await driver.start("signal", None)
         await driver.raise_event(instance_id, "go", 7)
         assert [end.output for end in await driver.ends([instance_id])] == [7]
 
 
 def test_the_engines_defaults_hold_unless_said_otherwise(tmp_path: Path) -> None:
-    plain = Setup(folder=tmp_path).settings()
+    plain = EngineSetup(folder=tmp_path).settings()
     assert (plain.always_replay, plain.activations_max) == (False, 10_000)
-    crowded = Setup(folder=tmp_path, always_replay=True, activations_max=2).settings()
+    crowded = EngineSetup(folder=tmp_path, always_replay=True, activations_max=2).settings()
     assert (crowded.always_replay, crowded.activations_max) == (True, 2)
 
 
 def test_one_of_several_hosts_starts_instances_that_are_its_own(tmp_path: Path) -> None:
     engine = cast(Engine, SimpleNamespace(store=SimpleNamespace(shards=64)))
     part = Part(1, 3)
-    setup = Setup(folder=tmp_path, membership=Membership(part=part, directory="/sockets"))
+    setup = EngineSetup(folder=tmp_path, membership=Membership(part=part, directory="/sockets"))
     ids = [ProcessDriver(engine, setup).own_id() for _ in range(50)]
     assert all(found is not None and part.holds(shard_of(found, 64)) for found in ids)
     assert len(set(ids)) == 50
-    assert ProcessDriver(engine, Setup(folder=tmp_path)).own_id() is None, (
+    assert ProcessDriver(engine, EngineSetup(folder=tmp_path)).own_id() is None, (
         "all are its own, and the engine's ids are new"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from perdure.benchmarks.load import Extent
-from perdure.benchmarks.process_driver import Setup
+from perdure.benchmarks.process_driver import EngineSetup
 from perdure.benchmarks.recovery import held_in, run_recovery, steps_lost
 from perdure.benchmarks.workloads import BY_NAME
 
@@ -24,7 +24,7 @@ class Parts:
 
 
 async def test_all_take_a_new_step_and_none_is_lost(tmp_path: Path) -> None:
-    outcome = await run_recovery(Setup(folder=tmp_path), BY_NAME["S9"], Extent(seconds=1, instances=60), Parts())
+    outcome = await run_recovery(EngineSetup(folder=tmp_path), BY_NAME["S9"], Extent(seconds=1, instances=60), Parts())
     figures = outcome.figures
     assert (figures["instances"], figures["steps_lost"]) == (60, 0)
     # Each was held in its second step by the first daemon, and so began it again in the second.

@@ -9,7 +9,7 @@ from perdure.actors.hosting.host import Host
 from perdure.actors.store.sqlite.store import SqliteStore
 from perdure.benchmarks import reminder_storm
 from perdure.benchmarks.load import Extent, WrongResult
-from perdure.benchmarks.process_driver import Setup
+from perdure.benchmarks.process_driver import EngineSetup
 from perdure.benchmarks.reminder_storm import ALARM, NAME, Alarm, Alarms, lay_down, run_reminder_storm
 from perdure.benchmarks.workloads import BY_NAME
 
@@ -28,7 +28,7 @@ class Parts:
 
 async def test_every_reminder_of_a_storm_fires_and_is_gone(tmp_path: Path) -> None:
     extent = Extent(seconds=1, instances=2_500)
-    outcome = await run_reminder_storm(Setup(folder=tmp_path), BY_NAME["S5"], extent, Parts())
+    outcome = await run_reminder_storm(EngineSetup(folder=tmp_path), BY_NAME["S5"], extent, Parts())
     assert outcome.figures["instances"] == len(outcome.latencies_us) == 2_500
     assert 0 < outcome.figures["late_max_ms"] <= outcome.figures["elapsed_s"] * 1000
 
@@ -59,5 +59,5 @@ async def test_a_reminder_that_is_left_behind_is_a_wrong_result(
     monkeypatch.setattr(Alarm, "turn", forgetful)
     # then what was measured is no storm.
     with pytest.raises(ExceptionGroup) as group:
-        await run_reminder_storm(Setup(folder=tmp_path), BY_NAME["S5"], Extent(seconds=1, instances=10), Parts())
+        await run_reminder_storm(EngineSetup(folder=tmp_path), BY_NAME["S5"], Extent(seconds=1, instances=10), Parts())
     assert group.group_contains(WrongResult, match="no reminder")

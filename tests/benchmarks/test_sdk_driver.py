@@ -21,8 +21,8 @@ from perdure.benchmarks.sdk_driver import (
     SdkResults,
     SdkRun,
     SdkRunFailed,
-    Setup,
-    Told,
+    SdkSetup,
+    WorkerReport,
     command_of,
     engine_ms,
     figures,
@@ -54,7 +54,9 @@ def shown(renderable: object) -> str:
 
 
 def sdk_run(steps_per_s: float, host_cpu_ms: float, host: str = PERDURE) -> SdkRun:
-    told = Told(steps=1000, elapsed_s=1000 / steps_per_s, worker_cpu_s=1.5, latencies_us=[2_000, 4_000], turns=[])
+    told = WorkerReport(
+        steps=1000, elapsed_s=1000 / steps_per_s, worker_cpu_s=1.5, latencies_us=[2_000, 4_000], turns=[]
+    )
     return SdkRun(workload="W1", host=host, worker_options=(), told=told, host_cpu_s=host_cpu_ms)
 
 
@@ -62,8 +64,8 @@ def run_of(steps_per_s: float, host_cpu_ms: float) -> dict[str, float]:
     return figures(sdk_run(steps_per_s, host_cpu_ms))
 
 
-def setup_of(**values: Any) -> Setup:
-    return Setup(**{"sdk_python": Path(sys.executable), "seconds": 0.1, **values})
+def setup_of(**values: Any) -> SdkSetup:
+    return SdkSetup(**{"sdk_python": Path(sys.executable), "seconds": 0.1, **values})
 
 
 def long_run(host_ms: tuple[float, float], worker_ms: tuple[float, float]) -> Growth:

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from perdure.benchmarks import sdk_worker
-from perdure.benchmarks.sdk_worker import TASK_ANSWERED, TASK_CAME, TURN_ANSWERED, TURN_CAME, Stamp, closed_loop, turns
+from perdure.benchmarks.sdk_worker import (
+    TASK_ANSWERED,
+    TASK_CAME,
+    TURN_ANSWERED,
+    TURN_CAME,
+    MessageStamp,
+    closed_loop,
+    turns,
+)
 
 MS = 1_000_000
 
@@ -36,16 +44,16 @@ def test_an_item_that_fails_ends_the_loop_with_its_error() -> None:
 def test_a_turn_is_told_from_what_led_to_it_and_what_it_led_to() -> None:
     # Given a chain of two activities,
     stamps = [
-        Stamp(TURN_CAME, 0),
-        Stamp(TURN_ANSWERED, 1 * MS),
-        Stamp(TASK_CAME, 2 * MS),
-        Stamp(TASK_ANSWERED, 10 * MS),
-        Stamp(TURN_CAME, 13 * MS, 300),  # 3 ms in the host,
-        Stamp(TURN_ANSWERED, 18 * MS),  # 5 in the worker,
-        Stamp(TASK_CAME, 20 * MS, 90),  # and 2 in the host
-        Stamp(TASK_ANSWERED, 30 * MS),
-        Stamp(TURN_CAME, 33 * MS),
-        Stamp(TURN_ANSWERED, 34 * MS),
+        MessageStamp(TURN_CAME, 0),
+        MessageStamp(TURN_ANSWERED, 1 * MS),
+        MessageStamp(TASK_CAME, 2 * MS),
+        MessageStamp(TASK_ANSWERED, 10 * MS),
+        MessageStamp(TURN_CAME, 13 * MS, 300),  # 3 ms in the host,
+        MessageStamp(TURN_ANSWERED, 18 * MS),  # 5 in the worker,
+        MessageStamp(TASK_CAME, 20 * MS, 90),  # and 2 in the host
+        MessageStamp(TASK_ANSWERED, 30 * MS),
+        MessageStamp(TURN_CAME, 33 * MS),
+        MessageStamp(TURN_ANSWERED, 34 * MS),
     ]
     # then the turn between the two counts, and neither the first nor that of the end.
     assert turns(stamps) == [(5.0, 5.0, 300)]

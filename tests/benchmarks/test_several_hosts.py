@@ -9,8 +9,8 @@ import pytest
 
 from perdure.benchmarks import several_hosts
 from perdure.benchmarks.load import Extent
-from perdure.benchmarks.process_driver import Setup
-from perdure.benchmarks.run_process import Part, first_of
+from perdure.benchmarks.process_driver import EngineSetup
+from perdure.benchmarks.run_process import ProgressMessage, first_of
 from perdure.benchmarks.several_hosts import HostEnded, Watcher, part_of, run_several_hosts, shares
 from perdure.benchmarks.workloads import BY_NAME
 
@@ -33,7 +33,7 @@ class Parts:
 
 
 async def run(folder: Path, instances: int = 11) -> dict[str, float]:
-    setup = Setup(folder=folder, processes=2)
+    setup = EngineSetup(folder=folder, processes=2)
     with anyio.fail_after(60):
         return (await run_several_hosts(setup, CHAIN, Extent(seconds=1, instances=instances), Parts())).figures
 
@@ -44,7 +44,7 @@ def test_a_number_is_dealt_out_evenly() -> None:
 
 
 def test_the_load_is_dealt_out_and_the_time_is_not(tmp_path: Path) -> None:
-    dealt = shares(Setup(folder=tmp_path, processes=2), CHAIN, Extent(seconds=3), "/sockets")
+    dealt = shares(EngineSetup(folder=tmp_path, processes=2), CHAIN, Extent(seconds=3), "/sockets")
     assert [(each.index, each.of, each.in_flight, each.seconds, each.instances) for each in dealt] == [
         (0, 2, 3, 3, None),
         (1, 2, 2, 3, None),
@@ -54,9 +54,9 @@ def test_the_load_is_dealt_out_and_the_time_is_not(tmp_path: Path) -> None:
 def test_how_far_all_are_is_told_together() -> None:
     parts = Parts()
     watcher = Watcher(parts, 2)
-    watcher.note(0, Part(0.5, 10))
-    watcher.note(1, Part(1.0, 7))
-    watcher.note(0, Part(1.0, 20))
+    watcher.note(0, ProgressMessage(0.5, 10))
+    watcher.note(1, ProgressMessage(1.0, 7))
+    watcher.note(0, ProgressMessage(1.0, 20))
     assert parts.told == [(0.25, 10), (0.75, 17), (1.0, 27)]
 
 

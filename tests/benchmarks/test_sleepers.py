@@ -7,7 +7,7 @@ import pytest
 
 from perdure.benchmarks import sleepers
 from perdure.benchmarks.load import Extent
-from perdure.benchmarks.process_driver import Setup, process_driver
+from perdure.benchmarks.process_driver import EngineSetup, process_driver
 from perdure.benchmarks.workloads import BY_NAME
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +32,7 @@ async def test_a_fleet_sleeps_in_the_store_and_wakers_are_never_early(
     monkeypatch.setattr(sleepers, "LEAD_S", 0.1)
     monkeypatch.setattr(sleepers, "SETTLE_S", 0.05)
     parts = Parts()
-    async with process_driver(Setup(folder=tmp_path, activations_max=10)) as driver:
+    async with process_driver(EngineSetup(folder=tmp_path, activations_max=10)) as driver:
         workload = replace(BY_NAME["W5"], in_flight=20)
         outcome = await sleepers.run_sleepers(driver, workload, Extent(seconds=0.05, instances=100), parts)
         in_memory = driver.engine.active_actors()["workflow"]

@@ -7,7 +7,7 @@ import pytest
 
 from perdure.benchmarks.load import Extent, WrongResult
 from perdure.benchmarks.measure import Usage
-from perdure.benchmarks.process_driver import Setup, process_driver
+from perdure.benchmarks.process_driver import EngineSetup, process_driver
 from perdure.benchmarks.soak import Diary, drift, figures_of, soak
 from perdure.benchmarks.workloads import BY_NAME
 
@@ -25,7 +25,7 @@ class Parts:
 
 
 async def test_a_soak_keeps_the_series_that_its_slopes_are_of(tmp_path: Path) -> None:
-    async with process_driver(Setup(folder=tmp_path)) as driver:
+    async with process_driver(EngineSetup(folder=tmp_path)) as driver:
         outcome = await soak(driver, BY_NAME["S10"], Extent(seconds=0.4), Parts(), sample_every_s=0.02)
     assert {len(values) for values in outcome.series.values()} == {len(outcome.series["at_s"])}
     assert outcome.series.keys() == {"at_s", "units_per_s", "rss_mib"}
@@ -48,7 +48,7 @@ def test_slopes_are_of_what_was_seen_when_caches_were_full() -> None:
 
 async def test_a_wrong_result_ends_a_soak(tmp_path: Path) -> None:
     wrong = replace(BY_NAME["S10"], output=6)
-    async with process_driver(Setup(folder=tmp_path)) as driver:
+    async with process_driver(EngineSetup(folder=tmp_path)) as driver:
         with pytest.raises(ExceptionGroup) as group:
             await soak(driver, wrong, Extent(seconds=0.2), Parts())
     assert group.group_contains(WrongResult)

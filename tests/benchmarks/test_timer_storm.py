@@ -6,7 +6,7 @@ import pytest
 
 from perdure.benchmarks import timer_storm
 from perdure.benchmarks.load import Extent
-from perdure.benchmarks.process_driver import Setup
+from perdure.benchmarks.process_driver import EngineSetup
 from perdure.benchmarks.workloads import BY_NAME
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +29,7 @@ async def test_every_timer_of_a_storm_fires(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(timer_storm, "LEAD_S", 0.3)
     parts = Parts()
     extent = Extent(seconds=1, instances=100)
-    outcome = await timer_storm.run_timer_storm(Setup(folder=tmp_path), BY_NAME["S4"], extent, parts)
+    outcome = await timer_storm.run_timer_storm(EngineSetup(folder=tmp_path), BY_NAME["S4"], extent, parts)
     assert outcome.figures["instances"] == len(outcome.latencies_us) == 100
     assert outcome.figures["reminders_per_s"] == pytest.approx(100 / outcome.figures["elapsed_s"])
     assert min(outcome.latencies_us) >= 0

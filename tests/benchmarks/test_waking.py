@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from perdure.benchmarks.load import WrongResult
-from perdure.benchmarks.process_driver import Setup, process_driver
+from perdure.benchmarks.process_driver import EngineSetup, process_driver
 from perdure.benchmarks.waking import TooSlow, in_so_many_s, lateness_us, sleepers_until, states, wake_all
 from perdure.benchmarks.workloads import BY_NAME
 
@@ -19,7 +19,7 @@ def anyio_backend() -> str:
 
 
 async def test_all_wake_and_their_ends_are_durable(tmp_path: Path) -> None:
-    async with process_driver(Setup(folder=tmp_path)) as driver:
+    async with process_driver(EngineSetup(folder=tmp_path)) as driver:
         due = in_so_many_s(0.2)
         instance_ids = await sleepers_until(driver, BY_NAME["S4"], 20, due)
         waking = await wake_all(driver, instance_ids, due)
@@ -30,13 +30,13 @@ async def test_all_wake_and_their_ends_are_durable(tmp_path: Path) -> None:
 
 
 async def test_who_was_due_before_all_were_asleep_is_not_measured(tmp_path: Path) -> None:
-    async with process_driver(Setup(folder=tmp_path)) as driver:
+    async with process_driver(EngineSetup(folder=tmp_path)) as driver:
         with pytest.raises(TooSlow, match="1 instances were not asleep before"):
             await wake_all(driver, ["anybody"], datetime.now(UTC))
 
 
 async def test_an_instance_that_sleeps_on_is_a_wrong_result(tmp_path: Path) -> None:
-    async with process_driver(Setup(folder=tmp_path)) as driver:
+    async with process_driver(EngineSetup(folder=tmp_path)) as driver:
         [instance_id] = await sleepers_until(driver, BY_NAME["S4"], 1, datetime.now(UTC) + timedelta(days=1))
         [state] = await states(driver, [instance_id])
     with pytest.raises(WrongResult):
@@ -45,6 +45,6 @@ async def test_an_instance_that_sleeps_on_is_a_wrong_result(tmp_path: Path) -> N
 
 async def test_who_does_not_wake_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("perdure.benchmarks.waking.PATIENCE_S", 0.01)
-    async with process_driver(Setup(folder=tmp_path)) as driver:
+    async with process_driver(EngineSetup(folder=tmp_path)) as driver:
         with pytest.raises(TooSlow, match="only 0 of 1 woke"):
             await wake_all(driver, ["nobody"], in_so_many_s(0.01))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from perdure.benchmarks.measure import Outcome
+from perdure.benchmarks.measure import RunOutcome
 from perdure.benchmarks.results import Result
 
 from .results import result
@@ -21,7 +21,7 @@ def measured(
 ) -> Result:
     usual = result(workload, driver)
     run = replace(usual.run, in_flight=in_flight, rate=rate)
-    outcome = Outcome(figures=figures, latencies_us=list(latencies_us), series=series or {})
+    outcome = RunOutcome(figures=figures, latencies_us=list(latencies_us), series=series or {})
     return Result(run=run, outcome=outcome)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from perdure.benchmarks.machine import Machine
-from perdure.benchmarks.measure import Outcome
+from perdure.benchmarks.measure import RunOutcome
 from perdure.benchmarks.results import Result, Results
 from perdure.benchmarks.run import Run
 from perdure.benchmarks.workloads import BY_NAME
@@ -30,7 +30,7 @@ def result(workload: str, driver: str, **figures: float) -> Result:
         durability="full",
         always_replay=False,
     )
-    return Result(run=run, outcome=Outcome(figures=figures, latencies_us=[1, 2]))
+    return Result(run=run, outcome=RunOutcome(figures=figures, latencies_us=[1, 2]))
 
 
 def in_flight(number: int, found: Result) -> Result:
