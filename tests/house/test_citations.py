@@ -1,34 +1,24 @@
 """Every "contract N.N" in the repository is a heading of `docs/dapr/contract.md`, and every heading there is cited."""
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ..support.paths import ROOT
+from ..support.source import read, texts
 
-CONTRACT = ROOT / "docs" / "dapr" / "contract.md"
+CONTRACT = Path("docs", "dapr", "contract.md")
 
 # The document itself, which has headings in place of citations, and this file, whose citations are made up.
-NOT_READ = (CONTRACT, Path(__file__))
+NOT_READ = (CONTRACT, Path(__file__).relative_to(ROOT))
 
 NUMBER = r"\d+(?:\.\d+)?"
 NEXT = rf"(?:\s+\([^()]*\))?(?:\s*,\s*(?:and\s+)?|\s+(?:and|or|to)\s+){NUMBER}(?![.\d]*\d)"
 CITATION = re.compile(rf"\bcontract\s+(?P<numbers>{NUMBER}(?:{NEXT})*)", re.IGNORECASE)
 RANGE = re.compile(rf"(?P<first>{NUMBER})\s+to\s+(?P<last>{NUMBER})")
 HEADING = re.compile(rf"^#+ (?P<number>{NUMBER}) ", re.MULTILINE)
-
-
-def texts() -> list[Path]:
-    """Everything in the repository that may cite the document."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
-    paths = [ROOT / line for line in listed.splitlines()]
-    return [path for path in paths if path.suffix in (".py", ".md", ".proto", ".toml") and path.is_file()]
 
 
 def cited(text: str) -> set[str]:
@@ -70,23 +60,23 @@ def uncited(citations: dict[str, set[str]], document: str) -> set[str]:
 
 
 def citations_of_the_repository() -> dict[str, set[str]]:
-    return {str(path.relative_to(ROOT)): cited(path.read_text()) for path in texts() if path not in NOT_READ}
+    return {str(path): cited(read(path)) for path in texts() if path not in NOT_READ}
 
 
 def test_every_citation_of_the_contract_has_a_section() -> None:
     citations = citations_of_the_repository()
     assert any(citations.values()), "nothing is cited: the search has broken"
-    missing = unresolved(citations, CONTRACT.read_text())
+    missing = unresolved(citations, read(CONTRACT))
     assert not missing, "\n".join(sorted(missing))
 
 
 def test_every_section_of_the_contract_is_cited() -> None:
-    superfluous = uncited(citations_of_the_repository(), CONTRACT.read_text())
+    superfluous = uncited(citations_of_the_repository(), read(CONTRACT))
     assert not superfluous, f"no code and no test cites {sorted(superfluous)}"
 
 
 def test_no_section_of_the_contract_is_there_twice() -> None:
-    numbers = headings(CONTRACT.read_text())
+    numbers = headings(read(CONTRACT))
     assert sorted(numbers) == sorted(set(numbers))
 
 

@@ -12,8 +12,7 @@ from perdure.cli.config import RUN_OPTIONS
 from perdure.cli.main import COMMANDS
 
 from ..support.paths import ROOT
-
-LAYERS = ("actors", "api", "benchmarks", "cli", "daemon", "http", "rpc", "runtime", "telemetry", "testing")
+from ..support.source import LAYERS, modules, read, texts
 
 # Modules without a test file of their own, and where they are tested instead.
 TESTED_ELSEWHERE = {
@@ -40,28 +39,18 @@ TESTED_ELSEWHERE = {
 }
 
 
-def modules() -> list[str]:
-    return sorted(str(path.relative_to(ROOT)) for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
-
-
-def texts() -> list[Path]:
-    """Everything in the repository that a person reads."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
-    paths = [ROOT / line for line in listed.splitlines()]
-    return [path for path in paths if path.suffix in (".py", ".md", ".toml") or path.name in ("Makefile", "run")]
-
-
 def test_every_module_has_a_test_file() -> None:
-    missing = [module for module in modules() if not has_test_file(module) and module not in TESTED_ELSEWHERE]
+    missing = [module for module in in_layers() if not has_test_file(module) and module not in TESTED_ELSEWHERE]
     assert not missing, "\n".join(missing)
 
 
 def test_the_list_of_modules_tested_elsewhere_is_up_to_date() -> None:
-    assert set(TESTED_ELSEWHERE) <= set(modules())
+    assert set(TESTED_ELSEWHERE) <= set(in_layers())
     assert not [module for module in TESTED_ELSEWHERE if has_test_file(module)], "these have a test file by now"
+
+
+def in_layers() -> list[str]:
+    return [str(module) for module in modules() if module.parts[0] in LAYERS]
 
 
 def has_test_file(module: str) -> bool:
@@ -81,7 +70,7 @@ def test_the_standard_librarys_http_is_not_shadowed_in_the_root(arguments: list[
 
 def test_every_folder_with_modules_is_packed() -> None:
     packed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    folders = {Path(module).parent for module in modules()}
+    folders = {module.parent for module in modules()}
     assert {"perdure", *(".".join(("perdure", *folder.parts)) for folder in folders)} == set(packed)
 
 
@@ -95,12 +84,7 @@ def test_files_that_are_named_exist() -> None:
     # In prose and comments, a path from the root; `actors/store/*` and `docs/design/` are paths too.
     folders = "|".join((*LAYERS, "docs", "examples", "tests"))
     path = re.compile(rf"(?<![\w/.:-])(?:{folders})/[\w./*%-]*[\w*/]")
-    missing = {
-        f"{text.relative_to(ROOT)}: {named}"
-        for text in texts()
-        for named in path.findall(text.read_text())
-        if not exists(named)
-    }
+    missing = {f"{text}: {named}" for text in texts() for named in path.findall(read(text)) if not exists(named)}
     assert not missing, "\n".join(sorted(missing))
 
 
@@ -112,11 +96,11 @@ def exists(named: str) -> bool:
 def test_documents_link_to_what_is_there() -> None:
     link = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
     missing = {
-        f"{text.relative_to(ROOT)}: {target}"
+        f"{text}: {target}"
         for text in texts()
         if text.suffix == ".md"
-        for target in link.findall(text.read_text())
-        if not target.startswith(("http://", "https://", "mailto:")) and not (text.parent / target).exists()
+        for target in link.findall(read(text))
+        if not target.startswith(("http://", "https://", "mailto:")) and not (ROOT / text.parent / target).exists()
     }
     assert not missing, "\n".join(sorted(missing))
 

@@ -5,12 +5,13 @@ types only counts like any other.
 """
 
 import ast
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 import pytest
 
 from ..support.paths import ROOT
+from ..support.source import LAYERS, entry_of, files_of, imported_by, imports_of, layer_of, modules, parsed
 
 # Layer -> the layers it may import, itself apart. `__init__` is the public face, `__main__` the command.
 MAY_IMPORT = {
@@ -72,28 +73,6 @@ THE_WORLD_IN_PART = {
 }
 
 
-def modules() -> list[Path]:
-    layers = [folder for folder in MAY_IMPORT if (ROOT / folder).is_dir()]
-    files = [path for layer in layers for path in sorted((ROOT / layer).rglob("*.py"))]
-    return [path.relative_to(ROOT) for path in (*files, ROOT / "__init__.py", ROOT / "__main__.py")]
-
-
-def imports_of(module: Path) -> Iterator[tuple[int, str, str]]:
-    """Yield each import of a module: its line, the module imported (from the root for our own), and the name."""
-    package = ("perdure", *module.parent.parts)
-    for node in ast.walk(ast.parse((ROOT / module).read_text())):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name, "") for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else ()
-            source = ".".join((*base, *(node.module.split(".") if node.module else ())))
-            yield from ((node.lineno, source, alias.name) for alias in node.names)
-
-
-def layer_of(module: Path) -> str:
-    return module.parts[0] if len(module.parts) > 1 else module.stem
-
-
 @pytest.mark.parametrize("module", modules(), ids=str)
 def test_imports_point_down(module: Path) -> None:
     layer = layer_of(module)
@@ -106,7 +85,7 @@ def test_imports_point_down(module: Path) -> None:
 
 @pytest.mark.parametrize("module", modules(), ids=str)
 def test_imports_inside_the_package_are_relative(module: Path) -> None:
-    tree = ast.parse((ROOT / module).read_text())
+    tree = parsed(module)
     absolute = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     absolute |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 0}
     assert not {name for name in absolute if name.split(".")[0] == "perdure"}
@@ -122,7 +101,7 @@ def test_the_pure_modules_import_nothing_that_waits_or_looks_at_the_world(module
 
 @pytest.mark.parametrize("module", sorted(PURE))
 def test_the_pure_modules_ask_neither_the_clock_nor_chance(module: str) -> None:
-    for node in ast.walk(ast.parse((ROOT / module).read_text())):
+    for node in ast.walk(parsed(Path(module))):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             forbidden = THE_WORLD_IN_PART.get(node.value.id, set())
             assert node.attr not in forbidden, f"{module}:{node.lineno} calls {node.value.id}.{node.attr}"
@@ -150,13 +129,6 @@ def test_what_the_pure_modules_import_of_ours_does_not_look_at_the_world_either(
 NAMED_ONLY = {"actors/waiting/reply.py"}
 
 
-def files_of(source: str, name: str) -> Iterator[Path]:
-    """The files of ours that `from source import name` reads."""
-    if source.startswith("perdure."):
-        path = Path(*source.split(".")[1:])
-        yield from (file for file in (path.with_suffix(".py"), path / f"{name}.py") if (ROOT / file).is_file())
-
-
 def test_no_modules_import_one_another_in_a_circle() -> None:
     arrows = {str(module): {str(file) for file in imported_by(module)} for module in modules()}
     assert circles(arrows) == set()
@@ -176,15 +148,6 @@ def test_no_entries_of_a_folder_import_one_another_in_a_circle(folder: Path) -> 
 def test_a_circle_is_found_wherever_it_is_entered() -> None:
     arrows = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set[str](), "e": {"e"}, "f": {"a"}}
     assert circles(arrows) == {frozenset({"b", "c"}), frozenset({"e"})}
-
-
-def entry_of(module: Path, folder: Path) -> str | None:
-    """The entry of a folder that a module is, or lies in."""
-    return module.relative_to(folder).parts[0] if module.is_relative_to(folder) else None
-
-
-def imported_by(module: Path) -> set[Path]:
-    return {file for _, source, name in imports_of(module) for file in files_of(source, name)}
 
 
 def circles(arrows: Mapping[str, Set[str]]) -> set[frozenset[str]]:
@@ -228,4 +191,4 @@ ASYNCIO_ONLY = {
 
 def test_the_layers_of_the_rules_are_those_of_the_tree() -> None:
     packages = {path.parent.relative_to(ROOT).parts[0] for path in ROOT.glob("*/*.py")} - {"tests", "examples", "docs"}
-    assert packages == {layer for layer in MAY_IMPORT if not layer.startswith("__")}
+    assert packages == {layer for layer in MAY_IMPORT if not layer.startswith("__")} == set(LAYERS)
