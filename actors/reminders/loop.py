@@ -1,6 +1,6 @@
 """The loop that waits for reminders and sends them off.
 
-It decides nothing: what is in memory and what is due stands in `reminder.py`.
+It decides nothing: what is in memory and what is due stands in `actors/reminders/window.py`.
 """
 
 import logging

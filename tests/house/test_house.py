@@ -12,7 +12,7 @@ from perdure.cli.config import RUN_OPTIONS
 from perdure.cli.main import COMMANDS
 
 from ..support.paths import ROOT
-from ..support.source import LAYERS, modules, read, texts
+from ..support.source import LAYERS, files, modules, read, texts
 
 # Modules without a test file of their own, and where they are tested instead.
 TESTED_ELSEWHERE = {
@@ -86,6 +86,24 @@ def test_files_that_are_named_exist() -> None:
     path = re.compile(rf"(?<![\w/.:-])(?:{folders})/[\w./*%-]*[\w*/]")
     missing = {f"{text}: {named}" for text in texts() for named in path.findall(read(text)) if not exists(named)}
     assert not missing, "\n".join(sorted(missing))
+
+
+def test_files_that_are_named_without_their_folder_exist() -> None:
+    # In prose and comments, between backticks: the end of a path.
+    name = re.compile(r"(?<=`)(?:\w+/)*\w+\.(?:py|md|toml|proto)(?=`)")
+    ends = {"/".join(path.parts[start:]) for path in files() for start in range(len(path.parts))}
+    named = {(str(text), found) for text in texts() for found in name.findall(read(text))}
+    missing = {f"{text}: {found}" for text, found in named if found not in ends | set(NOT_OURS)}
+    assert not missing, "\n".join(sorted(missing))
+    assert not set(NOT_OURS) - {found for _, found in named}, "nothing names these any more"
+
+
+# Files that are named and are not of this repository.
+NOT_OURS = {
+    "FILE.py": "stands for the file of an app",
+    "shop.py": "an app of the tests",
+    "test_orchestration_e2e.py": "of dapr/python-sdk",
+}
 
 
 def exists(named: str) -> bool:

@@ -1,4 +1,4 @@
-"""The memory store outlives its hosts, so that tests can restart them; `test_store_conformance.py` has the rest."""
+"""The memory store outlives its hosts, so that tests can restart them; `test_conformance.py` has the rest."""
 
 import pytest
 
