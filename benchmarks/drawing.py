@@ -78,7 +78,7 @@ def demand_matplotlib() -> None:
 
 def svg_of(plot: Plot) -> str:
     """A plot as an element of HTML."""
-    import matplotlib as mpl  # noqa: PLC0415
+    import matplotlib as mpl  # noqa: PLC0415  the extra
 
     out = io.StringIO()
     # Ids would be chance otherwise; several drawings share a page, so that each has its own.
@@ -105,7 +105,7 @@ def inlined(document: str, plot: Plot) -> str:
 
 def write_png(plot: Plot, folder: Path) -> Path:
     """Draw a plot into a file of its name."""
-    import matplotlib as mpl  # noqa: PLC0415
+    import matplotlib as mpl  # noqa: PLC0415  the extra
 
     path = folder / f"{plot.name}.png"
     with mpl.rc_context(STYLE):
@@ -117,8 +117,8 @@ def write_png(plot: Plot, folder: Path) -> Path:
 
 def figure_of(plot: Plot) -> "Figure":
     # Without pyplot, which keeps every figure in a global list and asks for a screen.
-    from matplotlib.figure import Figure  # noqa: PLC0415
-    from matplotlib.layout_engine import ConstrainedLayoutEngine  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415  the extra
+    from matplotlib.layout_engine import ConstrainedLayoutEngine  # noqa: PLC0415  the extra
 
     columns = columns_of(plot)
     rows = -(-len(plot.panels) // columns)
@@ -162,7 +162,7 @@ def draw(panel: Panel, axes: "Axes") -> None:
         axes.plot(asked, asked, color="#B0B0B0", linewidth=1, zorder=1)
     set_limits(panel, axes)
     if any(line.label for line in panel.lines):
-        from matplotlib.transforms import ScaledTranslation  # noqa: PLC0415
+        from matplotlib.transforms import ScaledTranslation  # noqa: PLC0415  the extra
 
         # Below the axes and their title, however small its own length makes the axes: there it hides nothing.
         figure = axes.get_figure(root=True)
@@ -239,7 +239,7 @@ def draw_line(line: Line, axes: "Axes") -> None:
 
 
 def set_scales(panel: Panel, axes: "Axes") -> None:
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator  # noqa: PLC0415
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator  # noqa: PLC0415  the extra
 
     places = sorted({point.x for line in panel.lines for point in line.points})
     if panel.x_scale is Scale.LOG:
@@ -261,7 +261,7 @@ def set_scales(panel: Panel, axes: "Axes") -> None:
 
 
 def set_limits(panel: Panel, axes: "Axes") -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator  # noqa: PLC0415
+    from matplotlib.ticker import FuncFormatter, LogLocator  # noqa: PLC0415  the extra
 
     if panel.y_scale is Scale.LINEAR:
         if panel.from_zero:

@@ -51,7 +51,7 @@ def app() -> Any:
 
 def main(port: str, workers: str) -> None:
     from hypercorn.config import Config  # type: ignore[import-not-found]  # noqa: PLC0415  only where Hypercorn is
-    from hypercorn.run import run  # type: ignore[import-not-found]  # noqa: PLC0415
+    from hypercorn.run import run  # type: ignore[import-not-found]  # noqa: PLC0415  as above
 
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
