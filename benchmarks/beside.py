@@ -18,7 +18,8 @@ from .peers import DBOS_POSTGRES, DBOS_SQLITE, PEERS, RESTATE, can_run
 from .report import DRIVER_TITLES, described, written
 from .results import ResultRow, Results, is_of, rows
 from .run import Run
-from .workloads import BY_NAME, DRIVERS, PROCESS, Workload
+from .workload import DRIVERS, PROCESS, Workload
+from .workloads import BY_NAME
 
 RATE = "units_per_s"
 

@@ -14,7 +14,8 @@ from .machine import Machine
 from .measure import RunOutcome, medians, spreads
 from .results import ResultRow, Results
 from .run import Run
-from .workloads import BY_NAME, DRIVERS, Workload
+from .workload import DRIVERS, Workload
+from .workloads import BY_NAME
 
 
 @dataclass(frozen=True, slots=True)

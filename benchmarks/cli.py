@@ -26,7 +26,8 @@ from .run import Run
 from .run_process import ProgressMessage
 from .sdk_driver import WORKLOADS as SDK_WORKLOADS
 from .sdk_driver import SdkResults, SdkRunFailed, SdkSetup, through_sdk
-from .workloads import BASIC, BY_NAME, DRIVERS, SECONDS, SUITES, WORKLOADS, Shape, Workload
+from .workload import BASIC, DRIVERS, SECONDS, Shape, Workload
+from .workloads import BY_NAME, SUITES, WORKLOADS
 
 SECONDS_QUICK = 0.3
 QUICK_PART = 20  # a workload with a number of instances of its own has so many times fewer when it is quick

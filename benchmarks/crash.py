@@ -17,7 +17,7 @@ from .http_driver import HttpDriver, listening
 from .load import Extent, Progress, WrongResult, closed_loop
 from .measure import RunOutcome
 from .process_driver import EngineSetup
-from .workloads import Workload
+from .workload import Workload
 
 KILL_AT = 0.5  # of the extent: the load is at its height
 

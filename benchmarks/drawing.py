@@ -14,7 +14,7 @@ from math import log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .plots import Bar, Line, Panel, Plot, Scale
+from .plot import Bar, Line, Panel, Plot, Scale
 from .report import written
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from .measure import RunOutcome, distribution
 from .process_driver import EngineSetup, ProcessDriver, process_driver
 from .sleepers import NIGHT, put_to_sleep, settled_rss
 from .waking import in_so_many_s, sleepers_until, wake_all
-from .workloads import Workload
+from .workload import Workload
 
 SLEEPERS_PER_S = 25_000  # how many there are for each second that a run should last
 STEPS = 20  # in which the fleet grows, to show how far it is

@@ -25,7 +25,7 @@ from .load import Extent, Progress, WrongResult
 from .measure import RunOutcome, percentile
 from .process_driver import EngineSetup, ProcessDriver, process_driver
 from .waking import FENCE, LOOK_EVERY_S, TooSlow
-from .workloads import Workload
+from .workload import Workload
 
 SHORT_LENGTHS = (10, 100)  # events
 LONG_LENGTHS = (1_000, 10_000, 50_000)

@@ -16,7 +16,7 @@ from .measure import RunOutcome, Usage, usage_of, usage_of_self
 from .process_driver import EngineSetup, process_driver
 from .sleepers import NIGHT, put_to_sleep
 from .waking import in_so_many_s
-from .workloads import Workload
+from .workload import Workload
 
 SLEEPERS_PER_S = 25_000  # how many there are for each second that a run should last
 SETTLE_S = 1.0  # after the start, before the clock runs

@@ -16,7 +16,7 @@ from anyio.lowlevel import checkpoint
 
 from .app import GO
 from .measure import Counts, LoadTally, RunOutcome, Span, Usage, distribution, outcome_of
-from .workloads import Workload
+from .workload import Workload
 
 # The least that is slept before an arrival. The event loop's timers count milliseconds, and a shorter sleep would be
 # none: the load would spin, on a core that the engine needs. So an arrival is up to this late, which is shown.

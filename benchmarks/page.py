@@ -11,7 +11,8 @@ from pathlib import Path
 from .beside import Times, TimesMark, all_times, marks_of
 from .cases import Case, build_of, cases_of, commands_of
 from .drawing import svg_of
-from .plots import Plot, names_of, plots, titled
+from .plot import Plot
+from .plots import names_of, plots, titled
 from .report import DRIVER_TITLES, SECTIONS, Column, Section, cell, described, wanted, written
 from .results import Results
 

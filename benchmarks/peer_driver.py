@@ -18,7 +18,7 @@ from .measure import Counts, Usage, usage_of_self, usage_of_trees
 from .peer_dbos import dbos_on_postgres, dbos_on_sqlite
 from .peer_restate import restate
 from .peers import DBOS_POSTGRES, DBOS_SQLITE, PEERS, RESTATE, home_of
-from .workloads import Shape, Workload
+from .workload import Shape, Workload
 
 WARM_UP_US = 1_000_000  # Restate's first second is a third slower
 SIGNAL = "signal"  # the workflow that waits for an event, and so must be there before the event is

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .workloads import Shape, Workload
+from .workload import Shape, Workload
 
 DBOS_SQLITE, DBOS_POSTGRES, RESTATE = "dbos-sqlite", "dbos-postgres", "restate"
 WORKFLOWS = frozenset({"chain", "fan_out", "signal"})  # those that every peer has

@@ -7,8 +7,7 @@ all latencies of all runs. What was not measured makes no plot.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from enum import Enum
+from dataclasses import replace
 from itertools import count, groupby
 from math import log10
 from statistics import median
@@ -16,80 +15,9 @@ from typing import TypeAlias
 
 from .cases import Case, Range, build_of
 from .measure import percentile
+from .plot import Bar, Line, Panel, Plot, Point, Scale
 from .report import DRIVER_TITLES, driver_title, written
 from .workloads import BY_NAME
-
-
-class Scale(Enum):
-    """How numbers become places along an axis."""
-
-    LINEAR = "linear"
-    LOG = "log"
-    NINES = "nines"  # of percentiles: 50, 90, 99, 99.9 % lie equally far apart
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A median, and how far the runs lie apart."""
-
-    x: float
-    y: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """Points that belong together.
-
-    Args:
-        color: Lines of one color are of one thing.
-        dashed: The second line of that thing.
-        raw: So many points that they are a curve and no points.
-    """
-
-    label: str
-    points: Sequence[Point]
-    color: int
-    dashed: bool = False
-    raw: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
-    """A figure, and how far the runs lie apart."""
-
-    label: str
-    value: Range
-    text: str
-    color: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Panel:
-    """A frame with two axes, or with bars."""
-
-    title: str
-    x_title: str = ""
-    y_title: str = ""
-    x_scale: Scale = Scale.LINEAR
-    y_scale: Scale = Scale.LINEAR
-    lines: Sequence[Line] = ()
-    bars: Sequence[Bar] = ()
-    diagonal: bool = False  # where both axes have the same unit: as much as was asked for
-    from_zero: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plot:
-    """A drawing with its words."""
-
-    name: str  # of its file
-    title: str
-    note: str  # how to read it
-    panels: Sequence[Panel]
-    cases: Sequence[Case] = field(repr=False)  # what it is drawn from
-
 
 Plotter: TypeAlias = Callable[[Sequence[Case]], Iterator[Plot]]
 

@@ -22,7 +22,7 @@ from .load import Extent, Progress, WrongResult, closed_loop
 from .measure import RunOutcome
 from .process_driver import EngineSetup
 from .waking import TooSlow
-from .workloads import Workload
+from .workload import Workload
 
 INSTANCES_PER_S = 2_500  # how many there are for each second that a run should last
 LOOK_EVERY_S = 0.05

@@ -20,7 +20,7 @@ from .load import Extent, Progress, WrongResult
 from .measure import RunOutcome, distribution, usage_of_self
 from .process_driver import EngineSetup
 from .waking import LOOK_EVERY_S, PATIENCE_S, TooSlow
-from .workloads import Workload
+from .workload import Workload
 
 REMINDERS_PER_S = 25_000  # how many there are for each second that a run should last
 LAID_AT_ONCE = 1_000  # writes in one commit, when they are laid down

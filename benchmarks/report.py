@@ -14,7 +14,7 @@ from rich.text import Text
 from .machine import Machine
 from .peers import PEER_TITLES
 from .results import ResultRow, Results, rows
-from .workloads import HTTP, PROCESS, Mark, Shape, Workload
+from .workload import HTTP, PROCESS, Mark, Shape, Workload
 
 DRIVER_TITLES = {PROCESS: "process", HTTP: "HTTP"} | PEER_TITLES
 

@@ -14,7 +14,7 @@ import msgspec
 from .machine import Machine
 from .measure import RunOutcome, medians, spreads
 from .run import Run
-from .workloads import Mark, Workload
+from .workload import Mark, Workload
 
 FORMAT = 1
 

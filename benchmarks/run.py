@@ -25,7 +25,8 @@ from .several_hosts import run_several_hosts
 from .sleepers import ACTIVATIONS_MAX, run_sleepers
 from .soak import run_soak
 from .timer_storm import run_timer_storm
-from .workloads import BY_NAME, HTTP, PROCESS, Shape, Workload
+from .workload import HTTP, PROCESS, Shape, Workload
+from .workloads import BY_NAME
 
 # What is not put onto a driver: each of these makes the engine it needs, on the folder of the setup.
 AT_SCALE: dict[tuple[Shape, str], Callable[[EngineSetup, Workload, Extent, Progress], Awaitable[RunOutcome]]] = {

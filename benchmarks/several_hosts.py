@@ -23,7 +23,7 @@ from .load import Extent, Progress
 from .measure import RunOutcome, outcome_of
 from .process_driver import EngineSetup
 from .run_process import ProgressMessage
-from .workloads import Workload
+from .workload import Workload
 
 COMMAND = (sys.executable, "-m", f"{__package__}.host_process")
 GO_ON = b"!"

@@ -15,7 +15,7 @@ import anyio
 from .load import Extent, Progress, closed_loop
 from .measure import RunOutcome, distribution, usage_of_self
 from .process_driver import ProcessDriver
-from .workloads import Workload
+from .workload import Workload
 
 ACTIVATIONS_MAX = 200  # in memory at once: next to nothing beside the fleet
 SLEEPERS_PER_S = 8_000  # how many are put to sleep for each second that a run should last

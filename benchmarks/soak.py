@@ -19,7 +19,7 @@ from .load import Extent, Progress, WrongResult
 from .measure import RunOutcome, Usage, usage_of_self
 from .process_driver import EngineSetup, ProcessDriver, process_driver
 from .slope import Slope, slope_of
-from .workloads import Workload
+from .workload import Workload
 
 SAMPLE_EVERY_S = 1.0
 WARM_SHARE = 0.2  # of the run, in which caches fill: sampled, and not in the slope

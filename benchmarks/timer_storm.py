@@ -11,7 +11,7 @@ from .measure import RunOutcome, distribution
 from .process_driver import EngineSetup, ProcessDriver, process_driver
 from .sleepers import NIGHT, put_to_sleep
 from .waking import in_so_many_s, sleepers_until, wake_all
-from .workloads import Workload
+from .workload import Workload
 
 TIMERS_PER_S = 25_000  # how many there are for each second that a run should last
 TRIED_SHARE = 0.15  # as many more are put to sleep first, more than may be in memory, to learn how long it takes

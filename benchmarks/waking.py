@@ -18,7 +18,7 @@ from ..runtime.instance.message import workflow_address
 from .load import Extent, WrongResult, closed_loop
 from .measure import usage_of_self
 from .process_driver import ProcessDriver
-from .workloads import Workload
+from .workload import Workload
 
 LOOK_EVERY_S = 0.002  # at a counter; next to nothing beside what it counts
 PATIENCE_S = 120.0  # for the last of them

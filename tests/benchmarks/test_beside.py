@@ -8,7 +8,8 @@ from rich.console import Console
 from perdure.benchmarks.beside import beside, times, with_peers
 from perdure.benchmarks.peers import DBOS_POSTGRES, DBOS_SQLITE, RESTATE
 from perdure.benchmarks.results import Result, interleaved
-from perdure.benchmarks.workloads import BY_NAME, HTTP, PROCESS, WORKLOADS
+from perdure.benchmarks.workload import HTTP, PROCESS
+from perdure.benchmarks.workloads import BY_NAME, WORKLOADS
 
 from ..support.benchmarks.results import in_flight, result, results
 

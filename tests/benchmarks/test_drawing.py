@@ -20,7 +20,8 @@ from perdure.benchmarks.drawing import (
     thinned,
     write_png,
 )
-from perdure.benchmarks.plots import Plot, plots
+from perdure.benchmarks.plot import Plot
+from perdure.benchmarks.plots import plots
 
 from ..support.benchmarks.cases import measured
 from ..support.benchmarks.results import results

@@ -12,7 +12,8 @@ from perdure.benchmarks.load import Extent, WrongResult, run_events, run_loop
 from perdure.benchmarks.peer_driver import OPENERS, PeerDriver, warm_up
 from perdure.benchmarks.peers import ALL, PEERS
 from perdure.benchmarks.run import Run, perform
-from perdure.benchmarks.workloads import BY_NAME, Workload
+from perdure.benchmarks.workload import Workload
+from perdure.benchmarks.workloads import BY_NAME
 
 pytestmark = pytest.mark.anyio
 

@@ -3,7 +3,8 @@
 import pytest
 
 from perdure.benchmarks.cases import cases_of
-from perdure.benchmarks.plots import Panel, Plot, Point, Scale, percentile_curve, plots, short
+from perdure.benchmarks.plot import Panel, Plot, Point, Scale
+from perdure.benchmarks.plots import percentile_curve, plots, short
 from perdure.benchmarks.results import Result
 
 from ..support.benchmarks.cases import measured, with_figures, with_options

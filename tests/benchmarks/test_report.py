@@ -7,7 +7,8 @@ from rich.console import Console
 
 from perdure.benchmarks.report import print_report
 from perdure.benchmarks.results import Result
-from perdure.benchmarks.workloads import WORKLOADS, Shape
+from perdure.benchmarks.workload import Shape
+from perdure.benchmarks.workloads import WORKLOADS
 
 from ..support.benchmarks.results import arriving, in_flight, on_processes, result, results
 

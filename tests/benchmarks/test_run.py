@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from perdure.benchmarks.run import AT_SCALE, Run, perform
-from perdure.benchmarks.workloads import BASIC, BY_NAME, WORKLOADS, Shape
+from perdure.benchmarks.workload import BASIC, Shape
+from perdure.benchmarks.workloads import BY_NAME, WORKLOADS
 
 pytestmark = pytest.mark.anyio
 

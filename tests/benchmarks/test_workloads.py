@@ -3,7 +3,8 @@
 import pytest
 
 from perdure.benchmarks.app import app
-from perdure.benchmarks.workloads import BY_NAME, DRIVERS, SUITES, WORKLOADS, Mark, Shape, Workload
+from perdure.benchmarks.workload import DRIVERS, Mark, Shape, Workload
+from perdure.benchmarks.workloads import BY_NAME, SUITES, WORKLOADS
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)

@@ -16,6 +16,8 @@ from ..support.source import LAYERS, files, modules, read, texts
 
 # Modules without a test file of their own, and where they are tested instead.
 TESTED_ELSEWHERE = {
+    "benchmarks/plot.py": "records; tests/benchmarks/test_plots.py makes them",
+    "benchmarks/workload.py": "records; tests/benchmarks/test_workloads.py reads the tables of them",
     "actors/cluster/membership.py": "a record; tests/actors/cluster/test_peers.py has hosts that are members",
     "actors/cluster/outbound.py": "one end of a conversation; tests/actors/cluster/test_peers.py has both",
     "actors/cluster/inbound.py": "the other end",
