@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 
-class Control(Protocol):
+class DaemonControl(Protocol):
     """The daemon, or the host of it that was asked, as HTTP and gRPC see it. Nothing here waits."""
 
     def ready(self) -> bool:

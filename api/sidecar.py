@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-from .control import Control
+from .control import DaemonControl
 from .words import METADATA_FULL, Refusal
 
 # The actors that Dapr registers for an app with workflows, in the only namespace that a daemon
@@ -27,7 +27,7 @@ METADATA_BYTES_MAX = 1024 * 1024
 DESCRIBE, KEEP = "sidecar.describe", "sidecar.keep"
 
 
-class Peers(Protocol):
+class OtherHosts(Protocol):
     """The other hosts of a daemon."""
 
     @property
@@ -58,7 +58,7 @@ class Sidecar:
         peers: The other hosts of the daemon, each with a sidecar of its own; None if there is one host.
     """
 
-    def __init__(self, control: Control, *, app_id: str, peers: Peers | None = None) -> None:
+    def __init__(self, control: DaemonControl, *, app_id: str, peers: OtherHosts | None = None) -> None:
         self.control = control
         self.app_id = app_id
         self._put: dict[str, str] = {}

@@ -18,28 +18,28 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from ..actors.errors import PerdureError
-from ..api.words import INTERNAL, Refusal, Row, refusal
+from ..api.words import INTERNAL, ErrorAnswer, Refusal, refusal
 from .path import PathMalformed, parameters
 
 # What is wrong with the request itself.
-BODY_MALFORMED = Row(400, "ERR_MALFORMED_REQUEST", "failed deserializing HTTP body: {detail}")
-PATH_MALFORMED = Row(400, "ERR_MALFORMED_REQUEST", "failed decoding the URL path: {detail}")
-BODY_TOO_LARGE = Row(
+BODY_MALFORMED = ErrorAnswer(400, "ERR_MALFORMED_REQUEST", "failed deserializing HTTP body: {detail}")
+PATH_MALFORMED = ErrorAnswer(400, "ERR_MALFORMED_REQUEST", "failed decoding the URL path: {detail}")
+BODY_TOO_LARGE = ErrorAnswer(
     413,
     "ERR_BODY_READ",
     "failed to read request body: it has more than {bytes_max} bytes, which is the limit. "
     "Pass large data by reference, or raise the limit with --max-body-size.",
 )
-NO_ROUTE = Row(
+NO_ROUTE = ErrorAnswer(
     404,
     "ERR_DIRECT_INVOKE",
     "failed getting app id either from the URL path or the header dapr-app-id",
 )
 
 # What the sidecar says of itself.
-NOT_READY = Row(500, "ERR_HEALTH_NOT_READY", "dapr is not ready: [{detail}]")
-OUTBOUND_NOT_READY = Row(500, "ERR_OUTBOUND_HEALTH_NOT_READY", "dapr outbound is not ready")
-APP_ID_NOT_MATCHED = Row(500, "ERR_HEALTH_APPID_NOT_MATCH", "dapr app-id does not match")
+NOT_READY = ErrorAnswer(500, "ERR_HEALTH_NOT_READY", "dapr is not ready: [{detail}]")
+OUTBOUND_NOT_READY = ErrorAnswer(500, "ERR_OUTBOUND_HEALTH_NOT_READY", "dapr outbound is not ready")
+APP_ID_NOT_MATCHED = ErrorAnswer(500, "ERR_HEALTH_APPID_NOT_MATCH", "dapr app-id does not match")
 
 # A full mailbox drains in well under a second and a restart takes one or two; the header counts whole seconds.
 RETRY_AFTER_S = 1
@@ -53,8 +53,8 @@ def answer(status: int, code: str, message: str, headers: Mapping[str, str] | No
 
 async def answer_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
-    headers = {"retry-after": str(RETRY_AFTER_S)} if error.row.status in (429, 503) else None
-    return answer(error.row.status, error.row.code, str(error), headers)
+    headers = {"retry-after": str(RETRY_AFTER_S)} if error.answer.status in (429, 503) else None
+    return answer(error.answer.status, error.answer.code, str(error), headers)
 
 
 async def answer_engine_error(request: Request, error: Exception) -> Response:
@@ -86,9 +86,9 @@ async def answer_bug(request: Request, error: Exception) -> Response:
     return answer(*INTERNAL)
 
 
-Answer = Callable[[Request, Exception], Awaitable[Response]]
+ErrorHandler = Callable[[Request, Exception], Awaitable[Response]]
 
-ANSWERS: dict[Any, Answer] = {
+ANSWERS: dict[Any, ErrorHandler] = {
     Refusal: answer_refusal,
     PathMalformed: answer_path_malformed,
     PerdureError: answer_engine_error,

@@ -20,7 +20,7 @@ from ...api.words import (
     NOT_FOUND,
     NOT_FOUND_IS_404,
     TRY_AGAIN,
-    Row,
+    ErrorAnswer,
 )
 from ..errors import APP_ID_NOT_MATCHED, BODY_MALFORMED, BODY_TOO_LARGE, NOT_READY, OUTBOUND_NOT_READY, PATH_MALFORMED
 from .workflows import OPERATIONS, VERSIONS, Operation
@@ -160,14 +160,14 @@ def query_parameters(operation: str) -> list[Json]:
 def workflow_responses(operation: Operation) -> Json:
     """Describe the answers of an operation, good and bad."""
     name = operation.name
-    rows = [PATH_MALFORMED, APP_ID_INVALID, FAILURES[name], *TRY_AGAIN.values()]
+    answers = [PATH_MALFORMED, APP_ID_INVALID, FAILURES[name], *TRY_AGAIN.values()]
     if name == "start":
-        rows += [ID_TOO_LONG, ID_INVALID]
+        answers += [ID_TOO_LONG, ID_INVALID]
     if operation.method == "POST":
-        rows += [BODY_MALFORMED, BODY_TOO_LARGE]
+        answers += [BODY_MALFORMED, BODY_TOO_LARGE]
     if name in NOT_FOUND_IS_404:
-        rows.append(NOT_FOUND)
-    return {**success(name), **error_responses(rows)}
+        answers.append(NOT_FOUND)
+    return {**success(name), **error_responses(answers)}
 
 
 def success(operation: str) -> Json:
@@ -179,11 +179,11 @@ def success(operation: str) -> Json:
     return {"202": json_response("The request is stored", ref("Empty"))}
 
 
-def error_responses(rows: Iterable[Row]) -> Json:
+def error_responses(answers: Iterable[ErrorAnswer]) -> Json:
     """Describe errors, those of one status together."""
     by_status: dict[int, dict[str, None]] = {}
-    for row in rows:
-        by_status.setdefault(row.status, {})[row.code] = None
+    for answer in answers:
+        by_status.setdefault(answer.status, {})[answer.code] = None
     return {str(status): error_response(status, list(codes)) for status, codes in sorted(by_status.items())}
 
 

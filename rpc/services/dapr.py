@@ -44,8 +44,8 @@ RUNNING = 2  # an ActorRuntimeStatus
 
 def dapr(facade: Facade, sidecar: Sidecar) -> Any:
     """Make the service."""
-    workflows = Workflows(facade, app_id=sidecar.app_id)
-    info = Info(sidecar)
+    workflows = DaprWorkflows(facade, app_id=sidecar.app_id)
+    info = DaprInfo(sidecar)
     operations: dict[str, Unary] = {
         "StartWorkflow": workflows.start,
         "GetWorkflow": workflows.get,
@@ -64,7 +64,7 @@ def dapr(facade: Facade, sidecar: Sidecar) -> Any:
     return service(DAPR, {**methods, **own}, explain)
 
 
-class Workflows:
+class DaprWorkflows:
     """The workflow calls, and what all of them know."""
 
     def __init__(self, facade: Facade, *, app_id: str) -> None:
@@ -132,7 +132,7 @@ class Workflows:
         check_app(request.app_id, hosted=self._app_id)
 
 
-class Info:
+class DaprInfo:
     """The calls by which the sidecar is described and stopped."""
 
     def __init__(self, sidecar: Sidecar) -> None:
@@ -240,4 +240,4 @@ def explain(method: str, error: PerdureError, request: Message) -> Failure:
         operation = OPERATIONS.get(name, name)  # the others fail in ways only that are the same for all
         fields = {field.name: value for field, value in request.ListFields()}
         error = refusal(operation, error, **fields)
-    return Failure(CODES[error.row.status], str(error))
+    return Failure(CODES[error.answer.status], str(error))

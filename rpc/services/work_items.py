@@ -58,7 +58,7 @@ class WorkersNotServed(PerdureError):
         )
 
 
-class Dispatcher(Protocol):
+class WorkSource(Protocol):
     """What is needed of the dispatcher; `runtime/workers/dispatcher.py` says what each does and raises."""
 
     def connect(self, worker: Worker) -> AbstractAsyncContextManager[AsyncIterator[WorkItem]]: ...
@@ -73,7 +73,7 @@ class WorkItems:
 
     def __init__(
         self,
-        dispatcher: Dispatcher,
+        dispatcher: WorkSource,
         *,
         app_id: str,
         send_timeout_s: float = SEND_TIMEOUT_S,

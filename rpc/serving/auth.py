@@ -17,7 +17,7 @@ MISSING = "missing api token in request metadata"
 MISMATCH = "authentication error: api token mismatch"
 
 
-class TokenAuth(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
+class TokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
     """End the calls of whoever brings none of the tokens with UNAUTHENTICATED."""
 
     def __init__(self, tokens: Sequence[str]) -> None:

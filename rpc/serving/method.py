@@ -45,11 +45,11 @@ TRY_AGAIN = (HostStopping, HostUnreachable, MailboxFull, StoreFailed)
 INTERNAL = Failure(grpc.StatusCode.INTERNAL, "an internal error of Perdure; its log has the details")
 
 Unary: TypeAlias = Callable[[Message, Context], Awaitable[Message]]
-Stream: TypeAlias = Callable[[Message, Context], Awaitable[None]]
+Streaming: TypeAlias = Callable[[Message, Context], Awaitable[None]]
 Explain: TypeAlias = Callable[[str, PerdureError, Message], Failure]
 
 
-def service(name: str, methods: Mapping[str, Unary | Stream], explain: Explain) -> Any:
+def service(name: str, methods: Mapping[str, Unary | Streaming], explain: Explain) -> Any:
     """Make a service of the schema.
 
     Args:
@@ -64,7 +64,7 @@ def service(name: str, methods: Mapping[str, Unary | Stream], explain: Explain) 
     return grpc.method_handlers_generic_handler(name, handlers)
 
 
-def _handler(described: Any, method: Unary | Stream, explain: Explain) -> Any:
+def _handler(described: Any, method: Unary | Streaming, explain: Explain) -> Any:
     async def serve(request: Message, context: Context) -> Any:
         try:
             return await method(request, context)

@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection
 
 from ...actors.errors import PerdureError
 from ..wire.messages import DAPR, POOL, TASK_HUB
-from .auth import TokenAuth
+from .auth import TokenInterceptor
 from .method import Unserved
 
 # What JavaScript's SDK sends at most. Dapr takes 4 MiB, and a worker whose answer is larger never gets on.
@@ -106,7 +106,7 @@ def create_server(
         CannotListen: Somebody has it, or nobody may.
     """
     server = grpc.aio.server(
-        interceptors=[TokenAuth(options.api_tokens)] if options.api_tokens else [],
+        interceptors=[TokenInterceptor(options.api_tokens)] if options.api_tokens else [],
         options=list(channel_options(options, shared=shared).items()),
     )
     server.add_generic_rpc_handlers((*services, Unserved()))

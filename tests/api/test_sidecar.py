@@ -53,7 +53,7 @@ async def test_metadata_ends_at_its_limit_in_bytes_of_keys_and_values() -> None:
     with pytest.raises(Refusal) as info:
         await sidecar.put("k", "")
     # then it is refused and nothing has changed,
-    assert info.value.row == METADATA_FULL
+    assert info.value.answer == METADATA_FULL
     assert str(info.value) == "metadata may hold 1048576 bytes in all, and this entry would make it 1048577"
     assert await extended(sidecar) == {"kk": full, **VERSION}
     # and what is replaced makes room for what replaces it.
