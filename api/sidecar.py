@@ -7,6 +7,7 @@ Source: contract 1.7; dapr `pkg/api/universal/metadata.go`.
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from .control import DaemonControl
@@ -44,11 +45,24 @@ class OtherHosts(Protocol):
         ...
 
 
-class Description(NamedTuple):
-    """What there is to say of a daemon, or of one of its hosts."""
+class HostDescription(NamedTuple):
+    """One host's part of the metadata. Hosts send it to each other, as a tuple."""
 
     active_actors: dict[str, int]  # activations by type
-    extended: dict[str, str]  # metadata
+    extended: dict[str, str]  # entries that were put
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """The metadata of a daemon, which HTTP and gRPC encode each in its own way."""
+
+    app_id: str
+    runtime_version: str
+    active_actors: dict[str, int]  # activations by type, of all hosts that can be reached
+    extended: dict[str, str]  # entries that were put, and the version
+    host_ready: bool
+    placement: str
+    connected_workers: int  # the hosted app, and the remote workers
 
 
 class Sidecar:
@@ -82,18 +96,26 @@ class Sidecar:
             await self._peers.ask_reachable(KEEP, key, value)
         self._put[key] = value
 
-    async def describe(self) -> Description:
-        """Describe the daemon, as far as its hosts can be reached.
+    async def describe(self) -> Metadata:
+        """Collect the metadata of the daemon, as far as its hosts can be reached.
 
-        A host that was started again has forgotten what was put, and the others have not.
+        A host that was started again has forgotten the entries; the other hosts have not.
         """
         others = await self._peers.ask_reachable(DESCRIBE) if self._peers is not None else []
         actors = Counter[str]()
         extended: dict[str, str] = {}
-        for each in (*(Description(*other) for other in others), self._describe_host()):
+        for each in (*(HostDescription(*other) for other in others), self._describe_host()):
             actors.update(each.active_actors)
             extended.update(each.extended)
-        return Description(dict(actors), {**extended, "daprRuntimeVersion": self.control.runtime_version})
+        return Metadata(
+            app_id=self.app_id,
+            runtime_version=self.control.runtime_version,
+            active_actors=dict(actors),
+            extended={**extended, "daprRuntimeVersion": self.control.runtime_version},
+            host_ready=self.control.ready(),
+            placement=PLACEMENT,
+            connected_workers=self.control.connected_workers(),
+        )
 
     def active_actors(self) -> dict[str, int]:
         """Count the activations of this host by the type names that Dapr has for them.
@@ -109,5 +131,5 @@ class Sidecar:
             )
         return counts
 
-    def _describe_host(self) -> Description:
-        return Description(self.active_actors(), dict(self._put))
+    def _describe_host(self) -> HostDescription:
+        return HostDescription(self.active_actors(), dict(self._put))

@@ -15,7 +15,7 @@ import grpc
 
 from ...actors.errors import PerdureError
 from ...api.properties import RUNTIME_STATUS, properties
-from ...api.sidecar import PLACEMENT, Sidecar
+from ...api.sidecar import Sidecar
 from ...api.words import (
     EVENT_NAME_MISSING,
     ID_MISSING,
@@ -139,20 +139,19 @@ class DaprInfo:
         self._sidecar = sidecar
 
     async def get_metadata(self, request: Message, context: Context) -> Message:
-        sidecar = self._sidecar
-        described = await sidecar.describe()
-        actors = [{"type": kind, "count": count} for kind, count in described.active_actors.items()]
-        workers = sidecar.control.connected_workers()
+        metadata = await self._sidecar.describe()
+        actors = [{"type": kind, "count": count} for kind, count in metadata.active_actors.items()]
+        workers = metadata.connected_workers
         return GetMetadataResponse(
-            id=sidecar.app_id,
+            id=metadata.app_id,
             active_actors_count=actors,
-            extended_metadata=described.extended,
-            runtime_version=sidecar.control.runtime_version,
+            extended_metadata=metadata.extended,
+            runtime_version=metadata.runtime_version,
             actor_runtime={
                 "runtime_status": RUNNING,
                 "active_actors": actors,
-                "host_ready": sidecar.control.ready(),
-                "placement": PLACEMENT,
+                "host_ready": metadata.host_ready,
+                "placement": metadata.placement,
             },
             workflows={"connected_workers": workers} if workers else None,
         )

@@ -62,6 +62,17 @@ async def test_metadata_ends_at_its_limit_in_bytes_of_keys_and_values() -> None:
     assert await extended(sidecar) == {"kk": "x", "k": "", **VERSION}
 
 
+async def test_the_metadata_hold_all_that_both_doors_say() -> None:
+    control = FakeControl()
+    control.is_ready, control.workers, control.actors = False, 2, {"Cart": 7}
+    described = await Sidecar(control, app_id="orders").describe()
+    assert (described.app_id, described.runtime_version) == ("orders", "0.1.0")
+    assert (described.host_ready, described.connected_workers) == (False, 2)
+    assert described.placement == "placement: connected"
+    assert described.active_actors["Cart"] == 7
+    assert described.extended == VERSION
+
+
 def test_dapr_s_three_types_are_there_as_soon_as_a_worker_is() -> None:
     control = FakeControl()
     control.actors = {"workflow": 3, "Cart": 7}
