@@ -8,8 +8,8 @@ nobody asks for any of it.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Histogram, make_asgi_app
@@ -18,14 +18,16 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp
 
 from ..api.sidecar import NAMESPACE
-from ..runtime.history.event import Trace
-from ..runtime.history.instance_state import InstanceState
 from ..runtime.history.status import Status
-from ..runtime.instance.message import Start
 from ..runtime.observer import FAILED, SUCCESS
-from ..runtime.operations.facade import Facade, finished
 
-CREATE, GET, ADD_EVENT, PURGE = "create_workflow", "get_workflow", "add_event", "purge_workflow"
+# Dapr's words for the operations of the facade. Dapr counts no others: not a wait, a listing, a history or a rerun.
+OPERATIONS = {
+    "start": "create_workflow",
+    "inspect": "get_workflow",
+    **dict.fromkeys(("raise_event", "suspend", "resume", "terminate"), "add_event"),
+    **dict.fromkeys(("purge", "purge_where"), "purge_workflow"),
+}
 
 # Dapr's words for how a workflow ends.
 ENDS = {Status.COMPLETED: SUCCESS, Status.FAILED: FAILED, Status.TERMINATED: "terminated"}
@@ -89,7 +91,7 @@ class Timed(Collector):
 
 
 class Metrics(Collector):
-    """The counts of one daemon."""
+    """The counts of one daemon (`OperationWatch`)."""
 
     def __init__(self, *, app_id: str, gauges: Gauges) -> None:
         self.app_id = app_id
@@ -105,16 +107,21 @@ class Metrics(Collector):
             registry=self.registry,
         )
 
+    def operation(self, name: str) -> AbstractContextManager[None]:
+        """Count an operation of the facade, and how long it takes; one that Dapr does not count is let pass."""
+        counted = OPERATIONS.get(name)
+        return self._counting(counted) if counted is not None else nullcontext()
+
     @contextmanager
-    def operation(self, name: str) -> Iterator[None]:
-        """Count a request and how long it takes. What raises, or is cancelled, has failed."""
+    def _counting(self, counted: str) -> Iterator[None]:
+        """Count when the context is left. What raises, or is cancelled, has failed."""
         status = FAILED
         began_s = time.perf_counter()
         try:
             yield
             status = SUCCESS
         finally:
-            self._operations.add(name, status, time.perf_counter() - began_s)
+            self._operations.add(counted, status, time.perf_counter() - began_s)
 
     def collect(self) -> Iterator[Metric]:
         """Give what the engine says of itself. Called for each scrape."""
@@ -177,82 +184,3 @@ class ExecutionMetrics:
 
     def activity_ended(self, name: str, status: str, took_s: float) -> None:
         self._executions.add(name, status, took_s)
-
-
-class MeteredFacade(Facade):
-    """A facade that counts what it is asked.
-
-    What an operation asks of the facade in turn is not counted again, so each
-    is passed to the plain one.
-    """
-
-    def __init__(self, facade: Facade, metrics: Metrics) -> None:
-        super().__init__(facade._host)
-        self._plain = facade
-        self._metrics = metrics
-
-    async def start(
-        self,
-        name: str,
-        *,
-        instance_id: str | None = None,
-        input: str | None = None,  # noqa: A002
-        start_at_us: int | None = None,
-        unique: bool = False,
-        trace: Trace | None = None,
-    ) -> str:
-        with self._metrics.operation(CREATE):
-            return await self._plain.start(
-                name, instance_id=instance_id, input=input, start_at_us=start_at_us, unique=unique, trace=trace
-            )
-
-    async def request_start(self, instance_id: str, start: Start) -> str:
-        with self._metrics.operation(CREATE):
-            return await self._plain.request_start(instance_id, start)
-
-    async def inspect(self, instance_id: str) -> InstanceState | None:
-        with self._metrics.operation(GET):
-            return await self._plain.inspect(instance_id)
-
-    async def raise_event(self, instance_id: str, name: str, data: str | None = None) -> None:
-        with self._metrics.operation(ADD_EVENT):
-            await self._plain.raise_event(instance_id, name, data)
-
-    async def suspend(self, instance_id: str, *, reason: str | None = None) -> None:
-        with self._metrics.operation(ADD_EVENT):
-            await self._plain.suspend(instance_id, reason=reason)
-
-    async def resume(self, instance_id: str, *, reason: str | None = None) -> None:
-        with self._metrics.operation(ADD_EVENT):
-            await self._plain.resume(instance_id, reason=reason)
-
-    async def terminate(self, instance_id: str, *, output: str | None = None, recurse: bool = True) -> None:
-        with self._metrics.operation(ADD_EVENT):
-            await self._plain.terminate(instance_id, output=output, recurse=recurse)
-
-    async def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False) -> int:
-        with self._metrics.operation(PURGE):
-            return await self._plain.purge(instance_id, recurse=recurse, force=force)
-
-    async def purge_where(
-        self,
-        *,
-        created_from_us: int | None = None,
-        created_to_us: int | None = None,
-        statuses: Collection[Status] = (),
-        recurse: bool = True,
-        force: bool = False,
-    ) -> int:
-        with self._metrics.operation(PURGE):
-            return await self._plain.purge_where(
-                created_from_us=created_from_us,
-                created_to_us=created_to_us,
-                statuses=statuses,
-                recurse=recurse,
-                force=force,
-            )
-
-    async def wait(
-        self, instance_id: str, until: Callable[[Status], bool] = finished, *, await_creation: bool = False
-    ) -> InstanceState:
-        return await self._plain.wait(instance_id, until, await_creation=await_creation)
