@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from perdure import App, Engine, InstanceExists, InstanceNotFound, Settings, Status, WorkflowContext
@@ -161,7 +162,7 @@ async def test_a_watch_is_told_of_each_operation_once_whatever_it_asks_of_others
         facade = engine.facade.watched_by(diary)
         await facade.start("parent", instance_id="p", input='"c"')
         while await engine.facade.inspect("c") is None:
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
         await facade.inspect("p")
         await facade.terminate("p")
         await facade.wait("p")
