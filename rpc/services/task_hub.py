@@ -22,7 +22,8 @@ from ...runtime.operations.facade import Facade, finished
 from ...runtime.operations.rerun import EventNotFound, EventNotRerunnable, Rerun, RerunExists, RerunRefused
 from ..serving.method import TRY_AGAIN, Context, Failure, service
 from ..wire.failure import failure_message
-from ..wire.history import WRITERS, HistoryWriter, text, text_from, trace_from
+from ..wire.fields import text, text_from, trace_from
+from ..wire.history import WRITERS, HistoryWriter
 from ..wire.messages import (
     TASK_HUB,
     CreateInstanceResponse,

@@ -19,7 +19,8 @@ from ...runtime.instance.work import ActivityAnswer, ActivityItem, Worker, Workf
 from ...runtime.observer import ActivityWatch
 from ..serving.method import Context
 from ..wire.actions import activity_answer, workflow_answer
-from ..wire.history import HistoryWriter, text, trace
+from ..wire.fields import text, trace
+from ..wire.history import HistoryWriter
 from ..wire.messages import CompleteTaskResponse, Empty, HistoryEvent, Message, PropagatedHistory, WorkflowRequest
 from ..wire.messages import WorkItem as WorkItemMessage
 from ..wire.past_events import PastEvents, serialize

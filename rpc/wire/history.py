@@ -10,7 +10,7 @@ Source: contract 3.2, 3.6, 3.10.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 from ...runtime.history.event import (
     ChildCompleted,
@@ -25,23 +25,32 @@ from ...runtime.history.event import (
     ExecutionStarted,
     ExecutionSuspended,
     ExecutionTerminated,
-    Parent,
     TaskCompleted,
     TaskFailed,
     TaskScheduled,
     TimerCreated,
     TimerFired,
-    TimerOrigin,
-    Trace,
 )
 from ...runtime.history.failure import FailureDetails
 from ...runtime.history.timed_event import TimedEvent, TurnStarted
-from .failure import failure_from, failure_message
+from .fields import (
+    Fields,
+    origin,
+    origin_from,
+    packed_failure,
+    packed_failure_from,
+    parent,
+    parent_from,
+    rerun,
+    rerun_from,
+    text,
+    text_from,
+    trace,
+    trace_from,
+)
 from .messages import HistoryEvent, Message
 from .rest import put_back_inside, rest_inside
 from .stamps import due_us, moment_us, stamp
-
-Fields: TypeAlias = dict[str, Any]
 
 
 class UnreadableEvent(ValueError):
@@ -127,98 +136,6 @@ ROUTED = frozenset(
 )
 
 FOR_OTHER_APPS = frozenset({ChildCreated, DetachedCreated, TaskScheduled})
-
-# The pieces of messages, as their constructors take them. None is "not set".
-
-
-def text(value: str | None) -> Fields | None:
-    """Write a text that may be missing, as a StringValue."""
-    return None if value is None else {"value": value}
-
-
-def text_from(message: Message, field: str) -> str | None:
-    """Read a StringValue, or that there is none."""
-    return getattr(message, field).value if message.HasField(field) else None
-
-
-def trace(value: Trace | None) -> Fields | None:
-    if value is None:
-        return None
-    traceparent, span_id, tracestate = value
-    return {"traceParent": traceparent, "spanID": span_id, "traceState": text(tracestate)}
-
-
-def trace_from(message: Message, field: str) -> Trace | None:
-    if not message.HasField(field):
-        return None
-    found = getattr(message, field)
-    return found.traceParent, found.spanID, text_from(found, "traceState")
-
-
-def packed_failure(value: tuple[Any, ...] | None) -> Message | None:
-    return None if value is None else failure_message(FailureDetails.unpack(value))
-
-
-def packed_failure_from(message: Message) -> tuple[Any, ...] | None:
-    return failure_from(message.failureDetails).pack() if message.HasField("failureDetails") else None
-
-
-def parent(value: Parent | None, app_id: str) -> Fields | None:
-    if value is None:
-        return None
-    instance = {"instanceId": value.instance_id, "executionId": text(value.execution_id)}
-    return {
-        "taskScheduledId": value.task_id,
-        "name": text(value.name),
-        "workflowInstance": instance,
-        "appID": app_id,
-    }
-
-
-def parent_from(message: Message) -> Parent | None:
-    if not message.HasField("parentInstance"):
-        return None
-    found = message.parentInstance
-    instance = found.workflowInstance
-    return Parent(instance.instanceId, instance.executionId.value, found.taskScheduledId, found.name.value)
-
-
-def rerun(value: str | None) -> Fields | None:
-    return None if value is None else {"instanceID": value}
-
-
-def rerun_from(message: Message) -> str | None:
-    found = "rerunParentInstanceInfo"
-    return message.rerunParentInstanceInfo.instanceID if message.HasField(found) else None
-
-
-# Origins of timers, by their number: their name on the wire, and the field that says what they are for.
-ORIGINS: Mapping[int, tuple[str, str | None]] = {
-    TimerOrigin.CREATE_TIMER: ("createTimer", None),
-    TimerOrigin.EXTERNAL_EVENT: ("externalEvent", "name"),
-    TimerOrigin.ACTIVITY_RETRY: ("activityRetry", "taskExecutionId"),
-    TimerOrigin.CHILD_RETRY: ("childWorkflowRetry", "instanceId"),
-}
-ORIGIN_NUMBERS = {name: number for number, (name, _) in ORIGINS.items()}
-
-
-def origin(number: int, reference: str | None) -> Fields:
-    """Write the origin of a timer, as the field of the oneof that it is."""
-    if number not in ORIGINS:
-        return {}
-    name, field = ORIGINS[number]
-    return {name: {} if field is None else {field: reference or ""}}
-
-
-def origin_from(message: Message) -> tuple[int, str | None]:
-    """Read the origin of a timer: its number, and what it is for."""
-    name = message.WhichOneof("origin")
-    if name is None:
-        return TimerOrigin.UNSAID, None
-    number = ORIGIN_NUMBERS[name]
-    field = ORIGINS[number][1]
-    return number, getattr(getattr(message, name), field) if field is not None else None
-
 
 # Writers: the fields of each event.
 

@@ -8,9 +8,7 @@ from perdure.rpc.generate import DESCRIPTORS, compile_protos
 def test_the_descriptors_are_what_the_protos_compile_to() -> None:
     compiled = FileDescriptorSet.FromString(compile_protos()).file
     kept = FileDescriptorSet.FromString(DESCRIPTORS.read_bytes()).file
-    assert {file.name: file for file in compiled} == {file.name: file for file in kept}, (
-        "run `python rpc/generate.py`"
-    )
+    assert {file.name: file for file in compiled} == {file.name: file for file in kept}, "run `python rpc/generate.py`"
 
 
 def test_each_file_stands_after_those_that_it_imports() -> None:
