@@ -1,6 +1,9 @@
-"""What the sidecar says of itself, over HTTP and gRPC alike: its actors, and the metadata that was put.
+"""The daemon in Dapr's terms, for HTTP and gRPC alike: its metadata, its actors, and the entries that callers put.
 
-The one law: it speaks for the whole daemon, whichever of its hosts is asked.
+The one law: any host answers for the whole daemon.
+
+`http/dapr/sidecar.py` and `rpc/services/dapr.py` encode the `Metadata` that a
+`Sidecar` collects.
 
 Source: contract 1.7; dapr `pkg/api/universal/metadata.go`.
 """
@@ -20,11 +23,10 @@ NAMESPACE = "default"
 
 PLACEMENT = "placement: connected"
 
-# `dapr run` puts seven short entries. They stay in memory for as long as the daemon runs.
+# `dapr run` puts seven short entries. Entries stay in memory for as long as the daemon runs.
 METADATA_BYTES_MAX = 1024 * 1024
 
-
-# What hosts ask each other.
+# The methods that hosts call on each other.
 DESCRIBE, KEEP = "sidecar.describe", "sidecar.keep"
 
 
@@ -33,15 +35,15 @@ class OtherHosts(Protocol):
 
     @property
     def connected(self) -> bool:
-        """Whether all of them can be reached."""
+        """Whether every other host can be reached."""
         ...
 
     def answer(self, method: str, function: Callable[..., Any]) -> None:
-        """Have others call a plain function by this name."""
+        """Let the other hosts call a plain function under this name."""
         ...
 
     async def ask_reachable(self, method: str, *arguments: Any) -> list[Any]:
-        """Call a method of those that can be reached."""
+        """Call a method on each host that can be reached, and return their answers."""
         ...
 
 
@@ -66,7 +68,7 @@ class Metadata:
 
 
 class Sidecar:
-    """The daemon in Dapr's terms. One for each daemon, because what was put over one API is seen over the other.
+    """The daemon in Dapr's terms. HTTP and gRPC share one: an entry that is put over one is seen over the other.
 
     Args:
         peers: The other hosts of the daemon, each with a sidecar of its own; None if there is one host.
@@ -82,12 +84,12 @@ class Sidecar:
             peers.answer(KEEP, self._put.__setitem__)
 
     async def put(self, key: str, value: str) -> None:
-        """Keep an entry of metadata, here and with every other host.
+        """Keep an entry of metadata on this host and on every other host that can be reached.
 
-        One that is away now would have forgotten it when it is back.
+        A host that starts again begins without entries and needs none: `describe` asks all hosts.
 
         Raises:
-            Refusal: There would be too much of it.
+            Refusal: With this entry the metadata would have more than METADATA_BYTES_MAX bytes.
         """
         found = sum(len(text.encode()) for entry in {**self._put, key: value}.items() for text in entry)
         if found > METADATA_BYTES_MAX:
@@ -120,8 +122,8 @@ class Sidecar:
     def active_actors(self) -> dict[str, int]:
         """Count the activations of this host by the type names that Dapr has for them.
 
-        Its internal types exist from the moment that a worker can serve them,
-        also while no actor of theirs is in memory.
+        Dapr's internal types are counted as soon as a worker can serve them,
+        with 0 while no actor of the type is in memory.
         """
         counts = dict(self.control.active_actors())
         internal = {kind: counts.pop(kind, 0) for kind in INTERNAL_TYPES}

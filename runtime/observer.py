@@ -50,7 +50,7 @@ class OperationWatch(Protocol):
 
 
 class Unwatched:
-    """The watch of a facade that nobody watches."""
+    """Takes no note of any operation."""
 
     def operation(self, name: str) -> AbstractContextManager[None]:
         return NOTHING

@@ -1,10 +1,10 @@
 """Metrics for Prometheus, by the names that Dapr has for them (contract 4.7).
 
-The one law: only what is known is counted, and what is counted in part is not
-shown. Requests are counted at the one door they come through, the facade;
-activities of workers where they are sent and answered; workflows and the app's
-own activities where the engine tells of their ends. Without `--metrics-port`
-nobody asks for any of it.
+The one law: a metric counts everything that its name says, or it is not shown.
+Requests are counted at the facade, through which all of them come
+(`OperationWatch`); activities of workers where they are sent and answered
+(`ActivityWatch`); workflows and the app's own activities where the engine tells
+of their ends (`Observer`). `daemon/` makes them only with `--metrics-port`.
 """
 
 import time
@@ -41,7 +41,7 @@ LATENCY_BUCKETS_MS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gauges:
-    """What an engine can say of itself, asked for when Prometheus comes by."""
+    """Values of an engine, read at each scrape."""
 
     turns: Callable[[], int]
     commits: Callable[[], int]
@@ -50,12 +50,12 @@ class Gauges:
 
 
 class Timed(Collector):
-    """Something that happens, ends in one of some ways and takes its time: a count and a histogram, as Dapr has them.
+    """A count and a histogram, as Dapr has them, of things that take time and end with a status.
 
     Args:
-        name: Of both, without the last word.
-        label: What tells one from another, beside the status.
-        counted, timed: What they are, for people.
+        name: Of both metrics, without the last word.
+        label: The label that tells the things apart, beside the status.
+        counted, timed: The help texts of the count and of the histogram.
     """
 
     def __init__(
@@ -76,12 +76,12 @@ class Timed(Collector):
         registry.register(self)
 
     def add(self, which: str, status: str, took_s: float) -> None:
-        """Count one, and how long it took."""
+        """Count one, which took so many seconds."""
         self._counts[which, status] = self._counts.get((which, status), 0) + 1
         self._latency.labels(self._app_id, NAMESPACE, which, status).observe(took_s * 1e3)
 
     def collect(self) -> Iterator[Metric]:
-        """Give the count. Called for each scrape."""
+        """Return the count. Called for each scrape."""
         # The library ends the name of a counter in _total, and Dapr's do not; so they have no type.
         counts = Metric(f"{self._name}_count", self._counted, "unknown")
         for (which, status), count in self._counts.items():
@@ -108,13 +108,13 @@ class Metrics(Collector):
         )
 
     def operation(self, name: str) -> AbstractContextManager[None]:
-        """Count an operation of the facade, and how long it takes; one that Dapr does not count is let pass."""
+        """Count an operation of the facade, and its time; an operation that Dapr does not count passes uncounted."""
         counted = OPERATIONS.get(name)
         return self._counting(counted) if counted is not None else nullcontext()
 
     @contextmanager
     def _counting(self, counted: str) -> Iterator[None]:
-        """Count when the context is left. What raises, or is cancelled, has failed."""
+        """Count when the context is left. An operation that raises, or is cancelled, has failed."""
         status = FAILED
         began_s = time.perf_counter()
         try:
@@ -124,7 +124,7 @@ class Metrics(Collector):
             self._operations.add(counted, status, time.perf_counter() - began_s)
 
     def collect(self) -> Iterator[Metric]:
-        """Give what the engine says of itself. Called for each scrape."""
+        """Return the values of the engine. Called for each scrape."""
         gauges = self._gauges
         own = (self.app_id,)
         turns = CounterMetricFamily("perdure_turns", "Turns taken since the start.", labels=["app_id"])

@@ -1,9 +1,9 @@
 """The API described in OpenAPI 3.1, as a plain value.
 
-The one law: it says what is answered, all of it and nothing else. Codes and
-statuses come from the tables in `errors` and in `api/words.py`, routes from
-`workflows`. A fault of our own (ERR_INTERNAL) is not part of the API and stays
-out, so that whoever tests against this document finds it.
+The one law: the document has every answer that the API gives, and no other.
+Codes and statuses come from the tables in `http/errors.py` and `api/words.py`,
+routes from `http/dapr/workflows.py`. A fault of our own (ERR_INTERNAL) is not
+part of the API and stays out, so that a test against this document finds it.
 """
 
 from collections.abc import Iterable
@@ -88,7 +88,7 @@ def document(*, version: str, secured: bool) -> Json:
 
 
 def workflow_operation(operation: Operation, version: str) -> Json:
-    """Describe one of the seven under one of the three."""
+    """Describe one of the seven operations under one of the three prefixes."""
     name = operation.name
     described: Json = {
         "tags": ["workflows"],
@@ -121,7 +121,7 @@ def operation_id(name: str, version: str = VERSIONS[0]) -> str:
 
 
 def path_parameters(path: str) -> list[Json]:
-    """Describe what a path has in braces."""
+    """Describe the pieces of a path that stand in braces."""
     return [
         {
             "name": name,
@@ -180,7 +180,7 @@ def success(operation: str) -> Json:
 
 
 def error_responses(answers: Iterable[ErrorAnswer]) -> Json:
-    """Describe errors, those of one status together."""
+    """Describe errors, all errors of one status together."""
     by_status: dict[int, dict[str, None]] = {}
     for answer in answers:
         by_status.setdefault(answer.status, {})[answer.code] = None
@@ -199,7 +199,7 @@ def error_response(status: int, codes: list[str]) -> Json:
 
 
 def links(version: str) -> Json:
-    """Say what can follow a start: everything that names an instance."""
+    """Link a start with the operations that can follow it: all that name an instance."""
     return {
         operation_id(operation.name): {
             "operationId": operation_id(operation.name, version),
@@ -280,7 +280,7 @@ def sidecar_operation(operation_id: str, summary: str) -> Json:
 
 
 def components() -> Json:
-    """Describe what the operations share."""
+    """Describe the schemas and responses that the operations share."""
     text: Json = {"type": "string"}
     actors: Json = {"type": "array", "items": ref("ActorCount")}
     return {

@@ -17,7 +17,7 @@ from ..errors import APP_ID_NOT_MATCHED, NOT_READY, OUTBOUND_NOT_READY
 from ..path import parameter, query, route
 
 
-class Info:
+class SidecarRoutes:
     """The handlers by which the sidecar is probed, described and stopped."""
 
     def __init__(self, sidecar: Sidecar, *, body_bytes_max: int) -> None:

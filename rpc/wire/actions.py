@@ -1,8 +1,10 @@
-"""What a worker answers: its actions, read as our commands.
+"""The answers of workers: their actions, read as our commands.
 
-The one law: nothing that a worker asks for is left out silently. A workflow
-that waits for what nobody does would wait for ever; one that asks for what we
-cannot do fails, and says why.
+The one law: no action is left out silently. A workflow that waits for an action
+that nothing performs would wait for ever; a workflow that asks for an action
+that Perdure cannot perform fails, and says why.
+
+`rpc/services/work_items.py` reads answers with it.
 
 Source: contract 3.3, 3.7, 3.9, 3.10, 3.14, 3.19; durabletask-go
 `backend/runtimestate/applier.go`.
@@ -30,7 +32,7 @@ from .stamps import due_us, stamp
 
 
 class UnsupportedAction(ValueError):
-    """A worker asks for what we do not do."""
+    """A worker asks for an action that Perdure does not perform."""
 
 
 def workflow_answer(response: Message) -> WorkflowAnswer:
@@ -47,7 +49,7 @@ def workflow_answer(response: Message) -> WorkflowAnswer:
         return answer._replace(version_missing=True)
     continued = _continued(response)
     if continued is not None:
-        # The generation is gone, and what it asked for with it; in Dapr too.
+        # The generation ends, and its other actions with it; in Dapr too.
         return answer._replace(continued=continued)
     try:
         return answer._replace(commands=_commands(response))
@@ -71,10 +73,10 @@ def command_of(action: Message, instance_id: str) -> Command:
 
     Args:
         action: One that is neither a new generation nor a missing version.
-        instance_id: The instance's that asks, from which its children have their ids.
+        instance_id: The id of the asking instance, from which the ids of its children follow.
 
     Raises:
-        UnsupportedAction: It asks for what we do not do.
+        UnsupportedAction: Perdure does not perform such an action.
     """
     kind = action.WhichOneof("workflowActionType")
     read = READERS.get(kind or "")
@@ -101,7 +103,7 @@ def _continued(response: Message) -> ContinuedAsNew | None:
 
 
 def _commands(response: Message) -> list[Command]:
-    """Read the actions. Of several completions the first counts, and it goes last: the rest is done all the same."""
+    """Read the actions. Of several completions the first counts; it comes last, behind all other commands."""
     commands = [command_of(action, response.instanceId) for action in response.actions]
     asked = [command for command in commands if not isinstance(command, ExecutionCompleted)]
     completions = [command for command in commands if isinstance(command, ExecutionCompleted)]
@@ -128,12 +130,12 @@ def _router(action: Message, said: Message) -> tuple[str | None, Message | None]
 
 
 def _wire(router: Message | None, kind: str, fields: Fields) -> bytes | None:
-    """Keep what has no field in our event, as `rest` would."""
+    """Serialize the values that our event has no fields for, as `rpc/wire/rest.py` does."""
     if router is None and not any(value is not None for value in fields.values()):
         return None
     beyond = HistoryEvent(**{kind: fields})
     if router is not None:
-        beyond.router.CopyFrom(router)  # whole, as `rest` has it; the writer puts our own id on it
+        beyond.router.CopyFrom(router)  # whole, as in a rest; the writer puts our own id on it
     wire: bytes = beyond.SerializeToString()
     return wire
 

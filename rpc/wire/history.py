@@ -1,10 +1,10 @@
 """Events on the wire: our history as the HistoryEvents of the contract, and back.
 
-The one law: what came from the wire goes back as it came, byte for byte where
-the contract leaves the SDKs free to say more than we have fields for (`rest`).
+The one law: an event from the wire goes back as it came, with all values that
+our event has no fields for (`rpc/wire/rest.py`).
 
 Every event has a row in `WRITERS` and, under its name on the wire, one in
-`READERS`; nothing else knows how one looks.
+`READERS`; no other code knows how an event looks on the wire.
 
 Source: contract 3.2, 3.6, 3.10.
 """
@@ -54,14 +54,14 @@ from .stamps import due_us, moment_us, stamp
 
 
 class UnreadableEvent(ValueError):
-    """An event of a kind that we have no event for."""
+    """The wire has an event of a kind that our histories do not have."""
 
 
 class HistoryWriter:
-    """Writes the history of one instance.
+    """Writes the history of one instance, and reads it.
 
     Args:
-        app_id: Ours; the contract wants it on whatever can cross apps.
+        app_id: Our app's; the contract puts it on each event that can cross apps.
         instance_id: The instance's, which our events do not repeat.
     """
 
@@ -90,7 +90,7 @@ class HistoryWriter:
         """Read a HistoryEvent.
 
         Raises:
-            UnreadableEvent: We have no such event.
+            UnreadableEvent: Our histories have no such event.
         """
         kind = message.WhichOneof("eventType")
         read = READERS.get(kind or "")
@@ -119,7 +119,7 @@ class HistoryWriter:
         return {"sourceAppID": self.app_id, "targetAppID": getattr(event, "target_app", None)}
 
 
-# What daprd puts its router on: whatever an action led to, and the start.
+# The events on which daprd puts its router: the start, and each event that an action led to.
 ROUTED = frozenset(
     {
         ChildCompleted,
