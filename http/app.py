@@ -52,13 +52,16 @@ def create_app(facade: Facade, options: HttpOptions, sidecar: Sidecar) -> Starle
         sidecar: The daemon in Dapr's terms, of the same app; the gRPC services share it.
     """
     assert sidecar.app_id == options.app_id, (sidecar.app_id, options.app_id)
-    workflows = WorkflowRoutes(facade, app_id=options.app_id, body_bytes_max=options.body_bytes_max)
-    info = SidecarRoutes(sidecar, body_bytes_max=options.body_bytes_max)
+    routes = [
+        *WorkflowRoutes(facade, app_id=options.app_id, body_bytes_max=options.body_bytes_max).routes(),
+        *SidecarRoutes(sidecar, body_bytes_max=options.body_bytes_max).routes(),
+        openapi_route(options, version=sidecar.control.runtime_version),
+    ]
     middleware = [Middleware(RawPath)]
     if options.api_tokens:
         middleware.append(Middleware(TokenAuth, tokens=options.api_tokens))
     app = Starlette(
-        routes=[*workflows.routes(), *info.routes(), openapi_route(options, version=sidecar.control.runtime_version)],
+        routes=routes,
         middleware=middleware,
         exception_handlers=ANSWERS,
     )
