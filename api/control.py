@@ -1,34 +1,38 @@
-"""What the API layers ask of the daemon, beyond the facade."""
+"""The daemon as HTTP and gRPC see it, beside the facade: whether it is ready, what runs in it, and how to stop it.
+
+The one law: no method waits.
+
+`daemon/` fulfils the protocol, and `api/sidecar.py` holds it for both doors.
+"""
 
 from collections.abc import Mapping
 from typing import Protocol
 
 
-class Control(Protocol):
-    """The daemon, or the host of it that was asked, as HTTP and gRPC see it. Nothing here waits."""
+class DaemonControl(Protocol):
+    """The daemon, or the host of it that got the request."""
 
     def ready(self) -> bool:
-        """Say whether the engine takes work now: started, not stopping, its store at hand, the other hosts too."""
+        """Return whether the daemon takes work now.
+
+        It does if it has started and is not stopping, its store takes writes, and every other host can be reached.
+        """
         ...
 
     def shutdown(self, force: bool) -> None:
-        """Ask the whole daemon to stop and return at once; the answer to the caller is still to be sent.
+        """Ask the whole daemon to stop, and return at once, so that the caller still gets an answer.
 
         Args:
-            force: Do not wait for activities that are running.
+            force: Do not wait for running activities.
         """
         ...
 
     def connected_workers(self) -> int:
-        """Count what can execute workflow code now: the hosted app (1 or 0, on however many hosts) and each worker."""
+        """Count what runs workflow code: the hosted app (1 or 0, on however many hosts) and each worker."""
         ...
 
     def active_actors(self) -> Mapping[str, int]:
-        """Count the activations of this host by type.
-
-        The types `workflow`, `activity` and `retentioner` appear under the
-        names that Dapr's own actors have; others as they are.
-        """
+        """Count the activations of this host by type; `api/sidecar.py` gives the types Dapr's names."""
         ...
 
     @property

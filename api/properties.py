@@ -6,12 +6,12 @@ Source: contract 1.3; dapr `pkg/api/universal/workflow.go` (GetWorkflow).
 from ..runtime.history.instance_state import InstanceState
 from ..runtime.history.status import Status
 
-# Dapr's own API never learned of status 8.
+# Dapr's own API has no name for status 8, STALLED.
 RUNTIME_STATUS = {status: "UNKNOWN" if status is Status.STALLED else status.name for status in Status}
 
 
 def properties(state: InstanceState) -> dict[str, str]:
-    """Collect the properties: payloads as stored, JSON inside of JSON. A pending instance has none yet."""
+    """Return the properties of an instance, payloads as stored. A pending instance has none yet."""
     if state.status is Status.PENDING:
         return {}
     found: dict[str, str] = {}
@@ -28,6 +28,6 @@ def properties(state: InstanceState) -> dict[str, str]:
         # Up to Dapr 1.18 a failed workflow repeated its failure as output; 1.19 stopped, and so do we.
         found["dapr.workflow.output"] = state.output
     if state.stall is not None:
-        # Ours: UNKNOWN alone would leave the caller guessing.
+        # Ours: the status UNKNOWN does not say why the instance has stalled.
         found["perdure.workflow.stall"] = state.stall
     return found

@@ -1,15 +1,19 @@
-"""What the sidecar says of itself, over HTTP and gRPC alike: its actors, and the metadata that was put.
+"""The daemon in Dapr's terms, for HTTP and gRPC alike: its metadata, its actors, and the entries that callers put.
 
-The one law: it speaks for the whole daemon, whichever of its hosts is asked.
+The one law: any host answers for the whole daemon.
+
+`http/dapr/sidecar.py` and `rpc/services/dapr.py` encode the `Metadata` that a
+`Sidecar` collects.
 
 Source: contract 1.7; dapr `pkg/api/universal/metadata.go`.
 """
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from .control import Control
+from .control import DaemonControl
 from .words import METADATA_FULL, Refusal
 
 # The actors that Dapr registers for an app with workflows, in the only namespace that a daemon
@@ -19,46 +23,58 @@ NAMESPACE = "default"
 
 PLACEMENT = "placement: connected"
 
-# `dapr run` puts seven short entries. They stay in memory for as long as the daemon runs.
+# `dapr run` puts seven short entries. Entries stay in memory for as long as the daemon runs.
 METADATA_BYTES_MAX = 1024 * 1024
 
-
-# What hosts ask each other.
+# The methods that hosts call on each other.
 DESCRIBE, KEEP = "sidecar.describe", "sidecar.keep"
 
 
-class Peers(Protocol):
+class OtherHosts(Protocol):
     """The other hosts of a daemon."""
 
     @property
     def connected(self) -> bool:
-        """Whether all of them can be reached."""
+        """Whether every other host can be reached."""
         ...
 
     def answer(self, method: str, function: Callable[..., Any]) -> None:
-        """Have others call a plain function by this name."""
+        """Let the other hosts call a plain function under this name."""
         ...
 
     async def ask_reachable(self, method: str, *arguments: Any) -> list[Any]:
-        """Call a method of those that can be reached."""
+        """Call a method on each host that can be reached, and return their answers."""
         ...
 
 
-class Description(NamedTuple):
-    """What there is to say of a daemon, or of one of its hosts."""
+class HostDescription(NamedTuple):
+    """One host's part of the metadata. Hosts send it to each other, as a tuple."""
 
     active_actors: dict[str, int]  # activations by type
-    extended: dict[str, str]  # metadata
+    extended: dict[str, str]  # entries that were put
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """The metadata of a daemon, which HTTP and gRPC encode each in its own way."""
+
+    app_id: str
+    runtime_version: str
+    active_actors: dict[str, int]  # activations by type, of all hosts that can be reached
+    extended: dict[str, str]  # entries that were put, and the version
+    host_ready: bool
+    placement: str
+    connected_workers: int  # the hosted app, and the remote workers
 
 
 class Sidecar:
-    """The daemon in Dapr's terms. One for each daemon, because what was put over one API is seen over the other.
+    """The daemon in Dapr's terms. HTTP and gRPC share one: an entry that is put over one is seen over the other.
 
     Args:
         peers: The other hosts of the daemon, each with a sidecar of its own; None if there is one host.
     """
 
-    def __init__(self, control: Control, *, app_id: str, peers: Peers | None = None) -> None:
+    def __init__(self, control: DaemonControl, *, app_id: str, peers: OtherHosts | None = None) -> None:
         self.control = control
         self.app_id = app_id
         self._put: dict[str, str] = {}
@@ -68,12 +84,12 @@ class Sidecar:
             peers.answer(KEEP, self._put.__setitem__)
 
     async def put(self, key: str, value: str) -> None:
-        """Keep an entry of metadata, here and with every other host.
+        """Keep an entry of metadata on this host and on every other host that can be reached.
 
-        One that is away now would have forgotten it when it is back.
+        A host that starts again begins without entries and needs none: `describe` asks all hosts.
 
         Raises:
-            Refusal: There would be too much of it.
+            Refusal: With this entry the metadata would have more than METADATA_BYTES_MAX bytes.
         """
         found = sum(len(text.encode()) for entry in {**self._put, key: value}.items() for text in entry)
         if found > METADATA_BYTES_MAX:
@@ -82,24 +98,32 @@ class Sidecar:
             await self._peers.ask_reachable(KEEP, key, value)
         self._put[key] = value
 
-    async def describe(self) -> Description:
-        """Describe the daemon, as far as its hosts can be reached.
+    async def describe(self) -> Metadata:
+        """Collect the metadata of the daemon, as far as its hosts can be reached.
 
-        A host that was started again has forgotten what was put, and the others have not.
+        A host that was started again has forgotten the entries; the other hosts have not.
         """
         others = await self._peers.ask_reachable(DESCRIBE) if self._peers is not None else []
         actors = Counter[str]()
         extended: dict[str, str] = {}
-        for each in (*(Description(*other) for other in others), self._describe_host()):
+        for each in (*(HostDescription(*other) for other in others), self._describe_host()):
             actors.update(each.active_actors)
             extended.update(each.extended)
-        return Description(dict(actors), {**extended, "daprRuntimeVersion": self.control.runtime_version})
+        return Metadata(
+            app_id=self.app_id,
+            runtime_version=self.control.runtime_version,
+            active_actors=dict(actors),
+            extended={**extended, "daprRuntimeVersion": self.control.runtime_version},
+            host_ready=self.control.ready(),
+            placement=PLACEMENT,
+            connected_workers=self.control.connected_workers(),
+        )
 
     def active_actors(self) -> dict[str, int]:
         """Count the activations of this host by the type names that Dapr has for them.
 
-        Its internal types exist from the moment that a worker can serve them,
-        also while no actor of theirs is in memory.
+        Dapr's internal types are counted as soon as a worker can serve them,
+        with 0 while no actor of the type is in memory.
         """
         counts = dict(self.control.active_actors())
         internal = {kind: counts.pop(kind, 0) for kind in INTERNAL_TYPES}
@@ -109,5 +133,5 @@ class Sidecar:
             )
         return counts
 
-    def _describe_host(self) -> Description:
-        return Description(self.active_actors(), dict(self._put))
+    def _describe_host(self) -> HostDescription:
+        return HostDescription(self.active_actors(), dict(self._put))

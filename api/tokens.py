@@ -1,7 +1,7 @@
-"""Who may come in: the tokens that open the door, over HTTP and gRPC alike.
+"""The tokens that open the API, over HTTP (`http/auth.py`) and gRPC (`rpc/serving/auth.py`) alike.
 
-The one law: every token is compared, each in constant time, whatever the
-others said, so that how long the answer takes tells nothing.
+The one law: a token is compared with every known one, each time in constant
+time, so that the time of the answer tells nothing.
 
 Several tokens are for rotation: add the new one, move the callers over, take
 the old one away.
@@ -13,14 +13,14 @@ from collections.abc import Sequence
 
 
 class Tokens:
-    """The tokens, none of them in clear."""
+    """The known tokens, kept as digests."""
 
     def __init__(self, tokens: Sequence[str]) -> None:
         assert tokens, "without tokens there is nothing to check; leave this out"
         self._digests = tuple(digest(token.encode()) for token in tokens)
 
     def know(self, token: bytes | None) -> bool:
-        """Say whether a token is one of ours."""
+        """Return whether a token is known; None is the token of a caller that sent none."""
         if token is None:
             return False
         found = False
@@ -31,5 +31,5 @@ class Tokens:
 
 
 def digest(token: bytes) -> bytes:
-    """Bring tokens to one length: `compare_digest` is constant in time only among equals of length."""
+    """Hash a token: `compare_digest` takes constant time only for arguments of one length."""
     return hashlib.sha256(token).digest()

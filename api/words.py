@@ -1,7 +1,8 @@
-"""What goes wrong, in the words that Dapr's API has for it, over HTTP and gRPC alike.
+"""Errors in the words of Dapr's API, for HTTP and gRPC alike.
 
-The one law: the words are an interface. SDKs and scripts written for Dapr match
-on them, so each stands here once, in a table, and nowhere else.
+The one law: the words are an interface, because SDKs and scripts written for
+Dapr match on them. Each text stands once, in the tables below. (`http/errors.py`
+has the words that only HTTP uses.)
 
 Source: contract 1.4, 1.6; dapr `pkg/messages/predefined.go` and
 `pkg/api/universal/workflow.go`, durabletask-go `backend/client.go`.
@@ -20,84 +21,83 @@ ID_BYTES_MAX = 64  # Dapr's, for state stores with short keys
 PLAIN_ID = re.compile("[A-Za-z0-9_-]+")
 
 
-class Row(NamedTuple):
-    """One row of the tables below."""
+class ErrorAnswer(NamedTuple):
+    """How an error is answered: an entry of the tables below."""
 
     status: int  # HTTP's; gRPC has its own for each
     code: str
     message: str  # for str.format
 
 
-ID_MISSING = Row(400, "ERR_INSTANCE_ID_PROVIDED_MISSING", "no instance ID was provided")
-ID_TOO_LONG = Row(
+ID_MISSING = ErrorAnswer(400, "ERR_INSTANCE_ID_PROVIDED_MISSING", "no instance ID was provided")
+ID_TOO_LONG = ErrorAnswer(
     400, "ERR_INSTANCE_ID_TOO_LONG", "workflow instance ID exceeds the max length of {bytes_max} characters"
 )
-ID_INVALID = Row(
+ID_INVALID = ErrorAnswer(
     400,
     "ERR_INSTANCE_ID_INVALID",
     "workflow instance ID '{instance_id}' is invalid: only alphanumeric and underscore characters are allowed",
 )
-APP_ID_INVALID = Row(
+APP_ID_INVALID = ErrorAnswer(
     400,
     "ERR_WORKFLOW_APP_ID_INVALID",
     "workflow app ID '{app_id}' is invalid: only alphanumeric, dash and underscore characters are allowed",
 )
-NAME_MISSING = Row(400, "ERR_WORKFLOW_NAME_MISSING", "workflow name is not configured")
-EVENT_NAME_MISSING = Row(400, "ERR_WORKFLOW_EVENT_NAME_MISSING", "missing workflow event name")
-PAYLOAD_MALFORMED = Row(400, "ERR_MALFORMED_REQUEST", "the payload cannot be kept: {detail}")
-START_TIME_INVALID = Row(
+NAME_MISSING = ErrorAnswer(400, "ERR_WORKFLOW_NAME_MISSING", "workflow name is not configured")
+EVENT_NAME_MISSING = ErrorAnswer(400, "ERR_WORKFLOW_EVENT_NAME_MISSING", "missing workflow event name")
+PAYLOAD_MALFORMED = ErrorAnswer(400, "ERR_MALFORMED_REQUEST", "the payload cannot be kept: {detail}")
+START_TIME_INVALID = ErrorAnswer(
     500,
     "ERR_START_WORKFLOW",
     "error starting workflow '{workflow_name}': start times must be in RFC3339 format (e.g. \"2009-11-10T23:00:00Z\")",
 )
-METADATA_FULL = Row(
+METADATA_FULL = ErrorAnswer(
     413, "ERR_BODY_READ", "metadata may hold {bytes_max} bytes in all, and this entry would make it {found}"
 )
-INTERNAL = Row(500, "ERR_INTERNAL", "an internal error of Perdure; its log has the details")
-NOT_FOUND = Row(
+INTERNAL = ErrorAnswer(500, "ERR_INTERNAL", "an internal error of Perdure; its log has the details")
+NOT_FOUND = ErrorAnswer(
     404, "ERR_INSTANCE_ID_NOT_FOUND", "unable to find workflow with the provided instance ID: {instance_id}"
 )
 
-# What the engine refused or could not do, by operation.
-# The words between the template and the engine's own are those that Dapr's
-# layers add on the way up.
-FAILURES: Mapping[str, Row] = {
-    "start": Row(
+# The answer to an error of the engine, by operation. Each text repeats the
+# words that Dapr's layers put before those of its engine.
+FAILURES: Mapping[str, ErrorAnswer] = {
+    "start": ErrorAnswer(
         500,
         "ERR_START_WORKFLOW",
         "error starting workflow '{workflow_name}': unable to start workflow: failed to start workflow: {error}",
     ),
-    "get": Row(
+    "get": ErrorAnswer(
         500,
         "ERR_GET_WORKFLOW",
         "error while getting workflow info on instance '{instance_id}': "
         "failed to get workflow metadata for '{instance_id}': failed to fetch workflow metadata: {error}",
     ),
-    "raise_event": Row(
+    "raise_event": ErrorAnswer(
         500,
         "ERR_RAISE_EVENT_WORKFLOW",
         "error raising event on workflow '{instance_id}': "
         "failed to raise event {event_name} on workflow {instance_id}: failed to raise event: {error}",
     ),
-    "pause": Row(
+    "pause": ErrorAnswer(
         500,
         "ERR_PAUSE_WORKFLOW",
         "error pausing workflow {instance_id}: "
         "failed to pause workflow {instance_id}: failed to suspend workflow: {error}",
     ),
-    "resume": Row(
+    "resume": ErrorAnswer(
         500,
         "ERR_RESUME_WORKFLOW",
         "error resuming workflow {instance_id}: "
         "failed to resume workflow {instance_id}: failed to resume workflow: {error}",
     ),
-    "terminate": Row(
+    "terminate": ErrorAnswer(
         500,
         "ERR_TERMINATE_WORKFLOW",
         "error terminating workflow '{instance_id}': "
         "failed to terminate workflow {instance_id}: failed to submit termination request: {error}",
     ),
-    "purge": Row(
+    "purge": ErrorAnswer(
         500,
         "ERR_PURGE_WORKFLOW",
         "error purging workflow {instance_id}: "
@@ -105,32 +105,32 @@ FAILURES: Mapping[str, Row] = {
     ),
 }
 
-# The operations that know a missing instance as such; the others wrap it in their row.
+# The operations that answer NOT_FOUND if there is no such instance; the others answer from FAILURES.
 NOT_FOUND_IS_404 = frozenset({"get", "terminate", "purge"})
 
-# What may succeed when it is sent again, whatever the operation. Dapr has no such answers.
-TRY_AGAIN: Mapping[type[PerdureError], Row] = {
-    MailboxFull: Row(429, "ERR_MAILBOX_FULL", "{error}"),
-    HostStopping: Row(503, "ERR_HOST_STOPPING", "{error}"),
-    HostUnreachable: Row(503, "ERR_HOST_UNREACHABLE", "{error}"),
-    StoreFailed: Row(503, "ERR_STORE_FAILED", "{error}"),
+# Errors after which the same request may succeed, whatever the operation. Dapr has no such answers.
+TRY_AGAIN: Mapping[type[PerdureError], ErrorAnswer] = {
+    MailboxFull: ErrorAnswer(429, "ERR_MAILBOX_FULL", "{error}"),
+    HostStopping: ErrorAnswer(503, "ERR_HOST_STOPPING", "{error}"),
+    HostUnreachable: ErrorAnswer(503, "ERR_HOST_UNREACHABLE", "{error}"),
+    StoreFailed: ErrorAnswer(503, "ERR_STORE_FAILED", "{error}"),
 }
 
 
 class Refusal(PerdureError):
-    """A request that one of the rows answers, with what stands in for its fields."""
+    """An error with its answer, and the values of the fields in the answer's text."""
 
-    def __init__(self, row: Row, **fields: Any) -> None:
-        super().__init__(row, fields)
-        self.row = row
+    def __init__(self, answer: ErrorAnswer, **fields: Any) -> None:
+        super().__init__(answer, fields)
+        self.answer = answer
         self.fields = fields
 
     def __str__(self) -> str:
-        return self.row.message.format(**self.fields)
+        return self.answer.message.format(**self.fields)
 
 
 class ForeignApp(PerdureError):
-    """The request is for an app that another daemon would have to host."""
+    """The request is for an app that this daemon does not host."""
 
     def __init__(self, *, asked: str, hosted: str) -> None:
         super().__init__(asked, hosted)
@@ -149,26 +149,26 @@ def refusal(operation: str, error: PerdureError, **fields: Any) -> Refusal:
 
     Args:
         operation: A key of `FAILURES`.
-        error: What the engine said.
-        fields: What the operation's row asks for: `instance_id` and so on.
+        error: An error of the engine; a Refusal is returned as it is.
+        fields: The fields in the operation's text: `instance_id` and so on.
     """
     if isinstance(error, Refusal):
         return error
-    return Refusal(row_of(operation, error), **fields, error=words_of(error))
+    return Refusal(answer_to(operation, error), **fields, error=words_of(error))
 
 
-def row_of(operation: str, error: PerdureError) -> Row:
-    """Choose the row that answers an error of the engine."""
-    for kind, row in TRY_AGAIN.items():
+def answer_to(operation: str, error: PerdureError) -> ErrorAnswer:
+    """Choose the answer to an error of the engine."""
+    for kind, answer in TRY_AGAIN.items():
         if isinstance(error, kind):
-            return row
+            return answer
     if isinstance(error, InstanceNotFound) and operation in NOT_FOUND_IS_404:
         return NOT_FOUND
     return FAILURES[operation]
 
 
 def words_of(error: PerdureError) -> str:
-    """Say what the engine said, as Dapr's engine has it."""
+    """Return the text of an error as Dapr's engine has it."""
     if isinstance(error, InstanceExists | ChildUnfinished):
         # These two are the only gRPC statuses among Dapr's errors, and Go prints a status with its code.
         return f"rpc error: code = AlreadyExists desc = {error}"
@@ -178,11 +178,11 @@ def words_of(error: PerdureError) -> str:
 def check_new_id(instance_id: str) -> None:
     """Check the id of an instance that is to be started over Dapr's own API.
 
-    Nowhere else: ids that came about elsewhere (children, other APIs) may hold
-    anything, and must be reachable.
+    No other call checks ids: an id from elsewhere (a child's, another API's) may
+    hold anything, and its instance must be reachable.
 
     Raises:
-        Refusal: It is too long, or has other than letters, digits, `_` and `-`.
+        Refusal: The id is too long, or has characters other than letters, digits, `_` and `-`.
     """
     if len(instance_id.encode()) > ID_BYTES_MAX:
         raise Refusal(ID_TOO_LONG, bytes_max=ID_BYTES_MAX)
@@ -191,11 +191,15 @@ def check_new_id(instance_id: str) -> None:
 
 
 def check_app(asked: str | None, *, hosted: str) -> None:
-    """Refuse what is meant for another app. The app's own id is never checked, whatever it is made of.
+    """Refuse a request for another app. The id of the hosted app may have any characters.
+
+    Args:
+        asked: The app that the request names; None or empty if it names none.
+        hosted: The app of this daemon.
 
     Raises:
-        Refusal: No app can have such an id.
-        ForeignApp: One can, but it is not ours.
+        Refusal: The id has characters that no app's id can have.
+        ForeignApp: The id is that of another app.
     """
     if not asked or asked == hosted:
         return
@@ -205,7 +209,7 @@ def check_app(asked: str | None, *, hosted: str) -> None:
 
 
 def is_plain(text: str) -> bool:
-    """Say whether a text has letters and decimal digits of any script, `_` and `-` only."""
+    """Return whether a text has only letters and decimal digits of any script, `_` and `-`."""
     return PLAIN_ID.fullmatch(text) is not None or all(
         char.isalpha() or char.isdecimal() or char in "_-" for char in text
     )

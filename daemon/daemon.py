@@ -132,7 +132,7 @@ def metered(
     if not config.metrics_port:
         return engine.facade, None
     # Only a daemon with a port for them needs the library.
-    from ..telemetry.metrics import ExecutionMetrics, Gauges, MeteredFacade, Metrics  # noqa: PLC0415
+    from ..telemetry.metrics import ExecutionMetrics, Gauges, Metrics  # noqa: PLC0415
     from .metrics_port import listen_for_metrics  # noqa: PLC0415
 
     gauges = Gauges(
@@ -146,7 +146,7 @@ def metered(
     tasks.start_soon(partial(serve, metrics.app(), listener=listener, stop=stopping.told, grace_s=RPC_GRACE_S))
     executions = ExecutionMetrics(metrics)
     engine.observe(executions)
-    return MeteredFacade(engine.facade, metrics), executions
+    return engine.facade.watched_by(metrics), executions
 
 
 def ready_line(config: Config, host: str, http_port: int, grpc_port: int) -> str:

@@ -1,8 +1,8 @@
-"""The HTTP API as a Starlette app, made from an engine.
+"""The HTTP API as a Starlette app, made from a facade; `daemon/` serves it.
 
 From the outside in: the raw path is cleaned, the token is checked, the route is
 found, the handler decodes, calls and encodes. An error of any of them becomes
-its answer in `errors`.
+its answer in `http/errors.py`.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from ..api.sidecar import Sidecar
 from ..runtime.operations.facade import Facade
 from .auth import TokenAuth
 from .dapr.openapi import document
-from .dapr.sidecar import Info
-from .dapr.workflows import Workflows
+from .dapr.sidecar import SidecarRoutes
+from .dapr.workflows import WorkflowRoutes
 from .errors import ANSWERS
 from .path import RawPath, route
 
@@ -28,10 +28,10 @@ BODY_BYTES_MAX = 4 * 1024 * 1024  # Dapr's default for --max-body-size
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpOptions:
-    """What can be chosen about the HTTP API."""
+    """The options of the HTTP API."""
 
     app_id: str
-    api_tokens: tuple[str, ...] = ()  # any of them opens the door; without one it stands open
+    api_tokens: tuple[str, ...] = ()  # any of them opens the API; with none it is open to all
     body_bytes_max: int = BODY_BYTES_MAX
 
     def __post_init__(self) -> None:
@@ -47,18 +47,21 @@ def create_app(facade: Facade, options: HttpOptions, sidecar: Sidecar) -> Starle
     """Make the app.
 
     Args:
-        facade: The door to the instances.
-        options: See there.
-        sidecar: The daemon around the engine, of the same app. Whoever else serves it (gRPC) is given the same one.
+        facade: Starts, describes and steers instances.
+        options: The app's id, the tokens and the limits.
+        sidecar: The daemon in Dapr's terms, of the same app; the gRPC services share it.
     """
     assert sidecar.app_id == options.app_id, (sidecar.app_id, options.app_id)
-    workflows = Workflows(facade, app_id=options.app_id, body_bytes_max=options.body_bytes_max)
-    info = Info(sidecar, body_bytes_max=options.body_bytes_max)
+    routes = [
+        *WorkflowRoutes(facade, app_id=options.app_id, body_bytes_max=options.body_bytes_max).routes(),
+        *SidecarRoutes(sidecar, body_bytes_max=options.body_bytes_max).routes(),
+        openapi_route(options, version=sidecar.control.runtime_version),
+    ]
     middleware = [Middleware(RawPath)]
     if options.api_tokens:
         middleware.append(Middleware(TokenAuth, tokens=options.api_tokens))
     app = Starlette(
-        routes=[*workflows.routes(), *info.routes(), openapi_route(options, version=sidecar.control.runtime_version)],
+        routes=routes,
         middleware=middleware,
         exception_handlers=ANSWERS,
     )

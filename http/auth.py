@@ -1,4 +1,4 @@
-"""Who may come in: the `dapr-api-token` header.
+"""The check of the `dapr-api-token` header, as ASGI middleware.
 
 Source: contract 1.8; dapr `pkg/api/http/middlewares.go` (APITokenAuthMiddleware).
 """
@@ -17,7 +17,7 @@ OPEN_PATHS = frozenset({"/v1.0/healthz", "/v1.0/healthz/outbound"})
 
 
 class TokenAuth:
-    """Answer 401 to whoever brings none of the tokens."""
+    """Answers 401 to a request that has no known token and is no health probe."""
 
     def __init__(self, app: ASGIApp, tokens: Sequence[str]) -> None:
         self.app = app
@@ -31,12 +31,12 @@ class TokenAuth:
 
 
 def is_open(scope: Scope) -> bool:
-    """Say whether the request is a health probe."""
+    """Return whether a request is a health probe."""
     return scope["method"] == "GET" and scope["path"] in OPEN_PATHS
 
 
 def token_of(scope: Scope) -> bytes | None:
-    """Find the token; the first, if somebody sent several."""
+    """Return the token of a request, of several the first; None if there is none."""
     for name, value in scope["headers"]:
         if name == TOKEN_HEADER:
             return bytes(value)

@@ -1,7 +1,7 @@
-"""Reading the body of a request, up to a limit.
+"""Reading the body of a request, up to a limit, for the handlers in `http/dapr/`.
 
-Nobody looks at Content-Type: whatever is sent as an input or an event is kept
-as it came, text for text, and only the workflow's code decodes it.
+The one law: a payload is kept as the text that was sent. Content-Type is
+ignored, and only the workflow's code decodes the text.
 
 Source: contract 1.2; dapr `pkg/api/http/universal.go`.
 """
@@ -19,8 +19,8 @@ OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 async def read(request: Request, *, bytes_max: int) -> bytes:
     """Read the whole body.
 
-    A body that says it is too large is refused before a byte of it is read;
-    one that does not say is refused where it crosses the limit.
+    A body whose Content-Length is beyond the limit is refused before a byte of
+    it is read, a body without Content-Length where it crosses the limit.
 
     Raises:
         Refusal: It has more than `bytes_max` bytes.
@@ -44,7 +44,7 @@ async def read(request: Request, *, bytes_max: int) -> bytes:
 
 
 def declared_bytes(request: Request) -> int:
-    """Say what Content-Length promises; 0 where it promises nothing (the server has checked what it can)."""
+    """Return the Content-Length; 0 if there is none, or it is no number."""
     for name, value in request.scope["headers"]:
         if name == b"content-length":
             return int(value) if value.isdigit() else 0
@@ -54,8 +54,8 @@ def declared_bytes(request: Request) -> int:
 async def read_text(request: Request, *, bytes_max: int) -> str:
     """Read a payload: any text, also none at all.
 
-    Dapr keeps any bytes and shows U+FFFD for those that are no UTF-8. We keep
-    text only, and refuse what would come back as something else.
+    Dapr keeps any bytes and shows U+FFFD for bytes that are not UTF-8. Perdure
+    keeps text only, and refuses a payload that could not come back as it was.
 
     Raises:
         Refusal: It is too large, or not UTF-8.
@@ -72,7 +72,7 @@ async def read_nothing(request: Request, *, bytes_max: int) -> None:
     """Read the body of an operation that needs none: nothing, or a JSON object that is then ignored.
 
     Raises:
-        Refusal: It is too large, or something else.
+        Refusal: It is too large, or neither empty nor a JSON object.
     """
     body = await read(request, bytes_max=bytes_max)
     if not body:

@@ -1,10 +1,11 @@
 """Every error that leaves over HTTP, as a response.
 
-The words that gRPC says too are in `api/words.py`; here are those that only
-HTTP has a use for. They are an interface as well, and each stands here once.
+The one law: the body is always `{"errorCode": …, "message": …}` and no more, the
+shape that Dapr's workflow API kept when its newer APIs got `details`.
 
-The body is always `{"errorCode": …, "message": …}` and no more, the shape that
-Dapr's workflow API kept when its newer APIs got `details`.
+The words that gRPC shares are in `api/words.py`, the words that only HTTP uses
+in this file. They are an interface as well, and each stands here once.
+`http/app.py` installs the handlers.
 
 Source: contract 1.1, 1.2, 1.4 and 1.7; dapr `pkg/messages/predefined.go`.
 """
@@ -18,52 +19,54 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from ..actors.errors import PerdureError
-from ..api.words import INTERNAL, Refusal, Row, refusal
+from ..api.words import INTERNAL, ErrorAnswer, Refusal, refusal
 from .path import PathMalformed, parameters
 
-# What is wrong with the request itself.
-BODY_MALFORMED = Row(400, "ERR_MALFORMED_REQUEST", "failed deserializing HTTP body: {detail}")
-PATH_MALFORMED = Row(400, "ERR_MALFORMED_REQUEST", "failed decoding the URL path: {detail}")
-BODY_TOO_LARGE = Row(
+# Answers to a request that cannot be read or has no route.
+BODY_MALFORMED = ErrorAnswer(400, "ERR_MALFORMED_REQUEST", "failed deserializing HTTP body: {detail}")
+PATH_MALFORMED = ErrorAnswer(400, "ERR_MALFORMED_REQUEST", "failed decoding the URL path: {detail}")
+BODY_TOO_LARGE = ErrorAnswer(
     413,
     "ERR_BODY_READ",
     "failed to read request body: it has more than {bytes_max} bytes, which is the limit. "
     "Pass large data by reference, or raise the limit with --max-body-size.",
 )
-NO_ROUTE = Row(
+NO_ROUTE = ErrorAnswer(
     404,
     "ERR_DIRECT_INVOKE",
     "failed getting app id either from the URL path or the header dapr-app-id",
 )
 
-# What the sidecar says of itself.
-NOT_READY = Row(500, "ERR_HEALTH_NOT_READY", "dapr is not ready: [{detail}]")
-OUTBOUND_NOT_READY = Row(500, "ERR_OUTBOUND_HEALTH_NOT_READY", "dapr outbound is not ready")
-APP_ID_NOT_MATCHED = Row(500, "ERR_HEALTH_APPID_NOT_MATCH", "dapr app-id does not match")
+# Answers of the health probes.
+NOT_READY = ErrorAnswer(500, "ERR_HEALTH_NOT_READY", "dapr is not ready: [{detail}]")
+OUTBOUND_NOT_READY = ErrorAnswer(500, "ERR_OUTBOUND_HEALTH_NOT_READY", "dapr outbound is not ready")
+APP_ID_NOT_MATCHED = ErrorAnswer(500, "ERR_HEALTH_APPID_NOT_MATCH", "dapr app-id does not match")
 
 # A full mailbox drains in well under a second and a restart takes one or two; the header counts whole seconds.
 RETRY_AFTER_S = 1
 
 
 def answer(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Encode an error. Of text that is no Unicode (a file name in an exception), "?" stands for what is not."""
+    """Encode an error. A character that is no Unicode (of a file name, for example) becomes "?"."""
     body = {"errorCode": code, "message": message.encode("utf-8", "replace").decode()}
     return Response(msgspec.json.encode(body), status, headers, "application/json")
 
 
 async def answer_refusal(request: Request, error: Exception) -> Response:
+    """Answer a refusal; a caller that may succeed later is told when to try again."""
     assert isinstance(error, Refusal)
-    headers = {"retry-after": str(RETRY_AFTER_S)} if error.row.status in (429, 503) else None
-    return answer(error.row.status, error.row.code, str(error), headers)
+    headers = {"retry-after": str(RETRY_AFTER_S)} if error.answer.status in (429, 503) else None
+    return answer(error.answer.status, error.answer.code, str(error), headers)
 
 
 async def answer_engine_error(request: Request, error: Exception) -> Response:
-    """Answer in the words of the operation, which has the name of its handler."""
+    """Answer an error of the engine in the words of the operation, which has the name of its handler."""
     assert isinstance(error, PerdureError)
     return await answer_refusal(request, refusal(request.scope["endpoint"].__name__, error, **parameters(request)))
 
 
 async def answer_path_malformed(request: Request, error: Exception) -> Response:
+    """Answer a path that cannot be decoded."""
     return answer(PATH_MALFORMED.status, PATH_MALFORMED.code, PATH_MALFORMED.message.format(detail=error))
 
 
@@ -77,18 +80,18 @@ async def answer_no_route(request: Request, error: Exception) -> Response:
 
 
 async def answer_disconnect(request: Request, error: Exception) -> Response:
-    """The caller hung up before its body was whole; nobody reads this."""
+    """Answer a caller that hung up before its body was whole; the answer is never read."""
     return Response(status_code=400)
 
 
 async def answer_bug(request: Request, error: Exception) -> Response:
-    """Say nothing of the error itself; Starlette raises it once more, and the server logs it with its traceback."""
+    """Answer an unexpected error without its text; Starlette raises it again, and the server logs its traceback."""
     return answer(*INTERNAL)
 
 
-Answer = Callable[[Request, Exception], Awaitable[Response]]
+ErrorHandler = Callable[[Request, Exception], Awaitable[Response]]
 
-ANSWERS: dict[Any, Answer] = {
+ANSWERS: dict[Any, ErrorHandler] = {
     Refusal: answer_refusal,
     PathMalformed: answer_path_malformed,
     PerdureError: answer_engine_error,

@@ -1,4 +1,4 @@
-"""What the URL of a request says: its path, cleaned and cut while still encoded, and its query.
+"""The URL of a request: its path, cleaned and cut while still encoded, and its query.
 
 The one law: a path is cut at its slashes *before* it is decoded, and each piece
 is decoded exactly once. Instance ids may hold anything (children have a `:`,
@@ -29,7 +29,7 @@ class PathMalformed(Exception):
 
 
 class RawPath:
-    """Put the raw path, cleaned, where the router and everyone after it looks."""
+    """Puts the raw path, cleaned, into `scope["path"]`, where the middleware behind it and the router look."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -45,11 +45,11 @@ class RawPath:
 def clean(path: str) -> str:
     """Resolve empty, `.` and `..` segments and drop a trailing slash, as Go's `path.Clean` does.
 
-    Only what is written out counts: `%2F` and `%2E` are data, not structure.
+    Escapes are not resolved: `%2F` and `%2E` are data, not structure.
     """
     if "//" not in path and "/." not in path and not path.endswith("/"):
         return path
-    # POSIX lets two leading slashes mean something of their own, so Python keeps them. URLs have no such thing.
+    # In POSIX two leading slashes may have a meaning of their own, so Python keeps them. In URLs they have none.
     return posixpath.normpath("/" + path.lstrip("/"))
 
 
@@ -90,10 +90,10 @@ def parameters(request: Request) -> dict[str, str]:
 
 
 def query(request: Request, key: str) -> str | None:
-    """Say what the query has under a key: the first value, or None. Keys are case-sensitive, as in Go.
+    """Return the first value of the query under a key, or None. Keys are case-sensitive, as in Go.
 
-    What is not UTF-8 comes out as U+FFFD, which no id may hold, so the check
-    that follows refuses it.
+    Bytes that are not UTF-8 become U+FFFD, which no id may hold: the check of
+    the id refuses it.
     """
     raw: bytes = request.scope["query_string"]
     if not raw:

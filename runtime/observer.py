@@ -4,6 +4,7 @@ The one law: what an observer is told of a workflow is durable. It is told once
 while the process lives, and a crash may take the word but not the deed.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from .history.status import Status
@@ -34,3 +35,26 @@ class ActivityWatch(Protocol):
     def activity_ended(self, name: str, status: str, took_s: float) -> None:
         """After so long a worker has answered (SUCCESS, FAILED), or another is to do it (RECOVERABLE)."""
         ...
+
+
+class OperationWatch(Protocol):
+    """Is told of the operations that callers ask of a facade."""
+
+    def operation(self, name: str) -> AbstractContextManager[None]:
+        """Make the context of an operation: it is left when the operation ends, with the error of one that fails.
+
+        Args:
+            name: The method of the facade, `start` for example. What a method asks of others is not told.
+        """
+        ...
+
+
+class Unwatched:
+    """Takes no note of any operation."""
+
+    def operation(self, name: str) -> AbstractContextManager[None]:
+        return NOTHING
+
+
+NOTHING = nullcontext()
+UNWATCHED = Unwatched()

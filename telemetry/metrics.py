@@ -1,15 +1,15 @@
 """Metrics for Prometheus, by the names that Dapr has for them (contract 4.7).
 
-The one law: only what is known is counted, and what is counted in part is not
-shown. Requests are counted at the one door they come through, the facade;
-activities of workers where they are sent and answered; workflows and the app's
-own activities where the engine tells of their ends. Without `--metrics-port`
-nobody asks for any of it.
+The one law: a metric counts everything that its name says, or it is not shown.
+Requests are counted at the facade, through which all of them come
+(`OperationWatch`); activities of workers where they are sent and answered
+(`ActivityWatch`); workflows and the app's own activities where the engine tells
+of their ends (`Observer`). `daemon/` makes them only with `--metrics-port`.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Histogram, make_asgi_app
@@ -18,14 +18,16 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp
 
 from ..api.sidecar import NAMESPACE
-from ..runtime.history.event import Trace
-from ..runtime.history.instance_state import InstanceState
 from ..runtime.history.status import Status
-from ..runtime.instance.message import Start
 from ..runtime.observer import FAILED, SUCCESS
-from ..runtime.operations.facade import Facade, finished
 
-CREATE, GET, ADD_EVENT, PURGE = "create_workflow", "get_workflow", "add_event", "purge_workflow"
+# Dapr's words for the operations of the facade. Dapr counts no others: not a wait, a listing, a history or a rerun.
+OPERATIONS = {
+    "start": "create_workflow",
+    "inspect": "get_workflow",
+    **dict.fromkeys(("raise_event", "suspend", "resume", "terminate"), "add_event"),
+    **dict.fromkeys(("purge", "purge_where"), "purge_workflow"),
+}
 
 # Dapr's words for how a workflow ends.
 ENDS = {Status.COMPLETED: SUCCESS, Status.FAILED: FAILED, Status.TERMINATED: "terminated"}
@@ -39,7 +41,7 @@ LATENCY_BUCKETS_MS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gauges:
-    """What an engine can say of itself, asked for when Prometheus comes by."""
+    """Values of an engine, read at each scrape."""
 
     turns: Callable[[], int]
     commits: Callable[[], int]
@@ -48,12 +50,12 @@ class Gauges:
 
 
 class Timed(Collector):
-    """Something that happens, ends in one of some ways and takes its time: a count and a histogram, as Dapr has them.
+    """A count and a histogram, as Dapr has them, of things that take time and end with a status.
 
     Args:
-        name: Of both, without the last word.
-        label: What tells one from another, beside the status.
-        counted, timed: What they are, for people.
+        name: Of both metrics, without the last word.
+        label: The label that tells the things apart, beside the status.
+        counted, timed: The help texts of the count and of the histogram.
     """
 
     def __init__(
@@ -74,12 +76,12 @@ class Timed(Collector):
         registry.register(self)
 
     def add(self, which: str, status: str, took_s: float) -> None:
-        """Count one, and how long it took."""
+        """Count one, which took so many seconds."""
         self._counts[which, status] = self._counts.get((which, status), 0) + 1
         self._latency.labels(self._app_id, NAMESPACE, which, status).observe(took_s * 1e3)
 
     def collect(self) -> Iterator[Metric]:
-        """Give the count. Called for each scrape."""
+        """Return the count. Called for each scrape."""
         # The library ends the name of a counter in _total, and Dapr's do not; so they have no type.
         counts = Metric(f"{self._name}_count", self._counted, "unknown")
         for (which, status), count in self._counts.items():
@@ -89,7 +91,7 @@ class Timed(Collector):
 
 
 class Metrics(Collector):
-    """The counts of one daemon."""
+    """The counts of one daemon (`OperationWatch`)."""
 
     def __init__(self, *, app_id: str, gauges: Gauges) -> None:
         self.app_id = app_id
@@ -105,19 +107,24 @@ class Metrics(Collector):
             registry=self.registry,
         )
 
+    def operation(self, name: str) -> AbstractContextManager[None]:
+        """Count an operation of the facade, and its time; an operation that Dapr does not count passes uncounted."""
+        counted = OPERATIONS.get(name)
+        return self._counting(counted) if counted is not None else nullcontext()
+
     @contextmanager
-    def operation(self, name: str) -> Iterator[None]:
-        """Count a request and how long it takes. What raises, or is cancelled, has failed."""
+    def _counting(self, counted: str) -> Iterator[None]:
+        """Count when the context is left. An operation that raises, or is cancelled, has failed."""
         status = FAILED
         began_s = time.perf_counter()
         try:
             yield
             status = SUCCESS
         finally:
-            self._operations.add(name, status, time.perf_counter() - began_s)
+            self._operations.add(counted, status, time.perf_counter() - began_s)
 
     def collect(self) -> Iterator[Metric]:
-        """Give what the engine says of itself. Called for each scrape."""
+        """Return the values of the engine. Called for each scrape."""
         gauges = self._gauges
         own = (self.app_id,)
         turns = CounterMetricFamily("perdure_turns", "Turns taken since the start.", labels=["app_id"])
@@ -177,82 +184,3 @@ class ExecutionMetrics:
 
     def activity_ended(self, name: str, status: str, took_s: float) -> None:
         self._executions.add(name, status, took_s)
-
-
-class MeteredFacade(Facade):
-    """A facade that counts what it is asked.
-
-    What an operation asks of the facade in turn is not counted again, so each
-    is passed to the plain one.
-    """
-
-    def __init__(self, facade: Facade, metrics: Metrics) -> None:
-        super().__init__(facade._host)
-        self._plain = facade
-        self._metrics = metrics
-
-    async def start(
-        self,
-        name: str,
-        *,
-        instance_id: str | None = None,
-        input: str | None = None,  # noqa: A002
-        start_at_us: int | None = None,
-        unique: bool = False,
-        trace: Trace | None = None,
-    ) -> str:
-        with self._metrics.operation(CREATE):
-            return await self._plain.start(
-                name, instance_id=instance_id, input=input, start_at_us=start_at_us, unique=unique, trace=trace
-            )
-
-    async def request_start(self, instance_id: str, start: Start) -> str:
-        with self._metrics.operation(CREATE):
-            return await self._plain.request_start(instance_id, start)
-
-    async def inspect(self, instance_id: str) -> InstanceState | None:
-        with self._metrics.operation(GET):
-            return await self._plain.inspect(instance_id)
-
-    async def raise_event(self, instance_id: str, name: str, data: str | None = None) -> None:
-        with self._metrics.operation(ADD_EVENT):
-            await self._plain.raise_event(instance_id, name, data)
-
-    async def suspend(self, instance_id: str, *, reason: str | None = None) -> None:
-        with self._metrics.operation(ADD_EVENT):
-            await self._plain.suspend(instance_id, reason=reason)
-
-    async def resume(self, instance_id: str, *, reason: str | None = None) -> None:
-        with self._metrics.operation(ADD_EVENT):
-            await self._plain.resume(instance_id, reason=reason)
-
-    async def terminate(self, instance_id: str, *, output: str | None = None, recurse: bool = True) -> None:
-        with self._metrics.operation(ADD_EVENT):
-            await self._plain.terminate(instance_id, output=output, recurse=recurse)
-
-    async def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False) -> int:
-        with self._metrics.operation(PURGE):
-            return await self._plain.purge(instance_id, recurse=recurse, force=force)
-
-    async def purge_where(
-        self,
-        *,
-        created_from_us: int | None = None,
-        created_to_us: int | None = None,
-        statuses: Collection[Status] = (),
-        recurse: bool = True,
-        force: bool = False,
-    ) -> int:
-        with self._metrics.operation(PURGE):
-            return await self._plain.purge_where(
-                created_from_us=created_from_us,
-                created_to_us=created_to_us,
-                statuses=statuses,
-                recurse=recurse,
-                force=force,
-            )
-
-    async def wait(
-        self, instance_id: str, until: Callable[[Status], bool] = finished, *, await_creation: bool = False
-    ) -> InstanceState:
-        return await self._plain.wait(instance_id, until, await_creation=await_creation)

@@ -1,9 +1,9 @@
 """The API described in OpenAPI 3.1, as a plain value.
 
-The one law: it says what is answered, all of it and nothing else. Codes and
-statuses come from the tables in `errors` and in `api/words.py`, routes from
-`workflows`. A fault of our own (ERR_INTERNAL) is not part of the API and stays
-out, so that whoever tests against this document finds it.
+The one law: the document has every answer that the API gives, and no other.
+Codes and statuses come from the tables in `http/errors.py` and `api/words.py`,
+routes from `http/dapr/workflows.py`. A fault of our own (ERR_INTERNAL) is not
+part of the API and stays out, so that a test against this document finds it.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from ...api.words import (
     NOT_FOUND,
     NOT_FOUND_IS_404,
     TRY_AGAIN,
-    Row,
+    ErrorAnswer,
 )
 from ..errors import APP_ID_NOT_MATCHED, BODY_MALFORMED, BODY_TOO_LARGE, NOT_READY, OUTBOUND_NOT_READY, PATH_MALFORMED
 from .workflows import OPERATIONS, VERSIONS, Operation
@@ -88,7 +88,7 @@ def document(*, version: str, secured: bool) -> Json:
 
 
 def workflow_operation(operation: Operation, version: str) -> Json:
-    """Describe one of the seven under one of the three."""
+    """Describe one of the seven operations under one of the three prefixes."""
     name = operation.name
     described: Json = {
         "tags": ["workflows"],
@@ -121,7 +121,7 @@ def operation_id(name: str, version: str = VERSIONS[0]) -> str:
 
 
 def path_parameters(path: str) -> list[Json]:
-    """Describe what a path has in braces."""
+    """Describe the pieces of a path that stand in braces."""
     return [
         {
             "name": name,
@@ -160,14 +160,14 @@ def query_parameters(operation: str) -> list[Json]:
 def workflow_responses(operation: Operation) -> Json:
     """Describe the answers of an operation, good and bad."""
     name = operation.name
-    rows = [PATH_MALFORMED, APP_ID_INVALID, FAILURES[name], *TRY_AGAIN.values()]
+    answers = [PATH_MALFORMED, APP_ID_INVALID, FAILURES[name], *TRY_AGAIN.values()]
     if name == "start":
-        rows += [ID_TOO_LONG, ID_INVALID]
+        answers += [ID_TOO_LONG, ID_INVALID]
     if operation.method == "POST":
-        rows += [BODY_MALFORMED, BODY_TOO_LARGE]
+        answers += [BODY_MALFORMED, BODY_TOO_LARGE]
     if name in NOT_FOUND_IS_404:
-        rows.append(NOT_FOUND)
-    return {**success(name), **error_responses(rows)}
+        answers.append(NOT_FOUND)
+    return {**success(name), **error_responses(answers)}
 
 
 def success(operation: str) -> Json:
@@ -179,11 +179,11 @@ def success(operation: str) -> Json:
     return {"202": json_response("The request is stored", ref("Empty"))}
 
 
-def error_responses(rows: Iterable[Row]) -> Json:
-    """Describe errors, those of one status together."""
+def error_responses(answers: Iterable[ErrorAnswer]) -> Json:
+    """Describe errors, all errors of one status together."""
     by_status: dict[int, dict[str, None]] = {}
-    for row in rows:
-        by_status.setdefault(row.status, {})[row.code] = None
+    for answer in answers:
+        by_status.setdefault(answer.status, {})[answer.code] = None
     return {str(status): error_response(status, list(codes)) for status, codes in sorted(by_status.items())}
 
 
@@ -199,7 +199,7 @@ def error_response(status: int, codes: list[str]) -> Json:
 
 
 def links(version: str) -> Json:
-    """Say what can follow a start: everything that names an instance."""
+    """Link a start with the operations that can follow it: all that name an instance."""
     return {
         operation_id(operation.name): {
             "operationId": operation_id(operation.name, version),
@@ -280,7 +280,7 @@ def sidecar_operation(operation_id: str, summary: str) -> Json:
 
 
 def components() -> Json:
-    """Describe what the operations share."""
+    """Describe the schemas and responses that the operations share."""
     text: Json = {"type": "string"}
     actors: Json = {"type": "array", "items": ref("ActorCount")}
     return {

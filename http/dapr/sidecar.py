@@ -10,14 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ...api.sidecar import PLACEMENT, Sidecar
+from ...api.sidecar import Metadata, Sidecar
 from ...api.words import Refusal
 from ..body import read_text
 from ..errors import APP_ID_NOT_MATCHED, NOT_READY, OUTBOUND_NOT_READY
 from ..path import parameter, query, route
 
 
-class Info:
+class SidecarRoutes:
     """The handlers by which the sidecar is probed, described and stopped."""
 
     def __init__(self, sidecar: Sidecar, *, body_bytes_max: int) -> None:
@@ -49,7 +49,7 @@ class Info:
         return Response(status_code=204)
 
     async def get_metadata(self, request: Request) -> Response:
-        body = msgspec.json.encode(await metadata(self.sidecar))
+        body = msgspec.json.encode(metadata_json(await self.sidecar.describe()))
         return Response(body, media_type="application/json")
 
     async def put_metadata(self, request: Request) -> Response:
@@ -63,28 +63,26 @@ class Info:
         return Response(status_code=204)
 
 
-async def metadata(sidecar: Sidecar) -> dict[str, Any]:
-    """Describe the daemon.
+def metadata_json(metadata: Metadata) -> dict[str, Any]:
+    """Put the metadata into the shape of Dapr's JSON.
 
-    What there is none of is left out, as Dapr leaves it out: components,
-    subscriptions and more always, actors and workers while there are none.
+    An empty part is left out, as Dapr leaves it out: components, subscriptions
+    and more always, actors and workers while there are none.
     """
-    control = sidecar.control
-    described = await sidecar.describe()
-    actors = [{"type": kind, "count": count} for kind, count in described.active_actors.items()]
+    actors = [{"type": kind, "count": count} for kind, count in metadata.active_actors.items()]
     runtime: dict[str, Any] = {
         "runtimeStatus": "RUNNING",
-        "hostReady": control.ready(),
-        "placement": PLACEMENT,
+        "hostReady": metadata.host_ready,
+        "placement": metadata.placement,
     }
     body: dict[str, Any] = {
-        "id": sidecar.app_id,
-        "runtimeVersion": control.runtime_version,
-        "extended": described.extended,
+        "id": metadata.app_id,
+        "runtimeVersion": metadata.runtime_version,
+        "extended": metadata.extended,
         "actorRuntime": runtime,
     }
     if actors:
         body["actors"] = runtime["activeActors"] = actors
-    if workers := control.connected_workers():
-        body["workflows"] = {"connectedWorkers": workers}
+    if metadata.connected_workers:
+        body["workflows"] = {"connectedWorkers": metadata.connected_workers}
     return body

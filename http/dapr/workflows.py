@@ -1,7 +1,7 @@
 """The seven workflow routes of Dapr, each under its three prefixes.
 
-Every handler decodes, calls the facade once and encodes. What goes wrong is
-raised and answered by `errors`, which finds its words by the handler's name.
+Every handler decodes, calls the facade once and encodes. An error is raised, and
+`http/errors.py` answers it in the words that belong to the handler's name.
 
 Source: contract 1.1, 1.2, 1.5, 1.6; dapr `pkg/api/http/workflow.go` and
 `pkg/api/universal/workflow.go`.
@@ -27,7 +27,7 @@ JSON = "application/json"
 
 
 class Operation(NamedTuple):
-    """One of the seven: the name of its handler, its method and its path behind the prefix."""
+    """One of the seven routes: the name of its handler, its method and its path behind the prefix."""
 
     name: str
     method: str
@@ -47,8 +47,8 @@ OPERATIONS = (
 )
 
 
-class Workflows:
-    """The handlers, and what all of them know."""
+class WorkflowRoutes:
+    """The handlers of the workflow routes."""
 
     def __init__(self, facade: Facade, *, app_id: str, body_bytes_max: int) -> None:
         self.facade = facade
@@ -113,17 +113,17 @@ class Workflows:
         return accepted()
 
     async def instance_of(self, request: Request) -> str:
-        """Decode a request that names an instance and says nothing else."""
+        """Check a request that has no payload, and return the instance that it names."""
         instance_id = parameter(request, "instance_id")
         self.check_app(request)
         await read_nothing(request, bytes_max=self.body_bytes_max)
         return instance_id
 
     def check_app(self, request: Request) -> None:
-        """Refuse what is meant for another app. Raises Refusal or ForeignApp."""
+        """Refuse a request for another app. Raises Refusal or ForeignApp."""
         check_app(query(request, "appID"), hosted=self.app_id)
 
 
 def accepted() -> Response:
-    """Answer what has nothing to say: protobuf's empty message in JSON."""
+    """Answer with protobuf's empty message in JSON."""
     return Response(b"{}", 202, media_type=JSON)

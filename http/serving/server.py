@@ -1,8 +1,8 @@
 """Serving an ASGI app on one port, inside of a program that has an event loop of its own.
 
-The one law: the program decides when to stop, this module does the stopping.
-uvicorn would take the signals, the logging and the exit code to itself; here
-it gets none of them.
+The one law: the program decides when to stop, and this module stops. uvicorn
+alone would take the signals, the logging and the exit code to itself; here it
+gets none of them.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ KEEP_ALIVE_S = 120
 # The Date header counts seconds, so the server wakes once in each. uvicorn's own loop does it ten times.
 TICK_S = 1.0
 
-# Of a request line and its headers, so that nobody fills the memory with a head that never ends. Dapr takes 4 KiB;
-# this is what h11 takes, and generous for any id or token.
+# Of a request line and its headers, so that a head without end cannot fill the memory. Dapr takes 4 KiB; this is the
+# limit of h11, and generous for any id or token.
 HEAD_BYTES_MAX = 64 * 1024
 
 
@@ -61,7 +61,7 @@ async def serve(
 
 
 def configure(app: ASGIApp, grace_s: float) -> uvicorn.Config:
-    """Say how uvicorn is to behave: fast, silent, and without any say in the process around it."""
+    """Configure uvicorn: fast, silent, and with no hold on the process around it."""
     # uvicorn declares whole seconds and hands the value to asyncio.wait_for, which takes any.
     grace: Any = grace_s
     return uvicorn.Config(
@@ -96,7 +96,7 @@ class EmbeddedServer(uvicorn.Server):
         yield
 
     async def main_loop(self) -> None:
-        # The first tick fills in the Date header; nobody can have got an answer without it yet.
+        # The first tick fills in the Date header; no answer can have been sent without it yet.
         await self.on_tick(0)
         self.ready()
         while not self.stop.is_set():
@@ -105,7 +105,7 @@ class EmbeddedServer(uvicorn.Server):
             await self.on_tick(0)
 
     async def abandon(self) -> None:
-        """End what is still there.
+        """Close all connections, and wait for the handlers that still run.
 
         After the grace period uvicorn cancels handlers and does not wait for
         them; a uvicorn that is cancelled itself does nothing at all.
@@ -124,8 +124,8 @@ class EmbeddedServer(uvicorn.Server):
 class PlainHttp(HttpToolsProtocol):
     """uvicorn's HTTP/1.1, which takes no offer of another protocol and no endless head.
 
-    Java's own client, and whoever builds on it, offers HTTP/2 with each request
-    (`Upgrade: h2c`). A server may ignore that (RFC 9110, 7.8). uvicorn means to,
+    Java's own client, and every client built on it, offers HTTP/2 with each request
+    (`Upgrade: h2c`). A server may ignore that (RFC 9110, 7.8). uvicorn ignores it,
     but its parser stops after the head, so that the handler gets an empty body:
     an instance would be started without its input, with 202. This may go when
     https://github.com/Kludex/uvicorn/issues/2722 is closed.
@@ -152,9 +152,9 @@ class PlainHttp(HttpToolsProtocol):
                 self.send_400_response(f"The head of the request has more than {HEAD_BYTES_MAX} bytes.")
 
     def without_offer(self, rest: bytes) -> bytes:
-        """Write the request down once more, without the offer, for a fresh parser: its head and what has come after."""
+        """Serialize the request again for a fresh parser: its head without the offer, and the bytes after it."""
         method = self.parser.get_method()
-        if method == b"CONNECT":  # an offer by itself, and nothing but
+        if method == b"CONNECT":  # it is nothing but an offer
             self.send_400_response("Invalid HTTP request received.")
             return b""
         version = self.parser.get_http_version().encode()

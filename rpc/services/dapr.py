@@ -1,7 +1,7 @@
 """Dapr's own API over gRPC: the fourteen workflow calls, metadata and shutdown.
 
-The same facade calls as HTTP, and the same words when they go wrong. Decode,
-one call, encode.
+Each method decodes, calls the facade once and encodes. The calls and the words of
+errors are those of HTTP (`http/dapr/`, `api/words.py`).
 
 Source: contract 2, 1.4; dapr `pkg/api/universal/workflow.go`, `metadata.go`.
 """
@@ -15,7 +15,7 @@ import grpc
 
 from ...actors.errors import PerdureError
 from ...api.properties import RUNTIME_STATUS, properties
-from ...api.sidecar import PLACEMENT, Sidecar
+from ...api.sidecar import Sidecar
 from ...api.words import (
     EVENT_NAME_MISSING,
     ID_MISSING,
@@ -44,8 +44,8 @@ RUNNING = 2  # an ActorRuntimeStatus
 
 def dapr(facade: Facade, sidecar: Sidecar) -> Any:
     """Make the service."""
-    workflows = Workflows(facade, app_id=sidecar.app_id)
-    info = Info(sidecar)
+    workflows = DaprWorkflows(facade, app_id=sidecar.app_id)
+    info = DaprInfo(sidecar)
     operations: dict[str, Unary] = {
         "StartWorkflow": workflows.start,
         "GetWorkflow": workflows.get,
@@ -64,8 +64,8 @@ def dapr(facade: Facade, sidecar: Sidecar) -> Any:
     return service(DAPR, {**methods, **own}, explain)
 
 
-class Workflows:
-    """The workflow calls, and what all of them know."""
+class DaprWorkflows:
+    """The workflow calls."""
 
     def __init__(self, facade: Facade, *, app_id: str) -> None:
         self._facade = facade
@@ -78,7 +78,7 @@ class Workflows:
         if not request.workflow_name:
             raise Refusal(NAME_MISSING)
         check_app(request.app_id, hosted=self._app_id)
-        # Always a text, an empty one even: that is how Dapr wraps it, over HTTP too.
+        # Always a text, even an empty one: Dapr wraps it so, over HTTP too.
         payload = payload_of(request.input)
         start_at_us = start_time_us(request)
         started = await self._facade.start(
@@ -100,7 +100,7 @@ class Workflows:
         if not request.event_name:
             raise Refusal(EVENT_NAME_MISSING)
         self._check(request)
-        # Bytes have no presence on the wire: none of them means no data, other than over HTTP.
+        # Bytes have no presence on the wire: here an empty value is no data, unlike over HTTP.
         data = payload_of(request.event_data) or None
         await self._facade.raise_event(request.instance_id, request.event_name, data)
         return Empty()
@@ -126,33 +126,32 @@ class Workflows:
         return Empty()
 
     def _check(self, request: Message) -> None:
-        """Refuse what names no instance, or one of another app."""
+        """Refuse a request that names no instance, or another app."""
         if not request.instance_id:
             raise Refusal(ID_MISSING)
         check_app(request.app_id, hosted=self._app_id)
 
 
-class Info:
+class DaprInfo:
     """The calls by which the sidecar is described and stopped."""
 
     def __init__(self, sidecar: Sidecar) -> None:
         self._sidecar = sidecar
 
     async def get_metadata(self, request: Message, context: Context) -> Message:
-        sidecar = self._sidecar
-        described = await sidecar.describe()
-        actors = [{"type": kind, "count": count} for kind, count in described.active_actors.items()]
-        workers = sidecar.control.connected_workers()
+        metadata = await self._sidecar.describe()
+        actors = [{"type": kind, "count": count} for kind, count in metadata.active_actors.items()]
+        workers = metadata.connected_workers
         return GetMetadataResponse(
-            id=sidecar.app_id,
+            id=metadata.app_id,
             active_actors_count=actors,
-            extended_metadata=described.extended,
-            runtime_version=sidecar.control.runtime_version,
+            extended_metadata=metadata.extended,
+            runtime_version=metadata.runtime_version,
             actor_runtime={
                 "runtime_status": RUNNING,
                 "active_actors": actors,
-                "host_ready": sidecar.control.ready(),
-                "placement": PLACEMENT,
+                "host_ready": metadata.host_ready,
+                "placement": metadata.placement,
             },
             workflows={"connected_workers": workers} if workers else None,
         )
@@ -170,7 +169,7 @@ def payload_of(content: bytes) -> str:
     """Read a payload.
 
     Raises:
-        Refusal: It is no text. Dapr keeps any bytes, and shows U+FFFD for what is none.
+        Refusal: It is not UTF-8. Dapr keeps any bytes, and shows U+FFFD for bytes that are not UTF-8.
     """
     try:
         return content.decode()
@@ -211,7 +210,7 @@ def workflow(state: InstanceState) -> dict[str, Any]:
     }
 
 
-# By method, without its age: the operation whose words are to be found in `api/words.py`.
+# The operation of each method (its name without Alpha1 or Beta1), by which `api/words.py` has the words.
 OPERATIONS: Mapping[str, str] = {
     "StartWorkflow": "start",
     "GetWorkflow": "get",
@@ -234,10 +233,10 @@ CODES: Mapping[int, grpc.StatusCode] = {
 
 
 def explain(method: str, error: PerdureError, request: Message) -> Failure:
-    """Say how a call ends that went wrong."""
+    """Make the status of a failed call."""
     if not isinstance(error, Refusal):
         name = method.removesuffix("Alpha1").removesuffix("Beta1")
-        operation = OPERATIONS.get(name, name)  # the others fail in ways only that are the same for all
+        operation = OPERATIONS.get(name, name)  # other methods fail only with errors that have the same words for all
         fields = {field.name: value for field, value in request.ListFields()}
         error = refusal(operation, error, **fields)
-    return Failure(CODES[error.row.status], str(error))
+    return Failure(CODES[error.answer.status], str(error))

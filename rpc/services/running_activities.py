@@ -1,9 +1,11 @@
-"""The activities that workers are performing, for whoever counts them.
+"""The activities that workers are performing, for the metrics.
 
-The one law: what is counted happened. An answer counts if the dispatcher took
-it and it is to the last time the activity was given. An execution is lost when
-the activity is given again, and no sooner: a worker that lost its connection
-may still bring the result over another.
+The one law: only an execution that has happened is counted. An answer counts if
+the dispatcher took it and it belongs to the last time the activity was given. An
+execution is lost when the activity is given again, and no sooner: a worker that
+lost its connection may still bring the result over another.
+
+`rpc/services/work_items.py` tells it of each activity sent and answered.
 """
 
 import time
@@ -24,7 +26,7 @@ class Running(NamedTuple):
 
 
 class RunningActivities:
-    """Keeps in mind what was sent and is not answered."""
+    """Keeps the activities that were sent and are not answered, and tells a watch how each ends."""
 
     def __init__(self, watch: ActivityWatch, *, now_s: Callable[[], float] = time.perf_counter) -> None:
         self._now_s = now_s
@@ -33,7 +35,7 @@ class RunningActivities:
 
     @contextmanager
     def sending(self, item: ActivityItem) -> Iterator[None]:
-        """A worker is sent an activity as long as the context lasts. The answer may come before that ends."""
+        """Hold this context while an activity is sent to a worker. The answer may come before the sending has ended."""
         key = item.instance_id, item.task_id
         if key in self._running:
             self._end(key, RECOVERABLE)
@@ -43,7 +45,11 @@ class RunningActivities:
         self._watch.activity_given(item.name, self._now_s() - began_s)
 
     def answered(self, answer: ActivityAnswer, *, wanted: bool) -> None:
-        """An answer came. Not wanted: its instance is gone, or it was answered before."""
+        """Take note of an answer.
+
+        Args:
+            wanted: Whether the dispatcher took it; it does not if the instance is gone, or another answer came first.
+        """
         key = answer.instance_id, answer.task_id
         running = self._running.get(key)
         if running is None or answer.token not in ("", running.token):

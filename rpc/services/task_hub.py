@@ -1,7 +1,8 @@
 """The task hub: managing instances as Dapr's workflow SDKs do it.
 
-Decode, one call, encode. What goes wrong ends as in Dapr: mostly UNKNOWN with a
-text, because there it is a plain Go error; a real code where SDKs look at it.
+Each method decodes, calls the facade once and encodes. Errors end as in Dapr:
+mostly UNKNOWN with a text, because they are plain Go errors there; with a code
+of their own where SDKs look at it.
 
 Source: contract 3.1, 3.22; durabletask-go `backend/executor.go`,
 dapr `pkg/runtime/wfengine/backends/actors`.
@@ -22,7 +23,8 @@ from ...runtime.operations.facade import Facade, finished
 from ...runtime.operations.rerun import EventNotFound, EventNotRerunnable, Rerun, RerunExists, RerunRefused
 from ..serving.method import TRY_AGAIN, Context, Failure, service
 from ..wire.failure import failure_message
-from ..wire.history import WRITERS, HistoryWriter, text, text_from, trace_from
+from ..wire.fields import text, text_from, trace_from
+from ..wire.history import WRITERS, HistoryWriter
 from ..wire.messages import (
     TASK_HUB,
     CreateInstanceResponse,
@@ -73,7 +75,7 @@ def task_hub(facade: Facade, work_items: WorkItems, *, app_id: str) -> Any:
 
 
 class Management:
-    """The methods for clients, and what all of them know."""
+    """The methods for clients."""
 
     def __init__(self, facade: Facade, *, app_id: str) -> None:
         self._facade = facade
@@ -82,8 +84,8 @@ class Management:
     async def start(self, request: Message, context: Context) -> Message:
         """Start an instance; unless it is to start later, wait until its code has begun.
 
-        That is what suites for Dapr rely on, and why a start without a worker
-        takes until there is one.
+        Test suites for Dapr rely on that. Without a worker the call waits until
+        one has connected.
         """
         self._check(request)
         later = request.HasField("scheduledStartTimestamp")
@@ -137,7 +139,7 @@ class Management:
         return ResumeResponse()
 
     async def purge(self, request: Message, context: Context) -> Message:
-        """Forget one instance, or all that a filter fits, which Dapr cannot."""
+        """Forget one instance, or all instances that a filter fits; Dapr takes no filter."""
         self._check(request)
         if not request.HasField("purgeInstanceFilter"):
             purged = await self._facade.purge(request.instanceId, recurse=request.recursive, force=request.force)
@@ -185,12 +187,12 @@ class Management:
         return RerunWorkflowFromEventResponse(newInstanceID=started)
 
     def _check(self, request: Message) -> None:
-        """Refuse what is meant for another app."""
+        """Refuse a request for another app."""
         if request.HasField("router"):
             check_app(request.router.targetAppID, hosted=self._app_id)
 
     async def _await(self, instance_id: str, until: Callable[[Status], bool]) -> None:
-        """Wait for what the request entails. Whoever purged the instance meanwhile has seen it."""
+        """Wait until the status of an instance satisfies `until`, or the instance is purged."""
         try:
             await self._facade.wait(instance_id, until)
         except InstanceNotFound:
@@ -216,7 +218,7 @@ def statuses(numbers: Any) -> frozenset[Status]:
     """Read statuses.
 
     Raises:
-        InvalidRequest: One is none that we know.
+        InvalidRequest: A number is not the number of a status.
     """
     try:
         return frozenset(Status(number) for number in numbers)
@@ -251,7 +253,7 @@ def _moment(message: Message, field: str) -> int | None:
     return moment_us(getattr(message, field)) if message.HasField(field) else None
 
 
-# How errors end, whatever the method. What is not here is UNKNOWN, as every plain error of Go's is.
+# The code of each error, whatever the method. Any other error is UNKNOWN, as every plain error of Go's is.
 CODES: Mapping[type[PerdureError], grpc.StatusCode] = {
     InstanceExists: grpc.StatusCode.ALREADY_EXISTS,
     ChildUnfinished: grpc.StatusCode.ALREADY_EXISTS,
@@ -266,7 +268,7 @@ CODES: Mapping[type[PerdureError], grpc.StatusCode] = {
     **dict.fromkeys((*TRY_AGAIN, WorkerStuck), grpc.StatusCode.UNAVAILABLE),
 }
 
-# What Dapr's layers put before the engine's own words.
+# The words that Dapr's layers put before those of its engine.
 PREFIXES: Mapping[str, str] = {
     "TerminateInstance": "failed to submit termination request: ",
     "PurgeInstances": "failed to purge workflow state: ",
@@ -280,7 +282,7 @@ NOT_FOUND: Mapping[str, Callable[[Message], str]] = {
 
 
 def explain(method: str, error: PerdureError, request: Message) -> Failure:
-    """Say how a call ends that went wrong."""
+    """Make the status of a failed call."""
     if isinstance(error, InstanceNotFound) and method in NOT_FOUND:
         return Failure(grpc.StatusCode.NOT_FOUND, NOT_FOUND[method](request))
     code = next((code for kind, code in CODES.items() if isinstance(error, kind)), grpc.StatusCode.UNKNOWN)

@@ -1,7 +1,8 @@
 """The worker's side of the task hub: Hello, the stream of work, and the answers.
 
-Decode, one call, encode. Whose answer counts, who gets what and what happens to
-the work of a stream that breaks is the dispatcher's.
+Each method decodes, calls the source of work once and encodes. The dispatcher
+decides which worker gets an item, whose answer counts, and where the work of a
+broken stream goes.
 
 Source: contract 3.3, 3.5, 3.6, 3.8.
 """
@@ -19,7 +20,8 @@ from ...runtime.instance.work import ActivityAnswer, ActivityItem, Worker, Workf
 from ...runtime.observer import ActivityWatch
 from ..serving.method import Context
 from ..wire.actions import activity_answer, workflow_answer
-from ..wire.history import HistoryWriter, text, trace
+from ..wire.fields import text, trace
+from ..wire.history import HistoryWriter
 from ..wire.messages import CompleteTaskResponse, Empty, HistoryEvent, Message, PropagatedHistory, WorkflowRequest
 from ..wire.messages import WorkItem as WorkItemMessage
 from ..wire.past_events import PastEvents, serialize
@@ -29,11 +31,11 @@ logger = logging.getLogger(__name__)
 
 STATEFUL_HISTORY = 2  # a WorkerCapability
 
-SEND_TIMEOUT_S = 10.0  # Dapr's; a worker that takes nothing for so long is as good as gone
+SEND_TIMEOUT_S = 10.0  # Dapr's; after it a worker that takes nothing is given up
 
 
 class WorkerStuck(PerdureError):
-    """A worker does not take what is sent to it."""
+    """A worker does not take the work that is sent to it."""
 
     def __init__(self, peer: str, *, timeout_s: float) -> None:
         super().__init__(peer, timeout_s)
@@ -45,7 +47,7 @@ class WorkerStuck(PerdureError):
 
 
 class WorkersNotServed(PerdureError):
-    """A worker has come to a daemon of several processes."""
+    """A worker has connected to a daemon of several processes."""
 
     def __init__(self, processes: int) -> None:
         super().__init__(processes)
@@ -58,8 +60,8 @@ class WorkersNotServed(PerdureError):
         )
 
 
-class Dispatcher(Protocol):
-    """What is needed of the dispatcher; `runtime/workers/dispatcher.py` says what each does and raises."""
+class WorkSource(Protocol):
+    """Gives work to streams and takes the answers; `runtime/workers/dispatcher.py` says what each raises."""
 
     def connect(self, worker: Worker) -> AbstractAsyncContextManager[AsyncIterator[WorkItem]]: ...
 
@@ -69,18 +71,18 @@ class Dispatcher(Protocol):
 
 
 class WorkItems:
-    """The methods, and what all of them know."""
+    """The methods for workers."""
 
     def __init__(
         self,
-        dispatcher: Dispatcher,
+        source: WorkSource,
         *,
         app_id: str,
         send_timeout_s: float = SEND_TIMEOUT_S,
         watch: ActivityWatch | None = None,
         processes: int = 1,
     ) -> None:
-        self._dispatcher = dispatcher
+        self._source = source
         self._processes = processes
         self._running = RunningActivities(watch) if watch is not None else None
         self._app_id = app_id
@@ -94,9 +96,9 @@ class WorkItems:
         """Send work for as long as the worker stays.
 
         The stream always ends with an error, as it does in Dapr, so that no
-        worker takes it for the end of all work. UNAVAILABLE, by which clients
-        know that they are to come back; Dapr's is CANCELLED, which is also what
-        they see of their own hanging up.
+        worker takes it for the end of all work. The error is UNAVAILABLE, after
+        which clients connect again; Dapr's is CANCELLED, which a client also
+        sees when it hangs up itself.
 
         Raises:
             WorkersNotServed: The daemon has several processes: a stream reaches one of them, and the work is in all.
@@ -104,9 +106,9 @@ class WorkItems:
         if self._processes > 1:
             raise WorkersNotServed(self._processes)
         worker = worker_of(request, context)
-        # Whoever keeps histories is sent the end of them, which is written once anyway.
+        # A worker that keeps histories is sent only their ends, which are written once anyway.
         past_events = None if worker.stateful else self.past_events
-        async with self._dispatcher.connect(worker) as items:
+        async with self._source.connect(worker) as items:
             logger.info("a worker has connected from %s: %s", worker.peer, worker.agent)
             async for item in items:
                 with anyio.move_on_after(self._send_timeout_s) as sending:
@@ -128,7 +130,7 @@ class WorkItems:
 
     async def complete_workflow(self, request: Message, context: Context) -> Message:
         answer = workflow_answer(request)
-        await self._dispatcher.complete_workflow(answer)
+        await self._source.complete_workflow(answer)
         if ends_generation(answer):
             self.past_events.forget(answer.instance_id)
         return CompleteTaskResponse()
@@ -137,7 +139,7 @@ class WorkItems:
         answer = activity_answer(request)
         wanted = False
         try:
-            await self._dispatcher.complete_activity(answer)
+            await self._source.complete_activity(answer)
             wanted = True
         finally:
             if self._running is not None:
@@ -146,7 +148,7 @@ class WorkItems:
 
 
 def worker_of(request: Message, context: Context) -> Worker:
-    """Read what a worker says of itself."""
+    """Describe a worker from its call."""
     agents = [value for key, value in context.invocation_metadata() if key == "user-agent"]
     capabilities = {*request.capabilities, *request.capabilitiesOld}
     return Worker(
@@ -155,7 +157,7 @@ def worker_of(request: Message, context: Context) -> Worker:
 
 
 def ends_generation(answer: WorkflowAnswer) -> bool:
-    """Whether the history that was sent is over, as far as the worker is concerned."""
+    """Whether an answer ends the history that the worker was sent."""
     return answer.continued is not None or any(isinstance(each, ExecutionCompleted) for each in answer.commands)
 
 
@@ -163,7 +165,7 @@ def work_item(item: WorkItem, app_id: str, past_events: PastEvents | None = None
     """Write and serialize an item.
 
     Args:
-        past_events: What was serialized before, for a worker that is sent histories whole.
+        past_events: Keeps serialized histories, for a worker that is sent them whole; None for one that keeps them.
     """
     if isinstance(item, ActivityItem):
         return WorkItemMessage(activityRequest=_activity_request(item), completionToken=item.token).SerializeToString()

@@ -1,4 +1,4 @@
-"""Who may come in: the `dapr-api-token` key of a call's metadata.
+"""The check of the `dapr-api-token` key in the metadata of a call, as an interceptor.
 
 Source: contract 1.8; dapr `pkg/api/grpc/auth.go`.
 """
@@ -17,8 +17,8 @@ MISSING = "missing api token in request metadata"
 MISMATCH = "authentication error: api token mismatch"
 
 
-class TokenAuth(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
-    """End the calls of whoever brings none of the tokens with UNAUTHENTICATED."""
+class TokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
+    """Ends a call without a known token with UNAUTHENTICATED."""
 
     def __init__(self, tokens: Sequence[str]) -> None:
         self._tokens = Tokens(tokens)
@@ -31,7 +31,7 @@ class TokenAuth(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has n
 
 
 def token_of(metadata: Sequence[tuple[str, str | bytes]]) -> bytes | None:
-    """Find the token; the first, if somebody sent several."""
+    """Return the token of a call, of several the first; None if there is none."""
     for key, value in metadata:
         if key == TOKEN_KEY:
             return value.encode() if isinstance(value, str) else value

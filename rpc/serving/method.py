@@ -1,8 +1,10 @@
-"""Methods: from a function of ours to what grpc serves, and from an error to a status.
+"""Methods of the gRPC services: a function of ours becomes a handler of grpc's, and an error becomes a status.
 
-The one law: the text of an error is an interface, and its code too; each
-service brings a function that knows both. What it does not know is a bug: the
-caller hears that there was one, and the log hears which.
+The one law: code and text of a status are an interface, so each service brings
+a function that makes them from an error. Any other exception is a bug: the
+caller gets INTERNAL without details, and the log gets the traceback.
+
+`rpc/services/` makes its services with this module.
 """
 
 import logging
@@ -17,13 +19,13 @@ from ..wire.messages import DAPR, POOL, TASK_HUB, Message, message
 
 logger = logging.getLogger(__name__)
 
-# A status travels in a header, where a byte may become three. Clients that get more than 8 KiB of headers see
-# RESOURCE_EXHAUSTED in place of the status, sometimes: between 8 and 16 grpc throws dice.
+# The text of a status travels in a header, where a byte may become three. A client refuses headers at random from
+# 8 KiB on, and always from 16 KiB on: it then reports RESOURCE_EXHAUSTED in place of the status.
 TEXT_BYTES_MAX = 2000
 
 
 class Context(Protocol):
-    """What grpc.aio hands to a method, as far as we use it."""
+    """The part that is used here of the context that grpc.aio gives to a method."""
 
     async def abort(self, code: grpc.StatusCode, details: str) -> NoReturn: ...
     async def write(self, message: bytes) -> None: ...
@@ -32,31 +34,34 @@ class Context(Protocol):
 
 
 class Failure(NamedTuple):
-    """How a call ends that went wrong."""
+    """The status with which a failed call ends."""
 
     code: grpc.StatusCode
     text: str
 
 
-# What may succeed when it is sent again, whatever was asked. Not RESOURCE_EXHAUSTED for a full mailbox: to workers
-# that means that their answer is too large, and they give up the workflow (contract 3.5).
+# Errors after which the same call may succeed, whatever the method. A full mailbox is not RESOURCE_EXHAUSTED: workers
+# would take their answer for too large, and give up the workflow (contract 3.5).
 TRY_AGAIN = (HostStopping, HostUnreachable, MailboxFull, StoreFailed)
 
 INTERNAL = Failure(grpc.StatusCode.INTERNAL, "an internal error of Perdure; its log has the details")
 
 Unary: TypeAlias = Callable[[Message, Context], Awaitable[Message]]
-Stream: TypeAlias = Callable[[Message, Context], Awaitable[None]]
+Streaming: TypeAlias = Callable[[Message, Context], Awaitable[None]]
 Explain: TypeAlias = Callable[[str, PerdureError, Message], Failure]
 
 
-def service(name: str, methods: Mapping[str, Unary | Stream], explain: Explain) -> Any:
+def service(name: str, methods: Mapping[str, Unary | Streaming], explain: Explain) -> Any:
     """Make a service of the schema.
 
     Args:
         name: Its full name.
-        methods: What serves each of its methods. A streaming one writes to its context, and what it writes is
-            serialized: most of it may have been so for long.
-        explain: Says how a call ends, from the method's name, the error and the request.
+        methods: A function for each of its methods. A streaming one writes messages to its context in serialized
+            form, because most of their bytes may be cached.
+        explain: Makes the status of a failed call from the method's name, the error and the request.
+
+    Returns:
+        A handler of grpc's, to be added to a server.
     """
     described = {method.name: method for method in POOL.FindServiceByName(name).methods}
     assert described.keys() == methods.keys(), described.keys() ^ methods.keys()
@@ -64,7 +69,7 @@ def service(name: str, methods: Mapping[str, Unary | Stream], explain: Explain) 
     return grpc.method_handlers_generic_handler(name, handlers)
 
 
-def _handler(described: Any, method: Unary | Stream, explain: Explain) -> Any:
+def _handler(described: Any, method: Unary | Streaming, explain: Explain) -> Any:
     async def serve(request: Message, context: Context) -> Any:
         try:
             return await method(request, context)
@@ -88,12 +93,12 @@ def _handler(described: Any, method: Unary | Stream, explain: Explain) -> Any:
 
 
 def cut(text: str) -> str:
-    """Cut a text to what a header holds. Of what is no Unicode, "?" remains."""
+    """Cut a text to TEXT_BYTES_MAX bytes. A character that is no Unicode becomes "?"."""
     return text.encode("utf-8", "replace")[:TEXT_BYTES_MAX].decode("utf-8", "ignore")
 
 
 class Unserved(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
-    """Says of the methods that we do not serve that we do not, and why. Goes behind the services."""
+    """Answers the other methods of the services with UNIMPLEMENTED and a reason. It is added behind the services."""
 
     def service(self, handler_call_details: Any) -> Any:
         name, _, method = handler_call_details.method.removeprefix("/").rpartition("/")

@@ -1,7 +1,7 @@
-"""The gRPC server: one port for Dapr's own API and the task hub.
+"""The gRPC server: one port for Dapr's own API and the task hub; `daemon/` starts it.
 
-The one law: the program decides when to stop, this module does the stopping;
-the same as for HTTP.
+The one law: the program decides when to stop, and this module stops; the same
+as for HTTP.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ from grpc_reflection.v1alpha import reflection
 
 from ...actors.errors import PerdureError
 from ..wire.messages import DAPR, POOL, TASK_HUB
-from .auth import TokenAuth
+from .auth import TokenInterceptor
 from .method import Unserved
 
-# What JavaScript's SDK sends at most. Dapr takes 4 MiB, and a worker whose answer is larger never gets on.
+# The largest message of JavaScript's SDK. Dapr takes 4 MiB, and a worker with a larger answer is stuck for ever.
 RECEIVE_BYTES_MAX = 128 * 1024 * 1024
 
 PORT_FLAG = "--grpc-port"  # of `perdure run`
@@ -29,8 +29,8 @@ LENIENT = {
     "grpc.http2.max_ping_strikes": 0,
 }
 
-# So that work is not left with a machine that went away without a word. Dapr waits 5 s for the answer, which a
-# JavaScript worker that computes cannot always give.
+# So that the work of a machine that has vanished goes to another one. Dapr waits 5 s for the answer to a ping, which is
+# too short for a JavaScript worker that computes.
 OWN_PINGS = {
     "grpc.keepalive_time_ms": 10_000,
     "grpc.keepalive_timeout_ms": 20_000,
@@ -39,9 +39,9 @@ OWN_PINGS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RpcOptions:
-    """What can be chosen about the gRPC API."""
+    """The options of the gRPC API."""
 
-    api_tokens: tuple[str, ...] = ()  # any of them opens the door; without one it stands open
+    api_tokens: tuple[str, ...] = ()  # any of them opens the API; with none it is open to all
     receive_bytes_max: int = RECEIVE_BYTES_MAX  # of one message
 
     def __post_init__(self) -> None:
@@ -81,11 +81,11 @@ class RpcServer:
     async def stop(self, *, grace_s: float) -> None:
         """Take no more calls, let running ones finish, and return.
 
-        Streams of work never finish: their dispatcher must have ended them, or
-        they take all of the grace.
+        A stream of work ends only when the dispatcher ends it: stop the
+        dispatcher first, or its streams take all of the grace.
 
         Args:
-            grace_s: What has not finished then is cancelled.
+            grace_s: How long running calls may take; then they are cancelled. Seconds.
         """
         await self._server.stop(grace_s)
 
@@ -106,7 +106,7 @@ def create_server(
         CannotListen: Somebody has it, or nobody may.
     """
     server = grpc.aio.server(
-        interceptors=[TokenAuth(options.api_tokens)] if options.api_tokens else [],
+        interceptors=[TokenInterceptor(options.api_tokens)] if options.api_tokens else [],
         options=list(channel_options(options, shared=shared).items()),
     )
     server.add_generic_rpc_handlers((*services, Unserved()))
@@ -119,7 +119,7 @@ def create_server(
 
 
 def channel_options(options: RpcOptions, *, shared: bool = False) -> dict[str, int]:
-    """Say how grpc is to behave: patient, and with large messages."""
+    """Return grpc's options for a server that is patient with its clients and takes large messages."""
     return {
         **LENIENT,
         **OWN_PINGS,

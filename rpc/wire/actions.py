@@ -1,15 +1,16 @@
-"""What a worker answers: its actions as our commands, and back.
+"""The answers of workers: their actions, read as our commands.
 
-The one law: nothing that a worker asks for is left out silently. A workflow
-that waits for what nobody does would wait for ever; one that asks for what we
-cannot do fails, and says why.
+The one law: no action is left out silently. A workflow that waits for an action
+that nothing performs would wait for ever; a workflow that asks for an action
+that Perdure cannot perform fails, and says why.
+
+`rpc/services/work_items.py` reads answers with it.
 
 Source: contract 3.3, 3.7, 3.9, 3.10, 3.14, 3.19; durabletask-go
 `backend/runtimestate/applier.go`.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from ...runtime.execution.drive import ContinuedAsNew
 from ...runtime.history.event import (
@@ -23,16 +24,15 @@ from ...runtime.history.event import (
 )
 from ...runtime.history.failure import FailureDetails
 from ...runtime.history.status import Status
-from ...runtime.history.timed_event import TimedEvent
 from ...runtime.instance.work import ActivityAnswer, WorkflowAnswer
 from .failure import failure_from
-from .history import Fields, HistoryWriter, origin, origin_from, packed_failure, rerun, text, text_from, trace_from
-from .messages import HistoryEvent, Message, WorkflowAction
+from .fields import Fields, origin_from, text_from, trace_from, value_if_set
+from .messages import HistoryEvent, Message
 from .stamps import due_us, stamp
 
 
 class UnsupportedAction(ValueError):
-    """A worker asks for what we do not do."""
+    """A worker asks for an action that Perdure does not perform."""
 
 
 def workflow_answer(response: Message) -> WorkflowAnswer:
@@ -49,7 +49,7 @@ def workflow_answer(response: Message) -> WorkflowAnswer:
         return answer._replace(version_missing=True)
     continued = _continued(response)
     if continued is not None:
-        # The generation is gone, and what it asked for with it; in Dapr too.
+        # The generation ends, and its other actions with it; in Dapr too.
         return answer._replace(continued=continued)
     try:
         return answer._replace(commands=_commands(response))
@@ -68,23 +68,15 @@ def activity_answer(response: Message) -> ActivityAnswer:
     )
 
 
-def action_of(command: Command) -> Message:
-    """Write a command as an action: the inverse of `command_of`. Workers do that; so do the fakes of ours."""
-    kind, fields_of = WRITERS[type(command)]
-    target: str | None = getattr(command, "target_app", None)
-    router = {"targetAppID": target} if target is not None else None
-    return WorkflowAction(id=command.event_id, router=router, **{kind: fields_of(command)})  # type: ignore[union-attr]
-
-
 def command_of(action: Message, instance_id: str) -> Command:
     """Read an action.
 
     Args:
         action: One that is neither a new generation nor a missing version.
-        instance_id: The instance's that asks, from which its children have their ids.
+        instance_id: The id of the asking instance, from which the ids of its children follow.
 
     Raises:
-        UnsupportedAction: It asks for what we do not do.
+        UnsupportedAction: Perdure does not perform such an action.
     """
     kind = action.WhichOneof("workflowActionType")
     read = READERS.get(kind or "")
@@ -111,7 +103,7 @@ def _continued(response: Message) -> ContinuedAsNew | None:
 
 
 def _commands(response: Message) -> list[Command]:
-    """Read the actions. Of several completions the first counts, and it goes last: the rest is done all the same."""
+    """Read the actions. Of several completions the first counts; it comes last, behind all other commands."""
     commands = [command_of(action, response.instanceId) for action in response.actions]
     asked = [command for command in commands if not isinstance(command, ExecutionCompleted)]
     completions = [command for command in commands if isinstance(command, ExecutionCompleted)]
@@ -138,19 +130,14 @@ def _router(action: Message, said: Message) -> tuple[str | None, Message | None]
 
 
 def _wire(router: Message | None, kind: str, fields: Fields) -> bytes | None:
-    """Keep what has no field in our event, as `rest` would."""
+    """Serialize the values that our event has no fields for, as `rpc/wire/rest.py` does."""
     if router is None and not any(value is not None for value in fields.values()):
         return None
     beyond = HistoryEvent(**{kind: fields})
     if router is not None:
-        beyond.router.CopyFrom(router)  # whole, as `rest` has it; the writer puts our own id on it
+        beyond.router.CopyFrom(router)  # whole, as in a rest; the writer puts our own id on it
     wire: bytes = beyond.SerializeToString()
     return wire
-
-
-def _said(message: Message, field: str) -> Any:
-    """The value of a field that was set, or None."""
-    return getattr(message, field) if message.HasField(field) else None
 
 
 # Readers: a command from its action.
@@ -158,8 +145,8 @@ def _said(message: Message, field: str) -> Any:
 
 def _read_schedule(action: Message, said: Message, instance_id: str) -> TaskScheduled:
     target, router = _router(action, said)
-    scope = _said(said, "historyPropagationScope")
-    beyond = {"version": _said(said, "version"), "historyPropagationScope": scope if scope == 0 else None}
+    scope = value_if_set(said, "historyPropagationScope")
+    beyond = {"version": value_if_set(said, "version"), "historyPropagationScope": scope if scope == 0 else None}
     return TaskScheduled(
         action.id,
         said.name,
@@ -173,8 +160,8 @@ def _read_schedule(action: Message, said: Message, instance_id: str) -> TaskSche
 
 def _read_child(action: Message, said: Message, instance_id: str) -> ChildCreated:
     target, router = _router(action, said)
-    scope = _said(said, "historyPropagationScope")
-    beyond = {"version": _said(said, "version"), "historyPropagationScope": scope if scope == 0 else None}
+    scope = value_if_set(said, "historyPropagationScope")
+    beyond = {"version": value_if_set(said, "version"), "historyPropagationScope": scope if scope == 0 else None}
     own_id = f"{instance_id}:{action.id:04x}"
     child_id = said.instanceId or own_id
     return ChildCreated(
@@ -208,7 +195,7 @@ def _read_detached(action: Message, said: Message, instance_id: str) -> Detached
 def _read_timer(action: Message, said: Message, instance_id: str) -> TimerCreated:
     fire_at_us = due_us(said.fireAt)
     exact = stamp(fire_at_us) == {"seconds": said.fireAt.seconds, "nanos": said.fireAt.nanos}
-    beyond = {"name": _said(said, "name"), "fireAt": None if exact else said.fireAt}
+    beyond = {"name": value_if_set(said, "name"), "fireAt": None if exact else said.fireAt}
     return TimerCreated(action.id, fire_at_us, *origin_from(said), wire=_wire(None, "timerCreated", beyond))
 
 
@@ -223,69 +210,4 @@ READERS: Mapping[str, Callable[[Message, Message, str], Command]] = {
     "createDetachedWorkflow": _read_detached,
     "createTimer": _read_timer,
     "completeWorkflow": _read_completion,
-}
-
-# Writers: the fields of an action. What a history event says in the same words comes from what it kept.
-
-
-def _kept(command: TaskScheduled | ChildCreated | TimerCreated) -> Message:
-    """What `wire` keeps, as the event that it is of, with the fields of ours back in it."""
-    writer = HistoryWriter(app_id="", instance_id="")
-    message = writer.write(TimedEvent(command.event_id, 0, command))
-    kept: Message = getattr(message, message.WhichOneof("eventType") or "")
-    return kept
-
-
-def _schedule(command: TaskScheduled) -> Fields:
-    kept = _kept(command)
-    return {
-        "name": command.name,
-        "version": _said(kept, "version"),
-        "input": text(command.input),
-        "taskExecutionId": command.task_execution_id,
-        "historyPropagationScope": _said(kept, "historyPropagationScope"),
-    }
-
-
-def _child(command: ChildCreated) -> Fields:
-    kept = _kept(command)
-    return {
-        "instanceId": command.instance_id,
-        "name": command.name,
-        "version": _said(kept, "version"),
-        "input": text(command.input),
-        "historyPropagationScope": _said(kept, "historyPropagationScope"),
-        "retryParentInstanceInfo": rerun(command.retry_of),
-    }
-
-
-def _detached(command: DetachedCreated) -> Fields:
-    return {
-        "instanceId": command.instance_id,
-        "name": command.name,
-        "input": text(command.input),
-        "scheduledStartTimestamp": stamp(command.start_at_us) if command.start_at_us is not None else None,
-        "executionId": text(command.execution_id),
-    }
-
-
-def _timer(command: TimerCreated) -> Fields:
-    kept = _kept(command)
-    return {"fireAt": kept.fireAt, "name": _said(kept, "name"), **origin(command.origin, command.reference)}
-
-
-def _completion(command: ExecutionCompleted) -> Fields:
-    return {
-        "workflowStatus": command.status,
-        "result": text(command.result),
-        "failureDetails": packed_failure(command.failure),
-    }
-
-
-WRITERS: Mapping[type[Any], tuple[str, Callable[[Any], Fields]]] = {
-    TaskScheduled: ("scheduleTask", _schedule),
-    ChildCreated: ("createChildWorkflow", _child),
-    DetachedCreated: ("createDetachedWorkflow", _detached),
-    TimerCreated: ("createTimer", _timer),
-    ExecutionCompleted: ("completeWorkflow", _completion),
 }

@@ -6,7 +6,7 @@ from ...runtime.history.failure import FailureDetails
 from .messages import Message, TaskFailureDetails
 from .rest import put_back, rest_of
 
-# An SDK nests causes. What is deeper than this is bytes in `wire` and comes back all the same.
+# SDKs nest causes. A cause below this depth is kept as bytes in `wire`, and comes back too.
 DEPTH_MAX = 32
 
 

@@ -1,16 +1,16 @@
 """Events on the wire: our history as the HistoryEvents of the contract, and back.
 
-The one law: what came from the wire goes back as it came, byte for byte where
-the contract leaves the SDKs free to say more than we have fields for (`rest`).
+The one law: an event from the wire goes back as it came, with all values that
+our event has no fields for (`rpc/wire/rest.py`).
 
 Every event has a row in `WRITERS` and, under its name on the wire, one in
-`READERS`; nothing else knows how one looks.
+`READERS`; no other code knows how an event looks on the wire.
 
 Source: contract 3.2, 3.6, 3.10.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 from ...runtime.history.event import (
     ChildCompleted,
@@ -25,34 +25,43 @@ from ...runtime.history.event import (
     ExecutionStarted,
     ExecutionSuspended,
     ExecutionTerminated,
-    Parent,
     TaskCompleted,
     TaskFailed,
     TaskScheduled,
     TimerCreated,
     TimerFired,
-    TimerOrigin,
-    Trace,
 )
 from ...runtime.history.failure import FailureDetails
 from ...runtime.history.timed_event import TimedEvent, TurnStarted
-from .failure import failure_from, failure_message
+from .fields import (
+    Fields,
+    origin,
+    origin_from,
+    packed_failure,
+    packed_failure_from,
+    parent,
+    parent_from,
+    rerun,
+    rerun_from,
+    text,
+    text_from,
+    trace,
+    trace_from,
+)
 from .messages import HistoryEvent, Message
 from .rest import put_back_inside, rest_inside
 from .stamps import due_us, moment_us, stamp
 
-Fields: TypeAlias = dict[str, Any]
-
 
 class UnreadableEvent(ValueError):
-    """An event of a kind that we have no event for."""
+    """The wire has an event of a kind that our histories do not have."""
 
 
 class HistoryWriter:
-    """Writes the history of one instance.
+    """Writes the history of one instance, and reads it.
 
     Args:
-        app_id: Ours; the contract wants it on whatever can cross apps.
+        app_id: Our app's; the contract puts it on each event that can cross apps.
         instance_id: The instance's, which our events do not repeat.
     """
 
@@ -81,7 +90,7 @@ class HistoryWriter:
         """Read a HistoryEvent.
 
         Raises:
-            UnreadableEvent: We have no such event.
+            UnreadableEvent: Our histories have no such event.
         """
         kind = message.WhichOneof("eventType")
         read = READERS.get(kind or "")
@@ -110,7 +119,7 @@ class HistoryWriter:
         return {"sourceAppID": self.app_id, "targetAppID": getattr(event, "target_app", None)}
 
 
-# What daprd puts its router on: whatever an action led to, and the start.
+# The events on which daprd puts its router: the start, and each event that an action led to.
 ROUTED = frozenset(
     {
         ChildCompleted,
@@ -127,98 +136,6 @@ ROUTED = frozenset(
 )
 
 FOR_OTHER_APPS = frozenset({ChildCreated, DetachedCreated, TaskScheduled})
-
-# The pieces of messages, as their constructors take them. None is "not set".
-
-
-def text(value: str | None) -> Fields | None:
-    """Write a text that may be missing, as a StringValue."""
-    return None if value is None else {"value": value}
-
-
-def text_from(message: Message, field: str) -> str | None:
-    """Read a StringValue, or that there is none."""
-    return getattr(message, field).value if message.HasField(field) else None
-
-
-def trace(value: Trace | None) -> Fields | None:
-    if value is None:
-        return None
-    traceparent, span_id, tracestate = value
-    return {"traceParent": traceparent, "spanID": span_id, "traceState": text(tracestate)}
-
-
-def trace_from(message: Message, field: str) -> Trace | None:
-    if not message.HasField(field):
-        return None
-    found = getattr(message, field)
-    return found.traceParent, found.spanID, text_from(found, "traceState")
-
-
-def packed_failure(value: tuple[Any, ...] | None) -> Message | None:
-    return None if value is None else failure_message(FailureDetails.unpack(value))
-
-
-def packed_failure_from(message: Message) -> tuple[Any, ...] | None:
-    return failure_from(message.failureDetails).pack() if message.HasField("failureDetails") else None
-
-
-def parent(value: Parent | None, app_id: str) -> Fields | None:
-    if value is None:
-        return None
-    instance = {"instanceId": value.instance_id, "executionId": text(value.execution_id)}
-    return {
-        "taskScheduledId": value.task_id,
-        "name": text(value.name),
-        "workflowInstance": instance,
-        "appID": app_id,
-    }
-
-
-def parent_from(message: Message) -> Parent | None:
-    if not message.HasField("parentInstance"):
-        return None
-    found = message.parentInstance
-    instance = found.workflowInstance
-    return Parent(instance.instanceId, instance.executionId.value, found.taskScheduledId, found.name.value)
-
-
-def rerun(value: str | None) -> Fields | None:
-    return None if value is None else {"instanceID": value}
-
-
-def rerun_from(message: Message) -> str | None:
-    found = "rerunParentInstanceInfo"
-    return message.rerunParentInstanceInfo.instanceID if message.HasField(found) else None
-
-
-# Origins of timers, by their number: their name on the wire, and the field that says what they are for.
-ORIGINS: Mapping[int, tuple[str, str | None]] = {
-    TimerOrigin.CREATE_TIMER: ("createTimer", None),
-    TimerOrigin.EXTERNAL_EVENT: ("externalEvent", "name"),
-    TimerOrigin.ACTIVITY_RETRY: ("activityRetry", "taskExecutionId"),
-    TimerOrigin.CHILD_RETRY: ("childWorkflowRetry", "instanceId"),
-}
-ORIGIN_NUMBERS = {name: number for number, (name, _) in ORIGINS.items()}
-
-
-def origin(number: int, reference: str | None) -> Fields:
-    """Write the origin of a timer, as the field of the oneof that it is."""
-    if number not in ORIGINS:
-        return {}
-    name, field = ORIGINS[number]
-    return {name: {} if field is None else {field: reference or ""}}
-
-
-def origin_from(message: Message) -> tuple[int, str | None]:
-    """Read the origin of a timer: its number, and what it is for."""
-    name = message.WhichOneof("origin")
-    if name is None:
-        return TimerOrigin.UNSAID, None
-    number = ORIGIN_NUMBERS[name]
-    field = ORIGINS[number][1]
-    return number, getattr(getattr(message, name), field) if field is not None else None
-
 
 # Writers: the fields of each event.
 

@@ -1,24 +1,25 @@
-"""The messages of the wire, as classes.
+"""The messages of the wire, as classes, made of the descriptors in `rpc/protos/` when this module is loaded.
 
 They live in a descriptor pool of their own. Dapr's SDKs load messages of the
 same names into the process-wide pool, and a second file that declares a name
 there is a TypeError: an app that uses the SDK as a client could not host its
 workflows with Perdure in the same process (contract 3.4).
 
-The classes come out of descriptors when the module is loaded, so mypy cannot
-know their fields. `Message` says so in every signature: any field may be read
-and set, and one that does not exist raises AttributeError. Stubs for some
-ninety messages would be twenty times this file, to check code that lives in
-four modules and is covered by tests field by field.
+mypy cannot know the fields of these classes. `Message` says so in every
+signature: any field may be read and set, and a field that does not exist raises
+AttributeError. Stubs for some ninety messages would be twenty times this file,
+to check code that lies in `rpc/` alone and is covered by tests field by field.
 """
 # ruff: noqa: N802  the methods' names are protobuf's
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
-from ..schema import FILES
+DESCRIPTORS = Path(__file__).parents[1] / "protos" / "descriptors.binpb"
 
 
 class Message(Protocol):
@@ -47,10 +48,33 @@ class MessageClass(Protocol):
     def SerializeToString(self, message: Message) -> bytes: ...
 
 
+def split(descriptors: bytes) -> Iterator[bytes]:
+    """Split a serialized FileDescriptorSet into its files, each a serialized FileDescriptorProto.
+
+    By hand, because the classes for both live in a module that takes longer to
+    import than this one, and in the process-wide pool.
+    """
+    position = 0
+    while position < len(descriptors):
+        assert descriptors[position] == FILE_TAG, descriptors[position]
+        length = shift = 0
+        while True:  # a varint: seven bits a byte, the low ones first
+            position += 1
+            length |= (descriptors[position] & 0x7F) << shift
+            shift += 7
+            if descriptors[position] < 0x80:
+                break
+        yield descriptors[position + 1 : position + 1 + length]
+        position += 1 + length
+
+
+FILE_TAG = 1 << 3 | 2  # field 1, a message
+
+
 def _load() -> DescriptorPool:
     pool = DescriptorPool()
-    for _, content in FILES:
-        pool.AddSerializedFile(content)
+    for file in split(DESCRIPTORS.read_bytes()):
+        pool.AddSerializedFile(file)
     return pool
 
 

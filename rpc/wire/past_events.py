@@ -1,14 +1,16 @@
 """The pasts of instances as they were serialized, for workers that keep no histories.
 
 Such a worker is sent the whole history with every turn, and writing it anew
-each time made a turn cost what all turns before it had cost together.
+each time made a turn cost as much as all turns before it together.
 
 The one law: bytes serve only the very history that they were made from. The
 proof is the event at their end: a `TimedEvent` stands in one history, in one
-place, and what is before it there never changes (`runtime/history/timeline.py`). So it
-is looked for by identity. An equal event would prove nothing: the same id may
-have had another history before a purge, and a child that is begun again even
-has the same execution id.
+place, and the events before it never change (`runtime/history/timeline.py`). So it
+is compared by identity. An equal event would prove nothing: the same id may have
+had another history before a purge, and a child that is begun again even has the
+same execution id.
+
+`rpc/services/work_items.py` keeps one `PastEvents` for all workers.
 """
 
 from collections import OrderedDict
@@ -19,8 +21,8 @@ from ...runtime.instance.work import WorkflowItem
 from .history import HistoryWriter
 from .messages import WorkflowRequest
 
-BYTES_MAX = 64 * 1024 * 1024  # some hundred histories of 5 000 small events; what does not fit is written anew
-PAST_BYTES = 512  # what one takes beside its bytes, about
+BYTES_MAX = 64 * 1024 * 1024  # some hundred histories of 5 000 small events; a history that is not kept is written anew
+PAST_BYTES = 512  # about the memory that one past takes beside its bytes
 
 
 def serialize(events: Iterable[TimedEvent], writer: HistoryWriter) -> bytes:
@@ -29,7 +31,7 @@ def serialize(events: Iterable[TimedEvent], writer: HistoryWriter) -> bytes:
 
 
 class Past:
-    """What was serialized of one history."""
+    """The serialized beginning of one history."""
 
     __slots__ = ("count", "last", "serialized")
 
@@ -46,7 +48,7 @@ class Past:
         return self.count <= len(item.past) and item.past[self.count - 1] is self.last
 
     def grow(self, item: WorkflowItem, writer: HistoryWriter) -> None:
-        """Take in what has come to the history since."""
+        """Add the events that have come to the history since."""
         self.serialized += serialize(item.past[self.count :], writer)
         self.count = len(item.past)
         self.last = item.past[-1]
@@ -56,7 +58,7 @@ class PastEvents:
     """Keeps the pasts that were sent last.
 
     Args:
-        bytes_max: Of all of them together. Beyond it those go that were not needed for longest.
+        bytes_max: Of all of them together. Beyond it the past goes that was not needed for longest.
     """
 
     def __init__(self, *, bytes_max: int = BYTES_MAX) -> None:
@@ -69,10 +71,10 @@ class PastEvents:
         return self._bytes
 
     def serialized(self, item: WorkflowItem, writer: HistoryWriter) -> bytes | bytearray:
-        """Serialize the past of an item, or what is new of it. To be copied before the next call.
+        """Serialize the past of an item, or only its new events. The bytes must be copied before the next call.
 
         Args:
-            item: With the whole past.
+            item: An item with the whole past.
         """
         assert item.cached_count is None, item.cached_count
         past = self._take(item.instance_id)

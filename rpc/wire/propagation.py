@@ -1,6 +1,8 @@
-"""What an activity or a child may see of the histories above it (contract 3.21).
+"""Histories that an activity or a child may see of the workflows above it (contract 3.21).
 
 Unsigned: SDKs take a chunk without signatures, and Perdure has no keys.
+
+The engine gets `propagation` from `daemon/`, because it knows no wire.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,12 +16,12 @@ from .messages import PropagatedHistory
 def propagate(
     events: Iterable[TimedEvent], writer: HistoryWriter, *, scope: int, received: bytes | None
 ) -> bytes | None:
-    """Make what is shown: the chunks received from above, if they are asked for, and one of our own.
+    """Serialize the histories to be shown: the chunks received from above, if the scope has them, and one of our own.
 
     Args:
         events: The history up to the asking event, that one included.
         scope: A Propagation.
-        received: What the asking workflow may itself see.
+        received: The serialized PropagatedHistory that the asking workflow may itself see.
 
     Returns:
         A serialized PropagatedHistory; None if nothing is to be shown.
@@ -38,7 +40,7 @@ def propagate(
 
 
 def propagation(app_id: str) -> Callable[[str, Sequence[TimedEvent], int, bytes | None], bytes | None]:
-    """What an engine needs to show histories, as the app of this id."""
+    """Return the function with which an engine shows histories, for the app of this id."""
 
     def show(instance_id: str, events: Sequence[TimedEvent], scope: int, received: bytes | None) -> bytes | None:
         writer = HistoryWriter(app_id=app_id, instance_id=instance_id)

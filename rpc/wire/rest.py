@@ -1,21 +1,18 @@
-"""What a message says beyond what we keep of it, so that all of it comes back.
+"""The difference between a message and the event that is kept of it, so that all of the message comes back.
 
-Our events have a field for whatever the engine cares about. A message is kept
-as such an event, and the difference between the message and what the event
-would be written as: unknown fields, fields without a counterpart, and values
-that the event holds less exactly. Mostly there is none, which costs nothing;
-the alternative, the whole message beside the event, would store every payload
-twice.
+Our events have fields for the values that the engine uses. A message is kept as
+such an event and its rest: the difference between the message and the event as
+it would be written, that is unknown fields, fields without a counterpart, and
+values that the event holds less exactly. Mostly there is no rest, which costs
+nothing; the alternative, the whole message beside the event, would store every
+payload twice.
 """
 
 from .messages import Message, MessageClass
 
 
 def rest_of(said: Message, kept: Message) -> bytes | None:
-    """Serialize what `said` holds that `kept` does not; None if that is nothing.
-
-    A field in which they differ is in it whole.
-    """
+    """Serialize the fields of `said` that differ from those of `kept`, each field whole; None if there are none."""
     if said == kept:
         return None
     rest = _copy(said)
@@ -24,14 +21,14 @@ def rest_of(said: Message, kept: Message) -> bytes | None:
 
 
 def put_back(message: Message, rest: bytes) -> None:
-    """Make of `kept` what was said."""
+    """Undo `rest_of`: put the fields of a rest in the place of those of the message."""
     for field, _ in _parse(message, rest).ListFields():
         message.ClearField(field.name)
     message.MergeFromString(rest)
 
 
 def rest_inside(said: Message, kept: Message, inside: str) -> bytes | None:
-    """Do the same where one field of both, a message, is compared field by field in its turn."""
+    """Do as `rest_of`, and compare one field of both, a message, field by field too."""
     if said == kept:
         return None
     rest = _copy(said)
@@ -46,6 +43,7 @@ def rest_inside(said: Message, kept: Message, inside: str) -> bytes | None:
 
 
 def put_back_inside(message: Message, rest: bytes, inside: str) -> None:
+    """Undo `rest_inside`."""
     over = _parse(message, rest)
     for field, value in over.ListFields():
         if field.name != inside:

@@ -1,6 +1,6 @@
 """Moments: protobuf's seconds and nanoseconds, and our microseconds.
 
-The one law: what is due is never due too early, so a due moment is rounded up.
+The one law: a due moment is rounded up, so that nothing is due too early.
 """
 
 from typing import TypeAlias

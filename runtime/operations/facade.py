@@ -37,8 +37,11 @@ from ..instance.message import (
     Terminate,
     workflow_address,
 )
+from ..observer import UNWATCHED, OperationWatch
 from .descendants import Descendants
 from .rerun import Rerun, RerunExists, RerunRefused, copied
+
+PAGE_IDS = 1024  # of one page, unless the caller says otherwise
 
 
 class Page(NamedTuple):
@@ -54,11 +57,20 @@ def finished(status: Status) -> bool:
 
 
 class Facade:
-    """Starts, describes and steers instances."""
+    """Starts, describes and steers instances.
 
-    def __init__(self, host: Host) -> None:
+    Args:
+        watch: Told of each operation once; None: nobody is.
+    """
+
+    def __init__(self, host: Host, *, watch: OperationWatch | None = None) -> None:
         self._host = host
         self._descendants = Descendants(host)
+        self._watch = watch if watch is not None else UNWATCHED
+
+    def watched_by(self, watch: OperationWatch) -> "Facade":
+        """Make another facade to the same host, of which a watch is told. The operations of this one stay untold."""
+        return Facade(self._host, watch=watch)
 
     async def start(
         self,
@@ -82,23 +94,33 @@ class Facade:
         Raises:
             InvalidRequest, InstanceExists, ChildUnfinished: Nothing was started.
         """
-        if not name:
-            raise InvalidRequest("workflow name is not configured")
-        if instance_id == "":
-            raise InvalidRequest("no instance ID was provided")
-        if start_at_us is not None:
-            start_at_us = within_time(start_at_us)
-        start = Start(name, input, make_id(), start_at_us=start_at_us, unique=unique, trace=trace)
-        if instance_id is not None:
-            return await self.request_start(instance_id, start)
-        while True:
-            # Of whichever host: who has a single connection talks to one of them only, and all are to work.
-            with suppress(HostUnreachable):
-                started: str = await self._host.ask(workflow_address(make_id()), start, new=True)
-                return started
+        with self._watch.operation("start"):
+            if not name:
+                raise InvalidRequest("workflow name is not configured")
+            if instance_id == "":
+                raise InvalidRequest("no instance ID was provided")
+            if start_at_us is not None:
+                start_at_us = within_time(start_at_us)
+            start = Start(name, input, make_id(), start_at_us=start_at_us, unique=unique, trace=trace)
+            if instance_id is not None:
+                return await self._request_start(instance_id, start)
+            while True:
+                # Of whichever host: who has a single connection talks to one of them only, and all are to work.
+                with suppress(HostUnreachable):
+                    started: str = await self._host.ask(workflow_address(make_id()), start, new=True)
+                    return started
 
     async def request_start(self, instance_id: str, start: Start) -> str:
-        """Send a start, and look at the descendants of whoever had the id before, if they matter."""
+        """Start an instance under an id, as `start` does.
+
+        Raises:
+            InstanceExists, ChildUnfinished: Nothing was started.
+        """
+        with self._watch.operation("start"):
+            return await self._request_start(instance_id, start)
+
+    async def _request_start(self, instance_id: str, start: Start) -> str:
+        """Send a start; if the id had an instance before whose descendants matter, look at them and send it again."""
         address = workflow_address(instance_id)
         while True:
             try:
@@ -113,6 +135,10 @@ class Facade:
 
     async def inspect(self, instance_id: str) -> InstanceState | None:
         """Describe an instance as last committed; None if there is none."""
+        with self._watch.operation("inspect"):
+            return await self._inspect(instance_id)
+
+    async def _inspect(self, instance_id: str) -> InstanceState | None:
         inspection = await self._host.inspect(workflow_address(instance_id))
         return state_of(instance_id, inspection) if inspection is not None else None
 
@@ -122,9 +148,10 @@ class Facade:
         Raises:
             InvalidRequest, InstanceNotFound, InstanceStalled
         """
-        if not name:
-            raise InvalidRequest("missing workflow event name")
-        await self._host.ask(workflow_address(instance_id), RaiseEvent(name, data))
+        with self._watch.operation("raise_event"):
+            if not name:
+                raise InvalidRequest("missing workflow event name")
+            await self._host.ask(workflow_address(instance_id), RaiseEvent(name, data))
 
     async def suspend(self, instance_id: str, *, reason: str | None = None) -> None:
         """Let an instance take no further step until it is resumed. What arrives is kept.
@@ -132,7 +159,8 @@ class Facade:
         Raises:
             InstanceNotFound, InstanceStalled
         """
-        await self._host.ask(workflow_address(instance_id), Suspend(reason))
+        with self._watch.operation("suspend"):
+            await self._host.ask(workflow_address(instance_id), Suspend(reason))
 
     async def resume(self, instance_id: str, *, reason: str | None = None) -> None:
         """Let a suspended instance go on.
@@ -140,7 +168,8 @@ class Facade:
         Raises:
             InstanceNotFound, InstanceStalled
         """
-        await self._host.ask(workflow_address(instance_id), Resume(reason))
+        with self._watch.operation("resume"):
+            await self._host.ask(workflow_address(instance_id), Resume(reason))
 
     async def terminate(self, instance_id: str, *, output: str | None = None, recurse: bool = True) -> None:
         """End an instance without asking its code; activities under way run on, and their results are dropped.
@@ -152,7 +181,8 @@ class Facade:
         Raises:
             InstanceNotFound, InstanceStalled
         """
-        await self._host.ask(workflow_address(instance_id), Terminate(output, recurse))
+        with self._watch.operation("terminate"):
+            await self._host.ask(workflow_address(instance_id), Terminate(output, recurse))
 
     async def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False) -> int:
         """Forget a finished instance and return how many were forgotten.
@@ -166,6 +196,10 @@ class Facade:
         Raises:
             InstanceNotFound, InstanceUnfinished, InstanceStalled
         """
+        with self._watch.operation("purge"):
+            return await self._purge(instance_id, recurse=recurse, force=force)
+
+    async def _purge(self, instance_id: str, *, recurse: bool, force: bool) -> int:
         family = await self._descendants.family(instance_id) if recurse else []
         if not force:
             for member in family:
@@ -193,7 +227,7 @@ class Facade:
             HostStopping: It has not come to that, and cannot any more.
         """
         address = workflow_address(instance_id)
-        with self._host.watch(address) as watch:
+        with self._watch.operation("wait"), self._host.watch(address) as watch:
             while True:
                 watch.record = None  # what is committed from here on counts, whether the inspection sees it or not
                 watch.lost = False
@@ -213,13 +247,17 @@ class Facade:
                         raise HostStopping
                     await watch.changed()
 
-    async def list_ids(self, *, after: str | None = None, ids_max: int = 1024) -> Page:
+    async def list_ids(self, *, after: str | None = None, ids_max: int = PAGE_IDS) -> Page:
         """List the ids of all instances, children included, in their order.
 
         Args:
             after: The token of the page before.
             ids_max: How many at most; at least 1.
         """
+        with self._watch.operation("list_ids"):
+            return await self._list_ids(after=after, ids_max=ids_max)
+
+    async def _list_ids(self, *, after: str | None, ids_max: int) -> Page:
         if ids_max < 1:
             raise InvalidRequest(f"a page has at least 1 ID, not {ids_max}")
         ids = await self._host.ids(WORKFLOW, after=after, limit=ids_max + 1)
@@ -227,8 +265,9 @@ class Facade:
 
     async def history(self, instance_id: str) -> list[Row] | None:
         """Give the rows of the current generation as last committed; None if there is no such instance."""
-        stored = await self._host.read(workflow_address(instance_id))
-        return [unpack_row(entry) for entry in stored.entries] if stored is not None else None
+        with self._watch.operation("history"):
+            stored = await self._host.read(workflow_address(instance_id))
+            return [unpack_row(entry) for entry in stored.entries] if stored is not None else None
 
     async def purge_where(
         self,
@@ -249,24 +288,25 @@ class Facade:
             created_to_us: The same, excluded.
             statuses: Those that fit; none of them means all.
         """
-        purged = 0
-        after: str | None = None
-        while True:
-            page = await self.list_ids(after=after)
-            for instance_id in page.ids:
-                state = await self.inspect(instance_id)
-                if (
-                    state is not None
-                    and (force or state.status.terminal)
-                    and (not statuses or state.status in statuses)
-                    and (created_from_us is None or state.created_us >= created_from_us)
-                    and (created_to_us is None or state.created_us < created_to_us)
-                ):
-                    with suppress(InstanceNotFound, InstanceUnfinished, InstanceStalled):
-                        purged += await self.purge(instance_id, recurse=recurse, force=force)
-            if page.token is None:
-                return purged
-            after = page.token
+        with self._watch.operation("purge_where"):
+            purged = 0
+            after: str | None = None
+            while True:
+                page = await self._list_ids(after=after, ids_max=PAGE_IDS)
+                for instance_id in page.ids:
+                    state = await self._inspect(instance_id)
+                    if (
+                        state is not None
+                        and (force or state.status.terminal)
+                        and (not statuses or state.status in statuses)
+                        and (created_from_us is None or state.created_us >= created_from_us)
+                        and (created_to_us is None or state.created_us < created_to_us)
+                    ):
+                        with suppress(InstanceNotFound, InstanceUnfinished, InstanceStalled):
+                            purged += await self._purge(instance_id, recurse=recurse, force=force)
+                if page.token is None:
+                    return purged
+                after = page.token
 
     async def rerun(self, rerun: Rerun) -> str:
         """Start a copy of a finished instance from one of its events on, and return the copy's id.
@@ -274,31 +314,32 @@ class Facade:
         Raises:
             RerunRefused, EventNotFound, EventNotRerunnable, RerunExists, InstanceNotFound
         """
-        source_id = rerun.source_id
-        new_id = rerun.new_id or make_id()
-        if new_id == source_id:
-            raise RerunRefused("rerun workflow instance ID must be different from the original instance ID")
-        stored = await self._host.read(workflow_address(source_id))
-        if stored is None:
-            raise InstanceNotFound(source_id)
-        record = unpack_record(stored.record)
-        if not record.status.terminal:
-            raise RerunRefused(f"'{source_id}' is not in a terminal state")
-        if record.parent is not None:
-            raise RerunRefused(f"'{source_id}': cannot rerun from child-workflows")
-        rows = [unpack_row(entry) for entry in stored.entries]
-        now_us = self._host.now_us()
-        copy, execution_id = copied(rows, rerun, source_id=source_id, new_id=new_id, now_us=now_us)
-        message = StartCopy(record._replace(execution_id=execution_id, created_us=now_us), copy)
-        try:
-            await self._host.ask(workflow_address(new_id), message)
-        except InstanceExists:
-            raise RerunExists(new_id) from None
-        return new_id
+        with self._watch.operation("rerun"):
+            source_id = rerun.source_id
+            new_id = rerun.new_id or make_id()
+            if new_id == source_id:
+                raise RerunRefused("rerun workflow instance ID must be different from the original instance ID")
+            stored = await self._host.read(workflow_address(source_id))
+            if stored is None:
+                raise InstanceNotFound(source_id)
+            record = unpack_record(stored.record)
+            if not record.status.terminal:
+                raise RerunRefused(f"'{source_id}' is not in a terminal state")
+            if record.parent is not None:
+                raise RerunRefused(f"'{source_id}': cannot rerun from child-workflows")
+            rows = [unpack_row(entry) for entry in stored.entries]
+            now_us = self._host.now_us()
+            copy, execution_id = copied(rows, rerun, source_id=source_id, new_id=new_id, now_us=now_us)
+            message = StartCopy(record._replace(execution_id=execution_id, created_us=now_us), copy)
+            try:
+                await self._host.ask(workflow_address(new_id), message)
+            except InstanceExists:
+                raise RerunExists(new_id) from None
+            return new_id
 
     async def _check_purgeable(self, instance_id: str) -> None:
         """Say of the instance itself first that it cannot be purged."""
-        state = await self.inspect(instance_id)
+        state = await self._inspect(instance_id)
         if state is not None and not state.status.terminal:
             await self._host.ask(workflow_address(instance_id), Purge(force=False))
 

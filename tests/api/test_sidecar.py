@@ -53,13 +53,24 @@ async def test_metadata_ends_at_its_limit_in_bytes_of_keys_and_values() -> None:
     with pytest.raises(Refusal) as info:
         await sidecar.put("k", "")
     # then it is refused and nothing has changed,
-    assert info.value.row == METADATA_FULL
+    assert info.value.answer == METADATA_FULL
     assert str(info.value) == "metadata may hold 1048576 bytes in all, and this entry would make it 1048577"
     assert await extended(sidecar) == {"kk": full, **VERSION}
     # and what is replaced makes room for what replaces it.
     await sidecar.put("kk", "x")
     await sidecar.put("k", "")
     assert await extended(sidecar) == {"kk": "x", "k": "", **VERSION}
+
+
+async def test_the_metadata_hold_all_that_both_doors_say() -> None:
+    control = FakeControl()
+    control.is_ready, control.workers, control.actors = False, 2, {"Cart": 7}
+    described = await Sidecar(control, app_id="orders").describe()
+    assert (described.app_id, described.runtime_version) == ("orders", "0.1.0")
+    assert (described.host_ready, described.connected_workers) == (False, 2)
+    assert described.placement == "placement: connected"
+    assert described.active_actors["Cart"] == 7
+    assert described.extended == VERSION
 
 
 def test_dapr_s_three_types_are_there_as_soon_as_a_worker_is() -> None:

@@ -101,8 +101,8 @@ WORDS = [  # contract 1.4; the engine's own words follow
 def test_an_error_of_the_engine_ends_the_words_of_its_operation(
     operation: str, code: str, words: str, error: PerdureError
 ) -> None:
-    answer = refusal(operation, error, **FIELDS)
-    assert (answer.row.status, answer.row.code, str(answer)) == (500, code, f"{words}: {error}")
+    refused = refusal(operation, error, **FIELDS)
+    assert (refused.answer.status, refused.answer.code, str(refused)) == (500, code, f"{words}: {error}")
 
 
 def test_these_are_all_operations() -> None:
@@ -111,13 +111,13 @@ def test_these_are_all_operations() -> None:
 
 @pytest.mark.parametrize("operation", FAILURES)
 def test_only_some_operations_know_a_missing_instance_as_such(operation: str) -> None:
-    answer = refusal(operation, InstanceNotFound("order-1"), **FIELDS)
+    refused = refusal(operation, InstanceNotFound("order-1"), **FIELDS)
     if operation in ("get", "terminate", "purge"):
-        assert answer.row == NOT_FOUND
-        assert str(answer) == "unable to find workflow with the provided instance ID: order-1"
+        assert refused.answer == NOT_FOUND
+        assert str(refused) == "unable to find workflow with the provided instance ID: order-1"
     else:
-        assert answer.row == FAILURES[operation]
-        assert str(answer).endswith(": no such instance exists")
+        assert refused.answer == FAILURES[operation]
+        assert str(refused).endswith(": no such instance exists")
 
 
 def test_those_operations_are_operations() -> None:
@@ -135,23 +135,23 @@ def test_those_operations_are_operations() -> None:
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
 def test_what_may_work_later_is_said_without_ado(operation: str, error: PerdureError, status: int, code: str) -> None:
-    answer = refusal(operation, error, **FIELDS)
-    assert (answer.row.status, answer.row.code, str(answer)) == (status, code, str(error))
+    refused = refusal(operation, error, **FIELDS)
+    assert (refused.answer.status, refused.answer.code, str(refused)) == (status, code, str(error))
 
 
 def test_a_special_case_of_what_may_work_later_is_answered_like_it() -> None:
     class DiskFull(StoreFailed):
         pass
 
-    assert refusal("start", DiskFull("no room"), **FIELDS).row == TRY_AGAIN[StoreFailed]
+    assert refusal("start", DiskFull("no room"), **FIELDS).answer == TRY_AGAIN[StoreFailed]
 
 
 @pytest.mark.parametrize(
     "error", [InstanceExists("P"), InstanceExists("P", unique=True), ChildUnfinished("P", ("C", "D"))], ids=str
 )
 def test_the_two_grpc_statuses_among_dapr_s_errors_look_like_go_prints_them(error: PerdureError) -> None:
-    answer = refusal("start", error, **FIELDS)
-    assert str(answer).endswith(f"failed to start workflow: rpc error: code = AlreadyExists desc = {error}")
+    refused = refusal("start", error, **FIELDS)
+    assert str(refused).endswith(f"failed to start workflow: rpc error: code = AlreadyExists desc = {error}")
 
 
 @pytest.mark.parametrize("operation", FAILURES)
@@ -161,13 +161,13 @@ def test_what_has_its_words_already_keeps_them(operation: str) -> None:
 
 
 def test_fields_that_a_row_has_no_place_for_are_ignored() -> None:
-    answer = refusal("pause", InstanceStalled("order-1"), component="dapr", **FIELDS)
-    assert "dapr" not in str(answer)
+    refused = refusal("pause", InstanceStalled("order-1"), component="dapr", **FIELDS)
+    assert "dapr" not in str(refused)
 
 
 def test_braces_in_what_was_asked_and_in_what_was_said_are_only_text() -> None:
-    answer = refusal("pause", InvalidRequest("{0} {instance_id}"), instance_id="{error}{1}")
-    assert str(answer) == (
+    refused = refusal("pause", InvalidRequest("{0} {instance_id}"), instance_id="{error}{1}")
+    assert str(refused) == (
         "error pausing workflow {error}{1}: failed to pause workflow {error}{1}: "
         "failed to suspend workflow: {0} {instance_id}"
     )
@@ -197,12 +197,12 @@ def test_an_operation_that_nobody_knows_is_a_bug() -> None:
             "error starting workflow 'Order': start times must be in RFC3339 format (e.g. \"2009-11-10T23:00:00Z\")",
         ),
     ],
-    ids=lambda value: value.row.code if isinstance(value, Refusal) else None,
+    ids=lambda value: value.answer.code if isinstance(value, Refusal) else None,
 )
 def test_what_cannot_be_said_over_http_has_its_words_too(
     refused: Refusal, status: int, code: str, message: str
 ) -> None:
-    assert (refused.row.status, refused.row.code, str(refused)) == (status, code, message)
+    assert (refused.answer.status, refused.answer.code, str(refused)) == (status, code, message)
 
 
 @pytest.mark.parametrize("instance_id", ["a", "a_b-C9", "x" * ID_BYTES_MAX, "größe", "日本", "٣", "é" * 32])
@@ -214,7 +214,7 @@ def test_an_id_of_letters_and_digits_can_be_given(instance_id: str) -> None:
 def test_an_id_of_more_than_64_bytes_cannot(instance_id: str) -> None:
     with pytest.raises(Refusal) as info:
         check_new_id(instance_id)
-    assert info.value.row == ID_TOO_LONG
+    assert info.value.answer == ID_TOO_LONG
     assert str(info.value) == "workflow instance ID exceeds the max length of 64 characters"
 
 
@@ -222,7 +222,7 @@ def test_an_id_of_more_than_64_bytes_cannot(instance_id: str) -> None:
 def test_an_id_with_anything_else_cannot(instance_id: str) -> None:
     with pytest.raises(Refusal) as info:
         check_new_id(instance_id)
-    assert info.value.row == ID_INVALID
+    assert info.value.answer == ID_INVALID
     assert f"workflow instance ID '{instance_id}' is invalid" in str(info.value)
 
 
@@ -247,7 +247,7 @@ def test_another_app_is_told_who_is_here() -> None:
 def test_an_app_id_that_no_app_can_have_is_refused(asked: str) -> None:
     with pytest.raises(Refusal) as info:
         check_app(asked, hosted="orders")
-    assert info.value.row == APP_ID_INVALID
+    assert info.value.answer == APP_ID_INVALID
     assert f"workflow app ID '{asked}' is invalid" in str(info.value)
 
 

@@ -32,7 +32,6 @@ TESTED_ELSEWHERE = {
     "runtime/instance/sheet.py": "what the stages share; the tests of the stages fill it",
     "runtime/instance/surroundings.py": "a record",
     "runtime/instance/state.py": "tests/runtime/instance/test_actor.py has the actor whose memory it is",
-    "rpc/schema.py": "generated; tests/rpc/test_generate.py generates it again",
     "api/control.py": "a protocol, fulfilled by the daemon",
     "runtime/workers/limits.py": "a record; tests/runtime/workers/test_dispatcher.py tests what it limits",
     "runtime/history/timed_event.py": "records",

@@ -99,6 +99,12 @@ def test_every_module_of_every_package_is_packed(packed: set[str]) -> None:
     assert {name for name in packed if name.endswith(".py")} == modules
 
 
+def test_all_data_of_the_packages_is_packed(packed: set[str]) -> None:
+    data = {path for ending in ("*.proto", "*.binpb") for path in (ROOT / "rpc").rglob(ending)}
+    assert data
+    assert {f"perdure/{path.relative_to(ROOT)}" for path in data} <= packed
+
+
 def test_the_types_and_the_licence_are_packed(packed: set[str]) -> None:
     assert "perdure/py.typed" in packed
     assert [name for name in packed if name.endswith("/licenses/LICENSE")]

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from perdure.api.words import is_plain
-from perdure.http.dapr.workflows import OPERATIONS, VERSIONS, Workflows
+from perdure.http.dapr.workflows import OPERATIONS, VERSIONS, WorkflowRoutes
 from perdure.runtime.history.status import Status
 
 from ...support.doors.fake_facade import FakeFacade, ask, make_app, state
@@ -53,7 +53,7 @@ def test_the_component_in_the_path_means_nothing() -> None:
 
 
 def test_each_operation_is_one_route_under_each_prefix() -> None:
-    routes = Workflows(FakeFacade(), app_id="orders", body_bytes_max=100).routes()
+    routes = WorkflowRoutes(FakeFacade(), app_id="orders", body_bytes_max=100).routes()
     assert {(route.name, route.path, *(route.methods or ())) for route in routes} == {
         (operation.name, f"/{version}/{operation.path}", operation.method)
         for operation in OPERATIONS

@@ -4,15 +4,7 @@ from typing import Any, get_args
 
 import pytest
 
-from perdure.rpc.wire.actions import (
-    READERS,
-    WRITERS,
-    UnsupportedAction,
-    action_of,
-    activity_answer,
-    command_of,
-    workflow_answer,
-)
+from perdure.rpc.wire.actions import READERS, UnsupportedAction, activity_answer, command_of, workflow_answer
 from perdure.rpc.wire.history import HistoryWriter
 from perdure.rpc.wire.messages import ActivityResponse, Message, WorkflowAction, WorkflowResponse
 from perdure.rpc.wire.stamps import moment_us
@@ -33,6 +25,7 @@ from perdure.runtime.history.failure import FailureDetails
 from perdure.runtime.history.status import Status
 from perdure.runtime.history.timed_event import TimedEvent
 
+from ...support.doors.action_writer import WRITERS, action_of
 from ...support.doors.wire_events import AT, FAILURE, SENTINEL, TRACE, event, text
 
 AT_US = 1_795_406_400_123_456

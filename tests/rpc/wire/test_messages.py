@@ -6,8 +6,9 @@ import sys
 from typing import Any
 
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
-from perdure.rpc.wire.messages import DAPR, POOL, TASK_HUB, HistoryEvent
+from perdure.rpc.wire.messages import DAPR, DESCRIPTORS, POOL, TASK_HUB, HistoryEvent, split
 
 from ...support.paths import ROOT
 
@@ -124,12 +125,14 @@ def test_the_services_have_the_paths_that_sdks_call() -> None:
 
 def test_the_process_wide_pool_is_left_alone() -> None:
     # Given a process that has loaded our messages,
+    files = FileDescriptorSet.FromString(DESCRIPTORS.read_bytes()).file
     code = """
+import sys
 import perdure.rpc.wire.messages
-from perdure.rpc.schema import FILES
 from google.protobuf import descriptor_pool
 # when the process-wide pool is asked for our files,
-for name, _ in FILES:
+assert len(sys.argv) > 4
+for name in sys.argv[1:]:
     try:
         descriptor_pool.Default().FindFileByName(name)
     except KeyError:
@@ -137,7 +140,24 @@ for name, _ in FILES:
     raise SystemExit(name)
 """
     # then it has none of them.
+    subprocess.run([sys.executable, "-c", code, *(file.name for file in files)], check=True)
+
+
+def test_reading_the_descriptors_does_not_load_protobufs_own_classes_for_them() -> None:
+    # They would take longer than all of our messages.
+    code = "import sys, perdure.rpc.wire.messages; sys.exit('google.protobuf.descriptor_pb2' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("bytes_of", [0, 1, 127, 128, 16_383, 16_384, 100_000])
+def test_descriptors_are_split_into_the_files_that_they_are_of(bytes_of: int) -> None:
+    files = [
+        FileDescriptorProto(name="a.proto"),
+        FileDescriptorProto(package="p" * bytes_of),
+        FileDescriptorProto(dependency=["a.proto"]),
+    ]
+    pieces = list(split(FileDescriptorSet(file=files).SerializeToString()))
+    assert [FileDescriptorProto.FromString(piece) for piece in pieces] == files
 
 
 def test_unknown_fields_survive() -> None:

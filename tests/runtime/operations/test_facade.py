@@ -1,6 +1,10 @@
 """The facade: what callers can ask of instances, and what they are told."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import anyio
+import anyio.lowlevel
 import pytest
 
 from perdure import App, Engine, InstanceExists, InstanceNotFound, Settings, Status, WorkflowContext
@@ -134,3 +138,54 @@ async def test_a_stopped_engine_refuses(engine: Engine) -> None:
         await engine.facade.start("echo")
     with pytest.raises(HostStopping):
         await engine.facade.inspect("i")
+
+
+class Diary:
+    """What a watch was told: each operation when it ended, and how."""
+
+    def __init__(self) -> None:
+        self.ended: list[tuple[str, str]] = []
+
+    @contextmanager
+    def operation(self, name: str) -> Iterator[None]:
+        how = "failed"
+        try:
+            yield
+            how = "done"
+        finally:
+            self.ended.append((name, how))
+
+
+async def test_a_watch_is_told_of_each_operation_once_whatever_it_asks_of_others(engine: Engine) -> None:
+    diary = Diary()
+    async with engine:
+        facade = engine.facade.watched_by(diary)
+        await facade.start("parent", instance_id="p", input='"c"')
+        while await engine.facade.inspect("c") is None:
+            await anyio.lowlevel.checkpoint()
+        await facade.inspect("p")
+        await facade.terminate("p")
+        await facade.wait("p")
+        await facade.purge_where()
+        with pytest.raises(InvalidRequest):
+            await facade.start("")
+        with pytest.raises(InstanceNotFound):
+            await facade.purge("p")
+    assert diary.ended == [
+        ("start", "done"),
+        ("inspect", "done"),
+        ("terminate", "done"),
+        ("wait", "done"),
+        ("purge_where", "done"),
+        ("start", "failed"),
+        ("purge", "failed"),
+    ]
+
+
+async def test_the_facade_that_a_watched_one_was_made_of_is_not_watched(engine: Engine) -> None:
+    diary = Diary()
+    async with engine:
+        engine.facade.watched_by(diary)
+        await engine.facade.start("echo", instance_id="i")
+        await engine.facade.list_ids()
+    assert diary.ended == []

@@ -21,7 +21,7 @@ from perdure.runtime.errors import (
 from perdure.runtime.history.event import Trace
 from perdure.runtime.history.instance_state import InstanceState
 from perdure.runtime.history.status import Status
-from perdure.runtime.operations.facade import Facade
+from perdure.runtime.operations.facade import Facade, finished
 
 CREATED_US = 1_795_406_400_123_456
 
@@ -46,7 +46,11 @@ def state(instance_id: str = "order-1", status: Status = Status.RUNNING, **field
 
 
 class FakeFacade(Facade):
-    """Answers as the contract says, remembers what it was asked, and fails when told to."""
+    """Answers as the contract says, remembers what it was asked, and fails when told to.
+
+    It inherits for the types alone, because the doors take a `Facade`: there is no host, and no method of `Facade`
+    is called.
+    """
 
     def __init__(self, *states: InstanceState) -> None:
         self.instances = {state.instance_id: state for state in states}
@@ -59,13 +63,16 @@ class FakeFacade(Facade):
         if self.failure is not None:
             raise self.failure
 
+    def put(self, changed: InstanceState) -> None:
+        self.instances[changed.instance_id] = changed
+
     def change(self, instance_id: str, follow: Mapping[Status, Status]) -> None:
         """Move an instance to the status that follows; leave it where it is if none does."""
         if (found := self.instances.get(instance_id)) is None:
             raise InstanceNotFound(instance_id)
         if found.status is Status.STALLED:
             raise InstanceStalled(instance_id)
-        self.instances[instance_id] = replace(found, status=follow.get(found.status, found.status))
+        self.put(replace(found, status=follow.get(found.status, found.status)))
 
     async def start(
         self,
@@ -84,7 +91,7 @@ class FakeFacade(Facade):
             raise InstanceExists(instance_id)
         if instance_id in self.unfinished_children:
             raise ChildUnfinished(instance_id, self.unfinished_children[instance_id])
-        self.instances[instance_id] = state(instance_id, Status.PENDING, name=name, input=input)
+        self.put(state(instance_id, Status.PENDING, name=name, input=input))
         return instance_id
 
     async def inspect(self, instance_id: str) -> InstanceState | None:
@@ -119,7 +126,7 @@ class FakeFacade(Facade):
     async def wait(
         self,
         instance_id: str,
-        until: Callable[[Status], bool] = lambda status: status.terminal,
+        until: Callable[[Status], bool] = finished,
         *,
         await_creation: bool = False,
     ) -> InstanceState:

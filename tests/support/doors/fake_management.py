@@ -2,54 +2,37 @@
 
 import uuid
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
-from typing import Any
 
 import anyio
 
-from perdure.runtime.errors import InstanceExists, InstanceNotFound, InstanceStalled, InstanceUnfinished
+from perdure.runtime.errors import InstanceExists, InstanceNotFound, InstanceUnfinished
 from perdure.runtime.history.event import Trace
 from perdure.runtime.history.instance_state import InstanceState
 from perdure.runtime.history.row import Row
 from perdure.runtime.history.status import Status
-from perdure.runtime.operations.facade import Facade, Page, finished
+from perdure.runtime.operations.facade import Page, finished
 from perdure.runtime.operations.rerun import Rerun
 
-from .fake_facade import state
+from .fake_facade import FakeFacade, state
 
 
-class FakeManagement(Facade):
-    """Answers as the contract says, remembers what it was asked, and fails when told to.
+class FakeManagement(FakeFacade):
+    """Does what a worker and the rest of the task hub's methods need in addition: waits, lists, histories, reruns.
 
     Args:
         begins: Instances run as soon as they are started, as with a worker.
     """
 
     def __init__(self, *states: InstanceState, begins: bool = True) -> None:
-        self.instances = {state.instance_id: state for state in states}
+        super().__init__(*states)
         self.rows: dict[str, Sequence[Row]] = {}
-        self.calls: list[tuple[Any, ...]] = []
-        self.failure: Exception | None = None
         self.begins = begins
         self._news = anyio.Event()
 
-    def asked(self, *call: Any) -> None:
-        self.calls.append(call)
-        if self.failure is not None:
-            raise self.failure
-
     def put(self, changed: InstanceState) -> None:
-        self.instances[changed.instance_id] = changed
+        super().put(changed)
         news, self._news = self._news, anyio.Event()
         news.set()
-
-    def change(self, instance_id: str, follow: dict[Status, Status]) -> None:
-        """Move an instance to the status that follows; leave it where it is if none does."""
-        if (found := self.instances.get(instance_id)) is None:
-            raise InstanceNotFound(instance_id)
-        if found.status is Status.STALLED:
-            raise InstanceStalled(instance_id)
-        self.put(replace(found, status=follow.get(found.status, found.status)))
 
     async def start(
         self,
@@ -70,14 +53,6 @@ class FakeManagement(Facade):
         self.put(state(instance_id, Status.RUNNING if running else Status.PENDING, name=name, input=input))
         return instance_id
 
-    async def inspect(self, instance_id: str) -> InstanceState | None:
-        self.asked("inspect", instance_id)
-        return self.instances.get(instance_id)
-
-    async def raise_event(self, instance_id: str, name: str, data: str | None = None) -> None:
-        self.asked("raise_event", instance_id, name, data)
-        self.change(instance_id, {})
-
     async def suspend(self, instance_id: str, *, reason: str | None = None) -> None:
         self.asked("suspend", instance_id, reason)
         self.change(instance_id, {Status.PENDING: Status.SUSPENDED, Status.RUNNING: Status.SUSPENDED})
@@ -85,11 +60,6 @@ class FakeManagement(Facade):
     async def resume(self, instance_id: str, *, reason: str | None = None) -> None:
         self.asked("resume", instance_id, reason)
         self.change(instance_id, {Status.SUSPENDED: Status.RUNNING})
-
-    async def terminate(self, instance_id: str, *, output: str | None = None, recurse: bool = True) -> None:
-        self.asked("terminate", instance_id, output, recurse)
-        live = (Status.PENDING, Status.RUNNING, Status.SUSPENDED)
-        self.change(instance_id, dict.fromkeys(live, Status.TERMINATED))
 
     async def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False) -> int:
         self.asked("purge", instance_id, recurse, force)

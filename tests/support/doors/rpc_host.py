@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import grpc
 
-from perdure.api.sidecar import Peers, Sidecar
+from perdure.api.sidecar import OtherHosts, Sidecar
 from perdure.rpc.services.dapr import dapr
 from perdure.rpc.services.task_hub import task_hub
 from perdure.rpc.services.work_items import WorkItems
@@ -31,7 +31,7 @@ class Host:
         *,
         send_timeout_s: float = 10.0,
         watch: ActivityWatch | None = None,
-        peers: Peers | None = None,
+        peers: OtherHosts | None = None,
         processes: int = 1,
         **options: Any,
     ) -> None:

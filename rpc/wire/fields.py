@@ -1,0 +1,118 @@
+"""The pieces that messages of several kinds have in common, as constructors of messages take them, and back.
+
+The rule: None is a field that is not set, in both directions.
+
+Events (`rpc/wire/history.py`), actions (`rpc/wire/actions.py`) and the services
+put their messages together from these.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from ...runtime.history.event import Parent, TimerOrigin, Trace
+from ...runtime.history.failure import FailureDetails
+from .failure import failure_from, failure_message
+from .messages import Message
+
+Fields: TypeAlias = dict[str, Any]
+
+
+def text(value: str | None) -> Fields | None:
+    """Write a text that may be missing, as a StringValue."""
+    return None if value is None else {"value": value}
+
+
+def text_from(message: Message, field: str) -> str | None:
+    """Read a StringValue."""
+    return getattr(message, field).value if message.HasField(field) else None
+
+
+def trace(value: Trace | None) -> Fields | None:
+    """Write a trace context."""
+    if value is None:
+        return None
+    traceparent, span_id, tracestate = value
+    return {"traceParent": traceparent, "spanID": span_id, "traceState": text(tracestate)}
+
+
+def trace_from(message: Message, field: str) -> Trace | None:
+    """Read a trace context."""
+    if not message.HasField(field):
+        return None
+    found = getattr(message, field)
+    return found.traceParent, found.spanID, text_from(found, "traceState")
+
+
+def packed_failure(value: tuple[Any, ...] | None) -> Message | None:
+    """Write a failure that is packed as in our events."""
+    return None if value is None else failure_message(FailureDetails.unpack(value))
+
+
+def packed_failure_from(message: Message) -> tuple[Any, ...] | None:
+    """Read the failure of a message, and pack it."""
+    return failure_from(message.failureDetails).pack() if message.HasField("failureDetails") else None
+
+
+def parent(value: Parent | None, app_id: str) -> Fields | None:
+    """Write the parent of an instance, which is of the same app."""
+    if value is None:
+        return None
+    instance = {"instanceId": value.instance_id, "executionId": text(value.execution_id)}
+    return {
+        "taskScheduledId": value.task_id,
+        "name": text(value.name),
+        "workflowInstance": instance,
+        "appID": app_id,
+    }
+
+
+def parent_from(message: Message) -> Parent | None:
+    """Read the parent that a message names."""
+    if not message.HasField("parentInstance"):
+        return None
+    found = message.parentInstance
+    instance = found.workflowInstance
+    return Parent(instance.instanceId, instance.executionId.value, found.taskScheduledId, found.name.value)
+
+
+def rerun(value: str | None) -> Fields | None:
+    """Write the id of an instance of which this is a rerun or a retry."""
+    return None if value is None else {"instanceID": value}
+
+
+def rerun_from(message: Message) -> str | None:
+    """Read the id of the instance of which a message is a rerun."""
+    return message.rerunParentInstanceInfo.instanceID if message.HasField("rerunParentInstanceInfo") else None
+
+
+# Origins of timers, by their number: their name on the wire, and the field that says what they are for.
+ORIGINS: Mapping[int, tuple[str, str | None]] = {
+    TimerOrigin.CREATE_TIMER: ("createTimer", None),
+    TimerOrigin.EXTERNAL_EVENT: ("externalEvent", "name"),
+    TimerOrigin.ACTIVITY_RETRY: ("activityRetry", "taskExecutionId"),
+    TimerOrigin.CHILD_RETRY: ("childWorkflowRetry", "instanceId"),
+}
+ORIGIN_NUMBERS = {name: number for number, (name, _) in ORIGINS.items()}
+
+
+def origin(number: int, reference: str | None) -> Fields:
+    """Write the origin of a timer, as the field of the oneof."""
+    if number not in ORIGINS:
+        return {}
+    name, field = ORIGINS[number]
+    return {name: {} if field is None else {field: reference or ""}}
+
+
+def origin_from(message: Message) -> tuple[int, str | None]:
+    """Read the origin of a timer: its number, and what it is for."""
+    name = message.WhichOneof("origin")
+    if name is None:
+        return TimerOrigin.UNSAID, None
+    number = ORIGIN_NUMBERS[name]
+    field = ORIGINS[number][1]
+    return number, getattr(getattr(message, name), field) if field is not None else None
+
+
+def value_if_set(message: Message, field: str) -> Any:
+    """Read a field of any type; None if it was not set."""
+    return getattr(message, field) if message.HasField(field) else None
