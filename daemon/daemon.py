@@ -4,18 +4,14 @@ The one law: the port first, then the store, then the line that says ready; and
 backwards on the way out, so that what was answered was kept.
 """
 
-import importlib.metadata
 import importlib.util
 import logging
-import os
-import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from functools import partial
-from typing import Protocol
 
 import anyio
-from anyio.abc import TaskGroup, TaskStatus
+from anyio.abc import TaskGroup
 
 from ..actors.store.sqlite.store import Durability
 from ..api.ports import ListenFlags, address_of
@@ -34,7 +30,9 @@ from ..runtime.observer import ActivityWatch
 from ..runtime.operations.facade import Facade
 from .collector import calm_collector
 from .config import Config
-from .supervision import Member, ShutdownAsked
+from .control import Control
+from .stopping import Stopping, ask_supervisor, watch_signals, watch_supervisor
+from .supervision import Member
 
 logger = logging.getLogger(__name__)
 
@@ -152,90 +150,6 @@ def metered(
 def ready_line(config: Config, host: str, http_port: int, grpc_port: int) -> str:
     """Say where the daemon can be reached."""
     return f"Perdure ready: http=http://{address_of(host, http_port)} grpc={address_of(host, grpc_port)}"
-
-
-class Stopping:
-    """Whether the daemon was told to stop, and how."""
-
-    def __init__(self, work: anyio.CancelScope) -> None:
-        self.told = anyio.Event()
-        self.forced = False  # running activities are not waited for
-        self.started = False  # there is something to stop in order
-        self._work = work
-
-    def tell(self, *, force: bool = False) -> None:
-        self.forced |= force
-        self.told.set()
-        if not self.started:
-            # The store is being opened, and nobody was promised anything yet.
-            self._work.cancel()
-
-
-async def watch_signals(stopping: Stopping, *, task_status: TaskStatus[None]) -> None:
-    """Stop in order at the first signal, and at once at the second."""
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        task_status.started()
-        async for received in signals:
-            name = signal.Signals(received).name
-            if stopping.told.is_set():
-                logger.warning("stopped at once by a second signal, %s; what was acknowledged is in the store", name)
-                # Not sys.exit, which would wait for threads of activities.
-                os._exit(1)
-            logger.info("stopping because of %s; a second signal stops at once", name)
-            stopping.tell()
-
-
-async def watch_supervisor(member: Member, stopping: Stopping) -> None:
-    """Stop in order when the supervisor says so, or when it is no more."""
-    while (stop := await member.hear()) is not None:
-        stopping.tell(force=stop.force)
-    if not stopping.told.is_set():
-        logger.error("stopping because the supervisor is gone")
-        stopping.tell()
-
-
-def ask_supervisor(member: Member, *, force: bool) -> None:
-    """Ask for the end of the whole daemon, of which this process is a part."""
-    member.say(ShutdownAsked(force))
-
-
-class ShutDown(Protocol):
-    """Begins the end of the daemon."""
-
-    def __call__(self, *, force: bool) -> None: ...
-
-
-class Control:
-    """The daemon, as HTTP and gRPC see it (`api/control.py`)."""
-
-    def __init__(self, engine: Engine, app: App | None, stopping: Stopping, shut_down: ShutDown) -> None:
-        self._engine = engine
-        self._app = app
-        self._stopping = stopping
-        self._shut_down = shut_down
-        self._peers = engine.peers
-
-    def ready(self) -> bool:
-        return (
-            self._engine.ready and not self._stopping.told.is_set() and (self._peers is None or self._peers.connected)
-        )
-
-    def shutdown(self, force: bool) -> None:
-        logger.info("stopping because of a request to /v1.0/shutdown%s", ", forced" if force else "")
-        self._shut_down(force=force)
-
-    def connected_workers(self) -> int:
-        return self._engine.dispatcher.connected + (0 if self._app is None else 1)
-
-    def active_actors(self) -> Mapping[str, int]:
-        return self._engine.active_actors()
-
-    @property
-    def runtime_version(self) -> str:
-        try:
-            return importlib.metadata.version("perdure")
-        except importlib.metadata.PackageNotFoundError:  # run from a source tree that was never installed
-            return "unknown"
 
 
 def sole(group: BaseExceptionGroup) -> BaseException:
