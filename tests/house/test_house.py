@@ -26,8 +26,6 @@ TESTED_ELSEWHERE = {
     "daemon/metrics_port.py": "tests/telemetry/test_metrics.py takes it",
     "cli/parsing.py": "tests/cli/test_config.py gives each flag right and wrong values",
     "daemon/serve.py": "two functions; tests/cli/test_run.py and tests/daemon/hosts/test_member.py call them",
-    "daemon/hosts/signals.py": "tests/daemon/hosts/test_processes.py sends real ones",
-    "daemon/supervision.py": "tests/daemon/hosts/test_member.py has both ends of the pipe",
     "runtime/instance/surroundings.py": "a record",
     "runtime/instance/state.py": "tests/runtime/instance/test_actor.py has the actor whose memory it is",
     "rpc/schema.py": "generated; tests/rpc/test_generate.py generates it again",
