@@ -1,7 +1,6 @@
 """One frozen configuration, from flags and environment; what is wrong is named, with what would be right."""
 
 import dataclasses
-import os
 
 import click
 import pytest
@@ -10,13 +9,6 @@ from perdure.cli.config import RUN_OPTIONS, build_config, is_loopback
 from perdure.daemon.config import Config
 from perdure.runtime.settings import Settings
 from perdure.runtime.workers.limits import DispatchLimits
-
-
-@pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith(("PERDURE_", "DAPR_")):
-            monkeypatch.delenv(name)
 
 
 def configure(*flags: str, target: str | None = None) -> Config:
