@@ -12,7 +12,7 @@ from typing import TypeVar, TypeVarTuple
 import anyio
 import msgspec
 
-from ..daemon.collector import calm_collector
+from ..daemon.garbage_collector import calm_collector
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")

@@ -20,7 +20,7 @@ from uuid import uuid4
 import anyio
 
 from ..actors.waiting.signal import Signal
-from ..daemon.collector import calm_collector
+from ..daemon.garbage_collector import calm_collector
 from ..rpc.services.task_hub import task_hub
 from ..rpc.services.work_items import WorkItems
 from ..rpc.serving.server import RpcOptions, create_server

@@ -28,9 +28,9 @@ from ..runtime.authoring.app import App
 from ..runtime.engine import Engine
 from ..runtime.observer import ActivityWatch
 from ..runtime.operations.facade import Facade
-from .collector import calm_collector
 from .config import Config
 from .control import Control
+from .garbage_collector import calm_collector
 from .stopping import Stopping, ask_supervisor, watch_signals, watch_supervisor
 from .supervision import Member
 

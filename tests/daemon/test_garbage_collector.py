@@ -5,7 +5,7 @@ import sys
 
 SCRIPT = """
 import gc
-from perdure.daemon.collector import calm_collector
+from perdure.daemon.garbage_collector import calm_collector
 ring = []
 ring.append(ring)
 del ring
