@@ -30,7 +30,7 @@ from ..runtime.observer import ActivityWatch
 from ..runtime.operations.facade import Facade
 from .config import Config
 from .control import Control
-from .garbage_collector import calm_collector
+from .garbage_collector import tune_garbage_collector
 from .stopping import Stopping, ask_supervisor, watch_signals, watch_supervisor
 from .supervision import Member
 
@@ -53,7 +53,7 @@ def run(config: Config, app: App | None, announce: Callable[[str], None], member
     try:
         anyio.run(main, config, app, announce, member, backend="asyncio", backend_options={"use_uvloop": uvloop})
     except BaseExceptionGroup as group:
-        raise sole(group) from None
+        raise only_exception(group) from None
 
 
 async def main(config: Config, app: App | None, announce: Callable[[str], None], member: Member | None) -> None:
@@ -84,7 +84,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
             rpc = rpc_server(config, engine, facade, sidecar, watch)
 
             def ready() -> None:
-                calm_collector()
+                tune_garbage_collector()
                 announce(ready_line(config, *address(listener), rpc.port))
                 logger.info("serving %s from %s", app or "no app", config.data)
 
@@ -152,8 +152,8 @@ def ready_line(config: Config, host: str, http_port: int, grpc_port: int) -> str
     return f"Perdure ready: http=http://{address_of(host, http_port)} grpc={address_of(host, grpc_port)}"
 
 
-def sole(group: BaseExceptionGroup) -> BaseException:
-    """The exception that a task group wrapped up, if there is only one in it."""
+def only_exception(group: BaseExceptionGroup) -> BaseException:
+    """The exception in a group of one, in however many groups it lies; else the group."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]

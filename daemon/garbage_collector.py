@@ -1,17 +1,17 @@
-"""Python's garbage collector, as the daemon and those who measure it set it.
+"""The settings of Python's garbage collector in a daemon.
 
-Of its own, and importing nothing of ours, so that a process without a daemon
-in it can do the same (docs/performance.md).
+The rule: it imports nothing of ours, so that a benchmark without a daemon in its process can have the same settings
+(docs/performance.md).
 """
 
 import gc
 
 
-def calm_collector() -> None:
-    """Let Python's cyclic garbage collector look less often, and not at what was loaded once and for all.
+def tune_garbage_collector() -> None:
+    """Make Python's cyclic garbage collector run less often, and pass over all objects that there are by now.
 
-    A workflow that has ended, or left memory asleep, leaves no cycles behind, so collecting finds nothing
-    and took a fifth of the event loop's time (docs/performance.md).
+    A workflow that has ended, or has left memory, leaves no cycles behind. With Python's own settings the collector
+    found nothing, and took a fifth of the event loop's time (docs/performance.md).
     """
     gc.collect()
     gc.freeze()

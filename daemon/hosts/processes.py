@@ -89,13 +89,13 @@ def watch(supervisor: Supervisor, processes: HostProcesses, signals: Signals) ->
         ended = processes.ended()
         now_s = time.monotonic()
         for index, message in processes.messages():
-            supervisor.hear(index, message, now_s)
+            supervisor.handle_message(index, message, now_s)
         for index, code in ended:
             processes.forget(index)
-            supervisor.note_end(index, code, now_s)
+            supervisor.handle_end(index, code, now_s)
         for number in received:
             if number in STOP_SIGNALS:
-                supervisor.told(signal.Signals(number).name, now_s)
+                supervisor.handle_signal(signal.Signals(number).name, now_s)
         supervisor.act(time.monotonic())
 
 

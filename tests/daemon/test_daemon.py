@@ -18,7 +18,7 @@ import anyio
 import grpc
 import pytest
 
-from perdure.daemon.daemon import sole
+from perdure.daemon.daemon import only_exception
 
 from ..support.doors.rpc_host import Client
 from ..support.processes.lines import PATIENCE_S, Lines, ended
@@ -317,6 +317,6 @@ def test_what_was_acknowledged_survives_a_kill(start: Start, tmp_path: Path) -> 
 
 def test_the_only_exception_of_a_group_is_taken_out_of_it() -> None:
     error = ValueError("alone")
-    assert sole(BaseExceptionGroup("outer", [ExceptionGroup("inner", [error])])) is error
+    assert only_exception(BaseExceptionGroup("outer", [ExceptionGroup("inner", [error])])) is error
     pair = ExceptionGroup("two", [ValueError(), KeyError()])
-    assert sole(pair) is pair
+    assert only_exception(pair) is pair
