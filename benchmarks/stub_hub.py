@@ -163,7 +163,7 @@ async def serve() -> None:
     hub = StubHub()
     items = WorkItems(cast(Dispatcher, hub), app_id=APP_ID)
     services = [task_hub(cast(Facade, hub), items, app_id=APP_ID)]
-    server = create_server(services, RpcOptions(), address="127.0.0.1:0")
+    server = create_server(services, RpcOptions(), host="127.0.0.1", port=0)
     await server.start()
     tune_garbage_collector()
     print(f"{READY}127.0.0.1:{server.port}", flush=True)

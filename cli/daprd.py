@@ -114,6 +114,7 @@ def daprd(ctx: click.Context, /, *, install: str | None, version: bool, build_in
     except PerdureError as error:
         raise click.ClickException(str(error)) from None
     from ..daemon.daemon import run as run_daemon  # noqa: PLC0415
+    from ..daemon.hints import explain  # noqa: PLC0415
     from ..daemon.logs import configure_logging  # noqa: PLC0415
     from ..daemon.serve import leave_threads_behind  # noqa: PLC0415
 
@@ -124,7 +125,7 @@ def daprd(ctx: click.Context, /, *, install: str | None, version: bool, build_in
     try:
         run_daemon(parsed.config, None, announce)
     except PerdureError as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(explain(error, parsed.config.flags)) from None
     leave_threads_behind()
 
 

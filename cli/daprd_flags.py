@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from ..daemon.config import RUN_FLAGS
 from .config import RUN_OPTIONS, checked
 from .parsing import parse_app_id, parse_host, parse_port, parse_size
 
@@ -274,7 +275,7 @@ def options_by_variable() -> Iterator[click.Option]:
 
 
 # How errors name the flag for each value of the configuration.
-DAPRD_FLAGS = {
+DAPRD_FLAGS = RUN_FLAGS | {
     "http_port": "--dapr-http-port",
     "grpc_port": "--dapr-grpc-port",
     "metrics_port": "--metrics-port",

@@ -24,6 +24,7 @@ def run(**values: Any) -> None:
     config = build_config(**values)
 
     from ..actors.errors import PerdureError  # noqa: PLC0415  a wrong flag need not wait for the engine
+    from ..daemon.hints import explain  # noqa: PLC0415
     from ..daemon.loader import ImportFailed  # noqa: PLC0415
     from ..daemon.logs import configure_logging  # noqa: PLC0415
 
@@ -46,5 +47,5 @@ def run(**values: Any) -> None:
             click.echo(str(error), err=True)
             sys.exit(1)
         except PerdureError as error:
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(explain(error, config.flags)) from None
     leave_threads_behind()

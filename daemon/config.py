@@ -12,8 +12,10 @@ from ..runtime.settings import Settings
 LIMITS = Settings()  # the default of every limit, from the one place that has them
 
 
-# What the values are called in `perdure run`, for errors; `perdure daprd` has other flags for the same.
+# How errors name the flag for each value, in `perdure run`; `perdure daprd` has other flags for some of them.
 RUN_FLAGS = {
+    "data": "--data",
+    "processes": "--processes",
     "http_port": "--http-port",
     "grpc_port": "--grpc-port",
     "metrics_port": "--metrics-port",

@@ -14,7 +14,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ..actors.store.sqlite.store import Durability
-from ..api.ports import ListenFlags, address_of
+from ..api.ports import address_of
 from ..api.sidecar import Sidecar
 from ..http.app import BODY_BYTES_MAX, HttpOptions, create_app
 from ..http.serving.listener import address, listen, share
@@ -72,9 +72,8 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
         membership=member.membership if member is not None else None,
     )
     with ExitStack() as ports:
-        flags = ListenFlags(config.flags["host"], config.flags["http_port"])
         take = listen if member is None else share
-        listener = ports.enter_context(closing(take(config.host, config.http_port, flags)))
+        listener = ports.enter_context(closing(take(config.host, config.http_port)))
         async with anyio.create_task_group() as tasks:
             stopping = Stopping(tasks.cancel_scope)
             shut_down = stopping.tell if member is None else partial(ask_supervisor, member)
@@ -117,10 +116,7 @@ def rpc_server(
         dapr(facade, sidecar),
     ]
     options = RpcOptions(api_tokens=config.api_tokens, receive_bytes_max=config.max_body_bytes or RECEIVE_BYTES_MAX)
-    where = address_of(config.host, config.grpc_port)
-    return create_server(
-        services, options, address=where, port_flag=config.flags["grpc_port"], shared=config.processes > 1
-    )
+    return create_server(services, options, host=config.host, port=config.grpc_port, shared=config.processes > 1)
 
 
 def metered(

@@ -19,6 +19,7 @@ def main(config: Config, member: Member) -> None:
 
     # The engine and the server, which the supervisor imports this module without.
     from ...actors.errors import PerdureError  # noqa: PLC0415
+    from ..hints import explain  # noqa: PLC0415
     from ..loader import ImportFailed  # noqa: PLC0415
     from ..logs import configure_logging  # noqa: PLC0415
     from ..serve import leave_threads_behind, serve_app  # noqa: PLC0415
@@ -31,7 +32,7 @@ def main(config: Config, member: Member) -> None:
             member.say(Failed(str(error), is_traceback=True))
             sys.exit(1)
         except PerdureError as error:
-            member.say(Failed(str(error)))
+            member.say(Failed(explain(error, config.flags)))
             sys.exit(1)
     if member.orphaned:
         shutil.rmtree(member.membership.directory, ignore_errors=True)

@@ -7,37 +7,31 @@ daemon's while a host is away, and a second daemon is refused at once. Each host
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
-from ...api.ports import CannotListen, ListenFlags
-from ...http.serving.listener import address, listen, reserve
+from ...api.ports import Door
+from ...http.serving.listener import address, reserve
 from ..config import Config
+from ..metrics_port import listen_for_metrics
 
 
 def take_ports(config: Config, held: ExitStack) -> Config:
-    """Reserve the ports of a daemon, and settle which they are.
+    """Reserve the ports of a daemon for its hosts, and see that the ports for their metrics are free.
 
     Args:
-        held: Gets what holds them.
+        held: Keeps the sockets that hold the ports.
+
+    Returns:
+        The configuration, with the free ports that were taken in place of 0.
 
     Raises:
-        CannotListen, MetricsPortTaken: Somebody has one, or nobody may.
+        CannotListen: A port cannot be taken.
     """
 
-    def take(name: str, port: int) -> int:
-        flags = ListenFlags(config.flags["host"], config.flags[name])
-        reserved = held.enter_context(closing(reserve(config.host, port, flags)))
+    def take(port: int, door: Door) -> int:
+        reserved = held.enter_context(closing(reserve(config.host, port, door)))
         return address(reserved)[1]
 
-    http_port, grpc_port = take("http_port", config.http_port), take("grpc_port", config.grpc_port)
+    http_port, grpc_port = take(config.http_port, Door.HTTP), take(config.grpc_port, Door.GRPC)
     if config.metrics_port:
         for index in range(config.processes):
-            try_metrics_port(config.host, config.metrics_port + index)
+            listen_for_metrics(config.host, config.metrics_port + index).close()
     return replace(config, http_port=http_port, grpc_port=grpc_port)
-
-
-def try_metrics_port(host: str, port: int) -> None:
-    try:
-        listen(host, port).close()
-    except CannotListen as error:
-        from ..metrics_port import MetricsPortTaken  # noqa: PLC0415  imports servers
-
-        raise MetricsPortTaken(error) from error
