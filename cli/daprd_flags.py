@@ -14,8 +14,8 @@ from typing import Any
 import click
 
 from ..daemon.config import RUN_FLAGS
-from .config import RUN_OPTIONS, checked
 from .parsing import parse_app_id, parse_host, parse_port, parse_size
+from .run_flags import RUN_OPTIONS, checked
 
 # Flags of daprd that need no value; `--flag=false` is how one is switched off.
 SWITCHES = frozenset({

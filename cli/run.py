@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ..daemon.serve import leave_threads_behind, serve_app
-from .config import RUN_OPTIONS, build_config
+from .run_flags import RUN_OPTIONS, build_config
 
 
 @click.command(params=[click.Argument(["target"], required=False, metavar="[APP]"), *RUN_OPTIONS])

@@ -7,7 +7,7 @@ import click
 from ..actors.errors import PerdureError
 from ..daemon.config import RUN_FLAGS
 from ..daemon.hints import explain
-from .config import DATA_OPTION
+from .run_flags import DATA_OPTION
 
 
 @click.group()

@@ -1,6 +1,6 @@
 """The configuration of a daemon: one frozen value, that is checked before anything starts.
 
-The one law: a daemon reads no flag and no environment. `cli/config.py` makes the value out of both.
+The one law: a daemon reads no flag and no environment. `cli/run_flags.py` makes the value out of both.
 """
 
 from collections.abc import Mapping

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from perdure.cli.config import RUN_OPTIONS
 from perdure.cli.main import COMMANDS
+from perdure.cli.run_flags import RUN_OPTIONS
 
 from ..support.paths import ROOT
 

@@ -5,7 +5,7 @@ import dataclasses
 import click
 import pytest
 
-from perdure.cli.config import RUN_OPTIONS, build_config, is_loopback
+from perdure.cli.run_flags import RUN_OPTIONS, build_config, is_loopback
 from perdure.daemon.config import Config
 from perdure.runtime.settings import Settings
 from perdure.runtime.workers.limits import DispatchLimits
