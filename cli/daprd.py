@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..daemon.config import Config
+from .config import build_config
 from .daprd_flags import DAPRD_FLAGS, DAPRD_OPTIONS, IGNORED, Daprd, options_by_variable
 from .daprd_install import NAME, install_into, write_dapr_home
-from .run_flags import build_config
 
 if TYPE_CHECKING:
     from .dapr_config import DaprConfig

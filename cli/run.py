@@ -1,4 +1,8 @@
-"""`perdure run`: read the flags, find the app, hand both to the daemon."""
+"""`perdure run`: read the flags, and run the daemon in this process or in several.
+
+The rule: standard output holds the ready line and nothing else; an error is one sentence on standard error, or the
+traceback of the app's own code.
+"""
 
 import contextlib
 import sys
@@ -7,7 +11,8 @@ from typing import Any
 import click
 
 from ..daemon.serve import leave_threads_behind, serve_app
-from .run_flags import RUN_OPTIONS, build_config
+from .config import build_config
+from .run_flags import RUN_OPTIONS
 
 
 @click.command(params=[click.Argument(["target"], required=False, metavar="[APP]"), *RUN_OPTIONS])
@@ -34,7 +39,7 @@ def run(**values: Any) -> None:
     def announce(line: str) -> None:
         print(line, file=out, flush=True)
 
-    # Whoever waits for the ready line reads standard output, so an app's own print() goes to standard error.
+    # A program that waits for the ready line reads standard output, so the print() of an app goes to standard error.
     with contextlib.redirect_stdout(sys.stderr):
         try:
             if config.processes > 1:

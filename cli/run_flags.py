@@ -1,24 +1,19 @@
-"""The daemon's configuration: one frozen value, from flags and environment, checked before anything starts.
+"""The flags of `perdure run`, each of which is an environment variable too.
 
-The one law: nobody else reads the environment. A flag wins over `PERDURE_...`,
-which wins over Dapr's variable of the same meaning.
+The rule: no other module reads a setting from the environment. A flag wins over the variable `PERDURE_...`, which wins
+over Dapr's variable of the same meaning. `cli/config.py` makes the configuration out of the values; `perdure daprd`
+and `perdure store` take some of these flags, or their variables.
 """
 
-import ipaddress
-import itertools
 import os
-import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from ..daemon.config import LIMITS, RUN_FLAGS, Config
-from ..runtime.settings import Settings
-from ..runtime.workers.limits import DispatchLimits
+from ..daemon.config import LIMITS
 from .parsing import (
-    PORT_MAX,
     parse_app_id,
     parse_count,
     parse_count_or_zero,
@@ -32,85 +27,16 @@ from .parsing import (
 )
 
 
-def build_config(
-    *,
-    api_tokens: tuple[str, ...] | None,
-    allow_unauthenticated: bool,
-    flags: Mapping[str, str] = RUN_FLAGS,
-    **values: Any,
-) -> Config:
-    """Make the configuration out of the parsed options, by their names, and check those that depend on each other.
+class Setting(click.Option):
+    """A flag that is an environment variable too. Its errors name the one that was used.
 
     Args:
-        flags: What errors call the values.
-
-    Raises:
-        click.UsageError: Two values do not go together; it says which.
+        flag: With its dashes; the variable's name is made of it.
+        names: The option's name in Python, if it is another one than the flag's.
+        dapr: Dapr's variable of the same meaning.
+        parse: Reads the text (`cli/parsing.py`).
+        rest: Passed on to click.
     """
-    dispatch = DispatchLimits(
-        workflows_max=values.pop("max_concurrent_workflows"), activities_max=values.pop("max_concurrent_activities")
-    )
-    limits = Settings(dispatch=dispatch, **{name: values.pop(name) for name in LIMIT_NAMES})
-    config = Config(api_tokens=api_tokens or (), limits=limits, flags=flags, **values)
-    for one, other in itertools.combinations(("http_port", "grpc_port", "metrics_port"), 2):
-        port = getattr(config, one)
-        if port == getattr(config, other) != 0:
-            raise click.UsageError(f"{flags[one]} and {flags[other]} are both {port}; each needs one of its own.")
-    if config.processes > 1:
-        check_processes(config)
-    if not (config.api_tokens or allow_unauthenticated or is_loopback(config.host)):
-        raise click.UsageError(
-            f"{flags['host']} {config.host} can be reached from other machines, and there is no token to ask them "
-            f"for. {flags['unauthenticated']}"
-        )
-    return config
-
-
-def check_processes(config: Config) -> None:
-    """Check what goes together with more processes than one.
-
-    Raises:
-        click.UsageError: Something does not; it says what.
-    """
-    workers = "workers of SDKs are served by a daemon of one process only"
-    for refused, why in (
-        (not hasattr(socket, "SO_REUSEPORT"), "processes cannot share a port on this system."),  # Windows
-        (config.target is None, f"there is no APP to share, and {workers}."),
-        (config.limits.wait_for_workers, f"--wait-for-workers would wait for ever: {workers}."),
-        (config.data == ":memory:", "each needs a file of its own, and --data :memory: has none."),
-        (
-            config.durability != "full",
-            "each has a file of its own, and with --durability relaxed a power cut could leave them at different "
-            "moments.",
-        ),
-    ):
-        if refused:
-            raise click.UsageError(f"--processes {config.processes}: {why} Start it with --processes 1.")
-    if config.metrics_port:
-        check_metrics_ports(config)
-
-
-def check_metrics_ports(config: Config) -> None:
-    """Check that each process can have a port for its metrics."""
-    ports = range(config.metrics_port, config.metrics_port + config.processes)
-    said = f"--metrics-port {ports[0]} with --processes {config.processes} is ports {ports[0]} to {ports[-1]}, one each"
-    if ports[-1] > PORT_MAX:
-        raise click.UsageError(f"{said}; the last port there is is {PORT_MAX}.")
-    for name in ("http_port", "grpc_port"):
-        if getattr(config, name) in ports:
-            raise click.UsageError(f"{said}; {config.flags[name]} {getattr(config, name)} is among them.")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`. Any name but localhost counts as reachable by others."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-class Setting(click.Option):
-    """A flag that is an environment variable too, with an error that names whichever was used."""
 
     def __init__(
         self, flag: str, *names: str, dapr: str | None = None, parse: Callable[[str], Any] | None = None, **rest: Any
@@ -129,7 +55,7 @@ class Setting(click.Option):
 
 
 def checked(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:
-    """Turn what `parse` says into click's kind of error, which adds the name of the flag or the variable."""
+    """Make a callback for click out of `parse`. Its ValueError becomes an error that names the flag or the variable."""
 
     def callback(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Any:
         try:
@@ -139,17 +65,6 @@ def checked(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
 
     return callback
 
-
-LIMIT_NAMES = (
-    "activations_max",
-    "activities_max",
-    "activity_processes_max",
-    "activity_threads_max",
-    "always_replay",
-    "mailbox_messages_max",
-    "stop_grace_s",
-    "wait_for_workers",
-)
 
 DATA_OPTION = Setting(
     "--data",

@@ -1,4 +1,8 @@
-"""`perdure store`: look after a store, and lay it out for another number of processes."""
+"""`perdure store`: check a store, copy it, and lay it out for another number of processes.
+
+The rule: a command never overwrites a file. `actors/store/sqlite/maintenance.py` and `actors/store/sqlite/layout.py`
+do the work.
+"""
 
 from pathlib import Path
 

@@ -1,29 +1,15 @@
-"""One frozen configuration, from flags and environment; what is wrong is named, with what would be right."""
+"""Each flag and each variable reaches the configuration; a wrong value is named, with the values that are allowed."""
 
 import dataclasses
 
-import click
 import pytest
 
-from perdure.cli.run_flags import RUN_OPTIONS, build_config, is_loopback
+from perdure.cli.run_flags import RUN_OPTIONS
 from perdure.daemon.config import Config
 from perdure.runtime.settings import Settings
 from perdure.runtime.workers.limits import DispatchLimits
 
-
-def configure(*flags: str, target: str | None = None) -> Config:
-    command = click.Command(
-        "run", params=list(RUN_OPTIONS), callback=lambda **values: build_config(target=target, **values)
-    )
-    config = command.main(list(flags), standalone_mode=False)
-    assert isinstance(config, Config)
-    return config
-
-
-def refusal_of(*flags: str, target: str | None = None) -> str:
-    with pytest.raises(click.UsageError) as refusal:
-        configure(*flags, target=target)
-    return refusal.value.format_message()
+from ..support.cli.run_command import configure, refusal_of
 
 
 def test_without_a_word_it_serves_this_machine_only_and_keeps_everything_safe() -> None:
@@ -80,12 +66,6 @@ def test_each_limit_of_an_engine_has_a_flag() -> None:
     )
     # then the engine gets them all.
     assert config.settings("orders") == dataclasses.replace(given, app_id="orders")
-
-
-def test_the_app_id_is_the_flags_or_else_the_apps_or_else_perdure() -> None:
-    assert configure("--app-id", "shop").settings("orders").app_id == "shop"
-    assert configure().settings("orders").app_id == "orders"
-    assert configure().settings(None).app_id == "perdure"
 
 
 def test_every_flag_has_a_variable_of_its_name() -> None:
@@ -160,14 +140,6 @@ def test_a_wrong_value_from_the_environment_is_named_with_its_variable(monkeypat
     assert "DAPR_HTTP_PORT" not in message
 
 
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [("1", 1), ("512Ki", 524_288), ("4Mi", 4_194_304), ("1Gi", 2**30), ("2k", 2000), ("3M", 3_000_000)],
-)
-def test_a_size_is_read_as_daprd_reads_it(text: str, size: int) -> None:
-    assert configure("--max-body-size", text).max_body_bytes == size
-
-
 def test_several_tokens_are_separated_by_commas() -> None:
     assert configure("--api-token", "old, new").api_tokens == ("old", "new")
 
@@ -177,64 +149,3 @@ def test_an_empty_token_is_refused_rather_than_taken_for_none(tokens: str) -> No
     message = refusal_of("--api-token", tokens)
     assert "empty" in message
     assert "secret" not in message
-
-
-def test_tokens_stay_out_of_what_the_configuration_shows() -> None:
-    assert "secret" not in repr(configure("--api-token", "secret"))
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.com"])  # noqa: S104
-def test_an_address_that_others_can_reach_needs_a_token_or_a_clear_word(host: str) -> None:
-    message = refusal_of("--host", host)
-    assert host in message
-    assert "PERDURE_API_TOKEN" in message
-    assert "--allow-unauthenticated" in message
-    assert configure("--host", host, "--api-token", "t").host == host
-    assert configure("--host", host, "--allow-unauthenticated").host == host
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
-def test_an_address_of_this_machine_only_needs_no_token(host: str) -> None:
-    assert is_loopback(host)
-    assert configure("--host", host).host == host
-
-
-def test_one_port_cannot_serve_both_apis() -> None:
-    message = refusal_of("--http-port", "4001", "--grpc-port", "4001")
-    assert "--http-port" in message
-    assert "--grpc-port" in message
-    assert "4001" in message
-    assert configure("--http-port", "0", "--grpc-port", "0").http_port == 0
-
-
-def test_a_daemon_is_one_process_unless_it_is_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert configure().processes == 1
-    assert configure("--processes", "64", target="shop.py").processes == 64
-    monkeypatch.setenv("PERDURE_PROCESSES", "2")
-    assert configure(target="shop.py").processes == 2
-
-
-@pytest.mark.parametrize(
-    ("flags", "target", "why"),
-    [
-        ((), None, "no APP"),
-        (("--wait-for-workers",), "shop.py", "--wait-for-workers"),
-        (("--data", ":memory:"), "shop.py", ":memory:"),
-        (("--durability", "relaxed"), "shop.py", "--durability relaxed"),
-        (("--metrics-port", "3498"), "shop.py", "ports 3498 to 3500, one each; --http-port 3500"),
-        (("--metrics-port", "65534"), "shop.py", "ports 65534 to 65536, one each; the last port there is is 65535"),
-    ],
-)
-def test_what_does_not_go_together_with_several_processes_is_named(
-    flags: tuple[str, ...], target: str | None, why: str
-) -> None:
-    assert configure(*flags, target=target).processes == 1
-    message = refusal_of("--processes", "3", *flags, target=target)
-    assert "--processes 3" in message
-    assert why in message
-
-
-def test_a_system_whose_processes_cannot_share_a_port_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr("socket.SO_REUSEPORT")
-    assert configure(target="shop.py").processes == 1
-    assert "on this system" in refusal_of("--processes", "2", target="shop.py")

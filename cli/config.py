@@ -1,0 +1,114 @@
+"""The parsed options of a command, made into a configuration and checked against each other.
+
+The rule: a configuration that cannot work is refused here, before anything starts, by the names of the flags.
+`cli/run.py` and `cli/daprd.py` call `build_config`.
+"""
+
+import ipaddress
+import itertools
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from ..daemon.config import RUN_FLAGS, Config
+from ..runtime.settings import Settings
+from ..runtime.workers.limits import DispatchLimits
+from .parsing import PORT_MAX
+
+# The options that are settings of the engine, by the same names.
+LIMIT_NAMES = (
+    "activations_max",
+    "activities_max",
+    "activity_processes_max",
+    "activity_threads_max",
+    "always_replay",
+    "mailbox_messages_max",
+    "stop_grace_s",
+    "wait_for_workers",
+)
+
+
+def build_config(
+    *,
+    api_tokens: tuple[str, ...] | None,
+    allow_unauthenticated: bool,
+    flags: Mapping[str, str] = RUN_FLAGS,
+    **values: Any,
+) -> Config:
+    """Make the configuration out of the parsed options, and check those that depend on each other.
+
+    Args:
+        api_tokens: None if there is none.
+        allow_unauthenticated: Listen without a token, also where other machines can reach the address.
+        flags: How errors name the flag for each value.
+        values: The other options, by their names.
+
+    Raises:
+        click.UsageError: Two values do not go together; it says which.
+    """
+    dispatch = DispatchLimits(
+        workflows_max=values.pop("max_concurrent_workflows"), activities_max=values.pop("max_concurrent_activities")
+    )
+    limits = Settings(dispatch=dispatch, **{name: values.pop(name) for name in LIMIT_NAMES})
+    config = Config(api_tokens=api_tokens or (), limits=limits, flags=flags, **values)
+    for one, other in itertools.combinations(("http_port", "grpc_port", "metrics_port"), 2):
+        port = getattr(config, one)
+        if port == getattr(config, other) != 0:
+            raise click.UsageError(f"{flags[one]} and {flags[other]} are both {port}; each needs one of its own.")
+    if config.processes > 1:
+        check_processes(config)
+    if not (config.api_tokens or allow_unauthenticated or is_loopback(config.host)):
+        raise click.UsageError(
+            f"{flags['host']} {config.host} can be reached from other machines, and there is no token to ask them "
+            f"for. {flags['unauthenticated']}"
+        )
+    return config
+
+
+def check_processes(config: Config) -> None:
+    """Check that the configuration can be that of several processes.
+
+    Raises:
+        click.UsageError: It cannot; the message says why.
+    """
+    workers = "workers of SDKs are served by a daemon of one process only"
+    for refused, why in (
+        (not hasattr(socket, "SO_REUSEPORT"), "processes cannot share a port on this system."),  # Windows
+        (config.target is None, f"there is no APP to share, and {workers}."),
+        (config.limits.wait_for_workers, f"--wait-for-workers would wait for ever: {workers}."),
+        (config.data == ":memory:", "each needs a file of its own, and --data :memory: has none."),
+        (
+            config.durability != "full",
+            "each has a file of its own, and with --durability relaxed a power cut could leave them at different "
+            "moments.",
+        ),
+    ):
+        if refused:
+            raise click.UsageError(f"--processes {config.processes}: {why} Start it with --processes 1.")
+    if config.metrics_port:
+        check_metrics_ports(config)
+
+
+def check_metrics_ports(config: Config) -> None:
+    """Check that each process can have a port for its metrics.
+
+    Raises:
+        click.UsageError: The ports from `metrics_port` up do not suffice, or another one is among them.
+    """
+    ports = range(config.metrics_port, config.metrics_port + config.processes)
+    said = f"--metrics-port {ports[0]} with --processes {config.processes} is ports {ports[0]} to {ports[-1]}, one each"
+    if ports[-1] > PORT_MAX:
+        raise click.UsageError(f"{said}; the last port there is is {PORT_MAX}.")
+    for name in ("http_port", "grpc_port"):
+        if getattr(config, name) in ports:
+            raise click.UsageError(f"{said}; {config.flags[name]} {getattr(config, name)} is among them.")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`. Every name except localhost counts as reachable by others."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
