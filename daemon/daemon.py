@@ -1,7 +1,8 @@
-"""The daemon: an engine and its HTTP server, from the first byte to the last.
+"""The daemon in one process: an engine, its HTTP and gRPC servers, and the port of its metrics.
 
-The one law: the port first, then the store, then the line that says ready; and
-backwards on the way out, so that what was answered was kept.
+The rule: the ports are taken first, then the store is opened, then both servers begin, then the ready line is
+written. The stop goes backwards: the store is closed last, so that it holds every answer that was given.
+`daemon/serve.py` runs a daemon with an app, `cli/daprd.py` one without.
 """
 
 import importlib.util
@@ -36,15 +37,16 @@ from .supervision import Member
 
 logger = logging.getLogger(__name__)
 
-RPC_GRACE_S = 2.0  # for unary calls under way; waits for an instance's end are cut off
+RPC_GRACE_S = 2.0  # for unary calls under way; a call that waits for the end of an instance is cut off
 
 
 def run(config: Config, app: App | None, announce: Callable[[str], None], member: Member | None = None) -> None:
     """Serve until a signal or a request says to stop.
 
     Args:
-        announce: Told the ready line, once.
-        member: What makes this process one of several; it is the supervisor then that says to stop.
+        app: None if only remote workers execute workflows.
+        announce: Called with the ready line, once.
+        member: Given if this process is a host of several; it stops when its supervisor says so.
 
     Raises:
         PerdureError: It could not start; the message says why.
@@ -57,6 +59,7 @@ def run(config: Config, app: App | None, announce: Callable[[str], None], member
 
 
 async def main(config: Config, app: App | None, announce: Callable[[str], None], member: Member | None) -> None:
+    """Serve in an event loop; see `run`."""
     settings = config.settings(app.name if app is not None else None)
     options = HttpOptions(
         app_id=settings.app_id,
@@ -96,7 +99,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                 await rpc.start()
                 web = create_app(facade, options, sidecar)
                 await serve(web, listener=listener, stop=stopping.told, ready=ready, grace_s=settings.stop_grace_s)
-                # The streams of workers end first: they would take all of the grace.
+                # The streams of workers never end by themselves, and would use up the grace.
                 engine.dispatcher.stop()
                 await rpc.stop(grace_s=0 if stopping.forced else RPC_GRACE_S)
                 if stopping.forced:
@@ -108,7 +111,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
 def rpc_server(
     config: Config, engine: Engine, facade: Facade, sidecar: Sidecar, watch: ActivityWatch | None
 ) -> RpcServer:
-    """The gRPC server, with its port and not serving yet."""
+    """Make the gRPC server and take its port. It does not serve yet."""
     app_id = sidecar.app_id
     items = WorkItems(engine.dispatcher, app_id=app_id, watch=watch, processes=config.processes)
     services = [
@@ -144,7 +147,7 @@ def metered(
 
 
 def ready_line(config: Config, host: str, http_port: int, grpc_port: int) -> str:
-    """Say where the daemon can be reached."""
+    """The line that says that the daemon is ready, with its addresses. Programs parse it."""
     return f"Perdure ready: http=http://{address_of(host, http_port)} grpc={address_of(host, grpc_port)}"
 
 

@@ -1,7 +1,7 @@
 """The processes of a daemon's hosts, and the pipe to each.
 
 The rule: no process of a host outlives the block that made it. `daemon/hosts/processes.py` opens the block, and
-`daemon/hosts/supervisor.py` decides what is started, told to stop and killed.
+`daemon/hosts/supervisor.py` decides which hosts are started, told to stop and killed.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
-"""A host of several: a process that is started by a supervisor, and heeds it in place of the signals.
+"""A host of several: the main function of a process that a supervisor starts.
 
-The one law: a host outlives its supervisor by no more than an ordered stop.
-What the two say to each other goes through a pipe, and its end is a word too.
+The rule: a host obeys its supervisor and not the signals, and stops in order when its supervisor has ended.
+`daemon/supervision.py` has the messages between them; `daemon/hosts/processes.py` starts hosts.
 """
 
 import contextlib
@@ -14,10 +14,14 @@ from .signals import leave_signals_to_the_supervisor
 
 
 def main(config: Config, member: Member) -> None:
-    """Be a host, from the first line of a process to its last."""
+    """Run a host until it has stopped, and end the process.
+
+    Raises:
+        SystemExit: It could not start, and has told its supervisor why.
+    """
     leave_signals_to_the_supervisor()
 
-    # The engine and the server, which the supervisor imports this module without.
+    # Imported here because the supervisor imports this module too, and does without the engine and the servers.
     from ...actors.errors import PerdureError  # noqa: PLC0415
     from ..hints import explain  # noqa: PLC0415
     from ..loader import ImportFailed  # noqa: PLC0415
