@@ -113,10 +113,10 @@ def daprd(ctx: click.Context, /, *, install: str | None, version: bool, build_in
         parsed = build_daprd_config(ignored=ctx.meta[IGNORED], **values)
     except PerdureError as error:
         raise click.ClickException(str(error)) from None
-    from ..daemon.daemon import run as run_daemon  # noqa: PLC0415
-    from ..daemon.hints import explain  # noqa: PLC0415
-    from ..daemon.logs import configure_logging  # noqa: PLC0415
-    from ..daemon.serve import leave_threads_behind  # noqa: PLC0415
+    from ..daemon.daemon import run as run_daemon  # noqa: PLC0415  as above
+    from ..daemon.hints import explain  # noqa: PLC0415  as above
+    from ..daemon.logs import configure_logging  # noqa: PLC0415  as above
+    from ..daemon.serve import leave_threads_behind  # noqa: PLC0415  as above
 
     take_name()
     configure_logging(parsed.config.log_level, parsed.config.log_format)

@@ -29,9 +29,9 @@ def run(**values: Any) -> None:
     config = build_config(**values)
 
     from ..actors.errors import PerdureError  # noqa: PLC0415  a wrong flag need not wait for the engine
-    from ..daemon.hints import explain  # noqa: PLC0415
-    from ..daemon.loader import ImportFailed  # noqa: PLC0415
-    from ..daemon.logs import configure_logging  # noqa: PLC0415
+    from ..daemon.hints import explain  # noqa: PLC0415  as above
+    from ..daemon.loader import ImportFailed  # noqa: PLC0415  as above
+    from ..daemon.logs import configure_logging  # noqa: PLC0415  as above
 
     configure_logging(config.log_level, config.log_format)
     out = sys.stdout
@@ -43,7 +43,7 @@ def run(**values: Any) -> None:
     with contextlib.redirect_stdout(sys.stderr):
         try:
             if config.processes > 1:
-                from ..daemon.hosts.processes import supervise  # noqa: PLC0415
+                from ..daemon.hosts.processes import supervise  # noqa: PLC0415  one host does without a supervisor
 
                 supervise(config, announce)
             else:

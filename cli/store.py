@@ -47,7 +47,7 @@ def backup(file: Path, data: str) -> None:
     A store of several processes is copied to FILE, FILE.1, FILE.2 and so on. Its files have no moment in common while
     they are written to, so its daemon must be stopped.
     """
-    from ..actors.store.sqlite import maintenance  # noqa: PLC0415
+    from ..actors.store.sqlite import maintenance  # noqa: PLC0415  as above
 
     try:
         maintenance.backup(data, file)
@@ -76,7 +76,7 @@ def spread(new: Path, data: str, processes: int) -> None:
     stays as it is. Start the daemon with --data NEW --processes N then, and never again on the old one: what both had
     under way would be done twice.
     """
-    from ..actors.store.sqlite import layout  # noqa: PLC0415
+    from ..actors.store.sqlite import layout  # noqa: PLC0415  as above
 
     try:
         layout.spread(data, new, parts=processes)

@@ -28,7 +28,7 @@ def serve_app(config: Config, announce: Callable[[str], None], member: "Member |
         PerdureError: It could not start; the message says why.
     """
     from .daemon import run as run_daemon  # noqa: PLC0415  the engine and the servers, which a supervisor does without
-    from .loader import load_app  # noqa: PLC0415
+    from .loader import load_app  # noqa: PLC0415  as above
 
     app = load_app(config.target) if config.target is not None else None
     run_daemon(config, app, announce, member)

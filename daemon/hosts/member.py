@@ -1,14 +1,19 @@
 """A host of several: the main function of a process that a supervisor starts.
 
 The rule: a host obeys its supervisor and not the signals, and stops in order when its supervisor has ended.
-`daemon/supervision.py` has the messages between them; `daemon/hosts/processes.py` starts hosts.
+`daemon/supervision.py` has the messages between them; `daemon/hosts/host_processes.py` starts hosts.
 """
 
 import contextlib
 import shutil
 import sys
 
+from ...actors.errors import PerdureError
 from ..config import Config
+from ..hints import explain
+from ..loader import ImportFailed
+from ..logs import configure_logging
+from ..serve import leave_threads_behind, serve_app
 from ..supervision import Failed, Member, Ready
 from .signals import leave_signals_to_the_supervisor
 
@@ -20,14 +25,6 @@ def main(config: Config, member: Member) -> None:
         SystemExit: It could not start, and has told its supervisor why.
     """
     leave_signals_to_the_supervisor()
-
-    # Imported here because the supervisor imports this module too, and does without the engine and the servers.
-    from ...actors.errors import PerdureError  # noqa: PLC0415
-    from ..hints import explain  # noqa: PLC0415
-    from ..loader import ImportFailed  # noqa: PLC0415
-    from ..logs import configure_logging  # noqa: PLC0415
-    from ..serve import leave_threads_behind, serve_app  # noqa: PLC0415
-
     configure_logging(config.log_level, config.log_format, host=member.name)
     with contextlib.redirect_stdout(sys.stderr):
         try:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from perdure.actors.store.part import Part
-from perdure.daemon import logs
+from perdure.api.ports import CannotListen, Door
 from perdure.daemon.config import Config
 from perdure.daemon.hosts import member
 from perdure.daemon.supervision import Failed, Member
@@ -28,7 +28,7 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the signals and the log of the tests alone."""
     monkeypatch.setattr(member, "leave_signals_to_the_supervisor", lambda: None)
-    monkeypatch.setattr(logs, "configure_logging", lambda *_, **__: None)
+    monkeypatch.setattr(member, "configure_logging", lambda *_, **__: None)
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -49,6 +49,20 @@ def test_an_app_that_cannot_be_imported_is_said_with_its_traceback(pair: Pair, t
 
 
 @pytest.mark.usefixtures("in_this_process")
+def test_an_address_that_cannot_be_taken_is_said_with_its_flag(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    def serve_app(config: Config, announce: Any, member: Member) -> None:
+        raise CannotListen("192.0.2.1", 3500, OSError(99, "Cannot assign requested address"), Door.HTTP)
+
+    monkeypatch.setattr(member, "serve_app", serve_app)
+    with pytest.raises(SystemExit, match="1"):
+        member.main(host_config("shop.py"), pair.member)
+    assert pair.parent.recv() == Failed(
+        "cannot listen on 192.0.2.1:3500: Cannot assign requested address. "
+        "Choose an address of this machine with --host."
+    )
+
+
+@pytest.mark.usefixtures("in_this_process")
 def test_an_orphan_clears_up_after_its_supervisor(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a host that serves until its supervisor is killed,
     def serve_app(config: Config, announce: Any, member: Member) -> None:
@@ -56,7 +70,7 @@ def test_an_orphan_clears_up_after_its_supervisor(pair: Pair, monkeypatch: pytes
         pair.parent.recv()
         pair.parent.close()
 
-    monkeypatch.setattr("perdure.daemon.serve.serve_app", serve_app)
+    monkeypatch.setattr(member, "serve_app", serve_app)
     directory = Path(pair.member.membership.directory)
     directory.mkdir()
     # when it ends, then the folder that the supervisor had made is gone.
