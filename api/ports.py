@@ -1,44 +1,57 @@
-"""Addresses that a door listens on, and what to say when one cannot be had."""
+"""Addresses that a door listens on, and the error when one cannot be taken.
+
+The rule: the error names no flag, because an embedded engine has none. `daemon/hints.py` adds the flag for a command
+line.
+"""
 
 import errno
-from typing import NamedTuple
+from enum import StrEnum
 
 from ..actors.errors import PerdureError
 
 
-class ListenFlags(NamedTuple):
-    """What the flags are called that choose an address."""
+class Door(StrEnum):
+    """What is served at an address."""
 
-    host: str
-    port: str
-
-
-RUN_FLAGS = ListenFlags("--host", "--http-port")  # of `perdure run`
+    HTTP = "HTTP"
+    GRPC = "gRPC"
+    METRICS = "metrics"
 
 
 class CannotListen(PerdureError):
-    """The address cannot be had."""
+    """An address cannot be taken.
 
-    def __init__(self, host: str, port: int, cause: OSError, flags: ListenFlags = RUN_FLAGS) -> None:
-        super().__init__(host, port, cause, flags)
+    Attributes:
+        host: As it was asked for.
+        port: As it was asked for; 0 stands for any free one.
+        cause: An OSError, whose errno tells the reason; from the gRPC library another error, which tells nothing.
+        door: What was to be served there.
+    """
+
+    def __init__(self, host: str, port: int, cause: Exception, door: Door) -> None:
+        super().__init__(host, port, cause, door)
         self.host = host
         self.port = port
         self.cause = cause
-        self.flags = flags
+        self.door = door
 
     def __str__(self) -> str:
         where = f"cannot listen on {address_of(self.host, self.port)}"
-        if self.cause.errno == errno.EADDRINUSE:
+        if not isinstance(self.cause, OSError):
             return (
-                f"{where}: another program has port {self.port}, perhaps a Dapr sidecar or another Perdure. "
-                f"Stop it, or choose another port with {self.flags.port} (0 takes any free one)."
+                f"{where} for {self.door}: another program may have the port, perhaps a Dapr sidecar or another "
+                "Perdure."
             )
-        if self.cause.errno == errno.EACCES:
-            return f"{where}: ports below 1024 need privileges. Choose another one with {self.flags.port}."
         reason = self.cause.strerror or str(self.cause)
-        return f"{where}: {reason}. Choose an address of this machine with {self.flags.host}."
+        if self.door is Door.METRICS:
+            return f"{where} for metrics: {reason}."
+        if self.cause.errno == errno.EADDRINUSE:
+            return f"{where}: another program has port {self.port}, perhaps a Dapr sidecar or another Perdure."
+        if self.cause.errno == errno.EACCES:
+            return f"{where}: ports below 1024 need privileges."
+        return f"{where}: {reason}."
 
 
 def address_of(host: str, port: int) -> str:
-    """Write an address as URLs do."""
+    """Write an address as URLs do: `127.0.0.1:3500`, `[::1]:3500`."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -12,7 +12,7 @@ from typing import TypeVar, TypeVarTuple
 import anyio
 import msgspec
 
-from ..daemon.collector import calm_collector
+from ..daemon.garbage_collector import tune_garbage_collector
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
@@ -49,7 +49,7 @@ def run_alone(function: Callable[[*Arguments], Awaitable[T]], *arguments: *Argum
     """Run this and nothing else in this process."""
     # As the daemon does, and as programs that embed the engine are told to (docs/performance.md). Where the engine is
     # in another process, a pause of the load's collector would pass for one of the engine's.
-    calm_collector()
+    tune_garbage_collector()
     # As the daemon runs.
     options = {"use_uvloop": importlib.util.find_spec("uvloop") is not None}
     try:

@@ -20,7 +20,7 @@ from uuid import uuid4
 import anyio
 
 from ..actors.waiting.signal import Signal
-from ..daemon.collector import calm_collector
+from ..daemon.garbage_collector import tune_garbage_collector
 from ..rpc.services.task_hub import task_hub
 from ..rpc.services.work_items import WorkItems
 from ..rpc.serving.server import RpcOptions, create_server
@@ -163,9 +163,9 @@ async def serve() -> None:
     hub = StubHub()
     items = WorkItems(cast(Dispatcher, hub), app_id=APP_ID)
     services = [task_hub(cast(Facade, hub), items, app_id=APP_ID)]
-    server = create_server(services, RpcOptions(), address="127.0.0.1:0")
+    server = create_server(services, RpcOptions(), host="127.0.0.1", port=0)
     await server.start()
-    calm_collector()
+    tune_garbage_collector()
     print(f"{READY}127.0.0.1:{server.port}", flush=True)
     await anyio.sleep_forever()
 

@@ -1,34 +1,32 @@
-"""The daemon's configuration: one frozen value, from flags and environment, checked before anything starts.
+"""The parsed options of a command, made into a configuration and checked against each other.
 
-The one law: nobody else reads the environment. A flag wins over `PERDURE_...`,
-which wins over Dapr's variable of the same meaning.
+The rule: a configuration that cannot work is refused here, before anything starts, by the names of the flags.
+`cli/run.py` and `cli/daprd.py` call `build_config`.
 """
 
 import ipaddress
 import itertools
-import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
-from ..daemon.config import LIMITS, RUN_FLAGS, Config
+from ..daemon.config import RUN_FLAGS, Config
 from ..runtime.settings import Settings
 from ..runtime.workers.limits import DispatchLimits
-from .parsing import (
-    PORT_MAX,
-    parse_app_id,
-    parse_count,
-    parse_count_or_zero,
-    parse_host,
-    parse_path,
-    parse_port,
-    parse_processes,
-    parse_seconds,
-    parse_size,
-    parse_tokens,
+from .parsing import PORT_MAX
+
+# The options that are settings of the engine, by the same names.
+LIMIT_NAMES = (
+    "activations_max",
+    "activities_max",
+    "activity_processes_max",
+    "activity_threads_max",
+    "always_replay",
+    "mailbox_messages_max",
+    "stop_grace_s",
+    "wait_for_workers",
 )
 
 
@@ -39,10 +37,13 @@ def build_config(
     flags: Mapping[str, str] = RUN_FLAGS,
     **values: Any,
 ) -> Config:
-    """Make the configuration out of the parsed options, by their names, and check those that depend on each other.
+    """Make the configuration out of the parsed options, and check those that depend on each other.
 
     Args:
-        flags: What errors call the values.
+        api_tokens: None if there is none.
+        allow_unauthenticated: Listen without a token, also where other machines can reach the address.
+        flags: How errors name the flag for each value.
+        values: The other options, by their names.
 
     Raises:
         click.UsageError: Two values do not go together; it says which.
@@ -67,10 +68,10 @@ def build_config(
 
 
 def check_processes(config: Config) -> None:
-    """Check what goes together with more processes than one.
+    """Check that the configuration can be that of several processes.
 
     Raises:
-        click.UsageError: Something does not; it says what.
+        click.UsageError: It cannot; the message says why.
     """
     workers = "workers of SDKs are served by a daemon of one process only"
     for refused, why in (
@@ -91,7 +92,11 @@ def check_processes(config: Config) -> None:
 
 
 def check_metrics_ports(config: Config) -> None:
-    """Check that each process can have a port for its metrics."""
+    """Check that each process can have a port for its metrics.
+
+    Raises:
+        click.UsageError: The ports from `metrics_port` up do not suffice, or another one is among them.
+    """
     ports = range(config.metrics_port, config.metrics_port + config.processes)
     said = f"--metrics-port {ports[0]} with --processes {config.processes} is ports {ports[0]} to {ports[-1]}, one each"
     if ports[-1] > PORT_MAX:
@@ -102,200 +107,8 @@ def check_metrics_ports(config: Config) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`. Any name but localhost counts as reachable by others."""
+    """Whether only this machine can reach `host`. Every name except localhost counts as reachable by others."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-class Setting(click.Option):
-    """A flag that is an environment variable too, with an error that names whichever was used."""
-
-    def __init__(
-        self, flag: str, *names: str, dapr: str | None = None, parse: Callable[[str], Any] | None = None, **rest: Any
-    ) -> None:
-        own = "PERDURE_" + flag.removeprefix("--").replace("-", "_").upper()
-        if parse is not None:
-            rest |= {"type": str, "callback": checked(parse)}
-        self.variables = [own, dapr] if dapr else [own]  # the first that is set counts
-        super().__init__([flag, *names], envvar=self.variables, show_envvar=True, show_default=True, **rest)
-
-    def get_error_hint(self, ctx: click.Context | None) -> str:
-        source = ctx.get_parameter_source(self.name) if ctx and self.name else None
-        if source is not ParameterSource.ENVIRONMENT:
-            return self.opts[0]
-        return next(variable for variable in self.variables if os.environ.get(variable))
-
-
-def checked(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:
-    """Turn what `parse` says into click's kind of error, which adds the name of the flag or the variable."""
-
-    def callback(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Any:
-        try:
-            return None if value is None else parse(value)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from None
-
-    return callback
-
-
-LIMIT_NAMES = (
-    "activations_max",
-    "activities_max",
-    "activity_processes_max",
-    "activity_threads_max",
-    "always_replay",
-    "mailbox_messages_max",
-    "stop_grace_s",
-    "wait_for_workers",
-)
-
-DATA_OPTION = Setting(
-    "--data",
-    parse=parse_path,
-    metavar="PATH",
-    default="./perdure.db",
-    help="The file that everything is kept in; :memory: keeps nothing.",
-)
-
-RUN_OPTIONS = (
-    Setting(
-        "--http-port",
-        dapr="DAPR_HTTP_PORT",
-        parse=parse_port,
-        metavar="PORT",
-        default=3500,
-        help="Port of the HTTP API; 0 picks a free one.",
-    ),
-    Setting(
-        "--grpc-port",
-        dapr="DAPR_GRPC_PORT",
-        parse=parse_port,
-        metavar="PORT",
-        default=50_001,
-        help="Port of the gRPC API, for Dapr's SDKs; 0 picks a free one.",
-    ),
-    Setting(
-        "--metrics-port",
-        parse=parse_port,
-        metavar="PORT",
-        default=0,
-        help="Port of the metrics for Prometheus; 0 serves none. Of several processes each has one, from there up.",
-    ),
-    Setting(
-        "--host",
-        parse=parse_host,
-        metavar="ADDRESS",
-        default="127.0.0.1",
-        help="Address to listen on. One that others can reach needs a token.",
-    ),
-    DATA_OPTION,
-    Setting(
-        "--durability",
-        type=click.Choice(["full", "relaxed"]),
-        default="full",
-        help="full: an accepted request outlives a power cut. relaxed: it outlives a crash of this process.",
-    ),
-    Setting(
-        "--processes",
-        parse=parse_processes,
-        metavar="COUNT",
-        default=1,
-        help="Processes that share the work of APP, each with a part of the store in a file of its own.",
-    ),
-    Setting("--app-id", parse=parse_app_id, metavar="ID", help="This daemon's name.  [default: the name of the app]"),
-    Setting(
-        "--api-token",
-        "api_tokens",
-        dapr="DAPR_API_TOKEN",
-        parse=parse_tokens,
-        metavar="TOKEN[,TOKEN]",
-        help="What callers must send as dapr-api-token. Prefer the variable: a flag shows in the process list.",
-    ),
-    Setting("--allow-unauthenticated", is_flag=True, help="Listen on any --host without a token."),
-    Setting(
-        "--max-body-size",
-        "max_body_bytes",
-        parse=parse_size,
-        metavar="SIZE",
-        help="Largest request body over HTTP and message over gRPC, in bytes or as in 4Mi.  [default: 4Mi and 128Mi]",
-    ),
-    Setting(
-        "--stop-grace",
-        "stop_grace_s",
-        parse=parse_seconds,
-        metavar="SECONDS",
-        default=LIMITS.stop_grace_s,
-        help="How long running activities may take to finish when the daemon is told to stop.",
-    ),
-    Setting(
-        "--activations-max",
-        parse=parse_count_or_zero,
-        metavar="COUNT",
-        default=LIMITS.activations_max,
-        help="Instances in memory at once; the others sleep in the store.",
-    ),
-    Setting(
-        "--mailbox-messages-max",
-        parse=parse_count,
-        metavar="COUNT",
-        default=LIMITS.mailbox_messages_max,
-        help="Messages that one instance may have waiting.",
-    ),
-    Setting(
-        "--activities-max",
-        parse=parse_count,
-        metavar="COUNT",
-        default=LIMITS.activities_max,
-        help="Activities written as async def that may run at once.",
-    ),
-    Setting(
-        "--activity-threads-max",
-        parse=parse_count,
-        metavar="COUNT",
-        default=LIMITS.activity_threads_max,
-        help="Activities written as plain functions that may run at once, each in a thread.",
-    ),
-    Setting(
-        "--activity-processes-max",
-        parse=parse_count,
-        metavar="COUNT",
-        default=LIMITS.activity_processes_max,
-        help='Activities declared with executor="process" that may run at once.',
-    ),
-    Setting(
-        "--max-concurrent-workflows",
-        parse=parse_count,
-        metavar="COUNT",
-        help="Workflows that remote workers may work on at once.  [default: no limit]",
-    ),
-    Setting(
-        "--max-concurrent-activities",
-        parse=parse_count,
-        metavar="COUNT",
-        help="Activities that remote workers may work on at once.  [default: no limit]",
-    ),
-    Setting(
-        "--wait-for-workers",
-        is_flag=True,
-        help="Leave what the app does not have to remote workers, even before the first of them has come.",
-    ),
-    Setting(
-        "--always-replay",
-        is_flag=True,
-        help="For tests of workflow code: rebuild an instance from its history at every turn.",
-    ),
-    Setting(
-        "--log-level",
-        type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
-        default="info",
-        help="The least severe messages to log.",
-    ),
-    Setting(
-        "--log-format",
-        type=click.Choice(["text", "json"]),
-        default="text",
-        help="How a message is written to standard error.",
-    ),
-)

@@ -1,7 +1,7 @@
-"""Dapr's YAML files, as far as they concern workflows: limits and retention, nothing else.
+"""Dapr's YAML files, as far as they concern workflows: limits and retention.
 
-The one law: a wrong value is named with its file and its key; what has no
-meaning here is named too, once, and otherwise left alone.
+The rule: an error names a wrong value with its file and its key. A key without a meaning here is listed, for the log,
+and has no effect. `cli/daprd.py` reads the files that its command line names.
 
 Source: contract 4.5; dapr `pkg/config/configuration.go`.
 """
@@ -37,17 +37,17 @@ class DaprFileError(PerdureError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaprConfig:
-    """What the files say that counts here."""
+    """The values of the files that have a meaning here."""
 
     workflows_max: int | None = None  # None: no limit
     activities_max: int | None = None
-    workflow_max: Mapping[str, int] | None = None  # by name; None: not said
+    workflow_max: Mapping[str, int] | None = None  # by name; None: no file has it
     activity_max: Mapping[str, int] | None = None
     retention: Retention = field(default_factory=Retention)
-    ignored: tuple[str, ...] = ()  # what else they say, as `file: key`
+    ignored: tuple[str, ...] = ()  # keys without a meaning here, as `file: key`
 
     def limit(self, dispatch: DispatchLimits) -> DispatchLimits:
-        """Give the limits with those of the files in place of those that were there."""
+        """The limits of the files, and those of `dispatch` where the files have none."""
         return replace(
             dispatch,
             workflows_max=self.workflows_max or dispatch.workflows_max,
@@ -58,7 +58,7 @@ class DaprConfig:
 
 
 def read_config(paths: Sequence[str]) -> DaprConfig:
-    """Read files of kind Configuration; what a later one says wins, key by key, as in daprd.
+    """Read files of kind Configuration. For a key in several files the last one counts, as in daprd.
 
     Raises:
         DaprFileError: A file is not there, is not YAML, is of another kind, or has a wrong value.
@@ -82,7 +82,7 @@ def read_config(paths: Sequence[str]) -> DaprConfig:
 
 
 def read_resources(paths: Sequence[str]) -> tuple[str, ...]:
-    """Name the resources in folders, none of which has a meaning here, as `Component statestore (state.redis)`.
+    """List the resources in folders, such as `Component statestore (state.redis)`. None has a meaning here.
 
     Raises:
         DaprFileError: A folder is not there.
@@ -98,7 +98,7 @@ def read_resources(paths: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-# field of DaprConfig -> the keys that may say it
+# field of DaprConfig -> the keys that set it; of several the least value counts
 CONCURRENCY = {
     "workflows_max": ("maxConcurrentWorkflowInvocations", "globalMaxConcurrentWorkflowInvocations"),
     "activities_max": ("maxConcurrentActivityInvocations", "globalMaxConcurrentActivityInvocations"),
@@ -113,7 +113,7 @@ RETENTION = {
 
 
 def _workflow_values(path: Path, ignored: list[str]) -> Iterator[tuple[str, Any]]:
-    """Yield what one file says of workflows, checked, by key; note the rest in `ignored`."""
+    """Yield the keys and values of one file that have a meaning here, checked; add the other keys to `ignored`."""
     for document in _documents(path):
         if not isinstance(document, dict):
             raise DaprFileError(path, f"a mapping was expected, not {_shown(document)}.")
@@ -153,7 +153,7 @@ def _mapping(path: Path, key: str, value: Any) -> dict[str, Any]:
 
 
 def read_limit(value: Any) -> int:
-    """Read a number of invocations; 0 is no limit."""
+    """Read a number of invocations; 0 means no limit."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= INT32_MAX:
         raise ValueError(f"{_shown(value)} is not a whole number from 0 up, where 0 is no limit.")
     return value
@@ -184,7 +184,7 @@ DURATION_US_MAX = (2**63 - 1) // 1000  # Go counts nanoseconds in 64 bits
 
 
 def read_duration(value: Any) -> int:
-    """Read a duration as Go writes it, such as 72h or 1h30m; microseconds, rounded up.
+    """Read a duration as Go writes it, such as 72h or 1h30m. Returns microseconds, rounded up.
 
     Source: Go, `time.ParseDuration`. A bare number is no duration, except for "0".
     """
@@ -238,7 +238,7 @@ def _resources_in(file: Path) -> Iterator[str]:
     try:
         documents = _documents(file)
     except DaprFileError as error:
-        # Nothing in it could have counted.
+        # Not an error: no resource has a meaning here.
         yield str(error).rstrip(".")
         return
     for document in documents:
@@ -250,6 +250,6 @@ def _resources_in(file: Path) -> Iterator[str]:
 
 
 def _shown(value: Any) -> str:
-    """Write a value as an error shows it: short."""
+    """Write a value for an error, cut to 80 characters."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,15 +1,14 @@
 """The `perdure` command.
 
-The one law: a command is imported when it is called, not before, so that
-`perdure --help` answers at once.
+The rule: a command is imported when it is called, not before, so that `perdure --help` answers at once.
 """
 
 import importlib
 
 import click
 
-# Name of the command -> the module and the attribute it lives in, and its line in the list. The line
-# stands here so that listing the commands imports none of them; a test compares it with the command's own.
+# Name of a command -> its module, its attribute there, and its line in the list of commands. The line stands here so
+# that the list imports no command; a test compares it with the command's own.
 COMMANDS = {
     "run": (".run", "run", "Host an app, or serve SDK workers."),
     "store": (".store", "store", "Look after a store."),
@@ -19,7 +18,7 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands by name only, until one is called."""
+    """A group that imports a command when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

@@ -1,6 +1,8 @@
-"""What is written behind a flag or in a variable, read and checked: each function takes the text and gives the value.
+"""The texts of flags and variables, read and checked.
 
-A text that has no value raises ValueError, with a sentence that begins with the text.
+The rule: each function takes a text and returns its value, or raises ValueError with a sentence that says which texts
+are allowed. The sentence begins with the text, except where the text is a secret. `cli/run_flags.py` and
+`cli/daprd_flags.py` name the function for each flag.
 """
 
 import re
@@ -18,14 +20,14 @@ def parse_port(text: str) -> int:
 
 
 def parse_count(text: str) -> int:
-    """Read a limit that must let something through."""
+    """Read a limit that is at least 1."""
     if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) == 0:
         raise ValueError(f"{text!r} is not a whole number from 1 up.")
     return int(text)
 
 
 def parse_processes(text: str) -> int:
-    """Read how many processes a daemon is to have."""
+    """Read the number of processes of a daemon."""
     if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= PROCESSES_MAX:
         raise ValueError(f"{text!r} is not a whole number from 1 to {PROCESSES_MAX}.")
     return int(text)
@@ -39,7 +41,7 @@ def parse_count_or_zero(text: str) -> int:
 
 
 def parse_seconds(text: str) -> float:
-    """Read a time that is not negative and comes to an end."""
+    """Read a time in seconds that is neither negative nor infinite."""
     if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text):
         raise ValueError(f"{text!r} is not a number of seconds, such as 10 or 2.5.")
     return float(text)
@@ -57,11 +59,11 @@ def parse_size(text: str) -> int:
 
 
 def parse_tokens(text: str) -> tuple[str, ...]:
-    """Read one token, or several with commas between them (for the time in which an old one is replaced)."""
+    """Read one token, or several with commas between them, for the time in which an old one is replaced."""
     tokens = tuple(token.strip() for token in text.split(","))
     if not all(tokens):
-        # Usually a variable that was never set in somebody's script. Serving without a token would
-        # open what was meant to be closed. The error must not show the other tokens.
+        # Usually a script uses a variable that was never set. To serve without a token would open a door that was
+        # meant to be closed. The error must not show the other tokens.
         raise ValueError("a token in it is empty. To serve without a token, leave it out altogether.")
     return tokens
 
@@ -81,7 +83,7 @@ def parse_host(text: str) -> str:
 
 
 def parse_app_id(text: str) -> str:
-    """Read an app id; the characters are those that Dapr allows."""
+    """Read an app id, made of the characters that Dapr allows."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+", text):
         raise ValueError(f"{text!r} is not an app id: letters, digits, dashes and underscores only.")
     return text

@@ -1,4 +1,8 @@
-"""`perdure run`: read the flags, find the app, hand both to the daemon."""
+"""`perdure run`: read the flags, and run the daemon in this process or in several.
+
+The rule: standard output holds the ready line and nothing else; an error is one sentence on standard error, or the
+traceback of the app's own code.
+"""
 
 import contextlib
 import sys
@@ -7,7 +11,8 @@ from typing import Any
 import click
 
 from ..daemon.serve import leave_threads_behind, serve_app
-from .config import RUN_OPTIONS, build_config
+from .config import build_config
+from .run_flags import RUN_OPTIONS
 
 
 @click.command(params=[click.Argument(["target"], required=False, metavar="[APP]"), *RUN_OPTIONS])
@@ -24,6 +29,7 @@ def run(**values: Any) -> None:
     config = build_config(**values)
 
     from ..actors.errors import PerdureError  # noqa: PLC0415  a wrong flag need not wait for the engine
+    from ..daemon.hints import explain  # noqa: PLC0415  as above
     from ..daemon.loader import ImportFailed  # noqa: PLC0415  as above
     from ..daemon.logs import configure_logging  # noqa: PLC0415  as above
 
@@ -33,7 +39,7 @@ def run(**values: Any) -> None:
     def announce(line: str) -> None:
         print(line, file=out, flush=True)
 
-    # Whoever waits for the ready line reads standard output, so an app's own print() goes to standard error.
+    # A program that waits for the ready line reads standard output, so the print() of an app goes to standard error.
     with contextlib.redirect_stdout(sys.stderr):
         try:
             if config.processes > 1:
@@ -46,5 +52,5 @@ def run(**values: Any) -> None:
             click.echo(str(error), err=True)
             sys.exit(1)
         except PerdureError as error:
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(explain(error, config.flags)) from None
     leave_threads_behind()

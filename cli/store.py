@@ -1,11 +1,17 @@
-"""`perdure store`: look after a store, and lay it out for another number of processes."""
+"""`perdure store`: check a store, copy it, and lay it out for another number of processes.
+
+The rule: a command never overwrites a file. `actors/store/sqlite/maintenance.py` and `actors/store/sqlite/layout.py`
+do the work.
+"""
 
 from pathlib import Path
 
 import click
 
 from ..actors.errors import PerdureError
-from .config import DATA_OPTION
+from ..daemon.config import RUN_FLAGS
+from ..daemon.hints import explain
+from .run_flags import DATA_OPTION
 
 
 @click.group()
@@ -25,7 +31,7 @@ def check(data: str) -> None:
     try:
         faults = maintenance.check(data)
     except PerdureError as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(explain(error, RUN_FLAGS)) from None
     if faults:
         raise click.ClickException("\n".join((f"{data} is not sound:", *(f"  {fault}" for fault in faults))))
     click.echo(f"{data} is sound.")
@@ -46,7 +52,7 @@ def backup(file: Path, data: str) -> None:
     try:
         maintenance.backup(data, file)
     except PerdureError as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(explain(error, RUN_FLAGS)) from None
     click.echo(f"{data} is copied to {file}.")
 
 
@@ -75,5 +81,5 @@ def spread(new: Path, data: str, processes: int) -> None:
     try:
         layout.spread(data, new, parts=processes)
     except PerdureError as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(explain(error, RUN_FLAGS)) from None
     click.echo(f"{data} is laid out for --processes {processes} at {new}.")

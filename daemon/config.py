@@ -1,6 +1,7 @@
-"""The configuration of a daemon: one frozen value, that is checked before anything starts.
+"""The configuration of a daemon: one frozen value.
 
-The one law: a daemon reads no flag and no environment. `cli/config.py` makes the value out of both.
+The rule: a daemon reads neither flags nor environment. `cli/config.py` makes the value out of both, and checks it
+before anything starts.
 """
 
 from collections.abc import Mapping
@@ -9,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from ..runtime.operations.retention import Retention
 from ..runtime.settings import Settings
 
-LIMITS = Settings()  # the default of every limit, from the one place that has them
+LIMITS = Settings()  # the default of every limit
 
-
-# What the values are called in `perdure run`, for errors; `perdure daprd` has other flags for the same.
+# How errors name the flag for each value, in `perdure run`; `perdure daprd` has other flags for some of them.
 RUN_FLAGS = {
+    "data": "--data",
+    "processes": "--processes",
     "http_port": "--http-port",
     "grpc_port": "--grpc-port",
     "metrics_port": "--metrics-port",
@@ -24,7 +26,7 @@ RUN_FLAGS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Everything that `perdure run` was told."""
+    """Everything that a command line sets for a daemon."""
 
     target: str | None  # FILE.py, FILE.py:name, module or module:name; None serves SDK workers only
     host: str
@@ -34,17 +36,23 @@ class Config:
     data: str  # path of the store
     durability: str  # full or relaxed
     app_id: str | None  # None: the app's name
-    api_tokens: tuple[str, ...] = field(repr=False)  # any one of them opens the door; none: there is no door
+    api_tokens: tuple[str, ...] = field(repr=False)  # a caller must send one of them; none: no token is asked for
     max_body_bytes: int | None  # None: what the HTTP API and the gRPC API each take by default
     log_level: str
     log_format: str
     limits: Settings
-    retention: Retention = field(default_factory=Retention)  # none in `perdure run`
-    flags: Mapping[str, str] = field(default_factory=lambda: RUN_FLAGS, repr=False)  # what errors call the values
-    processes: int = 1  # more of them are hosts of one daemon, each with a part of the store
+    retention: Retention = field(default_factory=Retention)  # `perdure run` keeps all instances
+    flags: Mapping[str, str] = field(
+        default_factory=lambda: RUN_FLAGS, repr=False
+    )  # how errors name the flag for each value
+    processes: int = 1  # several are hosts of one daemon, each with a part of the store
 
     def settings(self, app_name: str | None) -> Settings:
-        """The engine's settings, once it is known which app it runs."""
+        """The settings of the engine.
+
+        Args:
+            app_name: The name of the app that it runs, if any; the app id, unless the configuration has one.
+        """
         return replace(self.limits, app_id=self.app_id or app_name or LIMITS.app_id, retention=self.retention)
 
 

@@ -1,7 +1,7 @@
-"""Find the app that a person named on the command line.
+"""Find the app that the command line names.
 
-The one law: what goes wrong in their file is shown as they know it, their own
-traceback without a line of ours; what goes wrong in the naming is one sentence.
+The rule: an error of the app's own code is shown as its own traceback, without a line of ours. An error in the name is
+one sentence. `daemon/serve.py` loads the app.
 """
 
 import importlib
@@ -14,19 +14,19 @@ from types import ModuleType
 from ..runtime.authoring.app import App
 from ..runtime.errors import AppError
 
-OURS = (__file__, "<frozen importlib")  # where the frames come from that tell a person nothing
+OURS = (__file__, "<frozen importlib")  # files whose frames are left out of a traceback
 
 
 class AppNotFound(AppError):
-    """The target names no file, no module, or no single app; the message says what to name instead."""
+    """The target is not one file or module with one app; the message says what to name instead."""
 
 
 class ImportFailed(AppError):
-    """The person's own code raised while it was imported; the message is its traceback."""
+    """The app's own code raised while it was imported; the message is its traceback."""
 
 
 def load_app(target: str) -> App:
-    """Import what `target` names and return the app in it.
+    """Import the target and return the app in it.
 
     Args:
         target: `FILE.py`, `module`, or either with `:name` for one app of several.
@@ -41,7 +41,7 @@ def load_app(target: str) -> App:
 
 
 def split_target(target: str) -> tuple[str, str | None]:
-    """Split `orders.py:billing` into its source and the name of the app in it, if one is given."""
+    """Split `orders.py:billing` into the file or module and the name of the app, which is None if there is none."""
     source, colon, name = target.rpartition(":")
     if not colon:
         return target, None
@@ -51,7 +51,7 @@ def split_target(target: str) -> tuple[str, str | None]:
 
 
 def import_file(path: Path) -> ModuleType:
-    """Import a file as Python would run it: its folder first on the path, its stem as the module's name."""
+    """Import a file as a module named like it, with its folder first on the path, as if Python ran it."""
     path = path.resolve()
     if not path.is_file():
         raise AppNotFound(f"there is no file {path}.")
@@ -64,8 +64,8 @@ def import_file(path: Path) -> ModuleType:
     assert spec is not None, path
     assert spec.loader is not None, path
     module = importlib.util.module_from_spec(spec)
-    # Registered before it runs, as an import statement would: dataclasses and
-    # pydantic look their annotations up there, and pickle finds classes there.
+    # Registered before it runs, as an import statement does: dataclasses and pydantic resolve annotations with it,
+    # and pickle finds classes in it.
     sys.modules[path.stem] = module
     try:
         spec.loader.exec_module(module)
@@ -115,7 +115,7 @@ def apps_of(module: ModuleType) -> dict[str, App]:
 
 
 def offer(module: ModuleType, source: str) -> str:
-    """Say what could have been named."""
+    """Say which apps of a module can be named."""
     names = sorted(apps_of(module))
     if not names:
         return f'{source} has no perdure.App. Make one at its top level: app = perdure.App("name").'
@@ -123,7 +123,7 @@ def offer(module: ModuleType, source: str) -> str:
 
 
 def traceback_of(error: BaseException) -> str:
-    """Format a traceback as it would look had the person run their file themselves."""
+    """Format a traceback as if Python had run the file, without the frames of this module."""
     report = traceback.TracebackException.from_exception(error)
     seen: traceback.TracebackException | None = report
     while seen is not None:

@@ -1,14 +1,18 @@
-"""What the process says while it runs: one line a message, on standard error, in one of two forms."""
+"""The log of a daemon: text or JSON, one line a message, on standard error.
+
+The rule: standard output is left to the ready line. Each process of a daemon configures its log once, before it does
+anything that may fail.
+"""
 
 import json
 import logging
 import time
 from typing import Any
 
-# Libraries that say much which buries what a person looks for, and from which level on they are heard.
+# Libraries that log much, and the least level of theirs that is shown.
 CHATTY = {"aiosqlite": logging.INFO, "asyncio": logging.INFO, "uvicorn": logging.WARNING}
 
-# What every record carries; the rest was given by the caller with `extra=`.
+# The attributes of every record. A caller has given the others with `extra=`.
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -18,7 +22,7 @@ def configure_logging(level: str, form: str, *, host: str | None = None) -> None
     Args:
         level: debug, info, warning or error.
         form: text or json.
-        host: What this process is called, if it is one of several that write there.
+        host: The name of this process, if it is one of several that write to the same standard error.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLine(host) if form == "json" else TextLine(host))
@@ -60,6 +64,6 @@ class JsonLine(logging.Formatter):
 
 
 def timestamp(record: logging.LogRecord) -> str:
-    """UTC in RFC 3339, with milliseconds: the form of every other time that Perdure shows."""
+    """The time of a record in UTC, in RFC 3339 with milliseconds, like every time that Perdure shows."""
     seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
     return f"{seconds}.{int(record.msecs):03d}Z"

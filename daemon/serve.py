@@ -1,4 +1,8 @@
-"""Run an app's daemon in this process, from the import of the app to the last thread."""
+"""An app and its daemon in this process, from the import of the app to the last thread.
+
+The rule: this module imports neither the engine nor the servers until `serve_app` is called, because a supervisor of
+several hosts imports it and does without them. `cli/run.py` and `daemon/hosts/member.py` call it.
+"""
 
 import logging
 import os
@@ -13,24 +17,28 @@ if TYPE_CHECKING:
 
 
 def serve_app(config: Config, announce: Callable[[str], None], member: "Member | None" = None) -> None:
-    """Find the app and serve it, in this process.
+    """Import the app and serve it until a signal or a request says to stop.
+
+    Args:
+        announce: Called with the ready line, once.
+        member: Given if this process is a host of several.
 
     Raises:
-        ImportFailed: The app's own code raised.
+        ImportFailed: The app's own code raised while it was imported.
         PerdureError: It could not start; the message says why.
     """
     from .daemon import run as run_daemon  # noqa: PLC0415  the engine and the servers, which a supervisor does without
-    from .loader import load_app  # noqa: PLC0415
+    from .loader import load_app  # noqa: PLC0415  as above
 
     app = load_app(config.target) if config.target is not None else None
     run_daemon(config, app, announce, member)
 
 
 def leave_threads_behind() -> None:
-    """End the process at once if the thread of an activity outlasted the grace.
+    """End the process at once if the thread of an activity has outlasted the grace.
 
-    Python would wait for it, and nothing can stop it. The activity runs again after the next start, because its
-    result was never recorded.
+    Python would wait for the thread, which nothing can stop. The activity runs again after the next start, because
+    its result was never recorded.
     """
     if any(thread is not threading.current_thread() and not thread.daemon for thread in threading.enumerate()):
         logging.shutdown()

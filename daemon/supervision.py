@@ -1,6 +1,7 @@
-"""What a host of several and its supervisor say to each other, and the pipe that carries it.
+"""The messages between a host of several and its supervisor, and the host's end of the pipe between them.
 
-The one law: a pipe that has ended is a word too. A host whose pipe has ended has no supervisor.
+The rule: the end of the pipe is a message too. A host whose pipe has ended has no supervisor.
+`daemon/hosts/member.py` and `daemon/stopping.py` are on this end, `daemon/hosts/processes.py` on the other.
 """
 
 import contextlib
@@ -18,18 +19,18 @@ if TYPE_CHECKING:
 class Ready(NamedTuple):
     """A host serves."""
 
-    line: str  # says where; the same for all hosts, as they share their ports
+    line: str  # the ready line; the same for all hosts, as they share their ports
 
 
 class Failed(NamedTuple):
-    """A host cannot start, and this is why."""
+    """A host cannot start."""
 
     why: str
-    is_traceback: bool = False  # the app's own, from its import
+    is_traceback: bool = False  # of the app's own code, which raised while it was imported
 
 
 class ShutdownAsked(NamedTuple):
-    """A request has told a host that the daemon is to stop."""
+    """A host was asked by a request to stop the whole daemon."""
 
     force: bool
 
@@ -45,7 +46,7 @@ FromHost: TypeAlias = Ready | Failed | ShutdownAsked
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """What makes a process a host of a daemon rather than all of it."""
+    """The place of a process among the hosts of a daemon."""
 
     membership: Membership
     pipe: "Connection[FromHost, Stop]"  # to the supervisor
@@ -55,13 +56,13 @@ class Member:
         return name_of(self.membership.index)
 
     def say(self, message: FromHost) -> None:
-        """Tell the supervisor. Whether it is still there is found out by `hear`."""
+        """Send a message to the supervisor. If it is gone the message is lost, and `hear` returns None."""
         with contextlib.suppress(OSError):
             self.pipe.send(message)
 
     @property
     def orphaned(self) -> bool:
-        """Whether the supervisor is no more."""
+        """Whether the supervisor has ended. Discards the messages that it has sent."""
         try:
             while self.pipe.poll():
                 self.pipe.recv()
@@ -70,7 +71,7 @@ class Member:
         return False
 
     async def hear(self) -> Stop | None:
-        """Wait for a word of the supervisor's; None if there is none left to say one."""
+        """Wait for the next message of the supervisor; None if the supervisor has ended."""
         await anyio.wait_readable(self.pipe)
         try:
             return self.pipe.recv()

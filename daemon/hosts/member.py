@@ -1,28 +1,30 @@
-"""A host of several: a process that is started by a supervisor, and heeds it in place of the signals.
+"""A host of several: the main function of a process that a supervisor starts.
 
-The one law: a host outlives its supervisor by no more than an ordered stop.
-What the two say to each other goes through a pipe, and its end is a word too.
+The rule: a host obeys its supervisor and not the signals, and stops in order when its supervisor has ended.
+`daemon/supervision.py` has the messages between them; `daemon/hosts/host_processes.py` starts hosts.
 """
 
 import contextlib
 import shutil
 import sys
 
+from ...actors.errors import PerdureError
 from ..config import Config
+from ..hints import explain
+from ..loader import ImportFailed
+from ..logs import configure_logging
+from ..serve import leave_threads_behind, serve_app
 from ..supervision import Failed, Member, Ready
 from .signals import leave_signals_to_the_supervisor
 
 
 def main(config: Config, member: Member) -> None:
-    """Be a host, from the first line of a process to its last."""
+    """Run a host until it has stopped, and end the process.
+
+    Raises:
+        SystemExit: It could not start, and has told its supervisor why.
+    """
     leave_signals_to_the_supervisor()
-
-    # The engine and the server, which the supervisor imports this module without.
-    from ...actors.errors import PerdureError  # noqa: PLC0415
-    from ..loader import ImportFailed  # noqa: PLC0415
-    from ..logs import configure_logging  # noqa: PLC0415
-    from ..serve import leave_threads_behind, serve_app  # noqa: PLC0415
-
     configure_logging(config.log_level, config.log_format, host=member.name)
     with contextlib.redirect_stdout(sys.stderr):
         try:
@@ -31,7 +33,7 @@ def main(config: Config, member: Member) -> None:
             member.say(Failed(str(error), is_traceback=True))
             sys.exit(1)
         except PerdureError as error:
-            member.say(Failed(str(error)))
+            member.say(Failed(explain(error, config.flags)))
             sys.exit(1)
     if member.orphaned:
         shutil.rmtree(member.membership.directory, ignore_errors=True)

@@ -1,19 +1,27 @@
-"""The signals that stop a daemon, and how the hosts of a daemon leave them to their supervisor."""
+"""The signals that stop a daemon of several hosts.
+
+The rule: only the supervisor acts on them. A terminal or a service manager sends SIGTERM and SIGINT to all processes
+of a daemon at once; the hosts ignore both, and the supervisor tells the hosts to stop in order.
+"""
 
 import contextlib
 import os
 import signal
+import socket
 from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def leave_signals_to_the_supervisor() -> None:
-    """Be deaf to what a terminal or a service manager sends to all processes of a daemon at once.
+    """Ignore SIGTERM and SIGINT from now on, in a process that is a host.
 
-    The supervisor gets it too, and tells the hosts to stop in order.
+    Makes the process the leader of a group of its own, so that the supervisor can kill it together with the processes
+    that it starts.
     """
-    os.setsid()  # of which the supervisor can kill all that there is
+    os.setsid()
     for number in STOP_SIGNALS:
         # Not SIG_IGN, which the processes that activities start would inherit.
         signal.signal(number, lambda *_: None)
@@ -22,9 +30,48 @@ def leave_signals_to_the_supervisor() -> None:
 
 @contextlib.contextmanager
 def signals_held_back() -> Iterator[None]:
-    """Start a host in here: signals reach it once it has left them to the supervisor, and this process afterwards."""
+    """Block SIGTERM and SIGINT while the process of a host is started.
+
+    The new process inherits the block, and `leave_signals_to_the_supervisor` ends it there. Signals that come to this
+    process meanwhile are delivered after the block.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class Signals:
+    """The signals that a supervisor acts on (SIGTERM, SIGINT, SIGCHLD), as bytes that can be read from a socket.
+
+    A context manager; at its end the handlers are as before.
+
+    Attributes:
+        reader: Readable when a signal has come; `multiprocessing.connection.wait` waits on it.
+    """
+
+    def __enter__(self) -> Self:
+        self.reader, self._writer = socket.socketpair()
+        self.reader.setblocking(False)
+        self._writer.setblocking(False)
+        self._wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        numbers = (*STOP_SIGNALS, signal.SIGCHLD)
+        self._handlers = {number: signal.signal(number, lambda *_: None) for number in numbers}
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup)
+        self.reader.close()
+        self._writer.close()
+
+    def received(self) -> bytes:
+        """The numbers of the signals that have come since the last call."""
+        try:
+            return self.reader.recv(4096)
+        except BlockingIOError:
+            return b""

@@ -1,7 +1,7 @@
 """The supervisor: it decides when the hosts of a daemon start, stop and are killed.
 
-The one law: it waits for nothing and looks at nothing. What happens is told,
-with the time; `daemon/hosts/processes.py` waits, and does what is decided here.
+The rule: it neither waits nor reads a clock. `daemon/hosts/processes.py` waits, and calls a method here for each
+event, with the time.
 """
 
 import logging
@@ -22,35 +22,35 @@ GOOD_AFTER_S = 10.0  # a host that was ready for so long begins with the shortes
 
 
 class Processes(Protocol):
-    """The processes of hosts, by the hosts' numbers."""
+    """The processes of hosts, by the hosts' numbers (`daemon/hosts/host_processes.py`)."""
 
     def start(self, index: int) -> None:
-        """Start one.
+        """Start the process of a host.
 
         Raises:
-            OSError: The system has none to give.
+            OSError: The system has no process to give.
         """
         ...
 
     def send(self, index: int, stop: Stop) -> None:
-        """Tell one to stop. It may have ended already."""
+        """Tell a host to stop. It may have ended already."""
         ...
 
     def kill(self, index: int) -> None:
-        """End one, and what it started, at once."""
+        """End a host and the processes that it started, at once."""
         ...
 
 
 @dataclass(slots=True)
-class Host:
+class HostState:
     """A host, as its supervisor knows it."""
 
     index: int
     running: bool = False  # it has a process
     ready_since_s: float | None = None
-    was_ready: bool = False  # ever; its app and its file are sound
-    pause_s: float = PAUSE_S_MIN  # the next one
-    start_at_s: float | None = None  # None: not at all
+    was_ready: bool = False  # at least once, so its app and its file are sound
+    pause_s: float = PAUSE_S_MIN  # before its next start, should it end
+    start_at_s: float | None = None  # None: no start is due
 
     @property
     def name(self) -> str:
@@ -58,18 +58,21 @@ class Host:
 
 
 class Supervisor:
-    """Decides when hosts start, stop and are killed. Times are those of one clock that never goes back.
+    """Decides when hosts start, stop and are killed.
+
+    Every `now_s` is a time of one monotonic clock, in seconds.
 
     Args:
-        announce: Told the ready line, once, when all hosts are ready.
-        patience_s: How long a stop may take.
+        count: How many hosts there are.
+        announce: Called with the ready line, once, when all hosts are ready.
+        patience_s: How long a stop may take before the hosts are killed.
     """
 
     def __init__(self, processes: Processes, count: int, *, announce: Callable[[str], None], patience_s: float) -> None:
         self.failed: Failed | None = None  # why the daemon could not start
-        self.in_order = True  # nobody was killed, or ended badly, while stopping
+        self.in_order = True  # while stopping, every host ended by itself, with exit code 0
         self._processes = processes
-        self._hosts = [Host(index) for index in range(count)]
+        self._hosts = [HostState(index) for index in range(count)]
         self._announce = announce
         self._announced = False
         self._patience_s = patience_s
@@ -78,20 +81,22 @@ class Supervisor:
 
     @property
     def done(self) -> bool:
+        """Whether the daemon was to stop and every host has ended."""
         return self._stopping and not any(host.running for host in self._hosts)
 
     def wait_s(self, now_s: float) -> float | None:
-        """How long there is nothing to do, unless something happens; None: for ever."""
+        """How long until `act` has something to do; None if only an event can change that."""
         times_s = [host.start_at_s for host in self._hosts] + [self._kill_at_s]
         return min((max(0.0, time_s - now_s) for time_s in times_s if time_s is not None), default=None)
 
     def start(self, now_s: float) -> None:
+        """Start all hosts."""
         for host in self._hosts:
             if not self._stopping:
                 self._start(host, now_s)
 
     def act(self, now_s: float) -> None:
-        """Do what is due."""
+        """Start and kill the hosts whose time has come."""
         for host in self._hosts:
             if host.start_at_s is not None and host.start_at_s <= now_s:
                 self._start(host, now_s)
@@ -99,12 +104,12 @@ class Supervisor:
             logger.error("hosts have not stopped in %g s: they are killed", self._patience_s)
             self.kill()
 
-    def hear(self, index: int, message: FromHost, now_s: float) -> None:
-        """Take a message of a host's."""
+    def handle_message(self, index: int, message: FromHost, now_s: float) -> None:
+        """React to a message of a host."""
         host = self._hosts[index]
         match message:
             case Ready(line):
-                self._note_ready(host, line, now_s)
+                self._mark_ready(host, line, now_s)
             case Failed() if host.was_ready:
                 logger.error("%s cannot start: %s", host.name, message.why)
             case Failed():
@@ -112,17 +117,25 @@ class Supervisor:
             case ShutdownAsked(force):
                 self.stop(now_s, force=force)
 
-    def note_end(self, index: int, code: int, now_s: float) -> None:
-        """Take note that the process of a host has ended, as the standard library has its exit code."""
+    def handle_end(self, index: int, code: int, now_s: float) -> None:
+        """React to the end of a host's process.
+
+        Args:
+            code: The exit code; -9 if signal 9 killed it.
+        """
         host = self._hosts[index]
         host.running = False
         if self._stopping:
             self.in_order &= code == 0
         else:
-            self._note_missing(host, f"ended {how(code)}", now_s)
+            self._restart_or_fail(host, f"ended {describe_exit(code)}", now_s)
 
-    def told(self, name: str, now_s: float) -> None:
-        """Stop in order at the first signal, and at once at the second."""
+    def handle_signal(self, name: str, now_s: float) -> None:
+        """Stop in order at the first signal, and at once at the second.
+
+        Args:
+            name: Of the signal, for the log.
+        """
         if self._stopping:
             logger.warning("stopped at once by a second signal, %s; what was acknowledged is in the store", name)
             self.kill()
@@ -131,7 +144,11 @@ class Supervisor:
             self.stop(now_s)
 
     def stop(self, now_s: float, *, force: bool = False) -> None:
-        """Have all hosts stop in order."""
+        """Tell all hosts to stop in order. May be called again, to force it.
+
+        Args:
+            force: Do not wait for running activities.
+        """
         if not self._stopping:
             self._stopping = True
             self._kill_at_s = now_s + self._patience_s
@@ -148,21 +165,21 @@ class Supervisor:
             if host.running:
                 self._processes.kill(host.index)
 
-    def _start(self, host: Host, now_s: float) -> None:
+    def _start(self, host: HostState, now_s: float) -> None:
         host.start_at_s = host.ready_since_s = None
         try:
             self._processes.start(host.index)
             host.running = True
         except OSError as error:
-            self._note_missing(host, f"cannot have a process: {error}", now_s)
+            self._restart_or_fail(host, f"cannot have a process: {error}", now_s)
 
-    def _note_missing(self, host: Host, what: str, now_s: float) -> None:
+    def _restart_or_fail(self, host: HostState, what: str, now_s: float) -> None:
         if host.was_ready:
             self._start_later(host, what, now_s)
         else:
             self._fail(Failed(f"{host.name} {what}, before it was ready."), now_s)
 
-    def _start_later(self, host: Host, what: str, now_s: float) -> None:
+    def _start_later(self, host: HostState, what: str, now_s: float) -> None:
         if host.ready_since_s is not None and now_s - host.ready_since_s >= GOOD_AFTER_S:
             host.pause_s = PAUSE_S_MIN
         logger.error("%s %s; it is started again in %g s", host.name, what, host.pause_s)
@@ -170,7 +187,7 @@ class Supervisor:
         host.start_at_s = now_s + host.pause_s
         host.pause_s = min(2 * host.pause_s, PAUSE_S_MAX)
 
-    def _note_ready(self, host: Host, line: str, now_s: float) -> None:
+    def _mark_ready(self, host: HostState, line: str, now_s: float) -> None:
         if host.was_ready:
             logger.info("%s is ready again", host.name)
         host.ready_since_s = now_s
@@ -180,11 +197,11 @@ class Supervisor:
             self._announce(line)
 
     def _fail(self, failed: Failed, now_s: float) -> None:
-        if not self._stopping:  # otherwise it may have failed because others stop
+        if not self._stopping:  # a host that fails while others stop may have failed because they do
             self.failed = failed
             self.stop(now_s)
 
 
-def how(code: int) -> str:
-    """Say how a process ended."""
+def describe_exit(code: int) -> str:
+    """Say how a process ended, by its exit code."""
     return f"with exit code {code}" if code >= 0 else f"by {signal.Signals(-code).name}"

@@ -1,94 +1,97 @@
-"""Ports: taking one, and saying what to do when it cannot be had.
+"""Ports: taking one, sharing one among the hosts of a daemon, keeping one for them.
 
-The one law: whoever has a port has it before anything else is opened, so that
-a second daemon finds out at once.
+The rule: a daemon takes its ports before it opens anything else, so that a second daemon fails at once.
+`daemon/daemon.py` takes ports, and `daemon/hosts/ports.py` keeps them for hosts.
 """
 
 import socket
 
-from ...api.ports import RUN_FLAGS, CannotListen, ListenFlags
+from ...api.ports import CannotListen, Door
 
 BACKLOG = 2048  # uvicorn's default; the kernel caps it at net.core.somaxconn
 
 
-def listen(host: str, port: int, flags: ListenFlags = RUN_FLAGS) -> socket.socket:
-    """Take a port.
+def listen(host: str, port: int, door: Door = Door.HTTP) -> socket.socket:
+    """Take a port, and listen on it.
 
-    Callers that come from now on wait in the kernel's queue until `serve` runs.
-    Taking the port this early keeps a second daemon from opening the store only
-    to find the port gone.
+    From now on the kernel queues the connections of callers, until `serve` accepts them.
 
     Args:
         host: An address of this machine, or a name of one; of several addresses the first is taken.
         port: 0 for any free one; `address` tells which.
-        flags: What an error tells to use.
+        door: What will be served there, for the error.
+
+    Returns:
+        A socket that does not block.
 
     Raises:
-        CannotListen: Somebody has it, or nobody may.
+        CannotListen: Another program has the port, the port needs privileges, or the machine has no such address.
     """
-    listener = _bound(host, port, flags)
+    listener = _bound(host, port, door)
     try:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise CannotListen(host, port, error, flags) from error
+        raise CannotListen(host, port, error, door) from error
     return listener
 
 
-def share(host: str, port: int, flags: ListenFlags = RUN_FLAGS) -> socket.socket:
-    """Take part in a port that other processes of this daemon listen on too; the kernel spreads the callers.
+def share(host: str, port: int, door: Door = Door.HTTP) -> socket.socket:
+    """Take a port together with other hosts of this daemon; the kernel spreads the connections.
 
-    It does not listen yet: `serve` does, so that nobody waits for a process
-    that is not ready while others are.
+    The socket does not listen yet. `serve` makes it, once this process is ready; until then the kernel gives
+    connections to the other hosts.
 
     Args:
-        host, port, flags: As for `listen`.
+        host, port, door: As for `listen`.
 
     Raises:
-        CannotListen: Somebody else has it, or nobody may.
+        CannotListen: As for `listen`; another program is one that does not share the port.
     """
-    return _bound(host, port, flags, socket.SO_REUSEPORT)
+    return _bound(host, port, door, socket.SO_REUSEPORT)
 
 
-def reserve(host: str, port: int, flags: ListenFlags = RUN_FLAGS) -> socket.socket:
-    """Keep a port for those who `share` it, also while none of them listens. This socket never does.
+def reserve(host: str, port: int, door: Door = Door.HTTP) -> socket.socket:
+    """Keep a port for the hosts that `share` it, also while none of them listens. This socket never listens.
 
     Args:
-        host, port, flags: As for `listen`.
+        host, port, door: As for `listen`.
 
     Raises:
-        CannotListen: Somebody has it, or nobody may.
+        CannotListen: As for `listen`.
     """
     if port:
-        # Another daemon of several hosts would not mind a socket more, and they would get half of the calls each.
-        listen(host, port, flags).close()
-    reserved = share(host, port, flags)
-    # Were it set on both sides, others could take the port while nobody listens. It had to be set for `bind`.
+        # `share` alone would not fail if another daemon of several hosts had the port; each would get half of the
+        # connections.
+        listen(host, port, door).close()
+    reserved = share(host, port, door)
+    # `bind` needed SO_REUSEADDR. If it stayed set here, another program that sets it too could take the port while
+    # no host listens.
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     return reserved
 
 
-def _bound(host: str, port: int, flags: ListenFlags, *options: int) -> socket.socket:
+def _bound(host: str, port: int, door: Door, *options: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         bound = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise CannotListen(host, port, error, flags) from error
+        raise CannotListen(host, port, error, door) from error
     try:
-        # Without SO_REUSEADDR a restart would wait for the connections of the process before it to time out.
+        # Without SO_REUSEADDR a restarted daemon could not have its port until the old connections have timed out.
         for option in (socket.SO_REUSEADDR, *options):
             bound.setsockopt(socket.SOL_SOCKET, option, 1)
         bound.bind(address)
     except OSError as error:
         bound.close()
-        raise CannotListen(host, port, error, flags) from error
+        raise CannotListen(host, port, error, door) from error
     bound.setblocking(False)
     return bound
 
 
 def address(listener: socket.socket) -> tuple[str, int]:
-    """Say which host and port a listener has."""
+    """The host and the port that a socket is bound to."""
     host, port, *_ = listener.getsockname()
     return host, port

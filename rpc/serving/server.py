@@ -11,15 +11,13 @@ from typing import Any
 import grpc
 from grpc_reflection.v1alpha import reflection
 
-from ...actors.errors import PerdureError
+from ...api.ports import CannotListen, Door, address_of
 from ..wire.messages import DAPR, POOL, TASK_HUB
 from .auth import TokenInterceptor
 from .method import Unserved
 
 # The largest message of JavaScript's SDK. Dapr takes 4 MiB, and a worker with a larger answer is stuck for ever.
 RECEIVE_BYTES_MAX = 128 * 1024 * 1024
-
-PORT_FLAG = "--grpc-port"  # of `perdure run`
 
 # SDKs ping every 30 s over connections that may be idle for hours. By default grpc takes two such pings for abuse and
 # hangs up with "too many pings" (contract 3.5).
@@ -51,22 +49,6 @@ class RpcOptions:
             raise ValueError(f"receive_bytes_max must be at least 1, not {self.receive_bytes_max}")
 
 
-class CannotListen(PerdureError):
-    """The address cannot be had."""
-
-    def __init__(self, address: str, cause: Exception, port_flag: str = PORT_FLAG) -> None:
-        super().__init__(address, cause, port_flag)
-        self.address = address
-        self.cause = cause
-        self.port_flag = port_flag
-
-    def __str__(self) -> str:
-        return (
-            f"cannot listen on {self.address} for gRPC: another program may have the port, perhaps a Dapr sidecar or "
-            f"another Perdure. Stop it, or choose another port with {self.port_flag} (0 takes any free one)."
-        )
-
-
 class RpcServer:
     """A server that has its port, and serves once it is started."""
 
@@ -91,19 +73,19 @@ class RpcServer:
 
 
 def create_server(
-    services: Sequence[Any], options: RpcOptions, *, address: str, port_flag: str = PORT_FLAG, shared: bool = False
+    services: Sequence[Any], options: RpcOptions, *, host: str, port: int, shared: bool = False
 ) -> RpcServer:
     """Make a server and take its port. To be called inside of the event loop that is to serve.
 
     Args:
         services: From `task_hub` and `dapr`.
         options: See there.
-        address: Host and port; port 0 for any free one, which the server then names.
-        port_flag: What an error tells to use.
+        host: An address of this machine, or a name of one.
+        port: 0 for any free one; the server's `port` tells which.
         shared: Other processes of this daemon listen on the same port; the kernel spreads the connections.
 
     Raises:
-        CannotListen: Somebody has it, or nobody may.
+        CannotListen: The port cannot be taken.
     """
     server = grpc.aio.server(
         interceptors=[TokenInterceptor(options.api_tokens)] if options.api_tokens else [],
@@ -112,10 +94,10 @@ def create_server(
     server.add_generic_rpc_handlers((*services, Unserved()))
     reflection.enable_server_reflection([TASK_HUB, DAPR, reflection.SERVICE_NAME], server, pool=POOL)
     try:
-        port: int = server.add_insecure_port(address)
+        taken: int = server.add_insecure_port(address_of(host, port))
     except RuntimeError as error:
-        raise CannotListen(address, error, port_flag) from error
-    return RpcServer(server, port)
+        raise CannotListen(host, port, error, Door.GRPC) from error
+    return RpcServer(server, taken)
 
 
 def channel_options(options: RpcOptions, *, shared: bool = False) -> dict[str, int]:

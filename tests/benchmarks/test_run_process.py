@@ -13,7 +13,7 @@ def test_the_collector_is_calmed_before_anything_runs(monkeypatch: pytest.Monkey
         done.append(what)
         return 5
 
-    monkeypatch.setattr(run_process, "calm_collector", lambda: done.append("calm"))
+    monkeypatch.setattr(run_process, "tune_garbage_collector", lambda: done.append("calm"))
     assert run_alone(measure, "run") == 5
     assert done == ["calm", "run"]
 
@@ -32,6 +32,6 @@ def test_of_many_errors_the_first_is_shown(monkeypatch: pytest.MonkeyPatch) -> N
     async def fail() -> None:
         raise group
 
-    monkeypatch.setattr(run_process, "calm_collector", lambda: None)
+    monkeypatch.setattr(run_process, "tune_garbage_collector", lambda: None)
     with pytest.raises(KeyError, match="first"):
         run_alone(fail)

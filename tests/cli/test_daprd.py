@@ -1,7 +1,6 @@
 """`perdure daprd` takes what daprd takes, says what it ignores, and is found where daprd is looked for."""
 
 import json
-import os
 import re
 import socket
 import subprocess
@@ -11,64 +10,23 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import click
 import httpx
 import pytest
 from click.testing import CliRunner
 
-from perdure.cli.daprd import (
-    DAPRD_FLAGS,
-    DAPRD_OPTIONS,
-    OURS,
-    SWITCHES,
-    WITH_VALUE,
-    Told,
-    build_daprd_config,
-    daprd,
-    furnish,
-    install_into,
-    parse_arguments,
-    script,
-    take_name,
-)
+from perdure.cli.daprd import daprd, take_name
+from perdure.cli.daprd_flags import DAPRD_FLAGS
+from perdure.cli.daprd_install import install_into
 from perdure.daemon.config import Config
 from perdure.http.serving.listener import address, listen
 from perdure.runtime.operations.retention import Retention
 from perdure.runtime.settings import Settings
 from perdure.runtime.workers.limits import DispatchLimits
 
-from ..support.paths import ROOT
+from ..support.cli.daprd_command import configure, environment, parse, refusal_of
 
-MANUAL = ROOT / "docs" / "daprd.md"
 COMM = Path("/proc/self/comm")
 READY_S = 30.0
-
-
-@pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith(("PERDURE_", "DAPR_")):
-            monkeypatch.delenv(name)
-
-
-def tell(*arguments: str) -> Told:
-    """Parse a command line to what the daemon would get."""
-    with daprd.make_context("daprd", list(arguments)) as context:
-        values = dict(context.params)
-        for other in ("install", "version", "build_info"):
-            values.pop(other)
-        (ignored,) = context.meta.values()
-        return build_daprd_config(ignored=ignored, **values)
-
-
-def configure(*arguments: str) -> Config:
-    return tell(*arguments).config
-
-
-def refusal_of(*arguments: str) -> str:
-    with pytest.raises(click.UsageError) as refusal:
-        tell(*arguments)
-    return refusal.value.format_message()
 
 
 def test_with_an_app_id_only_it_listens_where_daprd_does_but_for_this_machine() -> None:
@@ -91,32 +49,9 @@ def test_with_an_app_id_only_it_listens_where_daprd_does_but_for_this_machine() 
     )
 
 
-def test_each_flag_that_counts_reaches_the_configuration() -> None:
-    config = configure(
-        *("--app-id", "orders", "--dapr-http-port", "1", "--dapr-grpc-port", "2", "--metrics-port", "3"),
-        *("--dapr-listen-addresses", "[::1],127.0.0.1", "--max-body-size", "16Mi", "--log-level", "warn"),
-        *("--log-as-json", "--dapr-graceful-shutdown-seconds", "7"),
-    )
-    assert (config.http_port, config.grpc_port, config.metrics_port, config.host) == (1, 2, 3, "::1")
-    assert (config.max_body_bytes, config.log_level, config.log_format) == (16 * 2**20, "warning", "json")
-    assert config.limits.stop_grace_s == 7.0
-
-
-@pytest.mark.parametrize("arguments", [["--app-id", "x"], ["--app-id=x"], ["-app-id", "x"], ["-app-id=x"]])
-def test_a_flag_is_taken_in_every_form_that_daprd_takes(arguments: list[str]) -> None:
-    assert configure(*arguments).app_id == "x"
-
-
-def test_a_switch_takes_no_value_of_its_own() -> None:
-    told = tell("--enable-mtls", "--app-id", "x", "--enable-metrics=false", "--log-as-json=true")
-    assert told.config.metrics_port == 0
-    assert told.config.log_format == "json"
-    assert told.notes == ("flags of daprd without a meaning here, ignored: --enable-mtls",)
-
-
 def test_what_dapr_run_starts_it_with_is_taken(tmp_path: Path) -> None:
     # dapr/cli `pkg/standalone/run.go`, getArgs, with the defaults of `dapr run --app-id orders --app-port 6001`.
-    told = tell(
+    parsed = parse(
         *("--app-id", "orders", "--app-port", "6001", "--dapr-http-port", "35001", "--dapr-grpc-port", "35002"),
         *("--profile-port", "35003", "--metrics-port", "35004", "--dapr-internal-grpc-port", "35005"),
         *("--app-protocol", "http", "--log-level", "info", "--app-max-concurrency", "-1"),
@@ -124,52 +59,29 @@ def test_what_dapr_run_starts_it_with_is_taken(tmp_path: Path) -> None:
         *("--resources-path", str(tmp_path), "--max-body-size", "4Mi", "--read-buffer-size", "4Ki"),
         *("--app-health-check-path", "/healthz"),
     )
-    assert (told.config.http_port, told.config.grpc_port, told.config.metrics_port) == (35_001, 35_002, 35_004)
-    assert len(told.notes) == 1
+    assert (parsed.config.http_port, parsed.config.grpc_port, parsed.config.metrics_port) == (35_001, 35_002, 35_004)
+    assert len(parsed.notes) == 1
 
 
 def test_a_flag_that_dapr_run_has_blanked_out_leaves_a_word_that_is_passed_over() -> None:
     # Seen with dapr/cli bc695e9: it takes our version for a Dapr before 1.14 and blanks --scheduler-host-address only.
-    told = tell("--max-body-size", "4Mi", "", "localhost:50006", "--app-id", "orders", "--profile-port", "-1")
-    assert told.config.app_id == "orders"
-    assert told.notes == ("flags of daprd without a meaning here, ignored: '', 'localhost:50006', --profile-port",)
+    parsed = parse("--max-body-size", "4Mi", "", "localhost:50006", "--app-id", "orders", "--profile-port", "-1")
+    assert parsed.config.app_id == "orders"
+    assert parsed.notes == ("flags of daprd without a meaning here, ignored: '', 'localhost:50006', --profile-port",)
 
 
 def test_all_that_is_ignored_is_named_in_one_line_and_each_flag_once() -> None:
-    told = tell("--app-id", "x", "--app-port", "1", "--mode=standalone", "--app-port=2", "--enable-profiling", "word")
-    assert told.notes == (
+    words = ("--app-port", "1", "--mode=standalone", "--app-port=2", "--enable-profiling", "word")
+    parsed = parse("--app-id", "x", *words)
+    assert parsed.notes == (
         "flags of daprd without a meaning here, ignored: --app-port, --mode, --enable-profiling, 'word'",
     )
 
 
 def test_a_second_address_is_not_listened_on_and_said_so() -> None:
-    assert tell("--app-id", "x", "--dapr-listen-addresses", "127.0.0.1,::1").notes == (
+    assert parse("--app-id", "x", "--dapr-listen-addresses", "127.0.0.1,::1").notes == (
         "listening on 127.0.0.1 only, not on ::1",
     )
-
-
-@pytest.mark.parametrize(
-    ("arguments", "problem"),
-    [
-        ([], "--app-id is missing"),
-        (["--app-id"], "--app-id needs a value"),
-        (["--app-id", "a b"], "'a b' is not an app id"),
-        (["--app-id", "x", "--bogus", "1"], "no flag --bogus"),
-        (["--app-id", "x", "--data", "a.db"], "no flag --data"),
-        (["--app-id", "x", "--dapr-http-port", "many"], "--dapr-http-port"),
-        (["--app-id", "x", "--max-body-size", "4MB"], "4Mi"),
-        (["--app-id", "x", "--enable-metrics=yes"], "'yes' is neither true nor false"),
-        (["--app-id", "x", "--log-level", "loud"], "'loud' is not one of debug"),
-        (["--app-id", "x", "--dapr-graceful-shutdown-seconds", "5s"], "'5s'"),
-        (["--app-id", "x", "--dapr-http-port", "4001", "--dapr-grpc-port", "4001"], "--dapr-grpc-port are both 4001"),
-        (["--app-id", "x", "--dapr-http-port", "4001", "--metrics-port", "4001"], "--metrics-port are both 4001"),
-        (["--app-id", "x", "--mode", "kubernetes"], "--mode standalone only"),
-        (["--app-id", "x", "--unix-domain-socket", "sockets"], "not on sockets"),
-        (["--wait"], "not supported"),
-    ],
-)
-def test_what_cannot_be_done_is_refused_by_daprds_names(arguments: list[str], problem: str) -> None:
-    assert problem in refusal_of(*arguments)
 
 
 def test_an_address_that_others_can_reach_needs_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,23 +96,6 @@ def test_an_address_that_others_can_reach_needs_a_token(monkeypatch: pytest.Monk
     assert configure(*arguments).host == "0.0.0.0"  # noqa: S104
 
 
-def test_what_daprd_has_no_flag_for_is_set_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PERDURE_DATA", "shop.db")
-    monkeypatch.setenv("PERDURE_DURABILITY", "relaxed")
-    monkeypatch.setenv("PERDURE_ACTIVATIONS_MAX", "5")
-    # A flag of daprd's has no variable, in daprd as here.
-    monkeypatch.setenv("PERDURE_HTTP_PORT", "1")
-    monkeypatch.setenv("DAPR_HTTP_PORT", "2")
-    config = configure("--app-id", "x")
-    assert (config.data, config.durability, config.limits.activations_max) == ("shop.db", "relaxed", 5)
-    assert config.http_port == 3500
-
-
-def test_a_sidecar_is_one_process_whatever_a_variable_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PERDURE_PROCESSES", "2")
-    assert configure("--app-id", "x").processes == 1
-
-
 def test_the_files_of_the_command_line_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a limit of ours, a file with another one and a policy, and a component,
     monkeypatch.setenv("PERDURE_MAX_CONCURRENT_WORKFLOWS", "9")
@@ -211,44 +106,16 @@ def test_the_files_of_the_command_line_are_read(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "resources").mkdir()
     (tmp_path / "resources" / "store.yaml").write_text("kind: Component\nmetadata: {name: store}")
     # when they are named, with a comma or by repetition,
-    told = tell("--app-id", "x", "--config", f"{one},{two}", "--components-path", str(tmp_path / "resources"))
-    again = tell("--app-id=x", f"--config={one}", f"--config={two}", "--resources-path", str(tmp_path / "resources"))
+    parsed = parse("--app-id", "x", "--config", f"{one},{two}", "--components-path", str(tmp_path / "resources"))
+    again = parse("--app-id=x", f"--config={one}", f"--config={two}", "--resources-path", str(tmp_path / "resources"))
     # then both count, and what has no meaning is named.
-    assert told == again
-    assert told.config.limits.dispatch == DispatchLimits(workflows_max=2, activities_max=8)
-    assert told.config.retention == Retention(any_terminal_us=3_600_000_000)
-    assert told.notes == (
+    assert parsed == again
+    assert parsed.config.limits.dispatch == DispatchLimits(workflows_max=2, activities_max=8)
+    assert parsed.config.retention == Retention(any_terminal_us=3_600_000_000)
+    assert parsed.notes == (
         f"configuration without a meaning here, ignored: {one}: spec.tracing",
         "resources without a meaning here, ignored: Component store",
     )
-
-
-@pytest.mark.parametrize(("text", "size"), [("-1", None), ("1Gi", 2**30), ("4194304", 4_194_304)])
-def test_a_body_size_is_read_as_daprd_reads_it(text: str, size: int | None) -> None:
-    assert configure("--app-id", "x", "--max-body-size", text).max_body_bytes == size
-    assert "--max-body-size" in refusal_of("--app-id", "x", "--max-body-size", "0.5Mi")
-
-
-def test_every_flag_is_daprds_or_ours_and_none_is_two_kinds() -> None:
-    ours = {option.opts[0].removeprefix("--") for option in DAPRD_OPTIONS}
-    assert ours <= SWITCHES | WITH_VALUE | OURS
-    assert not SWITCHES & WITH_VALUE
-
-
-def test_nothing_behind_two_dashes_is_a_flag() -> None:
-    assert list(parse_arguments(["--app-id", "x", "--", "--bogus"])) == [("app-id", "x"), ("", "--bogus")]
-
-
-def test_the_manual_names_every_flag_that_counts() -> None:
-    manual = MANUAL.read_text()
-    missing = [option.opts[0] for option in DAPRD_OPTIONS if f"`{option.opts[0]}" not in manual]
-    assert not missing
-
-
-def test_help_shows_the_flags_that_count_and_no_others() -> None:
-    output = CliRunner().invoke(daprd, ["-help"]).output
-    shown = set(re.findall(r"^  (--[a-z-]+)", output, re.MULTILINE)) | {"--help"}
-    assert shown == {option.opts[0] for option in DAPRD_OPTIONS} | {"--help"}
 
 
 def test_its_version_is_one_line_because_daprs_command_line_reads_it() -> None:
@@ -260,94 +127,11 @@ def test_its_version_is_one_line_because_daprs_command_line_reads_it() -> None:
 # Where Dapr's command line looks for it.
 
 
-def test_an_executable_named_daprd_is_written(tmp_path: Path) -> None:
-    result = CliRunner().invoke(daprd, ["--install", str(tmp_path / "bin")])
-    assert result.exit_code == 0
-    assert result.output == f"Wrote {tmp_path / 'bin' / 'daprd'}.\n"
-    assert os.access(tmp_path / "bin" / "daprd", os.X_OK)
-    assert [path.name for path in (tmp_path / "bin").iterdir()] == ["daprd"]
-
-
-def test_in_daprs_own_folder_it_finds_what_dapr_run_takes_for_granted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Given a folder where `dapr init` has never been, named from within,
-    home = tmp_path / ".dapr"
-    home.mkdir()
-    monkeypatch.chdir(home)
-    # when it is installed there,
-    result = CliRunner().invoke(daprd, ["--install", "bin"])
-    # then the folder that `dapr run` checks and the file that it passes on are there, and the sidecar takes both.
-    assert result.output.splitlines() == [
-        "Wrote bin/daprd.", f"Wrote {home / 'components'}.", f"Wrote {home / 'config.yaml'}.",
-    ]  # fmt: skip
-    told = tell("--app-id=x", f"--config={home / 'config.yaml'}", f"--components-path={home / 'components'}")
-    assert told.notes == ()
-
-
-def test_what_dapr_init_has_made_stays_as_it_is(tmp_path: Path) -> None:
-    home = tmp_path / ".dapr"
-    (home / "components").mkdir(parents=True)
-    (home / "config.yaml").write_text("kind: Configuration")
-    assert list(furnish(home / "bin")) == []
-    assert (home / "config.yaml").read_text() == "kind: Configuration"
-
-
-@pytest.mark.parametrize("folder", ["bin", ".dapr/tools"])
-def test_beside_another_folder_nothing_is_made(tmp_path: Path, folder: str) -> None:
-    install_into(tmp_path / folder)
-    assert list(furnish(tmp_path / folder)) == []
-    assert [path.name for path in (tmp_path / folder).parent.iterdir()] == [Path(folder).name]
-
-
-def test_daprs_folder_that_cannot_be_furnished_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / ".dapr").write_text("")
-    with pytest.raises(click.ClickException, match=r"components cannot be written"):
-        list(furnish(tmp_path / ".dapr" / "bin"))
-
-
-def test_our_own_executable_is_replaced_and_daprs_is_not(tmp_path: Path) -> None:
-    install_into(tmp_path)
-    install_into(tmp_path)
-    (tmp_path / "daprd").write_bytes(b"\x7fELF and so on")
-    with pytest.raises(click.ClickException, match="another daprd"):
-        install_into(tmp_path)
-    assert (tmp_path / "daprd").read_bytes() == b"\x7fELF and so on"
-
-
-def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(click.ClickException, match="cannot be written"):
-        install_into(tmp_path / "file")
-
-
-def test_the_interpreter_is_named_in_the_first_line_unless_the_kernel_would_cut_it() -> None:
-    assert script("/usr/bin/python3").startswith("#!/usr/bin/python3\n# Perdure")
-    for path in ("/opt/my python/bin/python3", f"/{'long/' * 40}python3"):
-        text = script(path)
-        assert text.startswith("#!/bin/sh\n")
-        compile(text, "daprd", "exec")  # to Python, the shell's line is a string
-
-
-def test_a_shell_starts_an_interpreter_whose_path_has_a_space(tmp_path: Path) -> None:
-    (tmp_path / "my python").symlink_to(sys.executable)
-    path = tmp_path / "daprd"
-    path.write_text(script(str(tmp_path / "my python")))
-    path.chmod(0o755)
-    result = subprocess.run([path, "--version"], capture_output=True, text=True, env=environment(), check=False)
-    # A bare link to an interpreter may have no packages of its own; it has those of this test.
-    assert result.returncode == 0, result.stderr
-
-
 def test_a_process_takes_its_name_where_the_system_lets_it(tmp_path: Path) -> None:
     (tmp_path / "comm").write_text("python3\n")
     take_name(tmp_path / "comm")
     assert (tmp_path / "comm").read_text() == "daprd"
     take_name(tmp_path / "nowhere" / "comm")  # another system
-
-
-def environment(**more: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **more}
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import pytest
 
 from perdure.actors.store.sqlite import schema
 from perdure.actors.store.sqlite.store import SqliteStore
-from perdure.cli.config import RUN_OPTIONS
+from perdure.cli.run_flags import RUN_OPTIONS
 
 
 def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -10,24 +10,16 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
-from functools import partial
-from multiprocessing import Pipe
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import anyio
 import grpc
 import pytest
 
-from perdure.actors.cluster.membership import Membership
-from perdure.actors.store.part import Part
-from perdure.daemon.daemon import Control, Stopping, ask_supervisor, sole, watch_supervisor
-from perdure.daemon.supervision import Member, ShutdownAsked, Stop
+from perdure.daemon.daemon import only_exception
 
-from ..support.doors.fake_peers import daemon_of
 from ..support.doors.rpc_host import Client
 from ..support.processes.lines import PATIENCE_S, Lines, ended
 
@@ -323,76 +315,8 @@ def test_what_was_acknowledged_survives_a_kill(start: Start, tmp_path: Path) -> 
     assert start("shop.py").ready().until_completed()["workflowName"] == "order"
 
 
-@pytest.mark.anyio
-async def test_told_to_stop_before_it_has_started_it_gives_up_at_once() -> None:
-    with anyio.CancelScope() as opening_the_store:
-        Stopping(opening_the_store).tell()
-        await anyio.sleep_forever()
-    assert opening_the_store.cancelled_caught
-
-
-class Scene:
-    """A host of two, as its own daemon sees it, and the supervisor's end of its pipe."""
-
-    def __init__(self) -> None:
-        self.supervisor, pipe = Pipe()
-        self.member = Member(membership=Membership(part=Part(0, 2), directory="nowhere"), pipe=pipe)
-        self.engine: Any = SimpleNamespace(ready=True, peers=daemon_of(2)[0])
-
-    @asynccontextmanager
-    async def watching(self) -> AsyncIterator[Stopping]:
-        with anyio.fail_after(PATIENCE_S):
-            async with anyio.create_task_group() as tasks:
-                stopping = Stopping(tasks.cancel_scope)
-                stopping.started = True
-                tasks.start_soon(watch_supervisor, self.member, stopping)
-                yield stopping
-                tasks.cancel_scope.cancel()
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("force", [False, True])
-async def test_a_host_stops_when_its_supervisor_says_so(force: bool) -> None:
-    scene = Scene()
-    async with scene.watching() as stopping:
-        scene.supervisor.send(Stop(force))
-        await stopping.told.wait()
-        assert stopping.forced is force
-
-
-@pytest.mark.anyio
-async def test_a_host_stops_in_order_when_its_supervisor_is_gone(caplog: pytest.LogCaptureFixture) -> None:
-    scene = Scene()
-    async with scene.watching() as stopping:
-        scene.supervisor.close()
-        await stopping.told.wait()
-        assert not stopping.forced
-    assert "the supervisor is gone" in caplog.text
-
-
-@pytest.mark.anyio
-async def test_a_request_to_a_host_is_for_the_supervisor_to_carry_out() -> None:
-    scene = Scene()
-    stopping = Stopping(anyio.CancelScope())
-    control = Control(scene.engine, None, stopping, partial(ask_supervisor, scene.member))
-    control.shutdown(True)
-    assert scene.supervisor.recv() == ShutdownAsked(force=True)
-    assert not stopping.told.is_set()
-
-
-@pytest.mark.anyio
-async def test_a_host_is_ready_only_while_it_reaches_the_others() -> None:
-    scene = Scene()
-    stopping = Stopping(anyio.CancelScope())
-    control = Control(scene.engine, None, stopping, stopping.tell)
-    assert control.ready()
-    [other] = scene.engine.peers.others
-    other.away = True
-    assert not control.ready()
-
-
 def test_the_only_exception_of_a_group_is_taken_out_of_it() -> None:
     error = ValueError("alone")
-    assert sole(BaseExceptionGroup("outer", [ExceptionGroup("inner", [error])])) is error
+    assert only_exception(BaseExceptionGroup("outer", [ExceptionGroup("inner", [error])])) is error
     pair = ExceptionGroup("two", [ValueError(), KeyError()])
-    assert sole(pair) is pair
+    assert only_exception(pair) is pair

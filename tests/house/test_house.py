@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from perdure.cli.config import RUN_OPTIONS
 from perdure.cli.main import COMMANDS
+from perdure.cli.run_flags import RUN_OPTIONS
 
 from ..support.paths import ROOT
 from ..support.source import LAYERS, files, modules, read, texts
@@ -22,13 +22,6 @@ TESTED_ELSEWHERE = {
     "actors/cluster/outbound.py": "one end of a conversation; tests/actors/cluster/test_peers.py has both",
     "actors/cluster/inbound.py": "the other end",
     "actors/store/contract.py": "a promise; the conformance suite holds every store to it",
-    "api/ports.py": "tests/http/serving/test_listener.py takes real ones",
-    "daemon/config.py": "a record; tests/cli/test_config.py makes it",
-    "daemon/metrics_port.py": "tests/telemetry/test_metrics.py takes it",
-    "cli/parsing.py": "tests/cli/test_config.py gives each flag right and wrong values",
-    "daemon/serve.py": "two functions; tests/cli/test_run.py and tests/daemon/hosts/test_member.py call them",
-    "daemon/hosts/signals.py": "tests/daemon/hosts/test_processes.py sends real ones",
-    "daemon/supervision.py": "tests/daemon/hosts/test_member.py has both ends of the pipe",
     "runtime/instance/sheet.py": "what the stages share; the tests of the stages fill it",
     "runtime/instance/surroundings.py": "a record",
     "runtime/instance/state.py": "tests/runtime/instance/test_actor.py has the actor whose memory it is",

@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Awaitable, Callable
-from contextlib import closing
 
 import anyio
 import httpx
@@ -10,8 +9,6 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from perdure import App, Engine, Settings, Status, WorkflowContext
-from perdure.daemon.metrics_port import MetricsPortTaken, listen_for_metrics
-from perdure.http.serving.listener import address, listen
 from perdure.runtime.errors import InstanceNotFound
 from perdure.runtime.observer import ActivityWatch, Observer
 from perdure.runtime.operations.facade import Facade
@@ -197,12 +194,3 @@ def test_every_operation_of_the_facade_is_counted_or_let_pass_on_purpose() -> No
     let_pass = {"wait", "list_ids", "history", "rerun"}
     # `request_start` is told as a start.
     assert {name for name in methods if not name.startswith("_")} == {*OPERATIONS, "request_start"} | let_pass
-
-
-def test_a_port_that_somebody_has_is_named_with_the_flag_that_chooses_it() -> None:
-    with closing(listen("127.0.0.1", 0)) as taken:
-        _, port = address(taken)
-        with pytest.raises(MetricsPortTaken) as refusal:
-            listen_for_metrics("127.0.0.1", port)
-    assert f"127.0.0.1:{port}" in str(refusal.value)
-    assert "--metrics-port" in str(refusal.value)

@@ -1,88 +1,34 @@
-"""A host and its supervisor understand each other, and each finds out when the other is gone."""
+"""A host that cannot start says why to its supervisor, and one that has lost it clears up."""
 
 from collections.abc import Iterator
-from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
-from perdure.actors.cluster.membership import Membership
 from perdure.actors.store.part import Part
-from perdure.daemon import logs
+from perdure.api.ports import CannotListen, Door
 from perdure.daemon.config import Config
 from perdure.daemon.hosts import member
-from perdure.daemon.supervision import Failed, Member, Ready, ShutdownAsked, Stop
+from perdure.daemon.supervision import Failed, Member
 
 from ...support.processes.host_config import host_config
-
-
-class Pair:
-    """Both ends of a pipe."""
-
-    def __init__(self, directory: str) -> None:
-        self.parent, child = Pipe()
-        self.member = Member(membership=Membership(part=Part(1, 2), directory=directory), pipe=child)
+from ...support.processes.pair import Pair
 
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[Pair]:
-    pair = Pair(str(tmp_path / "sockets"))
+    pair = Pair(Part(1, 2), directory=str(tmp_path / "sockets"))
     yield pair
     pair.parent.close()
     pair.member.pipe.close()
-
-
-def test_a_host_has_the_name_of_its_part(pair: Pair) -> None:
-    assert pair.member.name == "host-1"
-
-
-def test_what_a_host_says_is_heard_in_its_order(pair: Pair) -> None:
-    said = [Ready("here"), ShutdownAsked(force=True), Failed("no")]
-    for message in said:
-        pair.member.say(message)  # type: ignore[arg-type]
-    assert [pair.parent.recv() for _ in said] == said
-
-
-def test_a_host_says_nothing_to_nobody(pair: Pair) -> None:
-    pair.parent.close()
-    pair.member.say(Ready("here"))
-
-
-def test_a_host_waits_for_a_word_and_for_the_end_of_all_words(pair: Pair) -> None:
-    heard: list[Stop | None] = []
-
-    async def listen() -> None:
-        heard.append(await pair.member.hear())
-        heard.append(await pair.member.hear())
-
-    async def main() -> None:
-        with anyio.fail_after(20):
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(listen)
-                await anyio.wait_all_tasks_blocked()
-                pair.parent.send(Stop(force=True))
-                pair.parent.close()
-
-    anyio.run(main)
-    assert heard == [Stop(force=True), None]
-
-
-def test_an_orphan_is_one_whose_supervisor_is_gone_whatever_it_said_last(pair: Pair) -> None:
-    assert not pair.member.orphaned
-    pair.parent.send(Stop(force=False))
-    assert not pair.member.orphaned
-    pair.parent.send(Stop(force=False))
-    pair.parent.close()
-    assert pair.member.orphaned
 
 
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the signals and the log of the tests alone."""
     monkeypatch.setattr(member, "leave_signals_to_the_supervisor", lambda: None)
-    monkeypatch.setattr(logs, "configure_logging", lambda *_, **__: None)
+    monkeypatch.setattr(member, "configure_logging", lambda *_, **__: None)
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -103,6 +49,20 @@ def test_an_app_that_cannot_be_imported_is_said_with_its_traceback(pair: Pair, t
 
 
 @pytest.mark.usefixtures("in_this_process")
+def test_an_address_that_cannot_be_taken_is_said_with_its_flag(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    def serve_app(config: Config, announce: Any, member: Member) -> None:
+        raise CannotListen("192.0.2.1", 3500, OSError(99, "Cannot assign requested address"), Door.HTTP)
+
+    monkeypatch.setattr(member, "serve_app", serve_app)
+    with pytest.raises(SystemExit, match="1"):
+        member.main(host_config("shop.py"), pair.member)
+    assert pair.parent.recv() == Failed(
+        "cannot listen on 192.0.2.1:3500: Cannot assign requested address. "
+        "Choose an address of this machine with --host."
+    )
+
+
+@pytest.mark.usefixtures("in_this_process")
 def test_an_orphan_clears_up_after_its_supervisor(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a host that serves until its supervisor is killed,
     def serve_app(config: Config, announce: Any, member: Member) -> None:
@@ -110,7 +70,7 @@ def test_an_orphan_clears_up_after_its_supervisor(pair: Pair, monkeypatch: pytes
         pair.parent.recv()
         pair.parent.close()
 
-    monkeypatch.setattr("perdure.daemon.serve.serve_app", serve_app)
+    monkeypatch.setattr(member, "serve_app", serve_app)
     directory = Path(pair.member.membership.directory)
     directory.mkdir()
     # when it ends, then the folder that the supervisor had made is gone.

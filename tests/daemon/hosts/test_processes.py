@@ -11,28 +11,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import replace
-from multiprocessing import active_children
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from perdure.actors.errors import PerdureError
 from perdure.api.ports import CannotListen
-from perdure.daemon.config import Config
-from perdure.daemon.hosts.processes import HostProcesses, Signals, config_of, private_directory, take_ports, watch
+from perdure.daemon.hosts.host_processes import HostProcesses
+from perdure.daemon.hosts.processes import private_directory, watch
+from perdure.daemon.hosts.signals import Signals
 from perdure.daemon.hosts.supervisor import Supervisor
-from perdure.daemon.metrics_port import MetricsPortTaken
-from perdure.daemon.supervision import Member, Stop
+from perdure.daemon.supervision import Stop
 from perdure.http.serving.listener import listen, share
 
 from ...support.processes import small_hosts
-from ...support.processes.host_config import host_config
 from ...support.processes.lines import PATIENCE_S, Lines, ended
-from ...support.processes.small_hosts import deaf, steady
 
 PROGRAM = Path(small_hosts.__file__)
 
@@ -176,22 +169,6 @@ def test_hosts_end_when_their_parent_is_killed(start: Start) -> None:
     assert daemon.stopped("host-1")
 
 
-@pytest.mark.parametrize(("host", "patience_s", "code"), [(steady, 60, 0), (deaf, 0.1, -signal.SIGKILL)])
-def test_hosts_end_when_their_parent_breaks(
-    host: Callable[[Config, Member], None], patience_s: float, code: int, tmp_path: Path
-) -> None:
-    # Given a host, in a folder of its own,
-    processes = HostProcesses(CONFIG, str(tmp_path), host, patience_s=patience_s)
-    with pytest.raises(BrokenPipeError), processes:
-        processes.start(0)
-        wait(processes.pipes(), PATIENCE_S)
-        [process] = active_children()
-        # when its parent cannot go on, then it ends by itself, or is ended.
-        raise BrokenPipeError
-    process.join(PATIENCE_S)
-    assert process.exitcode == code
-
-
 def test_an_end_that_comes_while_a_round_is_under_way_is_seen_in_the_next() -> None:
     # Given a host that ends just after it was looked whether it has,
     calls: list[str] = []
@@ -254,53 +231,6 @@ def test_the_parent_is_light() -> None:
     program = "import sys; import perdure.daemon.hosts.processes; print(*sys.modules)"
     output = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
     assert not {"grpc", "uvicorn", "starlette", "prometheus_client", "perdure.daemon.daemon"} & set(output.split())
-
-
-CONFIG = host_config("shop.py")
-
-
-@pytest.mark.parametrize("name", ["http_port", "grpc_port", "metrics_port"])
-def test_a_port_that_somebody_has_is_named_with_its_flag(name: str) -> None:
-    with listen("127.0.0.1", 0) as taken, ExitStack() as held:
-        port = taken.getsockname()[1]
-        with pytest.raises(PerdureError, match=f":{port}.* --{name.replace('_', '-')}"):
-            take_ports(replace(CONFIG, **{name: port}), held)
-
-
-def test_the_ports_of_all_metrics_are_tried() -> None:
-    # Given a port that is free, and the next one, which somebody has,
-    with ExitStack() as held:
-        taken = held.enter_context(listen("127.0.0.1", 0))
-        while not is_free(before := taken.getsockname()[1] - 1):
-            taken = held.enter_context(listen("127.0.0.1", 0))
-        # when they are to be those of two hosts, then it is found out before there are any.
-        with pytest.raises(MetricsPortTaken, match=f":{before + 1} "):
-            take_ports(replace(CONFIG, metrics_port=before), held)
-
-
-def is_free(port: int) -> bool:
-    try:
-        listen("127.0.0.1", port).close()
-    except CannotListen:
-        return False
-    return True
-
-
-def test_free_ports_are_settled_before_the_hosts_start() -> None:
-    with ExitStack() as held:
-        config = take_ports(CONFIG, held)
-        assert 0 not in (config.http_port, config.grpc_port)
-        with socket.socket() as other, pytest.raises(OSError, match="in use"):
-            other.bind(("127.0.0.1", config.http_port))
-
-
-def test_each_host_has_a_port_for_its_metrics() -> None:
-    assert [config_of(replace(CONFIG, metrics_port=9090), index).metrics_port for index in range(3)] == [
-        9090,
-        9091,
-        9092,
-    ]
-    assert config_of(CONFIG, 1).metrics_port == 0
 
 
 def test_the_sockets_have_short_paths_wherever_temporary_files_go(

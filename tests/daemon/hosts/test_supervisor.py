@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from perdure.daemon.hosts.supervisor import GOOD_AFTER_S, PAUSE_S_MAX, PAUSE_S_MIN, Supervisor, how
+from perdure.daemon.hosts.supervisor import GOOD_AFTER_S, PAUSE_S_MAX, PAUSE_S_MIN, Supervisor, describe_exit
 from perdure.daemon.supervision import Failed, Ready, ShutdownAsked, Stop
 
 PATIENCE_S = 30.0
@@ -44,7 +44,7 @@ class Scene:
         self.supervisor.start(0)
         if ready:
             for index in range(2):
-                self.supervisor.hear(index, Ready("here"), 0)
+                self.supervisor.handle_message(index, Ready("here"), 0)
             self.processes.since()
 
 
@@ -52,25 +52,25 @@ def test_the_ready_line_is_said_once_when_all_hosts_are_ready() -> None:
     scene = Scene(ready=False)
     assert scene.processes.since() == [("start", 0), ("start", 1)]
     # Given one host of two that is ready, when the other is too, then it is said,
-    scene.supervisor.hear(1, Ready("here"), 1)
+    scene.supervisor.handle_message(1, Ready("here"), 1)
     assert scene.announced == []
-    scene.supervisor.hear(0, Ready("here"), 2)
+    scene.supervisor.handle_message(0, Ready("here"), 2)
     assert scene.announced == ["here"]
     # and not again when one has been away.
-    scene.supervisor.note_end(0, -9, 3)
+    scene.supervisor.handle_end(0, -9, 3)
     scene.supervisor.act(4)
-    scene.supervisor.hear(0, Ready("here"), 5)
+    scene.supervisor.handle_message(0, Ready("here"), 5)
     assert scene.announced == ["here"]
 
 
 def test_a_host_that_died_before_all_were_ready_is_waited_for() -> None:
     scene = Scene(ready=False)
-    scene.supervisor.hear(0, Ready("here"), 1)
-    scene.supervisor.note_end(0, -9, 1)
-    scene.supervisor.hear(1, Ready("here"), 1)
+    scene.supervisor.handle_message(0, Ready("here"), 1)
+    scene.supervisor.handle_end(0, -9, 1)
+    scene.supervisor.handle_message(1, Ready("here"), 1)
     assert scene.announced == []
     scene.supervisor.act(2)
-    scene.supervisor.hear(0, Ready("here"), 3)
+    scene.supervisor.handle_message(0, Ready("here"), 3)
     assert scene.announced == ["here"]
 
 
@@ -79,7 +79,7 @@ def test_a_host_that_ends_is_started_again_after_a_pause_that_grows(caplog: pyte
     now_s, pauses_s = 1.0, []
     for _ in range(8):
         # Given a host that ends as soon as it is ready,
-        scene.supervisor.note_end(1, 3, now_s)
+        scene.supervisor.handle_end(1, 3, now_s)
         # when its time has not come, then nothing happens,
         pause_s = scene.supervisor.wait_s(now_s)
         assert pause_s is not None
@@ -91,7 +91,7 @@ def test_a_host_that_ends_is_started_again_after_a_pause_that_grows(caplog: pyte
         scene.supervisor.act(now_s)
         assert scene.processes.since() == [("start", 1)]
         assert scene.supervisor.wait_s(now_s) is None
-        scene.supervisor.hear(1, Ready("here"), now_s)
+        scene.supervisor.handle_message(1, Ready("here"), now_s)
     assert pauses_s == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0])
     assert (pauses_s[0], pauses_s[-1]) == pytest.approx((PAUSE_S_MIN, PAUSE_S_MAX))
     # It is worth an error each time.
@@ -102,22 +102,22 @@ def test_a_host_that_ends_is_started_again_after_a_pause_that_grows(caplog: pyte
 
 def test_a_host_that_was_ready_for_a_while_is_started_again_soon() -> None:
     scene = Scene()
-    scene.supervisor.note_end(1, 3, 1)
+    scene.supervisor.handle_end(1, 3, 1)
     scene.supervisor.act(2)
-    scene.supervisor.hear(1, Ready("here"), 3)
-    scene.supervisor.note_end(1, 3, 3 + GOOD_AFTER_S)
+    scene.supervisor.handle_message(1, Ready("here"), 3)
+    scene.supervisor.handle_end(1, 3, 3 + GOOD_AFTER_S)
     assert scene.supervisor.wait_s(3 + GOOD_AFTER_S) == pytest.approx(PAUSE_S_MIN)
 
 
 def test_a_host_that_cannot_start_again_is_tried_until_it_can(caplog: pytest.LogCaptureFixture) -> None:
     # Given a host that has ended, and whose file somebody else has meanwhile,
     scene = Scene()
-    scene.supervisor.note_end(0, -11, 1)
+    scene.supervisor.handle_end(0, -11, 1)
     scene.supervisor.act(2)
     scene.processes.since()
     # when it says that it cannot start, then the daemon goes on, and it is tried again.
-    scene.supervisor.hear(0, Failed("the file is in use."), 3)
-    scene.supervisor.note_end(0, 1, 3)
+    scene.supervisor.handle_message(0, Failed("the file is in use."), 3)
+    scene.supervisor.handle_end(0, 1, 3)
     scene.supervisor.act(3 + PAUSE_S_MAX)
     assert scene.processes.since() == [("start", 0)]
     assert scene.supervisor.failed is None
@@ -126,7 +126,7 @@ def test_a_host_that_cannot_start_again_is_tried_until_it_can(caplog: pytest.Log
 
 def test_a_system_that_has_no_process_to_give_is_asked_again() -> None:
     scene = Scene()
-    scene.supervisor.note_end(0, -9, 1)
+    scene.supervisor.handle_end(0, -9, 1)
     scene.processes.failure = OSError(11, "try again")
     scene.supervisor.act(2)
     scene.processes.failure = None
@@ -140,13 +140,13 @@ def test_a_host_that_says_it_cannot_start_ends_all_and_the_first_reason_counts()
     scene.processes.since()
     # when the first of them says so, then both are to stop,
     failed = Failed("Traceback ...", is_traceback=True)
-    scene.supervisor.hear(1, failed, 1)
+    scene.supervisor.handle_message(1, failed, 1)
     assert scene.processes.since() == [("stop", 0, False), ("stop", 1, False)]
-    scene.supervisor.note_end(1, 1, 1)
+    scene.supervisor.handle_end(1, 1, 1)
     assert not scene.supervisor.done
     # and what it said is the reason.
-    scene.supervisor.hear(0, Failed("another"), 1)
-    scene.supervisor.note_end(0, 1, 1)
+    scene.supervisor.handle_message(0, Failed("another"), 1)
+    scene.supervisor.handle_end(0, 1, 1)
     assert scene.supervisor.done
     assert scene.supervisor.failed == failed
     assert scene.announced == []
@@ -154,7 +154,7 @@ def test_a_host_that_says_it_cannot_start_ends_all_and_the_first_reason_counts()
 
 def test_a_host_that_ends_before_it_was_ever_ready_ends_all() -> None:
     scene = Scene(ready=False)
-    scene.supervisor.note_end(1, -11, 1)
+    scene.supervisor.handle_end(1, -11, 1)
     assert scene.processes.since() == [("start", 0), ("start", 1), ("stop", 0, False)]
     assert scene.supervisor.failed == Failed("host-1 ended by SIGSEGV, before it was ready.")
 
@@ -172,13 +172,13 @@ def test_without_a_first_process_there_is_no_second() -> None:
 def test_a_signal_stops_all_hosts_and_none_is_started_again() -> None:
     # Given a host that runs and one that is to be started again,
     scene = Scene()
-    scene.supervisor.note_end(0, -9, 1)
+    scene.supervisor.handle_end(0, -9, 1)
     # when a signal comes,
-    scene.supervisor.told("SIGTERM", 1.05)
+    scene.supervisor.handle_signal("SIGTERM", 1.05)
     # then the one is told, and the other stays away.
     assert scene.processes.since() == [("stop", 1, False)]
     scene.supervisor.act(3)
-    scene.supervisor.note_end(1, 0, 3)
+    scene.supervisor.handle_end(1, 0, 3)
     assert scene.processes.since() == []
     assert scene.supervisor.done
     assert scene.supervisor.in_order
@@ -186,13 +186,13 @@ def test_a_signal_stops_all_hosts_and_none_is_started_again() -> None:
 
 def test_a_second_signal_kills_what_is_left() -> None:
     scene = Scene()
-    scene.supervisor.told("SIGINT", 1)
-    scene.supervisor.note_end(0, 0, 1)
+    scene.supervisor.handle_signal("SIGINT", 1)
+    scene.supervisor.handle_end(0, 0, 1)
     scene.processes.since()
-    scene.supervisor.told("SIGTERM", 1)
+    scene.supervisor.handle_signal("SIGTERM", 1)
     assert scene.processes.since() == [("kill", 1)]
     assert not scene.supervisor.done
-    scene.supervisor.note_end(1, -9, 1)
+    scene.supervisor.handle_end(1, -9, 1)
     assert scene.supervisor.done
     assert not scene.supervisor.in_order
 
@@ -200,8 +200,8 @@ def test_a_second_signal_kills_what_is_left() -> None:
 def test_a_host_that_does_not_stop_is_killed(caplog: pytest.LogCaptureFixture) -> None:
     # Given a stop,
     scene = Scene()
-    scene.supervisor.told("SIGTERM", 5)
-    scene.supervisor.note_end(0, 0, 6)
+    scene.supervisor.handle_signal("SIGTERM", 5)
+    scene.supervisor.handle_end(0, 0, 6)
     scene.processes.since()
     # when it takes longer than the patience,
     assert scene.supervisor.wait_s(6) == pytest.approx(PATIENCE_S - 1)
@@ -217,9 +217,9 @@ def test_a_host_that_does_not_stop_is_killed(caplog: pytest.LogCaptureFixture) -
 
 def test_a_host_that_breaks_while_it_stops_shows_in_the_exit_code() -> None:
     scene = Scene()
-    scene.supervisor.told("SIGTERM", 1)
-    scene.supervisor.note_end(0, 1, 1)
-    scene.supervisor.note_end(1, 0, 1)
+    scene.supervisor.handle_signal("SIGTERM", 1)
+    scene.supervisor.handle_end(0, 1, 1)
+    scene.supervisor.handle_end(1, 0, 1)
     assert scene.supervisor.done
     assert not scene.supervisor.in_order
 
@@ -227,23 +227,23 @@ def test_a_host_that_breaks_while_it_stops_shows_in_the_exit_code() -> None:
 @pytest.mark.parametrize("force", [False, True])
 def test_a_request_stops_all_hosts_as_it_says(force: bool) -> None:
     scene = Scene()
-    scene.supervisor.hear(1, ShutdownAsked(force), 1)
+    scene.supervisor.handle_message(1, ShutdownAsked(force), 1)
     assert scene.processes.since() == [("stop", 0, force), ("stop", 1, force)]
 
 
 def test_a_stop_that_is_forced_later_has_no_more_time_than_before() -> None:
     scene = Scene()
-    scene.supervisor.told("SIGTERM", 1)
-    scene.supervisor.hear(0, ShutdownAsked(force=True), 11)
+    scene.supervisor.handle_signal("SIGTERM", 1)
+    scene.supervisor.handle_message(0, ShutdownAsked(force=True), 11)
     assert scene.processes.since()[-2:] == [("stop", 0, True), ("stop", 1, True)]
     assert scene.supervisor.wait_s(11) == pytest.approx(PATIENCE_S - 10)
 
 
 def test_ready_hosts_say_nothing_when_all_are_to_stop() -> None:
     scene = Scene(ready=False)
-    scene.supervisor.told("SIGTERM", 1)
+    scene.supervisor.handle_signal("SIGTERM", 1)
     for index in range(2):
-        scene.supervisor.hear(index, Ready("here"), 1)
+        scene.supervisor.handle_message(index, Ready("here"), 1)
     assert scene.announced == []
 
 
@@ -252,4 +252,4 @@ def test_nothing_to_do_is_nothing_to_wait_for() -> None:
 
 
 def test_an_end_is_told_by_its_code_or_its_signal() -> None:
-    assert (how(3), how(-15)) == ("with exit code 3", "by SIGTERM")
+    assert (describe_exit(3), describe_exit(-15)) == ("with exit code 3", "by SIGTERM")

@@ -9,8 +9,11 @@ import grpc
 import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from perdure.api.ports import CannotListen
+from perdure.daemon.config import RUN_FLAGS
+from perdure.daemon.hints import explain
 from perdure.http.serving.listener import reserve
-from perdure.rpc.serving.server import CannotListen, RpcOptions, channel_options, create_server
+from perdure.rpc.serving.server import RpcOptions, channel_options, create_server
 from perdure.rpc.wire.messages import DAPR, TASK_HUB
 
 from ...support.doors.fake_facade import state
@@ -30,13 +33,14 @@ def test_port_0_takes_a_free_port_and_names_it() -> None:
 def test_a_port_that_somebody_has_is_not_shared() -> None:
     async def main() -> None:
         with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-            address = f"127.0.0.1:{taken.getsockname()[1]}"
-            with pytest.raises(CannotListen, match="--grpc-port"):
-                create_server([], RpcOptions(), address=address)
+            port = taken.getsockname()[1]
+            with pytest.raises(CannotListen, match=f":{port} for gRPC") as raised:
+                create_server([], RpcOptions(), host="127.0.0.1", port=port)
+            assert "--grpc-port" in explain(raised.value, RUN_FLAGS)
         # Nor with a server of our own, which would get half of the calls.
-        first = create_server([], RpcOptions(), address="127.0.0.1:0")
+        first = create_server([], RpcOptions(), host="127.0.0.1", port=0)
         with pytest.raises(CannotListen, match=str(first.port)):
-            create_server([], RpcOptions(), address=f"127.0.0.1:{first.port}")
+            create_server([], RpcOptions(), host="127.0.0.1", port=first.port)
         await first.stop(grace_s=0)
 
     anyio.run(main)
@@ -46,12 +50,12 @@ def test_a_port_is_shared_among_the_processes_of_a_daemon_and_with_nobody_else()
     async def main() -> None:
         # Given a port that is reserved, and two servers that share it,
         with closing(reserve("127.0.0.1", 0)) as reserved:
-            where = f"127.0.0.1:{reserved.getsockname()[1]}"
-            servers = [create_server([], RpcOptions(), address=where, shared=True) for _ in range(2)]
-            assert [f"127.0.0.1:{server.port}" for server in servers] == [where] * 2
+            host, port = reserved.getsockname()
+            servers = [create_server([], RpcOptions(), host=host, port=port, shared=True) for _ in range(2)]
+            assert [server.port for server in servers] == [port] * 2
             # when another wants it, then it does not get it.
-            with pytest.raises(CannotListen, match=where):
-                create_server([], RpcOptions(), address=where)
+            with pytest.raises(CannotListen, match=f"{host}:{port}"):
+                create_server([], RpcOptions(), host=host, port=port)
         for server in servers:
             await server.stop(grace_s=0)
 

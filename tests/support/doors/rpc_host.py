@@ -47,7 +47,7 @@ class Host:
         self.server: RpcServer
 
     async def start(self) -> None:
-        self.server = create_server(self.services, self.options, address="127.0.0.1:0")
+        self.server = create_server(self.services, self.options, host="127.0.0.1", port=0)
         await self.server.start()
 
 

@@ -1,16 +1,16 @@
-"""The garbage collector, calmed: in a process of its own, because there is no way back."""
+"""The garbage collector, tuned in a process of its own, because there is no way back."""
 
 import subprocess
 import sys
 
 SCRIPT = """
 import gc
-from perdure.daemon.collector import calm_collector
+from perdure.daemon.garbage_collector import tune_garbage_collector
 ring = []
 ring.append(ring)
 del ring
 before = gc.get_threshold()
-calm_collector()
+tune_garbage_collector()
 assert gc.isenabled()
 assert gc.get_threshold()[0] > before[0]
 print(gc.get_freeze_count() > 1_000, gc.collect())

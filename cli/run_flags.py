@@ -1,0 +1,216 @@
+"""The flags of `perdure run`, each of which is an environment variable too.
+
+The rule: no other module reads a setting from the environment. A flag wins over the variable `PERDURE_...`, which wins
+over Dapr's variable of the same meaning. `cli/config.py` makes the configuration out of the values; `perdure daprd`
+and `perdure store` take some of these flags, or their variables.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from ..daemon.config import LIMITS
+from .parsing import (
+    parse_app_id,
+    parse_count,
+    parse_count_or_zero,
+    parse_host,
+    parse_path,
+    parse_port,
+    parse_processes,
+    parse_seconds,
+    parse_size,
+    parse_tokens,
+)
+
+
+class Setting(click.Option):
+    """A flag that is an environment variable too. Its errors name the one that was used.
+
+    Args:
+        flag: With its dashes; the variable's name is made of it.
+        names: The option's name in Python, if it is another one than the flag's.
+        dapr: Dapr's variable of the same meaning.
+        parse: Reads the text (`cli/parsing.py`).
+        rest: Passed on to click.
+    """
+
+    def __init__(
+        self, flag: str, *names: str, dapr: str | None = None, parse: Callable[[str], Any] | None = None, **rest: Any
+    ) -> None:
+        own = "PERDURE_" + flag.removeprefix("--").replace("-", "_").upper()
+        if parse is not None:
+            rest |= {"type": str, "callback": checked(parse)}
+        self.variables = [own, dapr] if dapr else [own]  # the first that is set counts
+        super().__init__([flag, *names], envvar=self.variables, show_envvar=True, show_default=True, **rest)
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        source = ctx.get_parameter_source(self.name) if ctx and self.name else None
+        if source is not ParameterSource.ENVIRONMENT:
+            return self.opts[0]
+        return next(variable for variable in self.variables if os.environ.get(variable))
+
+
+def checked(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:
+    """Make a callback for click out of `parse`. Its ValueError becomes an error that names the flag or the variable."""
+
+    def callback(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Any:
+        try:
+            return None if value is None else parse(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return callback
+
+
+DATA_OPTION = Setting(
+    "--data",
+    parse=parse_path,
+    metavar="PATH",
+    default="./perdure.db",
+    help="The file that everything is kept in; :memory: keeps nothing.",
+)
+
+RUN_OPTIONS = (
+    Setting(
+        "--http-port",
+        dapr="DAPR_HTTP_PORT",
+        parse=parse_port,
+        metavar="PORT",
+        default=3500,
+        help="Port of the HTTP API; 0 picks a free one.",
+    ),
+    Setting(
+        "--grpc-port",
+        dapr="DAPR_GRPC_PORT",
+        parse=parse_port,
+        metavar="PORT",
+        default=50_001,
+        help="Port of the gRPC API, for Dapr's SDKs; 0 picks a free one.",
+    ),
+    Setting(
+        "--metrics-port",
+        parse=parse_port,
+        metavar="PORT",
+        default=0,
+        help="Port of the metrics for Prometheus; 0 serves none. Of several processes each has one, from there up.",
+    ),
+    Setting(
+        "--host",
+        parse=parse_host,
+        metavar="ADDRESS",
+        default="127.0.0.1",
+        help="Address to listen on. One that others can reach needs a token.",
+    ),
+    DATA_OPTION,
+    Setting(
+        "--durability",
+        type=click.Choice(["full", "relaxed"]),
+        default="full",
+        help="full: an accepted request outlives a power cut. relaxed: it outlives a crash of this process.",
+    ),
+    Setting(
+        "--processes",
+        parse=parse_processes,
+        metavar="COUNT",
+        default=1,
+        help="Processes that share the work of APP, each with a part of the store in a file of its own.",
+    ),
+    Setting("--app-id", parse=parse_app_id, metavar="ID", help="This daemon's name.  [default: the name of the app]"),
+    Setting(
+        "--api-token",
+        "api_tokens",
+        dapr="DAPR_API_TOKEN",
+        parse=parse_tokens,
+        metavar="TOKEN[,TOKEN]",
+        help="What callers must send as dapr-api-token. Prefer the variable: a flag shows in the process list.",
+    ),
+    Setting("--allow-unauthenticated", is_flag=True, help="Listen on any --host without a token."),
+    Setting(
+        "--max-body-size",
+        "max_body_bytes",
+        parse=parse_size,
+        metavar="SIZE",
+        help="Largest request body over HTTP and message over gRPC, in bytes or as in 4Mi.  [default: 4Mi and 128Mi]",
+    ),
+    Setting(
+        "--stop-grace",
+        "stop_grace_s",
+        parse=parse_seconds,
+        metavar="SECONDS",
+        default=LIMITS.stop_grace_s,
+        help="How long running activities may take to finish when the daemon is told to stop.",
+    ),
+    Setting(
+        "--activations-max",
+        parse=parse_count_or_zero,
+        metavar="COUNT",
+        default=LIMITS.activations_max,
+        help="Instances in memory at once; the others sleep in the store.",
+    ),
+    Setting(
+        "--mailbox-messages-max",
+        parse=parse_count,
+        metavar="COUNT",
+        default=LIMITS.mailbox_messages_max,
+        help="Messages that one instance may have waiting.",
+    ),
+    Setting(
+        "--activities-max",
+        parse=parse_count,
+        metavar="COUNT",
+        default=LIMITS.activities_max,
+        help="Activities written as async def that may run at once.",
+    ),
+    Setting(
+        "--activity-threads-max",
+        parse=parse_count,
+        metavar="COUNT",
+        default=LIMITS.activity_threads_max,
+        help="Activities written as plain functions that may run at once, each in a thread.",
+    ),
+    Setting(
+        "--activity-processes-max",
+        parse=parse_count,
+        metavar="COUNT",
+        default=LIMITS.activity_processes_max,
+        help='Activities declared with executor="process" that may run at once.',
+    ),
+    Setting(
+        "--max-concurrent-workflows",
+        parse=parse_count,
+        metavar="COUNT",
+        help="Workflows that remote workers may work on at once.  [default: no limit]",
+    ),
+    Setting(
+        "--max-concurrent-activities",
+        parse=parse_count,
+        metavar="COUNT",
+        help="Activities that remote workers may work on at once.  [default: no limit]",
+    ),
+    Setting(
+        "--wait-for-workers",
+        is_flag=True,
+        help="Leave what the app does not have to remote workers, even before the first of them has come.",
+    ),
+    Setting(
+        "--always-replay",
+        is_flag=True,
+        help="For tests of workflow code: rebuild an instance from its history at every turn.",
+    ),
+    Setting(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+        default="info",
+        help="The least severe messages to log.",
+    ),
+    Setting(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        help="How a message is written to standard error.",
+    ),
+)

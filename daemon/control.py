@@ -1,0 +1,60 @@
+"""What HTTP and gRPC can ask of the daemon besides workflows: readiness, workers, actors, version, shutdown.
+
+The rule: every answer is at hand, so no method waits. `daemon/daemon.py` makes one for both doors.
+"""
+
+import importlib.metadata
+import logging
+from collections.abc import Mapping
+from typing import Protocol
+
+from ..runtime.authoring.app import App
+from ..runtime.engine import Engine
+from .stopping import Stopping
+
+logger = logging.getLogger(__name__)
+
+
+class ShutDown(Protocol):
+    """Begins to stop the daemon, all hosts of it."""
+
+    def __call__(self, *, force: bool) -> None: ...
+
+
+class Control:
+    """The daemon, or one host of it, as HTTP and gRPC see it. `api/control.py` describes each method.
+
+    Args:
+        app: The app that this process hosts; None if only remote workers execute workflows.
+        stopping: Whether this process was told to stop.
+        shut_down: Called by a request to shut down.
+    """
+
+    def __init__(self, engine: Engine, app: App | None, stopping: Stopping, shut_down: ShutDown) -> None:
+        self._engine = engine
+        self._app = app
+        self._stopping = stopping
+        self._shut_down = shut_down
+        self._peers = engine.peers
+
+    def ready(self) -> bool:
+        return (
+            self._engine.ready and not self._stopping.told.is_set() and (self._peers is None or self._peers.connected)
+        )
+
+    def shutdown(self, force: bool) -> None:
+        logger.info("stopping because of a request to /v1.0/shutdown%s", ", forced" if force else "")
+        self._shut_down(force=force)
+
+    def connected_workers(self) -> int:
+        return self._engine.dispatcher.connected + (0 if self._app is None else 1)
+
+    def active_actors(self) -> Mapping[str, int]:
+        return self._engine.active_actors()
+
+    @property
+    def runtime_version(self) -> str:
+        try:
+            return importlib.metadata.version("perdure")
+        except importlib.metadata.PackageNotFoundError:  # run from a source tree that was never installed
+            return "unknown"

@@ -1,0 +1,51 @@
+"""Errors in the words of a command line: what went wrong, and the flag that mends it.
+
+The rule: an error has fields and names no flag, because an embedded engine has none. Only here a flag joins it, by the
+name that the command line in use has for it. The commands in `cli/` call `explain` before they print an error, and a
+host (`daemon/hosts/member.py`) before it sends one to its supervisor.
+"""
+
+import errno
+from collections.abc import Mapping
+
+from ..actors.errors import PerdureError
+from ..actors.store.errors import StoreDivided, StoreFailed, StoreLocked
+from ..api.ports import CannotListen, Door
+
+PORT_FLAGS = {Door.HTTP: "http_port", Door.GRPC: "grpc_port", Door.METRICS: "metrics_port"}
+
+
+def explain(error: PerdureError, flags: Mapping[str, str]) -> str:
+    """Say what went wrong, and what to do about it on a command line.
+
+    Args:
+        flags: The name of the flag for each value of the configuration (`Config.flags`).
+    """
+    match error:
+        case CannotListen():
+            return f"{error} {another_address(error, flags)}"
+        case StoreLocked(path=path):
+            return (
+                f"{path} is in use by another Perdure process. "
+                f"Stop that process, or give this one a file of its own with {flags['data']}."
+            )
+        case StoreDivided(path=path, found=found, asked=asked) if found.of != asked.of:
+            return (
+                f"{path} is {found}: start with {flags['processes']} {found.of}, "
+                f"or lay the store out anew with `perdure store spread --processes {asked.of}`."
+            )
+        case StoreFailed() if str(error).endswith(" is a database of another program."):
+            return f"{error} Name another file with {flags['data']}."
+    return str(error)
+
+
+def another_address(error: CannotListen, flags: Mapping[str, str]) -> str:
+    """Say how to get an address that can be taken."""
+    flag = flags[PORT_FLAGS[error.door]]
+    if error.door is Door.METRICS:
+        return f"Choose another port with {flag} (0 serves no metrics)."
+    if not isinstance(error.cause, OSError) or error.cause.errno == errno.EADDRINUSE:
+        return f"Stop it, or choose another port with {flag} (0 takes any free one)."
+    if error.cause.errno == errno.EACCES:
+        return f"Choose another one with {flag}."
+    return f"Choose an address of this machine with {flags['host']}."

@@ -1,0 +1,146 @@
+"""The processes of a daemon's hosts, and the pipe to each.
+
+The rule: no process of a host outlives the block that made it. `daemon/hosts/processes.py` opens the block, and
+`daemon/hosts/supervisor.py` decides which hosts are started, told to stop and killed.
+"""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from multiprocessing import get_context, resource_tracker
+from multiprocessing.context import SpawnProcess
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeAlias
+
+from ...actors.cluster.membership import Membership
+from ...actors.store.part import Part
+from ..config import Config
+from ..supervision import FromHost, Member, Stop
+from .signals import signals_held_back
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+Target: TypeAlias = Callable[[Config, Member], None]  # what the process of a host calls
+Pipe: TypeAlias = "Connection[Stop, FromHost]"
+
+
+class HostProcesses:
+    """The processes of the hosts, by the hosts' numbers, each with a pipe.
+
+    A context manager. At its end, also after an error, it closes the pipes, so that the hosts stop in order, and kills
+    each host that has not ended in time.
+
+    Args:
+        config: The daemon's, with its ports settled.
+        directory: The folder of the hosts' sockets.
+        target: What the process of a host calls.
+        patience_s: How long the hosts may take to end at the end of the block.
+    """
+
+    def __init__(self, config: Config, directory: str, target: Target, *, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._config = config
+        self._directory = directory
+        self._target = target
+        self._context = get_context("spawn")
+        self._running: dict[int, tuple[SpawnProcess, Pipe]] = {}
+        self._silent: set[int] = set()  # hosts whose pipe has ended
+        # Otherwise the first `start` would, and it would unblock the signals that `signals_held_back` blocks
+        # (python/cpython, resource_tracker.py).
+        resource_tracker.ensure_running()
+
+    def start(self, index: int) -> None:
+        """Start the process of a host.
+
+        Raises:
+            OSError: The system has no process to give.
+        """
+        ours, theirs = self._context.Pipe()
+        with theirs:
+            part = Part(index, self._config.processes)
+            member = Member(membership=Membership(part=part, directory=self._directory), pipe=theirs)
+            process = self._context.Process(
+                target=self._target, args=(config_of(self._config, index), member), name=member.name
+            )
+            try:
+                with signals_held_back():
+                    process.start()
+            except OSError:
+                ours.close()
+                raise
+        self._running[index] = (process, ours)
+
+    def send(self, index: int, stop: Stop) -> None:
+        """Tell a host to stop. It may have ended already."""
+        with contextlib.suppress(OSError):
+            self._running[index][1].send(stop)
+
+    def kill(self, index: int) -> None:
+        """End a host and the processes that it started, at once."""
+        process, _ = self._running[index]
+        assert process.pid is not None
+        kill_group(process.pid)
+        process.kill()  # in case it has no group of its own yet
+
+    def pipes(self) -> list[Pipe]:
+        """The pipes that may still have a message, to wait on."""
+        return [pipe for index, (_, pipe) in self._running.items() if index not in self._silent]
+
+    def messages(self) -> Iterator[tuple[int, FromHost]]:
+        """Yield the messages that have come from hosts, each with its host's number."""
+        for index, (_, pipe) in list(self._running.items()):
+            try:
+                while index not in self._silent and pipe.poll():
+                    yield index, pipe.recv()
+            except (EOFError, OSError):
+                self._silent.add(index)
+
+    def ended(self) -> list[tuple[int, int]]:
+        """The hosts whose process has ended, and their exit codes; that of a host killed by signal 9 is -9."""
+        codes = [(index, process.exitcode) for index, (process, _) in self._running.items()]
+        return [(index, code) for index, code in codes if code is not None]
+
+    def forget(self, index: int) -> None:
+        """Release the process of a host that has ended, and its pipe."""
+        process, pipe = self._running.pop(index)
+        assert process.pid is not None
+        if process.exitcode != 0:
+            # The processes of its activities, which go on without it.
+            kill_group(process.pid)
+        pipe.close()
+        process.close()
+        self._silent.discard(index)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # Hosts are left here only after an error of this process, such as a closed standard output.
+        for _, pipe in self._running.values():
+            pipe.close()
+        end_s = time.monotonic() + self._patience_s
+        for index, (process, _) in self._running.items():
+            process.join(max(0.0, end_s - time.monotonic()))
+            if process.exitcode is None:
+                self.kill(index)
+
+
+def kill_group(leader: int) -> None:
+    """Kill all processes of a group, if there are any left.
+
+    Args:
+        leader: The group's number, which is the process id of the host that leads it.
+    """
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def config_of(config: Config, index: int) -> Config:
+    """The configuration of one host. Each has a port of its own for metrics, because each counts for itself."""
+    return replace(config, metrics_port=config.metrics_port + index) if config.metrics_port else config

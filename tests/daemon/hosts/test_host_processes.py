@@ -1,0 +1,45 @@
+"""The processes of hosts end with the block that made them, and each has a configuration of its own."""
+
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from multiprocessing import active_children
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import pytest
+
+from perdure.daemon.config import Config
+from perdure.daemon.hosts.host_processes import HostProcesses, config_of
+from perdure.daemon.supervision import Member
+
+from ...support.processes.host_config import host_config
+from ...support.processes.lines import PATIENCE_S
+from ...support.processes.small_hosts import deaf, steady
+
+CONFIG = host_config("shop.py")
+
+
+@pytest.mark.parametrize(("host", "patience_s", "code"), [(steady, 60, 0), (deaf, 0.1, -signal.SIGKILL)])
+def test_hosts_end_when_their_parent_breaks(
+    host: Callable[[Config, Member], None], patience_s: float, code: int, tmp_path: Path
+) -> None:
+    # Given a host, in a folder of its own,
+    processes = HostProcesses(CONFIG, str(tmp_path), host, patience_s=patience_s)
+    with pytest.raises(BrokenPipeError), processes:
+        processes.start(0)
+        wait(processes.pipes(), PATIENCE_S)
+        [process] = active_children()
+        # when its parent cannot go on, then it ends by itself, or is ended.
+        raise BrokenPipeError
+    process.join(PATIENCE_S)
+    assert process.exitcode == code
+
+
+def test_each_host_has_a_port_for_its_metrics() -> None:
+    assert [config_of(replace(CONFIG, metrics_port=9090), index).metrics_port for index in range(3)] == [
+        9090,
+        9091,
+        9092,
+    ]
+    assert config_of(CONFIG, 1).metrics_port == 0

@@ -1,0 +1,42 @@
+"""A host answers for itself whether it is ready, and leaves it to its supervisor to stop the daemon."""
+
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
+import pytest
+
+from perdure.actors.store.part import Part
+from perdure.daemon.control import Control
+from perdure.daemon.stopping import Stopping, ask_supervisor
+from perdure.daemon.supervision import ShutdownAsked
+
+from ..support.doors.fake_peers import daemon_of
+from ..support.processes.pair import Pair
+
+
+def host_of_two() -> Any:
+    """The engine of a host that reaches the other one."""
+    return SimpleNamespace(ready=True, peers=daemon_of(2)[0])
+
+
+@pytest.mark.anyio
+async def test_a_request_to_a_host_is_for_the_supervisor_to_carry_out() -> None:
+    pair = Pair(Part(0, 2))
+    stopping = Stopping(anyio.CancelScope())
+    control = Control(host_of_two(), None, stopping, partial(ask_supervisor, pair.member))
+    control.shutdown(True)
+    assert pair.parent.recv() == ShutdownAsked(force=True)
+    assert not stopping.told.is_set()
+
+
+@pytest.mark.anyio
+async def test_a_host_is_ready_only_while_it_reaches_the_others() -> None:
+    engine = host_of_two()
+    stopping = Stopping(anyio.CancelScope())
+    control = Control(engine, None, stopping, stopping.tell)
+    assert control.ready()
+    [other] = engine.peers.others
+    other.away = True
+    assert not control.ready()

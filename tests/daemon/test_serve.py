@@ -1,0 +1,53 @@
+"""An app is loaded and handed to the daemon; a thread that it leaves behind does not keep the process."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perdure.daemon import serve
+from perdure.daemon.loader import AppNotFound
+
+from ..support.processes.host_config import host_config
+from ..support.processes.lines import PATIENCE_S
+
+A_THREAD_THAT_NEVER_ENDS = """
+import threading
+from perdure.daemon.serve import leave_threads_behind
+threading.Thread(target=threading.Event().wait, daemon={daemon}).start()
+leave_threads_behind()
+print("still here")
+"""
+
+
+def test_the_app_that_the_configuration_names_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[Any] = []
+    monkeypatch.setattr("perdure.daemon.daemon.run", lambda *arguments: served.append(arguments))
+    (tmp_path / "app_of_test_serve.py").write_text("import perdure\napp = perdure.App('shop')\n")
+    config = host_config(str(tmp_path / "app_of_test_serve.py"))
+    serve.serve_app(config, print)
+    [(same, app, announce, member)] = served
+    assert (same, app.name, announce, member) == (config, "shop", print, None)
+
+
+def test_nothing_is_served_if_there_is_no_such_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("perdure.daemon.daemon.run", lambda *_: pytest.fail("it is served"))
+    with pytest.raises(AppNotFound):
+        serve.serve_app(host_config(str(tmp_path / "nowhere.py")), print)
+
+
+def test_the_engine_is_loaded_only_when_it_serves() -> None:
+    program = "import sys; import perdure.daemon.serve; print(*sys.modules)"
+    output = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    assert not {"grpc", "uvicorn", "starlette", "perdure.daemon.daemon"} & set(output.split())
+
+
+@pytest.mark.parametrize(("daemon", "output"), [(False, ""), (True, "still here\n")])
+def test_a_thread_that_python_would_wait_for_ends_the_process_at_once(daemon: bool, output: str) -> None:
+    program = A_THREAD_THAT_NEVER_ENDS.format(daemon=daemon)
+    result = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=PATIENCE_S
+    )
+    assert result.stdout == output

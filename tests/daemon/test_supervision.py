@@ -1,0 +1,63 @@
+"""A host and its supervisor understand each other, and each finds out when the other is gone."""
+
+from collections.abc import Iterator
+
+import anyio
+import pytest
+
+from perdure.actors.store.part import Part
+from perdure.daemon.supervision import Failed, Ready, ShutdownAsked, Stop
+
+from ..support.processes.pair import Pair
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    pair = Pair(Part(1, 2))
+    yield pair
+    pair.parent.close()
+    pair.member.pipe.close()
+
+
+def test_a_host_has_the_name_of_its_part(pair: Pair) -> None:
+    assert pair.member.name == "host-1"
+
+
+def test_what_a_host_says_is_heard_in_its_order(pair: Pair) -> None:
+    said = [Ready("here"), ShutdownAsked(force=True), Failed("no")]
+    for message in said:
+        pair.member.say(message)  # type: ignore[arg-type]
+    assert [pair.parent.recv() for _ in said] == said
+
+
+def test_a_host_says_nothing_to_nobody(pair: Pair) -> None:
+    pair.parent.close()
+    pair.member.say(Ready("here"))
+
+
+def test_a_host_waits_for_a_word_and_for_the_end_of_all_words(pair: Pair) -> None:
+    heard: list[Stop | None] = []
+
+    async def listen() -> None:
+        heard.append(await pair.member.hear())
+        heard.append(await pair.member.hear())
+
+    async def main() -> None:
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(listen)
+                await anyio.wait_all_tasks_blocked()
+                pair.parent.send(Stop(force=True))
+                pair.parent.close()
+
+    anyio.run(main)
+    assert heard == [Stop(force=True), None]
+
+
+def test_an_orphan_is_one_whose_supervisor_is_gone_whatever_it_said_last(pair: Pair) -> None:
+    assert not pair.member.orphaned
+    pair.parent.send(Stop(force=False))
+    assert not pair.member.orphaned
+    pair.parent.send(Stop(force=False))
+    pair.parent.close()
+    assert pair.member.orphaned
