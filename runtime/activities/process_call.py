@@ -14,9 +14,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from ..authoring.app import parameters_of
 from ..authoring.codec import Encoder
 from ..authoring.context import ActivityContext
+from ..authoring.parameters import parameters_of
 from ..history.failure import failure_of
 
 

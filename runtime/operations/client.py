@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 
 from ..authoring.app import App, name_of
-from ..authoring.codec import Decoder, Encoder
+from ..authoring.codec import UNTYPED, Encoder
 from ..dates import from_us, to_us
 from ..errors import WorkflowFailed
 from ..history.instance_state import InstanceState
@@ -126,11 +126,8 @@ def _described(state: InstanceState) -> WorkflowState:
 
 
 def _value(payload: str | None) -> Any:
-    """A payload as a value; what is no JSON (HTTP takes any text for an input) stays text."""
+    """Decode a payload. Text that is not JSON stays text: HTTP takes any text for an input."""
     try:
-        return _ANY.decode(payload)
+        return UNTYPED.decode(payload)
     except ValueError:
         return payload
-
-
-_ANY = Decoder()
