@@ -6,7 +6,7 @@ The one law: a daemon reads no flag and no environment. `cli/config.py` makes th
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ..runtime.operations.retention import Retention
+from ..runtime.operations.retention_policy import Retention
 from ..runtime.settings import Settings
 
 LIMITS = Settings()  # the default of every limit, from the one place that has them

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .operations.retention import Retention
+from .operations.retention_policy import Retention
 from .workers.limits import DispatchLimits
 
 

@@ -33,7 +33,7 @@ from perdure.cli.daprd import (
 )
 from perdure.daemon.config import Config
 from perdure.http.serving.listener import address, listen
-from perdure.runtime.operations.retention import Retention
+from perdure.runtime.operations.retention_policy import Retention
 from perdure.runtime.settings import Settings
 from perdure.runtime.workers.limits import DispatchLimits
 
