@@ -81,12 +81,12 @@ from .message import (
     Suspend,
     Terminate,
     TryAgain,
+    WorkflowAnswer,
     WorkflowTurnWork,
     workflow_address,
 )
 from .offer import Offer, can_take_a_turn, received
 from .state import Instance
-from .work import WorkflowAnswer
 
 _GENERATIONS = UUID("0d9b3c55-63b0-5f0a-9d0b-3f3e6a0f1c92")  # of the execution ids that follow one another
 

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from ...actors.errors import PerdureError
-from ..execution.drive import ContinuedAsNew
-from ..history.event import Command, Trace
+from ..history.event import Trace
 from ..history.failure import FailureDetails
 from ..history.timed_event import TimedEvent
 
@@ -41,19 +40,6 @@ class ActivityItem(NamedTuple):
 
 
 WorkItem: TypeAlias = WorkflowItem | ActivityItem
-
-
-class WorkflowAnswer(NamedTuple):
-    """What a worker made of a turn."""
-
-    instance_id: str
-    token: str  # of the dispatch that it answers; "" from SDKs that do not say
-    commands: Sequence[Command]  # in the order of the worker; an ExecutionCompleted, if there is one, comes last
-    continued: ContinuedAsNew | None = None  # the generation has ended; then there are no commands
-    custom_status: str | None = None  # replaces the one before; None clears it
-    patches: tuple[str, ...] = ()  # all that the code found applied, old ones included, in order
-    version: str | None = None  # the named version of the code that ran
-    version_missing: bool = False  # the worker lacks the version that the history names; nothing else counts
 
 
 class ActivityAnswer(NamedTuple):

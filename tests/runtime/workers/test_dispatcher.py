@@ -14,14 +14,9 @@ from perdure.runtime.instance.message import (
     RemoteAnswer,
     Stalled,
     TryAgain,
-)
-from perdure.runtime.instance.work import (
-    ActivityAnswer,
-    ActivityItem,
     WorkflowAnswer,
-    WorkflowItem,
-    WorkUnknown,
 )
+from perdure.runtime.instance.work import ActivityAnswer, ActivityItem, WorkflowItem, WorkUnknown
 
 from ...support.workflows.remote_workers import World, call, turn
 

@@ -13,15 +13,10 @@ from perdure.runtime.instance.message import (
     ACTIVITY,
     WORK,
     Invoke,
+    WorkflowAnswer,
     WorkflowTurnWork,
 )
-from perdure.runtime.instance.work import (
-    ActivityAnswer,
-    Worker,
-    WorkflowAnswer,
-    WorkflowItem,
-    WorkItem,
-)
+from perdure.runtime.instance.work import ActivityAnswer, Worker, WorkflowItem, WorkItem
 from perdure.runtime.workers.dispatcher import Dispatcher
 from perdure.runtime.workers.limits import DispatchLimits
 
