@@ -25,7 +25,7 @@ from ...runtime.history.failure import FailureDetails
 from ...runtime.history.status import Status
 from ...runtime.history.timed_event import TimedEvent
 from ...runtime.instance.message import WorkflowAnswer
-from ...runtime.instance.work import ActivityAnswer
+from ...runtime.workers.items import ActivityAnswer
 from .failure import failure_from
 from .history import Fields, HistoryWriter, origin, origin_from, packed_failure, rerun, text, text_from, trace_from
 from .messages import HistoryEvent, Message, WorkflowAction

@@ -34,7 +34,7 @@ from ..instance.message import (
     workflow_address,
 )
 from ..instance.state import Offered
-from ..instance.work import ActivityAnswer, Worker, WorkItem, WorkUnknown
+from .items import ActivityAnswer, Worker, WorkItem, WorkUnknown
 from .limits import DispatchLimits
 from .stream import Job, Stream
 
@@ -246,7 +246,7 @@ class Dispatcher:
             queue.extendleft(reversed(held_back))
 
     def _choose(self, job: Job) -> Stream | None:
-        """A stream with room: one that keeps the history of the instance, or has the fewest jobs; None: all are full."""
+        """A stream with room: one that keeps the history of the instance, or has the fewest jobs; None: all full."""
         room = self._limits.items_per_stream_max
         free = [stream for stream in self._streams if len(stream.jobs) < room]
         if not isinstance(job.work, Invoke):

@@ -22,7 +22,7 @@ from ...actors.address import Address
 from ...actors.waiting.signal import Signal
 from ..instance.message import Invoke, WorkflowTurnWork
 from ..instance.state import Offered
-from ..instance.work import ActivityItem, Worker, WorkflowItem, WorkItem
+from .items import ActivityItem, Worker, WorkflowItem, WorkItem
 
 
 class Job:

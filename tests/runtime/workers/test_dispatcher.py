@@ -16,7 +16,7 @@ from perdure.runtime.instance.message import (
     TryAgain,
     WorkflowAnswer,
 )
-from perdure.runtime.instance.work import ActivityAnswer, ActivityItem, WorkflowItem, WorkUnknown
+from perdure.runtime.workers.items import ActivityAnswer, ActivityItem, WorkflowItem, WorkUnknown
 
 from ...support.workflows.remote_workers import World, call, turn
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import anyio
 
 from perdure.runtime.instance.message import WorkflowAnswer
-from perdure.runtime.instance.work import ActivityAnswer, Worker, WorkItem
+from perdure.runtime.workers.items import ActivityAnswer, Worker, WorkItem
 
 
 class FakeDispatcher:

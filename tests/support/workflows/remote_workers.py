@@ -16,8 +16,8 @@ from perdure.runtime.instance.message import (
     WorkflowAnswer,
     WorkflowTurnWork,
 )
-from perdure.runtime.instance.work import ActivityAnswer, Worker, WorkflowItem, WorkItem
 from perdure.runtime.workers.dispatcher import Dispatcher
+from perdure.runtime.workers.items import ActivityAnswer, Worker, WorkflowItem, WorkItem
 from perdure.runtime.workers.limits import DispatchLimits
 
 
