@@ -97,8 +97,8 @@ class Dispatcher:
         """Take the offer of a turn. An earlier offer for another state of the instance is void."""
         job = self._jobs.get(address)
         if job is not None:
-            assert not isinstance(job.work, Invoke)
-            if _is_continued(job.work, offer):
+            assert not isinstance(job.request, Invoke)
+            if _is_continued(job.request, offer):
                 self._renew(job, offer)
                 return
             self._drop(job)
@@ -108,8 +108,8 @@ class Dispatcher:
 
     def _renew(self, job: Job, offer: Offered) -> None:
         """Replace the offer of a job, unless a worker has been sent it already."""
-        if not isinstance(job.work, WorkflowTurnWork):
-            job.work = offer
+        if not isinstance(job.request, WorkflowTurnWork):
+            job.request = offer
             if job.stream is not None and offer.patience_s == 0:
                 job.stream.hurry(job)
 
@@ -118,8 +118,8 @@ class Dispatcher:
         key = _activity_key(invoke.instance_id, invoke.task_id)
         job = self._jobs.get(key)
         if job is not None:
-            assert isinstance(job.work, Invoke)
-            if job.work.execution_id == invoke.execution_id:
+            assert isinstance(job.request, Invoke)
+            if job.request.execution_id == invoke.execution_id:
                 return
             self._drop(job)  # of an earlier generation, whose ids begin anew
         self._add(Job(key, invoke), self._activities)
@@ -165,8 +165,8 @@ class Dispatcher:
         job = self._finish(Address(WORK, answer.instance_id), answer.token)
         if job is None:
             return
-        assert isinstance(job.work, WorkflowTurnWork)
-        self._send(workflow_address(answer.instance_id), RemoteAnswer(job.work, answer))
+        assert isinstance(job.request, WorkflowTurnWork)
+        self._send(workflow_address(answer.instance_id), RemoteAnswer(job.request, answer))
 
     async def complete_activity(self, answer: ActivityAnswer) -> None:
         """Take the result of an activity. It need not come over the connection of the stream.
@@ -176,8 +176,8 @@ class Dispatcher:
         """
         job = self._finish(_activity_key(answer.instance_id, answer.task_id), answer.token, answer.task_id)
         if job is not None:
-            assert isinstance(job.work, Invoke)
-            done = ActivityDone(job.work.execution_id, answer.task_id, answer.result, answer.failure)
+            assert isinstance(job.request, Invoke)
+            done = ActivityDone(job.request.execution_id, answer.task_id, answer.result, answer.failure)
             self._send(workflow_address(answer.instance_id), done)
 
     # Inside.
@@ -226,7 +226,7 @@ class Dispatcher:
             self._queue_of(job).remove(job)
 
     def _queue_of(self, job: Job) -> deque[Job]:
-        return self._workflows if not isinstance(job.work, Invoke) else self._activities
+        return self._workflows if not isinstance(job.request, Invoke) else self._activities
 
     def _pump(self) -> None:
         """Give jobs to streams while there are jobs within the limits and streams with room."""
@@ -249,19 +249,19 @@ class Dispatcher:
         """A stream with room: one that keeps the history of the instance, or has the fewest jobs; None: all full."""
         room = self._limits.items_per_stream_max
         free = [stream for stream in self._streams if len(stream.jobs) < room]
-        if not isinstance(job.work, Invoke):
+        if not isinstance(job.request, Invoke):
             for stream in free:
-                if stream.worker.stateful and stream.keeps(job.work.instance_id):
+                if stream.worker.stateful and stream.keeps(job.request.instance_id):
                     return stream
         return min(free, key=lambda stream: len(stream.jobs), default=None)
 
     def _is_full(self, job: Job) -> bool:
         """Whether a limit keeps a job waiting."""
         limits = self._limits
-        if not isinstance(job.work, Invoke):
-            total, named = limits.workflows_max, limits.workflow_max.get(job.work.name)
+        if not isinstance(job.request, Invoke):
+            total, named = limits.workflows_max, limits.workflow_max.get(job.request.name)
         else:
-            total, named = limits.activities_max, limits.activity_max.get(job.work.name)
+            total, named = limits.activities_max, limits.activity_max.get(job.request.name)
         kind, name = _counters(job)
         at_work = self._at_work
         return (total is not None and at_work.get(kind, 0) >= total) or (
@@ -275,17 +275,17 @@ class Dispatcher:
                 del self._at_work[counter]
 
 
-def _is_continued(work: Offered | WorkflowTurnWork, offer: Offered) -> bool:
+def _is_continued(known: Offered | WorkflowTurnWork, offer: Offered) -> bool:
     """Whether an offer is for the same turn as an earlier one, with perhaps more events to feed."""
-    if (work.execution_id, work.position) != (offer.execution_id, offer.position):
+    if (known.execution_id, known.position) != (offer.execution_id, offer.position):
         return False
     # A worker has been sent a settled turn: its events cannot change any more, and must still be those to feed.
-    return not isinstance(work, WorkflowTurnWork) or work.fed == offer.fed[: len(work.fed)]
+    return not isinstance(known, WorkflowTurnWork) or known.fed == offer.fed[: len(known.fed)]
 
 
 def _counters(job: Job) -> tuple[str, str]:
-    kind = "activity" if isinstance(job.work, Invoke) else "workflow"
-    return kind, f"{kind}/{job.work.name}"
+    kind = "activity" if isinstance(job.request, Invoke) else "workflow"
+    return kind, f"{kind}/{job.request.name}"
 
 
 def _activity_key(instance_id: str, task_id: int) -> Address:

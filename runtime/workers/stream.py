@@ -28,11 +28,11 @@ from .items import ActivityItem, Worker, WorkflowItem, WorkItem
 class Job:
     """A turn or an activity, from the request to the answer that counts."""
 
-    __slots__ = ("key", "sent", "stream", "token", "work")
+    __slots__ = ("key", "request", "sent", "stream", "token")
 
-    def __init__(self, key: Address, work: Offered | Invoke) -> None:
+    def __init__(self, key: Address, request: Offered | Invoke) -> None:
         self.key = key
-        self.work: Offered | WorkflowTurnWork | Invoke = work  # an offer until it is sent
+        self.request: Offered | WorkflowTurnWork | Invoke = request  # of a turn: an offer until it is sent
         self.stream: Stream | None = None  # None: it waits in the dispatcher
         self.token = ""  # a new one each time it is given to a worker
         self.sent = False  # to the worker of its stream
@@ -67,7 +67,7 @@ class Stream:
         job.token = uuid4().hex
         job.sent = False
         self.jobs[job.key] = job
-        patience_s = 0.0 if isinstance(job.work, WorkflowTurnWork | Invoke) else job.work.patience_s
+        patience_s = 0.0 if isinstance(job.request, WorkflowTurnWork | Invoke) else job.request.patience_s
         # To a worker without another job a wait brings nothing.
         if patience_s > 0 and len(self.jobs) > 1:
             heappush(self._patient, (anyio.current_time() + patience_s, next(self._numbers), job))
@@ -121,35 +121,34 @@ class Stream:
         if self.jobs.get(job.key) is not job or job.sent:
             return None
         job.sent = True
-        work = job.work
-        if isinstance(work, Invoke):
+        request = job.request
+        if isinstance(request, Invoke):
             return ActivityItem(
-                work.instance_id,
-                work.task_id,
-                work.task_execution_id,
-                work.name,
-                work.input,
+                request.instance_id,
+                request.task_id,
+                request.task_execution_id,
+                request.name,
+                request.input,
                 job.token,
-                propagated=work.propagated,
-                wire=work.wire,
+                propagated=request.propagated,
+                wire=request.wire,
             )
-        if not isinstance(work, WorkflowTurnWork):
-            settled = work.settle()
-            if settled is None:
-                self._withdraw(job)
-                return None
-            job.work = work = settled
-        cached = self._cached(work)
-        past = work.past[cached or 0 : work.position]
-        return WorkflowItem(work.instance_id, work.execution_id, past, work.new, job.token, cached, work.propagated)
+        turn = request if isinstance(request, WorkflowTurnWork) else request.settle()
+        if turn is None:
+            self._withdraw(job)
+            return None
+        job.request = turn
+        cached = self._cached(turn)
+        past = turn.past[cached or 0 : turn.position]
+        return WorkflowItem(turn.instance_id, turn.execution_id, past, turn.new, job.token, cached, turn.propagated)
 
-    def _cached(self, work: WorkflowTurnWork) -> int | None:
+    def _cached(self, turn: WorkflowTurnWork) -> int | None:
         """The number of events of the history that the worker has; None: it is sent all of them (contract 3.20)."""
         if not self.worker.stateful:
             return None
-        generation, count = self._sent.get(work.instance_id, ("", 0))
-        self._sent[work.instance_id] = (work.execution_id, work.position)
-        self._sent.move_to_end(work.instance_id)
+        generation, count = self._sent.get(turn.instance_id, ("", 0))
+        self._sent[turn.instance_id] = (turn.execution_id, turn.position)
+        self._sent.move_to_end(turn.instance_id)
         if len(self._sent) > self.HISTORIES_MAX:
             self._sent.popitem(last=False)
-        return count if generation == work.execution_id and 0 < count <= work.position else None
+        return count if generation == turn.execution_id and 0 < count <= turn.position else None
