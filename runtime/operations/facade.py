@@ -168,14 +168,14 @@ class Facade:
         """
         family = await self._descendants.family(instance_id) if recurse else []
         if not force:
-            for member in family:
-                if not member.status.terminal and member.instance_id != instance_id:
+            for relative in family:
+                if not relative.status.terminal and relative.instance_id != instance_id:
                     await self._check_purgeable(instance_id)
-                    raise InstanceUnfinished(member.instance_id)
+                    raise InstanceUnfinished(relative.instance_id)
         purged = 0
-        for member in reversed(family):
-            if member.instance_id != instance_id:
-                purged += await self._purge_one(member.instance_id, force=force)
+        for relative in reversed(family):
+            if relative.instance_id != instance_id:
+                purged += await self._purge_one(relative.instance_id, force=force)
         await self._host.ask(workflow_address(instance_id), Purge(force))
         return purged + 1
 
