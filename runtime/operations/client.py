@@ -1,4 +1,8 @@
-"""Workflows from Python: the facade, with values in the place of JSON text."""
+"""The client of an engine in the same process: the facade, with values in the place of JSON text.
+
+The one law: it decides nothing; it encodes, makes one call of the facade, and
+decodes. `Engine.client` is one.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +32,7 @@ class WorkflowState:
     input: Any
     output: Any
     custom_status: str | None
-    details: InstanceState  # all there is, payloads as text
+    details: InstanceState  # all facts of the instance, payloads as text
 
 
 class Client:
@@ -73,7 +77,7 @@ class Client:
         return state.output
 
     async def get(self, instance_id: str) -> WorkflowState | None:
-        """Describe an instance; None if there is none."""
+        """Describe an instance as last committed; None if there is none."""
         state = await self._facade.inspect(instance_id)
         return _described(state) if state is not None else None
 
