@@ -36,7 +36,7 @@ from ..history.event import (
 from ..history.failure import FailureDetails, failure_of
 from ..history.status import Status
 from ..text import clean
-from .pending import Call, Pending
+from .pending import ANSWERS, Call, Pending
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +79,8 @@ class Execution:
 
         self._encoder = encoder
         self._pending = Pending()
+        # The timeouts of waits whose event came first. The caller of `feed` takes them back and empties the list.
+        self.cancelled_timers = self._pending.cancelled_timers
         self._code: Coroutine[Any, Any, Any] | Generator[Any, Any, Any] | None = None
         self._generator = False
         # One for each execution, so that no workflow sees the variables of another.
@@ -103,11 +105,6 @@ class Execution:
         """When the current turn began; Unix time, microseconds."""
         return self._pending.now_us
 
-    @property
-    def cancelled_timers(self) -> list[int]:
-        """The timeouts of waits whose event came first. The caller of `feed` takes them back and empties the list."""
-        return self._pending.cancelled_timers
-
     def feed(self, events: Iterable[Arrival], now_us: int) -> tuple[list[Command], int]:
         """Take a turn.
 
@@ -121,16 +118,19 @@ class Execution:
             ended; `outcome` then says how.
         """
         pending = self._pending
-        pending.begin_turn(now_us)
+        pending.now_us = now_us
+        pending.commands = []
         taken = 0
         for event in events:
             if self.outcome is not None:
                 break
             taken += 1
-            if isinstance(event, ExecutionStarted):
+            answer = ANSWERS.get(type(event))
+            if answer is not None:
+                if answer(pending, event):
+                    self._advance()
+            elif isinstance(event, ExecutionStarted):
                 self._start(event)
-            elif pending.take(event):
-                self._advance()
         commands = pending.commands
         if self._new_patches:
             commands.insert(0, PatchesApplied(tuple(self._new_patches)))

@@ -19,7 +19,6 @@ from ..authoring.task import Task
 from ..dates import microseconds, to_us, within_time
 from ..errors import TaskFailedError
 from ..history.event import (
-    Arrival,
     ChildCompleted,
     ChildFailed,
     Command,
@@ -87,10 +86,11 @@ class Pending:
     )
 
     def __init__(self) -> None:
+        # The execution sets the first three.
         self.execution_id = ""
         self.now_us = 0  # Unix time, microseconds: when the current turn began
         self.commands: list[Command] = []  # of the current turn, in the order of the code
-        self.cancelled_timers: list[int] = []  # timeouts of waits whose event came first; emptied by the caller of feed
+        self.cancelled_timers: list[int] = []  # timeouts of waits whose event came first
 
         self._last_id = 0
         self._calls: dict[int, Call] = {}
@@ -100,15 +100,6 @@ class Pending:
         self._raised: dict[int, EventRaised] = {}
         self._raised_by_name: dict[str, deque[int]] = {}
         self._raised_count = 0
-
-    def begin_turn(self, now_us: int) -> None:
-        """Begin the next turn, without commands yet.
-
-        Args:
-            now_us: Unix time, microseconds.
-        """
-        self.now_us = now_us
-        self.commands = []
 
     def clear(self) -> None:
         """Drop all requests, and with them the way from here to their tasks and on to the execution."""
@@ -177,16 +168,11 @@ class Pending:
                 reference=name,
             )
 
-    # Events answer.
-
-    def take(self, event: Arrival) -> bool:
-        """Take an event in; say whether it has answered something, so that the code may go on."""
-        answer = _ANSWERS.get(type(event))
-        return answer is not None and answer(self, event)
-
     def unasked(self) -> list[EventRaised]:
         """The external events that were not waited for, in the order in which they came."""
         return list(self._raised.values())
+
+    # Events answer, through the table ANSWERS.
 
     def _complete(self, event: TaskCompleted | ChildCompleted) -> bool:
         call = self._calls.pop(event.task_id, None)
@@ -263,7 +249,10 @@ def _resolve(task: Task[Any], decoder: Decoder, payload: str | None) -> None:
 
 
 _TERMINATED = FailureDetails(error_type="TerminatedError", message="the child workflow was terminated")
-_ANSWERS: dict[type[Any], Callable[[Pending, Any], bool]] = {
+
+# The method that takes in an event of a type, and returns whether it has answered something, so that the code may go
+# on. A table, and not one method in front of the others: each step of each workflow comes through here.
+ANSWERS: dict[type[Any], Callable[[Pending, Any], bool]] = {
     TaskCompleted: Pending._complete,
     TaskFailed: Pending._fail,
     ChildCompleted: Pending._complete,
