@@ -29,9 +29,10 @@ from ..runtime.history.instance_state import InstanceState
 from ..runtime.history.status import Status
 from ..runtime.history.timed_event import TimedEvent, TurnStarted
 from ..runtime.history.timeline import ARRIVED
-from ..runtime.instance.work import ActivityAnswer, ActivityItem, Worker, WorkflowAnswer, WorkflowItem
+from ..runtime.instance.message import WorkflowAnswer
 from ..runtime.operations.facade import Facade, finished
 from ..runtime.workers.dispatcher import Dispatcher
+from ..runtime.workers.items import ActivityAnswer, ActivityItem, Worker, WorkflowItem
 
 APP_ID = "stub"
 READY = "Stub ready: grpc="

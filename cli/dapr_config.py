@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from ..actors.errors import PerdureError
-from ..runtime.operations.retention import Retention
+from ..runtime.operations.retention_policy import Retention
 from ..runtime.workers.limits import DispatchLimits
 
 KIND = "Configuration"

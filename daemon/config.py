@@ -7,7 +7,7 @@ before anything starts.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ..runtime.operations.retention import Retention
+from ..runtime.operations.retention_policy import Retention
 from ..runtime.settings import Settings
 
 LIMITS = Settings()  # the default of every limit

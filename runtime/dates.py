@@ -1,4 +1,7 @@
-"""Dates as integers: Unix time in microseconds, which SQLite can hold and order."""
+"""Dates as integers: Unix time in microseconds, which SQLite can hold and order.
+
+The whole layer computes with them; dates of Python appear in the API only.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,6 +10,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def microseconds(interval: timedelta) -> int:
+    """The length of an interval in microseconds."""
     return interval // _MICROSECOND
 
 
@@ -20,10 +24,10 @@ def from_us(us: int) -> datetime:
     return EPOCH + timedelta(microseconds=us)
 
 
-# The last moment that Python's dates know. What is due later, or before 1970, is due then.
+# The last moment that Python's dates know. A later date becomes this one, and a date before 1970 becomes 1970.
 END_OF_TIME_US = to_us(datetime.max.replace(tzinfo=UTC))
 
 
 def within_time(us: int) -> int:
-    """Cut a moment to what dates and the store can hold."""
+    """Bring a Unix time in microseconds into the range that dates and the store can hold: 1970 to 9999."""
     return max(0, min(us, END_OF_TIME_US))

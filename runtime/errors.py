@@ -2,16 +2,16 @@
 `CorruptHistory` in `runtime/history/row.py`).
 
 PerdureError
-├── RequestRefused                 the caller asked for what cannot be
+├── RequestRefused                 the request cannot be met
 │   ├── InvalidRequest             a name or an id that no instance can have
 │   ├── InstanceNotFound           the instance does not exist
 │   ├── InstanceExists             the id is taken by one that is not finished
 │   ├── ChildUnfinished            the id is finished, but a descendant of it is not
-│   ├── DescendantsUnknown         the same, before anybody has looked; callers outside never see it
+│   ├── DescendantsUnknown         the same, while its descendants are unread; only the facade sees it
 │   ├── InstanceUnfinished         purge of an instance that is not finished
 │   └── InstanceStalled            the instance waits for its code to be mended
 ├── NondeterminismError            workflow code that no longer fits its history
-├── WorkflowMisuse                 workflow code did what replay cannot repeat
+├── WorkflowMisuse                 workflow code took a step that replay cannot repeat
 ├── WorkflowFailed                 an instance ended otherwise than COMPLETED (raised by Client.run)
 ├── TaskFailedError                an activity or a child failed (raised in workflow code)
 ├── NonRetryableError              raised by activity code: do not try again
@@ -25,7 +25,7 @@ from .history.instance_state import InstanceState
 
 
 class RequestRefused(PerdureError):
-    """The caller asked for what cannot be. Nothing was changed."""
+    """The request cannot be met. It has changed nothing."""
 
 
 class InvalidRequest(RequestRefused):
@@ -138,7 +138,7 @@ class NondeterminismError(PerdureError):
 
 
 class WorkflowMisuse(PerdureError):
-    """Workflow code did what replay cannot repeat; the message says what to do instead."""
+    """Workflow code took a step that replay cannot repeat; the message names the way to do it."""
 
 
 class TaskFailedError(PerdureError):
@@ -178,4 +178,4 @@ class PayloadError(PerdureError, ValueError):
 
 
 class AppError(PerdureError):
-    """The app cannot be what it is asked to be; the message names what is wrong."""
+    """The app cannot be as it is written; the message names the reason."""

@@ -1,8 +1,8 @@
-"""Ids that we make: random, and in the order of their making.
+"""Ids of instances and executions: random, and in the order in which they are made.
 
 Rows of instances that were started together lie together in the store, so that
 a commit touches half as many pages as with ids that are random from the first
-digit on.
+digit on. The facade and reruns make them.
 
 Source: RFC 9562, section 5.7 (UUID version 7).
 """

@@ -1,7 +1,10 @@
-"""Observers: who is told what came to an end, such as a counter for Prometheus.
+"""Protocols of observers, which count workflows and activities that have ended.
 
-The one law: what an observer is told of a workflow is durable. It is told once
-while the process lives, and a crash may take the word but not the deed.
+The one law: an observer is told of the end of a workflow after the commit that
+holds it, and once. After a crash between the two it is not told.
+
+`telemetry/metrics.py` fulfils them. The engine tells an `Observer`, and the door
+of remote workers an `ActivityWatch`.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -11,14 +14,17 @@ from .history.status import Status
 
 
 class Observer(Protocol):
-    """Called on the event loop, between turns; it must not wait, nor raise."""
+    """Is told of the ends of workflows and of the app's own activities.
+
+    It is called on the event loop, between turns, and must neither wait nor raise.
+    """
 
     def workflow_ended(self, name: str, status: Status, took_s: float) -> None:
-        """A generation of an instance has ended, so long after its beginning."""
+        """A generation of an instance has ended, `took_s` seconds after its beginning."""
         ...
 
     def app_activity_ended(self, name: str, *, failed: bool, took_s: float) -> None:
-        """The app's own activity has run, once. Those of remote workers are not told here."""
+        """An activity of the app has run once, for `took_s` seconds. Activities of remote workers do not count here."""
         ...
 
 
@@ -26,14 +32,14 @@ SUCCESS, FAILED, RECOVERABLE = "success", "failed", "recoverable"  # Dapr's word
 
 
 class ActivityWatch(Protocol):
-    """Is told what becomes of activities."""
+    """Is told of the activities of remote workers."""
 
     def activity_given(self, name: str, took_s: float) -> None:
-        """A worker was sent one; the sending took so long."""
+        """An activity was sent to a worker; the sending took `took_s` seconds."""
         ...
 
     def activity_ended(self, name: str, status: str, took_s: float) -> None:
-        """After so long a worker has answered (SUCCESS, FAILED), or another is to do it (RECOVERABLE)."""
+        """After `took_s` seconds the worker has answered (SUCCESS, FAILED), or left it to another (RECOVERABLE)."""
         ...
 
 

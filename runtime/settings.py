@@ -1,14 +1,21 @@
-"""The limits of an engine, as one frozen value."""
+"""The limits of an engine, as one frozen value.
+
+Programs that embed an engine make one; the daemon makes it of its configuration.
+"""
 
 from dataclasses import dataclass, field
 
-from .operations.retention import Retention
+from .operations.retention_policy import Retention
 from .workers.limits import DispatchLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything about an engine that can be chosen, with defaults for one service on one machine."""
+    """The choices that an engine has, with defaults for one service on one machine.
+
+    Raises:
+        ValueError: A limit is out of its range.
+    """
 
     app_id: str = "perdure"
     activations_max: int = 10_000  # instances in memory; the others sleep in the store
@@ -17,10 +24,10 @@ class Settings:
     activity_threads_max: int = 40  # plain-function activities at once; anyio's own default
     activity_processes_max: int = 2  # `executor="process"` activities at once
     stop_grace_s: float = 10.0  # how long running activities may take to finish on shutdown
-    # Leave what the app does not have to remote workers, even before the first of them has come. Without an app,
-    # or once a worker has been connected to the store, that is so anyhow.
+    # Leave workflows and activities that the app does not have to remote workers, even before a worker has ever been
+    # connected. Without an app, or once a worker has been connected to the store, they are left to workers in any case.
     wait_for_workers: bool = False
-    dispatch: DispatchLimits = field(default_factory=DispatchLimits)  # what workers may have at once
+    dispatch: DispatchLimits = field(default_factory=DispatchLimits)  # how many jobs workers may have at once
     retention: Retention = field(default_factory=Retention)  # how long finished instances are kept; for ever
     always_replay: bool = False  # evict after each turn, so that every turn starts from the store
 

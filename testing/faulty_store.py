@@ -1,7 +1,9 @@
-"""A store that fails when it is told to, for tests of what happens then.
+"""A store that fails on demand, for tests of the failures of stores.
 
-The one law: what it fails has not happened. It stands before another store
-and passes on everything else unchanged.
+The one law: a call that it makes fail does not reach the store behind it. It
+passes on all other calls unchanged.
+
+Tests of this package use it, and tests of programs that embed an engine may.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +24,10 @@ class FaultyStore:
         store.fail_next_commit()   # it is the one that will fail
         store.release()
 
-    The counters count what got past the gate, including what then failed.
+    The counters count the calls that got past the gate, including those that then failed.
+
+    Args:
+        inner: The store that it stands before.
     """
 
     def __init__(self, inner: Store) -> None:
@@ -37,7 +42,7 @@ class FaultyStore:
         self._commit_gate = Gate()
         self._load_gate = Gate()
 
-    # What a test may do.
+    # A test calls these.
 
     def fail_commit(self, nth: int) -> None:
         """Make the nth commit from now on fail; 1 is the next, which may be waiting at the gate already."""
@@ -66,7 +71,7 @@ class FaultyStore:
 
     async def held(self) -> None:
         """Wait until a commit waits at the gate."""
-        await self._commit_gate.somebody_waits()
+        await self._commit_gate.reached()
 
     def release(self) -> None:
         """Let commits go on."""
@@ -79,7 +84,7 @@ class FaultyStore:
     def release_loads(self) -> None:
         self._load_gate.open()
 
-    # The store, as its user sees it.
+    # The contract of a store.
 
     @property
     def shards(self) -> int:
@@ -126,7 +131,7 @@ class FaultyStore:
 
 
 class Faults:
-    """Which of the calls to come fail."""
+    """The calls to come that are to fail."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -138,7 +143,11 @@ class Faults:
         self._failing.add(self._calls + nth)
 
     def check(self) -> None:
-        """Count a call, and fail if it is one of those."""
+        """Count a call, and make it fail if it is one of them.
+
+        Raises:
+            StoreFailed: It is.
+        """
         self._calls += 1
         if self._calls in self._failing:
             self._failing.remove(self._calls)
@@ -162,12 +171,12 @@ class Gate:
         self._opened = self._reached = None
 
     async def pass_through(self) -> None:
-        # Again, should it be closed before we are through.
+        # Again, should it be closed before this task is through.
         while self._opened is not None:
             assert self._reached is not None
             self._reached.set()
             await self._opened.wait()
 
-    async def somebody_waits(self) -> None:
-        assert self._reached is not None, "nobody is held: call hold() first"
+    async def reached(self) -> None:
+        assert self._reached is not None, "no commit is held: call hold() first"
         await self._reached.wait()

@@ -1,4 +1,4 @@
-"""Virtual time: days pass in milliseconds, and nothing depends on the machine's speed.
+"""Virtual time for tests: days pass in milliseconds, and no result depends on the machine's speed.
 
     def test_an_order_expires_after_three_days() -> None:
         async def story() -> None:
@@ -6,8 +6,10 @@
                 ...
         run_virtually(story)
 
-It needs trio, whose clock can be set: whenever all tasks wait, time jumps to
-when the first of them is due. Threads do not wait in virtual time, so the
+The one law: time moves only while all tasks wait, and then to the moment at
+which the first of them is due.
+
+It needs trio, whose clock can be set. Threads do not wait in virtual time, so the
 activities of such a test are `async def`, and the store is in memory.
 """
 
@@ -25,7 +27,7 @@ class LoopClock:
     """A wall clock that follows the event loop's, virtual or not.
 
     Args:
-        start_us: The date at the first look; Unix time, microseconds.
+        start_us: The date at the first call; Unix time, microseconds.
     """
 
     def __init__(self, start_us: int = NEW_YEAR_2026_US) -> None:
@@ -40,7 +42,8 @@ class LoopClock:
 
 
 def run_virtually(story: Callable[[], Awaitable[T]]) -> T:
-    """Run an async function on trio, in virtual time."""
-    import trio.testing  # noqa: PLC0415  only who tests in virtual time needs trio
+    """Run an async function on trio, in virtual time, and return its result."""
+    # Late, because trio is not a dependency: only tests in virtual time need it.
+    import trio.testing  # noqa: PLC0415
 
     return trio.run(story, clock=trio.testing.MockClock(autojump_threshold=0))

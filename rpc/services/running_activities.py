@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from ...runtime.instance.work import ActivityAnswer, ActivityItem
 from ...runtime.observer import FAILED, RECOVERABLE, SUCCESS, ActivityWatch
+from ...runtime.workers.items import ActivityAnswer, ActivityItem
 
 
 class Running(NamedTuple):

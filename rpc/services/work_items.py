@@ -16,8 +16,9 @@ import anyio
 
 from ...actors.errors import HostStopping, PerdureError
 from ...runtime.history.event import ExecutionCompleted
-from ...runtime.instance.work import ActivityAnswer, ActivityItem, Worker, WorkflowAnswer, WorkflowItem, WorkItem
+from ...runtime.instance.message import WorkflowAnswer
 from ...runtime.observer import ActivityWatch
+from ...runtime.workers.items import ActivityAnswer, ActivityItem, Worker, WorkflowItem, WorkItem
 from ..serving.method import Context
 from ..wire.actions import activity_answer, workflow_answer
 from ..wire.fields import text, trace

@@ -24,7 +24,8 @@ from ...runtime.history.event import (
 )
 from ...runtime.history.failure import FailureDetails
 from ...runtime.history.status import Status
-from ...runtime.instance.work import ActivityAnswer, WorkflowAnswer
+from ...runtime.instance.message import WorkflowAnswer
+from ...runtime.workers.items import ActivityAnswer
 from .failure import failure_from
 from .fields import Fields, origin_from, text_from, trace_from, value_if_set
 from .messages import HistoryEvent, Message

@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from ...runtime.history.timed_event import TimedEvent
-from ...runtime.instance.work import WorkflowItem
+from ...runtime.workers.items import WorkflowItem
 from .history import HistoryWriter
 from .messages import WorkflowRequest
 

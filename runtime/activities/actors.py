@@ -1,11 +1,12 @@
 """Activity actors: each performs one activity for one instance, and sends the answer back.
 
 The one law: an activity that did not answer is performed again, so an actor
-keeps nothing. While one is at work, a second message to its address is not
-heard: after a restart of the instance in memory the work goes on, once.
+keeps nothing. While it performs one, it ignores a second message to its address:
+an instance that is loaded again asks again, and the activity still runs once.
 
-Unlike workflow actors these wait; they are the only tasks that grow with the
-load, and each way of running has a limit.
+Unlike workflow actors these wait. They are the only tasks that grow with the
+load, and each kind of activity has a limit. The engine routes `Invoke` messages
+here.
 """
 
 import inspect
@@ -45,9 +46,12 @@ class ActivityActors:
     """Performs activities of one app.
 
     Args:
-        send: Takes an answer to the instance that asked.
-        elsewhere: Takes what remote workers are to perform.
-        waits_for_workers: Whether what the app does not have is left to them, though none may be there yet.
+        app: Has the activities; None: all are left to remote workers.
+        settings: Limits how many run at once.
+        send: Sends an answer to the instance that asked.
+        elsewhere: Takes the activities that remote workers perform.
+        waits_for_workers: Whether activities that the app does not have are left to remote workers, also while none is
+            connected.
     """
 
     def __init__(
@@ -78,7 +82,7 @@ class ActivityActors:
         return len(self._busy)
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Perform what is asked for until cancelled."""
+        """Perform the activities that are received, until cancelled."""
         limits = {
             ActivityKind.LOOP: self._settings.activities_max,
             ActivityKind.THREAD: self._settings.activity_threads_max,
@@ -110,7 +114,7 @@ class ActivityActors:
             self._reply(invoke, None, _not_registered(invoke.name, self._app.name))
 
     async def stop(self, grace_s: float) -> None:
-        """Begin nothing any more, give what runs so long to finish, and cancel the rest."""
+        """Begin no more activities, give those under way `grace_s` seconds to finish, and cancel the rest."""
         self._stopping = True
         for lane in self._lanes.values():
             for job in lane.waiting:
@@ -133,9 +137,9 @@ class ActivityActors:
         try:
             result, failure = await self._call(job.invoke, job.definition)
         except anyio.get_cancelled_exc_class() as error:
-            # Raises again if it is us who are being cancelled, whoever does it.
+            # Raises again if the task itself is being cancelled.
             await anyio.lowlevel.checkpoint_if_cancelled()
-            # The activity's own doing: it awaited something that was cancelled.
+            # Otherwise the activity has awaited something that was cancelled.
             failure = failure_of(error, frames_skipped=2)
         except KeyboardInterrupt:
             raise

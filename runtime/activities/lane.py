@@ -1,9 +1,13 @@
 """Lanes: activities that share a limit, and the tasks that perform them.
 
-A task costs more than a short activity itself. So one task performs what waits,
-one after the other, for as long as each ends without having waited for
-anything. The first that does wait keeps the task for itself, and another task
-takes over what is left.
+The one law: no more jobs run at once than the limit allows, and the others wait
+in their order.
+
+A task costs more than a short activity itself. So one task performs one job
+after the other for as long as each ends without having waited. The first job
+that does wait keeps the task for itself, and another task takes over the rest.
+
+The activity actors have a lane for each kind of activity.
 """
 
 from collections import deque
@@ -19,13 +23,15 @@ Job = TypeVar("Job")
 
 
 class Lane(Generic[Job]):
-    """Performs so many jobs at once; those that would exceed the limit wait, oldest first.
+    """Performs jobs, no more than a limit at once; the others wait, oldest first.
 
     Args:
-        perform: Performs a job. It handles whatever goes wrong; what it raises ends the task group.
+        tasks: The task group of the tasks that perform them.
+        limit: How many jobs at once.
+        perform: Performs a job. It handles the errors of the job itself; an error that it raises ends the task group.
     """
 
-    # Jobs follow one another for no longer than this before others get a look in.
+    # Jobs follow one another for no longer than this before other tasks have a turn on the event loop.
     SLICE_S = 0.005
 
     def __init__(self, tasks: TaskGroup, limit: int, perform: Callable[[Job], Coroutine[Any, Any, None]]) -> None:
@@ -41,7 +47,7 @@ class Lane(Generic[Job]):
         self._call()
 
     def _call(self) -> None:
-        """Ask for a task, if there is something for it to do."""
+        """Start a task, if a job waits, the limit allows it, and no other is about to begin."""
         if self.waiting and not self._called and self._running < self.limit:
             if self._tasks.cancel_scope.cancel_called:
                 return
@@ -54,7 +60,7 @@ class Lane(Generic[Job]):
         while self.waiting and self._running < self.limit:
             steps = Steps(self._perform(self.waiting.popleft()))
             self._running += 1
-            self._call()  # for those behind, should this one wait
+            self._call()  # for the jobs behind, should this one wait
             try:
                 await steps
             finally:
@@ -68,7 +74,7 @@ class Lane(Generic[Job]):
 
 
 class Steps(Awaitable[None]):
-    """Awaits a coroutine, in a context of its own, and notices whether it waits for anything."""
+    """Awaits a coroutine, in a context of its own, and records whether it has waited."""
 
     __slots__ = ("_coroutine", "waited")
 

@@ -1,7 +1,9 @@
-"""Performing an activity in another process.
+"""Calls of activities in another process.
 
-The one law: what crosses is text. The function is named, not pickled, and the
-other process imports it by that name; input and output are JSON.
+The one law: only text crosses. The function is named, not pickled, and the other
+process imports it by that name; input and output are JSON.
+
+The activity actors use it for activities with `executor="process"`.
 """
 
 import importlib
@@ -14,14 +16,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from ..authoring.app import parameters_of
 from ..authoring.codec import Encoder
 from ..authoring.context import ActivityContext
+from ..authoring.parameters import parameters_of
 from ..history.failure import failure_of
 
 
 class Reference(NamedTuple):
-    """Where a function is to be found."""
+    """The place of a function: its module and its name there."""
 
     module: str
     qualname: str
@@ -34,16 +36,17 @@ class Reference(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of a call: a result as JSON text, or a failure in its packed form."""
+    """The outcome of a call: a result as JSON text, or a failure in its packed form."""
 
     result: str | None
     failure: tuple[Any, ...] | None
 
 
 def perform_elsewhere(reference: Reference, call: tuple[str, int, str, str], payload: str | None) -> Outcome:
-    """Find the function in this process and call it.
+    """Find the function in this process and call it. It never raises; errors of the function are failures.
 
     Args:
+        reference: The function.
         call: The fields of ActivityContext, in their order.
         payload: The input, JSON text.
     """

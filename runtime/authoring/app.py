@@ -1,24 +1,22 @@
-"""An app: the workflows and activities that somebody wrote.
+"""An app: the workflows and activities of a program, by name.
 
 The one law: an app is a value. Decorating a function records it and changes
-nothing else; nothing runs, and nothing is global, until an engine is given the
-app. Two engines may share one.
+nothing else. No code runs until an engine is given the app, and nothing is
+global; two engines may share one app.
+
+Users write to it; the engine, the workflow actors and the activity actors read
+it.
 """
 
-import functools
-import importlib
 import inspect
-import logging
-import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal, TypeVar, overload
 
 from ..errors import AppError
-from .codec import NO_TYPE, Decoder
-
-logger = logging.getLogger(__name__)
+from .codec import UNTYPED, Decoder
+from .parameters import Parameters, own_name, parameters_of, result_decoder
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,26 +30,9 @@ class ActivityKind(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parameters:
-    """What a function takes behind its context."""
-
-    takes_input: bool
-    has_default: bool
-    input: Decoder
-
-    def arguments(self, context: Any, payload: str | None) -> tuple[Any, ...]:
-        """What to call the function with.
-
-        Raises:
-            PayloadError: The payload does not fit the annotation.
-        """
-        if not self.takes_input or (self.has_default and not payload):
-            return (context,)
-        return (context, self.input.decode(payload))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowDefinition:
+    """A registered workflow."""
+
     name: str
     function: Callable[..., Any]
     parameters: Parameters
@@ -60,6 +41,8 @@ class WorkflowDefinition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityDefinition:
+    """A registered activity."""
+
     name: str
     function: Callable[..., Any]
     kind: ActivityKind
@@ -89,7 +72,7 @@ class App:
         """Register a workflow: an `async def`, a generator, or a plain function of `(ctx)` or `(ctx, input)`.
 
         Args:
-            name: What callers start it by; the function's name by default.
+            name: The name by which callers start it; the function's own by default.
 
         Raises:
             AppError: The name is taken, or the function has another shape.
@@ -123,7 +106,7 @@ class App:
         """Register an activity: an `async def` or a plain function of `(ctx)` or `(ctx, input)`.
 
         Args:
-            name: What workflows call it by; the function's name by default.
+            name: The name by which workflows call it; the function's own by default.
             executor: Where a plain function runs. "process" is for work that
                 keeps a processor busy; the function must then stand at the top
                 level of a module.
@@ -144,63 +127,41 @@ class App:
         return register(function) if function is not None else register
 
     def name_of(self, function: Callable[..., Any] | str) -> str:
-        """The name under which a function was registered here; one that was not goes by its own."""
+        """The name under which a function is registered here; the function's own name if it is not registered.
+
+        Raises:
+            AppError: It is not registered and has no name of its own.
+        """
         if isinstance(function, str):
             return function
         return self._names.get(function) or own_name(function)
 
     def output_of(self, function: Callable[..., Any] | str) -> Decoder:
-        """What reads the results of a function: by its return annotation, if the function is at hand."""
+        """The decoder of a function's results.
+
+        It follows the return annotation. For a name it gives the types that JSON has: the function behind a name may
+        be elsewhere, in another language even.
+        """
         if isinstance(function, str):
-            return _UNTYPED
+            return UNTYPED
         decoder = self._outputs.get(function)
         if decoder is None:
-            decoder = Decoder(_output_type(function))
-            # Only those that are registered: a lambda in a workflow is another one each time.
+            decoder = result_decoder(function)
+            # Only registered functions: a lambda in a workflow is a new function at each call.
             if function in self._names:
                 self._outputs[function] = decoder
         return decoder
 
 
-def own_name(function: Callable[..., Any]) -> str:
-    """What a function is called where it is defined.
+def name_of(function: Callable[..., Any] | str, app: App | None) -> str:
+    """The name of a function in an app; the function's own name if there is no app.
 
     Raises:
-        AppError: It has no name, as a `functools.partial` has none.
+        AppError: The function is not registered and has no name of its own.
     """
-    name: str | None = getattr(function, "__name__", None)
-    if name is None:
-        raise AppError(f"{function!r} has no name of its own; give it one with name=")
-    return name
-
-
-def name_of(function: Callable[..., Any] | str, app: App | None) -> str:
-    """The name of a function in an app; without one, its own."""
     if app is not None:
         return app.name_of(function)
     return function if isinstance(function, str) else own_name(function)
-
-
-def parameters_of(function: Callable[..., Any], name: str) -> Parameters:
-    """What a function takes.
-
-    Raises:
-        AppError: It can be called neither with (ctx) nor with (ctx, input), or no JSON fits its input.
-    """
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError) as error:
-        raise AppError(f"{name!r} cannot be called with (ctx) or (ctx, input): {error}") from error
-    parameters = list(signature.parameters.values())
-    taken = [parameter for parameter in parameters if parameter.kind in _POSITIONAL]
-    needed = [parameter for parameter in parameters if parameter.default is _NONE and parameter.kind not in _VARIADIC]
-    surplus = [parameter for parameter in needed if parameter not in taken[:2]]
-    if not taken or surplus:
-        raise AppError(f"{name!r} must take (ctx) or (ctx, input), not {signature}")
-    if len(taken) == 1:
-        return Parameters(takes_input=False, has_default=False, input=_UNTYPED)
-    wanted = _hints(function).get(taken[1].name, NO_TYPE)
-    return Parameters(takes_input=True, has_default=taken[1].default is not _NONE, input=Decoder(wanted))
 
 
 def _check_workflow(function: Callable[..., Any], name: str) -> None:
@@ -224,52 +185,6 @@ def _activity_kind(function: Callable[..., Any], name: str, executor: str) -> Ac
     if "." in getattr(function, "__qualname__", "."):
         raise AppError(f"activity {name!r} is not at the top level of a module; another process could not find it")
     return ActivityKind.PROCESS
-
-
-def _output_type(function: Callable[..., Any]) -> Any:
-    wanted = _hints(function).get("return", NO_TYPE)
-    if typing.get_origin(wanted) is _GENERATOR:
-        wanted = typing.get_args(wanted)[-1]
-    # None is no payload, so there is nothing to read for it.
-    return NO_TYPE if wanted is type(None) else wanted
-
-
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of a function, one by one: what cannot be resolved (imported for type checkers) is left out."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    function = inspect.unwrap(function)
-    hints: dict[str, Any] = {}
-    for key, hint in _annotations(function).items():
-        try:
-            hints[key] = typing.get_type_hints(_Annotated(key, hint, function)).get(key)
-        except Exception as error:
-            logger.debug("the annotation %r of %r cannot be resolved: %s", hint, function, error)
-    return hints
-
-
-def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
-    try:
-        return getattr(function, "__annotations__", {})
-    except NameError:
-        # From Python 3.14 on they are evaluated when they are asked for; one that is not there would hide the others.
-        annotationlib = importlib.import_module("annotationlib")
-        return dict(annotationlib.get_annotations(function, format=annotationlib.Format.FORWARDREF))
-
-
-class _Annotated:
-    """One annotation of a function, in a form that `typing.get_type_hints` takes."""
-
-    def __init__(self, key: str, hint: Any, function: Callable[..., Any]) -> None:
-        self.__annotations__ = {key: hint}
-        self.__globals__ = getattr(function, "__globals__", {})
-
-
-_UNTYPED = Decoder()
-_NONE = inspect.Parameter.empty
-_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-_GENERATOR = typing.get_origin(typing.Generator[Any, Any, Any])
 
 
 def _add(table: dict[str, Any], name: str, definition: Any, what: str) -> None:

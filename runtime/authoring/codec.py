@@ -1,10 +1,11 @@
-"""Between the user's values and JSON text.
+"""Encoder and decoder between the user's values and JSON text.
 
-The one law: payloads are JSON and nothing else; never pickle. An annotated
-type decides what a payload becomes; without one it becomes what JSON has.
+The one law: a payload is JSON text, never pickle. The annotated type decides
+which value a payload becomes; without an annotation it becomes a dict, list,
+str, int, float, bool or None. Executions, activities and the client use both.
 
 msgspec does the work: it knows dataclasses, typed dicts, enums, dates and the
-containers of the standard library, and is the fastest JSON library there is.
+containers of the standard library, and is the fastest JSON library for Python.
 pydantic's models are recognised by their methods, so pydantic need not be
 installed.
 """
@@ -31,7 +32,7 @@ class Decoder:
     def __init__(self, wanted: Any = NO_TYPE) -> None:
         self.wanted = wanted
         try:
-            # `object` says no more than no annotation at all.
+            # The annotation `object` tells no more than a missing one.
             known = NO_TYPE if wanted is object else wanted
             self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(known, dec_hook=_build)
         except TypeError as error:
@@ -77,7 +78,11 @@ class Encoder:
 
 
 def _build(wanted: Any, value: Any) -> Any:
-    """Build what msgspec does not know: pydantic's models."""
+    """Build a value of a type that msgspec does not know: a pydantic model.
+
+    Raises:
+        NotImplementedError: The type is not a pydantic model either.
+    """
     validate = getattr(wanted, "model_validate_json", None)
     if validate is not None:
         # As JSON, not as the value: a strict model takes a date as text from JSON only.
@@ -93,7 +98,11 @@ def _unbuild(value: Any) -> Any:
 
 
 def _refuse_infinite(value: Any) -> None:
-    """Refuse NaN and infinity, for which msgspec writes null: found out far away, if ever."""
+    """Refuse NaN and infinity. msgspec writes null for them, and the loss would be noticed far away, if ever.
+
+    Raises:
+        ValueError: The value is, or contains, one of them.
+    """
     match value:
         case float():
             if not isfinite(value):
@@ -114,3 +123,6 @@ def _described(wanted: Any) -> str:
 
 def _shortened(text: str) -> str:
     return repr(text) if len(text) <= 80 else f"{text[:77]!r}…"
+
+
+UNTYPED = Decoder()  # gives the values of JSON's own types

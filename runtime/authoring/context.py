@@ -1,7 +1,10 @@
-"""What workflow and activity code is given to work with.
+"""The contexts that workflow and activity code is given to work with.
 
-The one law: everything here that a workflow can see is the same at every
+The one law: all that a workflow sees through its context is the same at every
 replay. Names and meanings are those of Dapr's Python SDK (contract 6).
+
+The execution makes the context of a workflow, and the activity actors that of an
+activity.
 """
 
 import logging
@@ -23,9 +26,10 @@ _NAMESPACE = UUID("6b6f2f2e-5d1f-5d53-9c0e-0c1f4d0f7e11")  # of the ids that wor
 
 
 class Orders(Protocol):
-    """The execution, as its context sees it: it knows where the code is, and takes what the code asks for.
+    """The execution as its context sees it: it describes the instance and takes the requests of the code.
 
-    `runtime/execution/drive.py` fulfils it. Each verb is described at the method of `WorkflowContext` that calls it.
+    `Execution` in `runtime/execution/drive.py` fulfils it. Each verb is described at the method of `WorkflowContext`
+    that calls it.
     """
 
     @property
@@ -78,7 +82,7 @@ class WorkflowContext:
 
     @cached_property
     def logger(self) -> "_ReplayLogger":
-        """A logger that says nothing while the workflow is replayed."""
+        """A logger that is silent while the workflow is replayed."""
         return _ReplayLogger(self._orders)
 
     @property
@@ -131,7 +135,7 @@ class WorkflowContext:
         return self._random
 
     def set_custom_status(self, custom_status: Any) -> None:
-        """Show a status of your own to whoever looks at the instance: text as it is, other values as JSON."""
+        """Set a status of your own, which callers see beside the instance's: text as it is, other values as JSON."""
         self._orders.set_custom_status(custom_status)
 
     @overload
@@ -210,9 +214,14 @@ class WorkflowContext:
         return self._orders.create_timer(fire_at)
 
     def wait_for_external_event(self, name: str, *, timeout: datetime | timedelta | None = None) -> Task[Any]:
-        """Wait for an event with this name, in whatever case; those that came before count, oldest first.
+        """Wait for an event of a name; upper and lower case are the same.
 
-        The task fails with TimeoutError when the timeout comes first.
+        An event that came before counts, the oldest first. The task fails with TimeoutError when the timeout comes
+        first.
+
+        Args:
+            name: The event's name.
+            timeout: A date (UTC if it names no time zone) or an interval; None: no timeout.
         """
         return self._orders.wait_for_external_event(name, timeout)
 
@@ -220,15 +229,15 @@ class WorkflowContext:
         """Begin again with a new input and an empty history, once the workflow's function returns.
 
         Args:
-            save_events: Keep the events that nobody has waited for yet.
+            save_events: Keep the events that the code has not waited for.
         """
         self._orders.continue_as_new(new_input, save_events=save_events)
 
     def is_patched(self, patch_name: str) -> bool:
         """Whether this instance takes the new path of a change to its code.
 
-        True for those that come here for the first time; False for those that
-        have been past this point with the old code.
+        True for an instance that comes here for the first time; False for one
+        that has been past this point with the old code.
         """
         return self._orders.is_patched(patch_name)
 
@@ -243,16 +252,16 @@ class WorkflowContext:
 
 @dataclass(frozen=True, slots=True)
 class ActivityContext:
-    """What an activity knows of the call that it performs."""
+    """The call that an activity performs."""
 
     workflow_id: str  # the instance that asked for it
     task_id: int
-    task_execution_id: str  # the same each time this call is tried: an idempotency key
+    task_execution_id: str  # the same at each try of the call: an idempotency key
     activity_name: str
 
 
 class _ReplayLogger(logging.LoggerAdapter[logging.Logger]):
-    """A logger that says each thing once, however often the workflow is replayed."""
+    """A logger that writes each message once, however often the workflow is replayed."""
 
     def __init__(self, orders: Orders) -> None:
         super().__init__(logging.getLogger(f"perdure.workflow.{orders.workflow_name}"))

@@ -1,7 +1,10 @@
-"""When a failed activity or child workflow is tried again.
+"""Retry policies: when a failed activity or child workflow is tried again.
 
-Pure: the delay is a function of the policy, the attempt and a seed, so replay
-finds the same one. Source: contract 3.16.
+The one law: the delay is a function of the policy, the attempt and a seed, so
+replay finds the same one.
+
+Workflow code gives policies to its calls; `runtime/execution/pending.py` asks
+for the next try. Source: contract 3.16.
 """
 
 from collections.abc import Collection
@@ -19,7 +22,7 @@ class RetryPolicy:
     """How often, and how long after one another, a task is tried.
 
     Raises:
-        ValueError: A value that no policy can have.
+        ValueError: A value is out of its range.
     """
 
     first_retry_interval: timedelta
@@ -50,13 +53,18 @@ class RetryPolicy:
 def next_try_us(
     policy: RetryPolicy, failure: FailureDetails, *, attempt: int, started_us: int, now_us: int, seed: str
 ) -> int | None:
-    """Say when to try again; None: not at all.
+    """The time of the next try.
 
     Args:
-        attempt: Which try has failed; the first is 1.
+        policy: The policy of the call.
+        failure: The failure of the last try.
+        attempt: The number of the try that has failed; the first is 1.
         started_us: When the first try was asked for; Unix time, microseconds.
         now_us: When the failure came in; Unix time, microseconds.
-        seed: What makes the jitter of this task its own.
+        seed: Makes the jitter of this task differ from that of others; the same at every replay.
+
+    Returns:
+        Unix time, microseconds; None: there is no other try.
     """
     if attempt >= policy.max_number_of_attempts or failure.non_retriable:
         return None

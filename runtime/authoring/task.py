@@ -1,8 +1,11 @@
-"""Tasks: what workflow code waits for.
+"""Tasks, for which workflow code waits.
 
-The one law: a task completes only because of an event, so that replay
-completes the same tasks in the same order. A task belongs to one execution;
-nothing else can drive it.
+The one law: a task completes only because of an event, so that replay completes
+the same tasks in the same order. A task belongs to one execution; nothing else
+can drive it.
+
+The execution makes and completes tasks; workflow code gets them from its
+context.
 """
 
 from collections.abc import Callable, Generator, Iterable
@@ -24,7 +27,7 @@ class Owner(Protocol):
 
 
 class Task(Generic[T_co]):
-    """Something the workflow asked for: await it (or yield it, in a generator) for its result."""
+    """The result to come of a request of workflow code: await it, or yield it in a generator."""
 
     __slots__ = ("_error", "_listeners", "_owner", "_value", "is_complete")
 
@@ -40,10 +43,11 @@ class Task(Generic[T_co]):
         return self._error is not None
 
     def get_result(self) -> T_co:
-        """The result; raises what the task failed with.
+        """The result of a task that is complete.
 
         Raises:
             WorkflowMisuse: The task is not complete yet.
+            Exception: The task has failed; this is its error.
         """
         if not self.is_complete:
             raise WorkflowMisuse("this task is not complete; await it (or yield it, in a generator) first")
@@ -53,10 +57,10 @@ class Task(Generic[T_co]):
         return result
 
     def get_exception(self) -> Exception:
-        """What the task failed with.
+        """The error of a task that has failed.
 
         Raises:
-            WorkflowMisuse: It has not failed.
+            WorkflowMisuse: The task has not failed.
         """
         if self._error is None:
             raise WorkflowMisuse("this task has not failed")
@@ -72,7 +76,7 @@ class Task(Generic[T_co]):
             yield self
         return self.get_result()
 
-    # What the execution uses.
+    # The execution uses these.
 
     def owned_by(self, owner: Owner) -> bool:
         return self._owner is owner or (self._owner is None and self.is_complete)
@@ -88,7 +92,7 @@ class Task(Generic[T_co]):
         self._complete()
 
     def on_complete(self, listener: Callable[["Task[Any]"], None]) -> None:
-        """Call `listener` when the task completes; at once if it has."""
+        """Call `listener` when the task completes; at once if it is complete."""
         if self.is_complete:
             listener(self)
         elif self._listeners is None:
@@ -104,7 +108,14 @@ class Task(Generic[T_co]):
 
 
 def when_all(tasks: Iterable[Task[T]]) -> Task[list[T]]:
-    """Wait for all tasks: their results in their order, or the first failure as soon as it happens."""
+    """Combine tasks into one that waits for all of them.
+
+    Returns:
+        A task whose result is the list of their results, in their order. It fails as soon as the first of them does.
+
+    Raises:
+        WorkflowMisuse: One of them is not a task.
+    """
     members, combined = _combine(tasks, "when_all")
     missing = len(members)
     if not members:
@@ -126,7 +137,14 @@ def when_all(tasks: Iterable[Task[T]]) -> Task[list[T]]:
 
 
 def when_any(tasks: Iterable[Task[Any]]) -> Task[Task[Any]]:
-    """Wait for the first task to complete or fail; the result is that task."""
+    """Combine tasks into one that waits for the first of them.
+
+    Returns:
+        A task whose result is the first of them to complete or fail.
+
+    Raises:
+        WorkflowMisuse: One of them is not a task, or there are none.
+    """
     members, combined = _combine(tasks, "when_any")
     if not members:
         raise WorkflowMisuse("when_any needs at least one task")
@@ -141,7 +159,7 @@ def when_any(tasks: Iterable[Task[Any]]) -> Task[Task[Any]]:
 
 
 def _combine(tasks: Iterable[Task[Any]], caller: str) -> tuple[list[Task[Any]], Task[Any]]:
-    members: list[Any] = list(tasks)  # whatever the caller's types promise
+    members: list[Any] = list(tasks)  # Any: the caller's types may be wrong
     for member in members:
         if not isinstance(member, Task):
             raise WorkflowMisuse(f"{caller} takes a list of the context's tasks, not {type(member).__name__}")

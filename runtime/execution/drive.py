@@ -2,16 +2,16 @@
 
 The one law: events in, commands out, and nothing else. There is no clock here,
 no I/O and no event loop; the user's coroutine or generator is driven by hand.
-The same events at the same times give the same commands, which is what makes
-replay possible.
+The same events at the same times give the same commands, so an execution can be
+replayed.
 
-The object lives on between turns. It is built anew, by feeding it the history,
-only after an eviction or a crash.
+A workflow actor keeps it in memory from turn to turn and feeds it. After an
+eviction or a crash `runtime/execution/replay.py` makes it again from the
+history.
 """
 
 import inspect
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextvars import Context
 from datetime import datetime, timedelta
@@ -20,30 +20,23 @@ from typing import Any, NamedTuple
 from ..authoring.app import WorkflowDefinition
 from ..authoring.codec import Decoder, Encoder
 from ..authoring.context import WorkflowContext
-from ..authoring.retry import RetryPolicy, next_try_us
+from ..authoring.retry import RetryPolicy
 from ..authoring.task import Task
-from ..dates import microseconds, to_us, within_time
-from ..errors import TaskFailedError, WorkflowMisuse
+from ..errors import WorkflowMisuse
 from ..history.event import (
     Arrival,
-    ChildCompleted,
     ChildCreated,
-    ChildFailed,
     Command,
     EventRaised,
     ExecutionCompleted,
     ExecutionStarted,
     PatchesApplied,
-    TaskCompleted,
-    TaskFailed,
     TaskScheduled,
-    TimerCreated,
-    TimerFired,
-    TimerOrigin,
 )
 from ..history.failure import FailureDetails, failure_of
 from ..history.status import Status
 from ..text import clean
+from .pending import ANSWERS, Call, Pending
 
 logger = logging.getLogger(__name__)
 
@@ -58,47 +51,14 @@ class ContinuedAsNew(NamedTuple):
 Outcome = ExecutionCompleted | ContinuedAsNew
 
 
-class _Call:
-    """An activity or a child that was asked for, over all its tries."""
-
-    __slots__ = ("ask", "attempt", "decoder", "first_id", "policy", "reference", "started_us", "task", "what")
-
-    def __init__(
-        self,
-        *,
-        task: Task[Any],
-        what: str,
-        decoder: Decoder,
-        ask: Callable[["_Call"], None],
-        policy: RetryPolicy | None,
-        started_us: int,
-    ) -> None:
-        self.task = task
-        self.what = what  # for messages: "Activity" or "Child workflow"
-        self.decoder = decoder
-        self.ask = ask  # emits the command of a try
-        self.policy = policy
-        self.started_us = started_us
-        self.attempt = 0
-        self.first_id = 0  # the event id of the first try
-        self.reference = ""  # what the timers of later tries refer to
-
-
-class _Wait:
-    """A wait for an external event."""
-
-    __slots__ = ("task", "timer_id")
-
-    def __init__(self, task: Task[Any]) -> None:
-        self.task = task
-        self.timer_id: int | None = None
-
-
 class Execution:
-    """Drives one workflow function.
+    """Drives one workflow function. For its context it is the `Orders` of `runtime/authoring/context.py`.
 
     Args:
-        patches: Those that the history says were applied; empty for a new execution.
+        definition: The workflow.
+        encoder: Writes its inputs, its result and its custom status.
+        instance_id: The instance that it runs for.
+        patches: The patches that the history names as applied; none for a new execution.
     """
 
     def __init__(
@@ -111,30 +71,21 @@ class Execution:
     ) -> None:
         self.definition = definition
         self.instance_id = instance_id
-        self.execution_id = ""
         self.parent_id: str | None = None
-        self.now_us = 0  # Unix time, microseconds: when the current turn began
         self.replaying = False
         self.stepping = False
         self.custom_status: str | None = None
         self.outcome: Outcome | None = None
-        self.cancelled_timers: list[int] = []  # whose event came first; taken by who feeds
 
         self._encoder = encoder
+        self._pending = Pending()
+        # The timeouts of waits whose event came first. The caller of `feed` takes them back and empties the list.
+        self.cancelled_timers = self._pending.cancelled_timers
         self._code: Coroutine[Any, Any, Any] | Generator[Any, Any, Any] | None = None
         self._generator = False
-        # Of its own, so that what one workflow sets is not seen by the next.
+        # One for each execution, so that no workflow sees the variables of another.
         self._context_variables = Context()
         self._waiting: Task[Any] | None = None
-        self._commands: list[Command] = []
-        self._last_id = 0
-        self._calls: dict[int, _Call] = {}
-        self._timers: dict[int, Callable[[], None]] = {}
-        # Raised and not waited for, by the number in which they came; and which numbers each name has.
-        self._raised: dict[int, EventRaised] = {}
-        self._raised_by_name: dict[str, deque[int]] = {}
-        self._raised_count = 0
-        self._waits: dict[str, deque[_Wait]] = {}
         self._known_patches = frozenset(patches)
         self._patches: dict[str, bool] = {}
         self._new_patches: list[str] = []
@@ -145,36 +96,49 @@ class Execution:
     def workflow_name(self) -> str:
         return self.definition.name
 
+    @property
+    def execution_id(self) -> str:
+        return self._pending.execution_id
+
+    @property
+    def now_us(self) -> int:
+        """When the current turn began; Unix time, microseconds."""
+        return self._pending.now_us
+
     def feed(self, events: Iterable[Arrival], now_us: int) -> tuple[list[Command], int]:
         """Take a turn.
 
         Args:
-            events: What has arrived, oldest first.
-            now_us: When; Unix time, microseconds.
+            events: The arrivals since the last turn, oldest first.
+            now_us: When the turn begins; Unix time, microseconds.
 
         Returns:
             The commands, in the order in which the code gave them, and how
             many events were taken. Fewer than all only when the execution has
             ended; `outcome` then says how.
         """
-        self.now_us = now_us
-        self._commands = []
+        pending = self._pending
+        pending.now_us = now_us
+        pending.commands = []
         taken = 0
         for event in events:
             if self.outcome is not None:
                 break
             taken += 1
-            handle = _HANDLERS.get(type(event))
-            if handle is not None:
-                handle(self, event)
-        commands = self._commands
+            answer = ANSWERS.get(type(event))
+            if answer is not None:
+                if answer(pending, event):
+                    self._advance()
+            elif isinstance(event, ExecutionStarted):
+                self._start(event)
+        commands = pending.commands
         if self._new_patches:
             commands.insert(0, PatchesApplied(tuple(self._new_patches)))
             self._new_patches = []
         return commands, taken
 
     def close(self) -> None:
-        """Let go of the user's code. What it does on its way out counts for nothing, errors included."""
+        """Close the user's code. Commands and errors on its way out count for nothing."""
         code, self._code = self._code, None
         if code is not None:
             self.replaying = True  # its logger is silent
@@ -184,25 +148,32 @@ class Execution:
                 raise
             except BaseException as error:
                 logger.debug("workflow %r raised while it was put away: %r", self.definition.name, error)
-        # What is waited for knows its execution. Without this only the cyclic garbage collector would find
-        # those that leave memory asleep, and there may be many.
+        # Tasks know their execution. If it kept them too, only the cyclic garbage collector would find executions
+        # that leave memory while they wait, and there may be many.
         self._waiting = None
-        for table in (self._calls, self._timers, self._waits):
-            table.clear()
+        self._pending.clear()
 
     # What the context asks for.
+
+    def expect_stepping(self) -> None:
+        if not self.stepping:
+            raise WorkflowMisuse(
+                "a workflow's context was used outside its workflow (in another task or thread, or while the workflow "
+                "was being put away). Call it only from the workflow's own code."
+            )
 
     def call_activity(self, activity: Callable[..., Any] | str, value: Any, policy: RetryPolicy | None) -> Task[Any]:
         self.expect_stepping()
         app = self.definition.app
         name = app.name_of(activity)
         payload = self._encoder.encode(value)
+        pending = self._pending
 
-        def ask(call: _Call) -> None:
-            event_id = self._track(call)
+        def ask(call: Call) -> None:
+            event_id = pending.track(call)
             if call.attempt == 1:
-                call.reference = f"{self.execution_id}-{event_id}"
-            self._commands.append(TaskScheduled(event_id, name, payload, call.reference))
+                call.reference = f"{pending.execution_id}-{event_id}"
+            pending.commands.append(TaskScheduled(event_id, name, payload, call.reference))
 
         return self._call("Activity", app.output_of(activity), ask, policy)
 
@@ -217,41 +188,35 @@ class Execution:
         app = self.definition.app
         name = app.name_of(workflow)
         payload = self._encoder.encode(value)
+        pending = self._pending
 
-        def ask(call: _Call) -> None:
-            event_id = self._track(call)
+        def ask(call: Call) -> None:
+            event_id = pending.track(call)
             child_id = instance_id or f"{self.instance_id}:{event_id:04x}"
             retry_of = None if call.attempt == 1 else call.reference
             if call.attempt == 1:
                 call.reference = child_id
             named = instance_id is not None
-            self._commands.append(ChildCreated(event_id, child_id, name, payload, named, retry_of))
+            pending.commands.append(ChildCreated(event_id, child_id, name, payload, named, retry_of))
 
         return self._call("Child workflow", app.output_of(workflow), ask, policy)
+
+    def _call(self, what: str, decoder: Decoder, ask: Callable[[Call], None], policy: RetryPolicy | None) -> Task[Any]:
+        task: Task[Any] = Task(self)
+        ask(Call(task=task, what=what, decoder=decoder, ask=ask, policy=policy, started_us=self._pending.now_us))
+        return task
 
     def create_timer(self, fire_at: datetime | timedelta) -> Task[None]:
         self.expect_stepping()
         task: Task[None] = Task(self)
-        self._create_timer(self._due_us(fire_at), lambda: task.succeed(None))
+        pending = self._pending
+        pending.create_timer(pending.due_us(fire_at), lambda: task.succeed(None))
         return task
 
     def wait_for_external_event(self, name: str, timeout: datetime | timedelta | None) -> Task[Any]:
         self.expect_stepping()
-        key = name.casefold()
         task: Task[Any] = Task(self)
-        raised = self._raised_by_name.get(key)
-        if raised:
-            self._resolve(task, _ANY, self._raised.pop(raised.popleft()).input)
-            return task
-        wait = _Wait(task)
-        self._waits.setdefault(key, deque()).append(wait)
-        if timeout is not None:
-            wait.timer_id = self._create_timer(
-                self._due_us(timeout),
-                lambda: self._time_out(key, name, wait),
-                origin=TimerOrigin.EXTERNAL_EVENT,
-                reference=name,
-            )
+        self._pending.wait_for(name, task, timeout)
         return task
 
     def continue_as_new(self, value: Any, *, save_events: bool) -> None:
@@ -274,10 +239,11 @@ class Execution:
                 self._new_patches.append(name)
         return applied
 
-    # What happens when an event arrives.
+    # The user's code.
 
-    def _on_started(self, event: ExecutionStarted) -> None:
-        self.execution_id = event.execution_id
+    def _start(self, event: ExecutionStarted) -> None:
+        """Call the workflow's function, and run it until it waits or ends."""
+        self._pending.execution_id = event.execution_id
         self.parent_id = event.parent.instance_id if event.parent is not None else None
         definition = self.definition
         self.stepping = True
@@ -298,45 +264,6 @@ class Execution:
         else:
             # A plain function is over in its first turn.
             self._succeed(result)
-
-    def _on_task_completed(self, event: TaskCompleted | ChildCompleted) -> None:
-        call = self._calls.pop(event.task_id, None)
-        if call is not None:
-            self._resolve(call.task, call.decoder, event.result)
-            self._advance()
-
-    def _on_task_failed(self, event: TaskFailed | ChildFailed) -> None:
-        call = self._calls.pop(event.task_id, None)
-        if call is None:
-            return
-        failure = FailureDetails.unpack(event.failure) if event.failure is not None else _TERMINATED
-        if not self._try_again(call, failure):
-            message = f"{call.what} task #{event.task_id} failed: {failure.message}"
-            call.task.fail(TaskFailedError(message, failure))
-            self._advance()
-
-    def _on_timer_fired(self, event: TimerFired) -> None:
-        fire = self._timers.pop(event.timer_id, None)
-        if fire is not None:
-            fire()
-            self._advance()
-
-    def _on_event_raised(self, event: EventRaised) -> None:
-        key = event.name.casefold()
-        waits = self._waits.get(key)
-        if not waits:
-            self._raised_count += 1
-            self._raised[self._raised_count] = event
-            self._raised_by_name.setdefault(key, deque()).append(self._raised_count)
-            return
-        wait = waits.popleft()
-        if wait.timer_id is not None:
-            del self._timers[wait.timer_id]
-            self.cancelled_timers.append(wait.timer_id)
-        self._resolve(wait.task, _ANY, event.input)
-        self._advance()
-
-    # The user's code.
 
     def _advance(self) -> None:
         """Run the code until it waits for a task that is not complete, or ends."""
@@ -364,10 +291,13 @@ class Execution:
             self._succeed(result)
 
     def _run_code(self, answer: Task[Any] | None) -> Task[Any] | None:
-        """Answer the code until it waits for something that is not there.
+        """Answer the code until it waits for a task that is not complete.
+
+        Args:
+            answer: The complete task that it waits for; None at its first step.
 
         Returns:
-            The task it waits for; None if it has said that it begins again, so that nothing more is waited for.
+            The task that it waits for; None if it has called continue_as_new, because it then waits for nothing more.
 
         Raises:
             StopIteration: The code has returned.
@@ -417,86 +347,13 @@ class Execution:
 
     def _complete(self, status: Status, result: str | None, failure: FailureDetails | None) -> None:
         packed = failure.pack() if failure is not None else None
-        self.outcome = ExecutionCompleted(self._next_id(), status.value, result, packed)
-        self._commands.append(self.outcome)
+        self.outcome = ExecutionCompleted(self._pending.next_id(), status.value, result, packed)
+        self._pending.commands.append(self.outcome)
 
     def _end_generation(self) -> None:
         assert self._continue is not None
-        carried = list(self._raised.values()) if self._keep_events else []
+        carried = self._pending.unasked() if self._keep_events else []
         self.outcome = self._continue._replace(carried=carried)
-
-    # Helpers.
-
-    def _call(self, what: str, decoder: Decoder, ask: Callable[[_Call], None], policy: RetryPolicy | None) -> Task[Any]:
-        task: Task[Any] = Task(self)
-        ask(_Call(task=task, what=what, decoder=decoder, ask=ask, policy=policy, started_us=self.now_us))
-        return task
-
-    def _track(self, call: _Call) -> int:
-        """Count a try and give it its event id."""
-        call.attempt += 1
-        event_id = self._next_id()
-        self._calls[event_id] = call
-        if call.attempt == 1:
-            call.first_id = event_id
-        return event_id
-
-    def _try_again(self, call: _Call, failure: FailureDetails) -> bool:
-        if call.policy is None:
-            return False
-        due_us = next_try_us(
-            call.policy,
-            failure,
-            attempt=call.attempt,
-            started_us=call.started_us,
-            now_us=self.now_us,
-            seed=f"{self.execution_id}:{call.first_id}",
-        )
-        if due_us is None:
-            return False
-        activity = call.what == "Activity"
-        origin = TimerOrigin.ACTIVITY_RETRY if activity else TimerOrigin.CHILD_RETRY
-        self._create_timer(due_us, lambda: call.ask(call), origin=origin, reference=call.reference)
-        return True
-
-    def _create_timer(
-        self,
-        due_us: int,
-        fire: Callable[[], None],
-        *,
-        origin: int = TimerOrigin.CREATE_TIMER,
-        reference: str | None = None,
-    ) -> int:
-        event_id = self._next_id()
-        self._timers[event_id] = fire
-        self._commands.append(TimerCreated(event_id, due_us, origin, reference))
-        return event_id
-
-    def _time_out(self, key: str, name: str, wait: _Wait) -> None:
-        self._waits[key].remove(wait)
-        wait.task.fail(TimeoutError(f"no event {name!r} came in time"))
-
-    def _resolve(self, task: Task[Any], decoder: Decoder, payload: str | None) -> None:
-        try:
-            value = decoder.decode(payload)
-        except Exception as error:
-            task.fail(error)
-        else:
-            task.succeed(value)
-
-    def _due_us(self, when: datetime | timedelta) -> int:
-        return within_time(self.now_us + microseconds(when) if isinstance(when, timedelta) else to_us(when))
-
-    def expect_stepping(self) -> None:
-        if not self.stepping:
-            raise WorkflowMisuse(
-                "a workflow's context was used outside its workflow (in another task or thread, or while the workflow "
-                "was being put away). Call it only from the workflow's own code."
-            )
-
-    def _next_id(self) -> int:
-        self._last_id += 1
-        return self._last_id
 
 
 def _misuse(asked: Any) -> WorkflowMisuse:
@@ -505,16 +362,3 @@ def _misuse(asked: Any) -> WorkflowMisuse:
         "gives: ctx.call_activity, ctx.call_child_workflow, ctx.create_timer, ctx.wait_for_external_event, "
         "ctx.when_all and ctx.when_any. Sleep with ctx.create_timer; do I/O in an activity."
     )
-
-
-_ANY = Decoder()
-_TERMINATED = FailureDetails(error_type="TerminatedError", message="the child workflow was terminated")
-_HANDLERS: dict[type[Any], Callable[[Execution, Any], None]] = {
-    ExecutionStarted: Execution._on_started,
-    TaskCompleted: Execution._on_task_completed,
-    TaskFailed: Execution._on_task_failed,
-    ChildCompleted: Execution._on_task_completed,
-    ChildFailed: Execution._on_task_failed,
-    TimerFired: Execution._on_timer_fired,
-    EventRaised: Execution._on_event_raised,
-}

@@ -1,11 +1,13 @@
 """Replay: from a history to a running execution.
 
-The one law: a history that its code no longer fits is never guessed at. The
-error says where they part, what was recorded and what the code asks now.
+The one law: where code and history differ, replay raises and never guesses. The
+error names the event, the recorded command and the command that the code gives
+now.
 
-What is compared is what makes a difference to the rest: the kind of each
-command, its event id, and its name. Inputs are not: a set or a dictionary may
-come out in another order without any harm.
+Two commands are the same if their kind, event id and name are. Inputs are not
+compared: a set or a dictionary may come out in another order without harm.
+
+The workflow actor replays an instance whose execution is not in memory.
 """
 
 from collections.abc import Sequence
@@ -35,10 +37,13 @@ def replay(
     """Run a workflow's code through its history.
 
     Args:
+        definition: The workflow.
+        encoder: Writes the payloads of its commands.
+        instance_id: The instance.
         rows: The history of one generation, oldest first.
 
     Returns:
-        The execution as it stood after the last row, and what arrived since without being fed.
+        The execution as it stood after the last row, and the arrivals that were not fed yet, oldest first.
 
     Raises:
         NondeterminismError: Code and history part ways.
@@ -56,7 +61,7 @@ def replay(
         arrivals, recorded = split(row.turn)
         asked, _ = execution.feed([*held, *arrivals], row.at_us)
         if isinstance(execution.outcome, ContinuedAsNew):
-            # What follows a recorded one is the history of the next generation, never the same.
+            # If it had done so then, these rows would be the history of the next generation.
             raise NondeterminismError(
                 instance_id=instance_id,
                 workflow=definition.name,
@@ -72,12 +77,20 @@ def replay(
 
 
 def _compare(execution: Execution, recorded: Sequence[Command], asked: Sequence[Command]) -> None:
-    """Hold what the code asks now against what it asked then."""
+    """Compare the commands of one turn.
+
+    Args:
+        recorded: The commands that the row holds.
+        asked: The commands that the code has given now.
+
+    Raises:
+        NondeterminismError: They differ.
+    """
     for then, now in zip(recorded, asked, strict=False):
         if then == now and type(then) is type(now):
-            continue  # nearly always: to look for what matters takes longer
+            continue  # nearly always; finding the essence takes longer
         if isinstance(then, ChildCreated) and then.rerun_of is not None and isinstance(now, ChildCreated):
-            # Who ran it again may have given the child another id than its parent's code would.
+            # A rerun may have given the child another id than its parent's code does.
             now = now._replace(instance_id=then.instance_id)  # noqa: PLW2901
         if _essence(then) != _essence(now):
             raise _difference(execution, then, now)

@@ -1,20 +1,21 @@
-"""What happens to an instance: the events of its history.
+"""The events of which the history of an instance consists.
 
-The one law: what an event's tag and fields mean never changes, because files
-hold them. A new field goes to the end and has a default; a new event gets a
-new tag. `tests/runtime/history/test_event.py` pins both.
+The one law: the meaning of an event's tag and fields never changes, because
+files hold them. A new field goes to the end and has a default; a new event gets
+a new tag. `tests/runtime/history/test_event.py` pins both.
 
-An event is one of two kinds. Some **arrive** from outside (an activity's
-result, a timer, a raised event) and are fed to the workflow's code; the others
-are **commands**, what the code asked for, recorded so that replay can compare.
-The names follow durabletask's history (contract 3.2, 3.6), which every event
-here can be turned into.
+An event is one of two kinds. **Arrivals** come from outside (an activity's
+result, a timer, a raised event) and are fed to the workflow's code. **Commands**
+are the requests of the code, recorded so that replay can compare. The names
+follow durabletask's history (contract 3.2, 3.6), and every event here can be
+turned into one of those.
 
-Named tuples, because they are packed as they stand, several for each step.
+Events are named tuples, because they are packed as they stand, several for each
+step.
 
-What an SDK says that has no field here is kept in `wire`: a serialized
-HistoryEvent of the contract with the fields left out that are here. Nobody in
-this layer reads it; `rpc/wire/history.py` writes it and puts it back.
+`wire` keeps the parts of an SDK's event that have no field here: a serialized
+HistoryEvent of the contract without the fields that are here. This layer does
+not read it; `rpc/wire/history.py` writes it and puts it back.
 """
 
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ class ExecutionStarted(NamedTuple):
     scheduled_start_us: int | None = None  # Unix time, microseconds
     version: str | None = None
     trace: Trace | None = None
-    propagated: bytes | None = None  # what it may see of the histories above it: a serialized PropagatedHistory
+    propagated: bytes | None = None  # the histories above it that it may see: a serialized PropagatedHistory
     wire: bytes | None = None
 
 
@@ -76,7 +77,7 @@ class ExecutionResumed(NamedTuple):
 
 
 class ExecutionStalled(NamedTuple):
-    """Code and history do not fit. Not fed to anybody; kept for who looks."""
+    """Code and history do not fit. It is not fed to the code; it stands in the history for readers."""
 
     description: str
     reason: int = 0  # a StallReason
@@ -110,7 +111,7 @@ class TaskScheduled(NamedTuple):
 class TaskCompleted(NamedTuple):
     task_id: int
     result: str | None
-    # Of its TaskScheduled. SDKs for .NET match by it; a turn sent without the past cannot look it up.
+    # Of its TaskScheduled. SDKs for .NET match by it, and a turn that is sent without the past holds no TaskScheduled.
     task_execution_id: str | None = None
     wire: bytes | None = None
 
@@ -205,7 +206,7 @@ class StallReason:
 
 
 class Propagation:
-    """What an activity or a child may see of the histories above it, with the numbers of the contract."""
+    """How much an activity or a child may see of the histories above it, with the numbers of the contract."""
 
     NONE = 0
     OWN = 1
@@ -251,8 +252,8 @@ TYPES: dict[int, Any] = {tag: event_type for event_type, tag in TAGS.items()}
 COMMANDS = frozenset({PatchesApplied, TaskScheduled, ChildCreated, DetachedCreated, TimerCreated, ExecutionCompleted})
 
 
-# How many fields an event has that workflows of our own need. The rest comes from workers, and where it is as good as
-# absent it is not written: most events have none of it, and releases before it can read them.
+# The number of fields that an event of the app's own workflows needs. The others come from remote workers. Where they
+# have their defaults they are not written: that is so for most events, and earlier releases can read such a row.
 NATIVE_FIELDS: dict[type[Any], int] = {
     ExecutionStarted: 6,
     ExecutionCompleted: 4,
@@ -288,7 +289,7 @@ def unpack_event(packed: Sequence[Any]) -> Event:
     """Read an event.
 
     Raises:
-        KeyError, TypeError: It is none that this release knows.
+        KeyError, TypeError: This release does not know the event.
     """
     event: Event = TYPES[packed[0]](*packed[1:])
     if isinstance(event, ExecutionStarted) and event.parent is not None:

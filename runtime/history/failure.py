@@ -1,6 +1,10 @@
-"""What is kept of an exception: enough to show it, and to raise it again elsewhere.
+"""Failures: the facts of an exception that are stored, enough to show it and to raise it again elsewhere.
 
-Source: contract 3.15 (TaskFailureDetails).
+The one law: a failure is a value, and its packed form never changes its meaning,
+because files hold it.
+
+Activities, children and workflows fail with one. Source: contract 3.15
+(TaskFailureDetails).
 """
 
 import traceback
@@ -19,7 +23,7 @@ class FailureDetails:
     stack_trace: str | None = None
     inner: "FailureDetails | None" = None
     non_retriable: bool = False
-    wire: bytes | None = None  # what an SDK said beyond these fields: a serialized TaskFailureDetails without them
+    wire: bytes | None = None  # the parts from an SDK without a field here: a serialized TaskFailureDetails
 
     def pack(self) -> tuple[Any, ...]:
         """The form in which a failure reaches the disk; pinned by a test."""
@@ -46,7 +50,7 @@ def failure_of(error: BaseException, *, frames_skipped: int = 0, depth: int = 8)
     Args:
         error: The exception.
         frames_skipped: Outermost frames to leave out of the traceback: ours, which tell the user nothing.
-        depth: How many causes to follow; a chain that is longer, or a loop, is cut there.
+        depth: How many causes to follow; a longer chain, or a loop, is cut there.
     """
     frames = traceback.extract_tb(error.__traceback__)[frames_skipped:]
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

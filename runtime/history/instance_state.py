@@ -1,4 +1,8 @@
-"""An instance as seen from outside."""
+"""The state of an instance as callers see it, one frozen value.
+
+`runtime/history/record.py` makes it; the facade gives it to the doors and to
+Python's client.
+"""
 
 from dataclasses import dataclass
 
@@ -8,7 +12,7 @@ from .status import Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceState:
-    """What a caller may know of an instance. Payloads are JSON text as given, never decoded."""
+    """The facts of an instance that a caller may know. Payloads are JSON text as given, never decoded."""
 
     instance_id: str
     execution_id: str  # of the current generation

@@ -1,7 +1,10 @@
-"""What an instance has under way: activities, children and timers without an answer.
+"""Open work of an instance: activities, children and timers without an answer.
 
-The one law: everything here follows from the history, event by event, so it is
-the same after a restart.
+The one law: all of it follows from the history, event by event, so it is the
+same after a restart.
+
+Workflow actors keep it for native and remote code alike: it tells which answers
+an instance waits for, and what to ask for again after a crash.
 """
 
 from collections.abc import Callable, Iterable
@@ -29,12 +32,12 @@ START_TIMER = -1  # the timer of a scheduled start; those of the code begin at 1
 
 @dataclass(slots=True)
 class OpenWork:
-    """Each table is by event id."""
+    """The open activities, children, timers and waits, each in a table by event id."""
 
     tasks: dict[int, TaskScheduled] = field(default_factory=dict)
     children: dict[int, ChildCreated] = field(default_factory=dict)
     timers: dict[int, int] = field(default_factory=dict)  # when each fires; Unix time, microseconds
-    waits: dict[int, str] = field(default_factory=dict)  # of timers that stand for a wait: the event, without case
+    waits: dict[int, str] = field(default_factory=dict)  # for timers of waits: the event's name, case-folded
     last_id: int = 0
 
     @classmethod
@@ -54,16 +57,16 @@ class OpenWork:
         return work
 
     def keep_only(self, rows: Iterable[Row]) -> None:
-        """Drop the activities that were not asked for in these rows: those from before the end are of no use now."""
+        """Drop the activities that were not asked for in these rows, the last ones of a finished instance."""
         if not self.tasks:
             return
         asked = {event.event_id for row in rows for event in row.turn or () if isinstance(event, TaskScheduled)}
         self.tasks = {event_id: task for event_id, task in self.tasks.items() if event_id in asked}
 
     def waits_ended_by(self, events: Iterable[Event]) -> list[int]:
-        """The timers that stand for the waits which these events end: for each event the oldest (contract 3.10).
+        """The timers of the waits that these events end: for each event the oldest wait of its name (contract 3.10).
 
-        Only a remote worker has a timer for every wait, so only there is this the whole truth.
+        It finds all of them for remote code only, where every wait has a timer.
         """
         ended: list[int] = []
         for event in events:

@@ -1,4 +1,7 @@
-"""Which patches of its code an instance has taken (contract 3.19)."""
+"""The patches of its code that an instance has taken (contract 3.19), read from its history.
+
+Workflow actors read them when an instance of a remote worker comes into memory.
+"""
 
 from collections.abc import Iterable
 
@@ -7,6 +10,6 @@ from .row import Row
 
 
 def patches_of(rows: Iterable[Row]) -> tuple[str, ...]:
-    """The patches that a history says were applied, in the order first asked."""
+    """The patches that a history names as applied, in the order in which the code first asked for them."""
     commands = [event for row in rows for event in row.turn or () if isinstance(event, PatchesApplied)]
     return tuple(name for command in commands for name in command.names)

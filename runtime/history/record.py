@@ -1,7 +1,10 @@
-"""The record of an instance: the small row that changes when its status does.
+"""The record of an instance: the small row that is written when its status changes.
 
-Payloads are not in it: the input stands in the first row of the history and
-the result in the last, so neither is written twice.
+The one law: it holds no payloads. The input stands in the first row of the
+history and the result in the last, so neither is written twice.
+
+Workflow actors write it; the facade, the walk of families and callers that wait
+read it.
 """
 
 from typing import NamedTuple
@@ -18,7 +21,7 @@ FORMAT = 1
 
 
 class InstanceRecord(NamedTuple):
-    """What is kept of an instance beside its history. Fields are added at the end only."""
+    """The facts of an instance that are stored beside its history. Fields are added at the end only."""
 
     status: Status
     name: str  # the workflow's
@@ -36,7 +39,7 @@ class InstanceRecord(NamedTuple):
         """The form in which it reaches the disk.
 
         Args:
-            packer: Whoever packs many keeps one; a new one has to make its buffer first.
+            packer: Used again by a caller that packs many records, because a new one makes a buffer first.
         """
         packed: bytes = (packer or msgpack.Packer()).pack((FORMAT, *self))
         return packed
@@ -46,7 +49,7 @@ def unpack_record(packed: bytes) -> InstanceRecord:
     """Read a record.
 
     Raises:
-        CorruptHistory: It is none that this release can read.
+        CorruptHistory: This release cannot read it.
     """
     try:
         record_format, status, name, execution_id, created_us, custom_status, parent, *rest = msgpack.unpackb(
@@ -64,7 +67,9 @@ def state_of(instance_id: str, inspection: Inspection, record: InstanceRecord | 
     """Describe an instance from its record and the ends of its history.
 
     Args:
-        record: That of the inspection, if it has been unpacked already.
+        instance_id: The instance.
+        inspection: Its record and the first and last rows of its history, packed.
+        record: The record of the inspection, if it has been unpacked already.
     """
     if record is None:
         record = unpack_record(inspection.record)

@@ -1,11 +1,14 @@
 """History on disk: one row for each turn.
 
-The one law: rows are only ever appended, and what a row holds is enough to
-repeat its turn: when it ran, what had arrived, what the code then asked for.
+The one law: rows are only ever appended, and a row is enough to repeat its turn.
+It holds the time of the turn, the arrivals that it fed to the code, and the
+commands of the code.
 
-A row may hold events that arrived but were not fed to the code: the instance
-was suspended, stalled, not due to start yet, or its code is not here. The next
-row that ran a turn feeds them first, in their order.
+A row may also hold arrivals that were not fed: the instance was suspended,
+stalled, not due to start yet, or its code is not here. The next turn feeds them
+first, in their order.
+
+Workflow actors write rows; replay, the timeline and the facade read them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +21,7 @@ from .event import COMMANDS, Arrival, Command, Event, pack_event, unpack_event
 
 
 class CorruptHistory(PerdureError):
-    """What the store holds of an instance cannot be read by this release."""
+    """The store holds a row or a record that this release cannot read."""
 
 
 FORMAT = 1
@@ -28,13 +31,13 @@ class Row(NamedTuple):
     """One row of a history."""
 
     at_us: int  # Unix time, microseconds
-    turn: Sequence[Event] | None  # what was fed, then what was asked; None: no turn ran
-    held: Sequence[Event]  # what arrived and was not fed
-    consumed: int | None = None  # how many of the held events of before this turn fed; None: all
+    turn: Sequence[Event] | None  # the arrivals that were fed, then the commands; None: no turn ran
+    held: Sequence[Event]  # the arrivals that were not fed
+    consumed: int | None = None  # how many of the arrivals that earlier rows hold this turn fed; None: all
 
 
 class RowPacker:
-    """Writes rows. One for each engine: it keeps a buffer, which is dear to make and cheap to use again."""
+    """Writes rows. An engine has one, because its buffer is dear to make and cheap to use again."""
 
     def __init__(self) -> None:
         self._packer = msgpack.Packer()
@@ -58,7 +61,7 @@ def unpack_row(packed: bytes) -> Row:
     """Read a row.
 
     Raises:
-        CorruptHistory: It is none that this release can read.
+        CorruptHistory: This release cannot read it.
     """
     try:
         row_format, at_us, turn, held, *rest = msgpack.unpackb(packed, use_list=False)
@@ -75,7 +78,7 @@ def unpack_row(packed: bytes) -> Row:
 
 
 def split(turn: Sequence[Event]) -> tuple[list[Arrival], list[Command]]:
-    """Part a turn into what was fed and what was asked."""
+    """Part the events of a turn into arrivals and commands."""
     arrivals: list[Arrival] = []
     commands: list[Command] = []
     for event in turn:

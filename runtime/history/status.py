@@ -1,9 +1,10 @@
-"""The life of an instance: its statuses, and what may follow what.
+"""The life of an instance: its statuses, and the steps between them.
 
 The one law: `TRANSITIONS` is the only place that says which step is legal. An
-illegal one raises and changes nothing.
+illegal step raises and changes nothing.
 
-Source: contract 4.1 (statuses, numbers), 1.5 (behaviour per status).
+Workflow actors follow it. Source: contract 4.1 (statuses, numbers), 1.5
+(behaviour per status).
 """
 
 from enum import IntEnum, StrEnum
@@ -32,7 +33,7 @@ TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELED, Status.T
 
 
 class Step(StrEnum):
-    """What can happen to the status of an instance."""
+    """A step in the life of an instance, after which its status may be another."""
 
     START = "start"  # created, first turn not run yet
     RUN = "run"  # its code runs, or runs again after a stall
@@ -60,7 +61,7 @@ TRANSITIONS: dict[tuple[Status | None, Step], Status] = {
     (Status.RUNNING, Step.TERMINATE): Status.TERMINATED,
     (Status.SUSPENDED, Step.RESUME): Status.RUNNING,
     (Status.SUSPENDED, Step.RESUME_START): Status.PENDING,
-    # Its code is looked for only when it is fed: after a resume, or with what came before the suspension.
+    # The code is run only when it is fed: after a resume, or with arrivals from before the suspension.
     (Status.SUSPENDED, Step.STALL): Status.STALLED,
     (Status.SUSPENDED, Step.COMPLETE): Status.COMPLETED,
     (Status.SUSPENDED, Step.FAIL): Status.FAILED,
@@ -76,7 +77,7 @@ TRANSITIONS: dict[tuple[Status | None, Step], Status] = {
 
 
 class IllegalStep(AssertionError):
-    """A step that the table does not allow: a bug of ours, never the caller's fault."""
+    """A step that the table does not allow: a bug of this package, never the caller's fault."""
 
     def __init__(self, status: Status | None, step: Step) -> None:
         super().__init__(status, step)
@@ -89,7 +90,11 @@ class IllegalStep(AssertionError):
 
 
 def follow(status: Status | None, step: Step) -> Status:
-    """Say which status follows.
+    """The status that follows a step.
+
+    Args:
+        status: The present status; None: there is no instance.
+        step: The step.
 
     Raises:
         IllegalStep: The table has no such step.

@@ -1,6 +1,7 @@
 """Events as remote workers see them: each with its id and the time of its turn.
 
-No protobuf here: `rpc/wire/history.py` puts them on the wire.
+The one law: there is no protobuf here. `runtime/history/timeline.py` makes them
+of rows, and `rpc/wire/history.py` puts them on the wire.
 """
 
 from typing import NamedTuple
@@ -9,9 +10,9 @@ from .event import Event
 
 
 class TurnStarted(NamedTuple):
-    """The beginning of a turn. Not on our disk: a row of the history is a turn, and this stands for its head."""
+    """The beginning of a turn. It is not on disk, where a row is a turn; it stands for the head of the row."""
 
-    patches: tuple[str, ...] = ()  # what the turn found applied that none before it did
+    patches: tuple[str, ...] = ()  # the patches that this turn is the first to find applied
     version: str | None = None  # the named version of the code, in the turn that settled it
     wire: bytes | None = None
 
@@ -19,6 +20,6 @@ class TurnStarted(NamedTuple):
 class TimedEvent(NamedTuple):
     """An event as workers see it."""
 
-    event_id: int  # of a command; -1 for what arrives
+    event_id: int  # of a command; -1 for an arrival
     at_us: int  # Unix time, microseconds: of the turn
     event: Event | TurnStarted

@@ -1,9 +1,10 @@
-"""The canonical history: one sequence of events, as workers and callers see it.
+"""The timeline: the history of an instance as one sequence of events, for workers and callers.
 
-The one law: a prefix of the history stays what it was. Workers keep what they
-were sent and get the rest (contract 3.20), so nothing may be put between.
+The one law: a prefix of the sequence never changes. Workers keep the events that
+they were sent and get the rest (contract 3.20), so none may be put between.
 
-Source: contract 3.6, 3.12.
+Remote turns are sent from it, and the doors show histories with it. Source:
+contract 3.6, 3.12.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,8 +30,8 @@ ARRIVED = -1  # the event id of everything that comes from outside
 class Timeline:
     """The history of one generation, as it grows.
 
-    What has arrived and was not fed yet is not history. It would be fed to a
-    worker that asks for the history in order to know what was.
+    Arrivals that were not fed yet are not part of it: a worker that asks for the
+    history would feed them to its code too early.
     """
 
     __slots__ = ("_tasks", "_timers", "events", "held")
@@ -49,7 +50,7 @@ class Timeline:
         return timeline
 
     def add(self, row: Row) -> None:
-        """Take in the next row: the head of its turn, what was fed and what was asked."""
+        """Add the next row: the head of its turn, the arrivals that were fed, and the commands."""
         if row.turn is not None:
             arrivals, commands = split(row.turn)
             consumed = len(self.held) if row.consumed is None else row.consumed
@@ -60,7 +61,12 @@ class Timeline:
         self.held += row.held  # type: ignore[arg-type]  # only what arrives is ever held
 
     def fed(self, arrivals: Sequence[Arrival], at_us: int) -> list[TimedEvent]:
-        """What a turn is fed, in the order in which every SDK takes it: what lets the instance go on comes first."""
+        """The arrivals of a turn as events, in the order that suits every SDK: suspensions and resumptions come first.
+
+        Args:
+            arrivals: The arrivals that the turn feeds, oldest first.
+            at_us: When the turn began; Unix time, microseconds.
+        """
         events: list[TimedEvent] = []
         for arrival in sorted(arrivals, key=_rank):
             if isinstance(arrival, TimerFired) and arrival.timer_id not in self._timers:
@@ -84,7 +90,7 @@ class Timeline:
 
 
 def head(commands: Iterable[Command]) -> TurnStarted:
-    """Make the head of a turn; its patches stand among what the code asked for."""
+    """Make the head of a turn; its patches stand among the commands."""
     for command in commands:
         if isinstance(command, PatchesApplied):
             return TurnStarted(command.names, command.version)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...actors.address import Address
-from ..history.event import Arrival, Parent, Trace
+from ..execution.drive import ContinuedAsNew
+from ..history.event import Arrival, Command, Parent, Trace
 from ..history.failure import FailureDetails
 from ..history.record import InstanceRecord
 from ..history.row import Row
 from ..history.timed_event import TimedEvent
-from .work import WorkflowAnswer
 
 WORKFLOW = "workflow"  # these reach the disk and must not change
 ACTIVITY = "activity"
@@ -121,6 +121,19 @@ class WorkflowTurnWork(NamedTuple):
     fed: Sequence[Arrival]  # the held events that `new` stands for
     at_us: int  # when the turn began, for the worker; Unix time, microseconds
     propagated: bytes | None = None
+
+
+class WorkflowAnswer(NamedTuple):
+    """The outcome of a turn that a remote worker has taken; RemoteAnswer carries it."""
+
+    instance_id: str
+    token: str  # of the dispatch that it answers; "" from SDKs that do not say
+    commands: Sequence[Command]  # in the order of the worker; an ExecutionCompleted, if there is one, comes last
+    continued: ContinuedAsNew | None = None  # the generation has ended; then there are no commands
+    custom_status: str | None = None  # replaces the one before; None clears it
+    patches: tuple[str, ...] = ()  # all patches that the code found applied, old ones included, in order
+    version: str | None = None  # the named version of the code that ran
+    version_missing: bool = False  # the worker lacks the version that the history names; nothing else counts
 
 
 class RemoteAnswer(NamedTuple):

@@ -15,10 +15,9 @@ from ..history.timed_event import TimedEvent
 from ..history.timeline import Timeline
 from .effects import carry_out, clear_timer
 from .ending import continue_as_new, end, stall
-from .message import WORK, Invoke, Start, WorkflowTurnWork
+from .message import WORK, Invoke, Start, WorkflowAnswer, WorkflowTurnWork
 from .offer import Offer, can_take_a_turn, received
 from .sheet import TurnSheet
-from .work import WorkflowAnswer
 
 
 def is_remote(sheet: TurnSheet, record: InstanceRecord) -> bool:

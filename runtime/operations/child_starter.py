@@ -1,10 +1,13 @@
-"""Starting a child whose id the workflow's code chose.
+"""Starts children whose ids the workflow's code has chosen.
 
-Such an id may belong to somebody else: to one that runs, and then the child's
-task fails; or to one that is finished, and then its descendants have to be
-looked at. That takes several reads, so it is done here and not in a turn. The
-parent counts the child as unconfirmed until it is told, so a crash in between
-begins it again.
+The one law: the parent is answered exactly when the child exists or cannot be
+started. Until then it counts the child as unconfirmed, so after a crash it asks
+again.
+
+Another instance may have the id. If that one runs, the child's task fails. If it
+is finished, its descendants have to be read, which takes several reads and is
+therefore done here and not in a turn. The engine routes starts of named children
+here.
 """
 
 import logging
@@ -29,7 +32,12 @@ RETRY_S = 1.0  # after a store or a mailbox that did not take the start
 
 
 class ChildStarter:
-    """Starts named children, each in a task that lasts until it is done."""
+    """Starts named children, each in a task that lasts until the parent has its answer.
+
+    Args:
+        facade: Starts the instances.
+        send: Sends an answer to the parent.
+    """
 
     def __init__(self, facade: Facade, *, send: Callable[[Address, Any], None]) -> None:
         self._facade = facade
@@ -38,13 +46,19 @@ class ChildStarter:
         self._tasks: TaskGroup | None = None
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Start the children that are received, until cancelled."""
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             task_status.started()
             await anyio.sleep_forever()
 
     def receive(self, address: Address, start: Start) -> None:
-        """Take a message: start this child."""
+        """Start a child, in a task.
+
+        Args:
+            address: Of the child.
+            start: The start, with its parent.
+        """
         assert start.parent is not None
         assert self._tasks is not None
         # Two tasks may ask for the same id; each gets its own answer.

@@ -1,4 +1,8 @@
-"""Workflows from Python: the facade, with values in the place of JSON text."""
+"""The client of an engine in the same process: the facade, with values in the place of JSON text.
+
+The one law: it decides nothing; it encodes, makes one call of the facade, and
+decodes. `Engine.client` is one.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +12,7 @@ from typing import Any
 import anyio
 
 from ..authoring.app import App, name_of
-from ..authoring.codec import Decoder, Encoder
+from ..authoring.codec import UNTYPED, Encoder
 from ..dates import from_us, to_us
 from ..errors import WorkflowFailed
 from ..history.instance_state import InstanceState
@@ -28,7 +32,7 @@ class WorkflowState:
     input: Any
     output: Any
     custom_status: str | None
-    details: InstanceState  # all there is, payloads as text
+    details: InstanceState  # all facts of the instance, payloads as text
 
 
 class Client:
@@ -73,7 +77,7 @@ class Client:
         return state.output
 
     async def get(self, instance_id: str) -> WorkflowState | None:
-        """Describe an instance; None if there is none."""
+        """Describe an instance as last committed; None if there is none."""
         state = await self._facade.inspect(instance_id)
         return _described(state) if state is not None else None
 
@@ -126,11 +130,8 @@ def _described(state: InstanceState) -> WorkflowState:
 
 
 def _value(payload: str | None) -> Any:
-    """A payload as a value; what is no JSON (HTTP takes any text for an input) stays text."""
+    """Decode a payload. Text that is not JSON stays text: HTTP takes any text for an input."""
     try:
-        return _ANY.decode(payload)
+        return UNTYPED.decode(payload)
     except ValueError:
         return payload
-
-
-_ANY = Decoder()

@@ -1,8 +1,10 @@
 """The family of an instance: its children, their children, and so on.
 
-Read from histories, which name every child of the present generation. A member
-that was purged is passed over, and so is a stranger: an instance that holds an
-id which a parent once asked for, and is not that parent's child.
+The one law: only children of the present generation are found, because the walk
+reads them from histories. It passes over a child that was purged, and an
+instance that has the id of a child and another parent.
+
+The facade walks a family before it purges it, or uses the id of its root again.
 """
 
 from typing import NamedTuple
@@ -15,23 +17,23 @@ from ..history.status import Status
 from ..instance.message import workflow_address
 
 
-class Member(NamedTuple):
+class Relative(NamedTuple):
     """One instance of a family."""
 
     instance_id: str
     status: Status
-    path: tuple[str, ...]  # from below the root down to this one
+    path: tuple[str, ...]  # the ids from the child of the root down to this instance; empty for the root
 
 
 class Descendants:
-    """Walks families. Each step is a read of the store, so this is for what people ask, not for turns."""
+    """Walks families. Each step reads the store, so callers use this and turns do not."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
 
-    async def family(self, root_id: str) -> list[Member]:
-        """The root and all its descendants, parents before children; empty if there is no such instance."""
-        found: list[Member] = []
+    async def family(self, root_id: str) -> list[Relative]:
+        """The root and all its descendants, parents before children; empty if there is no such root."""
+        found: list[Relative] = []
         seen = {root_id}
         waiting: list[tuple[str, str | None, tuple[str, ...]]] = [(root_id, None, ())]
         for instance_id, parent_id, path in waiting:
@@ -41,7 +43,7 @@ class Descendants:
             record = unpack_record(stored.record)
             if parent_id is not None and (record.parent is None or record.parent.instance_id != parent_id):
                 continue
-            found.append(Member(instance_id, record.status, path))
+            found.append(Relative(instance_id, record.status, path))
             if not record.has_children:
                 continue
             for entry in stored.entries:
@@ -52,8 +54,8 @@ class Descendants:
         return found
 
     async def unfinished(self, root_id: str) -> tuple[str, ...] | None:
-        """The way to a descendant that is not finished; None if all are."""
-        for member in await self.family(root_id):
-            if member.path and not member.status.terminal:
-                return member.path
+        """The path to a descendant that is not finished; None if all are."""
+        for relative in await self.family(root_id):
+            if relative.path and not relative.status.terminal:
+                return relative.path
         return None

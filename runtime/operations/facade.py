@@ -1,6 +1,6 @@
-"""The one door to the instances of a host: HTTP, gRPC and embedded callers all come through here.
+"""The facade of a host's instances: HTTP, gRPC and embedded callers all call it.
 
-The one law: every method that changes something returns after the commit that
+The one law: a method that changes an instance returns after the commit that
 holds the change. Payloads are JSON text, neither read nor checked.
 """
 
@@ -45,14 +45,14 @@ PAGE_IDS = 1024  # of one page, unless the caller says otherwise
 
 
 class Page(NamedTuple):
-    """Some of the ids."""
+    """A part of the list of all ids."""
 
     ids: Sequence[str]  # in their order
-    token: str | None  # to get the next with; None: there are no more
+    token: str | None  # asks for the next page; None: this is the last
 
 
 def finished(status: Status) -> bool:
-    """Whether nothing can happen to an instance any more."""
+    """Whether an instance with this status has ended."""
     return status.terminal
 
 
@@ -89,7 +89,7 @@ class Facade:
                 instance is used again, unless a descendant of it still runs.
             start_at_us: When its code is to begin; Unix time, microseconds.
             unique: Refuse the id of a finished instance too.
-            trace: What the caller is part of; passed on to workers.
+            trace: The trace that the caller is part of; passed on to workers.
 
         Raises:
             InvalidRequest, InstanceExists, ChildUnfinished: Nothing was started.
@@ -105,13 +105,16 @@ class Facade:
             if instance_id is not None:
                 return await self._request_start(instance_id, start)
             while True:
-                # Of whichever host: who has a single connection talks to one of them only, and all are to work.
+                # On any host: a caller with a single connection talks to one host only, and all hosts are to have work.
                 with suppress(HostUnreachable):
                     started: str = await self._host.ask(workflow_address(make_id()), start, new=True)
                     return started
 
     async def request_start(self, instance_id: str, start: Start) -> str:
-        """Start an instance under an id, as `start` does.
+        """Send a start, and read the descendants of a finished instance with this id, if the actor asks for it.
+
+        Returns:
+            The id.
 
         Raises:
             InstanceExists, ChildUnfinished: Nothing was started.
@@ -120,7 +123,6 @@ class Facade:
             return await self._request_start(instance_id, start)
 
     async def _request_start(self, instance_id: str, start: Start) -> str:
-        """Send a start; if the id had an instance before whose descendants matter, look at them and send it again."""
         address = workflow_address(instance_id)
         while True:
             try:
@@ -154,7 +156,7 @@ class Facade:
             await self._host.ask(workflow_address(instance_id), RaiseEvent(name, data))
 
     async def suspend(self, instance_id: str, *, reason: str | None = None) -> None:
-        """Let an instance take no further step until it is resumed. What arrives is kept.
+        """Let an instance take no further step until it is resumed. Arrivals are kept.
 
         Raises:
             InstanceNotFound, InstanceStalled
@@ -175,7 +177,7 @@ class Facade:
         """End an instance without asking its code; activities under way run on, and their results are dropped.
 
         Args:
-            output: What the instance then has for a result; JSON text.
+            output: The result that the instance then has; JSON text.
             recurse: End its children too.
 
         Raises:
@@ -202,14 +204,14 @@ class Facade:
     async def _purge(self, instance_id: str, *, recurse: bool, force: bool) -> int:
         family = await self._descendants.family(instance_id) if recurse else []
         if not force:
-            for member in family:
-                if not member.status.terminal and member.instance_id != instance_id:
+            for relative in family:
+                if not relative.status.terminal and relative.instance_id != instance_id:
                     await self._check_purgeable(instance_id)
-                    raise InstanceUnfinished(member.instance_id)
+                    raise InstanceUnfinished(relative.instance_id)
         purged = 0
-        for member in reversed(family):
-            if member.instance_id != instance_id:
-                purged += await self._purge_one(member.instance_id, force=force)
+        for relative in reversed(family):
+            if relative.instance_id != instance_id:
+                purged += await self._purge_one(relative.instance_id, force=force)
         await self._host.ask(workflow_address(instance_id), Purge(force))
         return purged + 1
 
@@ -280,13 +282,13 @@ class Facade:
     ) -> int:
         """Forget the instances that a filter fits, and return how many were forgotten.
 
-        What is not finished is passed over, unless `force`; so is what goes
-        away meanwhile.
+        Instances that are not finished are passed over, unless `force`; so are
+        instances that are purged meanwhile.
 
         Args:
             created_from_us: Unix time, microseconds; included. None: since ever.
             created_to_us: The same, excluded.
-            statuses: Those that fit; none of them means all.
+            statuses: The statuses that fit; empty: all.
         """
         with self._watch.operation("purge_where"):
             purged = 0

@@ -1,9 +1,9 @@
-"""Running a finished instance again from one of its events on.
+"""Reruns: a finished instance is run again from one of its events on, as a new instance.
 
-The one law: the source is not touched. The new instance begins with a copy of
+The one law: the source does not change. The new instance begins with a copy of
 the history up to the event, asks for the event again, and goes on from there.
 
-Source: contract 3.22.
+`Facade.rerun` uses it. Source: contract 3.22.
 """
 
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ from ..ids import make_id
 
 
 class Rerun(NamedTuple):
-    """How an instance is to be run again."""
+    """A request to run an instance again."""
 
     source_id: str
     event_id: int
     new_id: str | None = None  # None: a random one
     input: str | None = None
-    overwrite_input: bool = False  # whether `input` means anything; None then means none
+    overwrite_input: bool = False  # whether `input` counts; None is then no input
     new_child_id: str | None = None  # of the child that the event asks for
 
 
@@ -42,7 +42,7 @@ class EventNotFound(RequestRefused):
 
 
 class EventNotRerunnable(RequestRefused):
-    """The event is none that asks for something."""
+    """The event is not a request for an activity, a timer or a child."""
 
     def __init__(self, event_id: int, event: Event) -> None:
         super().__init__(event_id, event)
@@ -55,7 +55,7 @@ class EventNotRerunnable(RequestRefused):
 
 
 class RerunExists(RequestRefused):
-    """The new instance's id is taken, by a finished instance even."""
+    """The id of the new instance is taken, perhaps by a finished instance."""
 
     def __init__(self, instance_id: str) -> None:
         super().__init__(instance_id)
@@ -70,7 +70,10 @@ def copied(rows: Sequence[Row], rerun: Rerun, *, source_id: str, new_id: str, no
 
     Args:
         rows: The history of the source.
-        now_us: When; Unix time, microseconds. A timer that is set again runs for as long as it did.
+        rerun: The request.
+        source_id: The id of the source.
+        new_id: The id of the new instance.
+        now_us: Now; Unix time, microseconds. A timer that is set again runs for as long as it did.
 
     Returns:
         The rows, the last of which asks for the event again, and the new execution's id.

@@ -1,10 +1,12 @@
-"""A mark in the store: remote workers have been here.
+"""A mark in the store: a remote worker has been connected.
 
-The one law: once a worker has been connected to any host of a store, what the
-app does not have is left to workers, also before the first of them is back. A
-crash must not turn a step that a worker has under way into "not registered".
+The one law: once a worker has been connected to any host of a store, workflows
+and activities that the app does not have are left to workers, also while none
+is connected. A crash must not turn a step that a worker has under way into
+"not registered".
 
-An actor, because that is how things become durable here; it has no log.
+It is an actor with a record and no log, because actors are what the store
+keeps. `runtime/engine.py` sets it and reads it.
 """
 
 from collections.abc import Sequence
@@ -22,14 +24,14 @@ class Remember:
 
 
 class WorkerMarkType:
-    """Makes the one actor of this type."""
+    """Makes the actor of the mark; there is one in a store."""
 
     def activate(self, address: Address, stored: Stored | None) -> "WorkerMark":
         return WorkerMark(is_set=stored is not None)
 
 
 class WorkerMark:
-    """Set, or not yet."""
+    """The mark: set, or not yet."""
 
     def __init__(self, *, is_set: bool) -> None:
         self._is_set = is_set

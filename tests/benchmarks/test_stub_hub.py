@@ -6,7 +6,8 @@ import pytest
 from perdure.benchmarks.stub_hub import NotInTheStub, StubHub
 from perdure.runtime.history.event import ExecutionCompleted, TaskCompleted, TaskScheduled, TimerCreated
 from perdure.runtime.history.status import Status
-from perdure.runtime.instance.work import ActivityAnswer, ActivityItem, Worker, WorkflowAnswer, WorkflowItem
+from perdure.runtime.instance.message import WorkflowAnswer
+from perdure.runtime.workers.items import ActivityAnswer, ActivityItem, Worker, WorkflowItem
 
 pytestmark = pytest.mark.anyio
 

@@ -28,7 +28,7 @@ TESTED_ELSEWHERE = {
     "api/control.py": "a protocol, fulfilled by the daemon",
     "runtime/workers/limits.py": "a record; tests/runtime/workers/test_dispatcher.py tests what it limits",
     "runtime/history/timed_event.py": "records",
-    "runtime/instance/work.py": "records",
+    "runtime/workers/items.py": "records",
     "runtime/history/instance_state.py": "a record",
 }
 

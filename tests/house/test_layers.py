@@ -38,6 +38,7 @@ PURE = {
     "actors/turn.py",
     "runtime/history/event.py",
     "runtime/execution/drive.py",
+    "runtime/execution/pending.py",
     "runtime/history/failure.py",
     "runtime/history/row.py",
     "runtime/history/instance_state.py",

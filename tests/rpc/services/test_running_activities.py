@@ -4,7 +4,7 @@ import pytest
 
 from perdure.rpc.services.running_activities import RunningActivities
 from perdure.runtime.history.failure import FailureDetails
-from perdure.runtime.instance.work import ActivityAnswer, ActivityItem, WorkUnknown
+from perdure.runtime.workers.items import ActivityAnswer, ActivityItem, WorkUnknown
 
 from ...support.doors.fake_management import FakeManagement
 from ...support.doors.rpc_host import Client, Host, run

@@ -16,7 +16,7 @@ from perdure.rpc.wire.messages import WorkItem as WorkItemMessage
 from perdure.rpc.wire.past_events import PastEvents
 from perdure.runtime.history.event import EventRaised, ExecutionStarted, TaskCompleted, TaskScheduled
 from perdure.runtime.history.timed_event import TimedEvent, TurnStarted
-from perdure.runtime.instance.work import ActivityItem, WorkflowItem, WorkItem, WorkUnknown
+from perdure.runtime.workers.items import ActivityItem, WorkflowItem, WorkItem, WorkUnknown
 
 from ...support.doors.fake_management import FakeManagement
 from ...support.doors.rpc_host import APP_ID, Client, Host, run, running

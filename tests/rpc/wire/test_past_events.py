@@ -14,7 +14,7 @@ from perdure.runtime.history.event import Event, ExecutionStarted, TaskCompleted
 from perdure.runtime.history.row import Row
 from perdure.runtime.history.timed_event import TimedEvent, TurnStarted
 from perdure.runtime.history.timeline import Timeline
-from perdure.runtime.instance.work import WorkflowItem
+from perdure.runtime.workers.items import WorkflowItem
 
 from ...support.doors.random_wire import random_event
 from ...support.doors.wire_events import APP_ID, INSTANCE_ID

@@ -2,13 +2,14 @@
 
 import inspect
 import logging
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from perdure import ActivityContext, WorkflowContext
-from perdure.runtime.history.event import TaskScheduled
+from perdure.runtime.history.event import Parent, TaskScheduled
 
 from ...support.workflows.lone_execution import LoneExecution, completed, started
 
@@ -139,3 +140,70 @@ def test_what_a_workflow_is_given_survives_an_eviction() -> None:
     for lone in (kept, evicted):
         lone.feed(completed(1))
     assert kept.result == evicted.result
+
+
+# What is the same at every replay.
+
+
+async def dice(ctx: WorkflowContext) -> list[Any]:
+    first = [str(ctx.uuid4()), str(ctx.new_guid()), ctx.random().random(), ctx.random().randint(1, 6)]
+    await ctx.call_activity("a")
+    return [*first, str(ctx.uuid4()), ctx.random().random()]
+
+
+def test_ids_and_random_numbers_are_the_same_again_in_the_same_execution_and_others_in_another() -> None:
+    results = []
+    for execution_id in ("x1", "x1", "x2"):
+        lone = started(dice, execution_id=execution_id)
+        lone.complete(1)
+        results.append(lone.result)
+    assert results[0] == results[1]
+    assert not set(results[0]) & set(results[2]) - {1, 2, 3, 4, 5, 6}
+    ids = [results[0][0], results[0][1], results[0][4]]
+    assert len(set(ids)) == 3
+
+
+def test_the_ids_and_numbers_are_pinned() -> None:
+    # Histories that are on disk were made with them.
+    lone = started(dice)
+    lone.complete(1)
+    assert lone.result == PINNED_DICE
+    assert UUID(lone.result[0]).version == 5
+
+
+PINNED_DICE = [
+    "914a41a4-cc12-598e-8c37-f1dc8228f2e2",
+    "cd8619c5-997c-5f9d-a798-67dbdbaf1e9d",
+    0.39605511014499384,
+    6,
+    "b24e4da3-f08a-59df-816c-33100b27134e",
+    0.17408803723585542,
+]
+
+
+def test_time_stands_still_in_a_turn_and_is_that_of_the_turn() -> None:
+    async def clock(ctx: WorkflowContext) -> list[Any]:
+        first = [ctx.now(), ctx.current_utc_datetime]
+        await ctx.call_activity("a")
+        return [*first, ctx.now()]
+
+    lone = started(clock)
+    lone.feed(completed(1), after_us=60_000_000)
+    first, same, later = (datetime.fromisoformat(date) for date in lone.result)
+    assert first == same == datetime(2026, 1, 1, 0, 0, 0, 1_000, tzinfo=UTC)
+    assert later - first == timedelta(minutes=1)
+
+
+def test_the_context_says_who_and_what_runs() -> None:
+    async def who(ctx: WorkflowContext) -> list[Any]:
+        return [ctx.instance_id, ctx.execution_id, ctx.workflow_name, ctx.is_replaying]
+
+    assert started(who, instance_id="me", execution_id="x9").result == ["me", "x9", "who", False]
+
+
+def test_a_child_knows_its_parent() -> None:
+    async def child(ctx: WorkflowContext) -> str | None:
+        return ctx.parent_instance_id
+
+    assert started(child, parent=Parent("p", "px", 1, "pw")).result == "p"
+    assert started(child).result is None

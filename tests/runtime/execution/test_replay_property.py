@@ -58,15 +58,16 @@ FINAL = FailureDetails(error_type="Final", message="never")
 
 def outside(execution: Execution) -> dict[str, Any]:
     """All of an execution that makes a difference to what comes, but the place in the user's code."""
+    pending = execution._pending
     return {
         "outcome": execution.outcome,
         "custom status": execution.custom_status,
         "execution": (execution.execution_id, execution.parent_id, execution.now_us),
-        "calls": {event_id: (call.attempt, call.reference) for event_id, call in execution._calls.items()},
-        "timers": sorted(execution._timers),
-        "waits": {name: [wait.timer_id for wait in waits] for name, waits in execution._waits.items() if waits},
-        "raised": list(execution._raised.values()),
-        "last id": execution._last_id,
+        "calls": {event_id: (call.attempt, call.reference) for event_id, call in pending._calls.items()},
+        "timers": sorted(pending._timers),
+        "waits": {name: [wait.timer_id for wait in waits] for name, waits in pending._waits.items() if waits},
+        "raised": list(pending._raised.values()),
+        "last id": pending._last_id,
         "patches": dict(execution._patches),
         "is waiting": execution._waiting is not None,
     }
@@ -258,7 +259,7 @@ def test_a_history_of_other_code_fits_or_is_a_difference_and_is_nothing_else(
         assert found.recorded != found.asked
     # or they had asked for the same all along.
     else:
-        assert sorted(found._calls) == sorted(world.execution._calls)
+        assert sorted(found._pending._calls) == sorted(world.execution._pending._calls)
         assert (found.outcome is None) == (world.execution.outcome is None)
 
 

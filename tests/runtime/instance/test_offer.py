@@ -6,9 +6,8 @@ import pytest
 
 from perdure.runtime.history.event import EventRaised, TaskCompleted, TaskScheduled
 from perdure.runtime.history.timed_event import TurnStarted
-from perdure.runtime.instance.message import RemoteAnswer
+from perdure.runtime.instance.message import RemoteAnswer, WorkflowAnswer
 from perdure.runtime.instance.offer import PATIENCE_MAX_S, Offer
-from perdure.runtime.instance.work import WorkflowAnswer
 
 from ...support.workflows.lone_actor import LoneActor
 

@@ -28,10 +28,10 @@ from perdure.runtime.instance.message import (
     Stalled,
     Start,
     TryAgain,
+    WorkflowAnswer,
     WorkflowTurnWork,
 )
 from perdure.runtime.instance.offer import Offer
-from perdure.runtime.instance.work import WorkflowAnswer
 
 from ...support.workflows.lone_actor import LoneActor
 

@@ -7,11 +7,12 @@ from datetime import timedelta
 import anyio
 import pytest
 
-from perdure import App, Engine, Settings, Status, WorkflowContext
+from perdure import App, Engine, Settings, WorkflowContext
 from perdure.actors.errors import HostStopping
 from perdure.actors.store.errors import StoreFailed
 from perdure.runtime.operations.facade import Facade, Page
-from perdure.runtime.operations.retention import Retention, RetentionLoop
+from perdure.runtime.operations.retention import RetentionLoop
+from perdure.runtime.operations.retention_policy import Retention
 from perdure.testing.virtual_time import LoopClock, run_virtually
 
 HOUR_S = 3600.0
@@ -95,37 +96,6 @@ def story(settings: Settings, tell: Callable[[World], Awaitable[None]]) -> None:
             await tell(World(engine, clock))
 
     run_virtually(with_engine)
-
-
-@pytest.mark.parametrize(
-    ("status", "kept_us"),
-    [
-        (Status.COMPLETED, 1),
-        (Status.FAILED, 2),
-        (Status.TERMINATED, 9),
-        (Status.CANCELED, 9),
-        (Status.RUNNING, None),
-        (Status.STALLED, None),
-    ],
-)
-def test_what_is_said_of_a_status_beats_what_is_said_of_all(status: Status, kept_us: int | None) -> None:
-    assert Retention(any_terminal_us=9, completed_us=1, failed_us=2).kept_us(status) == kept_us
-
-
-def test_without_a_word_everything_is_kept_for_ever() -> None:
-    assert not Retention()
-    assert Retention().shortest_us is None
-    assert Retention().kept_us(Status.COMPLETED) is None
-
-
-def test_at_once_is_a_word_too() -> None:
-    assert Retention(failed_us=0)
-    assert Retention(any_terminal_us=5, failed_us=0).shortest_us == 0
-
-
-def test_a_time_below_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="completed_us must be at least 0, not -1"):
-        Retention(completed_us=-1)
 
 
 def test_an_instance_goes_when_its_time_is_over_and_not_earlier(settings: Settings) -> None:

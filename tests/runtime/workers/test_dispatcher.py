@@ -1,122 +1,26 @@
 """Work goes to one worker at a time, comes back when a worker goes, and is answered once (contract 3.5, 4.5)."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import Any
 
-import anyio
 import pytest
 
 from perdure.actors.address import Address
 from perdure.actors.errors import HostStopping
-from perdure.runtime.history.event import Arrival, EventRaised
-from perdure.runtime.history.timed_event import TimedEvent, TurnStarted
+from perdure.runtime.history.event import EventRaised
 from perdure.runtime.instance.message import (
-    ACTIVITY,
     WORK,
     ActivityDone,
-    Invoke,
     RemoteAnswer,
     Stalled,
     TryAgain,
-    WorkflowTurnWork,
-)
-from perdure.runtime.instance.work import (
-    ActivityAnswer,
-    ActivityItem,
-    Worker,
     WorkflowAnswer,
-    WorkflowItem,
-    WorkItem,
-    WorkUnknown,
 )
-from perdure.runtime.workers.dispatcher import Dispatcher
-from perdure.runtime.workers.limits import DispatchLimits
+from perdure.runtime.workers.items import ActivityAnswer, ActivityItem, WorkflowItem, WorkUnknown
+
+from ...support.workflows.remote_workers import World, call, turn
 
 pytestmark = pytest.mark.anyio
-
-
-class Turn:
-    """A turn that a workflow offers."""
-
-    def __init__(
-        self,
-        instance_id: str = "i",
-        position: int = 0,
-        execution_id: str = "x",
-        name: str = "w",
-        fed: Sequence[Arrival] = (),
-        patience_s: float = 0.0,
-    ) -> None:
-        self.instance_id = instance_id
-        self.execution_id = execution_id
-        self.name = name
-        self.position = position
-        self.patience_s = patience_s
-        self.fed: Sequence[Arrival] = list(fed)
-        self.void = False
-
-    def settle(self) -> WorkflowTurnWork | None:
-        if self.void:
-            return None
-        past = [TimedEvent(-1, each, TurnStarted()) for each in range(self.position)]
-        new = [TimedEvent(-1, 9, event) for event in (TurnStarted(), *self.fed)]
-        whose = (self.instance_id, self.execution_id, self.name)
-        return WorkflowTurnWork(*whose, past, self.position, new, list(self.fed), 9)
-
-    def hurry(self) -> bool:
-        return False
-
-
-turn = Turn
-
-
-def call(task_id: int = 1, execution_id: str = "x", name: str = "a") -> Invoke:
-    return Invoke(name, None, "i", execution_id, task_id, f"{execution_id}-{task_id}")
-
-
-class Stream:
-    """A worker, and what it was given."""
-
-    def __init__(self, items: AsyncIterator[WorkItem]) -> None:
-        self._items = items
-
-    async def next(self) -> Any:
-        with anyio.fail_after(5):
-            return await anext(self._items)
-
-    async def idle(self) -> bool:
-        """Whether there is nothing for it."""
-        with anyio.move_on_after(0.01):
-            await anext(self._items)
-            return False
-        return True
-
-
-class World:
-    def __init__(self, **limits: Any) -> None:
-        self.sent: list[tuple[str, Any]] = []
-        self.dispatcher = Dispatcher(
-            DispatchLimits(**limits), send=lambda address, body: self.sent.append((address.id, body))
-        )
-
-    @asynccontextmanager
-    async def worker(self, *, stateful: bool = False) -> AsyncIterator[Stream]:
-        async with self.dispatcher.connect(Worker("peer", "agent", stateful)) as items:
-            yield Stream(items)
-
-    def ask(self, work: Turn) -> None:
-        self.dispatcher.receive(Address(WORK, work.instance_id), work)
-
-    def call(self, invoke: Invoke) -> None:
-        self.dispatcher.receive_activity(Address(ACTIVITY, f"{invoke.execution_id}:{invoke.task_id}"), invoke)
-
-    async def answer(self, item: Any, token: str | None = None) -> None:
-        given = item.token if token is None else token
-        if isinstance(item, WorkflowItem):
-            await self.dispatcher.complete_workflow(WorkflowAnswer(item.instance_id, given, ()))
-        else:
-            await self.dispatcher.complete_activity(ActivityAnswer(item.instance_id, item.task_id, given, "1", None))
 
 
 async def test_work_waits_for_a_worker_and_its_answer_goes_to_the_instance() -> None:
@@ -194,48 +98,6 @@ async def test_a_turn_that_also_feeds_what_came_later_waits_for_the_answer_to_th
         assert await worker.idle()
 
 
-async def test_what_arrives_before_a_turn_is_sent_comes_along() -> None:
-    world = World()
-    offer = turn(fed=[EventRaised("a", None)])
-    world.ask(offer)
-    offer.fed = [EventRaised("a", None), EventRaised("b", None)]
-    async with world.worker() as worker:
-        assert len((await worker.next()).new) == 3
-
-
-async def test_a_turn_waits_for_what_is_under_way_while_its_worker_has_other_work() -> None:
-    world = World()
-    async with world.worker() as worker:
-        world.call(call(1))
-        await worker.next()
-        world.ask(turn("patient", patience_s=60))
-        world.ask(turn("soon", patience_s=0.02))
-        assert await worker.idle()
-        assert (await worker.next()).instance_id == "soon"
-        # When nothing is under way any more it is offered again, and goes at once.
-        world.ask(turn("patient"))
-        assert (await worker.next()).instance_id == "patient"
-        assert await worker.idle()
-
-
-async def test_a_turn_does_not_wait_for_a_worker_that_has_nothing_else() -> None:
-    world = World()
-    async with world.worker() as worker:
-        world.ask(turn(patience_s=60))
-        assert (await worker.next()).instance_id == "i"
-
-
-async def test_an_offer_that_cannot_be_taken_any_more_is_withdrawn_and_makes_room() -> None:
-    world = World(workflows_max=1)
-    void = turn("void")
-    void.void = True
-    world.ask(void)
-    world.ask(turn("next"))
-    async with world.worker() as worker:
-        assert (await worker.next()).instance_id == "next"
-        assert len(world.dispatcher) == 1
-
-
 async def test_an_answer_to_a_turn_that_was_not_sent_is_void() -> None:
     world = World()
     async with world.worker() as worker:
@@ -258,17 +120,6 @@ async def test_a_turn_that_feeds_something_else_takes_the_place_of_one_whose_com
         assert world.sent == []
         await world.answer(valid)
         assert len(world.sent) == 1
-
-
-async def test_a_worker_that_has_more_of_a_history_than_became_durable_gets_it_whole() -> None:
-    world = World()
-    async with world.worker(stateful=True) as worker:
-        world.ask(turn(position=4))
-        await world.answer(await worker.next())
-        world.ask(turn(position=2))
-        await world.answer(await worker.next())
-        world.ask(turn(position=5))
-        assert (await worker.next()).cached_count == 2
 
 
 async def test_an_activity_of_a_new_generation_takes_the_place_of_one_with_its_number() -> None:
@@ -323,33 +174,6 @@ async def test_a_limit_for_one_name_does_not_hold_back_another() -> None:
         world.ask(turn("i2"))
         world.ask(turn("i3", name="other"))
         assert [(await worker.next()).instance_id for _ in range(2)] == ["i1", "i3"]
-
-
-async def test_a_worker_that_keeps_histories_is_sent_what_is_new_and_stays_with_its_instances() -> None:
-    world = World()
-    async with world.worker(stateful=True) as keeper, world.worker(stateful=True) as other:
-        counts = []
-        for position in (0, 3, 6, 9):
-            world.ask(turn(position=position))
-            item = await keeper.next()
-            counts.append((item.cached_count, len(item.past)))
-            await world.answer(item)
-        assert await other.idle()
-    # It keeps the past of the last turn, which was empty in the first.
-    assert counts == [(None, 0), (None, 3), (3, 3), (6, 3)]
-
-
-async def test_a_new_generation_and_a_new_stream_are_sent_the_whole_history() -> None:
-    world = World()
-    async with world.worker(stateful=True) as worker:
-        world.ask(turn(position=3))
-        await world.answer(await worker.next())
-        world.ask(turn(position=4, execution_id="y"))
-        item = await worker.next()
-        assert (item.cached_count, len(item.past)) == (None, 4)
-    async with world.worker(stateful=True) as worker:
-        item = await worker.next()
-        assert (item.cached_count, len(item.past)) == (None, 4)
 
 
 async def test_a_stalled_instance_tries_again_when_a_worker_comes() -> None:

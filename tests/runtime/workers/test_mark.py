@@ -5,7 +5,7 @@ import pytest
 from perdure import App, Engine, Settings, Status, WorkflowContext
 from perdure.actors.store.memory import MemoryStore
 from perdure.actors.turn import Envelope
-from perdure.runtime.instance.work import ActivityAnswer, ActivityItem, Worker
+from perdure.runtime.workers.items import ActivityAnswer, ActivityItem, Worker
 from perdure.runtime.workers.mark import Remember, WorkerMark
 
 pytestmark = pytest.mark.anyio

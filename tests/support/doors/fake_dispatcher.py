@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from perdure.runtime.instance.work import ActivityAnswer, Worker, WorkflowAnswer, WorkItem
+from perdure.runtime.instance.message import WorkflowAnswer
+from perdure.runtime.workers.items import ActivityAnswer, Worker, WorkItem
 
 
 class FakeDispatcher:

@@ -1,15 +1,14 @@
-"""What passes between the dispatcher and the streams of workers.
+"""Items that workers are sent, the answers to activities, and what a worker says of itself.
 
-No protobuf here: whoever dispatches knows events, and `rpc/services/work_items.py` puts
-them on the wire.
+The one law: there is no protobuf here. The dispatcher knows events;
+`rpc/services/work_items.py` puts them on the wire and reads the answers.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from ...actors.errors import PerdureError
-from ..execution.drive import ContinuedAsNew
-from ..history.event import Command, Trace
+from ..history.event import Trace
 from ..history.failure import FailureDetails
 from ..history.timed_event import TimedEvent
 
@@ -20,7 +19,7 @@ class WorkflowItem(NamedTuple):
     instance_id: str
     execution_id: str
     past: Sequence[TimedEvent]  # committed; without the first `cached_count` if that is not None
-    new: Sequence[TimedEvent]  # what is fed now, a TurnStarted first
+    new: Sequence[TimedEvent]  # the events that are fed now, a TurnStarted first
     token: str  # of this dispatch
     cached_count: int | None = None  # so many committed events went to this worker earlier
     propagated: bytes | None = None  # a serialized PropagatedHistory
@@ -43,21 +42,8 @@ class ActivityItem(NamedTuple):
 WorkItem: TypeAlias = WorkflowItem | ActivityItem
 
 
-class WorkflowAnswer(NamedTuple):
-    """What a worker made of a turn."""
-
-    instance_id: str
-    token: str  # of the dispatch that it answers; "" from SDKs that do not say
-    commands: Sequence[Command]  # in the order of the worker; an ExecutionCompleted, if there is one, comes last
-    continued: ContinuedAsNew | None = None  # the generation has ended; then there are no commands
-    custom_status: str | None = None  # replaces the one before; None clears it
-    patches: tuple[str, ...] = ()  # all that the code found applied, old ones included, in order
-    version: str | None = None  # the named version of the code that ran
-    version_missing: bool = False  # the worker lacks the version that the history names; nothing else counts
-
-
 class ActivityAnswer(NamedTuple):
-    """What became of an activity."""
+    """The outcome of an activity."""
 
     instance_id: str
     task_id: int
@@ -67,7 +53,7 @@ class ActivityAnswer(NamedTuple):
 
 
 class WorkUnknown(PerdureError):
-    """Nobody waits for this answer: the work was never given out, or is answered already. SDKs log it and go on."""
+    """An answer to a turn or an activity that is not open: never given out, or answered already. SDKs log it."""
 
     def __init__(self, instance_id: str, task_id: int | None = None) -> None:
         super().__init__(instance_id, task_id)
@@ -81,8 +67,8 @@ class WorkUnknown(PerdureError):
 
 
 class Worker(NamedTuple):
-    """What a worker says of itself when it connects."""
+    """A worker as it describes itself when it connects."""
 
     peer: str  # its address, for the log
-    agent: str  # its user-agent: JavaScript's SDK is known by it
-    stateful: bool  # it keeps the history that it was sent, so the next turn can do with the rest
+    agent: str  # its user-agent, by which JavaScript's SDK is recognised
+    stateful: bool  # it keeps the histories that it was sent, and needs only the rest at the next turn

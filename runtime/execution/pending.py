@@ -1,0 +1,262 @@
+"""The open requests of one execution: calls, timers, and waits for external events that have no answer yet.
+
+The one law: it changes only when the code asks for something and when an event
+is taken in, so replay makes it the same again. Event ids count up from 1 over
+all kinds of commands.
+
+`runtime/execution/drive.py` notes here what the code asks for, takes events in,
+and lets the code go on whenever an event has answered something.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..authoring.codec import UNTYPED, Decoder
+from ..authoring.retry import RetryPolicy, next_try_us
+from ..authoring.task import Task
+from ..dates import microseconds, to_us, within_time
+from ..errors import TaskFailedError
+from ..history.event import (
+    ChildCompleted,
+    ChildFailed,
+    Command,
+    EventRaised,
+    TaskCompleted,
+    TaskFailed,
+    TimerCreated,
+    TimerFired,
+    TimerOrigin,
+)
+from ..history.failure import FailureDetails
+
+
+class Call:
+    """An activity or a child that was asked for, over all its tries."""
+
+    __slots__ = ("ask", "attempt", "decoder", "first_id", "policy", "reference", "started_us", "task", "what")
+
+    def __init__(
+        self,
+        *,
+        task: Task[Any],
+        what: str,
+        decoder: Decoder,
+        ask: Callable[["Call"], None],
+        policy: RetryPolicy | None,
+        started_us: int,
+    ) -> None:
+        self.task = task
+        self.what = what  # for messages: "Activity" or "Child workflow"
+        self.decoder = decoder
+        self.ask = ask  # emits the command of a try
+        self.policy = policy
+        self.started_us = started_us  # Unix time, microseconds
+        self.attempt = 0
+        self.first_id = 0  # the event id of the first try
+        self.reference = ""  # names the call in the timers between its tries
+
+
+class Wait:
+    """A wait for an external event."""
+
+    __slots__ = ("task", "timer_id")
+
+    def __init__(self, task: Task[Any]) -> None:
+        self.task = task
+        self.timer_id: int | None = None  # of its timeout
+
+
+class Pending:
+    """The open requests, the commands of the current turn, and the external events that came unasked."""
+
+    __slots__ = (
+        "_calls",
+        "_last_id",
+        "_raised",
+        "_raised_by_name",
+        "_raised_count",
+        "_timers",
+        "_waits",
+        "cancelled_timers",
+        "commands",
+        "execution_id",
+        "now_us",
+    )
+
+    def __init__(self) -> None:
+        # The execution sets the first three.
+        self.execution_id = ""
+        self.now_us = 0  # Unix time, microseconds: when the current turn began
+        self.commands: list[Command] = []  # of the current turn, in the order of the code
+        self.cancelled_timers: list[int] = []  # timeouts of waits whose event came first
+
+        self._last_id = 0
+        self._calls: dict[int, Call] = {}
+        self._timers: dict[int, Callable[[], None]] = {}
+        self._waits: dict[str, deque[Wait]] = {}
+        # Raised and not waited for, by the number in which they came; and which numbers each name has.
+        self._raised: dict[int, EventRaised] = {}
+        self._raised_by_name: dict[str, deque[int]] = {}
+        self._raised_count = 0
+
+    def clear(self) -> None:
+        """Drop all requests, and with them the way from here to their tasks and on to the execution."""
+        for table in (self._calls, self._timers, self._waits):
+            table.clear()
+
+    # The code asks.
+
+    def next_id(self) -> int:
+        """Number a command."""
+        self._last_id += 1
+        return self._last_id
+
+    def track(self, call: Call) -> int:
+        """Count a try of a call and return its event id."""
+        call.attempt += 1
+        event_id = self.next_id()
+        self._calls[event_id] = call
+        if call.attempt == 1:
+            call.first_id = event_id
+        return event_id
+
+    def create_timer(
+        self,
+        due_us: int,
+        fire: Callable[[], None],
+        *,
+        origin: int = TimerOrigin.CREATE_TIMER,
+        reference: str | None = None,
+    ) -> int:
+        """Ask for a timer and return its event id.
+
+        Args:
+            due_us: Unix time, microseconds.
+            fire: Called when it has fired.
+            origin: A TimerOrigin.
+            reference: What it is for, after the origin (`runtime/history/event.py`).
+        """
+        event_id = self.next_id()
+        self._timers[event_id] = fire
+        self.commands.append(TimerCreated(event_id, due_us, origin, reference))
+        return event_id
+
+    def due_us(self, when: datetime | timedelta) -> int:
+        """A date, or an interval from now on, as Unix time in microseconds that the store can hold."""
+        return within_time(self.now_us + microseconds(when) if isinstance(when, timedelta) else to_us(when))
+
+    def wait_for(self, name: str, task: Task[Any], timeout: datetime | timedelta | None) -> None:
+        """Complete a task with the next external event of a name, in whatever case.
+
+        The oldest event that came unasked counts first, and then there is no timer. When the timeout comes first, the
+        task fails with TimeoutError.
+        """
+        key = name.casefold()
+        raised = self._raised_by_name.get(key)
+        if raised:
+            _resolve(task, UNTYPED, self._raised.pop(raised.popleft()).input)
+            return
+        wait = Wait(task)
+        self._waits.setdefault(key, deque()).append(wait)
+        if timeout is not None:
+            wait.timer_id = self.create_timer(
+                self.due_us(timeout),
+                lambda: self._time_out(key, name, wait),
+                origin=TimerOrigin.EXTERNAL_EVENT,
+                reference=name,
+            )
+
+    def unasked(self) -> list[EventRaised]:
+        """The external events that were not waited for, in the order in which they came."""
+        return list(self._raised.values())
+
+    # Events answer, through the table ANSWERS.
+
+    def _complete(self, event: TaskCompleted | ChildCompleted) -> bool:
+        call = self._calls.pop(event.task_id, None)
+        if call is None:
+            return False
+        _resolve(call.task, call.decoder, event.result)
+        return True
+
+    def _fail(self, event: TaskFailed | ChildFailed) -> bool:
+        call = self._calls.pop(event.task_id, None)
+        if call is None:
+            return False
+        failure = FailureDetails.unpack(event.failure) if event.failure is not None else _TERMINATED
+        if self._try_again(call, failure):
+            return False
+        message = f"{call.what} task #{event.task_id} failed: {failure.message}"
+        call.task.fail(TaskFailedError(message, failure))
+        return True
+
+    def _try_again(self, call: Call, failure: FailureDetails) -> bool:
+        """Set the timer of the next try, if the policy allows one."""
+        if call.policy is None:
+            return False
+        due_us = next_try_us(
+            call.policy,
+            failure,
+            attempt=call.attempt,
+            started_us=call.started_us,
+            now_us=self.now_us,
+            seed=f"{self.execution_id}:{call.first_id}",
+        )
+        if due_us is None:
+            return False
+        activity = call.what == "Activity"
+        origin = TimerOrigin.ACTIVITY_RETRY if activity else TimerOrigin.CHILD_RETRY
+        self.create_timer(due_us, lambda: call.ask(call), origin=origin, reference=call.reference)
+        return True
+
+    def _fire(self, event: TimerFired) -> bool:
+        fire = self._timers.pop(event.timer_id, None)
+        if fire is None:
+            return False
+        fire()
+        return True
+
+    def _time_out(self, key: str, name: str, wait: Wait) -> None:
+        self._waits[key].remove(wait)
+        wait.task.fail(TimeoutError(f"no event {name!r} came in time"))
+
+    def _raise(self, event: EventRaised) -> bool:
+        key = event.name.casefold()
+        waits = self._waits.get(key)
+        if not waits:
+            self._raised_count += 1
+            self._raised[self._raised_count] = event
+            self._raised_by_name.setdefault(key, deque()).append(self._raised_count)
+            return False
+        wait = waits.popleft()
+        if wait.timer_id is not None:
+            del self._timers[wait.timer_id]
+            self.cancelled_timers.append(wait.timer_id)
+        _resolve(wait.task, UNTYPED, event.input)
+        return True
+
+
+def _resolve(task: Task[Any], decoder: Decoder, payload: str | None) -> None:
+    """Complete a task with a payload. One that cannot be read fails it."""
+    try:
+        value = decoder.decode(payload)
+    except Exception as error:
+        task.fail(error)
+    else:
+        task.succeed(value)
+
+
+_TERMINATED = FailureDetails(error_type="TerminatedError", message="the child workflow was terminated")
+
+# The method that takes in an event of a type, and returns whether it has answered something, so that the code may go
+# on. A table, and not one method in front of the others: each step of each workflow comes through here.
+ANSWERS: dict[type[Any], Callable[[Pending, Any], bool]] = {
+    TaskCompleted: Pending._complete,
+    TaskFailed: Pending._fail,
+    ChildCompleted: Pending._complete,
+    ChildFailed: Pending._fail,
+    TimerFired: Pending._fire,
+    EventRaised: Pending._raise,
+}

@@ -1,0 +1,154 @@
+"""Streams: the workers that are connected, each with the jobs it has been given.
+
+The one law: a job is settled and sent once in each stream that gets it, and
+only while the stream still has it. Until then its offer may change or become
+void.
+
+An offer may wait here a little for results that are on their way, unless it is
+the only job of its worker. `runtime/workers/dispatcher.py` decides which stream
+gets a job; the door of the workers (`rpc/services/work_items.py`) reads the
+items.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable
+from heapq import heappop, heappush
+from itertools import count
+from uuid import uuid4
+
+import anyio
+
+from ...actors.address import Address
+from ...actors.waiting.signal import Signal
+from ..instance.message import Invoke, WorkflowTurnWork
+from ..instance.state import Offered
+from .items import ActivityItem, Worker, WorkflowItem, WorkItem
+
+
+class Job:
+    """A turn or an activity, from the request to the answer that counts."""
+
+    __slots__ = ("key", "request", "sent", "stream", "token")
+
+    def __init__(self, key: Address, request: Offered | Invoke) -> None:
+        self.key = key
+        self.request: Offered | WorkflowTurnWork | Invoke = request  # of a turn: an offer until it is sent
+        self.stream: Stream | None = None  # None: it waits in the dispatcher
+        self.token = ""  # a new one each time it is given to a worker
+        self.sent = False  # to the worker of its stream
+
+
+class Stream:
+    """A connected worker and its jobs; an iterator of the items that it is sent.
+
+    Args:
+        worker: What the worker says of itself.
+        withdraw: Takes back a job whose offer is void.
+    """
+
+    # The number of instances whose history a worker is assumed to keep; Python's SDK keeps 100 000.
+    HISTORIES_MAX = 10_000
+
+    def __init__(self, worker: Worker, withdraw: Callable[[Job], None]) -> None:
+        self.worker = worker
+        self.jobs: dict[Address, Job] = {}
+        self._withdraw = withdraw
+        self._ready: deque[Job] = deque()
+        self._patient: list[tuple[float, int, Job]] = []  # a heap: until when (event loop's clock), a number, what
+        self._numbers = count()
+        self._signal = Signal()
+        self._stopped = False
+        # Instance to its generation and the number of events of its history that the worker was sent.
+        self._sent: OrderedDict[str, tuple[str, int]] = OrderedDict()
+
+    def give(self, job: Job) -> None:
+        """Add a job, under a new token."""
+        job.stream = self
+        job.token = uuid4().hex
+        job.sent = False
+        self.jobs[job.key] = job
+        patience_s = 0.0 if isinstance(job.request, WorkflowTurnWork | Invoke) else job.request.patience_s
+        # To a worker without another job a wait brings nothing.
+        if patience_s > 0 and len(self.jobs) > 1:
+            heappush(self._patient, (anyio.current_time() + patience_s, next(self._numbers), job))
+        else:
+            self._ready.append(job)
+        self._signal.set()
+
+    def hurry(self, job: Job) -> None:
+        """Send a job as soon as possible, if it has not been sent."""
+        self._ready.append(job)
+        self._signal.set()
+
+    def stop(self) -> None:
+        """End the iteration."""
+        self._stopped = True
+        self._signal.set()
+
+    def __aiter__(self) -> AsyncIterator[WorkItem]:
+        return self
+
+    async def __anext__(self) -> WorkItem:
+        """The next item for this worker, as soon as there is one."""
+        while not self._stopped:
+            self._take_patient()
+            while self._ready:
+                item = self._item(self._ready.popleft())
+                if item is not None:
+                    return item
+            if self._patient:
+                await self._signal.wait_for(self._patient[0][0] - anyio.current_time())
+            else:
+                await self._signal.wait()
+        raise StopAsyncIteration
+
+    def forget_beyond(self, offer: Offered) -> None:
+        """Count a history as unsent if it went further than an offer's: its end did not become durable, and is void."""
+        if self._sent.get(offer.instance_id, ("", 0))[1] > offer.position:
+            del self._sent[offer.instance_id]
+
+    def keeps(self, instance_id: str) -> bool:
+        """Whether the worker has been sent the history of an instance."""
+        return instance_id in self._sent
+
+    def _take_patient(self) -> None:
+        """Make ready what has waited long enough."""
+        while self._patient and self._patient[0][0] <= anyio.current_time():
+            self._ready.append(heappop(self._patient)[2])
+
+    def _item(self, job: Job) -> WorkItem | None:
+        """The item for a job; None if another stream has the job by now, it was sent before, or its offer is void."""
+        if self.jobs.get(job.key) is not job or job.sent:
+            return None
+        job.sent = True
+        request = job.request
+        if isinstance(request, Invoke):
+            return ActivityItem(
+                request.instance_id,
+                request.task_id,
+                request.task_execution_id,
+                request.name,
+                request.input,
+                job.token,
+                propagated=request.propagated,
+                wire=request.wire,
+            )
+        turn = request if isinstance(request, WorkflowTurnWork) else request.settle()
+        if turn is None:
+            self._withdraw(job)
+            return None
+        job.request = turn
+        cached = self._cached(turn)
+        past = turn.past[cached or 0 : turn.position]
+        return WorkflowItem(turn.instance_id, turn.execution_id, past, turn.new, job.token, cached, turn.propagated)
+
+    def _cached(self, turn: WorkflowTurnWork) -> int | None:
+        """The number of events of the history that the worker has; None: it is sent all of them (contract 3.20)."""
+        if not self.worker.stateful:
+            return None
+        generation, count = self._sent.get(turn.instance_id, ("", 0))
+        self._sent[turn.instance_id] = (turn.execution_id, turn.position)
+        self._sent.move_to_end(turn.instance_id)
+        if len(self._sent) > self.HISTORIES_MAX:
+            self._sent.popitem(last=False)
+        return count if generation == turn.execution_id and 0 < count <= turn.position else None
