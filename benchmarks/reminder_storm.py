@@ -14,7 +14,8 @@ from ..actors.address import Address, shard_of
 from ..actors.clock import SystemClock
 from ..actors.hosting.host import Host
 from ..actors.store.contract import Stored, Write
-from ..actors.store.sqlite.store import Durability, SqliteStore
+from ..actors.store.durability import Durability
+from ..actors.store.sqlite.store import SqliteStore
 from ..actors.turn import Envelope, ReminderDue, Turn
 from .load import Extent, Progress, WrongResult
 from .measure import Outcome, distribution, usage_of_self

@@ -17,7 +17,7 @@ from typing import Protocol
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from ..actors.store.sqlite.store import Durability
+from ..actors.store.durability import Durability
 from ..api.ports import ListenFlags, address_of
 from ..api.sidecar import Sidecar
 from ..http.app import BODY_BYTES_MAX, HttpOptions, create_app

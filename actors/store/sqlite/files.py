@@ -18,7 +18,7 @@ from urllib.parse import quote
 from ..errors import StoreFailed
 from ..part import Part
 from . import schema
-from .store import LOCK_WAIT_S, take_lock
+from .connection import LOCK_WAIT_S, take_lock
 
 
 @contextmanager
