@@ -21,7 +21,7 @@ from anyio.abc import TaskGroup
 from ..address import Address
 from ..clock import Clock
 from ..cluster.membership import Membership, name_of
-from ..cluster.outbound import Neighbour
+from ..cluster.outbound import Outbound
 from ..cluster.peers import Peers
 from ..cluster.placement import Ownership, Placement
 from ..errors import ActorFailed, HostStopping, PerdureError
@@ -333,11 +333,11 @@ class Host:
             self._begin(address)
             self._deliver(address, envelope)
 
-    def _elsewhere(self, address: Address) -> Neighbour | None:
+    def _elsewhere(self, address: Address) -> Outbound | None:
         """The other host that owns an actor; None if it is this one."""
         if self._peers is None or (owner := self.placement.elsewhere(address)) is None:
             return None
-        return self._peers.neighbour(owner)
+        return self._peers.outbound(owner)
 
     def _deliver(self, address: Address, envelope: Envelope) -> None:
         activation = self._activations.get(address)
@@ -476,7 +476,7 @@ class Host:
             self._reminders.set(Reminder(due_us, write.key, name, write.address))
         if write.record is not None or write.delete:
             for watch in self._watches.get(write.address, ()):
-                watch.note(write.record, deleted=write.delete)
+                watch.committed(write.record, deleted=write.delete)
 
     def _place_peers(self, membership: Membership) -> None:
         """Take note of what the other hosts own, for the life of the daemon."""

@@ -10,8 +10,8 @@ pytestmark = pytest.mark.anyio
 
 async def test_news_before_the_wait_is_not_missed_and_only_the_newest_counts() -> None:
     watch = Watch()
-    watch.note(b"1", deleted=False)
-    watch.note(b"2", deleted=False)
+    watch.committed(b"1", deleted=False)
+    watch.committed(b"2", deleted=False)
     with anyio.fail_after(5):
         await watch.changed()
     assert watch.record == b"2"
@@ -19,8 +19,8 @@ async def test_news_before_the_wait_is_not_missed_and_only_the_newest_counts() -
 
 async def test_a_deletion_is_news_and_leaves_the_last_record() -> None:
     watch = Watch()
-    watch.note(b"1", deleted=False)
-    watch.note(None, deleted=True)
+    watch.committed(b"1", deleted=False)
+    watch.committed(None, deleted=True)
     await watch.changed()
     assert watch.deleted
     assert watch.record == b"1"
