@@ -62,7 +62,7 @@ class Turn:
     reset: bool = False  # forget the log before `entry` is appended
     delete: bool = False  # forget the actor; it may be created again
     busy: bool = False  # work is in flight that a restart must pick up
-    settled: bool = False  # nothing will ever be in flight again; the active mark need not wait for the eviction
+    quiet: bool = False  # nothing will ever be in flight again; the active mark need not wait for the eviction
     reminders_set: list[tuple[str, int]] = field(default_factory=list)  # (name, due_us)
     reminders_cleared: list[tuple[str, int]] = field(default_factory=list)  # (name, due_us)
 

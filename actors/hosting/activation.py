@@ -30,8 +30,8 @@ class Activation:
         "mailbox",
         "outside",
         "predecessor",
+        "quiet",
         "runnable",
-        "settled",
         "shard",
         "unacknowledged",
         "uncommitted",
@@ -48,8 +48,8 @@ class Activation:
         self.uncommitted = 0  # turns taken whose commit is not over
         self.unacknowledged = 0  # messages sent to other actors that their commit does not hold yet
         self.active = False  # the active mark as the store has it, or will
-        self.busy = False  # what the last turn said of work in flight
-        self.settled = False  # and of its coming again
+        self.busy = False  # the last turn said that work is in flight
+        self.quiet = False  # the last turn said that nothing will be in flight again
         self.dropped = False  # a commit or a turn failed; whatever it still does is void
         self.failures = 0  # how often in a row it could not be loaded or take its turn
         self.predecessor: Activation | None = None  # the one it replaces after a failure
@@ -70,6 +70,11 @@ class Activation:
         """Whether a restart would have something to pick up."""
         return self.busy or self.unacknowledged > 0
 
+    @property
+    def awaits_predecessor(self) -> bool:
+        """Whether a commit of the activation that it replaces is under way, so that the store may still change."""
+        return self.predecessor is not None and self.predecessor.uncommitted > 0
+
     def accept(self, envelope: Envelope, *, messages_max: int) -> None:
         """Put a message into the mailbox.
 
@@ -87,8 +92,8 @@ class Activation:
         envelopes, self.mailbox = self.mailbox, []
         return envelopes
 
-    def note(self, write: Write, *, creates: bool) -> None:
-        """Take note of what was committed, as far as somebody outside would see it.
+    def committed(self, write: Write, *, creates: bool) -> None:
+        """Bring the outside up to date with a commit.
 
         Args:
             creates: The store had nothing of the actor before.

@@ -170,7 +170,7 @@ class Committer:
     def _write(self, activation: Activation, turn: Turn, now_us: int) -> Write | None:
         """Say what a turn leaves in the store, and keep the active mark true."""
         activation.busy = turn.busy
-        activation.settled = turn.settled
+        activation.quiet = turn.quiet
         active = self._active_mark(activation, turn)
         if active is None and not turn.writes():
             return None
@@ -202,12 +202,12 @@ class Committer:
         """Whether the mark has to change with this turn; None: it stays.
 
         It is set at once, because a crash must find it. It is taken away when
-        the row is written anyhow, or the actor has settled; otherwise that
+        the row is written anyhow, or the actor is quiet; otherwise that
         waits for the eviction.
         """
         if activation.in_flight:
             return None if activation.active else True
-        return False if activation.active and (turn.record is not None or turn.settled) else None
+        return False if activation.active and (turn.record is not None or turn.quiet) else None
 
 
 def _in_parts(taken: TakenTurn) -> Sequence[Write]:

@@ -443,7 +443,7 @@ class Host:
             for address, body in turn.messages:
                 self._dispatch(activation, address, body)
             if taken.write is not None:
-                self._note(taken)
+                self._announce(taken)
         self._evict()
 
     def _acknowledge(self, sender: Activation | Receipt) -> None:
@@ -452,7 +452,7 @@ class Host:
             sender.give()
             return
         sender.unacknowledged -= 1
-        if sender.settled and sender.active and not sender.in_flight and not sender.dropped:
+        if sender.quiet and sender.active and not sender.in_flight and not sender.dropped:
             self._committer.retire(sender, self.now_us())
 
     def _dispatch(self, sender: Activation, address: Address, body: Any) -> None:
@@ -462,14 +462,14 @@ class Host:
         else:
             self._deliver(address, Envelope(body, None, sender))
 
-    def _note(self, taken: TakenTurn) -> None:
+    def _announce(self, taken: TakenTurn) -> None:
         """Tell the reminder loop and the watchers what a commit changed."""
         write = taken.write
         assert write is not None
         if taken.turn.earlier:
             taken.activation.outside = None
         else:
-            taken.activation.note(write, creates=taken.creates)
+            taken.activation.committed(write, creates=taken.creates)
         for name, due_us in write.reminders_cleared:
             self._reminders.clear(Reminder(due_us, write.key, name, write.address))
         for name, due_us in write.reminders_set:
@@ -546,7 +546,7 @@ class Host:
 
     def _park(self, activation: Activation, error: PerdureError) -> None:
         """Set aside what could not be loaded or committed, to try again after a pause."""
-        if not activation.mailbox and not _unsettled(activation):
+        if not activation.mailbox and not activation.awaits_predecessor:
             activation.dropped = True
             self._activations.remove(activation)
             return
@@ -568,7 +568,7 @@ class Host:
             for due, activation in parked:
                 if due > now:
                     self._parked.append((due, activation))
-                elif _unsettled(activation):
+                elif activation.awaits_predecessor:
                     self._parked.append((now + self.RETRY_MIN_S, activation))
                 else:
                     activation.predecessor = None
@@ -577,11 +577,6 @@ class Host:
             self._pause_s = min(2 * self._pause_s, self.RETRY_MAX_S) if failing else self.RETRY_MIN_S
             if self._parked:
                 await self._parking.wait_for(min(due for due, _ in self._parked) - now)
-
-
-def _unsettled(activation: Activation) -> bool:
-    """Whether what the store holds of an actor still depends on commits of the activation before this one."""
-    return activation.predecessor is not None and activation.predecessor.uncommitted > 0
 
 
 def _refuse(envelope: Envelope, error: PerdureError) -> bool:

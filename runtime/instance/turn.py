@@ -794,7 +794,7 @@ class WorkflowTurn:
             if record is not self._record_before and record != self._record_before:
                 turn.record = record.pack(actor.surroundings.record_packer)
             turn.busy = self._busy(record)
-            turn.settled = record.status.terminal and not turn.busy
+            turn.quiet = record.status.terminal and not turn.busy
 
     def _remember(self, row: Row) -> None:
         """Keep in memory what the next turn needs of this one."""

@@ -101,7 +101,7 @@ class Counter:
                 turn.record = str(self.total or 0).encode()
             case Settle():
                 self.busy = False
-                turn.settled = True
+                turn.quiet = True
             case Recover():
                 self.world.recovered.append(self.address.id)
             case Read():
