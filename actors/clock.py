@@ -17,3 +17,15 @@ class SystemClock:
 
     def now_us(self) -> int:
         return time.time_ns() // 1000
+
+
+class SteadyClock:
+    """A clock that is never earlier than it was before, so that histories stay in order if the clock is set back."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._latest_us = 0
+
+    def now_us(self) -> int:
+        self._latest_us = max(self._latest_us, self._clock.now_us())
+        return self._latest_us

@@ -27,7 +27,19 @@ class Envelope(NamedTuple):
 
     body: Any
     reply: Reply | None = None  # for a caller that waits: answered after the commit, or with an error
-    sender: Any = None  # the activation whose turn sent it, or a Receipt: told when a commit holds what came of it
+    sender: Any = None  # the activation whose turn sent it, or a Receipt: told once a commit holds the message
+
+    def refuse(self, error: BaseException) -> bool:
+        """Answer the caller with an error, if it has no answer yet.
+
+        Returns:
+            Whether there is a caller; False for a message without a reply.
+        """
+        if self.reply is None:
+            return False
+        if not self.reply.done():
+            self.reply.fail(error)
+        return True
 
 
 class ReminderDue(NamedTuple):

@@ -17,7 +17,7 @@ from ..address import Address
 from ..errors import PerdureError
 from ..turn import Envelope
 from ..waiting.reply import Reply
-from ..waiting.watch import Watch
+from ..waiting.watch import Watch, Watches
 from .protocol import From, To
 from .wire import Wire
 
@@ -26,23 +26,20 @@ logger = logging.getLogger(__name__)
 Method = Callable[..., Awaitable[Any]]
 
 
-class LocalHost(Protocol):
-    """The host of this process, as inbound connections use it."""
+class Receive(Protocol):
+    """The function of this host that takes messages; see `Mailroom.receive`."""
 
-    def receive(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
+    def __call__(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
         """Put a message into an actor's mailbox, or answer it with an error."""
         ...
-
-    def add_watch(self, address: Address, watch: Watch) -> None: ...
-
-    def remove_watch(self, address: Address, watch: Watch) -> None: ...
 
 
 class Inbound:
     """One connection from another host, until it ends.
 
     Args:
-        host: Messages and watches go to it.
+        receive: Takes the messages.
+        watches: The watches of this host's actors.
         methods: The methods that the other host may call, by name.
         tasks: Calls run here, and end with the host.
         gone: Called when the connection is over.
@@ -50,13 +47,15 @@ class Inbound:
 
     def __init__(
         self,
-        host: LocalHost,
+        receive: Receive,
+        watches: Watches,
         methods: Mapping[str, Method],
         tasks: TaskGroup,
         gone: Callable[["Inbound"], None],
     ) -> None:
         self.wire = Wire(self._receive, self._leave)
-        self._host = host
+        self._deliver = receive
+        self._all_watches = watches
         self._methods = methods
         self._tasks = tasks
         self._gone = gone
@@ -64,7 +63,7 @@ class Inbound:
 
     def _leave(self) -> None:
         for address, watch in self._watches.values():
-            self._host.remove_watch(address, watch)
+            self._all_watches.remove(address, watch)
         self._gone(self)
 
     def _receive(self, message: Any) -> None:
@@ -73,10 +72,10 @@ class Inbound:
             case To.ASK | To.BEGIN:
                 address, body = rest
                 envelope = Envelope(body, _RemoteReply(self.wire, number))
-                self._host.receive(address, envelope, new=what is To.BEGIN)
+                self._deliver(address, envelope, new=what is To.BEGIN)
             case To.POST:
                 address, body = rest
-                self._host.receive(address, Envelope(body, None, _Receipt(self.wire, number)))
+                self._deliver(address, Envelope(body, None, _Receipt(self.wire, number)))
             case To.CALL:
                 method, arguments = rest
                 self._tasks.start_soon(self._call, number, method, arguments)
@@ -84,10 +83,10 @@ class Inbound:
                 (address,) = rest
                 watch = _RemoteWatch(self.wire, number)
                 self._watches[number] = (address, watch)
-                self._host.add_watch(address, watch)
+                self._all_watches.add(address, watch)
             case To.UNWATCH:
                 address, watch = self._watches.pop(number)
-                self._host.remove_watch(address, watch)
+                self._all_watches.remove(address, watch)
 
     async def _call(self, number: int, method: str, arguments: tuple[Any, ...]) -> None:
         reply = _RemoteReply(self.wire, number)

@@ -3,8 +3,8 @@
 The rule: there is one outbound connection to each other host, for the life of
 this one. A daemon of one host has no peers.
 
-`actors/hosting/host.py` sends messages, reads and watches through it; `api/sidecar.py`
-calls methods of all hosts.
+`actors/hosting/mailroom.py` sends messages through it and `actors/hosting/host.py` reads and watches;
+`api/sidecar.py` calls methods of all hosts.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -14,7 +14,8 @@ from typing import Any
 import anyio
 
 from ..errors import HostLost, HostUnreachable
-from .inbound import Inbound, LocalHost, Method
+from ..waiting.watch import Watches
+from .inbound import Inbound, Method, Receive
 from .membership import Membership, name_of
 from .outbound import Outbound
 from .wire import Wire, listen
@@ -118,18 +119,21 @@ class Peers:
     # From the start to the end.
 
     @asynccontextmanager
-    async def running(self, host: LocalHost, acknowledged: Callable[[Any], None]) -> AsyncIterator[None]:
+    async def running(
+        self, receive: Receive, watches: Watches, acknowledged: Callable[[Any], None]
+    ) -> AsyncIterator[None]:
         """Talk with the other hosts until the block ends.
 
         Args:
-            host: Messages and watches of other hosts go to it.
+            receive: Takes messages of other hosts.
+            watches: The watches of this host's actors, for watchers in other hosts.
             acknowledged: Called with the sender of each message once a commit of another host holds it.
         """
         inbounds: set[Inbound] = set()
         async with anyio.create_task_group() as tasks:
 
             def accept() -> Wire:
-                inbound = Inbound(host, self._methods, tasks, inbounds.discard)
+                inbound = Inbound(receive, watches, self._methods, tasks, inbounds.discard)
                 inbounds.add(inbound)
                 return inbound.wire
 

@@ -61,6 +61,11 @@ class Placement:
             raise NotOwner(address, shard=shard, owner=owner.host if owner else None)
         return shard
 
+    def owns(self, address: Address) -> bool:
+        """Whether this host owns the shard of an address."""
+        owner = self._owners.get(shard_of(address.id, self._shards))
+        return owner is not None and owner.host == self.host
+
     def elsewhere(self, address: Address) -> str | None:
         """Say which other host has an actor; None if it is this one, or nobody."""
         owner = self._owners.get(shard_of(address.id, self._shards))

@@ -1,10 +1,11 @@
-"""Watching an actor: its watcher wakes at each commit that changes its record.
+"""Watching an actor: the watcher wakes at each commit that changes its record.
 
 The rule: nothing is queued; a watch has the newest record only.
 
-The host fills watches (`actors/hosting/host.py`); `runtime/operations/facade.py` waits on them.
+The host fills watches (`actors/hosting/release.py`); `runtime/operations/facade.py` waits on them.
 """
 
+from ..address import Address
 from .signal import Signal
 
 
@@ -43,3 +44,22 @@ class Watch:
     async def changed(self) -> None:
         """Wait until something was committed, or the watcher was woken for another reason."""
         await self._changed.wait()
+
+
+class Watches(dict[Address, list[Watch]]):
+    """The watches of a host's actors, by address. An address without a watch has no list."""
+
+    def add(self, address: Address, watch: Watch) -> None:
+        self.setdefault(address, []).append(watch)
+
+    def remove(self, address: Address, watch: Watch) -> None:
+        watches = self[address]
+        watches.remove(watch)
+        if not watches:
+            del self[address]
+
+    def wake(self) -> None:
+        """Wake all watchers without news: the host is stopping."""
+        for watches in self.values():
+            for watch in watches:
+                watch.wake()
