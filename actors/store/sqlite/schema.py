@@ -10,7 +10,7 @@ All functions are synchronous: they run on the thread of their connection.
 import sqlite3
 from collections.abc import Mapping, Sequence
 
-from ..errors import StoreFailed, StoreTooNew
+from ..errors import StoreFailed, StoreForeign, StoreTooNew
 from ..part import WHOLE, Part
 
 SCHEMA_VERSION = 2
@@ -103,7 +103,8 @@ def version_of(connection: sqlite3.Connection, path: str) -> int | None:
 
     Raises:
         StoreTooNew: A newer release wrote it.
-        StoreFailed: It is no store.
+        StoreForeign: It is a database of another program.
+        StoreFailed: It is no database.
     """
     try:
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
@@ -113,7 +114,7 @@ def version_of(connection: sqlite3.Connection, path: str) -> int | None:
     if (application_id, tables) == (0, 0):
         return None
     if application_id != APPLICATION_ID:
-        raise StoreFailed(f"{path} is a database of another program. Name another file with --data.")
+        raise StoreForeign(path)
     version = read_meta(connection, path, VERSION)
     if version < 1:
         raise StoreFailed(f"{path} is damaged: no release writes version {version}. Restore it from a backup.")

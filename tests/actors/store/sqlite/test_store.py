@@ -17,7 +17,7 @@ import pytest
 
 from perdure.actors.address import Address
 from perdure.actors.store.durability import Durability
-from perdure.actors.store.errors import StoreDivided, StoreFailed, StoreLocked, StoreTooNew
+from perdure.actors.store.errors import StoreDivided, StoreFailed, StoreForeign, StoreLocked, StoreTooNew
 from perdure.actors.store.part import WHOLE, Part
 from perdure.actors.store.sqlite.store import SqliteStore
 
@@ -182,7 +182,7 @@ async def test_a_file_of_a_newer_release_is_refused_and_left_alone(path: Path) -
 async def test_a_database_of_another_program_is_refused_and_left_alone(path: Path) -> None:
     change(path, "CREATE TABLE meta (name, value)")
     before = contents(path)
-    with pytest.raises(StoreFailed, match="another program"):
+    with pytest.raises(StoreForeign, match="another program"):
         await open_and_close(path)
     assert contents(path) == before
 
