@@ -67,12 +67,12 @@ class Inbound:
         self._gone(self)
 
     def _receive(self, message: Any) -> None:
-        what, number, *rest = message
-        match what:
+        word, number, *rest = message
+        match word:
             case To.ASK | To.BEGIN:
                 address, body = rest
                 envelope = Envelope(body, _RemoteReply(self.wire, number))
-                self._deliver(address, envelope, new=what is To.BEGIN)
+                self._deliver(address, envelope, new=word is To.BEGIN)
             case To.POST:
                 address, body = rest
                 self._deliver(address, Envelope(body, None, _Receipt(self.wire, number)))

@@ -158,12 +158,12 @@ class Outbound:
         if self._wire is not None:
             self._wire.send_packed(message)
 
-    def _request(self, what: To, about: Any, body: Any, reply: Reply) -> None:
+    def _request(self, word: To, about: Any, body: Any, reply: Reply) -> None:
         if self._wire is None:
             reply.fail(HostUnreachable(self.name))
             return
         number = next(self._numbers)
-        self._wire.send((what, number, about, body))
+        self._wire.send((word, number, about, body))
         self._asked[number] = reply
 
     def _send(self, message: Any) -> None:
@@ -171,8 +171,8 @@ class Outbound:
             self._wire.send(message)
 
     def _receive(self, acknowledged: Callable[[Any], None], message: Any) -> None:
-        what, number, *rest = message
-        match what:
+        word, number, *rest = message
+        match word:
             case From.RECEIPT:
                 _, sender = self._posted.pop(number)
                 if sender is not None:

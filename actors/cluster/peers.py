@@ -36,7 +36,7 @@ class Peers:
         self._outbound = {name_of(i): Outbound(name_of(i), membership.socket(i)) for i in membership.others}
         self._methods: dict[str, Method] = {}
 
-    # What others use.
+    # Calls to all other hosts.
 
     @property
     def connected(self) -> bool:
@@ -105,7 +105,7 @@ class Peers:
                 while not outbound.connected:
                     await outbound.changed.wait()
 
-    # What the host uses.
+    # Connections to one other host.
 
     def outbound(self, host: str) -> Outbound:
         """The connection to a host, by its name in the placement table."""

@@ -3,7 +3,7 @@
 The rule: no message is lost by a failure. The reply of a message gets the error;
 a message without a reply is delivered again to a fresh activation, after a pause.
 
-`actors/hosting/loader.py`, `actors/hosting/turn_loop.py` and `actors/hosting/committer.py` report what failed.
+`actors/hosting/loader.py`, `actors/hosting/turn_loop.py` and `actors/hosting/committer.py` report failures.
 """
 
 from collections.abc import Callable, Sequence

@@ -8,8 +8,8 @@ the other, and each uses only the parts before it:
 
 * `actors/hosting/activation.py`: an actor in memory;
 * `actors/hosting/mailroom.py`: which actors are in memory, and messages to them;
-* `actors/hosting/failures.py`: what could not be loaded or committed, and is tried again;
-* `actors/hosting/release.py`: the effects of turns whose commit is durable;
+* `actors/hosting/failures.py`: activations whose load, turn or commit failed, and that are tried again;
+* `actors/hosting/release.py`: the effects of turns, after their commit;
 * `actors/hosting/turn_loop.py`: taking turns.
 
 `actors/hosting/committer.py` and `actors/hosting/loader.py` call the others through callbacks.
@@ -122,13 +122,13 @@ class Host:
             peers.answer_async("read", self.read)
             peers.answer_async("ids", self._own_ids)
 
-    # What others use.
+    # For the engine and the facade.
 
     async def open(self) -> None:
-        """Take the store, and learn what was in flight when its last host ended.
+        """Take the store, and read which actors had work in flight when its last host ended.
 
         Raises:
-            StoreError: It cannot be had; nothing is left open.
+            StoreError: The store cannot be opened; nothing is left open.
         """
         await self.store.open()
         try:
@@ -145,7 +145,7 @@ class Host:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Pick up what was in flight, and run until the block ends; then drain, and close the store."""
+        """Recover, and run until the block ends; then commit all turns that can be taken, and close the store."""
         try:
             async with AsyncExitStack() as stack:
                 if self._peers is not None:
@@ -199,7 +199,7 @@ class Host:
         Raises:
             HostStopping, HostUnreachable, MailboxFull, NotOwner, StoreError, ActorFailed: Nothing was done.
             HostLost: The actor is another host's, which went away: it may have happened.
-            PerdureError: Whatever the actor answered.
+            PerdureError: The actor answered with it.
         """
         if self._mailroom.stopping:
             raise HostStopping
@@ -208,7 +208,7 @@ class Host:
         return await reply.wait()
 
     def send(self, address: Address, body: Any) -> None:
-        """Send a message that nobody waits for. It is lost in a crash, so the sender must be able to send it again."""
+        """Send a message without a reply. It is lost in a crash, so the sender must be able to send it again."""
         route = self._routes.get(address.type)
         if route is not None:
             route(address, body)
@@ -234,7 +234,7 @@ class Host:
 
     @contextmanager
     def watch(self, address: Address) -> Iterator[Watch]:
-        """Be told of each commit that changes the actor's record, and when the host stops."""
+        """Watch an actor until the block ends. Each commit that changes its record, and a stop, wake the watcher."""
         if (owner := self._mailroom.elsewhere(address)) is not None:
             with owner.watch(address) as watch:
                 yield watch
@@ -285,13 +285,13 @@ class Host:
                 await anyio.sleep(0.001)
 
     async def _stop(self) -> None:
-        """Take the turns that can be taken, and leave true marks behind."""
+        """Take the turns that can be taken, and make all active marks true."""
         self.refuse()
         mailroom = self._mailroom
         with anyio.move_on_after(self.STOP_S):
             while mailroom.runnable or not self._committer.idle or len(mailroom.loader) > 0:
                 if self._committer.failing:
-                    break  # nothing more can be saved; what is durable will be picked up
+                    break  # nothing more can be saved; marked actors recover after the restart
                 await anyio.sleep(0.001)
         self._turn_loop.halted = True
         if self._committer.failing:

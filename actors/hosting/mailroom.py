@@ -1,4 +1,4 @@
-"""The mailroom: which actors are in memory, what waits for them, and which may take a turn.
+"""The mailroom: which actors are in memory, which messages wait for them, and which may take a turn.
 
 The rule: nothing is delivered to an actor whose shard another host owns. An actor
 is looked up in the placement table before it comes into memory, and a reminder

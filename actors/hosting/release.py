@@ -2,7 +2,7 @@
 
 The rule: the effects of turns follow in the order of the turns. Of each turn the
 senders of its messages learn that a commit holds them, its replies are filled,
-its messages are delivered, its reminders are armed and its watchers wake.
+its messages are delivered, its reminders are set and its watchers wake.
 
 `actors/hosting/committer.py` calls `release` with each group.
 """
@@ -82,7 +82,7 @@ class Release:
             self._mailroom.deliver(address, Envelope(body, None, sender))
 
     def _announce(self, taken: TakenTurn) -> None:
-        """Tell the reminder loop and the watchers what a commit changed."""
+        """Tell the reminder loop and the watchers of the changes of a commit."""
         write = taken.write
         assert write is not None
         if taken.turn.earlier:

@@ -34,7 +34,7 @@ class TurnLoop:
         clock: The time of turns.
     """
 
-    # Turns run for no longer than this before connections and timers get a look in.
+    # Turns run for no longer than this before connections and timers get their turn in the event loop.
     TURNS_SLICE_S = 0.005
 
     def __init__(

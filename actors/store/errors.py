@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class StoreError(PerdureError):
-    """The store refused, or could not do, what was asked of it."""
+    """The store refused a request, or could not fulfil it."""
 
 
 class StoreLocked(StoreError):
@@ -71,7 +71,7 @@ class StoreDivided(StoreError):
 
 
 class StoreFailed(StoreError):
-    """A read or a write did not work. What was asked has not happened."""
+    """A read or a write did not work. The request has not happened."""
 
 
 class StoreForeign(StoreFailed):

@@ -38,9 +38,9 @@ def transact(work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connec
         connection.execute("COMMIT")
     except sqlite3.Error:
         roll_back(connection)
-        # If it was the flush that failed, the commit stands in the WAL, whole. Nobody reads
-        # it, but should the process die before the next commit overwrites it, recovery would
-        # take it for one that happened. We have said that it did not: overwrite it now.
+        # If the flush failed, the commit stands in the WAL, whole. No connection reads it, but
+        # if the process dies before the next commit overwrites it, SQLite's recovery takes it
+        # for a commit. The caller learns that it failed, so it is overwritten now.
         with suppress(sqlite3.Error):
             connection.execute("UPDATE meta SET value = value + 1 WHERE name = ?", (schema.FAILED_COMMITS,))
         raise
