@@ -1,8 +1,7 @@
 """The mailroom: which actors are in memory, which messages wait for them, and which may take a turn.
 
-The rule: nothing is delivered to an actor whose shard another host owns. An actor
-is looked up in the placement table before it comes into memory, and a reminder
-each time it is due.
+The rule: an actor comes into memory only if the placement table says that this host
+owns its shard, and a reminder is delivered only if it says so when the reminder is due.
 
 `actors/hosting/host.py` delivers the messages of callers here, `actors/hosting/release.py` the messages of
 actors, the reminder loop its reminders and `actors/cluster/inbound.py` the messages of other hosts.
