@@ -1,7 +1,7 @@
 """Perdure: durable workflows in one process, over the Dapr Workflow API."""
 
 from .actors.errors import PerdureError
-from .actors.store.sqlite.store import Durability
+from .actors.store.durability import Durability
 from .runtime.authoring.app import App
 from .runtime.authoring.context import ActivityContext, WorkflowContext
 from .runtime.authoring.retry import RetryPolicy

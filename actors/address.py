@@ -1,7 +1,9 @@
-"""Where an actor lives: its address, and the shard that address falls into.
+"""The address of an actor, and the shard to which the address belongs.
 
-The one law here: the shard of an id never changes, on any machine, in any
-release, because stores are laid out by it.
+The rule: the shard of an id never changes, on any machine, in any release,
+because stores are laid out by it.
+
+All of `actors/` and `runtime/` name actors by addresses; `actors/cluster/placement.py` resolves them.
 """
 
 from typing import NamedTuple
@@ -9,7 +11,7 @@ from zlib import crc32
 
 
 class Address(NamedTuple):
-    """The name of an actor, in memory or not: what it is, and which one.
+    """The name of an actor, in memory or not: its type, and its id within the type.
 
     A named tuple because it is the key of every table on the hot path, and
     tuples hash in C.
@@ -25,8 +27,8 @@ class Address(NamedTuple):
 def shard_of(actor_id: str, shards: int) -> int:
     """Say which of `shards` shards holds every actor with this id.
 
-    Only the id counts, so that actors of different types that belong together
-    (a workflow and what serves it) share a host. CRC-32 is stable across
+    Only the id counts, so that actors of different types with one id (a workflow
+    and its helpers) share a host. CRC-32 is stable across
     machines and releases, which `hash()` is not, and spreads ids well enough
     for a few hundred shards.
     """

@@ -4,9 +4,9 @@ PerdureError
 ├── MailboxFull                the caller sends faster than the actor works; try again later
 ├── HostStopping               the host is shutting down; try again elsewhere or later
 ├── NotOwner                   another host owns the actor's shard
-├── HostUnreachable            another host of this daemon owns it, and is away; try again later
-├── HostLost                   another host of this daemon owns it, and went away before it answered
-└── ActorFailed                our own bug, or a record that cannot be read
+├── HostUnreachable            the host that owns the actor is away; try again later
+├── HostLost                   the host that owns the actor went away before it answered
+└── ActorFailed                a bug in the actor's code, or a record that cannot be read
 """
 
 from .address import Address
@@ -16,7 +16,7 @@ class PerdureError(Exception):
     """The root of every error that Perdure raises on purpose."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Between the hosts of a daemon. By default the class would be called with `args` alone.
+        # Errors travel between the hosts of a daemon. By default unpickling calls the class with `args` alone.
         return _rebuilt, (type(self), self.args, self.__dict__)
 
 
@@ -84,7 +84,7 @@ class HostLost(PerdureError):
 
 
 class ActorFailed(PerdureError):
-    """A turn broke, or what the store holds of an actor cannot be read. The log has the traceback."""
+    """A turn broke, or the actor's rows in the store cannot be read. The log has the traceback."""
 
     def __init__(self, address: Address, cause: BaseException) -> None:
         super().__init__(address, cause)

@@ -1,8 +1,10 @@
-"""A turn: what one actor does with the messages at hand, from start to end.
+"""A turn: one actor handles the messages that wait for it, from start to end.
 
-The one law: a turn decides and does not wait. It is a plain function of the
-actor's state, the messages and the time; what it wants done stands in the
-`Turn` that it returns, and happens after the commit that holds it.
+The rule: a turn never awaits. It is a plain function of the actor's state, the
+messages and the time. It returns a `Turn`, and the effects in it (replies,
+messages, reminders) happen after the commit that holds the turn.
+
+`runtime/instance/actor.py` and other actors implement `Actor`; `actors/hosting/turn_loop.py` takes their turns.
 """
 
 from collections.abc import Sequence
@@ -15,7 +17,7 @@ from .waiting.reply import Reply
 
 
 class Receipt(Protocol):
-    """The sender of a message, where that is an actor of another host."""
+    """The sender of a message from another host."""
 
     def give(self) -> None:
         """Say that a commit holds the message."""
@@ -26,19 +28,31 @@ class Envelope(NamedTuple):
     """One message in a mailbox."""
 
     body: Any
-    reply: Reply | None = None  # for a caller that waits: answered after the commit, or with an error
-    sender: Any = None  # the activation whose turn sent it, or a Receipt: told when a commit holds what came of it
+    reply: Reply | None = None  # of a caller that waits: filled after the commit, or with an error
+    sender: Any = None  # the activation whose turn sent it, or a Receipt: told once a commit holds the message
+
+    def refuse(self, error: BaseException) -> bool:
+        """Answer the caller with an error, if it has no answer yet.
+
+        Returns:
+            Whether there is a caller; False for a message without a reply.
+        """
+        if self.reply is None:
+            return False
+        if not self.reply.done():
+            self.reply.fail(error)
+        return True
 
 
 class ReminderDue(NamedTuple):
-    """The message by which a reminder reaches its actor, at or after its due time, perhaps twice."""
+    """The message of a reminder to its actor. It comes at or after the due time, and may come twice."""
 
     name: str
     due_us: int
 
 
 class Recover:
-    """The message that asks an actor, after a restart, to send again whatever may not have arrived."""
+    """The first message to an actor that had work in flight before a restart: send again all that may be lost."""
 
     def __repr__(self) -> str:
         return "RECOVER"
@@ -49,31 +63,31 @@ RECOVER = Recover()
 
 @dataclass(slots=True)
 class Turn:
-    """What a turn changes and what it wants done.
+    """The changes and the effects of a turn.
 
-    The first group goes into the store, the second happens after the commit.
-    The third happens at once: it must be worth nothing, and do no harm, if the
-    commit then fails.
+    The fields of the first group go into the store. The fields of the
+    second are effects, and happen after the commit. The messages of the third are
+    sent before the commit, and must do no harm if the commit then fails.
     """
 
     entry: bytes | None = None  # appended to the actor's log
-    earlier: Sequence[bytes] = ()  # entries that go before it: the history that a copy begins with
+    earlier: Sequence[bytes] = ()  # entries appended before `entry`: the history with which a copy begins
     record: bytes | None = None  # None: as it was
     reset: bool = False  # forget the log before `entry` is appended
     delete: bool = False  # forget the actor; it may be created again
-    busy: bool = False  # work is in flight that a restart must pick up
-    settled: bool = False  # nothing will ever be in flight again; the active mark need not wait for the eviction
+    busy: bool = False  # work is in flight that must go on after a restart
+    quiet: bool = False  # nothing will ever be in flight again; the active mark need not wait for the eviction
     reminders_set: list[tuple[str, int]] = field(default_factory=list)  # (name, due_us)
     reminders_cleared: list[tuple[str, int]] = field(default_factory=list)  # (name, due_us)
 
     messages: list[tuple[Address, Any]] = field(default_factory=list)
     replies: list[tuple[Reply, Any]] = field(default_factory=list)  # a value, or an exception to raise
 
-    early: list[tuple[Address, Any]] = field(default_factory=list)  # messages; to routes only
+    early: list[tuple[Address, Any]] = field(default_factory=list)  # messages to routes, not to actors
 
     @property
     def patient(self) -> bool:
-        """Whether nobody waits for its commit: it leaves an entry behind, and nothing else."""
+        """Whether the commit may wait for other turns: the turn appends an entry and has no other effect."""
         return not (
             self.messages
             or self.replies
@@ -85,7 +99,7 @@ class Turn:
         )
 
     def writes(self) -> bool:
-        """Whether anything of this turn goes into the store, the active mark apart."""
+        """Whether the turn changes anything in the store, apart from the active mark."""
         return (
             self.entry is not None
             or self.record is not None
@@ -97,14 +111,14 @@ class Turn:
 
 
 class Actor(Protocol):
-    """The inside of an activation. Its state is its own; nobody else touches it."""
+    """The inside of an activation. No other code reads or changes its state."""
 
     def turn(self, envelopes: Sequence[Envelope], now_us: int) -> Turn:
         """Handle messages, oldest first. An exception drops the activation and everything it did in this turn."""
         ...
 
     def close(self) -> None:
-        """Leave memory: evicted, or dropped. Nothing may be sent any more."""
+        """Leave memory, because the activation is evicted or dropped. Nothing may be sent from here on."""
         ...
 
 
@@ -112,5 +126,9 @@ class ActorType(Protocol):
     """Makes actors of one type."""
 
     def activate(self, address: Address, stored: Stored | None) -> Actor:
-        """Build the actor from what the store holds; None for one that does not exist yet."""
+        """Build an actor.
+
+        Args:
+            stored: Its record and log; None for an actor that does not exist yet.
+        """
         ...

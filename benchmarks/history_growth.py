@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import anyio
 
-from ..actors.store.sqlite.store import Durability, SqliteStore
+from ..actors.store.durability import Durability
+from ..actors.store.sqlite.store import SqliteStore
 from ..runtime.execution.replay import replay
 from ..runtime.instance.actor import WorkflowActorType
 from ..runtime.instance.message import workflow_address

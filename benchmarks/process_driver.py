@@ -9,9 +9,9 @@ from typing import Any
 
 from ..actors.address import shard_of
 from ..actors.cluster.membership import Membership
+from ..actors.store.durability import Durability
 from ..actors.store.part import WHOLE
 from ..actors.store.sqlite.files import reading
-from ..actors.store.sqlite.store import Durability
 from ..runtime.engine import Engine
 from ..runtime.ids import make_id
 from ..runtime.instance.message import workflow_address

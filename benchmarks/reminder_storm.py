@@ -14,7 +14,8 @@ from ..actors.address import Address, shard_of
 from ..actors.clock import SystemClock
 from ..actors.hosting.host import Host
 from ..actors.store.contract import Stored, Write
-from ..actors.store.sqlite.store import Durability, SqliteStore
+from ..actors.store.durability import Durability
+from ..actors.store.sqlite.store import SqliteStore
 from ..actors.turn import Envelope, ReminderDue, Turn
 from .load import Extent, Progress, WrongResult
 from .measure import RunOutcome, distribution, usage_of_self
@@ -68,17 +69,17 @@ async def run_reminder_storm(setup: EngineSetup, workload: Workload, extent: Ext
     alarms = Alarms()
     host = Host(store, SystemClock(), types={ALARM: alarms}, routes={})
     await host.open()
-    due_us = host.now_us()
+    due_us = host.clock.now_us()
     await lay_down(host, storm, due_us)
     progress.part(0.5, 0)
-    cpu_s, began_us = usage_of_self().cpu_s, host.now_us()
+    cpu_s, began_us = usage_of_self().cpu_s, host.clock.now_us()
     async with host.running():
         with anyio.move_on_after(PATIENCE_S):
             while len(alarms.fired_us) < storm:  # noqa: ASYNC110  a counter, beside which looking costs nothing
                 await anyio.sleep(LOOK_EVERY_S)
             # Groups are committed in their order: those before this one are durable when this one is.
             await host.ask(Address(ALARM, "fence"), None)
-        elapsed_s = (host.now_us() - began_us) / 1e6
+        elapsed_s = (host.clock.now_us() - began_us) / 1e6
         cpu_s = usage_of_self().cpu_s - cpu_s
         if len(alarms.fired_us) < storm:
             raise TooSlow(f"only {len(alarms.fired_us)} of {storm} reminders fired in {PATIENCE_S:g} s")

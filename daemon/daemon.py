@@ -14,7 +14,7 @@ from functools import partial
 import anyio
 from anyio.abc import TaskGroup
 
-from ..actors.store.sqlite.store import Durability
+from ..actors.store.durability import Durability
 from ..api.ports import address_of
 from ..api.sidecar import Sidecar
 from ..http.app import BODY_BYTES_MAX, HttpOptions, create_app

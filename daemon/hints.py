@@ -9,7 +9,7 @@ import errno
 from collections.abc import Mapping
 
 from ..actors.errors import PerdureError
-from ..actors.store.errors import StoreDivided, StoreFailed, StoreLocked
+from ..actors.store.errors import StoreDivided, StoreForeign, StoreLocked
 from ..api.ports import CannotListen, Door
 
 PORT_FLAGS = {Door.HTTP: "http_port", Door.GRPC: "grpc_port", Door.METRICS: "metrics_port"}
@@ -34,8 +34,8 @@ def explain(error: PerdureError, flags: Mapping[str, str]) -> str:
                 f"{path} is {found}: start with {flags['processes']} {found.of}, "
                 f"or lay the store out anew with `perdure store spread --processes {asked.of}`."
             )
-        case StoreFailed() if str(error).endswith(" is a database of another program."):
-            return f"{error} Name another file with {flags['data']}."
+        case StoreForeign(path=path):
+            return f"{path} is a database of another program. Name another file with {flags['data']}."
     return str(error)
 
 

@@ -21,9 +21,10 @@ from ..actors.cluster.membership import Membership, name_of
 from ..actors.cluster.peers import Peers
 from ..actors.hosting.host import Host, HostLimits
 from ..actors.store.contract import Store
+from ..actors.store.durability import Durability
 from ..actors.store.memory import MemoryStore
 from ..actors.store.part import WHOLE, Part
-from ..actors.store.sqlite.store import Durability, SqliteStore
+from ..actors.store.sqlite.store import SqliteStore
 from .activities.actors import ActivityActors
 from .authoring.app import App
 from .history.status import Status

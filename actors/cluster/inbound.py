@@ -1,6 +1,9 @@
-"""A visitor: another host of the same daemon, as it talks to this one.
+"""Inbound: the connection by which one other host of the daemon talks to this one.
 
-The other end of `actors/cluster/outbound.py`.
+The rule: a message of an actor gets its receipt once a commit of this host holds
+it, and every request gets one answer or refusal.
+
+`actors/cluster/peers.py` makes one for each connection that comes in. The other end is `actors/cluster/outbound.py`.
 """
 
 import logging
@@ -14,8 +17,8 @@ from ..address import Address
 from ..errors import PerdureError
 from ..turn import Envelope
 from ..waiting.reply import Reply
-from ..waiting.watch import Watch
-from .outbound import From, To
+from ..waiting.watch import Watch, Watches
+from .protocol import From, To
 from .wire import Wire
 
 logger = logging.getLogger(__name__)
@@ -23,70 +26,70 @@ logger = logging.getLogger(__name__)
 Method = Callable[..., Awaitable[Any]]
 
 
-class Visited(Protocol):
-    """The host, as visitors know it."""
+class Receive(Protocol):
+    """The function of this host that takes messages; see `Mailroom.receive`."""
 
-    def receive(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
+    def __call__(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
         """Put a message into an actor's mailbox, or answer it with an error."""
         ...
 
-    def add_watch(self, address: Address, watch: Watch) -> None: ...
 
-    def remove_watch(self, address: Address, watch: Watch) -> None: ...
-
-
-class Visitor:
+class Inbound:
     """One connection from another host, until it ends.
 
     Args:
-        methods: What may be called by name.
-        tasks: For calls; they end with the host.
+        receive: Takes the messages.
+        watches: The watches of this host's actors.
+        methods: The methods that the other host may call, by name.
+        tasks: Calls run here, and end with the host.
         gone: Called when the connection is over.
     """
 
     def __init__(
         self,
-        host: Visited,
+        receive: Receive,
+        watches: Watches,
         methods: Mapping[str, Method],
         tasks: TaskGroup,
-        gone: Callable[["Visitor"], None],
+        gone: Callable[["Inbound"], None],
     ) -> None:
         self.wire = Wire(self._receive, self._leave)
-        self._host = host
+        self._deliver = receive
+        self._all_watches = watches
         self._methods = methods
         self._tasks = tasks
         self._gone = gone
-        self._watches: dict[int, tuple[Address, _VisitorsWatch]] = {}
+        self._watches: dict[int, tuple[Address, _RemoteWatch]] = {}
 
     def _leave(self) -> None:
         for address, watch in self._watches.values():
-            self._host.remove_watch(address, watch)
+            self._all_watches.remove(address, watch)
         self._gone(self)
 
     def _receive(self, message: Any) -> None:
-        what, number, *rest = message
-        match what:
+        word, number, *rest = message
+        match word:
             case To.ASK | To.BEGIN:
                 address, body = rest
-                envelope = Envelope(body, _VisitorsReply(self.wire, number))
-                self._host.receive(address, envelope, new=what is To.BEGIN)
+                envelope = Envelope(body, _RemoteReply(self.wire, number))
+                self._deliver(address, envelope, new=word is To.BEGIN)
             case To.POST:
                 address, body = rest
-                self._host.receive(address, Envelope(body, None, _Receipt(self.wire, number)))
+                self._deliver(address, Envelope(body, None, _Receipt(self.wire, number)))
             case To.CALL:
                 method, arguments = rest
                 self._tasks.start_soon(self._call, number, method, arguments)
             case To.WATCH:
                 (address,) = rest
-                watch = _VisitorsWatch(self.wire, number)
+                watch = _RemoteWatch(self.wire, number)
                 self._watches[number] = (address, watch)
-                self._host.add_watch(address, watch)
+                self._all_watches.add(address, watch)
             case To.UNWATCH:
                 address, watch = self._watches.pop(number)
-                self._host.remove_watch(address, watch)
+                self._all_watches.remove(address, watch)
 
     async def _call(self, number: int, method: str, arguments: tuple[Any, ...]) -> None:
-        reply = _VisitorsReply(self.wire, number)
+        reply = _RemoteReply(self.wire, number)
         try:
             answer = await self._methods[method](*arguments)
         except Exception as error:
@@ -97,8 +100,8 @@ class Visitor:
             reply.succeed(answer)
 
 
-class _VisitorsReply(Reply):
-    """A reply whose caller waits on the other host."""
+class _RemoteReply(Reply):
+    """A reply whose caller waits in the other host."""
 
     __slots__ = ("_number", "_wire")
 
@@ -116,7 +119,7 @@ class _VisitorsReply(Reply):
 
 
 class _Receipt:
-    """The sender of a message from the other host: told there that a commit holds it."""
+    """The sender of a message from the other host; see `Receipt` in actors/turn.py."""
 
     __slots__ = ("_number", "_wire")
 
@@ -128,8 +131,8 @@ class _Receipt:
         self._wire.send((From.RECEIPT, self._number))
 
 
-class _VisitorsWatch(Watch):
-    """A watch whose watcher is on the other host."""
+class _RemoteWatch(Watch):
+    """A watch whose watcher is in the other host."""
 
     __slots__ = ("_number", "_wire")
 
@@ -138,14 +141,14 @@ class _VisitorsWatch(Watch):
         self._wire = wire
         self._number = number
 
-    def note(self, record: bytes | None, *, deleted: bool) -> None:
-        self._wire.send((From.NOTE, self._number, record, deleted))
+    def committed(self, record: bytes | None, *, deleted: bool) -> None:
+        self._wire.send((From.CHANGED, self._number, record, deleted))
 
 
 def portable(error: BaseException) -> BaseException:
-    """An error as it can go to another process: itself, or one of ours with its text."""
+    """Make an error fit for another process: itself if it can be pickled, or else a `PerdureError` with its text."""
     try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301  what we have just written
+        pickle.loads(pickle.dumps(error))  # noqa: S301  written on the same line
     except Exception:
         return PerdureError(f"{type(error).__name__}: {error}")
     return error

@@ -1,14 +1,15 @@
-"""A neighbour: another host of the same daemon, as this one talks to it.
+"""Outbound: the connection by which this host talks to one other host of its daemon.
 
-The one law: what an actor sends is sent again, in its order, until the other
-host says that a commit holds it. What a caller asks is sent once: if the
-connection is lost, nobody knows whether it happened, and the caller learns that.
+The rule: a message that an actor sends is sent again, in its order, until the
+other host says that a commit holds it. The request of a caller is sent once; if
+the connection is lost before the answer, the caller gets `HostLost`.
+
+`actors/cluster/peers.py` has one for each other host. The other end is `actors/cluster/inbound.py`.
 """
 
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import IntEnum
 from functools import partial
 from itertools import count
 from typing import Any
@@ -22,36 +23,18 @@ from ..turn import Envelope
 from ..waiting.reply import Reply
 from ..waiting.signal import Signal
 from ..waiting.watch import Watch
+from .protocol import From, To
 from .wire import Wire, connect, packed
 
 logger = logging.getLogger(__name__)
 
 
-class To(IntEnum):
-    """What a host says to its neighbour, and what follows in the message."""
-
-    ASK = 0  # number, address, body: a message to an actor, whose reply is the answer
-    BEGIN = 1  # the same, to an actor whose address was just made up
-    POST = 2  # number, address, body: a message to an actor, acknowledged once a commit holds it
-    CALL = 3  # number, method, arguments: answered with what the method returns
-    WATCH = 4  # number, address
-    UNWATCH = 5  # number
-
-
-class From(IntEnum):
-    """What comes back."""
-
-    ANSWER = 0  # number, value
-    REFUSAL = 1  # number, error
-    RECEIPT = 2  # number
-    NOTE = 3  # number, record or None, deleted: a commit has changed a watched actor
-
-
-class Neighbour:
-    """The way to one other host. Connects by itself, and again whenever the connection is lost.
+class Outbound:
+    """The connection to one other host. It connects by itself, and again each time the connection is lost.
 
     Args:
-        path: Of the socket at which the other host listens.
+        name: The other host's name in the placement table.
+        path: The socket at which the other host listens.
     """
 
     RECONNECT_S = 0.05
@@ -62,16 +45,16 @@ class Neighbour:
         self._wire: Wire | None = None  # while connected
         self._numbers = count()
         self._asked: dict[int, Reply] = {}
-        self._posted: dict[int, tuple[bytes, Any]] = {}  # what nobody has acknowledged, and its sender
+        self._posted: dict[int, tuple[bytes, Any]] = {}  # messages without a receipt, packed, and their senders
         self._watches: dict[int, tuple[Address, Watch]] = {}
-        self.changed = Signal()  # connected, or not any more
+        self.changed = Signal()  # raised when the connection is made or lost
 
     @property
     def connected(self) -> bool:
         return self._wire is not None
 
     def deliver(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
-        """Send a message to an actor of the other host.
+        """Send a message to an actor of the other host; errors go to its reply.
 
         Args:
             new: As for `Host.ask`.
@@ -82,22 +65,25 @@ class Neighbour:
             self._post(address, envelope.body, envelope.sender)
 
     async def inspect(self, address: Address) -> Inspection | None:
-        """What `Host.inspect` gives there."""
+        """Call `Host.inspect` of the other host."""
         found: Inspection | None = await self.call("inspect", address)
         return found
 
     async def read(self, address: Address) -> Stored | None:
-        """What `Host.read` gives there."""
+        """Call `Host.read` of the other host."""
         found: Stored | None = await self.call("read", address)
         return found
 
     async def call(self, method: str, *arguments: Any) -> Any:
-        """Have the other host do something by itself, and wait for what it returns.
+        """Call a method of the other host, and wait for the value that it returns.
+
+        Args:
+            method: A name that the other host's `Peers.answer` has.
 
         Raises:
-            HostUnreachable: Nothing was done.
-            HostLost: It may have happened.
-            Exception: Whatever the method raised there.
+            HostUnreachable: The method was not called.
+            HostLost: The method may have been called.
+            Exception: The method raised it there.
         """
         reply = Reply()
         self._request(To.CALL, method, arguments, reply)
@@ -105,7 +91,7 @@ class Neighbour:
 
     @contextmanager
     def watch(self, address: Address) -> Iterator[Watch]:
-        """Be told of each commit that changes an actor of the other host."""
+        """Watch an actor of the other host until the block ends; see `Host.watch`."""
         number = next(self._numbers)
         watch = Watch()
         self._watches[number] = (address, watch)
@@ -117,15 +103,15 @@ class Neighbour:
             self._send((To.UNWATCH, number))
 
     def wake(self) -> None:
-        """Wake who watches: this host is stopping."""
+        """Wake all watchers: this host is stopping."""
         for _, watch in self._watches.values():
             watch.wake()
 
     async def run(self, acknowledged: Callable[[Any], None]) -> None:
-        """Be connected, until cancelled.
+        """Connect, and connect again when the connection is lost, until cancelled.
 
         Args:
-            acknowledged: Told the sender of each message that a commit of the other host holds.
+            acknowledged: Called with the sender of each message once a commit of the other host holds it.
         """
         try:
             while True:
@@ -143,7 +129,7 @@ class Neighbour:
             self._lose()
 
     def _resume(self, wire: Wire) -> None:
-        """Say over a new connection what has to be said again."""
+        """Send messages without a receipt and watches again, over a new connection."""
         self._wire = wire
         for message, _ in self._posted.values():
             wire.send_packed(message)
@@ -153,7 +139,7 @@ class Neighbour:
         logger.debug("connected to %s, %d messages to send again", self.name, len(self._posted))
 
     def _lose(self) -> None:
-        """Be without a connection, and tell whoever waits."""
+        """Forget the connection; fail all requests, and tell all watchers."""
         if self._wire is not None:
             self._wire.close()
         self._wire = None
@@ -165,19 +151,19 @@ class Neighbour:
         self.changed.set()
 
     def _post(self, address: Address, body: Any, sender: Any) -> None:
-        """Send a message that nobody waits for, as often as it takes."""
+        """Send a message without a reply, and keep it until its receipt comes."""
         number = next(self._numbers)
         message = packed((To.POST, number, address, body))
         self._posted[number] = (message, sender)
         if self._wire is not None:
             self._wire.send_packed(message)
 
-    def _request(self, what: To, about: Any, body: Any, reply: Reply) -> None:
+    def _request(self, word: To, about: Any, body: Any, reply: Reply) -> None:
         if self._wire is None:
             reply.fail(HostUnreachable(self.name))
             return
         number = next(self._numbers)
-        self._wire.send((what, number, about, body))
+        self._wire.send((word, number, about, body))
         self._asked[number] = reply
 
     def _send(self, message: Any) -> None:
@@ -185,8 +171,8 @@ class Neighbour:
             self._wire.send(message)
 
     def _receive(self, acknowledged: Callable[[Any], None], message: Any) -> None:
-        what, number, *rest = message
-        match what:
+        word, number, *rest = message
+        match word:
             case From.RECEIPT:
                 _, sender = self._posted.pop(number)
                 if sender is not None:
@@ -195,7 +181,7 @@ class Neighbour:
                 self._asked.pop(number).succeed(*rest)
             case From.REFUSAL:
                 self._asked.pop(number).fail(*rest)
-            case From.NOTE:
+            case From.CHANGED:
                 if number in self._watches:
                     record, deleted = rest
-                    self._watches[number][1].note(record, deleted=deleted)
+                    self._watches[number][1].committed(record, deleted=deleted)

@@ -1,8 +1,10 @@
 """Placement: which host owns a shard, and at which epoch.
 
-The one law: nothing is sent to an actor, and nothing of an actor is committed,
-without asking this table. With one host the answer is always "here"; the table
-is what makes several hosts an addition and not a rewrite (docs/design/several-hosts.md).
+The rule: no actor comes into memory, and nothing of an actor is committed,
+without a look at this table. With one host the answer is always "here"; with
+several it names the owner (docs/design/several-hosts.md).
+
+`actors/hosting/mailroom.py` asks it before it delivers, `actors/hosting/committer.py` takes epochs from it.
 """
 
 from collections.abc import Mapping
@@ -14,7 +16,7 @@ from ..errors import NotOwner
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ownership:
-    """Who owns a shard."""
+    """The owner of a shard."""
 
     host: str
     epoch: int  # grows with every change of owner; the fence of every commit
@@ -29,7 +31,7 @@ class Placement:
         self._owners: dict[int, Ownership] = {}
 
     def claimed(self, epochs: Mapping[int, int], *, shards: int) -> None:
-        """Take note that this host owns these shards.
+        """Enter shards as owned by this host.
 
         Args:
             epochs: Shard to epoch.
@@ -45,14 +47,14 @@ class Placement:
             self._owners[shard] = Ownership(host=self.host, epoch=epoch)
 
     def lost(self, shard: int, owner: Ownership) -> None:
-        """Take note that another host owns a shard."""
+        """Enter a shard as owned by another host."""
         self._owners[shard] = owner
 
     def locate(self, address: Address) -> int:
         """Resolve an address to its shard.
 
         Raises:
-            NotOwner: The shard is another host's, or nobody's.
+            NotOwner: Another host owns the shard, or no host does.
         """
         assert self._shards > 0, "nothing was claimed yet"
         shard = shard_of(address.id, self._shards)
@@ -61,11 +63,16 @@ class Placement:
             raise NotOwner(address, shard=shard, owner=owner.host if owner else None)
         return shard
 
+    def owns(self, address: Address) -> bool:
+        """Whether this host owns the shard of an address."""
+        owner = self._owners.get(shard_of(address.id, self._shards))
+        return owner is not None and owner.host == self.host
+
     def elsewhere(self, address: Address) -> str | None:
-        """Say which other host has an actor; None if it is this one, or nobody."""
+        """Say which other host owns an actor; None if this host does, or no host."""
         owner = self._owners.get(shard_of(address.id, self._shards))
         return owner.host if owner is not None and owner.host != self.host else None
 
     def epoch(self, shard: int) -> int:
-        """The epoch at which this host owns a shard that it has located before."""
+        """The epoch at which this host owns a shard; the shard must come from `locate`."""
         return self._owners[shard].epoch

@@ -1,7 +1,9 @@
 """A wire: messages between two hosts of a daemon, both ways, many in one packet.
 
-Only hosts of one daemon talk over it: the same program, started by the same
-user, over a socket that nobody else may reach. So messages are pickled.
+The rule: only hosts of one daemon talk over it. They are the same program, started
+by the same user, and the socket is closed to other users; so messages are pickled.
+
+`actors/cluster/outbound.py` and `actors/cluster/inbound.py` have an end each.
 """
 
 import asyncio
@@ -14,18 +16,22 @@ LENGTH = struct.Struct(">I")  # of the message behind it, in bytes
 
 
 def packed(message: Any) -> bytes:
-    """A message as it goes over the wire. Raises whatever pickle does, before anything is sent."""
+    """Pack a message as it goes over the wire.
+
+    Raises:
+        Exception: The message cannot be pickled.
+    """
     body = pickle.dumps(message, protocol=5)
     return LENGTH.pack(len(body)) + body
 
 
 class Wire(asyncio.Protocol):
-    """One end of a connection. What is sent in one round of the event loop goes together.
+    """One end of a connection. Messages that are sent in one round of the event loop go together.
 
-    Needs asyncio: its transports cost a third of what a task for each direction would.
+    Needs asyncio: its transports cost a third of a task for each direction.
 
     Args:
-        receive: Takes each message that comes. If it raises, the connection is over.
+        receive: Called with each message that comes. If it raises, the connection is over.
         lost: Called once, when the connection is over.
     """
 
@@ -41,12 +47,13 @@ class Wire(asyncio.Protocol):
         self.send_packed(packed(message))
 
     def send_packed(self, message: bytes) -> None:
+        """Send a message that `packed` has made, unless the connection is lost first."""
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._flush)
         self._waiting.append(message)
 
     def close(self) -> None:
-        """Let go of the connection, with whatever was not sent."""
+        """End the connection. Messages that were not sent yet are lost."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -69,17 +76,17 @@ class Wire(asyncio.Protocol):
 
 
 async def connect(path: str, wire: Wire) -> Wire:
-    """Connect a wire to whoever listens at a socket.
+    """Connect a wire to the host that listens at a socket.
 
     Raises:
-        OSError: Nobody does.
+        OSError: No host listens there.
     """
     await asyncio.get_running_loop().create_unix_connection(lambda: wire, path)
     return wire
 
 
 async def listen(path: str, answer: Callable[[], Wire]) -> asyncio.Server:
-    """Listen at a socket, of which a dead process may have left the file.
+    """Listen at a socket. A file that a dead process has left there is replaced.
 
     Args:
         answer: Makes this end of each connection.
@@ -89,7 +96,7 @@ async def listen(path: str, answer: Callable[[], Wire]) -> asyncio.Server:
 
 
 def _unpacked(buffer: bytearray) -> Iterator[Any]:
-    """Take all messages out of a buffer that are there whole."""
+    """Take all complete messages out of a buffer."""
     begin = 0
     while begin + LENGTH.size <= len(buffer):
         (length,) = LENGTH.unpack_from(buffer, begin)

@@ -1,7 +1,9 @@
-"""Activations: the actors that are in memory now, and which of them may leave.
+"""Activations: the actors that are in memory now, and which of them may leave memory.
 
-The one law: an activation leaves only when nothing hangs on it: no message
-waits, no turn of it is uncommitted, and its active mark says what is true.
+The rule: an activation leaves only when no message waits for it, no turn of it is
+uncommitted, no message of it is unacknowledged, and its active mark is true.
+
+All other modules of `actors/hosting/` use it.
 """
 
 from collections import OrderedDict
@@ -16,7 +18,7 @@ from ..turn import Actor, Envelope
 class Activation:
     """An actor in memory. An object with a list, not a task: there may be a hundred thousand."""
 
-    # Of its outside; what is longer is read from the store when somebody asks.
+    # Of the outside. A longer outside is not kept; a caller that asks for it gets it from the store.
     OUTSIDE_BYTES_MAX = 2048
 
     __slots__ = (
@@ -30,8 +32,8 @@ class Activation:
         "mailbox",
         "outside",
         "predecessor",
+        "quiet",
         "runnable",
-        "settled",
         "shard",
         "unacknowledged",
         "uncommitted",
@@ -47,16 +49,16 @@ class Activation:
         self.runnable = False  # stands in the queue for a turn
         self.uncommitted = 0  # turns taken whose commit is not over
         self.unacknowledged = 0  # messages sent to other actors that their commit does not hold yet
-        self.active = False  # the active mark as the store has it, or will
-        self.busy = False  # what the last turn said of work in flight
-        self.settled = False  # and of its coming again
-        self.dropped = False  # a commit or a turn failed; whatever it still does is void
-        self.failures = 0  # how often in a row it could not be loaded or take its turn
-        self.predecessor: Activation | None = None  # the one it replaces after a failure
+        self.active = False  # the active mark, as the store has it or will have it after a commit under way
+        self.busy = False  # the last turn said that work is in flight
+        self.quiet = False  # the last turn said that nothing will be in flight again
+        self.dropped = False  # a commit or a turn failed; commits and turns that still end are void
+        self.failures = 0  # how often in a row its load or its turn failed
+        self.predecessor: Activation | None = None  # the activation that it replaces after a failure
 
     @property
     def idle(self) -> bool:
-        """Whether nothing hangs on it."""
+        """Whether it may leave memory, its active mark apart."""
         return (
             self.actor is not None
             and not self.mailbox
@@ -67,16 +69,21 @@ class Activation:
 
     @property
     def in_flight(self) -> bool:
-        """Whether a restart would have something to pick up."""
+        """Whether work would have to go on after a restart."""
         return self.busy or self.unacknowledged > 0
+
+    @property
+    def awaits_predecessor(self) -> bool:
+        """Whether a commit of the activation that it replaces is under way, so that the store may still change."""
+        return self.predecessor is not None and self.predecessor.uncommitted > 0
 
     def accept(self, envelope: Envelope, *, messages_max: int) -> None:
         """Put a message into the mailbox.
 
         Raises:
-            MailboxFull: Only for a message whose sender waits for a reply.
-                What actors send each other is bounded by what they were asked
-                for; refusing it would lose it.
+            MailboxFull: Only for a message with a reply. Messages of actors are
+                bounded by the requests that cause them, and a message without
+                a reply would be lost if it were refused.
         """
         if envelope.reply is not None and len(self.mailbox) >= messages_max:
             raise MailboxFull(self.address, messages_max=messages_max)
@@ -87,8 +94,8 @@ class Activation:
         envelopes, self.mailbox = self.mailbox, []
         return envelopes
 
-    def note(self, write: Write, *, creates: bool) -> None:
-        """Take note of what was committed, as far as somebody outside would see it.
+    def committed(self, write: Write, *, creates: bool) -> None:
+        """Bring the outside up to date with a commit.
 
         Args:
             creates: The store had nothing of the actor before.
@@ -114,7 +121,7 @@ _NOTHING = Inspection(record=b"", first=None, last=None, updated_us=0)
 class Activations:
     """The activations of a host, least recently used first."""
 
-    # A search for somebody who may leave gives up after this many who may
+    # A search for activations that may leave gives up after this many that may
     # not, so that a host whose actors are all busy does not walk its table.
     MISSES_MAX = 16
 
@@ -150,13 +157,13 @@ class Activations:
             del self._table[activation.address]
 
     def surplus(self) -> Iterator[Activation]:
-        """Those who may leave because there are too many, least recently used first."""
+        """Yield activations that may leave because there are too many, least recently used first."""
         misses = 0
         while len(self._table) > self.activations_max and misses < self.MISSES_MAX:
             address, activation = next(iter(self._table.items()))
             if activation.idle:
                 yield activation
             if address in self._table:
-                # Whoever stays is looked at again only after all the others.
+                # An activation that stays is looked at again only after all the others.
                 self._table.move_to_end(address)
                 misses += 1

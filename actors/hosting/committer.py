@@ -1,13 +1,15 @@
 """The committer: pipelined group commit.
 
-The one law: nothing of a turn is seen outside before the commit that holds it.
-While one group is being flushed the next one fills; a later turn of an actor
-may run on state whose commit is under way, and if that commit fails, the later
-turn is undone with it.
+The rule: no effect of a turn is visible before the commit that holds the turn.
+While one group is being flushed, the next one fills. A later turn of an actor may
+run on state whose commit is under way; if that commit fails, the later turn is
+undone with it.
 
-A turn that nobody waits for does not ask for a flush of its own: for a moment
-its group stays open for those that come. And one that has waited for the last
-flush waits a wink more, for those whom that flush lets go on.
+Two pauses make groups larger. A group of patient turns (`Turn.patient`) stays open
+for PATIENCE_S. A group that has filled during a flush stays open for CATCH_UP_ROUNDS
+of the event loop, so that the turns that follow from that flush join it.
+
+`actors/hosting/turn_loop.py` adds turns, `actors/hosting/release.py` takes the groups that are durable.
 """
 
 import logging
@@ -29,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 class TakenTurn(NamedTuple):
-    """A turn that was taken: what it writes, and what is needed to release or to undo it."""
+    """A turn that was taken, its write, and all that its release or its undoing needs."""
 
     activation: Activation
     turn: Turn
@@ -46,15 +48,15 @@ class Committer:
         undo: Called with all turns that are void, in order, and why.
     """
 
-    # How long a failed commit counts as the state of the store. Without a limit, a host whose callers
-    # are sent elsewhere because it failed would never learn that it works again.
+    # How long a failed commit counts as the state of the store. Without a limit, a host that gets no
+    # more requests because it is unhealthy would never learn that its store works again.
     FAILING_S = 5.0
-    # How long a group stays open in which nobody waits. An activity's result is most often followed by what the
-    # workflow asks for next, so that both share a commit.
+    # How long a group of patient turns stays open. Soon after an activity's result the workflow most often asks for
+    # its next activity, so that both turns share a commit.
     PATIENCE_S = 0.005
-    # How many rounds of the event loop a group stays open for what the last one has just let go: in the first an
-    # activity runs, in the second its instance takes the next turn. Without it instances in flight fall apart into
-    # two crowds that take turns at the disk, and each commit costs the same for half as many turns.
+    # How many rounds of the event loop a group stays open for instances that the last commit has just released: in
+    # the first round an activity runs, in the second its instance takes the next turn. Without these rounds, instances
+    # in flight fall apart into two crowds that commit in turns, and each commit costs the same for half as many turns.
     CATCH_UP_ROUNDS = 3
 
     def __init__(
@@ -84,6 +86,7 @@ class Committer:
 
     @property
     def idle(self) -> bool:
+        """Whether no turn waits for its commit."""
         return not self._flushing and not self._filling
 
     def add(self, activation: Activation, turn: Turn, envelopes: Sequence[Envelope], now_us: int) -> None:
@@ -119,7 +122,7 @@ class Committer:
         self._work.set()
 
     async def run(self) -> None:
-        """Commit whatever is added, until cancelled."""
+        """Commit one group after the other, until cancelled."""
         while True:
             await self._work.wait()
             while self._filling:
@@ -137,12 +140,12 @@ class Committer:
             await self._idle.wait()
 
     def unfinished(self) -> Sequence[TakenTurn]:
-        """The turns of which nobody knows yet whether they are durable."""
+        """The turns whose commit has not ended."""
         return (*self._flushing, *self._filling)
 
     async def _flush(self) -> None:
         group, self._filling = self._filling, []
-        # Not cleared if this is cancelled: then nobody knows whether the group is durable.
+        # Not cleared if this is cancelled: then the group may be durable or not.
         self._flushing = group
         writes = [write for taken in group if taken.write is not None for write in _in_parts(taken)]
         fences = {shard: self._placement.epoch(shard) for shard in {write.shard for write in writes}}
@@ -158,7 +161,7 @@ class Committer:
         self._flushing = []
 
     def _fail(self, group: Sequence[TakenTurn], error: StoreError) -> None:
-        """Undo a group, and what was built on it since."""
+        """Undo a group, and the later turns of its activations."""
         self._failed_at = anyio.current_time()
         broken = {id(taken.activation) for taken in group}
         later = [taken for taken in self._filling if id(taken.activation) in broken]
@@ -168,9 +171,9 @@ class Committer:
         self._undo(void, error)
 
     def _write(self, activation: Activation, turn: Turn, now_us: int) -> Write | None:
-        """Say what a turn leaves in the store, and keep the active mark true."""
+        """Make the write of a turn, and keep the active mark true; None if the turn changes nothing."""
         activation.busy = turn.busy
-        activation.settled = turn.settled
+        activation.quiet = turn.quiet
         active = self._active_mark(activation, turn)
         if active is None and not turn.writes():
             return None
@@ -199,19 +202,19 @@ class Committer:
         return write
 
     def _active_mark(self, activation: Activation, turn: Turn) -> bool | None:
-        """Whether the mark has to change with this turn; None: it stays.
+        """The active mark that this turn sets; None: it stays.
 
         It is set at once, because a crash must find it. It is taken away when
-        the row is written anyhow, or the actor has settled; otherwise that
-        waits for the eviction.
+        the row is written anyhow, or the actor is quiet; otherwise it stays
+        until the eviction.
         """
         if activation.in_flight:
             return None if activation.active else True
-        return False if activation.active and (turn.record is not None or turn.settled) else None
+        return False if activation.active and (turn.record is not None or turn.quiet) else None
 
 
 def _in_parts(taken: TakenTurn) -> Sequence[Write]:
-    """The write of a turn, as one for each entry that it appends."""
+    """Split the write of a turn into one for each entry that it appends."""
     write = taken.write
     assert write is not None
     if not taken.turn.earlier:

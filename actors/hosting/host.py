@@ -1,15 +1,22 @@
 """The host: one process in which actors live.
 
-The one law: an actor takes one turn at a time, turns do not wait, and what a
-turn wants done is done after its commit. The host moves messages between
-mailboxes and runs turns; deciding is the actors' business, durability the
-committer's.
+The rule: an actor takes one turn at a time, a turn never awaits, and its effects
+(replies, messages, reminders) happen after its commit.
+
+The host is the face of its parts and runs their loops. The parts stand one above
+the other, and each uses only the parts before it:
+
+* `actors/hosting/activation.py`: an actor in memory;
+* `actors/hosting/mailroom.py`: which actors are in memory, and messages to them;
+* `actors/hosting/failures.py`: activations whose load, turn or commit failed, and that are tried again;
+* `actors/hosting/release.py`: the effects of turns, after their commit;
+* `actors/hosting/turn_loop.py`: taking turns.
+
+`actors/hosting/committer.py` and `actors/hosting/loader.py` call the others through callbacks.
+The engine makes a host (`runtime/engine.py`).
 """
 
-import logging
-import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -19,29 +26,26 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ..address import Address
-from ..clock import Clock
+from ..clock import Clock, SteadyClock
 from ..cluster.membership import Membership, name_of
-from ..cluster.outbound import Neighbour
 from ..cluster.peers import Peers
 from ..cluster.placement import Ownership, Placement
-from ..errors import ActorFailed, HostStopping, PerdureError
+from ..errors import HostStopping, PerdureError
 from ..reminders.loop import ReminderLoop
 from ..reminders.window import ReminderWindow
-from ..store.contract import Inspection, Reminder, Store, Stored
-from ..store.errors import StoreError, StoreFailed
-from ..turn import RECOVER, ActorType, Envelope, Receipt, ReminderDue
+from ..store.contract import Inspection, Store, Stored
+from ..store.errors import StoreFailed
+from ..turn import ActorType, Envelope
 from ..waiting.reply import Reply
-from ..waiting.signal import Signal
 from ..waiting.taskless import no_current_task
-from ..waiting.watch import Watch
-from .activation import Activation, Activations
-from .committer import Committer, TakenTurn
+from ..waiting.watch import Watch, Watches
+from .activation import Activation
+from .committer import Committer
+from .failures import Failures
 from .inspector import Inspector
-from .loader import Loader
-
-logger = logging.getLogger(__name__)
-
-Route = Callable[[Address, Any], None]
+from .mailroom import Mailroom
+from .release import Release, Route
+from .turn_loop import TurnLoop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,21 +61,19 @@ class Host:
     """Runs actors of the given types on a store.
 
     Args:
-        types: Virtual actors: durable, one turn at a time.
-        routes: Where messages to other types of address go, after the commit
-            of the turn that sends them: actors that wait, and keep nothing.
+        clock: The wall clock.
+        types: The types of actors, by the types of their addresses.
+        routes: By type of address, the functions that take messages to addresses
+            that are not actors. They are called after the commit of the turn that
+            sends the message; they may begin something, and keep nothing.
+        name: The host's own name in the placement table.
         peers: The other hosts of the daemon, if there are any.
     """
 
-    # Turns run for no longer than this before connections and timers get a look in.
-    TURNS_SLICE_S = 0.005
-    # Pause before what a failing store broke is tried again: doubled up to the maximum.
-    RETRY_MIN_S = 0.1
-    RETRY_MAX_S = 5.0
-    FAILED_MAX_S = 300.0  # the longest pause for an actor that fails by itself
     # How many actors are woken at once after a restart.
     RECOVERY_BATCH = 512
-    # How long actors may go on among themselves after the last request, on a stop. What they leave is durable.
+    # How long actors may go on sending each other messages, on a stop. Messages that are left over are sent again after
+    # the restart.
     STOP_S = 2.0
 
     def __init__(
@@ -87,50 +89,55 @@ class Host:
     ) -> None:
         limits = limits or HostLimits()
         self.store = store
-        self._peers = peers
         self.placement = Placement(name)
-        self._clock = clock
-        self._types = types
+        self.clock = SteadyClock(clock)  # the time of turns
+        self._wall_clock = clock
         self._routes = routes
-        self._limits = limits
-        self._activations = Activations(limits.activations_max)
-        self._runnable: deque[Activation] = deque()
-        self._work = Signal()
-        self._watches: dict[Address, list[Watch]] = {}
-        self._loader = Loader(store, types, loaded=self._loaded, failed=self._not_loaded)
+        self._peers = peers
+        self._watches = Watches()
+        # A lower part calls a higher one through a callback.
+        self._mailroom = Mailroom(
+            store,
+            types,
+            self.placement,
+            activations_max=limits.activations_max,
+            mailbox_messages_max=limits.mailbox_messages_max,
+            peers=peers,
+            not_loaded=self._not_loaded,
+        )
+        self._failures = Failures(self._mailroom, failing=lambda: self._committer.failing)
+        self._reminders = ReminderLoop(
+            store,
+            clock,
+            ReminderWindow(limits.reminders_max),
+            fire=self._mailroom.fire,
+            room=self._mailroom.loader.room,
+        )
+        self._release = Release(self._mailroom, routes, self._reminders, self._watches, retire=self._retire)
+        self._committer = Committer(store, self.placement, release=self._release.release, undo=self._failures.undo)
+        self._turn_loop = TurnLoop(self._mailroom, self._failures, self._committer, types, routes, self.clock)
         self._inspector = Inspector(store)
-        self._committer = Committer(store, self.placement, release=self._release, undo=self._undo)
-        window = ReminderWindow(limits.reminders_max)
-        self._reminders = ReminderLoop(store, clock, window, fire=self._fire, room=self._loader.room)
-        self._parked: list[tuple[float, Activation]] = []  # when to try again (event loop's clock), what
-        self._parking = Signal()
-        self._pause_s = self.RETRY_MIN_S
-        self._unrecovered: dict[Address, None] = {}  # were in flight when the last host ended; in order
-        self._latest_us = 0
-        self._stopping = False
-        self._halted = False  # no more turns are taken
-        self.turns = 0
         if peers is not None:
             peers.answer_async("inspect", self.inspect)
             peers.answer_async("read", self.read)
             peers.answer_async("ids", self._own_ids)
 
-    # What others use.
+    # For the engine and the facade.
 
     async def open(self) -> None:
-        """Take the store, and learn what was in flight when its last host ended.
+        """Take the store, and read which actors had work in flight when its last host ended.
 
         Raises:
-            StoreError: It cannot be had; nothing is left open.
+            StoreError: The store cannot be opened; nothing is left open.
         """
         await self.store.open()
         try:
-            epochs = await self.store.claim(self.placement.host, now_us=self._clock.now_us())
+            epochs = await self.store.claim(self.placement.host, now_us=self._wall_clock.now_us())
             self.placement.claimed(epochs, shards=self.store.shards)
             if self._peers is not None:
                 self._place_peers(self._peers.membership)
-            # Before anybody can reach an actor: it must recover before it does anything else.
-            self._unrecovered = dict.fromkeys(await self.store.active())
+            # Before a message can reach an actor: an actor recovers before it does anything else.
+            self._mailroom.unrecovered = dict.fromkeys(await self.store.active())
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self.store.close()
@@ -138,19 +145,20 @@ class Host:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Pick up what was in flight, and run until the block ends; then drain, and close the store."""
+        """Recover, and run until the block ends; then commit all turns that can be taken, and close the store."""
         try:
             async with AsyncExitStack() as stack:
                 if self._peers is not None:
-                    await stack.enter_async_context(self._peers.running(self, self._acknowledge))
+                    await stack.enter_async_context(
+                        self._peers.running(self._mailroom.receive, self._watches, self._release.acknowledge)
+                    )
                 tasks = await stack.enter_async_context(anyio.create_task_group())
                 self._start(tasks)
                 try:
                     yield
                     await self._stop()
                 finally:
-                    self._stopping = True
-                    self._wake_watchers()
+                    self.refuse()
                     tasks.cancel_scope.cancel()
         finally:
             self._dismiss()
@@ -160,21 +168,26 @@ class Host:
     @property
     def healthy(self) -> bool:
         """Whether the host takes work and its store takes writes."""
-        return not self._stopping and not self._committer.failing
+        return not self._mailroom.stopping and not self._committer.failing
 
     @property
     def activations(self) -> int:
         """How many actors are in memory."""
-        return len(self._activations)
+        return len(self._mailroom.activations)
 
     @property
     def commits(self) -> int:
         """How many groups were committed since the start."""
         return self._committer.commits
 
+    @property
+    def turns(self) -> int:
+        """How many turns were taken since the start."""
+        return self._turn_loop.turns
+
     def refuse(self) -> None:
-        """Take no more requests. What actors send each other still goes on."""
-        self._stopping = True
+        """Take no more requests of callers, and wake all watchers. Actors go on sending each other messages."""
+        self._mailroom.stopping = True
         self._wake_watchers()
 
     async def ask(self, address: Address, body: Any, *, new: bool = False) -> Any:
@@ -186,61 +199,52 @@ class Host:
         Raises:
             HostStopping, HostUnreachable, MailboxFull, NotOwner, StoreError, ActorFailed: Nothing was done.
             HostLost: The actor is another host's, which went away: it may have happened.
-            PerdureError: Whatever the actor answered.
+            PerdureError: The actor answered with it.
         """
-        if self._stopping:
+        if self._mailroom.stopping:
             raise HostStopping
         reply = Reply()
-        self._ask(address, Envelope(body, reply), new=new)
+        self._mailroom.ask(address, Envelope(body, reply), new=new)
         return await reply.wait()
 
     def send(self, address: Address, body: Any) -> None:
-        """Send a message that nobody waits for. It is lost in a crash, so the sender must be able to send it again."""
+        """Send a message without a reply. It is lost in a crash, so the sender must be able to send it again."""
         route = self._routes.get(address.type)
         if route is not None:
             route(address, body)
         else:
-            self._deliver(address, Envelope(body))
+            self._mailroom.deliver(address, Envelope(body))
 
     async def inspect(self, address: Address) -> Inspection | None:
         """Read the outside of an actor as last committed, without activating it."""
-        activation = self._activations.peek(address)
+        activation = self._mailroom.activations.peek(address)
         if activation is not None and activation.outside is not None:
             return activation.outside
-        if (owner := self._elsewhere(address)) is not None:
+        if (owner := self._mailroom.elsewhere(address)) is not None:
             return await owner.inspect(address)
         self.placement.locate(address)
         return await self._inspector.inspect(address)
 
     async def read(self, address: Address) -> Stored | None:
         """Read all that the store holds of an actor, without activating it."""
-        if (owner := self._elsewhere(address)) is not None:
+        if (owner := self._mailroom.elsewhere(address)) is not None:
             return await owner.read(address)
         self.placement.locate(address)
         return (await self.store.load([address]))[0]
 
     @contextmanager
     def watch(self, address: Address) -> Iterator[Watch]:
-        """Be told of each commit that changes the actor's record, and when the host stops."""
-        if (owner := self._elsewhere(address)) is not None:
+        """Watch an actor until the block ends. Each commit that changes its record, and a stop, wake the watcher."""
+        if (owner := self._mailroom.elsewhere(address)) is not None:
             with owner.watch(address) as watch:
                 yield watch
             return
         watch = Watch()
-        self.add_watch(address, watch)
+        self._watches.add(address, watch)
         try:
             yield watch
         finally:
-            self.remove_watch(address, watch)
-
-    def add_watch(self, address: Address, watch: Watch) -> None:
-        self._watches.setdefault(address, []).append(watch)
-
-    def remove_watch(self, address: Address, watch: Watch) -> None:
-        watches = self._watches[address]
-        watches.remove(watch)
-        if not watches:
-            del self._watches[address]
+            self._watches.remove(address, watch)
 
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> list[str]:
         """List ids of actors of a type, of all hosts, as a store does."""
@@ -251,7 +255,8 @@ class Host:
 
     @property
     def stopping(self) -> bool:
-        return self._stopping
+        """Whether callers are refused."""
+        return self._mailroom.stopping
 
     async def _own_ids(self, actor_type: str, after: str | None, limit: int) -> list[str]:
         return await self.store.ids(actor_type, after=after, limit=limit)
@@ -261,225 +266,57 @@ class Host:
     def _start(self, tasks: TaskGroup) -> None:
         for loop in (
             self._committer.run,
-            self._loader.run,
+            self._mailroom.loader.run,
             self._inspector.run,
-            self._take_turns,
-            self._unpark,
+            self._turn_loop.run,
+            self._failures.run,
             self._reminders.run,
         ):
             tasks.start_soon(loop)
         tasks.start_soon(self._recover)
 
     async def _recover(self) -> None:
-        """Wake what had work in flight when the last host of this store ended."""
-        while self._unrecovered:
-            for address in list(islice(self._unrecovered, self.RECOVERY_BATCH)):
-                self._activate(address)
-            while len(self._loader) > 0:  # noqa: ASYNC110  milliseconds, once
+        """Wake the actors that had work in flight when the last host of this store ended."""
+        unrecovered, loader = self._mailroom.unrecovered, self._mailroom.loader
+        while unrecovered:
+            for address in list(islice(unrecovered, self.RECOVERY_BATCH)):
+                self._mailroom.activate(address)
+            while len(loader) > 0:  # noqa: ASYNC110  milliseconds, once
                 await anyio.sleep(0.001)
 
     async def _stop(self) -> None:
-        """Take the turns that can be taken, and leave true marks behind."""
-        self._stopping = True
-        self._wake_watchers()
+        """Take the turns that can be taken, and make all active marks true."""
+        self.refuse()
+        mailroom = self._mailroom
         with anyio.move_on_after(self.STOP_S):
-            while self._runnable or not self._committer.idle or len(self._loader) > 0:
+            while mailroom.runnable or not self._committer.idle or len(mailroom.loader) > 0:
                 if self._committer.failing:
-                    break  # nothing more can be saved; what is durable will be picked up
+                    break  # nothing more can be saved; marked actors recover after the restart
                 await anyio.sleep(0.001)
-        self._halted = True
+        self._turn_loop.halted = True
         if self._committer.failing:
             return
-        for activation in self._activations:
+        for activation in mailroom.activations:
             if activation.idle and activation.active and not activation.in_flight:
-                self._committer.retire(activation, self.now_us())
+                self._retire(activation)
         await self._committer.drain()
 
     def _dismiss(self) -> None:
-        """Answer whoever still waits when the host has ended, however it did."""
+        """Answer all callers that still wait when the host has ended."""
         self._inspector.close()
         for taken in self._committer.unfinished():
             error = StoreFailed("the host stopped while this was being written; it may have happened")
             for envelope in taken.envelopes:
-                _refuse(envelope, error)
-        for activation in (*self._activations, *(parked for _, parked in self._parked)):
+                envelope.refuse(error)
+        for activation in (*self._mailroom.activations, *self._failures.parked):
             for envelope in activation.take():
-                _refuse(envelope, HostStopping())
+                envelope.refuse(HostStopping())
             if activation.actor is not None:
                 with no_current_task():
                     activation.actor.close()
 
-    # Messages in.
-
-    def receive(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
-        """Take a message from another host of the daemon.
-
-        Args:
-            new: As for `ask`.
-        """
-        try:
-            if self._stopping and envelope.reply is not None:
-                raise HostStopping
-            self._ask(address, envelope, new=new)
-        except PerdureError as error:
-            _refuse(envelope, error)
-
-    def _ask(self, address: Address, envelope: Envelope, *, new: bool) -> None:
-        if not new:
-            self._deliver(address, envelope)
-        elif (owner := self._elsewhere(address)) is not None:
-            owner.deliver(address, envelope, new=True)
-        else:
-            self._begin(address)
-            self._deliver(address, envelope)
-
-    def _elsewhere(self, address: Address) -> Neighbour | None:
-        """The other host that owns an actor; None if it is this one."""
-        if self._peers is None or (owner := self.placement.elsewhere(address)) is None:
-            return None
-        return self._peers.neighbour(owner)
-
-    def _deliver(self, address: Address, envelope: Envelope) -> None:
-        activation = self._activations.get(address)
-        if activation is None:
-            if (owner := self._elsewhere(address)) is not None:
-                owner.deliver(address, envelope)
-                return
-            activation = self._activate(address)
-        activation.accept(envelope, messages_max=self._limits.mailbox_messages_max)
-        if activation.actor is not None and not activation.runnable:
-            self._make_runnable(activation)
-
-    def _activate(self, address: Address) -> Activation:
-        """Begin to bring an actor into memory."""
-        activation = Activation(address, self.placement.locate(address))
-        if address in self._unrecovered:
-            del self._unrecovered[address]
-            activation.mailbox.append(Envelope(RECOVER))
-        self._activations.add(activation)
-        self._loader.add(activation)
-        return activation
-
-    def _begin(self, address: Address) -> None:
-        """Bring an actor into memory of which the store has nothing."""
-        activation = Activation(address, self.placement.locate(address))
-        activation.actor = self._types[address.type].activate(address, None)
-        self._activations.add(activation)
-
-    def _make_runnable(self, activation: Activation) -> None:
-        activation.runnable = True
-        self._runnable.append(activation)
-        self._work.set()
-
-    def _loaded(self, activation: Activation) -> None:
-        if activation.mailbox:
-            self._make_runnable(activation)
-
-    def _fire(self, reminder: Reminder) -> None:
-        self._deliver(reminder.address, Envelope(ReminderDue(reminder.name, reminder.due_us)))
-
-    # Turns.
-
-    async def _take_turns(self) -> None:
-        while True:
-            await self._work.wait()
-            while self._runnable and not self._halted:
-                self._take_slice()
-                if self._runnable:
-                    await anyio.lowlevel.checkpoint()
-
-    def _take_slice(self) -> None:
-        """Take turns for a while, or until there are none."""
-        ends_s = time.perf_counter() + self.TURNS_SLICE_S
-        with no_current_task():
-            while self._runnable and not self._halted:
-                self._take_turn(self._runnable.popleft())
-                if time.perf_counter() > ends_s:
-                    return
-
-    def _take_turn(self, activation: Activation) -> None:
-        activation.runnable = False
-        if activation.dropped:
-            return
-        assert activation.actor is not None
-        envelopes = activation.take()
-        now_us = self.now_us()
-        try:
-            turn = activation.actor.turn(envelopes, now_us)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            logger.exception("%s broke in its turn", activation.address)
-            self._abandon(activation, envelopes, ActorFailed(activation.address, error))
-            return
-        self.turns += 1
-        activation.failures = 0
-        for address, _ in turn.messages:
-            if address.type in self._types:
-                activation.unacknowledged += 1
-        self._committer.add(activation, turn, envelopes, now_us)
-        for address, body in turn.early:
-            self._routes[address.type](address, body)
-
-    def now_us(self) -> int:
-        """The time, never earlier than it was before: histories are in order even if the clock is set back."""
-        self._latest_us = max(self._latest_us, self._clock.now_us())
-        return self._latest_us
-
-    # After the commit.
-
-    def _release(self, group: Sequence[TakenTurn]) -> None:
-        for taken in group:
-            activation, turn = taken.activation, taken.turn
-            activation.uncommitted -= 1
-            for envelope in taken.envelopes:
-                if envelope.sender is not None:
-                    self._acknowledge(envelope.sender)
-            for reply, answer in turn.replies:
-                if isinstance(answer, BaseException):
-                    reply.fail(answer)
-                else:
-                    reply.succeed(answer)
-            for address, body in turn.messages:
-                self._dispatch(activation, address, body)
-            if taken.write is not None:
-                self._note(taken)
-        self._evict()
-
-    def _acknowledge(self, sender: Activation | Receipt) -> None:
-        """A message of this actor is durable where it went."""
-        if not isinstance(sender, Activation):
-            sender.give()
-            return
-        sender.unacknowledged -= 1
-        if sender.settled and sender.active and not sender.in_flight and not sender.dropped:
-            self._committer.retire(sender, self.now_us())
-
-    def _dispatch(self, sender: Activation, address: Address, body: Any) -> None:
-        route = self._routes.get(address.type)
-        if route is not None:
-            route(address, body)
-        else:
-            self._deliver(address, Envelope(body, None, sender))
-
-    def _note(self, taken: TakenTurn) -> None:
-        """Tell the reminder loop and the watchers what a commit changed."""
-        write = taken.write
-        assert write is not None
-        if taken.turn.earlier:
-            taken.activation.outside = None
-        else:
-            taken.activation.note(write, creates=taken.creates)
-        for name, due_us in write.reminders_cleared:
-            self._reminders.clear(Reminder(due_us, write.key, name, write.address))
-        for name, due_us in write.reminders_set:
-            self._reminders.set(Reminder(due_us, write.key, name, write.address))
-        if write.record is not None or write.delete:
-            for watch in self._watches.get(write.address, ()):
-                watch.note(write.record, deleted=write.delete)
-
     def _place_peers(self, membership: Membership) -> None:
-        """Take note of what the other hosts own, for the life of the daemon."""
+        """Enter into the placement table which shards the other hosts own, for the life of the daemon."""
         for shard in range(self.store.shards):
             if (owner := membership.owner(shard)) != membership.index:
                 self.placement.lost(shard, Ownership(host=name_of(owner), epoch=0))
@@ -487,107 +324,10 @@ class Host:
     def _wake_watchers(self) -> None:
         if self._peers is not None:
             self._peers.wake_watchers()
-        for watches in self._watches.values():
-            for watch in watches:
-                watch.wake()
-
-    def _evict(self) -> None:
-        with no_current_task():
-            for activation in self._activations.surplus():
-                if activation.active and not activation.in_flight:
-                    # The mark goes first; the activation follows when that is durable.
-                    self._committer.retire(activation, self.now_us())
-                else:
-                    self._remove(activation)
-
-    def _remove(self, activation: Activation) -> None:
-        """Let an actor go. Outside of any task: it may run somebody's code."""
-        self._activations.remove(activation)
-        if activation.actor is not None:
-            activation.actor.close()
-
-    # When something fails.
-
-    def _undo(self, void: Sequence[TakenTurn], error: StoreError) -> None:
-        """Forget the activations whose turns did not become durable, and give them their messages again."""
-        again: dict[int, tuple[Activation, list[Envelope]]] = {}
-        for taken in void:
-            taken.activation.uncommitted -= 1
-            _, envelopes = again.setdefault(id(taken.activation), (taken.activation, []))
-            envelopes.extend(taken.envelopes)
-        for activation, envelopes in again.values():
-            self._abandon(activation, envelopes, error)
-
-    def _abandon(self, activation: Activation, envelopes: Sequence[Envelope], error: PerdureError) -> None:
-        """Drop an activation. Callers get the error; what nobody waits for is delivered again later."""
-        kept = [envelope for envelope in envelopes if not _refuse(envelope, error)]
-        if activation.dropped:
-            # A later turn of it broke while this one was being written; its successor waits for that.
-            successor = self._activations.get(activation.address) or self._activate(activation.address)
-            successor.mailbox[:0] = kept
-            return
-        activation.dropped = True
-        with no_current_task():
-            self._remove(activation)
-        successor = Activation(activation.address, activation.shard)
-        successor.predecessor = activation
-        successor.failures = activation.failures
-        # In the table at once, so that later messages queue up behind.
-        self._activations.add(successor)
-        successor.mailbox.extend(kept)
-        successor.mailbox.extend(activation.mailbox)
-        activation.mailbox.clear()
-        self._park(successor, error)
+        self._watches.wake()
 
     def _not_loaded(self, activation: Activation, error: PerdureError) -> None:
-        waiting = activation.take()
-        activation.mailbox.extend(envelope for envelope in waiting if not _refuse(envelope, error))
-        self._park(activation, error)
+        self._failures.not_loaded(activation, error)
 
-    def _park(self, activation: Activation, error: PerdureError) -> None:
-        """Set aside what could not be loaded or committed, to try again after a pause."""
-        if not activation.mailbox and not _unsettled(activation):
-            activation.dropped = True
-            self._activations.remove(activation)
-            return
-        pause_s = self._pause_s
-        if isinstance(error, ActorFailed):
-            # A bug, or an unreadable row: it will most likely fail again.
-            pause_s = min(self.RETRY_MAX_S * 2**activation.failures, self.FAILED_MAX_S)
-            activation.failures += 1
-        self._parked.append((anyio.current_time() + pause_s, activation))
-        self._parking.set()
-
-    async def _unpark(self) -> None:
-        """Load again what was set aside."""
-        while True:
-            if not self._parked:
-                await self._parking.wait()
-            now = anyio.current_time()
-            parked, self._parked = self._parked, []
-            for due, activation in parked:
-                if due > now:
-                    self._parked.append((due, activation))
-                elif _unsettled(activation):
-                    self._parked.append((now + self.RETRY_MIN_S, activation))
-                else:
-                    activation.predecessor = None
-                    self._loader.add(activation)
-            failing = self._committer.failing
-            self._pause_s = min(2 * self._pause_s, self.RETRY_MAX_S) if failing else self.RETRY_MIN_S
-            if self._parked:
-                await self._parking.wait_for(min(due for due, _ in self._parked) - now)
-
-
-def _unsettled(activation: Activation) -> bool:
-    """Whether what the store holds of an actor still depends on commits of the activation before this one."""
-    return activation.predecessor is not None and activation.predecessor.uncommitted > 0
-
-
-def _refuse(envelope: Envelope, error: PerdureError) -> bool:
-    """Answer a caller with an error; False if nobody waits."""
-    if envelope.reply is None:
-        return False
-    if not envelope.reply.done():
-        envelope.reply.fail(error)
-    return True
+    def _retire(self, activation: Activation) -> None:
+        self._committer.retire(activation, self.clock.now_us())

@@ -1,7 +1,9 @@
-"""Reading the outside of actors, many at a time.
+"""The inspector: reads the outside of actors from the store, many at a time.
 
-A read crosses to the store's thread and back whatever it brings, and the
-crossing costs more than the read; so those that come together go together.
+The rule: one read is under way, and requests that come meanwhile go together in the
+next. The way to the store's thread and back costs more than the read itself.
+
+`Host.inspect` asks it for actors whose outside is not in memory.
 """
 
 from ..address import Address
@@ -13,7 +15,7 @@ from ..waiting.signal import Signal
 
 
 class Inspector:
-    """Gathers what callers want to see while the last read is under way."""
+    """Gathers requests while the last read is under way."""
 
     BATCH = 256
 
@@ -25,11 +27,11 @@ class Inspector:
         self._closed = False
 
     async def inspect(self, address: Address) -> Inspection | None:
-        """The outside of an actor as last committed; None if it does not exist.
+        """Read the outside of an actor as last committed; None if it does not exist.
 
         Raises:
             StoreError: It could not be read.
-            HostStopping: Nobody reads any more.
+            HostStopping: The inspector is closed.
         """
         if self._closed:
             raise HostStopping
@@ -40,7 +42,7 @@ class Inspector:
         return found
 
     def close(self) -> None:
-        """Answer whoever waits, and take nothing more."""
+        """Answer all callers with `HostStopping`, and take no more requests."""
         self._closed = True
         for _, reply in (*self._reading, *self._queue):
             if not reply.done():
@@ -48,6 +50,7 @@ class Inspector:
         self._queue.clear()
 
     async def run(self) -> None:
+        """Read for all callers, until cancelled."""
         while True:
             await self._work.wait()
             while self._queue:

@@ -1,4 +1,10 @@
-"""Loading: from a row in the store to an activation, many at a time."""
+"""The loader: fills activations from the store, many at a time.
+
+The rule: one batch is filled in while the next is read, and no more than that is
+in memory. An activation that cannot be loaded does not keep the others of its batch.
+
+`actors/hosting/mailroom.py` and `actors/hosting/failures.py` add activations.
+"""
 
 import logging
 from collections import deque
@@ -17,7 +23,7 @@ from .activation import Activation
 
 logger = logging.getLogger(__name__)
 
-# Those that were read together, and what the store had of each.
+# Activations that were read together, and the rows of each, or the error of the read.
 Batch: TypeAlias = tuple[Sequence[Activation], Sequence[Stored | None] | StoreError]
 
 
@@ -26,11 +32,11 @@ class Loader:
 
     Args:
         loaded: Called with each activation that has its actor now.
-        failed: Called with each that could not be loaded, and why.
+        failed: Called with each activation that could not be loaded, and why.
     """
 
-    # One read crosses to the store's thread and back whatever it brings; more
-    # than this at once would keep others waiting behind it.
+    # A read costs the way to the store's thread and back, however small it is; a read
+    # of more than this at once would keep the next ones waiting.
     BATCH = 256
 
     def __init__(
@@ -51,22 +57,23 @@ class Loader:
         self._room = Signal()
 
     def __len__(self) -> int:
-        """How many are being loaded, or wait for it."""
+        """How many activations are being loaded, or wait for it."""
         return len(self._queue) + self._loading
 
     def add(self, activation: Activation) -> None:
+        """Put an activation in line."""
         assert activation.actor is None
         self._queue.append(activation)
         self._work.set()
 
     async def room(self) -> None:
-        """Wait until no more than one batch is in line. For whoever could bring thousands at once; one may wait."""
+        """Wait until no more than one batch is in line. The reminder loop does so; only one task may wait."""
         while len(self._queue) > self.BATCH:
             await self._room.wait()
 
     async def run(self) -> None:
-        """Load whatever is added, until cancelled."""
-        # Nothing in between: one batch is filled in while the next is read, and no more than that is in memory.
+        """Load the activations that are added, until cancelled."""
+        # A stream without a buffer: one batch is filled in while the next is read.
         read, filled = anyio.create_memory_object_stream[Batch](0)
         async with anyio.create_task_group() as tasks, read, filled:
             tasks.start_soon(self._fill_in, filled)
@@ -92,7 +99,7 @@ class Loader:
             else:
                 for position, (activation, stored) in enumerate(zip(activations, found, strict=True)):
                     self._fill(activation, stored)
-                    # Many take a while, and so does a long history; let others have a turn.
+                    # Many actors take a while, and so does a long history: let other tasks run.
                     if position % 32 == 31 or (stored is not None and len(stored.entries) > 1_000):
                         await anyio.lowlevel.checkpoint()
             self._loading -= len(activations)

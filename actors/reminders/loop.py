@@ -1,6 +1,9 @@
-"""The loop that waits for reminders and sends them off.
+"""The loop that waits for reminders and delivers them.
 
-It decides nothing: what is in memory and what is due stands in `actors/reminders/window.py`.
+The rule: it decides nothing. `actors/reminders/window.py` decides which reminders are in memory and
+which are due.
+
+`actors/hosting/host.py` runs it; `actors/hosting/release.py` sets and clears reminders after each commit.
 """
 
 import logging
@@ -22,15 +25,15 @@ class ReminderLoop:
 
     Args:
         fire: Called once for each reminder that is due.
-        room: Waits until more may be sent off. When a hundred thousand are due
-            at once, those that fired would all be in memory, waiting to be
-            loaded, however few actors may be.
+        room: Waits until more reminders may be delivered. When a hundred thousand
+            are due at once, their actors would otherwise all wait in memory to be
+            loaded, however few actors may be in memory.
     """
 
-    # The wall clock may be set while we wait on the monotonic one; looking
+    # The wall clock may be set while the loop waits on the monotonic one. To look
     # again once a minute bounds the harm and costs nothing.
     WAIT_MAX_S = 60.0
-    # How many to send off before others get their turn in the event loop.
+    # How many to deliver before other tasks get their turn in the event loop.
     SLICE = 512
     # How many to read at once, at most: actors are loaded by the same thread.
     READ = 1024
@@ -53,17 +56,18 @@ class ReminderLoop:
         self._changed = Signal()
 
     def set(self, reminder: Reminder) -> None:
-        """A reminder was committed."""
+        """Add a reminder that was committed."""
         first = self._window.next_due_us()
         self._window.set(reminder)
         if first is None or reminder.due_us < first:
             self._changed.set()
 
     def clear(self, reminder: Reminder) -> None:
-        """A reminder was taken back."""
+        """Remove a reminder that was taken back by a commit."""
         self._window.clear(reminder)
 
     async def run(self) -> None:
+        """Deliver reminders, until cancelled."""
         while True:
             readable = await self._read_on()
             due = self._window.pop_due(self._clock.now_us(), limit=self.SLICE)
@@ -76,7 +80,7 @@ class ReminderLoop:
                 await self._changed.wait_for(self._pause_s() if readable else self.RETRY_S)
 
     async def _read_on(self) -> bool:
-        """Bring the window up to date; False if the store could not be read."""
+        """Read into the window as far as it wants; return False if the store could not be read."""
         limit = min(self.READ, self._window.reminders_max)
         while self._window.wants_read:
             try:

@@ -1,11 +1,11 @@
 """Reminders that are due soon, in memory; the others stay in the store.
 
-The one law: a reminder leaves the window only when it is due, and none that
-the store holds before the horizon is missing from the window. So a million
-sleepers cost no memory, and the store is read again only when the time of what
-was not read comes near.
+The rule: a reminder leaves the window only when it is due, and the window has all
+reminders of the store up to the horizon. So a million sleeping actors cost no
+memory, and the store is read again only when the horizon comes near.
 
-Pure: told what the store holds and what time it is.
+The module is pure: it gets the time, and the rows of the store, as arguments.
+`actors/reminders/loop.py` uses it.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ class ReminderWindow:
 
     Args:
         reminders_max: How many to keep in memory. Twice as many may gather
-            before the furthest are let go again.
+            before the furthest are forgotten again.
     """
 
     def __init__(self, reminders_max: int = 10_000) -> None:
@@ -27,10 +27,10 @@ class ReminderWindow:
         self.reminders_max = reminders_max
         self._heap: list[Reminder] = []
         self._live: set[Reminder] = set()
-        # Everything up to and including the horizon is in memory; None: everything is.
+        # All reminders up to the horizon, itself included, are in memory. None: no reminder was read yet.
         self._horizon: Reminder | None = None
         self._complete = False
-        # What was set and cleared while the store is being read: the read may have been too early to see it.
+        # Set and cleared while the store is being read: the read may have come too early to see them.
         self._reading = False
         self._set_since: set[Reminder] = set()
         self._cleared_since: set[Reminder] = set()
@@ -39,7 +39,7 @@ class ReminderWindow:
         return len(self._live)
 
     def set(self, reminder: Reminder) -> None:
-        """A reminder was committed."""
+        """Add a reminder that was committed, if it is due before the horizon."""
         if self._covers(reminder):
             self._add(reminder)
             if len(self._heap) > 2 * self.reminders_max and not self._reading:
@@ -49,7 +49,7 @@ class ReminderWindow:
             self._cleared_since.discard(reminder)
 
     def clear(self, reminder: Reminder) -> None:
-        """A reminder was taken back; it will not fire. Harmless for one that is not here."""
+        """Remove a reminder that was taken back. One that is not in memory is ignored."""
         self._live.discard(reminder)
         if self._reading:
             self._set_since.discard(reminder)
@@ -57,17 +57,26 @@ class ReminderWindow:
 
     @property
     def wants_read(self) -> bool:
-        """Whether the store has to be read on now."""
+        """Whether the window is half empty and the store has more."""
         return not self._complete and len(self._live) <= self.reminders_max // 2
 
     def begin_read(self) -> Reminder | None:
-        """The store is about to be read; from just behind which reminder (None: from the first)."""
+        """Begin a read of the store.
+
+        Returns:
+            The reminder behind which to read; None: from the first.
+        """
         assert not self._reading
         self._reading = True
         return self._horizon
 
     def loaded(self, reminders: Sequence[Reminder], *, limit: int) -> None:
-        """What the store holds behind the horizon was read, at most `limit`; fewer than that means all."""
+        """End a read.
+
+        Args:
+            reminders: The reminders behind the horizon, in their order.
+            limit: How many the read would have brought at most; fewer mean that the store has no more.
+        """
         assert self._reading
         assert not self._complete
         if reminders:
@@ -82,11 +91,11 @@ class ReminderWindow:
         self._end_read()
 
     def read_failed(self) -> None:
-        """The read brought nothing; it will be tried again."""
+        """End a read that failed. It may be tried again."""
         self._end_read()
 
     def pop_due(self, now_us: int, *, limit: int) -> list[Reminder]:
-        """Take out what is due at `now_us`, earliest first, at most `limit`."""
+        """Take out the reminders that are due at `now_us` (Unix time), earliest first, at most `limit`."""
         due: list[Reminder] = []
         while self._heap and len(due) < limit and self._heap[0].due_us <= now_us:
             reminder = heappop(self._heap)
@@ -96,7 +105,7 @@ class ReminderWindow:
         return due
 
     def next_due_us(self) -> int | None:
-        """When the next reminder in memory is due; None if there is none."""
+        """When the next reminder in memory is due (Unix time, microseconds); None if there is none."""
         while self._heap and self._heap[0] not in self._live:
             heappop(self._heap)
         return self._heap[0].due_us if self._heap else None
@@ -118,7 +127,7 @@ class ReminderWindow:
         return self._horizon is not None and reminder <= self._horizon
 
     def _shrink(self) -> None:
-        """Let go of the furthest half; the store has them."""
+        """Forget the furthest half; the store has them."""
         kept = nsmallest(self.reminders_max, self._live)
         self._live = set(kept)
         self._heap = kept

@@ -1,15 +1,18 @@
-"""What a store promises, method by method, about crashes.
+"""The contract of a store: its methods, and what each promises about crashes.
 
-The one law: a commit is whole or absent. Nothing in this contract knows
-workflows; entries and records are bytes that their actor understands.
+The rule: a commit is whole or absent. The contract knows no workflows; entries and
+records are bytes, which only their actor can read.
 
-What a store keeps of an actor:
+`actors/hosting/` uses stores through it. `actors/store/memory.py` and `actors/store/sqlite/store.py`
+fulfil it, and `tests/actors/store/test_conformance.py` holds them to it.
+
+A store keeps of an actor:
 
 * a **record**, small, replaced when it changes (status, name, links);
 * a **log** of entries, append-only, at most one per turn;
 * **reminders**, by name, each with an absolute due time;
-* an **active** mark: the actor may have work in flight that a restart must
-  pick up again. Recovery reads the marked ones and nothing else.
+* an **active** mark: the actor may have work in flight that must go on after a
+  restart. Recovery reads marked actors and no others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +33,7 @@ class Reminder(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Write:
-    """What one turn leaves in the store. Mutable only because it is built on the hot path."""
+    """The changes of one turn. Not frozen, because it is made on the hot path."""
 
     key: int  # from `new_key` for an actor that the store does not have yet
     address: Address
@@ -40,14 +43,14 @@ class Write:
     record: bytes | None = None  # None: as it was. The first write of an actor must have one
     active: bool | None = None  # None: as it was
     reset: bool = False  # forget the log first; the record stays. Reminders are cleared by name
-    delete: bool = False  # forget the actor altogether: record, log and mark
+    delete: bool = False  # forget the actor: record, log and mark
     reminders_set: Sequence[tuple[str, int]] = ()  # (name, due_us)
     reminders_cleared: Sequence[tuple[str, int]] = ()  # (name, due_us) as they were set
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """All that a store holds of an actor, for an activation."""
+    """Record, log and mark of an actor, for an activation."""
 
     key: int
     record: bytes
@@ -56,7 +59,7 @@ class Stored:
 
 
 class Inspection(NamedTuple):
-    """The outside of an actor: enough to describe it without activating it."""
+    """The outside of an actor: enough to describe it without an activation."""
 
     record: bytes
     first: bytes | None  # the oldest entry of the log
@@ -65,11 +68,11 @@ class Inspection(NamedTuple):
 
 
 class Store(Protocol):
-    """A place where actors survive."""
+    """A place where actors outlive their process."""
 
     @property
     def shards(self) -> int:
-        """How many shards this store was created with, those of its other parts included. Fixed for its life."""
+        """How many shards the whole store has, with the shards of its other parts. Fixed for its life."""
         ...
 
     async def open(self) -> None:
@@ -79,19 +82,22 @@ class Store(Protocol):
             StoreLocked: Another process has it. Nothing was changed.
             StoreTooNew: A newer release wrote it. Nothing was changed.
             StoreDivided: It is another part than the one asked for. Nothing was changed.
-            StoreFailed: It cannot be opened or is not a store.
+            StoreFailed: It cannot be opened, or is not a store.
         """
         ...
 
     async def close(self) -> None:
-        """Let go of the store. What was committed stays; closing twice is harmless."""
+        """Close the store. All commits that have returned stay; to close twice is harmless."""
         ...
 
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
-        """Own every shard of this part that can be had, each under a new, higher epoch.
+        """Make a host the owner of every shard of this part, each under a new, higher epoch.
 
         Once this has returned, a commit that carries an older epoch of these
-        shards is refused, whoever sends it and however late.
+        shards is refused, from every host and however late.
+
+        Args:
+            now_us: Unix time, microseconds.
 
         Returns:
             Shard to epoch.
@@ -101,8 +107,8 @@ class Store(Protocol):
     def new_key(self) -> int:
         """Reserve the key of an actor that is about to be written for the first time.
 
-        Keys grow with time, so that rows of actors that live together lie
-        together. One that is never used leaves a gap, which is harmless.
+        Keys grow with time, so that rows of actors of the same time lie
+        together. A key that is never used leaves a gap, which is harmless.
         """
         ...
 
@@ -126,7 +132,8 @@ class Store(Protocol):
     async def load(self, addresses: Sequence[Address]) -> list[Stored | None]:
         """Read actors whole, in the order asked; None for one that is not there.
 
-        Sees every commit that has returned; one that has not, whole or not at all.
+        It sees every commit that has returned. It sees a commit that has not returned
+        whole, or does not see it.
         """
         ...
 

@@ -1,12 +1,16 @@
 """Every error that a store raises on purpose, as a tree (the root is in `actors/errors.py`).
 
 PerdureError
-└── StoreError                 the disk's fault, or the disk is somebody else's
+└── StoreError                 the store refused, or could not do what was asked
     ├── StoreLocked            another process has the file
     ├── StoreTooNew            a newer release wrote the file
     ├── StoreDivided           the file is another part of a store than the one asked for
     ├── StoreFailed            a read or a write did not work; try again later
+    │   └── StoreForeign       the file is a database of another program
     └── StoreFenced            another host owns the shard now
+
+The rule: a sentence names no flag of the command line, because a program that
+embeds the engine has none. `daemon` adds the flag, from the fields of the error.
 """
 
 import logging
@@ -18,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class StoreError(PerdureError):
-    """The store refused, or could not do, what was asked of it."""
+    """The store refused a request, or could not fulfil it."""
 
 
 class StoreLocked(StoreError):
@@ -29,10 +33,7 @@ class StoreLocked(StoreError):
         self.path = path
 
     def __str__(self) -> str:
-        return (
-            f"{self.path} is in use by another Perdure process. "
-            "Stop that process, or give this one a file of its own with --data."
-        )
+        return f"{self.path} is in use by another Perdure process."
 
 
 class StoreTooNew(StoreError):
@@ -66,18 +67,30 @@ class StoreDivided(StoreError):
                 f"{self.path} is {self.found}, and should be {self.asked}. "
                 "Its files have each other's names: give them back their own, the first part that without a number."
             )
-        return (
-            f"{self.path} is {self.found}: start with --processes {self.found.of}, "
-            f"or lay the store out anew with `perdure store spread --processes {self.asked.of}`."
-        )
+        return f"{self.path} is {self.found}, and {self.asked} was asked for."
 
 
 class StoreFailed(StoreError):
-    """A read or a write did not work. What was asked has not happened."""
+    """A read or a write did not work. The request has not happened."""
+
+
+class StoreForeign(StoreFailed):
+    """The file is a database of another program. Nothing was changed."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path} is a database of another program."
 
 
 def as_store_error(error: Exception, what: str) -> StoreError:
-    """Take an exception of a store for what it is; one that breaks the store's contract must not end the host."""
+    """Make any exception of a store a `StoreError`: one that breaks the store's contract must not end the host.
+
+    Args:
+        what: What the store was asked to do, as in "loading".
+    """
     if isinstance(error, StoreError):
         return error
     logger.error("the store broke while %s", what, exc_info=error)

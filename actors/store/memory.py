@@ -1,7 +1,9 @@
-"""A store that forgets everything with the process: for tests, and for trying things out.
+"""A store in memory, for tests and for trials. It ends with the process.
 
-The one law: it promises what every store promises, crashes apart. It is
-written as plainly as can be, because the others are measured against it.
+The rule: it keeps every promise of the contract except those about crashes. It is
+written as plainly as possible, because other stores are compared with it.
+
+The engine uses it for `:memory:` (`runtime/engine.py`), and tests do.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -20,10 +22,14 @@ from .part import WHOLE, Part, check_parts
 class MemoryStore:
     """Actors in plain dictionaries, on any of anyio's backends.
 
-    What it holds outlives `close()`, so that a test can restart a host on it,
-    and may be read while closed, so that a test can see what a host left.
-    Each method lets others run once, as they would while a real store works,
-    and then does all it does at one go.
+    Its contents outlive `close()`, so that a test can restart a host on it, and
+    can be read while it is closed, so that a test can see what a host left.
+    Each method lets other tasks run once, as they would while a real store works,
+    and then does all its work without a break.
+
+    Args:
+        shards: How many the whole store has.
+        part: Which part of the store this one is.
     """
 
     def __init__(self, *, shards: int = 64, part: Part = WHOLE) -> None:
@@ -49,7 +55,7 @@ class MemoryStore:
         self._is_open = True
 
     async def close(self) -> None:
-        # Closed even for one who is cancelled: it is he who would leave it open.
+        # Closed before the checkpoint, so that a caller that is cancelled there leaves no open store behind.
         self._is_open = False
         await anyio.lowlevel.checkpoint()
 
@@ -105,7 +111,7 @@ class MemoryStore:
         await anyio.lowlevel.checkpoint()
 
     def _check(self, writes: Sequence[Write]) -> None:
-        """See that all of a batch can be applied before any of it is."""
+        """Check that all writes of a batch can be applied, before the first is."""
         owners: ChainMap[Address, int | None] = ChainMap({}, {**self._keys})
         for write in writes:
             owner = owners.get(write.address)

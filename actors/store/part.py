@@ -1,7 +1,9 @@
-"""A part of a store: what of it one file holds, when the hosts of a daemon have a file each.
+"""Parts of a store: which shards one file holds, when the hosts of a daemon have a file each.
 
-The one law: which part holds a shard never changes while the number of parts
-stays the same. `perdure store spread` lays a store out anew for another number.
+The rule: the part that holds a shard never changes while the number of parts stays
+the same. `perdure store spread` lays a store out anew for another number.
+
+Stores check the part of their file; `actors/cluster/membership.py` finds the owner of a shard with it.
 """
 
 from dataclasses import dataclass
@@ -9,16 +11,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Which one of how many. All of a store is part 0 of 1."""
+    """One part of so many. A store that is not divided is part 0 of 1."""
 
     index: int = 0
     of: int = 1
 
     def holds(self, shard: int) -> bool:
+        """Whether this part has a shard."""
         return part_of(shard, self.of) == self.index
 
     def path(self, data: str) -> str:
-        """The file of this part, of a store at `data`: the first part has the name as given."""
+        """The file of this part of a store at `data`: the first has that name, the others a number behind it."""
         return f"{data}.{self.index}" if self.index else data
 
     def __str__(self) -> str:
@@ -34,7 +37,7 @@ def part_of(shard: int, parts: int) -> int:
 
 
 def check_parts(parts: int, *, shards: int) -> None:
-    """See that each part gets a shard.
+    """Check that each part gets a shard.
 
     Raises:
         ValueError: There are fewer shards than parts.

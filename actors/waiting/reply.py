@@ -1,4 +1,9 @@
-"""The answer to a message, for the one caller that waits for it."""
+"""The reply to a message, for the one caller that waits for it.
+
+The rule: a reply is filled once, with a value or an error.
+
+`Host.ask` makes it. `actors/hosting/release.py` fills it after the commit; `Envelope.refuse` puts an error into it.
+"""
 
 from typing import Any
 
@@ -8,18 +13,19 @@ from .waiter import Waiter, new_waiter
 class Reply:
     """A slot that is filled once, with a value or an error.
 
-    Who waits may give up (cancellation); filling the slot is then harmless.
+    The caller may be cancelled meanwhile; to fill the slot is then harmless.
     """
 
     __slots__ = ("_done", "_error", "_value", "_waiter")
 
     def __init__(self) -> None:
         self._done = False
-        self._waiter: Waiter | None = None  # while somebody waits
+        self._waiter: Waiter | None = None  # while the caller waits
         self._value: Any = None
         self._error: BaseException | None = None
 
     def done(self) -> bool:
+        """Whether the slot is filled."""
         return self._done
 
     def succeed(self, value: Any) -> None:
@@ -31,12 +37,12 @@ class Reply:
         self._fill()
 
     async def wait(self) -> Any:
-        """Wait for the answer; raise the error if that is what it is."""
+        """Wait until the slot is filled; return the value, or raise the error."""
         if not self._done:
             self._waiter = new_waiter()
             await self._waiter
         if self._error is not None:
-            # One error may go to many callers; each raise would lengthen its traceback.
+            # One error may go to many callers, and each raise would lengthen its traceback.
             raise self._error.with_traceback(None)
         return self._value
 

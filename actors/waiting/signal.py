@@ -1,4 +1,9 @@
-"""A flag that one loop waits for and anybody may raise, again and again."""
+"""A signal: a flag that any code may raise, and that one loop waits for.
+
+The rule: a wait lowers the flag, so that it may be raised again.
+
+All loops of a host wait for their work with it.
+"""
 
 import anyio
 
@@ -6,25 +11,26 @@ from .waiter import Waiter, new_waiter
 
 
 class Signal:
-    """Raised any number of times before the wait, it wakes the waiter once.
+    """A flag. Raised several times before the wait, it wakes the waiter once.
 
-    Who finds the flag raised goes on at once, without giving others a turn.
+    A waiter that finds the flag raised goes on at once; other tasks get no turn.
     """
 
     __slots__ = ("_raised", "_waiter")
 
     def __init__(self) -> None:
         self._raised = False
-        self._waiter: Waiter | None = None  # while somebody waits
+        self._waiter: Waiter | None = None  # while a loop waits
 
     def set(self) -> None:
+        """Raise the flag."""
         if not self._raised:
             self._raised = True
             if self._waiter is not None:
                 self._waiter.wake()
 
     async def wait(self) -> None:
-        """Wait until raised since the last wait, and lower it."""
+        """Wait until the flag is raised, and lower it."""
         if not self._raised:
             self._waiter = new_waiter()
             try:
@@ -34,7 +40,7 @@ class Signal:
         self._raised = False
 
     async def wait_for(self, seconds: float) -> None:
-        """Wait until raised, or until so many seconds are over."""
+        """Wait as `wait` does, but no longer than so many seconds."""
         if self._raised:
             self._raised = False
             return

@@ -1,8 +1,11 @@
-"""Running somebody's code inside the event loop, but outside of any task.
+"""Running an actor's code inside the event loop, but outside of any task.
 
-Turns run synchronously in the host's own task. Code in a turn that asks for
-"the current task", as `asyncio.timeout` and anyio's scopes do, would get the
-host's, and cancel it some time later. In here it finds none, and fails at once.
+The rule: turns run synchronously in the host's own task, and must not get hold of
+that task. Code in a turn that asks for "the current task", as `asyncio.timeout` and
+anyio's scopes do, would get the host's, and cancel it some time later. Inside of
+`no_current_task` it finds none, and fails at once.
+
+`actors/hosting/` calls `Actor.turn` and `Actor.close` in it.
 """
 
 import asyncio
@@ -10,11 +13,11 @@ from types import TracebackType
 from typing import Any
 
 
-class no_current_task:  # noqa: N801  reads as what it does; a class because a generator costs three times as much
+class no_current_task:  # noqa: N801  used as a `with` block; a generator would cost three times as much
     """Take the current asyncio task away for the length of the block.
 
     The two functions are asyncio's own for this ("Extending asyncio: Task
-    lifetime support"). Trio has no such thing; there, workflow code that opens
+    lifetime support"). Trio has no such functions; there, workflow code that opens
     a scope breaks its host. Daemons run on asyncio, tests on both.
     """
 

@@ -1,7 +1,10 @@
-"""Waiting to be woken, once: what signals, replies and watches are made of.
+"""Waiters: one task waits until it is woken, once.
+
+The rule: a waiter is for one task and one wait. Signals, replies and watches are
+made of waiters.
 
 `anyio.Event` does the same for any number of tasks. On asyncio, where daemons
-run, a bare future costs a tenth of it, and there are several for each instance.
+run, a bare future costs a tenth of an event, and each instance needs several.
 """
 
 import asyncio
@@ -12,17 +15,17 @@ import anyio
 
 
 class Waiter(Protocol):
-    """Awaited by one task, which may be cancelled meanwhile."""
+    """A wait of one task, which may be cancelled meanwhile."""
 
     def wake(self) -> None:
-        """Let the task go on. Harmless if it has gone already."""
+        """Let the task go on. Harmless if it has gone on already."""
         ...
 
     def __await__(self) -> Generator[Any, Any, None]: ...
 
 
 def new_waiter() -> Waiter:
-    """Make one for the event loop that is running."""
+    """Make a waiter for the event loop that is running."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:

@@ -1,10 +1,16 @@
-"""Watching an actor: being told of each commit that changes its record."""
+"""Watching an actor: the watcher wakes at each commit that changes its record.
 
+The rule: nothing is queued; a watch has the newest record only.
+
+The host fills watches (`actors/hosting/release.py`); `runtime/operations/facade.py` waits on them.
+"""
+
+from ..address import Address
 from .signal import Signal
 
 
 class Watch:
-    """What one watcher knows of one actor. Nothing is queued: only the newest counts."""
+    """The newest state of one actor, for one watcher."""
 
     __slots__ = ("_changed", "deleted", "lost", "record")
 
@@ -14,7 +20,13 @@ class Watch:
         self.deleted = False
         self.lost = False  # a commit may have been missed: inspect again
 
-    def note(self, record: bytes | None, *, deleted: bool) -> None:
+    def committed(self, record: bytes | None, *, deleted: bool) -> None:
+        """Take over what a commit has changed, and wake the watcher.
+
+        Args:
+            record: The new record; None if the commit left it as it was.
+            deleted: The commit deleted the actor.
+        """
         self.deleted = deleted
         if record is not None:
             self.record = record
@@ -25,9 +37,29 @@ class Watch:
         self._changed.set()
 
     def lose(self) -> None:
-        """Wake the watcher because nobody knows what it missed."""
+        """Wake the watcher: commits may have been missed, because a connection was lost."""
         self.lost = True
         self._changed.set()
 
     async def changed(self) -> None:
+        """Wait until something was committed, or the watcher was woken for another reason."""
         await self._changed.wait()
+
+
+class Watches(dict[Address, list[Watch]]):
+    """The watches of a host's actors, by address. An address without a watch has no list."""
+
+    def add(self, address: Address, watch: Watch) -> None:
+        self.setdefault(address, []).append(watch)
+
+    def remove(self, address: Address, watch: Watch) -> None:
+        watches = self[address]
+        watches.remove(watch)
+        if not watches:
+            del self[address]
+
+    def wake(self) -> None:
+        """Wake all watchers without news: the host is stopping."""
+        for watches in self.values():
+            for watch in watches:
+                watch.wake()

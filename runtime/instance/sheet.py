@@ -153,7 +153,7 @@ class TurnSheet:
             if record is not self.record_before and record != self.record_before:
                 turn.record = record.pack(actor.surroundings.record_packer)
             turn.busy = self._busy(record)
-            turn.settled = record.status.terminal and not turn.busy
+            turn.quiet = record.status.terminal and not turn.busy
 
     def _remember(self, row: Row) -> None:
         """Keep in memory what the next turn needs of this one."""

@@ -330,7 +330,7 @@ class Facade:
             if record.parent is not None:
                 raise RerunRefused(f"'{source_id}': cannot rerun from child-workflows")
             rows = [unpack_row(entry) for entry in stored.entries]
-            now_us = self._host.now_us()
+            now_us = self._host.clock.now_us()
             copy, execution_id = copied(rows, rerun, source_id=source_id, new_id=new_id, now_us=now_us)
             message = StartCopy(record._replace(execution_id=execution_id, created_us=now_us), copy)
             try:

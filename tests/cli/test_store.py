@@ -7,8 +7,9 @@ import anyio
 import pytest
 from click.testing import CliRunner, Result
 
+from perdure.actors.store.durability import Durability
 from perdure.actors.store.part import Part
-from perdure.actors.store.sqlite.store import Durability, SqliteStore
+from perdure.actors.store.sqlite.store import SqliteStore
 from perdure.cli.main import main
 
 from ..support.actors.store_parts import change, make, opened, seen

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from perdure.actors.errors import PerdureError
-from perdure.actors.store.errors import StoreDivided, StoreFailed, StoreLocked, StoreTooNew
+from perdure.actors.store.errors import StoreDivided, StoreFailed, StoreForeign, StoreLocked, StoreTooNew
 from perdure.actors.store.part import Part
 from perdure.api.ports import CannotListen, Door
 from perdure.cli.daprd_flags import DAPRD_FLAGS
@@ -78,7 +78,7 @@ CASES = [
     (StoreLocked("p.db"), LOCKED, "--data", "--data"),
     (StoreDivided("p.db", found=Part(0, 4), asked=Part(0, 1)), DIVIDED, "--processes", "--processes"),
     (StoreDivided("p.db.1", found=Part(2, 4), asked=Part(1, 4)), MIXED_UP, "", ""),
-    (StoreFailed("p.db is a database of another program."), FOREIGN, "--data", "--data"),
+    (StoreForeign("p.db"), FOREIGN, "--data", "--data"),
     # Errors that no flag mends are printed as they are.
     (StoreTooNew("p.db", found=9, known=2), TOO_NEW, "", ""),
     (StoreFailed("there is no store at p.db"), "there is no store at p.db", "", ""),

@@ -21,6 +21,7 @@ TESTED_ELSEWHERE = {
     "actors/cluster/membership.py": "a record; tests/actors/cluster/test_peers.py has hosts that are members",
     "actors/cluster/outbound.py": "one end of a conversation; tests/actors/cluster/test_peers.py has both",
     "actors/cluster/inbound.py": "the other end",
+    "actors/cluster/protocol.py": "the words of both; tests/actors/cluster/test_peers.py has them said",
     "actors/store/contract.py": "a promise; the conformance suite holds every store to it",
     "runtime/instance/sheet.py": "what the stages share; the tests of the stages fill it",
     "runtime/instance/surroundings.py": "a record",

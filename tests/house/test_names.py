@@ -14,11 +14,6 @@ import pytest
 from ..support.paths import ROOT
 from ..support.source import modules, parsed, read, texts
 
-# Names that two modules have today.
-DOUBLES_TODAY = {
-    *("CannotListen", "Control", "Dispatcher", "Host", "Info", "Member", "Peers", "Row", "TokenAuth", "Workflows"),
-}
-
 # Dotted names, or beginnings of them, that are no module's.
 NOT_OF_MODULES = {
     "perdure.db": "the file of the store, unless another is named",
@@ -99,8 +94,7 @@ def dotted_names_of_the_repository() -> dict[Path, set[str]]:
 
 def test_no_public_class_has_the_name_of_another() -> None:
     found = doubles({str(module): public_classes(parsed(module)) for module in modules()})
-    assert {name: where for name, where in found.items() if name not in DOUBLES_TODAY} == {}
-    assert not DOUBLES_TODAY - set(found), "these stand in one module only by now"
+    assert found == {}
 
 
 def test_a_dotted_name_is_that_of_a_module_or_of_something_in_one() -> None:

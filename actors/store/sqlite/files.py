@@ -1,10 +1,11 @@
-"""The files of a store, from outside: which they are, whose they are, and how new ones come to be.
+"""The files of a store: finding them, locking them and making new ones, without a host.
 
-The one law: nothing is overwritten, and a file that is not finished has no
-name that a store has.
+The rule: no file is overwritten, and a file that is not finished never has the
+name of a store.
 
-A store is one file, or one for each host of its daemon (actors/store/part.py).
-Synchronous, for the command line: there is nothing else to do meanwhile.
+A store is one file, or one for each host of its daemon (`actors/store/part.py`).
+`actors/store/sqlite/maintenance.py` and `actors/store/sqlite/layout.py` use the functions. They are
+synchronous, because the command line has nothing else to do meanwhile.
 """
 
 import os
@@ -18,18 +19,22 @@ from urllib.parse import quote
 from ..errors import StoreFailed
 from ..part import Part
 from . import schema
-from .store import LOCK_WAIT_S, take_lock
+from .connection import LOCK_WAIT_S, take_lock
 
 
 @contextmanager
 def reading(path: str | os.PathLike[str]) -> Iterator[sqlite3.Connection]:
-    """Open a store for reading, without creating what is not there."""
+    """Open a file of a store for reading.
+
+    Raises:
+        StoreFailed: There is no file, or it cannot be opened.
+    """
     path = os.fspath(path)
     if not os.path.isfile(path):
         raise StoreFailed(f"there is no store at {path}")
     # Not `mode=ro`, though nothing is written: such a connection has to make the files that
-    # go with a WAL and may not take them away. A daemon under another user could not start
-    # on what an administrator's check leaves. Not `immutable`: a host may be writing.
+    # go with a WAL and may not remove them. A daemon of another user could not start with
+    # the files that an administrator's check leaves. Not `immutable`: a host may be writing.
     uri = f"file:{quote(os.path.realpath(path))}?mode=rw"
     try:
         connection = sqlite3.connect(uri, uri=True, timeout=LOCK_WAIT_S, isolation_level=None)
@@ -41,7 +46,12 @@ def reading(path: str | os.PathLike[str]) -> Iterator[sqlite3.Connection]:
 
 
 def require_store(connection: sqlite3.Connection, path: str) -> int:
-    """Read the version of a file that must be a store."""
+    """Read the version of a file that must be a store.
+
+    Raises:
+        StoreTooNew: A newer release wrote it.
+        StoreFailed: It is no store, or empty.
+    """
     version = schema.version_of(connection, path)
     if version is None:
         raise StoreFailed(f"{path} is empty, and no store")
@@ -53,19 +63,19 @@ def require_store(connection: sqlite3.Connection, path: str) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stamp:
-    """What a file says of itself."""
+    """The facts about a store that each of its files has in `meta`."""
 
     part: Part
     shards: int  # of the whole store
-    layout: int  # the same in all parts that were made together; 0 in one that was made by itself
+    layout: int  # the same in all parts that were made together; 0 in a file that was made alone
     created_us: int  # Unix time, microseconds
 
 
 def stamp_of(path: str) -> Stamp:
-    """Read what a file is.
+    """Read the stamp of a file.
 
     Raises:
-        StoreFailed: There is none, or it is no store, or damaged.
+        StoreFailed: There is no file, or it is no store, or damaged.
         StoreTooNew: A newer release wrote it.
     """
     with reading(path) as connection:
@@ -79,16 +89,18 @@ def stamp_of(path: str) -> Stamp:
 
 
 def require_first(data: str, stamp: Stamp) -> None:
+    """Raise `StoreFailed` if a file is not the first of its store."""
     if stamp.part.index > 0:
         raise StoreFailed(f"{data} is {stamp.part} of a store: name the first, which has no number behind its name")
 
 
 def paths_of(data: str, parts: int) -> list[str]:
+    """The files of a store of so many parts."""
     return [Part(index, parts).path(data) for index in range(parts)]
 
 
 def parts_of(data: str) -> list[str]:
-    """List the files of a store, all of which are there and belong together.
+    """List the files of a store, and check that all are there and belong together.
 
     Raises:
         StoreFailed: One is missing, or is not of this store.
@@ -115,16 +127,16 @@ def misfit(path: str, part: Part, first: Stamp) -> str | None:
 
 
 def new_layout() -> int:
-    """Draw a number for parts that are made together, which no other store's have."""
+    """Draw a number for parts that are made together; no other store has the same."""
     return secrets.randbits(62) + 1
 
 
-# For this process alone.
+# Locking.
 
 
 @contextmanager
 def holding(data: str) -> Iterator[list[str]]:
-    """Take all files of a store, so that no host has one meanwhile.
+    """Lock all files of a store, so that no host has one meanwhile.
 
     Raises:
         StoreLocked: A daemon has them.
@@ -137,16 +149,17 @@ def holding(data: str) -> Iterator[list[str]]:
 
 @contextmanager
 def locked(paths: Sequence[str]) -> Iterator[None]:
+    """Lock files for the length of the block, or raise `StoreLocked`."""
     with ExitStack() as stack:
         for path in paths:
             stack.callback(take_lock(os.path.realpath(path)).release)
         yield
 
 
-# New ones.
+# Making new files.
 
-# What SQLite puts beside a database. If one was left behind by a database that was deleted, it
-# would be taken for the new one's, and change it.
+# The endings of the files that SQLite puts beside a database. If a deleted database has left one behind, SQLite
+# would take it for a file of the new database, and change that.
 BESIDE = ("", "-wal", "-journal")
 
 
@@ -154,8 +167,8 @@ BESIDE = ("", "-wal", "-journal")
 def making(paths: Sequence[str]) -> Iterator[list[str]]:
     """Give out temporary names for new files, and give the files their own when all are finished.
 
-    The first comes last, and is what makes a store of them: before it, whatever
-    becomes of this process or the machine, there is no store of that name.
+    The first file gets its name last, and only then is there a store: if this
+    process or the machine dies before, there is no store of that name.
 
     Raises:
         StoreFailed: One of `paths` is there already, or the files could not be written.
@@ -164,7 +177,7 @@ def making(paths: Sequence[str]) -> Iterator[list[str]]:
     partials = [f"{path}.partial" for path in paths]
     published: list[str] = []
     try:
-        remove(partials)  # of one that was killed
+        remove(partials)  # of a process that was killed
         yield partials
         for partial, path in reversed(list(zip(partials, paths, strict=True))):
             publish(partial, path)

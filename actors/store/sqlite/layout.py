@@ -1,9 +1,10 @@
-"""Laying a store out in parts: a new one, or one that is there, for another number of hosts.
+"""Laying a store out in parts: a new store, or an existing one for another number of hosts.
 
-The one law: a store that is there is read and not changed. What is made of it
-is complete and checked before it has a name (`making` in actors/store/sqlite/files.py).
+The rule: an existing store is read and not changed. The new files are complete and
+checked before they get their names (`making` in actors/store/sqlite/files.py).
 
-Synchronous: no host of the store is at work meanwhile.
+`daemon/hosts/processes.py` calls `make_ready` before it starts hosts, and `cli/store.py` calls `spread`.
+Both are synchronous: no host of the store is at work meanwhile.
 """
 
 import os
@@ -19,13 +20,14 @@ from . import schema
 from .files import Stamp, holding, locked, making, new_layout, parts_of, paths_of, reading, refuse_existing, stamp_of
 from .maintenance import check, faults_in
 
-# For all new files together. What does not fit is written out before the end.
+# For all new files together. Pages that do not fit are written out before the end.
 CACHE_KIB = 128 * 1024
 
-# What is copied, in this order: how it is read from an old file, in the order in which it is to be written, and how
-# it is written to a new one. Names travel instead of keys, because the keys of two parts collide: an actor gets a new
-# one in its new file, by the order of its old one, and what belongs to it finds it there. No row of an actor that was
-# deleted comes along, so that its key may be given out again: the new files begin without a retired one.
+# The statements that copy each table, in this order: one reads the rows of an old file in the order in which they are
+# to be written, one writes a row to a new file. Rows carry names instead of keys, because the keys of two parts
+# collide: an actor gets a new key in its new file, in the order of the old keys, and its other rows find the key by its
+# name. Rows of deleted actors are not copied, so their keys may be given out again: the new files begin without a
+# retired key.
 COPIED = (
     (
         "SELECT record, type, id FROM actors ORDER BY key",
@@ -48,11 +50,10 @@ COUNTED = ("actors", "active", "log", "reminders")
 
 
 def make_ready(path: str | os.PathLike[str], *, parts: int, shards: int = 64) -> None:
-    """See that a store of so many parts is there, all of it; make one where there is nothing.
+    """Check that a store of so many parts is complete; make a new one if there is no file.
 
-    For whoever starts the hosts, before it does. A host alone cannot tell a
-    store that is new from one that has lost the host's part, and would begin
-    with an empty one.
+    To be called before the hosts start. A host alone cannot tell a new store from
+    a store that has lost the host's part, and would begin with an empty part.
 
     Raises:
         ValueError: There are more parts than shards.
@@ -76,14 +77,14 @@ def make_ready(path: str | os.PathLike[str], *, parts: int, shards: int = 64) ->
 
 
 def spread(path: str | os.PathLike[str], target: str | os.PathLike[str], *, parts: int) -> None:
-    """Lay a store out anew at `target`, for another number of hosts. The old one stays as it is.
+    """Lay a store out anew at `target`, for another number of hosts. The old store stays as it is.
 
-    It takes one pass over each old file, and as much memory for a large store as for a small one.
+    It reads each old file once, and takes as much memory for a large store as for a small one.
 
     Raises:
-        StoreLocked: A daemon has the store, or one has the new one.
-        StoreFailed: The store is not sound, or a part of it is missing; it has fewer shards than there
-            are to be parts; a file is in the way of a new one, or a new one cannot be written.
+        StoreLocked: A daemon has the store, or has files of the new one.
+        StoreFailed: The store is not sound, or a part of it is missing; it has fewer shards than
+            `parts`; a file of a new name exists, or a new file cannot be written.
         StoreTooNew: A newer release wrote the store.
     """
     data = os.fspath(path)
@@ -93,7 +94,7 @@ def spread(path: str | os.PathLike[str], target: str | os.PathLike[str], *, part
         refuse_existing(paths, "exists already")  # so does `making`, but much later
         if wrong := check(data):
             raise StoreFailed(f"{data} is not sound: {'; '.join(wrong)}")
-        # Locked until the last has its name: a daemon on some of them would make the others itself.
+        # Locked until the last file has its name: a daemon that starts on some of them would make the others itself.
         with locked(paths), making(paths) as unfinished:
             with created(unfinished, stamp) as new:
                 for file in old:
@@ -103,7 +104,7 @@ def spread(path: str | os.PathLike[str], target: str | os.PathLike[str], *, part
 
 
 def stamp_for(old: Sequence[str], *, parts: int) -> Stamp:
-    """Say what the first of so many parts will be, of a store that is made from these files."""
+    """Make the stamp of the first of so many parts of a store that is made from these files."""
     stamps = [stamp_of(file) for file in old]
     shards = stamps[0].shards
     try:
@@ -121,7 +122,7 @@ def created(paths: Sequence[str], stamp: Stamp) -> Iterator[list[sqlite3.Connect
         connections: list[sqlite3.Connection] = []
         for index, path in enumerate(paths):
             connection = stack.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
-            # Until it has its name, it is nobody's loss. It is flushed before it gets it.
+            # Before it has its name, no harm is done if it is lost. It is flushed before it gets its name.
             connection.execute("PRAGMA journal_mode = OFF")
             connection.execute("PRAGMA synchronous = OFF")
             connection.execute(f"PRAGMA cache_size = -{CACHE_KIB // len(paths)}")
@@ -145,14 +146,14 @@ def pour(old: sqlite3.Connection, new: Sequence[sqlite3.Connection], *, shards: 
         for row in old.execute(select):
             new[part_of(shard_of(row[-1], shards), len(new))].execute(insert, row)
     for shard, host, epoch in old.execute("SELECT shard, host, epoch FROM shards"):
-        # The highest, so that a commit of a host that is long gone is still refused.
+        # The highest epoch, so that a late commit of a host that has ended is still refused.
         new[part_of(shard, len(new))].execute(
             "UPDATE shards SET host = ?, epoch = ? WHERE shard = ? AND epoch <= ?", (host, epoch, shard, epoch)
         )
 
 
 def compare(old: Sequence[str], new: Sequence[str]) -> None:
-    """See that the new files are sound, and that nothing was left behind."""
+    """Check that the new files are sound, and have as many rows as the old ones."""
     for path in new:
         if wrong := faults_in(path):
             raise StoreFailed(f"{path} has not become sound: {'; '.join(wrong)}")

@@ -1,9 +1,10 @@
-"""Looking after a store from outside, while hosts may be using it.
+"""Checking a store and making a backup of it, while hosts may be using it.
 
-The one law: nothing here changes what the store holds. Everything is read from
-one snapshot of a file, and no write of a host waits.
+The rule: the store is not changed. All rows of a file are read from one snapshot,
+and no write of a host waits.
 
-Synchronous, for the command line: there is nothing else to do meanwhile.
+`cli/store.py` calls `check` and `backup`. They are synchronous, because the command line
+has nothing else to do meanwhile.
 """
 
 import os
@@ -28,17 +29,17 @@ from .files import (
     stamp_of,
 )
 
-# What must name an actor that exists.
+# The tables whose rows must have the key of an actor that exists.
 OF_ACTORS = {"log": "log entries", "active": "active marks", "reminders": "reminders"}
 
 
 def check(path: str | os.PathLike[str]) -> list[str]:
-    """Say what is wrong with a store; nothing, if it is sound.
+    """Check a store.
 
-    Reads all files of it, each from a snapshot of its own.
+    It reads all its files, each from a snapshot of its own.
 
     Returns:
-        A sentence for each fault.
+        A sentence for each fault; none if the store is sound.
 
     Raises:
         StoreFailed: There is no file, or it is no store, or not the first of its store.
@@ -64,14 +65,14 @@ def check(path: str | os.PathLike[str]) -> list[str]:
 def backup(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
     """Copy a store to `target`, as it was at one moment.
 
-    The copy has been checked, and is on the disk, before it gets its name; so
-    what is found under that name is a sound store. A store of several parts
-    becomes as many files, and cannot be in use.
+    The copy is checked and flushed before it gets its name, so a file of that
+    name is always a sound store. A store of several parts becomes as many files,
+    and must not be in use.
 
     Raises:
         StoreFailed: `target` exists, `path` is no store or not a sound one or has several parts
             and is in use, or the copy cannot be written.
-        StoreTooNew: A newer release wrote the store, and only that one can tell whether a copy is sound.
+        StoreTooNew: A newer release wrote the store, and only that release can check a copy.
     """
     data, target = os.fspath(path), os.fspath(target)
     parts = len(parts_of(data))
@@ -84,8 +85,8 @@ def backup(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> None
         with holding(data) as files, making(paths_of(target, parts)) as unfinished_parts:
             copy_together(files, unfinished_parts)
     except StoreLocked as error:
-        # A parent in one file and its child in another would part: the copy could hold a child
-        # that has ended and a parent that never hears of it.
+        # The copies of two files would be of two moments: one could hold a child that has
+        # ended, and the other its parent, which would never get the child's result.
         raise StoreFailed(
             f"{data} has {parts} parts, which have no moment in common while hosts work on them, "
             f"and {error.path} is in use. Stop the daemon, and make the backup then."
@@ -96,7 +97,7 @@ def backup(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> None
 
 
 def faults_in(path: str) -> list[str]:
-    """Say what is wrong with one file."""
+    """Check one file; a sentence for each fault."""
     with reading(path) as connection:
         try:
             require_store(connection, path)
@@ -105,7 +106,7 @@ def faults_in(path: str) -> list[str]:
         try:
             return faults(connection, path)
         except sqlite3.DatabaseError as error:
-            # So damaged that not even the questions can be asked.
+            # So damaged that not even these statements work.
             return [f"reading stopped: {error}"]
 
 
@@ -126,7 +127,7 @@ def faults(connection: sqlite3.Connection, path: str) -> list[str]:
 
 
 def misplaced(connection: sqlite3.Connection, path: str, meta: Mapping[str, int]) -> list[str]:
-    """Say which shards and actors should be in this file and are not, or the other way round."""
+    """Check that the shards and the actors of a file are those of its part."""
     try:
         part = schema.part_in(connection, path, version=meta[schema.VERSION])
     except StoreFailed as error:
@@ -148,17 +149,17 @@ def copy(source: sqlite3.Connection, unfinished: str) -> None:
     """Copy all pages in one step, that is from one snapshot, and check the copy."""
     with closing(sqlite3.connect(unfinished, isolation_level=None)) as copied:
         source.backup(copied)
-        # A copy in WAL mode could not be read from a medium that is read-only. The store sets it back.
+        # A copy in WAL mode could not be read from a medium that is read-only. The store sets WAL mode again.
         copied.execute("PRAGMA journal_mode = DELETE")
     if wrong := faults_in(unfinished):
         raise StoreFailed(f"the store is not sound, and so its copy is not: {'; '.join(wrong)}")
 
 
 def copy_together(files: list[str], unfinished: list[str]) -> None:
-    """Copy the parts of a store that nobody uses.
+    """Copy the parts of a store that is not in use.
 
-    The copies have a layout number of their own, so that one of them is never
-    taken for a part of the store as it is later, or of another backup.
+    The copies get a layout number of their own, so that none of them is ever taken
+    for a part of the store at a later time, or of another backup.
     """
     layout = new_layout()
     for file, copied in zip(files, unfinished, strict=True):

@@ -1,30 +1,31 @@
-"""What a store's SQLite file looks like, and how an older one becomes a newer one.
+"""The schema of a store's SQLite file, and the migrations from older versions.
 
-The one law: what a release has written, every later release opens. So nothing
-here is changed in place. A new layout is a new version, and a migration that
-leads to it; `tests/actors/store/sqlite/test_schema.py` pins what is on the disk already.
+The rule: every later release opens the files of this one. So no statement here is
+changed in place. A new layout is a new version, and a migration that leads to it;
+`tests/actors/store/sqlite/test_schema.py` pins the versions that are on disks already.
 
-All functions are synchronous: they run on the thread of their connection.
+All functions are synchronous: they run on the thread of their connection. All
+modules of `actors/store/sqlite/` use them.
 """
 
 import sqlite3
 from collections.abc import Mapping, Sequence
 
-from ..errors import StoreFailed, StoreTooNew
+from ..errors import StoreFailed, StoreForeign, StoreTooNew
 from ..part import WHOLE, Part
 
 SCHEMA_VERSION = 2
 
-# Stands in the header of the file (`file perdure.db` shows it), so that no
-# other program's database is ever taken for a store, or changed. "Prdr".
+# Stands in the header of the file (`file perdure.db` shows it), so that the
+# database of another program is never taken for a store, or changed. "Prdr".
 APPLICATION_ID = 0x50726472
 
-# In `meta`.
+# Names in `meta`.
 VERSION = "schema"
 SHARDS = "shards"
 CREATED_US = "created_us"
 RETIRED_KEY = "retired_key"  # the highest key of an actor that was deleted; no key is given out twice
-FAILED_COMMITS = "failed_commits"  # see `transact` in actors/store/sqlite/store.py
+FAILED_COMMITS = "failed_commits"  # see `transact` in actors/store/sqlite/writing.py
 PART = "part"  # from version 2: which part of the store this file is, from 0 ...
 PARTS = "parts"  # ... of how many
 LAYOUT = "layout"  # the same random number in all parts that were made together; 0 if this one was made by itself
@@ -50,10 +51,10 @@ TABLES = (
         lease_until_us INTEGER
     )
     """,
-    # Names map to time-ordered integers once, here; all else goes by the key,
-    # so that the rows of actors that live together lie together. `type` comes
-    # first because there are few, and the rows of one type stay in the order
-    # of their ids.
+    # Names are mapped to time-ordered integers once, here; all other tables have
+    # the key, so that the rows of actors of the same time lie together. `type`
+    # comes first because there are few types, and the rows of one type stay in
+    # the order of their ids.
     """
     CREATE TABLE actors (
         key INTEGER PRIMARY KEY,
@@ -70,8 +71,8 @@ TABLES = (
     # the rows that a second holds (110 000 of 360 000 left), and is worth it:
     # without it a load would read the whole table, or a second copy of it
     # would have to be folded in the background.
-    # No foreign keys: each would be looked up for each row, and what they
-    # would catch is our own bug, which `check` finds.
+    # No foreign keys: each would be looked up for each row, and would only
+    # catch a bug of ours, which `check` finds.
     """
     CREATE TABLE log (
         position INTEGER PRIMARY KEY,
@@ -99,11 +100,12 @@ MIGRATIONS: Mapping[int, Sequence[str]] = {
 
 
 def version_of(connection: sqlite3.Connection, path: str) -> int | None:
-    """Read the version of a file, and change nothing; None if it is empty.
+    """Read the version of a file; None if it is empty.
 
     Raises:
         StoreTooNew: A newer release wrote it.
-        StoreFailed: It is no store.
+        StoreForeign: It is a database of another program.
+        StoreFailed: It is no database.
     """
     try:
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
@@ -113,7 +115,7 @@ def version_of(connection: sqlite3.Connection, path: str) -> int | None:
     if (application_id, tables) == (0, 0):
         return None
     if application_id != APPLICATION_ID:
-        raise StoreFailed(f"{path} is a database of another program. Name another file with --data.")
+        raise StoreForeign(path)
     version = read_meta(connection, path, VERSION)
     if version < 1:
         raise StoreFailed(f"{path} is damaged: no release writes version {version}. Restore it from a backup.")
@@ -123,10 +125,10 @@ def version_of(connection: sqlite3.Connection, path: str) -> int | None:
 
 
 def read_meta(connection: sqlite3.Connection, path: str, name: str) -> int:
-    """Read a number that every store has.
+    """Read a number of `meta` that every store has.
 
     Raises:
-        StoreFailed: It is not there, or cannot be read: the file is damaged.
+        StoreFailed: The number is missing or cannot be read: the file is damaged.
     """
     try:
         row: tuple[int] | None = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
@@ -141,7 +143,7 @@ def part_in(connection: sqlite3.Connection, path: str, *, version: int) -> Part:
     """Read which part of its store a file of `version` is.
 
     Raises:
-        StoreFailed: It does not say so, or nonsense: the file is damaged.
+        StoreFailed: The part is missing or impossible: the file is damaged.
     """
     if version == 1:
         return WHOLE
@@ -156,8 +158,13 @@ def create(
 ) -> None:
     """Make an empty file a store, or a part of one. The caller holds the transaction.
 
-    A part has the rows of its own shards and no others, so it knows no epoch
-    under which a commit for another part's shard could pass.
+    A part has rows of its own shards only, so that a commit for a shard of another
+    part finds no epoch and is refused.
+
+    Args:
+        shards: How many the whole store has.
+        created_us: Unix time, microseconds.
+        layout: As for LAYOUT.
     """
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     for statement in TABLES:

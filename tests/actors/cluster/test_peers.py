@@ -132,7 +132,7 @@ async def test_a_caller_whose_answer_was_lost_with_the_host_learns_that_nobody_k
             tasks.start_soon(ask)
             await until(lambda: len(other.counters.turns) == 2)
             # As if it had been killed.
-            one.peers.neighbour("host-1")._lose()
+            one.peers.outbound("host-1")._lose()
         assert isinstance(errors[0], HostLost)
         assert "may have happened" in str(errors[0])
         other.store.release()
@@ -206,7 +206,7 @@ async def test_a_message_for_nobodys_actor_gets_an_error_and_breaks_nothing() ->
     async with several_hosts() as daemon:
         one, other = daemon.members
         reply = Reply()
-        one.peers.neighbour("host-1").deliver(Address("no-such-type", daemon.counter_of(1).id), Envelope(Read(), reply))
+        one.peers.outbound("host-1").deliver(Address("no-such-type", daemon.counter_of(1).id), Envelope(Read(), reply))
         with pytest.raises(ActorFailed):
             await reply.wait()
         assert await one.host.ask(daemon.counter_of(1), Add(1)) == 1

@@ -46,3 +46,12 @@ def test_who_else_has_an_actor_is_told_only_if_somebody_else_has_it() -> None:
     assert placement.elsewhere(A) is None
     placement.lost(shard_of("a", 64), Ownership(host="there", epoch=8))
     assert placement.elsewhere(A) == "there"
+
+
+def test_a_host_owns_what_it_has_claimed_and_not_lost() -> None:
+    placement = Placement("here")
+    placement.claimed({shard_of("b", 64): 7}, shards=64)
+    assert placement.owns(Address("workflow", "b"))
+    assert not placement.owns(A)
+    placement.lost(shard_of("b", 64), Ownership(host="there", epoch=8))
+    assert not placement.owns(Address("workflow", "b"))

@@ -1,28 +1,24 @@
 """Every store keeps the contract in `actors/store/contract.py`, and keeps it alike."""
 
-import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from perdure.actors.address import Address, shard_of
-from perdure.actors.store.contract import Inspection, Reminder, Store, Stored, Write
+from perdure.actors.store.contract import Inspection, Reminder, Store, Stored
 from perdure.actors.store.errors import StoreFailed, StoreFenced, StoreLocked
 from perdure.actors.store.memory import MemoryStore
 from perdure.actors.store.part import WHOLE, Part
-from perdure.actors.store.sqlite.maintenance import check
 from perdure.actors.store.sqlite.store import SqliteStore
+
+from ...support.actors.store_bench import SHARDS, Bench, write
 
 pytestmark = pytest.mark.anyio
 
-SHARDS = 8
 A, B, C = Address("wf", "a"), Address("wf", "b"), Address("wf", "c")
 PART = Part(1, 2)  # of a store in two; all that the tests write belongs to it
 assert all(PART.holds(shard_of(address.id, SHARDS)) for address in (A, B, C))
@@ -49,41 +45,6 @@ def part(variant: tuple[str, str]) -> Part:
 @pytest.fixture
 def anyio_backend(variant: tuple[str, str]) -> str:
     return variant[1]
-
-
-class Bench:
-    """A store with one host's epochs at hand, and short ways to say what is written."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.fences: Mapping[int, int] = {}
-
-    async def claim(self) -> None:
-        self.fences = await self.store.claim("host", now_us=1)
-
-    async def commit(self, *writes: Write) -> None:
-        await self.store.commit(writes, self.fences)
-
-    async def reopen(self) -> None:
-        await self.store.close()
-        await self.store.open()
-        await self.claim()
-
-    async def load(self, address: Address) -> Stored | None:
-        (stored,) = await self.store.load([address])
-        return stored
-
-    async def inspect(self, address: Address) -> Inspection | None:
-        (inspection,) = await self.store.inspect([address])
-        return inspection
-
-    async def log(self, address: Address) -> Sequence[bytes] | None:
-        stored = await self.load(address)
-        return None if stored is None else stored.entries
-
-
-def write(key: int, address: Address, *, at_us: int = 1, **fields: Any) -> Write:
-    return Write(key=key, address=address, shard=shard_of(address.id, SHARDS), at_us=at_us, **fields)
 
 
 @pytest.fixture
@@ -515,98 +476,3 @@ async def test_a_closed_store_takes_no_commits(bench: Bench) -> None:
 async def test_closing_twice_is_harmless(bench: Bench) -> None:
     await bench.store.close()
     await bench.store.close()
-
-
-# All of it at once, against each other.
-
-IDS = ("a", "b", "c")
-
-
-@st.composite
-def steps(draw: st.DrawFn) -> dict[str, Any]:
-    """What happens to one of a few actors: a write without its key, which depends on what is there by then."""
-    when = st.integers(1, 4)
-    reminders = st.lists(st.tuples(st.sampled_from(("r", "s")), when), max_size=2)
-    return {
-        "id": draw(st.sampled_from(IDS)),
-        "kind": draw(st.sampled_from(("turn", "turn", "turn", "reset", "delete", "clash"))),
-        "at_us": draw(when),
-        "entry": draw(st.none() | st.binary(max_size=3)),
-        "record": draw(st.none() | st.binary(max_size=3)),
-        "active": draw(st.sampled_from((None, True, False))),
-        "reminders_set": draw(reminders),
-        "reminders_cleared": draw(reminders),
-    }
-
-
-def batch_of(steps: Sequence[Mapping[str, Any]], keys: dict[str, int], store: Store) -> list[Write]:
-    """Make writes of steps, as a host would: a new key and a record for an actor that is not there.
-
-    A clash, a second key for an actor, is a host's mistake and ends the batch.
-    """
-    writes = []
-    for step in steps:
-        id_, kind = step["id"], step["kind"]
-        fields = {name: step[name] for name in step if name not in ("id", "kind")}
-        clashes = kind == "clash" and id_ in keys
-        if id_ not in keys or clashes:
-            keys[id_] = store.new_key()
-            fields["record"] = fields["record"] or b"new"
-        fields |= {"reset": kind == "reset", "delete": kind == "delete"}
-        writes.append(write(keys[id_], Address("wf", id_), **fields))
-        if clashes:
-            break
-        if kind == "delete":
-            del keys[id_]
-    return writes
-
-
-async def picture_of(store: Store) -> list[object]:
-    """All that can be seen of a store."""
-    addresses = [Address("wf", id_) for id_ in (*IDS, "nobody")]
-    everything = await store.reminders(after=None, limit=1000)
-    pages: list[Reminder] = []
-    while page := await store.reminders(after=pages[-1] if pages else None, limit=2):
-        pages += page
-    assert pages == everything
-    return [*await store.load(addresses), *await store.inspect(addresses), *await store.active(), *everything]
-
-
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-@settings(max_examples=60, deadline=None)
-@given(batches=st.lists(st.tuples(st.lists(steps(), min_size=1, max_size=12), st.booleans()), max_size=6))
-async def test_sqlite_and_memory_agree_whatever_is_written(batches: list[tuple[list[dict[str, Any]], bool]]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        model, store = MemoryStore(shards=SHARDS), SqliteStore(Path(folder, "store.db"), shards=SHARDS)
-        await model.open()
-        await store.open()
-        try:
-            keys: dict[str, int] = {}
-            fences = await store.claim("host", now_us=1)
-            assert await model.claim("host", now_us=1) == fences
-            for steps, restart in batches:
-                # When the same batch goes into both,
-                changed = dict(keys)
-                writes = batch_of(steps, changed, store)
-                outcomes = [await outcome_of(each, writes, fences) for each in (model, store)]
-                # then both take it or both refuse it, and look alike.
-                assert outcomes[0] == outcomes[1]
-                if outcomes[0] is None:
-                    keys = changed
-                if restart:
-                    await store.close()
-                    await store.open()
-                assert await picture_of(store) == await picture_of(model)
-        finally:
-            await store.close()
-            await model.close()
-        # And the file is sound, apart from reminders that deletions forgot on purpose.
-        assert not [fault for fault in check(Path(folder, "store.db")) if "reminders" not in fault]
-
-
-async def outcome_of(store: Store, writes: Sequence[Write], fences: Mapping[int, int]) -> type[Exception] | None:
-    try:
-        await store.commit(writes, fences)
-    except StoreFailed as error:
-        return type(error)
-    return None

@@ -11,6 +11,7 @@ from perdure.actors.store.errors import (
     StoreError,
     StoreFailed,
     StoreFenced,
+    StoreForeign,
     StoreLocked,
     StoreTooNew,
     as_store_error,
@@ -29,13 +30,14 @@ def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (StoreLocked("p.db"), "p.db is in use by another Perdure process. Stop that process"),
+        (StoreLocked("p.db"), r"^p.db is in use by another Perdure process\.$"),
         (StoreTooNew("p.db", found=9, known=1), "store version 9.*versions up to 1"),
         (
             StoreDivided("p.db", found=Part(0, 4), asked=WHOLE),
-            "^p.db is part 1 of 4: start with --processes 4, or .* `perdure store spread --processes 1`",
+            r"^p.db is part 1 of 4, and part 1 of 1 was asked for\.$",
         ),
         (StoreDivided("p.db", found=Part(2, 4), asked=Part(0, 4)), "p.db is part 3 of 4, and should be part 1 of 4"),
+        (StoreForeign("p.db"), r"^p.db is a database of another program\.$"),
         (StoreFenced(3, expected=7, found=8), "shard 3 is at epoch 8.*epoch 7"),
     ],
 )

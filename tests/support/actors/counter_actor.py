@@ -42,8 +42,8 @@ class Forget(NamedTuple):
     """Delete the actor."""
 
 
-class Settle(NamedTuple):
-    """Have nothing in flight any more, ever, and write nothing."""
+class BeQuiet(NamedTuple):
+    """Have nothing in flight ever again, and write nothing."""
 
 
 class Work(NamedTuple):
@@ -99,9 +99,9 @@ class Counter:
             case Work(busy):
                 self.busy = busy
                 turn.record = str(self.total or 0).encode()
-            case Settle():
+            case BeQuiet():
                 self.busy = False
-                turn.settled = True
+                turn.quiet = True
             case Recover():
                 self.world.recovered.append(self.address.id)
             case Read():

@@ -403,7 +403,7 @@ def test_parts_that_hosts_made_without_being_told_belong_together(data: Path) ->
 def test_a_store_of_another_number_of_parts_is_refused(data: Path, had: int, asked: int) -> None:
     make(data, had)
     before = files(data.parent)
-    with pytest.raises(StoreDivided, match=f"is part 1 of {had}: start with --processes {had}, or lay"):
+    with pytest.raises(StoreDivided, match=f"is part 1 of {had}, and part 1 of {asked} was asked for"):
         make_ready(data, parts=asked)
     assert files(data.parent) == before
 

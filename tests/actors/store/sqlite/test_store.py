@@ -1,7 +1,5 @@
 """The SQLite store keeps its promises when processes are killed, disks are full, and others want the file."""
 
-import asyncio
-import inspect
 import os
 import re
 import resource
@@ -9,62 +7,36 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import aiosqlite
 import anyio
 import pytest
 
-from perdure.actors.address import Address, shard_of
-from perdure.actors.store.contract import Write
-from perdure.actors.store.errors import StoreDivided, StoreFailed, StoreFenced, StoreLocked, StoreTooNew
+from perdure.actors.address import Address
+from perdure.actors.store.durability import Durability
+from perdure.actors.store.errors import StoreDivided, StoreFailed, StoreForeign, StoreLocked, StoreTooNew
 from perdure.actors.store.part import WHOLE, Part
-from perdure.actors.store.sqlite import store as sqlite
-from perdure.actors.store.sqlite.store import Connection, Durability, SqliteStore
+from perdure.actors.store.sqlite.store import SqliteStore
+
+from ....support.actors.sqlite_file import (
+    A,
+    change,
+    contents,
+    full_write,
+    log,
+    on_writer,
+    open_and_close,
+    opened,
+    put,
+    write,
+)
 
 pytestmark = pytest.mark.anyio
 
-A = Address("wf", "a")
 DIARY = b"dear diary\n" * 500
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "store.db"
-
-
-@asynccontextmanager
-async def opened(path: Path, **options: Any) -> AsyncIterator[SqliteStore]:
-    store = SqliteStore(path, **options)
-    await store.open()
-    try:
-        yield store
-    finally:
-        await store.close()
-
-
-def write(key: int, address: Address = A, **fields: Any) -> Write:
-    return Write(key=key, address=address, shard=shard_of(address.id, 64), at_us=1, **fields)
-
-
-async def log(store: SqliteStore, address: Address = A) -> list[bytes] | None:
-    (stored,) = await store.load([address])
-    return None if stored is None else list(stored.entries)
-
-
-async def on_writer(store: SqliteStore, function: Callable[[sqlite3.Connection], Any]) -> Any:
-    assert store._writer is not None
-    return await store._writer.call(function)
 
 
 async def pragma(store: SqliteStore, name: str) -> object:
@@ -194,11 +166,6 @@ def read_line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-async def open_and_close(path: Path, **options: Any) -> None:
-    async with opened(path, **options):
-        pass
-
-
 # What kind of file it is.
 
 
@@ -215,7 +182,7 @@ async def test_a_file_of_a_newer_release_is_refused_and_left_alone(path: Path) -
 async def test_a_database_of_another_program_is_refused_and_left_alone(path: Path) -> None:
     change(path, "CREATE TABLE meta (name, value)")
     before = contents(path)
-    with pytest.raises(StoreFailed, match="another program"):
+    with pytest.raises(StoreForeign, match="another program"):
         await open_and_close(path)
     assert contents(path) == before
 
@@ -311,22 +278,6 @@ async def test_keys_go_on_behind_the_highest_that_was_ever_written(path: Path) -
         assert store.new_key() == keys[1] + 1
 
 
-def change(path: Path, *statements: str) -> None:
-    """Do something to a file that the store itself never would."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    for statement in statements:
-        connection.execute(statement)
-    connection.close()
-
-
-def contents(path: Path) -> bytes:
-    return path.read_bytes()
-
-
-def put(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
-
-
 # What a commit outlives.
 
 
@@ -335,11 +286,6 @@ async def test_durability_says_when_the_disk_is_flushed(path: Path, durability: 
     async with opened(path, durability=durability) as store:
         assert await pragma(store, "synchronous") == synchronous
         assert await pragma(store, "journal_mode") == "wal"
-
-
-def test_full_durability_is_the_default_and_the_names_are_those_of_the_command_line() -> None:
-    assert inspect.signature(SqliteStore).parameters["durability"].default is Durability.FULL
-    assert {durability.value for durability in Durability} == {"full", "relaxed"}
 
 
 async def test_a_full_disk_fails_the_commit_and_later_ones_work_once_there_is_room(path: Path) -> None:
@@ -390,86 +336,6 @@ def file_size_limit(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-class Failing:
-    """A connection on which some statements fail, as on a disk that does."""
-
-    def __init__(self, connection: sqlite3.Connection, *statements: str) -> None:
-        self._connection = connection
-        self.statements = set(statements)
-
-    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
-        if sql in self.statements:
-            raise sqlite3.OperationalError("disk I/O error")
-        return self._connection.execute(sql, *values)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
-
-
-async def test_a_commit_whose_flush_failed_is_rolled_back_and_overwritten(path: Path) -> None:
-    async with opened(path) as store:
-        fences = await store.claim("host", now_us=1)
-        await store.commit([write(store.new_key(), record=b"old")], fences)
-
-        def commit_fails(connection: sqlite3.Connection) -> None:
-            failing: Any = Failing(connection, "COMMIT")
-            sqlite.transact(lambda connection: connection.execute("UPDATE actors SET record = x'00'"), failing)
-
-        with pytest.raises(sqlite3.OperationalError):
-            await on_writer(store, commit_fails)
-        (stored,) = await store.load([A])
-        assert stored is not None
-        assert stored.record == b"old"
-        assert await on_writer(store, failed_commits) == 1
-
-
-def failed_commits(connection: sqlite3.Connection) -> int:
-    (count,) = connection.execute("SELECT value FROM meta WHERE name = 'failed_commits'").fetchone()
-    assert isinstance(count, int)
-    return count
-
-
-async def test_a_transaction_that_could_not_be_rolled_back_is_by_the_next_commit(path: Path) -> None:
-    async with opened(path) as store:
-        fences = await store.claim("host", now_us=1)
-        key = store.new_key()
-        await store.commit([write(key, record=b"r")], fences)
-
-        def everything_fails(connection: sqlite3.Connection) -> None:
-            failing: Any = Failing(connection, "COMMIT", "ROLLBACK")
-            sqlite.transact(lambda connection: connection.execute("UPDATE actors SET record = x'00'"), failing)
-
-        with pytest.raises(sqlite3.OperationalError):
-            await on_writer(store, everything_fails)
-        await store.commit([write(key, entry=b"next")], fences)
-        (stored,) = await store.load([A])
-        assert stored is not None
-        assert (stored.record, stored.entries) == (b"r", (b"next",))
-
-
-async def test_an_error_that_is_not_sqlites_rolls_back_too(path: Path) -> None:
-    async with opened(path) as store:
-        fences = await store.claim("host", now_us=1)
-        key = store.new_key()
-        with pytest.raises(OverflowError):
-            await store.commit([write(key, record=b"r"), write(2**64, Address("wf", "b"), record=b"")], fences)
-        await store.commit([write(key, record=b"r")], fences)
-        assert await log(store) == []
-
-
-async def test_an_epoch_that_another_process_raised_fences_this_one(path: Path) -> None:
-    # Given a host whose lock file somebody deleted, so that another could claim its shards,
-    async with opened(path) as store:
-        fences = await store.claim("host", now_us=1)
-        key = store.new_key()
-        await store.commit([write(key, record=b"r")], fences)
-        change(path, "UPDATE shards SET epoch = epoch + 1, host = 'other'")
-        # then it can write no more.
-        with pytest.raises(StoreFenced):
-            await store.commit([write(key, entry=b"late")], fences)
-        assert await log(store) == []
-
-
 # Who waits, and who is cancelled.
 
 
@@ -497,44 +363,6 @@ async def test_a_commit_under_way_is_not_torn_by_cancellation(path: Path) -> Non
         assert await log(store) == []
 
 
-async def test_reads_do_not_wait_for_commits(path: Path) -> None:
-    async with opened(path) as store, anyio.create_task_group() as tasks:
-        await store.commit([write(store.new_key(), record=b"r")], await store.claim("host", now_us=1))
-        # Given a transaction under way,
-        release, finished = threading.Event(), threading.Event()
-
-        def slowly(connection: sqlite3.Connection) -> None:
-            sqlite.transact(lambda _: release.wait(5), connection)
-            finished.set()
-
-        tasks.start_soon(on_writer, store, slowly)
-        await anyio.wait_all_tasks_blocked()
-        # then a read comes back before it is done.
-        assert await log(store) == []
-        assert not finished.is_set()
-        release.set()
-
-
-async def test_a_read_that_takes_several_statements_is_of_one_moment(path: Path) -> None:
-    async with opened(path) as store:
-        fences = await store.claim("host", now_us=1)
-        key = store.new_key()
-        await store.commit([write(key, record=b"old", entry=b"old")], fences)
-
-        def commit_between(sql: str) -> None:
-            if sql.startswith("SELECT key, entry FROM log"):
-                change(path, "INSERT INTO log (key, at_us, entry) SELECT key, 1, x'00' FROM actors")
-
-        # When a commit comes between reading the record and reading the log,
-        assert store._reader is not None
-        await store._reader.call(lambda connection: connection.set_trace_callback(commit_between))
-        entries = await log(store)
-        await store._reader.call(lambda connection: connection.set_trace_callback(None))
-        # then the log is that of the record.
-        assert entries == [b"old"]
-        assert await log(store) == [b"old", b"\0"]
-
-
 async def test_closing_puts_everything_into_the_one_file_even_if_somebody_is_reading_it(path: Path) -> None:
     async with opened(path) as store:
         await store.commit([write(store.new_key(), record=b"r")], await store.claim("host", now_us=1))
@@ -558,132 +386,3 @@ async def test_closing_waits_for_the_commit_under_way(path: Path) -> None:
         release.set()
     async with opened(path) as again:
         assert await log(again) == []
-
-
-async def test_the_reader_cannot_write(path: Path) -> None:
-    async with opened(path) as store:
-        assert store._reader is not None
-        with pytest.raises(sqlite3.OperationalError, match="readonly"):
-            await store._reader.call(lambda connection: connection.execute("DELETE FROM actors"))
-
-
-# How few trips and statements it takes.
-
-
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    calls: list[object] = []
-    original = Connection.call
-
-    async def call(self: Connection, function: Callable[[sqlite3.Connection], Any]) -> Any:
-        calls.append(function)
-        return await original(self, function)
-
-    monkeypatch.setattr(Connection, "call", call)
-    return calls
-
-
-async def test_a_batch_and_a_read_are_one_trip_to_their_thread(path: Path, calls: list[object]) -> None:
-    async with opened(path) as store:
-        fences = await store.claim("host", now_us=1)
-        addresses = [Address("wf", str(i)) for i in range(300)]
-        calls.clear()
-        await store.commit([full_write(store.new_key(), address) for address in addresses], fences)
-        assert len(calls) == 1
-        await store.load(addresses)
-        await store.inspect(addresses)
-        assert len(calls) == 3
-
-
-def test_aiosqlite_has_what_the_connection_builds_on() -> None:
-    # Both are protected; if one is gone, `Connection.call` needs another way to run a function on the thread.
-    execute = inspect.signature(aiosqlite.Connection._execute)
-    assert [parameter.kind.name for parameter in execute.parameters.values()] == [
-        "POSITIONAL_OR_KEYWORD", "POSITIONAL_OR_KEYWORD", "VAR_POSITIONAL", "VAR_KEYWORD",
-    ]  # fmt: skip
-    assert inspect.iscoroutinefunction(aiosqlite.Connection._execute)
-    assert isinstance(aiosqlite.Connection._conn, property)
-
-
-async def test_the_loop_rests_for_the_thread_and_only_while_it_works(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rests: list[float] = []
-    rested = threading.Event()
-
-    def rest(seconds: float) -> None:
-        rests.append(seconds)
-        rested.set()
-
-    async with opened(path) as store:
-        monkeypatch.setattr(time, "sleep", rest)
-        # While something is under way on the thread, the loop rests,
-        assert await on_writer(store, lambda _: rested.wait(5))
-        assert set(rests) == {Connection.REST_S}
-        # once, however many wait for it,
-        assert store._writer is not None
-        async with anyio.create_task_group() as tasks:
-            for _ in range(10):
-                tasks.start_soon(on_writer, store, lambda _: None)
-            await anyio.wait_all_tasks_blocked()
-        # and no more when it is done.
-        assert store._writer._next_rest is not None
-        assert store._writer._next_rest.cancelled()
-        assert len(rest_timers()) == 0
-
-
-def rest_timers() -> list[asyncio.TimerHandle]:
-    timers: list[asyncio.TimerHandle] = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
-    return [timer for timer in timers if not timer.cancelled() and "_rest" in repr(timer)]
-
-
-def full_write(key: int, address: Address) -> Write:
-    return write(
-        key, address, record=b"r", entry=b"e", active=True,
-        reminders_set=[("s", key)], reminders_cleared=[("c", key)],
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize(("writes", "most"), [(1, 5), (100, 10), (128, 5)])
-def test_hundreds_of_rows_are_a_handful_of_statements(writes: int, most: int) -> None:
-    batch = [full_write(key, Address("wf", str(key))) for key in range(1, writes + 1)]
-    assert len(list(sqlite.statements_of(sqlite.changes_of(batch)))) <= most
-
-
-def test_all_statements_together_fit_into_the_cache() -> None:
-    # A statement's text depends on how many rows are left for it, and on nothing else.
-    lengths = {sql.count("(") for rows in range(1, 400) for sql, _ in sqlite.rows_of("", 1, [0] * rows)}
-    kinds_max = 20
-    assert len(lengths) * kinds_max < sqlite.STATEMENTS_CACHED
-
-
-async def test_no_statement_reads_a_whole_table(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given all statements that writing and reading several actors takes,
-    statements: dict[str, int] = {}
-    original = sqlite.rows_of
-
-    def rows_of(*arguments: Any) -> Iterator[tuple[str, Any]]:
-        for sql, values in original(*arguments):
-            statements[sql] = len(values)
-            yield sql, values
-
-    monkeypatch.setattr(sqlite, "rows_of", rows_of)
-    async with opened(path) as store:
-        fences = await store.claim("host", now_us=1)
-        actors = [(store.new_key(), Address("wf", str(i))) for i in range(3)]
-        ends: tuple[Mapping[str, Any], ...] = ({"active": False}, {"reset": True}, {"delete": True})
-        await store.commit([full_write(*actor) for actor in actors], fences)
-        await store.load([address for _, address in actors])
-        await store.inspect([address for _, address in actors])
-        for end in ends:
-            await store.commit([write(*actor, **end) for actor in actors], fences)
-        # then SQLite finds the rows of each by a key.
-        for sql, values in statements.items():
-            plan = await on_writer(store, partial(explain, sql, values))
-            assert not re.search(r"SCAN (actors|active|log|reminders|first|last)\b", plan), f"{sql}\n{plan}"
-        assert len(statements) >= 10
-
-
-def explain(sql: str, values: int, connection: sqlite3.Connection) -> str:
-    plan = connection.execute(f"EXPLAIN QUERY PLAN {sql}", [None] * values).fetchall()
-    return "\n".join(step for *_, step in plan)

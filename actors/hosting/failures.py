@@ -1,0 +1,122 @@
+"""Failures: activations that could not be loaded, take their turn or be committed, and when they are tried again.
+
+The rule: no message is lost by a failure. The reply of a message gets the error;
+a message without a reply is delivered again to a fresh activation, after a pause.
+
+`actors/hosting/loader.py`, `actors/hosting/turn_loop.py` and `actors/hosting/committer.py` report failures.
+"""
+
+from collections.abc import Callable, Sequence
+
+import anyio
+
+from ..errors import ActorFailed, PerdureError
+from ..store.errors import StoreError
+from ..turn import Envelope
+from ..waiting.signal import Signal
+from ..waiting.taskless import no_current_task
+from .activation import Activation
+from .committer import TakenTurn
+from .mailroom import Mailroom
+
+
+class Failures:
+    """The activations that are set aside until they are tried again.
+
+    Args:
+        failing: Says whether the store fails commits at present.
+    """
+
+    # Pause before an activation that a failing store broke is tried again: doubled up to the maximum.
+    RETRY_MIN_S = 0.1
+    RETRY_MAX_S = 5.0
+    FAILED_MAX_S = 300.0  # the longest pause for an actor that fails by itself
+
+    def __init__(self, mailroom: Mailroom, *, failing: Callable[[], bool]) -> None:
+        self._mailroom = mailroom
+        self._failing = failing
+        self._parked: list[tuple[float, Activation]] = []  # when to try again (event loop's clock), which
+        self._parking = Signal()
+        self._pause_s = self.RETRY_MIN_S
+
+    @property
+    def parked(self) -> list[Activation]:
+        """The activations that wait to be tried again."""
+        return [activation for _, activation in self._parked]
+
+    def undo(self, void: Sequence[TakenTurn], error: StoreError) -> None:
+        """Forget the activations whose turns did not become durable, and deliver their messages again."""
+        again: dict[int, tuple[Activation, list[Envelope]]] = {}
+        for taken in void:
+            taken.activation.uncommitted -= 1
+            _, envelopes = again.setdefault(id(taken.activation), (taken.activation, []))
+            envelopes.extend(taken.envelopes)
+        for activation, envelopes in again.values():
+            self.abandon(activation, envelopes, error)
+
+    def abandon(self, activation: Activation, envelopes: Sequence[Envelope], error: PerdureError) -> None:
+        """Drop an activation and put a successor in its place.
+
+        Args:
+            envelopes: The messages of the turns that are void. Their replies get the
+                error; the successor gets the messages without a reply, and the mailbox.
+        """
+        kept = [envelope for envelope in envelopes if not envelope.refuse(error)]
+        mailroom = self._mailroom
+        if activation.dropped:
+            # A later turn of it broke while this one was being written; its successor waits for that.
+            successor = mailroom.activations.get(activation.address) or mailroom.activate(activation.address)
+            successor.mailbox[:0] = kept
+            return
+        activation.dropped = True
+        with no_current_task():
+            mailroom.remove(activation)
+        successor = Activation(activation.address, activation.shard)
+        successor.predecessor = activation
+        successor.failures = activation.failures
+        # In the table at once, so that later messages queue up behind.
+        mailroom.activations.add(successor)
+        successor.mailbox.extend(kept)
+        successor.mailbox.extend(activation.mailbox)
+        activation.mailbox.clear()
+        self._park(successor, error)
+
+    def not_loaded(self, activation: Activation, error: PerdureError) -> None:
+        """Answer the callers of an activation that could not be loaded, and set it aside with the other messages."""
+        waiting = activation.take()
+        activation.mailbox.extend(envelope for envelope in waiting if not envelope.refuse(error))
+        self._park(activation, error)
+
+    async def run(self) -> None:
+        """Load again the activations whose pause is over, until cancelled."""
+        while True:
+            if not self._parked:
+                await self._parking.wait()
+            now = anyio.current_time()
+            parked, self._parked = self._parked, []
+            for due, activation in parked:
+                if due > now:
+                    self._parked.append((due, activation))
+                elif activation.awaits_predecessor:
+                    self._parked.append((now + self.RETRY_MIN_S, activation))
+                else:
+                    activation.predecessor = None
+                    self._mailroom.loader.add(activation)
+            failing = self._failing()
+            self._pause_s = min(2 * self._pause_s, self.RETRY_MAX_S) if failing else self.RETRY_MIN_S
+            if self._parked:
+                await self._parking.wait_for(min(due for due, _ in self._parked) - now)
+
+    def _park(self, activation: Activation, error: PerdureError) -> None:
+        """Set an activation aside for a pause; forget it if no message waits for it."""
+        if not activation.mailbox and not activation.awaits_predecessor:
+            activation.dropped = True
+            self._mailroom.activations.remove(activation)
+            return
+        pause_s = self._pause_s
+        if isinstance(error, ActorFailed):
+            # A bug, or an unreadable row: it will most likely fail again.
+            pause_s = min(self.RETRY_MAX_S * 2**activation.failures, self.FAILED_MAX_S)
+            activation.failures += 1
+        self._parked.append((anyio.current_time() + pause_s, activation))
+        self._parking.set()

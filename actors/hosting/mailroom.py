@@ -1,0 +1,158 @@
+"""The mailroom: which actors are in memory, which messages wait for them, and which may take a turn.
+
+The rule: an actor comes into memory only if the placement table says that this host
+owns its shard, and a reminder is delivered only if it says so when the reminder is due.
+
+`actors/hosting/host.py` delivers the messages of callers here, `actors/hosting/release.py` the messages of
+actors, the reminder loop its reminders and `actors/cluster/inbound.py` the messages of other hosts.
+`actors/hosting/turn_loop.py` takes turns from `runnable`.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from ..address import Address
+from ..cluster.outbound import Outbound
+from ..cluster.peers import Peers
+from ..cluster.placement import Placement
+from ..errors import HostStopping, PerdureError
+from ..store.contract import Reminder, Store
+from ..turn import RECOVER, ActorType, Envelope, ReminderDue
+from ..waiting.signal import Signal
+from .activation import Activation, Activations
+from .loader import Loader
+
+logger = logging.getLogger(__name__)
+
+
+class Mailroom:
+    """The activations of a host, and the queue for turns.
+
+    Args:
+        activations_max: How many activations to keep in memory.
+        mailbox_messages_max: How many messages may wait for one actor before callers are refused.
+        peers: The other hosts of the daemon, if there are any.
+        not_loaded: Called with each activation that could not be loaded, and why.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        types: Mapping[str, ActorType],
+        placement: Placement,
+        *,
+        activations_max: int,
+        mailbox_messages_max: int,
+        peers: Peers | None = None,
+        not_loaded: Callable[[Activation, PerdureError], None],
+    ) -> None:
+        self._types = types
+        self._placement = placement
+        self._peers = peers
+        self._mailbox_messages_max = mailbox_messages_max
+        self.activations = Activations(activations_max)
+        self.loader = Loader(store, types, loaded=self._loaded, failed=not_loaded)
+        self.runnable: deque[Activation] = deque()  # the queue for turns
+        self.work = Signal()  # raised when the queue grows
+        self.unrecovered: dict[Address, None] = {}  # had work in flight when the last host ended; in order
+        self.stopping = False  # callers are refused
+
+    def receive(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
+        """Take a message from another host of the daemon; its reply gets every error.
+
+        Args:
+            new: As for `Host.ask`.
+        """
+        try:
+            if self.stopping and envelope.reply is not None:
+                raise HostStopping
+            self.ask(address, envelope, new=new)
+        except PerdureError as error:
+            envelope.refuse(error)
+
+    def ask(self, address: Address, envelope: Envelope, *, new: bool) -> None:
+        """Deliver a message to an actor of this host or of another one.
+
+        Args:
+            new: As for `Host.ask`.
+
+        Raises:
+            MailboxFull, NotOwner: The message was not delivered.
+        """
+        if not new:
+            self.deliver(address, envelope)
+        elif (owner := self.elsewhere(address)) is not None:
+            owner.deliver(address, envelope, new=True)
+        else:
+            self._begin(address)
+            self.deliver(address, envelope)
+
+    def elsewhere(self, address: Address) -> Outbound | None:
+        """The connection to the host that owns an actor; None if this host does, or no host."""
+        if self._peers is None or (owner := self._placement.elsewhere(address)) is None:
+            return None
+        return self._peers.outbound(owner)
+
+    def deliver(self, address: Address, envelope: Envelope) -> None:
+        """Put a message into an actor's mailbox, or send it to the host that owns the actor.
+
+        Raises:
+            MailboxFull, NotOwner: The message was not delivered.
+        """
+        activation = self.activations.get(address)
+        if activation is None:
+            if (owner := self.elsewhere(address)) is not None:
+                owner.deliver(address, envelope)
+                return
+            activation = self.activate(address)
+        activation.accept(envelope, messages_max=self._mailbox_messages_max)
+        if activation.actor is not None and not activation.runnable:
+            self._make_runnable(activation)
+
+    def fire(self, reminder: Reminder) -> None:
+        """Deliver a reminder that is due.
+
+        The reminder of an actor that this host does not own is dropped: the
+        store has it still, and the owner of the shard fires it.
+        """
+        address = reminder.address
+        if self._placement.owns(address):
+            self.deliver(address, Envelope(ReminderDue(reminder.name, reminder.due_us)))
+        else:
+            logger.info("the reminder %r of %s is dropped: its shard is not this host's", reminder.name, address)
+
+    def activate(self, address: Address) -> Activation:
+        """Begin to bring an actor into memory.
+
+        Raises:
+            NotOwner: This host does not own its shard.
+        """
+        activation = Activation(address, self._placement.locate(address))
+        if address in self.unrecovered:
+            del self.unrecovered[address]
+            activation.mailbox.append(Envelope(RECOVER))
+        self.activations.add(activation)
+        self.loader.add(activation)
+        return activation
+
+    def remove(self, activation: Activation) -> None:
+        """Let an actor leave memory. To be called outside of any task: its code may run."""
+        self.activations.remove(activation)
+        if activation.actor is not None:
+            activation.actor.close()
+
+    def _begin(self, address: Address) -> None:
+        """Bring an actor into memory of which the store has nothing."""
+        activation = Activation(address, self._placement.locate(address))
+        activation.actor = self._types[address.type].activate(address, None)
+        self.activations.add(activation)
+
+    def _make_runnable(self, activation: Activation) -> None:
+        activation.runnable = True
+        self.runnable.append(activation)
+        self.work.set()
+
+    def _loaded(self, activation: Activation) -> None:
+        if activation.mailbox:
+            self._make_runnable(activation)

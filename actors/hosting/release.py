@@ -1,0 +1,107 @@
+"""The release of turns: their effects, once the commit that holds them is durable.
+
+The rule: the effects of turns follow in the order of the turns. Of each turn the
+senders of its messages learn that a commit holds them, its replies are filled,
+its messages are delivered, its reminders are set and its watchers wake.
+
+`actors/hosting/committer.py` calls `release` with each group.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..address import Address
+from ..reminders.loop import ReminderLoop
+from ..store.contract import Reminder
+from ..turn import Envelope, Receipt
+from ..waiting.taskless import no_current_task
+from ..waiting.watch import Watches
+from .activation import Activation
+from .committer import TakenTurn
+from .mailroom import Mailroom
+
+Route = Callable[[Address, Any], None]
+
+
+class Release:
+    """Carries out the effects of turns, and lets activations go of which there are too many.
+
+    Args:
+        routes: By type of address, the functions that take messages to other addresses than actors.
+        retire: Takes the active mark from an actor that has nothing in flight.
+    """
+
+    def __init__(
+        self,
+        mailroom: Mailroom,
+        routes: Mapping[str, Route],
+        reminders: ReminderLoop,
+        watches: Watches,
+        *,
+        retire: Callable[[Activation], None],
+    ) -> None:
+        self._mailroom = mailroom
+        self._routes = routes
+        self._reminders = reminders
+        self._watches = watches
+        self._retire = retire
+
+    def release(self, group: Sequence[TakenTurn]) -> None:
+        """Carry out the effects of turns that are durable."""
+        for taken in group:
+            activation, turn = taken.activation, taken.turn
+            activation.uncommitted -= 1
+            for envelope in taken.envelopes:
+                if envelope.sender is not None:
+                    self.acknowledge(envelope.sender)
+            for reply, answer in turn.replies:
+                if isinstance(answer, BaseException):
+                    reply.fail(answer)
+                else:
+                    reply.succeed(answer)
+            for address, body in turn.messages:
+                self._dispatch(activation, address, body)
+            if taken.write is not None:
+                self._announce(taken)
+        self._evict()
+
+    def acknowledge(self, sender: Activation | Receipt) -> None:
+        """Tell the sender of a message that a commit of the receiver holds it."""
+        if not isinstance(sender, Activation):
+            sender.give()
+            return
+        sender.unacknowledged -= 1
+        if sender.quiet and sender.active and not sender.in_flight and not sender.dropped:
+            self._retire(sender)
+
+    def _dispatch(self, sender: Activation, address: Address, body: Any) -> None:
+        route = self._routes.get(address.type)
+        if route is not None:
+            route(address, body)
+        else:
+            self._mailroom.deliver(address, Envelope(body, None, sender))
+
+    def _announce(self, taken: TakenTurn) -> None:
+        """Tell the reminder loop and the watchers of the changes of a commit."""
+        write = taken.write
+        assert write is not None
+        if taken.turn.earlier:
+            taken.activation.outside = None
+        else:
+            taken.activation.committed(write, creates=taken.creates)
+        for name, due_us in write.reminders_cleared:
+            self._reminders.clear(Reminder(due_us, write.key, name, write.address))
+        for name, due_us in write.reminders_set:
+            self._reminders.set(Reminder(due_us, write.key, name, write.address))
+        if write.record is not None or write.delete:
+            for watch in self._watches.get(write.address, ()):
+                watch.committed(write.record, deleted=write.delete)
+
+    def _evict(self) -> None:
+        with no_current_task():
+            for activation in self._mailroom.activations.surplus():
+                if activation.active and not activation.in_flight:
+                    # The mark goes first; the activation follows when that is durable.
+                    self._retire(activation)
+                else:
+                    self._mailroom.remove(activation)

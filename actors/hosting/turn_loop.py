@@ -1,0 +1,99 @@
+"""The turn loop: takes turns, one actor after the other.
+
+The rule: a turn never awaits, and it is outside of any task. Its effects follow
+after its commit, apart from its early messages.
+
+`actors/hosting/host.py` runs the loop; `actors/hosting/mailroom.py` fills the queue.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+
+import anyio
+
+from ..clock import SteadyClock
+from ..errors import ActorFailed
+from ..turn import ActorType
+from ..waiting.taskless import no_current_task
+from .activation import Activation
+from .committer import Committer
+from .failures import Failures
+from .mailroom import Mailroom
+from .release import Route
+
+logger = logging.getLogger(__name__)
+
+
+class TurnLoop:
+    """Takes the turns of all actors that are runnable.
+
+    Args:
+        types: The types of actors; messages to these types count as unacknowledged until a commit holds them.
+        routes: The functions that take early messages, by type of address.
+        clock: The time of turns.
+    """
+
+    # Turns run for no longer than this before connections and timers get their turn in the event loop.
+    TURNS_SLICE_S = 0.005
+
+    def __init__(
+        self,
+        mailroom: Mailroom,
+        failures: Failures,
+        committer: Committer,
+        types: Mapping[str, ActorType],
+        routes: Mapping[str, Route],
+        clock: SteadyClock,
+    ) -> None:
+        self._work = mailroom.work
+        self._runnable = mailroom.runnable
+        self._failures = failures
+        self._committer = committer
+        self._types = types
+        self._routes = routes
+        self._clock = clock
+        self.halted = False  # no more turns are taken
+        self.turns = 0  # how many were taken
+
+    async def run(self) -> None:
+        """Take turns, until cancelled."""
+        while True:
+            await self._work.wait()
+            while self._runnable and not self.halted:
+                self._take_slice()
+                if self._runnable:
+                    await anyio.lowlevel.checkpoint()
+
+    def _take_slice(self) -> None:
+        """Take turns for a while, or until there are none."""
+        ends_s = time.perf_counter() + self.TURNS_SLICE_S
+        with no_current_task():
+            while self._runnable and not self.halted:
+                self._take_turn(self._runnable.popleft())
+                if time.perf_counter() > ends_s:
+                    return
+
+    def _take_turn(self, activation: Activation) -> None:
+        activation.runnable = False
+        if activation.dropped:
+            return
+        assert activation.actor is not None
+        envelopes = activation.take()
+        now_us = self._clock.now_us()
+        try:
+            turn = activation.actor.turn(envelopes, now_us)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            logger.exception("%s broke in its turn", activation.address)
+            self._failures.abandon(activation, envelopes, ActorFailed(activation.address, error))
+            return
+        self.turns += 1
+        activation.failures = 0
+        for address, _ in turn.messages:
+            if address.type in self._types:
+                activation.unacknowledged += 1
+        self._committer.add(activation, turn, envelopes, now_us)
+        for address, body in turn.early:
+            self._routes[address.type](address, body)

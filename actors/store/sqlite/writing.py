@@ -1,0 +1,188 @@
+"""Writing to a store's SQLite file.
+
+The rule: a commit is one transaction of few statements, and nothing of it stays
+if it fails. `changes_of` and `statements_of` are computed in the event loop, before the
+trip to the writer's thread; `transact`, `execute` and `claim_shards` run on that thread.
+`actors/store/sqlite/store.py` uses this module.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from ..contract import Write
+from ..errors import StoreFenced
+from . import schema
+from .rows import Statement, flat, rows_of
+
+T = TypeVar("T")
+
+
+def transact(work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
+    """Run `work` inside a transaction, and commit it.
+
+    Raises:
+        sqlite3.Error: The transaction failed, and nothing of it stays.
+        Exception: `work` raised it, and nothing of the transaction stays.
+    """
+    roll_back(connection)  # one that could not be rolled back when it failed
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        result = work(connection)
+    except BaseException:
+        roll_back(connection)
+        raise
+    try:
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        roll_back(connection)
+        # If the flush failed, the commit stands in the WAL, whole. No connection reads it, but
+        # if the process dies before the next commit overwrites it, SQLite's recovery takes it
+        # for a commit. The caller learns that it failed, so it is overwritten now.
+        with suppress(sqlite3.Error):
+            connection.execute("UPDATE meta SET value = value + 1 WHERE name = ?", (schema.FAILED_COMMITS,))
+        raise
+    return result
+
+
+def roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+
+
+class Fences:
+    """The epochs of the shards as the file has them, without a read for each commit.
+
+    No other process should write the file, but a lock file may be deleted.
+    SQLite counts the commits of other connections (`data_version`), and the
+    table is read again only when that count has changed. Used on the writer's
+    thread, inside the transaction.
+    """
+
+    def __init__(self) -> None:
+        self._version: int | None = None
+        self._epochs: Mapping[int, int] = {}
+
+    def forget(self) -> None:
+        """Read the table again at the next check: this connection has changed it."""
+        self._version = None
+
+    def check(self, expected: Mapping[int, int], connection: sqlite3.Connection) -> None:
+        """Compare the epochs with those that the host knows.
+
+        Args:
+            expected: Shard to epoch.
+
+        Raises:
+            StoreFenced: The file has another epoch for a shard.
+        """
+        (version,) = connection.execute("PRAGMA data_version").fetchone()
+        if version != self._version:
+            self._epochs = dict(connection.execute("SELECT shard, epoch FROM shards").fetchall())
+            self._version = version
+        for shard, epoch in expected.items():
+            if self._epochs.get(shard) != epoch:
+                raise StoreFenced(shard, expected=epoch, found=self._epochs.get(shard))
+
+
+def execute(
+    statements: Sequence[Statement], fences: Fences, expected: Mapping[int, int], connection: sqlite3.Connection
+) -> None:
+    """Check the epochs (shard to epoch), and execute the statements. Runs inside `transact`."""
+    fences.check(expected, connection)
+    cursor = connection.cursor()
+    for sql, values in statements:
+        cursor.execute(sql, values)
+
+
+def claim_shards(fences: Fences, host: str, connection: sqlite3.Connection) -> Mapping[int, int]:
+    """Make a host the owner of every shard of the file, and return shard to new epoch."""
+
+    def claim(connection: sqlite3.Connection) -> Mapping[int, int]:
+        connection.execute("UPDATE shards SET host = ?, epoch = epoch + 1, lease_until_us = NULL", (host,))
+        return dict(connection.execute("SELECT shard, epoch FROM shards").fetchall())
+
+    epochs = transact(claim, connection)
+    fences.forget()
+    return epochs
+
+
+@dataclass(slots=True)
+class Changes:
+    """The changes of a batch of writes, table by table instead of write by write.
+
+    Of several changes of one row the last counts; entries of the log keep their
+    order. Deletions are executed before insertions, so an entry that the batch
+    adds and then forgets is left out.
+    """
+
+    logs_forgotten: list[int] = field(default_factory=list)  # keys
+    deleted: dict[int, None] = field(default_factory=dict)  # keys
+    records: dict[int, tuple[int, str, str, bytes]] = field(default_factory=dict)
+    entries: list[tuple[int, int, bytes]] = field(default_factory=list)
+    marks: dict[int, bool] = field(default_factory=dict)
+    reminders: dict[tuple[int, int, str], bool] = field(default_factory=dict)
+
+
+def changes_of(writes: Iterable[Write]) -> Changes:
+    """Sort a batch of writes by table."""
+    changes = Changes()
+    records, entries, marks, reminders = changes.records, changes.entries, changes.marks, changes.reminders
+    forgotten: dict[int, int] = {}  # key -> how many entries of this batch came before
+    for write in writes:
+        key = write.key
+        if write.reset or write.delete:
+            forgotten[key] = len(entries)
+        for name, due_us in write.reminders_cleared:
+            reminders[due_us, key, name] = False
+        if write.delete:
+            changes.deleted[key] = None
+            records.pop(key, None)
+            marks[key] = False
+            continue
+        if write.record is not None:
+            records[key] = (key, *write.address, write.record)
+        if write.entry is not None:
+            entries.append((key, write.at_us, write.entry))
+        if write.active is not None:
+            marks[key] = write.active
+        for name, due_us in write.reminders_set:
+            reminders[due_us, key, name] = True
+    if forgotten:
+        changes.logs_forgotten = list(forgotten)
+        changes.entries = [entry for i, entry in enumerate(entries) if i >= forgotten.get(entry[0], 0)]
+    return changes
+
+
+def statements_of(changes: Changes) -> Iterator[Statement]:
+    """Yield the statements that bring the file to these changes, in the order in which they must run."""
+    yield from rows_of("DELETE FROM log WHERE key IN (VALUES ", 1, changes.logs_forgotten, ")")
+    if changes.deleted:
+        yield from rows_of("DELETE FROM actors WHERE key IN (VALUES ", 1, list(changes.deleted), ")")
+        yield "UPDATE meta SET value = max(value, ?) WHERE name = ?", (max(changes.deleted), schema.RETIRED_KEY)
+    insert = "INSERT INTO actors (key, type, id, record) VALUES "
+    update = " ON CONFLICT (key) DO UPDATE SET record = excluded.record"
+    yield from rows_of(insert, 4, flat(changes.records.values()), update)
+    yield from rows_of("INSERT INTO log (key, at_us, entry) VALUES ", 3, flat(changes.entries))
+
+    unmarked, marked = split(changes.marks.items())
+    yield from rows_of("DELETE FROM active WHERE key IN (VALUES ", 1, unmarked, ")")
+    yield from rows_of("INSERT OR IGNORE INTO active (key) VALUES ", 1, marked)
+
+    cleared, added = split(changes.reminders.items())
+    # Not `IN (VALUES ...)`: SQLite would read the whole table for it.
+    delete = "DELETE FROM reminders WHERE (due_us, key, name) IN (SELECT * FROM (VALUES "
+    yield from rows_of(delete, 3, flat(cleared), "))")
+    yield from rows_of("INSERT OR IGNORE INTO reminders (due_us, key, name) VALUES ", 3, flat(added))
+
+
+def split(marks: Iterable[tuple[T, bool]]) -> tuple[list[T], list[T]]:
+    """Separate the rows whose mark is False from the rows whose mark is True."""
+    unset: list[T] = []
+    are_set: list[T] = []
+    for row, mark in marks:
+        (are_set if mark else unset).append(row)
+    return unset, are_set
