@@ -166,7 +166,7 @@ class WorkflowFailed(PerdureError):
 
 
 class NonRetryableError(PerdureError):
-    """Raised by an activity or a child: whatever the retry policy says, do not try again."""
+    """Raised by an activity or a child: it is not tried again, even if the retry policy allows it."""
 
     non_retriable = True
 

@@ -153,7 +153,7 @@ class Execution:
         self._waiting = None
         self._pending.clear()
 
-    # What the context asks for.
+    # The verbs of the context.
 
     def expect_stepping(self) -> None:
         if not self.stepping:
@@ -301,7 +301,7 @@ class Execution:
 
         Raises:
             StopIteration: The code has returned.
-            BaseException: Whatever the code raised.
+            BaseException: The error that the code has raised.
         """
         misuse: WorkflowMisuse | None = None
         while True:

@@ -4,8 +4,8 @@ The one law: it changes only when the code asks for something and when an event
 is taken in, so replay makes it the same again. Event ids count up from 1 over
 all kinds of commands.
 
-`runtime/execution/drive.py` notes here what the code asks for, takes events in,
-and lets the code go on whenever an event has answered something.
+`runtime/execution/drive.py` records the requests of the code here and feeds the
+events in. Whenever an event has answered a request, it lets the code go on.
 """
 
 from collections import deque
@@ -136,7 +136,7 @@ class Pending:
             due_us: Unix time, microseconds.
             fire: Called when it has fired.
             origin: A TimerOrigin.
-            reference: What it is for, after the origin (`runtime/history/event.py`).
+            reference: Its purpose, by the origin (TimerCreated in `runtime/history/event.py`).
         """
         event_id = self.next_id()
         self._timers[event_id] = fire
@@ -148,7 +148,7 @@ class Pending:
         return within_time(self.now_us + microseconds(when) if isinstance(when, timedelta) else to_us(when))
 
     def wait_for(self, name: str, task: Task[Any], timeout: datetime | timedelta | None) -> None:
-        """Complete a task with the next external event of a name, in whatever case.
+        """Complete a task with the next external event of a name; upper and lower case are the same.
 
         The oldest event that came unasked counts first, and then there is no timer. When the timeout comes first, the
         task fails with TimeoutError.

@@ -56,7 +56,7 @@ def replay(
     held: list[Arrival] = []
     for row in rows:
         if row.turn is None:
-            held.extend(row.held)  # type: ignore[arg-type]  # only what arrives is ever held
+            held.extend(row.held)  # type: ignore[arg-type]  # only arrivals are ever held
             continue
         arrivals, recorded = split(row.turn)
         asked, _ = execution.feed([*held, *arrivals], row.at_us)

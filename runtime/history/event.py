@@ -200,7 +200,7 @@ class TimerOrigin:
 class StallReason:
     """Why an instance is stalled, with the numbers of the contract. They reach the disk."""
 
-    PATCH_MISMATCH = 0  # and whatever else no longer fits
+    PATCH_MISMATCH = 0  # and any other difference of code and history
     VERSION_NOT_AVAILABLE = 1
     PAYLOAD_SIZE_EXCEEDED = 2
 

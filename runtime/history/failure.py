@@ -49,7 +49,7 @@ def failure_of(error: BaseException, *, frames_skipped: int = 0, depth: int = 8)
 
     Args:
         error: The exception.
-        frames_skipped: Outermost frames to leave out of the traceback: ours, which tell the user nothing.
+        frames_skipped: The number of outermost frames to leave out: those of this package, which tell the user nothing.
         depth: How many causes to follow; a longer chain, or a loop, is cut there.
     """
     frames = traceback.extract_tb(error.__traceback__)[frames_skipped:]

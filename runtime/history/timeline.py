@@ -58,7 +58,7 @@ class Timeline:
             self.events += self.fed([*self.held[:consumed], *arrivals], row.at_us)
             self.events += self._asked(commands, row.at_us)
             del self.held[:consumed]
-        self.held += row.held  # type: ignore[arg-type]  # only what arrives is ever held
+        self.held += row.held  # type: ignore[arg-type]  # only arrivals are ever held
 
     def fed(self, arrivals: Sequence[Arrival], at_us: int) -> list[TimedEvent]:
         """The arrivals of a turn as events, in the order that suits every SDK: suspensions and resumptions come first.

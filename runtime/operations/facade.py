@@ -193,7 +193,7 @@ class Facade:
 
         Args:
             recurse: Forget its descendants too; all of them must be finished.
-            force: Forget it whatever its status.
+            force: Forget it with any status.
 
         Raises:
             InstanceNotFound, InstanceUnfinished, InstanceStalled

@@ -5,8 +5,8 @@ and activities that the app does not have are left to workers, also while none
 is connected. A crash must not turn a step that a worker has under way into
 "not registered".
 
-It is an actor with a record and no log, because actors are what the store
-keeps. `runtime/engine.py` sets it and reads it.
+It is an actor with a record and no log, because the store keeps actors.
+`runtime/engine.py` sets it and reads it.
 """
 
 from collections.abc import Sequence

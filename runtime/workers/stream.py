@@ -42,7 +42,7 @@ class Stream:
     """A connected worker and its jobs; an iterator of the items that it is sent.
 
     Args:
-        worker: What the worker says of itself.
+        worker: The worker as it describes itself.
         withdraw: Takes back a job whose offer is void.
     """
 
@@ -54,7 +54,7 @@ class Stream:
         self.jobs: dict[Address, Job] = {}
         self._withdraw = withdraw
         self._ready: deque[Job] = deque()
-        self._patient: list[tuple[float, int, Job]] = []  # a heap: until when (event loop's clock), a number, what
+        self._patient: list[tuple[float, int, Job]] = []  # a heap: until when (event loop's clock), a number, the job
         self._numbers = count()
         self._signal = Signal()
         self._stopped = False
@@ -112,7 +112,7 @@ class Stream:
         return instance_id in self._sent
 
     def _take_patient(self) -> None:
-        """Make ready what has waited long enough."""
+        """Make the jobs ready that have waited long enough."""
         while self._patient and self._patient[0][0] <= anyio.current_time():
             self._ready.append(heappop(self._patient)[2])
 
