@@ -127,7 +127,7 @@ class Engine:
         return self._host.turns
 
     def observe(self, observer: Observer) -> None:
-        """Tell somebody of what comes to an end from now on."""
+        """Tell an observer of each instance and activity that ends from now on."""
         self._observer = self._activities.observer = observer
         self._surroundings.observed = True
 
@@ -159,7 +159,7 @@ class Engine:
         try:
             [mark] = await self.store.inspect([WORKER_MARK_ADDRESS])
             self._workers_known = mark is not None
-            # Who sends must be there before who is sent to wakes up, and go after it.
+            # The actors' host starts last and stops first: it sends to the activities and to the starter of children.
             async with anyio.create_task_group() as tasks:
                 await tasks.start(self._activities.run)
                 await tasks.start(self._children.run)
