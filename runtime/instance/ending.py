@@ -73,7 +73,8 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
     """Put the next generation in the place of this one. It takes its first turn after the commit.
 
     Args:
-        unfed: What this generation was not fed. Events that were raised go over to the next one.
+        unfed: What was held or has arrived, and was not fed to this generation. What arrives in this turn and is kept
+            (`sheet.holding`) is not among it.
     """
     actor = sheet.actor
     record = actor.record
@@ -82,7 +83,6 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
     actor.close()
     execution_id = uuid5(GENERATIONS, record.execution_id).hex
     started = ExecutionStarted(record.name, outcome.input, execution_id, record.parent)
-    kept = [event for event in unfed if isinstance(event, EventRaised)]
     actor.record = record._replace(execution_id=execution_id, created_us=sheet.now_us, generation=record.generation + 1)
     actor.open = OpenWork()
     actor.execution = None
@@ -95,9 +95,24 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
     sheet.turn.reset = True
     sheet.asked = None
     sheet.arrived.clear()
-    holding = [event for event in sheet.holding if isinstance(event, OUTLIVE_A_GENERATION)]
-    sheet.holding = [started, *outcome.carried, *kept, *holding]
+    sheet.holding = [started, *outcome.carried, *_outliving([*unfed, *sheet.holding])]
     sheet.turn.messages.append((workflow_address(actor.instance_id), Continue()))
+
+
+def _outliving(events: Sequence[Arrival]) -> list[Arrival]:
+    """Keep what is for the instance whatever generation it is in.
+
+    A resumption whose suspension stays behind stays behind too: workers refuse a history with one alone.
+    """
+    kept: list[Arrival] = []
+    suspended = False
+    for event in events:
+        if isinstance(event, ExecutionResumed) and not suspended:
+            continue
+        if isinstance(event, OUTLIVE_A_GENERATION):
+            kept.append(event)
+            suspended = isinstance(event, ExecutionSuspended) or (suspended and isinstance(event, EventRaised))
+    return kept
 
 
 def stall(sheet: TurnSheet, description: str, reason: int = StallReason.PATCH_MISMATCH) -> None:

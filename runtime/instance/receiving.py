@@ -172,6 +172,8 @@ def _receive_resume(sheet: TurnSheet, envelope: Envelope) -> None:
     if sheet.takes(envelope) and sheet.status is Status.SUSPENDED:
         sheet.step(Step.RESUME if sheet.has_run else Step.RESUME_START)
         sheet.hold(ExecutionResumed(envelope.body.reason))
+        # What stalled it while it was suspended is found again, and recorded then.
+        sheet.actor.stalled_here = False
         if not sheet.waits_for_start:
             sheet.arrived.extend(sheet.holding)
             sheet.holding.clear()
@@ -201,6 +203,7 @@ def _receive_purge(sheet: TurnSheet, envelope: Envelope) -> None:
         sheet.arrived.clear()
         sheet.holding.clear()
         sheet.termination = None
+        sheet.answered = None
         sheet.turn.delete = True
         sheet.answer(envelope, None)
 

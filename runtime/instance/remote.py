@@ -66,7 +66,7 @@ def _take_answer(sheet: TurnSheet, work: WorkflowTurnWork, answer: WorkflowAnswe
     carry_out(sheet, answer.commands)
     if answer.continued is not None:
         unfed = actor.held[len(work.fed) :]
-        continue_as_new(sheet, answer.continued, [*unfed, *sheet.holding])
+        continue_as_new(sheet, answer.continued, unfed)
         sheet.consumed = None
         return
     completed = next((each for each in answer.commands if isinstance(each, ExecutionCompleted)), None)
