@@ -39,9 +39,9 @@ from perdure.runtime.instance.message import (
     Suspend,
     Terminate,
     TryAgain,
+    WorkflowAnswer,
     WorkflowTurnWork,
 )
-from perdure.runtime.instance.work import WorkflowAnswer
 
 from ...support.workflows.lone_actor import LoneActor
 
