@@ -16,6 +16,8 @@ from ..support.source import modules, parsed, read, texts
 
 # Dotted names, or beginnings of them, that are no module's.
 NOT_OF_MODULES = {
+    "perdure.actors.host": "a logger of 0.1.0, which the change log names",
+    "perdure.cli.daemon": "another",
     "perdure.db": "the file of the store, unless another is named",
     "perdure.egg": "a folder that setuptools leaves behind",
     "perdure.turn": "an extension module that a test makes up",
