@@ -5,6 +5,7 @@ types only counts like any other.
 """
 
 import ast
+import re
 from collections.abc import Mapping, Set
 from pathlib import Path
 
@@ -193,3 +194,19 @@ ASYNCIO_ONLY = {
 def test_the_layers_of_the_rules_are_those_of_the_tree() -> None:
     packages = {path.parent.relative_to(ROOT).parts[0] for path in ROOT.glob("*/*.py")} - {"tests", "examples", "docs"}
     assert packages == {layer for layer in MAY_IMPORT if not layer.startswith("__")} == set(LAYERS)
+
+
+def test_the_architecture_has_the_layers_as_they_are() -> None:
+    table = re.findall(r"^\| (`[^|]*`) \| ([^|]*) \|$", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE)
+    drawn = {
+        layer: everything_but(what) if "everything but" in what else set(re.findall(r"`(\w+)`", what))
+        for layers, what in table
+        for layer in re.findall(r"`(\w+)`", layers)
+        if layer in MAY_IMPORT
+    }
+    assert drawn == {layer: what for layer, what in MAY_IMPORT.items() if layer != "__main__"}
+
+
+def everything_but(what: str) -> set[str]:
+    (left_out,) = re.findall(r"`(\w+)`", what)
+    return {layer for layer in MAY_IMPORT if not layer.startswith("__")} - {left_out, "benchmarks"}
