@@ -180,8 +180,10 @@ def making(paths: Sequence[str]) -> Iterator[list[str]]:
         remove(partials)  # of a process that was killed
         yield partials
         for partial, path in reversed(list(zip(partials, paths, strict=True))):
+            flush(partial)
+            refuse_existing([path], "came into being meanwhile")
+            published.append(path)  # before it has its name: what fails after that must take it back
             publish(partial, path)
-            published.append(path)
     except BaseException as error:
         remove(published)
         if isinstance(error, sqlite3.Error | OSError):
@@ -192,9 +194,7 @@ def making(paths: Sequence[str]) -> Iterator[list[str]]:
 
 
 def publish(partial: str, path: str) -> None:
-    """Give a finished file its name, so that both outlive a crash of the machine."""
-    flush(partial)
-    refuse_existing([path], "came into being meanwhile")
+    """Give a finished and flushed file its name, so that both outlive a crash of the machine."""
     os.rename(partial, path)
     flush(os.path.dirname(os.path.abspath(path)))
 
