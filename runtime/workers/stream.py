@@ -5,7 +5,9 @@ stream still has it. Until then its offer may change or become void.
 
 A turn is sent again, under the same token, if no answer to it comes: the worker
 may have lost it, or its answer was lost. Activities are not, because they may
-take any time. An offer may wait here a little for results that are on their way, unless it is
+take any time.
+
+An offer may wait here a little for results that are on their way, unless it is
 the only job of its worker. `runtime/workers/dispatcher.py` decides which stream
 gets a job; the door of the workers (`rpc/services/work_items.py`) reads the
 items.
