@@ -1,7 +1,8 @@
 """The tokens that open the API, over HTTP (`http/auth.py`) and gRPC (`rpc/serving/auth.py`) alike.
 
 The one law: a token is compared with every known one, each time in constant
-time, so that the time of the answer tells nothing.
+time, so that the time of the answer tells nothing. Blanks around a token do not
+count, as in Dapr.
 
 Several tokens are for rotation: add the new one, move the callers over, take
 the old one away.
@@ -21,7 +22,7 @@ class Tokens:
 
     def know(self, token: bytes | None) -> bool:
         """Return whether a token is known; None is the token of a caller that sent none."""
-        if token is None:
+        if token is None or not token.strip(BLANKS):
             return False
         found = False
         given = digest(token)
@@ -32,4 +33,7 @@ class Tokens:
 
 def digest(token: bytes) -> bytes:
     """Hash a token: `compare_digest` takes constant time only for arguments of one length."""
-    return hashlib.sha256(token).digest()
+    return hashlib.sha256(token.strip(BLANKS)).digest()
+
+
+BLANKS = b" \t"  # the whitespace that may stand around the value of a header

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from ..daemon.config import RUN_FLAGS, Config
+from ..daemon.config import LIMITS, RUN_FLAGS, Config
 from ..runtime.settings import Settings
 from ..runtime.workers.limits import DispatchLimits
 from .parsing import PORT_MAX
@@ -49,7 +49,9 @@ def build_config(
         click.UsageError: Two values do not go together; it says which.
     """
     dispatch = DispatchLimits(
-        workflows_max=values.pop("max_concurrent_workflows"), activities_max=values.pop("max_concurrent_activities")
+        workflows_max=values.pop("max_concurrent_workflows"),
+        activities_max=values.pop("max_concurrent_activities"),
+        answer_timeout_s=values.pop("worker_answer_timeout_s", LIMITS.dispatch.answer_timeout_s) or None,
     )
     limits = Settings(dispatch=dispatch, **{name: values.pop(name) for name in LIMIT_NAMES})
     config = Config(api_tokens=api_tokens or (), limits=limits, flags=flags, **values)

@@ -192,6 +192,14 @@ RUN_OPTIONS = (
         help="Activities that remote workers may work on at once.  [default: no limit]",
     ),
     Setting(
+        "--worker-answer-timeout",
+        "worker_answer_timeout_s",
+        parse=parse_seconds,
+        metavar="SECONDS",
+        default=LIMITS.dispatch.answer_timeout_s,
+        help="After this time without an answer a remote worker is sent a workflow's turn again; 0 is never.",
+    ),
+    Setting(
         "--wait-for-workers",
         is_flag=True,
         help="Leave what the app does not have to remote workers, even before the first of them has come.",

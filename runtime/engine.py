@@ -29,11 +29,12 @@ from .activities.actors import ActivityActors
 from .authoring.app import App
 from .history.status import Status
 from .instance.actor import WorkflowActorType
-from .instance.message import ACTIVITY, CHILD_START, ENDED, WORK, WORKFLOW, Ended, Start
+from .instance.message import ACTIVITY, CHILD_START, ENDED, EVENT_SEND, WORK, WORKFLOW, Ended, SendEvent, Start
 from .instance.surroundings import Propagate, Surroundings
 from .observer import Observer
 from .operations.child_starter import ChildStarter
 from .operations.client import Client
+from .operations.event_sender import EventSender
 from .operations.facade import Facade
 from .operations.retention import RetentionLoop
 from .settings import Settings
@@ -94,6 +95,7 @@ class Engine:
             routes={
                 ACTIVITY: self._activities.receive,
                 CHILD_START: self._start_child,
+                EVENT_SEND: self._send_event,
                 WORK: self.dispatcher.receive,
                 ENDED: self._tell_end,
             },
@@ -107,6 +109,7 @@ class Engine:
         self.facade = Facade(self._host)
         self.client = Client(self.facade, app)
         self._children = ChildStarter(self.facade, send=self._send)
+        self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id)
         self._running: AsyncExitStack | None = None
         self._used = False
         self._workers_known = False  # whether a worker has ever been connected to this store
@@ -133,7 +136,7 @@ class Engine:
 
     def active_actors(self) -> Mapping[str, int]:
         """How many actors of each type are in memory."""
-        return {WORKFLOW: self._host.activations, ACTIVITY: len(self._activities)}
+        return {WORKFLOW: self._host.activations - self._host.has(WORKER_MARK_ADDRESS), ACTIVITY: len(self._activities)}
 
     async def __aenter__(self) -> Self:
         assert not self._used, "an engine runs once; make another"
@@ -159,10 +162,11 @@ class Engine:
         try:
             [mark] = await self.store.inspect([WORKER_MARK_ADDRESS])
             self._workers_known = mark is not None
-            # The actors' host starts last and stops first: it sends to the activities and to the starter of children.
+            # The actors' host starts last and stops first: it sends to the activities, the children and the events.
             async with anyio.create_task_group() as tasks:
                 await tasks.start(self._activities.run)
                 await tasks.start(self._children.run)
+                await tasks.start(self._events.run)
                 async with self._host.running():
                     if self.peers is not None:
                         await self.peers.wait_for_all()
@@ -193,6 +197,9 @@ class Engine:
     def _tell_end(self, address: Address, ended: Ended) -> None:
         if self._observer is not None:
             self._observer.workflow_ended(ended.name, Status(ended.status), ended.took_us / 1e6)
+
+    def _send_event(self, address: Address, message: SendEvent) -> None:
+        self._events.receive(address, message)
 
     def _start_child(self, address: Address, start: Start) -> None:
         self._children.receive(address, start)

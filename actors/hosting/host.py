@@ -175,6 +175,10 @@ class Host:
         """How many actors are in memory."""
         return len(self._mailroom.activations)
 
+    def has(self, address: Address) -> bool:
+        """Whether an actor is in memory."""
+        return self._mailroom.activations.peek(address) is not None
+
     @property
     def commits(self) -> int:
         """How many groups were committed since the start."""

@@ -236,6 +236,7 @@ def workflow_state(state: InstanceState, app_id: str, *, payloads: bool) -> dict
         "workflowStatus": state.status.value,
         "createdTimestamp": NEVER if pending else stamp(state.created_us),
         "lastUpdatedTimestamp": NEVER if pending else stamp(state.updated_us),
+        "startedAt": stamp(state.started_us) if state.started_us is not None else None,
         "parentInstanceId": text(state.parent_id),
         "parentAppId": text(app_id if state.parent_id is not None else None),
     }

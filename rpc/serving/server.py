@@ -27,6 +27,14 @@ LENIENT = {
     "grpc.http2.max_ping_strikes": 0,
 }
 
+# The calls that have come and wait to be taken by the event loop. By default grpc throws new ones away at random from
+# 1 000 on, and all from 3 000 on: a worker's answer as well as any other. A call that waits takes some 20 kB.
+WAITING_CALLS_MAX = 20_000
+WAITING = {
+    "grpc.server.max_pending_requests": WAITING_CALLS_MAX,
+    "grpc.server.max_pending_requests_hard_limit": WAITING_CALLS_MAX,  # the same, so that none is refused at random
+}
+
 # So that the work of a machine that has vanished goes to another one. Dapr waits 5 s for the answer to a ping, which is
 # too short for a JavaScript worker that computes.
 OWN_PINGS = {
@@ -105,6 +113,7 @@ def channel_options(options: RpcOptions, *, shared: bool = False) -> dict[str, i
     return {
         **LENIENT,
         **OWN_PINGS,
+        **WAITING,
         "grpc.max_receive_message_length": options.receive_bytes_max,
         "grpc.max_send_message_length": -1,  # what went in must come out
         # By default a second server could take the same port, and each would get half of the calls.

@@ -18,6 +18,7 @@ from ...runtime.history.event import (
     Command,
     DetachedCreated,
     EventRaised,
+    EventSent,
     ExecutionCompleted,
     TaskScheduled,
     TimerCreated,
@@ -50,8 +51,10 @@ def workflow_answer(response: Message) -> WorkflowAnswer:
         return answer._replace(version_missing=True)
     continued = _continued(response)
     if continued is not None:
-        # The generation ends, and its other actions with it; in Dapr too.
-        return answer._replace(continued=continued)
+        # The generation ends, and its other actions with it, in Dapr too. An event for another instance is none of the
+        # generation's: its code does not wait for it.
+        sent = [command_of(action, response.instanceId) for action in response.actions if action.HasField("sendEvent")]
+        return answer._replace(continued=continued, commands=sent)
     try:
         return answer._replace(commands=_commands(response))
     except UnsupportedAction as error:
@@ -84,7 +87,7 @@ def command_of(action: Message, instance_id: str) -> Command:
     if kind is None or read is None:
         raise UnsupportedAction(
             f"the workflow asked for {kind or 'something this release does not know'} (action {action.id}), which "
-            "Perdure does not do. Raise events and end other workflows through a client, in an activity."
+            "Perdure does not do. End other workflows through a client, in an activity."
         )
     command: Command = read(action, getattr(action, kind), instance_id)
     return command
@@ -193,6 +196,18 @@ def _read_detached(action: Message, said: Message, instance_id: str) -> Detached
     )
 
 
+def _read_sent(action: Message, said: Message, instance_id: str) -> EventSent:
+    target, router = _router(action, said)
+    return EventSent(
+        action.id,
+        said.instance.instanceId,
+        said.name,
+        text_from(said, "data"),
+        target,
+        _wire(router, "eventSent", {}),
+    )
+
+
 def _read_timer(action: Message, said: Message, instance_id: str) -> TimerCreated:
     fire_at_us = due_us(said.fireAt)
     exact = stamp(fire_at_us) == {"seconds": said.fireAt.seconds, "nanos": said.fireAt.nanos}
@@ -210,5 +225,6 @@ READERS: Mapping[str, Callable[[Message, Message, str], Command]] = {
     "createChildWorkflow": _read_child,
     "createDetachedWorkflow": _read_detached,
     "createTimer": _read_timer,
+    "sendEvent": _read_sent,
     "completeWorkflow": _read_completion,
 }

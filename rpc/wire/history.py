@@ -19,6 +19,7 @@ from ...runtime.history.event import (
     DetachedCreated,
     Event,
     EventRaised,
+    EventSent,
     ExecutionCompleted,
     ExecutionResumed,
     ExecutionStalled,
@@ -126,6 +127,7 @@ ROUTED = frozenset(
         ChildCreated,
         ChildFailed,
         DetachedCreated,
+        EventSent,
         ExecutionCompleted,
         ExecutionStarted,
         TaskCompleted,
@@ -135,7 +137,7 @@ ROUTED = frozenset(
     }
 )
 
-FOR_OTHER_APPS = frozenset({ChildCreated, DetachedCreated, TaskScheduled})
+FOR_OTHER_APPS = frozenset({ChildCreated, DetachedCreated, EventSent, TaskScheduled})
 
 # Writers: the fields of each event.
 
@@ -243,6 +245,10 @@ def _raised(event: EventRaised, writer: HistoryWriter) -> Fields:
     return {"name": event.name, "input": text(event.input)}
 
 
+def _sent(event: EventSent, writer: HistoryWriter) -> Fields:
+    return {"instanceId": event.instance_id, "name": event.name, "input": text(event.input)}
+
+
 WRITERS: Mapping[type[Any], tuple[str, Callable[[Any, HistoryWriter], Fields]]] = {
     TurnStarted: ("workflowStarted", _turn_started),
     ExecutionStarted: ("executionStarted", _started),
@@ -261,6 +267,7 @@ WRITERS: Mapping[type[Any], tuple[str, Callable[[Any, HistoryWriter], Fields]]] 
     TimerCreated: ("timerCreated", _timer_created),
     TimerFired: ("timerFired", _timer_fired),
     EventRaised: ("eventRaised", _raised),
+    EventSent: ("eventSent", _sent),
 }
 
 # Readers: an event from its id and its fields, `wire` apart.
@@ -338,6 +345,7 @@ READERS: Mapping[str, Callable[[int, Message], Any]] = {
     "childWorkflowInstanceFailed": lambda _, said: ChildFailed(said.taskScheduledId, packed_failure_from(said)),
     "detachedWorkflowInstanceCreated": lambda event_id, said: DetachedCreated(event_id, said.instanceId),
     "timerCreated": _read_timer_created,
+    "eventSent": lambda event_id, said: EventSent(event_id, said.instanceId, said.name, text_from(said, "input")),
     "timerFired": lambda _, said: TimerFired(said.timerId, due_us(said.fireAt)),
     "eventRaised": lambda _, said: EventRaised(said.name, text_from(said, "input")),
 }

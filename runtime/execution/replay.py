@@ -20,6 +20,7 @@ from ..history.event import (
     ChildCreated,
     Command,
     DetachedCreated,
+    EventSent,
     ExecutionCompleted,
     PatchesApplied,
     TaskScheduled,
@@ -114,6 +115,8 @@ def _essence(command: Command) -> tuple[object, ...]:
             return (ExecutionCompleted, command.event_id, command.status)
         case DetachedCreated():
             return (DetachedCreated, command.event_id, command.instance_id)
+        case EventSent():
+            return (EventSent, command.event_id, command.instance_id, command.name)
 
 
 def _difference(execution: Execution, then: Command | None, now: Command | None) -> NondeterminismError:
@@ -147,6 +150,8 @@ def _described(command: Command | None) -> str:  # noqa: PLR0911  one for each k
             return f"patches {list(command.names)}"
         case DetachedCreated():
             return f"an instance of its own with ID {command.instance_id!r}"
+        case EventSent():
+            return f"event {command.name!r} for instance {command.instance_id!r}"
         case ExecutionCompleted():
             return f"the end of the workflow ({Status(command.status).name})"
 

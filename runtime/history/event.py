@@ -152,6 +152,17 @@ class DetachedCreated(NamedTuple):
     wire: bytes | None = None
 
 
+class EventSent(NamedTuple):
+    """An event was sent to another instance."""
+
+    event_id: int
+    instance_id: str  # the receiver's
+    name: str
+    input: str | None
+    target_app: str | None = None
+    wire: bytes | None = None
+
+
 class ChildCompleted(NamedTuple):
     task_id: int
     result: str | None
@@ -185,6 +196,7 @@ class EventRaised(NamedTuple):
     name: str  # as spelled by the sender; compared without case
     input: str | None
     wire: bytes | None = None
+    key: bytes | None = None  # of an event that another instance has sent, the same each time it is sent
 
 
 class TimerOrigin:
@@ -226,7 +238,9 @@ Arrival: TypeAlias = (
     | TimerFired
     | EventRaised
 )
-Command: TypeAlias = PatchesApplied | TaskScheduled | ChildCreated | DetachedCreated | TimerCreated | ExecutionCompleted
+Command: TypeAlias = (
+    PatchesApplied | TaskScheduled | ChildCreated | DetachedCreated | EventSent | TimerCreated | ExecutionCompleted
+)
 Event: TypeAlias = Arrival | Command
 
 TAGS: dict[type[Any], int] = {
@@ -247,9 +261,12 @@ TAGS: dict[type[Any], int] = {
     TimerFired: 15,
     EventRaised: 16,
     DetachedCreated: 17,
+    EventSent: 20,
 }
 TYPES: dict[int, Any] = {tag: event_type for event_type, tag in TAGS.items()}
-COMMANDS = frozenset({PatchesApplied, TaskScheduled, ChildCreated, DetachedCreated, TimerCreated, ExecutionCompleted})
+COMMANDS = frozenset(
+    {PatchesApplied, TaskScheduled, ChildCreated, DetachedCreated, EventSent, TimerCreated, ExecutionCompleted}
+)
 
 
 # The number of fields that an event of the app's own workflows needs. The others come from remote workers. Where they
@@ -272,6 +289,7 @@ NATIVE_FIELDS: dict[type[Any], int] = {
     TimerFired: 2,
     EventRaised: 2,
     DetachedCreated: 9,
+    EventSent: 4,
 }
 ABSENT = {kind: tuple(kind._field_defaults[name] for name in kind._fields[n:]) for kind, n in NATIVE_FIELDS.items()}
 

@@ -27,3 +27,4 @@ class InstanceState:
     stall: str | None  # STALLED only: why
     parent_id: str | None
     version: str | None = None
+    started_us: int | None = None  # Unix time, microseconds: the first turn of this generation; None: there was none

@@ -17,6 +17,7 @@ from .event import (
     ChildFailed,
     Event,
     EventRaised,
+    EventSent,
     ExecutionStarted,
     TaskCompleted,
     TaskFailed,
@@ -103,6 +104,9 @@ class OpenWork:
         self.children[child.event_id] = child
         self.last_id = child.event_id
 
+    def _event_sent(self, sent: EventSent) -> None:
+        self.last_id = sent.event_id
+
     def _child_answered(self, answer: ChildCompleted | ChildFailed) -> None:
         self.children.pop(answer.task_id, None)
 
@@ -120,5 +124,6 @@ _TAKERS: dict[type[Any], Callable[[OpenWork, Any], None]] = {
     ChildCreated: OpenWork._child_asked,
     ChildCompleted: OpenWork._child_answered,
     ChildFailed: OpenWork._child_answered,
+    EventSent: OpenWork._event_sent,
     ExecutionStarted: OpenWork._started,
 }

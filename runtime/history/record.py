@@ -1,20 +1,22 @@
 """The record of an instance: the small row that is written when its status changes.
 
-The one law: it holds no payloads. The input stands in the first row of the
-history and the result in the last, so neither is written twice.
+The one law: it holds no payloads, but for events that are on their way to other
+instances. The input stands in the first row of the history and the result in the
+last, so neither is written twice.
 
 Workflow actors write it; the facade, the walk of families and callers that wait
 read it.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import msgpack
 
 from ...actors.store.contract import Inspection
-from .event import ExecutionCompleted, ExecutionStarted, Parent, failure_in
+from .event import EventSent, ExecutionCompleted, ExecutionStarted, Parent, failure_in, pack_event, unpack_event
 from .instance_state import InstanceState
-from .row import CorruptHistory, unpack_row
+from .row import CorruptHistory, Row, unpack_row
 from .status import Status
 
 FORMAT = 1
@@ -34,6 +36,10 @@ class InstanceRecord(NamedTuple):
     generation: int = 0  # how often it has continued as new
     remote: bool = False  # its code is with a remote worker
     version: str | None = None  # of its code, as the worker named it
+    started_us: int | None = None  # Unix time, microseconds: its first turn, where the first row of the history is none
+    # Events for other instances that these are not known to have: (key, *EventSent as it is packed).
+    outbox: tuple[tuple[Any, ...], ...] = ()
+    received: bytes = b""  # the keys of events that other instances sent to earlier generations; EVENT_KEY_BYTES each
 
     def pack(self, packer: msgpack.Packer | None = None) -> bytes:
         """The form in which it reaches the disk.
@@ -41,8 +47,15 @@ class InstanceRecord(NamedTuple):
         Args:
             packer: Used again by a caller that packs many records, because a new one makes a buffer first.
         """
-        packed: bytes = (packer or msgpack.Packer()).pack((FORMAT, *self))
+        # What few instances have is left out by all others: earlier releases can read such a record, and it is short.
+        fields = self if self[COMMON_FIELDS:] != ABSENT else self[:COMMON_FIELDS]
+        packed: bytes = (packer or msgpack.Packer()).pack((FORMAT, *fields))
         return packed
+
+
+COMMON_FIELDS = 11
+ABSENT = tuple(InstanceRecord._field_defaults[name] for name in InstanceRecord._fields[COMMON_FIELDS:])
+NEEDED_FIELDS = 6  # those that every release has written
 
 
 def unpack_record(packed: bytes) -> InstanceRecord:
@@ -58,9 +71,30 @@ def unpack_record(packed: bytes) -> InstanceRecord:
         if record_format != FORMAT:
             raise CorruptHistory(f"a record has format {record_format}; this release reads format {FORMAT}")
         link = Parent(*parent) if parent is not None else None
-        return InstanceRecord(Status(status), name, execution_id, created_us, custom_status, link, *rest[:5])
+        known = rest[: len(InstanceRecord._fields) - NEEDED_FIELDS]
+        return InstanceRecord(Status(status), name, execution_id, created_us, custom_status, link, *known)
     except (ValueError, TypeError) as error:
         raise CorruptHistory(f"a record of {len(packed)} bytes cannot be read: {error!r}") from error
+
+
+EVENT_KEY_BYTES = 16
+
+
+def pack_outbox(outbox: Mapping[bytes, EventSent]) -> tuple[tuple[Any, ...], ...]:
+    """The form in which a record holds events that are on their way."""
+    return tuple((key, *pack_event(event)) for key, event in outbox.items())
+
+
+def unpack_outbox(packed: Iterable[tuple[Any, ...]]) -> dict[bytes, EventSent]:
+    """Read the events that are on their way, each with its key, oldest first.
+
+    Raises:
+        CorruptHistory: This release cannot read them.
+    """
+    try:
+        return {key: unpack_event(event) for key, *event in packed}  # type: ignore[misc]  # nothing else is packed
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise CorruptHistory(f"the outbox of a record cannot be read: {error!r}") from error
 
 
 def state_of(instance_id: str, inspection: Inspection, record: InstanceRecord | None = None) -> InstanceState:
@@ -73,7 +107,8 @@ def state_of(instance_id: str, inspection: Inspection, record: InstanceRecord | 
     """
     if record is None:
         record = unpack_record(inspection.record)
-    started = _started(inspection)
+    first = unpack_row(inspection.first) if inspection.first is not None else None
+    started = _started(first)
     completed = _completed(inspection) if record.status.terminal else None
     return InstanceState(
         instance_id=instance_id,
@@ -89,13 +124,13 @@ def state_of(instance_id: str, inspection: Inspection, record: InstanceRecord | 
         stall=record.stall,
         parent_id=record.parent.instance_id if record.parent is not None else None,
         version=record.version,
+        started_us=first.at_us if first is not None and first.turn is not None else record.started_us,
     )
 
 
-def _started(inspection: Inspection) -> ExecutionStarted | None:
-    if inspection.first is None:
+def _started(row: Row | None) -> ExecutionStarted | None:
+    if row is None:
         return None
-    row = unpack_row(inspection.first)
     events = [*(row.turn or ()), *row.held]
     return next((event for event in events if isinstance(event, ExecutionStarted)), None)
 

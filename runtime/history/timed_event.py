@@ -13,7 +13,7 @@ class TurnStarted(NamedTuple):
     """The beginning of a turn. It is not on disk, where a row is a turn; it stands for the head of the row."""
 
     patches: tuple[str, ...] = ()  # the patches that this turn is the first to find applied
-    version: str | None = None  # the named version of the code, in the turn that settled it
+    version: str | None = None  # the named version of the code
     wire: bytes | None = None
 
 

@@ -13,6 +13,7 @@ from .event import (
     Arrival,
     Command,
     ExecutionResumed,
+    ExecutionStalled,
     ExecutionSuspended,
     PatchesApplied,
     TaskCompleted,
@@ -31,14 +32,17 @@ class Timeline:
     """The history of one generation, as it grows.
 
     Arrivals that were not fed yet are not part of it: a worker that asks for the
-    history would feed them to its code too early.
+    history would feed them to its code too early. A stall is never fed, and
+    stands where it happened.
     """
 
-    __slots__ = ("_tasks", "_timers", "events", "held")
+    __slots__ = ("_tasks", "_timers", "events", "has_run", "held", "version")
 
     def __init__(self) -> None:
         self.events: list[TimedEvent] = []
         self.held: list[Arrival] = []  # arrived and not fed, oldest first
+        self.has_run = False  # whether the code of this generation has had a turn
+        self.version: str | None = None  # the named version of the code, as the last turn has it
         self._tasks: dict[int, str] = {}
         self._timers: set[int] = set()
 
@@ -54,11 +58,15 @@ class Timeline:
         if row.turn is not None:
             arrivals, commands = split(row.turn)
             consumed = len(self.held) if row.consumed is None else row.consumed
-            self.events.append(TimedEvent(ARRIVED, row.at_us, head(commands)))
+            self.has_run = True
+            self.events.append(TimedEvent(ARRIVED, row.at_us, self._head(commands)))
             self.events += self.fed([*self.held[:consumed], *arrivals], row.at_us)
             self.events += self._asked(commands, row.at_us)
             del self.held[:consumed]
-        self.held += row.held  # type: ignore[arg-type]  # only arrivals are ever held
+        for event in row.held:
+            self.held.append(event)  # type: ignore[arg-type]  # only arrivals are ever held
+            if isinstance(event, ExecutionStalled):
+                self.events.append(TimedEvent(ARRIVED, row.at_us, event))
 
     def fed(self, arrivals: Sequence[Arrival], at_us: int) -> list[TimedEvent]:
         """The arrivals of a turn as events, in the order that suits every SDK: suspensions and resumptions come first.
@@ -69,12 +77,23 @@ class Timeline:
         """
         events: list[TimedEvent] = []
         for arrival in sorted(arrivals, key=_rank):
+            if isinstance(arrival, ExecutionStalled):
+                continue  # it is in the history already
             if isinstance(arrival, TimerFired) and arrival.timer_id not in self._timers:
                 continue  # the scheduled start, for which no SDK has a timer
             if isinstance(arrival, TaskCompleted | TaskFailed) and arrival.task_execution_id is None:
                 arrival = arrival._replace(task_execution_id=self._tasks.get(arrival.task_id))  # noqa: PLW2901
             events.append(TimedEvent(ARRIVED, at_us, arrival))
         return events
+
+    def _head(self, commands: Iterable[Command]) -> TurnStarted:
+        """Make the head of a turn. Each has the version that was settled last (contract 3.19)."""
+        applied = next((command for command in commands if isinstance(command, PatchesApplied)), None)
+        if applied is None:
+            return TurnStarted(version=self.version)
+        if applied.version is not None:
+            self.version = applied.version
+        return TurnStarted(applied.names, self.version)
 
     def _asked(self, commands: Sequence[Command], at_us: int) -> list[TimedEvent]:
         events: list[TimedEvent] = []
@@ -87,14 +106,6 @@ class Timeline:
                 self._timers.add(command.event_id)
             events.append(TimedEvent(command.event_id, at_us, command))
         return events
-
-
-def head(commands: Iterable[Command]) -> TurnStarted:
-    """Make the head of a turn; its patches stand among the commands."""
-    for command in commands:
-        if isinstance(command, PatchesApplied):
-            return TurnStarted(command.names, command.version)
-    return TurnStarted()
 
 
 def _rank(arrival: Arrival) -> int:

@@ -16,6 +16,7 @@ from ..history.event import (
     ChildCreated,
     Command,
     DetachedCreated,
+    EventSent,
     ExecutionCompleted,
     ExecutionTerminated,
     Parent,
@@ -27,9 +28,11 @@ from ..history.status import Status
 from .message import (
     ACTIVITY,
     CHILD_START,
+    EVENT_SEND,
     ActivityDone,
     ChildDone,
     Invoke,
+    SendEvent,
     Start,
     Terminate,
     workflow_address,
@@ -91,6 +94,32 @@ def _create_detached(sheet: TurnSheet, child: DetachedCreated) -> None:
     execution_id = child.execution_id or uuid5(GENERATIONS, f"{sheet.actor.record.execution_id}/{child.event_id}").hex
     start = Start(child.name, child.input, execution_id, start_at_us=child.start_at_us)
     sheet.turn.messages.append((workflow_address(child.instance_id), start))
+
+
+def _send_event(sheet: TurnSheet, event: EventSent) -> None:
+    """Send an event to another instance, and remember it until that is known to have it.
+
+    The key is the same each time it is sent, over restarts too, and the receiver takes a key once.
+    """
+    actor = sheet.actor
+    assert actor.record is not None
+    key = uuid5(GENERATIONS, f"{actor.record.execution_id}/{event.event_id}").bytes
+    if actor.outbox is None:
+        actor.outbox = {}
+    actor.outbox[key] = event
+    sheet.posted = True
+    _post(sheet, key, event)
+
+
+def send_again(sheet: TurnSheet) -> None:
+    """Send all events that may not have arrived, in their order."""
+    for key, event in (sheet.actor.outbox or {}).items():
+        _post(sheet, key, event)
+
+
+def _post(sheet: TurnSheet, key: bytes, event: EventSent) -> None:
+    message = SendEvent(sheet.actor.instance_id, key, event)
+    sheet.turn.messages.append((Address(EVENT_SEND, event.instance_id), message))
 
 
 def start_child(sheet: TurnSheet, child: ChildCreated, *, unique: bool = False) -> None:
@@ -199,4 +228,5 @@ EFFECTS: dict[type[Command], Callable[[TurnSheet, Any], None]] = {
     TimerCreated: _set_timer,
     ChildCreated: create_child,
     DetachedCreated: _create_detached,
+    EventSent: _send_event,
 }

@@ -5,7 +5,7 @@ Native code, remote workers and callers from outside all end instances through
 these.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import uuid5
 
 from ...actors.address import Address
@@ -83,7 +83,13 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
     actor.close()
     execution_id = uuid5(GENERATIONS, record.execution_id).hex
     started = ExecutionStarted(record.name, outcome.input, execution_id, record.parent)
-    actor.record = record._replace(execution_id=execution_id, created_us=sheet.now_us, generation=record.generation + 1)
+    actor.record = record._replace(
+        execution_id=execution_id,
+        created_us=sheet.now_us,
+        generation=record.generation + 1,
+        started_us=None,
+        received=_latest(actor.received) if actor.received else b"",
+    )
     actor.open = OpenWork()
     actor.execution = None
     actor.rows = []
@@ -97,6 +103,15 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
     sheet.arrived.clear()
     sheet.holding = [started, *outcome.carried, *_outliving([*unfed, *sheet.holding])]
     sheet.turn.messages.append((workflow_address(actor.instance_id), Continue()))
+
+
+# As many keys of events from other instances are known to the next generation. A sender that crashes sends only those
+# again that are not known to have arrived: the latest.
+RECEIVED_MAX = 1_000
+
+
+def _latest(received: Iterable[bytes]) -> bytes:
+    return b"".join(list(received)[-RECEIVED_MAX:])
 
 
 def _outliving(events: Sequence[Arrival]) -> list[Arrival]:

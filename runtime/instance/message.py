@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ...actors.address import Address
 from ..execution.drive import ContinuedAsNew
-from ..history.event import Arrival, Command, Parent, Trace
+from ..history.event import Arrival, Command, EventSent, Parent, Trace
 from ..history.failure import FailureDetails
 from ..history.record import InstanceRecord
 from ..history.row import Row
@@ -17,6 +17,7 @@ from ..history.timed_event import TimedEvent
 WORKFLOW = "workflow"  # these reach the disk and must not change
 ACTIVITY = "activity"
 CHILD_START = "child-start"
+EVENT_SEND = "event-send"
 WORK = "work"
 ENDED = "ended"
 
@@ -45,6 +46,21 @@ class Start(NamedTuple):
 class RaiseEvent(NamedTuple):
     name: str
     input: str | None
+    key: bytes | None = None  # of an event that another instance has sent: the receiver takes it once
+
+
+class SendEvent(NamedTuple):
+    """Raise an event for another instance. Sent to an address of the event's receiver, answered with EventsTaken."""
+
+    sender_id: str
+    key: bytes
+    event: EventSent
+
+
+class EventsTaken(NamedTuple):
+    """Events have been taken by the instances that they were for, or will never be."""
+
+    keys: Sequence[bytes]
 
 
 class Suspend(NamedTuple):
@@ -129,7 +145,7 @@ class WorkflowAnswer(NamedTuple):
     instance_id: str
     token: str  # of the dispatch that it answers; "" from SDKs that do not say
     commands: Sequence[Command]  # in the order of the worker; an ExecutionCompleted, if there is one, comes last
-    continued: ContinuedAsNew | None = None  # the generation has ended; then there are no commands
+    continued: ContinuedAsNew | None = None  # the generation has ended; of commands there are then only EventSent
     custom_status: str | None = None  # replaces the one before; None clears it
     patches: tuple[str, ...] = ()  # all patches that the code found applied, old ones included, in order
     version: str | None = None  # the named version of the code that ran

@@ -40,12 +40,15 @@ def running_code(sheet: TurnSheet) -> Execution | None:
     if definition is None:
         _miss_definition(sheet, actor.record.name)
         return None
+    begins = bool(actor.rows) and not sheet.has_run  # one that begins at once has its first turn in its first row
     try:
         actor.execution, _ = replay(definition, surroundings.encoder, instance_id=actor.instance_id, rows=actor.rows)
     except NondeterminismError as error:
         stall(sheet, str(error))
         return None
     actor.rows = []
+    if begins:
+        actor.record = actor.record._replace(started_us=sheet.now_us)
     if sheet.status is not Status.SUSPENDED:
         sheet.step(Step.RUN)
         if actor.record.stall is not None:

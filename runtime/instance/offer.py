@@ -55,8 +55,7 @@ class Offer:
             return None
         timeline = actor.timeline
         assert timeline is not None
-        shown = [event for event in actor.held if not isinstance(event, ExecutionStalled)]
-        new = [TimedEvent(ARRIVED, actor.last_us, TurnStarted()), *timeline.fed(shown, actor.last_us)]
+        new = [TimedEvent(ARRIVED, actor.last_us, TurnStarted()), *timeline.fed(actor.held, actor.last_us)]
         return WorkflowTurnWork(
             self.instance_id,
             self.execution_id,

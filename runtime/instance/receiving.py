@@ -39,6 +39,7 @@ from .effects import (
     clear_timers,
     create_child,
     invoke,
+    send_again,
     start_child,
     tell_parent,
     tell_parent_again,
@@ -51,6 +52,7 @@ from .message import (
     ChildDone,
     ChildStarted,
     Continue,
+    EventsTaken,
     Purge,
     RaiseEvent,
     RemoteAnswer,
@@ -84,9 +86,11 @@ def _receive_start(sheet: TurnSheet, envelope: Envelope) -> None:
         _refuse_start(sheet, envelope, DescendantsUnknown(sheet.actor.instance_id, record.execution_id))
         return
     else:
+        outbox = sheet.actor.outbox
         sheet.actor.forget()
         sheet.turn.reset = True
         _begin(sheet, start)
+        sheet.actor.outbox, sheet.posted = outbox, bool(outbox)  # the last holder of the id has sent them
     sheet.answer(envelope, sheet.actor.instance_id)
 
 
@@ -158,8 +162,36 @@ def _refuse_start(sheet: TurnSheet, envelope: Envelope, error: RequestRefused) -
 
 
 def _receive_event(sheet: TurnSheet, envelope: Envelope) -> None:
-    if sheet.takes(envelope):
+    if envelope.body.key is not None:
+        _receive_sent_event(sheet, envelope)
+    elif sheet.takes(envelope):
         sheet.arrive(EventRaised(envelope.body.name, envelope.body.input))
+
+
+def _receive_sent_event(sheet: TurnSheet, envelope: Envelope) -> None:
+    """Take an event of another instance, which sends it again until it knows that it was taken, once.
+
+    A stalled instance takes it too: the sender cannot be told to try later.
+    """
+    event: RaiseEvent = envelope.body
+    assert event.key is not None
+    actor = sheet.actor
+    if actor.record is None:
+        sheet.answer(envelope, InstanceNotFound(actor.instance_id))
+        return
+    sheet.answer(envelope, None)
+    if actor.received is None:
+        actor.received = {}
+    if not actor.record.status.terminal and event.key not in actor.received:
+        actor.received[event.key] = None
+        sheet.arrive(EventRaised(event.name, event.input, key=event.key))
+
+
+def _receive_taken(sheet: TurnSheet, envelope: Envelope) -> None:
+    taken: EventsTaken = envelope.body
+    outbox = sheet.actor.outbox or {}
+    for key in taken.keys:
+        sheet.posted |= outbox.pop(key, None) is not None
 
 
 def _receive_suspend(sheet: TurnSheet, envelope: Envelope) -> None:
@@ -283,6 +315,7 @@ def _receive_recover(sheet: TurnSheet, envelope: Envelope) -> None:
     record = sheet.actor.record
     if record is None:
         return
+    send_again(sheet)
     if record.status.terminal:
         tell_parent_again(sheet)
     if was_terminated_with_children(sheet):
@@ -306,6 +339,7 @@ RECEIVERS: dict[type[Any], Callable[[TurnSheet, Envelope], None]] = {
     ActivityDone: _receive_activity_done,
     ChildDone: _receive_child_done,
     ChildStarted: _receive_child_started,
+    EventsTaken: _receive_taken,
     ReminderDue: _receive_reminder,
     Continue: _receive_continue,
     Recover: _receive_recover,

@@ -50,9 +50,15 @@ def _take_answer(sheet: TurnSheet, work: WorkflowTurnWork, answer: WorkflowAnswe
         return
     if sheet.status is not Status.SUSPENDED:
         sheet.step(Step.RUN)
-    settled = answer.version if answer.version != actor.record.version else None
+    timeline = actor.timeline
+    assert timeline is not None
+    # A new generation may run another version, and its history names its own.
+    settled = answer.version if answer.version != timeline.version else None
     version = answer.version or actor.record.version
-    actor.record = actor.record._replace(remote=True, stall=None, custom_status=answer.custom_status, version=version)
+    started_us = actor.record.started_us if timeline.has_run else work.at_us
+    actor.record = actor.record._replace(
+        remote=True, stall=None, custom_status=answer.custom_status, version=version, started_us=started_us
+    )
     actor.ran_us = sheet.now_us
     sheet.consumed = len(work.fed)
     sheet.turn_at_us = work.at_us
@@ -65,6 +71,7 @@ def _take_answer(sheet: TurnSheet, work: WorkflowTurnWork, answer: WorkflowAnswe
         clear_timer(sheet, timer_id)
     carry_out(sheet, answer.commands)
     if answer.continued is not None:
+        # Its commands are carried out by now, and their events have no place in the next generation.
         unfed = actor.held[len(work.fed) :]
         continue_as_new(sheet, answer.continued, unfed)
         sheet.consumed = None

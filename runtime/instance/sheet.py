@@ -12,9 +12,10 @@ from ...actors.turn import Envelope, Turn
 from ..errors import InstanceNotFound, InstanceStalled
 from ..history.event import Arrival, Event
 from ..history.open_work import START_TIMER
-from ..history.record import InstanceRecord
+from ..history.record import InstanceRecord, pack_outbox
 from ..history.row import Row
 from ..history.status import Status, Step, follow
+from ..history.timeline import Timeline
 from .message import RemoteAnswer, Terminate
 from .state import Instance
 
@@ -34,6 +35,7 @@ class TurnSheet:
         "consumed",
         "holding",
         "now_us",
+        "posted",
         "record_before",
         "termination",
         "timers_set",
@@ -54,6 +56,7 @@ class TurnSheet:
         self.timers_set: dict[int, int] = {}  # timer id to when it fires
         self.answered: RemoteAnswer | None = None
         self.turn_at_us: int | None = None  # when the turn began for a remote worker, if it did
+        self.posted = False  # whether the outbox has changed
         self.consumed: int | None = None  # of what was held, how much this turn feeds; None: all
 
     # What the instance is, with what this turn has made of it so far.
@@ -72,7 +75,7 @@ class TurnSheet:
         """Whether the code of this generation has had a turn."""
         actor = self.actor
         if actor.timeline is not None:
-            return bool(actor.timeline.events)
+            return actor.timeline.has_run
         return actor.execution is not None or any(row.turn is not None for row in actor.rows)
 
     @property
@@ -83,7 +86,10 @@ class TurnSheet:
     @property
     def position(self) -> int:
         """How much history a remote worker knows of this generation."""
-        return len(self.actor.timeline.events) if self.actor.timeline is not None else 0
+        actor = self.actor
+        if actor.timeline is None:  # it has not run, but may have stalled
+            actor.timeline = Timeline.of(actor.rows)
+        return len(actor.timeline.events)
 
     # What the stages write down.
 
@@ -148,6 +154,8 @@ class TurnSheet:
             turn.entry = actor.surroundings.packer.pack(*row)
             self._remember(row)
             actor.last_us = self.now_us
+        if self.posted and actor.record is not None:
+            actor.record = actor.record._replace(outbox=pack_outbox(actor.outbox or {}))
         record = actor.record
         if record is not None:
             if record is not self.record_before and record != self.record_before:
@@ -170,6 +178,8 @@ class TurnSheet:
     def _busy(self, record: InstanceRecord) -> bool:
         """Whether a restart would have something to pick up here."""
         actor = self.actor
+        if actor.outbox:
+            return True
         if record.status.terminal:
             return record.status is not Status.TERMINATED and bool(actor.open.tasks or actor.unconfirmed)
         waiting = bool(actor.held) and record.status is not Status.SUSPENDED and not self.waits_for_start

@@ -9,10 +9,10 @@ from typing import Protocol
 
 from ...actors.store.contract import Stored
 from ..execution.drive import Execution
-from ..history.event import Arrival
+from ..history.event import Arrival, EventRaised, EventSent
 from ..history.open_work import OpenWork
 from ..history.patches import patches_of
-from ..history.record import InstanceRecord, unpack_record
+from ..history.record import EVENT_KEY_BYTES, InstanceRecord, unpack_outbox, unpack_record
 from ..history.row import Row, unpack_row
 from ..history.timeline import Timeline
 from .message import WorkflowTurnWork
@@ -47,8 +47,10 @@ class Instance:
         "last_us",
         "offered",
         "open",
+        "outbox",
         "patches",
         "ran_us",
+        "received",
         "record",
         "rows",
         "stalled_here",
@@ -78,6 +80,10 @@ class Instance:
         self.last_us = 0
         # Children whose id the code chose, as long as no message has said that they exist.
         self.unconfirmed: set[int] = set()
+        # Events for other instances that these are not known to have, by their keys; and the keys of those that others
+        # sent to this one. Oldest first; None: there was none yet, as in most instances.
+        self.outbox: dict[bytes, EventSent] | None = None
+        self.received: dict[bytes, None] | None = None
         # The code that is here has been tried on the history and does not fit.
         self.stalled_here = False
         if stored is not None:
@@ -100,6 +106,8 @@ class Instance:
         self.patches = ()
         self.offered = None
         self.unconfirmed = set()
+        self.outbox = None
+        self.received = None
         self.stalled_here = False
 
     def _remember(self, stored: Stored) -> None:
@@ -110,6 +118,9 @@ class Instance:
             self.unconfirmed = {child.event_id for child in self.open.children.values() if child.named}
         if self.rows:
             self.last_us = self.rows[-1].at_us
+        if self.record.outbox:
+            self.outbox = unpack_outbox(self.record.outbox)
+        self.received = _received(self.record.received, self.rows)
         if self.record.status.terminal:
             self.rows = self.rows[-1:]
             self.open.keep_only(self.rows)
@@ -122,3 +133,12 @@ class Instance:
             self.timeline = Timeline.of(self.rows)
             self.patches = patches_of(self.rows)
             self.rows = self.rows[-1:]
+
+
+def _received(earlier: bytes, rows: Sequence[Row]) -> dict[bytes, None] | None:
+    """The keys of the events that other instances have sent: to earlier generations, and to this one."""
+    keys = [earlier[begin : begin + EVENT_KEY_BYTES] for begin in range(0, len(earlier), EVENT_KEY_BYTES)]
+    for row in rows:
+        for events in (row.turn or (), row.held):
+            keys += [event.key for event in events if isinstance(event, EventRaised) and event.key is not None]
+    return dict.fromkeys(keys) if keys else None

@@ -155,6 +155,16 @@ class Facade:
                 raise InvalidRequest("missing workflow event name")
             await self._host.ask(workflow_address(instance_id), RaiseEvent(name, data))
 
+    async def deliver(self, instance_id: str, event: RaiseEvent) -> None:
+        """Give an instance an event that another has sent. A finished one drops it, a stalled one keeps it.
+
+        Raises:
+            InvalidRequest, InstanceNotFound
+        """
+        if not event.name:
+            raise InvalidRequest("missing workflow event name")
+        await self._host.ask(workflow_address(instance_id), event)
+
     async def suspend(self, instance_id: str, *, reason: str | None = None) -> None:
         """Let an instance take no further step until it is resumed. Arrivals are kept.
 

@@ -138,7 +138,7 @@ class Dispatcher:
         """
         if self._stopping:
             raise HostStopping
-        stream = Stream(worker, self._withdraw)
+        stream = Stream(worker, self._withdraw, answer_timeout_s=self._limits.answer_timeout_s)
         self._streams.append(stream)
         self._greet()
         self._retry_stalled()
@@ -162,7 +162,11 @@ class Dispatcher:
         Raises:
             WorkUnknown: No turn of this instance is open.
         """
-        job = self._finish(Address(WORK, answer.instance_id), answer.token)
+        key = Address(WORK, answer.instance_id)
+        asked = self._jobs.get(key)
+        if not answer.token and asked is not None and asked.stream is not None:
+            asked.stream.says_tokens = False
+        job = self._finish(key, answer.token)
         if job is None:
             return
         assert isinstance(job.request, WorkflowTurnWork)

@@ -1,8 +1,11 @@
 """Streams: the workers that are connected, each with the jobs it has been given.
 
-The one law: a job is settled and sent once in each stream that gets it, and
-only while the stream still has it. Until then its offer may change or become
-void.
+The one law: a job is settled once in each stream that gets it, and only while the
+stream still has it. Until then its offer may change or become void.
+
+A turn is sent again, under the same token, if no answer to it comes: the worker
+may have lost it, or its answer was lost. Activities are not, because they may
+take any time.
 
 An offer may wait here a little for results that are on their way, unless it is
 the only job of its worker. `runtime/workers/dispatcher.py` decides which stream
@@ -10,6 +13,7 @@ gets a job; the door of the workers (`rpc/services/work_items.py`) reads the
 items.
 """
 
+import logging
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from heapq import heappop, heappush
@@ -24,11 +28,18 @@ from ..instance.message import Invoke, WorkflowTurnWork
 from ..instance.state import Offered
 from .items import ActivityItem, Worker, WorkflowItem, WorkItem
 
+logger = logging.getLogger(__name__)
+
+ANSWER_TIMEOUT_MAX_S = 3600.0  # where the doubling ends
+
+# Dapr's JavaScript SDK answers without a token, so that the second answer to a turn could be taken for one to the next.
+TOKENLESS_AGENT = "dapr-js-sdk"
+
 
 class Job:
     """A turn or an activity, from the request to the answer that counts."""
 
-    __slots__ = ("key", "request", "sent", "stream", "token")
+    __slots__ = ("again", "due_s", "key", "request", "sent", "stream", "timeout_s", "token")
 
     def __init__(self, key: Address, request: Offered | Invoke) -> None:
         self.key = key
@@ -36,6 +47,9 @@ class Job:
         self.stream: Stream | None = None  # None: it waits in the dispatcher
         self.token = ""  # a new one each time it is given to a worker
         self.sent = False  # to the worker of its stream
+        self.again = False  # it is to be sent again, because no answer has come
+        self.timeout_s = 0.0  # how long the worker has for its answer
+        self.due_s = 0.0  # when that is over; event loop's clock
 
 
 class Stream:
@@ -44,13 +58,18 @@ class Stream:
     Args:
         worker: The worker as it describes itself.
         withdraw: Takes back a job whose offer is void.
+        answer_timeout_s: After this time without an answer a turn is sent again, then after twice the time, and so on;
+            None: never.
     """
 
     # The number of instances whose history a worker is assumed to keep; Python's SDK keeps 100 000.
     HISTORIES_MAX = 10_000
 
-    def __init__(self, worker: Worker, withdraw: Callable[[Job], None]) -> None:
+    def __init__(
+        self, worker: Worker, withdraw: Callable[[Job], None], *, answer_timeout_s: float | None = None
+    ) -> None:
         self.worker = worker
+        self.says_tokens = TOKENLESS_AGENT not in worker.agent  # with its answers
         self.jobs: dict[Address, Job] = {}
         self._withdraw = withdraw
         self._ready: deque[Job] = deque()
@@ -58,6 +77,8 @@ class Stream:
         self._numbers = count()
         self._signal = Signal()
         self._stopped = False
+        self._answer_timeout_s = answer_timeout_s
+        self._check_at_s: float | None = None  # when to look for turns without an answer; None: none is with the worker
         # Instance to its generation and the number of events of its history that the worker was sent.
         self._sent: OrderedDict[str, tuple[str, int]] = OrderedDict()
 
@@ -65,7 +86,8 @@ class Stream:
         """Add a job, under a new token."""
         job.stream = self
         job.token = uuid4().hex
-        job.sent = False
+        job.sent = job.again = False
+        job.timeout_s = self._answer_timeout_s or 0.0
         self.jobs[job.key] = job
         patience_s = 0.0 if isinstance(job.request, WorkflowTurnWork | Invoke) else job.request.patience_s
         # To a worker without another job a wait brings nothing.
@@ -92,12 +114,16 @@ class Stream:
         """The next item for this worker, as soon as there is one."""
         while not self._stopped:
             self._take_patient()
+            self._take_unanswered()
             while self._ready:
                 item = self._item(self._ready.popleft())
                 if item is not None:
                     return item
-            if self._patient:
-                await self._signal.wait_for(self._patient[0][0] - anyio.current_time())
+            moments = [self._patient[0][0]] if self._patient else []
+            if self._check_at_s is not None:
+                moments.append(self._check_at_s)
+            if moments:
+                await self._signal.wait_for(min(moments) - anyio.current_time())
             else:
                 await self._signal.wait()
         raise StopAsyncIteration
@@ -116,11 +142,44 @@ class Stream:
         while self._patient and self._patient[0][0] <= anyio.current_time():
             self._ready.append(heappop(self._patient)[2])
 
+    def _take_unanswered(self) -> None:
+        """Make the turns ready again to which no answer has come in time."""
+        if self._check_at_s is None or self._check_at_s > anyio.current_time():
+            return
+        now_s = anyio.current_time()
+        self._check_at_s = None
+        for job in self.jobs.values():
+            request = job.request
+            if not job.sent or not isinstance(request, WorkflowTurnWork) or not self.says_tokens:
+                continue
+            if job.due_s <= now_s:
+                logger.warning(
+                    "the worker at %s has not answered a turn of workflow '%s' for %g s; the turn is sent to it again",
+                    self.worker.peer,
+                    request.instance_id,
+                    job.timeout_s,
+                )
+                job.timeout_s = min(job.timeout_s * 2, ANSWER_TIMEOUT_MAX_S)
+                job.again = True
+                self._ready.append(job)
+            else:
+                self._check_no_later_than(job.due_s)
+
+    def _await_answer(self, job: Job) -> None:
+        if job.timeout_s:
+            job.due_s = anyio.current_time() + job.timeout_s
+            self._check_no_later_than(job.due_s)
+
+    def _check_no_later_than(self, due_s: float) -> None:
+        if self._check_at_s is None or due_s < self._check_at_s:
+            self._check_at_s = due_s
+
     def _item(self, job: Job) -> WorkItem | None:
         """The item for a job; None if another stream has the job by now, it was sent before, or its offer is void."""
-        if self.jobs.get(job.key) is not job or job.sent:
+        if self.jobs.get(job.key) is not job or (job.sent and not job.again):
             return None
-        job.sent = True
+        again = job.again
+        job.sent, job.again = True, False
         request = job.request
         if isinstance(request, Invoke):
             return ActivityItem(
@@ -138,7 +197,9 @@ class Stream:
             self._withdraw(job)
             return None
         job.request = turn
-        cached = self._cached(turn)
+        self._await_answer(job)
+        # What is sent again is sent whole: the worker may not have got the first.
+        cached = self._cached(turn) if not again else None
         past = turn.past[cached or 0 : turn.position]
         return WorkflowItem(turn.instance_id, turn.execution_id, past, turn.new, job.token, cached, turn.propagated)
 

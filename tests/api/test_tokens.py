@@ -22,6 +22,17 @@ def test_anything_else_is_not(token: bytes | None) -> None:
     assert not Tokens(TOKENS).know(token)
 
 
+@pytest.mark.parametrize("given", [b" old", b"old ", b"\told \t", b"  old  "])
+@pytest.mark.parametrize("known", ["old", " old "])
+def test_blanks_around_a_token_do_not_count(given: bytes, known: str) -> None:
+    assert Tokens([known]).know(given)
+
+
+@pytest.mark.parametrize("given", [b"", b" ", b"o ld", b"\x0bold", b"old\n", "\u00a0old".encode()])
+def test_blanks_are_no_token_and_other_whitespace_is_none(given: bytes) -> None:
+    assert not Tokens(["old", " "]).know(given)
+
+
 @pytest.mark.parametrize("token", [*TOKENS, "wrong"])
 def test_every_token_is_compared_at_one_length_whatever_the_others_said(
     token: str, monkeypatch: pytest.MonkeyPatch

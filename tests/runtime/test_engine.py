@@ -1,6 +1,7 @@
 """An engine hosts an app: workflows from start to end, through restarts, in real and in virtual time."""
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -27,6 +28,12 @@ from perdure import (
 from perdure.actors.errors import HostStopping
 from perdure.actors.store.errors import StoreFailed, StoreLocked
 from perdure.actors.store.memory import MemoryStore
+from perdure.runtime.execution.drive import ContinuedAsNew
+from perdure.runtime.history.event import EventRaised, EventSent, ExecutionCompleted, ExecutionStarted
+from perdure.runtime.instance.message import EventsTaken, WorkflowAnswer
+from perdure.runtime.instance.receiving import RECEIVERS
+from perdure.runtime.operations.event_sender import EventSender
+from perdure.runtime.workers.items import Worker, WorkflowItem
 from perdure.testing.faulty_store import FaultyStore
 from perdure.testing.virtual_time import LoopClock, run_virtually
 
@@ -500,3 +507,97 @@ async def test_a_store_that_is_taken_is_the_error_that_it_is(engine: Make, tmp_p
     async with engine(tmp_path / "p.db"):
         with pytest.raises(StoreLocked):
             await engine(tmp_path / "p.db").__aenter__()
+
+
+# Engines with workers that send events.
+
+
+async def work(engine: Engine, turns: Callable[[WorkflowItem], dict[str, Any]]) -> None:
+    """Be a worker: answer each turn with what `turns` makes of it."""
+    async with engine.dispatcher.connect(Worker("here", "test", stateful=False)) as items:
+        async for item in items:
+            assert isinstance(item, WorkflowItem)
+            answer = turns(item)
+            commands = answer.pop("commands", [])
+            await engine.dispatcher.complete_workflow(WorkflowAnswer(item.instance_id, item.token, commands, **answer))
+
+
+def sends_and_collects(item: WorkflowItem) -> dict[str, Any]:
+    """A sender sends five events in its only turn; a collector ends with the tenth, after some generations."""
+    if item.instance_id.startswith("sender"):
+        sent = [EventSent(n, "collector", "tick", f'"{item.instance_id} {n}"') for n in range(5)]
+        return {"commands": [*sent, ExecutionCompleted(9, Status.COMPLETED.value, None)]}
+    events = [timed.event for timed in (*item.past, *item.new)]
+    [started] = [event for event in events if isinstance(event, ExecutionStarted)]
+    got = json.loads(started.input or "[]")
+    got += [json.loads(event.input or "") for event in events if isinstance(event, EventRaised)]
+    if len(got) >= 10:
+        return {"commands": [ExecutionCompleted(1, Status.COMPLETED.value, json.dumps(got))]}
+    if len(got) > len(json.loads(started.input or "[]")):
+        return {"continued": ContinuedAsNew(json.dumps(got), [])}
+    return {}
+
+
+TICKS = [f"sender-{s} {n}" for s in range(2) for n in range(5)]
+
+
+async def test_events_that_workflows_send_arrive_once_and_in_order() -> None:
+    store = MemoryStore()
+    async with engine_of_workers(store) as workers, anyio.create_task_group() as tasks:
+        tasks.start_soon(work, workers, sends_and_collects)
+        await workers.facade.start("collect", instance_id="collector")
+        for n in range(2):
+            await workers.facade.start("send", instance_id=f"sender-{n}")
+        state = await workers.facade.wait("collector")
+        got = json.loads(state.output or "")
+        assert sorted(got) == TICKS
+        assert [tick for tick in got if tick.startswith("sender-0")] == TICKS[:5]
+        tasks.cancel_scope.cancel()
+    # Nothing is left to be done.
+    async with engine_of_workers(store) as again:
+        assert again.active_actors()["workflow"] == 0
+
+
+async def test_events_that_were_not_delivered_when_the_engine_ended_are_delivered_by_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given an engine that ends before it has delivered anything,
+    store = MemoryStore()
+    with monkeypatch.context() as patched:
+        patched.setattr(EventSender, "receive", lambda *_: None)
+        async with engine_of_workers(store) as first, anyio.create_task_group() as tasks:
+            tasks.start_soon(work, first, sends_and_collects)
+            await first.facade.start("collect", instance_id="collector")
+            for n in range(2):
+                await first.facade.start("send", instance_id=f"sender-{n}")
+                await first.facade.wait(f"sender-{n}")
+            tasks.cancel_scope.cancel()
+    # and one that delivers everything, and forgets that it has,
+    with monkeypatch.context() as patched:
+        patched.setitem(RECEIVERS, EventsTaken, lambda *_: None)
+        async with engine_of_workers(store) as second, anyio.create_task_group() as tasks:
+            tasks.start_soon(work, second, sends_and_collects)
+            with anyio.fail_after(10):
+                await second.facade.wait("collector")
+            tasks.cancel_scope.cancel()
+    # when the next one delivers it again, then all of it has arrived once.
+    async with engine_of_workers(store) as third:
+        state = await third.facade.inspect("collector")
+        assert state is not None
+        assert sorted(json.loads(state.output or "")) == TICKS
+        with anyio.fail_after(10):
+            while await third.store.active():
+                await anyio.sleep(0.01)
+
+
+async def test_what_the_engine_keeps_for_itself_is_no_actor_of_the_app() -> None:
+    async with engine_of_workers(MemoryStore()) as engine, anyio.create_task_group() as tasks:
+        tasks.start_soon(work, engine, sends_and_collects)
+        await engine.facade.start("collect", instance_id="collector")
+        await engine.facade.wait("collector", lambda status: status is Status.RUNNING)
+        assert engine.active_actors() == {"workflow": 1, "activity": 0}
+        tasks.cancel_scope.cancel()
+
+
+def engine_of_workers(store: MemoryStore) -> Engine:
+    return Engine(None, data=store, settings=Settings(stop_grace_s=0))

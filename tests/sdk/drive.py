@@ -30,6 +30,9 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 NATIVE_APP = HERE / "sdk_native_app.py"
 
+# A program with Dapr's .NET SDK inside, which is too large for a repository. It is looked for beside the clone.
+DOTNET = Path(os.environ.get("PERDURE_DOTNET") or ROOT.parent / "shared" / "dotnet" / "dapr-dotnet")
+
 PROGRAM_S = 300.0  # how long a program may take
 PREPARE_S = 600.0  # the first download of a toolchain's packages
 
@@ -78,6 +81,14 @@ def programs() -> list[Program]:
         Program(name="Python 1.17", command=(old, "sdk_python.py"), needs=(old,)),
         Program(name="Python 1.17 DaprClient", command=(old, "sdk_guide_python.py"), needs=(old,)),
         Program(name=".NET protocol", command=(ours, "sdk_dotnet_protocol.py")),
+        Program(name=".NET 1.19", command=(ours, "sdk_dotnet.py", str(DOTNET)), needs=(str(DOTNET),)),
+        Program(name=".NET DaprClient", command=(ours, "sdk_dotnet.py", str(DOTNET), "--guide"), needs=(str(DOTNET),)),
+        Program(
+            name=".NET 1.19, host killed",
+            command=(ours, "sdk_dotnet_crash.py", str(DOTNET)),
+            needs=(str(DOTNET),),
+            own_daemon=True,
+        ),
         Program(
             name="JavaScript",
             command=("node", "scenarios.js"),
@@ -107,6 +118,12 @@ def programs() -> list[Program]:
             prepare=(("mvn", "-q", "-B", "compile"),),
         ),
         Program(name="Python 1.19, host killed", command=(ours, "sdk_crash.py", new), needs=(new,), own_daemon=True),
+        Program(
+            name="Python 1.19, what meets a turn",
+            command=(ours, "sdk_held_turn.py", new),
+            needs=(new,),
+            own_daemon=True,
+        ),
         Program(
             name="examples/dapr_python",
             command=(new, "app.py"),

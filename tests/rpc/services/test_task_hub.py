@@ -13,7 +13,16 @@ from perdure.rpc.wire.failure import failure_from
 from perdure.rpc.wire.messages import TaskFailureDetails
 from perdure.runtime.dates import END_OF_TIME_US
 from perdure.runtime.errors import ChildUnfinished, InstanceExists, InstanceNotFound
-from perdure.runtime.history.event import ExecutionCompleted, ExecutionStarted, TaskCompleted, TaskScheduled
+from perdure.runtime.history.event import (
+    EventRaised,
+    EventSent,
+    ExecutionCompleted,
+    ExecutionStalled,
+    ExecutionStarted,
+    PatchesApplied,
+    TaskCompleted,
+    TaskScheduled,
+)
 from perdure.runtime.history.row import Row
 from perdure.runtime.history.status import Status
 from perdure.runtime.operations.rerun import EventNotFound, EventNotRerunnable, Rerun, RerunExists, RerunRefused
@@ -122,9 +131,14 @@ def test_an_instance_is_described_with_its_payloads_if_asked_for() -> None:
     assert found.createdTimestamp.ToMicroseconds() == CREATED_US
     assert found.lastUpdatedTimestamp.ToMicroseconds() == CREATED_US + 1_000_000
     # What Dapr does not fill is not filled.
-    assert not any(map(found.HasField, ("executionId", "completedTimestamp")))
+    assert not any(map(found.HasField, ("executionId", "completedTimestamp", "startedAt")))
     without = ask(make_host(done), "GetInstance", instanceId="a").workflowState
     assert not any(map(without.HasField, ("input", "output", "customStatus", "failureDetails")))
+
+
+def test_an_instance_tells_when_it_has_started() -> None:
+    found = ask(make_host(state("a", started_us=CREATED_US + 7)), "GetInstance", instanceId="a").workflowState
+    assert found.startedAt.ToMicroseconds() == CREATED_US + 7
 
 
 def test_a_failed_instance_has_its_failure_verbatim_and_no_output() -> None:
@@ -269,6 +283,23 @@ def test_the_history_is_canonical() -> None:
     ]
     assert answer.events[4].taskCompleted.taskExecutionId == "t-1"
     assert answer.events[5].timestamp.ToMicroseconds() == AT_US + 1
+
+
+def test_the_history_of_a_stalled_instance_has_the_stall_and_an_event_for_another_its_receiver() -> None:
+    host = make_host()
+    host.facade.rows["a"] = [
+        Row(AT_US, [ExecutionStarted("Order", "1", "e1"), PatchesApplied((), "v1"), EventSent(1, "b", "go", "2")], ()),
+        Row(AT_US + 1, None, [EventRaised("x", None)]),
+        Row(AT_US + 2, None, [ExecutionStalled("Version not available: v1", 1)]),
+    ]
+    events = ask(host, "GetInstanceHistory", instanceId="a").events
+    kinds = [event.WhichOneof("eventType") for event in events]
+    assert kinds == ["workflowStarted", "executionStarted", "eventSent", "executionStalled"]
+    assert events[0].workflowStarted.version.name == "v1"
+    sent = events[2].eventSent
+    assert (events[2].eventId, sent.instanceId, sent.name, sent.input.value) == (1, "b", "go", "2")
+    stalled = events[3].executionStalled
+    assert (stalled.reason, stalled.description) == (1, "Version not available: v1")
 
 
 def test_the_history_of_a_missing_instance_is_not_found() -> None:

@@ -1,6 +1,8 @@
 """The server takes a port that is free, bears with what SDKs do to connections, and describes itself."""
 
 import socket
+import threading
+from collections import Counter
 from contextlib import closing
 from typing import Any
 
@@ -147,3 +149,37 @@ def test_connections_may_be_idle_for_hours() -> None:
     assert options["grpc.http2.max_ping_strikes"] == 0
     assert options["grpc.http2.min_recv_ping_interval_without_data_ms"] <= 10_000
     assert not [name for name in options if "max_connection" in name]
+
+
+WAITING = 10_000
+
+
+def test_ten_thousand_calls_at_once_are_taken_though_the_server_is_busy_when_they_come() -> None:
+    # Given a server whose event loop does something else,
+    host = Host(FakeManagement())
+    free = threading.Event()
+
+    async def serve() -> None:
+        await host.start()
+        started.set()
+        await anyio.to_thread.run_sync(sent.wait)
+        free.wait(60)  # in the loop, on purpose
+        await anyio.to_thread.run_sync(done.wait)
+        await host.server.stop(grace_s=1.0)
+
+    started, sent, done = threading.Event(), threading.Event(), threading.Event()
+    server = threading.Thread(target=lambda: anyio.run(serve))
+    server.start()
+    assert started.wait(10)
+    # when ten times as many calls come as grpc keeps by default,
+    with grpc.insecure_channel(f"127.0.0.1:{host.server.port}") as channel:
+        hello = channel.unary_unary(f"/{TASK_HUB}/Hello", request_serializer=bytes, response_deserializer=bytes)
+        hello(b"", timeout=10)
+        sent.set()
+        calls = [hello.future(b"", timeout=60) for _ in range(WAITING)]
+        free.set()
+        # then each is answered.
+        codes = Counter(call.code() for call in calls)
+    done.set()
+    server.join()
+    assert codes == {grpc.StatusCode.OK: WAITING}

@@ -15,6 +15,7 @@ from perdure.runtime.history.event import (
     Command,
     DetachedCreated,
     EventRaised,
+    EventSent,
     ExecutionCompleted,
     PatchesApplied,
     TaskScheduled,
@@ -78,6 +79,14 @@ ACTIONS: dict[str, tuple[Message, Command]] = {
     "detached": (
         action("createDetachedWorkflow", 4, instanceId="I1-0", name="d", input=text("1"), scheduledStartTimestamp=AT),
         DetachedCreated(4, "I1-0", "d", "1", AT_US),
+    ),
+    "event for another": (
+        action("sendEvent", 5, instance={"instanceId": "other"}, name="go", data=text("true")),
+        EventSent(5, "other", "go", "true"),
+    ),
+    "event for another app's": (
+        action("sendEvent", 5, instance={"instanceId": "other"}, name="go", router={"targetAppID": "billing"}),
+        EventSent(5, "other", "go", None, "billing"),
     ),
     "completion": (
         action("completeWorkflow", 6, workflowStatus=1, result=text('"x"')),
@@ -194,7 +203,14 @@ def test_a_new_generation_takes_its_events_along_and_forgets_the_rest() -> None:
     answer = workflow_answer(respond(ACTIONS["task"][0], renewal))
     # then only the renewal counts.
     assert answer.continued == ContinuedAsNew('{"n": 1}', [EventRaised("approve", "2")])
-    assert answer.commands == ()
+    assert answer.commands == []
+
+
+def test_events_for_others_are_sent_though_their_generation_ends() -> None:
+    renewal = action("completeWorkflow", 6, workflowStatus=2)
+    answer = workflow_answer(respond(ACTIONS["task"][0], ACTIONS["event for another"][0], renewal))
+    assert answer.continued == ContinuedAsNew(None, [])
+    assert answer.commands == [ACTIONS["event for another"][1]]
 
 
 def test_a_renewal_after_a_completion_does_not_count() -> None:
@@ -211,7 +227,6 @@ def test_a_missing_version_is_said_alone() -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        action("sendEvent", instance={"instanceId": "x"}, name="e"),
         action("terminateWorkflow", instanceId="x"),
         WorkflowAction(id=1),
     ],

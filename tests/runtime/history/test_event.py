@@ -23,6 +23,7 @@ from perdure.runtime.history.event import (
     DetachedCreated,
     Event,
     EventRaised,
+    EventSent,
     ExecutionCompleted,
     ExecutionResumed,
     ExecutionStalled,
@@ -82,11 +83,12 @@ PINNED = {
     13: (ChildFailed, ("task_id", "failure", "wire")),
     14: (TimerCreated, ("event_id", "fire_at_us", "origin", "reference", "rerun_of", "wire")),
     15: (TimerFired, ("timer_id", "fire_at_us", "wire")),
-    16: (EventRaised, ("name", "input", "wire")),
+    16: (EventRaised, ("name", "input", "wire", "key")),
     17: (
         DetachedCreated,
         ("event_id", "instance_id", "name", "input", "start_at_us", "execution_id", "target_app", "trace", "wire"),
     ),
+    20: (EventSent, ("event_id", "instance_id", "name", "input", "target_app", "wire")),
 }
 
 
@@ -114,6 +116,9 @@ def test_the_numbers_of_a_timers_origin_are_pinned() -> None:
         (TaskScheduled(1, "a", None, "x-1"), (8, 1, "a", None, "x-1")),
         (ChildCreated(1, "i:0001", "w", "1"), (11, 1, "i:0001", "w", "1", False, None)),
         (TimerCreated(1, 10), (14, 1, 10, 0, None)),
+        (EventRaised("e", "1"), (16, "e", "1")),
+        (EventRaised("e", "1", key=b"k"), (16, "e", "1", None, b"k")),
+        (EventSent(1, "i", "e", "1"), (20, 1, "i", "e", "1")),
         (PatchesApplied(("a", "b")), (7, ("a", "b"))),
     ],
 )

@@ -1,5 +1,7 @@
 """The record of an instance: pinned, read back as it was, and enough with the ends of the history to describe it."""
 
+from typing import Any
+
 import msgpack
 import pytest
 from hypothesis import example, given
@@ -9,6 +11,7 @@ from perdure import FailureDetails, Status
 from perdure.actors.store.contract import Inspection
 from perdure.runtime.history.event import (
     Event,
+    EventSent,
     ExecutionCompleted,
     ExecutionStarted,
     ExecutionTerminated,
@@ -16,7 +19,14 @@ from perdure.runtime.history.event import (
     TaskCompleted,
     TaskScheduled,
 )
-from perdure.runtime.history.record import InstanceRecord, state_of, unpack_record
+from perdure.runtime.history.record import (
+    EVENT_KEY_BYTES,
+    InstanceRecord,
+    pack_outbox,
+    state_of,
+    unpack_outbox,
+    unpack_record,
+)
 from perdure.runtime.history.row import CorruptHistory, RowPacker
 
 from ...support.workflows.random_events import dates_us, names, parents, payloads
@@ -32,7 +42,11 @@ records = st.builds(
     payloads,
     st.booleans(),
     st.integers(0, 2**40),
+    started_us=st.none() | dates_us,
+    outbox=st.just(()) | st.just(((bytes(16), 20, 1, "i", "e", None),)),
+    received=st.binary(max_size=32),
 )
+KEY = bytes(range(EVENT_KEY_BYTES))
 PARENT = Parent("p", "px", 3, "pw")
 FAILURE = FailureDetails(error_type="ValueError", message="no")
 PACKER = RowPacker()
@@ -42,11 +56,27 @@ def test_the_form_of_a_record_is_pinned() -> None:
     assert InstanceRecord._fields == (
         *("status", "name", "execution_id", "created_us", "custom_status"),
         *("parent", "stall", "has_children", "generation", "remote", "version"),
+        *("started_us", "outbox", "received"),
     )
     record = InstanceRecord(Status.STALLED, "w", "x", 17, "half", PARENT, "why", has_children=True, generation=2)
     packed = record.pack()
     assert msgpack.unpackb(packed) == [1, 8, "w", "x", 17, "half", ["p", "px", 3, "pw"], "why", True, 2, False, None]
     assert packed == bytes.fromhex("9c0108a177a17811a468616c6694a170a2707803a27077a3776879c302c2c0")
+
+
+def test_what_few_instances_have_makes_only_their_records_longer() -> None:
+    plain = InstanceRecord(Status.RUNNING, "w", "x", 17)
+    assert len(msgpack.unpackb(plain.pack())) == 12
+    sent = EventSent(1, "i", "e", "1")
+    record = plain._replace(started_us=18, outbox=pack_outbox({KEY: sent}), received=KEY)
+    assert msgpack.unpackb(record.pack())[12:] == [18, [[KEY, 20, 1, "i", "e", "1"]], KEY]
+    assert unpack_outbox(unpack_record(record.pack()).outbox) == {KEY: sent}
+
+
+@pytest.mark.parametrize("packed", [((KEY, 99, 1),), ((KEY,),), (7,), ((),)])
+def test_an_outbox_that_cannot_be_read_is_corrupt(packed: Any) -> None:
+    with pytest.raises(CorruptHistory, match="outbox"):
+        unpack_outbox(packed)
 
 
 @given(records)
@@ -129,6 +159,15 @@ def test_a_running_instance_has_its_input_and_no_output() -> None:
 def test_a_pending_instance_has_its_input_though_its_code_has_not_run() -> None:
     state = state_of("i", inspection(InstanceRecord(Status.PENDING, "w", "x", 17), held=[STARTED]))
     assert (state.status, state.input) == (Status.PENDING, '{"n":1}')
+    assert state.started_us is None
+
+
+def test_an_instance_has_started_with_its_first_turn() -> None:
+    record = InstanceRecord(Status.RUNNING, "w", "x", 17)
+    assert state_of("i", inspection(record, [STARTED])).started_us == 100
+    # Where the first row has no turn, the record says when there was one.
+    held = inspection(record._replace(started_us=140), held=[STARTED])
+    assert state_of("i", held).started_us == 140
 
 
 def test_a_completed_instance_has_the_output_of_its_last_event() -> None:

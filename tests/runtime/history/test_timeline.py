@@ -72,14 +72,48 @@ def test_what_was_held_is_fed_in_the_next_turn_and_is_not_history_before() -> No
 
 
 def test_a_row_that_runs_may_hold_something_for_the_next() -> None:
-    rows = [Row(1, [STARTED], [ExecutionStalled("x")]), Row(2, [EventRaised("go", None)], ())]
-    assert kinds(*rows) == ["TurnStarted", "ExecutionStarted", "TurnStarted", "ExecutionStalled", "EventRaised"]
+    rows = [Row(1, [STARTED], [EventRaised("go", None)]), Row(2, [done(1)], ())]
+    assert kinds(rows[0]) == ["TurnStarted", "ExecutionStarted"]
+    assert kinds(*rows)[2:] == ["TurnStarted", "EventRaised", "ExecutionCompleted"]
+
+
+def test_a_stall_is_history_at_once_and_stands_there_once() -> None:
+    raised = EventRaised("go", None)
+    rows = [Row(1, [STARTED], ()), Row(2, None, [raised]), Row(3, None, [ExecutionStalled("x", 1)])]
+    stalled = TimedEvent(-1, 3, ExecutionStalled("x", 1))
+    assert Timeline.of(rows).events[2:] == [stalled]
+    # A second one is another one; when the code goes on, both stay where they are.
+    rows += [Row(4, None, [ExecutionStalled("y")]), Row(5, [done(1)], ())]
+    assert kinds(*rows)[2:] == [
+        *("ExecutionStalled", "ExecutionStalled", "TurnStarted", "EventRaised", "ExecutionCompleted")
+    ]
+
+
+def test_an_instance_that_has_only_stalled_has_not_run() -> None:
+    timeline = Timeline.of([Row(1, None, [STARTED]), Row(2, None, [ExecutionStalled("x")])])
+    assert not timeline.has_run
+    timeline.add(Row(3, [done(1)], ()))
+    assert timeline.has_run
 
 
 def test_patches_and_the_version_stand_in_the_head_of_their_turn() -> None:
     turn: list[Event] = [STARTED, PatchesApplied(("p1",), "v2"), done(1)]
     heads = [timed.event for timed in Timeline.of([Row(1, turn, ())]).events if isinstance(timed.event, TurnStarted)]
     assert heads == [TurnStarted(("p1",), "v2")]
+
+
+def test_every_turn_carries_the_version_that_was_settled_last() -> None:
+    rows = [
+        Row(1, [STARTED, PatchesApplied((), "v1")], ()),
+        Row(2, [EventRaised("a", None)], ()),
+        Row(3, [PatchesApplied(("p1",))], ()),
+        Row(4, [PatchesApplied((), "v2")], ()),
+        Row(5, [done(1)], ()),
+    ]
+    heads = [timed.event for timed in Timeline.of(rows).events if isinstance(timed.event, TurnStarted)]
+    assert [(head.patches, head.version) for head in heads] == [
+        *(((), "v1"), ((), "v1"), (("p1",), "v1"), ((), "v2"), ((), "v2"))
+    ]
 
 
 def test_the_start_of_an_instance_at_a_time_is_no_timer_of_its_code() -> None:
@@ -97,7 +131,8 @@ def test_a_longer_history_begins_with_the_shorter_one() -> None:
     rows = [
         Row(1, [STARTED, TaskScheduled(1, "a", None, "t-1")], ()),
         Row(2, None, [ExecutionSuspended(None)]),
-        Row(3, [TaskCompleted(1, "1"), done(2)], ()),
+        Row(3, None, [ExecutionStalled("x")]),
+        Row(4, [TaskCompleted(1, "1"), done(2)], ()),
     ]
     whole = Timeline.of(rows).events
     for count in range(len(rows)):

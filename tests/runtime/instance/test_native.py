@@ -45,6 +45,28 @@ def test_a_timeout_comes_as_a_timeout_error(actor: LoneActor) -> None:
     assert actor.state.output == '"too late"'
 
 
+def test_an_instance_has_started_with_the_first_turn_of_its_generation(actor: LoneActor) -> None:
+    actor.start("steps")
+    began_us = actor.now_us
+    assert actor.state.started_us == began_us
+    actor.done(1)
+    assert actor.state.started_us == began_us
+    # One that is to start later has not started,
+    later = LoneActor(make_app(), forgetful=actor.forgetful)
+    later.start("steps", start_at_us=5_000_000)
+    assert later.state.started_us is None
+    later.fire()
+    assert later.state.started_us == later.now_us
+    # nor one that is paused before its first turn.
+    paused = LoneActor(make_app(), forgetful=actor.forgetful)
+    paused.start("steps", start_at_us=5_000_000)
+    paused.suspend()
+    paused.fire()
+    assert paused.state.started_us is None
+    paused.resume()
+    assert paused.state.started_us == paused.now_us
+
+
 def test_without_code_an_instance_waits_for_it(actor: LoneActor) -> None:
     lone = LoneActor(None, forgetful=actor.forgetful)
     lone.start("steps", "7")

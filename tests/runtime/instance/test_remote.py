@@ -11,6 +11,7 @@ from perdure.runtime.history.event import (
     EventRaised,
     ExecutionCompleted,
     ExecutionResumed,
+    ExecutionStalled,
     ExecutionStarted,
     ExecutionSuspended,
     TaskCompleted,
@@ -210,6 +211,83 @@ def test_a_stalled_instance_goes_on_with_a_worker_whose_code_fits(actor: LoneAct
     actor.tell(TryAgain())
     answer(actor, ExecutionCompleted(1, 1, None), version="v1")
     assert actor.status is Status.COMPLETED
+
+
+def test_a_stall_is_in_the_history_at_once_and_once_for_each(actor: LoneActor) -> None:
+    def stalls() -> list[str]:
+        events = [timed.event for timed in Timeline.of(actor.rows).events]
+        return [event.description for event in events if isinstance(event, ExecutionStalled)]
+
+    # Given an instance whose worker lost the version that it ran,
+    actor.start("w")
+    answer(actor, version="v1")
+    actor.raise_event("e")
+    answer(actor, version_missing=True)
+    assert stalls() == ["Version not available: v1"]
+    # when other workers come that do not have it either, and the host is started again,
+    for _ in range(2):
+        actor.tell(TryAgain())
+        answer(actor, version_missing=True)
+        actor.restart()
+    # then that is the same stall.
+    assert stalls() == ["Version not available: v1"]
+    # Another reason is another one, and so is the same after code that fitted.
+    actor.tell(TryAgain())
+    answer(actor, TaskScheduled(1, "a", None, "k"), version="v1", patches=("p",))
+    actor.done(1)
+    answer(actor, version_missing=True)
+    actor.tell(TryAgain())
+    answer(actor, version="v1")
+    missing, mismatch = "Version not available: v1", "Patch mismatch. History patches: [p], current patches: []. "
+    assert stalls() == [missing, missing, mismatch]
+    # What a worker is sent has each where it happened.
+    actor.tell(TryAgain())
+    past = offered(actor).past
+    assert kinds(past)[:4] == [TurnStarted, ExecutionStarted, ExecutionStalled, TurnStarted]
+
+
+def test_an_instance_that_stalls_in_its_first_turn_has_not_started(actor: LoneActor) -> None:
+    actor.start("w")
+    answer(actor, version_missing=True)
+    assert (actor.status, actor.state.started_us) == (Status.STALLED, None)
+    actor.tell(TryAgain())
+    work = offered(actor)
+    answer(actor, version="v1")
+    assert actor.state.started_us == work.at_us
+
+
+def test_an_instance_has_started_with_the_first_turn_of_its_generation(actor: LoneActor) -> None:
+    actor.start("w")
+    assert actor.state.started_us is None
+    first = offered(actor)
+    answer(actor)
+    assert actor.state.started_us == first.at_us
+    actor.raise_event("e")
+    answer(actor)
+    assert actor.state.started_us == first.at_us
+    actor.raise_event("e")
+    answer(actor, continued=ContinuedAsNew(None, []))
+    assert actor.state.started_us is None
+    second = offered(actor)
+    answer(actor, ExecutionCompleted(1, 1, None))
+    assert actor.state.started_us == second.at_us
+
+
+def test_each_generation_names_the_version_that_it_runs_in_all_its_turns(actor: LoneActor) -> None:
+    actor.start("w")
+    answer(actor, version="v1")
+    for _ in range(2):
+        actor.raise_event("e")
+        answer(actor, version="v1")
+    actor.raise_event("e")
+    answer(actor, continued=ContinuedAsNew(None, []), version="v1")
+    # The history of the next one is new, and it may run another; a worker is told by the history alone.
+    for version in ("v1", "v1"):
+        answer(actor, version=version)
+        actor.raise_event("e")
+    past = [timed.event for timed in offered(actor).past]
+    assert [event.version for event in past if isinstance(event, TurnStarted)] == ["v1", "v1"]
+    assert actor.state.version == "v1"
 
 
 def test_a_child_and_its_failure_come_and_go_like_those_of_native_code(actor: LoneActor) -> None:

@@ -11,6 +11,7 @@ from perdure.runtime.history.event import (
     ChildCreated,
     Command,
     DetachedCreated,
+    EventSent,
     ExecutionCompleted,
     TaskScheduled,
     TimerCreated,
@@ -70,6 +71,10 @@ def _detached(command: DetachedCreated) -> Fields:
     }
 
 
+def _sent(command: EventSent) -> Fields:
+    return {"instance": {"instanceId": command.instance_id}, "name": command.name, "data": text(command.input)}
+
+
 def _timer(command: TimerCreated) -> Fields:
     kept = _kept(command)
     return {"fireAt": kept.fireAt, "name": value_if_set(kept, "name"), **origin(command.origin, command.reference)}
@@ -87,6 +92,7 @@ WRITERS: Mapping[type[Any], tuple[str, Callable[[Any], Fields]]] = {
     TaskScheduled: ("scheduleTask", _schedule),
     ChildCreated: ("createChildWorkflow", _child),
     DetachedCreated: ("createDetachedWorkflow", _detached),
+    EventSent: ("sendEvent", _sent),
     TimerCreated: ("createTimer", _timer),
     ExecutionCompleted: ("completeWorkflow", _completion),
 }

@@ -11,6 +11,7 @@ from perdure.runtime.history.event import (
     ChildFailed,
     DetachedCreated,
     EventRaised,
+    EventSent,
     ExecutionCompleted,
     ExecutionResumed,
     ExecutionStalled,
@@ -44,6 +45,7 @@ parents = st.builds(Parent, names, names, ids, names)
 # Fields that only remote workers fill, by name.
 REMOTE = {
     "wire": st.none() | st.binary(max_size=8),
+    "key": st.none() | st.binary(max_size=16),
     "propagated": st.none() | st.binary(max_size=8),
     "trace": st.none() | st.tuples(names, names, st.none() | names),
     "propagation": st.integers(0, 2),
@@ -80,6 +82,7 @@ commands = st.one_of(
     build(TaskScheduled, ids, names, payloads, names),
     build(ChildCreated, ids, names, names, payloads, st.booleans(), payloads),
     build(DetachedCreated, ids, names, names, payloads),
+    build(EventSent, ids, names, names, payloads),
     build(TimerCreated, ids, dates_us, st.integers(0, 3), payloads),
     build(ExecutionCompleted, ids, st.integers(0, 8), payloads, st.none() | packed_failures),
 )

@@ -88,8 +88,8 @@ class World:
         )
 
     @asynccontextmanager
-    async def worker(self, *, stateful: bool = False) -> AsyncIterator[RemoteWorker]:
-        async with self.dispatcher.connect(Worker("peer", "agent", stateful)) as items:
+    async def worker(self, *, stateful: bool = False, agent: str = "agent") -> AsyncIterator[RemoteWorker]:
+        async with self.dispatcher.connect(Worker("peer", agent, stateful)) as items:
             yield RemoteWorker(items)
 
     def ask(self, work: Turn) -> None:

@@ -1,0 +1,121 @@
+"""Events for other instances are delivered in their order, and their sender is told when they are taken."""
+
+import logging
+from typing import Any
+
+import anyio
+import pytest
+
+from perdure.actors.address import Address
+from perdure.actors.errors import ActorFailed, HostLost, MailboxFull
+from perdure.actors.store.errors import StoreFailed
+from perdure.runtime.errors import InstanceNotFound, InvalidRequest
+from perdure.runtime.history.event import EventSent
+from perdure.runtime.instance.message import EVENT_SEND, EventsTaken, RaiseEvent, SendEvent
+from perdure.runtime.operations import event_sender
+from perdure.runtime.operations.event_sender import TAKEN_MAX, EventSender
+
+pytestmark = pytest.mark.anyio
+
+RECEIVER = Address(EVENT_SEND, "r")
+
+
+def message(number: int, *, sender: str = "s", target_app: str | None = None) -> SendEvent:
+    return SendEvent(sender, f"{sender}{number}".encode(), EventSent(number, "r", "go", str(number), target_app))
+
+
+class Facade:
+    """Answers deliveries with the errors it is given, then with success."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.taken: list[tuple[str, RaiseEvent]] = []
+        self.asked = 0
+
+    async def deliver(self, instance_id: str, event: RaiseEvent) -> None:
+        self.asked += 1
+        await anyio.lowlevel.checkpoint()
+        if self.errors:
+            raise self.errors.pop(0)
+        self.taken.append((instance_id, event))
+
+
+async def told(facade: Facade, *messages: SendEvent, count: int | None = None) -> list[tuple[str, Any]]:
+    """Deliver messages, and wait until their senders have been told of so many (of all)."""
+    sent: list[tuple[str, Any]] = []
+    sender = EventSender(
+        facade,  # type: ignore[arg-type]  # as much of a facade as it needs
+        send=lambda address, body: sent.append((address.id, body)),
+        app_id="ours",
+    )
+    wanted = len(messages) if count is None else count
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(sender.run)
+            for each in messages:
+                sender.receive(RECEIVER, each)
+            while sum(len(body.keys) for _, body in sent) < wanted:
+                await anyio.sleep(0.001)
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+    return sent
+
+
+async def test_an_event_is_raised_under_its_key_and_its_sender_is_told() -> None:
+    facade = Facade()
+    assert await told(facade, message(1)) == [("s", EventsTaken((b"s1",)))]
+    assert facade.taken == [("r", RaiseEvent("go", "1", b"s1"))]
+
+
+async def test_the_events_of_one_sender_arrive_in_their_order_though_one_has_to_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(event_sender, "RETRY_S", 0.001)
+    facade = Facade(StoreFailed("no disk"), MailboxFull(RECEIVER, messages_max=1), HostLost("h1"))
+    await told(facade, *(message(n) for n in range(5)))
+    assert [event.input for _, event in facade.taken] == ["0", "1", "2", "3", "4"]
+    assert facade.asked == 8
+
+
+async def test_senders_are_told_of_many_at_once_but_not_of_all() -> None:
+    sent = await told(Facade(), *(message(n) for n in range(TAKEN_MAX + 3)))
+    assert [len(body.keys) for _, body in sent] == [TAKEN_MAX, 3]
+
+
+async def test_an_event_that_is_sent_again_while_it_waits_is_one() -> None:
+    facade = Facade()
+    await told(facade, message(1), message(1), message(1, sender="t"), count=2)
+    assert sorted(event.key or b"" for _, event in facade.taken) == [b"s1", b"t1"]
+
+
+@pytest.mark.parametrize(
+    ("error", "target_app", "said"),
+    [
+        (InstanceNotFound("r"), None, "there is no such instance; it is dropped"),
+        (InvalidRequest("missing workflow event name"), None, "missing workflow event name; it is dropped"),
+        (None, "theirs", "'r' of app 'theirs', and this daemon hosts 'ours' only; it is dropped"),
+    ],
+)
+async def test_what_nobody_can_take_is_a_line_in_the_log_and_no_failure_of_the_sender(
+    error: Exception | None, target_app: str | None, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    facade = Facade(*([error] if error is not None else []))
+    assert await told(facade, message(1, target_app=target_app)) == [("s", EventsTaken((b"s1",)))]
+    assert facade.taken == []
+    [line] = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert line.startswith("workflow 's' has sent event 'go' to 'r'")
+    assert said in line
+
+
+async def test_an_event_of_this_app_by_name_is_delivered() -> None:
+    facade = Facade()
+    await told(facade, message(1, target_app="ours"))
+    assert len(facade.taken) == 1
+
+
+@pytest.mark.parametrize("error", [ActorFailed(RECEIVER, KeyError("x")), ZeroDivisionError("bug")])
+async def test_a_receiver_that_breaks_keeps_nothing_from_the_others_and_its_event_stays_with_the_sender(
+    error: Exception,
+) -> None:
+    facade = Facade(error)
+    assert await told(facade, message(1), message(2), count=1) == [("s", EventsTaken((b"s2",)))]
