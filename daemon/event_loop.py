@@ -15,7 +15,7 @@ import logging
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
-from ..actors.text import described, text_of
+from ..actors.text import text_of
 from ..runtime.history.failure import failure_of
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class Unending:
             except (KeyboardInterrupt, SystemExit) as error:
                 if awaited.done() and not awaited.cancelled() and awaited.exception() is error:
                     raise
-                logger.error("user code left something on the event loop that raised %s; it goes on", described(error))
+                log("user code left something on the event loop that would have ended it; it goes on", error)
             except RuntimeError:
                 if awaited.done() or running.is_running() or running.is_closed():
                     raise
@@ -61,9 +61,14 @@ def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log an error that nobody awaits: of a task that was left behind, or of a callback."""
     message = text_of(context.get("message"))
     error = context.get("exception")
-    if not isinstance(error, BaseException):
+    if isinstance(error, BaseException):
+        log(message, error)
+    else:
         logger.error("%s", message)
-        return
+
+
+def log(message: str, error: BaseException) -> None:
+    """Log an error of user code with its place. The log gets no exception to format, but a text."""
     failure = failure_of(error)
     extra = {"error_type": failure.error_type}
     where = f"\n{failure.stack_trace.rstrip()}" if failure.stack_trace else ""

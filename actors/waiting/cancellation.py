@@ -10,6 +10,7 @@ the task's group.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -23,25 +24,29 @@ class LentTask:
     trio's. Under trio nothing is put right.
     """
 
-    __slots__ = ("_scope", "_task")
+    __slots__ = ("_scope", "_task", "cancellations")
 
     def __init__(self) -> None:
-        self._task: asyncio.Task[Any] | None = None
+        task: asyncio.Task[Any] | None = None
         with suppress(RuntimeError):
-            self._task = asyncio.current_task()
-        self._scope = _scope_of(self._task)
+            task = asyncio.current_task()
+        self._task = task
+        # Counts the requests to cancel the task, by `Task.cancel`, that nobody has taken back. The method itself: it
+        # is asked after each job.
+        self.cancellations: Callable[[], int] = task.cancelling if task is not None else _none
+        self._scope = _scope_of(task)
 
     @property
-    def cancelled(self) -> bool:
-        """Whether there are requests to cancel the task, by `Task.cancel`, that nobody has taken back."""
-        return self._task is not None and self._task.cancelling() > 0
+    def touched(self) -> bool:
+        """Whether the task is not as it was."""
+        return self.cancellations() > 0 or _scope_of(self._task) is not self._scope
 
     async def put_right(self) -> None:
         """Close the scopes that were left open, and take back the requests to cancel the task."""
         task = self._task
         if task is None:
             return
-        if self.cancelled:
+        if self.cancellations():
             _take_back(task)
             with suppress(asyncio.CancelledError), anyio.CancelScope(shield=True):
                 await asyncio.sleep(0)  # the error that the task would meet where it waits next
@@ -66,6 +71,10 @@ async def let_cancellation_spread() -> None:
     for _ in range(2):
         with suppress(anyio.get_cancelled_exc_class()), anyio.CancelScope(shield=True):
             await anyio.lowlevel.checkpoint()
+
+
+def _none() -> int:
+    return 0
 
 
 def _take_back(task: asyncio.Task[Any]) -> None:

@@ -77,7 +77,8 @@ class Lane(Generic[Job]):
                 task.close_scopes()
                 raise
             # A job has cancelled this task.
-        await task.put_right()
+        if task.touched:
+            await task.put_right()
         self._call()
 
     async def _perform_waiting(self, task: LentTask) -> None:
@@ -91,7 +92,7 @@ class Lane(Generic[Job]):
                 await steps
             finally:
                 self._running -= 1
-            if steps.waited or task.cancelled:
+            if steps.waited or task.cancellations():
                 break
             if perf_counter() > ends_s:
                 await anyio.lowlevel.checkpoint()

@@ -60,7 +60,8 @@ def test_what_is_left_behind_and_would_end_the_process_is_a_line_in_the_log(
         return "done"
 
     assert run(factory, main) == "done"
-    assert f"raised {type(error).__name__}" in caplog.text
+    assert f"it goes on: {type(error).__name__}" in caplog.text
+    assert "in raise_it" in caplog.text or "in coroutine_that_raises" in caplog.text
 
 
 def test_who_awaits_the_task_gets_its_error(factory: Any) -> None:

@@ -64,7 +64,7 @@ def test_whatever_the_type_of_the_input_or_of_the_result_raises_is_a_payload_err
 
 def test_a_result_whose_class_cannot_be_asked_for_is_a_failure() -> None:
     class Odd:
-        @property
+        @property  # type: ignore[misc]
         def __class__(self) -> Any:
             raise KeyboardInterrupt
 

@@ -234,7 +234,7 @@ def test_whatever_workflow_code_raises_on_its_way_out_it_can_be_put_away(name: s
 
 def test_a_result_whose_class_cannot_be_asked_for_fails_its_workflow() -> None:
     class Odd:
-        @property
+        @property  # type: ignore[misc]
         def __class__(self) -> Any:
             raise KeyboardInterrupt
 
@@ -272,7 +272,8 @@ class Sly(str):
     def _refuse(self, *_: Any) -> Any:
         raise KeyboardInterrupt
 
-    __eq__ = __ne__ = __hash__ = __str__ = __repr__ = casefold = isascii = encode = _refuse
+    __eq__ = __ne__ = __hash__ = __str__ = __repr__ = casefold = isascii = _refuse
+    encode: Any = _refuse
 
 
 def test_text_with_methods_of_its_own_becomes_plain_text() -> None:

@@ -52,7 +52,8 @@ class SlyText(str):
     def _refuse(self, *_: Any) -> Any:
         raise RuntimeError("not this text")
 
-    __str__ = __repr__ = __eq__ = __hash__ = __len__ = __getitem__ = encode = isascii = _refuse
+    __str__ = __repr__ = __eq__ = __hash__ = __len__ = __getitem__ = isascii = _refuse
+    encode: Any = _refuse
 
 
 class TextOfAnotherClass(Exception):
@@ -69,8 +70,8 @@ class RaisesOnItsParts(Exception):
     def _refuse(self) -> Any:
         raise SystemExit(4)
 
-    __cause__ = __context__ = __traceback__ = __suppress_context__ = __notes__ = property(_refuse)  # type: ignore[assignment]
-    args = non_retriable = property(_refuse)  # type: ignore[assignment]
+    __cause__ = __context__ = __traceback__ = __suppress_context__ = __notes__ = property(_refuse)
+    args = non_retriable = property(_refuse)
 
 
 class LiesAboutItsClass(Exception):
@@ -83,7 +84,7 @@ class _Nameless(type):
     def _refuse(cls) -> Any:
         raise KeyboardInterrupt
 
-    __name__ = property(_refuse)  # type: ignore[assignment]
+    __name__ = property(_refuse)
     __repr__ = _refuse
 
 
@@ -99,7 +100,7 @@ class NeitherTrueNorFalse(Exception):
 
 
 class OddNotes(Exception):
-    __notes__ = [NoText("x"), "fine", 3, SlyText("sly")]  # noqa: RUF012
+    __notes__: Any = [NoText("x"), "fine", 3, SlyText("sly")]  # noqa: RUF012
 
 
 class OwnBaseException(BaseException):
