@@ -10,6 +10,7 @@ PerdureError
 """
 
 from .address import Address
+from .text import described
 
 
 class PerdureError(Exception):
@@ -92,4 +93,4 @@ class ActorFailed(PerdureError):
         self.cause = cause
 
     def __str__(self) -> str:
-        return f"{self.address} could not take its turn: {type(self.cause).__name__}: {self.cause}"
+        return f"{self.address} could not take its turn: {described(self.cause)}"

@@ -5,7 +5,6 @@ written. The stop goes backwards: the store is closed last, so that it holds eve
 `daemon/serve.py` runs a daemon with an app, `cli/daprd.py` one without.
 """
 
-import importlib.util
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -31,6 +30,7 @@ from ..runtime.observer import ActivityWatch
 from ..runtime.operations.facade import Facade
 from .config import Config
 from .control import Control
+from .event_loop import new_event_loop
 from .garbage_collector import tune_garbage_collector
 from .stopping import Stopping, ask_supervisor, watch_signals, watch_supervisor
 from .supervision import Member
@@ -51,9 +51,9 @@ def run(config: Config, app: App | None, announce: Callable[[str], None], member
     Raises:
         PerdureError: It could not start; the message says why.
     """
-    uvloop = importlib.util.find_spec("uvloop") is not None
+    options = {"loop_factory": new_event_loop}
     try:
-        anyio.run(main, config, app, announce, member, backend="asyncio", backend_options={"use_uvloop": uvloop})
+        anyio.run(main, config, app, announce, member, backend="asyncio", backend_options=options)
     except BaseExceptionGroup as group:
         raise only_exception(group) from None
 

@@ -9,6 +9,8 @@ import logging
 import time
 from typing import Any
 
+from ..actors.text import described
+
 # Libraries that log much, and the least level of theirs that is shown.
 CHATTY = {"aiosqlite": logging.INFO, "asyncio": logging.INFO, "uvicorn": logging.WARNING}
 
@@ -31,7 +33,18 @@ def configure_logging(level: str, form: str, *, host: str | None = None) -> None
         logging.getLogger(name).setLevel(max(least, logging.getLogger().level))
 
 
-class TextLine(logging.Formatter):
+class SafeLine(logging.Formatter):
+    """Formats any exception, also one whose own methods raise."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        try:
+            return super().formatException(ei)
+        except BaseException:
+            # Its cause, its notes or its class are user code, and raise something themselves.
+            return described(ei[1])
+
+
+class TextLine(SafeLine):
     """`2026-11-23T07:16:01.123Z INFO perdure.daemon.daemon: message`, a traceback below; a host behind the level."""
 
     def __init__(self, host: str | None) -> None:
@@ -42,7 +55,7 @@ class TextLine(logging.Formatter):
         return timestamp(record)
 
 
-class JsonLine(logging.Formatter):
+class JsonLine(SafeLine):
     """One object a line: time, level, host if there are several, logger, message, error if there is one, `extra=`."""
 
     def __init__(self, host: str | None) -> None:
@@ -59,6 +72,8 @@ class JsonLine(logging.Formatter):
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
+        elif record.exc_text:
+            line["error"] = record.exc_text  # of a record from the process of an activity
         line |= {name: value for name, value in vars(record).items() if name not in STANDARD and name not in line}
         return json.dumps(line, ensure_ascii=False, default=str)
 

@@ -15,6 +15,7 @@ from anyio.abc import TaskGroup
 
 from ..address import Address
 from ..errors import PerdureError
+from ..text import described
 from ..turn import Envelope
 from ..waiting.reply import Reply
 from ..waiting.watch import Watch, Watches
@@ -149,6 +150,6 @@ def portable(error: BaseException) -> BaseException:
     """Make an error fit for another process: itself if it can be pickled, or else a `PerdureError` with its text."""
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301  written on the same line
-    except Exception:
-        return PerdureError(f"{type(error).__name__}: {error}")
+    except BaseException:  # pickling runs methods of the error, which may be the user's
+        return PerdureError(described(error))
     return error

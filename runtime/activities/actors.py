@@ -9,27 +9,28 @@ load, and each kind of activity has a limit. The engine routes `Invoke` messages
 here.
 """
 
-import inspect
 import logging
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import anyio
-import anyio.to_process
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from ...actors.address import Address
+from ...actors.waiting.cancellation import let_cancellation_spread
 from ..authoring.app import ActivityDefinition, ActivityKind, App
 from ..authoring.codec import Encoder
 from ..authoring.context import ActivityContext
+from ..authoring.fence import Performed, perform
 from ..history.failure import FailureDetails, failure_of
 from ..instance.message import ActivityDone, Invoke, workflow_address
 from ..observer import Observer
 from ..settings import Settings
 from .lane import Lane
-from .process_call import Reference, perform_elsewhere
+from .process_call import Reference
+from .process_pool import ProcessPool
 
 logger = logging.getLogger(__name__)
 
@@ -73,8 +74,10 @@ class ActivityActors:
         self._lanes: dict[ActivityKind, Lane[_Job]] = {}
         # The lanes hold activities back; these only keep anyio's default limits out of the way.
         self._limiters: dict[ActivityKind, anyio.CapacityLimiter] = {}
+        self._processes: ProcessPool | None = None
         self._tasks: TaskGroup | None = None
         self._stopping = False
+        self._cancelled = False
         self.observer: Observer | None = None
 
     def __len__(self) -> int:
@@ -91,9 +94,21 @@ class ActivityActors:
         self._limiters = {kind: anyio.CapacityLimiter(limit) for kind, limit in limits.items()}
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
-            self._lanes = {kind: Lane(tasks, limit, self._perform) for kind, limit in limits.items()}
+            self._processes = ProcessPool(tasks)
+            self._lanes = {kind: Lane(tasks, limit, self._perform, ended=self._ended) for kind, limit in limits.items()}
             task_status.started()
-            await anyio.sleep_forever()
+            try:
+                await anyio.sleep_forever()
+            finally:
+                self._cancelled = True
+
+    async def _ended(self) -> bool:
+        """Say in a task that was cancelled whether that is our doing: whether all activities are cancelled.
+
+        The state of the task itself does not tell. User code may have cancelled it, or have left a scope open in it.
+        """
+        await let_cancellation_spread()
+        return self._cancelled
 
     def receive(self, address: Address, invoke: Invoke) -> None:
         """Take a message: perform this activity, once for each address at a time."""
@@ -131,21 +146,17 @@ class ActivityActors:
             self._tasks.cancel_scope.cancel()
 
     async def _perform(self, job: _Job) -> None:
-        result: str | None = None
-        failure: FailureDetails | None = None
         began_s = perf_counter()
         try:
             result, failure = await self._call(job.invoke, job.definition)
         except anyio.get_cancelled_exc_class() as error:
-            # Raises again if the task itself is being cancelled.
-            await anyio.lowlevel.checkpoint_if_cancelled()
-            # Otherwise the activity has awaited something that was cancelled.
-            failure = failure_of(error, frames_skipped=2)
-        except KeyboardInterrupt:
-            raise
+            if await self._ended():
+                raise
+            # The activity has raised it, has cancelled its own task, or has awaited something that was cancelled.
+            result, failure = None, failure_of(error, frames_skipped=2)
         except BaseException as error:
-            # SystemExit in an activity ends the activity, not the host.
-            failure = failure_of(error, frames_skipped=2)
+            # KeyboardInterrupt or SystemExit in an activity ends the activity, not the host.
+            result, failure = None, failure_of(error, frames_skipped=2)
         finally:
             self._busy.discard(job.address)
         if self.observer is not None:
@@ -154,33 +165,29 @@ class ActivityActors:
         self._reply(job.invoke, result, failure)
 
     async def _call(self, invoke: Invoke, definition: ActivityDefinition) -> tuple[str | None, FailureDetails | None]:
-        if definition.kind is ActivityKind.PROCESS:
-            return await self._call_elsewhere(invoke, definition)
-        context = ActivityContext(invoke.instance_id, invoke.task_id, invoke.task_execution_id, invoke.name)
+        called = (invoke.instance_id, invoke.task_id, invoke.task_execution_id, invoke.name)
         function = definition.function
-        given = definition.parameters.arguments(context, invoke.input)
+        if definition.kind is ActivityKind.PROCESS:
+            assert self._processes is not None
+            return await self._processes.perform(Reference.of(function), called, invoke.input)
+        context = ActivityContext(*called)
         if definition.kind is ActivityKind.LOOP:
-            value = await function(*given)
+            value = await function(*definition.parameters.arguments(context, invoke.input))
         else:
-            limiter = self._limiters[ActivityKind.THREAD]
-            value = await anyio.to_thread.run_sync(function, *given, abandon_on_cancel=True, limiter=limiter)
-            if inspect.isawaitable(value):
-                # An `async def` behind a decorator that hides it.
-                value = await value
+            performed = await anyio.to_thread.run_sync(
+                perform,
+                function,
+                definition.parameters,
+                context,
+                invoke.input,
+                abandon_on_cancel=True,
+                limiter=self._limiters[ActivityKind.THREAD],
+            )
+            if isinstance(performed, Performed):
+                return performed
+            # An `async def` behind a decorator that hides it.
+            value = await performed.value
         return self._encoder.encode(value), None
-
-    async def _call_elsewhere(
-        self, invoke: Invoke, definition: ActivityDefinition
-    ) -> tuple[str | None, FailureDetails | None]:
-        outcome = await anyio.to_process.run_sync(
-            perform_elsewhere,
-            Reference.of(definition.function),
-            (invoke.instance_id, invoke.task_id, invoke.task_execution_id, invoke.name),
-            invoke.input,
-            cancellable=True,
-            limiter=self._limiters[ActivityKind.PROCESS],
-        )
-        return outcome.result, FailureDetails.unpack(outcome.failure) if outcome.failure is not None else None
 
     def _reply(self, invoke: Invoke, result: str | None, failure: FailureDetails | None) -> None:
         done = ActivityDone(invoke.execution_id, invoke.task_id, result, failure)

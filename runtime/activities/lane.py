@@ -19,6 +19,8 @@ from typing import Any, Generic, TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
+from ...actors.waiting.cancellation import LentTask
+
 Job = TypeVar("Job")
 
 
@@ -29,16 +31,26 @@ class Lane(Generic[Job]):
         tasks: The task group of the tasks that perform them.
         limit: How many jobs at once.
         perform: Performs a job. It handles the errors of the job itself; an error that it raises ends the task group.
+        ended: Says in a task that was cancelled whether the task group is being cancelled. Otherwise a job has
+            cancelled its task.
     """
 
     # Jobs follow one another for no longer than this before other tasks have a turn on the event loop.
     SLICE_S = 0.005
 
-    def __init__(self, tasks: TaskGroup, limit: int, perform: Callable[[Job], Coroutine[Any, Any, None]]) -> None:
+    def __init__(
+        self,
+        tasks: TaskGroup,
+        limit: int,
+        perform: Callable[[Job], Coroutine[Any, Any, None]],
+        *,
+        ended: Callable[[], Awaitable[bool]],
+    ) -> None:
         self.limit = limit
         self.waiting: deque[Job] = deque()
         self._tasks = tasks
         self._perform = perform
+        self._ended = ended
         self._running = 0
         self._called = False  # a task has been asked for and has not begun
 
@@ -55,7 +67,22 @@ class Lane(Generic[Job]):
             self._tasks.start_soon(self._serve)
 
     async def _serve(self) -> None:
+        """Perform jobs in one task. Whatever a job has done to the task, the others are performed all the same."""
         self._called = False
+        task = LentTask()
+        try:
+            await self._perform_waiting(task)
+        except anyio.get_cancelled_exc_class():
+            if await self._ended():
+                task.close_scopes()
+                raise
+            # A job has cancelled this task.
+        if task.touched:
+            await task.put_right()
+        self._call()
+
+    async def _perform_waiting(self, task: LentTask) -> None:
+        """Perform one job after the other, until one has waited, has cancelled this task, or none is left."""
         ends_s = perf_counter() + self.SLICE_S
         while self.waiting and self._running < self.limit:
             steps = Steps(self._perform(self.waiting.popleft()))
@@ -65,12 +92,11 @@ class Lane(Generic[Job]):
                 await steps
             finally:
                 self._running -= 1
-            if steps.waited:
+            if steps.waited or task.cancellations():
                 break
             if perf_counter() > ends_s:
                 await anyio.lowlevel.checkpoint()
                 ends_s = perf_counter() + self.SLICE_S
-        self._call()
 
 
 class Steps(Awaitable[None]):

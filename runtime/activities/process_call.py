@@ -3,23 +3,25 @@
 The one law: only text crosses. The function is named, not pickled, and the other
 process imports it by that name; input and output are JSON.
 
-The activity actors use it for activities with `executor="process"`.
+`runtime/activities/worker_process.py` performs what `runtime/activities/process_pool.py` sends it, for activities
+with `executor="process"`.
 """
 
 import importlib
 import importlib.util
-import signal
 import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from types import ModuleType
+from types import CoroutineType, ModuleType
 from typing import Any, NamedTuple
 
-from ..authoring.codec import Encoder
 from ..authoring.context import ActivityContext
+from ..authoring.fence import ToAwait, perform
 from ..authoring.parameters import parameters_of
-from ..history.failure import failure_of
+from ..history.failure import FailureDetails, failure_of
+
+MAIN = "__mp_main__"  # multiprocessing's name for the main program of another process
 
 
 class Reference(NamedTuple):
@@ -50,14 +52,26 @@ def perform_elsewhere(reference: Reference, call: tuple[str, int, str, str], pay
         call: The fields of ActivityContext, in their order.
         payload: The input, JSON text.
     """
-    # Ctrl-C in a terminal reaches every process of the group; stopping is the daemon's business.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         function = _find(reference)
-        given = parameters_of(function, call[3]).arguments(ActivityContext(*call), payload)
-        return Outcome(Encoder().encode(function(*given)), None)
-    except BaseException as error:
+        parameters = parameters_of(function, call[3])
+    except BaseException as error:  # its module is user code, too
         return Outcome(None, failure_of(error, frames_skipped=1).pack())
+    performed = perform(function, parameters, ActivityContext(*call), payload)
+    if isinstance(performed, ToAwait):
+        if isinstance(performed.value, CoroutineType):
+            performed.value.close()
+        return Outcome(None, _AWAITABLE.pack())
+    failure = performed.failure
+    return Outcome(performed.result, failure.pack() if failure is not None else None)
+
+
+_AWAITABLE = FailureDetails(
+    error_type="AppError",
+    message="the function returned an awaitable, and there is no event loop in the process of an activity. "
+    'Register it without executor="process", or call asyncio.run in it.',
+    non_retriable=True,
+)
 
 
 @lru_cache(maxsize=1_000)
@@ -70,7 +84,9 @@ def _find(reference: Reference) -> Callable[..., Any]:
 
 
 def _module(reference: Reference) -> ModuleType:
-    if reference.module in sys.modules and reference.module != "__main__":
+    if reference.module == "__main__":
+        return _main_of_the_daemon(reference.file)
+    if reference.module in sys.modules:
         return sys.modules[reference.module]
     try:
         return importlib.import_module(reference.module)
@@ -78,11 +94,29 @@ def _module(reference: Reference) -> ModuleType:
         if reference.file is None:
             raise
     file = Path(reference.file)
-    spec = importlib.util.spec_from_file_location(reference.module, file)
+    sys.path.insert(0, str(file.parent))
+    return _loaded(reference.module, file)
+
+
+def _main_of_the_daemon(file: str | None) -> ModuleType:
+    """The program that embeds the engine, imported: what stands under `if __name__ == "__main__"` does not run here."""
+    if MAIN not in sys.modules:
+        if file is None:
+            raise ModuleNotFoundError("the main program has no file, so another process cannot import it")
+        # Under both names, as multiprocessing does: its classes may be looked for under that of the program.
+        sys.modules["__main__"] = _loaded(MAIN, Path(file))
+    return sys.modules[MAIN]
+
+
+def _loaded(name: str, file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(file.parent))
-    sys.modules[reference.module] = module
-    spec.loader.exec_module(module)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]  # half of a module would be found at the next call
+        raise
     return module

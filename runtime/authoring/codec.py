@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from ...actors.text import class_name, repr_of, text_of, type_name
 from ..errors import AppError, PayloadError
 
 NO_TYPE: Any = Any
@@ -36,7 +37,7 @@ class Decoder:
             known = NO_TYPE if wanted is object else wanted
             self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(known, dec_hook=_build)
         except TypeError as error:
-            raise AppError(f"{wanted!r} cannot be read from JSON: {error}") from error
+            raise AppError(f"{repr_of(wanted)} cannot be read from JSON: {error}") from error
 
     def decode(self, text: str | None) -> Any:
         """Read a payload; None, or an empty one, is None.
@@ -48,8 +49,9 @@ class Decoder:
             return None
         try:
             return self._decoder.decode(text)
-        except (ValueError, TypeError, NotImplementedError, RecursionError) as error:
-            raise PayloadError(f"{_shortened(text)} is not {_described(self.wanted)}: {error}") from error
+        except BaseException as error:
+            # Validators and constructors are user code, and may raise anything.
+            raise PayloadError(f"{_shortened(text)} is not {_described(self.wanted)}: {text_of(error)}") from error
 
 
 class Encoder:
@@ -73,8 +75,10 @@ class Encoder:
             if b"null" in encoded:
                 _refuse_infinite(msgspec.to_builtins(value, enc_hook=_unbuild))
             return encoded.decode()
-        except (ValueError, TypeError, NotImplementedError, RecursionError, UnicodeError) as error:
-            raise PayloadError(f"a value of type {type(value).__name__} cannot be written as JSON: {error}") from error
+        except BaseException as error:
+            # Serializers and properties are user code, and may raise anything.
+            message = f"a value of type {type_name(value)} cannot be written as JSON: {text_of(error)}"
+            raise PayloadError(message) from error
 
 
 def _build(wanted: Any, value: Any) -> Any:
@@ -87,7 +91,7 @@ def _build(wanted: Any, value: Any) -> Any:
     if validate is not None:
         # As JSON, not as the value: a strict model takes a date as text from JSON only.
         return validate(msgspec.json.encode(value))
-    raise NotImplementedError(f"{wanted!r} is neither a dataclass, a pydantic model, nor a type that JSON has")
+    raise NotImplementedError(f"{repr_of(wanted)} is neither a dataclass, a pydantic model, nor a type that JSON has")
 
 
 def _unbuild(value: Any) -> Any:
@@ -118,7 +122,15 @@ def _refuse_infinite(value: Any) -> None:
 
 
 def _described(wanted: Any) -> str:
-    return "JSON" if wanted is NO_TYPE else getattr(wanted, "__name__", repr(wanted))
+    if wanted is NO_TYPE:
+        return "JSON"
+    if issubclass(type(wanted), type):
+        return class_name(wanted)
+    try:
+        name = getattr(wanted, "__name__", None)
+    except BaseException:
+        name = None
+    return name if type(name) is str else repr_of(wanted)
 
 
 def _shortened(text: str) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ...actors.text import repr_of, text_of
 from ..errors import AppError
 from .codec import NO_TYPE, UNTYPED, Decoder
 
@@ -116,7 +117,8 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
         try:
             hints[key] = typing.get_type_hints(_Annotated(key, hint, function)).get(key)
         except Exception as error:
-            logger.debug("the annotation %r of %r cannot be resolved: %s", hint, function, error)
+            what = (repr_of(hint), repr_of(function), text_of(error))
+            logger.debug("the annotation %s of %s cannot be resolved: %s", *what)
     return hints
 
 

@@ -17,6 +17,7 @@ from contextvars import Context
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from ...actors.text import clean, described, type_name
 from ..authoring.app import WorkflowDefinition
 from ..authoring.codec import Decoder, Encoder
 from ..authoring.context import WorkflowContext
@@ -35,7 +36,6 @@ from ..history.event import (
 )
 from ..history.failure import FailureDetails, failure_of
 from ..history.status import Status
-from ..text import clean
 from .pending import ANSWERS, Call, Pending
 
 logger = logging.getLogger(__name__)
@@ -127,7 +127,13 @@ class Execution:
             taken += 1
             answer = ANSWERS.get(type(event))
             if answer is not None:
-                if answer(pending, event):
+                try:
+                    answered = answer(pending, event)
+                except BaseException as error:
+                    # The user's code may listen to a task.
+                    self._fail(error, frames_skipped=1)
+                    continue
+                if answered:
                     self._advance()
             elif isinstance(event, ExecutionStarted):
                 self._start(event)
@@ -144,16 +150,15 @@ class Execution:
             self.replaying = True  # its logger is silent
             try:
                 self._context_variables.run(code.close)
-            except KeyboardInterrupt:
-                raise
             except BaseException as error:
-                logger.debug("workflow %r raised while it was put away: %r", self.definition.name, error)
+                logger.debug("workflow %r raised while it was put away: %s", self.definition.name, described(error))
         # Tasks know their execution. If it kept them too, only the cyclic garbage collector would find executions
         # that leave memory while they wait, and there may be many.
         self._waiting = None
         self._pending.clear()
 
-    # The verbs of the context.
+    # The verbs of the context. Names become plain text that can be stored: the turn compares and packs them, outside of
+    # the user's code, and a subclass of `str` has methods of its own.
 
     def expect_stepping(self) -> None:
         if not self.stepping:
@@ -166,6 +171,8 @@ class Execution:
         self.expect_stepping()
         app = self.definition.app
         name = app.name_of(activity)
+        if type(name) is not str or not name.isascii():
+            name = clean(name)
         payload = self._encoder.encode(value)
         pending = self._pending
 
@@ -187,6 +194,10 @@ class Execution:
         self.expect_stepping()
         app = self.definition.app
         name = app.name_of(workflow)
+        if type(name) is not str or not name.isascii():
+            name = clean(name)
+        if instance_id is not None and (type(instance_id) is not str or not instance_id.isascii()):
+            instance_id = clean(instance_id)
         payload = self._encoder.encode(value)
         pending = self._pending
 
@@ -215,6 +226,8 @@ class Execution:
 
     def wait_for_external_event(self, name: str, timeout: datetime | timedelta | None) -> Task[Any]:
         self.expect_stepping()
+        if type(name) is not str or not name.isascii():
+            name = clean(name)
         task: Task[Any] = Task(self)
         self._pending.wait_for(name, task, timeout)
         return task
@@ -227,10 +240,13 @@ class Execution:
     def set_custom_status(self, status: Any) -> None:
         self.expect_stepping()
         text = status if isinstance(status, str) else self._encoder.encode(status)
+        # A plain `str` from here on: the turn compares it, outside of the user's code.
         self.custom_status = clean(text) if text is not None else None
 
     def is_patched(self, name: str) -> bool:
         self.expect_stepping()
+        if type(name) is not str or not name.isascii():
+            name = clean(name)
         applied = self._patches.get(name)
         if applied is None:
             applied = name in self._known_patches or not self.replaying
@@ -250,15 +266,15 @@ class Execution:
         try:
             arguments = definition.parameters.arguments(WorkflowContext(self), event.input)
             result = self._context_variables.run(definition.function, *arguments)
-        except KeyboardInterrupt:
-            raise
+            self._generator = inspect.isgenerator(result)
+            has_steps = self._generator or inspect.iscoroutine(result)
         except BaseException as error:
+            # Whatever it is, it comes from the user's code: a signal of the daemon's is never raised in it.
             self._fail(error, frames_skipped=1)
             return
         finally:
             self.stepping = False
-        self._generator = inspect.isgenerator(result)
-        if self._generator or inspect.iscoroutine(result):
+        if has_steps:
             self._code = result
             self._advance()
         else:
@@ -275,10 +291,8 @@ class Execution:
             asked = self._run_code(answer)
         except StopIteration as done:
             ended, result, error = True, done.value, None
-        except KeyboardInterrupt:
-            raise
         except BaseException as failed:
-            # SystemExit or a cancellation in workflow code ends the workflow, not the host.
+            # KeyboardInterrupt, SystemExit or a cancellation in workflow code ends the workflow, not the host.
             ended, result, error = True, None, failed
         else:
             ended, result, error = asked is None, None, None
@@ -337,7 +351,7 @@ class Execution:
             return
         try:
             result = self._encoder.encode(value)
-        except Exception as error:
+        except BaseException as error:
             self._fail(error, frames_skipped=0)
             return
         self._complete(Status.COMPLETED, result, None)
@@ -358,7 +372,7 @@ class Execution:
 
 def _misuse(asked: Any) -> WorkflowMisuse:
     return WorkflowMisuse(
-        f"a workflow waited for {type(asked).__name__}, which replay cannot repeat. Await only what the context "
+        f"a workflow waited for {type_name(asked)}, which replay cannot repeat. Await only what the context "
         "gives: ctx.call_activity, ctx.call_child_workflow, ctx.create_timer, ctx.wait_for_external_event, "
         "ctx.when_all and ctx.when_any. Sleep with ctx.create_timer; do I/O in an activity."
     )

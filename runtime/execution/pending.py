@@ -13,11 +13,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from ...actors.text import described
 from ..authoring.codec import UNTYPED, Decoder
 from ..authoring.retry import RetryPolicy, next_try_us
 from ..authoring.task import Task
 from ..dates import microseconds, to_us, within_time
-from ..errors import TaskFailedError
+from ..errors import PayloadError, TaskFailedError
 from ..history.event import (
     ChildCompleted,
     ChildFailed,
@@ -186,9 +187,13 @@ class Pending:
         if call is None:
             return False
         failure = FailureDetails.unpack(event.failure) if event.failure is not None else _TERMINATED
-        if self._try_again(call, failure):
-            return False
         message = f"{call.what} task #{event.task_id} failed: {failure.message}"
+        try:
+            if self._try_again(call, failure):
+                return False
+        except BaseException as error:
+            # A policy may be a class of the user's, and so may the collection of names in it.
+            message += f" (and its retry policy raised {described(error)}, so it is not tried again)"
         call.task.fail(TaskFailedError(message, failure))
         return True
 
@@ -242,7 +247,7 @@ def _resolve(task: Task[Any], decoder: Decoder, payload: str | None) -> None:
     """Complete a task with a payload. One that cannot be read fails it."""
     try:
         value = decoder.decode(payload)
-    except Exception as error:
+    except PayloadError as error:
         task.fail(error)
     else:
         task.succeed(value)

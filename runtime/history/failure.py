@@ -1,7 +1,7 @@
 """Failures: the facts of an exception that are stored, enough to show it and to raise it again elsewhere.
 
 The one law: a failure is a value, and its packed form never changes its meaning,
-because files hold it.
+because files hold it. Making one of an exception survives whatever the exception does.
 
 Activities, children and workflows fail with one. Source: contract 3.15
 (TaskFailureDetails).
@@ -11,7 +11,7 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
-from ..text import clean
+from ...actors.text import cut, described, text_of, type_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,20 +44,84 @@ class FailureDetails:
         )
 
 
+# The attributes as Python itself keeps them. A class may define its own of the same name, and those may raise or lie.
+_traceback_of = BaseException.__dict__["__traceback__"].__get__
+_cause_of = BaseException.__dict__["__cause__"].__get__
+_context_of = BaseException.__dict__["__context__"].__get__
+_suppresses_context = BaseException.__dict__["__suppress_context__"].__get__
+_members_of = BaseExceptionGroup.__dict__["exceptions"].__get__
+
+# Of a traceback of more frames than both together, as a recursion has it, only the first and the last are kept.
+FIRST_FRAMES, LAST_FRAMES = 32, 96
+NOTES_MAX = 16
+MEMBERS_MAX = 16  # of an exception group
+
+
 def failure_of(error: BaseException, *, frames_skipped: int = 0, depth: int = 8) -> FailureDetails:
-    """Describe an exception.
+    """Describe an exception. This is the one function that looks at an exception of user code, and it never raises.
 
     Args:
         error: The exception.
         frames_skipped: The number of outermost frames to leave out: those of this package, which tell the user nothing.
         depth: How many causes to follow; a longer chain, or a loop, is cut there.
+
+    Returns:
+        A failure whose texts can be stored, each of 64 KiB at most. Notes and the members of an exception group stand
+        at the end of its stack trace. What cannot be said, because the exception's own methods fail, is replaced by a
+        sentence that says so.
     """
-    frames = traceback.extract_tb(error.__traceback__)[frames_skipped:]
-    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    cause = _cause_of(error)
+    if cause is None and not _suppresses_context(error):
+        cause = _context_of(error)
+    stack_trace = _frames(error, frames_skipped) + _notes(error) + _members(error)
     return FailureDetails(
-        error_type=type(error).__name__,
-        message=clean(str(error)),
-        stack_trace=clean("".join(traceback.format_list(frames))) or None,
+        error_type=type_name(error),
+        message=text_of(error),
+        stack_trace=cut(stack_trace) or None,
         inner=failure_of(cause, depth=depth - 1) if cause is not None and depth > 0 else None,
-        non_retriable=getattr(error, "non_retriable", False) is True,
+        non_retriable=_non_retriable(error),
     )
+
+
+def _frames(error: BaseException, skipped: int) -> str:
+    first = _traceback_of(error)
+    while first is not None and skipped > 0:
+        first, skipped = first.tb_next, skipped - 1
+    count, frame = 0, first
+    while frame is not None:
+        count, frame = count + 1, frame.tb_next
+    try:
+        if count <= FIRST_FRAMES + LAST_FRAMES:
+            return "".join(traceback.format_tb(first))
+        left_out = f"  ... {count - FIRST_FRAMES - LAST_FRAMES:,} frames are left out here ...\n"
+        ends = traceback.format_tb(first, FIRST_FRAMES), traceback.format_tb(first, -LAST_FRAMES)
+        return "".join((*ends[0], left_out, *ends[1]))
+    except BaseException as failed:  # the lines come from loaders, and a loader may be user code
+        return f"(the lines of the stack cannot be had: {type_name(failed)})\n" if first is not None else ""
+
+
+def _notes(error: BaseException) -> str:
+    try:
+        notes: Any = getattr(error, "__notes__", None)
+    except BaseException:
+        return ""
+    if type(notes) not in (list, tuple):
+        return ""
+    return "".join(f"note: {text_of(note)}\n" for note in notes[:NOTES_MAX])
+
+
+def _members(error: BaseException) -> str:
+    if not issubclass(type(error), BaseExceptionGroup):
+        return ""
+    members = _members_of(error)
+    return "".join(
+        f"{number} of {len(members)} in the group: {described(member)}\n"
+        for number, member in enumerate(members[:MEMBERS_MAX], 1)
+    )
+
+
+def _non_retriable(error: BaseException) -> bool:
+    try:
+        return getattr(error, "non_retriable", False) is True
+    except BaseException:
+        return False

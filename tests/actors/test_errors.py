@@ -18,6 +18,8 @@ from perdure.actors.errors import (
     PerdureError,
 )
 
+from ..support.workflows.hard_exceptions import HARD_EXCEPTIONS
+
 A = Address("workflow", "a")
 
 
@@ -67,3 +69,11 @@ def test_an_error_that_cannot_travel_is_told_in_words() -> None:
     assert type(arrived) is PerdureError
     assert str(arrived) == "Local: oh"
     assert type(portable(ActorFailed(A, Local("oh")))) is PerdureError
+
+
+@pytest.mark.parametrize("name", sorted(HARD_EXCEPTIONS))
+def test_whatever_broke_a_turn_can_be_said_and_sent_to_another_host(name: str) -> None:
+    error = ActorFailed(A, HARD_EXCEPTIONS[name]())
+    assert str(error).startswith("workflow/")
+    assert isinstance(pickle.loads(pickle.dumps(portable(error))), PerdureError)  # noqa: S301
+    assert isinstance(portable(HARD_EXCEPTIONS[name]()), BaseException)

@@ -9,6 +9,8 @@ import pytest
 
 from perdure.daemon.logs import CHATTY, configure_logging
 
+from ..support.workflows.hard_exceptions import HARD_EXCEPTIONS
+
 
 @pytest.fixture(autouse=True)
 def the_logging_of_before() -> Iterator[None]:
@@ -88,3 +90,24 @@ def test_a_second_configuration_takes_the_place_of_the_first(capsys: pytest.Capt
     logging.getLogger("orders").error("only this")
     (line,) = capsys.readouterr().err.splitlines()
     assert json.loads(line)["message"] == "only this"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("name", sorted(HARD_EXCEPTIONS))
+def test_whatever_exception_is_logged_the_line_is_written(
+    name: str, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging("info", form)
+    error = HARD_EXCEPTIONS[name]()
+    logging.getLogger("orders").error("it broke", exc_info=(type(error), error, None))
+    written = capsys.readouterr().err
+    assert "it broke" in written
+    assert "Logging error" not in written
+
+
+def test_the_traceback_of_a_record_from_another_process_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    for form in ("text", "json"):
+        configure_logging("info", form)
+        record = logging.makeLogRecord({"name": "shop", "msg": "it broke", "exc_text": "LookupError: nothing there"})
+        logging.getLogger().handle(record)
+        assert "LookupError: nothing there" in capsys.readouterr().err

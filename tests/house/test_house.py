@@ -30,6 +30,7 @@ TESTED_ELSEWHERE = {
     "runtime/workers/limits.py": "a record; tests/runtime/workers/test_dispatcher.py tests what it limits",
     "runtime/history/timed_event.py": "records",
     "runtime/workers/items.py": "records",
+    "runtime/activities/worker_protocol.py": "the words of both ends; test_worker_process.py and test_process_pool.py",
     "runtime/history/instance_state.py": "a record",
 }
 

@@ -1,10 +1,13 @@
 """Activity actors perform each call once at a time, within limits, and always answer, unless they are stopped."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from perdure import ActivityContext, App, Settings
@@ -13,6 +16,7 @@ from perdure.runtime.activities.actors import ActivityActors
 from perdure.runtime.instance.message import ACTIVITY, ActivityDone, Invoke
 
 from ...support.workflows.activities import double_elsewhere, process_id_elsewhere, refuse_elsewhere
+from ...support.workflows.hard_exceptions import HARD_EXCEPTIONS, raise_elsewhere
 
 pytestmark = pytest.mark.anyio
 
@@ -51,12 +55,49 @@ class World:
             raise anyio.get_cancelled_exc_class()("mine")
 
         @self.app.activity
+        async def cancels_its_task(ctx: ActivityContext, waits: bool) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            if waits:
+                await anyio.sleep_forever()
+
+        @self.app.activity
+        async def leaves_a_scope_open(ctx: ActivityContext, cancelled: bool) -> None:
+            scope = anyio.CancelScope()
+            scope.__enter__()
+            if cancelled:
+                scope.cancel()
+            await anyio.lowlevel.checkpoint()
+
+        @self.app.activity
+        async def raises_on_loop(ctx: ActivityContext, name: str) -> None:
+            raise HARD_EXCEPTIONS[name]()
+
+        @self.app.activity
+        async def raises_later_on_loop(ctx: ActivityContext, name: str) -> None:
+            await anyio.lowlevel.checkpoint()
+            raise HARD_EXCEPTIONS[name]()
+
+        @self.app.activity
+        def raises_in_thread(ctx: ActivityContext, name: str) -> None:
+            raise HARD_EXCEPTIONS[name]()
+
+        @self.app.activity
+        def raises_behind_a_decorator(ctx: ActivityContext, name: str) -> Awaitable[None]:
+            async def raises() -> None:
+                raise HARD_EXCEPTIONS[name]()
+
+            return raises()
+
+        @self.app.activity
         async def odd(ctx: ActivityContext) -> object:
             return object()
 
         self.app.activity(executor="process")(double_elsewhere)
         self.app.activity(executor="process")(refuse_elsewhere)
         self.app.activity(executor="process")(process_id_elsewhere)
+        self.app.activity(executor="process")(raise_elsewhere)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["World"]:
@@ -169,3 +210,57 @@ async def test_an_activity_can_run_in_another_process_and_its_errors_come_back()
         failure = (await world.answer("refuse_elsewhere")).failure
         assert failure is not None
         assert (failure.error_type, failure.message) == ("LookupError", "not here")
+
+
+RAISING = ("raises_on_loop", "raises_later_on_loop", "raises_in_thread", "raises_behind_a_decorator", "raise_elsewhere")
+
+
+@pytest.mark.parametrize("where", RAISING)
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_whatever_an_activity_raises_is_its_failure_and_no_other_suffers(where: str) -> None:
+    # Given an activity that is under way,
+    async with World().open() as world:
+        world.call("gated", "1", task_id=7)
+        # when each exception there is to think of is raised by another,
+        for name in HARD_EXCEPTIONS:
+            done = await world.answer(where, json.dumps(name))
+            # then that one fails,
+            assert done.failure is not None, name
+            assert done.result is None
+        # and the one under way ends as it should.
+        world.gate.set()
+        while not world.answers:
+            await anyio.sleep(0.001)
+        assert world.answers.pop()[1] == ActivityDone("x", 7, "1", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "fails"),
+    [
+        ("cancels_its_task", "true", True),
+        ("cancels_its_task", "false", False),
+        ("leaves_a_scope_open", "true", True),
+        ("leaves_a_scope_open", "false", False),
+    ],
+)
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_an_activity_that_meddles_with_its_task_cancels_no_other(name: str, payload: str, fails: bool) -> None:
+    async with World(activities_max=1).open() as world:
+        for _ in range(3):
+            assert ((await world.answer(name, payload)).failure is not None) is fails
+            assert (await world.answer("describe")).failure is None
+        # And those that are cancelled by us still answer nothing.
+        world.call("gated", "1")
+        await anyio.wait_all_tasks_blocked()
+        await world.actors.stop(0.01)
+        assert world.answers == []
+
+
+async def test_cancellation_from_outside_is_no_failure_of_an_activity() -> None:
+    # As when the program that embeds the engine is cancelled by Ctrl-C.
+    for _ in range(5):
+        async with World().open() as world:
+            for task_id in range(10):
+                world.call("gated", "1", task_id)
+            await anyio.wait_all_tasks_blocked()
+        assert world.answers == []

@@ -1,5 +1,6 @@
 """A lane performs so many jobs at once, oldest first, with few tasks, and each as if it were alone."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -20,7 +21,11 @@ COLOUR: ContextVar[str] = ContextVar("COLOUR", default="none")
 async def lane_of(perform: Callable[[int], Coroutine[Any, Any, None]], limit: int = 100) -> AsyncIterator[Lane[int]]:
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
-            yield Lane(tasks, limit, perform)
+            yield Lane(tasks, limit, perform, ended=not_ended)
+
+
+async def not_ended() -> bool:
+    return False
 
 
 async def test_jobs_that_wait_for_nothing_share_a_task_and_keep_their_order() -> None:
@@ -104,8 +109,11 @@ async def test_cancellation_reaches_a_job_that_waits_and_begins_no_others() -> N
         finally:
             ended.append("cancelled")
 
+    async def by_us() -> bool:
+        return tasks.cancel_scope.cancel_called
+
     async with anyio.create_task_group() as tasks:
-        lane = Lane(tasks, 1, perform)
+        lane = Lane(tasks, 1, perform, ended=by_us)
         lane.add(1)
         lane.add(2)
         while not begun:
@@ -143,3 +151,47 @@ async def test_jobs_that_never_wait_still_let_others_run() -> None:
         await anyio.lowlevel.checkpoint()
         await anyio.lowlevel.checkpoint()
         ran.set()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_job_that_cancels_its_own_task_cancels_no_other_job() -> None:
+    done: list[int] = []
+
+    async def perform(job: int) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        if job % 3 == 0:
+            # Given one job that asks for it and ends, and one that is cancelled while it waits,
+            task.cancel()
+        if job % 3 == 1:
+            task.cancel()
+            await anyio.sleep_forever()
+        if job % 2 == 0:
+            await anyio.lowlevel.checkpoint()
+        done.append(job)
+
+    # when there are others behind them,
+    async with lane_of(perform, limit=2) as lane:
+        for job in range(12):
+            lane.add(job)
+    # then all of those are performed.
+    assert {2, 3, 5, 8, 9, 11} <= set(done)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_scope_that_a_job_leaves_open_and_cancels_ends_no_other_job() -> None:
+    done: list[int] = []
+
+    async def perform(job: int) -> None:
+        if job == 0:
+            scope = anyio.CancelScope()
+            scope.__enter__()
+            scope.cancel()
+            await anyio.sleep_forever()
+        await anyio.lowlevel.checkpoint()
+        done.append(job)
+
+    async with lane_of(perform, limit=1) as lane:
+        for job in range(3):
+            lane.add(job)
+    assert done == [1, 2]

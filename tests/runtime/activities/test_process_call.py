@@ -1,22 +1,15 @@
 """Performing an activity in another process: it is found by its name there, and only text crosses."""
 
-import os
-import pickle
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import anyio
-import anyio.to_process
 import pytest
 
-import perdure
 from perdure import ActivityContext, FailureDetails
-from perdure.runtime.activities.process_call import Outcome, Reference, perform_elsewhere
+from perdure.runtime.activities.process_call import MAIN, Outcome, Reference, perform_elsewhere
 
 CALL = ("i", 3, "x1-3", "work")
 
@@ -67,14 +60,6 @@ class Here:
 
 def here(ctx: ActivityContext, given: Here) -> list[Any]:
     return [given.n + 1, ctx.activity_name]
-
-
-@pytest.fixture(autouse=True)
-def interrupts() -> Iterator[None]:
-    """A worker process does not heed Ctrl-C; this process shall go on to."""
-    before = signal.getsignal(signal.SIGINT)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -164,44 +149,29 @@ def test_a_module_that_is_nowhere_is_a_failure() -> None:
     assert failure_in(outcome).error_type == "ModuleNotFoundError"
 
 
-def test_only_text_and_numbers_cross() -> None:
-    # Pickled by anyio on its way, but of nothing that would run code when it is read.
-    reference = Reference.of(here)
-    for crossing in (reference, CALL, Outcome("1", ("E", "m", None, None, False))):
-        assert pickle.loads(pickle.dumps(crossing)) == crossing  # noqa: S301
+def test_an_awaitable_where_there_is_no_loop_is_a_failure_that_says_so(module: str) -> None:
+    Path(module).write_text("async def coroutine(): pass\ndef work(ctx): return coroutine()\n")
+    assert "no event loop in the process of an activity" in failure_in(call(module, "work")).message
 
 
-@pytest.mark.anyio
-async def test_in_a_real_worker_process_it_works_the_same(module: str) -> None:
-    name = "activities_of_a_test_in_a_worker"
-    for function, payload in (
-        ("work", '{"sku":"a"}'),
-        ("prints", None),
-        ("fails", '"x"'),
-        ("exits", None),
-        ("without_input", None),
-    ):
-        with anyio.fail_after(30):
-            outcome = await anyio.to_process.run_sync(
-                perform_elsewhere, Reference(name, function, module), CALL, payload
-            )
-        assert (outcome.result is None) == (function in ("fails", "exits"))
-        if function == "work":
-            assert f'"pid":{os.getpid()}' not in str(outcome.result)
+def test_a_module_that_breaks_while_it_is_imported_breaks_again_at_the_next_call(module: str) -> None:
+    # Half of a module in `sys.modules` would hide why.
+    Path(module).write_text("def work(ctx): return 1\nraise KeyboardInterrupt\n")
+    for _ in range(2):
+        assert failure_in(call(module, "work")).error_type == "KeyboardInterrupt"
 
 
-def test_an_interrupt_from_the_keyboard_does_not_reach_an_activity_in_its_process(tmp_path: Path) -> None:
-    # Ctrl-C goes to every process of the terminal; whether work ends is the daemon's to say.
-    (tmp_path / "slow_activities.py").write_text(
-        "def slow(ctx):\n    import time\n    time.sleep(0.5)\n    return 'done'\n"
-    )
-    program = """
-import os, signal, threading, sys
-from perdure.runtime.activities.process_call import Reference, perform_elsewhere
-threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
-reference = Reference("slow_activities", "slow", None)
-assert perform_elsewhere(reference, ("i", 1, "k", "slow"), None).result == '"done"'
-"""
-    root = Path(perdure.__file__).parent.parent
-    path = os.pathsep.join([str(tmp_path), str(root), *filter(None, [os.environ.get("PYTHONPATH")])])
-    subprocess.run([sys.executable, "-c", program], check=True, env=os.environ | {"PYTHONPATH": path}, timeout=30)
+def test_the_main_program_is_imported_under_the_name_that_multiprocessing_gives_it(
+    module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    Path(module).write_text("import sys\ndef work(ctx): return [__name__, sys.modules['__main__'].__name__]\n")
+    try:
+        outcome = perform_elsewhere(Reference("__main__", "work", module), CALL, None)
+    finally:
+        sys.modules.pop(MAIN, None)
+    assert outcome == Outcome('["__mp_main__","__mp_main__"]', None)
+
+
+def test_a_main_program_without_a_file_is_a_failure() -> None:
+    assert "has no file" in failure_in(perform_elsewhere(Reference("__main__", "typed_in", None), CALL, None)).message

@@ -17,6 +17,8 @@ from perdure import PayloadError, PerdureError
 from perdure.runtime.authoring.codec import NO_TYPE, Decoder, Encoder
 from perdure.runtime.errors import AppError
 
+from ...support.workflows.hard_exceptions import HARD_EXCEPTIONS
+
 ENCODER = Encoder()
 
 
@@ -317,3 +319,36 @@ def test_an_encoder_is_as_good_after_an_error_as_before() -> None:
     with pytest.raises(PayloadError):
         encoder.encode({"a": 1, "b": Alien()})
     assert encoder.encode({"a": 1}) == '{"a":1}'
+
+
+class _OddType(type):
+    def __repr__(cls) -> str:
+        raise KeyboardInterrupt
+
+    @property
+    def __name__(cls) -> str:
+        raise KeyboardInterrupt
+
+
+class OddlyTyped(metaclass=_OddType):
+    pass
+
+
+def test_a_type_that_cannot_be_named_is_named_all_the_same() -> None:
+    with pytest.raises(PayloadError, match="is not OddlyTyped"):
+        Decoder(OddlyTyped).decode("{}")
+    with pytest.raises(PayloadError, match="a value of type OddlyTyped cannot be written"):
+        Encoder().encode(OddlyTyped())
+
+
+@pytest.mark.parametrize("name", sorted(HARD_EXCEPTIONS))
+def test_whatever_a_constructor_raises_is_a_payload_error(name: str) -> None:
+    @dataclass
+    class Order:
+        sku: str
+
+        def __post_init__(self) -> None:
+            raise HARD_EXCEPTIONS[name]()
+
+    with pytest.raises(PayloadError, match="is not Order"):
+        Decoder(Order).decode('{"sku":"a"}')

@@ -24,6 +24,7 @@ from perdure.runtime.history.event import (
     TimerFired,
 )
 
+from ...support.workflows.hard_exceptions import HARD_EXCEPTIONS
 from ...support.workflows.lone_execution import LoneExecution, completed, failed, raised, started
 
 # The shapes of code.
@@ -177,7 +178,9 @@ def test_an_activity_that_failed_and_is_not_caught_fails_the_workflow_with_a_tas
     assert "Activity task #1 failed: no route" in lone.failure.message
 
 
-@pytest.mark.parametrize("wanted", [SystemExit(3), GeneratorExit(), asyncio.CancelledError(), BaseException("odd")])
+@pytest.mark.parametrize(
+    "wanted", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError(), BaseException("odd")]
+)
 @pytest.mark.parametrize("waits_first", [False, True])
 def test_what_would_end_the_process_ends_only_the_workflow(wanted: BaseException, waits_first: bool) -> None:
     async def coroutine(ctx: WorkflowContext) -> None:
@@ -201,12 +204,101 @@ def test_what_would_end_the_process_ends_only_the_workflow(wanted: BaseException
         assert lone.failure.error_type == type(wanted).__name__
 
 
-def test_an_interrupt_from_the_keyboard_is_for_the_process() -> None:
-    async def interrupted(ctx: WorkflowContext) -> None:
+@pytest.mark.parametrize("name", sorted(HARD_EXCEPTIONS))
+def test_whatever_workflow_code_raises_fails_its_workflow_and_the_failure_can_be_stored(name: str) -> None:
+    async def coroutine(ctx: WorkflowContext) -> None:
+        await ctx.call_activity("a")
+        raise HARD_EXCEPTIONS[name]()
+
+    lone = started(coroutine)
+    lone.complete(1)
+    assert lone.status is Status.FAILED
+    assert lone.failure.message is not None
+
+
+@pytest.mark.parametrize("name", sorted(HARD_EXCEPTIONS))
+def test_whatever_workflow_code_raises_on_its_way_out_it_can_be_put_away(name: str) -> None:
+    cleaned: list[str] = []
+
+    async def stubborn(ctx: WorkflowContext) -> None:
+        try:
+            await ctx.call_activity("a")
+        finally:
+            cleaned.append(name)
+            raise HARD_EXCEPTIONS[name]()
+
+    lone = started(stubborn)
+    lone.execution.close()
+    assert cleaned == [name]
+
+
+def test_a_result_whose_class_cannot_be_asked_for_fails_its_workflow() -> None:
+    class Odd:
+        @property  # type: ignore[misc]
+        def __class__(self) -> Any:
+            raise KeyboardInterrupt
+
+    def plain(ctx: WorkflowContext) -> Any:
+        return Odd()
+
+    def generator(ctx: WorkflowContext) -> Generator[Any, Any, Any]:
+        yield Odd()
+
+    async def coroutine(ctx: WorkflowContext) -> Any:
+        return Odd()
+
+    for shape in (plain, generator, coroutine):
+        assert started(shape).status is Status.FAILED
+
+
+def test_a_listener_that_raises_fails_the_workflow() -> None:
+    async def listens(ctx: WorkflowContext) -> Any:
+        task = ctx.call_activity("a")
+
+        def listen(_: Any) -> None:
+            raise KeyboardInterrupt("of a listener")
+
+        task.on_complete(listen)
+        return await task
+
+    lone = started(listens)
+    lone.complete(1)
+    assert (lone.failure.error_type, lone.failure.message) == ("KeyboardInterrupt", "of a listener")
+
+
+class Sly(str):
+    """Text with methods that raise wherever they are called."""
+
+    def _refuse(self, *_: Any) -> Any:
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        started(interrupted)
+    __eq__ = __ne__ = __hash__ = __str__ = __repr__ = casefold = isascii = _refuse
+    encode: Any = _refuse
+
+
+def test_text_with_methods_of_its_own_becomes_plain_text() -> None:
+    async def sly(ctx: WorkflowContext) -> None:
+        ctx.set_custom_status(Sly("status"))
+        ctx.call_activity(Sly("a"))
+        ctx.call_child_workflow(Sly("c"), instance_id=Sly("child"))
+        ctx.is_patched(Sly("p"))
+        await ctx.wait_for_external_event(Sly("e"))
+
+    lone = started(sly)
+    assert lone.execution.custom_status == "status"
+    assert [type(getattr(command, "name", "")) for command in lone.commands] == [str] * len(lone.commands)
+    lone.raise_event("E")
+    assert lone.status is Status.COMPLETED
+
+
+def test_names_that_cannot_be_stored_are_replaced() -> None:
+    async def surrogates(ctx: WorkflowContext) -> None:
+        await ctx.call_activity("a\ud800")
+
+    lone = started(surrogates)
+    (scheduled,) = lone.commands
+    assert isinstance(scheduled, TaskScheduled)
+    assert scheduled.name == "a?"
 
 
 def test_what_is_not_awaited_at_the_end_is_asked_for_all_the_same_and_before_the_end() -> None:

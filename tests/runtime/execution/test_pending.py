@@ -499,3 +499,26 @@ def test_a_name_that_lower_case_does_not_settle_is_found_too() -> None:
     lone = started(german)
     lone.raise_event("STRASSE", 1)
     assert lone.result == 1
+
+
+class OddNames(list[str]):
+    def __contains__(self, name: object) -> bool:
+        raise KeyboardInterrupt("which names?")
+
+
+def test_a_policy_that_raises_means_no_other_try_and_the_error_says_so() -> None:
+    policy = RetryPolicy(
+        first_retry_interval=timedelta(seconds=1), max_number_of_attempts=9, non_retryable_error_types=OddNames()
+    )
+
+    async def flaky(ctx: WorkflowContext) -> str:
+        try:
+            await ctx.call_activity("a", retry_policy=policy)
+        except TaskFailedError as error:
+            return str(error)
+        return "done"
+
+    lone = LoneExecution(flaky)
+    lone.start()
+    lone.fail(1)
+    assert "failed: no (and its retry policy raised KeyboardInterrupt: which names?" in (lone.result or "")

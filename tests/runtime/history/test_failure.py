@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from perdure import FailureDetails, NonRetryableError
 from perdure.runtime.history.failure import failure_of
 
+from ...support.workflows.hard_exceptions import HARD_EXCEPTIONS
+
 
 def caught(raise_it: object) -> BaseException:
     """The exception that a function raises, with its traceback."""
@@ -118,6 +120,71 @@ def test_a_system_exit_can_be_described_too() -> None:
 
 def test_words_that_cannot_be_stored_are_replaced() -> None:
     assert failure_of(OSError("no such file: \udcff")).message == "no such file: ?"
+
+
+@pytest.mark.parametrize("name", sorted(HARD_EXCEPTIONS))
+def test_every_exception_can_be_described_and_the_description_stored(name: str) -> None:
+    # Given an exception that was raised, and one that was not,
+    def raise_it() -> None:
+        raise HARD_EXCEPTIONS[name]()
+
+    for error in (caught(raise_it), HARD_EXCEPTIONS[name]()):
+        # when they are described,
+        failure = failure_of(error)
+        # then the description is plain text of bounded length, which a file can hold.
+        packed = msgpack.packb(failure.pack())
+        assert FailureDetails.unpack(msgpack.unpackb(packed)) == failure
+        level: FailureDetails | None = failure
+        while level is not None:
+            for text in (level.error_type, level.message, level.stack_trace or ""):
+                assert type(text) is str
+                assert len(text.encode()) < 66_000
+            level = level.inner
+
+
+@pytest.mark.parametrize(
+    ("name", "error_type", "message"),
+    [
+        ("no text", "NoText", "its __str__ raised AttributeError: 'NoText' object has no attribute 'response'"),
+        ("no text", "NoText", "its arguments: 'x'"),
+        ("none for text", "NoneForText", "its __str__ raised TypeError"),
+        ("exits when asked", "ExitsWhenAsked", "its __str__ raised SystemExit: 3"),
+        ("raises itself", "RaisesItself", "its __str__ raised RaisesItself"),
+        ("text of another class", "TextOfAnotherClass", "sly"),
+        ("raises on its parts", "RaisesOnItsParts", "x"),
+        ("lies about its class", "LiesAboutItsClass", "x"),
+        ("class without name", "OfAClassWithoutName", "x"),
+        ("long text", "ValueError", "[cut to 65,536 bytes; the text has 6,000,000 characters]"),
+        ("long text in many bytes", "ValueError", "[cut to 65,536 bytes; the text has 60,000 characters]"),
+    ],
+)
+def test_the_description_says_what_could_be_said(name: str, error_type: str, message: str) -> None:
+    failure = failure_of(HARD_EXCEPTIONS[name]())
+    assert failure.error_type == error_type
+    assert message in failure.message
+
+
+def test_a_cause_that_has_no_text_is_kept_all_the_same() -> None:
+    failure = failure_of(HARD_EXCEPTIONS["cause without text"]())
+    assert failure.inner is not None
+    assert failure.inner.error_type == "NoText"
+
+
+def test_of_a_deep_stack_the_first_and_the_last_frames_are_kept() -> None:
+    trace = failure_of(HARD_EXCEPTIONS["deep traceback"]()).stack_trace
+    assert trace is not None
+    assert "frames are left out here" in trace
+    assert 'raise ValueError("from far below")' in trace
+    assert "_deep_traceback" in trace
+
+
+def test_notes_and_the_members_of_a_group_stand_behind_the_stack() -> None:
+    error = ExceptionGroup("two", [ValueError("one"), KeyError("other")])
+    error.add_note("seen at night")
+    trace = failure_of(error).stack_trace
+    assert (
+        trace == "note: seen at night\n1 of 2 in the group: ValueError: one\n2 of 2 in the group: KeyError: 'other'\n"
+    )
 
 
 def test_the_packed_form_is_pinned() -> None:

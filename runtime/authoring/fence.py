@@ -1,0 +1,57 @@
+"""The fence around a call of user code that takes an input and gives a result.
+
+The rule: a call never raises. Whatever the function, its input's type, its result's
+type or its exception does, the outcome is a result as JSON text or a failure. Even
+KeyboardInterrupt, SystemExit and a cancellation are failures of the code that
+raised them: the daemon's own signals are never raised in user code.
+
+Activities in threads and in other processes are called here. Those on the event
+loop are awaited by `runtime/activities/actors.py`, which tells the daemon's own
+cancellation from theirs; workflow code is driven by `runtime/execution/drive.py`.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+from ..history.failure import FailureDetails, failure_of
+from .codec import Encoder
+from .context import ActivityContext
+from .parameters import Parameters
+
+
+class Performed(NamedTuple):
+    """The outcome of a call: a result as JSON text, None if it is None, or a failure."""
+
+    result: str | None
+    failure: FailureDetails | None
+
+
+def perform(
+    function: Callable[..., Any], parameters: Parameters, context: ActivityContext, payload: str | None
+) -> "Performed | ToAwait":
+    """Decode the input, call the function, and encode its result.
+
+    Args:
+        function: A plain function.
+        parameters: Its parameters.
+        context: Its first argument.
+        payload: Its input, JSON text.
+
+    Returns:
+        The outcome; or what the function has returned, if that is to be awaited (an `async def` behind a decorator
+        that hides it).
+    """
+    try:
+        value = function(*parameters.arguments(context, payload))
+        if inspect.isawaitable(value):
+            return ToAwait(value)
+        return Performed(Encoder().encode(value), None)
+    except BaseException as error:
+        return Performed(None, failure_of(error, frames_skipped=1))
+
+
+class ToAwait(NamedTuple):
+    """What a plain function has returned where its result was expected: it gives the result when it is awaited."""
+
+    value: Awaitable[Any]
