@@ -122,16 +122,8 @@ def _described(state: InstanceState) -> WorkflowState:
         status=state.status,
         created_at=from_us(state.created_us),
         last_updated_at=from_us(state.updated_us),
-        input=_value(state.input),
-        output=_value(state.output),
+        input=UNTYPED.decode(state.input),
+        output=UNTYPED.decode(state.output),
         custom_status=state.custom_status,
         details=state,
     )
-
-
-def _value(payload: str | None) -> Any:
-    """Decode a payload. Text that is not JSON stays text: HTTP takes any text for an input."""
-    try:
-        return UNTYPED.decode(payload)
-    except ValueError:
-        return payload
