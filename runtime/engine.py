@@ -80,7 +80,11 @@ class Engine:
             waits_for_workers=self._waits_for_workers,
         )
         self._surroundings = Surroundings(
-            app, app_id=self.settings.app_id, waits_for_workers=self._waits_for_workers, propagate=propagate
+            app,
+            app_id=self.settings.app_id,
+            waits_for_workers=self._waits_for_workers,
+            propagate=propagate,
+            limits=self.settings.limits,
         )
         self._observer: Observer | None = None
         self._clock = clock or SystemClock()
@@ -104,7 +108,7 @@ class Engine:
             name=name_of(membership.index) if membership is not None else "local",
             peers=self.peers,
         )
-        self.facade = Facade(self._host)
+        self.facade = Facade(self._host, name_bytes_max=self.settings.limits.name_bytes_max)
         self.client = Client(self.facade, app)
         self._children = ChildStarter(self.facade, send=self._send)
         self._running: AsyncExitStack | None = None

@@ -4,6 +4,7 @@
 PerdureError
 ├── RequestRefused                 the request cannot be met
 │   ├── InvalidRequest             a name or an id that no instance can have
+│   │   └── LimitExceeded          more than a limit allows; workflow code and activities fail with it too
 │   ├── InstanceNotFound           the instance does not exist
 │   ├── InstanceExists             the id is taken by one that is not finished
 │   ├── ChildUnfinished            the id is finished, but a descendant of it is not
@@ -20,6 +21,7 @@ PerdureError
 """
 
 from ..actors.errors import PerdureError
+from .authoring.limits import ADVICE
 from .history.failure import FailureDetails
 from .history.instance_state import InstanceState
 
@@ -175,6 +177,26 @@ class PayloadError(PerdureError, ValueError):
     """An input or an output is not JSON, or does not fit the type it is annotated with."""
 
     non_retriable = True
+
+
+class LimitExceeded(InvalidRequest):
+    """Workflow code, an activity or a caller has asked for more than a limit allows (docs/limits.md)."""
+
+    non_retriable = True
+
+    def __init__(self, what: str, *, limit: str, found: int, maximum: int) -> None:
+        super().__init__(what, limit, found, maximum)
+        self.what = what  # that is too much
+        self.limit = limit  # its name, a field of WorkflowLimits
+        self.found = found
+        self.maximum = maximum
+
+    def __str__(self) -> str:
+        unit = "bytes" if "bytes" in self.limit else "commands"
+        return (
+            f"{self.what} has {self.found} {unit}, and the limit {self.limit} is {self.maximum}. "
+            f"{ADVICE[self.limit]} Or raise the limit: --{self.limit.replace('_', '-')}."
+        )
 
 
 class AppError(PerdureError):

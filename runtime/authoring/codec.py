@@ -15,6 +15,7 @@ write with it: NaN, infinity, lone surrogates, numbers beyond a float
 import json
 import typing
 from collections import deque
+from collections.abc import Coroutine
 from math import isfinite
 from typing import Any
 
@@ -22,6 +23,7 @@ import msgspec
 
 from ..errors import AppError, PayloadError
 from .annotations import NotReadable, Reader, needs_reader, reader_of
+from .task import Task
 
 NO_TYPE: Any = Any
 
@@ -171,6 +173,8 @@ def _unbuild(value: Any) -> Any:
             return path()
         case deque():
             return list(value)
+        case Task() | Coroutine():
+            raise ValueError("it was not awaited; write `await` in front of it, or `yield` in a generator")
         case _:
             if hasattr(value, "get_secret_value"):
                 raise ValueError("a secret of pydantic's is written as asterisks; write its get_secret_value()")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterable
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..errors import WorkflowMisuse
+from .misuse import not_awaited
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -75,6 +76,20 @@ class Task(Generic[T_co]):
                 )
             yield self
         return self.get_result()
+
+    # A forgotten `await` is told where the task is used as its result.
+
+    def __getitem__(self, key: object) -> Any:
+        raise not_awaited("[...]")
+
+    def __iter__(self) -> Any:
+        raise not_awaited("for ... in ...")
+
+    def __len__(self) -> int:
+        raise not_awaited("len()")
+
+    def __bool__(self) -> bool:
+        return True  # as ever: `if task:` asks whether there is one
 
     # The execution uses these.
 

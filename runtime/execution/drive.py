@@ -20,9 +20,11 @@ from typing import Any, NamedTuple
 from ..authoring.app import WorkflowDefinition
 from ..authoring.codec import Decoder, Encoder
 from ..authoring.context import WorkflowContext
+from ..authoring.limits import USUAL_LIMITS, WorkflowLimits, bytes_of
+from ..authoring.misuse import in_our_words, no_function, no_policy, no_task
 from ..authoring.retry import RetryPolicy
 from ..authoring.task import Task
-from ..errors import WorkflowMisuse
+from ..errors import LimitExceeded, WorkflowMisuse
 from ..history.event import (
     Arrival,
     ChildCreated,
@@ -59,6 +61,7 @@ class Execution:
         encoder: Writes its inputs, its result and its custom status.
         instance_id: The instance that it runs for.
         patches: The patches that the history names as applied; none for a new execution.
+        limits: On what the code may ask for, except in replay.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Execution:
         *,
         instance_id: str,
         patches: Iterable[str] = (),
+        limits: WorkflowLimits = USUAL_LIMITS,
     ) -> None:
         self.definition = definition
         self.instance_id = instance_id
@@ -77,6 +81,8 @@ class Execution:
         self.custom_status: str | None = None
         self.outcome: Outcome | None = None
 
+        self._limits = limits
+        self._exceeded: LimitExceeded | None = None  # what the execution ends with, even if the code catches it
         self._encoder = encoder
         self._pending = Pending()
         # The timeouts of waits whose event came first. The caller of `feed` takes them back and empties the list.
@@ -162,11 +168,65 @@ class Execution:
                 "was being put away). Call it only from the workflow's own code."
             )
 
+    def expect_room(self) -> None:
+        """Check that the workflow's own code runs right now, and that its turn may ask for more."""
+        if not self.stepping:
+            self.expect_stepping()
+        elif len(self._pending.commands) >= self._limits.turn_commands_max:
+            self._exceed("a turn", "turn_commands_max", len(self._pending.commands) + 1)
+
+    def _exceed(self, what: str, limit: str, found: int) -> None:
+        """Let the execution fail with a limit. Replay repeats what was recorded, whatever the limit is by now."""
+        if self.replaying:
+            return
+        what = f"{what} of workflow {self.definition.name!r} in instance {self.instance_id!r}"
+        self._exceeded = LimitExceeded(what, limit=limit, found=found, maximum=getattr(self._limits, limit))
+        raise self._exceeded
+
+    def _weigh(self, what: str, payload: str) -> None:
+        """Check the size of a payload that is not light."""
+        found = bytes_of(payload)
+        limits = self._limits
+        if found > limits.payload_bytes_max:
+            self._exceed(what, "payload_bytes_max", found)
+        elif found > limits.payload_bytes_warn and not self.replaying:
+            logger.warning(
+                "%s of workflow %r in instance %r has %d bytes; it fails above %d (payload_bytes_max)",
+                what,
+                self.definition.name,
+                self.instance_id,
+                found,
+                limits.payload_bytes_max,
+                extra={
+                    "instance_id": self.instance_id,
+                    "workflow": self.definition.name,
+                    "limit": "payload_bytes_warn",
+                    "found": found,
+                },
+            )
+
+    def _check_name(self, what: str, name: Any) -> None:
+        """Check a name that is not plain and short."""
+        if not isinstance(name, str):
+            raise WorkflowMisuse(f"{what} must be a str, not {type(name).__name__} ({name!r})")
+        if any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise WorkflowMisuse(f"{what} is {name!r}, which has no form in UTF-8: a lone surrogate is in it")
+        if (found := bytes_of(name)) > self._limits.name_bytes_max:
+            self._exceed(f"{what} ({name[:40]!r}…)", "name_bytes_max", found)
+
     def call_activity(self, activity: Callable[..., Any] | str, value: Any, policy: RetryPolicy | None) -> Task[Any]:
-        self.expect_stepping()
+        self.expect_room()
         app = self.definition.app
+        if not isinstance(activity, str) and not callable(activity):
+            raise no_function("call_activity", "activity", activity)
         name = app.name_of(activity)
+        if len(name) > self._limits.name_bytes_max or not name.isascii():
+            self._check_name("the name of an activity", name)
+        if policy is not None and not isinstance(policy, RetryPolicy):
+            raise no_policy("call_activity", policy)
         payload = self._encoder.encode(value)
+        if payload is not None and len(payload) > self._limits.light_chars:
+            self._weigh(f"the input of activity {name!r}", payload)
         pending = self._pending
 
         def ask(call: Call) -> None:
@@ -184,10 +244,20 @@ class Execution:
         instance_id: str | None,
         policy: RetryPolicy | None,
     ) -> Task[Any]:
-        self.expect_stepping()
+        self.expect_room()
         app = self.definition.app
+        if not isinstance(workflow, str) and not callable(workflow):
+            raise no_function("call_child_workflow", "workflow", workflow)
         name = app.name_of(workflow)
+        if len(name) > self._limits.name_bytes_max or not name.isascii():
+            self._check_name("the name of a child workflow", name)
+        if instance_id is not None:
+            self._check_name("the instance ID of a child workflow", instance_id)
+        if policy is not None and not isinstance(policy, RetryPolicy):
+            raise no_policy("call_child_workflow", policy)
         payload = self._encoder.encode(value)
+        if payload is not None and len(payload) > self._limits.light_chars:
+            self._weigh(f"the input of child workflow {name!r}", payload)
         pending = self._pending
 
         def ask(call: Call) -> None:
@@ -206,33 +276,40 @@ class Execution:
         ask(Call(task=task, what=what, decoder=decoder, ask=ask, policy=policy, started_us=self._pending.now_us))
         return task
 
-    def create_timer(self, fire_at: datetime | timedelta) -> Task[None]:
-        self.expect_stepping()
+    def create_timer(self, fire_at: datetime | timedelta | float) -> Task[None]:
+        self.expect_room()
         task: Task[None] = Task(self)
         pending = self._pending
-        pending.create_timer(pending.due_us(fire_at), lambda: task.succeed(None))
+        pending.create_timer(pending.due_us(fire_at, "create_timer"), lambda: task.succeed(None))
         return task
 
-    def wait_for_external_event(self, name: str, timeout: datetime | timedelta | None) -> Task[Any]:
-        self.expect_stepping()
+    def wait_for_external_event(self, name: str, timeout: datetime | timedelta | float | None) -> Task[Any]:
+        self.expect_room()
+        self._check_name("the name of an event", name)
         task: Task[Any] = Task(self)
         self._pending.wait_for(name, task, timeout)
         return task
 
     def continue_as_new(self, value: Any, *, save_events: bool) -> None:
         self.expect_stepping()
-        self._continue = ContinuedAsNew(self._encoder.encode(value), [])
+        payload = self._encoder.encode(value)
+        if payload is not None and len(payload) > self._limits.light_chars:
+            self._weigh("the input of the next generation", payload)
+        self._continue = ContinuedAsNew(payload, [])
         self._keep_events = save_events
 
     def set_custom_status(self, status: Any) -> None:
         self.expect_stepping()
         text = status if isinstance(status, str) else self._encoder.encode(status)
+        if text is not None and len(text) > self._limits.light_chars:
+            self._weigh("the custom status", text)
         self.custom_status = clean(text) if text is not None else None
 
     def is_patched(self, name: str) -> bool:
         self.expect_stepping()
-        applied = self._patches.get(name)
+        applied = self._patches.get(name) if isinstance(name, str) else None
         if applied is None:
+            self._check_name("the name of a patch", name)
             applied = name in self._known_patches or not self.replaying
             self._patches[name] = applied
             if applied:
@@ -306,11 +383,13 @@ class Execution:
         misuse: WorkflowMisuse | None = None
         while True:
             asked = self._step(answer, misuse)
+            if self._exceeded is not None:
+                raise self._exceeded
             if not isinstance(asked, Task) or not asked.owned_by(self):
                 if misuse is not None:
                     # It caught the error and does the same again; a loop would have no end.
                     raise misuse
-                answer, misuse = None, _misuse(asked)
+                answer, misuse = None, no_task(asked)
             elif self._continue is not None:
                 return None
             elif asked.is_complete:
@@ -332,17 +411,28 @@ class Execution:
         return run(code.send, answer.get_result())
 
     def _succeed(self, value: Any) -> None:
+        if self._exceeded is not None:
+            self._fail(self._exceeded, frames_skipped=0)
+            return
         if self._continue is not None:
             self._end_generation()
             return
         try:
             result = self._encoder.encode(value)
+            if result is not None and len(result) > self._limits.light_chars:
+                self._weigh("the result", result)
         except Exception as error:
             self._fail(error, frames_skipped=0)
             return
         self._complete(Status.COMPLETED, result, None)
 
     def _fail(self, error: BaseException, *, frames_skipped: int) -> None:
+        if self._exceeded is not None:
+            # The code may have caught it and raised something else. Nothing of this turn is done.
+            error = self._exceeded
+            self._pending.commands.clear()
+        else:
+            error = in_our_words(error)
         self._complete(Status.FAILED, None, failure_of(error, frames_skipped=frames_skipped))
 
     def _complete(self, status: Status, result: str | None, failure: FailureDetails | None) -> None:
@@ -354,11 +444,3 @@ class Execution:
         assert self._continue is not None
         carried = self._pending.unasked() if self._keep_events else []
         self.outcome = self._continue._replace(carried=carried)
-
-
-def _misuse(asked: Any) -> WorkflowMisuse:
-    return WorkflowMisuse(
-        f"a workflow waited for {type(asked).__name__}, which replay cannot repeat. Await only what the context "
-        "gives: ctx.call_activity, ctx.call_child_workflow, ctx.create_timer, ctx.wait_for_external_event, "
-        "ctx.when_all and ctx.when_any. Sleep with ctx.create_timer; do I/O in an activity."
-    )

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..authoring.codec import UNTYPED, Decoder
+from ..authoring.misuse import interval_of
 from ..authoring.retry import RetryPolicy, next_try_us
 from ..authoring.task import Task
 from ..dates import microseconds, to_us, within_time
@@ -143,16 +144,28 @@ class Pending:
         self.commands.append(TimerCreated(event_id, due_us, origin, reference))
         return event_id
 
-    def due_us(self, when: datetime | timedelta) -> int:
-        """A date, or an interval from now on, as Unix time in microseconds that the store can hold."""
+    def due_us(self, when: datetime | timedelta | float, verb: str) -> int:
+        """A date, or an interval from now on, as Unix time in microseconds that the store can hold.
+
+        Args:
+            when: A number is seconds.
+            verb: The method of the context, for errors.
+
+        Raises:
+            WorkflowMisuse: It is none of them.
+        """
+        if not isinstance(when, datetime | timedelta):
+            when = interval_of(when, verb)
         return within_time(self.now_us + microseconds(when) if isinstance(when, timedelta) else to_us(when))
 
-    def wait_for(self, name: str, task: Task[Any], timeout: datetime | timedelta | None) -> None:
+    def wait_for(self, name: str, task: Task[Any], timeout: datetime | timedelta | float | None) -> None:
         """Complete a task with the next external event of a name; upper and lower case are the same.
 
         The oldest event that came unasked counts first, and then there is no timer. When the timeout comes first, the
         task fails with TimeoutError.
         """
+        if timeout is not None:
+            due_us = self.due_us(timeout, "wait_for_external_event")
         key = name.casefold()
         raised = self._raised_by_name.get(key)
         if raised:
@@ -162,7 +175,7 @@ class Pending:
         self._waits.setdefault(key, deque()).append(wait)
         if timeout is not None:
             wait.timer_id = self.create_timer(
-                self.due_us(timeout),
+                due_us,
                 lambda: self._time_out(key, name, wait),
                 origin=TimerOrigin.EXTERNAL_EVENT,
                 reference=name,

@@ -85,6 +85,7 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
     started = ExecutionStarted(record.name, outcome.input, execution_id, record.parent)
     actor.record = record._replace(execution_id=execution_id, created_us=sheet.now_us, generation=record.generation + 1)
     actor.open = OpenWork()
+    actor.events = 0
     actor.execution = None
     actor.rows = []
     actor.held = []
