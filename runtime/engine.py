@@ -27,6 +27,7 @@ from ..actors.store.part import WHOLE, Part
 from ..actors.store.sqlite.store import SqliteStore
 from .activities.actors import ActivityActors
 from .authoring.app import App
+from .errors import EngineUsed
 from .history.status import Status
 from .instance.actor import WorkflowActorType
 from .instance.message import ACTIVITY, CHILD_START, ENDED, WORK, WORKFLOW, Ended, Start
@@ -140,7 +141,8 @@ class Engine:
         return {WORKFLOW: self._host.activations, ACTIVITY: len(self._activities)}
 
     async def __aenter__(self) -> Self:
-        assert not self._used, "an engine runs once; make another"
+        if self._used:
+            raise EngineUsed
         self._used = True
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._run())

@@ -17,11 +17,11 @@ PerdureError
 ├── TaskFailedError                an activity or a child failed (raised in workflow code)
 ├── NonRetryableError              raised by activity code: do not try again
 ├── PayloadError                   an input or an output that is not JSON, or not of the annotated type
+├── EngineUsed                     an engine that is to run a second time
 └── AppError                       an app that cannot be: two workflows of one name, and so on
 """
 
 from ..actors.errors import PerdureError
-from .authoring.limits import ADVICE
 from .history.failure import FailureDetails
 from .history.instance_state import InstanceState
 
@@ -179,6 +179,14 @@ class PayloadError(PerdureError, ValueError):
     non_retriable = True
 
 
+# What a user can do about each limit that fails.
+LIMIT_ADVICE = {
+    "turn_commands_max": "Await between them, share the work among child workflows, or use ctx.continue_as_new.",
+    "payload_bytes_max": "Store the data elsewhere, and pass where it is.",
+    "name_bytes_max": "Choose a shorter one, and pass the rest as input.",
+}
+
+
 class LimitExceeded(InvalidRequest):
     """Workflow code, an activity or a caller has asked for more than a limit allows (docs/limits.md)."""
 
@@ -195,8 +203,15 @@ class LimitExceeded(InvalidRequest):
         unit = "bytes" if "bytes" in self.limit else "commands"
         return (
             f"{self.what} has {self.found} {unit}, and the limit {self.limit} is {self.maximum}. "
-            f"{ADVICE[self.limit]} Or raise the limit: --{self.limit.replace('_', '-')}."
+            f"{LIMIT_ADVICE[self.limit]} Or raise the limit: --{self.limit.replace('_', '-')}."
         )
+
+
+class EngineUsed(PerdureError):
+    """An engine runs once."""
+
+    def __str__(self) -> str:
+        return "this engine has run already, and an engine runs once. Make another: Engine(app, data=...)."
 
 
 class AppError(PerdureError):

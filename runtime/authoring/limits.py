@@ -45,13 +45,6 @@ LIMIT_NAMES = (
 
 USUAL_LIMITS = WorkflowLimits()
 
-# What a user can do about each limit that fails.
-ADVICE = {
-    "turn_commands_max": "Await between them, share the work among child workflows, or use ctx.continue_as_new.",
-    "payload_bytes_max": "Store the data elsewhere, and pass where it is.",
-    "name_bytes_max": "Choose a shorter one, and pass the rest as input.",
-}
-
 
 def bytes_of(text: str) -> int:
     """The length of a text in UTF-8."""

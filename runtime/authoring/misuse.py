@@ -52,7 +52,7 @@ def no_function(verb: str, kind: str, given: Any) -> WorkflowMisuse:
 def no_policy(verb: str, given: Any) -> WorkflowMisuse:
     return WorkflowMisuse(
         f"retry_policy of ctx.{verb} takes a perdure.RetryPolicy, not {type(given).__name__}. "
-        "Write retry_policy=perdure.RetryPolicy(max_number_of_attempts=3, ...)."
+        "Write retry_policy=perdure.RetryPolicy(first_retry_interval=timedelta(seconds=1), max_number_of_attempts=3)."
     )
 
 

@@ -209,7 +209,7 @@ class Execution:
         """Check a name that is not plain and short."""
         if not isinstance(name, str):
             raise WorkflowMisuse(f"{what} must be a str, not {type(name).__name__} ({name!r})")
-        if any("\ud800" <= letter <= "\udfff" for letter in name):
+        if not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name):
             raise WorkflowMisuse(f"{what} is {name!r}, which has no form in UTF-8: a lone surrogate is in it")
         if (found := bytes_of(name)) > self._limits.name_bytes_max:
             self._exceed(f"{what} ({name[:40]!r}…)", "name_bytes_max", found)
@@ -307,9 +307,9 @@ class Execution:
 
     def is_patched(self, name: str) -> bool:
         self.expect_stepping()
-        applied = self._patches.get(name) if isinstance(name, str) else None
+        self._check_name("the name of a patch", name)
+        applied = self._patches.get(name)
         if applied is None:
-            self._check_name("the name of a patch", name)
             applied = name in self._known_patches or not self.replaying
             self._patches[name] = applied
             if applied:

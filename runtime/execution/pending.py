@@ -164,8 +164,7 @@ class Pending:
         The oldest event that came unasked counts first, and then there is no timer. When the timeout comes first, the
         task fails with TimeoutError.
         """
-        if timeout is not None:
-            due_us = self.due_us(timeout, "wait_for_external_event")
+        due_us = self.due_us(timeout, "wait_for_external_event") if timeout is not None else None
         key = name.casefold()
         raised = self._raised_by_name.get(key)
         if raised:
@@ -173,7 +172,7 @@ class Pending:
             return
         wait = Wait(task)
         self._waits.setdefault(key, deque()).append(wait)
-        if timeout is not None:
+        if due_us is not None:
             wait.timer_id = self.create_timer(
                 due_us,
                 lambda: self._time_out(key, name, wait),

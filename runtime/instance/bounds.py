@@ -66,12 +66,9 @@ def exceeded_by(sheet: TurnSheet, answer: WorkflowAnswer) -> LimitExceeded | Non
     if len(commands) > limits.turn_commands_warn:
         warn_of_commands(sheet, len(commands))
     for command in commands:
-        if isinstance(command, TaskScheduled | ChildCreated | DetachedCreated) and len(command.name) * 4 > (
-            limits.name_bytes_max
-        ):
-            found = bytes_of(command.name)
-            if found > limits.name_bytes_max:
-                return _exceeded(sheet, f"the name of {_named(command)}", "name_bytes_max", found)
+        for what, name in _chosen_names(command):
+            if len(name) * 4 > limits.name_bytes_max and (found := bytes_of(name)) > limits.name_bytes_max:
+                return _exceeded(sheet, f"{what} of {_named(command)}", "name_bytes_max", found)
         payload = _payload(command)
         if payload is not None and len(payload) > limits.light_chars:
             what = "the result" if isinstance(command, ExecutionCompleted) else f"the input of {_named(command)}"
@@ -87,6 +84,15 @@ def exceeded_by(sheet: TurnSheet, answer: WorkflowAnswer) -> LimitExceeded | Non
             if exceeded is not None:
                 return exceeded
     return None
+
+
+def _chosen_names(command: Command) -> tuple[tuple[str, str], ...]:
+    """The names in a command that the code chose; the default ids of children grow with each generation of them."""
+    if isinstance(command, TaskScheduled):
+        return (("the name", command.name),)
+    if isinstance(command, DetachedCreated) or (isinstance(command, ChildCreated) and command.named):
+        return (("the name", command.name), ("the instance ID", command.instance_id))
+    return (("the name", command.name),) if isinstance(command, ChildCreated) else ()
 
 
 def _payload(command: Command) -> str | None:
