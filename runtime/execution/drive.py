@@ -39,6 +39,7 @@ from ..history.failure import FailureDetails, failure_of
 from ..history.status import Status
 from ..text import clean
 from .pending import ANSWERS, Call, Pending
+from .unawaited import warn_of_unawaited
 
 logger = logging.getLogger(__name__)
 
@@ -235,7 +236,7 @@ class Execution:
                 call.reference = f"{pending.execution_id}-{event_id}"
             pending.commands.append(TaskScheduled(event_id, name, payload, call.reference))
 
-        return self._call("Activity", app.output_of(activity), ask, policy)
+        return self._call("Activity", name, app.output_of(activity), ask, policy)
 
     def call_child_workflow(
         self,
@@ -269,11 +270,23 @@ class Execution:
             named = instance_id is not None
             pending.commands.append(ChildCreated(event_id, child_id, name, payload, named, retry_of))
 
-        return self._call("Child workflow", app.output_of(workflow), ask, policy)
+        return self._call("Child workflow", name, app.output_of(workflow), ask, policy)
 
-    def _call(self, what: str, decoder: Decoder, ask: Callable[[Call], None], policy: RetryPolicy | None) -> Task[Any]:
+    def _call(
+        self, what: str, name: str, decoder: Decoder, ask: Callable[[Call], None], policy: RetryPolicy | None
+    ) -> Task[Any]:
         task: Task[Any] = Task(self)
-        ask(Call(task=task, what=what, decoder=decoder, ask=ask, policy=policy, started_us=self._pending.now_us))
+        ask(
+            Call(
+                task=task,
+                what=what,
+                name=name,
+                decoder=decoder,
+                ask=ask,
+                policy=policy,
+                started_us=self._pending.now_us,
+            )
+        )
         return task
 
     def create_timer(self, fire_at: datetime | timedelta | float) -> Task[None]:
@@ -395,6 +408,7 @@ class Execution:
             elif asked.is_complete:
                 answer, misuse = asked, None
             else:
+                asked.awaited = True
                 return asked
 
     def _step(self, answer: Task[Any] | None, error: Exception | None) -> Any:
@@ -424,6 +438,8 @@ class Execution:
         except Exception as error:
             self._fail(error, frames_skipped=0)
             return
+        if not self.replaying:
+            warn_of_unawaited(self._pending, self.definition.name, self.instance_id)
         self._complete(Status.COMPLETED, result, None)
 
     def _fail(self, error: BaseException, *, frames_skipped: int) -> None:
@@ -442,5 +458,7 @@ class Execution:
 
     def _end_generation(self) -> None:
         assert self._continue is not None
+        if not self.replaying:
+            warn_of_unawaited(self._pending, self.definition.name, self.instance_id)
         carried = self._pending.unasked() if self._keep_events else []
         self.outcome = self._continue._replace(carried=carried)

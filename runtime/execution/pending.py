@@ -36,13 +36,14 @@ from ..history.failure import FailureDetails
 class Call:
     """An activity or a child that was asked for, over all its tries."""
 
-    __slots__ = ("ask", "attempt", "decoder", "first_id", "policy", "reference", "started_us", "task", "what")
+    __slots__ = ("ask", "attempt", "decoder", "first_id", "name", "policy", "reference", "started_us", "task", "what")
 
     def __init__(
         self,
         *,
         task: Task[Any],
         what: str,
+        name: str,
         decoder: Decoder,
         ask: Callable[["Call"], None],
         policy: RetryPolicy | None,
@@ -50,6 +51,7 @@ class Call:
     ) -> None:
         self.task = task
         self.what = what  # for messages: "Activity" or "Child workflow"
+        self.name = name  # of the activity or the workflow
         self.decoder = decoder
         self.ask = ask  # emits the command of a try
         self.policy = policy
@@ -84,6 +86,7 @@ class Pending:
         "commands",
         "execution_id",
         "now_us",
+        "unheard",
     )
 
     def __init__(self) -> None:
@@ -92,6 +95,8 @@ class Pending:
         self.now_us = 0  # Unix time, microseconds: when the current turn began
         self.commands: list[Command] = []  # of the current turn, in the order of the code
         self.cancelled_timers: list[int] = []  # timeouts of waits whose event came first
+
+        self.unheard: list[tuple[Call, FailureDetails]] = []  # failed before the code waited for them
 
         self._last_id = 0
         self._calls: dict[int, Call] = {}
@@ -106,6 +111,7 @@ class Pending:
         """Drop all requests, and with them the way from here to their tasks and on to the execution."""
         for table in (self._calls, self._timers, self._waits):
             table.clear()
+        self.unheard.clear()
 
     # The code asks.
 
@@ -180,6 +186,10 @@ class Pending:
                 reference=name,
             )
 
+    def dropped(self) -> list[Call]:
+        """The calls whose outcome the code has not waited for, and that are still under way."""
+        return [call for call in self._calls.values() if not call.task.awaited]
+
     def unasked(self) -> list[EventRaised]:
         """The external events that were not waited for, in the order in which they came."""
         return list(self._raised.values())
@@ -201,6 +211,8 @@ class Pending:
         if self._try_again(call, failure):
             return False
         message = f"{call.what} task #{event.task_id} failed: {failure.message}"
+        if not call.task.awaited:
+            self.unheard.append((call, failure))
         call.task.fail(TaskFailedError(message, failure))
         return True
 

@@ -10,7 +10,15 @@ import anyio
 import httpx
 import pytest
 
-from perdure import ActivityContext, App, Engine, RetryPolicy, Status, WorkflowContext, WorkflowMisuse
+from perdure import (
+    ActivityContext,
+    App,
+    Engine,
+    RetryPolicy,
+    Status,
+    WorkflowContext,
+    WorkflowMisuse,
+)
 from perdure.runtime.authoring.misuse import did_you_mean, in_our_words, interval_of
 
 from ...support.workflows.lone_execution import LoneExecution, started
