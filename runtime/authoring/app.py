@@ -138,6 +138,8 @@ class App:
         """
         if isinstance(function, str):
             return function
+        if not callable(function):
+            raise AppError(_no_function(function))
         return self._names.get(function) or own_name(function)
 
     def output_of(self, function: Callable[..., Any] | str) -> Decoder:
@@ -160,7 +162,19 @@ def name_of(function: Callable[..., Any] | str, app: App | None) -> str:
     """
     if app is not None:
         return app.name_of(function)
-    return function if isinstance(function, str) else own_name(function)
+    if isinstance(function, str):
+        return function
+    if not callable(function):
+        raise AppError(_no_function(function))
+    return own_name(function)
+
+
+def _no_function(given: Any) -> str:
+    """Say that something is neither a function nor a name. A coroutine is closed: Python would warn of it too."""
+    if inspect.iscoroutine(given):
+        given.close()
+        return f"{given.__qualname__!r} was called instead of handed over; give the function itself, without calling it"
+    return f"expected a function or its name, not {type(given).__name__}"
 
 
 def _check_workflow(function: Callable[..., Any], name: str) -> None:

@@ -65,7 +65,7 @@ class Decoder:
         if self._reader is None:
             try:
                 return self._decoder.decode(text)
-            except Exception:  # noqa: S110  a second look decides
+            except BaseException:  # noqa: S110  a second look decides
                 pass
         return self._decode_as_python_does(text)
 
@@ -82,7 +82,8 @@ class Decoder:
             if self._reader is not None:
                 return self._reader.read(value) if note else self._reader.read_json(text, value)
             return msgspec.convert(value, wanted, str_keys=True, dec_hook=self._build.loosely)
-        except Exception as error:
+        except BaseException as error:
+            # Validators, serializers and properties are user code, and may raise anything.
             raise PayloadError(f"{_shortened(text)} is not {_described(wanted)}: {error}{note}") from error
 
 
@@ -107,12 +108,13 @@ class Encoder:
             # msgspec writes null for NaN and infinity, and the loss would be noticed far away, if ever.
             if b"null" not in encoded or _finite(msgspec.to_builtins(value, enc_hook=_unbuild)):
                 return encoded.decode()
-        except Exception:  # noqa: S110  a second look decides
+        except BaseException:  # noqa: S110  a second look decides
             pass
         try:
             # Lone surrogates become escapes, so that a payload always has a form in UTF-8.
             return json.dumps(msgspec.to_builtins(value, enc_hook=_unbuild), separators=(",", ":"))
-        except Exception as error:
+        except BaseException as error:
+            # Validators, serializers and properties are user code, and may raise anything.
             raise PayloadError(f"a value of type {type(value).__name__} cannot be written as JSON: {error}") from error
 
 

@@ -123,12 +123,21 @@ def in_our_words(error: BaseException) -> BaseException:
     said = error.args[0] if error.args and type(error.args[0]) is str else ""
     if any(word in said for word in OTHER_LOOPS.get(type(error).__name__, ())):
         misuse = _needs_a_loop(said)
+    elif type(error) is TypeError and said.startswith("WorkflowContext."):
+        misuse = _wrong_arguments(said)
     elif type(error) in (TypeError, AttributeError) and ("'Task'" in said or said.endswith(" not Task")):
         misuse = not_awaited(said)
     else:
         return error
     misuse.__cause__ = error
     return misuse.with_traceback(error.__traceback__)
+
+
+def _wrong_arguments(said: str) -> WorkflowMisuse:
+    return WorkflowMisuse(
+        f"ctx.{said.removeprefix('WorkflowContext.')}. The function or name comes first; input, retry_policy, "
+        "instance_id, timeout and save_events are given by name: await ctx.call_activity(charge, input=order)."
+    )
 
 
 def _needs_a_loop(said: str) -> WorkflowMisuse:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from ..authoring.app import WorkflowDefinition
 from ..authoring.codec import Decoder, Encoder
 from ..authoring.context import WorkflowContext
-from ..authoring.limits import USUAL_LIMITS, WorkflowLimits, bytes_of
+from ..authoring.limits import USUAL_LIMITS, WorkflowLimits
 from ..authoring.misuse import in_our_words, no_function, no_policy, no_task
 from ..authoring.retry import RetryPolicy
 from ..authoring.task import Task
@@ -38,6 +38,7 @@ from ..history.event import (
 from ..history.failure import FailureDetails, failure_of
 from ..history.status import Status
 from ..text import clean
+from .demands import exceed, plain_name, weigh
 from .pending import ANSWERS, Call, Pending
 from .unawaited import warn_of_unawaited
 
@@ -82,8 +83,8 @@ class Execution:
         self.custom_status: str | None = None
         self.outcome: Outcome | None = None
 
-        self._limits = limits
-        self._exceeded: LimitExceeded | None = None  # what the execution ends with, even if the code catches it
+        self.limits = limits
+        self.exceeded: LimitExceeded | None = None  # what the execution ends with, even if the code catches it
         self._encoder = encoder
         self._pending = Pending()
         # The timeouts of waits whose event came first. The caller of `feed` takes them back and empties the list.
@@ -173,47 +174,8 @@ class Execution:
         """Check that the workflow's own code runs right now, and that its turn may ask for more."""
         if not self.stepping:
             self.expect_stepping()
-        elif len(self._pending.commands) >= self._limits.turn_commands_max:
-            self._exceed("a turn", "turn_commands_max", len(self._pending.commands) + 1)
-
-    def _exceed(self, what: str, limit: str, found: int) -> None:
-        """Let the execution fail with a limit. Replay repeats what was recorded, whatever the limit is by now."""
-        if self.replaying:
-            return
-        what = f"{what} of workflow {self.definition.name!r} in instance {self.instance_id!r}"
-        self._exceeded = LimitExceeded(what, limit=limit, found=found, maximum=getattr(self._limits, limit))
-        raise self._exceeded
-
-    def _weigh(self, what: str, payload: str) -> None:
-        """Check the size of a payload that is not light."""
-        found = bytes_of(payload)
-        limits = self._limits
-        if found > limits.payload_bytes_max:
-            self._exceed(what, "payload_bytes_max", found)
-        elif found > limits.payload_bytes_warn and not self.replaying:
-            logger.warning(
-                "%s of workflow %r in instance %r has %d bytes; it fails above %d (payload_bytes_max)",
-                what,
-                self.definition.name,
-                self.instance_id,
-                found,
-                limits.payload_bytes_max,
-                extra={
-                    "instance_id": self.instance_id,
-                    "workflow": self.definition.name,
-                    "limit": "payload_bytes_warn",
-                    "found": found,
-                },
-            )
-
-    def _check_name(self, what: str, name: Any) -> None:
-        """Check a name that is not plain and short."""
-        if not isinstance(name, str):
-            raise WorkflowMisuse(f"{what} must be a str, not {type(name).__name__} ({name!r})")
-        if not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name):
-            raise WorkflowMisuse(f"{what} is {name!r}, which has no form in UTF-8: a lone surrogate is in it")
-        if (found := bytes_of(name)) > self._limits.name_bytes_max:
-            self._exceed(f"{what} ({name[:40]!r}…)", "name_bytes_max", found)
+        elif len(self._pending.commands) >= self.limits.turn_commands_max:
+            exceed(self, "a turn", "turn_commands_max", len(self._pending.commands) + 1)
 
     def call_activity(self, activity: Callable[..., Any] | str, value: Any, policy: RetryPolicy | None) -> Task[Any]:
         self.expect_room()
@@ -221,13 +183,13 @@ class Execution:
         if not isinstance(activity, str) and not callable(activity):
             raise no_function("call_activity", "activity", activity)
         name = app.name_of(activity)
-        if len(name) > self._limits.name_bytes_max or not name.isascii():
-            self._check_name("the name of an activity", name)
+        if type(name) is not str or len(name) > self.limits.name_bytes_max or not name.isascii():
+            name = plain_name(self, "the name of an activity", name)
         if policy is not None and not isinstance(policy, RetryPolicy):
             raise no_policy("call_activity", policy)
         payload = self._encoder.encode(value)
-        if payload is not None and len(payload) > self._limits.light_chars:
-            self._weigh(f"the input of activity {name!r}", payload)
+        if payload is not None and len(payload) > self.limits.light_chars:
+            weigh(self, f"the input of activity {name!r}", payload)
         pending = self._pending
 
         def ask(call: Call) -> None:
@@ -250,15 +212,15 @@ class Execution:
         if not isinstance(workflow, str) and not callable(workflow):
             raise no_function("call_child_workflow", "workflow", workflow)
         name = app.name_of(workflow)
-        if len(name) > self._limits.name_bytes_max or not name.isascii():
-            self._check_name("the name of a child workflow", name)
+        if type(name) is not str or len(name) > self.limits.name_bytes_max or not name.isascii():
+            name = plain_name(self, "the name of a child workflow", name)
         if instance_id is not None:
-            self._check_name("the instance ID of a child workflow", instance_id)
+            instance_id = plain_name(self, "the instance ID of a child workflow", instance_id)
         if policy is not None and not isinstance(policy, RetryPolicy):
             raise no_policy("call_child_workflow", policy)
         payload = self._encoder.encode(value)
-        if payload is not None and len(payload) > self._limits.light_chars:
-            self._weigh(f"the input of child workflow {name!r}", payload)
+        if payload is not None and len(payload) > self.limits.light_chars:
+            weigh(self, f"the input of child workflow {name!r}", payload)
         pending = self._pending
 
         def ask(call: Call) -> None:
@@ -298,7 +260,8 @@ class Execution:
 
     def wait_for_external_event(self, name: str, timeout: datetime | timedelta | float | None) -> Task[Any]:
         self.expect_room()
-        self._check_name("the name of an event", name)
+        if type(name) is not str or len(name) > self.limits.name_bytes_max or not name.isascii():
+            name = plain_name(self, "the name of an event", name)
         task: Task[Any] = Task(self)
         self._pending.wait_for(name, task, timeout)
         return task
@@ -306,21 +269,21 @@ class Execution:
     def continue_as_new(self, value: Any, *, save_events: bool) -> None:
         self.expect_stepping()
         payload = self._encoder.encode(value)
-        if payload is not None and len(payload) > self._limits.light_chars:
-            self._weigh("the input of the next generation", payload)
+        if payload is not None and len(payload) > self.limits.light_chars:
+            weigh(self, "the input of the next generation", payload)
         self._continue = ContinuedAsNew(payload, [])
         self._keep_events = save_events
 
     def set_custom_status(self, status: Any) -> None:
         self.expect_stepping()
         text = status if isinstance(status, str) else self._encoder.encode(status)
-        if text is not None and len(text) > self._limits.light_chars:
-            self._weigh("the custom status", text)
+        if text is not None and len(text) > self.limits.light_chars:
+            weigh(self, "the custom status", text)
         self.custom_status = clean(text) if text is not None else None
 
     def is_patched(self, name: str) -> bool:
         self.expect_stepping()
-        self._check_name("the name of a patch", name)
+        name = plain_name(self, "the name of a patch", name)
         applied = self._patches.get(name)
         if applied is None:
             applied = name in self._known_patches or not self.replaying
@@ -396,8 +359,8 @@ class Execution:
         misuse: WorkflowMisuse | None = None
         while True:
             asked = self._step(answer, misuse)
-            if self._exceeded is not None:
-                raise self._exceeded
+            if self.exceeded is not None:
+                raise self.exceeded
             if not isinstance(asked, Task) or not asked.owned_by(self):
                 if misuse is not None:
                     # It caught the error and does the same again; a loop would have no end.
@@ -425,16 +388,16 @@ class Execution:
         return run(code.send, answer.get_result())
 
     def _succeed(self, value: Any) -> None:
-        if self._exceeded is not None:
-            self._fail(self._exceeded, frames_skipped=0)
+        if self.exceeded is not None:
+            self._fail(self.exceeded, frames_skipped=0)
             return
         if self._continue is not None:
             self._end_generation()
             return
         try:
             result = self._encoder.encode(value)
-            if result is not None and len(result) > self._limits.light_chars:
-                self._weigh("the result", result)
+            if result is not None and len(result) > self.limits.light_chars:
+                weigh(self, "the result", result)
         except Exception as error:
             self._fail(error, frames_skipped=0)
             return
@@ -443,9 +406,9 @@ class Execution:
         self._complete(Status.COMPLETED, result, None)
 
     def _fail(self, error: BaseException, *, frames_skipped: int) -> None:
-        if self._exceeded is not None:
+        if self.exceeded is not None:
             # The code may have caught it and raised something else. Nothing of this turn is done.
-            error = self._exceeded
+            error = self.exceeded
             self._pending.commands.clear()
         else:
             error = in_our_words(error)

@@ -63,16 +63,8 @@ async def event_of_nothing(ctx: Any) -> None:
     await ctx.wait_for_external_event(None)
 
 
-async def event_of_surrogates(ctx: Any) -> None:
-    await ctx.wait_for_external_event("\ud800")
-
-
 async def id_of_number(ctx: Any) -> None:
     await ctx.call_child_workflow("c", instance_id=5)
-
-
-async def id_of_surrogates(ctx: Any) -> None:
-    await ctx.call_child_workflow("c", instance_id="\udcff")
 
 
 async def patch_of_number(ctx: Any) -> None:
@@ -81,10 +73,6 @@ async def patch_of_number(ctx: Any) -> None:
 
 async def activity_of_number(ctx: Any) -> None:
     await ctx.call_activity(5)
-
-
-async def activity_of_surrogates(ctx: Any) -> None:
-    await ctx.call_activity("\ud800")
 
 
 async def activity_called(ctx: Any) -> None:
@@ -200,6 +188,18 @@ async def with_client(ctx: Any) -> None:
         await client.get("http://127.0.0.1:1/")
 
 
+async def input_by_position(ctx: Any) -> None:
+    await ctx.call_activity("a", 5)
+
+
+async def unknown_option(ctx: Any) -> None:
+    await ctx.call_activity("a", input=5, retries=3)
+
+
+async def timeout_by_position(ctx: Any) -> None:
+    await ctx.wait_for_external_event("e", 5)
+
+
 AWAIT = "Await only what the context gives"
 NOT_AWAITED = "it was not awaited"
 
@@ -211,12 +211,9 @@ MISUSED: list[tuple[Callable[..., Any], str]] = [
     (timeout_of_text, "ctx.wait_for_external_event takes a datetime, a timedelta or seconds, not str"),
     (event_of_number, "the name of an event must be a str, not int (5)"),
     (event_of_nothing, "the name of an event must be a str, not NoneType (None)"),
-    (event_of_surrogates, "has no form in UTF-8"),
     (id_of_number, "the instance ID of a child workflow must be a str, not int (5)"),
-    (id_of_surrogates, "has no form in UTF-8"),
     (patch_of_number, "the name of a patch must be a str, not list"),
     (activity_of_number, "ctx.call_activity takes the activity itself or its name, not int"),
-    (activity_of_surrogates, "has no form in UTF-8"),
     (activity_called, "Write ctx.call_activity(charge, input=...)"),
     (child_called, "Write ctx.call_child_workflow(charge, input=...)"),
     (child_of_task, "ctx.call_child_workflow takes the workflow itself or its name, not Task"),
@@ -226,6 +223,9 @@ MISUSED: list[tuple[Callable[..., Any], str]] = [
     (childs_policy_of_number, "takes a perdure.RetryPolicy, not dict"),
     (misspelt_verb, "has no 'call_actvity'. Did you mean 'call_activity'?"),
     (unknown_verb, "has no 'frobnicate'. It has call_activity, call_child_workflow, continue_as_new"),
+    (input_by_position, "are given by name: await ctx.call_activity(charge, input=order)"),
+    (unknown_option, "unexpected keyword argument 'retries'"),
+    (timeout_by_position, "timeout and save_events are given by name"),
     (tasks_without_list, "Write ctx.when_all([one, other]), with brackets"),
     (any_without_list, "Write ctx.when_any([one, other]), with brackets"),
     (all_of_one, "a task was used as if it were its result"),
