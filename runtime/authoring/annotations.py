@@ -65,8 +65,9 @@ def needs_reader(wanted: Any) -> bool:
 
 
 def _is_pydantics(mark: type[Any]) -> bool:
-    # msgspec leaves a model to the model itself.
-    return not hasattr(mark, "model_validate_json") and mark.__module__.partition(".")[0] in PYDANTIC
+    if hasattr(mark, "model_validate_json"):
+        return False  # msgspec leaves a model to the model itself
+    return mark.__module__.partition(".")[0] in PYDANTIC or hasattr(mark, "__pydantic_validator__")
 
 
 def _parts(wanted: Any, seen: set[int]) -> Iterator[Any]:
@@ -170,8 +171,8 @@ class PlainReader:
 
     def _make(self, wanted: Any) -> Callable[[Any], Any]:
         """Make the function that reads a type."""
-        if typing.get_origin(wanted) is typing.Annotated:
-            return self._make(wanted.__origin__)
+        if (inside := _inside(wanted)) is not wanted:
+            return self._make(inside)
         if wanted in self._made:
             # Looked up when it is called: it is not made yet while a type that contains itself is.
             return lambda value: self._made[wanted](value)  # noqa: PLW0108
@@ -179,7 +180,7 @@ class PlainReader:
         made = self._made[wanted] = self._new(wanted)
         return made
 
-    def _new(self, wanted: Any) -> Callable[[Any], Any]:
+    def _new(self, wanted: Any) -> Callable[[Any], Any]:  # noqa: PLR0911  one for each kind
         origin, inner = typing.get_origin(wanted), typing.get_args(wanted)
         if origin in UNIONS:
             return self._union(wanted, inner)
@@ -190,7 +191,12 @@ class PlainReader:
         if origin in (dict, Mapping):
             return self._mapping(inner)
         if isinstance(wanted, type) and dataclasses.is_dataclass(wanted):
-            return self._record(wanted)
+            names = [field.name for field in dataclasses.fields(wanted) if field.init]
+            return self._record(wanted, names, _required(wanted))
+        if typing.is_typeddict(wanted):
+            return self._record(wanted, _hints(wanted), wanted.__required_keys__)
+        if isinstance(wanted, type) and issubclass(wanted, tuple) and hasattr(wanted, "_fields"):
+            return self._named_tuple(wanted)
         if isinstance(wanted, type) and hasattr(wanted, "__fspath__"):
             return lambda value: wanted(_checked(value, str))
         return _leaf(wanted)
@@ -214,11 +220,22 @@ class PlainReader:
         read = self._make(item)
         return lambda value: {read_key(name): read(each) for name, each in _checked(value, dict).items()}
 
-    def _record(self, wanted: Any) -> Callable[[Any], Any]:
-        fields = {field.name: field for field in dataclasses.fields(wanted) if field.init}
+    def _named_tuple(self, wanted: Any) -> Callable[[Any], Any]:
         hints = _hints(wanted)
-        readers = {name: self._make(hints[name]) for name in fields}
-        required = _required(wanted)
+        readers = [self._make(hints.get(name, Any)) for name in wanted._fields]
+        least = len(readers) - len(wanted._field_defaults)
+
+        def read(value: Any) -> Any:
+            given = _checked(value, list)
+            if not least <= len(given) <= len(readers):
+                raise ValueError(f"{wanted.__name__} has {least} to {len(readers)} members, not {len(given)}")
+            return wanted(*(reader(each) for reader, each in zip(readers, given, strict=False)))
+
+        return read
+
+    def _record(self, wanted: Any, names: Iterable[str], required: frozenset[str]) -> Callable[[Any], Any]:
+        hints = _hints(wanted)
+        readers = {name: self._make(hints[name]) for name in names}
 
         def read(value: Any) -> Any:
             given = _checked(value, dict)
@@ -250,6 +267,15 @@ class PlainReader:
         return read
 
 
+def _inside(wanted: Any) -> Any:
+    """What an annotation stands for: the type in `Annotated`, of an alias, of a NewType; itself otherwise."""
+    if typing.get_origin(wanted) is typing.Annotated:
+        return wanted.__origin__
+    if isinstance(wanted, typing.NewType):
+        return wanted.__supertype__
+    return wanted.__value__ if type(wanted).__name__ == "TypeAliasType" else wanted
+
+
 def _not_made(value: Any) -> Any:
     raise AssertionError("a type was read before its reader was made")
 
@@ -278,9 +304,11 @@ def _kind(value: Any) -> str:
 
 def _shapes(member: Any) -> list[JsonShape]:  # noqa: PLR0911  one for each kind
     """Say what JSON a member of a union can be."""
+    if (inside := _inside(member)) is not member:
+        return _shapes(inside)
     origin = typing.get_origin(member)
-    if origin is typing.Annotated:
-        return _shapes(member.__origin__)
+    if origin in UNIONS:
+        return [shape for each in typing.get_args(member) for shape in _shapes(each)]
     if origin is typing.Literal:
         return _one_of(typing.get_args(member))
     if member in KINDS and member not in (list, dict):

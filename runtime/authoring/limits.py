@@ -18,7 +18,7 @@ class WorkflowLimits:
         ValueError: A limit is below 1.
     """
 
-    turn_commands_warn: int = 10_000  # activities, children, timers and timeouts that one turn asks for
+    turn_commands_warn: int = 10_000  # activities, children, timers, waits that one turn asks for
     turn_commands_max: int = 100_000  # some 0.1 GB; a million took 1.9 GiB
     payload_bytes_warn: int = 2 * MIB  # an input, a result, a custom status; in UTF-8
     payload_bytes_max: int = 32 * MIB

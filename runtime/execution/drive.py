@@ -128,6 +128,7 @@ class Execution:
         pending = self._pending
         pending.now_us = now_us
         pending.commands = []
+        pending.waits_added = 0
         taken = 0
         for event in events:
             if self.outcome is not None:
@@ -174,8 +175,8 @@ class Execution:
         """Check that the workflow's own code runs right now, and that its turn may ask for more."""
         if not self.stepping:
             self.expect_stepping()
-        elif len(self._pending.commands) >= self.limits.turn_commands_max:
-            exceed(self, "a turn", "turn_commands_max", len(self._pending.commands) + 1)
+        elif len(self._pending.commands) + self._pending.waits_added >= self.limits.turn_commands_max:
+            exceed(self, "a turn", "turn_commands_max", self.limits.turn_commands_max + 1)
 
     def call_activity(self, activity: Callable[..., Any] | str, value: Any, policy: RetryPolicy | None) -> Task[Any]:
         self.expect_room()

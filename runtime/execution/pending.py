@@ -87,13 +87,15 @@ class Pending:
         "execution_id",
         "now_us",
         "unheard",
+        "waits_added",
     )
 
     def __init__(self) -> None:
-        # The execution sets the first three.
+        # The execution sets these.
         self.execution_id = ""
         self.now_us = 0  # Unix time, microseconds: when the current turn began
         self.commands: list[Command] = []  # of the current turn, in the order of the code
+        self.waits_added = 0  # in the current turn, without a timeout: they are no commands and cost as much memory
         self.cancelled_timers: list[int] = []  # timeouts of waits whose event came first
 
         self.unheard: list[tuple[Call, FailureDetails]] = []  # failed before the code waited for them
@@ -178,7 +180,9 @@ class Pending:
             return
         wait = Wait(task)
         self._waits.setdefault(key, deque()).append(wait)
-        if due_us is not None:
+        if due_us is None:
+            self.waits_added += 1
+        else:
             wait.timer_id = self.create_timer(
                 due_us,
                 lambda: self._time_out(key, name, wait),

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal, TypedDict, Union
+from typing import Annotated, Any, Literal, NamedTuple, NewType, TypedDict, Union
 
 import pydantic
+import pydantic.dataclasses
 import pytest
 
 from perdure import App, PayloadError
@@ -89,6 +90,24 @@ class Street(TypedDict):
     street: str
 
 
+class Basket(TypedDict, total=False):
+    paid: Card | Invoice
+
+
+class Pair(NamedTuple):
+    first: Card | Invoice
+    second: int = 0
+
+
+CardNumber = NewType("CardNumber", str)
+
+
+@dataclass
+class Boxed:
+    basket: dict[str, Basket]
+    pair: Pair
+
+
 class Colour(Enum):
     RED = "red"
 
@@ -155,6 +174,9 @@ def round_trip(value: Any, wanted: Any) -> Any:
         ([Card("1")], Sequence[Card | Invoice]),
         ({"a": Card("1")}, Mapping[str, Card | Invoice]),
         (frozenset({1}), frozenset[int]),
+        (Pair(Invoice(1), 2), Pair),
+        ([CardNumber("1"), Card("1")], list[CardNumber | Card]),
+        (Boxed({}, Pair(Card("1"))), Boxed),
     ],
 )
 @pytest.mark.usefixtures("library")
@@ -162,6 +184,24 @@ def test_a_value_of_such_a_type_comes_back_as_it_was(value: Any, wanted: Any) ->
     again = round_trip(value, wanted)
     assert again == value
     assert type(again) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "value"),
+    [
+        ('[{"days":1}]', Pair, Pair(Invoice(1), 0)),
+        ('{"paid":{"days":1}}', Basket, {"paid": Invoice(1)}),
+        ("{}", Basket, {}),
+    ],
+)
+def test_without_pydantic_tuples_and_dictionaries_with_names_may_hold_unions_too(
+    text: str, wanted: Any, value: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+    assert Decoder(wanted).decode(text) == value
+    for wrong in ("7", "[]", '{"paid":1}', "[1,2,3]", '[{"days":1},2,3]'):
+        with pytest.raises(PayloadError):
+            Decoder(wanted).decode(wrong)
 
 
 @pytest.mark.parametrize(
@@ -256,6 +296,11 @@ def test_an_annotation_with_a_discriminator_is_kept_when_a_function_is_registere
         decoder.decode('{"kind":"cow"}')
 
 
+@pydantic.dataclasses.dataclass
+class Checked:
+    count: int = pydantic.Field(gt=0)
+
+
 @dataclass
 class Limited:
     count: pydantic.PositiveInt
@@ -271,6 +316,7 @@ class Limited:
         ('"::1"', ipaddress.IPv6Address, ipaddress.ip_address("::1")),
         ('["http://a/b"]', list[pydantic.HttpUrl], [pydantic.HttpUrl("http://a/b")]),
         ('{"count":5}', Limited, Limited(5)),
+        ('{"count":5}', Checked, Checked(5)),
         ("[[1],[2]]", deque[deque[int]], deque([deque([1]), deque([2])])),
     ],
 )
@@ -282,6 +328,8 @@ def test_pydantics_own_types_are_read_by_pydantic(text: str, wanted: Any, value:
     ("text", "wanted"),
     [
         ("-5", pydantic.PositiveInt),
+        ('{"count":-5}', Checked),
+        ('[{"count":-5}]', list[Checked]),
         ("-5", Annotated[int, pydantic.Field(gt=0)]),
         ("[1,-5]", list[pydantic.PositiveInt]),
         ('"no url"', pydantic.HttpUrl),

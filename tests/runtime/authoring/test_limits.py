@@ -79,6 +79,10 @@ async def many_timeouts(ctx: WorkflowContext) -> None:
     await ctx.when_any([ctx.wait_for_external_event(f"e{n}", timeout=timedelta(days=1)) for n in range(1_000)])
 
 
+async def many_waits(ctx: WorkflowContext) -> None:
+    await ctx.when_any([ctx.wait_for_external_event("e") for _ in range(1_000)])
+
+
 async def many_caught(ctx: WorkflowContext) -> str:
     for _ in range(1_000):
         with contextlib.suppress(LimitExceeded):
@@ -167,6 +171,7 @@ EXCEEDING = [
             many_children,
             many_timers,
             many_timeouts,
+            many_waits,
             many_caught,
             many_caught_and_awaited,
             many_caught_and_continued,
