@@ -2,6 +2,8 @@
 
 PerdureError
 ├── MailboxFull                the caller sends faster than the actor works; try again later
+├── HostNotRunning             the host has not been opened yet
+├── ForeignThread              the caller is in another thread than the host
 ├── HostStopping               the host is shutting down; try again elsewhere or later
 ├── NotOwner                   another host owns the actor's shard
 ├── HostUnreachable            the host that owns the actor is away; try again later
@@ -39,6 +41,26 @@ class MailboxFull(PerdureError):
         return (
             f"{self.address} has {self.messages_max} messages waiting, which is the limit "
             "(mailbox_messages_max). Send again later."
+        )
+
+
+class HostNotRunning(PerdureError):
+    """The host has not been opened yet."""
+
+    def __str__(self) -> str:
+        return (
+            "the engine is not running yet; nothing of this request was done. "
+            "Use its client inside `async with Engine(app, data=...) as engine:`."
+        )
+
+
+class ForeignThread(PerdureError):
+    """The caller is in another thread than the host. Nothing in the host is made for several threads."""
+
+    def __str__(self) -> str:
+        return (
+            "the engine runs in another thread; nothing of this request was done. Use its client in the thread of its "
+            "event loop; from a thread that anyio has started: anyio.from_thread.run(engine.client.start, workflow)."
         )
 
 

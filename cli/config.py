@@ -13,6 +13,8 @@ from typing import Any
 import click
 
 from ..daemon.config import LIMITS, RUN_FLAGS, Config
+from ..runtime.authoring.limits import LIMIT_NAMES as WORKFLOW_LIMIT_NAMES
+from ..runtime.authoring.limits import WorkflowLimits
 from ..runtime.settings import Settings
 from ..runtime.workers.limits import DispatchLimits
 from .parsing import PORT_MAX
@@ -53,7 +55,8 @@ def build_config(
         activities_max=values.pop("max_concurrent_activities"),
         answer_timeout_s=values.pop("worker_answer_timeout_s", LIMITS.dispatch.answer_timeout_s) or None,
     )
-    limits = Settings(dispatch=dispatch, **{name: values.pop(name) for name in LIMIT_NAMES})
+    workflow_limits = WorkflowLimits(**{name: values.pop(name) for name in WORKFLOW_LIMIT_NAMES})
+    limits = Settings(dispatch=dispatch, limits=workflow_limits, **{name: values.pop(name) for name in LIMIT_NAMES})
     config = Config(api_tokens=api_tokens or (), limits=limits, flags=flags, **values)
     for one, other in itertools.combinations(("http_port", "grpc_port", "metrics_port"), 2):
         port = getattr(config, one)

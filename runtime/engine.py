@@ -27,6 +27,7 @@ from ..actors.store.part import WHOLE, Part
 from ..actors.store.sqlite.store import SqliteStore
 from .activities.actors import ActivityActors
 from .authoring.app import App
+from .errors import EngineUsed
 from .history.status import Status
 from .instance.actor import WorkflowActorType
 from .instance.message import ACTIVITY, CHILD_START, ENDED, EVENT_SEND, WORK, WORKFLOW, Ended, SendEvent, Start
@@ -81,7 +82,11 @@ class Engine:
             waits_for_workers=self._waits_for_workers,
         )
         self._surroundings = Surroundings(
-            app, app_id=self.settings.app_id, waits_for_workers=self._waits_for_workers, propagate=propagate
+            app,
+            app_id=self.settings.app_id,
+            waits_for_workers=self._waits_for_workers,
+            propagate=propagate,
+            limits=self.settings.limits,
         )
         self._observer: Observer | None = None
         self._clock = clock or SystemClock()
@@ -106,7 +111,7 @@ class Engine:
             name=name_of(membership.index) if membership is not None else "local",
             peers=self.peers,
         )
-        self.facade = Facade(self._host)
+        self.facade = Facade(self._host, name_bytes_max=self.settings.limits.name_bytes_max)
         self.client = Client(self.facade, app)
         self._children = ChildStarter(self.facade, send=self._send)
         self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id)
@@ -139,7 +144,8 @@ class Engine:
         return {WORKFLOW: self._host.activations - self._host.has(WORKER_MARK_ADDRESS), ACTIVITY: len(self._activities)}
 
     async def __aenter__(self) -> Self:
-        assert not self._used, "an engine runs once; make another"
+        if self._used:
+            raise EngineUsed
         self._used = True
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._run())

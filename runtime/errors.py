@@ -4,6 +4,7 @@
 PerdureError
 ├── RequestRefused                 the request cannot be met
 │   ├── InvalidRequest             a name or an id that no instance can have
+│   │   └── LimitExceeded          more than a limit allows; workflow code and activities fail with it too
 │   ├── InstanceNotFound           the instance does not exist
 │   ├── InstanceExists             the id is taken by one that is not finished
 │   ├── ChildUnfinished            the id is finished, but a descendant of it is not
@@ -16,6 +17,7 @@ PerdureError
 ├── TaskFailedError                an activity or a child failed (raised in workflow code)
 ├── NonRetryableError              raised by activity code: do not try again
 ├── PayloadError                   an input or an output that is not JSON, or not of the annotated type
+├── EngineUsed                     an engine that is to run a second time
 └── AppError                       an app that cannot be: two workflows of one name, and so on
 """
 
@@ -175,6 +177,41 @@ class PayloadError(PerdureError, ValueError):
     """An input or an output is not JSON, or does not fit the type it is annotated with."""
 
     non_retriable = True
+
+
+# What a user can do about each limit that fails.
+LIMIT_ADVICE = {
+    "turn_commands_max": "Await between them, share the work among child workflows, or use ctx.continue_as_new.",
+    "payload_bytes_max": "Store the data elsewhere, and pass where it is.",
+    "name_bytes_max": "Choose a shorter one, and pass the rest as input.",
+}
+
+
+class LimitExceeded(InvalidRequest):
+    """Workflow code, an activity or a caller has asked for more than a limit allows (docs/limits.md)."""
+
+    non_retriable = True
+
+    def __init__(self, what: str, *, limit: str, found: int, maximum: int) -> None:
+        super().__init__(what, limit, found, maximum)
+        self.what = what  # that is too much
+        self.limit = limit  # its name, a field of WorkflowLimits
+        self.found = found
+        self.maximum = maximum
+
+    def __str__(self) -> str:
+        unit = "bytes" if "bytes" in self.limit else "commands"
+        return (
+            f"{self.what} has {self.found} {unit}, and the limit {self.limit} is {self.maximum}. "
+            f"{LIMIT_ADVICE[self.limit]} Or raise the limit: --{self.limit.replace('_', '-')}."
+        )
+
+
+class EngineUsed(PerdureError):
+    """An engine runs once."""
+
+    def __str__(self) -> str:
+        return "this engine has run already, and an engine runs once. Make another: Engine(app, data=...)."
 
 
 class AppError(PerdureError):

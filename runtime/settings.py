@@ -5,6 +5,7 @@ Programs that embed an engine make one; the daemon makes it of its configuration
 
 from dataclasses import dataclass, field
 
+from .authoring.limits import WorkflowLimits
 from .operations.retention_policy import Retention
 from .workers.limits import DispatchLimits
 
@@ -27,6 +28,7 @@ class Settings:
     # Leave workflows and activities that the app does not have to remote workers, even before a worker has ever been
     # connected. Without an app, or once a worker has been connected to the store, they are left to workers in any case.
     wait_for_workers: bool = False
+    limits: WorkflowLimits = field(default_factory=WorkflowLimits)  # on what one instance may ask for
     dispatch: DispatchLimits = field(default_factory=DispatchLimits)  # how many jobs workers may have at once
     retention: Retention = field(default_factory=Retention)  # how long finished instances are kept; for ever
     always_replay: bool = False  # evict after each turn, so that every turn starts from the store

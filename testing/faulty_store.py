@@ -11,8 +11,13 @@ from collections.abc import Mapping, Sequence
 import anyio
 
 from ..actors.address import Address
+from ..actors.errors import PerdureError
 from ..actors.store.contract import Inspection, Reminder, Store, Stored, Write
 from ..actors.store.errors import StoreFailed
+
+
+class FaultyStoreMisuse(PerdureError):
+    """A test asks a store that fails on demand for what it cannot do."""
 
 
 class FaultyStore:
@@ -139,7 +144,8 @@ class Faults:
         self._failing: set[int] = set()
 
     def add(self, nth: int) -> None:
-        assert nth > 0, nth
+        if nth < 1:
+            raise FaultyStoreMisuse(f"the first call that can fail is number 1, not {nth}")
         self._failing.add(self._calls + nth)
 
     def check(self) -> None:
@@ -178,5 +184,6 @@ class Gate:
             await self._opened.wait()
 
     async def reached(self) -> None:
-        assert self._reached is not None, "no commit is held: call hold() first"
+        if self._reached is None:
+            raise FaultyStoreMisuse("no commit is held: call hold() first")
         await self._reached.wait()

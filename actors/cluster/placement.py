@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..address import Address, shard_of
-from ..errors import NotOwner
+from ..errors import HostNotRunning, NotOwner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +54,11 @@ class Placement:
         """Resolve an address to its shard.
 
         Raises:
+            HostNotRunning: Nothing was claimed yet.
             NotOwner: Another host owns the shard, or no host does.
         """
-        assert self._shards > 0, "nothing was claimed yet"
+        if self._shards == 0:
+            raise HostNotRunning
         shard = shard_of(address.id, self._shards)
         owner = self._owners.get(shard)
         if owner is None or owner.host != self.host:

@@ -20,7 +20,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any
+from threading import get_ident
+from typing import Any, NoReturn
 
 import anyio
 from anyio.abc import TaskGroup
@@ -30,7 +31,7 @@ from ..clock import Clock, SteadyClock
 from ..cluster.membership import Membership, name_of
 from ..cluster.peers import Peers
 from ..cluster.placement import Ownership, Placement
-from ..errors import HostStopping, PerdureError
+from ..errors import ForeignThread, HostNotRunning, HostStopping, PerdureError
 from ..reminders.loop import ReminderLoop
 from ..reminders.window import ReminderWindow
 from ..store.contract import Inspection, Store, Stored
@@ -91,6 +92,7 @@ class Host:
         self.store = store
         self.placement = Placement(name)
         self.clock = SteadyClock(clock)  # the time of turns
+        self._thread: int | None = None  # in which the host was opened; all calls come from there
         self._wall_clock = clock
         self._routes = routes
         self._peers = peers
@@ -131,6 +133,7 @@ class Host:
             StoreError: The store cannot be opened; nothing is left open.
         """
         await self.store.open()
+        self._thread = get_ident()
         try:
             epochs = await self.store.claim(self.placement.host, now_us=self._wall_clock.now_us())
             self.placement.claimed(epochs, shards=self.store.shards)
@@ -201,10 +204,13 @@ class Host:
             new: The caller has just made the address up, so nothing can be stored under it.
 
         Raises:
-            HostStopping, HostUnreachable, MailboxFull, NotOwner, StoreError, ActorFailed: Nothing was done.
+            HostNotRunning, ForeignThread, HostStopping, HostUnreachable, MailboxFull, NotOwner, StoreError,
+                ActorFailed: Nothing was done.
             HostLost: The actor is another host's, which went away: it may have happened.
             PerdureError: The actor answered with it.
         """
+        if self._thread != get_ident():
+            self._refuse_outsider()
         if self._mailroom.stopping:
             raise HostStopping
         reply = Reply()
@@ -221,6 +227,8 @@ class Host:
 
     async def inspect(self, address: Address) -> Inspection | None:
         """Read the outside of an actor as last committed, without activating it."""
+        if self._thread != get_ident():
+            self._refuse_outsider()
         activation = self._mailroom.activations.peek(address)
         if activation is not None and activation.outside is not None:
             return activation.outside
@@ -231,6 +239,8 @@ class Host:
 
     async def read(self, address: Address) -> Stored | None:
         """Read all that the store holds of an actor, without activating it."""
+        if self._thread != get_ident():
+            self._refuse_outsider()
         if (owner := self._mailroom.elsewhere(address)) is not None:
             return await owner.read(address)
         self.placement.locate(address)
@@ -239,6 +249,8 @@ class Host:
     @contextmanager
     def watch(self, address: Address) -> Iterator[Watch]:
         """Watch an actor until the block ends. Each commit that changes its record, and a stop, wake the watcher."""
+        if self._thread != get_ident():
+            self._refuse_outsider()
         if (owner := self._mailroom.elsewhere(address)) is not None:
             with owner.watch(address) as watch:
                 yield watch
@@ -252,6 +264,8 @@ class Host:
 
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> list[str]:
         """List ids of actors of a type, of all hosts, as a store does."""
+        if self._thread != get_ident():
+            self._refuse_outsider()
         ids = await self._own_ids(actor_type, after, limit)
         if self._peers is None:
             return ids
@@ -264,6 +278,10 @@ class Host:
 
     async def _own_ids(self, actor_type: str, after: str | None, limit: int) -> list[str]:
         return await self.store.ids(actor_type, after=after, limit=limit)
+
+    def _refuse_outsider(self) -> NoReturn:
+        """Refuse a caller that came before the host was opened, or is in another thread."""
+        raise ForeignThread if self._thread is not None else HostNotRunning
 
     # Starting and stopping.
 

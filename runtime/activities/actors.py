@@ -24,6 +24,7 @@ from ..authoring.app import ActivityDefinition, ActivityKind, App
 from ..authoring.codec import Encoder
 from ..authoring.context import ActivityContext
 from ..authoring.fence import Performed, perform
+from ..authoring.misuse import did_you_mean
 from ..history.failure import FailureDetails, failure_of
 from ..instance.message import ActivityDone, Invoke, workflow_address
 from ..observer import Observer
@@ -126,7 +127,7 @@ class ActivityActors:
         if self._app is None or invoke.wire is not None or self._waits_for_workers():
             self._elsewhere(address, invoke)
         else:
-            self._reply(invoke, None, _not_registered(invoke.name, self._app.name))
+            self._reply(invoke, None, _not_registered(invoke.name, self._app))
 
     async def stop(self, grace_s: float) -> None:
         """Begin no more activities, give those under way `grace_s` seconds to finish, and cancel the rest."""
@@ -194,9 +195,10 @@ class ActivityActors:
         self._send(workflow_address(invoke.instance_id), done)
 
 
-def _not_registered(name: str, app: str) -> FailureDetails:
+def _not_registered(name: str, app: App) -> FailureDetails:
     return FailureDetails(
         error_type="ActivityNotRegisteredError",
-        message=f"Activity function named {name!r} was not registered in app {app!r}!",
+        message=f"Activity function named {name!r} was not registered in app {app.name!r}!"
+        + did_you_mean(name, app.activities),
         non_retriable=True,
     )

@@ -75,16 +75,18 @@ class App:
             name: The name by which callers start it; the function's own by default.
 
         Raises:
-            AppError: The name is taken, or the function has another shape.
+            AppError: The name is taken, the function has another shape, or no JSON fits one of its annotations.
         """
 
         def register(function: F) -> F:
             chosen = name or own_name(function)
             _check_workflow(function, chosen)
             parameters = parameters_of(function, chosen)
+            output = result_decoder(function, chosen)
             definition = WorkflowDefinition(name=chosen, function=function, parameters=parameters, app=self)
             _add(self.workflows, chosen, definition, "workflow")
             self._names[function] = chosen
+            self._outputs[function] = output
             return function
 
         return register(function) if function is not None else register
@@ -112,16 +114,18 @@ class App:
                 level of a module.
 
         Raises:
-            AppError: The name is taken, or the function has another shape.
+            AppError: The name is taken, the function has another shape, or no JSON fits one of its annotations.
         """
 
         def register(function: F) -> F:
             chosen = name or own_name(function)
             kind = _activity_kind(function, chosen, executor)
             parameters = parameters_of(function, chosen)
+            output = result_decoder(function, chosen)
             definition = ActivityDefinition(name=chosen, function=function, kind=kind, parameters=parameters)
             _add(self.activities, chosen, definition, "activity")
             self._names[function] = chosen
+            self._outputs[function] = output
             return function
 
         return register(function) if function is not None else register
@@ -134,6 +138,8 @@ class App:
         """
         if isinstance(function, str):
             return function
+        if not callable(function):
+            raise AppError(_no_function(function))
         return self._names.get(function) or own_name(function)
 
     def output_of(self, function: Callable[..., Any] | str) -> Decoder:
@@ -144,13 +150,8 @@ class App:
         """
         if isinstance(function, str):
             return UNTYPED
-        decoder = self._outputs.get(function)
-        if decoder is None:
-            decoder = result_decoder(function)
-            # Only registered functions: a lambda in a workflow is a new function at each call.
-            if function in self._names:
-                self._outputs[function] = decoder
-        return decoder
+        # That of another function is not kept: a lambda in a workflow is a new function at each call.
+        return self._outputs.get(function) or result_decoder(function, getattr(function, "__name__", repr(function)))
 
 
 def name_of(function: Callable[..., Any] | str, app: App | None) -> str:
@@ -161,7 +162,19 @@ def name_of(function: Callable[..., Any] | str, app: App | None) -> str:
     """
     if app is not None:
         return app.name_of(function)
-    return function if isinstance(function, str) else own_name(function)
+    if isinstance(function, str):
+        return function
+    if not callable(function):
+        raise AppError(_no_function(function))
+    return own_name(function)
+
+
+def _no_function(given: Any) -> str:
+    """Say that something is neither a function nor a name. A coroutine is closed: Python would warn of it too."""
+    if inspect.iscoroutine(given):
+        given.close()
+        return f"{given.__qualname__!r} was called instead of handed over; give the function itself, without calling it"
+    return f"expected a function or its name, not {type(given).__name__}"
 
 
 def _check_workflow(function: Callable[..., Any], name: str) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar, overload
 from uuid import UUID, uuid5
 
 from ..dates import from_us
+from .misuse import no_member, one_list
 from .retry import RetryPolicy
 from .task import Task, when_all, when_any
 
@@ -61,8 +62,8 @@ class Orders(Protocol):
     def call_child_workflow(
         self, workflow: Callable[..., Any] | str, value: Any, instance_id: str | None, policy: RetryPolicy | None
     ) -> Task[Any]: ...
-    def create_timer(self, fire_at: datetime | timedelta) -> Task[None]: ...
-    def wait_for_external_event(self, name: str, timeout: datetime | timedelta | None) -> Task[Any]: ...
+    def create_timer(self, fire_at: datetime | timedelta | float) -> Task[None]: ...
+    def wait_for_external_event(self, name: str, timeout: datetime | timedelta | float | None) -> Task[Any]: ...
     def continue_as_new(self, value: Any, *, save_events: bool) -> None: ...
     def set_custom_status(self, status: Any) -> None: ...
     def is_patched(self, name: str) -> bool: ...
@@ -209,11 +210,15 @@ class WorkflowContext:
         """
         return self._orders.call_child_workflow(workflow, input, instance_id, retry_policy)
 
-    def create_timer(self, fire_at: datetime | timedelta) -> Task[None]:
-        """Sleep until a date (UTC if it names no time zone), or for an interval; months are fine."""
+    def create_timer(self, fire_at: datetime | timedelta | float) -> Task[None]:
+        """Sleep until a date (UTC if it names no time zone), or for an interval; months are fine.
+
+        Args:
+            fire_at: A number is an interval in seconds.
+        """
         return self._orders.create_timer(fire_at)
 
-    def wait_for_external_event(self, name: str, *, timeout: datetime | timedelta | None = None) -> Task[Any]:
+    def wait_for_external_event(self, name: str, *, timeout: datetime | timedelta | float | None = None) -> Task[Any]:
         """Wait for an event of a name; upper and lower case are the same.
 
         An event that came before counts, the oldest first. The task fails with TimeoutError when the timeout comes
@@ -221,7 +226,7 @@ class WorkflowContext:
 
         Args:
             name: The event's name.
-            timeout: A date (UTC if it names no time zone) or an interval; None: no timeout.
+            timeout: A date (UTC if it names no time zone), an interval, or seconds; None: no timeout.
         """
         return self._orders.wait_for_external_event(name, timeout)
 
@@ -241,13 +246,23 @@ class WorkflowContext:
         """
         return self._orders.is_patched(patch_name)
 
-    def when_all(self, tasks: Iterable[Task[R]]) -> Task[list[R]]:
+    def when_all(self, tasks: Iterable[Task[R]], *more: Task[R]) -> Task[list[R]]:
         """Wait for all tasks: their results in their order, or the first failure as soon as it happens."""
+        if more:
+            raise one_list("when_all")
         return when_all(tasks)
 
-    def when_any(self, tasks: Iterable[Task[Any]]) -> Task[Task[Any]]:
+    def when_any(self, tasks: Iterable[Task[Any]], *more: Task[Any]) -> Task[Task[Any]]:
         """Wait for the first task to complete or fail; the result is that task."""
+        if more:
+            raise one_list("when_any")
         return when_any(tasks)
+
+    def __getattr__(self, name: str) -> Any:
+        """Say what is meant, perhaps, or that an activity has been called as a function."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise no_member(name, dir(type(self)), activitys=name in ActivityContext.__dataclass_fields__)
 
 
 @dataclass(frozen=True, slots=True)

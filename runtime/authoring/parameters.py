@@ -91,11 +91,16 @@ def parameters_of(function: Callable[..., Any], name: str) -> Parameters:
     if len(taken) == 1:
         return Parameters(takes_input=False, has_default=False, input=UNTYPED)
     wanted = _hints(function).get(taken[1].name, NO_TYPE)
-    return Parameters(takes_input=True, has_default=taken[1].default is not _NONE, input=Decoder(wanted))
+    decoder = _decoder(wanted, f"the parameter {taken[1].name!r} of {name!r}")
+    return Parameters(takes_input=True, has_default=taken[1].default is not _NONE, input=decoder)
 
 
-def result_decoder(function: Callable[..., Any]) -> Decoder:
+def result_decoder(function: Callable[..., Any], name: str) -> Decoder:
     """The decoder of a function's results, by its return annotation.
+
+    Args:
+        function: A workflow or an activity.
+        name: The name under which it is registered, for the errors.
 
     Raises:
         AppError: No JSON can become a value of the annotated type.
@@ -104,7 +109,14 @@ def result_decoder(function: Callable[..., Any]) -> Decoder:
     if typing.get_origin(wanted) is _GENERATOR:
         wanted = typing.get_args(wanted)[-1]
     # None is written as no payload, so there is nothing to read for it.
-    return Decoder(NO_TYPE if wanted is type(None) else wanted)
+    return _decoder(NO_TYPE if wanted is type(None) else wanted, f"the result of {name!r}")
+
+
+def _decoder(wanted: Any, what: str) -> Decoder:
+    try:
+        return Decoder(wanted)
+    except AppError as error:
+        raise AppError(f"{what}: {error}") from error
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
@@ -115,7 +127,7 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     hints: dict[str, Any] = {}
     for key, hint in _annotations(function).items():
         try:
-            hints[key] = typing.get_type_hints(_Annotated(key, hint, function)).get(key)
+            hints[key] = typing.get_type_hints(_Annotated(key, hint, function), include_extras=True).get(key)
         except Exception as error:
             what = (repr_of(hint), repr_of(function), text_of(error))
             logger.debug("the annotation %s of %s cannot be resolved: %s", *what)

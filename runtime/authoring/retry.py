@@ -10,8 +10,9 @@ for the next try. Source: contract 3.16.
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
-from math import inf
+from math import inf, isfinite
 from random import Random
+from typing import Any
 
 from ..dates import END_OF_TIME_US, microseconds
 from ..history.failure import FailureDetails
@@ -19,7 +20,7 @@ from ..history.failure import FailureDetails
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often, and how long after one another, a task is tried.
+    """How often, and how long after one another, a task is tried. Intervals may be seconds, too.
 
     Raises:
         ValueError: A value is out of its range.
@@ -34,6 +35,8 @@ class RetryPolicy:
     jitter: float = 0.0  # 0 to 1: up to this share is taken off each delay, the same at every replay
 
     def __post_init__(self) -> None:
+        for name in ("first_retry_interval", "max_retry_interval", "retry_timeout"):
+            object.__setattr__(self, name, _interval(name, getattr(self, name)))
         if self.first_retry_interval < timedelta(0):
             raise ValueError(f"first_retry_interval must not be negative, not {self.first_retry_interval}")
         if self.max_number_of_attempts < 1:
@@ -48,6 +51,18 @@ class RetryPolicy:
             raise ValueError(f"jitter must be between 0 and 1, not {self.jitter}")
         if isinstance(self.non_retryable_error_types, str):
             raise ValueError("non_retryable_error_types must be a collection of names, not one string")
+
+
+def _interval(name: str, value: Any) -> timedelta | None:
+    """An interval; a number is seconds."""
+    if isinstance(value, timedelta) or (value is None and name != "first_retry_interval"):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+        try:
+            return timedelta(seconds=value)
+        except OverflowError:
+            return timedelta.max if value > 0 else timedelta.min
+    raise ValueError(f"{name} must be a timedelta or seconds, not {type(value).__name__}")
 
 
 def next_try_us(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterable
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..errors import WorkflowMisuse
+from .misuse import not_awaited
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -29,7 +30,7 @@ class Owner(Protocol):
 class Task(Generic[T_co]):
     """The result to come of a request of workflow code: await it, or yield it in a generator."""
 
-    __slots__ = ("_error", "_listeners", "_owner", "_value", "is_complete")
+    __slots__ = ("_error", "_listeners", "_owner", "_value", "awaited", "is_complete")
 
     def __init__(self, owner: Owner | None) -> None:
         self._owner = owner
@@ -37,6 +38,7 @@ class Task(Generic[T_co]):
         self._error: Exception | None = None
         self._listeners: list[Callable[[Task[Any]], None]] | None = None
         self.is_complete = False
+        self.awaited = False  # the code has waited for it, or has looked at its outcome
 
     @property
     def is_failed(self) -> bool:
@@ -49,6 +51,7 @@ class Task(Generic[T_co]):
             WorkflowMisuse: The task is not complete yet.
             Exception: The task has failed; this is its error.
         """
+        self.awaited = True
         if not self.is_complete:
             raise WorkflowMisuse("this task is not complete; await it (or yield it, in a generator) first")
         if self._error is not None:
@@ -62,6 +65,7 @@ class Task(Generic[T_co]):
         Raises:
             WorkflowMisuse: The task has not failed.
         """
+        self.awaited = True
         if self._error is None:
             raise WorkflowMisuse("this task has not failed")
         return self._error
@@ -73,8 +77,23 @@ class Task(Generic[T_co]):
                     "a workflow's task was awaited outside its workflow, as asyncio.gather, asyncio.wait, "
                     "asyncio.create_task or a task group do. Use ctx.when_all([...]) or ctx.when_any([...])."
                 )
+            self.awaited = True
             yield self
         return self.get_result()
+
+    # A forgotten `await` is told where the task is used as its result.
+
+    def __getitem__(self, key: object) -> Any:
+        raise not_awaited("[...]")
+
+    def __iter__(self) -> Any:
+        raise not_awaited("for ... in ...")
+
+    def __len__(self) -> int:
+        raise not_awaited("len()")
+
+    def __bool__(self) -> bool:
+        return True  # as ever: `if task:` asks whether there is one
 
     # The execution uses these.
 
@@ -93,6 +112,7 @@ class Task(Generic[T_co]):
 
     def on_complete(self, listener: Callable[["Task[Any]"], None]) -> None:
         """Call `listener` when the task completes; at once if it is complete."""
+        self.awaited = True
         if self.is_complete:
             listener(self)
         elif self._listeners is None:

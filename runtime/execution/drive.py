@@ -17,13 +17,15 @@ from contextvars import Context
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from ...actors.text import clean, described, type_name
+from ...actors.text import clean, described
 from ..authoring.app import WorkflowDefinition
 from ..authoring.codec import Decoder, Encoder
 from ..authoring.context import WorkflowContext
+from ..authoring.limits import USUAL_LIMITS, WorkflowLimits
+from ..authoring.misuse import in_our_words, no_function, no_policy, no_task
 from ..authoring.retry import RetryPolicy
 from ..authoring.task import Task
-from ..errors import WorkflowMisuse
+from ..errors import LimitExceeded, WorkflowMisuse
 from ..history.event import (
     Arrival,
     ChildCreated,
@@ -36,7 +38,9 @@ from ..history.event import (
 )
 from ..history.failure import FailureDetails, failure_of
 from ..history.status import Status
+from .demands import exceed, plain_name, weigh
 from .pending import ANSWERS, Call, Pending
+from .unawaited import warn_of_unawaited
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +63,7 @@ class Execution:
         encoder: Writes its inputs, its result and its custom status.
         instance_id: The instance that it runs for.
         patches: The patches that the history names as applied; none for a new execution.
+        limits: On what the code may ask for, except in replay.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class Execution:
         *,
         instance_id: str,
         patches: Iterable[str] = (),
+        limits: WorkflowLimits = USUAL_LIMITS,
     ) -> None:
         self.definition = definition
         self.instance_id = instance_id
@@ -77,6 +83,8 @@ class Execution:
         self.custom_status: str | None = None
         self.outcome: Outcome | None = None
 
+        self.limits = limits
+        self.exceeded: LimitExceeded | None = None  # what the execution ends with, even if the code catches it
         self._encoder = encoder
         self._pending = Pending()
         # The timeouts of waits whose event came first. The caller of `feed` takes them back and empties the list.
@@ -120,6 +128,7 @@ class Execution:
         pending = self._pending
         pending.now_us = now_us
         pending.commands = []
+        pending.waits_added = 0
         taken = 0
         for event in events:
             if self.outcome is not None:
@@ -167,13 +176,26 @@ class Execution:
                 "was being put away). Call it only from the workflow's own code."
             )
 
+    def expect_room(self) -> None:
+        """Check that the workflow's own code runs right now, and that its turn may ask for more."""
+        if not self.stepping:
+            self.expect_stepping()
+        elif len(self._pending.commands) + self._pending.waits_added >= self.limits.turn_commands_max:
+            exceed(self, "a turn", "turn_commands_max", self.limits.turn_commands_max + 1)
+
     def call_activity(self, activity: Callable[..., Any] | str, value: Any, policy: RetryPolicy | None) -> Task[Any]:
-        self.expect_stepping()
+        self.expect_room()
         app = self.definition.app
+        if not isinstance(activity, str) and not callable(activity):
+            raise no_function("call_activity", "activity", activity)
         name = app.name_of(activity)
-        if type(name) is not str or not name.isascii():
-            name = clean(name)
+        if type(name) is not str or len(name) > self.limits.name_bytes_max or not name.isascii():
+            name = plain_name(self, "the name of an activity", name)
+        if policy is not None and not isinstance(policy, RetryPolicy):
+            raise no_policy("call_activity", policy)
         payload = self._encoder.encode(value)
+        if payload is not None and len(payload) > self.limits.light_chars:
+            weigh(self, f"the input of activity {name!r}", payload)
         pending = self._pending
 
         def ask(call: Call) -> None:
@@ -182,7 +204,7 @@ class Execution:
                 call.reference = f"{pending.execution_id}-{event_id}"
             pending.commands.append(TaskScheduled(event_id, name, payload, call.reference))
 
-        return self._call("Activity", app.output_of(activity), ask, policy)
+        return self._call("Activity", name, app.output_of(activity), ask, policy)
 
     def call_child_workflow(
         self,
@@ -191,14 +213,20 @@ class Execution:
         instance_id: str | None,
         policy: RetryPolicy | None,
     ) -> Task[Any]:
-        self.expect_stepping()
+        self.expect_room()
         app = self.definition.app
+        if not isinstance(workflow, str) and not callable(workflow):
+            raise no_function("call_child_workflow", "workflow", workflow)
         name = app.name_of(workflow)
-        if type(name) is not str or not name.isascii():
-            name = clean(name)
-        if instance_id is not None and (type(instance_id) is not str or not instance_id.isascii()):
-            instance_id = clean(instance_id)
+        if type(name) is not str or len(name) > self.limits.name_bytes_max or not name.isascii():
+            name = plain_name(self, "the name of a child workflow", name)
+        if instance_id is not None:
+            instance_id = plain_name(self, "the instance ID of a child workflow", instance_id)
+        if policy is not None and not isinstance(policy, RetryPolicy):
+            raise no_policy("call_child_workflow", policy)
         payload = self._encoder.encode(value)
+        if payload is not None and len(payload) > self.limits.light_chars:
+            weigh(self, f"the input of child workflow {name!r}", payload)
         pending = self._pending
 
         def ask(call: Call) -> None:
@@ -210,43 +238,59 @@ class Execution:
             named = instance_id is not None
             pending.commands.append(ChildCreated(event_id, child_id, name, payload, named, retry_of))
 
-        return self._call("Child workflow", app.output_of(workflow), ask, policy)
+        return self._call("Child workflow", name, app.output_of(workflow), ask, policy)
 
-    def _call(self, what: str, decoder: Decoder, ask: Callable[[Call], None], policy: RetryPolicy | None) -> Task[Any]:
+    def _call(
+        self, what: str, name: str, decoder: Decoder, ask: Callable[[Call], None], policy: RetryPolicy | None
+    ) -> Task[Any]:
         task: Task[Any] = Task(self)
-        ask(Call(task=task, what=what, decoder=decoder, ask=ask, policy=policy, started_us=self._pending.now_us))
+        ask(
+            Call(
+                task=task,
+                what=what,
+                name=name,
+                decoder=decoder,
+                ask=ask,
+                policy=policy,
+                started_us=self._pending.now_us,
+            )
+        )
         return task
 
-    def create_timer(self, fire_at: datetime | timedelta) -> Task[None]:
-        self.expect_stepping()
+    def create_timer(self, fire_at: datetime | timedelta | float) -> Task[None]:
+        self.expect_room()
         task: Task[None] = Task(self)
         pending = self._pending
-        pending.create_timer(pending.due_us(fire_at), lambda: task.succeed(None))
+        pending.create_timer(pending.due_us(fire_at, "create_timer"), lambda: task.succeed(None))
         return task
 
-    def wait_for_external_event(self, name: str, timeout: datetime | timedelta | None) -> Task[Any]:
-        self.expect_stepping()
-        if type(name) is not str or not name.isascii():
-            name = clean(name)
+    def wait_for_external_event(self, name: str, timeout: datetime | timedelta | float | None) -> Task[Any]:
+        self.expect_room()
+        if type(name) is not str or len(name) > self.limits.name_bytes_max or not name.isascii():
+            name = plain_name(self, "the name of an event", name)
         task: Task[Any] = Task(self)
         self._pending.wait_for(name, task, timeout)
         return task
 
     def continue_as_new(self, value: Any, *, save_events: bool) -> None:
         self.expect_stepping()
-        self._continue = ContinuedAsNew(self._encoder.encode(value), [])
+        payload = self._encoder.encode(value)
+        if payload is not None and len(payload) > self.limits.light_chars:
+            weigh(self, "the input of the next generation", payload)
+        self._continue = ContinuedAsNew(payload, [])
         self._keep_events = save_events
 
     def set_custom_status(self, status: Any) -> None:
         self.expect_stepping()
         text = status if isinstance(status, str) else self._encoder.encode(status)
+        if text is not None and len(text) > self.limits.light_chars:
+            weigh(self, "the custom status", text)
         # A plain `str` from here on: the turn compares it, outside of the user's code.
         self.custom_status = clean(text) if text is not None else None
 
     def is_patched(self, name: str) -> bool:
         self.expect_stepping()
-        if type(name) is not str or not name.isascii():
-            name = clean(name)
+        name = plain_name(self, "the name of a patch", name)
         applied = self._patches.get(name)
         if applied is None:
             applied = name in self._known_patches or not self.replaying
@@ -320,16 +364,19 @@ class Execution:
         misuse: WorkflowMisuse | None = None
         while True:
             asked = self._step(answer, misuse)
+            if self.exceeded is not None:
+                raise self.exceeded
             if not isinstance(asked, Task) or not asked.owned_by(self):
                 if misuse is not None:
                     # It caught the error and does the same again; a loop would have no end.
                     raise misuse
-                answer, misuse = None, _misuse(asked)
+                answer, misuse = None, no_task(asked)
             elif self._continue is not None:
                 return None
             elif asked.is_complete:
                 answer, misuse = asked, None
             else:
+                asked.awaited = True
                 return asked
 
     def _step(self, answer: Task[Any] | None, error: Exception | None) -> Any:
@@ -346,17 +393,30 @@ class Execution:
         return run(code.send, answer.get_result())
 
     def _succeed(self, value: Any) -> None:
+        if self.exceeded is not None:
+            self._fail(self.exceeded, frames_skipped=0)
+            return
         if self._continue is not None:
             self._end_generation()
             return
         try:
             result = self._encoder.encode(value)
+            if result is not None and len(result) > self.limits.light_chars:
+                weigh(self, "the result", result)
         except BaseException as error:
             self._fail(error, frames_skipped=0)
             return
+        if not self.replaying:
+            warn_of_unawaited(self._pending, self.definition.name, self.instance_id)
         self._complete(Status.COMPLETED, result, None)
 
     def _fail(self, error: BaseException, *, frames_skipped: int) -> None:
+        if self.exceeded is not None:
+            # The code may have caught it and raised something else. Nothing of this turn is done.
+            error = self.exceeded
+            self._pending.commands.clear()
+        else:
+            error = in_our_words(error)
         self._complete(Status.FAILED, None, failure_of(error, frames_skipped=frames_skipped))
 
     def _complete(self, status: Status, result: str | None, failure: FailureDetails | None) -> None:
@@ -366,13 +426,7 @@ class Execution:
 
     def _end_generation(self) -> None:
         assert self._continue is not None
+        if not self.replaying:
+            warn_of_unawaited(self._pending, self.definition.name, self.instance_id)
         carried = self._pending.unasked() if self._keep_events else []
         self.outcome = self._continue._replace(carried=carried)
-
-
-def _misuse(asked: Any) -> WorkflowMisuse:
-    return WorkflowMisuse(
-        f"a workflow waited for {type_name(asked)}, which replay cannot repeat. Await only what the context "
-        "gives: ctx.call_activity, ctx.call_child_workflow, ctx.create_timer, ctx.wait_for_external_event, "
-        "ctx.when_all and ctx.when_any. Sleep with ctx.create_timer; do I/O in an activity."
-    )

@@ -15,6 +15,7 @@ from typing import Any
 
 from ...actors.text import described
 from ..authoring.codec import UNTYPED, Decoder
+from ..authoring.misuse import interval_of
 from ..authoring.retry import RetryPolicy, next_try_us
 from ..authoring.task import Task
 from ..dates import microseconds, to_us, within_time
@@ -36,13 +37,14 @@ from ..history.failure import FailureDetails
 class Call:
     """An activity or a child that was asked for, over all its tries."""
 
-    __slots__ = ("ask", "attempt", "decoder", "first_id", "policy", "reference", "started_us", "task", "what")
+    __slots__ = ("ask", "attempt", "decoder", "first_id", "name", "policy", "reference", "started_us", "task", "what")
 
     def __init__(
         self,
         *,
         task: Task[Any],
         what: str,
+        name: str,
         decoder: Decoder,
         ask: Callable[["Call"], None],
         policy: RetryPolicy | None,
@@ -50,6 +52,7 @@ class Call:
     ) -> None:
         self.task = task
         self.what = what  # for messages: "Activity" or "Child workflow"
+        self.name = name  # of the activity or the workflow
         self.decoder = decoder
         self.ask = ask  # emits the command of a try
         self.policy = policy
@@ -84,14 +87,19 @@ class Pending:
         "commands",
         "execution_id",
         "now_us",
+        "unheard",
+        "waits_added",
     )
 
     def __init__(self) -> None:
-        # The execution sets the first three.
+        # The execution sets these.
         self.execution_id = ""
         self.now_us = 0  # Unix time, microseconds: when the current turn began
         self.commands: list[Command] = []  # of the current turn, in the order of the code
+        self.waits_added = 0  # in the current turn, without a timeout: they are no commands and cost as much memory
         self.cancelled_timers: list[int] = []  # timeouts of waits whose event came first
+
+        self.unheard: list[tuple[Call, FailureDetails]] = []  # failed before the code waited for them
 
         self._last_id = 0
         self._calls: dict[int, Call] = {}
@@ -106,6 +114,7 @@ class Pending:
         """Drop all requests, and with them the way from here to their tasks and on to the execution."""
         for table in (self._calls, self._timers, self._waits):
             table.clear()
+        self.unheard.clear()
 
     # The code asks.
 
@@ -144,16 +153,27 @@ class Pending:
         self.commands.append(TimerCreated(event_id, due_us, origin, reference))
         return event_id
 
-    def due_us(self, when: datetime | timedelta) -> int:
-        """A date, or an interval from now on, as Unix time in microseconds that the store can hold."""
+    def due_us(self, when: datetime | timedelta | float, verb: str) -> int:
+        """A date, or an interval from now on, as Unix time in microseconds that the store can hold.
+
+        Args:
+            when: A number is seconds.
+            verb: The method of the context, for errors.
+
+        Raises:
+            WorkflowMisuse: It is none of them.
+        """
+        if not isinstance(when, datetime | timedelta):
+            when = interval_of(when, verb)
         return within_time(self.now_us + microseconds(when) if isinstance(when, timedelta) else to_us(when))
 
-    def wait_for(self, name: str, task: Task[Any], timeout: datetime | timedelta | None) -> None:
+    def wait_for(self, name: str, task: Task[Any], timeout: datetime | timedelta | float | None) -> None:
         """Complete a task with the next external event of a name; upper and lower case are the same.
 
         The oldest event that came unasked counts first, and then there is no timer. When the timeout comes first, the
         task fails with TimeoutError.
         """
+        due_us = self.due_us(timeout, "wait_for_external_event") if timeout is not None else None
         key = name.casefold()
         raised = self._raised_by_name.get(key)
         if raised:
@@ -161,13 +181,19 @@ class Pending:
             return
         wait = Wait(task)
         self._waits.setdefault(key, deque()).append(wait)
-        if timeout is not None:
+        if due_us is None:
+            self.waits_added += 1
+        else:
             wait.timer_id = self.create_timer(
-                self.due_us(timeout),
+                due_us,
                 lambda: self._time_out(key, name, wait),
                 origin=TimerOrigin.EXTERNAL_EVENT,
                 reference=name,
             )
+
+    def dropped(self) -> list[Call]:
+        """The calls whose outcome the code has not waited for, and that are still under way."""
+        return [call for call in self._calls.values() if not call.task.awaited]
 
     def unasked(self) -> list[EventRaised]:
         """The external events that were not waited for, in the order in which they came."""
@@ -194,6 +220,8 @@ class Pending:
         except BaseException as error:
             # A policy may be a class of the user's, and so may the collection of names in it.
             message += f" (and its retry policy raised {described(error)}, so it is not tried again)"
+        if not call.task.awaited:
+            self.unheard.append((call, failure))
         call.task.fail(TaskFailedError(message, failure))
         return True
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from ..authoring.app import WorkflowDefinition
 from ..authoring.codec import Encoder
+from ..authoring.limits import USUAL_LIMITS, WorkflowLimits
 from ..errors import NondeterminismError
 from ..history.event import (
     Arrival,
@@ -33,7 +34,12 @@ from .drive import ContinuedAsNew, Execution
 
 
 def replay(
-    definition: WorkflowDefinition, encoder: Encoder, *, instance_id: str, rows: Sequence[Row]
+    definition: WorkflowDefinition,
+    encoder: Encoder,
+    *,
+    instance_id: str,
+    rows: Sequence[Row],
+    limits: WorkflowLimits = USUAL_LIMITS,
 ) -> tuple[Execution, list[Arrival]]:
     """Run a workflow's code through its history.
 
@@ -42,6 +48,7 @@ def replay(
         encoder: Writes the payloads of its commands.
         instance_id: The instance.
         rows: The history of one generation, oldest first.
+        limits: Hold for the turns after the last row.
 
     Returns:
         The execution as it stood after the last row, and the arrivals that were not fed yet, oldest first.
@@ -52,7 +59,7 @@ def replay(
     patches = [
         name for row in rows for event in row.turn or () if isinstance(event, PatchesApplied) for name in event.names
     ]
-    execution = Execution(definition, encoder, instance_id=instance_id, patches=patches)
+    execution = Execution(definition, encoder, instance_id=instance_id, patches=patches, limits=limits)
     execution.replaying = True
     held: list[Arrival] = []
     for row in rows:

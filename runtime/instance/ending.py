@@ -91,6 +91,7 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
         received=_latest(actor.received) if actor.received else b"",
     )
     actor.open = OpenWork()
+    actor.events = 0
     actor.execution = None
     actor.rows = []
     actor.held = []

@@ -5,12 +5,14 @@ that replay repeats it. `turn.py` calls this stage when the instance has
 something to be fed.
 """
 
+from ..authoring.misuse import did_you_mean
 from ..errors import NondeterminismError
 from ..execution.drive import ContinuedAsNew, Execution
 from ..execution.replay import replay
 from ..history.event import ExecutionCompleted
 from ..history.failure import FailureDetails
 from ..history.status import Status, Step
+from .bounds import warn_of_commands
 from .effects import carry_out, clear_timer
 from .ending import continue_as_new, end, stall
 from .sheet import TurnSheet
@@ -42,7 +44,13 @@ def running_code(sheet: TurnSheet) -> Execution | None:
         return None
     begins = bool(actor.rows) and not sheet.has_run  # one that begins at once has its first turn in its first row
     try:
-        actor.execution, _ = replay(definition, surroundings.encoder, instance_id=actor.instance_id, rows=actor.rows)
+        actor.execution, _ = replay(
+            definition,
+            surroundings.encoder,
+            instance_id=actor.instance_id,
+            rows=actor.rows,
+            limits=surroundings.limits,
+        )
     except NondeterminismError as error:
         stall(sheet, str(error))
         return None
@@ -61,7 +69,7 @@ def _miss_definition(sheet: TurnSheet, name: str) -> None:
     app = sheet.actor.surroundings.app
     if app is None:
         return
-    message = f"A {name!r} workflow was not registered in app {app.name!r}."
+    message = f"A {name!r} workflow was not registered in app {app.name!r}.{did_you_mean(name, app.workflows)}"
     if sheet.has_run or sheet.generation > 0:
         stall(sheet, message + " This instance was begun by code that had it.")
         return
@@ -76,6 +84,8 @@ def _feed(sheet: TurnSheet, execution: Execution) -> None:
     assert actor.record is not None
     arrivals = [*actor.held, *sheet.arrived]
     commands, taken = execution.feed(arrivals, sheet.now_us)
+    if len(commands) > actor.surroundings.limits.turn_commands_warn:
+        warn_of_commands(sheet, len(commands))
     sheet.asked = list(commands)
     if execution.custom_status != actor.record.custom_status:
         actor.record = actor.record._replace(custom_status=execution.custom_status)

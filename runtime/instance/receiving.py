@@ -35,6 +35,7 @@ from ..history.patches import patches_of
 from ..history.record import InstanceRecord
 from ..history.status import Status, Step, follow
 from ..history.timeline import Timeline
+from .bounds import bounded
 from .effects import (
     clear_timers,
     create_child,
@@ -247,8 +248,11 @@ def _receive_activity_done(sheet: TurnSheet, envelope: Envelope) -> None:
         # The last turn asked for it without awaiting it: the result has no reader.
         sheet.actor.open.tasks.pop(done.task_id, None)
     elif sheet.awaits(done.execution_id) and done.task_id in sheet.actor.open.tasks:
-        if done.failure is not None:
-            sheet.arrive(TaskFailed(done.task_id, done.failure.pack()))
+        failure = done.failure
+        if done.result is not None and len(done.result) > sheet.actor.surroundings.limits.light_chars:
+            failure = bounded(sheet, done)
+        if failure is not None:
+            sheet.arrive(TaskFailed(done.task_id, failure.pack()))
         else:
             sheet.arrive(TaskCompleted(done.task_id, done.result))
 

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 
 from ...actors.address import Address
 from ..history.event import ExecutionCompleted, PatchesApplied, StallReason, failure_in
+from ..history.failure import failure_of
 from ..history.record import InstanceRecord
 from ..history.status import Status, Step
 from ..history.timed_event import TimedEvent
 from ..history.timeline import Timeline
+from .bounds import exceeded_by
 from .effects import carry_out, clear_timer
 from .ending import continue_as_new, end, stall
 from .message import WORK, Invoke, Start, WorkflowAnswer, WorkflowTurnWork
@@ -62,6 +64,14 @@ def _take_answer(sheet: TurnSheet, work: WorkflowTurnWork, answer: WorkflowAnswe
     actor.ran_us = sheet.now_us
     sheet.consumed = len(work.fed)
     sheet.turn_at_us = work.at_us
+    exceeded = exceeded_by(sheet, answer)
+    if exceeded is not None:
+        # Nothing of the answer is done.
+        failure = failure_of(exceeded)
+        actor.record = actor.record._replace(custom_status=None)
+        sheet.asked = [ExecutionCompleted(actor.open.last_id + 1, Status.FAILED.value, None, failure.pack())]
+        end(sheet, Status.FAILED, None, failure)
+        return
     sheet.asked = list(answer.commands)
     applied = answer.patches[len(actor.patches) :]
     actor.patches = answer.patches

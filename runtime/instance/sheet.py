@@ -153,6 +153,7 @@ class TurnSheet:
             row = Row(self.turn_at_us or self.now_us, events, self.holding, self.consumed)
             turn.entry = actor.surroundings.packer.pack(*row)
             self._remember(row)
+            actor.events += len(self.holding) if events is None else len(events) + len(self.holding)
             actor.last_us = self.now_us
         if self.posted and actor.record is not None:
             actor.record = actor.record._replace(outbox=pack_outbox(actor.outbox or {}))

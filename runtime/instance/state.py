@@ -41,6 +41,7 @@ class Instance:
     """One instance in memory. Its fields belong to the turn (`turn.py`), and one turn is taken at a time."""
 
     __slots__ = (
+        "events",
         "execution",
         "held",
         "instance_id",
@@ -67,6 +68,7 @@ class Instance:
         # Of this generation; kept only until the execution is built from it.
         self.rows: list[Row] = []
         self.open = OpenWork()
+        self.events = 0  # how many the history of this generation has
         self.execution: Execution | None = None
         # What is durable and not fed yet.
         self.held: list[Arrival] = []
@@ -100,6 +102,7 @@ class Instance:
         self.record = None
         self.rows = []
         self.open = OpenWork()
+        self.events = 0
         self.execution = None
         self.held = []
         self.timeline = None
@@ -114,6 +117,7 @@ class Instance:
         self.record = unpack_record(stored.record)
         self.rows = [unpack_row(entry) for entry in stored.entries]
         self.open = OpenWork.of(self.rows, remote=self.record.remote)
+        self.events = sum(len(row.turn or ()) + len(row.held) for row in self.rows)
         if stored.active:
             self.unconfirmed = {child.event_id for child in self.open.children.values() if child.named}
         if self.rows:

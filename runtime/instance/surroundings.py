@@ -12,6 +12,7 @@ import msgpack
 
 from ..authoring.app import App, WorkflowDefinition
 from ..authoring.codec import Encoder
+from ..authoring.limits import USUAL_LIMITS, WorkflowLimits
 from ..history.row import RowPacker
 from ..history.timed_event import TimedEvent
 
@@ -31,6 +32,7 @@ class Surroundings:
     waits_for_workers: Callable[[], bool] = field(default=lambda: False, kw_only=True)
     propagate: Propagate = field(default=lambda instance_id, events, scope, received: None, kw_only=True)
     observed: bool = field(default=False, kw_only=True)  # the end of each instance is reported
+    limits: WorkflowLimits = field(default=USUAL_LIMITS, kw_only=True)
     encoder: Encoder = field(default_factory=Encoder, kw_only=True)
     # Both keep a buffer, which is dear to make and cheap to use again.
     packer: RowPacker = field(default_factory=RowPacker, kw_only=True)

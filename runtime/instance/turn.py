@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from ...actors.turn import Envelope, Turn
 from ..history.status import Status
+from .bounds import warn_of_history
 from .ending import terminate
 from .native import feed_if_possible, running_code
 from .receiving import RECEIVERS
@@ -32,7 +33,10 @@ def take_turn(actor: Instance, envelopes: Sequence[Envelope], now_us: int) -> Tu
     for envelope in envelopes:
         RECEIVERS[type(envelope.body)](sheet, envelope)
     _run(sheet)
+    events_before = actor.events
     sheet.finish()
+    if events_before <= actor.surroundings.limits.history_events_warn < actor.events:
+        warn_of_history(sheet, actor.events)
     if actor.execution is None:  # the code is not here
         propagate(sheet)
         offer_a_turn(sheet)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ...actors.errors import HostStopping, HostUnreachable
 from ...actors.hosting.host import Host
+from ..authoring.limits import USUAL_LIMITS, bytes_of
 from ..dates import within_time
 from ..errors import (
     ChildUnfinished,
@@ -19,6 +20,7 @@ from ..errors import (
     InstanceStalled,
     InstanceUnfinished,
     InvalidRequest,
+    LimitExceeded,
 )
 from ..history.event import Trace
 from ..history.instance_state import InstanceState
@@ -61,16 +63,24 @@ class Facade:
 
     Args:
         watch: Told of each operation once; None: nobody is.
+        name_bytes_max: The longest name and id that a caller may choose.
     """
 
-    def __init__(self, host: Host, *, watch: OperationWatch | None = None) -> None:
+    def __init__(
+        self,
+        host: Host,
+        *,
+        watch: OperationWatch | None = None,
+        name_bytes_max: int = USUAL_LIMITS.name_bytes_max,
+    ) -> None:
         self._host = host
+        self._name_bytes_max = name_bytes_max
         self._descendants = Descendants(host)
         self._watch = watch if watch is not None else UNWATCHED
 
     def watched_by(self, watch: OperationWatch) -> "Facade":
         """Make another facade to the same host, of which a watch is told. The operations of this one stay untold."""
-        return Facade(self._host, watch=watch)
+        return Facade(self._host, watch=watch, name_bytes_max=self._name_bytes_max)
 
     async def start(
         self,
@@ -99,6 +109,9 @@ class Facade:
                 raise InvalidRequest("workflow name is not configured")
             if instance_id == "":
                 raise InvalidRequest("no instance ID was provided")
+            self._check_name("the name of the workflow", name)
+            if instance_id is not None:
+                self._check_name("the instance ID", instance_id)
             if start_at_us is not None:
                 start_at_us = within_time(start_at_us)
             start = Start(name, input, make_id(), start_at_us=start_at_us, unique=unique, trace=trace)
@@ -153,6 +166,7 @@ class Facade:
         with self._watch.operation("raise_event"):
             if not name:
                 raise InvalidRequest("missing workflow event name")
+            self._check_name("the name of the event", name)
             await self._host.ask(workflow_address(instance_id), RaiseEvent(name, data))
 
     async def deliver(self, instance_id: str, event: RaiseEvent) -> None:
@@ -329,6 +343,7 @@ class Facade:
         with self._watch.operation("rerun"):
             source_id = rerun.source_id
             new_id = rerun.new_id or make_id()
+            self._check_name("the instance ID", new_id)
             if new_id == source_id:
                 raise RerunRefused("rerun workflow instance ID must be different from the original instance ID")
             stored = await self._host.read(workflow_address(source_id))
@@ -348,6 +363,11 @@ class Facade:
             except InstanceExists:
                 raise RerunExists(new_id) from None
             return new_id
+
+    def _check_name(self, what: str, name: str) -> None:
+        """Refuse a name that is too long. Instances of older stores keep theirs, and are reached by it."""
+        if len(name) * 4 > self._name_bytes_max and (size := bytes_of(name)) > self._name_bytes_max:
+            raise LimitExceeded(what, limit="name_bytes_max", found=size, maximum=self._name_bytes_max)
 
     async def _check_purgeable(self, instance_id: str) -> None:
         """Say of the instance itself first that it cannot be purged."""

@@ -6,6 +6,7 @@ import pytest
 
 from perdure.cli.run_flags import RUN_OPTIONS
 from perdure.daemon.config import Config
+from perdure.runtime.authoring.limits import WorkflowLimits
 from perdure.runtime.settings import Settings
 from perdure.runtime.workers.limits import DispatchLimits
 
@@ -55,6 +56,14 @@ def test_each_limit_of_an_engine_has_a_flag() -> None:
         wait_for_workers=True,
         dispatch=DispatchLimits(workflows_max=6, activities_max=7),
         always_replay=True,
+        limits=WorkflowLimits(
+            turn_commands_warn=8,
+            turn_commands_max=9,
+            payload_bytes_warn=1024,
+            payload_bytes_max=3_000,
+            name_bytes_max=100,
+            history_events_warn=10,
+        ),
     )
     limits = {field.name for field in dataclasses.fields(Settings)} - {"app_id", "retention"}
     assert all(getattr(given, name) != getattr(Settings(), name) for name in limits), "a limit is missing above"
@@ -63,6 +72,8 @@ def test_each_limit_of_an_engine_has_a_flag() -> None:
         *("--activations-max", "0", "--mailbox-messages-max", "2", "--activities-max", "3"),
         *("--activity-threads-max", "4", "--activity-processes-max", "5", "--stop-grace", "1.5", "--always-replay"),
         *("--wait-for-workers", "--max-concurrent-workflows", "6", "--max-concurrent-activities", "7"),
+        *("--turn-commands-warn", "8", "--turn-commands-max", "9", "--payload-bytes-warn", "1Ki"),
+        *("--payload-bytes-max", "3k", "--name-bytes-max", "100", "--history-events-warn", "10"),
     )
     # then the engine gets them all.
     assert config.settings("orders") == dataclasses.replace(given, app_id="orders")

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,9 +27,10 @@ from perdure import (
     WorkflowContext,
     WorkflowFailed,
 )
-from perdure.actors.errors import HostStopping
+from perdure.actors.errors import ForeignThread, HostNotRunning, HostStopping
 from perdure.actors.store.errors import StoreFailed, StoreLocked
 from perdure.actors.store.memory import MemoryStore
+from perdure.runtime.errors import EngineUsed
 from perdure.runtime.execution.drive import ContinuedAsNew
 from perdure.runtime.history.event import EventRaised, EventSent, ExecutionCompleted, ExecutionStarted
 from perdure.runtime.instance.message import EventsTaken, WorkflowAnswer
@@ -601,3 +604,78 @@ async def test_what_the_engine_keeps_for_itself_is_no_actor_of_the_app() -> None
 
 def engine_of_workers(store: MemoryStore) -> Engine:
     return Engine(None, data=store, settings=Settings(stop_grace_s=0))
+
+
+CALLS: dict[str, Callable[[Engine], Awaitable[Any]]] = {
+    "start": lambda engine: engine.client.start("greet"),
+    "start with an id": lambda engine: engine.client.start("greet", instance_id="x"),
+    "run": lambda engine: engine.client.run("greet"),
+    "get": lambda engine: engine.client.get("x"),
+    "wait": lambda engine: engine.client.wait("x"),
+    "raise_event": lambda engine: engine.client.raise_event("x", "e"),
+    "suspend": lambda engine: engine.client.suspend("x"),
+    "resume": lambda engine: engine.client.resume("x"),
+    "terminate": lambda engine: engine.client.terminate("x"),
+    "purge": lambda engine: engine.client.purge("x"),
+    "list_ids": lambda engine: engine.facade.list_ids(),
+    "history": lambda engine: engine.facade.history("x"),
+    "purge_where": lambda engine: engine.facade.purge_where(),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_a_client_that_is_used_before_its_engine_runs_is_told_so(call: str) -> None:
+    engine = Engine(App("shop"), data=":memory:")
+    with pytest.raises(HostNotRunning, match="async with Engine"):
+        await CALLS[call](engine)
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_a_client_that_is_used_in_another_thread_is_told_so_and_does_not_wait_for_ever(call: str) -> None:
+    async with Engine(App("shop"), data=":memory:") as engine:
+
+        def elsewhere() -> None:
+            with pytest.raises(ForeignThread, match=r"anyio\.from_thread\.run"):
+                anyio.run(CALLS[call], engine)
+
+        await anyio.to_thread.run_sync(elsewhere)
+
+
+async def test_a_thread_of_anyios_reaches_the_client_as_the_error_says() -> None:
+    async with Engine(App("shop"), data=":memory:") as engine:
+        assert await anyio.to_thread.run_sync(lambda: anyio.from_thread.run(engine.client.get, "x")) is None
+
+
+async def test_an_engine_that_is_to_run_again_is_refused() -> None:
+    engine = Engine(App("shop"), data=":memory:")
+    async with engine:
+        pass
+    with pytest.raises(EngineUsed, match="Make another"):
+        async with engine:
+            pass
+
+
+def test_these_errors_do_not_vanish_without_asserts() -> None:
+    script = """
+import anyio
+from perdure import App, Engine, PerdureError
+
+async def main():
+    engine = Engine(App("shop"), data=":memory:")
+    for use in (lambda: engine.client.get("x"), lambda: engine.client.start("w"), lambda: engine.facade.list_ids()):
+        try:
+            await use()
+        except PerdureError as error:
+            print(type(error).__name__)
+    async with engine:
+        pass
+    try:
+        await engine.__aenter__()
+    except PerdureError as error:
+        print(type(error).__name__)
+
+anyio.run(main)
+"""
+    command = [sys.executable, "-O", "-c", script]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.split()
+    assert said == ["HostNotRunning"] * 3 + ["EngineUsed"]

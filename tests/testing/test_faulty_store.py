@@ -7,7 +7,7 @@ from perdure.actors.address import Address, shard_of
 from perdure.actors.store.contract import Store, Write
 from perdure.actors.store.errors import StoreFailed
 from perdure.actors.store.memory import MemoryStore
-from perdure.testing.faulty_store import FaultyStore
+from perdure.testing.faulty_store import FaultyStore, FaultyStoreMisuse
 
 pytestmark = pytest.mark.anyio
 
@@ -81,6 +81,14 @@ async def test_the_nth_load_and_the_nth_inspection_fail(store: FaultyStore) -> N
         await store.inspect([A])
     assert await store.load([A]) == [None]
     assert await store.inspect([A]) == [None]
+
+
+async def test_what_a_test_cannot_ask_for_is_an_error_and_no_assert(store: FaultyStore) -> None:
+    with pytest.raises(FaultyStoreMisuse, match=r"call hold\(\) first"):
+        await store.held()
+    for nth in (0, -1):
+        with pytest.raises(FaultyStoreMisuse, match=f"number 1, not {nth}"):
+            store.fail_commit(nth)
 
 
 async def test_a_held_commit_stays_under_way_until_it_is_released(store: FaultyStore) -> None:

@@ -113,7 +113,8 @@ class SqliteStore:
         return await self._call(self._writer, partial(claim_shards, self._fences, host), "claiming the shards")
 
     def new_key(self) -> int:
-        assert self._writer is not None, "the store is not open"
+        if self._writer is None:
+            raise StoreFailed("the store is not open; nothing was written. Open it before it is used.")
         return next(self._keys)
 
     async def commit(self, writes: Sequence[Write], fences: Mapping[int, int]) -> None:

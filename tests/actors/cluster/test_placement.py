@@ -4,7 +4,7 @@ import pytest
 
 from perdure.actors.address import Address, shard_of
 from perdure.actors.cluster.placement import Ownership, Placement
-from perdure.actors.errors import NotOwner
+from perdure.actors.errors import HostNotRunning, NotOwner
 
 A = Address("workflow", "a")
 
@@ -14,6 +14,11 @@ def test_a_shard_that_nobody_claimed_has_no_owner() -> None:
     placement.claimed({}, shards=64)
     with pytest.raises(NotOwner, match="belongs to no host"):
         placement.locate(A)
+
+
+def test_before_anything_is_claimed_the_host_is_not_running() -> None:
+    with pytest.raises(HostNotRunning):
+        Placement("here").locate(A)
 
 
 def test_an_address_in_a_claimed_shard_is_located_with_its_epoch() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Optional
 
 import pytest
@@ -148,15 +147,14 @@ def test_a_payload_that_does_not_fit_is_refused_when_it_comes(app: App) -> None:
 
 
 def test_an_input_type_that_no_json_can_become_is_refused_when_it_is_registered(app: App) -> None:
-    def impossible(ctx: ActivityContext, order: Order | Pair) -> None: ...
+    def impossible(ctx: ActivityContext, order: Order | Opaque) -> None: ...
 
-    with pytest.raises(AppError, match="cannot be read from JSON"):
+    with pytest.raises(AppError, match=r"the parameter 'order' of 'impossible': .* cannot be read from JSON"):
         app.activity(impossible)
 
 
-@dataclass
-class Pair:
-    one: int
+class Opaque:
+    pass
 
 
 def test_the_name_of_a_function_says_nothing_of_how_its_result_is_read(app: App) -> None:

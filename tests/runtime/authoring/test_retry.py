@@ -145,3 +145,22 @@ def test_delays_never_become_shorter_from_one_attempt_to_the_next(
     assert earlier is not None
     assert later is not None
     assert earlier <= later
+
+
+def test_a_number_is_an_interval_in_seconds() -> None:
+    seconds: Any = 2
+    policy = RetryPolicy(
+        first_retry_interval=seconds,
+        max_number_of_attempts=3,
+        max_retry_interval=seconds / 4,
+        retry_timeout=1e300 * seconds,
+    )
+    assert policy.first_retry_interval == timedelta(seconds=2)
+    assert policy.max_retry_interval == timedelta(milliseconds=500)
+    assert policy.retry_timeout == timedelta.max
+
+
+@pytest.mark.parametrize("value", ["5", True, float("nan"), float("inf"), None])
+def test_what_is_no_interval_is_refused_by_the_name_of_the_field(value: Any) -> None:
+    with pytest.raises(ValueError, match="first_retry_interval must be a timedelta or seconds, not"):
+        RetryPolicy(first_retry_interval=value, max_number_of_attempts=3)

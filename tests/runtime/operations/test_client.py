@@ -1,11 +1,13 @@
 """The client: workflows from Python, with values and dates."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from perdure import App, Engine, PayloadError, Settings, Status, WorkflowContext, WorkflowFailed
+from perdure import App, Engine, PayloadError, PerdureError, Settings, Status, WorkflowContext, WorkflowFailed
 
 pytestmark = pytest.mark.anyio
 
@@ -99,3 +101,62 @@ async def test_a_payload_that_is_no_json_is_shown_as_text(engine: Engine) -> Non
         state = await engine.client.get("i")
         assert state is not None
         assert state.input == "plain text"
+
+
+MISUSED: list[tuple[Callable[[Any], Awaitable[Any]], str]] = [
+    (lambda client: client.start(5), "expected a function or its name, not int"),
+    (lambda client: client.run(None), "expected a function or its name, not NoneType"),
+    (lambda client: client.start("waits", instance_id=5), "instance_id must be str, not int"),
+    (lambda client: client.run("waits", instance_id=b"x"), "instance_id must be str, not bytes"),
+    (lambda client: client.start("waits", start_at="tomorrow"), "start_at must be datetime, not str"),
+    (lambda client: client.start("waits", start_at=timedelta(1)), "start_at must be datetime, not timedelta"),
+    (lambda client: client.get(5), "instance_id must be str, not int"),
+    (lambda client: client.wait(None), "instance_id must be str, not NoneType"),
+    (lambda client: client.wait("x", timeout="5"), "timeout must be int or float, not str"),
+    (lambda client: client.raise_event(5, "e"), "instance_id must be str, not int"),
+    (lambda client: client.raise_event("x", 5), "the name of the event must be str, not int"),
+    (lambda client: client.suspend(5), "instance_id must be str, not int"),
+    (lambda client: client.resume(5), "instance_id must be str, not int"),
+    (lambda client: client.terminate(5), "instance_id must be str, not int"),
+    (lambda client: client.purge(["x"]), "instance_id must be str, not list"),
+]
+
+
+@pytest.mark.parametrize(("call", "said"), MISUSED)
+async def test_a_value_of_another_type_is_refused_by_its_name(
+    engine: Engine, call: Callable[[Any], Awaitable[Any]], said: str
+) -> None:
+    async with engine:
+        with pytest.raises(PerdureError, match=said):
+            await call(engine.client)
+
+
+async def test_a_workflow_that_was_called_instead_of_handed_over_is_told(engine: Engine) -> None:
+    async def greet(ctx: object) -> None: ...
+
+    client: Any = engine.client
+    async with engine:
+        with pytest.raises(PerdureError, match="was called instead of handed over"):
+            await client.start(greet(None))
+
+
+async def test_a_timeout_may_be_seconds(engine: Engine) -> None:
+    async with engine:
+        instance_id = await engine.client.start("waits")
+        with pytest.raises(TimeoutError):
+            await engine.client.wait(instance_id, timeout=0.01)
+
+
+@pytest.mark.parametrize("what", ["the name of the workflow", "the instance ID", "the name of the event"])
+async def test_a_name_that_is_too_long_is_refused_with_the_limit(engine: Engine, what: str) -> None:
+    long = "ü" * 513
+    async with engine:
+        with pytest.raises(PerdureError, match=f"{what} has 1026 bytes, and the limit name_bytes_max is 1024"):
+            if what == "the name of the workflow":
+                await engine.client.start(long)
+            elif what == "the instance ID":
+                await engine.client.start("waits", instance_id=long)
+            else:
+                await engine.client.raise_event("x", long)
+        # One that is as long as the limit is fine.
+        assert await engine.client.start("waits", instance_id="ü" * 512) == "ü" * 512

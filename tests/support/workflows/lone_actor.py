@@ -6,6 +6,7 @@ from perdure.actors.store.contract import Inspection, Stored
 from perdure.actors.turn import RECOVER, Envelope, ReminderDue, Turn
 from perdure.actors.waiting.reply import Reply
 from perdure.runtime.authoring.app import App
+from perdure.runtime.authoring.limits import USUAL_LIMITS, WorkflowLimits
 from perdure.runtime.history.event import Event
 from perdure.runtime.history.instance_state import InstanceState
 from perdure.runtime.history.record import state_of
@@ -32,10 +33,18 @@ class LoneActor:
 
     Args:
         forgetful: Rebuild the actor from its rows before every turn, as after an eviction.
+        limits: On what the instance may ask for.
     """
 
-    def __init__(self, app: App | None, instance_id: str = "i", *, forgetful: bool = False) -> None:
-        self.actor_type = WorkflowActorType(Surroundings(app))
+    def __init__(
+        self,
+        app: App | None,
+        instance_id: str = "i",
+        *,
+        forgetful: bool = False,
+        limits: WorkflowLimits = USUAL_LIMITS,
+    ) -> None:
+        self.actor_type = WorkflowActorType(Surroundings(app, limits=limits))
         self.address = workflow_address(instance_id)
         self.forgetful = forgetful
         self.now_us = 1_000_000

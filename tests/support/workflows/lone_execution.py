@@ -6,6 +6,7 @@ from typing import Any
 
 from perdure import App, FailureDetails, Status
 from perdure.runtime.authoring.codec import Encoder
+from perdure.runtime.authoring.limits import USUAL_LIMITS, WorkflowLimits
 from perdure.runtime.execution.drive import ContinuedAsNew, Execution
 from perdure.runtime.execution.replay import replay
 from perdure.runtime.history.event import (
@@ -39,6 +40,7 @@ class LoneExecution:
         function: The workflow; registered in an app of its own under its own name.
         given: Its input, a value.
         app: Where it is registered already.
+        limits: On what it may ask for.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class LoneExecution:
         execution_id: str = "x1",
         parent: Parent | None = None,
         app: App | None = None,
+        limits: WorkflowLimits = USUAL_LIMITS,
     ) -> None:
         self.app = app or app_of(function)
         self.name = next(name for name, found in self.app.workflows.items() if found.function == function)
         self.instance_id = instance_id
         self.started = ExecutionStarted(self.name, ENCODER.encode(given), execution_id, parent)
-        self.execution = Execution(self.app.workflows[self.name], ENCODER, instance_id=instance_id)
+        self.limits = limits
+        self.execution = Execution(self.app.workflows[self.name], ENCODER, instance_id=instance_id, limits=limits)
         self.now_us = START_US
         self.rows: list[Row] = []
         self.commands: list[Command] = []  # of all turns so far
@@ -108,6 +112,7 @@ class LoneExecution:
             ENCODER,
             instance_id=self.instance_id,
             rows=self.rows if rows is None else rows,
+            limits=self.limits,
         )
         return again
 

@@ -1,0 +1,85 @@
+"""Checks of what workflow code asks for: names that can be stored, and sizes within the limits.
+
+The rule: an execution that goes beyond a limit fails with it, even if the code catches the error. In replay no limit
+holds: what was recorded is repeated, whatever the limits are by now (docs/limits.md).
+
+Executions call these for what is not plain and short, so that the usual call costs a comparison.
+"""
+
+import logging
+from typing import Any, Protocol
+
+from ...actors.text import clean, type_name
+from ..authoring.app import WorkflowDefinition
+from ..authoring.limits import WorkflowLimits, bytes_of
+from ..errors import LimitExceeded, WorkflowMisuse
+
+logger = logging.getLogger(__name__)
+
+
+class Asking(Protocol):
+    """An execution, as far as the checks need it."""
+
+    definition: WorkflowDefinition
+    instance_id: str
+    replaying: bool
+    limits: WorkflowLimits
+    exceeded: LimitExceeded | None
+
+
+def exceed(execution: Asking, what: str, limit: str, found: int) -> None:
+    """Let an execution fail with a limit, unless it is replayed.
+
+    Args:
+        what: What is too much.
+        limit: The name of a field of WorkflowLimits.
+        found: How much there is.
+
+    Raises:
+        LimitExceeded: It is not replayed.
+    """
+    if execution.replaying:
+        return
+    what = f"{what} of workflow {execution.definition.name!r} in instance {execution.instance_id!r}"
+    execution.exceeded = LimitExceeded(what, limit=limit, found=found, maximum=getattr(execution.limits, limit))
+    raise execution.exceeded
+
+
+def weigh(execution: Asking, what: str, payload: str) -> None:
+    """Check the size of a payload that is not light, and log one that is large.
+
+    Raises:
+        LimitExceeded: It is too large.
+    """
+    found = bytes_of(payload)
+    maximum = execution.limits.payload_bytes_max
+    if found > maximum:
+        exceed(execution, what, "payload_bytes_max", found)
+    elif found > execution.limits.payload_bytes_warn and not execution.replaying:
+        workflow, instance_id = execution.definition.name, execution.instance_id
+        logger.warning(
+            "%s of workflow %r in instance %r has %d bytes; it fails above %d (payload_bytes_max)",
+            what,
+            workflow,
+            instance_id,
+            found,
+            maximum,
+            extra={"instance_id": instance_id, "workflow": workflow, "limit": "payload_bytes_warn", "found": found},
+        )
+
+
+def plain_name(execution: Asking, what: str, name: Any) -> str:
+    """Make a name plain text that can be stored: a `str` itself, without lone surrogates.
+
+    Raises:
+        WorkflowMisuse: It is no text.
+        LimitExceeded: It is too long.
+    """
+    if not issubclass(type(name), str):
+        shown = f" ({name!r})" if type(name) in (int, float, bool, type(None)) else ""
+        raise WorkflowMisuse(f"{what} must be a str, not {type_name(name)}{shown}")
+    # A subclass of str has methods of its own.
+    plain = clean(str.__getitem__(name, slice(None)))
+    if (found := bytes_of(plain)) > execution.limits.name_bytes_max:
+        exceed(execution, f"{what} ({plain[:40]!r}…)", "name_bytes_max", found)
+    return plain
