@@ -18,6 +18,7 @@ from .parsing import (
     parse_count,
     parse_count_or_zero,
     parse_host,
+    parse_host_names,
     parse_path,
     parse_port,
     parse_processes,
@@ -129,6 +130,14 @@ RUN_OPTIONS = (
         help="What callers must send as dapr-api-token. Prefer the variable: a flag shows in the process list.",
     ),
     Setting("--allow-unauthenticated", is_flag=True, help="Listen on any --host without a token."),
+    Setting(
+        "--allowed-host",
+        "allowed_hosts",
+        parse=parse_host_names,
+        metavar="NAME[,NAME]",
+        default="",
+        help="Names with a dot under which it is reached without a token; .example.com is all names there, * is any.",
+    ),
     Setting(
         "--max-body-size",
         "max_body_bytes",

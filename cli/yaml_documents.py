@@ -70,7 +70,7 @@ def _measure(text: str) -> None:
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor in (anchor for anchor, _ in open_anchors):
                 raise YamlRefused(f"*{event.anchor} stands for a value that contains it.", event.start_mark)
-            counted += sizes.get(event.anchor, 1)
+            counted += sizes.get(event.anchor or "", 1)
         elif isinstance(event, yaml.ScalarEvent):
             counted += 1
             if event.implicit[0] and len(event.value) > PLAIN_CHARACTERS_MAX:

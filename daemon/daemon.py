@@ -18,6 +18,7 @@ from ..actors.store.durability import Durability
 from ..api.ports import address_of
 from ..api.sidecar import Sidecar
 from ..http.app import BODY_BYTES_MAX, HttpOptions, create_app
+from ..http.browser_guard import BrowserGuard
 from ..http.serving.listener import address, listen, share
 from ..http.serving.server import serve
 from ..rpc.services.dapr import dapr
@@ -65,6 +66,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
         app_id=settings.app_id,
         api_tokens=config.api_tokens,
         body_bytes_max=config.max_body_bytes or BODY_BYTES_MAX,
+        allowed_hosts=config.names(),
     )
     engine = Engine(
         app,
@@ -140,7 +142,8 @@ def metered(
     )
     metrics = Metrics(app_id=sidecar.app_id, gauges=gauges)
     listener = ports.enter_context(closing(listen_for_metrics(config.host, config.metrics_port)))
-    tasks.start_soon(partial(serve, metrics.app(), listener=listener, stop=stopping.told, grace_s=RPC_GRACE_S))
+    app = metrics.app() if config.api_tokens else BrowserGuard(metrics.app(), config.names())
+    tasks.start_soon(partial(serve, app, listener=listener, stop=stopping.told, grace_s=RPC_GRACE_S))
     executions = ExecutionMetrics(metrics)
     engine.observe(executions)
     return engine.facade.watched_by(metrics), executions

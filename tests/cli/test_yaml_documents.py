@@ -20,9 +20,10 @@ ALIASES = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
 )
 # The same with mappings and merge keys, whose pairs are copied.
 MERGES = "a: &a {k1: 1, k2: 2}\n" + "".join(
-    f"{chr(98 + level)}: &{chr(98 + level)}\n" + "".join(f"  k{entry}: {{<<: *{chr(97 + level)}}}\n" for entry in range(9))
+    f"{chr(98 + level)}: &{chr(98 + level)}\n"
+    + "".join(f"  k{entry}: {{<<: *{chr(97 + level)}}}\n" for entry in range(9))
     for level in range(9)
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(
