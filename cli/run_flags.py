@@ -151,7 +151,7 @@ RUN_OPTIONS = (
         parse=parse_seconds,
         metavar="SECONDS",
         default=LIMITS.stop_grace_s,
-        help="How long running activities may take to finish when the daemon is told to stop.",
+        help="How long running requests and activities, together, may take when the daemon is told to stop.",
     ),
     Setting(
         "--activations-max",

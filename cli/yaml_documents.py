@@ -73,11 +73,8 @@ def _measure(text: str) -> None:
             counted += sizes.get(event.anchor or "", 1)
         elif isinstance(event, yaml.ScalarEvent):
             counted += 1
-            if event.implicit[0] and len(event.value) > PLAIN_CHARACTERS_MAX:
-                problem = f"a value without quotes has more than {PLAIN_CHARACTERS_MAX} characters."
-                raise YamlRefused(problem, event.start_mark)
-            if event.anchor:
-                sizes[event.anchor] = 1
+            _check_scalar(event)
+            sizes[event.anchor or ""] = 1
         elif isinstance(event, yaml.CollectionStartEvent):
             open_anchors.append((event.anchor, counted))
             counted += 1
@@ -90,3 +87,9 @@ def _measure(text: str) -> None:
         if counted > VALUES_MAX:
             problem = f"it stands for more than {VALUES_MAX} values, with each alias counted as all that it stands for."
             raise YamlRefused(problem, event.start_mark)
+
+
+def _check_scalar(event: yaml.ScalarEvent) -> None:
+    if event.implicit[0] and len(event.value) > PLAIN_CHARACTERS_MAX:
+        problem = f"a value without quotes has more than {PLAIN_CHARACTERS_MAX} characters."
+        raise YamlRefused(problem, event.start_mark)

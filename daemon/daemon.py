@@ -19,6 +19,7 @@ from ..api.ports import address_of
 from ..api.sidecar import Sidecar
 from ..http.app import BODY_BYTES_MAX, HttpOptions, create_app
 from ..http.browser_guard import BrowserGuard
+from ..http.serving.crowd import ConnectionLimits
 from ..http.serving.listener import address, listen, share
 from ..http.serving.server import serve
 from ..rpc.services.dapr import dapr
@@ -33,6 +34,8 @@ from ..runtime.operations.facade import Facade
 from .config import Config
 from .control import Control
 from .garbage_collector import tune_garbage_collector
+from .grace import Grace
+from .open_files import Shares, open_files_max, shares_of
 from .stopping import Stopping, ask_supervisor, watch_signals, watch_supervisor
 from .supervision import Member
 
@@ -96,14 +99,23 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                 await tasks.start(watch_signals, stopping)
             else:
                 tasks.start_soon(watch_supervisor, member, stopping)
+            grace = Grace(settings.stop_grace_s)
+            tasks.start_soon(grace.begin_with, stopping.told)
             async with engine:
                 stopping.started = True
                 await rpc.start()
-                web = create_app(facade, options, sidecar)
-                await serve(web, listener=listener, stop=stopping.told, ready=ready, grace_s=settings.stop_grace_s)
+                await serve(
+                    create_app(facade, options, sidecar),
+                    listener=listener,
+                    stop=stopping.told,
+                    ready=ready,
+                    grace_s=settings.stop_grace_s,
+                    limits=ConnectionLimits(connections_max=connections_of(config).http),
+                )
                 # The streams of workers never end by themselves, and would use up the grace.
                 engine.dispatcher.stop()
-                await rpc.stop(grace_s=0 if stopping.forced else RPC_GRACE_S)
+                await rpc.stop(grace_s=0 if stopping.forced else min(RPC_GRACE_S, grace.left_s()))
+                engine.stop_grace_s = grace.left_s()
                 if stopping.forced:
                     tasks.cancel_scope.cancel()
             tasks.cancel_scope.cancel()
@@ -120,8 +132,17 @@ def rpc_server(
         task_hub(facade, items, app_id=app_id),
         dapr(facade, sidecar),
     ]
-    options = RpcOptions(api_tokens=config.api_tokens, receive_bytes_max=config.max_body_bytes or RECEIVE_BYTES_MAX)
+    options = RpcOptions(
+        api_tokens=config.api_tokens,
+        receive_bytes_max=config.max_body_bytes or RECEIVE_BYTES_MAX,
+        connections_max=connections_of(config).grpc,
+    )
     return create_server(services, options, host=config.host, port=config.grpc_port, shared=config.processes > 1)
+
+
+def connections_of(config: Config) -> Shares:
+    """How many connections each port of this process may have."""
+    return shares_of(open_files_max(), config.processes)
 
 
 def metered(
