@@ -10,13 +10,15 @@ from typing import Any
 
 import click
 
+from ..daemon.early_signals import EarlySignals
 from ..daemon.serve import leave_threads_behind, serve_app
 from .config import build_config
 from .run_flags import RUN_OPTIONS
 
 
 @click.command(params=[click.Argument(["target"], required=False, metavar="[APP]"), *RUN_OPTIONS])
-def run(**values: Any) -> None:
+@click.pass_context
+def run(ctx: click.Context, /, **values: Any) -> None:
     """Host an app, or serve SDK workers.
 
     APP is FILE.py or a module's name, with :name behind it where there are several apps in it. Without APP the
@@ -34,6 +36,7 @@ def run(**values: Any) -> None:
     from ..daemon.logs import configure_logging  # noqa: PLC0415  as above
 
     configure_logging(config.log_level, config.log_format)
+    early = ctx.find_object(EarlySignals)
     out = sys.stdout
 
     def announce(line: str) -> None:
@@ -45,9 +48,11 @@ def run(**values: Any) -> None:
             if config.processes > 1:
                 from ..daemon.hosts.processes import supervise  # noqa: PLC0415  one host does without a supervisor
 
+                if early is not None:
+                    early.hold()
                 supervise(config, announce)
             else:
-                serve_app(config, announce)
+                serve_app(config, announce, early=early)
         except ImportFailed as error:
             click.echo(str(error), err=True)
             sys.exit(1)
