@@ -4,7 +4,6 @@ The rule: standard output holds the ready line and nothing else; an error is one
 traceback of the app's own code.
 """
 
-import contextlib
 import sys
 from typing import Any
 
@@ -33,17 +32,16 @@ def run(ctx: click.Context, /, **values: Any) -> None:
     from ..actors.errors import PerdureError  # noqa: PLC0415  a wrong flag need not wait for the engine
     from ..daemon.hints import explain  # noqa: PLC0415  as above
     from ..daemon.loader import ImportFailed  # noqa: PLC0415  as above
-    from ..daemon.logs import configure_logging  # noqa: PLC0415  as above
+    from ..daemon.logs import configure_logging, prints_to  # noqa: PLC0415  as above
 
-    configure_logging(config.log_level, config.log_format)
+    handler = configure_logging(config.log_level, config.log_format)
     early = ctx.find_object(EarlySignals)
     out = sys.stdout
 
     def announce(line: str) -> None:
         print(line, file=out, flush=True)
 
-    # A program that waits for the ready line reads standard output, so the print() of an app goes to standard error.
-    with contextlib.redirect_stdout(sys.stderr):
+    with prints_to(handler):
         try:
             if config.processes > 1:
                 from ..daemon.hosts.processes import supervise  # noqa: PLC0415  one host does without a supervisor

@@ -19,12 +19,13 @@ from typing import NoReturn
 from ...actors.errors import PerdureError
 from ...actors.store.sqlite.layout import make_ready
 from ..config import Config
+from ..early_signals import STOP_SIGNALS
 from ..loader import ImportFailed
 from ..supervision import Failed
 from .host_processes import HostProcesses, Target
 from .member import main
 from .ports import take_ports
-from .signals import STOP_SIGNALS, Signals
+from .signals import Signals
 from .supervisor import Supervisor
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from perdure.daemon.logs import CHATTY, configure_logging
+from perdure.daemon.logs import CHATTY, OneLine, configure_logging
 
 
 @pytest.fixture(autouse=True)
@@ -88,3 +88,23 @@ def test_a_second_configuration_takes_the_place_of_the_first(capsys: pytest.Capt
     logging.getLogger("orders").error("only this")
     (line,) = capsys.readouterr().err.splitlines()
     assert json.loads(line)["message"] == "only this"
+
+
+def test_a_library_that_logs_a_traceback_for_what_a_client_sent_has_one_line_with_a_count(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging("info", "text")
+    library = logging.getLogger("grpc._cython.cygrpc")
+    [one_line] = [each for each in library.filters if isinstance(each, OneLine)]
+    now_s = 0.0
+    one_line._clock = lambda: now_s
+    for number in range(60):
+        now_s += 0.25
+        try:
+            raise ValueError(f"junk {number}")
+        except ValueError:
+            library.exception("Unexpected [%s] raised by a method", "ValueError")
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.endswith("Unexpected [ValueError] raised by a method: ValueError: junk 0")
+    assert second.endswith("ValueError: junk 40 (39 more such lines before)")
+    library.removeFilter(one_line)
