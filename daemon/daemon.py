@@ -35,6 +35,7 @@ from .config import Config
 from .control import Control
 from .garbage_collector import tune_garbage_collector
 from .grace import Grace
+from .inheritance import Inheritance
 from .open_files import Shares, open_files_max, shares_of
 from .stopping import Stopping, ask_supervisor, watch_signals, watch_supervisor
 from .supervision import Member
@@ -101,6 +102,13 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                 tasks.start_soon(watch_supervisor, member, stopping)
             grace = Grace(settings.stop_grace_s)
             tasks.start_soon(grace.begin_with, stopping.told)
+            ports.enter_context(
+                Inheritance(
+                    (address(listener)[1], rpc.port, config.metrics_port),
+                    config.data,
+                    member.membership.directory if member is not None else None,
+                )
+            )
             async with engine:
                 stopping.started = True
                 await rpc.start()
