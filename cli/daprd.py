@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..daemon.config import Config
-from ..daemon.early_signals import EarlySignals
+from ..daemon.process.early_signals import EarlySignals
 from .config import build_config
 from .daprd_flags import DAPRD_FLAGS, DAPRD_OPTIONS, IGNORED, Daprd, options_by_variable
 from .daprd_install import NAME, install_into, write_dapr_home

@@ -9,7 +9,7 @@ import os
 import sys
 from typing import Any
 
-from ..daemon.early_signals import EarlySignals, StopAsked
+from ..daemon.process.early_signals import EarlySignals, StopAsked
 
 logger = logging.getLogger(__name__)
 

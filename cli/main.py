@@ -7,7 +7,7 @@ import importlib
 
 import click
 
-from ..daemon.early_signals import EarlySignals
+from ..daemon.process.early_signals import EarlySignals
 from .first_line import FirstLine
 
 # Name of a command -> its module, its attribute there, and its line in the list of commands. The line stands here so

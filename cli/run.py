@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..daemon.early_signals import EarlySignals
+from ..daemon.process.early_signals import EarlySignals
 from ..daemon.serve import leave_threads_behind, serve_app
 from .config import build_config
 from .run_flags import RUN_OPTIONS

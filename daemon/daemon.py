@@ -34,9 +34,9 @@ from ..runtime.operations.facade import Facade
 from .config import Config
 from .control import Control
 from .garbage_collector import tune_garbage_collector
-from .grace import Grace
-from .inheritance import Inheritance
-from .open_files import Shares, open_files_max, shares_of
+from .process.grace import Grace
+from .process.inheritance import Inheritance
+from .process.open_files import Shares, open_files_max, shares_of
 from .stopping import Stopping, ask_supervisor, watch_signals, watch_supervisor
 from .supervision import Member
 

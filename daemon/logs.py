@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .standard_error import StandardError, stream_of
+from .process.standard_error import StandardError, stream_of
 
 # Libraries that log much, and the least level of theirs that is shown.
 CHATTY = {"aiosqlite": logging.INFO, "asyncio": logging.INFO, "uvicorn": logging.WARNING}

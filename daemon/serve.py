@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .config import Config
-from .early_signals import EarlySignals
+from .process.early_signals import EarlySignals
 
 if TYPE_CHECKING:
     from .supervision import Member

@@ -11,7 +11,7 @@ import signal
 import anyio
 from anyio.abc import TaskStatus
 
-from .early_signals import received_early
+from .process.early_signals import received_early
 from .supervision import Member, ShutdownAsked
 
 logger = logging.getLogger(__name__)

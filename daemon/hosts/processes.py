@@ -19,8 +19,8 @@ from typing import NoReturn
 from ...actors.errors import PerdureError
 from ...actors.store.sqlite.layout import make_ready
 from ..config import Config
-from ..early_signals import STOP_SIGNALS
 from ..loader import ImportFailed
+from ..process.early_signals import STOP_SIGNALS
 from ..supervision import Failed
 from .host_processes import HostProcesses, Target
 from .member import main

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
-from ..early_signals import STOP_SIGNALS, received_early
+from ..process.early_signals import STOP_SIGNALS, received_early
 
 
 def leave_signals_to_the_supervisor() -> None:

@@ -18,9 +18,9 @@ from typing import TextIO
 
 import pytest
 
-from perdure.daemon.standard_error import BACKLOG_BYTES_MAX, StandardError, stream_of
+from perdure.daemon.process.standard_error import BACKLOG_BYTES_MAX, StandardError, stream_of
 
-from ..support.processes.daemon import Daemon
+from ...support.processes.daemon import Daemon
 
 LINES = 30_000  # of 100 bytes each: far beyond what a pipe and the backlog hold
 
@@ -152,7 +152,7 @@ def test_a_forked_child_does_not_write_what_its_parent_has_still_to_write(opened
     reader, writer = a_pipe(opened)
     program = """
 import os, sys
-from perdure.daemon.standard_error import StandardError
+from perdure.daemon.process.standard_error import StandardError
 handler = StandardError(sys.stderr)
 for number in range(3000):
     handler.put(b"%099d\\n" % number)

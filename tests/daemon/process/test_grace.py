@@ -3,7 +3,7 @@
 import anyio
 import anyio.lowlevel
 
-from perdure.daemon.grace import Grace
+from perdure.daemon.process.grace import Grace
 
 
 def test_what_one_part_has_used_the_next_has_not() -> None:

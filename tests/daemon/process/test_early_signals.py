@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from perdure.daemon.early_signals import EarlySignals, StopAsked, received_early
+from perdure.daemon.process.early_signals import EarlySignals, StopAsked, received_early
 
-from ..support.processes.lines import PATIENCE_S, Lines, ended
+from ...support.processes.lines import PATIENCE_S, Lines, ended
 
 IMPORTING = "import sys, time\nprint('importing', file=sys.stderr, flush=True)\n"
 APP = "import perdure\napp = perdure.App('shop')\n"

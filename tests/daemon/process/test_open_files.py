@@ -2,7 +2,7 @@
 
 import pytest
 
-from perdure.daemon.open_files import GRPC_MAX, HTTP_MAX, SHARE_MIN, open_files_max, shares_of
+from perdure.daemon.process.open_files import GRPC_MAX, HTTP_MAX, SHARE_MIN, open_files_max, shares_of
 
 
 @pytest.mark.parametrize("processes", [1, 4, 64])

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from perdure.daemon.inheritance import Inheritance
+from perdure.daemon.process.inheritance import Inheritance
 
-from ..support.processes.lines import PATIENCE_S, Lines, ended
+from ...support.processes.lines import PATIENCE_S, Lines, ended
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="reads the files of other processes")
 
