@@ -36,7 +36,7 @@ from .control import Control
 from .garbage_collector import tune_garbage_collector
 from .process.grace import Grace
 from .process.inheritance import Inheritance
-from .process.open_files import Shares, open_files_max, shares_of
+from .process.open_files import Shares, open_files_max, shares_of, watch_connections
 from .stopping import Stopping, ask_supervisor, watch_signals, watch_supervisor
 from .supervision import Member
 
@@ -109,6 +109,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                     member.membership.directory if member is not None else None,
                 )
             )
+            tasks.start_soon(watch_connections, rpc.port, connections_of(config).grpc)
             async with engine:
                 stopping.started = True
                 await rpc.start()
