@@ -36,7 +36,8 @@ from .control import Control
 from .garbage_collector import tune_garbage_collector
 from .process.grace import Grace
 from .process.inheritance import Inheritance
-from .process.open_files import Shares, open_files_max, shares_of, watch_connections
+from .process.open_files import SHARE_MIN, Shares, open_files_max, shares_of, watch_connections
+from .process.signal_guard import guard_signals
 from .stopping import Stopping, ask_supervisor, watch_signals, watch_supervisor
 from .supervision import Member
 
@@ -100,6 +101,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                 await tasks.start(watch_signals, stopping)
             else:
                 tasks.start_soon(watch_supervisor, member, stopping)
+            tasks.start_soon(guard_signals)
             grace = Grace(settings.stop_grace_s)
             tasks.start_soon(grace.begin_with, stopping.told)
             ports.enter_context(
@@ -173,7 +175,8 @@ def metered(
     metrics = Metrics(app_id=sidecar.app_id, gauges=gauges)
     listener = ports.enter_context(closing(listen_for_metrics(config.host, config.metrics_port)))
     app = metrics.app() if config.api_tokens else BrowserGuard(metrics.app(), config.names())
-    tasks.start_soon(partial(serve, app, listener=listener, stop=stopping.told, grace_s=RPC_GRACE_S))
+    limits = ConnectionLimits(connections_max=SHARE_MIN)
+    tasks.start_soon(partial(serve, app, listener=listener, stop=stopping.told, grace_s=RPC_GRACE_S, limits=limits))
     executions = ExecutionMetrics(metrics)
     engine.observe(executions)
     return engine.facade.watched_by(metrics), executions

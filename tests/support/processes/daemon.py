@@ -52,6 +52,7 @@ class Daemon:
             raise AssertionError(f"not ready: {line!r}; {data.with_suffix('.log').read_text()[-2000:]}")
         addresses = dict(part.split("=", 1) for part in line.removeprefix("Perdure ready: ").split())
         self.url = addresses["http"]
+        self.grpc = addresses["grpc"]
         self._http.base_url = f"{self.url}/v1.0/workflows/dapr/"
 
     def kill(self) -> None:
