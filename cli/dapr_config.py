@@ -13,11 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..actors.errors import PerdureError
 from ..runtime.operations.retention_policy import Retention
 from ..runtime.workers.limits import DispatchLimits
+from .yaml_documents import TEXT_CHARACTERS_MAX, YamlRefused, load_documents
 
 KIND = "Configuration"
 INT32_MAX = 2**31 - 1
@@ -220,18 +219,19 @@ READERS: dict[str, Callable[[Any], Any]] = {
 def _documents(path: Path) -> list[Any]:
     """Read the documents of a file, with the environment's values for `$NAME` and `${NAME}`, as daprd does."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            # Not all of it: a path may lead to a file without an end, such as a device.
+            data = file.read(4 * TEXT_CHARACTERS_MAX + 1)
+        text = data.decode()
     except OSError as error:
         raise DaprFileError(path, f"it cannot be read: {error.strerror or error}.") from None
     except UnicodeDecodeError:
         raise DaprFileError(path, "it is not UTF-8 text.") from None
     text = re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda name: os.environ.get(name[1] or name[2], ""), text)
     try:
-        return [document for document in yaml.safe_load_all(text) if document is not None]
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
-        raise DaprFileError(path, f"{where}it is not YAML: {getattr(error, 'problem', None) or error}.") from None
+        return load_documents(text)
+    except YamlRefused as error:
+        raise DaprFileError(path, str(error)) from None
 
 
 def _resources_in(file: Path) -> Iterator[str]:

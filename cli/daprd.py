@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..daemon.config import Config
+from ..daemon.process.early_signals import EarlySignals
 from .config import build_config
 from .daprd_flags import DAPRD_FLAGS, DAPRD_OPTIONS, IGNORED, Daprd, options_by_variable
 from .daprd_install import NAME, install_into, write_dapr_home
@@ -122,6 +123,8 @@ def daprd(ctx: click.Context, /, *, install: str | None, version: bool, build_in
     configure_logging(parsed.config.log_level, parsed.config.log_format)
     for note in parsed.notes:
         logger.info("%s", note)
+    if (early := ctx.find_object(EarlySignals)) is not None:
+        early.hold()
     try:
         run_daemon(parsed.config, None, announce)
     except PerdureError as error:

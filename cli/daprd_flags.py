@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from ..daemon.config import RUN_FLAGS
+from .first_line import FirstLine
 from .parsing import parse_app_id, parse_host, parse_port, parse_size
 from .run_flags import RUN_OPTIONS, checked
 
@@ -79,7 +80,7 @@ def parse_arguments(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield name, value
 
 
-class Daprd(click.Command):
+class Daprd(FirstLine, click.Command):
     """A command with daprd's command line: click reads the flags that count, and `IGNORED` lists the others."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -7,6 +7,9 @@ import importlib
 
 import click
 
+from ..daemon.process.early_signals import EarlySignals
+from .first_line import FirstLine
+
 # Name of a command -> its module, its attribute there, and its line in the list of commands. The line stands here so
 # that the list imports no command; a test compares it with the command's own.
 COMMANDS = {
@@ -17,7 +20,10 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
+DAEMONS = ("run", "daprd")  # commands that stop in order at a signal; it ends the others
+
+
+class LazyGroup(FirstLine, click.Group):
     """A group that imports a command when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -26,6 +32,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
+        if cmd_name not in DAEMONS and isinstance(ctx.obj, EarlySignals):
+            ctx.obj.leave()
         module, attribute, _ = COMMANDS[cmd_name]
         command = getattr(importlib.import_module(module, __package__), attribute)
         assert isinstance(command, click.Command)

@@ -82,6 +82,18 @@ def parse_host(text: str) -> str:
     return text
 
 
+def parse_host_names(text: str) -> tuple[str, ...]:
+    """Read names of this daemon with commas between them; none is allowed."""
+    names = tuple(name.strip() for name in text.split(",")) if text.strip() else ()
+    for name in names:
+        if name != "*" and not re.fullmatch(r"\.?[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*\.?", name):
+            raise ValueError(
+                f"{name!r} is not a host name without a port, such as orders.example.com, .example.com (all names "
+                "there) or * (any name)."
+            )
+    return names
+
+
 def parse_app_id(text: str) -> str:
     """Read an app id, made of the characters that Dapr allows."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+", text):

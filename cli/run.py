@@ -4,19 +4,20 @@ The rule: standard output holds the ready line and nothing else; an error is one
 traceback of the app's own code.
 """
 
-import contextlib
 import sys
 from typing import Any
 
 import click
 
+from ..daemon.process.early_signals import EarlySignals
 from ..daemon.serve import leave_threads_behind, serve_app
 from .config import build_config
 from .run_flags import RUN_OPTIONS
 
 
 @click.command(params=[click.Argument(["target"], required=False, metavar="[APP]"), *RUN_OPTIONS])
-def run(**values: Any) -> None:
+@click.pass_context
+def run(ctx: click.Context, /, **values: Any) -> None:
     """Host an app, or serve SDK workers.
 
     APP is FILE.py or a module's name, with :name behind it where there are several apps in it. Without APP the
@@ -31,23 +32,25 @@ def run(**values: Any) -> None:
     from ..actors.errors import PerdureError  # noqa: PLC0415  a wrong flag need not wait for the engine
     from ..daemon.hints import explain  # noqa: PLC0415  as above
     from ..daemon.loader import ImportFailed  # noqa: PLC0415  as above
-    from ..daemon.logs import configure_logging  # noqa: PLC0415  as above
+    from ..daemon.logs import configure_logging, prints_to  # noqa: PLC0415  as above
 
-    configure_logging(config.log_level, config.log_format)
+    handler = configure_logging(config.log_level, config.log_format)
+    early = ctx.find_object(EarlySignals)
     out = sys.stdout
 
     def announce(line: str) -> None:
         print(line, file=out, flush=True)
 
-    # A program that waits for the ready line reads standard output, so the print() of an app goes to standard error.
-    with contextlib.redirect_stdout(sys.stderr):
+    with prints_to(handler):
         try:
             if config.processes > 1:
                 from ..daemon.hosts.processes import supervise  # noqa: PLC0415  one host does without a supervisor
 
+                if early is not None:
+                    early.hold()
                 supervise(config, announce)
             else:
-                serve_app(config, announce)
+                serve_app(config, announce, early=early)
         except ImportFailed as error:
             click.echo(str(error), err=True)
             sys.exit(1)

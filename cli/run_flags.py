@@ -18,6 +18,7 @@ from .parsing import (
     parse_count,
     parse_count_or_zero,
     parse_host,
+    parse_host_names,
     parse_path,
     parse_port,
     parse_processes,
@@ -130,6 +131,14 @@ RUN_OPTIONS = (
     ),
     Setting("--allow-unauthenticated", is_flag=True, help="Listen on any --host without a token."),
     Setting(
+        "--allowed-host",
+        "allowed_hosts",
+        parse=parse_host_names,
+        metavar="NAME[,NAME]",
+        default="",
+        help="Names with a dot under which it is reached without a token; .example.com is all names there, * is any.",
+    ),
+    Setting(
         "--max-body-size",
         "max_body_bytes",
         parse=parse_size,
@@ -142,7 +151,7 @@ RUN_OPTIONS = (
         parse=parse_seconds,
         metavar="SECONDS",
         default=LIMITS.stop_grace_s,
-        help="How long running activities may take to finish when the daemon is told to stop.",
+        help="How long running requests and activities, together, may take when the daemon is told to stop.",
     ),
     Setting(
         "--activations-max",

@@ -37,6 +37,7 @@ class Config:
     durability: str  # full or relaxed
     app_id: str | None  # None: the app's name
     api_tokens: tuple[str, ...] = field(repr=False)  # a caller must send one of them; none: no token is asked for
+    allowed_hosts: tuple[str, ...] = ()  # names that are answered without a token, beside those that need no permission
     max_body_bytes: int | None  # None: what the HTTP API and the gRPC API each take by default
     log_level: str
     log_format: str
@@ -46,6 +47,10 @@ class Config:
         default_factory=lambda: RUN_FLAGS, repr=False
     )  # how errors name the flag for each value
     processes: int = 1  # several are hosts of one daemon, each with a part of the store
+
+    def names(self) -> tuple[str, ...]:
+        """The names that this daemon is told it has."""
+        return (self.host, *self.allowed_hosts)
 
     def settings(self, app_name: str | None) -> Settings:
         """The settings of the engine.

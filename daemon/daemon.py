@@ -17,6 +17,8 @@ from ..actors.store.durability import Durability
 from ..api.ports import address_of
 from ..api.sidecar import Sidecar
 from ..http.app import BODY_BYTES_MAX, HttpOptions, create_app
+from ..http.browser_guard import BrowserGuard
+from ..http.serving.crowd import ConnectionLimits
 from ..http.serving.listener import address, listen, share
 from ..http.serving.server import serve
 from ..rpc.services.dapr import dapr
@@ -32,6 +34,10 @@ from .config import Config
 from .control import Control
 from .event_loop import new_event_loop
 from .garbage_collector import tune_garbage_collector
+from .process.grace import Grace
+from .process.inheritance import Inheritance
+from .process.open_files import SHARE_MIN, Shares, open_files_max, shares_of, watch_connections
+from .process.signal_guard import guard_signals
 from .stopping import Stopping, ask_supervisor, watch_signals, watch_supervisor
 from .supervision import Member
 
@@ -65,6 +71,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
         app_id=settings.app_id,
         api_tokens=config.api_tokens,
         body_bytes_max=config.max_body_bytes or BODY_BYTES_MAX,
+        allowed_hosts=config.names(),
     )
     engine = Engine(
         app,
@@ -94,14 +101,32 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                 await tasks.start(watch_signals, stopping)
             else:
                 tasks.start_soon(watch_supervisor, member, stopping)
+            tasks.start_soon(guard_signals)
+            grace = Grace(settings.stop_grace_s)
+            tasks.start_soon(grace.begin_with, stopping.told)
+            ports.enter_context(
+                Inheritance(
+                    (address(listener)[1], rpc.port, config.metrics_port),
+                    config.data,
+                    member.membership.directory if member is not None else None,
+                )
+            )
+            tasks.start_soon(watch_connections, rpc.port, connections_of(config).grpc)
             async with engine:
                 stopping.started = True
                 await rpc.start()
-                web = create_app(facade, options, sidecar)
-                await serve(web, listener=listener, stop=stopping.told, ready=ready, grace_s=settings.stop_grace_s)
+                await serve(
+                    create_app(facade, options, sidecar),
+                    listener=listener,
+                    stop=stopping.told,
+                    ready=ready,
+                    grace_s=settings.stop_grace_s,
+                    limits=ConnectionLimits(connections_max=connections_of(config).http),
+                )
                 # The streams of workers never end by themselves, and would use up the grace.
                 engine.dispatcher.stop()
-                await rpc.stop(grace_s=0 if stopping.forced else RPC_GRACE_S)
+                await rpc.stop(grace_s=0 if stopping.forced else min(RPC_GRACE_S, grace.left_s()))
+                engine.stop_grace_s = grace.left_s()
                 if stopping.forced:
                     tasks.cancel_scope.cancel()
             tasks.cancel_scope.cancel()
@@ -118,8 +143,17 @@ def rpc_server(
         task_hub(facade, items, app_id=app_id),
         dapr(facade, sidecar),
     ]
-    options = RpcOptions(api_tokens=config.api_tokens, receive_bytes_max=config.max_body_bytes or RECEIVE_BYTES_MAX)
+    options = RpcOptions(
+        api_tokens=config.api_tokens,
+        receive_bytes_max=config.max_body_bytes or RECEIVE_BYTES_MAX,
+        connections_max=connections_of(config).grpc,
+    )
     return create_server(services, options, host=config.host, port=config.grpc_port, shared=config.processes > 1)
+
+
+def connections_of(config: Config) -> Shares:
+    """How many connections each port of this process may have."""
+    return shares_of(open_files_max(), config.processes)
 
 
 def metered(
@@ -140,7 +174,9 @@ def metered(
     )
     metrics = Metrics(app_id=sidecar.app_id, gauges=gauges)
     listener = ports.enter_context(closing(listen_for_metrics(config.host, config.metrics_port)))
-    tasks.start_soon(partial(serve, metrics.app(), listener=listener, stop=stopping.told, grace_s=RPC_GRACE_S))
+    app = metrics.app() if config.api_tokens else BrowserGuard(metrics.app(), config.names())
+    limits = ConnectionLimits(connections_max=SHARE_MIN)
+    tasks.start_soon(partial(serve, app, listener=listener, stop=stopping.told, grace_s=RPC_GRACE_S, limits=limits))
     executions = ExecutionMetrics(metrics)
     engine.observe(executions)
     return engine.facade.watched_by(metrics), executions

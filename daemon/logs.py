@@ -4,33 +4,89 @@ The rule: standard output is left to the ready line. Each process of a daemon co
 anything that may fail.
 """
 
+import contextlib
 import json
 import logging
+import sys
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..actors.text import described
+from .process.standard_error import StandardError, stream_of
 
 # Libraries that log much, and the least level of theirs that is shown.
 CHATTY = {"aiosqlite": logging.INFO, "asyncio": logging.INFO, "uvicorn": logging.WARNING}
+
+# Loggers of libraries that write a traceback for what a client has sent. (Bugs of ours are logged by our own.)
+JUNK = ("grpc._cython.cygrpc",)
 
 # The attributes of every record. A caller has given the others with `extra=`.
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
-def configure_logging(level: str, form: str, *, host: str | None = None) -> None:
+def configure_logging(level: str, form: str, *, host: str | None = None) -> StandardError:
     """Send every message of this process to standard error.
 
     Args:
         level: debug, info, warning or error.
         form: text or json.
         host: The name of this process, if it is one of several that write to the same standard error.
+
+    Returns:
+        The handler, which never waits for the reader of standard error.
     """
-    handler = logging.StreamHandler()
+    handler = StandardError(sys.stderr)
     handler.setFormatter(JsonLine(host) if form == "json" else TextLine(host))
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for name, least in CHATTY.items():
         logging.getLogger(name).setLevel(max(least, logging.getLogger().level))
+    for name in JUNK:
+        library = logging.getLogger(name)
+        for known in [each for each in library.filters if isinstance(each, OneLine)]:
+            library.removeFilter(known)
+        library.addFilter(OneLine())
+    return handler
+
+
+class OneLine(logging.Filter):
+    """Makes one line of a record with a traceback, and lets one of its kind pass in an interval, with a count."""
+
+    INTERVAL_S = 10.0
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._seen: dict[str, tuple[float, int]] = {}  # by the text: when it last passed, and how many did not since
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.exc_info:
+            return True
+        now_s = self._clock()
+        kind, error = record.msg, record.exc_info[1]
+        last_s, held_back = self._seen.get(kind, (None, 0))
+        if last_s is not None and now_s - last_s < self.INTERVAL_S:
+            self._seen[kind] = (last_s, held_back + 1)
+            return False
+        self._seen[kind] = (now_s, 0)
+        more = f" ({held_back} more such lines before)" if held_back else ""
+        record.msg, record.args = "%s: %s: %s%s", (record.getMessage(), type(error).__name__, error, more)
+        record.exc_info = record.exc_text = None
+        return True
+
+
+@contextlib.contextmanager
+def prints_to(handler: StandardError) -> Iterator[None]:
+    """Send what is printed to standard error, by the way of the log.
+
+    A program that waits for the ready line reads standard output, so the print() of an app goes to standard error.
+    """
+    stream = stream_of(handler, sys.stderr)
+    with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
+        try:
+            yield
+        finally:
+            stream.flush()
 
 
 class SafeLine(logging.Formatter):

@@ -11,26 +11,37 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .config import Config
+from .process.early_signals import EarlySignals
 
 if TYPE_CHECKING:
     from .supervision import Member
 
 
-def serve_app(config: Config, announce: Callable[[str], None], member: "Member | None" = None) -> None:
+def serve_app(
+    config: Config,
+    announce: Callable[[str], None],
+    member: "Member | None" = None,
+    *,
+    early: EarlySignals | None = None,
+) -> None:
     """Import the app and serve it until a signal or a request says to stop.
 
     Args:
         announce: Called with the ready line, once.
         member: Given if this process is a host of several.
+        early: Has the signals until the daemon has them.
 
     Raises:
         ImportFailed: The app's own code raised while it was imported.
         PerdureError: It could not start; the message says why.
+        StopAsked: It was told to stop while the app was imported.
     """
     from .daemon import run as run_daemon  # noqa: PLC0415  the engine and the servers, which a supervisor does without
     from .loader import load_app  # noqa: PLC0415  as above
 
     app = load_app(config.target) if config.target is not None else None
+    if early is not None:
+        early.hold()
     run_daemon(config, app, announce, member)
 
 

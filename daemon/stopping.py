@@ -11,6 +11,7 @@ import signal
 import anyio
 from anyio.abc import TaskStatus
 
+from .process.early_signals import received_early
 from .supervision import Member, ShutdownAsked
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,11 @@ class Stopping:
 
 async def watch_signals(stopping: Stopping, *, task_status: TaskStatus[None]) -> None:
     """Stop in order at the first SIGTERM or SIGINT, and end the process at once at the second."""
+    before = signal.getsignal(signal.SIGTERM)
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        if (early := received_early(before)) is not None:
+            logger.info("stopping because of %s; a second signal stops at once", signal.Signals(early).name)
+            stopping.tell()
         task_status.started()
         async for received in signals:
             name = signal.Signals(received).name

@@ -1,6 +1,6 @@
 """The HTTP API as a Starlette app, made from a facade; `daemon/` serves it.
 
-From the outside in: the raw path is cleaned, the token is checked, the route is
+From the outside in: the raw path is cleaned, the token is checked (without tokens, that no web page asks), the route is
 found, the handler decodes, calls and encodes. An error of any of them becomes
 its answer in `http/errors.py`.
 """
@@ -17,6 +17,7 @@ from starlette.routing import Route
 from ..api.sidecar import Sidecar
 from ..runtime.operations.facade import Facade
 from .auth import TokenAuth
+from .browser_guard import BrowserGuard
 from .dapr.openapi import document
 from .dapr.sidecar import SidecarRoutes
 from .dapr.workflows import WorkflowRoutes
@@ -33,6 +34,7 @@ class HttpOptions:
     app_id: str
     api_tokens: tuple[str, ...] = ()  # any of them opens the API; with none it is open to all
     body_bytes_max: int = BODY_BYTES_MAX
+    allowed_hosts: tuple[str, ...] = ()  # names that are answered without a token (`http/browser_guard.py`)
 
     def __post_init__(self) -> None:
         if not self.app_id:
@@ -60,6 +62,8 @@ def create_app(facade: Facade, options: HttpOptions, sidecar: Sidecar) -> Starle
     middleware = [Middleware(RawPath)]
     if options.api_tokens:
         middleware.append(Middleware(TokenAuth, tokens=options.api_tokens))
+    else:
+        middleware.append(Middleware(BrowserGuard, allowed_hosts=options.allowed_hosts))
     app = Starlette(
         routes=routes,
         middleware=middleware,

@@ -55,7 +55,11 @@ def answer(status: int, code: str, message: str, headers: Mapping[str, str] | No
 async def answer_refusal(request: Request, error: Exception) -> Response:
     """Answer a refusal; a caller that may succeed later is told when to try again."""
     assert isinstance(error, Refusal)
-    headers = {"retry-after": str(RETRY_AFTER_S)} if error.answer.status in (429, 503) else None
+    headers = None
+    if error.answer.status in (429, 503):
+        headers = {"retry-after": str(RETRY_AFTER_S)}
+    elif error.answer is BODY_TOO_LARGE:
+        headers = {"connection": "close"}  # the rest of the body is not taken
     return answer(error.answer.status, error.answer.code, str(error), headers)
 
 

@@ -71,6 +71,7 @@ class Engine:
     ) -> None:
         self.app = app
         self.settings = settings or Settings()
+        self.stop_grace_s = self.settings.stop_grace_s  # a program that has used part of it may lower it
         self.peers = Peers(membership) if membership is not None else None
         self.store = _store(data, durability, membership.part if membership is not None else WHOLE)
         self.dispatcher = Dispatcher(self.settings.dispatch, send=self._send, greet=self._remember_workers)
@@ -182,7 +183,7 @@ class Engine:
                     yield
                     self._host.refuse()
                     self.dispatcher.stop()
-                    await self._activities.stop(self.settings.stop_grace_s)
+                    await self._activities.stop(self.stop_grace_s)
                 tasks.cancel_scope.cancel()
         finally:
             # Again, in case it was cancelled before the host had it.

@@ -15,9 +15,14 @@ from ..waiting.signal import Signal
 
 
 class Inspector:
-    """Gathers requests while the last read is under way."""
+    """Gathers requests while the last read is under way.
+
+    How many actors a read may have is found out by what the last ones brought: their size is not known before.
+    """
 
     BATCH = 256
+    BATCH_FIRST = 16
+    BATCH_BYTES = 8 * 1024 * 1024  # where a read of several has become large
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -25,6 +30,7 @@ class Inspector:
         self._reading: list[tuple[Address, Reply]] = []
         self._work = Signal()
         self._closed = False
+        self._batch = self.BATCH_FIRST
 
     async def inspect(self, address: Address) -> Inspection | None:
         """Read the outside of an actor as last committed; None if it does not exist.
@@ -54,17 +60,30 @@ class Inspector:
         while True:
             await self._work.wait()
             while self._queue:
-                self._reading, self._queue = self._queue[: self.BATCH], self._queue[self.BATCH :]
+                self._reading, self._queue = self._queue[: self._batch], self._queue[self._batch :]
                 await self._read(self._reading)
                 self._reading = []
 
     async def _read(self, batch: list[tuple[Address, Reply]]) -> None:
+        # Each once: a thousand callers that ask for the same large instance share one copy of it.
+        asked = list(dict.fromkeys([address for address, _ in batch]))
         try:
-            found = await self._store.inspect([address for address, _ in batch])
+            found = dict(zip(asked, await self._store.inspect(asked), strict=True))
         except Exception as error:
             failure = as_store_error(error, "inspecting")
             for _, reply in batch:
                 reply.fail(failure)
             return
-        for (_, reply), inspection in zip(batch, found, strict=True):
-            reply.succeed(inspection)
+        if sum(map(size_of, found.values())) > self.BATCH_BYTES:
+            self._batch = max(1, self._batch // 4)
+        elif len(batch) == self._batch:
+            self._batch = min(self.BATCH, 2 * self._batch)
+        for address, reply in batch:
+            reply.succeed(found[address])
+
+
+def size_of(inspection: Inspection | None) -> int:
+    """The bytes of what was read."""
+    if inspection is None:
+        return 0
+    return len(inspection.record) + len(inspection.first or b"") + len(inspection.last or b"")

@@ -4,7 +4,6 @@ The rule: a host obeys its supervisor and not the signals, and stops in order wh
 `daemon/supervision.py` has the messages between them; `daemon/hosts/host_processes.py` starts hosts.
 """
 
-import contextlib
 import shutil
 import sys
 
@@ -12,7 +11,7 @@ from ...actors.errors import PerdureError
 from ..config import Config
 from ..hints import explain
 from ..loader import ImportFailed
-from ..logs import configure_logging
+from ..logs import configure_logging, prints_to
 from ..serve import leave_threads_behind, serve_app
 from ..supervision import Failed, Member, Ready
 from .signals import leave_signals_to_the_supervisor
@@ -25,8 +24,8 @@ def main(config: Config, member: Member) -> None:
         SystemExit: It could not start, and has told its supervisor why.
     """
     leave_signals_to_the_supervisor()
-    configure_logging(config.log_level, config.log_format, host=member.name)
-    with contextlib.redirect_stdout(sys.stderr):
+    handler = configure_logging(config.log_level, config.log_format, host=member.name)
+    with prints_to(handler):
         try:
             serve_app(config, lambda line: member.say(Ready(line)), member)
         except ImportFailed as error:

@@ -20,16 +20,17 @@ from ...actors.errors import PerdureError
 from ...actors.store.sqlite.layout import make_ready
 from ..config import Config
 from ..loader import ImportFailed
+from ..process.early_signals import STOP_SIGNALS
 from ..supervision import Failed
 from .host_processes import HostProcesses, Target
 from .member import main
 from .ports import take_ports
-from .signals import STOP_SIGNALS, Signals
+from .signals import Signals
 from .supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 
-# How long a host may take to stop beyond the graces of its servers and of its activities, one after the other.
+# How long a host may take to stop beyond the grace.
 STOP_MARGIN_S = 10.0
 
 
@@ -62,7 +63,7 @@ def supervise(config: Config, announce: Callable[[str], None], target: Target = 
         # Before the first host: each would make a new file where its own is missing.
         make_ready(config.data, parts=config.processes)
         directory = held.enter_context(private_directory(config.processes))
-        patience_s = 2 * config.limits.stop_grace_s + STOP_MARGIN_S
+        patience_s = config.limits.stop_grace_s + STOP_MARGIN_S
         processes = held.enter_context(HostProcesses(config, directory, target, patience_s=patience_s))
         supervisor = Supervisor(processes, config.processes, announce=announce, patience_s=patience_s)
         supervisor.start(time.monotonic())

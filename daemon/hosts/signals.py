@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+from ..process.early_signals import STOP_SIGNALS, received_early
 
 
 def leave_signals_to_the_supervisor() -> None:
@@ -58,6 +58,8 @@ class Signals:
         self._wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         numbers = (*STOP_SIGNALS, signal.SIGCHLD)
         self._handlers = {number: signal.signal(number, lambda *_: None) for number in numbers}
+        if (early := received_early(self._handlers[signal.SIGTERM])) is not None:
+            self._writer.send(bytes([early]))
         return self
 
     def __exit__(

@@ -7,28 +7,23 @@ gets none of them.
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import anyio
-import httptools
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from .crowd import ConnectionLimits, Crowd
 from .listener import BACKLOG
+from .protocol import PlainHttp
 
-# Longer than the 90 s after which Go's client lets go of an idle connection. If the server were the first to close,
-# a client that reuses the connection at that moment would see it reset.
-KEEP_ALIVE_S = 120
+logger = logging.getLogger(__name__)
 
-# The Date header counts seconds, so the server wakes once in each. uvicorn's own loop does it ten times.
-TICK_S = 1.0
-
-# Of a request line and its headers, so that a head without end cannot fill the memory. Dapr takes 4 KiB; this is the
-# limit of h11, and generous for any id or token.
-HEAD_BYTES_MAX = 64 * 1024
+STOP_TICK_S = 0.01  # how often it is looked, once the server ends, whether all have gone
 
 
 async def serve(
@@ -38,6 +33,7 @@ async def serve(
     stop: anyio.Event,
     ready: Callable[[], None] = lambda: None,
     grace_s: float = 10.0,
+    limits: ConnectionLimits | None = None,
 ) -> None:
     """Serve until told to stop; then take no more connections, let running requests finish, and return.
 
@@ -49,9 +45,11 @@ async def serve(
         listener: From `http/serving/listener.py`. It is closed here.
         stop: Set it to stop.
         ready: Called once, when requests are being answered.
-        grace_s: How long running requests may take after `stop`. What has not finished then is cancelled.
+        grace_s: How long running requests may take after `stop`. What has not finished then is cancelled; a request
+            whose body has not come whole is cut off at once.
+        limits: What a client may ask for.
     """
-    server = EmbeddedServer(configure(app, grace_s), stop, ready)
+    server = EmbeddedServer(app, limits or ConnectionLimits(), stop, ready, grace_s)
     try:
         await server.serve([listener])
     finally:
@@ -60,34 +58,17 @@ async def serve(
         listener.close()
 
 
-def configure(app: ASGIApp, grace_s: float) -> uvicorn.Config:
-    """Configure uvicorn: fast, silent, and with no hold on the process around it."""
-    # uvicorn declares whole seconds and hands the value to asyncio.wait_for, which takes any.
-    grace: Any = grace_s
-    return uvicorn.Config(
-        app,
-        http=PlainHttp,
-        ws="none",
-        loop="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=grace,
-    )
-
-
 class EmbeddedServer(uvicorn.Server):
     """uvicorn's server, told by an event when to stop."""
 
-    def __init__(self, config: uvicorn.Config, stop: anyio.Event, ready: Callable[[], None]) -> None:
-        super().__init__(config)
+    def __init__(
+        self, app: ASGIApp, limits: ConnectionLimits, stop: anyio.Event, ready: Callable[[], None], grace_s: float
+    ) -> None:
+        self.crowd = Crowd(limits, asyncio.get_running_loop().time())
+        super().__init__(configure(app, self.crowd))
         self.stop = stop
         self.ready = ready
+        self.grace_s = grace_s
         self.servers: list[asyncio.base_events.Server] = []  # uvicorn fills it when it starts
 
     @contextlib.contextmanager
@@ -100,20 +81,43 @@ class EmbeddedServer(uvicorn.Server):
         await self.on_tick(0)
         self.ready()
         while not self.stop.is_set():
-            with anyio.move_on_after(TICK_S):
+            # The Date header counts seconds, so the server wakes once in each. uvicorn's own loop does it ten times.
+            with anyio.move_on_after(self.crowd.limits.sweep_s):
                 await self.stop.wait()
             await self.on_tick(0)
+            self.sweep()
+
+    def sweep(self) -> None:
+        connections: Any = self.server_state.connections
+        self.crowd.sweep(connections, asyncio.get_running_loop().time())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, and wait for the requests under way, up to the grace period."""
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        with anyio.move_on_after(self.grace_s) as grace:
+            while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110  once, while stopping
+                await anyio.sleep(STOP_TICK_S)
+        if grace.cancelled_caught:
+            logger.warning(
+                "%d requests did not finish in %g s, and are cancelled", len(self.server_state.tasks), self.grace_s
+            )
+        self.crowd.journal.flush(now=True)
 
     async def abandon(self) -> None:
         """Close all connections, and wait for the handlers that still run.
 
-        After the grace period uvicorn cancels handlers and does not wait for
-        them; a uvicorn that is cancelled itself does nothing at all.
+        A uvicorn that is cancelled does nothing of it.
         """
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):
-            connection.transport.abort()
+            assert isinstance(connection, PlainHttp)
+            connection.cut_off()
         tasks = list(self.server_state.tasks)
         for task in tasks:
             task.cancel()
@@ -121,58 +125,22 @@ class EmbeddedServer(uvicorn.Server):
             await asyncio.wait(tasks)
 
 
-class PlainHttp(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1, which takes no offer of another protocol and no endless head.
-
-    Java's own client, and every client built on it, offers HTTP/2 with each request
-    (`Upgrade: h2c`). A server may ignore that (RFC 9110, 7.8). uvicorn ignores it,
-    but its parser stops after the head, so that the handler gets an empty body:
-    an instance would be started without its input, with 202. This may go when
-    https://github.com/Kludex/uvicorn/issues/2722 is closed.
-    """
-
-    in_head = False
-    head_bytes = 0
-
-    def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
-        while data:
-            try:
-                self.parser.feed_data(data)
-            except httptools.HttpParserUpgrade as offer:
-                data = self.without_offer(data[offer.args[0] :])
-            except httptools.HttpParserError:
-                self.send_400_response("Invalid HTTP request received.")
-                return
-            else:
-                break
-        if self.in_head:
-            self.head_bytes += len(data)
-            if self.head_bytes > HEAD_BYTES_MAX:
-                self.send_400_response(f"The head of the request has more than {HEAD_BYTES_MAX} bytes.")
-
-    def without_offer(self, rest: bytes) -> bytes:
-        """Serialize the request again for a fresh parser: its head without the offer, and the bytes after it."""
-        method = self.parser.get_method()
-        if method == b"CONNECT":  # it is nothing but an offer
-            self.send_400_response("Invalid HTTP request received.")
-            return b""
-        version = self.parser.get_http_version().encode()
-        head = [b"%b %b HTTP/%b" % (method, self.url, version)]
-        head += [b"%b: %b" % (name, value) for name, value in self.headers if name != b"upgrade"]
-        self.parser = httptools.HttpRequestParser(self)
-        return b"\r\n".join([*head, b"", rest])
-
-    def on_message_begin(self) -> None:
-        self.in_head = True
-        self.head_bytes = 0
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        self.in_head = False
-        if not self.parser.should_upgrade():
-            super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        if not self.parser.should_upgrade():
-            super().on_message_complete()
+def configure(app: ASGIApp, crowd: Crowd) -> uvicorn.Config:
+    """Configure uvicorn: fast, silent, and with no hold on the process around it."""
+    protocol: Any = partial(PlainHttp, crowd=crowd)
+    config = uvicorn.Config(
+        app,
+        http=PlainHttp,
+        ws="none",
+        loop="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+    )
+    config.load()
+    config.http_protocol_class = protocol
+    return config

@@ -15,6 +15,7 @@ import grpc
 
 from ...actors.errors import HostStopping, HostUnreachable, MailboxFull, PerdureError
 from ...actors.store.errors import StoreFailed
+from ...api.throttled_log import ThrottledLog
 from ..wire.messages import DAPR, POOL, TASK_HUB, Message, message
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,9 @@ TRY_AGAIN = (HostStopping, HostUnreachable, MailboxFull, StoreFailed)
 
 INTERNAL = Failure(grpc.StatusCode.INTERNAL, "an internal error of Perdure; its log has the details")
 
+# Go's words, and its code, without the parser's own.
+UNPARSABLE = "grpc: error unmarshalling request: the message cannot be parsed"
+
 Unary: TypeAlias = Callable[[Message, Context], Awaitable[Message]]
 Streaming: TypeAlias = Callable[[Message, Context], Awaitable[None]]
 Explain: TypeAlias = Callable[[str, PerdureError, Message], Failure]
@@ -65,12 +69,19 @@ def service(name: str, methods: Mapping[str, Unary | Streaming], explain: Explai
     """
     described = {method.name: method for method in POOL.FindServiceByName(name).methods}
     assert described.keys() == methods.keys(), described.keys() ^ methods.keys()
-    handlers = {key: _handler(described[key], method, explain) for key, method in methods.items()}
+    journal = ThrottledLog(logger)
+    handlers = {key: _handler(described[key], method, explain, journal) for key, method in methods.items()}
     return grpc.method_handlers_generic_handler(name, handlers)
 
 
-def _handler(described: Any, method: Unary | Streaming, explain: Explain) -> Any:
-    async def serve(request: Message, context: Context) -> Any:
+def _handler(described: Any, method: Unary | Streaming, explain: Explain, journal: ThrottledLog) -> Any:
+    async def serve(request: Message | Unparsable, context: Context) -> Any:
+        if isinstance(request, Unparsable):
+            journal.log(
+                "unparsable", logging.INFO, "a call of %s from %s was refused: its message cannot be parsed",
+                described.full_name, context.peer(),
+            )  # fmt: skip
+            return await context.abort(grpc.StatusCode.INTERNAL, UNPARSABLE)
         try:
             return await method(request, context)
         except PerdureError as error:
@@ -82,7 +93,7 @@ def _handler(described: Any, method: Unary | Streaming, explain: Explain) -> Any
             failure = INTERNAL
         return await context.abort(failure.code, cut(failure.text))
 
-    deserializer = message(described.input_type.full_name).FromString
+    deserializer = lenient(message(described.input_type.full_name).FromString)
     if described.server_streaming:
         return grpc.unary_stream_rpc_method_handler(serve, request_deserializer=deserializer)
     return grpc.unary_unary_rpc_method_handler(
@@ -90,6 +101,22 @@ def _handler(described: Any, method: Unary | Streaming, explain: Explain) -> Any
         request_deserializer=deserializer,
         response_serializer=message(described.output_type.full_name).SerializeToString,
     )
+
+
+class Unparsable:
+    """Stands for the message of a call that is no message."""
+
+
+def lenient(parse: Callable[[bytes], Message]) -> Callable[[bytes], Message | Unparsable]:
+    """Make a parser that does not raise. grpc would log a traceback for each message that cannot be parsed."""
+
+    def parse_or_not(data: bytes) -> Message | Unparsable:
+        try:
+            return parse(data)
+        except Exception:
+            return Unparsable()
+
+    return parse_or_not
 
 
 def cut(text: str) -> str:

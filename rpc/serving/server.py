@@ -43,12 +43,17 @@ OWN_PINGS = {
 }
 
 
+# From the connection to the client's first words (its SETTINGS).
+HANDSHAKE_MS = 20_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RpcOptions:
     """The options of the gRPC API."""
 
     api_tokens: tuple[str, ...] = ()  # any of them opens the API; with none it is open to all
     receive_bytes_max: int = RECEIVE_BYTES_MAX  # of one message
+    connections_max: int = 1_000
 
     def __post_init__(self) -> None:
         if not all(self.api_tokens):
@@ -114,6 +119,9 @@ def channel_options(options: RpcOptions, *, shared: bool = False) -> dict[str, i
         **LENIENT,
         **OWN_PINGS,
         **WAITING,
+        "grpc.max_allowed_incoming_connections": options.connections_max,
+        # A connection that says nothing is closed; by default after two minutes.
+        "grpc.server_handshake_timeout_ms": HANDSHAKE_MS,
         "grpc.max_receive_message_length": options.receive_bytes_max,
         "grpc.max_send_message_length": -1,  # what went in must come out
         # By default a second server could take the same port, and each would get half of the calls.

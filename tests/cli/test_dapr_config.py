@@ -203,3 +203,17 @@ def test_resources_are_named_by_kind_name_and_type(tmp_path: Path) -> None:
 def test_a_folder_of_resources_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DaprFileError, match="no such folder"):
         read_resources([str(tmp_path / "nowhere")])
+
+
+def test_a_file_whose_aliases_stand_for_too_much_is_refused_with_its_place(tmp_path: Path) -> None:
+    aliases = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
+        f"a{level}: &a{level} [{','.join([f'*a{level - 1}' if level else '*a'] * 10)}]\n" for level in range(9)
+    )
+    path = write(tmp_path, f"{aliases}spec: {{workflow: *a8}}\n")
+    assert refusal_of(path).startswith(f"{path}: line 5, column ")
+    # As a resource it has no meaning here, and is named with its problem.
+    assert "100000 values" in read_resources([path])[0]
+
+
+def test_a_file_without_an_end_is_read_to_the_limit_only() -> None:
+    assert "more than 1048576 characters" in refusal_of("/dev/zero")

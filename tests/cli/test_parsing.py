@@ -10,6 +10,7 @@ from perdure.cli.parsing import (
     parse_count,
     parse_count_or_zero,
     parse_host,
+    parse_host_names,
     parse_path,
     parse_port,
     parse_processes,
@@ -81,3 +82,11 @@ def test_an_empty_token_is_refused_without_a_word_about_the_others(text: str) ->
     with pytest.raises(ValueError, match="empty") as refusal:
         parse_tokens(text)
     assert "secret" not in str(refusal.value)
+
+
+def test_names_of_hosts_are_read_without_ports() -> None:
+    assert parse_host_names("") == ()
+    assert parse_host_names("a.example.com, .svc.local,*") == ("a.example.com", ".svc.local", "*")
+    for wrong in ("a.example.com:80", "http://a.example.com", "*.example.com", "a..b", ",", "a b"):
+        with pytest.raises(ValueError, match="is not a host name without a port"):
+            parse_host_names(wrong)

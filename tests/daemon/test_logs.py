@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from perdure.daemon.logs import CHATTY, configure_logging
+from perdure.daemon.logs import CHATTY, OneLine, configure_logging
 
 from ..support.workflows.hard_exceptions import HARD_EXCEPTIONS
 
@@ -111,3 +111,23 @@ def test_the_traceback_of_a_record_from_another_process_is_shown(capsys: pytest.
         record = logging.makeLogRecord({"name": "shop", "msg": "it broke", "exc_text": "LookupError: nothing there"})
         logging.getLogger().handle(record)
         assert "LookupError: nothing there" in capsys.readouterr().err
+
+
+def test_a_library_that_logs_a_traceback_for_what_a_client_sent_has_one_line_with_a_count(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging("info", "text")
+    library = logging.getLogger("grpc._cython.cygrpc")
+    [one_line] = [each for each in library.filters if isinstance(each, OneLine)]
+    now_s = 0.0
+    one_line._clock = lambda: now_s
+    for number in range(60):
+        now_s += 0.25
+        try:
+            raise ValueError(f"junk {number}")
+        except ValueError:
+            library.exception("Unexpected [%s] raised by a method", "ValueError")
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.endswith("Unexpected [ValueError] raised by a method: ValueError: junk 0")
+    assert second.endswith("ValueError: junk 40 (39 more such lines before)")
+    library.removeFilter(one_line)

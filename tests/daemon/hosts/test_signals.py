@@ -5,7 +5,8 @@ from multiprocessing.connection import wait
 
 import pytest
 
-from perdure.daemon.hosts.signals import STOP_SIGNALS, Signals, signals_held_back
+from perdure.daemon.hosts.signals import Signals, signals_held_back
+from perdure.daemon.process.early_signals import STOP_SIGNALS
 
 
 def test_what_has_come_is_read_as_numbers_in_its_order_and_once() -> None:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from perdure.http.serving.crowd import ConnectionLimits
 from perdure.http.serving.listener import address, listen
 from perdure.http.serving.server import serve
 
@@ -348,7 +349,7 @@ def test_a_head_without_an_end_is_cut_off(start: bytes, more: bytes) -> None:
             with pytest.raises(anyio.BrokenResourceError):
                 await endless(stream)
 
-    with_server(make_app(), story)
+    with_server(make_app(), story, limits=ConnectionLimits(linger_s=0.1, sweep_s=0.02))
 
 
 def test_a_large_body_is_no_large_head() -> None:

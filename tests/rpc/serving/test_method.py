@@ -1,14 +1,16 @@
 """What is not served says so, what breaks says no more than that, and no text is too long for a header."""
 
+import logging
+
 import grpc
 import pytest
 
 from perdure.actors.store.errors import StoreFailed
-from perdure.rpc.serving.method import TEXT_BYTES_MAX, cut
+from perdure.rpc.serving.method import TEXT_BYTES_MAX, UNPARSABLE, cut
 from perdure.rpc.wire.messages import DAPR, TASK_HUB
 
 from ...support.doors.fake_management import FakeManagement
-from ...support.doors.rpc_host import Client, Host, run
+from ...support.doors.rpc_host import Client, Host, described, run
 
 
 def make_host(failure: Exception | None = None) -> Host:
@@ -81,3 +83,29 @@ def test_a_request_that_is_no_message_is_refused() -> None:
         assert caught.value.code() in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
 
     run(make_host(), test)
+
+
+@pytest.mark.parametrize("method", ["StartInstance", "GetWorkItems", "CompleteOrchestratorTask"])
+def test_a_message_that_cannot_be_parsed_is_refused_and_a_thousand_of_them_are_one_line(
+    method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def test(client: Client) -> None:
+        made = described(method)
+        make = client.channel.unary_stream if made.server_streaming else client.channel.unary_unary
+        call = make(f"/{made.containing_service.full_name}/{method}")
+        for _ in range(50):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                if made.server_streaming:
+                    [_ async for _ in call(b"\xff\xff\xff")]
+                else:
+                    await call(b"\xff\xff\xff")
+            assert refused.value.code() is grpc.StatusCode.INTERNAL
+            assert refused.value.details() == UNPARSABLE
+        await client.call("Hello")
+
+    run(Host(FakeManagement()), test)
+    [line] = caplog.messages
+    assert method in line
+    assert "cannot be parsed" in line

@@ -24,9 +24,12 @@ class Daemon:
         app: A file with an app, or None.
         data: The store's file.
         options: More of the command line.
+        stderr: A descriptor in the place of a file beside the store.
     """
 
-    def __init__(self, app: Path | None, data: Path, *options: str, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, app: Path | None, data: Path, *options: str, env: dict[str, str] | None = None, stderr: int | None = None
+    ) -> None:
         command = [sys.executable, "-m", "perdure", "run"]
         if app is not None:
             command.append(str(app))
@@ -35,7 +38,11 @@ class Daemon:
         self._http = httpx.Client()
         began = time.perf_counter()
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=self._log, cwd=data.parent, env={**os.environ, **(env or {})}
+            command,
+            stdout=subprocess.PIPE,
+            stderr=self._log if stderr is None else stderr,
+            cwd=data.parent,
+            env={**os.environ, **(env or {})},
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline().decode()

@@ -1,0 +1,46 @@
+"""What a command does before anything else: it hears signals, and has all three standard streams.
+
+The rule: nothing that comes later may find descriptor 0, 1 or 2 free. The store's file would get the number, and the
+next message on standard error would be written into it. `cli/main.py` and `cli/daprd.py` begin with it.
+"""
+
+import logging
+import os
+import sys
+from typing import Any
+
+from ..daemon.process.early_signals import EarlySignals, StopAsked
+
+logger = logging.getLogger(__name__)
+
+
+class FirstLine:
+    """Goes before a class of click's commands, whose `main` it wraps."""
+
+    def main(self, *positional: Any, **named: Any) -> Any:
+        """Run the command, as click does."""
+        with EarlySignals() as early:
+            open_standard_streams()
+            try:
+                return super().main(*positional, obj=early, **named)  # type: ignore[misc]  # click's
+            except StopAsked as stop:
+                logger.info("stopped because of %s, before the daemon had begun", stop)
+                sys.exit(0)
+
+
+def open_standard_streams() -> None:
+    """Open /dev/null in the place of each standard stream that the process was started without."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != descriptor:
+                os.dup2(opened, descriptor)
+                os.close(opened)
+            # For the processes of hosts and activities too.
+            os.set_inheritable(descriptor, True)
+    # Python has None where it found no stream.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  as long as the process

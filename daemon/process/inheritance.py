@@ -1,0 +1,103 @@
+"""What a process that an app forks does not keep of the daemon's.
+
+The rule: a forked child has no part in the daemon. It holds neither the ports (a daemon that ends would not get them
+again), nor connections (clients would not see them end), nor the store's files, and a signal to it is not one to the
+daemon. Programs that are started with `subprocess` inherit nothing in any case, as all these are close-on-exec.
+
+`daemon/daemon.py` opens it for as long as the daemon runs.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import stat
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Self
+
+from .early_signals import STOP_SIGNALS
+
+DESCRIPTORS = ("/proc/self/fd", "/dev/fd")  # where a process finds its open files
+
+
+class Inheritance:
+    """Closes in each forked child what is the daemon's.
+
+    A context manager. The system has no way to take such a hook back; after the end it does nothing.
+
+    Args:
+        ports: The numbers of the daemon's ports.
+        data: The path of the store; all files whose names begin with it are the store's.
+        folder: The folder of the hosts' sockets, if there are several.
+    """
+
+    def __init__(self, ports: Iterable[int], data: str, folder: str | None = None) -> None:
+        self._ports = frozenset(ports)
+        self._files = os.path.realpath(data)
+        self._folder = folder
+        self._open = False
+
+    def __enter__(self) -> Self:
+        self._open = True
+        os.register_at_fork(after_in_child=self.renounce)
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._open = False
+
+    def renounce(self) -> None:
+        """Close the daemon's descriptors in this process, and give the signals their usual meaning."""
+        if not self._open:
+            return
+        # The loop's descriptor for signals is shared with the daemon, which would hear the child's as its own.
+        with contextlib.suppress(ValueError):
+            signal.set_wakeup_fd(-1)
+            for number in STOP_SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+        for descriptor in open_descriptors():
+            if self.is_ours(descriptor):
+                with contextlib.suppress(OSError):
+                    os.close(descriptor)
+
+    def is_ours(self, descriptor: int) -> bool:
+        """Return whether a descriptor is a port's, a connection's, or a file of the store."""
+        try:
+            mode = os.fstat(descriptor).st_mode
+            if stat.S_ISSOCK(mode):
+                return self._is_our_socket(descriptor)
+            return stat.S_ISREG(mode) and path_of(descriptor).startswith(self._files)
+        except OSError:
+            return False
+
+    def _is_our_socket(self, descriptor: int) -> bool:
+        # A second object for the same descriptor, which must not close it.
+        looked_at = socket.socket(fileno=descriptor)
+        try:
+            name = looked_at.getsockname()
+        finally:
+            looked_at.detach()
+        if isinstance(name, tuple):
+            return name[1] in self._ports
+        return self._folder is not None and isinstance(name, str) and name.startswith(self._folder)
+
+
+def open_descriptors() -> Iterator[int]:
+    """Yield the descriptors that this process has."""
+    for folder in DESCRIPTORS:
+        try:
+            names = os.listdir(folder)
+        except OSError:
+            continue
+        yield from (int(name) for name in names if name.isdigit())
+        return
+
+
+def path_of(descriptor: int) -> str:
+    """The path of an open file; empty where the system does not tell."""
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError:
+        return ""

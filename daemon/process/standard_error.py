@@ -1,0 +1,255 @@
+"""Writing to standard error without ever waiting for its reader.
+
+The rule: what cannot be written at once waits, up to a limit, for a thread that exists only as long as something
+waits. What is beyond the limit is dropped and counted, and the count is a line of the log. So neither a pipe that
+nobody reads nor a terminal that is stopped holds up anything.
+
+`daemon/logs.py` makes the log's handler of it; the daemon's own prints and those of apps go the same way.
+"""
+
+import io
+import logging
+import os
+import select
+import socket
+import stat
+import threading
+import time
+from collections import deque
+from typing import Any, TextIO
+
+BACKLOG_BYTES_MAX = 1024 * 1024
+FLUSH_S = 1.0  # how long the end of the process waits for what is not written yet
+RETRY_S = 0.05  # where the system cannot tell when a stream takes more
+PIECE_BYTES = select.PIPE_BUF  # a pipe takes so much whole or not at all
+
+
+class StandardError(logging.Handler):
+    """A handler that never waits.
+
+    Args:
+        stream: Standard error. One without a descriptor, such as a notebook's, is written to as it is.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._backlog: deque[bytes] = deque()
+        self._backlog_bytes = 0
+        self._dropped = 0
+        self._thread: threading.Thread | None = None
+        self._pid = os.getpid()
+        self._sink = sink_of(stream)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self.put((self.format(record) + "\n").encode("utf-8", "backslashreplace"))
+        except RecursionError:
+            raise
+        except Exception:
+            self.handleError(record)
+
+    def put(self, data: bytes) -> None:
+        """Write some bytes now, or later, or never."""
+        assert self.lock is not None
+        with self.lock:
+            if os.getpid() != self._pid:
+                # A forked child: what waits is its parent's to write.
+                self._backlog.clear()
+                self._pid, self._backlog_bytes, self._dropped, self._thread = os.getpid(), 0, 0, None
+            rest = data if self._backlog else data[self._try(data) :]
+            if not rest:
+                return
+            if self._backlog_bytes + len(rest) > BACKLOG_BYTES_MAX:
+                self._dropped += 1
+                return
+            self._backlog.append(rest)
+            self._backlog_bytes += len(rest)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._write_backlog, name="perdure-log", daemon=True)
+                self._thread.start()
+
+    def flush(self) -> None:
+        """Wait until all is written, but not for long."""
+        deadline_s = time.monotonic() + FLUSH_S
+        while self._backlog and self._thread is not None and time.monotonic() < deadline_s:
+            time.sleep(RETRY_S / 10)
+
+    def close(self) -> None:
+        """Write what waits, but not for long, and give up what was opened."""
+        self.flush()
+        sink, self._sink = self._sink, Sink(self._stream)
+        sink.close()
+        super().close()
+
+    def _try(self, data: bytes) -> int:
+        """Write what can be written at once; return how many bytes that were, or all if nobody can read them."""
+        written = 0
+        try:
+            while written < len(data):
+                taken = self._sink.write(data[written : written + PIECE_BYTES])
+                if not taken:
+                    break
+                written += taken
+        except OSError:
+            # The reader is gone, or the disk is full.
+            self._dropped += 1
+            return len(data)
+        return written
+
+    def _write_backlog(self) -> None:
+        assert self.lock is not None
+        idle = False
+        while True:
+            self._sink.wait()
+            if idle:
+                time.sleep(RETRY_S)  # the system said that it would take more, and it did not
+            with self.lock:
+                if self._backlog:
+                    data = self._backlog.popleft()
+                    written = self._try(data)
+                    idle = not written
+                    self._backlog_bytes -= written
+                    if written < len(data):
+                        self._backlog.appendleft(data[written:])
+                if not self._backlog:
+                    self._thread = None
+                    if not self._dropped:
+                        return
+                    dropped, self._dropped = self._dropped, 0
+                    self.put((self.format(_dropped_lines(dropped)) + "\n").encode())
+                    return
+
+
+def _dropped_lines(count: int) -> logging.LogRecord:
+    text = "%d messages were dropped, because standard error was not read fast enough"
+    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, (count,), None)
+
+
+class Sink:
+    """A stream as it is, which may wait: a file, or a stream of Python's own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, data: bytes) -> int:
+        """Write some bytes without waiting, and return how many; 0 where the stream takes none now.
+
+        Raises:
+            OSError: It will take none.
+        """
+        self._stream.write(data.decode("utf-8", "replace"))
+        self._stream.flush()
+        return len(data)
+
+    def wait(self) -> None:
+        """Wait until the stream may take more."""
+        time.sleep(RETRY_S)
+
+    def close(self) -> None:
+        """Give up what was opened for it."""
+
+
+class DescriptorSink(Sink):
+    """A descriptor that is never waited for: one of our own, or one that is asked first.
+
+    Args:
+        owned: It is a second, non-blocking one for the same pipe or terminal, and closed here. To make the first one
+            non-blocking would make it so for all programs that have it.
+        waits: The descriptor may wait for its reader, so it is asked first whether it would.
+    """
+
+    def __init__(self, descriptor: int, *, owned: bool = False, waits: bool = False) -> None:
+        self._descriptor = descriptor
+        self._owned = owned
+        self._waits = waits
+
+    def write(self, data: bytes) -> int:
+        try:
+            if self._waits and not self._poll(0):
+                return 0
+            return os.write(self._descriptor, data)
+        except BlockingIOError:
+            return 0
+
+    def wait(self) -> None:
+        self._poll(1000)
+
+    def close(self) -> None:
+        if self._owned:
+            os.close(self._descriptor)
+
+    def _poll(self, timeout_ms: int) -> bool:
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLOUT)
+        return bool(poll.poll(timeout_ms))
+
+
+class SocketSink(DescriptorSink):
+    """A socket, such as that of a service manager's journal."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor)
+        self._socket = socket.socket(fileno=os.dup(descriptor))
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._socket.send(data, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def sink_of(stream: TextIO) -> Sink:
+    """Find the way to write to a stream without waiting for its reader."""
+    try:
+        descriptor = stream.fileno()
+        mode = os.fstat(descriptor).st_mode
+    except (OSError, ValueError, AttributeError):
+        return Sink(stream)
+    if stat.S_ISSOCK(mode):
+        return SocketSink(descriptor)
+    if stat.S_ISREG(mode):
+        return DescriptorSink(descriptor)
+    try:
+        flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        return DescriptorSink(os.open(f"/proc/self/fd/{descriptor}", flags), owned=True)
+    except OSError:
+        # Another user's terminal, or another system than Linux.
+        return DescriptorSink(descriptor, waits=True)
+
+
+class _Raw(io.RawIOBase):
+    """Passes bytes on to a handler."""
+
+    def __init__(self, handler: StandardError, stream: TextIO) -> None:
+        super().__init__()
+        self._handler = handler
+        self._stream = stream
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        taken = bytes(data)
+        self._handler.put(taken)
+        return len(taken)
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+
+def stream_of(handler: StandardError, stream: TextIO) -> TextIO:
+    """Make a stream for prints, whose lines go the way of the log's.
+
+    Args:
+        stream: Standard error; what asks the new stream for its descriptor gets this one's.
+    """
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Raw(handler, stream)), "utf-8", "backslashreplace", line_buffering=True, write_through=True
+    )

@@ -1,0 +1,147 @@
+"""The check of the headers by which a browser says for whom it asks, as ASGI middleware. It is left out with tokens.
+
+The rule: without a token, the only thing that keeps a web page out is that the browser tells the truth. A name that the
+page's owner can point at this machine (DNS rebinding) is no name of ours, so `Host` is checked for every request. A
+page of another site may send a form anywhere, so `Sec-Fetch-Site` and `Origin` are checked for each request that may
+change something.
+
+`http/app.py` installs it. gRPC needs none: a browser sends no HTTP/2 without TLS.
+"""
+
+import ipaddress
+import re
+import socket
+from collections.abc import Sequence
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ..api.words import ErrorAnswer
+from .errors import answer
+
+HOST_REFUSED = ErrorAnswer(
+    403,
+    "ERR_HOST_NOT_ALLOWED",
+    "the Host {host!r} is no name of this daemon. Without an API token, only addresses, names without a dot and names "
+    "given with --allowed-host are answered, so that no web page can reach it under a name of its own. Add "
+    "--allowed-host NAME, or set a token.",
+)
+ORIGIN_REFUSED = ErrorAnswer(
+    403,
+    "ERR_ORIGIN_NOT_ALLOWED",
+    "the request comes from a web page of another origin ({origin}), which may change nothing here as long as there is "
+    "no API token. Send it from a page of the daemon's own address, or set a token.",
+)
+
+READING = frozenset({"GET", "HEAD", "OPTIONS"})  # methods whose routes change nothing
+OWN_SITES = frozenset({b"none", b"same-origin"})  # none: the address was typed in, or it is a bookmark
+ANY = "*"
+
+NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?")
+PORT = re.compile("(:[0-9]*)?")
+
+KNOWN_MAX = 256  # values of Host that are remembered
+
+
+class BrowserGuard:
+    """Answers 403 to a request that a browser may have sent for another site's page.
+
+    Args:
+        allowed_hosts: Names that are answered beside those that need no permission; `.example.com` stands for
+            that name and all below it, `*` for all names.
+    """
+
+    def __init__(self, app: ASGIApp, allowed_hosts: Sequence[str]) -> None:
+        self.app = app
+        self.hosts = AllowedHosts(allowed_hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (refused := self.refusal(scope)) is not None:
+            await answer(*refused)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    def refusal(self, scope: Scope) -> tuple[int, str, str] | None:
+        """Return the answer to a request that is refused; None for one that may go on."""
+        changes = scope["method"] not in READING
+        host = b""
+        origins = []
+        for name, value in scope["headers"]:
+            if name == b"host":
+                # A browser always sends one; a client of HTTP/1.0 need not.
+                if value and not self.hosts.allow(value):
+                    return _filled(HOST_REFUSED, host=_shown(value))
+                host = value
+            elif changes and name == b"origin":
+                origins.append(value)
+            elif changes and name == b"sec-fetch-site" and value not in OWN_SITES:
+                return _filled(ORIGIN_REFUSED, origin=f"Sec-Fetch-Site: {_shown(value)}")
+        for origin in origins:
+            if not self.hosts.own(origin, host):
+                return _filled(ORIGIN_REFUSED, origin=f"Origin: {_shown(origin)}")
+        return None
+
+
+class AllowedHosts:
+    """The names that this daemon answers to.
+
+    Args:
+        names: As for `BrowserGuard`.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        given = [name.lower().removesuffix(".") for name in names]
+        self.any = ANY in given
+        self.names = {name.removeprefix(".") for name in given} | {socket.gethostname().lower()}
+        self.suffixes = tuple(name for name in given if name.startswith("."))
+        self.known: set[bytes] = set()
+
+    def allow(self, header: bytes) -> bool:
+        """Return whether a value of Host names this daemon."""
+        if header in self.known:
+            return True
+        name = name_in(header.decode("latin-1"))
+        allowed = name is not None and (self.any or is_plain(name) or self.has(name))
+        if allowed and len(self.known) < KNOWN_MAX:
+            self.known.add(header)
+        return allowed
+
+    def own(self, origin: bytes, host: bytes) -> bool:
+        """Return whether an Origin is this daemon's: the one that Host names, or a host that was allowed by name."""
+        scheme, separator, authority = origin.decode("latin-1").lower().partition("://")
+        if not separator or scheme not in ("http", "https"):
+            return False  # "null" too, which a sandboxed frame sends
+        name = name_in(authority)
+        return authority.encode("latin-1") == host.lower() or (name is not None and (self.any or self.has(name)))
+
+    def has(self, name: str) -> bool:
+        """Return whether a name was given, or is this machine's."""
+        return name in self.names or name.endswith(self.suffixes)
+
+
+def name_in(authority: str) -> str | None:
+    """Take the name or the address out of `name:port`, in small letters; None if it is none."""
+    text = authority.strip().lower()
+    if text.startswith("["):
+        name, bracket, port = text[1:].partition("]")
+        return name if bracket and ":" in name and PORT.fullmatch(port) else None
+    name, colon, port = text.partition(":")
+    return name.removesuffix(".") if NAME.fullmatch(name) and PORT.fullmatch(colon + port) else None
+
+
+def is_plain(name: str) -> bool:
+    """Return whether nobody can make a name on the Internet mean this machine: an address, or a name without a dot."""
+    if "." not in name and ":" not in name:
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _shown(value: bytes) -> str:
+    return value[:100].decode("latin-1")
+
+
+def _filled(refused: ErrorAnswer, **values: str) -> tuple[int, str, str]:
+    return refused.status, refused.code, refused.message.format(**values)

@@ -1,0 +1,303 @@
+"""uvicorn's HTTP/1.1, with deadlines and bounds, and without offers of other protocols.
+
+The rule: whatever a client sends, or leaves out, costs a bounded time and a bounded memory, and an answer that was
+written reaches the client that can still read. `http/serving/crowd.py` decides whose time is over;
+`http/serving/server.py` makes the connections.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from .crowd import BODY, HEAD, IDLE, LINGER, Crowd
+
+logger = logging.getLogger(__name__)
+
+# Of a request line and its headers, so that a head without end cannot fill the memory. Dapr takes 4 KiB; this is the
+# limit of h11, and generous for any id or token.
+HEAD_BYTES_MAX = 64 * 1024
+
+# Requests that one connection may have waiting behind the one that is answered. A chunk of 256 KiB holds 13 000.
+PIPELINED_MAX = 100
+
+INVALID = "Invalid HTTP request received."
+
+
+class PlainHttp(HttpToolsProtocol):
+    """A connection.
+
+    Java's own client, and every client built on it, offers HTTP/2 with each request
+    (`Upgrade: h2c`). A server may ignore that (RFC 9110, 7.8). uvicorn ignores it,
+    but its parser stops after the head, so that the handler gets an empty body:
+    an instance would be started without its input, with 202. This may go when
+    https://github.com/Kludex/uvicorn/issues/2722 is closed.
+    """
+
+    cycle: Any  # the request that came last; None before the first
+    under_way: Any = None  # the request whose handler runs, or ran last
+    in_head = False
+    head_bytes = 0
+    since_s = 0.0
+    unread_bytes = float("inf")
+    moved_s = 0.0
+    received = 0  # bytes, in all
+    body_from = 0  # of them, where the body began
+    lingering = False
+    held_back = False  # the next request waits until the client has read the last answer
+    half_closed = False  # the client sends no more, and reads
+
+    def __init__(self, *positional: Any, crowd: Crowd, **named: Any) -> None:
+        super().__init__(*positional, **named)
+        self.crowd = crowd
+        self.logger = QUIET  # type: ignore[assignment]
+
+    # The connection's beginning and end
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.flow = ReadersPace(transport)
+        self.since_s = self.moved_s = self.crowd.now_s
+        if len(self.connections) > self.crowd.limits.connections_max and not self.crowd.make_room(
+            self.connections,  # type: ignore[arg-type]
+            self,
+        ):
+            self.answer(503, "There are too many connections.", b"retry-after: 1\r\n")
+            self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.crowd.flow(self)
+        self.disconnect()
+        super().connection_lost(exc)
+
+    def disconnect(self) -> None:
+        """Tell the handler under way that its client has gone. The requests behind it are never begun."""
+        if (cycle := self.under_way) is not None:
+            cycle.disconnected = True
+            cycle.message_event.set()
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """Answer a client that has sent its last request whole and closed its end; close what is not whole."""
+        cycle = self.cycle
+        if self.lingering or self.in_head or cycle is None or cycle.response_complete or cycle.more_body:
+            return None  # the transport closes itself
+        # `cycle` is the last of those that wait; its answer closes the connection.
+        self.half_closed = True
+        cycle.keep_alive = False
+        return True
+
+    def shutdown(self) -> None:
+        """Begin the end of the server: answer what has come whole, and let the rest go."""
+        cycle = self.cycle
+        if self.lingering or cycle is None or cycle.response_complete:
+            self.transport.close()
+        elif cycle.more_body:
+            # Its handler waits for a body that may never end.
+            self.cut_off()
+        else:
+            cycle.keep_alive = False
+
+    def cut_off(self) -> None:
+        """Close at once, with all that waits to be read. The handler under way sees that its client has gone."""
+        self.disconnect()
+        self.transport.abort()
+
+    # What comes
+
+    def data_received(self, data: bytes) -> None:
+        if self.lingering:
+            return
+        self.received += len(data)
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                data = self.without_offer(data[offer.args[0] :])
+            except httptools.HttpParserError:
+                self.refuse(400, INVALID)
+                return
+            else:
+                break
+        if self.in_head:
+            self.head_bytes += len(data)
+            if self.head_bytes > HEAD_BYTES_MAX:
+                self.refuse(431, f"The head of the request has more than {HEAD_BYTES_MAX} bytes.")
+        elif (cycle := self.cycle) is not None and cycle.more_body and cycle.transport is self.transport:
+            cycle.transport = ClosesGently(self)
+
+    def without_offer(self, rest: bytes) -> bytes:
+        """Serialize the request again for a fresh parser: its head without the offer, and the bytes after it."""
+        method = self.parser.get_method()
+        if method == b"CONNECT":  # it is nothing but an offer
+            self.refuse(400, INVALID)
+            return b""
+        version = self.parser.get_http_version().encode()
+        head = [b"%b %b HTTP/%b" % (method, self.url, version)]
+        head += [b"%b: %b" % (name, value) for name, value in self.headers if name != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        return b"\r\n".join([*head, b"", rest])
+
+    def on_message_begin(self) -> None:
+        self.in_head = True
+        self.head_bytes = 0
+        self.since_s = self.crowd.now_s
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self.in_head = False
+        self.since_s = self.crowd.now_s
+        self.body_from = self.received
+        if not self.parser.should_upgrade():
+            if len(self.pipeline) >= PIPELINED_MAX:
+                raise ValueError("too many requests at once")  # it ends the parser, and the connection with it
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    # What goes
+
+    def on_response_complete(self) -> None:
+        """Begin the next request that waits, once this answer is on its way; else wait for one."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing() or self.lingering:
+            return
+        self.since_s = self.crowd.now_s
+        if self.pipeline:
+            if self.flow.write_paused:
+                self.held_back = True
+            else:
+                self.begin_next()
+        elif self.cycle.more_body:
+            self.linger()
+        else:
+            self.flow.resume_reading()
+
+    def begin_next(self) -> None:
+        self.flow.resume_reading()
+        cycle, app = self.pipeline.pop()
+        self._start_asgi_task(cycle, app)
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self.under_way = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        # What a client asks for next would wait beside the answer that it does not read.
+        self.flow.pause_reading()
+        self.crowd.stall(self)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.crowd.flow(self)
+        if self.transport.is_closing():
+            return
+        if self.held_back:
+            self.held_back = False
+            self.begin_next()
+        elif self.lingering or not self.pipeline:
+            self.flow.resume_reading()
+
+    def refuse(self, status: int, text: str) -> None:
+        """Answer what is no request, and end the connection."""
+        self.crowd.journal.log("refused", logging.INFO, "a request was refused with %d: %s", status, text)
+        self.answer_and_linger(status, text)
+
+    def answer_and_linger(self, status: int, text: str) -> None:
+        self.answer(status, text)
+        self.linger()
+
+    def answer(self, status: int, text: str, more: bytes = b"") -> None:
+        self.transport.write(
+            b"%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n%bconnection: close\r\n\r\n%b"
+            % (STATUS_LINE[status], len(text), more, text.encode())
+        )
+
+    def linger(self) -> None:
+        """Send no more, and close when the client has closed, or has had the time to read.
+
+        If a connection is closed while something is unread, the system resets it, and the client may lose the answer.
+        """
+        if self.lingering or self.transport.is_closing():
+            return
+        self.lingering = True
+        self.since_s = self.crowd.now_s
+        if self.half_closed or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self.flow.resume_reading()
+        self.transport.write_eof()
+
+    # What the crowd asks
+
+    def waiting(self) -> str | None:
+        cycle = self.cycle
+        if self.lingering:
+            return LINGER
+        if cycle is None or cycle.response_complete:
+            return HEAD if self.in_head or cycle is None else IDLE
+        if cycle.more_body and not self.pipeline:
+            if self.flow.read_paused:
+                self.since_s, self.body_from = self.crowd.now_s, self.received  # it waits for us
+                return None
+            return BODY
+        return None
+
+    def closing(self) -> bool:
+        return self.transport.is_closing()
+
+    def bytes_unread(self) -> int:
+        return self.transport.get_write_buffer_size()
+
+    def body_bytes(self) -> int:
+        return self.received - self.body_from
+
+    def give_up(self, waited_for: str) -> None:
+        """Close without an answer: what has not come whole is no request."""
+        if waited_for == BODY:
+            self.disconnect()
+        self.transport.close()
+
+
+class ReadersPace(FlowControl):
+    """Reads nothing from a client that does not read its answers."""
+
+    def resume_reading(self) -> None:
+        if not self.write_paused:
+            super().resume_reading()
+
+
+class ClosesGently:
+    """The transport of a request whose body is still to come: closed, it lets the client read the answer first."""
+
+    def __init__(self, connection: PlainHttp) -> None:
+        self.connection = connection
+        self.write = connection.transport.write
+        self.is_closing = connection.transport.is_closing
+
+    def close(self) -> None:
+        if self.connection.cycle.more_body:
+            self.connection.linger()
+        else:
+            self.connection.transport.close()
+
+
+class RequestLog:
+    """The log of uvicorn's handling of a request: a bug has its traceback, and the end of the server is no bug."""
+
+    level = logging.INFO
+
+    def error(self, message: str, *values: object, exc_info: BaseException | None = None) -> None:
+        if not isinstance(exc_info, asyncio.CancelledError):
+            logger.error(message.rstrip(), *values, exc_info=exc_info)
+
+    def warning(self, message: str, *values: object) -> None:
+        logger.warning(message.rstrip(), *values)
+
+
+QUIET = RequestLog()

@@ -1,0 +1,54 @@
+"""No file of the store gets the number of a standard stream that the process was started without."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ..support.processes.lines import PATIENCE_S
+
+
+def files_of(pid: int) -> dict[int, str]:
+    """The open files of a process, by their descriptors."""
+    folder = Path(f"/proc/{pid}/fd")
+    found = {}
+    for each in folder.iterdir():
+        try:
+            found[int(each.name)] = str(each.readlink())
+        except FileNotFoundError:
+            continue
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs the files of another process")
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
+def test_closed_standard_streams_are_opened_first(tmp_path: Path, closed: tuple[int, ...]) -> None:
+    def close() -> None:
+        for descriptor in closed:
+            os.close(descriptor)
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "perdure", "run", "--http-port", "0", "--grpc-port", "0"],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=close,  # noqa: PLW1509
+    )
+    try:
+        deadline_s = time.monotonic() + PATIENCE_S
+        files: dict[int, str] = {}
+        while "perdure.db" not in str(files):
+            files = files_of(process.pid)
+            assert time.monotonic() < deadline_s, files
+            assert process.poll() is None
+            time.sleep(0.02)
+        assert {files[descriptor] for descriptor in range(3)} == {os.devnull}
+        process.terminate()
+        assert process.wait(PATIENCE_S) == 0
+    finally:
+        process.kill()
+        process.wait()

@@ -1,0 +1,210 @@
+"""Nothing waits for the reader of standard error: what it does not take is kept, and beyond a limit counted."""
+
+import io
+import logging
+import os
+import pty
+import select
+import socket
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TextIO
+
+import pytest
+
+from perdure.daemon.process.standard_error import BACKLOG_BYTES_MAX, StandardError, stream_of
+
+from ...support.processes.daemon import Daemon
+
+LINES = 30_000  # of 100 bytes each: far beyond what a pipe and the backlog hold
+
+
+@pytest.fixture
+def opened() -> Iterator[list[int]]:
+    descriptors: list[int] = []
+    yield descriptors
+    for each in descriptors:
+        os.close(each)
+
+
+def a_pipe(opened: list[int]) -> tuple[int, int]:
+    reader, writer = os.pipe()
+    opened += [reader, writer]
+    return reader, writer
+
+
+def a_socket(opened: list[int]) -> tuple[int, int]:
+    reader, writer = (each.detach() for each in socket.socketpair())
+    opened += [reader, writer]
+    return reader, writer
+
+
+def a_terminal(opened: list[int]) -> tuple[int, int]:
+    reader, writer = pty.openpty()
+    opened += [reader, writer]
+    attributes = termios.tcgetattr(writer)
+    attributes[1] &= ~termios.OPOST  # no line end becomes two
+    termios.tcsetattr(writer, termios.TCSANOW, attributes)
+    return reader, writer
+
+
+def text_stream(descriptor: int) -> TextIO:
+    return open(descriptor, "w", closefd=False)
+
+
+def read_until_quiet(descriptor: int) -> bytes:
+    """All that comes until nothing has come for a while."""
+    said = bytearray()
+    while select.select([descriptor], [], [], 0.5)[0]:
+        chunk = os.read(descriptor, 1_000_000)
+        if not chunk:
+            break
+        said += chunk
+    return bytes(said)
+
+
+@pytest.mark.parametrize("make", [a_pipe, a_socket])
+def test_a_reader_that_stands_still_holds_up_nothing(
+    make: Callable[[list[int]], tuple[int, int]], opened: list[int]
+) -> None:
+    reader, writer = make(opened)
+    with text_stream(writer) as stream, closing(StandardError(stream)) as handler:
+        logger = logging.Logger("flood")
+        logger.addHandler(handler)
+        # When far more is logged than anybody reads, then it takes no longer than it takes to format it,
+        began_s = time.monotonic()
+        for number in range(LINES):
+            logger.info("%095d", number)
+        assert time.monotonic() - began_s < 20
+        # and the first lines are whole and in order, and the rest is counted.
+        said = read_until_quiet(reader).decode()
+        lines = said.splitlines()
+        kept = [line for line in lines if line.isdigit()]
+        assert kept == [f"{number:095d}" for number in range(len(kept))]
+        assert len(kept) * 96 >= BACKLOG_BYTES_MAX
+        [counted] = [line for line in lines if "were dropped" in line]
+        assert int(counted.split()[0]) + len(kept) == LINES
+        # What comes afterwards is written at once.
+        logger.info("again")
+        assert read_until_quiet(reader) == b"again\n"
+        assert not [each for each in threading.enumerate() if each.name == "perdure-log"]
+
+
+@pytest.mark.parametrize("make", [a_pipe, a_socket, a_terminal])
+def test_the_stream_itself_stays_as_it_was(make: Callable[[list[int]], tuple[int, int]], opened: list[int]) -> None:
+    # Other programs have it too, and would not expect to be refused.
+    reader, writer = make(opened)
+    with text_stream(writer) as stream, closing(StandardError(stream)) as handler:
+        handler.put(b"x\n")
+        assert os.read(reader, 10) == b"x\n"
+        assert os.get_blocking(writer)
+
+
+def test_a_line_longer_than_a_pipe_takes_at_once_is_written_whole(opened: list[int]) -> None:
+    reader, writer = a_pipe(opened)
+    with text_stream(writer) as stream, closing(StandardError(stream)) as handler:
+        handler.put(b"x" * 300_000 + b"\n")
+        handler.put(b"y\n")
+        assert read_until_quiet(reader) == b"x" * 300_000 + b"\ny\n"
+
+
+def test_a_reader_that_is_gone_is_no_error(opened: list[int]) -> None:
+    _, writer = a_pipe(opened)
+    with text_stream(writer) as stream, closing(StandardError(stream)) as handler:
+        os.close(opened.pop(0))
+        for _ in range(3):
+            handler.put(b"x\n")
+        handler.flush()
+
+
+def test_a_file_has_every_line(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as stream, closing(StandardError(stream)) as handler:
+        for number in range(1000):
+            handler.put(b"%d\n" % number)
+    assert (tmp_path / "log").read_text().split() == [str(number) for number in range(1000)]
+
+
+def test_a_stream_without_a_descriptor_is_written_to() -> None:
+    stream = io.StringIO()
+    handler = StandardError(stream)
+    handler.emit(logging.makeLogRecord({"msg": "größe \ud800"}))
+    assert stream.getvalue() == "größe \\ud800\n"
+
+
+def test_prints_go_the_same_way_and_bytes_too(opened: list[int]) -> None:
+    reader, writer = a_pipe(opened)
+    with text_stream(writer) as stream, closing(StandardError(stream)) as handler:
+        printed = stream_of(handler, stream)
+        print("größe", 1, file=printed)
+        printed.buffer.write(b"bytes\n")
+        print("no end", end="", flush=True, file=printed)
+        assert printed.fileno() == writer
+        assert read_until_quiet(reader) == "größe 1\nbytes\nno end".encode()
+
+
+def test_a_forked_child_does_not_write_what_its_parent_has_still_to_write(opened: list[int]) -> None:
+    reader, writer = a_pipe(opened)
+    program = """
+import os, sys
+from perdure.daemon.process.standard_error import StandardError
+handler = StandardError(sys.stderr)
+for number in range(3000):
+    handler.put(b"%099d\\n" % number)
+child = os.fork()
+if not child:
+    handler.put(b"child\\n")
+    handler.flush()
+    os._exit(0)
+os.waitpid(child, 0)
+print("forked", flush=True)
+handler.put(b"parent\\n")
+import time
+while handler._backlog:
+    time.sleep(0.01)
+"""
+    process = subprocess.Popen([sys.executable, "-c", program], stderr=writer, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    lines = read_until_quiet(reader).decode().split()
+    process.wait(30)
+    numbers = [line for line in lines if line.isdigit()]
+    assert numbers == [f"{number:099d}" for number in range(3000)]
+    assert lines.count("parent") == 1
+
+
+CHATTY = """
+import logging, sys
+import perdure
+app = perdure.App("chatty")
+
+@app.workflow
+async def chat(ctx, lines):
+    for number in range(lines):
+        logging.getLogger("chat").info("%0200d", number)
+        print("x" * 200)
+        print("y" * 200, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_daemon_whose_standard_error_nobody_reads_works_and_stops(tmp_path: Path, processes: int) -> None:
+    (tmp_path / "chatty.py").write_text(CHATTY)
+    reader, writer = os.pipe()
+    try:
+        daemon = Daemon(tmp_path / "chatty.py", tmp_path / "p.db", "--processes", str(processes), stderr=writer)
+        with daemon:
+            for number in range(2):
+                assert daemon.start("chat", f"c{number}", 2000).status_code == 202
+            for number in range(2):
+                daemon.wait_for(f"c{number}", "COMPLETED")
+            assert daemon.stop() == 0
+    finally:
+        os.close(reader)
+        os.close(writer)
