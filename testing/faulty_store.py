@@ -12,7 +12,7 @@ import anyio
 
 from ..actors.address import Address
 from ..actors.store.contract import Inspection, Reminder, Store, Stored, Write
-from ..actors.store.errors import StoreFailed
+from ..actors.store.errors import StoreError, StoreFailed
 
 
 class FaultyStore:
@@ -90,6 +90,10 @@ class FaultyStore:
     def shards(self) -> int:
         return self.inner.shards
 
+    @property
+    def intact(self) -> bool:
+        return self.inner.intact
+
     async def open(self) -> None:
         await self.inner.open()
 
@@ -109,13 +113,13 @@ class FaultyStore:
         self._commit_faults.check()
         await self.inner.commit(writes, fences)
 
-    async def load(self, addresses: Sequence[Address]) -> list[Stored | None]:
+    async def load(self, addresses: Sequence[Address]) -> Sequence[Stored | StoreError | None]:
         await self._load_gate.pass_through()
         self.loads += 1
         self._load_faults.check()
         return await self.inner.load(addresses)
 
-    async def inspect(self, addresses: Sequence[Address]) -> list[Inspection | None]:
+    async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | StoreError | None]:
         self.inspects += 1
         self._inspect_faults.check()
         return await self.inner.inspect(addresses)

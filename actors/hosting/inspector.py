@@ -9,7 +9,7 @@ next. The way to the store's thread and back costs more than the read itself.
 from ..address import Address
 from ..errors import HostStopping
 from ..store.contract import Inspection, Store
-from ..store.errors import as_store_error
+from ..store.errors import StoreError, as_store_error
 from ..waiting.reply import Reply
 from ..waiting.signal import Signal
 
@@ -67,4 +67,7 @@ class Inspector:
                 reply.fail(failure)
             return
         for (_, reply), inspection in zip(batch, found, strict=True):
-            reply.succeed(inspection)
+            if isinstance(inspection, StoreError):
+                reply.fail(inspection)
+            else:
+                reply.succeed(inspection)

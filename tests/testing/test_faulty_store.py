@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from perdure.actors.address import Address, shard_of
-from perdure.actors.store.contract import Store, Write
+from perdure.actors.store.contract import Store, Stored, Write
 from perdure.actors.store.errors import StoreFailed
 from perdure.actors.store.memory import MemoryStore
 from perdure.testing.faulty_store import FaultyStore
@@ -30,7 +30,7 @@ async def commit(store: Store, *entries: bytes) -> None:
     """Append entries to the one actor there is."""
     fences = await store.claim("host", now_us=1)
     (stored,) = await store.load([A])
-    key = store.new_key() if stored is None else stored.key
+    key = stored.key if isinstance(stored, Stored) else store.new_key()
     shard = shard_of(A.id, store.shards)
     await store.commit(
         [Write(key=key, address=A, shard=shard, at_us=1, entry=entry, record=b"r") for entry in entries], fences
@@ -39,7 +39,7 @@ async def commit(store: Store, *entries: bytes) -> None:
 
 async def log(store: FaultyStore) -> tuple[bytes, ...]:
     (stored,) = await store.inner.load([A])
-    return () if stored is None else tuple(stored.entries)
+    return tuple(stored.entries) if isinstance(stored, Stored) else ()
 
 
 async def test_nothing_fails_unless_told_to(store: FaultyStore) -> None:
