@@ -5,14 +5,18 @@ traceback of the app's own code.
 """
 
 import contextlib
+import logging
 import sys
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from ..daemon.serve import leave_threads_behind, serve_app
 from .config import build_config
 from .run_flags import RUN_OPTIONS
+
+logger = logging.getLogger(__name__)
 
 
 @click.command(params=[click.Argument(["target"], required=False, metavar="[APP]"), *RUN_OPTIONS])
@@ -34,6 +38,11 @@ def run(**values: Any) -> None:
     from ..daemon.logs import configure_logging  # noqa: PLC0415  as above
 
     configure_logging(config.log_level, config.log_format)
+    if click.get_current_context().get_parameter_source("api_tokens") is ParameterSource.COMMANDLINE:
+        logger.warning(
+            "every user of this machine can read the token of --api-token in the list of processes: "
+            "set PERDURE_API_TOKEN instead, or give a file with --api-token-file"
+        )
     out = sys.stdout
 
     def announce(line: str) -> None:

@@ -10,10 +10,10 @@ a mount of the same file finds it. Systems other than Linux have only the first.
 """
 
 import errno
-import fcntl
 import logging
 import os
 import struct
+import sys
 import weakref
 from contextlib import suppress
 from functools import cache
@@ -21,6 +21,9 @@ from functools import cache
 from filelock import BaseFileLock, FileLock, Timeout
 
 from ..errors import StoreFailed, StoreLocked
+
+if sys.platform != "win32":
+    import fcntl
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +85,10 @@ class Hold:
 
     def header(self) -> bytes:
         """Read the first hundred bytes of the file, which are SQLite's header; fewer if the file is shorter."""
-        return b"" if self._descriptor is None else os.pread(self._descriptor, 100, 0)
+        if self._descriptor is None:
+            return b""
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        return os.read(self._descriptor, 100)
 
     def watch(self) -> None:
         """Remember which files SQLite works on. To be called when its connections are open."""
@@ -110,12 +116,10 @@ class Hold:
         It would fold the -wal and delete it by its name, which may belong to another file by now. It does so only if it
         can lock the file for itself.
         """
-        command = getattr(fcntl, "F_OFD_SETLK", None)
-        if command is not None and self._descriptor is not None:
+        if sys.platform == "linux" and self._descriptor is not None:
             with suppress(OSError):
-                fcntl.fcntl(
-                    self._descriptor, command, FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, SHARED_FIRST, SHARED_BYTES, 0)
-                )
+                region = FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, SHARED_FIRST, SHARED_BYTES, 0)
+                fcntl.fcntl(self._descriptor, fcntl.F_OFD_SETLK, region)
 
     def close_in_child(self) -> None:
         """Close the descriptors of this process, which is a fork of the one that has the file."""
@@ -140,7 +144,7 @@ def make_private(path: str) -> None:
     Raises:
         FileExistsError: There is one.
     """
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE))
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE))
 
 
 def is_mount_point(path: str) -> bool:
@@ -183,7 +187,7 @@ def _lock_file(path: str, *, create: bool) -> int | None:
         if _id_of(path) in {hold.file for hold in _held()}:
             raise StoreLocked(path)
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), MODE)
+        descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), MODE)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -197,11 +201,11 @@ def _lock_file(path: str, *, create: bool) -> int | None:
 
 
 def _lock_byte(path: str, descriptor: int) -> None:
-    command = getattr(fcntl, "F_OFD_SETLK", None)
-    if command is None:
+    if sys.platform != "linux":
         return
     try:
-        fcntl.fcntl(descriptor, command, FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, LOCKED_BYTE, 1, 0))
+        region = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, LOCKED_BYTE, 1, 0)
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, region)
     except OSError as error:
         if error.errno in (errno.EAGAIN, errno.EACCES):
             raise StoreLocked(path) from None
@@ -219,5 +223,6 @@ def _held() -> "weakref.WeakSet[Hold]":
         held.clear()
 
     # A child would keep the lock after its parent has ended.
-    os.register_at_fork(after_in_child=close_all)
+    if sys.platform != "win32":
+        os.register_at_fork(after_in_child=close_all)
     return held

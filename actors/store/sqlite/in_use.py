@@ -268,20 +268,21 @@ def write_ids(path: str, ids: Ids) -> None:
         StoreFailed: It cannot be written.
     """
     made = not os.path.exists(path)
-    if made:
-        with suppress(FileNotFoundError):
-            os.unlink(f"{path}.partial")
     name = f"{path}.partial" if made else path
     try:
-        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, MODE)
+        if made:
+            with suppress(FileNotFoundError):
+                os.unlink(name)
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT, MODE)
         try:
-            os.pwrite(descriptor, ids.packed(), 0)
+            os.write(descriptor, ids.packed())
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
         if made:
             os.rename(name, path)
-            flush(os.path.dirname(path))
+            if os.name != "nt":  # Windows has no flush of a folder
+                flush(os.path.dirname(path))
     except OSError as error:
         raise StoreFailed(f"{path} cannot be written: {error.strerror}. May this user write there?") from error
 

@@ -244,7 +244,7 @@ class SqliteStore:
 # Opening.
 
 
-class Ready(NamedTuple):
+class Prepared(NamedTuple):
     """The facts about a file that is ready for writing."""
 
     shards: int  # of the whole store
@@ -255,7 +255,7 @@ class Ready(NamedTuple):
 
 def prepare(
     path: str, durability: Durability, shards: int, part: Part, in_use: InUse, connection: sqlite3.Connection
-) -> Ready:
+) -> Prepared:
     """Make a file ready for writing: check its version and part, then create it or migrate it, and mark it in use.
 
     Raises:
@@ -296,7 +296,7 @@ def prepare(
     position_max = highest_position(connection)
     in_use.begin(schema.read_meta(connection, path, schema.STORE), position_max, folded=fold(connection))
     (key_max,) = connection.execute("SELECT coalesce(max(key), 0) FROM actors").fetchone()
-    return Ready(
+    return Prepared(
         shards=schema.read_meta(connection, path, schema.SHARDS),
         key_max=max(key_max, schema.read_meta(connection, path, schema.RETIRED_KEY)),
         position_max=position_max,
