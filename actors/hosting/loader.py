@@ -106,6 +106,7 @@ class Loader:
 
     def _fill(self, activation: Activation, stored: Stored | StoreError | None) -> None:
         if isinstance(stored, StoreError):
+            logger.error("%s", stored)
             self._failed(activation, stored)
             return
         try:

@@ -5,7 +5,7 @@ import pytest
 
 from perdure.actors.address import Address, shard_of
 from perdure.actors.store.contract import Store, Stored, Write
-from perdure.actors.store.errors import StoreFailed
+from perdure.actors.store.errors import StoreDamaged, StoreFailed
 from perdure.actors.store.memory import MemoryStore
 from perdure.testing.faulty_store import FaultyStore
 
@@ -50,6 +50,16 @@ async def test_nothing_fails_unless_told_to(store: FaultyStore) -> None:
     assert await store.reminders(after=None, limit=1) == []
     assert store.shards == store.inner.shards
     await store.close()
+
+
+async def test_a_damaged_actor_is_an_error_in_its_place(store: FaultyStore) -> None:
+    await commit(store, b"1")
+    store.damage(A, "rot")
+    for read in (store.load, store.inspect):
+        damaged, missing = await read([A, Address("wf", "nobody")])
+        assert isinstance(damaged, StoreDamaged)
+        assert damaged.reason == "rot"
+        assert missing is None
 
 
 async def test_the_nth_commit_fails_and_has_not_happened(store: FaultyStore) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from perdure import App, Engine, Settings, WorkflowContext
 from perdure.actors.errors import HostStopping
-from perdure.actors.store.errors import StoreFailed
+from perdure.actors.store.errors import StoreDamaged, StoreFailed
+from perdure.runtime.instance.message import workflow_address
 from perdure.runtime.operations.facade import Facade, Page
 from perdure.runtime.operations.retention import RetentionLoop
 from perdure.runtime.operations.retention_policy import Retention
@@ -245,6 +246,20 @@ def test_a_store_that_fails_is_asked_again(settings: Settings, caplog: pytest.Lo
     story(settings, tell)
     (warning,) = [record for record in caplog.records if record.name == "perdure.runtime.operations.retention"]
     assert "disk on fire" in warning.getMessage()
+
+
+def test_one_that_is_damaged_does_not_keep_the_others(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    async def tell(world: World) -> None:
+        for name in "abc":
+            await world.finish(name)
+        world.counted.failures = [StoreDamaged(workflow_address("a"), "no checksum")]
+        async with world.forgetting(Retention(any_terminal_us=0)):
+            await anyio.sleep(1)
+            assert await world.ids() == ["a"]
+
+    story(settings, tell)
+    (warning,) = [record for record in caplog.records if record.name == "perdure.runtime.operations.retention"]
+    assert "workflow/a is damaged" in warning.getMessage()
 
 
 def test_the_loop_ends_when_the_host_stops(settings: Settings) -> None:
