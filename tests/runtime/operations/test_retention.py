@@ -10,6 +10,7 @@ import pytest
 from perdure import App, Engine, Settings, WorkflowContext
 from perdure.actors.errors import HostStopping
 from perdure.actors.store.errors import StoreDamaged, StoreFailed
+from perdure.runtime.history.instance_state import InstanceState
 from perdure.runtime.instance.message import workflow_address
 from perdure.runtime.operations.facade import Facade, Page
 from perdure.runtime.operations.retention import RetentionLoop
@@ -55,12 +56,18 @@ class CountedFacade(Facade):
         self.lists = 0
         self.reads = 0
         self.failures: list[Exception] = []
+        self.damaged: str | None = None
 
     async def list_ids(self, *, after: str | None = None, ids_max: int = 1024) -> Page:
         self.lists += 1
         if self.failures:
             raise self.failures.pop()
         return await super().list_ids(after=after, ids_max=ids_max)
+
+    async def inspect(self, instance_id: str) -> InstanceState | None:
+        if instance_id == self.damaged:
+            raise StoreDamaged(workflow_address(instance_id), "no checksum")
+        return await super().inspect(instance_id)
 
 
 class World:
@@ -252,7 +259,7 @@ def test_one_that_is_damaged_does_not_keep_the_others(settings: Settings, caplog
     async def tell(world: World) -> None:
         for name in "abc":
             await world.finish(name)
-        world.counted.failures = [StoreDamaged(workflow_address("a"), "no checksum")]
+        world.counted.damaged = "a"
         async with world.forgetting(Retention(any_terminal_us=0)):
             await anyio.sleep(1)
             assert await world.ids() == ["a"]
