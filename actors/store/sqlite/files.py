@@ -21,7 +21,7 @@ from ..part import Part
 from . import schema
 from .connection import LOCK_WAIT_S
 from .identity import Hold
-from .in_use import flush
+from .in_use import flush, require_own
 
 
 @contextmanager
@@ -29,11 +29,12 @@ def reading(path: str | os.PathLike[str]) -> Iterator[sqlite3.Connection]:
     """Open a file of a store for reading.
 
     Raises:
-        StoreFailed: There is no file, or it cannot be opened.
+        StoreFailed: There is no file, or it cannot be opened, or is not the file that was worked on last.
     """
     path = os.fspath(path)
     if not os.path.isfile(path):
         raise StoreFailed(f"there is no store at {path}")
+    require_own(os.path.realpath(path))
     # Not `mode=ro`, though nothing is written: such a connection has to make the files that
     # go with a WAL and may not remove them. A daemon of another user could not start with
     # the files that an administrator's check leaves. Not `immutable`: a host may be writing.

@@ -20,7 +20,7 @@ from functools import cache
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from ..errors import StoreFailed, StoreLocked
+from ..errors import StoreFailed, StoreGone, StoreLocked
 
 if sys.platform != "win32":
     import fcntl
@@ -91,8 +91,15 @@ class Hold:
         return os.read(self._descriptor, 100)
 
     def watch(self) -> None:
-        """Remember which files SQLite works on. To be called when its connections are open."""
-        self._ids = tuple(_id_of(name) for name in (self.path, f"{self.path}-wal"))
+        """Remember which files SQLite works on. To be called when its connections are open.
+
+        Raises:
+            StoreGone: They have gone away meanwhile.
+        """
+        try:
+            self._ids = tuple(_id_of(name) for name in (self.path, f"{self.path}-wal"))
+        except OSError as error:
+            raise StoreGone(self.path, f"cannot be found ({error.strerror})") from error
 
     def moved(self) -> str | None:
         """Say how the files that SQLite works on are not those of their names any more; None: they are.
@@ -136,6 +143,21 @@ class Hold:
         if descriptor is not None:
             with suppress(OSError):
                 os.close(descriptor)
+
+
+def header_of(path: str) -> bytes | None:
+    """Read the first hundred bytes of a file to which this process has no connection; None if this process has it.
+
+    Raises:
+        StoreFailed: It cannot be read.
+    """
+    try:
+        if _id_of(path) in {hold.file for hold in _held()}:
+            return None
+        with open(path, "rb") as file:
+            return file.read(100)
+    except OSError as error:
+        raise StoreFailed(f"{path} cannot be opened: {error.strerror}") from error
 
 
 def make_private(path: str) -> None:

@@ -23,6 +23,7 @@ import os
 import secrets
 import sqlite3
 import struct
+import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ from urllib.parse import quote
 
 from ..errors import StoreFailed
 from . import schema
-from .identity import MODE, Hold
+from .identity import MODE, Hold, header_of
 
 MAGIC = b"PrdrId01"
 # MAGIC; the store; the numbers that the header may have, of which one is there and the other is being written; the
@@ -78,7 +79,7 @@ class InUse:
         self._trusted = trusted
         self._map: mmap.mmap | None = None
         found = read_ids(self._id_path)
-        refuse_foreign(hold, found)
+        refuse_foreign(hold.path, hold.header(), found)
         self._before = found or Ids()
         self._ids = replace(self._before)
         self._counting = False
@@ -104,13 +105,16 @@ class InUse:
                 f"earlier state, or has lost its -wal. {PUT_BACK}"
             )
 
-    def announce(self) -> None:
+    def announce(self, number: int) -> None:
         """Say, on the disk, that the header may have the new number from now on.
+
+        Args:
+            number: The one that it has.
 
         Raises:
             StoreFailed: The id cannot be written.
         """
-        self._ids.next = self.number
+        self._ids.number, self._ids.next = number, self.number
         write_ids(self._id_path, self._ids)
 
     def begin(self, store: int, position: int, *, folded: bool) -> None:
@@ -146,7 +150,7 @@ class InUse:
         """
         self._counting = False
         ids = self._ids
-        ids.next = 0
+        ids.number, ids.next = self.number, 0
         ids.position, ids.flushed = (position if self._trusted else 0), True
         write_ids(self._id_path, ids)
         if rest():
@@ -182,14 +186,38 @@ def emptied(path: str) -> str:
     )
 
 
-def refuse_foreign(hold: Hold, ids: Ids | None) -> None:
+TRIES = 4
+BETWEEN_TRIES_S = 0.05
+
+
+def require_own(path: str) -> None:
+    """Compare a file, which a command is about to read, with the id beside it: SQLite would fold any -wal into it.
+
+    A host of another process may be at work on the file, and change the header and the id, one after the other.
+
+    Raises:
+        StoreFailed: It is not the file that was worked on last.
+    """
+    for left in reversed(range(TRIES)):
+        header = header_of(path)
+        if header is None:
+            return  # this process has it, and has compared it
+        try:
+            refuse_foreign(path, header, read_ids(f"{path}.id"))
+        except StoreFailed:
+            if left == 0:
+                raise
+            time.sleep(BETWEEN_TRIES_S)
+        else:
+            return
+
+
+def refuse_foreign(path: str, header: bytes, ids: Ids | None) -> None:
     """Compare the header of a file, which nothing has opened yet, with the id beside it.
 
     Raises:
         StoreFailed: It is not the file that was worked on last.
     """
-    path = hold.path
-    header = hold.header()
     if not header:
         if ids is not None and ids.store != UNKNOWN:
             raise StoreFailed(emptied(path))

@@ -160,9 +160,11 @@ class SqliteStore:
         # In the order of the commits, because there is no pause between this and the queue of the writer's thread.
         statements = list(statements_of(changes, self._position + 1))
         self._position += len(changes.entries)
-        # Only a batch that takes entries away and adds none can lower the highest position.
-        position = self._position if changes.entries or not changes.logs_forgotten else None
+        # Of a batch without entries nothing is known: the last ones may have had a commit that failed.
+        position = self._position if changes.entries else None
         work = partial(execute, statements, self._fences, dict(fences))
+        if changes.logs_forgotten and position is None:
+            work = partial(self._lower, work)
         # A commit that is under way cannot be taken back. A caller that is cancelled meanwhile
         # waits for its end first, and then knows what the store holds.
         with anyio.CancelScope(shield=True):
@@ -191,14 +193,11 @@ class SqliteStore:
         """Commit, and see to it that the commit is where it will be found.
 
         Args:
-            position: The highest position of the log after it; None if it may be lower than before.
+            position: Of the last entry that it adds; None if it adds none.
         """
         in_use, hold = self._in_use, self._hold
         assert in_use is not None
-        if position is None:
-            transact(partial(self._lower, work), connection)
-        else:
-            transact(work, connection)
+        transact(work, connection)
         if hold is not None:
             self._look(hold)
         if self._gone is not None:
@@ -207,7 +206,10 @@ class SqliteStore:
             in_use.acknowledge(position)
 
     def _lower(self, work: Callable[[sqlite3.Connection], None], connection: sqlite3.Connection) -> None:
-        """Do `work`, and lower the position before the commit: a kill after it must not leave a higher one."""
+        """Do `work`, which takes entries away and adds none, and lower the position that counts as acknowledged.
+
+        Before the commit, because a kill after it must not leave a position that is not there.
+        """
         work(connection)
         assert self._in_use is not None
         self._in_use.acknowledge(highest_position(connection))
@@ -291,7 +293,9 @@ def prepare(
             schema.migrate(connection, found=version)
         connection.execute(f"PRAGMA user_version = {in_use.number}")
 
-    in_use.announce()
+    fold(connection)  # what is in the -wal may have another number than the file
+    (number,) = connection.execute("PRAGMA user_version").fetchone()
+    in_use.announce(number)
     transact(begin, connection)
     position_max = highest_position(connection)
     in_use.begin(schema.read_meta(connection, path, schema.STORE), position_max, folded=fold(connection))

@@ -18,6 +18,7 @@ from perdure.actors.store.durability import Durability
 from perdure.actors.store.errors import StoreError, StoreFailed
 from perdure.actors.store.sqlite import in_use
 from perdure.actors.store.sqlite.in_use import Ids, number_in, read_ids, write_ids
+from perdure.actors.store.sqlite.layout import make_ready, spread
 from perdure.actors.store.sqlite.maintenance import backup, check
 from perdure.actors.store.sqlite.restoring import restore
 from perdure.actors.store.sqlite.store import SqliteStore
@@ -217,6 +218,33 @@ def test_a_file_that_is_not_what_it_was_is_refused_and_left_as_it_is(
     assert found(path) == {"early"}
 
 
+FOLDS = [
+    copied_with_its_wal_and_without_its_id, beside_the_id_of_another, backup_beside_the_wal,
+    backup_beside_the_wal_and_without_the_id, wal_of_another_beside_one_at_rest,
+]  # fmt: skip
+COMMANDS: dict[str, Callable[[Path], object]] = {
+    "check": check,
+    "backup": lambda path: backup(path, path.with_name("copy.db")),
+    "spread": lambda path: spread(path, path.with_name("wide.db"), parts=2),
+    "start": lambda path: make_ready(path, parts=1),
+}
+
+
+@pytest.mark.parametrize("happens", FOLDS, ids=lambda way: way.__name__)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_command_folds_a_wal_that_belongs_to_another_time(
+    world: Path, happens: Callable[[Path], Path], command: str
+) -> None:
+    path = happens(world)
+    before = {file: file.read_bytes() for file in beside(path, "", "-wal")}
+    try:
+        refused = COMMANDS[command](path)  # a check answers with a list
+    except StoreFailed as error:
+        refused = str(error)
+    assert "perdure store restore" in str(refused)
+    assert {file: file.read_bytes() for file in before} == before
+
+
 # What is not.
 
 
@@ -359,6 +387,26 @@ def test_the_position_is_the_last_that_was_acknowledged(path: Path) -> None:
             return positions
 
     assert anyio.run(use) == [1, 3, 4, 3, 0, 5]
+
+
+def test_a_commit_that_failed_leaves_no_position_that_is_not_there(path: Path) -> None:
+    # Given a commit that failed, and one behind it that adds no entry,
+    code = WORKS.replace('    if sys.argv[2]', """
+    try:
+        await store.commit([Write(key=key, address=address, shard=write.shard, at_us=1, entry=b"e", active=True)], {})
+    except AssertionError:
+        pass
+    late = dict.fromkeys(fences, 99)
+    try:
+        await store.commit([Write(key=key, address=address, shard=write.shard, at_us=1, entry=b"e")], late)
+    except Exception as error:
+        print(type(error).__name__)
+    await store.commit([Write(key=key, address=address, shard=write.shard, at_us=1, record=b"n")], fences)
+    if sys.argv[2]""")  # fmt: skip
+    ran = subprocess.run([sys.executable, "-c", code, path, "killed", "full", "a"], capture_output=True, check=False)
+    assert (ran.returncode, ran.stdout) == (-9, b"StoreFenced\n"), ran.stderr
+    # then the store opens after a kill.
+    assert found(path) == {"a"}
 
 
 def test_a_purge_of_the_newest_just_before_a_kill_is_no_loss(path: Path) -> None:
