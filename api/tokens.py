@@ -17,6 +17,10 @@ class Tokens:
     """The known tokens, kept as digests."""
 
     def __init__(self, tokens: Sequence[str]) -> None:
+        self.replace(tokens)
+
+    def replace(self, tokens: Sequence[str]) -> None:
+        """Know these tokens from now on, and no others."""
         assert tokens, "without tokens there is nothing to check; leave this out"
         self._digests = tuple(digest(token.encode()) for token in tokens)
 

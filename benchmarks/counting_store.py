@@ -24,6 +24,7 @@ import anyio
 
 from ..actors.address import Address
 from ..actors.store.contract import Inspection, Reminder, Stored, Write
+from ..actors.store.errors import StoreError
 from ..actors.store.sqlite.store import SqliteStore
 
 # More than there are wake-ups in a row in the engine; a test finds the same counts with half as many.
@@ -103,11 +104,11 @@ class CountingStore(SqliteStore):
         finally:
             self._committing = False
 
-    async def load(self, addresses: Sequence[Address]) -> list[Stored | None]:
+    async def load(self, addresses: Sequence[Address]) -> Sequence[Stored | StoreError | None]:
         with self._reading():
             return await super().load(addresses)
 
-    async def inspect(self, addresses: Sequence[Address]) -> list[Inspection | None]:
+    async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | StoreError | None]:
         with self._reading():
             return await super().inspect(addresses)
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import anyio
 
+from ..actors.store.contract import Stored
 from ..actors.store.durability import Durability
 from ..actors.store.sqlite.store import SqliteStore
 from ..runtime.execution.replay import replay
@@ -143,6 +144,7 @@ async def rebuilt(setup: EngineSetup, chain: Chain) -> Cold:
         loaded_s = time.perf_counter()
     finally:
         await store.close()
+    assert isinstance(stored, Stored), stored
     decoding_s = time.perf_counter()
     actor = actor_type.activate(address, stored)
     decoded_s = time.perf_counter()

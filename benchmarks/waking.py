@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import anyio
 
+from ..actors.store.contract import Inspection
 from ..runtime.history.instance_state import InstanceState
 from ..runtime.history.record import state_of
 from ..runtime.history.status import Status
@@ -86,7 +87,7 @@ async def states(driver: ProcessDriver, instance_ids: Sequence[str]) -> list[Ins
         some = instance_ids[begin : begin + READ_AT_ONCE]
         inspections = await driver.engine.store.inspect([workflow_address(instance_id) for instance_id in some])
         for instance_id, inspection in zip(some, inspections, strict=True):
-            assert inspection is not None, instance_id
+            assert isinstance(inspection, Inspection), (instance_id, inspection)
             found.append(state_of(instance_id, inspection))
     return found
 

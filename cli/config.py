@@ -64,7 +64,12 @@ def build_config(
             raise click.UsageError(f"{flags[one]} and {flags[other]} are both {port}; each needs one of its own.")
     if config.processes > 1:
         check_processes(config)
-    if not (config.api_tokens or allow_unauthenticated or is_loopback(config.host)):
+    if config.api_tokens and config.api_token_file:
+        raise click.UsageError(
+            "there are tokens in --api-token-file and in --api-token (or PERDURE_API_TOKEN, DAPR_API_TOKEN). "
+            "Give them in one place, so that a token that is taken away there is refused."
+        )
+    if not (config.api_tokens or config.api_token_file or allow_unauthenticated or is_loopback(config.host)):
         raise click.UsageError(
             f"{flags['host']} {config.host} can be reached from other machines, and there is no token to ask them "
             f"for. {flags['unauthenticated']}"

@@ -4,15 +4,19 @@ The rule: standard output holds the ready line and nothing else; an error is one
 traceback of the app's own code.
 """
 
+import logging
 import sys
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from ..daemon.process.early_signals import EarlySignals
 from ..daemon.serve import leave_threads_behind, serve_app
 from .config import build_config
 from .run_flags import RUN_OPTIONS
+
+logger = logging.getLogger(__name__)
 
 
 @click.command(params=[click.Argument(["target"], required=False, metavar="[APP]"), *RUN_OPTIONS])
@@ -36,6 +40,11 @@ def run(ctx: click.Context, /, **values: Any) -> None:
 
     handler = configure_logging(config.log_level, config.log_format)
     early = ctx.find_object(EarlySignals)
+    if ctx.get_parameter_source("api_tokens") is ParameterSource.COMMANDLINE:
+        logger.warning(
+            "every user of this machine can read the token of --api-token in the list of processes: "
+            "set PERDURE_API_TOKEN instead, or give a file with --api-token-file"
+        )
     out = sys.stdout
 
     def announce(line: str) -> None:

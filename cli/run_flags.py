@@ -36,17 +36,36 @@ class Setting(click.Option):
         names: The option's name in Python, if it is another one than the flag's.
         dapr: Dapr's variable of the same meaning.
         parse: Reads the text (`cli/parsing.py`).
+        refuses_empty: Whether a variable that is set to nothing is an error. Otherwise it counts as not set.
         rest: Passed on to click.
     """
 
     def __init__(
-        self, flag: str, *names: str, dapr: str | None = None, parse: Callable[[str], Any] | None = None, **rest: Any
+        self,
+        flag: str,
+        *names: str,
+        dapr: str | None = None,
+        parse: Callable[[str], Any] | None = None,
+        refuses_empty: bool = False,
+        **rest: Any,
     ) -> None:
         own = "PERDURE_" + flag.removeprefix("--").replace("-", "_").upper()
         if parse is not None:
             rest |= {"type": str, "callback": checked(parse)}
         self.variables = [own, dapr] if dapr else [own]  # the first that is set counts
+        self.refuses_empty = refuses_empty
         super().__init__([flag, *names], envvar=self.variables, show_envvar=True, show_default=True, **rest)
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        value = super().resolve_envvar_value(ctx)
+        if value is None and self.refuses_empty:
+            # Usually a script uses a variable that was never set. See `parse_tokens`.
+            for variable in self.variables:
+                if variable in os.environ:
+                    raise click.BadParameter(
+                        "it is set, and empty. To do without it, leave it out altogether.", param_hint=variable
+                    )
+        return value
 
     def get_error_hint(self, ctx: click.Context | None) -> str:
         source = ctx.get_parameter_source(self.name) if ctx and self.name else None
@@ -127,7 +146,15 @@ RUN_OPTIONS = (
         dapr="DAPR_API_TOKEN",
         parse=parse_tokens,
         metavar="TOKEN[,TOKEN]",
-        help="What callers must send as dapr-api-token. Prefer the variable: a flag shows in the process list.",
+        refuses_empty=True,
+        help="What callers must send as dapr-api-token. The flag shows in the process list; prefer the variable.",
+    ),
+    Setting(
+        "--api-token-file",
+        parse=parse_path,
+        metavar="PATH",
+        refuses_empty=True,
+        help="A file with such tokens, a line for each: TOKEN or NAME=TOKEN. Read again at SIGHUP.",
     ),
     Setting("--allow-unauthenticated", is_flag=True, help="Listen on any --host without a token."),
     Setting(

@@ -1,4 +1,4 @@
-"""`perdure store`: check a store, copy it, and lay it out for another number of processes.
+"""`perdure store`: check a store, copy it, put a copy back, and lay it out for another number of processes.
 
 The rule: a command never overwrites a file. `actors/store/sqlite/maintenance.py` and `actors/store/sqlite/layout.py`
 do the work.
@@ -12,11 +12,15 @@ from ..actors.errors import PerdureError
 from ..daemon.config import RUN_FLAGS
 from ..daemon.hints import explain
 from .run_flags import DATA_OPTION
+from .store_restore import restore
 
 
 @click.group()
 def store() -> None:
     """Look after a store."""
+
+
+store.add_command(restore)
 
 
 @store.command(params=[DATA_OPTION])
@@ -42,7 +46,7 @@ def backup(file: Path, data: str) -> None:
     """Copy a store to FILE.
 
     FILE must not exist. It will hold the store as it was at one moment; a daemon may go on working meanwhile. To go
-    back to it, stop the daemon and start it with --data FILE.
+    back to it, stop the daemon and call `perdure store restore FILE`.
 
     A store of several processes is copied to FILE, FILE.1, FILE.2 and so on. Its files have no moment in common while
     they are written to, so its daemon must be stopped.

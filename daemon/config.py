@@ -20,7 +20,7 @@ RUN_FLAGS = {
     "grpc_port": "--grpc-port",
     "metrics_port": "--metrics-port",
     "host": "--host",
-    "unauthenticated": "Set PERDURE_API_TOKEN (or --api-token), or say --allow-unauthenticated.",
+    "unauthenticated": "Set PERDURE_API_TOKEN (or --api-token-file), or say --allow-unauthenticated.",
 }
 
 
@@ -38,6 +38,7 @@ class Config:
     app_id: str | None  # None: the app's name
     api_tokens: tuple[str, ...] = field(repr=False)  # a caller must send one of them; none: no token is asked for
     allowed_hosts: tuple[str, ...] = ()  # names that are answered without a token, beside those that need no permission
+    api_token_file: str | None = None  # more of them, a line for each; read again at SIGHUP
     max_body_bytes: int | None  # None: what the HTTP API and the gRPC API each take by default
     log_level: str
     log_format: str

@@ -16,6 +16,7 @@ from anyio.abc import TaskGroup
 from ..actors.store.durability import Durability
 from ..api.ports import address_of
 from ..api.sidecar import Sidecar
+from ..api.tokens import Tokens
 from ..http.app import BODY_BYTES_MAX, HttpOptions, create_app
 from ..http.browser_guard import BrowserGuard
 from ..http.serving.crowd import ConnectionLimits
@@ -40,6 +41,7 @@ from .process.open_files import SHARE_MIN, Shares, open_files_max, shares_of, wa
 from .process.signal_guard import guard_signals
 from .stopping import Stopping, ask_supervisor, watch_signals, watch_supervisor
 from .supervision import Member
+from .token_reload import known_tokens, reload_tokens, watch_reload
 
 logger = logging.getLogger(__name__)
 
@@ -67,9 +69,10 @@ def run(config: Config, app: App | None, announce: Callable[[str], None], member
 async def main(config: Config, app: App | None, announce: Callable[[str], None], member: Member | None) -> None:
     """Serve in an event loop; see `run`."""
     settings = config.settings(app.name if app is not None else None)
+    tokens = known_tokens(config)
     options = HttpOptions(
         app_id=settings.app_id,
-        api_tokens=config.api_tokens,
+        api_tokens=tokens,
         body_bytes_max=config.max_body_bytes or BODY_BYTES_MAX,
         allowed_hosts=config.names(),
     )
@@ -90,17 +93,20 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
             control = Control(engine, app, stopping, shut_down)
             sidecar = Sidecar(control, app_id=settings.app_id, peers=engine.peers)
             facade, watch = metered(config, engine, sidecar, tasks, stopping, ports)
-            rpc = rpc_server(config, engine, facade, sidecar, watch)
+            rpc = rpc_server(config, tokens, engine, facade, sidecar, watch)
 
             def ready() -> None:
                 tune_garbage_collector()
                 announce(ready_line(config, *address(listener), rpc.port))
                 logger.info("serving %s from %s", app or "no app", config.data)
 
+            reload = partial(reload_tokens, tokens, config.api_token_file)
             if member is None:
                 await tasks.start(watch_signals, stopping)
+                if config.api_token_file is not None:
+                    await tasks.start(watch_reload, reload)
             else:
-                tasks.start_soon(watch_supervisor, member, stopping)
+                tasks.start_soon(watch_supervisor, member, stopping, reload)
             tasks.start_soon(guard_signals)
             grace = Grace(settings.stop_grace_s)
             tasks.start_soon(grace.begin_with, stopping.told)
@@ -134,7 +140,12 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
 
 
 def rpc_server(
-    config: Config, engine: Engine, facade: Facade, sidecar: Sidecar, watch: ActivityWatch | None
+    config: Config,
+    tokens: tuple[str, ...] | Tokens,
+    engine: Engine,
+    facade: Facade,
+    sidecar: Sidecar,
+    watch: ActivityWatch | None,
 ) -> RpcServer:
     """Make the gRPC server and take its port. It does not serve yet."""
     app_id = sidecar.app_id
@@ -144,7 +155,7 @@ def rpc_server(
         dapr(facade, sidecar),
     ]
     options = RpcOptions(
-        api_tokens=config.api_tokens,
+        api_tokens=tokens,
         receive_bytes_max=config.max_body_bytes or RECEIVE_BYTES_MAX,
         connections_max=connections_of(config).grpc,
     )

@@ -7,12 +7,13 @@ The rule: a daemon of one process listens to its signals. A host of several list
 import logging
 import os
 import signal
+from collections.abc import Callable
 
 import anyio
 from anyio.abc import TaskStatus
 
 from .process.early_signals import received_early
-from .supervision import Member, ShutdownAsked
+from .supervision import Member, Reload, ShutdownAsked, Stop
 
 logger = logging.getLogger(__name__)
 
@@ -61,10 +62,18 @@ async def watch_signals(stopping: Stopping, *, task_status: TaskStatus[None]) ->
             stopping.tell()
 
 
-async def watch_supervisor(member: Member, stopping: Stopping) -> None:
-    """Stop in order when the supervisor says so, or when its end of the pipe is closed."""
-    while (stop := await member.hear()) is not None:
-        stopping.tell(force=stop.force)
+async def watch_supervisor(member: Member, stopping: Stopping, reload: Callable[[], None]) -> None:
+    """Stop in order when the supervisor says so, or when its end of the pipe is closed.
+
+    Args:
+        reload: Called when the supervisor says that the tokens are to be read again.
+    """
+    while (message := await member.hear()) is not None:
+        match message:
+            case Stop(force):
+                stopping.tell(force=force)
+            case Reload():
+                reload()
     if not stopping.told.is_set():
         logger.error("stopping because the supervisor is gone")
         stopping.tell()

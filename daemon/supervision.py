@@ -41,7 +41,12 @@ class Stop(NamedTuple):
     force: bool
 
 
+class Reload(NamedTuple):
+    """A host is to read its tokens again."""
+
+
 FromHost: TypeAlias = Ready | Failed | ShutdownAsked
+ToHost: TypeAlias = Stop | Reload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +54,7 @@ class Member:
     """The place of a process among the hosts of a daemon."""
 
     membership: Membership
-    pipe: "Connection[FromHost, Stop]"  # to the supervisor
+    pipe: "Connection[FromHost, ToHost]"  # to the supervisor
 
     @property
     def name(self) -> str:
@@ -70,7 +75,7 @@ class Member:
             return True
         return False
 
-    async def hear(self) -> Stop | None:
+    async def hear(self) -> ToHost | None:
         """Wait for the next message of the supervisor; None if the supervisor has ended."""
         await anyio.wait_readable(self.pipe)
         try:

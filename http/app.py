@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..api.sidecar import Sidecar
+from ..api.tokens import Tokens
 from ..runtime.operations.facade import Facade
 from .auth import TokenAuth
 from .browser_guard import BrowserGuard
@@ -32,14 +33,14 @@ class HttpOptions:
     """The options of the HTTP API."""
 
     app_id: str
-    api_tokens: tuple[str, ...] = ()  # any of them opens the API; with none it is open to all
+    api_tokens: tuple[str, ...] | Tokens = ()  # any of them opens the API; with none it is open to all
     body_bytes_max: int = BODY_BYTES_MAX
     allowed_hosts: tuple[str, ...] = ()  # names that are answered without a token (`http/browser_guard.py`)
 
     def __post_init__(self) -> None:
         if not self.app_id:
             raise ValueError("app_id must not be empty")
-        if not all(self.api_tokens):
+        if not isinstance(self.api_tokens, Tokens) and not all(self.api_tokens):
             raise ValueError("api_tokens must not hold an empty token: it would be no secret")
         if self.body_bytes_max < 1:
             raise ValueError(f"body_bytes_max must be at least 1, not {self.body_bytes_max}")

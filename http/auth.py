@@ -19,9 +19,9 @@ OPEN_PATHS = frozenset({"/v1.0/healthz", "/v1.0/healthz/outbound"})
 class TokenAuth:
     """Answers 401 to a request that has no known token and is no health probe."""
 
-    def __init__(self, app: ASGIApp, tokens: Sequence[str]) -> None:
+    def __init__(self, app: ASGIApp, tokens: Sequence[str] | Tokens) -> None:
         self.app = app
-        self.tokens = Tokens(tokens)
+        self.tokens = tokens if isinstance(tokens, Tokens) else Tokens(tokens)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or is_open(scope) or self.tokens.know(token_of(scope)):

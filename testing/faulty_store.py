@@ -13,7 +13,7 @@ import anyio
 from ..actors.address import Address
 from ..actors.errors import PerdureError
 from ..actors.store.contract import Inspection, Reminder, Store, Stored, Write
-from ..actors.store.errors import StoreFailed
+from ..actors.store.errors import StoreDamaged, StoreError, StoreFailed
 
 
 class FaultyStoreMisuse(PerdureError):
@@ -44,6 +44,7 @@ class FaultyStore:
         self._commit_faults = Faults("commit")
         self._load_faults = Faults("load")
         self._inspect_faults = Faults("inspect")
+        self._damaged: dict[Address, StoreDamaged] = {}
         self._commit_gate = Gate()
         self._load_gate = Gate()
 
@@ -60,6 +61,10 @@ class FaultyStore:
     def fail_inspect(self, nth: int) -> None:
         """Make the nth inspection from now on fail."""
         self._inspect_faults.add(nth)
+
+    def damage(self, address: Address, reason: str = "a test says so") -> None:
+        """Answer for an actor, from now on, as if its rows were not what was written."""
+        self._damaged[address] = StoreDamaged(address, reason)
 
     def fail_next_commit(self) -> None:
         self.fail_commit(1)
@@ -95,6 +100,10 @@ class FaultyStore:
     def shards(self) -> int:
         return self.inner.shards
 
+    @property
+    def intact(self) -> bool:
+        return self.inner.intact
+
     async def open(self) -> None:
         await self.inner.open()
 
@@ -114,16 +123,18 @@ class FaultyStore:
         self._commit_faults.check()
         await self.inner.commit(writes, fences)
 
-    async def load(self, addresses: Sequence[Address]) -> list[Stored | None]:
+    async def load(self, addresses: Sequence[Address]) -> Sequence[Stored | StoreError | None]:
         await self._load_gate.pass_through()
         self.loads += 1
         self._load_faults.check()
-        return await self.inner.load(addresses)
+        found = await self.inner.load(addresses)
+        return [self._damaged.get(address, each) for address, each in zip(addresses, found, strict=True)]
 
-    async def inspect(self, addresses: Sequence[Address]) -> list[Inspection | None]:
+    async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | StoreError | None]:
         self.inspects += 1
         self._inspect_faults.check()
-        return await self.inner.inspect(addresses)
+        found = await self.inner.inspect(addresses)
+        return [self._damaged.get(address, each) for address, each in zip(addresses, found, strict=True)]
 
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> list[str]:
         return await self.inner.ids(actor_type, after=after, limit=limit)

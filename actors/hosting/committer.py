@@ -22,7 +22,7 @@ import anyio.lowlevel
 
 from ..cluster.placement import Placement
 from ..store.contract import Store, Write
-from ..store.errors import StoreError, as_store_error
+from ..store.errors import StoreError, StoreGone, as_store_error
 from ..turn import Envelope, Turn
 from ..waiting.signal import Signal
 from .activation import Activation
@@ -167,7 +167,8 @@ class Committer:
         later = [taken for taken in self._filling if id(taken.activation) in broken]
         self._filling = [taken for taken in self._filling if id(taken.activation) not in broken]
         void = [*group, *later]
-        logger.error("a commit failed and %d turns are undone: %s", len(void), error)
+        if not isinstance(error, StoreGone):  # of which the store has said once what there is to say
+            logger.error("a commit failed and %d turns are undone: %s", len(void), error)
         self._undo(void, error)
 
     def _write(self, activation: Activation, turn: Turn, now_us: int) -> Write | None:

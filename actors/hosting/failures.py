@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import anyio
 
 from ..errors import ActorFailed, PerdureError
-from ..store.errors import StoreError
+from ..store.errors import StoreDamaged, StoreError
 from ..turn import Envelope
 from ..waiting.signal import Signal
 from ..waiting.taskless import no_current_task
@@ -114,7 +114,7 @@ class Failures:
             self._mailroom.activations.remove(activation)
             return
         pause_s = self._pause_s
-        if isinstance(error, ActorFailed):
+        if isinstance(error, ActorFailed | StoreDamaged):
             # A bug, or an unreadable row: it will most likely fail again.
             pause_s = min(self.RETRY_MAX_S * 2**activation.failures, self.FAILED_MAX_S)
             activation.failures += 1

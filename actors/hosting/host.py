@@ -35,7 +35,7 @@ from ..errors import ForeignThread, HostNotRunning, HostStopping, PerdureError
 from ..reminders.loop import ReminderLoop
 from ..reminders.window import ReminderWindow
 from ..store.contract import Inspection, Store, Stored
-from ..store.errors import StoreFailed
+from ..store.errors import StoreError, StoreFailed
 from ..turn import ActorType, Envelope
 from ..waiting.reply import Reply
 from ..waiting.taskless import no_current_task
@@ -171,7 +171,7 @@ class Host:
     @property
     def healthy(self) -> bool:
         """Whether the host takes work and its store takes writes."""
-        return not self._mailroom.stopping and not self._committer.failing
+        return not self._mailroom.stopping and not self._committer.failing and self.store.intact
 
     @property
     def activations(self) -> int:
@@ -244,7 +244,10 @@ class Host:
         if (owner := self._mailroom.elsewhere(address)) is not None:
             return await owner.read(address)
         self.placement.locate(address)
-        return (await self.store.load([address]))[0]
+        (stored,) = await self.store.load([address])
+        if isinstance(stored, StoreError):
+            raise stored
+        return stored
 
     @contextmanager
     def watch(self, address: Address) -> Iterator[Watch]:

@@ -9,7 +9,7 @@ next. The way to the store's thread and back costs more than the read itself.
 from ..address import Address
 from ..errors import HostStopping
 from ..store.contract import Inspection, Store
-from ..store.errors import as_store_error
+from ..store.errors import StoreError, as_store_error
 from ..waiting.reply import Reply
 from ..waiting.signal import Signal
 
@@ -79,11 +79,15 @@ class Inspector:
         elif len(batch) == self._batch:
             self._batch = min(self.BATCH, 2 * self._batch)
         for address, reply in batch:
-            reply.succeed(found[address])
+            inspection = found[address]
+            if isinstance(inspection, StoreError):
+                reply.fail(inspection)
+            else:
+                reply.succeed(inspection)
 
 
-def size_of(inspection: Inspection | None) -> int:
+def size_of(inspection: Inspection | StoreError | None) -> int:
     """The bytes of what was read."""
-    if inspection is None:
+    if inspection is None or isinstance(inspection, StoreError):
         return 0
     return len(inspection.record) + len(inspection.first or b"") + len(inspection.last or b"")

@@ -24,7 +24,7 @@ from .activation import Activation
 logger = logging.getLogger(__name__)
 
 # Activations that were read together, and the rows of each, or the error of the read.
-Batch: TypeAlias = tuple[Sequence[Activation], Sequence[Stored | None] | StoreError]
+Batch: TypeAlias = tuple[Sequence[Activation], Sequence[Stored | StoreError | None] | StoreError]
 
 
 class Loader:
@@ -85,7 +85,7 @@ class Loader:
                     self._room.set()
                     await read.send((activations, await self._read(activations)))
 
-    async def _read(self, activations: Sequence[Activation]) -> Sequence[Stored | None] | StoreError:
+    async def _read(self, activations: Sequence[Activation]) -> Sequence[Stored | StoreError | None] | StoreError:
         try:
             return await self._store.load([activation.address for activation in activations])
         except Exception as error:
@@ -100,11 +100,15 @@ class Loader:
                 for position, (activation, stored) in enumerate(zip(activations, found, strict=True)):
                     self._fill(activation, stored)
                     # Many actors take a while, and so does a long history: let other tasks run.
-                    if position % 32 == 31 or (stored is not None and len(stored.entries) > 1_000):
+                    if position % 32 == 31 or (isinstance(stored, Stored) and len(stored.entries) > 1_000):
                         await anyio.lowlevel.checkpoint()
             self._loading -= len(activations)
 
-    def _fill(self, activation: Activation, stored: Stored | None) -> None:
+    def _fill(self, activation: Activation, stored: Stored | StoreError | None) -> None:
+        if isinstance(stored, StoreError):
+            logger.error("%s", stored)
+            self._failed(activation, stored)
+            return
         try:
             actor = self._types[activation.address.type].activate(activation.address, stored)
         except Exception as error:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from ..address import Address
+from .errors import StoreError
 
 
 class Reminder(NamedTuple):
@@ -73,6 +74,11 @@ class Store(Protocol):
     @property
     def shards(self) -> int:
         """How many shards the whole store has, with the shards of its other parts. Fixed for its life."""
+        ...
+
+    @property
+    def intact(self) -> bool:
+        """Whether the open store is still where it was opened, so that commits reach it. To ask costs little."""
         ...
 
     async def open(self) -> None:
@@ -129,16 +135,19 @@ class Store(Protocol):
         """
         ...
 
-    async def load(self, addresses: Sequence[Address]) -> list[Stored | None]:
+    async def load(self, addresses: Sequence[Address]) -> Sequence[Stored | StoreError | None]:
         """Read actors whole, in the order asked; None for one that is not there.
+
+        An actor that cannot be read has an error in its place, and the others are read all
+        the same: StoreDamaged if its rows are not what was written, else StoreFailed.
 
         It sees every commit that has returned. It sees a commit that has not returned
         whole, or does not see it.
         """
         ...
 
-    async def inspect(self, addresses: Sequence[Address]) -> list[Inspection | None]:
-        """Read the outside of actors, in the order asked; None for one that is not there."""
+    async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | StoreError | None]:
+        """Read the outside of actors, in the order asked; None for one that is not there, errors as for `load`."""
         ...
 
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> list[str]:

@@ -48,6 +48,10 @@ class MemoryStore:
     def shards(self) -> int:
         return self._shards
 
+    @property
+    def intact(self) -> bool:
+        return True
+
     async def open(self) -> None:
         await anyio.lowlevel.checkpoint()
         if self._is_open:

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 from ...actors.cluster.membership import Membership
 from ...actors.store.part import Part
 from ..config import Config
-from ..supervision import FromHost, Member, Stop
+from ..supervision import FromHost, Member, ToHost
 from .signals import signals_held_back
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 Target: TypeAlias = Callable[[Config, Member], None]  # what the process of a host calls
-Pipe: TypeAlias = "Connection[Stop, FromHost]"
+Pipe: TypeAlias = "Connection[ToHost, FromHost]"
 
 
 class HostProcesses:
@@ -74,10 +74,10 @@ class HostProcesses:
                 raise
         self._running[index] = (process, ours)
 
-    def send(self, index: int, stop: Stop) -> None:
-        """Tell a host to stop. It may have ended already."""
+    def send(self, index: int, message: ToHost) -> None:
+        """Tell a host something. It may have ended already."""
         with contextlib.suppress(OSError):
-            self._running[index][1].send(stop)
+            self._running[index][1].send(message)
 
     def kill(self, index: int) -> None:
         """End a host and the processes that it started, at once."""

@@ -18,6 +18,7 @@ from typing import NoReturn
 
 from ...actors.errors import PerdureError
 from ...actors.store.sqlite.layout import make_ready
+from ...api.token_file import read_tokens
 from ..config import Config
 from ..loader import ImportFailed
 from ..process.early_signals import STOP_SIGNALS
@@ -54,11 +55,15 @@ def supervise(config: Config, announce: Callable[[str], None], target: Target = 
 
     Raises:
         CannotListen: A port cannot be taken.
+        TokenFileBad: The file of tokens cannot be used.
         StoreError: The store cannot be used, or not by this number of hosts.
         ImportFailed, HostFailed: A host could not start; the message says why.
         SystemExit: A host was killed, or failed, while stopping.
     """
-    with Signals() as signals, ExitStack() as held:
+    if config.api_token_file is not None:
+        read_tokens(config.api_token_file)  # one sentence if it cannot be used, instead of one from each host
+    reloading = (signal.SIGHUP,) if config.api_token_file is not None else ()
+    with Signals(*reloading) as signals, ExitStack() as held:
         config = take_ports(config, held)
         # Before the first host: each would make a new file where its own is missing.
         make_ready(config.data, parts=config.processes)
@@ -95,6 +100,8 @@ def watch(supervisor: Supervisor, processes: HostProcesses, signals: Signals) ->
             processes.forget(index)
             supervisor.handle_end(index, code, now_s)
         for number in received:
+            if number == signal.SIGHUP:
+                supervisor.reload()
             if number in STOP_SIGNALS:
                 supervisor.handle_signal(signal.Signals(number).name, now_s)
         supervisor.act(time.monotonic())

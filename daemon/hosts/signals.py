@@ -47,16 +47,22 @@ class Signals:
 
     A context manager; at its end the handlers are as before.
 
+    Args:
+        more: Other signals.
+
     Attributes:
         reader: Readable when a signal has come; `multiprocessing.connection.wait` waits on it.
     """
+
+    def __init__(self, *more: signal.Signals) -> None:
+        self._more = more
 
     def __enter__(self) -> Self:
         self.reader, self._writer = socket.socketpair()
         self.reader.setblocking(False)
         self._writer.setblocking(False)
         self._wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        numbers = (*STOP_SIGNALS, signal.SIGCHLD)
+        numbers = (*STOP_SIGNALS, signal.SIGCHLD, *self._more)
         self._handlers = {number: signal.signal(number, lambda *_: None) for number in numbers}
         if (early := received_early(self._handlers[signal.SIGTERM])) is not None:
             self._writer.send(bytes([early]))

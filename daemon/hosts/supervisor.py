@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ...actors.cluster.membership import name_of
-from ..supervision import Failed, FromHost, Ready, ShutdownAsked, Stop
+from ..supervision import Failed, FromHost, Ready, Reload, ShutdownAsked, Stop, ToHost
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +32,8 @@ class Processes(Protocol):
         """
         ...
 
-    def send(self, index: int, stop: Stop) -> None:
-        """Tell a host to stop. It may have ended already."""
+    def send(self, index: int, message: ToHost) -> None:
+        """Tell a host something. It may have ended already."""
         ...
 
     def kill(self, index: int) -> None:
@@ -142,6 +142,12 @@ class Supervisor:
         else:
             logger.info("stopping because of %s; a second signal stops at once", name)
             self.stop(now_s)
+
+    def reload(self) -> None:
+        """Tell all hosts to read the tokens again. One that is started later reads them then."""
+        for host in self._hosts:
+            if host.running:
+                self._processes.send(host.index, Reload())
 
     def stop(self, now_s: float, *, force: bool = False) -> None:
         """Tell all hosts to stop in order. May be called again, to force it.

@@ -20,8 +20,8 @@ MISMATCH = "authentication error: api token mismatch"
 class TokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
     """Ends a call without a known token with UNAUTHENTICATED."""
 
-    def __init__(self, tokens: Sequence[str]) -> None:
-        self._tokens = Tokens(tokens)
+    def __init__(self, tokens: Sequence[str] | Tokens) -> None:
+        self._tokens = tokens if isinstance(tokens, Tokens) else Tokens(tokens)
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any) -> Any:
         token = token_of(handler_call_details.invocation_metadata)

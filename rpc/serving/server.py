@@ -12,6 +12,7 @@ import grpc
 from grpc_reflection.v1alpha import reflection
 
 from ...api.ports import CannotListen, Door, address_of
+from ...api.tokens import Tokens
 from ..wire.messages import DAPR, POOL, TASK_HUB
 from .auth import TokenInterceptor
 from .method import Unserved
@@ -51,12 +52,12 @@ HANDSHAKE_MS = 20_000
 class RpcOptions:
     """The options of the gRPC API."""
 
-    api_tokens: tuple[str, ...] = ()  # any of them opens the API; with none it is open to all
+    api_tokens: tuple[str, ...] | Tokens = ()  # any of them opens the API; with none it is open to all
     receive_bytes_max: int = RECEIVE_BYTES_MAX  # of one message
     connections_max: int = 1_000
 
     def __post_init__(self) -> None:
-        if not all(self.api_tokens):
+        if not isinstance(self.api_tokens, Tokens) and not all(self.api_tokens):
             raise ValueError("api_tokens must not hold an empty token: it would be no secret")
         if self.receive_bytes_max < 1:
             raise ValueError(f"receive_bytes_max must be at least 1, not {self.receive_bytes_max}")

@@ -16,6 +16,7 @@ import anyio
 
 from ...actors.clock import Clock
 from ...actors.errors import HostStopping, PerdureError
+from ...actors.store.errors import StoreDamaged
 from ..errors import InstanceNotFound, InstanceStalled, InstanceUnfinished
 from .facade import Facade
 from .retention_policy import Retention
@@ -134,7 +135,11 @@ class RetentionLoop:
 
     async def _due_us(self, instance_id: str) -> int | None:
         """When an instance is to be forgotten, Unix time in microseconds; None: not with its present status."""
-        state = await self._facade.inspect(instance_id)
+        try:
+            state = await self._facade.inspect(instance_id)
+        except StoreDamaged as error:
+            logger.warning("it cannot be forgotten: %s", error)  # and does not keep the others from that
+            return None
         kept_us = self._retention.kept_us(state.status) if state is not None else None
         return state.updated_us + kept_us if state is not None and kept_us is not None else None
 

@@ -151,6 +151,30 @@ def test_a_wrong_value_from_the_environment_is_named_with_its_variable(monkeypat
     assert "DAPR_HTTP_PORT" not in message
 
 
+@pytest.mark.parametrize("variable", ["PERDURE_API_TOKEN", "DAPR_API_TOKEN", "PERDURE_API_TOKEN_FILE"])
+def test_a_variable_for_tokens_that_is_set_to_nothing_is_refused_by_its_name(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "")
+    message = refusal_of()
+    assert variable in message
+    assert "empty" in message
+
+
+def test_an_empty_variable_does_not_matter_where_a_token_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAPR_API_TOKEN", "")
+    assert configure("--api-token", "t").api_tokens == ("t",)
+    monkeypatch.setenv("PERDURE_API_TOKEN", "u")
+    assert configure().api_tokens == ("u",)
+
+
+def test_tokens_come_from_one_place() -> None:
+    assert configure("--host", "0.0.0.0", "--api-token-file", "t.txt").api_token_file == "t.txt"  # noqa: S104, S105
+    message = refusal_of("--api-token", "t", "--api-token-file", "tokens")
+    assert "--api-token-file" in message
+    assert "one place" in message
+
+
 def test_several_tokens_are_separated_by_commas() -> None:
     assert configure("--api-token", "old, new").api_tokens == ("old", "new")
 

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from perdure.actors.store.part import Part
-from perdure.daemon.supervision import Failed, Ready, ShutdownAsked, Stop
+from perdure.daemon.supervision import Failed, Ready, ShutdownAsked, Stop, ToHost
 
 from ..support.processes.pair import Pair
 
@@ -36,7 +36,7 @@ def test_a_host_says_nothing_to_nobody(pair: Pair) -> None:
 
 
 def test_a_host_waits_for_a_word_and_for_the_end_of_all_words(pair: Pair) -> None:
-    heard: list[Stop | None] = []
+    heard: list[ToHost | None] = []
 
     async def listen() -> None:
         heard.append(await pair.member.hear())

@@ -19,6 +19,7 @@ import httpx
 from host import Host  # type: ignore[import-not-found]  # beside this file, which is no package
 from report import Report  # type: ignore[import-not-found]
 
+from perdure.actors.store.contract import Stored
 from perdure.actors.store.sqlite.store import SqliteStore
 from perdure.runtime.history.event import ExecutionCompleted, TaskCompleted, TaskScheduled
 from perdure.runtime.history.row import unpack_row
@@ -99,6 +100,7 @@ async def check_histories(data: Path, load: Load) -> None:
             if stored is None:
                 assert instance_id.partition(":")[0] not in load.acknowledged, f"{instance_id} is not there"
                 continue
+            assert isinstance(stored, Stored), stored
             events = [timed.event for timed in Timeline.of(map(unpack_row, stored.entries)).events]
             scheduled = Counter(event.event_id for event in events if isinstance(event, TaskScheduled))
             completed = Counter(event.task_id for event in events if isinstance(event, TaskCompleted))

@@ -23,6 +23,7 @@ from host import Host  # type: ignore[import-not-found]  # beside this file, whi
 from report import Report  # type: ignore[import-not-found]
 from sdk_dotnet import run  # type: ignore[import-not-found]
 
+from perdure.actors.store.contract import Stored
 from perdure.actors.store.sqlite.store import SqliteStore
 from perdure.runtime.history.event import EventRaised, EventSent, TaskCompleted, TaskScheduled
 from perdure.runtime.history.row import unpack_row
@@ -122,6 +123,7 @@ async def check_histories(data: Path, load: Load) -> None:
         if stored is None:
             assert instance_id not in load.acknowledged, f"{instance_id} is not there"
             continue
+        assert isinstance(stored, Stored), stored
         events: list[Any] = [timed.event for timed in Timeline.of(map(unpack_row, stored.entries)).events]
         kinds = Counter(type(event) for event in events)
         if instance_id in load.acknowledged:

@@ -4,8 +4,8 @@ import anyio
 import pytest
 
 from perdure.actors.address import Address, shard_of
-from perdure.actors.store.contract import Store, Write
-from perdure.actors.store.errors import StoreFailed
+from perdure.actors.store.contract import Store, Stored, Write
+from perdure.actors.store.errors import StoreDamaged, StoreFailed
 from perdure.actors.store.memory import MemoryStore
 from perdure.testing.faulty_store import FaultyStore, FaultyStoreMisuse
 
@@ -30,7 +30,7 @@ async def commit(store: Store, *entries: bytes) -> None:
     """Append entries to the one actor there is."""
     fences = await store.claim("host", now_us=1)
     (stored,) = await store.load([A])
-    key = store.new_key() if stored is None else stored.key
+    key = stored.key if isinstance(stored, Stored) else store.new_key()
     shard = shard_of(A.id, store.shards)
     await store.commit(
         [Write(key=key, address=A, shard=shard, at_us=1, entry=entry, record=b"r") for entry in entries], fences
@@ -39,7 +39,7 @@ async def commit(store: Store, *entries: bytes) -> None:
 
 async def log(store: FaultyStore) -> tuple[bytes, ...]:
     (stored,) = await store.inner.load([A])
-    return () if stored is None else tuple(stored.entries)
+    return tuple(stored.entries) if isinstance(stored, Stored) else ()
 
 
 async def test_nothing_fails_unless_told_to(store: FaultyStore) -> None:
@@ -50,6 +50,16 @@ async def test_nothing_fails_unless_told_to(store: FaultyStore) -> None:
     assert await store.reminders(after=None, limit=1) == []
     assert store.shards == store.inner.shards
     await store.close()
+
+
+async def test_a_damaged_actor_is_an_error_in_its_place(store: FaultyStore) -> None:
+    await commit(store, b"1")
+    store.damage(A, "rot")
+    for read in (store.load, store.inspect):
+        damaged, missing = await read([A, Address("wf", "nobody")])
+        assert isinstance(damaged, StoreDamaged)
+        assert damaged.reason == "rot"
+        assert missing is None
 
 
 async def test_the_nth_commit_fails_and_has_not_happened(store: FaultyStore) -> None:

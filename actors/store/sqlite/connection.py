@@ -1,21 +1,17 @@
-"""The way to a store's SQLite file: its lock, and a connection with a thread of its own.
+"""The way to a store's SQLite file: a connection with a thread of its own.
 
 The rule: a function that crosses to the thread runs there as a whole, in one
 trip. `actors/store/sqlite/store.py` has two such connections, one that writes and one that
-reads; `actors/store/sqlite/files.py` takes the lock for the command line.
+reads.
 """
 
 import asyncio
-import os
 import sqlite3
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 import aiosqlite
-from filelock import BaseFileLock, FileLock, Timeout
-
-from ..errors import StoreFailed, StoreLocked
 
 T = TypeVar("T")
 
@@ -96,35 +92,6 @@ class Connection(aiosqlite.Connection):
     def _rest(self, loop: asyncio.AbstractEventLoop) -> None:
         time.sleep(self.REST_S)
         self._next_rest = loop.call_later(self.REST_EVERY_S, self._rest, loop)
-
-
-def take_lock(path: str) -> BaseFileLock:
-    """Take a store's file for this process; the operating system releases it when the process dies.
-
-    Args:
-        path: The real path of the database.
-
-    Returns:
-        The lock, to be released by the caller.
-
-    Raises:
-        StoreLocked: Another process has the file.
-        StoreFailed: The lock cannot be written.
-
-    The lock is a file of its own, because SQLite's locks on the database are
-    dropped as soon as this process closes any other descriptor of the database.
-    """
-    directory = os.path.dirname(path)
-    if not os.path.isdir(directory):
-        raise StoreFailed(f"{path} cannot be created: there is no directory {directory}")
-    lock = FileLock(f"{path}.lock", thread_local=False)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise StoreLocked(path) from None
-    except OSError as error:
-        raise StoreFailed(f"{path}.lock cannot be written: {error.strerror}. May this user write there?") from error
-    return lock
 
 
 def connect(path: str) -> sqlite3.Connection:

@@ -19,7 +19,9 @@ from urllib.parse import quote
 from ..errors import StoreFailed
 from ..part import Part
 from . import schema
-from .connection import LOCK_WAIT_S, take_lock
+from .connection import LOCK_WAIT_S
+from .identity import Hold
+from .in_use import flush, require_own
 
 
 @contextmanager
@@ -27,11 +29,12 @@ def reading(path: str | os.PathLike[str]) -> Iterator[sqlite3.Connection]:
     """Open a file of a store for reading.
 
     Raises:
-        StoreFailed: There is no file, or it cannot be opened.
+        StoreFailed: There is no file, or it cannot be opened, or is not the file that was worked on last.
     """
     path = os.fspath(path)
     if not os.path.isfile(path):
         raise StoreFailed(f"there is no store at {path}")
+    require_own(os.path.realpath(path))
     # Not `mode=ro`, though nothing is written: such a connection has to make the files that
     # go with a WAL and may not remove them. A daemon of another user could not start with
     # the files that an administrator's check leaves. Not `immutable`: a host may be writing.
@@ -152,15 +155,15 @@ def locked(paths: Sequence[str]) -> Iterator[None]:
     """Lock files for the length of the block, or raise `StoreLocked`."""
     with ExitStack() as stack:
         for path in paths:
-            stack.callback(take_lock(os.path.realpath(path)).release)
+            stack.callback(Hold.take(os.path.realpath(path)).release)
         yield
 
 
 # Making new files.
 
-# The endings of the files that SQLite puts beside a database. If a deleted database has left one behind, SQLite
-# would take it for a file of the new database, and change that.
-BESIDE = ("", "-wal", "-journal")
+# The endings of the files beside a database. If a deleted database has left one of SQLite's behind, SQLite would take
+# it for a file of the new database, and change that. The id of another store keeps the new one from being opened.
+BESIDE = ("", "-wal", "-journal", ".id")
 
 
 @contextmanager
@@ -204,14 +207,6 @@ def refuse_existing(paths: Sequence[str], how: str) -> None:
         for beside in BESIDE:
             if os.path.lexists(path + beside):
                 raise StoreFailed(f"{path}{beside} {how}; this command does not overwrite. Name another, or delete it")
-
-
-def flush(path: str) -> None:
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
 
 
 def remove(paths: Sequence[str]) -> None:

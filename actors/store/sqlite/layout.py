@@ -12,12 +12,27 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 
 from ...address import shard_of
 from ..errors import StoreDivided, StoreFailed
 from ..part import Part, check_parts, part_of
 from . import schema
-from .files import Stamp, holding, locked, making, new_layout, parts_of, paths_of, reading, refuse_existing, stamp_of
+from .checksums import Unsealed, seal_record, sealed_entries, unseal_entry, unseal_record
+from .files import (
+    Stamp,
+    holding,
+    locked,
+    making,
+    new_layout,
+    parts_of,
+    paths_of,
+    reading,
+    refuse_existing,
+    require_store,
+    stamp_of,
+)
+from .identity import make_private
 from .maintenance import check, faults_in
 
 # For all new files together. Pages that do not fit are written out before the end.
@@ -27,19 +42,22 @@ CACHE_KIB = 128 * 1024
 # to be written, one writes a row to a new file. Rows carry names instead of keys, because the keys of two parts
 # collide: an actor gets a new key in its new file, in the order of the old keys, and its other rows find the key by its
 # name. Rows of deleted actors are not copied, so their keys may be given out again: the new files begin without a
-# retired key.
+# retired key. Checksums are of keys and positions too, so records and entries are unsealed and sealed anew.
 COPIED = (
     (
-        "SELECT record, type, id FROM actors ORDER BY key",
-        "INSERT INTO actors (record, type, id) VALUES (?, ?, ?)",
+        "SELECT unseal_record(key, type, id, record), type, id FROM actors ORDER BY key",
+        "INSERT INTO actors (key, record, type, id)"
+        " SELECT key, seal_record(key, ?2, ?3, ?1), ?2, ?3 FROM (SELECT coalesce(max(key), 0) + 1 AS key FROM actors)",
     ),
     (
         "SELECT type, id FROM active CROSS JOIN actors USING (key) ORDER BY active.key",
         "INSERT INTO active (key) SELECT key FROM actors WHERE type = ? AND id = ?",
     ),
     (
-        "SELECT at_us, entry, type, id FROM log CROSS JOIN actors USING (key) ORDER BY position",
-        "INSERT INTO log (at_us, entry, key) SELECT ?, ?, key FROM actors WHERE type = ? AND id = ?",
+        "SELECT at_us, unseal_entry(log.key, position, at_us, entry), type, id"
+        " FROM log CROSS JOIN actors USING (key) ORDER BY position",
+        "INSERT INTO log (position, at_us, entry, key) SELECT position, ?1, seal_entry(key, position, ?1, ?2), key"
+        " FROM actors, (SELECT coalesce(max(position), 0) + 1 AS position FROM log) WHERE type = ?3 AND id = ?4",
     ),
     (
         "SELECT due_us, name, type, id FROM reminders CROSS JOIN actors USING (key) ORDER BY due_us, key, name",
@@ -99,7 +117,7 @@ def spread(path: str | os.PathLike[str], target: str | os.PathLike[str], *, part
             with created(unfinished, stamp) as new:
                 for file in old:
                     with reading(file) as connection:
-                        pour(connection, new, shards=stamp.shards)
+                        pour(connection, new, shards=stamp.shards, path=file)
             compare(old, unfinished)
 
 
@@ -121,6 +139,7 @@ def created(paths: Sequence[str], stamp: Stamp) -> Iterator[list[sqlite3.Connect
     with ExitStack() as stack:
         connections: list[sqlite3.Connection] = []
         for index, path in enumerate(paths):
+            make_private(path)
             connection = stack.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
             # Before it has its name, no harm is done if it is lost. It is flushed before it gets its name.
             connection.execute("PRAGMA journal_mode = OFF")
@@ -134,14 +153,34 @@ def created(paths: Sequence[str], stamp: Stamp) -> Iterator[list[sqlite3.Connect
                 part=Part(index, len(paths)),
                 layout=stamp.layout,
             )
+            functions_of_new(connection)
             connections.append(connection)
         yield connections
         for connection in connections:
             connection.execute("COMMIT")
 
 
-def pour(old: sqlite3.Connection, new: Sequence[sqlite3.Connection], *, shards: int) -> None:
+def functions_of_old(connection: sqlite3.Connection, unsealed: Unsealed) -> None:
+    """Give an old file the functions that `COPIED` reads with. A row that is not what was written ends the copying."""
+    connection.create_function("unseal_record", 4, partial(unseal_record, unsealed=unsealed))
+    connection.create_function("unseal_entry", 4, partial(unseal_entry, unsealed=unsealed))
+
+
+def functions_of_new(connection: sqlite3.Connection) -> None:
+    """Give a new file the functions that `COPIED` writes with."""
+    connection.create_function("seal_record", 4, seal_record)
+    connection.create_function("seal_entry", 4, seal_entry)
+
+
+def seal_entry(key: int, position: int, at_us: int, entry: bytes) -> bytes:
+    """Put the checksum of an entry before it."""
+    sealed: bytes = sealed_entries([(key, at_us, entry)], position)[-1]
+    return sealed
+
+
+def pour(old: sqlite3.Connection, new: Sequence[sqlite3.Connection], *, shards: int, path: str) -> None:
     """Copy all rows of an old file, each to the new file that its actor belongs to."""
+    functions_of_old(old, schema.unsealed_in(old, path, version=require_store(old, path)))
     for select, insert in COPIED:
         for row in old.execute(select):
             new[part_of(shard_of(row[-1], shards), len(new))].execute(insert, row)

@@ -12,10 +12,11 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 
-from ...address import shard_of
+from ...address import Address, shard_of
 from ..errors import StoreError, StoreFailed, StoreLocked, StoreTooNew
 from ..part import Part
 from . import schema
+from .checksums import Damaged, Unsealed, unseal_entry, unseal_record
 from .files import (
     holding,
     making,
@@ -28,6 +29,7 @@ from .files import (
     require_store,
     stamp_of,
 )
+from .identity import make_private
 
 # The tables whose rows must have the key of an actor that exists.
 OF_ACTORS = {"log": "log entries", "active": "active marks", "reminders": "reminders"}
@@ -122,8 +124,38 @@ def faults(connection: sqlite3.Connection, path: str) -> list[str]:
     meta = dict(connection.execute("SELECT name, value FROM meta").fetchall())
     unsaid = sorted(schema.META[meta[schema.VERSION]] - meta.keys())
     found += [f"it does not say its {name!r}" for name in unsaid] if unsaid else misplaced(connection, path, meta)
+    if not unsaid:
+        found += changed(connection, schema.unsealed_in(connection, path, version=meta[schema.VERSION]))
     connection.execute("COMMIT")
     return found
+
+
+CHANGED_SHOWN = 10
+
+
+def changed(connection: sqlite3.Connection, unsealed: Unsealed) -> list[str]:
+    """Compare every record and entry with its checksum; a sentence for each of the first, and a count of the rest."""
+    found: list[str] = []
+    try:
+        for key, type_, id_, record in connection.execute("SELECT key, type, id, record FROM actors"):
+            try:
+                unseal_record(key, type_, id_, record, unsealed)
+            except Damaged as damage:
+                found.append(f"{Address(type_, id_)}: {damage}")
+        for key, position, at_us, entry in connection.execute("SELECT key, position, at_us, entry FROM log"):
+            try:
+                unseal_entry(key, position, at_us, entry, unsealed)
+            except Damaged as damage:
+                found.append(f"{name_of(connection, key)}: {damage}")
+    except sqlite3.DatabaseError as error:
+        return [*found[:CHANGED_SHOWN], f"reading its rows stopped: {error}"]
+    more = len(found) - CHANGED_SHOWN
+    return [*found[:CHANGED_SHOWN], f"{more} more rows do not match their checksums"] if more > 0 else found
+
+
+def name_of(connection: sqlite3.Connection, key: int) -> str:
+    row = connection.execute("SELECT type, id FROM actors WHERE key = ?", (key,)).fetchone()
+    return str(Address(*row)) if row is not None else f"the actor of key {key}"
 
 
 def misplaced(connection: sqlite3.Connection, path: str, meta: Mapping[str, int]) -> list[str]:
@@ -147,10 +179,12 @@ def misplaced(connection: sqlite3.Connection, path: str, meta: Mapping[str, int]
 
 def copy(source: sqlite3.Connection, unfinished: str) -> None:
     """Copy all pages in one step, that is from one snapshot, and check the copy."""
+    make_private(unfinished)
     with closing(sqlite3.connect(unfinished, isolation_level=None)) as copied:
         source.backup(copied)
         # A copy in WAL mode could not be read from a medium that is read-only. The store sets WAL mode again.
         copied.execute("PRAGMA journal_mode = DELETE")
+        copied.execute("PRAGMA user_version = 0")  # nobody works on the copy
     if wrong := faults_in(unfinished):
         raise StoreFailed(f"the store is not sound, and so its copy is not: {'; '.join(wrong)}")
 

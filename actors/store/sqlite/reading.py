@@ -1,23 +1,72 @@
 """Reading from a store's SQLite file.
 
-The rule: a read that takes several statements sees one snapshot. All functions
-run on the reader's thread; `actors/store/sqlite/store.py` sends them there.
+The rule: a read that takes several statements sees one snapshot, and an actor that
+cannot be read does not keep the others of its batch. All functions run on the reader's
+thread; `actors/store/sqlite/store.py` sends them there.
 """
 
 import sqlite3
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from ...address import Address
 from ..contract import Inspection, Reminder, Stored
+from ..errors import StoreDamaged, StoreError, StoreFailed
+from .checksums import Damaged, Unsealed, is_damage, unseal_entry, unseal_record
 from .rows import flat, rows_of
 
+T = TypeVar("T")
 
-def read_actors(addresses: Sequence[Address], connection: sqlite3.Connection) -> list[Stored | None]:
+
+def read_actors(
+    addresses: Sequence[Address], unsealed: Unsealed, connection: sqlite3.Connection
+) -> Sequence[Stored | StoreError | None]:
     """Read actors whole; see `Store.load`."""
+    return _each_or_error(_actors, addresses, unsealed, connection)
+
+
+def read_outsides(
+    addresses: Sequence[Address], unsealed: Unsealed, connection: sqlite3.Connection
+) -> Sequence[Inspection | StoreError | None]:
+    """Read the outside of actors; see `Store.inspect`."""
+    return _each_or_error(_outsides, addresses, unsealed, connection)
+
+
+def _each_or_error(
+    read: Callable[[Sequence[Address], Unsealed, sqlite3.Connection], Mapping[Address, T | StoreError]],
+    addresses: Sequence[Address],
+    unsealed: Unsealed,
+    connection: sqlite3.Connection,
+) -> Sequence[T | StoreError | None]:
+    """Read a batch; if SQLite cannot, read its actors one by one, so that the others are read all the same."""
+    try:
+        found = read(addresses, unsealed, connection)
+    except sqlite3.Error as error:
+        if len(addresses) == 1:
+            return [_as_damage(addresses[0], error, connection)]
+        singly = [_each_or_error(read, [address], unsealed, connection) for address in addresses]
+        return [one for (one,) in singly]
+    return [found.get(address) for address in addresses]
+
+
+def _as_damage(address: Address, error: sqlite3.Error, connection: sqlite3.Connection) -> StoreError:
+    """Make the error of reading one actor that of the actor alone."""
+    if not is_damage(error):
+        return StoreFailed(f"{address} could not be read: {error}")
+    key: int | None = None
+    with suppress(sqlite3.Error):  # the index may be sound
+        rows = connection.execute("SELECT key FROM actors WHERE type = ? AND id = ?", address).fetchall()
+        key = rows[0][0] if rows else None
+    return StoreDamaged(address, f"its rows cannot be read ({error})", key=key)
+
+
+def _actors(
+    addresses: Sequence[Address], unsealed: Unsealed, connection: sqlite3.Connection
+) -> dict[Address, Stored | StoreError]:
     connection.execute("BEGIN")  # one snapshot for all that follows
     with connection:
-        actors: list[tuple[str, str, int, bytes, int]] = asked(
+        actors: list[tuple[str, str, int, Any, int]] = asked(
             connection,
             addresses,
             """
@@ -25,38 +74,65 @@ def read_actors(addresses: Sequence[Address], connection: sqlite3.Connection) ->
             FROM asked CROSS JOIN actors USING (type, id)
             """,
         )
-        logs: dict[int, list[bytes]] = {key: [] for _, _, key, _, _ in actors}
+        logs: dict[int, list[tuple[int, Any, Any]]] = {key: [] for _, _, key, _, _ in actors}
         for sql, keys in rows_of(
-            "SELECT key, entry FROM log WHERE key IN (VALUES ", 1, list(logs), ") ORDER BY key, position"
+            "SELECT key, position, at_us, entry FROM log WHERE key IN (VALUES ",
+            1,
+            list(logs),
+            ") ORDER BY key, position",
         ):
-            for key, entry in connection.execute(sql, keys).fetchall():
-                logs[key].append(entry)
-    found = {
-        (type_, id_): Stored(key=key, record=record, entries=tuple(logs[key]), active=bool(active))
-        for type_, id_, key, record, active in actors
-    }
-    return [found.get(address) for address in addresses]
+            for key, *row in connection.execute(sql, keys).fetchall():
+                logs[key].append(row)
+    found: dict[Address, Stored | StoreError] = {}
+    for type_, id_, key, record, active in actors:
+        address = Address(type_, id_)
+        try:
+            found[address] = Stored(
+                key=key,
+                record=unseal_record(key, type_, id_, record, unsealed),
+                entries=tuple([unseal_entry(key, *row, unsealed) for row in logs[key]]),
+                active=bool(active),
+            )
+        except Damaged as damage:
+            found[address] = StoreDamaged(address, str(damage), key=key)
+    return found
 
 
-def read_outsides(addresses: Sequence[Address], connection: sqlite3.Connection) -> list[Inspection | None]:
-    """Read the outside of actors; see `Store.inspect`."""
+def _outsides(
+    addresses: Sequence[Address], unsealed: Unsealed, connection: sqlite3.Connection
+) -> dict[Address, Inspection | StoreError]:
     connection.execute("BEGIN")
     with connection:
-        rows: list[tuple[str, str, bytes, bytes | None, bytes | None, int | None]] = asked(
+        rows: list[tuple[str, str, int, Any, int | None, Any, Any, int | None, Any, Any]] = asked(
             connection,
             addresses,
             """
-            SELECT type, id, record, first.entry, last.entry, last.at_us
+            SELECT type, id, actors.key, record, first.position, first.at_us, first.entry,
+                last.position, last.at_us, last.entry
             FROM asked CROSS JOIN actors USING (type, id)
             LEFT JOIN log AS first ON first.position = (SELECT min(position) FROM log WHERE log.key = actors.key)
             LEFT JOIN log AS last ON last.position = (SELECT max(position) FROM log WHERE log.key = actors.key)
             """,
         )
-    found = {
-        (type_, id_): Inspection(record=record, first=first, last=last, updated_us=at_us or 0)
-        for type_, id_, record, first, last, at_us in rows
-    }
-    return [found.get(address) for address in addresses]
+    found: dict[Address, Inspection | StoreError] = {}
+    for type_, id_, key, record, *entries in rows:
+        address = Address(type_, id_)
+        try:
+            found[address] = _inspection(unseal_record(key, type_, id_, record, unsealed), key, entries, unsealed)
+        except Damaged as damage:
+            found[address] = StoreDamaged(address, str(damage), key=key)
+    return found
+
+
+def _inspection(record: bytes, key: int, entries: Sequence[Any], unsealed: Unsealed) -> Inspection:
+    first_position, first_us, first, last_position, last_us, last = entries
+    if first_position is None or last_position is None:
+        return Inspection(record=record, first=None, last=None, updated_us=0)
+    begin = unseal_entry(key, first_position, first_us, first, unsealed)
+    if last_position == first_position:
+        return Inspection(record=record, first=begin, last=begin, updated_us=last_us)
+    end = unseal_entry(key, last_position, last_us, last, unsealed)
+    return Inspection(record=record, first=begin, last=end, updated_us=last_us)
 
 
 def read_ids(actor_type: str, after: str | None, limit: int, connection: sqlite3.Connection) -> list[str]:

@@ -8,13 +8,15 @@ All functions are synchronous: they run on the thread of their connection. All
 modules of `actors/store/sqlite/` use them.
 """
 
+import secrets
 import sqlite3
 from collections.abc import Mapping, Sequence
 
 from ..errors import StoreFailed, StoreForeign, StoreTooNew
 from ..part import WHOLE, Part
+from .checksums import Unsealed
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # Stands in the header of the file (`file perdure.db` shows it), so that the
 # database of another program is never taken for a store, or changed. "Prdr".
@@ -29,11 +31,18 @@ FAILED_COMMITS = "failed_commits"  # see `transact` in actors/store/sqlite/writi
 PART = "part"  # from version 2: which part of the store this file is, from 0 ...
 PARTS = "parts"  # ... of how many
 LAYOUT = "layout"  # the same random number in all parts that were made together; 0 if this one was made by itself
+STORE = "store"  # from version 3: a random number of this file, which its copies have too
+UNSEALED_KEY = "unsealed_key"  # the highest key whose record may have no checksum ...
+UNSEALED_POSITION = "unsealed_position"  # ... and the highest position of an entry without one
 
 # Version -> the names in `meta` of such a file.
 META: Mapping[int, frozenset[str]] = {
     1: frozenset({VERSION, SHARDS, CREATED_US, RETIRED_KEY, FAILED_COMMITS}),
     2: frozenset({VERSION, SHARDS, CREATED_US, RETIRED_KEY, FAILED_COMMITS, PART, PARTS, LAYOUT}),
+    3: frozenset(
+        {VERSION, SHARDS, CREATED_US, RETIRED_KEY, FAILED_COMMITS, PART, PARTS, LAYOUT}
+        | {STORE, UNSEALED_KEY, UNSEALED_POSITION}
+    ),
 }
 
 TABLES = (
@@ -96,6 +105,15 @@ TABLES = (
 MIGRATIONS: Mapping[int, Sequence[str]] = {
     # Before there were parts, each file was the whole of its store.
     1: ["INSERT INTO meta (name, value) VALUES ('part', 0), ('parts', 1), ('layout', 0)"],
+    # Records and entries have checksums from here on. No row is rewritten: those that are there have none.
+    2: [
+        """
+        INSERT INTO meta (name, value) VALUES
+            ('store', abs(random() / 2) + 1),
+            ('unsealed_key', (SELECT coalesce(max(key), 0) FROM actors)),
+            ('unsealed_position', (SELECT coalesce(max(position), 0) FROM log))
+        """
+    ],
 }
 
 
@@ -153,6 +171,20 @@ def part_in(connection: sqlite3.Connection, path: str, *, version: int) -> Part:
     return Part(index, of)
 
 
+def unsealed_in(connection: sqlite3.Connection, path: str, *, version: int) -> Unsealed:
+    """Read which rows of a file of `version` may have no checksum.
+
+    Raises:
+        StoreFailed: The file does not say: it is damaged.
+    """
+    if version < 3:
+        return Unsealed(key=NO_LIMIT, position=NO_LIMIT)
+    return Unsealed(*(read_meta(connection, path, name) for name in (UNSEALED_KEY, UNSEALED_POSITION)))
+
+
+NO_LIMIT = 2**63 - 1
+
+
 def create(
     connection: sqlite3.Connection, *, shards: int, created_us: int, part: Part = WHOLE, layout: int = 0
 ) -> None:
@@ -171,6 +203,7 @@ def create(
         connection.execute(statement)
     meta = {VERSION: SCHEMA_VERSION, SHARDS: shards, CREATED_US: created_us, RETIRED_KEY: 0, FAILED_COMMITS: 0}
     meta |= {PART: part.index, PARTS: part.of, LAYOUT: layout}
+    meta |= {STORE: secrets.randbits(62) + 1, UNSEALED_KEY: 0, UNSEALED_POSITION: 0}
     connection.executemany("INSERT INTO meta (name, value) VALUES (?, ?)", meta.items())
     own = filter(part.holds, range(shards))
     connection.executemany("INSERT INTO shards (shard, epoch) VALUES (?, 0)", ((shard,) for shard in own))

@@ -15,6 +15,7 @@ see `Connection` (`actors/store/sqlite/connection.py`) and `rows_of` (`actors/st
 The engine makes one (`runtime/engine.py`), and gives it to its host.
 """
 
+import logging
 import os
 import sqlite3
 import time
@@ -22,21 +23,26 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from itertools import count
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import anyio
 
 from ...address import Address
 from ..contract import Inspection, Reminder, Stored, Write
 from ..durability import Durability
-from ..errors import StoreDivided, StoreFailed
+from ..errors import StoreDivided, StoreError, StoreFailed, StoreGone
 from ..part import WHOLE, Part, check_parts
 from . import schema
-from .connection import Connection, take_lock
+from .checksums import Unsealed
+from .connection import Connection
+from .identity import Hold
+from .in_use import UNKNOWN, InUse, refuse_missing
 from .reading import read_active, read_actors, read_ids, read_outsides, read_reminders
 from .writing import Fences, changes_of, claim_shards, execute, statements_of, transact
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 # SQLite checkpoints when the WAL has so many pages (16 MiB). At its default of
 # 1000 the same pages of the index are copied home again and again: 10 % fewer
@@ -58,6 +64,8 @@ class SqliteStore:
             that exists and is another part is refused.
     """
 
+    LOOK_S = 1.0  # between two looks of `intact` at the files
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -76,10 +84,24 @@ class SqliteStore:
         self._writer: Connection | None = None
         self._reader: Connection | None = None
         self._resources = AsyncExitStack()
+        self._unsealed = Unsealed()
+        self._position = 0  # the highest that was given to an entry
+        self._hold: Hold | None = None
+        self._in_use: InUse | None = None
+        self._gone: StoreGone | None = None  # once the files are not those that were opened
+        self._look_at_s = 0.0  # when `intact` looks again; the monotonic clock
 
     @property
     def shards(self) -> int:
         return self._shards
+
+    @property
+    def intact(self) -> bool:
+        """Whether the files are where they were opened. It looks at most once a second; a commit looks each time."""
+        if self._hold is not None and time.monotonic() >= self._look_at_s:
+            self._look_at_s = time.monotonic() + self.LOOK_S
+            self._look(self._hold)
+        return self._gone is None
 
     async def open(self) -> None:
         # Shielded, as closing is: a store that is half open would keep its threads.
@@ -87,25 +109,39 @@ class SqliteStore:
             async with AsyncExitStack() as stack:
                 # The real path, or a symbolic link would have a lock of its own.
                 path = os.path.realpath(self._path)  # noqa: ASYNC240  a few microseconds, once
-                stack.callback(take_lock(path).release)
+                refuse_missing(path)
+                hold = Hold.take(path, create=True)
+                stack.callback(hold.release)
+                # Before SQLite opens anything: it folds any -wal that lies beside the file.
+                in_use = InUse(hold, trusted=self._durability is Durability.FULL)
+                stack.callback(in_use.close)
                 writer = await self._connect(stack, path)
-                self._shards, key_max = await self._call(
-                    writer, partial(prepare, self._path, self._durability, self._shards, self._part), "opening"
+                ready = await self._call(
+                    writer, partial(prepare, self._path, self._durability, self._shards, self._part, in_use), "opening"
                 )
                 reader = await self._connect(stack, path)
                 await self._call(reader, prepare_reader, "opening")
+                hold.watch()
                 self._resources = stack.pop_all()
-        self._keys = count(key_max + 1)
+        self._shards, self._unsealed = ready.shards, ready.unsealed
+        self._keys = count(ready.key_max + 1)
+        self._position = ready.position_max
         self._fences = Fences()
+        self._hold, self._in_use, self._gone = hold, in_use, None
         self._writer, self._reader = writer, reader
 
     async def close(self) -> None:
         writer, self._writer, self._reader = self._writer, None, None
+        hold, self._hold = self._hold, None
         with anyio.CancelScope(shield=True):
-            if writer is not None:
-                # To the end of the queue, behind commits under way.
-                with suppress(sqlite3.Error):
-                    await writer.call(empty_wal)
+            if writer is not None and hold is not None:
+                self._look(hold)
+                if self._gone is not None:
+                    hold.keep_wal()
+                else:
+                    # To the end of the queue, behind commits under way.
+                    with suppress(sqlite3.Error, StoreFailed):
+                        await writer.call(self._rest)
             await self._resources.aclose()
 
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
@@ -119,17 +155,27 @@ class SqliteStore:
 
     async def commit(self, writes: Sequence[Write], fences: Mapping[int, int]) -> None:
         assert fences.keys() >= {write.shard for write in writes}, "a shard without its epoch"
-        work = partial(execute, list(statements_of(changes_of(writes))), self._fences, dict(fences))
+        if self._gone is not None:
+            raise self._gone.with_traceback(None)
+        changes = changes_of(writes)
+        # In the order of the commits, because there is no pause between this and the queue of the writer's thread.
+        statements = list(statements_of(changes, self._position + 1))
+        self._position += len(changes.entries)
+        # Of a batch without entries nothing is known: the last ones may have had a commit that failed.
+        position = self._position if changes.entries else None
+        work = partial(execute, statements, self._fences, dict(fences))
+        if changes.logs_forgotten and position is None:
+            work = partial(self._lower, work)
         # A commit that is under way cannot be taken back. A caller that is cancelled meanwhile
         # waits for its end first, and then knows what the store holds.
         with anyio.CancelScope(shield=True):
-            await self._call(self._writer, partial(transact, work), f"a commit of {len(writes)} writes")
+            await self._call(self._writer, partial(self._commit, work, position), f"a commit of {len(writes)} writes")
 
-    async def load(self, addresses: Sequence[Address]) -> list[Stored | None]:
-        return await self._call(self._reader, partial(read_actors, addresses), "loading")
+    async def load(self, addresses: Sequence[Address]) -> Sequence[Stored | StoreError | None]:
+        return await self._call(self._reader, partial(read_actors, addresses, self._unsealed), "loading")
 
-    async def inspect(self, addresses: Sequence[Address]) -> list[Inspection | None]:
-        return await self._call(self._reader, partial(read_outsides, addresses), "reading")
+    async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | StoreError | None]:
+        return await self._call(self._reader, partial(read_outsides, addresses, self._unsealed), "reading")
 
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> list[str]:
         return await self._call(self._reader, partial(read_ids, actor_type, after, limit), "listing ids")
@@ -139,6 +185,47 @@ class SqliteStore:
 
     async def reminders(self, *, after: Reminder | None, limit: int) -> list[Reminder]:
         return await self._call(self._reader, partial(read_reminders, after, limit), "reading reminders")
+
+    # On the writer's thread.
+
+    def _commit(
+        self, work: Callable[[sqlite3.Connection], None], position: int | None, connection: sqlite3.Connection
+    ) -> None:
+        """Commit, and see to it that the commit is where it will be found.
+
+        Args:
+            position: Of the last entry that it adds; None if it adds none.
+        """
+        in_use, hold = self._in_use, self._hold
+        assert in_use is not None
+        transact(work, connection)
+        if hold is not None:
+            self._look(hold)
+        if self._gone is not None:
+            raise self._gone.with_traceback(None)
+        if position is not None:
+            in_use.acknowledge(position)
+
+    def _lower(self, work: Callable[[sqlite3.Connection], None], connection: sqlite3.Connection) -> None:
+        """Do `work`, which takes entries away and adds none, and lower the position that counts as acknowledged.
+
+        Before the commit, because a kill after it must not leave a position that is not there.
+        """
+        work(connection)
+        assert self._in_use is not None
+        self._in_use.acknowledge(highest_position(connection))
+
+    def _rest(self, connection: sqlite3.Connection) -> None:
+        """The last step of an orderly stop: the file is whole without its -wal, and its header says that it rests."""
+        assert self._in_use is not None
+        if fold(connection):
+            self._in_use.end(partial(rest, connection), highest_position(connection))
+
+    def _look(self, hold: Hold) -> None:
+        """Compare the files with those that were opened. Once they differ, it stays at that."""
+        if self._gone is None and (how := hold.moved()) is not None:
+            self._gone = StoreGone(self._path, how)
+            logger.error("%s", self._gone)
 
     async def _connect(self, stack: AsyncExitStack, path: str) -> Connection:
         try:
@@ -160,24 +247,33 @@ class SqliteStore:
 # Opening.
 
 
-def prepare(
-    path: str, durability: Durability, shards: int, part: Part, connection: sqlite3.Connection
-) -> tuple[int, int]:
-    """Make a file ready for writing: check its version and part, then create it or migrate it.
+class Prepared(NamedTuple):
+    """The facts about a file that is ready for writing."""
 
-    Returns:
-        How many shards its store has, and the highest key that was ever used.
+    shards: int  # of the whole store
+    key_max: int  # the highest key that was ever used
+    position_max: int  # the highest position of the log
+    unsealed: Unsealed
+
+
+def prepare(
+    path: str, durability: Durability, shards: int, part: Part, in_use: InUse, connection: sqlite3.Connection
+) -> Prepared:
+    """Make a file ready for writing: check its version and part, then create it or migrate it, and mark it in use.
 
     Raises:
         StoreTooNew: A newer release wrote it.
         StoreDivided: It is another part of a store than `part`.
-        StoreFailed: It is no store, or is damaged, or its file system has no shared memory.
+        StoreFailed: It is no store, or is damaged, or is not the file that was worked on last, or its file system has
+            no shared memory.
     """
     version = schema.version_of(connection, path)
     if version is not None:
         found = schema.part_in(connection, path, version=version)
         if found != part:
             raise StoreDivided(path, found=found, asked=part)
+        number = schema.read_meta(connection, path, schema.STORE) if version > 2 else UNKNOWN
+        in_use.check(number, highest_position(connection))
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise StoreFailed(f"{path} is on a file system without shared memory; the store needs a local disk")
@@ -190,13 +286,34 @@ def prepare(
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     # Some distributions overwrite deleted rows with zeros; FAST does so only on pages that are written anyhow.
     connection.execute("PRAGMA secure_delete = FAST")
-    if version is None:
-        transact(partial(schema.create, shards=shards, created_us=time.time_ns() // 1000, part=part), connection)
-    elif version < schema.SCHEMA_VERSION:
-        transact(partial(schema.migrate, found=version), connection)
+
+    def begin(connection: sqlite3.Connection) -> None:
+        if version is None:
+            schema.create(connection, shards=shards, created_us=time.time_ns() // 1000, part=part)
+        elif version < schema.SCHEMA_VERSION:
+            schema.migrate(connection, found=version)
+        connection.execute(f"PRAGMA user_version = {in_use.number}")
+
+    fold(connection)  # what is in the -wal may have another number than the file
+    (number,) = connection.execute("PRAGMA user_version").fetchone()
+    in_use.announce(number)
+    transact(begin, connection)
+    position_max = highest_position(connection)
+    in_use.begin(schema.read_meta(connection, path, schema.STORE), position_max, folded=fold(connection))
     (key_max,) = connection.execute("SELECT coalesce(max(key), 0) FROM actors").fetchone()
-    retired = schema.read_meta(connection, path, schema.RETIRED_KEY)
-    return schema.read_meta(connection, path, schema.SHARDS), max(key_max, retired)
+    return Prepared(
+        shards=schema.read_meta(connection, path, schema.SHARDS),
+        key_max=max(key_max, schema.read_meta(connection, path, schema.RETIRED_KEY)),
+        position_max=position_max,
+        unsealed=schema.unsealed_in(connection, path, version=schema.SCHEMA_VERSION),
+    )
+
+
+def highest_position(connection: sqlite3.Connection) -> int:
+    """The highest position of the log; 0 for an empty one."""
+    position: int
+    (position,) = connection.execute("SELECT coalesce(max(position), 0) FROM log").fetchone()
+    return position
 
 
 def prepare_reader(connection: sqlite3.Connection) -> None:
@@ -205,6 +322,13 @@ def prepare_reader(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
 
 
-def empty_wal(connection: sqlite3.Connection) -> None:
-    """Copy all pages of the WAL into the database file, so that a stopped store is one file."""
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+def fold(connection: sqlite3.Connection) -> bool:
+    """Copy all pages of the -wal into the file; False if a reader of another process has kept it from some."""
+    (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
+def rest(connection: sqlite3.Connection) -> bool:
+    """Write into the header that nobody works on the file; False if it stands in the -wal only."""
+    connection.execute("PRAGMA user_version = 0")
+    return fold(connection)

@@ -15,6 +15,7 @@ from typing import TypeVar
 from ..contract import Write
 from ..errors import StoreFenced
 from . import schema
+from .checksums import seal_record, sealed_entries
 from .rows import Statement, flat, rows_of
 
 T = TypeVar("T")
@@ -121,8 +122,8 @@ class Changes:
 
     logs_forgotten: list[int] = field(default_factory=list)  # keys
     deleted: dict[int, None] = field(default_factory=dict)  # keys
-    records: dict[int, tuple[int, str, str, bytes]] = field(default_factory=dict)
-    entries: list[tuple[int, int, bytes]] = field(default_factory=list)
+    records: dict[int, tuple[int, str, str, bytes]] = field(default_factory=dict)  # with checksums
+    entries: list[tuple[int, int, bytes]] = field(default_factory=list)  # without: they get their positions later
     marks: dict[int, bool] = field(default_factory=dict)
     reminders: dict[tuple[int, int, str], bool] = field(default_factory=dict)
 
@@ -144,7 +145,7 @@ def changes_of(writes: Iterable[Write]) -> Changes:
             marks[key] = False
             continue
         if write.record is not None:
-            records[key] = (key, *write.address, write.record)
+            records[key] = (key, *write.address, seal_record(key, *write.address, write.record))
         if write.entry is not None:
             entries.append((key, write.at_us, write.entry))
         if write.active is not None:
@@ -157,8 +158,13 @@ def changes_of(writes: Iterable[Write]) -> Changes:
     return changes
 
 
-def statements_of(changes: Changes) -> Iterator[Statement]:
-    """Yield the statements that bring the file to these changes, in the order in which they must run."""
+def statements_of(changes: Changes, position: int) -> Iterator[Statement]:
+    """Yield the statements that bring the file to these changes, in the order in which they must run.
+
+    Args:
+        position: Of the first entry that is added to the log. The store counts, and not SQLite, because the checksum of
+            an entry is of its position too.
+    """
     yield from rows_of("DELETE FROM log WHERE key IN (VALUES ", 1, changes.logs_forgotten, ")")
     if changes.deleted:
         yield from rows_of("DELETE FROM actors WHERE key IN (VALUES ", 1, list(changes.deleted), ")")
@@ -166,7 +172,8 @@ def statements_of(changes: Changes) -> Iterator[Statement]:
     insert = "INSERT INTO actors (key, type, id, record) VALUES "
     update = " ON CONFLICT (key) DO UPDATE SET record = excluded.record"
     yield from rows_of(insert, 4, flat(changes.records.values()), update)
-    yield from rows_of("INSERT INTO log (key, at_us, entry) VALUES ", 3, flat(changes.entries))
+    entries = sealed_entries(changes.entries, position)
+    yield from rows_of("INSERT INTO log (position, key, at_us, entry) VALUES ", 4, entries)
 
     unmarked, marked = split(changes.marks.items())
     yield from rows_of("DELETE FROM active WHERE key IN (VALUES ", 1, unmarked, ")")

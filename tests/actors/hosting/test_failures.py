@@ -4,7 +4,7 @@ import anyio.lowlevel
 import pytest
 
 from perdure.actors.errors import ActorFailed
-from perdure.actors.store.errors import StoreFailed
+from perdure.actors.store.errors import StoreDamaged, StoreFailed
 from perdure.actors.store.memory import MemoryStore
 from perdure.testing.faulty_store import FaultyStore
 
@@ -61,6 +61,23 @@ async def test_an_actor_that_had_no_part_in_a_failed_commit_loses_nothing() -> N
         store.fail_next_commit()
         store.release()
         assert await world.host.ask(counter("b"), Read()) == 11
+
+
+async def test_who_asks_a_damaged_actor_is_told_and_the_others_go_on() -> None:
+    store = FaultyStore(MemoryStore())
+    async with World(store).running() as world:
+        store.damage(counter("b"))
+        world.host.send(counter("b"), Add(1))
+        for _ in range(3):
+            with pytest.raises(StoreDamaged), anyio.fail_after(5):
+                await world.host.inspect(counter("b"))
+            with pytest.raises(StoreDamaged), anyio.fail_after(5):
+                await world.host.read(counter("b"))
+            await world.host.ask(counter("a"), Add(1))
+        assert await world.host.ask(counter("a"), Read()) == 3
+        assert world.host.healthy
+        # Nothing was written of it.
+        assert await store.inner.load([counter("b")]) == [None]
 
 
 async def test_a_message_that_nobody_waits_for_is_delivered_again_after_a_failed_commit() -> None:

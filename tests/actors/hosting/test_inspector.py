@@ -10,7 +10,7 @@ from perdure.actors.address import Address
 from perdure.actors.errors import HostStopping
 from perdure.actors.hosting.inspector import Inspector
 from perdure.actors.store.contract import Inspection
-from perdure.actors.store.errors import StoreFailed
+from perdure.actors.store.errors import StoreDamaged, StoreFailed
 from perdure.actors.store.memory import MemoryStore
 from perdure.testing.faulty_store import FaultyStore
 
@@ -43,6 +43,20 @@ async def test_a_failed_read_is_the_callers_error_and_the_next_works() -> None:
         with pytest.raises(StoreFailed):
             await inspector.inspect(counter("a"))
         assert await inspector.inspect(counter("a")) is None
+        tasks.cancel_scope.cancel()
+
+
+async def test_one_that_is_damaged_is_the_error_of_those_who_asked_for_it() -> None:
+    store = FaultyStore(MemoryStore())
+    await store.open()
+    store.damage(counter("b"))
+    inspector = Inspector(store)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(inspector.inspect, counter("a"))
+        tasks.start_soon(inspector.run)
+        with pytest.raises(StoreDamaged):
+            await inspector.inspect(counter("b"))
+        assert store.inspects == 1
         tasks.cancel_scope.cancel()
 
 

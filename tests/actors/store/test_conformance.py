@@ -177,9 +177,14 @@ async def test_actors_are_read_in_the_order_asked_and_as_often(bench: Bench) -> 
     a, b = bench.store.new_key(), bench.store.new_key()
     await bench.commit(write(a, A, record=b"a"), write(b, B, record=b"b"))
     found = await bench.store.load([B, C, A, B])
-    assert [stored and stored.record for stored in found] == [b"b", None, b"a", b"b"]
+    assert [isinstance(stored, Stored) and stored.record for stored in found] == [b"b", False, b"a", b"b"]
     seen = await bench.store.inspect([B, C, A, B])
-    assert [inspection and inspection.record for inspection in seen] == [b"b", None, b"a", b"b"]
+    assert [isinstance(inspection, Inspection) and inspection.record for inspection in seen] == [
+        b"b",
+        False,
+        b"a",
+        b"b",
+    ]
     assert await bench.store.load([]) == []
 
 
@@ -448,8 +453,8 @@ async def test_reads_beside_a_commit_see_all_of_it_or_nothing(bench: Bench) -> N
         tasks.start_soon(commits)
         while not done.is_set():
             one, other = await bench.store.load([A, B])
-            assert one is not None
-            assert other is not None
+            assert isinstance(one, Stored)
+            assert isinstance(other, Stored)
             assert (one.record, one.entries) == (other.record, other.entries)
 
 

@@ -5,13 +5,16 @@ import re
 
 import pytest
 
+from perdure.actors.address import Address
 from perdure.actors.store import errors
 from perdure.actors.store.errors import (
+    StoreDamaged,
     StoreDivided,
     StoreError,
     StoreFailed,
     StoreFenced,
     StoreForeign,
+    StoreGone,
     StoreLocked,
     StoreTooNew,
     as_store_error,
@@ -38,6 +41,11 @@ def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
         ),
         (StoreDivided("p.db", found=Part(2, 4), asked=Part(0, 4)), "p.db is part 3 of 4, and should be part 1 of 4"),
         (StoreForeign("p.db"), r"^p.db is a database of another program\.$"),
+        (
+            StoreGone("p.db", "was moved"),
+            "^p.db was moved while this process.*nothing more is written.*start again",
+        ),
+        (StoreDamaged(Address("wf", "a"), "no checksum"), "^wf/a is damaged in the store: no checksum.*purge this one"),
         (StoreFenced(3, expected=7, found=8), "shard 3 is at epoch 8.*epoch 7"),
     ],
 )
@@ -45,8 +53,8 @@ def test_each_says_what_is_the_case(error: Exception, text: str) -> None:
     assert re.search(text, str(error))
 
 
-def test_one_arrives_at_another_host_as_it_was() -> None:
-    error = StoreFenced(3, expected=7, found=8)
+@pytest.mark.parametrize("error", [StoreFenced(3, expected=7, found=8), StoreDamaged(Address("wf", "a"), "why", key=4)])
+def test_one_arrives_at_another_host_as_it_was(error: Exception) -> None:
     arrived = pickle.loads(pickle.dumps(error))  # noqa: S301  as the hosts of a daemon do
     assert type(arrived) is type(error)
     assert str(arrived) == str(error)

@@ -21,7 +21,7 @@ from perdure.daemon.hosts.host_processes import HostProcesses
 from perdure.daemon.hosts.processes import private_directory, watch
 from perdure.daemon.hosts.signals import Signals
 from perdure.daemon.hosts.supervisor import Supervisor
-from perdure.daemon.supervision import Stop
+from perdure.daemon.supervision import ToHost
 from perdure.http.serving.listener import listen, share
 
 from ...support.processes import small_hosts
@@ -196,7 +196,7 @@ def test_an_end_that_comes_while_a_round_is_under_way_is_seen_in_the_next() -> N
         def start(self, index: int) -> None:
             pass
 
-        def send(self, index: int, stop: Stop) -> None:
+        def send(self, index: int, message: ToHost) -> None:
             pass
 
     with Signals() as signals:

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from perdure.daemon.hosts.supervisor import GOOD_AFTER_S, PAUSE_S_MAX, PAUSE_S_MIN, Supervisor, describe_exit
-from perdure.daemon.supervision import Failed, Ready, ShutdownAsked, Stop
+from perdure.daemon.supervision import Failed, Ready, ShutdownAsked, Stop, ToHost
 
 PATIENCE_S = 30.0
 
@@ -22,8 +22,8 @@ class FakeProcesses:
         if self.failure is not None:
             raise self.failure
 
-    def send(self, index: int, stop: Stop) -> None:
-        self.done.append(("stop", index, stop.force))
+    def send(self, index: int, message: ToHost) -> None:
+        self.done.append(("stop", index, message.force) if isinstance(message, Stop) else ("reload", index))
 
     def kill(self, index: int) -> None:
         self.done.append(("kill", index))
@@ -46,6 +46,14 @@ class Scene:
             for index in range(2):
                 self.supervisor.handle_message(index, Ready("here"), 0)
             self.processes.since()
+
+
+def test_all_hosts_that_run_read_their_tokens_again() -> None:
+    scene = Scene()
+    scene.supervisor.handle_end(1, -9, 1)
+    scene.processes.since()
+    scene.supervisor.reload()
+    assert scene.processes.since() == [("reload", 0)]
 
 
 def test_the_ready_line_is_said_once_when_all_hosts_are_ready() -> None:

@@ -9,7 +9,9 @@ import pytest
 
 from perdure import App, Engine, Settings, WorkflowContext
 from perdure.actors.errors import HostStopping
-from perdure.actors.store.errors import StoreFailed
+from perdure.actors.store.errors import StoreDamaged, StoreFailed
+from perdure.runtime.history.instance_state import InstanceState
+from perdure.runtime.instance.message import workflow_address
 from perdure.runtime.operations.facade import Facade, Page
 from perdure.runtime.operations.retention import RetentionLoop
 from perdure.runtime.operations.retention_policy import Retention
@@ -54,12 +56,18 @@ class CountedFacade(Facade):
         self.lists = 0
         self.reads = 0
         self.failures: list[Exception] = []
+        self.damaged: str | None = None
 
     async def list_ids(self, *, after: str | None = None, ids_max: int = 1024) -> Page:
         self.lists += 1
         if self.failures:
             raise self.failures.pop()
         return await super().list_ids(after=after, ids_max=ids_max)
+
+    async def inspect(self, instance_id: str) -> InstanceState | None:
+        if instance_id == self.damaged:
+            raise StoreDamaged(workflow_address(instance_id), "no checksum")
+        return await super().inspect(instance_id)
 
 
 class World:
@@ -245,6 +253,20 @@ def test_a_store_that_fails_is_asked_again(settings: Settings, caplog: pytest.Lo
     story(settings, tell)
     (warning,) = [record for record in caplog.records if record.name == "perdure.runtime.operations.retention"]
     assert "disk on fire" in warning.getMessage()
+
+
+def test_one_that_is_damaged_does_not_keep_the_others(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    async def tell(world: World) -> None:
+        for name in "abc":
+            await world.finish(name)
+        world.counted.damaged = "a"
+        async with world.forgetting(Retention(any_terminal_us=0)):
+            await anyio.sleep(1)
+            assert await world.ids() == ["a"]
+
+    story(settings, tell)
+    (warning,) = [record for record in caplog.records if record.name == "perdure.runtime.operations.retention"]
+    assert "workflow/a is damaged" in warning.getMessage()
 
 
 def test_the_loop_ends_when_the_host_stops(settings: Settings) -> None:

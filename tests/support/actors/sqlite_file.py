@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from perdure.actors.address import Address, shard_of
-from perdure.actors.store.contract import Write
+from perdure.actors.store.contract import Stored, Write
 from perdure.actors.store.sqlite.store import SqliteStore
 
 A = Address("wf", "a")
@@ -29,7 +29,7 @@ def write(key: int, address: Address = A, **fields: Any) -> Write:
 
 async def log(store: SqliteStore, address: Address = A) -> list[bytes] | None:
     (stored,) = await store.load([address])
-    return None if stored is None else list(stored.entries)
+    return list(stored.entries) if isinstance(stored, Stored) else None
 
 
 async def on_writer(store: SqliteStore, function: Callable[[sqlite3.Connection], Any]) -> Any:

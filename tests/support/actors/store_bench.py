@@ -5,6 +5,7 @@ from typing import Any
 
 from perdure.actors.address import Address, shard_of
 from perdure.actors.store.contract import Inspection, Store, Stored, Write
+from perdure.actors.store.errors import StoreError
 
 SHARDS = 8
 
@@ -29,10 +30,12 @@ class Bench:
 
     async def load(self, address: Address) -> Stored | None:
         (stored,) = await self.store.load([address])
+        assert not isinstance(stored, StoreError), stored
         return stored
 
     async def inspect(self, address: Address) -> Inspection | None:
         (inspection,) = await self.store.inspect([address])
+        assert not isinstance(inspection, StoreError), inspection
         return inspection
 
     async def log(self, address: Address) -> Sequence[bytes] | None:

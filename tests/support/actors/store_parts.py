@@ -9,7 +9,7 @@ from typing import NamedTuple
 import anyio
 
 from perdure.actors.address import Address, shard_of
-from perdure.actors.store.contract import Reminder, Write
+from perdure.actors.store.contract import Inspection, Reminder, Stored, Write
 from perdure.actors.store.part import WHOLE, Part
 from perdure.actors.store.sqlite.layout import make_ready
 from perdure.actors.store.sqlite.store import SqliteStore
@@ -68,7 +68,7 @@ async def fill(data: Path, part: Part, ids: Sequence[str], entry_bytes: int) -> 
                 fences,
             )
         (found,) = await store.load([gone])
-        assert found is not None
+        assert isinstance(found, Stored), found
         await store.commit([write(found.key, gone, delete=True)], fences)
 
 
@@ -112,7 +112,7 @@ async def seen_in(data: Path, part: Part) -> dict[str, Seen]:
                 [(each.due_us, each.name) for each in reminders if each.address == address],
             )
             for address, stored, outside in found
-            if stored is not None and outside is not None
+            if isinstance(stored, Stored) and isinstance(outside, Inspection)
         }
 
 

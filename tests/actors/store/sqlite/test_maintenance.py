@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from perdure.actors.address import Address, shard_of
-from perdure.actors.store.contract import Write
+from perdure.actors.store.contract import Stored, Write
 from perdure.actors.store.errors import StoreFailed, StoreTooNew
 from perdure.actors.store.part import Part
 from perdure.actors.store.sqlite import maintenance
@@ -89,8 +89,7 @@ def test_a_sound_store_has_no_faults_and_is_left_as_it_was(path: Path) -> None:
 )
 def test_what_does_not_fit_together_is_said(path: Path, damage: str, fault: str) -> None:
     change(path, damage)
-    (found,) = check(path)
-    assert fault in found
+    assert any(fault in found for found in check(path))
 
 
 def test_an_index_that_lost_rows_is_found(path: Path) -> None:
@@ -261,8 +260,7 @@ def test_all_parts_of_a_sound_store_are_sound_and_left_as_they_were(parted: Path
 )
 def test_what_is_wrong_with_a_part_is_said(parted: Path, damage: str, fault: str) -> None:
     change(Path(f"{parted}.2"), damage)
-    (found,) = check(parted)
-    assert re.search(fault, found)
+    assert any(re.search(fault, found) for found in check(parted))
 
 
 def test_every_part_that_is_missing_is_said(parted: Path) -> None:
@@ -376,7 +374,7 @@ def test_another_process_checks_and_copies_while_a_host_commits(path: Path, tmp_
         async with opened(path) as store:
             fences = await store.claim("host", now_us=1)
             stored = await store.load([A, B])
-            keys = [actor.key for actor in stored if actor is not None]
+            keys = [actor.key for actor in stored if isinstance(actor, Stored)]
             finished: list[str] = []
 
             async def look_after() -> None:
@@ -404,4 +402,4 @@ def test_another_process_checks_and_copies_while_a_host_commits(path: Path, tmp_
 
 async def lengths_of(path: Path) -> list[int]:
     async with opened(path) as store:
-        return [len(actor.entries) for actor in await store.load([A, B]) if actor is not None]
+        return [len(actor.entries) for actor in await store.load([A, B]) if isinstance(actor, Stored)]

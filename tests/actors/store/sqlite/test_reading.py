@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from perdure.actors.store.sqlite.checksums import sealed_entries
 from perdure.actors.store.sqlite.writing import transact
 
 from ....support.actors.sqlite_file import change, log, on_writer, opened, write
@@ -39,8 +40,9 @@ async def test_a_read_that_takes_several_statements_is_of_one_moment(path: Path)
         await store.commit([write(key, record=b"old", entry=b"old")], fences)
 
         def commit_between(sql: str) -> None:
-            if sql.startswith("SELECT key, entry FROM log"):
-                change(path, "INSERT INTO log (key, at_us, entry) SELECT key, 1, x'00' FROM actors")
+            if sql.startswith("SELECT key, position, at_us, entry FROM log"):
+                position, _, at_us, entry = sealed_entries([(key, 1, b"\0")], 2)
+                change(path, f"INSERT INTO log VALUES ({position}, {key}, {at_us}, x'{entry.hex()}')")  # noqa: S608  ours
 
         # When a commit comes between reading the record and reading the log,
         assert store._reader is not None

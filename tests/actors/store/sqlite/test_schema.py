@@ -52,6 +52,26 @@ INSERT INTO meta VALUES ('part', 0), ('parts', 1), ('layout', 0);
 """
 )
 
+# Version 3 has the same tables. Which rows have no checksum is in `meta`, with a number of the store's own.
+GOLDEN_3 = (
+    GOLDEN_2
+    + """
+UPDATE meta SET value = 3 WHERE name = 'schema';
+INSERT INTO meta VALUES ('store', 4611686018427387904), ('unsealed_key', 7), ('unsealed_position', 3);
+"""
+)
+
+# As this release writes its rows: 0xC1, the CRC-32 of place and content, the content.
+SEALED = """
+DELETE FROM log;
+DELETE FROM actors;
+INSERT INTO actors VALUES (4, 'wf', 'order-1', x'c1c3e7e6a901'), (7, 'wf', 'order-2', x'c1748908a602');
+INSERT INTO log VALUES
+    (1, 4, 1700000000000001, x'c11c0b974611'), (2, 7, 1700000000000002, x'c1a2eab43f21'),
+    (3, 4, 1700000000000003, x'c1e7e2542512');
+UPDATE meta SET value = 0 WHERE name IN ('unsealed_key', 'unsealed_position');
+"""
+
 FIRST, SECOND = Address("wf", "order-1"), Address("wf", "order-2")
 
 
@@ -70,6 +90,16 @@ def golden_2(tmp_path: Path) -> Path:
     return file_of(tmp_path / "golden-2.db", GOLDEN_2)
 
 
+@pytest.fixture
+def golden_3(tmp_path: Path) -> Path:
+    return file_of(tmp_path / "golden-3.db", GOLDEN_3)
+
+
+@pytest.fixture
+def golden_3_sealed(tmp_path: Path) -> Path:
+    return file_of(tmp_path / "golden-3-sealed.db", GOLDEN_3 + SEALED)
+
+
 def file_of(path: Path, script: str) -> Path:
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(script)
@@ -83,7 +113,7 @@ def connection() -> Iterator[sqlite3.Connection]:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("version", ["golden", "golden_2"])
+@pytest.mark.parametrize("version", ["golden", "golden_2", "golden_3", "golden_3_sealed"])
 async def test_a_file_of_every_version_opens_and_is_read_and_written(
     version: str, request: pytest.FixtureRequest
 ) -> None:
@@ -105,38 +135,48 @@ async def test_a_file_of_every_version_opens_and_is_read_and_written(
         assert store.new_key() == 10
         await store.commit([Write(key=4, address=FIRST, shard=0, at_us=1, entry=b"\x13")], fences)
         (stored,) = await store.load([FIRST])
-        assert stored is not None
+        assert isinstance(stored, Stored)
         assert stored.entries == (b"\x11", b"\x12", b"\x13")
     finally:
         await store.close()
 
 
 def test_what_this_release_creates_is_laid_out_like_the_pinned_file(
-    golden_2: Path, connection: sqlite3.Connection
+    golden_3: Path, connection: sqlite3.Connection
 ) -> None:
     schema.create(connection, shards=2, created_us=1)
-    with closing(sqlite3.connect(golden_2)) as pinned:
+    with closing(sqlite3.connect(golden_3)) as pinned:
         assert layout_of(connection) == layout_of(pinned)
         names = "SELECT name FROM meta ORDER BY name"
         assert connection.execute(names).fetchall() == pinned.execute(names).fetchall()
-        assert dict(connection.execute(META)) == {**dict(pinned.execute(META)), "created_us": 1, "retired_key": 0}
-    assert schema.SCHEMA_VERSION == 2
+        made = dict(connection.execute(META))
+        own = {"created_us": 1, "retired_key": 0, "store": made["store"], "unsealed_key": 0, "unsealed_position": 0}
+        assert made == {**dict(pinned.execute(META)), **own}
+        assert 0 < made["store"] < 2**63
+    assert schema.SCHEMA_VERSION == 3
     assert bytes.fromhex(f"{schema.APPLICATION_ID:x}") == b"Prdr"
 
 
 @pytest.mark.anyio
-async def test_a_file_of_version_1_becomes_the_pinned_file_of_version_2(golden: Path, golden_2: Path) -> None:
-    store = SqliteStore(golden)
+@pytest.mark.parametrize("version", ["golden", "golden_2"])
+async def test_an_older_file_becomes_the_pinned_file_of_version_3_with_its_rows_as_they_were(
+    version: str, golden_3: Path, request: pytest.FixtureRequest
+) -> None:
+    path = request.getfixturevalue(version)
+    store = SqliteStore(path)
     await store.open()
     await store.close()
-    with closing(sqlite3.connect(golden)) as migrated, closing(sqlite3.connect(golden_2)) as pinned:
+    with closing(sqlite3.connect(path)) as migrated, closing(sqlite3.connect(golden_3)) as pinned:
         assert layout_of(migrated) == layout_of(pinned)
+        (own,) = migrated.execute("SELECT value FROM meta WHERE name = 'store'").fetchone()
+        assert 0 < own < 2**63
+        pinned.execute("UPDATE meta SET value = ? WHERE name = 'store'", (own,))
         for table in ("meta", "shards", "actors", "active", "log", "reminders"):
             rows = f"SELECT * FROM {table} ORDER BY 1"  # noqa: S608  ours
             assert migrated.execute(rows).fetchall() == pinned.execute(rows).fetchall(), table
 
 
-def test_the_first_release_refuses_what_this_one_writes(golden_2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_release_refuses_what_a_later_one_wrote(golden_2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = golden_2.read_bytes()
     monkeypatch.setattr(schema, "SCHEMA_VERSION", 1)
     with pytest.raises(StoreTooNew, match="store version 2, and this release of Perdure knows versions up to 1"):
@@ -199,8 +239,8 @@ def test_a_part_that_cannot_be_is_damage(connection: sqlite3.Connection, damage:
 
 def test_a_newer_version_is_too_new_and_one_that_never_was_is_damage(connection: sqlite3.Connection) -> None:
     schema.create(connection, shards=1, created_us=1)
-    connection.execute("UPDATE meta SET value = 3 WHERE name = 'schema'")
-    with pytest.raises(StoreTooNew, match=r"x\.db has store version 3"):
+    connection.execute("UPDATE meta SET value = 4 WHERE name = 'schema'")
+    with pytest.raises(StoreTooNew, match=r"x\.db has store version 4"):
         schema.version_of(connection, "x.db")
     connection.execute("UPDATE meta SET value = 0 WHERE name = 'schema'")
     with pytest.raises(StoreFailed, match="damaged"):
@@ -216,39 +256,42 @@ def test_there_is_a_migration_from_every_older_version() -> None:
 
 
 @pytest.fixture
-def version_4(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 4)
+def version_5(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", 5)
     monkeypatch.setattr(
         schema,
         "MIGRATIONS",
         {
             **schema.MIGRATIONS,
-            2: ["ALTER TABLE actors ADD COLUMN colour TEXT NOT NULL DEFAULT 'grey'"],
-            3: ["ALTER TABLE actors RENAME COLUMN colour TO color", "UPDATE actors SET color = 'red' WHERE key = 7"],
+            3: ["ALTER TABLE actors ADD COLUMN colour TEXT NOT NULL DEFAULT 'grey'"],
+            4: ["ALTER TABLE actors RENAME COLUMN colour TO color", "UPDATE actors SET color = 'red' WHERE key = 7"],
         },
     )
 
 
 @pytest.mark.anyio
-@pytest.mark.usefixtures("version_4")
+@pytest.mark.usefixtures("version_5")
 async def test_an_older_file_is_brought_up_to_date_step_by_step(golden: Path) -> None:
     for _ in range(2):  # the second time there is nothing left to do
         store = SqliteStore(golden)
         await store.open()
-        assert [stored and stored.record for stored in await store.load([FIRST, SECOND])] == [b"\x01", b"\x02"]
+        assert [stored.record for stored in await store.load([FIRST, SECOND]) if isinstance(stored, Stored)] == [
+            b"\x01",
+            b"\x02",
+        ]
         await store.close()
     with closing(sqlite3.connect(golden)) as connection:
         assert connection.execute("SELECT key, color FROM actors ORDER BY key").fetchall() == [(4, "grey"), (7, "red")]
-        assert schema.version_of(connection, str(golden)) == 4
+        assert schema.version_of(connection, str(golden)) == 5
 
 
 @pytest.mark.anyio
-@pytest.mark.usefixtures("version_4")
+@pytest.mark.usefixtures("version_5")
 async def test_a_migration_that_breaks_off_leaves_the_old_version_whole(
     golden: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a newer release whose last step cannot be done,
-    monkeypatch.setattr(schema, "MIGRATIONS", {**schema.MIGRATIONS, 3: ["DROP TABLE active", "DROP TABLE missing"]})
+    monkeypatch.setattr(schema, "MIGRATIONS", {**schema.MIGRATIONS, 4: ["DROP TABLE active", "DROP TABLE missing"]})
     with pytest.raises(StoreFailed, match="no such table: missing"):
         await SqliteStore(golden).open()
     # then the older release finds everything as it was.

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -134,7 +134,7 @@ def test_every_acknowledged_commit_survives_kill_9_and_every_batch_is_whole(path
     # when the store is opened again,
     actors = [Address("wf", id_) for id_ in "abc"]
 
-    async def look() -> tuple[list[Any], list[Any]]:
+    async def look() -> tuple[Sequence[Any], list[Any]]:
         async with opened(path) as store:
             return await store.load(actors), await store.reminders(after=None, limit=9)
 
@@ -175,7 +175,7 @@ async def test_a_file_of_a_newer_release_is_refused_and_left_alone(path: Path) -
     before = contents(path)
     with pytest.raises(StoreTooNew) as error:
         await open_and_close(path)
-    assert (error.value.found, error.value.known) == (99, 2)
+    assert (error.value.found, error.value.known) == (99, 3)
     assert contents(path) == before
 
 
@@ -235,7 +235,7 @@ async def test_closing_leaves_one_file_and_no_threads(path: Path) -> None:
     threads = threading.active_count()
     async with opened(path) as store:
         await store.commit([write(store.new_key(), record=b"r")], await store.claim("host", now_us=1))
-    assert sorted(file.name for file in path.parent.iterdir()) == ["store.db", "store.db.lock"]
+    assert sorted(file.name for file in path.parent.iterdir()) == ["store.db", "store.db.id", "store.db.lock"]
     await all_threads_but(threads)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from perdure.actors.address import Address
+from perdure.actors.store.contract import Stored
 from perdure.actors.store.errors import StoreFenced
 from perdure.actors.store.sqlite import writing
 
@@ -43,7 +44,7 @@ async def test_a_commit_whose_flush_failed_is_rolled_back_and_overwritten(path: 
         with pytest.raises(sqlite3.OperationalError):
             await on_writer(store, commit_fails)
         (stored,) = await store.load([A])
-        assert stored is not None
+        assert isinstance(stored, Stored)
         assert stored.record == b"old"
         assert await on_writer(store, failed_commits) == 1
 
@@ -68,7 +69,7 @@ async def test_a_transaction_that_could_not_be_rolled_back_is_by_the_next_commit
             await on_writer(store, everything_fails)
         await store.commit([write(key, entry=b"next")], fences)
         (stored,) = await store.load([A])
-        assert stored is not None
+        assert isinstance(stored, Stored)
         assert (stored.record, stored.entries) == (b"r", (b"next",))
 
 
@@ -98,4 +99,4 @@ async def test_an_epoch_that_another_process_raised_fences_this_one(path: Path) 
 @pytest.mark.parametrize(("writes", "most"), [(1, 5), (100, 10), (128, 5)])
 def test_hundreds_of_rows_are_a_handful_of_statements(writes: int, most: int) -> None:
     batch = [full_write(key, Address("wf", str(key))) for key in range(1, writes + 1)]
-    assert len(list(writing.statements_of(writing.changes_of(batch)))) <= most
+    assert len(list(writing.statements_of(writing.changes_of(batch), 1))) <= most

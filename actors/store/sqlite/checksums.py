@@ -1,0 +1,100 @@
+"""Checksums of what actors wrote: a record or an entry that has changed on the disk is never given out.
+
+The rule: no blob leaves the store without its checksum compared. The checksum is of the blob and of the place where it
+stands, so that a sound blob in the wrong row is found too.
+
+From version 3 on a blob has five bytes before it: MARK, and a crc32. No record or entry begins with MARK, because the
+MessagePack format has no such byte. Rows of older versions have no checksum and are read as they are; `meta` says up to
+which row there may be such (`Unsealed`). `actors/store/sqlite/writing.py` seals, `actors/store/sqlite/reading.py`
+unseals, and `perdure store check` unseals every row.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from struct import Struct
+from typing import Any, NamedTuple
+from zlib import crc32
+
+MARK = 0xC1
+BEFORE = Struct("<BI")  # MARK, crc32
+SEALED_BYTES = BEFORE.size
+PLACE = Struct("<qqq")  # of an entry: the key of its actor, its position, its time
+
+
+class Unsealed(NamedTuple):
+    """The last rows that a release without checksums may have written; 0 and 0 in a store that no such release had."""
+
+    key: int = 0  # of records
+    position: int = 0  # of entries
+
+
+class Damaged(Exception):
+    """A row is not what was written. The message says which row, and how it differs."""
+
+
+def seal_record(key: int, type_: str, id_: str, record: bytes) -> bytes:
+    """Put the checksum of a record before it."""
+    return BEFORE.pack(MARK, crc32(record, crc32(f"{key} {type_} {id_}".encode()))) + record
+
+
+def sealed_entries(entries: Iterable[tuple[int, int, bytes]], position: int) -> list[Any]:
+    """The values of rows of the log, one row after the other, each entry with its checksum before it.
+
+    Args:
+        entries: Key, time and entry of each.
+        position: Of the first; the others follow it.
+    """
+    values: list[Any] = []
+    # In a loop, not in a function for each: this runs for every entry that is written.
+    for key, at_us, entry in entries:
+        checksum = crc32(entry, crc32(PLACE.pack(key, position, at_us)))
+        values += (position, key, at_us, BEFORE.pack(MARK, checksum) + entry)
+        position += 1
+    return values
+
+
+def unseal_record(key: int, type_: str, id_: str, blob: Any, unsealed: Unsealed) -> bytes:
+    """Compare the checksum of a record, and return the record.
+
+    Raises:
+        Damaged: It is not what was written.
+    """
+    return _unseal(blob, crc32(f"{key} {type_} {id_}".encode()), "its record", older=key <= unsealed.key)
+
+
+def unseal_entry(key: int, position: int, at_us: Any, blob: Any, unsealed: Unsealed) -> bytes:
+    """Compare the checksum of an entry of the log, and return the entry.
+
+    Raises:
+        Damaged: It is not what was written.
+    """
+    what = f"entry {position} of its history"
+    if not isinstance(at_us, int):
+        raise Damaged(f"the time of {what} is no number")
+    return _unseal(blob, crc32(PLACE.pack(key, position, at_us)), what, older=position <= unsealed.position)
+
+
+def _unseal(blob: Any, place: int, what: str, *, older: bool) -> bytes:
+    if not isinstance(blob, bytes):
+        raise Damaged(f"{what} is no blob")
+    if blob[:1] != b"\xc1":
+        if older:
+            return blob
+        raise Damaged(f"{what} has no checksum")
+    if len(blob) < SEALED_BYTES:
+        raise Damaged(f"{what} has {len(blob)} bytes, fewer than its checksum")
+    content = blob[SEALED_BYTES:]
+    if BEFORE.unpack_from(blob)[1] != crc32(content, place):
+        raise Damaged(f"{what} does not match its checksum")
+    return content
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether an error of a read says that the file is damaged, and not that it cannot be read at present."""
+    if isinstance(error, Damaged):
+        return True
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None:
+        return (code & 0xFF) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    # Python's own error, for a text that is not UTF-8.
+    return isinstance(error, sqlite3.OperationalError) and "decode to UTF-8" in str(error)

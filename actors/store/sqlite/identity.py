@@ -1,0 +1,250 @@
+"""The hold of a process on a store's file: which file it is, and that no other process has it, by whatever name.
+
+The rule: the file is opened before SQLite's connections to it and closed after them, and by nothing else in this
+process. When a process closes any descriptor of a file, its POSIX locks on that file are dropped, and SQLite's locks
+are such.
+
+Two locks keep other processes away. `<path>.lock` goes by the name; releases before this one know only that. The other
+is an open file description lock on a byte of the file itself, far behind its end, and goes by the file: a hard link or
+a mount of the same file finds it. Systems other than Linux have only the first.
+"""
+
+import errno
+import logging
+import os
+import struct
+import sys
+import weakref
+from contextlib import suppress
+from functools import cache
+
+from filelock import BaseFileLock, FileLock, Timeout
+
+from ..errors import StoreFailed, StoreGone, StoreLocked
+
+if sys.platform != "win32":
+    import fcntl
+
+logger = logging.getLogger(__name__)
+
+MODE = 0o600  # what a store holds is its user's alone
+LOCKED_BYTE = 2**62  # of a file of a few terabytes at most
+SHARED_FIRST, SHARED_BYTES = 0x4000_0002, 510  # what SQLite's readers lock (os.h of SQLite)
+FLOCK = struct.Struct("hhqqi4x")  # struct flock: type, whence, start, length, process
+
+
+class Hold:
+    """The hold on one file, from `take` to `release`.
+
+    Args:
+        path: The real path of the database, absolute.
+    """
+
+    def __init__(self, path: str, lock: BaseFileLock, descriptor: int | None) -> None:
+        self.path = path
+        self._lock = lock
+        self._descriptor = descriptor
+        self._ids: tuple[tuple[int, int], ...] = ()
+        if descriptor is not None:
+            found = os.fstat(descriptor)
+            self.file = (found.st_dev, found.st_ino)
+            _held().add(self)
+
+    @classmethod
+    def take(cls, path: str, *, create: bool = False) -> "Hold":
+        """Take a file for this process; the operating system releases it when the process dies.
+
+        Args:
+            path: The real path of the database, absolute.
+            create: Make an empty file if there is none; otherwise only its name is locked.
+
+        Raises:
+            StoreLocked: Another process has the file, or this one has.
+            StoreFailed: The file or its lock cannot be written, or the file alone is mounted.
+        """
+        directory = os.path.dirname(path)
+        if not os.path.isdir(directory):
+            raise StoreFailed(f"{path} cannot be created: there is no directory {directory}")
+        if is_mount_point(path):
+            raise StoreFailed(
+                f"{path} is mounted by itself. The files beside it (-wal, .id, .lock) would be left behind, and with "
+                f"them what was acknowledged. Mount its folder instead."
+            )
+        lock = _lock_name(path)
+        try:
+            return cls(path, lock, _lock_file(path, create=create))
+        except BaseException:
+            lock.release()
+            raise
+
+    def release(self) -> None:
+        """Let other processes have the file. To be called when SQLite's connections to it are closed."""
+        _held().discard(self)
+        self._close()
+        self._lock.release()
+
+    def header(self) -> bytes:
+        """Read the first hundred bytes of the file, which are SQLite's header; fewer if the file is shorter."""
+        if self._descriptor is None:
+            return b""
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        return os.read(self._descriptor, 100)
+
+    def watch(self) -> None:
+        """Remember which files SQLite works on. To be called when its connections are open.
+
+        Raises:
+            StoreGone: They have gone away meanwhile.
+        """
+        try:
+            self._ids = tuple(_id_of(name) for name in (self.path, f"{self.path}-wal"))
+        except OSError as error:
+            raise StoreGone(self.path, f"cannot be found ({error.strerror})") from error
+
+    def moved(self) -> str | None:
+        """Say how the files that SQLite works on are not those of their names any more; None: they are.
+
+        It asks for the names only. To open one would drop SQLite's locks when it is closed.
+        """
+        try:
+            for id_, name in zip(self._ids, (self.path, f"{self.path}-wal"), strict=False):
+                found = os.stat(name)
+                if (found.st_dev, found.st_ino) != id_:
+                    return "was replaced" if name == self.path else "got another -wal"
+        except FileNotFoundError as error:
+            return "was moved or deleted" if error.filename == self.path else "lost its -wal"
+        except OSError as error:
+            return f"cannot be found ({error.strerror})"
+        return None
+
+    def keep_wal(self) -> None:
+        """Make SQLite leave the -wal alone when its last connection is closed.
+
+        It would fold the -wal and delete it by its name, which may belong to another file by now. It does so only if it
+        can lock the file for itself.
+        """
+        if sys.platform == "linux" and self._descriptor is not None:
+            with suppress(OSError):
+                region = FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, SHARED_FIRST, SHARED_BYTES, 0)
+                fcntl.fcntl(self._descriptor, fcntl.F_OFD_SETLK, region)
+
+    def close_in_child(self) -> None:
+        """Close the descriptors of this process, which is a fork of the one that has the file."""
+        self._close()
+        # The lock of the name belongs to the open file too, and would outlive the parent.
+        descriptor = getattr(getattr(self._lock, "_context", None), "lock_file_fd", None)
+        if isinstance(descriptor, int):
+            with suppress(OSError):
+                os.close(descriptor)
+            self._lock._context.lock_file_fd = None
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            with suppress(OSError):
+                os.close(descriptor)
+
+
+def header_of(path: str) -> bytes | None:
+    """Read the first hundred bytes of a file to which this process has no connection; None if this process has it.
+
+    Raises:
+        StoreFailed: It cannot be read.
+    """
+    try:
+        if _id_of(path) in {hold.file for hold in _held()}:
+            return None
+        with open(path, "rb") as file:
+            return file.read(100)
+    except OSError as error:
+        raise StoreFailed(f"{path} cannot be opened: {error.strerror}") from error
+
+
+def make_private(path: str) -> None:
+    """Make an empty file that only its user can read, for SQLite to fill. It gives its -wal the same mode.
+
+    Raises:
+        FileExistsError: There is one.
+    """
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE))
+
+
+def is_mount_point(path: str) -> bool:
+    """Whether a file is mounted by itself, as with `docker run -v ./perdure.db:/data/perdure.db`."""
+    try:
+        with open("/proc/self/mountinfo", "rb") as file:
+            mounts = file.read().splitlines()
+    except OSError:
+        return False  # no Linux
+    wanted = os.fsencode(path)
+    return any(len(fields := line.split(b" ")) > 4 and _unescaped(fields[4]) == wanted for line in mounts)
+
+
+def _unescaped(name: bytes) -> bytes:
+    for octal, char in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
+        name = name.replace(octal, char)
+    return name
+
+
+def _id_of(path: str) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+def _lock_name(path: str) -> BaseFileLock:
+    lock = FileLock(f"{path}.lock", thread_local=False, mode=MODE)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise StoreLocked(path) from None
+    except OSError as error:
+        raise StoreFailed(f"{path}.lock cannot be written: {error.strerror}. May this user write there?") from error
+    return lock
+
+
+def _lock_file(path: str, *, create: bool) -> int | None:
+    """Open and lock the file itself; None if there is none and it is not to be made."""
+    with suppress(OSError):
+        # A file that this process has is not opened a second time: see the rule.
+        if _id_of(path) in {hold.file for hold in _held()}:
+            raise StoreLocked(path)
+    try:
+        descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), MODE)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreFailed(f"{path} cannot be opened: {error.strerror}. May this user write there?") from error
+    try:
+        _lock_byte(path, descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _lock_byte(path: str, descriptor: int) -> None:
+    if sys.platform != "linux":
+        return
+    try:
+        region = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, LOCKED_BYTE, 1, 0)
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, region)
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            raise StoreLocked(path) from None
+        logger.warning("%s cannot be locked by itself (%s), only by its name", path, error.strerror)
+
+
+@cache
+def _held() -> "weakref.WeakSet[Hold]":
+    """The holds of this process. POSIX locks belong to a process as well, so there is one set for it."""
+    held: weakref.WeakSet[Hold] = weakref.WeakSet()
+
+    def close_all() -> None:
+        for hold in list(held):
+            hold.close_in_child()
+        held.clear()
+
+    # A child would keep the lock after its parent has ended.
+    if sys.platform != "win32":
+        os.register_at_fork(after_in_child=close_all)
+    return held

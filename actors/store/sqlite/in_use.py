@@ -1,0 +1,333 @@
+"""Whether a store's file is the one that was worked on last: the number in its header, and `<path>.id` beside it.
+
+The rule: a file that is not what it was is refused before SQLite opens it, because SQLite folds whatever -wal lies
+beside a file into it.
+
+While a host has a store, `user_version` in the header of its file is a random number, "in use"; at rest, and in every
+copy that Perdure makes, it is 0. `<path>.id` has that number, the store's own (`schema.STORE`), and the highest
+position of the log that a commit has acknowledged. The position is written into mapped memory, which outlives a kill of
+the process and costs no flush. It may not outlive the machine, so it counts only for the boot in which it was written,
+or if it was written by an orderly stop.
+
+    refused                                      because
+    an empty or missing file, and an id          it was emptied or deleted, and is not a new store
+    in use, without the id of this number        it was copied or moved alone, while it was in use
+    a -wal, and an id of another number          the file was put back beside the -wal of another time
+    a log that ends before the id's position     it was put back, or lost its -wal
+
+What `store check` and the sqlite3 shell leave passes: they fold the -wal into the file, and the number stays.
+"""
+
+import mmap
+import os
+import secrets
+import sqlite3
+import struct
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from urllib.parse import quote
+
+from ..errors import StoreFailed
+from . import schema
+from .identity import MODE, Hold, header_of
+
+MAGIC = b"PrdrId01"
+# MAGIC; the store; the numbers that the header may have, of which one is there and the other is being written; the
+# highest position that was acknowledged; whether that position is flushed; the boot of the machine.
+LAYOUT = struct.Struct("<8sQIIqB16s")
+POSITION = struct.Struct("<q")
+POSITION_AT = struct.calcsize("<8sQII")
+UNKNOWN = 0  # a store whose number has not been written yet
+
+HEADER_MAGIC = b"SQLite format 3\0"
+USER_VERSION_AT = 60
+APPLICATION_ID_AT = 68
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+
+
+@dataclass(slots=True, kw_only=True)
+class Ids:
+    """The contents of `<path>.id`."""
+
+    store: int = UNKNOWN
+    number: int = 0
+    next: int = 0
+    position: int = 0
+    flushed: bool = True
+    boot: bytes = bytes(16)
+
+    def packed(self) -> bytes:
+        return LAYOUT.pack(MAGIC, self.store, self.number, self.next, self.position, self.flushed, self.boot)
+
+
+class InUse:
+    """The number of one file and its id, while a host has it.
+
+    Args:
+        hold: The host's hold on the file.
+        trusted: Whether commits are flushed. Otherwise a power cut may take acknowledged ones, and no position counts.
+
+    Raises:
+        StoreFailed: The file is not the one that was worked on last; nothing was changed.
+    """
+
+    def __init__(self, hold: Hold, *, trusted: bool) -> None:
+        self._path = hold.path
+        self._id_path = f"{hold.path}.id"
+        self._trusted = trusted
+        self._map: mmap.mmap | None = None
+        found = read_ids(self._id_path)
+        refuse_foreign(hold.path, hold.header(), found)
+        self._before = found or Ids()
+        self._ids = replace(self._before)
+        self._counting = False
+        self.number = secrets.randbits(31) or 1
+
+    def check(self, store: int, position: int) -> None:
+        """Compare an open file with the id.
+
+        Args:
+            store: The number of the store in the file; UNKNOWN if it has none yet.
+            position: The highest position of its log.
+
+        Raises:
+            StoreFailed: It is another store, or an earlier state of it.
+        """
+        before = self._before
+        if UNKNOWN not in (before.store, store) and before.store != store:
+            raise StoreFailed(f"{self._path} is another store than {self._id_path} was written for. {PUT_BACK}")
+        counts = self._trusted and before.position > 0 and (before.flushed or before.boot == boot_id())
+        if counts and position < before.position:
+            raise StoreFailed(
+                f"{self._path} ends at entry {position}, and entry {before.position} was acknowledged: it is an "
+                f"earlier state, or has lost its -wal. {PUT_BACK}"
+            )
+
+    def announce(self, number: int) -> None:
+        """Say, on the disk, that the header may have the new number from now on.
+
+        Args:
+            number: The one that it has.
+
+        Raises:
+            StoreFailed: The id cannot be written.
+        """
+        self._ids.number, self._ids.next = number, self.number
+        write_ids(self._id_path, self._ids)
+
+    def begin(self, store: int, position: int, *, folded: bool) -> None:
+        """Say that the header has the new number, and map the id.
+
+        Args:
+            store: The number of the store.
+            position: The highest position of its log.
+            folded: The header of the file itself has it, and not only its -wal.
+        """
+        ids = self._ids
+        ids.store, ids.boot, ids.flushed = store, boot_id(), False
+        # A position that a power cut may take, or that cannot be told from one before a power cut, is not kept.
+        self._counting = self._trusted and ids.boot != bytes(16)
+        ids.position = position if self._counting else 0
+        if folded:
+            ids.number = self.number
+        write_ids(self._id_path, ids)
+        with open(self._id_path, "r+b") as file:
+            self._map = mmap.mmap(file.fileno(), LAYOUT.size)
+
+    def acknowledge(self, position: int) -> None:
+        """Remember the highest position of the log; after each commit, and before one that lowers it."""
+        if self._map is not None and self._counting:
+            POSITION.pack_into(self._map, POSITION_AT, position)
+
+    def end(self, rest: Callable[[], bool], position: int) -> None:
+        """Put the file to rest: the last step of an orderly stop.
+
+        Args:
+            rest: Writes 0 into the header, and says whether the file itself has it.
+            position: The highest position of the log.
+        """
+        self._counting = False
+        ids = self._ids
+        ids.number, ids.next = self.number, 0
+        ids.position, ids.flushed = (position if self._trusted else 0), True
+        write_ids(self._id_path, ids)
+        if rest():
+            ids.number = 0
+            write_ids(self._id_path, ids)
+
+    def close(self) -> None:
+        """Release the mapped memory."""
+        if self._map is not None:
+            self._map.close()
+            self._map = None
+
+
+PUT_BACK = (
+    "Put the file, its -wal and its .id back together as they were, or restore a backup with `perdure store restore`."
+)
+
+
+def refuse_missing(path: str) -> None:
+    """Refuse to make a new store where there was one.
+
+    Raises:
+        StoreFailed: There is an id, and no file.
+    """
+    if not os.path.lexists(path) and (ids := read_ids(f"{path}.id")) is not None and ids.store != UNKNOWN:
+        raise StoreFailed(emptied(path))
+
+
+def emptied(path: str) -> str:
+    return (
+        f"{path} is missing or empty, and {path}.id says that there was a store. {PUT_BACK} "
+        f"To begin a new store instead, delete {path}.id."
+    )
+
+
+TRIES = 4
+BETWEEN_TRIES_S = 0.05
+
+
+def require_own(path: str) -> None:
+    """Compare a file, which a command is about to read, with the id beside it: SQLite would fold any -wal into it.
+
+    A host of another process may be at work on the file, and change the header and the id, one after the other.
+
+    Raises:
+        StoreFailed: It is not the file that was worked on last.
+    """
+    for left in reversed(range(TRIES)):
+        header = header_of(path)
+        if header is None:
+            return  # this process has it, and has compared it
+        try:
+            refuse_foreign(path, header, read_ids(f"{path}.id"))
+        except StoreFailed:
+            if left == 0:
+                raise
+            time.sleep(BETWEEN_TRIES_S)
+        else:
+            return
+
+
+def refuse_foreign(path: str, header: bytes, ids: Ids | None) -> None:
+    """Compare the header of a file, which nothing has opened yet, with the id beside it.
+
+    Raises:
+        StoreFailed: It is not the file that was worked on last.
+    """
+    if not header:
+        if ids is not None and ids.store != UNKNOWN:
+            raise StoreFailed(emptied(path))
+        return
+    if not is_store(header):
+        return  # what it is, the store says better
+    number = number_in(header)
+    allowed = () if ids is None else (ids.number, ids.next)
+    if number != 0:
+        if number not in allowed:
+            why = "is not there" if ids is None else "is of another time"
+            raise StoreFailed(f"{path} was in use when it was copied or moved, and {path}.id {why}. {PUT_BACK}")
+    elif has_wal(path) and (has_checksums(path) if ids is None else 0 not in allowed or ids.next == ids.number == 0):
+        raise StoreFailed(f"{path} was at rest, and {path}-wal belongs to another time of it. {PUT_BACK}")
+
+
+def is_store(header: bytes) -> bool:
+    (application_id,) = struct.unpack_from(">I", header.ljust(100, b"\0"), APPLICATION_ID_AT)
+    return header.startswith(HEADER_MAGIC) and application_id == schema.APPLICATION_ID
+
+
+def number_in(header: bytes) -> int:
+    """The number in the header of a file; 0: at rest."""
+    (number,) = struct.unpack_from(">I", header.ljust(100, b"\0"), USER_VERSION_AT)
+    assert isinstance(number, int)
+    return number
+
+
+def has_wal(path: str) -> bool:
+    """Whether there is a -wal beside a file with anything in it; that of a reader that was killed is empty."""
+    try:
+        return os.stat(f"{path}-wal").st_size > 0
+    except OSError:
+        return False
+
+
+def has_checksums(path: str) -> bool:
+    """Whether a file without its -wal is of a release that marks files in use; older ones leave a -wal when killed."""
+    try:
+        uri = f"file:{quote(path)}?immutable=1"
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            return schema.read_meta(connection, path, schema.VERSION) >= 3
+    except (sqlite3.Error, StoreFailed):
+        return False  # not written yet, or torn by the kill; its -wal mends it
+
+
+# The file of the id.
+
+
+def read_ids(path: str) -> Ids | None:
+    """Read an id; None if there is no file.
+
+    Raises:
+        StoreFailed: It is no id, or cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read(LAYOUT.size + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreFailed(f"{path} cannot be read: {error.strerror}. May this user read it?") from error
+    if len(content) != LAYOUT.size or not content.startswith(MAGIC):
+        raise StoreFailed(f"{path} is damaged, or no file of ours. {PUT_BACK}")
+    _, store, number, next_, position, flushed, boot = LAYOUT.unpack(content)
+    return Ids(store=store, number=number, next=next_, position=position, flushed=bool(flushed), boot=boot)
+
+
+def write_ids(path: str, ids: Ids) -> None:
+    """Write an id and flush it. After a crash the file has what it had, or this, whole.
+
+    It is less than the sector that a disk writes at once, so it is written in place where there is one: a mapping of
+    it stays true.
+
+    Raises:
+        StoreFailed: It cannot be written.
+    """
+    made = not os.path.exists(path)
+    name = f"{path}.partial" if made else path
+    try:
+        if made:
+            with suppress(FileNotFoundError):
+                os.unlink(name)
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT, MODE)
+        try:
+            os.write(descriptor, ids.packed())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if made:
+            os.rename(name, path)
+            if os.name != "nt":  # Windows has no flush of a folder
+                flush(os.path.dirname(path))
+    except OSError as error:
+        raise StoreFailed(f"{path} cannot be written: {error.strerror}. May this user write there?") from error
+
+
+def flush(path: str) -> None:
+    """Flush a file, or the names in a folder, to the disk. Not a file that SQLite has open: see `Hold`."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def boot_id() -> bytes:
+    """Which boot of the machine this is; zeros where the system does not say."""
+    try:
+        with open(BOOT_ID, encoding="ascii") as file:
+            return bytes.fromhex(file.read().strip().replace("-", ""))[:16].ljust(16, b"\0")
+    except (OSError, ValueError):
+        return bytes(16)

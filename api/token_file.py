@@ -1,0 +1,77 @@
+"""The file of `--api-token-file`: the tokens that open the API, a line for each.
+
+The rule: no error shows a token. A file that cannot be read whole gives no tokens, so that a mistake in it neither
+opens the API nor closes it to half of its callers.
+
+A line is a token, or `name=token`; the name says whose it is and is for the reader of the file. Empty lines and lines
+that begin with `#` are skipped. The daemon reads the file at its start and at each SIGHUP (`daemon/token_reload.py`).
+"""
+
+import os
+import re
+import stat
+
+from ..actors.errors import PerdureError
+
+BYTES_MAX = 1024 * 1024
+NAMED = re.compile(r"([A-Za-z0-9_.-]+)\s*=\s*(.*[^=\s].*)")  # not the padding of a bare token in base 64
+PADDED = re.compile(r"[A-Za-z0-9+/]{18,}={1,2}")  # a bare token in base 64; what is shorter is a name without a token
+
+
+class TokenFileBad(PerdureError):
+    """A file of tokens cannot be used."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(path, why)
+        self.path = path
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{self.path} cannot be used as a file of tokens: {self.why}"
+
+
+def read_tokens(path: str) -> tuple[str, ...]:
+    """Read the tokens of a file.
+
+    Raises:
+        TokenFileBad: There is none, or it cannot be read, or a line of it is wrong; the message says which.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read(BYTES_MAX + 1)
+    except OSError as error:
+        raise TokenFileBad(path, f"{error.strerror}.") from None
+    if len(content) > BYTES_MAX:
+        raise TokenFileBad(path, f"it has more than {BYTES_MAX} bytes.")
+    try:
+        lines = content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise TokenFileBad(path, "it is not text in UTF-8.") from None
+    tokens: list[str] = []
+    names: set[str] = set()
+    for number, line in enumerate(map(str.strip, lines), 1):
+        if not line or line.startswith("#"):
+            continue
+        named = NAMED.fullmatch(line)
+        if named is not None and named[1] in names:
+            raise TokenFileBad(path, f"line {number} gives {named[1]!r} a second token; each name has one.")
+        if named is None and line.endswith("=") and (not PADDED.fullmatch(line) or len(line) % 4):
+            raise TokenFileBad(path, f"line {number} has a name and no token.")
+        token = named[2] if named is not None else line
+        if any(char.isspace() for char in token):
+            raise TokenFileBad(path, f"the token in line {number} has a blank in it.")
+        if named is not None:
+            names.add(named[1])
+        tokens.append(token)
+    if not tokens:
+        # Usually a file that was not filled in. To serve without a token would open a door that was meant to be closed.
+        raise TokenFileBad(path, "there is no token in it.")
+    return tuple(tokens)
+
+
+def others_can_read(path: str) -> bool:
+    """Whether users other than the file's own may read it."""
+    try:
+        return bool(os.stat(path).st_mode & (stat.S_IRGRP | stat.S_IROTH))
+    except OSError:
+        return False

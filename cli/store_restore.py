@@ -1,0 +1,34 @@
+"""`perdure store restore`: put a backup in the place of a store.
+
+The rule: as for all of `perdure store`, no file is overwritten. `actors/store/sqlite/restoring.py` does the work.
+"""
+
+from pathlib import Path
+
+import click
+
+from ..actors.errors import PerdureError
+from ..daemon.config import RUN_FLAGS
+from ..daemon.hints import explain
+from .run_flags import DATA_OPTION
+
+
+@click.command(params=[click.Argument(["backup"], type=click.Path(path_type=Path)), DATA_OPTION])
+def restore(backup: Path, data: str) -> None:
+    """Put BACKUP in the place of a store.
+
+    The daemon must be stopped. BACKUP is one that `perdure store backup` has made; it is checked, copied and stays as
+    it is. The files of the store that it replaces are kept, as PATH.before-1 and so on. What was acknowledged after the
+    backup is not in the store any more.
+
+    Of a store of several processes all files are put in place.
+    """
+    from ..actors.store.sqlite import restoring  # noqa: PLC0415  `perdure store --help` needs no SQLite
+
+    try:
+        aside = restoring.restore(backup, data)
+    except PerdureError as error:
+        raise click.ClickException(explain(error, RUN_FLAGS)) from None
+    click.echo(f"{data} is as it was in {backup}.")
+    if aside is not None:
+        click.echo(f"The store that was there is {aside} now.")

@@ -1,0 +1,108 @@
+"""What happens to the store's file, as callers of a real daemon see it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ..support.processes.daemon import Daemon
+
+APP = """
+import perdure
+app = perdure.App("file")
+
+@app.workflow
+async def echo(ctx, value=None):
+    return value
+
+@app.workflow
+async def wait(ctx):
+    await ctx.wait_for_external_event("go")
+"""
+
+RESULT = "Paperclips-Paperclips-Paperclips"
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    path = tmp_path / "app.py"
+    path.write_text(APP)
+    return path
+
+
+def refusal(app: Path, data: Path) -> str:
+    """The error of a daemon that cannot start."""
+    command = [sys.executable, "-m", "perdure", "run", str(app), "--http-port", "0", "--grpc-port", "0"]
+    ran = subprocess.run([*command, "--data", str(data)], capture_output=True, text=True, check=False, timeout=60)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    return ran.stderr
+
+
+def health(daemon: Daemon) -> int:
+    return httpx.get(f"{daemon.url}/v1.0/healthz").status_code
+
+
+def test_a_second_daemon_on_the_same_file_is_refused_by_another_name(app: Path, tmp_path: Path) -> None:
+    data, link = tmp_path / "p.db", tmp_path / "hard.db"
+    with Daemon(app, data) as daemon:
+        daemon.start("echo", "a", 1)
+        os.link(data, link)
+        assert re.search(r"hard\.db is in use by another Perdure process", refusal(app, link))
+        daemon.wait_for("a", "COMPLETED")
+        assert daemon.stop() == 0
+
+
+def test_a_store_that_is_deleted_under_its_daemon_stops_all_promises(app: Path, tmp_path: Path) -> None:
+    data = tmp_path / "p.db"
+    with Daemon(app, data) as daemon:
+        assert daemon.start("echo", "before", 1).status_code == 202
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{data}{suffix}").unlink()
+        answers = [daemon.start("echo", f"after-{i}", 1) for i in range(3)]
+        assert [answer.status_code for answer in answers] == [503] * 3
+        assert "nothing more is written" in answers[0].text
+        assert health(daemon) == 500
+        daemon.kill()
+    # One line says so, however many requests have failed; and no daemon begins a new store in its place.
+    assert (tmp_path / "p.log").read_text().count("nothing more is written") == 1
+    assert "says that there was a store" in refusal(app, data)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_instance_that_rotted_is_an_error_and_the_daemon_goes_on(app: Path, tmp_path: Path, processes: int) -> None:
+    data = tmp_path / "p.db"
+    options = ("--processes", str(processes))
+    # Given a result in which one bit changes while nobody looks,
+    with Daemon(app, data, *options) as daemon:
+        daemon.start("echo", "rotten", RESULT)
+        daemon.start("echo", "sound", "sound")
+        daemon.start("wait", "waiting")
+        daemon.wait_for("rotten", "COMPLETED")
+        daemon.wait_for("sound", "COMPLETED")
+        daemon.wait_for("waiting", "RUNNING")
+        assert daemon.stop() == 0
+    (file,) = [path for path in (data, Path(f"{data}.1")) if path.exists() and RESULT.encode() in path.read_bytes()]
+    content = bytearray(file.read_bytes())
+    content[content.rfind(RESULT.encode())] ^= 1
+    file.write_bytes(content)
+    # then the check says which instance it is,
+    command = [sys.executable, "-m", "perdure", "store", "check", "--data", str(data)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 1
+    assert "workflow/rotten: entry" in checked.stderr
+    # a request for it is an error that says so, and the others are served.
+    with Daemon(app, data, *options) as daemon:
+        for _ in range(3):
+            answer = httpx.get(f"{daemon.url}/v1.0/workflows/dapr/rotten")
+            assert answer.status_code == 500
+            assert "workflow/rotten is damaged in the store" in answer.text
+            assert "aperclips" not in answer.text
+        assert daemon.get("sound")["properties"]["dapr.workflow.output"] == '"sound"'
+        assert daemon.post("waiting", "raiseEvent/go").status_code == 202
+        daemon.wait_for("waiting", "COMPLETED")
+        assert health(daemon) == 204
+        assert daemon.stop() == 0
