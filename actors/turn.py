@@ -61,6 +61,15 @@ class Recover:
 RECOVER = Recover()
 
 
+class SetAside(NamedTuple):
+    """The message to an actor that is set aside: begin nothing from here on, also after a restart.
+
+    It is the first message in the mailbox, and may come twice. What else arrives is kept.
+    """
+
+    reason: str
+
+
 @dataclass(slots=True)
 class Turn:
     """The changes and the effects of a turn.

@@ -7,7 +7,8 @@ Leaving the block stops gracefully: no new requests, running activities get a
 grace period, and everything is on disk.
 """
 
-from collections.abc import AsyncIterator, Mapping
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ from ..actors.address import Address
 from ..actors.clock import Clock, SystemClock
 from ..actors.cluster.membership import Membership, name_of
 from ..actors.cluster.peers import Peers
+from ..actors.hosting.flight_record import FlightRecord
 from ..actors.hosting.host import Host, HostLimits
 from ..actors.store.contract import Store
 from ..actors.store.durability import Durability
@@ -54,6 +56,10 @@ class Engine:
         propagate: Writes histories for remote workers that may see them (`rpc/wire/propagation.py`).
         membership: Which of the hosts of a daemon this engine is; None is a daemon of one. `data` is the path of the
             whole store, of which it takes its part.
+        flight_record: Note what is under way in a file beside the store, so that an instance whose code ends this
+            process is found and set aside (docs/design/flight-record.md). Only with a path as `data`.
+        set_aside: The ids of instances that are set aside before anything of them begins.
+        dormant: Recover nothing and fire no timer: only what is asked of the engine happens.
     """
 
     def __init__(
@@ -66,11 +72,15 @@ class Engine:
         clock: Clock | None = None,
         propagate: Propagate = lambda instance_id, events, scope, received: None,
         membership: Membership | None = None,
+        flight_record: bool = False,
+        set_aside: Sequence[str] = (),
+        dormant: bool = False,
     ) -> None:
         self.app = app
         self.settings = settings or Settings()
         self.peers = Peers(membership) if membership is not None else None
         self.store = _store(data, durability, membership.part if membership is not None else WHOLE)
+        flight = _flight_record(self.store, self.settings) if flight_record else None
         self.dispatcher = Dispatcher(self.settings.dispatch, send=self._send, greet=self._remember_workers)
         self._activities = ActivityActors(
             app,
@@ -78,6 +88,7 @@ class Engine:
             send=self._send,
             elsewhere=self.dispatcher.receive_activity,
             waits_for_workers=self._waits_for_workers,
+            flight=flight,
         )
         self._surroundings = Surroundings(
             app, app_id=self.settings.app_id, waits_for_workers=self._waits_for_workers, propagate=propagate
@@ -103,6 +114,9 @@ class Engine:
             ),
             name=name_of(membership.index) if membership is not None else "local",
             peers=self.peers,
+            flight=flight,
+            set_aside=[Address(WORKFLOW, instance_id) for instance_id in set_aside],
+            dormant=dormant,
         )
         self.facade = Facade(self._host)
         self.client = Client(self.facade, app)
@@ -196,6 +210,15 @@ class Engine:
 
     def _start_child(self, address: Address, start: Start) -> None:
         self._children.receive(address, start)
+
+
+def _flight_record(store: Store, settings: Settings) -> FlightRecord | None:
+    """The flight record beside a store; None beside a store without a file."""
+    if not isinstance(store, SqliteStore):
+        return None
+    slots = settings.activities_max + settings.activity_threads_max
+    # A symbolic link to the file has the same record, as it has the same lock.
+    return FlightRecord(f"{os.path.realpath(store.path)}.flight", actor_type=WORKFLOW, slots=slots)
 
 
 def _store(data: str | Path | Store, durability: Durability, part: Part) -> Store:

@@ -10,13 +10,14 @@ the other, and each uses only the parts before it:
 * `actors/hosting/mailroom.py`: which actors are in memory, and messages to them;
 * `actors/hosting/failures.py`: activations whose load, turn or commit failed, and that are tried again;
 * `actors/hosting/release.py`: the effects of turns, after their commit;
-* `actors/hosting/turn_loop.py`: taking turns.
+* `actors/hosting/turn_loop.py`: taking turns;
+* `actors/hosting/probation.py`: actors that may have ended the process before this one.
 
 `actors/hosting/committer.py` and `actors/hosting/loader.py` call the others through callbacks.
 The engine makes a host (`runtime/engine.py`).
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -42,8 +43,10 @@ from ..waiting.watch import Watch, Watches
 from .activation import Activation
 from .committer import Committer
 from .failures import Failures
+from .flight_record import FlightRecord
 from .inspector import Inspector
 from .mailroom import Mailroom
+from .probation import Probation
 from .release import Release, Route
 from .turn_loop import TurnLoop
 
@@ -68,6 +71,9 @@ class Host:
             sends the message; they may begin something, and keep nothing.
         name: The host's own name in the placement table.
         peers: The other hosts of the daemon, if there are any.
+        flight: Where this process notes what is under way (`actors/hosting/flight_record.py`).
+        set_aside: Actors that are set aside before they take a turn.
+        dormant: Begin nothing: no recovery and no reminders. Messages are delivered, and their turns are taken.
     """
 
     # How many actors are woken at once after a restart.
@@ -86,6 +92,9 @@ class Host:
         name: str = "local",
         limits: HostLimits | None = None,
         peers: Peers | None = None,
+        flight: FlightRecord | None = None,
+        set_aside: Sequence[Address] = (),
+        dormant: bool = False,
     ) -> None:
         limits = limits or HostLimits()
         self.store = store
@@ -94,6 +103,8 @@ class Host:
         self._wall_clock = clock
         self._routes = routes
         self._peers = peers
+        self._flight = flight
+        self._dormant = dormant
         self._watches = Watches()
         # A lower part calls a higher one through a callback.
         self._mailroom = Mailroom(
@@ -115,7 +126,8 @@ class Host:
         )
         self._release = Release(self._mailroom, routes, self._reminders, self._watches, retire=self._retire)
         self._committer = Committer(store, self.placement, release=self._release.release, undo=self._failures.undo)
-        self._turn_loop = TurnLoop(self._mailroom, self._failures, self._committer, types, routes, self.clock)
+        self._turn_loop = TurnLoop(self._mailroom, self._failures, self._committer, types, routes, self.clock, flight)
+        self._probation = Probation(flight, self._mailroom, self.placement, set_aside=set_aside)
         self._inspector = Inspector(store)
         if peers is not None:
             peers.answer_async("inspect", self.inspect)
@@ -137,7 +149,9 @@ class Host:
             if self._peers is not None:
                 self._place_peers(self._peers.membership)
             # Before a message can reach an actor: an actor recovers before it does anything else.
-            self._mailroom.unrecovered = dict.fromkeys(await self.store.active())
+            if not self._dormant:
+                self._mailroom.unrecovered = dict.fromkeys(await self.store.active())
+                self._probation.open()
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self.store.close()
@@ -160,6 +174,8 @@ class Host:
                 finally:
                     self.refuse()
                     tasks.cancel_scope.cancel()
+            if self._flight is not None:
+                self._flight.close()
         finally:
             self._dismiss()
             with anyio.CancelScope(shield=True):
@@ -270,14 +286,19 @@ class Host:
             self._inspector.run,
             self._turn_loop.run,
             self._failures.run,
-            self._reminders.run,
         ):
             tasks.start_soon(loop)
-        tasks.start_soon(self._recover)
+        if not self._dormant:
+            tasks.start_soon(self._reminders.run)
+            tasks.start_soon(self._recover)
+            tasks.start_soon(self._probation.run)
+        if self._flight is not None:
+            tasks.start_soon(self._flight.run)
 
     async def _recover(self) -> None:
         """Wake the actors that had work in flight when the last host of this store ended."""
         unrecovered, loader = self._mailroom.unrecovered, self._mailroom.loader
+        self._probation.wake()
         while unrecovered:
             for address in list(islice(unrecovered, self.RECOVERY_BATCH)):
                 self._mailroom.activate(address)

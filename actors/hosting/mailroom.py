@@ -56,6 +56,8 @@ class Mailroom:
         self.runnable: deque[Activation] = deque()  # the queue for turns
         self.work = Signal()  # raised when the queue grows
         self.unrecovered: dict[Address, None] = {}  # had work in flight when the last host ended; in order
+        self.suspended: dict[Address, None] = {}  # take no turn yet (`actors/hosting/probation.py`)
+        self.condemned: dict[Address, Envelope] = {}  # are to be set aside, by the message that does it
         self.stopping = False  # callers are refused
 
     def receive(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
@@ -129,12 +131,26 @@ class Mailroom:
             NotOwner: This host does not own its shard.
         """
         activation = Activation(address, self._placement.locate(address))
+        if self.condemned and (envelope := self.condemned.get(address)) is not None:
+            # Before all else, so that nothing begins in the same turn.
+            activation.mailbox.append(envelope)
         if address in self.unrecovered:
             del self.unrecovered[address]
             activation.mailbox.append(Envelope(RECOVER))
         self.activations.add(activation)
         self.loader.add(activation)
         return activation
+
+    def has(self, address: Address) -> bool:
+        """Whether an actor is in memory, or will be as soon as this host has recovered."""
+        return address in self.unrecovered or self.activations.peek(address) is not None
+
+    def let(self, address: Address) -> None:
+        """Let an actor take turns that was kept from it."""
+        self.suspended.pop(address, None)
+        activation = self.activations.peek(address)
+        if activation is not None and activation.actor is not None and activation.mailbox and not activation.runnable:
+            self._make_runnable(activation)
 
     def remove(self, activation: Activation) -> None:
         """Let an actor leave memory. To be called outside of any task: its code may run."""
@@ -149,6 +165,8 @@ class Mailroom:
         self.activations.add(activation)
 
     def _make_runnable(self, activation: Activation) -> None:
+        if self.suspended and activation.address in self.suspended:
+            return
         activation.runnable = True
         self.runnable.append(activation)
         self.work.set()

@@ -27,3 +27,4 @@ class InstanceState:
     stall: str | None  # STALLED only: why
     parent_id: str | None
     version: str | None = None
+    set_aside: bool = False  # nothing of it begins until it is released; `stall` says why

@@ -20,6 +20,13 @@ from .status import Status
 FORMAT = 1
 
 
+class AsideMark(NamedTuple):
+    """The mark of an instance that is set aside (`actors/hosting/quarantine.py`). Nothing of it begins until released."""
+
+    was: int  # the Status before
+    reason: str
+
+
 class InstanceRecord(NamedTuple):
     """The facts of an instance that are stored beside its history. Fields are added at the end only."""
 
@@ -34,6 +41,7 @@ class InstanceRecord(NamedTuple):
     generation: int = 0  # how often it has continued as new
     remote: bool = False  # its code is with a remote worker
     version: str | None = None  # of its code, as the worker named it
+    set_aside: AsideMark | None = None
 
     def pack(self, packer: msgpack.Packer | None = None) -> bytes:
         """The form in which it reaches the disk.
@@ -58,7 +66,8 @@ def unpack_record(packed: bytes) -> InstanceRecord:
         if record_format != FORMAT:
             raise CorruptHistory(f"a record has format {record_format}; this release reads format {FORMAT}")
         link = Parent(*parent) if parent is not None else None
-        return InstanceRecord(Status(status), name, execution_id, created_us, custom_status, link, *rest[:5])
+        record = InstanceRecord(Status(status), name, execution_id, created_us, custom_status, link, *rest[:6])
+        return record if record.set_aside is None else record._replace(set_aside=AsideMark(*record.set_aside))
     except (ValueError, TypeError) as error:
         raise CorruptHistory(f"a record of {len(packed)} bytes cannot be read: {error!r}") from error
 
@@ -89,6 +98,7 @@ def state_of(instance_id: str, inspection: Inspection, record: InstanceRecord | 
         stall=record.stall,
         parent_id=record.parent.instance_id if record.parent is not None else None,
         version=record.version,
+        set_aside=record.set_aside is not None,
     )
 
 

@@ -30,6 +30,7 @@ from ..instance.message import (
     WORKFLOW,
     Purge,
     RaiseEvent,
+    ReleaseAside,
     Resume,
     Start,
     StartCopy,
@@ -185,6 +186,18 @@ class Facade:
         """
         with self._watch.operation("terminate"):
             await self._host.ask(workflow_address(instance_id), Terminate(output, recurse))
+
+    async def release(self, instance_id: str, *, begin: bool = True) -> None:
+        """Let an instance that is set aside go on.
+
+        Args:
+            begin: False only records it; what is open begins with the next daemon of the store.
+
+        Raises:
+            InstanceNotFound, InstanceNotSetAside
+        """
+        with self._watch.operation("release"):
+            await self._host.ask(workflow_address(instance_id), ReleaseAside(begin))
 
     async def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False) -> int:
         """Forget a finished instance and return how many were forgotten.
