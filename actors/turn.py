@@ -68,6 +68,7 @@ class SetAside(NamedTuple):
     """
 
     reason: str
+    until_restart: bool = False  # a Recover takes it back
 
 
 @dataclass(slots=True)
@@ -122,6 +123,11 @@ class Turn:
 class Actor(Protocol):
     """The inside of an activation. No other code reads or changes its state."""
 
+    @property
+    def was_stalled(self) -> bool:
+        """Whether its turns broke before this process began, so that it is tried once and not several times."""
+        ...
+
     def turn(self, envelopes: Sequence[Envelope], now_us: int) -> Turn:
         """Handle messages, oldest first. An exception drops the activation and everything it did in this turn."""
         ...
@@ -133,6 +139,10 @@ class Actor(Protocol):
 
 class ActorType(Protocol):
     """Makes actors of one type."""
+
+    def purges(self, body: Any) -> bool:
+        """Whether a message asks for the actor to be forgotten, whatever it is: the only one for unreadable actors."""
+        ...
 
     def activate(self, address: Address, stored: Stored | None) -> Actor:
         """Build an actor.

@@ -8,7 +8,7 @@ grace period, and everything is on disk.
 """
 
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,7 @@ from ..actors.clock import Clock, SystemClock
 from ..actors.cluster.membership import Membership, name_of
 from ..actors.cluster.peers import Peers
 from ..actors.hosting.flight_record import FlightRecord
-from ..actors.hosting.host import Host, HostLimits
+from ..actors.hosting.host import Host, HostLimits, Precautions
 from ..actors.store.contract import Store
 from ..actors.store.durability import Durability
 from ..actors.store.memory import MemoryStore
@@ -38,7 +38,7 @@ from .operations.child_starter import ChildStarter
 from .operations.client import Client
 from .operations.facade import Facade
 from .operations.retention import RetentionLoop
-from .settings import Settings
+from .settings import Opening, Settings
 from .workers.dispatcher import Dispatcher
 from .workers.mark import ADDRESS as WORKER_MARK_ADDRESS
 from .workers.mark import WORKER_MARK, Remember, WorkerMarkType
@@ -56,10 +56,7 @@ class Engine:
         propagate: Writes histories for remote workers that may see them (`rpc/wire/propagation.py`).
         membership: Which of the hosts of a daemon this engine is; None is a daemon of one. `data` is the path of the
             whole store, of which it takes its part.
-        flight_record: Note what is under way in a file beside the store, so that an instance whose code ends this
-            process is found and set aside (docs/design/flight-record.md). Only with a path as `data`.
-        set_aside: The ids of instances that are set aside before anything of them begins.
-        dormant: Recover nothing and fire no timer: only what is asked of the engine happens.
+        opening: How it begins; like any engine by default.
     """
 
     def __init__(
@@ -72,15 +69,14 @@ class Engine:
         clock: Clock | None = None,
         propagate: Propagate = lambda instance_id, events, scope, received: None,
         membership: Membership | None = None,
-        flight_record: bool = False,
-        set_aside: Sequence[str] = (),
-        dormant: bool = False,
+        opening: Opening | None = None,
     ) -> None:
         self.app = app
         self.settings = settings or Settings()
         self.peers = Peers(membership) if membership is not None else None
         self.store = _store(data, durability, membership.part if membership is not None else WHOLE)
-        flight = _flight_record(self.store, self.settings) if flight_record else None
+        opening = opening or Opening()
+        flight = _flight_record(self.store, self.settings) if opening.flight_record else None
         self.dispatcher = Dispatcher(self.settings.dispatch, send=self._send, greet=self._remember_workers)
         self._activities = ActivityActors(
             app,
@@ -114,9 +110,11 @@ class Engine:
             ),
             name=name_of(membership.index) if membership is not None else "local",
             peers=self.peers,
-            flight=flight,
-            set_aside=[Address(WORKFLOW, instance_id) for instance_id in set_aside],
-            dormant=dormant,
+            precautions=Precautions(
+                flight=flight,
+                set_aside=[Address(WORKFLOW, instance_id) for instance_id in opening.set_aside],
+                dormant=opening.dormant,
+            ),
         )
         self.facade = Facade(self._host)
         self.client = Client(self.facade, app)

@@ -18,7 +18,7 @@ The engine makes a host (`runtime/engine.py`).
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
@@ -35,7 +35,7 @@ from ..errors import HostStopping, PerdureError
 from ..reminders.loop import ReminderLoop
 from ..reminders.window import ReminderWindow
 from ..store.contract import Inspection, Store, Stored
-from ..store.errors import StoreFailed
+from ..store.errors import StoreError, StoreFailed
 from ..turn import ActorType, Envelope
 from ..waiting.reply import Reply
 from ..waiting.taskless import no_current_task
@@ -60,6 +60,16 @@ class HostLimits:
     reminders_max: int = 10_000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Precautions:
+    """How a host begins."""
+
+    flight: FlightRecord | None = None  # where it notes what is under way
+    set_aside: Sequence[Address] = ()  # actors that are set aside before they take a turn
+    # Begin nothing: no recovery and no reminders. Messages are delivered, and their turns are taken.
+    dormant: bool = False
+
+
 class Host:
     """Runs actors of the given types on a store.
 
@@ -71,9 +81,7 @@ class Host:
             sends the message; they may begin something, and keep nothing.
         name: The host's own name in the placement table.
         peers: The other hosts of the daemon, if there are any.
-        flight: Where this process notes what is under way (`actors/hosting/flight_record.py`).
-        set_aside: Actors that are set aside before they take a turn.
-        dormant: Begin nothing: no recovery and no reminders. Messages are delivered, and their turns are taken.
+        precautions: How it begins; like any host by default.
     """
 
     # How many actors are woken at once after a restart.
@@ -92,9 +100,7 @@ class Host:
         name: str = "local",
         limits: HostLimits | None = None,
         peers: Peers | None = None,
-        flight: FlightRecord | None = None,
-        set_aside: Sequence[Address] = (),
-        dormant: bool = False,
+        precautions: Precautions | None = None,
     ) -> None:
         limits = limits or HostLimits()
         self.store = store
@@ -103,8 +109,9 @@ class Host:
         self._wall_clock = clock
         self._routes = routes
         self._peers = peers
-        self._flight = flight
-        self._dormant = dormant
+        precautions = precautions or Precautions()
+        self._flight = precautions.flight
+        self._dormant = precautions.dormant
         self._watches = Watches()
         # A lower part calls a higher one through a callback.
         self._mailroom = Mailroom(
@@ -126,8 +133,10 @@ class Host:
         )
         self._release = Release(self._mailroom, routes, self._reminders, self._watches, retire=self._retire)
         self._committer = Committer(store, self.placement, release=self._release.release, undo=self._failures.undo)
-        self._turn_loop = TurnLoop(self._mailroom, self._failures, self._committer, types, routes, self.clock, flight)
-        self._probation = Probation(flight, self._mailroom, self.placement, set_aside=set_aside)
+        self._turn_loop = TurnLoop(
+            self._mailroom, self._failures, self._committer, types, routes, self.clock, self._flight
+        )
+        self._probation = Probation(self._flight, self._mailroom, self.placement, set_aside=precautions.set_aside)
         self._inspector = Inspector(store)
         if peers is not None:
             peers.answer_async("inspect", self.inspect)
@@ -236,10 +245,19 @@ class Host:
         activation = self._mailroom.activations.peek(address)
         if activation is not None and activation.outside is not None:
             return activation.outside
+        if activation is not None and activation.stalled is not None:
+            return await self._inspect_stalled(address, activation.stalled)
         if (owner := self._mailroom.elsewhere(address)) is not None:
             return await owner.inspect(address)
         self.placement.locate(address)
         return await self._inspector.inspect(address)
+
+    async def _inspect_stalled(self, address: Address, reason: str) -> Inspection:
+        """Read what can be read of the outside of an actor that cannot be loaded."""
+        found: Inspection | None = None
+        with suppress(StoreError):
+            found = await self._inspector.inspect(address)
+        return (found or Inspection(b"", None, None, 0))._replace(stalled=reason)
 
     async def read(self, address: Address) -> Stored | None:
         """Read all that the store holds of an actor, without activating it."""

@@ -22,6 +22,7 @@ from ..turn import RECOVER, ActorType, Envelope, ReminderDue
 from ..waiting.signal import Signal
 from .activation import Activation, Activations
 from .loader import Loader
+from .unreadable import Unreadable
 
 logger = logging.getLogger(__name__)
 
@@ -152,6 +153,23 @@ class Mailroom:
         if activation is not None and activation.actor is not None and activation.mailbox and not activation.runnable:
             self._make_runnable(activation)
 
+    def stall(self, activation: Activation, reason: str) -> None:
+        """Let an actor that cannot be loaded stand in memory, where it answers that it is stalled."""
+        activation.stalled = reason
+        purges = self._types[activation.address.type].purges
+        activation.actor = Unreadable(
+            activation.address, reason, exists=activation.key is not None, active=activation.active, purges=purges
+        )
+        activation.busy = activation.active
+        self._make_runnable(activation)
+
+    def reload(self, activation: Activation) -> None:
+        """Put a fresh activation into the place of an actor that could not be loaded and was purged."""
+        self.activations.remove(activation)
+        if activation.mailbox:
+            self.activate(activation.address).mailbox.extend(activation.mailbox)
+            activation.mailbox.clear()
+
     def remove(self, activation: Activation) -> None:
         """Let an actor leave memory. To be called outside of any task: its code may run."""
         self.activations.remove(activation)
@@ -166,6 +184,8 @@ class Mailroom:
 
     def _make_runnable(self, activation: Activation) -> None:
         if self.suspended and activation.address in self.suspended:
+            return
+        if activation.stalled is not None and all(envelope.reply is None for envelope in activation.mailbox):
             return
         activation.runnable = True
         self.runnable.append(activation)

@@ -35,7 +35,12 @@ class Probation:
     """
 
     def __init__(
-        self, record: FlightRecord | None, mailroom: Mailroom, placement: Placement, *, set_aside: Sequence[Address] = ()
+        self,
+        record: FlightRecord | None,
+        mailroom: Mailroom,
+        placement: Placement,
+        *,
+        set_aside: Sequence[Address] = (),
     ) -> None:
         self._record = record
         self._mailroom = mailroom
@@ -54,10 +59,12 @@ class Probation:
         # A name with only a part of the id belongs to one of the actors that had work in flight, or cannot be found.
         names = {name_of(address.id): address for address in self._mailroom.unrecovered if len(address.id) > 40}
         for suspect in list(self._record.suspects):
-            address = self._address_of(suspect.name, names)
-            if address is None or not self._placement.owns(address):
+            found = self._address_of(suspect.name, names)
+            if found is None or not self._placement.owns(found):
                 self._record.clear(suspect.name)
-            elif suspect.condemned:
+                continue
+            address = found
+            if suspect.condemned:
                 self._condemn(address, reason_of(suspect))
                 self._trials.pop(address, None)
             elif address not in self._mailroom.condemned:

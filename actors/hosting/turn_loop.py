@@ -98,7 +98,8 @@ class TurnLoop:
             self._failures.abandon(activation, envelopes, ActorFailed(activation.address, error))
             return
         self.turns += 1
-        activation.failures = 0
+        if activation.failures and (turn.entry is not None or turn.record is not None):
+            activation.failures = 0
         if self._flight is not None and turn.entry is not None:
             self._flight.turn_ended(activation.address)
         for address, _ in turn.messages:

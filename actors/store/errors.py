@@ -7,6 +7,7 @@ PerdureError
     ├── StoreDivided           the file is another part of a store than the one asked for
     ├── StoreFailed            a read or a write did not work; try again later
     │   └── StoreForeign       the file is a database of another program
+    ├── StoreDamaged           the rows of an actor are not what was written
     └── StoreFenced            another host owns the shard now
 
 The rule: a sentence names no flag of the command line, because a program that
@@ -15,6 +16,7 @@ embeds the engine has none. `daemon` adds the flag, from the fields of the error
 
 import logging
 
+from ..address import Address
 from ..errors import PerdureError
 from .part import Part
 
@@ -83,6 +85,27 @@ class StoreForeign(StoreFailed):
 
     def __str__(self) -> str:
         return f"{self.path} is a database of another program."
+
+
+class StoreDamaged(StoreError):
+    """The rows of one actor are not what was written. Nothing is given out of them; other actors are not affected.
+
+    Attributes:
+        key: The actor's key in the store, with which it can be deleted; None if that cannot be read either.
+    """
+
+    def __init__(self, address: Address, reason: str, *, key: int | None = None) -> None:
+        super().__init__(address, reason)
+        self.address = address
+        self.reason = reason
+        self.key = key
+
+    def __str__(self) -> str:
+        return (
+            f"{self.address} is damaged in the store: {self.reason}. "
+            "The disk or another program has changed the file. Restore the store from a backup, or purge this one; "
+            "the others are not affected."
+        )
 
 
 def as_store_error(error: Exception, what: str) -> StoreError:

@@ -21,10 +21,11 @@ FORMAT = 1
 
 
 class AsideMark(NamedTuple):
-    """The mark of an instance that is set aside (`actors/hosting/quarantine.py`). Nothing of it begins until released."""
+    """The mark of an instance that is set aside: nothing of it begins until it is released."""
 
     was: int  # the Status before
     reason: str
+    until_restart: bool = False  # a Recover takes it back
 
 
 class InstanceRecord(NamedTuple):
@@ -80,6 +81,8 @@ def state_of(instance_id: str, inspection: Inspection, record: InstanceRecord | 
         inspection: Its record and the first and last rows of its history, packed.
         record: The record of the inspection, if it has been unpacked already.
     """
+    if inspection.stalled is not None:
+        return _unreadable(instance_id, inspection, inspection.stalled)
     if record is None:
         record = unpack_record(inspection.record)
     started = _started(inspection)
@@ -99,6 +102,29 @@ def state_of(instance_id: str, inspection: Inspection, record: InstanceRecord | 
         parent_id=record.parent.instance_id if record.parent is not None else None,
         version=record.version,
         set_aside=record.set_aside is not None,
+    )
+
+
+def _unreadable(instance_id: str, inspection: Inspection, reason: str) -> InstanceState:
+    """Describe an instance that cannot be loaded, with what can be read of its record."""
+    try:
+        record = unpack_record(inspection.record)
+    except CorruptHistory:
+        record = InstanceRecord(Status.STALLED, "", "", 0)
+    return InstanceState(
+        instance_id=instance_id,
+        execution_id=record.execution_id,
+        name=record.name,
+        status=Status.STALLED,
+        created_us=record.created_us,
+        updated_us=inspection.updated_us,
+        input=None,
+        output=None,
+        custom_status=record.custom_status,
+        failure=None,
+        stall=reason,
+        parent_id=record.parent.instance_id if record.parent is not None else None,
+        version=record.version,
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from uuid import uuid5
 
 from ...actors.address import Address
+from ...actors.turn import SetAside
 from ..execution.drive import ContinuedAsNew
 from ..history.event import (
     Arrival,
@@ -138,16 +139,16 @@ def stall(sheet: TurnSheet, description: str, reason: int = StallReason.PATCH_MI
         sheet.turn.messages.append((Address(WORK, actor.instance_id), Stalled()))
 
 
-def set_aside(sheet: TurnSheet, reason: str) -> None:
+def set_aside(sheet: TurnSheet, message: SetAside) -> None:
     """Let nothing of the instance begin any more, until it is released. Only the record says so."""
     actor = sheet.actor
     assert actor.record is not None
     if actor.record.set_aside is not None:
         return
-    mark = AsideMark(actor.record.status.value, reason)
+    mark = AsideMark(actor.record.status.value, message.reason, message.until_restart)
     if not actor.record.status.terminal:  # of one that has ended, activities may still be under way
         sheet.step(Step.SET_ASIDE)
-        actor.record = actor.record._replace(stall=reason)
+        actor.record = actor.record._replace(stall=message.reason)
     actor.record = actor.record._replace(set_aside=mark)
     actor.offered = None
 

@@ -306,6 +306,10 @@ def _receive_recover(sheet: TurnSheet, envelope: Envelope) -> None:
     record = sheet.actor.record
     if record is None:
         return
+    if record.set_aside is not None and record.set_aside.until_restart and sheet.setting_aside is None:
+        release(sheet)
+        record = sheet.actor.record
+        assert record is not None
     if record.status.terminal:
         tell_parent_again(sheet)
     if record.set_aside is not None:
@@ -323,7 +327,7 @@ def _receive_recover(sheet: TurnSheet, envelope: Envelope) -> None:
 
 def _receive_set_aside(sheet: TurnSheet, envelope: Envelope) -> None:
     """Set the instance aside; one that does not exist yet as soon as a start in this turn makes it (`turn.py`)."""
-    sheet.setting_aside = envelope.body.reason
+    sheet.setting_aside = envelope.body
     if sheet.actor.record is not None:
         set_aside(sheet, sheet.setting_aside)
 

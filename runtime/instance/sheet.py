@@ -8,7 +8,7 @@ done stands in the `Turn` that the sheet fills, and happens after the commit.
 
 from typing import Any
 
-from ...actors.turn import Envelope, Turn
+from ...actors.turn import Envelope, SetAside, Turn
 from ..errors import InstanceNotFound, InstanceStalled
 from ..history.event import Arrival, Event
 from ..history.open_work import START_TIMER
@@ -52,7 +52,7 @@ class TurnSheet:
         self.holding: list[Arrival] = []  # to be kept until they can be fed
         self.asked: list[Event] | None = None  # None: the execution was not fed
         self.termination: Terminate | None = None
-        self.setting_aside: str | None = None  # why the instance is set aside in this turn
+        self.setting_aside: SetAside | None = None  # the instance is set aside in this turn
         self.timers_set: dict[int, int] = {}  # timer id to when it fires
         self.answered: RemoteAnswer | None = None
         self.turn_at_us: int | None = None  # when the turn began for a remote worker, if it did

@@ -249,7 +249,11 @@ class Facade:
                 inspection = await self._host.inspect(address)
                 if inspection is None and not await_creation:
                     raise InstanceNotFound(instance_id)
-                if inspection is not None:
+                if inspection is not None and inspection.stalled is not None:
+                    state = state_of(instance_id, inspection)
+                    if until(state.status):
+                        return state
+                elif inspection is not None:
                     record = unpack_record(inspection.record)
                     if until(record.status):
                         return state_of(instance_id, inspection, record)
