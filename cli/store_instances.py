@@ -75,9 +75,7 @@ def ls(data: str, status: frozenset[str], as_json: bool) -> None:
     lines: list[Line] = []
 
     async def collect(facade: "Facade") -> None:
-        async for line in instances(facade):
-            if not status or line.status in status:
-                lines.append(line)
+        lines.extend([line async for line in instances(facade) if not status or line.status in status])
 
     on_store(data, collect)
     click.echo(json.dumps([line._asdict() for line in lines], indent=2) if as_json else table(lines))

@@ -16,7 +16,7 @@ from perdure.runtime.history.event import (
     TaskCompleted,
     TaskScheduled,
 )
-from perdure.runtime.history.record import InstanceRecord, state_of, unpack_record
+from perdure.runtime.history.record import AsideMark, InstanceRecord, state_of, unpack_record
 from perdure.runtime.history.row import CorruptHistory, RowPacker
 
 from ...support.workflows.random_events import dates_us, names, parents, payloads
@@ -32,6 +32,7 @@ records = st.builds(
     payloads,
     st.booleans(),
     st.integers(0, 2**40),
+    set_aside=st.none() | st.builds(AsideMark, st.sampled_from(Status).map(int), names, st.booleans()),
 )
 PARENT = Parent("p", "px", 3, "pw")
 FAILURE = FailureDetails(error_type="ValueError", message="no")
@@ -41,12 +42,28 @@ PACKER = RowPacker()
 def test_the_form_of_a_record_is_pinned() -> None:
     assert InstanceRecord._fields == (
         *("status", "name", "execution_id", "created_us", "custom_status"),
-        *("parent", "stall", "has_children", "generation", "remote", "version"),
+        *("parent", "stall", "has_children", "generation", "remote", "version", "set_aside"),
     )
     record = InstanceRecord(Status.STALLED, "w", "x", 17, "half", PARENT, "why", has_children=True, generation=2)
     packed = record.pack()
-    assert msgpack.unpackb(packed) == [1, 8, "w", "x", 17, "half", ["p", "px", 3, "pw"], "why", True, 2, False, None]
-    assert packed == bytes.fromhex("9c0108a177a17811a468616c6694a170a2707803a27077a3776879c302c2c0")
+    assert msgpack.unpackb(packed) == [
+        1,
+        8,
+        "w",
+        "x",
+        17,
+        "half",
+        ["p", "px", 3, "pw"],
+        "why",
+        True,
+        2,
+        False,
+        None,
+        None,
+    ]
+    assert packed == bytes.fromhex("9d0108a177a17811a468616c6694a170a2707803a27077a3776879c302c2c0c0")
+    aside = record._replace(set_aside=AsideMark(0, "poison", until_restart=True))
+    assert msgpack.unpackb(aside.pack())[-1] == [0, "poison", True]
 
 
 @given(records)
@@ -158,6 +175,18 @@ def test_a_terminated_instance_has_the_output_it_was_terminated_with() -> None:
 def test_a_stalled_instance_says_why() -> None:
     record = InstanceRecord(Status.STALLED, "w", "x", 17, stall="code and history part ways")
     assert state_of("i", inspection(record, [STARTED])).stall == "code and history part ways"
+
+
+def test_an_instance_that_is_set_aside_says_so() -> None:
+    record = InstanceRecord(Status.STALLED, "w", "x", 17, stall="poison", set_aside=AsideMark(0, "poison"))
+    state = state_of("i", inspection(record, [STARTED]))
+    assert (state.status, state.stall, state.set_aside) == (Status.STALLED, "poison", True)
+
+
+@pytest.mark.parametrize("record", [b"?", b"", InstanceRecord(Status.RUNNING, "w", "x", 17).pack()])
+def test_an_instance_that_cannot_be_loaded_is_stalled_whatever_can_be_read_of_it(record: bytes) -> None:
+    state = state_of("i", Inspection(record, b"?", b"?", 1, stalled="row 3 cannot be read"))
+    assert (state.status, state.stall, state.output) == (Status.STALLED, "row 3 cannot be read", None)
 
 
 def test_an_instance_without_a_history_is_described_from_its_record() -> None:
