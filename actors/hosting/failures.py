@@ -93,6 +93,9 @@ class Failures:
 
     def not_loaded(self, activation: Activation, error: PerdureError) -> None:
         """Answer the callers of an activation that could not be loaded, and set it aside with the other messages."""
+        if isinstance(error, ActorFailed | StoreDamaged) and self._mailroom.is_purged(activation):
+            self._stall(activation, error, loaded=False)
+            return
         waiting = activation.take()
         activation.mailbox.extend(envelope for envelope in waiting if not envelope.refuse(error))
         self._park(activation, error, loaded=False)

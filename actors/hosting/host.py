@@ -178,6 +178,7 @@ class Host:
                 tasks = await stack.enter_async_context(anyio.create_task_group())
                 self._start(tasks)
                 try:
+                    await self._probation.set_aside()
                     yield
                     await self._stop()
                 finally:
@@ -316,7 +317,6 @@ class Host:
     async def _recover(self) -> None:
         """Wake the actors that had work in flight when the last host of this store ended."""
         unrecovered, loader = self._mailroom.unrecovered, self._mailroom.loader
-        self._probation.wake()
         while unrecovered:
             for address in list(islice(unrecovered, self.RECOVERY_BATCH)):
                 self._mailroom.activate(address)

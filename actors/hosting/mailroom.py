@@ -163,6 +163,11 @@ class Mailroom:
         activation.busy = activation.active
         self._make_runnable(activation)
 
+    def is_purged(self, activation: Activation) -> bool:
+        """Whether a message that purges an actor waits for it."""
+        purges = self._types[activation.address.type].purges
+        return any(purges(envelope.body) for envelope in activation.mailbox)
+
     def reload(self, activation: Activation) -> None:
         """Put a fresh activation into the place of an actor that could not be loaded and was purged."""
         self.activations.remove(activation)

@@ -34,6 +34,9 @@ class Probation:
         set_aside: Actors to set aside whatever they have done.
     """
 
+    # How long the host waits before it serves. If the store fails, it goes on: the message stays first in the mailbox.
+    SET_ASIDE_S = 5.0
+
     def __init__(
         self,
         record: FlightRecord | None,
@@ -46,6 +49,7 @@ class Probation:
         self._mailroom = mailroom
         self._placement = placement
         self._set_aside = set_aside
+        self._waiting: set[Address] = set()  # to be set aside, and not in a commit yet
         self._trials: dict[Address, Suspect] = {}  # the suspects, in the order in which they are tried
 
     def open(self) -> None:
@@ -80,11 +84,15 @@ class Probation:
                 ", ".join(address.id for address in list(self._trials)[:10]),
             )
 
-    def wake(self) -> None:
-        """Bring the actors that are to be set aside into memory, so that they are set aside now."""
-        for address in list(self._mailroom.condemned):
+    async def set_aside(self) -> None:
+        """Set aside the actors that are to be, before a caller looks at them."""
+        self._waiting = set(self._mailroom.condemned)
+        for address in self._mailroom.condemned:
             if self._mailroom.activations.peek(address) is None:
                 self._mailroom.activate(address)
+        with anyio.move_on_after(self.SET_ASIDE_S):
+            while self._waiting:  # noqa: ASYNC110  milliseconds, once
+                await anyio.sleep(0.001)
 
     async def run(self) -> None:
         """Give the floor to one suspect after the other."""
@@ -119,6 +127,7 @@ class Probation:
 
     def carried_out(self, address: Address) -> None:
         """The message that sets an actor aside is in a commit."""
+        self._waiting.discard(address)
         activation = self._mailroom.activations.peek(address)
         if activation is not None and activation.key is None:
             return  # it does not exist; it is set aside as soon as it begins
