@@ -29,7 +29,7 @@ STATUSES = ("RUNNING", "COMPLETED", "FAILED", "CANCELED", "TERMINATED", "PENDING
 COLUMNS = ("ID", "WORKFLOW", "STATUS", "CREATED", "UPDATED", "WHY")
 
 
-class Line(NamedTuple):
+class InstanceLine(NamedTuple):
     """One instance in a list. Its fields are the keys of `--json`."""
 
     id: str
@@ -72,7 +72,7 @@ def ls(data: str, status: frozenset[str], as_json: bool) -> None:
     No daemon may have the store. Each line has the id, the workflow, the status, when the instance was created and last
     updated, and why it is stalled or set aside. An instance whose rows cannot be read is UNREADABLE.
     """
-    lines: list[Line] = []
+    lines: list[InstanceLine] = []
 
     async def collect(facade: "Facade") -> None:
         lines.extend([line async for line in instances(facade) if not status or line.status in status])
@@ -183,7 +183,7 @@ def on_store(data: str, do: "Callable[[Facade], Awaitable[None]]") -> None:
         raise click.ClickException(explain(error, RUN_FLAGS)) from None
 
 
-async def instances(facade: "Facade") -> AsyncIterator[Line]:
+async def instances(facade: "Facade") -> AsyncIterator[InstanceLine]:
     """Describe all instances, in the order of their ids."""
     after: str | None = None
     while True:
@@ -195,15 +195,17 @@ async def instances(facade: "Facade") -> AsyncIterator[Line]:
             return
 
 
-async def describe(facade: "Facade", instance_id: str) -> Line:
+async def describe(facade: "Facade", instance_id: str) -> InstanceLine:
     try:
         state = await facade.inspect(instance_id)
     except PerdureError as error:
-        return Line(instance_id, None, UNREADABLE, None, None, False, str(error))
+        return InstanceLine(instance_id, None, UNREADABLE, None, None, False, str(error))
     if state is None:
-        return Line(instance_id, None, UNREADABLE, None, None, False, "it has no record")
+        return InstanceLine(instance_id, None, UNREADABLE, None, None, False, "it has no record")
     created_at, updated_at = date(state.created_us), date(state.updated_us or state.created_us)
-    return Line(instance_id, state.name, state.status.name, created_at, updated_at, state.set_aside, state.stall)
+    return InstanceLine(
+        instance_id, state.name, state.status.name, created_at, updated_at, state.set_aside, state.stall
+    )
 
 
 def date(us: int) -> str:
@@ -212,7 +214,7 @@ def date(us: int) -> str:
     return from_us(us).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def table(lines: Sequence[Line]) -> str:
+def table(lines: Sequence[InstanceLine]) -> str:
     """Lay lines out in columns; the last one is as long as it is."""
     rows = [COLUMNS, *((one.id, one.workflow, one.status, one.created_at, one.updated_at, one.reason) for one in lines)]
     cells = [[printable(cell) for cell in row] for row in rows]

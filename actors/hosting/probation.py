@@ -130,7 +130,12 @@ class Probation:
         self._waiting.discard(address)
         activation = self._mailroom.activations.peek(address)
         if activation is not None and activation.key is None:
-            return  # it does not exist; it is set aside as soon as it begins
+            # It does not exist. It is set aside as soon as it begins, so the message is the first of its next turn too.
+            if activation.idle:
+                self._mailroom.activations.remove(activation)
+            else:
+                activation.mailbox.insert(0, self._mailroom.condemned[address])
+            return
         self._mailroom.condemned.pop(address, None)
         if self._record is not None:
             self._record.clear(name_of(address.id))

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from perdure import App, Engine, Status, WorkflowContext
 from perdure.actors.address import Address
 from perdure.cli.main import main
-from perdure.cli.store_instances import STATUSES, Line, table
+from perdure.cli.store_instances import STATUSES, InstanceLine, table
 from perdure.runtime.settings import Opening
 
 
@@ -200,5 +200,5 @@ def test_an_instance_that_cannot_be_read_is_listed_and_can_be_purged(data: str, 
 
 
 def test_cells_are_one_line_each() -> None:
-    line = Line("a\nb", "w\x1b[31m", "RUNNING", None, None, False, None)
+    line = InstanceLine("a\nb", "w\x1b[31m", "RUNNING", None, None, False, None)
     assert table([line]).splitlines()[1].split() == ["a\\nb", "w\\x1b[31m", "RUNNING"]

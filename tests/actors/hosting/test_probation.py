@@ -135,7 +135,12 @@ async def test_a_culprit_that_is_not_in_the_store_is_set_aside_as_soon_as_it_beg
         await host.ask(counter("new"), Read())
         # when it is told to begin, then it has been told before to begin nothing.
         await host.ask(counter("new"), Add(1))
-        assert {name for name, _ in world.counters.set_aside} == {"new"}
+        (*_, last) = [bodies for address, bodies in world.counters.turns if address == counter("new")]
+        assert [type(body).__name__ for body in last] == ["SetAside", "Add"]
+        # Now that it exists, its record says so, and it is not told again.
+        await host.ask(counter("new"), Add(1))
+        (*_, last) = [bodies for address, bodies in world.counters.turns if address == counter("new")]
+        assert last == [Add(1)]
 
 
 async def test_actors_can_be_set_aside_by_name(world: World) -> None:
