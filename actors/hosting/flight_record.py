@@ -41,7 +41,10 @@ TURN_AT = 64
 TURN = struct.Struct("<BxH200s")  # 1: under way; the length of the name, the name
 SLOTS_AT = 320
 SLOT = struct.Struct("<BxHH2xd200s96s")  # 1: under way; lengths, when it began, name, what
-SUSPECT = struct.Struct("<BxHHHIIId200s96s4x")  # 1: suspect; lengths, ends, early, alone, took, name, what
+SUSPECT = struct.Struct(
+    "<BxHHHIIId200s96s4x"
+)  # 1: suspect, 2: and has had the floor; lengths, ends, early, alone, took, name, what
+TRIED = 2
 NAME_BYTES = 200
 WHAT_BYTES = 96
 
@@ -198,6 +201,12 @@ class FlightRecord:
         for suspect in [suspect for suspect in self.suspects if suspect.name == name]:
             self._clear((suspect.name, suspect.what))
 
+    def tries(self, name: bytes) -> None:
+        """Note that a suspect has the floor now."""
+        for (suspected, _), place in self._places.items():
+            if suspected == name and self._map is not None:
+                self._map[place] = TRIED
+
     def _clear(self, key: tuple[bytes, bytes]) -> None:
         place = self._places.pop(key, None)
         if place is None or self._map is None:
@@ -212,7 +221,7 @@ class FlightRecord:
         HEADER.pack_into(mapped, 0, MAGIC, 1, self._slots, len(self.suspects), time.monotonic())
         place = SLOTS_AT + SLOT.size * self._slots
         for suspect in self.suspects:
-            name, what, ends, early, alone, took_s = suspect
+            name, what, ends, early, alone, took_s, _ = suspect
             SUSPECT.pack_into(mapped, place, 1, len(name), len(what), 0, ends, early, alone, took_s, name, what)
             self._places[name, what] = place
             place += SUSPECT.size
@@ -238,7 +247,8 @@ def _suspects_in(file: bytes, slots: int, suspects: int) -> list[Suspect]:
         at = SLOTS_AT + SLOT.size * slots + SUSPECT.size * index
         state, name_bytes, what_bytes, _, ends, early, alone, took_s, name, what = SUSPECT.unpack_from(file, at)
         if state:
-            found.append(Suspect(name[:name_bytes], what[:what_bytes], ends, early, alone, took_s))
+            tried = state == TRIED
+            found.append(Suspect(name[:name_bytes], what[:what_bytes], ends, early, alone, took_s, tried))
     return found
 
 

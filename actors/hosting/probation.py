@@ -102,6 +102,8 @@ class Probation:
                     "%s waits %.1f s: if the process ends meanwhile, it was not this one", address, suspect.pause_s
                 )
                 await anyio.sleep(suspect.pause_s)
+            if self._record is not None:
+                self._record.tries(suspect.name)
             self._mailroom.let(address)
             with anyio.move_on_after(suspect.floor_s):
                 while self._is_suspect(suspect.name) and self._mailroom.has(address):

@@ -1,7 +1,8 @@
 """Quarantine: which actors are suspected of ending the process, and which are set aside for it.
 
 The rule: these functions decide and do nothing else. They see what was under way at the ends of a process that were not
-orderly, and name as a culprit only what was under way at every one of them.
+orderly, and name as a culprit only what was under way at every one of them, apart from ends at which it was kept from
+running.
 
 An end is an observation. A suspect is observed again alone, and before the observation that would decide, the process
 waits for longer than the suspect took at the last end: if the process ends during this pause, the suspect was not
@@ -49,6 +50,7 @@ class Suspect(NamedTuple):
     early: int = 1  # the last of them that were early
     alone: int = 0  # the last of them at which no other suspect was under way
     took_s: float = 0.0  # until the last end
+    tried: bool = False  # it has had the floor in this process
 
     @property
     def condemned(self) -> bool:
@@ -75,6 +77,7 @@ def suspects_after(before: Sequence[Suspect], under_way: Sequence[Flight]) -> li
         under_way: What was under way when it ended.
     """
     known = {(suspect.name, suspect.what): suspect for suspect in before}
+    ended = {(flight.name, flight.what) for flight in under_way}
     tried = {flight.name for flight in under_way if (flight.name, flight.what) in known}
     found: list[Suspect] = []
     # The latest to begin is the first to be tried: it is the likeliest culprit.
@@ -94,7 +97,11 @@ def suspects_after(before: Sequence[Suspect], under_way: Sequence[Flight]) -> li
                     took_s=flight.took_s,
                 )
             )
-    return found
+    if under_way:
+        # This end says nothing of a suspect that was kept from running by others: two culprits would clear each other.
+        found.extend(each for each in before if not each.tried and (each.name, each.what) not in ended)
+    # The one that is nearest to a decision is tried first.
+    return sorted(found, key=lambda suspect: suspect.alone, reverse=True)
 
 
 def reason_of(suspect: Suspect) -> str:

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -166,7 +167,7 @@ def test_a_store_that_a_daemon_has_or_that_is_not_there_is_one_line(
 
     async def meanwhile() -> Result:
         async with Engine(make_app(), data=data):
-            return await anyio.to_thread.run_sync(store, *command, "--data", data)
+            return await anyio.to_thread.run_sync(partial(store, *command, "--data", data))
 
     result = anyio.run(meanwhile)
     assert result.exit_code == 1

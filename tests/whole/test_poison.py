@@ -85,12 +85,12 @@ class House:
             assert time.monotonic() < deadline
             if self.ended():
                 self.ends += 1
-                assert self.ends <= ENDS_MAX * len(instance_ids)
+                assert self.ends <= ENDS_MAX * len(instance_ids), self.data.with_suffix(".log").read_text()
                 self.again()
 
     def stalled(self, instance_id: str) -> bool:
         try:
-            return self.daemon.get(instance_id)["runtimeStatus"] == "UNKNOWN"
+            return bool(self.daemon.get(instance_id)["runtimeStatus"] == "UNKNOWN")
         except httpx.TransportError:
             return False
 

@@ -95,6 +95,21 @@ def test_a_turn_with_an_effect_clears_the_turn(processes: Processes) -> None:
     assert suspected(record) == []
 
 
+def test_a_suspect_without_the_floor_is_not_cleared_by_the_end_of_another(processes: Processes) -> None:
+    record = processes.begin()
+    record.begin("x", "x1:1")
+    record.begin("y", "y1:1")
+    record = processes.begin()
+    record.tries(b"y")
+    record.begin("y", "y1:1")
+    record = processes.begin()
+    assert {suspect.name: (suspect.ends, suspect.alone) for suspect in record.suspects} == {b"y": (2, 1), b"x": (1, 0)}
+    # With the floor it is cleared, if it is not under way then.
+    record.tries(b"x")
+    record.begin("y", "y1:1")
+    assert suspected(processes.begin()) == [(b"y", b"y1:1")]
+
+
 def test_an_end_with_nothing_under_way_clears_everybody(processes: Processes) -> None:
     processes.begin().begin("x", "x1:3")
     assert len(processes.begin().suspects) == 1

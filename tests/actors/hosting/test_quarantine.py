@@ -23,10 +23,10 @@ def flight(name: str, *, took_s: float = 0.1, begun: float = 0.0, what: str = "x
 
 
 def ends(*lives: Sequence[Flight]) -> list[Suspect]:
-    """Say who is suspect after lives of the process that ended with these things under way."""
+    """Say who is suspect after lives of the process, in each of which all suspects were let run."""
     suspects: list[Suspect] = []
     for under_way in lives:
-        suspects = suspects_after(suspects, under_way)
+        suspects = suspects_after([suspect._replace(tried=True) for suspect in suspects], under_way)
     return suspects
 
 
@@ -78,6 +78,39 @@ def test_what_a_process_has_cleared_begins_from_nothing() -> None:
     assert (twice.ends, twice.alone) == (2, 1)
     # Cleared, it is not among the suspects of the process that ends.
     assert suspects_after([], [POISON]) == [twice._replace(ends=1, early=1, alone=0)]
+
+
+def test_two_culprits_are_both_found_and_do_not_clear_each_other() -> None:
+    # Given two that end the process as soon as they run,
+    suspects: list[Suspect] = []
+    aside: set[str] = set()
+    lives = 0
+    while len(aside) < 2:
+        lives += 1
+        assert lives <= 5
+        # when the first of the suspects is let run, and all others that are none,
+        waiting = [suspect.name.decode() for suspect in suspects if suspect.name.decode() not in aside]
+        runs = {name for name in ("one", "two") if name not in waiting[1:] and name not in aside}
+        suspects = [suspect._replace(tried=suspect.name.decode() in runs) for suspect in suspects]
+        suspects = suspects_after(suspects, [flight(name) for name in sorted(runs)])
+        aside |= condemned(suspects)
+    # then five ends find both.
+    assert lives == 5
+
+
+def test_who_is_nearest_to_a_decision_is_tried_first() -> None:
+    near = Suspect(b"near", b"", ends=2, early=2, alone=1, tried=False)
+    found = suspects_after([near], [flight("new", begun=9.0)])
+    assert [suspect.name for suspect in found] == [b"near", b"new"]
+
+
+def test_an_end_with_nothing_under_way_clears_those_that_wait_too() -> None:
+    assert suspects_after([Suspect(b"waits", b"", ends=2, early=2, alone=1)], []) == []
+
+
+def test_one_that_has_had_the_floor_and_was_not_under_way_is_cleared() -> None:
+    found = suspects_after([Suspect(b"tried", b"", tried=True)], [flight("other")])
+    assert [suspect.name for suspect in found] == [b"other"]
 
 
 def test_the_latest_to_begin_is_tried_first_and_a_turn_before_all() -> None:
