@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 NOT_FOUND = 3
 REFUSED = 4
 
-UNREADABLE = "UNREADABLE"
-STATUSES = ("RUNNING", "COMPLETED", "FAILED", "CANCELED", "TERMINATED", "PENDING", "SUSPENDED", "STALLED", UNREADABLE)
+STALLED = "STALLED"
+STATUSES = ("RUNNING", "COMPLETED", "FAILED", "CANCELED", "TERMINATED", "PENDING", "SUSPENDED", STALLED)
 COLUMNS = ("ID", "WORKFLOW", "STATUS", "CREATED", "UPDATED", "WHY")
 
 
@@ -38,7 +38,7 @@ class InstanceLine(NamedTuple):
     created_at: str | None  # RFC 3339, UTC
     updated_at: str | None
     set_aside: bool
-    reason: str | None  # why it is stalled, set aside or unreadable
+    reason: str | None  # why it is stalled or set aside
 
 
 def statuses(_context: click.Context, _parameter: click.Parameter, values: Sequence[str]) -> frozenset[str]:
@@ -70,7 +70,7 @@ def ls(data: str, status: frozenset[str], as_json: bool) -> None:
     """List the instances of a store.
 
     No daemon may have the store. Each line has the id, the workflow, the status, when the instance was created and last
-    updated, and why it is stalled or set aside. An instance whose rows cannot be read is UNREADABLE.
+    updated, and why it is stalled or set aside. An instance whose rows cannot be read is STALLED too.
     """
     lines: list[InstanceLine] = []
 
@@ -102,7 +102,7 @@ def terminate(ids: Sequence[str], data: str, recurse: bool) -> None:
 def purge(ids: Sequence[str], data: str, recurse: bool, force: bool) -> None:
     """Forget instances.
 
-    No daemon may have the store. An instance that is finished, set aside or unreadable can be purged; --force purges
+    No daemon may have the store. Purged can be what is finished, set aside, or cannot be read; --force purges
     others too.
     """
     each(data, ids, lambda facade, instance_id: facade.purge(instance_id, recurse=recurse, force=force), "is purged")
@@ -199,12 +199,12 @@ async def describe(facade: "Facade", instance_id: str) -> InstanceLine:
     try:
         state = await facade.inspect(instance_id)
     except PerdureError as error:
-        return InstanceLine(instance_id, None, UNREADABLE, None, None, False, str(error))
+        return InstanceLine(instance_id, None, STALLED, None, None, False, str(error))
     if state is None:
-        return InstanceLine(instance_id, None, UNREADABLE, None, None, False, "it has no record")
+        return InstanceLine(instance_id, None, STALLED, None, None, False, "it has no record")
     created_at, updated_at = date(state.created_us), date(state.updated_us or state.created_us)
     return InstanceLine(
-        instance_id, state.name, state.status.name, created_at, updated_at, state.set_aside, state.stall
+        instance_id, state.name or None, state.status.name, created_at, updated_at, state.set_aside, state.stall
     )
 
 

@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 
 import anyio
 
+from ..address import Address
 from ..errors import ActorFailed, PerdureError
 from ..store.errors import StoreDamaged, StoreError
-from ..turn import Envelope, Recover, SetAside
+from ..turn import Envelope, SetAside
 from ..waiting.signal import Signal
 from ..waiting.taskless import no_current_task
 from .activation import Activation
@@ -30,6 +31,7 @@ class Failures:
 
     Args:
         failing: Says whether the store fails commits at present.
+        stalled: Called with each actor that is stalled in memory from now on.
     """
 
     # Pause before an activation that a failing store broke is tried again: doubled up to the maximum.
@@ -40,9 +42,12 @@ class Failures:
     FAILED_S = 5.0  # doubled after each try
     FAILED_MAX_S = 300.0
 
-    def __init__(self, mailroom: Mailroom, *, failing: Callable[[], bool]) -> None:
+    def __init__(
+        self, mailroom: Mailroom, *, failing: Callable[[], bool], stalled: Callable[[Address], None] = lambda _: None
+    ) -> None:
         self._mailroom = mailroom
         self._failing = failing
+        self._stalled = stalled
         self._parked: list[tuple[float, Activation]] = []  # when to try again (event loop's clock), which
         self._parking = Signal()
         self._pause_s = self.RETRY_MIN_S
@@ -150,6 +155,7 @@ class Failures:
             reason = str(error.cause) if isinstance(error, ActorFailed) else error.reason
             logger.error("%s cannot be read and is stalled: %s", activation.address, reason)
             self._mailroom.stall(activation, reason)
+            self._stalled(activation.address)
             return True
         assert isinstance(error, ActorFailed)
         cause = error.cause
@@ -157,33 +163,9 @@ class Failures:
             f"its turn broke {activation.failures} times in a row, for a reason of the engine: "
             f"{type(cause).__name__}: {cause}. It is tried again after a restart, and after a release."
         )
-        logger.error("%s is stalled: %s", activation.address, reason)
-        rest: list[Envelope] = []
-        for envelope in activation.take():
-            if isinstance(envelope.sender, _Rest):
-                rest.extend(envelope.sender.take())
-            elif not isinstance(envelope.body, Recover):  # it would be a try; the active mark stays for the restart
-                rest.append(envelope)
-        message = SetAside(reason, until_restart=True)
-        activation.mailbox.append(Envelope(message, None, _Rest(self._mailroom, activation, rest)))
+        # What broke it would break it again. A restart finds all of it once more: activities are asked for again,
+        # reminders are in the store, and what other actors sent counts as unacknowledged with them.
+        broken = activation.take()
+        logger.error("%s is stalled: %s %d messages wait for the restart.", activation.address, reason, len(broken))
+        activation.mailbox.append(Envelope(SetAside(reason, until_restart=True)))
         return False
-
-
-class _Rest:
-    """The messages that wait until an actor is set aside; told once a commit holds that.
-
-    It is the sender of the message that sets the actor aside.
-    """
-
-    def __init__(self, mailroom: Mailroom, activation: Activation, envelopes: Sequence[Envelope]) -> None:
-        self._mailroom = mailroom
-        self._address = activation.address
-        self._envelopes: Sequence[Envelope] = envelopes
-
-    def give(self) -> None:
-        for envelope in self.take():
-            self._mailroom.deliver(self._address, envelope)
-
-    def take(self) -> Sequence[Envelope]:
-        envelopes, self._envelopes = self._envelopes, ()
-        return envelopes

@@ -123,7 +123,7 @@ class Host:
             peers=peers,
             not_loaded=self._not_loaded,
         )
-        self._failures = Failures(self._mailroom, failing=lambda: self._committer.failing)
+        self._failures = Failures(self._mailroom, failing=lambda: self._committer.failing, stalled=self._lose_watches)
         self._reminders = ReminderLoop(
             store,
             clock,
@@ -364,6 +364,11 @@ class Host:
         if self._peers is not None:
             self._peers.wake_watchers()
         self._watches.wake()
+
+    def _lose_watches(self, address: Address) -> None:
+        """Let the watchers of an actor look at it again."""
+        for watch in self._watches.get(address, ()):
+            watch.lose()
 
     def _not_loaded(self, activation: Activation, error: PerdureError) -> None:
         self._failures.not_loaded(activation, error)
