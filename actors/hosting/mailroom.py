@@ -11,6 +11,8 @@ actors, the reminder loop its reminders and `actors/cluster/inbound.py` the mess
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 from ..address import Address
 from ..cluster.outbound import Outbound
@@ -156,7 +158,7 @@ class Mailroom:
     def stall(self, activation: Activation, reason: str) -> None:
         """Let an actor that cannot be loaded stand in memory, where it answers that it is stalled."""
         activation.stalled = reason
-        purges = self._types[activation.address.type].purges
+        purges = partial(self._purges, activation.address)
         activation.actor = Unreadable(
             activation.address, reason, exists=activation.key is not None, active=activation.active, purges=purges
         )
@@ -165,8 +167,11 @@ class Mailroom:
 
     def is_purged(self, activation: Activation) -> bool:
         """Whether a message that purges an actor waits for it."""
-        purges = self._types[activation.address.type].purges
-        return any(purges(envelope.body) for envelope in activation.mailbox)
+        return any(self._purges(activation.address, envelope.body) for envelope in activation.mailbox)
+
+    def _purges(self, address: Address, body: Any) -> bool:
+        actor_type = self._types.get(address.type)  # another host may be wrong about it
+        return actor_type is not None and actor_type.purges(body)
 
     def reload(self, activation: Activation) -> None:
         """Put a fresh activation into the place of an actor that could not be loaded and was purged."""

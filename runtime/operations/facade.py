@@ -257,11 +257,21 @@ class Facade:
             while True:
                 watch.record = None  # what is committed from here on counts, whether the inspection sees it or not
                 watch.lost = False
-                state = await self._inspect(instance_id)
-                if state is None and not await_creation:
+                try:
+                    inspection = await self._host.inspect(address)
+                except StoreDamaged as error:
+                    inspection = Inspection(b"", None, None, 0, stalled=error.reason)
+                if inspection is None and not await_creation:
                     raise InstanceNotFound(instance_id)
-                if state is not None and until(state.status):
-                    return state
+                if inspection is not None and inspection.stalled is None:
+                    try:
+                        record = unpack_record(inspection.record)
+                        if until(record.status):
+                            return state_of(instance_id, inspection, record)
+                    except CorruptHistory as error:
+                        inspection = inspection._replace(stalled=str(error))
+                if inspection is not None and inspection.stalled is not None and until(Status.STALLED):
+                    return state_of(instance_id, inspection)
                 watch.deleted = False
                 # A record tells the status for less than an inspection costs.
                 while not watch.lost and (watch.record is None or not until(unpack_record(watch.record).status)):
