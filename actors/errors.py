@@ -8,6 +8,7 @@ PerdureError
 ├── NotOwner                   another host owns the actor's shard
 ├── HostUnreachable            the host that owns the actor is away; try again later
 ├── HostLost                   the host that owns the actor went away before it answered
+├── ActorStalled               the actor cannot be read, and takes nothing until it is purged or mended
 └── ActorFailed                a bug in the actor's code, or a record that cannot be read
 """
 
@@ -116,3 +117,15 @@ class ActorFailed(PerdureError):
 
     def __str__(self) -> str:
         return f"{self.address} could not take its turn: {described(self.cause)}"
+
+
+class ActorStalled(PerdureError):
+    """The actor's rows in the store cannot be read. What is sent to it waits; it can be purged."""
+
+    def __init__(self, address: Address, reason: str) -> None:
+        super().__init__(address, reason)
+        self.address = address
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.address} is stalled: {self.reason}. Nothing is written to it; it can be purged."

@@ -61,6 +61,16 @@ class Recover:
 RECOVER = Recover()
 
 
+class SetAside(NamedTuple):
+    """The message to an actor that is set aside: begin nothing from here on, also after a restart.
+
+    It is the first message in the mailbox, and may come twice. What else arrives is kept.
+    """
+
+    reason: str
+    until_restart: bool = False  # a Recover takes it back
+
+
 @dataclass(slots=True)
 class Turn:
     """The changes and the effects of a turn.
@@ -113,6 +123,11 @@ class Turn:
 class Actor(Protocol):
     """The inside of an activation. No other code reads or changes its state."""
 
+    @property
+    def was_stalled(self) -> bool:
+        """Whether its turns broke before this process began, so that it is tried once and not several times."""
+        ...
+
     def turn(self, envelopes: Sequence[Envelope], now_us: int) -> Turn:
         """Handle messages, oldest first. An exception drops the activation and everything it did in this turn."""
         ...
@@ -124,6 +139,10 @@ class Actor(Protocol):
 
 class ActorType(Protocol):
     """Makes actors of one type."""
+
+    def purges(self, body: Any) -> bool:
+        """Whether a message asks for the actor to be forgotten, whatever it is: the only one for unreadable actors."""
+        ...
 
     def activate(self, address: Address, stored: Stored | None) -> Actor:
         """Build an actor.

@@ -32,6 +32,8 @@ NAME = "1"  # of each reminder
 class Alarm:
     """An actor that is reminded once."""
 
+    was_stalled = False
+
     def __init__(self, alarms: "Alarms") -> None:
         self._alarms = alarms
 
@@ -58,6 +60,9 @@ class Alarms:
 
     def __init__(self) -> None:
         self.fired_us: list[int] = []
+
+    def purges(self, body: object) -> bool:
+        return False
 
     def activate(self, address: Address, stored: Stored | None) -> Alarm:
         return Alarm(self)

@@ -283,6 +283,12 @@ RUN_OPTIONS = (
         help="Leave what the app does not have to remote workers, even before the first of them has come.",
     ),
     Setting(
+        "--set-aside",
+        multiple=True,
+        metavar="ID",
+        help="Begin nothing of this instance until `perdure store release`; may be given several times.",
+    ),
+    Setting(
         "--always-replay",
         is_flag=True,
         help="For tests of workflow code: rebuild an instance from its history at every turn.",

@@ -1,7 +1,7 @@
-"""`perdure store`: check a store, copy it, put a copy back, and lay it out for another number of processes.
+"""`perdure store`: check a store, copy it, put a copy back, lay it out anew, and steer its instances.
 
 The rule: a command never overwrites a file. `actors/store/sqlite/maintenance.py` and `actors/store/sqlite/layout.py`
-do the work.
+do the work; the commands on instances are in `cli/store_instances.py`.
 """
 
 from pathlib import Path
@@ -12,6 +12,7 @@ from ..actors.errors import PerdureError
 from ..daemon.config import RUN_FLAGS
 from ..daemon.hints import explain
 from .run_flags import DATA_OPTION
+from .store_instances import INSTANCE_COMMANDS
 from .store_restore import restore
 
 
@@ -87,3 +88,7 @@ def spread(new: Path, data: str, processes: int) -> None:
     except PerdureError as error:
         raise click.ClickException(explain(error, RUN_FLAGS)) from None
     click.echo(f"{data} is laid out for --processes {processes} at {new}.")
+
+
+for command in INSTANCE_COMMANDS:
+    store.add_command(command)

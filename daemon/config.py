@@ -47,6 +47,7 @@ class Config:
     flags: Mapping[str, str] = field(
         default_factory=lambda: RUN_FLAGS, repr=False
     )  # how errors name the flag for each value
+    set_aside: tuple[str, ...] = ()  # ids of instances of which nothing is to begin
     processes: int = 1  # several are hosts of one daemon, each with a part of the store
 
     def names(self) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from ..runtime.authoring.app import App
 from ..runtime.engine import Engine
 from ..runtime.observer import ActivityWatch
 from ..runtime.operations.facade import Facade
+from ..runtime.settings import Opening
 from .config import Config
 from .control import Control
 from .event_loop import new_event_loop
@@ -83,6 +84,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
         settings=settings,
         propagate=propagation(settings.app_id),
         membership=member.membership if member is not None else None,
+        opening=Opening(flight_record=True, set_aside=config.set_aside),
     )
     with ExitStack() as ports:
         take = listen if member is None else share

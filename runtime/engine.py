@@ -7,6 +7,7 @@ Leaving the block stops gracefully: no new requests, running activities get a
 grace period, and everything is on disk.
 """
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -19,7 +20,8 @@ from ..actors.address import Address
 from ..actors.clock import Clock, SystemClock
 from ..actors.cluster.membership import Membership, name_of
 from ..actors.cluster.peers import Peers
-from ..actors.hosting.host import Host, HostLimits
+from ..actors.hosting.flight_record import FlightRecord
+from ..actors.hosting.host import Host, HostLimits, Precautions
 from ..actors.store.contract import Store
 from ..actors.store.durability import Durability
 from ..actors.store.memory import MemoryStore
@@ -38,7 +40,7 @@ from .operations.client import Client
 from .operations.event_sender import EventSender
 from .operations.facade import Facade
 from .operations.retention import RetentionLoop
-from .settings import Settings
+from .settings import Opening, Settings
 from .workers.dispatcher import Dispatcher
 from .workers.mark import ADDRESS as WORKER_MARK_ADDRESS
 from .workers.mark import WORKER_MARK, Remember, WorkerMarkType
@@ -56,6 +58,7 @@ class Engine:
         propagate: Writes histories for remote workers that may see them (`rpc/wire/propagation.py`).
         membership: Which of the hosts of a daemon this engine is; None is a daemon of one. `data` is the path of the
             whole store, of which it takes its part.
+        opening: How it begins; like any engine by default.
     """
 
     def __init__(
@@ -68,12 +71,15 @@ class Engine:
         clock: Clock | None = None,
         propagate: Propagate = lambda instance_id, events, scope, received: None,
         membership: Membership | None = None,
+        opening: Opening | None = None,
     ) -> None:
         self.app = app
         self.settings = settings or Settings()
         self.stop_grace_s = self.settings.stop_grace_s  # a program that has used part of it may lower it
         self.peers = Peers(membership) if membership is not None else None
         self.store = _store(data, durability, membership.part if membership is not None else WHOLE)
+        opening = opening or Opening()
+        flight = _flight_record(self.store, self.settings) if opening.flight_record else None
         self.dispatcher = Dispatcher(self.settings.dispatch, send=self._send, greet=self._remember_workers)
         self._activities = ActivityActors(
             app,
@@ -81,6 +87,7 @@ class Engine:
             send=self._send,
             elsewhere=self.dispatcher.receive_activity,
             waits_for_workers=self._waits_for_workers,
+            flight=flight,
         )
         self._surroundings = Surroundings(
             app,
@@ -111,6 +118,11 @@ class Engine:
             ),
             name=name_of(membership.index) if membership is not None else "local",
             peers=self.peers,
+            precautions=Precautions(
+                flight=flight,
+                set_aside=[Address(WORKFLOW, instance_id) for instance_id in opening.set_aside],
+                dormant=opening.dormant,
+            ),
         )
         self.facade = Facade(self._host, name_bytes_max=self.settings.limits.name_bytes_max)
         self.client = Client(self.facade, app)
@@ -210,6 +222,15 @@ class Engine:
 
     def _start_child(self, address: Address, start: Start) -> None:
         self._children.receive(address, start)
+
+
+def _flight_record(store: Store, settings: Settings) -> FlightRecord | None:
+    """The flight record beside a store; None beside a store without a file."""
+    if not isinstance(store, SqliteStore):
+        return None
+    slots = settings.activities_max + settings.activity_threads_max
+    # A symbolic link to the file has the same record, as it has the same lock.
+    return FlightRecord(f"{os.path.realpath(store.path)}.flight", actor_type=WORKFLOW, slots=slots)
 
 
 def _store(data: str | Path | Store, durability: Durability, part: Part) -> Store:

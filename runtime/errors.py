@@ -10,7 +10,8 @@ PerdureError
 │   ├── ChildUnfinished            the id is finished, but a descendant of it is not
 │   ├── DescendantsUnknown         the same, while its descendants are unread; only the facade sees it
 │   ├── InstanceUnfinished         purge of an instance that is not finished
-│   └── InstanceStalled            the instance waits for its code to be mended
+│   ├── InstanceStalled            the instance waits for its code to be mended
+│   └── InstanceNotSetAside        release of an instance that is not set aside
 ├── NondeterminismError            workflow code that no longer fits its history
 ├── WorkflowMisuse                 workflow code took a step that replay cannot repeat
 ├── WorkflowFailed                 an instance ended otherwise than COMPLETED (raised by Client.run)
@@ -103,6 +104,18 @@ class InstanceStalled(RequestRefused):
 
     def __str__(self) -> str:
         return "workflow is stalled"
+
+
+class InstanceNotSetAside(RequestRefused):
+    """Only an instance that is set aside can be released."""
+
+    def __init__(self, instance_id: str, status: str) -> None:
+        super().__init__(instance_id, status)
+        self.instance_id = instance_id
+        self.status = status  # by its name
+
+    def __str__(self) -> str:
+        return f"instance {self.instance_id!r} is {self.status} and not set aside; there is nothing to release"
 
 
 class NondeterminismError(PerdureError):

@@ -41,3 +41,14 @@ class Settings:
             raise ValueError(f"activations_max must be at least 0, not {self.activations_max}")
         if self.stop_grace_s < 0:
             raise ValueError(f"stop_grace_s must be at least 0 seconds, not {self.stop_grace_s}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """How an engine begins."""
+
+    # Note what is under way in a file beside the store, so that an instance whose code ends this process is found and
+    # set aside (docs/design/flight-record.md). Only for an engine with a file.
+    flight_record: bool = False
+    set_aside: tuple[str, ...] = ()  # ids of instances that are set aside before anything of them begins
+    dormant: bool = False  # recover nothing and fire no timer: only what is asked of the engine happens

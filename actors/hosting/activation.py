@@ -35,6 +35,7 @@ class Activation:
         "quiet",
         "runnable",
         "shard",
+        "stalled",
         "unacknowledged",
         "uncommitted",
     )
@@ -55,6 +56,7 @@ class Activation:
         self.dropped = False  # a commit or a turn failed; commits and turns that still end are void
         self.failures = 0  # how often in a row its load or its turn failed
         self.predecessor: Activation | None = None  # the activation that it replaces after a failure
+        self.stalled: str | None = None  # why it cannot be loaded; messages without a reply stay in its mailbox
 
     @property
     def idle(self) -> bool:
@@ -90,7 +92,11 @@ class Activation:
         self.mailbox.append(envelope)
 
     def take(self) -> list[Envelope]:
-        """Empty the mailbox."""
+        """Empty the mailbox. Of an actor that cannot be loaded, messages without a reply stay in it."""
+        if self.stalled is not None:
+            asked = [envelope for envelope in self.mailbox if envelope.reply is not None]
+            self.mailbox = [envelope for envelope in self.mailbox if envelope.reply is None]
+            return asked
         envelopes, self.mailbox = self.mailbox, []
         return envelopes
 
@@ -104,7 +110,7 @@ class Activation:
         self.outside = None
         if before is None or write.delete:
             return
-        record, first, last, updated_us = before
+        record, first, last, updated_us, _ = before
         if write.record is not None:
             record = write.record
         if write.reset:

@@ -2,22 +2,28 @@
 
 The rule: no message is lost by a failure. The reply of a message gets the error;
 a message without a reply is delivered again to a fresh activation, after a pause.
+An actor that fails by itself is tried three times and is stalled then, visibly: one whose turns break by a turn that
+holds nothing but the message that sets it aside, one that cannot be loaded in memory only.
 
 `actors/hosting/loader.py`, `actors/hosting/turn_loop.py` and `actors/hosting/committer.py` report failures.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 
 import anyio
 
+from ..address import Address
 from ..errors import ActorFailed, PerdureError
 from ..store.errors import StoreDamaged, StoreError
-from ..turn import Envelope
+from ..turn import Envelope, SetAside
 from ..waiting.signal import Signal
 from ..waiting.taskless import no_current_task
 from .activation import Activation
 from .committer import TakenTurn
 from .mailroom import Mailroom
+
+logger = logging.getLogger(__name__)
 
 
 class Failures:
@@ -25,16 +31,23 @@ class Failures:
 
     Args:
         failing: Says whether the store fails commits at present.
+        stalled: Called with each actor that is stalled in memory from now on.
     """
 
     # Pause before an activation that a failing store broke is tried again: doubled up to the maximum.
     RETRY_MIN_S = 0.1
     RETRY_MAX_S = 5.0
-    FAILED_MAX_S = 300.0  # the longest pause for an actor that fails by itself
+    # An actor that fails by itself is tried so many times, with these pauses between, and is stalled then.
+    TRIES = 3
+    FAILED_S = 5.0  # doubled after each try
+    FAILED_MAX_S = 300.0
 
-    def __init__(self, mailroom: Mailroom, *, failing: Callable[[], bool]) -> None:
+    def __init__(
+        self, mailroom: Mailroom, *, failing: Callable[[], bool], stalled: Callable[[Address], None] = lambda _: None
+    ) -> None:
         self._mailroom = mailroom
         self._failing = failing
+        self._stalled = stalled
         self._parked: list[tuple[float, Activation]] = []  # when to try again (event loop's clock), which
         self._parking = Signal()
         self._pause_s = self.RETRY_MIN_S
@@ -74,18 +87,23 @@ class Failures:
         successor = Activation(activation.address, activation.shard)
         successor.predecessor = activation
         successor.failures = activation.failures
+        if activation.actor is not None and activation.actor.was_stalled:
+            successor.failures = max(successor.failures, self.TRIES - 1)
         # In the table at once, so that later messages queue up behind.
         mailroom.activations.add(successor)
         successor.mailbox.extend(kept)
         successor.mailbox.extend(activation.mailbox)
         activation.mailbox.clear()
-        self._park(successor, error)
+        self._park(successor, error, loaded=True)
 
     def not_loaded(self, activation: Activation, error: PerdureError) -> None:
         """Answer the callers of an activation that could not be loaded, and set it aside with the other messages."""
+        if isinstance(error, ActorFailed | StoreDamaged) and self._mailroom.is_purged(activation):
+            self._stall(activation, error, loaded=False)
+            return
         waiting = activation.take()
         activation.mailbox.extend(envelope for envelope in waiting if not envelope.refuse(error))
-        self._park(activation, error)
+        self._park(activation, error, loaded=False)
 
     async def run(self) -> None:
         """Load again the activations whose pause is over, until cancelled."""
@@ -107,7 +125,7 @@ class Failures:
             if self._parked:
                 await self._parking.wait_for(min(due for due, _ in self._parked) - now)
 
-    def _park(self, activation: Activation, error: PerdureError) -> None:
+    def _park(self, activation: Activation, error: PerdureError, *, loaded: bool) -> None:
         """Set an activation aside for a pause; forget it if no message waits for it."""
         if not activation.mailbox and not activation.awaits_predecessor:
             activation.dropped = True
@@ -116,7 +134,38 @@ class Failures:
         pause_s = self._pause_s
         if isinstance(error, ActorFailed | StoreDamaged):
             # A bug, or an unreadable row: it will most likely fail again.
-            pause_s = min(self.RETRY_MAX_S * 2**activation.failures, self.FAILED_MAX_S)
             activation.failures += 1
+            pause_s = min(self.FAILED_S * 2 ** (activation.failures - 1), self.FAILED_MAX_S)
+            if activation.failures >= self.TRIES and self._stall(activation, error, loaded=loaded):
+                return
+            if activation.failures == self.TRIES:
+                pause_s = 0.0
         self._parked.append((anyio.current_time() + pause_s, activation))
         self._parking.set()
+
+    def _stall(self, activation: Activation, error: ActorFailed | StoreDamaged, *, loaded: bool) -> bool:
+        """Stall an actor that was tried often enough.
+
+        Returns:
+            Whether it stands in memory now; False: it is loaded once more, for a turn that sets it aside.
+        """
+        if not loaded:
+            if isinstance(error, StoreDamaged):
+                activation.key = error.key
+            reason = str(error.cause) if isinstance(error, ActorFailed) else error.reason
+            logger.error("%s cannot be read and is stalled: %s", activation.address, reason)
+            self._mailroom.stall(activation, reason)
+            self._stalled(activation.address)
+            return True
+        assert isinstance(error, ActorFailed)
+        cause = error.cause
+        reason = (
+            f"its turn broke {activation.failures} times in a row, for a reason of the engine: "
+            f"{type(cause).__name__}: {cause}. It is tried again after a restart, and after a release."
+        )
+        # What broke it would break it again. A restart finds all of it once more: activities are asked for again,
+        # reminders are in the store, and what other actors sent counts as unacknowledged with them.
+        broken = activation.take()
+        logger.error("%s is stalled: %s %d messages wait for the restart.", activation.address, reason, len(broken))
+        activation.mailbox.append(Envelope(SetAside(reason, until_restart=True)))
+        return False

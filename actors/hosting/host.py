@@ -10,14 +10,15 @@ the other, and each uses only the parts before it:
 * `actors/hosting/mailroom.py`: which actors are in memory, and messages to them;
 * `actors/hosting/failures.py`: activations whose load, turn or commit failed, and that are tried again;
 * `actors/hosting/release.py`: the effects of turns, after their commit;
-* `actors/hosting/turn_loop.py`: taking turns.
+* `actors/hosting/turn_loop.py`: taking turns;
+* `actors/hosting/probation.py`: actors that may have ended the process before this one.
 
 `actors/hosting/committer.py` and `actors/hosting/loader.py` call the others through callbacks.
 The engine makes a host (`runtime/engine.py`).
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from threading import get_ident
@@ -43,8 +44,10 @@ from ..waiting.watch import Watch, Watches
 from .activation import Activation
 from .committer import Committer
 from .failures import Failures
+from .flight_record import FlightRecord
 from .inspector import Inspector
 from .mailroom import Mailroom
+from .probation import Probation
 from .release import Release, Route
 from .turn_loop import TurnLoop
 
@@ -58,6 +61,16 @@ class HostLimits:
     reminders_max: int = 10_000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Precautions:
+    """How a host begins."""
+
+    flight: FlightRecord | None = None  # where it notes what is under way
+    set_aside: Sequence[Address] = ()  # actors that are set aside before they take a turn
+    # Begin nothing: no recovery and no reminders. Messages are delivered, and their turns are taken.
+    dormant: bool = False
+
+
 class Host:
     """Runs actors of the given types on a store.
 
@@ -69,6 +82,7 @@ class Host:
             sends the message; they may begin something, and keep nothing.
         name: The host's own name in the placement table.
         peers: The other hosts of the daemon, if there are any.
+        precautions: How it begins; like any host by default.
     """
 
     # How many actors are woken at once after a restart.
@@ -87,6 +101,7 @@ class Host:
         name: str = "local",
         limits: HostLimits | None = None,
         peers: Peers | None = None,
+        precautions: Precautions | None = None,
     ) -> None:
         limits = limits or HostLimits()
         self.store = store
@@ -96,6 +111,9 @@ class Host:
         self._wall_clock = clock
         self._routes = routes
         self._peers = peers
+        precautions = precautions or Precautions()
+        self._flight = precautions.flight
+        self._dormant = precautions.dormant
         self._watches = Watches()
         # A lower part calls a higher one through a callback.
         self._mailroom = Mailroom(
@@ -107,7 +125,7 @@ class Host:
             peers=peers,
             not_loaded=self._not_loaded,
         )
-        self._failures = Failures(self._mailroom, failing=lambda: self._committer.failing)
+        self._failures = Failures(self._mailroom, failing=lambda: self._committer.failing, stalled=self._lose_watches)
         self._reminders = ReminderLoop(
             store,
             clock,
@@ -117,7 +135,10 @@ class Host:
         )
         self._release = Release(self._mailroom, routes, self._reminders, self._watches, retire=self._retire)
         self._committer = Committer(store, self.placement, release=self._release.release, undo=self._failures.undo)
-        self._turn_loop = TurnLoop(self._mailroom, self._failures, self._committer, types, routes, self.clock)
+        self._turn_loop = TurnLoop(
+            self._mailroom, self._failures, self._committer, types, routes, self.clock, self._flight
+        )
+        self._probation = Probation(self._flight, self._mailroom, self.placement, set_aside=precautions.set_aside)
         self._inspector = Inspector(store)
         if peers is not None:
             peers.answer_async("inspect", self.inspect)
@@ -140,7 +161,9 @@ class Host:
             if self._peers is not None:
                 self._place_peers(self._peers.membership)
             # Before a message can reach an actor: an actor recovers before it does anything else.
-            self._mailroom.unrecovered = dict.fromkeys(await self.store.active())
+            if not self._dormant:
+                self._mailroom.unrecovered = dict.fromkeys(await self.store.active())
+                self._probation.open()
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self.store.close()
@@ -158,11 +181,14 @@ class Host:
                 tasks = await stack.enter_async_context(anyio.create_task_group())
                 self._start(tasks)
                 try:
+                    await self._probation.set_aside()
                     yield
                     await self._stop()
                 finally:
                     self.refuse()
                     tasks.cancel_scope.cancel()
+            if self._flight is not None:
+                self._flight.close()
         finally:
             self._dismiss()
             with anyio.CancelScope(shield=True):
@@ -232,10 +258,19 @@ class Host:
         activation = self._mailroom.activations.peek(address)
         if activation is not None and activation.outside is not None:
             return activation.outside
+        if activation is not None and activation.stalled is not None:
+            return await self._inspect_stalled(address, activation.stalled)
         if (owner := self._mailroom.elsewhere(address)) is not None:
             return await owner.inspect(address)
         self.placement.locate(address)
         return await self._inspector.inspect(address)
+
+    async def _inspect_stalled(self, address: Address, reason: str) -> Inspection:
+        """Read what can be read of the outside of an actor that cannot be loaded."""
+        found: Inspection | None = None
+        with suppress(StoreError):
+            found = await self._inspector.inspect(address)
+        return (found or Inspection(b"", None, None, 0))._replace(stalled=reason)
 
     async def read(self, address: Address) -> Stored | None:
         """Read all that the store holds of an actor, without activating it."""
@@ -295,10 +330,14 @@ class Host:
             self._inspector.run,
             self._turn_loop.run,
             self._failures.run,
-            self._reminders.run,
         ):
             tasks.start_soon(loop)
-        tasks.start_soon(self._recover)
+        if not self._dormant:
+            tasks.start_soon(self._reminders.run)
+            tasks.start_soon(self._recover)
+            tasks.start_soon(self._probation.run)
+        if self._flight is not None:
+            tasks.start_soon(self._flight.run)
 
     async def _recover(self) -> None:
         """Wake the actors that had work in flight when the last host of this store ended."""
@@ -350,6 +389,11 @@ class Host:
         if self._peers is not None:
             self._peers.wake_watchers()
         self._watches.wake()
+
+    def _lose_watches(self, address: Address) -> None:
+        """Let the watchers of an actor look at it again."""
+        for watch in self._watches.get(address, ()):
+            watch.lose()
 
     def _not_loaded(self, activation: Activation, error: PerdureError) -> None:
         self._failures.not_loaded(activation, error)

@@ -113,6 +113,8 @@ class Loader:
             actor = self._types[activation.address.type].activate(activation.address, stored)
         except Exception as error:
             logger.exception("%s cannot be activated", activation.address)
+            if stored is not None:
+                activation.key, activation.active = stored.key, stored.active
             self._failed(activation, ActorFailed(activation.address, error))
             return
         activation.actor = actor

@@ -11,6 +11,8 @@ actors, the reminder loop its reminders and `actors/cluster/inbound.py` the mess
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 from ..address import Address
 from ..cluster.outbound import Outbound
@@ -22,6 +24,7 @@ from ..turn import RECOVER, ActorType, Envelope, ReminderDue
 from ..waiting.signal import Signal
 from .activation import Activation, Activations
 from .loader import Loader
+from .unreadable import Unreadable
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +59,8 @@ class Mailroom:
         self.runnable: deque[Activation] = deque()  # the queue for turns
         self.work = Signal()  # raised when the queue grows
         self.unrecovered: dict[Address, None] = {}  # had work in flight when the last host ended; in order
+        self.suspended: dict[Address, None] = {}  # take no turn yet (`actors/hosting/probation.py`)
+        self.condemned: dict[Address, Envelope] = {}  # are to be set aside, by the message that does it
         self.stopping = False  # callers are refused
 
     def receive(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
@@ -129,12 +134,51 @@ class Mailroom:
             NotOwner: This host does not own its shard.
         """
         activation = Activation(address, self._placement.locate(address))
+        if self.condemned and (envelope := self.condemned.get(address)) is not None:
+            # Before all else, so that nothing begins in the same turn.
+            activation.mailbox.append(envelope)
         if address in self.unrecovered:
             del self.unrecovered[address]
             activation.mailbox.append(Envelope(RECOVER))
         self.activations.add(activation)
         self.loader.add(activation)
         return activation
+
+    def has(self, address: Address) -> bool:
+        """Whether an actor is in memory, or will be as soon as this host has recovered."""
+        return address in self.unrecovered or self.activations.peek(address) is not None
+
+    def let(self, address: Address) -> None:
+        """Let an actor take turns that was kept from it."""
+        self.suspended.pop(address, None)
+        activation = self.activations.peek(address)
+        if activation is not None and activation.actor is not None and activation.mailbox and not activation.runnable:
+            self._make_runnable(activation)
+
+    def stall(self, activation: Activation, reason: str) -> None:
+        """Let an actor that cannot be loaded stand in memory, where it answers that it is stalled."""
+        activation.stalled = reason
+        purges = partial(self._purges, activation.address)
+        activation.actor = Unreadable(
+            activation.address, reason, exists=activation.key is not None, active=activation.active, purges=purges
+        )
+        activation.busy = activation.active
+        self._make_runnable(activation)
+
+    def is_purged(self, activation: Activation) -> bool:
+        """Whether a message that purges an actor waits for it."""
+        return any(self._purges(activation.address, envelope.body) for envelope in activation.mailbox)
+
+    def _purges(self, address: Address, body: Any) -> bool:
+        actor_type = self._types.get(address.type)  # another host may be wrong about it
+        return actor_type is not None and actor_type.purges(body)
+
+    def reload(self, activation: Activation) -> None:
+        """Put a fresh activation into the place of an actor that could not be loaded and was purged."""
+        self.activations.remove(activation)
+        if activation.mailbox:
+            self.activate(activation.address).mailbox.extend(activation.mailbox)
+            activation.mailbox.clear()
 
     def remove(self, activation: Activation) -> None:
         """Let an actor leave memory. To be called outside of any task: its code may run."""
@@ -149,6 +193,10 @@ class Mailroom:
         self.activations.add(activation)
 
     def _make_runnable(self, activation: Activation) -> None:
+        if self.suspended and activation.address in self.suspended:
+            return
+        if activation.stalled is not None and all(envelope.reply is None for envelope in activation.mailbox):
+            return
         activation.runnable = True
         self.runnable.append(activation)
         self.work.set()

@@ -89,6 +89,8 @@ class Release:
             taken.activation.outside = None
         else:
             taken.activation.committed(write, creates=taken.creates)
+        if write.delete and taken.activation.stalled is not None:
+            self._mailroom.reload(taken.activation)
         for name, due_us in write.reminders_cleared:
             self._reminders.clear(Reminder(due_us, write.key, name, write.address))
         for name, due_us in write.reminders_set:

@@ -19,6 +19,7 @@ from ..waiting.taskless import no_current_task
 from .activation import Activation
 from .committer import Committer
 from .failures import Failures
+from .flight_record import FlightRecord
 from .mailroom import Mailroom
 from .release import Route
 
@@ -32,6 +33,7 @@ class TurnLoop:
         types: The types of actors; messages to these types count as unacknowledged until a commit holds them.
         routes: The functions that take early messages, by type of address.
         clock: The time of turns.
+        flight: Where the turn under way is noted.
     """
 
     # Turns run for no longer than this before connections and timers get their turn in the event loop.
@@ -45,6 +47,7 @@ class TurnLoop:
         types: Mapping[str, ActorType],
         routes: Mapping[str, Route],
         clock: SteadyClock,
+        flight: FlightRecord | None = None,
     ) -> None:
         self._work = mailroom.work
         self._runnable = mailroom.runnable
@@ -53,6 +56,7 @@ class TurnLoop:
         self._types = types
         self._routes = routes
         self._clock = clock
+        self._flight = flight
         self.halted = False  # no more turns are taken
         self.turns = 0  # how many were taken
 
@@ -72,7 +76,9 @@ class TurnLoop:
             while self._runnable and not self.halted:
                 self._take_turn(self._runnable.popleft())
                 if time.perf_counter() > ends_s:
-                    return
+                    break
+        if self._flight is not None:
+            self._flight.turns_over()
 
     def _take_turn(self, activation: Activation) -> None:
         activation.runnable = False
@@ -81,6 +87,8 @@ class TurnLoop:
         assert activation.actor is not None
         envelopes = activation.take()
         now_us = self._clock.now_us()
+        if self._flight is not None:
+            self._flight.turn_begins(activation.address)
         try:
             turn = activation.actor.turn(envelopes, now_us)
         except KeyboardInterrupt:
@@ -90,7 +98,10 @@ class TurnLoop:
             self._failures.abandon(activation, envelopes, ActorFailed(activation.address, error))
             return
         self.turns += 1
-        activation.failures = 0
+        if activation.failures and (turn.entry is not None or turn.record is not None):
+            activation.failures = 0
+        if self._flight is not None and turn.entry is not None:
+            self._flight.turn_ended(activation.address)
         for address, _ in turn.messages:
             if address.type in self._types:
                 activation.unacknowledged += 1

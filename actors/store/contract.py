@@ -66,6 +66,7 @@ class Inspection(NamedTuple):
     first: bytes | None  # the oldest entry of the log
     last: bytes | None  # the newest; the same bytes as `first` when there is only one
     updated_us: int  # when the newest entry was written; Unix time, microseconds; 0 for an empty log
+    stalled: str | None = None  # why its host cannot load it; then the other fields may be empty. Not from a store
 
 
 class Store(Protocol):

@@ -20,7 +20,7 @@ from ...runtime.instance.message import WorkflowAnswer
 from ...runtime.observer import ActivityWatch
 from ...runtime.workers.items import ActivityAnswer, ActivityItem, Worker, WorkflowItem, WorkItem
 from ..serving.method import Context
-from ..wire.actions import activity_answer, workflow_answer
+from ..wire.actions import activity_answer, check_workflow_answer, workflow_answer
 from ..wire.fields import text, trace
 from ..wire.history import HistoryWriter
 from ..wire.messages import CompleteTaskResponse, Empty, HistoryEvent, Message, PropagatedHistory, WorkflowRequest
@@ -131,6 +131,7 @@ class WorkItems:
 
     async def complete_workflow(self, request: Message, context: Context) -> Message:
         answer = workflow_answer(request)
+        check_workflow_answer(answer)
         await self._source.complete_workflow(answer)
         if ends_generation(answer):
             self.past_events.forget(answer.instance_id)

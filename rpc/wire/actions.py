@@ -12,6 +12,7 @@ Source: contract 3.3, 3.7, 3.9, 3.10, 3.14, 3.19; durabletask-go
 
 from collections.abc import Callable, Mapping
 
+from ...runtime.errors import InvalidRequest
 from ...runtime.execution.drive import ContinuedAsNew
 from ...runtime.history.event import (
     ChildCreated,
@@ -59,6 +60,25 @@ def workflow_answer(response: Message) -> WorkflowAnswer:
         return answer._replace(commands=_commands(response))
     except UnsupportedAction as error:
         return answer._replace(commands=[_failed(response, str(error))])
+
+
+# How a worker may end an instance.
+ENDS = {Status.COMPLETED, Status.FAILED, Status.TERMINATED}
+
+
+def check_workflow_answer(answer: WorkflowAnswer) -> None:
+    """Check the values of an answer that the instance relies on, before the worker is told that it was taken.
+
+    Raises:
+        InvalidRequest: The instance could do nothing with it.
+    """
+    for command in answer.commands:
+        if isinstance(command, ExecutionCompleted) and command.status not in ENDS:
+            known = ", ".join(f"{status.value} ({status.name})" for status in sorted(ENDS))
+            raise InvalidRequest(
+                f"the answer to the turn of {answer.instance_id!r} ends the workflow with status {command.status}, "
+                f"with which no workflow ends; the statuses are {known}"
+            )
 
 
 def activity_answer(response: Message) -> ActivityAnswer:

@@ -19,6 +19,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from ...actors.address import Address
+from ...actors.hosting.flight_record import FlightRecord
 from ...actors.waiting.cancellation import let_cancellation_spread
 from ..authoring.app import ActivityDefinition, ActivityKind, App
 from ..authoring.codec import Encoder
@@ -52,6 +53,7 @@ class ActivityActors:
         settings: Limits how many run at once.
         send: Sends an answer to the instance that asked.
         elsewhere: Takes the activities that remote workers perform.
+        flight: Where attempts that run in this process are noted.
         waits_for_workers: Whether activities that the app does not have are left to remote workers, also while none is
             connected.
     """
@@ -64,10 +66,12 @@ class ActivityActors:
         send: Callable[[Address, Any], None],
         elsewhere: Callable[[Address, Invoke], None] = lambda address, invoke: None,
         waits_for_workers: Callable[[], bool] = lambda: False,
+        flight: FlightRecord | None = None,
     ) -> None:
         self._app = app
         self._send = send
         self._elsewhere = elsewhere
+        self._flight = flight
         self._waits_for_workers = waits_for_workers
         self._encoder = Encoder()
         self._settings = settings
@@ -148,6 +152,9 @@ class ActivityActors:
 
     async def _perform(self, job: _Job) -> None:
         began_s = perf_counter()
+        # A process of its own ends alone.
+        in_here = self._flight is not None and job.definition.kind is not ActivityKind.PROCESS
+        slot = self._flight.begin(job.invoke.instance_id, job.address.id) if in_here and self._flight else -1
         try:
             result, failure = await self._call(job.invoke, job.definition)
         except anyio.get_cancelled_exc_class() as error:
@@ -160,6 +167,8 @@ class ActivityActors:
             result, failure = None, failure_of(error, frames_skipped=2)
         finally:
             self._busy.discard(job.address)
+            if slot >= 0 and self._flight is not None:
+                self._flight.end(slot)
         if self.observer is not None:
             took_s = perf_counter() - began_s
             self.observer.app_activity_ended(job.definition.name, failed=failure is not None, took_s=took_s)

@@ -28,3 +28,4 @@ class InstanceState:
     parent_id: str | None
     version: str | None = None
     started_us: int | None = None  # Unix time, microseconds: the first turn of this generation; None: there was none
+    set_aside: bool = False  # nothing of it begins until it is released; `stall` says why

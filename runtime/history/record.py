@@ -22,6 +22,14 @@ from .status import Status
 FORMAT = 1
 
 
+class AsideMark(NamedTuple):
+    """The mark of an instance that is set aside: nothing of it begins until it is released."""
+
+    was: int  # the Status before
+    reason: str
+    until_restart: bool = False  # a Recover takes it back
+
+
 class InstanceRecord(NamedTuple):
     """The facts of an instance that are stored beside its history. Fields are added at the end only."""
 
@@ -40,6 +48,7 @@ class InstanceRecord(NamedTuple):
     # Events for other instances that these are not known to have: (key, *EventSent as it is packed).
     outbox: tuple[tuple[Any, ...], ...] = ()
     received: bytes = b""  # the keys of events that other instances sent to earlier generations; EVENT_KEY_BYTES each
+    set_aside: AsideMark | None = None
 
     def pack(self, packer: msgpack.Packer | None = None) -> bytes:
         """The form in which it reaches the disk.
@@ -72,7 +81,8 @@ def unpack_record(packed: bytes) -> InstanceRecord:
             raise CorruptHistory(f"a record has format {record_format}; this release reads format {FORMAT}")
         link = Parent(*parent) if parent is not None else None
         known = rest[: len(InstanceRecord._fields) - NEEDED_FIELDS]
-        return InstanceRecord(Status(status), name, execution_id, created_us, custom_status, link, *known)
+        record = InstanceRecord(Status(status), name, execution_id, created_us, custom_status, link, *known)
+        return record if record.set_aside is None else record._replace(set_aside=AsideMark(*record.set_aside))
     except (ValueError, TypeError) as error:
         raise CorruptHistory(f"a record of {len(packed)} bytes cannot be read: {error!r}") from error
 
@@ -105,6 +115,8 @@ def state_of(instance_id: str, inspection: Inspection, record: InstanceRecord | 
         inspection: Its record and the first and last rows of its history, packed.
         record: The record of the inspection, if it has been unpacked already.
     """
+    if inspection.stalled is not None:
+        return _unreadable(instance_id, inspection, inspection.stalled)
     if record is None:
         record = unpack_record(inspection.record)
     first = unpack_row(inspection.first) if inspection.first is not None else None
@@ -125,6 +137,30 @@ def state_of(instance_id: str, inspection: Inspection, record: InstanceRecord | 
         parent_id=record.parent.instance_id if record.parent is not None else None,
         version=record.version,
         started_us=first.at_us if first is not None and first.turn is not None else record.started_us,
+        set_aside=record.set_aside is not None,
+    )
+
+
+def _unreadable(instance_id: str, inspection: Inspection, reason: str) -> InstanceState:
+    """Describe an instance that cannot be loaded, with what can be read of its record."""
+    try:
+        record = unpack_record(inspection.record)
+    except CorruptHistory:
+        record = InstanceRecord(Status.STALLED, "", "", 0)
+    return InstanceState(
+        instance_id=instance_id,
+        execution_id=record.execution_id,
+        name=record.name,
+        status=Status.STALLED,
+        created_us=record.created_us,
+        updated_us=inspection.updated_us,
+        input=None,
+        output=None,
+        custom_status=record.custom_status,
+        failure=None,
+        stall=reason,
+        parent_id=record.parent.instance_id if record.parent is not None else None,
+        version=record.version,
     )
 
 

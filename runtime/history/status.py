@@ -44,6 +44,10 @@ class Step(StrEnum):
     COMPLETE = "complete"
     FAIL = "fail"
     TERMINATE = "terminate"
+    SET_ASIDE = "set aside"  # nothing of it begins any more, until it is released
+    RELEASE = "release"
+    RELEASE_START = "release before the first turn"
+    RELEASE_SUSPENDED = "release of a suspended one"
 
 
 TRANSITIONS: dict[tuple[Status | None, Step], Status] = {
@@ -53,12 +57,14 @@ TRANSITIONS: dict[tuple[Status | None, Step], Status] = {
     (Status.PENDING, Step.STALL): Status.STALLED,
     (Status.PENDING, Step.FAIL): Status.FAILED,
     (Status.PENDING, Step.TERMINATE): Status.TERMINATED,
+    (Status.PENDING, Step.SET_ASIDE): Status.STALLED,
     (Status.RUNNING, Step.RUN): Status.RUNNING,
     (Status.RUNNING, Step.SUSPEND): Status.SUSPENDED,
     (Status.RUNNING, Step.STALL): Status.STALLED,
     (Status.RUNNING, Step.COMPLETE): Status.COMPLETED,
     (Status.RUNNING, Step.FAIL): Status.FAILED,
     (Status.RUNNING, Step.TERMINATE): Status.TERMINATED,
+    (Status.RUNNING, Step.SET_ASIDE): Status.STALLED,
     (Status.SUSPENDED, Step.RESUME): Status.RUNNING,
     (Status.SUSPENDED, Step.RESUME_START): Status.PENDING,
     # The code is run only when it is fed: after a resume, or with arrivals from before the suspension.
@@ -66,8 +72,15 @@ TRANSITIONS: dict[tuple[Status | None, Step], Status] = {
     (Status.SUSPENDED, Step.COMPLETE): Status.COMPLETED,
     (Status.SUSPENDED, Step.FAIL): Status.FAILED,
     (Status.SUSPENDED, Step.TERMINATE): Status.TERMINATED,
+    (Status.SUSPENDED, Step.SET_ASIDE): Status.STALLED,
     (Status.STALLED, Step.RUN): Status.RUNNING,
     (Status.STALLED, Step.STALL): Status.STALLED,
+    (Status.STALLED, Step.SET_ASIDE): Status.STALLED,
+    # Of an instance that is set aside; one that is stalled for another reason takes neither.
+    (Status.STALLED, Step.RELEASE): Status.RUNNING,
+    (Status.STALLED, Step.RELEASE_START): Status.PENDING,
+    (Status.STALLED, Step.RELEASE_SUSPENDED): Status.SUSPENDED,
+    (Status.STALLED, Step.TERMINATE): Status.TERMINATED,
     # A finished instance may be started anew under its id (contract 4.2).
     (Status.COMPLETED, Step.START): Status.PENDING,
     (Status.FAILED, Step.START): Status.PENDING,

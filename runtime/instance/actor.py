@@ -5,10 +5,12 @@ messages; the host of the actors calls both through these two classes.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from ...actors.address import Address
 from ...actors.store.contract import Stored
 from ...actors.turn import Envelope, Turn
+from .message import Purge
 from .state import Instance
 from .surroundings import Surroundings
 from .turn import take_turn
@@ -19,6 +21,9 @@ class WorkflowActorType:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.surroundings = surroundings
+
+    def purges(self, body: Any) -> bool:
+        return isinstance(body, Purge)
 
     def activate(self, address: Address, stored: Stored | None) -> "WorkflowActor":
         return WorkflowActor(self.surroundings, address.id, stored)

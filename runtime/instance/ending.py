@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from uuid import uuid5
 
 from ...actors.address import Address
+from ...actors.turn import SetAside
 from ..execution.drive import ContinuedAsNew
 from ..history.event import (
     Arrival,
@@ -23,6 +24,7 @@ from ..history.event import (
 )
 from ..history.failure import FailureDetails
 from ..history.open_work import OpenWork
+from ..history.record import AsideMark
 from ..history.row import Row
 from ..history.status import Status, Step
 from .effects import GENERATIONS, clear_timers, tell_parent, terminate_children
@@ -56,6 +58,8 @@ def end(sheet: TurnSheet, status: Status, result: str | None, failure: FailureDe
     actor = sheet.actor
     sheet.step(STEPS[status])
     assert actor.record is not None
+    if actor.record.set_aside is not None:
+        actor.record = actor.record._replace(stall=None, set_aside=None)
     clear_timers(sheet)
     # What was asked for in the last turn is done; what ran before it has lost its purpose.
     actor.open.keep_only([Row(sheet.now_us, sheet.asked, ())])
@@ -149,3 +153,31 @@ def stall(sheet: TurnSheet, description: str, reason: int = StallReason.PATCH_MI
         sheet.hold(ExecutionStalled(description, reason))
     if actor.record.remote:
         sheet.turn.messages.append((Address(WORK, actor.instance_id), Stalled()))
+
+
+def set_aside(sheet: TurnSheet, message: SetAside) -> None:
+    """Let nothing of the instance begin any more, until it is released. Only the record says so."""
+    actor = sheet.actor
+    assert actor.record is not None
+    if actor.record.set_aside is not None:
+        return
+    mark = AsideMark(actor.record.status.value, message.reason, message.until_restart)
+    if not actor.record.status.terminal:  # of one that has ended, activities may still be under way
+        sheet.step(Step.SET_ASIDE)
+        actor.record = actor.record._replace(stall=message.reason)
+    actor.record = actor.record._replace(set_aside=mark)
+    actor.offered = None
+
+
+RELEASES = {Status.PENDING: Step.RELEASE_START, Status.SUSPENDED: Step.RELEASE_SUSPENDED}
+
+
+def release(sheet: TurnSheet) -> None:
+    """Make the instance what it was before it was set aside."""
+    actor = sheet.actor
+    assert actor.record is not None
+    assert actor.record.set_aside is not None
+    was = Status(actor.record.set_aside.was)
+    if not was.terminal and was is not Status.STALLED:
+        sheet.step(RELEASES.get(was, Step.RELEASE))
+    actor.record = actor.record._replace(stall=None, set_aside=None)

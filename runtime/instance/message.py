@@ -81,6 +81,12 @@ class Purge(NamedTuple):
     force: bool
 
 
+class ReleaseAside(NamedTuple):
+    """Let an instance that is set aside go on. Answered with None, or InstanceNotFound, or InstanceNotSetAside."""
+
+    begin: bool = True  # False: only record it; the next daemon begins what is open
+
+
 class Continue(NamedTuple):
     """Take another turn: something is held that can be fed now."""
 

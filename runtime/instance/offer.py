@@ -85,7 +85,7 @@ class Offer:
 def can_take_a_turn(actor: Instance) -> bool:
     """Whether an instance has something to take a turn with, and nothing that keeps it from it."""
     record = actor.record
-    if record is None or actor.stalled_here or START_TIMER in actor.open.timers:
+    if record is None or record.set_aside is not None or actor.stalled_here or START_TIMER in actor.open.timers:
         return False
     if record.status is Status.STALLED:
         return True

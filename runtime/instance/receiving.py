@@ -8,12 +8,13 @@ each envelope, and feeds the code afterwards.
 from collections.abc import Callable
 from typing import Any
 
-from ...actors.turn import Envelope, Recover, ReminderDue
+from ...actors.turn import Envelope, Recover, ReminderDue, SetAside
 from ..dates import END_OF_TIME_US
 from ..errors import (
     DescendantsUnknown,
     InstanceExists,
     InstanceNotFound,
+    InstanceNotSetAside,
     InstanceStalled,
     InstanceUnfinished,
     RequestRefused,
@@ -48,6 +49,7 @@ from .effects import (
     terminate_children,
     was_terminated_with_children,
 )
+from .ending import release, set_aside
 from .message import (
     ActivityDone,
     ChildDone,
@@ -56,6 +58,7 @@ from .message import (
     EventsTaken,
     Purge,
     RaiseEvent,
+    ReleaseAside,
     RemoteAnswer,
     Resume,
     Start,
@@ -196,12 +199,25 @@ def _receive_taken(sheet: TurnSheet, envelope: Envelope) -> None:
 
 
 def _receive_suspend(sheet: TurnSheet, envelope: Envelope) -> None:
+    if _refuses_while_aside(sheet, envelope):
+        return
     if sheet.takes(envelope) and sheet.status is not Status.SUSPENDED:
         sheet.step(Step.SUSPEND)
         sheet.hold(ExecutionSuspended(envelope.body.reason))
 
 
+def _refuses_while_aside(sheet: TurnSheet, envelope: Envelope) -> bool:
+    """Refuse a request that an instance takes only when it is not set aside."""
+    record = sheet.actor.record
+    refused = record is not None and record.set_aside is not None and not record.status.terminal
+    if refused:
+        sheet.answer(envelope, InstanceStalled(sheet.actor.instance_id))
+    return refused
+
+
 def _receive_resume(sheet: TurnSheet, envelope: Envelope) -> None:
+    if _refuses_while_aside(sheet, envelope):
+        return
     if sheet.takes(envelope) and sheet.status is Status.SUSPENDED:
         sheet.step(Step.RESUME if sheet.has_run else Step.RESUME_START)
         sheet.hold(ExecutionResumed(envelope.body.reason))
@@ -226,19 +242,25 @@ def _receive_purge(sheet: TurnSheet, envelope: Envelope) -> None:
     record = sheet.actor.record
     if record is None:
         sheet.answer(envelope, InstanceNotFound(sheet.actor.instance_id))
+    elif record.set_aside is not None:
+        _forget(sheet, envelope)
     elif record.status is Status.STALLED and not envelope.body.force:
         sheet.answer(envelope, InstanceStalled(sheet.actor.instance_id))
     elif not record.status.terminal and not envelope.body.force:
         sheet.answer(envelope, InstanceUnfinished(sheet.actor.instance_id))
     else:
-        clear_timers(sheet)
-        sheet.actor.forget()
-        sheet.arrived.clear()
-        sheet.holding.clear()
-        sheet.termination = None
-        sheet.answered = None
-        sheet.turn.delete = True
-        sheet.answer(envelope, None)
+        _forget(sheet, envelope)
+
+
+def _forget(sheet: TurnSheet, envelope: Envelope) -> None:
+    clear_timers(sheet)
+    sheet.actor.forget()
+    sheet.arrived.clear()
+    sheet.holding.clear()
+    sheet.termination = None
+    sheet.answered = None
+    sheet.turn.delete = True
+    sheet.answer(envelope, None)
 
 
 def _receive_activity_done(sheet: TurnSheet, envelope: Envelope) -> None:
@@ -309,7 +331,8 @@ def _receive_answer(sheet: TurnSheet, envelope: Envelope) -> None:
 
 
 def _receive_try_again(sheet: TurnSheet, envelope: Envelope) -> None:
-    if sheet.actor.record is not None and sheet.status is Status.STALLED:
+    record = sheet.actor.record
+    if record is not None and record.status is Status.STALLED and record.set_aside is None:
         sheet.actor.stalled_here = False
         sheet.actor.offered = None
 
@@ -319,9 +342,15 @@ def _receive_recover(sheet: TurnSheet, envelope: Envelope) -> None:
     record = sheet.actor.record
     if record is None:
         return
+    if record.set_aside is not None and record.set_aside.until_restart and sheet.setting_aside is None:
+        release(sheet)
+        record = sheet.actor.record
+        assert record is not None
     send_again(sheet)
     if record.status.terminal:
         tell_parent_again(sheet)
+    if record.set_aside is not None:
+        return
     if was_terminated_with_children(sheet):
         terminate_children(sheet)
     if record.status is not Status.TERMINATED:
@@ -331,6 +360,27 @@ def _receive_recover(sheet: TurnSheet, envelope: Envelope) -> None:
             # A finished instance does not wait for its children. If another instance has the id by now, the child has
             # run already.
             start_child(sheet, child, unique=record.status.terminal)
+
+
+def _receive_set_aside(sheet: TurnSheet, envelope: Envelope) -> None:
+    """Set the instance aside; one that does not exist yet as soon as a start in this turn makes it (`turn.py`)."""
+    sheet.setting_aside = envelope.body
+    if sheet.actor.record is not None:
+        set_aside(sheet, sheet.setting_aside)
+
+
+def _receive_release(sheet: TurnSheet, envelope: Envelope) -> None:
+    """Let an instance that was set aside go on, and ask again for what is open."""
+    record = sheet.actor.record
+    if record is None:
+        sheet.answer(envelope, InstanceNotFound(sheet.actor.instance_id))
+    elif record.set_aside is None:
+        sheet.answer(envelope, InstanceNotSetAside(sheet.actor.instance_id, record.status.name))
+    else:
+        release(sheet)
+        sheet.answer(envelope, None)
+        if envelope.body.begin:
+            _receive_recover(sheet, envelope)
 
 
 RECEIVERS: dict[type[Any], Callable[[TurnSheet, Envelope], None]] = {
@@ -347,6 +397,8 @@ RECEIVERS: dict[type[Any], Callable[[TurnSheet, Envelope], None]] = {
     ReminderDue: _receive_reminder,
     Continue: _receive_continue,
     Recover: _receive_recover,
+    SetAside: _receive_set_aside,
+    ReleaseAside: _receive_release,
     RemoteAnswer: _receive_answer,
     StartCopy: _receive_copy,
     TryAgain: _receive_try_again,

@@ -8,7 +8,7 @@ done stands in the `Turn` that the sheet fills, and happens after the commit.
 
 from typing import Any
 
-from ...actors.turn import Envelope, Turn
+from ...actors.turn import Envelope, SetAside, Turn
 from ..errors import InstanceNotFound, InstanceStalled
 from ..history.event import Arrival, Event
 from ..history.open_work import START_TIMER
@@ -37,6 +37,7 @@ class TurnSheet:
         "now_us",
         "posted",
         "record_before",
+        "setting_aside",
         "termination",
         "timers_set",
         "turn",
@@ -53,6 +54,7 @@ class TurnSheet:
         self.holding: list[Arrival] = []  # to be kept until they can be fed
         self.asked: list[Event] | None = None  # None: the execution was not fed
         self.termination: Terminate | None = None
+        self.setting_aside: SetAside | None = None  # the instance is set aside in this turn
         self.timers_set: dict[int, int] = {}  # timer id to when it fires
         self.answered: RemoteAnswer | None = None
         self.turn_at_us: int | None = None  # when the turn began for a remote worker, if it did
@@ -98,7 +100,7 @@ class TurnSheet:
         record = self.actor.record
         if record is None:
             self.answer(envelope, InstanceNotFound(self.actor.instance_id))
-        elif record.status is Status.STALLED:
+        elif record.status is Status.STALLED and record.set_aside is None:
             self.answer(envelope, InstanceStalled(self.actor.instance_id))
         else:
             self.answer(envelope, None)
@@ -182,6 +184,8 @@ class TurnSheet:
         if actor.outbox:
             return True
         if record.status.terminal:
+            if record.set_aside is not None:
+                return False
             return record.status is not Status.TERMINATED and bool(actor.open.tasks or actor.unconfirmed)
         waiting = bool(actor.held) and record.status is not Status.SUSPENDED and not self.waits_for_start
         return bool(actor.open.tasks) or bool(actor.unconfirmed) or record.status is Status.STALLED or waiting

@@ -58,6 +58,7 @@ class Instance:
         "surroundings",
         "timeline",
         "unconfirmed",
+        "was_stalled",
     )
 
     def __init__(self, surroundings: Surroundings, instance_id: str, stored: Stored | None) -> None:
@@ -88,6 +89,8 @@ class Instance:
         self.received: dict[bytes, None] | None = None
         # The code that is here has been tried on the history and does not fit.
         self.stalled_here = False
+        # Its turns broke in this process or an earlier one, and the record says so.
+        self.was_stalled = False
         if stored is not None:
             self._remember(stored)
 
@@ -115,6 +118,7 @@ class Instance:
 
     def _remember(self, stored: Stored) -> None:
         self.record = unpack_record(stored.record)
+        self.was_stalled = self.record.set_aside is not None and self.record.set_aside.until_restart
         self.rows = [unpack_row(entry) for entry in stored.entries]
         self.open = OpenWork.of(self.rows, remote=self.record.remote)
         self.events = sum(len(row.turn or ()) + len(row.held) for row in self.rows)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from ...actors.turn import Envelope, Turn
 from ..history.status import Status
 from .bounds import warn_of_history
-from .ending import terminate
+from .ending import set_aside, terminate
 from .native import feed_if_possible, running_code
 from .receiving import RECEIVERS
 from .remote import is_remote, offer_a_turn, propagate, run_remotely
@@ -46,10 +46,17 @@ def take_turn(actor: Instance, envelopes: Sequence[Envelope], now_us: int) -> Tu
 def _run(sheet: TurnSheet) -> None:
     """Feed the code with what may be fed, or end the instance if that was asked for."""
     record = sheet.actor.record
+    if record is None:
+        return
+    if sheet.setting_aside is not None and record.set_aside is None:
+        set_aside(sheet, sheet.setting_aside)
+        record = sheet.actor.record
     if record is None or record.status.terminal:
         return
     if sheet.termination is not None:
         terminate(sheet, sheet.termination)
+    elif record.set_aside is not None:
+        sheet.hold_all()
     elif is_remote(sheet, record):
         run_remotely(sheet)
     elif sheet.arrived or (sheet.actor.held and record.status is not Status.SUSPENDED):

@@ -10,9 +10,10 @@ The facade walks a family before it purges it, or uses the id of its root again.
 from typing import NamedTuple
 
 from ...actors.hosting.host import Host
+from ...actors.store.errors import StoreDamaged
 from ..history.event import ChildCreated
 from ..history.record import unpack_record
-from ..history.row import unpack_row
+from ..history.row import CorruptHistory, unpack_row
 from ..history.status import Status
 from ..instance.message import workflow_address
 
@@ -37,10 +38,16 @@ class Descendants:
         seen = {root_id}
         waiting: list[tuple[str, str | None, tuple[str, ...]]] = [(root_id, None, ())]
         for instance_id, parent_id, path in waiting:
-            stored = await self._host.read(workflow_address(instance_id))
-            if stored is None:
+            try:
+                stored = await self._host.read(workflow_address(instance_id))
+                record = unpack_record(stored.record) if stored is not None else None
+            except (StoreDamaged, CorruptHistory):
+                # Of a root that cannot be read no family is known; a child that cannot be read is passed over.
+                if not path:
+                    found.append(Relative(instance_id, Status.STALLED, path))
                 continue
-            record = unpack_record(stored.record)
+            if stored is None or record is None:
+                continue
             if parent_id is not None and (record.parent is None or record.parent.instance_id != parent_id):
                 continue
             found.append(Relative(instance_id, record.status, path))

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from ...actors.errors import HostStopping, HostUnreachable
 from ...actors.hosting.host import Host
+from ...actors.store.contract import Inspection
+from ...actors.store.errors import StoreDamaged
 from ..authoring.limits import USUAL_LIMITS, bytes_of
 from ..dates import within_time
 from ..errors import (
@@ -25,13 +27,14 @@ from ..errors import (
 from ..history.event import Trace
 from ..history.instance_state import InstanceState
 from ..history.record import state_of, unpack_record
-from ..history.row import Row, unpack_row
+from ..history.row import CorruptHistory, Row, unpack_row
 from ..history.status import Status
 from ..ids import make_id
 from ..instance.message import (
     WORKFLOW,
     Purge,
     RaiseEvent,
+    ReleaseAside,
     Resume,
     Start,
     StartCopy,
@@ -154,8 +157,17 @@ class Facade:
             return await self._inspect(instance_id)
 
     async def _inspect(self, instance_id: str) -> InstanceState | None:
-        inspection = await self._host.inspect(workflow_address(instance_id))
-        return state_of(instance_id, inspection) if inspection is not None else None
+        try:
+            inspection = await self._host.inspect(workflow_address(instance_id))
+        except StoreDamaged as error:
+            return state_of(instance_id, Inspection(b"", None, None, 0, stalled=error.reason))
+        if inspection is None:
+            return None
+        try:
+            return state_of(instance_id, inspection)
+        except CorruptHistory as error:
+            # Its actor cannot be loaded either: it is stalled, whether a message has found that out or not.
+            return state_of(instance_id, inspection._replace(stalled=str(error)))
 
     async def raise_event(self, instance_id: str, name: str, data: str | None = None) -> None:
         """Send an event to an instance. A finished one takes it and drops it.
@@ -210,6 +222,18 @@ class Facade:
         with self._watch.operation("terminate"):
             await self._host.ask(workflow_address(instance_id), Terminate(output, recurse))
 
+    async def release(self, instance_id: str, *, begin: bool = True) -> None:
+        """Let an instance that is set aside go on.
+
+        Args:
+            begin: False only records it; what is open begins with the next daemon of the store.
+
+        Raises:
+            InstanceNotFound, InstanceNotSetAside
+        """
+        with self._watch.operation("release"):
+            await self._host.ask(workflow_address(instance_id), ReleaseAside(begin))
+
     async def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False) -> int:
         """Forget a finished instance and return how many were forgotten.
 
@@ -257,13 +281,21 @@ class Facade:
             while True:
                 watch.record = None  # what is committed from here on counts, whether the inspection sees it or not
                 watch.lost = False
-                inspection = await self._host.inspect(address)
+                try:
+                    inspection = await self._host.inspect(address)
+                except StoreDamaged as error:
+                    inspection = Inspection(b"", None, None, 0, stalled=error.reason)
                 if inspection is None and not await_creation:
                     raise InstanceNotFound(instance_id)
-                if inspection is not None:
-                    record = unpack_record(inspection.record)
-                    if until(record.status):
-                        return state_of(instance_id, inspection, record)
+                if inspection is not None and inspection.stalled is None:
+                    try:
+                        record = unpack_record(inspection.record)
+                        if until(record.status):
+                            return state_of(instance_id, inspection, record)
+                    except CorruptHistory as error:
+                        inspection = inspection._replace(stalled=str(error))
+                if inspection is not None and inspection.stalled is not None and until(Status.STALLED):
+                    return state_of(instance_id, inspection)
                 watch.deleted = False
                 # A record tells the status for less than an inspection costs.
                 while not watch.lost and (watch.record is None or not until(unpack_record(watch.record).status)):

@@ -10,6 +10,7 @@ It is an actor with a record and no log, because the store keeps actors.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from ...actors.address import Address
 from ...actors.store.contract import Stored
@@ -26,12 +27,17 @@ class Remember:
 class WorkerMarkType:
     """Makes the actor of the mark; there is one in a store."""
 
+    def purges(self, body: Any) -> bool:
+        return False
+
     def activate(self, address: Address, stored: Stored | None) -> "WorkerMark":
         return WorkerMark(is_set=stored is not None)
 
 
 class WorkerMark:
     """The mark: set, or not yet."""
+
+    was_stalled = False
 
     def __init__(self, *, is_set: bool) -> None:
         self._is_set = is_set

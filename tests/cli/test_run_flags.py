@@ -184,3 +184,10 @@ def test_an_empty_token_is_refused_rather_than_taken_for_none(tokens: str) -> No
     message = refusal_of("--api-token", tokens)
     assert "empty" in message
     assert "secret" not in message
+
+
+def test_instances_can_be_set_aside_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert configure().set_aside == ()
+    assert configure("--set-aside", "order-1", "--set-aside", "order-2").set_aside == ("order-1", "order-2")
+    monkeypatch.setenv("PERDURE_SET_ASIDE", "order-3 order-4")
+    assert configure().set_aside == ("order-3", "order-4")

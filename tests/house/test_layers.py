@@ -35,6 +35,8 @@ PURE = {
     "actors/hosting/activation.py",
     "actors/address.py",
     "actors/cluster/placement.py",
+    "actors/hosting/quarantine.py",
+    "actors/hosting/unreadable.py",
     "actors/reminders/window.py",
     "actors/turn.py",
     "runtime/history/event.py",

@@ -75,7 +75,7 @@ class SqliteStore:
         part: Part = WHOLE,
     ) -> None:
         check_parts(part.of, shards=shards)
-        self._path = os.fspath(path)
+        self.path = self._path = os.fspath(path)
         self._durability = durability
         self._shards = shards
         self._part = part

@@ -11,6 +11,8 @@ from ...support.actors.counter_actor import counter
 
 
 class Nobody:
+    was_stalled = False
+
     def turn(self, envelopes: object, now_us: int) -> Turn:
         return Turn()
 

@@ -1,14 +1,19 @@
 """A failure loses no message: callers get the error, and other messages are delivered again."""
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 import anyio.lowlevel
 import pytest
 
-from perdure.actors.errors import ActorFailed
+from perdure.actors.errors import ActorFailed, ActorStalled
 from perdure.actors.store.errors import StoreDamaged, StoreFailed
 from perdure.actors.store.memory import MemoryStore
+from perdure.actors.turn import SetAside
 from perdure.testing.faulty_store import FaultyStore
+from perdure.testing.virtual_time import LoopClock, run_virtually
 
-from ...support.actors.counter_actor import Add, Break, Read, counter
+from ...support.actors.counter_actor import Add, Break, Forget, Read, counter
 from ...support.actors.one_host import World
 
 pytestmark = pytest.mark.anyio
@@ -96,7 +101,7 @@ async def test_an_actor_that_breaks_while_its_last_turn_is_being_written_loses_n
     # Given a turn under way to the store, whose commit will fail,
     store = FaultyStore(MemoryStore())
     async with World(store).running() as world:
-        world.host._failures.RETRY_MAX_S = 0.01
+        world.host._failures.FAILED_S = 0.01
         await world.host.ask(counter("a"), Add(1))
         store.hold()
         world.host.send(counter("a"), Add(10))
@@ -132,3 +137,89 @@ async def test_a_load_that_fails_is_the_callers_error_and_the_next_call_works() 
         with pytest.raises(StoreFailed):
             await world.host.ask(counter("a"), Add(1))
         assert await world.host.ask(counter("a"), Add(1)) == 1
+
+
+# An actor that fails by itself.
+
+
+def in_virtual_time(story: Callable[[World], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with World(MemoryStore(), clock=LoopClock()).running(within_s=10_000) as world:
+            await story(world)
+
+    run_virtually(run)
+
+
+def tries(world: World, body: type) -> list[list[Any]]:
+    return [bodies for address, bodies in world.counters.turns if any(isinstance(each, body) for each in bodies)]
+
+
+def test_a_turn_that_breaks_is_tried_three_times_and_the_actor_is_set_aside_then() -> None:
+    async def story(world: World) -> None:
+        # Given a message that breaks the turn,
+        await world.host.ask(counter("a"), Add(1))
+        began = anyio.current_time()
+        world.host.send(counter("a"), Break())
+        while not world.counters.set_aside:
+            await anyio.sleep(0.1)
+        # then it was tried at once, after 5 s and after 10 s more,
+        assert anyio.current_time() - began == pytest.approx(15, abs=0.5)
+        kinds = [type(body) for address, bodies in world.counters.turns for body in bodies]
+        assert kinds[: kinds.index(SetAside)] == [Add, Break, Break, Break]
+        name, reason = world.counters.set_aside[0]
+        assert name == "a"
+        assert "its turn broke 3 times in a row" in reason
+        assert "RuntimeError: broken on purpose" in reason
+        # and the turn that sets it aside holds nothing else; the message comes after it.
+        assert tries(world, SetAside) == [[SetAside(reason, until_restart=True)]]
+        await anyio.sleep(1000)
+        assert len(tries(world, Break)) == 3
+        # What arrives from now on reaches it.
+        assert await world.host.ask(counter("a"), Add(1)) == 2
+
+    in_virtual_time(story)
+
+
+def test_a_message_that_breaks_an_actor_that_is_set_aside_is_not_tried_again() -> None:
+    async def story(world: World) -> None:
+        await world.host.ask(counter("a"), Add(1))
+        world.host.send(counter("a"), Break())
+        await anyio.sleep(100)
+        for _ in range(3):
+            world.host.send(counter("a"), Break())
+            await anyio.sleep(1000)
+        assert len(tries(world, Break)) == 6
+        assert await world.host.ask(counter("a"), Read()) == 1
+
+    in_virtual_time(story)
+
+
+def test_an_actor_that_cannot_be_read_is_stalled_in_memory_and_says_so_when_it_is_looked_at() -> None:
+    async def story(world: World) -> None:
+        await world.host.ask(counter("a"), Add(1))
+        await evict(world, "a")
+        world.counters.unreadable.add("a")
+        world.host.send(counter("a"), Add(10))
+        await anyio.sleep(20)
+        # Stalled, by every way in: looked at, asked, told.
+        found = await world.host.inspect(counter("a"))
+        assert found is not None
+        assert (found.record, found.stalled) == (b"1", "unreadable on purpose")
+        with pytest.raises(ActorStalled, match="unreadable on purpose"):
+            await world.host.ask(counter("a"), Read())
+        world.host.send(counter("a"), Add(100))
+        # It is not tried again in this process, and nothing is written to it,
+        world.counters.unreadable.clear()
+        await anyio.sleep(3600)
+        assert world.counters.activated == ["a"]
+        # but its purge; what waited for it then begins anew.
+        await world.host.ask(counter("a"), Forget())
+        assert await world.host.ask(counter("a"), Read()) == 110
+
+    in_virtual_time(story)
+
+
+async def evict(world: World, name: str) -> None:
+    activation = world.host._mailroom.activations.peek(counter(name))
+    assert activation is not None
+    world.host._mailroom.remove(activation)

@@ -235,7 +235,9 @@ def test_pasts_are_kept_for_workers_that_do_not_until_the_instance_ends(stateful
         # for as long as there will be more.
         await client.call("CompleteOrchestratorTask", instanceId="I1", actions=[{"id": 3, "createTimer": {}}])
         assert (len(kept) > 0) is not stateful
-        await client.call("CompleteOrchestratorTask", instanceId="I1", actions=[{"id": 4, "completeWorkflow": {}}])
+        await client.call(
+            "CompleteOrchestratorTask", instanceId="I1", actions=[{"id": 4, "completeWorkflow": {"workflowStatus": 1}}]
+        )
         assert len(kept) == 0
 
     run(host, test)
@@ -309,3 +311,21 @@ def test_a_stream_is_quick_enough() -> None:
 
     run(host, test)
     assert time.monotonic() - began < 10
+
+
+def test_an_answer_that_no_instance_can_take_is_refused_and_the_stream_goes_on() -> None:
+    host = make_host()
+
+    async def test(client: Client) -> None:
+        stream = client.call("GetWorkItems", capabilities=[])
+        host.dispatcher.give(TURN)
+        await stream.read()
+        code, text = await client.failure(
+            "CompleteOrchestratorTask", instanceId="I1", actions=[{"id": 4, "completeWorkflow": {"workflowStatus": 7}}]
+        )
+        assert code == "INVALID_ARGUMENT"
+        assert "status 7" in text
+        host.dispatcher.give(ACTIVITY)
+        assert (await stream.read()).completionToken == "k2"
+
+    run(host, test)

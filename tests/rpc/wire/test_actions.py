@@ -4,11 +4,19 @@ from typing import Any, get_args
 
 import pytest
 
-from perdure.rpc.wire.actions import READERS, UnsupportedAction, activity_answer, command_of, workflow_answer
+from perdure.rpc.wire.actions import (
+    READERS,
+    UnsupportedAction,
+    activity_answer,
+    check_workflow_answer,
+    command_of,
+    workflow_answer,
+)
 from perdure.rpc.wire.history import HistoryWriter
 from perdure.rpc.wire.messages import ActivityResponse, Message, WorkflowAction, WorkflowResponse
 from perdure.rpc.wire.stamps import moment_us
 from perdure.runtime.dates import END_OF_TIME_US
+from perdure.runtime.errors import InvalidRequest
 from perdure.runtime.execution.drive import ContinuedAsNew
 from perdure.runtime.history.event import (
     ChildCreated,
@@ -25,6 +33,7 @@ from perdure.runtime.history.event import (
 from perdure.runtime.history.failure import FailureDetails
 from perdure.runtime.history.status import Status
 from perdure.runtime.history.timed_event import TimedEvent
+from perdure.runtime.instance.message import WorkflowAnswer
 
 from ...support.doors.action_writer import WRITERS, action_of
 from ...support.doors.wire_events import AT, FAILURE, SENTINEL, TRACE, event, text
@@ -254,3 +263,15 @@ def test_the_result_of_an_activity_is_a_result_or_a_failure() -> None:
 
 def test_moments_are_those_of_the_timers() -> None:
     assert moment_us(action("createTimer", fireAt=AT).createTimer.fireAt) == AT_US
+
+
+@pytest.mark.parametrize("status", [0, 2, 4, 6, 7, 8, 99, -1])
+def test_a_completion_with_a_status_in_which_no_workflow_ends_is_refused(status: int) -> None:
+    answer = WorkflowAnswer("I1", "k", commands=[ExecutionCompleted(6, status, None)])
+    with pytest.raises(InvalidRequest, match=f"'I1' ends the workflow with status {status}"):
+        check_workflow_answer(answer)
+
+
+@pytest.mark.parametrize("status", [1, 3, 5])
+def test_a_completion_in_which_workflows_end_is_taken(status: int) -> None:
+    check_workflow_answer(WorkflowAnswer("I1", "k", commands=[ExecutionCompleted(6, status, None)]))

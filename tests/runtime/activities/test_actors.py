@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -12,10 +13,11 @@ import pytest
 
 from perdure import ActivityContext, App, Settings
 from perdure.actors.address import Address
+from perdure.actors.hosting.flight_record import FlightRecord
 from perdure.runtime.activities.actors import ActivityActors
 from perdure.runtime.instance.message import ACTIVITY, ActivityDone, Invoke
 
-from ...support.workflows.activities import double_elsewhere, process_id_elsewhere, refuse_elsewhere
+from ...support.workflows.activities import double_elsewhere, end_elsewhere, process_id_elsewhere, refuse_elsewhere
 from ...support.workflows.hard_exceptions import HARD_EXCEPTIONS, raise_elsewhere
 
 pytestmark = pytest.mark.anyio
@@ -24,14 +26,17 @@ pytestmark = pytest.mark.anyio
 class World:
     """Activity actors, and the answers they sent."""
 
-    def __init__(self, **limits: Any) -> None:
+    def __init__(self, *, flight: FlightRecord | None = None, **limits: Any) -> None:
         self.app = App("test")
         self.answers: list[tuple[str, ActivityDone]] = []
         self.running = 0
         self.peak = 0
         self.gate = anyio.Event()
         self.actors = ActivityActors(
-            self.app, Settings(**limits), send=lambda address, body: self.answers.append((address.id, body))
+            self.app,
+            Settings(**limits),
+            send=lambda address, body: self.answers.append((address.id, body)),
+            flight=flight,
         )
 
         @self.app.activity
@@ -98,6 +103,7 @@ class World:
         self.app.activity(executor="process")(refuse_elsewhere)
         self.app.activity(executor="process")(process_id_elsewhere)
         self.app.activity(executor="process")(raise_elsewhere)
+        self.app.activity(executor="process")(end_elsewhere)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["World"]:
@@ -264,3 +270,33 @@ async def test_cancellation_from_outside_is_no_failure_of_an_activity() -> None:
                 world.call("gated", "1", task_id)
             await anyio.wait_all_tasks_blocked()
         assert world.answers == []
+
+
+async def test_an_activity_whose_process_ends_has_failed_and_the_next_one_has_another_process() -> None:
+    async with World().open() as world:
+        assert (await world.answer("end_elsewhere")).failure is not None
+        assert (await world.answer("double_elsewhere", "21")).result == "42"
+
+
+def under_way(path: Path) -> list[tuple[bytes, bytes]]:
+    """What the process after this one would suspect."""
+    after = FlightRecord(path, actor_type="workflow", slots=4)
+    after.open()
+    after.close()
+    return [(suspect.name, suspect.what) for suspect in after.suspects]
+
+
+@pytest.mark.parametrize("ends", [False, True])
+async def test_an_attempt_is_noted_while_it_is_under_way_in_this_process(tmp_path: Path, ends: bool) -> None:
+    flight = FlightRecord(tmp_path / "flight", actor_type="workflow", slots=4)
+    flight.open()
+    async with World(flight=flight).open() as world:
+        world.call("gated", "1")
+        world.call("in_thread", task_id=2)
+        while not world.answers:
+            await anyio.sleep(0.001)
+        if ends:
+            world.gate.set()
+            while len(world.answers) < 2:
+                await anyio.sleep(0.001)
+        assert under_way(tmp_path / "flight") == ([] if ends else [(b"i", b"x:1")])

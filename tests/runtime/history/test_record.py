@@ -21,6 +21,7 @@ from perdure.runtime.history.event import (
 )
 from perdure.runtime.history.record import (
     EVENT_KEY_BYTES,
+    AsideMark,
     InstanceRecord,
     pack_outbox,
     state_of,
@@ -45,6 +46,7 @@ records = st.builds(
     started_us=st.none() | dates_us,
     outbox=st.just(()) | st.just(((bytes(16), 20, 1, "i", "e", None),)),
     received=st.binary(max_size=32),
+    set_aside=st.none() | st.builds(AsideMark, st.sampled_from(Status).map(int), names, st.booleans()),
 )
 KEY = bytes(range(EVENT_KEY_BYTES))
 PARENT = Parent("p", "px", 3, "pw")
@@ -56,12 +58,28 @@ def test_the_form_of_a_record_is_pinned() -> None:
     assert InstanceRecord._fields == (
         *("status", "name", "execution_id", "created_us", "custom_status"),
         *("parent", "stall", "has_children", "generation", "remote", "version"),
-        *("started_us", "outbox", "received"),
+        *("started_us", "outbox", "received", "set_aside"),
     )
     record = InstanceRecord(Status.STALLED, "w", "x", 17, "half", PARENT, "why", has_children=True, generation=2)
     packed = record.pack()
-    assert msgpack.unpackb(packed) == [1, 8, "w", "x", 17, "half", ["p", "px", 3, "pw"], "why", True, 2, False, None]
-    assert packed == bytes.fromhex("9c0108a177a17811a468616c6694a170a2707803a27077a3776879c302c2c0")
+    assert msgpack.unpackb(packed) == [
+        1,
+        8,
+        "w",
+        "x",
+        17,
+        "half",
+        ["p", "px", 3, "pw"],
+        "why",
+        True,
+        2,
+        False,
+        None,
+        None,
+    ]
+    assert packed == bytes.fromhex("9d0108a177a17811a468616c6694a170a2707803a27077a3776879c302c2c0c0")
+    aside = record._replace(set_aside=AsideMark(0, "poison", until_restart=True))
+    assert msgpack.unpackb(aside.pack())[-1] == [0, "poison", True]
 
 
 def test_what_few_instances_have_makes_only_their_records_longer() -> None:
@@ -197,6 +215,18 @@ def test_a_terminated_instance_has_the_output_it_was_terminated_with() -> None:
 def test_a_stalled_instance_says_why() -> None:
     record = InstanceRecord(Status.STALLED, "w", "x", 17, stall="code and history part ways")
     assert state_of("i", inspection(record, [STARTED])).stall == "code and history part ways"
+
+
+def test_an_instance_that_is_set_aside_says_so() -> None:
+    record = InstanceRecord(Status.STALLED, "w", "x", 17, stall="poison", set_aside=AsideMark(0, "poison"))
+    state = state_of("i", inspection(record, [STARTED]))
+    assert (state.status, state.stall, state.set_aside) == (Status.STALLED, "poison", True)
+
+
+@pytest.mark.parametrize("record", [b"?", b"", InstanceRecord(Status.RUNNING, "w", "x", 17).pack()])
+def test_an_instance_that_cannot_be_loaded_is_stalled_whatever_can_be_read_of_it(record: bytes) -> None:
+    state = state_of("i", Inspection(record, b"?", b"?", 1, stalled="row 3 cannot be read"))
+    assert (state.status, state.stall, state.output) == (Status.STALLED, "row 3 cannot be read", None)
 
 
 def test_an_instance_without_a_history_is_described_from_its_record() -> None:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from perdure.actors.address import Address
 from perdure.actors.store.contract import Stored
-from perdure.actors.turn import Envelope, Recover, ReminderDue, Turn
+from perdure.actors.turn import Envelope, Recover, ReminderDue, SetAside, Turn
 
 
 class Add(NamedTuple):
@@ -53,7 +53,9 @@ class Work(NamedTuple):
 
 
 class Counter:
-    """Its record is the sum; each turn that adds appends the amounts to the log."""
+    """Its record is the sum; each turn that adds appends the amounts to the log. One that is set aside only counts."""
+
+    was_stalled = False
 
     def __init__(self, world: "CounterType", address: Address, stored: Stored | None) -> None:
         self.world = world
@@ -74,7 +76,9 @@ class Counter:
     def close(self) -> None:
         self.world.closed.append(self.address)
 
-    def _handle(self, body: Any, turn: Turn, now_us: int) -> Any:
+    def _handle(  # noqa: PLR0912  one branch a message
+        self, body: Any, turn: Turn, now_us: int
+    ) -> Any:
         match body:
             case Add(amount):
                 self.total = (self.total or 0) + amount
@@ -102,6 +106,8 @@ class Counter:
             case BeQuiet():
                 self.busy = False
                 turn.quiet = True
+            case SetAside(reason):
+                self.world.set_aside.append((self.address.id, reason))
             case Recover():
                 self.world.recovered.append(self.address.id)
             case Read():
@@ -118,8 +124,12 @@ class CounterType:
         self.closed: list[Address] = []
         self.reminded: list[tuple[str, str, int, int]] = []  # id, name, due, when
         self.recovered: list[str] = []
+        self.set_aside: list[tuple[str, str]] = []
         self.broken = True
         self.unreadable: set[str] = set()
+
+    def purges(self, body: Any) -> bool:
+        return isinstance(body, Forget)
 
     def activate(self, address: Address, stored: Stored | None) -> Counter:
         if address.id in self.unreadable:

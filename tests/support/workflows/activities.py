@@ -13,5 +13,9 @@ def process_id_elsewhere(ctx: ActivityContext) -> int:
     return os.getpid()
 
 
+def end_elsewhere(ctx: ActivityContext) -> None:
+    os._exit(3)
+
+
 def refuse_elsewhere(ctx: ActivityContext) -> None:
     raise LookupError("not here")

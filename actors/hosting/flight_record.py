@@ -1,0 +1,266 @@
+"""The flight record: what is under way in this process, for the process that comes after it.
+
+The rule: the record outlives the process, not the machine. It is a mapped file beside the store that is never flushed;
+a power cut is not the fault of what was under way, and leaves a record that nobody believes, or an old one.
+
+The turn loop notes the turn under way, and the activities of the runtime note each attempt that runs in this process.
+`actors/hosting/probation.py` opens the record, and `actors/hosting/quarantine.py` decides what follows from it.
+
+The file, little endian:
+
+* a header: magic, state (1: in use, 0: ended in order), number of slots, number of suspects, the last sign of life;
+* the turn under way;
+* a slot for each attempt under way;
+* the suspects with which this process began, and which of them it has cleared.
+"""
+
+import hashlib
+import logging
+import mmap
+import os
+import struct
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import anyio
+
+from ..address import Address
+from ..waiting.signal import Signal
+from .quarantine import Flight, Suspect, suspects_after
+
+logger = logging.getLogger(__name__)
+
+MAGIC = b"PDFLT001"
+HEADER = struct.Struct("<8sB7xIId")  # magic, state, slots, suspects, alive
+STATE = 8  # where the state stands
+ALIVE = struct.Struct("<d")
+ALIVE_AT = 24
+TURN_AT = 64
+TURN = struct.Struct("<BxH200s")  # 1: under way; the length of the name, the name
+SLOTS_AT = 320
+SLOT = struct.Struct("<BxHH2xd200s96s")  # 1: under way; lengths, when it began, name, what
+SUSPECT = struct.Struct(
+    "<BxHHHIIId200s96s4x"
+)  # 1: suspect, 2: and has had the floor; lengths, ends, early, alone, took, name, what
+TRIED = 2
+NAME_BYTES = 200
+WHAT_BYTES = 96
+
+# How often the record shows that the process is alive, while something is under way: with suspects, and without.
+ALIVE_SUSPECTS_S = 0.25
+ALIVE_S = 1.0
+
+
+def name_of(actor_id: str) -> bytes:
+    """The name of an actor in the record: its id, or the beginning and a digest of a long one."""
+    name = actor_id.encode("utf-8", "surrogatepass")
+    return name if len(name) < NAME_BYTES else name[: NAME_BYTES - 32] + hashlib.sha256(name).digest()
+
+
+def id_of(name: bytes) -> str | None:
+    """The id of the actor with a name; None if the name has only a part of it."""
+    return name.decode("utf-8", "surrogatepass") if len(name) < NAME_BYTES else None
+
+
+class FlightRecord:
+    """The record of one process.
+
+    Args:
+        path: Its file.
+        actor_type: Only turns of actors of this type run code that can end the process.
+        slots: For how many attempts at once there is room; what is beyond is not noted.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, actor_type: str, slots: int) -> None:
+        self.path = os.fspath(path)
+        self.actor_type = actor_type
+        self.suspects: list[Suspect] = []  # with which this process began; those that are cleared are not in it
+        self.cleared = Signal()  # a suspect was cleared
+        self._slots = slots
+        self._map: mmap.mmap | None = None
+        self._free: list[int] = []
+        self._keys: dict[int, tuple[bytes, bytes]] = {}  # of attempts that are suspect, by their slot
+        self._places: dict[tuple[bytes, bytes], int] = {}  # where each suspect stands in the file
+        self._alive = False  # the signs of life are being written
+        self._work = Signal()
+
+    # From the start to the end.
+
+    def open(self) -> None:
+        """Read the record of the process before, and begin this one's. Without a file that it can write, do without.
+
+        To be called when no other process has the store.
+        """
+        before = self._read()
+        self.suspects = suspects_after(*before) if before is not None else []
+        size = SLOTS_AT + SLOT.size * self._slots + SUSPECT.size * len(self.suspects)
+        beginning = f"{self.path}.new"
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(beginning)
+            file = os.open(beginning, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+            try:
+                # The file has its pages before it is mapped: to write into a hole of a full disk ends the process.
+                os.write(file, bytes(size))
+                mapped = mmap.mmap(file, size)
+            finally:
+                os.close(file)
+            self._fill(mapped)
+            # Whole, or the one of the process before: this one may end at any moment.
+            os.replace(beginning, self.path)
+        except OSError as error:
+            logger.warning(
+                "the flight record %s cannot be written (%s): an activity that ends this process will not be found",
+                self.path,
+                error,
+            )
+            return
+        self._map = mapped
+        self._free = list(range(self._slots))
+        if self.suspects:
+            self._alive = True
+            self._work.set()
+
+    def close(self) -> None:
+        """End in order: nothing of this process is suspect. To close twice is harmless."""
+        if self._map is not None:
+            self._map[STATE] = 0
+            self._map.close()
+            self._map = None
+
+    async def run(self) -> None:
+        """Write signs of life while something is under way, until cancelled."""
+        while True:
+            await self._work.wait()
+            while self._map is not None and (len(self._free) < self._slots or self.suspects):
+                ALIVE.pack_into(self._map, ALIVE_AT, time.monotonic())
+                await anyio.sleep(ALIVE_SUSPECTS_S if self.suspects else ALIVE_S)
+            self._alive = False
+
+    # What is under way.
+
+    def turn_begins(self, address: Address) -> None:
+        """Note that an actor takes its turn now."""
+        if self._map is not None and address.type == self.actor_type:
+            name = name_of(address.id)
+            TURN.pack_into(self._map, TURN_AT, 1, len(name), name)
+
+    def turns_over(self) -> None:
+        """Note that no turn is being taken."""
+        if self._map is not None:
+            self._map[TURN_AT] = 0
+
+    def turn_ended(self, address: Address) -> None:
+        """Clear an actor of what its turn was suspected of: it has taken one that had an effect."""
+        if self.suspects:
+            self._clear((name_of(address.id), b""))
+
+    def begin(self, actor_id: str, what: str) -> int:
+        """Note that an attempt of an activity begins.
+
+        Args:
+            what: Tells it from the actor's other ones; the same when it is performed again after a restart.
+
+        Returns:
+            Its slot; -1: there is none left, or no record.
+        """
+        if self._map is None or not self._free:
+            return -1
+        slot = self._free.pop()
+        name, attempt = name_of(actor_id), what.encode("utf-8", "surrogatepass")[:WHAT_BYTES]
+        SLOT.pack_into(
+            self._map,
+            SLOTS_AT + SLOT.size * slot,
+            1,
+            len(name),
+            len(attempt),
+            time.monotonic(),
+            name,
+            attempt,
+        )
+        if self.suspects:
+            self._keys[slot] = (name, attempt)
+        if not self._alive:
+            self._alive = True
+            self._work.set()
+        return slot
+
+    def end(self, slot: int) -> None:
+        """Note that an attempt has ended, however it did."""
+        if slot < 0 or self._map is None:
+            return
+        self._map[SLOTS_AT + SLOT.size * slot] = 0
+        self._free.append(slot)
+        if self._keys and (key := self._keys.pop(slot, None)) is not None:
+            self._clear(key)
+
+    def clear(self, name: bytes) -> None:
+        """Clear an actor of everything."""
+        for suspect in [suspect for suspect in self.suspects if suspect.name == name]:
+            self._clear((suspect.name, suspect.what))
+
+    def tries(self, name: bytes) -> None:
+        """Note that a suspect has the floor now."""
+        for (suspected, _), place in self._places.items():
+            if suspected == name and self._map is not None:
+                self._map[place] = TRIED
+
+    def _clear(self, key: tuple[bytes, bytes]) -> None:
+        place = self._places.pop(key, None)
+        if place is None or self._map is None:
+            return
+        self._map[place] = 0
+        self.suspects = [suspect for suspect in self.suspects if (suspect.name, suspect.what) != key]
+        self.cleared.set()
+
+    # The file.
+
+    def _fill(self, mapped: mmap.mmap) -> None:
+        HEADER.pack_into(mapped, 0, MAGIC, 1, self._slots, len(self.suspects), time.monotonic())
+        place = SLOTS_AT + SLOT.size * self._slots
+        for suspect in self.suspects:
+            name, what, ends, early, alone, took_s, _ = suspect
+            SUSPECT.pack_into(mapped, place, 1, len(name), len(what), 0, ends, early, alone, took_s, name, what)
+            self._places[name, what] = place
+            place += SUSPECT.size
+
+    def _read(self) -> tuple[Sequence[Suspect], Sequence[Flight]] | None:
+        """Read the record of the process before; None if it ended in order, or there is no record to believe."""
+        try:
+            file = Path(self.path).read_bytes()
+            magic, state, slots, suspects, alive_s = HEADER.unpack_from(file)
+            if magic != MAGIC or state == 0:
+                return None
+            return _suspects_in(file, slots, suspects), _flights_in(file, slots, alive_s)
+        except FileNotFoundError:
+            return None
+        except (OSError, struct.error) as error:
+            logger.warning("the flight record %s cannot be read, and tells nothing: %s", self.path, error)
+            return None
+
+
+def _suspects_in(file: bytes, slots: int, suspects: int) -> list[Suspect]:
+    found: list[Suspect] = []
+    for index in range(suspects):
+        at = SLOTS_AT + SLOT.size * slots + SUSPECT.size * index
+        state, name_bytes, what_bytes, _, ends, early, alone, took_s, name, what = SUSPECT.unpack_from(file, at)
+        if state:
+            tried = state == TRIED
+            found.append(Suspect(name[:name_bytes], what[:what_bytes], ends, early, alone, took_s, tried))
+    return found
+
+
+def _flights_in(file: bytes, slots: int, alive_s: float) -> list[Flight]:
+    found: list[Flight] = []
+    for index in range(slots):
+        state, name_bytes, what_bytes, begun_s, name, what = SLOT.unpack_from(file, SLOTS_AT + SLOT.size * index)
+        if state:
+            took_s = max(0.0, alive_s - begun_s)
+            found.append(Flight(name[:name_bytes], what[:what_bytes], took_s, begun_s))
+    state, name_bytes, name = TURN.unpack_from(file, TURN_AT)
+    if state:
+        # No other code runs during a turn: it is the first that is tried.
+        found.append(Flight(name[:name_bytes], b"", 0.0, float("inf")))
+    return found

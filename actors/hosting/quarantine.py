@@ -1,0 +1,114 @@
+"""Quarantine: which actors are suspected of ending the process, and which are set aside for it.
+
+The rule: these functions decide and do nothing else. They see what was under way at the ends of a process that were not
+orderly, and name as a culprit only what was under way at every one of them, apart from ends at which it was kept from
+running.
+
+An end is an observation. A suspect is observed again alone, and before the observation that would decide, the process
+waits for longer than the suspect took at the last end: if the process ends during this pause, the suspect was not
+under way, and is no suspect any more. So a process that is killed from outside again and again does not make a culprit
+of the work that it happened to have.
+
+`actors/hosting/flight_record.py` keeps what was under way; `actors/hosting/probation.py` does what is decided here.
+docs/design/flight-record.md has the reasons.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+# An end counts as early if it came no later than this after the suspect had begun.
+EARLY_S = 60.0
+# At how many ends in a row a culprit was under way: early ones, or any.
+EARLY_ENDS = 3
+ENDS = 10
+# At how many ends, the last of them, no other suspect was under way.
+ALONE_ENDS = 2
+
+# How long a suspect has the floor, from twice the time that it took until the last end.
+FLOOR_MIN_S = 2.0
+FLOOR_MAX_S = 60.0
+# The pause before the observation that decides.
+PAUSE_MIN_S = 2.0
+PAUSE_MAX_S = 120.0
+
+
+class Flight(NamedTuple):
+    """One thing that was under way when the process ended."""
+
+    name: bytes  # of the actor (`name_of` in `actors/hosting/flight_record.py`)
+    what: bytes  # its activity; empty: its turn
+    took_s: float  # how long it had been under way
+    begun: float  # when it began, in seconds of a clock of the process that ended
+
+
+class Suspect(NamedTuple):
+    """One thing that was under way at the last end, and perhaps at the ends before."""
+
+    name: bytes
+    what: bytes
+    ends: int = 1  # in a row, the last one included
+    early: int = 1  # the last of them that were early
+    alone: int = 0  # the last of them at which no other suspect was under way
+    took_s: float = 0.0  # until the last end
+    tried: bool = False  # it has had the floor in this process
+
+    @property
+    def condemned(self) -> bool:
+        """Whether it is the culprit."""
+        return self.alone >= ALONE_ENDS and (self.early >= EARLY_ENDS or self.ends >= ENDS)
+
+    @property
+    def floor_s(self) -> float:
+        """How long the other suspects wait for this one."""
+        return min(FLOOR_MIN_S + 2 * self.took_s, FLOOR_MAX_S)
+
+    @property
+    def pause_s(self) -> float:
+        """How long this one waits before it begins."""
+        decides = self._replace(ends=self.ends + 1, early=self.early + 1, alone=self.alone + 1).condemned
+        return min(PAUSE_MIN_S + 3 * self.took_s, PAUSE_MAX_S) if decides else 0.0
+
+
+def suspects_after(before: Sequence[Suspect], under_way: Sequence[Flight]) -> list[Suspect]:
+    """Say who is suspect after an end that was not orderly, in the order in which they are tried.
+
+    Args:
+        before: The suspects of the process that has ended, without those that it has cleared.
+        under_way: What was under way when it ended.
+    """
+    known = {(suspect.name, suspect.what): suspect for suspect in before}
+    ended = {(flight.name, flight.what) for flight in under_way}
+    tried = {flight.name for flight in under_way if (flight.name, flight.what) in known}
+    found: list[Suspect] = []
+    # The latest to begin is the first to be tried: it is the likeliest culprit.
+    for flight in sorted(under_way, key=lambda flight: flight.begun, reverse=True):
+        early = flight.took_s <= EARLY_S
+        earlier = known.get((flight.name, flight.what))
+        if earlier is None:
+            found.append(Suspect(flight.name, flight.what, early=int(early), took_s=flight.took_s))
+        else:
+            found.append(
+                Suspect(
+                    flight.name,
+                    flight.what,
+                    ends=earlier.ends + 1,
+                    early=earlier.early + 1 if early else 0,
+                    alone=earlier.alone + 1 if len(tried) == 1 else 0,
+                    took_s=flight.took_s,
+                )
+            )
+    if under_way:
+        # This end says nothing of a suspect that was kept from running by others: two culprits would clear each other.
+        found.extend(each for each in before if not each.tried and (each.name, each.what) not in ended)
+    # The one that is nearest to a decision is tried first.
+    return sorted(found, key=lambda suspect: suspect.alone, reverse=True)
+
+
+def reason_of(suspect: Suspect) -> str:
+    """Say why an actor is set aside, for people."""
+    what = "one of its activities was" if suspect.what else "a turn of its code was"
+    return (
+        f"set aside: {what} under way at {suspect.ends} ends of the process in a row, each without an orderly stop and "
+        f"the last {suspect.alone} with no other suspect under way. Nothing of it begins until it is released "
+        "(`perdure store release`, while no daemon has the store)."
+    )

@@ -1,0 +1,50 @@
+"""Unreadable actors: the place of an actor whose rows in the store cannot be read.
+
+The rule: nothing is written to it but its purge. Callers get an error that says why; messages without a reply stay in
+the mailbox, so that their senders go on counting them as unacknowledged.
+
+`actors/hosting/mailroom.py` puts it into the activation.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..address import Address
+from ..errors import ActorStalled
+from ..turn import Envelope, Turn
+
+
+class Unreadable:
+    """An actor of which only the address and the reason are known.
+
+    Args:
+        exists: Its key in the store is known, so that it can be purged.
+        active: Whether it has an active mark, which stays: after a restart it is tried again.
+        purges: Tells the message that purges an actor.
+    """
+
+    was_stalled = True
+
+    def __init__(
+        self, address: Address, reason: str, *, exists: bool, active: bool, purges: Callable[[Any], bool]
+    ) -> None:
+        self._address = address
+        self._reason = reason
+        self._exists = exists
+        self._active = active
+        self._purges = purges
+
+    def turn(self, envelopes: Sequence[Envelope], now_us: int) -> Turn:
+        turn = Turn(busy=self._active)
+        for envelope in envelopes:
+            purged = self._exists and self._purges(envelope.body)
+            turn.delete = turn.delete or purged
+            answer = None if purged else ActorStalled(self._address, self._reason)
+            if envelope.reply is not None:
+                turn.replies.append((envelope.reply, answer))
+        if turn.delete:
+            turn.busy = self._exists = self._active = False
+        return turn
+
+    def close(self) -> None:
+        pass

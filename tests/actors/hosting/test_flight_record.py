@@ -1,0 +1,182 @@
+"""The flight record outlives its process, and says of it what was under way and nothing else."""
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import anyio
+import pytest
+
+from perdure.actors.address import Address
+from perdure.actors.hosting import flight_record
+from perdure.actors.hosting.flight_record import FlightRecord, id_of, name_of
+
+X, Y = Address("wf", "x"), Address("wf", "y")
+
+
+class Processes:
+    """Processes that use one record, one after the other."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.all: list[FlightRecord] = []
+
+    def begin(self, *, slots: int = 3) -> FlightRecord:
+        """Begin another one. The one before has ended, in order only if it was closed."""
+        record = FlightRecord(self.path, actor_type="wf", slots=slots)
+        record.open()
+        self.all.append(record)
+        return record
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    processes = Processes(tmp_path / "p.db.flight")
+    yield processes
+    for record in processes.all:
+        record.close()
+
+
+def suspected(record: FlightRecord) -> list[tuple[bytes, bytes]]:
+    return [(suspect.name, suspect.what) for suspect in record.suspects]
+
+
+def test_the_first_process_suspects_nobody(processes: Processes) -> None:
+    assert processes.begin().suspects == []
+
+
+def test_only_what_is_under_way_at_the_end_is_suspect(processes: Processes) -> None:
+    # Given an activity that has ended, one that has not, and a turn,
+    record = processes.begin()
+    record.end(record.begin("done", "d:1"))
+    record.begin("x", "x1:3")
+    record.turn_begins(Y)
+    # when the process ends without a word, then the next one knows; the turn is the first to be tried.
+    assert suspected(processes.begin()) == [(b"y", b""), (b"x", b"x1:3")]
+
+
+def test_an_orderly_stop_clears_everything(processes: Processes) -> None:
+    record = processes.begin()
+    record.begin("x", "x1:3")
+    record.close()
+    assert processes.begin().suspects == []
+
+
+def test_between_turns_no_turn_is_under_way_and_other_types_of_actors_never_are(processes: Processes) -> None:
+    record = processes.begin()
+    record.turn_begins(X)
+    record.turns_over()
+    record.turn_begins(Address("worker-mark", "connected"))
+    assert processes.begin().suspects == []
+
+
+def test_a_finished_attempt_clears_its_suspect_and_no_other(processes: Processes) -> None:
+    record = processes.begin()
+    record.begin("x", "x1:3")
+    record.begin("x", "x1:4")
+    record = processes.begin()
+    # When one of the two activities ends in the next process, and others that are not suspect,
+    record.end(record.begin("x", "x1:3"))
+    record.end(record.begin("x", "x1:9"))
+    assert suspected(record) == [(b"x", b"x1:4")]
+    # then it begins from nothing if it is under way again.
+    record.begin("x", "x1:3")
+    record.begin("x", "x1:4")
+    assert {suspect.what: suspect.ends for suspect in processes.begin().suspects} == {b"x1:3": 1, b"x1:4": 2}
+
+
+def test_a_turn_with_an_effect_clears_the_turn(processes: Processes) -> None:
+    processes.begin().turn_begins(X)
+    record = processes.begin()
+    record.turn_ended(Y)
+    assert suspected(record) == [(b"x", b"")]
+    record.turn_ended(X)
+    assert suspected(record) == []
+
+
+def test_a_suspect_without_the_floor_is_not_cleared_by_the_end_of_another(processes: Processes) -> None:
+    record = processes.begin()
+    record.begin("x", "x1:1")
+    record.begin("y", "y1:1")
+    record = processes.begin()
+    record.tries(b"y")
+    record.begin("y", "y1:1")
+    record = processes.begin()
+    assert {suspect.name: (suspect.ends, suspect.alone) for suspect in record.suspects} == {b"y": (2, 1), b"x": (1, 0)}
+    # With the floor it is cleared, if it is not under way then.
+    record.tries(b"x")
+    record.begin("y", "y1:1")
+    assert suspected(processes.begin()) == [(b"y", b"y1:1")]
+
+
+def test_an_end_with_nothing_under_way_clears_everybody(processes: Processes) -> None:
+    processes.begin().begin("x", "x1:3")
+    assert len(processes.begin().suspects) == 1
+    assert processes.begin().suspects == []
+
+
+def test_what_has_no_slot_is_not_noted_and_does_no_harm(processes: Processes) -> None:
+    record = processes.begin(slots=1)
+    first = record.begin("x", "x1:1")
+    second = record.begin("x", "x1:2")
+    assert (first, second) == (0, -1)
+    record.end(second)
+    record.end(first)
+    assert record.begin("x", "x1:3") == 0
+
+
+@pytest.mark.parametrize("actor_id", ["order-17", "Straße 7", "\ud800", "i" * 199, "i" * 5000, "ü" * 150])
+def test_every_id_has_a_name_that_fits_and_is_its_own(processes: Processes, actor_id: str) -> None:
+    processes.begin().begin(actor_id, "x1:1")
+    (suspect,) = processes.begin().suspects
+    assert suspect.name == name_of(actor_id) != name_of(actor_id + "i")
+    assert id_of(suspect.name) in (actor_id, None)
+    assert (id_of(suspect.name) is None) == (len(actor_id.encode("utf-8", "surrogatepass")) >= 200)
+
+
+def test_the_file_is_the_users_alone(processes: Processes) -> None:
+    processes.begin()
+    assert stat.S_IMODE(processes.path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("found", [b"", b"x", b"\0" * 4096, b"PDFLT001\x01", b"PDFLT001\x01" + b"\xff" * 100])
+def test_a_record_that_is_none_tells_nothing(processes: Processes, found: bytes) -> None:
+    processes.path.write_bytes(found)
+    assert processes.begin().suspects == []
+
+
+def test_where_no_file_can_be_written_the_process_does_without(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    record = FlightRecord(tmp_path / "nowhere" / "p.flight", actor_type="wf", slots=2)
+    record.open()
+    assert "cannot be written" in caplog.text
+    assert record.begin("x", "x1:1") == -1
+    record.turn_begins(X)
+    record.turns_over()
+    record.close()
+
+
+def test_how_long_something_was_under_way_is_known_from_the_signs_of_life(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = 1000.0
+    monkeypatch.setattr(flight_record, "time", SimpleNamespace(monotonic=lambda: now_s))
+    monkeypatch.setattr(flight_record, "ALIVE_S", 0.001)
+    record = processes.begin()
+
+    async def live() -> None:
+        nonlocal now_s
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(record.run)
+            record.begin("x", "x1:1")
+            await anyio.sleep(0.01)
+            now_s += 75
+            await anyio.sleep(0.05)
+            tasks.cancel_scope.cancel()
+
+    anyio.run(live)
+    (suspect,) = processes.begin().suspects
+    assert suspect.took_s == 75
+    assert suspect.early == 0
