@@ -26,7 +26,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ..address import Address
-from ..clock import Clock, SteadyClock
+from ..clock import Clock
 from ..cluster.membership import Membership, name_of
 from ..cluster.peers import Peers
 from ..cluster.placement import Ownership, Placement
@@ -61,7 +61,7 @@ class Host:
     """Runs actors of the given types on a store.
 
     Args:
-        clock: The wall clock.
+        clock: Its wall clock is the time of turns.
         types: The types of actors, by the types of their addresses.
         routes: By type of address, the functions that take messages to addresses
             that are not actors. They are called after the commit of the turn that
@@ -90,8 +90,7 @@ class Host:
         limits = limits or HostLimits()
         self.store = store
         self.placement = Placement(name)
-        self.clock = SteadyClock(clock)  # the time of turns
-        self._wall_clock = clock
+        self.clock = clock
         self._routes = routes
         self._peers = peers
         self._watches = Watches()
@@ -132,7 +131,7 @@ class Host:
         """
         await self.store.open()
         try:
-            epochs = await self.store.claim(self.placement.host, now_us=self._wall_clock.now_us())
+            epochs = await self.store.claim(self.placement.host, now_us=self.clock.now_us())
             self.placement.claimed(epochs, shards=self.store.shards)
             if self._peers is not None:
                 self._place_peers(self._peers.membership)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import anyio
 
-from ..clock import SteadyClock
+from ..clock import Clock
 from ..errors import ActorFailed
 from ..turn import ActorType
 from ..waiting.taskless import no_current_task
@@ -31,7 +31,7 @@ class TurnLoop:
     Args:
         types: The types of actors; messages to these types count as unacknowledged until a commit holds them.
         routes: The functions that take early messages, by type of address.
-        clock: The time of turns.
+        clock: Its wall clock is the time of turns. It may go back: the order of turns is that of the log.
     """
 
     # Turns run for no longer than this before connections and timers get their turn in the event loop.
@@ -44,7 +44,7 @@ class TurnLoop:
         committer: Committer,
         types: Mapping[str, ActorType],
         routes: Mapping[str, Route],
-        clock: SteadyClock,
+        clock: Clock,
     ) -> None:
         self._work = mailroom.work
         self._runnable = mailroom.runnable
