@@ -199,18 +199,20 @@ class Committer:
             activation.active = False
         elif active is not None:
             activation.active = active
+            activation.unmark = False
         return write
 
     def _active_mark(self, activation: Activation, turn: Turn) -> bool | None:
         """The active mark that this turn sets; None: it stays.
 
         It is set at once, because a crash must find it. It is taken away when
-        the row is written anyhow, or the actor is quiet; otherwise it stays
-        until the eviction.
+        the row is written anyhow, or the actor is quiet, or a commit that was
+        to take it away has failed; otherwise it stays until the eviction.
         """
         if activation.in_flight:
             return None if activation.active else True
-        return False if activation.active and (turn.record is not None or turn.quiet) else None
+        goes = turn.record is not None or turn.quiet or activation.unmark
+        return False if activation.active and goes else None
 
 
 def _in_parts(taken: TakenTurn) -> Sequence[Write]:

@@ -287,6 +287,8 @@ class Host:
         """Take the turns that can be taken, and make all active marks true."""
         self.refuse()
         mailroom = self._mailroom
+        if not self._committer.failing:
+            self._failures.retry_now()
         with anyio.move_on_after(self.STOP_S):
             while mailroom.runnable or not self._committer.idle or len(mailroom.loader) > 0:
                 if self._committer.failing:
