@@ -167,7 +167,18 @@ class Host:
     @property
     def healthy(self) -> bool:
         """Whether the host takes work and its store takes writes."""
-        return not self._mailroom.stopping and not self._committer.failing
+        return not (self._mailroom.stopping or self._mailroom.hanging or self._committer.failing)
+
+    # For a thread that watches this host. Each is one attribute that is read or written.
+
+    @property
+    def commit_under_way(self) -> int | None:
+        """The number of the commit that is under way; None: there is none."""
+        return self._committer.attempts if self._committer.under_way else None
+
+    def set_hanging(self, hanging: bool) -> None:
+        """Refuse new work as long as a commit does not end. Reads go on."""
+        self._mailroom.hanging = hanging
 
     @property
     def activations(self) -> int:
@@ -200,8 +211,8 @@ class Host:
             HostLost: The actor is another host's, which went away: it may have happened.
             PerdureError: The actor answered with it.
         """
-        if self._mailroom.stopping:
-            raise HostStopping
+        if self._mailroom.stopping or self._mailroom.hanging:
+            self._mailroom.admit()
         reply = Reply()
         self._mailroom.ask(address, Envelope(body, reply), new=new)
         return await reply.wait()

@@ -6,7 +6,8 @@ PerdureError
     ├── StoreTooNew            a newer release wrote the file
     ├── StoreDivided           the file is another part of a store than the one asked for
     ├── StoreFailed            a read or a write did not work; try again later
-    │   └── StoreForeign       the file is a database of another program
+    │   ├── StoreForeign       the file is a database of another program
+    │   └── StoreHangs         a commit does not end; try again later
     └── StoreFenced            another host owns the shard now
 
 The rule: a sentence names no flag of the command line, because a program that
@@ -95,6 +96,16 @@ def as_store_error(error: Exception, what: str) -> StoreError:
         return error
     logger.error("the store broke while %s", what, exc_info=error)
     return StoreFailed(f"the store broke while {what}: {error!r}")
+
+
+class StoreHangs(StoreFailed):
+    """A commit has been under way for so long that no new work is taken."""
+
+    def __init__(self) -> None:
+        super().__init__("the disk does not answer: a commit has been under way for too long")
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}. Nothing of this request was done; try again later."
 
 
 class StoreFenced(StoreError):
