@@ -36,6 +36,7 @@ from ..history.event import (
 from ..history.failure import FailureDetails, failure_of
 from ..history.status import Status
 from ..text import clean
+from .interruption import CodeInterrupted
 from .pending import ANSWERS, Call, Pending
 
 logger = logging.getLogger(__name__)
@@ -76,6 +77,8 @@ class Execution:
         self.stepping = False
         self.custom_status: str | None = None
         self.outcome: Outcome | None = None
+        # Set from outside (runtime/steps.py), in the middle of a step of the code.
+        self.interrupted: CodeInterrupted | None = None
 
         self._encoder = encoder
         self._pending = Pending()
@@ -116,6 +119,9 @@ class Execution:
             The commands, in the order in which the code gave them, and how
             many events were taken. Fewer than all only when the execution has
             ended; `outcome` then says how.
+
+        Raises:
+            CodeInterrupted: The code was interrupted. The execution is of no more use.
         """
         pending = self._pending
         pending.now_us = now_us
@@ -131,6 +137,9 @@ class Execution:
                     self._advance()
             elif isinstance(event, ExecutionStarted):
                 self._start(event)
+        if self.interrupted is not None:
+            # Whatever the code has made of it: the commands of this turn are not those that it would give again.
+            raise self.interrupted
         commands = pending.commands
         if self._new_patches:
             commands.insert(0, PatchesApplied(tuple(self._new_patches)))

@@ -7,6 +7,7 @@ something to be fed.
 
 from ..errors import NondeterminismError
 from ..execution.drive import ContinuedAsNew, Execution
+from ..execution.interruption import CodeInterrupted
 from ..execution.replay import replay
 from ..history.event import ExecutionCompleted
 from ..history.failure import FailureDetails
@@ -42,7 +43,7 @@ def running_code(sheet: TurnSheet) -> Execution | None:
         return None
     try:
         actor.execution, _ = replay(definition, surroundings.encoder, instance_id=actor.instance_id, rows=actor.rows)
-    except NondeterminismError as error:
+    except (NondeterminismError, CodeInterrupted) as error:
         stall(sheet, str(error))
         return None
     actor.rows = []
@@ -72,7 +73,11 @@ def _feed(sheet: TurnSheet, execution: Execution) -> None:
     actor = sheet.actor
     assert actor.record is not None
     arrivals = [*actor.held, *sheet.arrived]
-    commands, taken = execution.feed(arrivals, sheet.now_us)
+    try:
+        commands, taken = execution.feed(arrivals, sheet.now_us)
+    except CodeInterrupted as error:
+        _interrupt(sheet, str(error))
+        return
     sheet.asked = list(commands)
     if execution.custom_status != actor.record.custom_status:
         actor.record = actor.record._replace(custom_status=execution.custom_status)
@@ -84,6 +89,20 @@ def _feed(sheet: TurnSheet, execution: Execution) -> None:
     elif outcome is not None:
         failure = FailureDetails.unpack(outcome.failure) if outcome.failure is not None else None
         end(sheet, Status(outcome.status), outcome.result, failure)
+
+
+def _interrupt(sheet: TurnSheet, why: str) -> None:
+    """Stall an instance whose code was interrupted: this turn has fed it nothing.
+
+    The execution cannot go on, and the rows of which another could be built are in the store only. The instance tries
+    again when it is loaded the next time, as after a restart.
+    """
+    actor = sheet.actor
+    actor.close()
+    actor.execution = None
+    actor.interrupted = True
+    sheet.hold_all()
+    stall(sheet, why)
 
 
 def _take_back_timers(sheet: TurnSheet, execution: Execution) -> None:

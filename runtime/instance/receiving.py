@@ -273,7 +273,7 @@ def _receive_answer(sheet: TurnSheet, envelope: Envelope) -> None:
 
 
 def _receive_try_again(sheet: TurnSheet, envelope: Envelope) -> None:
-    if sheet.actor.record is not None and sheet.status is Status.STALLED:
+    if sheet.actor.record is not None and sheet.status is Status.STALLED and not sheet.actor.interrupted:
         sheet.actor.stalled_here = False
         sheet.actor.offered = None
 

@@ -44,6 +44,7 @@ class Instance:
         "execution",
         "held",
         "instance_id",
+        "interrupted",
         "last_us",
         "offered",
         "open",
@@ -80,6 +81,8 @@ class Instance:
         self.unconfirmed: set[int] = set()
         # The code that is here has been tried on the history and does not fit.
         self.stalled_here = False
+        # Its code was interrupted, and is not tried again before the instance is loaded anew.
+        self.interrupted = False
         if stored is not None:
             self._remember(stored)
 
@@ -101,6 +104,7 @@ class Instance:
         self.offered = None
         self.unconfirmed = set()
         self.stalled_here = False
+        self.interrupted = False
 
     def _remember(self, stored: Stored) -> None:
         self.record = unpack_record(stored.record)
