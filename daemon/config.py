@@ -45,6 +45,9 @@ class Config:
     flags: Mapping[str, str] = field(
         default_factory=lambda: RUN_FLAGS, repr=False
     )  # how errors name the flag for each value
+    workflow_step_max_s: float = 10.0  # one step of workflow code that lasts longer is interrupted; 0: never
+    activity_step_max_s: float = 60.0  # the same of an `async def` activity
+    commit_max_s: float = 5.0  # as long as a commit lasts longer the daemon is not healthy; 0: never
     processes: int = 1  # several are hosts of one daemon, each with a part of the store
 
     def settings(self, app_name: str | None) -> Settings:
