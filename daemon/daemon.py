@@ -5,6 +5,7 @@ written. The stop goes backwards: the store is closed last, so that it holds eve
 `daemon/serve.py` runs a daemon with an app, `cli/daprd.py` one without.
 """
 
+import asyncio
 import importlib.util
 import logging
 from collections.abc import Callable
@@ -32,8 +33,10 @@ from ..runtime.operations.facade import Facade
 from .config import Config
 from .control import Control
 from .garbage_collector import tune_garbage_collector
-from .stopping import Stopping, ask_supervisor, watch_signals, watch_supervisor
+from .stand_in import StandIn
+from .stopping import Stopping, ask_supervisor, signals_heard, watch_supervisor
 from .supervision import Member
+from .watchdog import Pulse, PulseLimits
 
 logger = logging.getLogger(__name__)
 
@@ -91,19 +94,27 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                 logger.info("serving %s from %s", app or "no app", config.data)
 
             if member is None:
-                await tasks.start(watch_signals, stopping)
+                ports.enter_context(signals_heard(stopping))
             else:
                 tasks.start_soon(watch_supervisor, member, stopping)
-            async with engine:
-                stopping.started = True
-                await rpc.start()
-                web = create_app(facade, options, sidecar)
-                await serve(web, listener=listener, stop=stopping.told, ready=ready, grace_s=settings.stop_grace_s)
-                # The streams of workers never end by themselves, and would use up the grace.
-                engine.dispatcher.stop()
-                await rpc.stop(grace_s=0 if stopping.forced else RPC_GRACE_S)
-                if stopping.forced:
-                    tasks.cancel_scope.cancel()
+            limits = PulseLimits(
+                workflow_step_s=config.workflow_step_max_s,
+                activity_step_s=config.activity_step_max_s,
+                commit_s=config.commit_max_s,
+            )
+            beat = member.beat if member is not None else None
+            pulse = Pulse(asyncio.get_running_loop(), engine, StandIn(listener), limits, beat=beat)
+            with pulse.running():
+                async with engine:
+                    stopping.started = True
+                    await rpc.start()
+                    web = create_app(facade, options, sidecar)
+                    await serve(web, listener=listener, stop=stopping.told, ready=ready, grace_s=settings.stop_grace_s)
+                    # The streams of workers never end by themselves, and would use up the grace.
+                    engine.dispatcher.stop()
+                    await rpc.stop(grace_s=0 if stopping.forced else RPC_GRACE_S)
+                    if stopping.forced:
+                        tasks.cancel_scope.cancel()
             tasks.cancel_scope.cancel()
     logger.info("stopped")
 
