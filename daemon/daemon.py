@@ -103,7 +103,14 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                 commit_s=config.commit_max_s,
             )
             beat = member.beat if member is not None else None
-            pulse = Pulse(asyncio.get_running_loop(), engine, StandIn(listener), limits, beat=beat)
+            pulse = Pulse(
+                asyncio.get_running_loop(),
+                engine,
+                StandIn(listener),
+                limits,
+                beat=beat,
+                stopping=stopping.told.is_set,
+            )
             with pulse.running():
                 async with engine:
                     stopping.started = True

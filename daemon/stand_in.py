@@ -41,10 +41,17 @@ class StandIn:
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener.dup()
         self._listener.setblocking(False)
+        self._left = False
         self._waiting = selectors.DefaultSelector()
         self._callers: dict[int, Caller] = {}
         self._accepting = False
         self.answers = 0
+
+    def leave(self) -> None:
+        """Accept nothing any more: the daemon is stopping, and its port would stay open as long as the duplicate is."""
+        self._accept_if(False)
+        self._left = True
+        self._listener.close()
 
     def close(self) -> None:
         """Close all connections, and the duplicate of the listening socket."""
@@ -67,7 +74,7 @@ class StandIn:
         """
         end_s = time.monotonic() + seconds
         while (now_s := time.monotonic()) < end_s:
-            self._accept_if(blocked() and len(self._callers) < CONNECTIONS_MAX)
+            self._accept_if(not self._left and blocked() and len(self._callers) < CONNECTIONS_MAX)
             if not (self._accepting or self._callers):
                 return
             for caller in [each for each in self._callers.values() if each.until_s <= now_s]:

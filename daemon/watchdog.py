@@ -67,6 +67,7 @@ class Pulse:
 
     Args:
         beat: Called once a second with the age of the event loop, in seconds; by a host of several.
+        stopping: Whether the daemon is stopping, so that its port is to be free.
     """
 
     def __init__(
@@ -77,12 +78,15 @@ class Pulse:
         limits: PulseLimits,
         *,
         beat: Callable[[float], None] | None = None,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._loop = loop
         self._watched = watched
         self._stand_in = stand_in
         self._limits = limits
         self._beat = beat
+        self._told_to_stop = stopping
+        self._left = False  # the port
         self._main = threading.get_ident()
         self._cpu = ThreadCpu(threading.get_native_id())
         self._stopping = threading.Event()
@@ -145,6 +149,9 @@ class Pulse:
                 self._tick()
             except Exception:
                 logger.exception("the pulse stumbled")  # and goes on: nothing else watches
+            if not self._left and self._told_to_stop():
+                self._left = True
+                self._stand_in.leave()
             if self._blocked_s >= WARN_S or self._stand_in.busy:
                 began_s = time.monotonic()
                 self._stand_in.work(TICK_S, why="the event loop is blocked", blocked=lambda: not self._answered)

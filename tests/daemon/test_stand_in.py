@@ -102,3 +102,16 @@ def test_a_port_that_is_shared_and_not_listened_on_yet_has_no_callers() -> None:
         answering = StandIn(listener)
         answering.work(0.1, why="it is asleep", blocked=lambda: True)
         answering.close()
+
+
+def test_a_port_that_was_left_is_free() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        host, port = listener.getsockname()
+        answering = StandIn(listener)
+    with socket.create_connection((host, port)):
+        pass  # the duplicate listens still
+    answering.leave()
+    with pytest.raises(ConnectionRefusedError), socket.create_connection((host, port)):
+        pass
+    answering.work(0.05, why="it is asleep", blocked=lambda: True)
+    answering.close()
