@@ -1,35 +1,55 @@
-"""Clocks: the wall clock, and one that never goes back.
+"""Clocks: the wall clock, and the monotonic clock beside it.
 
 The rule: code that decides has no clock; it gets the time as an argument. The host
 (`actors/hosting/host.py`), its loops and `runtime/operations/retention.py` have one.
+
+The wall clock may be set back or forward at any moment. So no order follows from it: the order of turns is the order
+of the log. `actors/reminders/loop.py` compares the two clocks.
 """
 
 import time
 from typing import Protocol
 
+from .reading import Reading
+
 
 class Clock(Protocol):
-    """A wall clock. It tells the date; waiting is done with anyio."""
+    """Tells the date, and how much time has passed; waiting is done with anyio."""
+
+    @property
+    def may_be_set(self) -> bool:
+        """Whether the wall clock may be set back or forward, so that loops that wait for a date have to look at it."""
+        ...
 
     def now_us(self) -> int:
-        """Unix time, microseconds."""
+        """The wall clock: Unix time, microseconds. It may be earlier than it was before."""
+        ...
+
+    def monotonic_us(self) -> int:
+        """The monotonic clock: microseconds since some moment. Only differences mean anything."""
         ...
 
 
 class SystemClock:
-    """The wall clock of the machine."""
+    """The clocks of the machine."""
+
+    may_be_set = True
 
     def now_us(self) -> int:
         return time.time_ns() // 1000
 
+    def monotonic_us(self) -> int:
+        return time.monotonic_ns() // 1000
 
-class SteadyClock:
-    """A clock that is never earlier than it was before, so that histories stay in order if the clock is set back."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._latest_us = 0
+# A process that is stopped between its looks at the two clocks would see a step that there was not.
+READING_TAKES_US_MAX = 50_000
 
-    def now_us(self) -> int:
-        self._latest_us = max(self._latest_us, self._clock.now_us())
-        return self._latest_us
+
+def read(clock: Clock) -> Reading:
+    """Read both clocks at one moment."""
+    while True:
+        before_us = clock.monotonic_us()
+        wall_us = clock.now_us()
+        if clock.monotonic_us() - before_us <= READING_TAKES_US_MAX:
+            return Reading(wall_us, before_us)

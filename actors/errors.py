@@ -9,6 +9,7 @@ PerdureError
 ├── HostUnreachable            the host that owns the actor is away; try again later
 ├── HostLost                   the host that owns the actor went away before it answered
 ├── ActorStalled               the actor cannot be read, and takes nothing until it is purged or mended
+├── HostSilent                 the host that owns the actor does not answer; try again later
 └── ActorFailed                a bug in the actor's code, or a record that cannot be read
 """
 
@@ -105,6 +106,18 @@ class HostLost(PerdureError):
 
     def __str__(self) -> str:
         return f"{self.host}, which has the instance, went away before it answered; it may have happened"
+
+
+class HostSilent(PerdureError):
+    """The process of this daemon that owns the actor has not answered in time."""
+
+    def __init__(self, host: str, *, waited_s: float) -> None:
+        super().__init__(host, waited_s)
+        self.host = host
+        self.waited_s = waited_s
+
+    def __str__(self) -> str:
+        return f"{self.host}, which has the instance, has not answered in {self.waited_s:g} s; it may have happened"
 
 
 class ActorFailed(PerdureError):

@@ -89,6 +89,7 @@ class Turn:
     quiet: bool = False  # nothing will ever be in flight again; the active mark need not wait for the eviction
     reminders_set: list[tuple[str, int]] = field(default_factory=list)  # (name, due_us)
     reminders_cleared: list[tuple[str, int]] = field(default_factory=list)  # (name, due_us)
+    reminders_from_us: int | None = None  # the time from which `due_us` was computed; None: that of the turn
 
     messages: list[tuple[Address, Any]] = field(default_factory=list)
     replies: list[tuple[Reply, Any]] = field(default_factory=list)  # a value, or an exception to raise

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..actors.errors import HostStopping, HostUnreachable, MailboxFull, PerdureError
+from ..actors.errors import HostSilent, HostStopping, HostUnreachable, MailboxFull, PerdureError
 from ..actors.store.errors import StoreFailed
 from ..runtime.errors import ChildUnfinished, InstanceExists, InstanceNotFound
 
@@ -113,6 +113,7 @@ TRY_AGAIN: Mapping[type[PerdureError], ErrorAnswer] = {
     MailboxFull: ErrorAnswer(429, "ERR_MAILBOX_FULL", "{error}"),
     HostStopping: ErrorAnswer(503, "ERR_HOST_STOPPING", "{error}"),
     HostUnreachable: ErrorAnswer(503, "ERR_HOST_UNREACHABLE", "{error}"),
+    HostSilent: ErrorAnswer(503, "ERR_HOST_SILENT", "{error}"),
     StoreFailed: ErrorAnswer(503, "ERR_STORE_FAILED", "{error}"),
 }
 

@@ -176,10 +176,15 @@ LOADS = (count_chain, count_alone, count_fan_out, count_event, count_timer)
 class ManualClock:
     """A wall clock that stands still until it is set."""
 
+    may_be_set = False
+
     def __init__(self) -> None:
         self.us = NOW_US
 
     def now_us(self) -> int:
+        return self.us
+
+    def monotonic_us(self) -> int:
         return self.us
 
 

@@ -48,6 +48,9 @@ class Config:
         default_factory=lambda: RUN_FLAGS, repr=False
     )  # how errors name the flag for each value
     set_aside: tuple[str, ...] = ()  # ids of instances of which nothing is to begin
+    workflow_step_max_s: float = 10.0  # one step of workflow code that lasts longer is interrupted; 0: never
+    activity_step_max_s: float = 60.0  # the same of an `async def` activity
+    commit_max_s: float = 5.0  # as long as a commit lasts longer the daemon is not healthy; 0: never
     processes: int = 1  # several are hosts of one daemon, each with a part of the store
 
     def names(self) -> tuple[str, ...]:

@@ -5,7 +5,9 @@ written. The stop goes backwards: the store is closed last, so that it holds eve
 `daemon/serve.py` runs a daemon with an app, `cli/daprd.py` one without.
 """
 
+import asyncio
 import logging
+import socket
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from functools import partial
@@ -40,9 +42,11 @@ from .process.grace import Grace
 from .process.inheritance import Inheritance
 from .process.open_files import SHARE_MIN, Shares, open_files_max, shares_of, watch_connections
 from .process.signal_guard import guard_signals
-from .stopping import Stopping, ask_supervisor, watch_signals, watch_supervisor
+from .stand_in import StandIn
+from .stopping import Stopping, ask_supervisor, signals_heard, watch_supervisor
 from .supervision import Member
 from .token_reload import known_tokens, reload_tokens, watch_reload
+from .watchdog import Pulse, PulseLimits
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +108,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
 
             reload = partial(reload_tokens, tokens, config.api_token_file)
             if member is None:
-                await tasks.start(watch_signals, stopping)
+                ports.enter_context(signals_heard(stopping))
                 if config.api_token_file is not None:
                     await tasks.start(watch_reload, reload)
             else:
@@ -120,25 +124,40 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                 )
             )
             tasks.start_soon(watch_connections, rpc.port, connections_of(config).grpc)
-            async with engine:
-                stopping.started = True
-                await rpc.start()
-                await serve(
-                    create_app(facade, options, sidecar),
-                    listener=listener,
-                    stop=stopping.told,
-                    ready=ready,
-                    grace_s=settings.stop_grace_s,
-                    limits=ConnectionLimits(connections_max=connections_of(config).http),
-                )
-                # The streams of workers never end by themselves, and would use up the grace.
-                engine.dispatcher.stop()
-                await rpc.stop(grace_s=0 if stopping.forced else min(RPC_GRACE_S, grace.left_s()))
-                engine.stop_grace_s = grace.left_s()
-                if stopping.forced:
-                    tasks.cancel_scope.cancel()
+            with pulse_of(config, engine, listener, member, stopping).running():
+                async with engine:
+                    stopping.started = True
+                    await rpc.start()
+                    await serve(
+                        create_app(facade, options, sidecar),
+                        listener=listener,
+                        stop=stopping.told,
+                        ready=ready,
+                        grace_s=settings.stop_grace_s,
+                        limits=ConnectionLimits(connections_max=connections_of(config).http),
+                    )
+                    # The streams of workers never end by themselves, and would use up the grace.
+                    engine.dispatcher.stop()
+                    await rpc.stop(grace_s=0 if stopping.forced else min(RPC_GRACE_S, grace.left_s()))
+                    engine.stop_grace_s = grace.left_s()
+                    if stopping.forced:
+                        tasks.cancel_scope.cancel()
             tasks.cancel_scope.cancel()
     logger.info("stopped")
+
+
+def pulse_of(
+    config: Config, engine: Engine, listener: socket.socket, member: Member | None, stopping: Stopping
+) -> Pulse:
+    """Make the thread that watches the event loop and the commits."""
+    limits = PulseLimits(
+        workflow_step_s=config.workflow_step_max_s,
+        activity_step_s=config.activity_step_max_s,
+        commit_s=config.commit_max_s,
+    )
+    beat = member.beat if member is not None else None
+    loop = asyncio.get_running_loop()
+    return Pulse(loop, engine, StandIn(listener), limits, beat=beat, stopping=stopping.told.is_set)
 
 
 def rpc_server(

@@ -4,13 +4,14 @@ The rule: a daemon of one process listens to its signals. A host of several list
 `daemon/daemon.py` starts the watcher that fits.
 """
 
+import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import anyio
-from anyio.abc import TaskStatus
 
 from .process.early_signals import received_early
 from .supervision import Member, Reload, ShutdownAsked, Stop
@@ -44,22 +45,39 @@ class Stopping:
             self._work.cancel()
 
 
-async def watch_signals(stopping: Stopping, *, task_status: TaskStatus[None]) -> None:
-    """Stop in order at the first SIGTERM or SIGINT, and end the process at once at the second."""
-    before = signal.getsignal(signal.SIGTERM)
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        if (early := received_early(before)) is not None:
-            logger.info("stopping because of %s; a second signal stops at once", signal.Signals(early).name)
-            stopping.tell()
-        task_status.started()
-        async for received in signals:
-            name = signal.Signals(received).name
-            if stopping.told.is_set():
-                logger.warning("stopped at once by a second signal, %s; what was acknowledged is in the store", name)
-                # Not sys.exit, which would wait for threads of activities.
-                os._exit(1)
-            logger.info("stopping because of %s; a second signal stops at once", name)
-            stopping.tell()
+@contextmanager
+def signals_heard(stopping: Stopping) -> Iterator[None]:
+    """Stop in order at the first SIGTERM or SIGINT, and end the process at once at the second, until the block ends.
+
+    To be called in the event loop. The handlers are Python's and not the event loop's, so that the second signal is
+    heard also while user code blocks the loop.
+    """
+    loop = asyncio.get_running_loop()
+    heard = False
+
+    def stop(name: str) -> None:
+        logger.info("stopping because of %s; a second signal stops at once", name)
+        stopping.tell()
+
+    def handle(number: int, _frame: object) -> None:
+        nonlocal heard
+        name = signal.Signals(number).name
+        if heard or stopping.told.is_set():
+            logger.warning("stopped at once by a second signal, %s; what was acknowledged is in the store", name)
+            # Not sys.exit, which would wait for threads of activities.
+            os._exit(1)
+        heard = True
+        loop.call_soon_threadsafe(stop, name)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    if (early := received_early(before[signal.SIGTERM])) is not None:
+        heard = True
+        stop(signal.Signals(early).name)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 async def watch_supervisor(member: Member, stopping: Stopping, reload: Callable[[], None]) -> None:

@@ -5,7 +5,10 @@ The rule: the end of the pipe is a message too. A host whose pipe has ended has 
 """
 
 import contextlib
-from dataclasses import dataclass
+import select
+import threading
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import anyio
@@ -41,12 +44,21 @@ class Stop(NamedTuple):
     force: bool
 
 
+class Beat(NamedTuple):
+    """A host is alive. It says so once a second, in a thread of its own."""
+
+    loop_age_s: float  # for how long its event loop has not answered
+
+
 class Reload(NamedTuple):
     """A host is to read its tokens again."""
 
 
-FromHost: TypeAlias = Ready | Failed | ShutdownAsked
+FromHost: TypeAlias = Ready | Failed | ShutdownAsked | Beat
 ToHost: TypeAlias = Stop | Reload
+
+# How long after the time at which a step of user code is interrupted its process is ended, if that did not help.
+END_AFTER_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +67,11 @@ class Member:
 
     membership: Membership
     pipe: "Connection[FromHost, ToHost]"  # to the supervisor
+    # Messages are sent by two threads. It does not travel to the host's process, which makes its own.
+    _sending: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return partial(Member, membership=self.membership, pipe=self.pipe), ()
 
     @property
     def name(self) -> str:
@@ -62,8 +79,15 @@ class Member:
 
     def say(self, message: FromHost) -> None:
         """Send a message to the supervisor. If it is gone the message is lost, and `hear` returns None."""
-        with contextlib.suppress(OSError):
+        with self._sending, contextlib.suppress(OSError):
             self.pipe.send(message)
+
+    def beat(self, loop_age_s: float) -> None:
+        """Say that this host is alive, unless the supervisor does not read: then the pipe fills up."""
+        with contextlib.suppress(OSError, ValueError):
+            _, writable, _ = select.select([], [self.pipe], [], 0)
+            if writable:
+                self.say(Beat(loop_age_s))
 
     @property
     def orphaned(self) -> bool:

@@ -138,6 +138,15 @@ class Engine:
         return self._running is not None and self._host.healthy
 
     @property
+    def commit_under_way(self) -> int | None:
+        """The number of the group commit that is under way; None: there is none."""
+        return self._host.commit_under_way
+
+    def set_hanging(self, hanging: bool) -> None:
+        """Say whether a commit does not end: as long as it lasts the engine is not ready, and refuses new work."""
+        self._host.set_hanging(hanging)
+
+    @property
     def commits(self) -> int:
         """How many group commits there were since the start."""
         return self._host.commits

@@ -24,14 +24,17 @@ NEW_YEAR_2026_US = 1_767_225_600_000_000
 
 
 class LoopClock:
-    """A wall clock that follows the event loop's, virtual or not.
+    """Clocks that follow the event loop's, virtual or not. `step` sets the wall clock back or forward.
 
     Args:
         start_us: The date at the first call; Unix time, microseconds.
+        may_be_set: Whether the test sets it with `step`. An engine looks at such a clock each second, and a month of
+            virtual time is not over in a moment.
     """
 
-    def __init__(self, start_us: int = NEW_YEAR_2026_US) -> None:
+    def __init__(self, start_us: int = NEW_YEAR_2026_US, *, may_be_set: bool = False) -> None:
         self._start_us = start_us
+        self.may_be_set = may_be_set
         self._began_s: float | None = None
 
     def now_us(self) -> int:
@@ -39,6 +42,14 @@ class LoopClock:
         if self._began_s is None:
             self._began_s = now_s
         return self._start_us + round((now_s - self._began_s) * 1e6)
+
+    def monotonic_us(self) -> int:
+        return round(anyio.current_time() * 1e6)
+
+    def step(self, seconds: float) -> None:
+        """Set the wall clock forward; back, if `seconds` is negative. The monotonic clock does not notice."""
+        assert self.may_be_set, "LoopClock(may_be_set=True) makes a clock that can be set"
+        self._start_us += round(seconds * 1e6)
 
 
 def run_virtually(story: Callable[[], Awaitable[T]]) -> T:

@@ -2,7 +2,7 @@
 
 The rule: a message that an actor sends is sent again, in its order, until the
 other host says that a commit holds it. The request of a caller is sent once; if
-the connection is lost before the answer, the caller gets `HostLost`.
+the connection is lost before the answer, the caller gets `HostLost`; if no answer comes in ANSWER_S, `HostSilent`.
 
 `actors/cluster/peers.py` has one for each other host. The other end is `actors/cluster/inbound.py`.
 """
@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 
 from ..address import Address
-from ..errors import HostLost, HostUnreachable
+from ..errors import HostLost, HostSilent, HostUnreachable
 from ..store.contract import Inspection, Stored
 from ..turn import Envelope
 from ..waiting.reply import Reply
@@ -38,13 +38,17 @@ class Outbound:
     """
 
     RECONNECT_S = 0.05
+    # How long a caller waits for the other host's answer. A host that hangs is killed soon after.
+    ANSWER_S = 5.0
+    LOOK_S = 0.5  # how often requests that are too old are looked for, while there are any
 
     def __init__(self, name: str, path: str) -> None:
         self.name = name
         self._path = path
         self._wire: Wire | None = None  # while connected
         self._numbers = count()
-        self._asked: dict[int, Reply] = {}
+        self._asked: dict[int, tuple[Reply, float]] = {}  # and when to give up, by the event loop's clock; in order
+        self._asking = Signal()
         self._posted: dict[int, tuple[bytes, Any]] = {}  # messages without a receipt, packed, and their senders
         self._watches: dict[int, tuple[Address, Watch]] = {}
         self.changed = Signal()  # raised when the connection is made or lost
@@ -82,7 +86,7 @@ class Outbound:
 
         Raises:
             HostUnreachable: The method was not called.
-            HostLost: The method may have been called.
+            HostLost, HostSilent: The method may have been called.
             Exception: The method raised it there.
         """
         reply = Reply()
@@ -113,20 +117,39 @@ class Outbound:
         Args:
             acknowledged: Called with the sender of each message once a commit of the other host holds it.
         """
-        try:
-            while True:
-                lost = Signal()
-                try:
-                    wire = await connect(self._path, Wire(partial(self._receive, acknowledged), lost.set))
-                except OSError:
-                    await anyio.sleep(self.RECONNECT_S)
-                    continue
-                self._resume(wire)
-                await lost.wait()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._give_up)
+            try:
+                while True:
+                    lost = Signal()
+                    try:
+                        wire = await connect(self._path, Wire(partial(self._receive, acknowledged), lost.set))
+                    except OSError:
+                        await anyio.sleep(self.RECONNECT_S)
+                        continue
+                    self._resume(wire)
+                    await lost.wait()
+                    self._lose()
+                    logger.info("lost the connection to %s", self.name)  # which may be stopping; its supervisor knows
+            finally:
                 self._lose()
-                logger.info("lost the connection to %s", self.name)  # which may be stopping; its supervisor knows
-        finally:
-            self._lose()
+
+    async def _give_up(self) -> None:
+        """Fail the requests that have had no answer for too long, until cancelled."""
+        while True:
+            if not self._asked:
+                await self._asking.wait()
+            await anyio.sleep(self.LOOK_S)
+            now_s = anyio.current_time()
+            silent = 0
+            for number, (reply, until_s) in list(self._asked.items()):
+                if until_s > now_s:
+                    break
+                del self._asked[number]
+                reply.fail(HostSilent(self.name, waited_s=self.ANSWER_S))
+                silent += 1
+            if silent:
+                logger.warning("%s has not answered %d requests in %g s", self.name, silent, self.ANSWER_S)
 
     def _resume(self, wire: Wire) -> None:
         """Send messages without a receipt and watches again, over a new connection."""
@@ -144,7 +167,7 @@ class Outbound:
             self._wire.close()
         self._wire = None
         asked, self._asked = self._asked, {}
-        for reply in asked.values():
+        for reply, _ in asked.values():
             reply.fail(HostLost(self.name))
         for _, watch in self._watches.values():
             watch.lose()
@@ -164,7 +187,8 @@ class Outbound:
             return
         number = next(self._numbers)
         self._wire.send((word, number, about, body))
-        self._asked[number] = reply
+        self._asked[number] = (reply, anyio.current_time() + self.ANSWER_S)
+        self._asking.set()
 
     def _send(self, message: Any) -> None:
         if self._wire is not None:
@@ -178,9 +202,11 @@ class Outbound:
                 if sender is not None:
                     acknowledged(sender)
             case From.ANSWER:
-                self._asked.pop(number).succeed(*rest)
+                if number in self._asked:  # else the answer comes too late
+                    self._asked.pop(number)[0].succeed(*rest)
             case From.REFUSAL:
-                self._asked.pop(number).fail(*rest)
+                if number in self._asked:
+                    self._asked.pop(number)[0].fail(*rest)
             case From.CHANGED:
                 if number in self._watches:
                     record, deleted = rest

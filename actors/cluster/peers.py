@@ -13,7 +13,7 @@ from typing import Any
 
 import anyio
 
-from ..errors import HostLost, HostUnreachable
+from ..errors import HostLost, HostSilent, HostUnreachable
 from ..waiting.watch import Watches
 from .inbound import Inbound, Method, Receive
 from .membership import Membership, name_of
@@ -76,7 +76,7 @@ class Peers:
         """Call a method of all other hosts that can be reached; otherwise as `ask_all`."""
         found = []
         for answer in await self._ask(method, arguments):
-            if isinstance(answer, HostUnreachable | HostLost):
+            if isinstance(answer, HostUnreachable | HostLost | HostSilent):
                 continue
             if isinstance(answer, Exception):
                 raise answer

@@ -38,6 +38,7 @@ class Activation:
         "stalled",
         "unacknowledged",
         "uncommitted",
+        "unmark",
     )
 
     def __init__(self, address: Address, shard: int) -> None:
@@ -53,6 +54,7 @@ class Activation:
         self.active = False  # the active mark, as the store has it or will have it after a commit under way
         self.busy = False  # the last turn said that work is in flight
         self.quiet = False  # the last turn said that nothing will be in flight again
+        self.unmark = False  # a commit failed that was to take the active mark away; the next turn does it
         self.dropped = False  # a commit or a turn failed; commits and turns that still end are void
         self.failures = 0  # how often in a row its load or its turn failed
         self.predecessor: Activation | None = None  # the activation that it replaces after a failure

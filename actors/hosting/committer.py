@@ -78,6 +78,8 @@ class Committer:
         self._idle = Signal()
         self._failed_at: float | None = None  # by the event loop's clock
         self.commits = 0
+        self.attempts = 0  # commits that have begun
+        self.under_way = False  # whether the last of them has not ended; read by other threads, as `attempts` is
 
     @property
     def failing(self) -> bool:
@@ -151,17 +153,21 @@ class Committer:
         fences = {shard: self._placement.epoch(shard) for shard in {write.shard for write in writes}}
         try:
             if writes:
+                self.attempts += 1
+                self.under_way = True
                 await self._store.commit(writes, fences)
                 self.commits += 1
         except Exception as error:
             self._fail(group, as_store_error(error, f"committing {len(writes)} writes"))
         else:
+            self.under_way = False
             self._failed_at = None
             self._release(group)
         self._flushing = []
 
     def _fail(self, group: Sequence[TakenTurn], error: StoreError) -> None:
         """Undo a group, and the later turns of its activations."""
+        self.under_way = False
         self._failed_at = anyio.current_time()
         broken = {id(taken.activation) for taken in group}
         later = [taken for taken in self._filling if id(taken.activation) in broken]
@@ -200,18 +206,20 @@ class Committer:
             activation.active = False
         elif active is not None:
             activation.active = active
+            activation.unmark = False
         return write
 
     def _active_mark(self, activation: Activation, turn: Turn) -> bool | None:
         """The active mark that this turn sets; None: it stays.
 
         It is set at once, because a crash must find it. It is taken away when
-        the row is written anyhow, or the actor is quiet; otherwise it stays
-        until the eviction.
+        the row is written anyhow, or the actor is quiet, or a commit that was
+        to take it away has failed; otherwise it stays until the eviction.
         """
         if activation.in_flight:
             return None if activation.active else True
-        return False if activation.active and (turn.record is not None or turn.quiet) else None
+        goes = turn.record is not None or turn.quiet or activation.unmark
+        return False if activation.active and goes else None
 
 
 def _in_parts(taken: TakenTurn) -> Sequence[Write]:

@@ -4,19 +4,21 @@ The rule: no message is lost by a failure. The reply of a message gets the error
 a message without a reply is delivered again to a fresh activation, after a pause.
 An actor that fails by itself is tried three times and is stalled then, visibly: one whose turns break by a turn that
 holds nothing but the message that sets it aside, one that cannot be loaded in memory only.
+An actor with an active mark recovers as after a restart, so that no mark outlives its reason.
 
 `actors/hosting/loader.py`, `actors/hosting/turn_loop.py` and `actors/hosting/committer.py` report failures.
 """
 
 import logging
 from collections.abc import Callable, Sequence
+from math import inf
 
 import anyio
 
 from ..address import Address
 from ..errors import ActorFailed, PerdureError
 from ..store.errors import StoreDamaged, StoreError
-from ..turn import Envelope, SetAside
+from ..turn import RECOVER, Envelope, SetAside
 from ..waiting.signal import Signal
 from ..waiting.taskless import no_current_task
 from .activation import Activation
@@ -59,27 +61,34 @@ class Failures:
 
     def undo(self, void: Sequence[TakenTurn], error: StoreError) -> None:
         """Forget the activations whose turns did not become durable, and deliver their messages again."""
-        again: dict[int, tuple[Activation, list[Envelope]]] = {}
+        again: dict[int, tuple[Activation, list[TakenTurn]]] = {}
         for taken in void:
             taken.activation.uncommitted -= 1
-            _, envelopes = again.setdefault(id(taken.activation), (taken.activation, []))
-            envelopes.extend(taken.envelopes)
-        for activation, envelopes in again.values():
-            self.abandon(activation, envelopes, error)
+            again.setdefault(id(taken.activation), (taken.activation, []))[1].append(taken)
+        for activation, turns in again.values():
+            envelopes = [envelope for taken in turns for envelope in taken.envelopes]
+            self.abandon(activation, envelopes, error, marked=_was_marked(activation, turns))
 
-    def abandon(self, activation: Activation, envelopes: Sequence[Envelope], error: PerdureError) -> None:
+    def abandon(
+        self, activation: Activation, envelopes: Sequence[Envelope], error: PerdureError, *, marked: bool = False
+    ) -> None:
         """Drop an activation and put a successor in its place.
 
         Args:
             envelopes: The messages of the turns that are void. Their replies get the
                 error; the successor gets the messages without a reply, and the mailbox.
+            marked: The store has its active mark, perhaps because the commit failed that was to take it away. The
+                successor recovers first: otherwise the mark could stay until the next start, which wakes the actor.
         """
         kept = [envelope for envelope in envelopes if not envelope.refuse(error)]
+        if marked:
+            kept.insert(0, Envelope(RECOVER))
         mailroom = self._mailroom
         if activation.dropped:
             # A later turn of it broke while this one was being written; its successor waits for that.
             successor = mailroom.activations.get(activation.address) or mailroom.activate(activation.address)
             successor.mailbox[:0] = kept
+            successor.unmark |= marked
             return
         activation.dropped = True
         with no_current_task():
@@ -89,6 +98,7 @@ class Failures:
         successor.failures = activation.failures
         if activation.actor is not None and activation.actor.was_stalled:
             successor.failures = max(successor.failures, self.TRIES - 1)
+        successor.unmark = marked
         # In the table at once, so that later messages queue up behind.
         mailroom.activations.add(successor)
         successor.mailbox.extend(kept)
@@ -111,19 +121,26 @@ class Failures:
             if not self._parked:
                 await self._parking.wait()
             now = anyio.current_time()
-            parked, self._parked = self._parked, []
-            for due, activation in parked:
-                if due > now:
-                    self._parked.append((due, activation))
-                elif activation.awaits_predecessor:
-                    self._parked.append((now + self.RETRY_MIN_S, activation))
-                else:
-                    activation.predecessor = None
-                    self._mailroom.loader.add(activation)
+            self._load_due(now)
             failing = self._failing()
             self._pause_s = min(2 * self._pause_s, self.RETRY_MAX_S) if failing else self.RETRY_MIN_S
             if self._parked:
                 await self._parking.wait_for(min(due for due, _ in self._parked) - now)
+
+    def retry_now(self) -> None:
+        """End all pauses: the host is stopping."""
+        self._load_due(inf)
+
+    def _load_due(self, now: float) -> None:
+        parked, self._parked = self._parked, []
+        for due, activation in parked:
+            if due > now:
+                self._parked.append((due, activation))
+            elif activation.awaits_predecessor:
+                self._parked.append((due if now == inf else now + self.RETRY_MIN_S, activation))
+            else:
+                activation.predecessor = None
+                self._mailroom.loader.add(activation)
 
     def _park(self, activation: Activation, error: PerdureError, *, loaded: bool) -> None:
         """Set an activation aside for a pause; forget it if no message waits for it."""
@@ -169,3 +186,16 @@ class Failures:
         logger.error("%s is stalled: %s %d messages wait for the restart.", activation.address, reason, len(broken))
         activation.mailbox.append(Envelope(SetAside(reason, until_restart=True)))
         return False
+
+
+def _was_marked(activation: Activation, void: Sequence[TakenTurn]) -> bool:
+    """Whether the store had the active mark of an actor before turns that are void."""
+    for taken in void:
+        write = taken.write
+        if write is not None and write.active is not None:
+            # A turn sets the mark only if it is not set, and takes it away only if it is.
+            return not write.active
+        if write is not None and write.delete:
+            # It takes the mark away too, and does not say whether there was one. To recover without one does no harm.
+            return not taken.creates
+    return activation.active

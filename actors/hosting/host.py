@@ -28,7 +28,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ..address import Address
-from ..clock import Clock, SteadyClock
+from ..clock import Clock
 from ..cluster.membership import Membership, name_of
 from ..cluster.peers import Peers
 from ..cluster.placement import Ownership, Placement
@@ -75,7 +75,7 @@ class Host:
     """Runs actors of the given types on a store.
 
     Args:
-        clock: The wall clock.
+        clock: Its wall clock is the time of turns.
         types: The types of actors, by the types of their addresses.
         routes: By type of address, the functions that take messages to addresses
             that are not actors. They are called after the commit of the turn that
@@ -106,9 +106,8 @@ class Host:
         limits = limits or HostLimits()
         self.store = store
         self.placement = Placement(name)
-        self.clock = SteadyClock(clock)  # the time of turns
+        self.clock = clock
         self._thread: int | None = None  # in which the host was opened; all calls come from there
-        self._wall_clock = clock
         self._routes = routes
         self._peers = peers
         precautions = precautions or Precautions()
@@ -156,7 +155,7 @@ class Host:
         await self.store.open()
         self._thread = get_ident()
         try:
-            epochs = await self.store.claim(self.placement.host, now_us=self._wall_clock.now_us())
+            epochs = await self.store.claim(self.placement.host, now_us=self.clock.now_us())
             self.placement.claimed(epochs, shards=self.store.shards)
             if self._peers is not None:
                 self._place_peers(self._peers.membership)
@@ -197,7 +196,18 @@ class Host:
     @property
     def healthy(self) -> bool:
         """Whether the host takes work and its store takes writes."""
-        return not self._mailroom.stopping and not self._committer.failing and self.store.intact
+        return not (self._mailroom.stopping or self._mailroom.hanging or self._committer.failing) and self.store.intact
+
+    # For a thread that watches this host. Each is one attribute that is read or written.
+
+    @property
+    def commit_under_way(self) -> int | None:
+        """The number of the commit that is under way; None: there is none."""
+        return self._committer.attempts if self._committer.under_way else None
+
+    def set_hanging(self, hanging: bool) -> None:
+        """Refuse new work as long as a commit does not end. Reads go on."""
+        self._mailroom.hanging = hanging
 
     @property
     def activations(self) -> int:
@@ -237,8 +247,8 @@ class Host:
         """
         if self._thread != get_ident():
             self._refuse_outsider()
-        if self._mailroom.stopping:
-            raise HostStopping
+        if self._mailroom.stopping or self._mailroom.hanging:
+            self._mailroom.admit()
         reply = Reply()
         self._mailroom.ask(address, Envelope(body, reply), new=new)
         return await reply.wait()
@@ -352,6 +362,8 @@ class Host:
         """Take the turns that can be taken, and make all active marks true."""
         self.refuse()
         mailroom = self._mailroom
+        if not self._committer.failing:
+            self._failures.retry_now()
         with anyio.move_on_after(self.STOP_S):
             while mailroom.runnable or not self._committer.idle or len(mailroom.loader) > 0:
                 if self._committer.failing:

@@ -20,6 +20,7 @@ from ..cluster.peers import Peers
 from ..cluster.placement import Placement
 from ..errors import HostStopping, PerdureError
 from ..store.contract import Reminder, Store
+from ..store.errors import StoreHangs
 from ..turn import RECOVER, ActorType, Envelope, ReminderDue
 from ..waiting.signal import Signal
 from .activation import Activation, Activations
@@ -62,6 +63,18 @@ class Mailroom:
         self.suspended: dict[Address, None] = {}  # take no turn yet (`actors/hosting/probation.py`)
         self.condemned: dict[Address, Envelope] = {}  # are to be set aside, by the message that does it
         self.stopping = False  # callers are refused
+        self.hanging = False  # a commit does not end: callers are refused as long as it lasts
+
+    def admit(self) -> None:
+        """Check that callers may ask.
+
+        Raises:
+            HostStopping, StoreHangs: They may not.
+        """
+        if self.stopping:
+            raise HostStopping
+        if self.hanging:
+            raise StoreHangs
 
     def receive(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
         """Take a message from another host of the daemon; its reply gets every error.
@@ -70,8 +83,8 @@ class Mailroom:
             new: As for `Host.ask`.
         """
         try:
-            if self.stopping and envelope.reply is not None:
-                raise HostStopping
+            if envelope.reply is not None:
+                self.admit()
             self.ask(address, envelope, new=new)
         except PerdureError as error:
             envelope.refuse(error)

@@ -93,8 +93,9 @@ class Release:
             self._mailroom.reload(taken.activation)
         for name, due_us in write.reminders_cleared:
             self._reminders.clear(Reminder(due_us, write.key, name, write.address))
+        reminders_from_us = taken.turn.reminders_from_us or write.at_us
         for name, due_us in write.reminders_set:
-            self._reminders.set(Reminder(due_us, write.key, name, write.address))
+            self._reminders.set(Reminder(due_us, write.key, name, write.address), reminders_from_us)
         if write.record is not None or write.delete:
             for watch in self._watches.get(write.address, ()):
                 watch.committed(write.record, deleted=write.delete)

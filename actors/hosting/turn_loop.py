@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import anyio
 
-from ..clock import SteadyClock
+from ..clock import Clock
 from ..errors import ActorFailed
 from ..turn import ActorType
 from ..waiting.taskless import no_current_task
@@ -32,7 +32,7 @@ class TurnLoop:
     Args:
         types: The types of actors; messages to these types count as unacknowledged until a commit holds them.
         routes: The functions that take early messages, by type of address.
-        clock: The time of turns.
+        clock: Its wall clock is the time of turns. It may go back: the order of turns is that of the log.
         flight: Where the turn under way is noted.
     """
 
@@ -46,7 +46,7 @@ class TurnLoop:
         committer: Committer,
         types: Mapping[str, ActorType],
         routes: Mapping[str, Route],
-        clock: SteadyClock,
+        clock: Clock,
         flight: FlightRecord | None = None,
     ) -> None:
         self._work = mailroom.work

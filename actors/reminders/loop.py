@@ -1,7 +1,7 @@
 """The loop that waits for reminders and delivers them.
 
 The rule: it decides nothing. `actors/reminders/window.py` decides which reminders are in memory and
-which are due.
+which are due by which clock.
 
 `actors/hosting/host.py` runs it; `actors/hosting/release.py` sets and clears reminders after each commit.
 """
@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from ..clock import Clock
+from ..clock import Clock, read
+from ..reading import Reading
 from ..store.contract import Reminder, Store
 from ..store.errors import as_store_error
 from ..waiting.signal import Signal
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 class ReminderLoop:
     """Fires reminders at their time, never before it.
 
+    The time is that of the wall clock. If the wall clock is set back, a reminder that was due within SOON_S fires when
+    the monotonic clock says so.
+
     Args:
         fire: Called once for each reminder that is due.
         room: Waits until more reminders may be delivered. When a hundred thousand
@@ -30,9 +34,13 @@ class ReminderLoop:
             loaded, however few actors may be in memory.
     """
 
-    # The wall clock may be set while the loop waits on the monotonic one. To look
-    # again once a minute bounds the harm and costs nothing.
-    WAIT_MAX_S = 60.0
+    # How often the clocks are compared while a reminder is in memory. The wall clock may be set while the loop waits.
+    COMPARE_S = 1.0
+    WAIT_MAX_S = 60.0  # while none is
+    SOON_S = 60.0
+    # A step back by less is not made up for. Between two comparisons it cannot be told whether a reminder was set
+    # before a smaller step or after it, and one that was set after it would fire too early.
+    STEP_MIN_S = COMPARE_S
     # How many to deliver before other tasks get their turn in the event loop.
     SLICE = 512
     # How many to read at once, at most: actors are loaded by the same thread.
@@ -54,11 +62,27 @@ class ReminderLoop:
         self._fire = fire
         self._room = room
         self._changed = Signal()
+        self._seen = Reading(0, 0)  # the last comparison of the clocks; the first comes before any reminder
+        self._steady_until_us = 0  # a turn that began between the last comparison and this needs no other
 
-    def set(self, reminder: Reminder) -> None:
-        """Add a reminder that was committed."""
+    def set(self, reminder: Reminder, at_us: int) -> None:
+        """Add a reminder that was committed.
+
+        Args:
+            at_us: The wall clock's time from which its due time was computed: that of its turn.
+        """
         first = self._window.next_due_us()
-        self._window.set(reminder)
+        if self._seen.wall_us <= at_us <= self._steady_until_us:
+            self._window.set(reminder)
+        else:
+            # Before this reminder is in memory: a step back concerns only those that were set before it.
+            now = self._compare()
+            self._window.set(reminder)
+            wait_us = reminder.due_us - at_us
+            if at_us > now.wall_us and wait_us <= self.SOON_S * 1e6:
+                # The clock was set back between the turn and the end of its commit.
+                self._window.set_deadline(reminder, now.monotonic_us + wait_us)
+                self._changed.set()
         if first is None or reminder.due_us < first:
             self._changed.set()
 
@@ -70,7 +94,7 @@ class ReminderLoop:
         """Deliver reminders, until cancelled."""
         while True:
             readable = await self._read_on()
-            due = self._window.pop_due(self._clock.now_us(), limit=self.SLICE)
+            due = self._window.pop_due(self._compare(), limit=self.SLICE)
             for reminder in due:
                 self._fire(reminder)
             if due:
@@ -93,7 +117,28 @@ class ReminderLoop:
         return True
 
     def _pause_s(self) -> float:
-        due_us = self._window.next_due_us()
-        if due_us is None:
+        wait_us = self._window.wait_us(read(self._clock))
+        if wait_us is None:
             return self.WAIT_MAX_S
-        return min(self.WAIT_MAX_S, max(0.0, (due_us - self._clock.now_us()) / 1e6))
+        return min(self.COMPARE_S if self._clock.may_be_set else self.WAIT_MAX_S, wait_us / 1e6)
+
+    def _compare(self) -> Reading:
+        """Read both clocks; if the wall clock was set back, tell the window."""
+        now, seen = read(self._clock), self._seen
+        if seen.wall_us:
+            back_us = now.set_back_since(seen)
+            if back_us > self.STEP_MIN_S * 1e6:
+                logger.warning(
+                    "the wall clock was set back by %.1f s: reminders due within %g s keep their time, "
+                    "later ones follow the clock",
+                    back_us / 1e6,
+                    self.SOON_S,
+                )
+                self._window.set_back(seen, now, within_us=round(self.SOON_S * 1e6))
+            elif back_us < -self.STEP_MIN_S * 1e6:
+                logger.warning(
+                    "the wall clock was set forward by %.1f s: reminders that are due by it fire now", -back_us / 1e6
+                )
+        self._seen = now
+        self._steady_until_us = now.wall_us + round(self.COMPARE_S * 1e6)
+        return now

@@ -4,6 +4,9 @@ The rule: a reminder leaves the window only when it is due, and the window has a
 reminders of the store up to the horizon. So a million sleeping actors cost no
 memory, and the store is read again only when the horizon comes near.
 
+Due times are of the wall clock. When that is set back, the reminders that were due soon get a *deadline* of the
+monotonic clock beside their due time, so that a timer of a second takes a second (docs/design/clocks.md).
+
 The module is pure: it gets the time, and the rows of the store, as arguments.
 `actors/reminders/loop.py` uses it.
 """
@@ -11,6 +14,7 @@ The module is pure: it gets the time, and the rows of the store, as arguments.
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush, nsmallest
 
+from ..reading import Reading
 from ..store.contract import Reminder
 
 
@@ -27,6 +31,10 @@ class ReminderWindow:
         self.reminders_max = reminders_max
         self._heap: list[Reminder] = []
         self._live: set[Reminder] = set()
+        # When reminders also fire by the monotonic clock (microseconds): a table, and the same as a heap. An entry of
+        # the heap that the table does not have is void.
+        self._deadline_of: dict[Reminder, int] = {}
+        self._deadlines: list[tuple[int, Reminder]] = []
         # All reminders up to the horizon, itself included, are in memory. None: no reminder was read yet.
         self._horizon: Reminder | None = None
         self._complete = False
@@ -51,6 +59,8 @@ class ReminderWindow:
     def clear(self, reminder: Reminder) -> None:
         """Remove a reminder that was taken back. One that is not in memory is ignored."""
         self._live.discard(reminder)
+        if self._deadline_of:
+            self._deadline_of.pop(reminder, None)
         if self._reading:
             self._set_since.discard(reminder)
             self._cleared_since.add(reminder)
@@ -94,18 +104,66 @@ class ReminderWindow:
         """End a read that failed. It may be tried again."""
         self._end_read()
 
-    def pop_due(self, now_us: int, *, limit: int) -> list[Reminder]:
-        """Take out the reminders that are due at `now_us` (Unix time), earliest first, at most `limit`."""
+    def pop_due(self, now: Reading, *, limit: int) -> list[Reminder]:
+        """Take out the reminders that are due by either clock, at most `limit`.
+
+        Those whose deadline has come are the first, in the order of their deadlines; then come those that are due by
+        the wall clock, earliest first.
+        """
         due: list[Reminder] = []
-        while self._heap and len(due) < limit and self._heap[0].due_us <= now_us:
+        while self._deadlines and len(due) < limit and self._deadlines[0][0] <= now.monotonic_us:
+            deadline_us, reminder = heappop(self._deadlines)
+            if self._deadline_of.get(reminder) == deadline_us:
+                del self._deadline_of[reminder]
+                self._live.remove(reminder)
+                due.append(reminder)
+        while self._heap and len(due) < limit and self._heap[0].due_us <= now.wall_us:
             reminder = heappop(self._heap)
             if reminder in self._live:
                 self._live.remove(reminder)
                 due.append(reminder)
+                if self._deadline_of:
+                    self._deadline_of.pop(reminder, None)
         return due
 
+    def set_back(self, before: Reading, now: Reading, *, within_us: int) -> None:
+        """Give a deadline to each reminder that was due soon when the wall clock was set back.
+
+        Args:
+            before: The last reading before the clock was set back.
+            now: A reading after that.
+            within_us: How soon a reminder was due that gets one.
+        """
+        # The time that the wall clock would show now.
+        meant_us = before.wall_us + (now.monotonic_us - before.monotonic_us)
+        for reminder in list(self._live):
+            if reminder.due_us <= meant_us + within_us:
+                self.set_deadline(reminder, now.monotonic_us + (reminder.due_us - meant_us))
+
+    def set_deadline(self, reminder: Reminder, deadline_us: int) -> None:
+        """Let a reminder that is in memory fire when the monotonic clock says so, or the wall clock, if that is first.
+
+        Args:
+            deadline_us: By the monotonic clock. A reminder that has a deadline keeps it.
+        """
+        if reminder in self._live and reminder not in self._deadline_of:
+            self._deadline_of[reminder] = deadline_us
+            heappush(self._deadlines, (deadline_us, reminder))
+
+    def wait_us(self, now: Reading) -> int | None:
+        """How long until the next reminder in memory is due by either clock, microseconds; None if there is none."""
+        while self._deadlines and self._deadline_of.get(self._deadlines[0][1]) != self._deadlines[0][0]:
+            heappop(self._deadlines)
+        due_us = self.next_due_us()
+        if due_us is None:
+            return None
+        wait_us = due_us - now.wall_us
+        if self._deadlines:
+            wait_us = min(wait_us, self._deadlines[0][0] - now.monotonic_us)
+        return max(0, wait_us)
+
     def next_due_us(self) -> int | None:
-        """When the next reminder in memory is due (Unix time, microseconds); None if there is none."""
+        """When the next reminder in memory is due by the wall clock (Unix time, microseconds); None: there is none."""
         while self._heap and self._heap[0] not in self._live:
             heappop(self._heap)
         return self._heap[0].due_us if self._heap else None
@@ -129,8 +187,10 @@ class ReminderWindow:
     def _shrink(self) -> None:
         """Forget the furthest half; the store has them."""
         kept = nsmallest(self.reminders_max, self._live)
+        self._horizon = kept[-1]
+        # Those with a deadline may be due before all of them.
+        kept += [reminder for reminder in self._deadline_of if reminder > self._horizon]
         self._live = set(kept)
         self._heap = kept
         heapify(self._heap)
-        self._horizon = kept[-1]
         self._complete = False

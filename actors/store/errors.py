@@ -7,7 +7,8 @@ PerdureError
     ├── StoreDivided           the file is another part of a store than the one asked for
     ├── StoreFailed            a read or a write did not work; try again later
     │   ├── StoreForeign       the file is a database of another program
-    │   └── StoreGone          the file was moved, deleted or replaced while this process had it
+    │   ├── StoreGone          the file was moved, deleted or replaced while this process had it
+    │   └── StoreHangs         a commit does not end; try again later
     ├── StoreDamaged           the rows of an actor are not what was written
     └── StoreFenced            another host owns the shard now
 
@@ -134,6 +135,16 @@ def as_store_error(error: Exception, what: str) -> StoreError:
         return error
     logger.error("the store broke while %s", what, exc_info=error)
     return StoreFailed(f"the store broke while {what}: {error!r}")
+
+
+class StoreHangs(StoreFailed):
+    """A commit has been under way for so long that no new work is taken."""
+
+    def __init__(self) -> None:
+        super().__init__("the disk does not answer: a commit has been under way for too long")
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}. Nothing of this request was done; try again later."
 
 
 class StoreFenced(StoreError):

@@ -22,7 +22,7 @@ from ...api.token_file import read_tokens
 from ..config import Config
 from ..loader import ImportFailed
 from ..process.early_signals import STOP_SIGNALS
-from ..supervision import Failed
+from ..supervision import END_AFTER_S, Failed
 from .host_processes import HostProcesses, Target
 from .member import main
 from .ports import take_ports
@@ -70,7 +70,13 @@ def supervise(config: Config, announce: Callable[[str], None], target: Target = 
         directory = held.enter_context(private_directory(config.processes))
         patience_s = config.limits.stop_grace_s + STOP_MARGIN_S
         processes = held.enter_context(HostProcesses(config, directory, target, patience_s=patience_s))
-        supervisor = Supervisor(processes, config.processes, announce=announce, patience_s=patience_s)
+        supervisor = Supervisor(
+            processes,
+            config.processes,
+            announce=announce,
+            patience_s=patience_s,
+            loop_age_max_s=loop_age_max_s(config),
+        )
         supervisor.start(time.monotonic())
         watch(supervisor, processes, signals)
     if supervisor.failed is not None:
@@ -78,6 +84,13 @@ def supervise(config: Config, announce: Callable[[str], None], target: Target = 
     if not supervisor.in_order:
         sys.exit(1)
     logger.info("stopped")
+
+
+def loop_age_max_s(config: Config) -> float:
+    """How long the event loop of a host may be blocked; 0: for ever, because user code may."""
+    if not (config.workflow_step_max_s and config.activity_step_max_s):
+        return 0.0
+    return max(config.workflow_step_max_s, config.activity_step_max_s) + END_AFTER_S
 
 
 def raise_failed(failed: Failed) -> NoReturn:

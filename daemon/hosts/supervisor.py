@@ -11,13 +11,18 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ...actors.cluster.membership import name_of
-from ..supervision import Failed, FromHost, Ready, Reload, ShutdownAsked, Stop, ToHost
+from ..supervision import Beat, Failed, FromHost, Ready, Reload, ShutdownAsked, Stop, ToHost
 
 logger = logging.getLogger(__name__)
 
 # Between the end of a host and its next start.
 PAUSE_S_MIN = 0.1
 PAUSE_S_MAX = 5.0
+# A host that has been silent for so long hangs, or was stopped by a signal.
+SILENT_S = 5.0
+LOOK_S = 1.0  # how often the supervisor looks at the hosts that beat
+# A supervisor that looks later than this was not running itself, and blames no host for the time between.
+LATE_S = 2.0
 GOOD_AFTER_S = 10.0  # a host that was ready for so long begins with the shortest pause again
 
 
@@ -51,6 +56,7 @@ class HostState:
     was_ready: bool = False  # at least once, so its app and its file are sound
     pause_s: float = PAUSE_S_MIN  # before its next start, should it end
     start_at_s: float | None = None  # None: no start is due
+    beat_at_s: float | None = None  # when it was heard last; None: it has not begun to beat
 
     @property
     def name(self) -> str:
@@ -66,9 +72,18 @@ class Supervisor:
         count: How many hosts there are.
         announce: Called with the ready line, once, when all hosts are ready.
         patience_s: How long a stop may take before the hosts are killed.
+        loop_age_max_s: How long the event loop of a host may be blocked before the host is killed; 0: for ever.
     """
 
-    def __init__(self, processes: Processes, count: int, *, announce: Callable[[str], None], patience_s: float) -> None:
+    def __init__(
+        self,
+        processes: Processes,
+        count: int,
+        *,
+        announce: Callable[[str], None],
+        patience_s: float,
+        loop_age_max_s: float = 0.0,
+    ) -> None:
         self.failed: Failed | None = None  # why the daemon could not start
         self.in_order = True  # while stopping, every host ended by itself, with exit code 0
         self._processes = processes
@@ -76,6 +91,8 @@ class Supervisor:
         self._announce = announce
         self._announced = False
         self._patience_s = patience_s
+        self._loop_age_max_s = loop_age_max_s
+        self._looked_at_s: float | None = None
         self._stopping = False
         self._kill_at_s: float | None = None
 
@@ -87,6 +104,8 @@ class Supervisor:
     def wait_s(self, now_s: float) -> float | None:
         """How long until `act` has something to do; None if only an event can change that."""
         times_s = [host.start_at_s for host in self._hosts] + [self._kill_at_s]
+        if self._looked_at_s is not None and any(host.beat_at_s is not None for host in self._hosts):
+            times_s.append(self._looked_at_s + LOOK_S)
         return min((max(0.0, time_s - now_s) for time_s in times_s if time_s is not None), default=None)
 
     def start(self, now_s: float) -> None:
@@ -97,6 +116,7 @@ class Supervisor:
 
     def act(self, now_s: float) -> None:
         """Start and kill the hosts whose time has come."""
+        self._look(now_s)
         for host in self._hosts:
             if host.start_at_s is not None and host.start_at_s <= now_s:
                 self._start(host, now_s)
@@ -116,6 +136,8 @@ class Supervisor:
                 self._fail(message, now_s)
             case ShutdownAsked(force):
                 self.stop(now_s, force=force)
+            case Beat(loop_age_s):
+                self._hear(host, loop_age_s, now_s)
 
     def handle_end(self, index: int, code: int, now_s: float) -> None:
         """React to the end of a host's process.
@@ -125,6 +147,7 @@ class Supervisor:
         """
         host = self._hosts[index]
         host.running = False
+        host.beat_at_s = None
         if self._stopping:
             self.in_order &= code == 0
         else:
@@ -171,8 +194,33 @@ class Supervisor:
             if host.running:
                 self._processes.kill(host.index)
 
+    def _hear(self, host: HostState, loop_age_s: float, now_s: float) -> None:
+        if not host.running:
+            return
+        host.beat_at_s = now_s
+        if self._loop_age_max_s and loop_age_s > self._loop_age_max_s:
+            logger.error("the event loop of %s has been blocked for %.1f s: it is killed", host.name, loop_age_s)
+            self._kill(host)
+
+    def _look(self, now_s: float) -> None:
+        """Kill the hosts that have not been heard for too long."""
+        late_s = now_s - self._looked_at_s - LOOK_S if self._looked_at_s is not None else 0.0
+        self._looked_at_s = now_s
+        for host in self._hosts:
+            if host.beat_at_s is None:
+                continue
+            if late_s > LATE_S - LOOK_S:
+                host.beat_at_s += late_s
+            if now_s - host.beat_at_s > SILENT_S:
+                logger.error("%s has not been heard for %.1f s: it is killed", host.name, now_s - host.beat_at_s)
+                self._kill(host)
+
+    def _kill(self, host: HostState) -> None:
+        host.beat_at_s = None
+        self._processes.kill(host.index)
+
     def _start(self, host: HostState, now_s: float) -> None:
-        host.start_at_s = host.ready_since_s = None
+        host.start_at_s = host.ready_since_s = host.beat_at_s = None
         try:
             self._processes.start(host.index)
             host.running = True

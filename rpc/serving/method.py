@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn, Protocol, TypeAlias
 
 import grpc
 
-from ...actors.errors import HostStopping, HostUnreachable, MailboxFull, PerdureError
+from ...actors.errors import HostSilent, HostStopping, HostUnreachable, MailboxFull, PerdureError
 from ...actors.store.errors import StoreFailed
 from ...api.throttled_log import ThrottledLog
 from ..wire.messages import DAPR, POOL, TASK_HUB, Message, message
@@ -43,7 +43,7 @@ class Failure(NamedTuple):
 
 # Errors after which the same call may succeed, whatever the method. A full mailbox is not RESOURCE_EXHAUSTED: workers
 # would take their answer for too large, and give up the workflow (contract 3.5).
-TRY_AGAIN = (HostStopping, HostUnreachable, MailboxFull, StoreFailed)
+TRY_AGAIN = (HostSilent, HostStopping, HostUnreachable, MailboxFull, StoreFailed)
 
 INTERNAL = Failure(grpc.StatusCode.INTERNAL, "an internal error of Perdure; its log has the details")
 

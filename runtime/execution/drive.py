@@ -39,6 +39,7 @@ from ..history.event import (
 from ..history.failure import FailureDetails, failure_of
 from ..history.status import Status
 from .demands import exceed, plain_name, weigh
+from .interruption import CodeInterrupted
 from .pending import ANSWERS, Call, Pending
 from .unawaited import warn_of_unawaited
 
@@ -82,6 +83,8 @@ class Execution:
         self.stepping = False
         self.custom_status: str | None = None
         self.outcome: Outcome | None = None
+        # Set from outside (runtime/steps.py), in the middle of a step of the code.
+        self.interrupted: CodeInterrupted | None = None
 
         self.limits = limits
         self.exceeded: LimitExceeded | None = None  # what the execution ends with, even if the code catches it
@@ -124,6 +127,9 @@ class Execution:
             The commands, in the order in which the code gave them, and how
             many events were taken. Fewer than all only when the execution has
             ended; `outcome` then says how.
+
+        Raises:
+            CodeInterrupted: The code was interrupted. The execution is of no more use.
         """
         pending = self._pending
         pending.now_us = now_us
@@ -146,6 +152,9 @@ class Execution:
                     self._advance()
             elif isinstance(event, ExecutionStarted):
                 self._start(event)
+        if self.interrupted is not None:
+            # Whatever the code has made of it: the commands of this turn are not those that it would give again.
+            raise self.interrupted
         commands = pending.commands
         if self._new_patches:
             commands.insert(0, PatchesApplied(tuple(self._new_patches)))

@@ -66,7 +66,7 @@ def end(sheet: TurnSheet, status: Status, result: str | None, failure: FailureDe
     if actor.record.parent is not None:
         tell_parent(sheet, actor.record.parent, status, result, failure)
     if actor.surroundings.observed:
-        ended = Ended(actor.record.name, status.value, sheet.now_us - actor.record.created_us)
+        ended = Ended(actor.record.name, status.value, max(0, sheet.now_us - actor.record.created_us))
         sheet.turn.messages.append((Address(ENDED, actor.instance_id), ended))
     actor.close()
     actor.execution = None

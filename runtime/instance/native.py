@@ -8,6 +8,7 @@ something to be fed.
 from ..authoring.misuse import did_you_mean
 from ..errors import NondeterminismError
 from ..execution.drive import ContinuedAsNew, Execution
+from ..execution.interruption import CodeInterrupted
 from ..execution.replay import replay
 from ..history.event import ExecutionCompleted
 from ..history.failure import FailureDetails
@@ -51,7 +52,7 @@ def running_code(sheet: TurnSheet) -> Execution | None:
             rows=actor.rows,
             limits=surroundings.limits,
         )
-    except NondeterminismError as error:
+    except (NondeterminismError, CodeInterrupted) as error:
         stall(sheet, str(error))
         return None
     actor.rows = []
@@ -83,7 +84,11 @@ def _feed(sheet: TurnSheet, execution: Execution) -> None:
     actor = sheet.actor
     assert actor.record is not None
     arrivals = [*actor.held, *sheet.arrived]
-    commands, taken = execution.feed(arrivals, sheet.now_us)
+    try:
+        commands, taken = execution.feed(arrivals, sheet.now_us)
+    except CodeInterrupted as error:
+        _interrupt(sheet, str(error))
+        return
     if len(commands) > actor.surroundings.limits.turn_commands_warn:
         warn_of_commands(sheet, len(commands))
     sheet.asked = list(commands)
@@ -97,6 +102,20 @@ def _feed(sheet: TurnSheet, execution: Execution) -> None:
     elif outcome is not None:
         failure = FailureDetails.unpack(outcome.failure) if outcome.failure is not None else None
         end(sheet, Status(outcome.status), outcome.result, failure)
+
+
+def _interrupt(sheet: TurnSheet, why: str) -> None:
+    """Stall an instance whose code was interrupted: this turn has fed it nothing.
+
+    The execution cannot go on, and the rows of which another could be built are in the store only. The instance tries
+    again when it is loaded the next time, as after a restart.
+    """
+    actor = sheet.actor
+    actor.close()
+    actor.execution = None
+    actor.interrupted = True
+    sheet.hold_all()
+    stall(sheet, why)
 
 
 def _take_back_timers(sheet: TurnSheet, execution: Execution) -> None:

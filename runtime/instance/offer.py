@@ -79,7 +79,7 @@ class Offer:
         actor = self._actor
         if not (actor.open.tasks or actor.open.children):
             return 0.0
-        return min(PATIENCE_MAX_S, PATIENCE_SHARE * (actor.last_us - actor.ran_us) / 1e6)
+        return min(PATIENCE_MAX_S, max(0.0, PATIENCE_SHARE * (actor.last_us - actor.ran_us) / 1e6))
 
 
 def can_take_a_turn(actor: Instance) -> bool:

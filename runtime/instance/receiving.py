@@ -332,7 +332,8 @@ def _receive_answer(sheet: TurnSheet, envelope: Envelope) -> None:
 
 def _receive_try_again(sheet: TurnSheet, envelope: Envelope) -> None:
     record = sheet.actor.record
-    if record is not None and record.status is Status.STALLED and record.set_aside is None:
+    stalled = record is not None and record.status is Status.STALLED and record.set_aside is None
+    if stalled and not sheet.actor.interrupted:
         sheet.actor.stalled_here = False
         sheet.actor.offered = None
 

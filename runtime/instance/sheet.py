@@ -24,7 +24,8 @@ class TurnSheet:
     """One turn of one actor.
 
     Args:
-        now_us: When the turn is taken; Unix time, microseconds.
+        now_us: When the turn is taken; Unix time, microseconds. It may be earlier than the last turn's, if the clock
+            was set back in between: the order of turns is the order of their rows.
     """
 
     __slots__ = (
@@ -46,8 +47,7 @@ class TurnSheet:
 
     def __init__(self, actor: Instance, now_us: int) -> None:
         self.actor = actor
-        # Never before the last turn, even if the clock was set back in between.
-        self.now_us = max(now_us, actor.last_us)
+        self.now_us = now_us
         self.turn = Turn()
         self.record_before = actor.record
         self.arrived: list[Arrival] = []  # to be fed
@@ -150,6 +150,8 @@ class TurnSheet:
         turn = self.turn
         if self.timers_set:
             turn.reminders_set = [(str(timer_id), due_us) for timer_id, due_us in self.timers_set.items()]
+            # A worker computes the times of its timers from the time that it was sent.
+            turn.reminders_from_us = self.turn_at_us
         if self.asked is not None or self.holding:
             events = None if self.asked is None else [*self.arrived, *self.asked]
             row = Row(self.turn_at_us or self.now_us, events, self.holding, self.consumed)

@@ -45,6 +45,7 @@ class Instance:
         "execution",
         "held",
         "instance_id",
+        "interrupted",
         "last_us",
         "offered",
         "open",
@@ -91,6 +92,8 @@ class Instance:
         self.stalled_here = False
         # Its turns broke in this process or an earlier one, and the record says so.
         self.was_stalled = False
+        # Its code was interrupted, and is not tried again before the instance is loaded anew.
+        self.interrupted = False
         if stored is not None:
             self._remember(stored)
 
@@ -115,6 +118,7 @@ class Instance:
         self.outbox = None
         self.received = None
         self.stalled_here = False
+        self.interrupted = False
 
     def _remember(self, stored: Stored) -> None:
         self.record = unpack_record(stored.record)

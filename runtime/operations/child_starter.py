@@ -18,7 +18,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ...actors.address import Address
-from ...actors.errors import HostLost, HostStopping, HostUnreachable, MailboxFull, NotOwner, PerdureError
+from ...actors.errors import HostLost, HostSilent, HostStopping, HostUnreachable, MailboxFull, NotOwner, PerdureError
 from ...actors.store.errors import StoreError
 from ..history.event import Parent
 from ..history.failure import failure_of
@@ -77,7 +77,7 @@ class ChildStarter:
         while True:
             try:
                 await self._facade.request_start(address.id, start)
-            except (StoreError, MailboxFull, HostStopping, HostUnreachable, HostLost, NotOwner):
+            except (StoreError, MailboxFull, HostStopping, HostUnreachable, HostLost, HostSilent, NotOwner):
                 await anyio.sleep(RETRY_S)
             except Exception as error:
                 if not isinstance(error, PerdureError):

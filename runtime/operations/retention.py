@@ -14,7 +14,7 @@ from contextlib import suppress
 
 import anyio
 
-from ...actors.clock import Clock
+from ...actors.clock import Clock, read
 from ...actors.errors import HostStopping, PerdureError
 from ...actors.store.errors import StoreDamaged
 from ..errors import InstanceNotFound, InstanceStalled, InstanceUnfinished
@@ -38,7 +38,7 @@ class RetentionLoop:
       instance has finished.
 
     Between two looks it sleeps until the next instance is due, and reads that
-    one only.
+    one only. While it sleeps it looks at the clock once a minute.
 
     So no instance goes too early, and one that is kept for a second or more
     goes on time. One that is to go at once goes within a second; in a store of
@@ -53,7 +53,8 @@ class RetentionLoop:
 
     LOOK_EVERY_S = 1.0
     SHARE_OF_TIME = 20  # one part in so many of the time may go into looks
-    SLEEP_S_MAX = 3600.0  # the wall clock may be set, and the machine may sleep
+    SLEEP_S_MAX = 3600.0
+    SLEEP_S_MAX_IF_SET = 60.0  # the wall clock may be set, and the machine may sleep
     KNOWN_MAX = 10_000  # dates in memory; another look finds those after them
     TRY_AGAIN_S = 60.0  # after a failure of the store
 
@@ -68,6 +69,7 @@ class RetentionLoop:
         self._seen_turns = -1
         self._all_known = False  # whether `_due` has all that the last look saw
         self._look_at_us = 0
+        self._seen = read(clock)
         self._due: list[tuple[int, str]] = []  # a heap
 
     async def run(self) -> None:
@@ -87,7 +89,11 @@ class RetentionLoop:
 
     async def _step(self) -> None:
         """Look if a look is due, and forget all instances that are due."""
-        if self._clock.now_us() >= self._look_at_us:
+        now, seen = read(self._clock), self._seen
+        self._seen = now
+        # A clock that is set back puts off no look, or instances that end now would be seen that much later.
+        self._look_at_us -= max(0, now.set_back_since(seen))
+        if now.wall_us >= self._look_at_us:
             await self._look()
         while self._due and self._due[0][0] <= self._clock.now_us():
             _, instance_id = heapq.heappop(self._due)
@@ -150,4 +156,5 @@ class RetentionLoop:
 
     async def _sleep(self) -> None:
         next_us = min(self._look_at_us, self._due[0][0]) if self._due else self._look_at_us
-        await anyio.sleep(min(max((next_us - self._clock.now_us()) / 1e6, 0.0), self.SLEEP_S_MAX))
+        sleep_s_max = self.SLEEP_S_MAX_IF_SET if self._clock.may_be_set else self.SLEEP_S_MAX
+        await anyio.sleep(min(max((next_us - self._clock.now_us()) / 1e6, 0.0), sleep_s_max))

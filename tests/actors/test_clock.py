@@ -1,8 +1,9 @@
-"""The system clock tells Unix time in microseconds, and a steady clock never goes back."""
+"""The system's clocks tell Unix time and passed time, both at one moment."""
 
 import time
 
-from perdure.actors.clock import SteadyClock, SystemClock
+from perdure.actors.clock import SystemClock, read
+from perdure.actors.reading import Reading
 
 
 def test_it_is_the_wall_clock_in_microseconds() -> None:
@@ -11,13 +12,26 @@ def test_it_is_the_wall_clock_in_microseconds() -> None:
     assert before * 1e6 - 1 <= now_us <= time.time() * 1e6 + 1
 
 
-def test_a_steady_clock_stands_still_while_the_wall_clock_is_behind() -> None:
-    class Set:
+def test_it_is_the_monotonic_clock_in_microseconds() -> None:
+    before = time.monotonic()
+    now_us = SystemClock().monotonic_us()
+    assert before * 1e6 - 1 <= now_us <= time.monotonic() * 1e6 + 1
+
+
+def test_a_reading_that_was_interrupted_is_taken_again() -> None:
+    # Given a process that stands still for a second between its first look at the two clocks,
+    class Interrupted:
+        may_be_set = True
+
         def __init__(self) -> None:
-            self.times_us = iter([10, 20, 5, 19, 21])
+            self.monotonic = iter([10, 1_000_010, 1_000_011, 1_000_012])
+            self.wall = iter([2_000_000, 3_000_001])
 
         def now_us(self) -> int:
-            return next(self.times_us)
+            return next(self.wall)
 
-    clock = SteadyClock(Set())
-    assert [clock.now_us() for _ in range(5)] == [10, 20, 20, 20, 21]
+        def monotonic_us(self) -> int:
+            return next(self.monotonic)
+
+    # then the reading is that of the second look.
+    assert read(Interrupted()) == Reading(3_000_001, 1_000_011)

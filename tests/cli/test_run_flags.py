@@ -79,6 +79,11 @@ def test_each_limit_of_an_engine_has_a_flag() -> None:
     assert config.settings("orders") == dataclasses.replace(given, app_id="orders")
 
 
+def test_what_the_pulse_tolerates_has_flags() -> None:
+    config = configure("--workflow-step-max", "1", "--activity-step-max", "2.5", "--commit-max", "0")
+    assert (config.workflow_step_max_s, config.activity_step_max_s, config.commit_max_s) == (1, 2.5, 0)
+
+
 def test_every_flag_has_a_variable_of_its_name() -> None:
     for option in RUN_OPTIONS:
         assert option.variables[0] == "PERDURE_" + option.opts[0].removeprefix("--").replace("-", "_").upper()
@@ -120,6 +125,9 @@ def test_a_switch_can_be_set_by_its_variable(monkeypatch: pytest.MonkeyPatch) ->
         ("--max-body-size", "4MB", "4Mi"),
         ("--max-body-size", "0", "above 0"),
         ("--stop-grace", "nan", "seconds"),
+        ("--workflow-step-max", "-1", "seconds"),
+        ("--activity-step-max", "long", "seconds"),
+        ("--commit-max", "nan", "seconds"),
         ("--activations-max", "-1", "from 0 up"),
         ("--mailbox-messages-max", "0", "from 1 up"),
         ("--activities-max", "many", "from 1 up"),

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from perdure.actors.store.part import Part
-from perdure.daemon.supervision import Failed, Ready, ShutdownAsked, Stop, ToHost
+from perdure.daemon.supervision import Beat, Failed, Ready, ShutdownAsked, Stop, ToHost
 
 from ..support.processes.pair import Pair
 
@@ -61,3 +61,19 @@ def test_an_orphan_is_one_whose_supervisor_is_gone_whatever_it_said_last(pair: P
     pair.parent.send(Stop(force=False))
     pair.parent.close()
     assert pair.member.orphaned
+
+
+def test_a_host_beats_until_its_supervisor_reads_no_more(pair: Pair) -> None:
+    pair.member.beat(0.5)
+    assert pair.parent.recv() == Beat(0.5)
+    # Given a supervisor that reads nothing, then a beat is lost, and does not wait.
+    for _ in range(20_000):
+        pair.member.beat(0.0)
+    pair.parent.close()
+    pair.member.beat(0.0)
+
+
+def test_a_host_can_be_sent_to_its_process(pair: Pair) -> None:
+    made, arguments = pair.member.__reduce__()
+    again = made(*arguments)  # type: ignore[operator, misc]
+    assert again == pair.member

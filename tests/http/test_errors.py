@@ -3,8 +3,16 @@
 import pytest
 
 from perdure.actors.address import Address
-from perdure.actors.errors import ActorFailed, HostStopping, HostUnreachable, MailboxFull, NotOwner, PerdureError
-from perdure.actors.store.errors import StoreError, StoreFailed
+from perdure.actors.errors import (
+    ActorFailed,
+    HostSilent,
+    HostStopping,
+    HostUnreachable,
+    MailboxFull,
+    NotOwner,
+    PerdureError,
+)
+from perdure.actors.store.errors import StoreError, StoreFailed, StoreHangs
 from perdure.api.words import FAILURES, TRY_AGAIN
 from perdure.http.dapr.workflows import OPERATIONS
 from perdure.runtime.errors import InvalidRequest
@@ -238,6 +246,8 @@ def test_every_operation_has_a_row() -> None:
         (MailboxFull(Address("workflow", "x"), messages_max=10), 429, "ERR_MAILBOX_FULL"),
         (HostStopping(), 503, "ERR_HOST_STOPPING"),
         (HostUnreachable("host-1"), 503, "ERR_HOST_UNREACHABLE"),
+        (HostSilent("host-1", waited_s=5.0), 503, "ERR_HOST_SILENT"),
+        (StoreHangs(), 503, "ERR_STORE_FAILED"),
         (StoreFailed("the disk is full"), 503, "ERR_STORE_FAILED"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
@@ -303,6 +313,7 @@ def test_a_bug_of_ours_is_not_told_to_strangers(operation: str) -> None:
 
 def test_only_what_perdure_adds_has_codes_of_its_own() -> None:
     assert sorted(row.code for row in TRY_AGAIN.values()) == [
+        "ERR_HOST_SILENT",
         "ERR_HOST_STOPPING",
         "ERR_HOST_UNREACHABLE",
         "ERR_MAILBOX_FULL",

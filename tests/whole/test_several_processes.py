@@ -145,6 +145,35 @@ def test_a_process_that_is_killed_comes_back_with_its_port_and_its_file(start: S
     assert daemon.ended() == 0
 
 
+@pytest.mark.slow
+def test_a_process_that_hangs_is_killed_and_comes_back(start: Start) -> None:
+    daemon = start()
+    daemon.until_healthy()
+    # When a process stands still, then it is killed after 5 s of silence, and another one takes its place.
+    os.kill(daemon.hosts["host-1"], signal.SIGSTOP)
+    daemon.err.hear("host-1 has not been heard for")
+    assert daemon.heard_host()[0] == "host-1"
+    daemon.err.hear("host-1 is ready again")
+    daemon.until_healthy()
+    daemon.process.send_signal(signal.SIGTERM)
+    assert daemon.ended() == 0
+
+
+@pytest.mark.slow
+def test_a_daemon_that_was_stopped_as_a_whole_kills_nothing_when_it_goes_on(start: Start) -> None:
+    daemon = start()
+    daemon.until_healthy()
+    processes = [daemon.process.pid, *daemon.hosts.values()]
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    time.sleep(8)
+    for process in processes:
+        os.kill(process, signal.SIGCONT)
+    time.sleep(3)
+    daemon.until_healthy()
+    assert not [line for line in daemon.err.said if "killed" in line]
+
+
 def test_a_daemon_can_be_started_again_on_its_ports_at_once(start: Start) -> None:
     daemon = start()
     daemon.until_healthy()

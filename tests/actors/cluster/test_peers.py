@@ -6,7 +6,8 @@ import anyio
 import pytest
 
 from perdure.actors.address import Address
-from perdure.actors.errors import ActorFailed, HostLost, HostStopping, HostUnreachable
+from perdure.actors.cluster.outbound import Outbound
+from perdure.actors.errors import ActorFailed, HostLost, HostSilent, HostStopping, HostUnreachable
 from perdure.actors.store.errors import StoreFailed
 from perdure.actors.turn import Envelope
 from perdure.actors.waiting.reply import Reply
@@ -216,3 +217,19 @@ async def test_a_message_for_nobodys_actor_gets_an_error_and_breaks_nothing() ->
 async def until(condition: Any) -> None:
     while not condition():
         await anyio.sleep(0.001)
+
+
+async def test_a_host_that_does_not_answer_is_waited_for_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Outbound, "ANSWER_S", 0.2)
+    monkeypatch.setattr(Outbound, "LOOK_S", 0.05)
+    async with several_hosts() as daemon:
+        here, there = daemon.members[0].host, daemon.counter_of(1)
+        await here.ask(there, Add(1))
+        # Given a host whose commit hangs,
+        daemon.members[1].store.hold()
+        # when it is asked, then the caller hears in time that there is no answer,
+        with anyio.fail_after(5), pytest.raises(HostSilent, match=r"has not answered in 0\.2 s; it may have happened"):
+            await here.ask(there, Add(10))
+        # and the answer that comes too late does no harm.
+        daemon.members[1].store.release()
+        assert await here.ask(there, Read()) == 11

@@ -1,19 +1,21 @@
-"""A failure loses no message: callers get the error, and other messages are delivered again."""
+"""A failure loses no message: callers get the error, others are delivered again. It leaves no active mark behind."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import anyio.lowlevel
 import pytest
 
 from perdure.actors.errors import ActorFailed, ActorStalled
+from perdure.actors.hosting.host import HostLimits
 from perdure.actors.store.errors import StoreDamaged, StoreFailed
 from perdure.actors.store.memory import MemoryStore
 from perdure.actors.turn import SetAside
 from perdure.testing.faulty_store import FaultyStore
 from perdure.testing.virtual_time import LoopClock, run_virtually
 
-from ...support.actors.counter_actor import Add, Break, Forget, Read, counter
+from ...support.actors.counter_actor import Add, BeQuiet, Break, Forget, Read, Tell, Work, counter
 from ...support.actors.one_host import World
 
 pytestmark = pytest.mark.anyio
@@ -223,3 +225,59 @@ async def evict(world: World, name: str) -> None:
     activation = world.host._mailroom.activations.peek(counter(name))
     assert activation is not None
     world.host._mailroom.remove(activation)
+
+
+async def marks(store: FaultyStore) -> list[str]:
+    return [address.id for address in await store.active()]
+
+
+async def until_no_marks(store: FaultyStore) -> None:
+    while await marks(store):
+        await anyio.sleep(0.01)
+
+
+@pytest.mark.parametrize("ends", [Work(busy=False), BeQuiet()])
+async def test_a_mark_that_a_failed_commit_was_to_take_away_goes_with_the_next(ends: object) -> None:
+    # Given an actor with work in flight,
+    store = FaultyStore(MemoryStore())
+    async with World(store).running() as world:
+        await world.host.ask(counter("a"), Work(busy=True))
+        assert await marks(store) == ["a"]
+        # when the commit of the turn fails in which the work ends, and a caller waits for it,
+        store.fail_next_commit()
+        with pytest.raises(StoreFailed):
+            await world.host.ask(counter("a"), ends)
+        # then the actor recovers, and takes the mark away, as it has nothing in flight after all.
+        await until_no_marks(store)
+        assert world.counters.recovered == ["a"]
+
+
+async def test_a_mark_that_a_failed_eviction_leaves_goes_with_the_next_commit() -> None:
+    # Given an actor that leaves memory, and is marked until then,
+    store = FaultyStore(MemoryStore())
+    async with World(store, limits=HostLimits(activations_max=1)).running() as world:
+        await world.host.ask(counter("a"), Add(1))
+        await world.host.ask(counter("a"), Tell(counter("b"), Add(1)))
+        assert await marks(store) in (["a"], [])
+        # when each commit fails once,
+        for nth in range(1, 6):
+            store.fail_commit(nth)
+        for name in ("c", "d", "e"):
+            with pytest.raises(StoreFailed):
+                await world.host.ask(counter(name), Add(1))
+        # then no mark is left in the end.
+        with anyio.fail_after(5):
+            await until_no_marks(store)
+
+
+@pytest.mark.parametrize("fails", range(1, 8))
+async def test_whichever_commit_fails_no_mark_is_left_after_an_orderly_stop(fails: int) -> None:
+    store = FaultyStore(MemoryStore())
+    async with World(store, limits=HostLimits(activations_max=1)).running() as world:
+        world.host._committer.FAILING_S = 0.0
+        store.fail_commit(fails)
+        for name in ("a", "b", "c"):
+            for message in (Add(1), Tell(counter("z"), Add(1)), Work(busy=True), Work(busy=False), BeQuiet()):
+                with suppress(StoreFailed):
+                    await world.host.ask(counter(name), message)
+    assert await marks(store) == []

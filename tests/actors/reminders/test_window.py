@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perdure.actors.reading import Reading
 from perdure.actors.reminders.window import ReminderWindow
 from perdure.actors.store.contract import Reminder
 
@@ -11,6 +12,10 @@ from ...support.actors.counter_actor import counter
 
 def reminder(due_us: int, key: int = 1, name: str = "r") -> Reminder:
     return Reminder(due_us, key, name, counter(str(key)))
+
+
+def at(wall_us: int, monotonic_us: int = 0) -> Reading:
+    return Reading(wall_us, monotonic_us)
 
 
 def read(window: ReminderWindow, stored: list[Reminder]) -> None:
@@ -36,8 +41,8 @@ def test_what_is_due_comes_out_in_order_and_once() -> None:
     for due_us in (30, 10, 20, 40):
         window.set(reminder(due_us))
     assert window.next_due_us() == 10
-    assert [r.due_us for r in window.pop_due(30, limit=10)] == [10, 20, 30]
-    assert window.pop_due(30, limit=10) == []
+    assert [r.due_us for r in window.pop_due(at(30), limit=10)] == [10, 20, 30]
+    assert window.pop_due(at(30), limit=10) == []
     assert window.next_due_us() == 40
 
 
@@ -45,8 +50,8 @@ def test_nothing_is_due_a_microsecond_early() -> None:
     window = ReminderWindow()
     read(window, [])
     window.set(reminder(100))
-    assert window.pop_due(99, limit=10) == []
-    assert window.pop_due(100, limit=10) == [reminder(100)]
+    assert window.pop_due(at(99), limit=10) == []
+    assert window.pop_due(at(100), limit=10) == [reminder(100)]
 
 
 def test_a_reminder_that_was_cleared_does_not_come_out() -> None:
@@ -55,7 +60,7 @@ def test_a_reminder_that_was_cleared_does_not_come_out() -> None:
     window.set(reminder(10))
     window.clear(reminder(10))
     assert window.next_due_us() is None
-    assert window.pop_due(100, limit=10) == []
+    assert window.pop_due(at(100), limit=10) == []
 
 
 def test_clearing_what_is_not_here_is_harmless() -> None:
@@ -84,7 +89,7 @@ def test_a_window_that_overflows_lets_the_furthest_go_and_reads_them_again() -> 
     out: list[Reminder] = []
     while len(out) < 100:
         read(window, stored)
-        out += window.pop_due(1_000, limit=7)
+        out += window.pop_due(at(1_000), limit=7)
     assert out == stored
 
 
@@ -99,7 +104,7 @@ def test_what_is_set_while_the_store_is_read_is_not_lost() -> None:
     window.clear(reminder(6))
     window.loaded([reminder(6)], limit=100)
     # then the one is there and the others are not.
-    assert window.pop_due(10, limit=10) == [reminder(5)]
+    assert window.pop_due(at(10), limit=10) == [reminder(5)]
 
 
 def test_a_read_that_failed_is_tried_again() -> None:
@@ -109,7 +114,7 @@ def test_a_read_that_failed_is_tried_again() -> None:
     window.read_failed()
     assert window.wants_read
     read(window, [reminder(5)])
-    assert window.pop_due(10, limit=10) == [reminder(5)]
+    assert window.pop_due(at(10), limit=10) == [reminder(5)]
 
 
 @given(
@@ -139,7 +144,7 @@ def test_whatever_is_set_and_cleared_each_reminder_fires_once_at_its_time(
             case "pop":
                 now_us += value
                 read(window, sorted(stored))
-                for due in window.pop_due(now_us, limit=3):
+                for due in window.pop_due(at(now_us), limit=3):
                     assert due.due_us <= now_us
                     assert due in stored
                     stored.discard(due)
@@ -147,10 +152,71 @@ def test_whatever_is_set_and_cleared_each_reminder_fires_once_at_its_time(
     # when all time has passed,
     for _ in range(200):
         read(window, sorted(stored))
-        for due in window.pop_due(10_000, limit=3):
+        for due in window.pop_due(at(10_000), limit=3):
             assert due in stored
             stored.discard(due)
             fired.append(due)
     # then nothing is left behind, and nothing fired twice.
     assert not stored
     assert len(fired) == len(set(fired))
+
+
+def window_of(*reminders: Reminder, reminders_max: int = 10) -> ReminderWindow:
+    window = ReminderWindow(reminders_max)
+    read(window, [])
+    for each in reminders:
+        window.set(each)
+    return window
+
+
+def test_a_reminder_that_was_due_soon_keeps_its_time_when_the_clock_is_set_back() -> None:
+    # Given one that is due in 10 and one that is due in 100,
+    soon, late = reminder(1_010), reminder(1_100, 2)
+    window = window_of(soon, late)
+    # when the wall clock is set back by 500, and 3 have passed,
+    window.set_back(at(1_000, 0), at(503, 3), within_us=60)
+    # then the first is due in 7 by the monotonic clock, and the second by the wall clock alone.
+    assert window.wait_us(at(503, 3)) == 7
+    assert window.pop_due(at(509, 9), limit=10) == []
+    assert window.pop_due(at(510, 10), limit=10) == [soon]
+    assert window.wait_us(at(510, 10)) == 590
+    assert window.pop_due(at(1_100, 600), limit=10) == [late]
+
+
+def test_a_reminder_with_a_deadline_fires_once_by_whichever_clock_is_first() -> None:
+    for now in (at(1_010, 5), at(600, 10), at(1_010, 10)):
+        window = window_of(reminder(1_010))
+        window.set_back(at(1_000, 0), at(500, 0), within_us=60)
+        assert window.pop_due(now, limit=10) == [reminder(1_010)]
+        assert window.pop_due(at(2_000, 2_000), limit=10) == []
+        assert window.wait_us(at(2_000, 2_000)) is None
+
+
+def test_a_clock_that_is_set_back_again_moves_no_deadline() -> None:
+    window = window_of(reminder(1_010))
+    window.set_back(at(1_000, 0), at(980, 0), within_us=60)
+    window.set_back(at(982, 2), at(962, 2), within_us=60)
+    assert window.wait_us(at(962, 2)) == 8
+
+
+def test_a_reminder_that_is_cleared_has_no_deadline_any_more_even_if_it_is_set_again() -> None:
+    window = window_of(reminder(1_010))
+    window.set_back(at(1_000, 0), at(500, 0), within_us=60)
+    window.clear(reminder(1_010))
+    assert window.wait_us(at(500, 0)) is None
+    window.set(reminder(1_010))
+    assert window.pop_due(at(600, 100), limit=10) == []
+    assert window.wait_us(at(600, 100)) == 410
+
+
+def test_a_window_that_forgets_its_furthest_half_keeps_what_has_a_deadline() -> None:
+    # Given a reminder that was due soon, and is far away by the clock that was set back,
+    far = reminder(1_010, 99)
+    window = window_of(far, reminders_max=3)
+    window.set_back(at(1_000, 0), at(500, 0), within_us=60)
+    # when so many come that the window forgets the furthest,
+    for key in range(10):
+        window.set(reminder(600 + key, key))
+    assert len(window) < 10
+    # then it still fires.
+    assert window.pop_due(at(510, 10), limit=10) == [far]

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from perdure.daemon.hosts.supervisor import GOOD_AFTER_S, PAUSE_S_MAX, PAUSE_S_MIN, Supervisor, describe_exit
-from perdure.daemon.supervision import Failed, Ready, ShutdownAsked, Stop, ToHost
+from perdure.daemon.hosts.supervisor import GOOD_AFTER_S, PAUSE_S_MAX, PAUSE_S_MIN, SILENT_S, Supervisor, describe_exit
+from perdure.daemon.supervision import Beat, Failed, Ready, ShutdownAsked, Stop, ToHost
 
 PATIENCE_S = 30.0
 
@@ -40,7 +40,9 @@ class Scene:
     def __init__(self, *, ready: bool = True) -> None:
         self.processes = FakeProcesses()
         self.announced: list[str] = []
-        self.supervisor = Supervisor(self.processes, 2, announce=self.announced.append, patience_s=PATIENCE_S)
+        self.supervisor = Supervisor(
+            self.processes, 2, announce=self.announced.append, patience_s=PATIENCE_S, loop_age_max_s=70
+        )
         self.supervisor.start(0)
         if ready:
             for index in range(2):
@@ -261,3 +263,69 @@ def test_nothing_to_do_is_nothing_to_wait_for() -> None:
 
 def test_an_end_is_told_by_its_code_or_its_signal() -> None:
     assert (describe_exit(3), describe_exit(-15)) == ("with exit code 3", "by SIGTERM")
+
+
+def beat_and_look(scene: Scene, index: int, *, from_s: int, to_s: int) -> None:
+    """Let a host beat, and the supervisor look, once a second."""
+    for now_s in range(from_s, to_s):
+        scene.supervisor.handle_message(index, Beat(0), now_s)
+        scene.supervisor.act(now_s)
+
+
+def test_a_host_that_is_not_heard_any_more_is_killed_and_started_again() -> None:
+    # Given two hosts that beat, of which one hangs,
+    scene = Scene()
+    scene.supervisor.handle_message(0, Beat(0), 0)
+    beat_and_look(scene, 1, from_s=0, to_s=6)
+    # when it has been silent for 5 s, and not before, then it is killed, once,
+    assert scene.processes.since() == []
+    beat_and_look(scene, 1, from_s=6, to_s=9)
+    assert scene.processes.since() == [("kill", 0)]
+    # and started again like any host that ends.
+    scene.supervisor.handle_end(0, -9, 9)
+    scene.supervisor.act(9 + PAUSE_S_MIN)
+    assert scene.processes.since() == [("start", 0)]
+
+
+def test_a_host_that_has_not_begun_to_beat_is_not_killed() -> None:
+    scene = Scene()
+    beat_and_look(scene, 1, from_s=0, to_s=100)
+    assert scene.processes.since() == []
+
+
+def test_the_supervisor_looks_as_long_as_a_host_beats() -> None:
+    scene = Scene()
+    assert scene.supervisor.wait_s(0) is None
+    beat_and_look(scene, 1, from_s=0, to_s=1)
+    assert scene.supervisor.wait_s(0.4) == pytest.approx(0.6)
+
+
+def test_time_in_which_the_supervisor_did_not_run_is_no_hosts_fault() -> None:
+    # Given a supervisor that was stopped for a minute, together with its hosts or alone,
+    scene = Scene()
+    beat_and_look(scene, 1, from_s=0, to_s=3)
+    scene.supervisor.act(63)
+    assert scene.processes.since() == []
+    # then a host has its time from then on.
+    for now_s in range(64, 66):
+        scene.supervisor.act(now_s)
+    assert scene.processes.since() == []
+    for now_s in range(66, 64 + round(SILENT_S) + 2):
+        scene.supervisor.act(now_s)
+    assert scene.processes.since() == [("kill", 1)]
+
+
+@pytest.mark.parametrize(("age_s", "killed"), [(69.0, False), (71.0, True)])
+def test_a_host_whose_event_loop_is_blocked_for_too_long_is_killed(age_s: float, killed: bool) -> None:
+    scene = Scene()
+    scene.supervisor.handle_message(0, Beat(age_s), 1)
+    assert scene.processes.since() == ([("kill", 0)] if killed else [])
+
+
+def test_the_last_beats_of_a_host_that_has_ended_count_for_nothing() -> None:
+    scene = Scene()
+    scene.supervisor.handle_end(0, -9, 1)
+    scene.supervisor.handle_message(0, Beat(100), 1)
+    scene.supervisor.act(1.1)
+    scene.supervisor.act(60)
+    assert scene.processes.since() == [("start", 0)]

@@ -95,11 +95,11 @@ class World:
         return list((await self.facade.list_ids()).ids)
 
 
-def story(settings: Settings, tell: Callable[[World], Awaitable[None]]) -> None:
+def story(settings: Settings, tell: Callable[[World], Awaitable[None]], *, may_be_set: bool = False) -> None:
     """Tell a story of an engine, in virtual time."""
 
     async def with_engine() -> None:
-        clock = LoopClock()
+        clock = LoopClock(may_be_set=may_be_set)
         async with Engine(make_app(), data=":memory:", settings=settings, clock=clock) as engine:
             await tell(World(engine, clock))
 
@@ -238,6 +238,30 @@ def test_more_dates_than_are_kept_in_memory_are_met_all_the_same(
                 await anyio.sleep(60)
 
     story(settings, tell)
+
+
+def test_a_clock_that_is_set_back_puts_off_no_look(settings: Settings) -> None:
+    async def tell(world: World) -> None:
+        async with world.forgetting(Retention(any_terminal_us=60_000_000)):
+            await anyio.sleep(5)
+            world.clock.step(-24 * HOUR_S)
+            await world.finish("a")
+            await anyio.sleep(2 * 60 + 2)
+            assert await world.ids() == []
+
+    story(settings, tell, may_be_set=True)
+
+
+def test_a_clock_that_is_set_forward_is_noticed_within_a_minute(settings: Settings) -> None:
+    async def tell(world: World) -> None:
+        await world.finish("a")
+        async with world.forgetting(Retention(any_terminal_us=24 * HOUR_US)):
+            await anyio.sleep(5)
+            world.clock.step(24 * HOUR_S)
+            await anyio.sleep(61)
+            assert await world.ids() == []
+
+    story(settings, tell, may_be_set=True)
 
 
 def test_a_store_that_fails_is_asked_again(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:

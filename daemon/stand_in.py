@@ -1,0 +1,150 @@
+"""The stand-in: answers callers of the HTTP API while the event loop does not.
+
+The rule: it says that the daemon is not well, and nothing else. Health is 500; every other request is 503, and was not
+looked at. Connections that the event loop has accepted before wait for it.
+
+`daemon/watchdog.py` lets it work while the event loop is blocked.
+"""
+
+import contextlib
+import json
+import selectors
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+HEALTH_PATHS = ("/v1.0/healthz", "/v1.0/healthz/outbound")
+HEAD_BYTES_MAX = 64 * 1024
+CLIENT_S = 2.0  # how long a connection may take to send its head, and to close
+CONNECTIONS_MAX = 256  # at once; others wait in the kernel's queue
+LOOK_S = 0.05  # how often it is looked whether the event loop runs again
+
+
+@dataclass(slots=True)
+class Caller:
+    """A connection that the stand-in has accepted."""
+
+    connection: socket.socket
+    until_s: float
+    head: bytes = b""
+    answered: bool = False
+
+
+class StandIn:
+    """Accepts connections on the daemon's own listening socket.
+
+    Args:
+        listener: The socket on which the daemon listens. A duplicate of it is used, and closed by `close`.
+    """
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener.dup()
+        self._listener.setblocking(False)
+        self._left = False
+        self._waiting = selectors.DefaultSelector()
+        self._callers: dict[int, Caller] = {}
+        self._accepting = False
+        self.answers = 0
+
+    def leave(self) -> None:
+        """Accept nothing any more: the daemon is stopping, and its port would stay open as long as the duplicate is."""
+        self._accept_if(False)
+        self._left = True
+        self._listener.close()
+
+    def close(self) -> None:
+        """Close all connections, and the duplicate of the listening socket."""
+        for caller in list(self._callers.values()):
+            self._end(caller)
+        self._waiting.close()
+        self._listener.close()
+
+    @property
+    def busy(self) -> bool:
+        """Whether callers wait for their answers."""
+        return bool(self._callers)
+
+    def work(self, seconds: float, *, why: str, blocked: Callable[[], bool]) -> None:
+        """Answer callers for a while.
+
+        Args:
+            why: Why the daemon does not answer, for the callers.
+            blocked: Whether the event loop is still blocked. If it is not, no connection is accepted any more.
+        """
+        end_s = time.monotonic() + seconds
+        while (now_s := time.monotonic()) < end_s:
+            self._accept_if(not self._left and blocked() and len(self._callers) < CONNECTIONS_MAX)
+            if not (self._accepting or self._callers):
+                return
+            for caller in [each for each in self._callers.values() if each.until_s <= now_s]:
+                self._end(caller)
+            for key, _ in self._waiting.select(min(LOOK_S, end_s - now_s)):
+                if key.data is None:
+                    self._accept()
+                else:
+                    self._receive(key.data, why)
+        self._accept_if(False)
+
+    def _accept_if(self, accepting: bool) -> None:
+        if accepting and not self._accepting:
+            self._waiting.register(self._listener, selectors.EVENT_READ, None)
+        elif self._accepting and not accepting:
+            self._waiting.unregister(self._listener)
+        self._accepting = accepting
+
+    def _accept(self) -> None:
+        # The connection may have gone to the event loop, or away.
+        with contextlib.suppress(OSError):
+            connection, _ = self._listener.accept()
+            connection.setblocking(False)
+            caller = Caller(connection, time.monotonic() + CLIENT_S)
+            self._callers[connection.fileno()] = caller
+            self._waiting.register(connection, selectors.EVENT_READ, caller)
+
+    def _receive(self, caller: Caller, why: str) -> None:
+        try:
+            received = caller.connection.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            received = b""
+        if not caller.answered:
+            caller.head += received
+            if b"\r\n\r\n" in caller.head or len(caller.head) > HEAD_BYTES_MAX:
+                # The kernel takes so few bytes at once. What follows is read until the caller closes: to close first
+                # would reset the connection, and the answer with it.
+                with contextlib.suppress(OSError):
+                    caller.connection.send(answer_to(caller.head, why))
+                    caller.connection.shutdown(socket.SHUT_WR)
+                caller.answered = True
+                self.answers += 1
+        if not received:
+            self._end(caller)
+
+    def _end(self, caller: Caller) -> None:
+        del self._callers[caller.connection.fileno()]
+        self._waiting.unregister(caller.connection)
+        caller.connection.close()
+
+
+def answer_to(head: bytes, why: str) -> bytes:
+    """Make the answer to a request.
+
+    Args:
+        head: Its first line and its headers.
+    """
+    target = [*head.split(b"\r\n", 1)[0].split(b" "), b"", b""][1].decode("latin-1")
+    healthy = target.partition("?")[0] in HEALTH_PATHS
+    status = "500 Internal Server Error" if healthy else "503 Service Unavailable"
+    code = "ERR_HEALTH_NOT_READY" if healthy else "ERR_EVENT_LOOP_BLOCKED"
+    body = json.dumps({"errorCode": code, "message": f"{why}; nothing of this request was done"}).encode()
+    lines = [
+        f"HTTP/1.1 {status}",
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+        "connection: close",
+        *([] if healthy else ["retry-after: 1"]),
+    ]
+    sent = b"" if head.startswith(b"HEAD ") else body
+    return "\r\n".join([*lines, "", ""]).encode() + sent

@@ -1,0 +1,302 @@
+"""The pulse: a thread that watches the event loop and the store, and speaks while they cannot.
+
+The rule: it only looks. It reads frames and single attributes, so that a turn, a step and a commit cost nothing more.
+It acts on the event loop in one way: it raises an exception in user code that does not give the loop back.
+
+`daemon/daemon.py` runs one. An embedded engine has none.
+"""
+
+import asyncio
+import contextlib
+import faulthandler
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Protocol
+
+from ..runtime.steps import CodeStep, StepKind, line_of, step_in
+from .stand_in import StandIn
+from .supervision import END_AFTER_S
+from .thread_cpu import ThreadCpu
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 0.5
+WARN_S = 1.0  # from when on a blocked event loop, and a slow commit, are worth a warning
+BEAT_S = 1.0
+AGAIN_S = 1.0  # after an interruption that the code took for nothing
+LEAST_S = 0.01  # of a timer; 0 would switch it off
+# A pulse that comes later than this was not scheduled itself, and knows nothing of the time between.
+LATE_S = 2 * TICK_S
+
+# SIGVTALRM is sent by the pulse, or by a timer of the process's CPU time if code keeps Python's lock, so that the pulse
+# cannot run. SIGPROF ends a process in which not even a handler can run.
+INTERRUPT = signal.SIGVTALRM
+END = signal.SIGPROF
+
+
+class Watched(Protocol):
+    """The engine, as far as another thread may look at it."""
+
+    @property
+    def commit_under_way(self) -> int | None: ...
+    def set_hanging(self, hanging: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PulseLimits:
+    """How long something may last; seconds. 0: for ever."""
+
+    workflow_step_s: float = 10.0
+    activity_step_s: float = 60.0
+    commit_s: float = 5.0
+
+    def of(self, step: CodeStep) -> float:
+        return self.workflow_step_s if step.kind is StepKind.WORKFLOW else self.activity_step_s
+
+
+class Pulse:
+    """Watches one event loop, in a thread of its own.
+
+    Args:
+        beat: Called once a second with the age of the event loop, in seconds; by a host of several.
+        stopping: Whether the daemon is stopping, so that its port is to be free.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        watched: Watched,
+        stand_in: StandIn,
+        limits: PulseLimits,
+        *,
+        beat: Callable[[float], None] | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._loop = loop
+        self._watched = watched
+        self._stand_in = stand_in
+        self._limits = limits
+        self._beat = beat
+        self._told_to_stop = stopping
+        self._left = False  # the port
+        self._main = threading.get_ident()
+        self._cpu = ThreadCpu(threading.get_native_id())
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
+        self._ticked_s = time.monotonic()
+        self._beaten_s = 0.0
+        self._interrupting = False  # whether this process's signals are ours
+        # The event loop.
+        self._answered = True
+        self._blocked_s = 0.0
+        self._warned = False
+        self._step: CodeStep | None = None
+        self._step_s = 0.0
+        self._told_s = 0.0  # how old the step was when it was interrupted last
+        self._target: CodeStep | None = None
+        # The commit.
+        self._commit: int | None = None
+        self._commit_s = 0.0
+        self._hanging = False
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Watch until the block ends. To be called in the thread of the event loop."""
+        with self._signals():
+            self._thread.start()
+            try:
+                yield
+            finally:
+                self._stopping.set()
+                self._thread.join()
+                self._stand_in.close()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Take the two signals, if this is the main thread and the program has no use for them itself."""
+        ours = threading.current_thread() is threading.main_thread() and all(
+            signal.getsignal(number) is signal.SIG_DFL for number in (INTERRUPT, END)
+        )
+        if not ours:
+            yield
+            return
+        signal.signal(INTERRUPT, self._interrupt)
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # a standard error that is no file
+            faulthandler.register(END, all_threads=True, chain=True)
+        self._interrupting = True
+        try:
+            yield
+        finally:
+            self._interrupting = False
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            faulthandler.unregister(END)
+            signal.signal(INTERRUPT, signal.SIG_DFL)
+
+    # In the pulse's own thread.
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._tick()
+            except Exception:
+                logger.exception("the pulse stumbled")  # and goes on: nothing else watches
+            if not self._left and self._told_to_stop():
+                self._left = True
+                self._stand_in.leave()
+            if self._blocked_s >= WARN_S or self._stand_in.busy:
+                began_s = time.monotonic()
+                self._stand_in.work(TICK_S, why="the event loop is blocked", blocked=lambda: not self._answered)
+                self._stopping.wait(max(0.0, TICK_S - (time.monotonic() - began_s)))
+            else:
+                self._stopping.wait(TICK_S)
+        if self._hanging:
+            self._watched.set_hanging(False)
+
+    def _tick(self) -> None:
+        now_s = time.monotonic()
+        elapsed_s, self._ticked_s = now_s - self._ticked_s, now_s
+        # The main thread wants to run and gets no CPU: that is the machine's doing, and not the code's.
+        starved = self._cpu.starved(elapsed_s)
+        counts = elapsed_s <= LATE_S and not starved
+        self._wind_up()
+        self._look_at_loop(elapsed_s if counts else 0.0)
+        self._look_at_commit(elapsed_s if counts and self._blocked_s == 0 else 0.0)
+        if self._beat is not None and now_s - self._beaten_s >= BEAT_S:
+            self._beaten_s = now_s
+            self._beat(self._blocked_s)
+
+    def _wind_up(self) -> None:
+        """Begin both timers anew. They run out only if this thread does not come back, while CPU time is used."""
+        if self._interrupting:
+            limits_s = [each for each in (self._limits.workflow_step_s, self._limits.activity_step_s) if each]
+            if limits_s:
+                signal.setitimer(signal.ITIMER_VIRTUAL, min(limits_s))
+                signal.setitimer(signal.ITIMER_PROF, max(limits_s) + END_AFTER_S)
+
+    def _look_at_loop(self, elapsed_s: float) -> None:
+        if self._answered:
+            if self._warned:
+                logger.warning("the event loop runs again; it was blocked for %.1f s", self._blocked_s)
+            self._blocked_s, self._warned, self._step, self._target = 0.0, False, None, None
+            self._answered = False
+            with contextlib.suppress(RuntimeError):  # the event loop has ended
+                self._loop.call_soon_threadsafe(self._answer)
+            return
+        self._blocked_s += elapsed_s
+        stack = sys._current_frames().get(self._main)
+        step = step_in(stack)
+        if step is None or not step.same(self._step):
+            self._step, self._step_s, self._told_s = step, 0.0, 0.0
+        else:
+            self._step_s += elapsed_s
+        if self._blocked_s >= WARN_S and not self._warned:
+            self._warned = True
+            logger.warning(
+                "%s has blocked the event loop for %.1f s, at %s: nothing else goes on meanwhile",
+                step or "code that is no step of a workflow or an activity",
+                self._blocked_s,
+                line_of(stack),
+                extra=fields_of(step),
+            )
+        if step is not None and self._step_s > 0:
+            self._end_step(step, stack)
+
+    def _end_step(self, step: CodeStep, stack: FrameType | None) -> None:
+        """Interrupt a step that has lasted too long; end the process if that does not help."""
+        limit_s = self._limits.of(step)
+        if not limit_s or self._step_s < limit_s or not self._interrupting:
+            return
+        if self._step_s >= limit_s + END_AFTER_S:
+            logger.critical(
+                "%s cannot be interrupted, and has blocked the event loop for %.1f s, at %s: this process ends now",
+                step,
+                self._step_s,
+                line_of(stack),
+                extra=fields_of(step),
+            )
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                faulthandler.dump_traceback()
+            logging.shutdown()
+            os._exit(1)
+        if self._step_s - self._told_s >= AGAIN_S or not self._told_s:
+            if not self._told_s:
+                self._tell_interrupted(step, limit_s, stack)
+            self._told_s = self._step_s
+            self._target = step
+            signal.pthread_kill(self._main, INTERRUPT)
+
+    def _tell_interrupted(self, step: CodeStep, limit_s: float, stack: FrameType | None) -> None:
+        logger.error(
+            "%s is interrupted: it has blocked the event loop for %g s, at %s",
+            step,
+            limit_s,
+            line_of(stack),
+            extra=fields_of(step),
+        )
+
+    def _look_at_commit(self, elapsed_s: float) -> None:
+        commit = self._watched.commit_under_way
+        if commit is None or commit != self._commit:
+            if self._commit_s >= WARN_S:
+                logger.warning("the commit has ended after %.1f s", self._commit_s)
+            self._commit, self._commit_s = commit, 0.0
+            if self._hanging:
+                self._hanging = False
+                self._watched.set_hanging(False)
+            return
+        before_s = self._commit_s
+        self._commit_s += elapsed_s
+        if before_s < WARN_S <= self._commit_s:
+            logger.warning("a commit has been under way for %.1f s: the disk is slow, or hangs", self._commit_s)
+        limit_s = self._limits.commit_s
+        if limit_s and self._commit_s >= limit_s and not self._hanging:
+            self._hanging = True
+            self._watched.set_hanging(True)
+            logger.error(
+                "a commit has been under way for %.1f s: health is 500, and new work is refused with 503 until it ends",
+                self._commit_s,
+            )
+
+    # In the thread of the event loop.
+
+    def _answer(self) -> None:
+        self._answered = True
+
+    def _interrupt(self, number: int, stack: FrameType | None) -> None:
+        """Raise an exception in the step that is to be interrupted.
+
+        Raises:
+            CodeInterrupted: It is under way.
+        """
+        target, self._target = self._target, None
+        if target is not None:
+            target.interrupt(stack, self._limits.of(target))
+            return
+        # A timer has run out, because the pulse could not run: one call of the code keeps Python's lock.
+        step = step_in(stack)
+        limit_s = self._limits.of(step) if step is not None else 0
+        if step is not None and limit_s:
+            lasted_s = time.monotonic() - self._ticked_s
+            if lasted_s >= limit_s:
+                self._tell_interrupted(step, limit_s, stack)
+                # Again, should the code take this one for nothing.
+                signal.setitimer(signal.ITIMER_VIRTUAL, AGAIN_S)
+                step.interrupt(stack, limit_s)
+            else:
+                signal.setitimer(signal.ITIMER_VIRTUAL, max(limit_s - lasted_s, LEAST_S))
+
+
+def fields_of(step: CodeStep | None) -> dict[str, str]:
+    """The fields of a log line about a step."""
+    if step is None:
+        return {}
+    return {"instance_id": step.instance_id, step.kind.value: step.name}
