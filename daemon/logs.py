@@ -9,7 +9,7 @@ import logging
 import time
 from typing import Any
 
-from ..actors.text import described
+from ..actors.text import clean, described
 
 # Libraries that log much, and the least level of theirs that is shown.
 CHATTY = {"aiosqlite": logging.INFO, "asyncio": logging.INFO, "uvicorn": logging.WARNING}
@@ -38,7 +38,7 @@ class SafeLine(logging.Formatter):
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
         try:
-            return super().formatException(ei)
+            return clean(super().formatException(ei))
         except BaseException:
             # Its cause, its notes or its class are user code, and raise something themselves.
             return described(ei[1])
