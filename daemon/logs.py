@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..actors.text import described
+from ..actors.text import clean, described
 from .process.standard_error import StandardError, stream_of
 
 # Libraries that log much, and the least level of theirs that is shown.
@@ -94,7 +94,7 @@ class SafeLine(logging.Formatter):
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
         try:
-            return super().formatException(ei)
+            return clean(super().formatException(ei))
         except BaseException:
             # Its cause, its notes or its class are user code, and raise something themselves.
             return described(ei[1])

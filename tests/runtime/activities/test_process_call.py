@@ -165,11 +165,10 @@ def test_the_main_program_is_imported_under_the_name_that_multiprocessing_gives_
     module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    monkeypatch.setitem(sys.modules, MAIN, sys.modules["__main__"])  # so that what stands there is taken away again
+    monkeypatch.delitem(sys.modules, MAIN)
     Path(module).write_text("import sys\ndef work(ctx): return [__name__, sys.modules['__main__'].__name__]\n")
-    try:
-        outcome = perform_elsewhere(Reference("__main__", "work", module), CALL, None)
-    finally:
-        sys.modules.pop(MAIN, None)
+    outcome = perform_elsewhere(Reference("__main__", "work", module), CALL, None)
     assert outcome == Outcome('["__mp_main__","__mp_main__"]', None)
 
 
