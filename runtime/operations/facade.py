@@ -187,9 +187,10 @@ class Facade:
         Raises:
             InvalidRequest, InstanceNotFound
         """
-        if not event.name:
-            raise InvalidRequest("missing workflow event name")
-        await self._host.ask(workflow_address(instance_id), event)
+        with self._watch.operation("raise_event"):
+            if not event.name:
+                raise InvalidRequest("missing workflow event name")
+            await self._host.ask(workflow_address(instance_id), event)
 
     async def suspend(self, instance_id: str, *, reason: str | None = None) -> None:
         """Let an instance take no further step until it is resumed. Arrivals are kept.
