@@ -36,7 +36,7 @@ async def in_the_loop(ctx: ActivityContext, how: str) -> None:
 
 @app.activity
 def in_a_thread(ctx: ActivityContext, how: str) -> None:
-    time.sleep(0.05)
+    time.sleep(0.5)
     ENDS[how]()
 
 @app.activity
