@@ -169,7 +169,7 @@ class Failures:
         if not loaded:
             if isinstance(error, StoreDamaged):
                 activation.key = error.key
-            reason = str(error.cause) if isinstance(error, ActorFailed) else error.reason
+            reason = str(error.cause) if isinstance(error, ActorFailed) else error.stall
             logger.error("%s cannot be read and is stalled: %s", activation.address, reason)
             self._mailroom.stall(activation, reason)
             self._stalled(activation.address)

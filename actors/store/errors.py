@@ -117,6 +117,11 @@ class StoreDamaged(StoreError):
         self.reason = reason
         self.key = key
 
+    @property
+    def stall(self) -> str:
+        """Why the actor is stalled, in a sentence that follows its name."""
+        return f"its rows cannot be read: {self.reason}"
+
     def __str__(self) -> str:
         return (
             f"{self.address} is damaged in the store: {self.reason}. "

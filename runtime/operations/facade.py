@@ -160,7 +160,7 @@ class Facade:
         try:
             inspection = await self._host.inspect(workflow_address(instance_id))
         except StoreDamaged as error:
-            return state_of(instance_id, Inspection(b"", None, None, 0, stalled=error.reason))
+            return state_of(instance_id, Inspection(b"", None, None, 0, stalled=error.stall))
         if inspection is None:
             return None
         try:
@@ -285,7 +285,7 @@ class Facade:
                 try:
                     inspection = await self._host.inspect(address)
                 except StoreDamaged as error:
-                    inspection = Inspection(b"", None, None, 0, stalled=error.reason)
+                    inspection = Inspection(b"", None, None, 0, stalled=error.stall)
                 if inspection is None and not await_creation:
                     raise InstanceNotFound(instance_id)
                 if inspection is not None and inspection.stalled is None:

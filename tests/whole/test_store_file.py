@@ -73,7 +73,7 @@ def test_a_store_that_is_deleted_under_its_daemon_stops_all_promises(app: Path, 
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_an_instance_that_rotted_is_an_error_and_the_daemon_goes_on(app: Path, tmp_path: Path, processes: int) -> None:
+def test_an_instance_that_rotted_is_stalled_and_the_daemon_goes_on(app: Path, tmp_path: Path, processes: int) -> None:
     data = tmp_path / "p.db"
     options = ("--processes", str(processes))
     # Given a result in which one bit changes while nobody looks,
@@ -94,12 +94,12 @@ def test_an_instance_that_rotted_is_an_error_and_the_daemon_goes_on(app: Path, t
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 1
     assert "workflow/rotten: entry" in checked.stderr
-    # a request for it is an error that says so, and the others are served.
+    # it is stalled and says why, and the others are served.
     with Daemon(app, data, *options) as daemon:
         for _ in range(3):
             answer = httpx.get(f"{daemon.url}/v1.0/workflows/dapr/rotten")
-            assert answer.status_code == 500
-            assert "workflow/rotten is damaged in the store" in answer.text
+            assert answer.json()["runtimeStatus"] == "UNKNOWN"
+            assert "its rows cannot be read: entry" in answer.json()["properties"]["perdure.workflow.stall"]
             assert "aperclips" not in answer.text
         assert daemon.get("sound")["properties"]["dapr.workflow.output"] == '"sound"'
         assert daemon.post("waiting", "raiseEvent/go").status_code == 202

@@ -51,9 +51,16 @@ async def test_one_that_is_damaged_is_the_error_of_those_who_asked_for_it() -> N
     await store.open()
     store.damage(counter("b"))
     inspector = Inspector(store)
+
+    async def begin() -> None:
+        await anyio.wait_all_tasks_blocked()
+        await inspector.run()
+
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(inspector.inspect, counter("a"))
-        tasks.start_soon(inspector.run)
+        await anyio.wait_all_tasks_blocked()
+        # Both stand in line before the first is read.
+        tasks.start_soon(begin)
         with pytest.raises(StoreDamaged):
             await inspector.inspect(counter("b"))
         assert store.inspects == 1

@@ -172,5 +172,6 @@ def test_the_main_program_is_imported_under_the_name_that_multiprocessing_gives_
     assert outcome == Outcome('["__mp_main__","__mp_main__"]', None)
 
 
-def test_a_main_program_without_a_file_is_a_failure() -> None:
+def test_a_main_program_without_a_file_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, MAIN, raising=False)
     assert "has no file" in failure_in(perform_elsewhere(Reference("__main__", "typed_in", None), CALL, None)).message
