@@ -42,11 +42,11 @@ from .process.grace import Grace
 from .process.inheritance import Inheritance
 from .process.open_files import SHARE_MIN, Shares, open_files_max, shares_of, watch_connections
 from .process.signal_guard import guard_signals
-from .stand_in import StandIn
+from .pulse.stand_in import StandIn
+from .pulse.watchdog import Pulse, PulseLimits
 from .stopping import Stopping, ask_supervisor, signals_heard, watch_supervisor
 from .supervision import Member
 from .token_reload import known_tokens, reload_tokens, watch_reload
-from .watchdog import Pulse, PulseLimits
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 The rule: nothing is written down when a step begins, so that a step costs nothing. A thread that watches the event loop
 finds the step in the stack of the main thread, and two looks saw the same step if they saw the same frame.
 
-`daemon/watchdog.py` uses it.
+`daemon/pulse/watchdog.py` uses it.
 """
 
 import sysconfig

@@ -1,6 +1,6 @@
 """Whether a thread gets the CPU that it wants, as the kernel tells it.
 
-The rule: where the kernel does not tell, a thread is never called starved. `daemon/watchdog.py` asks.
+The rule: where the kernel does not tell, a thread is never called starved. `daemon/pulse/watchdog.py` asks.
 """
 
 import os

@@ -19,17 +19,17 @@ from perdure import ActivityContext, App, Engine, RetryPolicy, WorkflowContext
 from perdure.actors.store.contract import Store
 from perdure.actors.store.errors import StoreFailed
 from perdure.actors.store.memory import MemoryStore
-from perdure.daemon import watchdog
-from perdure.daemon.stand_in import StandIn
-from perdure.daemon.thread_cpu import ThreadCpu
-from perdure.daemon.watchdog import Pulse, PulseLimits
+from perdure.daemon.pulse import watchdog
+from perdure.daemon.pulse.stand_in import StandIn
+from perdure.daemon.pulse.thread_cpu import ThreadCpu
+from perdure.daemon.pulse.watchdog import Pulse, PulseLimits
 from perdure.http.serving.listener import listen
 from perdure.runtime import steps
 from perdure.runtime.errors import InstanceStalled
 from perdure.runtime.history.status import Status
 from perdure.testing.faulty_store import FaultyStore
 
-from ..support.processes.daemon import Daemon
+from ...support.processes.daemon import Daemon
 
 pytestmark = pytest.mark.anyio
 

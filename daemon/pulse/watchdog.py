@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Protocol
 
-from ..runtime.steps import CodeStep, StepKind, line_of, step_in
+from ...runtime.steps import CodeStep, StepKind, line_of, step_in
+from ..supervision import END_AFTER_S
 from .stand_in import StandIn
-from .supervision import END_AFTER_S
 from .thread_cpu import ThreadCpu
 
 logger = logging.getLogger(__name__)

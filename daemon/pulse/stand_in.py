@@ -3,7 +3,7 @@
 The rule: it says that the daemon is not well, and nothing else. Health is 500; every other request is 503, and was not
 looked at. Connections that the event loop has accepted before wait for it.
 
-`daemon/watchdog.py` lets it work while the event loop is blocked.
+`daemon/pulse/watchdog.py` lets it work while the event loop is blocked.
 """
 
 import contextlib

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from perdure.daemon import stand_in
-from perdure.daemon.stand_in import StandIn, answer_to
+from perdure.daemon.pulse import stand_in
+from perdure.daemon.pulse.stand_in import StandIn, answer_to
 from perdure.http.serving.listener import listen, share
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from perdure.daemon import thread_cpu
-from perdure.daemon.thread_cpu import ThreadCpu, parse
+from perdure.daemon.pulse import thread_cpu
+from perdure.daemon.pulse.thread_cpu import ThreadCpu, parse
 
 
 def stat(state: str, ticks: int) -> str:
