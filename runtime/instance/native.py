@@ -41,7 +41,13 @@ def running_code(sheet: TurnSheet) -> Execution | None:
         _miss_definition(sheet, actor.record.name)
         return None
     try:
-        actor.execution, _ = replay(definition, surroundings.encoder, instance_id=actor.instance_id, rows=actor.rows)
+        actor.execution, _ = replay(
+            definition,
+            surroundings.encoder,
+            instance_id=actor.instance_id,
+            generation=actor.record.generation,
+            rows=actor.rows,
+        )
     except NondeterminismError as error:
         stall(sheet, str(error))
         return None
