@@ -29,7 +29,7 @@ from .activities.actors import ActivityActors
 from .authoring.app import App
 from .history.status import Status
 from .instance.actor import WorkflowActorType
-from .instance.message import ACTIVITY, CHILD_START, ENDED, WORK, WORKFLOW, Ended, Start
+from .instance.message import ACTIVITY, CHILD_START, ENDED, WITHDRAW, WORK, WORKFLOW, Ended, Start, Withdraw
 from .instance.surroundings import Propagate, Surroundings
 from .observer import Observer
 from .operations.child_starter import ChildStarter
@@ -96,6 +96,7 @@ class Engine:
                 CHILD_START: self._start_child,
                 WORK: self.dispatcher.receive,
                 ENDED: self._tell_end,
+                WITHDRAW: self._withdraw,
             },
             limits=HostLimits(
                 activations_max=0 if self.settings.always_replay else self.settings.activations_max,
@@ -193,6 +194,10 @@ class Engine:
     def _tell_end(self, address: Address, ended: Ended) -> None:
         if self._observer is not None:
             self._observer.workflow_ended(ended.name, Status(ended.status), ended.took_us / 1e6)
+
+    def _withdraw(self, address: Address, message: Withdraw) -> None:
+        self._activities.withdraw(message)
+        self.dispatcher.withdraw(message)
 
     def _start_child(self, address: Address, start: Start) -> None:
         self._children.receive(address, start)

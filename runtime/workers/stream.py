@@ -28,7 +28,7 @@ from .items import ActivityItem, Worker, WorkflowItem, WorkItem
 class Job:
     """A turn or an activity, from the request to the answer that counts."""
 
-    __slots__ = ("key", "request", "sent", "stream", "token")
+    __slots__ = ("key", "request", "sent", "stream", "token", "withdrawn")
 
     def __init__(self, key: Address, request: Offered | Invoke) -> None:
         self.key = key
@@ -36,6 +36,7 @@ class Job:
         self.stream: Stream | None = None  # None: it waits in the dispatcher
         self.token = ""  # a new one each time it is given to a worker
         self.sent = False  # to the worker of its stream
+        self.withdrawn = False  # its worker may answer it, and no other is given it
 
 
 class Stream:
@@ -51,7 +52,8 @@ class Stream:
 
     def __init__(self, worker: Worker, withdraw: Callable[[Job], None]) -> None:
         self.worker = worker
-        self.jobs: dict[Address, Job] = {}
+        self.turns: dict[Address, Job] = {}
+        self.activities: dict[Address, Job] = {}
         self._withdraw = withdraw
         self._ready: deque[Job] = deque()
         self._patient: list[tuple[float, int, Job]] = []  # a heap: until when (event loop's clock), a number, the job
@@ -61,15 +63,24 @@ class Stream:
         # Instance to its generation and the number of events of its history that the worker was sent.
         self._sent: OrderedDict[str, tuple[str, int]] = OrderedDict()
 
+    @property
+    def load(self) -> int:
+        """The number of its jobs."""
+        return len(self.turns) + len(self.activities)
+
+    def jobs_like(self, job: Job) -> dict[Address, Job]:
+        """Its jobs of the kind of a job, turns or activities."""
+        return self.activities if isinstance(job.request, Invoke) else self.turns
+
     def give(self, job: Job) -> None:
         """Add a job, under a new token."""
         job.stream = self
         job.token = uuid4().hex
         job.sent = False
-        self.jobs[job.key] = job
+        self.jobs_like(job)[job.key] = job
         patience_s = 0.0 if isinstance(job.request, WorkflowTurnWork | Invoke) else job.request.patience_s
         # To a worker without another job a wait brings nothing.
-        if patience_s > 0 and len(self.jobs) > 1:
+        if patience_s > 0 and self.load > 1:
             heappush(self._patient, (anyio.current_time() + patience_s, next(self._numbers), job))
         else:
             self._ready.append(job)
@@ -118,7 +129,7 @@ class Stream:
 
     def _item(self, job: Job) -> WorkItem | None:
         """The item for a job; None if another stream has the job by now, it was sent before, or its offer is void."""
-        if self.jobs.get(job.key) is not job or job.sent:
+        if self.jobs_like(job).get(job.key) is not job or job.sent:
             return None
         job.sent = True
         request = job.request
