@@ -26,6 +26,8 @@ from perdure.runtime.instance.message import (
     Withdraw,
     WorkflowAnswer,
 )
+from perdure.runtime.workers.items import ActivityAnswer, ActivityItem, Worker
+from perdure.runtime.workers.limits import DispatchLimits
 
 from ...support.workflows.lone_actor import LoneActor
 
@@ -222,3 +224,34 @@ async def test_an_engine_performs_nothing_more_of_a_terminated_instance(settings
         state = await engine.client.wait(await engine.client.start("one"), timeout=timedelta(seconds=5))
         assert state.output == "done"
         assert begun == [0, 1, 2, 3]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("force_purge", [False, True])
+async def test_a_worker_gets_nothing_more_of_an_instance_that_was_ended(settings: Settings, force_purge: bool) -> None:
+    limited = replace(settings, dispatch=DispatchLimits(activities_max=1))
+    async with (
+        Engine(None, data=":memory:", settings=limited) as engine,
+        engine.dispatcher.connect(Worker("peer", "agent", stateful=False)) as items,
+    ):
+        # Given a worker that has one activity of twenty,
+        await engine.client.start("w", instance_id="i")
+        with anyio.fail_after(5):
+            begun = await anext(items)
+            asked = [TaskScheduled(number, "a", None, f"k{number}") for number in range(1, 21)]
+            await engine.dispatcher.complete_workflow(WorkflowAnswer("i", begun.token, asked))
+            item = await anext(items)
+        assert isinstance(item, ActivityItem)
+        # when the instance is ended,
+        if force_purge:
+            await engine.facade.purge("i", force=True)
+        else:
+            await engine.client.terminate("i")
+        # then the worker may answer that one, and gets no other; another instance's comes.
+        await engine.dispatcher.complete_activity(ActivityAnswer("i", item.task_id, item.token, "1", None))
+        with anyio.move_on_after(0.05) as idle:
+            await anext(items)
+        assert idle.cancelled_caught
+        await engine.client.start("w", instance_id="other")
+        with anyio.fail_after(5):
+            assert (await anext(items)).instance_id == "other"
