@@ -5,6 +5,7 @@ The one law: a receiver changes the sheet and runs no code. The table
 each envelope, and feeds the code afterwards.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -47,6 +48,7 @@ from .effects import (
     terminate_child,
     terminate_children,
     was_terminated_with_children,
+    withdraw,
 )
 from .message import (
     ActivityDone,
@@ -66,6 +68,8 @@ from .message import (
     WorkflowTurnWork,
 )
 from .sheet import TurnSheet
+
+logger = logging.getLogger(__name__)
 
 
 def _receive_start(sheet: TurnSheet, envelope: Envelope) -> None:
@@ -159,6 +163,14 @@ def _refuse_start(sheet: TurnSheet, envelope: Envelope, error: RequestRefused) -
     if envelope.reply is not None:
         sheet.answer(envelope, error)
     elif start.parent is not None:
+        # The parent may not wait for it, or have ended: then this line alone tells.
+        logger.warning(
+            "child %r (workflow %r) of %r was not started: %s",
+            sheet.actor.instance_id,
+            start.name,
+            start.parent.instance_id,
+            error,
+        )
         tell_parent(sheet, start.parent, Status.FAILED, None, failure_of(error))
 
 
@@ -232,6 +244,7 @@ def _receive_purge(sheet: TurnSheet, envelope: Envelope) -> None:
         sheet.answer(envelope, InstanceUnfinished(sheet.actor.instance_id))
     else:
         clear_timers(sheet)
+        withdraw(sheet, sheet.actor.open.tasks, ended=not record.status.terminal)
         sheet.actor.forget()
         sheet.arrived.clear()
         sheet.holding.clear()

@@ -1,6 +1,7 @@
 """Activities that another process can find: at the top level of a module."""
 
 import os
+import time
 
 from perdure import ActivityContext
 
@@ -15,3 +16,7 @@ def process_id_elsewhere(ctx: ActivityContext) -> int:
 
 def refuse_elsewhere(ctx: ActivityContext) -> None:
     raise LookupError("not here")
+
+
+def sleep_elsewhere(ctx: ActivityContext, seconds: float) -> None:
+    time.sleep(seconds)
