@@ -222,7 +222,7 @@ class Execution:
         def ask(call: Call) -> None:
             event_id = pending.track(call)
             if call.attempt == 1:
-                then = pending.recorded(event_id, TaskScheduled)
+                then = pending.recorded(event_id, TaskScheduled) if pending.replayed is not None else None
                 call.reference = then.task_execution_id if then is not None else f"{pending.execution_id}-{event_id}"
             pending.commands.append(TaskScheduled(event_id, name, payload, call.reference))
 
@@ -435,7 +435,7 @@ class Execution:
         except BaseException as error:
             self._fail(error, frames_skipped=0)
             return
-        if not self.replaying:
+        if (self._pending.calls or self._pending.unheard) and not self.replaying:
             warn_of_unawaited(self._pending, self.definition.name, self.instance_id)
         self._complete(Status.COMPLETED, result, None)
 
@@ -455,7 +455,7 @@ class Execution:
 
     def _end_generation(self) -> None:
         assert self._continue is not None
-        if not self.replaying:
+        if (self._pending.calls or self._pending.unheard) and not self.replaying:
             warn_of_unawaited(self._pending, self.definition.name, self.instance_id)
         carried = self._pending.unasked() if self._keep_events else []
         self.outcome = self._continue._replace(carried=carried)

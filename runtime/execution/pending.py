@@ -83,20 +83,20 @@ class Pending:
     """The open requests, the commands of the current turn, and the external events that came unasked."""
 
     __slots__ = (
-        "_calls",
         "_last_id",
         "_raised",
         "_raised_by_name",
         "_raised_count",
-        "_recorded",
         "_recorded_by_id",
         "_timeouts_recorded",
         "_timers",
         "_waits",
+        "calls",
         "cancelled_timers",
         "commands",
         "execution_id",
         "now_us",
+        "replayed",
         "timeouts_differ",
         "unheard",
         "waits_added",
@@ -112,14 +112,15 @@ class Pending:
 
         self.unheard: list[tuple[Call, FailureDetails]] = []  # failed before the code waited for them
 
-        # In replay: the commands that the history has of the turn, and the same by event id once one is asked for.
-        self._recorded: Sequence[Command] | None = None
+        # In replay: the commands that the history has of the turn, and the same by event id once one is asked for. None
+        # outside of replay: `recorded` need not be called for each command then.
+        self.replayed: Sequence[Command] | None = None
         self._recorded_by_id: dict[int, Command] | None = None
         self._timeouts_recorded = False  # waits have the timeouts of the history rather than those of the code
         self.timeouts_differ = False  # and those were not the same
 
+        self.calls: dict[int, Call] = {}  # under way, by the event id of the try
         self._last_id = 0
-        self._calls: dict[int, Call] = {}
         self._timers: dict[int, Callable[[], None]] = {}
         self._waits: dict[str, deque[Wait]] = {}
         # Raised and not waited for, by the number in which they came; and which numbers each name has.
@@ -129,23 +130,23 @@ class Pending:
 
     def clear(self) -> None:
         """Drop all requests, and with them the way from here to their tasks and on to the execution."""
-        for table in (self._calls, self._timers, self._waits):
+        for table in (self.calls, self._timers, self._waits):
             table.clear()
         self.unheard.clear()
 
     def recall(self, commands: Sequence[Command] | None, *, timeouts: bool) -> None:
         """Take what the history has of the next turn; see `Execution.recall`."""
-        self._recorded = commands
+        self.replayed = commands
         self._recorded_by_id = None
         self._timeouts_recorded = timeouts
 
     def recorded(self, event_id: int, kind: type[C]) -> C | None:
         """The command of this id that the history has of the turn; None if it is of another kind, or the turn new."""
-        if self._recorded is None:
+        if self.replayed is None:
             return None
         by_id = self._recorded_by_id
         if by_id is None:
-            by_id = self._recorded_by_id = {getattr(each, "event_id", 0): each for each in self._recorded}
+            by_id = self._recorded_by_id = {getattr(each, "event_id", 0): each for each in self.replayed}
         command = by_id.get(event_id)
         return command if isinstance(command, kind) else None
 
@@ -160,7 +161,7 @@ class Pending:
         """Count a try of a call and return its event id."""
         call.attempt += 1
         event_id = self.next_id()
-        self._calls[event_id] = call
+        self.calls[event_id] = call
         if call.attempt == 1:
             call.first_id = event_id
         return event_id
@@ -214,7 +215,7 @@ class Pending:
             return
         wait = Wait(task)
         self._waits.setdefault(key, deque()).append(wait)
-        if self._recorded is not None:
+        if self.replayed is not None:
             due_us = self._timeout_us(name, due_us)
         if due_us is None:
             self.waits_added += 1
@@ -245,7 +246,7 @@ class Pending:
 
     def dropped(self) -> list[Call]:
         """The calls whose outcome the code has not waited for, and that are still under way."""
-        return [call for call in self._calls.values() if not call.task.awaited]
+        return [call for call in self.calls.values() if not call.task.awaited]
 
     def unasked(self) -> list[EventRaised]:
         """The external events that were not waited for, in the order in which they came."""
@@ -254,14 +255,14 @@ class Pending:
     # Events answer, through the table ANSWERS.
 
     def _complete(self, event: TaskCompleted | ChildCompleted) -> bool:
-        call = self._calls.pop(event.task_id, None)
+        call = self.calls.pop(event.task_id, None)
         if call is None:
             return False
         _resolve(call.task, call.decoder, event.result)
         return True
 
     def _fail(self, event: TaskFailed | ChildFailed) -> bool:
-        call = self._calls.pop(event.task_id, None)
+        call = self.calls.pop(event.task_id, None)
         if call is None:
             return False
         failure = FailureDetails.unpack(event.failure) if event.failure is not None else _TERMINATED
@@ -280,7 +281,7 @@ class Pending:
     def _try_again(self, call: Call, failure: FailureDetails) -> bool:
         """Set the timer of the next try, if there is one."""
         origin = TimerOrigin.ACTIVITY_RETRY if call.what == "Activity" else TimerOrigin.CHILD_RETRY
-        if self._recorded is not None and self._is_alone(call):
+        if self.replayed is not None and self._is_alone(call):
             then = self.recorded(self._last_id + 1, TimerCreated)
             same = then is not None and (then.origin, then.reference) == (origin, call.reference)
             due_us = then.fire_at_us if then is not None and same else None
@@ -306,7 +307,7 @@ class Pending:
 
     def _is_alone(self, call: Call) -> bool:
         """Whether no other open call has the same reference, as children have to which the code gave one id."""
-        return all(other is call or other.reference != call.reference for other in self._calls.values())
+        return all(other is call or other.reference != call.reference for other in self.calls.values())
 
     def _fire(self, event: TimerFired) -> bool:
         fire = self._timers.pop(event.timer_id, None)
