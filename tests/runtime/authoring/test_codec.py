@@ -468,7 +468,7 @@ class _OddType(type):
         raise KeyboardInterrupt
 
     @property
-    def __name__(cls) -> str:
+    def __name__(cls) -> str:  # type: ignore[override]
         raise KeyboardInterrupt
 
 
