@@ -303,6 +303,89 @@ async def test_what_has_begun_goes_on_when_its_instance_completes_and_is_cancell
         assert [done.task_id for _, done in world.answers] == [2]
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_whatever_an_activity_does_with_its_cancellation_it_answers_nothing_and_no_other_suffers() -> None:
+    async with World(activities_max=2).open() as world:
+        world.call("gated", "1", 100)
+
+        @world.app.activity
+        async def meddles(ctx: ActivityContext, how: str) -> str:
+            task = asyncio.current_task()
+            assert task is not None
+            try:
+                await anyio.sleep_forever()
+            except asyncio.CancelledError:
+                if how == "cancels its task, too":
+                    task.cancel()
+                    await anyio.sleep_forever()
+                if how == "leaves a scope open":
+                    anyio.CancelScope().__enter__()
+                if how == "takes its cancellation back":
+                    task.uncancel()
+                if how == "raises another cancellation":
+                    raise asyncio.CancelledError("mine") from None
+                if how in HARD_EXCEPTIONS:
+                    raise HARD_EXCEPTIONS[how]() from None
+                if how == "lets it pass":
+                    raise
+            return "done all the same"
+
+        meddling = (
+            "cancels its task, too",
+            "leaves a scope open",
+            "takes its cancellation back",
+            "raises another cancellation",
+            "lets it pass",
+            "returns",
+        )
+        for task_id, how in enumerate((*meddling, *HARD_EXCEPTIONS)):
+            world.call("meddles", json.dumps(how), task_id)
+            world.call("describe", None, 1_000 + task_id)
+            await anyio.wait_all_tasks_blocked()
+            assert world.answers == [], how
+            world.actors.withdraw(withdrawn(task_id, ended=True))
+            # Its place goes to the next.
+            while not world.answers:
+                await anyio.sleep(0.001)
+            await anyio.wait_all_tasks_blocked()
+            assert [done.task_id for _, done in world.answers] == [1_000 + task_id], how
+            assert world.answers.pop()[1].failure is None
+        world.gate.set()
+        while not world.answers:
+            await anyio.sleep(0.001)
+        assert world.answers.pop()[1] == ActivityDone("x", 100, "1", None)
+        assert len(world.actors) == 0
+
+
+async def test_activities_that_are_withdrawn_while_all_are_cancelled_answer_nothing() -> None:
+    for _ in range(5):
+        async with World().open() as world:
+            for task_id in range(10):
+                world.call("gated", "1", task_id)
+            await anyio.wait_all_tasks_blocked()
+            world.actors.withdraw(withdrawn(*range(5), ended=True))
+        assert world.answers == []
+
+
+async def test_what_an_abandoned_thread_raises_harms_nothing() -> None:
+    let_go = threading.Event()
+    async with World(activity_threads_max=1).open() as world:
+
+        @world.app.activity
+        def hang_and_raise(ctx: ActivityContext, name: str) -> None:
+            assert let_go.wait(20)
+            raise HARD_EXCEPTIONS[name]()
+
+        for name in ("interrupt", "exit"):
+            let_go.clear()
+            world.call("hang_and_raise", json.dumps(name), 1)
+            await anyio.sleep(0.05)
+            world.actors.withdraw(withdrawn(1, ended=True))
+            let_go.set()
+            assert (await world.answer("in_thread", "1")).result == "2"
+        assert world.answers == []
+
+
 async def test_a_withdrawal_is_for_one_generation() -> None:
     async with World(activities_max=1).open() as world:
         world.call("gated", "1")

@@ -214,7 +214,9 @@ async def test_a_turn_that_was_sent_again_goes_to_another_worker_when_its_own_go
         assert world.sent == []
 
 
-async def test_a_turn_of_an_instance_that_was_ended_is_not_sent_again_and_makes_room_for_another() -> None:
+async def test_a_turn_of_an_instance_that_was_ended_is_not_sent_again_and_makes_room_for_another(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     world = World(answer_timeout_s=SOON_S, workflows_per_stream_max=1)
     async with world.worker() as worker:
         world.ask(turn("ended"))
@@ -225,6 +227,7 @@ async def test_a_turn_of_an_instance_that_was_ended_is_not_sent_again_and_makes_
         assert len(world.dispatcher) == 2
         assert (await worker.next()).instance_id == "next"
         assert len(world.dispatcher) == 1
+        assert "sent to it again" not in caplog.text
         with pytest.raises(WorkUnknown):
             await world.answer(first)
 
