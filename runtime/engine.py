@@ -32,7 +32,19 @@ from .authoring.app import App
 from .errors import EngineUsed
 from .history.status import Status
 from .instance.actor import WorkflowActorType
-from .instance.message import ACTIVITY, CHILD_START, ENDED, EVENT_SEND, WORK, WORKFLOW, Ended, SendEvent, Start
+from .instance.message import (
+    ACTIVITY,
+    CHILD_START,
+    ENDED,
+    EVENT_SEND,
+    WITHDRAW,
+    WORK,
+    WORKFLOW,
+    Ended,
+    SendEvent,
+    Start,
+    Withdraw,
+)
 from .instance.surroundings import Propagate, Surroundings
 from .observer import Observer
 from .operations.child_starter import ChildStarter
@@ -111,6 +123,7 @@ class Engine:
                 EVENT_SEND: self._send_event,
                 WORK: self.dispatcher.receive,
                 ENDED: self._tell_end,
+                WITHDRAW: self._withdraw,
             },
             limits=HostLimits(
                 activations_max=0 if self.settings.always_replay else self.settings.activations_max,
@@ -228,6 +241,10 @@ class Engine:
 
     def _send_event(self, address: Address, message: SendEvent) -> None:
         self._events.receive(address, message)
+
+    def _withdraw(self, address: Address, message: Withdraw) -> None:
+        self._activities.withdraw(message)
+        self.dispatcher.withdraw(message)
 
     def _start_child(self, address: Address, start: Start) -> None:
         self._children.receive(address, start)

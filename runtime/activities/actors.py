@@ -3,19 +3,20 @@
 The one law: an activity that did not answer is performed again, so an actor
 keeps nothing. While it performs one, it ignores a second message to its address:
 an instance that is loaded again asks again, and the activity still runs once.
+An activity that its instance has withdrawn is not begun.
 
 Unlike workflow actors these wait. They are the only tasks that grow with the
-load, and each kind of activity has a limit. The engine routes `Invoke` messages
-here.
+load, and each kind of activity has a limit. The engine routes `Invoke` and
+`Withdraw` messages here.
 """
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import anyio
-import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from ...actors.address import Address
@@ -27,22 +28,27 @@ from ..authoring.context import ActivityContext
 from ..authoring.fence import Performed, perform
 from ..authoring.misuse import did_you_mean
 from ..history.failure import FailureDetails, failure_of
-from ..instance.message import ActivityDone, Invoke, workflow_address
+from ..instance.message import ACTIVITY, ActivityDone, Invoke, Withdraw, workflow_address
 from ..observer import Observer
 from ..settings import Settings
 from .lane import Lane
 from .process_call import Reference
 from .process_pool import ProcessPool
+from .threads import Threads
 
 logger = logging.getLogger(__name__)
 
 
-class _Job(NamedTuple):
+@dataclass(slots=True, eq=False)
+class _Job:
     """An activity to be performed."""
 
     address: Address
     invoke: Invoke
     definition: ActivityDefinition
+
+    def __str__(self) -> str:
+        return f"activity {self.invoke.name!r} of {self.invoke.instance_id!r} (task {self.invoke.task_id})"
 
 
 class ActivityActors:
@@ -75,11 +81,10 @@ class ActivityActors:
         self._waits_for_workers = waits_for_workers
         self._encoder = Encoder()
         self._settings = settings
-        self._busy: set[Address] = set()
+        self._busy: dict[Address, _Job] = {}
         self._lanes: dict[ActivityKind, Lane[_Job]] = {}
-        # The lanes hold activities back; these only keep anyio's default limits out of the way.
-        self._limiters: dict[ActivityKind, anyio.CapacityLimiter] = {}
         self._processes: ProcessPool | None = None
+        self._threads = Threads(settings.activity_threads_max, self._threads_abandoned)
         self._tasks: TaskGroup | None = None
         self._stopping = False
         self._cancelled = False
@@ -96,7 +101,6 @@ class ActivityActors:
             ActivityKind.THREAD: self._settings.activity_threads_max,
             ActivityKind.PROCESS: self._settings.activity_processes_max,
         }
-        self._limiters = {kind: anyio.CapacityLimiter(limit) for kind, limit in limits.items()}
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             self._processes = ProcessPool(tasks)
@@ -123,8 +127,25 @@ class ActivityActors:
         if definition is None:
             self._pass_on(address, invoke)
             return
-        self._busy.add(address)
-        self._lanes[definition.kind].add(_Job(address, invoke, definition))
+        job = self._busy[address] = _Job(address, invoke, definition)
+        self._lanes[definition.kind].add(invoke.instance_id, job)
+
+    def withdraw(self, message: Withdraw) -> None:
+        """Do not begin activities of an instance, and cancel those that have begun if the instance was ended."""
+        found = (self._busy.get(Address(ACTIVITY, f"{message.execution_id}:{n}")) for n in message.task_ids)
+        jobs = {job for job in found if job is not None}
+        if not jobs:
+            return
+        for lane in self._lanes.values():
+            lane.withdraw(message.instance_id, jobs)
+        begun = [job for job in jobs if self._lanes[job.definition.kind].has_begun(job)]
+        if not message.ended:
+            jobs.difference_update(begun)
+        for job in jobs:
+            del self._busy[job.address]
+        for job in begun if message.ended else ():
+            self._lanes[job.definition.kind].cancel(job)
+        logger.info("%d activities of %r are withdrawn", len(jobs), message.instance_id)
 
     def _pass_on(self, address: Address, invoke: Invoke) -> None:
         """Leave an activity that the app does not have to remote workers, or fail it as a worker would."""
@@ -138,7 +159,7 @@ class ActivityActors:
         self._stopping = True
         for lane in self._lanes.values():
             for job in lane.waiting:
-                self._busy.discard(job.address)
+                del self._busy[job.address]
             lane.waiting.clear()
         with anyio.move_on_after(grace_s):
             while self._busy:  # noqa: ASYNC110  once, while stopping
@@ -147,6 +168,7 @@ class ActivityActors:
             logger.warning(
                 "%d activities did not finish in %g s; they will be performed again", len(self._busy), grace_s
             )
+        self._threads.close()
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
 
@@ -158,7 +180,7 @@ class ActivityActors:
         try:
             result, failure = await self._call(job.invoke, job.definition)
         except anyio.get_cancelled_exc_class() as error:
-            if await self._ended():
+            if self._busy.get(job.address) is not job or await self._ended():
                 raise
             # The activity has raised it, has cancelled its own task, or has awaited something that was cancelled.
             result, failure = None, failure_of(error, frames_skipped=2)
@@ -166,9 +188,13 @@ class ActivityActors:
             # KeyboardInterrupt or SystemExit in an activity ends the activity, not the host.
             result, failure = None, failure_of(error, frames_skipped=2)
         finally:
-            self._busy.discard(job.address)
+            withdrawn = self._busy.get(job.address) is not job
+            if not withdrawn:
+                del self._busy[job.address]
             if slot >= 0 and self._flight is not None:
                 self._flight.end(slot)
+        if withdrawn:
+            return  # it has ended all the same, and nothing waits for its answer
         if self.observer is not None:
             took_s = perf_counter() - began_s
             self.observer.app_activity_ended(job.definition.name, failed=failure is not None, took_s=took_s)
@@ -184,20 +210,26 @@ class ActivityActors:
         if definition.kind is ActivityKind.LOOP:
             value = await function(*definition.parameters.arguments(context, invoke.input))
         else:
-            performed = await anyio.to_thread.run_sync(
-                perform,
-                function,
-                definition.parameters,
-                context,
-                invoke.input,
-                abandon_on_cancel=True,
-                limiter=self._limiters[ActivityKind.THREAD],
-            )
+            performed = await self._threads.call(perform, (function, definition.parameters, context, invoke.input))
             if isinstance(performed, Performed):
                 return performed
             # An `async def` behind a decorator that hides it.
             value = await performed.value
         return self._encoder.encode(value), None
+
+    def _threads_abandoned(self, count: int) -> None:
+        """Learn how many threads perform activities that were cancelled. They get their places back for a while."""
+        limit = self._settings.activity_threads_max
+        if count >= limit:
+            logger.warning(
+                "%d threads perform activities of instances that have ended. They keep their places from now on: %d "
+                "activities can run in threads (activity_threads_max is %d). A thread cannot be cancelled: give the "
+                "calls in it a timeout, or write the activity as `async def`",
+                count,
+                max(0, 2 * limit - count),
+                limit,
+            )
+        self._lanes[ActivityKind.THREAD].give_room(count)
 
     def _reply(self, invoke: Invoke, result: str | None, failure: FailureDetails | None) -> None:
         done = ActivityDone(invoke.execution_id, invoke.task_id, result, failure)

@@ -1,17 +1,18 @@
 """Lanes: activities that share a limit, and the tasks that perform them.
 
-The one law: no more jobs run at once than the limit allows, and the others wait
-in their order.
+The one law: no more jobs run at once than the limit allows. The others wait,
+those of one instance in their order, and the instances are taken in turn.
 
 A task costs more than a short activity itself. So one task performs one job
 after the other for as long as each ends without having waited. The first job
 that does wait keeps the task for itself, and another task takes over the rest.
+That is why a job that waits can be cancelled: nothing else is in its task.
 
 The activity actors have a lane for each kind of activity.
 """
 
-from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+import logging
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Generator
 from contextvars import copy_context
 from time import perf_counter
 from typing import Any, Generic, TypeVar
@@ -19,13 +20,17 @@ from typing import Any, Generic, TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
+from ...actors.text import described
 from ...actors.waiting.cancellation import LentTask
+from ..fair_queue import FairQueue
+
+logger = logging.getLogger(__name__)
 
 Job = TypeVar("Job")
 
 
 class Lane(Generic[Job]):
-    """Performs jobs, no more than a limit at once; the others wait, oldest first.
+    """Performs jobs, no more than a limit at once.
 
     Args:
         tasks: The task group of the tasks that perform them.
@@ -47,20 +52,47 @@ class Lane(Generic[Job]):
         ended: Callable[[], Awaitable[bool]],
     ) -> None:
         self.limit = limit
-        self.waiting: deque[Job] = deque()
+        self.waiting: FairQueue[Job] = FairQueue()
+        self._queues = self.waiting.queues  # asked for each job: a method would cost a call
         self._tasks = tasks
         self._perform = perform
         self._ended = ended
+        self._room = limit
         self._running = 0
         self._called = False  # a task has been asked for and has not begun
+        self._scopes: dict[Job, anyio.CancelScope] = {}  # of the jobs that run
 
-    def add(self, job: Job) -> None:
-        self.waiting.append(job)
+    def add(self, owner: str, job: Job) -> None:
+        """Take a job of an instance."""
+        self.waiting.push(owner, job)
+        if not self._called:
+            self._call()
+
+    def withdraw(self, owner: str, jobs: Collection[Job]) -> None:
+        """Drop jobs of an instance that have not begun. The others go on."""
+        self.waiting.remove(owner, jobs)
+
+    def has_begun(self, job: Job) -> bool:
+        """Whether a job runs now."""
+        return job in self._scopes
+
+    def cancel(self, job: Job) -> None:
+        """Cancel a job that runs, and do nothing if it does not."""
+        scope = self._scopes.get(job)
+        if scope is not None:
+            scope.cancel()
+
+    def give_room(self, abandoned: int) -> None:
+        """Say how much is under way that belongs to no job any more.
+
+        It counts beyond the limit first, up to as much as the limit; more of it takes the places of jobs.
+        """
+        self._room = min(self.limit, 2 * self.limit - abandoned)
         self._call()
 
     def _call(self) -> None:
         """Start a task, if a job waits, the limit allows it, and no other is about to begin."""
-        if self.waiting and not self._called and self._running < self.limit:
+        if self._queues and not self._called and self._running < self._room:
             if self._tasks.cancel_scope.cancel_called:
                 return
             self._called = True
@@ -69,29 +101,36 @@ class Lane(Generic[Job]):
     async def _serve(self) -> None:
         """Perform jobs in one task. Whatever a job has done to the task, the others are performed all the same."""
         self._called = False
-        task = LentTask()
-        try:
-            await self._perform_waiting(task)
-        except anyio.get_cancelled_exc_class():
-            if await self._ended():
-                task.close_scopes()
-                raise
-            # A job has cancelled this task.
-        if task.touched:
-            await task.put_right()
+        with anyio.CancelScope() as scope:
+            task = LentTask()
+            try:
+                await self._perform_waiting(task, scope)
+            except anyio.get_cancelled_exc_class():
+                if await self._ended():
+                    task.close_scopes()
+                    raise
+                # A job was cancelled, or has cancelled this task.
+            if task.touched:
+                await task.put_right()
         self._call()
 
-    async def _perform_waiting(self, task: LentTask) -> None:
+    async def _perform_waiting(self, task: LentTask, scope: anyio.CancelScope) -> None:
         """Perform one job after the other, until one has waited, has cancelled this task, or none is left."""
         ends_s = perf_counter() + self.SLICE_S
-        while self.waiting and self._running < self.limit:
-            steps = Steps(self._perform(self.waiting.popleft()))
+        while self._queues and self._running < self._room:
+            job = self.waiting.pop()
+            steps = Steps(self._perform(job), scope)
             self._running += 1
-            self._call()  # for the jobs behind, should this one wait
+            self._scopes[job] = scope
+            if self._queues and not self._called:
+                self._call()  # for the jobs behind, should this one wait
             try:
                 await steps
             finally:
                 self._running -= 1
+                del self._scopes[job]
+                if steps.left_behind:
+                    logger.warning("%s does not end though it is cancelled, and is left behind", job)
             if steps.waited or task.cancellations():
                 break
             if perf_counter() > ends_s:
@@ -100,18 +139,29 @@ class Lane(Generic[Job]):
 
 
 class Steps(Awaitable[None]):
-    """Awaits a coroutine, in a context of its own, and records whether it has waited."""
+    """Awaits a coroutine, in a context of its own, and records whether it has waited.
 
-    __slots__ = ("_coroutine", "waited")
+    Args:
+        scope: If this is cancelled, the coroutine is. One that goes on waiting all the same is left behind.
+    """
 
-    def __init__(self, coroutine: Coroutine[Any, Any, None]) -> None:
+    # So often may a cancelled coroutine wait again, to put things in order. Each of these waits ends at once; of those
+    # that are shielded only trio's count, which look the same from here.
+    WAITS_MAX = 1_000
+
+    __slots__ = ("_coroutine", "_scope", "left_behind", "waited")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, None], scope: anyio.CancelScope) -> None:
         self._coroutine = coroutine
+        self._scope = scope
         self.waited = False
+        self.left_behind = False
 
     def __await__(self) -> Generator[Any, Any, None]:
         run = copy_context().run
         step: Callable[[Any], Any] = self._coroutine.send
         value: Any = None
+        waits_left = self.WAITS_MAX
         while True:
             try:
                 wanted = run(step, value)
@@ -124,3 +174,18 @@ class Steps(Awaitable[None]):
                 step, value = self._coroutine.throw, error
             else:
                 step = self._coroutine.send
+            # trio sends the outcome of a wait where asyncio throws its error.
+            if value is not None and self._scope.cancel_called:
+                waits_left -= 1
+                if not waits_left:
+                    self.left_behind = True
+                    run(_close, self._coroutine)
+                    return
+
+
+def _close(coroutine: Coroutine[Any, Any, None]) -> None:
+    """End a coroutine that has caught all its cancellations."""
+    try:
+        coroutine.close()
+    except BaseException as error:
+        logger.debug("a cancelled activity raised while it was put away: %s", described(error))

@@ -206,7 +206,8 @@ class WorkflowContext:
         """Start another workflow and wait for its result.
 
         Args:
-            instance_id: `<this instance>:<n>` by default, with n as four hex digits.
+            instance_id: By default `<this instance>:<n>`, with n as four hex digits; after a continue_as_new
+                `<this instance>:<generation>:<n>`, with the first eight digits of its execution_id.
         """
         return self._orders.call_child_workflow(workflow, input, instance_id, retry_policy)
 

@@ -12,7 +12,7 @@ history.
 
 import inspect
 import logging
-from collections.abc import Callable, Coroutine, Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
 from contextvars import Context
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -25,6 +25,7 @@ from ..authoring.limits import USUAL_LIMITS, WorkflowLimits
 from ..authoring.misuse import in_our_words, no_function, no_policy, no_task
 from ..authoring.retry import RetryPolicy
 from ..authoring.task import Task
+from ..child_ids import child_id
 from ..errors import LimitExceeded, WorkflowMisuse
 from ..history.event import (
     Arrival,
@@ -63,6 +64,7 @@ class Execution:
         definition: The workflow.
         encoder: Writes its inputs, its result and its custom status.
         instance_id: The instance that it runs for.
+        generation: How often the instance has continued as new.
         patches: The patches that the history names as applied; none for a new execution.
         limits: On what the code may ask for, except in replay.
     """
@@ -73,6 +75,7 @@ class Execution:
         encoder: Encoder,
         *,
         instance_id: str,
+        generation: int = 0,
         patches: Iterable[str] = (),
         limits: WorkflowLimits = USUAL_LIMITS,
     ) -> None:
@@ -89,6 +92,7 @@ class Execution:
         self.limits = limits
         self.exceeded: LimitExceeded | None = None  # what the execution ends with, even if the code catches it
         self._encoder = encoder
+        self._generation = generation
         self._pending = Pending()
         # The timeouts of waits whose event came first. The caller of `feed` takes them back and empties the list.
         self.cancelled_timers = self._pending.cancelled_timers
@@ -161,6 +165,23 @@ class Execution:
             self._new_patches = []
         return commands, taken
 
+    def recall(self, commands: Sequence[Command] | None, *, timeouts: bool) -> None:
+        """Say what the history has of the turn that is fed next.
+
+        The decisions that led to these commands count, and not what policies and options say now: whether a failed
+        call was tried again, and what a child was called.
+
+        Args:
+            commands: The recorded commands; None from the first turn on that is not in the history.
+            timeouts: Whether waits have a timeout if they had one then; otherwise they have what the code says now.
+        """
+        self._pending.recall(commands, timeouts=timeouts)
+
+    @property
+    def timeouts_differ(self) -> bool:
+        """Whether the code has given a wait a timeout that the history lacks, or the other way round."""
+        return self._pending.timeouts_differ
+
     def close(self) -> None:
         """Close the user's code. Commands and errors on its way out count for nothing."""
         code, self._code = self._code, None
@@ -210,7 +231,8 @@ class Execution:
         def ask(call: Call) -> None:
             event_id = pending.track(call)
             if call.attempt == 1:
-                call.reference = f"{pending.execution_id}-{event_id}"
+                then = pending.recorded(event_id, TaskScheduled) if pending.replayed is not None else None
+                call.reference = then.task_execution_id if then is not None else f"{pending.execution_id}-{event_id}"
             pending.commands.append(TaskScheduled(event_id, name, payload, call.reference))
 
         return self._call("Activity", name, app.output_of(activity), ask, policy)
@@ -240,14 +262,21 @@ class Execution:
 
         def ask(call: Call) -> None:
             event_id = pending.track(call)
-            child_id = instance_id or f"{self.instance_id}:{event_id:04x}"
+            own_id = self._child_id(event_id, instance_id)
             retry_of = None if call.attempt == 1 else call.reference
             if call.attempt == 1:
-                call.reference = child_id
+                call.reference = own_id
             named = instance_id is not None
-            pending.commands.append(ChildCreated(event_id, child_id, name, payload, named, retry_of))
+            pending.commands.append(ChildCreated(event_id, own_id, name, payload, named, retry_of))
 
         return self._call("Child workflow", name, app.output_of(workflow), ask, policy)
+
+    def _child_id(self, event_id: int, chosen: str | None) -> str:
+        """The id of a child. The recorded one counts for a child that the code did not name then."""
+        then = self._pending.recorded(event_id, ChildCreated)
+        if then is not None and (not then.named or then.rerun_of is not None):
+            return then.instance_id
+        return chosen or child_id(self.instance_id, event_id, self.execution_id if self._generation else None)
 
     def _call(
         self, what: str, name: str, decoder: Decoder, ask: Callable[[Call], None], policy: RetryPolicy | None
@@ -415,7 +444,7 @@ class Execution:
         except BaseException as error:
             self._fail(error, frames_skipped=0)
             return
-        if not self.replaying:
+        if (self._pending.calls or self._pending.unheard) and not self.replaying:
             warn_of_unawaited(self._pending, self.definition.name, self.instance_id)
         self._complete(Status.COMPLETED, result, None)
 
@@ -435,7 +464,7 @@ class Execution:
 
     def _end_generation(self) -> None:
         assert self._continue is not None
-        if not self.replaying:
+        if (self._pending.calls or self._pending.unheard) and not self.replaying:
             warn_of_unawaited(self._pending, self.definition.name, self.instance_id)
         carried = self._pending.unasked() if self._keep_events else []
         self.outcome = self._continue._replace(carried=carried)

@@ -4,14 +4,19 @@ The one law: it changes only when the code asks for something and when an event
 is taken in, so replay makes it the same again. Event ids count up from 1 over
 all kinds of commands.
 
+In replay, what a policy or an option decided then stands in the recorded
+commands of the turn, and counts: whether a failed call was tried again, and
+whether a wait had a timeout. A deploy that changes them applies from the next
+decision on (docs/design/recorded-decisions.md).
+
 `runtime/execution/drive.py` records the requests of the code here and feeds the
 events in. Whenever an event has answered a request, it lets the code go on.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from ...actors.text import described
 from ..authoring.codec import UNTYPED, Decoder
@@ -32,6 +37,8 @@ from ..history.event import (
     TimerOrigin,
 )
 from ..history.failure import FailureDetails
+
+C = TypeVar("C", bound=Command)
 
 
 class Call:
@@ -76,17 +83,21 @@ class Pending:
     """The open requests, the commands of the current turn, and the external events that came unasked."""
 
     __slots__ = (
-        "_calls",
         "_last_id",
         "_raised",
         "_raised_by_name",
         "_raised_count",
+        "_recorded_by_id",
+        "_timeouts_recorded",
         "_timers",
         "_waits",
+        "calls",
         "cancelled_timers",
         "commands",
         "execution_id",
         "now_us",
+        "replayed",
+        "timeouts_differ",
         "unheard",
         "waits_added",
     )
@@ -101,8 +112,15 @@ class Pending:
 
         self.unheard: list[tuple[Call, FailureDetails]] = []  # failed before the code waited for them
 
+        # In replay: the commands that the history has of the turn, and the same by event id once one is asked for. None
+        # outside of replay: `recorded` need not be called for each command then.
+        self.replayed: Sequence[Command] | None = None
+        self._recorded_by_id: dict[int, Command] | None = None
+        self._timeouts_recorded = False  # waits have the timeouts of the history rather than those of the code
+        self.timeouts_differ = False  # and those were not the same
+
+        self.calls: dict[int, Call] = {}  # under way, by the event id of the try
         self._last_id = 0
-        self._calls: dict[int, Call] = {}
         self._timers: dict[int, Callable[[], None]] = {}
         self._waits: dict[str, deque[Wait]] = {}
         # Raised and not waited for, by the number in which they came; and which numbers each name has.
@@ -112,9 +130,25 @@ class Pending:
 
     def clear(self) -> None:
         """Drop all requests, and with them the way from here to their tasks and on to the execution."""
-        for table in (self._calls, self._timers, self._waits):
+        for table in (self.calls, self._timers, self._waits):
             table.clear()
         self.unheard.clear()
+
+    def recall(self, commands: Sequence[Command] | None, *, timeouts: bool) -> None:
+        """Take what the history has of the next turn; see `Execution.recall`."""
+        self.replayed = commands
+        self._recorded_by_id = None
+        self._timeouts_recorded = timeouts
+
+    def recorded(self, event_id: int, kind: type[C]) -> C | None:
+        """The command of this id that the history has of the turn; None if it is of another kind, or the turn new."""
+        if self.replayed is None:
+            return None
+        by_id = self._recorded_by_id
+        if by_id is None:
+            by_id = self._recorded_by_id = {getattr(each, "event_id", 0): each for each in self.replayed}
+        command = by_id.get(event_id)
+        return command if isinstance(command, kind) else None
 
     # The code asks.
 
@@ -127,7 +161,7 @@ class Pending:
         """Count a try of a call and return its event id."""
         call.attempt += 1
         event_id = self.next_id()
-        self._calls[event_id] = call
+        self.calls[event_id] = call
         if call.attempt == 1:
             call.first_id = event_id
         return event_id
@@ -181,6 +215,8 @@ class Pending:
             return
         wait = Wait(task)
         self._waits.setdefault(key, deque()).append(wait)
+        if self.replayed is not None:
+            due_us = self._timeout_us(name, due_us)
         if due_us is None:
             self.waits_added += 1
         else:
@@ -191,9 +227,26 @@ class Pending:
                 reference=name,
             )
 
+    def _timeout_us(self, name: str, due_us: int | None) -> int | None:
+        """When a wait of the past times out.
+
+        Args:
+            due_us: By what the code says now; None: not at all.
+        """
+        then = self.recorded(self._last_id + 1, TimerCreated)
+        if then is not None and (then.origin, then.reference) != (TimerOrigin.EXTERNAL_EVENT, name):
+            then = None
+        if (then is None) == (due_us is None):
+            return due_us
+        # A timer of the next wait for the same event looks the same, so the code counts unless that fits nowhere.
+        self.timeouts_differ = True
+        if self._timeouts_recorded:
+            return then.fire_at_us if then is not None else None
+        return due_us
+
     def dropped(self) -> list[Call]:
         """The calls whose outcome the code has not waited for, and that are still under way."""
-        return [call for call in self._calls.values() if not call.task.awaited]
+        return [call for call in self.calls.values() if not call.task.awaited]
 
     def unasked(self) -> list[EventRaised]:
         """The external events that were not waited for, in the order in which they came."""
@@ -202,14 +255,14 @@ class Pending:
     # Events answer, through the table ANSWERS.
 
     def _complete(self, event: TaskCompleted | ChildCompleted) -> bool:
-        call = self._calls.pop(event.task_id, None)
+        call = self.calls.pop(event.task_id, None)
         if call is None:
             return False
         _resolve(call.task, call.decoder, event.result)
         return True
 
     def _fail(self, event: TaskFailed | ChildFailed) -> bool:
-        call = self._calls.pop(event.task_id, None)
+        call = self.calls.pop(event.task_id, None)
         if call is None:
             return False
         failure = FailureDetails.unpack(event.failure) if event.failure is not None else _TERMINATED
@@ -226,10 +279,24 @@ class Pending:
         return True
 
     def _try_again(self, call: Call, failure: FailureDetails) -> bool:
-        """Set the timer of the next try, if the policy allows one."""
-        if call.policy is None:
+        """Set the timer of the next try, if there is one."""
+        origin = TimerOrigin.ACTIVITY_RETRY if call.what == "Activity" else TimerOrigin.CHILD_RETRY
+        if self.replayed is not None and self._is_alone(call):
+            then = self.recorded(self._last_id + 1, TimerCreated)
+            same = then is not None and (then.origin, then.reference) == (origin, call.reference)
+            due_us = then.fire_at_us if then is not None and same else None
+        else:
+            due_us = self._next_try_us(call, failure)
+        if due_us is None:
             return False
-        due_us = next_try_us(
+        self.create_timer(due_us, lambda: call.ask(call), origin=origin, reference=call.reference)
+        return True
+
+    def _next_try_us(self, call: Call, failure: FailureDetails) -> int | None:
+        """When the policy has a failed call tried again; Unix time, microseconds. None: it does not."""
+        if call.policy is None:
+            return None
+        return next_try_us(
             call.policy,
             failure,
             attempt=call.attempt,
@@ -237,12 +304,10 @@ class Pending:
             now_us=self.now_us,
             seed=f"{self.execution_id}:{call.first_id}",
         )
-        if due_us is None:
-            return False
-        activity = call.what == "Activity"
-        origin = TimerOrigin.ACTIVITY_RETRY if activity else TimerOrigin.CHILD_RETRY
-        self.create_timer(due_us, lambda: call.ask(call), origin=origin, reference=call.reference)
-        return True
+
+    def _is_alone(self, call: Call) -> bool:
+        """Whether no other open call has the same reference, as children have to which the code gave one id."""
+        return all(other is call or other.reference != call.reference for other in self.calls.values())
 
     def _fire(self, event: TimerFired) -> bool:
         fire = self._timers.pop(event.timer_id, None)

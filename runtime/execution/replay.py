@@ -5,7 +5,8 @@ error names the event, the recorded command and the command that the code gives
 now.
 
 Two commands are the same if their kind, event id and name are. Inputs are not
-compared: a set or a dictionary may come out in another order without harm.
+compared: a set or a dictionary may come out in another order without harm. What
+policies and options decided then counts, and not what they say now.
 
 The workflow actor replays an instance whose execution is not in memory.
 """
@@ -38,6 +39,7 @@ def replay(
     encoder: Encoder,
     *,
     instance_id: str,
+    generation: int = 0,
     rows: Sequence[Row],
     limits: WorkflowLimits = USUAL_LIMITS,
 ) -> tuple[Execution, list[Arrival]]:
@@ -47,6 +49,7 @@ def replay(
         definition: The workflow.
         encoder: Writes the payloads of its commands.
         instance_id: The instance.
+        generation: How often it has continued as new.
         rows: The history of one generation, oldest first.
         limits: Hold for the turns after the last row.
 
@@ -59,7 +62,34 @@ def replay(
     patches = [
         name for row in rows for event in row.turn or () if isinstance(event, PatchesApplied) for name in event.names
     ]
-    execution = Execution(definition, encoder, instance_id=instance_id, patches=patches, limits=limits)
+
+    def new() -> Execution:
+        return Execution(
+            definition, encoder, instance_id=instance_id, generation=generation, patches=patches, limits=limits
+        )
+
+    execution = new()
+    try:
+        return execution, _repeat(execution, rows, timeouts=False)
+    except NondeterminismError:
+        if not execution.timeouts_differ:
+            raise
+        # A wait has another timeout than it had, and that does not fit: the timeouts of the history count.
+        execution.close()
+        execution = new()
+        try:
+            return execution, _repeat(execution, rows, timeouts=True)
+        except NondeterminismError:
+            execution.close()
+        raise
+
+
+def _repeat(execution: Execution, rows: Sequence[Row], *, timeouts: bool) -> list[Arrival]:
+    """Feed a history to an execution; return the arrivals that were not fed.
+
+    Args:
+        timeouts: As for `Execution.recall`.
+    """
     execution.replaying = True
     held: list[Arrival] = []
     for row in rows:
@@ -67,21 +97,23 @@ def replay(
             held.extend(row.held)  # type: ignore[arg-type]  # only arrivals are ever held
             continue
         arrivals, recorded = split(row.turn)
+        execution.recall(recorded, timeouts=timeouts)
         asked, _ = execution.feed([*held, *arrivals], row.at_us)
         if isinstance(execution.outcome, ContinuedAsNew):
             # If it had done so then, these rows would be the history of the next generation.
             raise NondeterminismError(
-                instance_id=instance_id,
-                workflow=definition.name,
+                instance_id=execution.instance_id,
+                workflow=execution.definition.name,
                 event_id=None,
                 recorded="that it went on",
                 asked="to continue as new",
             )
         _compare(execution, recorded, asked)
         held = list(row.held)  # type: ignore[arg-type]
+    execution.recall(None, timeouts=False)
     execution.cancelled_timers.clear()
     execution.replaying = False
-    return execution, held
+    return held
 
 
 def _compare(execution: Execution, recorded: Sequence[Command], asked: Sequence[Command]) -> None:
@@ -97,9 +129,6 @@ def _compare(execution: Execution, recorded: Sequence[Command], asked: Sequence[
     for then, now in zip(recorded, asked, strict=False):
         if then == now and type(then) is type(now):
             continue  # nearly always; finding the essence takes longer
-        if isinstance(then, ChildCreated) and then.rerun_of is not None and isinstance(now, ChildCreated):
-            # A rerun may have given the child another id than its parent's code does.
-            now = now._replace(instance_id=then.instance_id)  # noqa: PLW2901
         if _essence(then) != _essence(now):
             raise _difference(execution, then, now)
     if len(recorded) > len(asked):

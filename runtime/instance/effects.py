@@ -6,7 +6,8 @@ recorded and do nothing. The stages `ending`, `native`, `remote` and `receiving`
 use these functions too.
 """
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -29,15 +30,19 @@ from .message import (
     ACTIVITY,
     CHILD_START,
     EVENT_SEND,
+    WITHDRAW,
     ActivityDone,
     ChildDone,
     Invoke,
     SendEvent,
     Start,
     Terminate,
+    Withdraw,
     workflow_address,
 )
 from .sheet import TurnSheet
+
+logger = logging.getLogger(__name__)
 
 GENERATIONS = UUID("0d9b3c55-63b0-5f0a-9d0b-3f3e6a0f1c92")  # of the execution ids that follow one another
 
@@ -71,6 +76,22 @@ def invoke(sheet: TurnSheet, task: TaskScheduled) -> None:
         task.propagation,
     )
     sheet.turn.messages.append((Address(ACTIVITY, f"{execution_id}:{task.event_id}"), message))
+
+
+def withdraw(sheet: TurnSheet, task_ids: Iterable[int], *, ended: bool = False) -> None:
+    """Take back activities that nothing waits for any more.
+
+    Args:
+        ended: The instance ends without its code: also what has begun is of no use.
+    """
+    actor = sheet.actor
+    record = actor.record
+    assert record is not None
+    message = Withdraw(actor.instance_id, record.execution_id, tuple(task_ids), ended)
+    # A worker may also have a turn of the instance.
+    remote = record.remote or actor.surroundings.definition(record.name) is None
+    if message.task_ids or (ended and remote):
+        sheet.turn.messages.append((Address(WITHDRAW, actor.instance_id), message))
 
 
 def _set_timer(sheet: TurnSheet, timer: TimerCreated) -> None:
@@ -136,6 +157,13 @@ def start_child(sheet: TurnSheet, child: ChildCreated, *, unique: bool = False) 
     app_id = sheet.actor.surroundings.app_id
     if child.target_app not in (None, "", app_id):
         failure = _foreign(child.target_app, app_id)
+        logger.warning(
+            "child %r (workflow %r) of %r was not started: %s",
+            child.instance_id,
+            child.name,
+            sheet.actor.instance_id,
+            failure.message,
+        )
         done = ChildDone(record.execution_id, child.event_id, Status.FAILED.value, None, failure)
         sheet.turn.messages.append((workflow_address(sheet.actor.instance_id), done))
         return

@@ -21,13 +21,14 @@ from ..history.event import (
     ExecutionSuspended,
     ExecutionTerminated,
     StallReason,
+    TaskScheduled,
 )
 from ..history.failure import FailureDetails
 from ..history.open_work import OpenWork
 from ..history.record import AsideMark
 from ..history.row import Row
 from ..history.status import Status, Step
-from .effects import GENERATIONS, clear_timers, tell_parent, terminate_children
+from .effects import GENERATIONS, clear_timers, tell_parent, terminate_children, withdraw
 from .message import ENDED, WORK, Continue, Ended, Stalled, Terminate, workflow_address
 from .sheet import TurnSheet
 
@@ -61,8 +62,13 @@ def end(sheet: TurnSheet, status: Status, result: str | None, failure: FailureDe
     if actor.record.set_aside is not None:
         actor.record = actor.record._replace(stall=None, set_aside=None)
     clear_timers(sheet)
-    # What was asked for in the last turn is done; what ran before it has lost its purpose.
+    # What was asked for in the last turn is done; what was asked for before it has lost its purpose.
+    tasks = actor.open.tasks
     actor.open.keep_only([Row(sheet.now_us, sheet.asked, ())])
+    if status is Status.TERMINATED:
+        withdraw(sheet, tasks, ended=True)
+    elif actor.open.tasks is not tasks:
+        withdraw(sheet, tasks.keys() - actor.open.tasks.keys())
     if actor.record.parent is not None:
         tell_parent(sheet, actor.record.parent, status, result, failure)
     if actor.surroundings.observed:
@@ -84,6 +90,9 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
     record = actor.record
     assert record is not None
     clear_timers(sheet)
+    if actor.open.tasks:
+        last = {event.event_id for event in sheet.asked or () if isinstance(event, TaskScheduled)}
+        withdraw(sheet, actor.open.tasks.keys() - last)
     actor.close()
     execution_id = uuid5(GENERATIONS, record.execution_id).hex
     started = ExecutionStarted(record.name, outcome.input, execution_id, record.parent)

@@ -20,6 +20,7 @@ CHILD_START = "child-start"
 EVENT_SEND = "event-send"
 WORK = "work"
 ENDED = "ended"
+WITHDRAW = "withdraw"
 
 
 def workflow_address(instance_id: str) -> Address:
@@ -103,6 +104,17 @@ class Invoke(NamedTuple):
     wire: bytes | None = None  # the event that asked for it, as an SDK sent it
     scope: int = 0  # a Propagation: what it may see of the histories above it
     propagated: bytes | None = None  # and that, a serialized PropagatedHistory
+
+
+class Withdraw(NamedTuple):
+    """Do not begin activities that were asked for, because nothing waits for them. Sent after the commit; no answer."""
+
+    instance_id: str
+    execution_id: str  # the generation that asked for them
+    task_ids: Sequence[int]
+    # The instance was terminated or purged while it ran: activities that have begun are cancelled, and a turn that a
+    # worker has is not given to another.
+    ended: bool = False
 
 
 class ActivityDone(NamedTuple):

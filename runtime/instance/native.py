@@ -49,6 +49,7 @@ def running_code(sheet: TurnSheet) -> Execution | None:
             definition,
             surroundings.encoder,
             instance_id=actor.instance_id,
+            generation=actor.record.generation,
             rows=actor.rows,
             limits=surroundings.limits,
         )

@@ -5,6 +5,7 @@ The one law: a receiver changes the sheet and runs no code. The table
 each envelope, and feeds the code afterwards.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -48,6 +49,7 @@ from .effects import (
     terminate_child,
     terminate_children,
     was_terminated_with_children,
+    withdraw,
 )
 from .ending import release, set_aside
 from .message import (
@@ -69,6 +71,8 @@ from .message import (
     WorkflowTurnWork,
 )
 from .sheet import TurnSheet
+
+logger = logging.getLogger(__name__)
 
 
 def _receive_start(sheet: TurnSheet, envelope: Envelope) -> None:
@@ -162,6 +166,14 @@ def _refuse_start(sheet: TurnSheet, envelope: Envelope, error: RequestRefused) -
     if envelope.reply is not None:
         sheet.answer(envelope, error)
     elif start.parent is not None:
+        # The parent may not wait for it, or have ended: then this line alone tells.
+        logger.warning(
+            "child %r (workflow %r) of %r was not started: %s",
+            sheet.actor.instance_id,
+            start.name,
+            start.parent.instance_id,
+            error,
+        )
         tell_parent(sheet, start.parent, Status.FAILED, None, failure_of(error))
 
 
@@ -253,7 +265,9 @@ def _receive_purge(sheet: TurnSheet, envelope: Envelope) -> None:
 
 
 def _forget(sheet: TurnSheet, envelope: Envelope) -> None:
+    record = sheet.actor.record
     clear_timers(sheet)
+    withdraw(sheet, sheet.actor.open.tasks, ended=record is not None and not record.status.terminal)
     sheet.actor.forget()
     sheet.arrived.clear()
     sheet.holding.clear()

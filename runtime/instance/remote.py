@@ -8,7 +8,8 @@ offers the next turn at its end (`offer.py`, docs/design/remote-workers.md).
 from collections.abc import Sequence
 
 from ...actors.address import Address
-from ..history.event import ExecutionCompleted, PatchesApplied, StallReason, failure_in
+from ..child_ids import child_id, child_number
+from ..history.event import ChildCreated, Command, ExecutionCompleted, PatchesApplied, StallReason, failure_in
 from ..history.failure import failure_of
 from ..history.record import InstanceRecord
 from ..history.status import Status, Step
@@ -72,14 +73,15 @@ def _take_answer(sheet: TurnSheet, work: WorkflowTurnWork, answer: WorkflowAnswe
         sheet.asked = [ExecutionCompleted(actor.open.last_id + 1, Status.FAILED.value, None, failure.pack())]
         end(sheet, Status.FAILED, None, failure)
         return
-    sheet.asked = list(answer.commands)
+    commands = answer.commands if actor.record.generation == 0 else _of_generation(actor.record, answer.commands, sheet)
+    sheet.asked = list(commands)
     applied = answer.patches[len(actor.patches) :]
     actor.patches = answer.patches
     if applied or settled is not None:
         sheet.asked.insert(0, PatchesApplied(applied, settled))
     for timer_id in actor.open.waits_ended_by(work.fed):
         clear_timer(sheet, timer_id)
-    carry_out(sheet, answer.commands)
+    carry_out(sheet, commands)
     if answer.continued is not None:
         # Its commands are carried out by now, and their events have no place in the next generation.
         unfed = actor.held[len(work.fed) :]
@@ -91,6 +93,26 @@ def _take_answer(sheet: TurnSheet, work: WorkflowTurnWork, answer: WorkflowAnswe
         end(sheet, Status(completed.status), completed.result, failure_in(completed))
 
 
+def _of_generation(record: InstanceRecord, commands: Sequence[Command], sheet: TurnSheet) -> list[Command]:
+    """Give children that the worker's code did not name the ids of a later generation; SDKs know those of the first."""
+    parent_id = sheet.actor.instance_id
+
+    def own(given: str, upto: int) -> str:
+        number = child_number(given, parent_id)
+        # A number that is smaller than the command's own is that of the first try.
+        return given if number is None or number > upto else child_id(parent_id, number, record.execution_id)
+
+    named: list[Command] = []
+    for command in commands:
+        if isinstance(command, ChildCreated):
+            retry_of = own(command.retry_of, command.event_id) if command.retry_of is not None else None
+            instance_id = own(command.instance_id, command.event_id)
+            named.append(command._replace(instance_id=instance_id, retry_of=retry_of))
+        else:
+            named.append(command)
+    return named
+
+
 def offer_a_turn(sheet: TurnSheet) -> None:
     """Offer a turn to workers, before the commit; or end the wait of the turn that is offered already."""
     actor = sheet.actor
@@ -99,7 +121,7 @@ def offer_a_turn(sheet: TurnSheet) -> None:
         if actor.timeline is None:
             actor.timeline = Timeline.of(actor.rows)
         offer = actor.offered = Offer(actor)
-    elif offer is None or not offer.hurry():
+    elif offer is None or actor.record is None or actor.record.status.terminal or not offer.hurry():
         return
     sheet.turn.early.append((Address(WORK, actor.instance_id), offer))
 

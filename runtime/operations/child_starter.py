@@ -80,8 +80,15 @@ class ChildStarter:
             except (StoreError, MailboxFull, HostStopping, HostUnreachable, HostLost, HostSilent, NotOwner):
                 await anyio.sleep(RETRY_S)
             except Exception as error:
-                if not isinstance(error, PerdureError):
-                    logger.exception("child %s could not be started", address)
+                # The parent may not wait for it, or have ended: then this line alone tells.
+                logger.warning(
+                    "child %r (workflow %r) of %r was not started: %s",
+                    address.id,
+                    start.name,
+                    parent.instance_id,
+                    error if isinstance(error, PerdureError) else repr(error),
+                    exc_info=not isinstance(error, PerdureError),
+                )
                 return ChildDone(parent.execution_id, parent.task_id, Status.FAILED.value, None, failure_of(error))
             else:
                 return ChildStarted(parent.execution_id, parent.task_id)

@@ -9,8 +9,17 @@ the history up to the event, asks for the event again, and goes on from there.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..child_ids import child_id
 from ..errors import RequestRefused
-from ..history.event import ChildCreated, Event, ExecutionStarted, TaskScheduled, TimerCreated
+from ..history.event import (
+    ChildCompleted,
+    ChildCreated,
+    ChildFailed,
+    Event,
+    ExecutionStarted,
+    TaskScheduled,
+    TimerCreated,
+)
 from ..history.row import Row, split
 from ..ids import make_id
 
@@ -84,7 +93,8 @@ def copied(rows: Sequence[Row], rerun: Rerun, *, source_id: str, new_id: str, no
     position, target = _find(rows, rerun.event_id)
     again = _again(target, rerun, source_id=source_id, new_id=new_id, waited_us=now_us - rows[position].at_us)
     execution_id = make_id()
-    kept = [_begun_anew(row, execution_id, source_id, new_id) for row in rows[: position + 1]]
+    answered = _answered_children(rows[: position + 1])
+    kept = [_begun_anew(row, execution_id, answered, new_id) for row in rows[: position + 1]]
     last = kept[-1]
     arrivals, commands = split(last.turn or ())
     before = [command for command in commands if getattr(command, "event_id", -1) < rerun.event_id]
@@ -114,20 +124,28 @@ def _again(target: Event, rerun: Rerun, *, source_id: str, new_id: str, waited_u
     assert isinstance(target, TaskScheduled | ChildCreated)
     payload = rerun.input if rerun.overwrite_input else target.input
     if isinstance(target, ChildCreated):
-        child_id = rerun.new_child_id or f"{new_id}:{target.event_id:04x}"
+        again_id = rerun.new_child_id or child_id(new_id, target.event_id, None)
         chosen = rerun.new_child_id is not None
-        return target._replace(instance_id=child_id, input=payload, rerun_of=source_id, named=target.named or chosen)
+        return target._replace(instance_id=again_id, input=payload, rerun_of=source_id, named=target.named or chosen)
     if rerun.new_child_id is not None:
         raise RerunRefused(f"cannot set new child workflow instance ID on activity event '{rerun.event_id}'")
     return target._replace(input=payload, rerun_of=source_id)
 
 
-def _begun_anew(row: Row, execution_id: str, source_id: str, new_id: str) -> Row:
+def _answered_children(rows: Sequence[Row]) -> set[int]:
+    """The event ids of the children whose end is in the history. What the last row holds is not copied."""
+    events = [event for row in rows for event in row.turn or ()] + [event for row in rows[:-1] for event in row.held]
+    return {event.task_id for event in events if isinstance(event, ChildCompleted | ChildFailed)}
+
+
+def _begun_anew(row: Row, execution_id: str, answered: set[int], new_id: str) -> Row:
+    """Copy a row. A child that is run again gets an id after its new parent; one that has ended keeps its own."""
+
     def anew(event: Event) -> Event:
         if isinstance(event, ExecutionStarted):
             return event._replace(execution_id=execution_id, parent=None)
-        if isinstance(event, ChildCreated) and event.instance_id == f"{source_id}:{event.event_id:04x}":
-            return event._replace(instance_id=f"{new_id}:{event.event_id:04x}")
+        if isinstance(event, ChildCreated) and not event.named and event.event_id not in answered:
+            return event._replace(instance_id=child_id(new_id, event.event_id, None))
         return event
 
     turn = [anew(event) for event in row.turn] if row.turn is not None else None

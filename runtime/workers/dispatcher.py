@@ -3,7 +3,8 @@
 The one law: a job is never lost, and never in two places that count. It waits
 until a worker is there, goes to one stream at a time under a token of its own,
 and comes back to the queue when that stream ends. An answer under another
-token than the last is void (contract 3.5).
+token than the last is void (contract 3.5). A job that its instance has withdrawn
+is given to no worker any more.
 
 A turn of a workflow comes as an offer (`runtime/instance/offer.py`), and the
 stream settles which events it feeds when it sends the turn.
@@ -14,13 +15,13 @@ and after a restart the instance asks for them again. Workflow actors and
 """
 
 import logging
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from ...actors.address import Address
 from ...actors.errors import HostStopping
+from ..fair_queue import FairQueue
 from ..instance.message import (
     ACTIVITY,
     WORK,
@@ -29,6 +30,7 @@ from ..instance.message import (
     RemoteAnswer,
     Stalled,
     TryAgain,
+    Withdraw,
     WorkflowAnswer,
     WorkflowTurnWork,
     workflow_address,
@@ -42,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """Gives jobs to streams, oldest first, within limits.
+    """Gives jobs to streams, oldest first and the instances in turn, within limits.
 
     Args:
         limits: How many jobs a stream, and all together, may have at once.
@@ -62,8 +64,8 @@ class Dispatcher:
         self._send = send
         self._streams: list[Stream] = []
         self._jobs: dict[Address, Job] = {}
-        self._workflows: deque[Job] = deque()
-        self._activities: deque[Job] = deque()
+        self._workflows: FairQueue[Job] = FairQueue()
+        self._activities: FairQueue[Job] = FairQueue()
         self._at_work: dict[str, int] = {}  # the number of jobs that workers have, by kind, and by kind and name
         self._stalled: set[str] = set()
         self._stopping = False
@@ -124,6 +126,32 @@ class Dispatcher:
             self._drop(job)  # of an earlier generation, whose ids begin anew
         self._add(Job(key, invoke), self._activities)
 
+    def withdraw(self, message: Withdraw) -> None:
+        """Give an instance's activities to no worker any more, nor its turn if it was ended.
+
+        What a worker has been sent it may still answer. The answer is passed on, and the instance drops it.
+        """
+        keys = [_activity_key(message.instance_id, task_id) for task_id in message.task_ids]
+        if message.ended:
+            keys.append(Address(WORK, message.instance_id))
+            self._stalled.discard(message.instance_id)
+        waiting: set[Job] = set()
+        for key in keys:
+            job = self._jobs.get(key)
+            if job is None or job.request.execution_id != message.execution_id:
+                continue
+            if job.stream is None:
+                del self._jobs[key]
+                waiting.add(job)
+            elif job.sent:
+                job.withdrawn = True
+            else:
+                self._drop(job)
+        if waiting:
+            for queue in (self._workflows, self._activities):
+                queue.remove(message.instance_id, waiting)
+        self._pump()
+
     # Workers come and go.
 
     @asynccontextmanager
@@ -138,7 +166,7 @@ class Dispatcher:
         """
         if self._stopping:
             raise HostStopping
-        stream = Stream(worker, self._withdraw, answer_timeout_s=self._limits.answer_timeout_s)
+        stream = Stream(worker, self._take_back, answer_timeout_s=self._limits.answer_timeout_s)
         self._streams.append(stream)
         self._greet()
         self._retry_stalled()
@@ -148,10 +176,13 @@ class Dispatcher:
         finally:
             self._streams.remove(stream)
             # To the front, in their order: these jobs have waited longest.
-            for job in reversed(list(stream.jobs.values())):
+            for job in reversed([*stream.turns.values(), *stream.activities.values()]):
                 job.stream = None
                 self._count(job, -1)
-                self._queue_of(job).appendleft(job)
+                if job.withdrawn:
+                    del self._jobs[job.key]
+                else:
+                    self._queue_of(job).push_front(job.request.instance_id, job)
             self._pump()
 
     # Answers come.
@@ -191,9 +222,9 @@ class Dispatcher:
         for instance_id in stalled:
             self._send(workflow_address(instance_id), TryAgain())
 
-    def _add(self, job: Job, queue: deque[Job]) -> None:
+    def _add(self, job: Job, queue: FairQueue[Job]) -> None:
         self._jobs[job.key] = job
-        queue.append(job)
+        queue.push(job.request.instance_id, job)
         self._pump()
 
     def _finish(self, key: Address, token: str, task_id: int | None = None) -> Job | None:
@@ -216,20 +247,20 @@ class Dispatcher:
         self._pump()
         return job
 
-    def _withdraw(self, job: Job) -> None:
+    def _take_back(self, job: Job) -> None:
         self._drop(job)
         self._pump()
 
     def _drop(self, job: Job) -> None:
         del self._jobs[job.key]
         if job.stream is not None:
-            del job.stream.jobs[job.key]
+            del job.stream.jobs_like(job)[job.key]
             job.stream = None
             self._count(job, -1)
         else:
-            self._queue_of(job).remove(job)
+            self._queue_of(job).remove(job.request.instance_id, (job,))
 
-    def _queue_of(self, job: Job) -> deque[Job]:
+    def _queue_of(self, job: Job) -> FairQueue[Job]:
         return self._workflows if not isinstance(job.request, Invoke) else self._activities
 
     def _pump(self) -> None:
@@ -237,40 +268,42 @@ class Dispatcher:
         for queue in (self._workflows, self._activities):
             held_back: list[Job] = []
             while queue and self._streams:
-                job = queue.popleft()
-                if self._is_full(job):
+                job = queue.pop()
+                if self._has_full_name(job):
                     held_back.append(job)
                     continue
-                stream = self._choose(job)
+                stream = self._choose(job) if not self._has_full_kind(job) else None
                 if stream is None:
-                    queue.appendleft(job)
-                    break
+                    queue.push_front(job.request.instance_id, job)
+                    break  # no other job of this kind has room
                 self._count(job, +1)
                 stream.give(job)
-            queue.extendleft(reversed(held_back))
+            for job in reversed(held_back):
+                queue.push_front(job.request.instance_id, job)
 
     def _choose(self, job: Job) -> Stream | None:
         """A stream with room: one that keeps the history of the instance, or has the fewest jobs; None: all full."""
-        room = self._limits.items_per_stream_max
-        free = [stream for stream in self._streams if len(stream.jobs) < room]
+        limits = self._limits
+        activity = isinstance(job.request, Invoke)
+        room = limits.activities_per_stream_max if activity else limits.workflows_per_stream_max
+        free = [stream for stream in self._streams if len(stream.jobs_like(job)) < room]
         if not isinstance(job.request, Invoke):
             for stream in free:
                 if stream.worker.stateful and stream.keeps(job.request.instance_id):
                     return stream
-        return min(free, key=lambda stream: len(stream.jobs), default=None)
+        return min(free, key=lambda stream: stream.load, default=None)
 
-    def _is_full(self, job: Job) -> bool:
-        """Whether a limit keeps a job waiting."""
+    def _has_full_kind(self, job: Job) -> bool:
+        """Whether workers have as many turns, or as many activities, as they may."""
         limits = self._limits
-        if not isinstance(job.request, Invoke):
-            total, named = limits.workflows_max, limits.workflow_max.get(job.request.name)
-        else:
-            total, named = limits.activities_max, limits.activity_max.get(job.request.name)
-        kind, name = _counters(job)
-        at_work = self._at_work
-        return (total is not None and at_work.get(kind, 0) >= total) or (
-            named is not None and at_work.get(name, 0) >= named
-        )
+        limit = limits.activities_max if isinstance(job.request, Invoke) else limits.workflows_max
+        return limit is not None and self._at_work.get(_counters(job)[0], 0) >= limit
+
+    def _has_full_name(self, job: Job) -> bool:
+        """Whether workers have as many jobs of this name as they may."""
+        by_name = self._limits.activity_max if isinstance(job.request, Invoke) else self._limits.workflow_max
+        limit = by_name.get(job.request.name)
+        return limit is not None and self._at_work.get(_counters(job)[1], 0) >= limit
 
     def _count(self, job: Job, by: int) -> None:
         for counter in _counters(job):

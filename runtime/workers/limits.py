@@ -4,6 +4,7 @@ The engine's settings hold them; `runtime/workers/dispatcher.py` keeps to them.
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +19,11 @@ class DispatchLimits:
     # never. A turn takes milliseconds, and its answer may be behind others that the worker computes.
     answer_timeout_s: float | None = 30.0
     # Dapr's JavaScript SDK works on 10 items, keeps 100, and drops those after them (contract 5.2).
-    items_per_stream_max: int = 100
+    ITEMS_PER_STREAM_MAX: ClassVar[int] = 100
+
+    # Two windows, and neither takes the other's room: activities that last for hours must leave room for turns.
+    activities_per_stream_max: int = 80
+    workflows_per_stream_max: int = 20
     workflows_max: int | None = None
     activities_max: int | None = None
     workflow_max: dict[str, int] = field(default_factory=dict)  # by name
@@ -27,3 +32,12 @@ class DispatchLimits:
     def __post_init__(self) -> None:
         if self.answer_timeout_s is not None and self.answer_timeout_s <= 0:
             raise ValueError(f"answer_timeout_s must be more than 0 seconds or None, not {self.answer_timeout_s}")
+        for name in ("activities_per_stream_max", "workflows_per_stream_max"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        together = self.activities_per_stream_max + self.workflows_per_stream_max
+        if together > self.ITEMS_PER_STREAM_MAX:
+            raise ValueError(
+                f"activities_per_stream_max and workflows_per_stream_max must be at most {self.ITEMS_PER_STREAM_MAX} "
+                f"together, not {together}: some workers drop what is beyond"
+            )

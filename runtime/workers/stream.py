@@ -39,7 +39,7 @@ TOKENLESS_AGENT = "dapr-js-sdk"
 class Job:
     """A turn or an activity, from the request to the answer that counts."""
 
-    __slots__ = ("again", "due_s", "key", "request", "sent", "stream", "timeout_s", "token")
+    __slots__ = ("again", "due_s", "key", "request", "sent", "stream", "timeout_s", "token", "withdrawn")
 
     def __init__(self, key: Address, request: Offered | Invoke) -> None:
         self.key = key
@@ -50,6 +50,7 @@ class Job:
         self.again = False  # it is to be sent again, because no answer has come
         self.timeout_s = 0.0  # how long the worker has for its answer
         self.due_s = 0.0  # when that is over; event loop's clock
+        self.withdrawn = False  # its worker may answer it, and no other is given it
 
 
 class Stream:
@@ -57,7 +58,7 @@ class Stream:
 
     Args:
         worker: The worker as it describes itself.
-        withdraw: Takes back a job whose offer is void.
+        withdraw: Takes back a job whose offer is void, or to which no answer is waited for any more.
         answer_timeout_s: After this time without an answer a turn is sent again, then after twice the time, and so on;
             None: never.
     """
@@ -70,7 +71,8 @@ class Stream:
     ) -> None:
         self.worker = worker
         self.says_tokens = TOKENLESS_AGENT not in worker.agent  # with its answers
-        self.jobs: dict[Address, Job] = {}
+        self.turns: dict[Address, Job] = {}
+        self.activities: dict[Address, Job] = {}
         self._withdraw = withdraw
         self._ready: deque[Job] = deque()
         self._patient: list[tuple[float, int, Job]] = []  # a heap: until when (event loop's clock), a number, the job
@@ -82,16 +84,25 @@ class Stream:
         # Instance to its generation and the number of events of its history that the worker was sent.
         self._sent: OrderedDict[str, tuple[str, int]] = OrderedDict()
 
+    @property
+    def load(self) -> int:
+        """The number of its jobs."""
+        return len(self.turns) + len(self.activities)
+
+    def jobs_like(self, job: Job) -> dict[Address, Job]:
+        """Its jobs of the kind of a job, turns or activities."""
+        return self.activities if isinstance(job.request, Invoke) else self.turns
+
     def give(self, job: Job) -> None:
         """Add a job, under a new token."""
         job.stream = self
         job.token = uuid4().hex
         job.sent = job.again = False
         job.timeout_s = self._answer_timeout_s or 0.0
-        self.jobs[job.key] = job
+        self.jobs_like(job)[job.key] = job
         patience_s = 0.0 if isinstance(job.request, WorkflowTurnWork | Invoke) else job.request.patience_s
         # To a worker without another job a wait brings nothing.
-        if patience_s > 0 and len(self.jobs) > 1:
+        if patience_s > 0 and self.load > 1:
             heappush(self._patient, (anyio.current_time() + patience_s, next(self._numbers), job))
         else:
             self._ready.append(job)
@@ -143,16 +154,21 @@ class Stream:
             self._ready.append(heappop(self._patient)[2])
 
     def _take_unanswered(self) -> None:
-        """Make the turns ready again to which no answer has come in time."""
+        """Make the turns ready again to which no answer has come in time, and give up those that are withdrawn."""
         if self._check_at_s is None or self._check_at_s > anyio.current_time():
             return
         now_s = anyio.current_time()
         self._check_at_s = None
-        for job in self.jobs.values():
+        for job in list(self.turns.values()):
             request = job.request
             if not job.sent or not isinstance(request, WorkflowTurnWork) or not self.says_tokens:
                 continue
-            if job.due_s <= now_s:
+            if job.due_s > now_s:
+                self._check_no_later_than(job.due_s)
+            elif job.withdrawn:
+                # Nothing waits for its answer, and it would keep the room of another turn.
+                self._withdraw(job)
+            else:
                 logger.warning(
                     "the worker at %s has not answered a turn of workflow '%s' for %g s; the turn is sent to it again",
                     self.worker.peer,
@@ -162,8 +178,6 @@ class Stream:
                 job.timeout_s = min(job.timeout_s * 2, ANSWER_TIMEOUT_MAX_S)
                 job.again = True
                 self._ready.append(job)
-            else:
-                self._check_no_later_than(job.due_s)
 
     def _await_answer(self, job: Job) -> None:
         if job.timeout_s:
@@ -175,8 +189,11 @@ class Stream:
             self._check_at_s = due_s
 
     def _item(self, job: Job) -> WorkItem | None:
-        """The item for a job; None if another stream has the job by now, it was sent before, or its offer is void."""
-        if self.jobs.get(job.key) is not job or (job.sent and not job.again):
+        """The item for a job; None if another stream has it by now, it was sent before, or nothing waits for it."""
+        if self.jobs_like(job).get(job.key) is not job or (job.sent and not job.again):
+            return None
+        if job.withdrawn:
+            self._withdraw(job)
             return None
         again = job.again
         job.sent, job.again = True, False

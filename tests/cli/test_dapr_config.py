@@ -59,14 +59,14 @@ def test_everything_that_concerns_workflows_is_read(tmp_path: Path) -> None:
 
 
 def test_limits_of_the_file_take_the_place_of_those_that_were_there(tmp_path: Path) -> None:
-    before = DispatchLimits(workflows_max=1, activities_max=2, workflow_max={"a": 1}, items_per_stream_max=7)
+    before = DispatchLimits(workflows_max=1, activities_max=2, workflow_max={"a": 1}, activities_per_stream_max=7)
     config = read_config([write(tmp_path, EVERYTHING)])
     assert config.limit(before) == DispatchLimits(
         workflows_max=10,
         activities_max=20,
         workflow_max={"Order": 3, "Refund": 1},
         activity_max={"charge": 5},
-        items_per_stream_max=7,
+        activities_per_stream_max=7,
     )
     assert DaprConfig().limit(before) == before
 

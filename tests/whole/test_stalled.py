@@ -10,8 +10,9 @@ import anyio
 import pytest
 
 from perdure import ActivityContext, App, Engine, Status, WorkflowContext
-from perdure.actors.errors import ActorFailed, ActorStalled
+from perdure.actors.errors import ActorStalled
 from perdure.actors.hosting.failures import Failures
+from perdure.actors.store.errors import StoreDamaged
 from perdure.runtime.errors import InstanceStalled
 from perdure.runtime.history.instance_state import InstanceState
 from perdure.runtime.instance import receiving
@@ -160,7 +161,7 @@ async def test_an_instance_that_cannot_be_read_is_stalled_and_nothing_is_written
             hosting.facade.suspend("o1"),
             hosting.facade.start("order", instance_id="o1"),
         ):
-            with pytest.raises((ActorStalled, ActorFailed), match="cannot be read"):
+            with pytest.raises((ActorStalled, StoreDamaged), match="cannot be read|is damaged in the store"):
                 await asked
         # Others go on.
         await hosting.facade.start("order", instance_id="o2")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,9 +16,15 @@ from perdure import ActivityContext, App, Settings
 from perdure.actors.address import Address
 from perdure.actors.hosting.flight_record import FlightRecord
 from perdure.runtime.activities.actors import ActivityActors
-from perdure.runtime.instance.message import ACTIVITY, ActivityDone, Invoke
+from perdure.runtime.instance.message import ACTIVITY, ActivityDone, Invoke, Withdraw
 
-from ...support.workflows.activities import double_elsewhere, end_elsewhere, process_id_elsewhere, refuse_elsewhere
+from ...support.workflows.activities import (
+    double_elsewhere,
+    end_elsewhere,
+    process_id_elsewhere,
+    refuse_elsewhere,
+    sleep_elsewhere,
+)
 from ...support.workflows.hard_exceptions import HARD_EXCEPTIONS, raise_elsewhere
 
 pytestmark = pytest.mark.anyio
@@ -300,3 +307,188 @@ async def test_an_attempt_is_noted_while_it_is_under_way_in_this_process(tmp_pat
             while len(world.answers) < 2:
                 await anyio.sleep(0.001)
         assert under_way(tmp_path / "flight") == ([] if ends else [(b"i", b"x:1")])
+
+
+# Activities that their instance has withdrawn.
+
+
+def withdrawn(*task_ids: int, ended: bool) -> Withdraw:
+    return Withdraw("i", "x", task_ids, ended)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_what_has_not_begun_is_not_performed_any_more(ended: bool) -> None:
+    async with World(activities_max=1).open() as world:
+        for task_id in range(4):
+            world.call("gated", str(task_id), task_id)
+        await anyio.wait_all_tasks_blocked()
+        world.actors.withdraw(withdrawn(1, 2, 9, ended=ended))
+        assert len(world.actors) == 2
+        world.gate.set()
+        await anyio.wait_all_tasks_blocked()
+        assert [done.result for _, done in world.answers] == ["0", "3"]
+
+
+async def test_what_has_begun_goes_on_when_its_instance_completes_and_is_cancelled_when_it_is_ended() -> None:
+    async with World(activities_max=1).open() as world:
+        world.call("gated", "1", 1)
+        world.call("gated", "2", 2)
+        await anyio.wait_all_tasks_blocked()
+        world.actors.withdraw(withdrawn(1, ended=False))
+        await anyio.wait_all_tasks_blocked()
+        assert len(world.actors) == 2
+        world.actors.withdraw(withdrawn(1, ended=True))
+        await anyio.wait_all_tasks_blocked()
+        # It answers nothing, and its place goes to the next.
+        world.gate.set()
+        await anyio.wait_all_tasks_blocked()
+        assert [done.task_id for _, done in world.answers] == [2]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_whatever_an_activity_does_with_its_cancellation_it_answers_nothing_and_no_other_suffers() -> None:
+    async with World(activities_max=2).open() as world:
+        world.call("gated", "1", 100)
+
+        @world.app.activity
+        async def meddles(ctx: ActivityContext, how: str) -> str:
+            task = asyncio.current_task()
+            assert task is not None
+            try:
+                await anyio.sleep_forever()
+            except asyncio.CancelledError:
+                if how == "cancels its task, too":
+                    task.cancel()
+                    await anyio.sleep_forever()
+                if how == "leaves a scope open":
+                    anyio.CancelScope().__enter__()
+                if how == "takes its cancellation back":
+                    task.uncancel()
+                if how == "raises another cancellation":
+                    raise asyncio.CancelledError("mine") from None
+                if how in HARD_EXCEPTIONS:
+                    raise HARD_EXCEPTIONS[how]() from None
+                if how == "lets it pass":
+                    raise
+            return "done all the same"
+
+        meddling = (
+            "cancels its task, too",
+            "leaves a scope open",
+            "takes its cancellation back",
+            "raises another cancellation",
+            "lets it pass",
+            "returns",
+        )
+        for task_id, how in enumerate((*meddling, *HARD_EXCEPTIONS)):
+            world.call("meddles", json.dumps(how), task_id)
+            world.call("describe", None, 1_000 + task_id)
+            await anyio.wait_all_tasks_blocked()
+            assert world.answers == [], how
+            world.actors.withdraw(withdrawn(task_id, ended=True))
+            # Its place goes to the next.
+            while not world.answers:
+                await anyio.sleep(0.001)
+            await anyio.wait_all_tasks_blocked()
+            assert [done.task_id for _, done in world.answers] == [1_000 + task_id], how
+            assert world.answers.pop()[1].failure is None
+        world.gate.set()
+        while not world.answers:
+            await anyio.sleep(0.001)
+        assert world.answers.pop()[1] == ActivityDone("x", 100, "1", None)
+        assert len(world.actors) == 0
+
+
+async def test_activities_that_are_withdrawn_while_all_are_cancelled_answer_nothing() -> None:
+    for _ in range(5):
+        async with World().open() as world:
+            for task_id in range(10):
+                world.call("gated", "1", task_id)
+            await anyio.wait_all_tasks_blocked()
+            world.actors.withdraw(withdrawn(*range(5), ended=True))
+        assert world.answers == []
+
+
+async def test_what_an_abandoned_thread_raises_harms_nothing() -> None:
+    let_go = threading.Event()
+    async with World(activity_threads_max=1).open() as world:
+
+        @world.app.activity
+        def hang_and_raise(ctx: ActivityContext, name: str) -> None:
+            assert let_go.wait(20)
+            raise HARD_EXCEPTIONS[name]()
+
+        for name in ("interrupt", "exit"):
+            let_go.clear()
+            world.call("hang_and_raise", json.dumps(name), 1)
+            await anyio.sleep(0.05)
+            world.actors.withdraw(withdrawn(1, ended=True))
+            let_go.set()
+            assert (await world.answer("in_thread", "1")).result == "2"
+        assert world.answers == []
+
+
+async def test_a_withdrawal_is_for_one_generation() -> None:
+    async with World(activities_max=1).open() as world:
+        world.call("gated", "1")
+        await anyio.wait_all_tasks_blocked()
+        world.actors.withdraw(Withdraw("i", "another", (1,), True))
+        world.gate.set()
+        await anyio.wait_all_tasks_blocked()
+        assert len(world.answers) == 1
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_an_activity_in_another_process_is_cancelled_with_its_process() -> None:
+    async with World(activity_processes_max=1).open() as world:
+        world.app.activity(executor="process")(sleep_elsewhere)
+        world.call("sleep_elsewhere", "60", 1)
+        world.call("double_elsewhere", "21", 2)
+        await anyio.sleep(0.2)
+        world.actors.withdraw(withdrawn(1, ended=True))
+        while not world.answers:
+            await anyio.sleep(0.001)
+        assert [done.result for _, done in world.answers] == ["42"]
+
+
+async def test_a_thread_that_hangs_gives_its_place_back_until_as_many_do_as_the_limit(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    let_go = threading.Event()
+    async with World(activity_threads_max=2).open() as world:
+
+        @world.app.activity
+        def hang(ctx: ActivityContext) -> None:
+            assert let_go.wait(20)
+
+        async def hang_and_withdraw(*task_ids: int) -> None:
+            for task_id in task_ids:
+                world.call("hang", None, task_id)
+            await anyio.sleep(0.1)
+            world.actors.withdraw(withdrawn(*task_ids, ended=True))
+            await anyio.sleep(0.05)
+
+        async def performs(task_id: int) -> bool:
+            world.answers.clear()
+            world.call("in_thread", "1", task_id)
+            with anyio.move_on_after(0.3):
+                while not world.answers:
+                    await anyio.sleep(0.001)
+            return bool(world.answers)
+
+        try:
+            # As many as the limit: all places are given back.
+            await hang_and_withdraw(1, 2)
+            assert await performs(3)
+            assert "2 threads perform activities of instances that have ended" in caplog.text
+            # One more takes a place, two more take both.
+            await hang_and_withdraw(4)
+            assert await performs(5)
+            await hang_and_withdraw(6)
+            assert not await performs(7)
+        finally:
+            let_go.set()
+        # When the threads end, all is as before.
+        while not world.answers:
+            await anyio.sleep(0.001)
+        assert await performs(8)

@@ -289,26 +289,6 @@ def test_code_that_begins_anew_where_it_went_on_is_a_difference_too(turns: int, 
     assert "continue as new" in caught.value.asked
 
 
-def test_a_retry_that_was_taken_away_is_a_difference_and_so_is_one_that_was_added() -> None:
-    policy = RetryPolicy(first_retry_interval=timedelta(seconds=1), max_number_of_attempts=2)
-
-    async def with_policy(ctx: WorkflowContext) -> Any:
-        await ctx.call_activity("a", retry_policy=policy)
-
-    async def without(ctx: WorkflowContext) -> Any:
-        await ctx.call_activity("a")
-
-    for then, now, recorded, asked in (
-        (with_policy, without, "a timer before another try", "the end of the workflow (FAILED)"),
-        (without, with_policy, "the end of the workflow (FAILED)", "a timer before another try"),
-    ):
-        lone = started(then)
-        lone.fail(1)
-        with pytest.raises(NondeterminismError) as caught:
-            lone.replayed(now)
-        assert (caught.value.event_id, caught.value.recorded, caught.value.asked) == (2, recorded, asked)
-
-
 def test_chance_and_the_clock_in_workflow_code_are_found_out() -> None:
     rounds = iter(range(10))
 

@@ -63,7 +63,7 @@ def outside(execution: Execution) -> dict[str, Any]:
         "outcome": execution.outcome,
         "custom status": execution.custom_status,
         "execution": (execution.execution_id, execution.parent_id, execution.now_us),
-        "calls": {event_id: (call.attempt, call.reference) for event_id, call in pending._calls.items()},
+        "calls": {event_id: (call.attempt, call.reference) for event_id, call in pending.calls.items()},
         "timers": sorted(pending._timers),
         "waits": {name: [wait.timer_id for wait in waits] for name, waits in pending._waits.items() if waits},
         "raised": list(pending._raised.values()),
@@ -259,7 +259,7 @@ def test_a_history_of_other_code_fits_or_is_a_difference_and_is_nothing_else(
         assert found.recorded != found.asked
     # or they had asked for the same all along.
     else:
-        assert sorted(found._pending._calls) == sorted(world.execution._pending._calls)
+        assert sorted(found._pending.calls) == sorted(world.execution._pending.calls)
         assert (found.outcome is None) == (world.execution.outcome is None)
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from perdure import App, Engine, InstanceNotFound, Settings, Status, WorkflowContext
+from perdure import App, Engine, InstanceNotFound, RetryPolicy, Settings, Status, WorkflowContext
+from perdure.runtime.history.event import ChildCreated
 from perdure.runtime.operations.rerun import EventNotFound, EventNotRerunnable, Rerun, RerunExists, RerunRefused
 
 pytestmark = pytest.mark.anyio
@@ -124,3 +125,73 @@ async def test_only_a_finished_root_is_run_again(world: World) -> None:
             await world.engine.facade.rerun(Rerun("abc:0004", 1))
         with pytest.raises(InstanceNotFound):
             await world.engine.facade.rerun(Rerun("nobody", 1))
+
+
+async def test_a_child_that_has_ended_before_the_event_keeps_its_id_in_the_copy(settings: Settings) -> None:
+    app = App("test")
+
+    @app.workflow
+    async def family(ctx: WorkflowContext) -> list[str]:
+        first = await ctx.call_child_workflow(kid, input="first")
+        return [first, await ctx.call_child_workflow(kid, input="second")]
+
+    @app.workflow
+    async def kid(ctx: WorkflowContext, name: str) -> str:
+        return f"{name} {ctx.instance_id}"
+
+    async with Engine(app, data=":memory:", settings=settings) as engine:
+        assert await engine.client.run("family", instance_id="abc") == ["first abc:0001", "second abc:0002"]
+        new_id = await engine.facade.rerun(Rerun("abc", 2, "new"))
+        state = await engine.client.wait(new_id, timeout=timedelta(seconds=5))
+        # The first child was not run again, so it has the id of the one that was.
+        assert state.output == ["first abc:0001", "second new:0002"]
+        events = [event for row in await engine.facade.history("new") or () for event in row.turn or ()]
+        children = [event.instance_id for event in events if isinstance(event, ChildCreated)]
+        assert children == ["abc:0001", "new:0002"]
+        assert await engine.client.get("new:0001") is None
+
+
+async def test_a_child_that_had_not_ended_at_the_event_is_run_again_under_an_id_of_its_own(settings: Settings) -> None:
+    app = App("test")
+
+    @app.workflow
+    async def family(ctx: WorkflowContext) -> list[str]:
+        early = ctx.call_child_workflow(kid, input="early")
+        late = ctx.call_child_workflow(kid, input="late")
+        return await ctx.when_all([early, late])
+
+    @app.workflow
+    async def kid(ctx: WorkflowContext, name: str) -> str:
+        return f"{name} {ctx.instance_id}"
+
+    async with Engine(app, data=":memory:", settings=settings) as engine:
+        await engine.client.run("family", instance_id="abc")
+        new_id = await engine.facade.rerun(Rerun("abc", 2, "new"))
+        state = await engine.client.wait(new_id, timeout=timedelta(seconds=5))
+        assert state.output == ["early new:0001", "late new:0002"]
+
+
+async def test_a_history_with_retries_can_be_run_again_behind_them(settings: Settings) -> None:
+    app = App("test")
+    policy = RetryPolicy(first_retry_interval=timedelta(milliseconds=1), max_number_of_attempts=2)
+    failures = iter([True, False])
+
+    @app.activity
+    async def first(ctx: Any) -> str:
+        if next(failures, False):
+            raise ValueError("not yet")
+        return "first"
+
+    @app.activity
+    async def last(ctx: Any) -> str:
+        return "last"
+
+    @app.workflow
+    async def retries(ctx: WorkflowContext) -> list[str]:
+        return [await ctx.call_activity(first, retry_policy=policy), await ctx.call_activity(last)]
+
+    async with Engine(app, data=":memory:", settings=settings) as engine:
+        await engine.client.run("retries", instance_id="abc")
+        new_id = await engine.facade.rerun(Rerun("abc", 4, "new"))
+        state = await engine.client.wait(new_id, timeout=timedelta(seconds=5))
+        assert state.output == ["first", "last"]

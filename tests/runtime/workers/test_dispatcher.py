@@ -3,6 +3,7 @@
 from contextlib import AsyncExitStack
 from typing import Any
 
+import anyio
 import pytest
 
 from perdure.actors.address import Address
@@ -14,9 +15,11 @@ from perdure.runtime.instance.message import (
     RemoteAnswer,
     Stalled,
     TryAgain,
+    Withdraw,
     WorkflowAnswer,
 )
 from perdure.runtime.workers.items import ActivityAnswer, ActivityItem, WorkflowItem, WorkUnknown
+from perdure.runtime.workers.limits import DispatchLimits
 
 from ...support.workflows.remote_workers import World, call, turn
 
@@ -144,7 +147,7 @@ async def test_work_goes_to_the_worker_that_has_least() -> None:
 
 
 async def test_a_worker_has_no_more_than_it_can_keep() -> None:
-    world = World(items_per_stream_max=2)
+    world = World(activities_per_stream_max=2)
     async with world.worker() as worker:
         for task_id in range(3):
             world.call(call(task_id))
@@ -194,3 +197,125 @@ async def test_stopping_ends_the_streams_and_lets_nobody_in() -> None:
     with pytest.raises(HostStopping):
         async with world.worker():
             pass
+
+
+# The windows of a worker.
+
+
+async def test_activities_and_turns_have_a_window_each_and_neither_takes_the_others_room() -> None:
+    world = World()
+    async with world.worker() as worker:
+        for task_id in range(120):
+            world.call(call(task_id))
+        given = [await worker.next() for _ in range(80)]
+        assert await worker.idle()
+        # The turn of another instance comes, and twenty of them.
+        for each in range(30):
+            world.ask(turn(f"i{each}"))
+        turns = [await worker.next() for _ in range(20)]
+        assert all(isinstance(item, WorkflowItem) for item in turns)
+        assert await worker.idle()
+        # Room for one kind is not lent to the other.
+        await world.answer(turns[0])
+        assert isinstance(await worker.next(), WorkflowItem)
+        assert await worker.idle()
+        await world.answer(given[0])
+        assert isinstance(await worker.next(), ActivityItem)
+        assert await worker.idle()
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"activities_per_stream_max": 81}, "at most 100 together, not 101"),
+        ({"workflows_per_stream_max": 0}, "workflows_per_stream_max must be at least 1, not 0"),
+    ],
+)
+def test_a_worker_cannot_be_given_more_than_every_sdk_keeps(limits: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DispatchLimits(**limits)
+
+
+async def test_instances_are_taken_in_turn() -> None:
+    world = World(activities_max=1)
+    for instance_id, task_id in (("a", 1), ("a", 2), ("a", 3), ("b", 1)):
+        world.call(call(task_id)._replace(instance_id=instance_id))
+    order = []
+    async with world.worker() as worker:
+        for _ in range(4):
+            item = await worker.next()
+            order.append((item.instance_id, item.task_id))
+            await world.answer(item)
+    assert order == [("a", 1), ("b", 1), ("a", 2), ("a", 3)]
+
+
+# What its instance has withdrawn.
+
+
+async def test_a_withdrawn_activity_is_sent_to_no_worker() -> None:
+    world = World(activities_per_stream_max=1)
+    world.call(call(1))
+    async with world.worker() as worker:
+        for task_id in (2, 3, 4):
+            world.call(call(task_id))
+        # One is with the stream and not sent yet, the others wait.
+        world.dispatcher.withdraw(Withdraw("i", "x", (1, 2, 4, 9)))
+        assert (await worker.next()).task_id == 3
+        assert await worker.idle()
+        assert len(world.dispatcher) == 1
+
+
+async def test_a_withdrawal_is_for_one_generation_and_one_instance() -> None:
+    world = World()
+    world.call(call(1))
+    world.dispatcher.withdraw(Withdraw("i", "another", (1,), True))
+    world.dispatcher.withdraw(Withdraw("j", "x", (1,), True))
+    async with world.worker() as worker:
+        assert (await worker.next()).task_id == 1
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_what_a_lost_worker_had_is_not_sent_again_if_it_was_withdrawn(ended: bool) -> None:
+    world = World()
+    async with world.worker() as worker:
+        world.call(call(1))
+        world.call(call(2))
+        world.ask(turn())
+        for _ in range(3):
+            await worker.next()
+        world.dispatcher.withdraw(Withdraw("i", "x", (1,), ended))
+    async with world.worker() as worker:
+        kinds = [type(await worker.next()) for _ in range(1 if ended else 2)]
+        assert kinds == ([ActivityItem] if ended else [WorkflowItem, ActivityItem])
+        assert await worker.idle()
+        assert len(world.dispatcher) == len(kinds)
+
+
+async def test_a_worker_may_still_answer_what_was_withdrawn_and_its_room_is_free_then() -> None:
+    world = World(activities_max=1)
+    async with world.worker() as worker:
+        world.call(call(1))
+        item = await worker.next()
+        world.dispatcher.withdraw(Withdraw("i", "x", (1,), True))
+        world.call(call(2))
+        assert await worker.idle()
+        await world.answer(item)
+        assert (await worker.next()).task_id == 2
+
+
+async def test_a_stalled_instance_that_was_ended_does_not_try_again() -> None:
+    world = World()
+    world.dispatcher.receive(Address(WORK, "i"), Stalled())
+    world.dispatcher.withdraw(Withdraw("i", "x", (), True))
+    async with world.worker():
+        assert world.sent == []
+
+
+async def test_a_withdrawal_of_very_many_takes_no_time() -> None:
+    world = World()
+    for task_id in range(20_000):
+        world.call(call(task_id))
+    with anyio.fail_after(2):
+        world.dispatcher.withdraw(Withdraw("i", "x", range(20_000), True))
+        await anyio.lowlevel.checkpoint()
+    assert len(world.dispatcher) == 0

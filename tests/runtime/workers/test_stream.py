@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from perdure.runtime.history.event import EventRaised
-from perdure.runtime.instance.message import WorkflowAnswer
+from perdure.runtime.instance.message import Withdraw, WorkflowAnswer
 from perdure.runtime.workers import stream
 from perdure.runtime.workers.items import WorkUnknown
 
@@ -212,6 +212,24 @@ async def test_a_turn_that_was_sent_again_goes_to_another_worker_when_its_own_go
         answer = WorkflowAnswer("i", first.token, ())
         await world.dispatcher.complete_workflow(answer)
         assert world.sent == []
+
+
+async def test_a_turn_of_an_instance_that_was_ended_is_not_sent_again_and_makes_room_for_another(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = World(answer_timeout_s=SOON_S, workflows_per_stream_max=1)
+    async with world.worker() as worker:
+        world.ask(turn("ended"))
+        first = await worker.next()
+        world.dispatcher.withdraw(Withdraw("ended", "x", (), True))
+        world.ask(turn("next"))
+        # Its worker may answer it until then.
+        assert len(world.dispatcher) == 2
+        assert (await worker.next()).instance_id == "next"
+        assert len(world.dispatcher) == 1
+        assert "sent to it again" not in caplog.text
+        with pytest.raises(WorkUnknown):
+            await world.answer(first)
 
 
 @pytest.mark.parametrize("timeout_s", [0, -1])

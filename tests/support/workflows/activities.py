@@ -1,6 +1,7 @@
 """Activities that another process can find: at the top level of a module."""
 
 import os
+import time
 
 from perdure import ActivityContext
 
@@ -19,3 +20,7 @@ def end_elsewhere(ctx: ActivityContext) -> None:
 
 def refuse_elsewhere(ctx: ActivityContext) -> None:
     raise LookupError("not here")
+
+
+def sleep_elsewhere(ctx: ActivityContext, seconds: float) -> None:
+    time.sleep(seconds)

@@ -1,0 +1,95 @@
+"""Calls of plain functions in threads, some of which nothing waits for any more.
+
+The rule: a thread cannot be cancelled. A call whose task is cancelled is
+*abandoned*: its function goes on, its outcome has no reader, and the number of
+abandoned calls is known until each of them has ended.
+
+The activity actors call their plain functions here. The lane of the threads
+learns the number, and keeps the threads of a process within twice the limit.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+
+
+class Threads:
+    """Calls functions in threads.
+
+    Args:
+        limit: How many calls have a reader at once, at most. As many abandoned calls may be under way beside them.
+        changed: Called in the event loop with the number of abandoned calls whenever it changes.
+    """
+
+    def __init__(self, limit: int, changed: Callable[[int], None]) -> None:
+        # The lane holds calls back; this only keeps anyio's default limit out of the way.
+        self._limiter = anyio.CapacityLimiter(2 * limit)
+        self._changed = changed
+        self._abandoned: set[_Call] = set()
+        self._closed = False
+
+    async def call(self, function: Callable[..., Any], given: Sequence[Any]) -> Any:
+        """Call a function in a thread and return its result. If this is cancelled, the call is abandoned."""
+        call = _Call(function, given, self._ended)
+        try:
+            return await anyio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._limiter)
+        finally:
+            if not call.over and call.abandon():
+                self._abandoned.add(call)
+                # It may have ended just now, and then nothing else says so.
+                if call.over:
+                    self._abandoned.discard(call)
+                elif not self._closed:
+                    self._changed(len(self._abandoned))
+
+    def close(self) -> None:
+        """Count no more: the event loop is about to end, and threads must not wait for it."""
+        self._closed = True
+
+    def _ended(self, call: "_Call") -> None:
+        """Learn in a thread that an abandoned call has ended there."""
+        if not self._closed:
+            try:
+                anyio.from_thread.run_sync(self._forget, call)
+            except RuntimeError:
+                return  # the event loop has ended
+
+    def _forget(self, call: "_Call") -> None:
+        if call in self._abandoned:
+            self._abandoned.discard(call)
+            self._changed(len(self._abandoned))
+
+
+class _Call:
+    """One call. The event loop and the thread write fields that the other reads, in an order that misses nothing."""
+
+    __slots__ = ("_abandoned", "_begun", "_ended", "_function", "_given", "over")
+
+    def __init__(self, function: Callable[..., Any], given: Sequence[Any], ended: Callable[["_Call"], None]) -> None:
+        self._function = function
+        self._given = given
+        self._ended = ended
+        self._begun = False  # the thread writes it before it reads `_abandoned`, and `over` likewise
+        self._abandoned = False  # the event loop writes it before it reads the other two
+        self.over = False
+
+    def __call__(self) -> Any:
+        self._begun = True
+        try:
+            return self._function(*self._given) if not self._abandoned else None
+        finally:
+            self.over = True
+            if self._abandoned:
+                self._ended(self)
+
+    def abandon(self) -> bool:
+        """Do not begin, if that is still possible.
+
+        Returns:
+            Whether the call has begun.
+        """
+        self._abandoned = True
+        return self._begun
