@@ -161,7 +161,7 @@ async def test_an_instance_that_cannot_be_read_is_stalled_and_nothing_is_written
             hosting.facade.suspend("o1"),
             hosting.facade.start("order", instance_id="o1"),
         ):
-            with pytest.raises((ActorStalled, StoreDamaged), match="cannot be read|is damaged in the store"):
+            with pytest.raises((ActorStalled, StoreDamaged), match=r"cannot be read|is damaged in the store"):
                 await asked
         # Others go on.
         await hosting.facade.start("order", instance_id="o2")
