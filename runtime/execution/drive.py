@@ -14,7 +14,6 @@ import inspect
 import logging
 from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
 from contextvars import Context
-from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from ...actors.text import clean, described
@@ -198,6 +197,7 @@ class Execution:
 
     # The verbs of the context. Names become plain text that can be stored: the turn compares and packs them, outside of
     # the user's code, and a subclass of `str` has methods of its own.
+    # What the code gives is Any here: a compiled build would refuse another type before our own words do.
 
     def expect_stepping(self) -> None:
         if not self.stepping:
@@ -213,7 +213,7 @@ class Execution:
         elif len(self._pending.commands) + self._pending.waits_added >= self.limits.turn_commands_max:
             exceed(self, "a turn", "turn_commands_max", self.limits.turn_commands_max + 1)
 
-    def call_activity(self, activity: Callable[..., Any] | str, value: Any, policy: RetryPolicy | None) -> Task[Any]:
+    def call_activity(self, activity: Callable[..., Any] | str, value: Any, policy: Any) -> Task[Any]:
         self.expect_room()
         app = self.definition.app
         if not isinstance(activity, str) and not callable(activity):
@@ -241,8 +241,8 @@ class Execution:
         self,
         workflow: Callable[..., Any] | str,
         value: Any,
-        instance_id: str | None,
-        policy: RetryPolicy | None,
+        instance_id: Any,
+        policy: Any,
     ) -> Task[Any]:
         self.expect_room()
         app = self.definition.app
@@ -295,14 +295,14 @@ class Execution:
         )
         return task
 
-    def create_timer(self, fire_at: datetime | timedelta | float) -> Task[None]:
+    def create_timer(self, fire_at: Any) -> Task[None]:
         self.expect_room()
         task: Task[None] = Task(self)
         pending = self._pending
         pending.create_timer(pending.due_us(fire_at, "create_timer"), lambda: task.succeed(None))
         return task
 
-    def wait_for_external_event(self, name: str, timeout: datetime | timedelta | float | None) -> Task[Any]:
+    def wait_for_external_event(self, name: Any, timeout: Any) -> Task[Any]:
         self.expect_room()
         if type(name) is not str or len(name) > self.limits.name_bytes_max or not name.isascii():
             name = plain_name(self, "the name of an event", name)
@@ -310,13 +310,13 @@ class Execution:
         self._pending.wait_for(name, task, timeout)
         return task
 
-    def continue_as_new(self, value: Any, *, save_events: bool) -> None:
+    def continue_as_new(self, value: Any, *, save_events: Any) -> None:
         self.expect_stepping()
         payload = self._encoder.encode(value)
         if payload is not None and len(payload) > self.limits.light_chars:
             weigh(self, "the input of the next generation", payload)
         self._continue = ContinuedAsNew(payload, [])
-        self._keep_events = save_events
+        self._keep_events = bool(save_events)
 
     def set_custom_status(self, status: Any) -> None:
         self.expect_stepping()
@@ -326,7 +326,7 @@ class Execution:
         # A plain `str` from here on: the turn compares it, outside of the user's code.
         self.custom_status = clean(text) if text is not None else None
 
-    def is_patched(self, name: str) -> bool:
+    def is_patched(self, name: Any) -> bool:
         self.expect_stepping()
         name = plain_name(self, "the name of a patch", name)
         applied = self._patches.get(name)

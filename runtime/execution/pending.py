@@ -187,7 +187,7 @@ class Pending:
         self.commands.append(TimerCreated(event_id, due_us, origin, reference))
         return event_id
 
-    def due_us(self, when: datetime | timedelta | float, verb: str) -> int:
+    def due_us(self, when: Any, verb: str) -> int:
         """A date, or an interval from now on, as Unix time in microseconds that the store can hold.
 
         Args:
@@ -201,7 +201,7 @@ class Pending:
             when = interval_of(when, verb)
         return within_time(self.now_us + microseconds(when) if isinstance(when, timedelta) else to_us(when))
 
-    def wait_for(self, name: str, task: Task[Any], timeout: datetime | timedelta | float | None) -> None:
+    def wait_for(self, name: str, task: Task[Any], timeout: Any) -> None:
         """Complete a task with the next external event of a name; upper and lower case are the same.
 
         The oldest event that came unasked counts first, and then there is no timer. When the timeout comes first, the
