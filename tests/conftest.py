@@ -1,5 +1,8 @@
 """What all tests share: the switches and fresh engines."""
 
+import os
+import sys
+
 import pytest
 
 from perdure import Settings
@@ -22,3 +25,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def settings(request: pytest.FixtureRequest) -> Settings:
     """Settings for an engine under test; those of production, but for a short grace and the switch above."""
     return Settings(always_replay=request.config.getoption("--always-replay"), stop_grace_s=1.0)
+
+
+class _End:
+    """Ends the process when the report is written, because a thread that a test left behind would hold up its end."""
+
+    exit_code = 0
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        self.exit_code = int(exitstatus)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(self.exit_code)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_End())
