@@ -1,7 +1,9 @@
 """What all tests share: the switches and fresh engines."""
 
+import faulthandler
 import os
 import sys
+import threading
 
 import pytest
 
@@ -37,6 +39,10 @@ class _End:
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
+        left = [each for each in threading.enumerate() if each is not threading.main_thread() and not each.daemon]
+        if left:
+            print(f"threads that tests have left behind: {', '.join(map(str, left))}", file=sys.stderr)
+            faulthandler.dump_traceback(all_threads=True, file=sys.__stderr__)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(self.exit_code)
