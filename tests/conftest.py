@@ -42,7 +42,7 @@ class _End:
         left = [each for each in threading.enumerate() if each is not threading.main_thread() and not each.daemon]
         if left:
             print(f"threads that tests have left behind: {', '.join(map(str, left))}", file=sys.stderr)
-            faulthandler.dump_traceback(all_threads=True, file=sys.__stderr__)
+            faulthandler.dump_traceback(all_threads=True, file=2)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(self.exit_code)
