@@ -14,6 +14,7 @@ from ..dates import END_OF_TIME_US
 from ..errors import (
     DescendantsUnknown,
     InstanceExists,
+    InstanceFull,
     InstanceNotFound,
     InstanceNotSetAside,
     InstanceStalled,
@@ -178,7 +179,11 @@ def _refuse_start(sheet: TurnSheet, envelope: Envelope, error: RequestRefused) -
 
 
 def _receive_event(sheet: TurnSheet, envelope: Envelope) -> None:
-    if envelope.body.key is not None:
+    actor = sheet.actor
+    if len(actor.held) >= actor.surroundings.limits.held_events_max and not sheet.ended:
+        # Another instance's event stays with its sender, which tries again.
+        sheet.answer(envelope, InstanceFull(actor.instance_id, held=len(actor.held)))
+    elif envelope.body.key is not None:
         _receive_sent_event(sheet, envelope)
     elif sheet.takes(envelope):
         sheet.arrive(EventRaised(envelope.body.name, envelope.body.input))
