@@ -137,7 +137,7 @@ class Engine:
                 dormant=opening.dormant,
             ),
         )
-        self.facade = Facade(self._host, name_bytes_max=self.settings.limits.name_bytes_max)
+        self.facade = Facade(self._host, limits=self.settings.limits)
         self.client = Client(self.facade, app)
         self._children = ChildStarter(self.facade, send=self._send)
         self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ...actors.address import Address
 from ..execution.drive import ContinuedAsNew
-from ..history.event import Arrival, Command, EventSent, Parent, Trace
+from ..history.event import Arrival, Command, DetachedCreated, EventSent, Parent, Trace
 from ..history.failure import FailureDetails
 from ..history.record import InstanceRecord
 from ..history.row import Row
@@ -42,6 +42,8 @@ class Start(NamedTuple):
     trace: Trace | None = None
     scope: int = 0  # a Propagation: what it may see of the histories above it
     propagated: bytes | None = None  # and that, a serialized PropagatedHistory
+    # It may have come before: an instance that this very start has begun is answered for once more.
+    repeatable: bool = False
 
 
 class RaiseEvent(NamedTuple):
@@ -51,15 +53,18 @@ class RaiseEvent(NamedTuple):
 
 
 class SendEvent(NamedTuple):
-    """Raise an event for another instance. Sent to an address of the event's receiver, answered with EventsTaken."""
+    """Raise an event for another instance, or start a detached one. Answered with EventsTaken.
+
+    It is sent to the address of type EVENT_SEND that has the other instance's id.
+    """
 
     sender_id: str
     key: bytes
-    event: EventSent
+    event: EventSent | DetachedCreated
 
 
 class EventsTaken(NamedTuple):
-    """Events have been taken by the instances that they were for, or will never be."""
+    """Events have been taken by the instances that they were for, or will never be; the same for starts."""
 
     keys: Sequence[bytes]
 

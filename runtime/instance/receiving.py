@@ -14,6 +14,7 @@ from ..dates import END_OF_TIME_US
 from ..errors import (
     DescendantsUnknown,
     InstanceExists,
+    InstanceFull,
     InstanceNotFound,
     InstanceNotSetAside,
     InstanceStalled,
@@ -84,6 +85,8 @@ def _receive_start(sheet: TurnSheet, envelope: Envelope) -> None:
     elif start.parent is not None and start.parent == record.parent:
         # The parent sends its start again, because it does not know that the first one arrived.
         tell_parent_again(sheet)
+    elif start.repeatable and _has_begun(record, start):
+        pass
     elif not record.status.terminal:
         _refuse_start(sheet, envelope, InstanceExists(sheet.actor.instance_id))
         return
@@ -100,6 +103,15 @@ def _receive_start(sheet: TurnSheet, envelope: Envelope) -> None:
         _begin(sheet, start)
         sheet.actor.outbox, sheet.posted = outbox, bool(outbox)  # the last holder of the id has sent them
     sheet.answer(envelope, sheet.actor.instance_id)
+
+
+def _has_begun(record: InstanceRecord, start: Start) -> bool:
+    """Whether an instance is, or may be, the one that a start has begun before.
+
+    A later generation has another execution id. One that has ended is taken for it: to run it again would be worse than
+    not to start another.
+    """
+    return record.execution_id == start.execution_id or (record.generation > 0 and record.status.terminal)
 
 
 def _begin(sheet: TurnSheet, start: Start) -> None:
@@ -178,7 +190,11 @@ def _refuse_start(sheet: TurnSheet, envelope: Envelope, error: RequestRefused) -
 
 
 def _receive_event(sheet: TurnSheet, envelope: Envelope) -> None:
-    if envelope.body.key is not None:
+    actor = sheet.actor
+    if len(actor.held) >= actor.surroundings.limits.held_events_max and not sheet.ended:
+        # Another instance's event stays with its sender, which tries again.
+        sheet.answer(envelope, InstanceFull(actor.instance_id, held=len(actor.held)))
+    elif envelope.body.key is not None:
         _receive_sent_event(sheet, envelope)
     elif sheet.takes(envelope):
         sheet.arrive(EventRaised(envelope.body.name, envelope.body.input))

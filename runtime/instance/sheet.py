@@ -69,6 +69,11 @@ class TurnSheet:
         return self.actor.record.status
 
     @property
+    def ended(self) -> bool:
+        """Whether there is no instance, or it has ended: it holds nothing that will be fed."""
+        return self.actor.record is None or self.actor.record.status.terminal
+
+    @property
     def waits_for_start(self) -> bool:
         return START_TIMER in self.actor.open.timers
 
