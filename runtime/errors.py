@@ -20,6 +20,7 @@ PerdureError
 ├── NonRetryableError              raised by activity code: do not try again
 ├── PayloadError                   an input or an output that is not JSON, or not of the annotated type
 ├── EngineUsed                     an engine that is to run a second time
+├── AsyncioNeeded                  Engine.start on trio
 └── AppError                       an app that cannot be: two workflows of one name, and so on
 """
 
@@ -243,6 +244,13 @@ class EngineUsed(PerdureError):
 
     def __str__(self) -> str:
         return "this engine has run already, and an engine runs once. Make another: Engine(app, data=...)."
+
+
+class AsyncioNeeded(PerdureError):
+    """`Engine.start` makes a task that outlives the caller's, and trio has none."""
+
+    def __str__(self) -> str:
+        return "engine.start() and engine.stop() are for asyncio. Here: async with Engine(app, data=...) as engine."
 
 
 class AppError(PerdureError):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from ...actors.errors import HostStopping, HostUnreachable
+from ...actors.errors import HostUnreachable
 from ...actors.hosting.host import Host
 from ...actors.store.contract import Inspection
 from ...actors.store.errors import StoreDamaged
@@ -284,7 +284,7 @@ class Facade:
 
         Raises:
             InstanceNotFound: There is none, or it was purged meanwhile.
-            HostStopping: It has not come to that, and cannot any more.
+            HostStopping, HostBroken: It has not come to that, and cannot any more.
         """
         address = workflow_address(instance_id)
         with self._watch.operation("wait"), self._host.watch(address) as watch:
@@ -311,8 +311,8 @@ class Facade:
                 while not watch.lost and (watch.record is None or not until(unpack_record(watch.record).status)):
                     if watch.deleted and not await_creation:
                         raise InstanceNotFound(instance_id)
-                    if self._host.stopping:
-                        raise HostStopping
+                    if (refusal := self._host.refusal) is not None:
+                        raise refusal
                     await watch.changed()
 
     async def list_ids(self, *, after: str | None = None, ids_max: int = PAGE_IDS) -> Page:
