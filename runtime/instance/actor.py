@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...actors.address import Address
-from ...actors.store.contract import Stored
+from ...actors.store.contract import Inspection, Stored
+from ...actors.store.listing import Facets
 from ...actors.turn import Envelope, Turn
 from .message import Purge
 from .state import Instance
@@ -24,6 +25,9 @@ class WorkflowActorType:
 
     def purges(self, body: Any) -> bool:
         return isinstance(body, Purge)
+
+    def facets(self, outside: Inspection) -> Facets | None:
+        return None
 
     def activate(self, address: Address, stored: Stored | None) -> "WorkflowActor":
         return WorkflowActor(self.surroundings, address.id, stored)
