@@ -30,8 +30,8 @@ class WorkflowActorType:
     def activate(self, address: Address, stored: Stored | None) -> "WorkflowActor":
         return WorkflowActor(self.surroundings, address.id, stored)
 
-    def facets(self, stored: Inspection) -> Facets | None:
-        return stored_facets(stored)
+    def facets(self, outside: Inspection) -> Facets | None:
+        return stored_facets(outside)
 
 
 class WorkflowActor(Instance):
