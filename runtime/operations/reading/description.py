@@ -6,16 +6,16 @@ instance that cannot be read has one too.
 The management API and the listing use it (`runtime/operations/reading/listing.py`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from ....actors.hosting.host import Host
 from ....actors.store.errors import StoreDamaged
 from ....actors.store.listing import Facets, ListFilter
 from ...authoring.limits import bytes_of
-from ...history.event import ExecutionCompleted, ExecutionStarted, StallReason, failure_in
+from ...history.event import Event, ExecutionCompleted, ExecutionStarted, StallReason, failure_in
 from ...history.facets import facets_of
 from ...history.failure import FailureDetails
 from ...history.record import InstanceRecord, unpack_record
@@ -131,8 +131,9 @@ class Descriptions:
         children: Mapping[str, int],
     ) -> Description:
         record, rows = history.record, history.rows
-        started = _first(rows[:1], ExecutionStarted)
-        completed = _first(rows[-1:], ExecutionCompleted) if record.status.terminal else None
+        started = next((event for event in _events(rows[:1]) if isinstance(event, ExecutionStarted)), None)
+        ends = rows[-1:] if record.status.terminal else ()
+        completed = next((event for event in _events(ends) if isinstance(event, ExecutionCompleted)), None)
         return Description(
             item=item_of(instance_id, record, facets, app_id=self._app_id),
             execution_id=record.execution_id,
@@ -182,16 +183,10 @@ def _stall(record: InstanceRecord, entries: OpenEntries) -> Stall | None:
     return Stall(STALL_KINDS.get(entries.stall_reason, str(entries.stall_reason)), record.stall or "")
 
 
-E = TypeVar("E", ExecutionStarted, ExecutionCompleted)
-
-
-def _first(rows: Sequence[Row], kind: type[E]) -> E | None:
-    """The first event of a type in some rows."""
+def _events(rows: Sequence[Row]) -> Iterator[Event]:
     for row in rows:
-        for event in (*(row.turn or ()), *row.held):
-            if isinstance(event, kind):
-                return event
-    return None
+        yield from row.turn or ()
+        yield from row.held
 
 
 def _bytes(payload: str | None) -> int:

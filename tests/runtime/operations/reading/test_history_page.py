@@ -133,7 +133,7 @@ async def test_a_payload_is_read_by_the_key_of_its_event(engine: Engine) -> None
         for kind, payload in [(TaskScheduled, "result"), (TurnStarted, "input"), (TaskCompleted, "failure")]:
             with pytest.raises(EventMissing, match=f"no {payload} at event"):
                 await histories.payload("i", keys[kind], payload)
-        beyond = keys[ExecutionCompleted].replace("5-", "99-")
+        beyond = "99-" + keys[ExecutionCompleted].partition("-")[2]
         with pytest.raises(EventMissing, match="no event '99-"):
             await histories.payload("i", beyond, "input")
 

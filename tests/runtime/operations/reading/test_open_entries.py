@@ -22,7 +22,7 @@ from perdure.runtime.history.event import (
     TimerOrigin,
 )
 from perdure.runtime.history.row import Row
-from perdure.runtime.operations.reading.open_entries import Asked, Awaited, OpenEntries, open_entries
+from perdure.runtime.operations.reading.open_entries import Awaited, OpenEntries, OpenRequest, open_entries
 
 STARTED = ExecutionStarted("w", None, "x")
 TASK = TaskScheduled(1, "charge", None, "x-1")
@@ -50,9 +50,9 @@ def names(entries: OpenEntries) -> list[tuple[str, int | None]]:
 def test_a_request_is_open_with_the_time_of_its_turn_until_its_answer() -> None:
     asked = [turn(10, STARTED, TASK, CHILD, TIMER)]
     entries = open_entries(asked)
-    assert entries.tasks == {1: Asked(1, 10, "charge", 1)}
-    assert entries.children == {2: Asked(2, 10, "ship", 1, child_id="i:0002")}
-    assert entries.timers == {3: Asked(3, 10, None, due_us=900)}
+    assert entries.tasks == {1: OpenRequest(1, 10, "charge", 1)}
+    assert entries.children == {2: OpenRequest(2, 10, "ship", 1, child_id="i:0002")}
+    assert entries.timers == {3: OpenRequest(3, 10, None, due_us=900)}
     answered = open_entries([*asked, turn(20, TaskCompleted(1, None), ChildCompleted(2, None), TimerFired(3, 900))])
     assert (answered.tasks, answered.children, answered.timers) == ({}, {}, {})
 
@@ -71,10 +71,10 @@ def test_attempts_are_counted_over_their_timers() -> None:
     ]
     between = open_entries(rows)
     assert between.tasks == {}
-    assert between.task_retries == {2: Asked(2, 20, "charge", 2, 500)}
+    assert between.task_retries == {2: OpenRequest(2, 20, "charge", 2, 500)}
     again = open_entries([*rows, turn(500, TimerFired(2, 500), TaskScheduled(3, "charge", None, "x-1"))])
     assert again.task_retries == {}
-    assert again.tasks == {3: Asked(3, 500, "charge", 2)}
+    assert again.tasks == {3: OpenRequest(3, 500, "charge", 2)}
 
 
 def test_attempts_of_a_child_are_counted_by_the_id_of_the_first() -> None:
@@ -82,16 +82,16 @@ def test_attempts_of_a_child_are_counted_by_the_id_of_the_first() -> None:
         turn(10, STARTED, CHILD),
         turn(20, ChildFailed(2, FAILURE), TimerCreated(3, 500, TimerOrigin.CHILD_RETRY, "i:0002")),
     ]
-    assert open_entries(rows).child_retries == {3: Asked(3, 20, "ship", 2, 500)}
+    assert open_entries(rows).child_retries == {3: OpenRequest(3, 20, "ship", 2, 500)}
     again = ChildCreated(4, "i:0004", "ship", None, retry_of="i:0002")
     assert open_entries([*rows, turn(500, TimerFired(3, 500), again)]).children == {
-        4: Asked(4, 500, "ship", 2, child_id="i:0004")
+        4: OpenRequest(4, 500, "ship", 2, child_id="i:0004")
     }
 
 
 def test_a_timer_before_an_attempt_of_an_unknown_call_is_shown_without_a_name() -> None:
     entries = open_entries([turn(10, STARTED, TimerCreated(1, 500, TimerOrigin.ACTIVITY_RETRY, "?"))])
-    assert entries.task_retries == {1: Asked(1, 10, None, 1, 500)}
+    assert entries.task_retries == {1: OpenRequest(1, 10, None, 1, 500)}
 
 
 def test_a_scheduled_start_is_open_until_it_is_due() -> None:
