@@ -13,8 +13,9 @@ the other, and each uses only the parts before it:
 * `actors/hosting/turn_loop.py`: taking turns;
 * `actors/hosting/probation.py`: actors that may have ended the process before this one.
 
-`actors/hosting/committer.py` and `actors/hosting/loader.py` call the others through callbacks. `actors/hosting/inspector.py`,
-`actors/hosting/listing.py` and `actors/hosting/enlisting.py` read the store, and know of no activation.
+`actors/hosting/committer.py` and `actors/hosting/loader.py` call the others through callbacks.
+`actors/hosting/inspector.py`, `actors/hosting/listing.py` and `actors/hosting/enlisting.py` read the store, and know of
+no activation.
 The engine makes a host (`runtime/engine.py`).
 """
 
