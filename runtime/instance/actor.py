@@ -11,6 +11,7 @@ from ...actors.address import Address
 from ...actors.store.contract import Inspection, Stored
 from ...actors.store.listing import Facets
 from ...actors.turn import Envelope, Turn
+from ..history.facets import stored_facets
 from .message import Purge
 from .state import Instance
 from .surroundings import Surroundings
@@ -26,11 +27,11 @@ class WorkflowActorType:
     def purges(self, body: Any) -> bool:
         return isinstance(body, Purge)
 
-    def facets(self, outside: Inspection) -> Facets | None:
-        return None
-
     def activate(self, address: Address, stored: Stored | None) -> "WorkflowActor":
         return WorkflowActor(self.surroundings, address.id, stored)
+
+    def facets(self, outside: Inspection) -> Facets | None:
+        return stored_facets(outside)
 
 
 class WorkflowActor(Instance):
