@@ -88,7 +88,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
         settings=settings,
         propagate=propagation(settings.app_id),
         membership=member.membership if member is not None else None,
-        opening=Opening(flight_record=True, set_aside=config.set_aside),
+        opening=Opening(flight_record=True, set_aside=config.set_aside, folder=config.folder),
     )
     with ExitStack() as ports:
         take = listen if member is None else share

@@ -219,7 +219,22 @@ def _lock_file(path: str, *, create: bool) -> int | None:
     except BaseException:
         os.close(descriptor)
         raise
+    _tell_of_readers(path, descriptor)
     return descriptor
+
+
+def _tell_of_readers(path: str, descriptor: int) -> None:
+    """Warn if others may read the file. It is left as it is: a backup job of another user may rely on it."""
+    mode = os.fstat(descriptor).st_mode & 0o777
+    if sys.platform != "win32" and mode & 0o077:
+        logger.warning(
+            "%s can be read by other users of this machine (mode %04o), and SQLite gives its -wal the same mode. "
+            "A store made now gets %04o. If nobody else is to read it: chmod 600 %s*",
+            path,
+            mode,
+            MODE,
+            path,
+        )
 
 
 def _lock_byte(path: str, descriptor: int) -> None:
