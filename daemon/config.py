@@ -55,9 +55,8 @@ class Config:
     processes: int = 1  # several are hosts of one daemon, each with a part of the store
     folder: str | None = None  # the working folder of worker processes; None: what it is when the engine begins
 
-    def anchored(self) -> "Config":
-        """Tie what is relative to the present working folder. To be called before user code, which may change that."""
-        folder = os.getcwd()
+    def anchored(self, folder: str) -> "Config":
+        """Tie what is relative to a folder, because the present one is another by now."""
         data = self.data if self.data == ":memory:" or "://" in self.data else os.path.join(folder, self.data)
         token_file = os.path.join(folder, self.api_token_file) if self.api_token_file is not None else None
         return replace(self, data=data, api_token_file=token_file, folder=folder)
