@@ -13,6 +13,7 @@ PerdureError
 ├── HostLost                   the host that owns the actor went away before it answered
 ├── ActorStalled               the actor cannot be read, and takes nothing until it is purged or mended
 ├── HostSilent                 the host that owns the actor does not answer; try again later
+├── CursorInvalid              a list cannot go on from there; begin at its start
 └── ActorFailed                a bug in the actor's code, or a record that cannot be read
 """
 
@@ -181,3 +182,17 @@ class ActorStalled(PerdureError):
 
     def __str__(self) -> str:
         return f"{self.address} is stalled: {self.reason}. Nothing is written to it; it can be purged."
+
+
+class CursorInvalid(PerdureError):
+    """A list was asked to go on from a place that is none of its own."""
+
+    def __init__(self, cursor: str) -> None:
+        super().__init__(cursor)
+        self.cursor = cursor
+
+    def __str__(self) -> str:
+        return (
+            f"the cursor {self.cursor[:80]!r} is none of this list: it must be the cursor of the page before, "
+            "asked for in the same order and of the same daemon. Begin again without a cursor."
+        )

@@ -98,13 +98,17 @@ class Engine:
         self.stop_grace_s = self.settings.stop_grace_s  # a program that has used part of it may lower it
         self.peers = Peers(membership) if membership is not None else None
         self.store = _store(data, durability, membership.part if membership is not None else WHOLE)
+        self._clock = clock or SystemClock()
         opening = opening or Opening()
         flight = _flight_record(self.store, self.settings) if opening.flight_record else None
-        self.dispatcher = Dispatcher(self.settings.dispatch, send=self._send, greet=self._remember_workers)
+        self.dispatcher = Dispatcher(
+            self.settings.dispatch, send=self._send, now_us=self._clock.now_us, greet=self._remember_workers
+        )
         self._activities = ActivityActors(
             app,
             self.settings,
             send=self._send,
+            now_us=self._clock.now_us,
             elsewhere=self.dispatcher.receive_activity,
             waits_for_workers=self._waits_for_workers,
             flight=flight,
@@ -117,7 +121,6 @@ class Engine:
             limits=self.settings.limits,
         )
         self._observer: Observer | None = None
-        self._clock = clock or SystemClock()
         self._host = Host(
             self.store,
             self._clock,
@@ -145,7 +148,7 @@ class Engine:
                 dormant=opening.dormant,
             ),
         )
-        self.facade = Facade(self._host, name_bytes_max=self.settings.limits.name_bytes_max)
+        self.facade = Facade(self._host, limits=self.settings.limits)
         self.client = Client(self.facade, app)
         self._children = ChildStarter(self.facade, send=self._send)
         self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id)

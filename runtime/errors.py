@@ -12,6 +12,7 @@ PerdureError
 │   ├── InstanceUnfinished         purge of an instance that is not finished
 │   ├── InstanceStalled            the instance waits for its code to be mended
 │   └── InstanceNotSetAside        release of an instance that is not set aside
+├── InstanceFull                   the instance holds as many arrivals as it may
 ├── NondeterminismError            workflow code that no longer fits its history
 ├── WorkflowMisuse                 workflow code took a step that replay cannot repeat
 ├── WorkflowFailed                 an instance ended otherwise than COMPLETED (raised by Client.run)
@@ -23,7 +24,8 @@ PerdureError
 └── AppError                       an app that cannot be: two workflows of one name, and so on
 """
 
-from ..actors.errors import PerdureError
+from ..actors.address import Address
+from ..actors.errors import MailboxFull, PerdureError
 from .history.failure import FailureDetails
 from .history.instance_state import InstanceState
 
@@ -218,6 +220,22 @@ class LimitExceeded(InvalidRequest):
         return (
             f"{self.what} has {self.found} {unit}, and the limit {self.limit} is {self.maximum}. "
             f"{LIMIT_ADVICE[self.limit]} Or raise the limit: --{self.limit.replace('_', '-')}."
+        )
+
+
+class InstanceFull(MailboxFull):
+    """An instance that takes no events at present holds as many arrivals as it may (docs/limits.md)."""
+
+    def __init__(self, instance_id: str, *, held: int) -> None:
+        super().__init__(Address("workflow", instance_id), messages_max=held)
+        self.instance_id = instance_id
+        self.held = held
+
+    def __str__(self) -> str:
+        return (
+            f"instance {self.instance_id!r} holds {self.held} events that its code has not taken yet, because it is "
+            "suspended or stalled, is to begin later or has no worker. The limit held_events_max is reached. Let the "
+            "instance go on, and send the event again. Or raise the limit: --held-events-max."
         )
 
 

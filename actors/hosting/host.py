@@ -13,7 +13,8 @@ the other, and each uses only the parts before it:
 * `actors/hosting/turn_loop.py`: taking turns;
 * `actors/hosting/probation.py`: actors that may have ended the process before this one.
 
-`actors/hosting/committer.py` and `actors/hosting/loader.py` call the others through callbacks.
+`actors/hosting/committer.py` and `actors/hosting/loader.py` call the others through callbacks. `actors/hosting/inspector.py`,
+`actors/hosting/listing.py` and `actors/hosting/enlisting.py` read the store, and know of no activation.
 The engine makes a host (`runtime/engine.py`).
 """
 
@@ -44,9 +45,11 @@ from ..waiting.taskless import no_current_task
 from ..waiting.watch import Watch, Watches
 from .activation import Activation
 from .committer import Committer
+from .enlisting import Enlisting
 from .failures import Failures
 from .flight_record import FlightRecord
 from .inspector import Inspector
+from .listing import Lists
 from .mailroom import Mailroom
 from .probation import Probation
 from .release import Release, Route
@@ -143,6 +146,8 @@ class Host:
         )
         self._probation = Probation(self._flight, self._mailroom, self.placement, set_aside=precautions.set_aside)
         self._inspector = Inspector(store, refusal=self._mailroom.refusal)
+        self._enlisting = Enlisting(store, types)
+        self._lists = Lists(store, peers)
         if peers is not None:
             peers.answer_async("inspect", self.inspect)
             peers.answer_async("read", self.read)
@@ -325,7 +330,7 @@ class Host:
         finally:
             self._watches.remove(address, watch)
 
-    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> list[str]:
+    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         """List ids of actors of a type, of all hosts, as a store does."""
         if self._home != self._here():
             self._refuse_outsider()
@@ -339,7 +344,18 @@ class Host:
         """The error that callers get, once they are refused because the host stops or has failed."""
         return self._mailroom.refusal() if self._mailroom.stopping else None
 
-    async def _own_ids(self, actor_type: str, after: str | None, limit: int) -> list[str]:
+    @property
+    def lists(self) -> Lists:
+        """Lists and counts of actors, and the audit, of all hosts.
+
+        Raises:
+            HostNotRunning, ForeignThread: As for `ask`.
+        """
+        if self._home != self._here():
+            self._refuse_outsider()
+        return self._lists
+
+    async def _own_ids(self, actor_type: str, after: str | None, limit: int) -> Sequence[str]:
         return await self.store.ids(actor_type, after=after, limit=limit)
 
     def _refuse_outsider(self) -> NoReturn:
@@ -359,6 +375,7 @@ class Host:
             self._inspector.run,
             self._turn_loop.run,
             self._failures.run,
+            self._enlisting.run,
         ):
             tasks.start_soon(loop)
         if not self._dormant:

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...actors.address import Address
-from ...actors.store.contract import Stored
+from ...actors.store.contract import Inspection, Stored
+from ...actors.store.listing import Facets
 from ...actors.turn import Envelope, Turn
 
 WORKER_MARK = "worker-mark"  # reaches the disk and must not change
@@ -29,6 +30,9 @@ class WorkerMarkType:
 
     def purges(self, body: Any) -> bool:
         return False
+
+    def facets(self, outside: Inspection) -> Facets | None:
+        return None
 
     def activate(self, address: Address, stored: Stored | None) -> "WorkerMark":
         return WorkerMark(is_set=stored is not None)

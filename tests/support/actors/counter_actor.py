@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from perdure.actors.address import Address
-from perdure.actors.store.contract import Stored
+from perdure.actors.store.contract import Inspection, Stored
+from perdure.actors.store.listing import Facets
 from perdure.actors.turn import Envelope, Recover, ReminderDue, SetAside, Turn
 
 
@@ -130,6 +131,9 @@ class CounterType:
 
     def purges(self, body: Any) -> bool:
         return isinstance(body, Forget)
+
+    def facets(self, outside: Inspection) -> Facets | None:
+        return None
 
     def activate(self, address: Address, stored: Stored | None) -> Counter:
         if address.id in self.unreadable:
