@@ -170,7 +170,7 @@ class Host:
             epochs = await self.store.claim(self.placement.host, now_us=self.clock.now_us())
             self.placement.claimed(epochs, shards=self.store.shards)
             if self._peers is not None:
-                self._place_peers(self._peers.membership)
+                place_peers(self.placement, self._peers.membership, self.store.shards)
             # Before a message can reach an actor: an actor recovers before it does anything else.
             if not self._dormant:
                 self._mailroom.unrecovered = dict.fromkeys(await self.store.active())
@@ -428,12 +428,6 @@ class Host:
                 with no_current_task():
                     activation.actor.close()
 
-    def _place_peers(self, membership: Membership) -> None:
-        """Enter into the placement table which shards the other hosts own, for the life of the daemon."""
-        for shard in range(self.store.shards):
-            if (owner := membership.owner(shard)) != membership.index:
-                self.placement.lost(shard, Ownership(host=name_of(owner), epoch=0))
-
     def _wake_watchers(self) -> None:
         if self._peers is not None:
             self._peers.wake_watchers()
@@ -449,3 +443,10 @@ class Host:
 
     def _retire(self, activation: Activation) -> None:
         self._committer.retire(activation, self.clock.now_us())
+
+
+def place_peers(placement: Placement, membership: Membership, shards: int) -> None:
+    """Enter into the placement table which shards the other hosts own, for the life of the daemon."""
+    for shard in range(shards):
+        if (owner := membership.owner(shard)) != membership.index:
+            placement.lost(shard, Ownership(host=name_of(owner), epoch=0))
