@@ -114,6 +114,12 @@ def query(request: Request, key: str) -> str | None:
     return None
 
 
+def query_pairs(request: Request) -> list[tuple[str, str]]:
+    """Return the names and values of the query, decoded, in their order."""
+    pairs = [pair.partition(b"=") for pair in request.scope["query_string"].split(b"&") if pair]
+    return [(decode(name), decode(value)) for name, _, value in pairs]
+
+
 def decode(piece: bytes) -> str:
     """Decode one piece of a query."""
     return unquote_to_bytes(piece.replace(b"+", b" ")).decode("utf-8", "replace")
