@@ -28,7 +28,7 @@ from ..authoring.context import ActivityContext
 from ..authoring.fence import Performed, perform
 from ..authoring.misuse import did_you_mean
 from ..history.failure import FailureDetails, failure_of
-from ..instance.message import ACTIVITY, ActivityDone, ActivityState, Invoke, Withdraw, workflow_address
+from ..instance.message import ACTIVITY, ActivityDone, Invoke, Withdraw, WorkState, workflow_address
 from ..observer import Observer
 from ..settings import Settings
 from .lane import Lane
@@ -138,10 +138,10 @@ class ActivityActors:
         job = self._busy[address] = _Job(address, invoke, definition)
         self._lanes[definition.kind].add(invoke.instance_id, job)
 
-    def state_of(self, execution_id: str, task_id: int) -> ActivityState | None:
+    def state_of(self, execution_id: str, task_id: int) -> WorkState | None:
         """Whether an activity of a generation waits or runs here; None: it is not here."""
         job = self._busy.get(Address(ACTIVITY, f"{execution_id}:{task_id}"))
-        return ActivityState(job.began_us) if job is not None else None
+        return WorkState(job.began_us) if job is not None else None
 
     def withdraw(self, message: Withdraw) -> None:
         """Do not begin activities of an instance, and cancel those that have begun if the instance was ended."""

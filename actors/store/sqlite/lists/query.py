@@ -44,6 +44,7 @@ class Query:
     wanted: ListFilter
     kinds: Sequence[int]
     all_kinds: bool  # they are all that the store has
+    or_kinds: Sequence[int] = ()  # of `ListFilter.or_statuses`
     order: Order = Order.ID
     behind: Position | None = None
 
@@ -74,7 +75,9 @@ class Query:
         if ranged := _range("f.updated_us", wanted.updated_from_us, wanted.updated_to_us):
             found[UPDATED] = ranged
         if wanted.in_flight_since_us is not None:
-            found[IN_FLIGHT] = Condition(IDLE, (wanted.in_flight_since_us,))
+            since = (wanted.in_flight_since_us,)
+            others = f"f.kind IN ({', '.join(map(str, self.or_kinds))}) OR " if self.or_kinds else ""
+            found[IN_FLIGHT] = Condition(f"{MARKED} AND ({others}{IDLE})", since)
         return found
 
     # Ways in order.
@@ -168,11 +171,10 @@ ARMS_MAX = 100
 
 TAGGED = "EXISTS (SELECT 1 FROM tags AS t WHERE (name, value, t.created_us, t.key) = (?, ?, f.created_us, f.key))"
 
-# The active mark, and no entry in the log since then.
-IDLE = (
-    "EXISTS (SELECT 1 FROM active WHERE active.key = f.key) AND coalesce("
-    "(SELECT at_us FROM log WHERE position = (SELECT max(position) FROM log WHERE log.key = f.key)), 0) < ?"
-)
+MARKED = "EXISTS (SELECT 1 FROM active WHERE active.key = f.key)"  # active
+
+# No entry in the log since then.
+IDLE = "coalesce((SELECT at_us FROM log WHERE position = (SELECT max(position) FROM log WHERE log.key = f.key)), 0) < ?"
 
 
 def behind_prefix(prefix: str) -> str | None:
