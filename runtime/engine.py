@@ -115,6 +115,7 @@ class Engine:
             elsewhere=self.dispatcher.receive_activity,
             waits_for_workers=self._waits_for_workers,
             flight=flight,
+            folder=opening.folder,
         )
         self._surroundings = Surroundings(
             app,
@@ -172,6 +173,11 @@ class Engine:
     def commit_under_way(self) -> int | None:
         """The number of the group commit that is under way; None: there is none."""
         return self._host.commit_under_way
+
+    @property
+    def store_intact(self) -> bool:
+        """Whether the store's files are where they were opened. It may be asked from another thread."""
+        return self._running is None or self.store.intact
 
     def set_hanging(self, hanging: bool) -> None:
         """Say whether a commit does not end: as long as it lasts the engine is not ready, and refuses new work."""
