@@ -69,6 +69,7 @@ class SetAside(NamedTuple):
 
     reason: str
     until_restart: bool = False  # a Recover takes it back
+    requested: bool = False  # by the person who started the process, and not by the host
 
 
 @dataclass(slots=True)
@@ -90,6 +91,7 @@ class Turn:
     reminders_set: list[tuple[str, int]] = field(default_factory=list)  # (name, due_us)
     reminders_cleared: list[tuple[str, int]] = field(default_factory=list)  # (name, due_us)
     reminders_from_us: int | None = None  # the time from which `due_us` was computed; None: that of the turn
+    audit: list[bytes] = field(default_factory=list)  # rows for the audit, kept when the actor is deleted
 
     messages: list[tuple[Address, Any]] = field(default_factory=list)
     replies: list[tuple[Reply, Any]] = field(default_factory=list)  # a value, or an exception to raise
@@ -118,6 +120,7 @@ class Turn:
             or self.reset
             or bool(self.reminders_set)
             or bool(self.reminders_cleared)
+            or bool(self.audit)
         )
 
 
@@ -143,6 +146,15 @@ class ActorType(Protocol):
 
     def purges(self, body: Any) -> bool:
         """Whether a message asks for the actor to be forgotten, whatever it is: the only one for unreadable actors."""
+        ...
+
+    def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[bytes]:
+        """The rows for the audit of a purge of an actor that cannot be read.
+
+        Args:
+            body: A message for which `purges` is true.
+            now_us: Unix time, microseconds.
+        """
         ...
 
     def activate(self, address: Address, stored: Stored | None) -> Actor:

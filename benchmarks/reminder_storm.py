@@ -64,6 +64,9 @@ class Alarms:
     def purges(self, body: object) -> bool:
         return False
 
+    def purge_audit(self, address: Address, body: object, now_us: int) -> Sequence[bytes]:
+        return ()
+
     def activate(self, address: Address, stored: Stored | None) -> Alarm:
         return Alarm(self)
 

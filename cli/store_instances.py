@@ -19,6 +19,7 @@ from ..daemon.hints import explain
 from .run_flags import DATA_OPTION
 
 if TYPE_CHECKING:
+    from ..runtime.history.attribution import By
     from ..runtime.operations.facade import Facade
 
 NOT_FOUND = 3
@@ -88,7 +89,7 @@ def terminate(ids: Sequence[str], data: str, recurse: bool) -> None:
     No daemon may have the store. An instance that is set aside can be terminated too. What its parent and its children
     have to hear of it, they hear at the next start of a daemon at the latest.
     """
-    each(data, ids, lambda facade, instance_id: facade.terminate(instance_id, recurse=recurse), "is terminated")
+    each(data, ids, lambda facade, one, by: facade.terminate(one, recurse=recurse, by=by), "is terminated")
 
 
 @click.command(
@@ -105,7 +106,7 @@ def purge(ids: Sequence[str], data: str, recurse: bool, force: bool) -> None:
     No daemon may have the store. Purged can be what is finished, set aside, or cannot be read; --force purges
     others too.
     """
-    each(data, ids, lambda facade, instance_id: facade.purge(instance_id, recurse=recurse, force=force), "is purged")
+    each(data, ids, lambda facade, one, by: facade.purge(one, recurse=recurse, force=force, by=by), "is purged")
 
 
 @click.command(params=[IDS_ARGUMENT, DATA_OPTION])
@@ -115,22 +116,23 @@ def release(ids: Sequence[str], data: str) -> None:
     No daemon may have the store. The next daemon begins what is open, and delivers what has arrived meanwhile. If an
     instance ends that daemon too, it is set aside again after three ends.
     """
-    each(data, ids, lambda facade, instance_id: facade.release(instance_id, begin=False), "is released")
+    each(data, ids, lambda facade, one, by: facade.release(one, begin=False, by=by), "is released")
 
 
 INSTANCE_COMMANDS = (ls, terminate, purge, release)
 
 
-def each(data: str, ids: Sequence[str], act: "Callable[[Facade, str], Awaitable[Any]]", done: str) -> None:
+def each(data: str, ids: Sequence[str], act: "Callable[[Facade, str, By], Awaitable[Any]]", done: str) -> None:
     """Do something to each instance, say what became of it, and exit with the code for the worst outcome."""
     codes = [0]
 
     async def act_on_all(facade: "Facade") -> None:
         from ..runtime.errors import InstanceNotFound, RequestRefused  # noqa: PLC0415  the engine is here by now
+        from ..runtime.history.attribution import OFFLINE  # noqa: PLC0415  as above
 
         for instance_id in ids:
             try:
-                await act(facade, instance_id)
+                await act(facade, instance_id, OFFLINE)
                 click.echo(f"{instance_id} {done}.")
             except InstanceNotFound:
                 codes.append(NOT_FOUND)

@@ -11,7 +11,9 @@ PerdureError
 │   ├── DescendantsUnknown         the same, while its descendants are unread; only the facade sees it
 │   ├── InstanceUnfinished         purge of an instance that is not finished
 │   ├── InstanceStalled            the instance waits for its code to be mended
-│   └── InstanceNotSetAside        release of an instance that is not set aside
+│   ├── InstanceNotSetAside        release of an instance that is not set aside
+│   ├── RunChanged                 the id belongs to another run than the caller has seen
+│   └── NoMatch                    the instance is not what the request is for, or is no more
 ├── NondeterminismError            workflow code that no longer fits its history
 ├── WorkflowMisuse                 workflow code took a step that replay cannot repeat
 ├── WorkflowFailed                 an instance ended otherwise than COMPLETED (raised by Client.run)
@@ -116,6 +118,33 @@ class InstanceNotSetAside(RequestRefused):
 
     def __str__(self) -> str:
         return f"instance {self.instance_id!r} is {self.status} and not set aside; there is nothing to release"
+
+
+class RunChanged(RequestRefused):
+    """The id belongs to another run than the one that the caller has seen."""
+
+    def __init__(self, instance_id: str, *, expected: str, found: str) -> None:
+        super().__init__(instance_id, expected, found)
+        self.instance_id = instance_id
+        self.expected = expected  # the execution id of a first generation
+        self.found = found
+
+    def __str__(self) -> str:
+        return (
+            f"instance {self.instance_id!r} is another run by now: the request is for {self.expected!r}, and the id "
+            f"belongs to {self.found!r}. Nothing was done. Look at the instance again, and decide anew."
+        )
+
+
+class NoMatch(RequestRefused):
+    """The instance does not, or not any more, fit the filter of the request."""
+
+    def __init__(self, instance_id: str) -> None:
+        super().__init__(instance_id)
+        self.instance_id = instance_id
+
+    def __str__(self) -> str:
+        return f"instance {self.instance_id!r} does not fit the filter of the request any more; nothing was done"
 
 
 class NondeterminismError(PerdureError):

@@ -6,11 +6,14 @@ messages; the host of the actors calls both through these two classes.
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import uuid5
 
 from ...actors.address import Address
 from ...actors.store.contract import Stored
 from ...actors.turn import Envelope, Turn
+from ..history.audit import AuditAction, audit_row, pack_audit
 from .message import Purge
+from .sheet import AUDIT
 from .state import Instance
 from .surroundings import Surroundings
 from .turn import take_turn
@@ -23,7 +26,16 @@ class WorkflowActorType:
         self.surroundings = surroundings
 
     def purges(self, body: Any) -> bool:
-        return isinstance(body, Purge)
+        # Of an instance that cannot be read nothing tells which run it is.
+        return isinstance(body, Purge) and body.condition.run is None
+
+    def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[bytes]:
+        assert isinstance(body, Purge)
+        if body.by is None:
+            return ()
+        row_id = uuid5(AUDIT, f"{address.id}/{now_us}").hex
+        row = audit_row(body.by, AuditAction.PURGE, id=row_id, at_us=now_us, instance_id=address.id, execution_id=None)
+        return (pack_audit(row),)
 
     def activate(self, address: Address, stored: Stored | None) -> "WorkflowActor":
         return WorkflowActor(self.surroundings, address.id, stored)

@@ -7,9 +7,12 @@ done stands in the `Turn` that the sheet fills, and happens after the commit.
 """
 
 from typing import Any
+from uuid import UUID, uuid5
 
 from ...actors.turn import Envelope, SetAside, Turn
 from ..errors import InstanceNotFound, InstanceStalled
+from ..history.attribution import By
+from ..history.audit import AuditAction, audit_row, pack_audit
 from ..history.event import Arrival, Event
 from ..history.open_work import START_TIMER
 from ..history.record import InstanceRecord, pack_outbox
@@ -18,6 +21,8 @@ from ..history.status import Status, Step, follow
 from ..history.timeline import Timeline
 from .message import RemoteAnswer, Terminate
 from .state import Instance
+
+AUDIT = UUID("4a6d3f0e-5a64-5c0c-8f6a-2f4b7e0d9c35")  # of the ids of rows for the audit
 
 
 class TurnSheet:
@@ -95,12 +100,16 @@ class TurnSheet:
 
     # What the stages write down.
 
-    def takes(self, envelope: Envelope) -> bool:
-        """Answer a request; True if the instance is to act on it."""
+    def takes(self, envelope: Envelope, *, stalled_too: bool = False) -> bool:
+        """Answer a request; True if the instance is to act on it.
+
+        Args:
+            stalled_too: A stalled instance takes it. One that is set aside always does.
+        """
         record = self.actor.record
         if record is None:
             self.answer(envelope, InstanceNotFound(self.actor.instance_id))
-        elif record.status is Status.STALLED and record.set_aside is None:
+        elif record.status is Status.STALLED and record.set_aside is None and not stalled_too:
             self.answer(envelope, InstanceStalled(self.actor.instance_id))
         else:
             self.answer(envelope, None)
@@ -129,6 +138,38 @@ class TurnSheet:
     def answer(self, envelope: Envelope, answer: Any) -> None:
         if envelope.reply is not None:
             self.turn.replies.append((envelope.reply, answer))
+
+    def audit(
+        self, by: By | None, action: AuditAction, *, source: str | None = None, detail: str | None = None
+    ) -> str | None:
+        """Write a row for the audit: this turn changes the instance on behalf of a caller.
+
+        Args:
+            by: None: the engine does it by itself, and nothing is written.
+            source: Of a rerun: the instance that is run again.
+            detail: Of a repair: what is done.
+
+        Returns:
+            The id of the row.
+        """
+        record = self.actor.record
+        assert record is not None
+        if by is None:
+            return None
+        rows = self.turn.audit
+        row_id = uuid5(AUDIT, f"{record.execution_id}/{self.now_us}/{len(rows)}").hex
+        row = audit_row(
+            by,
+            action,
+            id=row_id,
+            at_us=self.now_us,
+            instance_id=self.actor.instance_id,
+            execution_id=record.execution_id,
+            source=source,
+            detail=detail,
+        )
+        rows.append(pack_audit(row))
+        return row_id
 
     def step(self, step: Step) -> None:
         """Change the status of the instance.

@@ -24,14 +24,17 @@ from ..errors import (
     InvalidRequest,
     LimitExceeded,
 )
+from ..history.attribution import EMBEDDED, By
 from ..history.event import Trace
 from ..history.instance_state import InstanceState
 from ..history.record import state_of, unpack_record
 from ..history.row import CorruptHistory, Row, unpack_row
 from ..history.status import Status
 from ..ids import make_id
+from ..instance.condition import ANY, Condition
 from ..instance.message import (
     WORKFLOW,
+    Check,
     Purge,
     RaiseEvent,
     ReleaseAside,
@@ -47,6 +50,7 @@ from .descendants import Descendants
 from .rerun import Rerun, RerunExists, RerunRefused, copied
 
 PAGE_IDS = 1024  # of one page, unless the caller says otherwise
+STALLED = Status.STALLED
 
 
 class Page(NamedTuple):
@@ -59,6 +63,11 @@ class Page(NamedTuple):
 def finished(status: Status) -> bool:
     """Whether an instance with this status has ended."""
     return status.terminal
+
+
+def because(by: By | None, reason: str | None) -> By | None:
+    """Give an author the reason that stands in the history, if the author has given no other."""
+    return by._replace(reason=reason) if by is not None and by.reason is None and reason is not None else by
 
 
 class Facade:
@@ -192,38 +201,56 @@ class Facade:
                 raise InvalidRequest("missing workflow event name")
             await self._host.ask(workflow_address(instance_id), event)
 
-    async def suspend(self, instance_id: str, *, reason: str | None = None) -> None:
+    # `by` says for the audit on whose behalf an instance is changed; None: the engine does it by itself.
+
+    async def suspend(self, instance_id: str, *, reason: str | None = None, by: By | None = EMBEDDED) -> None:
         """Let an instance take no further step until it is resumed. Arrivals are kept.
+
+        Args:
+            reason: Stands in the history, and in the audit if `by` has none.
 
         Raises:
             InstanceNotFound, InstanceStalled
         """
         with self._watch.operation("suspend"):
-            await self._host.ask(workflow_address(instance_id), Suspend(reason))
+            await self._host.ask(workflow_address(instance_id), Suspend(reason, because(by, reason)))
 
-    async def resume(self, instance_id: str, *, reason: str | None = None) -> None:
+    async def resume(self, instance_id: str, *, reason: str | None = None, by: By | None = EMBEDDED) -> None:
         """Let a suspended instance go on.
+
+        Args:
+            reason: As for `suspend`.
 
         Raises:
             InstanceNotFound, InstanceStalled
         """
         with self._watch.operation("resume"):
-            await self._host.ask(workflow_address(instance_id), Resume(reason))
+            await self._host.ask(workflow_address(instance_id), Resume(reason, because(by, reason)))
 
-    async def terminate(self, instance_id: str, *, output: str | None = None, recurse: bool = True) -> None:
+    async def terminate(
+        self,
+        instance_id: str,
+        *,
+        output: str | None = None,
+        recurse: bool = True,
+        by: By | None = EMBEDDED,
+        stalled_too: bool = False,
+    ) -> None:
         """End an instance without asking its code; activities under way run on, and their results are dropped.
 
         Args:
             output: The result that the instance then has; JSON text.
             recurse: End its children too.
+            stalled_too: End it even if it is stalled. One that is set aside is ended in any case.
 
         Raises:
             InstanceNotFound, InstanceStalled
         """
         with self._watch.operation("terminate"):
-            await self._host.ask(workflow_address(instance_id), Terminate(output, recurse))
+            message = Terminate(output, recurse, by=by, stalled_too=stalled_too)
+            await self._host.ask(workflow_address(instance_id), message)
 
-    async def release(self, instance_id: str, *, begin: bool = True) -> None:
+    async def release(self, instance_id: str, *, begin: bool = True, by: By | None = EMBEDDED) -> None:
         """Let an instance that is set aside go on.
 
         Args:
@@ -233,9 +260,18 @@ class Facade:
             InstanceNotFound, InstanceNotSetAside
         """
         with self._watch.operation("release"):
-            await self._host.ask(workflow_address(instance_id), ReleaseAside(begin))
+            await self._host.ask(workflow_address(instance_id), ReleaseAside(begin, by))
 
-    async def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False) -> int:
+    async def purge(
+        self,
+        instance_id: str,
+        *,
+        recurse: bool = True,
+        force: bool = False,
+        by: By | None = EMBEDDED,
+        condition: Condition = ANY,
+        stalled_too: bool = False,
+    ) -> int:
         """Forget a finished instance and return how many were forgotten.
 
         Children go first, so that one that is cut short can be repeated.
@@ -243,25 +279,30 @@ class Facade:
         Args:
             recurse: Forget its descendants too; all of them must be finished.
             force: Forget it with any status.
+            condition: What the instance itself must still be.
+            stalled_too: Forget stalled ones too. Those that are set aside are forgotten in any case.
 
         Raises:
-            InstanceNotFound, InstanceUnfinished, InstanceStalled
+            InstanceNotFound, InstanceUnfinished, InstanceStalled, RunChanged, NoMatch
         """
         with self._watch.operation("purge"):
-            return await self._purge(instance_id, recurse=recurse, force=force)
+            purge = Purge(force, by, condition, stalled_too)
+            return await self._purge(instance_id, purge, recurse=recurse)
 
-    async def _purge(self, instance_id: str, *, recurse: bool, force: bool) -> int:
+    async def _purge(self, instance_id: str, purge: Purge, *, recurse: bool) -> int:
         family = await self._descendants.family(instance_id) if recurse else []
-        if not force:
-            for relative in family:
-                if not relative.status.terminal and relative.instance_id != instance_id:
-                    await self._check_purgeable(instance_id)
-                    raise InstanceUnfinished(relative.instance_id)
+        relatives = [relative for relative in family if relative.instance_id != instance_id]
+        for relative in relatives:
+            if not (purge.force or relative.status.terminal or (purge.stalled_too and relative.status is STALLED)):
+                await self._check_purgeable(instance_id)
+                raise InstanceUnfinished(relative.instance_id)
+        if relatives and purge.condition != ANY:
+            # Before its children go. It is checked again in the turn of the instance itself.
+            await self._host.ask(workflow_address(instance_id), Check(purge.condition))
         purged = 0
-        for relative in reversed(family):
-            if relative.instance_id != instance_id:
-                purged += await self._purge_one(relative.instance_id, force=force)
-        await self._host.ask(workflow_address(instance_id), Purge(force))
+        for relative in reversed(relatives):
+            purged += await self._purge_one(relative.instance_id, purge)
+        await self._host.ask(workflow_address(instance_id), purge)
         return purged + 1
 
     async def wait(
@@ -336,6 +377,7 @@ class Facade:
         statuses: Collection[Status] = (),
         recurse: bool = True,
         force: bool = False,
+        by: By | None = EMBEDDED,
     ) -> int:
         """Forget the instances that a filter fits, and return how many were forgotten.
 
@@ -362,12 +404,12 @@ class Facade:
                         and (created_to_us is None or state.created_us < created_to_us)
                     ):
                         with suppress(InstanceNotFound, InstanceUnfinished, InstanceStalled):
-                            purged += await self._purge(instance_id, recurse=recurse, force=force)
+                            purged += await self._purge(instance_id, Purge(force, by), recurse=recurse)
                 if page.token is None:
                     return purged
                 after = page.token
 
-    async def rerun(self, rerun: Rerun) -> str:
+    async def rerun(self, rerun: Rerun, *, by: By | None = EMBEDDED) -> str:
         """Start a copy of a finished instance from one of its events on, and return the copy's id.
 
         Raises:
@@ -390,7 +432,9 @@ class Facade:
             rows = [unpack_row(entry) for entry in stored.entries]
             now_us = self._host.clock.now_us()
             copy, execution_id = copied(rows, rerun, source_id=source_id, new_id=new_id, now_us=now_us)
-            message = StartCopy(record._replace(execution_id=execution_id, created_us=now_us), copy)
+            message = StartCopy(
+                record._replace(execution_id=execution_id, created_us=now_us), copy, source_id=source_id, by=by
+            )
             try:
                 await self._host.ask(workflow_address(new_id), message)
             except InstanceExists:
@@ -408,9 +452,10 @@ class Facade:
         if state is not None and not state.status.terminal:
             await self._host.ask(workflow_address(instance_id), Purge(force=False))
 
-    async def _purge_one(self, instance_id: str, *, force: bool) -> int:
+    async def _purge_one(self, instance_id: str, purge: Purge) -> int:
+        """Forget a descendant, which the audit does not mention."""
         try:
-            await self._host.ask(workflow_address(instance_id), Purge(force))
+            await self._host.ask(workflow_address(instance_id), purge._replace(by=None, condition=ANY))
         except InstanceNotFound:
             return 0
         return 1

@@ -30,6 +30,9 @@ class WorkerMarkType:
     def purges(self, body: Any) -> bool:
         return False
 
+    def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[bytes]:
+        return ()
+
     def activate(self, address: Address, stored: Stored | None) -> "WorkerMark":
         return WorkerMark(is_set=stored is not None)
 

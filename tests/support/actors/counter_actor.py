@@ -131,6 +131,9 @@ class CounterType:
     def purges(self, body: Any) -> bool:
         return isinstance(body, Forget)
 
+    def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[bytes]:
+        return ()
+
     def activate(self, address: Address, stored: Stored | None) -> Counter:
         if address.id in self.unreadable:
             raise ValueError("unreadable on purpose")
