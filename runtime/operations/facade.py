@@ -203,29 +203,34 @@ class Facade:
 
     # `by` says for the audit on whose behalf an instance is changed; None: the engine does it by itself.
 
-    async def suspend(self, instance_id: str, *, reason: str | None = None, by: By | None = EMBEDDED) -> None:
+    async def suspend(
+        self, instance_id: str, *, reason: str | None = None, by: By | None = EMBEDDED, condition: Condition = ANY
+    ) -> None:
         """Let an instance take no further step until it is resumed. Arrivals are kept.
 
         Args:
             reason: Stands in the history, and in the audit if `by` has none.
+            condition: What the instance must still be.
 
         Raises:
-            InstanceNotFound, InstanceStalled
+            InstanceNotFound, InstanceStalled, RunChanged, NoMatch
         """
         with self._watch.operation("suspend"):
-            await self._host.ask(workflow_address(instance_id), Suspend(reason, because(by, reason)))
+            await self._host.ask(workflow_address(instance_id), Suspend(reason, because(by, reason), condition))
 
-    async def resume(self, instance_id: str, *, reason: str | None = None, by: By | None = EMBEDDED) -> None:
+    async def resume(
+        self, instance_id: str, *, reason: str | None = None, by: By | None = EMBEDDED, condition: Condition = ANY
+    ) -> None:
         """Let a suspended instance go on.
 
         Args:
-            reason: As for `suspend`.
+            reason: As for `suspend`, and so is `condition`.
 
         Raises:
-            InstanceNotFound, InstanceStalled
+            InstanceNotFound, InstanceStalled, RunChanged, NoMatch
         """
         with self._watch.operation("resume"):
-            await self._host.ask(workflow_address(instance_id), Resume(reason, because(by, reason)))
+            await self._host.ask(workflow_address(instance_id), Resume(reason, because(by, reason), condition))
 
     async def terminate(
         self,
@@ -234,33 +239,38 @@ class Facade:
         output: str | None = None,
         recurse: bool = True,
         by: By | None = EMBEDDED,
+        condition: Condition = ANY,
         stalled_too: bool = False,
     ) -> None:
         """End an instance without asking its code; activities under way run on, and their results are dropped.
 
         Args:
             output: The result that the instance then has; JSON text.
-            recurse: End its children too.
+            recurse: End its children too; also those that are stalled.
+            condition: What the instance must still be.
             stalled_too: End it even if it is stalled. One that is set aside is ended in any case.
 
         Raises:
-            InstanceNotFound, InstanceStalled
+            InstanceNotFound, InstanceStalled, RunChanged, NoMatch
         """
         with self._watch.operation("terminate"):
-            message = Terminate(output, recurse, by=by, stalled_too=stalled_too)
+            message = Terminate(output, recurse, by=by, condition=condition, stalled_too=stalled_too)
             await self._host.ask(workflow_address(instance_id), message)
 
-    async def release(self, instance_id: str, *, begin: bool = True, by: By | None = EMBEDDED) -> None:
+    async def release(
+        self, instance_id: str, *, begin: bool = True, by: By | None = EMBEDDED, condition: Condition = ANY
+    ) -> None:
         """Let an instance that is set aside go on.
 
         Args:
             begin: False only records it; what is open begins with the next daemon of the store.
+            condition: What the instance must still be.
 
         Raises:
-            InstanceNotFound, InstanceNotSetAside
+            InstanceNotFound, InstanceNotSetAside, RunChanged, NoMatch
         """
         with self._watch.operation("release"):
-            await self._host.ask(workflow_address(instance_id), ReleaseAside(begin, by))
+            await self._host.ask(workflow_address(instance_id), ReleaseAside(begin, by, condition))
 
     async def purge(
         self,

@@ -32,6 +32,7 @@ TESTED_ELSEWHERE = {
     "runtime/workers/items.py": "records",
     "runtime/activities/worker_protocol.py": "the words of both ends; test_worker_process.py and test_process_pool.py",
     "runtime/history/instance_state.py": "a record",
+    "runtime/history/attribution.py": "a record; tests/runtime/history/test_audit.py has rows of it",
 }
 
 

@@ -7,6 +7,7 @@ from perdure.actors.turn import RECOVER, Envelope, ReminderDue, Turn
 from perdure.actors.waiting.reply import Reply
 from perdure.runtime.authoring.app import App
 from perdure.runtime.authoring.limits import USUAL_LIMITS, WorkflowLimits
+from perdure.runtime.history.audit import AuditRow, unpack_audit
 from perdure.runtime.history.event import Event
 from perdure.runtime.history.instance_state import InstanceState
 from perdure.runtime.history.record import state_of
@@ -52,6 +53,7 @@ class LoneActor:
         self.record: bytes | None = None
         self.reminders: set[tuple[str, int]] = set()
         self.messages: list[tuple[Any, Any]] = []
+        self.audit: list[AuditRow] = []
         self.busy = False
         self.actor = self.actor_type.activate(self.address, None)
 
@@ -169,4 +171,5 @@ class LoneActor:
         self.reminders -= set(turn.reminders_cleared)
         self.reminders |= set(turn.reminders_set)
         self.messages += [*turn.messages, *turn.early]
+        self.audit += [unpack_audit(row) for row in turn.audit]
         self.busy = turn.busy
