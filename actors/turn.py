@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from .address import Address
 from .store.contract import Stored
+from .store.listing import Facets
 from .waiting.reply import Reply
 
 
@@ -92,6 +93,7 @@ class Turn:
     reminders_cleared: list[tuple[str, int]] = field(default_factory=list)  # (name, due_us)
     reminders_from_us: int | None = None  # the time from which `due_us` was computed; None: that of the turn
     audit: list[bytes] = field(default_factory=list)  # rows for the audit, kept when the actor is deleted
+    facets: Facets | None = None  # the side that lists and counts see; None: as it was
 
     messages: list[tuple[Address, Any]] = field(default_factory=list)
     replies: list[tuple[Reply, Any]] = field(default_factory=list)  # a value, or an exception to raise

@@ -92,13 +92,17 @@ class Engine:
         self.stop_grace_s = self.settings.stop_grace_s  # a program that has used part of it may lower it
         self.peers = Peers(membership) if membership is not None else None
         self.store = _store(data, durability, membership.part if membership is not None else WHOLE)
+        self._clock = clock or SystemClock()
         opening = opening or Opening()
         flight = _flight_record(self.store, self.settings) if opening.flight_record else None
-        self.dispatcher = Dispatcher(self.settings.dispatch, send=self._send, greet=self._remember_workers)
+        self.dispatcher = Dispatcher(
+            self.settings.dispatch, send=self._send, now_us=self._clock.now_us, greet=self._remember_workers
+        )
         self._activities = ActivityActors(
             app,
             self.settings,
             send=self._send,
+            now_us=self._clock.now_us,
             elsewhere=self.dispatcher.receive_activity,
             waits_for_workers=self._waits_for_workers,
             flight=flight,
@@ -111,7 +115,6 @@ class Engine:
             limits=self.settings.limits,
         )
         self._observer: Observer | None = None
-        self._clock = clock or SystemClock()
         self._host = Host(
             self.store,
             self._clock,

@@ -9,9 +9,11 @@ from typing import Any
 from uuid import uuid5
 
 from ...actors.address import Address
-from ...actors.store.contract import Stored
+from ...actors.store.contract import Inspection, Stored
+from ...actors.store.listing import Facets
 from ...actors.turn import Envelope, Turn
 from ..history.audit import AuditAction, audit_row, pack_audit
+from ..history.facets import stored_facets
 from .message import Purge
 from .sheet import AUDIT
 from .state import Instance
@@ -39,6 +41,9 @@ class WorkflowActorType:
 
     def activate(self, address: Address, stored: Stored | None) -> "WorkflowActor":
         return WorkflowActor(self.surroundings, address.id, stored)
+
+    def facets(self, stored: Inspection) -> Facets | None:
+        return stored_facets(stored)
 
 
 class WorkflowActor(Instance):

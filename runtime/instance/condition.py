@@ -36,8 +36,8 @@ def unmet(
     Args:
         stuck_since_us: Since when nothing has moved in it; Unix time, microseconds. None: it is not stuck.
     """
-    if condition.run is not None and condition.run != record.execution_id:
-        return RunChanged(instance_id, expected=condition.run, found=record.execution_id)
+    if condition.run is not None and condition.run != record.run_id:
+        return RunChanged(instance_id, expected=condition.run, found=record.run_id)
     if condition.stuck_since_us is not None and (stuck_since_us is None or stuck_since_us > condition.stuck_since_us):
         return NoMatch(instance_id)
     return None

@@ -44,6 +44,8 @@ class Start(NamedTuple):
     trace: Trace | None = None
     scope: int = 0  # a Propagation: what it may see of the histories above it
     propagated: bytes | None = None  # and that, a serialized PropagatedHistory
+    root: str | None = None  # as in the record of the instance
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 class RaiseEvent(NamedTuple):
@@ -147,6 +149,13 @@ class ActivityDone(NamedTuple):
     task_id: int
     result: str | None
     failure: FailureDetails | None
+    began_us: int | None = None  # when its body began, or a worker was sent it; Unix time, microseconds
+
+
+class ActivityState(NamedTuple):
+    """How far an activity is that has no answer yet."""
+
+    began_us: int | None  # when its body began, or a worker was sent it; Unix time, microseconds. None: it is queued
 
 
 class ChildStarted(NamedTuple):

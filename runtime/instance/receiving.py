@@ -31,6 +31,7 @@ from ..history.failure import failure_of
 from ..history.open_work import START_TIMER, OpenWork
 from ..history.patches import patches_of
 from ..history.record import InstanceRecord
+from ..history.row import last_waits
 from ..history.status import Status, Step, follow
 from ..history.timeline import Timeline
 from .bounds import bounded
@@ -107,7 +108,13 @@ def _begin(sheet: TurnSheet, start: Start) -> None:
     actor = sheet.actor
     later = start.start_at_us if start.start_at_us is not None and start.start_at_us > sheet.now_us else None
     actor.record = InstanceRecord(
-        follow(None, Step.START), start.name, start.execution_id, sheet.now_us, parent=start.parent
+        follow(None, Step.START),
+        start.name,
+        start.execution_id,
+        sheet.now_us,
+        parent=start.parent,
+        root=start.root,
+        tags=start.tags,
     )
     # Purged and begun anew in one turn: the old rows are replaced, not deleted.
     sheet.turn.reset = sheet.turn.reset or sheet.turn.delete
@@ -144,10 +151,12 @@ def _receive_copy(sheet: TurnSheet, envelope: Envelope) -> None:
         has_children=record.has_children,
         remote=record.remote,
         version=record.version,
+        tags=record.tags,
     )
     actor.rows = list(copy.rows)
     actor.open = OpenWork.of(actor.rows, remote=record.remote)
     actor.patches = patches_of(actor.rows)
+    actor.waits = last_waits(actor.rows)
     for task in actor.open.tasks.values():
         invoke(sheet, task)
     for child in actor.open.children.values():
@@ -223,9 +232,9 @@ def _receive_activity_done(sheet: TurnSheet, envelope: Envelope) -> None:
         if done.result is not None and len(done.result) > sheet.actor.surroundings.limits.light_chars:
             failure = bounded(sheet, done)
         if failure is not None:
-            sheet.arrive(TaskFailed(done.task_id, failure.pack()))
+            sheet.arrive(TaskFailed(done.task_id, failure.pack(), None, None, done.began_us))
         else:
-            sheet.arrive(TaskCompleted(done.task_id, done.result))
+            sheet.arrive(TaskCompleted(done.task_id, done.result, None, None, done.began_us))
 
 
 def _receive_child_done(sheet: TurnSheet, envelope: Envelope) -> None:

@@ -11,9 +11,12 @@ from uuid import UUID, uuid5
 
 from ...actors.turn import Envelope, SetAside, Turn
 from ..errors import InstanceNotFound, InstanceStalled
+from ..execution.drive import Execution
+from ..execution.pending import named
 from ..history.attribution import By
 from ..history.audit import AuditAction, audit_row, pack_audit
 from ..history.event import Arrival, Event
+from ..history.facets import changed_facets
 from ..history.open_work import START_TIMER
 from ..history.record import InstanceRecord, pack_outbox
 from ..history.row import Row
@@ -195,7 +198,9 @@ class TurnSheet:
             turn.reminders_from_us = self.turn_at_us
         if self.asked is not None or self.holding:
             events = None if self.asked is None else [*self.arrived, *self.asked]
-            row = Row(self.turn_at_us or self.now_us, events, self.holding, self.consumed)
+            code = actor.execution
+            waits = self._waits(code) if code is not None and (code.waits or actor.waits) else None
+            row = Row(self.turn_at_us or self.now_us, events, self.holding, self.consumed, waits)
             turn.entry = actor.surroundings.packer.pack(*row)
             self._remember(row)
             actor.events += len(self.holding) if events is None else len(events) + len(self.holding)
@@ -206,8 +211,19 @@ class TurnSheet:
         if record is not None:
             if record is not self.record_before and record != self.record_before:
                 turn.record = record.pack(actor.surroundings.record_packer)
+                turn.facets = changed_facets(self.record_before, record, self.now_us)
+                if turn.facets is not None:
+                    actor.changed_us = self.now_us
             turn.busy = self._busy(record)
             turn.quiet = record.status.terminal and not turn.busy
+
+    def _waits(self, code: Execution) -> tuple[str, ...] | None:
+        """The names of the events that the code waits for after this turn; None: the same as before."""
+        waits = named(code.waits)
+        if waits == self.actor.waits:
+            return None
+        self.actor.waits = waits
+        return waits
 
     def _remember(self, row: Row) -> None:
         """Keep in memory what the next turn needs of this one."""

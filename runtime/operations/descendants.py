@@ -51,7 +51,7 @@ class Descendants:
                 continue
             if parent_id is not None and (record.parent is None or record.parent.instance_id != parent_id):
                 continue
-            found.append(Relative(instance_id, record.status, path, record.execution_id))
+            found.append(Relative(instance_id, record.status, path, record.run_id))
             if not record.has_children:
                 continue
             for entry in stored.entries:

@@ -4,7 +4,7 @@ The one law: a method that changes an instance returns after the commit that
 holds the change. Payloads are JSON text, neither read nor checked.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -48,6 +48,7 @@ from ..instance.message import (
 from ..observer import UNWATCHED, OperationWatch
 from .descendants import Descendants
 from .rerun import Rerun, RerunExists, RerunRefused, copied
+from .tags import checked_tags
 
 PAGE_IDS = 1024  # of one page, unless the caller says otherwise
 STALLED = Status.STALLED
@@ -103,6 +104,7 @@ class Facade:
         start_at_us: int | None = None,
         unique: bool = False,
         trace: Trace | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> str:
         """Start an instance and return its id.
 
@@ -112,6 +114,7 @@ class Facade:
             start_at_us: When its code is to begin; Unix time, microseconds.
             unique: Refuse the id of a finished instance too.
             trace: The trace that the caller is part of; passed on to workers.
+            tags: What lists can be filtered by; 16 at most, keys of 64 bytes, values of 256.
 
         Raises:
             InvalidRequest, InstanceExists, ChildUnfinished: Nothing was started.
@@ -126,7 +129,15 @@ class Facade:
                 self._check_name("the instance ID", instance_id)
             if start_at_us is not None:
                 start_at_us = within_time(start_at_us)
-            start = Start(name, input, make_id(), start_at_us=start_at_us, unique=unique, trace=trace)
+            start = Start(
+                name,
+                input,
+                make_id(),
+                start_at_us=start_at_us,
+                unique=unique,
+                trace=trace,
+                tags=checked_tags(tags) if tags else (),
+            )
             if instance_id is not None:
                 return await self._request_start(instance_id, start)
             while True:

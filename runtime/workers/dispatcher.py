@@ -49,6 +49,7 @@ class Dispatcher:
     Args:
         limits: How many jobs a stream, and all together, may have at once.
         send: Sends an answer to the instance that asked.
+        now_us: The wall clock; Unix time, microseconds.
         greet: Called when a worker has connected.
     """
 
@@ -57,11 +58,13 @@ class Dispatcher:
         limits: DispatchLimits,
         *,
         send: Callable[[Address, Any], None],
+        now_us: Callable[[], int],
         greet: Callable[[], None] = lambda: None,
     ) -> None:
         self._greet = greet
         self._limits = limits
         self._send = send
+        self._now_us = now_us
         self._streams: list[Stream] = []
         self._jobs: dict[Address, Job] = {}
         self._workflows: FairQueue[Job] = FairQueue()
@@ -166,7 +169,7 @@ class Dispatcher:
         """
         if self._stopping:
             raise HostStopping
-        stream = Stream(worker, self._take_back, answer_timeout_s=self._limits.answer_timeout_s)
+        stream = Stream(worker, self._take_back, answer_timeout_s=self._limits.answer_timeout_s, now_us=self._now_us)
         self._streams.append(stream)
         self._greet()
         self._retry_stalled()
@@ -212,7 +215,7 @@ class Dispatcher:
         job = self._finish(_activity_key(answer.instance_id, answer.task_id), answer.token, answer.task_id)
         if job is not None:
             assert isinstance(job.request, Invoke)
-            done = ActivityDone(job.request.execution_id, answer.task_id, answer.result, answer.failure)
+            done = ActivityDone(job.request.execution_id, answer.task_id, answer.result, answer.failure, job.sent_us)
             self._send(workflow_address(answer.instance_id), done)
 
     # Inside.

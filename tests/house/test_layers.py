@@ -44,6 +44,7 @@ PURE = {
     "runtime/history/event.py",
     "runtime/execution/drive.py",
     "runtime/execution/pending.py",
+    "runtime/history/facets.py",
     "runtime/history/failure.py",
     "runtime/history/row.py",
     "runtime/history/instance_state.py",
