@@ -33,7 +33,7 @@ class AuditAction(StrEnum):
     RELEASE = "release"
 
 
-class AuditRow(NamedTuple):
+class AuditEntry(NamedTuple):
     """One row of the audit. Fields are added at the end only."""
 
     id: str  # 32 hexadecimal digits; the event of a repair names it
@@ -49,7 +49,7 @@ class AuditRow(NamedTuple):
     detail: str | None = None  # of a repair: what was done, to which event
 
 
-def audit_row(
+def audit_entry(
     by: By,
     action: AuditAction,
     *,
@@ -59,14 +59,14 @@ def audit_row(
     execution_id: str | None,
     source: str | None = None,
     detail: str | None = None,
-) -> AuditRow:
+) -> AuditEntry:
     """Make the row of a change.
 
     Args:
         by: On whose behalf.
         at_us: Unix time, microseconds.
     """
-    return AuditRow(
+    return AuditEntry(
         id,
         at_us,
         by.actor,
@@ -81,13 +81,13 @@ def audit_row(
     )
 
 
-def pack_audit(row: AuditRow) -> bytes:
+def pack_audit(row: AuditEntry) -> bytes:
     """The form in which a row reaches the disk."""
     packed: bytes = msgpack.packb((FORMAT, *row))
     return packed
 
 
-def unpack_audit(packed: bytes) -> AuditRow:
+def unpack_audit(packed: bytes) -> AuditEntry:
     """Read a row.
 
     Raises:
@@ -97,6 +97,6 @@ def unpack_audit(packed: bytes) -> AuditRow:
         row_format, *fields = msgpack.unpackb(packed, use_list=False)
         if row_format != FORMAT:
             raise CorruptHistory(f"a row of the audit has format {row_format}; this release reads format {FORMAT}")
-        return AuditRow(*fields[: len(AuditRow._fields)])
+        return AuditEntry(*fields[: len(AuditEntry._fields)])
     except (ValueError, TypeError) as error:
         raise CorruptHistory(f"a row of the audit of {len(packed)} bytes cannot be read: {error!r}") from error

@@ -12,7 +12,7 @@ from ...actors.address import Address
 from ...actors.store.contract import Inspection, Stored
 from ...actors.store.listing import Facets
 from ...actors.turn import Envelope, Turn
-from ..history.audit import AuditAction, audit_row, pack_audit
+from ..history.audit import AuditAction, audit_entry, pack_audit
 from ..history.facets import stored_facets
 from .message import Purge
 from .sheet import AUDIT
@@ -36,7 +36,9 @@ class WorkflowActorType:
         if body.by is None:
             return ()
         row_id = uuid5(AUDIT, f"{address.id}/{now_us}").hex
-        row = audit_row(body.by, AuditAction.PURGE, id=row_id, at_us=now_us, instance_id=address.id, execution_id=None)
+        row = audit_entry(
+            body.by, AuditAction.PURGE, id=row_id, at_us=now_us, instance_id=address.id, execution_id=None
+        )
         return (pack_audit(row),)
 
     def activate(self, address: Address, stored: Stored | None) -> "WorkflowActor":

@@ -14,7 +14,7 @@ from ..errors import InstanceNotFound, InstanceStalled
 from ..execution.drive import Execution
 from ..execution.pending import named
 from ..history.attribution import By
-from ..history.audit import AuditAction, audit_row, pack_audit
+from ..history.audit import AuditAction, audit_entry, pack_audit
 from ..history.event import Arrival, Event
 from ..history.facets import changed_facets
 from ..history.open_work import START_TIMER
@@ -161,7 +161,7 @@ class TurnSheet:
             return None
         rows = self.turn.audit
         row_id = uuid5(AUDIT, f"{record.execution_id}/{self.now_us}/{len(rows)}").hex
-        row = audit_row(
+        row = audit_entry(
             by,
             action,
             id=row_id,

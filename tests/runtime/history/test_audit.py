@@ -4,11 +4,13 @@ import msgpack
 import pytest
 
 from perdure.runtime.history.attribution import EMBEDDED, OFFLINE, By
-from perdure.runtime.history.audit import AuditAction, AuditRow, audit_row, pack_audit, unpack_audit
+from perdure.runtime.history.audit import AuditAction, AuditEntry, audit_entry, pack_audit, unpack_audit
 from perdure.runtime.history.row import CorruptHistory
 
 BY = By("ada", "api", "a bad release", "op-1")
-ROW = audit_row(BY, AuditAction.PURGE, id="f" * 32, at_us=5, instance_id="i", execution_id="x1", source="s", detail="d")
+ROW = audit_entry(
+    BY, AuditAction.PURGE, id="f" * 32, at_us=5, instance_id="i", execution_id="x1", source="s", detail="d"
+)
 
 
 def test_the_form_on_disk_does_not_change() -> None:
@@ -36,7 +38,7 @@ def test_a_row_of_a_later_release_is_read_as_far_as_it_is_known() -> None:
 
 def test_a_row_of_an_earlier_release_may_lack_fields() -> None:
     earlier = msgpack.packb((1, *ROW[:6]))
-    assert unpack_audit(earlier) == AuditRow(*ROW[:6])
+    assert unpack_audit(earlier) == AuditEntry(*ROW[:6])
 
 
 @pytest.mark.parametrize("packed", [msgpack.packb((2, *ROW)), b"\xc1", b"", msgpack.packb(7), msgpack.packb((1, "x"))])
