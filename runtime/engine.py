@@ -49,7 +49,6 @@ from .instance.surroundings import Propagate, Surroundings
 from .observer import Observer
 from .operations.child_starter import ChildStarter
 from .operations.client import Client
-from .operations.descendants import Descendants
 from .operations.event_sender import EventSender
 from .operations.facade import Facade
 from .operations.retention import RetentionLoop
@@ -143,7 +142,7 @@ class Engine:
             ),
         )
         self.facade = Facade(self._host, name_bytes_max=self.settings.limits.name_bytes_max)
-        self.steering = Steering(self.facade, Descendants(self._host))
+        self.steering = Steering(self._host, self.facade, app=app, waits_for_workers=self._waits_for_workers)
         self.client = Client(self.facade, app)
         self._children = ChildStarter(self.facade, send=self._send)
         self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id)

@@ -46,12 +46,20 @@ class Start(NamedTuple):
     propagated: bytes | None = None  # and that, a serialized PropagatedHistory
     root: str | None = None  # as in the record of the instance
     tags: tuple[tuple[str, str], ...] = ()
+    # `execution_id` was made from an idempotency key (`runtime/history/keys.py`): a holder of the id that was begun by
+    # the same key refuses the start, finished or not.
+    keyed: bool = False
 
 
 class RaiseEvent(NamedTuple):
     name: str
     input: str | None
     key: bytes | None = None  # of an event that another instance has sent: the receiver takes it once
+    # From a caller who is told whether it is taken: a finished instance refuses it, unless its key (then that of the
+    # caller) has been taken, and a stalled one keeps it. Else a finished one drops it and a stalled one refuses, as in
+    # Dapr.
+    strict: bool = False
+    condition: Condition = ANY
 
 
 class SendEvent(NamedTuple):

@@ -13,6 +13,7 @@ from ...actors.turn import Envelope, Recover, ReminderDue, SetAside
 from ..dates import END_OF_TIME_US
 from ..errors import (
     DescendantsUnknown,
+    EventRefused,
     InstanceExists,
     InstanceNotFound,
     RequestRefused,
@@ -28,6 +29,7 @@ from ..history.event import (
     TimerFired,
 )
 from ..history.failure import failure_of
+from ..history.keys import is_same_key
 from ..history.open_work import START_TIMER, OpenWork
 from ..history.patches import patches_of
 from ..history.record import InstanceRecord
@@ -64,6 +66,7 @@ from .message import (
 )
 from .sheet import TurnSheet
 from .steering import (
+    meets,
     receive_check,
     receive_purge,
     receive_recover,
@@ -89,7 +92,7 @@ def _receive_start(sheet: TurnSheet, envelope: Envelope) -> None:
     elif not record.status.terminal:
         _refuse_start(sheet, envelope, InstanceExists(sheet.actor.instance_id))
         return
-    elif start.unique:
+    elif start.unique or (start.keyed and is_same_key(record.run_id, start.execution_id)):
         _refuse_start(sheet, envelope, InstanceExists(sheet.actor.instance_id, unique=True))
         return
     elif record.has_children and envelope.reply is not None and start.descendants_finished != record.execution_id:
@@ -189,7 +192,9 @@ def _refuse_start(sheet: TurnSheet, envelope: Envelope, error: RequestRefused) -
 
 
 def _receive_event(sheet: TurnSheet, envelope: Envelope) -> None:
-    if envelope.body.key is not None:
+    if envelope.body.strict:
+        _receive_strict_event(sheet, envelope)
+    elif envelope.body.key is not None:
         _receive_sent_event(sheet, envelope)
     elif sheet.takes(envelope):
         sheet.arrive(EventRaised(envelope.body.name, envelope.body.input))
@@ -212,6 +217,28 @@ def _receive_sent_event(sheet: TurnSheet, envelope: Envelope) -> None:
     if not actor.record.status.terminal and event.key not in actor.received:
         actor.received[event.key] = None
         sheet.arrive(EventRaised(event.name, event.input, key=event.key))
+
+
+def _receive_strict_event(sheet: TurnSheet, envelope: Envelope) -> None:
+    """Take an event of a caller who sends it again, with its key, until it is accepted."""
+    event: RaiseEvent = envelope.body
+    actor = sheet.actor
+    if actor.record is None:
+        sheet.answer(envelope, InstanceNotFound(actor.instance_id))
+        return
+    if not meets(sheet, envelope, event.condition):
+        return
+    known = event.key is not None and actor.received is not None and event.key in actor.received
+    if actor.record.status.terminal and not known:
+        sheet.answer(envelope, EventRefused(actor.instance_id, event.name, actor.record.status.name))
+        return
+    sheet.answer(envelope, None)
+    if known:
+        return
+    if event.key is not None:
+        actor.received = {} if actor.received is None else actor.received
+        actor.received[event.key] = None
+    sheet.arrive(EventRaised(event.name, event.input, key=event.key))
 
 
 def _receive_taken(sheet: TurnSheet, envelope: Envelope) -> None:

@@ -119,25 +119,29 @@ class Facade:
         Raises:
             InvalidRequest, InstanceExists, ChildUnfinished: Nothing was started.
         """
+        start = Start(
+            name,
+            input,
+            make_id(),
+            start_at_us=start_at_us,
+            unique=unique,
+            trace=trace,
+            tags=checked_tags(tags) if tags else (),
+        )
+        return await self.begin(instance_id, start)
+
+    async def begin(self, instance_id: str | None, start: Start) -> str:
+        """Send a start whose name and id come from a caller; see `start`."""
         with self._watch.operation("start"):
-            if not name:
+            if not start.name:
                 raise InvalidRequest("workflow name is not configured")
             if instance_id == "":
                 raise InvalidRequest("no instance ID was provided")
-            self._check_name("the name of the workflow", name)
+            self._check_name("the name of the workflow", start.name)
             if instance_id is not None:
                 self._check_name("the instance ID", instance_id)
-            if start_at_us is not None:
-                start_at_us = within_time(start_at_us)
-            start = Start(
-                name,
-                input,
-                make_id(),
-                start_at_us=start_at_us,
-                unique=unique,
-                trace=trace,
-                tags=checked_tags(tags) if tags else (),
-            )
+            if start.start_at_us is not None:
+                start = start._replace(start_at_us=within_time(start.start_at_us))
             if instance_id is not None:
                 return await self._request_start(instance_id, start)
             while True:
@@ -202,14 +206,19 @@ class Facade:
             await self._host.ask(workflow_address(instance_id), RaiseEvent(name, data))
 
     async def deliver(self, instance_id: str, event: RaiseEvent) -> None:
-        """Give an instance an event that another has sent. A finished one drops it, a stalled one keeps it.
+        """Give an instance an event that another has sent, or one that it is to take strictly.
+
+        One that another has sent is dropped by a finished instance. A stalled instance keeps both.
 
         Raises:
             InvalidRequest, InstanceNotFound
+            EventRefused, RunChanged, NoMatch: A strict event was not taken.
         """
         with self._watch.operation("raise_event"):
             if not event.name:
                 raise InvalidRequest("missing workflow event name")
+            if event.strict:
+                self._check_name("the name of the event", event.name)
             await self._host.ask(workflow_address(instance_id), event)
 
     # `by` says for the audit on whose behalf an instance is changed; None: the engine does it by itself.

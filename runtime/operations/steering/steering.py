@@ -10,11 +10,16 @@ Dapr's doors do not come here: they call the facade, which refuses what Dapr ref
 from collections.abc import Awaitable, Callable
 
 from ....actors.errors import ActorStalled
+from ....actors.hosting.host import Host
+from ...authoring.app import App
 from ...errors import InstanceNotFound, InstanceStalled, NoMatch, RunChanged
 from ...history.attribution import By
+from ...history.keys import event_key_of
 from ...instance.condition import ANY, Condition
+from ...instance.message import RaiseEvent
 from ..descendants import Descendants, Relative
 from ..facade import Facade
+from .starting import Begun, Starting, StartRequest, check_key
 
 PASSES_MAX = 100  # over a family that grows while it is suspended
 
@@ -22,9 +27,55 @@ PASSES_MAX = 100  # over a family that grows while it is suspended
 class Steering:
     """Steers the instances of a host."""
 
-    def __init__(self, facade: Facade, descendants: Descendants) -> None:
+    def __init__(
+        self,
+        host: Host,
+        facade: Facade,
+        *,
+        app: App | None = None,
+        waits_for_workers: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._facade = facade
-        self._descendants = descendants
+        self._descendants = Descendants(host)
+        self._starting = Starting(host, facade, self._descendants, app=app, waits_for_workers=waits_for_workers)
+
+    async def start(self, request: StartRequest, *, by: By) -> Begun:
+        """Start an instance, or find the one that is there.
+
+        Args:
+            by: On whose behalf a holder of the id is terminated.
+
+        Raises:
+            InvalidRequest, WorkflowUnknown, IdTaken, KeyReused, ChildUnfinished: Nothing was started.
+        """
+        return await self._starting.start(request, by)
+
+    async def raise_event(
+        self,
+        instance_id: str,
+        name: str,
+        data: str | None = None,
+        *,
+        key: str | None = None,
+        condition: Condition = ANY,
+    ) -> None:
+        """Send an event to an instance. One that is stalled or set aside keeps it.
+
+        Args:
+            name: The event's.
+            data: JSON text.
+            key: An idempotency key: of the events of an instance with the same key the first is taken, and the others
+                are accepted and dropped, also after its end. The last 1000 keys are known in any case.
+            condition: What the instance must still be.
+
+        Raises:
+            InvalidRequest, InstanceNotFound, EventRefused, RunChanged, NoMatch: The event was not taken.
+        """
+        if key is not None:
+            check_key(key)
+        event_key = event_key_of(key) if key is not None else None
+        event = RaiseEvent(name, data, event_key, strict=True, condition=condition)
+        await self._facade.deliver(instance_id, event)
 
     async def suspend(self, instance_id: str, *, by: By, recurse: bool = False, condition: Condition = ANY) -> None:
         """Let an instance take no further step until it is resumed. What arrives is kept.

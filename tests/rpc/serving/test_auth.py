@@ -63,9 +63,8 @@ CHANGES = [
 def test_a_change_says_for_the_audit_whose_token_came_through_this_door(
     name: str, fields: dict[str, Any], token: str | None
 ) -> None:
-    host = Host(
-        FakeManagement(state("a"), state("done", Status.COMPLETED)), **({"api_tokens": TOKENS} if token else {})
-    )
+    facade = FakeManagement(state("a"), state("done", Status.COMPLETED))
+    host = Host(facade, api_tokens=TOKENS) if token else Host(facade)
 
     async def test(client: Client) -> None:
         await client.call(name, with_token=token, **fields)

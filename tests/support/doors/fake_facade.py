@@ -86,6 +86,7 @@ class FakeFacade(Facade):
         start_at_us: int | None = None,
         unique: bool = False,
         trace: Trace | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> str:
         self.asked("start", name, instance_id, input)
         instance_id = instance_id or str(uuid.uuid4())
@@ -105,12 +106,16 @@ class FakeFacade(Facade):
         self.asked("raise_event", instance_id, name, data)
         self.change(instance_id, {})
 
-    async def suspend(self, instance_id: str, *, reason: str | None = None, by: By | None = None) -> None:
+    async def suspend(
+        self, instance_id: str, *, reason: str | None = None, by: By | None = None, condition: Condition = ANY
+    ) -> None:
         self.authors.append(by)
         self.asked("suspend", instance_id)
         self.change(instance_id, {Status.PENDING: Status.SUSPENDED, Status.RUNNING: Status.SUSPENDED})
 
-    async def resume(self, instance_id: str, *, reason: str | None = None, by: By | None = None) -> None:
+    async def resume(
+        self, instance_id: str, *, reason: str | None = None, by: By | None = None, condition: Condition = ANY
+    ) -> None:
         self.authors.append(by)
         self.asked("resume", instance_id)
         self.change(instance_id, {Status.SUSPENDED: Status.RUNNING})
@@ -122,6 +127,7 @@ class FakeFacade(Facade):
         output: str | None = None,
         recurse: bool = True,
         by: By | None = None,
+        condition: Condition = ANY,
         stalled_too: bool = False,
     ) -> None:
         self.authors.append(by)

@@ -1,7 +1,7 @@
 """A facade without an engine, for both gRPC services: instances in memory, and what was asked."""
 
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import anyio
 
@@ -45,6 +45,7 @@ class FakeManagement(FakeFacade):
         start_at_us: int | None = None,
         unique: bool = False,
         trace: Trace | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> str:
         self.asked("start", name, instance_id, input, start_at_us, unique, trace)
         instance_id = instance_id or str(uuid.uuid4())
@@ -55,12 +56,16 @@ class FakeManagement(FakeFacade):
         self.put(state(instance_id, Status.RUNNING if running else Status.PENDING, name=name, input=input))
         return instance_id
 
-    async def suspend(self, instance_id: str, *, reason: str | None = None, by: By | None = None) -> None:
+    async def suspend(
+        self, instance_id: str, *, reason: str | None = None, by: By | None = None, condition: Condition = ANY
+    ) -> None:
         self.authors.append(by)
         self.asked("suspend", instance_id, reason)
         self.change(instance_id, {Status.PENDING: Status.SUSPENDED, Status.RUNNING: Status.SUSPENDED})
 
-    async def resume(self, instance_id: str, *, reason: str | None = None, by: By | None = None) -> None:
+    async def resume(
+        self, instance_id: str, *, reason: str | None = None, by: By | None = None, condition: Condition = ANY
+    ) -> None:
         self.authors.append(by)
         self.asked("resume", instance_id, reason)
         self.change(instance_id, {Status.SUSPENDED: Status.RUNNING})
