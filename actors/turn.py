@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from .address import Address
-from .store.contract import Stored
+from .store.audit import AuditRow
+from .store.contract import Inspection, Stored
 from .store.listing import Facets
 from .waiting.reply import Reply
 
@@ -91,9 +92,9 @@ class Turn:
     quiet: bool = False  # nothing will ever be in flight again; the active mark need not wait for the eviction
     reminders_set: list[tuple[str, int]] = field(default_factory=list)  # (name, due_us)
     reminders_cleared: list[tuple[str, int]] = field(default_factory=list)  # (name, due_us)
+    facets: Facets | None = None  # what lists show from now on; None: as it was. Only with a record
+    audit: Sequence[AuditRow] = ()  # told of in the audit, which is kept when the actor is forgotten
     reminders_from_us: int | None = None  # the time from which `due_us` was computed; None: that of the turn
-    audit: list[bytes] = field(default_factory=list)  # rows for the audit, kept when the actor is deleted
-    facets: Facets | None = None  # the side that lists and counts see; None: as it was
 
     messages: list[tuple[Address, Any]] = field(default_factory=list)
     replies: list[tuple[Reply, Any]] = field(default_factory=list)  # a value, or an exception to raise
@@ -150,7 +151,7 @@ class ActorType(Protocol):
         """Whether a message asks for the actor to be forgotten, whatever it is: the only one for unreadable actors."""
         ...
 
-    def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[bytes]:
+    def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[AuditRow]:
         """The rows for the audit of a purge of an actor that cannot be read.
 
         Args:
@@ -164,5 +165,15 @@ class ActorType(Protocol):
 
         Args:
             stored: Its record and log; None for an actor that does not exist yet.
+        """
+        ...
+
+    def facets(self, outside: Inspection) -> Facets | None:
+        """Say what lists show of an actor that an earlier release has written; None if the type is in no list.
+
+        It must not raise: of a record that cannot be read it says what it can.
+
+        Args:
+            outside: The record, and when the newest entry was written, without the entries.
         """
         ...

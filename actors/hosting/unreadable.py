@@ -11,6 +11,7 @@ from typing import Any
 
 from ..address import Address
 from ..errors import ActorStalled
+from ..store.audit import AuditRow
 from ..turn import Envelope, Turn
 
 
@@ -34,7 +35,7 @@ class Unreadable:
         exists: bool,
         active: bool,
         purges: Callable[[Any], bool],
-        audit: Callable[[Any, int], Sequence[bytes]],
+        audit: Callable[[Any, int], Sequence[AuditRow]],
     ) -> None:
         self._address = address
         self._reason = reason
@@ -49,7 +50,7 @@ class Unreadable:
             purged = self._exists and self._purges(envelope.body)
             if purged and not turn.delete:
                 turn.delete = True
-                turn.audit.extend(self._audit(envelope.body, now_us))
+                turn.audit = self._audit(envelope.body, now_us)
             answer = None if purged else ActorStalled(self._address, self._reason)
             if envelope.reply is not None:
                 turn.replies.append((envelope.reply, answer))

@@ -3,13 +3,21 @@
 The rule: what a list is filtered by is given with the write that changes it (`Write.facets`), as values. A store
 never reads it out of a record, which only the actor's type understands.
 
-`actors/store/contract.py` has the methods; the type of an actor says what its facets are.
+`actors/store/contract.py` has the methods; the type of an actor says what its facets are. `matches` is the meaning of a
+filter; the store in memory uses it, and a store that asks an index must agree with it.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import NamedTuple
+
+from .cursor import Position
+
+# A page examines at most so many actors. It may then be short, or empty, and its cursor goes on behind them.
+EXAMINED_MAX = 20_000
+# A count that is not answered by counters stops at so many actors.
+COUNTED_MAX = 100_000
 
 
 class Facets(NamedTuple):
@@ -32,6 +40,10 @@ class Order(Enum):
     UPDATED = "updated"
     LATEST = "-updated"
     ID = "id"  # by code point
+
+    @property
+    def descending(self) -> bool:
+        return self.value.startswith("-")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +71,8 @@ class Listed(NamedTuple):
 
     id: str
     facets: Facets
-    record: bytes
+    record: bytes  # empty if it is not what was written
+    position: Position  # where it stands in the list that was asked for
 
 
 class ListPage(NamedTuple):
@@ -73,11 +86,83 @@ class Grouped(NamedTuple):
     """How many actors share the values that were asked for."""
 
     values: tuple[str | bool, ...]  # in the order of `by`
-    count: int
+    total: int
 
 
 class Counted(NamedTuple):
     """The answer to a count."""
 
     groups: Sequence[Grouped]
-    more: bool = False  # the count stopped at its limit: there are more actors than it says
+    more: bool = False  # the count stopped at its limit: there may be more actors than it says
+
+
+def place(order: Order, key: int, id_: str, facets: Facets) -> Position:
+    """Say where an actor stands in a list.
+
+    Args:
+        key: Of the actor in its store. It settles the order of actors of the same time.
+    """
+    if order is Order.ID:
+        return Position(order.value, id_, 0)
+    by_creation = order in (Order.CREATED, Order.NEWEST)
+    return Position(order.value, facets.created_us if by_creation else facets.updated_us, key)
+
+
+def matches(wanted: ListFilter, id_: str, facets: Facets, *, idle_since_us: int | None) -> bool:
+    """Whether an actor stands in a list.
+
+    Args:
+        idle_since_us: When the newest entry of its log was written, 0 for an empty log; None without the active mark.
+    """
+    root = facets.parent is None
+    return (
+        matches_kind(wanted, facets.status, facets.name, root=root)
+        and id_.startswith(wanted.id_prefix)
+        and (wanted.parent is None or facets.parent == wanted.parent)
+        and _within(facets.created_us, wanted.created_from_us, wanted.created_to_us)
+        and _within(facets.updated_us, wanted.updated_from_us, wanted.updated_to_us)
+        and wanted.tags.items() <= dict(facets.tags).items()
+        and (
+            wanted.in_flight_since_us is None
+            or (idle_since_us is not None and idle_since_us < wanted.in_flight_since_us)
+        )
+    )
+
+
+def matches_kind(wanted: ListFilter, status: str, name: str, *, root: bool) -> bool:
+    """Whether the conditions of a filter for status, name and root hold, which are those that counters answer."""
+    return (
+        (wanted.statuses is None or status in wanted.statuses)
+        and status not in wanted.not_statuses
+        and (wanted.names is None or name in wanted.names)
+        and name not in wanted.not_names
+        and (wanted.root is None or wanted.root is root)
+    )
+
+
+def asks_kinds_only(wanted: ListFilter) -> bool:
+    """Whether a filter has no other conditions than those for status, name and root."""
+    rest = replace(wanted, statuses=None, not_statuses=_NONE, names=None, not_names=_NONE, root=None)
+    return rest == ListFilter()
+
+
+def grouped(counts: Iterable[tuple[str, str, bool, int]], by: Sequence[str], *, more: bool = False) -> Counted:
+    """Add counts up.
+
+    Args:
+        counts: Status, name, root and how many.
+        by: What to group by: "status", "name", "root".
+    """
+    groups: dict[tuple[str | bool, ...], int] = {} if by else {(): 0}
+    for status, name, root, count in counts:
+        of: dict[str, str | bool] = {"status": status, "name": name, "root": root}
+        values = tuple(of[each] for each in by)
+        groups[values] = groups.get(values, 0) + count
+    return Counted([Grouped(values, count) for values, count in sorted(groups.items()) if count or not by], more)
+
+
+def _within(at_us: int, from_us: int | None, to_us: int | None) -> bool:
+    return (from_us is None or at_us >= from_us) and (to_us is None or at_us < to_us)
+
+
+_NONE: frozenset[str] = frozenset()

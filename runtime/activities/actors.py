@@ -91,6 +91,7 @@ class ActivityActors:
         self._threads = Threads(settings.activity_threads_max, self._threads_abandoned)
         self._tasks: TaskGroup | None = None
         self._stopping = False
+        self._grace: anyio.CancelScope | None = None  # of the activities under way, on a stop
         self._cancelled = False
         self.observer: Observer | None = None
 
@@ -170,7 +171,7 @@ class ActivityActors:
             for job in lane.waiting:
                 del self._busy[job.address]
             lane.waiting.clear()
-        with anyio.move_on_after(grace_s):
+        with anyio.move_on_after(grace_s) as self._grace:
             while self._busy:  # noqa: ASYNC110  once, while stopping
                 await anyio.sleep(0.005)
         if self._busy:
@@ -180,6 +181,11 @@ class ActivityActors:
         self._threads.close()
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
+
+    def hurry(self) -> None:
+        """End the grace of a stop that is under way."""
+        if self._grace is not None:
+            self._grace.cancel()
 
     async def _perform(self, job: _Job) -> None:
         began_s = perf_counter()

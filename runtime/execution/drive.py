@@ -333,6 +333,8 @@ class Execution:
         applied = self._patches.get(name)
         if applied is None:
             applied = name in self._known_patches or not self.replaying
+            if applied and len(self._new_patches) >= self.limits.turn_commands_max:
+                exceed(self, "a turn", "turn_commands_max", self.limits.turn_commands_max + 1)
             self._patches[name] = applied
             if applied:
                 self._new_patches.append(name)
@@ -454,6 +456,7 @@ class Execution:
             # The code may have caught it and raised something else. Nothing of this turn is done.
             error = self.exceeded
             self._pending.commands.clear()
+            self._new_patches.clear()
         else:
             error = in_our_words(error)
         self._complete(Status.FAILED, None, failure_of(error, frames_skipped=frames_skipped))

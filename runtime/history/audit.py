@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgpack
 
+from ...actors.store.audit import AuditRow
 from .attribution import By
 from .row import CorruptHistory
 
@@ -81,9 +82,14 @@ def audit_entry(
     )
 
 
-def pack_audit(row: AuditEntry) -> bytes:
-    """The form in which a row reaches the disk."""
-    packed: bytes = msgpack.packb((FORMAT, *row))
+def row_of(entry: AuditEntry) -> AuditRow:
+    """The row of the store that holds an entry."""
+    return AuditRow(entry.action, entry.actor, pack_audit(entry))
+
+
+def pack_audit(entry: AuditEntry) -> bytes:
+    """The form in which an entry reaches the disk."""
+    packed: bytes = msgpack.packb((FORMAT, *entry))
     return packed
 
 

@@ -14,7 +14,16 @@ from typing import Any, NamedTuple
 import msgpack
 
 from ...actors.store.contract import Inspection
-from .event import EventSent, ExecutionCompleted, ExecutionStarted, Parent, failure_in, pack_event, unpack_event
+from .event import (
+    DetachedCreated,
+    EventSent,
+    ExecutionCompleted,
+    ExecutionStarted,
+    Parent,
+    failure_in,
+    pack_event,
+    unpack_event,
+)
 from .instance_state import InstanceState
 from .row import CorruptHistory, Row, unpack_row
 from .status import Status
@@ -45,7 +54,8 @@ class InstanceRecord(NamedTuple):
     remote: bool = False  # its code is with a remote worker
     version: str | None = None  # of its code, as the worker named it
     started_us: int | None = None  # Unix time, microseconds: its first turn, where the first row of the history is none
-    # Events for other instances that these are not known to have: (key, *EventSent as it is packed).
+    # Events for other instances, and starts of detached ones, that are not known to have arrived: the key, and then
+    # the EventSent or DetachedCreated as it is packed.
     outbox: tuple[tuple[Any, ...], ...] = ()
     received: bytes = b""  # the keys of events that other instances sent to earlier generations; EVENT_KEY_BYTES each
     set_aside: AsideMark | None = None
@@ -117,13 +127,13 @@ def unpack_record(packed: bytes) -> InstanceRecord:
 EVENT_KEY_BYTES = 16
 
 
-def pack_outbox(outbox: Mapping[bytes, EventSent]) -> tuple[tuple[Any, ...], ...]:
-    """The form in which a record holds events that are on their way."""
+def pack_outbox(outbox: Mapping[bytes, EventSent | DetachedCreated]) -> tuple[tuple[Any, ...], ...]:
+    """The form in which a record holds events and starts that are on their way."""
     return tuple((key, *pack_event(event)) for key, event in outbox.items())
 
 
-def unpack_outbox(packed: Iterable[tuple[Any, ...]]) -> dict[bytes, EventSent]:
-    """Read the events that are on their way, each with its key, oldest first.
+def unpack_outbox(packed: Iterable[tuple[Any, ...]]) -> dict[bytes, EventSent | DetachedCreated]:
+    """Read the events and starts that are on their way, each with its key, oldest first.
 
     Raises:
         CorruptHistory: This release cannot read them.

@@ -9,10 +9,11 @@ from typing import Any
 from uuid import uuid5
 
 from ...actors.address import Address
+from ...actors.store.audit import AuditRow
 from ...actors.store.contract import Inspection, Stored
 from ...actors.store.listing import Facets
 from ...actors.turn import Envelope, Turn
-from ..history.audit import AuditAction, audit_entry, pack_audit
+from ..history.audit import AuditAction, audit_entry, row_of
 from ..history.facets import stored_facets
 from .message import Purge
 from .sheet import AUDIT
@@ -31,21 +32,21 @@ class WorkflowActorType:
         # Of an instance that cannot be read nothing tells which run it is.
         return isinstance(body, Purge) and body.condition.run is None
 
-    def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[bytes]:
+    def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[AuditRow]:
         assert isinstance(body, Purge)
         if body.by is None:
             return ()
-        row_id = uuid5(AUDIT, f"{address.id}/{now_us}").hex
-        row = audit_entry(
-            body.by, AuditAction.PURGE, id=row_id, at_us=now_us, instance_id=address.id, execution_id=None
+        entry_id = uuid5(AUDIT, f"{address.id}/{now_us}").hex
+        entry = audit_entry(
+            body.by, AuditAction.PURGE, id=entry_id, at_us=now_us, instance_id=address.id, execution_id=None
         )
-        return (pack_audit(row),)
+        return (row_of(entry),)
 
     def activate(self, address: Address, stored: Stored | None) -> "WorkflowActor":
         return WorkflowActor(self.surroundings, address.id, stored)
 
-    def facets(self, stored: Inspection) -> Facets | None:
-        return stored_facets(stored)
+    def facets(self, outside: Inspection) -> Facets | None:
+        return stored_facets(outside)
 
 
 class WorkflowActor(Instance):

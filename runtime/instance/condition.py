@@ -8,7 +8,7 @@ the instance.
 
 from typing import NamedTuple
 
-from ...actors.store.listing import ListFilter
+from ...actors.store.listing import Facets, ListFilter, matches
 from ..errors import NoMatch, RequestRefused, RunChanged
 from ..history.record import InstanceRecord
 
@@ -29,15 +29,21 @@ def unmet(
     instance_id: str,
     record: InstanceRecord,
     *,
+    facets: Facets,
+    idle_since_us: int | None,
     stuck_since_us: int | None,
 ) -> RequestRefused | None:
     """Say why an instance does not meet a condition; None if it does.
 
     Args:
+        facets: Of the instance as it stands.
+        idle_since_us: When its last turn was, if it has work in flight; as for `matches`.
         stuck_since_us: Since when nothing has moved in it; Unix time, microseconds. None: it is not stuck.
     """
     if condition.run is not None and condition.run != record.run_id:
         return RunChanged(instance_id, expected=condition.run, found=record.run_id)
+    if condition.filter is not None and not matches(condition.filter, instance_id, facets, idle_since_us=idle_since_us):
+        return NoMatch(instance_id)
     if condition.stuck_since_us is not None and (stuck_since_us is None or stuck_since_us > condition.stuck_since_us):
         return NoMatch(instance_id)
     return None

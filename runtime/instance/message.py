@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ...actors.address import Address
 from ..execution.drive import ContinuedAsNew
 from ..history.attribution import By
-from ..history.event import Arrival, Command, EventSent, Parent, Trace
+from ..history.event import Arrival, Command, DetachedCreated, EventSent, Parent, Trace
 from ..history.failure import FailureDetails
 from ..history.record import InstanceRecord
 from ..history.row import Row
@@ -49,6 +49,8 @@ class Start(NamedTuple):
     # `execution_id` was made from an idempotency key (`runtime/history/keys.py`): a holder of the id that was begun by
     # the same key refuses the start, finished or not.
     keyed: bool = False
+    # It may have come before: an instance that this very start has begun is answered for once more.
+    repeatable: bool = False
 
 
 class RaiseEvent(NamedTuple):
@@ -63,15 +65,18 @@ class RaiseEvent(NamedTuple):
 
 
 class SendEvent(NamedTuple):
-    """Raise an event for another instance. Sent to an address of the event's receiver, answered with EventsTaken."""
+    """Raise an event for another instance, or start a detached one. Answered with EventsTaken.
+
+    It is sent to the address of type EVENT_SEND that has the other instance's id.
+    """
 
     sender_id: str
     key: bytes
-    event: EventSent
+    event: EventSent | DetachedCreated
 
 
 class EventsTaken(NamedTuple):
-    """Events have been taken by the instances that they were for, or will never be."""
+    """Events have been taken by the instances that they were for, or will never be; the same for starts."""
 
     keys: Sequence[bytes]
 

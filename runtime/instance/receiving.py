@@ -15,6 +15,7 @@ from ..errors import (
     DescendantsUnknown,
     EventRefused,
     InstanceExists,
+    InstanceFull,
     InstanceNotFound,
     RequestRefused,
 )
@@ -89,6 +90,8 @@ def _receive_start(sheet: TurnSheet, envelope: Envelope) -> None:
     elif start.parent is not None and start.parent == record.parent:
         # The parent sends its start again, because it does not know that the first one arrived.
         tell_parent_again(sheet)
+    elif start.repeatable and _has_begun(record, start):
+        pass
     elif not record.status.terminal:
         _refuse_start(sheet, envelope, InstanceExists(sheet.actor.instance_id))
         return
@@ -105,6 +108,15 @@ def _receive_start(sheet: TurnSheet, envelope: Envelope) -> None:
         _begin(sheet, start)
         sheet.actor.outbox, sheet.posted = outbox, bool(outbox)  # the last holder of the id has sent them
     sheet.answer(envelope, sheet.actor.instance_id)
+
+
+def _has_begun(record: InstanceRecord, start: Start) -> bool:
+    """Whether an instance is, or may be, the one that a start has begun before.
+
+    A later generation has another execution id. One that has ended is taken for it: to run it again would be worse than
+    not to start another.
+    """
+    return record.execution_id == start.execution_id or (record.generation > 0 and record.status.terminal)
 
 
 def _begin(sheet: TurnSheet, start: Start) -> None:
@@ -194,10 +206,21 @@ def _refuse_start(sheet: TurnSheet, envelope: Envelope, error: RequestRefused) -
 def _receive_event(sheet: TurnSheet, envelope: Envelope) -> None:
     if envelope.body.strict:
         _receive_strict_event(sheet, envelope)
+    elif _is_full(sheet, envelope):
+        return
     elif envelope.body.key is not None:
         _receive_sent_event(sheet, envelope)
     elif sheet.takes(envelope):
         sheet.arrive(EventRaised(envelope.body.name, envelope.body.input))
+
+
+def _is_full(sheet: TurnSheet, envelope: Envelope) -> bool:
+    """Refuse an event for an instance that holds as many as it may. That of another instance is sent again later."""
+    actor = sheet.actor
+    full = len(actor.held) >= actor.surroundings.limits.held_events_max and not sheet.ended
+    if full:
+        sheet.answer(envelope, InstanceFull(actor.instance_id, held=len(actor.held)))
+    return full
 
 
 def _receive_sent_event(sheet: TurnSheet, envelope: Envelope) -> None:
@@ -232,9 +255,12 @@ def _receive_strict_event(sheet: TurnSheet, envelope: Envelope) -> None:
     if actor.record.status.terminal and not known:
         sheet.answer(envelope, EventRefused(actor.instance_id, event.name, actor.record.status.name))
         return
-    sheet.answer(envelope, None)
     if known:
+        sheet.answer(envelope, None)
         return
+    if _is_full(sheet, envelope):
+        return
+    sheet.answer(envelope, None)
     if event.key is not None:
         actor.received = {} if actor.received is None else actor.received
         actor.received[event.key] = None

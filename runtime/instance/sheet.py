@@ -14,7 +14,7 @@ from ..errors import InstanceNotFound, InstanceStalled
 from ..execution.drive import Execution
 from ..execution.pending import named
 from ..history.attribution import By
-from ..history.audit import AuditAction, audit_entry, pack_audit
+from ..history.audit import AuditAction, audit_entry, row_of
 from ..history.event import Arrival, Event
 from ..history.facets import changed_facets
 from ..history.open_work import START_TIMER
@@ -25,7 +25,7 @@ from ..history.timeline import Timeline
 from .message import RemoteAnswer, Terminate
 from .state import Instance
 
-AUDIT = UUID("4a6d3f0e-5a64-5c0c-8f6a-2f4b7e0d9c35")  # of the ids of rows for the audit
+AUDIT = UUID("4a6d3f0e-5a64-5c0c-8f6a-2f4b7e0d9c35")  # of the ids of entries for the audit
 
 
 class TurnSheet:
@@ -75,6 +75,11 @@ class TurnSheet:
     def status(self) -> Status:
         assert self.actor.record is not None
         return self.actor.record.status
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is no instance, or it has ended: it holds nothing that will be fed."""
+        return self.actor.record is None or self.actor.record.status.terminal
 
     @property
     def waits_for_start(self) -> bool:
@@ -145,7 +150,7 @@ class TurnSheet:
     def audit(
         self, by: By | None, action: AuditAction, *, source: str | None = None, detail: str | None = None
     ) -> str | None:
-        """Write a row for the audit: this turn changes the instance on behalf of a caller.
+        """Write an entry for the audit: this turn changes the instance on behalf of a caller.
 
         Args:
             by: None: the engine does it by itself, and nothing is written.
@@ -153,26 +158,26 @@ class TurnSheet:
             detail: Of a repair: what is done.
 
         Returns:
-            The id of the row.
+            The id of the entry.
         """
         record = self.actor.record
         assert record is not None
         if by is None:
             return None
         rows = self.turn.audit
-        row_id = uuid5(AUDIT, f"{record.execution_id}/{self.now_us}/{len(rows)}").hex
-        row = audit_entry(
+        entry_id = uuid5(AUDIT, f"{record.execution_id}/{self.now_us}/{len(rows)}").hex
+        entry = audit_entry(
             by,
             action,
-            id=row_id,
+            id=entry_id,
             at_us=self.now_us,
             instance_id=self.actor.instance_id,
             execution_id=record.execution_id,
             source=source,
             detail=detail,
         )
-        rows.append(pack_audit(row))
-        return row_id
+        self.turn.audit = (*rows, row_of(entry))
+        return entry_id
 
     def step(self, step: Step) -> None:
         """Change the status of the instance.
@@ -214,7 +219,7 @@ class TurnSheet:
                 turn.facets = changed_facets(self.record_before, record, self.now_us)
                 if turn.facets is not None:
                     actor.changed_us = self.now_us
-            turn.busy = self._busy(record)
+            turn.busy = self.busy(record)
             turn.quiet = record.status.terminal and not turn.busy
 
     def _waits(self, code: Execution) -> tuple[str, ...] | None:
@@ -237,7 +242,7 @@ class TurnSheet:
         elif actor.execution is None:
             actor.rows.append(row)
 
-    def _busy(self, record: InstanceRecord) -> bool:
+    def busy(self, record: InstanceRecord) -> bool:
         """Whether a restart would have something to pick up here."""
         actor = self.actor
         if actor.outbox:

@@ -10,7 +10,7 @@ from typing import Protocol
 from ...actors.store.contract import Stored
 from ...actors.store.listing import Facets
 from ..execution.drive import Execution
-from ..history.event import Arrival, EventRaised, EventSent
+from ..history.event import Arrival, DetachedCreated, EventRaised, EventSent
 from ..history.facets import facets_of
 from ..history.open_work import OpenWork
 from ..history.patches import patches_of
@@ -93,7 +93,7 @@ class Instance:
         self.unconfirmed: set[int] = set()
         # Events for other instances that these are not known to have, by their keys; and the keys of those that others
         # sent to this one. Oldest first; None: there was none yet, as in most instances.
-        self.outbox: dict[bytes, EventSent] | None = None
+        self.outbox: dict[bytes, EventSent | DetachedCreated] | None = None
         self.received: dict[bytes, None] | None = None
         # The code that is here has been tried on the history and does not fit.
         self.stalled_here = False

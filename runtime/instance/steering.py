@@ -12,6 +12,7 @@ from ..errors import InstanceNotFound, InstanceNotSetAside, InstanceStalled, Ins
 from ..history.attribution import OFFLINE, By
 from ..history.audit import AuditAction
 from ..history.event import ExecutionResumed, ExecutionSuspended
+from ..history.facets import facets_of
 from ..history.record import InstanceRecord
 from ..history.status import Status, Step
 from .condition import ANY, Condition, unmet
@@ -37,7 +38,14 @@ def meets(sheet: TurnSheet, envelope: Envelope, condition: Condition) -> bool:
     record = sheet.actor.record
     if condition == ANY or record is None:
         return True
-    error = unmet(condition, sheet.actor.instance_id, record, stuck_since_us=_stuck_since_us(sheet, record))
+    error = unmet(
+        condition,
+        sheet.actor.instance_id,
+        record,
+        facets=facets_of(record, sheet.actor.changed_us),
+        idle_since_us=sheet.actor.last_us if sheet.busy(record) else None,
+        stuck_since_us=_stuck_since_us(sheet, record),
+    )
     if error is not None:
         sheet.answer(envelope, error)
     return error is None

@@ -1,8 +1,9 @@
-"""Delivers events that workflows send to other instances (contract 3.7).
+"""Delivers what workflows send to other instances: events, and starts of detached instances (contract 3.7).
 
 The one law: the sender is told of an event exactly when a commit of the receiver
 holds it, or when the receiver cannot have it. Until then the sender keeps it in
-its record, so after a crash it sends it again; the receiver takes its key once.
+its record, so after a crash it sends it again; the receiver takes its key once. A
+start is treated as an event here.
 
 The events of one sender to one receiver arrive in their order. The engine routes
 them here.
@@ -17,10 +18,11 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ...actors.address import Address
-from ...actors.errors import HostLost, HostStopping, HostUnreachable, MailboxFull, NotOwner
+from ...actors.errors import HostLost, HostSilent, HostStopping, HostUnreachable, MailboxFull, NotOwner
 from ...actors.store.errors import StoreError
-from ..errors import InstanceNotFound, InvalidRequest
-from ..instance.message import EventsTaken, RaiseEvent, SendEvent, workflow_address
+from ..errors import ChildUnfinished, InstanceExists, InstanceNotFound, InvalidRequest
+from ..history.event import DetachedCreated
+from ..instance.message import EventsTaken, RaiseEvent, SendEvent, Start, workflow_address
 from .facade import Facade
 
 logger = logging.getLogger(__name__)
@@ -33,7 +35,7 @@ class EventSender:
     """Delivers events, with a task for each pair of a sender and a receiver while there are some.
 
     Args:
-        facade: Raises the events.
+        facade: Raises the events, and starts the instances.
         send: Sends an answer to the sender.
         app_id: Of the app that is here; events for another app are dropped.
     """
@@ -93,7 +95,12 @@ class EventSender:
             Whether the sender may forget it.
         """
         event = message.event
-        said = f"workflow '{message.sender_id}' has sent event '{event.name}' to '{receiver_id}'"
+        if isinstance(event, DetachedCreated):
+            said = (
+                f"workflow '{message.sender_id}' has asked for the detached workflow '{event.name}' as '{receiver_id}'"
+            )
+        else:
+            said = f"workflow '{message.sender_id}' has sent event '{event.name}' to '{receiver_id}'"
         if event.target_app not in (None, "", self._app_id):
             logger.warning(
                 "%s of app '%s', and this daemon hosts '%s' only; it is dropped", said, event.target_app, self._app_id
@@ -101,9 +108,15 @@ class EventSender:
             return True
         while True:
             try:
-                await self._facade.deliver(receiver_id, RaiseEvent(event.name, event.input, message.key))
-            except (StoreError, MailboxFull, HostStopping, HostUnreachable, HostLost, NotOwner):
+                if isinstance(event, DetachedCreated):
+                    await self._facade.request_start(receiver_id, _start_of(event))
+                else:
+                    await self._facade.deliver(receiver_id, RaiseEvent(event.name, event.input, message.key))
+            except (StoreError, MailboxFull, HostStopping, HostUnreachable, HostLost, HostSilent, NotOwner):
                 await anyio.sleep(RETRY_S)
+            except (InstanceExists, ChildUnfinished) as error:
+                logger.warning("%s, and that id is taken: %s; it is dropped", said, error)
+                return True
             except InstanceNotFound:
                 logger.warning("%s, and there is no such instance; it is dropped", said)
                 return True
@@ -115,3 +128,15 @@ class EventSender:
                 return False
             else:
                 return True
+
+
+def _start_of(event: DetachedCreated) -> Start:
+    """The start that a workflow has asked for.
+
+    Raises:
+        InvalidRequest: It names no instance.
+    """
+    if not event.instance_id:
+        raise InvalidRequest("no instance ID was provided")
+    assert event.execution_id is not None
+    return Start(event.name, event.input, event.execution_id, start_at_us=event.start_at_us, repeatable=True)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from ...actors.errors import HostStopping, HostUnreachable
+from ...actors.errors import HostUnreachable
 from ...actors.hosting.host import Host
 from ...actors.store.contract import Inspection
 from ...actors.store.errors import StoreDamaged
-from ..authoring.limits import USUAL_LIMITS, bytes_of
+from ..authoring.limits import USUAL_LIMITS, WorkflowLimits, bytes_of, is_longer
 from ..dates import within_time
 from ..errors import (
     ChildUnfinished,
@@ -34,7 +34,6 @@ from ..ids import make_id
 from ..instance.condition import ANY, Condition
 from ..instance.message import (
     WORKFLOW,
-    Check,
     Purge,
     RaiseEvent,
     ReleaseAside,
@@ -47,11 +46,11 @@ from ..instance.message import (
 )
 from ..observer import UNWATCHED, OperationWatch
 from .descendants import Descendants
+from .purging import Purging
 from .rerun import Rerun, RerunExists, RerunRefused, copied
 from .tags import checked_tags
 
 PAGE_IDS = 1024  # of one page, unless the caller says otherwise
-STALLED = Status.STALLED
 
 
 class Page(NamedTuple):
@@ -76,7 +75,7 @@ class Facade:
 
     Args:
         watch: Told of each operation once; None: nobody is.
-        name_bytes_max: The longest name and id that a caller may choose.
+        limits: On the names, ids and payloads that a caller may give; `payload_bytes_max` and `name_bytes_max` count.
     """
 
     def __init__(
@@ -84,16 +83,17 @@ class Facade:
         host: Host,
         *,
         watch: OperationWatch | None = None,
-        name_bytes_max: int = USUAL_LIMITS.name_bytes_max,
+        limits: WorkflowLimits = USUAL_LIMITS,
     ) -> None:
         self._host = host
-        self._name_bytes_max = name_bytes_max
+        self._limits = limits
         self._descendants = Descendants(host)
+        self._purging = Purging(host, self._descendants)
         self._watch = watch if watch is not None else UNWATCHED
 
     def watched_by(self, watch: OperationWatch) -> "Facade":
         """Make another facade to the same host, of which a watch is told. The operations of this one stay untold."""
-        return Facade(self._host, watch=watch, name_bytes_max=self._name_bytes_max)
+        return Facade(self._host, watch=watch, limits=self._limits)
 
     async def start(
         self,
@@ -118,6 +118,7 @@ class Facade:
 
         Raises:
             InvalidRequest, InstanceExists, ChildUnfinished: Nothing was started.
+            LimitExceeded: The name, the id, the input or the trace is too long.
         """
         start = Start(
             name,
@@ -140,6 +141,9 @@ class Facade:
             self._check_name("the name of the workflow", start.name)
             if instance_id is not None:
                 self._check_name("the instance ID", instance_id)
+            self._check_payload("the input", start.input)
+            trace = start.trace
+            self._check_payload("the trace", "".join(part or "" for part in trace) if trace is not None else None)
             if start.start_at_us is not None:
                 start = start._replace(start_at_us=within_time(start.start_at_us))
             if instance_id is not None:
@@ -198,11 +202,14 @@ class Facade:
 
         Raises:
             InvalidRequest, InstanceNotFound, InstanceStalled
+            LimitExceeded: The name or the data is too long.
+            InstanceFull: The instance takes no events at present, and holds as many as it may.
         """
         with self._watch.operation("raise_event"):
             if not name:
                 raise InvalidRequest("missing workflow event name")
             self._check_name("the name of the event", name)
+            self._check_payload("the data of the event", data)
             await self._host.ask(workflow_address(instance_id), RaiseEvent(name, data))
 
     async def deliver(self, instance_id: str, event: RaiseEvent) -> None:
@@ -219,6 +226,7 @@ class Facade:
                 raise InvalidRequest("missing workflow event name")
             if event.strict:
                 self._check_name("the name of the event", event.name)
+                self._check_payload("the data of the event", event.input)
             await self._host.ask(workflow_address(instance_id), event)
 
     # `by` says for the audit on whose behalf an instance is changed; None: the engine does it by itself.
@@ -236,6 +244,7 @@ class Facade:
             InstanceNotFound, InstanceStalled, RunChanged, NoMatch
         """
         with self._watch.operation("suspend"):
+            self._check_payload("the reason", reason)
             await self._host.ask(workflow_address(instance_id), Suspend(reason, because(by, reason), condition))
 
     async def resume(
@@ -250,6 +259,7 @@ class Facade:
             InstanceNotFound, InstanceStalled, RunChanged, NoMatch
         """
         with self._watch.operation("resume"):
+            self._check_payload("the reason", reason)
             await self._host.ask(workflow_address(instance_id), Resume(reason, because(by, reason), condition))
 
     async def terminate(
@@ -274,6 +284,7 @@ class Facade:
             InstanceNotFound, InstanceStalled, RunChanged, NoMatch
         """
         with self._watch.operation("terminate"):
+            self._check_payload("the output", output)
             message = Terminate(output, recurse, by=by, condition=condition, stalled_too=stalled_too)
             await self._host.ask(workflow_address(instance_id), message)
 
@@ -317,23 +328,7 @@ class Facade:
         """
         with self._watch.operation("purge"):
             purge = Purge(force, by, condition, stalled_too)
-            return await self._purge(instance_id, purge, recurse=recurse)
-
-    async def _purge(self, instance_id: str, purge: Purge, *, recurse: bool) -> int:
-        family = await self._descendants.family(instance_id) if recurse else []
-        relatives = [relative for relative in family if relative.instance_id != instance_id]
-        for relative in relatives:
-            if not (purge.force or relative.status.terminal or (purge.stalled_too and relative.status is STALLED)):
-                await self._check_purgeable(instance_id)
-                raise InstanceUnfinished(relative.instance_id)
-        if relatives and purge.condition != ANY:
-            # Before its children go. It is checked again in the turn of the instance itself.
-            await self._host.ask(workflow_address(instance_id), Check(purge.condition))
-        purged = 0
-        for relative in reversed(relatives):
-            purged += await self._purge_one(relative.instance_id, purge)
-        await self._host.ask(workflow_address(instance_id), purge)
-        return purged + 1
+            return await self._purging.purge(instance_id, purge, recurse=recurse)
 
     async def wait(
         self, instance_id: str, until: Callable[[Status], bool] = finished, *, await_creation: bool = False
@@ -346,7 +341,7 @@ class Facade:
 
         Raises:
             InstanceNotFound: There is none, or it was purged meanwhile.
-            HostStopping: It has not come to that, and cannot any more.
+            HostStopping, HostBroken: It has not come to that, and cannot any more.
         """
         address = workflow_address(instance_id)
         with self._watch.operation("wait"), self._host.watch(address) as watch:
@@ -373,8 +368,8 @@ class Facade:
                 while not watch.lost and (watch.record is None or not until(unpack_record(watch.record).status)):
                     if watch.deleted and not await_creation:
                         raise InstanceNotFound(instance_id)
-                    if self._host.stopping:
-                        raise HostStopping
+                    if (refusal := self._host.refusal) is not None:
+                        raise refusal
                     await watch.changed()
 
     async def list_ids(self, *, after: str | None = None, ids_max: int = PAGE_IDS) -> Page:
@@ -434,7 +429,7 @@ class Facade:
                         and (created_to_us is None or state.created_us < created_to_us)
                     ):
                         with suppress(InstanceNotFound, InstanceUnfinished, InstanceStalled):
-                            purged += await self._purge(instance_id, Purge(force, by), recurse=recurse)
+                            purged += await self._purging.purge(instance_id, Purge(force, by), recurse=recurse)
                 if page.token is None:
                     return purged
                 after = page.token
@@ -449,6 +444,9 @@ class Facade:
             source_id = rerun.source_id
             new_id = rerun.new_id or make_id()
             self._check_name("the instance ID", new_id)
+            self._check_payload("the input", rerun.input)
+            if rerun.new_child_id is not None:
+                self._check_name("the instance ID of the child", rerun.new_child_id)
             if new_id == source_id:
                 raise RerunRefused("rerun workflow instance ID must be different from the original instance ID")
             stored = await self._host.read(workflow_address(source_id))
@@ -473,19 +471,9 @@ class Facade:
 
     def _check_name(self, what: str, name: str) -> None:
         """Refuse a name that is too long. Instances of older stores keep theirs, and are reached by it."""
-        if len(name) * 4 > self._name_bytes_max and (size := bytes_of(name)) > self._name_bytes_max:
-            raise LimitExceeded(what, limit="name_bytes_max", found=size, maximum=self._name_bytes_max)
+        if is_longer(name, maximum := self._limits.name_bytes_max):
+            raise LimitExceeded(what, limit="name_bytes_max", found=bytes_of(name), maximum=maximum)
 
-    async def _check_purgeable(self, instance_id: str) -> None:
-        """Say of the instance itself first that it cannot be purged."""
-        state = await self._inspect(instance_id)
-        if state is not None and not state.status.terminal:
-            await self._host.ask(workflow_address(instance_id), Purge(force=False))
-
-    async def _purge_one(self, instance_id: str, purge: Purge) -> int:
-        """Forget a descendant, which the audit does not mention."""
-        try:
-            await self._host.ask(workflow_address(instance_id), purge._replace(by=None, condition=ANY))
-        except InstanceNotFound:
-            return 0
-        return 1
+    def _check_payload(self, what: str, text: str | None) -> None:
+        if text is not None and is_longer(text, maximum := self._limits.payload_bytes_max):
+            raise LimitExceeded(what, limit="payload_bytes_max", found=bytes_of(text), maximum=maximum)

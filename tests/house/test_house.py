@@ -31,6 +31,7 @@ TESTED_ELSEWHERE = {
     "runtime/workers/items.py": "records",
     "runtime/activities/worker_protocol.py": "the words of both ends; test_worker_process.py and test_process_pool.py",
     "runtime/history/instance_state.py": "a record",
+    "runtime/operations/purging.py": "tests/runtime/operations/test_facade.py and steering/test_steering.py purge",
     "runtime/history/attribution.py": "a record; tests/runtime/history/test_audit.py has rows of it",
 }
 

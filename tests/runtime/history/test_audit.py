@@ -4,7 +4,7 @@ import msgpack
 import pytest
 
 from perdure.runtime.history.attribution import EMBEDDED, OFFLINE, By
-from perdure.runtime.history.audit import AuditAction, AuditEntry, audit_entry, pack_audit, unpack_audit
+from perdure.runtime.history.audit import AuditAction, AuditEntry, audit_entry, pack_audit, row_of, unpack_audit
 from perdure.runtime.history.row import CorruptHistory
 
 BY = By("ada", "api", "a bad release", "op-1")
@@ -18,6 +18,10 @@ def test_the_form_on_disk_does_not_change() -> None:
         *(1, "f" * 32, 5, "ada", "api", "purge", "i", "x1", "a bad release", "op-1", "s", "d")
     ]
     assert unpack_audit(pack_audit(ROW)) == ROW
+
+
+def test_the_row_of_the_store_can_be_looked_for_by_action_and_author() -> None:
+    assert row_of(ROW) == ("purge", "ada", pack_audit(ROW))
 
 
 def test_the_words_of_the_actions_do_not_change() -> None:

@@ -3,7 +3,9 @@
 import pytest
 
 from perdure import Status
+from perdure.actors.store.listing import ListFilter
 from perdure.runtime.errors import NoMatch, RunChanged
+from perdure.runtime.history.facets import facets_of
 from perdure.runtime.history.record import InstanceRecord
 from perdure.runtime.instance.condition import ANY, Condition, unmet
 
@@ -11,7 +13,25 @@ RECORD = InstanceRecord(Status.RUNNING, "order", "x1", 1_000)
 
 
 def refused(condition: Condition, *, stuck_since_us: int | None = None) -> object:
-    return unmet(condition, "i", RECORD, stuck_since_us=stuck_since_us)
+    return unmet(
+        condition, "i", RECORD, facets=facets_of(RECORD, 2_000), idle_since_us=None, stuck_since_us=stuck_since_us
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "holds"),
+    [
+        (ListFilter(), True),
+        (ListFilter(statuses=frozenset({"RUNNING"}), names=frozenset({"order"}), root=True, id_prefix="i"), True),
+        (ListFilter(statuses=frozenset({"FAILED"})), False),
+        (ListFilter(updated_to_us=2_000), False),
+        (ListFilter(tags={"region": "eu"}), False),
+        (ListFilter(id_prefix="j"), False),
+    ],
+)
+def test_a_filter_must_fit(wanted: ListFilter, holds: bool) -> None:
+    error = refused(Condition(filter=wanted))
+    assert error is None if holds else isinstance(error, NoMatch)
 
 
 def test_an_empty_condition_holds_for_all() -> None:

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from perdure.actors.address import Address
-from perdure.actors.store.contract import Stored
+from perdure.actors.store.audit import AuditRow
+from perdure.actors.store.contract import Inspection, Stored
+from perdure.actors.store.listing import Facets
 from perdure.actors.turn import Envelope, Recover, ReminderDue, SetAside, Turn
 
 
@@ -131,8 +133,11 @@ class CounterType:
     def purges(self, body: Any) -> bool:
         return isinstance(body, Forget)
 
-    def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[bytes]:
+    def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[AuditRow]:
         return ()
+
+    def facets(self, outside: Inspection) -> Facets | None:
+        return None
 
     def activate(self, address: Address, stored: Stored | None) -> Counter:
         if address.id in self.unreadable:

@@ -175,5 +175,5 @@ class LoneActor:
         self.reminders -= set(turn.reminders_cleared)
         self.reminders |= set(turn.reminders_set)
         self.messages += [*turn.messages, *turn.early]
-        self.audit += [unpack_audit(row) for row in turn.audit]
+        self.audit += [unpack_audit(row.body) for row in turn.audit]
         self.busy = turn.busy

@@ -226,7 +226,7 @@ async def test_a_workflow_that_nobody_has_is_refused_with_the_nearest_names(engi
             str(refused.value)
             == "app 'shop' has no workflow 'Ordr'; nothing was started. The nearest names are 'order'."
         )
-        with pytest.raises(WorkflowUnknown, match="api/v1/workflows"):
+        with pytest.raises(WorkflowUnknown, match="lists its workflows"):
             await start(engine, "xyzzy")
 
 
