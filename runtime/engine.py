@@ -58,6 +58,7 @@ from .operations.child_starter import ChildStarter
 from .operations.client import Client
 from .operations.event_sender import EventSender
 from .operations.facade import Facade
+from .operations.management import management_of
 from .operations.reading.under_way import WorkLocator
 from .operations.reading.views import views_of
 from .operations.retention import RetentionLoop
@@ -154,6 +155,7 @@ class Engine:
         self.facade = Facade(self._host, limits=self.settings.limits)
         work = WorkLocator(activity=self._activity_state, turn=self.dispatcher.turn_state, peers=self.peers)
         self.views = views_of(self._host, work, app_id=self.settings.app_id)
+        self.management = management_of(self._host, self.views)
         self.client = Client(self.facade, app)
         self._children = ChildStarter(self.facade, send=self._send)
         self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id)
