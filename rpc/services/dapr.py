@@ -32,6 +32,7 @@ from ...runtime.history.instance_state import InstanceState
 from ...runtime.history.status import Status
 from ...runtime.operations.facade import Facade
 from ..serving.method import Context, Failure, Unary, service
+from ..serving.unread import UnreadAnswers
 from ..wire.messages import DAPR, Empty, GetMetadataResponse, GetWorkflowResponse, Message, StartWorkflowResponse
 from ..wire.stamps import NEVER, stamp
 
@@ -42,8 +43,8 @@ RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d
 RUNNING = 2  # an ActorRuntimeStatus
 
 
-def dapr(facade: Facade, sidecar: Sidecar) -> Any:
-    """Make the service."""
+def dapr(facade: Facade, sidecar: Sidecar, *, unread: UnreadAnswers | None = None) -> Any:
+    """Make the service; `unread` as for `task_hub`."""
     workflows = DaprWorkflows(facade, app_id=sidecar.app_id)
     info = DaprInfo(sidecar)
     operations: dict[str, Unary] = {
@@ -61,7 +62,8 @@ def dapr(facade: Facade, sidecar: Sidecar) -> Any:
         "SetMetadata": info.set_metadata,
         "Shutdown": info.shutdown,
     }
-    return service(DAPR, {**methods, **own}, explain)
+    reads = ("GetWorkflowAlpha1", "GetWorkflowBeta1", "GetMetadata")
+    return service(DAPR, {**methods, **own}, explain, unread=unread, repeatable=reads)
 
 
 class DaprWorkflows:

@@ -22,6 +22,7 @@ from ...runtime.history.timeline import Timeline
 from ...runtime.operations.facade import Facade, finished
 from ...runtime.operations.rerun import EventNotFound, EventNotRerunnable, Rerun, RerunExists, RerunRefused
 from ..serving.method import TRY_AGAIN, Context, Failure, service
+from ..serving.unread import UnreadAnswers
 from ..wire.failure import failure_message
 from ..wire.fields import text, text_from, trace_from
 from ..wire.history import WRITERS, HistoryWriter
@@ -46,8 +47,22 @@ PAGE_IDS = 1024  # Dapr's, of ListInstanceIDs
 PAGE_IDS_MAX = 10_000  # ours: a page is built in memory
 
 
-def task_hub(facade: Facade, work_items: WorkItems, *, app_id: str) -> Any:
-    """Make the service."""
+# The methods that only read.
+READS = (
+    "GetInstance",
+    "WaitForInstanceStart",
+    "WaitForInstanceCompletion",
+    "ListInstanceIDs",
+    "GetInstanceHistory",
+)
+
+
+def task_hub(facade: Facade, work_items: WorkItems, *, app_id: str, unread: UnreadAnswers | None = None) -> Any:
+    """Make the service.
+
+    Args:
+        unread: Counts the answers that wait to be read, for several services together.
+    """
     management = Management(facade, app_id=app_id)
     return service(
         TASK_HUB,
@@ -71,6 +86,8 @@ def task_hub(facade: Facade, work_items: WorkItems, *, app_id: str) -> Any:
             "RerunWorkflowFromEvent": management.rerun,
         },
         explain,
+        unread=unread,
+        repeatable=READS,
     )
 
 

@@ -12,6 +12,7 @@ from perdure.rpc.services.dapr import dapr
 from perdure.rpc.services.task_hub import task_hub
 from perdure.rpc.services.work_items import WorkItems
 from perdure.rpc.serving.server import RpcOptions, RpcServer, create_server
+from perdure.rpc.serving.unread import UnreadAnswers
 from perdure.rpc.wire.messages import DAPR, POOL, TASK_HUB, Message, message
 from perdure.runtime.observer import ActivityWatch
 
@@ -42,12 +43,16 @@ class Host:
         self.items = WorkItems(
             self.dispatcher, app_id=APP_ID, send_timeout_s=send_timeout_s, watch=watch, processes=processes
         )
-        self.services = [task_hub(facade, self.items, app_id=APP_ID), dapr(facade, self.sidecar)]
+        self.unread = UnreadAnswers()
         self.options = RpcOptions(**options)
         self.server: RpcServer
 
     async def start(self) -> None:
-        self.server = create_server(self.services, self.options, host="127.0.0.1", port=0)
+        services = [
+            task_hub(self.facade, self.items, app_id=APP_ID, unread=self.unread),
+            dapr(self.facade, self.sidecar, unread=self.unread),
+        ]
+        self.server = create_server(services, self.options, host="127.0.0.1", port=0)
         await self.server.start()
 
 
