@@ -16,6 +16,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ..actors.store.durability import Durability
+from ..actors.waiting.own_task import only_exception
 from ..api.ports import address_of
 from ..api.sidecar import Sidecar
 from ..api.tokens import Tokens
@@ -27,8 +28,10 @@ from ..http.serving.server import serve
 from ..rpc.services.dapr import dapr
 from ..rpc.services.task_hub import task_hub
 from ..rpc.services.work_items import WorkItems
+from ..rpc.serving.auth import actor_by
 from ..rpc.serving.server import RECEIVE_BYTES_MAX, RpcOptions, RpcServer, create_server
 from ..rpc.serving.unread import UnreadAnswers
+from ..rpc.wire.event_json import event_writer
 from ..rpc.wire.propagation import propagation
 from ..runtime.authoring.app import App
 from ..runtime.engine import Engine
@@ -130,7 +133,14 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                     stopping.started = True
                     await rpc.start()
                     await serve(
-                        create_app(facade, options, sidecar),
+                        create_app(
+                            facade,
+                            options,
+                            sidecar,
+                            engine.management,
+                            stopping=stopping.told,
+                            event_json=event_writer(settings.app_id),
+                        ),
                         listener=listener,
                         stop=stopping.told,
                         ready=ready,
@@ -172,10 +182,11 @@ def rpc_server(
     """Make the gRPC server and take its port. It does not serve yet."""
     app_id = sidecar.app_id
     items = WorkItems(engine.dispatcher, app_id=app_id, watch=watch, processes=config.processes)
+    actor = actor_by(tokens)
     unread = UnreadAnswers(cut_off=lambda client: cut_off(server.port, client))
     services = [
-        task_hub(facade, items, app_id=app_id, unread=unread),
-        dapr(facade, sidecar, unread=unread),
+        task_hub(facade, items, app_id=app_id, actor=actor, unread=unread),
+        dapr(facade, sidecar, actor=actor, unread=unread),
     ]
     options = RpcOptions(
         api_tokens=tokens,
@@ -221,11 +232,3 @@ def metered(
 def ready_line(config: Config, host: str, http_port: int, grpc_port: int) -> str:
     """The line that says that the daemon is ready, with its addresses. Programs parse it."""
     return f"Perdure ready: http=http://{address_of(host, http_port)} grpc={address_of(host, grpc_port)}"
-
-
-def only_exception(group: BaseExceptionGroup) -> BaseException:
-    """The exception in a group of one, in however many groups it lies; else the group."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error

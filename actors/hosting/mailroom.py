@@ -18,7 +18,7 @@ from ..address import Address
 from ..cluster.outbound import Outbound
 from ..cluster.peers import Peers
 from ..cluster.placement import Placement
-from ..errors import HostStopping, PerdureError
+from ..errors import HostBroken, HostStopping, PerdureError
 from ..store.contract import Reminder, Store
 from ..store.errors import StoreHangs
 from ..turn import RECOVER, ActorType, Envelope, ReminderDue
@@ -63,18 +63,23 @@ class Mailroom:
         self.suspended: dict[Address, None] = {}  # take no turn yet (`actors/hosting/probation.py`)
         self.condemned: dict[Address, Envelope] = {}  # are to be set aside, by the message that does it
         self.stopping = False  # callers are refused
+        self.ended_by: BaseException | None = None  # why, if it is an error
         self.hanging = False  # a commit does not end: callers are refused as long as it lasts
 
     def admit(self) -> None:
         """Check that callers may ask.
 
         Raises:
-            HostStopping, StoreHangs: They may not.
+            HostStopping, HostBroken, StoreHangs: They may not.
         """
         if self.stopping:
-            raise HostStopping
+            raise self.refusal()
         if self.hanging:
             raise StoreHangs
+
+    def refusal(self) -> HostStopping:
+        """Make the error that callers get once the host takes no more requests."""
+        return HostBroken(self.ended_by) if self.ended_by is not None else HostStopping()
 
     def receive(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
         """Take a message from another host of the daemon; its reply gets every error.
@@ -171,9 +176,14 @@ class Mailroom:
     def stall(self, activation: Activation, reason: str) -> None:
         """Let an actor that cannot be loaded stand in memory, where it answers that it is stalled."""
         activation.stalled = reason
-        purges = partial(self._purges, activation.address)
+        address = activation.address
         activation.actor = Unreadable(
-            activation.address, reason, exists=activation.key is not None, active=activation.active, purges=purges
+            address,
+            reason,
+            exists=activation.key is not None,
+            active=activation.active,
+            purges=partial(self._purges, address),
+            audit=partial(self._types[address.type].purge_audit, address),
         )
         activation.busy = activation.active
         self._make_runnable(activation)

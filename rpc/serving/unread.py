@@ -25,7 +25,7 @@ COUNTED_BYTES = 16 * 1024  # of an answer; a call takes about as much
 MIB = 1024 * 1024
 
 
-class Reader:
+class ClientAnswers:
     """A client, by its connection, and what it has not read."""
 
     __slots__ = ("_moved", "bytes", "moved_s", "name", "turn")
@@ -66,11 +66,11 @@ class UnreadAnswers:
         self._client_bytes_max = client_bytes_max
         self._cut_off = cut_off
         self._clock = clock
-        self._readers: dict[str, Reader] = {}
+        self._readers: dict[str, ClientAnswers] = {}
         self._journal = ThrottledLog(logger)
         self.bytes = 0
 
-    def hand_over(self, client: str, size: int) -> Reader:
+    def hand_over(self, client: str, size: int) -> ClientAnswers:
         """Count an answer that the library is given now.
 
         Returns:
@@ -83,7 +83,7 @@ class UnreadAnswers:
             self._make_room()
         return reader
 
-    def taken(self, reader: Reader, size: int) -> None:
+    def taken(self, reader: ClientAnswers, size: int) -> None:
         """Count an answer no more."""
         if self._readers.get(reader.name) is not reader:
             return  # it was cut off
@@ -99,7 +99,7 @@ class UnreadAnswers:
             return True
         return not reader.turn.locked() and reader.bytes + size <= self._client_bytes_max
 
-    async def in_turn(self, client: str, make: Callable[[], Awaitable[bytes]]) -> tuple[bytes, Reader]:
+    async def in_turn(self, client: str, make: Callable[[], Awaitable[bytes]]) -> tuple[bytes, ClientAnswers]:
         """Make an answer when the client has read those before it, and hand it over.
 
         Args:
@@ -120,15 +120,15 @@ class UnreadAnswers:
             self._make_room()
         return answer, reader
 
-    def _reader(self, client: str) -> Reader:
+    def _reader(self, client: str) -> ClientAnswers:
         reader = self._readers.get(client)
         if reader is None:
-            reader = self._readers[client] = Reader(client, self._clock())
+            reader = self._readers[client] = ClientAnswers(client, self._clock())
         elif not reader.bytes:
             reader.moved_s = self._clock()
         return reader
 
-    def _forget_if_idle(self, reader: Reader) -> None:
+    def _forget_if_idle(self, reader: ClientAnswers) -> None:
         if not reader.bytes and not reader.turn.locked() and self._readers.get(reader.name) is reader:
             del self._readers[reader.name]
 

@@ -95,6 +95,7 @@ class Execution:
         self._pending = Pending()
         # The timeouts of waits whose event came first. The caller of `feed` takes them back and empties the list.
         self.cancelled_timers = self._pending.cancelled_timers
+        self.waits = self._pending.waits  # for external events; for the caller to read
         self._code: Coroutine[Any, Any, Any] | Generator[Any, Any, Any] | None = None
         self._generator = False
         # One for each execution, so that no workflow sees the variables of another.

@@ -59,6 +59,26 @@ class InstanceRecord(NamedTuple):
     outbox: tuple[tuple[Any, ...], ...] = ()
     received: bytes = b""  # the keys of events that other instances sent to earlier generations; EVENT_KEY_BYTES each
     set_aside: AsideMark | None = None
+    # Kept over continue-as-new. None: this is the first generation, and `created_us` and `execution_id` are the first.
+    first_us: int | None = None  # Unix time, microseconds
+    first_execution_id: str | None = None
+    root: str | None = None  # the id of the first of its ancestors; None: its parent is that, or it has none
+    tags: tuple[tuple[str, str], ...] = ()  # by key, each key once
+
+    @property
+    def began_us(self) -> int:
+        """When its first generation was started; Unix time, microseconds. Earlier releases kept only the last start."""
+        return self.created_us if self.first_us is None else self.first_us
+
+    @property
+    def run_id(self) -> str:
+        """The execution id of its first generation, which tells one holder of the id from the next."""
+        return self.first_execution_id or self.execution_id
+
+    @property
+    def root_id(self) -> str | None:
+        """The id of the first of its ancestors; None: it has none. Of a grandchild of earlier releases its parent's."""
+        return self.root or (self.parent.instance_id if self.parent is not None else None)
 
     def pack(self, packer: msgpack.Packer | None = None) -> bytes:
         """The form in which it reaches the disk.
@@ -67,9 +87,16 @@ class InstanceRecord(NamedTuple):
             packer: Used again by a caller that packs many records, because a new one makes a buffer first.
         """
         # What few instances have is left out by all others: earlier releases can read such a record, and it is short.
-        fields = self if self[COMMON_FIELDS:] != ABSENT else self[:COMMON_FIELDS]
-        packed: bytes = (packer or msgpack.Packer()).pack((FORMAT, *fields))
+        count = COMMON_FIELDS if self[COMMON_FIELDS:] == ABSENT else self._last()
+        packed: bytes = (packer or msgpack.Packer()).pack((FORMAT, *self[:count]))
         return packed
+
+    def _last(self) -> int:
+        """The number of fields up to the last one that is not absent."""
+        count = len(self)
+        while self[count - 1] == ABSENT[count - 1 - COMMON_FIELDS]:
+            count -= 1
+        return count
 
 
 COMMON_FIELDS = 11

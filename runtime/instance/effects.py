@@ -168,7 +168,15 @@ def start_child(sheet: TurnSheet, child: ChildCreated, *, unique: bool = False) 
         sheet.turn.messages.append((workflow_address(sheet.actor.instance_id), done))
         return
     execution_id = uuid5(GENERATIONS, f"{record.execution_id}/{child.event_id}").hex
-    start = Start(child.name, child.input, execution_id, _link(sheet, child), unique=unique, scope=child.propagation)
+    start = Start(
+        child.name,
+        child.input,
+        execution_id,
+        _link(sheet, child),
+        unique=unique,
+        scope=child.propagation,
+        root=record.root_id,  # that of a child of a root is its parent, and is not written
+    )
     address = Address(CHILD_START, child.instance_id) if child.named else workflow_address(child.instance_id)
     sheet.turn.messages.append((address, start))
 

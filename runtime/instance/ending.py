@@ -100,6 +100,8 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
         execution_id=execution_id,
         created_us=sheet.now_us,
         generation=record.generation + 1,
+        first_us=record.began_us,
+        first_execution_id=record.run_id,
         started_us=None,
         received=_latest(actor.received) if actor.received else b"",
     )
@@ -110,6 +112,7 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
     actor.held = []
     actor.timeline = None
     actor.patches = ()
+    actor.waits = ()
     actor.offered = None
     actor.unconfirmed = set()
     sheet.turn.reset = True

@@ -33,6 +33,7 @@ from ..instance.message import (
     Withdraw,
     WorkflowAnswer,
     WorkflowTurnWork,
+    WorkState,
     workflow_address,
 )
 from ..instance.state import Offered
@@ -49,6 +50,7 @@ class Dispatcher:
     Args:
         limits: How many jobs a stream, and all together, may have at once.
         send: Sends an answer to the instance that asked.
+        now_us: The wall clock; Unix time, microseconds.
         greet: Called when a worker has connected.
     """
 
@@ -57,11 +59,13 @@ class Dispatcher:
         limits: DispatchLimits,
         *,
         send: Callable[[Address, Any], None],
+        now_us: Callable[[], int],
         greet: Callable[[], None] = lambda: None,
     ) -> None:
         self._greet = greet
         self._limits = limits
         self._send = send
+        self._now_us = now_us
         self._streams: list[Stream] = []
         self._jobs: dict[Address, Job] = {}
         self._workflows: FairQueue[Job] = FairQueue()
@@ -152,6 +156,16 @@ class Dispatcher:
                 queue.remove(message.instance_id, waiting)
         self._pump()
 
+    # Readers look.
+
+    def activity_state(self, instance_id: str, execution_id: str, task_id: int) -> WorkState | None:
+        """Whether an activity of a generation waits or is with a worker; None: it is not here."""
+        return _state(self._jobs.get(_activity_key(instance_id, task_id)), execution_id)
+
+    def turn_state(self, instance_id: str, execution_id: str) -> WorkState | None:
+        """Whether the turn of an instance waits or is with a worker; None: none is here."""
+        return _state(self._jobs.get(Address(WORK, instance_id)), execution_id)
+
     # Workers come and go.
 
     @asynccontextmanager
@@ -166,7 +180,7 @@ class Dispatcher:
         """
         if self._stopping:
             raise HostStopping
-        stream = Stream(worker, self._take_back, answer_timeout_s=self._limits.answer_timeout_s)
+        stream = Stream(worker, self._take_back, answer_timeout_s=self._limits.answer_timeout_s, now_us=self._now_us)
         self._streams.append(stream)
         self._greet()
         self._retry_stalled()
@@ -212,7 +226,7 @@ class Dispatcher:
         job = self._finish(_activity_key(answer.instance_id, answer.task_id), answer.token, answer.task_id)
         if job is not None:
             assert isinstance(job.request, Invoke)
-            done = ActivityDone(job.request.execution_id, answer.task_id, answer.result, answer.failure)
+            done = ActivityDone(job.request.execution_id, answer.task_id, answer.result, answer.failure, job.sent_us)
             self._send(workflow_address(answer.instance_id), done)
 
     # Inside.
@@ -318,6 +332,12 @@ def _is_continued(known: Offered | WorkflowTurnWork, offer: Offered) -> bool:
         return False
     # A worker has been sent a settled turn: its events cannot change any more, and must still be those to feed.
     return not isinstance(known, WorkflowTurnWork) or known.fed == offer.fed[: len(known.fed)]
+
+
+def _state(job: Job | None, execution_id: str) -> WorkState | None:
+    if job is None or job.request.execution_id != execution_id:
+        return None
+    return WorkState(job.sent_us if job.stream is not None and job.sent else None)
 
 
 def _counters(job: Job) -> tuple[str, str]:

@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...actors.address import Address
-from ...actors.store.contract import Stored
+from ...actors.store.audit import AuditRow
+from ...actors.store.contract import Inspection, Stored
+from ...actors.store.listing import Facets
 from ...actors.turn import Envelope, Turn
 
 WORKER_MARK = "worker-mark"  # reaches the disk and must not change
@@ -29,6 +31,12 @@ class WorkerMarkType:
 
     def purges(self, body: Any) -> bool:
         return False
+
+    def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[AuditRow]:
+        return ()
+
+    def facets(self, outside: Inspection) -> Facets | None:
+        return None
 
     def activate(self, address: Address, stored: Stored | None) -> "WorkerMark":
         return WorkerMark(is_set=stored is not None)

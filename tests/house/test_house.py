@@ -23,7 +23,6 @@ TESTED_ELSEWHERE = {
     "actors/cluster/inbound.py": "the other end",
     "actors/cluster/protocol.py": "the words of both; tests/actors/cluster/test_peers.py has them said",
     "actors/store/contract.py": "a promise; the conformance suite holds every store to it",
-    "runtime/instance/sheet.py": "what the stages share; the tests of the stages fill it",
     "runtime/instance/surroundings.py": "a record",
     "runtime/instance/state.py": "tests/runtime/instance/test_actor.py has the actor whose memory it is",
     "api/control.py": "a protocol, fulfilled by the daemon",
@@ -32,6 +31,12 @@ TESTED_ELSEWHERE = {
     "runtime/workers/items.py": "records",
     "runtime/activities/worker_protocol.py": "the words of both ends; test_worker_process.py and test_process_pool.py",
     "runtime/history/instance_state.py": "a record",
+    "runtime/operations/reading/item.py": "a record; tests/runtime/operations/reading/test_listing.py lists them",
+    "runtime/operations/reading/under_way.py": "tests/whole/test_several_hosts.py has work on several hosts",
+    "runtime/operations/reading/views.py": "holds the readers, each of which has its tests",
+    "runtime/operations/reading/stored_history.py": "tests/runtime/operations/reading/test_description.py reads them",
+    "runtime/operations/purging.py": "tests/runtime/operations/test_facade.py and steering/test_steering.py purge",
+    "runtime/history/attribution.py": "a record; tests/runtime/history/test_audit.py has rows of it",
 }
 
 

@@ -39,19 +39,26 @@ PURE = {
     "actors/hosting/unreadable.py",
     "actors/reminders/window.py",
     "actors/turn.py",
+    "runtime/history/attribution.py",
+    "runtime/history/audit.py",
     "runtime/history/event.py",
     "runtime/execution/drive.py",
     "runtime/execution/pending.py",
+    "runtime/history/facets.py",
     "runtime/history/failure.py",
     "runtime/history/row.py",
     "runtime/history/instance_state.py",
     "runtime/history/open_work.py",
     "runtime/history/record.py",
     "runtime/execution/replay.py",
+    "runtime/operations/reading/item.py",
+    "runtime/operations/reading/open_entries.py",
+    "runtime/operations/reading/waiting.py",
     "runtime/authoring/retry.py",
     "runtime/history/status.py",
     "runtime/authoring/task.py",
     "runtime/instance/actor.py",
+    "runtime/instance/condition.py",
     "runtime/instance/effects.py",
     "runtime/instance/ending.py",
     "runtime/instance/message.py",
@@ -60,6 +67,7 @@ PURE = {
     "runtime/instance/remote.py",
     "runtime/instance/sheet.py",
     "runtime/instance/state.py",
+    "runtime/instance/steering.py",
     "runtime/instance/turn.py",
 }
 
@@ -189,6 +197,7 @@ ASYNCIO_ONLY = {
     "actors/cluster/wire.py",  # transports; only daemons have several hosts, and they run on asyncio
     "actors/store/sqlite/connection.py",  # aiosqlite is; tests on trio use the store in memory
     "actors/waiting/cancellation.py",  # asyncio's own requests to cancel a task; trio has none
+    "actors/waiting/own_task.py",  # a task that outlives its maker's; on trio an engine is entered as a block
     "actors/waiting/taskless.py",  # asyncio's own way to run code outside of a task; trio has none
     "actors/waiting/waiter.py",  # a bare future where there is asyncio, an event of anyio's elsewhere
 }

@@ -11,7 +11,7 @@ import pytest
 
 from perdure.daemon.process.open_files import cut_off
 from perdure.rpc.serving.method import CountedContext
-from perdure.rpc.serving.unread import COUNTED_BYTES, MIB, Reader, UnreadAnswers
+from perdure.rpc.serving.unread import COUNTED_BYTES, MIB, ClientAnswers, UnreadAnswers
 from perdure.rpc.wire.messages import TASK_HUB
 
 from ...support.doors.fake_facade import state
@@ -37,11 +37,11 @@ class World:
             bytes_max=100, client_bytes_max=40, cut_off=self.cut.append, clock=lambda: self.now_s
         )
 
-    def give(self, client: str, size: int) -> Reader:
+    def give(self, client: str, size: int) -> ClientAnswers:
         self.now_s += 1
         return self.unread.hand_over(client, size)
 
-    def read(self, reader: Reader, size: int) -> None:
+    def read(self, reader: ClientAnswers, size: int) -> None:
         self.now_s += 1
         self.unread.taken(reader, size)
 

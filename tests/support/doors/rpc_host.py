@@ -11,6 +11,7 @@ from perdure.api.sidecar import OtherHosts, Sidecar
 from perdure.rpc.services.dapr import dapr
 from perdure.rpc.services.task_hub import task_hub
 from perdure.rpc.services.work_items import WorkItems
+from perdure.rpc.serving.auth import actor_by
 from perdure.rpc.serving.server import RpcOptions, RpcServer, create_server
 from perdure.rpc.serving.unread import UnreadAnswers
 from perdure.rpc.wire.messages import DAPR, POOL, TASK_HUB, Message, message
@@ -45,12 +46,13 @@ class Host:
         )
         self.unread = UnreadAnswers()
         self.options = RpcOptions(**options)
+        self.actor = actor_by(self.options.api_tokens)
         self.server: RpcServer
 
     async def start(self) -> None:
         services = [
-            task_hub(self.facade, self.items, app_id=APP_ID, unread=self.unread),
-            dapr(self.facade, self.sidecar, unread=self.unread),
+            task_hub(self.facade, self.items, app_id=APP_ID, actor=self.actor, unread=self.unread),
+            dapr(self.facade, self.sidecar, actor=self.actor, unread=self.unread),
         ]
         self.server = create_server(services, self.options, host="127.0.0.1", port=0)
         await self.server.start()
