@@ -10,6 +10,7 @@ import resource
 import socket
 import stat
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 import anyio
 
@@ -80,6 +81,34 @@ def _is_connection(descriptor: int, port: int) -> bool:
         return False
     finally:
         looked_at.detach()  # it is not ours to close
+
+
+def cut_off(port: int, client: str) -> bool:
+    """End a connection of gRPC's, whose library has no way to do so: it sees that the other end has gone.
+
+    Args:
+        port: The port of this process.
+        client: As the library names it: "ipv4:127.0.0.1:50123", "ipv6:%5B::1%5D:50123".
+
+    Returns:
+        Whether there was such a connection.
+    """
+    host, _, number = unquote(client).partition(":")[2].rpartition(":")
+    wanted = (host.strip("[]").removeprefix("::ffff:"), number)
+    for descriptor in open_descriptors():
+        if not _is_connection(descriptor, port):
+            continue
+        looked_at = socket.socket(fileno=descriptor)
+        try:
+            name = looked_at.getpeername()
+            if (str(name[0]).removeprefix("::ffff:"), str(name[1])) == wanted:
+                looked_at.shutdown(socket.SHUT_RDWR)
+                return True
+        except OSError:
+            continue  # it has gone by itself
+        finally:
+            looked_at.detach()
+    return False
 
 
 async def watch_connections(port: int, most: int, *, interval_s: float = WATCH_S) -> None:
