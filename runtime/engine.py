@@ -27,6 +27,7 @@ from ..actors.store.durability import Durability
 from ..actors.store.memory import MemoryStore
 from ..actors.store.part import WHOLE, Part
 from ..actors.store.sqlite.store import SqliteStore
+from ..journal.journal import Journal
 from .activities.actors import ActivityActors
 from .authoring.app import App
 from .errors import EngineUsed
@@ -58,6 +59,8 @@ from .workers.mark import ADDRESS as WORKER_MARK_ADDRESS
 from .workers.mark import WORKER_MARK, Remember, WorkerMarkType
 
 IN_MEMORY = ":memory:"
+
+NOTES_LOGGER = "perdure.runtime.instance.turn"  # of what turns have to tell
 
 
 class Engine:
@@ -92,7 +95,10 @@ class Engine:
         self.store = _store(data, durability, membership.part if membership is not None else WHOLE)
         opening = opening or Opening()
         flight = _flight_record(self.store, self.settings) if opening.flight_record else None
-        self.dispatcher = Dispatcher(self.settings.dispatch, send=self._send, greet=self._remember_workers)
+        self._journal = journal = Journal(NOTES_LOGGER)
+        self.dispatcher = Dispatcher(
+            self.settings.dispatch, send=self._send, greet=self._remember_workers, journal=journal
+        )
         self._activities = ActivityActors(
             app,
             self.settings,
@@ -100,6 +106,7 @@ class Engine:
             elsewhere=self.dispatcher.receive_activity,
             waits_for_workers=self._waits_for_workers,
             flight=flight,
+            journal=journal,
         )
         self._surroundings = Surroundings(
             app,
@@ -135,12 +142,13 @@ class Engine:
                 flight=flight,
                 set_aside=[Address(WORKFLOW, instance_id) for instance_id in opening.set_aside],
                 dormant=opening.dormant,
+                journal=journal,
             ),
         )
         self.facade = Facade(self._host, name_bytes_max=self.settings.limits.name_bytes_max)
         self.client = Client(self.facade, app)
-        self._children = ChildStarter(self.facade, send=self._send)
-        self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id)
+        self._children = ChildStarter(self.facade, send=self._send, journal=journal)
+        self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id, journal=journal)
         self._running: AsyncExitStack | None = None
         self._used = False
         self._workers_known = False  # whether a worker has ever been connected to this store
@@ -158,6 +166,10 @@ class Engine:
     def set_hanging(self, hanging: bool) -> None:
         """Say whether a commit does not end: as long as it lasts the engine is not ready, and refuses new work."""
         self._host.set_hanging(hanging)
+
+    def tell_blocked(self) -> None:
+        """Learn that the log has been told of what blocks the event loop now; a thread that watches it calls this."""
+        self._host.turn_loop.blocked_told = True
 
     @property
     def commits(self) -> int:
@@ -212,7 +224,13 @@ class Engine:
                     if self.peers is not None:
                         await self.peers.wait_for_all()
                     if retention := self.settings.retention:
-                        loop = RetentionLoop(self.facade, retention, clock=self._clock, turns=lambda: self.turns)
+                        loop = RetentionLoop(
+                            self.facade,
+                            retention,
+                            clock=self._clock,
+                            turns=lambda: self.turns,
+                            journal=self._journal,
+                        )
                         tasks.start_soon(loop.run)
                     yield
                     self._host.refuse()

@@ -27,6 +27,7 @@ from typing import Any, NoReturn
 import anyio
 from anyio.abc import TaskGroup
 
+from ...journal.journal import Journal
 from ..address import Address
 from ..clock import Clock
 from ..cluster.membership import Membership, name_of
@@ -46,6 +47,7 @@ from .committer import Committer
 from .failures import Failures
 from .flight_record import FlightRecord
 from .inspector import Inspector
+from .left_out import LeftOut
 from .mailroom import Mailroom
 from .probation import Probation
 from .release import Release, Route
@@ -69,6 +71,7 @@ class Precautions:
     set_aside: Sequence[Address] = ()  # actors that are set aside before they take a turn
     # Begin nothing: no recovery and no reminders. Messages are delivered, and their turns are taken.
     dormant: bool = False
+    journal: Journal | None = None  # writes its log
 
 
 class Host:
@@ -114,6 +117,8 @@ class Host:
         self._flight = precautions.flight
         self._dormant = precautions.dormant
         self._watches = Watches()
+        self.journal = journal = precautions.journal or Journal()
+        self._counts = LeftOut(journal)
         # A lower part calls a higher one through a callback.
         self._mailroom = Mailroom(
             store,
@@ -123,21 +128,34 @@ class Host:
             mailbox_messages_max=limits.mailbox_messages_max,
             peers=peers,
             not_loaded=self._not_loaded,
+            journal=journal,
         )
-        self._failures = Failures(self._mailroom, failing=lambda: self._committer.failing, stalled=self._lose_watches)
+        self._failures = Failures(
+            self._mailroom,
+            failing=lambda: self._committer.failing,
+            stalled=self._lose_watches,
+            journal=journal,
+        )
         self._reminders = ReminderLoop(
             store,
             clock,
             ReminderWindow(limits.reminders_max),
             fire=self._mailroom.fire,
             room=self._mailroom.loader.room,
+            journal=journal,
         )
-        self._release = Release(self._mailroom, routes, self._reminders, self._watches, retire=self._retire)
-        self._committer = Committer(store, self.placement, release=self._release.release, undo=self._failures.undo)
-        self._turn_loop = TurnLoop(
-            self._mailroom, self._failures, self._committer, types, routes, self.clock, self._flight
+        self._release = Release(
+            self._mailroom, routes, self._reminders, self._watches, retire=self._retire, journal=journal
         )
-        self._probation = Probation(self._flight, self._mailroom, self.placement, set_aside=precautions.set_aside)
+        self._committer = Committer(
+            store, self.placement, release=self._release.release, undo=self._failures.undo, journal=journal
+        )
+        self.turn_loop = TurnLoop(
+            self._mailroom, self._failures, self._committer, types, routes, self.clock, self._flight, journal=journal
+        )
+        self._probation = Probation(
+            self._flight, self._mailroom, self.placement, set_aside=precautions.set_aside, journal=journal
+        )
         self._inspector = Inspector(store)
         if peers is not None:
             peers.answer_async("inspect", self.inspect)
@@ -186,6 +204,7 @@ class Host:
                 finally:
                     self.refuse()
                     tasks.cancel_scope.cancel()
+            self.journal.flush(now=True)
             if self._flight is not None:
                 self._flight.close()
         finally:
@@ -226,7 +245,7 @@ class Host:
     @property
     def turns(self) -> int:
         """How many turns were taken since the start."""
-        return self._turn_loop.turns
+        return self.turn_loop.turns
 
     def refuse(self) -> None:
         """Take no more requests of callers, and wake all watchers. Actors go on sending each other messages."""
@@ -338,8 +357,9 @@ class Host:
             self._committer.run,
             self._mailroom.loader.run,
             self._inspector.run,
-            self._turn_loop.run,
+            self.turn_loop.run,
             self._failures.run,
+            self._counts.run,
         ):
             tasks.start_soon(loop)
         if not self._dormant:
@@ -369,7 +389,7 @@ class Host:
                 if self._committer.failing:
                     break  # nothing more can be saved; marked actors recover after the restart
                 await anyio.sleep(0.001)
-        self._turn_loop.halted = True
+        self.turn_loop.halted = True
         if self._committer.failing:
             return
         for activation in mailroom.activations:

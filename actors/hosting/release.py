@@ -10,6 +10,7 @@ its messages are delivered, its reminders are set and its watchers wake.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ...journal.journal import Journal
 from ..address import Address
 from ..reminders.loop import ReminderLoop
 from ..store.contract import Reminder
@@ -29,6 +30,7 @@ class Release:
     Args:
         routes: By type of address, the functions that take messages to other addresses than actors.
         retire: Takes the active mark from an actor that has nothing in flight.
+        journal: Writes the notes of turns, under the name that the maker of the host has given it.
     """
 
     def __init__(
@@ -39,12 +41,14 @@ class Release:
         watches: Watches,
         *,
         retire: Callable[[Activation], None],
+        journal: Journal,
     ) -> None:
         self._mailroom = mailroom
         self._routes = routes
         self._reminders = reminders
         self._watches = watches
         self._retire = retire
+        self._journal = journal
 
     def release(self, group: Sequence[TakenTurn]) -> None:
         """Carry out the effects of turns that are durable."""
@@ -63,6 +67,8 @@ class Release:
                 self._dispatch(activation, address, body)
             if taken.write is not None:
                 self._announce(taken)
+            for note in turn.notes:
+                self._journal.note(note)
         self._evict()
 
     def acknowledge(self, sender: Activation | Receipt) -> None:

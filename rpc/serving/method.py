@@ -15,7 +15,8 @@ import grpc
 
 from ...actors.errors import HostSilent, HostStopping, HostUnreachable, MailboxFull, PerdureError
 from ...actors.store.errors import StoreFailed
-from ...api.throttled_log import ThrottledLog
+from ...journal.journal import Journal
+from ...journal.vocabulary import CALL_UNPARSABLE
 from ..wire.messages import DAPR, POOL, TASK_HUB, Message, message
 
 logger = logging.getLogger(__name__)
@@ -69,18 +70,15 @@ def service(name: str, methods: Mapping[str, Unary | Streaming], explain: Explai
     """
     described = {method.name: method for method in POOL.FindServiceByName(name).methods}
     assert described.keys() == methods.keys(), described.keys() ^ methods.keys()
-    journal = ThrottledLog(logger)
+    journal = Journal(__name__)
     handlers = {key: _handler(described[key], method, explain, journal) for key, method in methods.items()}
     return grpc.method_handlers_generic_handler(name, handlers)
 
 
-def _handler(described: Any, method: Unary | Streaming, explain: Explain, journal: ThrottledLog) -> Any:
+def _handler(described: Any, method: Unary | Streaming, explain: Explain, journal: Journal) -> Any:
     async def serve(request: Message | Unparsable, context: Context) -> Any:
         if isinstance(request, Unparsable):
-            journal.log(
-                "unparsable", logging.INFO, "a call of %s from %s was refused: its message cannot be parsed",
-                described.full_name, context.peer(),
-            )  # fmt: skip
+            journal.write(CALL_UNPARSABLE, method=described.full_name, peer=context.peer())
             return await context.abort(grpc.StatusCode.INTERNAL, UNPARSABLE)
         try:
             return await method(request, context)

@@ -216,6 +216,8 @@ class StallReason:
     VERSION_NOT_AVAILABLE = 1
     PAYLOAD_SIZE_EXCEEDED = 2
 
+    NAMES = ("PATCH_MISMATCH", "VERSION_NOT_AVAILABLE", "PAYLOAD_SIZE_EXCEEDED")
+
 
 class Propagation:
     """How much an activity or a child may see of the histories above it, with the numbers of the contract."""

@@ -5,6 +5,7 @@ that replay repeats it. `turn.py` calls this stage when the instance has
 something to be fed.
 """
 
+from ...journal.vocabulary import INSTANCE_GOES_ON
 from ..authoring.misuse import did_you_mean
 from ..errors import NondeterminismError
 from ..execution.drive import ContinuedAsNew, Execution
@@ -63,6 +64,7 @@ def running_code(sheet: TurnSheet) -> Execution | None:
         sheet.step(Step.RUN)
         if actor.record.stall is not None:
             actor.record = actor.record._replace(stall=None)
+            sheet.note(INSTANCE_GOES_ON)
     return actor.execution
 
 
@@ -90,6 +92,8 @@ def _feed(sheet: TurnSheet, execution: Execution) -> None:
     except CodeInterrupted as error:
         _interrupt(sheet, str(error))
         return
+    for note in execution.notes:
+        sheet.pass_on(note)
     if len(commands) > actor.surroundings.limits.turn_commands_warn:
         warn_of_commands(sheet, len(commands))
     sheet.asked = list(commands)

@@ -9,6 +9,7 @@ done stands in the `Turn` that the sheet fills, and happens after the commit.
 from typing import Any
 
 from ...actors.turn import Envelope, SetAside, Turn
+from ...journal.line import LogLine, Note
 from ..errors import InstanceNotFound, InstanceStalled
 from ..history.event import Arrival, Event
 from ..history.open_work import START_TIMER
@@ -129,6 +130,16 @@ class TurnSheet:
     def answer(self, envelope: Envelope, answer: Any) -> None:
         if envelope.reply is not None:
             self.turn.replies.append((envelope.reply, answer))
+
+    def note(self, line: LogLine, **values: Any) -> None:
+        """Have a line written to the log after the commit, with the instance and its workflow as fields."""
+        record = self.actor.record
+        whose = {"instance_id": self.actor.instance_id, "workflow": record.name if record is not None else None}
+        self.turn.notes = (*self.turn.notes, Note(line, whose | values))
+
+    def pass_on(self, note: Note) -> None:
+        """Have the line of a note written that does not name the instance."""
+        self.note(note.line, **note.values)
 
     def step(self, step: Step) -> None:
         """Change the status of the instance.

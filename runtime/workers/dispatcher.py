@@ -19,8 +19,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
+
 from ...actors.address import Address
 from ...actors.errors import HostStopping
+from ...journal.journal import Journal
+from ...journal.vocabulary import WORKER_CAME, WORKER_WENT
 from ..fair_queue import FairQueue
 from ..instance.message import (
     ACTIVITY,
@@ -50,6 +54,7 @@ class Dispatcher:
         limits: How many jobs a stream, and all together, may have at once.
         send: Sends an answer to the instance that asked.
         greet: Called when a worker has connected.
+        journal: Is told of workers that come and go.
     """
 
     def __init__(
@@ -58,8 +63,10 @@ class Dispatcher:
         *,
         send: Callable[[Address, Any], None],
         greet: Callable[[], None] = lambda: None,
+        journal: Journal | None = None,
     ) -> None:
         self._greet = greet
+        self._journal = (journal or Journal()).at(__name__)
         self._limits = limits
         self._send = send
         self._streams: list[Stream] = []
@@ -166,8 +173,10 @@ class Dispatcher:
         """
         if self._stopping:
             raise HostStopping
-        stream = Stream(worker, self._take_back, answer_timeout_s=self._limits.answer_timeout_s)
+        stream = Stream(worker, self._take_back, answer_timeout_s=self._limits.answer_timeout_s, journal=self._journal)
         self._streams.append(stream)
+        began_s = anyio.current_time()
+        self._journal.write(WORKER_CAME, worker=worker.peer, agent=worker.agent)
         self._greet()
         self._retry_stalled()
         self._pump()
@@ -175,6 +184,7 @@ class Dispatcher:
             yield stream
         finally:
             self._streams.remove(stream)
+            self._tell_gone(stream, anyio.current_time() - began_s)
             # To the front, in their order: these jobs have waited longest.
             for job in reversed([*stream.turns.values(), *stream.activities.values()]):
                 job.stream = None
@@ -216,6 +226,16 @@ class Dispatcher:
             self._send(workflow_address(answer.instance_id), done)
 
     # Inside.
+
+    def _tell_gone(self, stream: Stream, stayed_s: float) -> None:
+        self._journal.write(
+            WORKER_WENT,
+            worker=stream.worker.peer,
+            agent=stream.worker.agent,
+            found=stream.load,
+            duration_s=stayed_s,
+            duration_ms=round(stayed_s * 1e3),
+        )
 
     def _retry_stalled(self) -> None:
         stalled, self._stalled = self._stalled, set()

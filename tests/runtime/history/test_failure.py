@@ -195,7 +195,7 @@ def test_the_packed_form_is_pinned() -> None:
 
 
 def test_what_a_newer_release_added_is_passed_over() -> None:
-    assert FailureDetails.unpack(["E", "m", None, None, False, None, "later"]) == FailureDetails(
+    assert FailureDetails.unpack(["E", "m", None, None, False, None, None, "later"]) == FailureDetails(
         error_type="E", message="m"
     )
 

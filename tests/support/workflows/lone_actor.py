@@ -5,6 +5,7 @@ from typing import Any
 from perdure.actors.store.contract import Inspection, Stored
 from perdure.actors.turn import RECOVER, Envelope, ReminderDue, Turn
 from perdure.actors.waiting.reply import Reply
+from perdure.journal.journal import Journal
 from perdure.runtime.authoring.app import App
 from perdure.runtime.authoring.limits import USUAL_LIMITS, WorkflowLimits
 from perdure.runtime.history.event import Event
@@ -53,6 +54,7 @@ class LoneActor:
         self.reminders: set[tuple[str, int]] = set()
         self.messages: list[tuple[Any, Any]] = []
         self.busy = False
+        self.journal = Journal()
         self.actor = self.actor_type.activate(self.address, None)
 
     # What a test does.
@@ -169,4 +171,6 @@ class LoneActor:
         self.reminders -= set(turn.reminders_cleared)
         self.reminders |= set(turn.reminders_set)
         self.messages += [*turn.messages, *turn.early]
+        for note in turn.notes:
+            self.journal.note(note)
         self.busy = turn.busy
