@@ -84,6 +84,20 @@ class FailureDetails:
             failure = failure.cause
         return None
 
+    @property
+    def trace(self) -> str:
+        """The failure and its causes as people read them, each with its own stack."""
+        parts: list[str] = []
+        failure: FailureDetails | None = self
+        while failure is not None:
+            parts.append(f"{failure.error_type}: {failure.message}")
+            if failure.stack_trace:
+                parts.append(failure.stack_trace.rstrip("\n"))
+            if failure.cause is not None:
+                parts.append(f"Caused by {failure.call}:" if failure.call is not None else "Caused by:")
+            failure = failure.cause
+        return "\n".join(parts)
+
     def pack(self) -> tuple[Any, ...]:
         """The form in which a failure reaches the disk; pinned by a test."""
         inner = self.inner.pack() if self.inner is not None else None

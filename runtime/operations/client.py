@@ -15,6 +15,7 @@ from ..authoring.app import App, name_of
 from ..authoring.codec import UNTYPED, Encoder
 from ..dates import from_us, to_us
 from ..errors import InvalidRequest, WorkflowFailed
+from ..history.failure import FailureDetails
 from ..history.instance_state import InstanceState
 from ..history.status import Status
 from .facade import Facade, finished
@@ -33,6 +34,11 @@ class WorkflowState:
     output: Any
     custom_status: str | None
     details: InstanceState  # all facts of the instance, payloads as text
+
+    @property
+    def failure(self) -> FailureDetails | None:
+        """Why it is FAILED: the error, its causes, and the activity or child that let the workflow down."""
+        return self.details.failure
 
 
 class Client:
