@@ -13,7 +13,9 @@ from typing import Any, NamedTuple, Protocol
 
 from ..journal.line import Note
 from .address import Address
-from .store.contract import Stored
+from .store.audit import AuditRow
+from .store.contract import Inspection, Stored
+from .store.listing import Facets
 from .waiting.reply import Reply
 
 
@@ -91,6 +93,8 @@ class Turn:
     quiet: bool = False  # nothing will ever be in flight again; the active mark need not wait for the eviction
     reminders_set: list[tuple[str, int]] = field(default_factory=list)  # (name, due_us)
     reminders_cleared: list[tuple[str, int]] = field(default_factory=list)  # (name, due_us)
+    facets: Facets | None = None  # what lists show from now on; None: as it was. Only with a record
+    audit: Sequence[AuditRow] = ()  # told of in the audit, which is kept when the actor is forgotten
     reminders_from_us: int | None = None  # the time from which `due_us` was computed; None: that of the turn
 
     messages: list[tuple[Address, Any]] = field(default_factory=list)
@@ -122,6 +126,7 @@ class Turn:
             or self.reset
             or bool(self.reminders_set)
             or bool(self.reminders_cleared)
+            or bool(self.audit)
         )
 
 
@@ -159,5 +164,15 @@ class ActorType(Protocol):
 
         Args:
             stored: Its record and log; None for an actor that does not exist yet.
+        """
+        ...
+
+    def facets(self, outside: Inspection) -> Facets | None:
+        """Say what lists show of an actor that an earlier release has written; None if the type is in no list.
+
+        It must not raise: of a record that cannot be read it says what it can.
+
+        Args:
+            outside: The record, and when the newest entry was written, without the entries.
         """
         ...

@@ -15,8 +15,9 @@ import anyio
 from ..actors.address import Address, shard_of
 from ..actors.clock import SystemClock
 from ..actors.hosting.host import Host
-from ..actors.store.contract import Stored, Write
+from ..actors.store.contract import Inspection, Stored, Write
 from ..actors.store.durability import Durability
+from ..actors.store.listing import Facets
 from ..actors.store.sqlite.store import SqliteStore
 from ..actors.turn import Envelope, ReminderDue, Turn
 from .load import Extent, Progress, WrongResult
@@ -66,6 +67,9 @@ class Alarms:
 
     def purges(self, body: object) -> bool:
         return False
+
+    def facets(self, outside: Inspection) -> Facets | None:
+        return None
 
     def activate(self, address: Address, stored: Stored | None) -> Alarm:
         return Alarm(self)

@@ -282,6 +282,13 @@ RUN_OPTIONS = (
         help="An instance whose history has more events is logged once; it never fails for that.",
     ),
     Setting(
+        "--held-events-max",
+        parse=parse_count,
+        metavar="COUNT",
+        default=LIMITS.limits.held_events_max,
+        help="An instance that takes no events, because it is suspended or has no worker, refuses more with 429.",
+    ),
+    Setting(
         "--max-concurrent-workflows",
         parse=parse_count,
         metavar="COUNT",

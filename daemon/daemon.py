@@ -16,6 +16,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ..actors.store.durability import Durability
+from ..actors.waiting.own_task import only_exception
 from ..api.ports import address_of
 from ..api.sidecar import Sidecar
 from ..api.tokens import Tokens
@@ -217,11 +218,3 @@ def metered(
 def ready_line(config: Config, host: str, http_port: int, grpc_port: int) -> str:
     """The line that says that the daemon is ready, with its addresses. Programs parse it."""
     return f"Perdure ready: http=http://{address_of(host, http_port)} grpc={address_of(host, grpc_port)}"
-
-
-def only_exception(group: BaseExceptionGroup) -> BaseException:
-    """The exception in a group of one, in however many groups it lies; else the group."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error

@@ -109,13 +109,13 @@ TURN_BROKE = LogLine(
 EVENT_DROPPED = LogLine(
     "event_dropped",
     WARNING,
-    "workflow '{instance_id}' has sent event '{event_name}' to '{receiver_id}'{reason}; it is dropped",
+    "workflow '{instance_id}' has {what} '{event_name}' {to} '{receiver_id}'{reason}; it is dropped",
     ("instance_id", "event_name", "receiver_id"),
 )
 EVENT_KEPT = LogLine(
     "event_kept",
     ERROR,
-    "workflow '{instance_id}' has sent event '{event_name}' to '{receiver_id}', which could not take it; it is sent "
+    "workflow '{instance_id}' has {what} '{event_name}' {to} '{receiver_id}', which could not take it; it is sent "
     "again after the next start",
     ("instance_id", "event_name", "receiver_id", "error_type"),
 )
@@ -284,7 +284,7 @@ CALL_UNPARSABLE = LogLine(
 CONNECTIONS_FULL = LogLine(
     "connections_full",
     WARNING,
-    "{port} has {maximum} connections, the most that the limit on open files allows: {then}",
+    "{port} has {many} connections, the most that the limit on open files allows: {then}",
     ("limit", "maximum"),
     1,
 )

@@ -5,8 +5,13 @@
 
 Leaving the block stops gracefully: no new requests, running activities get a
 grace period, and everything is on disk.
+
+On asyncio an engine lives in a task of its own, so that it can be entered in one
+task and left in another: fixtures, start and stop hooks (`await engine.start()`,
+`await engine.stop()`), cells of a notebook (docs/design/embedding.md).
 """
 
+import logging
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -27,10 +32,11 @@ from ..actors.store.durability import Durability
 from ..actors.store.memory import MemoryStore
 from ..actors.store.part import WHOLE, Part
 from ..actors.store.sqlite.store import SqliteStore
+from ..actors.waiting.own_task import OwnTask, on_asyncio
 from ..journal.journal import Journal
 from .activities.actors import ActivityActors
 from .authoring.app import App
-from .errors import EngineUsed
+from .errors import AsyncioNeeded, EngineUsed
 from .history.status import Status
 from .instance.actor import WorkflowActorType
 from .instance.message import (
@@ -61,6 +67,8 @@ from .workers.mark import WORKER_MARK, Remember, WorkerMarkType
 IN_MEMORY = ":memory:"
 
 NOTES_LOGGER = "perdure.runtime.instance.turn"  # of what turns have to tell
+
+logger = logging.getLogger(__name__)
 
 
 class Engine:
@@ -93,16 +101,22 @@ class Engine:
         self.stop_grace_s = self.settings.stop_grace_s  # a program that has used part of it may lower it
         self.peers = Peers(membership) if membership is not None else None
         self.store = _store(data, durability, membership.part if membership is not None else WHOLE)
+        self._clock = clock or SystemClock()
         opening = opening or Opening()
         flight = _flight_record(self.store, self.settings) if opening.flight_record else None
         self._journal = journal = Journal(NOTES_LOGGER)
         self.dispatcher = Dispatcher(
-            self.settings.dispatch, send=self._send, greet=self._remember_workers, journal=journal
+            self.settings.dispatch,
+            send=self._send,
+            now_us=self._clock.now_us,
+            greet=self._remember_workers,
+            journal=journal,
         )
         self._activities = ActivityActors(
             app,
             self.settings,
             send=self._send,
+            now_us=self._clock.now_us,
             elsewhere=self.dispatcher.receive_activity,
             waits_for_workers=self._waits_for_workers,
             flight=flight,
@@ -116,7 +130,6 @@ class Engine:
             limits=self.settings.limits,
         )
         self._observer: Observer | None = None
-        self._clock = clock or SystemClock()
         self._host = Host(
             self.store,
             self._clock,
@@ -145,18 +158,20 @@ class Engine:
                 journal=journal,
             ),
         )
-        self.facade = Facade(self._host, name_bytes_max=self.settings.limits.name_bytes_max)
+        self.facade = Facade(self._host, limits=self.settings.limits)
         self.client = Client(self.facade, app)
         self._children = ChildStarter(self.facade, send=self._send, journal=journal)
         self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id, journal=journal)
-        self._running: AsyncExitStack | None = None
+        self._own_task = OwnTask(self._run, hurry=self._hurry, ended=self._end)
+        self._block: AsyncExitStack | None = None  # on trio
+        self._running = False
         self._used = False
         self._workers_known = False  # whether a worker has ever been connected to this store
 
     @property
     def ready(self) -> bool:
         """Whether the engine takes requests and its store takes writes."""
-        return self._running is not None and self._host.healthy
+        return self._running and self._host.healthy
 
     @property
     def commit_under_way(self) -> int | None:
@@ -190,23 +205,59 @@ class Engine:
         """How many actors of each type are in memory."""
         return {WORKFLOW: self._host.activations - self._host.has(WORKER_MARK_ADDRESS), ACTIVITY: len(self._activities)}
 
+    async def start(self) -> None:
+        """Start the engine; it runs until `stop`, which another task may call. For asyncio.
+
+        Raises:
+            AsyncioNeeded, EngineUsed, StoreError: It does not run.
+        """
+        if not on_asyncio():
+            raise AsyncioNeeded
+        self._use()
+        await self._own_task.enter(guard=False)
+
+    async def stop(self) -> None:
+        """Stop the engine gracefully. Does nothing if it was never started, or has been stopped.
+
+        If the caller is cancelled meanwhile, running activities are cancelled too: they are performed again by the
+        next engine of the store.
+
+        Raises:
+            BaseException: The error that has ended the engine before, or has kept it from stopping in order.
+        """
+        if self._used and self._block is None:
+            await self._own_task.leave()
+
     async def __aenter__(self) -> Self:
-        if self._used:
-            raise EngineUsed
-        self._used = True
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._run())
-            self._running = stack.pop_all()
+        self._use()
+        if on_asyncio():
+            await self._own_task.enter(guard=True)
+        else:
+            async with AsyncExitStack() as stack:
+                await stack.enter_async_context(self._run())
+                self._block = stack.pop_all()
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        assert self._running is not None
-        running, self._running = self._running, None
         # An error in the block stops the engine as gracefully as its end does, and then goes on
         # its way as it is, not wrapped by the task groups inside.
-        await running.aclose()
+        if self._block is not None:
+            await self._block.aclose()
+            return
+        pardoned = self._own_task.pardon_block() and isinstance(exc, anyio.get_cancelled_exc_class())
+        try:
+            await self._own_task.leave()
+        except Exception:
+            if exc is None or pardoned:
+                raise
+            logger.exception("the engine did not stop in order")
+
+    def _use(self) -> None:
+        if self._used:
+            raise EngineUsed
+        self._used = True
 
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[None]:
@@ -232,15 +283,28 @@ class Engine:
                             journal=self._journal,
                         )
                         tasks.start_soon(loop.run)
+                    self._running = True
                     yield
+                    self._running = False
                     self._host.refuse()
                     self.dispatcher.stop()
                     await self._activities.stop(self.stop_grace_s)
                 tasks.cancel_scope.cancel()
         finally:
+            self._running = False
             # Again, in case it was cancelled before the host had it.
             with anyio.CancelScope(shield=True):
                 await self.store.close()
+
+    def _hurry(self) -> None:
+        """End the grace of the activities: who stops the engine was cancelled."""
+        self.stop_grace_s = 0
+        self._activities.hurry()
+
+    def _end(self, error: BaseException) -> None:
+        """Tell callers, of now and later, that an error has ended the engine."""
+        logger.error("the engine has ended", exc_info=error)
+        self._host.refuse(error)
 
     def _waits_for_workers(self) -> bool:
         return self.settings.wait_for_workers or self._workers_known

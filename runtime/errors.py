@@ -12,6 +12,7 @@ PerdureError
 │   ├── InstanceUnfinished         purge of an instance that is not finished
 │   ├── InstanceStalled            the instance waits for its code to be mended
 │   └── InstanceNotSetAside        release of an instance that is not set aside
+├── InstanceFull                   the instance holds as many arrivals as it may
 ├── NondeterminismError            workflow code that no longer fits its history
 ├── WorkflowMisuse                 workflow code took a step that replay cannot repeat
 ├── WorkflowFailed                 an instance ended otherwise than COMPLETED (raised by Client.run)
@@ -19,10 +20,12 @@ PerdureError
 ├── NonRetryableError              raised by activity code: do not try again
 ├── PayloadError                   an input or an output that is not JSON, or not of the annotated type
 ├── EngineUsed                     an engine that is to run a second time
+├── AsyncioNeeded                  Engine.start on trio
 └── AppError                       an app that cannot be: two workflows of one name, and so on
 """
 
-from ..actors.errors import PerdureError
+from ..actors.address import Address
+from ..actors.errors import MailboxFull, PerdureError
 from .history.failure import CarriesFailure, FailedCall, FailureDetails
 from .history.instance_state import InstanceState
 
@@ -225,11 +228,34 @@ class LimitExceeded(InvalidRequest):
         )
 
 
+class InstanceFull(MailboxFull):
+    """An instance that takes no events at present holds as many arrivals as it may (docs/limits.md)."""
+
+    def __init__(self, instance_id: str, *, held: int) -> None:
+        super().__init__(Address("workflow", instance_id), messages_max=held)
+        self.instance_id = instance_id
+        self.held = held
+
+    def __str__(self) -> str:
+        return (
+            f"instance {self.instance_id!r} holds {self.held} events that its code has not taken yet, because it is "
+            "suspended or stalled, is to begin later or has no worker. The limit held_events_max is reached. Let the "
+            "instance go on, and send the event again. Or raise the limit: --held-events-max."
+        )
+
+
 class EngineUsed(PerdureError):
     """An engine runs once."""
 
     def __str__(self) -> str:
         return "this engine has run already, and an engine runs once. Make another: Engine(app, data=...)."
+
+
+class AsyncioNeeded(PerdureError):
+    """`Engine.start` makes a task that outlives the caller's, and trio has none."""
+
+    def __str__(self) -> str:
+        return "engine.start() and engine.stop() are for asyncio. Here: async with Engine(app, data=...) as engine."
 
 
 class AppError(PerdureError):

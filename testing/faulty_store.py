@@ -12,15 +12,16 @@ import anyio
 
 from ..actors.address import Address
 from ..actors.errors import PerdureError
-from ..actors.store.contract import Inspection, Reminder, Store, Stored, Write
+from ..actors.store.contract import Inspection, Store, Stored, Write
 from ..actors.store.errors import StoreDamaged, StoreError, StoreFailed
+from .passing_store import PassingStore
 
 
 class FaultyStoreMisuse(PerdureError):
     """A test asks a store that fails on demand for what it cannot do."""
 
 
-class FaultyStore:
+class FaultyStore(PassingStore):
     """`inner`, with faults, gates and counters.
 
         store = FaultyStore(MemoryStore())
@@ -36,7 +37,7 @@ class FaultyStore:
     """
 
     def __init__(self, inner: Store) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self.commits = 0
         self.writes = 0  # of all commits together
         self.loads = 0
@@ -94,27 +95,7 @@ class FaultyStore:
     def release_loads(self) -> None:
         self._load_gate.open()
 
-    # The contract of a store.
-
-    @property
-    def shards(self) -> int:
-        return self.inner.shards
-
-    @property
-    def intact(self) -> bool:
-        return self.inner.intact
-
-    async def open(self) -> None:
-        await self.inner.open()
-
-    async def close(self) -> None:
-        await self.inner.close()
-
-    async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
-        return await self.inner.claim(host, now_us=now_us)
-
-    def new_key(self) -> int:
-        return self.inner.new_key()
+    # The contract of a store, where it may fail. All else is passed on.
 
     async def commit(self, writes: Sequence[Write], fences: Mapping[int, int]) -> None:
         await self._commit_gate.pass_through()
@@ -135,15 +116,6 @@ class FaultyStore:
         self._inspect_faults.check()
         found = await self.inner.inspect(addresses)
         return [self._damaged.get(address, each) for address, each in zip(addresses, found, strict=True)]
-
-    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> list[str]:
-        return await self.inner.ids(actor_type, after=after, limit=limit)
-
-    async def active(self) -> list[Address]:
-        return await self.inner.active()
-
-    async def reminders(self, *, after: Reminder | None, limit: int) -> list[Reminder]:
-        return await self.inner.reminders(after=after, limit=limit)
 
 
 class Faults:

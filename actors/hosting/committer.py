@@ -216,6 +216,8 @@ class Committer:
             delete=turn.delete,
             reminders_set=turn.reminders_set,
             reminders_cleared=turn.reminders_cleared,
+            facets=turn.facets,
+            audit=turn.audit,
         )
         if turn.delete:
             activation.key = None

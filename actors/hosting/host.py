@@ -13,11 +13,12 @@ the other, and each uses only the parts before it:
 * `actors/hosting/turn_loop.py`: taking turns;
 * `actors/hosting/probation.py`: actors that may have ended the process before this one.
 
-`actors/hosting/committer.py` and `actors/hosting/loader.py` call the others through callbacks.
+`actors/hosting/committer.py` and `actors/hosting/loader.py` call the others through callbacks. `actors/hosting/inspector.py`,
+`actors/hosting/listing.py` and `actors/hosting/enlisting.py` read the store, and know of no activation.
 The engine makes a host (`runtime/engine.py`).
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -33,21 +34,24 @@ from ..clock import Clock
 from ..cluster.membership import Membership, name_of
 from ..cluster.peers import Peers
 from ..cluster.placement import Ownership, Placement
-from ..errors import ForeignThread, HostNotRunning, HostStopping, PerdureError
+from ..errors import ForeignLoop, ForeignThread, HostNotRunning, HostStopping, PerdureError
 from ..reminders.loop import ReminderLoop
 from ..reminders.window import ReminderWindow
 from ..store.contract import Inspection, Store, Stored
 from ..store.errors import StoreError, StoreFailed
 from ..turn import ActorType, Envelope
+from ..waiting.own_task import only_exception, place_of_caller
 from ..waiting.reply import Reply
 from ..waiting.taskless import no_current_task
 from ..waiting.watch import Watch, Watches
 from .activation import Activation
 from .committer import Committer
+from .enlisting import Enlisting
 from .failures import Failures
 from .flight_record import FlightRecord
 from .inspector import Inspector
 from .left_out import LeftOut
+from .listing import Lists
 from .mailroom import Mailroom
 from .probation import Probation
 from .release import Release, Route
@@ -110,7 +114,10 @@ class Host:
         self.store = store
         self.placement = Placement(name)
         self.clock = clock
-        self._thread: int | None = None  # in which the host was opened; all calls come from there
+        self._thread: int | None = None  # in which the host was opened
+        # Where it was opened; all calls come from there. On asyncio the event loop, elsewhere the thread.
+        self._here: Callable[[], object] = get_ident
+        self._home: object = None
         self._routes = routes
         self._peers = peers
         precautions = precautions or Precautions()
@@ -156,7 +163,9 @@ class Host:
         self._probation = Probation(
             self._flight, self._mailroom, self.placement, set_aside=precautions.set_aside, journal=journal
         )
-        self._inspector = Inspector(store)
+        self._inspector = Inspector(store, refusal=self._mailroom.refusal)
+        self._enlisting = Enlisting(store, types)
+        self._lists = Lists(store, peers)
         if peers is not None:
             peers.answer_async("inspect", self.inspect)
             peers.answer_async("read", self.read)
@@ -172,6 +181,8 @@ class Host:
         """
         await self.store.open()
         self._thread = get_ident()
+        self._here = place_of_caller()
+        self._home = self._here()
         try:
             epochs = await self.store.claim(self.placement.host, now_us=self.clock.now_us())
             self.placement.claimed(epochs, shards=self.store.shards)
@@ -202,12 +213,16 @@ class Host:
                     yield
                     await self._stop()
                 finally:
-                    self.refuse()
+                    self._mailroom.stopping = True
                     tasks.cancel_scope.cancel()
             self.journal.flush(now=True)
             if self._flight is not None:
                 self._flight.close()
+        except Exception as error:
+            self._mailroom.ended_by = only_exception(error)
+            raise
         finally:
+            self._wake_watchers()
             self._dismiss()
             with anyio.CancelScope(shield=True):
                 await self.store.close()
@@ -247,9 +262,14 @@ class Host:
         """How many turns were taken since the start."""
         return self.turn_loop.turns
 
-    def refuse(self) -> None:
-        """Take no more requests of callers, and wake all watchers. Actors go on sending each other messages."""
+    def refuse(self, because: BaseException | None = None) -> None:
+        """Take no more requests of callers, and wake all watchers. Actors go on sending each other messages.
+
+        Args:
+            because: The error that has ended the host, if it is one.
+        """
         self._mailroom.stopping = True
+        self._mailroom.ended_by = because or self._mailroom.ended_by
         self._wake_watchers()
 
     async def ask(self, address: Address, body: Any, *, new: bool = False) -> Any:
@@ -259,12 +279,12 @@ class Host:
             new: The caller has just made the address up, so nothing can be stored under it.
 
         Raises:
-            HostNotRunning, ForeignThread, HostStopping, HostUnreachable, MailboxFull, NotOwner, StoreError,
-                ActorFailed: Nothing was done.
+            HostNotRunning, ForeignThread, ForeignLoop, HostStopping, HostUnreachable, MailboxFull, NotOwner,
+                StoreError, ActorFailed: Nothing was done.
             HostLost: The actor is another host's, which went away: it may have happened.
             PerdureError: The actor answered with it.
         """
-        if self._thread != get_ident():
+        if self._home != self._here():
             self._refuse_outsider()
         if self._mailroom.stopping or self._mailroom.hanging:
             self._mailroom.admit()
@@ -282,7 +302,7 @@ class Host:
 
     async def inspect(self, address: Address) -> Inspection | None:
         """Read the outside of an actor as last committed, without activating it."""
-        if self._thread != get_ident():
+        if self._home != self._here():
             self._refuse_outsider()
         activation = self._mailroom.activations.peek(address)
         if activation is not None and activation.outside is not None:
@@ -303,7 +323,7 @@ class Host:
 
     async def read(self, address: Address) -> Stored | None:
         """Read all that the store holds of an actor, without activating it."""
-        if self._thread != get_ident():
+        if self._home != self._here():
             self._refuse_outsider()
         if (owner := self._mailroom.elsewhere(address)) is not None:
             return await owner.read(address)
@@ -316,7 +336,7 @@ class Host:
     @contextmanager
     def watch(self, address: Address) -> Iterator[Watch]:
         """Watch an actor until the block ends. Each commit that changes its record, and a stop, wake the watcher."""
-        if self._thread != get_ident():
+        if self._home != self._here():
             self._refuse_outsider()
         if (owner := self._mailroom.elsewhere(address)) is not None:
             with owner.watch(address) as watch:
@@ -329,9 +349,9 @@ class Host:
         finally:
             self._watches.remove(address, watch)
 
-    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> list[str]:
+    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         """List ids of actors of a type, of all hosts, as a store does."""
-        if self._thread != get_ident():
+        if self._home != self._here():
             self._refuse_outsider()
         ids = await self._own_ids(actor_type, after, limit)
         if self._peers is None:
@@ -339,16 +359,31 @@ class Host:
         return sorted(chain(ids, *await self._peers.ask_all("ids", actor_type, after, limit)))[:limit]
 
     @property
-    def stopping(self) -> bool:
-        """Whether callers are refused."""
-        return self._mailroom.stopping
+    def refusal(self) -> HostStopping | None:
+        """The error that callers get, once they are refused because the host stops or has failed."""
+        return self._mailroom.refusal() if self._mailroom.stopping else None
 
-    async def _own_ids(self, actor_type: str, after: str | None, limit: int) -> list[str]:
+    @property
+    def lists(self) -> Lists:
+        """Lists and counts of actors, and the audit, of all hosts.
+
+        Raises:
+            HostNotRunning, ForeignThread: As for `ask`.
+        """
+        if self._home != self._here():
+            self._refuse_outsider()
+        return self._lists
+
+    async def _own_ids(self, actor_type: str, after: str | None, limit: int) -> Sequence[str]:
         return await self.store.ids(actor_type, after=after, limit=limit)
 
     def _refuse_outsider(self) -> NoReturn:
-        """Refuse a caller that came before the host was opened, or is in another thread."""
-        raise ForeignThread if self._thread is not None else HostNotRunning
+        """Refuse a caller that came before the host was opened, or is in another thread or event loop."""
+        if self._thread is None:
+            raise HostNotRunning
+        if self._mailroom.stopping:
+            raise self._mailroom.refusal()
+        raise ForeignThread if self._thread != get_ident() else ForeignLoop
 
     # Starting and stopping.
 
@@ -360,6 +395,7 @@ class Host:
             self.turn_loop.run,
             self._failures.run,
             self._counts.run,
+            self._enlisting.run,
         ):
             tasks.start_soon(loop)
         if not self._dormant:
@@ -406,7 +442,7 @@ class Host:
                 envelope.refuse(error)
         for activation in (*self._mailroom.activations, *self._failures.parked):
             for envelope in activation.take():
-                envelope.refuse(HostStopping())
+                envelope.refuse(self._mailroom.refusal())
             if activation.actor is not None:
                 with no_current_task():
                     activation.actor.close()

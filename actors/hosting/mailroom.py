@@ -19,7 +19,7 @@ from ..address import Address
 from ..cluster.outbound import Outbound
 from ..cluster.peers import Peers
 from ..cluster.placement import Placement
-from ..errors import HostStopping, MailboxFull, PerdureError
+from ..errors import HostBroken, HostStopping, MailboxFull, PerdureError
 from ..store.contract import Reminder, Store
 from ..store.errors import StoreHangs
 from ..turn import RECOVER, ActorType, Envelope, ReminderDue
@@ -65,18 +65,23 @@ class Mailroom:
         self.suspended: dict[Address, None] = {}  # take no turn yet (`actors/hosting/probation.py`)
         self.condemned: dict[Address, Envelope] = {}  # are to be set aside, by the message that does it
         self.stopping = False  # callers are refused
+        self.ended_by: BaseException | None = None  # why, if it is an error
         self.hanging = False  # a commit does not end: callers are refused as long as it lasts
 
     def admit(self) -> None:
         """Check that callers may ask.
 
         Raises:
-            HostStopping, StoreHangs: They may not.
+            HostStopping, HostBroken, StoreHangs: They may not.
         """
         if self.stopping:
-            raise HostStopping
+            raise self.refusal()
         if self.hanging:
             raise StoreHangs
+
+    def refusal(self) -> HostStopping:
+        """Make the error that callers get once the host takes no more requests."""
+        return HostBroken(self.ended_by) if self.ended_by is not None else HostStopping()
 
     def receive(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
         """Take a message from another host of the daemon; its reply gets every error.

@@ -90,5 +90,5 @@ async def watch_connections(port: int, most: int, *, interval_s: float = WATCH_S
         await anyio.sleep(interval_s)
         if sum(1 for _ in open_descriptors()) > most and connections_on(port) >= most:
             then = "new ones are closed. Raise the limit (ulimit -n, or LimitNOFILE of a service) for more"
-            journal.write(CONNECTIONS_FULL, port="gRPC", limit="connections_max", maximum=most, then=then)
+            journal.write(CONNECTIONS_FULL, port="gRPC", many=most, limit="connections_max", maximum=most, then=then)
         journal.flush()

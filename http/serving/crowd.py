@@ -90,6 +90,7 @@ class Crowd:
         self.journal.write(
             CONNECTIONS_FULL,
             port="HTTP",
+            many=f"more than {self.limits.connections_max}",
             limit="connections_max",
             maximum=self.limits.connections_max,
             then=f"{len(longest)} that had idled longest were closed" if longest else "a new one was refused",

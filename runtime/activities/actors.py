@@ -36,7 +36,7 @@ from ..authoring.context import ActivityContext
 from ..authoring.fence import Performed, perform
 from ..authoring.misuse import did_you_mean
 from ..history.failure import FailureDetails, failure_of
-from ..instance.message import ACTIVITY, ActivityDone, Invoke, Withdraw, workflow_address
+from ..instance.message import ACTIVITY, ActivityDone, ActivityState, Invoke, Withdraw, workflow_address
 from ..observer import Observer
 from ..settings import Settings
 from .lane import Lane
@@ -52,6 +52,7 @@ class _Job:
     address: Address
     invoke: Invoke
     definition: ActivityDefinition
+    began_us: int | None = None  # Unix time, microseconds; None: it waits in its lane
 
     def __str__(self) -> str:
         return f"activity {self.invoke.name!r} of {self.invoke.instance_id!r} (task {self.invoke.task_id})"
@@ -64,6 +65,7 @@ class ActivityActors:
         app: Has the activities; None: all are left to remote workers.
         settings: Limits how many run at once.
         send: Sends an answer to the instance that asked.
+        now_us: The wall clock; Unix time, microseconds.
         elsewhere: Takes the activities that remote workers perform.
         flight: Where attempts that run in this process are noted.
         waits_for_workers: Whether activities that the app does not have are left to remote workers, also while none is
@@ -77,6 +79,7 @@ class ActivityActors:
         settings: Settings,
         *,
         send: Callable[[Address, Any], None],
+        now_us: Callable[[], int],
         elsewhere: Callable[[Address, Invoke], None] = lambda address, invoke: None,
         waits_for_workers: Callable[[], bool] = lambda: False,
         flight: FlightRecord | None = None,
@@ -84,6 +87,7 @@ class ActivityActors:
     ) -> None:
         self._app = app
         self._send = send
+        self._now_us = now_us
         self._elsewhere = elsewhere
         self._flight = flight
         self._journal = (journal or Journal()).at(__name__)
@@ -96,6 +100,7 @@ class ActivityActors:
         self._threads = Threads(settings.activity_threads_max, self._threads_abandoned)
         self._tasks: TaskGroup | None = None
         self._stopping = False
+        self._grace: anyio.CancelScope | None = None  # of the activities under way, on a stop
         self._cancelled = False
         self.observer: Observer | None = None
 
@@ -149,6 +154,11 @@ class ActivityActors:
         job = self._busy[address] = _Job(address, invoke, definition)
         self._lanes[definition.kind].add(invoke.instance_id, job)
 
+    def state_of(self, execution_id: str, task_id: int) -> ActivityState | None:
+        """Whether an activity of a generation waits or runs here; None: it is not here."""
+        job = self._busy.get(Address(ACTIVITY, f"{execution_id}:{task_id}"))
+        return ActivityState(job.began_us) if job is not None else None
+
     def withdraw(self, message: Withdraw) -> None:
         """Do not begin activities of an instance, and cancel those that have begun if the instance was ended."""
         found = (self._busy.get(Address(ACTIVITY, f"{message.execution_id}:{n}")) for n in message.task_ids)
@@ -180,7 +190,7 @@ class ActivityActors:
             for job in lane.waiting:
                 del self._busy[job.address]
             lane.waiting.clear()
-        with anyio.move_on_after(grace_s):
+        with anyio.move_on_after(grace_s) as self._grace:
             while self._busy:  # noqa: ASYNC110  once, while stopping
                 await anyio.sleep(0.005)
         if self._busy:
@@ -189,8 +199,14 @@ class ActivityActors:
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
 
+    def hurry(self) -> None:
+        """End the grace of a stop that is under way."""
+        if self._grace is not None:
+            self._grace.cancel()
+
     async def _perform(self, job: _Job) -> None:
         began_s = perf_counter()
+        job.began_us = self._now_us()
         # A process of its own ends alone.
         in_here = self._flight is not None and job.definition.kind is not ActivityKind.PROCESS
         slot = self._flight.begin(job.invoke.instance_id, job.address.id) if in_here and self._flight else -1
@@ -215,7 +231,7 @@ class ActivityActors:
         if self.observer is not None:
             took_s = perf_counter() - began_s
             self.observer.app_activity_ended(job.definition.name, failed=failure is not None, took_s=took_s)
-        self._reply(job.invoke, result, failure)
+        self._reply(job.invoke, result, failure, job.began_us)
 
     async def _call(self, invoke: Invoke, definition: ActivityDefinition) -> tuple[str | None, FailureDetails | None]:
         called = (
@@ -270,8 +286,10 @@ class ActivityActors:
             WAITING_FOR_ROOM, what=f"activities ({LIMITS[kind][0]})", limit=LIMITS[kind][1], maximum=limit
         )
 
-    def _reply(self, invoke: Invoke, result: str | None, failure: FailureDetails | None) -> None:
-        done = ActivityDone(invoke.execution_id, invoke.task_id, result, failure)
+    def _reply(
+        self, invoke: Invoke, result: str | None, failure: FailureDetails | None, began_us: int | None = None
+    ) -> None:
+        done = ActivityDone(invoke.execution_id, invoke.task_id, result, failure, began_us)
         self._send(workflow_address(invoke.instance_id), done)
 
 

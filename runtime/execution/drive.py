@@ -98,6 +98,7 @@ class Execution:
         self._pending = Pending()
         # The timeouts of waits whose event came first. The caller of `feed` takes them back and empties the list.
         self.cancelled_timers = self._pending.cancelled_timers
+        self.waits = self._pending.waits  # for external events; for the caller to read
         self._code: Coroutine[Any, Any, Any] | Generator[Any, Any, Any] | None = None
         self._generator = False
         # One for each execution, so that no workflow sees the variables of another.
@@ -341,6 +342,8 @@ class Execution:
         applied = self._patches.get(name)
         if applied is None:
             applied = name in self._known_patches or not self.replaying
+            if applied and len(self._new_patches) >= self.limits.turn_commands_max:
+                exceed(self, "a turn", "turn_commands_max", self.limits.turn_commands_max + 1)
             self._patches[name] = applied
             if applied:
                 self._new_patches.append(name)
@@ -462,6 +465,7 @@ class Execution:
             # The code may have caught it and raised something else. Nothing of this turn is done.
             error = self.exceeded
             self._pending.commands.clear()
+            self._new_patches.clear()
         else:
             error = in_our_words(error)
         self._complete(Status.FAILED, None, failure_of(error, frames_skipped=frames_skipped))

@@ -14,7 +14,7 @@ events in. Whenever an event has answered a request, it lets the code go on.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -97,9 +97,10 @@ class Call:
 class Wait:
     """A wait for an external event."""
 
-    __slots__ = ("task", "timer_id")
+    __slots__ = ("name", "task", "timer_id")
 
-    def __init__(self, task: Task[Any]) -> None:
+    def __init__(self, name: str, task: Task[Any]) -> None:
+        self.name = name  # as spelled
         self.task = task
         self.timer_id: int | None = None  # of its timeout
 
@@ -115,7 +116,6 @@ class Pending:
         "_recorded_by_id",
         "_timeouts_recorded",
         "_timers",
-        "_waits",
         "calls",
         "cancelled_timers",
         "commands",
@@ -125,6 +125,7 @@ class Pending:
         "replayed",
         "timeouts_differ",
         "unheard",
+        "waits",
         "waits_added",
     )
 
@@ -149,7 +150,7 @@ class Pending:
         self.calls: dict[int, Call] = {}  # under way, by the event id of the try
         self._last_id = 0
         self._timers: dict[int, Callable[[], None]] = {}
-        self._waits: dict[str, deque[Wait]] = {}
+        self.waits: dict[str, deque[Wait]] = {}  # by the event's name, case-folded, oldest first; none is empty
         # Raised and not waited for, by the number in which they came; and which numbers each name has.
         self._raised: dict[int, EventRaised] = {}
         self._raised_by_name: dict[str, deque[int]] = {}
@@ -157,7 +158,7 @@ class Pending:
 
     def clear(self) -> None:
         """Drop all requests, and with them the way from here to their tasks and on to the execution."""
-        for table in (self.calls, self._timers, self._waits):
+        for table in (self.calls, self._timers, self.waits):
             table.clear()
         self.unheard.clear()
 
@@ -240,8 +241,8 @@ class Pending:
         if raised:
             _resolve(task, UNTYPED, self._raised.pop(raised.popleft()).input)
             return
-        wait = Wait(task)
-        self._waits.setdefault(key, deque()).append(wait)
+        wait = Wait(name, task)
+        self.waits.setdefault(key, deque()).append(wait)
         if self.replayed is not None:
             due_us = self._timeout_us(name, due_us)
         if due_us is None:
@@ -374,23 +375,37 @@ class Pending:
         return True
 
     def _time_out(self, key: str, name: str, wait: Wait) -> None:
-        self._waits[key].remove(wait)
+        waits = self.waits[key]
+        waits.remove(wait)
+        if not waits:
+            del self.waits[key]
         wait.task.fail(TimeoutError(f"no event {name!r} came in time"))
 
     def _raise(self, event: EventRaised) -> bool:
         key = event.name.casefold()
-        waits = self._waits.get(key)
-        if not waits:
+        waits = self.waits.get(key)
+        if waits is None:
             self._raised_count += 1
             self._raised[self._raised_count] = event
             self._raised_by_name.setdefault(key, deque()).append(self._raised_count)
             return False
         wait = waits.popleft()
+        if not waits:
+            del self.waits[key]
         if wait.timer_id is not None:
             del self._timers[wait.timer_id]
             self.cancelled_timers.append(wait.timer_id)
         _resolve(wait.task, UNTYPED, event.input)
         return True
+
+
+# As many names of events stand in a row: an instance that waits for more writes no longer rows for it.
+NAMED_MAX = 100
+
+
+def named(waits: Mapping[str, Iterable[Wait]]) -> tuple[str, ...]:
+    """The names of the events that are waited for, as spelled, the same ones together; the first hundred."""
+    return tuple([wait.name for same in waits.values() for wait in same][:NAMED_MAX])
 
 
 def _resolve(task: Task[Any], decoder: Decoder, payload: str | None) -> None:

@@ -114,6 +114,9 @@ class TaskCompleted(NamedTuple):
     # Of its TaskScheduled. SDKs for .NET match by it, and a turn that is sent without the past holds no TaskScheduled.
     task_execution_id: str | None = None
     wire: bytes | None = None
+    began_us: int | None = (
+        None  # when its body began, or a worker was sent it; Unix time, microseconds. Not for workers
+    )
 
 
 class TaskFailed(NamedTuple):
@@ -121,6 +124,7 @@ class TaskFailed(NamedTuple):
     failure: tuple[Any, ...]  # FailureDetails.pack
     task_execution_id: str | None = None
     wire: bytes | None = None
+    began_us: int | None = None  # as of TaskCompleted
 
 
 class ChildCreated(NamedTuple):
@@ -216,7 +220,8 @@ class StallReason:
     VERSION_NOT_AVAILABLE = 1
     PAYLOAD_SIZE_EXCEEDED = 2
 
-    NAMES = ("PATCH_MISMATCH", "VERSION_NOT_AVAILABLE", "PAYLOAD_SIZE_EXCEEDED")
+
+STALL_REASONS = ("PATCH_MISMATCH", "VERSION_NOT_AVAILABLE", "PAYLOAD_SIZE_EXCEEDED")  # the same by name
 
 
 class Propagation:

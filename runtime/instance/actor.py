@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...actors.address import Address
-from ...actors.store.contract import Stored
+from ...actors.store.contract import Inspection, Stored
+from ...actors.store.listing import Facets
 from ...actors.turn import Envelope, Turn
+from ..history.facets import stored_facets
 from .message import Purge
 from .state import Instance
 from .surroundings import Surroundings
@@ -27,6 +29,9 @@ class WorkflowActorType:
 
     def activate(self, address: Address, stored: Stored | None) -> "WorkflowActor":
         return WorkflowActor(self.surroundings, address.id, stored)
+
+    def facets(self, outside: Inspection) -> Facets | None:
+        return stored_facets(outside)
 
 
 class WorkflowActor(Instance):

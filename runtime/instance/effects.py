@@ -129,15 +129,15 @@ def create_child(sheet: TurnSheet, child: ChildCreated) -> None:
 def _create_detached(sheet: TurnSheet, child: DetachedCreated) -> None:
     """Ask for an instance without a parent. If its id is taken, the request is dropped (contract 3.7)."""
     assert sheet.actor.record is not None
-    execution_id = child.execution_id or uuid5(GENERATIONS, f"{sheet.actor.record.execution_id}/{child.event_id}").hex
-    start = Start(child.name, child.input, execution_id, start_at_us=child.start_at_us)
-    sheet.turn.messages.append((workflow_address(child.instance_id), start))
+    own_id = uuid5(GENERATIONS, f"{sheet.actor.record.execution_id}/{child.event_id}").hex
+    _post_once(sheet, child._replace(execution_id=child.execution_id or own_id))
 
 
-def _send_event(sheet: TurnSheet, event: EventSent) -> None:
-    """Send an event to another instance, and remember it until that is known to have it.
+def _post_once(sheet: TurnSheet, event: EventSent | DetachedCreated) -> None:
+    """Send an event or a start to another instance, and remember it until that is known to have it.
 
-    The key is the same each time it is sent, over restarts too, and the receiver takes a key once.
+    The key is the same each time it is sent, over restarts too, and the receiver takes a key once. A start is known by
+    its execution id.
     """
     actor = sheet.actor
     assert actor.record is not None
@@ -150,12 +150,12 @@ def _send_event(sheet: TurnSheet, event: EventSent) -> None:
 
 
 def send_again(sheet: TurnSheet) -> None:
-    """Send all events that may not have arrived, in their order."""
+    """Send all events and starts that may not have arrived, in their order."""
     for key, event in (sheet.actor.outbox or {}).items():
         _post(sheet, key, event)
 
 
-def _post(sheet: TurnSheet, key: bytes, event: EventSent) -> None:
+def _post(sheet: TurnSheet, key: bytes, event: EventSent | DetachedCreated) -> None:
     message = SendEvent(sheet.actor.instance_id, key, event)
     sheet.turn.messages.append((Address(EVENT_SEND, event.instance_id), message))
 
@@ -185,7 +185,15 @@ def start_child(sheet: TurnSheet, child: ChildCreated, *, unique: bool = False) 
         sheet.turn.messages.append((workflow_address(sheet.actor.instance_id), done))
         return
     execution_id = uuid5(GENERATIONS, f"{record.execution_id}/{child.event_id}").hex
-    start = Start(child.name, child.input, execution_id, _link(sheet, child), unique=unique, scope=child.propagation)
+    start = Start(
+        child.name,
+        child.input,
+        execution_id,
+        _link(sheet, child),
+        unique=unique,
+        scope=child.propagation,
+        root=record.root_id,  # that of a child of a root is its parent, and is not written
+    )
     address = Address(CHILD_START, child.instance_id) if child.named else workflow_address(child.instance_id)
     sheet.turn.messages.append((address, start))
 
@@ -273,5 +281,5 @@ EFFECTS: dict[type[Command], Callable[[TurnSheet, Any], None]] = {
     TimerCreated: _set_timer,
     ChildCreated: create_child,
     DetachedCreated: _create_detached,
-    EventSent: _send_event,
+    EventSent: _post_once,
 }

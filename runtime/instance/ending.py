@@ -13,6 +13,7 @@ from ...actors.turn import SetAside
 from ...journal.vocabulary import INSTANCE_FAILED, INSTANCE_SET_ASIDE, INSTANCE_STALLED
 from ..execution.drive import ContinuedAsNew
 from ..history.event import (
+    STALL_REASONS,
     Arrival,
     EventRaised,
     ExecutionCompleted,
@@ -124,6 +125,8 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
         execution_id=execution_id,
         created_us=sheet.now_us,
         generation=record.generation + 1,
+        first_us=record.began_us,
+        first_execution_id=record.run_id,
         started_us=None,
         received=_latest(actor.received) if actor.received else b"",
     )
@@ -134,6 +137,7 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
     actor.held = []
     actor.timeline = None
     actor.patches = ()
+    actor.waits = ()
     actor.offered = None
     actor.unconfirmed = set()
     sheet.turn.reset = True
@@ -184,7 +188,7 @@ def stall(sheet: TurnSheet, description: str, reason: int = StallReason.PATCH_MI
     if actor.record.stall != description:
         actor.record = actor.record._replace(stall=description)
         sheet.hold(ExecutionStalled(description, reason))
-        _note_stall(sheet, description, StallReason.NAMES[reason])
+        _note_stall(sheet, description, STALL_REASONS[reason])
     if actor.record.remote:
         sheet.turn.messages.append((Address(WORK, actor.instance_id), Stalled()))
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ...actors.address import Address
 from ..execution.drive import ContinuedAsNew
-from ..history.event import Arrival, Command, EventSent, Parent, Trace
+from ..history.event import Arrival, Command, DetachedCreated, EventSent, Parent, Trace
 from ..history.failure import FailureDetails
 from ..history.record import InstanceRecord
 from ..history.row import Row
@@ -42,6 +42,10 @@ class Start(NamedTuple):
     trace: Trace | None = None
     scope: int = 0  # a Propagation: what it may see of the histories above it
     propagated: bytes | None = None  # and that, a serialized PropagatedHistory
+    root: str | None = None  # as in the record of the instance
+    tags: tuple[tuple[str, str], ...] = ()
+    # It may have come before: an instance that this very start has begun is answered for once more.
+    repeatable: bool = False
 
 
 class RaiseEvent(NamedTuple):
@@ -51,15 +55,18 @@ class RaiseEvent(NamedTuple):
 
 
 class SendEvent(NamedTuple):
-    """Raise an event for another instance. Sent to an address of the event's receiver, answered with EventsTaken."""
+    """Raise an event for another instance, or start a detached one. Answered with EventsTaken.
+
+    It is sent to the address of type EVENT_SEND that has the other instance's id.
+    """
 
     sender_id: str
     key: bytes
-    event: EventSent
+    event: EventSent | DetachedCreated
 
 
 class EventsTaken(NamedTuple):
-    """Events have been taken by the instances that they were for, or will never be."""
+    """Events have been taken by the instances that they were for, or will never be; the same for starts."""
 
     keys: Sequence[bytes]
 
@@ -126,6 +133,13 @@ class ActivityDone(NamedTuple):
     task_id: int
     result: str | None
     failure: FailureDetails | None
+    began_us: int | None = None  # when its body began, or a worker was sent it; Unix time, microseconds
+
+
+class ActivityState(NamedTuple):
+    """How far an activity is that has no answer yet."""
+
+    began_us: int | None  # when its body began, or a worker was sent it; Unix time, microseconds. None: it is queued
 
 
 class ChildStarted(NamedTuple):

@@ -10,11 +10,12 @@ from typing import Any
 
 from ...actors.text import type_name
 from ...actors.turn import Envelope, Recover, ReminderDue, SetAside
-from ...journal.vocabulary import CHILD_NOT_STARTED, INSTANCE_RELEASED
+from ...journal.vocabulary import CHILD_NOT_STARTED, INSTANCE_RELEASED, LIMIT_REACHED
 from ..dates import END_OF_TIME_US
 from ..errors import (
     DescendantsUnknown,
     InstanceExists,
+    InstanceFull,
     InstanceNotFound,
     InstanceNotSetAside,
     InstanceStalled,
@@ -37,6 +38,7 @@ from ..history.failure import failure_of
 from ..history.open_work import START_TIMER, OpenWork
 from ..history.patches import patches_of
 from ..history.record import InstanceRecord
+from ..history.row import last_waits
 from ..history.status import Status, Step, follow
 from ..history.timeline import Timeline
 from .bounds import bounded
@@ -84,6 +86,8 @@ def _receive_start(sheet: TurnSheet, envelope: Envelope) -> None:
     elif start.parent is not None and start.parent == record.parent:
         # The parent sends its start again, because it does not know that the first one arrived.
         tell_parent_again(sheet)
+    elif start.repeatable and _has_begun(record, start):
+        pass
     elif not record.status.terminal:
         _refuse_start(sheet, envelope, InstanceExists(sheet.actor.instance_id))
         return
@@ -102,11 +106,26 @@ def _receive_start(sheet: TurnSheet, envelope: Envelope) -> None:
     sheet.answer(envelope, sheet.actor.instance_id)
 
 
+def _has_begun(record: InstanceRecord, start: Start) -> bool:
+    """Whether an instance is, or may be, the one that a start has begun before.
+
+    A later generation has another execution id. One that has ended is taken for it: to run it again would be worse than
+    not to start another.
+    """
+    return record.execution_id == start.execution_id or (record.generation > 0 and record.status.terminal)
+
+
 def _begin(sheet: TurnSheet, start: Start) -> None:
     actor = sheet.actor
     later = start.start_at_us if start.start_at_us is not None and start.start_at_us > sheet.now_us else None
     actor.record = InstanceRecord(
-        follow(None, Step.START), start.name, start.execution_id, sheet.now_us, parent=start.parent
+        follow(None, Step.START),
+        start.name,
+        start.execution_id,
+        sheet.now_us,
+        parent=start.parent,
+        root=start.root,
+        tags=start.tags,
     )
     # Purged and begun anew in one turn: the old rows are replaced, not deleted.
     sheet.turn.reset = sheet.turn.reset or sheet.turn.delete
@@ -143,10 +162,12 @@ def _receive_copy(sheet: TurnSheet, envelope: Envelope) -> None:
         has_children=record.has_children,
         remote=record.remote,
         version=record.version,
+        tags=record.tags,
     )
     actor.rows = list(copy.rows)
     actor.open = OpenWork.of(actor.rows, remote=record.remote)
     actor.patches = patches_of(actor.rows)
+    actor.waits = last_waits(actor.rows)
     for task in actor.open.tasks.values():
         invoke(sheet, task)
     for child in actor.open.children.values():
@@ -180,7 +201,19 @@ def _refuse_start(sheet: TurnSheet, envelope: Envelope, error: RequestRefused) -
 
 
 def _receive_event(sheet: TurnSheet, envelope: Envelope) -> None:
-    if envelope.body.key is not None:
+    actor = sheet.actor
+    if len(actor.held) >= actor.surroundings.limits.held_events_max and not sheet.ended:
+        # Another instance's event stays with its sender, which tries again.
+        full = InstanceFull(actor.instance_id, held=len(actor.held))
+        sheet.answer(envelope, full)
+        sheet.note(
+            LIMIT_REACHED,
+            limit="held_events_max",
+            maximum=actor.surroundings.limits.held_events_max,
+            what=f"instance {actor.instance_id!r} holds {full.held} events that its code has not taken yet",
+            then="More are refused",
+        )
+    elif envelope.body.key is not None:
         _receive_sent_event(sheet, envelope)
     elif sheet.takes(envelope):
         sheet.arrive(EventRaised(envelope.body.name, envelope.body.input))
@@ -292,9 +325,9 @@ def _receive_activity_done(sheet: TurnSheet, envelope: Envelope) -> None:
         if done.result is not None and len(done.result) > sheet.actor.surroundings.limits.light_chars:
             failure = bounded(sheet, done)
         if failure is not None:
-            sheet.arrive(TaskFailed(done.task_id, failure.pack()))
+            sheet.arrive(TaskFailed(done.task_id, failure.pack(), None, None, done.began_us))
         else:
-            sheet.arrive(TaskCompleted(done.task_id, done.result))
+            sheet.arrive(TaskCompleted(done.task_id, done.result, None, None, done.began_us))
 
 
 def _receive_child_done(sheet: TurnSheet, envelope: Envelope) -> None:

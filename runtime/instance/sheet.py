@@ -11,7 +11,10 @@ from typing import Any
 from ...actors.turn import Envelope, SetAside, Turn
 from ...journal.line import LogLine, Note
 from ..errors import InstanceNotFound, InstanceStalled
+from ..execution.drive import Execution
+from ..execution.pending import named
 from ..history.event import Arrival, Event
+from ..history.facets import changed_facets
 from ..history.open_work import START_TIMER
 from ..history.record import InstanceRecord, pack_outbox
 from ..history.row import Row
@@ -68,6 +71,11 @@ class TurnSheet:
     def status(self) -> Status:
         assert self.actor.record is not None
         return self.actor.record.status
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is no instance, or it has ended: it holds nothing that will be fed."""
+        return self.actor.record is None or self.actor.record.status.terminal
 
     @property
     def waits_for_start(self) -> bool:
@@ -137,9 +145,13 @@ class TurnSheet:
         whose = {"instance_id": self.actor.instance_id, "workflow": record.name if record is not None else None}
         self.turn.notes = (*self.turn.notes, Note(line, whose | values))
 
-    def pass_on(self, note: Note) -> None:
-        """Have the line of a note written that does not name the instance."""
-        self.note(note.line, **note.values)
+    def pass_on(self, note: Note, *, took_ms: int | None = None) -> None:
+        """Have the line of a note written that does not name the instance.
+
+        Args:
+            took_ms: How long it lasted, in milliseconds; None: it is not known.
+        """
+        self.note(note.line, **note.values, duration_ms=took_ms)
 
     def step(self, step: Step) -> None:
         """Change the status of the instance.
@@ -165,7 +177,9 @@ class TurnSheet:
             turn.reminders_from_us = self.turn_at_us
         if self.asked is not None or self.holding:
             events = None if self.asked is None else [*self.arrived, *self.asked]
-            row = Row(self.turn_at_us or self.now_us, events, self.holding, self.consumed)
+            code = actor.execution
+            waits = self._waits(code) if code is not None and (code.waits or actor.waits) else None
+            row = Row(self.turn_at_us or self.now_us, events, self.holding, self.consumed, waits)
             turn.entry = actor.surroundings.packer.pack(*row)
             self._remember(row)
             actor.events += len(self.holding) if events is None else len(events) + len(self.holding)
@@ -176,8 +190,19 @@ class TurnSheet:
         if record is not None:
             if record is not self.record_before and record != self.record_before:
                 turn.record = record.pack(actor.surroundings.record_packer)
+                turn.facets = changed_facets(self.record_before, record, self.now_us)
+                if turn.facets is not None:
+                    actor.changed_us = self.now_us
             turn.busy = self._busy(record)
             turn.quiet = record.status.terminal and not turn.busy
+
+    def _waits(self, code: Execution) -> tuple[str, ...] | None:
+        """The names of the events that the code waits for after this turn; None: the same as before."""
+        waits = named(code.waits)
+        if waits == self.actor.waits:
+            return None
+        self.actor.waits = waits
+        return waits
 
     def _remember(self, row: Row) -> None:
         """Keep in memory what the next turn needs of this one."""

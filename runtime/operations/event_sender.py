@@ -1,8 +1,9 @@
-"""Delivers events that workflows send to other instances (contract 3.7).
+"""Delivers what workflows send to other instances: events, and starts of detached instances (contract 3.7).
 
 The one law: the sender is told of an event exactly when a commit of the receiver
 holds it, or when the receiver cannot have it. Until then the sender keeps it in
-its record, so after a crash it sends it again; the receiver takes its key once.
+its record, so after a crash it sends it again; the receiver takes its key once. A
+start is treated as an event here.
 
 The events of one sender to one receiver arrive in their order. The engine routes
 them here.
@@ -16,13 +17,14 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ...actors.address import Address
-from ...actors.errors import HostLost, HostStopping, HostUnreachable, MailboxFull, NotOwner
+from ...actors.errors import HostLost, HostSilent, HostStopping, HostUnreachable, MailboxFull, NotOwner
 from ...actors.store.errors import StoreError
 from ...actors.text import type_name
 from ...journal.journal import Journal
 from ...journal.vocabulary import EVENT_DROPPED, EVENT_KEPT
-from ..errors import InstanceNotFound, InvalidRequest
-from ..instance.message import EventsTaken, RaiseEvent, SendEvent, workflow_address
+from ..errors import ChildUnfinished, InstanceExists, InstanceNotFound, InvalidRequest
+from ..history.event import DetachedCreated
+from ..instance.message import EventsTaken, RaiseEvent, SendEvent, Start, workflow_address
 from .facade import Facade
 
 RETRY_S = 1.0  # after a store or a mailbox that did not take the event
@@ -33,7 +35,7 @@ class EventSender:
     """Delivers events, with a task for each pair of a sender and a receiver while there are some.
 
     Args:
-        facade: Raises the events.
+        facade: Raises the events, and starts the instances.
         send: Sends an answer to the sender.
         app_id: Of the app that is here; events for another app are dropped.
         journal: Is told of events that are dropped.
@@ -107,9 +109,15 @@ class EventSender:
             return True
         while True:
             try:
-                await self._facade.deliver(receiver_id, RaiseEvent(event.name, event.input, message.key))
-            except (StoreError, MailboxFull, HostStopping, HostUnreachable, HostLost, NotOwner):
+                if isinstance(event, DetachedCreated):
+                    await self._facade.request_start(receiver_id, _start_of(event))
+                else:
+                    await self._facade.deliver(receiver_id, RaiseEvent(event.name, event.input, message.key))
+            except (StoreError, MailboxFull, HostStopping, HostUnreachable, HostLost, HostSilent, NotOwner):
                 await anyio.sleep(RETRY_S)
+            except (InstanceExists, ChildUnfinished) as error:
+                self._tell(message, f", and that id is taken: {error}")
+                return True
             except InstanceNotFound:
                 self._tell(message, ", and there is no such instance")
                 return True
@@ -128,4 +136,24 @@ class EventSender:
 
 def _values(message: SendEvent) -> dict[str, Any]:
     event = message.event
-    return {"instance_id": message.sender_id, "event_name": event.name, "receiver_id": event.instance_id}
+    what = "asked for the detached workflow" if isinstance(event, DetachedCreated) else "sent event"
+    to = "as" if isinstance(event, DetachedCreated) else "to"
+    return {
+        "instance_id": message.sender_id,
+        "event_name": event.name,
+        "receiver_id": event.instance_id,
+        "what": what,
+        "to": to,
+    }
+
+
+def _start_of(event: DetachedCreated) -> Start:
+    """The start that a workflow has asked for.
+
+    Raises:
+        InvalidRequest: It names no instance.
+    """
+    if not event.instance_id:
+        raise InvalidRequest("no instance ID was provided")
+    assert event.execution_id is not None
+    return Start(event.name, event.input, event.execution_id, start_at_us=event.start_at_us, repeatable=True)

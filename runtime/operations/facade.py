@@ -4,15 +4,15 @@ The one law: a method that changes an instance returns after the commit that
 holds the change. Payloads are JSON text, neither read nor checked.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from ...actors.errors import HostStopping, HostUnreachable
+from ...actors.errors import HostUnreachable
 from ...actors.hosting.host import Host
 from ...actors.store.contract import Inspection
 from ...actors.store.errors import StoreDamaged
-from ..authoring.limits import USUAL_LIMITS, bytes_of
+from ..authoring.limits import USUAL_LIMITS, WorkflowLimits, bytes_of, is_longer
 from ..dates import within_time
 from ..errors import (
     ChildUnfinished,
@@ -45,6 +45,7 @@ from ..instance.message import (
 from ..observer import UNWATCHED, OperationWatch
 from .descendants import Descendants
 from .rerun import Rerun, RerunExists, RerunRefused, copied
+from .tags import checked_tags
 
 PAGE_IDS = 1024  # of one page, unless the caller says otherwise
 
@@ -66,7 +67,7 @@ class Facade:
 
     Args:
         watch: Told of each operation once; None: nobody is.
-        name_bytes_max: The longest name and id that a caller may choose.
+        limits: On the names, ids and payloads that a caller may give; `payload_bytes_max` and `name_bytes_max` count.
     """
 
     def __init__(
@@ -74,16 +75,16 @@ class Facade:
         host: Host,
         *,
         watch: OperationWatch | None = None,
-        name_bytes_max: int = USUAL_LIMITS.name_bytes_max,
+        limits: WorkflowLimits = USUAL_LIMITS,
     ) -> None:
         self._host = host
-        self._name_bytes_max = name_bytes_max
+        self._limits = limits
         self._descendants = Descendants(host)
         self._watch = watch if watch is not None else UNWATCHED
 
     def watched_by(self, watch: OperationWatch) -> "Facade":
         """Make another facade to the same host, of which a watch is told. The operations of this one stay untold."""
-        return Facade(self._host, watch=watch, name_bytes_max=self._name_bytes_max)
+        return Facade(self._host, watch=watch, limits=self._limits)
 
     async def start(
         self,
@@ -94,6 +95,7 @@ class Facade:
         start_at_us: int | None = None,
         unique: bool = False,
         trace: Trace | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> str:
         """Start an instance and return its id.
 
@@ -103,9 +105,11 @@ class Facade:
             start_at_us: When its code is to begin; Unix time, microseconds.
             unique: Refuse the id of a finished instance too.
             trace: The trace that the caller is part of; passed on to workers.
+            tags: What lists can be filtered by; 16 at most, keys of 64 bytes, values of 256.
 
         Raises:
             InvalidRequest, InstanceExists, ChildUnfinished: Nothing was started.
+            LimitExceeded: The name, the id, the input or the trace is too long.
         """
         with self._watch.operation("start"):
             if not name:
@@ -115,9 +119,19 @@ class Facade:
             self._check_name("the name of the workflow", name)
             if instance_id is not None:
                 self._check_name("the instance ID", instance_id)
+            self._check_payload("the input", input)
+            self._check_payload("the trace", "".join(part or "" for part in trace) if trace is not None else None)
             if start_at_us is not None:
                 start_at_us = within_time(start_at_us)
-            start = Start(name, input, make_id(), start_at_us=start_at_us, unique=unique, trace=trace)
+            start = Start(
+                name,
+                input,
+                make_id(),
+                start_at_us=start_at_us,
+                unique=unique,
+                trace=trace,
+                tags=checked_tags(tags) if tags else (),
+            )
             if instance_id is not None:
                 return await self._request_start(instance_id, start)
             while True:
@@ -174,11 +188,14 @@ class Facade:
 
         Raises:
             InvalidRequest, InstanceNotFound, InstanceStalled
+            LimitExceeded: The name or the data is too long.
+            InstanceFull: The instance takes no events at present, and holds as many as it may.
         """
         with self._watch.operation("raise_event"):
             if not name:
                 raise InvalidRequest("missing workflow event name")
             self._check_name("the name of the event", name)
+            self._check_payload("the data of the event", data)
             await self._host.ask(workflow_address(instance_id), RaiseEvent(name, data))
 
     async def deliver(self, instance_id: str, event: RaiseEvent) -> None:
@@ -199,6 +216,7 @@ class Facade:
             InstanceNotFound, InstanceStalled
         """
         with self._watch.operation("suspend"):
+            self._check_payload("the reason", reason)
             await self._host.ask(workflow_address(instance_id), Suspend(reason))
 
     async def resume(self, instance_id: str, *, reason: str | None = None) -> None:
@@ -208,6 +226,7 @@ class Facade:
             InstanceNotFound, InstanceStalled
         """
         with self._watch.operation("resume"):
+            self._check_payload("the reason", reason)
             await self._host.ask(workflow_address(instance_id), Resume(reason))
 
     async def terminate(self, instance_id: str, *, output: str | None = None, recurse: bool = True) -> None:
@@ -221,6 +240,7 @@ class Facade:
             InstanceNotFound, InstanceStalled
         """
         with self._watch.operation("terminate"):
+            self._check_payload("the output", output)
             await self._host.ask(workflow_address(instance_id), Terminate(output, recurse))
 
     async def release(self, instance_id: str, *, begin: bool = True) -> None:
@@ -275,7 +295,7 @@ class Facade:
 
         Raises:
             InstanceNotFound: There is none, or it was purged meanwhile.
-            HostStopping: It has not come to that, and cannot any more.
+            HostStopping, HostBroken: It has not come to that, and cannot any more.
         """
         address = workflow_address(instance_id)
         with self._watch.operation("wait"), self._host.watch(address) as watch:
@@ -302,8 +322,8 @@ class Facade:
                 while not watch.lost and (watch.record is None or not until(unpack_record(watch.record).status)):
                     if watch.deleted and not await_creation:
                         raise InstanceNotFound(instance_id)
-                    if self._host.stopping:
-                        raise HostStopping
+                    if (refusal := self._host.refusal) is not None:
+                        raise refusal
                     await watch.changed()
 
     async def list_ids(self, *, after: str | None = None, ids_max: int = PAGE_IDS) -> Page:
@@ -377,6 +397,9 @@ class Facade:
             source_id = rerun.source_id
             new_id = rerun.new_id or make_id()
             self._check_name("the instance ID", new_id)
+            self._check_payload("the input", rerun.input)
+            if rerun.new_child_id is not None:
+                self._check_name("the instance ID of the child", rerun.new_child_id)
             if new_id == source_id:
                 raise RerunRefused("rerun workflow instance ID must be different from the original instance ID")
             stored = await self._host.read(workflow_address(source_id))
@@ -399,8 +422,12 @@ class Facade:
 
     def _check_name(self, what: str, name: str) -> None:
         """Refuse a name that is too long. Instances of older stores keep theirs, and are reached by it."""
-        if len(name) * 4 > self._name_bytes_max and (size := bytes_of(name)) > self._name_bytes_max:
-            raise LimitExceeded(what, limit="name_bytes_max", found=size, maximum=self._name_bytes_max)
+        if is_longer(name, maximum := self._limits.name_bytes_max):
+            raise LimitExceeded(what, limit="name_bytes_max", found=bytes_of(name), maximum=maximum)
+
+    def _check_payload(self, what: str, text: str | None) -> None:
+        if text is not None and is_longer(text, maximum := self._limits.payload_bytes_max):
+            raise LimitExceeded(what, limit="payload_bytes_max", found=bytes_of(text), maximum=maximum)
 
     async def _check_purgeable(self, instance_id: str) -> None:
         """Say of the instance itself first that it cannot be purged."""

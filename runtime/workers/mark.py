@@ -14,7 +14,8 @@ from types import MappingProxyType
 from typing import Any
 
 from ...actors.address import Address
-from ...actors.store.contract import Stored
+from ...actors.store.contract import Inspection, Stored
+from ...actors.store.listing import Facets
 from ...actors.turn import Envelope, Turn
 
 WORKER_MARK = "worker-mark"  # reaches the disk and must not change
@@ -30,6 +31,9 @@ class WorkerMarkType:
 
     def purges(self, body: Any) -> bool:
         return False
+
+    def facets(self, outside: Inspection) -> Facets | None:
+        return None
 
     def activate(self, address: Address, stored: Stored | None) -> "WorkerMark":
         return WorkerMark(is_set=stored is not None)

@@ -38,7 +38,7 @@ TOKENLESS_AGENT = "dapr-js-sdk"
 class Job:
     """A turn or an activity, from the request to the answer that counts."""
 
-    __slots__ = ("again", "due_s", "key", "request", "sent", "stream", "timeout_s", "token", "withdrawn")
+    __slots__ = ("again", "due_s", "key", "request", "sent", "sent_us", "stream", "timeout_s", "token", "withdrawn")
 
     def __init__(self, key: Address, request: Offered | Invoke) -> None:
         self.key = key
@@ -46,6 +46,7 @@ class Job:
         self.stream: Stream | None = None  # None: it waits in the dispatcher
         self.token = ""  # a new one each time it is given to a worker
         self.sent = False  # to the worker of its stream
+        self.sent_us: int | None = None  # when it was; Unix time, microseconds
         self.again = False  # it is to be sent again, because no answer has come
         self.timeout_s = 0.0  # how long the worker has for its answer
         self.due_s = 0.0  # when that is over; event loop's clock
@@ -60,6 +61,7 @@ class Stream:
         withdraw: Takes back a job whose offer is void, or to which no answer is waited for any more.
         answer_timeout_s: After this time without an answer a turn is sent again, then after twice the time, and so on;
             None: never.
+        now_us: The wall clock; Unix time, microseconds.
         journal: Is told of turns that are sent again.
     """
 
@@ -72,6 +74,7 @@ class Stream:
         withdraw: Callable[[Job], None],
         *,
         answer_timeout_s: float | None = None,
+        now_us: Callable[[], int],
         journal: Journal | None = None,
     ) -> None:
         self.worker = worker
@@ -80,6 +83,7 @@ class Stream:
         self.activities: dict[Address, Job] = {}
         self._withdraw = withdraw
         self._journal = (journal or Journal()).at(__name__)
+        self._now_us = now_us
         self._ready: deque[Job] = deque()
         self._patient: list[tuple[float, int, Job]] = []  # a heap: until when (event loop's clock), a number, the job
         self._numbers = count()
@@ -104,6 +108,7 @@ class Stream:
         job.stream = self
         job.token = uuid4().hex
         job.sent = job.again = False
+        job.sent_us = None
         job.timeout_s = self._answer_timeout_s or 0.0
         self.jobs_like(job)[job.key] = job
         patience_s = 0.0 if isinstance(job.request, WorkflowTurnWork | Invoke) else job.request.patience_s
@@ -205,6 +210,7 @@ class Stream:
             return None
         again = job.again
         job.sent, job.again = True, False
+        job.sent_us = self._now_us()
         request = job.request
         if isinstance(request, Invoke):
             return ActivityItem(

@@ -23,7 +23,6 @@ TESTED_ELSEWHERE = {
     "actors/cluster/inbound.py": "the other end",
     "actors/cluster/protocol.py": "the words of both; tests/actors/cluster/test_peers.py has them said",
     "actors/store/contract.py": "a promise; the conformance suite holds every store to it",
-    "runtime/instance/sheet.py": "what the stages share; the tests of the stages fill it",
     "runtime/instance/surroundings.py": "a record",
     "runtime/instance/state.py": "tests/runtime/instance/test_actor.py has the actor whose memory it is",
     "api/control.py": "a protocol, fulfilled by the daemon",

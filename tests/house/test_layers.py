@@ -43,6 +43,7 @@ PURE = {
     "runtime/history/event.py",
     "runtime/execution/drive.py",
     "runtime/execution/pending.py",
+    "runtime/history/facets.py",
     "runtime/history/failure.py",
     "runtime/history/row.py",
     "runtime/history/instance_state.py",
@@ -193,6 +194,7 @@ ASYNCIO_ONLY = {
     "actors/cluster/wire.py",  # transports; only daemons have several hosts, and they run on asyncio
     "actors/store/sqlite/connection.py",  # aiosqlite is; tests on trio use the store in memory
     "actors/waiting/cancellation.py",  # asyncio's own requests to cancel a task; trio has none
+    "actors/waiting/own_task.py",  # a task that outlives its maker's; on trio an engine is entered as a block
     "actors/waiting/taskless.py",  # asyncio's own way to run code outside of a task; trio has none
     "actors/waiting/waiter.py",  # a bare future where there is asyncio, an event of anyio's elsewhere
 }

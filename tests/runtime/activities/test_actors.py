@@ -36,6 +36,7 @@ class World:
     def __init__(self, *, flight: FlightRecord | None = None, **limits: Any) -> None:
         self.app = App("test")
         self.answers: list[tuple[str, ActivityDone]] = []
+        self.now_us = 1_000_000  # Unix time
         self.running = 0
         self.peak = 0
         self.gate = anyio.Event()
@@ -43,6 +44,7 @@ class World:
             self.app,
             Settings(**limits),
             send=lambda address, body: self.answers.append((address.id, body)),
+            now_us=lambda: self.now_us,
             flight=flight,
         )
 
@@ -134,7 +136,7 @@ class World:
 async def test_an_activity_knows_who_asked_and_its_result_goes_there() -> None:
     async with World().open() as world:
         done = await world.answer("describe")
-        assert done == ActivityDone("x", 1, '["i",1,"x-1","describe"]', None)
+        assert done == ActivityDone("x", 1, '["i",1,"x-1","describe"]', None, 1_000_000)
 
 
 async def test_a_plain_function_gets_its_default_when_there_is_no_input() -> None:
@@ -208,7 +210,7 @@ async def test_what_does_not_finish_in_time_is_cancelled_and_answers_nothing() -
 
 
 async def test_without_an_app_a_call_is_left_for_a_process_that_has_one() -> None:
-    actors = ActivityActors(None, Settings(), send=lambda address, body: pytest.fail("answered"))
+    actors = ActivityActors(None, Settings(), send=lambda address, body: pytest.fail("answered"), now_us=lambda: 0)
     actors.receive(Address(ACTIVITY, "x:1"), Invoke("a", None, "i", "x", 1, "x-1"))
     assert len(actors) == 0
 
@@ -244,7 +246,7 @@ async def test_whatever_an_activity_raises_is_its_failure_and_no_other_suffers(w
         world.gate.set()
         while not world.answers:
             await anyio.sleep(0.001)
-        assert world.answers.pop()[1] == ActivityDone("x", 7, "1", None)
+        assert world.answers.pop()[1] == ActivityDone("x", 7, "1", None, 1_000_000)
 
 
 @pytest.mark.parametrize(
@@ -395,7 +397,7 @@ async def test_whatever_an_activity_does_with_its_cancellation_it_answers_nothin
         world.gate.set()
         while not world.answers:
             await anyio.sleep(0.001)
-        assert world.answers.pop()[1] == ActivityDone("x", 100, "1", None)
+        assert world.answers.pop()[1] == ActivityDone("x", 100, "1", None, 1_000_000)
         assert len(world.actors) == 0
 
 

@@ -65,7 +65,7 @@ def outside(execution: Execution) -> dict[str, Any]:
         "execution": (execution.execution_id, execution.parent_id, execution.now_us),
         "calls": {event_id: (call.attempt, call.reference) for event_id, call in pending.calls.items()},
         "timers": sorted(pending._timers),
-        "waits": {name: [wait.timer_id for wait in waits] for name, waits in pending._waits.items() if waits},
+        "waits": {name: [wait.timer_id for wait in waits] for name, waits in pending.waits.items() if waits},
         "raised": list(pending._raised.values()),
         "last id": pending._last_id,
         "patches": dict(execution._patches),

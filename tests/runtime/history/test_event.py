@@ -62,8 +62,8 @@ PINNED = {
         TaskScheduled,
         ("event_id", "name", "input", "task_execution_id", "target_app", "rerun_of", "propagation", "wire"),
     ),
-    9: (TaskCompleted, ("task_id", "result", "task_execution_id", "wire")),
-    10: (TaskFailed, ("task_id", "failure", "task_execution_id", "wire")),
+    9: (TaskCompleted, ("task_id", "result", "task_execution_id", "wire", "began_us")),
+    10: (TaskFailed, ("task_id", "failure", "task_execution_id", "wire", "began_us")),
     11: (
         ChildCreated,
         (
@@ -120,6 +120,9 @@ def test_the_numbers_of_a_timers_origin_are_pinned() -> None:
         (EventRaised("e", "1", key=b"k"), (16, "e", "1", None, b"k")),
         (EventSent(1, "i", "e", "1"), (20, 1, "i", "e", "1")),
         (PatchesApplied(("a", "b")), (7, ("a", "b"))),
+        (TaskCompleted(1, "2"), (9, 1, "2")),
+        (TaskCompleted(1, "2", began_us=17), (9, 1, "2", None, None, 17)),
+        (TaskFailed(1, FAILURE.pack(), began_us=17), (10, 1, FAILURE.pack(), None, None, 17)),
     ],
 )
 def test_the_packed_form_is_the_tag_and_then_the_fields(event: Event, packed: tuple[Any, ...]) -> None:
@@ -142,6 +145,8 @@ def test_every_event_comes_back_from_the_disk_as_it_was(event: Event) -> None:
         ((2, 7, 1), ExecutionCompleted(7, 1)),
         ((11, 1, "c", "w", None), ChildCreated(1, "c", "w", None)),
         ((14, 1, 10), TimerCreated(1, 10)),
+        ((9, 1, "2", "x-1", b"w"), TaskCompleted(1, "2", "x-1", b"w")),
+        ((10, 1, FAILURE.pack(), "x-1", b"w"), TaskFailed(1, FAILURE.pack(), "x-1", b"w")),
     ],
 )
 def test_an_event_of_an_earlier_release_with_fewer_fields_is_read(packed: tuple[Any, ...], event: Event) -> None:
@@ -149,7 +154,7 @@ def test_an_event_of_an_earlier_release_with_fewer_fields_is_read(packed: tuple[
 
 
 @pytest.mark.parametrize(
-    "packed", [(99, "?"), (9, 1, None, None, None, "a field too many"), (9,), ("TaskCompleted", 1, None)]
+    "packed", [(99, "?"), (9, 1, None, None, None, None, "a field too many"), (9,), ("TaskCompleted", 1, None)]
 )
 def test_what_this_release_does_not_know_is_refused_and_not_guessed_at(packed: tuple[Any, ...]) -> None:
     with pytest.raises((KeyError, TypeError)):

@@ -1,13 +1,15 @@
 """The client: workflows from Python, with values and dates."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from perdure import App, Engine, PayloadError, PerdureError, Settings, Status, WorkflowContext, WorkflowFailed
+from perdure.runtime.authoring.limits import WorkflowLimits
+from perdure.runtime.errors import LimitExceeded
 
 pytestmark = pytest.mark.anyio
 
@@ -147,16 +149,37 @@ async def test_a_timeout_may_be_seconds(engine: Engine) -> None:
             await engine.client.wait(instance_id, timeout=0.01)
 
 
-@pytest.mark.parametrize("what", ["the name of the workflow", "the instance ID", "the name of the event"])
-async def test_a_name_that_is_too_long_is_refused_with_the_limit(engine: Engine, what: str) -> None:
-    long = "ü" * 513
-    async with engine:
-        with pytest.raises(PerdureError, match=f"{what} has 1026 bytes, and the limit name_bytes_max is 1024"):
-            if what == "the name of the workflow":
-                await engine.client.start(long)
-            elif what == "the instance ID":
-                await engine.client.start("waits", instance_id=long)
-            else:
-                await engine.client.raise_event("x", long)
-        # One that is as long as the limit is fine.
-        assert await engine.client.start("waits", instance_id="ü" * 512) == "ü" * 512
+LONG, BIG = "ü" * 513, "ü" * 513  # 1026 and, with quotes, 1028 bytes
+
+TOO_MUCH: list[tuple[Callable[[Any], Awaitable[Any]], str]] = [
+    (
+        lambda client: client.start(LONG),
+        "the name of the workflow has 1026 bytes, and the limit name_bytes_max is 1024",
+    ),
+    (lambda client: client.run(LONG), "the name of the workflow has 1026 bytes, and the limit name_bytes_max is 1024"),
+    (lambda client: client.start("waits", instance_id=LONG), "the instance ID has 1026 bytes"),
+    (lambda client: client.raise_event("i", LONG), "the name of the event has 1026 bytes"),
+    (
+        lambda client: client.start("waits", input=BIG),
+        "the input has 1028 bytes, and the limit payload_bytes_max is 1024",
+    ),
+    (lambda client: client.run("waits", input=[BIG]), "the input has 1030 bytes"),
+    (lambda client: client.raise_event("i", "go", BIG), "the data of the event has 1028 bytes"),
+    (lambda client: client.suspend("i", reason=BIG), "the reason has 1026 bytes"),
+    (lambda client: client.resume("i", reason=BIG), "the reason has 1026 bytes"),
+    (lambda client: client.terminate("i", output=BIG), "the output has 1028 bytes"),
+]
+
+
+@pytest.mark.parametrize(("call", "said"), TOO_MUCH)
+async def test_what_is_too_long_is_refused_with_the_limit_and_changes_nothing(
+    settings: Settings, call: Callable[[Any], Awaitable[Any]], said: str
+) -> None:
+    limits = WorkflowLimits(payload_bytes_max=1024)
+    async with Engine(make_app(), data=":memory:", settings=replace(settings, limits=limits)) as engine:
+        await engine.client.start("waits", instance_id="i", input="x" * 1022)
+        before = await engine.facade.history("i")
+        with pytest.raises(LimitExceeded, match=said):
+            await call(engine.client)
+        assert await engine.facade.history("i") == before
+        assert (await engine.facade.list_ids()).ids == ["i"]

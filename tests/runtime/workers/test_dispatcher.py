@@ -43,7 +43,7 @@ async def test_work_waits_for_a_worker_and_its_answer_goes_to_the_instance() -> 
     [(_, turn_answer), (_, done)] = world.sent
     assert isinstance(turn_answer, RemoteAnswer)
     assert turn_answer.work == work.settle()
-    assert done == ActivityDone("x", 1, "1", None)
+    assert done == ActivityDone("x", 1, "1", None, 1_000_000)
 
 
 async def test_what_a_worker_that_went_has_not_answered_goes_to_another_with_a_new_token() -> None:
@@ -135,7 +135,7 @@ async def test_an_activity_of_a_new_generation_takes_the_place_of_one_with_its_n
         await world.answer(old)
         assert world.sent == []
         await world.answer(new)
-        assert world.sent == [("i", ActivityDone("y", 1, "1", None))]
+        assert world.sent == [("i", ActivityDone("y", 1, "1", None, 1_000_000))]
 
 
 async def test_work_goes_to_the_worker_that_has_least() -> None:

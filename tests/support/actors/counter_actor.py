@@ -5,7 +5,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from perdure.actors.address import Address
-from perdure.actors.store.contract import Stored
+from perdure.actors.store.contract import Inspection, Stored
+from perdure.actors.store.listing import Facets
 from perdure.actors.turn import Envelope, Recover, ReminderDue, SetAside, Turn
 
 
@@ -132,6 +133,9 @@ class CounterType:
 
     def purges(self, body: Any) -> bool:
         return isinstance(body, Forget)
+
+    def facets(self, outside: Inspection) -> Facets | None:
+        return None
 
     def activate(self, address: Address, stored: Stored | None) -> Counter:
         if address.id in self.unreadable:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from perdure.actors.store.contract import Inspection, Stored
+from perdure.actors.store.listing import Facets
 from perdure.actors.turn import RECOVER, Envelope, ReminderDue, Turn
 from perdure.actors.waiting.reply import Reply
 from perdure.journal.journal import Journal
@@ -51,6 +52,7 @@ class LoneActor:
         self.now_us = 1_000_000
         self.entries: list[bytes] = []
         self.record: bytes | None = None
+        self.facets: Facets | None = None  # as the store has them
         self.reminders: set[tuple[str, int]] = set()
         self.messages: list[tuple[Any, Any]] = []
         self.busy = False
@@ -161,12 +163,14 @@ class LoneActor:
         if turn.reset:
             self.entries.clear()
         if turn.delete:
-            self.record = None
+            self.record = self.facets = None
             self.entries.clear()
         if turn.entry is not None:
             self.entries.append(turn.entry)
         if turn.record is not None:
             self.record = turn.record
+        if turn.facets is not None:
+            self.facets = turn.facets
         assert not set(turn.reminders_set) & set(turn.reminders_cleared)
         self.reminders -= set(turn.reminders_cleared)
         self.reminders |= set(turn.reminders_set)

@@ -56,6 +56,7 @@ REMOTE = {
     "execution_id": payloads,
     "version": payloads,
     "start_at_us": st.none() | dates_us,
+    "began_us": st.none() | dates_us,
 }
 
 
