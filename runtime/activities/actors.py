@@ -36,7 +36,7 @@ from ..authoring.context import ActivityContext
 from ..authoring.fence import Performed, perform
 from ..authoring.misuse import did_you_mean
 from ..history.failure import FailureDetails, failure_of
-from ..instance.message import ACTIVITY, ActivityDone, ActivityState, Invoke, Withdraw, workflow_address
+from ..instance.message import ACTIVITY, ActivityDone, Invoke, Withdraw, WorkState, workflow_address
 from ..observer import Observer
 from ..settings import Settings
 from .lane import Lane
@@ -70,7 +70,7 @@ class ActivityActors:
         flight: Where attempts that run in this process are noted.
         waits_for_workers: Whether activities that the app does not have are left to remote workers, also while none is
             connected.
-        journal: Is told of activities that wait, are withdrawn or do not end.
+        folder: The working folder of worker processes; None: the present one when `run` begins.
     """
 
     def __init__(
@@ -83,14 +83,15 @@ class ActivityActors:
         elsewhere: Callable[[Address, Invoke], None] = lambda address, invoke: None,
         waits_for_workers: Callable[[], bool] = lambda: False,
         flight: FlightRecord | None = None,
-        journal: Journal | None = None,
+        folder: str | None = None,
     ) -> None:
         self._app = app
         self._send = send
         self._now_us = now_us
         self._elsewhere = elsewhere
         self._flight = flight
-        self._journal = (journal or Journal()).at(__name__)
+        self.journal = Journal(__name__)  # is told of activities that wait, are withdrawn or do not end
+        self._folder = folder
         self._waits_for_workers = waits_for_workers
         self._encoder = Encoder()
         self._settings = settings
@@ -117,7 +118,7 @@ class ActivityActors:
         }
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
-            self._processes = ProcessPool(tasks)
+            self._processes = ProcessPool(tasks, self._folder)
             self._lanes = {
                 kind: Lane(
                     tasks,
@@ -154,10 +155,10 @@ class ActivityActors:
         job = self._busy[address] = _Job(address, invoke, definition)
         self._lanes[definition.kind].add(invoke.instance_id, job)
 
-    def state_of(self, execution_id: str, task_id: int) -> ActivityState | None:
+    def state_of(self, execution_id: str, task_id: int) -> WorkState | None:
         """Whether an activity of a generation waits or runs here; None: it is not here."""
         job = self._busy.get(Address(ACTIVITY, f"{execution_id}:{task_id}"))
-        return ActivityState(job.began_us) if job is not None else None
+        return WorkState(job.began_us) if job is not None else None
 
     def withdraw(self, message: Withdraw) -> None:
         """Do not begin activities of an instance, and cancel those that have begun if the instance was ended."""
@@ -174,7 +175,7 @@ class ActivityActors:
             del self._busy[job.address]
         for job in begun if message.ended else ():
             self._lanes[job.definition.kind].cancel(job)
-        self._journal.write(ACTIVITIES_WITHDRAWN, instance_id=message.instance_id, found=len(jobs))
+        self.journal.write(ACTIVITIES_WITHDRAWN, instance_id=message.instance_id, found=len(jobs))
 
     def _pass_on(self, address: Address, invoke: Invoke) -> None:
         """Leave an activity that the app does not have to remote workers, or fail it as a worker would."""
@@ -194,7 +195,7 @@ class ActivityActors:
             while self._busy:  # noqa: ASYNC110  once, while stopping
                 await anyio.sleep(0.005)
         if self._busy:
-            self._journal.write(STOP_GRACE_OVER, limit="stop_grace", maximum=grace_s, found=len(self._busy))
+            self.journal.write(STOP_GRACE_OVER, limit="stop_grace", maximum=grace_s, found=len(self._busy))
         self._threads.close()
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
@@ -261,7 +262,7 @@ class ActivityActors:
         """Learn how many threads perform activities that were cancelled. They get their places back for a while."""
         limit = self._settings.activity_threads_max
         if count >= limit:
-            self._journal.write(
+            self.journal.write(
                 THREADS_ABANDONED,
                 limit="activity_threads_max",
                 maximum=limit,
@@ -272,7 +273,7 @@ class ActivityActors:
 
     def _tell_left_behind(self, job: _Job) -> None:
         invoke = job.invoke
-        self._journal.write(
+        self.journal.write(
             ACTIVITY_LEFT_BEHIND,
             job=job,
             instance_id=invoke.instance_id,
@@ -282,7 +283,7 @@ class ActivityActors:
         )
 
     def _tell_full(self, kind: ActivityKind, limit: int) -> None:
-        self._journal.write(
+        self.journal.write(
             WAITING_FOR_ROOM, what=f"activities ({LIMITS[kind][0]})", limit=LIMITS[kind][1], maximum=limit
         )
 

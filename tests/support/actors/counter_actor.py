@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from perdure.actors.address import Address
+from perdure.actors.store.audit import AuditRow
 from perdure.actors.store.contract import Inspection, Stored
 from perdure.actors.store.listing import Facets
 from perdure.actors.turn import Envelope, Recover, ReminderDue, SetAside, Turn
@@ -38,6 +39,12 @@ class Tell(NamedTuple):
 
 class Break(NamedTuple):
     """Raise an exception in the turn."""
+
+
+class Show(NamedTuple):
+    """Be in lists, with a status."""
+
+    status: str
 
 
 class Forget(NamedTuple):
@@ -100,6 +107,9 @@ class Counter:
             case Break():
                 if self.world.broken:
                     raise RuntimeError("broken on purpose")
+            case Show(status):
+                turn.record = str(self.total or 0).encode()
+                turn.facets = Facets("Counter", status, now_us, now_us)
             case Forget():
                 self.total = None
                 turn.delete = True
@@ -133,6 +143,9 @@ class CounterType:
 
     def purges(self, body: Any) -> bool:
         return isinstance(body, Forget)
+
+    def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[AuditRow]:
+        return ()
 
     def facets(self, outside: Inspection) -> Facets | None:
         return None

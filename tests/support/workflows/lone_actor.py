@@ -9,6 +9,7 @@ from perdure.actors.waiting.reply import Reply
 from perdure.journal.journal import Journal
 from perdure.runtime.authoring.app import App
 from perdure.runtime.authoring.limits import USUAL_LIMITS, WorkflowLimits
+from perdure.runtime.history.audit import AuditEntry, unpack_audit
 from perdure.runtime.history.event import Event
 from perdure.runtime.history.instance_state import InstanceState
 from perdure.runtime.history.record import state_of
@@ -55,6 +56,7 @@ class LoneActor:
         self.facets: Facets | None = None  # as the store has them
         self.reminders: set[tuple[str, int]] = set()
         self.messages: list[tuple[Any, Any]] = []
+        self.audit: list[AuditEntry] = []
         self.busy = False
         self.journal = Journal()
         self.actor = self.actor_type.activate(self.address, None)
@@ -177,4 +179,5 @@ class LoneActor:
         self.messages += [*turn.messages, *turn.early]
         for note in turn.notes:
             self.journal.note(note)
+        self.audit += [unpack_audit(row.body) for row in turn.audit]
         self.busy = turn.busy
