@@ -75,7 +75,6 @@ def _query(asked: Asked, kinds: Kinds) -> Query:
         wanted=asked.wanted,
         kinds=tuple(matching),
         all_kinds=len(matching) == total,
-        or_kinds=tuple(kinds.matching(asked.actor_type, ListFilter(statuses=asked.wanted.or_statuses))),
         order=asked.order,
         behind=asked.behind,
     )
