@@ -15,6 +15,7 @@ import anyio
 from ..clock import Clock
 from ..errors import ActorFailed
 from ..turn import ActorType
+from ..waiting.ownership import turn_over, users_turn
 from ..waiting.taskless import no_current_task
 from .activation import Activation
 from .committer import Committer
@@ -89,14 +90,17 @@ class TurnLoop:
         now_us = self._clock.now_us()
         if self._flight is not None:
             self._flight.turn_begins(activation.address)
+        token = users_turn()
         try:
             turn = activation.actor.turn(envelopes, now_us)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             logger.exception("%s broke in its turn", activation.address)
+            turn_over(token)
             self._failures.abandon(activation, envelopes, ActorFailed(activation.address, error))
             return
+        turn_over(token)
         self.turns += 1
         if activation.failures and (turn.entry is not None or turn.record is not None):
             activation.failures = 0
