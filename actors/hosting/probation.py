@@ -7,6 +7,7 @@ once. What arrives for a suspect meanwhile waits in its mailbox, and callers wai
 """
 
 import logging
+import random
 from collections.abc import Sequence
 
 import anyio
@@ -97,11 +98,9 @@ class Probation:
     async def run(self) -> None:
         """Give the floor to one suspect after the other."""
         for address, suspect in self._trials.items():
-            if suspect.pause_s:
-                logger.warning(
-                    "%s waits %.1f s: if the process ends meanwhile, it was not this one", address, suspect.pause_s
-                )
-                await anyio.sleep(suspect.pause_s)
+            if pause_s := suspect.pause_s(random.random()):  # noqa: S311  no secret
+                logger.warning("%s waits %.1f s: if the process ends meanwhile, it was not this one", address, pause_s)
+                await anyio.sleep(pause_s)
             if self._record is not None:
                 self._record.tries(suspect.name)
             self._mailroom.let(address)
