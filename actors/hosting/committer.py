@@ -23,6 +23,7 @@ import anyio.lowlevel
 from ..cluster.placement import Placement
 from ..store.contract import Store, Write
 from ..store.errors import StoreError, StoreGone, as_store_error
+from ..store.listing import Facets
 from ..turn import Envelope, Turn
 from ..waiting.signal import Signal
 from .activation import Activation
@@ -38,6 +39,7 @@ class TakenTurn(NamedTuple):
     envelopes: Sequence[Envelope]
     write: Write | None
     creates: bool = False  # the store had nothing of the actor before
+    facets_before: Facets | None = None  # of the actor, before this turn
 
 
 class Committer:
@@ -93,9 +95,9 @@ class Committer:
 
     def add(self, activation: Activation, turn: Turn, envelopes: Sequence[Envelope], now_us: int) -> None:
         """Put a turn into the group that is filling."""
-        key_before = activation.key
+        key_before, facets_before = activation.key, activation.facets
         write = self._write(activation, turn, now_us)
-        taken = TakenTurn(activation, turn, envelopes, write, key_before is None)
+        taken = TakenTurn(activation, turn, envelopes, write, key_before is None, facets_before)
         activation.uncommitted += 1
         if write is None and activation.uncommitted == 1:
             # It changed nothing, and nothing it saw is uncommitted.
@@ -203,8 +205,10 @@ class Committer:
             facets=turn.facets,
             audit=turn.audit,
         )
+        if turn.facets is not None:
+            activation.facets = turn.facets
         if turn.delete:
-            activation.key = None
+            activation.key = activation.facets = None
             activation.active = False
         elif active is not None:
             activation.active = active

@@ -114,12 +114,13 @@ class Loader:
         except Exception as error:
             logger.exception("%s cannot be activated", activation.address)
             if stored is not None:
-                activation.key, activation.active = stored.key, stored.active
+                activation.key, activation.active, activation.facets = stored.key, stored.active, stored.facets
             self._failed(activation, ActorFailed(activation.address, error))
             return
         activation.actor = actor
         if stored is not None:
             activation.key = stored.key
             activation.active = stored.active
+            activation.facets = stored.facets
             activation.busy = stored.active  # until its first turn says otherwise
         self._loaded(activation)
