@@ -39,6 +39,8 @@ PURE = {
     "actors/hosting/unreadable.py",
     "actors/reminders/window.py",
     "actors/turn.py",
+    "runtime/history/attribution.py",
+    "runtime/history/audit.py",
     "runtime/history/event.py",
     "runtime/execution/drive.py",
     "runtime/execution/pending.py",
@@ -56,6 +58,7 @@ PURE = {
     "runtime/history/status.py",
     "runtime/authoring/task.py",
     "runtime/instance/actor.py",
+    "runtime/instance/condition.py",
     "runtime/instance/effects.py",
     "runtime/instance/ending.py",
     "runtime/instance/message.py",
@@ -64,6 +67,7 @@ PURE = {
     "runtime/instance/remote.py",
     "runtime/instance/sheet.py",
     "runtime/instance/state.py",
+    "runtime/instance/steering.py",
     "runtime/instance/turn.py",
 }
 
