@@ -14,7 +14,7 @@ from perdure.runtime.history.event import (
     TimerCreated,
     TimerOrigin,
 )
-from perdure.runtime.instance.message import WorkflowAnswer
+from perdure.runtime.instance.message import WorkflowAnswer, workflow_address
 from perdure.runtime.operations.reading.description import Description
 from perdure.runtime.operations.reading.listing import InstanceFilter
 from perdure.runtime.operations.reading.waiting import WaitKind, WorkPlace
