@@ -1,4 +1,4 @@
-"""Stores of earlier releases, which have none of the fields that readers want, are listed and described all the same."""
+"""Stores of earlier releases lack the fields that readers want, and are listed and described all the same."""
 
 import sqlite3
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from perdure import App, Engine, Settings
+from perdure import Engine, Settings
 from perdure.actors.store.errors import ListsUnfinished
 from perdure.actors.store.listing import Order
 from perdure.runtime.operations.reading.listing import InstanceFilter
