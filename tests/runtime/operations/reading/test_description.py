@@ -240,7 +240,7 @@ async def test_code_that_no_longer_fits_is_waited_for_and_a_release_too(settings
         await engine.facade.start("event", instance_id="i")
         await engine.facade.start("event", instance_id="aside")
     other = App("test")
-    async with Engine(other, data=store, settings=settings, opening=Opening(set_aside=["aside"])) as engine:
+    async with Engine(other, data=store, settings=settings, opening=Opening(set_aside=("aside",))) as engine:
         await engine.facade.raise_event("i", "Approve")
         found = await described(engine, "i")
         assert found.item.status == "STALLED"

@@ -130,9 +130,9 @@ async def test_a_payload_is_read_by_the_key_of_its_event(engine: Engine) -> None
         for kind in (TaskFailed, ExecutionCompleted):
             failure = await histories.payload("f", failed[kind], "failure")
             assert isinstance(failure, FailureDetails)
-        for kind, payload in [(TaskScheduled, "result"), (TurnStarted, "input"), (TaskCompleted, "failure")]:
+        for without, payload in [(TaskScheduled, "result"), (TurnStarted, "input"), (TaskCompleted, "failure")]:
             with pytest.raises(EventMissing, match=f"no {payload} at event"):
-                await histories.payload("i", keys[kind], payload)
+                await histories.payload("i", keys[without], payload)
         beyond = "99.0-" + keys[ExecutionCompleted].partition("-")[2]
         with pytest.raises(EventMissing, match=r"no event '99\.0-"):
             await histories.payload("i", beyond, "input")
