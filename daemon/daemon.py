@@ -47,7 +47,7 @@ from .pulse.stand_in import StandIn
 from .pulse.watchdog import Pulse, PulseLimits
 from .stopping import Stopping, ask_supervisor, signals_heard, watch_supervisor
 from .supervision import Member
-from .token_reload import known_tokens, reload_tokens, watch_reload
+from .token_reload import known_tokens, reloading, watch_reload
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
         settings=settings,
         propagate=propagation(settings.app_id),
         membership=member.membership if member is not None else None,
-        opening=Opening(flight_record=True, set_aside=config.set_aside),
+        opening=Opening(flight_record=True, set_aside=config.set_aside, folder=config.folder),
     )
     with ExitStack() as ports:
         take = listen if member is None else share
@@ -107,7 +107,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                 announce(ready_line(config, *address(listener), rpc.port))
                 logger.info("serving %s from %s", app or "no app", config.data)
 
-            reload = partial(reload_tokens, tokens, config.api_token_file)
+            reload = reloading(tokens, config.api_token_file)
             if member is None:
                 ports.enter_context(signals_heard(stopping))
                 if config.api_token_file is not None:

@@ -50,6 +50,7 @@ from .instance.message import (
     SendEvent,
     Start,
     Withdraw,
+    WorkState,
 )
 from .instance.surroundings import Propagate, Surroundings
 from .observer import Observer
@@ -57,6 +58,8 @@ from .operations.child_starter import ChildStarter
 from .operations.client import Client
 from .operations.event_sender import EventSender
 from .operations.facade import Facade
+from .operations.reading.under_way import WorkLocator
+from .operations.reading.views import views_of
 from .operations.retention import RetentionLoop
 from .settings import Opening, Settings
 from .workers.dispatcher import Dispatcher
@@ -112,6 +115,7 @@ class Engine:
             elsewhere=self.dispatcher.receive_activity,
             waits_for_workers=self._waits_for_workers,
             flight=flight,
+            folder=opening.folder,
         )
         self._surroundings = Surroundings(
             app,
@@ -149,6 +153,8 @@ class Engine:
             ),
         )
         self.facade = Facade(self._host, limits=self.settings.limits)
+        work = WorkLocator(activity=self._activity_state, turn=self.dispatcher.turn_state, peers=self.peers)
+        self.views = views_of(self._host, work, app_id=self.settings.app_id)
         self.client = Client(self.facade, app)
         self._children = ChildStarter(self.facade, send=self._send)
         self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id)
@@ -167,6 +173,11 @@ class Engine:
     def commit_under_way(self) -> int | None:
         """The number of the group commit that is under way; None: there is none."""
         return self._host.commit_under_way
+
+    @property
+    def store_intact(self) -> bool:
+        """Whether the store's files are where they were opened. It may be asked from another thread."""
+        return self._running is None or self.store.intact
 
     def set_hanging(self, hanging: bool) -> None:
         """Say whether a commit does not end: as long as it lasts the engine is not ready, and refuses new work."""
@@ -285,6 +296,10 @@ class Engine:
         """Tell callers, of now and later, that an error has ended the engine."""
         logger.error("the engine has ended", exc_info=error)
         self._host.refuse(error)
+
+    def _activity_state(self, instance_id: str, execution_id: str, task_id: int) -> WorkState | None:
+        here = self._activities.state_of(execution_id, task_id)
+        return here or self.dispatcher.activity_state(instance_id, execution_id, task_id)
 
     def _waits_for_workers(self) -> bool:
         return self.settings.wait_for_workers or self._workers_known

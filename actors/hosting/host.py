@@ -13,8 +13,9 @@ the other, and each uses only the parts before it:
 * `actors/hosting/turn_loop.py`: taking turns;
 * `actors/hosting/probation.py`: actors that may have ended the process before this one.
 
-`actors/hosting/committer.py` and `actors/hosting/loader.py` call the others through callbacks. `actors/hosting/inspector.py`,
-`actors/hosting/listing.py` and `actors/hosting/enlisting.py` read the store, and know of no activation.
+`actors/hosting/committer.py` and `actors/hosting/loader.py` call the others through callbacks.
+`actors/hosting/inspector.py`, `actors/hosting/listing.py` and `actors/hosting/enlisting.py` read the store, and know of
+no activation.
 The engine makes a host (`runtime/engine.py`).
 """
 
@@ -30,6 +31,7 @@ from anyio.abc import TaskGroup
 
 from ..address import Address
 from ..clock import Clock
+from ..cluster.changes import Changes
 from ..cluster.membership import Membership, name_of
 from ..cluster.peers import Peers
 from ..cluster.placement import Ownership, Placement
@@ -139,7 +141,10 @@ class Host:
             fire=self._mailroom.fire,
             room=self._mailroom.loader.room,
         )
-        self._release = Release(self._mailroom, routes, self._reminders, self._watches, retire=self._retire)
+        self.changes = Changes(name, peers)
+        self._release = Release(
+            self._mailroom, routes, self._reminders, self._watches, self.changes.own, retire=self._retire
+        )
         self._committer = Committer(store, self.placement, release=self._release.release, undo=self._failures.undo)
         self._turn_loop = TurnLoop(
             self._mailroom, self._failures, self._committer, types, routes, self.clock, self._flight
@@ -378,6 +383,8 @@ class Host:
             self._enlisting.run,
         ):
             tasks.start_soon(loop)
+        if self._peers is not None:
+            tasks.start_soon(self.changes.run)
         if not self._dormant:
             tasks.start_soon(self._reminders.run)
             tasks.start_soon(self._recover)
@@ -431,6 +438,7 @@ class Host:
         if self._peers is not None:
             self._peers.wake_watchers()
         self._watches.wake()
+        self.changes.wake()
 
     def _lose_watches(self, address: Address) -> None:
         """Let the watchers of an actor look at it again."""

@@ -134,8 +134,8 @@ class ActivityDone(NamedTuple):
     began_us: int | None = None  # when its body began, or a worker was sent it; Unix time, microseconds
 
 
-class ActivityState(NamedTuple):
-    """How far an activity is that has no answer yet."""
+class WorkState(NamedTuple):
+    """How far an activity, or a turn for a remote worker, is that has no answer yet."""
 
     began_us: int | None  # when its body began, or a worker was sent it; Unix time, microseconds. None: it is queued
 

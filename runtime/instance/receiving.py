@@ -6,6 +6,7 @@ each envelope, and feeds the code afterwards.
 """
 
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -75,6 +76,8 @@ from .message import (
 from .sheet import TurnSheet
 
 logger = logging.getLogger(__name__)
+
+NUMBER = re.compile(r"-?[0-9]+", re.ASCII)
 
 
 def _receive_start(sheet: TurnSheet, envelope: Envelope) -> None:
@@ -346,10 +349,17 @@ def _receive_reminder(sheet: TurnSheet, envelope: Envelope) -> None:
     record = sheet.actor.record
     if record is None or record.status.terminal:
         return
-    timer_id = int(reminder.name)
-    # A timer of an earlier generation, or one whose event came first, is not there any more.
-    if sheet.actor.open.timers.get(timer_id) == reminder.due_us:
+    timers = sheet.actor.open.timers
+    timer_id = int(reminder.name) if NUMBER.fullmatch(reminder.name) else None
+    if timer_id is not None and timers.get(timer_id) == reminder.due_us:
         sheet.arrive(TimerFired(timer_id, reminder.due_us))
+        return
+    # Its timer is of an earlier generation, or its event came first. But it may also be what is left of a row that has
+    # changed on the disk, where no checksum tells. The timers that it may have been for are set again: the history
+    # says when they are due, and a reminder that comes twice does no harm.
+    for open_id, due_us in timers.items():
+        if (due_us <= sheet.now_us or open_id == timer_id) and due_us < END_OF_TIME_US:
+            sheet.timers_set.setdefault(open_id, due_us)
 
 
 def _receive_continue(sheet: TurnSheet, envelope: Envelope) -> None:

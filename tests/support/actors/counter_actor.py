@@ -39,6 +39,12 @@ class Break(NamedTuple):
     """Raise an exception in the turn."""
 
 
+class Show(NamedTuple):
+    """Be in lists, with a status."""
+
+    status: str
+
+
 class Forget(NamedTuple):
     """Delete the actor."""
 
@@ -98,6 +104,9 @@ class Counter:
             case Break():
                 if self.world.broken:
                     raise RuntimeError("broken on purpose")
+            case Show(status):
+                turn.record = str(self.total or 0).encode()
+                turn.facets = Facets("Counter", status, now_us, now_us)
             case Forget():
                 self.total = None
                 turn.delete = True
