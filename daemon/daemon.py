@@ -28,6 +28,7 @@ from ..http.serving.server import serve
 from ..rpc.services.dapr import dapr
 from ..rpc.services.task_hub import task_hub
 from ..rpc.services.work_items import WorkItems
+from ..rpc.serving.auth import actor_by
 from ..rpc.serving.server import RECEIVE_BYTES_MAX, RpcOptions, RpcServer, create_server
 from ..rpc.wire.propagation import propagation
 from ..runtime.authoring.app import App
@@ -172,9 +173,10 @@ def rpc_server(
     """Make the gRPC server and take its port. It does not serve yet."""
     app_id = sidecar.app_id
     items = WorkItems(engine.dispatcher, app_id=app_id, watch=watch, processes=config.processes)
+    actor = actor_by(tokens)
     services = [
-        task_hub(facade, items, app_id=app_id),
-        dapr(facade, sidecar),
+        task_hub(facade, items, app_id=app_id, actor=actor),
+        dapr(facade, sidecar, actor=actor),
     ]
     options = RpcOptions(
         api_tokens=tokens,

@@ -61,6 +61,7 @@ from .operations.facade import Facade
 from .operations.reading.under_way import WorkLocator
 from .operations.reading.views import views_of
 from .operations.retention import RetentionLoop
+from .operations.steering.steering import Steering
 from .settings import Opening, Settings
 from .workers.dispatcher import Dispatcher
 from .workers.mark import ADDRESS as WORKER_MARK_ADDRESS
@@ -155,6 +156,7 @@ class Engine:
         self.facade = Facade(self._host, limits=self.settings.limits)
         work = WorkLocator(activity=self._activity_state, turn=self.dispatcher.turn_state, peers=self.peers)
         self.views = views_of(self._host, work, app_id=self.settings.app_id)
+        self.steering = Steering(self._host, self.facade, app=app, waits_for_workers=self._waits_for_workers)
         self.client = Client(self.facade, app)
         self._children = ChildStarter(self.facade, send=self._send)
         self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id)
