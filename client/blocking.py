@@ -8,7 +8,7 @@ thread, which the first call starts and the end of the program ends. A process t
 
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
@@ -22,11 +22,10 @@ from ..api.management.history import HistoryList
 from ..api.management.instances import CountResult, InstanceDetails, InstanceList, InstanceSummary, InstanceTree
 from ..runtime.authoring.app import App
 from ..runtime.history.status import Status
-from ..runtime.operations.client import Workflow
 from ..runtime.operations.facade import finished
-from ..runtime.operations.handle import Seconds, WorkflowState
+from ..runtime.operations.handle import Seconds, Workflow, WorkflowState
 from .filters import Filter
-from .remote_client import Change, IfExists, Json, Order, Payloads, RemoteClient
+from .remote_client import Change, IfExists, Order, Payloads, RemoteClient
 from .server import Server
 
 R = TypeVar("R")
@@ -302,12 +301,13 @@ class BlockingClient:
         **filter: Unpack[Filter],  # noqa: A002
     ) -> InstanceList:
         """Read a page of the list of instances; as `RemoteClient.list`."""
-        return self._call(
-            lambda client: client.list(order=order, limit=limit, cursor=cursor, extras=extras, **filter)
-        )
+        return self._call(lambda client: client.list(order=order, limit=limit, cursor=cursor, extras=extras, **filter))
 
     def instances(
-        self, *, order: Order = "-created", **filter: Unpack[Filter]  # noqa: A002
+        self,
+        *,
+        order: Order = "-created",
+        **filter: Unpack[Filter],  # noqa: A002
     ) -> Iterator[InstanceSummary]:
         """Read the whole list of instances, page by page."""
         return self._each(lambda client: client.instances(order=order, **filter))
@@ -351,7 +351,10 @@ class BlockingClient:
         return self._call(lambda client: client.tree(instance_id, depth=depth))
 
     def changes(
-        self, *, last_event_id: str | None = None, **filter: Unpack[Filter]  # noqa: A002
+        self,
+        *,
+        last_event_id: str | None = None,
+        **filter: Unpack[Filter],  # noqa: A002
     ) -> Iterator[Change]:
         """Follow the changes of status; as `RemoteClient.changes`."""
         return self._each(lambda client: client.changes(last_event_id=last_event_id, **filter))
@@ -362,9 +365,7 @@ class BlockingClient:
         """Send an event to an instance; as `Client.raise_event`."""
         self._call(lambda client: client.raise_event(instance_id, name, data))
 
-    def send_event(
-        self, instance_id: str, name: str, data: Any = None, *, idempotency_key: str | None = None
-    ) -> None:
+    def send_event(self, instance_id: str, name: str, data: Any = None, *, idempotency_key: str | None = None) -> None:
         """Send an event to an instance; the same key twice is one event."""
         self._call(lambda client: client.send_event(instance_id, name, data, idempotency_key=idempotency_key))
 
@@ -425,12 +426,11 @@ class BlockingClient:
         loop = self._running()
         return loop.call(partial(function, loop.client))
 
-    def _each(self, function: Callable[[RemoteClient], AsyncIterator[T]]) -> Iterator[T]:
+    def _each(self, function: Callable[[RemoteClient], AsyncGenerator[T, None]]) -> Iterator[T]:
         loop = self._running()
         items = function(loop.client)
-        end = object()
         try:
-            while (item := loop.call(anext, items, end)) is not end:
-                yield item  # type: ignore[misc]
+            while (item := loop.call(anext, items, None)) is not None:
+                yield item
         finally:
-            loop.call(items.aclose)  # type: ignore[attr-defined]
+            loop.call(items.aclose)

@@ -62,7 +62,9 @@ class TokenRefused(ServerRefused):
     """The server wants a token, or another one."""
 
     def __str__(self) -> str:
-        return f"{self.message} Give a token with --token-file or PERDURE_API_TOKEN; in Python, connect(..., token=...)."
+        return (
+            f"{self.message} Give a token with --token-file or PERDURE_API_TOKEN; in Python, connect(..., token=...)."
+        )
 
 
 # By `errorCode`; each is made of the id of the instance that the request names.

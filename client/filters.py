@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict
 
+from ..runtime.errors import InvalidRequest
+
 Moment = datetime | str  # a datetime without a time zone is UTC; a text is RFC 3339
 Length = timedelta | float | str  # a number is seconds; a text is `90s`, `15m`, `7d`
 
@@ -43,8 +45,10 @@ def query_of(filter: Filter | Mapping[str, Any]) -> list[tuple[str, str]]:  # no
                 pairs.append((name, "true" if value else "false"))
             case str() | datetime() | timedelta() | int() | float():
                 pairs.append((name, text_of_value(value)))
-            case _:
+            case Iterable():
                 pairs += [(name, text_of_value(each)) for each in value]
+            case _:
+                raise InvalidRequest(f"the filter {name!r} is a {type(value).__name__}")
     return pairs
 
 
@@ -63,8 +67,10 @@ def body_of(filter: Filter | Mapping[str, Any]) -> dict[str, Any]:  # noqa: A002
                 body[name] = value.split(",")
             case str() | datetime() | timedelta() | int() | float():
                 body[name] = text_of_value(value)
-            case _:
+            case Iterable():
                 body[name] = [text_of_value(each) for each in value]
+            case _:
+                raise InvalidRequest(f"the filter {name!r} is a {type(value).__name__}")
     return body
 
 

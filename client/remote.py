@@ -222,5 +222,3 @@ def _failure(report: FailureReport) -> FailureDetails:
 def as_utf8(text: str | None) -> bytes | None:
     """Write a payload for the body of a request."""
     return text.encode() if text is not None else None
-
-

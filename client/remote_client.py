@@ -8,7 +8,7 @@ uses it.
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -20,13 +20,10 @@ from ..api.management.actions import ActionDone
 from ..api.management.history import HistoryList
 from ..api.management.instances import CountResult, InstanceDetails, InstanceList, InstanceSummary, InstanceTree
 from ..runtime.authoring.app import App, name_of
-from ..runtime.errors import InstanceNotFound
-from ..runtime.history.status import Status
 from ..runtime.operations.client import Client, id_of
 from ..runtime.operations.handle import Handle
-from .errors import ServerUnreachable
-from .filters import Filter, body_of, query_of, text_of_value
-from .remote import RemoteOperations, as_utf8
+from .filters import Filter, body_of, query_of
+from .remote import RemoteOperations
 from .server import Server, path_of
 
 Json = dict[str, Any]
@@ -105,8 +102,11 @@ class RemoteClient(Client):
         return await self._server.ask("GET", path_of("instances"), InstanceList, query=query)
 
     async def instances(
-        self, *, order: Order = "-created", **filter: Unpack[Filter]  # noqa: A002
-    ) -> AsyncIterator[InstanceSummary]:
+        self,
+        *,
+        order: Order = "-created",
+        **filter: Unpack[Filter],  # noqa: A002
+    ) -> AsyncGenerator[InstanceSummary, None]:
         """Read the whole list of instances, page by page."""
         cursor: str | None = None
         while True:
@@ -174,9 +174,8 @@ class RemoteClient(Client):
         query = [("limit", str(limit)), ("order", order), ("payloads", payloads)]
         if after is not None:
             query.append(("after", after))
-        return await self._server.ask(
-            "GET", path_of("instances", id_of(instance_id), "history"), HistoryList, query=query, instance_id=instance_id
-        )
+        path = path_of("instances", id_of(instance_id), "history")
+        return await self._server.ask("GET", path, HistoryList, query=query, instance_id=instance_id)
 
     async def payload(self, instance_id: str, key: str, kind: Literal["input", "result", "failure"]) -> str | None:
         """Read one payload of a history, as the text that it is; None if the event has none."""
@@ -190,8 +189,11 @@ class RemoteClient(Client):
         return await self._server.ask("GET", path, InstanceTree, query=[("depth", str(depth))], instance_id=instance_id)
 
     async def changes(
-        self, *, last_event_id: str | None = None, **filter: Unpack[Filter]  # noqa: A002
-    ) -> AsyncIterator[Change]:
+        self,
+        *,
+        last_event_id: str | None = None,
+        **filter: Unpack[Filter],  # noqa: A002
+    ) -> AsyncGenerator[Change, None]:
         """Follow the changes of status of all instances that a filter fits, as they happen.
 
         Args:
@@ -269,7 +271,9 @@ class RemoteClient(Client):
             body["output"] = msgspec.Raw(text.encode())
         return await self._remote.act(action, id_of(instance_id), body, expected_run=expected_run)
 
-    async def send_event(self, instance_id: str, name: str, data: Any = None, *, idempotency_key: str | None = None) -> None:
+    async def send_event(
+        self, instance_id: str, name: str, data: Any = None, *, idempotency_key: str | None = None
+    ) -> None:
         """Send an event to an instance; the same key twice is one event."""
         await self._remote.send_event(
             id_of(instance_id), name, self._encoder.encode(data), idempotency_key=idempotency_key
@@ -360,7 +364,7 @@ class RemoteClient(Client):
 
     # The rest.
 
-    async def export(self, instance_id: str) -> AsyncIterator[str]:
+    async def export(self, instance_id: str) -> AsyncGenerator[str, None]:
         """Read a whole history, a line of JSON for each event behind a line that says what follows."""
         path = path_of("instances", id_of(instance_id), "export")
         async with self._server.stream("GET", path, headers={"accept": NDJSON}, instance_id=instance_id) as lines:
@@ -389,7 +393,7 @@ class RemoteClient(Client):
         return await self._post(path_of("instances", instance_id, action), body, instance_id=instance_id)
 
 
-async def events_of(lines: AsyncIterator[str]) -> AsyncIterator[Change]:
+async def events_of(lines: AsyncIterator[str]) -> AsyncGenerator[Change, None]:
     """Put the lines of an event stream together. Source: HTML Living Standard, 9.2.6."""
     data: list[str] = []
     event_id: str | None = None

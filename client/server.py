@@ -100,7 +100,9 @@ class Server:
         try:
             return msgspec.json.decode(response.content, type=answer)
         except msgspec.MsgspecError as error:
-            what = f"{self.url} has answered with what is no {answer.__name__}: {error}. Is it a Perdure of this version?"
+            what = (
+                f"{self.url} has answered with what is no {answer.__name__}: {error}. Is it a Perdure of this version?"
+            )
             raise ServerRefused(response.status_code, "", what) from None
 
     async def send(

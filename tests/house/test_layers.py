@@ -74,7 +74,19 @@ PURE = {
 
 # What looks at the world: clocks, chance, files, sockets, threads, processes, the loop, the environment.
 THE_WORLD = {
-    *("aiosqlite", "anyio", "asyncio", "concurrent", "filelock", "httpx", "httpx2", "io", "multiprocessing", "os", "pathlib"),
+    *(
+        "aiosqlite",
+        "anyio",
+        "asyncio",
+        "concurrent",
+        "filelock",
+        "httpx",
+        "httpx2",
+        "io",
+        "multiprocessing",
+        "os",
+        "pathlib",
+    ),
     *("secrets", "shutil", "signal", "socket", "sqlite3", "starlette", "subprocess", "sys", "tempfile", "threading"),
     *("time", "trio", "urllib", "uvicorn"),
 }

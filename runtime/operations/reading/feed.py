@@ -151,7 +151,7 @@ def parse_position(text: str) -> dict[str, Place] | None:
     for part in text.split(","):
         name, _, rest = part.partition(":")
         start, _, number = rest.partition(":")
-        if not name or not number.isascii() or not number.isdigit() or len(number) > 18:  # noqa: PLR2004
+        if not name or not number.isascii() or not number.isdigit() or len(number) > 18:
             return None
         places[name] = Place(start, int(number))
     return places

@@ -1,6 +1,7 @@
 """What takes long ends when the caller hangs up and when the daemon stops, at once, and tells the truth."""
 
 import anyio
+import anyio.lowlevel
 import pytest
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
@@ -76,7 +77,7 @@ async def test_work_ends_with_the_daemon_and_with_its_caller(what: str, error: t
 
 
 async def later(event: anyio.Event) -> None:
-    await anyio.sleep(0)
+    await anyio.lowlevel.checkpoint()
     event.set()
 
 

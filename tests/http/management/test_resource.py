@@ -64,7 +64,9 @@ def app(get: Callable[..., object] = get) -> Starlette:
     return made
 
 
-@pytest.mark.parametrize(("raw", "instance_id"), [("a", "a"), ("a%2Fb%20c%3F", "a/b c?"), ("%25", "%"), ("notes", "notes")])
+@pytest.mark.parametrize(
+    ("raw", "instance_id"), [("a", "a"), ("a%2Fb%20c%3F", "a/b c?"), ("%25", "%"), ("notes", "notes")]
+)
 def test_an_id_may_be_any_text(raw: str, instance_id: str) -> None:
     response = ask(app(), "GET", f"/api/v1/orders/{raw}?deep=true")
     assert response.json() == {"id": instance_id, "deep": True, "actor": "anonymous"}
@@ -79,7 +81,9 @@ def test_a_method_that_a_path_does_not_have_is_told_which_it_has(method: str) ->
         assert response.json()["errorCode"] == "ERR_METHOD_NOT_ALLOWED"
 
 
-@pytest.mark.parametrize("path", ["/api/v1", "/api/v1/", "/api/v1/orders", "/api/v1/orders/a/b/c", "/api/v1//x", "/api/v1/%2F"])
+@pytest.mark.parametrize(
+    "path", ["/api/v1", "/api/v1/", "/api/v1/orders", "/api/v1/orders/a/b/c", "/api/v1//x", "/api/v1/%2F"]
+)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_path_that_is_not_there_is_said_so_in_json(path: str, method: str) -> None:
     response = ask(app(), method, path)
@@ -165,7 +169,9 @@ def test_what_is_wrong_with_a_request_is_said(method: str, path: str, content: b
     assert response.json().keys() == {"errorCode", "message"}
 
 
-@pytest.mark.parametrize("kind", ["application/json", "text/plain", "application/x-www-form-urlencoded", "nonsense", None])
+@pytest.mark.parametrize(
+    "kind", ["application/json", "text/plain", "application/x-www-form-urlencoded", "nonsense", None]
+)
 def test_the_content_type_of_a_request_is_not_looked_at(kind: str | None) -> None:
     headers = {"content-type": kind} if kind is not None else {}
     response = ask(app(), "PUT", "/api/v1/orders/a", content=b'{"count": 2}', headers=headers)
