@@ -30,6 +30,7 @@ from ..rpc.services.task_hub import task_hub
 from ..rpc.services.work_items import WorkItems
 from ..rpc.serving.auth import actor_by
 from ..rpc.serving.server import RECEIVE_BYTES_MAX, RpcOptions, RpcServer, create_server
+from ..rpc.wire.event_json import event_writer
 from ..rpc.wire.propagation import propagation
 from ..runtime.authoring.app import App
 from ..runtime.engine import Engine
@@ -131,7 +132,14 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                     stopping.started = True
                     await rpc.start()
                     await serve(
-                        create_app(facade, options, sidecar),
+                        create_app(
+                            facade,
+                            options,
+                            sidecar,
+                            engine.management,
+                            stopping=stopping.told,
+                            event_json=event_writer(settings.app_id),
+                        ),
                         listener=listener,
                         stop=stopping.told,
                         ready=ready,

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ..api.management.history import EventJson
 from ..api.sidecar import Sidecar
 from ..api.tokens import Tokens
 from ..runtime.operations.facade import Facade
@@ -58,6 +59,7 @@ def create_app(
     management: Management | None = None,
     *,
     stopping: anyio.Event | None = None,
+    event_json: EventJson | None = None,
 ) -> Starlette:
     """Make the app.
 
@@ -67,6 +69,7 @@ def create_app(
         sidecar: The daemon in Dapr's terms, of the same app; the gRPC services share it.
         management: The operations of the management API; None leaves it out.
         stopping: Set when the daemon begins to stop, so that streams and long polls end.
+        event_json: Writes the events of histories; None leaves histories out.
     """
     assert sidecar.app_id == options.app_id, (sidecar.app_id, options.app_id)
     version = sidecar.control.runtime_version
@@ -85,6 +88,7 @@ def create_app(
             body_bytes_max=options.body_bytes_max,
             tokens=tokens,
             stopping=stopping or anyio.Event(),
+            event_json=event_json,
         )
         routes += management_routes(door, dapr)
         routes += Pages(ready=sidecar.control.ready, version=version if tokens is None else None).routes()

@@ -39,6 +39,8 @@ class RawPath:
             raw = scope.get("raw_path")
             path = clean(raw.decode("latin-1") if raw is not None else quote(scope["path"]))
             root = quote(scope.get("root_path", ""))  # where another app has mounted this one
+            if path == root:
+                path += "/"
             if path != scope["path"] or root:
                 scope = {**scope, "path": path, "root_path": root}
         await self.app(scope, receive, send)

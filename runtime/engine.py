@@ -58,6 +58,7 @@ from .operations.child_starter import ChildStarter
 from .operations.client import Client
 from .operations.event_sender import EventSender
 from .operations.facade import Facade
+from .operations.management import management_of
 from .operations.reading.under_way import WorkLocator
 from .operations.reading.views import views_of
 from .operations.retention import RetentionLoop
@@ -157,6 +158,7 @@ class Engine:
         work = WorkLocator(activity=self._activity_state, turn=self.dispatcher.turn_state, peers=self.peers)
         self.views = views_of(self._host, work, app_id=self.settings.app_id)
         self.steering = Steering(self._host, self.facade, app=app, waits_for_workers=self._waits_for_workers)
+        self.management = management_of(self._host, self.views)
         self.client = Client(self.facade, app)
         self._children = ChildStarter(self.facade, send=self._send)
         self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id)
@@ -179,7 +181,7 @@ class Engine:
     @property
     def store_intact(self) -> bool:
         """Whether the store's files are where they were opened. It may be asked from another thread."""
-        return self._running is None or self.store.intact
+        return not self._running or self.store.intact
 
     def set_hanging(self, hanging: bool) -> None:
         """Say whether a commit does not end: as long as it lasts the engine is not ready, and refuses new work."""

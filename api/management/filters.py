@@ -8,14 +8,14 @@ are an object. A `!` in front of a list negates all of it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta
 
-from ...actors.store.listing import ListFilter
 from ...runtime.history.facets import SET_ASIDE
 from ...runtime.history.status import Status
+from ...runtime.operations.reading.listing import InstanceFilter
 from ..words import Refusal
 from .moments import parse_length, parse_moment
 from .words import FILTER_INVALID
@@ -61,19 +61,12 @@ class FilterBody(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True,
     app_id: Annotated[str | None, Meta(description="The app id of this daemon; reserved for others")] = None
 
 
-class Filtered(NamedTuple):
-    """A filter as the operations take it."""
-
-    filter: ListFilter
-    stuck_for_us: int | None = None
-
-
 def is_filter(name: str) -> bool:
     """Return whether a name of a query is that of a filter."""
     return name in NAMES or (name.startswith(TAG) and name != "tag.")
 
 
-def filter_of_query(pairs: Iterable[tuple[str, str]], *, app_id: str) -> Filtered:
+def filter_of_query(pairs: Iterable[tuple[str, str]], *, app_id: str) -> InstanceFilter:
     """Read the filter of a query.
 
     Args:
@@ -101,7 +94,7 @@ def filter_of_query(pairs: Iterable[tuple[str, str]], *, app_id: str) -> Filtere
     return filter_of_body(FilterBody(**found, tags=tags or None), app_id=app_id)
 
 
-def filter_of_body(body: FilterBody, *, app_id: str) -> Filtered:
+def filter_of_body(body: FilterBody, *, app_id: str) -> InstanceFilter:
     """Read the filter of a body.
 
     Raises:
@@ -119,9 +112,13 @@ def filter_of_body(body: FilterBody, *, app_id: str) -> Filtered:
         raise _invalid("the filter 'parent' is empty; it takes the id of an instance")
     stuck_for_us = _read("stuck_for", str(body.stuck_for), parse_length) if body.stuck_for is not None else None
     tags: Mapping[str, str] = body.tags or {}
-    return Filtered(
-        ListFilter(**given, id_prefix=body.id_prefix or "", parent=body.parent, root=body.root, tags=tags),
-        stuck_for_us,
+    return InstanceFilter(
+        **given,
+        id_prefix=body.id_prefix or "",
+        parent=body.parent,
+        root=body.root,
+        tags=tags,
+        stuck_for_us=stuck_for_us,
     )
 
 

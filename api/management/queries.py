@@ -5,8 +5,9 @@ The one law: a name that the route does not know, a name twice, and a value that
 
 from collections.abc import Collection, Iterable, Sequence
 
+from ...runtime.operations.reading.listing import InstanceFilter
 from ..words import ErrorAnswer, Refusal
-from .filters import TAG, Filtered, filter_of_query, is_filter
+from .filters import TAG, filter_of_query, is_filter
 from .moments import parse_length, parse_moment
 from .words import FILTER_INVALID, QUERY_INVALID
 
@@ -46,7 +47,7 @@ class Query:
                 raise self.refusal(f"{name!r} stands twice; it takes one value")
             known[key] = value
 
-    def filter(self, *, app_id: str) -> Filtered:
+    def filter(self, *, app_id: str) -> InstanceFilter:
         """Read the filters. Raises Refusal."""
         return filter_of_query(self.filters, app_id=app_id)
 

@@ -17,7 +17,6 @@ from ...runtime.operations.reading.waiting import Waiting
 from .instances import (
     CountGroup,
     CountResult,
-    FailedStep,
     FailureReport,
     HistorySize,
     InstanceDetails,
@@ -93,15 +92,11 @@ def waiting_for(waiting: Waiting) -> WaitingFor:
 
 def failure(found: FailureDetails) -> FailureReport:
     """Show why an instance has failed, and why that, as far as it is known."""
-    call = found.call
-    step = FailedStep(name=call.name, id=call.id, attempt=call.attempt) if call is not None else None
     return FailureReport(
         type=found.error_type,
         message=found.message,
         traceback=found.stack_trace,
-        activity=step if call is not None and call.kind == ACTIVITY_CALL else None,
-        child=step if call is not None and call.kind != ACTIVITY_CALL else None,
-        cause=failure(found.cause) if found.cause is not None else None,
+        cause=failure(found.inner) if found.inner is not None else None,
     )
 
 

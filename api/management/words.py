@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from ...actors.errors import (
     ActorFailed,
     ActorStalled,
+    CursorInvalid,
     ForeignThread,
     HostLost,
     HostNotRunning,
     HostStopping,
     PerdureError,
 )
-from ...actors.store.errors import StoreDamaged
+from ...actors.store.errors import ListsUnfinished, StoreDamaged
 from ...runtime.errors import (
     ChildUnfinished,
     InstanceExists,
@@ -25,12 +26,13 @@ from ...runtime.errors import (
     InstanceUnfinished,
     InvalidRequest,
     LimitExceeded,
-    RunChanged,
 )
 from ...runtime.history.row import CorruptHistory
+from ...runtime.operations.reading.history_page import EventMissing, HistoryChanged
 from ..words import INTERNAL, NOT_FOUND, TRY_AGAIN, ErrorAnswer, Refusal
 
 FILTER_INVALID = ErrorAnswer(400, "ERR_FILTER_INVALID", "{detail}")
+CURSOR_INVALID = ErrorAnswer(400, "ERR_FILTER_INVALID", "'cursor': {error}")
 QUERY_INVALID = ErrorAnswer(400, "ERR_QUERY_INVALID", "{detail}")
 HEADER_INVALID = ErrorAnswer(400, "ERR_HEADER_INVALID", "{detail}")
 BODY_NOT_JSON = ErrorAnswer(400, "ERR_MALFORMED_REQUEST", "the body is not the JSON that is expected: {detail}")
@@ -51,7 +53,6 @@ STALLED = ErrorAnswer(
     "instance {instance_id!r} is stalled: its code no longer fits its history. Mend the code, or terminate the "
     "instance.",
 )
-RUN_CHANGED = ErrorAnswer(412, "ERR_RUN_CHANGED", "{error}")
 NOT_SET_ASIDE = ErrorAnswer(409, "ERR_INSTANCE_NOT_SET_ASIDE", "{error}")
 HISTORY_UNREADABLE = ErrorAnswer(
     409, "ERR_HISTORY_UNREADABLE", "the history cannot be read: {error}. The instance can be purged with force."
@@ -73,9 +74,12 @@ ANSWERS: Mapping[type[PerdureError], ErrorAnswer] = {
     InstanceUnfinished: UNFINISHED,
     InstanceStalled: STALLED,
     InstanceNotSetAside: NOT_SET_ASIDE,
-    RunChanged: RUN_CHANGED,
     LimitExceeded: LIMIT_EXCEEDED,
+    CursorInvalid: CURSOR_INVALID,
     InvalidRequest: REQUEST_INVALID,
+    EventMissing: EVENT_MISSING,
+    HistoryChanged: HISTORY_CHANGED,
+    ListsUnfinished: LISTS_UNFINISHED,
     CorruptHistory: HISTORY_UNREADABLE,
     StoreDamaged: HISTORY_UNREADABLE,
     ActorStalled: HISTORY_UNREADABLE,

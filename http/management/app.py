@@ -12,15 +12,17 @@ from typing import Any
 import anyio
 from starlette.routing import Route
 
+from ...api.management.history import EventJson
 from ...api.tokens import Tokens
 from ...runtime.operations.management import Management
-from .actions import ACTIONS, ActionRoutes
 from .description import OPENAPI, DescriptionRoutes
 from .endpoint import Endpoint
 from .endpoints import READING
+from .histories import HISTORIES, HistoryRoutes
 from .instances import InstanceRoutes
 from .resource import Handler, routes_of
 from .session import LOGIN, LOGOUT, SessionRoutes
+from .streams import STREAMS, StreamRoutes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,7 @@ class ManagementDoor:
         app_id: The app that the daemon hosts.
         tokens: None if callers need none.
         stopping: Set when the daemon begins to stop: what takes long ends then.
+        event_json: Writes the events of histories; None leaves histories out.
     """
 
     management: Management
@@ -39,6 +42,7 @@ class ManagementDoor:
     body_bytes_max: int
     tokens: Tokens | None = None
     stopping: anyio.Event = field(default_factory=anyio.Event)
+    event_json: EventJson | None = None
 
 
 def management_routes(door: ManagementDoor, dapr: dict[str, Any]) -> list[Route]:
@@ -48,10 +52,12 @@ def management_routes(door: ManagementDoor, dapr: dict[str, Any]) -> list[Route]
         dapr: The description of Dapr's routes.
     """
     tables: list[tuple[Sequence[Endpoint], object]] = [
-        ((READING[3],), InstanceRoutes(door.management, app_id=door.app_id, stopping=door.stopping)),
-        (ACTIONS, ActionRoutes(door.management)),
+        (READING, InstanceRoutes(door.management, app_id=door.app_id, stopping=door.stopping)),
+        (STREAMS, StreamRoutes(door.management, app_id=door.app_id, stopping=door.stopping)),
         ((LOGIN, LOGOUT), SessionRoutes(door.tokens)),
     ]
+    if door.event_json is not None:
+        tables.append((HISTORIES, HistoryRoutes(door.management, door.event_json)))
     endpoints = [endpoint for table, _ in tables for endpoint in table]
     description = DescriptionRoutes(endpoints, dapr, version=door.version, secured=door.tokens is not None)
     handlers: list[tuple[Endpoint, Handler]] = [

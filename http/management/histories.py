@@ -46,9 +46,7 @@ HISTORY = Endpoint(
     (Success(200, "A page of the current generation", HistoryList),),
     errors=(NOT_FOUND, HISTORY_CHANGED, HISTORY_UNREADABLE, REQUEST_INVALID),
     query=(
-        QueryField(
-            "after", {"type": "string", "minLength": 1}, "The cursor of the page before, or the key of an event"
-        ),
+        QueryField("after", {"type": "string", "minLength": 1}, "The cursor of the page before, or an event's key"),
         QueryField("limit", number(1, LIMIT_MAX), f"{LIMIT} by default"),
         QueryField("order", words(*ORDERS), "`oldest` first by default"),
         QueryField(

@@ -56,6 +56,8 @@ EVENTS = Endpoint(
     description=TEXT,
 )
 
+STREAMS = (ALL_EVENTS, EVENTS)
+
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 

@@ -7,13 +7,21 @@ The engine makes it; the doors are given it (`http/management/`).
 
 from dataclasses import dataclass
 
+from ...actors.hosting.host import Host
+from .reading.feed import Feed
 from .reading.status_wait import StatusWaits
-from .steering.steering import Steering
+from .reading.views import Views
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Management:
     """What is to be asked of an engine about its instances, and done about them."""
 
-    steering: Steering
+    views: Views
     waits: StatusWaits
+    feed: Feed
+
+
+def management_of(host: Host, views: Views) -> Management:
+    """Put together what an engine offers."""
+    return Management(views=views, waits=StatusWaits(host), feed=Feed(host))

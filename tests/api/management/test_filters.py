@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from perdure.actors.store.listing import ListFilter
 from perdure.api.management.filters import NAMES, STATUSES, FilterBody, filter_of_body, filter_of_query
 from perdure.api.words import Refusal
+from perdure.runtime.operations.reading.listing import InstanceFilter
 
 AT = "2026-11-23T04:00:00Z"
 AT_US = 1_795_406_400_000_000
 
 
-def read(*pairs: tuple[str, str]) -> tuple[ListFilter, int | None]:
+def read(*pairs: tuple[str, str]) -> InstanceFilter:
     return filter_of_query(pairs, app_id="shop")
 
 
@@ -40,11 +40,11 @@ def read(*pairs: tuple[str, str]) -> tuple[ListFilter, int | None]:
     ],
 )
 def test_each_filter_of_a_query_becomes_its_condition(pairs: list[tuple[str, str]], fields: Mapping[str, Any]) -> None:
-    assert read(*pairs) == (ListFilter(**fields), None)
+    assert read(*pairs) == InstanceFilter(**fields)
 
 
 def test_how_long_something_is_stuck_stands_beside_the_conditions_of_the_store() -> None:
-    assert read(("stuck_for", "15m")) == (ListFilter(), 900_000_000)
+    assert read(("stuck_for", "15m")) == InstanceFilter(stuck_for_us=900_000_000)
     assert filter_of_body(FilterBody(stuck_for=90), app_id="shop").stuck_for_us == 90_000_000
 
 
@@ -74,14 +74,14 @@ def test_a_filter_with_one_value_stands_once(name: str) -> None:
 
 def test_a_body_has_the_names_of_a_query_with_lists_as_arrays_and_tags_as_an_object() -> None:
     body = FilterBody(status=["!running", "failed"], name=["a,b"], tags={"team": "x"}, root=True, created_after=AT)
-    expected = ListFilter(
+    expected = InstanceFilter(
         not_statuses=frozenset({"RUNNING", "FAILED"}),
         names=frozenset({"a,b"}),
         tags={"team": "x"},
         root=True,
         created_from_us=AT_US,
     )
-    assert filter_of_body(body, app_id="shop") == (expected, None)
+    assert filter_of_body(body, app_id="shop") == expected
     assert {name for name in FilterBody.__struct_fields__ if name != "tags"} == {n for n in NAMES if n != "tag.KEY"}
 
 

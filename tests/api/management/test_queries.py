@@ -67,7 +67,7 @@ def test_a_name_that_is_not_known_or_stands_twice_is_named(pairs: list[tuple[str
 
 def test_a_route_with_filters_reads_them_and_has_their_code_for_all_errors() -> None:
     asked = Query([("status", "running"), ("tag.a", "1"), ("limit", "3")], NAMES, filters=True)
-    assert asked.filter(app_id="shop").filter.statuses == frozenset({"RUNNING"})
+    assert asked.filter(app_id="shop").statuses == frozenset({"RUNNING"})
     with pytest.raises(Refusal) as error:
         Query([("state", "running")], NAMES, filters=True)
     assert error.value.answer.code == "ERR_FILTER_INVALID"

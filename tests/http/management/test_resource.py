@@ -26,7 +26,6 @@ from perdure.runtime.errors import (
     InstanceUnfinished,
     InvalidRequest,
     LimitExceeded,
-    RunChanged,
 )
 from perdure.runtime.history.row import CorruptHistory
 
@@ -81,12 +80,10 @@ def test_a_method_that_a_path_does_not_have_is_told_which_it_has(method: str) ->
         assert response.json()["errorCode"] == "ERR_METHOD_NOT_ALLOWED"
 
 
-@pytest.mark.parametrize(
-    "path", ["/api/v1", "/api/v1/", "/api/v1/orders", "/api/v1/orders/a/b/c", "/api/v1//x", "/api/v1/%2F"]
-)
+@pytest.mark.parametrize("path", ["", "/", "/orders", "/orders/a/b/c", "//x", "/%2F"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_path_that_is_not_there_is_said_so_in_json(path: str, method: str) -> None:
-    response = ask(app(), method, path)
+    response = ask(app(), method, f"/api/v1{path}")
     assert response.status_code == 404
     assert response.json()["errorCode"] == "ERR_ROUTE_NOT_FOUND"
 
@@ -105,7 +102,6 @@ ERRORS = [
     (InstanceUnfinished("a"), 409, "ERR_INSTANCE_UNFINISHED"),
     (InstanceStalled("a"), 409, "ERR_INSTANCE_STALLED"),
     (InstanceNotSetAside("a", "RUNNING"), 409, "ERR_INSTANCE_NOT_SET_ASIDE"),
-    (RunChanged("a", expected="1", found="2"), 412, "ERR_RUN_CHANGED"),
     (InvalidRequest("no"), 400, "ERR_REQUEST_INVALID"),
     (LimitExceeded("the input", limit="payload_bytes_max", found=2, maximum=1), 413, "ERR_LIMIT_EXCEEDED"),
     (CorruptHistory("no"), 409, "ERR_HISTORY_UNREADABLE"),
@@ -169,9 +165,7 @@ def test_what_is_wrong_with_a_request_is_said(method: str, path: str, content: b
     assert response.json().keys() == {"errorCode", "message"}
 
 
-@pytest.mark.parametrize(
-    "kind", ["application/json", "text/plain", "application/x-www-form-urlencoded", "nonsense", None]
-)
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", "application/x-www-form-urlencoded", "odd", None])
 def test_the_content_type_of_a_request_is_not_looked_at(kind: str | None) -> None:
     headers = {"content-type": kind} if kind is not None else {}
     response = ask(app(), "PUT", "/api/v1/orders/a", content=b'{"count": 2}', headers=headers)
