@@ -234,7 +234,7 @@ class RemoteClient(Client):
         begun = await self._remote.begin(
             name_of(workflow, self._app),
             instance_id=id_of(instance_id) if instance_id is not None else None,
-            content=self._encoder.encode(input),
+            content=self._text(input),
             start_at=start_at,
             tags=tags,
             if_exists=if_exists,
@@ -267,7 +267,7 @@ class RemoteClient(Client):
         body: Json = {"reason": reason, "recurse": recurse}
         if force:
             body["force"] = True
-        if (text := self._encoder.encode(output)) is not None:
+        if (text := self._text(output)) is not None:
             body["output"] = msgspec.Raw(text.encode())
         return await self._remote.act(action, id_of(instance_id), body, expected_run=expected_run)
 
@@ -276,7 +276,7 @@ class RemoteClient(Client):
     ) -> None:
         """Send an event to an instance; the same key twice is one event."""
         await self._remote.send_event(
-            id_of(instance_id), name, self._encoder.encode(data), idempotency_key=idempotency_key
+            id_of(instance_id), name, self._text(data), idempotency_key=idempotency_key
         )
 
     async def rerun(
@@ -299,7 +299,7 @@ class RemoteClient(Client):
             The new instance as a list has it; with `dry_run` `kept` and `repeated`.
         """
         body: Json = {"reason": reason, "from_event": from_event, "id": new_id}
-        if (text := self._encoder.encode(input)) is not None:
+        if (text := self._text(input)) is not None:
             body["input"] = msgspec.Raw(text.encode())
         if dry_run:
             body["dry_run"] = True
@@ -324,7 +324,7 @@ class RemoteClient(Client):
         """
         body: Json = {"action": action, "event_id": event_id, "reason": reason}
         if action == "complete":
-            body["result"] = msgspec.Raw((self._encoder.encode(result) or "null").encode())
+            body["result"] = msgspec.Raw((self._text(result) or "null").encode())
         if failure is not None:
             body["failure"] = {"message": failure} if isinstance(failure, str) else dict(failure)
         return await self._post_for(instance_id, "repair", body)
@@ -383,6 +383,10 @@ class RemoteClient(Client):
     async def report(self, what: Literal["workflows", "activities", "workers", "hosts", "attention", "system"]) -> Json:
         """Read one of the reports on the daemon."""
         return await self._server.ask("GET", path_of(what), dict[str, Any])
+
+    def _text(self, value: Any) -> str | None:
+        """Write a payload; JSON that is written already is taken as it is."""
+        return bytes(value).decode() if isinstance(value, msgspec.Raw) else self._encoder.encode(value)
 
     async def _post(self, path: str, body: Json, *, instance_id: str | None = None) -> Json:
         given = {name: value for name, value in body.items() if value is not None}
