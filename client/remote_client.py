@@ -130,6 +130,10 @@ class RemoteClient(Client):
         """Describe an instance without its payloads: what it waits for, why it has failed; None if there is none."""
         return await self._remote.describe(id_of(instance_id))
 
+    async def payloads(self, instance_id: str) -> tuple[str | None, str | None]:
+        """Read the input and the output of an instance, as the texts that they are."""
+        return await self._remote.payloads(id_of(instance_id))
+
     async def wait_for(
         self,
         instance_id: str,
@@ -275,9 +279,7 @@ class RemoteClient(Client):
         self, instance_id: str, name: str, data: Any = None, *, idempotency_key: str | None = None
     ) -> None:
         """Send an event to an instance; the same key twice is one event."""
-        await self._remote.send_event(
-            id_of(instance_id), name, self._text(data), idempotency_key=idempotency_key
-        )
+        await self._remote.send_event(id_of(instance_id), name, self._text(data), idempotency_key=idempotency_key)
 
     async def rerun(
         self,

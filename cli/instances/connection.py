@@ -3,7 +3,6 @@
 The rule: a command says on standard error what went wrong, with the id, and its exit code says of which kind it was.
 """
 
-
 import os
 import signal
 import sys
@@ -44,7 +43,7 @@ class Ended(click.ClickException):
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
+        vars(self)["exit_code"] = exit_code  # click has it as a constant of the class
 
 
 class Where(NamedTuple):
@@ -188,9 +187,7 @@ def code_of(error: PerdureError) -> int:
             return REFUSED
 
 
-async def for_each(
-    ids: Sequence[str], work: Callable[[str], Awaitable[str | None]], *, said: bool = True
-) -> int:
+async def for_each(ids: Sequence[str], work: Callable[[str], Awaitable[str | None]], *, said: bool = True) -> int:
     """Do something to one instance after another, and say what could not be done.
 
     Args:
@@ -222,9 +219,7 @@ def ids_of(given: Sequence[str]) -> list[str]:
     found: list[str] = []
     for text in given:
         if text == "-":
-            found += [line for line in (raw.rstrip("\r\n") for raw in click.get_text_stream("stdin")) if line]
+            found += [line for line in (raw.rstrip("\r\n") for raw in sys.stdin) if line]
         else:
             found.append(text)
     return list(dict.fromkeys(found))
-
-

@@ -27,7 +27,9 @@ ORDERS = ("-created", "created", "-updated", "updated", "id")
 
 @daemon_command(
     *FILTER_OPTIONS,
-    click.Option(["--order"], type=click.Choice(ORDERS), default="-created", show_default=True, help="- is newest first."),
+    click.Option(
+        ["--order"], type=click.Choice(ORDERS), default="-created", show_default=True, help="- is newest first."
+    ),
     click.Option(
         ["--limit"],
         type=click.IntRange(min=0),

@@ -110,7 +110,7 @@ FILTER_OPTIONS = (
         help="Only those that are stalled, set aside, or have an activity open and took no turn for so long: 15m.",
     ),
 )
-FILTER_NAMES = tuple(option.name for option in FILTER_OPTIONS if option.name is not None)
+FILTER_NAMES = tuple(str(option.name) for option in FILTER_OPTIONS)
 
 OUTPUT_OPTION = click.Option(
     ["-o", "--output"],
@@ -132,6 +132,6 @@ def filter_of(options: dict[str, Any]) -> dict[str, Any]:
         value = options.pop(name)
         if isinstance(value, tuple):
             value = [each for text in value for each in text.split(",")]
-        if value is not None and value != [] and value != {}:
+        if value is not None and value not in ([], {}):
             found[name] = value
     return found

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .connection import FAILED, NOT_FOUND, TIME_OVER, Ended, Where, ask, daemon_command
-from .listing import waiting
 from .options import ID_ARGUMENT, JSON_OPTION, length
 from .output import age, cell, fields, lines_of, show_json, span, table, visible
 
 if TYPE_CHECKING:
-    from ...api.management.instances import FailureReport, InstanceDetails, InstanceTree
+    from ...api.management.instances import FailureReport, InstanceDetails, InstanceTree, WaitingFor
     from ...client.remote_client import RemoteClient
 
 GOOD_ENDS = ("COMPLETED",)
@@ -74,11 +73,7 @@ def description(described: "InstanceDetails", now: datetime) -> Iterator[str]:
         yield f"{described.stall.kind}: {visible(described.stall.reason)}"
     entries = described.waiting_for if isinstance(described.waiting_for, list) else []
     if entries:
-        rows = [
-            (entry.event_id, entry.kind, entry.name or entry.child_id, entry.state, entry.attempt)
-            + (age(entry.since, now), span((entry.due - now).total_seconds()) if entry.due is not None else None)
-            for entry in entries
-        ]
+        rows = [waiting_row(entry, now) for entry in entries]
         columns = ("EVENT ID", "KIND", "NAME", "STATE", "ATTEMPT", "FOR", "DUE IN")
         yield "Waits for:\n" + table(columns, rows)
     children = described.children if isinstance(described.children, dict) else {}
@@ -106,6 +101,13 @@ def description(described: "InstanceDetails", now: datetime) -> Iterator[str]:
     )
 
 
+def waiting_row(entry: "WaitingFor", now: datetime) -> tuple[object, ...]:
+    """A row of the table of what an instance waits for."""
+    due = span((entry.due - now).total_seconds()) if entry.due is not None else None
+    what = entry.name or entry.child_id
+    return entry.event_id, entry.kind, what, entry.state, entry.attempt, age(entry.since, now), due
+
+
 def failure(report: "FailureReport", *, cause: bool = False) -> str:
     """Show a failure: the step, the error, its traceback, and what has caused it."""
     step, kind = (report.activity, "Activity") if report.activity is not None else (report.child, "Child workflow")
@@ -123,7 +125,12 @@ def failure(report: "FailureReport", *, cause: bool = False) -> str:
     ID_ARGUMENT,
     click.Option(["--newest"], is_flag=True, help="The newest event first."),
     click.Option(
-        ["--limit"], type=click.IntRange(min=0), default=200, show_default=True, metavar="N", help="0: the whole history."
+        ["--limit"],
+        type=click.IntRange(min=0),
+        default=200,
+        show_default=True,
+        metavar="N",
+        help="0: the whole history.",
     ),
     click.Option(
         ["--payloads"],
@@ -185,7 +192,9 @@ def words_of(kind: str, body: dict[str, Any], event: dict[str, Any]) -> str:
         words.append(f"of {of}")
     words += [str(body[field]) for field in ("name", "fireAt", "instanceId") if body.get(field)]
     if kind == "executionCompleted":
-        words.append(str(body.get("workflowStatus", body.get("orchestrationStatus", ""))).removeprefix("ORCHESTRATION_STATUS_"))
+        words.append(
+            str(body.get("workflowStatus", body.get("orchestrationStatus", ""))).removeprefix("ORCHESTRATION_STATUS_")
+        )
     if (failed := body.get("failureDetails")) is not None:
         words.append(f"{failed.get('errorType')}: {failed.get('errorMessage')}")
     for field in ("input", "result"):
