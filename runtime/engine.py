@@ -62,6 +62,7 @@ from .operations.management import management_of
 from .operations.reading.under_way import WorkLocator
 from .operations.reading.views import views_of
 from .operations.retention import RetentionLoop
+from .operations.steering.steering import Steering
 from .settings import Opening, Settings
 from .workers.dispatcher import Dispatcher
 from .workers.mark import ADDRESS as WORKER_MARK_ADDRESS
@@ -116,6 +117,7 @@ class Engine:
             elsewhere=self.dispatcher.receive_activity,
             waits_for_workers=self._waits_for_workers,
             flight=flight,
+            folder=opening.folder,
         )
         self._surroundings = Surroundings(
             app,
@@ -155,6 +157,7 @@ class Engine:
         self.facade = Facade(self._host, limits=self.settings.limits)
         work = WorkLocator(activity=self._activity_state, turn=self.dispatcher.turn_state, peers=self.peers)
         self.views = views_of(self._host, work, app_id=self.settings.app_id)
+        self.steering = Steering(self._host, self.facade, app=app, waits_for_workers=self._waits_for_workers)
         self.management = management_of(self._host, self.views)
         self.client = Client(self.facade, app)
         self._children = ChildStarter(self.facade, send=self._send)
@@ -174,6 +177,11 @@ class Engine:
     def commit_under_way(self) -> int | None:
         """The number of the group commit that is under way; None: there is none."""
         return self._host.commit_under_way
+
+    @property
+    def store_intact(self) -> bool:
+        """Whether the store's files are where they were opened. It may be asked from another thread."""
+        return not self._running or self.store.intact
 
     def set_hanging(self, hanging: bool) -> None:
         """Say whether a commit does not end: as long as it lasts the engine is not ready, and refuses new work."""

@@ -13,8 +13,9 @@ the other, and each uses only the parts before it:
 * `actors/hosting/turn_loop.py`: taking turns;
 * `actors/hosting/probation.py`: actors that may have ended the process before this one.
 
-`actors/hosting/committer.py` and `actors/hosting/loader.py` call the others through callbacks. `actors/hosting/inspector.py`,
-`actors/hosting/listing.py` and `actors/hosting/enlisting.py` read the store, and know of no activation.
+`actors/hosting/committer.py` and `actors/hosting/loader.py` call the others through callbacks.
+`actors/hosting/inspector.py`, `actors/hosting/listing.py` and `actors/hosting/enlisting.py` read the store, and know of
+no activation.
 The engine makes a host (`runtime/engine.py`).
 """
 
@@ -173,7 +174,7 @@ class Host:
             epochs = await self.store.claim(self.placement.host, now_us=self.clock.now_us())
             self.placement.claimed(epochs, shards=self.store.shards)
             if self._peers is not None:
-                self._place_peers(self._peers.membership)
+                place_peers(self.placement, self._peers.membership, self.store.shards)
             # Before a message can reach an actor: an actor recovers before it does anything else.
             if not self._dormant:
                 self._mailroom.unrecovered = dict.fromkeys(await self.store.active())
@@ -433,12 +434,6 @@ class Host:
                 with no_current_task():
                     activation.actor.close()
 
-    def _place_peers(self, membership: Membership) -> None:
-        """Enter into the placement table which shards the other hosts own, for the life of the daemon."""
-        for shard in range(self.store.shards):
-            if (owner := membership.owner(shard)) != membership.index:
-                self.placement.lost(shard, Ownership(host=name_of(owner), epoch=0))
-
     def _wake_watchers(self) -> None:
         if self._peers is not None:
             self._peers.wake_watchers()
@@ -455,3 +450,10 @@ class Host:
 
     def _retire(self, activation: Activation) -> None:
         self._committer.retire(activation, self.clock.now_us())
+
+
+def place_peers(placement: Placement, membership: Membership, shards: int) -> None:
+    """Enter into the placement table which shards the other hosts own, for the life of the daemon."""
+    for shard in range(shards):
+        if (owner := membership.owner(shard)) != membership.index:
+            placement.lost(shard, Ownership(host=name_of(owner), epoch=0))

@@ -64,6 +64,7 @@ class ActivityActors:
         flight: Where attempts that run in this process are noted.
         waits_for_workers: Whether activities that the app does not have are left to remote workers, also while none is
             connected.
+        folder: The working folder of worker processes; None: the present one when `run` begins.
     """
 
     def __init__(
@@ -76,12 +77,14 @@ class ActivityActors:
         elsewhere: Callable[[Address, Invoke], None] = lambda address, invoke: None,
         waits_for_workers: Callable[[], bool] = lambda: False,
         flight: FlightRecord | None = None,
+        folder: str | None = None,
     ) -> None:
         self._app = app
         self._send = send
         self._now_us = now_us
         self._elsewhere = elsewhere
         self._flight = flight
+        self._folder = folder
         self._waits_for_workers = waits_for_workers
         self._encoder = Encoder()
         self._settings = settings
@@ -108,7 +111,7 @@ class ActivityActors:
         }
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
-            self._processes = ProcessPool(tasks)
+            self._processes = ProcessPool(tasks, self._folder)
             self._lanes = {kind: Lane(tasks, limit, self._perform, ended=self._ended) for kind, limit in limits.items()}
             task_status.started()
             try:

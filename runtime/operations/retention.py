@@ -151,7 +151,7 @@ class RetentionLoop:
 
     async def _forget(self, instance_id: str) -> None:
         with suppress(InstanceNotFound, InstanceUnfinished, InstanceStalled):
-            await self._facade.purge(instance_id, recurse=False)
+            await self._facade.purge(instance_id, recurse=False, by=None)
             logger.debug("forgot %s, whose time was over", instance_id)
 
     async def _sleep(self) -> None:

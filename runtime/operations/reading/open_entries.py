@@ -36,7 +36,7 @@ from ...history.open_work import START_TIMER
 from ...history.row import Row, split
 
 
-class Asked(NamedTuple):
+class OpenRequest(NamedTuple):
     """A call or a timer without an answer."""
 
     event_id: int
@@ -60,11 +60,11 @@ class Awaited(NamedTuple):
 class OpenEntries:
     """What is open after some rows. Tables are by event id."""
 
-    tasks: dict[int, Asked]
-    children: dict[int, Asked]
-    task_retries: dict[int, Asked]  # timers before another attempt
-    child_retries: dict[int, Asked]
-    timers: dict[int, Asked]
+    tasks: dict[int, OpenRequest]
+    children: dict[int, OpenRequest]
+    task_retries: dict[int, OpenRequest]  # timers before another attempt
+    child_retries: dict[int, OpenRequest]
+    timers: dict[int, OpenRequest]
     waits: list[Awaited]  # oldest first
     start_due_us: int | None = None  # the start is due then; None: it is not waited for
     start_since_us: int = 0
@@ -152,13 +152,13 @@ class Walk:
         self._attempts[task.task_execution_id] += 1
         self._names[task.task_execution_id] = task.name
         attempt = self._attempts[task.task_execution_id]
-        self.found.tasks[task.event_id] = Asked(task.event_id, at_us, task.name, attempt)
+        self.found.tasks[task.event_id] = OpenRequest(task.event_id, at_us, task.name, attempt)
 
     def _child_asked(self, child: ChildCreated, at_us: int) -> None:
         first = child.retry_of or child.instance_id
         self._attempts[first] += 1
         self._names[first] = child.name
-        self.found.children[child.event_id] = Asked(
+        self.found.children[child.event_id] = OpenRequest(
             child.event_id, at_us, child.name, self._attempts[first], child_id=child.instance_id
         )
 
@@ -170,11 +170,11 @@ class Walk:
         elif timer.origin in (TimerOrigin.ACTIVITY_RETRY, TimerOrigin.CHILD_RETRY):
             activity = timer.origin == TimerOrigin.ACTIVITY_RETRY
             retries = self.found.task_retries if activity else self.found.child_retries
-            retries[timer.event_id] = Asked(
+            retries[timer.event_id] = OpenRequest(
                 timer.event_id, at_us, self._names.get(of), self._attempts[of] + 1, timer.fire_at_us
             )
         else:
-            self.found.timers[timer.event_id] = Asked(timer.event_id, at_us, None, due_us=due_us)
+            self.found.timers[timer.event_id] = OpenRequest(timer.event_id, at_us, None, due_us=due_us)
 
     def _timer_fired(self, timer: TimerFired, at_us: int) -> None:
         found = self.found

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ...history.record import InstanceRecord
 from ...history.status import Status
 from ...instance.message import WorkState
-from .open_entries import Asked, OpenEntries
+from .open_entries import OpenEntries, OpenRequest
 
 
 class WaitKind(StrEnum):
@@ -108,7 +108,7 @@ def _open(entries: OpenEntries, under_way: UnderWay) -> list[Waiting]:
     return sorted(found, key=lambda waiting: (waiting.event_id is None, waiting.event_id or 0))
 
 
-def _activity(asked: Asked, state: WorkState | None) -> Waiting:
+def _activity(asked: OpenRequest, state: WorkState | None) -> Waiting:
     began_us = state.began_us if state is not None else None
     return Waiting(
         WaitKind.ACTIVITY,
@@ -120,7 +120,7 @@ def _activity(asked: Asked, state: WorkState | None) -> Waiting:
     )
 
 
-def _other(kind: WaitKind, asked: Asked) -> Waiting:
+def _other(kind: WaitKind, asked: OpenRequest) -> Waiting:
     state = WorkPlace.QUEUED if kind is WaitKind.ACTIVITY else None
     return Waiting(kind, asked.name, asked.since_us, state, asked.due_us, asked.attempt, asked.event_id, asked.child_id)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from perdure.actors.address import Address
+from perdure.actors.store.audit import AuditRow
 from perdure.actors.store.contract import Inspection, Stored
 from perdure.actors.store.listing import Facets
 from perdure.actors.turn import Envelope, Recover, ReminderDue, SetAside, Turn
@@ -140,6 +141,9 @@ class CounterType:
 
     def purges(self, body: Any) -> bool:
         return isinstance(body, Forget)
+
+    def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[AuditRow]:
+        return ()
 
     def facets(self, outside: Inspection) -> Facets | None:
         return None
