@@ -15,6 +15,7 @@ from starlette.routing import Route
 from ...api.management.history import EventJson
 from ...api.tokens import Tokens
 from ...runtime.operations.management import Management
+from .actions import ACTIONS, ActionRoutes
 from .description import OPENAPI, DescriptionRoutes
 from .endpoint import Endpoint
 from .endpoints import READING
@@ -22,6 +23,7 @@ from .histories import HISTORIES, HistoryRoutes
 from .instances import InstanceRoutes
 from .resource import Handler, routes_of
 from .session import LOGIN, LOGOUT, SessionRoutes
+from .starting import STARTING, StartRoutes
 from .streams import STREAMS, StreamRoutes
 
 
@@ -53,6 +55,8 @@ def management_routes(door: ManagementDoor, dapr: dict[str, Any]) -> list[Route]
     """
     tables: list[tuple[Sequence[Endpoint], object]] = [
         (READING, InstanceRoutes(door.management, app_id=door.app_id, stopping=door.stopping)),
+        (STARTING, StartRoutes(door.management)),
+        (ACTIONS, ActionRoutes(door.management)),
         (STREAMS, StreamRoutes(door.management, app_id=door.app_id, stopping=door.stopping)),
         ((LOGIN, LOGOUT), SessionRoutes(door.tokens)),
     ]

@@ -3,6 +3,7 @@
 The one law: a Content-Type is not looked at.
 """
 
+import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,6 +19,7 @@ from .endpoint import Endpoint
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 
+ETAG = re.compile(r'"([^",]*)"|([A-Za-z0-9-]+)')  # without its quotes too: a person has typed it
 KEY_BYTES_MAX = 256  # of an Idempotency-Key
 
 
@@ -68,11 +70,11 @@ class Call:
         tag = self.request.headers.get("if-match")
         if tag is None or tag.strip() == "*":
             return None
-        tag = tag.strip()
-        if len(tag) < 2 or not (tag.startswith('"') and tag.endswith('"')) or '"' in tag[1:-1]:
+        found = ETAG.fullmatch(tag.strip())
+        if found is None:
             detail = f'If-Match is {tag!r}, and it takes one ETag as a description has it, such as "EXECUTION_ID"'
             raise Refusal(HEADER_INVALID, detail=detail)
-        return tag[1:-1]
+        return found[1] if found[1] is not None else found[2]
 
     async def payload(self) -> str | None:
         """Read the body as a payload; None if it is empty. Raises Refusal."""

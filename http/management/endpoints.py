@@ -44,7 +44,7 @@ def number(low: int, high: int) -> Json:
     return {"type": "integer", "minimum": low, "maximum": high}
 
 
-CURSOR = QueryField("cursor", {"type": "string", "minLength": 1}, "Of the page before. Opaque; it survives inserts.")
+CURSOR = QueryField("cursor", TEXT, "Of the page before. Opaque; it survives inserts.")
 
 LIST = Endpoint(
     "list_instances",

@@ -22,12 +22,12 @@ from ...runtime.operations.reading.history_page import PAYLOADS as PAYLOAD_FIELD
 from ...runtime.operations.reading.history_page import KeyedEvent
 from .call import Call
 from .endpoint import JSON, Endpoint, QueryField, Success
-from .endpoints import LIMIT_MAX, number, words
+from .endpoints import LIMIT_MAX, TEXT, number, words
 
 LIMIT = 100
 WRITTEN_AT_ONCE = 25  # events; then the turns of instances come first
 ORDERS = ("oldest", "newest")
-TEXT = "text/plain"
+PLAIN = "text/plain"
 KINDS = ("input", "result", "failure")
 
 # What a browser that is led to a payload may do with it: show it as text, and nothing else.
@@ -46,7 +46,7 @@ HISTORY = Endpoint(
     (Success(200, "A page of the current generation", HistoryList),),
     errors=(NOT_FOUND, HISTORY_CHANGED, HISTORY_UNREADABLE, REQUEST_INVALID),
     query=(
-        QueryField("after", {"type": "string", "minLength": 1}, "The cursor of the page before, or an event's key"),
+        QueryField("after", TEXT, "The cursor of the page before, or an event's key"),
         QueryField("limit", number(1, LIMIT_MAX), f"{LIMIT} by default"),
         QueryField("order", words(*ORDERS), "`oldest` first by default"),
         QueryField(
@@ -66,7 +66,7 @@ def _payload(kind: str) -> Endpoint:
         f"/instances/{{id}}/history/{{key}}/{kind}",
         "history",
         f"Read the {kind} of an event",
-        (Success(200, "It, as it was given", media=(JSON, TEXT)), Success(204, "The event has none")),
+        (Success(200, "It, as it was given", media=(JSON, PLAIN)), Success(204, "The event has none")),
         errors=(NOT_FOUND, EVENT_MISSING, HISTORY_CHANGED, HISTORY_UNREADABLE, REQUEST_INVALID),
     )
 
@@ -122,7 +122,7 @@ class HistoryRoutes:
             return Response(status_code=204, headers=PAYLOAD_HEADERS)
         if isinstance(found, FailureDetails):
             return Response(encode(failure(found)), headers=PAYLOAD_HEADERS, media_type=JSON)
-        return Response(found, headers=PAYLOAD_HEADERS, media_type=JSON if is_json(found) else TEXT)
+        return Response(found, headers=PAYLOAD_HEADERS, media_type=JSON if is_json(found) else PLAIN)
 
 
 def is_json(text: str) -> bool:

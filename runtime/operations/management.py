@@ -11,6 +11,7 @@ from ...actors.hosting.host import Host
 from .reading.feed import Feed
 from .reading.status_wait import StatusWaits
 from .reading.views import Views
+from .steering.steering import Steering
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,10 +19,11 @@ class Management:
     """What is to be asked of an engine about its instances, and done about them."""
 
     views: Views
+    steering: Steering
     waits: StatusWaits
     feed: Feed
 
 
-def management_of(host: Host, views: Views) -> Management:
+def management_of(host: Host, views: Views, steering: Steering) -> Management:
     """Put together what an engine offers."""
-    return Management(views=views, waits=StatusWaits(host), feed=Feed(host))
+    return Management(views=views, steering=steering, waits=StatusWaits(host), feed=Feed(host))

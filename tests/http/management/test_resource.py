@@ -19,13 +19,18 @@ from perdure.http.management.resource import routes_of
 from perdure.http.path import RawPath
 from perdure.runtime.errors import (
     ChildUnfinished,
+    EventRefused,
+    IdTaken,
     InstanceExists,
     InstanceNotFound,
     InstanceNotSetAside,
     InstanceStalled,
     InstanceUnfinished,
     InvalidRequest,
+    KeyReused,
     LimitExceeded,
+    RunChanged,
+    WorkflowUnknown,
 )
 from perdure.runtime.history.row import CorruptHistory
 
@@ -102,6 +107,11 @@ ERRORS = [
     (InstanceUnfinished("a"), 409, "ERR_INSTANCE_UNFINISHED"),
     (InstanceStalled("a"), 409, "ERR_INSTANCE_STALLED"),
     (InstanceNotSetAside("a", "RUNNING"), 409, "ERR_INSTANCE_NOT_SET_ASIDE"),
+    (RunChanged("a", expected="1", found="2"), 412, "ERR_RUN_CHANGED"),
+    (IdTaken("a", name="W", status="RUNNING", restart=False), 409, "ERR_INSTANCE_EXISTS"),
+    (KeyReused("a", "k"), 422, "ERR_IDEMPOTENCY_KEY_REUSED"),
+    (WorkflowUnknown("X", app="shop", nearest=("Y",)), 422, "ERR_WORKFLOW_UNKNOWN"),
+    (EventRefused("a", "approval", "COMPLETED"), 409, "ERR_EVENT_REFUSED"),
     (InvalidRequest("no"), 400, "ERR_REQUEST_INVALID"),
     (LimitExceeded("the input", limit="payload_bytes_max", found=2, maximum=1), 413, "ERR_LIMIT_EXCEEDED"),
     (CorruptHistory("no"), 409, "ERR_HISTORY_UNREADABLE"),
@@ -179,7 +189,9 @@ def test_an_empty_body_is_an_empty_object_and_no_payload() -> None:
     assert ask(app(), "POST", "/api/v1/orders/a/notes").json()["note"] is None
 
 
-@pytest.mark.parametrize(("tag", "run"), [('"e1"', "e1"), (' "e1" ', "e1"), ("*", None), (None, None)])
+@pytest.mark.parametrize(
+    ("tag", "run"), [('"e1"', "e1"), (' "e1" ', "e1"), ("e1", "e1"), ('""', ""), ("*", None), (None, None)]
+)
 def test_if_match_names_the_run(tag: str | None, run: str | None) -> None:
     headers = {"if-match": tag} if tag is not None else {}
     assert ask(app(), "PUT", "/api/v1/orders/a", headers=headers).json()["run"] == run
@@ -188,7 +200,7 @@ def test_if_match_names_the_run(tag: str | None, run: str | None) -> None:
 @pytest.mark.parametrize(
     "headers",
     [
-        *({"if-match": tag} for tag in ("e1", '"e1', 'W/"e1"', '"a", "b"', "")),
+        *({"if-match": tag} for tag in ('"e1', 'W/"e1"', '"a", "b"', "a,b", "")),
         *({"idempotency-key": key} for key in ("", "x" * 257)),
     ],
 )
