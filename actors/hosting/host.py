@@ -31,7 +31,7 @@ from anyio.abc import TaskGroup
 
 from ..address import Address
 from ..clock import Clock
-from ..cluster.changes import Changes
+from ..cluster.changes import ChangeFeed
 from ..cluster.membership import Membership, name_of
 from ..cluster.peers import Peers
 from ..cluster.placement import Ownership, Placement
@@ -141,7 +141,7 @@ class Host:
             fire=self._mailroom.fire,
             room=self._mailroom.loader.room,
         )
-        self.changes = Changes(name, peers)
+        self.changes = ChangeFeed(name, peers)
         self._release = Release(
             self._mailroom, routes, self._reminders, self._watches, self.changes.own, retire=self._retire
         )

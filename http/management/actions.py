@@ -12,8 +12,8 @@ from ...api.management.words import HISTORY_UNREADABLE, RUN_CHANGED, STALLED, UN
 from ...api.words import NOT_FOUND, ErrorAnswer
 from ...runtime.history.attribution import By
 from ...runtime.instance.condition import Condition
-from ...runtime.operations.management import Management
-from .call import Call
+from ...runtime.operations.management import InstanceOperations
+from .call import ManagementCall
 from .endpoint import JSON, Endpoint, Success
 
 DOOR = "api"
@@ -58,22 +58,22 @@ ACTIONS = (
 class ActionRoutes:
     """The handlers."""
 
-    def __init__(self, management: Management) -> None:
+    def __init__(self, management: InstanceOperations) -> None:
         self.steering = management.steering
 
-    async def suspend_instance(self, call: Call) -> Response:
+    async def suspend_instance(self, call: ManagementCall) -> Response:
         instance_id, run, action = call.id, condition_of(call), await call.body(Action)
         by = by_of(call, action.reason)
         await self.steering.suspend(instance_id, by=by, recurse=action.recurse or False, condition=run)
         return done(instance_id)
 
-    async def resume_instance(self, call: Call) -> Response:
+    async def resume_instance(self, call: ManagementCall) -> Response:
         instance_id, run, action = call.id, condition_of(call), await call.body(Action)
         by = by_of(call, action.reason)
         await self.steering.resume(instance_id, by=by, recurse=action.recurse or False, condition=run)
         return done(instance_id)
 
-    async def terminate_instance(self, call: Call) -> Response:
+    async def terminate_instance(self, call: ManagementCall) -> Response:
         instance_id, run, action = call.id, condition_of(call), await call.body(Action)
         await self.steering.terminate(
             instance_id,
@@ -84,7 +84,7 @@ class ActionRoutes:
         )
         return done(instance_id, status=202)
 
-    async def purge_instance(self, call: Call) -> Response:
+    async def purge_instance(self, call: ManagementCall) -> Response:
         instance_id, run, action = call.id, condition_of(call), await call.body(Action)
         affected = await self.steering.purge(
             instance_id,
@@ -96,12 +96,12 @@ class ActionRoutes:
         return Response(encode(ActionDone(id=instance_id, affected=affected)), media_type=JSON)
 
 
-def by_of(call: Call, reason: str | None = None) -> By:
+def by_of(call: ManagementCall, reason: str | None = None) -> By:
     """Say on whose behalf a change is made."""
     return By(call.actor, DOOR, reason)
 
 
-def condition_of(call: Call) -> Condition:
+def condition_of(call: ManagementCall) -> Condition:
     """Say what the instance must still be. Raises Refusal."""
     return Condition(run=call.expected_run())
 

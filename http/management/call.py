@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 from starlette.requests import Request
 
-from ...api.management.queries import Query
+from ...api.management.queries import RequestQuery
 from ...api.management.words import BODY_INVALID, BODY_NOT_JSON, FILTER_INVALID, HEADER_INVALID
 from ...api.words import Refusal
 from ..auth import actor_of
@@ -23,7 +23,7 @@ ETAG = re.compile(r'"([^",]*)"|([A-Za-z0-9-]+)')  # without its quotes too: a pe
 KEY_BYTES_MAX = 256  # of an Idempotency-Key
 
 
-class Call:
+class ManagementCall:
     """One request.
 
     Args:
@@ -37,7 +37,7 @@ class Call:
         self.request = request
         self.endpoint = endpoint
         self.body_bytes_max = body_bytes_max
-        self.query = Query(query_pairs(request), endpoint.names, filters=endpoint.filters, tags=endpoint.tags)
+        self.query = RequestQuery(query_pairs(request), endpoint.names, filters=endpoint.filters, tags=endpoint.tags)
 
     @property
     def actor(self) -> str:

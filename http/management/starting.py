@@ -22,10 +22,10 @@ from ...api.management.words import (
 )
 from ...api.words import NOT_FOUND
 from ...runtime.errors import InstanceNotFound
-from ...runtime.operations.management import Management
+from ...runtime.operations.management import InstanceOperations
 from ...runtime.operations.steering.starting import IfExists, StartRequest
 from .actions import by_of, condition_of, done
-from .call import Call
+from .call import ManagementCall
 from .endpoint import JSON, PREFIX, Endpoint, Payload, QueryField, Success
 from .endpoints import TEXT, words
 
@@ -85,11 +85,11 @@ STARTING = (START, SEND)
 class StartRoutes:
     """The handlers."""
 
-    def __init__(self, management: Management) -> None:
+    def __init__(self, management: InstanceOperations) -> None:
         self.steering = management.steering
         self.descriptions = management.views.descriptions
 
-    async def start_instance(self, call: Call) -> Response:
+    async def start_instance(self, call: ManagementCall) -> Response:
         query = call.query
         asked = StartRequest(
             name=call.piece("name"),
@@ -112,7 +112,7 @@ class StartRoutes:
         }
         return Response(encode(summary(found.item)), 201 if begun.created else 200, headers, JSON)
 
-    async def send_event(self, call: Call) -> Response:
+    async def send_event(self, call: ManagementCall) -> Response:
         instance_id = call.id
         data = await call.payload()
         await self.steering.raise_event(

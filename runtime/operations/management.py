@@ -15,7 +15,7 @@ from .steering.steering import Steering
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Management:
+class InstanceOperations:
     """What is to be asked of an engine about its instances, and done about them."""
 
     views: Views
@@ -24,6 +24,6 @@ class Management:
     feed: Feed
 
 
-def management_of(host: Host, views: Views, steering: Steering) -> Management:
+def management_of(host: Host, views: Views, steering: Steering) -> InstanceOperations:
     """Put together what an engine offers."""
-    return Management(views=views, steering=steering, waits=StatusWaits(host), feed=Feed(host))
+    return InstanceOperations(views=views, steering=steering, waits=StatusWaits(host), feed=Feed(host))

@@ -13,7 +13,7 @@ from perdure.actors.errors import ActorFailed, HostLost, HostStopping, MailboxFu
 from perdure.actors.store.errors import StoreFailed
 from perdure.api.management.words import BODY_INVALID
 from perdure.http.errors import ANSWERS
-from perdure.http.management.call import Call
+from perdure.http.management.call import ManagementCall
 from perdure.http.management.endpoint import Endpoint, Payload, QueryField, Success
 from perdure.http.management.resource import routes_of
 from perdure.http.path import RawPath
@@ -48,16 +48,16 @@ PUT = Endpoint("put", "PUT", "/orders/{id}", "orders", "Put", GOOD, body=Order, 
 POST = Endpoint("post", "POST", "/orders/{id}/notes", "orders", "Note", GOOD, body=Payload("a note"), tags=True)
 
 
-async def get(call: Call) -> Response:
+async def get(call: ManagementCall) -> Response:
     return JSONResponse({"id": call.id, "deep": call.query.flag("deep", default=False), "actor": call.actor})
 
 
-async def put(call: Call) -> Response:
+async def put(call: ManagementCall) -> Response:
     order, run = await call.body(Order), call.expected_run()
     return JSONResponse({"item": order.item, "count": order.count, "run": run, "key": call.idempotency_key()})
 
 
-async def post(call: Call) -> Response:
+async def post(call: ManagementCall) -> Response:
     return JSONResponse({"note": await call.payload(), "tags": call.query.tags})
 
 
@@ -124,7 +124,7 @@ ERRORS = [
 
 @pytest.mark.parametrize(("error", "status", "code"), ERRORS, ids=lambda value: type(value).__name__)
 def test_each_error_of_the_engine_has_its_answer(error: Exception, status: int, code: str) -> None:
-    async def fails(call: Call) -> Response:
+    async def fails(call: ManagementCall) -> Response:
         raise error
 
     response = ask(app(fails), "GET", "/api/v1/orders/a")
@@ -135,7 +135,7 @@ def test_each_error_of_the_engine_has_its_answer(error: Exception, status: int, 
 
 @pytest.mark.parametrize("error", [ActorFailed(ADDRESS, ValueError("secret")), ValueError("secret")])
 def test_a_bug_keeps_its_text_for_the_log(error: Exception) -> None:
-    async def fails(call: Call) -> Response:
+    async def fails(call: ManagementCall) -> Response:
         raise error
 
     response = ask(app(fails), "GET", "/api/v1/orders/a")
@@ -144,7 +144,7 @@ def test_a_bug_keeps_its_text_for_the_log(error: Exception) -> None:
 
 
 def test_a_caller_that_has_hung_up_is_no_bug() -> None:
-    async def fails(call: Call) -> Response:
+    async def fails(call: ManagementCall) -> Response:
         raise ClientDisconnect
 
     assert ask(app(fails), "GET", "/api/v1/orders/a").status_code == 400
