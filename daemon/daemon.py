@@ -30,6 +30,7 @@ from ..rpc.services.task_hub import task_hub
 from ..rpc.services.work_items import WorkItems
 from ..rpc.serving.auth import actor_by
 from ..rpc.serving.server import RECEIVE_BYTES_MAX, RpcOptions, RpcServer, create_server
+from ..rpc.serving.unread import UnreadAnswers
 from ..rpc.wire.event_json import event_writer
 from ..rpc.wire.propagation import propagation
 from ..runtime.authoring.app import App
@@ -43,7 +44,7 @@ from .event_loop import new_event_loop
 from .garbage_collector import tune_garbage_collector
 from .process.grace import Grace
 from .process.inheritance import Inheritance
-from .process.open_files import SHARE_MIN, Shares, open_files_max, shares_of, watch_connections
+from .process.open_files import SHARE_MIN, Shares, cut_off, open_files_max, shares_of, watch_connections
 from .process.signal_guard import guard_signals
 from .pulse.stand_in import StandIn
 from .pulse.watchdog import Pulse, PulseLimits
@@ -182,16 +183,19 @@ def rpc_server(
     app_id = sidecar.app_id
     items = WorkItems(engine.dispatcher, app_id=app_id, watch=watch, processes=config.processes)
     actor = actor_by(tokens)
+    unread = UnreadAnswers(cut_off=lambda client: cut_off(server.port, client))
     services = [
-        task_hub(facade, items, app_id=app_id, actor=actor),
-        dapr(facade, sidecar, actor=actor),
+        task_hub(facade, items, app_id=app_id, actor=actor, unread=unread),
+        dapr(facade, sidecar, actor=actor, unread=unread),
     ]
     options = RpcOptions(
         api_tokens=tokens,
         receive_bytes_max=config.max_body_bytes or RECEIVE_BYTES_MAX,
         connections_max=connections_of(config).grpc,
     )
-    return create_server(services, options, host=config.host, port=config.grpc_port, shared=config.processes > 1)
+    shared = config.processes > 1
+    server = create_server(services, options, host=config.host, port=config.grpc_port, shared=shared)
+    return server
 
 
 def connections_of(config: Config) -> Shares:

@@ -33,6 +33,7 @@ from ..actors.store.memory import MemoryStore
 from ..actors.store.part import WHOLE, Part
 from ..actors.store.sqlite.store import SqliteStore
 from ..actors.waiting.own_task import OwnTask, on_asyncio
+from ..journal.journal import Journal
 from .activities.actors import ActivityActors
 from .authoring.app import App
 from .errors import AsyncioNeeded, EngineUsed
@@ -70,6 +71,9 @@ from .workers.mark import WORKER_MARK, Remember, WorkerMarkType
 
 IN_MEMORY = ":memory:"
 
+# Of what turns, and activities, have to tell.
+NOTES_LOGGER, ACTIVITIES_LOGGER = "perdure.runtime.instance.turn", "perdure.runtime.activities.actors"
+
 logger = logging.getLogger(__name__)
 
 
@@ -106,8 +110,13 @@ class Engine:
         self._clock = clock or SystemClock()
         opening = opening or Opening()
         flight = _flight_record(self.store, self.settings) if opening.flight_record else None
+        self._journal = journal = Journal(NOTES_LOGGER)
         self.dispatcher = Dispatcher(
-            self.settings.dispatch, send=self._send, now_us=self._clock.now_us, greet=self._remember_workers
+            self.settings.dispatch,
+            send=self._send,
+            now_us=self._clock.now_us,
+            greet=self._remember_workers,
+            journal=journal,
         )
         self._activities = ActivityActors(
             app,
@@ -119,6 +128,7 @@ class Engine:
             flight=flight,
             folder=opening.folder,
         )
+        self._activities.journal = journal.at(ACTIVITIES_LOGGER)
         self._surroundings = Surroundings(
             app,
             app_id=self.settings.app_id,
@@ -152,6 +162,7 @@ class Engine:
                 flight=flight,
                 set_aside=[Address(WORKFLOW, instance_id) for instance_id in opening.set_aside],
                 dormant=opening.dormant,
+                journal=journal,
             ),
         )
         self.facade = Facade(self._host, limits=self.settings.limits)
@@ -160,8 +171,8 @@ class Engine:
         self.steering = Steering(self._host, self.facade, app=app, waits_for_workers=self._waits_for_workers)
         self.management = management_of(self._host, self.views, self.steering)
         self.client = Client(self.facade, app)
-        self._children = ChildStarter(self.facade, send=self._send)
-        self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id)
+        self._children = ChildStarter(self.facade, send=self._send, journal=journal)
+        self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id, journal=journal)
         self._own_task = OwnTask(self._run, hurry=self._hurry, ended=self._end)
         self._block: AsyncExitStack | None = None  # on trio
         self._running = False
@@ -186,6 +197,10 @@ class Engine:
     def set_hanging(self, hanging: bool) -> None:
         """Say whether a commit does not end: as long as it lasts the engine is not ready, and refuses new work."""
         self._host.set_hanging(hanging)
+
+    def tell_blocked(self) -> None:
+        """Learn that the log has been told of what blocks the event loop now; a thread that watches it calls this."""
+        self._host.turn_loop.blocked_told = True
 
     @property
     def commits(self) -> int:
@@ -276,7 +291,13 @@ class Engine:
                     if self.peers is not None:
                         await self.peers.wait_for_all()
                     if retention := self.settings.retention:
-                        loop = RetentionLoop(self.facade, retention, clock=self._clock, turns=lambda: self.turns)
+                        loop = RetentionLoop(
+                            self.facade,
+                            retention,
+                            clock=self._clock,
+                            turns=lambda: self.turns,
+                            journal=self._journal,
+                        )
                         tasks.start_soon(loop.run)
                     self._running = True
                     yield

@@ -38,6 +38,8 @@ class Lane(Generic[Job]):
         perform: Performs a job. It handles the errors of the job itself; an error that it raises ends the task group.
         ended: Says in a task that was cancelled whether the task group is being cancelled. Otherwise a job has
             cancelled its task.
+        left_behind: Called with a job that does not end though it is cancelled.
+        full: Called when a job has to wait for room, once until no job waits any more.
     """
 
     # Jobs follow one another for no longer than this before other tasks have a turn on the event loop.
@@ -50,6 +52,8 @@ class Lane(Generic[Job]):
         perform: Callable[[Job], Coroutine[Any, Any, None]],
         *,
         ended: Callable[[], Awaitable[bool]],
+        left_behind: Callable[[Job], None] = lambda job: None,
+        full: Callable[[], None] = lambda: None,
     ) -> None:
         self.limit = limit
         self.waiting: FairQueue[Job] = FairQueue()
@@ -57,6 +61,9 @@ class Lane(Generic[Job]):
         self._tasks = tasks
         self._perform = perform
         self._ended = ended
+        self._left_behind = left_behind
+        self._full = full
+        self._full_told = False
         self._room = limit
         self._running = 0
         self._called = False  # a task has been asked for and has not begun
@@ -67,6 +74,9 @@ class Lane(Generic[Job]):
         self.waiting.push(owner, job)
         if not self._called:
             self._call()
+            if self._running >= self._room and not self._full_told:
+                self._full_told = True
+                self._full()
 
     def withdraw(self, owner: str, jobs: Collection[Job]) -> None:
         """Drop jobs of an instance that have not begun. The others go on."""
@@ -130,7 +140,9 @@ class Lane(Generic[Job]):
                 self._running -= 1
                 del self._scopes[job]
                 if steps.left_behind:
-                    logger.warning("%s does not end though it is cancelled, and is left behind", job)
+                    self._left_behind(job)
+            if not self._queues:
+                self._full_told = False
             if steps.waited or task.cancellations():
                 break
             if perf_counter() > ends_s:

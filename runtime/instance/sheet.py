@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from ...actors.turn import Envelope, SetAside, Turn
+from ...journal.line import LogLine, Note
 from ..errors import InstanceNotFound, InstanceStalled
 from ..execution.drive import Execution
 from ..execution.pending import named
@@ -146,6 +147,20 @@ class TurnSheet:
     def answer(self, envelope: Envelope, answer: Any) -> None:
         if envelope.reply is not None:
             self.turn.replies.append((envelope.reply, answer))
+
+    def note(self, line: LogLine, **values: Any) -> None:
+        """Have a line written to the log after the commit, with the instance and its workflow as fields."""
+        record = self.actor.record
+        whose = {"instance_id": self.actor.instance_id, "workflow": record.name if record is not None else None}
+        self.turn.notes = (*self.turn.notes, Note(line, whose | values))
+
+    def pass_on(self, note: Note, *, took_ms: int | None = None) -> None:
+        """Have the line of a note written that does not name the instance.
+
+        Args:
+            took_ms: How long it lasted, in milliseconds; None: it is not known.
+        """
+        self.note(note.line, **note.values, duration_ms=took_ms)
 
     def audit(
         self, by: By | None, action: AuditAction, *, source: str | None = None, detail: str | None = None

@@ -17,6 +17,9 @@ import anyio
 from ...actors.clock import Clock, read
 from ...actors.errors import HostStopping, PerdureError
 from ...actors.store.errors import StoreDamaged
+from ...actors.text import type_name
+from ...journal.journal import Journal
+from ...journal.vocabulary import RETENTION_FAILED, RETENTION_SKIPS
 from ..errors import InstanceNotFound, InstanceStalled, InstanceUnfinished
 from .facade import Facade
 from .retention_policy import Retention
@@ -49,6 +52,7 @@ class RetentionLoop:
         retention: How long they are kept; not for ever.
         clock: Tells the date.
         turns: A count that grows when any instance takes a turn.
+        journal: Is told, once, of each instance that cannot be read, and of a store in trouble.
     """
 
     LOOK_EVERY_S = 1.0
@@ -58,7 +62,15 @@ class RetentionLoop:
     KNOWN_MAX = 10_000  # dates in memory; another look finds those after them
     TRY_AGAIN_S = 60.0  # after a failure of the store
 
-    def __init__(self, facade: Facade, retention: Retention, *, clock: Clock, turns: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        facade: Facade,
+        retention: Retention,
+        *,
+        clock: Clock,
+        turns: Callable[[], int],
+        journal: Journal | None = None,
+    ) -> None:
         shortest_us = retention.shortest_us
         assert shortest_us is not None, "there is nothing to forget"
         self._facade = facade
@@ -66,6 +78,8 @@ class RetentionLoop:
         self._shortest_us = shortest_us
         self._clock = clock
         self._turns = turns
+        self._journal = (journal or Journal()).at(__name__)
+        self._told: set[str] = set()  # the damaged instances that the log has been told of
         self._seen_turns = -1
         self._all_known = False  # whether `_due` has all that the last look saw
         self._look_at_us = 0
@@ -81,7 +95,7 @@ class RetentionLoop:
                 return
             except PerdureError as error:
                 # The store is in trouble. A wait loses nothing: all dates follow from the store.
-                logger.warning("finished instances cannot be forgotten; trying again in a minute: %s", error)
+                self._journal.write(RETENTION_FAILED, reason=str(error), error_type=type_name(error))
                 self._seen_turns = -1
                 self._due = []
                 self._look_at_us = self._clock.now_us() + round(self.TRY_AGAIN_S * 1e6)
@@ -144,10 +158,18 @@ class RetentionLoop:
         try:
             state = await self._facade.inspect(instance_id)
         except StoreDamaged as error:
-            logger.warning("it cannot be forgotten: %s", error)  # and does not keep the others from that
+            self._tell_damaged(instance_id, error)  # and does not keep the others from being forgotten
             return None
         kept_us = self._retention.kept_us(state.status) if state is not None else None
         return state.updated_us + kept_us if state is not None and kept_us is not None else None
+
+    def _tell_damaged(self, instance_id: str, error: StoreDamaged) -> None:
+        """Have the log told of a damaged instance: once, and not at each look."""
+        if instance_id not in self._told and len(self._told) < self.KNOWN_MAX:
+            self._told.add(instance_id)
+            self._journal.write(
+                RETENTION_SKIPS, instance_id=instance_id, reason=str(error), error_type=type_name(error)
+            )
 
     async def _forget(self, instance_id: str) -> None:
         with suppress(InstanceNotFound, InstanceUnfinished, InstanceStalled):

@@ -16,16 +16,17 @@ from ..support.source import LAYERS, entry_of, files_of, imported_by, imports_of
 
 # Layer -> the layers it may import, itself apart. `__init__` is the public face, `__main__` the command.
 MAY_IMPORT = {
-    "actors": set[str](),
-    "runtime": {"actors"},
+    "journal": set[str](),
+    "actors": {"journal"},
+    "runtime": {"actors", "journal"},
     "testing": {"runtime", "actors"},
-    "http": {"api", "runtime", "actors"},
-    "rpc": {"api", "runtime", "actors"},
+    "http": {"api", "runtime", "actors", "journal"},
+    "rpc": {"api", "runtime", "actors", "journal"},
     "cli": {"daemon", "api", "runtime", "actors"},
-    "benchmarks": {"daemon", "http", "rpc", "telemetry", "api", "testing", "runtime", "actors"},
+    "benchmarks": {"daemon", "http", "rpc", "telemetry", "api", "testing", "runtime", "actors", "journal"},
     "api": {"runtime", "actors"},
     "telemetry": {"api", "runtime", "actors"},
-    "daemon": {"http", "rpc", "telemetry", "api", "runtime", "actors"},
+    "daemon": {"http", "rpc", "telemetry", "api", "runtime", "actors", "journal"},
     "__init__": {"testing", "runtime", "actors"},
     "__main__": {"cli"},
 }
@@ -69,6 +70,9 @@ PURE = {
     "runtime/instance/state.py",
     "runtime/instance/steering.py",
     "runtime/instance/turn.py",
+    "runtime/instance/remote_failures.py",
+    "runtime/history/attempts.py",
+    "journal/line.py",
 }
 
 # What looks at the world: clocks, chance, files, sockets, threads, processes, the loop, the environment.
