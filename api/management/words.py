@@ -19,13 +19,18 @@ from ...actors.errors import (
 from ...actors.store.errors import ListsUnfinished, StoreDamaged
 from ...runtime.errors import (
     ChildUnfinished,
+    EventRefused,
+    IdTaken,
     InstanceExists,
     InstanceNotFound,
     InstanceNotSetAside,
     InstanceStalled,
     InstanceUnfinished,
     InvalidRequest,
+    KeyReused,
     LimitExceeded,
+    RunChanged,
+    WorkflowUnknown,
 )
 from ...runtime.history.row import CorruptHistory
 from ...runtime.operations.reading.history_page import EventMissing, HistoryChanged
@@ -53,6 +58,10 @@ STALLED = ErrorAnswer(
     "instance {instance_id!r} is stalled: its code no longer fits its history. Mend the code, or terminate the "
     "instance.",
 )
+RUN_CHANGED = ErrorAnswer(412, "ERR_RUN_CHANGED", "{error}")
+KEY_REUSED = ErrorAnswer(422, "ERR_IDEMPOTENCY_KEY_REUSED", "{error}")
+WORKFLOW_UNKNOWN = ErrorAnswer(422, "ERR_WORKFLOW_UNKNOWN", "{error}")
+EVENT_REFUSED = ErrorAnswer(409, "ERR_EVENT_REFUSED", "{error}")
 NOT_SET_ASIDE = ErrorAnswer(409, "ERR_INSTANCE_NOT_SET_ASIDE", "{error}")
 HISTORY_UNREADABLE = ErrorAnswer(
     409, "ERR_HISTORY_UNREADABLE", "the history cannot be read: {error}. The instance can be purged with force."
@@ -74,6 +83,11 @@ ANSWERS: Mapping[type[PerdureError], ErrorAnswer] = {
     InstanceUnfinished: UNFINISHED,
     InstanceStalled: STALLED,
     InstanceNotSetAside: NOT_SET_ASIDE,
+    IdTaken: EXISTS,
+    KeyReused: KEY_REUSED,
+    WorkflowUnknown: WORKFLOW_UNKNOWN,
+    EventRefused: EVENT_REFUSED,
+    RunChanged: RUN_CHANGED,
     LimitExceeded: LIMIT_EXCEEDED,
     CursorInvalid: CURSOR_INVALID,
     InvalidRequest: REQUEST_INVALID,
