@@ -261,7 +261,9 @@ class Engine:
                     if self.peers is not None:
                         await self.peers.wait_for_all()
                     if retention := self.settings.retention:
-                        loop = RetentionLoop(self.facade, retention, clock=self._clock, turns=lambda: self.turns)
+                        loop = RetentionLoop(
+                            self.store, self.facade, retention, clock=self._clock, turns=lambda: self.turns
+                        )
                         tasks.start_soon(loop.run)
                     self._running = True
                     yield
