@@ -6,20 +6,22 @@ well off with it twice.
 `runner.py` asks here.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import fields
 from uuid import UUID, uuid5
 
 from ....actors.clock import Clock
-from ....actors.store.listing import Order
+from ....actors.store.listing import ListFilter, Order
 from ...errors import IdTaken, InstanceNotFound, NoMatch
 from ...history.attribution import By
 from ...instance.condition import Condition
 from ..reading.listing import ITEMS_MAX, InstanceFilter, Listing
 from ..steering.steering import Steering
 from .bulk import Matches
-from .operation import Action, BulkOperation, Selection
+from .operation import Action, ActionOptions, BulkOperation, Selection
 from .runner import Matching, Skipped
+
+# Without a word of the caller, these reach the descendants too.
+RECURSIVE = frozenset({Action.TERMINATE, Action.PURGE})
 
 
 class SelectedInstances:
@@ -44,23 +46,58 @@ class SelectedInstances:
 
     async def act(self, operation_id: str, operation: BulkOperation, instance_id: str) -> None:
         """Do the action to one instance; see `Instances.act`."""
-        selection, options = operation.selection, operation.options
-        stuck_since_us = self._clock.now_us() - selection.stuck_for_us if selection.stuck_for_us is not None else None
-        condition = Condition(filter=selection.filter, stuck_since_us=stuck_since_us)
-        by = operation.by._replace(operation=operation_id)
+        wanted = wanted_by(operation.selection)
+        stuck_for_us = wanted.stuck_for_us
+        stuck_since_us = self._clock.now_us() - stuck_for_us if stuck_for_us is not None else None
+        condition = Condition(filter=plain(wanted), stuck_since_us=stuck_since_us)
         try:
-            await self._action(operation)(instance_id, by, condition, options.recurse, options.force, operation_id)
+            await self._do(operation, operation_id, instance_id, condition)
         except NoMatch as error:
             raise Skipped from error
         except InstanceNotFound as error:
             if operation.action is not Action.PURGE:  # that it is gone is what was asked for
                 raise Skipped from error
 
-    def _action(self, operation: BulkOperation) -> Callable[..., Awaitable[None]]:
-        return {
-            Action.SUSPEND: self._suspend,
-            Action.RESUME: self._resume,
-            Action.TERMINATE: self._terminate,
-            Action.PURGE: self._purge,
-            Action.RERUN: self._rerun,
-        }[operation.action]
+    async def _do(
+        self, operation: BulkOperation, operation_id: str, instance_id: str, condition: Condition
+    ) -> None:
+        steering, action, options = self._steering, operation.action, operation.options
+        by = operation.by._replace(operation=operation_id)
+        recurse = recurses(action, options)
+        match action:
+            case Action.SUSPEND:
+                await steering.suspend(instance_id, by=by, recurse=recurse, condition=condition)
+            case Action.RESUME:
+                await steering.resume(instance_id, by=by, recurse=recurse, condition=condition)
+            case Action.TERMINATE:
+                await steering.terminate(instance_id, by=by, recurse=recurse, condition=condition)
+            case Action.PURGE:
+                await steering.purge(instance_id, by=by, recurse=recurse, force=options.force, condition=condition)
+            case Action.RERUN:
+                await self._rerun(operation_id, instance_id, by, condition)
+
+    async def _rerun(self, operation_id: str, instance_id: str, by: By, condition: Condition) -> None:
+        """Run an instance again under an id that follows from its own and the operation's."""
+        new_id = str(uuid5(UUID(operation_id), instance_id))
+        try:
+            await self._steering.rerun(instance_id, by=by, new_id=new_id, condition=condition)
+        except IdTaken:
+            return  # by this very operation, before a kill
+
+
+def recurses(action: Action, options: ActionOptions) -> bool:
+    """Whether an action reaches the descendants."""
+    return action in RECURSIVE if options.recurse is None else options.recurse
+
+
+def wanted_by(selection: Selection) -> InstanceFilter:
+    """The filter of a selection: its conditions, of instances that had begun before its moment."""
+    conditions = {each.name: getattr(selection.filter, each.name) for each in fields(ListFilter)}
+    until_us = selection.filter.created_to_us
+    conditions["created_to_us"] = selection.moment_us if until_us is None else min(until_us, selection.moment_us)
+    return InstanceFilter(**conditions, stuck_for_us=selection.stuck_for_us)
+
+
+def plain(wanted: InstanceFilter) -> ListFilter:
+    """The part of a filter that an instance can check of itself."""
+    return ListFilter(**{each.name: getattr(wanted, each.name) for each in fields(ListFilter)})
