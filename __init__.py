@@ -20,7 +20,8 @@ from .runtime.errors import (
 )
 from .runtime.history.failure import FailureDetails
 from .runtime.history.status import Status
-from .runtime.operations.client import Client, WorkflowState
+from .runtime.operations.client import Client
+from .runtime.operations.handle import Handle, WorkflowState
 from .runtime.settings import Settings
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Durability",
     "Engine",
     "FailureDetails",
+    "Handle",
     "InstanceExists",
     "InstanceNotFound",
     "InstanceStalled",

@@ -71,6 +71,7 @@ class SetAside(NamedTuple):
 
     reason: str
     until_restart: bool = False  # a Recover takes it back
+    requested: bool = False  # by the person who started the process, and not by the host
 
 
 @dataclass(slots=True)
@@ -148,6 +149,15 @@ class ActorType(Protocol):
 
     def purges(self, body: Any) -> bool:
         """Whether a message asks for the actor to be forgotten, whatever it is: the only one for unreadable actors."""
+        ...
+
+    def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[AuditRow]:
+        """The rows for the audit of a purge of an actor that cannot be read.
+
+        Args:
+            body: A message for which `purges` is true.
+            now_us: Unix time, microseconds.
+        """
         ...
 
     def activate(self, address: Address, stored: Stored | None) -> Actor:

@@ -13,6 +13,7 @@ import anyio
 from ..actors.address import Address, shard_of
 from ..actors.clock import SystemClock
 from ..actors.hosting.host import Host
+from ..actors.store.audit import AuditRow
 from ..actors.store.contract import Inspection, Stored, Write
 from ..actors.store.durability import Durability
 from ..actors.store.listing import Facets
@@ -64,6 +65,9 @@ class Alarms:
 
     def purges(self, body: object) -> bool:
         return False
+
+    def purge_audit(self, address: Address, body: object, now_us: int) -> Sequence[AuditRow]:
+        return ()
 
     def facets(self, outside: Inspection) -> Facets | None:
         return None

@@ -28,7 +28,9 @@ from ..http.serving.server import serve
 from ..rpc.services.dapr import dapr
 from ..rpc.services.task_hub import task_hub
 from ..rpc.services.work_items import WorkItems
+from ..rpc.serving.auth import actor_by
 from ..rpc.serving.server import RECEIVE_BYTES_MAX, RpcOptions, RpcServer, create_server
+from ..rpc.wire.event_json import event_writer
 from ..rpc.wire.propagation import propagation
 from ..runtime.authoring.app import App
 from ..runtime.engine import Engine
@@ -47,7 +49,7 @@ from .pulse.stand_in import StandIn
 from .pulse.watchdog import Pulse, PulseLimits
 from .stopping import Stopping, ask_supervisor, signals_heard, watch_supervisor
 from .supervision import Member
-from .token_reload import known_tokens, reload_tokens, watch_reload
+from .token_reload import known_tokens, reloading, watch_reload
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +91,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
         settings=settings,
         propagate=propagation(settings.app_id),
         membership=member.membership if member is not None else None,
-        opening=Opening(flight_record=True, set_aside=config.set_aside),
+        opening=Opening(flight_record=True, set_aside=config.set_aside, folder=config.folder),
     )
     with ExitStack() as ports:
         take = listen if member is None else share
@@ -107,7 +109,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                 announce(ready_line(config, *address(listener), rpc.port))
                 logger.info("serving %s from %s", app or "no app", config.data)
 
-            reload = partial(reload_tokens, tokens, config.api_token_file)
+            reload = reloading(tokens, config.api_token_file)
             if member is None:
                 ports.enter_context(signals_heard(stopping))
                 if config.api_token_file is not None:
@@ -130,7 +132,14 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                     stopping.started = True
                     await rpc.start()
                     await serve(
-                        create_app(facade, options, sidecar),
+                        create_app(
+                            facade,
+                            options,
+                            sidecar,
+                            engine.management,
+                            stopping=stopping.told,
+                            event_json=event_writer(settings.app_id),
+                        ),
                         listener=listener,
                         stop=stopping.told,
                         ready=ready,
@@ -172,9 +181,10 @@ def rpc_server(
     """Make the gRPC server and take its port. It does not serve yet."""
     app_id = sidecar.app_id
     items = WorkItems(engine.dispatcher, app_id=app_id, watch=watch, processes=config.processes)
+    actor = actor_by(tokens)
     services = [
-        task_hub(facade, items, app_id=app_id),
-        dapr(facade, sidecar),
+        task_hub(facade, items, app_id=app_id, actor=actor),
+        dapr(facade, sidecar, actor=actor),
     ]
     options = RpcOptions(
         api_tokens=tokens,

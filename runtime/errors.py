@@ -11,7 +11,13 @@ PerdureError
 │   ├── DescendantsUnknown         the same, while its descendants are unread; only the facade sees it
 │   ├── InstanceUnfinished         purge of an instance that is not finished
 │   ├── InstanceStalled            the instance waits for its code to be mended
-│   └── InstanceNotSetAside        release of an instance that is not set aside
+│   ├── InstanceNotSetAside        release of an instance that is not set aside
+│   ├── EventRefused               an event for an instance that has ended
+│   ├── IdTaken                    a start under an id that another instance has, and what can be done
+│   ├── KeyReused                  an idempotency key that was used for a start with another input
+│   ├── WorkflowUnknown            a start of a workflow that the app does not have, and no worker may have
+│   ├── RunChanged                 the id belongs to another run than the caller has seen
+│   └── NoMatch                    the instance is not what the request is for, or is no more
 ├── InstanceFull                   the instance holds as many arrivals as it may
 ├── NondeterminismError            workflow code that no longer fits its history
 ├── WorkflowMisuse                 workflow code took a step that replay cannot repeat
@@ -119,6 +125,99 @@ class InstanceNotSetAside(RequestRefused):
 
     def __str__(self) -> str:
         return f"instance {self.instance_id!r} is {self.status} and not set aside; there is nothing to release"
+
+
+class EventRefused(RequestRefused):
+    """The instance has ended and takes no event any more."""
+
+    def __init__(self, instance_id: str, event: str, status: str) -> None:
+        super().__init__(instance_id, event, status)
+        self.instance_id = instance_id
+        self.event = event  # its name
+        self.status = status  # of the instance, by its name
+
+    def __str__(self) -> str:
+        return (
+            f"event {self.event!r} was not taken: instance {self.instance_id!r} is {self.status}, and what has ended "
+            "takes no events. Start it anew (if_exists=restart), or rerun it."
+        )
+
+
+class IdTaken(RequestRefused):
+    """The id of a new instance belongs to another one already."""
+
+    def __init__(self, instance_id: str, *, name: str, status: str, restart: bool) -> None:
+        super().__init__(instance_id, name, status, restart)
+        self.instance_id = instance_id
+        self.name = name  # the workflow of the holder
+        self.status = status  # of the holder, by its name
+        self.restart = restart  # a restart was asked for
+
+    def __str__(self) -> str:
+        taken = f"ID {self.instance_id!r} belongs to an instance of workflow {self.name!r}, which is {self.status}"
+        if self.restart:
+            return f"{taken}; only a finished one is restarted. Add force=true to terminate it first."
+        return (
+            f"{taken}; nothing was started. Choose another ID, or ask with if_exists=return for the instance that is "
+            "there if it is of the same workflow, or with if_exists=restart for a new run of it."
+        )
+
+
+class KeyReused(RequestRefused):
+    """An idempotency key stands for another start already."""
+
+    def __init__(self, instance_id: str, key: str) -> None:
+        super().__init__(instance_id, key)
+        self.instance_id = instance_id
+        self.key = key
+
+    def __str__(self) -> str:
+        return (
+            f"idempotency key {self.key!r} was used for a start with another input, which began instance "
+            f"{self.instance_id!r}; nothing was started. Use a new key for a new start."
+        )
+
+
+class WorkflowUnknown(RequestRefused):
+    """The app does not have the workflow, and no worker has ever come that might have it."""
+
+    def __init__(self, name: str, *, app: str, nearest: tuple[str, ...]) -> None:
+        super().__init__(name, app, nearest)
+        self.name = name
+        self.app = app
+        self.nearest = nearest  # the names that are most like it
+
+    def __str__(self) -> str:
+        near = f"The nearest names are {', '.join(map(repr, self.nearest))}." if self.nearest else ""
+        advice = near or "GET /api/v1/workflows lists its workflows."
+        return f"app {self.app!r} has no workflow {self.name!r}; nothing was started. {advice}"
+
+
+class RunChanged(RequestRefused):
+    """The id belongs to another run than the one that the caller has seen."""
+
+    def __init__(self, instance_id: str, *, expected: str, found: str) -> None:
+        super().__init__(instance_id, expected, found)
+        self.instance_id = instance_id
+        self.expected = expected  # the execution id of a first generation
+        self.found = found
+
+    def __str__(self) -> str:
+        return (
+            f"instance {self.instance_id!r} is another run by now: the request is for {self.expected!r}, and the id "
+            f"belongs to {self.found!r}. Nothing was done. Look at the instance again, and decide anew."
+        )
+
+
+class NoMatch(RequestRefused):
+    """The instance does not, or not any more, fit the filter of the request."""
+
+    def __init__(self, instance_id: str) -> None:
+        super().__init__(instance_id)
+        self.instance_id = instance_id
+
+    def __str__(self) -> str:
+        return f"instance {self.instance_id!r} does not fit the filter of the request any more; nothing was done"
 
 
 class NondeterminismError(PerdureError):

@@ -13,8 +13,9 @@ the other, and each uses only the parts before it:
 * `actors/hosting/turn_loop.py`: taking turns;
 * `actors/hosting/probation.py`: actors that may have ended the process before this one.
 
-`actors/hosting/committer.py` and `actors/hosting/loader.py` call the others through callbacks. `actors/hosting/inspector.py`,
-`actors/hosting/listing.py` and `actors/hosting/enlisting.py` read the store, and know of no activation.
+`actors/hosting/committer.py` and `actors/hosting/loader.py` call the others through callbacks.
+`actors/hosting/inspector.py`, `actors/hosting/listing.py` and `actors/hosting/enlisting.py` read the store, and know of
+no activation.
 The engine makes a host (`runtime/engine.py`).
 """
 
@@ -30,6 +31,7 @@ from anyio.abc import TaskGroup
 
 from ..address import Address
 from ..clock import Clock
+from ..cluster.changes import Changes
 from ..cluster.membership import Membership, name_of
 from ..cluster.peers import Peers
 from ..cluster.placement import Ownership, Placement
@@ -139,7 +141,10 @@ class Host:
             fire=self._mailroom.fire,
             room=self._mailroom.loader.room,
         )
-        self._release = Release(self._mailroom, routes, self._reminders, self._watches, retire=self._retire)
+        self.changes = Changes(name, peers)
+        self._release = Release(
+            self._mailroom, routes, self._reminders, self._watches, self.changes.own, retire=self._retire
+        )
         self._committer = Committer(store, self.placement, release=self._release.release, undo=self._failures.undo)
         self._turn_loop = TurnLoop(
             self._mailroom, self._failures, self._committer, types, routes, self.clock, self._flight
@@ -169,7 +174,7 @@ class Host:
             epochs = await self.store.claim(self.placement.host, now_us=self.clock.now_us())
             self.placement.claimed(epochs, shards=self.store.shards)
             if self._peers is not None:
-                self._place_peers(self._peers.membership)
+                place_peers(self.placement, self._peers.membership, self.store.shards)
             # Before a message can reach an actor: an actor recovers before it does anything else.
             if not self._dormant:
                 self._mailroom.unrecovered = dict.fromkeys(await self.store.active())
@@ -378,6 +383,8 @@ class Host:
             self._enlisting.run,
         ):
             tasks.start_soon(loop)
+        if self._peers is not None:
+            tasks.start_soon(self.changes.run)
         if not self._dormant:
             tasks.start_soon(self._reminders.run)
             tasks.start_soon(self._recover)
@@ -427,16 +434,11 @@ class Host:
                 with no_current_task():
                     activation.actor.close()
 
-    def _place_peers(self, membership: Membership) -> None:
-        """Enter into the placement table which shards the other hosts own, for the life of the daemon."""
-        for shard in range(self.store.shards):
-            if (owner := membership.owner(shard)) != membership.index:
-                self.placement.lost(shard, Ownership(host=name_of(owner), epoch=0))
-
     def _wake_watchers(self) -> None:
         if self._peers is not None:
             self._peers.wake_watchers()
         self._watches.wake()
+        self.changes.wake()
 
     def _lose_watches(self, address: Address) -> None:
         """Let the watchers of an actor look at it again."""
@@ -448,3 +450,10 @@ class Host:
 
     def _retire(self, activation: Activation) -> None:
         self._committer.retire(activation, self.clock.now_us())
+
+
+def place_peers(placement: Placement, membership: Membership, shards: int) -> None:
+    """Enter into the placement table which shards the other hosts own, for the life of the daemon."""
+    for shard in range(shards):
+        if (owner := membership.owner(shard)) != membership.index:
+            placement.lost(shard, Ownership(host=name_of(owner), epoch=0))

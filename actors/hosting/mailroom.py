@@ -176,9 +176,14 @@ class Mailroom:
     def stall(self, activation: Activation, reason: str) -> None:
         """Let an actor that cannot be loaded stand in memory, where it answers that it is stalled."""
         activation.stalled = reason
-        purges = partial(self._purges, activation.address)
+        address = activation.address
         activation.actor = Unreadable(
-            activation.address, reason, exists=activation.key is not None, active=activation.active, purges=purges
+            address,
+            reason,
+            exists=activation.key is not None,
+            active=activation.active,
+            purges=partial(self._purges, address),
+            audit=partial(self._types[address.type].purge_audit, address),
         )
         activation.busy = activation.active
         self._make_runnable(activation)

@@ -56,7 +56,7 @@ class Probation:
         """Open the record and keep suspects from taking turns. To be called before a message can reach an actor."""
         for address in self._set_aside:
             if self._placement.owns(address):
-                self._condemn(address, BY_REQUEST)
+                self._condemn(address, BY_REQUEST, requested=True)
         if self._record is None:
             return
         self._record.open()
@@ -123,9 +123,10 @@ class Probation:
         actor_id = id_of(name)
         return Address(self._record.actor_type, actor_id) if actor_id is not None else names.get(name)
 
-    def _condemn(self, address: Address, reason: str) -> None:
+    def _condemn(self, address: Address, reason: str, *, requested: bool = False) -> None:
         logger.error("%s: %s", address, reason)
-        self._mailroom.condemned[address] = Envelope(SetAside(reason), None, _Verdict(self, address))
+        message = SetAside(reason, requested=requested)
+        self._mailroom.condemned[address] = Envelope(message, None, _Verdict(self, address))
 
     def carried_out(self, address: Address) -> None:
         """The message that sets an actor aside is in a commit."""

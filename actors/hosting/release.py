@@ -2,7 +2,8 @@
 
 The rule: the effects of turns follow in the order of the turns. Of each turn the
 senders of its messages learn that a commit holds them, its replies are filled,
-its messages are delivered, its reminders are set and its watchers wake.
+its messages are delivered, its reminders are set, its watchers wake, and readers of
+changes see what has changed in lists.
 
 `actors/hosting/committer.py` calls `release` with each group.
 """
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..address import Address
+from ..cluster.changes import Change, Ring
 from ..reminders.loop import ReminderLoop
 from ..store.contract import Reminder
 from ..turn import Envelope, Receipt
@@ -28,6 +30,7 @@ class Release:
 
     Args:
         routes: By type of address, the functions that take messages to other addresses than actors.
+        changes: Takes what changes in lists, as long as anybody reads it.
         retire: Takes the active mark from an actor that has nothing in flight.
     """
 
@@ -37,6 +40,7 @@ class Release:
         routes: Mapping[str, Route],
         reminders: ReminderLoop,
         watches: Watches,
+        changes: Ring,
         *,
         retire: Callable[[Activation], None],
     ) -> None:
@@ -44,6 +48,7 @@ class Release:
         self._routes = routes
         self._reminders = reminders
         self._watches = watches
+        self._changes = changes
         self._retire = retire
 
     def release(self, group: Sequence[TakenTurn]) -> None:
@@ -85,6 +90,10 @@ class Release:
         """Tell the reminder loop and the watchers of the changes of a commit."""
         write = taken.write
         assert write is not None
+        if self._changes.open and (write.facets is not None or write.delete):
+            outside = taken.activation.outside
+            before = outside.record if outside is not None else None
+            self._changes.publish(Change(write.address, write.facets, write.record, before, taken.creates))
         if taken.turn.earlier:
             taken.activation.outside = None
         else:

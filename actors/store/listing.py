@@ -64,6 +64,7 @@ class ListFilter:
     tags: Mapping[str, str] = field(default_factory=dict)
     # In flight (the active mark), and without an entry in its log since then; the type finds out what it waits for.
     in_flight_since_us: int | None = None
+    or_statuses: frozenset[str] = frozenset()  # beside that: in flight with one of these, whenever the log was written
 
 
 class Listed(NamedTuple):
@@ -124,7 +125,10 @@ def matches(wanted: ListFilter, id_: str, facets: Facets, *, idle_since_us: int 
         and wanted.tags.items() <= dict(facets.tags).items()
         and (
             wanted.in_flight_since_us is None
-            or (idle_since_us is not None and idle_since_us < wanted.in_flight_since_us)
+            or (
+                idle_since_us is not None
+                and (idle_since_us < wanted.in_flight_since_us or facets.status in wanted.or_statuses)
+            )
         )
     )
 

@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 TICK_S = 0.5
 WARN_S = 1.0  # from when on a blocked event loop, and a slow commit, are worth a warning
 BEAT_S = 1.0
+LOOK_S = 1.0  # between two looks at the store's files
 AGAIN_S = 1.0  # after an interruption that the code took for nothing
 LEAST_S = 0.01  # of a timer; 0 would switch it off
 # A pulse that comes later than this was not scheduled itself, and knows nothing of the time between.
@@ -47,6 +48,8 @@ class Watched(Protocol):
 
     @property
     def commit_under_way(self) -> int | None: ...
+    @property
+    def store_intact(self) -> bool: ...
     def set_hanging(self, hanging: bool) -> None: ...
 
 
@@ -93,6 +96,7 @@ class Pulse:
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
         self._ticked_s = time.monotonic()
         self._beaten_s = 0.0
+        self._looked_s = 0.0
         self._interrupting = False  # whether this process's signals are ours
         # The event loop.
         self._answered = True
@@ -170,6 +174,10 @@ class Pulse:
         self._wind_up()
         self._look_at_loop(elapsed_s if counts else 0.0)
         self._look_at_commit(elapsed_s if counts and self._blocked_s == 0 else 0.0)
+        if now_s - self._looked_s >= LOOK_S:
+            self._looked_s = now_s
+            # The store itself says in the log that its files have gone away, and health asks it too.
+            _ = self._watched.store_intact
         if self._beat is not None and now_s - self._beaten_s >= BEAT_S:
             self._beaten_s = now_s
             self._beat(self._blocked_s)

@@ -28,7 +28,7 @@ from ..authoring.context import ActivityContext
 from ..authoring.fence import Performed, perform
 from ..authoring.misuse import did_you_mean
 from ..history.failure import FailureDetails, failure_of
-from ..instance.message import ACTIVITY, ActivityDone, ActivityState, Invoke, Withdraw, workflow_address
+from ..instance.message import ACTIVITY, ActivityDone, Invoke, Withdraw, WorkState, workflow_address
 from ..observer import Observer
 from ..settings import Settings
 from .lane import Lane
@@ -64,6 +64,7 @@ class ActivityActors:
         flight: Where attempts that run in this process are noted.
         waits_for_workers: Whether activities that the app does not have are left to remote workers, also while none is
             connected.
+        folder: The working folder of worker processes; None: the present one when `run` begins.
     """
 
     def __init__(
@@ -76,12 +77,14 @@ class ActivityActors:
         elsewhere: Callable[[Address, Invoke], None] = lambda address, invoke: None,
         waits_for_workers: Callable[[], bool] = lambda: False,
         flight: FlightRecord | None = None,
+        folder: str | None = None,
     ) -> None:
         self._app = app
         self._send = send
         self._now_us = now_us
         self._elsewhere = elsewhere
         self._flight = flight
+        self._folder = folder
         self._waits_for_workers = waits_for_workers
         self._encoder = Encoder()
         self._settings = settings
@@ -108,7 +111,7 @@ class ActivityActors:
         }
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
-            self._processes = ProcessPool(tasks)
+            self._processes = ProcessPool(tasks, self._folder)
             self._lanes = {kind: Lane(tasks, limit, self._perform, ended=self._ended) for kind, limit in limits.items()}
             task_status.started()
             try:
@@ -135,10 +138,10 @@ class ActivityActors:
         job = self._busy[address] = _Job(address, invoke, definition)
         self._lanes[definition.kind].add(invoke.instance_id, job)
 
-    def state_of(self, execution_id: str, task_id: int) -> ActivityState | None:
+    def state_of(self, execution_id: str, task_id: int) -> WorkState | None:
         """Whether an activity of a generation waits or runs here; None: it is not here."""
         job = self._busy.get(Address(ACTIVITY, f"{execution_id}:{task_id}"))
-        return ActivityState(job.began_us) if job is not None else None
+        return WorkState(job.began_us) if job is not None else None
 
     def withdraw(self, message: Withdraw) -> None:
         """Do not begin activities of an instance, and cancel those that have begun if the instance was ended."""

@@ -43,12 +43,15 @@ class ProcessPool:
 
     Args:
         tasks: The task group of the tasks that read from workers. Its cancellation ends all workers.
+        folder: The working folder in which workers begin; None: the present one. What user code makes the daemon's own
+            later does not count.
     """
 
     IDLE_MAX_S = 300.0  # after this long without an activity a worker is ended
 
-    def __init__(self, tasks: TaskGroup) -> None:
+    def __init__(self, tasks: TaskGroup, folder: str | None = None) -> None:
         self._tasks = tasks
+        self._folder = folder or _working_folder()
         self._idle: deque[tuple[WorkerProcess, float]] = deque()  # and since when (event loop's clock)
 
     async def perform(self, reference: Reference, call: Call, payload: str | None) -> Performed:
@@ -64,7 +67,7 @@ class ProcessPool:
             fresh = worker is None
             try:
                 if worker is None:
-                    worker = await WorkerProcess.start(self._tasks)
+                    worker = await WorkerProcess.start(self._tasks, self._folder)
                 performed = await worker.perform(reference, call, payload)
             except NotBegun as error:
                 if fresh:
@@ -88,6 +91,13 @@ class ProcessPool:
         while self._idle and self._idle[0][1] < too_old_s:
             self._idle.popleft()[0].dismiss()
         return found
+
+
+def _working_folder() -> str | None:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None  # it was deleted, and is inherited as it is
 
 
 class NotBegun(Exception):
@@ -120,8 +130,8 @@ class WorkerProcess:
         self.alive = True
 
     @classmethod
-    async def start(cls, tasks: TaskGroup) -> "WorkerProcess":
-        """Start a worker process and wait until it is ready.
+    async def start(cls, tasks: TaskGroup, folder: str | None) -> "WorkerProcess":
+        """Start a worker process in a folder and wait until it is ready.
 
         Raises:
             NotBegun: It could not be started; the message says why.
@@ -135,6 +145,7 @@ class WorkerProcess:
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=writing,
+                cwd=folder,
                 start_new_session=True,
             )
         except OSError as error:

@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 from ...actors.address import Address
 from ..execution.drive import ContinuedAsNew
+from ..history.attribution import By
 from ..history.event import Arrival, Command, DetachedCreated, EventSent, Parent, Trace
 from ..history.failure import FailureDetails
 from ..history.record import InstanceRecord
 from ..history.row import Row
 from ..history.timed_event import TimedEvent
+from .condition import ANY, Condition
 
 WORKFLOW = "workflow"  # these reach the disk and must not change
 ACTIVITY = "activity"
@@ -44,6 +46,9 @@ class Start(NamedTuple):
     propagated: bytes | None = None  # and that, a serialized PropagatedHistory
     root: str | None = None  # as in the record of the instance
     tags: tuple[tuple[str, str], ...] = ()
+    # `execution_id` was made from an idempotency key (`runtime/history/keys.py`): a holder of the id that was begun by
+    # the same key refuses the start, finished or not.
+    keyed: bool = False
     # It may have come before: an instance that this very start has begun is answered for once more.
     repeatable: bool = False
 
@@ -52,6 +57,11 @@ class RaiseEvent(NamedTuple):
     name: str
     input: str | None
     key: bytes | None = None  # of an event that another instance has sent: the receiver takes it once
+    # From a caller who is told whether it is taken: a finished instance refuses it, unless its key (then that of the
+    # caller) has been taken, and a stalled one keeps it. Else a finished one drops it and a stalled one refuses, as in
+    # Dapr.
+    strict: bool = False
+    condition: Condition = ANY
 
 
 class SendEvent(NamedTuple):
@@ -71,28 +81,49 @@ class EventsTaken(NamedTuple):
     keys: Sequence[bytes]
 
 
+# Requests of callers. `by` is None in those that the engine makes by itself: they are not audited.
+
+
 class Suspend(NamedTuple):
-    reason: str | None
+    reason: str | None  # stands in the history; that of `by` in the audit
+    by: By | None = None
+    condition: Condition = ANY
 
 
 class Resume(NamedTuple):
-    reason: str | None
+    reason: str | None  # as of Suspend
+    by: By | None = None
+    condition: Condition = ANY
 
 
 class Terminate(NamedTuple):
     output: str | None
     recurse: bool
     parent: Parent | None = None  # from a parent: only for the child that it started, not for whoever has its id
+    by: By | None = None
+    condition: Condition = ANY
+    stalled_too: bool = False  # else a stalled instance refuses, as in Dapr; from a parent it never does
 
 
 class Purge(NamedTuple):
     force: bool
+    by: By | None = None
+    condition: Condition = ANY
+    stalled_too: bool = False  # else a stalled instance needs force, as in Dapr
+
+
+class Check(NamedTuple):
+    """Change nothing, and say whether the instance meets a condition: None, InstanceNotFound, or what it refuses."""
+
+    condition: Condition
 
 
 class ReleaseAside(NamedTuple):
     """Let an instance that is set aside go on. Answered with None, or InstanceNotFound, or InstanceNotSetAside."""
 
     begin: bool = True  # False: only record it; the next daemon begins what is open
+    by: By | None = None
+    condition: Condition = ANY
 
 
 class Continue(NamedTuple):
@@ -134,8 +165,8 @@ class ActivityDone(NamedTuple):
     began_us: int | None = None  # when its body began, or a worker was sent it; Unix time, microseconds
 
 
-class ActivityState(NamedTuple):
-    """How far an activity is that has no answer yet."""
+class WorkState(NamedTuple):
+    """How far an activity, or a turn for a remote worker, is that has no answer yet."""
 
     began_us: int | None  # when its body began, or a worker was sent it; Unix time, microseconds. None: it is queued
 
@@ -212,3 +243,5 @@ class StartCopy(NamedTuple):
 
     record: InstanceRecord  # of the other; its status is not taken over
     rows: Sequence[Row]
+    source_id: str | None = None  # of the other, for the audit
+    by: By | None = None

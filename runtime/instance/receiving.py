@@ -6,6 +6,7 @@ each envelope, and feeds the code afterwards.
 """
 
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,26 +14,24 @@ from ...actors.turn import Envelope, Recover, ReminderDue, SetAside
 from ..dates import END_OF_TIME_US
 from ..errors import (
     DescendantsUnknown,
+    EventRefused,
     InstanceExists,
     InstanceFull,
     InstanceNotFound,
-    InstanceNotSetAside,
-    InstanceStalled,
-    InstanceUnfinished,
     RequestRefused,
 )
+from ..history.audit import AuditAction
 from ..history.event import (
     ChildCompleted,
     ChildFailed,
     EventRaised,
-    ExecutionResumed,
     ExecutionStarted,
-    ExecutionSuspended,
     TaskCompleted,
     TaskFailed,
     TimerFired,
 )
 from ..history.failure import failure_of
+from ..history.keys import is_same_key
 from ..history.open_work import START_TIMER, OpenWork
 from ..history.patches import patches_of
 from ..history.record import InstanceRecord
@@ -41,21 +40,16 @@ from ..history.status import Status, Step, follow
 from ..history.timeline import Timeline
 from .bounds import bounded
 from .effects import (
-    clear_timers,
     create_child,
     invoke,
-    send_again,
-    start_child,
     tell_parent,
     tell_parent_again,
     terminate_child,
-    terminate_children,
     was_terminated_with_children,
-    withdraw,
 )
-from .ending import release, set_aside
 from .message import (
     ActivityDone,
+    Check,
     ChildDone,
     ChildStarted,
     Continue,
@@ -73,8 +67,21 @@ from .message import (
     WorkflowTurnWork,
 )
 from .sheet import TurnSheet
+from .steering import (
+    meets,
+    receive_check,
+    receive_purge,
+    receive_recover,
+    receive_release,
+    receive_resume,
+    receive_set_aside,
+    receive_suspend,
+    receive_terminate,
+)
 
 logger = logging.getLogger(__name__)
+
+NUMBER = re.compile(r"-?[0-9]+", re.ASCII)
 
 
 def _receive_start(sheet: TurnSheet, envelope: Envelope) -> None:
@@ -91,7 +98,7 @@ def _receive_start(sheet: TurnSheet, envelope: Envelope) -> None:
     elif not record.status.terminal:
         _refuse_start(sheet, envelope, InstanceExists(sheet.actor.instance_id))
         return
-    elif start.unique:
+    elif start.unique or (start.keyed and is_same_key(record.run_id, start.execution_id)):
         _refuse_start(sheet, envelope, InstanceExists(sheet.actor.instance_id, unique=True))
         return
     elif record.has_children and envelope.reply is not None and start.descendants_finished != record.execution_id:
@@ -179,6 +186,7 @@ def _receive_copy(sheet: TurnSheet, envelope: Envelope) -> None:
     sheet.turn.earlier, sheet.turn.entry = packed[:-1], packed[-1]
     if record.remote:
         actor.timeline = Timeline.of(actor.rows)
+    sheet.audit(copy.by, AuditAction.RERUN, source=copy.source_id)
     sheet.answer(envelope, None)
 
 
@@ -199,14 +207,23 @@ def _refuse_start(sheet: TurnSheet, envelope: Envelope, error: RequestRefused) -
 
 
 def _receive_event(sheet: TurnSheet, envelope: Envelope) -> None:
-    actor = sheet.actor
-    if len(actor.held) >= actor.surroundings.limits.held_events_max and not sheet.ended:
-        # Another instance's event stays with its sender, which tries again.
-        sheet.answer(envelope, InstanceFull(actor.instance_id, held=len(actor.held)))
+    if envelope.body.strict:
+        _receive_strict_event(sheet, envelope)
+    elif _is_full(sheet, envelope):
+        return
     elif envelope.body.key is not None:
         _receive_sent_event(sheet, envelope)
     elif sheet.takes(envelope):
         sheet.arrive(EventRaised(envelope.body.name, envelope.body.input))
+
+
+def _is_full(sheet: TurnSheet, envelope: Envelope) -> bool:
+    """Refuse an event for an instance that holds as many as it may. That of another instance is sent again later."""
+    actor = sheet.actor
+    full = len(actor.held) >= actor.surroundings.limits.held_events_max and not sheet.ended
+    if full:
+        sheet.answer(envelope, InstanceFull(actor.instance_id, held=len(actor.held)))
+    return full
 
 
 def _receive_sent_event(sheet: TurnSheet, envelope: Envelope) -> None:
@@ -228,78 +245,36 @@ def _receive_sent_event(sheet: TurnSheet, envelope: Envelope) -> None:
         sheet.arrive(EventRaised(event.name, event.input, key=event.key))
 
 
+def _receive_strict_event(sheet: TurnSheet, envelope: Envelope) -> None:
+    """Take an event of a caller who sends it again, with its key, until it is accepted."""
+    event: RaiseEvent = envelope.body
+    actor = sheet.actor
+    if actor.record is None:
+        sheet.answer(envelope, InstanceNotFound(actor.instance_id))
+        return
+    if not meets(sheet, envelope, event.condition):
+        return
+    known = event.key is not None and actor.received is not None and event.key in actor.received
+    if actor.record.status.terminal and not known:
+        sheet.answer(envelope, EventRefused(actor.instance_id, event.name, actor.record.status.name))
+        return
+    if known:
+        sheet.answer(envelope, None)
+        return
+    if _is_full(sheet, envelope):
+        return
+    sheet.answer(envelope, None)
+    if event.key is not None:
+        actor.received = {} if actor.received is None else actor.received
+        actor.received[event.key] = None
+    sheet.arrive(EventRaised(event.name, event.input, key=event.key))
+
+
 def _receive_taken(sheet: TurnSheet, envelope: Envelope) -> None:
     taken: EventsTaken = envelope.body
     outbox = sheet.actor.outbox or {}
     for key in taken.keys:
         sheet.posted |= outbox.pop(key, None) is not None
-
-
-def _receive_suspend(sheet: TurnSheet, envelope: Envelope) -> None:
-    if _refuses_while_aside(sheet, envelope):
-        return
-    if sheet.takes(envelope) and sheet.status is not Status.SUSPENDED:
-        sheet.step(Step.SUSPEND)
-        sheet.hold(ExecutionSuspended(envelope.body.reason))
-
-
-def _refuses_while_aside(sheet: TurnSheet, envelope: Envelope) -> bool:
-    """Refuse a request that an instance takes only when it is not set aside."""
-    record = sheet.actor.record
-    refused = record is not None and record.set_aside is not None and not record.status.terminal
-    if refused:
-        sheet.answer(envelope, InstanceStalled(sheet.actor.instance_id))
-    return refused
-
-
-def _receive_resume(sheet: TurnSheet, envelope: Envelope) -> None:
-    if _refuses_while_aside(sheet, envelope):
-        return
-    if sheet.takes(envelope) and sheet.status is Status.SUSPENDED:
-        sheet.step(Step.RESUME if sheet.has_run else Step.RESUME_START)
-        sheet.hold(ExecutionResumed(envelope.body.reason))
-        # What stalled it while it was suspended is found again, and recorded then.
-        sheet.actor.stalled_here = False
-        if not sheet.waits_for_start:
-            sheet.arrived.extend(sheet.holding)
-            sheet.holding.clear()
-
-
-def _receive_terminate(sheet: TurnSheet, envelope: Envelope) -> None:
-    termination: Terminate = envelope.body
-    record = sheet.actor.record
-    if termination.parent is not None and (record is None or record.parent != termination.parent):
-        # The id belongs to another instance, or the child does not exist yet (see `_receive_child_started`).
-        return
-    if sheet.takes(envelope):
-        sheet.termination = termination
-
-
-def _receive_purge(sheet: TurnSheet, envelope: Envelope) -> None:
-    record = sheet.actor.record
-    if record is None:
-        sheet.answer(envelope, InstanceNotFound(sheet.actor.instance_id))
-    elif record.set_aside is not None:
-        _forget(sheet, envelope)
-    elif record.status is Status.STALLED and not envelope.body.force:
-        sheet.answer(envelope, InstanceStalled(sheet.actor.instance_id))
-    elif not record.status.terminal and not envelope.body.force:
-        sheet.answer(envelope, InstanceUnfinished(sheet.actor.instance_id))
-    else:
-        _forget(sheet, envelope)
-
-
-def _forget(sheet: TurnSheet, envelope: Envelope) -> None:
-    record = sheet.actor.record
-    clear_timers(sheet)
-    withdraw(sheet, sheet.actor.open.tasks, ended=record is not None and not record.status.terminal)
-    sheet.actor.forget()
-    sheet.arrived.clear()
-    sheet.holding.clear()
-    sheet.termination = None
-    sheet.answered = None
-    sheet.turn.delete = True
-    sheet.answer(envelope, None)
 
 
 def _receive_activity_done(sheet: TurnSheet, envelope: Envelope) -> None:
@@ -346,10 +321,17 @@ def _receive_reminder(sheet: TurnSheet, envelope: Envelope) -> None:
     record = sheet.actor.record
     if record is None or record.status.terminal:
         return
-    timer_id = int(reminder.name)
-    # A timer of an earlier generation, or one whose event came first, is not there any more.
-    if sheet.actor.open.timers.get(timer_id) == reminder.due_us:
+    timers = sheet.actor.open.timers
+    timer_id = int(reminder.name) if NUMBER.fullmatch(reminder.name) else None
+    if timer_id is not None and timers.get(timer_id) == reminder.due_us:
         sheet.arrive(TimerFired(timer_id, reminder.due_us))
+        return
+    # Its timer is of an earlier generation, or its event came first. But it may also be what is left of a row that has
+    # changed on the disk, where no checksum tells. The timers that it may have been for are set again: the history
+    # says when they are due, and a reminder that comes twice does no harm.
+    for open_id, due_us in timers.items():
+        if (due_us <= sheet.now_us or open_id == timer_id) and due_us < END_OF_TIME_US:
+            sheet.timers_set.setdefault(open_id, due_us)
 
 
 def _receive_continue(sheet: TurnSheet, envelope: Envelope) -> None:
@@ -377,68 +359,23 @@ def _receive_try_again(sheet: TurnSheet, envelope: Envelope) -> None:
         sheet.actor.offered = None
 
 
-def _receive_recover(sheet: TurnSheet, envelope: Envelope) -> None:
-    """Send again all messages that may not have arrived before the restart."""
-    record = sheet.actor.record
-    if record is None:
-        return
-    if record.set_aside is not None and record.set_aside.until_restart and sheet.setting_aside is None:
-        release(sheet)
-        record = sheet.actor.record
-        assert record is not None
-    send_again(sheet)
-    if record.status.terminal:
-        tell_parent_again(sheet)
-    if record.set_aside is not None:
-        return
-    if was_terminated_with_children(sheet):
-        terminate_children(sheet)
-    if record.status is not Status.TERMINATED:
-        for task in sheet.actor.open.tasks.values():
-            invoke(sheet, task)
-        for child in sheet.actor.open.children.values():
-            # A finished instance does not wait for its children. If another instance has the id by now, the child has
-            # run already.
-            start_child(sheet, child, unique=record.status.terminal)
-
-
-def _receive_set_aside(sheet: TurnSheet, envelope: Envelope) -> None:
-    """Set the instance aside; one that does not exist yet as soon as a start in this turn makes it (`turn.py`)."""
-    sheet.setting_aside = envelope.body
-    if sheet.actor.record is not None:
-        set_aside(sheet, sheet.setting_aside)
-
-
-def _receive_release(sheet: TurnSheet, envelope: Envelope) -> None:
-    """Let an instance that was set aside go on, and ask again for what is open."""
-    record = sheet.actor.record
-    if record is None:
-        sheet.answer(envelope, InstanceNotFound(sheet.actor.instance_id))
-    elif record.set_aside is None:
-        sheet.answer(envelope, InstanceNotSetAside(sheet.actor.instance_id, record.status.name))
-    else:
-        release(sheet)
-        sheet.answer(envelope, None)
-        if envelope.body.begin:
-            _receive_recover(sheet, envelope)
-
-
 RECEIVERS: dict[type[Any], Callable[[TurnSheet, Envelope], None]] = {
     Start: _receive_start,
     RaiseEvent: _receive_event,
-    Suspend: _receive_suspend,
-    Resume: _receive_resume,
-    Terminate: _receive_terminate,
-    Purge: _receive_purge,
+    Check: receive_check,
+    Suspend: receive_suspend,
+    Resume: receive_resume,
+    Terminate: receive_terminate,
+    Purge: receive_purge,
     ActivityDone: _receive_activity_done,
     ChildDone: _receive_child_done,
     ChildStarted: _receive_child_started,
     EventsTaken: _receive_taken,
     ReminderDue: _receive_reminder,
     Continue: _receive_continue,
-    Recover: _receive_recover,
-    SetAside: _receive_set_aside,
-    ReleaseAside: _receive_release,
+    Recover: receive_recover,
+    SetAside: receive_set_aside,
+    ReleaseAside: receive_release,
     RemoteAnswer: _receive_answer,
     StartCopy: _receive_copy,
     TryAgain: _receive_try_again,

@@ -7,11 +7,14 @@ done stands in the `Turn` that the sheet fills, and happens after the commit.
 """
 
 from typing import Any
+from uuid import UUID, uuid5
 
 from ...actors.turn import Envelope, SetAside, Turn
 from ..errors import InstanceNotFound, InstanceStalled
 from ..execution.drive import Execution
 from ..execution.pending import named
+from ..history.attribution import By
+from ..history.audit import AuditAction, audit_entry, row_of
 from ..history.event import Arrival, Event
 from ..history.facets import changed_facets
 from ..history.open_work import START_TIMER
@@ -21,6 +24,8 @@ from ..history.status import Status, Step, follow
 from ..history.timeline import Timeline
 from .message import RemoteAnswer, Terminate
 from .state import Instance
+
+AUDIT = UUID("4a6d3f0e-5a64-5c0c-8f6a-2f4b7e0d9c35")  # of the ids of entries for the audit
 
 
 class TurnSheet:
@@ -103,12 +108,16 @@ class TurnSheet:
 
     # What the stages write down.
 
-    def takes(self, envelope: Envelope) -> bool:
-        """Answer a request; True if the instance is to act on it."""
+    def takes(self, envelope: Envelope, *, stalled_too: bool = False) -> bool:
+        """Answer a request; True if the instance is to act on it.
+
+        Args:
+            stalled_too: A stalled instance takes it. One that is set aside always does.
+        """
         record = self.actor.record
         if record is None:
             self.answer(envelope, InstanceNotFound(self.actor.instance_id))
-        elif record.status is Status.STALLED and record.set_aside is None:
+        elif record.status is Status.STALLED and record.set_aside is None and not stalled_too:
             self.answer(envelope, InstanceStalled(self.actor.instance_id))
         else:
             self.answer(envelope, None)
@@ -137,6 +146,38 @@ class TurnSheet:
     def answer(self, envelope: Envelope, answer: Any) -> None:
         if envelope.reply is not None:
             self.turn.replies.append((envelope.reply, answer))
+
+    def audit(
+        self, by: By | None, action: AuditAction, *, source: str | None = None, detail: str | None = None
+    ) -> str | None:
+        """Write an entry for the audit: this turn changes the instance on behalf of a caller.
+
+        Args:
+            by: None: the engine does it by itself, and nothing is written.
+            source: Of a rerun: the instance that is run again.
+            detail: Of a repair: what is done.
+
+        Returns:
+            The id of the entry.
+        """
+        record = self.actor.record
+        assert record is not None
+        if by is None:
+            return None
+        rows = self.turn.audit
+        entry_id = uuid5(AUDIT, f"{record.execution_id}/{self.now_us}/{len(rows)}").hex
+        entry = audit_entry(
+            by,
+            action,
+            id=entry_id,
+            at_us=self.now_us,
+            instance_id=self.actor.instance_id,
+            execution_id=record.execution_id,
+            source=source,
+            detail=detail,
+        )
+        self.turn.audit = (*rows, row_of(entry))
+        return entry_id
 
     def step(self, step: Step) -> None:
         """Change the status of the instance.
@@ -178,7 +219,7 @@ class TurnSheet:
                 turn.facets = changed_facets(self.record_before, record, self.now_us)
                 if turn.facets is not None:
                     actor.changed_us = self.now_us
-            turn.busy = self._busy(record)
+            turn.busy = self.busy(record)
             turn.quiet = record.status.terminal and not turn.busy
 
     def _waits(self, code: Execution) -> tuple[str, ...] | None:
@@ -201,7 +242,7 @@ class TurnSheet:
         elif actor.execution is None:
             actor.rows.append(row)
 
-    def _busy(self, record: InstanceRecord) -> bool:
+    def busy(self, record: InstanceRecord) -> bool:
         """Whether a restart would have something to pick up here."""
         actor = self.actor
         if actor.outbox:

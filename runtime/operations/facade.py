@@ -24,12 +24,14 @@ from ..errors import (
     InvalidRequest,
     LimitExceeded,
 )
+from ..history.attribution import EMBEDDED, By
 from ..history.event import Trace
 from ..history.instance_state import InstanceState
 from ..history.record import state_of, unpack_record
 from ..history.row import CorruptHistory, Row, unpack_row
 from ..history.status import Status
 from ..ids import make_id
+from ..instance.condition import ANY, Condition
 from ..instance.message import (
     WORKFLOW,
     Purge,
@@ -44,6 +46,7 @@ from ..instance.message import (
 )
 from ..observer import UNWATCHED, OperationWatch
 from .descendants import Descendants
+from .purging import Purging
 from .rerun import Rerun, RerunExists, RerunRefused, copied
 from .tags import checked_tags
 
@@ -60,6 +63,11 @@ class Page(NamedTuple):
 def finished(status: Status) -> bool:
     """Whether an instance with this status has ended."""
     return status.terminal
+
+
+def because(by: By | None, reason: str | None) -> By | None:
+    """Give an author the reason that stands in the history, if the author has given no other."""
+    return by._replace(reason=reason) if by is not None and by.reason is None and reason is not None else by
 
 
 class Facade:
@@ -80,6 +88,7 @@ class Facade:
         self._host = host
         self._limits = limits
         self._descendants = Descendants(host)
+        self._purging = Purging(host, self._descendants)
         self._watch = watch if watch is not None else UNWATCHED
 
     def watched_by(self, watch: OperationWatch) -> "Facade":
@@ -111,27 +120,32 @@ class Facade:
             InvalidRequest, InstanceExists, ChildUnfinished: Nothing was started.
             LimitExceeded: The name, the id, the input or the trace is too long.
         """
+        start = Start(
+            name,
+            input,
+            make_id(),
+            start_at_us=start_at_us,
+            unique=unique,
+            trace=trace,
+            tags=checked_tags(tags) if tags else (),
+        )
+        return await self.begin(instance_id, start)
+
+    async def begin(self, instance_id: str | None, start: Start) -> str:
+        """Send a start whose name and id come from a caller; see `start`."""
         with self._watch.operation("start"):
-            if not name:
+            if not start.name:
                 raise InvalidRequest("workflow name is not configured")
             if instance_id == "":
                 raise InvalidRequest("no instance ID was provided")
-            self._check_name("the name of the workflow", name)
+            self._check_name("the name of the workflow", start.name)
             if instance_id is not None:
                 self._check_name("the instance ID", instance_id)
-            self._check_payload("the input", input)
+            self._check_payload("the input", start.input)
+            trace = start.trace
             self._check_payload("the trace", "".join(part or "" for part in trace) if trace is not None else None)
-            if start_at_us is not None:
-                start_at_us = within_time(start_at_us)
-            start = Start(
-                name,
-                input,
-                make_id(),
-                start_at_us=start_at_us,
-                unique=unique,
-                trace=trace,
-                tags=checked_tags(tags) if tags else (),
-            )
+            if start.start_at_us is not None:
+                start = start._replace(start_at_us=within_time(start.start_at_us))
             if instance_id is not None:
                 return await self._request_start(instance_id, start)
             while True:
@@ -199,63 +213,106 @@ class Facade:
             await self._host.ask(workflow_address(instance_id), RaiseEvent(name, data))
 
     async def deliver(self, instance_id: str, event: RaiseEvent) -> None:
-        """Give an instance an event that another has sent. A finished one drops it, a stalled one keeps it.
+        """Give an instance an event that another has sent, or one that it is to take strictly.
+
+        One that another has sent is dropped by a finished instance. A stalled instance keeps both.
 
         Raises:
             InvalidRequest, InstanceNotFound
+            EventRefused, RunChanged, NoMatch: A strict event was not taken.
         """
         with self._watch.operation("raise_event"):
             if not event.name:
                 raise InvalidRequest("missing workflow event name")
+            if event.strict:
+                self._check_name("the name of the event", event.name)
+                self._check_payload("the data of the event", event.input)
             await self._host.ask(workflow_address(instance_id), event)
 
-    async def suspend(self, instance_id: str, *, reason: str | None = None) -> None:
+    # `by` says for the audit on whose behalf an instance is changed; None: the engine does it by itself.
+
+    async def suspend(
+        self, instance_id: str, *, reason: str | None = None, by: By | None = EMBEDDED, condition: Condition = ANY
+    ) -> None:
         """Let an instance take no further step until it is resumed. Arrivals are kept.
 
+        Args:
+            reason: Stands in the history, and in the audit if `by` has none.
+            condition: What the instance must still be.
+
         Raises:
-            InstanceNotFound, InstanceStalled
+            InstanceNotFound, InstanceStalled, RunChanged, NoMatch
         """
         with self._watch.operation("suspend"):
             self._check_payload("the reason", reason)
-            await self._host.ask(workflow_address(instance_id), Suspend(reason))
+            await self._host.ask(workflow_address(instance_id), Suspend(reason, because(by, reason), condition))
 
-    async def resume(self, instance_id: str, *, reason: str | None = None) -> None:
+    async def resume(
+        self, instance_id: str, *, reason: str | None = None, by: By | None = EMBEDDED, condition: Condition = ANY
+    ) -> None:
         """Let a suspended instance go on.
 
+        Args:
+            reason: As for `suspend`, and so is `condition`.
+
         Raises:
-            InstanceNotFound, InstanceStalled
+            InstanceNotFound, InstanceStalled, RunChanged, NoMatch
         """
         with self._watch.operation("resume"):
             self._check_payload("the reason", reason)
-            await self._host.ask(workflow_address(instance_id), Resume(reason))
+            await self._host.ask(workflow_address(instance_id), Resume(reason, because(by, reason), condition))
 
-    async def terminate(self, instance_id: str, *, output: str | None = None, recurse: bool = True) -> None:
+    async def terminate(
+        self,
+        instance_id: str,
+        *,
+        output: str | None = None,
+        recurse: bool = True,
+        by: By | None = EMBEDDED,
+        condition: Condition = ANY,
+        stalled_too: bool = False,
+    ) -> None:
         """End an instance without asking its code; activities under way run on, and their results are dropped.
 
         Args:
             output: The result that the instance then has; JSON text.
-            recurse: End its children too.
+            recurse: End its children too; also those that are stalled.
+            condition: What the instance must still be.
+            stalled_too: End it even if it is stalled. One that is set aside is ended in any case.
 
         Raises:
-            InstanceNotFound, InstanceStalled
+            InstanceNotFound, InstanceStalled, RunChanged, NoMatch
         """
         with self._watch.operation("terminate"):
             self._check_payload("the output", output)
-            await self._host.ask(workflow_address(instance_id), Terminate(output, recurse))
+            message = Terminate(output, recurse, by=by, condition=condition, stalled_too=stalled_too)
+            await self._host.ask(workflow_address(instance_id), message)
 
-    async def release(self, instance_id: str, *, begin: bool = True) -> None:
+    async def release(
+        self, instance_id: str, *, begin: bool = True, by: By | None = EMBEDDED, condition: Condition = ANY
+    ) -> None:
         """Let an instance that is set aside go on.
 
         Args:
             begin: False only records it; what is open begins with the next daemon of the store.
+            condition: What the instance must still be.
 
         Raises:
-            InstanceNotFound, InstanceNotSetAside
+            InstanceNotFound, InstanceNotSetAside, RunChanged, NoMatch
         """
         with self._watch.operation("release"):
-            await self._host.ask(workflow_address(instance_id), ReleaseAside(begin))
+            await self._host.ask(workflow_address(instance_id), ReleaseAside(begin, by, condition))
 
-    async def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False) -> int:
+    async def purge(
+        self,
+        instance_id: str,
+        *,
+        recurse: bool = True,
+        force: bool = False,
+        by: By | None = EMBEDDED,
+        condition: Condition = ANY,
+        stalled_too: bool = False,
+    ) -> int:
         """Forget a finished instance and return how many were forgotten.
 
         Children go first, so that one that is cut short can be repeated.
@@ -263,26 +320,15 @@ class Facade:
         Args:
             recurse: Forget its descendants too; all of them must be finished.
             force: Forget it with any status.
+            condition: What the instance itself must still be.
+            stalled_too: Forget stalled ones too. Those that are set aside are forgotten in any case.
 
         Raises:
-            InstanceNotFound, InstanceUnfinished, InstanceStalled
+            InstanceNotFound, InstanceUnfinished, InstanceStalled, RunChanged, NoMatch
         """
         with self._watch.operation("purge"):
-            return await self._purge(instance_id, recurse=recurse, force=force)
-
-    async def _purge(self, instance_id: str, *, recurse: bool, force: bool) -> int:
-        family = await self._descendants.family(instance_id) if recurse else []
-        if not force:
-            for relative in family:
-                if not relative.status.terminal and relative.instance_id != instance_id:
-                    await self._check_purgeable(instance_id)
-                    raise InstanceUnfinished(relative.instance_id)
-        purged = 0
-        for relative in reversed(family):
-            if relative.instance_id != instance_id:
-                purged += await self._purge_one(relative.instance_id, force=force)
-        await self._host.ask(workflow_address(instance_id), Purge(force))
-        return purged + 1
+            purge = Purge(force, by, condition, stalled_too)
+            return await self._purging.purge(instance_id, purge, recurse=recurse)
 
     async def wait(
         self, instance_id: str, until: Callable[[Status], bool] = finished, *, await_creation: bool = False
@@ -356,6 +402,7 @@ class Facade:
         statuses: Collection[Status] = (),
         recurse: bool = True,
         force: bool = False,
+        by: By | None = EMBEDDED,
     ) -> int:
         """Forget the instances that a filter fits, and return how many were forgotten.
 
@@ -382,12 +429,12 @@ class Facade:
                         and (created_to_us is None or state.created_us < created_to_us)
                     ):
                         with suppress(InstanceNotFound, InstanceUnfinished, InstanceStalled):
-                            purged += await self._purge(instance_id, recurse=recurse, force=force)
+                            purged += await self._purging.purge(instance_id, Purge(force, by), recurse=recurse)
                 if page.token is None:
                     return purged
                 after = page.token
 
-    async def rerun(self, rerun: Rerun) -> str:
+    async def rerun(self, rerun: Rerun, *, by: By | None = EMBEDDED) -> str:
         """Start a copy of a finished instance from one of its events on, and return the copy's id.
 
         Raises:
@@ -413,7 +460,9 @@ class Facade:
             rows = [unpack_row(entry) for entry in stored.entries]
             now_us = self._host.clock.now_us()
             copy, execution_id = copied(rows, rerun, source_id=source_id, new_id=new_id, now_us=now_us)
-            message = StartCopy(record._replace(execution_id=execution_id, created_us=now_us), copy)
+            message = StartCopy(
+                record._replace(execution_id=execution_id, created_us=now_us), copy, source_id=source_id, by=by
+            )
             try:
                 await self._host.ask(workflow_address(new_id), message)
             except InstanceExists:
@@ -428,16 +477,3 @@ class Facade:
     def _check_payload(self, what: str, text: str | None) -> None:
         if text is not None and is_longer(text, maximum := self._limits.payload_bytes_max):
             raise LimitExceeded(what, limit="payload_bytes_max", found=bytes_of(text), maximum=maximum)
-
-    async def _check_purgeable(self, instance_id: str) -> None:
-        """Say of the instance itself first that it cannot be purged."""
-        state = await self._inspect(instance_id)
-        if state is not None and not state.status.terminal:
-            await self._host.ask(workflow_address(instance_id), Purge(force=False))
-
-    async def _purge_one(self, instance_id: str, *, force: bool) -> int:
-        try:
-            await self._host.ask(workflow_address(instance_id), Purge(force))
-        except InstanceNotFound:
-            return 0
-        return 1

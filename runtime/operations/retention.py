@@ -18,13 +18,18 @@ from ...actors.errors import HostStopping, PerdureError
 from ...actors.store.contract import Store
 from ...actors.store.errors import StoreDamaged
 from ...actors.store.listing import Listed, ListFilter, Order
-from ..errors import InstanceNotFound, InstanceStalled, InstanceUnfinished
+from ..errors import InstanceNotFound, InstanceStalled, InstanceUnfinished, NoMatch
+from ..history.attribution import By
 from ..history.status import TERMINAL, Status
+from ..instance.condition import Condition
 from ..instance.message import WORKFLOW
 from .facade import Facade
 from .retention_policy import Retention
 
 logger = logging.getLogger(__name__)
+
+# The audit has one row for each look that forgets something, that of the first instance.
+BY_RETENTION = By("engine", "engine", "its time was over, and perhaps that of others: retention")
 
 
 class RetentionLoop:
@@ -71,6 +76,7 @@ class RetentionLoop:
         self._thin_at_us = 0
         self._seen = read(clock)
         self._left: dict[str, None] = {}  # ids of instances that cannot be forgotten
+        self._told = False  # whether this look has its row in the audit
 
     async def run(self) -> None:
         """Work until cancelled, or until the host stops."""
@@ -103,6 +109,7 @@ class RetentionLoop:
     async def _look(self, now_us: int) -> None:
         """Forget what is due, and set the time of the next look."""
         turns = self._turns()
+        self._told = False
         is_due = self._due_us is not None and self._due_us <= now_us
         if turns != self._seen_turns or is_due:
             dates = [await self._forget_due(status, now_us) for status in sorted(TERMINAL)]
@@ -131,15 +138,19 @@ class RetentionLoop:
         while True:
             page = await self._store.list(WORKFLOW, wanted, order=Order.UPDATED, cursor=cursor, limit=limit)
             due = [each for each in page.listed if each.facets.updated_us + kept_us <= now_us]
-            await self._forget_all(due)
+            still = ListFilter(statuses=wanted.statuses, updated_to_us=now_us - kept_us + 1)
+            await self._forget_all(due, Condition(filter=still))
             if len(due) < len(page.listed):
                 return page.listed[len(due)].facets.updated_us + kept_us
             if page.cursor is None:
                 return None
             limit, cursor = self.PAGE, page.cursor
 
-    async def _forget_all(self, due: Sequence[Listed]) -> None:
+    async def _forget_all(self, due: Sequence[Listed], condition: Condition) -> None:
         """Forget instances, some at once.
+
+        Args:
+            condition: What each must still be: it may have been started again meanwhile.
 
         Raises:
             PerdureError: The store is in trouble, or the host stops.
@@ -150,7 +161,7 @@ class RetentionLoop:
 
             async def forget(instance_id: str, errors: list[PerdureError] = errors) -> None:
                 try:
-                    await self._forget(instance_id)
+                    await self._forget(instance_id, condition)
                 except PerdureError as error:
                     errors.append(error)
 
@@ -160,11 +171,12 @@ class RetentionLoop:
             if errors:
                 raise errors[0]
 
-    async def _forget(self, instance_id: str) -> None:
-        # It may have been purged or started again meanwhile.
+    async def _forget(self, instance_id: str, condition: Condition) -> None:
+        by = None if self._told else BY_RETENTION
+        self._told = True
         try:
-            with suppress(InstanceNotFound, InstanceUnfinished):
-                await self._facade.purge(instance_id, recurse=False)
+            with suppress(InstanceNotFound, InstanceUnfinished, NoMatch):
+                await self._facade.purge(instance_id, recurse=False, by=by, condition=condition)
                 logger.debug("forgot %s, whose time was over", instance_id)
         except (StoreDamaged, InstanceStalled) as error:
             logger.warning("it cannot be forgotten: %s", error)  # and does not keep the others from that

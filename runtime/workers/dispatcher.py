@@ -33,6 +33,7 @@ from ..instance.message import (
     Withdraw,
     WorkflowAnswer,
     WorkflowTurnWork,
+    WorkState,
     workflow_address,
 )
 from ..instance.state import Offered
@@ -154,6 +155,16 @@ class Dispatcher:
             for queue in (self._workflows, self._activities):
                 queue.remove(message.instance_id, waiting)
         self._pump()
+
+    # Readers look.
+
+    def activity_state(self, instance_id: str, execution_id: str, task_id: int) -> WorkState | None:
+        """Whether an activity of a generation waits or is with a worker; None: it is not here."""
+        return _state(self._jobs.get(_activity_key(instance_id, task_id)), execution_id)
+
+    def turn_state(self, instance_id: str, execution_id: str) -> WorkState | None:
+        """Whether the turn of an instance waits or is with a worker; None: none is here."""
+        return _state(self._jobs.get(Address(WORK, instance_id)), execution_id)
 
     # Workers come and go.
 
@@ -321,6 +332,12 @@ def _is_continued(known: Offered | WorkflowTurnWork, offer: Offered) -> bool:
         return False
     # A worker has been sent a settled turn: its events cannot change any more, and must still be those to feed.
     return not isinstance(known, WorkflowTurnWork) or known.fed == offer.fed[: len(known.fed)]
+
+
+def _state(job: Job | None, execution_id: str) -> WorkState | None:
+    if job is None or job.request.execution_id != execution_id:
+        return None
+    return WorkState(job.sent_us if job.stream is not None and job.sent else None)
 
 
 def _counters(job: Job) -> tuple[str, str]:

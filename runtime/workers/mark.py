@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...actors.address import Address
+from ...actors.store.audit import AuditRow
 from ...actors.store.contract import Inspection, Stored
 from ...actors.store.listing import Facets
 from ...actors.turn import Envelope, Turn
@@ -30,6 +31,9 @@ class WorkerMarkType:
 
     def purges(self, body: Any) -> bool:
         return False
+
+    def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[AuditRow]:
+        return ()
 
     def facets(self, outside: Inspection) -> Facets | None:
         return None

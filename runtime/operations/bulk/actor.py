@@ -6,23 +6,28 @@ operation goes on after a restart. Its log holds the errors of single instances.
 `runner.py` is told of each operation that is to run, also after a restart.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
+from uuid import UUID, uuid5
 
 import msgpack
 
 from ....actors.address import Address
+from ....actors.store.audit import AuditRow
 from ....actors.store.contract import Inspection, Stored
 from ....actors.store.listing import Facets
 from ....actors.turn import Envelope, Recover, Turn
 from ...errors import RequestRefused
 from ...history.attribution import By
+from ...history.audit import AuditAction, audit_entry, row_of
+from ...history.row import CorruptHistory
 from .operation import BulkOperation, ItemError, OperationProgress, OperationState, unpack_operation
 
 OPERATION = "operation"  # reaches the disk and must not change
 OPERATION_RUN = "operation-run"  # the address of the runner
 
+AUDIT = UUID("c0a7c5c2-9f0e-5b7e-8f43-2b6e7a5a1d90")  # of the ids of rows for the audit
 ERRORS_MAX = 1_000  # that an operation keeps; the others are only counted
 
 
@@ -86,20 +91,36 @@ class OperationNotFound(RequestRefused):
 class OperationActorType:
     """Makes the actors of operations."""
 
+    def __init__(self) -> None:
+        self.in_memory = 0  # how many actors there are now
+
     def purges(self, body: Any) -> bool:
         """Whether a message asks for the actor to be forgotten."""
         return isinstance(body, Forget)
 
-    def facets(self, inspection: Inspection) -> Facets | None:
-        """What lists see of a stored operation."""
-        return unpack_operation(inspection.record).facets()
+    def facets(self, outside: Inspection) -> Facets | None:
+        """What lists see of a stored operation; they have it from its beginning."""
+        try:
+            return unpack_operation(outside.record).facets()
+        except CorruptHistory:
+            return None
+
+    def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[AuditRow]:
+        """An operation that cannot be read is forgotten without a word: its instances have rows of their own."""
+        return ()
 
     def activate(self, address: Address, stored: Stored | None) -> "OperationActor":
         """Build the actor of an operation that is stored, or of one that is to begin."""
-        if stored is None:
-            return OperationActor(address.id, None, [])
-        errors = [ItemError(*error) for entry in stored.entries for error in msgpack.unpackb(entry)]
-        return OperationActor(address.id, unpack_operation(stored.record), errors)
+        operation: BulkOperation | None = None
+        errors: list[ItemError] = []
+        if stored is not None:
+            operation = unpack_operation(stored.record)
+            errors = [ItemError(*error) for entry in stored.entries for error in msgpack.unpackb(entry)]
+        self.in_memory += 1
+        return OperationActor(address.id, operation, errors, closed=self._closed)
+
+    def _closed(self) -> None:
+        self.in_memory -= 1
 
 
 class OperationActor:
@@ -108,14 +129,23 @@ class OperationActor:
     Args:
         operation: As stored; None: not begun.
         errors: Of single instances, as stored.
+        closed: Called when it leaves memory.
     """
 
     was_stalled = False
 
-    def __init__(self, operation_id: str, operation: BulkOperation | None, errors: list[ItemError]) -> None:
+    def __init__(
+        self,
+        operation_id: str,
+        operation: BulkOperation | None,
+        errors: list[ItemError],
+        *,
+        closed: Callable[[], None],
+    ) -> None:
         self._id = operation_id
         self._operation = operation
         self._errors = errors
+        self._closed = closed
 
     def turn(self, envelopes: Sequence[Envelope], now_us: int) -> Turn:
         """Take the messages one by one; write the operation if it has changed."""
@@ -135,7 +165,8 @@ class OperationActor:
         return turn
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Leave memory."""
+        self._closed()
 
     def _receive(self, body: Any, turn: Turn, now_us: int) -> Any:
         """Take a message and give its answer."""
@@ -143,6 +174,7 @@ class OperationActor:
             if self._operation is None:
                 self._operation = body.operation
                 self._run(turn)
+                self._tell(turn, body.operation.by, "begun", now_us)
             return self._status()
         operation = self._operation
         if operation is None:
@@ -154,6 +186,7 @@ class OperationActor:
             self._advance(operation, body, now_us)
         elif isinstance(body, Cancel) and running:
             self._end(operation, OperationState.CANCELED, now_us)
+            self._tell(turn, body.by, "cancelled", now_us)
         elif isinstance(body, Forget):
             turn.delete = not running
             if turn.delete:
@@ -177,6 +210,22 @@ class OperationActor:
     def _run(self, turn: Turn) -> None:
         assert self._operation is not None
         turn.messages.append((Address(OPERATION_RUN, self._id), RunOperation(self._operation)))
+
+    def _tell(self, turn: Turn, by: By, what: str, now_us: int) -> None:
+        """Write a row for the audit."""
+        operation = self._operation
+        assert operation is not None
+        detail = f"{what}: {operation.action.value} {operation.matches}{' or more' if operation.more else ''} instances"
+        entry = audit_entry(
+            by._replace(operation=self._id),
+            AuditAction.BULK,
+            id=uuid5(AUDIT, f"{self._id}/{what}").hex,
+            at_us=now_us,
+            instance_id=self._id,
+            execution_id=None,
+            detail=detail,
+        )
+        turn.audit = (*turn.audit, row_of(entry))
 
     def _status(self) -> OperationStatus:
         assert self._operation is not None

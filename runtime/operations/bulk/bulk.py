@@ -115,7 +115,7 @@ class Bulk:
 
     async def list(self, *, cursor: str | None = None, limit: int = 50) -> OperationPage:
         """List operations, the newest first. One that cannot be read is left out."""
-        page = await self._host.list(OPERATION, ListFilter(), order=Order.NEWEST, cursor=cursor, limit=limit)
+        page = await self._host.lists.list(OPERATION, ListFilter(), order=Order.NEWEST, cursor=cursor, limit=limit)
         found: list[OperationStatus] = []
         for listed in page.listed:
             try:

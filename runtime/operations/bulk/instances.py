@@ -35,7 +35,7 @@ class SelectedInstances:
     async def count(self, selection: Selection) -> Matches:
         """Count the instances that a selection fits."""
         counted = await self._listing.count(wanted_by(selection))
-        return Matches(sum(group.count for group in counted.groups), counted.more)
+        return Matches(sum(group.total for group in counted.groups), counted.more)
 
     async def matching(self, operation: BulkOperation, *, cursor: str | None, limit: int) -> Matching:
         """List ids of instances that the selection fits, in the order in which they were created."""
@@ -58,9 +58,7 @@ class SelectedInstances:
             if operation.action is not Action.PURGE:  # that it is gone is what was asked for
                 raise Skipped from error
 
-    async def _do(
-        self, operation: BulkOperation, operation_id: str, instance_id: str, condition: Condition
-    ) -> None:
+    async def _do(self, operation: BulkOperation, operation_id: str, instance_id: str, condition: Condition) -> None:
         steering, action, options = self._steering, operation.action, operation.options
         by = operation.by._replace(operation=operation_id)
         recurse = recurses(action, options)

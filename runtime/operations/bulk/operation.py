@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import msgpack
 
 from ....actors.store.listing import Facets, ListFilter
-from ...history.row import CorruptHistory
 from ...history.attribution import By
+from ...history.row import CorruptHistory
 
 FORMAT = 1
 

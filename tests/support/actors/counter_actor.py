@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from perdure.actors.address import Address
+from perdure.actors.store.audit import AuditRow
 from perdure.actors.store.contract import Inspection, Stored
 from perdure.actors.store.listing import Facets
 from perdure.actors.turn import Envelope, Recover, ReminderDue, SetAside, Turn
@@ -37,6 +38,12 @@ class Tell(NamedTuple):
 
 class Break(NamedTuple):
     """Raise an exception in the turn."""
+
+
+class Show(NamedTuple):
+    """Be in lists, with a status."""
+
+    status: str
 
 
 class Forget(NamedTuple):
@@ -98,6 +105,9 @@ class Counter:
             case Break():
                 if self.world.broken:
                     raise RuntimeError("broken on purpose")
+            case Show(status):
+                turn.record = str(self.total or 0).encode()
+                turn.facets = Facets("Counter", status, now_us, now_us)
             case Forget():
                 self.total = None
                 turn.delete = True
@@ -131,6 +141,9 @@ class CounterType:
 
     def purges(self, body: Any) -> bool:
         return isinstance(body, Forget)
+
+    def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[AuditRow]:
+        return ()
 
     def facets(self, outside: Inspection) -> Facets | None:
         return None

@@ -11,6 +11,7 @@ from perdure.api.sidecar import OtherHosts, Sidecar
 from perdure.rpc.services.dapr import dapr
 from perdure.rpc.services.task_hub import task_hub
 from perdure.rpc.services.work_items import WorkItems
+from perdure.rpc.serving.auth import actor_by
 from perdure.rpc.serving.server import RpcOptions, RpcServer, create_server
 from perdure.rpc.wire.messages import DAPR, POOL, TASK_HUB, Message, message
 from perdure.runtime.observer import ActivityWatch
@@ -42,8 +43,12 @@ class Host:
         self.items = WorkItems(
             self.dispatcher, app_id=APP_ID, send_timeout_s=send_timeout_s, watch=watch, processes=processes
         )
-        self.services = [task_hub(facade, self.items, app_id=APP_ID), dapr(facade, self.sidecar)]
         self.options = RpcOptions(**options)
+        actor = actor_by(self.options.api_tokens)
+        self.services = [
+            task_hub(facade, self.items, app_id=APP_ID, actor=actor),
+            dapr(facade, self.sidecar, actor=actor),
+        ]
         self.server: RpcServer
 
     async def start(self) -> None:

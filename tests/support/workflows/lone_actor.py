@@ -8,6 +8,7 @@ from perdure.actors.turn import RECOVER, Envelope, ReminderDue, Turn
 from perdure.actors.waiting.reply import Reply
 from perdure.runtime.authoring.app import App
 from perdure.runtime.authoring.limits import USUAL_LIMITS, WorkflowLimits
+from perdure.runtime.history.audit import AuditEntry, unpack_audit
 from perdure.runtime.history.event import Event
 from perdure.runtime.history.instance_state import InstanceState
 from perdure.runtime.history.record import state_of
@@ -54,6 +55,7 @@ class LoneActor:
         self.facets: Facets | None = None  # as the store has them
         self.reminders: set[tuple[str, int]] = set()
         self.messages: list[tuple[Any, Any]] = []
+        self.audit: list[AuditEntry] = []
         self.busy = False
         self.actor = self.actor_type.activate(self.address, None)
 
@@ -173,4 +175,5 @@ class LoneActor:
         self.reminders -= set(turn.reminders_cleared)
         self.reminders |= set(turn.reminders_set)
         self.messages += [*turn.messages, *turn.early]
+        self.audit += [unpack_audit(row.body) for row in turn.audit]
         self.busy = turn.busy

@@ -25,6 +25,9 @@ class Condition(NamedTuple):
     values: Sequence[Any]
 
 
+ALL = Condition("1", ())
+
+
 class Way(NamedTuple):
     """A way to find actors."""
 
@@ -41,6 +44,7 @@ class Query:
     wanted: ListFilter
     kinds: Sequence[int]
     all_kinds: bool  # they are all that the store has
+    or_kinds: Sequence[int] = ()  # of `ListFilter.or_statuses`
     order: Order = Order.ID
     behind: Position | None = None
 
@@ -58,7 +62,7 @@ class Query:
         wanted = self.wanted
         found: dict[str, Condition] = {}
         if not self.all_kinds:
-            found[KINDS] = Condition(f"f.kind IN ({', '.join(map(str, self.kinds))})", ())
+            found[KINDS] = self._of_kinds()
         if wanted.parent is not None:
             found[PARENT] = Condition("f.parent = ?", (wanted.parent,))
         if wanted.id_prefix:
@@ -71,7 +75,9 @@ class Query:
         if ranged := _range("f.updated_us", wanted.updated_from_us, wanted.updated_to_us):
             found[UPDATED] = ranged
         if wanted.in_flight_since_us is not None:
-            found[IN_FLIGHT] = Condition(IDLE, (wanted.in_flight_since_us,))
+            since = (wanted.in_flight_since_us,)
+            others = f"f.kind IN ({', '.join(map(str, self.or_kinds))}) OR " if self.or_kinds else ""
+            found[IN_FLIGHT] = Condition(f"{MARKED} AND ({others}{IDLE})", since)
         return found
 
     # Ways in order.
@@ -120,16 +126,18 @@ class Query:
         if wanted.in_flight_since_us is not None:
             ways.append(Way("SELECT key FROM active", [], frozenset()))
         ranges = [name for name in (CREATED, UPDATED) if name in self.conditions()]
-        if len(self.kinds) <= ARMS_MAX and (ranges or not self.all_kinds):
-            ways += [self._of_kinds(name) for name in ranges or [CREATED]]
+        if ranges or not self.all_kinds:
+            ways += [self.of_kinds(name) for name in ranges or [CREATED]]
         return ways
 
-    def _of_kinds(self, name: str) -> Way:
+    def of_kinds(self, name: str = CREATED) -> Way:
         """The actors of the kinds, within the range of one of their times."""
-        ranged = self.conditions().get(name, Condition("1", ()))
-        arm = f"SELECT f.key FROM facets AS f INDEXED BY facets_{name} WHERE f.kind = %d AND {ranged.sql}"  # noqa: S608  values are bound
-        sql = " UNION ALL ".join(arm % kind for kind in self.kinds)
-        return Way(sql, [*ranged.values] * len(self.kinds), frozenset({KINDS, name}))
+        kinds, ranged = self._of_kinds(), self.conditions().get(name, ALL)
+        sql = f"SELECT f.key FROM facets AS f INDEXED BY facets_{name} WHERE {kinds.sql} AND {ranged.sql}"  # noqa: S608
+        return Way(sql, ranged.values, frozenset({KINDS, name}))
+
+    def _of_kinds(self) -> Condition:
+        return Condition(f"f.kind IN ({', '.join(map(str, self.kinds))})", ())
 
     def _by(self, column: str) -> str:
         return f" ORDER BY {column} {self.direction}, key {self.direction}"
@@ -163,11 +171,10 @@ ARMS_MAX = 100
 
 TAGGED = "EXISTS (SELECT 1 FROM tags AS t WHERE (name, value, t.created_us, t.key) = (?, ?, f.created_us, f.key))"
 
-# The active mark, and no entry in the log since then.
-IDLE = (
-    "EXISTS (SELECT 1 FROM active WHERE active.key = f.key) AND coalesce("
-    "(SELECT at_us FROM log WHERE position = (SELECT max(position) FROM log WHERE log.key = f.key)), 0) < ?"
-)
+MARKED = "EXISTS (SELECT 1 FROM active WHERE active.key = f.key)"  # active
+
+# No entry in the log since then.
+IDLE = "coalesce((SELECT at_us FROM log WHERE position = (SELECT max(position) FROM log WHERE log.key = f.key)), 0) < ?"
 
 
 def behind_prefix(prefix: str) -> str | None:

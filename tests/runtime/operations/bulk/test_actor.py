@@ -8,6 +8,7 @@ from perdure.actors.store.contract import Stored
 from perdure.actors.turn import RECOVER, Envelope, Turn
 from perdure.actors.waiting.reply import Reply
 from perdure.runtime.history.attribution import By
+from perdure.runtime.history.audit import unpack_audit
 from perdure.runtime.operations.bulk.actor import (
     ERRORS_MAX,
     Advance,
@@ -87,6 +88,18 @@ def test_a_second_beginning_begins_nothing(begun: Restarted) -> None:
 
     assert not turn.messages
     assert answered(turn).operation.progress.done == 2
+
+
+def test_its_beginning_and_its_cancellation_stand_in_the_audit(begun: Restarted) -> None:
+    began = Restarted().tell(Begin(operation()))
+    cancelled = begun.tell(Cancel(By("bob", "api", "stop it")))
+
+    entries = [unpack_audit(row.body) for turn in (began, cancelled) for row in turn.audit]
+    assert [(entry.actor, entry.action, entry.operation, entry.reason, entry.detail) for entry in entries] == [
+        ("ada", "bulk", "op", "no longer wanted", "begun: terminate 3 instances"),
+        ("bob", "bulk", "op", "stop it", "cancelled: terminate 3 instances"),
+    ]
+    assert not begun.tell(Begin(operation()), Cancel(By()), Look()).audit
 
 
 def test_steps_are_added_and_the_position_is_the_last_one(begun: Restarted) -> None:

@@ -16,3 +16,4 @@ class By(NamedTuple):
 
 
 EMBEDDED = By()
+OFFLINE = By(actor="offline", door="offline")  # a command at a store that no daemon has

@@ -1,0 +1,68 @@
+"""The management API as routes, made from the operations of an engine.
+
+The one law: a route is there if its operation is. Nothing is answered by a stub.
+
+`http/app.py` puts the routes behind Dapr's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+from starlette.routing import Route
+
+from ...api.management.history import EventJson
+from ...api.tokens import Tokens
+from ...runtime.operations.management import Management
+from .description import OPENAPI, DescriptionRoutes
+from .endpoint import Endpoint
+from .endpoints import READING
+from .histories import HISTORIES, HistoryRoutes
+from .instances import InstanceRoutes
+from .resource import Handler, routes_of
+from .session import LOGIN, LOGOUT, SessionRoutes
+from .streams import STREAMS, StreamRoutes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagementDoor:
+    """What the routes are made from.
+
+    Args:
+        app_id: The app that the daemon hosts.
+        tokens: None if callers need none.
+        stopping: Set when the daemon begins to stop: what takes long ends then.
+        event_json: Writes the events of histories; None leaves histories out.
+    """
+
+    management: Management
+    app_id: str
+    version: str
+    body_bytes_max: int
+    tokens: Tokens | None = None
+    stopping: anyio.Event = field(default_factory=anyio.Event)
+    event_json: EventJson | None = None
+
+
+def management_routes(door: ManagementDoor, dapr: dict[str, Any]) -> list[Route]:
+    """Make the routes.
+
+    Args:
+        dapr: The description of Dapr's routes.
+    """
+    tables: list[tuple[Sequence[Endpoint], object]] = [
+        (READING, InstanceRoutes(door.management, app_id=door.app_id, stopping=door.stopping)),
+        (STREAMS, StreamRoutes(door.management, app_id=door.app_id, stopping=door.stopping)),
+        ((LOGIN, LOGOUT), SessionRoutes(door.tokens)),
+    ]
+    if door.event_json is not None:
+        tables.append((HISTORIES, HistoryRoutes(door.management, door.event_json)))
+    endpoints = [endpoint for table, _ in tables for endpoint in table]
+    description = DescriptionRoutes(endpoints, dapr, version=door.version, secured=door.tokens is not None)
+    handlers: list[tuple[Endpoint, Handler]] = [
+        (endpoint, getattr(routes, endpoint.operation))
+        for table, routes in [*tables, ((OPENAPI,), description)]
+        for endpoint in table
+    ]
+    return routes_of(handlers, body_bytes_max=door.body_bytes_max)

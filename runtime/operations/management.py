@@ -1,0 +1,27 @@
+"""The operations by which instances are seen and steered, of one engine, in one value.
+
+The rule: it holds and does nothing. Each operation is a module of its own below this folder.
+
+The engine makes it; the doors are given it (`http/management/`).
+"""
+
+from dataclasses import dataclass
+
+from ...actors.hosting.host import Host
+from .reading.feed import Feed
+from .reading.status_wait import StatusWaits
+from .reading.views import Views
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Management:
+    """What is to be asked of an engine about its instances, and done about them."""
+
+    views: Views
+    waits: StatusWaits
+    feed: Feed
+
+
+def management_of(host: Host, views: Views) -> Management:
+    """Put together what an engine offers."""
+    return Management(views=views, waits=StatusWaits(host), feed=Feed(host))
