@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ...api.management.filters import STATUSES, FilterBody
+from ...api.management.moments import LENGTH_PATTERN
 from ...api.management.words import (
     BODY_INVALID,
     BODY_NOT_JSON,
@@ -209,7 +210,7 @@ def filter_parameters() -> list[Json]:
     schemas: Json = {
         "status": {"type": "string", "pattern": f"^!?({status})(,({status}))*$"},
         "root": {"type": "boolean"},
-        "stuck_for": {"type": "string", "pattern": r"^[0-9]{1,9}(us|ms|s|m|h|d)?$"},
+        "stuck_for": {"type": "string", "pattern": f"^{LENGTH_PATTERN}$"},
         "parent": {"type": "string", "minLength": 1},
         "name": {"type": "string", "pattern": "^[^,!]+(,[^,]+)*$"},
     }
