@@ -168,7 +168,7 @@ class Engine:
         self._selected = SelectedInstances(self.views.listing, self.steering, self._clock)
         self._bulk_runner = BulkRunner(self._selected, ask=self._host.ask)
         self.bulk = Bulk(self._host, self._clock, self._selected)
-        self.management = management_of(self._host, self.views)
+        self.management = management_of(self._host, self.views, self.bulk)
         self.client = Client(self.facade, app)
         self._children = ChildStarter(self.facade, send=self._send)
         self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id)

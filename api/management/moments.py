@@ -67,7 +67,9 @@ def parse_moment(text: str) -> int:
 
 UNITS_US = {"us": 1, "ms": 1000, "s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86_400 * 10**6}
 LENGTH_PATTERN = r"[0-9]{1,9}(\.[0-9]{1,6})?(us|ms|s|m|h|d)?"
-LENGTH_MAX_US = 1000 * 366 * 86_400 * 10**6  # a longer one becomes it: a moment less so much still is a number for stores
+LENGTH_MAX_US = (
+    1000 * 366 * 86_400 * 10**6
+)  # a longer one becomes it: a moment less so much still is a number for stores
 
 
 def parse_length(text: str) -> int:

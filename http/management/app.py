@@ -15,6 +15,7 @@ from starlette.routing import Route
 from ...api.management.history import EventJson
 from ...api.tokens import Tokens
 from ...runtime.operations.management import Management
+from .bulk import BULK_ENDPOINTS, BulkRoutes
 from .description import OPENAPI, DescriptionRoutes
 from .endpoint import Endpoint
 from .endpoints import READING
@@ -54,6 +55,7 @@ def management_routes(door: ManagementDoor, dapr: dict[str, Any]) -> list[Route]
     tables: list[tuple[Sequence[Endpoint], object]] = [
         (READING, InstanceRoutes(door.management, app_id=door.app_id, stopping=door.stopping)),
         (STREAMS, StreamRoutes(door.management, app_id=door.app_id, stopping=door.stopping)),
+        (BULK_ENDPOINTS, BulkRoutes(door.management, app_id=door.app_id)),
         ((LOGIN, LOGOUT), SessionRoutes(door.tokens)),
     ]
     if door.event_json is not None:

@@ -8,6 +8,7 @@ The engine makes it; the doors are given it (`http/management/`).
 from dataclasses import dataclass
 
 from ...actors.hosting.host import Host
+from .bulk.bulk import Bulk
 from .reading.feed import Feed
 from .reading.status_wait import StatusWaits
 from .reading.views import Views
@@ -20,8 +21,9 @@ class Management:
     views: Views
     waits: StatusWaits
     feed: Feed
+    bulk: Bulk
 
 
-def management_of(host: Host, views: Views) -> Management:
+def management_of(host: Host, views: Views, bulk: Bulk) -> Management:
     """Put together what an engine offers."""
-    return Management(views=views, waits=StatusWaits(host), feed=Feed(host))
+    return Management(views=views, waits=StatusWaits(host), feed=Feed(host), bulk=bulk)

@@ -14,7 +14,7 @@ from ....actors.store.listing import ListFilter, Order
 from ...errors import InvalidRequest
 from ...history.attribution import By
 from .actor import OPERATION, Begin, Cancel, Look, OperationStatus, operation_address
-from .operation import Action, ActionOptions, BulkOperation, Selection
+from .operation import ActionOptions, BulkAction, BulkOperation, Selection
 from .plan import Plan, read_plan
 
 OPERATIONS = UUID("7a1de9b4-2a0f-5c15-8a5e-0d53f0a4f1b7")  # of the ids that follow from plans
@@ -54,7 +54,7 @@ class Bulk:
 
     async def plan(
         self,
-        action: Action,
+        action: BulkAction,
         wanted: ListFilter,
         *,
         stuck_for_us: int | None = None,
@@ -76,7 +76,7 @@ class Bulk:
         matches = await self._selecting.count(selection)
         return Plan(action, selection, options, reason, float(rate), matches.total, matches.more)
 
-    async def begin(self, plan: str, *, action: Action, by: By) -> OperationStatus:
+    async def begin(self, plan: str, *, action: BulkAction, by: By) -> OperationStatus:
         """Begin the operation of a plan. The same plan begins one operation, however often it is given.
 
         Args:

@@ -17,11 +17,11 @@ from ...instance.condition import Condition
 from ..reading.listing import ITEMS_MAX, InstanceFilter, Listing
 from ..steering.steering import Steering
 from .bulk import Matches
-from .operation import Action, ActionOptions, BulkOperation, Selection
+from .operation import ActionOptions, BulkAction, BulkOperation, Selection
 from .runner import Matching, Skipped
 
 # Without a word of the caller, these reach the descendants too.
-RECURSIVE = frozenset({Action.TERMINATE, Action.PURGE})
+RECURSIVE = frozenset({BulkAction.TERMINATE, BulkAction.PURGE})
 
 
 class SelectedInstances:
@@ -55,7 +55,7 @@ class SelectedInstances:
         except NoMatch as error:
             raise Skipped from error
         except InstanceNotFound as error:
-            if operation.action is not Action.PURGE:  # that it is gone is what was asked for
+            if operation.action is not BulkAction.PURGE:  # that it is gone is what was asked for
                 raise Skipped from error
 
     async def _do(self, operation: BulkOperation, operation_id: str, instance_id: str, condition: Condition) -> None:
@@ -63,15 +63,15 @@ class SelectedInstances:
         by = operation.by._replace(operation=operation_id)
         recurse = recurses(action, options)
         match action:
-            case Action.SUSPEND:
+            case BulkAction.SUSPEND:
                 await steering.suspend(instance_id, by=by, recurse=recurse, condition=condition)
-            case Action.RESUME:
+            case BulkAction.RESUME:
                 await steering.resume(instance_id, by=by, recurse=recurse, condition=condition)
-            case Action.TERMINATE:
+            case BulkAction.TERMINATE:
                 await steering.terminate(instance_id, by=by, recurse=recurse, condition=condition)
-            case Action.PURGE:
+            case BulkAction.PURGE:
                 await steering.purge(instance_id, by=by, recurse=recurse, force=options.force, condition=condition)
-            case Action.RERUN:
+            case BulkAction.RERUN:
                 await self._rerun(operation_id, instance_id, by, condition)
 
     async def _rerun(self, operation_id: str, instance_id: str, by: By, condition: Condition) -> None:
@@ -83,7 +83,7 @@ class SelectedInstances:
             return  # by this very operation, before a kill
 
 
-def recurses(action: Action, options: ActionOptions) -> bool:
+def recurses(action: BulkAction, options: ActionOptions) -> bool:
     """Whether an action reaches the descendants."""
     return action in RECURSIVE if options.recurse is None else options.recurse
 

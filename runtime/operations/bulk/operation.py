@@ -19,7 +19,7 @@ from ...history.row import CorruptHistory
 FORMAT = 1
 
 
-class Action(StrEnum):
+class BulkAction(StrEnum):
     """The actions that can be done to all instances of a filter. The words reach the disk and must not change."""
 
     SUSPEND = "suspend"
@@ -82,7 +82,7 @@ class ItemError(NamedTuple):
 class BulkOperation(NamedTuple):
     """An operation, without the errors of single instances. Fields are added at the end only."""
 
-    action: Action
+    action: BulkAction
     selection: Selection
     options: ActionOptions
     by: By
@@ -118,7 +118,7 @@ def unpack_operation(packed: bytes) -> BulkOperation:
             raise CorruptHistory(f"an operation has format {found}; this release reads format {FORMAT}")
         raw = dict(zip(BulkOperation._fields, fields, strict=False))
         readers: Mapping[str, Callable[[Any], Any]] = {
-            "action": Action,
+            "action": BulkAction,
             "selection": unpack_selection,
             "options": lambda values: ActionOptions(*values),
             "by": lambda values: By(*values),

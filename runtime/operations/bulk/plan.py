@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgpack
 
 from ...errors import InvalidRequest, RequestRefused
-from .operation import Action, ActionOptions, Selection, pack_selection, unpack_selection
+from .operation import ActionOptions, BulkAction, Selection, pack_selection, unpack_selection
 
 FORMAT = 1
 LASTS_US = 15 * 60 * 1_000_000
@@ -21,7 +21,7 @@ LASTS_US = 15 * 60 * 1_000_000
 class Plan(NamedTuple):
     """An operation that could begin."""
 
-    action: Action
+    action: BulkAction
     selection: Selection
     options: ActionOptions
     reason: str | None
@@ -62,7 +62,7 @@ def read_plan(text: str, *, now_us: int) -> Plan:
         if found != FORMAT:
             raise ValueError(f"its format is {found}")
         action, selection, options, *rest = fields
-        plan = Plan(Action(action), unpack_selection(selection), ActionOptions(*options), *rest)
+        plan = Plan(BulkAction(action), unpack_selection(selection), ActionOptions(*options), *rest)
     except (ValueError, TypeError, binascii.Error) as error:
         raise InvalidRequest(f"this is no plan that a dry run gave: {error}") from error
     if not 0 <= now_us - plan.selection.moment_us <= LASTS_US:

@@ -68,7 +68,13 @@ def test_what_is_no_moment_is_said_with_an_example(text: str) -> None:
     ("text", "length_us"),
     [
         *(("90", 90_000_000), ("90s", 90_000_000), ("1.5s", 1_500_000), ("15m", 900_000_000), ("0", 0)),
-        *(("2h", 7_200_000_000), ("7d", 604_800_000_000), ("250ms", 250_000), ("3us", 3), ("999999999d", LENGTH_MAX_US)),
+        *(
+            ("2h", 7_200_000_000),
+            ("7d", 604_800_000_000),
+            ("250ms", 250_000),
+            ("3us", 3),
+            ("999999999d", LENGTH_MAX_US),
+        ),
     ],
 )
 def test_a_length_has_a_unit_or_is_seconds(text: str, length_us: int) -> None:

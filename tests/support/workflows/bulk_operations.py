@@ -4,12 +4,12 @@ from typing import Any
 
 from perdure.actors.store.listing import ListFilter
 from perdure.runtime.history.attribution import By
-from perdure.runtime.operations.bulk.operation import Action, BulkOperation, ActionOptions, Selection
+from perdure.runtime.operations.bulk.operation import BulkAction, BulkOperation, ActionOptions, Selection
 
 MOMENT_US = 1_700_000_000_000_000
 
 
-def operation(action: Action = Action.TERMINATE, **fields: Any) -> BulkOperation:
+def operation(action: BulkAction = BulkAction.TERMINATE, **fields: Any) -> BulkOperation:
     """An operation that has just begun."""
     usual = BulkOperation(
         action=action,

@@ -6,8 +6,8 @@ import pytest
 from perdure.actors.store.listing import Facets, ListFilter
 from perdure.runtime.history.row import CorruptHistory
 from perdure.runtime.operations.bulk.operation import (
-    Action,
     ActionOptions,
+    BulkAction,
     OperationProgress,
     OperationState,
     Selection,
@@ -85,4 +85,4 @@ def test_what_is_no_operation_is_refused(packed: bytes) -> None:
 
 
 def test_lists_see_the_action_as_its_name_and_its_state() -> None:
-    assert operation(Action.PURGE).facets() == Facets("purge", "RUNNING", MOMENT_US, MOMENT_US)
+    assert operation(BulkAction.PURGE).facets() == Facets("purge", "RUNNING", MOMENT_US, MOMENT_US)

@@ -4,12 +4,12 @@ import pytest
 
 from perdure.actors.store.listing import ListFilter
 from perdure.runtime.errors import InvalidRequest
-from perdure.runtime.operations.bulk.operation import Action, ActionOptions, Selection
+from perdure.runtime.operations.bulk.operation import ActionOptions, BulkAction, Selection
 from perdure.runtime.operations.bulk.plan import LASTS_US, Plan, PlanExpired, read_plan
 
 NOW_US = 1_700_000_000_000_000
 PLAN = Plan(
-    Action.PURGE,
+    BulkAction.PURGE,
     Selection(ListFilter(statuses=frozenset({"FAILED"}), tags={"a": "b"}), NOW_US),
     ActionOptions(recurse=True),
     "spring cleaning",
