@@ -66,15 +66,15 @@ def parse_retention(text: str) -> Retention:
         word, equals, length = part.strip().partition("=")
         if not equals or word not in KEPT:
             raise ValueError(
-                f"{part.strip()!r} is none of {', '.join(f'{word}=TIME' for word in KEPT)}, such as completed=30m or "
-                "failed=7d."
+                f"{text!r} is not made of {', '.join(f'{word}=TIME' for word in KEPT)}, as in "
+                "completed=30m,failed=7d."
             )
         if KEPT[word] in kept:
-            raise ValueError(f"{word!r} stands twice in {text!r}; it has one time.")
+            raise ValueError(f"{text!r} has {word} twice; each has one time.")
         try:
             kept[KEPT[word]] = parse_length(length)
         except ValueError as error:
-            raise ValueError(f"{word}: {error}.") from None
+            raise ValueError(f"{text!r} has no time for {word}: {error}.") from None
     return Retention(**kept)
 
 

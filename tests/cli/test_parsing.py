@@ -82,9 +82,9 @@ def test_a_size_is_read_as_daprd_reads_it(text: str, size: int) -> None:
         (parse_retention, "", "completed=TIME"),
         (parse_retention, "30m", "completed=TIME"),
         (parse_retention, "stalled=30m", "completed=TIME"),
-        (parse_retention, "completed=", "completed: "),
-        (parse_retention, "completed=-1", "completed: "),
-        (parse_retention, "failed=1d,failed=2d", "stands twice"),
+        (parse_retention, "completed=", "no time for completed"),
+        (parse_retention, "completed=-1", "no time for completed"),
+        (parse_retention, "failed=1d,failed=2d", "failed twice"),
         (parse_app_id, "a b", "letters, digits, dashes and underscores"),
     ],
 )
