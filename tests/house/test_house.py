@@ -31,6 +31,7 @@ TESTED_ELSEWHERE = {
     "runtime/workers/items.py": "records",
     "runtime/activities/worker_protocol.py": "the words of both ends; test_worker_process.py and test_process_pool.py",
     "runtime/history/instance_state.py": "a record",
+    "runtime/operations/bulk/instances.py": "tests/runtime/operations/bulk/test_bulk.py acts on real ones",
     "runtime/operations/reading/item.py": "a record; tests/runtime/operations/reading/test_listing.py lists them",
     "runtime/operations/reading/under_way.py": "tests/whole/test_several_hosts.py has work on several hosts",
     "runtime/operations/reading/views.py": "holds the readers, each of which has its tests",
