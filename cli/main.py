@@ -32,12 +32,28 @@ COMMANDS = {
     "terminate": (".instances.acting", "terminate", "End instances without asking their code."),
     "purge": (".instances.acting", "purge", "Forget instances that have ended."),
     "rerun": (".instances.acting", "rerun", "Run instances again, each as a new one, and print the new ids."),
-    "repair": (".instances.repairing", "repair", "Answer what an instance waits for, in the place of what does not answer."),
-    "export": (".instances.transferring", "export_history", "Write the whole history of an instance, a line of JSON for each event."),
-    "import": (".instances.transferring", "import_history", "Take in what `perdure export` has written, as an instance that has ended, and print its id."),
+    "repair": (
+        ".instances.repairing",
+        "repair",
+        "Answer what an instance waits for, in the place of what does not answer.",
+    ),
+    "export": (
+        ".instances.transferring",
+        "export_history",
+        "Write the whole history of an instance, a line of JSON for each event.",
+    ),
+    "import": (
+        ".instances.transferring",
+        "import_history",
+        "Take in what `perdure export` has written, as an instance that has ended, and print its id.",
+    ),
     "operations": (".instances.operating", "operations", "List the bulk operations; show one; let one go no further."),
     "audit": (".instances.operating", "audit", "Show who changed what, why and when, the newest first."),
-    "completion": (".instances.completion", "completion", "Print the script that lets a shell complete perdure's commands."),
+    "completion": (
+        ".instances.completion",
+        "completion",
+        "Print the script that lets a shell complete perdure's commands.",
+    ),
 }
 
 # How the list of commands is divided.
