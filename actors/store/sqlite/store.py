@@ -172,9 +172,8 @@ class SqliteStore:
         assert fences.keys() >= {write.shard for write in writes}, "a shard without its epoch"
         if self._gone is not None:
             raise self._gone.with_traceback(None)
-        changes = changes_of(writes, self._kinds)
+        changes = changes_of(writes, self._kinds, self._key_max)
         lists = changes.lists
-        lists.known_max = self._key_max
         self._key_max = max(self._key_max, max(lists.facets, default=0))
         # In the order of the commits, because there is no pause between this and the queue of the writer's thread.
         statements = list(statements_of(changes, self._position + 1))
@@ -187,11 +186,11 @@ class SqliteStore:
         # A commit that is under way cannot be taken back. A caller that is cancelled meanwhile
         # waits for its end first, and then knows what the store holds.
         with anyio.CancelScope(shield=True):
-            delta = await self._call(
+            looked = await self._call(
                 self._writer, partial(self._commit, work, position), f"a commit of {len(writes)} writes"
             )
-        if delta:
-            self._kinds.committed(lists.kinds, delta)
+        if lists.facets or lists.deleted:
+            self._kinds.committed(lists.kinds, lists.delta(looked))
 
     async def load(self, addresses: Sequence[Address]) -> Sequence[Stored | StoreError | None]:
         return await self._call(self._reader, partial(read_actors, addresses, self._unsealed, self._kinds), "loading")
