@@ -4,7 +4,6 @@ The rule: the store, the app's activities and the pipes to other processes never
 `daemon/daemon.py` gives each port its share.
 """
 
-import logging
 import os
 import resource
 import socket
@@ -14,10 +13,9 @@ from urllib.parse import unquote
 
 import anyio
 
-from ...api.throttled_log import ThrottledLog
+from ...journal.journal import Journal
+from ...journal.vocabulary import CONNECTIONS_FULL
 from .inheritance import open_descriptors
-
-logger = logging.getLogger(__name__)
 
 # Kept for the store, the app and the processes of activities: so many, and an eighth of the limit.
 RESERVE = 64
@@ -116,14 +114,10 @@ async def watch_connections(port: int, most: int, *, interval_s: float = WATCH_S
 
     Counting is left out as long as the process has fewer open files than that.
     """
-    journal = ThrottledLog(logger)
+    journal = Journal(__name__)
     while True:
         await anyio.sleep(interval_s)
         if sum(1 for _ in open_descriptors()) > most and connections_on(port) >= most:
-            journal.warning(
-                "connections",
-                "gRPC has %d connections, the most that the limit on open files allows: new ones are closed. Raise the "
-                "limit (ulimit -n, or LimitNOFILE of a service) for more",
-                most,
-            )
+            then = "new ones are closed. Raise the limit (ulimit -n, or LimitNOFILE of a service) for more"
+            journal.write(CONNECTIONS_FULL, port="gRPC", many=most, limit="connections_max", maximum=most, then=then)
         journal.flush()

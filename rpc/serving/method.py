@@ -16,7 +16,8 @@ import grpc
 
 from ...actors.errors import HostSilent, HostStopping, HostUnreachable, MailboxFull, PerdureError
 from ...actors.store.errors import StoreFailed
-from ...api.throttled_log import ThrottledLog
+from ...journal.journal import Journal
+from ...journal.vocabulary import CALL_UNPARSABLE
 from ..wire.messages import DAPR, POOL, TASK_HUB, Message, message
 from .unread import COUNTED_BYTES, UnreadAnswers
 
@@ -82,7 +83,7 @@ def service(
     """
     described = {method.name: method for method in POOL.FindServiceByName(name).methods}
     assert described.keys() == methods.keys(), described.keys() ^ methods.keys()
-    journal = ThrottledLog(logger)
+    journal = Journal(__name__)
     counted = unread if unread is not None else UnreadAnswers()
     handlers = {
         key: _handler(described[key], _bounded(method, described[key], counted, key in repeatable), explain, journal)
@@ -153,13 +154,10 @@ class CountedContext:
         self._unread.taken(reader, len(message))
 
 
-def _handler(described: Any, method: Serve, explain: Explain, journal: ThrottledLog) -> Any:
+def _handler(described: Any, method: Serve, explain: Explain, journal: Journal) -> Any:
     async def serve(request: Message | Unparsable, context: Context) -> Any:
         if isinstance(request, Unparsable):
-            journal.log(
-                "unparsable", logging.INFO, "a call of %s from %s was refused: its message cannot be parsed",
-                described.full_name, context.peer(),
-            )  # fmt: skip
+            journal.write(CALL_UNPARSABLE, method=described.full_name, peer=context.peer())
             return await context.abort(grpc.StatusCode.INTERNAL, UNPARSABLE)
         try:
             return await method(request, context)

@@ -11,15 +11,13 @@ the call itself.
 `rpc/serving/method.py` hands answers over; `daemon/daemon.py` says how a connection is cut off.
 """
 
-import logging
 import time
 from collections.abc import Awaitable, Callable
 
 import anyio
 
-from ...api.throttled_log import ThrottledLog
-
-logger = logging.getLogger(__name__)
+from ...journal.journal import Journal
+from ...journal.vocabulary import ANSWERS_UNREAD
 
 COUNTED_BYTES = 16 * 1024  # of an answer; a call takes about as much
 MIB = 1024 * 1024
@@ -67,7 +65,7 @@ class UnreadAnswers:
         self._cut_off = cut_off
         self._clock = clock
         self._readers: dict[str, ClientAnswers] = {}
-        self._journal = ThrottledLog(logger)
+        self._journal = Journal(__name__)
         self.bytes = 0
 
     def hand_over(self, client: str, size: int) -> ClientAnswers:
@@ -138,10 +136,5 @@ class UnreadAnswers:
             longest = min((each for each in self._readers.values() if each.bytes), key=lambda each: each.moved_s)
             del self._readers[longest.name]
             self.bytes -= longest.bytes
-            self._journal.warning(
-                "unread",
-                "answers of more than %d bytes in all wait to be read by clients of gRPC: the connection that had "
-                "stood still longest was cut off",
-                self._bytes_max,
-            )
+            self._journal.write(ANSWERS_UNREAD, maximum=self._bytes_max)
             self._cut_off(longest.name)

@@ -24,7 +24,7 @@ HEAVY = {
     *("pydantic", "rich", "starlette", "trio", "uvicorn", "uvloop", "yaml"),
 }
 # The layers that `import perdure` may load.
-LIGHT = {"actors", "runtime", "testing"}
+LIGHT = {"actors", "journal", "runtime", "testing"}
 
 
 def test_the_public_names_are_those_agreed() -> None:
