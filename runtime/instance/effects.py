@@ -56,8 +56,12 @@ def carry_out(sheet: TurnSheet, commands: Sequence[Command]) -> None:
             effect(sheet, command)
 
 
-def invoke(sheet: TurnSheet, task: TaskScheduled) -> None:
-    """Have an activity performed. One of an app that is not here fails, as if it had been performed."""
+def invoke(sheet: TurnSheet, task: TaskScheduled, *, again: bool = False) -> None:
+    """Have an activity performed. One of an app that is not here fails, as if it had been performed.
+
+    Args:
+        again: Perform it although it is under way, because it hangs.
+    """
     actor = sheet.actor
     assert actor.record is not None
     execution_id = actor.record.execution_id
@@ -74,6 +78,7 @@ def invoke(sheet: TurnSheet, task: TaskScheduled) -> None:
         task.task_execution_id,
         task.wire,
         task.propagation,
+        again=again,
     )
     sheet.turn.messages.append((Address(ACTIVITY, f"{execution_id}:{task.event_id}"), message))
 

@@ -57,6 +57,7 @@ from .message import (
     RaiseEvent,
     ReleaseAside,
     RemoteAnswer,
+    Repair,
     Resume,
     Start,
     StartCopy,
@@ -65,6 +66,7 @@ from .message import (
     TryAgain,
     WorkflowTurnWork,
 )
+from .repairing import receive_repair
 from .sheet import TurnSheet
 from .steering import (
     meets,
@@ -367,6 +369,7 @@ RECEIVERS: dict[type[Any], Callable[[TurnSheet, Envelope], None]] = {
     SetAside: receive_set_aside,
     ReleaseAside: receive_release,
     RemoteAnswer: _receive_answer,
+    Repair: receive_repair,
     StartCopy: _receive_copy,
     TryAgain: _receive_try_again,
 }
