@@ -4,8 +4,8 @@ The rule: no error shows a token. A file that cannot be read whole gives no toke
 opens the API nor closes it to half of its callers.
 
 A line is a token, or `name=token`; the name says whose it is, in the file and in the audit. A token without a name has
-one by its place: `token-1`, `token-2` and so on. Empty lines and lines that begin with `#` are skipped. The daemon reads
-the file at its start and at each SIGHUP (`daemon/token_reload.py`).
+one by its place: `token-1`, `token-2` and so on. Empty lines and lines that begin with `#` are skipped. The daemon
+reads the file at its start and at each SIGHUP (`daemon/token_reload.py`).
 """
 
 import os

@@ -39,6 +39,8 @@ class RawPath:
             raw = scope.get("raw_path")
             path = clean(raw.decode("latin-1") if raw is not None else quote(scope["path"]))
             root = quote(scope.get("root_path", ""))  # where another app has mounted this one
+            if path == root:
+                path += "/"
             if path != scope["path"] or root:
                 scope = {**scope, "path": path, "root_path": root}
         await self.app(scope, receive, send)
@@ -112,6 +114,12 @@ def query(request: Request, key: str) -> str | None:
         if decode(name) == key:
             return decode(value)
     return None
+
+
+def query_pairs(request: Request) -> list[tuple[str, str]]:
+    """Return the names and values of the query, decoded, in their order."""
+    pairs = [pair.partition(b"=") for pair in request.scope["query_string"].split(b"&") if pair]
+    return [(decode(name), decode(value)) for name, _, value in pairs]
 
 
 def decode(piece: bytes) -> str:

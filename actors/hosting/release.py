@@ -2,7 +2,8 @@
 
 The rule: the effects of turns follow in the order of the turns. Of each turn the
 senders of its messages learn that a commit holds them, its replies are filled,
-its messages are delivered, its reminders are set and its watchers wake.
+its messages are delivered, its reminders are set, its watchers wake, and readers of
+changes see what has changed in lists.
 
 `actors/hosting/committer.py` calls `release` with each group.
 """
@@ -10,7 +11,9 @@ its messages are delivered, its reminders are set and its watchers wake.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ...journal.journal import Journal
 from ..address import Address
+from ..cluster.changes import Change, Ring
 from ..reminders.loop import ReminderLoop
 from ..store.contract import Reminder
 from ..turn import Envelope, Receipt
@@ -28,7 +31,9 @@ class Release:
 
     Args:
         routes: By type of address, the functions that take messages to other addresses than actors.
+        changes: Takes what changes in lists, as long as anybody reads it.
         retire: Takes the active mark from an actor that has nothing in flight.
+        journal: Writes the notes of turns, under the name that the maker of the host has given it.
     """
 
     def __init__(
@@ -37,14 +42,18 @@ class Release:
         routes: Mapping[str, Route],
         reminders: ReminderLoop,
         watches: Watches,
+        changes: Ring,
         *,
         retire: Callable[[Activation], None],
+        journal: Journal,
     ) -> None:
         self._mailroom = mailroom
         self._routes = routes
         self._reminders = reminders
         self._watches = watches
+        self._changes = changes
         self._retire = retire
+        self._journal = journal
 
     def release(self, group: Sequence[TakenTurn]) -> None:
         """Carry out the effects of turns that are durable."""
@@ -63,6 +72,8 @@ class Release:
                 self._dispatch(activation, address, body)
             if taken.write is not None:
                 self._announce(taken)
+            for note in turn.notes:
+                self._journal.note(note)
         self._evict()
 
     def acknowledge(self, sender: Activation | Receipt) -> None:
@@ -85,6 +96,10 @@ class Release:
         """Tell the reminder loop and the watchers of the changes of a commit."""
         write = taken.write
         assert write is not None
+        if self._changes.open and (write.facets is not None or write.delete):
+            outside = taken.activation.outside
+            before = outside.record if outside is not None else None
+            self._changes.publish(Change(write.address, write.facets, write.record, before, taken.creates))
         if taken.turn.earlier:
             taken.activation.outside = None
         else:

@@ -68,8 +68,9 @@ def _known_to(shares: Sequence[Share[T]], ordered: Ordered) -> int | str | None:
     ends = [
         position_of(cursor, ordered.order, numbers=ordered.numbers).value for _, cursor in shares if cursor is not None
     ]
-    return (max if ordered.descending else min)(ends, default=None)  # type: ignore[type-var]  # all int or all str
+    return (max if ordered.descending else min)(ends, default=None)
 
 
 def _is_behind(value: int | str, other: int | str, ordered: Ordered) -> bool:
-    return value < other if ordered.descending else value > other  # type: ignore[operator]  # both int or both str
+    low, high = (value, other) if ordered.descending else (other, value)
+    return low < high  # type: ignore[operator]  # both are numbers, or both are texts

@@ -10,9 +10,9 @@ load, and each kind of activity has a limit. The engine routes `Invoke` and
 `Withdraw` messages here.
 """
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -22,21 +22,28 @@ from anyio.abc import TaskGroup
 from ...actors.address import Address
 from ...actors.hosting.flight_record import FlightRecord
 from ...actors.waiting.cancellation import let_cancellation_spread
+from ...journal.journal import Journal
+from ...journal.vocabulary import (
+    ACTIVITIES_WITHDRAWN,
+    ACTIVITY_LEFT_BEHIND,
+    ACTIVITY_REPEATED,
+    STOP_GRACE_OVER,
+    THREADS_ABANDONED,
+    WAITING_FOR_ROOM,
+)
 from ..authoring.app import ActivityDefinition, ActivityKind, App
 from ..authoring.codec import Encoder
 from ..authoring.context import ActivityContext
 from ..authoring.fence import Performed, perform
 from ..authoring.misuse import did_you_mean
 from ..history.failure import FailureDetails, failure_of
-from ..instance.message import ACTIVITY, ActivityDone, ActivityState, Invoke, Withdraw, workflow_address
+from ..instance.message import ACTIVITY, ActivityDone, Invoke, Withdraw, WorkState, workflow_address
 from ..observer import Observer
 from ..settings import Settings
 from .lane import Lane
 from .process_call import Reference
 from .process_pool import ProcessPool
 from .threads import Threads
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -68,6 +75,7 @@ class ActivityActors:
         flight: Where attempts that run in this process are noted.
         waits_for_workers: Whether activities that the app does not have are left to remote workers, also while none is
             connected.
+        folder: The working folder of worker processes; None: the present one when `run` begins.
     """
 
     def __init__(
@@ -80,12 +88,15 @@ class ActivityActors:
         elsewhere: Callable[[Address, Invoke], None] = lambda address, invoke: None,
         waits_for_workers: Callable[[], bool] = lambda: False,
         flight: FlightRecord | None = None,
+        folder: str | None = None,
     ) -> None:
         self._app = app
         self._send = send
         self._now_us = now_us
         self._elsewhere = elsewhere
         self._flight = flight
+        self.journal = Journal(__name__)  # is told of activities that wait, are withdrawn or do not end
+        self._folder = folder
         self._waits_for_workers = waits_for_workers
         self._encoder = Encoder()
         self._settings = settings
@@ -112,8 +123,18 @@ class ActivityActors:
         }
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
-            self._processes = ProcessPool(tasks)
-            self._lanes = {kind: Lane(tasks, limit, self._perform, ended=self._ended) for kind, limit in limits.items()}
+            self._processes = ProcessPool(tasks, self._folder)
+            self._lanes = {
+                kind: Lane(
+                    tasks,
+                    limit,
+                    self._perform,
+                    ended=self._ended,
+                    left_behind=self._tell_left_behind,
+                    full=partial(self._tell_full, kind, limit),
+                )
+                for kind, limit in limits.items()
+            }
             task_status.started()
             try:
                 await anyio.sleep_forever()
@@ -140,13 +161,15 @@ class ActivityActors:
         job = self._busy[address] = _Job(address, invoke, definition, earlier=known)
         if known is not None:
             known.later = job
-            logger.warning("%s is performed once more beside the first time, because a repair asks for it", job)
+            self.journal.write(
+                ACTIVITY_REPEATED, instance_id=invoke.instance_id, activity=invoke.name, task_id=invoke.task_id
+            )
         self._lanes[definition.kind].add(invoke.instance_id, job)
 
-    def state_of(self, execution_id: str, task_id: int) -> ActivityState | None:
+    def state_of(self, execution_id: str, task_id: int) -> WorkState | None:
         """Whether an activity of a generation waits or runs here; None: it is not here."""
         job = self._busy.get(Address(ACTIVITY, f"{execution_id}:{task_id}"))
-        return ActivityState(job.began_us) if job is not None else None
+        return WorkState(job.began_us) if job is not None else None
 
     def withdraw(self, message: Withdraw) -> None:
         """Do not begin activities of an instance, and cancel those that have begun if the instance was ended."""
@@ -164,7 +187,7 @@ class ActivityActors:
             begun += _let_go(job)
         for job in begun if message.ended else ():
             self._lanes[job.definition.kind].cancel(job)
-        logger.info("%d activities of %r are withdrawn", len(jobs), message.instance_id)
+        self.journal.write(ACTIVITIES_WITHDRAWN, instance_id=message.instance_id, found=len(jobs))
 
     def _pass_on(self, address: Address, invoke: Invoke) -> None:
         """Leave an activity that the app does not have to remote workers, or fail it as a worker would."""
@@ -184,9 +207,7 @@ class ActivityActors:
             while self._busy:  # noqa: ASYNC110  once, while stopping
                 await anyio.sleep(0.005)
         if self._busy:
-            logger.warning(
-                "%d activities did not finish in %g s; they will be performed again", len(self._busy), grace_s
-            )
+            self.journal.write(STOP_GRACE_OVER, limit="stop_grace", maximum=grace_s, found=len(self._busy))
         self._threads.close()
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
@@ -246,7 +267,14 @@ class ActivityActors:
         return True
 
     async def _call(self, invoke: Invoke, definition: ActivityDefinition) -> tuple[str | None, FailureDetails | None]:
-        called = (invoke.instance_id, invoke.task_id, invoke.task_execution_id, invoke.name)
+        called = (
+            invoke.instance_id,
+            invoke.task_id,
+            invoke.task_execution_id,
+            invoke.name,
+            invoke.workflow,
+            invoke.attempt,
+        )
         function = definition.function
         if definition.kind is ActivityKind.PROCESS:
             assert self._processes is not None
@@ -266,15 +294,30 @@ class ActivityActors:
         """Learn how many threads perform activities that were cancelled. They get their places back for a while."""
         limit = self._settings.activity_threads_max
         if count >= limit:
-            logger.warning(
-                "%d threads perform activities of instances that have ended. They keep their places from now on: %d "
-                "activities can run in threads (activity_threads_max is %d). A thread cannot be cancelled: give the "
-                "calls in it a timeout, or write the activity as `async def`",
-                count,
-                max(0, 2 * limit - count),
-                limit,
+            self.journal.write(
+                THREADS_ABANDONED,
+                limit="activity_threads_max",
+                maximum=limit,
+                found=count,
+                left=max(0, 2 * limit - count),
             )
         self._lanes[ActivityKind.THREAD].give_room(count)
+
+    def _tell_left_behind(self, job: _Job) -> None:
+        invoke = job.invoke
+        self.journal.write(
+            ACTIVITY_LEFT_BEHIND,
+            job=job,
+            instance_id=invoke.instance_id,
+            workflow=invoke.workflow,
+            activity=invoke.name,
+            task_id=invoke.task_id,
+        )
+
+    def _tell_full(self, kind: ActivityKind, limit: int) -> None:
+        self.journal.write(
+            WAITING_FOR_ROOM, what=f"activities ({LIMITS[kind][0]})", limit=LIMITS[kind][1], maximum=limit
+        )
 
     def _reply(
         self, invoke: Invoke, result: str | None, failure: FailureDetails | None, began_us: int | None = None
@@ -290,6 +333,14 @@ def _let_go(job: _Job) -> list[_Job]:
         job = job.earlier
         earlier.append(job)
     return earlier
+
+
+# What runs in each lane, and the limit on it.
+LIMITS = {
+    ActivityKind.LOOP: ("`async def`", "activities_max"),
+    ActivityKind.THREAD: ("in threads", "activity_threads_max"),
+    ActivityKind.PROCESS: ("in processes", "activity_processes_max"),
+}
 
 
 def _not_registered(name: str, app: App) -> FailureDetails:

@@ -163,6 +163,8 @@ class Invoke(NamedTuple):
     wire: bytes | None = None  # the event that asked for it, as an SDK sent it
     scope: int = 0  # a Propagation: what it may see of the histories above it
     propagated: bytes | None = None  # and that, a serialized PropagatedHistory
+    workflow: str = ""  # of the instance that asks
+    attempt: int | None = None  # the number of this try, from 1 on; None: a remote worker's code did not say
     again: bool = False  # perform it although it is under way: the first answer counts
 
 
@@ -187,8 +189,8 @@ class ActivityDone(NamedTuple):
     began_us: int | None = None  # when its body began, or a worker was sent it; Unix time, microseconds
 
 
-class ActivityState(NamedTuple):
-    """How far an activity is that has no answer yet."""
+class WorkState(NamedTuple):
+    """How far an activity, or a turn for a remote worker, is that has no answer yet."""
 
     began_us: int | None  # when its body began, or a worker was sent it; Unix time, microseconds. None: it is queued
 

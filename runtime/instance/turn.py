@@ -19,9 +19,9 @@ from .ending import terminate
 from .native import feed_if_possible, running_code
 from .receiving import RECEIVERS
 from .remote import is_remote, offer_a_turn, propagate, run_remotely
+from .requests.steering import put_aside
 from .sheet import TurnSheet
 from .state import Instance
-from .steering import put_aside
 
 
 def take_turn(actor: Instance, envelopes: Sequence[Envelope], now_us: int) -> Turn:
@@ -60,7 +60,7 @@ def _run(sheet: TurnSheet) -> None:
         sheet.hold_all()
     elif is_remote(sheet, record):
         run_remotely(sheet)
-    elif sheet.arrived or (sheet.actor.held and record.status is not Status.SUSPENDED):
+    elif sheet.arrived or (sheet.actor.held and record.status is not Status.SUSPENDED and sheet.holds_food):
         feed_if_possible(sheet)
     elif record.status is Status.STALLED:
         running_code(sheet)

@@ -16,17 +16,19 @@ from ..support.source import LAYERS, entry_of, files_of, imported_by, imports_of
 
 # Layer -> the layers it may import, itself apart. `__init__` is the public face, `__main__` the command.
 MAY_IMPORT = {
-    "actors": set[str](),
-    "runtime": {"actors"},
+    "journal": set[str](),
+    "actors": {"journal"},
+    "runtime": {"actors", "journal"},
     "testing": {"runtime", "actors"},
-    "http": {"api", "runtime", "actors"},
-    "rpc": {"api", "runtime", "actors"},
-    "cli": {"daemon", "api", "runtime", "actors"},
-    "benchmarks": {"daemon", "http", "rpc", "telemetry", "api", "testing", "runtime", "actors"},
+    "http": {"api", "runtime", "actors", "journal"},
+    "rpc": {"api", "runtime", "actors", "journal"},
+    "client": {"api", "runtime", "actors"},
+    "cli": {"client", "daemon", "api", "runtime", "actors"},
+    "benchmarks": {"daemon", "http", "rpc", "telemetry", "api", "testing", "runtime", "actors", "journal"},
     "api": {"runtime", "actors"},
     "telemetry": {"api", "runtime", "actors"},
-    "daemon": {"http", "rpc", "telemetry", "api", "runtime", "actors"},
-    "__init__": {"testing", "runtime", "actors"},
+    "daemon": {"http", "rpc", "telemetry", "api", "runtime", "actors", "journal"},
+    "__init__": {"client", "testing", "runtime", "actors"},
     "__main__": {"cli"},
 }
 
@@ -51,6 +53,9 @@ PURE = {
     "runtime/history/open_work.py",
     "runtime/history/record.py",
     "runtime/execution/replay.py",
+    "runtime/operations/reading/item.py",
+    "runtime/operations/reading/open_entries.py",
+    "runtime/operations/reading/waiting.py",
     "runtime/authoring/retry.py",
     "runtime/history/status.py",
     "runtime/authoring/task.py",
@@ -64,13 +69,29 @@ PURE = {
     "runtime/instance/remote.py",
     "runtime/instance/sheet.py",
     "runtime/instance/state.py",
-    "runtime/instance/steering.py",
+    "runtime/instance/requests/steering.py",
+    "runtime/instance/requests/repairing.py",
     "runtime/instance/turn.py",
+    "runtime/instance/remote_failures.py",
+    "runtime/history/attempts.py",
+    "journal/line.py",
 }
 
 # What looks at the world: clocks, chance, files, sockets, threads, processes, the loop, the environment.
 THE_WORLD = {
-    *("aiosqlite", "anyio", "asyncio", "concurrent", "filelock", "httpx", "io", "multiprocessing", "os", "pathlib"),
+    *(
+        "aiosqlite",
+        "anyio",
+        "asyncio",
+        "concurrent",
+        "filelock",
+        "httpx",
+        "httpx2",
+        "io",
+        "multiprocessing",
+        "os",
+        "pathlib",
+    ),
     *("secrets", "shutil", "signal", "socket", "sqlite3", "starlette", "subprocess", "sys", "tempfile", "threading"),
     *("time", "trio", "urllib", "uvicorn"),
 }

@@ -17,6 +17,7 @@ from ..part import WHOLE, Part
 from .checksums import Unsealed
 
 SCHEMA_VERSION = 4
+VERSION_OF_LISTS = 4  # has had the tables of lists and the audit first
 
 # Stands in the header of the file (`file perdure.db` shows it), so that the
 # database of another program is never taken for a store, or changed. "Prdr".

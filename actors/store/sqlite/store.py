@@ -43,7 +43,7 @@ from .identity import Hold
 from .in_use import UNKNOWN, InUse, refuse_missing
 from .lists.auditing import read_audit, thin_audit
 from .lists.filling import Filling, read_unlisted
-from .lists.kinds import Kinds, forget_unused, read_kinds
+from .lists.kinds import Kinds, take_kinds
 from .lists.reading import Asked, read_counts, read_page
 from .reading import read_active, read_actors, read_ids, read_outsides, read_reminders
 from .writing import Fences, changes_of, claim_shards, execute, statements_of, transact
@@ -194,10 +194,10 @@ class SqliteStore:
             self._kinds.committed(lists.kinds, delta)
 
     async def load(self, addresses: Sequence[Address]) -> Sequence[Stored | StoreError | None]:
-        return await self._call(self._reader, partial(read_actors, addresses, self._unsealed), "loading")
+        return await self._call(self._reader, partial(read_actors, addresses, self._unsealed, self._kinds), "loading")
 
     async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | StoreError | None]:
-        return await self._call(self._reader, partial(read_outsides, addresses, self._unsealed), "reading")
+        return await self._call(self._reader, partial(read_outsides, addresses, self._unsealed, self._kinds), "reading")
 
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         return await self._call(self._reader, partial(read_ids, actor_type, after, limit), "listing ids")
@@ -368,18 +368,19 @@ def prepare(
     # Some distributions overwrite deleted rows with zeros; FAST does so only on pages that are written anyhow.
     connection.execute("PRAGMA secure_delete = FAST")
 
-    def begin(connection: sqlite3.Connection) -> None:
+    def begin(connection: sqlite3.Connection) -> Kinds:
         if version is None:
             schema.create(connection, shards=shards, created_us=time.time_ns() // 1000, part=part)
         elif version < schema.SCHEMA_VERSION:
             schema.migrate(connection, found=version)
-        forget_unused(connection)
+        kinds = take_kinds(connection)
         connection.execute(f"PRAGMA user_version = {in_use.number}")
+        return kinds
 
     fold(connection)  # what is in the -wal may have another number than the file
     (number,) = connection.execute("PRAGMA user_version").fetchone()
     in_use.announce(number)
-    transact(begin, connection)
+    kinds = transact(begin, connection)
     position_max = highest_position(connection)
     in_use.begin(schema.read_meta(connection, path, schema.STORE), position_max, folded=fold(connection))
     (key_max,) = connection.execute("SELECT coalesce(max(key), 0) FROM actors").fetchone()
@@ -388,7 +389,7 @@ def prepare(
         key_max=max(key_max, schema.read_meta(connection, path, schema.RETIRED_KEY)),
         position_max=position_max,
         unsealed=schema.unsealed_in(connection, path, version=schema.SCHEMA_VERSION),
-        kinds=read_kinds(connection),
+        kinds=kinds,
         filling=Filling.of(connection, path),
     )
 

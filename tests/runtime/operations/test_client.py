@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from perdure import App, Engine, PayloadError, PerdureError, Settings, Status, WorkflowContext, WorkflowFailed
+from perdure.actors.store.memory import MemoryStore
 from perdure.runtime.authoring.limits import WorkflowLimits
 from perdure.runtime.errors import LimitExceeded
 
@@ -44,7 +45,64 @@ def engine(settings: Settings) -> Engine:
 async def test_a_function_stands_for_the_name_it_was_registered_under(engine: Engine) -> None:
     async with engine:
         function = make_app.order  # type: ignore[attr-defined]
-        assert await engine.client.run(function, input=Order("clip", 2.5)) == {"name": "CLIP", "total": 5.0}
+        assert await engine.client.run(function, input=Order("clip", 2.5)) == Order("CLIP", 5.0)
+
+
+async def test_values_have_the_annotated_types_whether_a_workflow_is_named_or_handed_over(engine: Engine) -> None:
+    async with engine:
+        client = engine.client
+        handle = await client.start("Order", input=Order("clip", 2.5), instance_id="i")
+        assert await handle.result() == Order("CLIP", 5.0)
+        assert await client.run("Order", input={"name": "nut", "total": 1}) == Order("NUT", 2.0)
+        for state in (await client.wait("i"), await client.get("i"), await handle.state()):
+            assert state is not None
+            assert (state.input, state.output) == (Order("clip", 2.5), Order("CLIP", 5.0))
+
+
+async def test_a_workflow_of_another_app_gives_its_type_and_a_name_of_another_gives_what_json_has(
+    settings: Settings,
+) -> None:
+    store = MemoryStore()
+    async with Engine(make_app(), data=store, settings=settings) as first:
+        await first.client.run("Order", input=Order("clip", 2.5), instance_id="i")
+    async with Engine(None, data=store, settings=settings) as second:
+        plain = {"name": "CLIP", "total": 5.0}
+        function = make_app.order  # type: ignore[attr-defined]
+        assert await second.client.handle("i").result() == plain
+        assert await second.client.handle("i", function).result() == Order("CLIP", 5.0)
+        assert (await second.client.wait("i")).output == plain
+
+
+async def test_a_payload_that_no_longer_fits_is_shown_as_json_has_it_and_is_no_result(
+    settings: Settings,
+) -> None:
+    older, newer = App("test"), App("test")
+
+    @older.workflow(name="Order")
+    async def before(ctx: WorkflowContext, name: str) -> str:
+        return name
+
+    @newer.workflow(name="Order")
+    async def after(ctx: WorkflowContext, given: Order) -> Order:
+        return given
+
+    store = MemoryStore()
+    async with Engine(older, data=store, settings=settings) as engine:
+        await engine.client.run(before, input="clip", instance_id="i")
+    async with Engine(newer, data=store, settings=settings) as engine:
+        state = await engine.client.wait("i")
+        assert (state.input, state.output) == ("clip", "clip")
+        with pytest.raises(PayloadError, match="Order"):
+            await engine.client.handle("i").result()
+
+
+async def test_the_output_of_a_terminated_instance_is_not_the_workflows(engine: Engine) -> None:
+    async with engine:
+        await engine.client.start("Order", instance_id="i", start_at=datetime.now(UTC) + timedelta(days=1))
+        await engine.client.terminate("i", output={"name": "x", "total": 1})
+        assert (await engine.client.wait("i")).output == {"name": "x", "total": 1}
+        with pytest.raises(WorkflowFailed, match="TERMINATED"):
+            await engine.client.result("i")
 
 
 async def test_a_run_that_does_not_complete_raises_with_the_state(engine: Engine) -> None:

@@ -1,6 +1,7 @@
 """An actor to test the actor layer with: it counts, and does what it is told."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from perdure.actors.address import Address
@@ -40,6 +41,12 @@ class Break(NamedTuple):
     """Raise an exception in the turn."""
 
 
+class Show(NamedTuple):
+    """Be in lists, with a status."""
+
+    status: str
+
+
 class Forget(NamedTuple):
     """Delete the actor."""
 
@@ -58,6 +65,7 @@ class Counter:
     """Its record is the sum; each turn that adds appends the amounts to the log. One that is set aside only counts."""
 
     was_stalled = False
+    log_fields: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, world: "CounterType", address: Address, stored: Stored | None) -> None:
         self.world = world
@@ -99,6 +107,9 @@ class Counter:
             case Break():
                 if self.world.broken:
                     raise RuntimeError("broken on purpose")
+            case Show(status):
+                turn.record = str(self.total or 0).encode()
+                turn.facets = Facets("Counter", status, now_us, now_us)
             case Forget():
                 self.total = None
                 turn.delete = True

@@ -7,7 +7,7 @@ full; any other must be read to its end, and its keys sorted.
 `actors/store/sqlite/lists/reading.py` chooses a way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -23,6 +23,9 @@ class Condition(NamedTuple):
 
     sql: str
     values: Sequence[Any]
+
+
+ALL = Condition("1", ())
 
 
 class Way(NamedTuple):
@@ -58,7 +61,7 @@ class Query:
         wanted = self.wanted
         found: dict[str, Condition] = {}
         if not self.all_kinds:
-            found[KINDS] = Condition(f"f.kind IN ({', '.join(map(str, self.kinds))})", ())
+            found[KINDS] = self._of_kinds()
         if wanted.parent is not None:
             found[PARENT] = Condition("f.parent = ?", (wanted.parent,))
         if wanted.id_prefix:
@@ -71,7 +74,7 @@ class Query:
         if ranged := _range("f.updated_us", wanted.updated_from_us, wanted.updated_to_us):
             found[UPDATED] = ranged
         if wanted.in_flight_since_us is not None:
-            found[IN_FLIGHT] = Condition(IDLE, (wanted.in_flight_since_us,))
+            found[IN_FLIGHT] = _in_flight(wanted.in_flight_since_us, wanted.or_statuses)
         return found
 
     # Ways in order.
@@ -120,16 +123,18 @@ class Query:
         if wanted.in_flight_since_us is not None:
             ways.append(Way("SELECT key FROM active", [], frozenset()))
         ranges = [name for name in (CREATED, UPDATED) if name in self.conditions()]
-        if len(self.kinds) <= ARMS_MAX and (ranges or not self.all_kinds):
-            ways += [self._of_kinds(name) for name in ranges or [CREATED]]
+        if ranges or not self.all_kinds:
+            ways += [self.of_kinds(name) for name in ranges or [CREATED]]
         return ways
 
-    def _of_kinds(self, name: str) -> Way:
+    def of_kinds(self, name: str = CREATED) -> Way:
         """The actors of the kinds, within the range of one of their times."""
-        ranged = self.conditions().get(name, Condition("1", ()))
-        arm = f"SELECT f.key FROM facets AS f INDEXED BY facets_{name} WHERE f.kind = %d AND {ranged.sql}"  # noqa: S608  values are bound
-        sql = " UNION ALL ".join(arm % kind for kind in self.kinds)
-        return Way(sql, [*ranged.values] * len(self.kinds), frozenset({KINDS, name}))
+        kinds, ranged = self._of_kinds(), self.conditions().get(name, ALL)
+        sql = f"SELECT f.key FROM facets AS f INDEXED BY facets_{name} WHERE {kinds.sql} AND {ranged.sql}"  # noqa: S608
+        return Way(sql, ranged.values, frozenset({KINDS, name}))
+
+    def _of_kinds(self) -> Condition:
+        return Condition(f"f.kind IN ({', '.join(map(str, self.kinds))})", ())
 
     def _by(self, column: str) -> str:
         return f" ORDER BY {column} {self.direction}, key {self.direction}"
@@ -163,11 +168,18 @@ ARMS_MAX = 100
 
 TAGGED = "EXISTS (SELECT 1 FROM tags AS t WHERE (name, value, t.created_us, t.key) = (?, ?, f.created_us, f.key))"
 
-# The active mark, and no entry in the log since then.
-IDLE = (
-    "EXISTS (SELECT 1 FROM active WHERE active.key = f.key) AND coalesce("
-    "(SELECT at_us FROM log WHERE position = (SELECT max(position) FROM log WHERE log.key = f.key)), 0) < ?"
-)
+MARKED = "EXISTS (SELECT 1 FROM active WHERE active.key = f.key)"
+
+# No entry in the log since then.
+IDLE = "coalesce((SELECT at_us FROM log WHERE position = (SELECT max(position) FROM log WHERE log.key = f.key)), 0) < ?"
+
+
+def _in_flight(since_us: int, or_statuses: Set[str]) -> Condition:
+    if not or_statuses:
+        return Condition(f"{MARKED} AND {IDLE}", [since_us])
+    marks = ", ".join("?" * len(or_statuses))
+    kinds = f"SELECT kind FROM kinds WHERE status IN ({marks})"  # noqa: S608  values are bound
+    return Condition(f"{MARKED} AND (f.kind IN ({kinds}) OR {IDLE})", [*or_statuses, since_us])
 
 
 def behind_prefix(prefix: str) -> str | None:

@@ -8,8 +8,7 @@ All functions run on a thread of their own, so that a load of an actor does not 
 """
 
 import sqlite3
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -17,16 +16,16 @@ from ...cursor import Position, cursor_of
 from ...listing import COUNTED_MAX, EXAMINED_MAX, Listed, ListFilter, ListPage, Order, place
 from ..checksums import Damaged, Unsealed, unseal_record
 from ..rows import rows_of
-from .changes import facets_of
+from .changes import facets_in
 from .kinds import Kinds
 from .query import ARMS_MAX, IN_FLIGHT, KINDS, Condition, Query, Way
 
 # A set of so many actors is read whole and sorted.
 SORTED_MAX = 10_000
-# To look at the log of an actor takes five times as long as to look at its row.
-EXAMINED_IN_FLIGHT_MAX = EXAMINED_MAX // 5
-# A count examines no more actors than this; it stops there, as at `COUNTED_MAX`.
-EXAMINED_FOR_COUNT_MAX = 2 * COUNTED_MAX
+# By creation, the rows of actors lie together. In another order each may be on a page of its own, and the log of an
+# actor always is: then fewer are examined for the same time.
+EXAMINED_APART_MAX = EXAMINED_MAX // 4
+EXAMINED_IN_FLIGHT_MAX = EXAMINED_MAX // 8
 
 
 class Asked(NamedTuple):
@@ -95,12 +94,19 @@ def _find(query: Query, limit: int, connection: sqlite3.Connection) -> Found:
     way = _way_in_order(query)
     if conditions.keys() - way.fulfils and (short := _short_set(query, connection)) is not None:
         return _sorted(query, short, conditions, limit, connection)
+    examined_max = _examined_max(query, conditions.keys() - way.fulfils)
     if query.order is Order.ID or KINDS not in way.fulfils:
-        return _in_order(way, conditions, limit, EXAMINED_MAX, connection)
-    examined_max = EXAMINED_IN_FLIGHT_MAX if IN_FLIGHT in conditions else EXAMINED_MAX
+        return _in_order(way, conditions, limit, examined_max, connection)
     ways = [query.in_order(kinds) for kinds in _batches(query.kinds)]
     parts = [_in_order(way, conditions, limit, examined_max // len(ways) + 1, connection) for way in ways]
     return _merged(parts, limit, descending=query.order.descending)
+
+
+def _examined_max(query: Query, left: Set[str]) -> int:
+    """How many actors a page may examine, of which these conditions must be asked."""
+    if IN_FLIGHT in left:
+        return EXAMINED_IN_FLIGHT_MAX
+    return EXAMINED_MAX if query.order in (Order.CREATED, Order.NEWEST) else EXAMINED_APART_MAX
 
 
 def _way_in_order(query: Query) -> Way:
@@ -205,7 +211,8 @@ def _listed(
     found: dict[int, Listed] = {}
     for sql, values in rows_of(f"{ROWS} (VALUES ", 1, keys, ")"):
         for key, id_, record, kind, *facets in connection.execute(sql, values).fetchall():
-            seen = facets_of(kinds[kind], *facets)
+            if (seen := facets_in(kinds, kind, *facets)) is None:
+                continue
             position = place(query.order, key, id_, seen)
             try:
                 sound = unseal_record(key, query.actor_type, id_, record, unsealed)
@@ -230,48 +237,27 @@ def read_counts(asked: Asked, kinds: Kinds, connection: sqlite3.Connection) -> t
     Returns:
         How many actors there are of each kind, and whether the count stopped at its limit.
     """
-    counts: Counter[int] = Counter()
     with snapshot(connection):
         query = _query(asked, kinds)
         if not query.kinds:
-            return counts, False
-        conditions = query.conditions()
-        for way in _ways_to_count(query, connection):
-            more = _count(way, conditions, counts, connection)
-            if more or counts.total() > COUNTED_MAX:
-                return _cut(counts), True
-    return counts, False
+            return {}, False
+        way = _way_to_count(query, connection)
+        rest, values = _where(query.conditions(), way)
+        found = connection.execute(
+            "SELECT kind, count(*) FROM (SELECT f.kind"  # noqa: S608  values are bound
+            f" FROM (SELECT key FROM ({way.sql}) LIMIT ?) AS d CROSS JOIN facets AS f ON f.key = d.key WHERE {rest})"
+            " GROUP BY kind",
+            [*way.values, COUNTED_MAX, *values],
+        ).fetchall()
+        return dict(found), _size(way, COUNTED_MAX + 1, connection) > COUNTED_MAX
 
 
-def _ways_to_count(query: Query, connection: sqlite3.Connection) -> Iterator[Way]:
-    """The smallest set; all kinds, if none is small."""
-    best, size = None, COUNTED_MAX + 1
+def _way_to_count(query: Query, connection: sqlite3.Connection) -> Way:
+    """The smallest set. Of sets that are too large, one that leaves nothing to ask: what it has counted is right."""
+    conditions = query.conditions()
+    best, size = query.of_kinds(), COUNTED_MAX + 1
     for way in query.sets():
-        if (found := _size(way, size, connection)) < size:
+        found = _size(way, COUNTED_MAX + 1, connection)
+        if found < size or (found == size and not conditions.keys() - way.fulfils):
             best, size = way, found
-    if best is not None:
-        yield best
-        return
-    for kinds in _batches(query.kinds):
-        yield query.in_order(kinds)
-
-
-def _count(way: Way, conditions: Mapping[str, Condition], counts: Counter[int], connection: sqlite3.Connection) -> bool:
-    """Count the actors of a way; whether it stopped before the end of the way."""
-    rest, values = _where(conditions, way)
-    left = COUNTED_MAX + 1 - counts.total()
-    found = connection.execute(
-        f"SELECT kind, count(*) FROM (SELECT f.kind FROM (SELECT key FROM ({way.sql}) LIMIT ?) AS d"  # noqa: S608
-        f" CROSS JOIN facets AS f ON f.key = d.key WHERE {rest} LIMIT ?) GROUP BY kind",
-        [*way.values, EXAMINED_FOR_COUNT_MAX, *values, left],
-    ).fetchall()
-    counts.update(dict(found))
-    return _size(way, EXAMINED_FOR_COUNT_MAX + 1, connection) > EXAMINED_FOR_COUNT_MAX
-
-
-def _cut(counts: Counter[int]) -> Mapping[int, int]:
-    """Take away what a count has too many."""
-    over = counts.total() - COUNTED_MAX
-    if over > 0:
-        counts[counts.most_common(1)[0][0]] -= over
-    return counts
+    return best
