@@ -337,6 +337,7 @@ def _receive_reminder(sheet: TurnSheet, envelope: Envelope) -> None:
     timers = sheet.actor.open.timers
     timer_id = int(reminder.name) if NUMBER.fullmatch(reminder.name) else None
     if timer_id is not None and timers.get(timer_id) == reminder.due_us:
+        sheet.timers_set.pop(timer_id, None)  # another reminder in this turn may have set it again, see below
         sheet.arrive(TimerFired(timer_id, reminder.due_us))
         return
     # Its timer is of an earlier generation, or its event came first. But it may also be what is left of a row that has
