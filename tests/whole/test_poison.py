@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import grpc
 import httpx
@@ -27,11 +28,17 @@ from perdure import ActivityContext, App, WorkflowContext
 
 app = App("shop")
 
+def keep_the_lock():
+    mutex = ctypes.create_string_buffer(64)
+    for _ in range(2):
+        ctypes.PyDLL(None).pthread_mutex_lock(mutex)
+
 ENDS = {
     "exit": lambda: os._exit(3),
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "crash": lambda: ctypes.string_at(0),
     "abort": os.abort,
+    "keep the lock": keep_the_lock,
 }
 
 @app.activity
@@ -197,9 +204,20 @@ def test_a_first_turn_that_ends_the_process_is_found(house: House) -> None:
 
 
 def start_later(house: House) -> None:
-    start = {"name": "at_once", "instanceId": "poison", "input": {"value": '["", "exit"]'}}
+    start: dict[str, Any] = {"name": "at_once", "instanceId": "poison", "input": {"value": '["", "exit"]'}}
     with grpc.insecure_channel(house.daemon.grpc) as channel:
         Client(channel).call("StartInstance", **start, scheduledStartTimestamp={"seconds": int(time.time()) + 1})
+
+
+@pytest.mark.slow
+def test_code_in_c_that_keeps_pythons_lock_is_ended_and_found(tmp_path: Path) -> None:
+    house = House(tmp_path, "--workflow-step-max", "1", "--activity-step-max", "1")
+    with suppress(httpx.TransportError):
+        house.daemon.start("by_activity", "poison", ["in_the_loop", "keep the lock"])
+    house.outlast("poison")
+    with house.daemon:
+        assert house.ends == ENDS_MAX
+        check_set_aside(house, "poison")
 
 
 FIRST_TURNS: dict[str, Callable[[House], object]] = {

@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 
 import anyio
 import pytest
@@ -74,7 +75,7 @@ def make_app(*, ends: bool) -> App:
         return "done"
 
     @app.workflow
-    async def waits(ctx: WorkflowContext) -> str:
+    async def waits(ctx: WorkflowContext) -> Any:
         return await ctx.wait_for_external_event("go")
 
     @app.workflow
