@@ -29,6 +29,7 @@ from ..actors.hosting.flight_record import FlightRecord
 from ..actors.hosting.host import Host, HostLimits, Precautions
 from ..actors.store.contract import Store
 from ..actors.store.durability import Durability
+from ..actors.store.errors import StoreError
 from ..actors.store.memory import MemoryStore
 from ..actors.store.part import WHOLE, Part
 from ..actors.store.sqlite.store import SqliteStore
@@ -319,6 +320,8 @@ class Engine:
                     self.dispatcher.stop()
                     await self._activities.stop(self.stop_grace_s)
                 tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            raise _sole_store_error(group) from group
         finally:
             self._running = False
             # Again, in case it was cancelled before the host had it.
@@ -383,3 +386,11 @@ def _store(data: str | Path | Store, durability: Durability, part: Part) -> Stor
     if isinstance(data, str | Path):
         return SqliteStore(part.path(str(data)), durability=durability, part=part)
     return data
+
+
+def _sole_store_error(group: BaseExceptionGroup) -> BaseException:
+    """The error of the store in a group of one, such as that of its closing; else the group."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error if isinstance(error, StoreError) else group
