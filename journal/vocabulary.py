@@ -268,6 +268,23 @@ TURN_SENT_AGAIN = LogLine(
     (*_INSTANCE, "worker", "limit"),
 )
 
+# Code of users that is kept from the daemon's own.
+
+TASK_CANCEL_REFUSED = LogLine(
+    "task_cancel_refused",
+    WARNING,
+    "code of the app has cancelled a task of the daemon ({task}); it goes on",
+    ("task",),
+    1,
+)
+LOOP_CALL_REFUSED = LogLine(
+    "loop_call_refused",
+    WARNING,
+    "code of the app has called {method}() of the daemon's event loop; nothing was done",
+    ("method",),
+    10,
+)
+
 # The ports.
 
 REQUEST_REFUSED = LogLine("request_refused", INFO, "a request was refused with {status}: {reason}", ("status",), 1)
