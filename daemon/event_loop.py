@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 from ..actors.text import text_of
 from ..actors.waiting.ownership import CodeOwner, call_as, owner, owner_in
 from ..journal.journal import Journal
-from ..journal.vocabulary import LOOP_CALL_REFUSED, TASK_CANCEL_REFUSED
+from ..journal.vocabulary import CANCELLATION_REFUSED, LOOP_METHOD_REFUSED
 from ..runtime.history.failure import failure_of
 
 T = TypeVar("T")
@@ -108,7 +108,7 @@ class OwnedTask(asyncio.Task[Any]):
         who = owner()
         if self.owned and who is not self and not self._may_cancel(who, msg):
             if not self.done():
-                self.journal.write(TASK_CANCEL_REFUSED, task=self.get_name())
+                self.journal.write(CANCELLATION_REFUSED, task=self.get_name())
             return False
         if self.owned and who is CodeOwner.PROCESS:
             return super().cancel(msg)
@@ -152,7 +152,7 @@ def _kept(name: str, method: Callable[..., Any], journal: Journal) -> Callable[.
     def kept(self: Any, *args: Any, **options: Any) -> Any:
         if owner() is CodeOwner.PROCESS or not self.is_running():
             return method(self, *args, **options)
-        journal.write(LOOP_CALL_REFUSED, method=name)
+        journal.write(LOOP_METHOD_REFUSED, method=name)
         return _nothing() if asyncio.iscoroutinefunction(getattr(asyncio.AbstractEventLoop, name)) else None
 
     kept.__name__ = name

@@ -32,7 +32,7 @@ from anyio.abc import TaskGroup
 from ...journal.journal import Journal
 from ..address import Address
 from ..clock import Clock
-from ..cluster.changes import Changes
+from ..cluster.changes import ChangeFeed
 from ..cluster.membership import Membership, name_of
 from ..cluster.peers import Peers
 from ..cluster.placement import Ownership, Placement
@@ -153,7 +153,7 @@ class Host:
             room=self._mailroom.loader.room,
             journal=journal,
         )
-        self.changes = Changes(name, peers)
+        self.changes = ChangeFeed(name, peers)
         self._release = Release(
             self._mailroom,
             routes,
