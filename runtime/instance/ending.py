@@ -88,8 +88,10 @@ def _note_failure(sheet: TurnSheet, failure: FailureDetails) -> None:
     record = sheet.actor.record
     assert record is not None
     call, cause = failure.failed_call, failure.failure_of_call
-    # A TaskFailedError only says that a call has failed: the error is the call's.
-    named = cause.error_type if cause is not None and failure.call is not None else failure.error_type
+    # A TaskFailedError only says that a call has failed: the error is the call's, or that of a call further down.
+    first = failure
+    while first.call is not None and first.cause is not None:
+        first = first.cause
     values: dict[str, object] = {}
     if call is not None:
         values = {call.kind: call.name, "attempt": call.attempt}
@@ -98,7 +100,7 @@ def _note_failure(sheet: TurnSheet, failure: FailureDetails) -> None:
         INSTANCE_FAILED,
         reason=f"{failure.error_type}: {failure.message}",
         call=f" (it was {call}" + (f": {cause.error_type})" if cause is not None else ")") if call is not None else "",
-        error_type=named,
+        error_type=first.error_type,
         duration_ms=max(0, sheet.now_us - record.created_us) // 1_000,
         **values,
     )

@@ -1,12 +1,15 @@
 """The log tells: one line, with fields, for each thing that goes wrong or changes hands; and nothing twice."""
 
+import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 from perdure import ActivityContext, App, Engine, NonRetryableError, RetryPolicy, TaskFailedError, WorkflowContext
@@ -17,6 +20,8 @@ from perdure.runtime.authoring.limits import WorkflowLimits
 from perdure.runtime.settings import Settings
 from perdure.testing.faulty_store import FaultyStore
 from perdure.testing.virtual_time import LoopClock, run_virtually
+
+from ..support.processes.daemon import Daemon
 
 THREE = RetryPolicy(first_retry_interval=timedelta(seconds=1), max_number_of_attempts=3)
 LIMITS = WorkflowLimits(payload_bytes_warn=1_000, payload_bytes_max=10_000, turn_commands_warn=3, turn_commands_max=9)
@@ -463,3 +468,80 @@ def test_an_activity_that_is_performed_again_after_a_crash_knows_its_attempt() -
     run(begin, store=store, app=app(ends=False))
     run(wait, store=store, app=app(ends=True))
     assert attempts == [1, 2, 2]
+
+
+APP = """
+import time
+from datetime import timedelta
+from perdure import ActivityContext, App, RetryPolicy, WorkflowContext
+
+app = App("shop")
+POLICY = RetryPolicy(first_retry_interval=timedelta(milliseconds=10), max_number_of_attempts=2)
+
+@app.activity
+def charge(ctx: ActivityContext, amount: int) -> None:
+    ctx.logger.warning("charging")
+    try:
+        {}["purse"]
+    except KeyError as error:
+        raise ValueError("no money") from error
+
+@app.workflow
+async def order(ctx: WorkflowContext, amount: int) -> None:
+    await ctx.call_activity(charge, input=amount, retry_policy=POLICY)
+
+@app.workflow
+async def stuck(ctx: WorkflowContext) -> None:
+    time.sleep(1.8)
+"""
+
+
+def read_lines(log: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def test_a_daemon_s_log_and_its_answers_name_what_failed_and_a_kill_repeats_nothing(tmp_path: Path) -> None:
+    app, data = tmp_path / "shop.py", tmp_path / "store.db"
+    app.write_text(APP)
+    # Given a daemon in which an order fails and a workflow blocks the event loop,
+    with Daemon(app, data, "--log-format", "json") as daemon:
+        daemon.start("order", "i", 1)
+        found = daemon.wait_for("i", "FAILED")["properties"]
+        described = httpx.get(f"{daemon.url}/api/v1/instances/i").json()["failure"]
+        daemon.start("stuck", "j")
+        daemon.wait_for("j", "COMPLETED")
+        # when it is killed,
+        daemon.kill()
+    # (The end of the blockade is told half a second later, if the daemon lives so long.)
+    told = [line for line in read_lines(data.with_suffix(".log")) if line.get("event", "loop_free") != "loop_free"]
+    # then each thing was told once, with fields,
+    fields = {"instance_id": "i", "workflow": "order", "activity": "charge", "error_type": "ValueError"}
+    for event, more in (
+        ("attempt_failed", {**fields, "attempt": 1}),
+        ("activity_failed", {**fields, "attempt": 2}),
+        ("instance_failed", {**fields, "attempt": 2}),
+        ("loop_blocked", {"instance_id": "j", "workflow": "stuck"}),
+    ):
+        (line,) = [line for line in told if line["event"] == event]
+        assert more.items() <= line.items()
+        assert "error" not in line, "no traceback of ours"
+    assert len(told) == 4
+    assert all("duration_ms" in line for line in told)
+    (charging, _) = [line for line in read_lines(data.with_suffix(".log")) if line["message"] == "[i] charging"]
+    assert {"instance_id": "i", "workflow": "order", "activity": "charge", "attempt": 1}.items() <= charging.items()
+    # the answers name the activity, its attempt, and its own error with its own traceback and cause,
+    own = "perdure.workflow.failure."
+    assert found["dapr.workflow.failure.error_type"] == "TaskFailedError"
+    assert found["dapr.workflow.failure.error_message"].endswith("failed: no money")
+    assert (found[f"{own}activity"], found[f"{own}attempt"], found[f"{own}error_type"]) == ("charge", "2", "ValueError")
+    assert 'raise ValueError("no money") from error' in found[f"{own}stack_trace"]
+    assert "KeyError: 'purse'" in found[f"{own}trace"]
+    assert described["activity"] == {"name": "charge", "id": 3, "attempt": 2}
+    assert (described["cause"]["type"], described["cause"]["cause"]["type"]) == ("ValueError", "KeyError")
+    # and the next start repeats nothing.
+    before = read_lines(data.with_suffix(".log"))
+    with Daemon(app, data, "--log-format", "json") as daemon:
+        assert daemon.get("i")["runtimeStatus"] == "FAILED"
+        daemon.stop()
+    after = read_lines(data.with_suffix(".log"))[len(before) :]
+    assert [line["event"] for line in after if "event" in line] == []
