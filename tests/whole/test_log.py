@@ -258,7 +258,7 @@ MEMBERS: dict[str, tuple[Callable[[Engine], Awaitable[None]], list[tuple[str, in
     ),
     "a turn asks for too much": (
         runs("asks", 50),
-        [("instance_failed", logging.ERROR, {"instance_id": "i", "workflow": "asks", "error_type": "LimitExceeded"})],
+        [("instance_failed", logging.ERROR, {"workflow": "asks", "limit": "turn_commands_max"})],
     ),
     "a generation follows another": (runs("counts", 3), []),
 }
