@@ -19,6 +19,7 @@ from starlette.routing import Route
 from ..api.management.history import EventJson
 from ..api.sidecar import Sidecar
 from ..api.tokens import Tokens
+from ..journal.journal import Journal
 from ..runtime.operations.facade import Facade
 from ..runtime.operations.management import InstanceOperations
 from .auth import TokenAuth
@@ -104,6 +105,7 @@ def create_app(
     )
     # Dapr never redirects; a trailing slash is gone before routes are tried.
     app.router.redirect_slashes = False
+    app.state.journal = Journal(__name__)
     return app
 
 
