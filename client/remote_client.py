@@ -20,6 +20,7 @@ from ..api.management.actions import ActionDone
 from ..api.management.history import HistoryList
 from ..api.management.instances import CountResult, InstanceDetails, InstanceList, InstanceSummary, InstanceTree
 from ..runtime.authoring.app import App, name_of
+from ..runtime.errors import InstanceNotFound
 from ..runtime.operations.client import Client, id_of
 from ..runtime.operations.handle import Handle
 from .filters import Filter, body_of, query_of
@@ -37,7 +38,7 @@ WAIT_MAX_S = 300.0  # of one request; a longer wait is several
 HEARTBEAT_S = 60.0  # without a sign of life a stream of events is broken; the server sends one more often
 
 
-class Change(NamedTuple):
+class StatusChange(NamedTuple):
     """An event of a stream."""
 
     id: str | None  # where to go on after a break
@@ -131,8 +132,15 @@ class RemoteClient(Client):
         return await self._remote.describe(id_of(instance_id))
 
     async def payloads(self, instance_id: str) -> tuple[str | None, str | None]:
-        """Read the input and the output of an instance, as the texts that they are."""
-        return await self._remote.payloads(id_of(instance_id))
+        """Read the input and the output of an instance, as the texts that they are.
+
+        Raises:
+            InstanceNotFound: There is no such instance.
+        """
+        described = await self.describe(instance_id)
+        if described is None:
+            raise InstanceNotFound(id_of(instance_id))
+        return await self._remote.payloads(described)
 
     async def wait_for(
         self,
@@ -197,7 +205,7 @@ class RemoteClient(Client):
         *,
         last_event_id: str | None = None,
         **filter: Unpack[Filter],  # noqa: A002
-    ) -> AsyncGenerator[Change, None]:
+    ) -> AsyncGenerator[StatusChange, None]:
         """Follow the changes of status of all instances that a filter fits, as they happen.
 
         Args:
@@ -399,7 +407,7 @@ class RemoteClient(Client):
         return await self._post(path_of("instances", instance_id, action), body, instance_id=instance_id)
 
 
-async def events_of(lines: AsyncIterator[str]) -> AsyncGenerator[Change, None]:
+async def events_of(lines: AsyncIterator[str]) -> AsyncGenerator[StatusChange, None]:
     """Put the lines of an event stream together. Source: HTML Living Standard, 9.2.6."""
     data: list[str] = []
     event_id: str | None = None
@@ -407,7 +415,7 @@ async def events_of(lines: AsyncIterator[str]) -> AsyncGenerator[Change, None]:
     async for line in lines:
         if not line:
             if data:
-                yield Change(event_id, kind or "message", json.loads("\n".join(data)))
+                yield StatusChange(event_id, kind or "message", json.loads("\n".join(data)))
             data, kind = [], ""
             continue
         field, _, value = line.partition(":")

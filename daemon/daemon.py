@@ -40,7 +40,7 @@ from ..runtime.settings import Opening
 from .config import Config
 from .control import Control
 from .event_loop import new_event_loop
-from .garbage_collector import tune_garbage_collector
+from .process.garbage_collector import tune_garbage_collector
 from .process.grace import Grace
 from .process.inheritance import Inheritance
 from .process.open_files import SHARE_MIN, Shares, open_files_max, shares_of, watch_connections

@@ -177,6 +177,8 @@ def code_of(error: PerdureError) -> int:
             return UNREACHABLE
         case ServerAddressInvalid() | InvalidRequest():
             return USAGE
+        case ServerRefused(code="ERR_ROUTE_NOT_FOUND"):
+            return REFUSED  # by a daemon that is older than the command
         case ServerRefused(status=404):
             return NOT_FOUND
         case ServerRefused(status=400 | 422):

@@ -33,9 +33,9 @@ def missing(instance_id: str) -> Ended:
     example="perdure show order-17",
 )
 def show(where: Where, instance_id: str, output: str, with_input: bool, with_result: bool) -> None:
-    """Describe an instance: why it has failed, what it waits for, since when.
+    """Describe an instance.
 
-    With --input or --result the payload follows, as the text that it is. No code of the instance runs for it.
+    It says why the instance has failed, or what it waits for and since when. With --input or --result the payload follows, as the text that it is. No code of the instance runs for it.
     """
 
     async def work(client: "RemoteClient") -> None:

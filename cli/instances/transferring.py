@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     name="export",
 )
 def export_history(where: Where, instance_id: str, file: Path | None) -> None:
-    """Write the whole history of an instance, a line of JSON for each event."""
+    """Write the whole history of an instance.
+
+    It is a line of JSON that says what follows, and one for each event.
+    """
 
     async def work(client: "RemoteClient") -> None:
         if file is None:
@@ -56,9 +59,10 @@ def export_history(where: Where, instance_id: str, file: Path | None) -> None:
     name="import",
 )
 def import_history(where: Where, file: Path) -> None:
-    """Take in what `perdure export` has written, as an instance that has ended, and print its id.
+    """Take in what `perdure export` has written.
 
-    Its id must be free. Nothing of it is performed, sent or armed.
+    It becomes an instance that has ended, and its id is printed. The id must be free. Nothing of it is performed, sent
+    or armed.
     """
     try:
         content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "api": {"runtime", "actors"},
     "telemetry": {"api", "runtime", "actors"},
     "daemon": {"http", "rpc", "telemetry", "api", "runtime", "actors"},
-    "__init__": {"client", "testing", "runtime", "actors"},
+    "__init__": {"client", "daemon", "testing", "runtime", "actors"},
     "__main__": {"cli"},
 }
 
