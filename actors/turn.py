@@ -7,10 +7,11 @@ messages, reminders) happen after the commit that holds the turn.
 `runtime/instance/actor.py` and other actors implement `Actor`; `actors/hosting/turn_loop.py` takes their turns.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from ..journal.line import Note
 from .address import Address
 from .store.audit import AuditRow
 from .store.contract import Inspection, Stored
@@ -81,6 +82,7 @@ class Turn:
     The fields of the first group go into the store. The fields of the
     second are effects, and happen after the commit. The messages of the third are
     sent before the commit, and must do no harm if the commit then fails.
+    The notes become lines of the log after the commit; they are no effects, and hurry nothing.
     """
 
     entry: bytes | None = None  # appended to the actor's log
@@ -100,6 +102,8 @@ class Turn:
     replies: list[tuple[Reply, Any]] = field(default_factory=list)  # a value, or an exception to raise
 
     early: list[tuple[Address, Any]] = field(default_factory=list)  # messages to routes, not to actors
+
+    notes: Sequence[Note] = ()  # a tuple that is replaced: nearly all turns have none
 
     @property
     def patient(self) -> bool:
@@ -133,6 +137,11 @@ class Actor(Protocol):
     @property
     def was_stalled(self) -> bool:
         """Whether its turns broke before this process began, so that it is tried once and not several times."""
+        ...
+
+    @property
+    def log_fields(self) -> Mapping[str, Any]:
+        """What lines of the log say of it beside its id."""
         ...
 
     def turn(self, envelopes: Sequence[Envelope], now_us: int) -> Turn:

@@ -234,7 +234,7 @@ async def bench(store: CountingStore) -> AsyncIterator[Bench]:
     clock = ManualClock()
     async with Engine(app, data=store, settings=SETTINGS, clock=clock) as engine:
         # Or turns that take longer than a slice would be cut into several groups, by the clock.
-        engine._host._turn_loop.TURNS_SLICE_S = inf
+        engine._host.turn_loop.TURNS_SLICE_S = inf
         await store.settled()
         await store.take()  # what opening wrote
         yield Bench(engine, store, clock)

@@ -6,7 +6,9 @@ bulk, through the store's own `commit`; what reads, loads, runs and commits them
 afterwards is the host, with its own limits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import anyio
 
@@ -35,6 +37,7 @@ class Alarm:
     """An actor that is reminded once."""
 
     was_stalled = False
+    log_fields: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, alarms: "Alarms") -> None:
         self._alarms = alarms

@@ -20,7 +20,7 @@ from ..api.management.history import EventJson
 from ..api.sidecar import Sidecar
 from ..api.tokens import Tokens
 from ..runtime.operations.facade import Facade
-from ..runtime.operations.management import Management
+from ..runtime.operations.management import InstanceOperations
 from .auth import TokenAuth
 from .browser_guard import BrowserGuard
 from .dapr.openapi import document
@@ -56,7 +56,7 @@ def create_app(
     facade: Facade,
     options: HttpOptions,
     sidecar: Sidecar,
-    management: Management | None = None,
+    management: InstanceOperations | None = None,
     *,
     stopping: anyio.Event | None = None,
     event_json: EventJson | None = None,

@@ -29,7 +29,7 @@ OPEN_FOLDERS = ("/docs/", "/ui/")
 LOGIN = ("POST", "/api/v1/session")
 
 MANAGEMENT = "/api/v1"
-ACTOR = "perdure.actor"  # the key in the scope
+ACTOR = "perdure_actor"  # the key in the scope
 
 TOKEN_MISSING = ErrorAnswer(
     401,

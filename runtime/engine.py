@@ -33,6 +33,7 @@ from ..actors.store.memory import MemoryStore
 from ..actors.store.part import WHOLE, Part
 from ..actors.store.sqlite.store import SqliteStore
 from ..actors.waiting.own_task import OwnTask, on_asyncio
+from ..journal.journal import Journal
 from .activities.actors import ActivityActors
 from .authoring.app import App
 from .errors import AsyncioNeeded, EngineUsed
@@ -54,6 +55,10 @@ from .instance.message import (
 )
 from .instance.surroundings import Propagate, Surroundings
 from .observer import Observer
+from .operations.bulk.actor import OPERATION, OPERATION_RUN, OperationActorType, RunOperation
+from .operations.bulk.bulk import Bulk
+from .operations.bulk.instances import SelectedInstances
+from .operations.bulk.runner import BulkRunner
 from .operations.child_starter import ChildStarter
 from .operations.client import Client
 from .operations.event_sender import EventSender
@@ -69,6 +74,9 @@ from .workers.mark import ADDRESS as WORKER_MARK_ADDRESS
 from .workers.mark import WORKER_MARK, Remember, WorkerMarkType
 
 IN_MEMORY = ":memory:"
+
+# Of what turns, and activities, have to tell.
+NOTES_LOGGER, ACTIVITIES_LOGGER = "perdure.runtime.instance.turn", "perdure.runtime.activities.actors"
 
 logger = logging.getLogger(__name__)
 
@@ -106,8 +114,13 @@ class Engine:
         self._clock = clock or SystemClock()
         opening = opening or Opening()
         flight = _flight_record(self.store, self.settings) if opening.flight_record else None
+        self._journal = journal = Journal(NOTES_LOGGER)
         self.dispatcher = Dispatcher(
-            self.settings.dispatch, send=self._send, now_us=self._clock.now_us, greet=self._remember_workers
+            self.settings.dispatch,
+            send=self._send,
+            now_us=self._clock.now_us,
+            greet=self._remember_workers,
+            journal=journal,
         )
         self._activities = ActivityActors(
             app,
@@ -119,6 +132,7 @@ class Engine:
             flight=flight,
             folder=opening.folder,
         )
+        self._activities.journal = journal.at(ACTIVITIES_LOGGER)
         self._surroundings = Surroundings(
             app,
             app_id=self.settings.app_id,
@@ -127,12 +141,14 @@ class Engine:
             limits=self.settings.limits,
         )
         self._observer: Observer | None = None
+        self._operations = OperationActorType()
         self._host = Host(
             self.store,
             self._clock,
             types={
                 WORKFLOW: WorkflowActorType(self._surroundings),
                 WORKER_MARK: WorkerMarkType(),
+                OPERATION: self._operations,
             },
             routes={
                 ACTIVITY: self._activities.receive,
@@ -141,6 +157,7 @@ class Engine:
                 WORK: self.dispatcher.receive,
                 ENDED: self._tell_end,
                 WITHDRAW: self._withdraw,
+                OPERATION_RUN: self._run_operation,
             },
             limits=HostLimits(
                 activations_max=0 if self.settings.always_replay else self.settings.activations_max,
@@ -152,16 +169,20 @@ class Engine:
                 flight=flight,
                 set_aside=[Address(WORKFLOW, instance_id) for instance_id in opening.set_aside],
                 dormant=opening.dormant,
+                journal=journal,
             ),
         )
         self.facade = Facade(self._host, limits=self.settings.limits)
         work = WorkLocator(activity=self._activity_state, turn=self.dispatcher.turn_state, peers=self.peers)
         self.views = views_of(self._host, work, app_id=self.settings.app_id)
         self.steering = Steering(self._host, self.facade, app=app, waits_for_workers=self._waits_for_workers)
-        self.management = management_of(self._host, self.views)
+        self._selected = SelectedInstances(self.views.listing, self.steering, self._clock)
+        self._bulk_runner = BulkRunner(self._selected, ask=self._host.ask)
+        self.bulk = Bulk(self._host, self._clock, self._selected)
+        self.management = management_of(self._host, self.views, self.steering, self.bulk)
         self.client = Client(self.facade, app)
-        self._children = ChildStarter(self.facade, send=self._send)
-        self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id)
+        self._children = ChildStarter(self.facade, send=self._send, journal=journal)
+        self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id, journal=journal)
         self._own_task = OwnTask(self._run, hurry=self._hurry, ended=self._end)
         self._block: AsyncExitStack | None = None  # on trio
         self._running = False
@@ -188,6 +209,10 @@ class Engine:
         """Say whether a commit does not end: as long as it lasts the engine is not ready, and refuses new work."""
         self._host.set_hanging(hanging)
 
+    def tell_blocked(self) -> None:
+        """Learn that the log has been told of what blocks the event loop now; a thread that watches it calls this."""
+        self._host.turn_loop.blocked_told = True
+
     @property
     def commits(self) -> int:
         """How many group commits there were since the start."""
@@ -209,7 +234,8 @@ class Engine:
 
     def active_actors(self) -> Mapping[str, int]:
         """How many actors of each type are in memory."""
-        return {WORKFLOW: self._host.activations - self._host.has(WORKER_MARK_ADDRESS), ACTIVITY: len(self._activities)}
+        others = self._host.has(WORKER_MARK_ADDRESS) + self._operations.in_memory
+        return {WORKFLOW: self._host.activations - others, ACTIVITY: len(self._activities)}
 
     async def start(self) -> None:
         """Start the engine; it runs until `stop`, which another task may call. For asyncio.
@@ -277,11 +303,19 @@ class Engine:
                 await tasks.start(self._activities.run)
                 await tasks.start(self._children.run)
                 await tasks.start(self._events.run)
+                await tasks.start(self._bulk_runner.run)
                 async with self._host.running():
                     if self.peers is not None:
                         await self.peers.wait_for_all()
                     if retention := self.settings.retention:
-                        loop = RetentionLoop(self.facade, retention, clock=self._clock, turns=lambda: self.turns)
+                        loop = RetentionLoop(
+                            self.store,
+                            self.facade,
+                            retention,
+                            clock=self._clock,
+                            turns=lambda: self.turns,
+                            journal=self._journal,
+                        )
                         tasks.start_soon(loop.run)
                     self._running = True
                     yield
@@ -333,6 +367,9 @@ class Engine:
     def _withdraw(self, address: Address, message: Withdraw) -> None:
         self._activities.withdraw(message)
         self.dispatcher.withdraw(message)
+
+    def _run_operation(self, address: Address, message: RunOperation) -> None:
+        self._bulk_runner.receive(address, message)
 
     def _start_child(self, address: Address, start: Start) -> None:
         self._children.receive(address, start)

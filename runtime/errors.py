@@ -32,7 +32,7 @@ PerdureError
 
 from ..actors.address import Address
 from ..actors.errors import MailboxFull, PerdureError
-from .history.failure import FailureDetails
+from .history.failure import CarriesFailure, FailedCall, FailureDetails
 from .history.instance_state import InstanceState
 
 
@@ -258,13 +258,14 @@ class WorkflowMisuse(PerdureError):
     """Workflow code took a step that replay cannot repeat; the message names the way to do it."""
 
 
-class TaskFailedError(PerdureError):
+class TaskFailedError(CarriesFailure, PerdureError):
     """An activity or a child workflow failed. Raised in workflow code where its task is awaited."""
 
-    def __init__(self, message: str, details: FailureDetails) -> None:
+    def __init__(self, message: str, details: FailureDetails, call: FailedCall | None = None) -> None:
         super().__init__(message, details)
         self.message = message
-        self.details = details
+        self.details = details  # the failure of the activity or the child itself, with its own traceback
+        self.call = call  # which one it was, and which of its attempts
 
     def __str__(self) -> str:
         return self.message
@@ -278,7 +279,11 @@ class WorkflowFailed(PerdureError):
         self.state = state
 
     def __str__(self) -> str:
-        why = f": {self.state.failure.error_type}: {self.state.failure.message}" if self.state.failure else ""
+        failure = self.state.failure
+        why = f": {failure.error_type}: {failure.message}" if failure is not None else ""
+        if failure is not None and (call := failure.failed_call) is not None:
+            cause = failure.failure_of_call
+            why += f" (it was {call}" + (f": {cause.error_type})" if cause is not None else ")")
         return f"workflow instance {self.state.instance_id!r} ended {self.state.status.name}{why}"
 
 

@@ -64,7 +64,7 @@ class Ring:
         size: How many it holds.
     """
 
-    def __init__(self, changed: "Signals", size: int = CHANGES_MAX) -> None:
+    def __init__(self, changed: "SharedSignal", size: int = CHANGES_MAX) -> None:
         self.open = False  # whether it takes changes
         self._changed = changed
         self._size = size
@@ -128,7 +128,7 @@ class Ring:
         return News([change for change in found if change is not None], Place(self._start, until))
 
 
-class Signals:
+class SharedSignal:
     """A signal with several that wait for it."""
 
     def __init__(self) -> None:
@@ -150,7 +150,7 @@ class Signals:
             self._signals.discard(signal)
 
 
-class Changes:
+class ChangeFeed:
     """The changes of all hosts, for readers at this one.
 
     Args:
@@ -159,7 +159,7 @@ class Changes:
     """
 
     def __init__(self, host: str, peers: Peers | None) -> None:
-        self._changed = Signals()
+        self._changed = SharedSignal()
         self._host = host
         self.own = Ring(self._changed)
         self._copies: dict[str, Copy] = {}
@@ -219,7 +219,7 @@ class Changes:
 class Copy:
     """The copy of another host's ring, as long as there are readers here."""
 
-    def __init__(self, ring: Ring, outbound: Outbound, changed: Signals) -> None:
+    def __init__(self, ring: Ring, outbound: Outbound, changed: SharedSignal) -> None:
         self.ring = ring
         self.fresh = False  # it has all that the other has, since the first reader came
         self._outbound = outbound

@@ -29,9 +29,10 @@ from typing import Any, NoReturn
 import anyio
 from anyio.abc import TaskGroup
 
+from ...journal.journal import Journal
 from ..address import Address
 from ..clock import Clock
-from ..cluster.changes import Changes
+from ..cluster.changes import ChangeFeed
 from ..cluster.membership import Membership, name_of
 from ..cluster.peers import Peers
 from ..cluster.placement import Ownership, Placement
@@ -51,6 +52,7 @@ from .enlisting import Enlisting
 from .failures import Failures
 from .flight_record import FlightRecord
 from .inspector import Inspector
+from .left_out import LeftOut
 from .listing import Lists
 from .mailroom import Mailroom
 from .probation import Probation
@@ -75,6 +77,7 @@ class Precautions:
     set_aside: Sequence[Address] = ()  # actors that are set aside before they take a turn
     # Begin nothing: no recovery and no reminders. Messages are delivered, and their turns are taken.
     dormant: bool = False
+    journal: Journal | None = None  # writes its log
 
 
 class Host:
@@ -123,6 +126,8 @@ class Host:
         self._flight = precautions.flight
         self._dormant = precautions.dormant
         self._watches = Watches()
+        self.journal = journal = precautions.journal or Journal()
+        self._counts = LeftOut(journal)
         # A lower part calls a higher one through a callback.
         self._mailroom = Mailroom(
             store,
@@ -132,24 +137,41 @@ class Host:
             mailbox_messages_max=limits.mailbox_messages_max,
             peers=peers,
             not_loaded=self._not_loaded,
+            journal=journal,
         )
-        self._failures = Failures(self._mailroom, failing=lambda: self._committer.failing, stalled=self._lose_watches)
+        self._failures = Failures(
+            self._mailroom,
+            failing=lambda: self._committer.failing,
+            stalled=self._lose_watches,
+            journal=journal,
+        )
         self._reminders = ReminderLoop(
             store,
             clock,
             ReminderWindow(limits.reminders_max),
             fire=self._mailroom.fire,
             room=self._mailroom.loader.room,
+            journal=journal,
         )
-        self.changes = Changes(name, peers)
+        self.changes = ChangeFeed(name, peers)
         self._release = Release(
-            self._mailroom, routes, self._reminders, self._watches, self.changes.own, retire=self._retire
+            self._mailroom,
+            routes,
+            self._reminders,
+            self._watches,
+            self.changes.own,
+            retire=self._retire,
+            journal=journal,
         )
-        self._committer = Committer(store, self.placement, release=self._release.release, undo=self._failures.undo)
-        self._turn_loop = TurnLoop(
-            self._mailroom, self._failures, self._committer, types, routes, self.clock, self._flight
+        self._committer = Committer(
+            store, self.placement, release=self._release.release, undo=self._failures.undo, journal=journal
         )
-        self._probation = Probation(self._flight, self._mailroom, self.placement, set_aside=precautions.set_aside)
+        self.turn_loop = TurnLoop(
+            self._mailroom, self._failures, self._committer, types, routes, self.clock, self._flight, journal=journal
+        )
+        self._probation = Probation(
+            self._flight, self._mailroom, self.placement, set_aside=precautions.set_aside, journal=journal
+        )
         self._inspector = Inspector(store, refusal=self._mailroom.refusal)
         self._enlisting = Enlisting(store, types)
         self._lists = Lists(store, peers)
@@ -202,6 +224,7 @@ class Host:
                 finally:
                     self._mailroom.stopping = True
                     tasks.cancel_scope.cancel()
+            self.journal.flush(now=True)
             if self._flight is not None:
                 self._flight.close()
         except Exception as error:
@@ -246,7 +269,7 @@ class Host:
     @property
     def turns(self) -> int:
         """How many turns were taken since the start."""
-        return self._turn_loop.turns
+        return self.turn_loop.turns
 
     def refuse(self, because: BaseException | None = None) -> None:
         """Take no more requests of callers, and wake all watchers. Actors go on sending each other messages.
@@ -378,8 +401,9 @@ class Host:
             self._committer.run,
             self._mailroom.loader.run,
             self._inspector.run,
-            self._turn_loop.run,
+            self.turn_loop.run,
             self._failures.run,
+            self._counts.run,
             self._enlisting.run,
         ):
             tasks.start_soon(loop)
@@ -412,7 +436,7 @@ class Host:
                 if self._committer.failing:
                     break  # nothing more can be saved; marked actors recover after the restart
                 await anyio.sleep(0.001)
-        self._turn_loop.halted = True
+        self.turn_loop.halted = True
         if self._committer.failing:
             return
         for activation in mailroom.activations:

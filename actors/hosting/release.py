@@ -11,6 +11,7 @@ changes see what has changed in lists.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ...journal.journal import Journal
 from ..address import Address
 from ..cluster.changes import Change, Ring
 from ..reminders.loop import ReminderLoop
@@ -32,6 +33,7 @@ class Release:
         routes: By type of address, the functions that take messages to other addresses than actors.
         changes: Takes what changes in lists, as long as anybody reads it.
         retire: Takes the active mark from an actor that has nothing in flight.
+        journal: Writes the notes of turns, under the name that the maker of the host has given it.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Release:
         changes: Ring,
         *,
         retire: Callable[[Activation], None],
+        journal: Journal,
     ) -> None:
         self._mailroom = mailroom
         self._routes = routes
@@ -50,6 +53,7 @@ class Release:
         self._watches = watches
         self._changes = changes
         self._retire = retire
+        self._journal = journal
 
     def release(self, group: Sequence[TakenTurn]) -> None:
         """Carry out the effects of turns that are durable."""
@@ -68,6 +72,8 @@ class Release:
                 self._dispatch(activation, address, body)
             if taken.write is not None:
                 self._announce(taken)
+            for note in turn.notes:
+                self._journal.note(note)
         self._evict()
 
     def acknowledge(self, sender: Activation | Receipt) -> None:

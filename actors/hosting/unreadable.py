@@ -6,7 +6,8 @@ the mailbox, so that their senders go on counting them as unacknowledged.
 `actors/hosting/mailroom.py` puts it into the activation.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from ..address import Address
@@ -26,6 +27,7 @@ class Unreadable:
     """
 
     was_stalled = True
+    log_fields: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(
         self,

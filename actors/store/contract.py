@@ -64,6 +64,7 @@ class Stored:
     record: bytes
     entries: Sequence[bytes]  # the log, oldest first
     active: bool
+    facets: Facets | None = None  # None: its type has none, or the store does not know them yet
 
 
 class Inspection(NamedTuple):
@@ -74,6 +75,7 @@ class Inspection(NamedTuple):
     last: bytes | None  # the newest; the same bytes as `first` when there is only one
     updated_us: int  # when the newest entry was written; Unix time, microseconds; 0 for an empty log
     stalled: str | None = None  # why its host cannot load it; then the other fields may be empty. Not from a store
+    facets: Facets | None = None  # as in `Stored`
 
 
 class Unlisted(NamedTuple):

@@ -64,7 +64,7 @@ class ListFilter:
     tags: Mapping[str, str] = field(default_factory=dict)
     # In flight (the active mark), and without an entry in its log since then; the type finds out what it waits for.
     in_flight_since_us: int | None = None
-    or_statuses: frozenset[str] = frozenset()  # beside that: in flight with one of these, whenever the log was written
+    or_statuses: frozenset[str] = frozenset()  # with the mark, one of these stands in for the time without an entry
 
 
 class Listed(NamedTuple):
@@ -115,21 +115,24 @@ def matches(wanted: ListFilter, id_: str, facets: Facets, *, idle_since_us: int 
     Args:
         idle_since_us: When the newest entry of its log was written, 0 for an empty log; None without the active mark.
     """
-    root = facets.parent is None
+    return fits(wanted, id_, facets) and (
+        wanted.in_flight_since_us is None
+        or (
+            idle_since_us is not None
+            and (idle_since_us < wanted.in_flight_since_us or facets.status in wanted.or_statuses)
+        )
+    )
+
+
+def fits(wanted: ListFilter, id_: str, facets: Facets) -> bool:
+    """Whether all conditions of a filter hold that its facets and its id can tell: all but `in_flight_since_us`."""
     return (
-        matches_kind(wanted, facets.status, facets.name, root=root)
+        matches_kind(wanted, facets.status, facets.name, root=facets.parent is None)
         and id_.startswith(wanted.id_prefix)
         and (wanted.parent is None or facets.parent == wanted.parent)
         and _within(facets.created_us, wanted.created_from_us, wanted.created_to_us)
         and _within(facets.updated_us, wanted.updated_from_us, wanted.updated_to_us)
         and wanted.tags.items() <= dict(facets.tags).items()
-        and (
-            wanted.in_flight_since_us is None
-            or (
-                idle_since_us is not None
-                and (idle_since_us < wanted.in_flight_since_us or facets.status in wanted.or_statuses)
-            )
-        )
     )
 
 

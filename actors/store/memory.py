@@ -243,17 +243,23 @@ class MemoryStore:
         if key is None:
             return None
         entries = tuple(entry for _, entry in self._logs.get(key, ()))
-        return Stored(key=key, record=self._records[key][1], entries=entries, active=key in self._active)
+        return Stored(
+            key=key,
+            record=self._records[key][1],
+            entries=entries,
+            active=key in self._active,
+            facets=self._facets.get(key),
+        )
 
     def _inspection(self, address: Address) -> Inspection | None:
         key = self._keys.get(address)
         if key is None:
             return None
-        record = self._records[key][1]
+        record, facets = self._records[key][1], self._facets.get(key)
         log = self._logs.get(key)
         if not log:
-            return Inspection(record=record, first=None, last=None, updated_us=0)
-        return Inspection(record=record, first=log[0][1], last=log[-1][1], updated_us=log[-1][0])
+            return Inspection(record=record, first=None, last=None, updated_us=0, facets=facets)
+        return Inspection(record=record, first=log[0][1], last=log[-1][1], updated_us=log[-1][0], facets=facets)
 
 
 def _is_behind(position: Position, other: Position, *, descending: bool) -> bool:

@@ -56,7 +56,8 @@ class FilterBody(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True,
     updated_before: Annotated[str | None, Meta(description="RFC 3339; excluded")] = None
     tags: Annotated[dict[str, str] | None, Meta(description="Tags with their values; all must fit")] = None
     stuck_for: Annotated[
-        str | int | None, Meta(description="Stalled, set aside, or an activity open and no turn for so long: 90s, 15m")
+        str | int | float | None,
+        Meta(description="Stalled, set aside, or an activity open and no turn for so long: 90s, 15m"),
     ] = None
     app_id: Annotated[str | None, Meta(description="The app id of this daemon; reserved for others")] = None
 

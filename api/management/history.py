@@ -22,8 +22,8 @@ class HistoryList(Struct, kw_only=True, frozen=True):
         list[dict[str, Any]],
         Meta(
             description=(
-                "Each is Dapr's HistoryEvent as protobuf's JSON has it, with a `key`, and with `payloadBytes` if it "
-                "has a payload"
+                "Each is Dapr's HistoryEvent as protobuf's JSON has it, with a `key`; with `payloadBytes` if it has a "
+                "payload; and with `began` if it is the answer to an activity: when that began"
             )
         ),
     ]

@@ -112,7 +112,7 @@ class HistorySize(Struct, kw_only=True, frozen=True):
 
 
 class InstanceDetails(InstanceSummary, kw_only=True, frozen=True):
-    """An instance described. Its custom status is whole."""
+    """An instance described: what a list has of it, and all that tells why it does not go on."""
 
     execution_id: Annotated[str, Meta(description="Of the current generation")]
     first_execution_id: Annotated[str, Meta(description="Of the first generation; it stands in the ETag")]

@@ -12,7 +12,7 @@ from .moments import parse_length, parse_moment
 from .words import FILTER_INVALID, QUERY_INVALID
 
 
-class Query:
+class RequestQuery:
     """The names and values of a query.
 
     Args:

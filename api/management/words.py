@@ -19,15 +19,22 @@ from ...actors.errors import (
 from ...actors.store.errors import ListsUnfinished, StoreDamaged
 from ...runtime.errors import (
     ChildUnfinished,
+    EventRefused,
+    IdTaken,
     InstanceExists,
     InstanceNotFound,
     InstanceNotSetAside,
     InstanceStalled,
     InstanceUnfinished,
     InvalidRequest,
+    KeyReused,
     LimitExceeded,
+    RunChanged,
+    WorkflowUnknown,
 )
 from ...runtime.history.row import CorruptHistory
+from ...runtime.operations.bulk.actor import OperationNotFound
+from ...runtime.operations.bulk.plan import PlanExpired
 from ...runtime.operations.reading.history_page import EventMissing, HistoryChanged
 from ..words import INTERNAL, NOT_FOUND, TRY_AGAIN, ErrorAnswer, Refusal
 
@@ -53,12 +60,18 @@ STALLED = ErrorAnswer(
     "instance {instance_id!r} is stalled: its code no longer fits its history. Mend the code, or terminate the "
     "instance.",
 )
+RUN_CHANGED = ErrorAnswer(412, "ERR_RUN_CHANGED", "{error}")
+KEY_REUSED = ErrorAnswer(422, "ERR_IDEMPOTENCY_KEY_REUSED", "{error}")
+WORKFLOW_UNKNOWN = ErrorAnswer(422, "ERR_WORKFLOW_UNKNOWN", "{error}")
+EVENT_REFUSED = ErrorAnswer(409, "ERR_EVENT_REFUSED", "{error}")
 NOT_SET_ASIDE = ErrorAnswer(409, "ERR_INSTANCE_NOT_SET_ASIDE", "{error}")
 HISTORY_UNREADABLE = ErrorAnswer(
     409, "ERR_HISTORY_UNREADABLE", "the history cannot be read: {error}. The instance can be purged with force."
 )
 EVENT_MISSING = ErrorAnswer(404, "ERR_EVENT_NOT_FOUND", "{error}")
 HISTORY_CHANGED = ErrorAnswer(409, "ERR_HISTORY_CHANGED", "{error}")
+OPERATION_MISSING = ErrorAnswer(404, "ERR_OPERATION_NOT_FOUND", "{error}. GET /api/v1/operations lists them.")
+PLAN_EXPIRED = ErrorAnswer(409, "ERR_PLAN_EXPIRED", "{error}")
 LISTS_UNFINISHED = ErrorAnswer(503, "ERR_LISTS_UNFINISHED", "{error}")
 HOST_STOPPING = TRY_AGAIN[HostStopping]
 REQUEST_INVALID = ErrorAnswer(400, "ERR_REQUEST_INVALID", "{error}")
@@ -74,11 +87,18 @@ ANSWERS: Mapping[type[PerdureError], ErrorAnswer] = {
     InstanceUnfinished: UNFINISHED,
     InstanceStalled: STALLED,
     InstanceNotSetAside: NOT_SET_ASIDE,
+    IdTaken: EXISTS,
+    KeyReused: KEY_REUSED,
+    WorkflowUnknown: WORKFLOW_UNKNOWN,
+    EventRefused: EVENT_REFUSED,
+    RunChanged: RUN_CHANGED,
     LimitExceeded: LIMIT_EXCEEDED,
     CursorInvalid: CURSOR_INVALID,
     InvalidRequest: REQUEST_INVALID,
     EventMissing: EVENT_MISSING,
     HistoryChanged: HISTORY_CHANGED,
+    OperationNotFound: OPERATION_MISSING,
+    PlanExpired: PLAN_EXPIRED,
     ListsUnfinished: LISTS_UNFINISHED,
     CorruptHistory: HISTORY_UNREADABLE,
     StoreDamaged: HISTORY_UNREADABLE,

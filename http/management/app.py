@@ -14,7 +14,9 @@ from starlette.routing import Route
 
 from ...api.management.history import EventJson
 from ...api.tokens import Tokens
-from ...runtime.operations.management import Management
+from ...runtime.operations.management import InstanceOperations
+from .actions import ACTIONS, ActionRoutes
+from .bulk import BULK_ENDPOINTS, BulkRoutes
 from .description import OPENAPI, DescriptionRoutes
 from .endpoint import Endpoint
 from .endpoints import READING
@@ -22,6 +24,7 @@ from .histories import HISTORIES, HistoryRoutes
 from .instances import InstanceRoutes
 from .resource import Handler, routes_of
 from .session import LOGIN, LOGOUT, SessionRoutes
+from .starting import STARTING, StartRoutes
 from .streams import STREAMS, StreamRoutes
 
 
@@ -36,7 +39,7 @@ class ManagementDoor:
         event_json: Writes the events of histories; None leaves histories out.
     """
 
-    management: Management
+    management: InstanceOperations
     app_id: str
     version: str
     body_bytes_max: int
@@ -51,18 +54,31 @@ def management_routes(door: ManagementDoor, dapr: dict[str, Any]) -> list[Route]
     Args:
         dapr: The description of Dapr's routes.
     """
+    endpoints = endpoints_of(door)
+    description = DescriptionRoutes(endpoints, dapr, version=door.version, secured=door.tokens is not None)
+    tables = [*_tables(door), ((OPENAPI,), description)]
+    handlers: list[tuple[Endpoint, Handler]] = [
+        (endpoint, getattr(routes, endpoint.operation)) for table, routes in tables for endpoint in table
+    ]
+    return routes_of(handlers, body_bytes_max=door.body_bytes_max)
+
+
+def endpoints_of(door: ManagementDoor) -> list[Endpoint]:
+    """Give the endpoints that are served, for their description."""
+    return [*(endpoint for table, _ in _tables(door) for endpoint in table), OPENAPI]
+
+
+def _tables(door: ManagementDoor) -> list[tuple[Sequence[Endpoint], object]]:
+    """Put the endpoints and their handlers together: an object with a method for each endpoint, of its name."""
+    management = door.management
     tables: list[tuple[Sequence[Endpoint], object]] = [
-        (READING, InstanceRoutes(door.management, app_id=door.app_id, stopping=door.stopping)),
-        (STREAMS, StreamRoutes(door.management, app_id=door.app_id, stopping=door.stopping)),
+        (READING, InstanceRoutes(management, app_id=door.app_id, stopping=door.stopping)),
+        (STARTING, StartRoutes(management)),
+        (ACTIONS, ActionRoutes(management)),
+        (STREAMS, StreamRoutes(management, app_id=door.app_id, stopping=door.stopping)),
+        (BULK_ENDPOINTS, BulkRoutes(management, app_id=door.app_id)),
         ((LOGIN, LOGOUT), SessionRoutes(door.tokens)),
     ]
     if door.event_json is not None:
-        tables.append((HISTORIES, HistoryRoutes(door.management, door.event_json)))
-    endpoints = [endpoint for table, _ in tables for endpoint in table]
-    description = DescriptionRoutes(endpoints, dapr, version=door.version, secured=door.tokens is not None)
-    handlers: list[tuple[Endpoint, Handler]] = [
-        (endpoint, getattr(routes, endpoint.operation))
-        for table, routes in [*tables, ((OPENAPI,), description)]
-        for endpoint in table
-    ]
-    return routes_of(handlers, body_bytes_max=door.body_bytes_max)
+        tables.append((HISTORIES, HistoryRoutes(management, door.event_json)))
+    return tables

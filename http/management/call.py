@@ -3,12 +3,13 @@
 The one law: a Content-Type is not looked at.
 """
 
+import re
 from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
 
-from ...api.management.queries import Query
+from ...api.management.queries import RequestQuery
 from ...api.management.words import BODY_INVALID, BODY_NOT_JSON, FILTER_INVALID, HEADER_INVALID
 from ...api.words import Refusal
 from ..auth import actor_of
@@ -18,10 +19,11 @@ from .endpoint import Endpoint
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 
+ETAG = re.compile(r'"([^",]*)"|([A-Za-z0-9-]+)')  # without its quotes too: a person has typed it
 KEY_BYTES_MAX = 256  # of an Idempotency-Key
 
 
-class Call:
+class ManagementCall:
     """One request.
 
     Args:
@@ -35,7 +37,7 @@ class Call:
         self.request = request
         self.endpoint = endpoint
         self.body_bytes_max = body_bytes_max
-        self.query = Query(query_pairs(request), endpoint.names, filters=endpoint.filters, tags=endpoint.tags)
+        self.query = RequestQuery(query_pairs(request), endpoint.names, filters=endpoint.filters, tags=endpoint.tags)
 
     @property
     def actor(self) -> str:
@@ -68,11 +70,11 @@ class Call:
         tag = self.request.headers.get("if-match")
         if tag is None or tag.strip() == "*":
             return None
-        tag = tag.strip()
-        if len(tag) < 2 or not (tag.startswith('"') and tag.endswith('"')) or '"' in tag[1:-1]:
+        found = ETAG.fullmatch(tag.strip())
+        if found is None:
             detail = f'If-Match is {tag!r}, and it takes one ETag as a description has it, such as "EXECUTION_ID"'
             raise Refusal(HEADER_INVALID, detail=detail)
-        return tag[1:-1]
+        return found[1] if found[1] is not None else found[2]
 
     async def payload(self) -> str | None:
         """Read the body as a payload; None if it is empty. Raises Refusal."""

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from .call import Call
+from .call import ManagementCall
 from .endpoint import JSON, Endpoint, QueryField, Success
 from .openapi import management_document
 
@@ -36,9 +36,9 @@ class DescriptionRoutes:
     """
 
     def __init__(self, endpoints: Sequence[Endpoint], dapr: dict[str, Any], *, version: str, secured: bool) -> None:
-        own = management_document([*endpoints, OPENAPI], version=version, secured=secured)
+        own = management_document(endpoints, version=version, secured=secured)
         self.documents = {"management": msgspec.json.encode(own), "dapr": msgspec.json.encode(dapr)}
 
-    async def get_openapi(self, call: Call) -> Response:
+    async def get_openapi(self, call: ManagementCall) -> Response:
         which = call.query.choice("of", "management", list(self.documents))
         return Response(self.documents[which], media_type=JSON)

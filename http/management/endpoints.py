@@ -23,7 +23,12 @@ COUNTED_BY = ("status", "name", "root")
 EXTRAS = ("waiting_for", "children")
 
 TEXT: Json = {"type": "string"}
-LENGTH: Json = {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,6})?(us|ms|s|m|h|d)?$"}
+
+
+WAIT_LENGTH: Json = {
+    "type": "string",
+    "pattern": r"^(([0-9]|[1-9][0-9]|[12][0-9][0-9])(\.[0-9]{1,6})?|300)s?$|^([0-4](\.[0-9]{1,6})?|5)m$",
+}
 
 
 def words(*options: str) -> Json:
@@ -39,7 +44,7 @@ def number(low: int, high: int) -> Json:
     return {"type": "integer", "minimum": low, "maximum": high}
 
 
-CURSOR = QueryField("cursor", {"type": "string", "minLength": 1}, "Of the page before. Opaque; it survives inserts.")
+CURSOR = QueryField("cursor", TEXT, "Of the page before. Opaque; it survives inserts.")
 
 LIST = Endpoint(
     "list_instances",
@@ -105,7 +110,7 @@ WAIT = Endpoint(
             listed("terminal", *(form for word in STATUSES for form in (word, word.lower()))),
             "`terminal` (the default), or statuses, of which one is enough",
         ),
-        QueryField("timeout", LENGTH, f"30s by default, {WAIT_MAX_S}s at most; a bare number is seconds"),
+        QueryField("timeout", WAIT_LENGTH, f"30s by default, {WAIT_MAX_S}s at most; a bare number is seconds"),
     ),
 )
 

@@ -11,23 +11,23 @@ import msgspec
 from starlette.responses import Response
 
 from ...api.management.history import FULL_BYTES_MAX, HEAD_CHARS, PAYLOADS, EventJson, HistoryList
-from ...api.management.moments import encode
+from ...api.management.moments import Moment, encode
 from ...api.management.shapes import failure
 from ...api.management.words import EVENT_MISSING, HISTORY_CHANGED, HISTORY_UNREADABLE, REQUEST_INVALID
 from ...api.words import NOT_FOUND
 from ...runtime.history.failure import FailureDetails
 from ...runtime.history.timed_event import TimedEvent
-from ...runtime.operations.management import Management
+from ...runtime.operations.management import InstanceOperations
 from ...runtime.operations.reading.history_page import PAYLOADS as PAYLOAD_FIELDS
 from ...runtime.operations.reading.history_page import KeyedEvent
-from .call import Call
+from .call import ManagementCall
 from .endpoint import JSON, Endpoint, QueryField, Success
-from .endpoints import LIMIT_MAX, number, words
+from .endpoints import LIMIT_MAX, TEXT, number, words
 
 LIMIT = 100
 WRITTEN_AT_ONCE = 25  # events; then the turns of instances come first
 ORDERS = ("oldest", "newest")
-TEXT = "text/plain"
+PLAIN = "text/plain"
 KINDS = ("input", "result", "failure")
 
 # What a browser that is led to a payload may do with it: show it as text, and nothing else.
@@ -46,7 +46,7 @@ HISTORY = Endpoint(
     (Success(200, "A page of the current generation", HistoryList),),
     errors=(NOT_FOUND, HISTORY_CHANGED, HISTORY_UNREADABLE, REQUEST_INVALID),
     query=(
-        QueryField("after", {"type": "string", "minLength": 1}, "The cursor of the page before, or an event's key"),
+        QueryField("after", TEXT, "The cursor of the page before, or an event's key"),
         QueryField("limit", number(1, LIMIT_MAX), f"{LIMIT} by default"),
         QueryField("order", words(*ORDERS), "`oldest` first by default"),
         QueryField(
@@ -66,7 +66,7 @@ def _payload(kind: str) -> Endpoint:
         f"/instances/{{id}}/history/{{key}}/{kind}",
         "history",
         f"Read the {kind} of an event",
-        (Success(200, "It, as it was given", media=(JSON, TEXT)), Success(204, "The event has none")),
+        (Success(200, "It, as it was given", media=(JSON, PLAIN)), Success(204, "The event has none")),
         errors=(NOT_FOUND, EVENT_MISSING, HISTORY_CHANGED, HISTORY_UNREADABLE, REQUEST_INVALID),
     )
 
@@ -81,11 +81,11 @@ class HistoryRoutes:
         event_json: Writes an event.
     """
 
-    def __init__(self, management: Management, event_json: EventJson) -> None:
+    def __init__(self, management: InstanceOperations, event_json: EventJson) -> None:
         self.histories = management.views.histories
         self.event_json = event_json
 
-    async def get_history(self, call: Call) -> Response:
+    async def get_history(self, call: ManagementCall) -> Response:
         instance_id = call.id
         order = call.query.choice("order", ORDERS[0], ORDERS)
         payloads = call.query.choice("payloads", "head", PAYLOADS)
@@ -103,26 +103,31 @@ class HistoryRoutes:
     def item(self, instance_id: str, keyed: KeyedEvent, payloads: str) -> dict[str, Any]:
         """Show an event with as much of its payload as was asked for."""
         timed, size = shortened(keyed.timed, payloads)
-        written = self.event_json(instance_id, timed)
-        return {"key": keyed.key, **written, **({"payloadBytes": size} if size is not None else {})}
+        began_us = getattr(timed.event, "began_us", None)
+        return {
+            "key": keyed.key,
+            **self.event_json(instance_id, timed),
+            **({"payloadBytes": size} if size is not None else {}),
+            **({"began": Moment.at(began_us)} if began_us is not None else {}),
+        }
 
-    async def get_input(self, call: Call) -> Response:
+    async def get_input(self, call: ManagementCall) -> Response:
         return await self.payload(call, "input")
 
-    async def get_result(self, call: Call) -> Response:
+    async def get_result(self, call: ManagementCall) -> Response:
         return await self.payload(call, "result")
 
-    async def get_failure(self, call: Call) -> Response:
+    async def get_failure(self, call: ManagementCall) -> Response:
         return await self.payload(call, "failure")
 
-    async def payload(self, call: Call, kind: str) -> Response:
+    async def payload(self, call: ManagementCall, kind: str) -> Response:
         """Give one payload as it was given; a failure as a description has it."""
         found = await self.histories.payload(call.id, call.piece("key"), kind)
         if found is None:
             return Response(status_code=204, headers=PAYLOAD_HEADERS)
         if isinstance(found, FailureDetails):
             return Response(encode(failure(found)), headers=PAYLOAD_HEADERS, media_type=JSON)
-        return Response(found, headers=PAYLOAD_HEADERS, media_type=JSON if is_json(found) else TEXT)
+        return Response(found, headers=PAYLOAD_HEADERS, media_type=JSON if is_json(found) else PLAIN)
 
 
 def is_json(text: str) -> bool:

@@ -13,13 +13,13 @@ from ...api.management.moments import encode
 from ...api.management.shapes import counts, details, summary, tree
 from ...api.management.words import HOST_STOPPING, management_refusal
 from ...runtime.errors import InstanceNotFound
-from ...runtime.operations.management import Management
+from ...runtime.operations.management import InstanceOperations
 from ...runtime.operations.reading.listing import InstanceFilter
 from ...runtime.operations.reading.status_wait import TERMINAL_WORDS
-from .call import Call
+from .call import ManagementCall
 from .endpoint import JSON, NDJSON
 from .endpoints import COUNTED_BY, DEPTH_MAX, EXTRAS, LIMIT_MAX, ORDERS, WAIT_MAX_S, WITH_MAX
-from .live import Stream, Write, wait_for
+from .live import LiveStream, Write, wait_for
 
 LIMIT = 100
 DEPTH = 3
@@ -35,13 +35,13 @@ class InstanceRoutes:
         stopping: Set when the daemon begins to stop.
     """
 
-    def __init__(self, management: Management, *, app_id: str, stopping: anyio.Event) -> None:
+    def __init__(self, management: InstanceOperations, *, app_id: str, stopping: anyio.Event) -> None:
         self.views = management.views
         self.waits = management.waits
         self.app_id = app_id
         self.stopping = stopping
 
-    async def list_instances(self, call: Call) -> Response:
+    async def list_instances(self, call: ManagementCall) -> Response:
         wanted = call.query.filter(app_id=self.app_id)
         order = Order(call.query.choice("order", ORDERS[0], ORDERS))
         extras = call.query.choices("with", EXTRAS)
@@ -70,7 +70,7 @@ class InstanceRoutes:
             except PerdureError as error:
                 await write(error_line(error))
 
-        return Stream(produce, self.stopping, media_type=NDJSON, last_word=STOPPED)
+        return LiveStream(produce, self.stopping, media_type=NDJSON, last_word=STOPPED)
 
     async def page(
         self, wanted: InstanceFilter, order: Order, cursor: str | None, limit: int, extras: list[str]
@@ -92,12 +92,12 @@ class InstanceRoutes:
         ]
         return InstanceList(items=items, cursor=page.cursor)
 
-    async def count_instances(self, call: Call) -> Response:
+    async def count_instances(self, call: ManagementCall) -> Response:
         by = call.query.choices("by", COUNTED_BY)
         counted = await self.views.listing.count(call.query.filter(app_id=self.app_id), by)  # type: ignore[arg-type]
         return Response(encode(counts(counted, by)), media_type=JSON)
 
-    async def get_instance(self, call: Call) -> Response:
+    async def get_instance(self, call: ManagementCall) -> Response:
         return described(await self.describe(call.id))
 
     async def describe(self, instance_id: str) -> InstanceDetails:
@@ -107,7 +107,7 @@ class InstanceRoutes:
             raise InstanceNotFound(instance_id)
         return details(found)
 
-    async def wait_for_instance(self, call: Call) -> Response:
+    async def wait_for_instance(self, call: ManagementCall) -> Response:
         instance_id, words = call.id, waited_for(call)
         timeout_us = call.query.length("timeout", WAIT_US, high_us=WAIT_MAX_S * 10**6)
         with anyio.move_on_after(timeout_us / 1e6):
@@ -115,7 +115,7 @@ class InstanceRoutes:
             return described(await self.describe(instance_id))
         return Response(status_code=204)
 
-    async def get_tree(self, call: Call) -> Response:
+    async def get_tree(self, call: ManagementCall) -> Response:
         depth = call.query.number("depth", DEPTH, low=0, high=DEPTH_MAX)
         return Response(encode(tree(await self.views.trees.tree(call.id, depth))), media_type=JSON)
 
@@ -126,7 +126,7 @@ def described(found: InstanceDetails) -> Response:
     return Response(encode(found), headers=headers, media_type=JSON)
 
 
-def waited_for(call: Call) -> frozenset[str]:
+def waited_for(call: ManagementCall) -> frozenset[str]:
     """Read the statuses that a caller waits for. Raises Refusal."""
     words = frozenset(word.upper() for word in call.query.values.get("until", TERMINAL).split(","))
     options = (TERMINAL, *STATUSES)

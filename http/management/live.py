@@ -57,7 +57,7 @@ async def hung_up(receive: Receive) -> None:
         pass
 
 
-class Stream(Response):
+class LiveStream(Response):
     """A body that is written piece by piece, by a function that has a loop of its own.
 
     Args:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ...api.management.filters import STATUSES, FilterBody
+from ...api.management.moments import LENGTH_PATTERN
 from ...api.management.words import (
     BODY_INVALID,
     BODY_NOT_JSON,
@@ -25,6 +26,7 @@ from ..auth import TOKEN_MISSING, TOKEN_UNKNOWN, WRITE_BY_COOKIE
 from ..dapr.openapi import error_responses, json_response, ref
 from ..errors import BODY_MALFORMED, BODY_TOO_LARGE, NO_ROUTE, PATH_MALFORMED
 from .endpoint import JSON, PREFIX, Endpoint, Payload, Success
+from .starting import START
 
 Json = dict[str, Any]
 
@@ -41,7 +43,7 @@ GROUPS = {
 HEADERS: dict[str, Json] = {
     "If-Match": {
         "description": "The ETag of a description: if the id has another run by now, the answer is 412",
-        "schema": {"type": "string", "pattern": r'^("[!-~]*"|\*)$'},
+        "schema": {"type": "string", "pattern": r'^("[!#-+\--~]*"|[A-Za-z0-9-]+|\*)$'},
     },
     "Idempotency-Key": {
         "description": "The same request with the same key is done once",
@@ -56,6 +58,7 @@ HEADERS: dict[str, Json] = {
 PIECES = {
     "id": "The id. It may be any text; percent-encode it.",
     "name": "The name, as it is spelled; percent-encode it.",
+    "action": "suspend, resume, terminate, purge or rerun",
 }
 
 FILTER_TEXTS = {
@@ -75,7 +78,9 @@ def management_document(endpoints: Sequence[Endpoint], *, version: str, secured:
     paths: dict[str, Json] = {}
     for endpoint in endpoints:
         path = paths.setdefault(PREFIX + endpoint.path, {})
-        path[endpoint.method.lower()] = operation(endpoint, secured=secured)
+        described = path[endpoint.method.lower()] = operation(endpoint, secured=secured)
+        if endpoint.operation == START.operation:
+            described["responses"]["201"]["links"] = links(endpoints)
     schemes: Json = {
         "daprApiToken": {"type": "apiKey", "in": "header", "name": "dapr-api-token"},
         "bearer": {"type": "http", "scheme": "bearer"},
@@ -99,6 +104,15 @@ def management_document(endpoints: Sequence[Endpoint], *, version: str, secured:
         **({"security": [{"daprApiToken": []}, {"bearer": []}]} if secured else {}),
         "paths": paths,
         "components": {"securitySchemes": schemes, "schemas": schemas(endpoints)},
+    }
+
+
+def links(endpoints: Sequence[Endpoint]) -> Json:
+    """Link what gives an id with the operations that can follow it: all that name an instance."""
+    return {
+        endpoint.operation: {"operationId": endpoint.operation, "parameters": {"path.id": "$response.body#/id"}}
+        for endpoint in endpoints
+        if endpoint.path.startswith("/instances/{id}") and "{key}" not in endpoint.path
     }
 
 
@@ -209,7 +223,7 @@ def filter_parameters() -> list[Json]:
     schemas: Json = {
         "status": {"type": "string", "pattern": f"^!?({status})(,({status}))*$"},
         "root": {"type": "boolean"},
-        "stuck_for": {"type": "string", "pattern": r"^[0-9]{1,9}(us|ms|s|m|h|d)?$"},
+        "stuck_for": {"type": "string", "pattern": f"^{LENGTH_PATTERN}$"},
         "parent": {"type": "string", "minLength": 1},
         "name": {"type": "string", "pattern": "^[^,!]+(,[^,]+)*$"},
     }

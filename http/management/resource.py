@@ -16,10 +16,10 @@ from ...api.management.words import BUGS, METHOD_NOT_ALLOWED, NO_SUCH_ROUTE, man
 from ...api.words import Refusal
 from ..errors import NO_ROUTE, answer, answer_path_malformed, answer_refusal
 from ..path import PathMalformed, own_path, parameter
-from .call import Call
+from .call import ManagementCall
 from .endpoint import PREFIX, Endpoint
 
-Handler = Callable[[Call], Awaitable[Response]]
+Handler = Callable[[ManagementCall], Awaitable[Response]]
 
 
 class Resource:
@@ -50,7 +50,7 @@ class Resource:
             return answer(405, METHOD_NOT_ALLOWED.code, str(refused), {"allow": self.allowed})
         endpoint, handler = found
         try:
-            return await handler(Call(request, endpoint, body_bytes_max=self.body_bytes_max))
+            return await handler(ManagementCall(request, endpoint, body_bytes_max=self.body_bytes_max))
         except PathMalformed as error:
             return await answer_path_malformed(request, error)
         except ClientDisconnect:

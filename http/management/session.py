@@ -14,7 +14,7 @@ from ...api.tokens import Tokens
 from ...api.words import ErrorAnswer, Refusal
 from ..auth import TOKEN_UNKNOWN, WRITE_BY_COOKIE
 from ..session_cookie import cookie_value, set_cookie
-from .call import Call
+from .call import ManagementCall
 from .endpoint import PREFIX, Endpoint, Success
 
 FAILURES_MAX = 5  # that one address has at once
@@ -53,7 +53,7 @@ class SessionRoutes:
         self.now_s = now_s
         self.throttle = Throttle()
 
-    async def log_in(self, call: Call) -> Response:
+    async def log_in(self, call: ManagementCall) -> Response:
         request = call.request
         # Another site's page must not use up the failures that its reader's address has.
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
@@ -71,11 +71,11 @@ class SessionRoutes:
             raise Refusal(TOKEN_UNKNOWN)
         return cookie_answer(call, value)
 
-    async def log_out(self, call: Call) -> Response:
+    async def log_out(self, call: ManagementCall) -> Response:
         return cookie_answer(call, "", lasts_s=0)
 
 
-def cookie_answer(call: Call, value: str, **more: int) -> Response:
+def cookie_answer(call: ManagementCall, value: str, **more: int) -> Response:
     """Answer with a cookie."""
     scope = call.request.scope
     root = scope.get("root_path", "")

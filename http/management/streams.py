@@ -15,12 +15,12 @@ from ...api.words import NOT_FOUND
 from ...runtime.errors import InstanceNotFound
 from ...runtime.history.record import unpack_record
 from ...runtime.history.row import CorruptHistory
-from ...runtime.operations.management import Management
+from ...runtime.operations.management import InstanceOperations
 from ...runtime.operations.reading.feed import FeedEvent, FeedKind
 from ...runtime.operations.reading.item import item_of
-from .call import Call
+from .call import ManagementCall
 from .endpoint import EVENT_STREAM, Endpoint, Success
-from .live import Stream, Write
+from .live import LiveStream, Write
 
 HEARTBEAT_S = 15.0  # so that proxies keep the connection, and a reader that is gone is found
 PAUSE_S = 0.05  # between what is written, so that many changes are one write
@@ -69,25 +69,25 @@ class StreamRoutes:
         stopping: Set when the daemon begins to stop.
     """
 
-    def __init__(self, management: Management, *, app_id: str, stopping: anyio.Event) -> None:
+    def __init__(self, management: InstanceOperations, *, app_id: str, stopping: anyio.Event) -> None:
         self.feed = management.feed
         self.descriptions = management.views.descriptions
         self.app_id = app_id
         self.stopping = stopping
 
-    async def follow_instances(self, call: Call) -> Response:
+    async def follow_instances(self, call: ManagementCall) -> Response:
         wanted = call.query.filter(app_id=self.app_id)
         if wanted.stuck_for_us is not None:
             raise call.query.refusal("'stuck_for' cannot be followed: it changes without an event. Ask the list.")
         return self.stream(call, wanted, None)
 
-    async def follow_instance(self, call: Call) -> Response:
+    async def follow_instance(self, call: ManagementCall) -> Response:
         instance_id = call.id
         if await self.descriptions.describe(instance_id) is None:
             raise InstanceNotFound(instance_id)
         return self.stream(call, ListFilter(), instance_id)
 
-    def stream(self, call: Call, wanted: ListFilter, only: str | None) -> Response:
+    def stream(self, call: ManagementCall, wanted: ListFilter, only: str | None) -> Response:
         """Make the stream of what fits."""
         after = call.request.headers.get("last-event-id")
 
@@ -104,7 +104,7 @@ class StreamRoutes:
                         await write(b"".join(map(self.written, found)))
                     await anyio.sleep(PAUSE_S)
 
-        return Stream(produce, self.stopping, media_type=EVENT_STREAM, headers=HEADERS)
+        return LiveStream(produce, self.stopping, media_type=EVENT_STREAM, headers=HEADERS)
 
     def written(self, told: FeedEvent) -> bytes:
         """Write an event."""

@@ -34,6 +34,7 @@ from ...runtime.history.status import Status
 from ...runtime.operations.facade import Facade
 from ..serving.auth import anonymous
 from ..serving.method import Context, Failure, Unary, service
+from ..serving.unread import UnreadAnswers
 from ..wire.messages import DAPR, Empty, GetMetadataResponse, GetWorkflowResponse, Message, StartWorkflowResponse
 from ..wire.stamps import NEVER, stamp
 
@@ -46,11 +47,18 @@ RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d
 RUNNING = 2  # an ActorRuntimeStatus
 
 
-def dapr(facade: Facade, sidecar: Sidecar, *, actor: Callable[[Context], str] = anonymous) -> Any:
+def dapr(
+    facade: Facade,
+    sidecar: Sidecar,
+    *,
+    actor: Callable[[Context], str] = anonymous,
+    unread: UnreadAnswers | None = None,
+) -> Any:
     """Make the service.
 
     Args:
         actor: Names the caller, for the audit.
+        unread: Counts the answers that wait to be read, for several services together.
     """
     workflows = DaprWorkflows(facade, app_id=sidecar.app_id, actor=actor)
     info = DaprInfo(sidecar)
@@ -69,7 +77,8 @@ def dapr(facade: Facade, sidecar: Sidecar, *, actor: Callable[[Context], str] = 
         "SetMetadata": info.set_metadata,
         "Shutdown": info.shutdown,
     }
-    return service(DAPR, {**methods, **own}, explain)
+    reads = ("GetWorkflowAlpha1", "GetWorkflowBeta1", "GetMetadata")
+    return service(DAPR, {**methods, **own}, explain, unread=unread, repeatable=reads)
 
 
 class DaprWorkflows:

@@ -24,6 +24,7 @@ from ...runtime.operations.facade import Facade, finished
 from ...runtime.operations.rerun import EventNotFound, EventNotRerunnable, Rerun, RerunExists, RerunRefused
 from ..serving.auth import anonymous
 from ..serving.method import TRY_AGAIN, Context, Failure, service
+from ..serving.unread import UnreadAnswers
 from ..wire.failure import failure_message
 from ..wire.fields import text, text_from, trace_from
 from ..wire.history import WRITERS, HistoryWriter
@@ -49,11 +50,29 @@ PAGE_IDS = 1024  # Dapr's, of ListInstanceIDs
 PAGE_IDS_MAX = 10_000  # ours: a page is built in memory
 
 
-def task_hub(facade: Facade, work_items: WorkItems, *, app_id: str, actor: Callable[[Context], str] = anonymous) -> Any:
+# The methods that only read.
+READS = (
+    "GetInstance",
+    "WaitForInstanceStart",
+    "WaitForInstanceCompletion",
+    "ListInstanceIDs",
+    "GetInstanceHistory",
+)
+
+
+def task_hub(
+    facade: Facade,
+    work_items: WorkItems,
+    *,
+    app_id: str,
+    actor: Callable[[Context], str] = anonymous,
+    unread: UnreadAnswers | None = None,
+) -> Any:
     """Make the service.
 
     Args:
         actor: Names the caller, for the audit.
+        unread: Counts the answers that wait to be read, for several services together.
     """
     management = Management(facade, app_id=app_id, actor=actor)
     return service(
@@ -78,6 +97,8 @@ def task_hub(facade: Facade, work_items: WorkItems, *, app_id: str, actor: Calla
             "RerunWorkflowFromEvent": management.rerun,
         },
         explain,
+        unread=unread,
+        repeatable=READS,
     )
 
 

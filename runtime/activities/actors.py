@@ -10,9 +10,9 @@ load, and each kind of activity has a limit. The engine routes `Invoke` and
 `Withdraw` messages here.
 """
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -22,6 +22,14 @@ from anyio.abc import TaskGroup
 from ...actors.address import Address
 from ...actors.hosting.flight_record import FlightRecord
 from ...actors.waiting.cancellation import let_cancellation_spread
+from ...journal.journal import Journal
+from ...journal.vocabulary import (
+    ACTIVITIES_WITHDRAWN,
+    ACTIVITY_LEFT_BEHIND,
+    STOP_GRACE_OVER,
+    THREADS_ABANDONED,
+    WAITING_FOR_ROOM,
+)
 from ..authoring.app import ActivityDefinition, ActivityKind, App
 from ..authoring.codec import Encoder
 from ..authoring.context import ActivityContext
@@ -35,8 +43,6 @@ from .lane import Lane
 from .process_call import Reference
 from .process_pool import ProcessPool
 from .threads import Threads
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -84,6 +90,7 @@ class ActivityActors:
         self._now_us = now_us
         self._elsewhere = elsewhere
         self._flight = flight
+        self.journal = Journal(__name__)  # is told of activities that wait, are withdrawn or do not end
         self._folder = folder
         self._waits_for_workers = waits_for_workers
         self._encoder = Encoder()
@@ -112,7 +119,17 @@ class ActivityActors:
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             self._processes = ProcessPool(tasks, self._folder)
-            self._lanes = {kind: Lane(tasks, limit, self._perform, ended=self._ended) for kind, limit in limits.items()}
+            self._lanes = {
+                kind: Lane(
+                    tasks,
+                    limit,
+                    self._perform,
+                    ended=self._ended,
+                    left_behind=self._tell_left_behind,
+                    full=partial(self._tell_full, kind, limit),
+                )
+                for kind, limit in limits.items()
+            }
             task_status.started()
             try:
                 await anyio.sleep_forever()
@@ -158,7 +175,7 @@ class ActivityActors:
             del self._busy[job.address]
         for job in begun if message.ended else ():
             self._lanes[job.definition.kind].cancel(job)
-        logger.info("%d activities of %r are withdrawn", len(jobs), message.instance_id)
+        self.journal.write(ACTIVITIES_WITHDRAWN, instance_id=message.instance_id, found=len(jobs))
 
     def _pass_on(self, address: Address, invoke: Invoke) -> None:
         """Leave an activity that the app does not have to remote workers, or fail it as a worker would."""
@@ -178,9 +195,7 @@ class ActivityActors:
             while self._busy:  # noqa: ASYNC110  once, while stopping
                 await anyio.sleep(0.005)
         if self._busy:
-            logger.warning(
-                "%d activities did not finish in %g s; they will be performed again", len(self._busy), grace_s
-            )
+            self.journal.write(STOP_GRACE_OVER, limit="stop_grace", maximum=grace_s, found=len(self._busy))
         self._threads.close()
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
@@ -220,7 +235,14 @@ class ActivityActors:
         self._reply(job.invoke, result, failure, job.began_us)
 
     async def _call(self, invoke: Invoke, definition: ActivityDefinition) -> tuple[str | None, FailureDetails | None]:
-        called = (invoke.instance_id, invoke.task_id, invoke.task_execution_id, invoke.name)
+        called = (
+            invoke.instance_id,
+            invoke.task_id,
+            invoke.task_execution_id,
+            invoke.name,
+            invoke.workflow,
+            invoke.attempt,
+        )
         function = definition.function
         if definition.kind is ActivityKind.PROCESS:
             assert self._processes is not None
@@ -240,21 +262,44 @@ class ActivityActors:
         """Learn how many threads perform activities that were cancelled. They get their places back for a while."""
         limit = self._settings.activity_threads_max
         if count >= limit:
-            logger.warning(
-                "%d threads perform activities of instances that have ended. They keep their places from now on: %d "
-                "activities can run in threads (activity_threads_max is %d). A thread cannot be cancelled: give the "
-                "calls in it a timeout, or write the activity as `async def`",
-                count,
-                max(0, 2 * limit - count),
-                limit,
+            self.journal.write(
+                THREADS_ABANDONED,
+                limit="activity_threads_max",
+                maximum=limit,
+                found=count,
+                left=max(0, 2 * limit - count),
             )
         self._lanes[ActivityKind.THREAD].give_room(count)
+
+    def _tell_left_behind(self, job: _Job) -> None:
+        invoke = job.invoke
+        self.journal.write(
+            ACTIVITY_LEFT_BEHIND,
+            job=job,
+            instance_id=invoke.instance_id,
+            workflow=invoke.workflow,
+            activity=invoke.name,
+            task_id=invoke.task_id,
+        )
+
+    def _tell_full(self, kind: ActivityKind, limit: int) -> None:
+        self.journal.write(
+            WAITING_FOR_ROOM, what=f"activities ({LIMITS[kind][0]})", limit=LIMITS[kind][1], maximum=limit
+        )
 
     def _reply(
         self, invoke: Invoke, result: str | None, failure: FailureDetails | None, began_us: int | None = None
     ) -> None:
         done = ActivityDone(invoke.execution_id, invoke.task_id, result, failure, began_us)
         self._send(workflow_address(invoke.instance_id), done)
+
+
+# What runs in each lane, and the limit on it.
+LIMITS = {
+    ActivityKind.LOOP: ("`async def`", "activities_max"),
+    ActivityKind.THREAD: ("in threads", "activity_threads_max"),
+    ActivityKind.PROCESS: ("in processes", "activity_processes_max"),
+}
 
 
 def _not_registered(name: str, app: App) -> FailureDetails:

@@ -13,7 +13,7 @@ The activity actors have a lane for each kind of activity.
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Generator
-from contextvars import copy_context
+from contextvars import Context
 from time import perf_counter
 from typing import Any, Generic, TypeVar
 
@@ -22,6 +22,7 @@ from anyio.abc import TaskGroup
 
 from ...actors.text import described
 from ...actors.waiting.cancellation import LentTask
+from ...actors.waiting.ownership import CodeOwner, call_as
 from ..fair_queue import FairQueue
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ class Lane(Generic[Job]):
         perform: Performs a job. It handles the errors of the job itself; an error that it raises ends the task group.
         ended: Says in a task that was cancelled whether the task group is being cancelled. Otherwise a job has
             cancelled its task.
+        left_behind: Called with a job that does not end though it is cancelled.
+        full: Called when a job has to wait for room, once until no job waits any more.
     """
 
     # Jobs follow one another for no longer than this before other tasks have a turn on the event loop.
@@ -50,6 +53,8 @@ class Lane(Generic[Job]):
         perform: Callable[[Job], Coroutine[Any, Any, None]],
         *,
         ended: Callable[[], Awaitable[bool]],
+        left_behind: Callable[[Job], None] = lambda job: None,
+        full: Callable[[], None] = lambda: None,
     ) -> None:
         self.limit = limit
         self.waiting: FairQueue[Job] = FairQueue()
@@ -57,6 +62,9 @@ class Lane(Generic[Job]):
         self._tasks = tasks
         self._perform = perform
         self._ended = ended
+        self._left_behind = left_behind
+        self._full = full
+        self._full_told = False
         self._room = limit
         self._running = 0
         self._called = False  # a task has been asked for and has not begun
@@ -67,6 +75,9 @@ class Lane(Generic[Job]):
         self.waiting.push(owner, job)
         if not self._called:
             self._call()
+            if self._running >= self._room and not self._full_told:
+                self._full_told = True
+                self._full()
 
     def withdraw(self, owner: str, jobs: Collection[Job]) -> None:
         """Drop jobs of an instance that have not begun. The others go on."""
@@ -96,7 +107,8 @@ class Lane(Generic[Job]):
             if self._tasks.cancel_scope.cancel_called:
                 return
             self._called = True
-            self._tasks.start_soon(self._serve)
+            # Perhaps because of a job of another task, which may cancel what it has begun, and not this.
+            call_as(CodeOwner.PROCESS, self._tasks.start_soon, self._serve)
 
     async def _serve(self) -> None:
         """Perform jobs in one task. Whatever a job has done to the task, the others are performed all the same."""
@@ -119,7 +131,7 @@ class Lane(Generic[Job]):
         ends_s = perf_counter() + self.SLICE_S
         while self._queues and self._running < self._room:
             job = self.waiting.pop()
-            steps = Steps(self._perform(job), scope)
+            steps = Steps(self._perform(job), scope, task.context)
             self._running += 1
             self._scopes[job] = scope
             if self._queues and not self._called:
@@ -130,7 +142,9 @@ class Lane(Generic[Job]):
                 self._running -= 1
                 del self._scopes[job]
                 if steps.left_behind:
-                    logger.warning("%s does not end though it is cancelled, and is left behind", job)
+                    self._left_behind(job)
+            if not self._queues:
+                self._full_told = False
             if steps.waited or task.cancellations():
                 break
             if perf_counter() > ends_s:
@@ -143,22 +157,24 @@ class Steps(Awaitable[None]):
 
     Args:
         scope: If this is cancelled, the coroutine is. One that goes on waiting all the same is left behind.
+        context: The coroutine runs in a copy of it.
     """
 
     # So often may a cancelled coroutine wait again, to put things in order. Each of these waits ends at once; of those
     # that are shielded only trio's count, which look the same from here.
     WAITS_MAX = 1_000
 
-    __slots__ = ("_coroutine", "_scope", "left_behind", "waited")
+    __slots__ = ("_context", "_coroutine", "_scope", "left_behind", "waited")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, None], scope: anyio.CancelScope) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, None], scope: anyio.CancelScope, context: Context) -> None:
         self._coroutine = coroutine
+        self._context = context
         self._scope = scope
         self.waited = False
         self.left_behind = False
 
     def __await__(self) -> Generator[Any, Any, None]:
-        run = copy_context().run
+        run = self._context.copy().run
         step: Callable[[Any], Any] = self._coroutine.send
         value: Any = None
         waits_left = self.WAITS_MAX

@@ -22,7 +22,11 @@ import anyio
 from anyio.abc import ByteSendStream, Process, TaskGroup
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from ...actors.text import clean, described
+from ...actors.text import clean, described, type_name
+from ...actors.waiting.ownership import CodeOwner, call_as
+from ...journal.journal import Journal
+from ...journal.vocabulary import WORKER_PROCESS_UNCLEAR
+from ..authoring.context import ActivityContext
 from ..authoring.fence import Performed
 from ..history.failure import FailureDetails
 from .process_call import Reference
@@ -35,7 +39,7 @@ MODULE = "perdure.runtime.activities.worker_process"
 # How streams say that the other end is gone.
 GONE = (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, anyio.ClosedResourceError)
 
-Call = tuple[str, int, str, str]  # the fields of ActivityContext, in their order
+Call = tuple[Any, ...]  # the fields of ActivityContext, in their order
 
 
 class ProcessPool:
@@ -165,7 +169,8 @@ class WorkerProcess:
             if isinstance(error, (*GONE, TimeoutError, anyio.DelimiterNotFound)):
                 raise NotBegun(f"its process {_ending(process.returncode)} before it was ready") from error
             raise
-        tasks.start_soon(worker._serve)
+        # Called in a task that is lent to an activity, and it outlives that.
+        call_as(CodeOwner.PROCESS, tasks.start_soon, worker._serve)
         return worker
 
     async def perform(self, reference: Reference, call: Call, payload: str | None) -> Performed:
@@ -270,7 +275,9 @@ class WorkerProcess:
         except GONE:
             pass
         except Exception as error:
-            logger.error("a worker process of activities said what cannot be read: %s", described(error))
+            Journal(__name__).write(
+                WORKER_PROCESS_UNCLEAR, **self._fields(), reason=described(error), error_type=type_name(error)
+            )
 
     def _log(
         self, name: str, level: int, created_s: float, message: str, error: str | None, extra: dict[str, Any]
@@ -336,8 +343,7 @@ class WorkerProcess:
     def _fields(self) -> dict[str, Any]:
         if self._call is None:
             return {}
-        instance_id, _, task_execution_id, activity = self._call
-        return {"instance_id": instance_id, "activity": activity, "task_execution_id": task_execution_id}
+        return ActivityContext(*self._call).log_fields
 
 
 def _broken(call: Call, how: str) -> FailureDetails:

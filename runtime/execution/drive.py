@@ -17,6 +17,7 @@ from contextvars import Context
 from typing import Any, NamedTuple
 
 from ...actors.text import clean, described
+from ...journal.line import Note
 from ..authoring.app import WorkflowDefinition
 from ..authoring.codec import Decoder, Encoder
 from ..authoring.context import WorkflowContext
@@ -41,7 +42,7 @@ from ..history.status import Status
 from .demands import exceed, plain_name, weigh
 from .interruption import CodeInterrupted
 from .pending import ANSWERS, Call, Pending
-from .unawaited import warn_of_unawaited
+from .unawaited import notes_of_unawaited
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +91,8 @@ class Execution:
 
         self.limits = limits
         self.exceeded: LimitExceeded | None = None  # what the execution ends with, even if the code catches it
+        self.notes: tuple[Note, ...] = ()  # of the last turn, for the log; none in replay
+        self.retries: dict[int, int] | None = None  # the number of each try of an activity after the first, by event id
         self._encoder = encoder
         self._generation = generation
         self._pending = Pending()
@@ -139,6 +142,7 @@ class Execution:
         pending.now_us = now_us
         pending.commands = []
         pending.waits_added = 0
+        self.notes = ()
         taken = 0
         for event in events:
             if self.outcome is not None:
@@ -159,6 +163,8 @@ class Execution:
         if self.interrupted is not None:
             # Whatever the code has made of it: the commands of this turn are not those that it would give again.
             raise self.interrupted
+        if pending.notes:
+            self.notes, pending.notes = (*self.notes, *pending.notes), ()
         commands = pending.commands
         if self._new_patches:
             commands.insert(0, PatchesApplied(tuple(self._new_patches)))
@@ -234,6 +240,8 @@ class Execution:
             if call.attempt == 1:
                 then = pending.recorded(event_id, TaskScheduled) if pending.replayed is not None else None
                 call.reference = then.task_execution_id if then is not None else f"{pending.execution_id}-{event_id}"
+            else:
+                self.retries = (self.retries or {}) | {event_id: call.attempt}
             pending.commands.append(TaskScheduled(event_id, name, payload, call.reference))
 
         return self._call("Activity", name, app.output_of(activity), ask, policy)
@@ -265,6 +273,7 @@ class Execution:
             event_id = pending.track(call)
             own_id = self._child_id(event_id, instance_id)
             retry_of = None if call.attempt == 1 else call.reference
+            call.child_id = own_id
             if call.attempt == 1:
                 call.reference = own_id
             named = instance_id is not None
@@ -448,7 +457,7 @@ class Execution:
             self._fail(error, frames_skipped=0)
             return
         if (self._pending.calls or self._pending.unheard) and not self.replaying:
-            warn_of_unawaited(self._pending, self.definition.name, self.instance_id)
+            self.notes = (*self.notes, *notes_of_unawaited(self._pending))
         self._complete(Status.COMPLETED, result, None)
 
     def _fail(self, error: BaseException, *, frames_skipped: int) -> None:
@@ -469,6 +478,6 @@ class Execution:
     def _end_generation(self) -> None:
         assert self._continue is not None
         if (self._pending.calls or self._pending.unheard) and not self.replaying:
-            warn_of_unawaited(self._pending, self.definition.name, self.instance_id)
+            self.notes = (*self.notes, *notes_of_unawaited(self._pending))
         carried = self._pending.unasked() if self._keep_events else []
         self.outcome = self._continue._replace(carried=carried)

@@ -221,6 +221,9 @@ class StallReason:
     PAYLOAD_SIZE_EXCEEDED = 2
 
 
+STALL_REASONS = ("PATCH_MISMATCH", "VERSION_NOT_AVAILABLE", "PAYLOAD_SIZE_EXCEEDED")  # the same by name
+
+
 class Propagation:
     """How much an activity or a child may see of the histories above it, with the numbers of the contract."""
 

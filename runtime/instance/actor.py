@@ -4,7 +4,7 @@ The one law: an instance changes in turns only. `state.py` has its memory, `turn
 messages; the host of the actors calls both through these two classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid5
 
@@ -53,6 +53,10 @@ class WorkflowActor(Instance):
     """An instance that takes turns."""
 
     __slots__ = ()
+
+    @property
+    def log_fields(self) -> Mapping[str, Any]:
+        return {"workflow": self.record.name} if self.record is not None else {}
 
     def turn(self, envelopes: Sequence[Envelope], now_us: int) -> Turn:
         return take_turn(self, envelopes, now_us)

@@ -1,12 +1,12 @@
 """The limits on an instance, where its turn takes in what was asked for or has arrived (docs/limits.md).
 
 The rule: a limit is a failure of the instance or of the call, with the limit's name; a level that only warns is a
-line in the log, with the instance and its workflow as fields.
+note for the log.
 """
 
-import logging
 from collections.abc import Iterator, Mapping
 
+from ...journal.vocabulary import LIMIT_NEAR
 from ..authoring.limits import bytes_of, is_longer
 from ..errors import LimitExceeded
 from ..history.event import (
@@ -22,8 +22,6 @@ from ..history.event import (
 from ..history.failure import FailureDetails, failure_of
 from .message import ActivityDone, WorkflowAnswer
 from .sheet import TurnSheet
-
-logger = logging.getLogger(__name__)
 
 
 def warn_of_commands(sheet: TurnSheet, found: int) -> None:
@@ -44,18 +42,7 @@ def warn_of_history(sheet: TurnSheet, found: int) -> None:
 
 
 def _warn(sheet: TurnSheet, what: str, limit: str, found: int, then: str) -> None:
-    record = sheet.actor.record
-    assert record is not None
-    fields = {"instance_id": sheet.actor.instance_id, "workflow": record.name, "limit": limit, "found": found}
-    logger.warning(
-        "%s of workflow %r in instance %r has %d %s",
-        what,
-        record.name,
-        sheet.actor.instance_id,
-        found,
-        then,
-        extra=fields,
-    )
+    sheet.note(LIMIT_NEAR, what=what, limit=limit, found=found, then=then)
 
 
 def bounded(sheet: TurnSheet, done: ActivityDone) -> FailureDetails | None:

@@ -6,12 +6,12 @@ recorded and do nothing. The stages `ending`, `native`, `remote` and `receiving`
 use these functions too.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID, uuid5
 
 from ...actors.address import Address
+from ...journal.vocabulary import CHILD_NOT_STARTED
 from ..dates import END_OF_TIME_US
 from ..history.event import (
     ChildCreated,
@@ -41,8 +41,7 @@ from .message import (
     workflow_address,
 )
 from .sheet import TurnSheet
-
-logger = logging.getLogger(__name__)
+from .state import Instance
 
 GENERATIONS = UUID("0d9b3c55-63b0-5f0a-9d0b-3f3e6a0f1c92")  # of the execution ids that follow one another
 
@@ -74,8 +73,26 @@ def invoke(sheet: TurnSheet, task: TaskScheduled) -> None:
         task.task_execution_id,
         task.wire,
         task.propagation,
+        None,
+        actor.record.name,
+        # A dictionary is there only where something has been tried again: most often one look is enough.
+        1 if actor.execution is not None and actor.execution.retries is None else _attempt(actor, task),
     )
     sheet.turn.messages.append((Address(ACTIVITY, f"{execution_id}:{task.event_id}"), message))
+
+
+def _attempt(actor: Instance, task: TaskScheduled) -> int | None:
+    """The number of a try of an activity; None for code that is with a remote worker."""
+    execution = actor.execution
+    if execution is not None:
+        return execution.retries.get(task.event_id, 1) if execution.retries is not None else 1
+    if actor.timeline is not None:
+        return None
+    # After a restart, before the code has run again: the tries of a call have the same id.
+    tries = (event for row in actor.rows for event in row.turn or () if isinstance(event, TaskScheduled))
+    return sum(
+        1 for each in tries if each.task_execution_id == task.task_execution_id and each.event_id <= task.event_id
+    )
 
 
 def withdraw(sheet: TurnSheet, task_ids: Iterable[int], *, ended: bool = False) -> None:
@@ -157,12 +174,12 @@ def start_child(sheet: TurnSheet, child: ChildCreated, *, unique: bool = False) 
     app_id = sheet.actor.surroundings.app_id
     if child.target_app not in (None, "", app_id):
         failure = _foreign(child.target_app, app_id)
-        logger.warning(
-            "child %r (workflow %r) of %r was not started: %s",
-            child.instance_id,
-            child.name,
-            sheet.actor.instance_id,
-            failure.message,
+        sheet.note(
+            CHILD_NOT_STARTED,
+            child=child.name,
+            child_id=child.instance_id,
+            error_type=failure.error_type,
+            reason=failure.message,
         )
         done = ChildDone(record.execution_id, child.event_id, Status.FAILED.value, None, failure)
         sheet.turn.messages.append((workflow_address(sheet.actor.instance_id), done))

@@ -10,8 +10,10 @@ from uuid import uuid5
 
 from ...actors.address import Address
 from ...actors.turn import SetAside
+from ...journal.vocabulary import INSTANCE_FAILED, INSTANCE_SET_ASIDE, INSTANCE_STALLED
 from ..execution.drive import ContinuedAsNew
 from ..history.event import (
+    STALL_REASONS,
     Arrival,
     EventRaised,
     ExecutionCompleted,
@@ -23,7 +25,7 @@ from ..history.event import (
     StallReason,
     TaskScheduled,
 )
-from ..history.failure import FailureDetails
+from ..history.failure import ACTIVITY_CALL, FailureDetails
 from ..history.open_work import OpenWork
 from ..history.record import AsideMark
 from ..history.row import Row
@@ -61,6 +63,8 @@ def end(sheet: TurnSheet, status: Status, result: str | None, failure: FailureDe
     assert actor.record is not None
     if actor.record.set_aside is not None:
         actor.record = actor.record._replace(stall=None, set_aside=None)
+    if failure is not None:
+        _note_failure(sheet, failure)
     clear_timers(sheet)
     # What was asked for in the last turn is done; what was asked for before it has lost its purpose.
     tasks = actor.open.tasks
@@ -77,6 +81,27 @@ def end(sheet: TurnSheet, status: Status, result: str | None, failure: FailureDe
     actor.close()
     actor.execution = None
     actor.rows = []
+
+
+def _note_failure(sheet: TurnSheet, failure: FailureDetails) -> None:
+    """Note for the log that the instance has failed, and because of what."""
+    record = sheet.actor.record
+    assert record is not None
+    call, cause = failure.failed_call, failure.failure_of_call
+    # A TaskFailedError only says that a call has failed: the error is the call's.
+    named = cause.error_type if cause is not None and failure.call is not None else failure.error_type
+    values: dict[str, object] = {}
+    if call is not None:
+        values = {call.kind: call.name, "attempt": call.attempt}
+        values["task_id" if call.kind == ACTIVITY_CALL else "child_id"] = call.id
+    sheet.note(
+        INSTANCE_FAILED,
+        reason=f"{failure.error_type}: {failure.message}",
+        call=f" (it was {call}" + (f": {cause.error_type})" if cause is not None else ")") if call is not None else "",
+        error_type=named,
+        duration_ms=max(0, sheet.now_us - record.created_us) // 1_000,
+        **values,
+    )
 
 
 def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[Arrival]) -> None:
@@ -163,12 +188,22 @@ def stall(sheet: TurnSheet, description: str, reason: int = StallReason.PATCH_MI
     if actor.record.stall != description:
         actor.record = actor.record._replace(stall=description)
         sheet.hold(ExecutionStalled(description, reason))
+        _note_stall(sheet, description, STALL_REASONS[reason])
     if actor.record.remote:
         sheet.turn.messages.append((Address(WORK, actor.instance_id), Stalled()))
 
 
+def _note_stall(sheet: TurnSheet, why: str, kind: str) -> None:
+    record = sheet.actor.record
+    assert record is not None
+    sheet.note(INSTANCE_STALLED, of=f" of workflow {record.name!r}", reason=why, stall=kind)
+
+
 def set_aside(sheet: TurnSheet, message: SetAside) -> None:
-    """Let nothing of the instance begin any more, until it is released. Only the record says so."""
+    """Let nothing of the instance begin any more, until it is released. Its history shows the stall.
+
+    Where its turns break for a reason of the engine, only the record says so: to touch the history might break too.
+    """
     actor = sheet.actor
     assert actor.record is not None
     if actor.record.set_aside is not None:
@@ -177,8 +212,14 @@ def set_aside(sheet: TurnSheet, message: SetAside) -> None:
     if not actor.record.status.terminal:  # of one that has ended, activities may still be under way
         sheet.step(Step.SET_ASIDE)
         actor.record = actor.record._replace(stall=message.reason)
+        if not message.until_restart:
+            sheet.hold(ExecutionStalled(message.reason, StallReason.PATCH_MISMATCH))
     actor.record = actor.record._replace(set_aside=mark)
     actor.offered = None
+    if message.until_restart:
+        _note_stall(sheet, message.reason, "ENGINE")
+    else:
+        sheet.note(INSTANCE_SET_ASIDE, reason=message.reason)
 
 
 RELEASES = {Status.PENDING: Step.RELEASE_START, Status.SUSPENDED: Step.RELEASE_SUSPENDED}

@@ -142,6 +142,8 @@ class Invoke(NamedTuple):
     wire: bytes | None = None  # the event that asked for it, as an SDK sent it
     scope: int = 0  # a Propagation: what it may see of the histories above it
     propagated: bytes | None = None  # and that, a serialized PropagatedHistory
+    workflow: str = ""  # of the instance that asks
+    attempt: int | None = None  # the number of this try, from 1 on; None: a remote worker's code did not say
 
 
 class Withdraw(NamedTuple):

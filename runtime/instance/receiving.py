@@ -5,12 +5,13 @@ The one law: a receiver changes the sheet and runs no code. The table
 each envelope, and feeds the code afterwards.
 """
 
-import logging
 import re
 from collections.abc import Callable
 from typing import Any
 
+from ...actors.text import type_name
 from ...actors.turn import Envelope, Recover, ReminderDue, SetAside
+from ...journal.vocabulary import CHILD_NOT_STARTED, LIMIT_REACHED
 from ..dates import END_OF_TIME_US
 from ..errors import (
     DescendantsUnknown,
@@ -20,6 +21,7 @@ from ..errors import (
     InstanceNotFound,
     RequestRefused,
 )
+from ..history.attempts import UNREAD, failed_for_good
 from ..history.audit import AuditAction
 from ..history.event import (
     ChildCompleted,
@@ -78,8 +80,6 @@ from .steering import (
     receive_suspend,
     receive_terminate,
 )
-
-logger = logging.getLogger(__name__)
 
 NUMBER = re.compile(r"-?[0-9]+", re.ASCII)
 
@@ -196,12 +196,14 @@ def _refuse_start(sheet: TurnSheet, envelope: Envelope, error: RequestRefused) -
         sheet.answer(envelope, error)
     elif start.parent is not None:
         # The parent may not wait for it, or have ended: then this line alone tells.
-        logger.warning(
-            "child %r (workflow %r) of %r was not started: %s",
-            sheet.actor.instance_id,
-            start.name,
-            start.parent.instance_id,
-            error,
+        sheet.note(
+            CHILD_NOT_STARTED,
+            instance_id=start.parent.instance_id,
+            workflow=start.parent.name,
+            child=start.name,
+            child_id=sheet.actor.instance_id,
+            error_type=type_name(error),
+            reason=str(error),
         )
         tell_parent(sheet, start.parent, Status.FAILED, None, failure_of(error))
 
@@ -223,6 +225,13 @@ def _is_full(sheet: TurnSheet, envelope: Envelope) -> bool:
     full = len(actor.held) >= actor.surroundings.limits.held_events_max and not sheet.ended
     if full:
         sheet.answer(envelope, InstanceFull(actor.instance_id, held=len(actor.held)))
+        sheet.note(
+            LIMIT_REACHED,
+            limit="held_events_max",
+            maximum=actor.surroundings.limits.held_events_max,
+            what=f"instance {actor.instance_id!r} holds {len(actor.held)} events that its code has not taken yet",
+            then="More are refused",
+        )
     return full
 
 
@@ -281,8 +290,10 @@ def _receive_activity_done(sheet: TurnSheet, envelope: Envelope) -> None:
     done: ActivityDone = envelope.body
     record = sheet.actor.record
     if record is not None and record.status.terminal and record.execution_id == done.execution_id:
-        # The last turn asked for it without awaiting it: the result has no reader.
-        sheet.actor.open.tasks.pop(done.task_id, None)
+        # The last turn asked for it without awaiting it: the result has no reader, and a failure only this line.
+        task = sheet.actor.open.tasks.pop(done.task_id, None)
+        if task is not None and done.failure is not None:
+            sheet.pass_on(failed_for_good(task.name, done.task_id, done.failure, then=UNREAD))
     elif sheet.awaits(done.execution_id) and done.task_id in sheet.actor.open.tasks:
         failure = done.failure
         if done.result is not None and len(done.result) > sheet.actor.surroundings.limits.light_chars:

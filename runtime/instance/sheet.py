@@ -10,12 +10,13 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from ...actors.turn import Envelope, SetAside, Turn
+from ...journal.line import LogLine, Note
 from ..errors import InstanceNotFound, InstanceStalled
 from ..execution.drive import Execution
 from ..execution.pending import named
 from ..history.attribution import By
 from ..history.audit import AuditAction, audit_entry, row_of
-from ..history.event import Arrival, Event
+from ..history.event import Arrival, Event, ExecutionStalled
 from ..history.facets import changed_facets
 from ..history.open_work import START_TIMER
 from ..history.record import InstanceRecord, pack_outbox
@@ -94,6 +95,11 @@ class TurnSheet:
         return actor.execution is not None or any(row.turn is not None for row in actor.rows)
 
     @property
+    def holds_food(self) -> bool:
+        """Whether something is held that the code can be fed with. A stall never is."""
+        return any(not isinstance(event, ExecutionStalled) for event in self.actor.held)
+
+    @property
     def generation(self) -> int:
         assert self.actor.record is not None
         return self.actor.record.generation
@@ -146,6 +152,20 @@ class TurnSheet:
     def answer(self, envelope: Envelope, answer: Any) -> None:
         if envelope.reply is not None:
             self.turn.replies.append((envelope.reply, answer))
+
+    def note(self, line: LogLine, **values: Any) -> None:
+        """Have a line written to the log after the commit, with the instance and its workflow as fields."""
+        record = self.actor.record
+        whose = {"instance_id": self.actor.instance_id, "workflow": record.name if record is not None else None}
+        self.turn.notes = (*self.turn.notes, Note(line, whose | values))
+
+    def pass_on(self, note: Note, *, took_ms: int | None = None) -> None:
+        """Have the line of a note written that does not name the instance.
+
+        Args:
+            took_ms: How long it lasted, in milliseconds; None: it is not known.
+        """
+        self.note(note.line, **note.values, duration_ms=took_ms)
 
     def audit(
         self, by: By | None, action: AuditAction, *, source: str | None = None, detail: str | None = None
@@ -251,5 +271,6 @@ class TurnSheet:
             if record.set_aside is not None:
                 return False
             return record.status is not Status.TERMINATED and bool(actor.open.tasks or actor.unconfirmed)
-        waiting = bool(actor.held) and record.status is not Status.SUSPENDED and not self.waits_for_start
+        food = bool(actor.held) and self.holds_food
+        waiting = food and record.status is not Status.SUSPENDED and not self.waits_for_start
         return bool(actor.open.tasks) or bool(actor.unconfirmed) or record.status is Status.STALLED or waiting

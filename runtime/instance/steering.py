@@ -8,6 +8,7 @@ row for the audit in the same turn; one that the engine makes by itself writes n
 """
 
 from ...actors.turn import Envelope
+from ...journal.vocabulary import INSTANCE_RELEASED
 from ..errors import InstanceNotFound, InstanceNotSetAside, InstanceStalled, InstanceUnfinished
 from ..history.attribution import OFFLINE, By
 from ..history.audit import AuditAction
@@ -201,6 +202,7 @@ def receive_release(sheet: TurnSheet, envelope: Envelope) -> None:
     else:
         sheet.audit(envelope.body.by, AuditAction.RELEASE)
         release(sheet)
+        sheet.note(INSTANCE_RELEASED)
         sheet.answer(envelope, None)
         if envelope.body.begin:
             receive_recover(sheet, envelope)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, Self, TypeVar
 
+from ..history.failure import FailureDetails
 from ..history.instance_state import InstanceState
 from ..history.status import Status
 from .facade import finished
@@ -38,6 +39,11 @@ class WorkflowState:
     output: Any
     custom_status: str | None
     details: InstanceState  # all facts of the instance, payloads as text
+
+    @property
+    def failure(self) -> FailureDetails | None:
+        """Why it is FAILED: the error, its causes, and the activity or child that let the workflow down."""
+        return self.details.failure
 
 
 class Steered(Protocol):

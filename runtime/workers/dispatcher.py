@@ -19,8 +19,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
+
 from ...actors.address import Address
 from ...actors.errors import HostStopping
+from ...journal.journal import Journal
+from ...journal.vocabulary import WAITING_FOR_ROOM, WORKER_CAME, WORKER_WENT
 from ..fair_queue import FairQueue
 from ..instance.message import (
     ACTIVITY,
@@ -52,6 +56,7 @@ class Dispatcher:
         send: Sends an answer to the instance that asked.
         now_us: The wall clock; Unix time, microseconds.
         greet: Called when a worker has connected.
+        journal: Is told of workers that come and go.
     """
 
     def __init__(
@@ -61,8 +66,10 @@ class Dispatcher:
         send: Callable[[Address, Any], None],
         now_us: Callable[[], int],
         greet: Callable[[], None] = lambda: None,
+        journal: Journal | None = None,
     ) -> None:
         self._greet = greet
+        self._journal = (journal or Journal()).at(__name__)
         self._limits = limits
         self._send = send
         self._now_us = now_us
@@ -72,6 +79,7 @@ class Dispatcher:
         self._activities: FairQueue[Job] = FairQueue()
         self._at_work: dict[str, int] = {}  # the number of jobs that workers have, by kind, and by kind and name
         self._stalled: set[str] = set()
+        self._full: FairQueue[Job] | None = None  # of which the log has been told that it waits for room
         self._stopping = False
 
     @property
@@ -180,8 +188,16 @@ class Dispatcher:
         """
         if self._stopping:
             raise HostStopping
-        stream = Stream(worker, self._take_back, answer_timeout_s=self._limits.answer_timeout_s, now_us=self._now_us)
+        stream = Stream(
+            worker,
+            self._take_back,
+            answer_timeout_s=self._limits.answer_timeout_s,
+            now_us=self._now_us,
+            journal=self._journal,
+        )
         self._streams.append(stream)
+        began_s = anyio.current_time()
+        self._journal.write(WORKER_CAME, worker=worker.peer, agent=worker.agent)
         self._greet()
         self._retry_stalled()
         self._pump()
@@ -189,6 +205,7 @@ class Dispatcher:
             yield stream
         finally:
             self._streams.remove(stream)
+            self._tell_gone(stream, anyio.current_time() - began_s)
             # To the front, in their order: these jobs have waited longest.
             for job in reversed([*stream.turns.values(), *stream.activities.values()]):
                 job.stream = None
@@ -230,6 +247,16 @@ class Dispatcher:
             self._send(workflow_address(answer.instance_id), done)
 
     # Inside.
+
+    def _tell_gone(self, stream: Stream, stayed_s: float) -> None:
+        self._journal.write(
+            WORKER_WENT,
+            worker=stream.worker.peer,
+            agent=stream.worker.agent,
+            found=stream.load,
+            duration_s=stayed_s,
+            duration_ms=round(stayed_s * 1e3),
+        )
 
     def _retry_stalled(self) -> None:
         stalled, self._stalled = self._stalled, set()
@@ -289,11 +316,28 @@ class Dispatcher:
                 stream = self._choose(job) if not self._has_full_kind(job) else None
                 if stream is None:
                     queue.push_front(job.request.instance_id, job)
+                    if queue is not self._full:
+                        self._full = queue
+                        self._tell_full(job)
                     break  # no other job of this kind has room
                 self._count(job, +1)
                 stream.give(job)
+            if not queue and queue is self._full:
+                self._full = None
             for job in reversed(held_back):
                 queue.push_front(job.request.instance_id, job)
+
+    def _tell_full(self, job: Job) -> None:
+        limits = self._limits
+        activity = isinstance(job.request, Invoke)
+        if self._has_full_kind(job):
+            limit = "max_concurrent_activities" if activity else "max_concurrent_workflows"
+            maximum = limits.activities_max if activity else limits.workflows_max
+        else:
+            limit = "activities_per_worker" if activity else "turns_per_worker"
+            maximum = limits.activities_per_stream_max if activity else limits.workflows_per_stream_max
+        what = "activities of remote workers" if activity else "turns of remote workers"
+        self._journal.write(WAITING_FOR_ROOM, what=what, limit=limit, maximum=maximum)
 
     def _choose(self, job: Job) -> Stream | None:
         """A stream with room: one that keeps the history of the instance, or has the fewest jobs; None: all full."""

@@ -9,7 +9,8 @@ It is an actor with a record and no log, because the store keeps actors.
 `runtime/engine.py` sets it and reads it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from ...actors.address import Address
@@ -46,6 +47,7 @@ class WorkerMark:
     """The mark: set, or not yet."""
 
     was_stalled = False
+    log_fields: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, *, is_set: bool) -> None:
         self._is_set = is_set

@@ -13,7 +13,6 @@ gets a job; the door of the workers (`rpc/services/work_items.py`) reads the
 items.
 """
 
-import logging
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from heapq import heappop, heappush
@@ -24,11 +23,11 @@ import anyio
 
 from ...actors.address import Address
 from ...actors.waiting.signal import Signal
+from ...journal.journal import Journal
+from ...journal.vocabulary import TURN_SENT_AGAIN
 from ..instance.message import Invoke, WorkflowTurnWork
 from ..instance.state import Offered
 from .items import ActivityItem, Worker, WorkflowItem, WorkItem
-
-logger = logging.getLogger(__name__)
 
 ANSWER_TIMEOUT_MAX_S = 3600.0  # where the doubling ends
 
@@ -63,6 +62,7 @@ class Stream:
         answer_timeout_s: After this time without an answer a turn is sent again, then after twice the time, and so on;
             None: never.
         now_us: The wall clock; Unix time, microseconds.
+        journal: Is told of turns that are sent again.
     """
 
     # The number of instances whose history a worker is assumed to keep; Python's SDK keeps 100 000.
@@ -75,12 +75,14 @@ class Stream:
         *,
         answer_timeout_s: float | None = None,
         now_us: Callable[[], int],
+        journal: Journal | None = None,
     ) -> None:
         self.worker = worker
         self.says_tokens = TOKENLESS_AGENT not in worker.agent  # with its answers
         self.turns: dict[Address, Job] = {}
         self.activities: dict[Address, Job] = {}
         self._withdraw = withdraw
+        self._journal = (journal or Journal()).at(__name__)
         self._now_us = now_us
         self._ready: deque[Job] = deque()
         self._patient: list[tuple[float, int, Job]] = []  # a heap: until when (event loop's clock), a number, the job
@@ -178,11 +180,13 @@ class Stream:
                 # Nothing waits for its answer, and it would keep the room of another turn.
                 self._withdraw(job)
             else:
-                logger.warning(
-                    "the worker at %s has not answered a turn of workflow '%s' for %g s; the turn is sent to it again",
-                    self.worker.peer,
-                    request.instance_id,
-                    job.timeout_s,
+                self._journal.write(
+                    TURN_SENT_AGAIN,
+                    worker=self.worker.peer,
+                    instance_id=request.instance_id,
+                    workflow=request.name,
+                    waited_s=job.timeout_s,
+                    limit="worker_answer_timeout",
                 )
                 job.timeout_s = min(job.timeout_s * 2, ANSWER_TIMEOUT_MAX_S)
                 job.again = True

@@ -16,17 +16,18 @@ from ..support.source import LAYERS, entry_of, files_of, imported_by, imports_of
 
 # Layer -> the layers it may import, itself apart. `__init__` is the public face, `__main__` the command.
 MAY_IMPORT = {
-    "actors": set[str](),
-    "runtime": {"actors"},
+    "journal": set[str](),
+    "actors": {"journal"},
+    "runtime": {"actors", "journal"},
     "testing": {"runtime", "actors"},
-    "http": {"api", "runtime", "actors"},
-    "rpc": {"api", "runtime", "actors"},
+    "http": {"api", "runtime", "actors", "journal"},
+    "rpc": {"api", "runtime", "actors", "journal"},
     "client": {"api", "runtime", "actors"},
     "cli": {"client", "daemon", "api", "runtime", "actors"},
-    "benchmarks": {"daemon", "http", "rpc", "telemetry", "api", "testing", "runtime", "actors"},
+    "benchmarks": {"daemon", "http", "rpc", "telemetry", "api", "testing", "runtime", "actors", "journal"},
     "api": {"runtime", "actors"},
     "telemetry": {"api", "runtime", "actors"},
-    "daemon": {"http", "rpc", "telemetry", "api", "runtime", "actors"},
+    "daemon": {"http", "rpc", "telemetry", "api", "runtime", "actors", "journal"},
     "__init__": {"client", "daemon", "testing", "runtime", "actors"},
     "__main__": {"cli"},
 }
@@ -70,6 +71,9 @@ PURE = {
     "runtime/instance/state.py",
     "runtime/instance/steering.py",
     "runtime/instance/turn.py",
+    "runtime/instance/remote_failures.py",
+    "runtime/history/attempts.py",
+    "journal/line.py",
 }
 
 # What looks at the world: clocks, chance, files, sockets, threads, processes, the loop, the environment.

@@ -162,4 +162,4 @@ def test_what_lies_behind_it_learns_who_asks() -> None:
     for token, actor in (("first", "token-1"), ("second", "ops")):
         assert ask(RawPath(guarded), *GET, headers={"dapr-api-token": token}).text == actor  # type: ignore[arg-type]
     # no header sets it, and without tokens all are anonymous.
-    assert ask(RawPath(who), *GET, headers={"perdure.actor": "ops"}).text == "anonymous"  # type: ignore[arg-type]
+    assert ask(RawPath(who), *GET, headers={"perdure_actor": "ops"}).text == "anonymous"  # type: ignore[arg-type]

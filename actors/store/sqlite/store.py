@@ -194,10 +194,10 @@ class SqliteStore:
             self._kinds.committed(lists.kinds, delta)
 
     async def load(self, addresses: Sequence[Address]) -> Sequence[Stored | StoreError | None]:
-        return await self._call(self._reader, partial(read_actors, addresses, self._unsealed), "loading")
+        return await self._call(self._reader, partial(read_actors, addresses, self._unsealed, self._kinds), "loading")
 
     async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | StoreError | None]:
-        return await self._call(self._reader, partial(read_outsides, addresses, self._unsealed), "reading")
+        return await self._call(self._reader, partial(read_outsides, addresses, self._unsealed, self._kinds), "reading")
 
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         return await self._call(self._reader, partial(read_ids, actor_type, after, limit), "listing ids")

@@ -12,7 +12,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import NamedTuple
 
-from ....actors.cluster.changes import Change, Changes, Place
+from ....actors.cluster.changes import Change, ChangeFeed, Place
 from ....actors.hosting.host import Host
 from ....actors.store.listing import Facets, ListFilter, matches
 from ....actors.waiting.signal import Signal
@@ -69,7 +69,7 @@ class Feed:
 class FeedReader:
     """One reader of the feed."""
 
-    def __init__(self, changes: Changes, signal: Signal, wanted: ListFilter, only: str | None, after: str | None):
+    def __init__(self, changes: ChangeFeed, signal: Signal, wanted: ListFilter, only: str | None, after: str | None):
         self._changes = changes
         self._signal = signal
         self._wanted = wanted

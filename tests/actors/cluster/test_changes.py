@@ -5,7 +5,7 @@ import anyio.lowlevel
 import pytest
 
 from perdure.actors.address import Address
-from perdure.actors.cluster.changes import Change, Changes, Place, Ring, Signals
+from perdure.actors.cluster.changes import Change, ChangeFeed, Place, Ring, SharedSignal
 from perdure.actors.store.listing import Facets
 
 from ...support.actors.counter_actor import Add, Forget, Show, counter
@@ -24,7 +24,7 @@ def numbers(ring: Ring, place: Place, limit: int = 100) -> tuple[list[str], Plac
 
 
 def test_a_reader_sees_what_comes_behind_its_place_and_no_more() -> None:
-    ring = Ring(Signals(), size=4)
+    ring = Ring(SharedSignal(), size=4)
     with ring.reading():
         # Given a reader behind two changes,
         ring.publish(change(1))
@@ -38,7 +38,7 @@ def test_a_reader_sees_what_comes_behind_its_place_and_no_more() -> None:
 
 
 def test_a_reader_that_is_too_slow_learns_that_it_has_missed_something() -> None:
-    ring = Ring(Signals(), size=4)
+    ring = Ring(SharedSignal(), size=4)
     with ring.reading():
         place = ring.place
         for number in range(4):
@@ -51,7 +51,7 @@ def test_a_reader_that_is_too_slow_learns_that_it_has_missed_something() -> None
 
 @pytest.mark.parametrize("place", [Place("", 0), Place("another", 0), Place("same", 3), Place("same", -1)])
 def test_a_place_that_the_ring_does_not_know_is_missed(place: Place) -> None:
-    ring = Ring(Signals(), size=4)
+    ring = Ring(SharedSignal(), size=4)
     with ring.reading():
         ring.restart(Place("same", 0))
         ring.publish(change(0))
@@ -59,7 +59,7 @@ def test_a_place_that_the_ring_does_not_know_is_missed(place: Place) -> None:
 
 
 def test_a_ring_that_began_anew_in_the_middle_does_not_know_what_was_before() -> None:
-    ring = Ring(Signals(), size=4)
+    ring = Ring(SharedSignal(), size=4)
     with ring.reading():
         ring.restart(Place("other", 100))
         ring.publish(change(100))
@@ -69,7 +69,7 @@ def test_a_ring_that_began_anew_in_the_middle_does_not_know_what_was_before() ->
 
 def test_a_reader_that_comes_back_soon_has_missed_nothing_and_later_the_ring_is_closed() -> None:
     # Given a ring that had a reader,
-    ring = Ring(Signals(), size=4)
+    ring = Ring(SharedSignal(), size=4)
     with ring.reading():
         place = ring.place
     # when it comes back after a few changes,
@@ -89,7 +89,7 @@ def test_a_reader_that_comes_back_soon_has_missed_nothing_and_later_the_ring_is_
 
 
 def test_a_ring_that_nobody_reads_is_closed() -> None:
-    assert not Ring(Signals()).open
+    assert not Ring(SharedSignal()).open
 
 
 # What a host puts into its ring.
@@ -160,7 +160,7 @@ def ids_of(daemon: Daemon, *, each: int, prefix: str = "c") -> list[str]:
     return [daemon.counter_of(index, f"{prefix}{n}").id for index in range(len(daemon.members)) for n in range(each)]
 
 
-async def seen(changes: Changes, places: dict[str, Place], count: int) -> list[str]:
+async def seen(changes: ChangeFeed, places: dict[str, Place], count: int) -> list[str]:
     """Wait until a reader has so many changes."""
     found: list[str] = []
     async with changes.reading() as signal:

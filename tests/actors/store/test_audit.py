@@ -1,4 +1,4 @@
-"""Every store keeps the audit alike: written with the change, kept when its actor goes, newest first, thinned by age."""
+"""Every store keeps the audit alike: written with the change, kept when its actor goes, newest first, thinned."""
 
 import pytest
 

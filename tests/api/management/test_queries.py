@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from perdure.api.management.queries import Query
+from perdure.api.management.queries import RequestQuery
 from perdure.api.words import Refusal
 
 NAMES = ("order", "limit", "with", "since", "timeout", "deep")
 
 
-def query(**values: str) -> Query:
-    return Query(values.items(), NAMES)
+def query(**values: str) -> RequestQuery:
+    return RequestQuery(values.items(), NAMES)
 
 
 def test_values_are_read_as_what_they_are() -> None:
@@ -35,7 +35,7 @@ def test_what_is_absent_has_its_default() -> None:
     assert asked.flag("deep", default=True)
 
 
-READS: list[tuple[str, str, Callable[[Query], Any]]] = [
+READS: list[tuple[str, str, Callable[[RequestQuery], Any]]] = [
     *[
         ("limit", text, lambda asked: asked.number("limit", 1, low=1, high=7))
         for text in ("0", "8", "", "x", "-1", "٣")
@@ -50,7 +50,7 @@ READS: list[tuple[str, str, Callable[[Query], Any]]] = [
 
 
 @pytest.mark.parametrize(("name", "text", "read"), READS)
-def test_a_value_that_cannot_be_is_named(name: str, text: str, read: Callable[[Query], Any]) -> None:
+def test_a_value_that_cannot_be_is_named(name: str, text: str, read: Callable[[RequestQuery], Any]) -> None:
     with pytest.raises(Refusal) as error:
         read(query(**{name: text}))
     assert (error.value.answer.status, error.value.answer.code) == (400, "ERR_QUERY_INVALID")
@@ -60,22 +60,22 @@ def test_a_value_that_cannot_be_is_named(name: str, text: str, read: Callable[[Q
 @pytest.mark.parametrize("pairs", [[("Limit", "1")], [("status", "running")], [("tag.a", "1")], [("limit", "1")] * 2])
 def test_a_name_that_is_not_known_or_stands_twice_is_named(pairs: list[tuple[str, str]]) -> None:
     with pytest.raises(Refusal) as error:
-        Query(pairs, NAMES)
+        RequestQuery(pairs, NAMES)
     assert error.value.answer.code == "ERR_QUERY_INVALID"
     assert repr(pairs[0][0]) in str(error.value)
 
 
 def test_a_route_with_filters_reads_them_and_has_their_code_for_all_errors() -> None:
-    asked = Query([("status", "running"), ("tag.a", "1"), ("limit", "3")], NAMES, filters=True)
+    asked = RequestQuery([("status", "running"), ("tag.a", "1"), ("limit", "3")], NAMES, filters=True)
     assert asked.filter(app_id="shop").statuses == frozenset({"RUNNING"})
     with pytest.raises(Refusal) as error:
-        Query([("state", "running")], NAMES, filters=True)
+        RequestQuery([("state", "running")], NAMES, filters=True)
     assert error.value.answer.code == "ERR_FILTER_INVALID"
 
 
 def test_a_route_with_tags_reads_them() -> None:
-    asked = Query([("tag.team", "a"), ("tag.x.y", ""), ("order", "id")], NAMES, tags=True)
+    asked = RequestQuery([("tag.team", "a"), ("tag.x.y", ""), ("order", "id")], NAMES, tags=True)
     assert asked.tags == {"team": "a", "x.y": ""}
     for pairs in ([("tag.", "a")], [("tag.a", "1"), ("tag.a", "2")]):
         with pytest.raises(Refusal):
-            Query(pairs, NAMES, tags=True)
+            RequestQuery(pairs, NAMES, tags=True)

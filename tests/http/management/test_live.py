@@ -7,7 +7,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
 from perdure.actors.errors import HostStopping
-from perdure.http.management.live import Stream, Write, wait_for
+from perdure.http.management.live import LiveStream, Write, wait_for
 
 pytestmark = pytest.mark.anyio
 
@@ -81,7 +81,7 @@ async def later(event: anyio.Event) -> None:
     event.set()
 
 
-async def run(stream: Stream, caller: Caller) -> None:
+async def run(stream: LiveStream, caller: Caller) -> None:
     with anyio.fail_after(5):
         await stream({"type": "http"}, caller.receive, caller.send)
 
@@ -92,7 +92,7 @@ async def test_a_stream_is_written_piece_by_piece_and_ended() -> None:
         await write(b"two")
 
     caller = Caller()
-    await run(Stream(produce, anyio.Event(), media_type="text/plain", last_word=b"!"), caller)
+    await run(LiveStream(produce, anyio.Event(), media_type="text/plain", last_word=b"!"), caller)
     assert caller.sent[0]["status"] == 200
     assert b"content-length" not in dict(caller.sent[0]["headers"])
     assert (caller.body, caller.ended) == (b"one two", True)
@@ -107,7 +107,7 @@ async def test_a_stream_ends_with_a_last_word_when_the_daemon_stops() -> None:
         await anyio.sleep_forever()
 
     caller = Caller()
-    await run(Stream(produce, stopping, media_type="text/plain", last_word=b"stopped"), caller)
+    await run(LiveStream(produce, stopping, media_type="text/plain", last_word=b"stopped"), caller)
     assert (caller.body, caller.ended) == (b"one stopped", True)
 
 
@@ -122,7 +122,7 @@ async def test_a_stream_ends_without_a_word_when_its_reader_has_gone() -> None:
         finally:
             ended = True
 
-    await run(Stream(produce, anyio.Event(), media_type="text/plain"), caller)
+    await run(LiveStream(produce, anyio.Event(), media_type="text/plain"), caller)
     assert ended
     assert len(caller.sent) == 1
 
@@ -137,5 +137,5 @@ async def test_a_reader_that_does_not_read_does_not_hold_up_the_stop() -> None:
         await write(b"never read")
 
     # when the daemon stops, then the stream ends soon.
-    await run(Stream(produce, stopping, media_type="text/plain"), caller)
+    await run(LiveStream(produce, stopping, media_type="text/plain"), caller)
     assert caller.body == b""

@@ -13,19 +13,24 @@ from perdure.actors.errors import ActorFailed, HostLost, HostStopping, MailboxFu
 from perdure.actors.store.errors import StoreFailed
 from perdure.api.management.words import BODY_INVALID
 from perdure.http.errors import ANSWERS
-from perdure.http.management.call import Call
+from perdure.http.management.call import ManagementCall
 from perdure.http.management.endpoint import Endpoint, Payload, QueryField, Success
 from perdure.http.management.resource import routes_of
 from perdure.http.path import RawPath
 from perdure.runtime.errors import (
     ChildUnfinished,
+    EventRefused,
+    IdTaken,
     InstanceExists,
     InstanceNotFound,
     InstanceNotSetAside,
     InstanceStalled,
     InstanceUnfinished,
     InvalidRequest,
+    KeyReused,
     LimitExceeded,
+    RunChanged,
+    WorkflowUnknown,
 )
 from perdure.runtime.history.row import CorruptHistory
 
@@ -43,16 +48,16 @@ PUT = Endpoint("put", "PUT", "/orders/{id}", "orders", "Put", GOOD, body=Order, 
 POST = Endpoint("post", "POST", "/orders/{id}/notes", "orders", "Note", GOOD, body=Payload("a note"), tags=True)
 
 
-async def get(call: Call) -> Response:
+async def get(call: ManagementCall) -> Response:
     return JSONResponse({"id": call.id, "deep": call.query.flag("deep", default=False), "actor": call.actor})
 
 
-async def put(call: Call) -> Response:
+async def put(call: ManagementCall) -> Response:
     order, run = await call.body(Order), call.expected_run()
     return JSONResponse({"item": order.item, "count": order.count, "run": run, "key": call.idempotency_key()})
 
 
-async def post(call: Call) -> Response:
+async def post(call: ManagementCall) -> Response:
     return JSONResponse({"note": await call.payload(), "tags": call.query.tags})
 
 
@@ -102,6 +107,11 @@ ERRORS = [
     (InstanceUnfinished("a"), 409, "ERR_INSTANCE_UNFINISHED"),
     (InstanceStalled("a"), 409, "ERR_INSTANCE_STALLED"),
     (InstanceNotSetAside("a", "RUNNING"), 409, "ERR_INSTANCE_NOT_SET_ASIDE"),
+    (RunChanged("a", expected="1", found="2"), 412, "ERR_RUN_CHANGED"),
+    (IdTaken("a", name="W", status="RUNNING", restart=False), 409, "ERR_INSTANCE_EXISTS"),
+    (KeyReused("a", "k"), 422, "ERR_IDEMPOTENCY_KEY_REUSED"),
+    (WorkflowUnknown("X", app="shop", nearest=("Y",)), 422, "ERR_WORKFLOW_UNKNOWN"),
+    (EventRefused("a", "approval", "COMPLETED"), 409, "ERR_EVENT_REFUSED"),
     (InvalidRequest("no"), 400, "ERR_REQUEST_INVALID"),
     (LimitExceeded("the input", limit="payload_bytes_max", found=2, maximum=1), 413, "ERR_LIMIT_EXCEEDED"),
     (CorruptHistory("no"), 409, "ERR_HISTORY_UNREADABLE"),
@@ -114,7 +124,7 @@ ERRORS = [
 
 @pytest.mark.parametrize(("error", "status", "code"), ERRORS, ids=lambda value: type(value).__name__)
 def test_each_error_of_the_engine_has_its_answer(error: Exception, status: int, code: str) -> None:
-    async def fails(call: Call) -> Response:
+    async def fails(call: ManagementCall) -> Response:
         raise error
 
     response = ask(app(fails), "GET", "/api/v1/orders/a")
@@ -125,7 +135,7 @@ def test_each_error_of_the_engine_has_its_answer(error: Exception, status: int, 
 
 @pytest.mark.parametrize("error", [ActorFailed(ADDRESS, ValueError("secret")), ValueError("secret")])
 def test_a_bug_keeps_its_text_for_the_log(error: Exception) -> None:
-    async def fails(call: Call) -> Response:
+    async def fails(call: ManagementCall) -> Response:
         raise error
 
     response = ask(app(fails), "GET", "/api/v1/orders/a")
@@ -134,7 +144,7 @@ def test_a_bug_keeps_its_text_for_the_log(error: Exception) -> None:
 
 
 def test_a_caller_that_has_hung_up_is_no_bug() -> None:
-    async def fails(call: Call) -> Response:
+    async def fails(call: ManagementCall) -> Response:
         raise ClientDisconnect
 
     assert ask(app(fails), "GET", "/api/v1/orders/a").status_code == 400
@@ -179,7 +189,9 @@ def test_an_empty_body_is_an_empty_object_and_no_payload() -> None:
     assert ask(app(), "POST", "/api/v1/orders/a/notes").json()["note"] is None
 
 
-@pytest.mark.parametrize(("tag", "run"), [('"e1"', "e1"), (' "e1" ', "e1"), ("*", None), (None, None)])
+@pytest.mark.parametrize(
+    ("tag", "run"), [('"e1"', "e1"), (' "e1" ', "e1"), ("e1", "e1"), ('""', ""), ("*", None), (None, None)]
+)
 def test_if_match_names_the_run(tag: str | None, run: str | None) -> None:
     headers = {"if-match": tag} if tag is not None else {}
     assert ask(app(), "PUT", "/api/v1/orders/a", headers=headers).json()["run"] == run
@@ -188,7 +200,7 @@ def test_if_match_names_the_run(tag: str | None, run: str | None) -> None:
 @pytest.mark.parametrize(
     "headers",
     [
-        *({"if-match": tag} for tag in ("e1", '"e1', 'W/"e1"', '"a", "b"', "")),
+        *({"if-match": tag} for tag in ('"e1', 'W/"e1"', '"a", "b"', "a,b", "")),
         *({"idempotency-key": key} for key in ("", "x" * 257)),
     ],
 )

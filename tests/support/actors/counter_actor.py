@@ -1,6 +1,7 @@
 """An actor to test the actor layer with: it counts, and does what it is told."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from perdure.actors.address import Address
@@ -64,6 +65,7 @@ class Counter:
     """Its record is the sum; each turn that adds appends the amounts to the log. One that is set aside only counts."""
 
     was_stalled = False
+    log_fields: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, world: "CounterType", address: Address, stored: Stored | None) -> None:
         self.world = world

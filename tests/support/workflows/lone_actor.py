@@ -6,6 +6,7 @@ from perdure.actors.store.contract import Inspection, Stored
 from perdure.actors.store.listing import Facets
 from perdure.actors.turn import RECOVER, Envelope, ReminderDue, Turn
 from perdure.actors.waiting.reply import Reply
+from perdure.journal.journal import Journal
 from perdure.runtime.authoring.app import App
 from perdure.runtime.authoring.limits import USUAL_LIMITS, WorkflowLimits
 from perdure.runtime.history.audit import AuditEntry, unpack_audit
@@ -57,6 +58,7 @@ class LoneActor:
         self.messages: list[tuple[Any, Any]] = []
         self.audit: list[AuditEntry] = []
         self.busy = False
+        self.journal = Journal()
         self.actor = self.actor_type.activate(self.address, None)
 
     # What a test does.
@@ -175,5 +177,7 @@ class LoneActor:
         self.reminders -= set(turn.reminders_cleared)
         self.reminders |= set(turn.reminders_set)
         self.messages += [*turn.messages, *turn.early]
+        for note in turn.notes:
+            self.journal.note(note)
         self.audit += [unpack_audit(row.body) for row in turn.audit]
         self.busy = turn.busy

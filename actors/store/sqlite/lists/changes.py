@@ -96,9 +96,17 @@ def facets_row(key: int, kind: int, facets: Facets) -> FacetsRow:
     return (key, kind, facets.created_us, facets.updated_us, facets.ended_us, facets.parent, tags)
 
 
-def facets_of(kind: Kind, created_us: int, updated_us: int, ended_us: int | None, parent: Any, tags: Any) -> Facets:
-    """The facets of an actor, from the columns of its row."""
-    return Facets(kind.name, kind.status, created_us, updated_us, ended_us, parent, tags_in(tags))
+def facets_in(
+    kinds: Kinds, kind: int | None, created_us: int, updated_us: int, ended_us: int | None, parent: Any, tags: Any
+) -> Facets | None:
+    """The facets of an actor, from the columns of its row; None if it has none, or they cannot be read."""
+    if kind is None:
+        return None
+    try:
+        of = kinds[kind]
+        return Facets(of.name, of.status, created_us, updated_us, ended_us, parent, tags_in(tags))
+    except (KeyError, ValueError, TypeError):  # not what was written, which `perdure store check` says
+        return None
 
 
 def tags_in(text: str | None) -> tuple[tuple[str, str], ...]:

@@ -10,6 +10,8 @@ import sqlite3
 
 from .auditing import unseal_audit
 
+OF_FACETS = "SELECT f.key, f.created_us, json_extract(j.value, '$[0]') AS name, json_extract(j.value, '$[1]') AS value"
+
 # What must not be there, and in which words it is told of.
 WRONG = {
     "{} facets belong to no actor; the first has key {}": (
@@ -19,14 +21,14 @@ WRONG = {
         "SELECT count(*), min(key) FROM facets WHERE kind NOT IN (SELECT kind FROM kinds)"
     ),
     "{} tags are not those of their actor; the first has key {}": (
-        "SELECT count(*), min(key) FROM tags AS t WHERE NOT EXISTS (SELECT 1 FROM facets AS f, json_each(f.tags) AS j"
-        " WHERE f.key = t.key AND f.created_us = t.created_us"
-        " AND json_extract(j.value, '$[0]') = t.name AND json_extract(j.value, '$[1]') = t.value)"
+        "SELECT count(*), min(t.key) FROM tags AS t LEFT JOIN facets AS f ON f.key = t.key"
+        " WHERE f.created_us IS NOT t.created_us OR f.tags IS NULL"
+        f" OR (t.name, t.value) NOT IN (SELECT name, value FROM ({OF_FACETS} FROM json_each(f.tags) AS j))"  # noqa: S608  ours
     ),
-    "{} actors have tags by which they are not found; the first has key {}": (
-        "SELECT count(*), min(f.key) FROM facets AS f, json_each(f.tags) AS j WHERE f.tags IS NOT NULL"
-        " AND NOT EXISTS (SELECT 1 FROM tags AS t"
-        " WHERE (t.name, t.value, t.created_us, t.key) = (json_extract(j.value, '$[0]'), json_extract(j.value, '$[1]'), f.created_us, f.key))"
+    "{} tags are not found by their names; the first is of key {}": (
+        f"SELECT count(*), min(key) FROM ({OF_FACETS} FROM facets AS f, json_each(f.tags) AS j WHERE f.tags NOT NULL)"  # noqa: S608
+        " AS own WHERE NOT EXISTS (SELECT 1 FROM tags AS t"
+        " WHERE (t.name, t.value, t.created_us, t.key) = (own.name, own.value, own.created_us, own.key))"
     ),
 }
 

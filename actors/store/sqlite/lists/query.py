@@ -7,7 +7,7 @@ full; any other must be read to its end, and its keys sorted.
 `actors/store/sqlite/lists/reading.py` chooses a way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -44,7 +44,6 @@ class Query:
     wanted: ListFilter
     kinds: Sequence[int]
     all_kinds: bool  # they are all that the store has
-    or_kinds: Sequence[int] = ()  # of `ListFilter.or_statuses`
     order: Order = Order.ID
     behind: Position | None = None
 
@@ -75,9 +74,7 @@ class Query:
         if ranged := _range("f.updated_us", wanted.updated_from_us, wanted.updated_to_us):
             found[UPDATED] = ranged
         if wanted.in_flight_since_us is not None:
-            since = (wanted.in_flight_since_us,)
-            others = f"f.kind IN ({', '.join(map(str, self.or_kinds))}) OR " if self.or_kinds else ""
-            found[IN_FLIGHT] = Condition(f"{MARKED} AND ({others}{IDLE})", since)
+            found[IN_FLIGHT] = _in_flight(wanted.in_flight_since_us, wanted.or_statuses)
         return found
 
     # Ways in order.
@@ -171,10 +168,18 @@ ARMS_MAX = 100
 
 TAGGED = "EXISTS (SELECT 1 FROM tags AS t WHERE (name, value, t.created_us, t.key) = (?, ?, f.created_us, f.key))"
 
-MARKED = "EXISTS (SELECT 1 FROM active WHERE active.key = f.key)"  # active
+MARKED = "EXISTS (SELECT 1 FROM active WHERE active.key = f.key)"
 
 # No entry in the log since then.
 IDLE = "coalesce((SELECT at_us FROM log WHERE position = (SELECT max(position) FROM log WHERE log.key = f.key)), 0) < ?"
+
+
+def _in_flight(since_us: int, or_statuses: Set[str]) -> Condition:
+    if not or_statuses:
+        return Condition(f"{MARKED} AND {IDLE}", [since_us])
+    marks = ", ".join("?" * len(or_statuses))
+    kinds = f"SELECT kind FROM kinds WHERE status IN ({marks})"  # noqa: S608  values are bound
+    return Condition(f"{MARKED} AND (f.kind IN ({kinds}) OR {IDLE})", [*or_statuses, since_us])
 
 
 def behind_prefix(prefix: str) -> str | None:

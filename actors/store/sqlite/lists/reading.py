@@ -16,7 +16,7 @@ from ...cursor import Position, cursor_of
 from ...listing import COUNTED_MAX, EXAMINED_MAX, Listed, ListFilter, ListPage, Order, place
 from ..checksums import Damaged, Unsealed, unseal_record
 from ..rows import rows_of
-from .changes import facets_of
+from .changes import facets_in
 from .kinds import Kinds
 from .query import ARMS_MAX, IN_FLIGHT, KINDS, Condition, Query, Way
 
@@ -75,7 +75,6 @@ def _query(asked: Asked, kinds: Kinds) -> Query:
         wanted=asked.wanted,
         kinds=tuple(matching),
         all_kinds=len(matching) == total,
-        or_kinds=tuple(kinds.matching(asked.actor_type, ListFilter(statuses=asked.wanted.or_statuses))),
         order=asked.order,
         behind=asked.behind,
     )
@@ -212,7 +211,8 @@ def _listed(
     found: dict[int, Listed] = {}
     for sql, values in rows_of(f"{ROWS} (VALUES ", 1, keys, ")"):
         for key, id_, record, kind, *facets in connection.execute(sql, values).fetchall():
-            seen = facets_of(kinds[kind], *facets)
+            if (seen := facets_in(kinds, kind, *facets)) is None:
+                continue
             position = place(query.order, key, id_, seen)
             try:
                 sound = unseal_record(key, query.actor_type, id_, record, unsealed)

@@ -7,6 +7,7 @@ anew: what is there already stays.
 """
 
 import sqlite3
+from collections.abc import Sequence
 
 from .. import schema
 from .filling import Filling
@@ -33,7 +34,7 @@ COPIED = (
 COUNTED = ("facets", "tags", "audit")
 
 
-def copy_kinds(old: sqlite3.Connection, new: list[sqlite3.Connection]) -> None:
+def copy_kinds(old: sqlite3.Connection, new: Sequence[sqlite3.Connection]) -> None:
     """Give every new file the kinds of an old one, each under a number of the new file's own."""
     for kind in old.execute("SELECT type, status, name, root FROM kinds ORDER BY kind"):
         for connection in new:
