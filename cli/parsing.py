@@ -66,8 +66,7 @@ def parse_retention(text: str) -> Retention:
         word, equals, length = part.strip().partition("=")
         if not equals or word not in KEPT:
             raise ValueError(
-                f"{text!r} is not made of {', '.join(f'{word}=TIME' for word in KEPT)}, as in "
-                "completed=30m,failed=7d."
+                f"{text!r} is not made of {', '.join(f'{word}=TIME' for word in KEPT)}, as in completed=30m,failed=7d."
             )
         if KEPT[word] in kept:
             raise ValueError(f"{text!r} has {word} twice; each has one time.")

@@ -25,7 +25,7 @@ from ..runtime.history.status import Status
 from ..runtime.operations.facade import finished
 from ..runtime.operations.handle import Seconds, Workflow, WorkflowState
 from .filters import Filter
-from .remote_client import StatusChange, IfExists, Order, Payloads, RemoteClient
+from .remote_client import IfExists, Order, Payloads, RemoteClient, StatusChange
 from .server import Server
 
 R = TypeVar("R")

@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, Self, Unpack
 import msgspec
 
 from ..api.management.actions import ActionDone
+from ..api.management.bulk import BulkPlan, OperationInfo, OperationList
 from ..api.management.history import HistoryList
 from ..api.management.instances import CountResult, InstanceDetails, InstanceList, InstanceSummary, InstanceTree
 from ..runtime.authoring.app import App, name_of
@@ -30,6 +31,7 @@ from .server import Server, path_of
 Json = dict[str, Any]
 Order = Literal["-created", "created", "-updated", "updated", "id"]
 IfExists = Literal["reject", "return", "restart"]
+BulkWord = Literal["suspend", "resume", "terminate", "purge", "rerun"]
 Payloads = Literal["none", "head", "full"]
 
 NDJSON = "application/x-ndjson"
@@ -313,7 +315,7 @@ class RemoteClient(Client):
             body["input"] = msgspec.Raw(text.encode())
         if dry_run:
             body["dry_run"] = True
-        return await self._post_for(instance_id, "rerun", body)
+        return await self._post(("instances", id_of(instance_id), "rerun"), body, instance_id=instance_id)
 
     async def repair(
         self,
@@ -337,40 +339,52 @@ class RemoteClient(Client):
             body["result"] = msgspec.Raw((self._text(result) or "null").encode())
         if failure is not None:
             body["failure"] = {"message": failure} if isinstance(failure, str) else dict(failure)
-        return await self._post_for(instance_id, "repair", body)
+        return await self._post(("instances", id_of(instance_id), "repair"), body, instance_id=instance_id)
 
     # Many at once.
 
     async def plan_bulk(
-        self, action: str, *, recurse: bool | None = None, force: bool = False, rate: float | None = None,
-        reason: str | None = None, **filter: Unpack[Filter],  # noqa: A002
-    ) -> Json:  # fmt: skip
-        """Say how many instances a bulk operation would reach.
+        self,
+        action: BulkWord,
+        *,
+        recurse: bool | None = None,
+        force: bool = False,
+        rate: float | None = None,
+        reason: str | None = None,
+        **filter: Unpack[Filter],  # noqa: A002
+    ) -> BulkPlan:
+        """Say how many instances a bulk operation would reach. Nothing is changed.
+
+        Args:
+            recurse: Do it to the descendants of each too; None: as usual for the action.
+            rate: Instances a second.
 
         Returns:
-            `matches`, a `sample`, and the `plan` that `bulk` takes within 15 minutes.
+            The number, a sample, and the plan that `bulk` takes within 15 minutes.
         """
-        body: Json = {"filter": body_of(filter), "dry_run": True, "recurse": recurse, "rate": rate, "reason": reason}
+        told: Json = {"filter": body_of(filter), "dry_run": True, "recurse": recurse, "rate": rate, "reason": reason}
+        body = {name: value for name, value in told.items() if value is not None}
         if force:
             body["force"] = True
-        return await self._post(path_of("bulk", action), body)
+        return await self._server.ask("POST", path_of("bulk", action), BulkPlan, body=body)
 
-    async def bulk(self, action: str, plan: str, *, reason: str | None = None) -> str:
-        """Begin the bulk operation that was planned, and return its id."""
-        begun = await self._post(path_of("bulk", action), {"plan": plan, "reason": reason})
-        return str(begun["id"])
+    async def bulk(self, action: BulkWord, plan: str) -> OperationInfo:
+        """Begin the bulk operation that was planned. The same plan twice is one operation."""
+        return await self._server.ask("POST", path_of("bulk", action), OperationInfo, body={"plan": plan})
 
-    async def operations(self) -> Json:
-        """List the bulk operations."""
-        return await self._server.ask("GET", path_of("operations"), dict[str, Any])
+    async def operations(self, *, cursor: str | None = None, limit: int = 50) -> OperationList:
+        """List the bulk operations, the newest first."""
+        query = [("limit", str(limit)), *([("cursor", cursor)] if cursor is not None else [])]
+        return await self._server.ask("GET", path_of("operations"), OperationList, query=query)
 
-    async def operation(self, operation_id: str) -> Json:
+    async def operation(self, operation_id: str) -> OperationInfo:
         """Say how far a bulk operation is."""
-        return await self._server.ask("GET", path_of("operations", operation_id), dict[str, Any])
+        return await self._server.ask("GET", path_of("operations", operation_id), OperationInfo)
 
-    async def cancel_operation(self, operation_id: str) -> Json:
+    async def cancel_operation(self, operation_id: str, *, reason: str | None = None) -> OperationInfo:
         """Let a bulk operation go no further. What it has done stays done."""
-        return await self._post(path_of("operations", operation_id, "cancel"), {})
+        path = path_of("operations", operation_id, "cancel")
+        return await self._server.ask("POST", path, OperationInfo, body={"reason": reason})
 
     # The rest.
 
@@ -398,13 +412,9 @@ class RemoteClient(Client):
         """Write a payload; JSON that is written already is taken as it is."""
         return bytes(value).decode() if isinstance(value, msgspec.Raw) else self._encoder.encode(value)
 
-    async def _post(self, path: str, body: Json, *, instance_id: str | None = None) -> Json:
+    async def _post(self, path: tuple[str, ...], body: Json, *, instance_id: str | None = None) -> Json:
         given = {name: value for name, value in body.items() if value is not None}
-        return await self._server.ask("POST", path, dict[str, Any], body=given, instance_id=instance_id)
-
-    async def _post_for(self, instance_id: str, action: str, body: Json) -> Json:
-        instance_id = id_of(instance_id)
-        return await self._post(path_of("instances", instance_id, action), body, instance_id=instance_id)
+        return await self._server.ask("POST", path_of(*path), dict[str, Any], body=given, instance_id=instance_id)
 
 
 async def events_of(lines: AsyncIterator[str]) -> AsyncGenerator[StatusChange, None]:

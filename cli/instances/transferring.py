@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .connection import USAGE, Ended, Where, ask, daemon_command
+from .connection import USAGE, CommandEnded, Where, ask, daemon_command
 from .options import ID_ARGUMENT
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def export_history(where: Where, instance_id: str, file: Path | None) -> None:
         try:
             out = file.open("x", encoding="utf-8")
         except OSError as error:
-            raise Ended(f"{file} cannot be written: {error.strerror}", USAGE) from None
+            raise CommandEnded(f"{file} cannot be written: {error.strerror}", USAGE) from None
         try:
             with out:
                 async for line in client.export(instance_id):
@@ -67,7 +67,7 @@ def import_history(where: Where, file: Path) -> None:
     try:
         content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
-        raise Ended(f"{file} cannot be read: {error.strerror}", USAGE) from None
+        raise CommandEnded(f"{file} cannot be read: {error.strerror}", USAGE) from None
 
     async def work(client: "RemoteClient") -> None:
         answer = await client.import_history(content)

@@ -21,7 +21,17 @@ PUBLIC = {
 # What the doors, the command line, the benchmarks or only some apps need. Each takes long to import, and none is
 # needed to write a workflow.
 HEAVY = {
-    *("click", "google.protobuf", "grpc", "grpc_reflection", "httptools", "httpx2", "matplotlib", "prometheus_client", "psutil"),
+    *(
+        "click",
+        "google.protobuf",
+        "grpc",
+        "grpc_reflection",
+        "httptools",
+        "httpx2",
+        "matplotlib",
+        "prometheus_client",
+        "psutil",
+    ),
     *("pydantic", "rich", "starlette", "trio", "uvicorn", "uvloop", "yaml"),
 }
 # The layers that `import perdure` may load.
