@@ -177,7 +177,7 @@ class Engine:
         self.views = views_of(self._host, work, app_id=self.settings.app_id)
         self.steering = Steering(self._host, self.facade, app=app, waits_for_workers=self._waits_for_workers)
         self._selected = SelectedInstances(self.views.listing, self.steering, self._clock)
-        self._bulk_runner = BulkRunner(self._selected, ask=self._host.ask)
+        self._bulk_runner = BulkRunner(self._selected, ask=self._host.ask, journal=self._journal)
         self.bulk = Bulk(self._host, self._clock, self._selected)
         self.management = management_of(self._host, self.views, self.steering, self.bulk)
         self.client = Client(self.facade, app)

@@ -4,7 +4,7 @@ from typing import Any
 
 from perdure.actors.store.listing import ListFilter
 from perdure.runtime.history.attribution import By
-from perdure.runtime.operations.bulk.operation import BulkAction, BulkOperation, ActionOptions, Selection
+from perdure.runtime.operations.bulk.operation import ActionOptions, BulkAction, BulkOperation, Selection
 
 MOMENT_US = 1_700_000_000_000_000
 
