@@ -376,7 +376,13 @@ class BlockingClient:
         **filter: Unpack[Filter],  # noqa: A002
     ) -> Iterator[StatusChange]:
         """Follow the changes of status; as `RemoteClient.changes`."""
-        return self._each(lambda client: client.changes(last_event_id=last_event_id, **filter))
+
+        async def followed(client: RemoteClient) -> AsyncGenerator[StatusChange, None]:
+            async with client.changes(last_event_id=last_event_id, **filter) as changes:
+                async for change in changes:
+                    yield change
+
+        return self._each(followed)
 
     # Steering.
 

@@ -9,7 +9,7 @@ uses it.
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self, Unpack
@@ -44,8 +44,10 @@ class StatusChange(NamedTuple):
     """An event of a stream."""
 
     id: str | None  # where to go on after a break
-    kind: str  # `change`, or `reset`: some were missed, so look at the list anew
-    data: Json  # the instance as a list has it
+    # `ready` comes first; `change`; `leave`: the filter fits it no more; `gone`: it was purged; `reset`: some were
+    # missed, so look at the list anew.
+    kind: str
+    data: Json  # of a change the instance as a list has it
 
 
 class RemoteClient(Client):
@@ -202,13 +204,18 @@ class RemoteClient(Client):
         path = path_of("instances", id_of(instance_id), "tree")
         return await self._server.ask("GET", path, InstanceTree, query=[("depth", str(depth))], instance_id=instance_id)
 
+    @asynccontextmanager
     async def changes(
         self,
         *,
         last_event_id: str | None = None,
         **filter: Unpack[Filter],  # noqa: A002
-    ) -> AsyncGenerator[StatusChange, None]:
+    ) -> AsyncGenerator[AsyncIterator[StatusChange], None]:
         """Follow the changes of status of all instances that a filter fits, as they happen.
+
+            async with client.changes(status="failed") as changes:
+                async for change in changes:
+                    ...
 
         Args:
             last_event_id: The id of the last one that was seen.
@@ -216,12 +223,10 @@ class RemoteClient(Client):
         headers = {"accept": "text/event-stream"}
         if last_event_id is not None:
             headers["last-event-id"] = last_event_id
-        opened = self._server.stream(
-            "GET", path_of("events"), query=query_of(filter), headers=headers, read_s=HEARTBEAT_S
-        )
-        async with opened as lines, aclosing(events_of(lines)) as events:
-            async for event in events:
-                yield event
+        query = query_of(filter)
+        stream = self._server.stream("GET", path_of("events"), query=query, headers=headers, read_s=HEARTBEAT_S)
+        async with stream as lines, aclosing(events_of(lines)) as events:
+            yield events
 
     # Steering.
 
@@ -388,12 +393,12 @@ class RemoteClient(Client):
 
     # The rest.
 
-    async def export(self, instance_id: str) -> AsyncGenerator[str, None]:
-        """Read a whole history, a line of JSON for each event behind a line that says what follows."""
+    @asynccontextmanager
+    async def export(self, instance_id: str) -> AsyncGenerator[AsyncIterator[str], None]:
+        """Read a whole history: a line of JSON that says what follows, and one for each event."""
         path = path_of("instances", id_of(instance_id), "export")
         async with self._server.stream("GET", path, headers={"accept": NDJSON}, instance_id=instance_id) as lines:
-            async for line in lines:
-                yield line
+            yield lines
 
     async def import_history(self, exported: bytes) -> Json:
         """Take in what `export` has given, as a finished instance. It performs, sends and arms nothing."""

@@ -146,8 +146,6 @@ def ask(where: Where, work: Callable[["RemoteClient"], Awaitable[int | None]]) -
         async with where.client() as client:
             return await work(client)
 
-    # The reader of our output may go, as `head` does. The process ends like any other of a pipeline then.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         code = anyio.run(main)
     except KeyboardInterrupt:
@@ -183,7 +181,7 @@ def code_of(error: PerdureError) -> int:
             return REFUSED  # by a daemon that is older than the command
         case ServerRefused(status=404):
             return NOT_FOUND
-        case ServerRefused(status=400 | 422):
+        case ServerRefused(status=400):
             return USAGE
         case ServerRefused(status=status) if status >= 500:
             return UNREACHABLE

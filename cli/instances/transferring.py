@@ -34,8 +34,9 @@ def export_history(where: Where, instance_id: str, file: Path | None) -> None:
 
     async def work(client: "RemoteClient") -> None:
         if file is None:
-            async for line in client.export(instance_id):
-                click.echo(line)
+            async with client.export(instance_id) as lines:
+                async for line in lines:
+                    click.echo(line)
             return
         try:
             out = file.open("x", encoding="utf-8")
@@ -43,8 +44,9 @@ def export_history(where: Where, instance_id: str, file: Path | None) -> None:
             raise CommandEnded(f"{file} cannot be written: {error.strerror}", USAGE) from None
         try:
             with out:
-                async for line in client.export(instance_id):
-                    out.write(f"{line}\n")
+                async with client.export(instance_id) as lines:
+                    async for line in lines:
+                        out.write(f"{line}\n")
         except BaseException:
             with suppress(OSError):
                 os.unlink(file)
