@@ -231,7 +231,12 @@ def state_of(described: InstanceDetails, given: str | None, result: str | None) 
 
 
 def _failure(report: FailureReport) -> FailureDetails:
-    return FailureDetails(error_type=report.type, message=report.message, stack_trace=report.traceback)
+    return FailureDetails(
+        error_type=report.type,
+        message=report.message,
+        stack_trace=report.traceback,
+        inner=_failure(report.cause) if report.cause is not None else None,
+    )
 
 
 def as_utf8(text: str | None) -> bytes | None:
