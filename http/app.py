@@ -61,6 +61,7 @@ def create_app(
     *,
     stopping: anyio.Event | None = None,
     event_json: EventJson | None = None,
+    sidecar_routes: bool = True,
 ) -> Starlette:
     """Make the app.
 
@@ -70,17 +71,20 @@ def create_app(
         sidecar: The daemon in Dapr's terms, of the same app; the gRPC services share it.
         management: The operations of the management API; None leaves it out.
         stopping: Set when the daemon begins to stop, so that streams and long polls end.
+        sidecar_routes: Whether Dapr's routes are there; an engine inside of a program is no sidecar.
         event_json: Writes the events of histories; None leaves histories out.
     """
     assert sidecar.app_id == options.app_id, (sidecar.app_id, options.app_id)
     version = sidecar.control.runtime_version
     tokens = known_tokens(options)
     dapr = document(version=version, secured=tokens is not None)
-    routes = [
-        *WorkflowRoutes(facade, app_id=options.app_id, body_bytes_max=options.body_bytes_max).routes(),
-        *SidecarRoutes(sidecar, body_bytes_max=options.body_bytes_max).routes(),
-        openapi_route(dapr),
-    ]
+    routes = []
+    if sidecar_routes:
+        routes += [
+            *WorkflowRoutes(facade, app_id=options.app_id, body_bytes_max=options.body_bytes_max).routes(),
+            *SidecarRoutes(sidecar, body_bytes_max=options.body_bytes_max).routes(),
+            openapi_route(dapr),
+        ]
     if management is not None:
         door = ManagementDoor(
             management=management,

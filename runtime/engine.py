@@ -13,7 +13,7 @@ task and left in another: fixtures, start and stop hooks (`await engine.start()`
 
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -187,6 +187,7 @@ class Engine:
         self._own_task = OwnTask(self._run, hurry=self._hurry, ended=self._end)
         self._block: AsyncExitStack | None = None  # on trio
         self._running = False
+        self._told_of_stop: list[Callable[[], None]] = []
         self._used = False
         self._workers_known = False  # whether a worker has ever been connected to this store
 
@@ -227,6 +228,10 @@ class Engine:
         """Tell an observer of each instance and activity that ends from now on."""
         self._observer = self._activities.observer = observer
         self._surroundings.observed = True
+
+    def on_stop(self, tell: Callable[[], None]) -> None:
+        """Have a function called when the engine begins to stop."""
+        self._told_of_stop.append(tell)
 
     def active_actors(self) -> Mapping[str, int]:
         """How many actors of each type are in memory."""
@@ -316,6 +321,8 @@ class Engine:
                     self._running = True
                     yield
                     self._running = False
+                    for tell in self._told_of_stop:
+                        tell()
                     self._host.refuse()
                     self.dispatcher.stop()
                     await self._activities.stop(self.stop_grace_s)
