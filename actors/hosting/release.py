@@ -97,9 +97,8 @@ class Release:
         write = taken.write
         assert write is not None
         if self._changes.open and (write.facets is not None or write.delete):
-            outside = taken.activation.outside
-            before = outside.record if outside is not None else None
-            self._changes.publish(Change(write.address, write.facets, write.record, before, taken.creates))
+            change = Change(write.address, write.facets, write.record, taken.facets_before, taken.creates)
+            self._changes.publish(change)
         if taken.turn.earlier:
             taken.activation.outside = None
         else:

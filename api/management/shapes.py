@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from ...actors.store.listing import Counted
-from ...runtime.history.failure import FailureDetails
+from ...runtime.history.failure import ACTIVITY_CALL, FailureDetails
 from ...runtime.operations.reading.description import Description
 from ...runtime.operations.reading.item import InstanceItem
 from ...runtime.operations.reading.tree import TreeNode
@@ -17,6 +17,7 @@ from ...runtime.operations.reading.waiting import Waiting
 from .instances import (
     CountGroup,
     CountResult,
+    FailedStep,
     FailureReport,
     HistorySize,
     InstanceDetails,
@@ -91,12 +92,21 @@ def waiting_for(waiting: Waiting) -> WaitingFor:
 
 
 def failure(found: FailureDetails) -> FailureReport:
-    """Show why an instance has failed, and why that, as far as it is known."""
+    """Show why an instance has failed, and why that, as far as it is known.
+
+    What failed is named where it is asked for: at the failure itself, although the code may have raised an error of
+    its own because of it.
+    """
+    call = found.failed_call
+    step = FailedStep(name=call.name, id=call.id, attempt=call.attempt) if call is not None else None
+    of_activity = call is not None and call.kind == ACTIVITY_CALL
     return FailureReport(
         type=found.error_type,
         message=found.message,
         traceback=found.stack_trace,
-        cause=failure(found.inner) if found.inner is not None else None,
+        activity=step if of_activity else None,
+        child=None if of_activity else step,
+        cause=failure(found.cause) if found.cause is not None else None,
     )
 
 

@@ -23,7 +23,7 @@ WRONG = {
     "{} tags are not those of their actor; the first has key {}": (
         "SELECT count(*), min(t.key) FROM tags AS t LEFT JOIN facets AS f ON f.key = t.key"
         " WHERE f.created_us IS NOT t.created_us OR f.tags IS NULL"
-        f" OR (t.name, t.value) NOT IN (SELECT name, value FROM ({OF_FACETS} FROM json_each(f.tags) AS j))"  # noqa: S608  ours
+        f" OR (t.name, t.value) NOT IN (SELECT name, value FROM ({OF_FACETS} FROM json_each(f.tags) AS j))"
     ),
     "{} tags are not found by their names; the first is of key {}": (
         f"SELECT count(*), min(key) FROM ({OF_FACETS} FROM facets AS f, json_each(f.tags) AS j WHERE f.tags NOT NULL)"  # noqa: S608
