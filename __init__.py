@@ -2,6 +2,7 @@
 
 from .actors.errors import PerdureError
 from .actors.store.durability import Durability
+from .client.connect import connect, connect_sync
 from .runtime.authoring.app import App
 from .runtime.authoring.context import ActivityContext, WorkflowContext
 from .runtime.authoring.retry import RetryPolicy
@@ -48,6 +49,8 @@ __all__ = [
     "WorkflowFailed",
     "WorkflowMisuse",
     "WorkflowState",
+    "connect",
+    "connect_sync",
     "when_all",
     "when_any",
 ]

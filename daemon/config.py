@@ -44,7 +44,7 @@ class Config:
     log_level: str
     log_format: str
     limits: Settings
-    retention: Retention = field(default_factory=Retention)  # `perdure run` keeps all instances
+    retention: Retention = field(default_factory=Retention)  # how long what has ended is kept; for ever
     flags: Mapping[str, str] = field(
         default_factory=lambda: RUN_FLAGS, repr=False
     )  # how errors name the flag for each value

@@ -7,6 +7,7 @@ written. The stop goes backwards: the store is closed last, so that it holds eve
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -40,11 +41,13 @@ from ..runtime.operations.facade import Facade
 from ..runtime.settings import Opening
 from .config import Config
 from .control import Control
-from .event_loop import new_event_loop
+from .event_loop import new_event_loop, run_as_owner
 from .garbage_collector import tune_garbage_collector
 from .process.grace import Grace
 from .process.inheritance import Inheritance
+from .process.interpreter_guard import guard_interpreter
 from .process.open_files import SHARE_MIN, Shares, cut_off, open_files_max, shares_of, watch_connections
+from .process.port_guard import guard_ports
 from .process.signal_guard import guard_signals
 from .pulse.stand_in import StandIn
 from .pulse.watchdog import Pulse, PulseLimits
@@ -70,7 +73,7 @@ def run(config: Config, app: App | None, announce: Callable[[str], None], member
     """
     options = {"loop_factory": new_event_loop}
     try:
-        anyio.run(main, config, app, announce, member, backend="asyncio", backend_options=options)
+        run_as_owner(anyio.run, main, config, app, announce, member, backend="asyncio", backend_options=options)
     except BaseExceptionGroup as group:
         raise only_exception(group) from None
 
@@ -109,6 +112,8 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                 tune_garbage_collector()
                 announce(ready_line(config, *address(listener), rpc.port))
                 logger.info("serving %s from %s", app or "no app", config.data)
+                served = (address(listener)[1], rpc.port)
+                tasks.start_soon(partial(guard_ports, served, stopping=stopping.told.is_set, end=os._exit))
 
             reload = reloading(tokens, config.api_token_file)
             if member is None:
@@ -117,7 +122,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                     await tasks.start(watch_reload, reload)
             else:
                 tasks.start_soon(watch_supervisor, member, stopping, reload)
-            tasks.start_soon(guard_signals)
+            tasks.start_soon(guard_interpreter)
             grace = Grace(settings.stop_grace_s)
             tasks.start_soon(grace.begin_with, stopping.told)
             ports.enter_context(
@@ -129,6 +134,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
             )
             tasks.start_soon(watch_connections, rpc.port, connections_of(config).grpc)
             with pulse_of(config, engine, listener, member, stopping).running():
+                tasks.start_soon(guard_signals)  # the pulse's too
                 async with engine:
                     stopping.started = True
                     await rpc.start()

@@ -1,26 +1,54 @@
-"""The daemon's event loop: asyncio's or uvloop's, which what user code leaves behind cannot end.
+"""The daemon's event loop: asyncio's or uvloop's, which code of users and what it leaves behind cannot end.
 
-The rule: the loop ends when the daemon's main task does, and for no other reason. A
-task or a callback that user code has left on the loop may raise SystemExit or
-KeyboardInterrupt, which asyncio passes on to whatever runs the loop, or may stop the
-loop. Here the loop then goes on, and the log says so.
+The rule: the loop and the tasks of the daemon end when the daemon says so, and for no other reason.
+
+* A task or a callback that user code has left on the loop may raise SystemExit or KeyboardInterrupt, which asyncio
+  passes on to the caller of the loop. A signal handler of user code may raise anything in the middle of the loop.
+* User code may cancel all tasks that there are, by itself or through a future that gathers them.
+* User code may call methods of the loop that are for its owner alone.
+
+The loop then goes on as it was, and the log says so. `actors/waiting/ownership.py` tells whose code runs.
 
 `daemon/daemon.py` runs the daemon on it. An engine that is embedded in another
 program runs on the loop of that program, which keeps asyncio's rules.
 """
 
 import asyncio
+import errno
 import importlib.util
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextvars import Context
 from typing import Any, TypeVar
 
 from ..actors.text import text_of
+from ..actors.waiting.ownership import CodeOwner, call_as, owner, owner_in
+from ..journal.journal import Journal
+from ..journal.vocabulary import CANCELLATION_REFUSED, LOOP_METHOD_REFUSED
 from ..runtime.history.failure import failure_of
 
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
+
+# Of an event loop. Each is for the program that owns it.
+OWNERS_METHODS = (
+    "add_signal_handler",
+    "close",
+    "remove_signal_handler",
+    "set_debug",
+    "set_default_executor",
+    "set_exception_handler",
+    "set_task_factory",
+    "shutdown_asyncgens",
+    "shutdown_default_executor",
+    "stop",
+)
+
+
+def run_as_owner(function: Callable[..., T], *args: Any, **options: Any) -> T:
+    """Call a function that runs an event loop, as the daemon: its tasks are protected from code of users."""
+    return call_as(CodeOwner.PROCESS, function, *args, **options)
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -30,8 +58,11 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
         import uvloop  # noqa: PLC0415
 
         base = uvloop.Loop
-    loop: asyncio.AbstractEventLoop = type("EventLoop", (Unending, base), {})()
+    journal = Journal(__name__)
+    kept = {name: _kept(name, getattr(base, name), journal) for name in OWNERS_METHODS}
+    loop: asyncio.AbstractEventLoop = type("EventLoop", (Unending, base), kept)()
     loop.set_exception_handler(report)
+    loop.set_task_factory(_OwnedTasks(journal))
     return loop
 
 
@@ -44,17 +75,104 @@ class Unending:
         awaited = asyncio.ensure_future(future, loop=loop)
         while True:
             try:
-                result: T = running.run_until_complete(awaited)
-            except (KeyboardInterrupt, SystemExit) as error:
-                if awaited.done() and not awaited.cancelled() and awaited.exception() is error:
-                    raise
-                log("user code left something on the event loop that would have ended it; it goes on", error)
-            except RuntimeError:
+                # It stops the loop by a callback, in the context of this call.
+                result: T = call_as(CodeOwner.PROCESS, running.run_until_complete, awaited)
+            except RuntimeError as error:
                 if awaited.done() or running.is_running() or running.is_closed():
                     raise
-                logger.error("user code stopped the event loop; it goes on")
+                log("the event loop was stopped, not by the daemon; it goes on", error)
+            except BaseException as error:
+                if _is_outcome(awaited, error) or _cannot_go_on(error):
+                    raise
+                log("user code left something on the event loop that would have ended it; it goes on", error)
             else:
                 return result
+
+
+class OwnedTask(asyncio.Task[Any]):
+    """A task that knows who began it. One of the daemon is cancelled by the daemon, and by nobody else.
+
+    Attributes:
+        owned: It is the daemon's. If it is lent to code of users, as those of activities are, this code may cancel it.
+    """
+
+    owned: bool
+    journal: Journal
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Cancel it as asyncio does, or refuse.
+
+        Returns:
+            Whether it is cancelled; False also if it is done.
+        """
+        who = owner()
+        if self.owned and who is not self and not self._may_cancel(who, msg):
+            if not self.done():
+                self.journal.write(CANCELLATION_REFUSED, task=self.get_name())
+            return False
+        if self.owned and who is CodeOwner.PROCESS:
+            return super().cancel(msg)
+        # What it waits for is cancelled with it, and may be a future that gathers tasks of the daemon.
+        return call_as(CodeOwner.PASSED_ON, super().cancel, msg)
+
+    def _may_cancel(self, who: Any, msg: Any | None) -> bool:
+        if who is CodeOwner.PASSED_ON:
+            return False
+        # Scopes of the daemon are out of reach for code of users. Its own scopes it may have in tasks that it is lent,
+        # and may cancel them from any place.
+        from_scope = isinstance(msg, str) and "cancel scope" in msg
+        return who is CodeOwner.PROCESS or from_scope or not self.get_loop().is_running()
+
+
+class _OwnedTasks:
+    """The task factory of the daemon's event loop."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def __call__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        coroutine: Coroutine[Any, Any, T] | Generator[Any, None, T],
+        /,
+        *,
+        context: Context | None = None,
+        **options: Any,
+    ) -> asyncio.Task[T]:
+        begun: Any = coroutine
+        task = OwnedTask(begun, loop=loop, context=context, **options)
+        task.owned = (owner() if context is None else owner_in(context)) is CodeOwner.PROCESS
+        task.journal = self._journal
+        return task
+
+
+def _kept(name: str, method: Callable[..., Any], journal: Journal) -> Callable[..., Any]:
+    """Make a method of an event loop that does nothing if code of users calls it."""
+
+    def kept(self: Any, *args: Any, **options: Any) -> Any:
+        if owner() is CodeOwner.PROCESS or not self.is_running():
+            return method(self, *args, **options)
+        journal.write(LOOP_METHOD_REFUSED, method=name)
+        return _nothing() if asyncio.iscoroutinefunction(getattr(asyncio.AbstractEventLoop, name)) else None
+
+    kept.__name__ = name
+    return kept
+
+
+async def _nothing() -> None:
+    pass
+
+
+def _is_outcome(awaited: "asyncio.Future[Any]", error: BaseException) -> bool:
+    """Whether a future has ended with an error."""
+    if not awaited.done():
+        return False
+    return isinstance(error, asyncio.CancelledError) if awaited.cancelled() else awaited.exception() is error
+
+
+def _cannot_go_on(error: BaseException) -> bool:
+    """Whether the loop itself is broken: its descriptors were closed."""
+    return isinstance(error, OSError) and error.errno in (errno.EBADF, errno.EINVAL)
 
 
 def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

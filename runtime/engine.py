@@ -55,6 +55,10 @@ from .instance.message import (
 )
 from .instance.surroundings import Propagate, Surroundings
 from .observer import Observer
+from .operations.bulk.actor import OPERATION, OPERATION_RUN, OperationActorType, RunOperation
+from .operations.bulk.bulk import Bulk
+from .operations.bulk.instances import SelectedInstances
+from .operations.bulk.runner import BulkRunner
 from .operations.child_starter import ChildStarter
 from .operations.client import Client
 from .operations.event_sender import EventSender
@@ -137,12 +141,14 @@ class Engine:
             limits=self.settings.limits,
         )
         self._observer: Observer | None = None
+        self._operations = OperationActorType()
         self._host = Host(
             self.store,
             self._clock,
             types={
                 WORKFLOW: WorkflowActorType(self._surroundings),
                 WORKER_MARK: WorkerMarkType(),
+                OPERATION: self._operations,
             },
             routes={
                 ACTIVITY: self._activities.receive,
@@ -151,6 +157,7 @@ class Engine:
                 WORK: self.dispatcher.receive,
                 ENDED: self._tell_end,
                 WITHDRAW: self._withdraw,
+                OPERATION_RUN: self._run_operation,
             },
             limits=HostLimits(
                 activations_max=0 if self.settings.always_replay else self.settings.activations_max,
@@ -169,7 +176,10 @@ class Engine:
         work = WorkLocator(activity=self._activity_state, turn=self.dispatcher.turn_state, peers=self.peers)
         self.views = views_of(self._host, work, app_id=self.settings.app_id)
         self.steering = Steering(self._host, self.facade, app=app, waits_for_workers=self._waits_for_workers)
-        self.management = management_of(self._host, self.views, self.steering)
+        self._selected = SelectedInstances(self.views.listing, self.steering, self._clock)
+        self._bulk_runner = BulkRunner(self._selected, ask=self._host.ask, journal=self._journal)
+        self.bulk = Bulk(self._host, self._clock, self._selected)
+        self.management = management_of(self._host, self.views, self.steering, self.bulk)
         self.client = Client(self.facade, app)
         self._children = ChildStarter(self.facade, send=self._send, journal=journal)
         self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id, journal=journal)
@@ -219,7 +229,8 @@ class Engine:
 
     def active_actors(self) -> Mapping[str, int]:
         """How many actors of each type are in memory."""
-        return {WORKFLOW: self._host.activations - self._host.has(WORKER_MARK_ADDRESS), ACTIVITY: len(self._activities)}
+        others = self._host.has(WORKER_MARK_ADDRESS) + self._operations.in_memory
+        return {WORKFLOW: self._host.activations - others, ACTIVITY: len(self._activities)}
 
     async def start(self) -> None:
         """Start the engine; it runs until `stop`, which another task may call. For asyncio.
@@ -287,11 +298,13 @@ class Engine:
                 await tasks.start(self._activities.run)
                 await tasks.start(self._children.run)
                 await tasks.start(self._events.run)
+                await tasks.start(self._bulk_runner.run)
                 async with self._host.running():
                     if self.peers is not None:
                         await self.peers.wait_for_all()
                     if retention := self.settings.retention:
                         loop = RetentionLoop(
+                            self.store,
                             self.facade,
                             retention,
                             clock=self._clock,
@@ -347,6 +360,9 @@ class Engine:
     def _withdraw(self, address: Address, message: Withdraw) -> None:
         self._activities.withdraw(message)
         self.dispatcher.withdraw(message)
+
+    def _run_operation(self, address: Address, message: RunOperation) -> None:
+        self._bulk_runner.receive(address, message)
 
     def _start_child(self, address: Address, start: Start) -> None:
         self._children.receive(address, start)

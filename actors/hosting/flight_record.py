@@ -48,9 +48,8 @@ TRIED = 2
 NAME_BYTES = 200
 WHAT_BYTES = 96
 
-# How often the record shows that the process is alive, while something is under way: with suspects, and without.
-ALIVE_SUSPECTS_S = 0.25
-ALIVE_S = 1.0
+# How often the record shows that the process is alive, while something is under way. It tells how long that took.
+ALIVE_S = 0.25
 
 
 def name_of(actor_id: str) -> bytes:
@@ -136,7 +135,7 @@ class FlightRecord:
             await self._work.wait()
             while self._map is not None and (len(self._free) < self._slots or self.suspects):
                 ALIVE.pack_into(self._map, ALIVE_AT, time.monotonic())
-                await anyio.sleep(ALIVE_SUSPECTS_S if self.suspects else ALIVE_S)
+                await anyio.sleep(ALIVE_S)
             self._alive = False
 
     # What is under way.

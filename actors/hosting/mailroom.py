@@ -23,6 +23,7 @@ from ..errors import HostBroken, HostStopping, MailboxFull, PerdureError
 from ..store.contract import Reminder, Store
 from ..store.errors import StoreHangs
 from ..turn import RECOVER, ActorType, Envelope, ReminderDue
+from ..waiting.ownership import turn_over, users_turn
 from ..waiting.signal import Signal
 from .activation import Activation, Activations
 from .loader import Loader
@@ -220,7 +221,9 @@ class Mailroom:
         """Let an actor leave memory. To be called outside of any task: its code may run."""
         self.activations.remove(activation)
         if activation.actor is not None:
+            token = users_turn()
             activation.actor.close()
+            turn_over(token)
 
     def _begin(self, address: Address) -> None:
         """Bring an actor into memory of which the store has nothing."""

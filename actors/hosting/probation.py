@@ -6,6 +6,7 @@ once. What arrives for a suspect meanwhile waits in its mailbox, and callers wai
 `actors/hosting/quarantine.py` decides who is suspect and for how long; `actors/hosting/host.py` runs the loop.
 """
 
+import random
 from collections.abc import Sequence
 
 import anyio
@@ -96,9 +97,9 @@ class Probation:
     async def run(self) -> None:
         """Give the floor to one suspect after the other."""
         for address, suspect in self._trials.items():
-            if suspect.pause_s:
-                self._journal.write(INSTANCE_SUSPECT, instance_id=address.id, pause_s=suspect.pause_s)
-                await anyio.sleep(suspect.pause_s)
+            if pause_s := suspect.pause_s(random.random()):  # noqa: S311  no secret
+                self._journal.write(INSTANCE_SUSPECT, instance_id=address.id, pause_s=pause_s)
+                await anyio.sleep(pause_s)
             if self._record is not None:
                 self._record.tries(suspect.name)
             self._mailroom.let(address)

@@ -4,10 +4,11 @@ The rule: these functions decide and do nothing else. They see what was under wa
 orderly, and name as a culprit only what was under way at every one of them, apart from ends at which it was kept from
 running.
 
-An end is an observation. A suspect is observed again alone, and before the observation that would decide, the process
-waits for longer than the suspect took at the last end: if the process ends during this pause, the suspect was not
-under way, and is no suspect any more. So a process that is killed from outside again and again does not make a culprit
-of the work that it happened to have.
+An end is an observation. A suspect is observed again alone. From its second observation alone on the process waits
+before it begins the suspect, for longer than the suspect took at the last end, and by chance for longer still: if the
+process ends during this pause, the suspect was not under way, and is no suspect any more. And a culprit ends the
+process as long after its begin as it did before; an end that comes sooner or later counts as a first one. So a process
+that is killed from outside again and again does not make a culprit of the work that it happened to have.
 
 `actors/hosting/flight_record.py` keeps what was under way; `actors/hosting/probation.py` does what is decided here.
 docs/design/flight-record.md has the reasons.
@@ -18,18 +19,22 @@ from typing import NamedTuple
 
 # An end counts as early if it came no later than this after the suspect had begun.
 EARLY_S = 60.0
-# At how many ends in a row a culprit was under way: early ones, or any.
+# At how many ends in a row a culprit was under way: early ones that were near one another, or any.
 EARLY_ENDS = 3
 ENDS = 10
+# Two ends are near if a suspect took as long until the one as until the other, give or take this.
+NEAR_S = 0.5
+NEAR_SHARE = 0.2
 # At how many ends, the last of them, no other suspect was under way.
 ALONE_ENDS = 2
 
 # How long a suspect has the floor, from twice the time that it took until the last end.
 FLOOR_MIN_S = 2.0
 FLOOR_MAX_S = 60.0
-# The pause before the observation that decides.
+# The pause before an observation that may decide: up to half as long again, by chance.
 PAUSE_MIN_S = 2.0
 PAUSE_MAX_S = 120.0
+PAUSE_CHANCE = 0.5
 
 
 class Flight(NamedTuple):
@@ -46,8 +51,8 @@ class Suspect(NamedTuple):
 
     name: bytes
     what: bytes
-    ends: int = 1  # in a row, the last one included
-    early: int = 1  # the last of them that were early
+    ends: int = 1  # in a row, the last one included; of late ones those that were near
+    early: int = 1  # the last of them that were early and near
     alone: int = 0  # the last of them at which no other suspect was under way
     took_s: float = 0.0  # until the last end
     tried: bool = False  # it has had the floor in this process
@@ -62,11 +67,32 @@ class Suspect(NamedTuple):
         """How long the other suspects wait for this one."""
         return min(FLOOR_MIN_S + 2 * self.took_s, FLOOR_MAX_S)
 
-    @property
-    def pause_s(self) -> float:
-        """How long this one waits before it begins."""
-        decides = self._replace(ends=self.ends + 1, early=self.early + 1, alone=self.alone + 1).condemned
-        return min(PAUSE_MIN_S + 3 * self.took_s, PAUSE_MAX_S) if decides else 0.0
+    def pause_s(self, chance: float) -> float:
+        """How long this one waits before it begins.
+
+        Args:
+            chance: A random number from 0 to 1, so that no rhythm of kills fits.
+        """
+        if self.alone + 1 < ALONE_ENDS:
+            return 0.0
+        return min(PAUSE_MIN_S + 3 * self.took_s, PAUSE_MAX_S) * (1 + PAUSE_CHANCE * chance)
+
+    def after(self, flight: Flight, *, alone: bool) -> "Suspect":
+        """The same one after another end at which it was under way.
+
+        Args:
+            alone: No other suspect was.
+        """
+        early = flight.took_s <= EARLY_S
+        spread_s = NEAR_S + NEAR_SHARE * min(flight.took_s, self.took_s)
+        near = abs(flight.took_s - self.took_s) <= spread_s
+        return self._replace(
+            ends=self.ends + 1 if early or near else 1,
+            early=self.early * near + 1 if early else 0,
+            alone=self.alone + 1 if alone else 0,
+            took_s=flight.took_s,
+            tried=False,
+        )
 
 
 def suspects_after(before: Sequence[Suspect], under_way: Sequence[Flight]) -> list[Suspect]:
@@ -82,21 +108,12 @@ def suspects_after(before: Sequence[Suspect], under_way: Sequence[Flight]) -> li
     found: list[Suspect] = []
     # The latest to begin is the first to be tried: it is the likeliest culprit.
     for flight in sorted(under_way, key=lambda flight: flight.begun, reverse=True):
-        early = flight.took_s <= EARLY_S
         earlier = known.get((flight.name, flight.what))
         if earlier is None:
+            early = flight.took_s <= EARLY_S
             found.append(Suspect(flight.name, flight.what, early=int(early), took_s=flight.took_s))
         else:
-            found.append(
-                Suspect(
-                    flight.name,
-                    flight.what,
-                    ends=earlier.ends + 1,
-                    early=earlier.early + 1 if early else 0,
-                    alone=earlier.alone + 1 if len(tried) == 1 else 0,
-                    took_s=flight.took_s,
-                )
-            )
+            found.append(earlier.after(flight, alone=len(tried) == 1))
     if under_way:
         # This end says nothing of a suspect that was kept from running by others: two culprits would clear each other.
         found.extend(each for each in before if not each.tried and (each.name, each.what) not in ended)

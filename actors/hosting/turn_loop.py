@@ -16,6 +16,7 @@ from ...journal.vocabulary import TURN_SLOW
 from ..clock import Clock
 from ..errors import ActorFailed
 from ..turn import ActorType
+from ..waiting.ownership import turn_over, users_turn
 from ..waiting.taskless import no_current_task
 from .activation import Activation
 from .committer import Committer
@@ -108,14 +109,17 @@ class TurnLoop:
         now_us = self._clock.now_us()
         if self._flight is not None:
             self._flight.turn_begins(activation.address)
+        token = users_turn()
         try:
             turn = activation.actor.turn(envelopes, now_us)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
+            turn_over(token)
             self._failures.tell_broken(activation, error)
             self._failures.abandon(activation, envelopes, ActorFailed(activation.address, error))
             return
+        turn_over(token)
         self.turns += 1
         if activation.failures and (turn.entry is not None or turn.record is not None):
             activation.failures = 0

@@ -12,9 +12,12 @@ the task's group.
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import Context
 from typing import Any
 
 import anyio
+
+from .ownership import CodeOwner, context_of
 
 
 class LentTask:
@@ -22,15 +25,19 @@ class LentTask:
 
     Trio's tasks cannot be cancelled from outside of their scopes, and a scope that is left open there is an error of
     trio's. Under trio nothing is put right.
+
+    Attributes:
+        context: For the code that it is lent to; to be copied for each call.
     """
 
-    __slots__ = ("_scope", "_task", "cancellations")
+    __slots__ = ("_scope", "_task", "cancellations", "context")
 
     def __init__(self) -> None:
         task: asyncio.Task[Any] | None = None
         with suppress(RuntimeError):
             task = asyncio.current_task()
         self._task = task
+        self.context: Context = context_of(task if task is not None else CodeOwner.USER)
         # Counts the requests to cancel the task, by `Task.cancel`, that nobody has taken back. The method itself: it
         # is asked after each job.
         self.cancellations: Callable[[], int] = task.cancelling if task is not None else _none

@@ -33,6 +33,8 @@ from ...runtime.errors import (
     WorkflowUnknown,
 )
 from ...runtime.history.row import CorruptHistory
+from ...runtime.operations.bulk.actor import OperationNotFound
+from ...runtime.operations.bulk.plan import PlanExpired
 from ...runtime.operations.reading.history_page import EventMissing, HistoryChanged
 from ..words import INTERNAL, NOT_FOUND, TRY_AGAIN, ErrorAnswer, Refusal
 
@@ -68,6 +70,8 @@ HISTORY_UNREADABLE = ErrorAnswer(
 )
 EVENT_MISSING = ErrorAnswer(404, "ERR_EVENT_NOT_FOUND", "{error}")
 HISTORY_CHANGED = ErrorAnswer(409, "ERR_HISTORY_CHANGED", "{error}")
+OPERATION_MISSING = ErrorAnswer(404, "ERR_OPERATION_NOT_FOUND", "{error}. GET /api/v1/operations lists them.")
+PLAN_EXPIRED = ErrorAnswer(409, "ERR_PLAN_EXPIRED", "{error}")
 LISTS_UNFINISHED = ErrorAnswer(503, "ERR_LISTS_UNFINISHED", "{error}")
 HOST_STOPPING = TRY_AGAIN[HostStopping]
 REQUEST_INVALID = ErrorAnswer(400, "ERR_REQUEST_INVALID", "{error}")
@@ -93,6 +97,8 @@ ANSWERS: Mapping[type[PerdureError], ErrorAnswer] = {
     InvalidRequest: REQUEST_INVALID,
     EventMissing: EVENT_MISSING,
     HistoryChanged: HISTORY_CHANGED,
+    OperationNotFound: OPERATION_MISSING,
+    PlanExpired: PLAN_EXPIRED,
     ListsUnfinished: LISTS_UNFINISHED,
     CorruptHistory: HISTORY_UNREADABLE,
     StoreDamaged: HISTORY_UNREADABLE,

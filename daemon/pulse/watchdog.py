@@ -152,11 +152,16 @@ class Pulse:
     # In the pulse's own thread.
 
     def _run(self) -> None:
+        nesting = sys.getrecursionlimit()
         while not self._stopping.is_set():
+            # Code of the app may have made it so small that neither this thread nor the event loop can call a function.
+            sys.setrecursionlimit(max(nesting, sys.getrecursionlimit()))
             try:
                 self._tick()
             except Exception:
-                logger.exception("the pulse stumbled")  # and goes on: nothing else watches
+                # It goes on: nothing else watches.
+                with contextlib.suppress(Exception):
+                    logger.exception("the pulse stumbled")
             if not self._left and self._told_to_stop():
                 self._left = True
                 self._stand_in.leave()

@@ -16,6 +16,7 @@ from ...api.management.history import EventJson
 from ...api.tokens import Tokens
 from ...runtime.operations.management import InstanceOperations
 from .actions import ACTIONS, ActionRoutes
+from .bulk import BULK_ENDPOINTS, BulkRoutes
 from .description import OPENAPI, DescriptionRoutes
 from .endpoint import Endpoint
 from .endpoints import READING
@@ -75,6 +76,7 @@ def _tables(door: ManagementDoor) -> list[tuple[Sequence[Endpoint], object]]:
         (STARTING, StartRoutes(management)),
         (ACTIONS, ActionRoutes(management)),
         (STREAMS, StreamRoutes(management, app_id=door.app_id, stopping=door.stopping)),
+        (BULK_ENDPOINTS, BulkRoutes(management, app_id=door.app_id)),
         ((LOGIN, LOGOUT), SessionRoutes(door.tokens)),
     ]
     if door.event_json is not None:

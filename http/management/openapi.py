@@ -58,6 +58,7 @@ HEADERS: dict[str, Json] = {
 PIECES = {
     "id": "The id. It may be any text; percent-encode it.",
     "name": "The name, as it is spelled; percent-encode it.",
+    "action": "suspend, resume, terminate, purge or rerun",
 }
 
 FILTER_TEXTS = {

@@ -13,7 +13,7 @@ The activity actors have a lane for each kind of activity.
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Generator
-from contextvars import copy_context
+from contextvars import Context
 from time import perf_counter
 from typing import Any, Generic, TypeVar
 
@@ -22,6 +22,7 @@ from anyio.abc import TaskGroup
 
 from ...actors.text import described
 from ...actors.waiting.cancellation import LentTask
+from ...actors.waiting.ownership import CodeOwner, call_as
 from ..fair_queue import FairQueue
 
 logger = logging.getLogger(__name__)
@@ -106,7 +107,8 @@ class Lane(Generic[Job]):
             if self._tasks.cancel_scope.cancel_called:
                 return
             self._called = True
-            self._tasks.start_soon(self._serve)
+            # Perhaps because of a job of another task, which may cancel what it has begun, and not this.
+            call_as(CodeOwner.PROCESS, self._tasks.start_soon, self._serve)
 
     async def _serve(self) -> None:
         """Perform jobs in one task. Whatever a job has done to the task, the others are performed all the same."""
@@ -129,7 +131,7 @@ class Lane(Generic[Job]):
         ends_s = perf_counter() + self.SLICE_S
         while self._queues and self._running < self._room:
             job = self.waiting.pop()
-            steps = Steps(self._perform(job), scope)
+            steps = Steps(self._perform(job), scope, task.context)
             self._running += 1
             self._scopes[job] = scope
             if self._queues and not self._called:
@@ -155,22 +157,24 @@ class Steps(Awaitable[None]):
 
     Args:
         scope: If this is cancelled, the coroutine is. One that goes on waiting all the same is left behind.
+        context: The coroutine runs in a copy of it.
     """
 
     # So often may a cancelled coroutine wait again, to put things in order. Each of these waits ends at once; of those
     # that are shielded only trio's count, which look the same from here.
     WAITS_MAX = 1_000
 
-    __slots__ = ("_coroutine", "_scope", "left_behind", "waited")
+    __slots__ = ("_context", "_coroutine", "_scope", "left_behind", "waited")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, None], scope: anyio.CancelScope) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, None], scope: anyio.CancelScope, context: Context) -> None:
         self._coroutine = coroutine
+        self._context = context
         self._scope = scope
         self.waited = False
         self.left_behind = False
 
     def __await__(self) -> Generator[Any, Any, None]:
-        run = copy_context().run
+        run = self._context.copy().run
         step: Callable[[Any], Any] = self._coroutine.send
         value: Any = None
         waits_left = self.WAITS_MAX

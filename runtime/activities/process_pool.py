@@ -23,6 +23,7 @@ from anyio.abc import ByteSendStream, Process, TaskGroup
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from ...actors.text import clean, described, type_name
+from ...actors.waiting.ownership import CodeOwner, call_as
 from ...journal.journal import Journal
 from ...journal.vocabulary import WORKER_PROCESS_UNCLEAR
 from ..authoring.context import ActivityContext
@@ -168,7 +169,8 @@ class WorkerProcess:
             if isinstance(error, (*GONE, TimeoutError, anyio.DelimiterNotFound)):
                 raise NotBegun(f"its process {_ending(process.returncode)} before it was ready") from error
             raise
-        tasks.start_soon(worker._serve)
+        # Called in a task that is lent to an activity, and it outlives that.
+        call_as(CodeOwner.PROCESS, tasks.start_soon, worker._serve)
         return worker
 
     async def perform(self, reference: Reference, call: Call, payload: str | None) -> Performed:

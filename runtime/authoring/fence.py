@@ -11,6 +11,7 @@ cancellation from theirs; workflow code is driven by `runtime/execution/drive.py
 """
 
 import inspect
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
@@ -42,6 +43,7 @@ def perform(
         The outcome; or what the function has returned, if that is to be awaited (an `async def` behind a decorator
         that hides it).
     """
+    nesting = sys.getrecursionlimit()
     try:
         value = function(*parameters.arguments(context, payload))
         if inspect.isawaitable(value):
@@ -49,6 +51,10 @@ def perform(
         return Performed(Encoder().encode(value), None)
     except BaseException as error:
         return Performed(None, failure_of(error, frames_skipped=1))
+    finally:
+        # A limit that the function has lowered holds for all threads, and the event loop could call nothing any more.
+        if sys.getrecursionlimit() < nesting:
+            sys.setrecursionlimit(nesting)
 
 
 class ToAwait(NamedTuple):

@@ -200,7 +200,10 @@ def _note_stall(sheet: TurnSheet, why: str, kind: str) -> None:
 
 
 def set_aside(sheet: TurnSheet, message: SetAside) -> None:
-    """Let nothing of the instance begin any more, until it is released. Only the record says so."""
+    """Let nothing of the instance begin any more, until it is released. Its history shows the stall.
+
+    Where its turns break for a reason of the engine, only the record says so: to touch the history might break too.
+    """
     actor = sheet.actor
     assert actor.record is not None
     if actor.record.set_aside is not None:
@@ -209,6 +212,8 @@ def set_aside(sheet: TurnSheet, message: SetAside) -> None:
     if not actor.record.status.terminal:  # of one that has ended, activities may still be under way
         sheet.step(Step.SET_ASIDE)
         actor.record = actor.record._replace(stall=message.reason)
+        if not message.until_restart:
+            sheet.hold(ExecutionStalled(message.reason, StallReason.PATCH_MISMATCH))
     actor.record = actor.record._replace(set_aside=mark)
     actor.offered = None
     if message.until_restart:

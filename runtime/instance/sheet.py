@@ -16,7 +16,7 @@ from ..execution.drive import Execution
 from ..execution.pending import named
 from ..history.attribution import By
 from ..history.audit import AuditAction, audit_entry, row_of
-from ..history.event import Arrival, Event
+from ..history.event import Arrival, Event, ExecutionStalled
 from ..history.facets import changed_facets
 from ..history.open_work import START_TIMER
 from ..history.record import InstanceRecord, pack_outbox
@@ -93,6 +93,11 @@ class TurnSheet:
         if actor.timeline is not None:
             return actor.timeline.has_run
         return actor.execution is not None or any(row.turn is not None for row in actor.rows)
+
+    @property
+    def holds_food(self) -> bool:
+        """Whether something is held that the code can be fed with. A stall never is."""
+        return any(not isinstance(event, ExecutionStalled) for event in self.actor.held)
 
     @property
     def generation(self) -> int:
@@ -266,5 +271,6 @@ class TurnSheet:
             if record.set_aside is not None:
                 return False
             return record.status is not Status.TERMINATED and bool(actor.open.tasks or actor.unconfirmed)
-        waiting = bool(actor.held) and record.status is not Status.SUSPENDED and not self.waits_for_start
+        food = bool(actor.held) and self.holds_food
+        waiting = food and record.status is not Status.SUSPENDED and not self.waits_for_start
         return bool(actor.open.tasks) or bool(actor.unconfirmed) or record.status is Status.STALLED or waiting

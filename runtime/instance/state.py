@@ -145,6 +145,8 @@ class Instance:
         if self.rows:
             self.last_us = self.rows[-1].at_us
         self.changed_us = self.last_us or self.record.created_us
+        if stored.facets is not None:
+            self.changed_us = stored.facets.updated_us
         if self.record.outbox:
             self.outbox = unpack_outbox(self.record.outbox)
         self.received = _received(self.record.received, self.rows)

@@ -60,7 +60,7 @@ def _run(sheet: TurnSheet) -> None:
         sheet.hold_all()
     elif is_remote(sheet, record):
         run_remotely(sheet)
-    elif sheet.arrived or (sheet.actor.held and record.status is not Status.SUSPENDED):
+    elif sheet.arrived or (sheet.actor.held and record.status is not Status.SUSPENDED and sheet.holds_food):
         feed_if_possible(sheet)
     elif record.status is Status.STALLED:
         running_code(sheet)

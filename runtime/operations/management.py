@@ -8,6 +8,7 @@ The engine makes it; the doors are given it (`http/management/`).
 from dataclasses import dataclass
 
 from ...actors.hosting.host import Host
+from .bulk.bulk import Bulk
 from .reading.feed import Feed
 from .reading.status_wait import StatusWaits
 from .reading.views import Views
@@ -22,8 +23,9 @@ class InstanceOperations:
     steering: Steering
     waits: StatusWaits
     feed: Feed
+    bulk: Bulk
 
 
-def management_of(host: Host, views: Views, steering: Steering) -> InstanceOperations:
+def management_of(host: Host, views: Views, steering: Steering, bulk: Bulk) -> InstanceOperations:
     """Put together what an engine offers."""
-    return InstanceOperations(views=views, steering=steering, waits=StatusWaits(host), feed=Feed(host))
+    return InstanceOperations(views=views, steering=steering, waits=StatusWaits(host), feed=Feed(host), bulk=bulk)

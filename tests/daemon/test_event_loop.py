@@ -4,14 +4,19 @@ import asyncio
 import gc
 import importlib.util
 import logging
+import signal
+import threading
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from perdure.daemon.event_loop import new_event_loop, report
+from perdure.actors.waiting.ownership import CodeOwner, call_as
+from perdure.daemon.event_loop import OWNERS_METHODS, new_event_loop, report, run_as_owner
 
 from ..support.workflows.hard_exceptions import HARD_EXCEPTIONS
 
@@ -26,7 +31,12 @@ def factory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def run(factory: Callable[[], asyncio.AbstractEventLoop], function: Callable[[], Any]) -> Any:
-    return anyio.run(function, backend="asyncio", backend_options={"loop_factory": factory})
+    return run_as_owner(anyio.run, function, backend="asyncio", backend_options={"loop_factory": factory})
+
+
+def as_user(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function as code of users is called."""
+    return call_as(CodeOwner.USER, function, *args)
 
 
 def raising(error: BaseException) -> Callable[..., None]:
@@ -85,14 +95,150 @@ def test_an_error_of_the_main_task_ends_the_loop(factory: Any, error: BaseExcept
         run(factory, main)
 
 
-def test_code_that_stops_the_loop_stops_nothing(factory: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_loop_that_is_stopped_all_the_same_goes_on(factory: Any, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> str:
         asyncio.get_running_loop().stop()
         await anyio.sleep(0.001)
         return "done"
 
     assert run(factory, main) == "done"
-    assert "user code stopped the event loop" in caplog.text
+    assert "the event loop was stopped, not by the daemon; it goes on" in caplog.text
+
+
+# What code of users can reach of the loop, as soon as it runs.
+
+
+def given_to(name: str) -> tuple[Any, ...]:
+    """Arguments for a method of a loop."""
+    if name.endswith("signal_handler"):
+        return (signal.SIGUSR2, print)[: 1 if name.startswith("remove") else 2]
+    return (None,) if name.startswith("set_") else ()
+
+
+@pytest.mark.parametrize("name", OWNERS_METHODS)
+@pytest.mark.parametrize("where", ["here", "in a callback", "in a callback from a thread"])
+def test_what_is_for_the_owner_of_the_loop_does_nothing_for_code_of_users(
+    factory: Any, name: str, where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> str:
+        loop = asyncio.get_running_loop()
+        method, before = getattr(loop, name), (loop.get_debug(), loop.get_task_factory(), loop.get_exception_handler())
+        if where == "here":
+            done = as_user(method, *given_to(name))
+            if asyncio.iscoroutine(done):
+                await done
+        elif where == "in a callback":
+            as_user(loop.call_soon, method, *given_to(name))
+        else:
+            thread = threading.Thread(target=loop.call_soon_threadsafe, args=[method, *given_to(name)])
+            thread.start()
+            thread.join()
+        await anyio.sleep(0.001)
+        assert (loop.get_debug(), loop.get_task_factory(), loop.get_exception_handler()) == before
+        return "done"
+
+    with warnings.catch_warnings(action="ignore"):  # of a coroutine that a callback returns
+        assert run(factory, main) == "done"
+    assert f"code of the app has called {name}() of the daemon's event loop; nothing was done" in caplog.text
+
+
+# Tasks.
+
+
+def cancel_all() -> None:
+    for task in asyncio.all_tasks():
+        task.cancel()
+
+
+def cancel_all_gathered() -> None:
+    asyncio.gather(*asyncio.all_tasks(), return_exceptions=True).cancel()
+
+
+def cancel_all_as_a_runner() -> None:
+    with suppress(RuntimeError):
+        asyncio.runners._cancel_all_tasks(asyncio.get_running_loop())  # type: ignore[attr-defined]
+
+
+async def await_all_in_a_task_that_is_cancelled() -> None:
+    async with asyncio.timeout(0.001):
+        await asyncio.gather(*(task for task in asyncio.all_tasks() if task is not asyncio.current_task()))
+
+
+CANCEL = {
+    "one by one": cancel_all,
+    "gathered": cancel_all_gathered,
+    "as a runner": cancel_all_as_a_runner,
+    "in a callback": lambda: asyncio.get_running_loop().call_soon(cancel_all),
+    "later": lambda: asyncio.get_running_loop().call_later(0.001, cancel_all),
+    "by a timeout": lambda: asyncio.create_task(await_all_in_a_task_that_is_cancelled()),
+}
+
+
+@pytest.mark.parametrize("how", CANCEL)
+def test_code_of_users_cancels_no_task_of_the_daemon(factory: Any, how: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> str:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(anyio.sleep, 0.02)
+            as_user(CANCEL[how])
+            await anyio.sleep(0.01)
+        return "done"
+
+    assert run(factory, main) == "done"
+    assert caplog.text.count("code of the app has cancelled a task of the daemon") == 1
+
+
+def test_code_of_users_cancels_its_own_tasks(factory: Any) -> None:
+    async def main() -> bool:
+        task: asyncio.Task[None] = as_user(asyncio.create_task, anyio.sleep_forever())
+        await anyio.lowlevel.checkpoint()
+        as_user(task.cancel)
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    assert run(factory, main) is True
+
+
+def test_a_task_that_is_lent_is_cancelled_by_the_code_that_has_it_and_by_no_other(factory: Any) -> None:
+    async def main() -> list[bool]:
+        cancelled = []
+        tasks = [asyncio.create_task(anyio.sleep_forever()) for _ in range(2)]
+        await asyncio.sleep(0)
+        for cancels in (tasks[1], tasks[0]):
+            call_as(cancels, tasks[0].cancel)
+            await asyncio.wait([tasks[0]], timeout=0.001)
+            cancelled.append(tasks[0].cancelled())
+        tasks[1].cancel()
+        return cancelled
+
+    assert run(factory, main) == [False, True]
+
+
+def test_the_daemon_cancels_its_tasks_and_a_scope_of_code_of_users_its_own(factory: Any) -> None:
+    async def main() -> list[bool]:
+        task = asyncio.create_task(anyio.sleep_forever())
+        await anyio.lowlevel.checkpoint()
+        task.cancel()
+        await asyncio.wait([task])
+        with anyio.CancelScope() as scope:
+            as_user(asyncio.get_running_loop().call_soon, scope.cancel)
+            await anyio.sleep(1)
+        return [task.cancelled(), scope.cancelled_caught]
+
+    assert run(factory, main) == [True, True]
+
+
+def test_what_a_handler_of_a_signal_raises_in_the_middle_of_the_loop_ends_nothing(
+    factory: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> str:
+        before = signal.signal(signal.SIGALRM, raising(TimeoutError("of an activity that is over")))
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        await anyio.sleep(0.05)
+        signal.signal(signal.SIGALRM, before)
+        return "done"
+
+    assert run(factory, main) == "done"
+    assert "of an activity that is over" in caplog.text
 
 
 @pytest.mark.parametrize("name", sorted(HARD_EXCEPTIONS))

@@ -22,12 +22,13 @@ MAY_IMPORT = {
     "testing": {"runtime", "actors"},
     "http": {"api", "runtime", "actors", "journal"},
     "rpc": {"api", "runtime", "actors", "journal"},
-    "cli": {"daemon", "api", "runtime", "actors"},
+    "client": {"api", "runtime", "actors"},
+    "cli": {"client", "daemon", "api", "runtime", "actors"},
     "benchmarks": {"daemon", "http", "rpc", "telemetry", "api", "testing", "runtime", "actors", "journal"},
     "api": {"runtime", "actors"},
     "telemetry": {"api", "runtime", "actors"},
     "daemon": {"http", "rpc", "telemetry", "api", "runtime", "actors", "journal"},
-    "__init__": {"testing", "runtime", "actors"},
+    "__init__": {"client", "testing", "runtime", "actors"},
     "__main__": {"cli"},
 }
 
@@ -77,7 +78,19 @@ PURE = {
 
 # What looks at the world: clocks, chance, files, sockets, threads, processes, the loop, the environment.
 THE_WORLD = {
-    *("aiosqlite", "anyio", "asyncio", "concurrent", "filelock", "httpx", "io", "multiprocessing", "os", "pathlib"),
+    *(
+        "aiosqlite",
+        "anyio",
+        "asyncio",
+        "concurrent",
+        "filelock",
+        "httpx",
+        "httpx2",
+        "io",
+        "multiprocessing",
+        "os",
+        "pathlib",
+    ),
     *("secrets", "shutil", "signal", "socket", "sqlite3", "starlette", "subprocess", "sys", "tempfile", "threading"),
     *("time", "trio", "urllib", "uvicorn"),
 }

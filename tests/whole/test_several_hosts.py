@@ -99,7 +99,7 @@ async def engines(settings: Settings, of: int = 3) -> AsyncIterator[list[Engine]
 
 
 async def own_ids(engine: Engine) -> list[str]:
-    return await engine.store.ids("workflow", after=None, limit=1000)
+    return [*await engine.store.ids("workflow", after=None, limit=1000)]
 
 
 async def test_children_run_wherever_their_ids_belong(settings: Settings) -> None:

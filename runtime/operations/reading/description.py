@@ -23,8 +23,8 @@ from ...history.row import CorruptHistory, Row
 from ...history.status import Status
 from ...instance.message import WORKFLOW, workflow_address
 from .item import InstanceItem, item_of
-from .open_entries import OpenEntries, open_entries
-from .stored_history import StoredHistory, listed, read_history
+from .open_entries import OpenEntries
+from .stored_history import StoredInstance, read_stored, survey
 from .under_way import WorkLocator
 from .waiting import Waiting, WaitKind, waiting_for
 
@@ -78,89 +78,76 @@ class Descriptions:
             StoreError, HostUnreachable, HostLost, HostSilent: The store or the instance's host did not answer.
         """
         try:
-            history = await read_history(self._host, instance_id)
+            found = await read_stored(self._host, instance_id)
+            if found is None:
+                return None
+            surveyed = await survey(found.stored.entries)
         except StoreDamaged as error:
             return await self._unreadable(instance_id, error.stall)
         except CorruptHistory as error:
             return await self._unreadable(instance_id, str(error))
-        if history is None:
-            return None
-        entries = open_entries(history.rows)
-        waiting = await self._waiting_for(instance_id, history, entries)
-        facets = await self._facets(instance_id, history)
-        children = await self.children(instance_id) if history.record.has_children else {}
-        return self._described(instance_id, history, entries, facets, waiting, children)
-
-    async def waiting_for(self, instance_id: str) -> Sequence[Waiting]:
-        """Say what an instance waits for; nothing for one that does not exist, has ended or cannot be read."""
-        try:
-            history = await read_history(self._host, instance_id)
-        except (StoreDamaged, CorruptHistory):
-            return ()
-        if history is None:
-            return ()
-        return await self._waiting_for(instance_id, history, open_entries(history.rows))
-
-    async def children(self, instance_id: str) -> dict[str, int]:
-        """Count the children of an instance by their status, those of earlier generations too."""
-        counted = await self._host.lists.count(WORKFLOW, ListFilter(parent=instance_id), by=("status",))
-        return {str(group.values[0]): group.total for group in counted.groups}
-
-    async def _facets(self, instance_id: str, history: StoredHistory) -> Facets:
-        """The facets of an instance as lists have them; made of its newest row, if it has changed meanwhile."""
-        record, rows = history.record, history.rows
-        found = await listed(self._host, instance_id)
-        if found is not None and found.record == history.stored.record:
-            return found.facets
-        return facets_of(record, rows[-1].at_us if rows else record.created_us)
-
-    async def _waiting_for(self, instance_id: str, history: StoredHistory, entries: OpenEntries) -> list[Waiting]:
-        record = history.record
-        if record.status.terminal:
-            return []
-        under_way = await self._work.find(instance_id, record.execution_id, tuple(entries.tasks))
-        return waiting_for(record, entries, under_way)
-
-    def _described(
-        self,
-        instance_id: str,
-        history: StoredHistory,
-        entries: OpenEntries,
-        facets: Facets,
-        waiting: Sequence[Waiting],
-        children: Mapping[str, int],
-    ) -> Description:
-        record, rows = history.record, history.rows
-        started = next((event for event in _events(rows[:1]) if isinstance(event, ExecutionStarted)), None)
-        ends = rows[-1:] if record.status.terminal else ()
-        completed = next((event for event in _events(ends) if isinstance(event, ExecutionCompleted)), None)
+        record = found.record
+        entries, first, last = surveyed
+        started = next((event for event in _events(first) if isinstance(event, ExecutionStarted)), None)
+        end = last if record.status.terminal else None
+        completed = next((event for event in _events(end) if isinstance(event, ExecutionCompleted)), None)
         return Description(
-            item=item_of(instance_id, record, facets, app_id=self._app_id),
+            item=item_of(instance_id, record, _facets(found, last), app_id=self._app_id),
             execution_id=record.execution_id,
             first_execution_id=record.run_id,
             input_bytes=_bytes(started.input if started is not None else None),
             output_bytes=_bytes(completed.result if completed is not None else None),
             turns=entries.turns,
             events=entries.events,
-            bytes=sum(map(len, history.stored.entries)),
+            bytes=sum(map(len, found.stored.entries)),
             failure=failure_in(completed) if completed is not None else None,
             stall=_stall(record, entries),
-            waiting_for=waiting,
-            children=children,
+            waiting_for=await self._waiting_for(instance_id, record, entries),
+            children=await self.children(instance_id) if record.has_children else {},
         )
+
+    async def waiting_for(self, instance_id: str) -> Sequence[Waiting]:
+        """Say what an instance waits for; nothing for one that does not exist, has ended or cannot be read."""
+        with suppress(StoreDamaged, CorruptHistory):
+            found = await read_stored(self._host, instance_id)
+            if found is not None and not found.record.status.terminal:
+                surveyed = await survey(found.stored.entries)
+                return await self._waiting_for(instance_id, found.record, surveyed.entries)
+        return ()
+
+    async def has_open_activity(self, instance_id: str) -> bool:
+        """Whether an activity of an instance has no answer; True for one that cannot be read, which does not go on."""
+        try:
+            found = await read_stored(self._host, instance_id)
+            if found is None or found.record.status.terminal:
+                return False
+            return bool((await survey(found.stored.entries)).entries.tasks)
+        except (StoreDamaged, CorruptHistory):
+            return True
+
+    async def children(self, instance_id: str) -> dict[str, int]:
+        """Count the children of an instance by their status, those of earlier generations too."""
+        counted = await self._host.lists.count(WORKFLOW, ListFilter(parent=instance_id), by=("status",))
+        return {str(group.values[0]): group.total for group in counted.groups}
+
+    async def _waiting_for(self, instance_id: str, record: InstanceRecord, entries: OpenEntries) -> list[Waiting]:
+        if record.status.terminal:
+            return []
+        under_way = await self._work.find(instance_id, record.execution_id, tuple(entries.tasks))
+        return waiting_for(record, entries, under_way)
 
     async def _unreadable(self, instance_id: str, reason: str) -> Description:
         """Describe an instance that cannot be read, with what can be read of its record."""
-        record, changed_us = InstanceRecord(Status.STALLED, "", "", 0), 0
+        record, changed_us, facets = InstanceRecord(Status.STALLED, "", "", 0), 0, None
         with suppress(StoreDamaged, CorruptHistory):
             inspection = await self._host.inspect(workflow_address(instance_id))
             if inspection is not None and inspection.record:
-                record, changed_us = unpack_record(inspection.record), inspection.updated_us
-        if not record.status.terminal:
-            record = record._replace(status=Status.STALLED)
-        waiting = Waiting(WaitKind.CODE, record.name or None, changed_us)
+                changed_us, facets = inspection.updated_us, inspection.facets
+                record = unpack_record(inspection.record)
+        # As Dapr's doors have it: whatever it was, it is stalled.
+        facets = (facets or facets_of(record, changed_us))._replace(status=Status.STALLED.name, ended_us=None)
         return Description(
-            item=item_of(instance_id, record, facets_of(record, changed_us), app_id=self._app_id),
+            item=item_of(instance_id, record, facets, app_id=self._app_id),
             execution_id=record.execution_id,
             first_execution_id=record.run_id,
             input_bytes=0,
@@ -170,7 +157,7 @@ class Descriptions:
             bytes=0,
             failure=None,
             stall=Stall(UNREADABLE, reason),
-            waiting_for=() if record.status.terminal else (waiting,),
+            waiting_for=(Waiting(WaitKind.CODE, facets.name or None, facets.updated_us),),
             children={},
         )
 
@@ -183,8 +170,14 @@ def _stall(record: InstanceRecord, entries: OpenEntries) -> Stall | None:
     return Stall(STALL_KINDS.get(entries.stall_reason, str(entries.stall_reason)), record.stall or "")
 
 
-def _events(rows: Sequence[Row]) -> Iterator[Event]:
-    for row in rows:
+def _facets(found: StoredInstance, last: Row | None) -> Facets:
+    """The facets of an instance; made of its newest row while the store does not know them yet."""
+    record = found.record
+    return found.stored.facets or facets_of(record, last.at_us if last is not None else record.created_us)
+
+
+def _events(row: Row | None) -> Iterator[Event]:
+    if row is not None:
         yield from row.turn or ()
         yield from row.held
 

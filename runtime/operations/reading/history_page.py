@@ -1,13 +1,14 @@
 """Histories in pages: the events of an instance's current generation, from either end, and one payload by its key.
 
-The rule: a key names an event for good. The timeline only grows at its end (`runtime/history/timeline.py`), so a key is
-the event's place in it, and the execution id says in which generation.
+The rule: a key names an event for good. Rows are only ever appended, so a key is the event's row and its place in that
+row, and the execution id says in which generation. A page costs what its rows cost, however long the history is.
 
 An arrival that has not been fed to the code yet is not part of the history.
 
 The management API writes the events as the wire has them.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -31,8 +32,8 @@ from ...history.event import (
 )
 from ...history.failure import FailureDetails
 from ...history.timed_event import TimedEvent
-from ...history.timeline import Timeline
-from .stored_history import read_history
+from .history_window import EventPlace, HistoryWindows, PlacedEvent
+from .stored_history import read_stored
 
 EVENTS_MAX = 500  # of a page
 
@@ -100,18 +101,12 @@ class Histories:
         """
         if not 1 <= limit <= EVENTS_MAX:
             raise InvalidRequest(f"a page of a history has 1 to {EVENTS_MAX} events, not {limit}")
-        execution_id, events = await self._events(instance_id)
-        count = len(events)
-        if newest_first:
-            end = count if after is None else min(count, self._position(instance_id, execution_id, after))
-            places = range(end - 1, max(-1, end - 1 - limit), -1)
-            more = end - limit > 0
-        else:
-            begin = 0 if after is None else self._position(instance_id, execution_id, after) + 1
-            places = range(begin, min(count, begin + limit))
-            more = begin + limit < count
-        page = [KeyedEvent(_key(execution_id, place), events[place]) for place in places]
-        return HistoryPage(page, page[-1].key if more else None)
+        windows, execution_id = await self._windows(instance_id)
+        place = _place_of(instance_id, execution_id, after) if after is not None else None
+        collect = _collect_back if newest_first else _collect
+        found = await collect(windows, place, limit + 1)
+        page = [KeyedEvent(_key(execution_id, each.place), each.timed) for each in found[:limit]]
+        return HistoryPage(page, page[-1].key if len(found) > limit else None)
 
     async def event(self, instance_id: str, key: str) -> TimedEvent:
         """Read one event.
@@ -120,11 +115,12 @@ class Histories:
             InstanceNotFound, HistoryChanged, EventMissing
             InvalidRequest: This is no key.
         """
-        execution_id, events = await self._events(instance_id)
-        place = self._position(instance_id, execution_id, key)
-        if place >= len(events):
+        windows, execution_id = await self._windows(instance_id)
+        place = _place_of(instance_id, execution_id, key)
+        events = await windows.events(place.row, place.row + 1) if place.row < len(windows) else []
+        if place.offset >= len(events):
             raise EventMissing(instance_id, f"no event {key!r}")
-        return events[place]
+        return events[place.offset].timed
 
     async def payload(self, instance_id: str, key: str, kind: str) -> str | FailureDetails | None:
         """Read one payload of an event.
@@ -146,23 +142,57 @@ class Histories:
         found: Any = getattr(event, field)
         return FailureDetails.unpack(found) if kind == "failure" and found is not None else found
 
-    async def _events(self, instance_id: str) -> tuple[str, Sequence[TimedEvent]]:
-        history = await read_history(self._host, instance_id)
-        if history is None:
+    async def _windows(self, instance_id: str) -> tuple[HistoryWindows, str]:
+        found = await read_stored(self._host, instance_id)
+        if found is None:
             raise InstanceNotFound(instance_id)
-        return history.record.execution_id, Timeline.of(history.rows).events
-
-    def _position(self, instance_id: str, execution_id: str, key: str) -> int:
-        place, dash, generation = key.partition("-")
-        if not dash or not place.isascii() or not place.isdecimal() or len(place) > 12:
-            raise InvalidRequest(f"{key!r} is not the key of an event: take one that a page of the history has")
-        if generation != execution_id:
-            raise HistoryChanged(instance_id)
-        return int(place)
+        record = found.record
+        return HistoryWindows(found.stored.entries, versioned=record.version is not None), record.execution_id
 
 
-def _key(execution_id: str, place: int) -> str:
-    return f"{place}-{execution_id}"
+async def _collect(windows: HistoryWindows, after: EventPlace | None, count: int) -> list[PlacedEvent]:
+    """The events behind a place, oldest first: as many, or all that there are."""
+    found: list[PlacedEvent] = []
+    begin = after.row if after is not None else 0
+    while begin < len(windows) and len(found) < count:
+        end = min(len(windows), begin + count)
+        found += [each for each in await windows.events(begin, end) if after is None or each.place > after]
+        begin = end
+    return found[:count]
+
+
+async def _collect_back(windows: HistoryWindows, after: EventPlace | None, count: int) -> list[PlacedEvent]:
+    """The events before a place, newest first: as many, or all that there are."""
+    found: list[PlacedEvent] = []
+    end = min(len(windows), after.row + 1) if after is not None else len(windows)
+    while end > 0 and len(found) < count:
+        begin = max(0, end - count)
+        window = await windows.events(begin, end)
+        found += [each for each in reversed(window) if after is None or each.place < after]
+        end = begin
+    return found[:count]
+
+
+def _key(execution_id: str, place: EventPlace) -> str:
+    return f"{place.row}.{place.offset}-{execution_id}"
+
+
+KEY = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})-(.*)", re.DOTALL)
+
+
+def _place_of(instance_id: str, execution_id: str, key: str) -> EventPlace:
+    """Read a key.
+
+    Raises:
+        InvalidRequest: It is none.
+        HistoryChanged: It is of another history.
+    """
+    match = KEY.fullmatch(key)
+    if match is None:
+        raise InvalidRequest(f"{key!r} is not the key of an event: take one that a page of the history has")
+    if match[3] != execution_id:
+        raise HistoryChanged(instance_id)
+    return EventPlace(int(match[1]), int(match[2]))
 
 
 # The field in which an event has a payload.

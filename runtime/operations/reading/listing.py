@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from ....actors.hosting.host import Host
-from ....actors.store.errors import StoreDamaged
 from ....actors.store.listing import Counted, Grouped, Listed, ListFilter, Order
 from ...errors import InvalidRequest
 from ...history.facets import SET_ASIDE
@@ -22,8 +21,6 @@ from ...history.status import Status
 from ...instance.message import WORKFLOW
 from .description import Descriptions
 from .item import InstanceItem, item_of
-from .open_entries import open_entries
-from .stored_history import read_history
 from .waiting import Waiting
 
 ITEMS = 100  # of a page, unless the caller says otherwise
@@ -130,18 +127,9 @@ class Listing:
         page = await self._host.lists.list(WORKFLOW, self._plain(wanted), order=order, cursor=cursor, limit=limit)
         if wanted.stuck_for_us is None:
             return page.listed, page.cursor
-        stuck = [each for each in page.listed if each.facets.status in STUCK or await self._has_activity(each.id)]
+        has_activity = self._descriptions.has_open_activity
+        stuck = [each for each in page.listed if each.facets.status in STUCK or await has_activity(each.id)]
         return stuck, page.cursor
-
-    async def _has_activity(self, instance_id: str) -> bool:
-        """Whether an instance has an open activity."""
-        try:
-            history = await read_history(self._host, instance_id)
-        except (StoreDamaged, CorruptHistory):
-            return True  # it does not go on either
-        if history is None or history.record.status.terminal:
-            return False
-        return bool(open_entries(history.rows).tasks)
 
     def _plain(self, wanted: InstanceFilter) -> ListFilter:
         """The part of a filter that the store answers."""

@@ -1,8 +1,8 @@
-"""Stored histories: the record and the rows of an instance as last committed, read without activating it.
+"""Stored instances: record and history as last committed, read without activating anything.
 
 The rule: a long history is unpacked in pieces, and the event loop goes on between them.
 
-Everything in `runtime/operations/reading/` that needs rows reads them here.
+Everything in `runtime/operations/reading/` that needs more of an instance than lists have reads it here.
 """
 
 from collections.abc import Sequence
@@ -13,53 +13,68 @@ import anyio.lowlevel
 
 from ....actors.hosting.host import Host
 from ....actors.store.contract import Stored
-from ....actors.store.listing import Listed, ListFilter, Order
 from ...history.record import InstanceRecord, unpack_record
 from ...history.row import Row, unpack_row
-from ...instance.message import WORKFLOW, workflow_address
+from ...instance.message import workflow_address
+from .open_entries import OpenEntries, Walk
 
-SLICE_S = 0.005  # rows are unpacked for no longer than this before others have their turn
 
-
-class StoredHistory(NamedTuple):
+class StoredInstance(NamedTuple):
     """An instance as the store has it."""
 
     stored: Stored
     record: InstanceRecord
-    rows: Sequence[Row]  # of its current generation, oldest first
 
 
-async def read_history(host: Host, instance_id: str) -> StoredHistory | None:
+class Survey(NamedTuple):
+    """A whole history in brief."""
+
+    entries: OpenEntries
+    first: Row | None  # None: the history is empty
+    last: Row | None
+
+
+class Pieces:
+    """Cuts long work into pieces, none of which takes much longer than SLICE_S."""
+
+    SLICE_S = 0.005
+
+    def __init__(self) -> None:
+        self._ends_s = perf_counter() + self.SLICE_S
+
+    async def cut(self) -> None:
+        """Let others have their turn, if this piece has taken long enough."""
+        if perf_counter() > self._ends_s:
+            await anyio.lowlevel.checkpoint()
+            self._ends_s = perf_counter() + self.SLICE_S
+
+
+async def read_stored(host: Host, instance_id: str) -> StoredInstance | None:
     """Read an instance; None if there is none.
 
     Raises:
         StoreDamaged, CorruptHistory: It cannot be read.
-        StoreError, HostUnreachable, HostLost, HostSilent: The store or its host did not answer.
+        StoreError, HostUnreachable, HostLost, HostSilent: The store or the host that has it did not answer.
     """
     stored = await host.read(workflow_address(instance_id))
-    if stored is None:
-        return None
-    record = unpack_record(stored.record)
-    return StoredHistory(stored, record, await unpacked(stored.entries))
+    return StoredInstance(stored, unpack_record(stored.record)) if stored is not None else None
 
 
-async def listed(host: Host, instance_id: str) -> Listed | None:
-    """Find an instance as lists have it; None if there is none."""
-    page = await host.lists.list(WORKFLOW, ListFilter(id_prefix=instance_id), order=Order.ID, cursor=None, limit=1)
-    return next((found for found in page.listed if found.id == instance_id), None)
+async def survey(entries: Sequence[bytes]) -> Survey:
+    """Go through a history, without keeping it.
 
-
-async def unpacked(entries: Sequence[bytes]) -> list[Row]:
-    """Unpack rows.
+    Args:
+        entries: Its rows, packed.
 
     Raises:
         CorruptHistory: This release cannot read one.
     """
-    rows: list[Row] = []
-    ends_s = perf_counter() + SLICE_S
+    walk, pieces = Walk(), Pieces()
+    first: Row | None = None
+    row: Row | None = None
     for entry in entries:
-        rows.append(unpack_row(entry))
-        if perf_counter() > ends_s:
-            await anyio.lowlevel.checkpoint()
-            ends_s = perf_counter() + SLICE_S
-    return rows
+        row = unpack_row(entry)
+        first = first or row
+        walk.add(row)
+        await pieces.cut()
+    return Survey(walk.found, first, row)

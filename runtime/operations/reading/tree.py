@@ -14,7 +14,6 @@ from ...errors import InstanceNotFound, InvalidRequest
 from ...history.record import unpack_record
 from ...history.row import CorruptHistory
 from ...instance.message import WORKFLOW
-from .stored_history import listed
 
 DEPTH = 3
 DEPTH_MAX = 32
@@ -51,10 +50,13 @@ class Trees:
         """
         if not 0 <= depth <= DEPTH_MAX:
             raise InvalidRequest(f"a tree has 0 to {DEPTH_MAX} levels, not {depth}")
-        found = await listed(self._host, instance_id)
-        if found is None:
+        # By its id, which begins the list of all ids that begin with it.
+        page = await self._host.lists.list(
+            WORKFLOW, ListFilter(id_prefix=instance_id), order=Order.ID, cursor=None, limit=1
+        )
+        if not page.listed or page.listed[0].id != instance_id:
             raise InstanceNotFound(instance_id)
-        root = _node(found)
+        root = _node(page.listed[0])
         seen = {instance_id}  # ids can be used again, so a descendant may bear the id of an ancestor
         level: Sequence[TreeNode] = [root]
         for _ in range(depth):

@@ -1,16 +1,18 @@
-"""The daemon hears SIGTERM and SIGINT whatever code of the app does to their handlers."""
+"""The daemon hears SIGTERM and SIGINT, and survives other signals, whatever code of the app does to their handlers."""
 
 import signal
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from perdure.daemon.process.signal_guard import guard_signals
+from perdure.daemon.process.signal_guard import GUARDED, guard_signals
 
 from ...support.processes.lines import Lines, ended
 
@@ -60,3 +62,37 @@ def test_another_thread_than_the_main_one_leaves_the_signals_alone() -> None:
             await anyio.to_thread.run_sync(lambda: anyio.run(guard_signals))
 
     anyio.run(main)
+
+
+async def guarded(*changes: Callable[[], object]) -> None:
+    """Guard the signals, and change something."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: guard_signals(interval_s=0.001))
+        await anyio.lowlevel.checkpoint()
+        for change in changes:
+            change()
+        await anyio.sleep(0.03)
+        tasks.cancel_scope.cancel()
+
+
+def test_an_alarm_that_no_code_waits_for_is_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    anyio.run(guarded, lambda: signal.setitimer(signal.ITIMER_REAL, 0.01))
+    assert caplog.messages == ["SIGALRM came, because code of the app has set an alarm; nothing was done"]
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize("number", GUARDED)
+def test_each_guarded_signal_has_its_handler_again_and_is_not_blocked(
+    number: signal.Signals, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = signal.getsignal(number)
+    replaced = signal.SIG_IGN if before is not signal.SIG_IGN else signal.SIG_DFL
+    anyio.run(
+        guarded,
+        lambda: signal.signal(number, replaced),
+        lambda: signal.pthread_sigmask(signal.SIG_BLOCK, [number]),
+    )
+    assert signal.getsignal(number) == before
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == set()
+    assert f"had replaced the handler of {number.name}" in caplog.text
+    assert f"had blocked {number.name}; the daemon has unblocked them" in caplog.text

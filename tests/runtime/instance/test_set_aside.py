@@ -8,6 +8,8 @@ import pytest
 from perdure import FailureDetails, Status
 from perdure.actors.turn import RECOVER, SetAside
 from perdure.runtime.errors import InstanceExists, InstanceNotFound, InstanceNotSetAside, InstanceStalled
+from perdure.runtime.history.event import ExecutionStalled, StallReason
+from perdure.runtime.history.row import unpack_row
 from perdure.runtime.instance.message import (
     ActivityDone,
     ChildDone,
@@ -71,7 +73,35 @@ def test_it_is_stalled_and_says_why_also_after_a_restart(
         assert lone.busy, "a restart is to find it"
         lone.restart()
         assert lone.messages == []
-    assert len(lone.entries) == rows, "only the record says so"
+    # The history shows the stall once, and no turn of the code.
+    (row,) = map(unpack_row, lone.entries[rows:])
+    assert (row.turn, row.held) == (None, [ExecutionStalled("poison", StallReason.PATCH_MISMATCH)])
+
+
+@both_ways
+@each_state
+def test_a_release_is_no_turn_of_the_code_and_leaves_nothing_to_wake_for(
+    reach: Callable[[LoneActor], Any], status: Status, forgetful: bool
+) -> None:
+    lone = LoneActor(make_app(), forgetful=forgetful)
+    reach(lone)
+    busy = lone.busy
+    rows = len(lone.entries)
+    for _ in range(2):
+        lone.tell(POISON)
+        lone.tell(POISON)  # it may come twice
+        lone.send(ReleaseAside())
+        lone.restart()
+    assert (lone.status, lone.busy) == (status, busy)
+    assert [unpack_row(entry).turn for entry in lone.entries[rows:]] == [None, None]
+
+
+@both_ways
+def test_of_one_that_broke_for_a_reason_of_ours_only_the_record_says_so(forgetful: bool) -> None:
+    lone = running(forgetful=forgetful)
+    rows = len(lone.entries)
+    lone.tell(BROKEN)
+    assert (lone.status, len(lone.entries)) == (Status.STALLED, rows)
 
 
 @both_ways

@@ -14,8 +14,9 @@ from perdure.runtime.history.event import (
     TimerCreated,
     TimerOrigin,
 )
-from perdure.runtime.instance.message import WorkflowAnswer
+from perdure.runtime.instance.message import WorkflowAnswer, workflow_address
 from perdure.runtime.operations.reading.description import Description
+from perdure.runtime.operations.reading.listing import InstanceFilter
 from perdure.runtime.operations.reading.waiting import WaitKind, WorkPlace
 from perdure.runtime.settings import Opening
 from perdure.runtime.workers.items import ActivityItem, Worker, WorkflowItem
@@ -239,7 +240,7 @@ async def test_code_that_no_longer_fits_is_waited_for_and_a_release_too(settings
         await engine.facade.start("event", instance_id="i")
         await engine.facade.start("event", instance_id="aside")
     other = App("test")
-    async with Engine(other, data=store, settings=settings, opening=Opening(set_aside=["aside"])) as engine:
+    async with Engine(other, data=store, settings=settings, opening=Opening(set_aside=("aside",))) as engine:
         await engine.facade.raise_event("i", "Approve")
         found = await described(engine, "i")
         assert found.item.status == "STALLED"
@@ -258,6 +259,27 @@ async def test_there_is_no_description_of_what_is_not_there(settings: Settings) 
     async with Engine(World().app, data=":memory:", settings=settings) as engine:
         assert await engine.views.descriptions.describe("nobody") is None
         assert await engine.views.descriptions.waiting_for("nobody") == ()
+
+
+@pytest.mark.parametrize("what", ["record", "row"])
+async def test_an_instance_that_cannot_be_read_is_described_as_stalled(settings: Settings, what: str) -> None:
+    store = MemoryStore()
+    async with Engine(World().app, data=store, settings=settings) as engine:
+        await engine.facade.start("event", instance_id="i")
+    key = store._keys[workflow_address("i")]
+    if what == "record":
+        store._records[key] = (workflow_address("i"), b"?")
+    else:
+        store._logs[key].append((99, b"?"))
+    async with Engine(World().app, data=store, settings=settings) as engine:
+        found = await described(engine, "i")
+        assert (found.item.status, found.item.name, found.item.ended_us) == ("STALLED", "event", None)
+        assert found.stall is not None
+        assert (found.stall.kind, "cannot be read" in found.stall.reason) == ("UNREADABLE", True)
+        assert [each.kind for each in found.waiting_for] == [WaitKind.CODE]
+        assert await engine.views.descriptions.waiting_for("i") == ()
+        page = await engine.views.listing.list(InstanceFilter(), limit=50, with_waiting=True)
+        assert [item.id for item in page.items] == ["i"]
 
 
 # Workers of SDKs.

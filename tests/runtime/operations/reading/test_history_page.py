@@ -130,15 +130,20 @@ async def test_a_payload_is_read_by_the_key_of_its_event(engine: Engine) -> None
         for kind in (TaskFailed, ExecutionCompleted):
             failure = await histories.payload("f", failed[kind], "failure")
             assert isinstance(failure, FailureDetails)
-        for kind, payload in [(TaskScheduled, "result"), (TurnStarted, "input"), (TaskCompleted, "failure")]:
+        for without, payload in [(TaskScheduled, "result"), (TurnStarted, "input"), (TaskCompleted, "failure")]:
             with pytest.raises(EventMissing, match=f"no {payload} at event"):
-                await histories.payload("i", keys[kind], payload)
-        beyond = "99-" + keys[ExecutionCompleted].partition("-")[2]
-        with pytest.raises(EventMissing, match="no event '99-"):
+                await histories.payload("i", keys[without], payload)
+        beyond = "99.0-" + keys[ExecutionCompleted].partition("-")[2]
+        with pytest.raises(EventMissing, match=r"no event '99\.0-"):
             await histories.payload("i", beyond, "input")
+        # A place behind the end is the end.
+        assert (await histories.page("i", after=beyond)).events == []
+        assert len((await histories.page("i", after=beyond, newest_first=True)).events) == 6
 
 
-@pytest.mark.parametrize("key", ["", "1", "x", "-1-x", "1_0-x", "½-x", "9" * 20 + "-x", "٣-x"])
+@pytest.mark.parametrize(
+    "key", ["", "1", "x", "1-x", "1.-x", "-1.0-x", "1_0.0-x", "½.0-x", "9" * 20 + ".0-x", "٣.0-x", "1.0"]
+)
 async def test_what_is_no_key_is_refused(engine: Engine, key: str) -> None:
     async with engine:
         await engine.facade.start("listens", instance_id="i")

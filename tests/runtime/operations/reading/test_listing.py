@@ -186,7 +186,7 @@ def test_stuck_is_what_is_stalled_or_set_aside_or_has_an_open_activity_and_no_tu
             await engine.facade.start("waits", instance_id="stalled")
         lacking = make_app()
         del lacking.workflows["waits"]
-        opening = Opening(set_aside=["aside"])
+        opening = Opening(set_aside=("aside",))
         async with Engine(lacking, data=store, clock=clock, settings=settings, opening=opening) as engine:
             await engine.facade.raise_event("stalled", "go")
             for name in ("works", "sleeps", "nested", "done"):

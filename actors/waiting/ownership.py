@@ -1,0 +1,61 @@
+"""Ownership: whether code of the process's own runs at this moment, or code that users wrote.
+
+The rule: a mark in the context tells. A program that wants the difference runs in a context with the mark; code of
+users runs in one without it, and so does what that code leaves behind: tasks, callbacks and threads take the context of
+the code that began them, and a thread that is begun without a context has no mark either.
+
+The daemon is such a program (`daemon/event_loop.py`): code of users cannot cancel its tasks. An engine that is embedded
+in another program sets the marks, and nothing asks for them.
+"""
+
+from collections.abc import Callable
+from contextvars import Context, ContextVar, Token, copy_context
+from enum import Enum
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class CodeOwner(Enum):
+    """Who runs. Any other value is the task that is lent to the code that runs."""
+
+    PROCESS = "process"  # code of the process's own
+    USER = "user"
+    PASSED_ON = "passed on"  # nobody: the cancellation of a task reaches what that task waits for
+
+
+_owner: ContextVar[Any] = ContextVar("perdure_owner", default=CodeOwner.USER)
+
+
+def owner() -> Any:
+    """Say who runs now: an `CodeOwner`, or the task that is lent to code of users."""
+    return _owner.get()
+
+
+def owner_in(context: Context) -> Any:
+    """Say who runs in a context, perhaps at this moment."""
+    return context.get(_owner, CodeOwner.USER)
+
+
+def call_as(who: Any, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function in a copy of the context that is marked. What it begins has the mark too.
+
+    Args:
+        who: An `CodeOwner`, or a task that is lent.
+    """
+    return context_of(who).run(function, *args, **kwargs)
+
+
+def context_of(who: Any) -> Context:
+    """A copy of the context that is marked."""
+    context = copy_context()
+    context.run(_owner.set, who)
+    return context
+
+
+# Mark the present context until the mark is taken back: code of users runs in it now. Both are called in each turn, and
+# are no functions of Python's for that.
+users_turn: Callable[[], Token[Any]] = partial(_owner.set, CodeOwner.USER)
+turn_over: Callable[[Token[Any]], None] = _owner.reset

@@ -1,0 +1,81 @@
+"""The sockets on which the daemon listens, watched while code of the app runs.
+
+The rule: a daemon that nobody can reach does not live on. Code that closes descriptors that are not its own
+(`os.closerange`) takes the ports away, and nothing in the process would notice. The process ends then, without an
+order, so that what was under way is suspect (`actors/hosting/quarantine.py`). `daemon/daemon.py` starts it.
+"""
+
+import logging
+import os
+import socket
+import stat
+from collections.abc import Callable, Collection
+
+import anyio
+
+from .inheritance import open_descriptors
+
+logger = logging.getLogger(__name__)
+
+LOOK_S = 0.5
+
+
+async def guard_ports(
+    ports: Collection[int], *, stopping: Callable[[], bool], end: Callable[[int], object], interval_s: float = LOOK_S
+) -> None:
+    """Look at the sockets that listen now until the daemon stops, and end the process when one is gone.
+
+    Args:
+        ports: Of the daemon. Both servers listen.
+        stopping: Whether the daemon closes its ports itself.
+        end: Ends the process at once, with an exit code.
+    """
+    listening = listening_at(ports)
+    while not stopping():
+        await anyio.sleep(interval_s)
+        for descriptor, (inode, port) in listening.items():
+            if inode_of(descriptor) != inode and not stopping():
+                logger.critical(
+                    "code of the app has closed the socket of port %d, descriptor %d: this process ends now",
+                    port,
+                    descriptor,
+                )
+                logging.shutdown()
+                end(1)
+                return
+
+
+def listening_at(ports: Collection[int]) -> dict[int, tuple[int, int]]:
+    """The inode and the port of each socket of this process that listens at one of the ports, by its descriptor."""
+    found: dict[int, tuple[int, int]] = {}
+    for descriptor in list(open_descriptors()):
+        inode = inode_of(descriptor)
+        if inode is not None and (port := _port_of(descriptor)) in ports:
+            found[descriptor] = (inode, port)
+    return found
+
+
+def inode_of(descriptor: int) -> int | None:
+    """The inode of a socket; None if the descriptor is none of a socket."""
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return None
+    return status.st_ino if stat.S_ISSOCK(status.st_mode) else None
+
+
+def _port_of(descriptor: int) -> int:
+    """The port at which a socket listens; 0 if it does not."""
+    try:
+        looked_at = socket.socket(fileno=descriptor)
+    except OSError:
+        return 0
+    # A second object for the same descriptor, which must not close it.
+    try:
+        name = looked_at.getsockname()
+        listens = looked_at.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        return int(name[1]) if listens and isinstance(name, tuple) else 0
+    except OSError:
+        return 0
+    finally:
+        looked_at.detach()

@@ -1,0 +1,270 @@
+"""Code of the app shares a process with the daemon: what it does to the loop, tasks and process hurts itself only.
+
+One daemon lives through all of it. After each misdeed an innocent activity is still under way, and others complete.
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ..support.processes.daemon import Daemon
+
+APP = """
+import asyncio, gc, logging, os, resource, signal, sys, threading, time, warnings
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+import perdure
+from anyio import from_thread
+
+app = perdure.App("misdeeds")
+LOOP = []
+
+def raises(*_):
+    raise ValueError("mine")
+
+def interrupts(*_):
+    raise KeyboardInterrupt
+
+def cancel_all():
+    for task in asyncio.all_tasks(LOOP[0]):
+        task.cancel()
+
+def cancel_all_gathered():
+    asyncio.gather(*asyncio.all_tasks(LOOP[0]), return_exceptions=True).cancel()
+
+async def time_out_on_all():
+    async with asyncio.timeout(0.05):
+        await asyncio.gather(*(task for task in asyncio.all_tasks() if task is not asyncio.current_task()))
+
+async def cancel_all_later():
+    await asyncio.sleep(0.05)
+    cancel_all()
+
+def leave_a_task():
+    app.kept = LOOP[0].create_task(cancel_all_later())
+
+def from_a_thread_of_its_own():
+    thread = threading.Thread(target=lambda: LOOP[0].call_soon_threadsafe(cancel_all))
+    thread.start()
+    thread.join()
+
+def fail_in_a_thread():
+    threading.excepthook = raises
+    threading.Thread(target=raises).start()
+
+def fail_unraisably():
+    class Fails:
+        def __del__(self):
+            raise ValueError
+    sys.unraisablehook = raises
+    Fails()
+
+def take_the_alarm():
+    signal.signal(signal.SIGALRM, raises)
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+    time.sleep(0.1)
+
+def defaults(*names):
+    for name in names:
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+
+def nest_less():
+    depth, frame = 0, sys._getframe()
+    while frame is not None:
+        depth, frame = depth + 1, frame.f_back
+    sys.setrecursionlimit(depth + 30)
+
+def allow_no_files():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+def fork():
+    if os.fork() == 0:
+        os._exit(0)
+
+MISDEEDS = {
+    "cancel all tasks": cancel_all,
+    "cancel all tasks gathered": cancel_all_gathered,
+    "cancel all tasks as a runner does": lambda: asyncio.runners._cancel_all_tasks(LOOP[0]),
+    "cancel all tasks soon": lambda: LOOP[0].call_soon(cancel_all),
+    "cancel all tasks from a thread": from_a_thread_of_its_own,
+    "cancel all tasks in a task left behind": leave_a_task,
+    "a timeout around all tasks": time_out_on_all,
+    "stop": lambda: LOOP[0].stop(),
+    "stop from a thread": lambda: LOOP[0].call_soon_threadsafe(LOOP[0].stop),
+    "close": lambda: LOOP[0].close(),
+    "set_exception_handler": lambda: LOOP[0].set_exception_handler(interrupts),
+    "set_debug": lambda: LOOP[0].set_debug(True),
+    "set_task_factory": lambda: LOOP[0].set_task_factory(None),
+    "set_default_executor": lambda: LOOP[0].set_default_executor(ThreadPoolExecutor(1)),
+    "shutdown_default_executor": lambda: LOOP[0].shutdown_default_executor(),
+    "shutdown_asyncgens": lambda: LOOP[0].shutdown_asyncgens(),
+    "remove_signal_handler": lambda: LOOP[0].remove_signal_handler(signal.SIGTERM),
+    "add_signal_handler": lambda: LOOP[0].add_signal_handler(signal.SIGTERM, raises),
+    "exit in a callback": lambda: LOOP[0].call_soon(sys.exit, 3),
+    "interrupt in a callback": lambda: LOOP[0].call_soon(interrupts),
+    "raise in a callback": lambda: LOOP[0].call_soon(raises),
+    "no event loop": lambda: asyncio.set_event_loop(None),
+    "chdir": lambda: os.chdir("/"),
+    "SIGTERM": lambda: defaults("SIGTERM", "SIGINT"),
+    "SIGPIPE": lambda: defaults("SIGPIPE"),
+    "blocked signals": lambda: signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()),
+    "no descriptor of signals": lambda: signal.set_wakeup_fd(-1),
+    "alarm": lambda: signal.setitimer(signal.ITIMER_REAL, 0.05),
+    "alarm with a handler": take_the_alarm,
+    "timer of CPU time": lambda: signal.setitimer(signal.ITIMER_VIRTUAL, 0.001),
+    "threading.excepthook": fail_in_a_thread,
+    "sys.excepthook": lambda: setattr(sys, "excepthook", interrupts),
+    "sys.unraisablehook": fail_unraisably,
+    "gc.disable": gc.disable,
+    "recursion limit": nest_less,
+    "switch interval": lambda: sys.setswitchinterval(60),
+    "environment": os.environ.clear,
+    "umask": lambda: os.umask(0o777),
+    "warnings": lambda: warnings.simplefilter("error"),
+    "trace": lambda: sys.settrace(interrupts),
+    "sys.path": sys.path.clear,
+    "fork": fork,
+    "standard output": lambda: os.close(1),
+    "standard input": lambda: os.close(0),
+    "sys.stdout": lambda: setattr(sys, "stdout", None),
+    "file limit": allow_no_files,
+    "logging.shutdown": logging.shutdown,
+    "SIGVTALRM": lambda: defaults("SIGVTALRM", "SIGPROF"),
+}
+
+@app.activity
+async def on_the_loop(ctx, name: str):
+    LOOP[:] = [asyncio.get_running_loop()]
+    done = MISDEEDS[name]()
+    if asyncio.iscoroutine(done):
+        await done
+    await asyncio.sleep(0)
+
+@app.activity
+def in_a_thread(ctx, name: str):
+    LOOP[:] = [from_thread.run_sync(asyncio.get_running_loop)]
+    if name != "a timeout around all tasks":
+        from_thread.run_sync(MISDEEDS[name]) if name.startswith("cancel") else MISDEEDS[name]()
+
+@app.workflow
+async def by_activity(ctx, name: str):
+    await ctx.call_activity("on_the_loop", input=name)
+
+@app.workflow
+async def by_thread(ctx, name: str):
+    await ctx.call_activity("in_a_thread", input=name)
+
+@app.workflow
+async def by_itself(ctx, name: str):
+    LOOP[:] = [asyncio.get_running_loop()]
+    if name != "a timeout around all tasks":
+        MISDEEDS[name]()
+
+@app.activity
+async def waits(ctx):
+    for _ in range(100_000):
+        await asyncio.sleep(0.01)
+
+@app.activity
+def waits_in_a_thread(ctx):
+    time.sleep(600)
+
+@app.workflow
+async def innocent(ctx):
+    await ctx.when_all([ctx.call_activity(waits), ctx.call_activity(waits_in_a_thread)])
+
+@app.activity
+async def one(ctx):
+    return 1
+
+@app.activity
+def two(ctx):
+    return 2
+
+@app.workflow
+async def quick(ctx):
+    total = await ctx.call_activity(one) + await ctx.call_activity(two)
+    await ctx.create_timer(timedelta(milliseconds=1))
+    return total
+"""
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    (tmp_path / "misdeeds.py").write_text(APP)
+    with Daemon(tmp_path / "misdeeds.py", tmp_path / "p.db", "--stop-grace", "0.1") as daemon:
+        yield daemon
+
+
+def misdeeds() -> list[str]:
+    """The names in the table of the app."""
+    table = APP.partition("MISDEEDS = {\n")[2].partition("\n}\n")[0]
+    return [line.split('"')[1] for line in table.splitlines()]
+
+
+def log_of(daemon: Daemon) -> str:
+    return Path(daemon._log.name).read_text()
+
+
+# The others change nothing more where they are done another time.
+ON_THE_LOOP = 22
+
+
+@pytest.mark.parametrize(("workflow", "names"), [("by_activity", misdeeds()), ("by_itself", misdeeds()[:ON_THE_LOOP])])
+def test_whatever_code_does_to_the_process_the_daemon_and_the_others_go_on(
+    daemon: Daemon, workflow: str, names: list[str]
+) -> None:
+    # Given an instance whose activities are under way, one of them on the event loop,
+    daemon.start("innocent", "innocent")
+    for name in names:
+        # when code of another does what it should not,
+        number = names.index(name)
+        daemon.start(workflow, f"misdeed-{number}", name)
+        # then others complete: with activities, a thread and a timer.
+        try:
+            daemon.start("quick", f"quick-{number}")
+            daemon.wait_for(f"quick-{number}", "COMPLETED", within_s=10)
+        except (AssertionError, httpx.TransportError) as error:
+            raise AssertionError(f"{name}: {daemon.process.poll()} {log_of(daemon)[-300:]}") from error
+    # The daemon hears its signals, also those that were taken from it, and stops in order;
+    time.sleep(0.6)  # it looks twice a second whether they were
+    assert daemon.get("innocent")["runtimeStatus"] == "RUNNING"
+    assert daemon.stop() == 0
+    log = log_of(daemon)
+    # nothing that is the daemon's was cancelled, and who cancelled is told.
+    assert "code of the app has called stop() of the daemon's event loop; nothing was done" in log
+    assert "code of the app has cancelled a task of the daemon" in log
+    assert "2 activities did not finish" in log
+    if workflow != "by_itself":
+        for told in (
+            "had replaced the handler of SIGPIPE",
+            "had blocked SIGALRM",
+            "had changed gc.isenabled() from True to False",
+        ):
+            assert told in log
+
+
+@pytest.mark.slow
+def test_the_same_from_threads(daemon: Daemon) -> None:
+    test_whatever_code_does_to_the_process_the_daemon_and_the_others_go_on(daemon, "by_thread", misdeeds())
+
+
+def test_a_daemon_that_nobody_can_reach_any_more_ends(tmp_path: Path) -> None:
+    app = tmp_path / "closes.py"
+    app.write_text(
+        "import os, stat, perdure\n"
+        "app = perdure.App('closes')\n"
+        "@app.workflow\n"
+        "async def closes(ctx):\n"
+        "    for descriptor in range(3, 256):\n"
+        "        try:\n"
+        "            if stat.S_ISSOCK(os.fstat(descriptor).st_mode): os.close(descriptor)\n"
+        "        except OSError: pass\n"
+    )
+    with Daemon(app, tmp_path / "p.db") as daemon:
+        with pytest.raises(httpx.TransportError):
+            daemon.start("closes", "i")
+        assert daemon.process.wait(10) != 0
