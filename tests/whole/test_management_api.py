@@ -388,6 +388,37 @@ def test_streams_and_waits_end_at_once_when_the_daemon_stops(tmp_path: Path) -> 
     assert [(answer.status_code, answer.json()["errorCode"]) for answer in answers] == [(503, "ERR_HOST_STOPPING")]
 
 
+# The daemon.
+
+
+def test_the_daemon_says_what_it_is_and_what_it_has(api: httpx.Client) -> None:
+    system = get(api, "/system")
+    assert (system["app_id"], system["hosts"], system["ready"], system["workers"]) == ("shop", 1, True, 0)
+    assert system["store"]["bytes"] > 0
+    assert system["configuration"]["durability"] == "full"
+    (host,) = get(api, "/hosts")["items"]
+    assert (host["name"], host["ready"]) == ("local", True)
+    assert get(api, "/workers")["items"] == []
+    assert [each["name"] for each in get(api, "/workflows")["items"]] == ["order", "parent", "pay"]
+    assert [each["name"] for each in get(api, "/activities")["items"]] == ["charge"]
+    series = get(api, "/series", names="started,workers", window="60", step="20")
+    assert series["step"] == 20
+    assert {name: len(values) for name, values in series["values"].items()} == {"started": 3, "workers": 3}
+
+
+def test_who_did_what_is_in_the_audit(api: httpx.Client) -> None:
+    start(api, "order", "audited", "x")
+    api.post("/instances/audited/suspend", json={"reason": "look"})
+    api.post("/instances/audited/purge", json={"force": True})
+    rows = get(api, "/audit", id="audited")["items"]
+    assert [(row["action"], row["actor"], row["door"], row["reason"]) for row in rows] == [
+        ("purge", "anonymous", "api", None),
+        ("suspend", "anonymous", "api", "look"),
+    ]
+    assert [row["action"] for row in get(api, "/audit", id="audited", limit="1")["items"]] == ["purge"]
+    assert get(api, "/audit", id="audited", before="2020-01-01T00:00:00Z")["items"] == []
+
+
 # Who may do it.
 
 
