@@ -122,6 +122,13 @@ EVENT_KEPT = LogLine(
 ACTIVITIES_WITHDRAWN = LogLine(
     "activities_withdrawn", INFO, "{found} activities of {instance_id!r} are withdrawn", ("instance_id", "found")
 )
+ACTIVITY_REPEATED = LogLine(
+    "activity_repeated",
+    INFO,
+    "activity {activity!r} (task {task_id}) of {instance_id!r} hangs, and a repair has it performed once more beside "
+    "the first time",
+    ("instance_id", "activity", "task_id"),
+)
 # Limits (docs/limits.md).
 
 LIMIT_NEAR = LogLine(

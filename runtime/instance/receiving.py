@@ -60,6 +60,7 @@ from .message import (
     RaiseEvent,
     ReleaseAside,
     RemoteAnswer,
+    Repair,
     Resume,
     Start,
     StartCopy,
@@ -68,8 +69,8 @@ from .message import (
     TryAgain,
     WorkflowTurnWork,
 )
-from .sheet import TurnSheet
-from .steering import (
+from .requests.repairing import receive_repair
+from .requests.steering import (
     meets,
     receive_check,
     receive_purge,
@@ -80,6 +81,7 @@ from .steering import (
     receive_suspend,
     receive_terminate,
 )
+from .sheet import TurnSheet
 
 NUMBER = re.compile(r"-?[0-9]+", re.ASCII)
 
@@ -388,6 +390,7 @@ RECEIVERS: dict[type[Any], Callable[[TurnSheet, Envelope], None]] = {
     SetAside: receive_set_aside,
     ReleaseAside: receive_release,
     RemoteAnswer: _receive_answer,
+    Repair: receive_repair,
     StartCopy: _receive_copy,
     TryAgain: _receive_try_again,
 }

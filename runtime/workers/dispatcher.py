@@ -150,9 +150,23 @@ class Dispatcher:
         if job is not None:
             assert isinstance(job.request, Invoke)
             if job.request.execution_id == invoke.execution_id:
+                if invoke.again and job.sent:
+                    self._give_again(job)
                 return
             self._drop(job)  # of an earlier generation, whose ids begin anew
         self._add(Job(key, invoke), self._activities)
+
+    def _give_again(self, job: Job) -> None:
+        """Give an activity that a worker has to another one, or once more to the same. The first answer counts."""
+        assert job.stream is not None
+        job.earlier_tokens = (*job.earlier_tokens, job.token)
+        job.hung_with = job.stream
+        del job.stream.activities[job.key]
+        job.stream = None
+        job.sent = False
+        self._count(job, -1)
+        self._activities.push_front(job.request.instance_id, job)
+        self._pump()
 
     def withdraw(self, message: Withdraw) -> None:
         """Give an instance's activities to no worker any more, nor its turn if it was ended.
@@ -300,7 +314,7 @@ class Dispatcher:
         if job is None:
             instance_id = key.id if task_id is None else key.id.rpartition("::")[0]
             raise WorkUnknown(instance_id, task_id)
-        if (token and token != job.token) or not job.sent:
+        if not (job.sent and token in ("", job.token)) and not (job.earlier_tokens and _is_earlier(job, token)):
             logger.debug("an answer to %s under another token is void", key)
             return None
         if job.stream is not None:
@@ -366,6 +380,8 @@ class Dispatcher:
         activity = isinstance(job.request, Invoke)
         room = limits.activities_per_stream_max if activity else limits.workflows_per_stream_max
         free = [stream for stream in self._streams if len(stream.jobs_like(job)) < room]
+        if job.hung_with is not None:
+            free = [stream for stream in free if stream is not job.hung_with] or free
         if not isinstance(job.request, Invoke):
             for stream in free:
                 if stream.worker.stateful and stream.keeps(job.request.instance_id):
@@ -389,6 +405,11 @@ class Dispatcher:
             self._at_work[counter] = self._at_work.get(counter, 0) + by
             if self._at_work[counter] == 0:
                 del self._at_work[counter]
+
+
+def _is_earlier(job: Job, token: str) -> bool:
+    """Whether an answer comes from a worker that was given the job before it was given out again."""
+    return not token or token in job.earlier_tokens
 
 
 def _is_continued(known: Offered | WorkflowTurnWork, offer: Offered) -> bool:
