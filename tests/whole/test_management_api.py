@@ -235,6 +235,35 @@ def test_an_instance_is_suspended_resumed_ended_and_purged(api: httpx.Client) ->
     assert api.post("/instances/acted/purge").status_code == 404
 
 
+def test_an_instance_gets_what_it_waits_for(api: httpx.Client) -> None:
+    # Given an instance whose activity hangs,
+    start(api, "pay", "hangs", 5000)
+    path = "/instances/hangs"
+    eventually(lambda: get(api, path)["waiting_for"][0]["state"] == "running")
+    (waiting,) = get(api, path)["waiting_for"]
+    assert (waiting["kind"], waiting["name"]) == ("activity", "charge")
+    event_id = waiting["event_id"]
+    # what it does not wait for is refused, and what is not whole is named,
+    assert api.post(f"{path}/repair", json={"action": "complete", "event_id": 99}).status_code == 409
+    assert api.post(f"{path}/repair", json={"action": "fire", "event_id": event_id}).status_code == 409
+    assert api.post(f"{path}/repair", json={"action": "release"}).status_code == 409
+    for body in ({}, {"action": "mend"}, {"action": "complete"}, {"action": "fail", "event_id": event_id}):
+        response = api.post(f"{path}/repair", json=body)
+        assert (response.status_code, response.json()["errorCode"]) == (422, "ERR_BODY_INVALID")
+    # and with an answer it goes on.
+    answer = {"action": "complete", "event_id": event_id, "result": "charged by hand", "reason": "it was paid"}
+    assert api.post(f"{path}/repair", json=answer).status_code == 200
+    assert get(api, f"{path}/wait")["status"] == "COMPLETED"
+    key = get(api, f"{path}/history", order="newest", limit="1")["items"][0]["key"]
+    assert api.get(f"{path}/history/{key}/result").json() == "charged by hand"
+    # A failure is an answer too.
+    start(api, "pay", "hangs-too", 5000)
+    failure = {"type": "Declined", "message": "by hand"}
+    answer = {"action": "fail", "event_id": event_id, "failure": failure}
+    assert api.post("/instances/hangs-too/repair", json=answer).status_code == 200
+    assert get(api, "/instances/hangs-too/wait")["status"] == "FAILED"
+
+
 def test_what_is_asked_twice_is_done_once(api: httpx.Client) -> None:
     # A start with a key begins one instance,
     key = {"idempotency-key": "once"}
