@@ -57,8 +57,8 @@ REPAIR = Endpoint(
     headers=("If-Match",),
     body=RepairRequest,
     description=(
-        "The history is not rewritten: an arrival is added that the instance could have had. What has failed already is "
-        "no entry of `waiting_for`; use rerun from that event."
+        "The history is not rewritten: an arrival is added that the instance could have had. What has failed already "
+        "is no entry of `waiting_for`; use rerun from that event."
     ),
 )
 
@@ -122,7 +122,6 @@ class ActionRoutes:
             condition=run,
         )
         return Response(encode(ActionDone(id=instance_id, affected=affected)), media_type=JSON)
-
 
     async def repair_instance(self, call: ManagementCall) -> Response:
         instance_id, run, asked = call.id, condition_of(call), await call.body(RepairRequest)
