@@ -24,7 +24,7 @@ from ...api.management.overview import (
     WorkflowList,
     WorkflowView,
 )
-from ...api.management.words import CURSOR_INVALID, LISTS_UNFINISHED, REQUEST_INVALID
+from ...api.management.words import LISTS_UNFINISHED, REQUEST_INVALID
 from ...api.sidecar import Sidecar
 from ...runtime.history.audit import AuditAction, AuditEntry
 from ...runtime.operations.management import InstanceOperations
@@ -38,7 +38,7 @@ from .endpoints import CURSOR, LIMIT_MAX, TEXT, listed, number, words
 
 LIMIT = 100
 WINDOW_US = STEP_S * STEPS * 10**6
-STEP_PATTERN = {"type": "string", "pattern": "^[1-9][0-9]{0,2}0s?$"}
+STEP_PATTERN = {"type": "string", "pattern": "^([1-9][0-9]?|[12][0-9]{2}|3[0-5][0-9]|360)0s?$"}
 
 
 def _get(operation: str, path: str, summary: str, struct: type, *errors: Any, **more: Any) -> Endpoint:
@@ -76,7 +76,6 @@ OVERVIEW = (
         "/audit",
         "Read who has changed what, and why",
         AuditList,
-        CURSOR_INVALID,
         query=(
             QueryField("id", TEXT, "Of the instance"),
             QueryField("actor", TEXT, "The name of the token"),
@@ -171,7 +170,7 @@ class OverviewRoutes:
 
     async def list_audit(self, call: ManagementCall) -> Response:
         query = call.query
-        action = query.text("action")
+        action = query.values.get("action")
         wanted = AuditFilter(
             id=query.text("id"),
             author=query.text("actor"),
