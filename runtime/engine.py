@@ -65,6 +65,7 @@ from .operations.client import Client
 from .operations.event_sender import EventSender
 from .operations.facade import Facade
 from .operations.management import management_of
+from .operations.overview.reports import Reports
 from .operations.reading.under_way import WorkLocator
 from .operations.reading.views import views_of
 from .operations.retention import RetentionLoop
@@ -180,7 +181,18 @@ class Engine:
         self._selected = SelectedInstances(self.views.listing, self.steering, self._clock)
         self._bulk_runner = BulkRunner(self._selected, ask=self._host.ask, journal=self._journal)
         self.bulk = Bulk(self._host, self._clock, self._selected)
-        self.management = management_of(self._host, self.views, self.steering, self.bulk)
+        reports = Reports(
+            self._host,
+            self._activities,
+            self.dispatcher,
+            app=app,
+            settings=self.settings,
+            clock=self._clock,
+            peers=self.peers,
+        )
+        self.management = management_of(
+            self._host, reports, views=self.views, steering=self.steering, bulk=self.bulk, clock=self._clock
+        )
         self.client = Client(self.facade, app)
         self._children = ChildStarter(self.facade, send=self._send, journal=journal)
         self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id, journal=journal)

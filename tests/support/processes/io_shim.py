@@ -1,4 +1,4 @@
-"""Programs whose calls to the disk fail or hang: the nth open, read, write, sync, truncate, unlink or rename of files."""
+"""Programs whose calls to the disk fail or hang: the nth open, read, write, sync, truncate, unlink, rename."""
 
 import errno
 import os
