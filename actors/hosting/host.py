@@ -163,12 +163,14 @@ class Host:
             retire=self._retire,
             journal=journal,
         )
+        self.tallies = self._release.tallies
         self._committer = Committer(
             store, self.placement, release=self._release.release, undo=self._failures.undo, journal=journal
         )
         self.turn_loop = TurnLoop(
             self._mailroom, self._failures, self._committer, types, routes, self.clock, self._flight, journal=journal
         )
+        self.commit_times = self._committer.took_s
         self._probation = Probation(
             self._flight, self._mailroom, self.placement, set_aside=precautions.set_aside, journal=journal
         )
