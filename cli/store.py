@@ -90,5 +90,25 @@ def spread(new: Path, data: str, processes: int) -> None:
     click.echo(f"{data} is laid out for --processes {processes} at {new}.")
 
 
+@store.command(params=[DATA_OPTION])
+def vacuum(data: str) -> None:
+    """Give the space of what was deleted back to the disk.
+
+    The daemon must be stopped. SQLite uses the pages of purged instances again for new ones, and its files never
+    shrink by themselves. All rows are written anew; that takes about a second for each 100 MB, and as much room beside
+    the store as it has now, twice. A crash meanwhile leaves the store as it was.
+
+    For example: perdure store vacuum --data perdure.db
+    """
+    from ..actors.store.sqlite import vacuuming  # noqa: PLC0415  as above
+
+    try:
+        files = vacuuming.vacuum(data)
+    except PerdureError as error:
+        raise click.ClickException(explain(error, RUN_FLAGS)) from None
+    for path, before, after in files:
+        click.echo(f"{path} had {before:,} bytes, and has {after:,} now.")
+
+
 for command in INSTANCE_COMMANDS:
     store.add_command(command)

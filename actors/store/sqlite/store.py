@@ -44,6 +44,7 @@ from .in_use import UNKNOWN, InUse, refuse_missing
 from .lists.auditing import read_audit, thin_audit
 from .lists.filling import Filling, read_unlisted
 from .lists.kinds import Kinds, take_kinds
+from .lists.mending import are_damaged, begin_anew
 from .lists.reading import Asked, read_counts, read_page
 from .reading import read_active, read_actors, read_ids, read_outsides, read_reminders
 from .salvage import highest_position, is_damaged, replace_log, rescue, tidy
@@ -371,6 +372,8 @@ def prepare(
     def begin(connection: sqlite3.Connection) -> Kinds:
         if damaged:
             replace_log(connection)
+        if lists_damaged:
+            begin_anew(connection)
         if version is None:
             schema.create(connection, shards=shards, created_us=time.time_ns() // 1000, part=part)
         elif version < schema.SCHEMA_VERSION:
@@ -382,11 +385,12 @@ def prepare(
     fold(connection)  # what is in the -wal may have another number than the file
     (number,) = connection.execute("PRAGMA user_version").fetchone()
     damaged = version is not None and is_damaged(connection)
+    lists_damaged = version is not None and version >= schema.VERSION_OF_LISTS and are_damaged(connection, path)
     if damaged:
         rescue(connection, in_use.hold)
     in_use.announce(number)
     kinds = transact(begin, connection)
-    if damaged:
+    if damaged or lists_damaged:
         tidy(connection, path)
     position_max = highest_position(connection)
     in_use.begin(schema.read_meta(connection, path, schema.STORE), position_max, folded=fold(connection))

@@ -135,10 +135,16 @@ def facets_row(key: int, kind: int, facets: Facets) -> FacetsRow:
 
 
 def facets_in(
-    kinds: Kinds, kind: int | None, created_us: int, updated_us: int, ended_us: int | None, parent: Any, tags: Any
+    kinds: Kinds | None,
+    kind: int | None,
+    created_us: int,
+    updated_us: int,
+    ended_us: int | None,
+    parent: Any,
+    tags: Any,
 ) -> Facets | None:
     """The facets of an actor, from the columns of its row; None if it has none, or they cannot be read."""
-    if kind is None:
+    if kinds is None or kind is None:
         return None
     try:
         of = kinds[kind]
