@@ -53,6 +53,7 @@ def running_code(sheet: TurnSheet) -> Execution | None:
             generation=actor.record.generation,
             rows=actor.rows,
             limits=surroundings.limits,
+            watch=surroundings.watch_calls,
         )
     except (NondeterminismError, CodeInterrupted) as error:
         stall(sheet, str(error))
