@@ -60,6 +60,7 @@ from .message import (
     RaiseEvent,
     ReleaseAside,
     RemoteAnswer,
+    Repair,
     Resume,
     Start,
     StartCopy,
@@ -68,8 +69,8 @@ from .message import (
     TryAgain,
     WorkflowTurnWork,
 )
-from .sheet import TurnSheet
-from .steering import (
+from .requests.repairing import receive_repair
+from .requests.steering import (
     meets,
     receive_check,
     receive_purge,
@@ -80,6 +81,7 @@ from .steering import (
     receive_suspend,
     receive_terminate,
 )
+from .sheet import TurnSheet
 
 NUMBER = re.compile(r"-?[0-9]+", re.ASCII)
 
@@ -335,6 +337,7 @@ def _receive_reminder(sheet: TurnSheet, envelope: Envelope) -> None:
     timers = sheet.actor.open.timers
     timer_id = int(reminder.name) if NUMBER.fullmatch(reminder.name) else None
     if timer_id is not None and timers.get(timer_id) == reminder.due_us:
+        sheet.timers_set.pop(timer_id, None)  # another reminder in this turn may have set it again, see below
         sheet.arrive(TimerFired(timer_id, reminder.due_us))
         return
     # Its timer is of an earlier generation, or its event came first. But it may also be what is left of a row that has
@@ -390,6 +393,7 @@ RECEIVERS: dict[type[Any], Callable[[TurnSheet, Envelope], None]] = {
     SetAside: receive_set_aside,
     ReleaseAside: receive_release,
     RemoteAnswer: _receive_answer,
+    Repair: receive_repair,
     StartCopy: _receive_copy,
     TryAgain: _receive_try_again,
 }

@@ -102,13 +102,13 @@ class BulkRunner:
             return  # it goes on after the restart
         except PerdureError as error:
             # Its actor is damaged, or another release wrote it. Its mark keeps it for the next start.
-            self._tell(operation_id, error)
+            self._stand(operation_id, error)
         except Exception as error:
-            self._tell(operation_id, error, exc_info=error)
+            self._stand(operation_id, error, exc_info=error)
         finally:
             self._running.discard(operation_id)
 
-    def _tell(self, operation_id: str, error: Exception, *, exc_info: Exception | None = None) -> None:
+    def _stand(self, operation_id: str, error: Exception, *, exc_info: Exception | None = None) -> None:
         """Have the log told of an operation that does not go on."""
         self._journal.write(
             OPERATION_STANDS,
