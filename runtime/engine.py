@@ -71,6 +71,7 @@ from .operations.reading.views import views_of
 from .operations.retention import RetentionLoop
 from .operations.steering.steering import Steering
 from .settings import Opening, Settings
+from .steps import watch_calls
 from .workers.dispatcher import Dispatcher
 from .workers.mark import ADDRESS as WORKER_MARK_ADDRESS
 from .workers.mark import WORKER_MARK, Remember, WorkerMarkType
@@ -141,6 +142,7 @@ class Engine:
             waits_for_workers=self._waits_for_workers,
             propagate=propagate,
             limits=self.settings.limits,
+            watch_calls=watch_calls,
         )
         self._observer: Observer | None = None
         self._operations = OperationActorType()
