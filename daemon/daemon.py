@@ -42,7 +42,7 @@ from ..runtime.settings import Opening
 from .config import Config
 from .control import Control
 from .event_loop import new_event_loop, run_as_owner
-from .garbage_collector import tune_garbage_collector
+from .process.garbage_collector import tune_garbage_collector
 from .process.grace import Grace
 from .process.inheritance import Inheritance
 from .process.interpreter_guard import guard_interpreter
@@ -138,6 +138,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                 async with engine:
                     stopping.started = True
                     await rpc.start()
+                    tasks.start_soon(engine.management.series.run)
                     await serve(
                         create_app(
                             facade,
@@ -146,6 +147,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                             engine.management,
                             stopping=stopping.told,
                             event_json=event_writer(settings.app_id),
+                            configuration=config.public(settings.app_id),
                         ),
                         listener=listener,
                         stop=stopping.told,

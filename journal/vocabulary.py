@@ -59,7 +59,7 @@ INSTANCE_FAILED = LogLine(
     "instance_failed",
     ERROR,
     "instance {instance_id} of workflow {workflow!r} failed: {reason}{call}",
-    (*_INSTANCE, "activity", "child", "child_id", "task_id", "attempt", "error_type", "duration_ms"),
+    (*_INSTANCE, "activity", "child", "child_id", "task_id", "attempt", "error_type", "limit", "duration_ms"),
 )
 INSTANCE_STALLED = LogLine(
     "instance_stalled",
@@ -250,6 +250,12 @@ RETENTION_SKIPS = LogLine(
     "{instance_id} cannot be forgotten: {reason}",
     ("instance_id", "error_type"),
 )
+OPERATION_STANDS = LogLine(
+    "operation_stands",
+    ERROR,
+    "bulk operation {operation_id} stands still until the next start: {reason}",
+    ("operation_id", "error_type"),
+)
 WORKER_PROCESS_UNCLEAR = LogLine(
     "worker_process_unclear",
     ERROR,
@@ -315,6 +321,21 @@ FILES_EXHAUSTED = LogLine(
     "no more files can be opened ({reason}): connections are dropped, and the store may fail. Raise the limit "
     "(ulimit -n, or LimitNOFILE of a service), or find what keeps files open",
     ("limit",),
+    1,
+)
+
+LOOP_METHOD_REFUSED = LogLine(
+    "loop_method_refused",
+    WARNING,
+    "code of the app has called {method}() of the daemon's event loop; nothing was done",
+    ("method",),
+    1,
+)
+CANCELLATION_REFUSED = LogLine(
+    "cancellation_refused",
+    WARNING,
+    "code of the app has cancelled a task of the daemon ({task}); it goes on",
+    ("task",),
     1,
 )
 

@@ -20,14 +20,14 @@ from ...api.management.bulk import (
 from ...api.management.filters import filter_of_body
 from ...api.management.moments import encode
 from ...api.management.shapes import summary
-from ...api.management.words import BODY_INVALID, NO_SUCH_ROUTE, OPERATION_MISSING, PLAN_EXPIRED
+from ...api.management.words import BODY_INVALID, FILTER_INVALID, NO_SUCH_ROUTE, OPERATION_MISSING, PLAN_EXPIRED
 from ...api.words import Refusal
 from ...runtime.history.attribution import By
 from ...runtime.operations.bulk.bulk import RATE
 from ...runtime.operations.bulk.operation import BulkAction
 from ...runtime.operations.management import InstanceOperations
 from ..path import own_path
-from .call import Call
+from .call import ManagementCall
 from .endpoint import JSON, Endpoint, QueryField, Success
 from .endpoints import CURSOR, number
 
@@ -44,7 +44,7 @@ BULK = Endpoint(
         Success(200, "Of a dry run: how many there are, and the plan", BulkPlan),
         Success(202, "Of a plan: the operation, which has begun", OperationInfo),
     ),
-    errors=(PLAN_EXPIRED, BODY_INVALID),
+    errors=(PLAN_EXPIRED, BODY_INVALID, FILTER_INVALID, NO_SUCH_ROUTE),
     body=BulkRequest,
     description=(
         "First with a filter and `dry_run: true`, then with nothing but the plan. The operation goes over what had "
@@ -99,7 +99,7 @@ class BulkRoutes:
         self.listing = management.views.listing
         self.app_id = app_id
 
-    async def bulk_action(self, call: Call) -> Response:
+    async def bulk_action(self, call: ManagementCall) -> Response:
         name = call.piece("action")
         if name not in ACTIONS:
             raise Refusal(NO_SUCH_ROUTE, path=own_path(call.request.scope))
@@ -125,15 +125,15 @@ class BulkRoutes:
         )
         return Response(encode(answer), media_type=JSON)
 
-    async def list_operations(self, call: Call) -> Response:
+    async def list_operations(self, call: ManagementCall) -> Response:
         limit = call.query.number("limit", LIMIT, low=1, high=LIMIT_MAX)
         page = await self.bulk.list(cursor=call.query.text("cursor"), limit=limit)
         return Response(encode(operation_list(page)), media_type=JSON)
 
-    async def get_operation(self, call: Call) -> Response:
+    async def get_operation(self, call: ManagementCall) -> Response:
         return Response(encode(operation_info(await self.bulk.get(call.id))), media_type=JSON)
 
-    async def cancel_operation(self, call: Call) -> Response:
+    async def cancel_operation(self, call: ManagementCall) -> Response:
         body = await call.body(CancelRequest)
         status = await self.bulk.cancel(call.id, by=By(call.actor, "api", body.reason))
         return Response(encode(operation_info(status)), media_type=JSON)

@@ -31,6 +31,7 @@ from ...journal.vocabulary import (
     THREADS_ABANDONED,
     WAITING_FOR_ROOM,
 )
+from ..activity_figures import ActivityLoad, recent_attempts
 from ..authoring.app import ActivityDefinition, ActivityKind, App
 from ..authoring.codec import Encoder
 from ..authoring.context import ActivityContext
@@ -109,6 +110,7 @@ class ActivityActors:
         self._grace: anyio.CancelScope | None = None  # of the activities under way, on a stop
         self._cancelled = False
         self.observer: Observer | None = None
+        self.recent = recent_attempts()
 
     def __len__(self) -> int:
         """How many activities are under way or waiting."""
@@ -170,6 +172,14 @@ class ActivityActors:
         """Whether an activity of a generation waits or runs here; None: it is not here."""
         job = self._busy.get(Address(ACTIVITY, f"{execution_id}:{task_id}"))
         return WorkState(job.began_us) if job is not None else None
+
+    def loads(self) -> dict[str, ActivityLoad]:
+        """Count what waits and what runs here, by name."""
+        loads: dict[str, ActivityLoad] = {}
+        for job in self._busy.values():
+            name = job.definition.name
+            loads[name] = loads.get(name, ActivityLoad()).with_one(job.began_us)
+        return loads
 
     def withdraw(self, message: Withdraw) -> None:
         """Do not begin activities of an instance, and cancel those that have begun if the instance was ended."""
@@ -242,8 +252,9 @@ class ActivityActors:
                 self._flight.end(slot)
         if withdrawn:
             return  # it has ended all the same, and nothing waits for its answer
+        took_s = perf_counter() - began_s
+        self.recent[job.definition.name].append(took_s if failure is None else -took_s)
         if self.observer is not None:
-            took_s = perf_counter() - began_s
             self.observer.app_activity_ended(job.definition.name, failed=failure is not None, took_s=took_s)
         self._reply(job.invoke, result, failure, job.began_us)
 

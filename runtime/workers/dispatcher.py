@@ -15,7 +15,7 @@ and after a restart the instance asks for them again. Workflow actors and
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -25,6 +25,7 @@ from ...actors.address import Address
 from ...actors.errors import HostStopping
 from ...journal.journal import Journal
 from ...journal.vocabulary import WAITING_FOR_ROOM, WORKER_CAME, WORKER_WENT
+from ..activity_figures import NAMES_MAX, ActivityLoad, recent_attempts
 from ..fair_queue import FairQueue
 from ..instance.message import (
     ACTIVITY,
@@ -81,6 +82,7 @@ class Dispatcher:
         self._stalled: set[str] = set()
         self._full: FairQueue[Job] | None = None  # of which the log has been told that it waits for room
         self._stopping = False
+        self.recent = recent_attempts()
 
     @property
     def connected(self) -> int:
@@ -90,6 +92,20 @@ class Dispatcher:
     def __len__(self) -> int:
         """How many jobs are not answered."""
         return len(self._jobs)
+
+    @property
+    def streams(self) -> Sequence[Stream]:
+        """The streams that are open, the oldest first."""
+        return self._streams
+
+    def loads(self) -> dict[str, ActivityLoad]:
+        """Count the activities that wait for a worker, and those that workers have, by name."""
+        loads: dict[str, ActivityLoad] = {}
+        for job in self._jobs.values():
+            if isinstance(job.request, Invoke):
+                name = job.request.name
+                loads[name] = loads.get(name, ActivityLoad()).with_one(job.sent_us if job.sent else None)
+        return loads
 
     def stop(self) -> None:
         """End all streams, and take in no more workers."""
@@ -257,6 +273,9 @@ class Dispatcher:
         job = self._finish(_activity_key(answer.instance_id, answer.task_id), answer.token, answer.task_id)
         if job is not None:
             assert isinstance(job.request, Invoke)
+            took_s = (self._now_us() - (job.sent_us or 0)) / 1e6
+            if job.request.name in self.recent or len(self.recent) < NAMES_MAX:
+                self.recent[job.request.name].append(took_s if answer.failure is None else -took_s)
             done = ActivityDone(job.request.execution_id, answer.task_id, answer.result, answer.failure, job.sent_us)
             self._send(workflow_address(answer.instance_id), done)
 
@@ -298,6 +317,8 @@ class Dispatcher:
         if not (job.sent and token in ("", job.token)) and not (job.earlier_tokens and _is_earlier(job, token)):
             logger.debug("an answer to %s under another token is void", key)
             return None
+        if job.stream is not None:
+            job.stream.seen_us = self._now_us()
         self._drop(job)
         self._pump()
         return job

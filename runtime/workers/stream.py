@@ -93,6 +93,7 @@ class Stream:
         journal: Journal | None = None,
     ) -> None:
         self.worker = worker
+        self.connected_us = self.seen_us = now_us()  # seen: when it has answered last
         self.says_tokens = TOKENLESS_AGENT not in worker.agent  # with its answers
         self.turns: dict[Address, Job] = {}
         self.activities: dict[Address, Job] = {}

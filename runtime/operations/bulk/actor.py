@@ -6,8 +6,9 @@ operation goes on after a restart. Its log holds the errors of single instances.
 `runner.py` is told of each operation that is to run, also after a restart.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
@@ -133,6 +134,7 @@ class OperationActor:
     """
 
     was_stalled = False
+    log_fields: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(
         self,

@@ -6,7 +6,6 @@ last step may be made twice, and no instance is passed over; each action does no
 The engine routes operations that are to run here. `actor.py` remembers how far they have come.
 """
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -16,10 +15,11 @@ from anyio.abc import TaskGroup
 from ....actors.address import Address
 from ....actors.errors import HostLost, HostStopping, HostUnreachable, MailboxFull, NotOwner, PerdureError
 from ....actors.store.errors import StoreDamaged, StoreError
+from ....actors.text import text_of, type_name
+from ....journal.journal import Journal
+from ....journal.vocabulary import OPERATION_STANDS
 from .actor import Advance, OperationStatus, RunOperation, operation_address
 from .operation import BulkOperation, ItemError, OperationProgress, OperationState
-
-logger = logging.getLogger(__name__)
 
 RETRY_S = 1.0  # after a store, a host or a mailbox that did not take what was asked
 
@@ -57,12 +57,20 @@ class BulkRunner:
 
     Args:
         ask: Sends a message to an actor and gives its answer (`Host.ask`).
+        journal: The engine's.
     """
 
     STEP_S = 0.2  # a step is as many instances as the operation's pace allows in this time
     AT_ONCE = 64  # instances that are asked at the same time
 
-    def __init__(self, instances: Instances, *, ask: Callable[[Address, Any], Awaitable[Any]]) -> None:
+    def __init__(
+        self,
+        instances: Instances,
+        *,
+        ask: Callable[[Address, Any], Awaitable[Any]],
+        journal: Journal | None = None,
+    ) -> None:
+        self._journal = (journal or Journal()).at(__name__)
         self._instances = instances
         self._ask = ask
         self._running: set[str] = set()
@@ -91,14 +99,24 @@ class BulkRunner:
                 asked = advance.step.done + advance.step.failed + advance.step.skipped
                 await anyio.sleep(max(0.0, began_s + asked / operation.rate - anyio.current_time()))
         except HostStopping:
-            logger.debug("operation %s goes on after the restart", operation_id)
+            return  # it goes on after the restart
         except PerdureError as error:
             # Its actor is damaged, or another release wrote it. Its mark keeps it for the next start.
-            logger.error("operation %s stands still until the next start: %s", operation_id, error)
-        except Exception:
-            logger.exception("operation %s stands still until the next start", operation_id)
+            self._stand(operation_id, error)
+        except Exception as error:
+            self._stand(operation_id, error, exc_info=error)
         finally:
             self._running.discard(operation_id)
+
+    def _stand(self, operation_id: str, error: Exception, *, exc_info: Exception | None = None) -> None:
+        """Have the log told of an operation that does not go on."""
+        self._journal.write(
+            OPERATION_STANDS,
+            operation_id=operation_id,
+            reason=text_of(error),
+            error_type=type_name(error),
+            exc_info=exc_info,
+        )
 
     async def _step(self, operation_id: str, operation: BulkOperation) -> Advance:
         """Do the action to the next instances, and say what came of it."""
