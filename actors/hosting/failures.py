@@ -3,7 +3,8 @@
 The rule: no message is lost by a failure. The reply of a message gets the error;
 a message without a reply is delivered again to a fresh activation, after a pause.
 An actor that fails by itself is tried three times and is stalled then, visibly: one whose turns break by a turn that
-holds nothing but the message that sets it aside, one that cannot be loaded in memory only.
+holds nothing but the message that sets it aside, one that cannot be loaded in memory only. After a restart such an
+actor is tried once; of one that cannot be loaded the flight record knows, so a host without one tries three times.
 An actor with an active mark recovers as after a restart, so that no mark outlives its reason.
 
 `actors/hosting/loader.py`, `actors/hosting/turn_loop.py` and `actors/hosting/committer.py` report failures.
@@ -23,6 +24,7 @@ from ..waiting.signal import Signal
 from ..waiting.taskless import no_current_task
 from .activation import Activation
 from .committer import TakenTurn
+from .flight_record import FlightRecord
 from .mailroom import Mailroom
 
 logger = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ class Failures:
     Args:
         failing: Says whether the store fails commits at present.
         stalled: Called with each actor that is stalled in memory from now on.
+        flight: Tells over restarts which actors could not be read: those are tried once.
     """
 
     # Pause before an activation that a failing store broke is tried again: doubled up to the maximum.
@@ -45,9 +48,15 @@ class Failures:
     FAILED_MAX_S = 300.0
 
     def __init__(
-        self, mailroom: Mailroom, *, failing: Callable[[], bool], stalled: Callable[[Address], None] = lambda _: None
+        self,
+        mailroom: Mailroom,
+        *,
+        failing: Callable[[], bool],
+        stalled: Callable[[Address], None] = lambda _: None,
+        flight: FlightRecord | None = None,
     ) -> None:
         self._mailroom = mailroom
+        self._flight = flight
         self._failing = failing
         self._stalled = stalled
         self._parked: list[tuple[float, Activation]] = []  # when to try again (event loop's clock), which
@@ -152,6 +161,8 @@ class Failures:
         if isinstance(error, ActorFailed | StoreDamaged):
             # A bug, or an unreadable row: it will most likely fail again.
             activation.failures += 1
+            if not loaded and self._flight is not None and self._flight.was_unreadable(activation.address):
+                activation.failures = max(activation.failures, self.TRIES)
             pause_s = min(self.FAILED_S * 2 ** (activation.failures - 1), self.FAILED_MAX_S)
             if activation.failures >= self.TRIES and self._stall(activation, error, loaded=loaded):
                 return
@@ -173,6 +184,8 @@ class Failures:
             logger.error("%s cannot be read and is stalled: %s", activation.address, reason)
             self._mailroom.stall(activation, reason)
             self._stalled(activation.address)
+            if self._flight is not None:
+                self._flight.is_unreadable(activation.address)
             return True
         assert isinstance(error, ActorFailed)
         cause = error.cause

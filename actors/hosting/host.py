@@ -124,7 +124,12 @@ class Host:
             peers=peers,
             not_loaded=self._not_loaded,
         )
-        self._failures = Failures(self._mailroom, failing=lambda: self._committer.failing, stalled=self._lose_watches)
+        self._failures = Failures(
+            self._mailroom,
+            failing=lambda: self._committer.failing,
+            stalled=self._lose_watches,
+            flight=self._flight,
+        )
         self._reminders = ReminderLoop(
             store,
             clock,

@@ -17,7 +17,7 @@ from perdure.runtime.errors import InstanceStalled
 from perdure.runtime.history.instance_state import InstanceState
 from perdure.runtime.instance import receiving
 from perdure.runtime.instance.message import ActivityDone
-from perdure.runtime.settings import Settings
+from perdure.runtime.settings import Opening, Settings
 
 pytestmark = pytest.mark.anyio
 SETTINGS = Settings(stop_grace_s=0)
@@ -177,3 +177,21 @@ async def test_an_instance_that_cannot_be_read_is_stalled_and_nothing_is_written
         await hosting.facade.start("order", instance_id="o1")
         await hosting.facade.raise_event("o1", "sent", "1")
         assert (await hosting.facade.wait("o1")).status is Status.COMPLETED
+
+
+@pytest.mark.parametrize("statement", DAMAGES.values(), ids=DAMAGES)
+async def test_one_that_cannot_be_read_is_tried_once_after_a_restart(
+    data: Path, statement: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(sqlite3.connect(data)) as database, database:
+        database.execute(statement)
+    # Given a daemon's engine that has tried it three times, when others come after it, then each tries it once.
+    for tries in (3, 1, 1):
+        caplog.clear()
+        opening = Opening(flight_record=True)
+        async with Engine(make_app(), data=data, settings=SETTINGS, opening=opening):
+            with anyio.fail_after(10):
+                while "cannot be read and is stalled" not in caplog.text:
+                    await anyio.sleep(0.001)
+        tried = [record for record in caplog.records if record.name == "perdure.actors.hosting.loader"]
+        assert len(tried) == tries
