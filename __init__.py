@@ -2,6 +2,8 @@
 
 from .actors.errors import PerdureError
 from .actors.store.durability import Durability
+from .client.connect import connect, connect_sync
+from .daemon.asgi import asgi
 from .runtime.authoring.app import App
 from .runtime.authoring.context import ActivityContext, WorkflowContext
 from .runtime.authoring.retry import RetryPolicy
@@ -20,7 +22,8 @@ from .runtime.errors import (
 )
 from .runtime.history.failure import FailureDetails
 from .runtime.history.status import Status
-from .runtime.operations.client import Client, WorkflowState
+from .runtime.operations.client import Client
+from .runtime.operations.handle import Handle, WorkflowState
 from .runtime.settings import Settings
 
 __all__ = [
@@ -30,6 +33,7 @@ __all__ = [
     "Durability",
     "Engine",
     "FailureDetails",
+    "Handle",
     "InstanceExists",
     "InstanceNotFound",
     "InstanceStalled",
@@ -46,6 +50,9 @@ __all__ = [
     "WorkflowFailed",
     "WorkflowMisuse",
     "WorkflowState",
+    "asgi",
+    "connect",
+    "connect_sync",
     "when_all",
     "when_any",
 ]

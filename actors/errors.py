@@ -4,12 +4,16 @@ PerdureError
 ├── MailboxFull                the caller sends faster than the actor works; try again later
 ├── HostNotRunning             the host has not been opened yet
 ├── ForeignThread              the caller is in another thread than the host
+├── ForeignLoop                the caller is in another event loop than the host, in the same thread
 ├── HostStopping               the host is shutting down; try again elsewhere or later
+│   └── HostBroken              an error has ended the host
+├── HostCancelled              the event loop of the host has ended before the host was stopped
 ├── NotOwner                   another host owns the actor's shard
 ├── HostUnreachable            the host that owns the actor is away; try again later
 ├── HostLost                   the host that owns the actor went away before it answered
 ├── ActorStalled               the actor cannot be read, and takes nothing until it is purged or mended
 ├── HostSilent                 the host that owns the actor does not answer; try again later
+├── CursorInvalid              a list cannot go on from there; begin at its start
 └── ActorFailed                a bug in the actor's code, or a record that cannot be read
 """
 
@@ -62,7 +66,19 @@ class ForeignThread(PerdureError):
     def __str__(self) -> str:
         return (
             "the engine runs in another thread; nothing of this request was done. Use its client in the thread of its "
-            "event loop; from a thread that anyio has started: anyio.from_thread.run(engine.client.start, workflow)."
+            "event loop; from a thread that anyio has started: anyio.from_thread.run(engine.client.start, workflow); "
+            "from any other: asyncio.run_coroutine_threadsafe(engine.client.start(workflow), loop).result()."
+        )
+
+
+class ForeignLoop(PerdureError):
+    """The caller is in another event loop than the host, in the same thread: one of the two stands still."""
+
+    def __str__(self) -> str:
+        return (
+            "the engine runs in another event loop of this thread, which stands still meanwhile; nothing of this "
+            "request was done. Use its client in the event loop in which it was started. (pytest-asyncio: give the "
+            "fixture and its tests the same loop_scope.)"
         )
 
 
@@ -71,6 +87,30 @@ class HostStopping(PerdureError):
 
     def __str__(self) -> str:
         return "the host is shutting down; nothing of this request was done"
+
+
+class HostBroken(HostStopping):
+    """An error has ended the host."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return (
+            f"the engine has ended because of {described(self.cause)}; nothing of this request was done. "
+            "What was acknowledged before is in the store: start another engine on it."
+        )
+
+
+class HostCancelled(PerdureError):
+    """The host's task was cancelled, as asyncio.run does at its end with all tasks that are left."""
+
+    def __str__(self) -> str:
+        return (
+            "the engine was cancelled before it was stopped; the event loop in which it was started may have ended. "
+            "Keep that loop running, and stop the engine in it: await engine.stop()."
+        )
 
 
 class NotOwner(PerdureError):
@@ -142,3 +182,17 @@ class ActorStalled(PerdureError):
 
     def __str__(self) -> str:
         return f"{self.address} is stalled: {self.reason}. Nothing is written to it; it can be purged."
+
+
+class CursorInvalid(PerdureError):
+    """A list was asked to go on from a place that is none of its own."""
+
+    def __init__(self, cursor: str) -> None:
+        super().__init__(cursor)
+        self.cursor = cursor
+
+    def __str__(self) -> str:
+        return (
+            f"the cursor {self.cursor[:80]!r} is none of this list: it must be the cursor of the page before, "
+            "asked for in the same order and of the same daemon. Begin again without a cursor."
+        )

@@ -7,12 +7,15 @@ messages, reminders) happen after the commit that holds the turn.
 `runtime/instance/actor.py` and other actors implement `Actor`; `actors/hosting/turn_loop.py` takes their turns.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from ..journal.line import Note
 from .address import Address
-from .store.contract import Stored
+from .store.audit import AuditRow
+from .store.contract import Inspection, Stored
+from .store.listing import Facets
 from .waiting.reply import Reply
 
 
@@ -69,6 +72,7 @@ class SetAside(NamedTuple):
 
     reason: str
     until_restart: bool = False  # a Recover takes it back
+    requested: bool = False  # by the person who started the process, and not by the host
 
 
 @dataclass(slots=True)
@@ -78,6 +82,7 @@ class Turn:
     The fields of the first group go into the store. The fields of the
     second are effects, and happen after the commit. The messages of the third are
     sent before the commit, and must do no harm if the commit then fails.
+    The notes become lines of the log after the commit; they are no effects, and hurry nothing.
     """
 
     entry: bytes | None = None  # appended to the actor's log
@@ -89,12 +94,16 @@ class Turn:
     quiet: bool = False  # nothing will ever be in flight again; the active mark need not wait for the eviction
     reminders_set: list[tuple[str, int]] = field(default_factory=list)  # (name, due_us)
     reminders_cleared: list[tuple[str, int]] = field(default_factory=list)  # (name, due_us)
+    facets: Facets | None = None  # what lists show from now on; None: as it was. Only with a record
+    audit: Sequence[AuditRow] = ()  # told of in the audit, which is kept when the actor is forgotten
     reminders_from_us: int | None = None  # the time from which `due_us` was computed; None: that of the turn
 
     messages: list[tuple[Address, Any]] = field(default_factory=list)
     replies: list[tuple[Reply, Any]] = field(default_factory=list)  # a value, or an exception to raise
 
     early: list[tuple[Address, Any]] = field(default_factory=list)  # messages to routes, not to actors
+
+    notes: Sequence[Note] = ()  # a tuple that is replaced: nearly all turns have none
 
     @property
     def patient(self) -> bool:
@@ -118,6 +127,7 @@ class Turn:
             or self.reset
             or bool(self.reminders_set)
             or bool(self.reminders_cleared)
+            or bool(self.audit)
         )
 
 
@@ -127,6 +137,11 @@ class Actor(Protocol):
     @property
     def was_stalled(self) -> bool:
         """Whether its turns broke before this process began, so that it is tried once and not several times."""
+        ...
+
+    @property
+    def log_fields(self) -> Mapping[str, Any]:
+        """What lines of the log say of it beside its id."""
         ...
 
     def turn(self, envelopes: Sequence[Envelope], now_us: int) -> Turn:
@@ -145,10 +160,29 @@ class ActorType(Protocol):
         """Whether a message asks for the actor to be forgotten, whatever it is: the only one for unreadable actors."""
         ...
 
+    def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[AuditRow]:
+        """The rows for the audit of a purge of an actor that cannot be read.
+
+        Args:
+            body: A message for which `purges` is true.
+            now_us: Unix time, microseconds.
+        """
+        ...
+
     def activate(self, address: Address, stored: Stored | None) -> Actor:
         """Build an actor.
 
         Args:
             stored: Its record and log; None for an actor that does not exist yet.
+        """
+        ...
+
+    def facets(self, outside: Inspection) -> Facets | None:
+        """Say what lists show of an actor that an earlier release has written; None if the type is in no list.
+
+        It must not raise: of a record that cannot be read it says what it can.
+
+        Args:
+            outside: The record, and when the newest entry was written, without the entries.
         """
         ...

@@ -3,6 +3,7 @@
 Source: contract 1.3; dapr `pkg/api/universal/workflow.go` (GetWorkflow).
 """
 
+from ..runtime.history.failure import FailureDetails
 from ..runtime.history.instance_state import InstanceState
 from ..runtime.history.status import Status
 
@@ -22,6 +23,7 @@ def properties(state: InstanceState) -> dict[str, str]:
         if failure.stack_trace:
             found["dapr.workflow.failure.stack_trace"] = failure.stack_trace
         found["dapr.workflow.failure.error_type"] = failure.error_type
+        found |= _failed_call(failure)
     if state.input is not None:
         found["dapr.workflow.input"] = state.input
     if state.output is not None and failure is None:
@@ -30,4 +32,23 @@ def properties(state: InstanceState) -> dict[str, str]:
     if state.stall is not None:
         # Ours: the status UNKNOWN does not say why the instance has stalled.
         found["perdure.workflow.stall"] = state.stall
+    return found
+
+
+def _failed_call(failure: FailureDetails) -> dict[str, str]:
+    """Ours: which activity or child let the workflow down, and its own error. Dapr names the workflow's error only."""
+    call, cause = failure.failed_call, failure.failure_of_call
+    found: dict[str, str] = {}
+    if call is not None:
+        found[f"perdure.workflow.failure.{call.kind}"] = call.name
+        found["perdure.workflow.failure.id"] = str(call.id)
+        if call.attempt is not None:
+            found["perdure.workflow.failure.attempt"] = str(call.attempt)
+    if cause is not None:
+        found["perdure.workflow.failure.error_type"] = cause.error_type
+        found["perdure.workflow.failure.error_message"] = cause.message
+        if cause.stack_trace:
+            found["perdure.workflow.failure.stack_trace"] = cause.stack_trace
+    if failure.cause is not None:
+        found["perdure.workflow.failure.trace"] = failure.trace
     return found

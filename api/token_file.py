@@ -3,8 +3,9 @@
 The rule: no error shows a token. A file that cannot be read whole gives no tokens, so that a mistake in it neither
 opens the API nor closes it to half of its callers.
 
-A line is a token, or `name=token`; the name says whose it is and is for the reader of the file. Empty lines and lines
-that begin with `#` are skipped. The daemon reads the file at its start and at each SIGHUP (`daemon/token_reload.py`).
+A line is a token, or `name=token`; the name says whose it is, in the file and in the audit. A token without a name has
+one by its place: `token-1`, `token-2` and so on. Empty lines and lines that begin with `#` are skipped. The daemon
+reads the file at its start and at each SIGHUP (`daemon/token_reload.py`).
 """
 
 import os
@@ -12,6 +13,7 @@ import re
 import stat
 
 from ..actors.errors import PerdureError
+from .tokens import NamedToken, name_by_place
 
 BYTES_MAX = 1024 * 1024
 NAMED = re.compile(r"([A-Za-z0-9_.-]+)\s*=\s*(.*[^=\s].*)")  # not the padding of a bare token in base 64
@@ -30,7 +32,7 @@ class TokenFileBad(PerdureError):
         return f"{self.path} cannot be used as a file of tokens: {self.why}"
 
 
-def read_tokens(path: str) -> tuple[str, ...]:
+def read_tokens(path: str) -> tuple[NamedToken, ...]:
     """Read the tokens of a file.
 
     Raises:
@@ -47,7 +49,7 @@ def read_tokens(path: str) -> tuple[str, ...]:
         lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise TokenFileBad(path, "it is not text in UTF-8.") from None
-    tokens: list[str] = []
+    tokens: list[NamedToken] = []
     names: set[str] = set()
     for number, line in enumerate(map(str.strip, lines), 1):
         if not line or line.startswith("#"):
@@ -60,9 +62,11 @@ def read_tokens(path: str) -> tuple[str, ...]:
         token = named[2] if named is not None else line
         if any(char.isspace() for char in token):
             raise TokenFileBad(path, f"the token in line {number} has a blank in it.")
-        if named is not None:
-            names.add(named[1])
-        tokens.append(token)
+        token_name = named[1] if named is not None else name_by_place(len(tokens))
+        if token_name in names:
+            raise TokenFileBad(path, f"line {number} is named {token_name!r}, which another line has as its name.")
+        names.add(token_name)
+        tokens.append(NamedToken(token_name, token))
     if not tokens:
         # Usually a file that was not filled in. To serve without a token would open a door that was meant to be closed.
         raise TokenFileBad(path, "there is no token in it.")

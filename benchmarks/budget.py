@@ -18,7 +18,7 @@ from typing import TypeAlias
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from .counts import Counted
+from .counts import CountedLoad
 
 # Load -> its counts.
 Budget: TypeAlias = Mapping[str, Mapping[str, int]]
@@ -55,7 +55,7 @@ class BudgetVerdict(Enum):
 class Comparison:
     """A count beside its budget."""
 
-    counted: Counted
+    counted: CountedLoad
     count: str
     accepted: int | None
     found: int
@@ -77,7 +77,7 @@ class Comparison:
         return f"{self.counted.name}: {self.count} {change} ({each}; {self.counted.what})"
 
 
-def compared(budget: Budget, found: Sequence[Counted]) -> list[Comparison]:
+def compared(budget: Budget, found: Sequence[CountedLoad]) -> list[Comparison]:
     """Put every count beside its budget. What is not counted any more is zero now."""
     return [
         Comparison(
@@ -91,7 +91,7 @@ def compared(budget: Budget, found: Sequence[Counted]) -> list[Comparison]:
     ]
 
 
-def beyond_limits(found: Sequence[Counted]) -> Iterator[str]:
+def beyond_limits(found: Sequence[CountedLoad]) -> Iterator[str]:
     """What no budget may allow, a sentence for each."""
     for counted in found:
         counts = counted.counts
@@ -110,7 +110,7 @@ def beyond_limits(found: Sequence[Counted]) -> Iterator[str]:
                 yield f"{counted.name}: {sentence}; at most one is allowed"
 
 
-def failures(budget: Budget, found: Sequence[Counted]) -> list[str]:
+def failures(budget: Budget, found: Sequence[CountedLoad]) -> list[str]:
     """Everything for which the gate stays shut, a sentence for each."""
     risen = [str(comparison) for comparison in compared(budget, found) if not comparison.verdict.passes]
     return [*beyond_limits(found), *risen]
@@ -125,13 +125,13 @@ def read_budget(path: Path) -> Budget:
     return tomllib.loads(path.read_text()) if path.exists() else {}
 
 
-def write_budget(path: Path, found: Sequence[Counted]) -> None:
+def write_budget(path: Path, found: Sequence[CountedLoad]) -> None:
     python = f"{platform.python_implementation()} {platform.python_version()}"
     header = HEADER.format(python=python, sqlite=sqlite3.sqlite_version)
     path.write_text("\n".join((header, *(section(counted) for counted in found))))
 
 
-def section(counted: Counted) -> str:
+def section(counted: CountedLoad) -> str:
     """A load as a table of TOML; names and numbers need no quoting."""
     lines = [f"[{counted.name}] # {counted.what}; units: {counted.units} {counted.unit}s"]
     lines += [f"{count} = {number}" for count, number in counted.counts.items()]

@@ -112,7 +112,7 @@ class CountingStore(SqliteStore):
         with self._reading():
             return await super().inspect(addresses)
 
-    async def reminders(self, *, after: Reminder | None, limit: int) -> list[Reminder]:
+    async def reminders(self, *, after: Reminder | None, limit: int) -> Sequence[Reminder]:
         with self._reading():
             return await super().reminders(after=after, limit=limit)
 

@@ -47,7 +47,7 @@ NAP_US = 20_000  # the timer loop looks at its clock again after this long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
+class CountedLoad:
     """A load, and what it came to."""
 
     name: str
@@ -57,7 +57,7 @@ class Counted:
     counts: Counts
 
 
-def count_all(folder: Path, make_store: MakeStore = CountingStore) -> list[Counted]:
+def count_all(folder: Path, make_store: MakeStore = CountingStore) -> list[CountedLoad]:
     """Carry out every load, each on an engine and a file of its own; a second or two.
 
     Args:
@@ -76,7 +76,7 @@ def count_all(folder: Path, make_store: MakeStore = CountingStore) -> list[Count
 # The loads.
 
 
-async def count_chain(make_store: Callable[[], CountingStore]) -> Counted:
+async def count_chain(make_store: Callable[[], CountingStore]) -> CountedLoad:
     """The only one whose calls and memory are counted: it is what an engine does most."""
     async with bench(make_store()) as it:
         with calls_counted():  # what is made once and kept, such as statements, is made here
@@ -99,7 +99,7 @@ async def count_chain(make_store: Callable[[], CountingStore]) -> Counted:
             "blocks_retained": retained,
             "objects_in_cycles": in_cycles,
         }
-    return Counted(
+    return CountedLoad(
         name="chain",
         what=f"{WAVES * WAVE} chains of {STEPS} steps, {WAVE} in flight",
         unit="step",
@@ -108,13 +108,13 @@ async def count_chain(make_store: Callable[[], CountingStore]) -> Counted:
     )
 
 
-async def count_alone(make_store: Callable[[], CountingStore]) -> Counted:
+async def count_alone(make_store: Callable[[], CountingStore]) -> CountedLoad:
     instances = 20
     async with bench(make_store()) as it:
         for instance_id in ids("alone", instances):
             await it.run(chain, 1, [instance_id], expected=1)
         counts = await it.counts()
-    return Counted(
+    return CountedLoad(
         name="alone",
         what=f"{instances} instances of one step, one after the other",
         unit="step",
@@ -123,12 +123,12 @@ async def count_alone(make_store: Callable[[], CountingStore]) -> Counted:
     )
 
 
-async def count_fan_out(make_store: Callable[[], CountingStore]) -> Counted:
+async def count_fan_out(make_store: Callable[[], CountingStore]) -> CountedLoad:
     instances = 5
     async with bench(make_store()) as it:
         await it.run(fan_out, WIDTH, ids("fan", instances), expected=sum(range(WIDTH + 1)))
         counts = await it.counts()
-    return Counted(
+    return CountedLoad(
         name="fan_out",
         what=f"{instances} instances at once, each with {WIDTH} steps at once",
         unit="step",
@@ -137,19 +137,19 @@ async def count_fan_out(make_store: Callable[[], CountingStore]) -> Counted:
     )
 
 
-async def count_event(make_store: Callable[[], CountingStore]) -> Counted:
+async def count_event(make_store: Callable[[], CountingStore]) -> CountedLoad:
     async with bench(make_store()) as it:
         waiting = ids("waiting", WAVE)
         await it.start(signal, None, waiting)
         await each(waiting, lambda instance_id: it.engine.client.raise_event(instance_id, GO, 7))
         await it.finish(waiting, expected=7)
         counts = await it.counts()
-    return Counted(
+    return CountedLoad(
         name="event", what=f"{WAVE} instances that wait for an event each", unit="event", units=WAVE, counts=counts
     )
 
 
-async def count_timer(make_store: Callable[[], CountingStore]) -> Counted:
+async def count_timer(make_store: Callable[[], CountingStore]) -> CountedLoad:
     async with bench(make_store()) as it:
         asleep = ids("asleep", WAVE)
         due = it.clock.us + NAP_US
@@ -158,7 +158,7 @@ async def count_timer(make_store: Callable[[], CountingStore]) -> Counted:
         it.clock.us = due
         await it.finish(asleep, expected=0)
         counts = await it.counts()
-    return Counted(
+    return CountedLoad(
         name="timer",
         what=f"{WAVE} instances that sleep until the same moment",
         unit="timer",
@@ -234,7 +234,7 @@ async def bench(store: CountingStore) -> AsyncIterator[Bench]:
     clock = ManualClock()
     async with Engine(app, data=store, settings=SETTINGS, clock=clock) as engine:
         # Or turns that take longer than a slice would be cut into several groups, by the clock.
-        engine._host._turn_loop.TURNS_SLICE_S = inf
+        engine._host.turn_loop.TURNS_SLICE_S = inf
         await store.settled()
         await store.take()  # what opening wrote
         yield Bench(engine, store, clock)

@@ -6,15 +6,19 @@ bulk, through the store's own `commit`; what reads, loads, runs and commits them
 afterwards is the host, with its own limits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import anyio
 
 from ..actors.address import Address, shard_of
 from ..actors.clock import SystemClock
 from ..actors.hosting.host import Host
-from ..actors.store.contract import Stored, Write
+from ..actors.store.audit import AuditRow
+from ..actors.store.contract import Inspection, Stored, Write
 from ..actors.store.durability import Durability
+from ..actors.store.listing import Facets
 from ..actors.store.sqlite.store import SqliteStore
 from ..actors.turn import Envelope, ReminderDue, Turn
 from .load import Extent, Progress, WrongResult
@@ -33,6 +37,7 @@ class Alarm:
     """An actor that is reminded once."""
 
     was_stalled = False
+    log_fields: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, alarms: "Alarms") -> None:
         self._alarms = alarms
@@ -63,6 +68,12 @@ class Alarms:
 
     def purges(self, body: object) -> bool:
         return False
+
+    def purge_audit(self, address: Address, body: object, now_us: int) -> Sequence[AuditRow]:
+        return ()
+
+    def facets(self, outside: Inspection) -> Facets | None:
+        return None
 
     def activate(self, address: Address, stored: Stored | None) -> Alarm:
         return Alarm(self)

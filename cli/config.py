@@ -15,6 +15,7 @@ import click
 from ..daemon.config import LIMITS, RUN_FLAGS, Config
 from ..runtime.authoring.limits import LIMIT_NAMES as WORKFLOW_LIMIT_NAMES
 from ..runtime.authoring.limits import WorkflowLimits
+from ..runtime.operations.retention_policy import Retention
 from ..runtime.settings import Settings
 from ..runtime.workers.limits import DispatchLimits
 from .parsing import PORT_MAX
@@ -57,7 +58,8 @@ def build_config(
     )
     workflow_limits = WorkflowLimits(**{name: values.pop(name) for name in WORKFLOW_LIMIT_NAMES})
     limits = Settings(dispatch=dispatch, limits=workflow_limits, **{name: values.pop(name) for name in LIMIT_NAMES})
-    config = Config(api_tokens=api_tokens or (), limits=limits, flags=flags, **values)
+    retention = values.pop("retention", None) or Retention()
+    config = Config(api_tokens=api_tokens or (), limits=limits, retention=retention, flags=flags, **values)
     for one, other in itertools.combinations(("http_port", "grpc_port", "metrics_port"), 2):
         port = getattr(config, one)
         if port == getattr(config, other) != 0:

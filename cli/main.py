@@ -6,6 +6,7 @@ The rule: a command is imported when it is called, not before, so that `perdure 
 import importlib
 
 import click
+from click.shell_completion import CompletionItem
 
 from ..daemon.process.early_signals import EarlySignals
 from .first_line import FirstLine
@@ -17,6 +18,33 @@ COMMANDS = {
     "store": (".store", "store", "Look after a store."),
     "daprd": (".daprd", "daprd", "Stand in for Dapr's sidecar."),
     "bench": ("..benchmarks.cli", "bench", "Measure this build on this machine."),
+    "ls": (".instances.listing", "ls", "List instances, the newest first."),
+    "count": (".instances.listing", "count", "Count instances."),
+    "show": (".instances.showing", "show", "Describe an instance."),
+    "history": (".instances.showing", "history", "Show what has happened to an instance, event by event."),
+    "tree": (".instances.showing", "tree", "Show an instance with its children, and theirs."),
+    "wait": (".instances.showing", "wait", "Wait until an instance has ended."),
+    "top": (".instances.top", "top", "Watch the instances of a daemon."),
+    "start": (".instances.starting", "start", "Start an instance of a workflow, and print its id."),
+    "event": (".instances.starting", "event", "Send an event to an instance."),
+    "suspend": (".instances.acting", "suspend", "Let instances take no further step until they are resumed."),
+    "resume": (".instances.acting", "resume", "Let suspended instances go on."),
+    "terminate": (".instances.acting", "terminate", "End instances without asking their code."),
+    "purge": (".instances.acting", "purge", "Forget instances that have ended."),
+    "rerun": (".instances.acting", "rerun", "Run instances again, each as a new one, and print the new ids."),
+    "repair": (".instances.repairing", "repair", "Answer what an instance waits for."),
+    "export": (".instances.transferring", "export_history", "Write the whole history of an instance."),
+    "import": (".instances.transferring", "import_history", "Take in what `perdure export` has written."),
+    "operations": (".instances.operating", "operations", "List the bulk operations; show one; let one go no further."),
+    "audit": (".instances.operating", "audit", "Show who changed what, why and when, the newest first."),
+    "completion": (".instances.completion", "completion", "Let a shell complete perdure's commands."),
+}
+
+# How the list of commands is divided.
+SECTIONS = {
+    "Serving": "run daprd store bench completion",
+    "Seeing the instances of a daemon": "ls count show history tree wait top audit operations",
+    "Steering them": "start event suspend resume terminate purge rerun repair export import",
 }
 
 
@@ -40,8 +68,16 @@ class LazyGroup(FirstLine, click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, COMMANDS[name][2]) for name in names.split()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command without importing any."""
+        found = [
+            CompletionItem(name, help=line) for name, (_, _, line) in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return found or super().shell_complete(ctx, incomplete)
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

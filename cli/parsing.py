@@ -7,7 +7,9 @@ are allowed. The sentence begins with the text, except where the text is a secre
 
 import re
 
+from ..api.management.moments import parse_length
 from ..daemon.config import PROCESSES_MAX
+from ..runtime.operations.retention_policy import Retention
 
 PORT_MAX = 65_535
 
@@ -45,6 +47,34 @@ def parse_seconds(text: str) -> float:
     if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text):
         raise ValueError(f"{text!r} is not a number of seconds, such as 10 or 2.5.")
     return float(text)
+
+
+# The words of --retention, and the field of each.
+KEPT = {
+    "completed": "completed_us",
+    "failed": "failed_us",
+    "terminated": "terminated_us",
+    "any": "any_terminal_us",
+    "audit": "audit_us",
+}
+
+
+def parse_retention(text: str) -> Retention:
+    """Read how long finished instances and the audit are kept."""
+    kept: dict[str, int] = {}
+    for part in text.split(","):
+        word, equals, length = part.strip().partition("=")
+        if not equals or word not in KEPT:
+            raise ValueError(
+                f"{text!r} is not made of {', '.join(f'{word}=TIME' for word in KEPT)}, as in completed=30m,failed=7d."
+            )
+        if KEPT[word] in kept:
+            raise ValueError(f"{text!r} has {word} twice; each has one time.")
+        try:
+            kept[KEPT[word]] = parse_length(length)
+        except ValueError as error:
+            raise ValueError(f"{text!r} has no time for {word}: {error}.") from None
+    return Retention(**kept)
 
 
 BYTES_PER = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}  # as daprd reads them

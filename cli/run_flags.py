@@ -22,6 +22,7 @@ from .parsing import (
     parse_path,
     parse_port,
     parse_processes,
+    parse_retention,
     parse_seconds,
     parse_size,
     parse_tokens,
@@ -282,6 +283,13 @@ RUN_OPTIONS = (
         help="An instance whose history has more events is logged once; it never fails for that.",
     ),
     Setting(
+        "--held-events-max",
+        parse=parse_count,
+        metavar="COUNT",
+        default=LIMITS.limits.held_events_max,
+        help="An instance that takes no events, because it is suspended or has no worker, refuses more with 429.",
+    ),
+    Setting(
         "--max-concurrent-workflows",
         parse=parse_count,
         metavar="COUNT",
@@ -300,6 +308,13 @@ RUN_OPTIONS = (
         metavar="SECONDS",
         default=LIMITS.dispatch.answer_timeout_s,
         help="After this time without an answer a remote worker is sent a workflow's turn again; 0 is never.",
+    ),
+    Setting(
+        "--retention",
+        parse=parse_retention,
+        metavar="WORD=TIME,...",
+        help="How long finished instances are kept (completed=, failed=, terminated=, any=), and the audit (audit=), "
+        "as in completed=30m,failed=7d.  [default: for ever]",
     ),
     Setting(
         "--wait-for-workers",

@@ -19,6 +19,7 @@ from ..daemon.hints import explain
 from .run_flags import DATA_OPTION
 
 if TYPE_CHECKING:
+    from ..runtime.history.attribution import By
     from ..runtime.operations.facade import Facade
 
 NOT_FOUND = 3
@@ -85,10 +86,15 @@ def ls(data: str, status: frozenset[str], as_json: bool) -> None:
 def terminate(ids: Sequence[str], data: str, recurse: bool) -> None:
     """End instances without asking their code.
 
-    No daemon may have the store. An instance that is set aside can be terminated too. What its parent and its children
-    have to hear of it, they hear at the next start of a daemon at the latest.
+    No daemon may have the store. An instance that is stalled or set aside can be terminated too. What its parent and
+    its children have to hear of it, they hear at the next start of a daemon at the latest.
     """
-    each(data, ids, lambda facade, instance_id: facade.terminate(instance_id, recurse=recurse), "is terminated")
+    each(
+        data,
+        ids,
+        lambda facade, one, by: facade.terminate(one, recurse=recurse, stalled_too=True, by=by),
+        "is terminated",
+    )
 
 
 @click.command(
@@ -102,10 +108,14 @@ def terminate(ids: Sequence[str], data: str, recurse: bool) -> None:
 def purge(ids: Sequence[str], data: str, recurse: bool, force: bool) -> None:
     """Forget instances.
 
-    No daemon may have the store. Purged can be what is finished, set aside, or cannot be read; --force purges
+    No daemon may have the store. Purged can be what is finished, stalled, set aside, or cannot be read; --force purges
     others too.
     """
-    each(data, ids, lambda facade, instance_id: facade.purge(instance_id, recurse=recurse, force=force), "is purged")
+
+    def act(facade: "Facade", one: str, by: "By") -> Awaitable[int]:
+        return facade.purge(one, recurse=recurse, force=force, stalled_too=True, by=by)
+
+    each(data, ids, act, "is purged")
 
 
 @click.command(params=[IDS_ARGUMENT, DATA_OPTION])
@@ -115,22 +125,23 @@ def release(ids: Sequence[str], data: str) -> None:
     No daemon may have the store. The next daemon begins what is open, and delivers what has arrived meanwhile. If an
     instance ends that daemon too, it is set aside again after three ends.
     """
-    each(data, ids, lambda facade, instance_id: facade.release(instance_id, begin=False), "is released")
+    each(data, ids, lambda facade, one, by: facade.release(one, begin=False, by=by), "is released")
 
 
 INSTANCE_COMMANDS = (ls, terminate, purge, release)
 
 
-def each(data: str, ids: Sequence[str], act: "Callable[[Facade, str], Awaitable[Any]]", done: str) -> None:
+def each(data: str, ids: Sequence[str], act: "Callable[[Facade, str, By], Awaitable[Any]]", done: str) -> None:
     """Do something to each instance, say what became of it, and exit with the code for the worst outcome."""
     codes = [0]
 
     async def act_on_all(facade: "Facade") -> None:
         from ..runtime.errors import InstanceNotFound, RequestRefused  # noqa: PLC0415  the engine is here by now
+        from ..runtime.history.attribution import OFFLINE  # noqa: PLC0415  as above
 
         for instance_id in ids:
             try:
-                await act(facade, instance_id)
+                await act(facade, instance_id, OFFLINE)
                 click.echo(f"{instance_id} {done}.")
             except InstanceNotFound:
                 codes.append(NOT_FOUND)
@@ -153,13 +164,10 @@ def complain(text: str) -> None:
 
 def refusal(error: PerdureError) -> str:
     """Say why an instance refused, and what to do; most words of the engine are Dapr's and say only the first."""
-    from ..runtime.errors import InstanceStalled, InstanceUnfinished  # noqa: PLC0415  as above
+    from ..runtime.errors import InstanceUnfinished  # noqa: PLC0415  as above
 
-    match error:
-        case InstanceUnfinished(instance_id=instance_id):
-            return f"{instance_id} is not finished. Terminate it first, or purge it with --force."
-        case InstanceStalled(instance_id=instance_id):
-            return f"{instance_id} is stalled: its code does not fit its history. Mend the code, or purge --force."
+    if isinstance(error, InstanceUnfinished):
+        return f"{error.instance_id} is not finished. Terminate it first, or purge it with --force."
     return str(error)
 
 

@@ -4,8 +4,10 @@ The rule: a daemon reads neither flags nor environment. `cli/config.py` makes th
 before anything starts.
 """
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from ..runtime.operations.retention_policy import Retention
 from ..runtime.settings import Settings
@@ -43,7 +45,7 @@ class Config:
     log_level: str
     log_format: str
     limits: Settings
-    retention: Retention = field(default_factory=Retention)  # `perdure run` keeps all instances
+    retention: Retention = field(default_factory=Retention)  # how long what has ended is kept; for ever
     flags: Mapping[str, str] = field(
         default_factory=lambda: RUN_FLAGS, repr=False
     )  # how errors name the flag for each value
@@ -52,10 +54,22 @@ class Config:
     activity_step_max_s: float = 60.0  # the same of an `async def` activity
     commit_max_s: float = 5.0  # as long as a commit lasts longer the daemon is not healthy; 0: never
     processes: int = 1  # several are hosts of one daemon, each with a part of the store
+    folder: str | None = None  # the working folder of worker processes; None: what it is when the engine begins
+
+    def anchored(self, folder: str) -> "Config":
+        """Tie what is relative to a folder, because the present one is another by now."""
+        data = self.data if self.data == ":memory:" or "://" in self.data else os.path.join(folder, self.data)
+        token_file = os.path.join(folder, self.api_token_file) if self.api_token_file is not None else None
+        return replace(self, data=data, api_token_file=token_file, folder=folder)
 
     def names(self) -> tuple[str, ...]:
         """The names that this daemon is told it has."""
         return (self.host, *self.allowed_hosts)
+
+    def public(self, app_id: str) -> dict[str, Any]:
+        """What the daemon was told, for those who ask it: all but secrets."""
+        shown = {name.name: getattr(self, name.name) for name in fields(self) if name.name not in SECRET}
+        return {**shown, "app_id": app_id, "api_tokens": len(self.api_tokens)}
 
     def settings(self, app_name: str | None) -> Settings:
         """The settings of the engine.
@@ -65,5 +79,8 @@ class Config:
         """
         return replace(self.limits, app_id=self.app_id or app_name or LIMITS.app_id, retention=self.retention)
 
+
+# How many tokens there are may be known. The texts of flags are no configuration.
+SECRET = frozenset({"api_tokens", "flags"})
 
 PROCESSES_MAX = 64  # as many as a store has shards

@@ -17,6 +17,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ..actors.store.durability import Durability
+from ..actors.waiting.own_task import only_exception
 from ..api.ports import address_of
 from ..api.sidecar import Sidecar
 from ..api.tokens import Tokens
@@ -28,7 +29,10 @@ from ..http.serving.server import serve
 from ..rpc.services.dapr import dapr
 from ..rpc.services.task_hub import task_hub
 from ..rpc.services.work_items import WorkItems
+from ..rpc.serving.auth import actor_by
 from ..rpc.serving.server import RECEIVE_BYTES_MAX, RpcOptions, RpcServer, create_server
+from ..rpc.serving.unread import UnreadAnswers
+from ..rpc.wire.event_json import event_writer
 from ..rpc.wire.propagation import propagation
 from ..runtime.authoring.app import App
 from ..runtime.engine import Engine
@@ -38,18 +42,18 @@ from ..runtime.settings import Opening
 from .config import Config
 from .control import Control
 from .event_loop import new_event_loop, run_as_owner
-from .garbage_collector import tune_garbage_collector
+from .process.garbage_collector import tune_garbage_collector
 from .process.grace import Grace
 from .process.inheritance import Inheritance
 from .process.interpreter_guard import guard_interpreter
-from .process.open_files import SHARE_MIN, Shares, open_files_max, shares_of, watch_connections
+from .process.open_files import SHARE_MIN, Shares, cut_off, open_files_max, shares_of, watch_connections
 from .process.port_guard import guard_ports
 from .process.signal_guard import guard_signals
 from .pulse.stand_in import StandIn
 from .pulse.watchdog import Pulse, PulseLimits
 from .stopping import Stopping, ask_supervisor, signals_heard, watch_supervisor
 from .supervision import Member
-from .token_reload import known_tokens, reload_tokens, watch_reload
+from .token_reload import known_tokens, reloading, watch_reload
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +95,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
         settings=settings,
         propagate=propagation(settings.app_id),
         membership=member.membership if member is not None else None,
-        opening=Opening(flight_record=True, set_aside=config.set_aside),
+        opening=Opening(flight_record=True, set_aside=config.set_aside, folder=config.folder),
     )
     with ExitStack() as ports:
         take = listen if member is None else share
@@ -111,7 +115,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                 served = (address(listener)[1], rpc.port)
                 tasks.start_soon(partial(guard_ports, served, stopping=stopping.told.is_set, end=os._exit))
 
-            reload = partial(reload_tokens, tokens, config.api_token_file)
+            reload = reloading(tokens, config.api_token_file)
             if member is None:
                 ports.enter_context(signals_heard(stopping))
                 if config.api_token_file is not None:
@@ -134,8 +138,17 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                 async with engine:
                     stopping.started = True
                     await rpc.start()
+                    tasks.start_soon(engine.management.series.run)
                     await serve(
-                        create_app(facade, options, sidecar),
+                        create_app(
+                            facade,
+                            options,
+                            sidecar,
+                            engine.management,
+                            stopping=stopping.told,
+                            event_json=event_writer(settings.app_id),
+                            configuration=config.public(settings.app_id),
+                        ),
                         listener=listener,
                         stop=stopping.told,
                         ready=ready,
@@ -177,16 +190,20 @@ def rpc_server(
     """Make the gRPC server and take its port. It does not serve yet."""
     app_id = sidecar.app_id
     items = WorkItems(engine.dispatcher, app_id=app_id, watch=watch, processes=config.processes)
+    actor = actor_by(tokens)
+    unread = UnreadAnswers(cut_off=lambda client: cut_off(server.port, client))
     services = [
-        task_hub(facade, items, app_id=app_id),
-        dapr(facade, sidecar),
+        task_hub(facade, items, app_id=app_id, actor=actor, unread=unread),
+        dapr(facade, sidecar, actor=actor, unread=unread),
     ]
     options = RpcOptions(
         api_tokens=tokens,
         receive_bytes_max=config.max_body_bytes or RECEIVE_BYTES_MAX,
         connections_max=connections_of(config).grpc,
     )
-    return create_server(services, options, host=config.host, port=config.grpc_port, shared=config.processes > 1)
+    shared = config.processes > 1
+    server = create_server(services, options, host=config.host, port=config.grpc_port, shared=shared)
+    return server
 
 
 def connections_of(config: Config) -> Shares:
@@ -223,11 +240,3 @@ def metered(
 def ready_line(config: Config, host: str, http_port: int, grpc_port: int) -> str:
     """The line that says that the daemon is ready, with its addresses. Programs parse it."""
     return f"Perdure ready: http=http://{address_of(host, http_port)} grpc={address_of(host, grpc_port)}"
-
-
-def only_exception(group: BaseExceptionGroup) -> BaseException:
-    """The exception in a group of one, in however many groups it lies; else the group."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error

@@ -23,7 +23,8 @@ from typing import Any, TypeVar
 
 from ..actors.text import text_of
 from ..actors.waiting.ownership import CodeOwner, call_as, owner, owner_in
-from ..api.throttled_log import ThrottledLog
+from ..journal.journal import Journal
+from ..journal.vocabulary import CANCELLATION_REFUSED, LOOP_METHOD_REFUSED
 from ..runtime.history.failure import failure_of
 
 T = TypeVar("T")
@@ -57,7 +58,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
         import uvloop  # noqa: PLC0415
 
         base = uvloop.Loop
-    journal = ThrottledLog(logger)
+    journal = Journal(__name__)
     kept = {name: _kept(name, getattr(base, name), journal) for name in OWNERS_METHODS}
     loop: asyncio.AbstractEventLoop = type("EventLoop", (Unending, base), kept)()
     loop.set_exception_handler(report)
@@ -96,7 +97,7 @@ class OwnedTask(asyncio.Task[Any]):
     """
 
     owned: bool
-    journal: ThrottledLog
+    journal: Journal
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Cancel it as asyncio does, or refuse.
@@ -107,9 +108,7 @@ class OwnedTask(asyncio.Task[Any]):
         who = owner()
         if self.owned and who is not self and not self._may_cancel(who, msg):
             if not self.done():
-                self.journal.warning(
-                    "cancel", "code of the app has cancelled a task of the daemon (%s); it goes on", self.get_name()
-                )
+                self.journal.write(CANCELLATION_REFUSED, task=self.get_name())
             return False
         if self.owned and who is CodeOwner.PROCESS:
             return super().cancel(msg)
@@ -128,7 +127,7 @@ class OwnedTask(asyncio.Task[Any]):
 class _OwnedTasks:
     """The task factory of the daemon's event loop."""
 
-    def __init__(self, journal: ThrottledLog) -> None:
+    def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
     def __call__(
@@ -147,13 +146,13 @@ class _OwnedTasks:
         return task
 
 
-def _kept(name: str, method: Callable[..., Any], journal: ThrottledLog) -> Callable[..., Any]:
+def _kept(name: str, method: Callable[..., Any], journal: Journal) -> Callable[..., Any]:
     """Make a method of an event loop that does nothing if code of users calls it."""
 
     def kept(self: Any, *args: Any, **options: Any) -> Any:
         if owner() is CodeOwner.PROCESS or not self.is_running():
             return method(self, *args, **options)
-        journal.warning(name, "code of the app has called %s() of the daemon's event loop; nothing was done", name)
+        journal.write(LOOP_METHOD_REFUSED, method=name)
         return _nothing() if asyncio.iscoroutinefunction(getattr(asyncio.AbstractEventLoop, name)) else None
 
     kept.__name__ = name

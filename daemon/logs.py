@@ -7,12 +7,13 @@ anything that may fail.
 import contextlib
 import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..actors.text import clean, described
+from ..actors.text import clean, described, text_of
 from .process.standard_error import StandardError, stream_of
 
 # Libraries that log much, and the least level of theirs that is shown.
@@ -101,7 +102,10 @@ class SafeLine(logging.Formatter):
 
 
 class TextLine(SafeLine):
-    """`2026-11-23T07:16:01.123Z INFO perdure.daemon.daemon: message`, a traceback below; a host behind the level."""
+    """`2026-11-23T07:16:01.123Z INFO perdure.daemon.daemon: message`, a traceback below; a host behind the level.
+
+    What a caller has given with `extra=` follows the message: `… instance_id=order-1 activity=charge attempt=2`.
+    """
 
     def __init__(self, host: str | None) -> None:
         origin = "%(name)s" if host is None else f"{host} %(name)s"
@@ -109,6 +113,10 @@ class TextLine(SafeLine):
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
         return timestamp(record)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        fields = "".join(f" {name}={plain(value)}" for name, value in fields_of(record).items())
+        return f"{super().formatMessage(record)}{fields}"
 
 
 class JsonLine(SafeLine):
@@ -130,8 +138,22 @@ class JsonLine(SafeLine):
             line["error"] = self.formatException(record.exc_info)
         elif record.exc_text:
             line["error"] = record.exc_text  # of a record from the process of an activity
-        line |= {name: value for name, value in vars(record).items() if name not in STANDARD and name not in line}
+        line |= {name: value for name, value in fields_of(record).items() if name not in line}
         return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    """What was given with `extra=`."""
+    return {name: value for name, value in vars(record).items() if name not in STANDARD}
+
+
+def plain(value: object) -> str:
+    """A value behind `name=`: as it is, or in the quotes of JSON where its end could not be seen otherwise."""
+    text = value if isinstance(value, str) else text_of(value)
+    return text if PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+
+
+PLAIN = re.compile(r"[^\s\"'=\x00-\x1f]+")
 
 
 def timestamp(record: logging.LogRecord) -> str:

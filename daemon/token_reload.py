@@ -7,8 +7,10 @@ A daemon of one process listens to the signal; the supervisor of several tells i
 """
 
 import logging
+import os
 import signal
 from collections.abc import Callable
+from functools import partial
 
 import anyio
 from anyio.abc import TaskStatus
@@ -33,6 +35,11 @@ def known_tokens(config: Config) -> tuple[str, ...] | Tokens:
     if others_can_read(path):
         logger.warning("%s can be read by other users of this machine: chmod 600 it", path)
     return Tokens(tokens)
+
+
+def reloading(tokens: tuple[str, ...] | Tokens, path: str | None) -> Callable[[], None]:
+    """Make the function that reads the file again, wherever user code has moved the working folder by then."""
+    return partial(reload_tokens, tokens, os.path.abspath(path) if path is not None else None)
 
 
 def reload_tokens(tokens: tuple[str, ...] | Tokens, path: str | None) -> None:

@@ -1,12 +1,15 @@
-"""The HTTP API as a Starlette app, made from a facade; `daemon/` serves it.
+"""The HTTP APIs as a Starlette app, made from a facade and the operations of management; `daemon/` serves it.
 
 From the outside in: the raw path is cleaned, the token is checked (without tokens, that no web page asks), the route is
-found, the handler decodes, calls and encodes. An error of any of them becomes
-its answer in `http/errors.py`.
+found, the handler decodes, calls and encodes. An error of any of them becomes its answer in `http/errors.py`, for the
+management API in `http/management/resource.py`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import anyio
 import msgspec
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -14,15 +17,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ..api.management.history import EventJson
 from ..api.sidecar import Sidecar
 from ..api.tokens import Tokens
+from ..journal.journal import Journal
 from ..runtime.operations.facade import Facade
+from ..runtime.operations.management import InstanceOperations
 from .auth import TokenAuth
 from .browser_guard import BrowserGuard
 from .dapr.openapi import document
 from .dapr.sidecar import SidecarRoutes
 from .dapr.workflows import WorkflowRoutes
+from .docs.pages import Pages
 from .errors import ANSWERS
+from .management.app import ManagementDoor, management_routes
 from .path import RawPath, route
 
 BODY_BYTES_MAX = 4 * 1024 * 1024  # Dapr's default for --max-body-size
@@ -46,23 +54,57 @@ class HttpOptions:
             raise ValueError(f"body_bytes_max must be at least 1, not {self.body_bytes_max}")
 
 
-def create_app(facade: Facade, options: HttpOptions, sidecar: Sidecar) -> Starlette:
+def create_app(
+    facade: Facade,
+    options: HttpOptions,
+    sidecar: Sidecar,
+    management: InstanceOperations | None = None,
+    *,
+    stopping: anyio.Event | None = None,
+    event_json: EventJson | None = None,
+    sidecar_routes: bool = True,
+    configuration: Mapping[str, Any] | None = None,
+) -> Starlette:
     """Make the app.
 
     Args:
-        facade: Starts, describes and steers instances.
+        facade: Starts, describes and steers instances for Dapr's routes.
         options: The app's id, the tokens and the limits.
         sidecar: The daemon in Dapr's terms, of the same app; the gRPC services share it.
+        management: The operations of the management API; None leaves it out.
+        stopping: Set when the daemon begins to stop, so that streams and long polls end.
+        sidecar_routes: Whether Dapr's routes are there; an engine inside of a program is no sidecar.
+        event_json: Writes the events of histories; None leaves histories out.
+        configuration: What the daemon was told, without secrets, for those who ask.
     """
     assert sidecar.app_id == options.app_id, (sidecar.app_id, options.app_id)
-    routes = [
-        *WorkflowRoutes(facade, app_id=options.app_id, body_bytes_max=options.body_bytes_max).routes(),
-        *SidecarRoutes(sidecar, body_bytes_max=options.body_bytes_max).routes(),
-        openapi_route(options, version=sidecar.control.runtime_version),
-    ]
+    version = sidecar.control.runtime_version
+    tokens = known_tokens(options)
+    dapr = document(version=version, secured=tokens is not None)
+    routes = []
+    if sidecar_routes:
+        routes += [
+            *WorkflowRoutes(facade, app_id=options.app_id, body_bytes_max=options.body_bytes_max).routes(),
+            *SidecarRoutes(sidecar, body_bytes_max=options.body_bytes_max).routes(),
+            openapi_route(dapr),
+        ]
+    if management is not None:
+        door = ManagementDoor(
+            management=management,
+            sidecar=sidecar,
+            app_id=options.app_id,
+            version=version,
+            body_bytes_max=options.body_bytes_max,
+            tokens=tokens,
+            stopping=stopping or anyio.Event(),
+            event_json=event_json,
+            configuration=configuration or {},
+        )
+        routes += management_routes(door, dapr)
+        routes += Pages(ready=sidecar.control.ready, version=version if tokens is None else None).routes()
     middleware = [Middleware(RawPath)]
-    if options.api_tokens:
-        middleware.append(Middleware(TokenAuth, tokens=options.api_tokens))
+    if tokens is not None:
+        middleware.append(Middleware(TokenAuth, tokens=tokens))
     else:
         middleware.append(Middleware(BrowserGuard, allowed_hosts=options.allowed_hosts))
     app = Starlette(
@@ -72,12 +114,20 @@ def create_app(facade: Facade, options: HttpOptions, sidecar: Sidecar) -> Starle
     )
     # Dapr never redirects; a trailing slash is gone before routes are tried.
     app.router.redirect_slashes = False
+    app.state.journal = Journal(__name__)
     return app
 
 
-def openapi_route(options: HttpOptions, *, version: str) -> Route:
-    """Make the route that serves the API's description."""
-    described = msgspec.json.encode(document(version=version, secured=bool(options.api_tokens)))
+def known_tokens(options: HttpOptions) -> Tokens | None:
+    """The tokens that open the app; None if it is open to all."""
+    if not options.api_tokens:
+        return None
+    return options.api_tokens if isinstance(options.api_tokens, Tokens) else Tokens(options.api_tokens)
+
+
+def openapi_route(dapr: dict[str, Any]) -> Route:
+    """Make the route that serves the description of Dapr's routes."""
+    described = msgspec.json.encode(dapr)
 
     async def openapi(request: Request) -> Response:
         return Response(described, media_type="application/json")

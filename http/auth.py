@@ -1,43 +1,139 @@
-"""The check of the `dapr-api-token` header, as ASGI middleware.
+"""The check of the token, as ASGI middleware.
+
+The one law: Dapr's routes ask for Dapr's header and answer with Dapr's words. The management API (`/api/v1`) takes
+`Authorization: Bearer` and the cookie of a browser that has logged in beside it, and answers in JSON.
+
+What lies behind it learns from `actor_of` who asks.
 
 Source: contract 1.8; dapr `pkg/api/http/middlewares.go` (APITokenAuthMiddleware).
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..api.tokens import Tokens
+from ..api.tokens import ANONYMOUS, Tokens
+from ..api.words import ErrorAnswer
+from .browser_guard import READING
+from .errors import answer
+from .path import own_path
+from .session_cookie import known_by_cookie
 
 TOKEN_HEADER = b"dapr-api-token"
 
-# Probes come without a token. GET only; the path is the cleaned one (see `path`).
-OPEN_PATHS = frozenset({"/v1.0/healthz", "/v1.0/healthz/outbound"})
+# Without a token: probes, and what a browser shows before it has logged in. GET only; the path is the cleaned one.
+OPEN_PATHS = frozenset({"/v1.0/healthz", "/v1.0/healthz/outbound", "/", "/docs", "/ui"})
+OPEN_FOLDERS = ("/docs/", "/ui/")
+LOGIN = ("POST", "/api/v1/session")
+
+MANAGEMENT = "/api/v1"
+ACTOR = "perdure_actor"  # the key in the scope
+
+TOKEN_MISSING = ErrorAnswer(
+    401,
+    "ERR_TOKEN_REQUIRED",
+    "this needs an API token, in a header `dapr-api-token: TOKEN` or `Authorization: Bearer TOKEN`; a page logs in "
+    "with POST /api/v1/session.",
+)
+TOKEN_UNKNOWN = ErrorAnswer(
+    401,
+    "ERR_TOKEN_UNKNOWN",
+    "the API token is none that this daemon knows. Look at its PERDURE_API_TOKEN or --api-token-file.",
+)
+WRITE_BY_COOKIE = ErrorAnswer(
+    403,
+    "ERR_ORIGIN_NOT_ALLOWED",
+    "a browser that has logged in may change something only from a page of this daemon: with the header "
+    "`Sec-Fetch-Site: same-origin`, or an `Origin` that is equal to `Host`. Other callers send the token.",
+)
+CHALLENGE = {"www-authenticate": "Bearer"}
 
 
 class TokenAuth:
-    """Answers 401 to a request that has no known token and is no health probe."""
+    """Answers 401 to a request that has no known token, unless it is open to all."""
 
-    def __init__(self, app: ASGIApp, tokens: Sequence[str] | Tokens) -> None:
+    def __init__(self, app: ASGIApp, tokens: Sequence[str] | Tokens, *, now_s: Callable[[], float] = time.time) -> None:
         self.app = app
         self.tokens = tokens if isinstance(tokens, Tokens) else Tokens(tokens)
+        self.now_s = now_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or is_open(scope) or self.tokens.know(token_of(scope)):
+        if scope["type"] != "http" or is_open(scope):
             await self.app(scope, receive, send)
             return
-        await PlainTextResponse("invalid api token", status_code=401)(scope, receive, send)
+        actor = self.tokens.name_of(token_of(scope))
+        if actor is None:
+            found = self.manager_of(scope) if is_management(scope) else REFUSED
+            if isinstance(found, Response):
+                await found(scope, receive, send)
+                return
+            actor = found
+        scope[ACTOR] = actor
+        await self.app(scope, receive, send)
+
+    def manager_of(self, scope: Scope) -> str | Response:
+        """Find out who asks the management API: the name of the token, or the answer to one that has none."""
+        bearer = bearer_of(scope)
+        if (name := self.tokens.name_of(bearer)) is not None:
+            return name
+        if bearer is not None or token_of(scope) is not None:
+            return answer(*TOKEN_UNKNOWN, CHALLENGE)
+        name = known_by_cookie(self.tokens, scope, now_s=self.now_s())
+        if name is None:
+            return answer(*TOKEN_MISSING, CHALLENGE)
+        if scope["method"] not in READING and not is_of_own_page(scope):
+            return answer(*WRITE_BY_COOKIE)
+        return name
+
+
+REFUSED = PlainTextResponse("invalid api token", status_code=401)
+
+
+def actor_of(scope: Scope) -> str:
+    """Return the name of the token with which a request came; without tokens all callers are `anonymous`."""
+    actor: str = scope.get(ACTOR, ANONYMOUS)
+    return actor
 
 
 def is_open(scope: Scope) -> bool:
-    """Return whether a request is a health probe."""
-    return scope["method"] == "GET" and scope["path"] in OPEN_PATHS
+    """Return whether a request needs no token."""
+    path = own_path(scope)
+    if scope["method"] == "GET":
+        return path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)
+    return (scope["method"], path) == LOGIN
+
+
+def is_management(scope: Scope) -> bool:
+    """Return whether a request is for the management API."""
+    path = own_path(scope)
+    return path == MANAGEMENT or path.startswith(f"{MANAGEMENT}/")
+
+
+def is_of_own_page(scope: Scope) -> bool:
+    """Return whether a browser says that a page of this very address asks."""
+    headers = dict(scope["headers"])
+    if (site := headers.get(b"sec-fetch-site")) is not None:
+        return bool(site == b"same-origin")
+    _, _, authority = headers.get(b"origin", b"").lower().partition(b"://")
+    return bool(authority) and authority == headers.get(b"host", b"").lower()
 
 
 def token_of(scope: Scope) -> bytes | None:
     """Return the token of a request, of several the first; None if there is none."""
+    return header(scope, TOKEN_HEADER)
+
+
+def bearer_of(scope: Scope) -> bytes | None:
+    """Return the token of the Authorization header; None if there is none of that kind."""
+    kind, _, token = (header(scope, b"authorization") or b"").partition(b" ")
+    return token if kind.lower() == b"bearer" else None
+
+
+def header(scope: Scope, key: bytes) -> bytes | None:
+    """Return the value of a header, of several the first; None if there is none."""
     for name, value in scope["headers"]:
-        if name == TOKEN_HEADER:
+        if name == key:
             return bytes(value)
     return None

@@ -57,7 +57,7 @@ async def answer_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
     headers = None
     if error.answer.status in (429, 503):
-        headers = {"retry-after": str(RETRY_AFTER_S)}
+        headers = {"retry-after": str(error.fields.get("seconds", RETRY_AFTER_S))}
     elif error.answer is BODY_TOO_LARGE:
         headers = {"connection": "close"}  # the rest of the body is not taken
     return answer(error.answer.status, error.answer.code, str(error), headers)

@@ -12,7 +12,7 @@ StripSlashesMiddleware) and `server.go` (unescapeRequestParametersHandler).
 import posixpath
 import re
 from collections.abc import Awaitable, Callable
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -36,10 +36,21 @@ class RawPath:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            path = clean(scope["raw_path"].decode("latin-1"))
-            if path != scope["path"]:
-                scope = {**scope, "path": path}
+            raw = scope.get("raw_path")
+            path = clean(raw.decode("latin-1") if raw is not None else quote(scope["path"]))
+            root = quote(scope.get("root_path", ""))  # where another app has mounted this one
+            if path == root:
+                path += "/"
+            if path != scope["path"] or root:
+                scope = {**scope, "path": path, "root_path": root}
         await self.app(scope, receive, send)
+
+
+def own_path(scope: Scope) -> str:
+    """Return the path of a request behind the place where another app has mounted this one. Behind `RawPath` only."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path.removeprefix(root) or "/" if root else path
 
 
 def clean(path: str) -> str:
@@ -103,6 +114,12 @@ def query(request: Request, key: str) -> str | None:
         if decode(name) == key:
             return decode(value)
     return None
+
+
+def query_pairs(request: Request) -> list[tuple[str, str]]:
+    """Return the names and values of the query, decoded, in their order."""
+    pairs = [pair.partition(b"=") for pair in request.scope["query_string"].split(b"&") if pair]
+    return [(decode(name), decode(value)) for name, _, value in pairs]
 
 
 def decode(piece: bytes) -> str:

@@ -24,6 +24,11 @@ def from_us(us: int) -> datetime:
     return EPOCH + timedelta(microseconds=us)
 
 
+def rfc3339(us: int) -> str:
+    """A Unix time in microseconds as RFC 3339 in UTC, with milliseconds, for people."""
+    return f"{from_us(us).isoformat(timespec='milliseconds')[:-6]}Z"
+
+
 # The last moment that Python's dates know. A later date becomes this one, and a date before 1970 becomes 1970.
 END_OF_TIME_US = to_us(datetime.max.replace(tzinfo=UTC))
 

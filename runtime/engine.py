@@ -5,10 +5,15 @@
 
 Leaving the block stops gracefully: no new requests, running activities get a
 grace period, and everything is on disk.
+
+On asyncio an engine lives in a task of its own, so that it can be entered in one
+task and left in another: fixtures, start and stop hooks (`await engine.start()`,
+`await engine.stop()`), cells of a notebook (docs/design/embedding.md).
 """
 
+import logging
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -28,9 +33,11 @@ from ..actors.store.errors import StoreError
 from ..actors.store.memory import MemoryStore
 from ..actors.store.part import WHOLE, Part
 from ..actors.store.sqlite.store import SqliteStore
+from ..actors.waiting.own_task import OwnTask, on_asyncio
+from ..journal.journal import Journal
 from .activities.actors import ActivityActors
 from .authoring.app import App
-from .errors import EngineUsed
+from .errors import AsyncioNeeded, EngineUsed
 from .history.status import Status
 from .instance.actor import WorkflowActorType
 from .instance.message import (
@@ -45,20 +52,35 @@ from .instance.message import (
     SendEvent,
     Start,
     Withdraw,
+    WorkState,
 )
 from .instance.surroundings import Propagate, Surroundings
 from .observer import Observer
+from .operations.bulk.actor import OPERATION, OPERATION_RUN, OperationActorType, RunOperation
+from .operations.bulk.bulk import Bulk
+from .operations.bulk.instances import SelectedInstances
+from .operations.bulk.runner import BulkRunner
 from .operations.child_starter import ChildStarter
 from .operations.client import Client
 from .operations.event_sender import EventSender
 from .operations.facade import Facade
+from .operations.management import management_of
+from .operations.overview.reports import Reports
+from .operations.reading.under_way import WorkLocator
+from .operations.reading.views import views_of
 from .operations.retention import RetentionLoop
+from .operations.steering.steering import Steering
 from .settings import Opening, Settings
 from .workers.dispatcher import Dispatcher
 from .workers.mark import ADDRESS as WORKER_MARK_ADDRESS
 from .workers.mark import WORKER_MARK, Remember, WorkerMarkType
 
 IN_MEMORY = ":memory:"
+
+# Of what turns, and activities, have to tell.
+NOTES_LOGGER, ACTIVITIES_LOGGER = "perdure.runtime.instance.turn", "perdure.runtime.activities.actors"
+
+logger = logging.getLogger(__name__)
 
 
 class Engine:
@@ -91,17 +113,28 @@ class Engine:
         self.stop_grace_s = self.settings.stop_grace_s  # a program that has used part of it may lower it
         self.peers = Peers(membership) if membership is not None else None
         self.store = _store(data, durability, membership.part if membership is not None else WHOLE)
+        self._clock = clock or SystemClock()
         opening = opening or Opening()
         flight = _flight_record(self.store, self.settings) if opening.flight_record else None
-        self.dispatcher = Dispatcher(self.settings.dispatch, send=self._send, greet=self._remember_workers)
+        self._journal = journal = Journal(NOTES_LOGGER)
+        self.dispatcher = Dispatcher(
+            self.settings.dispatch,
+            send=self._send,
+            now_us=self._clock.now_us,
+            greet=self._remember_workers,
+            journal=journal,
+        )
         self._activities = ActivityActors(
             app,
             self.settings,
             send=self._send,
+            now_us=self._clock.now_us,
             elsewhere=self.dispatcher.receive_activity,
             waits_for_workers=self._waits_for_workers,
             flight=flight,
+            folder=opening.folder,
         )
+        self._activities.journal = journal.at(ACTIVITIES_LOGGER)
         self._surroundings = Surroundings(
             app,
             app_id=self.settings.app_id,
@@ -110,13 +143,14 @@ class Engine:
             limits=self.settings.limits,
         )
         self._observer: Observer | None = None
-        self._clock = clock or SystemClock()
+        self._operations = OperationActorType()
         self._host = Host(
             self.store,
             self._clock,
             types={
                 WORKFLOW: WorkflowActorType(self._surroundings),
                 WORKER_MARK: WorkerMarkType(),
+                OPERATION: self._operations,
             },
             routes={
                 ACTIVITY: self._activities.receive,
@@ -125,6 +159,7 @@ class Engine:
                 WORK: self.dispatcher.receive,
                 ENDED: self._tell_end,
                 WITHDRAW: self._withdraw,
+                OPERATION_RUN: self._run_operation,
             },
             limits=HostLimits(
                 activations_max=0 if self.settings.always_replay else self.settings.activations_max,
@@ -136,29 +171,60 @@ class Engine:
                 flight=flight,
                 set_aside=[Address(WORKFLOW, instance_id) for instance_id in opening.set_aside],
                 dormant=opening.dormant,
+                journal=journal,
             ),
         )
-        self.facade = Facade(self._host, name_bytes_max=self.settings.limits.name_bytes_max)
+        self.facade = Facade(self._host, limits=self.settings.limits)
+        work = WorkLocator(activity=self._activity_state, turn=self.dispatcher.turn_state, peers=self.peers)
+        self.views = views_of(self._host, work, app_id=self.settings.app_id)
+        self.steering = Steering(self._host, self.facade, app=app, waits_for_workers=self._waits_for_workers)
+        self._selected = SelectedInstances(self.views.listing, self.steering, self._clock)
+        self._bulk_runner = BulkRunner(self._selected, ask=self._host.ask, journal=self._journal)
+        self.bulk = Bulk(self._host, self._clock, self._selected)
+        reports = Reports(
+            self._host,
+            self._activities,
+            self.dispatcher,
+            app=app,
+            settings=self.settings,
+            clock=self._clock,
+            peers=self.peers,
+        )
+        self.management = management_of(
+            self._host, reports, views=self.views, steering=self.steering, bulk=self.bulk, clock=self._clock
+        )
         self.client = Client(self.facade, app)
-        self._children = ChildStarter(self.facade, send=self._send)
-        self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id)
-        self._running: AsyncExitStack | None = None
+        self._children = ChildStarter(self.facade, send=self._send, journal=journal)
+        self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id, journal=journal)
+        self._own_task = OwnTask(self._run, hurry=self._hurry, ended=self._end)
+        self._block: AsyncExitStack | None = None  # on trio
+        self._running = False
+        self._told_of_stop: list[Callable[[], None]] = []
         self._used = False
         self._workers_known = False  # whether a worker has ever been connected to this store
 
     @property
     def ready(self) -> bool:
         """Whether the engine takes requests and its store takes writes."""
-        return self._running is not None and self._host.healthy
+        return self._running and self._host.healthy
 
     @property
     def commit_under_way(self) -> int | None:
         """The number of the group commit that is under way; None: there is none."""
         return self._host.commit_under_way
 
+    @property
+    def store_intact(self) -> bool:
+        """Whether the store's files are where they were opened. It may be asked from another thread."""
+        return not self._running or self.store.intact
+
     def set_hanging(self, hanging: bool) -> None:
         """Say whether a commit does not end: as long as it lasts the engine is not ready, and refuses new work."""
         self._host.set_hanging(hanging)
+
+    def tell_blocked(self) -> None:
+        """Learn that the log has been told of what blocks the event loop now; a thread that watches it calls this."""
+        self._host.turn_loop.blocked_told = True
 
     @property
     def commits(self) -> int:
@@ -175,27 +241,68 @@ class Engine:
         self._observer = self._activities.observer = observer
         self._surroundings.observed = True
 
+    def on_stop(self, tell: Callable[[], None]) -> None:
+        """Have a function called when the engine begins to stop."""
+        self._told_of_stop.append(tell)
+
     def active_actors(self) -> Mapping[str, int]:
         """How many actors of each type are in memory."""
-        return {WORKFLOW: self._host.activations - self._host.has(WORKER_MARK_ADDRESS), ACTIVITY: len(self._activities)}
+        others = self._host.has(WORKER_MARK_ADDRESS) + self._operations.in_memory
+        return {WORKFLOW: self._host.activations - others, ACTIVITY: len(self._activities)}
+
+    async def start(self) -> None:
+        """Start the engine; it runs until `stop`, which another task may call. For asyncio.
+
+        Raises:
+            AsyncioNeeded, EngineUsed, StoreError: It does not run.
+        """
+        if not on_asyncio():
+            raise AsyncioNeeded
+        self._use()
+        await self._own_task.enter(guard=False)
+
+    async def stop(self) -> None:
+        """Stop the engine gracefully. Does nothing if it was never started, or has been stopped.
+
+        If the caller is cancelled meanwhile, running activities are cancelled too: they are performed again by the
+        next engine of the store.
+
+        Raises:
+            BaseException: The error that has ended the engine before, or has kept it from stopping in order.
+        """
+        if self._used and self._block is None:
+            await self._own_task.leave()
 
     async def __aenter__(self) -> Self:
-        if self._used:
-            raise EngineUsed
-        self._used = True
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._run())
-            self._running = stack.pop_all()
+        self._use()
+        if on_asyncio():
+            await self._own_task.enter(guard=True)
+        else:
+            async with AsyncExitStack() as stack:
+                await stack.enter_async_context(self._run())
+                self._block = stack.pop_all()
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        assert self._running is not None
-        running, self._running = self._running, None
         # An error in the block stops the engine as gracefully as its end does, and then goes on
         # its way as it is, not wrapped by the task groups inside.
-        await running.aclose()
+        if self._block is not None:
+            await self._block.aclose()
+            return
+        pardoned = self._own_task.pardon_block() and isinstance(exc, anyio.get_cancelled_exc_class())
+        try:
+            await self._own_task.leave()
+        except Exception:
+            if exc is None or pardoned:
+                raise
+            logger.exception("the engine did not stop in order")
+
+    def _use(self) -> None:
+        if self._used:
+            raise EngineUsed
+        self._used = True
 
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[None]:
@@ -209,13 +316,25 @@ class Engine:
                 await tasks.start(self._activities.run)
                 await tasks.start(self._children.run)
                 await tasks.start(self._events.run)
+                await tasks.start(self._bulk_runner.run)
                 async with self._host.running():
                     if self.peers is not None:
                         await self.peers.wait_for_all()
                     if retention := self.settings.retention:
-                        loop = RetentionLoop(self.facade, retention, clock=self._clock, turns=lambda: self.turns)
+                        loop = RetentionLoop(
+                            self.store,
+                            self.facade,
+                            retention,
+                            clock=self._clock,
+                            turns=lambda: self.turns,
+                            journal=self._journal,
+                        )
                         tasks.start_soon(loop.run)
+                    self._running = True
                     yield
+                    self._running = False
+                    for tell in self._told_of_stop:
+                        tell()
                     self._host.refuse()
                     self.dispatcher.stop()
                     await self._activities.stop(self.stop_grace_s)
@@ -223,9 +342,24 @@ class Engine:
         except BaseExceptionGroup as group:
             raise _sole_store_error(group) from group
         finally:
+            self._running = False
             # Again, in case it was cancelled before the host had it.
             with anyio.CancelScope(shield=True):
                 await self.store.close()
+
+    def _hurry(self) -> None:
+        """End the grace of the activities: who stops the engine was cancelled."""
+        self.stop_grace_s = 0
+        self._activities.hurry()
+
+    def _end(self, error: BaseException) -> None:
+        """Tell callers, of now and later, that an error has ended the engine."""
+        logger.error("the engine has ended", exc_info=error)
+        self._host.refuse(error)
+
+    def _activity_state(self, instance_id: str, execution_id: str, task_id: int) -> WorkState | None:
+        here = self._activities.state_of(execution_id, task_id)
+        return here or self.dispatcher.activity_state(instance_id, execution_id, task_id)
 
     def _waits_for_workers(self) -> bool:
         return self.settings.wait_for_workers or self._workers_known
@@ -248,6 +382,9 @@ class Engine:
     def _withdraw(self, address: Address, message: Withdraw) -> None:
         self._activities.withdraw(message)
         self.dispatcher.withdraw(message)
+
+    def _run_operation(self, address: Address, message: RunOperation) -> None:
+        self._bulk_runner.receive(address, message)
 
     def _start_child(self, address: Address, start: Start) -> None:
         self._children.receive(address, start)

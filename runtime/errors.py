@@ -11,7 +11,15 @@ PerdureError
 │   ├── DescendantsUnknown         the same, while its descendants are unread; only the facade sees it
 │   ├── InstanceUnfinished         purge of an instance that is not finished
 │   ├── InstanceStalled            the instance waits for its code to be mended
-│   └── InstanceNotSetAside        release of an instance that is not set aside
+│   ├── InstanceNotSetAside        release of an instance that is not set aside
+│   ├── EventRefused               an event for an instance that has ended
+│   ├── IdTaken                    a start under an id that another instance has, and what can be done
+│   ├── KeyReused                  an idempotency key that was used for a start with another input
+│   ├── RepairRefused              a repair of what the instance does not wait for
+│   ├── WorkflowUnknown            a start of a workflow that the app does not have, and no worker may have
+│   ├── RunChanged                 the id belongs to another run than the caller has seen
+│   └── NoMatch                    the instance is not what the request is for, or is no more
+├── InstanceFull                   the instance holds as many arrivals as it may
 ├── NondeterminismError            workflow code that no longer fits its history
 ├── WorkflowMisuse                 workflow code took a step that replay cannot repeat
 ├── WorkflowFailed                 an instance ended otherwise than COMPLETED (raised by Client.run)
@@ -19,12 +27,15 @@ PerdureError
 ├── NonRetryableError              raised by activity code: do not try again
 ├── PayloadError                   an input or an output that is not JSON, or not of the annotated type
 ├── EngineUsed                     an engine that is to run a second time
+├── AsyncioNeeded                  Engine.start on trio
 └── AppError                       an app that cannot be: two workflows of one name, and so on
 """
 
-from ..actors.errors import PerdureError
-from .history.failure import FailureDetails
+from ..actors.address import Address
+from ..actors.errors import MailboxFull, PerdureError
+from .history.failure import CarriesFailure, FailedCall, FailureDetails
 from .history.instance_state import InstanceState
+from .history.status import Status
 
 
 class RequestRefused(PerdureError):
@@ -118,6 +129,113 @@ class InstanceNotSetAside(RequestRefused):
         return f"instance {self.instance_id!r} is {self.status} and not set aside; there is nothing to release"
 
 
+class EventRefused(RequestRefused):
+    """The instance has ended and takes no event any more."""
+
+    def __init__(self, instance_id: str, event: str, status: str) -> None:
+        super().__init__(instance_id, event, status)
+        self.instance_id = instance_id
+        self.event = event  # its name
+        self.status = status  # of the instance, by its name
+
+    def __str__(self) -> str:
+        return (
+            f"event {self.event!r} was not taken: instance {self.instance_id!r} is {self.status}, and what has ended "
+            "takes no events. Start it anew (if_exists=restart), or rerun it."
+        )
+
+
+class IdTaken(RequestRefused):
+    """The id of a new instance belongs to another one already."""
+
+    def __init__(self, instance_id: str, *, name: str, status: str, restart: bool) -> None:
+        super().__init__(instance_id, name, status, restart)
+        self.instance_id = instance_id
+        self.name = name  # the workflow of the holder
+        self.status = status  # of the holder, by its name
+        self.restart = restart  # a restart was asked for
+
+    def __str__(self) -> str:
+        taken = f"ID {self.instance_id!r} belongs to an instance of workflow {self.name!r}, which is {self.status}"
+        if self.restart:
+            return f"{taken}; only a finished one is restarted. Add force=true to terminate it first."
+        return (
+            f"{taken}; nothing was started. Choose another ID, or ask with if_exists=return for the instance that is "
+            "there if it is of the same workflow, or with if_exists=restart for a new run of it."
+        )
+
+
+class KeyReused(RequestRefused):
+    """An idempotency key stands for another start already."""
+
+    def __init__(self, instance_id: str, key: str) -> None:
+        super().__init__(instance_id, key)
+        self.instance_id = instance_id
+        self.key = key
+
+    def __str__(self) -> str:
+        return (
+            f"idempotency key {self.key!r} was used for a start with another input, which began instance "
+            f"{self.instance_id!r}; nothing was started. Use a new key for a new start."
+        )
+
+
+class WorkflowUnknown(RequestRefused):
+    """The app does not have the workflow, and no worker has ever come that might have it."""
+
+    def __init__(self, name: str, *, app: str, nearest: tuple[str, ...]) -> None:
+        super().__init__(name, app, nearest)
+        self.name = name
+        self.app = app
+        self.nearest = nearest  # the names that are most like it
+
+    def __str__(self) -> str:
+        near = f"The nearest names are {', '.join(map(repr, self.nearest))}." if self.nearest else ""
+        advice = near or "GET /api/v1/workflows lists its workflows."
+        return f"app {self.app!r} has no workflow {self.name!r}; nothing was started. {advice}"
+
+
+class RepairRefused(RequestRefused):
+    """The instance does not wait for what is to be repaired, or not so that this repair would help."""
+
+    def __init__(self, instance_id: str, event_id: int, why: str, status: Status) -> None:
+        super().__init__(instance_id, event_id, why, status)
+        self.instance_id = instance_id
+        self.event_id = event_id  # that the request names
+        self.why = why  # what is so, and what to do
+        self.status = status  # of the instance
+
+    def __str__(self) -> str:
+        return f"event {self.event_id} of instance {self.instance_id!r} was not repaired: {self.why}"
+
+
+class RunChanged(RequestRefused):
+    """The id belongs to another run than the one that the caller has seen."""
+
+    def __init__(self, instance_id: str, *, expected: str, found: str) -> None:
+        super().__init__(instance_id, expected, found)
+        self.instance_id = instance_id
+        self.expected = expected  # the execution id of a first generation
+        self.found = found
+
+    def __str__(self) -> str:
+        return (
+            f"instance {self.instance_id!r} is another run by now: the request is for {self.expected!r}, and the id "
+            f"belongs to {self.found!r}. Nothing was done. Look at the instance again, and decide anew."
+        )
+
+
+class NoMatch(RequestRefused):
+    """The instance does not, or not any more, fit the filter of the request."""
+
+    def __init__(self, instance_id: str) -> None:
+        super().__init__(instance_id)
+        self.instance_id = instance_id
+
+    def __str__(self) -> str:
+        return f"instance {self.instance_id!r} does not fit the filter of the request any more; nothing was done"
+
+
 class NondeterminismError(PerdureError):
     """Code and history part ways. The instance stops, keeps everything, and goes on once the code fits again."""
 
@@ -156,13 +274,14 @@ class WorkflowMisuse(PerdureError):
     """Workflow code took a step that replay cannot repeat; the message names the way to do it."""
 
 
-class TaskFailedError(PerdureError):
+class TaskFailedError(CarriesFailure, PerdureError):
     """An activity or a child workflow failed. Raised in workflow code where its task is awaited."""
 
-    def __init__(self, message: str, details: FailureDetails) -> None:
+    def __init__(self, message: str, details: FailureDetails, call: FailedCall | None = None) -> None:
         super().__init__(message, details)
         self.message = message
-        self.details = details
+        self.details = details  # the failure of the activity or the child itself, with its own traceback
+        self.call = call  # which one it was, and which of its attempts
 
     def __str__(self) -> str:
         return self.message
@@ -176,7 +295,11 @@ class WorkflowFailed(PerdureError):
         self.state = state
 
     def __str__(self) -> str:
-        why = f": {self.state.failure.error_type}: {self.state.failure.message}" if self.state.failure else ""
+        failure = self.state.failure
+        why = f": {failure.error_type}: {failure.message}" if failure is not None else ""
+        if failure is not None and (call := failure.failed_call) is not None:
+            cause = failure.failure_of_call
+            why += f" (it was {call}" + (f": {cause.error_type})" if cause is not None else ")")
         return f"workflow instance {self.state.instance_id!r} ended {self.state.status.name}{why}"
 
 
@@ -220,11 +343,34 @@ class LimitExceeded(InvalidRequest):
         )
 
 
+class InstanceFull(MailboxFull):
+    """An instance that takes no events at present holds as many arrivals as it may (docs/limits.md)."""
+
+    def __init__(self, instance_id: str, *, held: int) -> None:
+        super().__init__(Address("workflow", instance_id), messages_max=held)
+        self.instance_id = instance_id
+        self.held = held
+
+    def __str__(self) -> str:
+        return (
+            f"instance {self.instance_id!r} holds {self.held} events that its code has not taken yet, because it is "
+            "suspended or stalled, is to begin later or has no worker. The limit held_events_max is reached. Let the "
+            "instance go on, and send the event again. Or raise the limit: --held-events-max."
+        )
+
+
 class EngineUsed(PerdureError):
     """An engine runs once."""
 
     def __str__(self) -> str:
         return "this engine has run already, and an engine runs once. Make another: Engine(app, data=...)."
+
+
+class AsyncioNeeded(PerdureError):
+    """`Engine.start` makes a task that outlives the caller's, and trio has none."""
+
+    def __str__(self) -> str:
+        return "engine.start() and engine.stop() are for asyncio. Here: async with Engine(app, data=...) as engine."
 
 
 class AppError(PerdureError):

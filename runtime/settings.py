@@ -51,4 +51,5 @@ class Opening:
     # set aside (docs/design/flight-record.md). Only for an engine with a file.
     flight_record: bool = False
     set_aside: tuple[str, ...] = ()  # ids of instances that are set aside before anything of them begins
+    folder: str | None = None  # the working folder of worker processes; None: that of this process when it begins
     dormant: bool = False  # recover nothing and fire no timer: only what is asked of the engine happens

@@ -14,6 +14,7 @@ from ..actors.address import Address
 from ..actors.errors import PerdureError
 from ..actors.store.contract import Inspection, Reminder, Store, Stored, Write
 from ..actors.store.errors import StoreDamaged, StoreError, StoreFailed
+from .passing_store import PassingStore
 
 # The methods of a store that do something, and can fail.
 CALLS = ("open", "close", "claim", "commit", "load", "inspect", "ids", "active", "reminders")
@@ -23,7 +24,7 @@ class FaultyStoreMisuse(PerdureError):
     """A test asks a store that fails on demand for what it cannot do."""
 
 
-class FaultyStore:
+class FaultyStore(PassingStore):
     """`inner`, with faults, gates and counters.
 
         store = FaultyStore(MemoryStore())
@@ -47,7 +48,7 @@ class FaultyStore:
     """
 
     def __init__(self, inner: Store) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self.commits = 0
         self.writes = 0  # of all commits together
         self.loads = 0
@@ -133,31 +134,20 @@ class FaultyStore:
     def release_loads(self) -> None:
         self._load_gate.open()
 
-    # The contract of a store.
-
-    @property
-    def shards(self) -> int:
-        return self.inner.shards
-
-    @property
-    def intact(self) -> bool:
-        return self.inner.intact
+    # The contract of a store, where it may fail. All else is passed on.
 
     async def open(self) -> None:
         self._check("open")
-        await self.inner.open()
+        await super().open()
 
     async def close(self) -> None:
         # A store that cannot be closed in order is closed all the same.
-        await self.inner.close()
+        await super().close()
         self._check("close")
 
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
         self._check("claim")
-        return await self.inner.claim(host, now_us=now_us)
-
-    def new_key(self) -> int:
-        return self.inner.new_key()
+        return await super().claim(host, now_us=now_us)
 
     async def commit(self, writes: Sequence[Write], fences: Mapping[int, int]) -> None:
         await self._commit_gate.pass_through()
@@ -179,17 +169,17 @@ class FaultyStore:
         found = await self.inner.inspect(addresses)
         return [self._damaged.get(address, each) for address, each in zip(addresses, found, strict=True)]
 
-    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> list[str]:
+    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         self._check("ids")
-        return await self.inner.ids(actor_type, after=after, limit=limit)
+        return await super().ids(actor_type, after=after, limit=limit)
 
-    async def active(self) -> list[Address]:
+    async def active(self) -> Sequence[Address]:
         self._check("active")
-        return await self.inner.active()
+        return await super().active()
 
-    async def reminders(self, *, after: Reminder | None, limit: int) -> list[Reminder]:
+    async def reminders(self, *, after: Reminder | None, limit: int) -> Sequence[Reminder]:
         self._check("reminders")
-        return await self.inner.reminders(after=after, limit=limit)
+        return await super().reminders(after=after, limit=limit)
 
     def _check(self, name: str) -> None:
         """Count a call, and make it fail if it is to."""

@@ -16,6 +16,8 @@ from typing import Any
 
 import anyio
 
+from ...journal.journal import Journal
+from ...journal.vocabulary import HOST_LOST, HOST_SILENT
 from ..address import Address
 from ..errors import HostLost, HostSilent, HostUnreachable
 from ..store.contract import Inspection, Stored
@@ -45,6 +47,7 @@ class Outbound:
     def __init__(self, name: str, path: str) -> None:
         self.name = name
         self._path = path
+        self._journal = Journal(__name__)
         self._wire: Wire | None = None  # while connected
         self._numbers = count()
         self._asked: dict[int, tuple[Reply, float]] = {}  # and when to give up, by the event loop's clock; in order
@@ -130,7 +133,7 @@ class Outbound:
                     self._resume(wire)
                     await lost.wait()
                     self._lose()
-                    logger.info("lost the connection to %s", self.name)  # which may be stopping; its supervisor knows
+                    self._journal.write(HOST_LOST, host=self.name)  # which may be stopping; its supervisor knows
             finally:
                 self._lose()
 
@@ -149,7 +152,7 @@ class Outbound:
                 reply.fail(HostSilent(self.name, waited_s=self.ANSWER_S))
                 silent += 1
             if silent:
-                logger.warning("%s has not answered %d requests in %g s", self.name, silent, self.ANSWER_S)
+                self._journal.write(HOST_SILENT, host=self.name, found=silent, waited_s=self.ANSWER_S)
 
     def _resume(self, wire: Wire) -> None:
         """Send messages without a receipt and watches again, over a new connection."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from ..address import Address
 from ..errors import MailboxFull
 from ..store.contract import Inspection, Write
+from ..store.listing import Facets
 from ..turn import Actor, Envelope
 
 
@@ -27,6 +28,7 @@ class Activation:
         "address",
         "busy",
         "dropped",
+        "facets",
         "failures",
         "key",
         "mailbox",
@@ -47,6 +49,7 @@ class Activation:
         self.key: int | None = None  # None: the store does not have it yet
         self.actor: Actor | None = None  # None: being loaded
         self.outside: Inspection | None = None  # as last committed; None: ask the store
+        self.facets: Facets | None = None  # as the store has them or will have them after a commit under way
         self.mailbox: list[Envelope] = []
         self.runnable = False  # stands in the queue for a turn
         self.uncommitted = 0  # turns taken whose commit is not over
@@ -112,7 +115,7 @@ class Activation:
         self.outside = None
         if before is None or write.delete:
             return
-        record, first, last, updated_us, _ = before
+        record, first, last, updated_us, _, facets = before
         if write.record is not None:
             record = write.record
         if write.reset:
@@ -120,7 +123,7 @@ class Activation:
         if write.entry is not None:
             first, last, updated_us = first or write.entry, write.entry, write.at_us
         if len(record) + len(first or b"") + len(last or b"") <= self.OUTSIDE_BYTES_MAX:
-            self.outside = Inspection(record, first, last, updated_us)
+            self.outside = Inspection(record, first, last, updated_us, None, write.facets or facets)
 
 
 _NOTHING = Inspection(record=b"", first=None, last=None, updated_us=0)

@@ -12,22 +12,24 @@ of the event loop, so that the turns that follow from that flush join it.
 `actors/hosting/turn_loop.py` adds turns, `actors/hosting/release.py` takes the groups that are durable.
 """
 
-import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from time import perf_counter
 from typing import NamedTuple
 
 import anyio
 import anyio.lowlevel
 
+from ...journal.journal import Journal
+from ...journal.vocabulary import COMMIT_FAILED, COMMIT_SLOW, COMMITS_AGAIN
 from ..cluster.placement import Placement
 from ..store.contract import Store, Write
 from ..store.errors import StoreError, StoreGone, as_store_error
+from ..store.listing import Facets
 from ..turn import Envelope, Turn
 from ..waiting.signal import Signal
 from .activation import Activation
-
-logger = logging.getLogger(__name__)
 
 
 class TakenTurn(NamedTuple):
@@ -38,6 +40,7 @@ class TakenTurn(NamedTuple):
     envelopes: Sequence[Envelope]
     write: Write | None
     creates: bool = False  # the store had nothing of the actor before
+    facets_before: Facets | None = None  # of the actor, before this turn
 
 
 class Committer:
@@ -46,6 +49,7 @@ class Committer:
     Args:
         release: Called with the turns of a group, in order, once it is durable.
         undo: Called with all turns that are void, in order, and why.
+        journal: Is told of commits that fail, and of the first one that does not any more.
     """
 
     # How long a failed commit counts as the state of the store. Without a limit, a host that gets no
@@ -58,6 +62,9 @@ class Committer:
     # the first round an activity runs, in the second its instance takes the next turn. Without these rounds, instances
     # in flight fall apart into two crowds that commit in turns, and each commit costs the same for half as many turns.
     CATCH_UP_ROUNDS = 3
+    # A commit that takes longer is a line in the log.
+    RECENT_MAX = 4096  # commits whose times are kept
+    SLOW_S = 1.0
 
     def __init__(
         self,
@@ -66,11 +73,14 @@ class Committer:
         *,
         release: Callable[[Sequence[TakenTurn]], None],
         undo: Callable[[Sequence[TakenTurn], StoreError], None],
+        journal: Journal | None = None,
     ) -> None:
         self._store = store
         self._placement = placement
         self._release = release
         self._undo = undo
+        self._journal = (journal or Journal()).at(__name__)
+        self._failed = 0  # commits in a row
         self._filling: list[TakenTurn] = []
         self._flushing: list[TakenTurn] = []
         self._work = Signal()
@@ -79,6 +89,7 @@ class Committer:
         self._failed_at: float | None = None  # by the event loop's clock
         self.commits = 0
         self.attempts = 0  # commits that have begun
+        self.took_s: deque[float] = deque(maxlen=self.RECENT_MAX)  # the newest commits
         self.under_way = False  # whether the last of them has not ended; read by other threads, as `attempts` is
 
     @property
@@ -93,9 +104,9 @@ class Committer:
 
     def add(self, activation: Activation, turn: Turn, envelopes: Sequence[Envelope], now_us: int) -> None:
         """Put a turn into the group that is filling."""
-        key_before = activation.key
+        key_before, facets_before = activation.key, activation.facets
         write = self._write(activation, turn, now_us)
-        taken = TakenTurn(activation, turn, envelopes, write, key_before is None)
+        taken = TakenTurn(activation, turn, envelopes, write, key_before is None, facets_before)
         activation.uncommitted += 1
         if write is None and activation.uncommitted == 1:
             # It changed nothing, and nothing it saw is uncommitted.
@@ -155,13 +166,19 @@ class Committer:
             if writes:
                 self.attempts += 1
                 self.under_way = True
+                began_s = perf_counter()
                 await self._store.commit(writes, fences)
                 self.commits += 1
+                took_s = perf_counter() - began_s
+                self.took_s.append(took_s)
+                if took_s > self.SLOW_S:
+                    self._journal.write(COMMIT_SLOW, took_s=took_s, duration_ms=round(took_s * 1e3))
         except Exception as error:
             self._fail(group, as_store_error(error, f"committing {len(writes)} writes"))
         else:
             self.under_way = False
-            self._failed_at = None
+            if self._failed_at is not None:
+                self._tell_recovered()
             self._release(group)
         self._flushing = []
 
@@ -174,8 +191,14 @@ class Committer:
         self._filling = [taken for taken in self._filling if id(taken.activation) not in broken]
         void = [*group, *later]
         if not isinstance(error, StoreGone):  # of which the store has said once what there is to say
-            logger.error("a commit failed and %d turns are undone: %s", len(void), error)
+            self._failed += 1
+            self._journal.write(COMMIT_FAILED, found=len(void), reason=str(error), error_type=type(error).__name__)
         self._undo(void, error)
+
+    def _tell_recovered(self) -> None:
+        self._failed_at = None
+        self._journal.write(COMMITS_AGAIN, found=self._failed)
+        self._failed = 0
 
     def _write(self, activation: Activation, turn: Turn, now_us: int) -> Write | None:
         """Make the write of a turn, and keep the active mark true; None if the turn changes nothing."""
@@ -200,9 +223,13 @@ class Committer:
             delete=turn.delete,
             reminders_set=turn.reminders_set,
             reminders_cleared=turn.reminders_cleared,
+            facets=turn.facets,
+            audit=turn.audit,
         )
+        if turn.facets is not None:
+            activation.facets = turn.facets
         if turn.delete:
-            activation.key = None
+            activation.key = activation.facets = None
             activation.active = False
         elif active is not None:
             activation.active = active

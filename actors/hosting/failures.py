@@ -10,15 +10,17 @@ An actor with an active mark recovers as after a restart, so that no mark outliv
 `actors/hosting/loader.py`, `actors/hosting/turn_loop.py` and `actors/hosting/committer.py` report failures.
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from math import inf
 
 import anyio
 
+from ...journal.journal import Journal
+from ...journal.vocabulary import INSTANCE_STALLED, INSTANCE_UNREADABLE, TURN_BROKE
 from ..address import Address
 from ..errors import ActorFailed, PerdureError
 from ..store.errors import StoreDamaged, StoreError
+from ..text import described, type_name
 from ..turn import RECOVER, Envelope, SetAside
 from ..waiting.signal import Signal
 from ..waiting.taskless import no_current_task
@@ -27,8 +29,6 @@ from .committer import TakenTurn
 from .flight_record import FlightRecord
 from .mailroom import Mailroom
 
-logger = logging.getLogger(__name__)
-
 
 class Failures:
     """The activations that are set aside until they are tried again.
@@ -36,6 +36,7 @@ class Failures:
     Args:
         failing: Says whether the store fails commits at present.
         stalled: Called with each actor that is stalled in memory from now on.
+        journal: Is told of each actor that fails by itself, once.
         flight: Tells over restarts which actors could not be read: those are tried once.
     """
 
@@ -46,6 +47,7 @@ class Failures:
     TRIES = 3
     FAILED_S = 5.0  # doubled after each try
     FAILED_MAX_S = 300.0
+    TOLD_MAX = 10_000  # unreadable actors that the log is told of
 
     def __init__(
         self,
@@ -53,12 +55,15 @@ class Failures:
         *,
         failing: Callable[[], bool],
         stalled: Callable[[Address], None] = lambda _: None,
+        journal: Journal,
         flight: FlightRecord | None = None,
     ) -> None:
         self._mailroom = mailroom
         self._flight = flight
         self._failing = failing
         self._stalled = stalled
+        self._journal = journal.at(__name__)
+        self._told: set[Address] = set()  # the unreadable actors that the log has been told of
         self._parked: list[tuple[float, Activation]] = []  # when to try again (event loop's clock), which
         self._parking = Signal()
         self._pause_s = self.RETRY_MIN_S
@@ -120,6 +125,8 @@ class Failures:
         if isinstance(error, ActorFailed | StoreDamaged) and self._mailroom.is_purged(activation):
             self._stall(activation, error, loaded=False)
             return
+        if isinstance(error, ActorFailed | StoreDamaged):
+            self._tell_unreadable(activation.address, error)
         waiting = activation.take()
         activation.mailbox.extend(envelope for envelope in waiting if not envelope.refuse(error))
         self._park(activation, error, loaded=False)
@@ -171,6 +178,32 @@ class Failures:
         self._parked.append((anyio.current_time() + pause_s, activation))
         self._parking.set()
 
+    def _tell_unreadable(self, address: Address, error: ActorFailed | StoreDamaged) -> None:
+        """Have the log told of an actor that cannot be read: once, however often it is asked for something."""
+        if address in self._told or len(self._told) >= self.TOLD_MAX:
+            return
+        self._told.add(address)
+        # What the store holds is not what this release can read: a bug, so the traceback helps.
+        cause = error.cause if isinstance(error, ActorFailed) else None
+        self._journal.write(
+            INSTANCE_UNREADABLE,
+            exc_info=cause,
+            instance_id=address.id,
+            reason=described(cause) if cause is not None else str(error),
+            error_type=type_name(cause or error),
+        )
+
+    def tell_broken(self, activation: Activation, error: BaseException) -> None:
+        """Have the log told of a turn that has broken, with the traceback where it is the first of its actor."""
+        assert activation.actor is not None
+        self._journal.write(
+            TURN_BROKE,
+            exc_info=error if activation.failures == 0 else None,
+            **{"instance_id": activation.address.id, **activation.actor.log_fields},
+            reason=described(error),
+            error_type=type_name(error),
+        )
+
     def _stall(self, activation: Activation, error: ActorFailed | StoreDamaged, *, loaded: bool) -> bool:
         """Stall an actor that was tried often enough.
 
@@ -181,7 +214,10 @@ class Failures:
             if isinstance(error, StoreDamaged):
                 activation.key = error.key
             reason = str(error.cause) if isinstance(error, ActorFailed) else error.stall
-            logger.error("%s cannot be read and is stalled: %s", activation.address, reason)
+            why = f"it cannot be read: {reason}" if isinstance(error, ActorFailed) else reason
+            self._journal.write(
+                INSTANCE_STALLED, instance_id=activation.address.id, of="", reason=why, stall="UNREADABLE"
+            )
             self._mailroom.stall(activation, reason)
             self._stalled(activation.address)
             if self._flight is not None:
@@ -195,8 +231,7 @@ class Failures:
         )
         # What broke it would break it again. A restart finds all of it once more: activities are asked for again,
         # reminders are in the store, and what other actors sent counts as unacknowledged with them.
-        broken = activation.take()
-        logger.error("%s is stalled: %s %d messages wait for the restart.", activation.address, reason, len(broken))
+        activation.take()
         activation.mailbox.append(Envelope(SetAside(reason, until_restart=True)))
         return False
 

@@ -14,38 +14,46 @@ the other, and each uses only the parts before it:
 * `actors/hosting/probation.py`: actors that may have ended the process before this one.
 
 `actors/hosting/committer.py` and `actors/hosting/loader.py` call the others through callbacks.
+`actors/hosting/inspector.py`, `actors/hosting/listing.py` and `actors/hosting/enlisting.py` read the store, and know of
+no activation.
 The engine makes a host (`runtime/engine.py`).
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from threading import get_ident
 from typing import Any, NoReturn
 
 import anyio
 from anyio.abc import TaskGroup
 
+from ...journal.journal import Journal
 from ..address import Address
 from ..clock import Clock
+from ..cluster.changes import ChangeFeed
 from ..cluster.membership import Membership, name_of
 from ..cluster.peers import Peers
 from ..cluster.placement import Ownership, Placement
-from ..errors import ForeignThread, HostNotRunning, HostStopping, PerdureError
+from ..errors import ForeignLoop, ForeignThread, HostNotRunning, HostStopping, PerdureError
 from ..reminders.loop import ReminderLoop
 from ..reminders.window import ReminderWindow
 from ..store.contract import Inspection, Store, Stored
 from ..store.errors import StoreError, StoreFailed
 from ..turn import ActorType, Envelope
+from ..waiting.own_task import only_exception, place_of_caller
 from ..waiting.reply import Reply
 from ..waiting.taskless import no_current_task
 from ..waiting.watch import Watch, Watches
 from .activation import Activation
 from .committer import Committer
+from .enlisting import Enlisting
 from .failures import Failures
 from .flight_record import FlightRecord
 from .inspector import Inspector
+from .left_out import LeftOut
+from .listing import Lists
 from .mailroom import Mailroom
 from .probation import Probation
 from .release import Release, Route
@@ -69,6 +77,7 @@ class Precautions:
     set_aside: Sequence[Address] = ()  # actors that are set aside before they take a turn
     # Begin nothing: no recovery and no reminders. Messages are delivered, and their turns are taken.
     dormant: bool = False
+    journal: Journal | None = None  # writes its log
 
 
 class Host:
@@ -107,13 +116,18 @@ class Host:
         self.store = store
         self.placement = Placement(name)
         self.clock = clock
-        self._thread: int | None = None  # in which the host was opened; all calls come from there
+        self._thread: int | None = None  # in which the host was opened
+        # Where it was opened; all calls come from there. On asyncio the event loop, elsewhere the thread.
+        self._here: Callable[[], object] = get_ident
+        self._home: object = None
         self._routes = routes
         self._peers = peers
         precautions = precautions or Precautions()
         self._flight = precautions.flight
         self._dormant = precautions.dormant
         self._watches = Watches()
+        self.journal = journal = precautions.journal or Journal()
+        self._counts = LeftOut(journal)
         # A lower part calls a higher one through a callback.
         self._mailroom = Mailroom(
             store,
@@ -123,11 +137,13 @@ class Host:
             mailbox_messages_max=limits.mailbox_messages_max,
             peers=peers,
             not_loaded=self._not_loaded,
+            journal=journal,
         )
         self._failures = Failures(
             self._mailroom,
             failing=lambda: self._committer.failing,
             stalled=self._lose_watches,
+            journal=journal,
             flight=self._flight,
         )
         self._reminders = ReminderLoop(
@@ -136,18 +152,35 @@ class Host:
             ReminderWindow(limits.reminders_max),
             fire=self._mailroom.fire,
             room=self._mailroom.loader.room,
+            journal=journal,
         )
-        self._release = Release(self._mailroom, routes, self._reminders, self._watches, retire=self._retire)
-        self._committer = Committer(store, self.placement, release=self._release.release, undo=self._failures.undo)
-        self._turn_loop = TurnLoop(
-            self._mailroom, self._failures, self._committer, types, routes, self.clock, self._flight
+        self.changes = ChangeFeed(name, peers)
+        self._release = Release(
+            self._mailroom,
+            routes,
+            self._reminders,
+            self._watches,
+            self.changes.own,
+            retire=self._retire,
+            journal=journal,
         )
-        self._probation = Probation(self._flight, self._mailroom, self.placement, set_aside=precautions.set_aside)
-        self._inspector = Inspector(store)
+        self.tallies = self._release.tallies
+        self._committer = Committer(
+            store, self.placement, release=self._release.release, undo=self._failures.undo, journal=journal
+        )
+        self.turn_loop = TurnLoop(
+            self._mailroom, self._failures, self._committer, types, routes, self.clock, self._flight, journal=journal
+        )
+        self.commit_times = self._committer.took_s
+        self._probation = Probation(
+            self._flight, self._mailroom, self.placement, set_aside=precautions.set_aside, journal=journal
+        )
+        self._inspector = Inspector(store, refusal=self._mailroom.refusal)
+        self._enlisting = Enlisting(store, types)
+        self._lists = Lists(store, peers)
         if peers is not None:
             peers.answer_async("inspect", self.inspect)
             peers.answer_async("read", self.read)
-            peers.answer_async("ids", self._own_ids)
 
     # For the engine and the facade.
 
@@ -159,11 +192,13 @@ class Host:
         """
         await self.store.open()
         self._thread = get_ident()
+        self._here = place_of_caller()
+        self._home = self._here()
         try:
             epochs = await self.store.claim(self.placement.host, now_us=self.clock.now_us())
             self.placement.claimed(epochs, shards=self.store.shards)
             if self._peers is not None:
-                self._place_peers(self._peers.membership)
+                place_peers(self.placement, self._peers.membership, self.store.shards)
             # Before a message can reach an actor: an actor recovers before it does anything else.
             if not self._dormant:
                 self._mailroom.unrecovered = dict.fromkeys(await self.store.active())
@@ -189,11 +224,16 @@ class Host:
                     yield
                     await self._stop()
                 finally:
-                    self.refuse()
+                    self._mailroom.stopping = True
                     tasks.cancel_scope.cancel()
+            self.journal.flush(now=True)
             if self._flight is not None:
                 self._flight.close()
+        except Exception as error:
+            self._mailroom.ended_by = only_exception(error)
+            raise
         finally:
+            self._wake_watchers()
             self._dismiss()
             with anyio.CancelScope(shield=True):
                 await self.store.close()
@@ -231,11 +271,16 @@ class Host:
     @property
     def turns(self) -> int:
         """How many turns were taken since the start."""
-        return self._turn_loop.turns
+        return self.turn_loop.turns
 
-    def refuse(self) -> None:
-        """Take no more requests of callers, and wake all watchers. Actors go on sending each other messages."""
+    def refuse(self, because: BaseException | None = None) -> None:
+        """Take no more requests of callers, and wake all watchers. Actors go on sending each other messages.
+
+        Args:
+            because: The error that has ended the host, if it is one.
+        """
         self._mailroom.stopping = True
+        self._mailroom.ended_by = because or self._mailroom.ended_by
         self._wake_watchers()
 
     async def ask(self, address: Address, body: Any, *, new: bool = False) -> Any:
@@ -245,12 +290,12 @@ class Host:
             new: The caller has just made the address up, so nothing can be stored under it.
 
         Raises:
-            HostNotRunning, ForeignThread, HostStopping, HostUnreachable, MailboxFull, NotOwner, StoreError,
-                ActorFailed: Nothing was done.
+            HostNotRunning, ForeignThread, ForeignLoop, HostStopping, HostUnreachable, MailboxFull, NotOwner,
+                StoreError, ActorFailed: Nothing was done.
             HostLost: The actor is another host's, which went away: it may have happened.
             PerdureError: The actor answered with it.
         """
-        if self._thread != get_ident():
+        if self._home != self._here():
             self._refuse_outsider()
         if self._mailroom.stopping or self._mailroom.hanging:
             self._mailroom.admit()
@@ -268,28 +313,21 @@ class Host:
 
     async def inspect(self, address: Address) -> Inspection | None:
         """Read the outside of an actor as last committed, without activating it."""
-        if self._thread != get_ident():
+        if self._home != self._here():
             self._refuse_outsider()
         activation = self._mailroom.activations.peek(address)
         if activation is not None and activation.outside is not None:
             return activation.outside
         if activation is not None and activation.stalled is not None:
-            return await self._inspect_stalled(address, activation.stalled)
+            return await self._inspector.inspect_stalled(address, activation.stalled)
         if (owner := self._mailroom.elsewhere(address)) is not None:
             return await owner.inspect(address)
         self.placement.locate(address)
         return await self._inspector.inspect(address)
 
-    async def _inspect_stalled(self, address: Address, reason: str) -> Inspection:
-        """Read what can be read of the outside of an actor that cannot be loaded."""
-        found: Inspection | None = None
-        with suppress(StoreError):
-            found = await self._inspector.inspect(address)
-        return (found or Inspection(b"", None, None, 0))._replace(stalled=reason)
-
     async def read(self, address: Address) -> Stored | None:
         """Read all that the store holds of an actor, without activating it."""
-        if self._thread != get_ident():
+        if self._home != self._here():
             self._refuse_outsider()
         if (owner := self._mailroom.elsewhere(address)) is not None:
             return await owner.read(address)
@@ -302,7 +340,7 @@ class Host:
     @contextmanager
     def watch(self, address: Address) -> Iterator[Watch]:
         """Watch an actor until the block ends. Each commit that changes its record, and a stop, wake the watcher."""
-        if self._thread != get_ident():
+        if self._home != self._here():
             self._refuse_outsider()
         if (owner := self._mailroom.elsewhere(address)) is not None:
             with owner.watch(address) as watch:
@@ -315,26 +353,35 @@ class Host:
         finally:
             self._watches.remove(address, watch)
 
-    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> list[str]:
+    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         """List ids of actors of a type, of all hosts, as a store does."""
-        if self._thread != get_ident():
+        if self._home != self._here():
             self._refuse_outsider()
-        ids = await self._own_ids(actor_type, after, limit)
-        if self._peers is None:
-            return ids
-        return sorted(chain(ids, *await self._peers.ask_all("ids", actor_type, after, limit)))[:limit]
+        return await self._lists.ids(actor_type, after=after, limit=limit)
 
     @property
-    def stopping(self) -> bool:
-        """Whether callers are refused."""
-        return self._mailroom.stopping
+    def refusal(self) -> HostStopping | None:
+        """The error that callers get, once they are refused because the host stops or has failed."""
+        return self._mailroom.refusal() if self._mailroom.stopping else None
 
-    async def _own_ids(self, actor_type: str, after: str | None, limit: int) -> list[str]:
-        return await self.store.ids(actor_type, after=after, limit=limit)
+    @property
+    def lists(self) -> Lists:
+        """Lists and counts of actors, and the audit, of all hosts.
+
+        Raises:
+            HostNotRunning, ForeignThread: As for `ask`.
+        """
+        if self._home != self._here():
+            self._refuse_outsider()
+        return self._lists
 
     def _refuse_outsider(self) -> NoReturn:
-        """Refuse a caller that came before the host was opened, or is in another thread."""
-        raise ForeignThread if self._thread is not None else HostNotRunning
+        """Refuse a caller that came before the host was opened, or is in another thread or event loop."""
+        if self._thread is None:
+            raise HostNotRunning
+        if self._mailroom.stopping:
+            raise self._mailroom.refusal()
+        raise ForeignThread if self._thread != get_ident() else ForeignLoop
 
     # Starting and stopping.
 
@@ -343,10 +390,14 @@ class Host:
             self._committer.run,
             self._mailroom.loader.run,
             self._inspector.run,
-            self._turn_loop.run,
+            self.turn_loop.run,
             self._failures.run,
+            self._counts.run,
+            self._enlisting.run,
         ):
             tasks.start_soon(loop)
+        if self._peers is not None:
+            tasks.start_soon(self.changes.run)
         if not self._dormant:
             tasks.start_soon(self._reminders.run)
             tasks.start_soon(self._recover)
@@ -374,7 +425,7 @@ class Host:
                 if self._committer.failing:
                     break  # nothing more can be saved; marked actors recover after the restart
                 await anyio.sleep(0.001)
-        self._turn_loop.halted = True
+        self.turn_loop.halted = True
         if self._committer.failing:
             return
         for activation in mailroom.activations:
@@ -391,21 +442,16 @@ class Host:
                 envelope.refuse(error)
         for activation in (*self._mailroom.activations, *self._failures.parked):
             for envelope in activation.take():
-                envelope.refuse(HostStopping())
+                envelope.refuse(self._mailroom.refusal())
             if activation.actor is not None:
                 with no_current_task():
                     activation.actor.close()
-
-    def _place_peers(self, membership: Membership) -> None:
-        """Enter into the placement table which shards the other hosts own, for the life of the daemon."""
-        for shard in range(self.store.shards):
-            if (owner := membership.owner(shard)) != membership.index:
-                self.placement.lost(shard, Ownership(host=name_of(owner), epoch=0))
 
     def _wake_watchers(self) -> None:
         if self._peers is not None:
             self._peers.wake_watchers()
         self._watches.wake()
+        self.changes.wake()
 
     def _lose_watches(self, address: Address) -> None:
         """Let the watchers of an actor look at it again."""
@@ -417,3 +463,10 @@ class Host:
 
     def _retire(self, activation: Activation) -> None:
         self._committer.retire(activation, self.clock.now_us())
+
+
+def place_peers(placement: Placement, membership: Membership, shards: int) -> None:
+    """Enter into the placement table which shards the other hosts own, for the life of the daemon."""
+    for shard in range(shards):
+        if (owner := membership.owner(shard)) != membership.index:
+            placement.lost(shard, Ownership(host=name_of(owner), epoch=0))

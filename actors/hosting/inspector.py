@@ -6,8 +6,11 @@ next. The way to the store's thread and back costs more than the read itself.
 `Host.inspect` asks it for actors whose outside is not in memory.
 """
 
+from collections.abc import Callable
+from contextlib import suppress
+
 from ..address import Address
-from ..errors import HostStopping
+from ..errors import HostStopping, PerdureError
 from ..store.contract import Inspection, Store
 from ..store.errors import StoreError, as_store_error
 from ..waiting.reply import Reply
@@ -24,8 +27,9 @@ class Inspector:
     BATCH_FIRST = 16
     BATCH_BYTES = 8 * 1024 * 1024  # where a read of several has become large
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, refusal: Callable[[], PerdureError] = HostStopping) -> None:
         self._store = store
+        self._refusal = refusal  # makes the error for callers once it is closed
         self._queue: list[tuple[Address, Reply]] = []
         self._reading: list[tuple[Address, Reply]] = []
         self._work = Signal()
@@ -40,19 +44,30 @@ class Inspector:
             HostStopping: The inspector is closed.
         """
         if self._closed:
-            raise HostStopping
+            raise self._refusal()
         reply = Reply()
         self._queue.append((address, reply))
         self._work.set()
         found: Inspection | None = await reply.wait()
         return found
 
+    async def inspect_stalled(self, address: Address, reason: str) -> Inspection:
+        """Read what can be read of the outside of an actor that cannot be loaded.
+
+        Raises:
+            HostStopping: The inspector is closed.
+        """
+        found: Inspection | None = None
+        with suppress(StoreError):
+            found = await self.inspect(address)
+        return (found or Inspection(b"", None, None, 0))._replace(stalled=reason)
+
     def close(self) -> None:
-        """Answer all callers with `HostStopping`, and take no more requests."""
+        """Answer all callers with the refusal, and take no more requests."""
         self._closed = True
         for _, reply in (*self._reading, *self._queue):
             if not reply.done():
-                reply.fail(HostStopping())
+                reply.fail(self._refusal())
         self._queue.clear()
 
     async def run(self) -> None:

@@ -6,7 +6,6 @@ in memory. An activation that cannot be loaded does not keep the others of its b
 `actors/hosting/mailroom.py` and `actors/hosting/failures.py` add activations.
 """
 
-import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
@@ -14,14 +13,14 @@ from typing import TypeAlias
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
+from ...journal.journal import Journal
+from ...journal.vocabulary import LOADING_FAILED
 from ..errors import ActorFailed, PerdureError
 from ..store.contract import Store, Stored
 from ..store.errors import StoreError, as_store_error
 from ..turn import ActorType
 from ..waiting.signal import Signal
 from .activation import Activation
-
-logger = logging.getLogger(__name__)
 
 # Activations that were read together, and the rows of each, or the error of the read.
 Batch: TypeAlias = tuple[Sequence[Activation], Sequence[Stored | StoreError | None] | StoreError]
@@ -33,6 +32,7 @@ class Loader:
     Args:
         loaded: Called with each activation that has its actor now.
         failed: Called with each activation that could not be loaded, and why.
+        journal: Is told of reads that fail as a whole.
     """
 
     # A read costs the way to the store's thread and back, however small it is; a read
@@ -46,11 +46,13 @@ class Loader:
         *,
         loaded: Callable[[Activation], None],
         failed: Callable[[Activation, PerdureError], None],
+        journal: Journal | None = None,
     ) -> None:
         self._store = store
         self._types = types
         self._loaded = loaded
         self._failed = failed
+        self._journal = (journal or Journal()).at(__name__)
         self._queue: deque[Activation] = deque()
         self._loading = 0
         self._work = Signal()
@@ -94,6 +96,9 @@ class Loader:
     async def _fill_in(self, batches: MemoryObjectReceiveStream[Batch]) -> None:
         async for activations, found in batches:
             if isinstance(found, StoreError):
+                self._journal.write(
+                    LOADING_FAILED, found=len(activations), reason=str(found), error_type=type(found).__name__
+                )
                 for activation in activations:
                     self._failed(activation, found)
             else:
@@ -106,20 +111,19 @@ class Loader:
 
     def _fill(self, activation: Activation, stored: Stored | StoreError | None) -> None:
         if isinstance(stored, StoreError):
-            logger.error("%s", stored)
             self._failed(activation, stored)
             return
         try:
             actor = self._types[activation.address.type].activate(activation.address, stored)
         except Exception as error:
-            logger.exception("%s cannot be activated", activation.address)
             if stored is not None:
-                activation.key, activation.active = stored.key, stored.active
+                activation.key, activation.active, activation.facets = stored.key, stored.active, stored.facets
             self._failed(activation, ActorFailed(activation.address, error))
             return
         activation.actor = actor
         if stored is not None:
             activation.key = stored.key
             activation.active = stored.active
+            activation.facets = stored.facets
             activation.busy = stored.active  # until its first turn says otherwise
         self._loaded(activation)

@@ -8,17 +8,18 @@ actors, the reminder loop its reminders and `actors/cluster/inbound.py` the mess
 `actors/hosting/turn_loop.py` takes turns from `runnable`.
 """
 
-import logging
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from ...journal.journal import Journal
+from ...journal.vocabulary import LIMIT_REACHED, REMINDER_NOT_OURS
 from ..address import Address
 from ..cluster.outbound import Outbound
 from ..cluster.peers import Peers
 from ..cluster.placement import Placement
-from ..errors import HostStopping, PerdureError
+from ..errors import HostBroken, HostStopping, MailboxFull, PerdureError
 from ..store.contract import Reminder, Store
 from ..store.errors import StoreHangs
 from ..turn import RECOVER, ActorType, Envelope, ReminderDue
@@ -27,8 +28,6 @@ from ..waiting.signal import Signal
 from .activation import Activation, Activations
 from .loader import Loader
 from .unreadable import Unreadable
-
-logger = logging.getLogger(__name__)
 
 
 class Mailroom:
@@ -39,6 +38,7 @@ class Mailroom:
         mailbox_messages_max: How many messages may wait for one actor before callers are refused.
         peers: The other hosts of the daemon, if there are any.
         not_loaded: Called with each activation that could not be loaded, and why.
+        journal: Is told of mailboxes that are full.
     """
 
     def __init__(
@@ -51,31 +51,38 @@ class Mailroom:
         mailbox_messages_max: int,
         peers: Peers | None = None,
         not_loaded: Callable[[Activation, PerdureError], None],
+        journal: Journal,
     ) -> None:
         self._types = types
         self._placement = placement
         self._peers = peers
+        self._journal = journal.at(__name__)
         self._mailbox_messages_max = mailbox_messages_max
         self.activations = Activations(activations_max)
-        self.loader = Loader(store, types, loaded=self._loaded, failed=not_loaded)
+        self.loader = Loader(store, types, loaded=self._loaded, failed=not_loaded, journal=journal)
         self.runnable: deque[Activation] = deque()  # the queue for turns
         self.work = Signal()  # raised when the queue grows
         self.unrecovered: dict[Address, None] = {}  # had work in flight when the last host ended; in order
         self.suspended: dict[Address, None] = {}  # take no turn yet (`actors/hosting/probation.py`)
         self.condemned: dict[Address, Envelope] = {}  # are to be set aside, by the message that does it
         self.stopping = False  # callers are refused
+        self.ended_by: BaseException | None = None  # why, if it is an error
         self.hanging = False  # a commit does not end: callers are refused as long as it lasts
 
     def admit(self) -> None:
         """Check that callers may ask.
 
         Raises:
-            HostStopping, StoreHangs: They may not.
+            HostStopping, HostBroken, StoreHangs: They may not.
         """
         if self.stopping:
-            raise HostStopping
+            raise self.refusal()
         if self.hanging:
             raise StoreHangs
+
+    def refusal(self) -> HostStopping:
+        """Make the error that callers get once the host takes no more requests."""
+        return HostBroken(self.ended_by) if self.ended_by is not None else HostStopping()
 
     def receive(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
         """Take a message from another host of the daemon; its reply gets every error.
@@ -125,7 +132,18 @@ class Mailroom:
                 owner.deliver(address, envelope)
                 return
             activation = self.activate(address)
-        activation.accept(envelope, messages_max=self._mailbox_messages_max)
+        try:
+            activation.accept(envelope, messages_max=self._mailbox_messages_max)
+        except MailboxFull as error:
+            self._journal.write(
+                LIMIT_REACHED,
+                instance_id=address.id,
+                limit="mailbox_messages_max",
+                maximum=self._mailbox_messages_max,
+                what=str(error),
+                then="Callers are refused",
+            )
+            raise
         if activation.actor is not None and not activation.runnable:
             self._make_runnable(activation)
 
@@ -139,7 +157,7 @@ class Mailroom:
         if self._placement.owns(address):
             self.deliver(address, Envelope(ReminderDue(reminder.name, reminder.due_us)))
         else:
-            logger.info("the reminder %r of %s is dropped: its shard is not this host's", reminder.name, address)
+            self._journal.write(REMINDER_NOT_OURS, instance_id=address.id, reminder=reminder.name)
 
     def activate(self, address: Address) -> Activation:
         """Begin to bring an actor into memory.
@@ -172,9 +190,14 @@ class Mailroom:
     def stall(self, activation: Activation, reason: str) -> None:
         """Let an actor that cannot be loaded stand in memory, where it answers that it is stalled."""
         activation.stalled = reason
-        purges = partial(self._purges, activation.address)
+        address = activation.address
         activation.actor = Unreadable(
-            activation.address, reason, exists=activation.key is not None, active=activation.active, purges=purges
+            address,
+            reason,
+            exists=activation.key is not None,
+            active=activation.active,
+            purges=partial(self._purges, address),
+            audit=partial(self._types[address.type].purge_audit, address),
         )
         activation.busy = activation.active
         self._make_runnable(activation)

@@ -6,20 +6,19 @@ once. What arrives for a suspect meanwhile waits in its mailbox, and callers wai
 `actors/hosting/quarantine.py` decides who is suspect and for how long; `actors/hosting/host.py` runs the loop.
 """
 
-import logging
 import random
 from collections.abc import Sequence
 
 import anyio
 
+from ...journal.journal import Journal
+from ...journal.vocabulary import INSTANCE_SUSPECT, SUSPECTS_FOUND
 from ..address import Address
 from ..cluster.placement import Placement
 from ..turn import Envelope, SetAside
 from .flight_record import FlightRecord, id_of, name_of
 from .mailroom import Mailroom
 from .quarantine import Suspect, reason_of
-
-logger = logging.getLogger(__name__)
 
 BY_REQUEST = (
     "set aside by request when the process was started. Nothing of it begins until it is released "
@@ -33,6 +32,7 @@ class Probation:
     Args:
         record: None: nobody is suspect.
         set_aside: Actors to set aside whatever they have done.
+        journal: Is told of suspects. That one is set aside its own turn tells.
     """
 
     # How long the host waits before it serves. If the store fails, it goes on: the message stays first in the mailbox.
@@ -45,11 +45,13 @@ class Probation:
         placement: Placement,
         *,
         set_aside: Sequence[Address] = (),
+        journal: Journal,
     ) -> None:
         self._record = record
         self._mailroom = mailroom
         self._placement = placement
         self._set_aside = set_aside
+        self._journal = journal.at(__name__)
         self._waiting: set[Address] = set()  # to be set aside, and not in a commit yet
         self._trials: dict[Address, Suspect] = {}  # the suspects, in the order in which they are tried
 
@@ -57,7 +59,7 @@ class Probation:
         """Open the record and keep suspects from taking turns. To be called before a message can reach an actor."""
         for address in self._set_aside:
             if self._placement.owns(address):
-                self._condemn(address, BY_REQUEST)
+                self._condemn(address, BY_REQUEST, requested=True)
         if self._record is None:
             return
         self._record.open()
@@ -79,11 +81,8 @@ class Probation:
                 self._trials[address] = strongest._replace(took_s=longest)
         self._mailroom.suspended.update(dict.fromkeys(self._trials))
         if self._trials:
-            logger.warning(
-                "the last process did not stop in order; %d instances were under way and run one at a time: %s",
-                len(self._trials),
-                ", ".join(address.id for address in list(self._trials)[:10]),
-            )
+            ids = ", ".join(address.id for address in list(self._trials)[:10])
+            self._journal.write(SUSPECTS_FOUND, found=len(self._trials), ids=ids)
 
     async def set_aside(self) -> None:
         """Set aside the actors that are to be, before a caller looks at them."""
@@ -99,7 +98,7 @@ class Probation:
         """Give the floor to one suspect after the other."""
         for address, suspect in self._trials.items():
             if pause_s := suspect.pause_s(random.random()):  # noqa: S311  no secret
-                logger.warning("%s waits %.1f s: if the process ends meanwhile, it was not this one", address, pause_s)
+                self._journal.write(INSTANCE_SUSPECT, instance_id=address.id, pause_s=pause_s)
                 await anyio.sleep(pause_s)
             if self._record is not None:
                 self._record.tries(suspect.name)
@@ -122,9 +121,9 @@ class Probation:
         actor_id = id_of(name)
         return Address(self._record.actor_type, actor_id) if actor_id is not None else names.get(name)
 
-    def _condemn(self, address: Address, reason: str) -> None:
-        logger.error("%s: %s", address, reason)
-        self._mailroom.condemned[address] = Envelope(SetAside(reason), None, _Verdict(self, address))
+    def _condemn(self, address: Address, reason: str, *, requested: bool = False) -> None:
+        message = SetAside(reason, requested=requested)
+        self._mailroom.condemned[address] = Envelope(message, None, _Verdict(self, address))
 
     def carried_out(self, address: Address) -> None:
         """The message that sets an actor aside is in a commit."""

@@ -2,15 +2,19 @@
 
 The rule: the effects of turns follow in the order of the turns. Of each turn the
 senders of its messages learn that a commit holds them, its replies are filled,
-its messages are delivered, its reminders are set and its watchers wake.
+its messages are delivered, its reminders are set, its watchers wake, and readers of
+changes see what has changed in lists.
 
 `actors/hosting/committer.py` calls `release` with each group.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from ...journal.journal import Journal
 from ..address import Address
+from ..cluster.changes import Change, Ring
 from ..reminders.loop import ReminderLoop
 from ..store.contract import Reminder
 from ..turn import Envelope, Receipt
@@ -22,13 +26,25 @@ from .mailroom import Mailroom
 
 Route = Callable[[Address, Any], None]
 
+NAMES_MAX = 1000  # of which a host counts what begins and ends; a caller may make up any name
+
+
+@dataclass(slots=True)
+class Tallies:
+    """How many actors have begun and ended here since the host began, as lists show them."""
+
+    began: dict[tuple[str, str], int] = field(default_factory=dict)  # by type and name
+    ended: dict[tuple[str, str, str], int] = field(default_factory=dict)  # by type, name and status
+
 
 class Release:
     """Carries out the effects of turns, and lets activations go of which there are too many.
 
     Args:
         routes: By type of address, the functions that take messages to other addresses than actors.
+        changes: Takes what changes in lists, as long as anybody reads it.
         retire: Takes the active mark from an actor that has nothing in flight.
+        journal: Writes the notes of turns, under the name that the maker of the host has given it.
     """
 
     def __init__(
@@ -37,14 +53,19 @@ class Release:
         routes: Mapping[str, Route],
         reminders: ReminderLoop,
         watches: Watches,
+        changes: Ring,
         *,
         retire: Callable[[Activation], None],
+        journal: Journal,
     ) -> None:
         self._mailroom = mailroom
         self._routes = routes
         self._reminders = reminders
         self._watches = watches
+        self._changes = changes
         self._retire = retire
+        self.tallies = Tallies()
+        self._journal = journal
 
     def release(self, group: Sequence[TakenTurn]) -> None:
         """Carry out the effects of turns that are durable."""
@@ -63,6 +84,8 @@ class Release:
                 self._dispatch(activation, address, body)
             if taken.write is not None:
                 self._announce(taken)
+            for note in turn.notes:
+                self._journal.note(note)
         self._evict()
 
     def acknowledge(self, sender: Activation | Receipt) -> None:
@@ -85,6 +108,18 @@ class Release:
         """Tell the reminder loop and the watchers of the changes of a commit."""
         write = taken.write
         assert write is not None
+        if (facets := write.facets) is not None:
+            # Counted here and not in a function, because each instance comes through here twice.
+            began, ended = self.tallies.began, self.tallies.ended
+            key = write.address.type, facets.name
+            if facets.created_us == facets.updated_us and (key in began or len(began) < NAMES_MAX):
+                began[key] = began.get(key, 0) + 1
+            if facets.ended_us is not None and (key in began or len(ended) < NAMES_MAX):
+                end = (*key, facets.status)
+                ended[end] = ended.get(end, 0) + 1
+        if self._changes.open and (facets is not None or write.delete):
+            change = Change(write.address, write.facets, write.record, taken.facets_before, taken.creates)
+            self._changes.publish(change)
         if taken.turn.earlier:
             taken.activation.outside = None
         else:

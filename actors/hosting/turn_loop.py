@@ -6,12 +6,13 @@ after its commit, apart from its early messages.
 `actors/hosting/host.py` runs the loop; `actors/hosting/mailroom.py` fills the queue.
 """
 
-import logging
 import time
 from collections.abc import Mapping
 
 import anyio
 
+from ...journal.journal import Journal
+from ...journal.vocabulary import TURN_SLOW
 from ..clock import Clock
 from ..errors import ActorFailed
 from ..turn import ActorType
@@ -24,8 +25,6 @@ from .flight_record import FlightRecord
 from .mailroom import Mailroom
 from .release import Route
 
-logger = logging.getLogger(__name__)
-
 
 class TurnLoop:
     """Takes the turns of all actors that are runnable.
@@ -35,10 +34,13 @@ class TurnLoop:
         routes: The functions that take early messages, by type of address.
         clock: Its wall clock is the time of turns. It may go back: the order of turns is that of the log.
         flight: Where the turn under way is noted.
+        journal: Is told of slow turns.
     """
 
     # Turns run for no longer than this before connections and timers get their turn in the event loop.
     TURNS_SLICE_S = 0.005
+    # A turn that lasts longer by so much is a line in the log.
+    SLOW_S = 0.25
 
     def __init__(
         self,
@@ -49,6 +51,8 @@ class TurnLoop:
         routes: Mapping[str, Route],
         clock: Clock,
         flight: FlightRecord | None = None,
+        *,
+        journal: Journal,
     ) -> None:
         self._work = mailroom.work
         self._runnable = mailroom.runnable
@@ -58,6 +62,8 @@ class TurnLoop:
         self._routes = routes
         self._clock = clock
         self._flight = flight
+        self._journal = journal.at(__name__)
+        self.blocked_told = False  # set by another thread: the log knows of the turn under way already
         self.halted = False  # no more turns are taken
         self.turns = 0  # how many were taken
 
@@ -75,11 +81,24 @@ class TurnLoop:
         ends_s = time.perf_counter() + self.TURNS_SLICE_S
         with no_current_task():
             while self._runnable and not self.halted:
-                self._take_turn(self._runnable.popleft())
-                if time.perf_counter() > ends_s:
+                activation = self._runnable.popleft()
+                self._take_turn(activation)
+                # Before this turn the slice was not over, so what it lasts longer is this turn's.
+                if (over_s := time.perf_counter() - ends_s) > 0:
+                    if over_s > self.SLOW_S:
+                        self._tell_slow(activation, over_s)
                     break
         if self._flight is not None:
             self._flight.turns_over()
+
+    def _tell_slow(self, activation: Activation, took_s: float) -> None:
+        told, self.blocked_told = self.blocked_told, False
+        if told:
+            return
+        fields = activation.actor.log_fields if activation.actor is not None else {}
+        self._journal.write(
+            TURN_SLOW, **{"instance_id": activation.address.id, **fields}, duration_ms=round(took_s * 1e3)
+        )
 
     def _take_turn(self, activation: Activation) -> None:
         activation.runnable = False
@@ -96,8 +115,8 @@ class TurnLoop:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            logger.exception("%s broke in its turn", activation.address)
             turn_over(token)
+            self._failures.tell_broken(activation, error)
             self._failures.abandon(activation, envelopes, ActorFailed(activation.address, error))
             return
         turn_over(token)

@@ -6,11 +6,13 @@ the mailbox, so that their senders go on counting them as unacknowledged.
 `actors/hosting/mailroom.py` puts it into the activation.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from ..address import Address
 from ..errors import ActorStalled
+from ..store.audit import AuditRow
 from ..turn import Envelope, Turn
 
 
@@ -21,24 +23,36 @@ class Unreadable:
         exists: Its key in the store is known, so that it can be purged.
         active: Whether it has an active mark, which stays: after a restart it is tried again.
         purges: Tells the message that purges an actor.
+        audit: Makes the rows for the audit of such a message, at a time (Unix time, microseconds).
     """
 
     was_stalled = True
+    log_fields: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(
-        self, address: Address, reason: str, *, exists: bool, active: bool, purges: Callable[[Any], bool]
+        self,
+        address: Address,
+        reason: str,
+        *,
+        exists: bool,
+        active: bool,
+        purges: Callable[[Any], bool],
+        audit: Callable[[Any, int], Sequence[AuditRow]],
     ) -> None:
         self._address = address
         self._reason = reason
         self._exists = exists
         self._active = active
         self._purges = purges
+        self._audit = audit
 
     def turn(self, envelopes: Sequence[Envelope], now_us: int) -> Turn:
         turn = Turn(busy=self._active)
         for envelope in envelopes:
             purged = self._exists and self._purges(envelope.body)
-            turn.delete = turn.delete or purged
+            if purged and not turn.delete:
+                turn.delete = True
+                turn.audit = self._audit(envelope.body, now_us)
             answer = None if purged else ActorStalled(self._address, self._reason)
             if envelope.reply is not None:
                 turn.replies.append((envelope.reply, answer))

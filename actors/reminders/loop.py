@@ -6,19 +6,18 @@ which are due by which clock.
 `actors/hosting/host.py` runs it; `actors/hosting/release.py` sets and clears reminders after each commit.
 """
 
-import logging
 from collections.abc import Awaitable, Callable
 
 import anyio
 
+from ...journal.journal import Journal
+from ...journal.vocabulary import CLOCK_SET, REMINDERS_UNREADABLE
 from ..clock import Clock, read
 from ..reading import Reading
 from ..store.contract import Reminder, Store
 from ..store.errors import as_store_error
 from ..waiting.signal import Signal
 from .window import ReminderWindow
-
-logger = logging.getLogger(__name__)
 
 
 class ReminderLoop:
@@ -32,6 +31,7 @@ class ReminderLoop:
         room: Waits until more reminders may be delivered. When a hundred thousand
             are due at once, their actors would otherwise all wait in memory to be
             loaded, however few actors may be in memory.
+        journal: Is told of a clock that is set, and of a store that cannot be read.
     """
 
     # How often the clocks are compared while a reminder is in memory. The wall clock may be set while the loop waits.
@@ -55,12 +55,14 @@ class ReminderLoop:
         *,
         fire: Callable[[Reminder], None],
         room: Callable[[], Awaitable[None]],
+        journal: Journal | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._window = window
         self._fire = fire
         self._room = room
+        self._journal = (journal or Journal()).at(__name__)
         self._changed = Signal()
         self._seen = Reading(0, 0)  # the last comparison of the clocks; the first comes before any reminder
         self._steady_until_us = 0  # a turn that began between the last comparison and this needs no other
@@ -111,7 +113,8 @@ class ReminderLoop:
                 reminders = await self._store.reminders(after=self._window.begin_read(), limit=limit)
             except Exception as error:
                 self._window.read_failed()
-                logger.error("reminders cannot be read yet: %s", as_store_error(error, "reading reminders"))
+                known = as_store_error(error, "reading reminders")
+                self._journal.write(REMINDERS_UNREADABLE, reason=str(known), error_type=type(known).__name__)
                 return False
             self._window.loaded(reminders, limit=limit)
         return True
@@ -128,17 +131,17 @@ class ReminderLoop:
         if seen.wall_us:
             back_us = now.set_back_since(seen)
             if back_us > self.STEP_MIN_S * 1e6:
-                logger.warning(
-                    "the wall clock was set back by %.1f s: reminders due within %g s keep their time, "
-                    "later ones follow the clock",
-                    back_us / 1e6,
-                    self.SOON_S,
+                self._tell_step(
+                    "back",
+                    back_us,
+                    f"reminders due within {self.SOON_S:g} s keep their time, later ones follow the clock",
                 )
                 self._window.set_back(seen, now, within_us=round(self.SOON_S * 1e6))
             elif back_us < -self.STEP_MIN_S * 1e6:
-                logger.warning(
-                    "the wall clock was set forward by %.1f s: reminders that are due by it fire now", -back_us / 1e6
-                )
+                self._tell_step("forward", -back_us, "reminders that are due by it fire now")
         self._seen = now
         self._steady_until_us = now.wall_us + round(self.COMPARE_S * 1e6)
         return now
+
+    def _tell_step(self, way: str, by_us: float, then: str) -> None:
+        self._journal.write(CLOCK_SET, way=way, step_s=by_us / 1e6, step_ms=round(by_us / 1e3), then=then)

@@ -11,8 +11,11 @@ A store keeps of an actor:
 * a **record**, small, replaced when it changes (status, name, links);
 * a **log** of entries, append-only, at most one per turn;
 * **reminders**, by name, each with an absolute due time;
+* **facets**, if its type has any: what lists and counts filter it by;
 * an **active** mark: the actor may have work in flight that must go on after a
   restart. Recovery reads marked actors and no others.
+
+Beside its actors it keeps an **audit**: rows that are written with a change and outlive the actor.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +23,9 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from ..address import Address
+from .audit import AuditFilter, AuditPage, AuditRow
 from .errors import StoreError
+from .listing import Counted, Facets, ListFilter, ListPage, Order
 
 
 class Reminder(NamedTuple):
@@ -47,6 +52,8 @@ class Write:
     delete: bool = False  # forget the actor: record, log and mark
     reminders_set: Sequence[tuple[str, int]] = ()  # (name, due_us)
     reminders_cleared: Sequence[tuple[str, int]] = ()  # (name, due_us) as they were set
+    facets: Facets | None = None  # None: as they were
+    audit: Sequence[AuditRow] = ()  # kept also when the actor is deleted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +64,7 @@ class Stored:
     record: bytes
     entries: Sequence[bytes]  # the log, oldest first
     active: bool
+    facets: Facets | None = None  # None: its type has none, or the store does not know them yet
 
 
 class Inspection(NamedTuple):
@@ -67,6 +75,15 @@ class Inspection(NamedTuple):
     last: bytes | None  # the newest; the same bytes as `first` when there is only one
     updated_us: int  # when the newest entry was written; Unix time, microseconds; 0 for an empty log
     stalled: str | None = None  # why its host cannot load it; then the other fields may be empty. Not from a store
+    facets: Facets | None = None  # as in `Stored`
+
+
+class Unlisted(NamedTuple):
+    """An actor that an earlier release has written, and whose facets the store does not know yet."""
+
+    key: int
+    address: Address
+    outside: Inspection  # without the entries of the log, which may be large
 
 
 class Store(Protocol):
@@ -151,14 +168,83 @@ class Store(Protocol):
         """Read the outside of actors, in the order asked; None for one that is not there, errors as for `load`."""
         ...
 
-    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> list[str]:
+    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         """List ids of actors of a type in their order (by code point), at most `limit`, from just behind `after`."""
         ...
 
-    async def active(self) -> list[Address]:
+    async def active(self) -> Sequence[Address]:
         """List the actors whose active mark is set, in the order of their keys."""
         ...
 
-    async def reminders(self, *, after: Reminder | None, limit: int) -> list[Reminder]:
+    async def reminders(self, *, after: Reminder | None, limit: int) -> Sequence[Reminder]:
         """Read the next reminders in their order, at most `limit`, from just behind `after`."""
+        ...
+
+    async def list(
+        self, actor_type: str, wanted: ListFilter, *, order: Order, cursor: str | None, limit: int
+    ) -> ListPage:
+        """List the actors of a type that have facets, at most `limit`, from just behind `cursor`.
+
+        Actors of the same time stand in the order of their keys. A list sees every
+        commit that has returned. An actor that is created, deleted or changed
+        between two pages moves no other: none that stayed as it was comes twice
+        or is left out.
+
+        Args:
+            cursor: Of the page before, in the same order; None for the first.
+
+        Raises:
+            CursorInvalid: It is no cursor of such a list.
+            ListsUnfinished: The store does not know the facets of all actors yet.
+            StoreFailed: The read did not work.
+        """
+        ...
+
+    async def count(self, actor_type: str, wanted: ListFilter, *, by: Sequence[str]) -> Counted:
+        """Count the actors that such a list would have.
+
+        A filter by status, name and root is answered from counters, and is exact.
+        Any other count stops at `COUNTED_MAX`, and then says so.
+
+        Args:
+            by: What to group by, of "status", "name" and "root". Without any there is one group.
+
+        Raises:
+            ListsUnfinished, StoreFailed: As for `list`.
+        """
+        ...
+
+    async def audit(self, wanted: AuditFilter, *, cursor: str | None, limit: int) -> AuditPage:
+        """List the audit, newest first, at most `limit` rows, from just behind `cursor`.
+
+        Raises:
+            CursorInvalid, StoreFailed: As for `list`.
+        """
+        ...
+
+    async def thin_audit(self, before_us: int) -> int:
+        """Forget all rows of the audit that were written before that time, and return how many.
+
+        If it raised, or never returned, some of them may be gone.
+
+        Args:
+            before_us: Unix time, microseconds.
+        """
+        ...
+
+    async def unlisted(self, *, limit: int) -> Sequence[Unlisted]:
+        """List actors whose facets the store does not know yet, in the order of their keys.
+
+        Only a store that an earlier release has written has such actors. Until
+        `enlist` has had the last of them, lists and counts are refused.
+        """
+        ...
+
+    async def enlist(self, found: Sequence[tuple[Unlisted, Facets | None]]) -> None:
+        """Take the facets of all actors that `unlisted` has given last; None for an actor whose type has none.
+
+        An actor that has got facets by a commit meanwhile keeps them, and one that
+        has been deleted has none. Once this has returned, `unlisted` goes on behind them,
+        also after a crash.
+        """
         ...

@@ -9,6 +9,7 @@ PerdureError
     │   ├── StoreForeign       the file is a database of another program
     │   ├── StoreGone          the file was moved, deleted or replaced while this process had it
     │   └── StoreHangs         a commit does not end; try again later
+    ├── ListsUnfinished        lists are still being made from what an earlier release wrote; try again later
     ├── StoreDamaged           the rows of an actor are not what was written
     └── StoreFenced            another host owns the shard now
 
@@ -101,6 +102,24 @@ class StoreGone(StoreFailed):
         return (
             f"{self.path} {self.how} while this process was working on it, so nothing more is written. "
             "Stop this process, put the file back together with its -wal, and start again."
+        )
+
+
+class ListsUnfinished(StoreError):
+    """The store was written by an earlier release, and does not know yet what its actors are listed by.
+
+    Attributes:
+        done: The share of its actors that it knows, from 0 to 1.
+    """
+
+    def __init__(self, *, done: float) -> None:
+        super().__init__(done)
+        self.done = done
+
+    def __str__(self) -> str:
+        return (
+            "lists and counts are still being made from what an earlier release has written "
+            f"({self.done:.0%} are done). Ask again later; all else works meanwhile."
         )
 
 

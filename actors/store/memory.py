@@ -8,14 +8,29 @@ The engine uses it for `:memory:` (`runtime/engine.py`), and tests do.
 
 from bisect import bisect_left, bisect_right, insort
 from collections import ChainMap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 
 import anyio
 
 from ..address import Address
-from .contract import Inspection, Reminder, Stored, Write
+from .audit import ORDER, Audited, AuditFilter, AuditPage, AuditRow, matches_row
+from .contract import Inspection, Reminder, Stored, Unlisted, Write
+from .cursor import Position, cursor_of, position_of
 from .errors import StoreFailed, StoreFenced, StoreLocked
+from .listing import (
+    COUNTED_MAX,
+    Counted,
+    Facets,
+    Listed,
+    ListFilter,
+    ListPage,
+    Order,
+    asks_kinds_only,
+    grouped,
+    matches,
+    place,
+)
 from .part import WHOLE, Part, check_parts
 
 
@@ -42,6 +57,9 @@ class MemoryStore:
         self._logs: dict[int, list[tuple[int, bytes]]] = {}  # (at_us, entry), oldest first
         self._active: set[int] = set()
         self._reminders: list[tuple[int, int, str]] = []  # (due_us, key, name), in order
+        self._facets: dict[int, Facets] = {}
+        self._audit: list[tuple[int, int, str, AuditRow]] = []  # (at_us, number, id, row), in order
+        self._audit_numbers = count(1)
         self._is_open = False
 
     @property
@@ -81,24 +99,24 @@ class MemoryStore:
         for write in writes:
             self._apply(write)
 
-    async def load(self, addresses: Sequence[Address]) -> list[Stored | None]:
+    async def load(self, addresses: Sequence[Address]) -> Sequence[Stored | None]:
         await anyio.lowlevel.checkpoint()
         return [self._stored(address) for address in addresses]
 
-    async def inspect(self, addresses: Sequence[Address]) -> list[Inspection | None]:
+    async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | None]:
         await anyio.lowlevel.checkpoint()
         return [self._inspection(address) for address in addresses]
 
-    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> list[str]:
+    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         await anyio.lowlevel.checkpoint()
         ids = sorted(address.id for address in self._keys if address.type == actor_type)
         return [each for each in ids if after is None or each > after][:limit]
 
-    async def active(self) -> list[Address]:
+    async def active(self) -> Sequence[Address]:
         await anyio.lowlevel.checkpoint()
         return [self._records[key][0] for key in sorted(self._active)]
 
-    async def reminders(self, *, after: Reminder | None, limit: int) -> list[Reminder]:
+    async def reminders(self, *, after: Reminder | None, limit: int) -> Sequence[Reminder]:
         await anyio.lowlevel.checkpoint()
         begin = 0 if after is None else bisect_right(self._reminders, after[:3])
         found: list[Reminder] = []
@@ -108,6 +126,61 @@ class MemoryStore:
             if key in self._records:
                 found.append(Reminder(due_us, key, name, self._records[key][0]))
         return found
+
+    async def list(
+        self, actor_type: str, wanted: ListFilter, *, order: Order, cursor: str | None, limit: int
+    ) -> ListPage:
+        await anyio.lowlevel.checkpoint()
+        behind = None if cursor is None else position_of(cursor, order.value, numbers=order is not Order.ID)
+        found = [
+            Listed(id_, facets, self._records[key][1], place(order, key, id_, facets))
+            for key, id_, facets in self._matching(actor_type, wanted)
+        ]
+        found.sort(key=lambda listed: listed.position.at, reverse=order.descending)
+        if behind is not None:
+            found = [listed for listed in found if _is_behind(listed.position, behind, descending=order.descending)]
+        return ListPage(found[:limit], cursor_of(found[limit - 1].position) if len(found) > limit else None)
+
+    async def count(self, actor_type: str, wanted: ListFilter, *, by: Sequence[str]) -> Counted:
+        await anyio.lowlevel.checkpoint()
+        found = [facets for _, _, facets in self._matching(actor_type, wanted)]
+        more = len(found) > COUNTED_MAX and not asks_kinds_only(wanted)
+        kinds = [(facets.status, facets.name, facets.parent is None, 1) for facets in found]
+        return grouped(kinds[:COUNTED_MAX] if more else kinds, by, more=more)
+
+    async def audit(self, wanted: AuditFilter, *, cursor: str | None, limit: int) -> AuditPage:
+        await anyio.lowlevel.checkpoint()
+        behind = None if cursor is None else position_of(cursor, ORDER)
+        rows = [
+            Audited(at_us, id_, *row, Position(ORDER, at_us, number))
+            for at_us, number, id_, row in reversed(self._audit)
+            if matches_row(wanted, at_us, id_, row)
+        ]
+        if behind is not None:
+            rows = [row for row in rows if _is_behind(row.position, behind, descending=True)]
+        return AuditPage(rows[:limit], cursor_of(rows[limit - 1].position) if len(rows) > limit else None)
+
+    async def thin_audit(self, before_us: int) -> int:
+        await self._writing()
+        gone = bisect_left(self._audit, (before_us,))
+        del self._audit[:gone]
+        return gone
+
+    async def unlisted(self, *, limit: int) -> Sequence[Unlisted]:
+        await anyio.lowlevel.checkpoint()
+        return ()
+
+    async def enlist(self, found: Sequence[tuple[Unlisted, Facets | None]]) -> None:
+        await self._writing()
+        assert not found, "no release has left actors without facets in memory"
+
+    def _matching(self, actor_type: str, wanted: ListFilter) -> Iterator[tuple[int, str, Facets]]:
+        for key, facets in self._facets.items():
+            address, _ = self._records[key]
+            log = self._logs.get(key)
+            idle_since_us = (log[-1][0] if log else 0) if key in self._active else None
+            if address.type == actor_type and matches(wanted, address.id, facets, idle_since_us=idle_since_us):
+                yield key, address.id, facets
 
     async def _writing(self) -> None:
         if not self._is_open:
@@ -126,7 +199,7 @@ class MemoryStore:
                 if owner not in (None, write.key):
                     raise StoreFailed(f"{write.address} is there already, under another key")
                 owners[write.address] = write.key
-            elif write.entry is not None or write.active or write.reminders_set:
+            elif write.entry is not None or write.active or write.reminders_set or write.facets is not None:
                 assert owner == write.key, f"the first write of {write.address} has no record"
 
     def _apply(self, write: Write) -> None:
@@ -135,12 +208,16 @@ class MemoryStore:
             self._logs.pop(key, None)
         for name, due_us in write.reminders_cleared:
             self._clear_reminder((due_us, key, name))
+        for row in write.audit:
+            insort(self._audit, (write.at_us, next(self._audit_numbers), write.address.id, row))
         if write.delete:
             self._delete(key)
             return
         if write.record is not None:
             self._keys[write.address] = key
             self._records[key] = (write.address, write.record)
+        if write.facets is not None:
+            self._facets[key] = write.facets
         if write.entry is not None:
             self._logs.setdefault(key, []).append((write.at_us, write.entry))
         if write.active is not None:
@@ -151,6 +228,7 @@ class MemoryStore:
 
     def _delete(self, key: int) -> None:
         self._active.discard(key)
+        self._facets.pop(key, None)
         if key in self._records:
             address, _ = self._records.pop(key)
             del self._keys[address]
@@ -165,14 +243,24 @@ class MemoryStore:
         if key is None:
             return None
         entries = tuple(entry for _, entry in self._logs.get(key, ()))
-        return Stored(key=key, record=self._records[key][1], entries=entries, active=key in self._active)
+        return Stored(
+            key=key,
+            record=self._records[key][1],
+            entries=entries,
+            active=key in self._active,
+            facets=self._facets.get(key),
+        )
 
     def _inspection(self, address: Address) -> Inspection | None:
         key = self._keys.get(address)
         if key is None:
             return None
-        record = self._records[key][1]
+        record, facets = self._records[key][1], self._facets.get(key)
         log = self._logs.get(key)
         if not log:
-            return Inspection(record=record, first=None, last=None, updated_us=0)
-        return Inspection(record=record, first=log[0][1], last=log[-1][1], updated_us=log[-1][0])
+            return Inspection(record=record, first=None, last=None, updated_us=0, facets=facets)
+        return Inspection(record=record, first=log[0][1], last=log[-1][1], updated_us=log[-1][0], facets=facets)
+
+
+def _is_behind(position: Position, other: Position, *, descending: bool) -> bool:
+    return position.at < other.at if descending else position.at > other.at

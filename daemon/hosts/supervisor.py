@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ...actors.cluster.membership import name_of
+from ...journal.journal import Journal
+from ...journal.vocabulary import HOST_ENDED, HOST_KILLED
 from ..supervision import Beat, Failed, FromHost, Ready, Reload, ShutdownAsked, Stop, ToHost
 
 logger = logging.getLogger(__name__)
@@ -95,6 +97,7 @@ class Supervisor:
         self._looked_at_s: float | None = None
         self._stopping = False
         self._kill_at_s: float | None = None
+        self._journal = Journal(__name__)
 
     @property
     def done(self) -> bool:
@@ -199,7 +202,7 @@ class Supervisor:
             return
         host.beat_at_s = now_s
         if self._loop_age_max_s and loop_age_s > self._loop_age_max_s:
-            logger.error("the event loop of %s has been blocked for %.1f s: it is killed", host.name, loop_age_s)
+            self._tell_killed(host, f"the event loop of {host.name} has been blocked for {loop_age_s:.1f} s")
             self._kill(host)
 
     def _look(self, now_s: float) -> None:
@@ -212,8 +215,11 @@ class Supervisor:
             if late_s > LATE_S - LOOK_S:
                 host.beat_at_s += late_s
             if now_s - host.beat_at_s > SILENT_S:
-                logger.error("%s has not been heard for %.1f s: it is killed", host.name, now_s - host.beat_at_s)
+                self._tell_killed(host, f"{host.name} has not been heard for {now_s - host.beat_at_s:.1f} s")
                 self._kill(host)
+
+    def _tell_killed(self, host: HostState, reason: str) -> None:
+        self._journal.write(HOST_KILLED, host=host.name, reason=reason)
 
     def _kill(self, host: HostState) -> None:
         host.beat_at_s = None
@@ -236,7 +242,7 @@ class Supervisor:
     def _start_later(self, host: HostState, what: str, now_s: float) -> None:
         if host.ready_since_s is not None and now_s - host.ready_since_s >= GOOD_AFTER_S:
             host.pause_s = PAUSE_S_MIN
-        logger.error("%s %s; it is started again in %g s", host.name, what, host.pause_s)
+        self._journal.write(HOST_ENDED, host=host.name, how=what, pause_s=host.pause_s)
         host.ready_since_s = None
         host.start_at_s = now_s + host.pause_s
         host.pause_s = min(2 * host.pause_s, PAUSE_S_MAX)

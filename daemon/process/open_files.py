@@ -4,19 +4,18 @@ The rule: the store, the app's activities and the pipes to other processes never
 `daemon/daemon.py` gives each port its share.
 """
 
-import logging
 import os
 import resource
 import socket
 import stat
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 import anyio
 
-from ...api.throttled_log import ThrottledLog
+from ...journal.journal import Journal
+from ...journal.vocabulary import CONNECTIONS_FULL
 from .inheritance import open_descriptors
-
-logger = logging.getLogger(__name__)
 
 # Kept for the store, the app and the processes of activities: so many, and an eighth of the limit.
 RESERVE = 64
@@ -82,19 +81,43 @@ def _is_connection(descriptor: int, port: int) -> bool:
         looked_at.detach()  # it is not ours to close
 
 
+def cut_off(port: int, client: str) -> bool:
+    """End a connection of gRPC's, whose library has no way to do so: it sees that the other end has gone.
+
+    Args:
+        port: The port of this process.
+        client: As the library names it: "ipv4:127.0.0.1:50123", "ipv6:%5B::1%5D:50123".
+
+    Returns:
+        Whether there was such a connection.
+    """
+    host, _, number = unquote(client).partition(":")[2].rpartition(":")
+    wanted = (host.strip("[]").removeprefix("::ffff:"), number)
+    for descriptor in open_descriptors():
+        if not _is_connection(descriptor, port):
+            continue
+        looked_at = socket.socket(fileno=descriptor)
+        try:
+            name = looked_at.getpeername()
+            if (str(name[0]).removeprefix("::ffff:"), str(name[1])) == wanted:
+                looked_at.shutdown(socket.SHUT_RDWR)
+                return True
+        except OSError:
+            continue  # it has gone by itself
+        finally:
+            looked_at.detach()
+    return False
+
+
 async def watch_connections(port: int, most: int, *, interval_s: float = WATCH_S) -> None:
     """Say so when a port has its highest number of connections; gRPC's library closes new ones in silence.
 
     Counting is left out as long as the process has fewer open files than that.
     """
-    journal = ThrottledLog(logger)
+    journal = Journal(__name__)
     while True:
         await anyio.sleep(interval_s)
         if sum(1 for _ in open_descriptors()) > most and connections_on(port) >= most:
-            journal.warning(
-                "connections",
-                "gRPC has %d connections, the most that the limit on open files allows: new ones are closed. Raise the "
-                "limit (ulimit -n, or LimitNOFILE of a service) for more",
-                most,
-            )
+            then = "new ones are closed. Raise the limit (ulimit -n, or LimitNOFILE of a service) for more"
+            journal.write(CONNECTIONS_FULL, port="gRPC", many=most, limit="connections_max", maximum=most, then=then)
         journal.flush()

@@ -1,8 +1,12 @@
-"""Writing to standard error without ever waiting for its reader.
+"""Writing to standard error without ever waiting for its reader, or for its disk.
 
 The rule: what cannot be written at once waits, up to a limit, for a thread that exists only as long as something
 waits. What is beyond the limit is dropped and counted, and the count is a line of the log. So neither a pipe that
-nobody reads nor a terminal that is stopped holds up anything.
+nobody reads nor a terminal that is stopped nor a file on a disk that hangs holds up anything.
+
+A file takes everything at once or not at all, and cannot be asked beforehand which it will be. Its lines are written by
+the thread, and the caller waits for that up to `DISK_S`, so that the last line before a crash is in the file. Once a
+line has not been written in that time, nothing waits for the disk until it has caught up.
 
 `daemon/logs.py` makes the log's handler of it; the daemon's own prints and those of apps go the same way.
 """
@@ -21,6 +25,8 @@ from typing import Any, TextIO
 BACKLOG_BYTES_MAX = 1024 * 1024
 FLUSH_S = 1.0  # how long the end of the process waits for what is not written yet
 RETRY_S = 0.05  # where the system cannot tell when a stream takes more
+DISK_S = 0.1  # how long a caller waits for a disk, once
+LINGER_S = 1.0  # how long the thread waits for the next line to a file
 PIECE_BYTES = select.PIPE_BUF  # a pipe takes so much whole or not at all
 
 
@@ -40,6 +46,10 @@ class StandardError(logging.Handler):
         self._thread: threading.Thread | None = None
         self._pid = os.getpid()
         self._sink = sink_of(stream)
+        assert self.lock is not None
+        self._changed = threading.Condition(self.lock)  # the backlog
+        self._put = self._written = 0  # messages that were put into the backlog, and that left it
+        self._hangs = False  # a caller has waited for the disk in vain
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -54,20 +64,36 @@ class StandardError(logging.Handler):
         assert self.lock is not None
         with self.lock:
             if os.getpid() != self._pid:
-                # A forked child: what waits is its parent's to write.
-                self._backlog.clear()
-                self._pid, self._backlog_bytes, self._dropped, self._thread = os.getpid(), 0, 0, None
-            rest = data if self._backlog else data[self._try(data) :]
+                self._begin_anew()
+            rest = data if self._backlog or self._sink.blocks else data[self._try(data) :]
             if not rest:
                 return
             if self._backlog_bytes + len(rest) > BACKLOG_BYTES_MAX:
                 self._dropped += 1
                 return
-            self._backlog.append(rest)
-            self._backlog_bytes += len(rest)
+            self._keep(rest)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._write_backlog, name="perdure-log", daemon=True)
+                target = self._write_file if self._sink.blocks else self._write_backlog
+                self._thread = threading.Thread(target=target, name="perdure-log", daemon=True)
                 self._thread.start()
+            if self._sink.blocks and not self._hangs:
+                number = self._put
+                self._hangs = not self._changed.wait_for(lambda: self._written >= number, DISK_S)
+
+    def _keep(self, data: bytes) -> None:
+        self._backlog.append(data)
+        self._backlog_bytes += len(data)
+        self._put += 1
+        self._changed.notify_all()
+
+    def _begin_anew(self) -> None:
+        """Forget, in a forked child, what is its parent's to write."""
+        self._backlog.clear()
+        self._pid, self._backlog_bytes, self._dropped, self._thread = os.getpid(), 0, 0, None
+        assert self.lock is not None
+        self._changed = threading.Condition(self.lock)
+        self._put = self._written = 0
+        self._hangs = False
 
     def flush(self) -> None:
         """Wait until all is written, but not for long."""
@@ -78,7 +104,9 @@ class StandardError(logging.Handler):
     def close(self) -> None:
         """Write what waits, but not for long, and give up what was opened."""
         self.flush()
-        sink, self._sink = self._sink, Sink(self._stream)
+        with self._changed:
+            sink, self._sink = self._sink, Sink(self._stream)
+            self._changed.notify_all()
         sink.close()
         super().close()
 
@@ -116,18 +144,49 @@ class StandardError(logging.Handler):
                     self._thread = None
                     if not self._dropped:
                         return
-                    dropped, self._dropped = self._dropped, 0
-                    self.put((self.format(_dropped_lines(dropped)) + "\n").encode())
+                    self.put(self._count_of_dropped())
                     return
+
+    def _write_file(self) -> None:
+        """Write what comes to a file, outside of the lock, because the disk may hang."""
+        assert self.lock is not None
+        sink = self._sink
+        while True:
+            with self.lock:
+                if not self._backlog and self._dropped:
+                    self._keep(self._count_of_dropped())
+                self._changed.wait_for(lambda: bool(self._backlog) or self._sink is not sink, LINGER_S)
+                if not self._backlog:
+                    self._thread = None
+                    return
+                data = self._backlog[0]
+            failed = False
+            try:
+                while data:
+                    data = data[sink.write(data) :]
+            except OSError:
+                failed = True  # the disk is full
+            with self.lock:
+                self._backlog_bytes -= len(self._backlog.popleft())
+                self._dropped += failed
+                self._written += 1
+                self._hangs = self._hangs and bool(self._backlog)
+                self._changed.notify_all()
+
+    def _count_of_dropped(self) -> bytes:
+        dropped, self._dropped = self._dropped, 0
+        return (self.format(_dropped_lines(dropped)) + "\n").encode()
 
 
 def _dropped_lines(count: int) -> logging.LogRecord:
-    text = "%d messages were dropped, because standard error was not read fast enough"
+    text = "%d messages were dropped, because standard error did not take them fast enough"
     return logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, (count,), None)
 
 
 class Sink:
-    """A stream as it is, which may wait: a file, or a stream of Python's own."""
+    """A stream as it is, which may wait: a stream of Python's own."""
+
+    blocks = False  # a write may last for as long as a disk hangs, and nothing tells beforehand
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -185,6 +244,12 @@ class DescriptorSink(Sink):
         return bool(poll.poll(timeout_ms))
 
 
+class FileSink(DescriptorSink):
+    """A file. Its disk may hang."""
+
+    blocks = True
+
+
 class SocketSink(DescriptorSink):
     """A socket, such as that of a service manager's journal."""
 
@@ -211,8 +276,8 @@ def sink_of(stream: TextIO) -> Sink:
         return Sink(stream)
     if stat.S_ISSOCK(mode):
         return SocketSink(descriptor)
-    if stat.S_ISREG(mode):
-        return DescriptorSink(descriptor)
+    if stat.S_ISREG(mode) or stat.S_ISBLK(mode):
+        return FileSink(descriptor)
     try:
         flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         return DescriptorSink(os.open(f"/proc/self/fd/{descriptor}", flags), owned=True)

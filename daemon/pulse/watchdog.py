@@ -19,8 +19,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
+from ...journal.journal import Journal
+from ...journal.vocabulary import COMMIT_HANGS, COMMIT_WAITS, LOOP_BLOCKED, LOOP_FREE, PROCESS_ENDED, STEP_INTERRUPTED
 from ...runtime.steps import CodeStep, StepKind, line_of, step_in
 from ..supervision import END_AFTER_S
 from .last_resort import LastResort
@@ -32,6 +34,7 @@ logger = logging.getLogger(__name__)
 TICK_S = 0.5
 WARN_S = 1.0  # from when on a blocked event loop, and a slow commit, are worth a warning
 BEAT_S = 1.0
+LOOK_S = 1.0  # between two looks at the store's files
 AGAIN_S = 1.0  # after an interruption that the code took for nothing
 LEAST_S = 0.01  # of a timer; 0 would switch it off
 # A pulse that comes later than this was not scheduled itself, and knows nothing of the time between.
@@ -48,7 +51,10 @@ class Watched(Protocol):
 
     @property
     def commit_under_way(self) -> int | None: ...
+    @property
+    def store_intact(self) -> bool: ...
     def set_hanging(self, hanging: bool) -> None: ...
+    def tell_blocked(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +93,7 @@ class Pulse:
         self._limits = limits
         self._beat = beat
         self._told_to_stop = stopping
+        self._journal = Journal(__name__)
         self._left = False  # the port
         self._main = threading.get_ident()
         self._cpu = ThreadCpu(threading.get_native_id())
@@ -94,6 +101,7 @@ class Pulse:
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
         self._ticked_s = time.monotonic()
         self._beaten_s = 0.0
+        self._looked_s = 0.0
         self._interrupting = False  # whether this process's signals are ours
         self._last_resort: LastResort | None = None  # then too
         # The event loop.
@@ -179,6 +187,10 @@ class Pulse:
         self._wind_up()
         self._look_at_loop(elapsed_s if counts else 0.0)
         self._look_at_commit(elapsed_s if counts and self._blocked_s == 0 else 0.0)
+        if now_s - self._looked_s >= LOOK_S:
+            self._looked_s = now_s
+            # The store itself says in the log that its files have gone away, and health asks it too.
+            _ = self._watched.store_intact
         if self._beat is not None and now_s - self._beaten_s >= BEAT_S:
             self._beaten_s = now_s
             self._beat(self._blocked_s)
@@ -196,7 +208,7 @@ class Pulse:
     def _look_at_loop(self, elapsed_s: float) -> None:
         if self._answered:
             if self._warned:
-                logger.warning("the event loop runs again; it was blocked for %.1f s", self._blocked_s)
+                self._journal.write(LOOP_FREE, blocked_s=self._blocked_s, duration_ms=round(self._blocked_s * 1e3))
             self._blocked_s, self._warned, self._step, self._target = 0.0, False, None, None
             self._answered = False
             with contextlib.suppress(RuntimeError):  # the event loop has ended
@@ -211,12 +223,14 @@ class Pulse:
             self._step_s += elapsed_s
         if self._blocked_s >= WARN_S and not self._warned:
             self._warned = True
-            logger.warning(
-                "%s has blocked the event loop for %.1f s, at %s: nothing else goes on meanwhile",
-                step or "code that is no step of a workflow or an activity",
-                self._blocked_s,
-                line_of(stack),
-                extra=fields_of(step),
+            self._watched.tell_blocked()
+            self._journal.write(
+                LOOP_BLOCKED,
+                step=step or "code that is no step of a workflow or an activity",
+                blocked_s=self._blocked_s,
+                duration_ms=round(self._blocked_s * 1e3),
+                place=line_of(stack),
+                **fields_of(step),
             )
         if step is not None and self._step_s > 0:
             self._end_step(step, stack)
@@ -227,12 +241,8 @@ class Pulse:
         if not limit_s or self._step_s < limit_s or not self._interrupting:
             return
         if self._step_s >= limit_s + END_AFTER_S:
-            logger.critical(
-                "%s cannot be interrupted, and has blocked the event loop for %.1f s, at %s: this process ends now",
-                step,
-                self._step_s,
-                line_of(stack),
-                extra=fields_of(step),
+            self._journal.write(
+                PROCESS_ENDED, step=step, blocked_s=self._step_s, place=line_of(stack), **fields_of(step)
             )
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 faulthandler.dump_traceback()
@@ -246,19 +256,18 @@ class Pulse:
             signal.pthread_kill(self._main, INTERRUPT)
 
     def _tell_interrupted(self, step: CodeStep, limit_s: float, stack: FrameType | None) -> None:
-        logger.error(
-            "%s is interrupted: it has blocked the event loop for %g s, at %s",
-            step,
-            limit_s,
-            line_of(stack),
-            extra=fields_of(step),
+        self._journal.write(
+            STEP_INTERRUPTED,
+            step=step,
+            limit_s=limit_s,
+            place=line_of(stack),
+            limit=LIMITS[step.kind],
+            **fields_of(step),
         )
 
     def _look_at_commit(self, elapsed_s: float) -> None:
         commit = self._watched.commit_under_way
         if commit is None or commit != self._commit:
-            if self._commit_s >= WARN_S:
-                logger.warning("the commit has ended after %.1f s", self._commit_s)
             self._commit, self._commit_s = commit, 0.0
             if self._hanging:
                 self._hanging = False
@@ -267,14 +276,13 @@ class Pulse:
         before_s = self._commit_s
         self._commit_s += elapsed_s
         if before_s < WARN_S <= self._commit_s:
-            logger.warning("a commit has been under way for %.1f s: the disk is slow, or hangs", self._commit_s)
+            self._journal.write(COMMIT_WAITS, took_s=self._commit_s, duration_ms=round(self._commit_s * 1e3))
         limit_s = self._limits.commit_s
         if limit_s and self._commit_s >= limit_s and not self._hanging:
             self._hanging = True
             self._watched.set_hanging(True)
-            logger.error(
-                "a commit has been under way for %.1f s: health is 500, and new work is refused with 503 until it ends",
-                self._commit_s,
+            self._journal.write(
+                COMMIT_HANGS, took_s=self._commit_s, duration_ms=round(self._commit_s * 1e3), limit="commit_max"
             )
 
     # In the thread of the event loop.
@@ -306,7 +314,11 @@ class Pulse:
                 signal.setitimer(signal.ITIMER_VIRTUAL, max(limit_s - lasted_s, LEAST_S))
 
 
-def fields_of(step: CodeStep | None) -> dict[str, str]:
+# Which limit interrupts a step.
+LIMITS = {StepKind.WORKFLOW: "workflow_step_max", StepKind.ACTIVITY: "activity_step_max"}
+
+
+def fields_of(step: CodeStep | None) -> dict[str, Any]:
     """The fields of a log line about a step."""
     if step is None:
         return {}

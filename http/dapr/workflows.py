@@ -16,7 +16,9 @@ from starlette.routing import Route
 
 from ...api.words import check_app, check_new_id
 from ...runtime.errors import InstanceNotFound
+from ...runtime.history.attribution import By
 from ...runtime.operations.facade import Facade
+from ..auth import actor_of
 from ..body import read_nothing, read_text
 from ..path import Handler, parameter, query, route
 from .state_json import state_json
@@ -24,6 +26,7 @@ from .state_json import state_json
 VERSIONS = ("v1.0", "v1.0-beta1", "v1.0-alpha1")
 
 JSON = "application/json"
+DOOR = "dapr-http"  # in the audit
 
 
 class Operation(NamedTuple):
@@ -94,22 +97,22 @@ class WorkflowRoutes:
 
     async def pause(self, request: Request) -> Response:
         instance_id = await self.instance_of(request)
-        await self.facade.suspend(instance_id)
+        await self.facade.suspend(instance_id, by=by_of(request))
         return accepted()
 
     async def resume(self, request: Request) -> Response:
         instance_id = await self.instance_of(request)
-        await self.facade.resume(instance_id)
+        await self.facade.resume(instance_id, by=by_of(request))
         return accepted()
 
     async def terminate(self, request: Request) -> Response:
         instance_id = await self.instance_of(request)
-        await self.facade.terminate(instance_id, recurse=True)
+        await self.facade.terminate(instance_id, recurse=True, by=by_of(request))
         return accepted()
 
     async def purge(self, request: Request) -> Response:
         instance_id = await self.instance_of(request)
-        await self.facade.purge(instance_id, recurse=True)
+        await self.facade.purge(instance_id, recurse=True, by=by_of(request))
         return accepted()
 
     async def instance_of(self, request: Request) -> str:
@@ -122,6 +125,11 @@ class WorkflowRoutes:
     def check_app(self, request: Request) -> None:
         """Refuse a request for another app. Raises Refusal or ForeignApp."""
         check_app(query(request, "appID"), hosted=self.app_id)
+
+
+def by_of(request: Request) -> By:
+    """Say on whose behalf a request is, for the audit."""
+    return By(actor_of(request.scope), DOOR)
 
 
 def accepted() -> Response:

@@ -10,16 +10,14 @@ two sweeps time stands still (`now_s`), so that a request reads no clock.
 
 import errno
 import heapq
-import logging
 import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from ...api.throttled_log import ThrottledLog
-
-logger = logging.getLogger(__name__)
+from ...journal.journal import Journal
+from ...journal.vocabulary import ANSWERS_UNREAD, CONNECTIONS_FULL, FILES_EXHAUSTED, READER_STILL, REQUEST_LATE
 
 # Longer than the 90 s after which Go's client lets go of an idle connection. If the server were the first to close,
 # a client that reuses the connection at that moment would see it reset.
@@ -72,7 +70,7 @@ class Crowd:
         self.limits = limits
         self.now_s = now_s  # as of the last sweep, of the loop's clock
         self.stalled: dict[ClientConnection, None] = {}  # with an answer that is not read as fast as it comes
-        self.journal = ThrottledLog(logger)
+        self.journal = Journal(__name__)
 
     def make_room(self, connections: Iterable[ClientConnection], new: ClientConnection) -> bool:
         """Close the connections that have idled longest, because there are too many.
@@ -89,11 +87,13 @@ class Crowd:
         longest = heapq.nsmallest(max(over, len(everything) // 64), idle, key=lambda each: each.since_s)
         for each in longest:
             each.cut_off()
-        self.journal.warning(
-            "connections",
-            "there are more than %d connections, the most that the limit on open files allows: %s",
-            self.limits.connections_max,
-            f"{len(longest)} that had idled longest were closed" if longest else "a new one was refused",
+        self.journal.write(
+            CONNECTIONS_FULL,
+            port="HTTP",
+            many=f"more than {self.limits.connections_max}",
+            limit="connections_max",
+            maximum=self.limits.connections_max,
+            then=f"{len(longest)} that had idled longest were closed" if longest else "a new one was refused",
         )
         return len(longest) >= over
 
@@ -111,12 +111,7 @@ class Crowd:
             longest = min(self.stalled, key=lambda each: each.moved_s)
             unread -= longest.bytes_unread()
             self.drop(longest)
-            self.journal.warning(
-                "unread",
-                "answers of more than %d bytes in all wait to be read: the reader that had stood still longest was "
-                "cut off",
-                self.limits.unread_bytes_max,
-            )
+            self.journal.write(ANSWERS_UNREAD, limit="unread_bytes_max", maximum=self.limits.unread_bytes_max)
 
     def flow(self, connection: ClientConnection) -> None:
         """Note that a connection's answer is read again, or that the connection is gone."""
@@ -135,10 +130,7 @@ class Crowd:
                 self._look_at_reader(each)
             elif (waited_for := each.waiting()) and now_s - each.since_s > self._deadline_s(each, waited_for):
                 if waited_for in (HEAD, BODY):
-                    self.journal.log(
-                        waited_for, logging.INFO, "a client was closed: the %s of its request did not come in time",
-                        waited_for,
-                    )  # fmt: skip
+                    self.journal.write(REQUEST_LATE, part=waited_for)
                 each.give_up(waited_for)
         self._look_at_descriptors()
         self.journal.flush()
@@ -160,10 +152,7 @@ class Crowd:
             connection.unread_bytes, connection.moved_s = unread, self.now_s
         elif self.now_s - connection.moved_s > self.limits.unread_s:
             self.drop(connection)
-            self.journal.log(
-                "still", logging.INFO, "a client was cut off: it had read nothing of its answer for %g s",
-                self.limits.unread_s,
-            )  # fmt: skip
+            self.journal.write(READER_STILL, limit="unread_s", maximum=self.limits.unread_s)
 
     def _look_at_descriptors(self) -> None:
         """Say so when this process can open no more files. The event loop drops connections then, in silence."""
@@ -171,9 +160,4 @@ class Crowd:
             os.close(os.dup(sys.__stderr__.fileno() if sys.__stderr__ is not None else 2))
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE):
-                self.journal.warning(
-                    "files",
-                    "no more files can be opened (%s): connections are dropped, and the store may fail. Raise the "
-                    "limit (ulimit -n, or LimitNOFILE of a service), or find what keeps files open",
-                    error.strerror,
-                )
+                self.journal.write(FILES_EXHAUSTED, limit="open files", reason=error.strerror)

@@ -13,6 +13,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from ...journal.vocabulary import REQUEST_REFUSED
 from .crowd import BODY, HEAD, IDLE, LINGER, Crowd
 
 logger = logging.getLogger(__name__)
@@ -205,7 +206,7 @@ class PlainHttp(HttpToolsProtocol):
 
     def refuse(self, status: int, text: str) -> None:
         """Answer what is no request, and end the connection."""
-        self.crowd.journal.log("refused", logging.INFO, "a request was refused with %d: %s", status, text)
+        self.crowd.journal.write(REQUEST_REFUSED, status=status, reason=text)
         self.answer_and_linger(status, text)
 
     def answer_and_linger(self, status: int, text: str) -> None:

@@ -7,7 +7,7 @@ Source: contract 2, 1.4; dapr `pkg/api/universal/workflow.go`, `metadata.go`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -28,12 +28,17 @@ from ...api.words import (
     refusal,
 )
 from ...runtime.dates import to_us
+from ...runtime.history.attribution import By
 from ...runtime.history.instance_state import InstanceState
 from ...runtime.history.status import Status
 from ...runtime.operations.facade import Facade
+from ..serving.auth import anonymous
 from ..serving.method import Context, Failure, Unary, service
+from ..serving.unread import UnreadAnswers
 from ..wire.messages import DAPR, Empty, GetMetadataResponse, GetWorkflowResponse, Message, StartWorkflowResponse
 from ..wire.stamps import NEVER, stamp
+
+DOOR = "dapr-grpc"  # in the audit
 
 START_TIME = "dapr.workflow.start_time"
 
@@ -42,9 +47,20 @@ RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d
 RUNNING = 2  # an ActorRuntimeStatus
 
 
-def dapr(facade: Facade, sidecar: Sidecar) -> Any:
-    """Make the service."""
-    workflows = DaprWorkflows(facade, app_id=sidecar.app_id)
+def dapr(
+    facade: Facade,
+    sidecar: Sidecar,
+    *,
+    actor: Callable[[Context], str] = anonymous,
+    unread: UnreadAnswers | None = None,
+) -> Any:
+    """Make the service.
+
+    Args:
+        actor: Names the caller, for the audit.
+        unread: Counts the answers that wait to be read, for several services together.
+    """
+    workflows = DaprWorkflows(facade, app_id=sidecar.app_id, actor=actor)
     info = DaprInfo(sidecar)
     operations: dict[str, Unary] = {
         "StartWorkflow": workflows.start,
@@ -61,15 +77,17 @@ def dapr(facade: Facade, sidecar: Sidecar) -> Any:
         "SetMetadata": info.set_metadata,
         "Shutdown": info.shutdown,
     }
-    return service(DAPR, {**methods, **own}, explain)
+    reads = ("GetWorkflowAlpha1", "GetWorkflowBeta1", "GetMetadata")
+    return service(DAPR, {**methods, **own}, explain, unread=unread, repeatable=reads)
 
 
 class DaprWorkflows:
     """The workflow calls."""
 
-    def __init__(self, facade: Facade, *, app_id: str) -> None:
+    def __init__(self, facade: Facade, *, app_id: str, actor: Callable[[Context], str]) -> None:
         self._facade = facade
         self._app_id = app_id
+        self._actor = actor
 
     async def start(self, request: Message, context: Context) -> Message:
         instance_id = request.instance_id or None
@@ -107,23 +125,26 @@ class DaprWorkflows:
 
     async def pause(self, request: Message, context: Context) -> Message:
         self._check(request)
-        await self._facade.suspend(request.instance_id)
+        await self._facade.suspend(request.instance_id, by=self._by(context))
         return Empty()
 
     async def resume(self, request: Message, context: Context) -> Message:
         self._check(request)
-        await self._facade.resume(request.instance_id)
+        await self._facade.resume(request.instance_id, by=self._by(context))
         return Empty()
 
     async def terminate(self, request: Message, context: Context) -> Message:
         self._check(request)
-        await self._facade.terminate(request.instance_id, recurse=True)
+        await self._facade.terminate(request.instance_id, recurse=True, by=self._by(context))
         return Empty()
 
     async def purge(self, request: Message, context: Context) -> Message:
         self._check(request)
-        await self._facade.purge(request.instance_id, recurse=True)
+        await self._facade.purge(request.instance_id, recurse=True, by=self._by(context))
         return Empty()
+
+    def _by(self, context: Context) -> By:
+        return By(self._actor(context), DOOR)
 
     def _check(self, request: Message) -> None:
         """Refuse a request that names no instance, or another app."""

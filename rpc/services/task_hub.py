@@ -16,12 +16,15 @@ import grpc
 from ...actors.errors import PerdureError
 from ...api.words import ForeignApp, Refusal, check_app
 from ...runtime.errors import ChildUnfinished, InstanceExists, InstanceNotFound, InvalidRequest
+from ...runtime.history.attribution import By
 from ...runtime.history.instance_state import InstanceState
 from ...runtime.history.status import Status
 from ...runtime.history.timeline import Timeline
 from ...runtime.operations.facade import Facade, finished
 from ...runtime.operations.rerun import EventNotFound, EventNotRerunnable, Rerun, RerunExists, RerunRefused
+from ..serving.auth import anonymous
 from ..serving.method import TRY_AGAIN, Context, Failure, service
+from ..serving.unread import UnreadAnswers
 from ..wire.failure import failure_message
 from ..wire.fields import text, text_from, trace_from
 from ..wire.history import WRITERS, HistoryWriter
@@ -40,15 +43,38 @@ from ..wire.messages import (
     TerminateResponse,
 )
 from ..wire.stamps import NEVER, due_us, moment_us, stamp
+from .dapr import DOOR
 from .work_items import WorkersNotServed, WorkerStuck, WorkItems
 
 PAGE_IDS = 1024  # Dapr's, of ListInstanceIDs
 PAGE_IDS_MAX = 10_000  # ours: a page is built in memory
 
 
-def task_hub(facade: Facade, work_items: WorkItems, *, app_id: str) -> Any:
-    """Make the service."""
-    management = Management(facade, app_id=app_id)
+# The methods that only read.
+READS = (
+    "GetInstance",
+    "WaitForInstanceStart",
+    "WaitForInstanceCompletion",
+    "ListInstanceIDs",
+    "GetInstanceHistory",
+)
+
+
+def task_hub(
+    facade: Facade,
+    work_items: WorkItems,
+    *,
+    app_id: str,
+    actor: Callable[[Context], str] = anonymous,
+    unread: UnreadAnswers | None = None,
+) -> Any:
+    """Make the service.
+
+    Args:
+        actor: Names the caller, for the audit.
+        unread: Counts the answers that wait to be read, for several services together.
+    """
+    management = Management(facade, app_id=app_id, actor=actor)
     return service(
         TASK_HUB,
         {
@@ -71,15 +97,18 @@ def task_hub(facade: Facade, work_items: WorkItems, *, app_id: str) -> Any:
             "RerunWorkflowFromEvent": management.rerun,
         },
         explain,
+        unread=unread,
+        repeatable=READS,
     )
 
 
 class Management:
     """The methods for clients."""
 
-    def __init__(self, facade: Facade, *, app_id: str) -> None:
+    def __init__(self, facade: Facade, *, app_id: str, actor: Callable[[Context], str]) -> None:
         self._facade = facade
         self._app_id = app_id
+        self._actor = actor
 
     async def start(self, request: Message, context: Context) -> Message:
         """Start an instance; unless it is to start later, wait until its code has begun.
@@ -122,27 +151,32 @@ class Management:
         """End an instance, and wait until it has ended."""
         self._check(request)
         output = text_from(request, "output")
-        await self._facade.terminate(request.instanceId, output=output, recurse=request.recursive)
+        by = self._by(context)
+        await self._facade.terminate(request.instanceId, output=output, recurse=request.recursive, by=by)
         await self._await(request.instanceId, finished)
         return TerminateResponse()
 
     async def suspend(self, request: Message, context: Context) -> Message:
         """Suspend an instance. In Dapr this waits for the effect; here the effect is committed with the request."""
         self._check(request)
-        await self._facade.suspend(request.instanceId, reason=request.reason.value or None)
+        reason = request.reason.value or None
+        await self._facade.suspend(request.instanceId, reason=reason, by=self._by(context))
         return SuspendResponse()
 
     async def resume(self, request: Message, context: Context) -> Message:
         """Resume an instance; see `suspend`."""
         self._check(request)
-        await self._facade.resume(request.instanceId, reason=request.reason.value or None)
+        reason = request.reason.value or None
+        await self._facade.resume(request.instanceId, reason=reason, by=self._by(context))
         return ResumeResponse()
 
     async def purge(self, request: Message, context: Context) -> Message:
         """Forget one instance, or all instances that a filter fits; Dapr takes no filter."""
         self._check(request)
         if not request.HasField("purgeInstanceFilter"):
-            purged = await self._facade.purge(request.instanceId, recurse=request.recursive, force=request.force)
+            purged = await self._facade.purge(
+                request.instanceId, recurse=request.recursive, force=request.force, by=self._by(context)
+            )
             return PurgeInstancesResponse(deletedInstanceCount=purged)
         wanted = request.purgeInstanceFilter
         purged = await self._facade.purge_where(
@@ -151,6 +185,7 @@ class Management:
             statuses=statuses(wanted.runtimeStatus),
             recurse=request.recursive,
             force=request.force,
+            by=self._by(context),
         )
         return PurgeInstancesResponse(deletedInstanceCount=purged, isComplete={"value": True})
 
@@ -182,9 +217,12 @@ class Management:
             raise RerunRefused("rerun workflow source instance ID is required")
         if rerun.new_id == rerun.source_id:
             raise RerunRefused("rerun workflow instance ID must be different from the original instance ID")
-        started = await self._facade.rerun(rerun)
+        started = await self._facade.rerun(rerun, by=self._by(context))
         await self._await(started, begun)
         return RerunWorkflowFromEventResponse(newInstanceID=started)
+
+    def _by(self, context: Context) -> By:
+        return By(self._actor(context), DOOR)
 
     def _check(self, request: Message) -> None:
         """Refuse a request for another app."""
@@ -246,7 +284,7 @@ def workflow_state(state: InstanceState, app_id: str, *, payloads: bool) -> dict
         if state.failure is None:
             described["output"] = text(state.output)
         else:
-            described["failureDetails"] = failure_message(state.failure)
+            described["failureDetails"] = failure_message(state.failure.with_causes)
     return described
 
 

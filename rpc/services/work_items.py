@@ -7,7 +7,6 @@ broken stream goes.
 Source: contract 3.3, 3.5, 3.6, 3.8.
 """
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
@@ -15,6 +14,8 @@ from typing import Protocol
 import anyio
 
 from ...actors.errors import HostStopping, PerdureError
+from ...journal.journal import Journal
+from ...journal.vocabulary import WORKER_STUCK
 from ...runtime.history.event import ExecutionCompleted
 from ...runtime.instance.message import WorkflowAnswer
 from ...runtime.observer import ActivityWatch
@@ -27,8 +28,6 @@ from ..wire.messages import CompleteTaskResponse, Empty, HistoryEvent, Message, 
 from ..wire.messages import WorkItem as WorkItemMessage
 from ..wire.past_events import PastEvents, serialize
 from .running_activities import RunningActivities
-
-logger = logging.getLogger(__name__)
 
 STATEFUL_HISTORY = 2  # a WorkerCapability
 
@@ -85,6 +84,7 @@ class WorkItems:
     ) -> None:
         self._source = source
         self._processes = processes
+        self._journal = Journal(__name__)
         self._running = RunningActivities(watch) if watch is not None else None
         self._app_id = app_id
         self._send_timeout_s = send_timeout_s
@@ -110,14 +110,15 @@ class WorkItems:
         # A worker that keeps histories is sent only their ends, which are written once anyway.
         past_events = None if worker.stateful else self.past_events
         async with self._source.connect(worker) as items:
-            logger.info("a worker has connected from %s: %s", worker.peer, worker.agent)
             async for item in items:
                 with anyio.move_on_after(self._send_timeout_s) as sending:
                     await self._send(item, context, past_events)
                 if sending.cancelled_caught:
                     # Out of the context first: its work must not wait for a status that this worker may never take.
                     stuck = WorkerStuck(worker.peer, timeout_s=self._send_timeout_s)
-                    logger.warning("%s", stuck)
+                    self._journal.write(
+                        WORKER_STUCK, worker=worker.peer, agent=worker.agent, reason=str(stuck), limit="send_timeout"
+                    )
                     raise stuck
         raise HostStopping
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import grpc
 
-from ...api.tokens import Tokens
+from ...api.tokens import ANONYMOUS, Tokens
 from .method import Context
 
 TOKEN_KEY = "dapr-api-token"  # noqa: S105  the name of the key
@@ -28,6 +28,28 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grp
         if self._tokens.know(token):
             return await continuation(handler_call_details)
         return REFUSE_MISSING if token is None else REFUSE_MISMATCH
+
+
+def anonymous(context: Context) -> str:
+    """Name the caller of a server without tokens."""
+    return ANONYMOUS
+
+
+def actor_by(tokens: Sequence[str] | Tokens) -> Callable[[Context], str]:
+    """Make the function that names the caller of a call that the interceptor has let through.
+
+    Args:
+        tokens: Those of the interceptor; none: all callers are anonymous.
+    """
+    if not tokens:
+        return anonymous
+    known = tokens if isinstance(tokens, Tokens) else Tokens(tokens)
+
+    def actor(context: Context) -> str:
+        # A token that was taken away since the call began.
+        return known.name_of(token_of(context.invocation_metadata())) or ANONYMOUS
+
+    return actor
 
 
 def token_of(metadata: Sequence[tuple[str, str | bytes]]) -> bytes | None:

@@ -7,16 +7,19 @@ caller gets INTERNAL without details, and the log gets the traceback.
 `rpc/services/` makes its services with this module.
 """
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, NamedTuple, NoReturn, Protocol, TypeAlias
 
 import grpc
 
 from ...actors.errors import HostSilent, HostStopping, HostUnreachable, MailboxFull, PerdureError
 from ...actors.store.errors import StoreFailed
-from ...api.throttled_log import ThrottledLog
+from ...journal.journal import Journal
+from ...journal.vocabulary import CALL_UNPARSABLE
 from ..wire.messages import DAPR, POOL, TASK_HUB, Message, message
+from .unread import COUNTED_BYTES, UnreadAnswers
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +33,7 @@ class Context(Protocol):
 
     async def abort(self, code: grpc.StatusCode, details: str) -> NoReturn: ...
     async def write(self, message: bytes) -> None: ...
+    def cancelled(self) -> bool: ...
     def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]: ...
     def peer(self) -> str: ...
 
@@ -55,7 +59,14 @@ Streaming: TypeAlias = Callable[[Message, Context], Awaitable[None]]
 Explain: TypeAlias = Callable[[str, PerdureError, Message], Failure]
 
 
-def service(name: str, methods: Mapping[str, Unary | Streaming], explain: Explain) -> Any:
+def service(
+    name: str,
+    methods: Mapping[str, Unary | Streaming],
+    explain: Explain,
+    *,
+    unread: UnreadAnswers | None = None,
+    repeatable: Collection[str] = (),
+) -> Any:
     """Make a service of the schema.
 
     Args:
@@ -63,24 +74,90 @@ def service(name: str, methods: Mapping[str, Unary | Streaming], explain: Explai
         methods: A function for each of its methods. A streaming one writes messages to its context in serialized
             form, because most of their bytes may be cached.
         explain: Makes the status of a failed call from the method's name, the error and the request.
+        unread: Counts the answers that wait to be read; None: those of this service are counted by themselves.
+        repeatable: The methods that only read. Their answer is made again if it has to wait for earlier ones to be
+            read, so that it is not kept meanwhile.
 
     Returns:
         A handler of grpc's, to be added to a server.
     """
     described = {method.name: method for method in POOL.FindServiceByName(name).methods}
     assert described.keys() == methods.keys(), described.keys() ^ methods.keys()
-    journal = ThrottledLog(logger)
-    handlers = {key: _handler(described[key], method, explain, journal) for key, method in methods.items()}
+    journal = Journal(__name__)
+    counted = unread if unread is not None else UnreadAnswers()
+    handlers = {
+        key: _handler(described[key], _bounded(method, described[key], counted, key in repeatable), explain, journal)
+        for key, method in methods.items()
+    }
     return grpc.method_handlers_generic_handler(name, handlers)
 
 
-def _handler(described: Any, method: Unary | Streaming, explain: Explain, journal: ThrottledLog) -> Any:
+Serve: TypeAlias = Callable[[Message, Context], Awaitable[bytes | None]]
+
+
+def _bounded(method: Unary | Streaming, described: Any, unread: UnreadAnswers, repeatable: bool) -> Serve:
+    """Count what a method answers until it has been read."""
+
+    async def stream(request: Message, context: Context) -> None:
+        await method(request, CountedContext(context, unread))
+
+    async def unary(request: Message, context: Context) -> bytes:
+        async def make() -> bytes:
+            answer = await method(request, context)
+            assert answer is not None
+            data: bytes = answer.SerializeToString()
+            return data
+
+        data = await make()
+        if len(data) < COUNTED_BYTES:
+            return data
+        client = context.peer()
+        if not repeatable or unread.has_room(client, len(data)):
+            reader = unread.hand_over(client, len(data))
+        else:
+            del data
+            data, reader = await unread.in_turn(client, make)
+        # The library sends the answer in this very task, which ends when it has gone.
+        task, size = asyncio.current_task(), len(data)
+        assert task is not None
+        task.add_done_callback(lambda _: unread.taken(reader, size))
+        return data
+
+    return stream if described.server_streaming else unary
+
+
+class CountedContext:
+    """The context of a streaming method, whose messages are counted until they have been read."""
+
+    __slots__ = ("_context", "_unread", "abort", "cancelled", "invocation_metadata", "peer")
+
+    def __init__(self, context: Context, unread: UnreadAnswers) -> None:
+        self._context = context
+        self._unread = unread
+        self.abort = context.abort
+        self.cancelled = context.cancelled
+        self.invocation_metadata = context.invocation_metadata
+        self.peer = context.peer
+
+    async def write(self, message: bytes) -> None:
+        if len(message) < COUNTED_BYTES:
+            await self._context.write(message)
+            return
+        reader = self._unread.hand_over(self.peer(), len(message))
+        try:
+            await self._context.write(message)
+        except BaseException:
+            # Given up by us, it stays in the library until its connection ends, and is counted until then.
+            if self.cancelled():
+                self._unread.taken(reader, len(message))
+            raise
+        self._unread.taken(reader, len(message))
+
+
+def _handler(described: Any, method: Serve, explain: Explain, journal: Journal) -> Any:
     async def serve(request: Message | Unparsable, context: Context) -> Any:
         if isinstance(request, Unparsable):
-            journal.log(
-                "unparsable", logging.INFO, "a call of %s from %s was refused: its message cannot be parsed",
-                described.full_name, context.peer(),
-            )  # fmt: skip
+            journal.write(CALL_UNPARSABLE, method=described.full_name, peer=context.peer())
             return await context.abort(grpc.StatusCode.INTERNAL, UNPARSABLE)
         try:
             return await method(request, context)
@@ -96,11 +173,7 @@ def _handler(described: Any, method: Unary | Streaming, explain: Explain, journa
     deserializer = lenient(message(described.input_type.full_name).FromString)
     if described.server_streaming:
         return grpc.unary_stream_rpc_method_handler(serve, request_deserializer=deserializer)
-    return grpc.unary_unary_rpc_method_handler(
-        serve,
-        request_deserializer=deserializer,
-        response_serializer=message(described.output_type.full_name).SerializeToString,
-    )
+    return grpc.unary_unary_rpc_method_handler(serve, request_deserializer=deserializer)
 
 
 class Unparsable:

@@ -36,6 +36,9 @@ WAITING = {
     "grpc.server.max_pending_requests_hard_limit": WAITING_CALLS_MAX,  # the same, so that none is refused at random
 }
 
+# Calls of one connection at once. A client's library holds back what is beyond; by default there is no limit.
+CONNECTION_CALLS_MAX = 20_000
+
 # So that the work of a machine that has vanished goes to another one. Dapr waits 5 s for the answer to a ping, which is
 # too short for a JavaScript worker that computes.
 OWN_PINGS = {
@@ -121,6 +124,7 @@ def channel_options(options: RpcOptions, *, shared: bool = False) -> dict[str, i
         **OWN_PINGS,
         **WAITING,
         "grpc.max_allowed_incoming_connections": options.connections_max,
+        "grpc.max_concurrent_streams": CONNECTION_CALLS_MAX,
         # A connection that says nothing is closed; by default after two minutes.
         "grpc.server_handshake_timeout_ms": HANDSHAKE_MS,
         "grpc.max_receive_message_length": options.receive_bytes_max,

@@ -10,9 +10,9 @@ load, and each kind of activity has a limit. The engine routes `Invoke` and
 `Withdraw` messages here.
 """
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -22,21 +22,29 @@ from anyio.abc import TaskGroup
 from ...actors.address import Address
 from ...actors.hosting.flight_record import FlightRecord
 from ...actors.waiting.cancellation import let_cancellation_spread
+from ...journal.journal import Journal
+from ...journal.vocabulary import (
+    ACTIVITIES_WITHDRAWN,
+    ACTIVITY_LEFT_BEHIND,
+    ACTIVITY_REPEATED,
+    STOP_GRACE_OVER,
+    THREADS_ABANDONED,
+    WAITING_FOR_ROOM,
+)
+from ..activity_figures import ActivityLoad, recent_attempts
 from ..authoring.app import ActivityDefinition, ActivityKind, App
 from ..authoring.codec import Encoder
 from ..authoring.context import ActivityContext
 from ..authoring.fence import Performed, perform
 from ..authoring.misuse import did_you_mean
 from ..history.failure import FailureDetails, failure_of
-from ..instance.message import ACTIVITY, ActivityDone, Invoke, Withdraw, workflow_address
+from ..instance.message import ACTIVITY, ActivityDone, Invoke, Withdraw, WorkState, workflow_address
 from ..observer import Observer
 from ..settings import Settings
 from .lane import Lane
 from .process_call import Reference
 from .process_pool import ProcessPool
 from .threads import Threads
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +54,11 @@ class _Job:
     address: Address
     invoke: Invoke
     definition: ActivityDefinition
+    began_us: int | None = None  # Unix time, microseconds; None: it waits in its lane
+    # It is performed once more, because it hangs: `later` is the next job of the same activity, `earlier` the one
+    # before. The first that ends answers.
+    later: "_Job | None" = None
+    earlier: "_Job | None" = None
 
     def __str__(self) -> str:
         return f"activity {self.invoke.name!r} of {self.invoke.instance_id!r} (task {self.invoke.task_id})"
@@ -58,10 +71,12 @@ class ActivityActors:
         app: Has the activities; None: all are left to remote workers.
         settings: Limits how many run at once.
         send: Sends an answer to the instance that asked.
+        now_us: The wall clock; Unix time, microseconds.
         elsewhere: Takes the activities that remote workers perform.
         flight: Where attempts that run in this process are noted.
         waits_for_workers: Whether activities that the app does not have are left to remote workers, also while none is
             connected.
+        folder: The working folder of worker processes; None: the present one when `run` begins.
     """
 
     def __init__(
@@ -70,14 +85,19 @@ class ActivityActors:
         settings: Settings,
         *,
         send: Callable[[Address, Any], None],
+        now_us: Callable[[], int],
         elsewhere: Callable[[Address, Invoke], None] = lambda address, invoke: None,
         waits_for_workers: Callable[[], bool] = lambda: False,
         flight: FlightRecord | None = None,
+        folder: str | None = None,
     ) -> None:
         self._app = app
         self._send = send
+        self._now_us = now_us
         self._elsewhere = elsewhere
         self._flight = flight
+        self.journal = Journal(__name__)  # is told of activities that wait, are withdrawn or do not end
+        self._folder = folder
         self._waits_for_workers = waits_for_workers
         self._encoder = Encoder()
         self._settings = settings
@@ -87,8 +107,10 @@ class ActivityActors:
         self._threads = Threads(settings.activity_threads_max, self._threads_abandoned)
         self._tasks: TaskGroup | None = None
         self._stopping = False
+        self._grace: anyio.CancelScope | None = None  # of the activities under way, on a stop
         self._cancelled = False
         self.observer: Observer | None = None
+        self.recent = recent_attempts()
 
     def __len__(self) -> int:
         """How many activities are under way or waiting."""
@@ -103,8 +125,18 @@ class ActivityActors:
         }
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
-            self._processes = ProcessPool(tasks)
-            self._lanes = {kind: Lane(tasks, limit, self._perform, ended=self._ended) for kind, limit in limits.items()}
+            self._processes = ProcessPool(tasks, self._folder)
+            self._lanes = {
+                kind: Lane(
+                    tasks,
+                    limit,
+                    self._perform,
+                    ended=self._ended,
+                    left_behind=self._tell_left_behind,
+                    full=partial(self._tell_full, kind, limit),
+                )
+                for kind, limit in limits.items()
+            }
             task_status.started()
             try:
                 await anyio.sleep_forever()
@@ -121,14 +153,33 @@ class ActivityActors:
 
     def receive(self, address: Address, invoke: Invoke) -> None:
         """Take a message: perform this activity, once for each address at a time."""
-        if self._stopping or address in self._busy:
+        known = self._busy.get(address)
+        if self._stopping or (known is not None and (not invoke.again or known.began_us is None)):
             return
         definition = self._app.activities.get(invoke.name) if self._app is not None else None
         if definition is None:
             self._pass_on(address, invoke)
             return
-        job = self._busy[address] = _Job(address, invoke, definition)
+        job = self._busy[address] = _Job(address, invoke, definition, earlier=known)
+        if known is not None:
+            known.later = job
+            self.journal.write(
+                ACTIVITY_REPEATED, instance_id=invoke.instance_id, activity=invoke.name, task_id=invoke.task_id
+            )
         self._lanes[definition.kind].add(invoke.instance_id, job)
+
+    def state_of(self, execution_id: str, task_id: int) -> WorkState | None:
+        """Whether an activity of a generation waits or runs here; None: it is not here."""
+        job = self._busy.get(Address(ACTIVITY, f"{execution_id}:{task_id}"))
+        return WorkState(job.began_us) if job is not None else None
+
+    def loads(self) -> dict[str, ActivityLoad]:
+        """Count what waits and what runs here, by name."""
+        loads: dict[str, ActivityLoad] = {}
+        for job in self._busy.values():
+            name = job.definition.name
+            loads[name] = loads.get(name, ActivityLoad()).with_one(job.began_us)
+        return loads
 
     def withdraw(self, message: Withdraw) -> None:
         """Do not begin activities of an instance, and cancel those that have begun if the instance was ended."""
@@ -143,9 +194,10 @@ class ActivityActors:
             jobs.difference_update(begun)
         for job in jobs:
             del self._busy[job.address]
+            begun += _let_go(job)
         for job in begun if message.ended else ():
             self._lanes[job.definition.kind].cancel(job)
-        logger.info("%d activities of %r are withdrawn", len(jobs), message.instance_id)
+        self.journal.write(ACTIVITIES_WITHDRAWN, instance_id=message.instance_id, found=len(jobs))
 
     def _pass_on(self, address: Address, invoke: Invoke) -> None:
         """Leave an activity that the app does not have to remote workers, or fail it as a worker would."""
@@ -161,26 +213,30 @@ class ActivityActors:
             for job in lane.waiting:
                 del self._busy[job.address]
             lane.waiting.clear()
-        with anyio.move_on_after(grace_s):
+        with anyio.move_on_after(grace_s) as self._grace:
             while self._busy:  # noqa: ASYNC110  once, while stopping
                 await anyio.sleep(0.005)
         if self._busy:
-            logger.warning(
-                "%d activities did not finish in %g s; they will be performed again", len(self._busy), grace_s
-            )
+            self.journal.write(STOP_GRACE_OVER, limit="stop_grace", maximum=grace_s, found=len(self._busy))
         self._threads.close()
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
 
+    def hurry(self) -> None:
+        """End the grace of a stop that is under way."""
+        if self._grace is not None:
+            self._grace.cancel()
+
     async def _perform(self, job: _Job) -> None:
         began_s = perf_counter()
+        job.began_us = self._now_us()
         # A process of its own ends alone.
         in_here = self._flight is not None and job.definition.kind is not ActivityKind.PROCESS
         slot = self._flight.begin(job.invoke.instance_id, job.address.id) if in_here and self._flight else -1
         try:
             result, failure = await self._call(job.invoke, job.definition)
         except anyio.get_cancelled_exc_class() as error:
-            if self._busy.get(job.address) is not job or await self._ended():
+            if self._is_withdrawn(job) or await self._ended():
                 raise
             # The activity has raised it, has cancelled its own task, or has awaited something that was cancelled.
             result, failure = None, failure_of(error, frames_skipped=2)
@@ -188,20 +244,48 @@ class ActivityActors:
             # KeyboardInterrupt or SystemExit in an activity ends the activity, not the host.
             result, failure = None, failure_of(error, frames_skipped=2)
         finally:
-            withdrawn = self._busy.get(job.address) is not job
-            if not withdrawn:
+            if job.later is not None:
+                withdrawn = not self._settle(job)
+            elif not (withdrawn := self._busy.get(job.address) is not job):
                 del self._busy[job.address]
             if slot >= 0 and self._flight is not None:
                 self._flight.end(slot)
         if withdrawn:
             return  # it has ended all the same, and nothing waits for its answer
+        took_s = perf_counter() - began_s
+        self.recent[job.definition.name].append(took_s if failure is None else -took_s)
         if self.observer is not None:
-            took_s = perf_counter() - began_s
             self.observer.app_activity_ended(job.definition.name, failed=failure is not None, took_s=took_s)
-        self._reply(job.invoke, result, failure)
+        self._reply(job.invoke, result, failure, job.began_us)
+
+    def _is_withdrawn(self, job: _Job) -> bool:
+        """Whether nothing waits for the answer of a job any more."""
+        newest = job
+        while newest.later is not None:
+            newest = newest.later
+        return self._busy.get(job.address) is not newest
+
+    def _settle(self, job: _Job) -> bool:
+        """Take an activity that was given out once more as answered by an earlier job, and do not begin it again.
+
+        Returns:
+            Whether the answer of this job counts.
+        """
+        if self._is_withdrawn(job):
+            return False
+        newest = self._busy.pop(job.address)
+        self._lanes[newest.definition.kind].withdraw(newest.invoke.instance_id, (newest,))
+        return True
 
     async def _call(self, invoke: Invoke, definition: ActivityDefinition) -> tuple[str | None, FailureDetails | None]:
-        called = (invoke.instance_id, invoke.task_id, invoke.task_execution_id, invoke.name)
+        called = (
+            invoke.instance_id,
+            invoke.task_id,
+            invoke.task_execution_id,
+            invoke.name,
+            invoke.workflow,
+            invoke.attempt,
+        )
         function = definition.function
         if definition.kind is ActivityKind.PROCESS:
             assert self._processes is not None
@@ -221,19 +305,53 @@ class ActivityActors:
         """Learn how many threads perform activities that were cancelled. They get their places back for a while."""
         limit = self._settings.activity_threads_max
         if count >= limit:
-            logger.warning(
-                "%d threads perform activities of instances that have ended. They keep their places from now on: %d "
-                "activities can run in threads (activity_threads_max is %d). A thread cannot be cancelled: give the "
-                "calls in it a timeout, or write the activity as `async def`",
-                count,
-                max(0, 2 * limit - count),
-                limit,
+            self.journal.write(
+                THREADS_ABANDONED,
+                limit="activity_threads_max",
+                maximum=limit,
+                found=count,
+                left=max(0, 2 * limit - count),
             )
         self._lanes[ActivityKind.THREAD].give_room(count)
 
-    def _reply(self, invoke: Invoke, result: str | None, failure: FailureDetails | None) -> None:
-        done = ActivityDone(invoke.execution_id, invoke.task_id, result, failure)
+    def _tell_left_behind(self, job: _Job) -> None:
+        invoke = job.invoke
+        self.journal.write(
+            ACTIVITY_LEFT_BEHIND,
+            job=job,
+            instance_id=invoke.instance_id,
+            workflow=invoke.workflow,
+            activity=invoke.name,
+            task_id=invoke.task_id,
+        )
+
+    def _tell_full(self, kind: ActivityKind, limit: int) -> None:
+        self.journal.write(
+            WAITING_FOR_ROOM, what=f"activities ({LIMITS[kind][0]})", limit=LIMITS[kind][1], maximum=limit
+        )
+
+    def _reply(
+        self, invoke: Invoke, result: str | None, failure: FailureDetails | None, began_us: int | None = None
+    ) -> None:
+        done = ActivityDone(invoke.execution_id, invoke.task_id, result, failure, began_us)
         self._send(workflow_address(invoke.instance_id), done)
+
+
+def _let_go(job: _Job) -> list[_Job]:
+    """The jobs of the same activity before this one, which are under way."""
+    earlier: list[_Job] = []
+    while job.earlier is not None:
+        job = job.earlier
+        earlier.append(job)
+    return earlier
+
+
+# What runs in each lane, and the limit on it.
+LIMITS = {
+    ActivityKind.LOOP: ("`async def`", "activities_max"),
+    ActivityKind.THREAD: ("in threads", "activity_threads_max"),
+    ActivityKind.PROCESS: ("in processes", "activity_processes_max"),
+}
 
 
 def _not_registered(name: str, app: App) -> FailureDetails:

@@ -39,6 +39,8 @@ class Lane(Generic[Job]):
         perform: Performs a job. It handles the errors of the job itself; an error that it raises ends the task group.
         ended: Says in a task that was cancelled whether the task group is being cancelled. Otherwise a job has
             cancelled its task.
+        left_behind: Called with a job that does not end though it is cancelled.
+        full: Called when a job has to wait for room, once until no job waits any more.
     """
 
     # Jobs follow one another for no longer than this before other tasks have a turn on the event loop.
@@ -51,6 +53,8 @@ class Lane(Generic[Job]):
         perform: Callable[[Job], Coroutine[Any, Any, None]],
         *,
         ended: Callable[[], Awaitable[bool]],
+        left_behind: Callable[[Job], None] = lambda job: None,
+        full: Callable[[], None] = lambda: None,
     ) -> None:
         self.limit = limit
         self.waiting: FairQueue[Job] = FairQueue()
@@ -58,6 +62,9 @@ class Lane(Generic[Job]):
         self._tasks = tasks
         self._perform = perform
         self._ended = ended
+        self._left_behind = left_behind
+        self._full = full
+        self._full_told = False
         self._room = limit
         self._running = 0
         self._called = False  # a task has been asked for and has not begun
@@ -93,12 +100,15 @@ class Lane(Generic[Job]):
 
     def _call(self) -> None:
         """Start a task, if a job waits, the limit allows it, and no other is about to begin."""
-        if self._queues and not self._called and self._running < self._room:
-            if self._tasks.cancel_scope.cancel_called:
-                return
+        if not self._queues or self._called or self._tasks.cancel_scope.cancel_called:
+            return
+        if self._running < self._room:
             self._called = True
             # Perhaps because of a job of another task, which may cancel what it has begun, and not this.
             call_as(CodeOwner.PROCESS, self._tasks.start_soon, self._serve)
+        elif not self._full_told:
+            self._full_told = True
+            self._full()
 
     async def _serve(self) -> None:
         """Perform jobs in one task. Whatever a job has done to the task, the others are performed all the same."""
@@ -132,7 +142,9 @@ class Lane(Generic[Job]):
                 self._running -= 1
                 del self._scopes[job]
                 if steps.left_behind:
-                    logger.warning("%s does not end though it is cancelled, and is left behind", job)
+                    self._left_behind(job)
+            if not self._queues:
+                self._full_told = False
             if steps.waited or task.cancellations():
                 break
             if perf_counter() > ends_s:

@@ -22,8 +22,11 @@ import anyio
 from anyio.abc import ByteSendStream, Process, TaskGroup
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from ...actors.text import clean, described
+from ...actors.text import clean, described, type_name
 from ...actors.waiting.ownership import CodeOwner, call_as
+from ...journal.journal import Journal
+from ...journal.vocabulary import WORKER_PROCESS_UNCLEAR
+from ..authoring.context import ActivityContext
 from ..authoring.fence import Performed
 from ..history.failure import FailureDetails
 from .process_call import Reference
@@ -36,7 +39,7 @@ MODULE = "perdure.runtime.activities.worker_process"
 # How streams say that the other end is gone.
 GONE = (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, anyio.ClosedResourceError)
 
-Call = tuple[str, int, str, str]  # the fields of ActivityContext, in their order
+Call = tuple[Any, ...]  # the fields of ActivityContext, in their order
 
 
 class ProcessPool:
@@ -44,12 +47,15 @@ class ProcessPool:
 
     Args:
         tasks: The task group of the tasks that read from workers. Its cancellation ends all workers.
+        folder: The working folder in which workers begin; None: the present one. What user code makes the daemon's own
+            later does not count.
     """
 
     IDLE_MAX_S = 300.0  # after this long without an activity a worker is ended
 
-    def __init__(self, tasks: TaskGroup) -> None:
+    def __init__(self, tasks: TaskGroup, folder: str | None = None) -> None:
         self._tasks = tasks
+        self._folder = folder or _working_folder()
         self._idle: deque[tuple[WorkerProcess, float]] = deque()  # and since when (event loop's clock)
 
     async def perform(self, reference: Reference, call: Call, payload: str | None) -> Performed:
@@ -65,7 +71,7 @@ class ProcessPool:
             fresh = worker is None
             try:
                 if worker is None:
-                    worker = await WorkerProcess.start(self._tasks)
+                    worker = await WorkerProcess.start(self._tasks, self._folder)
                 performed = await worker.perform(reference, call, payload)
             except NotBegun as error:
                 if fresh:
@@ -89,6 +95,13 @@ class ProcessPool:
         while self._idle and self._idle[0][1] < too_old_s:
             self._idle.popleft()[0].dismiss()
         return found
+
+
+def _working_folder() -> str | None:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None  # it was deleted, and is inherited as it is
 
 
 class NotBegun(Exception):
@@ -121,8 +134,8 @@ class WorkerProcess:
         self.alive = True
 
     @classmethod
-    async def start(cls, tasks: TaskGroup) -> "WorkerProcess":
-        """Start a worker process and wait until it is ready.
+    async def start(cls, tasks: TaskGroup, folder: str | None) -> "WorkerProcess":
+        """Start a worker process in a folder and wait until it is ready.
 
         Raises:
             NotBegun: It could not be started; the message says why.
@@ -136,6 +149,7 @@ class WorkerProcess:
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=writing,
+                cwd=folder,
                 start_new_session=True,
             )
         except OSError as error:
@@ -261,7 +275,9 @@ class WorkerProcess:
         except GONE:
             pass
         except Exception as error:
-            logger.error("a worker process of activities said what cannot be read: %s", described(error))
+            Journal(__name__).write(
+                WORKER_PROCESS_UNCLEAR, **self._fields(), reason=described(error), error_type=type_name(error)
+            )
 
     def _log(
         self, name: str, level: int, created_s: float, message: str, error: str | None, extra: dict[str, Any]
@@ -327,8 +343,7 @@ class WorkerProcess:
     def _fields(self) -> dict[str, Any]:
         if self._call is None:
             return {}
-        instance_id, _, task_execution_id, activity = self._call
-        return {"instance_id": instance_id, "activity": activity, "task_execution_id": task_execution_id}
+        return ActivityContext(*self._call).log_fields
 
 
 def _broken(call: Call, how: str) -> FailureDetails:

@@ -8,7 +8,7 @@ activity.
 """
 
 import logging
-from collections.abc import Callable, Coroutine, Generator, Iterable, MutableMapping
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -22,6 +22,11 @@ from .retry import RetryPolicy
 from .task import Task, when_all, when_any
 
 R = TypeVar("R")
+
+WORKFLOW_LOGGERS, ACTIVITY_LOGGERS = (
+    "perdure.workflow.",
+    "perdure.activity.",
+)  # and the name of the workflow or activity
 
 _NAMESPACE = UUID("6b6f2f2e-5d1f-5d53-9c0e-0c1f4d0f7e11")  # of the ids that workflows make; must not change
 
@@ -83,7 +88,7 @@ class WorkflowContext:
 
     @cached_property
     def logger(self) -> "_ReplayLogger":
-        """A logger that is silent while the workflow is replayed."""
+        """A logger that is silent in replay, and whose records have the fields instance_id and workflow."""
         return _ReplayLogger(self._orders)
 
     @property
@@ -274,17 +279,53 @@ class ActivityContext:
     task_id: int
     task_execution_id: str  # the same at each try of the call: an idempotency key
     activity_name: str
+    workflow_name: str = ""  # of the instance that asked for it
+    attempt: int | None = 1  # the number of this try, from 1 on; None: a remote worker's workflow asked for it
+
+    @property
+    def logger(self) -> "_FieldsLogger":
+        """A logger whose records say whose they are: instance_id, workflow, activity, attempt, task_execution_id."""
+        return _FieldsLogger(
+            logging.getLogger(ACTIVITY_LOGGERS + self.activity_name), self.log_fields, said=self.workflow_id
+        )
+
+    @property
+    def log_fields(self) -> dict[str, object]:
+        """The call as fields of a log record."""
+        fields: dict[str, object] = {
+            "instance_id": self.workflow_id,
+            "workflow": self.workflow_name or None,
+            "activity": self.activity_name,
+            "attempt": self.attempt,
+            "task_execution_id": self.task_execution_id,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
 
 
-class _ReplayLogger(logging.LoggerAdapter[logging.Logger]):
+class _FieldsLogger(logging.LoggerAdapter[logging.Logger]):
+    """A logger with fields on each record, beside those that the caller gives with `extra=`.
+
+    Args:
+        said: Stands in front of each message, for logs that show no fields.
+    """
+
+    def __init__(self, logger: logging.Logger, fields: Mapping[str, object], *, said: str) -> None:
+        super().__init__(logger, fields)
+        self._fields = fields
+        self._said = said
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        kwargs["extra"] = {**self._fields, **(kwargs.get("extra") or {})}
+        return f"[{self._said}] {msg}", kwargs
+
+
+class _ReplayLogger(_FieldsLogger):
     """A logger that writes each message once, however often the workflow is replayed."""
 
     def __init__(self, orders: Orders) -> None:
-        super().__init__(logging.getLogger(f"perdure.workflow.{orders.workflow_name}"))
+        fields = {"instance_id": orders.instance_id, "workflow": orders.workflow_name}
+        super().__init__(logging.getLogger(WORKFLOW_LOGGERS + orders.workflow_name), fields, said=orders.instance_id)
         self._orders = orders
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802  the library's name
         return not self._orders.replaying and super().isEnabledFor(level)
-
-    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        return f"[{self._orders.instance_id}] {msg}", kwargs

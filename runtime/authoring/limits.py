@@ -24,6 +24,7 @@ class WorkflowLimits:
     payload_bytes_max: int = 32 * MIB
     name_bytes_max: int = 1024  # of an activity, a workflow, an event, a patch, an id that code or a caller chose
     history_events_warn: int = 10_000  # of one generation; a long history never fails
+    held_events_max: int = 100_000  # arrivals of an instance that takes none; some 50 MB. Beyond it events are refused
     # A text of so many characters is below all limits on payloads, whatever they are.
     light_chars: int = field(init=False, default=0)
 
@@ -41,6 +42,7 @@ LIMIT_NAMES = (
     "payload_bytes_max",
     "name_bytes_max",
     "history_events_warn",
+    "held_events_max",
 )
 
 USUAL_LIMITS = WorkflowLimits()
@@ -49,3 +51,8 @@ USUAL_LIMITS = WorkflowLimits()
 def bytes_of(text: str) -> int:
     """The length of a text in UTF-8."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def is_longer(text: str, bytes_max: int) -> bool:
+    """Whether a text has more bytes in UTF-8. A text that is far below it is not weighed."""
+    return len(text) * 4 > bytes_max and bytes_of(text) > bytes_max

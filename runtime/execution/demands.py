@@ -6,15 +6,14 @@ holds: what was recorded is repeated, whatever the limits are by now (docs/limit
 Executions call these for what is not plain and short, so that the usual call costs a comparison.
 """
 
-import logging
 from typing import Any, Protocol
 
 from ...actors.text import clean, type_name
+from ...journal.line import Note
+from ...journal.vocabulary import LIMIT_NEAR
 from ..authoring.app import WorkflowDefinition
 from ..authoring.limits import WorkflowLimits, bytes_of
 from ..errors import LimitExceeded, WorkflowMisuse
-
-logger = logging.getLogger(__name__)
 
 
 class Asking(Protocol):
@@ -24,7 +23,8 @@ class Asking(Protocol):
     instance_id: str
     replaying: bool
     limits: WorkflowLimits
-    exceeded: LimitExceeded | None
+    exceeded: LimitExceeded | WorkflowMisuse | None
+    notes: tuple[Note, ...]
 
 
 def exceed(execution: Asking, what: str, limit: str, found: int) -> None:
@@ -41,12 +41,13 @@ def exceed(execution: Asking, what: str, limit: str, found: int) -> None:
     if execution.replaying:
         return
     what = f"{what} of workflow {execution.definition.name!r} in instance {execution.instance_id!r}"
-    execution.exceeded = LimitExceeded(what, limit=limit, found=found, maximum=getattr(execution.limits, limit))
-    raise execution.exceeded
+    exceeded = LimitExceeded(what, limit=limit, found=found, maximum=getattr(execution.limits, limit))
+    execution.exceeded = exceeded
+    raise exceeded
 
 
 def weigh(execution: Asking, what: str, payload: str) -> None:
-    """Check the size of a payload that is not light, and log one that is large.
+    """Check the size of a payload that is not light, and note one that is large.
 
     Raises:
         LimitExceeded: It is too large.
@@ -56,16 +57,9 @@ def weigh(execution: Asking, what: str, payload: str) -> None:
     if found > maximum:
         exceed(execution, what, "payload_bytes_max", found)
     elif found > execution.limits.payload_bytes_warn and not execution.replaying:
-        workflow, instance_id = execution.definition.name, execution.instance_id
-        logger.warning(
-            "%s of workflow %r in instance %r has %d bytes; it fails above %d (payload_bytes_max)",
-            what,
-            workflow,
-            instance_id,
-            found,
-            maximum,
-            extra={"instance_id": instance_id, "workflow": workflow, "limit": "payload_bytes_warn", "found": found},
-        )
+        then = f"bytes; it fails above {maximum} (payload_bytes_max)"
+        values = {"what": what, "limit": "payload_bytes_warn", "found": found, "then": then}
+        execution.notes = (*execution.notes, Note(LIMIT_NEAR, values))
 
 
 def plain_name(execution: Asking, what: str, name: Any) -> str:

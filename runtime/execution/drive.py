@@ -17,11 +17,12 @@ from contextvars import Context
 from typing import Any, NamedTuple
 
 from ...actors.text import clean, described
+from ...journal.line import Note
 from ..authoring.app import WorkflowDefinition
 from ..authoring.codec import Decoder, Encoder
 from ..authoring.context import WorkflowContext
 from ..authoring.limits import USUAL_LIMITS, WorkflowLimits
-from ..authoring.misuse import in_our_words, no_function, no_policy, no_task
+from ..authoring.misuse import called_as_function, in_our_words, no_function, no_policy, no_task
 from ..authoring.retry import RetryPolicy
 from ..authoring.task import Task
 from ..child_ids import child_id
@@ -39,9 +40,10 @@ from ..history.event import (
 from ..history.failure import FailureDetails, failure_of
 from ..history.status import Status
 from .demands import exceed, plain_name, weigh
+from .direct_calls import called_by, watched
 from .interruption import CodeInterrupted
 from .pending import ANSWERS, Call, Pending
-from .unawaited import warn_of_unawaited
+from .unawaited import notes_of_unawaited
 
 logger = logging.getLogger(__name__)
 
@@ -89,12 +91,18 @@ class Execution:
         self.interrupted: CodeInterrupted | None = None
 
         self.limits = limits
-        self.exceeded: LimitExceeded | None = None  # what the execution ends with, even if the code catches it
+        # What the execution ends with, even if the code catches it.
+        self.exceeded: LimitExceeded | WorkflowMisuse | None = None
+        called = definition.app.direct_calls.get(definition.name)
+        self._called = called if called is not None else called_by(definition)
+        self.notes: tuple[Note, ...] = ()  # of the last turn, for the log; none in replay
+        self.retries: dict[int, int] | None = None  # the number of each try of an activity after the first, by event id
         self._encoder = encoder
         self._generation = generation
         self._pending = Pending()
         # The timeouts of waits whose event came first. The caller of `feed` takes them back and empties the list.
         self.cancelled_timers = self._pending.cancelled_timers
+        self.waits = self._pending.waits  # for external events; for the caller to read
         self._code: Coroutine[Any, Any, Any] | Generator[Any, Any, Any] | None = None
         self._generator = False
         # One for each execution, so that no workflow sees the variables of another.
@@ -138,6 +146,7 @@ class Execution:
         pending.now_us = now_us
         pending.commands = []
         pending.waits_added = 0
+        self.notes = ()
         taken = 0
         for event in events:
             if self.outcome is not None:
@@ -158,6 +167,8 @@ class Execution:
         if self.interrupted is not None:
             # Whatever the code has made of it: the commands of this turn are not those that it would give again.
             raise self.interrupted
+        if pending.notes:
+            self.notes, pending.notes = (*self.notes, *pending.notes), ()
         commands = pending.commands
         if self._new_patches:
             commands.insert(0, PatchesApplied(tuple(self._new_patches)))
@@ -233,6 +244,8 @@ class Execution:
             if call.attempt == 1:
                 then = pending.recorded(event_id, TaskScheduled) if pending.replayed is not None else None
                 call.reference = then.task_execution_id if then is not None else f"{pending.execution_id}-{event_id}"
+            else:
+                self.retries = (self.retries or {}) | {event_id: call.attempt}
             pending.commands.append(TaskScheduled(event_id, name, payload, call.reference))
 
         return self._call("Activity", name, app.output_of(activity), ask, policy)
@@ -264,6 +277,7 @@ class Execution:
             event_id = pending.track(call)
             own_id = self._child_id(event_id, instance_id)
             retry_of = None if call.attempt == 1 else call.reference
+            call.child_id = own_id
             if call.attempt == 1:
                 call.reference = own_id
             named = instance_id is not None
@@ -332,6 +346,8 @@ class Execution:
         applied = self._patches.get(name)
         if applied is None:
             applied = name in self._known_patches or not self.replaying
+            if applied and len(self._new_patches) >= self.limits.turn_commands_max:
+                exceed(self, "a turn", "turn_commands_max", self.limits.turn_commands_max + 1)
             self._patches[name] = applied
             if applied:
                 self._new_patches.append(name)
@@ -347,7 +363,8 @@ class Execution:
         self.stepping = True
         try:
             arguments = definition.parameters.arguments(WorkflowContext(self), event.input)
-            result = self._context_variables.run(definition.function, *arguments)
+            run = self._runner() if self._called else self._context_variables.run
+            result = run(definition.function, *arguments)
             self._generator = inspect.isgenerator(result)
             has_steps = self._generator or inspect.iscoroutine(result)
         except BaseException as error:
@@ -420,7 +437,7 @@ class Execution:
     def _step(self, answer: Task[Any] | None, error: Exception | None) -> Any:
         code = self._code
         assert code is not None
-        run = self._context_variables.run
+        run = self._runner() if self._called else self._context_variables.run
         if error is not None:
             return run(code.throw, error)
         if not self._generator or answer is None:
@@ -429,6 +446,15 @@ class Execution:
         if answer.is_failed:
             return run(code.throw, answer.get_exception())
         return run(code.send, answer.get_result())
+
+    def _runner(self) -> Callable[..., Any]:
+        """What calls the user's code: in its own context, and so that it calls no activity as a function."""
+        run = self._context_variables.run
+        return run if self.replaying else watched(run, self._called, self._refuse)
+
+    def _refuse(self, name: str) -> WorkflowMisuse:
+        self.exceeded = called_as_function(name)
+        return self.exceeded
 
     def _succeed(self, value: Any) -> None:
         if self.exceeded is not None:
@@ -445,7 +471,7 @@ class Execution:
             self._fail(error, frames_skipped=0)
             return
         if (self._pending.calls or self._pending.unheard) and not self.replaying:
-            warn_of_unawaited(self._pending, self.definition.name, self.instance_id)
+            self.notes = (*self.notes, *notes_of_unawaited(self._pending))
         self._complete(Status.COMPLETED, result, None)
 
     def _fail(self, error: BaseException, *, frames_skipped: int) -> None:
@@ -453,6 +479,7 @@ class Execution:
             # The code may have caught it and raised something else. Nothing of this turn is done.
             error = self.exceeded
             self._pending.commands.clear()
+            self._new_patches.clear()
         else:
             error = in_our_words(error)
         self._complete(Status.FAILED, None, failure_of(error, frames_skipped=frames_skipped))
@@ -465,6 +492,6 @@ class Execution:
     def _end_generation(self) -> None:
         assert self._continue is not None
         if (self._pending.calls or self._pending.unheard) and not self.replaying:
-            warn_of_unawaited(self._pending, self.definition.name, self.instance_id)
+            self.notes = (*self.notes, *notes_of_unawaited(self._pending))
         carried = self._pending.unasked() if self._keep_events else []
         self.outcome = self._continue._replace(carried=carried)

@@ -14,17 +14,19 @@ events in. Whenever an event has answered a request, it lets the code go on.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from ...actors.text import described
+from ...journal.line import Note
 from ..authoring.codec import UNTYPED, Decoder
 from ..authoring.misuse import interval_of
 from ..authoring.retry import RetryPolicy, next_try_us
 from ..authoring.task import Task
 from ..dates import microseconds, to_us, within_time
 from ..errors import PayloadError, TaskFailedError
+from ..history.attempts import failed_attempt, failed_child, failed_for_good
 from ..history.event import (
     ChildCompleted,
     ChildFailed,
@@ -36,7 +38,7 @@ from ..history.event import (
     TimerFired,
     TimerOrigin,
 )
-from ..history.failure import FailureDetails
+from ..history.failure import ACTIVITY_CALL, CHILD_CALL, FailedCall, FailureDetails
 
 C = TypeVar("C", bound=Command)
 
@@ -44,7 +46,19 @@ C = TypeVar("C", bound=Command)
 class Call:
     """An activity or a child that was asked for, over all its tries."""
 
-    __slots__ = ("ask", "attempt", "decoder", "first_id", "name", "policy", "reference", "started_us", "task", "what")
+    __slots__ = (
+        "ask",
+        "attempt",
+        "child_id",
+        "decoder",
+        "first_id",
+        "name",
+        "policy",
+        "reference",
+        "started_us",
+        "task",
+        "what",
+    )
 
     def __init__(
         self,
@@ -67,14 +81,26 @@ class Call:
         self.attempt = 0
         self.first_id = 0  # the event id of the first try
         self.reference = ""  # names the call in the timers between its tries
+        self.child_id = ""  # of a child: the instance of the last try
+
+    @property
+    def is_activity(self) -> bool:
+        return self.what == "Activity"
+
+    def failed(self, task_id: int) -> FailedCall:
+        """The last try, as the call that has failed."""
+        if self.is_activity:
+            return FailedCall(kind=ACTIVITY_CALL, name=self.name, id=task_id, attempt=self.attempt)
+        return FailedCall(kind=CHILD_CALL, name=self.name, id=self.child_id, attempt=self.attempt)
 
 
 class Wait:
     """A wait for an external event."""
 
-    __slots__ = ("task", "timer_id")
+    __slots__ = ("name", "task", "timer_id")
 
-    def __init__(self, task: Task[Any]) -> None:
+    def __init__(self, name: str, task: Task[Any]) -> None:
+        self.name = name  # as spelled
         self.task = task
         self.timer_id: int | None = None  # of its timeout
 
@@ -90,15 +116,16 @@ class Pending:
         "_recorded_by_id",
         "_timeouts_recorded",
         "_timers",
-        "_waits",
         "calls",
         "cancelled_timers",
         "commands",
         "execution_id",
+        "notes",
         "now_us",
         "replayed",
         "timeouts_differ",
         "unheard",
+        "waits",
         "waits_added",
     )
 
@@ -109,6 +136,7 @@ class Pending:
         self.commands: list[Command] = []  # of the current turn, in the order of the code
         self.waits_added = 0  # in the current turn, without a timeout: they are no commands and cost as much memory
         self.cancelled_timers: list[int] = []  # timeouts of waits whose event came first
+        self.notes: tuple[Note, ...] = ()  # of the current turn, for the log; none in replay
 
         self.unheard: list[tuple[Call, FailureDetails]] = []  # failed before the code waited for them
 
@@ -122,7 +150,7 @@ class Pending:
         self.calls: dict[int, Call] = {}  # under way, by the event id of the try
         self._last_id = 0
         self._timers: dict[int, Callable[[], None]] = {}
-        self._waits: dict[str, deque[Wait]] = {}
+        self.waits: dict[str, deque[Wait]] = {}  # by the event's name, case-folded, oldest first; none is empty
         # Raised and not waited for, by the number in which they came; and which numbers each name has.
         self._raised: dict[int, EventRaised] = {}
         self._raised_by_name: dict[str, deque[int]] = {}
@@ -130,7 +158,7 @@ class Pending:
 
     def clear(self) -> None:
         """Drop all requests, and with them the way from here to their tasks and on to the execution."""
-        for table in (self.calls, self._timers, self._waits):
+        for table in (self.calls, self._timers, self.waits):
             table.clear()
         self.unheard.clear()
 
@@ -213,8 +241,8 @@ class Pending:
         if raised:
             _resolve(task, UNTYPED, self._raised.pop(raised.popleft()).input)
             return
-        wait = Wait(task)
-        self._waits.setdefault(key, deque()).append(wait)
+        wait = Wait(name, task)
+        self.waits.setdefault(key, deque()).append(wait)
         if self.replayed is not None:
             due_us = self._timeout_us(name, due_us)
         if due_us is None:
@@ -267,30 +295,60 @@ class Pending:
             return False
         failure = FailureDetails.unpack(event.failure) if event.failure is not None else _TERMINATED
         message = f"{call.what} task #{event.task_id} failed: {failure.message}"
+        retry_us: int | None = None
         try:
-            if self._try_again(call, failure):
-                return False
+            retry_us = self._try_again(call, failure)
         except BaseException as error:
             # A policy may be a class of the user's, and so may the collection of names in it.
             message += f" (and its retry policy raised {described(error)}, so it is not tried again)"
+        if self.replayed is None:
+            self._note_failure(call, event.task_id, failure, retry_us)
+        if retry_us is not None:
+            return False
         if not call.task.awaited:
             self.unheard.append((call, failure))
-        call.task.fail(TaskFailedError(message, failure))
+        call.task.fail(TaskFailedError(message, failure, call.failed(event.task_id)))
         return True
 
-    def _try_again(self, call: Call, failure: FailureDetails) -> bool:
-        """Set the timer of the next try, if there is one."""
-        origin = TimerOrigin.ACTIVITY_RETRY if call.what == "Activity" else TimerOrigin.CHILD_RETRY
+    def _note_failure(self, call: Call, task_id: int, failure: FailureDetails, retry_us: int | None) -> None:
+        """Note a failed attempt for the log."""
+        attempt, attempts_max = call.attempt, _attempts_max(call.policy)
+        if call.is_activity and retry_us is not None:
+            note = failed_attempt(
+                call.name, task_id, failure, attempt=attempt, attempts_max=attempts_max, retry_us=retry_us
+            )
+        elif call.is_activity:
+            note = failed_for_good(call.name, task_id, failure, attempt=attempt, attempts_max=attempts_max)
+        elif retry_us is not None:
+            note = failed_child(
+                call.name,
+                call.child_id,
+                task_id,
+                failure,
+                attempt=attempt,
+                attempts_max=attempts_max,
+                retry_us=retry_us,
+            )
+        else:
+            return
+        self.notes = (*self.notes, note)
+
+    def _try_again(self, call: Call, failure: FailureDetails) -> int | None:
+        """Set the timer of the next try, if there is one.
+
+        Returns:
+            When it fires; Unix time, microseconds.
+        """
+        origin = TimerOrigin.ACTIVITY_RETRY if call.is_activity else TimerOrigin.CHILD_RETRY
         if self.replayed is not None and self._is_alone(call):
             then = self.recorded(self._last_id + 1, TimerCreated)
             same = then is not None and (then.origin, then.reference) == (origin, call.reference)
             due_us = then.fire_at_us if then is not None and same else None
         else:
             due_us = self._next_try_us(call, failure)
-        if due_us is None:
-            return False
-        self.create_timer(due_us, lambda: call.ask(call), origin=origin, reference=call.reference)
-        return True
+        if due_us is not None:
+            self.create_timer(due_us, lambda: call.ask(call), origin=origin, reference=call.reference)
+        return due_us
 
     def _next_try_us(self, call: Call, failure: FailureDetails) -> int | None:
         """When the policy has a failed call tried again; Unix time, microseconds. None: it does not."""
@@ -317,23 +375,37 @@ class Pending:
         return True
 
     def _time_out(self, key: str, name: str, wait: Wait) -> None:
-        self._waits[key].remove(wait)
+        waits = self.waits[key]
+        waits.remove(wait)
+        if not waits:
+            del self.waits[key]
         wait.task.fail(TimeoutError(f"no event {name!r} came in time"))
 
     def _raise(self, event: EventRaised) -> bool:
         key = event.name.casefold()
-        waits = self._waits.get(key)
-        if not waits:
+        waits = self.waits.get(key)
+        if waits is None:
             self._raised_count += 1
             self._raised[self._raised_count] = event
             self._raised_by_name.setdefault(key, deque()).append(self._raised_count)
             return False
         wait = waits.popleft()
+        if not waits:
+            del self.waits[key]
         if wait.timer_id is not None:
             del self._timers[wait.timer_id]
             self.cancelled_timers.append(wait.timer_id)
         _resolve(wait.task, UNTYPED, event.input)
         return True
+
+
+# As many names of events stand in a row: an instance that waits for more writes no longer rows for it.
+NAMED_MAX = 100
+
+
+def named(waits: Mapping[str, Iterable[Wait]]) -> tuple[str, ...]:
+    """The names of the events that are waited for, as spelled, the same ones together; the first hundred."""
+    return tuple([wait.name for same in waits.values() for wait in same][:NAMED_MAX])
 
 
 def _resolve(task: Task[Any], decoder: Decoder, payload: str | None) -> None:
@@ -344,6 +416,17 @@ def _resolve(task: Task[Any], decoder: Decoder, payload: str | None) -> None:
         task.fail(error)
     else:
         task.succeed(value)
+
+
+def _attempts_max(policy: RetryPolicy | None) -> int | None:
+    """The attempts that a policy allows. It may be a class of the user's, with a number of the user's."""
+    if policy is None:
+        return 1
+    try:
+        attempts: Any = policy.max_number_of_attempts
+    except BaseException:
+        return None
+    return attempts if type(attempts) is int else None
 
 
 _TERMINATED = FailureDetails(error_type="TerminatedError", message="the child workflow was terminated")

@@ -1,40 +1,31 @@
-"""Calls that workflow code has made and never awaited, as lines in the log.
+"""Calls that workflow code has made and never awaited, as notes for the log.
 
-The rule: a call without an await is allowed, so nothing fails for it. What it led to has no reader, and that it
-failed would be seen nowhere; so the end of the execution tells of both, once.
+The rule: a call without an await is allowed, so nothing fails for it. Its outcome has no reader, and its failure
+would be seen nowhere; so the end of the execution tells of both, once.
 
 Executions call it when their code is over.
 """
 
-import logging
+from collections.abc import Iterator
 
+from ...journal.line import Note
+from ...journal.vocabulary import CALL_NOT_AWAITED
 from .pending import Call, Pending
 
-logger = logging.getLogger(__name__)
 
-
-def warn_of_unawaited(pending: Pending, workflow: str, instance_id: str) -> None:
-    """Log the calls that failed before the code waited for them, and the first of those that are still under way."""
+def notes_of_unawaited(pending: Pending) -> Iterator[Note]:
+    """Note the calls that failed before the code waited for them, and the first of those that are still under way."""
     for call, failure in pending.unheard:
         if not call.task.awaited:
-            state = f"has failed: {failure.error_type}: {failure.message[:200]}"
-            _warn(call, state, workflow, instance_id, {"error_type": failure.error_type})
+            yield _note(call, f"has failed: {failure.error_type}: {failure.message[:200]}", failure.error_type)
     dropped = pending.dropped()
     if dropped:
         more = f" ({len(dropped) - 1} more calls likewise)" if len(dropped) > 1 else ""
-        _warn(dropped[0], f"is under way, and its outcome will have no reader{more}", workflow, instance_id, {})
+        yield _note(dropped[0], f"is under way, and its outcome will have no reader{more}")
 
 
-def _warn(call: Call, state: str, workflow: str, instance_id: str, more: dict[str, str]) -> None:
-    kind = "activity" if call.what == "Activity" else "child"
-    logger.warning(
-        "workflow %r in instance %r has ended without having awaited %s %r (task %d), which %s. "
-        "Write await in front of the call, or ctx.when_all([...]).",
-        workflow,
-        instance_id,
-        call.what.lower(),
-        call.name,
-        call.first_id,
-        state,
-        extra={"instance_id": instance_id, "workflow": workflow, kind: call.name, **more},
-    )
+def _note(call: Call, state: str, error_type: str | None = None) -> Note:
+    kind = "activity" if call.is_activity else "child"
+    named = f"{call.what.lower()} {call.name!r} (task {call.first_id})"
+    values = {"call": named, "state": state, kind: call.name, "task_id": call.first_id, "error_type": error_type}
+    return Note(CALL_NOT_AWAITED, values)

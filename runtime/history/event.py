@@ -114,6 +114,9 @@ class TaskCompleted(NamedTuple):
     # Of its TaskScheduled. SDKs for .NET match by it, and a turn that is sent without the past holds no TaskScheduled.
     task_execution_id: str | None = None
     wire: bytes | None = None
+    # When its body began, or a worker was sent it; Unix time, microseconds. Not for workers.
+    began_us: int | None = None
+    repair: str | None = None  # of an answer that a person gave: the id of the entry in the audit. Not for workers
 
 
 class TaskFailed(NamedTuple):
@@ -121,6 +124,8 @@ class TaskFailed(NamedTuple):
     failure: tuple[Any, ...]  # FailureDetails.pack
     task_execution_id: str | None = None
     wire: bytes | None = None
+    began_us: int | None = None  # as of TaskCompleted
+    repair: str | None = None  # as of TaskCompleted
 
 
 class ChildCreated(NamedTuple):
@@ -167,12 +172,14 @@ class ChildCompleted(NamedTuple):
     task_id: int
     result: str | None
     wire: bytes | None = None
+    repair: str | None = None  # as of TaskCompleted
 
 
 class ChildFailed(NamedTuple):
     task_id: int
     failure: tuple[Any, ...] | None  # None: terminated
     wire: bytes | None = None
+    repair: str | None = None  # as of TaskCompleted
 
 
 class TimerCreated(NamedTuple):
@@ -190,6 +197,7 @@ class TimerFired(NamedTuple):
     timer_id: int  # -1: the scheduled start of the instance
     fire_at_us: int
     wire: bytes | None = None
+    repair: str | None = None  # as of TaskCompleted
 
 
 class EventRaised(NamedTuple):
@@ -215,6 +223,9 @@ class StallReason:
     PATCH_MISMATCH = 0  # and any other difference of code and history
     VERSION_NOT_AVAILABLE = 1
     PAYLOAD_SIZE_EXCEEDED = 2
+
+
+STALL_REASONS = ("PATCH_MISMATCH", "VERSION_NOT_AVAILABLE", "PAYLOAD_SIZE_EXCEEDED")  # the same by name
 
 
 class Propagation:
@@ -300,6 +311,8 @@ def pack_event(event: Event) -> tuple[Any, ...]:
     native = NATIVE_FIELDS[kind]
     if event[native:] == ABSENT[kind]:
         return (TAGS[kind], *event[:native])
+    if event[-1] is None:  # the default of every last field
+        return (TAGS[kind], *event[:-1])
     return (TAGS[kind], *event)
 
 

@@ -14,7 +14,16 @@ from typing import Any, NamedTuple
 import msgpack
 
 from ...actors.store.contract import Inspection
-from .event import EventSent, ExecutionCompleted, ExecutionStarted, Parent, failure_in, pack_event, unpack_event
+from .event import (
+    DetachedCreated,
+    EventSent,
+    ExecutionCompleted,
+    ExecutionStarted,
+    Parent,
+    failure_in,
+    pack_event,
+    unpack_event,
+)
 from .instance_state import InstanceState
 from .row import CorruptHistory, Row, unpack_row
 from .status import Status
@@ -45,10 +54,31 @@ class InstanceRecord(NamedTuple):
     remote: bool = False  # its code is with a remote worker
     version: str | None = None  # of its code, as the worker named it
     started_us: int | None = None  # Unix time, microseconds: its first turn, where the first row of the history is none
-    # Events for other instances that these are not known to have: (key, *EventSent as it is packed).
+    # Events for other instances, and starts of detached ones, that are not known to have arrived: the key, and then
+    # the EventSent or DetachedCreated as it is packed.
     outbox: tuple[tuple[Any, ...], ...] = ()
     received: bytes = b""  # the keys of events that other instances sent to earlier generations; EVENT_KEY_BYTES each
     set_aside: AsideMark | None = None
+    # Kept over continue-as-new. None: this is the first generation, and `created_us` and `execution_id` are the first.
+    first_us: int | None = None  # Unix time, microseconds
+    first_execution_id: str | None = None
+    root: str | None = None  # the id of the first of its ancestors; None: its parent is that, or it has none
+    tags: tuple[tuple[str, str], ...] = ()  # by key, each key once
+
+    @property
+    def began_us(self) -> int:
+        """When its first generation was started; Unix time, microseconds. Earlier releases kept only the last start."""
+        return self.created_us if self.first_us is None else self.first_us
+
+    @property
+    def run_id(self) -> str:
+        """The execution id of its first generation, which tells one holder of the id from the next."""
+        return self.first_execution_id or self.execution_id
+
+    @property
+    def root_id(self) -> str | None:
+        """The id of the first of its ancestors; None: it has none. Of a grandchild of earlier releases its parent's."""
+        return self.root or (self.parent.instance_id if self.parent is not None else None)
 
     def pack(self, packer: msgpack.Packer | None = None) -> bytes:
         """The form in which it reaches the disk.
@@ -57,9 +87,16 @@ class InstanceRecord(NamedTuple):
             packer: Used again by a caller that packs many records, because a new one makes a buffer first.
         """
         # What few instances have is left out by all others: earlier releases can read such a record, and it is short.
-        fields = self if self[COMMON_FIELDS:] != ABSENT else self[:COMMON_FIELDS]
-        packed: bytes = (packer or msgpack.Packer()).pack((FORMAT, *fields))
+        count = COMMON_FIELDS if self[COMMON_FIELDS:] == ABSENT else self._last()
+        packed: bytes = (packer or msgpack.Packer()).pack((FORMAT, *self[:count]))
         return packed
+
+    def _last(self) -> int:
+        """The number of fields up to the last one that is not absent."""
+        count = len(self)
+        while self[count - 1] == ABSENT[count - 1 - COMMON_FIELDS]:
+            count -= 1
+        return count
 
 
 COMMON_FIELDS = 11
@@ -90,13 +127,13 @@ def unpack_record(packed: bytes) -> InstanceRecord:
 EVENT_KEY_BYTES = 16
 
 
-def pack_outbox(outbox: Mapping[bytes, EventSent]) -> tuple[tuple[Any, ...], ...]:
-    """The form in which a record holds events that are on their way."""
+def pack_outbox(outbox: Mapping[bytes, EventSent | DetachedCreated]) -> tuple[tuple[Any, ...], ...]:
+    """The form in which a record holds events and starts that are on their way."""
     return tuple((key, *pack_event(event)) for key, event in outbox.items())
 
 
-def unpack_outbox(packed: Iterable[tuple[Any, ...]]) -> dict[bytes, EventSent]:
-    """Read the events that are on their way, each with its key, oldest first.
+def unpack_outbox(packed: Iterable[tuple[Any, ...]]) -> dict[bytes, EventSent | DetachedCreated]:
+    """Read the events and starts that are on their way, each with its key, oldest first.
 
     Raises:
         CorruptHistory: This release cannot read them.

@@ -34,6 +34,9 @@ class Row(NamedTuple):
     turn: Sequence[Event] | None  # the arrivals that were fed, then the commands; None: no turn ran
     held: Sequence[Event]  # the arrivals that were not fed
     consumed: int | None = None  # how many of the arrivals that earlier rows hold this turn fed; None: all
+    # The names of the events that the app's own code waits for after this turn, as spelled, oldest wait first; None: as
+    # before. Replay does not need them: they are for readers, who run no code.
+    waits: Sequence[str] | None = None
 
 
 class RowPacker:
@@ -43,17 +46,21 @@ class RowPacker:
         self._packer = msgpack.Packer()
 
     def pack(
-        self, at_us: int, turn: Iterable[Event] | None, held: Iterable[Event], consumed: int | None = None
+        self,
+        at_us: int,
+        turn: Iterable[Event] | None,
+        held: Iterable[Event],
+        consumed: int | None = None,
+        waits: Sequence[str] | None = None,
     ) -> bytes:
-        row: bytes = self._packer.pack(
-            (
-                FORMAT,
-                at_us,
-                [pack_event(event) for event in turn] if turn is not None else None,
-                [pack_event(event) for event in held],
-                consumed,
-            )
+        fields = (
+            FORMAT,
+            at_us,
+            [pack_event(event) for event in turn] if turn is not None else None,
+            [pack_event(event) for event in held],
+            consumed,
         )
+        row: bytes = self._packer.pack(fields if waits is None else (*fields, waits))
         return row
 
 
@@ -71,10 +78,15 @@ def unpack_row(packed: bytes) -> Row:
             at_us,
             [unpack_event(event) for event in turn] if turn is not None else None,
             [unpack_event(event) for event in held],
-            *rest[:1],
+            *rest[:2],
         )
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise CorruptHistory(f"a row of {len(packed)} bytes cannot be read: {error!r}") from error
+
+
+def last_waits(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The names of the events that the app's own code waits for after these rows."""
+    return next((tuple(row.waits) for row in reversed(rows) if row.waits is not None), ())
 
 
 def split(turn: Sequence[Event]) -> tuple[list[Arrival], list[Command]]:

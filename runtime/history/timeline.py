@@ -36,7 +36,7 @@ class Timeline:
     stands where it happened.
     """
 
-    __slots__ = ("_tasks", "_timers", "events", "has_run", "held", "version")
+    __slots__ = ("_tasks", "events", "has_run", "held", "timers", "version")
 
     def __init__(self) -> None:
         self.events: list[TimedEvent] = []
@@ -44,7 +44,7 @@ class Timeline:
         self.has_run = False  # whether the code of this generation has had a turn
         self.version: str | None = None  # the named version of the code, as the last turn has it
         self._tasks: dict[int, str] = {}
-        self._timers: set[int] = set()
+        self.timers: set[int] = set()  # ids of those that the code has set
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> "Timeline":
@@ -79,7 +79,7 @@ class Timeline:
         for arrival in sorted(arrivals, key=_rank):
             if isinstance(arrival, ExecutionStalled):
                 continue  # it is in the history already
-            if isinstance(arrival, TimerFired) and arrival.timer_id not in self._timers:
+            if isinstance(arrival, TimerFired) and arrival.timer_id not in self.timers:
                 continue  # the scheduled start, for which no SDK has a timer
             if isinstance(arrival, TaskCompleted | TaskFailed) and arrival.task_execution_id is None:
                 arrival = arrival._replace(task_execution_id=self._tasks.get(arrival.task_id))  # noqa: PLW2901
@@ -103,7 +103,7 @@ class Timeline:
             if isinstance(command, TaskScheduled):
                 self._tasks[command.event_id] = command.task_execution_id
             elif isinstance(command, TimerCreated):
-                self._timers.add(command.event_id)
+                self.timers.add(command.event_id)
             events.append(TimedEvent(command.event_id, at_us, command))
         return events
 

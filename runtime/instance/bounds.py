@@ -1,19 +1,27 @@
 """The limits on an instance, where its turn takes in what was asked for or has arrived (docs/limits.md).
 
 The rule: a limit is a failure of the instance or of the call, with the limit's name; a level that only warns is a
-line in the log, with the instance and its workflow as fields.
+note for the log.
 """
 
-import logging
+from collections.abc import Iterator, Mapping
 
-from ..authoring.limits import bytes_of
+from ...journal.vocabulary import LIMIT_NEAR
+from ..authoring.limits import bytes_of, is_longer
 from ..errors import LimitExceeded
-from ..history.event import ChildCreated, Command, DetachedCreated, ExecutionCompleted, TaskScheduled
+from ..history.event import (
+    ChildCreated,
+    Command,
+    DetachedCreated,
+    EventSent,
+    ExecutionCompleted,
+    TaskScheduled,
+    TimerCreated,
+    TimerOrigin,
+)
 from ..history.failure import FailureDetails, failure_of
 from .message import ActivityDone, WorkflowAnswer
 from .sheet import TurnSheet
-
-logger = logging.getLogger(__name__)
 
 
 def warn_of_commands(sheet: TurnSheet, found: int) -> None:
@@ -34,18 +42,7 @@ def warn_of_history(sheet: TurnSheet, found: int) -> None:
 
 
 def _warn(sheet: TurnSheet, what: str, limit: str, found: int, then: str) -> None:
-    record = sheet.actor.record
-    assert record is not None
-    fields = {"instance_id": sheet.actor.instance_id, "workflow": record.name, "limit": limit, "found": found}
-    logger.warning(
-        "%s of workflow %r in instance %r has %d %s",
-        what,
-        record.name,
-        sheet.actor.instance_id,
-        found,
-        then,
-        extra=fields,
-    )
+    sheet.note(LIMIT_NEAR, what=what, limit=limit, found=found, then=then)
 
 
 def bounded(sheet: TurnSheet, done: ActivityDone) -> FailureDetails | None:
@@ -61,56 +58,86 @@ def exceeded_by(sheet: TurnSheet, answer: WorkflowAnswer) -> LimitExceeded | Non
     """The limit that the answer of a remote worker exceeds, if it does."""
     limits = sheet.actor.surroundings.limits
     commands = answer.commands
-    if len(commands) > limits.turn_commands_max:
-        return _exceeded(sheet, "a turn", "turn_commands_max", len(commands))
-    if len(commands) > limits.turn_commands_warn:
-        warn_of_commands(sheet, len(commands))
-    for command in commands:
-        for what, name in _chosen_names(command):
-            if len(name) * 4 > limits.name_bytes_max and (found := bytes_of(name)) > limits.name_bytes_max:
-                return _exceeded(sheet, f"{what} of {_named(command)}", "name_bytes_max", found)
-        payload = _payload(command)
+    asked = max(len(commands), len(answer.patches))
+    if asked > limits.turn_commands_max:
+        return _exceeded(sheet, "a turn", "turn_commands_max", asked)
+    if asked > limits.turn_commands_warn:
+        warn_of_commands(sheet, asked)
+    for what, name in _names(answer):
+        if is_longer(name, limits.name_bytes_max):
+            return _exceeded(sheet, what, "name_bytes_max", bytes_of(name))
+    for what, payload in _payloads(answer):
         if payload is not None and len(payload) > limits.light_chars:
-            what = "the result" if isinstance(command, ExecutionCompleted) else f"the input of {_named(command)}"
             exceeded = _weighed(sheet, what, payload)
             if exceeded is not None:
                 return exceeded
-    for what, text in (
-        ("the custom status", answer.custom_status),
-        ("the input of the next generation", answer.continued.input if answer.continued is not None else None),
-    ):
-        if text is not None and len(text) > limits.light_chars:
-            exceeded = _weighed(sheet, what, text)
-            if exceeded is not None:
-                return exceeded
     return None
 
 
-def _chosen_names(command: Command) -> tuple[tuple[str, str], ...]:
-    """The names in a command that the code chose; the default ids of children grow with each generation of them."""
-    if isinstance(command, TaskScheduled):
-        return (("the name", command.name),)
-    if isinstance(command, DetachedCreated) or (isinstance(command, ChildCreated) and command.named):
-        return (("the name", command.name), ("the instance ID", command.instance_id))
-    return (("the name", command.name),) if isinstance(command, ChildCreated) else ()
+def _names(answer: WorkflowAnswer) -> Iterator[tuple[str, str]]:
+    """The names that the code of a worker chose; the default ids of children grow with each generation of them."""
+    for patch in answer.patches:
+        yield "the name of a patch", patch
+    if answer.version is not None:
+        yield "the name of the version", answer.version
+    for command in answer.commands:
+        match command:
+            case TaskScheduled():
+                yield f"the name of {_named(command)}", command.name
+                yield f"the task execution ID of {_named(command)}", command.task_execution_id
+            case ChildCreated():
+                yield f"the name of {_named(command)}", command.name
+                if command.named:
+                    yield f"the instance ID of {_named(command)}", command.instance_id
+            case DetachedCreated():
+                yield f"the name of {_named(command)}", command.name
+                yield f"the instance ID of {_named(command)}", command.instance_id
+                yield f"the execution ID of {_named(command)}", command.execution_id or ""
+            case EventSent():
+                yield f"the name of {_named(command)}", command.name
+                yield f"the receiver's instance ID of {_named(command)}", command.instance_id
+            case TimerCreated(origin=TimerOrigin.EXTERNAL_EVENT):
+                yield "the name of an event that is waited for", command.reference or ""
 
 
-def _payload(command: Command) -> str | None:
-    if isinstance(command, ExecutionCompleted):
-        return command.result
-    if isinstance(command, TaskScheduled | ChildCreated | DetachedCreated):
-        return command.input
-    return None
+def _payloads(answer: WorkflowAnswer) -> Iterator[tuple[str, str | bytes | None]]:
+    """The payloads of an answer; also what an SDK's action has beyond our own fields."""
+    for command in answer.commands:
+        match command:
+            case ExecutionCompleted():
+                yield "the result", command.result
+            case TaskScheduled() | ChildCreated() | DetachedCreated() | EventSent():
+                yield f"the input of {_named(command)}", command.input
+        if (wire := getattr(command, "wire", None)) is not None:
+            yield f"the rest of {_named(command)}", wire
+        if isinstance(command, DetachedCreated) and command.trace is not None:
+            yield f"the trace of {_named(command)}", "".join(part or "" for part in command.trace)
+    yield "the custom status", answer.custom_status
+    if answer.continued is not None:
+        yield "the input of the next generation", answer.continued.input
+        for event in answer.continued.carried:
+            yield f"the data of event {event.name[:40]!r}", event.input
+
+
+KINDS: Mapping[type[Command], str] = {
+    TaskScheduled: "activity",
+    ChildCreated: "child workflow",
+    DetachedCreated: "child workflow",
+    EventSent: "sent event",
+    TimerCreated: "timer",
+    ExecutionCompleted: "the result",
+}
 
 
 def _named(command: Command) -> str:
-    kind = "activity" if isinstance(command, TaskScheduled) else "child workflow"
-    return f"{kind} {getattr(command, 'name', '')[:40]!r}"
+    name = getattr(command, "name", None)
+    kind = KINDS.get(type(command), "a command")
+    return f"{kind} {name[:40]!r}" if name is not None else kind
 
 
-def _weighed(sheet: TurnSheet, what: str, payload: str) -> LimitExceeded | None:
+def _weighed(sheet: TurnSheet, what: str, payload: str | bytes) -> LimitExceeded | None:
     limits = sheet.actor.surroundings.limits
-    found = bytes_of(payload)
+    found = bytes_of(payload) if isinstance(payload, str) else len(payload)
     if found > limits.payload_bytes_max:
         return _exceeded(sheet, what, "payload_bytes_max", found)
     if found > limits.payload_bytes_warn:

@@ -6,12 +6,12 @@ recorded and do nothing. The stages `ending`, `native`, `remote` and `receiving`
 use these functions too.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID, uuid5
 
 from ...actors.address import Address
+from ...journal.vocabulary import CHILD_NOT_STARTED
 from ..dates import END_OF_TIME_US
 from ..history.event import (
     ChildCreated,
@@ -41,8 +41,7 @@ from .message import (
     workflow_address,
 )
 from .sheet import TurnSheet
-
-logger = logging.getLogger(__name__)
+from .state import Instance
 
 GENERATIONS = UUID("0d9b3c55-63b0-5f0a-9d0b-3f3e6a0f1c92")  # of the execution ids that follow one another
 
@@ -56,8 +55,12 @@ def carry_out(sheet: TurnSheet, commands: Sequence[Command]) -> None:
             effect(sheet, command)
 
 
-def invoke(sheet: TurnSheet, task: TaskScheduled) -> None:
-    """Have an activity performed. One of an app that is not here fails, as if it had been performed."""
+def invoke(sheet: TurnSheet, task: TaskScheduled, *, again: bool = False) -> None:
+    """Have an activity performed. One of an app that is not here fails, as if it had been performed.
+
+    Args:
+        again: Perform it although it is under way, because it hangs.
+    """
     actor = sheet.actor
     assert actor.record is not None
     execution_id = actor.record.execution_id
@@ -74,8 +77,27 @@ def invoke(sheet: TurnSheet, task: TaskScheduled) -> None:
         task.task_execution_id,
         task.wire,
         task.propagation,
+        None,
+        actor.record.name,
+        # A dictionary is there only where something has been tried again: most often one look is enough.
+        1 if actor.execution is not None and actor.execution.retries is None else _attempt(actor, task),
+        again,
     )
     sheet.turn.messages.append((Address(ACTIVITY, f"{execution_id}:{task.event_id}"), message))
+
+
+def _attempt(actor: Instance, task: TaskScheduled) -> int | None:
+    """The number of a try of an activity; None for code that is with a remote worker."""
+    execution = actor.execution
+    if execution is not None:
+        return execution.retries.get(task.event_id, 1) if execution.retries is not None else 1
+    if actor.timeline is not None:
+        return None
+    # After a restart, before the code has run again: the tries of a call have the same id.
+    tries = (event for row in actor.rows for event in row.turn or () if isinstance(event, TaskScheduled))
+    return sum(
+        1 for each in tries if each.task_execution_id == task.task_execution_id and each.event_id <= task.event_id
+    )
 
 
 def withdraw(sheet: TurnSheet, task_ids: Iterable[int], *, ended: bool = False) -> None:
@@ -112,15 +134,15 @@ def create_child(sheet: TurnSheet, child: ChildCreated) -> None:
 def _create_detached(sheet: TurnSheet, child: DetachedCreated) -> None:
     """Ask for an instance without a parent. If its id is taken, the request is dropped (contract 3.7)."""
     assert sheet.actor.record is not None
-    execution_id = child.execution_id or uuid5(GENERATIONS, f"{sheet.actor.record.execution_id}/{child.event_id}").hex
-    start = Start(child.name, child.input, execution_id, start_at_us=child.start_at_us)
-    sheet.turn.messages.append((workflow_address(child.instance_id), start))
+    own_id = uuid5(GENERATIONS, f"{sheet.actor.record.execution_id}/{child.event_id}").hex
+    _post_once(sheet, child._replace(execution_id=child.execution_id or own_id))
 
 
-def _send_event(sheet: TurnSheet, event: EventSent) -> None:
-    """Send an event to another instance, and remember it until that is known to have it.
+def _post_once(sheet: TurnSheet, event: EventSent | DetachedCreated) -> None:
+    """Send an event or a start to another instance, and remember it until that is known to have it.
 
-    The key is the same each time it is sent, over restarts too, and the receiver takes a key once.
+    The key is the same each time it is sent, over restarts too, and the receiver takes a key once. A start is known by
+    its execution id.
     """
     actor = sheet.actor
     assert actor.record is not None
@@ -133,12 +155,12 @@ def _send_event(sheet: TurnSheet, event: EventSent) -> None:
 
 
 def send_again(sheet: TurnSheet) -> None:
-    """Send all events that may not have arrived, in their order."""
+    """Send all events and starts that may not have arrived, in their order."""
     for key, event in (sheet.actor.outbox or {}).items():
         _post(sheet, key, event)
 
 
-def _post(sheet: TurnSheet, key: bytes, event: EventSent) -> None:
+def _post(sheet: TurnSheet, key: bytes, event: EventSent | DetachedCreated) -> None:
     message = SendEvent(sheet.actor.instance_id, key, event)
     sheet.turn.messages.append((Address(EVENT_SEND, event.instance_id), message))
 
@@ -157,18 +179,26 @@ def start_child(sheet: TurnSheet, child: ChildCreated, *, unique: bool = False) 
     app_id = sheet.actor.surroundings.app_id
     if child.target_app not in (None, "", app_id):
         failure = _foreign(child.target_app, app_id)
-        logger.warning(
-            "child %r (workflow %r) of %r was not started: %s",
-            child.instance_id,
-            child.name,
-            sheet.actor.instance_id,
-            failure.message,
+        sheet.note(
+            CHILD_NOT_STARTED,
+            child=child.name,
+            child_id=child.instance_id,
+            error_type=failure.error_type,
+            reason=failure.message,
         )
         done = ChildDone(record.execution_id, child.event_id, Status.FAILED.value, None, failure)
         sheet.turn.messages.append((workflow_address(sheet.actor.instance_id), done))
         return
     execution_id = uuid5(GENERATIONS, f"{record.execution_id}/{child.event_id}").hex
-    start = Start(child.name, child.input, execution_id, _link(sheet, child), unique=unique, scope=child.propagation)
+    start = Start(
+        child.name,
+        child.input,
+        execution_id,
+        _link(sheet, child),
+        unique=unique,
+        scope=child.propagation,
+        root=record.root_id,  # that of a child of a root is its parent, and is not written
+    )
     address = Address(CHILD_START, child.instance_id) if child.named else workflow_address(child.instance_id)
     sheet.turn.messages.append((address, start))
 
@@ -256,5 +286,5 @@ EFFECTS: dict[type[Command], Callable[[TurnSheet, Any], None]] = {
     TimerCreated: _set_timer,
     ChildCreated: create_child,
     DetachedCreated: _create_detached,
-    EventSent: _send_event,
+    EventSent: _post_once,
 }

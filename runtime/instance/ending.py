@@ -10,8 +10,11 @@ from uuid import uuid5
 
 from ...actors.address import Address
 from ...actors.turn import SetAside
+from ...journal.vocabulary import INSTANCE_FAILED, INSTANCE_SET_ASIDE, INSTANCE_STALLED
+from ..errors import LimitExceeded
 from ..execution.drive import ContinuedAsNew
 from ..history.event import (
+    STALL_REASONS,
     Arrival,
     EventRaised,
     ExecutionCompleted,
@@ -23,7 +26,7 @@ from ..history.event import (
     StallReason,
     TaskScheduled,
 )
-from ..history.failure import FailureDetails
+from ..history.failure import ACTIVITY_CALL, FailureDetails
 from ..history.open_work import OpenWork
 from ..history.record import AsideMark
 from ..history.row import Row
@@ -49,18 +52,28 @@ def terminate(sheet: TurnSheet, termination: Terminate) -> None:
     end(sheet, Status.TERMINATED, termination.output, None)
 
 
-def end(sheet: TurnSheet, status: Status, result: str | None, failure: FailureDetails | None) -> None:
+def end(
+    sheet: TurnSheet,
+    status: Status,
+    result: str | None,
+    failure: FailureDetails | None,
+    *,
+    exceeded: LimitExceeded | None = None,
+) -> None:
     """End the instance: tell the parent, take back the timers, let go of the code.
 
     Args:
         status: COMPLETED, FAILED or TERMINATED.
         result: JSON text, as it is recorded.
+        exceeded: The limit that ends it, if one does.
     """
     actor = sheet.actor
     sheet.step(STEPS[status])
     assert actor.record is not None
     if actor.record.set_aside is not None:
         actor.record = actor.record._replace(stall=None, set_aside=None)
+    if status is Status.FAILED:
+        _note_failure(sheet, failure or UNSAID, exceeded)
     clear_timers(sheet)
     # What was asked for in the last turn is done; what was asked for before it has lost its purpose.
     tasks = actor.open.tasks
@@ -77,6 +90,34 @@ def end(sheet: TurnSheet, status: Status, result: str | None, failure: FailureDe
     actor.close()
     actor.execution = None
     actor.rows = []
+
+
+# A worker may let an instance fail without saying why.
+UNSAID = FailureDetails(error_type="Unknown", message="its worker did not say why")
+
+
+def _note_failure(sheet: TurnSheet, failure: FailureDetails, exceeded: LimitExceeded | None) -> None:
+    """Note for the log that the instance has failed, and because of what."""
+    record = sheet.actor.record
+    assert record is not None
+    call, cause = failure.failed_call, failure.failure_of_call
+    # A TaskFailedError only says that a call has failed: the error is the call's, or that of a call further down.
+    first = failure
+    while first.call is not None and first.cause is not None:
+        first = first.cause
+    values: dict[str, object] = {}
+    if call is not None:
+        values = {call.kind: call.name, "attempt": call.attempt}
+        values["task_id" if call.kind == ACTIVITY_CALL else "child_id"] = call.id
+    sheet.note(
+        INSTANCE_FAILED,
+        reason=f"{failure.error_type}: {failure.message}",
+        call=f" (it was {call}" + (f": {cause.error_type})" if cause is not None else ")") if call is not None else "",
+        error_type=first.error_type,
+        limit=exceeded.limit if exceeded is not None else None,
+        duration_ms=max(0, sheet.now_us - record.created_us) // 1_000,
+        **values,
+    )
 
 
 def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[Arrival]) -> None:
@@ -100,6 +141,8 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
         execution_id=execution_id,
         created_us=sheet.now_us,
         generation=record.generation + 1,
+        first_us=record.began_us,
+        first_execution_id=record.run_id,
         started_us=None,
         received=_latest(actor.received) if actor.received else b"",
     )
@@ -110,6 +153,7 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
     actor.held = []
     actor.timeline = None
     actor.patches = ()
+    actor.waits = ()
     actor.offered = None
     actor.unconfirmed = set()
     sheet.turn.reset = True
@@ -160,8 +204,15 @@ def stall(sheet: TurnSheet, description: str, reason: int = StallReason.PATCH_MI
     if actor.record.stall != description:
         actor.record = actor.record._replace(stall=description)
         sheet.hold(ExecutionStalled(description, reason))
+        _note_stall(sheet, description, STALL_REASONS[reason])
     if actor.record.remote:
         sheet.turn.messages.append((Address(WORK, actor.instance_id), Stalled()))
+
+
+def _note_stall(sheet: TurnSheet, why: str, kind: str) -> None:
+    record = sheet.actor.record
+    assert record is not None
+    sheet.note(INSTANCE_STALLED, of=f" of workflow {record.name!r}", reason=why, stall=kind)
 
 
 def set_aside(sheet: TurnSheet, message: SetAside) -> None:
@@ -181,6 +232,10 @@ def set_aside(sheet: TurnSheet, message: SetAside) -> None:
             sheet.hold(ExecutionStalled(message.reason, StallReason.PATCH_MISMATCH))
     actor.record = actor.record._replace(set_aside=mark)
     actor.offered = None
+    if message.until_restart:
+        _note_stall(sheet, message.reason, "ENGINE")
+    else:
+        sheet.note(INSTANCE_SET_ASIDE, reason=message.reason)
 
 
 RELEASES = {Status.PENDING: Step.RELEASE_START, Status.SUSPENDED: Step.RELEASE_SUSPENDED}

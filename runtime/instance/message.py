@@ -4,15 +4,18 @@ A message changes nothing by itself: the actor that gets it decides.
 """
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import NamedTuple
 
 from ...actors.address import Address
 from ..execution.drive import ContinuedAsNew
-from ..history.event import Arrival, Command, EventSent, Parent, Trace
+from ..history.attribution import By
+from ..history.event import Arrival, Command, DetachedCreated, EventSent, Parent, Trace
 from ..history.failure import FailureDetails
 from ..history.record import InstanceRecord
 from ..history.row import Row
 from ..history.timed_event import TimedEvent
+from .condition import ANY, Condition
 
 WORKFLOW = "workflow"  # these reach the disk and must not change
 ACTIVITY = "activity"
@@ -42,50 +45,106 @@ class Start(NamedTuple):
     trace: Trace | None = None
     scope: int = 0  # a Propagation: what it may see of the histories above it
     propagated: bytes | None = None  # and that, a serialized PropagatedHistory
+    root: str | None = None  # as in the record of the instance
+    tags: tuple[tuple[str, str], ...] = ()
+    # `execution_id` was made from an idempotency key (`runtime/history/keys.py`): a holder of the id that was begun by
+    # the same key refuses the start, finished or not.
+    keyed: bool = False
+    # It may have come before: an instance that this very start has begun is answered for once more.
+    repeatable: bool = False
 
 
 class RaiseEvent(NamedTuple):
     name: str
     input: str | None
     key: bytes | None = None  # of an event that another instance has sent: the receiver takes it once
+    # From a caller who is told whether it is taken: a finished instance refuses it, unless its key (then that of the
+    # caller) has been taken, and a stalled one keeps it. Else a finished one drops it and a stalled one refuses, as in
+    # Dapr.
+    strict: bool = False
+    condition: Condition = ANY
 
 
 class SendEvent(NamedTuple):
-    """Raise an event for another instance. Sent to an address of the event's receiver, answered with EventsTaken."""
+    """Raise an event for another instance, or start a detached one. Answered with EventsTaken.
+
+    It is sent to the address of type EVENT_SEND that has the other instance's id.
+    """
 
     sender_id: str
     key: bytes
-    event: EventSent
+    event: EventSent | DetachedCreated
 
 
 class EventsTaken(NamedTuple):
-    """Events have been taken by the instances that they were for, or will never be."""
+    """Events have been taken by the instances that they were for, or will never be; the same for starts."""
 
     keys: Sequence[bytes]
 
 
+# Requests of callers. `by` is None in those that the engine makes by itself: they are not audited.
+
+
 class Suspend(NamedTuple):
-    reason: str | None
+    reason: str | None  # stands in the history; that of `by` in the audit
+    by: By | None = None
+    condition: Condition = ANY
 
 
 class Resume(NamedTuple):
-    reason: str | None
+    reason: str | None  # as of Suspend
+    by: By | None = None
+    condition: Condition = ANY
 
 
 class Terminate(NamedTuple):
     output: str | None
     recurse: bool
     parent: Parent | None = None  # from a parent: only for the child that it started, not for whoever has its id
+    by: By | None = None
+    condition: Condition = ANY
+    stalled_too: bool = False  # else a stalled instance refuses, as in Dapr; from a parent it never does
 
 
 class Purge(NamedTuple):
     force: bool
+    by: By | None = None
+    condition: Condition = ANY
+    stalled_too: bool = False  # else a stalled instance needs force, as in Dapr
+
+
+class Check(NamedTuple):
+    """Change nothing, and say whether the instance meets a condition: None, InstanceNotFound, or what it refuses."""
+
+    condition: Condition
 
 
 class ReleaseAside(NamedTuple):
     """Let an instance that is set aside go on. Answered with None, or InstanceNotFound, or InstanceNotSetAside."""
 
     begin: bool = True  # False: only record it; the next daemon begins what is open
+    by: By | None = None
+    condition: Condition = ANY
+
+
+class RepairAction(StrEnum):
+    """What a person does about an open entry of an instance. The words are those of the API."""
+
+    RETRY = "retry"  # perform an activity again: one that hangs beside the first, one that waits for its next try now
+    COMPLETE = "complete"  # answer an activity or a child with a result
+    FAIL = "fail"  # answer it with a failure
+    FIRE = "fire"  # let a timer fire now
+
+
+class Repair(NamedTuple):
+    """Give an instance an arrival that it could have had. Answered with None, InstanceNotFound or RepairRefused."""
+
+    action: RepairAction
+    event_id: int  # of an open activity, child or timer
+    result: str | None = None  # of COMPLETE
+    failure: FailureDetails | None = None  # of FAIL
+    by: By | None = None
+    condition: Condition = ANY
 
 
 class Continue(NamedTuple):
@@ -104,6 +163,9 @@ class Invoke(NamedTuple):
     wire: bytes | None = None  # the event that asked for it, as an SDK sent it
     scope: int = 0  # a Propagation: what it may see of the histories above it
     propagated: bytes | None = None  # and that, a serialized PropagatedHistory
+    workflow: str = ""  # of the instance that asks
+    attempt: int | None = None  # the number of this try, from 1 on; None: a remote worker's code did not say
+    again: bool = False  # perform it although it is under way: the first answer counts
 
 
 class Withdraw(NamedTuple):
@@ -124,6 +186,13 @@ class ActivityDone(NamedTuple):
     task_id: int
     result: str | None
     failure: FailureDetails | None
+    began_us: int | None = None  # when its body began, or a worker was sent it; Unix time, microseconds
+
+
+class WorkState(NamedTuple):
+    """How far an activity, or a turn for a remote worker, is that has no answer yet."""
+
+    began_us: int | None  # when its body began, or a worker was sent it; Unix time, microseconds. None: it is queued
 
 
 class ChildStarted(NamedTuple):
@@ -198,3 +267,5 @@ class StartCopy(NamedTuple):
 
     record: InstanceRecord  # of the other; its status is not taken over
     rows: Sequence[Row]
+    source_id: str | None = None  # of the other, for the audit
+    by: By | None = None

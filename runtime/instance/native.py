@@ -5,12 +5,13 @@ that replay repeats it. `turn.py` calls this stage when the instance has
 something to be fed.
 """
 
+from ...journal.vocabulary import INSTANCE_GOES_ON
 from ..authoring.misuse import did_you_mean
 from ..errors import NondeterminismError
 from ..execution.drive import ContinuedAsNew, Execution
 from ..execution.interruption import CodeInterrupted
 from ..execution.replay import replay
-from ..history.event import ExecutionCompleted
+from ..history.event import ExecutionCompleted, TaskFailed
 from ..history.failure import FailureDetails
 from ..history.status import Status, Step
 from .bounds import warn_of_commands
@@ -57,13 +58,27 @@ def running_code(sheet: TurnSheet) -> Execution | None:
         stall(sheet, str(error))
         return None
     actor.rows = []
+    _forget_timeouts(sheet, actor.execution)
     if begins:
         actor.record = actor.record._replace(started_us=sheet.now_us)
     if sheet.status is not Status.SUSPENDED:
         sheet.step(Step.RUN)
         if actor.record.stall is not None:
             actor.record = actor.record._replace(stall=None)
+            sheet.note(INSTANCE_GOES_ON)
     return actor.execution
+
+
+def _forget_timeouts(sheet: TurnSheet, execution: Execution) -> None:
+    """Drop the timeouts of waits whose event has come; their reminders went in the turn that fed the event.
+
+    The rows of native code do not tell which of its waits an event ends.
+    """
+    work = sheet.actor.open
+    if work.waits:
+        waited_for = {wait.timer_id for same in execution.waits.values() for wait in same}
+        for timer_id in [each for each in work.waits if each not in waited_for]:
+            del work.waits[timer_id], work.timers[timer_id]
 
 
 def _miss_definition(sheet: TurnSheet, name: str) -> None:
@@ -90,6 +105,8 @@ def _feed(sheet: TurnSheet, execution: Execution) -> None:
     except CodeInterrupted as error:
         _interrupt(sheet, str(error))
         return
+    for note in execution.notes:
+        sheet.pass_on(note, took_ms=_took_ms(sheet, note.values.get("task_id")))
     if len(commands) > actor.surroundings.limits.turn_commands_warn:
         warn_of_commands(sheet, len(commands))
     sheet.asked = list(commands)
@@ -102,7 +119,15 @@ def _feed(sheet: TurnSheet, execution: Execution) -> None:
         continue_as_new(sheet, outcome, arrivals[taken:])
     elif outcome is not None:
         failure = FailureDetails.unpack(outcome.failure) if outcome.failure is not None else None
-        end(sheet, Status(outcome.status), outcome.result, failure)
+        end(sheet, Status(outcome.status), outcome.result, failure, exceeded=execution.exceeded)
+
+
+def _took_ms(sheet: TurnSheet, task_id: int | None) -> int | None:
+    """How long a failed attempt took, if it has arrived in this turn: its end is not recorded apart from the turn."""
+    for event in sheet.arrived:
+        if isinstance(event, TaskFailed) and event.task_id == task_id and event.began_us is not None:
+            return max(0, sheet.now_us - event.began_us) // 1_000
+    return None
 
 
 def _interrupt(sheet: TurnSheet, why: str) -> None:

@@ -5,55 +5,53 @@ The one law: a receiver changes the sheet and runs no code. The table
 each envelope, and feeds the code afterwards.
 """
 
-import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
+from ...actors.text import type_name
 from ...actors.turn import Envelope, Recover, ReminderDue, SetAside
+from ...journal.vocabulary import CHILD_NOT_STARTED, LIMIT_REACHED
 from ..dates import END_OF_TIME_US
 from ..errors import (
     DescendantsUnknown,
+    EventRefused,
     InstanceExists,
+    InstanceFull,
     InstanceNotFound,
-    InstanceNotSetAside,
-    InstanceStalled,
-    InstanceUnfinished,
     RequestRefused,
 )
+from ..history.attempts import UNREAD, failed_for_good
+from ..history.audit import AuditAction
 from ..history.event import (
     ChildCompleted,
     ChildFailed,
     EventRaised,
-    ExecutionResumed,
     ExecutionStarted,
-    ExecutionSuspended,
     TaskCompleted,
     TaskFailed,
     TimerFired,
 )
 from ..history.failure import failure_of
+from ..history.keys import is_same_key
 from ..history.open_work import START_TIMER, OpenWork
 from ..history.patches import patches_of
 from ..history.record import InstanceRecord
+from ..history.row import last_waits
 from ..history.status import Status, Step, follow
 from ..history.timeline import Timeline
 from .bounds import bounded
 from .effects import (
-    clear_timers,
     create_child,
     invoke,
-    send_again,
-    start_child,
     tell_parent,
     tell_parent_again,
     terminate_child,
-    terminate_children,
     was_terminated_with_children,
-    withdraw,
 )
-from .ending import release, set_aside
 from .message import (
     ActivityDone,
+    Check,
     ChildDone,
     ChildStarted,
     Continue,
@@ -62,6 +60,7 @@ from .message import (
     RaiseEvent,
     ReleaseAside,
     RemoteAnswer,
+    Repair,
     Resume,
     Start,
     StartCopy,
@@ -70,9 +69,21 @@ from .message import (
     TryAgain,
     WorkflowTurnWork,
 )
+from .requests.repairing import receive_repair
+from .requests.steering import (
+    meets,
+    receive_check,
+    receive_purge,
+    receive_recover,
+    receive_release,
+    receive_resume,
+    receive_set_aside,
+    receive_suspend,
+    receive_terminate,
+)
 from .sheet import TurnSheet
 
-logger = logging.getLogger(__name__)
+NUMBER = re.compile(r"-?[0-9]+", re.ASCII)
 
 
 def _receive_start(sheet: TurnSheet, envelope: Envelope) -> None:
@@ -84,10 +95,12 @@ def _receive_start(sheet: TurnSheet, envelope: Envelope) -> None:
     elif start.parent is not None and start.parent == record.parent:
         # The parent sends its start again, because it does not know that the first one arrived.
         tell_parent_again(sheet)
+    elif start.repeatable and _has_begun(record, start):
+        pass
     elif not record.status.terminal:
         _refuse_start(sheet, envelope, InstanceExists(sheet.actor.instance_id))
         return
-    elif start.unique:
+    elif start.unique or (start.keyed and is_same_key(record.run_id, start.execution_id)):
         _refuse_start(sheet, envelope, InstanceExists(sheet.actor.instance_id, unique=True))
         return
     elif record.has_children and envelope.reply is not None and start.descendants_finished != record.execution_id:
@@ -102,11 +115,26 @@ def _receive_start(sheet: TurnSheet, envelope: Envelope) -> None:
     sheet.answer(envelope, sheet.actor.instance_id)
 
 
+def _has_begun(record: InstanceRecord, start: Start) -> bool:
+    """Whether an instance is, or may be, the one that a start has begun before.
+
+    A later generation has another execution id. One that has ended is taken for it: to run it again would be worse than
+    not to start another.
+    """
+    return record.execution_id == start.execution_id or (record.generation > 0 and record.status.terminal)
+
+
 def _begin(sheet: TurnSheet, start: Start) -> None:
     actor = sheet.actor
     later = start.start_at_us if start.start_at_us is not None and start.start_at_us > sheet.now_us else None
     actor.record = InstanceRecord(
-        follow(None, Step.START), start.name, start.execution_id, sheet.now_us, parent=start.parent
+        follow(None, Step.START),
+        start.name,
+        start.execution_id,
+        sheet.now_us,
+        parent=start.parent,
+        root=start.root,
+        tags=start.tags,
     )
     # Purged and begun anew in one turn: the old rows are replaced, not deleted.
     sheet.turn.reset = sheet.turn.reset or sheet.turn.delete
@@ -143,10 +171,12 @@ def _receive_copy(sheet: TurnSheet, envelope: Envelope) -> None:
         has_children=record.has_children,
         remote=record.remote,
         version=record.version,
+        tags=record.tags,
     )
     actor.rows = list(copy.rows)
     actor.open = OpenWork.of(actor.rows, remote=record.remote)
     actor.patches = patches_of(actor.rows)
+    actor.waits = last_waits(actor.rows)
     for task in actor.open.tasks.values():
         invoke(sheet, task)
     for child in actor.open.children.values():
@@ -158,6 +188,7 @@ def _receive_copy(sheet: TurnSheet, envelope: Envelope) -> None:
     sheet.turn.earlier, sheet.turn.entry = packed[:-1], packed[-1]
     if record.remote:
         actor.timeline = Timeline.of(actor.rows)
+    sheet.audit(copy.by, AuditAction.RERUN, source=copy.source_id)
     sheet.answer(envelope, None)
 
 
@@ -167,21 +198,43 @@ def _refuse_start(sheet: TurnSheet, envelope: Envelope, error: RequestRefused) -
         sheet.answer(envelope, error)
     elif start.parent is not None:
         # The parent may not wait for it, or have ended: then this line alone tells.
-        logger.warning(
-            "child %r (workflow %r) of %r was not started: %s",
-            sheet.actor.instance_id,
-            start.name,
-            start.parent.instance_id,
-            error,
+        sheet.note(
+            CHILD_NOT_STARTED,
+            instance_id=start.parent.instance_id,
+            workflow=start.parent.name,
+            child=start.name,
+            child_id=sheet.actor.instance_id,
+            error_type=type_name(error),
+            reason=str(error),
         )
         tell_parent(sheet, start.parent, Status.FAILED, None, failure_of(error))
 
 
 def _receive_event(sheet: TurnSheet, envelope: Envelope) -> None:
-    if envelope.body.key is not None:
+    if envelope.body.strict:
+        _receive_strict_event(sheet, envelope)
+    elif _is_full(sheet, envelope):
+        return
+    elif envelope.body.key is not None:
         _receive_sent_event(sheet, envelope)
     elif sheet.takes(envelope):
         sheet.arrive(EventRaised(envelope.body.name, envelope.body.input))
+
+
+def _is_full(sheet: TurnSheet, envelope: Envelope) -> bool:
+    """Refuse an event for an instance that holds as many as it may. That of another instance is sent again later."""
+    actor = sheet.actor
+    full = len(actor.held) >= actor.surroundings.limits.held_events_max and not sheet.ended
+    if full:
+        sheet.answer(envelope, InstanceFull(actor.instance_id, held=len(actor.held)))
+        sheet.note(
+            LIMIT_REACHED,
+            limit="held_events_max",
+            maximum=actor.surroundings.limits.held_events_max,
+            what=f"instance {actor.instance_id!r} holds {len(actor.held)} events that its code has not taken yet",
+            then="More are refused",
+        )
+    return full
 
 
 def _receive_sent_event(sheet: TurnSheet, envelope: Envelope) -> None:
@@ -203,6 +256,31 @@ def _receive_sent_event(sheet: TurnSheet, envelope: Envelope) -> None:
         sheet.arrive(EventRaised(event.name, event.input, key=event.key))
 
 
+def _receive_strict_event(sheet: TurnSheet, envelope: Envelope) -> None:
+    """Take an event of a caller who sends it again, with its key, until it is accepted."""
+    event: RaiseEvent = envelope.body
+    actor = sheet.actor
+    if actor.record is None:
+        sheet.answer(envelope, InstanceNotFound(actor.instance_id))
+        return
+    if not meets(sheet, envelope, event.condition):
+        return
+    known = event.key is not None and actor.received is not None and event.key in actor.received
+    if actor.record.status.terminal and not known:
+        sheet.answer(envelope, EventRefused(actor.instance_id, event.name, actor.record.status.name))
+        return
+    if known:
+        sheet.answer(envelope, None)
+        return
+    if _is_full(sheet, envelope):
+        return
+    sheet.answer(envelope, None)
+    if event.key is not None:
+        actor.received = {} if actor.received is None else actor.received
+        actor.received[event.key] = None
+    sheet.arrive(EventRaised(event.name, event.input, key=event.key))
+
+
 def _receive_taken(sheet: TurnSheet, envelope: Envelope) -> None:
     taken: EventsTaken = envelope.body
     outbox = sheet.actor.outbox or {}
@@ -210,87 +288,22 @@ def _receive_taken(sheet: TurnSheet, envelope: Envelope) -> None:
         sheet.posted |= outbox.pop(key, None) is not None
 
 
-def _receive_suspend(sheet: TurnSheet, envelope: Envelope) -> None:
-    if _refuses_while_aside(sheet, envelope):
-        return
-    if sheet.takes(envelope) and sheet.status is not Status.SUSPENDED:
-        sheet.step(Step.SUSPEND)
-        sheet.hold(ExecutionSuspended(envelope.body.reason))
-
-
-def _refuses_while_aside(sheet: TurnSheet, envelope: Envelope) -> bool:
-    """Refuse a request that an instance takes only when it is not set aside."""
-    record = sheet.actor.record
-    refused = record is not None and record.set_aside is not None and not record.status.terminal
-    if refused:
-        sheet.answer(envelope, InstanceStalled(sheet.actor.instance_id))
-    return refused
-
-
-def _receive_resume(sheet: TurnSheet, envelope: Envelope) -> None:
-    if _refuses_while_aside(sheet, envelope):
-        return
-    if sheet.takes(envelope) and sheet.status is Status.SUSPENDED:
-        sheet.step(Step.RESUME if sheet.has_run else Step.RESUME_START)
-        sheet.hold(ExecutionResumed(envelope.body.reason))
-        # What stalled it while it was suspended is found again, and recorded then.
-        sheet.actor.stalled_here = False
-        if not sheet.waits_for_start:
-            sheet.arrived.extend(sheet.holding)
-            sheet.holding.clear()
-
-
-def _receive_terminate(sheet: TurnSheet, envelope: Envelope) -> None:
-    termination: Terminate = envelope.body
-    record = sheet.actor.record
-    if termination.parent is not None and (record is None or record.parent != termination.parent):
-        # The id belongs to another instance, or the child does not exist yet (see `_receive_child_started`).
-        return
-    if sheet.takes(envelope):
-        sheet.termination = termination
-
-
-def _receive_purge(sheet: TurnSheet, envelope: Envelope) -> None:
-    record = sheet.actor.record
-    if record is None:
-        sheet.answer(envelope, InstanceNotFound(sheet.actor.instance_id))
-    elif record.set_aside is not None:
-        _forget(sheet, envelope)
-    elif record.status is Status.STALLED and not envelope.body.force:
-        sheet.answer(envelope, InstanceStalled(sheet.actor.instance_id))
-    elif not record.status.terminal and not envelope.body.force:
-        sheet.answer(envelope, InstanceUnfinished(sheet.actor.instance_id))
-    else:
-        _forget(sheet, envelope)
-
-
-def _forget(sheet: TurnSheet, envelope: Envelope) -> None:
-    record = sheet.actor.record
-    clear_timers(sheet)
-    withdraw(sheet, sheet.actor.open.tasks, ended=record is not None and not record.status.terminal)
-    sheet.actor.forget()
-    sheet.arrived.clear()
-    sheet.holding.clear()
-    sheet.termination = None
-    sheet.answered = None
-    sheet.turn.delete = True
-    sheet.answer(envelope, None)
-
-
 def _receive_activity_done(sheet: TurnSheet, envelope: Envelope) -> None:
     done: ActivityDone = envelope.body
     record = sheet.actor.record
     if record is not None and record.status.terminal and record.execution_id == done.execution_id:
-        # The last turn asked for it without awaiting it: the result has no reader.
-        sheet.actor.open.tasks.pop(done.task_id, None)
+        # The last turn asked for it without awaiting it: the result has no reader, and a failure only this line.
+        task = sheet.actor.open.tasks.pop(done.task_id, None)
+        if task is not None and done.failure is not None:
+            sheet.pass_on(failed_for_good(task.name, done.task_id, done.failure, then=UNREAD))
     elif sheet.awaits(done.execution_id) and done.task_id in sheet.actor.open.tasks:
         failure = done.failure
         if done.result is not None and len(done.result) > sheet.actor.surroundings.limits.light_chars:
             failure = bounded(sheet, done)
         if failure is not None:
-            sheet.arrive(TaskFailed(done.task_id, failure.pack()))
+            sheet.arrive(TaskFailed(done.task_id, failure.pack(), None, None, done.began_us))
         else:
-            sheet.arrive(TaskCompleted(done.task_id, done.result))
+            sheet.arrive(TaskCompleted(done.task_id, done.result, None, None, done.began_us))
 
 
 def _receive_child_done(sheet: TurnSheet, envelope: Envelope) -> None:
@@ -321,10 +334,20 @@ def _receive_reminder(sheet: TurnSheet, envelope: Envelope) -> None:
     record = sheet.actor.record
     if record is None or record.status.terminal:
         return
-    timer_id = int(reminder.name)
-    # A timer of an earlier generation, or one whose event came first, is not there any more.
-    if sheet.actor.open.timers.get(timer_id) == reminder.due_us:
+    timers = sheet.actor.open.timers
+    timer_id = int(reminder.name) if NUMBER.fullmatch(reminder.name) else None
+    if timer_id is not None and timers.get(timer_id) == reminder.due_us:
+        sheet.timers_set.pop(timer_id, None)  # another reminder in this turn may have set it again, see below
         sheet.arrive(TimerFired(timer_id, reminder.due_us))
+        return
+    # Its timer is of an earlier generation, or its event came first. But it may also be what is left of a row that has
+    # changed on the disk, where no checksum tells. The timers that it may have been for are set again: the history
+    # says when they are due, and a reminder that comes twice does no harm. Not those of waits in native code: only its
+    # execution knows which of them are over.
+    waits = sheet.actor.open.waits if not record.remote else ()
+    for open_id, due_us in timers.items():
+        if (due_us <= sheet.now_us or open_id == timer_id) and due_us < END_OF_TIME_US and open_id not in waits:
+            sheet.timers_doubted[open_id] = due_us
 
 
 def _receive_continue(sheet: TurnSheet, envelope: Envelope) -> None:
@@ -352,69 +375,25 @@ def _receive_try_again(sheet: TurnSheet, envelope: Envelope) -> None:
         sheet.actor.offered = None
 
 
-def _receive_recover(sheet: TurnSheet, envelope: Envelope) -> None:
-    """Send again all messages that may not have arrived before the restart."""
-    record = sheet.actor.record
-    if record is None:
-        return
-    if record.set_aside is not None and record.set_aside.until_restart and sheet.setting_aside is None:
-        release(sheet)
-        record = sheet.actor.record
-        assert record is not None
-    send_again(sheet)
-    if record.status.terminal:
-        tell_parent_again(sheet)
-    if record.set_aside is not None:
-        return
-    if was_terminated_with_children(sheet):
-        terminate_children(sheet)
-    if record.status is not Status.TERMINATED:
-        for task in sheet.actor.open.tasks.values():
-            invoke(sheet, task)
-        for child in sheet.actor.open.children.values():
-            # A finished instance does not wait for its children. If another instance has the id by now, the child has
-            # run already.
-            start_child(sheet, child, unique=record.status.terminal)
-
-
-def _receive_set_aside(sheet: TurnSheet, envelope: Envelope) -> None:
-    """Set the instance aside; one that does not exist yet as soon as a start in this turn makes it (`turn.py`)."""
-    sheet.setting_aside = envelope.body
-    if sheet.actor.record is not None:
-        set_aside(sheet, sheet.setting_aside)
-
-
-def _receive_release(sheet: TurnSheet, envelope: Envelope) -> None:
-    """Let an instance that was set aside go on, and ask again for what is open."""
-    record = sheet.actor.record
-    if record is None:
-        sheet.answer(envelope, InstanceNotFound(sheet.actor.instance_id))
-    elif record.set_aside is None:
-        sheet.answer(envelope, InstanceNotSetAside(sheet.actor.instance_id, record.status.name))
-    else:
-        release(sheet)
-        sheet.answer(envelope, None)
-        if envelope.body.begin:
-            _receive_recover(sheet, envelope)
-
-
 RECEIVERS: dict[type[Any], Callable[[TurnSheet, Envelope], None]] = {
     Start: _receive_start,
     RaiseEvent: _receive_event,
-    Suspend: _receive_suspend,
-    Resume: _receive_resume,
-    Terminate: _receive_terminate,
-    Purge: _receive_purge,
+    Check: receive_check,
+    Suspend: receive_suspend,
+    Resume: receive_resume,
+    Terminate: receive_terminate,
+    Purge: receive_purge,
     ActivityDone: _receive_activity_done,
     ChildDone: _receive_child_done,
     ChildStarted: _receive_child_started,
     EventsTaken: _receive_taken,
     ReminderDue: _receive_reminder,
     Continue: _receive_continue,
-    Recover: _receive_recover,
-    SetAside: _receive_set_aside,
-    ReleaseAside: _receive_release,
+    Recover: receive_recover,
+    SetAside: receive_set_aside,
+    ReleaseAside: receive_release,
     RemoteAnswer: _receive_answer,
+    Repair: receive_repair,
     StartCopy: _receive_copy,
     TryAgain: _receive_try_again,
 }

@@ -8,6 +8,7 @@ offers the next turn at its end (`offer.py`, docs/design/remote-workers.md).
 from collections.abc import Sequence
 
 from ...actors.address import Address
+from ...journal.vocabulary import INSTANCE_GOES_ON
 from ..child_ids import child_id, child_number
 from ..history.event import ChildCreated, Command, ExecutionCompleted, PatchesApplied, StallReason, failure_in
 from ..history.failure import failure_of
@@ -20,6 +21,7 @@ from .effects import carry_out, clear_timer
 from .ending import continue_as_new, end, stall
 from .message import WORK, Invoke, Start, WorkflowAnswer, WorkflowTurnWork
 from .offer import Offer, can_take_a_turn, received
+from .remote_failures import failures_in, notes_of_failures, with_call
 from .sheet import TurnSheet
 
 
@@ -59,6 +61,8 @@ def _take_answer(sheet: TurnSheet, work: WorkflowTurnWork, answer: WorkflowAnswe
     settled = answer.version if answer.version != timeline.version else None
     version = answer.version or actor.record.version
     started_us = actor.record.started_us if timeline.has_run else work.at_us
+    if actor.record.stall is not None:
+        sheet.note(INSTANCE_GOES_ON)
     actor.record = actor.record._replace(
         remote=True, stall=None, custom_status=answer.custom_status, version=version, started_us=started_us
     )
@@ -71,9 +75,13 @@ def _take_answer(sheet: TurnSheet, work: WorkflowTurnWork, answer: WorkflowAnswe
         failure = failure_of(exceeded)
         actor.record = actor.record._replace(custom_status=None)
         sheet.asked = [ExecutionCompleted(actor.open.last_id + 1, Status.FAILED.value, None, failure.pack())]
-        end(sheet, Status.FAILED, None, failure)
+        end(sheet, Status.FAILED, None, failure, exceeded=exceeded)
         return
     commands = answer.commands if actor.record.generation == 0 else _of_generation(actor.record, answer.commands, sheet)
+    if failed := failures_in(work.fed):
+        commands = with_call(commands, failed, timeline.events)
+        for note in notes_of_failures(failed, timeline.events, commands):
+            sheet.pass_on(note)
     sheet.asked = list(commands)
     applied = answer.patches[len(actor.patches) :]
     actor.patches = answer.patches
@@ -88,7 +96,7 @@ def _take_answer(sheet: TurnSheet, work: WorkflowTurnWork, answer: WorkflowAnswe
         continue_as_new(sheet, answer.continued, unfed)
         sheet.consumed = None
         return
-    completed = next((each for each in answer.commands if isinstance(each, ExecutionCompleted)), None)
+    completed = next((each for each in commands if isinstance(each, ExecutionCompleted)), None)
     if completed is not None:
         end(sheet, Status(completed.status), completed.result, failure_in(completed))
 

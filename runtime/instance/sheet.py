@@ -7,10 +7,17 @@ done stands in the `Turn` that the sheet fills, and happens after the commit.
 """
 
 from typing import Any
+from uuid import UUID, uuid5
 
 from ...actors.turn import Envelope, SetAside, Turn
+from ...journal.line import LogLine, Note
 from ..errors import InstanceNotFound, InstanceStalled
+from ..execution.drive import Execution
+from ..execution.pending import named
+from ..history.attribution import By
+from ..history.audit import AuditAction, audit_entry, row_of
 from ..history.event import Arrival, Event, ExecutionStalled
+from ..history.facets import changed_facets
 from ..history.open_work import START_TIMER
 from ..history.record import InstanceRecord, pack_outbox
 from ..history.row import Row
@@ -18,6 +25,8 @@ from ..history.status import Status, Step, follow
 from ..history.timeline import Timeline
 from .message import RemoteAnswer, Terminate
 from .state import Instance
+
+AUDIT = UUID("4a6d3f0e-5a64-5c0c-8f6a-2f4b7e0d9c35")  # of the ids of entries for the audit
 
 
 class TurnSheet:
@@ -40,6 +49,7 @@ class TurnSheet:
         "record_before",
         "setting_aside",
         "termination",
+        "timers_doubted",
         "timers_set",
         "turn",
         "turn_at_us",
@@ -56,6 +66,7 @@ class TurnSheet:
         self.termination: Terminate | None = None
         self.setting_aside: SetAside | None = None  # the instance is set aside in this turn
         self.timers_set: dict[int, int] = {}  # timer id to when it fires
+        self.timers_doubted: dict[int, int] = {}  # the same, of those whose reminder may be damaged: set again if open
         self.answered: RemoteAnswer | None = None
         self.turn_at_us: int | None = None  # when the turn began for a remote worker, if it did
         self.posted = False  # whether the outbox has changed
@@ -67,6 +78,11 @@ class TurnSheet:
     def status(self) -> Status:
         assert self.actor.record is not None
         return self.actor.record.status
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is no instance, or it has ended: it holds nothing that will be fed."""
+        return self.actor.record is None or self.actor.record.status.terminal
 
     @property
     def waits_for_start(self) -> bool:
@@ -100,12 +116,16 @@ class TurnSheet:
 
     # What the stages write down.
 
-    def takes(self, envelope: Envelope) -> bool:
-        """Answer a request; True if the instance is to act on it."""
+    def takes(self, envelope: Envelope, *, stalled_too: bool = False) -> bool:
+        """Answer a request; True if the instance is to act on it.
+
+        Args:
+            stalled_too: A stalled instance takes it. One that is set aside always does.
+        """
         record = self.actor.record
         if record is None:
             self.answer(envelope, InstanceNotFound(self.actor.instance_id))
-        elif record.status is Status.STALLED and record.set_aside is None:
+        elif record.status is Status.STALLED and record.set_aside is None and not stalled_too:
             self.answer(envelope, InstanceStalled(self.actor.instance_id))
         else:
             self.answer(envelope, None)
@@ -135,6 +155,52 @@ class TurnSheet:
         if envelope.reply is not None:
             self.turn.replies.append((envelope.reply, answer))
 
+    def note(self, line: LogLine, **values: Any) -> None:
+        """Have a line written to the log after the commit, with the instance and its workflow as fields."""
+        record = self.actor.record
+        whose = {"instance_id": self.actor.instance_id, "workflow": record.name if record is not None else None}
+        self.turn.notes = (*self.turn.notes, Note(line, whose | values))
+
+    def pass_on(self, note: Note, *, took_ms: int | None = None) -> None:
+        """Have the line of a note written that does not name the instance.
+
+        Args:
+            took_ms: How long it lasted, in milliseconds; None: it is not known.
+        """
+        self.note(note.line, **note.values, duration_ms=took_ms)
+
+    def audit(
+        self, by: By | None, action: AuditAction, *, source: str | None = None, detail: str | None = None
+    ) -> str | None:
+        """Write an entry for the audit: this turn changes the instance on behalf of a caller.
+
+        Args:
+            by: None: the engine does it by itself, and nothing is written.
+            source: Of a rerun: the instance that is run again.
+            detail: Of a repair: what is done.
+
+        Returns:
+            The id of the entry.
+        """
+        record = self.actor.record
+        assert record is not None
+        if by is None:
+            return None
+        rows = self.turn.audit
+        entry_id = uuid5(AUDIT, f"{record.execution_id}/{self.now_us}/{len(rows)}").hex
+        entry = audit_entry(
+            by,
+            action,
+            id=entry_id,
+            at_us=self.now_us,
+            instance_id=self.actor.instance_id,
+            execution_id=record.execution_id,
+            source=source,
+            detail=detail,
+        )
+        self.turn.audit = (*rows, row_of(entry))
+        return entry_id
+
     def step(self, step: Step) -> None:
         """Change the status of the instance.
 
@@ -153,13 +219,18 @@ class TurnSheet:
         """Write all of it into the turn: the row, the record, the reminders, the active mark."""
         actor = self.actor
         turn = self.turn
+        for timer_id, due_us in self.timers_doubted.items():
+            if actor.open.timers.get(timer_id) == due_us and (str(timer_id), due_us) not in turn.reminders_cleared:
+                self.timers_set[timer_id] = due_us
         if self.timers_set:
             turn.reminders_set = [(str(timer_id), due_us) for timer_id, due_us in self.timers_set.items()]
             # A worker computes the times of its timers from the time that it was sent.
             turn.reminders_from_us = self.turn_at_us
         if self.asked is not None or self.holding:
             events = None if self.asked is None else [*self.arrived, *self.asked]
-            row = Row(self.turn_at_us or self.now_us, events, self.holding, self.consumed)
+            code = actor.execution
+            waits = self._waits(code) if code is not None and (code.waits or actor.waits) else None
+            row = Row(self.turn_at_us or self.now_us, events, self.holding, self.consumed, waits)
             turn.entry = actor.surroundings.packer.pack(*row)
             self._remember(row)
             actor.events += len(self.holding) if events is None else len(events) + len(self.holding)
@@ -170,8 +241,19 @@ class TurnSheet:
         if record is not None:
             if record is not self.record_before and record != self.record_before:
                 turn.record = record.pack(actor.surroundings.record_packer)
-            turn.busy = self._busy(record)
+                turn.facets = changed_facets(self.record_before, record, self.now_us)
+                if turn.facets is not None:
+                    actor.changed_us = self.now_us
+            turn.busy = self.busy(record)
             turn.quiet = record.status.terminal and not turn.busy
+
+    def _waits(self, code: Execution) -> tuple[str, ...] | None:
+        """The names of the events that the code waits for after this turn; None: the same as before."""
+        waits = named(code.waits)
+        if waits == self.actor.waits:
+            return None
+        self.actor.waits = waits
+        return waits
 
     def _remember(self, row: Row) -> None:
         """Keep in memory what the next turn needs of this one."""
@@ -185,7 +267,7 @@ class TurnSheet:
         elif actor.execution is None:
             actor.rows.append(row)
 
-    def _busy(self, record: InstanceRecord) -> bool:
+    def busy(self, record: InstanceRecord) -> bool:
         """Whether a restart would have something to pick up here."""
         actor = self.actor
         if actor.outbox:

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ...actors.store.contract import Stored
+from ...actors.store.listing import Facets
 from ..execution.drive import Execution
-from ..history.event import Arrival, EventRaised, EventSent
+from ..history.event import Arrival, DetachedCreated, EventRaised, EventSent
+from ..history.facets import facets_of
 from ..history.open_work import OpenWork
 from ..history.patches import patches_of
 from ..history.record import EVENT_KEY_BYTES, InstanceRecord, unpack_outbox, unpack_record
-from ..history.row import Row, unpack_row
+from ..history.row import Row, last_waits, unpack_row
 from ..history.timeline import Timeline
 from .message import WorkflowTurnWork
 from .surroundings import Surroundings
@@ -41,6 +43,7 @@ class Instance:
     """One instance in memory. Its fields belong to the turn (`turn.py`), and one turn is taken at a time."""
 
     __slots__ = (
+        "changed_us",
         "events",
         "execution",
         "held",
@@ -59,6 +62,7 @@ class Instance:
         "surroundings",
         "timeline",
         "unconfirmed",
+        "waits",
         "was_stalled",
     )
 
@@ -67,6 +71,7 @@ class Instance:
         self.instance_id = instance_id
         # None: there is no instance with this id.
         self.record: InstanceRecord | None = None
+        self.changed_us = 0  # when its status, custom status or generation has changed last; Unix time, microseconds
         # Of this generation; kept only until the execution is built from it.
         self.rows: list[Row] = []
         self.open = OpenWork()
@@ -80,13 +85,15 @@ class Instance:
         self.patches: tuple[str, ...] = ()
         self.offered: Offered | None = None
         self.ran_us = 0
+        # The names of the events that the app's own code waits for, as the history has them.
+        self.waits: tuple[str, ...] = ()
         # When its last turn was taken; Unix time, microseconds.
         self.last_us = 0
         # Children whose id the code chose, as long as no message has said that they exist.
         self.unconfirmed: set[int] = set()
         # Events for other instances that these are not known to have, by their keys; and the keys of those that others
         # sent to this one. Oldest first; None: there was none yet, as in most instances.
-        self.outbox: dict[bytes, EventSent] | None = None
+        self.outbox: dict[bytes, EventSent | DetachedCreated] | None = None
         self.received: dict[bytes, None] | None = None
         # The code that is here has been tried on the history and does not fit.
         self.stalled_here = False
@@ -97,6 +104,11 @@ class Instance:
         if stored is not None:
             self._remember(stored)
 
+    @property
+    def facets(self) -> Facets | None:
+        """The side of it that lists see, as they have it or will after the commit; None: there is no instance."""
+        return facets_of(self.record, self.changed_us) if self.record is not None else None
+
     def close(self) -> None:
         """Leave memory."""
         if self.execution is not None:
@@ -106,6 +118,7 @@ class Instance:
         """Be as if no instance had ever had this id."""
         self.close()
         self.record = None
+        self.changed_us = 0
         self.rows = []
         self.open = OpenWork()
         self.events = 0
@@ -113,6 +126,7 @@ class Instance:
         self.held = []
         self.timeline = None
         self.patches = ()
+        self.waits = ()
         self.offered = None
         self.unconfirmed = set()
         self.outbox = None
@@ -130,6 +144,9 @@ class Instance:
             self.unconfirmed = {child.event_id for child in self.open.children.values() if child.named}
         if self.rows:
             self.last_us = self.rows[-1].at_us
+        self.changed_us = self.last_us or self.record.created_us
+        if stored.facets is not None:
+            self.changed_us = stored.facets.updated_us
         if self.record.outbox:
             self.outbox = unpack_outbox(self.record.outbox)
         self.received = _received(self.record.received, self.rows)
@@ -141,6 +158,7 @@ class Instance:
             if row.turn is not None:
                 del self.held[: row.consumed]
             self.held.extend(row.held)  # type: ignore[arg-type]  # only what arrives is ever held
+        self.waits = last_waits(self.rows)
         if self.record.remote:
             self.timeline = Timeline.of(self.rows)
             self.patches = patches_of(self.rows)

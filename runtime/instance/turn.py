@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from ...actors.turn import Envelope, Turn
 from ..history.status import Status
 from .bounds import warn_of_history
-from .ending import set_aside, terminate
+from .ending import terminate
 from .native import feed_if_possible, running_code
 from .receiving import RECEIVERS
 from .remote import is_remote, offer_a_turn, propagate, run_remotely
+from .requests.steering import put_aside
 from .sheet import TurnSheet
 from .state import Instance
 
@@ -49,7 +50,7 @@ def _run(sheet: TurnSheet) -> None:
     if record is None:
         return
     if sheet.setting_aside is not None and record.set_aside is None:
-        set_aside(sheet, sheet.setting_aside)
+        put_aside(sheet)
         record = sheet.actor.record
     if record is None or record.status.terminal:
         return

@@ -10,7 +10,6 @@ therefore done here and not in a turn. The engine routes starts of named childre
 here.
 """
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -20,13 +19,14 @@ from anyio.abc import TaskGroup
 from ...actors.address import Address
 from ...actors.errors import HostLost, HostSilent, HostStopping, HostUnreachable, MailboxFull, NotOwner, PerdureError
 from ...actors.store.errors import StoreError
+from ...actors.text import type_name
+from ...journal.journal import Journal
+from ...journal.vocabulary import CHILD_NOT_STARTED
 from ..history.event import Parent
 from ..history.failure import failure_of
 from ..history.status import Status
 from ..instance.message import ChildDone, ChildStarted, Start, workflow_address
 from .facade import Facade
-
-logger = logging.getLogger(__name__)
 
 RETRY_S = 1.0  # after a store or a mailbox that did not take the start
 
@@ -37,9 +37,11 @@ class ChildStarter:
     Args:
         facade: Starts the instances.
         send: Sends an answer to the parent.
+        journal: Is told of children that cannot be started.
     """
 
-    def __init__(self, facade: Facade, *, send: Callable[[Address, Any], None]) -> None:
+    def __init__(self, facade: Facade, *, send: Callable[[Address, Any], None], journal: Journal | None = None) -> None:
+        self._journal = (journal or Journal()).at(__name__)
         self._facade = facade
         self._send = send
         self._busy: set[tuple[Address, Parent]] = set()
@@ -81,13 +83,16 @@ class ChildStarter:
                 await anyio.sleep(RETRY_S)
             except Exception as error:
                 # The parent may not wait for it, or have ended: then this line alone tells.
-                logger.warning(
-                    "child %r (workflow %r) of %r was not started: %s",
-                    address.id,
-                    start.name,
-                    parent.instance_id,
-                    error if isinstance(error, PerdureError) else repr(error),
-                    exc_info=not isinstance(error, PerdureError),
+                ours = not isinstance(error, PerdureError)
+                self._journal.write(
+                    CHILD_NOT_STARTED,
+                    exc_info=error if ours else None,
+                    instance_id=parent.instance_id,
+                    workflow=parent.name,
+                    child=start.name,
+                    child_id=address.id,
+                    error_type=type_name(error),
+                    reason=repr(error) if ours else str(error),
                 )
                 return ChildDone(parent.execution_id, parent.task_id, Status.FAILED.value, None, failure_of(error))
             else:

@@ -1,57 +1,113 @@
-"""The client of an engine in the same process: the facade, with values in the place of JSON text.
+"""The client: workflows from Python, with values in the place of JSON text.
 
-The one law: it decides nothing; it encodes, makes one call of the facade, and
-decodes. `Engine.client` is one.
+The rule: it decides nothing. It encodes, makes one call, and decodes by the workflow's annotations.
+
+`Engine.client` is one; it calls the facade of the engine in the same process.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Generator
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol, TypeVar, overload
 
 import anyio
 
 from ..authoring.app import App, name_of
-from ..authoring.codec import UNTYPED, Encoder
+from ..authoring.codec import UNTYPED, Decoder, Encoder
+from ..authoring.parameters import result_decoder
 from ..dates import from_us, to_us
-from ..errors import InvalidRequest, WorkflowFailed
+from ..errors import InvalidRequest, PayloadError, WorkflowFailed
 from ..history.instance_state import InstanceState
 from ..history.status import Status
-from .facade import Facade, finished
+from .facade import finished
+from .handle import Handle, Seconds, Workflow, WorkflowState
+
+R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkflowState:
-    """An instance as Python sees it: values decoded, dates with UTC as time zone."""
-
-    instance_id: str
-    name: str
-    status: Status
-    created_at: datetime
-    last_updated_at: datetime
-    input: Any
-    output: Any
-    custom_status: str | None
-    details: InstanceState  # all facts of the instance, payloads as text
-
-
-class Client:
-    """Starts and steers the instances of an engine in the same process."""
-
-    def __init__(self, facade: Facade, app: App | None = None) -> None:
-        self._facade = facade
-        self._app = app
-        self._encoder = Encoder()
+class Operations(Protocol):
+    """What a client calls: `runtime/operations/facade.py` says what each does."""
 
     async def start(
         self,
-        workflow: Callable[..., Any] | str,
+        name: str,
+        *,
+        instance_id: str | None = None,
+        input: str | None = None,  # noqa: A002
+        start_at_us: int | None = None,
+    ) -> str: ...
+
+    async def inspect(self, instance_id: str) -> InstanceState | None: ...
+
+    async def wait(self, instance_id: str, until: Callable[[Status], bool] = finished) -> InstanceState: ...
+
+    async def raise_event(self, instance_id: str, name: str, data: str | None = None) -> None: ...
+
+    async def suspend(self, instance_id: str, *, reason: str | None = None) -> None: ...
+
+    async def resume(self, instance_id: str, *, reason: str | None = None) -> None: ...
+
+    async def terminate(self, instance_id: str, *, output: str | None = None, recurse: bool = True) -> None: ...
+
+    async def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False) -> int: ...
+
+
+class Client:
+    """Starts and steers instances.
+
+    Args:
+        app: Tells the types of inputs and results; None: only workflows that are handed over as functions do.
+    """
+
+    def __init__(self, operations: Operations, app: App | None = None) -> None:
+        self._operations = operations
+        self._app = app
+        self._encoder = Encoder()
+
+    @overload
+    async def start(
+        self,
+        workflow: Callable[..., Coroutine[Any, Any, R]],
+        *,
+        input: Any = None,
+        instance_id: str | None = None,
+        start_at: datetime | None = None,
+    ) -> Handle[R]: ...
+    @overload
+    async def start(
+        self,
+        workflow: Callable[..., Generator[Any, Any, R]],
+        *,
+        input: Any = None,
+        instance_id: str | None = None,
+        start_at: datetime | None = None,
+    ) -> Handle[R]: ...
+    @overload
+    async def start(
+        self,
+        workflow: Callable[..., R],
+        *,
+        input: Any = None,
+        instance_id: str | None = None,
+        start_at: datetime | None = None,
+    ) -> Handle[R]: ...
+    @overload
+    async def start(
+        self,
+        workflow: str,
+        *,
+        input: Any = None,
+        instance_id: str | None = None,
+        start_at: datetime | None = None,
+    ) -> Handle[Any]: ...
+    async def start(
+        self,
+        workflow: Workflow,
         *,
         input: Any = None,  # noqa: A002  Dapr's word
         instance_id: str | None = None,
         start_at: datetime | None = None,
-    ) -> str:
-        """Start an instance and return its id. Durable when it returns.
+    ) -> Handle[Any]:
+        """Start an instance and return its handle, which is its id. Durable when it returns.
 
         Args:
             start_at: When its code is to begin; UTC if it names no time zone.
@@ -60,45 +116,92 @@ class Client:
             AppError, InvalidRequest, InstanceExists, ChildUnfinished: Nothing was started.
         """
         if instance_id is not None:
-            _expect(str, instance_id, "instance_id")
+            instance_id = id_of(instance_id)
         if start_at is not None:
             _expect(datetime, start_at, "start_at")
-        return await self._facade.start(
+        started = await self._operations.start(
             name_of(workflow, self._app),
             instance_id=instance_id,
             input=self._encoder.encode(input),
             start_at_us=to_us(start_at) if start_at is not None else None,
         )
+        return Handle(started, self, workflow)
 
+    @overload
+    async def run(
+        self, workflow: Callable[..., Coroutine[Any, Any, R]], *, input: Any = None, instance_id: str | None = None
+    ) -> R: ...
+    @overload
+    async def run(
+        self, workflow: Callable[..., Generator[Any, Any, R]], *, input: Any = None, instance_id: str | None = None
+    ) -> R: ...
+    @overload
+    async def run(self, workflow: Callable[..., R], *, input: Any = None, instance_id: str | None = None) -> R: ...
+    @overload
+    async def run(self, workflow: str, *, input: Any = None, instance_id: str | None = None) -> Any: ...
     async def run(
         self,
-        workflow: Callable[..., Any] | str,
+        workflow: Workflow,
         *,
         input: Any = None,  # noqa: A002
         instance_id: str | None = None,
     ) -> Any:
-        """Start an instance, wait for its end, and return its result.
+        """Start an instance, wait for its end, and return its result, as the workflow's annotation has it.
 
         Raises:
             WorkflowFailed: It ended in another way than COMPLETED.
+            PayloadError: The result does not fit the annotation.
         """
-        state = await self.wait(await self.start(workflow, input=input, instance_id=instance_id))
+        return await self.result(await self.start(workflow, input=input, instance_id=instance_id), workflow=workflow)
+
+    @overload
+    def handle(self, instance_id: str, workflow: Callable[..., Coroutine[Any, Any, R]]) -> Handle[R]: ...
+    @overload
+    def handle(self, instance_id: str, workflow: Callable[..., Generator[Any, Any, R]]) -> Handle[R]: ...
+    @overload
+    def handle(self, instance_id: str, workflow: Callable[..., R]) -> Handle[R]: ...
+    @overload
+    def handle(self, instance_id: str, workflow: str | None = None) -> Handle[Any]: ...
+    def handle(self, instance_id: str, workflow: Workflow | None = None) -> Handle[Any]:
+        """Make the handle of an instance by its id, without a look whether it exists.
+
+        Args:
+            workflow: Tells the type of the result.
+        """
+        return Handle(id_of(instance_id), self, workflow)
+
+    async def result(
+        self,
+        instance_id: str,
+        *,
+        workflow: Workflow | None = None,
+        timeout: Seconds = None,  # noqa: ASYNC109
+    ) -> Any:
+        """Wait for the end of an instance, and return its result.
+
+        Args:
+            workflow: Tells the type of the result; by default the workflow of the instance's name in the app does.
+
+        Raises:
+            WorkflowFailed, PayloadError: As of `run`.
+            TimeoutError, InstanceNotFound: As of `wait`.
+        """
+        state = await self._wait(id_of(instance_id), finished, timeout)
         if state.status is not Status.COMPLETED:
-            raise WorkflowFailed(state.details)
-        return state.output
+            raise WorkflowFailed(state)
+        return self._output_decoder(state.name if workflow is None else workflow).decode(state.output)
 
     async def get(self, instance_id: str) -> WorkflowState | None:
         """Describe an instance as last committed; None if there is none."""
-        _expect(str, instance_id, "instance_id")
-        state = await self._facade.inspect(instance_id)
-        return _described(state) if state is not None else None
+        state = await self._operations.inspect(id_of(instance_id))
+        return self._described(state) if state is not None else None
 
     async def wait(
         self,
         instance_id: str,
         *,
         until: Callable[[Status], bool] = finished,
-        timeout: timedelta | float | None = None,  # noqa: ASYNC109  a person's limit, in a person's unit
+        timeout: Seconds = None,  # noqa: ASYNC109  a person's limit, in a person's unit
     ) -> WorkflowState:
         """Wait for an instance to end, or for another status.
 
@@ -109,39 +212,130 @@ class Client:
             TimeoutError: It took longer.
             InstanceNotFound: There is no such instance.
         """
-        _expect(str, instance_id, "instance_id")
+        instance_id = id_of(instance_id)
         if timeout is None:
-            return _described(await self._facade.wait(instance_id, until))
+            return self._described(await self._operations.wait(instance_id, until))
+        return self._described(await self._wait(instance_id, until, timeout))
+
+    async def raise_event(self, instance_id: str, name: str, data: Any = None) -> None:
+        """Send an event to an instance. A finished one takes it and drops it.
+
+        Raises:
+            InvalidRequest, InstanceNotFound, InstanceStalled
+        """
+        _expect(str, name, "the name of the event")
+        await self._operations.raise_event(id_of(instance_id), name, self._encoder.encode(data))
+
+    async def suspend(self, instance_id: str, *, reason: str | None = None) -> None:
+        """Let an instance take no further step until it is resumed. Arrivals are kept.
+
+        Raises:
+            InstanceNotFound, InstanceStalled
+        """
+        await self._operations.suspend(id_of(instance_id), reason=reason)
+
+    async def resume(self, instance_id: str, *, reason: str | None = None) -> None:
+        """Let a suspended instance go on.
+
+        Raises:
+            InstanceNotFound, InstanceStalled
+        """
+        await self._operations.resume(id_of(instance_id), reason=reason)
+
+    async def terminate(self, instance_id: str, *, output: Any = None, recurse: bool = True) -> None:
+        """End an instance without asking its code; activities under way run on, and their results are dropped.
+
+        Args:
+            output: The result that the instance then has.
+            recurse: End its children too.
+
+        Raises:
+            InstanceNotFound, InstanceStalled
+        """
+        output = self._encoder.encode(output)
+        await self._operations.terminate(id_of(instance_id), output=output, recurse=recurse)
+
+    async def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False) -> int:
+        """Forget a finished instance, and return how many were forgotten.
+
+        Args:
+            recurse: Forget its descendants too; all of them must be finished.
+            force: Forget it with any status.
+
+        Raises:
+            InstanceNotFound, InstanceUnfinished, InstanceStalled
+        """
+        return await self._operations.purge(id_of(instance_id), recurse=recurse, force=force)
+
+    async def _wait(
+        self,
+        instance_id: str,
+        until: Callable[[Status], bool],
+        timeout: Seconds,  # noqa: ASYNC109
+    ) -> InstanceState:
+        if timeout is None:
+            return await self._operations.wait(instance_id, until)
         if not isinstance(timeout, timedelta):
             _expect((int, float), timeout, "timeout")
             timeout = timedelta(seconds=timeout)
         with anyio.fail_after(timeout.total_seconds()):
-            return _described(await self._facade.wait(instance_id, until))
+            return await self._operations.wait(instance_id, until)
 
-    async def raise_event(self, instance_id: str, name: str, data: Any = None) -> None:
-        _expect(str, instance_id, "instance_id")
-        _expect(str, name, "the name of the event")
-        await self._facade.raise_event(instance_id, name, self._encoder.encode(data))
+    def _output_decoder(self, workflow: Workflow) -> Decoder:
+        """The decoder of a workflow's results; for a name that of the app's workflow, if there is one."""
+        if isinstance(workflow, str):
+            return self._decoders(workflow)[1]
+        if self._app is not None:
+            return self._app.output_of(workflow)
+        return result_decoder(workflow, getattr(workflow, "__name__", repr(workflow)))
 
-    async def suspend(self, instance_id: str, *, reason: str | None = None) -> None:
-        _expect(str, instance_id, "instance_id")
-        await self._facade.suspend(instance_id, reason=reason)
+    def _decoders(self, name: str) -> tuple[Decoder, Decoder]:
+        """The decoders of the input and of the result of the app's workflow of a name."""
+        definition = self._app.workflows.get(name) if self._app is not None else None
+        if definition is None:
+            return UNTYPED, UNTYPED
+        return definition.parameters.input, definition.app.output_of(definition.function)
 
-    async def resume(self, instance_id: str, *, reason: str | None = None) -> None:
-        _expect(str, instance_id, "instance_id")
-        await self._facade.resume(instance_id, reason=reason)
+    def _described(self, state: InstanceState) -> WorkflowState:
+        given, result = self._decoders(state.name)
+        if state.status is not Status.COMPLETED:
+            result = UNTYPED  # another end has given the output of an instance that was terminated
+        # A payload that does not fit its type was written by an older code.
+        try:
+            value = given.decode(state.input)
+        except PayloadError:
+            value = UNTYPED.decode(state.input)
+        try:
+            output = result.decode(state.output)
+        except PayloadError:
+            output = UNTYPED.decode(state.output)
+        return WorkflowState(
+            instance_id=state.instance_id,
+            name=state.name,
+            status=state.status,
+            created_at=from_us(state.created_us),
+            last_updated_at=from_us(state.updated_us),
+            input=value,
+            output=output,
+            custom_status=state.custom_status,
+            details=state,
+        )
 
-    async def terminate(self, instance_id: str, *, output: Any = None, recurse: bool = True) -> None:
-        _expect(str, instance_id, "instance_id")
-        await self._facade.terminate(instance_id, output=self._encoder.encode(output), recurse=recurse)
 
-    async def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False) -> int:
-        _expect(str, instance_id, "instance_id")
-        return await self._facade.purge(instance_id, recurse=recurse, force=force)
+def id_of(instance_id: str) -> str:
+    """The id that a caller has given, as a plain str. Callers may be programs that no type checker has seen.
+
+    Raises:
+        InvalidRequest: It is of another type.
+    """
+    if type(instance_id) is str:
+        return instance_id
+    _expect(str, instance_id, "instance_id")
+    return str.__str__(instance_id)
 
 
 def _expect(kind: type[Any] | tuple[type[Any], ...], value: Any, what: str) -> None:
-    """Refuse a value of another type. Callers may be programs that no type checker has seen.
+    """Refuse a value of another type.
 
     Raises:
         InvalidRequest: It is of another type.
@@ -149,17 +343,3 @@ def _expect(kind: type[Any] | tuple[type[Any], ...], value: Any, what: str) -> N
     if not isinstance(value, kind):
         kinds = " or ".join(each.__name__ for each in (kind if isinstance(kind, tuple) else (kind,)))
         raise InvalidRequest(f"{what} must be {kinds}, not {type(value).__name__}")
-
-
-def _described(state: InstanceState) -> WorkflowState:
-    return WorkflowState(
-        instance_id=state.instance_id,
-        name=state.name,
-        status=state.status,
-        created_at=from_us(state.created_us),
-        last_updated_at=from_us(state.updated_us),
-        input=UNTYPED.decode(state.input),
-        output=UNTYPED.decode(state.output),
-        custom_status=state.custom_status,
-        details=state,
-    )

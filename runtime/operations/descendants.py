@@ -24,6 +24,8 @@ class Relative(NamedTuple):
     instance_id: str
     status: Status
     path: tuple[str, ...]  # the ids from the child of the root down to this instance; empty for the root
+    run: str | None = None  # `InstanceRecord.run_id`; None: it cannot be read
+    set_aside: bool = False
 
 
 class Descendants:
@@ -50,7 +52,7 @@ class Descendants:
                 continue
             if parent_id is not None and (record.parent is None or record.parent.instance_id != parent_id):
                 continue
-            found.append(Relative(instance_id, record.status, path))
+            found.append(Relative(instance_id, record.status, path, record.run_id, record.set_aside is not None))
             if not record.has_children:
                 continue
             for entry in stored.entries:

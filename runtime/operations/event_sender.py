@@ -1,14 +1,14 @@
-"""Delivers events that workflows send to other instances (contract 3.7).
+"""Delivers what workflows send to other instances: events, and starts of detached instances (contract 3.7).
 
 The one law: the sender is told of an event exactly when a commit of the receiver
 holds it, or when the receiver cannot have it. Until then the sender keeps it in
-its record, so after a crash it sends it again; the receiver takes its key once.
+its record, so after a crash it sends it again; the receiver takes its key once. A
+start is treated as an event here.
 
 The events of one sender to one receiver arrive in their order. The engine routes
 them here.
 """
 
-import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -17,13 +17,15 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ...actors.address import Address
-from ...actors.errors import HostLost, HostStopping, HostUnreachable, MailboxFull, NotOwner
+from ...actors.errors import HostLost, HostSilent, HostStopping, HostUnreachable, MailboxFull, NotOwner
 from ...actors.store.errors import StoreError
-from ..errors import InstanceNotFound, InvalidRequest
-from ..instance.message import EventsTaken, RaiseEvent, SendEvent, workflow_address
+from ...actors.text import type_name
+from ...journal.journal import Journal
+from ...journal.vocabulary import EVENT_DROPPED, EVENT_KEPT
+from ..errors import ChildUnfinished, InstanceExists, InstanceNotFound, InvalidRequest
+from ..history.event import DetachedCreated
+from ..instance.message import EventsTaken, RaiseEvent, SendEvent, Start, workflow_address
 from .facade import Facade
-
-logger = logging.getLogger(__name__)
 
 RETRY_S = 1.0  # after a store or a mailbox that did not take the event
 TAKEN_MAX = 100  # events that the sender is told of at once: each time it writes its record
@@ -33,12 +35,21 @@ class EventSender:
     """Delivers events, with a task for each pair of a sender and a receiver while there are some.
 
     Args:
-        facade: Raises the events.
+        facade: Raises the events, and starts the instances.
         send: Sends an answer to the sender.
         app_id: Of the app that is here; events for another app are dropped.
+        journal: Is told of events that are dropped.
     """
 
-    def __init__(self, facade: Facade, *, send: Callable[[Address, Any], None], app_id: str) -> None:
+    def __init__(
+        self,
+        facade: Facade,
+        *,
+        send: Callable[[Address, Any], None],
+        app_id: str,
+        journal: Journal | None = None,
+    ) -> None:
+        self._journal = (journal or Journal()).at(__name__)
         self._facade = facade
         self._send = send
         self._app_id = app_id
@@ -93,25 +104,56 @@ class EventSender:
             Whether the sender may forget it.
         """
         event = message.event
-        said = f"workflow '{message.sender_id}' has sent event '{event.name}' to '{receiver_id}'"
         if event.target_app not in (None, "", self._app_id):
-            logger.warning(
-                "%s of app '%s', and this daemon hosts '%s' only; it is dropped", said, event.target_app, self._app_id
-            )
+            self._tell(message, f" of app '{event.target_app}', and this daemon hosts '{self._app_id}' only")
             return True
         while True:
             try:
-                await self._facade.deliver(receiver_id, RaiseEvent(event.name, event.input, message.key))
-            except (StoreError, MailboxFull, HostStopping, HostUnreachable, HostLost, NotOwner):
+                if isinstance(event, DetachedCreated):
+                    await self._facade.request_start(receiver_id, _start_of(event))
+                else:
+                    await self._facade.deliver(receiver_id, RaiseEvent(event.name, event.input, message.key))
+            except (StoreError, MailboxFull, HostStopping, HostUnreachable, HostLost, HostSilent, NotOwner):
                 await anyio.sleep(RETRY_S)
+            except (InstanceExists, ChildUnfinished) as error:
+                self._tell(message, f", and that id is taken: {error}")
+                return True
             except InstanceNotFound:
-                logger.warning("%s, and there is no such instance; it is dropped", said)
+                self._tell(message, ", and there is no such instance")
                 return True
             except InvalidRequest as error:
-                logger.warning("%s, and that cannot be: %s; it is dropped", said, error)
+                self._tell(message, f", and that cannot be: {error}")
                 return True
-            except Exception:
-                logger.exception("%s, which could not take it; it is sent again after the next start", said)
+            except Exception as error:
+                self._journal.write(EVENT_KEPT, exc_info=error, **_values(message), error_type=type_name(error))
                 return False
             else:
                 return True
+
+    def _tell(self, message: SendEvent, reason: str) -> None:
+        self._journal.write(EVENT_DROPPED, **_values(message), reason=reason)
+
+
+def _values(message: SendEvent) -> dict[str, Any]:
+    event = message.event
+    what = "asked for the detached workflow" if isinstance(event, DetachedCreated) else "sent event"
+    to = "as" if isinstance(event, DetachedCreated) else "to"
+    return {
+        "instance_id": message.sender_id,
+        "event_name": event.name,
+        "receiver_id": event.instance_id,
+        "what": what,
+        "to": to,
+    }
+
+
+def _start_of(event: DetachedCreated) -> Start:
+    """The start that a workflow has asked for.
+
+    Raises:
+        InvalidRequest: It names no instance.
+    """
+    if not event.instance_id:
+        raise InvalidRequest("no instance ID was provided")
+    assert event.execution_id is not None
+    return Start(event.name, event.input, event.execution_id, start_at_us=event.start_at_us, repeatable=True)

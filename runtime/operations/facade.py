@@ -4,15 +4,15 @@ The one law: a method that changes an instance returns after the commit that
 holds the change. Payloads are JSON text, neither read nor checked.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from ...actors.errors import HostStopping, HostUnreachable
+from ...actors.errors import HostUnreachable
 from ...actors.hosting.host import Host
 from ...actors.store.contract import Inspection
 from ...actors.store.errors import StoreDamaged
-from ..authoring.limits import USUAL_LIMITS, bytes_of
+from ..authoring.limits import USUAL_LIMITS, WorkflowLimits, bytes_of, is_longer
 from ..dates import within_time
 from ..errors import (
     ChildUnfinished,
@@ -24,17 +24,20 @@ from ..errors import (
     InvalidRequest,
     LimitExceeded,
 )
+from ..history.attribution import EMBEDDED, By
 from ..history.event import Trace
 from ..history.instance_state import InstanceState
 from ..history.record import state_of, unpack_record
 from ..history.row import CorruptHistory, Row, unpack_row
 from ..history.status import Status
 from ..ids import make_id
+from ..instance.condition import ANY, Condition
 from ..instance.message import (
     WORKFLOW,
     Purge,
     RaiseEvent,
     ReleaseAside,
+    Repair,
     Resume,
     Start,
     StartCopy,
@@ -44,7 +47,9 @@ from ..instance.message import (
 )
 from ..observer import UNWATCHED, OperationWatch
 from .descendants import Descendants
+from .purging import Purging
 from .rerun import Rerun, RerunExists, RerunRefused, copied
+from .tags import checked_tags
 
 PAGE_IDS = 1024  # of one page, unless the caller says otherwise
 
@@ -61,12 +66,17 @@ def finished(status: Status) -> bool:
     return status.terminal
 
 
+def because(by: By | None, reason: str | None) -> By | None:
+    """Give an author the reason that stands in the history, if the author has given no other."""
+    return by._replace(reason=reason) if by is not None and by.reason is None and reason is not None else by
+
+
 class Facade:
     """Starts, describes and steers instances.
 
     Args:
         watch: Told of each operation once; None: nobody is.
-        name_bytes_max: The longest name and id that a caller may choose.
+        limits: On the names, ids and payloads that a caller may give; `payload_bytes_max` and `name_bytes_max` count.
     """
 
     def __init__(
@@ -74,16 +84,17 @@ class Facade:
         host: Host,
         *,
         watch: OperationWatch | None = None,
-        name_bytes_max: int = USUAL_LIMITS.name_bytes_max,
+        limits: WorkflowLimits = USUAL_LIMITS,
     ) -> None:
         self._host = host
-        self._name_bytes_max = name_bytes_max
+        self._limits = limits
         self._descendants = Descendants(host)
+        self._purging = Purging(host, self._descendants)
         self._watch = watch if watch is not None else UNWATCHED
 
     def watched_by(self, watch: OperationWatch) -> "Facade":
         """Make another facade to the same host, of which a watch is told. The operations of this one stay untold."""
-        return Facade(self._host, watch=watch, name_bytes_max=self._name_bytes_max)
+        return Facade(self._host, watch=watch, limits=self._limits)
 
     async def start(
         self,
@@ -94,6 +105,7 @@ class Facade:
         start_at_us: int | None = None,
         unique: bool = False,
         trace: Trace | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> str:
         """Start an instance and return its id.
 
@@ -103,21 +115,38 @@ class Facade:
             start_at_us: When its code is to begin; Unix time, microseconds.
             unique: Refuse the id of a finished instance too.
             trace: The trace that the caller is part of; passed on to workers.
+            tags: What lists can be filtered by; 16 at most, keys of 64 bytes, values of 256.
 
         Raises:
             InvalidRequest, InstanceExists, ChildUnfinished: Nothing was started.
+            LimitExceeded: The name, the id, the input or the trace is too long.
         """
+        start = Start(
+            name,
+            input,
+            make_id(),
+            start_at_us=start_at_us,
+            unique=unique,
+            trace=trace,
+            tags=checked_tags(tags) if tags else (),
+        )
+        return await self.begin(instance_id, start)
+
+    async def begin(self, instance_id: str | None, start: Start) -> str:
+        """Send a start whose name and id come from a caller; see `start`."""
         with self._watch.operation("start"):
-            if not name:
+            if not start.name:
                 raise InvalidRequest("workflow name is not configured")
             if instance_id == "":
                 raise InvalidRequest("no instance ID was provided")
-            self._check_name("the name of the workflow", name)
+            self.check_name("the name of the workflow", start.name)
             if instance_id is not None:
-                self._check_name("the instance ID", instance_id)
-            if start_at_us is not None:
-                start_at_us = within_time(start_at_us)
-            start = Start(name, input, make_id(), start_at_us=start_at_us, unique=unique, trace=trace)
+                self.check_name("the instance ID", instance_id)
+            self.check_payload("the input", start.input)
+            trace = start.trace
+            self.check_payload("the trace", "".join(part or "" for part in trace) if trace is not None else None)
+            if start.start_at_us is not None:
+                start = start._replace(start_at_us=within_time(start.start_at_us))
             if instance_id is not None:
                 return await self._request_start(instance_id, start)
             while True:
@@ -174,68 +203,117 @@ class Facade:
 
         Raises:
             InvalidRequest, InstanceNotFound, InstanceStalled
+            LimitExceeded: The name or the data is too long.
+            InstanceFull: The instance takes no events at present, and holds as many as it may.
         """
         with self._watch.operation("raise_event"):
             if not name:
                 raise InvalidRequest("missing workflow event name")
-            self._check_name("the name of the event", name)
+            self.check_name("the name of the event", name)
+            self.check_payload("the data of the event", data)
             await self._host.ask(workflow_address(instance_id), RaiseEvent(name, data))
 
     async def deliver(self, instance_id: str, event: RaiseEvent) -> None:
-        """Give an instance an event that another has sent. A finished one drops it, a stalled one keeps it.
+        """Give an instance an event that another has sent, or one that it is to take strictly.
+
+        One that another has sent is dropped by a finished instance. A stalled instance keeps both.
 
         Raises:
             InvalidRequest, InstanceNotFound
+            EventRefused, RunChanged, NoMatch: A strict event was not taken.
         """
         with self._watch.operation("raise_event"):
             if not event.name:
                 raise InvalidRequest("missing workflow event name")
+            if event.strict:
+                self.check_name("the name of the event", event.name)
+                self.check_payload("the data of the event", event.input)
             await self._host.ask(workflow_address(instance_id), event)
 
-    async def suspend(self, instance_id: str, *, reason: str | None = None) -> None:
+    # `by` says for the audit on whose behalf an instance is changed; None: the engine does it by itself.
+
+    async def suspend(
+        self, instance_id: str, *, reason: str | None = None, by: By | None = EMBEDDED, condition: Condition = ANY
+    ) -> None:
         """Let an instance take no further step until it is resumed. Arrivals are kept.
 
+        Args:
+            reason: Stands in the history, and in the audit if `by` has none.
+            condition: What the instance must still be.
+
         Raises:
-            InstanceNotFound, InstanceStalled
+            InstanceNotFound, InstanceStalled, RunChanged, NoMatch
         """
         with self._watch.operation("suspend"):
-            await self._host.ask(workflow_address(instance_id), Suspend(reason))
+            self.check_payload("the reason", reason)
+            await self._host.ask(workflow_address(instance_id), Suspend(reason, because(by, reason), condition))
 
-    async def resume(self, instance_id: str, *, reason: str | None = None) -> None:
+    async def resume(
+        self, instance_id: str, *, reason: str | None = None, by: By | None = EMBEDDED, condition: Condition = ANY
+    ) -> None:
         """Let a suspended instance go on.
 
+        Args:
+            reason: As for `suspend`, and so is `condition`.
+
         Raises:
-            InstanceNotFound, InstanceStalled
+            InstanceNotFound, InstanceStalled, RunChanged, NoMatch
         """
         with self._watch.operation("resume"):
-            await self._host.ask(workflow_address(instance_id), Resume(reason))
+            self.check_payload("the reason", reason)
+            await self._host.ask(workflow_address(instance_id), Resume(reason, because(by, reason), condition))
 
-    async def terminate(self, instance_id: str, *, output: str | None = None, recurse: bool = True) -> None:
+    async def terminate(
+        self,
+        instance_id: str,
+        *,
+        output: str | None = None,
+        recurse: bool = True,
+        by: By | None = EMBEDDED,
+        condition: Condition = ANY,
+        stalled_too: bool = False,
+    ) -> None:
         """End an instance without asking its code; activities under way run on, and their results are dropped.
 
         Args:
             output: The result that the instance then has; JSON text.
-            recurse: End its children too.
+            recurse: End its children too; also those that are stalled.
+            condition: What the instance must still be.
+            stalled_too: End it even if it is stalled. One that is set aside is ended in any case.
 
         Raises:
-            InstanceNotFound, InstanceStalled
+            InstanceNotFound, InstanceStalled, RunChanged, NoMatch
         """
         with self._watch.operation("terminate"):
-            await self._host.ask(workflow_address(instance_id), Terminate(output, recurse))
+            self.check_payload("the output", output)
+            message = Terminate(output, recurse, by=by, condition=condition, stalled_too=stalled_too)
+            await self._host.ask(workflow_address(instance_id), message)
 
-    async def release(self, instance_id: str, *, begin: bool = True) -> None:
+    async def release(
+        self, instance_id: str, *, begin: bool = True, by: By | None = EMBEDDED, condition: Condition = ANY
+    ) -> None:
         """Let an instance that is set aside go on.
 
         Args:
             begin: False only records it; what is open begins with the next daemon of the store.
+            condition: What the instance must still be.
 
         Raises:
-            InstanceNotFound, InstanceNotSetAside
+            InstanceNotFound, InstanceNotSetAside, RunChanged, NoMatch
         """
         with self._watch.operation("release"):
-            await self._host.ask(workflow_address(instance_id), ReleaseAside(begin))
+            await self._host.ask(workflow_address(instance_id), ReleaseAside(begin, by, condition))
 
-    async def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False) -> int:
+    async def purge(
+        self,
+        instance_id: str,
+        *,
+        recurse: bool = True,
+        force: bool = False,
+        by: By | None = EMBEDDED,
+        condition: Condition = ANY,
+        stalled_too: bool = False,
+    ) -> int:
         """Forget a finished instance and return how many were forgotten.
 
         Children go first, so that one that is cut short can be repeated.
@@ -243,26 +321,25 @@ class Facade:
         Args:
             recurse: Forget its descendants too; all of them must be finished.
             force: Forget it with any status.
+            condition: What the instance itself must still be.
+            stalled_too: Forget stalled ones too. Those that are set aside are forgotten in any case.
 
         Raises:
-            InstanceNotFound, InstanceUnfinished, InstanceStalled
+            InstanceNotFound, InstanceUnfinished, InstanceStalled, RunChanged, NoMatch
         """
         with self._watch.operation("purge"):
-            return await self._purge(instance_id, recurse=recurse, force=force)
+            purge = Purge(force, by, condition, stalled_too)
+            return await self._purging.purge(instance_id, purge, recurse=recurse)
 
-    async def _purge(self, instance_id: str, *, recurse: bool, force: bool) -> int:
-        family = await self._descendants.family(instance_id) if recurse else []
-        if not force:
-            for relative in family:
-                if not relative.status.terminal and relative.instance_id != instance_id:
-                    await self._check_purgeable(instance_id)
-                    raise InstanceUnfinished(relative.instance_id)
-        purged = 0
-        for relative in reversed(family):
-            if relative.instance_id != instance_id:
-                purged += await self._purge_one(relative.instance_id, force=force)
-        await self._host.ask(workflow_address(instance_id), Purge(force))
-        return purged + 1
+    async def repair(self, instance_id: str, repair: Repair) -> None:
+        """Give an instance an arrival that it could have had.
+
+        Raises:
+            InstanceNotFound, RepairRefused, LimitExceeded, RunChanged, NoMatch: Nothing was done.
+        """
+        with self._watch.operation("repair"):
+            self.check_payload("the result", repair.result)
+            await self._host.ask(workflow_address(instance_id), repair)
 
     async def wait(
         self, instance_id: str, until: Callable[[Status], bool] = finished, *, await_creation: bool = False
@@ -275,7 +352,7 @@ class Facade:
 
         Raises:
             InstanceNotFound: There is none, or it was purged meanwhile.
-            HostStopping: It has not come to that, and cannot any more.
+            HostStopping, HostBroken: It has not come to that, and cannot any more.
         """
         address = workflow_address(instance_id)
         with self._watch.operation("wait"), self._host.watch(address) as watch:
@@ -302,8 +379,8 @@ class Facade:
                 while not watch.lost and (watch.record is None or not until(unpack_record(watch.record).status)):
                     if watch.deleted and not await_creation:
                         raise InstanceNotFound(instance_id)
-                    if self._host.stopping:
-                        raise HostStopping
+                    if (refusal := self._host.refusal) is not None:
+                        raise refusal
                     await watch.changed()
 
     async def list_ids(self, *, after: str | None = None, ids_max: int = PAGE_IDS) -> Page:
@@ -336,6 +413,7 @@ class Facade:
         statuses: Collection[Status] = (),
         recurse: bool = True,
         force: bool = False,
+        by: By | None = EMBEDDED,
     ) -> int:
         """Forget the instances that a filter fits, and return how many were forgotten.
 
@@ -362,12 +440,12 @@ class Facade:
                         and (created_to_us is None or state.created_us < created_to_us)
                     ):
                         with suppress(InstanceNotFound, InstanceUnfinished, InstanceStalled):
-                            purged += await self._purge(instance_id, recurse=recurse, force=force)
+                            purged += await self._purging.purge(instance_id, Purge(force, by), recurse=recurse)
                 if page.token is None:
                     return purged
                 after = page.token
 
-    async def rerun(self, rerun: Rerun) -> str:
+    async def rerun(self, rerun: Rerun, *, by: By | None = EMBEDDED) -> str:
         """Start a copy of a finished instance from one of its events on, and return the copy's id.
 
         Raises:
@@ -376,7 +454,10 @@ class Facade:
         with self._watch.operation("rerun"):
             source_id = rerun.source_id
             new_id = rerun.new_id or make_id()
-            self._check_name("the instance ID", new_id)
+            self.check_name("the instance ID", new_id)
+            self.check_payload("the input", rerun.input)
+            if rerun.new_child_id is not None:
+                self.check_name("the instance ID of the child", rerun.new_child_id)
             if new_id == source_id:
                 raise RerunRefused("rerun workflow instance ID must be different from the original instance ID")
             stored = await self._host.read(workflow_address(source_id))
@@ -390,27 +471,29 @@ class Facade:
             rows = [unpack_row(entry) for entry in stored.entries]
             now_us = self._host.clock.now_us()
             copy, execution_id = copied(rows, rerun, source_id=source_id, new_id=new_id, now_us=now_us)
-            message = StartCopy(record._replace(execution_id=execution_id, created_us=now_us), copy)
+            message = StartCopy(
+                record._replace(execution_id=execution_id, created_us=now_us), copy, source_id=source_id, by=by
+            )
             try:
                 await self._host.ask(workflow_address(new_id), message)
             except InstanceExists:
                 raise RerunExists(new_id) from None
             return new_id
 
-    def _check_name(self, what: str, name: str) -> None:
-        """Refuse a name that is too long. Instances of older stores keep theirs, and are reached by it."""
-        if len(name) * 4 > self._name_bytes_max and (size := bytes_of(name)) > self._name_bytes_max:
-            raise LimitExceeded(what, limit="name_bytes_max", found=size, maximum=self._name_bytes_max)
+    def check_name(self, what: str, name: str) -> None:
+        """Refuse a name that is too long. Instances of older stores keep theirs, and are reached by it.
 
-    async def _check_purgeable(self, instance_id: str) -> None:
-        """Say of the instance itself first that it cannot be purged."""
-        state = await self._inspect(instance_id)
-        if state is not None and not state.status.terminal:
-            await self._host.ask(workflow_address(instance_id), Purge(force=False))
+        Raises:
+            LimitExceeded: It is.
+        """
+        if is_longer(name, maximum := self._limits.name_bytes_max):
+            raise LimitExceeded(what, limit="name_bytes_max", found=bytes_of(name), maximum=maximum)
 
-    async def _purge_one(self, instance_id: str, *, force: bool) -> int:
-        try:
-            await self._host.ask(workflow_address(instance_id), Purge(force))
-        except InstanceNotFound:
-            return 0
-        return 1
+    def check_payload(self, what: str, text: str | None) -> None:
+        """Refuse a payload that is too long; None is none.
+
+        Raises:
+            LimitExceeded: It is.
+        """
+        if text is not None and is_longer(text, maximum := self._limits.payload_bytes_max):
+            raise LimitExceeded(what, limit="payload_bytes_max", found=bytes_of(text), maximum=maximum)

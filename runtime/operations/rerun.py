@@ -98,7 +98,7 @@ def copied(rows: Sequence[Row], rerun: Rerun, *, source_id: str, new_id: str, no
     last = kept[-1]
     arrivals, commands = split(last.turn or ())
     before = [command for command in commands if getattr(command, "event_id", -1) < rerun.event_id]
-    kept[-1] = last._replace(turn=[*arrivals, *before, again], held=[])
+    kept[-1] = last._replace(turn=[*arrivals, *before, again], held=[], waits=None)
     return kept, execution_id
 
 

@@ -1,76 +1,90 @@
 """The loop that forgets finished instances when their time is over (contract 4.3, 4.5).
 
-The one law: an instance is forgotten when it has been finished for the time
-that `Retention` names, never earlier. Nothing about it is stored: the date
-follows from `updated_us`, so a restart changes nothing.
+The rule: an instance is forgotten when it has been finished for the time that `Retention` names, never earlier.
+Nothing about it is stored: the date follows from its facets, so a restart changes nothing, and a new policy holds for
+all that has ended already.
 
-The engine runs it if its settings name any time.
+The engine runs it if its settings name any time. Each host of a daemon forgets the instances of its own part.
 """
 
-import heapq
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import anyio
 
 from ...actors.clock import Clock, read
 from ...actors.errors import HostStopping, PerdureError
+from ...actors.store.contract import Store
 from ...actors.store.errors import StoreDamaged
-from ..errors import InstanceNotFound, InstanceStalled, InstanceUnfinished
+from ...actors.store.listing import Listed, ListFilter, Order
+from ...actors.text import type_name
+from ...journal.journal import Journal
+from ...journal.vocabulary import RETENTION_FAILED, RETENTION_SKIPS
+from ..errors import InstanceNotFound, InstanceStalled, InstanceUnfinished, NoMatch
+from ..history.attribution import By
+from ..history.status import TERMINAL, Status
+from ..instance.condition import Condition
+from ..instance.message import WORKFLOW
 from .facade import Facade
 from .retention_policy import Retention
 
-logger = logging.getLogger(__name__)
+# The audit has one row for each look that forgets something, that of the first instance.
+BY_RETENTION = By("engine", "engine", "its time was over, and perhaps that of others: retention")
 
 
 class RetentionLoop:
     """Forgets finished instances one by one, without their children, which have times of their own.
 
-    The cost: a look at the whole store is one read for each instance. The loop
-    looks at the start, and then
+    The store lists the instances of a status in the order in which they have ended, so a look reads those that
+    are due, and the first that is not. The loop looks at the start, when the first instance that it knows of is
+    due, and after the shortest time for which any instance is kept, because none that ends after a look can be due
+    before that. It looks no more often than once a second, and not at all if no turn was taken since the last look
+    and nothing is due.
 
-    * no more often than the shortest time for which any instance is kept,
-      because an instance that finishes after a look cannot be due before that;
-    * no more often than once a second, and for no more than a twentieth of the
-      time;
-    * not at all if no turn was taken since the last look, because then no
-      instance has finished.
-
-    Between two looks it sleeps until the next instance is due, and reads that
-    one only. While it sleeps it looks at the clock once a minute.
-
-    So no instance goes too early, and one that is kept for a second or more
-    goes on time. One that is to go at once goes within a second; in a store of
-    hundreds of thousands, where a look takes long, it can be minutes.
+    So no instance goes too early, and each goes within a second of its date. While the loop sleeps it looks at the
+    clock once a minute, if that may be set.
 
     Args:
-        facade: Lists, reads and purges the instances.
+        store: This host's part; lists the instances.
+        facade: Purges them.
         retention: How long they are kept; not for ever.
         clock: Tells the date.
         turns: A count that grows when any instance takes a turn.
     """
 
     LOOK_EVERY_S = 1.0
-    SHARE_OF_TIME = 20  # one part in so many of the time may go into looks
     SLEEP_S_MAX = 3600.0
     SLEEP_S_MAX_IF_SET = 60.0  # the wall clock may be set, and the machine may sleep
-    KNOWN_MAX = 10_000  # dates in memory; another look finds those after them
+    FIRST_PAGE = 16  # most looks find only a few
+    PAGE = 512
+    AT_ONCE = 32  # instances that are forgotten together, so that they share commits
+    LEFT_MAX = 1_000  # instances that cannot be forgotten, and are not tried again
+    THIN_EVERY_S = 3600.0  # how often the audit is thinned
     TRY_AGAIN_S = 60.0  # after a failure of the store
 
-    def __init__(self, facade: Facade, retention: Retention, *, clock: Clock, turns: Callable[[], int]) -> None:
-        shortest_us = retention.shortest_us
-        assert shortest_us is not None, "there is nothing to forget"
+    def __init__(
+        self,
+        store: Store,
+        facade: Facade,
+        retention: Retention,
+        *,
+        clock: Clock,
+        turns: Callable[[], int],
+        journal: Journal | None = None,
+    ) -> None:
+        self._store = store
         self._facade = facade
         self._retention = retention
-        self._shortest_us = shortest_us
         self._clock = clock
         self._turns = turns
+        self._journal = (journal or Journal()).at(__name__)
         self._seen_turns = -1
-        self._all_known = False  # whether `_due` has all that the last look saw
+        self._due_us: int | None = None  # when the first instance that the last look left is due
         self._look_at_us = 0
+        self._thin_at_us = 0
         self._seen = read(clock)
-        self._due: list[tuple[int, str]] = []  # a heap
+        self._left: dict[str, None] = {}  # ids of instances that cannot be forgotten
+        self._told = False  # whether this look has its row in the audit
 
     async def run(self) -> None:
         """Work until cancelled, or until the host stops."""
@@ -81,80 +95,107 @@ class RetentionLoop:
                 return
             except PerdureError as error:
                 # The store is in trouble. A wait loses nothing: all dates follow from the store.
-                logger.warning("finished instances cannot be forgotten; trying again in a minute: %s", error)
+                self._journal.write(RETENTION_FAILED, reason=str(error), error_type=type_name(error))
                 self._seen_turns = -1
-                self._due = []
                 self._look_at_us = self._clock.now_us() + round(self.TRY_AGAIN_S * 1e6)
             await self._sleep()
 
     async def _step(self) -> None:
-        """Look if a look is due, and forget all instances that are due."""
+        """Look, if a look is due, and forget all instances that are due."""
         now, seen = read(self._clock), self._seen
         self._seen = now
         # A clock that is set back puts off no look, or instances that end now would be seen that much later.
-        self._look_at_us -= max(0, now.set_back_since(seen))
+        set_back_us = max(0, now.set_back_since(seen))
+        self._look_at_us -= set_back_us
+        self._thin_at_us -= set_back_us
         if now.wall_us >= self._look_at_us:
-            await self._look()
-        while self._due and self._due[0][0] <= self._clock.now_us():
-            _, instance_id = heapq.heappop(self._due)
-            # It may have been purged or started again meanwhile.
-            due_us = await self._due_us(instance_id)
-            if due_us is not None and due_us <= self._clock.now_us():
-                await self._forget(instance_id)
+            await self._look(now.wall_us)
+        if self._retention.audit_us is not None and now.wall_us >= self._thin_at_us:
+            await self._store.thin_audit(now.wall_us - self._retention.audit_us)
+            self._thin_at_us = now.wall_us + round(self.THIN_EVERY_S * 1e6)
 
-    async def _look(self) -> None:
-        """Find out when each finished instance is due, and set the time of the next look."""
-        began_us, turns = self._clock.now_us(), self._turns()
-        took_s = 0.0
-        if not self._all_known or turns != self._seen_turns:
-            took_s = await self._collect()
+    async def _look(self, now_us: int) -> None:
+        """Forget what is due, and set the time of the next look."""
+        turns = self._turns()
+        self._told = False
+        is_due = self._due_us is not None and self._due_us <= now_us
+        if turns != self._seen_turns or is_due:
+            dates = [await self._forget_due(status, now_us) for status in sorted(TERMINAL)]
+            self._due_us = min((due_us for due_us in dates if due_us is not None), default=None)
             self._seen_turns = turns
-        next_us = began_us + self._shortest_us
-        if not self._all_known:
-            # All dates up to the last known one are known.
-            next_us = min(next_us, max(self._due)[0])
-        pause_s = max(self.LOOK_EVERY_S, took_s * (self.SHARE_OF_TIME - 1))
-        self._look_at_us = max(next_us, self._clock.now_us() + round(pause_s * 1e6))
+        shortest_us = self._retention.shortest_us
+        if shortest_us is None:  # only the audit is thinned
+            self._look_at_us = now_us + round(self.SLEEP_S_MAX * 1e6)
+            return
+        next_us = now_us + shortest_us
+        if self._due_us is not None:
+            next_us = min(next_us, self._due_us)
+        self._look_at_us = max(next_us, now_us + round(self.LOOK_EVERY_S * 1e6))
 
-    async def _collect(self) -> float:
-        """Forget the instances that are due and note when the others are; return the time of reading, seconds."""
-        reading_s = 0.0
-        self._due = []
-        self._all_known = True
-        after: str | None = None
-        while True:
-            began_s = anyio.current_time()
-            page = await self._facade.list_ids(after=after)
-            dates = [(due_us, id) for id in page.ids if (due_us := await self._due_us(id)) is not None]  # noqa: A001
-            reading_s += anyio.current_time() - began_s
-            for due_us, instance_id in dates:
-                if due_us <= self._clock.now_us():
-                    await self._forget(instance_id)
-                else:
-                    heapq.heappush(self._due, (due_us, instance_id))
-            if len(self._due) > self.KNOWN_MAX:
-                self._due = heapq.nsmallest(self.KNOWN_MAX, self._due)  # sorted, and so a heap
-                self._all_known = False
-            if page.token is None:
-                return reading_s
-            after = page.token
+    async def _forget_due(self, status: Status, now_us: int) -> int | None:
+        """Forget the instances of a status that are due.
 
-    async def _due_us(self, instance_id: str) -> int | None:
-        """When an instance is to be forgotten, Unix time in microseconds; None: not with its present status."""
-        try:
-            state = await self._facade.inspect(instance_id)
-        except StoreDamaged as error:
-            logger.warning("it cannot be forgotten: %s", error)  # and does not keep the others from that
+        Returns:
+            When the first that is left is due, Unix time in microseconds; None: there is none.
+        """
+        kept_us = self._retention.kept_us(status)
+        if kept_us is None:
             return None
-        kept_us = self._retention.kept_us(state.status) if state is not None else None
-        return state.updated_us + kept_us if state is not None and kept_us is not None else None
+        wanted = ListFilter(statuses=frozenset({status.name}))
+        limit, cursor = self.FIRST_PAGE, None
+        while True:
+            page = await self._store.list(WORKFLOW, wanted, order=Order.UPDATED, cursor=cursor, limit=limit)
+            due = [each for each in page.listed if each.facets.updated_us + kept_us <= now_us]
+            still = ListFilter(statuses=wanted.statuses, updated_to_us=now_us - kept_us + 1)
+            await self._forget_all(due, Condition(filter=still))
+            if len(due) < len(page.listed):
+                return page.listed[len(due)].facets.updated_us + kept_us
+            if page.cursor is None:
+                return None
+            limit, cursor = self.PAGE, page.cursor
 
-    async def _forget(self, instance_id: str) -> None:
-        with suppress(InstanceNotFound, InstanceUnfinished, InstanceStalled):
-            await self._facade.purge(instance_id, recurse=False)
-            logger.debug("forgot %s, whose time was over", instance_id)
+    async def _forget_all(self, due: Sequence[Listed], condition: Condition) -> None:
+        """Forget instances, some at once.
+
+        Args:
+            condition: What each must still be: it may have been started again meanwhile.
+
+        Raises:
+            PerdureError: The store is in trouble, or the host stops.
+        """
+        waiting = [each.id for each in due if each.id not in self._left]
+        for begin in range(0, len(waiting), self.AT_ONCE):
+            errors: list[PerdureError] = []
+
+            async def forget(instance_id: str, errors: list[PerdureError] = errors) -> None:
+                try:
+                    await self._forget(instance_id, condition)
+                except PerdureError as error:
+                    errors.append(error)
+
+            async with anyio.create_task_group() as tasks:
+                for instance_id in waiting[begin : begin + self.AT_ONCE]:
+                    tasks.start_soon(forget, instance_id)
+            if errors:
+                raise errors[0]
+
+    async def _forget(self, instance_id: str, condition: Condition) -> None:
+        by = None if self._told else BY_RETENTION
+        self._told = True
+        try:
+            with suppress(InstanceNotFound, InstanceUnfinished, NoMatch):
+                await self._facade.purge(instance_id, recurse=False, by=by, condition=condition)
+        except (StoreDamaged, InstanceStalled) as error:
+            # It does not keep the others from being forgotten.
+            self._journal.write(
+                RETENTION_SKIPS, instance_id=instance_id, reason=str(error), error_type=type_name(error)
+            )
+            if len(self._left) < self.LEFT_MAX:
+                self._left[instance_id] = None
 
     async def _sleep(self) -> None:
-        next_us = min(self._look_at_us, self._due[0][0]) if self._due else self._look_at_us
+        next_us = self._look_at_us
+        if self._retention.audit_us is not None:
+            next_us = min(next_us, self._thin_at_us)
         sleep_s_max = self.SLEEP_S_MAX_IF_SET if self._clock.may_be_set else self.SLEEP_S_MAX
         await anyio.sleep(min(max((next_us - self._clock.now_us()) / 1e6, 0.0), sleep_s_max))

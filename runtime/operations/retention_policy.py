@@ -1,4 +1,4 @@
-"""How long finished instances are kept, as one frozen value.
+"""How long finished instances and the audit are kept, as one frozen value.
 
 The one law: a time for one status counts before the time for all of them.
 
@@ -13,7 +13,7 @@ from ..history.status import TERMINAL, Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """How long finished instances are kept, in microseconds.
+    """How long finished instances and rows of the audit are kept, in microseconds.
 
     None means for ever, and for one status: as long as `any_terminal_us` says.
 
@@ -25,16 +25,17 @@ class Retention:
     completed_us: int | None = None
     failed_us: int | None = None
     terminated_us: int | None = None
+    audit_us: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("any_terminal_us", "completed_us", "failed_us", "terminated_us"):
+        for name in ("any_terminal_us", "completed_us", "failed_us", "terminated_us", "audit_us"):
             kept_us = getattr(self, name)
             if kept_us is not None and kept_us < 0:
                 raise ValueError(f"{name} must be at least 0, not {kept_us}")
 
     def __bool__(self) -> bool:
-        """Whether there is a time after which any instance is forgotten."""
-        return self.shortest_us is not None
+        """Whether there is a time after which anything is forgotten."""
+        return self.shortest_us is not None or self.audit_us is not None
 
     @property
     def shortest_us(self) -> int | None:

@@ -15,12 +15,17 @@ and after a restart the instance asks for them again. Workflow actors and
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
+
 from ...actors.address import Address
 from ...actors.errors import HostStopping
+from ...journal.journal import Journal
+from ...journal.vocabulary import WAITING_FOR_ROOM, WORKER_CAME, WORKER_WENT
+from ..activity_figures import NAMES_MAX, ActivityLoad, recent_attempts
 from ..fair_queue import FairQueue
 from ..instance.message import (
     ACTIVITY,
@@ -33,6 +38,7 @@ from ..instance.message import (
     Withdraw,
     WorkflowAnswer,
     WorkflowTurnWork,
+    WorkState,
     workflow_address,
 )
 from ..instance.state import Offered
@@ -49,7 +55,9 @@ class Dispatcher:
     Args:
         limits: How many jobs a stream, and all together, may have at once.
         send: Sends an answer to the instance that asked.
+        now_us: The wall clock; Unix time, microseconds.
         greet: Called when a worker has connected.
+        journal: Is told of workers that come and go.
     """
 
     def __init__(
@@ -57,18 +65,24 @@ class Dispatcher:
         limits: DispatchLimits,
         *,
         send: Callable[[Address, Any], None],
+        now_us: Callable[[], int],
         greet: Callable[[], None] = lambda: None,
+        journal: Journal | None = None,
     ) -> None:
         self._greet = greet
+        self._journal = (journal or Journal()).at(__name__)
         self._limits = limits
         self._send = send
+        self._now_us = now_us
         self._streams: list[Stream] = []
         self._jobs: dict[Address, Job] = {}
         self._workflows: FairQueue[Job] = FairQueue()
         self._activities: FairQueue[Job] = FairQueue()
         self._at_work: dict[str, int] = {}  # the number of jobs that workers have, by kind, and by kind and name
         self._stalled: set[str] = set()
+        self._full: FairQueue[Job] | None = None  # of which the log has been told that it waits for room
         self._stopping = False
+        self.recent = recent_attempts()
 
     @property
     def connected(self) -> int:
@@ -78,6 +92,20 @@ class Dispatcher:
     def __len__(self) -> int:
         """How many jobs are not answered."""
         return len(self._jobs)
+
+    @property
+    def streams(self) -> Sequence[Stream]:
+        """The streams that are open, the oldest first."""
+        return self._streams
+
+    def loads(self) -> dict[str, ActivityLoad]:
+        """Count the activities that wait for a worker, and those that workers have, by name."""
+        loads: dict[str, ActivityLoad] = {}
+        for job in self._jobs.values():
+            if isinstance(job.request, Invoke):
+                name = job.request.name
+                loads[name] = loads.get(name, ActivityLoad()).with_one(job.sent_us if job.sent else None)
+        return loads
 
     def stop(self) -> None:
         """End all streams, and take in no more workers."""
@@ -122,9 +150,23 @@ class Dispatcher:
         if job is not None:
             assert isinstance(job.request, Invoke)
             if job.request.execution_id == invoke.execution_id:
+                if invoke.again and job.sent:
+                    self._give_again(job)
                 return
             self._drop(job)  # of an earlier generation, whose ids begin anew
         self._add(Job(key, invoke), self._activities)
+
+    def _give_again(self, job: Job) -> None:
+        """Give an activity that a worker has to another one, or once more to the same. The first answer counts."""
+        assert job.stream is not None
+        job.earlier_tokens = (*job.earlier_tokens, job.token)
+        job.hung_with = job.stream
+        del job.stream.activities[job.key]
+        job.stream = None
+        job.sent = False
+        self._count(job, -1)
+        self._activities.push_front(job.request.instance_id, job)
+        self._pump()
 
     def withdraw(self, message: Withdraw) -> None:
         """Give an instance's activities to no worker any more, nor its turn if it was ended.
@@ -152,6 +194,16 @@ class Dispatcher:
                 queue.remove(message.instance_id, waiting)
         self._pump()
 
+    # Readers look.
+
+    def activity_state(self, instance_id: str, execution_id: str, task_id: int) -> WorkState | None:
+        """Whether an activity of a generation waits or is with a worker; None: it is not here."""
+        return _state(self._jobs.get(_activity_key(instance_id, task_id)), execution_id)
+
+    def turn_state(self, instance_id: str, execution_id: str) -> WorkState | None:
+        """Whether the turn of an instance waits or is with a worker; None: none is here."""
+        return _state(self._jobs.get(Address(WORK, instance_id)), execution_id)
+
     # Workers come and go.
 
     @asynccontextmanager
@@ -166,8 +218,16 @@ class Dispatcher:
         """
         if self._stopping:
             raise HostStopping
-        stream = Stream(worker, self._take_back, answer_timeout_s=self._limits.answer_timeout_s)
+        stream = Stream(
+            worker,
+            self._take_back,
+            answer_timeout_s=self._limits.answer_timeout_s,
+            now_us=self._now_us,
+            journal=self._journal,
+        )
         self._streams.append(stream)
+        began_s = anyio.current_time()
+        self._journal.write(WORKER_CAME, worker=worker.peer, agent=worker.agent)
         self._greet()
         self._retry_stalled()
         self._pump()
@@ -175,6 +235,7 @@ class Dispatcher:
             yield stream
         finally:
             self._streams.remove(stream)
+            self._tell_gone(stream, anyio.current_time() - began_s)
             # To the front, in their order: these jobs have waited longest.
             for job in reversed([*stream.turns.values(), *stream.activities.values()]):
                 job.stream = None
@@ -212,10 +273,23 @@ class Dispatcher:
         job = self._finish(_activity_key(answer.instance_id, answer.task_id), answer.token, answer.task_id)
         if job is not None:
             assert isinstance(job.request, Invoke)
-            done = ActivityDone(job.request.execution_id, answer.task_id, answer.result, answer.failure)
+            took_s = (self._now_us() - (job.sent_us or 0)) / 1e6
+            if job.request.name in self.recent or len(self.recent) < NAMES_MAX:
+                self.recent[job.request.name].append(took_s if answer.failure is None else -took_s)
+            done = ActivityDone(job.request.execution_id, answer.task_id, answer.result, answer.failure, job.sent_us)
             self._send(workflow_address(answer.instance_id), done)
 
     # Inside.
+
+    def _tell_gone(self, stream: Stream, stayed_s: float) -> None:
+        self._journal.write(
+            WORKER_WENT,
+            worker=stream.worker.peer,
+            agent=stream.worker.agent,
+            found=stream.load,
+            duration_s=stayed_s,
+            duration_ms=round(stayed_s * 1e3),
+        )
 
     def _retry_stalled(self) -> None:
         stalled, self._stalled = self._stalled, set()
@@ -240,9 +314,11 @@ class Dispatcher:
         if job is None:
             instance_id = key.id if task_id is None else key.id.rpartition("::")[0]
             raise WorkUnknown(instance_id, task_id)
-        if (token and token != job.token) or not job.sent:
+        if not (job.sent and token in ("", job.token)) and not (job.earlier_tokens and _is_earlier(job, token)):
             logger.debug("an answer to %s under another token is void", key)
             return None
+        if job.stream is not None:
+            job.stream.seen_us = self._now_us()
         self._drop(job)
         self._pump()
         return job
@@ -275,11 +351,28 @@ class Dispatcher:
                 stream = self._choose(job) if not self._has_full_kind(job) else None
                 if stream is None:
                     queue.push_front(job.request.instance_id, job)
+                    if queue is not self._full:
+                        self._full = queue
+                        self._tell_full(job)
                     break  # no other job of this kind has room
                 self._count(job, +1)
                 stream.give(job)
+            if not queue and queue is self._full:
+                self._full = None
             for job in reversed(held_back):
                 queue.push_front(job.request.instance_id, job)
+
+    def _tell_full(self, job: Job) -> None:
+        limits = self._limits
+        activity = isinstance(job.request, Invoke)
+        if self._has_full_kind(job):
+            limit = "max_concurrent_activities" if activity else "max_concurrent_workflows"
+            maximum = limits.activities_max if activity else limits.workflows_max
+        else:
+            limit = "activities_per_worker" if activity else "turns_per_worker"
+            maximum = limits.activities_per_stream_max if activity else limits.workflows_per_stream_max
+        what = "activities of remote workers" if activity else "turns of remote workers"
+        self._journal.write(WAITING_FOR_ROOM, what=what, limit=limit, maximum=maximum)
 
     def _choose(self, job: Job) -> Stream | None:
         """A stream with room: one that keeps the history of the instance, or has the fewest jobs; None: all full."""
@@ -287,6 +380,8 @@ class Dispatcher:
         activity = isinstance(job.request, Invoke)
         room = limits.activities_per_stream_max if activity else limits.workflows_per_stream_max
         free = [stream for stream in self._streams if len(stream.jobs_like(job)) < room]
+        if job.hung_with is not None:
+            free = [stream for stream in free if stream is not job.hung_with] or free
         if not isinstance(job.request, Invoke):
             for stream in free:
                 if stream.worker.stateful and stream.keeps(job.request.instance_id):
@@ -312,12 +407,23 @@ class Dispatcher:
                 del self._at_work[counter]
 
 
+def _is_earlier(job: Job, token: str) -> bool:
+    """Whether an answer comes from a worker that was given the job before it was given out again."""
+    return not token or token in job.earlier_tokens
+
+
 def _is_continued(known: Offered | WorkflowTurnWork, offer: Offered) -> bool:
     """Whether an offer is for the same turn as an earlier one, with perhaps more events to feed."""
     if (known.execution_id, known.position) != (offer.execution_id, offer.position):
         return False
     # A worker has been sent a settled turn: its events cannot change any more, and must still be those to feed.
     return not isinstance(known, WorkflowTurnWork) or known.fed == offer.fed[: len(known.fed)]
+
+
+def _state(job: Job | None, execution_id: str) -> WorkState | None:
+    if job is None or job.request.execution_id != execution_id:
+        return None
+    return WorkState(job.sent_us if job.stream is not None and job.sent else None)
 
 
 def _counters(job: Job) -> tuple[str, str]:

@@ -9,11 +9,14 @@ It is an actor with a record and no log, because the store keeps actors.
 `runtime/engine.py` sets it and reads it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from ...actors.address import Address
-from ...actors.store.contract import Stored
+from ...actors.store.audit import AuditRow
+from ...actors.store.contract import Inspection, Stored
+from ...actors.store.listing import Facets
 from ...actors.turn import Envelope, Turn
 
 WORKER_MARK = "worker-mark"  # reaches the disk and must not change
@@ -30,6 +33,12 @@ class WorkerMarkType:
     def purges(self, body: Any) -> bool:
         return False
 
+    def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[AuditRow]:
+        return ()
+
+    def facets(self, outside: Inspection) -> Facets | None:
+        return None
+
     def activate(self, address: Address, stored: Stored | None) -> "WorkerMark":
         return WorkerMark(is_set=stored is not None)
 
@@ -38,6 +47,7 @@ class WorkerMark:
     """The mark: set, or not yet."""
 
     was_stalled = False
+    log_fields: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, *, is_set: bool) -> None:
         self._is_set = is_set

@@ -13,7 +13,6 @@ gets a job; the door of the workers (`rpc/services/work_items.py`) reads the
 items.
 """
 
-import logging
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from heapq import heappop, heappush
@@ -24,11 +23,11 @@ import anyio
 
 from ...actors.address import Address
 from ...actors.waiting.signal import Signal
+from ...journal.journal import Journal
+from ...journal.vocabulary import TURN_SENT_AGAIN
 from ..instance.message import Invoke, WorkflowTurnWork
 from ..instance.state import Offered
 from .items import ActivityItem, Worker, WorkflowItem, WorkItem
-
-logger = logging.getLogger(__name__)
 
 ANSWER_TIMEOUT_MAX_S = 3600.0  # where the doubling ends
 
@@ -39,14 +38,30 @@ TOKENLESS_AGENT = "dapr-js-sdk"
 class Job:
     """A turn or an activity, from the request to the answer that counts."""
 
-    __slots__ = ("again", "due_s", "key", "request", "sent", "stream", "timeout_s", "token", "withdrawn")
+    __slots__ = (
+        "again",
+        "due_s",
+        "earlier_tokens",
+        "hung_with",
+        "key",
+        "request",
+        "sent",
+        "sent_us",
+        "stream",
+        "timeout_s",
+        "token",
+        "withdrawn",
+    )
 
     def __init__(self, key: Address, request: Offered | Invoke) -> None:
         self.key = key
         self.request: Offered | WorkflowTurnWork | Invoke = request  # of a turn: an offer until it is sent
         self.stream: Stream | None = None  # None: it waits in the dispatcher
         self.token = ""  # a new one each time it is given to a worker
+        self.earlier_tokens: tuple[str, ...] = ()  # under which it was given out before, because it hung
+        self.hung_with: Stream | None = None  # the last of these workers
         self.sent = False  # to the worker of its stream
+        self.sent_us: int | None = None  # when it was; Unix time, microseconds
         self.again = False  # it is to be sent again, because no answer has come
         self.timeout_s = 0.0  # how long the worker has for its answer
         self.due_s = 0.0  # when that is over; event loop's clock
@@ -61,19 +76,30 @@ class Stream:
         withdraw: Takes back a job whose offer is void, or to which no answer is waited for any more.
         answer_timeout_s: After this time without an answer a turn is sent again, then after twice the time, and so on;
             None: never.
+        now_us: The wall clock; Unix time, microseconds.
+        journal: Is told of turns that are sent again.
     """
 
     # The number of instances whose history a worker is assumed to keep; Python's SDK keeps 100 000.
     HISTORIES_MAX = 10_000
 
     def __init__(
-        self, worker: Worker, withdraw: Callable[[Job], None], *, answer_timeout_s: float | None = None
+        self,
+        worker: Worker,
+        withdraw: Callable[[Job], None],
+        *,
+        answer_timeout_s: float | None = None,
+        now_us: Callable[[], int],
+        journal: Journal | None = None,
     ) -> None:
         self.worker = worker
+        self.connected_us = self.seen_us = now_us()  # seen: when it has answered last
         self.says_tokens = TOKENLESS_AGENT not in worker.agent  # with its answers
         self.turns: dict[Address, Job] = {}
         self.activities: dict[Address, Job] = {}
         self._withdraw = withdraw
+        self._journal = (journal or Journal()).at(__name__)
+        self._now_us = now_us
         self._ready: deque[Job] = deque()
         self._patient: list[tuple[float, int, Job]] = []  # a heap: until when (event loop's clock), a number, the job
         self._numbers = count()
@@ -98,6 +124,7 @@ class Stream:
         job.stream = self
         job.token = uuid4().hex
         job.sent = job.again = False
+        job.sent_us = None
         job.timeout_s = self._answer_timeout_s or 0.0
         self.jobs_like(job)[job.key] = job
         patience_s = 0.0 if isinstance(job.request, WorkflowTurnWork | Invoke) else job.request.patience_s
@@ -169,11 +196,13 @@ class Stream:
                 # Nothing waits for its answer, and it would keep the room of another turn.
                 self._withdraw(job)
             else:
-                logger.warning(
-                    "the worker at %s has not answered a turn of workflow '%s' for %g s; the turn is sent to it again",
-                    self.worker.peer,
-                    request.instance_id,
-                    job.timeout_s,
+                self._journal.write(
+                    TURN_SENT_AGAIN,
+                    worker=self.worker.peer,
+                    instance_id=request.instance_id,
+                    workflow=request.name,
+                    waited_s=job.timeout_s,
+                    limit="worker_answer_timeout",
                 )
                 job.timeout_s = min(job.timeout_s * 2, ANSWER_TIMEOUT_MAX_S)
                 job.again = True
@@ -197,6 +226,7 @@ class Stream:
             return None
         again = job.again
         job.sent, job.again = True, False
+        job.sent_us = self._now_us()
         request = job.request
         if isinstance(request, Invoke):
             return ActivityItem(

@@ -3,7 +3,7 @@
 import pytest
 
 from perdure.api.properties import RUNTIME_STATUS, properties
-from perdure.runtime.history.failure import FailureDetails
+from perdure.runtime.history.failure import ACTIVITY_CALL, CHILD_CALL, FailedCall, FailureDetails
 from perdure.runtime.history.status import Status
 
 from ..support.doors.fake_facade import state
@@ -57,3 +57,46 @@ def test_a_terminated_instance_shows_the_output_it_was_given() -> None:
 
 def test_a_stalled_instance_tells_why() -> None:
     assert properties(state(status=Status.STALLED, input=None)) == {"perdure.workflow.stall": "the code changed"}
+
+
+DECLINED = FailureDetails(error_type="CardDeclined", message="no money", stack_trace="in charge")
+CALL = FailedCall(kind=ACTIVITY_CALL, name="charge", id=2, attempt=3)
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (
+            FailureDetails(error_type="TaskFailedError", message="m", inner=DECLINED, call=CALL),
+            {"activity": "charge", "id": "2", "attempt": "3", "error_type": "CardDeclined", "error_message": "no money",
+             "stack_trace": "in charge"},
+        ),
+        (
+            FailureDetails(
+                error_type="LookupError",
+                message="m",
+                inner=FailureDetails(error_type="TaskFailedError", message="m", inner=DECLINED, call=CALL),
+            ),
+            {"activity": "charge", "id": "2", "attempt": "3", "error_type": "CardDeclined", "error_message": "no money",
+             "stack_trace": "in charge"},
+        ),
+        (
+            # As a worker's code said it, in its message alone.
+            FailureDetails(
+                error_type="TaskFailedError",
+                message="m",
+                call=FailedCall(kind=CHILD_CALL, name="ship", id="kid", failure=DECLINED),
+            ),
+            {"child": "ship", "id": "kid", "error_type": "CardDeclined", "error_message": "no money",
+             "stack_trace": "in charge"},
+        ),
+    ],
+)  # fmt: skip
+def test_the_activity_or_the_child_that_failed_is_named_beside_dapr_s_properties(
+    failure: FailureDetails, expected: dict[str, str]
+) -> None:
+    found = properties(state(status=Status.FAILED, failure=failure, input=None))
+    assert found["dapr.workflow.failure.error_type"] == failure.error_type
+    assert found.pop("perdure.workflow.failure.trace") == failure.trace
+    own = "perdure.workflow.failure."
+    assert {name.removeprefix(own): value for name, value in found.items() if name.startswith(own)} == expected

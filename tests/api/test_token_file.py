@@ -30,7 +30,20 @@ def path(tmp_path: Path) -> Path:
 )
 def test_a_line_is_a_token_or_a_name_and_its_token(path: Path, content: str, tokens: tuple[str, ...]) -> None:
     path.write_bytes(content.encode())
-    assert read_tokens(str(path)) == tokens
+    assert tuple(token for _, token in read_tokens(str(path))) == tokens
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        ("ops=old\nshop = new\n", ["ops", "shop"]),
+        ("old\nops=new\nother\n", ["token-1", "ops", "token-3"]),
+        ("token-1=a\nb", ["token-1", "token-2"]),
+    ],
+)
+def test_a_token_has_the_name_of_its_line_or_of_its_place(path: Path, content: str, names: list[str]) -> None:
+    path.write_text(content)
+    assert [token.name for token in read_tokens(str(path))] == names
 
 
 @pytest.mark.parametrize(
@@ -42,6 +55,7 @@ def test_a_line_is_a_token_or_a_name_and_its_token(path: Path, content: str, tok
         (b"ops = \n", "line 1 has a name and no token"),
         (b"ops==\n", "line 1 has a name and no token"),
         (b"ops=s3cret\nops=s3cret2\n", "line 2 gives 'ops' a second token"),
+        (b"token-2=s3cret\ns3cret2\n", "line 2 is named 'token-2'"),
         (b"my s3cret\n", "the token in line 1 has a blank in it"),
         (b"s3cret \xff\n", "it is not text in UTF-8"),
         (b"s3cret\n" * 200_000, "it has more than 1048576 bytes"),

@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from perdure.api.tokens import Tokens
+from perdure.api.tokens import NamedToken, Tokens
 
 TOKENS = ("old", "new", "größe", "a much longer one")
 
@@ -59,3 +59,29 @@ def test_no_token_is_kept_in_clear() -> None:
 def test_without_a_token_there_is_nothing_to_check() -> None:
     with pytest.raises(AssertionError, match="leave this out"):
         Tokens([])
+
+
+def test_a_token_is_named_as_it_was_given_or_by_its_place() -> None:
+    tokens = Tokens(["first", NamedToken("ops", "second"), "third"])
+    names = [tokens.name_of(token) for token in (b"first", b"second", b"third", b"fourth", None)]
+    assert names == ["token-1", "ops", "token-3", None, None]
+
+
+def test_a_seal_tells_the_token_that_made_it_for_as_long_as_that_is_known() -> None:
+    # Given a text that was sealed with one of two tokens, and the same tokens on another host,
+    tokens, elsewhere = Tokens(["old", NamedToken("ops", "new")]), Tokens(["old", NamedToken("ops", "new")])
+    seal = tokens.seal(b"new", b"text")
+    assert seal is not None
+    # then both know by which,
+    assert tokens.sealed_by(b"text", seal) == elsewhere.sealed_by(b"text", seal) == "ops"
+    # another text and another seal are nobody's,
+    assert tokens.sealed_by(b"other", seal) is None
+    assert tokens.sealed_by(b"text", bytes(32)) is None
+    assert tokens.sealed_by(b"text", b"") is None
+    # and once the token has gone, so has the seal.
+    tokens.replace(["old"])
+    assert tokens.sealed_by(b"text", seal) is None
+
+
+def test_nothing_is_sealed_with_a_token_that_is_not_known() -> None:
+    assert Tokens(["old"]).seal(b"new", b"text") is None

@@ -33,10 +33,12 @@ from perdure.api.words import (
 from perdure.runtime.errors import (
     ChildUnfinished,
     InstanceExists,
+    InstanceFull,
     InstanceNotFound,
     InstanceStalled,
     InstanceUnfinished,
     InvalidRequest,
+    LimitExceeded,
 )
 from perdure.runtime.history.row import CorruptHistory
 
@@ -137,6 +139,20 @@ def test_those_operations_are_operations() -> None:
 def test_what_may_work_later_is_said_without_ado(operation: str, error: PerdureError, status: int, code: str) -> None:
     refused = refusal(operation, error, **FIELDS)
     assert (refused.answer.status, refused.answer.code, str(refused)) == (status, code, str(error))
+
+
+@pytest.mark.parametrize("operation", FAILURES)
+def test_more_than_a_limit_allows_is_the_callers_mistake(operation: str) -> None:
+    error = LimitExceeded("the reason", limit="payload_bytes_max", found=7, maximum=5)
+    refused = refusal(operation, error, **FIELDS)
+    assert (refused.answer.status, refused.answer.code) == (400, FAILURES[operation].code)
+    assert "the reason has 7 bytes, and the limit payload_bytes_max is 5" in str(refused)
+
+
+@pytest.mark.parametrize("operation", FAILURES)
+def test_a_full_instance_is_answered_like_a_full_mailbox(operation: str) -> None:
+    refused = refusal(operation, InstanceFull("order-1", held=7), **FIELDS)
+    assert (refused.answer.status, refused.answer.code) == (429, "ERR_MAILBOX_FULL")
 
 
 def test_a_special_case_of_what_may_work_later_is_answered_like_it() -> None:

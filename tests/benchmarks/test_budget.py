@@ -16,14 +16,14 @@ from perdure.benchmarks.budget import (
     table,
     write_budget,
 )
-from perdure.benchmarks.counts import Counted, count_all
+from perdure.benchmarks.counts import CountedLoad, count_all
 
 from ..support.paths import ROOT
 
 
-def found(**counts: int) -> Counted:
+def found(**counts: int) -> CountedLoad:
     usual = {"turns": 12, "batches": 3, "commits": 3, "runs_in_a_commit_max": 1, "rows_insert_log": 12}
-    return Counted(name="chain", what="a chain", unit="step", units=10, counts=usual | counts)
+    return CountedLoad(name="chain", what="a chain", unit="step", units=10, counts=usual | counts)
 
 
 BUDGET = {"chain": found(wal_bytes=1_000, blocks_retained=5).counts}

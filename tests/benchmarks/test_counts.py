@@ -10,7 +10,7 @@ from perdure.actors.store.contract import Write
 from perdure.benchmarks import counts
 from perdure.benchmarks.budget import beyond_limits, failures
 from perdure.benchmarks.counting_store import ROUNDS, CountingStore
-from perdure.benchmarks.counts import Counted, calls_counted, count_all, count_alone, count_event, count_fan_out
+from perdure.benchmarks.counts import CountedLoad, calls_counted, count_all, count_alone, count_event, count_fan_out
 from perdure.benchmarks.load import WrongResult
 from perdure.runtime.dates import from_us
 
@@ -18,18 +18,18 @@ FAR_US = 4_000_000_000_000_000
 
 
 def counted(
-    load: Callable[[Callable[[], CountingStore]], Awaitable[Counted]], make_store: Callable[[], CountingStore]
-) -> Counted:
+    load: Callable[[Callable[[], CountingStore]], Awaitable[CountedLoad]], make_store: Callable[[], CountingStore]
+) -> CountedLoad:
     return anyio.run(load, make_store)
 
 
-def as_budget(*found: Counted) -> dict[str, dict[str, int]]:
+def as_budget(*found: CountedLoad) -> dict[str, dict[str, int]]:
     return {each.name: each.counts for each in found}
 
 
 @pytest.mark.parametrize("load", [count_alone, count_fan_out, count_event])
 def test_counts_do_not_depend_on_how_long_a_commit_waits(
-    load: Callable[[Callable[[], CountingStore]], Awaitable[Counted]], tmp_path: Path
+    load: Callable[[Callable[[], CountingStore]], Awaitable[CountedLoad]], tmp_path: Path
 ) -> None:
     usual = counted(load, lambda: CountingStore(tmp_path / "usual.db"))
     hasty = counted(load, lambda: CountingStore(tmp_path / "hasty.db", rounds=ROUNDS // 2))

@@ -14,10 +14,12 @@ from perdure.cli.parsing import (
     parse_path,
     parse_port,
     parse_processes,
+    parse_retention,
     parse_seconds,
     parse_size,
     parse_tokens,
 )
+from perdure.runtime.operations.retention_policy import Retention
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,17 @@ from perdure.cli.parsing import (
         (parse_host, "fe80::1%eth0", "fe80::1%eth0"),
         (parse_app_id, "order-shop_2", "order-shop_2"),
         (parse_tokens, "one", ("one",)),
+        (parse_retention, "completed=30m", Retention(completed_us=1_800_000_000)),
+        (
+            parse_retention,
+            "failed=7d, terminated=90s,any=0,audit=90d",
+            Retention(
+                failed_us=604_800_000_000,
+                terminated_us=90_000_000,
+                any_terminal_us=0,
+                audit_us=7_776_000_000_000,
+            ),
+        ),
         (parse_tokens, "old, new", ("old", "new")),
     ],
 )
@@ -66,6 +79,12 @@ def test_a_size_is_read_as_daprd_reads_it(text: str, size: int) -> None:
         (parse_path, "postgresql://db", "path of a file"),
         (parse_path, "", "path of a file"),
         (parse_host, "two words", "127.0.0.1 or localhost"),
+        (parse_retention, "", "completed=TIME"),
+        (parse_retention, "30m", "completed=TIME"),
+        (parse_retention, "stalled=30m", "completed=TIME"),
+        (parse_retention, "completed=", "no time for completed"),
+        (parse_retention, "completed=-1", "no time for completed"),
+        (parse_retention, "failed=1d,failed=2d", "failed twice"),
         (parse_app_id, "a b", "letters, digits, dashes and underscores"),
     ],
 )

@@ -63,6 +63,7 @@ def test_each_limit_of_an_engine_has_a_flag() -> None:
             payload_bytes_max=3_000,
             name_bytes_max=100,
             history_events_warn=10,
+            held_events_max=11,
         ),
     )
     limits = {field.name for field in dataclasses.fields(Settings)} - {"app_id", "retention"}
@@ -74,6 +75,7 @@ def test_each_limit_of_an_engine_has_a_flag() -> None:
         *("--wait-for-workers", "--max-concurrent-workflows", "6", "--max-concurrent-activities", "7"),
         *("--turn-commands-warn", "8", "--turn-commands-max", "9", "--payload-bytes-warn", "1Ki"),
         *("--payload-bytes-max", "3k", "--name-bytes-max", "100", "--history-events-warn", "10"),
+        *("--held-events-max", "11"),
     )
     # then the engine gets them all.
     assert config.settings("orders") == dataclasses.replace(given, app_id="orders")

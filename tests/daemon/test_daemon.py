@@ -18,8 +18,6 @@ import anyio
 import grpc
 import pytest
 
-from perdure.daemon.daemon import only_exception
-
 from ..support.doors.rpc_host import Client
 from ..support.processes.lines import PATIENCE_S, Lines, ended
 
@@ -313,10 +311,3 @@ def test_what_was_acknowledged_survives_a_kill(start: Start, tmp_path: Path) -> 
     daemon.ended()
     (tmp_path / "door").touch()
     assert start("shop.py").ready().until_completed()["workflowName"] == "order"
-
-
-def test_the_only_exception_of_a_group_is_taken_out_of_it() -> None:
-    error = ValueError("alone")
-    assert only_exception(BaseExceptionGroup("outer", [ExceptionGroup("inner", [error])])) is error
-    pair = ExceptionGroup("two", [ValueError(), KeyError()])
-    assert only_exception(pair) is pair

@@ -16,17 +16,19 @@ from ..support.source import LAYERS, entry_of, files_of, imported_by, imports_of
 
 # Layer -> the layers it may import, itself apart. `__init__` is the public face, `__main__` the command.
 MAY_IMPORT = {
-    "actors": set[str](),
-    "runtime": {"actors"},
+    "journal": set[str](),
+    "actors": {"journal"},
+    "runtime": {"actors", "journal"},
     "testing": {"runtime", "actors"},
-    "http": {"api", "runtime", "actors"},
-    "rpc": {"api", "runtime", "actors"},
-    "cli": {"daemon", "api", "runtime", "actors"},
-    "benchmarks": {"daemon", "http", "rpc", "telemetry", "api", "testing", "runtime", "actors"},
+    "http": {"api", "runtime", "actors", "journal"},
+    "rpc": {"api", "runtime", "actors", "journal"},
+    "client": {"api", "runtime", "actors"},
+    "cli": {"client", "daemon", "api", "runtime", "actors"},
+    "benchmarks": {"client", "daemon", "http", "rpc", "telemetry", "api", "testing", "runtime", "actors", "journal"},
     "api": {"runtime", "actors"},
     "telemetry": {"api", "runtime", "actors"},
-    "daemon": {"http", "rpc", "telemetry", "api", "runtime", "actors"},
-    "__init__": {"testing", "runtime", "actors"},
+    "daemon": {"http", "rpc", "telemetry", "api", "runtime", "actors", "journal"},
+    "__init__": {"client", "daemon", "testing", "runtime", "actors"},
     "__main__": {"cli"},
 }
 
@@ -39,19 +41,26 @@ PURE = {
     "actors/hosting/unreadable.py",
     "actors/reminders/window.py",
     "actors/turn.py",
+    "runtime/history/attribution.py",
+    "runtime/history/audit.py",
     "runtime/history/event.py",
     "runtime/execution/drive.py",
     "runtime/execution/pending.py",
+    "runtime/history/facets.py",
     "runtime/history/failure.py",
     "runtime/history/row.py",
     "runtime/history/instance_state.py",
     "runtime/history/open_work.py",
     "runtime/history/record.py",
     "runtime/execution/replay.py",
+    "runtime/operations/reading/item.py",
+    "runtime/operations/reading/open_entries.py",
+    "runtime/operations/reading/waiting.py",
     "runtime/authoring/retry.py",
     "runtime/history/status.py",
     "runtime/authoring/task.py",
     "runtime/instance/actor.py",
+    "runtime/instance/condition.py",
     "runtime/instance/effects.py",
     "runtime/instance/ending.py",
     "runtime/instance/message.py",
@@ -60,12 +69,29 @@ PURE = {
     "runtime/instance/remote.py",
     "runtime/instance/sheet.py",
     "runtime/instance/state.py",
+    "runtime/instance/requests/steering.py",
+    "runtime/instance/requests/repairing.py",
     "runtime/instance/turn.py",
+    "runtime/instance/remote_failures.py",
+    "runtime/history/attempts.py",
+    "journal/line.py",
 }
 
 # What looks at the world: clocks, chance, files, sockets, threads, processes, the loop, the environment.
 THE_WORLD = {
-    *("aiosqlite", "anyio", "asyncio", "concurrent", "filelock", "httpx", "io", "multiprocessing", "os", "pathlib"),
+    *(
+        "aiosqlite",
+        "anyio",
+        "asyncio",
+        "concurrent",
+        "filelock",
+        "httpx",
+        "httpx2",
+        "io",
+        "multiprocessing",
+        "os",
+        "pathlib",
+    ),
     *("secrets", "shutil", "signal", "socket", "sqlite3", "starlette", "subprocess", "sys", "tempfile", "threading"),
     *("time", "trio", "urllib", "uvicorn"),
 }
@@ -189,6 +215,7 @@ ASYNCIO_ONLY = {
     "actors/cluster/wire.py",  # transports; only daemons have several hosts, and they run on asyncio
     "actors/store/sqlite/connection.py",  # aiosqlite is; tests on trio use the store in memory
     "actors/waiting/cancellation.py",  # asyncio's own requests to cancel a task; trio has none
+    "actors/waiting/own_task.py",  # a task that outlives its maker's; on trio an engine is entered as a block
     "actors/waiting/taskless.py",  # asyncio's own way to run code outside of a task; trio has none
     "actors/waiting/waiter.py",  # a bare future where there is asyncio, an event of anyio's elsewhere
 }

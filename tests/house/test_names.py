@@ -21,6 +21,7 @@ NOT_OF_MODULES = {
     "perdure.db": "the file of the store, unless another is named",
     "perdure.egg": "a folder that setuptools leaves behind",
     "perdure.turn": "an extension module that a test makes up",
+    "perdure.activity": "the loggers of activities",
     "perdure.workflow": "the loggers of workflows, and properties of instances",
 }
 

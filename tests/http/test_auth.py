@@ -3,8 +3,13 @@
 import hmac
 
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 
+from perdure.api.tokens import NamedToken, Tokens
 from perdure.http.app import HttpOptions
+from perdure.http.auth import TokenAuth, actor_of
+from perdure.http.path import RawPath
 
 from ..support.doors.fake_facade import FakeControl, FakeFacade, ask, make_app, state
 
@@ -88,3 +93,73 @@ def test_of_several_headers_the_first_counts() -> None:
 def test_an_empty_token_cannot_be_configured() -> None:
     with pytest.raises(ValueError, match="empty token"):
         HttpOptions(app_id="orders", api_tokens=("good", ""))
+
+
+# The management API: other headers, a cookie, answers in JSON.
+
+LIST = ("GET", "/api/v1/instances")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"dapr-api-token": "new"},
+        {"authorization": "Bearer new"},
+        {"authorization": "bearer new"},
+        {"authorization": "Basic bmV3", "dapr-api-token": "new"},
+    ],
+)
+def test_the_management_api_takes_either_header(headers: dict[str, str]) -> None:
+    assert ask(make_app(api_tokens=("old", "new")), *LIST, headers=headers).status_code != 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({}, "ERR_TOKEN_REQUIRED"),
+        ({"authorization": "Basic bmV3"}, "ERR_TOKEN_REQUIRED"),
+        ({"cookie": "perdure-80=new"}, "ERR_TOKEN_REQUIRED"),
+        ({"authorization": "Bearer"}, "ERR_TOKEN_UNKNOWN"),
+        ({"authorization": "Bearer wrong"}, "ERR_TOKEN_UNKNOWN"),
+        ({"dapr-api-token": "wrong"}, "ERR_TOKEN_UNKNOWN"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/api/v1/instances", "/api/v1", "/api/v1/", "//api/v1/nowhere", "/api/v1/session"])
+def test_the_management_api_answers_in_json(path: str, headers: dict[str, str], code: str) -> None:
+    response = ask(make_app(api_tokens=("new",)), "GET", f"http://perdure{path}", headers=headers)
+    assert response.status_code == 401
+    assert response.json().keys() == {"errorCode", "message"}
+    assert response.json()["errorCode"] == code
+    assert response.headers["www-authenticate"] == "Bearer"
+
+
+def test_a_bearer_opens_none_of_daprs_routes() -> None:
+    app = make_app(FakeFacade(state()), api_tokens=("new",))
+    assert ask(app, *GET, headers={"authorization": "Bearer new"}).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/docs/page.js", "/ui/", "/ui/app.js"])
+def test_what_a_browser_shows_before_it_has_logged_in_is_open(path: str) -> None:
+    app = make_app(api_tokens=("new",))
+    assert ask(app, "GET", path).status_code != 401
+    assert ask(app, "POST", path).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/uix", "/docsx", "/ui/../v1.0/metadata", "/docs/%2e%2e/v1.0/metadata"])
+def test_what_only_looks_like_it_is_not(path: str) -> None:
+    response = ask(make_app(api_tokens=("new",)), "GET", f"http://perdure{path}")
+    assert response.status_code in (401, 404)
+    assert b"runtimeVersion" not in response.content
+
+
+def test_what_lies_behind_it_learns_who_asks() -> None:
+    # Given an app that says who asks,
+    async def who(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse(actor_of(scope))(scope, receive, send)
+
+    guarded = TokenAuth(who, Tokens(["first", NamedToken("ops", "second")]))
+    # when a caller comes with either token, then it is known by its name;
+    for token, actor in (("first", "token-1"), ("second", "ops")):
+        assert ask(RawPath(guarded), *GET, headers={"dapr-api-token": token}).text == actor  # type: ignore[arg-type]
+    # no header sets it, and without tokens all are anonymous.
+    assert ask(RawPath(who), *GET, headers={"perdure_actor": "ops"}).text == "anonymous"  # type: ignore[arg-type]

@@ -13,7 +13,10 @@ from pathlib import Path
 from .paths import ROOT
 
 # The folders of the product.
-LAYERS = ("actors", "api", "benchmarks", "cli", "daemon", "http", "rpc", "runtime", "telemetry", "testing")
+LAYERS = (
+    *("actors", "api", "benchmarks", "cli", "client", "daemon", "http", "journal", "rpc", "runtime", "telemetry"),
+    "testing",
+)
 
 
 def files() -> list[Path]:

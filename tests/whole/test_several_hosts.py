@@ -11,10 +11,13 @@ import pytest
 from perdure import ActivityContext, App, Settings, WorkflowContext
 from perdure.actors.cluster.membership import Membership
 from perdure.actors.errors import HostUnreachable
+from perdure.actors.store.listing import Order
 from perdure.actors.store.part import Part
 from perdure.runtime.engine import Engine
 from perdure.runtime.errors import InstanceExists, InstanceNotFound, InstanceUnfinished
 from perdure.runtime.history.status import Status
+from perdure.runtime.operations.reading.listing import InstanceFilter
+from perdure.runtime.operations.reading.waiting import WaitKind, WorkPlace
 from perdure.runtime.operations.rerun import Rerun
 
 from ..support.actors.several_hosts import socket_directory
@@ -56,6 +59,16 @@ async def patient(ctx: WorkflowContext, _: Any) -> Any:
     return await ctx.wait_for_external_event("go")
 
 
+@app.activity
+async def slow(ctx: ActivityContext) -> None:
+    await anyio.sleep_forever()
+
+
+@app.workflow
+async def laborious(ctx: WorkflowContext) -> None:
+    await ctx.call_activity(slow)
+
+
 @app.workflow
 async def family(ctx: WorkflowContext, size: int) -> None:
     await ctx.when_all([ctx.call_child_workflow(patient) for _ in range(size)])
@@ -86,7 +99,7 @@ async def engines(settings: Settings, of: int = 3) -> AsyncIterator[list[Engine]
 
 
 async def own_ids(engine: Engine) -> list[str]:
-    return await engine.store.ids("workflow", after=None, limit=1000)
+    return [*await engine.store.ids("workflow", after=None, limit=1000)]
 
 
 async def test_children_run_wherever_their_ids_belong(settings: Settings) -> None:
@@ -216,3 +229,31 @@ async def test_while_a_host_is_away_the_others_serve_what_is_theirs(settings: Se
                     outcomes.append("away")
             assert None in outcomes
             assert "away" in outcomes
+
+
+async def test_every_host_lists_describes_and_counts_the_instances_of_all(settings: Settings) -> None:
+    async with engines(settings) as hosts:
+        ids = [f"busy-{number}" for number in range(6)]
+        for id_ in ids:
+            await hosts[0].facade.start("laborious", instance_id=id_)
+        await hosts[0].facade.start("family", instance_id="family", input="5")
+        for host in hosts:
+            views = host.views
+            for id_ in ids:
+                # An activity runs at the host of its instance, and is seen from all.
+                found = await views.descriptions.describe(id_)
+                assert found is not None
+                [waiting] = found.waiting_for
+                while waiting.state is not WorkPlace.RUNNING:
+                    await anyio.sleep(0.005)
+                    [waiting] = await views.descriptions.waiting_for(id_)
+                assert (waiting.kind, waiting.name) == (WaitKind.ACTIVITY, "slow")
+            page = await views.listing.list(InstanceFilter(root=True), order=Order.CREATED, limit=500)
+            assert [item.id for item in page.items] == [*ids, "family"]
+            while len((tree := await views.trees.tree("family")).children) < 5:
+                await anyio.sleep(0.005)
+            assert sorted(child.id for child in tree.children) == [f"family:{number:04x}" for number in range(1, 6)]
+            described = await views.descriptions.describe("family")
+            assert described is not None
+            assert described.children == {"RUNNING": 5}
+            assert len((await views.histories.page("family")).events) > 5

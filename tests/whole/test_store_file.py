@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -70,6 +71,19 @@ def test_a_store_that_is_deleted_under_its_daemon_stops_all_promises(app: Path, 
     # One line says so, however many requests have failed; and no daemon begins a new store in its place.
     assert (tmp_path / "p.log").read_text().count("nothing more is written") == 1
     assert "says that there was a store" in refusal(app, data)
+
+
+def test_a_store_that_goes_away_is_told_though_nobody_asks(app: Path, tmp_path: Path) -> None:
+    data = tmp_path / "p.db"
+    with Daemon(app, data) as daemon:
+        data.rename(tmp_path / "elsewhere.db")
+        deadline_s = time.monotonic() + 10
+        while "was moved or deleted" not in (tmp_path / "p.log").read_text():
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+        assert health(daemon) == 500
+        daemon.kill()
+    assert (tmp_path / "p.log").read_text().count("nothing more is written") == 1
 
 
 @pytest.mark.parametrize("processes", [1, 2])

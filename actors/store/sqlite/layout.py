@@ -33,6 +33,7 @@ from .files import (
     stamp_of,
 )
 from .identity import make_private
+from .lists import spreading
 from .maintenance import check, faults_in
 
 # For all new files together. Pages that do not fit are written out before the end.
@@ -180,8 +181,13 @@ def seal_entry(key: int, position: int, at_us: int, entry: bytes) -> bytes:
 
 def pour(old: sqlite3.Connection, new: Sequence[sqlite3.Connection], *, shards: int, path: str) -> None:
     """Copy all rows of an old file, each to the new file that its actor belongs to."""
-    functions_of_old(old, schema.unsealed_in(old, path, version=require_store(old, path)))
-    for select, insert in COPIED:
+    version = require_store(old, path)
+    functions_of_old(old, schema.unsealed_in(old, path, version=version))
+    copied = [*COPIED]
+    if version >= schema.VERSION_OF_LISTS:
+        spreading.copy_kinds(old, new)
+        copied += spreading.COPIED
+    for select, insert in copied:
         for row in old.execute(select):
             new[part_of(shard_of(row[-1], shards), len(new))].execute(insert, row)
     for shard, host, epoch in old.execute("SELECT shard, host, epoch FROM shards"):
@@ -189,6 +195,9 @@ def pour(old: sqlite3.Connection, new: Sequence[sqlite3.Connection], *, shards: 
         new[part_of(shard, len(new))].execute(
             "UPDATE shards SET host = ?, epoch = ? WHERE shard = ? AND epoch <= ?", (host, epoch, shard, epoch)
         )
+    if not spreading.is_filled(old, path, version=version):
+        for connection in new:
+            spreading.fill_again(connection)
 
 
 def compare(old: Sequence[str], new: Sequence[str]) -> None:
@@ -197,14 +206,17 @@ def compare(old: Sequence[str], new: Sequence[str]) -> None:
         if wrong := faults_in(path):
             raise StoreFailed(f"{path} has not become sound: {'; '.join(wrong)}")
     if (had := counts(old)) != (has := counts(new)):
-        raise StoreFailed(f"the new store has {has} rows of {COUNTED}, and should have {had}")
+        tables = (*COUNTED, *spreading.COUNTED)
+        raise StoreFailed(f"the new store has {has} rows of {tables}, and should have {had}")
 
 
 def counts(paths: Sequence[str]) -> list[int]:
     """Count the rows of each table in all files together."""
-    total = [0] * len(COUNTED)
+    tables = (*COUNTED, *spreading.COUNTED)
+    total = [0] * len(tables)
     for path in paths:
         with reading(path) as connection:
-            for i, table in enumerate(COUNTED):
+            has_lists = require_store(connection, path) >= schema.VERSION_OF_LISTS
+            for i, table in enumerate(tables if has_lists else COUNTED):
                 total[i] += connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608  ours
     return total

@@ -30,6 +30,7 @@ from .files import (
     stamp_of,
 )
 from .identity import make_private
+from .lists.checking import faults_of_lists
 
 # The tables whose rows must have the key of an actor that exists.
 OF_ACTORS = {"log": "log entries", "active": "active marks", "reminders": "reminders"}
@@ -126,6 +127,8 @@ def faults(connection: sqlite3.Connection, path: str) -> list[str]:
     found += [f"it does not say its {name!r}" for name in unsaid] if unsaid else misplaced(connection, path, meta)
     if not unsaid:
         found += changed(connection, schema.unsealed_in(connection, path, version=meta[schema.VERSION]))
+    if meta[schema.VERSION] >= schema.VERSION_OF_LISTS:
+        found += faults_of_lists(connection)
     connection.execute("COMMIT")
     return found
 

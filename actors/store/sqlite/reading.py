@@ -14,38 +14,44 @@ from ...address import Address
 from ..contract import Inspection, Reminder, Stored
 from ..errors import StoreDamaged, StoreError, StoreFailed
 from .checksums import Damaged, Unsealed, is_damage, unseal_entry, unseal_record
+from .lists.changes import facets_in
+from .lists.kinds import Kinds
 from .rows import flat, rows_of
 
 T = TypeVar("T")
 
+FACETS = "f.kind, f.created_us, f.updated_us, f.ended_us, f.parent, f.tags"
+FACETS_READ = 6
+
 
 def read_actors(
-    addresses: Sequence[Address], unsealed: Unsealed, connection: sqlite3.Connection
+    addresses: Sequence[Address], unsealed: Unsealed, kinds: Kinds, connection: sqlite3.Connection
 ) -> Sequence[Stored | StoreError | None]:
     """Read actors whole; see `Store.load`."""
-    return _each_or_error(_actors, addresses, unsealed, connection)
+    return _each_or_error(_actors, addresses, unsealed, kinds, connection)
 
 
 def read_outsides(
-    addresses: Sequence[Address], unsealed: Unsealed, connection: sqlite3.Connection
+    addresses: Sequence[Address], unsealed: Unsealed, kinds: Kinds, connection: sqlite3.Connection
 ) -> Sequence[Inspection | StoreError | None]:
     """Read the outside of actors; see `Store.inspect`."""
-    return _each_or_error(_outsides, addresses, unsealed, connection)
+    return _each_or_error(_outsides, addresses, unsealed, kinds, connection)
 
 
 def _each_or_error(
-    read: Callable[[Sequence[Address], Unsealed, sqlite3.Connection], Mapping[Address, T | StoreError]],
+    read: Callable[[Sequence[Address], Unsealed, Kinds, sqlite3.Connection], Mapping[Address, T | StoreError]],
     addresses: Sequence[Address],
     unsealed: Unsealed,
+    kinds: Kinds,
     connection: sqlite3.Connection,
 ) -> Sequence[T | StoreError | None]:
     """Read a batch; if SQLite cannot, read its actors one by one, so that the others are read all the same."""
     try:
-        found = read(addresses, unsealed, connection)
+        found = read(addresses, unsealed, kinds, connection)
     except sqlite3.Error as error:
         if len(addresses) == 1:
             return [_as_damage(addresses[0], error, connection)]
-        singly = [_each_or_error(read, [address], unsealed, connection) for address in addresses]
+        singly = [_each_or_error(read, [address], unsealed, kinds, connection) for address in addresses]
         return [one for (one,) in singly]
     return [found.get(address) for address in addresses]
 
@@ -62,19 +68,19 @@ def _as_damage(address: Address, error: sqlite3.Error, connection: sqlite3.Conne
 
 
 def _actors(
-    addresses: Sequence[Address], unsealed: Unsealed, connection: sqlite3.Connection
+    addresses: Sequence[Address], unsealed: Unsealed, kinds: Kinds, connection: sqlite3.Connection
 ) -> dict[Address, Stored | StoreError]:
     connection.execute("BEGIN")  # one snapshot for all that follows
     with connection:
-        actors: list[tuple[str, str, int, Any, int]] = asked(
+        actors: list[tuple[Any, ...]] = asked(
             connection,
             addresses,
-            """
-            SELECT type, id, key, record, EXISTS (SELECT 1 FROM active WHERE active.key = actors.key)
-            FROM asked CROSS JOIN actors USING (type, id)
-            """,
+            f"""
+            SELECT type, id, actors.key, record, EXISTS (SELECT 1 FROM active WHERE active.key = actors.key), {FACETS}
+            FROM asked CROSS JOIN actors USING (type, id) LEFT JOIN facets AS f ON f.key = actors.key
+            """,  # noqa: S608  ours
         )
-        logs: dict[int, list[tuple[int, Any, Any]]] = {key: [] for _, _, key, _, _ in actors}
+        logs: dict[int, list[tuple[int, Any, Any]]] = {key: [] for _, _, key, *_ in actors}
         for sql, keys in rows_of(
             "SELECT key, position, at_us, entry FROM log WHERE key IN (VALUES ",
             1,
@@ -84,7 +90,7 @@ def _actors(
             for key, *row in connection.execute(sql, keys).fetchall():
                 logs[key].append(row)
     found: dict[Address, Stored | StoreError] = {}
-    for type_, id_, key, record, active in actors:
+    for type_, id_, key, record, active, *facets in actors:
         address = Address(type_, id_)
         try:
             found[address] = Stored(
@@ -92,6 +98,7 @@ def _actors(
                 record=unseal_record(key, type_, id_, record, unsealed),
                 entries=tuple([unseal_entry(key, *row, unsealed) for row in logs[key]]),
                 active=bool(active),
+                facets=facets_in(kinds, *facets),
             )
         except Damaged as damage:
             found[address] = StoreDamaged(address, str(damage), key=key)
@@ -99,26 +106,28 @@ def _actors(
 
 
 def _outsides(
-    addresses: Sequence[Address], unsealed: Unsealed, connection: sqlite3.Connection
+    addresses: Sequence[Address], unsealed: Unsealed, kinds: Kinds, connection: sqlite3.Connection
 ) -> dict[Address, Inspection | StoreError]:
     connection.execute("BEGIN")
     with connection:
-        rows: list[tuple[str, str, int, Any, int | None, Any, Any, int | None, Any, Any]] = asked(
+        rows: list[tuple[Any, ...]] = asked(
             connection,
             addresses,
-            """
-            SELECT type, id, actors.key, record, first.position, first.at_us, first.entry,
+            f"""
+            SELECT type, id, actors.key, record, {FACETS}, first.position, first.at_us, first.entry,
                 last.position, last.at_us, last.entry
-            FROM asked CROSS JOIN actors USING (type, id)
+            FROM asked CROSS JOIN actors USING (type, id) LEFT JOIN facets AS f ON f.key = actors.key
             LEFT JOIN log AS first ON first.position = (SELECT min(position) FROM log WHERE log.key = actors.key)
             LEFT JOIN log AS last ON last.position = (SELECT max(position) FROM log WHERE log.key = actors.key)
-            """,
+            """,  # noqa: S608  ours
         )
     found: dict[Address, Inspection | StoreError] = {}
-    for type_, id_, key, record, *entries in rows:
+    for type_, id_, key, record, *columns in rows:
         address = Address(type_, id_)
+        facets, entries = columns[:FACETS_READ], columns[FACETS_READ:]
         try:
-            found[address] = _inspection(unseal_record(key, type_, id_, record, unsealed), key, entries, unsealed)
+            outside = _inspection(unseal_record(key, type_, id_, record, unsealed), key, entries, unsealed)
+            found[address] = outside._replace(facets=facets_in(kinds, *facets))
         except Damaged as damage:
             found[address] = StoreDamaged(address, str(damage), key=key)
     return found

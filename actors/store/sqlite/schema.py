@@ -16,7 +16,8 @@ from ..errors import StoreFailed, StoreForeign, StoreTooNew
 from ..part import WHOLE, Part
 from .checksums import Unsealed
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+VERSION_OF_LISTS = 4  # has had the tables of lists and the audit first
 
 # Stands in the header of the file (`file perdure.db` shows it), so that the
 # database of another program is never taken for a store, or changed. "Prdr".
@@ -34,6 +35,8 @@ LAYOUT = "layout"  # the same random number in all parts that were made together
 STORE = "store"  # from version 3: a random number of this file, which its copies have too
 UNSEALED_KEY = "unsealed_key"  # the highest key whose record may have no checksum ...
 UNSEALED_POSITION = "unsealed_position"  # ... and the highest position of an entry without one
+UNLISTED_KEY = "unlisted_key"  # from version 4: the highest key that an earlier version has written ...
+LISTED_KEY = "listed_key"  # ... and up to which of them the facets of actors are known
 
 # Version -> the names in `meta` of such a file.
 META: Mapping[int, frozenset[str]] = {
@@ -43,7 +46,64 @@ META: Mapping[int, frozenset[str]] = {
         {VERSION, SHARDS, CREATED_US, RETIRED_KEY, FAILED_COMMITS, PART, PARTS, LAYOUT}
         | {STORE, UNSEALED_KEY, UNSEALED_POSITION}
     ),
+    4: frozenset(
+        {VERSION, SHARDS, CREATED_US, RETIRED_KEY, FAILED_COMMITS, PART, PARTS, LAYOUT}
+        | {STORE, UNSEALED_KEY, UNSEALED_POSITION, UNLISTED_KEY, LISTED_KEY}
+    ),
 }
+
+# The tables of lists and counts, which version 4 has brought. docs/design/listing.md says what each index is for, and
+# what it costs.
+LIST_TABLES = (
+    # What actors have in common in lists. Few, so that the rows of `facets` and of its indexes have a number instead.
+    """
+    CREATE TABLE kinds (
+        kind INTEGER PRIMARY KEY,
+        type TEXT NOT NULL,
+        status TEXT NOT NULL,
+        name TEXT NOT NULL,
+        root INTEGER NOT NULL,
+        UNIQUE (type, status, name, root)
+    )
+    """,
+    # Not columns of `actors`: a page that examines 20 000 actors would read their records, and a store that is
+    # migrated would be written anew.
+    """
+    CREATE TABLE facets (
+        key INTEGER PRIMARY KEY,
+        kind INTEGER NOT NULL,
+        created_us INTEGER NOT NULL,
+        updated_us INTEGER NOT NULL,
+        ended_us INTEGER,
+        parent TEXT,
+        tags TEXT
+    )
+    """,
+    "CREATE INDEX facets_created ON facets (kind, created_us)",
+    "CREATE INDEX facets_updated ON facets (kind, updated_us)",
+    "CREATE INDEX facets_parent ON facets (parent, created_us) WHERE parent IS NOT NULL",
+    """
+    CREATE TABLE tags (
+        name TEXT NOT NULL,
+        value TEXT NOT NULL,
+        created_us INTEGER NOT NULL,
+        key INTEGER NOT NULL,
+        PRIMARY KEY (name, value, created_us, key)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE audit (
+        number INTEGER PRIMARY KEY,
+        at_us INTEGER NOT NULL,
+        id TEXT NOT NULL,
+        action TEXT NOT NULL,
+        author TEXT NOT NULL,
+        body BLOB NOT NULL
+    )
+    """,
+    "CREATE INDEX audit_at ON audit (at_us)",
+    "CREATE INDEX audit_id ON audit (id, at_us)",
+)
 
 TABLES = (
     """
@@ -99,6 +159,7 @@ TABLES = (
         PRIMARY KEY (due_us, key, name)
     ) WITHOUT ROWID
     """,
+    *LIST_TABLES,
 )
 
 # Old version -> the statements that make the next version of it.
@@ -113,6 +174,13 @@ MIGRATIONS: Mapping[int, Sequence[str]] = {
             ('unsealed_key', (SELECT coalesce(max(key), 0) FROM actors)),
             ('unsealed_position', (SELECT coalesce(max(position), 0) FROM log))
         """
+    ],
+    # Only the type of an actor can say its facets, so the host asks it, for a few actors at a time, once the store is
+    # open (`actors/hosting/enlisting.py`).
+    3: [
+        *LIST_TABLES,
+        "INSERT INTO meta (name, value) VALUES"
+        " ('unlisted_key', (SELECT coalesce(max(key), 0) FROM actors)), ('listed_key', 0)",
     ],
 }
 
@@ -204,6 +272,7 @@ def create(
     meta = {VERSION: SCHEMA_VERSION, SHARDS: shards, CREATED_US: created_us, RETIRED_KEY: 0, FAILED_COMMITS: 0}
     meta |= {PART: part.index, PARTS: part.of, LAYOUT: layout}
     meta |= {STORE: secrets.randbits(62) + 1, UNSEALED_KEY: 0, UNSEALED_POSITION: 0}
+    meta |= {UNLISTED_KEY: 0, LISTED_KEY: 0}
     connection.executemany("INSERT INTO meta (name, value) VALUES (?, ?)", meta.items())
     own = filter(part.holds, range(shards))
     connection.executemany("INSERT INTO shards (shard, epoch) VALUES (?, 0)", ((shard,) for shard in own))

@@ -1,12 +1,13 @@
 """The store that a host uses: one SQLite file, which holds a whole store or a part of one.
 
 The rule: a commit is one transaction and one trip to the writer's thread,
-however many writes it has. The file belongs to one process, which has two
-connections to it: one writes, and the other reads at the same time and never
-waits for a flush.
+however many writes it has. The file belongs to one process, which has three
+connections to it: one writes, one reads at the same time and never waits for a
+flush, and one lists, so that a load does not wait for a page of a long list.
 
     your task ──commit──> writer's thread    BEGIN, a few statements, COMMIT
               ──load────> reader's thread    sees every commit that has returned
+              ──list────> lister's thread    the same; from the first list on
 
 Statements are computed before the trip, because a thread beside a busy event
 loop waits for the interpreter lock (the GIL) each time it comes back from SQLite;
@@ -28,16 +29,24 @@ from typing import NamedTuple, TypeVar
 import anyio
 
 from ...address import Address
-from ..contract import Inspection, Reminder, Stored, Write
+from ..audit import ORDER, AuditFilter, AuditPage
+from ..contract import Inspection, Reminder, Stored, Unlisted, Write
+from ..cursor import position_of
 from ..durability import Durability
-from ..errors import StoreDivided, StoreError, StoreFailed, StoreGone
+from ..errors import ListsUnfinished, StoreDivided, StoreError, StoreFailed, StoreGone
+from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_only, grouped
 from ..part import WHOLE, Part, check_parts
 from . import schema
 from .checksums import Unsealed
 from .connection import Connection
 from .identity import Hold
 from .in_use import UNKNOWN, InUse, refuse_missing
+from .lists.auditing import read_audit, thin_audit
+from .lists.filling import Filling, read_unlisted
+from .lists.kinds import Kinds, take_kinds
+from .lists.reading import Asked, read_counts, read_page
 from .reading import read_active, read_actors, read_ids, read_outsides, read_reminders
+from .salvage import highest_position, is_damaged, replace_log, rescue, tidy
 from .writing import Fences, changes_of, claim_shards, execute, statements_of, transact
 
 T = TypeVar("T")
@@ -83,7 +92,12 @@ class SqliteStore:
         self._keys = count(1)
         self._writer: Connection | None = None
         self._reader: Connection | None = None
+        self._lister: Connection | None = None  # from the first list on
+        self._lister_lock = anyio.Lock()
         self._resources = AsyncExitStack()
+        self._kinds = Kinds()
+        self._filling = Filling()
+        self._key_max = 0  # the highest that was in a commit
         self._unsealed = Unsealed()
         self._position = 0  # the highest that was given to an entry
         self._hold: Hold | None = None
@@ -124,6 +138,8 @@ class SqliteStore:
                 hold.watch()
                 self._resources = stack.pop_all()
         self._shards, self._unsealed = ready.shards, ready.unsealed
+        self._kinds, self._filling = ready.kinds, ready.filling
+        self._key_max = ready.key_max
         self._keys = count(ready.key_max + 1)
         self._position = ready.position_max
         self._fences = Fences()
@@ -131,7 +147,7 @@ class SqliteStore:
         self._writer, self._reader = writer, reader
 
     async def close(self) -> None:
-        writer, self._writer, self._reader = self._writer, None, None
+        writer, self._writer, self._reader, self._lister = self._writer, None, None, None
         hold, self._hold = self._hold, None
         with anyio.CancelScope(shield=True):
             if writer is not None and hold is not None:
@@ -157,40 +173,102 @@ class SqliteStore:
         assert fences.keys() >= {write.shard for write in writes}, "a shard without its epoch"
         if self._gone is not None:
             raise self._gone.with_traceback(None)
-        changes = changes_of(writes)
+        changes = changes_of(writes, self._kinds)
+        lists = changes.lists
+        lists.known_max = self._key_max
+        self._key_max = max(self._key_max, max(lists.facets, default=0))
         # In the order of the commits, because there is no pause between this and the queue of the writer's thread.
         statements = list(statements_of(changes, self._position + 1))
         self._position += len(changes.entries)
         # Of a batch without entries nothing is known: the last ones may have had a commit that failed.
         position = self._position if changes.entries else None
-        work = partial(execute, statements, self._fences, dict(fences))
+        work = partial(execute, statements, lists, self._fences, dict(fences))
         if changes.logs_forgotten and position is None:
             work = partial(self._lower, work)
         # A commit that is under way cannot be taken back. A caller that is cancelled meanwhile
         # waits for its end first, and then knows what the store holds.
         with anyio.CancelScope(shield=True):
-            await self._call(self._writer, partial(self._commit, work, position), f"a commit of {len(writes)} writes")
+            delta = await self._call(
+                self._writer, partial(self._commit, work, position), f"a commit of {len(writes)} writes"
+            )
+        if delta:
+            self._kinds.committed(lists.kinds, delta)
 
     async def load(self, addresses: Sequence[Address]) -> Sequence[Stored | StoreError | None]:
-        return await self._call(self._reader, partial(read_actors, addresses, self._unsealed), "loading")
+        return await self._call(self._reader, partial(read_actors, addresses, self._unsealed, self._kinds), "loading")
 
     async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | StoreError | None]:
-        return await self._call(self._reader, partial(read_outsides, addresses, self._unsealed), "reading")
+        return await self._call(self._reader, partial(read_outsides, addresses, self._unsealed, self._kinds), "reading")
 
-    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> list[str]:
+    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         return await self._call(self._reader, partial(read_ids, actor_type, after, limit), "listing ids")
 
-    async def active(self) -> list[Address]:
+    async def active(self) -> Sequence[Address]:
         return await self._call(self._reader, read_active, "listing what is active")
 
-    async def reminders(self, *, after: Reminder | None, limit: int) -> list[Reminder]:
+    async def reminders(self, *, after: Reminder | None, limit: int) -> Sequence[Reminder]:
         return await self._call(self._reader, partial(read_reminders, after, limit), "reading reminders")
+
+    async def list(
+        self, actor_type: str, wanted: ListFilter, *, order: Order, cursor: str | None, limit: int
+    ) -> ListPage:
+        behind = None if cursor is None else position_of(cursor, order.value, numbers=order is not Order.ID)
+        self._require_lists()
+        read = partial(read_page, Asked(actor_type, wanted, order, behind), limit, self._kinds, self._unsealed)
+        return await self._call(await self._lists(), read, "listing")
+
+    async def count(self, actor_type: str, wanted: ListFilter, *, by: Sequence[str]) -> Counted:
+        self._require_lists()
+        counts, more = self._kinds.counts(actor_type, wanted), False
+        if not asks_kinds_only(wanted):
+            read = partial(read_counts, Asked(actor_type, wanted), self._kinds)
+            counts, more = await self._call(await self._lists(), read, "counting")
+        kinds = [(self._kinds[number], count) for number, count in counts.items()]
+        return grouped(((kind.status, kind.name, kind.root, count) for kind, count in kinds), by, more=more)
+
+    async def audit(self, wanted: AuditFilter, *, cursor: str | None, limit: int) -> AuditPage:
+        behind = None if cursor is None else position_of(cursor, ORDER)
+        return await self._call(await self._lists(), partial(read_audit, wanted, behind, limit), "reading the audit")
+
+    async def thin_audit(self, before_us: int) -> int:
+        thinned = 0
+        while gone := await self._call(
+            self._writer, partial(self._commit, partial(thin_audit, before_us), None), "thinning the audit"
+        ):
+            thinned += gone
+        return thinned
+
+    async def unlisted(self, *, limit: int) -> Sequence[Unlisted]:
+        if self._filling.done:
+            return ()
+        read = partial(read_unlisted, self._filling, limit, self._unsealed)
+        return await self._call(await self._lists(), read, "reading what is not listed yet")
+
+    async def enlist(self, found: Sequence[tuple[Unlisted, Facets | None]]) -> None:
+        rows = self._filling.rows_of(found, self._kinds)
+        with anyio.CancelScope(shield=True):
+            delta = await self._call(self._writer, partial(self._commit, rows.apply, None), "filling the lists")
+        self._filling.done_to(rows.listed_key)
+        self._kinds.committed(rows.kinds, delta)
+
+    def _require_lists(self) -> None:
+        if not self._filling.done:
+            raise ListsUnfinished(done=self._filling.share)
+
+    async def _lists(self) -> Connection | None:
+        """The connection of lists, which is made when the first is asked for."""
+        async with self._lister_lock:
+            if self._lister is None and self._reader is not None:
+                lister = await self._connect(self._resources, os.path.realpath(self._path))  # noqa: ASYNC240  as in `open`
+                await self._call(lister, prepare_reader, "opening")
+                self._lister = lister
+            return self._lister
 
     # On the writer's thread.
 
     def _commit(
-        self, work: Callable[[sqlite3.Connection], None], position: int | None, connection: sqlite3.Connection
-    ) -> None:
+        self, work: Callable[[sqlite3.Connection], T], position: int | None, connection: sqlite3.Connection
+    ) -> T:
         """Commit, and see to it that the commit is where it will be found.
 
         Args:
@@ -198,22 +276,24 @@ class SqliteStore:
         """
         in_use, hold = self._in_use, self._hold
         assert in_use is not None
-        transact(work, connection)
+        result = transact(work, connection)
         if hold is not None:
             self._look(hold)
         if self._gone is not None:
             raise self._gone.with_traceback(None)
         if position is not None:
             in_use.acknowledge(position)
+        return result
 
-    def _lower(self, work: Callable[[sqlite3.Connection], None], connection: sqlite3.Connection) -> None:
+    def _lower(self, work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
         """Do `work`, which takes entries away and adds none, and lower the position that counts as acknowledged.
 
         Before the commit, because a kill after it must not leave a position that is not there.
         """
-        work(connection)
+        result = work(connection)
         assert self._in_use is not None
         self._in_use.acknowledge(highest_position(connection))
+        return result
 
     def _rest(self, connection: sqlite3.Connection) -> None:
         """The last step of an orderly stop: the file is whole without its -wal, and its header says that it rests."""
@@ -254,6 +334,8 @@ class Prepared(NamedTuple):
     key_max: int  # the highest key that was ever used
     position_max: int  # the highest position of the log
     unsealed: Unsealed
+    kinds: Kinds
+    filling: Filling
 
 
 def prepare(
@@ -287,17 +369,26 @@ def prepare(
     # Some distributions overwrite deleted rows with zeros; FAST does so only on pages that are written anyhow.
     connection.execute("PRAGMA secure_delete = FAST")
 
-    def begin(connection: sqlite3.Connection) -> None:
+    def begin(connection: sqlite3.Connection) -> Kinds:
+        if damaged:
+            replace_log(connection)
         if version is None:
             schema.create(connection, shards=shards, created_us=time.time_ns() // 1000, part=part)
         elif version < schema.SCHEMA_VERSION:
             schema.migrate(connection, found=version)
+        kinds = take_kinds(connection)
         connection.execute(f"PRAGMA user_version = {in_use.number}")
+        return kinds
 
     fold(connection)  # what is in the -wal may have another number than the file
     (number,) = connection.execute("PRAGMA user_version").fetchone()
+    damaged = version is not None and is_damaged(connection)
+    if damaged:
+        rescue(connection, in_use.hold)
     in_use.announce(number)
-    transact(begin, connection)
+    kinds = transact(begin, connection)
+    if damaged:
+        tidy(connection, path)
     position_max = highest_position(connection)
     in_use.begin(schema.read_meta(connection, path, schema.STORE), position_max, folded=fold(connection))
     (key_max,) = connection.execute("SELECT coalesce(max(key), 0) FROM actors").fetchone()
@@ -306,14 +397,9 @@ def prepare(
         key_max=max(key_max, schema.read_meta(connection, path, schema.RETIRED_KEY)),
         position_max=position_max,
         unsealed=schema.unsealed_in(connection, path, version=schema.SCHEMA_VERSION),
+        kinds=kinds,
+        filling=Filling.of(connection, path),
     )
-
-
-def highest_position(connection: sqlite3.Connection) -> int:
-    """The highest position of the log; 0 for an empty one."""
-    position: int
-    (position,) = connection.execute("SELECT coalesce(max(position), 0) FROM log").fetchone()
-    return position
 
 
 def prepare_reader(connection: sqlite3.Connection) -> None:

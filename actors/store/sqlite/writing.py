@@ -16,6 +16,9 @@ from ..contract import Write
 from ..errors import StoreFenced
 from . import schema
 from .checksums import seal_record, sealed_entries
+from .lists.auditing import INSERT_AUDIT, AuditValues, audit_values
+from .lists.changes import ListChanges, facets_row
+from .lists.kinds import Kinds
 from .rows import Statement, flat, rows_of
 
 T = TypeVar("T")
@@ -90,13 +93,22 @@ class Fences:
 
 
 def execute(
-    statements: Sequence[Statement], fences: Fences, expected: Mapping[int, int], connection: sqlite3.Connection
-) -> None:
-    """Check the epochs (shard to epoch), and execute the statements. Runs inside `transact`."""
+    statements: Sequence[Statement],
+    lists: ListChanges,
+    fences: Fences,
+    expected: Mapping[int, int],
+    connection: sqlite3.Connection,
+) -> Mapping[int, int]:
+    """Check the epochs (shard to epoch), and write. Runs inside `transact`.
+
+    Returns:
+        By number of the kind, how many actors there are more.
+    """
     fences.check(expected, connection)
     cursor = connection.cursor()
     for sql, values in statements:
         cursor.execute(sql, values)
+    return lists.apply(connection) if lists else {}
 
 
 def claim_shards(fences: Fences, host: str, connection: sqlite3.Connection) -> Mapping[int, int]:
@@ -126,12 +138,15 @@ class Changes:
     entries: list[tuple[int, int, bytes]] = field(default_factory=list)  # without: they get their positions later
     marks: dict[int, bool] = field(default_factory=dict)
     reminders: dict[tuple[int, int, str], bool] = field(default_factory=dict)
+    audit: list[AuditValues] = field(default_factory=list)  # with checksums
+    lists: ListChanges = field(default_factory=ListChanges)
 
 
-def changes_of(writes: Iterable[Write]) -> Changes:
+def changes_of(writes: Iterable[Write], kinds: Kinds) -> Changes:
     """Sort a batch of writes by table."""
     changes = Changes()
     records, entries, marks, reminders = changes.records, changes.entries, changes.marks, changes.reminders
+    lists = changes.lists
     forgotten: dict[int, int] = {}  # key -> how many entries of this batch came before
     for write in writes:
         key = write.key
@@ -139,13 +154,19 @@ def changes_of(writes: Iterable[Write]) -> Changes:
             forgotten[key] = len(entries)
         for name, due_us in write.reminders_cleared:
             reminders[due_us, key, name] = False
+        if write.audit:
+            changes.audit += audit_values(write.at_us, write.address.id, write.audit)
         if write.delete:
             changes.deleted[key] = None
             records.pop(key, None)
+            lists.facets.pop(key, None)
             marks[key] = False
             continue
         if write.record is not None:
             records[key] = (key, *write.address, seal_record(key, *write.address, write.record))
+        if write.facets is not None:
+            number = kinds.number_of(write.address.type, write.facets)
+            lists.facets[key] = facets_row(key, number, write.facets)
         if write.entry is not None:
             entries.append((key, write.at_us, write.entry))
         if write.active is not None:
@@ -155,6 +176,7 @@ def changes_of(writes: Iterable[Write]) -> Changes:
     if forgotten:
         changes.logs_forgotten = list(forgotten)
         changes.entries = [entry for i, entry in enumerate(entries) if i >= forgotten.get(entry[0], 0)]
+    lists.finish(changes.deleted, kinds)
     return changes
 
 
@@ -184,6 +206,7 @@ def statements_of(changes: Changes, position: int) -> Iterator[Statement]:
     delete = "DELETE FROM reminders WHERE (due_us, key, name) IN (SELECT * FROM (VALUES "
     yield from rows_of(delete, 3, flat(cleared), "))")
     yield from rows_of("INSERT OR IGNORE INTO reminders (due_us, key, name) VALUES ", 3, flat(added))
+    yield from rows_of(INSERT_AUDIT, 5, flat(changes.audit))
 
 
 def split(marks: Iterable[tuple[T, bool]]) -> tuple[list[T], list[T]]:

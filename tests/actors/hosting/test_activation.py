@@ -1,5 +1,9 @@
 """Activations are kept up to a limit, and none leaves while something hangs on it."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 import pytest
 
 from perdure.actors.errors import MailboxFull
@@ -12,6 +16,7 @@ from ...support.actors.counter_actor import counter
 
 class Nobody:
     was_stalled = False
+    log_fields: Mapping[str, Any] = MappingProxyType({})
 
     def turn(self, envelopes: object, now_us: int) -> Turn:
         return Turn()

@@ -1,6 +1,5 @@
 """Every store keeps the contract in `actors/store/contract.py`, and keeps it alike."""
 
-from collections.abc import AsyncIterator
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
@@ -9,54 +8,23 @@ import anyio
 import pytest
 
 from perdure.actors.address import Address, shard_of
-from perdure.actors.store.contract import Inspection, Reminder, Store, Stored
+from perdure.actors.store.contract import Inspection, Reminder, Stored
 from perdure.actors.store.errors import StoreFailed, StoreFenced, StoreLocked
 from perdure.actors.store.memory import MemoryStore
-from perdure.actors.store.part import WHOLE, Part
+from perdure.actors.store.part import Part
 from perdure.actors.store.sqlite.store import SqliteStore
 
-from ...support.actors.store_bench import SHARDS, Bench, write
+from ...support.actors.store_bench import PART, SHARDS, Bench, write
 
 pytestmark = pytest.mark.anyio
 
 A, B, C = Address("wf", "a"), Address("wf", "b"), Address("wf", "c")
-PART = Part(1, 2)  # of a store in two; all that the tests write belongs to it
 assert all(PART.holds(shard_of(address.id, SHARDS)) for address in (A, B, C))
-
-
-# SQLite needs asyncio; the memory store must not.
-@pytest.fixture(
-    params=[
-        *(("memory", "asyncio"), ("memory", "trio"), ("sqlite", "asyncio")),
-        *(("memory part", "asyncio"), ("sqlite part", "asyncio")),
-    ],
-    ids="-".join,
-)
-def variant(request: pytest.FixtureRequest) -> tuple[str, str]:
-    variant: tuple[str, str] = request.param
-    return variant
-
-
-@pytest.fixture
-def part(variant: tuple[str, str]) -> Part:
-    return PART if variant[0].endswith("part") else WHOLE
 
 
 @pytest.fixture
 def anyio_backend(variant: tuple[str, str]) -> str:
     return variant[1]
-
-
-@pytest.fixture
-async def bench(variant: tuple[str, str], part: Part, tmp_path: Path) -> AsyncIterator[Bench]:
-    store: Store = MemoryStore(shards=SHARDS, part=part)
-    if variant[0].startswith("sqlite"):
-        store = SqliteStore(tmp_path / "store.db", shards=SHARDS, part=part)
-    await store.open()
-    bench = Bench(store)
-    await bench.claim()
-    yield bench
-    await store.close()
 
 
 # The record, the log, the mark.

@@ -54,10 +54,12 @@ def test_a_signal_while_the_app_is_imported_stops_the_daemon(tmp_path: Path, app
 
 
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    # The line is said inside of the `try`, or the signal might come before it.
     caught = (
-        "try:\n    time.sleep(60)\nexcept BaseException:\n    print('caught', file=sys.stderr)\n    time.sleep(60)\n"
+        "import sys, time\ntry:\n    print('importing', file=sys.stderr, flush=True)\n    time.sleep(60)\n"
+        "except BaseException:\n    print('caught', file=sys.stderr, flush=True)\n    time.sleep(60)\n"
     )
-    process, err = start(tmp_path, IMPORTING + caught + APP)
+    process, err = start(tmp_path, caught + APP)
     err.hear("importing")
     process.send_signal(signal.SIGTERM)
     err.hear("caught")

@@ -10,6 +10,7 @@ from perdure.daemon.process.open_files import (
     HTTP_MAX,
     SHARE_MIN,
     connections_on,
+    cut_off,
     open_files_max,
     shares_of,
     watch_connections,
@@ -52,3 +53,35 @@ def test_it_is_said_once_that_a_port_has_all_the_connections_it_may_have(caplog:
             each.close()
     [line] = caplog.messages
     assert line.startswith("gRPC has 3 connections")
+
+
+@pytest.mark.parametrize(
+    ("family", "address", "form"),
+    [
+        (socket.AF_INET, "127.0.0.1", "ipv4:127.0.0.1:{}"),
+        (socket.AF_INET6, "::1", "ipv6:[::1]:{}"),
+        (socket.AF_INET6, "::1", "ipv6:%5B::1%5D:{}"),
+    ],
+)
+def test_a_connection_is_cut_off_by_the_name_that_grpc_has_for_it(
+    family: socket.AddressFamily, address: str, form: str
+) -> None:
+    try:
+        listener = socket.create_server((address, 0), family=family)
+    except OSError:
+        pytest.skip("this machine has no such addresses")
+    with listener:
+        port = listener.getsockname()[1]
+        clients = [socket.create_connection((address, port), 10) for _ in range(2)]
+        accepted = [listener.accept()[0] for _ in clients]
+        name = form.format(clients[0].getsockname()[1])
+        # Only on this port, and only this one.
+        assert not cut_off(port + 1, name)
+        assert not cut_off(port, form.format(1))
+        assert cut_off(port, name)
+        assert clients[0].recv(1) == b""
+        accepted[1].send(b"x")
+        assert clients[1].recv(1) == b"x"
+        for each in (*clients, *accepted):
+            each.close()
+        assert not cut_off(port, name)

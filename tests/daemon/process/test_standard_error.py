@@ -1,5 +1,6 @@
 """Nothing waits for the reader of standard error: what it does not take is kept, and beyond a limit counted."""
 
+import errno
 import io
 import logging
 import os
@@ -18,7 +19,7 @@ from typing import TextIO
 
 import pytest
 
-from perdure.daemon.process.standard_error import BACKLOG_BYTES_MAX, StandardError, stream_of
+from perdure.daemon.process.standard_error import BACKLOG_BYTES_MAX, DISK_S, FileSink, StandardError, stream_of
 
 from ...support.processes.daemon import Daemon
 
@@ -128,6 +129,79 @@ def test_a_file_has_every_line(tmp_path: Path) -> None:
         for number in range(1000):
             handler.put(b"%d\n" % number)
     assert (tmp_path / "log").read_text().split() == [str(number) for number in range(1000)]
+
+
+def test_a_line_is_in_the_file_when_it_has_been_logged(tmp_path: Path) -> None:
+    # So that the last words of a process that ends at once are there.
+    with (tmp_path / "log").open("w") as stream, closing(StandardError(stream)) as handler:
+        for number in range(20):
+            handler.put(b"%d\n" % number)
+            assert (tmp_path / "log").read_text().split()[-1] == str(number)
+
+
+def test_a_disk_that_hangs_holds_up_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a file on a disk that hangs,
+    well = threading.Event()
+    written = FileSink.write
+
+    def hang(sink: FileSink, data: bytes) -> int:
+        assert well.wait(30)
+        return written(sink, data)
+
+    monkeypatch.setattr(FileSink, "write", hang)
+    with (tmp_path / "log").open("w") as stream, closing(StandardError(stream)) as handler:
+        logger = logging.Logger("flood")
+        logger.addHandler(handler)
+        # when far more is logged than the backlog holds,
+        began_s = time.monotonic()
+        logger.info("%095d", 0)
+        assert time.monotonic() - began_s >= DISK_S * 0.9
+        for number in range(1, LINES):
+            logger.info("%095d", number)
+        # then one line has waited for the disk, and no other;
+        assert time.monotonic() - began_s < 20
+        well.set()
+        handler.flush()
+        while not (lines := (tmp_path / "log").read_text().splitlines()) or "were dropped" not in lines[-1]:
+            time.sleep(0.01)
+        # and when the disk comes back, the first lines are whole and in order, and the rest is counted.
+        kept = lines[:-1]
+        assert kept == [f"{number:095d}" for number in range(len(kept))]
+        assert len(kept) * 96 >= BACKLOG_BYTES_MAX - 96
+        assert int(lines[-1].split()[0]) + len(kept) == LINES
+        # What comes afterwards is written at once.
+        logger.info("again")
+        assert (tmp_path / "log").read_text().splitlines()[-1] == "again"
+
+
+def test_a_full_disk_is_no_error_and_is_told_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = FileSink.write
+    full = [True, True]
+
+    def write(sink: FileSink, data: bytes) -> int:
+        if full and full.pop():
+            raise OSError(errno.ENOSPC, "no space left")
+        return written(sink, data)
+
+    monkeypatch.setattr(FileSink, "write", write)
+    with (tmp_path / "log").open("w") as stream, closing(StandardError(stream)) as handler:
+        handler.put(b"lost\n")
+        handler.put(b"there\n")
+        handler.flush()
+    assert "1 messages were dropped" in (tmp_path / "log").read_text()
+    assert "there\n" in (tmp_path / "log").read_text()
+
+
+def test_no_thread_stays_when_the_handler_is_closed(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as stream:
+        handler = StandardError(stream)
+        handler.put(b"x\n")
+        [thread] = [each for each in threading.enumerate() if each.name == "perdure-log"]
+        handler.close()
+        thread.join(5)
+        assert not thread.is_alive()
 
 
 def test_a_stream_without_a_descriptor_is_written_to() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from perdure.api.words import is_plain
 from perdure.http.dapr.workflows import OPERATIONS, VERSIONS, WorkflowRoutes
+from perdure.runtime.history.attribution import By
 from perdure.runtime.history.status import Status
 
 from ...support.doors.fake_facade import FakeFacade, ask, make_app, state
@@ -40,6 +41,17 @@ def test_get_is_served_under_each_prefix(version: str) -> None:
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
     assert response.json()["instanceID"] == "order-1"
+
+
+@pytest.mark.parametrize("token", [None, "first", "second"])
+@pytest.mark.parametrize("path", ["order-1/pause", "order-1/resume", "order-1/terminate", "done-1/purge"])
+def test_a_change_says_for_the_audit_whose_token_came_through_this_door(path: str, token: str | None) -> None:
+    facade = FakeFacade(state("order-1"), state("done-1", Status.COMPLETED))
+    app = make_app(facade, api_tokens=("first", "second") if token else ())
+    headers = {"dapr-api-token": token} if token else {}
+    assert ask(app, "POST", f"/v1.0/workflows/dapr/{path}", headers=headers).status_code == 202
+    expected = {None: "anonymous", "first": "token-1", "second": "token-2"}[token]
+    assert facade.authors == [By(expected, "dapr-http")]
 
 
 def test_an_empty_answer_is_two_bytes() -> None:

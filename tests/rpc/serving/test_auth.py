@@ -1,9 +1,13 @@
 """Whoever brings one of the tokens comes in; the others hear which of the two things is wrong."""
 
+from typing import Any
+
 import grpc
 import pytest
 
+from perdure import Status
 from perdure.rpc.serving.auth import MISMATCH, MISSING, token_of
+from perdure.runtime.history.attribution import By
 
 from ...support.doors.fake_facade import state
 from ...support.doors.fake_management import FakeManagement
@@ -38,6 +42,36 @@ def test_without_one_no_method_is_reached(token: str | None, text: str) -> None:
 
     run(host, test)
     assert (host.facade.calls, host.dispatcher.workers, host.control.shutdowns) == ([], [], [])
+
+
+CHANGES = [
+    ("SuspendInstance", {"instanceId": "a"}),
+    ("ResumeInstance", {"instanceId": "a"}),
+    ("TerminateInstance", {"instanceId": "a"}),
+    ("PurgeInstances", {"instanceId": "a", "force": True}),
+    ("PurgeInstances", {"purgeInstanceFilter": {}}),
+    ("RerunWorkflowFromEvent", {"sourceInstanceID": "a", "eventID": 1}),
+    ("PauseWorkflowBeta1", {"instance_id": "a"}),
+    ("ResumeWorkflowBeta1", {"instance_id": "a"}),
+    ("TerminateWorkflowBeta1", {"instance_id": "a"}),
+    ("PurgeWorkflowBeta1", {"instance_id": "done"}),
+]
+
+
+@pytest.mark.parametrize(("name", "fields"), CHANGES)
+@pytest.mark.parametrize("token", [None, *TOKENS])
+def test_a_change_says_for_the_audit_whose_token_came_through_this_door(
+    name: str, fields: dict[str, Any], token: str | None
+) -> None:
+    facade = FakeManagement(state("a"), state("done", Status.COMPLETED))
+    host = Host(facade, api_tokens=TOKENS) if token else Host(facade)
+
+    async def test(client: Client) -> None:
+        await client.call(name, with_token=token, **fields)
+
+    run(host, test)
+    actor = {None: "anonymous", "old": "token-1", "new": "token-2"}[token]
+    assert host.facade.authors == [By(actor, "dapr-grpc")]
 
 
 def test_the_texts_are_daprs() -> None:

@@ -36,6 +36,7 @@ class World:
     def __init__(self, *, flight: FlightRecord | None = None, **limits: Any) -> None:
         self.app = App("test")
         self.answers: list[tuple[str, ActivityDone]] = []
+        self.now_us = 1_000_000  # Unix time
         self.running = 0
         self.peak = 0
         self.gate = anyio.Event()
@@ -43,6 +44,7 @@ class World:
             self.app,
             Settings(**limits),
             send=lambda address, body: self.answers.append((address.id, body)),
+            now_us=lambda: self.now_us,
             flight=flight,
         )
 
@@ -120,9 +122,9 @@ class World:
                 yield self
                 tasks.cancel_scope.cancel()
 
-    def call(self, name: str, payload: str | None = None, task_id: int = 1) -> None:
+    def call(self, name: str, payload: str | None = None, task_id: int = 1, *, again: bool = False) -> None:
         address = Address(ACTIVITY, f"x:{task_id}")
-        self.actors.receive(address, Invoke(name, payload, "i", "x", task_id, f"x-{task_id}"))
+        self.actors.receive(address, Invoke(name, payload, "i", "x", task_id, f"x-{task_id}", again=again))
 
     async def answer(self, name: str, payload: str | None = None) -> ActivityDone:
         self.call(name, payload)
@@ -134,7 +136,7 @@ class World:
 async def test_an_activity_knows_who_asked_and_its_result_goes_there() -> None:
     async with World().open() as world:
         done = await world.answer("describe")
-        assert done == ActivityDone("x", 1, '["i",1,"x-1","describe"]', None)
+        assert done == ActivityDone("x", 1, '["i",1,"x-1","describe"]', None, 1_000_000)
 
 
 async def test_a_plain_function_gets_its_default_when_there_is_no_input() -> None:
@@ -208,7 +210,7 @@ async def test_what_does_not_finish_in_time_is_cancelled_and_answers_nothing() -
 
 
 async def test_without_an_app_a_call_is_left_for_a_process_that_has_one() -> None:
-    actors = ActivityActors(None, Settings(), send=lambda address, body: pytest.fail("answered"))
+    actors = ActivityActors(None, Settings(), send=lambda address, body: pytest.fail("answered"), now_us=lambda: 0)
     actors.receive(Address(ACTIVITY, "x:1"), Invoke("a", None, "i", "x", 1, "x-1"))
     assert len(actors) == 0
 
@@ -244,7 +246,7 @@ async def test_whatever_an_activity_raises_is_its_failure_and_no_other_suffers(w
         world.gate.set()
         while not world.answers:
             await anyio.sleep(0.001)
-        assert world.answers.pop()[1] == ActivityDone("x", 7, "1", None)
+        assert world.answers.pop()[1] == ActivityDone("x", 7, "1", None, 1_000_000)
 
 
 @pytest.mark.parametrize(
@@ -395,7 +397,7 @@ async def test_whatever_an_activity_does_with_its_cancellation_it_answers_nothin
         world.gate.set()
         while not world.answers:
             await anyio.sleep(0.001)
-        assert world.answers.pop()[1] == ActivityDone("x", 100, "1", None)
+        assert world.answers.pop()[1] == ActivityDone("x", 100, "1", None, 1_000_000)
         assert len(world.actors) == 0
 
 
@@ -492,3 +494,112 @@ async def test_a_thread_that_hangs_gives_its_place_back_until_as_many_do_as_the_
         while not world.answers:
             await anyio.sleep(0.001)
         assert await performs(8)
+
+
+# Activities that hang, and are performed once more because a person asks for it.
+
+
+class Tries:
+    """An activity whose tries end when the test says so, in any order."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.begun: list[str] = []
+        self.gates: list[anyio.Event] = []
+
+        @world.app.activity
+        async def hangs(ctx: ActivityContext) -> int:
+            number = len(self.begun)
+            self.begun.append(ctx.task_execution_id)
+            self.gates.append(anyio.Event())
+            await self.gates[number].wait()
+            return number
+
+    async def begin(self, count: int) -> None:
+        for number in range(count):
+            self.world.call("hangs", again=number > 0)
+            while len(self.begun) <= number:
+                await anyio.sleep(0.001)
+
+    async def answers(self, count: int) -> list[str | None]:
+        with anyio.move_on_after(1 if count else 0.02):
+            while len(self.world.answers) < max(count, 1):
+                await anyio.sleep(0.001)
+        return [done.result for _, done in self.world.answers]
+
+
+@pytest.mark.parametrize("first", [0, 1, 2])
+async def test_of_several_tries_of_one_activity_the_first_answer_counts(first: int) -> None:
+    async with World().open() as world:
+        tries = Tries(world)
+        await tries.begin(3)
+        assert tries.begun == ["x-1"] * 3, "the key is the same"
+        assert len(world.actors) == 1
+        tries.gates[first].set()
+        assert await tries.answers(1) == [str(first)]
+        assert len(world.actors) == 0
+        for gate in tries.gates:
+            gate.set()
+        await anyio.sleep(0.01)
+        assert len(world.answers) == 1
+
+
+async def test_an_activity_that_has_not_begun_is_not_given_out_again() -> None:
+    async with World(activities_max=1).open() as world:
+        tries = Tries(world)
+        world.call("gated", "7", task_id=2)
+        world.call("hangs")
+        world.call("hangs", again=True)
+        world.gate.set()
+        while not tries.begun:
+            await anyio.sleep(0.001)
+        tries.gates[0].set()
+        assert await tries.answers(2) == ["7", "0"]
+        assert tries.begun == ["x-1"]
+
+
+async def test_a_second_try_that_waits_for_room_is_not_begun_once_the_first_has_answered() -> None:
+    async with World(activities_max=1).open() as world:
+        tries = Tries(world)
+        await tries.begin(1)
+        world.call("hangs", again=True)
+        tries.gates[0].set()
+        assert await tries.answers(1) == ["0"]
+        world.gate.set()
+        world.call("gated", "7", task_id=2)
+        assert await tries.answers(2) == ["0", "7"]
+        assert tries.begun == ["x-1"]
+
+
+@pytest.mark.parametrize("ended", [True, False])
+async def test_all_tries_are_withdrawn_together(ended: bool) -> None:
+    async with World().open() as world:
+        tries = Tries(world)
+        await tries.begin(2)
+        world.actors.withdraw(withdrawn(1, ended=ended))
+        if not ended:
+            # What has begun goes on, and its instance drops the answer.
+            tries.gates[0].set()
+            assert await tries.answers(1) == ["0"]
+        else:
+            for gate in tries.gates:
+                gate.set()
+            assert await tries.answers(0) == []
+        assert len(world.actors) == 0
+
+
+async def test_an_activity_can_hang_again_after_a_restart_of_its_instance() -> None:
+    async with World().open() as world:
+        tries = Tries(world)
+        await tries.begin(1)
+        world.call("hangs")  # the instance was loaded again, and asks again
+        await anyio.sleep(0.01)
+        assert tries.begun == ["x-1"]
+        tries.gates[0].set()
+        assert await tries.answers(1) == ["0"]
+        await tries.begin(0)
+        world.call("hangs", again=True)  # it is not under way any more, so this is the first try
+        while len(tries.begun) < 2:
+            await anyio.sleep(0.001)
+        tries.gates[1].set()
+        assert await tries.answers(2) == ["0", "1"]

@@ -37,6 +37,7 @@ def test_the_limits_are_those_that_the_manual_names() -> None:
     assert (USUAL_LIMITS.turn_commands_warn, USUAL_LIMITS.turn_commands_max) == (10_000, 100_000)
     assert (USUAL_LIMITS.payload_bytes_warn, USUAL_LIMITS.payload_bytes_max) == (2 * 2**20, 32 * 2**20)
     assert (USUAL_LIMITS.name_bytes_max, USUAL_LIMITS.history_events_warn) == (1024, 10_000)
+    assert USUAL_LIMITS.held_events_max == 100_000
 
 
 @pytest.mark.parametrize("name", LIMIT_NAMES)
@@ -159,6 +160,11 @@ async def long_patch(ctx: WorkflowContext) -> None:
     ctx.is_patched(LONG)
 
 
+async def many_patches(ctx: WorkflowContext) -> None:
+    for n in range(1_000):
+        ctx.is_patched(f"p{n}")
+
+
 async def long_in_utf_8_only(ctx: WorkflowContext) -> None:
     await ctx.call_activity("ü" * 11)
 
@@ -172,6 +178,7 @@ EXCEEDING = [
             many_timers,
             many_timeouts,
             many_waits,
+            many_patches,
             many_caught,
             many_caught_and_awaited,
             many_caught_and_continued,

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perdure import FailureDetails, NonRetryableError
-from perdure.runtime.history.failure import failure_of
+from perdure import FailureDetails, NonRetryableError, TaskFailedError
+from perdure.runtime.history.failure import ACTIVITY_CALL, CAUSES_MAX, CHILD_CALL, FailedCall, failure_of
 
 from ...support.workflows.hard_exceptions import HARD_EXCEPTIONS
 
@@ -195,7 +195,7 @@ def test_the_packed_form_is_pinned() -> None:
 
 
 def test_what_a_newer_release_added_is_passed_over() -> None:
-    assert FailureDetails.unpack(["E", "m", None, None, False, None, "later"]) == FailureDetails(
+    assert FailureDetails.unpack(["E", "m", None, None, False, None, None, "later"]) == FailureDetails(
         error_type="E", message="m"
     )
 
@@ -216,3 +216,100 @@ failures = st.recursive(
 @given(failures)
 def test_every_failure_comes_back_from_the_disk_as_it_was(failure: FailureDetails) -> None:
     assert FailureDetails.unpack(msgpack.unpackb(msgpack.packb(failure.pack()))) == failure
+
+
+DECLINED = FailureDetails(error_type="CardDeclined", message="no money", stack_trace="  in charge\n")
+CHARGE = FailedCall(kind=ACTIVITY_CALL, name="charge", id=2, attempt=3)
+SHIP = FailedCall(kind=CHILD_CALL, name="ship", id="i:0001", attempt=None, failure=DECLINED)
+
+
+def test_the_packed_form_of_a_failed_call_is_pinned() -> None:
+    failure = FailureDetails(error_type="TaskFailedError", message="m", inner=DECLINED, call=CHARGE)
+    declined = ("CardDeclined", "no money", "  in charge\n", None, False)
+    assert failure.pack() == ("TaskFailedError", "m", None, declined, False, None, ("activity", "charge", 2, 3))
+    assert SHIP.pack() == ("child", "ship", "i:0001", None, declined)
+
+
+@pytest.mark.parametrize("call", [CHARGE, SHIP])
+def test_a_failed_call_comes_back_as_it_went(call: FailedCall) -> None:
+    failure = FailureDetails(error_type="E", message="m", wire=b"x", call=call)
+    assert FailureDetails.unpack(msgpack.unpackb(msgpack.packb(failure.pack()))) == failure
+
+
+def test_the_failure_of_a_workflow_has_that_of_the_activity_as_its_cause() -> None:
+    def raised() -> None:
+        raise TaskFailedError("Activity task #2 failed: no money", DECLINED, CHARGE)
+
+    failure = failure_of(caught(raised))
+    assert (failure.error_type, failure.call, failure.inner) == ("TaskFailedError", CHARGE, DECLINED)
+    assert (failure.failed_call, failure.failure_of_call, failure.cause) == (CHARGE, DECLINED, DECLINED)
+    assert failure.trace.splitlines()[0] == "TaskFailedError: Activity task #2 failed: no money"
+    assert failure.trace.endswith(
+        "Caused by activity 'charge' (task 2), attempt 3:\nCardDeclined: no money\n  in charge"
+    )
+
+
+def test_an_error_of_the_code_s_own_has_it_too_a_step_further_down() -> None:
+    def raised() -> None:
+        try:
+            raise TaskFailedError("Activity task #2 failed: no money", DECLINED, CHARGE)
+        except TaskFailedError as error:
+            raise LookupError("no order") from error
+
+    failure = failure_of(caught(raised))
+    assert (failure.error_type, failure.call) == ("LookupError", None)
+    assert (failure.failed_call, failure.failure_of_call) == (CHARGE, DECLINED)
+
+
+def test_where_a_worker_told_of_the_call_in_its_message_the_cause_is_known_all_the_same() -> None:
+    failure = FailureDetails(error_type="TaskFailedError", message="no money", call=SHIP)
+    assert (failure.cause, failure.failure_of_call) == (DECLINED, DECLINED)
+    assert "Caused by child workflow 'ship' ('i:0001'):\nCardDeclined" in failure.trace
+
+
+def test_a_failure_without_a_call_names_none() -> None:
+    assert (DECLINED.failed_call, DECLINED.failure_of_call, DECLINED.cause) == (None, None, None)
+
+
+class Liar(TaskFailedError):
+    @property
+    def details(self) -> FailureDetails:  # type: ignore[override]
+        raise KeyboardInterrupt
+
+    @details.setter
+    def details(self, value: FailureDetails) -> None:
+        pass
+
+
+def test_an_error_that_lies_about_its_failure_is_described_without_it() -> None:
+    assert failure_of(Liar("m", DECLINED, CHARGE)) == FailureDetails(error_type="Liar", message="m")
+
+
+def test_a_tree_of_children_keeps_the_first_causes_and_the_last() -> None:
+    failure = DECLINED
+    for depth in range(100):
+        error = TaskFailedError(f"level {depth}", failure, CHARGE)
+        failure = failure_of(error)
+    chain = [failure]
+    while (inner := chain[-1].inner) is not None:
+        chain.append(inner)
+    assert len(chain) == CAUSES_MAX + 2
+    assert [each.message for each in chain[:2]] == ["level 99", "level 98"]
+    assert chain[-1] == DECLINED
+
+
+def test_a_failure_with_its_causes_has_those_of_calls_in_their_place() -> None:
+    parent = FailureDetails(
+        error_type="TaskFailedError",
+        message="the child failed",
+        call=FailedCall(
+            kind=CHILD_CALL,
+            name="kid",
+            id="k",
+            failure=FailureDetails(error_type="TaskFailedError", message="no money", call=SHIP),
+        ),
+    )
+    whole = parent.with_causes
+    assert whole.inner is not None
+    assert whole.inner.inner == DECLINED
+    assert DECLINED.with_causes is DECLINED

@@ -47,6 +47,10 @@ records = st.builds(
     outbox=st.just(()) | st.just(((bytes(16), 20, 1, "i", "e", None),)),
     received=st.binary(max_size=32),
     set_aside=st.none() | st.builds(AsideMark, st.sampled_from(Status).map(int), names, st.booleans()),
+    first_us=st.none() | dates_us,
+    first_execution_id=st.none() | names,
+    root=st.none() | names,
+    tags=st.lists(st.tuples(names, names), max_size=3).map(tuple),
 )
 KEY = bytes(range(EVENT_KEY_BYTES))
 PARENT = Parent("p", "px", 3, "pw")
@@ -59,13 +63,16 @@ def test_the_form_of_a_record_is_pinned() -> None:
         *("status", "name", "execution_id", "created_us", "custom_status"),
         *("parent", "stall", "has_children", "generation", "remote", "version"),
         *("started_us", "outbox", "received", "set_aside"),
+        *("first_us", "first_execution_id", "root", "tags"),
     )
     record = InstanceRecord(Status.STALLED, "w", "x", 17, "half", PARENT, "why", has_children=True, generation=2)
     packed = record.pack()
     assert msgpack.unpackb(packed) == [1, 8, "w", "x", 17, "half", ["p", "px", 3, "pw"], "why", True, 2, False, None]
     assert packed == bytes.fromhex("9c0108a177a17811a468616c6694a170a2707803a27077a3776879c302c2c0")
     aside = record._replace(set_aside=AsideMark(0, "poison", until_restart=True))
-    assert msgpack.unpackb(aside.pack())[-1] == [0, "poison", True]
+    assert msgpack.unpackb(aside.pack())[15:] == [[0, "poison", True]]
+    later = record._replace(first_us=5, first_execution_id="x0", root="r", tags=(("a", "1"), ("b", "2")))
+    assert msgpack.unpackb(later.pack())[12:] == [None, [], b"", None, 5, "x0", "r", [["a", "1"], ["b", "2"]]]
 
 
 def test_what_few_instances_have_makes_only_their_records_longer() -> None:
@@ -73,8 +80,25 @@ def test_what_few_instances_have_makes_only_their_records_longer() -> None:
     assert len(msgpack.unpackb(plain.pack())) == 12
     sent = EventSent(1, "i", "e", "1")
     record = plain._replace(started_us=18, outbox=pack_outbox({KEY: sent}), received=KEY)
-    assert msgpack.unpackb(record.pack())[12:] == [18, [[KEY, 20, 1, "i", "e", "1"]], KEY, None]
+    assert msgpack.unpackb(record.pack())[12:] == [18, [[KEY, 20, 1, "i", "e", "1"]], KEY]
+    assert msgpack.unpackb(plain._replace(root="r").pack())[12:] == [None, [], b"", None, None, None, "r"]
     assert unpack_outbox(unpack_record(record.pack()).outbox) == {KEY: sent}
+
+
+@pytest.mark.parametrize(
+    ("record", "began_us", "run_id", "root_id"),
+    [
+        (InstanceRecord(Status.RUNNING, "w", "x", 17), 17, "x", None),
+        (InstanceRecord(Status.RUNNING, "w", "x", 17, parent=PARENT), 17, "x", "p"),
+        (InstanceRecord(Status.RUNNING, "w", "x", 17, parent=PARENT, root="r"), 17, "x", "r"),
+        (InstanceRecord(Status.RUNNING, "w", "y", 18, first_us=17, first_execution_id="x"), 17, "x", None),
+        (unpack_record(msgpack.packb((1, 0, "w", "x", 17, None, ["p", "px", 3, "pw"]))), 17, "x", "p"),
+    ],
+)
+def test_what_is_not_written_follows_from_what_is(
+    record: InstanceRecord, began_us: int, run_id: str, root_id: str | None
+) -> None:
+    assert (record.began_us, record.run_id, record.root_id) == (began_us, run_id, root_id)
 
 
 @pytest.mark.parametrize("packed", [((KEY, 99, 1),), ((KEY,),), (7,), ((),)])

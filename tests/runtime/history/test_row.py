@@ -14,9 +14,9 @@ from perdure.runtime.history.event import (
     TaskCompleted,
     TaskScheduled,
 )
-from perdure.runtime.history.row import CorruptHistory, Row, RowPacker, split, unpack_row
+from perdure.runtime.history.row import CorruptHistory, Row, RowPacker, last_waits, split, unpack_row
 
-from ...support.workflows.random_events import arrivals, dates_us, events
+from ...support.workflows.random_events import arrivals, dates_us, events, names
 
 rows = st.builds(
     Row,
@@ -24,6 +24,7 @@ rows = st.builds(
     st.none() | st.lists(events, max_size=5),
     st.lists(arrivals, max_size=5),
     st.none() | st.integers(0, 9),
+    st.none() | st.lists(names, max_size=3).map(tuple),
 )
 PACKER = RowPacker()
 
@@ -33,6 +34,8 @@ def test_the_form_of_a_row_is_pinned() -> None:
     packed = PACKER.pack(17, turn, [EventRaised("e", None)])
     assert msgpack.unpackb(packed) == [1, 17, [[9, 1, '"done"'], [8, 2, "a", None, "x-2"]], [[16, "e", None]], None]
     assert packed == bytes.fromhex("95011192930901a622646f6e6522950802a161c0a3782d32919310a165c0c0")
+    assert Row._fields == ("at_us", "turn", "held", "consumed", "waits")
+    assert msgpack.unpackb(PACKER.pack(17, [], [], None, ("e",))) == [1, 17, [], [], None, ["e"]]
 
 
 @given(st.lists(rows, max_size=4))
@@ -48,12 +51,24 @@ def test_that_no_turn_ran_is_not_the_same_as_a_turn_in_which_nothing_was_asked()
 
 
 def test_a_row_of_a_newer_release_that_adds_to_its_end_is_read() -> None:
-    assert unpack_row(msgpack.packb((1, 5, None, [], 2, "later", 7))) == Row(5, None, [], 2)
+    assert unpack_row(msgpack.packb((1, 5, None, [], 2, ["e"], "later", 7))) == Row(5, None, [], 2, ("e",))
 
 
 def test_a_row_of_an_earlier_release_with_shorter_events_is_read() -> None:
     packed = msgpack.packb((1, 5, [(1, "w", None, "x")], []))
     assert unpack_row(packed) == Row(5, [ExecutionStarted("w", None, "x")], [])
+
+
+def test_a_row_of_an_earlier_release_says_nothing_of_waits() -> None:
+    assert unpack_row(msgpack.packb((1, 5, None, [], 2))) == Row(5, None, [], 2)
+
+
+def test_the_waits_of_a_history_are_those_of_the_last_row_that_says_so() -> None:
+    said, later = Row(1, [], [], None, ("a", "b")), Row(2, [], [])
+    assert last_waits([]) == ()
+    assert last_waits([Row(1, [], [])]) == ()
+    assert last_waits([said, later]) == ("a", "b")
+    assert last_waits([said, later, Row(3, [], [], None, ())]) == ()
 
 
 def test_a_row_of_another_format_is_refused_and_says_which() -> None:
@@ -71,7 +86,7 @@ def test_a_row_of_another_format_is_refused_and_says_which() -> None:
         msgpack.packb((1, 5)),
         msgpack.packb((1, 5, [(99, "unknown tag")], [])),
         msgpack.packb((1, 5, [()], [])),
-        msgpack.packb((1, 5, [(9, 1, None, None, None, "one field too many")], [])),
+        msgpack.packb((1, 5, [(9, 1, None, None, None, None, None, "one field too many")], [])),
         msgpack.packb((1, 5, 7, [])),
         msgpack.packb((1, 5, None, None)),
         msgpack.packb((1, 5, [([], 1)], [])),

@@ -9,18 +9,22 @@ import pytest
 
 from perdure import App, FailureDetails, Status, WorkflowContext
 from perdure.runtime.authoring.limits import WorkflowLimits
+from perdure.runtime.errors import InstanceFull
 from perdure.runtime.execution.drive import ContinuedAsNew
 from perdure.runtime.history.event import (
     ChildCreated,
     Command,
     DetachedCreated,
+    EventRaised,
+    EventSent,
     ExecutionCompleted,
     TaskCompleted,
     TaskFailed,
     TaskScheduled,
     TimerCreated,
+    TimerOrigin,
 )
-from perdure.runtime.instance.message import ActivityDone, Invoke, RemoteAnswer, WorkflowAnswer
+from perdure.runtime.instance.message import ActivityDone, Invoke, RaiseEvent, RemoteAnswer, WorkflowAnswer
 from perdure.runtime.instance.offer import Offer
 
 from ...support.workflows.lone_actor import LoneActor
@@ -32,6 +36,7 @@ SMALL = WorkflowLimits(
     payload_bytes_max=200,
     name_bytes_max=20,
     history_events_warn=8,
+    held_events_max=4,
 )
 BIG = "x" * 300
 LONG = "n" * 21
@@ -135,7 +140,20 @@ def answered(actor: LoneActor, *commands: Command, **more: Any) -> None:
         ("payload_bytes_max", (TaskScheduled(1, "a", BIG, "x1-1"),), {}),
         ("payload_bytes_max", (ChildCreated(1, "i:0001", "c", BIG),), {}),
         ("payload_bytes_max", (DetachedCreated(1, "other", "c", BIG),), {}),
+        ("payload_bytes_max", (EventSent(1, "other", "e", BIG),), {}),
+        ("payload_bytes_max", (TaskScheduled(1, "a", None, "x1-1", wire=BIG.encode()),), {}),
+        ("payload_bytes_max", (TimerCreated(1, 10**15, wire=BIG.encode()),), {}),
+        ("payload_bytes_max", (DetachedCreated(1, "other", "c", trace=("00", "0", BIG)),), {}),
         ("payload_bytes_max", (), {"custom_status": BIG}),
+        ("payload_bytes_max", (), {"continued": ContinuedAsNew(None, [EventRaised("e", BIG)])}),
+        ("turn_commands_max", (), {"patches": tuple(f"p{n}" for n in range(6))}),
+        ("name_bytes_max", (), {"patches": (LONG,)}),
+        ("name_bytes_max", (), {"version": LONG}),
+        ("name_bytes_max", (TaskScheduled(1, "a", None, LONG),), {}),
+        ("name_bytes_max", (DetachedCreated(1, "other", "c", execution_id=LONG),), {}),
+        ("name_bytes_max", (EventSent(1, "other", LONG, None),), {}),
+        ("name_bytes_max", (EventSent(1, LONG, "e", None),), {}),
+        ("name_bytes_max", (TimerCreated(1, 10**15, TimerOrigin.EXTERNAL_EVENT, LONG),), {}),
         ("payload_bytes_max", (), {"continued": ContinuedAsNew(BIG, [])}),
         ("name_bytes_max", (TaskScheduled(1, LONG, None, "x1-1"),), {}),
         ("name_bytes_max", (ChildCreated(1, "i:0001", LONG, None),), {}),
@@ -172,3 +190,56 @@ def test_an_answer_within_the_limits_is_carried_out_and_what_is_large_is_logged(
         )
     assert actor.state.status is Status.RUNNING
     assert lines(caplog) == [("i", "turn_commands_warn", 4), ("i", "payload_bytes_warn", 120)]
+
+
+# What an instance holds.
+
+
+def suspended(actor: LoneActor) -> None:
+    actor.suspend()
+
+
+def without_worker(actor: LoneActor) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("name", "prepare"), [("waits", suspended), ("elsewhere", suspended), ("elsewhere", without_worker)]
+)
+def test_an_instance_that_takes_no_events_refuses_those_beyond_the_limit(
+    make: Make, app: App, name: str, prepare: Callable[[LoneActor], None]
+) -> None:
+    # Given an instance that takes no events,
+    actor = make(app if name == "waits" else None)
+    actor.start(name)
+    prepare(actor)
+    # when it holds as many as it may,
+    answers = [actor.raise_event("e", str(n)) for n in range(6)]
+    # then the next is refused, and so is one that another instance sends, with its sender told to try again.
+    refused = [answer for answer in answers if answer is not None]
+    assert [type(answer) for answer in refused] == [InstanceFull] * len(refused)
+    assert 2 <= len(refused) <= 4  # the start and the suspension may be held too
+    assert "instance 'i' holds 4 events" in str(refused[0])
+    assert "held_events_max" in str(refused[0])
+    assert isinstance(actor.send(RaiseEvent("e", "9", b"key")), InstanceFull)
+    assert len(actor.actor.held) == 4
+
+
+def test_an_instance_that_goes_on_takes_events_again(make: Make, app: App) -> None:
+    actor = make(app)
+    actor.start("waits")
+    actor.suspend()
+    while actor.raise_event("e") is None:
+        pass
+    actor.resume()
+    assert [actor.raise_event("e") for _ in range(10)] == [None] * 10
+
+
+def test_a_finished_instance_still_takes_an_event_and_drops_it(make: Make, app: App) -> None:
+    actor = make(app)
+    actor.start("waits")
+    actor.suspend()
+    while actor.raise_event("e") is None:
+        pass
+    actor.terminate()
+    assert actor.raise_event("e") is None

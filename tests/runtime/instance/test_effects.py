@@ -26,7 +26,7 @@ from ...support.workflows.turn_app import FAILURE, PARENT, make_app
 def test_an_activity_is_told_who_asks_and_has_a_stable_key(actor: LoneActor) -> None:
     actor.start("steps", "7")
     [(address_id, invoke)] = actor.sent(Invoke)
-    assert invoke == Invoke("a", "7", "i", "x1", 1, "x1-1")
+    assert invoke == Invoke("a", "7", "i", "x1", 1, "x1-1", workflow="steps", attempt=1)
     assert address_id == "x1:1"
 
 

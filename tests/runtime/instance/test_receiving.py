@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from perdure import Status
-from perdure.actors.turn import RECOVER
+from perdure.actors.turn import RECOVER, ReminderDue
 from perdure.runtime.errors import (
     DescendantsUnknown,
     InstanceExists,
@@ -269,3 +269,32 @@ def test_a_stalled_instance_can_be_purged_by_force(actor: LoneActor) -> None:
 def test_recovery_of_nobody_is_harmless(actor: LoneActor) -> None:
     actor.send(RECOVER)
     assert actor.entries == []
+
+
+# A reminder that is not what was set: no checksum tells, but the history does.
+
+
+@pytest.mark.parametrize(
+    ("name", "shift_us"),
+    [("1", -1_000_000), ("1", 1_000_000), ("3", 0), ("q", 0), ("", 0), ("1x", 0), ("²", 0), ("-1", 0)],
+)
+def test_a_timer_whose_reminder_has_changed_on_the_disk_fires_at_its_time_all_the_same(
+    actor: LoneActor, name: str, shift_us: int
+) -> None:
+    # Given a timer whose row has got another name, or another time,
+    actor.start("sleeper")
+    [(timer, due_us)] = actor.reminders
+    actor.reminders = set()
+    wrong_us = due_us + shift_us
+    # when that fires at its own time,
+    actor.now_us = max(actor.now_us, wrong_us)
+    actor.send(ReminderDue(name, wrong_us))
+    # then the timer is set again as the history has it, not before its time,
+    assert actor.status is Status.RUNNING
+    if shift_us < 0 and name != timer:
+        assert actor.reminders == set()
+    else:
+        assert actor.reminders == {(timer, due_us)}
+        # and fires.
+        actor.fire()
+        assert actor.status is Status.COMPLETED

@@ -1,5 +1,6 @@
 """An instance whose code is with a remote worker: the same actor, with the execution on the other side of a wire."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from perdure.runtime.history.event import (
     TimerCreated,
     TimerOrigin,
 )
+from perdure.runtime.history.failure import CHILD_CALL, FailedCall
 from perdure.runtime.history.timed_event import TurnStarted
 from perdure.runtime.history.timeline import Timeline
 from perdure.runtime.instance.message import (
@@ -298,7 +300,10 @@ def test_a_child_and_its_failure_come_and_go_like_those_of_native_code(actor: Lo
     failure = FailureDetails(error_type="E", message="m", wire=b"\x0a\x01E")
     actor.send(ChildDone(actor.execution_id, 1, Status.FAILED.value, None, failure))
     answer(actor, ExecutionCompleted(2, 3, None, failure.pack()))
-    assert actor.state.failure == failure
+    found = actor.state.failure
+    assert found is not None
+    assert found.call == FailedCall(kind=CHILD_CALL, name="kid", id="i:0001", attempt=1, failure=failure)
+    assert replace(found, call=None) == failure
 
 
 def test_what_is_for_another_app_fails_and_says_so(actor: LoneActor) -> None:

@@ -1,13 +1,16 @@
 """The client: workflows from Python, with values and dates."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from perdure import App, Engine, PayloadError, PerdureError, Settings, Status, WorkflowContext, WorkflowFailed
+from perdure.actors.store.memory import MemoryStore
+from perdure.runtime.authoring.limits import WorkflowLimits
+from perdure.runtime.errors import LimitExceeded
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +45,64 @@ def engine(settings: Settings) -> Engine:
 async def test_a_function_stands_for_the_name_it_was_registered_under(engine: Engine) -> None:
     async with engine:
         function = make_app.order  # type: ignore[attr-defined]
-        assert await engine.client.run(function, input=Order("clip", 2.5)) == {"name": "CLIP", "total": 5.0}
+        assert await engine.client.run(function, input=Order("clip", 2.5)) == Order("CLIP", 5.0)
+
+
+async def test_values_have_the_annotated_types_whether_a_workflow_is_named_or_handed_over(engine: Engine) -> None:
+    async with engine:
+        client = engine.client
+        handle = await client.start("Order", input=Order("clip", 2.5), instance_id="i")
+        assert await handle.result() == Order("CLIP", 5.0)
+        assert await client.run("Order", input={"name": "nut", "total": 1}) == Order("NUT", 2.0)
+        for state in (await client.wait("i"), await client.get("i"), await handle.state()):
+            assert state is not None
+            assert (state.input, state.output) == (Order("clip", 2.5), Order("CLIP", 5.0))
+
+
+async def test_a_workflow_of_another_app_gives_its_type_and_a_name_of_another_gives_what_json_has(
+    settings: Settings,
+) -> None:
+    store = MemoryStore()
+    async with Engine(make_app(), data=store, settings=settings) as first:
+        await first.client.run("Order", input=Order("clip", 2.5), instance_id="i")
+    async with Engine(None, data=store, settings=settings) as second:
+        plain = {"name": "CLIP", "total": 5.0}
+        function = make_app.order  # type: ignore[attr-defined]
+        assert await second.client.handle("i").result() == plain
+        assert await second.client.handle("i", function).result() == Order("CLIP", 5.0)
+        assert (await second.client.wait("i")).output == plain
+
+
+async def test_a_payload_that_no_longer_fits_is_shown_as_json_has_it_and_is_no_result(
+    settings: Settings,
+) -> None:
+    older, newer = App("test"), App("test")
+
+    @older.workflow(name="Order")
+    async def before(ctx: WorkflowContext, name: str) -> str:
+        return name
+
+    @newer.workflow(name="Order")
+    async def after(ctx: WorkflowContext, given: Order) -> Order:
+        return given
+
+    store = MemoryStore()
+    async with Engine(older, data=store, settings=settings) as engine:
+        await engine.client.run(before, input="clip", instance_id="i")
+    async with Engine(newer, data=store, settings=settings) as engine:
+        state = await engine.client.wait("i")
+        assert (state.input, state.output) == ("clip", "clip")
+        with pytest.raises(PayloadError, match="Order"):
+            await engine.client.handle("i").result()
+
+
+async def test_the_output_of_a_terminated_instance_is_not_the_workflows(engine: Engine) -> None:
+    async with engine:
+        await engine.client.start("Order", instance_id="i", start_at=datetime.now(UTC) + timedelta(days=1))
+        await engine.client.terminate("i", output={"name": "x", "total": 1})
+        assert (await engine.client.wait("i")).output == {"name": "x", "total": 1}
+        with pytest.raises(WorkflowFailed, match="TERMINATED"):
+            await engine.client.result("i")
 
 
 async def test_a_run_that_does_not_complete_raises_with_the_state(engine: Engine) -> None:
@@ -147,16 +207,37 @@ async def test_a_timeout_may_be_seconds(engine: Engine) -> None:
             await engine.client.wait(instance_id, timeout=0.01)
 
 
-@pytest.mark.parametrize("what", ["the name of the workflow", "the instance ID", "the name of the event"])
-async def test_a_name_that_is_too_long_is_refused_with_the_limit(engine: Engine, what: str) -> None:
-    long = "ü" * 513
-    async with engine:
-        with pytest.raises(PerdureError, match=f"{what} has 1026 bytes, and the limit name_bytes_max is 1024"):
-            if what == "the name of the workflow":
-                await engine.client.start(long)
-            elif what == "the instance ID":
-                await engine.client.start("waits", instance_id=long)
-            else:
-                await engine.client.raise_event("x", long)
-        # One that is as long as the limit is fine.
-        assert await engine.client.start("waits", instance_id="ü" * 512) == "ü" * 512
+LONG, BIG = "ü" * 513, "ü" * 513  # 1026 and, with quotes, 1028 bytes
+
+TOO_MUCH: list[tuple[Callable[[Any], Awaitable[Any]], str]] = [
+    (
+        lambda client: client.start(LONG),
+        "the name of the workflow has 1026 bytes, and the limit name_bytes_max is 1024",
+    ),
+    (lambda client: client.run(LONG), "the name of the workflow has 1026 bytes, and the limit name_bytes_max is 1024"),
+    (lambda client: client.start("waits", instance_id=LONG), "the instance ID has 1026 bytes"),
+    (lambda client: client.raise_event("i", LONG), "the name of the event has 1026 bytes"),
+    (
+        lambda client: client.start("waits", input=BIG),
+        "the input has 1028 bytes, and the limit payload_bytes_max is 1024",
+    ),
+    (lambda client: client.run("waits", input=[BIG]), "the input has 1030 bytes"),
+    (lambda client: client.raise_event("i", "go", BIG), "the data of the event has 1028 bytes"),
+    (lambda client: client.suspend("i", reason=BIG), "the reason has 1026 bytes"),
+    (lambda client: client.resume("i", reason=BIG), "the reason has 1026 bytes"),
+    (lambda client: client.terminate("i", output=BIG), "the output has 1028 bytes"),
+]
+
+
+@pytest.mark.parametrize(("call", "said"), TOO_MUCH)
+async def test_what_is_too_long_is_refused_with_the_limit_and_changes_nothing(
+    settings: Settings, call: Callable[[Any], Awaitable[Any]], said: str
+) -> None:
+    limits = WorkflowLimits(payload_bytes_max=1024)
+    async with Engine(make_app(), data=":memory:", settings=replace(settings, limits=limits)) as engine:
+        await engine.client.start("waits", instance_id="i", input="x" * 1022)
+        before = await engine.facade.history("i")
+        with pytest.raises(LimitExceeded, match=said):
+            await call(engine.client)
+        assert await engine.facade.history("i") == before
+        assert (await engine.facade.list_ids()).ids == ["i"]

@@ -9,9 +9,9 @@ import pytest
 from perdure.actors.address import Address
 from perdure.actors.errors import ActorFailed, HostLost, MailboxFull
 from perdure.actors.store.errors import StoreFailed
-from perdure.runtime.errors import InstanceNotFound, InvalidRequest
-from perdure.runtime.history.event import EventSent
-from perdure.runtime.instance.message import EVENT_SEND, EventsTaken, RaiseEvent, SendEvent
+from perdure.runtime.errors import ChildUnfinished, InstanceExists, InstanceNotFound, InvalidRequest
+from perdure.runtime.history.event import DetachedCreated, EventSent
+from perdure.runtime.instance.message import EVENT_SEND, EventsTaken, RaiseEvent, SendEvent, Start
 from perdure.runtime.operations import event_sender
 from perdure.runtime.operations.event_sender import TAKEN_MAX, EventSender
 
@@ -24,12 +24,18 @@ def message(number: int, *, sender: str = "s", target_app: str | None = None) ->
     return SendEvent(sender, f"{sender}{number}".encode(), EventSent(number, "r", "go", str(number), target_app))
 
 
+def detached(number: int, *, name: str = "r", target_app: str | None = None) -> SendEvent:
+    start = DetachedCreated(number, name, "w", str(number), 7, f"x{number}", target_app)
+    return SendEvent("s", f"s{number}".encode(), start)
+
+
 class Facade:
-    """Answers deliveries with the errors it is given, then with success."""
+    """Answers deliveries and starts with the errors it is given, then with success."""
 
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
         self.taken: list[tuple[str, RaiseEvent]] = []
+        self.started: list[tuple[str, Start]] = []
         self.asked = 0
 
     async def deliver(self, instance_id: str, event: RaiseEvent) -> None:
@@ -38,6 +44,14 @@ class Facade:
         if self.errors:
             raise self.errors.pop(0)
         self.taken.append((instance_id, event))
+
+    async def request_start(self, instance_id: str, start: Start) -> str:
+        self.asked += 1
+        await anyio.lowlevel.checkpoint()
+        if self.errors:
+            raise self.errors.pop(0)
+        self.started.append((instance_id, start))
+        return instance_id
 
 
 async def told(facade: Facade, *messages: SendEvent, count: int | None = None) -> list[tuple[str, Any]]:
@@ -119,3 +133,34 @@ async def test_a_receiver_that_breaks_keeps_nothing_from_the_others_and_its_even
 ) -> None:
     facade = Facade(error)
     assert await told(facade, message(1), message(2), count=1) == [("s", EventsTaken((b"s2",)))]
+
+
+# Starts of detached instances.
+
+
+async def test_a_detached_instance_is_started_and_its_asker_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_sender, "RETRY_S", 0.001)
+    facade = Facade(StoreFailed("no disk"), MailboxFull(RECEIVER, messages_max=1), HostLost("h1"))
+    assert await told(facade, detached(1)) == [("s", EventsTaken((b"s1",)))]
+    assert facade.started == [("r", Start("w", "1", "x1", start_at_us=7, repeatable=True))]
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "said"),
+    [
+        (InstanceExists("r"), detached(1), "that id is taken: "),
+        (ChildUnfinished("r", ("c",)), detached(1), "that id is taken: "),
+        (None, detached(1, name=""), "no instance ID was provided"),
+        (None, detached(1, target_app="theirs"), "of app 'theirs', and this daemon hosts 'ours' only"),
+    ],
+)
+async def test_a_detached_instance_that_cannot_be_is_a_line_in_the_log(
+    error: Exception | None, message: SendEvent, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    facade = Facade(*([error] if error is not None else []))
+    assert await told(facade, message) == [("s", EventsTaken((b"s1",)))]
+    assert facade.started == []
+    [line] = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert line.startswith("workflow 's' has asked for the detached workflow 'w'")
+    assert said in line
+    assert "it is dropped" in line

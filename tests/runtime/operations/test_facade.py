@@ -189,3 +189,11 @@ async def test_the_facade_that_a_watched_one_was_made_of_is_not_watched(engine: 
         await engine.facade.start("echo", instance_id="i")
         await engine.facade.list_ids()
     assert diary.ended == []
+
+
+async def test_an_instance_is_started_with_tags_or_not_at_all(engine: Engine) -> None:
+    async with engine:
+        await engine.facade.start("waits", instance_id="i", tags={"team": "billing"})
+        with pytest.raises(InvalidRequest, match="1 to 64 bytes"):
+            await engine.facade.start("waits", instance_id="j", tags={"": "x"})
+        assert await engine.facade.inspect("j") is None

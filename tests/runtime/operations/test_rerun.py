@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from perdure import App, Engine, InstanceNotFound, RetryPolicy, Settings, Status, WorkflowContext
+from perdure.runtime.errors import LimitExceeded
 from perdure.runtime.history.event import ChildCreated
 from perdure.runtime.operations.rerun import EventNotFound, EventNotRerunnable, Rerun, RerunExists, RerunRefused
 
@@ -103,6 +104,9 @@ async def test_a_child_gets_an_id_after_its_new_parent_or_the_one_that_is_given(
         ({"event_id": 1, "new_id": "taken"}, RerunExists, "workflow 'taken' has already been created"),
         ({"event_id": 2, "input": "1", "overwrite_input": True}, RerunRefused, "cannot write input to timer event '2'"),
         ({"event_id": 1, "new_child_id": "c"}, RerunRefused, "cannot set new child workflow instance ID"),
+        ({"event_id": 1, "new_id": "n" * 1025}, LimitExceeded, "the instance ID has 1025 bytes"),
+        ({"event_id": 4, "new_child_id": "n" * 1025}, LimitExceeded, "the instance ID of the child has 1025 bytes"),
+        ({"event_id": 1, "input": "x" * (2**25 + 1), "overwrite_input": True}, LimitExceeded, "payload_bytes_max"),
     ],
 )
 async def test_what_cannot_be_is_refused_in_daprs_words(

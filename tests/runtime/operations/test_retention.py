@@ -3,22 +3,28 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import anyio
 import pytest
 
 from perdure import App, Engine, Settings, WorkflowContext
 from perdure.actors.errors import HostStopping
+from perdure.actors.store.contract import Store
 from perdure.actors.store.errors import StoreDamaged, StoreFailed
-from perdure.runtime.history.instance_state import InstanceState
+from perdure.actors.store.listing import ListFilter, ListPage, Order
+from perdure.runtime.history.status import TERMINAL
 from perdure.runtime.instance.message import workflow_address
-from perdure.runtime.operations.facade import Facade, Page
+from perdure.runtime.operations.facade import Facade
 from perdure.runtime.operations.retention import RetentionLoop
 from perdure.runtime.operations.retention_policy import Retention
+from perdure.testing.passing_store import PassingStore
 from perdure.testing.virtual_time import LoopClock, run_virtually
 
 HOUR_S = 3600.0
 HOUR_US = 3_600_000_000
+STATUSES = len(TERMINAL)  # a look is one list for each
 
 
 def make_app() -> App:
@@ -48,26 +54,41 @@ def make_app() -> App:
     return app
 
 
-class CountedFacade(Facade):
+class CountedStore(PassingStore):
     """Counts the looks at the store and fails when told to."""
 
-    def __init__(self, facade: Facade) -> None:
-        super().__init__(facade._host)
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
         self.lists = 0
-        self.reads = 0
         self.failures: list[Exception] = []
-        self.damaged: str | None = None
+        self.thinned: list[int] = []
 
-    async def list_ids(self, *, after: str | None = None, ids_max: int = 1024) -> Page:
+    async def list(
+        self, actor_type: str, wanted: ListFilter, *, order: Order, cursor: str | None, limit: int
+    ) -> ListPage:
         self.lists += 1
         if self.failures:
             raise self.failures.pop()
-        return await super().list_ids(after=after, ids_max=ids_max)
+        return await super().list(actor_type, wanted, order=order, cursor=cursor, limit=limit)
 
-    async def inspect(self, instance_id: str) -> InstanceState | None:
+    async def thin_audit(self, before_us: int) -> int:
+        self.thinned.append(before_us)
+        return await super().thin_audit(before_us)
+
+
+class HardFacade(Facade):
+    """Cannot purge one instance."""
+
+    def __init__(self, facade: Facade) -> None:
+        super().__init__(facade._host)
+        self.damaged: str | None = None
+        self.tries = 0
+
+    async def purge(self, instance_id: str, **options: Any) -> int:
         if instance_id == self.damaged:
+            self.tries += 1
             raise StoreDamaged(workflow_address(instance_id), "no checksum")
-        return await super().inspect(instance_id)
+        return await super().purge(instance_id, **options)
 
 
 class World:
@@ -77,11 +98,13 @@ class World:
         self.engine = engine
         self.clock = clock
         self.facade = engine.facade
-        self.counted = CountedFacade(engine.facade)
+        self.store = CountedStore(engine.store)
+        self.hard = HardFacade(engine.facade)
 
     @asynccontextmanager
     async def forgetting(self, retention: Retention) -> AsyncIterator[None]:
-        loop = RetentionLoop(self.counted, retention, clock=self.clock, turns=lambda: self.engine.turns)
+        turns = partial(getattr, self.engine, "turns")
+        loop = RetentionLoop(self.store, self.hard, retention, clock=self.clock, turns=turns)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(loop.run)
             yield
@@ -202,14 +225,14 @@ def test_while_nothing_happens_the_store_is_left_alone(settings: Settings) -> No
         await world.facade.start("waits", instance_id="waiting")
         async with world.forgetting(Retention(any_terminal_us=60 * 1_000_000)):
             await anyio.sleep(HOUR_S)
-            looks = world.counted.lists
+            looks = world.store.lists
             await anyio.sleep(24 * HOUR_S)
-            assert world.counted.lists == looks <= 2
+            assert world.store.lists == looks <= STATUSES
 
     story(settings, tell)
 
 
-def test_what_finishes_all_the_time_is_looked_for_once_in_the_shortest_time(settings: Settings) -> None:
+def test_what_finishes_all_the_time_is_looked_for_when_it_is_due(settings: Settings) -> None:
     async def tell(world: World) -> None:
         async with world.forgetting(Retention(any_terminal_us=10 * HOUR_US)):
             for number in range(200):
@@ -217,25 +240,46 @@ def test_what_finishes_all_the_time_is_looked_for_once_in_the_shortest_time(sett
                 await anyio.sleep(0.25 * HOUR_S)
             # Fifty hours, ten of which are kept.
             assert len(await world.ids()) == 40
-            assert world.counted.lists <= 6
+            assert world.store.lists <= STATUSES * (160 + 6)  # a look for each date, and one in ten hours
 
     story(settings, tell)
 
 
-def test_more_dates_than_are_kept_in_memory_are_met_all_the_same(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(RetentionLoop, "KNOWN_MAX", 3)
-
+def test_many_that_end_together_go_together(settings: Settings) -> None:
     async def tell(world: World) -> None:
-        for number in range(10):
+        for number in range(600):
             await world.finish(f"i{number}")
-            await anyio.sleep(60)
-        async with world.forgetting(Retention(any_terminal_us=HOUR_US)):
-            await anyio.sleep(HOUR_S - 600 + 1)
-            for left in range(9, -1, -1):
-                assert len(await world.ids()) == left
-                await anyio.sleep(60)
+        async with world.forgetting(Retention(completed_us=HOUR_US)):
+            await anyio.sleep(HOUR_S - 1)
+            assert len(await world.ids()) == 600
+            looks = world.store.lists
+            await anyio.sleep(2)
+            assert await world.ids() == []
+            assert world.store.lists - looks <= STATUSES + 2
+
+    story(settings, tell)
+
+
+def test_a_new_policy_holds_for_all_that_has_ended(settings: Settings) -> None:
+    async def tell(world: World) -> None:
+        for number in range(50):
+            await world.finish(f"i{number}")
+        await anyio.sleep(HOUR_S)
+        await world.finish("later")
+        async with world.forgetting(Retention(completed_us=HOUR_US // 2)):
+            await anyio.sleep(1)
+            assert await world.ids() == ["later"]
+
+    story(settings, tell)
+
+
+def test_the_audit_is_thinned_at_the_start_and_each_hour(settings: Settings) -> None:
+    async def tell(world: World) -> None:
+        async with world.forgetting(Retention(audit_us=24 * HOUR_US)):
+            began_us = world.clock.now_us()
+            await anyio.sleep(2.5 * HOUR_S)
+        ages = [round((before_us + 24 * HOUR_US - began_us) / HOUR_US, 2) for before_us in world.store.thinned]
+        assert ages == [0, 1, 2]
 
     story(settings, tell)
 
@@ -267,7 +311,7 @@ def test_a_clock_that_is_set_forward_is_noticed_within_a_minute(settings: Settin
 def test_a_store_that_fails_is_asked_again(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     async def tell(world: World) -> None:
         await world.finish("a")
-        world.counted.failures = [StoreFailed("read", OSError("disk on fire"))]
+        world.store.failures = [StoreFailed("read", OSError("disk on fire"))]
         async with world.forgetting(Retention(any_terminal_us=0)):
             await anyio.sleep(1)
             assert await world.ids() == ["a"]
@@ -283,10 +327,14 @@ def test_one_that_is_damaged_does_not_keep_the_others(settings: Settings, caplog
     async def tell(world: World) -> None:
         for name in "abc":
             await world.finish(name)
-        world.counted.damaged = "a"
+        world.hard.damaged = "a"
         async with world.forgetting(Retention(any_terminal_us=0)):
-            await anyio.sleep(0.5)  # less than from one look to the next, which would find it again
+            await anyio.sleep(1.5)
             assert await world.ids() == ["a"]
+            await world.finish("d")
+            await anyio.sleep(HOUR_S)
+            assert await world.ids() == ["a"]
+            assert world.hard.tries == 1
 
     story(settings, tell)
     (warning,) = [record for record in caplog.records if record.name == "perdure.runtime.operations.retention"]
@@ -295,8 +343,10 @@ def test_one_that_is_damaged_does_not_keep_the_others(settings: Settings, caplog
 
 def test_the_loop_ends_when_the_host_stops(settings: Settings) -> None:
     async def tell(world: World) -> None:
-        world.counted.failures = [HostStopping()]
-        loop = RetentionLoop(world.counted, Retention(any_terminal_us=0), clock=world.clock, turns=lambda: 0)
+        world.store.failures = [HostStopping()]
+        loop = RetentionLoop(
+            world.store, world.facade, Retention(any_terminal_us=0), clock=world.clock, turns=lambda: 0
+        )
         with anyio.fail_after(1):
             await loop.run()
 

@@ -1,10 +1,13 @@
 """An actor to test the actor layer with: it counts, and does what it is told."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from perdure.actors.address import Address
-from perdure.actors.store.contract import Stored
+from perdure.actors.store.audit import AuditRow
+from perdure.actors.store.contract import Inspection, Stored
+from perdure.actors.store.listing import Facets
 from perdure.actors.turn import Envelope, Recover, ReminderDue, SetAside, Turn
 
 
@@ -38,6 +41,15 @@ class Break(NamedTuple):
     """Raise an exception in the turn."""
 
 
+class Show(NamedTuple):
+    """Be in lists, with a status, and in the audit if there is an author."""
+
+    status: str
+    created_us: int | None = None  # None: now
+    updated_us: int | None = None
+    author: str | None = None
+
+
 class Forget(NamedTuple):
     """Delete the actor."""
 
@@ -56,6 +68,7 @@ class Counter:
     """Its record is the sum; each turn that adds appends the amounts to the log. One that is set aside only counts."""
 
     was_stalled = False
+    log_fields: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, world: "CounterType", address: Address, stored: Stored | None) -> None:
         self.world = world
@@ -84,6 +97,11 @@ class Counter:
                 self.total = (self.total or 0) + amount
                 turn.record = str(self.total).encode()
                 turn.entry = (turn.entry or b"") + f"+{amount}".encode()
+            case Show(status, created_us, updated_us, author):
+                turn.record = str(self.total or 0).encode()
+                times = [now_us if at_us is None else at_us for at_us in (created_us, updated_us)]
+                turn.facets = Facets("Counter", status, *times)
+                turn.audit = [] if author is None else [AuditRow("show", author, b"")]
             case Remind(name, due_us):
                 turn.reminders_set.append((name, due_us))
                 turn.record = str(self.total or 0).encode()
@@ -130,6 +148,14 @@ class CounterType:
 
     def purges(self, body: Any) -> bool:
         return isinstance(body, Forget)
+
+    def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[AuditRow]:
+        return ()
+
+    def facets(self, outside: Inspection) -> Facets | None:
+        """Of a counter that an earlier release has written: whether it is odd or even."""
+        total = int(outside.record)
+        return Facets("Counter", "odd" if total % 2 else "even", total, outside.updated_us)
 
     def activate(self, address: Address, stored: Stored | None) -> Counter:
         if address.id in self.unreadable:

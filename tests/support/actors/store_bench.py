@@ -6,8 +6,10 @@ from typing import Any
 from perdure.actors.address import Address, shard_of
 from perdure.actors.store.contract import Inspection, Store, Stored, Write
 from perdure.actors.store.errors import StoreError
+from perdure.actors.store.part import Part
 
 SHARDS = 8
+PART = Part(1, 2)  # of a store in two; all that the conformance suites write belongs to it
 
 
 class Bench:

@@ -18,9 +18,11 @@ from perdure.runtime.errors import (
     InstanceStalled,
     InstanceUnfinished,
 )
+from perdure.runtime.history.attribution import By
 from perdure.runtime.history.event import Trace
 from perdure.runtime.history.instance_state import InstanceState
 from perdure.runtime.history.status import Status
+from perdure.runtime.instance.condition import ANY, Condition
 from perdure.runtime.operations.facade import Facade, finished
 
 CREATED_US = 1_795_406_400_123_456
@@ -55,6 +57,7 @@ class FakeFacade(Facade):
     def __init__(self, *states: InstanceState) -> None:
         self.instances = {state.instance_id: state for state in states}
         self.calls: list[tuple[Any, ...]] = []
+        self.authors: list[By | None] = []  # of the changes
         self.failure: Exception | None = None
         self.unfinished_children: dict[str, tuple[str, ...]] = {}
 
@@ -83,6 +86,7 @@ class FakeFacade(Facade):
         start_at_us: int | None = None,
         unique: bool = False,
         trace: Trace | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> str:
         self.asked("start", name, instance_id, input)
         instance_id = instance_id or str(uuid.uuid4())
@@ -102,20 +106,46 @@ class FakeFacade(Facade):
         self.asked("raise_event", instance_id, name, data)
         self.change(instance_id, {})
 
-    async def suspend(self, instance_id: str, *, reason: str | None = None) -> None:
+    async def suspend(
+        self, instance_id: str, *, reason: str | None = None, by: By | None = None, condition: Condition = ANY
+    ) -> None:
+        self.authors.append(by)
         self.asked("suspend", instance_id)
         self.change(instance_id, {Status.PENDING: Status.SUSPENDED, Status.RUNNING: Status.SUSPENDED})
 
-    async def resume(self, instance_id: str, *, reason: str | None = None) -> None:
+    async def resume(
+        self, instance_id: str, *, reason: str | None = None, by: By | None = None, condition: Condition = ANY
+    ) -> None:
+        self.authors.append(by)
         self.asked("resume", instance_id)
         self.change(instance_id, {Status.SUSPENDED: Status.RUNNING})
 
-    async def terminate(self, instance_id: str, *, output: str | None = None, recurse: bool = True) -> None:
+    async def terminate(
+        self,
+        instance_id: str,
+        *,
+        output: str | None = None,
+        recurse: bool = True,
+        by: By | None = None,
+        condition: Condition = ANY,
+        stalled_too: bool = False,
+    ) -> None:
+        self.authors.append(by)
         self.asked("terminate", instance_id, output, recurse)
         live = (Status.PENDING, Status.RUNNING, Status.SUSPENDED)
         self.change(instance_id, dict.fromkeys(live, Status.TERMINATED))
 
-    async def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False) -> int:
+    async def purge(
+        self,
+        instance_id: str,
+        *,
+        recurse: bool = True,
+        force: bool = False,
+        by: By | None = None,
+        condition: Condition = ANY,
+        stalled_too: bool = False,
+    ) -> int:
+        self.authors.append(by)
         self.asked("purge", instance_id, recurse, force)
         self.change(instance_id, {})
         if not self.instances[instance_id].status.terminal:

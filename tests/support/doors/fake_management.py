@@ -1,15 +1,17 @@
 """A facade without an engine, for both gRPC services: instances in memory, and what was asked."""
 
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import anyio
 
 from perdure.runtime.errors import InstanceExists, InstanceNotFound, InstanceUnfinished
+from perdure.runtime.history.attribution import By
 from perdure.runtime.history.event import Trace
 from perdure.runtime.history.instance_state import InstanceState
 from perdure.runtime.history.row import Row
 from perdure.runtime.history.status import Status
+from perdure.runtime.instance.condition import ANY, Condition
 from perdure.runtime.operations.facade import Page, finished
 from perdure.runtime.operations.rerun import Rerun
 
@@ -43,6 +45,7 @@ class FakeManagement(FakeFacade):
         start_at_us: int | None = None,
         unique: bool = False,
         trace: Trace | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> str:
         self.asked("start", name, instance_id, input, start_at_us, unique, trace)
         instance_id = instance_id or str(uuid.uuid4())
@@ -53,15 +56,31 @@ class FakeManagement(FakeFacade):
         self.put(state(instance_id, Status.RUNNING if running else Status.PENDING, name=name, input=input))
         return instance_id
 
-    async def suspend(self, instance_id: str, *, reason: str | None = None) -> None:
+    async def suspend(
+        self, instance_id: str, *, reason: str | None = None, by: By | None = None, condition: Condition = ANY
+    ) -> None:
+        self.authors.append(by)
         self.asked("suspend", instance_id, reason)
         self.change(instance_id, {Status.PENDING: Status.SUSPENDED, Status.RUNNING: Status.SUSPENDED})
 
-    async def resume(self, instance_id: str, *, reason: str | None = None) -> None:
+    async def resume(
+        self, instance_id: str, *, reason: str | None = None, by: By | None = None, condition: Condition = ANY
+    ) -> None:
+        self.authors.append(by)
         self.asked("resume", instance_id, reason)
         self.change(instance_id, {Status.SUSPENDED: Status.RUNNING})
 
-    async def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False) -> int:
+    async def purge(
+        self,
+        instance_id: str,
+        *,
+        recurse: bool = True,
+        force: bool = False,
+        by: By | None = None,
+        condition: Condition = ANY,
+        stalled_too: bool = False,
+    ) -> int:
+        self.authors.append(by)
         self.asked("purge", instance_id, recurse, force)
         if not force:
             self.change(instance_id, {})
@@ -90,7 +109,8 @@ class FakeManagement(FakeFacade):
         rows = self.rows.get(instance_id)
         return list(rows) if rows is not None else None
 
-    async def rerun(self, rerun: Rerun) -> str:
+    async def rerun(self, rerun: Rerun, *, by: By | None = None) -> str:
+        self.authors.append(by)
         self.asked("rerun", rerun)
         new_id = rerun.new_id or str(uuid.uuid4())
         self.put(state(new_id))
@@ -104,6 +124,8 @@ class FakeManagement(FakeFacade):
         statuses: Collection[Status] = (),
         recurse: bool = True,
         force: bool = False,
+        by: By | None = None,
     ) -> int:
+        self.authors.append(by)
         self.asked("purge_where", created_from_us, created_to_us, statuses, recurse, force)
         return 7

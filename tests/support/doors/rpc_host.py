@@ -11,7 +11,9 @@ from perdure.api.sidecar import OtherHosts, Sidecar
 from perdure.rpc.services.dapr import dapr
 from perdure.rpc.services.task_hub import task_hub
 from perdure.rpc.services.work_items import WorkItems
+from perdure.rpc.serving.auth import actor_by
 from perdure.rpc.serving.server import RpcOptions, RpcServer, create_server
+from perdure.rpc.serving.unread import UnreadAnswers
 from perdure.rpc.wire.messages import DAPR, POOL, TASK_HUB, Message, message
 from perdure.runtime.observer import ActivityWatch
 
@@ -42,12 +44,17 @@ class Host:
         self.items = WorkItems(
             self.dispatcher, app_id=APP_ID, send_timeout_s=send_timeout_s, watch=watch, processes=processes
         )
-        self.services = [task_hub(facade, self.items, app_id=APP_ID), dapr(facade, self.sidecar)]
+        self.unread = UnreadAnswers()
         self.options = RpcOptions(**options)
+        self.actor = actor_by(self.options.api_tokens)
         self.server: RpcServer
 
     async def start(self) -> None:
-        self.server = create_server(self.services, self.options, host="127.0.0.1", port=0)
+        services = [
+            task_hub(self.facade, self.items, app_id=APP_ID, actor=self.actor, unread=self.unread),
+            dapr(self.facade, self.sidecar, actor=self.actor, unread=self.unread),
+        ]
+        self.server = create_server(services, self.options, host="127.0.0.1", port=0)
         await self.server.start()
 
 

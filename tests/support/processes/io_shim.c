@@ -1,10 +1,11 @@
-/* Makes one system call on files of a store fail: the nth of a kind, for a process that has this preloaded.
+/* Makes one system call on files of a store fail, or calls of a kind hang, for a process that has this preloaded.
  *
  * PERDURE_SHIM_PATH   a part of the path of the files that count
  * PERDURE_SHIM_CALL   open, read, write, sync, truncate, unlink or rename
  * PERDURE_SHIM_NTH    which one of these fails; 1 is the first; 0: none, only count
  * PERDURE_SHIM_ERRNO  with which number; writes may be cut in half with -1
  * PERDURE_SHIM_LAST   1: all that come after it fail too, as on a disk that is gone
+ * PERDURE_SHIM_HANG   as long as there is a file of this name, calls of that kind do not return
  * PERDURE_SHIM_COUNT  a file that gets the number of calls that were seen, when the process ends
  */
 #define _GNU_SOURCE
@@ -42,6 +43,7 @@ static int is_ours_fd(int fd) {
 /* Whether this call is to fail. */
 static int fails(const char *call) {
     if (strcmp(call, setting("PERDURE_SHIM_CALL")) != 0) return 0;
+    while (*setting("PERDURE_SHIM_HANG") && access(setting("PERDURE_SHIM_HANG"), F_OK) == 0) usleep(5000);
     long nth = atol(setting("PERDURE_SHIM_NTH"));
     pthread_mutex_lock(&lock);
     long now = ++seen;

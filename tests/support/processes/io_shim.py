@@ -1,4 +1,4 @@
-"""Programs whose calls to the disk fail: the nth open, read, write, sync, truncate, unlink or rename of its files."""
+"""Programs whose calls to the disk fail or hang: the nth open, read, write, sync, truncate, unlink, rename."""
 
 import errno
 import os
@@ -40,6 +40,7 @@ class Shim:
     def __init__(self, folder: Path, path: str) -> None:
         self._library = folder / "io_shim.so"
         self._count = folder / "calls"
+        self._hang = folder / "hang"
         self._path = path
         command = ["cc", "-shared", "-fPIC", "-w", "-O1", "-o", str(self._library), str(SOURCE), "-ldl", "-lpthread"]
         subprocess.run(command, check=True)
@@ -56,6 +57,21 @@ class Shim:
             "PERDURE_SHIM_COUNT": str(self._count),
         }
         return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=timeout_s)
+
+    def hanging(self, call: str) -> dict[str, str]:
+        """The environment of a program whose calls of a kind hang between `hang` and `go_on`."""
+        return {
+            "LD_PRELOAD": str(self._library),
+            "PERDURE_SHIM_PATH": self._path,
+            "PERDURE_SHIM_CALL": call,
+            "PERDURE_SHIM_HANG": str(self._hang),
+        }
+
+    def hang(self) -> None:
+        self._hang.touch()
+
+    def go_on(self) -> None:
+        self._hang.unlink(missing_ok=True)
 
     def calls(self, command: list[str], call: str) -> int:
         """Count the calls of a kind that a program makes when none fails."""

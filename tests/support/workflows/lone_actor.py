@@ -3,10 +3,13 @@
 from typing import Any
 
 from perdure.actors.store.contract import Inspection, Stored
+from perdure.actors.store.listing import Facets
 from perdure.actors.turn import RECOVER, Envelope, ReminderDue, Turn
 from perdure.actors.waiting.reply import Reply
+from perdure.journal.journal import Journal
 from perdure.runtime.authoring.app import App
 from perdure.runtime.authoring.limits import USUAL_LIMITS, WorkflowLimits
+from perdure.runtime.history.audit import AuditEntry, unpack_audit
 from perdure.runtime.history.event import Event
 from perdure.runtime.history.instance_state import InstanceState
 from perdure.runtime.history.record import state_of
@@ -50,9 +53,12 @@ class LoneActor:
         self.now_us = 1_000_000
         self.entries: list[bytes] = []
         self.record: bytes | None = None
+        self.facets: Facets | None = None  # as the store has them
         self.reminders: set[tuple[str, int]] = set()
         self.messages: list[tuple[Any, Any]] = []
+        self.audit: list[AuditEntry] = []
         self.busy = False
+        self.journal = Journal()
         self.actor = self.actor_type.activate(self.address, None)
 
     # What a test does.
@@ -159,14 +165,19 @@ class LoneActor:
         if turn.reset:
             self.entries.clear()
         if turn.delete:
-            self.record = None
+            self.record = self.facets = None
             self.entries.clear()
         if turn.entry is not None:
             self.entries.append(turn.entry)
         if turn.record is not None:
             self.record = turn.record
+        if turn.facets is not None:
+            self.facets = turn.facets
         assert not set(turn.reminders_set) & set(turn.reminders_cleared)
         self.reminders -= set(turn.reminders_cleared)
         self.reminders |= set(turn.reminders_set)
         self.messages += [*turn.messages, *turn.early]
+        for note in turn.notes:
+            self.journal.note(note)
+        self.audit += [unpack_audit(row.body) for row in turn.audit]
         self.busy = turn.busy

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from perdure import App, FailureDetails, Status
+from perdure.journal.journal import Journal
 from perdure.runtime.authoring.codec import Encoder
 from perdure.runtime.authoring.limits import USUAL_LIMITS, WorkflowLimits
 from perdure.runtime.execution.drive import ContinuedAsNew, Execution
@@ -63,6 +64,7 @@ class LoneExecution:
         self.now_us = START_US
         self.rows: list[Row] = []
         self.commands: list[Command] = []  # of all turns so far
+        self.journal = Journal()  # of the turns, as after their commits
         self.taken = 0  # how many events the last turn took
 
     # What a test does.
@@ -75,6 +77,9 @@ class LoneExecution:
         """Take a turn with these events, and record it as `runtime/instance/turn.py` does."""
         self.now_us += after_us
         commands, self.taken = self.execution.feed(events, self.now_us)
+        whose = {"instance_id": self.instance_id, "workflow": self.name}
+        for note in self.execution.notes:
+            self.journal.write(note.line, **(whose | note.values))
         self.rows.append(unpack_row(PACKER.pack(self.now_us, [*events, *commands], [])))
         self.commands += commands
         return commands

@@ -56,6 +56,8 @@ REMOTE = {
     "execution_id": payloads,
     "version": payloads,
     "start_at_us": st.none() | dates_us,
+    "began_us": st.none() | dates_us,
+    "repair": payloads,
 }
 
 

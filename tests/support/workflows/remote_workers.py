@@ -83,8 +83,11 @@ class World:
 
     def __init__(self, **limits: Any) -> None:
         self.sent: list[tuple[str, Any]] = []
+        self.now_us = 1_000_000  # Unix time
         self.dispatcher = Dispatcher(
-            DispatchLimits(**limits), send=lambda address, body: self.sent.append((address.id, body))
+            DispatchLimits(**limits),
+            send=lambda address, body: self.sent.append((address.id, body)),
+            now_us=lambda: self.now_us,
         )
 
     @asynccontextmanager

@@ -308,7 +308,8 @@ async def test_only_its_user_can_read_a_new_store(path: Path, mask: int) -> None
 
 @pytest.mark.anyio
 async def test_the_mode_of_a_file_that_is_there_is_left_to_its_user(path: Path) -> None:
-    path.touch(mode=0o640)
+    path.touch()
+    path.chmod(0o640)
     await open_and_close(path)
     assert path.stat().st_mode & 0o777 == 0o640
 
@@ -317,3 +318,18 @@ def test_a_file_that_cannot_be_opened_is_said_to_be_so(path: Path) -> None:
     path.mkdir()
     with pytest.raises(StoreFailed, match="cannot be opened"):
         Hold.take(str(path), create=True)
+
+
+@pytest.mark.anyio
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+@pytest.mark.parametrize(("mode", "told"), [(0o644, True), (0o640, True), (0o602, True), (0o600, False)])
+async def test_a_file_that_others_can_read_is_told_of_once_at_each_open(
+    path: Path, mode: int, told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    await open_and_close(path)
+    path.chmod(mode)
+    for opens in (1, 2):
+        await open_and_close(path)
+        lines = [each for each in caplog.messages if "can be read by other users" in each]
+        assert len(lines) == (opens if told else 0)
+    assert not told or f"(mode {mode:04o})" in lines[0]

@@ -23,7 +23,7 @@ from perdure.actors.store.sqlite.maintenance import backup, check
 from perdure.actors.store.sqlite.restoring import restore
 from perdure.actors.store.sqlite.store import SqliteStore
 
-from ....support.actors.sqlite_file import A, open_and_close, opened, write
+from ....support.actors.sqlite_file import TO_VERSION_3, A, open_and_close, opened, write
 
 WORKS = """
 import os, signal, sys, anyio
@@ -321,6 +321,8 @@ def test_a_store_of_a_release_before_ids_opens_after_it_was_killed(world: Path) 
     path = world / "old.db"
     shutil.copy(stopped(world), path)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in TO_VERSION_3:
+            connection.execute(statement)
         connection.execute("DELETE FROM meta WHERE name IN ('store', 'unsealed_key', 'unsealed_position')")
         connection.execute("UPDATE meta SET value = 2 WHERE name = 'schema'")
     looks = (

@@ -20,6 +20,7 @@ from perdure.actors.store.sqlite.layout import make_ready, spread
 from perdure.actors.store.sqlite.maintenance import check
 from perdure.actors.store.sqlite.store import SqliteStore
 
+from ....support.actors.sqlite_file import TO_VERSION_3
 from ....support.actors.store_parts import IDS, SHARDS, change, column, files, make, opened, seen, write
 from ....support.paths import ROOT
 
@@ -141,6 +142,8 @@ def test_memory_does_not_grow_with_the_store(data: Path, new: Path) -> None:
 
 def test_a_store_of_the_first_release_is_spread_without_being_changed(data: Path, new: Path) -> None:
     make(data, 1)
+    for statement in TO_VERSION_3:
+        change(data, statement)
     change(data, "DELETE FROM meta WHERE name IN ('part', 'parts', 'layout')")
     change(data, "UPDATE meta SET value = 1 WHERE name = 'schema'")
     change(data, "DELETE FROM meta WHERE name IN ('store', 'unsealed_key', 'unsealed_position')")

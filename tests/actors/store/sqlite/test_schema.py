@@ -13,8 +13,10 @@ import anyio
 import pytest
 
 from perdure.actors.address import Address
+from perdure.actors.store.audit import AuditFilter
 from perdure.actors.store.contract import Inspection, Reminder, Stored, Write
 from perdure.actors.store.errors import StoreDivided, StoreFailed, StoreTooNew
+from perdure.actors.store.listing import Facets, ListFilter, Order
 from perdure.actors.store.part import WHOLE, Part
 from perdure.actors.store.sqlite import schema
 from perdure.actors.store.sqlite.store import SqliteStore
@@ -61,6 +63,47 @@ INSERT INTO meta VALUES ('store', 4611686018427387904), ('unsealed_key', 7), ('u
 """
 )
 
+# Version 4 has tables for lists and the audit. Facets of actors of earlier versions are not known at first.
+GOLDEN_4 = (
+    GOLDEN_3
+    + """
+UPDATE meta SET value = 4 WHERE name = 'schema';
+INSERT INTO meta VALUES ('unlisted_key', 7), ('listed_key', 0);
+CREATE TABLE kinds (
+    kind INTEGER PRIMARY KEY, type TEXT NOT NULL, status TEXT NOT NULL, name TEXT NOT NULL, root INTEGER NOT NULL,
+    UNIQUE (type, status, name, root)
+);
+CREATE TABLE facets (
+    key INTEGER PRIMARY KEY, kind INTEGER NOT NULL, created_us INTEGER NOT NULL, updated_us INTEGER NOT NULL,
+    ended_us INTEGER, parent TEXT, tags TEXT
+);
+CREATE INDEX facets_created ON facets (kind, created_us);
+CREATE INDEX facets_updated ON facets (kind, updated_us);
+CREATE INDEX facets_parent ON facets (parent, created_us) WHERE parent IS NOT NULL;
+CREATE TABLE tags (
+    name TEXT NOT NULL, value TEXT NOT NULL, created_us INTEGER NOT NULL, key INTEGER NOT NULL,
+    PRIMARY KEY (name, value, created_us, key)
+) WITHOUT ROWID;
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, id TEXT NOT NULL, action TEXT NOT NULL, author TEXT NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE INDEX audit_at ON audit (at_us);
+CREATE INDEX audit_id ON audit (id, at_us);
+"""
+)
+
+# As this release writes the rows of lists and the audit.
+LISTED = """
+INSERT INTO kinds VALUES (1, 'wf', 'RUNNING', 'Order', 1), (2, 'wf', 'FAILED', 'Pay', 0);
+INSERT INTO facets VALUES
+    (4, 1, 1700000000000001, 1700000000000003, NULL, NULL, '[["env","prod"]]'),
+    (7, 2, 1700000000000002, 1700000000000004, 1700000000000004, 'order-1', NULL);
+INSERT INTO tags VALUES ('env', 'prod', 1700000000000001, 4);
+INSERT INTO audit VALUES (1, 1700000000000005, 'order-2', 'suspend', 'ann', x'c1da62ab61ab');
+UPDATE meta SET value = 7 WHERE name = 'listed_key';
+"""
+
 # As this release writes its rows: 0xC1, the CRC-32 of place and content, the content.
 SEALED = """
 DELETE FROM log;
@@ -96,6 +139,16 @@ def golden_3(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def golden_4(tmp_path: Path) -> Path:
+    return file_of(tmp_path / "golden-4.db", GOLDEN_4)
+
+
+@pytest.fixture
+def golden_4_listed(tmp_path: Path) -> Path:
+    return file_of(tmp_path / "golden-4-listed.db", GOLDEN_4 + SEALED + LISTED)
+
+
+@pytest.fixture
 def golden_3_sealed(tmp_path: Path) -> Path:
     return file_of(tmp_path / "golden-3-sealed.db", GOLDEN_3 + SEALED)
 
@@ -113,7 +166,7 @@ def connection() -> Iterator[sqlite3.Connection]:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("version", ["golden", "golden_2", "golden_3", "golden_3_sealed"])
+@pytest.mark.parametrize("version", ["golden", "golden_2", "golden_3", "golden_3_sealed", "golden_4"])
 async def test_a_file_of_every_version_opens_and_is_read_and_written(
     version: str, request: pytest.FixtureRequest
 ) -> None:
@@ -142,38 +195,67 @@ async def test_a_file_of_every_version_opens_and_is_read_and_written(
 
 
 def test_what_this_release_creates_is_laid_out_like_the_pinned_file(
-    golden_3: Path, connection: sqlite3.Connection
+    golden_4: Path, connection: sqlite3.Connection
 ) -> None:
     schema.create(connection, shards=2, created_us=1)
-    with closing(sqlite3.connect(golden_3)) as pinned:
+    with closing(sqlite3.connect(golden_4)) as pinned:
         assert layout_of(connection) == layout_of(pinned)
         names = "SELECT name FROM meta ORDER BY name"
         assert connection.execute(names).fetchall() == pinned.execute(names).fetchall()
         made = dict(connection.execute(META))
         own = {"created_us": 1, "retired_key": 0, "store": made["store"], "unsealed_key": 0, "unsealed_position": 0}
+        own |= {"unlisted_key": 0, "listed_key": 0}
         assert made == {**dict(pinned.execute(META)), **own}
         assert 0 < made["store"] < 2**63
-    assert schema.SCHEMA_VERSION == 3
+    assert schema.SCHEMA_VERSION == 4
     assert bytes.fromhex(f"{schema.APPLICATION_ID:x}") == b"Prdr"
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("version", ["golden", "golden_2"])
-async def test_an_older_file_becomes_the_pinned_file_of_version_3_with_its_rows_as_they_were(
-    version: str, golden_3: Path, request: pytest.FixtureRequest
+@pytest.mark.parametrize("version", ["golden", "golden_2", "golden_3"])
+async def test_an_older_file_becomes_the_pinned_file_of_version_4_with_its_rows_as_they_were(
+    version: str, golden_4: Path, request: pytest.FixtureRequest
 ) -> None:
     path = request.getfixturevalue(version)
     store = SqliteStore(path)
     await store.open()
     await store.close()
-    with closing(sqlite3.connect(path)) as migrated, closing(sqlite3.connect(golden_3)) as pinned:
+    with closing(sqlite3.connect(path)) as migrated, closing(sqlite3.connect(golden_4)) as pinned:
         assert layout_of(migrated) == layout_of(pinned)
         (own,) = migrated.execute("SELECT value FROM meta WHERE name = 'store'").fetchone()
         assert 0 < own < 2**63
         pinned.execute("UPDATE meta SET value = ? WHERE name = 'store'", (own,))
-        for table in ("meta", "shards", "actors", "active", "log", "reminders"):
+        for table in ("meta", "shards", "actors", "active", "log", "reminders", "kinds", "facets", "tags", "audit"):
             rows = f"SELECT * FROM {table} ORDER BY 1"  # noqa: S608  ours
             assert migrated.execute(rows).fetchall() == pinned.execute(rows).fetchall(), table
+
+
+@pytest.mark.anyio
+async def test_what_version_4_lists_and_audits_is_read(golden_4_listed: Path) -> None:
+    store = SqliteStore(golden_4_listed)
+    await store.open()
+    try:
+        page = await store.list("wf", ListFilter(), order=Order.CREATED, cursor=None, limit=9)
+        assert [(each.id, each.facets, each.record) for each in page.listed] == [
+            (
+                "order-1",
+                Facets("Order", "RUNNING", 1700000000000001, 1700000000000003, tags=(("env", "prod"),)),
+                b"\x01",
+            ),
+            (
+                "order-2",
+                Facets("Pay", "FAILED", 1700000000000002, 1700000000000004, 1700000000000004, "order-1"),
+                b"\x02",
+            ),
+        ]
+        page = await store.list("wf", ListFilter(tags={"env": "prod"}), order=Order.CREATED, cursor=None, limit=9)
+        assert [each.id for each in page.listed] == ["order-1"]
+        counted = await store.count("wf", ListFilter(), by=["status"])
+        assert list(counted.groups) == [(("FAILED",), 1), (("RUNNING",), 1)]
+        (row,) = (await store.audit(AuditFilter(), cursor=None, limit=9)).rows
+        assert row[:5] == (1700000000000005, "order-2", "suspend", "ann", b"\xab")
+    finally:
+        await store.close()
 
 
 def test_the_first_release_refuses_what_a_later_one_wrote(golden_2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,8 +321,8 @@ def test_a_part_that_cannot_be_is_damage(connection: sqlite3.Connection, damage:
 
 def test_a_newer_version_is_too_new_and_one_that_never_was_is_damage(connection: sqlite3.Connection) -> None:
     schema.create(connection, shards=1, created_us=1)
-    connection.execute("UPDATE meta SET value = 4 WHERE name = 'schema'")
-    with pytest.raises(StoreTooNew, match=r"x\.db has store version 4"):
+    connection.execute("UPDATE meta SET value = 5 WHERE name = 'schema'")
+    with pytest.raises(StoreTooNew, match=r"x\.db has store version 5"):
         schema.version_of(connection, "x.db")
     connection.execute("UPDATE meta SET value = 0 WHERE name = 'schema'")
     with pytest.raises(StoreFailed, match="damaged"):
@@ -256,21 +338,21 @@ def test_there_is_a_migration_from_every_older_version() -> None:
 
 
 @pytest.fixture
-def version_5(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 5)
+def version_6(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", 6)
     monkeypatch.setattr(
         schema,
         "MIGRATIONS",
         {
             **schema.MIGRATIONS,
-            3: ["ALTER TABLE actors ADD COLUMN colour TEXT NOT NULL DEFAULT 'grey'"],
-            4: ["ALTER TABLE actors RENAME COLUMN colour TO color", "UPDATE actors SET color = 'red' WHERE key = 7"],
+            4: ["ALTER TABLE actors ADD COLUMN colour TEXT NOT NULL DEFAULT 'grey'"],
+            5: ["ALTER TABLE actors RENAME COLUMN colour TO color", "UPDATE actors SET color = 'red' WHERE key = 7"],
         },
     )
 
 
 @pytest.mark.anyio
-@pytest.mark.usefixtures("version_5")
+@pytest.mark.usefixtures("version_6")
 async def test_an_older_file_is_brought_up_to_date_step_by_step(golden: Path) -> None:
     for _ in range(2):  # the second time there is nothing left to do
         store = SqliteStore(golden)
@@ -282,16 +364,16 @@ async def test_an_older_file_is_brought_up_to_date_step_by_step(golden: Path) ->
         await store.close()
     with closing(sqlite3.connect(golden)) as connection:
         assert connection.execute("SELECT key, color FROM actors ORDER BY key").fetchall() == [(4, "grey"), (7, "red")]
-        assert schema.version_of(connection, str(golden)) == 5
+        assert schema.version_of(connection, str(golden)) == 6
 
 
 @pytest.mark.anyio
-@pytest.mark.usefixtures("version_5")
+@pytest.mark.usefixtures("version_6")
 async def test_a_migration_that_breaks_off_leaves_the_old_version_whole(
     golden: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a newer release whose last step cannot be done,
-    monkeypatch.setattr(schema, "MIGRATIONS", {**schema.MIGRATIONS, 4: ["DROP TABLE active", "DROP TABLE missing"]})
+    monkeypatch.setattr(schema, "MIGRATIONS", {**schema.MIGRATIONS, 5: ["DROP TABLE active", "DROP TABLE missing"]})
     with pytest.raises(StoreFailed, match="no such table: missing"):
         await SqliteStore(golden).open()
     # then the older release finds everything as it was.

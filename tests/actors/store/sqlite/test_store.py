@@ -19,6 +19,7 @@ from perdure.actors.address import Address
 from perdure.actors.store.durability import Durability
 from perdure.actors.store.errors import StoreDivided, StoreFailed, StoreForeign, StoreLocked, StoreTooNew
 from perdure.actors.store.part import WHOLE, Part
+from perdure.actors.store.sqlite.schema import SCHEMA_VERSION
 from perdure.actors.store.sqlite.store import SqliteStore
 
 from ....support.actors.sqlite_file import (
@@ -175,7 +176,7 @@ async def test_a_file_of_a_newer_release_is_refused_and_left_alone(path: Path) -
     before = contents(path)
     with pytest.raises(StoreTooNew) as error:
         await open_and_close(path)
-    assert (error.value.found, error.value.known) == (99, 3)
+    assert (error.value.found, error.value.known) == (99, SCHEMA_VERSION)
     assert contents(path) == before
 
 

@@ -1,0 +1,131 @@
+"""Lists, counts and the audit of a daemon: those of all hosts, whichever is asked.
+
+The rule: no activation is needed, and none is made. A host reads its own part of the store, and the host that is asked
+merges. Hosts stand in a cursor in the order of their numbers, so that any host can go on where another has begun.
+
+`Host.lists` is one.
+"""
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+from ..cluster.peers import Peers
+from ..store.audit import ORDER, AuditFilter, AuditPage
+from ..store.contract import Store
+from ..store.cursor import split
+from ..store.listing import Counted, Grouped, ListFilter, ListPage, Order
+from ..store.merging import Ordered, merged
+
+
+class Lists:
+    """Reads lists of all hosts.
+
+    Args:
+        peers: The other hosts of the daemon, if there are any.
+    """
+
+    def __init__(self, store: Store, peers: Peers | None) -> None:
+        self._store = store
+        self._peers = peers
+        if peers is not None:
+            peers.answer_async("ids", self._own_ids)
+            peers.answer_async("list", self._own_list)
+            peers.answer_async("count", self._own_count)
+            peers.answer_async("audit", self._own_audit)
+            peers.answer_async("thin_audit", store.thin_audit)
+
+    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
+        """List ids of actors of a type, as a store does.
+
+        Raises:
+            HostUnreachable, HostLost, StoreError: As for `list`.
+        """
+        parts = await self._all("ids", self._own_ids, actor_type, after, limit)
+        return parts[0] if len(parts) == 1 else sorted(chain(*parts))[:limit]
+
+    async def list(
+        self, actor_type: str, wanted: ListFilter, *, order: Order, cursor: str | None, limit: int
+    ) -> ListPage:
+        """List actors of a type, as a store does.
+
+        Raises:
+            CursorInvalid: It is no cursor of such a list.
+            HostUnreachable, HostLost: A host is away, and its part with it.
+            StoreError: A host's part could not be read; `ListsUnfinished` while a part is being brought up to date.
+        """
+        if self._peers is None:
+            return await self._store.list(actor_type, wanted, order=order, cursor=cursor, limit=limit)
+        before = split(cursor, self._peers.membership.part.of)
+        pages = await self._all("list", self._own_list, actor_type, wanted, order, before, limit)
+        ordered = Ordered(order.value, numbers=order is not Order.ID, descending=order.descending)
+        return ListPage(*merged(pages, before, ordered, limit=limit))
+
+    async def count(self, actor_type: str, wanted: ListFilter, *, by: Sequence[str]) -> Counted:
+        """Count actors of a type, as a store does. Each host counts up to its own limit.
+
+        Raises:
+            HostUnreachable, HostLost, StoreError: As for `list`.
+        """
+        counts = await self._all("count", self._own_count, actor_type, wanted, tuple(by))
+        totals: dict[tuple[str | bool, ...], int] = {}
+        for counted in counts:
+            for values, total in counted.groups:
+                totals[values] = totals.get(values, 0) + total
+        groups = [Grouped(values, total) for values, total in sorted(totals.items())]
+        return Counted(groups, any(counted.more for counted in counts))
+
+    async def audit(self, wanted: AuditFilter, *, cursor: str | None, limit: int) -> AuditPage:
+        """List the audit, newest first, as a store does.
+
+        Raises:
+            CursorInvalid, HostUnreachable, HostLost, StoreError: As for `list`.
+        """
+        if self._peers is None:
+            return await self._store.audit(wanted, cursor=cursor, limit=limit)
+        before = split(cursor, self._peers.membership.part.of)
+        pages = await self._all("audit", self._own_audit, wanted, before, limit)
+        return AuditPage(*merged(pages, before, Ordered(ORDER, numbers=True, descending=True), limit=limit))
+
+    async def thin_audit(self, before_us: int) -> int:
+        """Forget the audit of all hosts from before that time (Unix time, microseconds), and return how many rows.
+
+        Raises:
+            HostUnreachable, HostLost, StoreError: Some rows may be gone.
+        """
+        return sum(await self._all("thin_audit", self._store.thin_audit, before_us))
+
+    # On each host.
+
+    async def _own_ids(self, actor_type: str, after: str | None, limit: int) -> Sequence[str]:
+        return await self._store.ids(actor_type, after=after, limit=limit)
+
+    async def _own_list(
+        self, actor_type: str, wanted: ListFilter, order: Order, cursors: Sequence[str | None], limit: int
+    ) -> ListPage:
+        cursor = cursors[self._index]
+        if cursor is None:
+            return ListPage((), None)
+        return await self._store.list(actor_type, wanted, order=order, cursor=cursor or None, limit=limit)
+
+    async def _own_count(self, actor_type: str, wanted: ListFilter, by: Sequence[str]) -> Counted:
+        return await self._store.count(actor_type, wanted, by=by)
+
+    async def _own_audit(self, wanted: AuditFilter, cursors: Sequence[str | None], limit: int) -> AuditPage:
+        cursor = cursors[self._index]
+        if cursor is None:
+            return AuditPage((), None)
+        return await self._store.audit(wanted, cursor=cursor or None, limit=limit)
+
+    @property
+    def _index(self) -> int:
+        assert self._peers is not None
+        return self._peers.membership.index
+
+    async def _all(self, method: str, own: Any, *arguments: Any) -> Sequence[Any]:
+        """Call a method of every host, and return the answers in the order of the hosts."""
+        if self._peers is None:
+            return [await own(*arguments)]
+        answers = await self._peers.ask_all(method, *arguments)
+        answers.insert(self._index, await own(*arguments))
+        return answers

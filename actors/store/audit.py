@@ -1,0 +1,61 @@
+"""The audit of a store: who has changed which actor, when.
+
+The rule: a row is written in the commit of the change that it tells of, and never changed. A store knows the fields
+that rows are looked for by; what else a row says is bytes, which only the actor's type can read.
+
+`actors/store/contract.py` has the methods; a turn gives the rows (`Turn.audit` in `actors/turn.py`).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .cursor import Position
+
+ORDER = "-audit"  # of its cursors
+
+
+class AuditRow(NamedTuple):
+    """A row as a turn gives it. It tells of the actor that takes the turn."""
+
+    action: str
+    author: str
+    body: bytes
+
+
+class Audited(NamedTuple):
+    """A row as the store gives it back."""
+
+    at_us: int  # when the turn ran; Unix time, microseconds
+    id: str  # of the actor that was changed
+    action: str
+    author: str
+    body: bytes  # empty if it is not what was written
+    position: Position
+
+
+class AuditFilter(NamedTuple):
+    """What a row must be to be listed. All conditions must hold."""
+
+    id: str | None = None
+    author: str | None = None
+    action: str | None = None
+    since_us: int | None = None  # included
+    until_us: int | None = None  # excluded
+
+
+class AuditPage(NamedTuple):
+    """A part of the audit, newest first."""
+
+    rows: Sequence[Audited]  # may be fewer than asked for, or none, although more follow
+    cursor: str | None  # None: this is the end
+
+
+def matches_row(wanted: AuditFilter, at_us: int, id_: str, row: AuditRow) -> bool:
+    """Whether a row is listed."""
+    return (
+        (wanted.id is None or wanted.id == id_)
+        and (wanted.author is None or wanted.author == row.author)
+        and (wanted.action is None or wanted.action == row.action)
+        and (wanted.since_us is None or at_us >= wanted.since_us)
+        and (wanted.until_us is None or at_us < wanted.until_us)
+    )

@@ -1,0 +1,175 @@
+"""Lists and counts of actors: what they are filtered by, and what a store answers.
+
+The rule: what a list is filtered by is given with the write that changes it (`Write.facets`), as values. A store
+never reads it out of a record, which only the actor's type understands.
+
+`actors/store/contract.py` has the methods; the type of an actor says what its facets are. `matches` is the meaning of a
+filter; the store in memory uses it, and a store that asks an index must agree with it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import NamedTuple
+
+from .cursor import Position
+
+# A page examines at most so many actors. It may then be short, or empty, and its cursor goes on behind them.
+EXAMINED_MAX = 20_000
+# A count that is not answered by counters stops at so many actors.
+COUNTED_MAX = 100_000
+
+
+class Facets(NamedTuple):
+    """The side of an actor that lists and counts see. Times are Unix time in microseconds."""
+
+    name: str
+    status: str  # a word of the actor's type
+    created_us: int
+    updated_us: int  # the last change that the type counts as one, not the last turn
+    ended_us: int | None = None
+    parent: str | None = None  # an id of the same type; None: a root
+    tags: tuple[tuple[str, str], ...] = ()  # by key, each key once
+
+
+class Order(Enum):
+    """The order of a list."""
+
+    CREATED = "created"
+    NEWEST = "-created"
+    UPDATED = "updated"
+    LATEST = "-updated"
+    ID = "id"  # by code point
+
+    @property
+    def descending(self) -> bool:
+        return self.value.startswith("-")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListFilter:
+    """What an actor must be to stand in a list. All conditions must hold; an empty one holds for every actor."""
+
+    statuses: frozenset[str] | None = None  # one of these
+    not_statuses: frozenset[str] = frozenset()  # none of these
+    names: frozenset[str] | None = None
+    not_names: frozenset[str] = frozenset()
+    id_prefix: str = ""
+    parent: str | None = None
+    root: bool | None = None  # True: without a parent; False: with one
+    created_from_us: int | None = None  # included
+    created_to_us: int | None = None  # excluded
+    updated_from_us: int | None = None
+    updated_to_us: int | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    # In flight (the active mark), and without an entry in its log since then; the type finds out what it waits for.
+    in_flight_since_us: int | None = None
+    or_statuses: frozenset[str] = frozenset()  # with the mark, one of these stands in for the time without an entry
+
+
+class Listed(NamedTuple):
+    """An actor in a list."""
+
+    id: str
+    facets: Facets
+    record: bytes  # empty if it is not what was written
+    position: Position  # where it stands in the list that was asked for
+
+
+class ListPage(NamedTuple):
+    """A part of a list."""
+
+    listed: Sequence[Listed]  # may be fewer than asked for, or none, although more follow
+    cursor: str | None  # opaque: asks for what follows; None: this is the end
+
+
+class Grouped(NamedTuple):
+    """How many actors share the values that were asked for."""
+
+    values: tuple[str | bool, ...]  # in the order of `by`
+    total: int
+
+
+class Counted(NamedTuple):
+    """The answer to a count."""
+
+    groups: Sequence[Grouped]
+    more: bool = False  # the count stopped at its limit: there may be more actors than it says
+
+
+def place(order: Order, key: int, id_: str, facets: Facets) -> Position:
+    """Say where an actor stands in a list.
+
+    Args:
+        key: Of the actor in its store. It settles the order of actors of the same time.
+    """
+    if order is Order.ID:
+        return Position(order.value, id_, 0)
+    by_creation = order in (Order.CREATED, Order.NEWEST)
+    return Position(order.value, facets.created_us if by_creation else facets.updated_us, key)
+
+
+def matches(wanted: ListFilter, id_: str, facets: Facets, *, idle_since_us: int | None) -> bool:
+    """Whether an actor stands in a list.
+
+    Args:
+        idle_since_us: When the newest entry of its log was written, 0 for an empty log; None without the active mark.
+    """
+    return fits(wanted, id_, facets) and (
+        wanted.in_flight_since_us is None
+        or (
+            idle_since_us is not None
+            and (idle_since_us < wanted.in_flight_since_us or facets.status in wanted.or_statuses)
+        )
+    )
+
+
+def fits(wanted: ListFilter, id_: str, facets: Facets) -> bool:
+    """Whether all conditions of a filter hold that its facets and its id can tell: all but `in_flight_since_us`."""
+    return (
+        matches_kind(wanted, facets.status, facets.name, root=facets.parent is None)
+        and id_.startswith(wanted.id_prefix)
+        and (wanted.parent is None or facets.parent == wanted.parent)
+        and _within(facets.created_us, wanted.created_from_us, wanted.created_to_us)
+        and _within(facets.updated_us, wanted.updated_from_us, wanted.updated_to_us)
+        and wanted.tags.items() <= dict(facets.tags).items()
+    )
+
+
+def matches_kind(wanted: ListFilter, status: str, name: str, *, root: bool) -> bool:
+    """Whether the conditions of a filter for status, name and root hold, which are those that counters answer."""
+    return (
+        (wanted.statuses is None or status in wanted.statuses)
+        and status not in wanted.not_statuses
+        and (wanted.names is None or name in wanted.names)
+        and name not in wanted.not_names
+        and (wanted.root is None or wanted.root is root)
+    )
+
+
+def asks_kinds_only(wanted: ListFilter) -> bool:
+    """Whether a filter has no other conditions than those for status, name and root."""
+    rest = replace(wanted, statuses=None, not_statuses=_NONE, names=None, not_names=_NONE, root=None)
+    return rest == ListFilter()
+
+
+def grouped(counts: Iterable[tuple[str, str, bool, int]], by: Sequence[str], *, more: bool = False) -> Counted:
+    """Add counts up.
+
+    Args:
+        counts: Status, name, root and how many.
+        by: What to group by: "status", "name", "root".
+    """
+    groups: dict[tuple[str | bool, ...], int] = {} if by else {(): 0}
+    for status, name, root, count in counts:
+        of: dict[str, str | bool] = {"status": status, "name": name, "root": root}
+        values = tuple(of[each] for each in by)
+        groups[values] = groups.get(values, 0) + count
+    return Counted([Grouped(values, count) for values, count in sorted(groups.items()) if count or not by], more)
+
+
+def _within(at_us: int, from_us: int | None, to_us: int | None) -> bool:
+    return (from_us is None or at_us >= from_us) and (to_us is None or at_us < to_us)
+
+
+_NONE: frozenset[str] = frozenset()

@@ -1,0 +1,76 @@
+"""Merging: one page of a list out of the pages of several hosts, each of which has a part of the store.
+
+The rule: a page ends where the first of the hosts' lists is not known any further, so that nothing comes before what
+stands in front of it. What a host has read and the page does not show is read again for the next one.
+
+`actors/hosting/listing.py` merges.
+"""
+
+from collections.abc import Sequence
+from heapq import merge
+from typing import NamedTuple, Protocol, TypeVar
+
+from .cursor import Position, cursor_of, joined, position_of
+
+
+class Placed(Protocol):
+    """An item that knows where it stands in its host's list."""
+
+    @property
+    def position(self) -> Position: ...
+
+
+class Ordered(NamedTuple):
+    """How the lists are ordered."""
+
+    order: str
+    numbers: bool  # by numbers, not by text
+    descending: bool
+
+
+T = TypeVar("T", bound=Placed)
+Share = tuple[Sequence[T], str | None]  # the page of a host: its items, and its cursor
+
+
+def merged(
+    shares: Sequence[Share[T]], before: Sequence[str | None], ordered: Ordered, *, limit: int
+) -> tuple[list[T], str | None]:
+    """Merge pages, which were asked for in the same order.
+
+    Items of two hosts that have the same value stand in the order of the hosts: their keys say nothing to one another.
+
+    Args:
+        shares: The page of each host; nothing and None if its list was at its end before.
+        before: The cursor with which each page was asked for; empty for a first page.
+
+    Returns:
+        The items of the merged page, at most `limit`, and its cursor.
+    """
+    known_to = _known_to(shares, ordered)
+    pages = [[(item, host) for item in items] for host, (items, _) in enumerate(shares)]
+    behind = list(before)
+    taken = [0] * len(shares)
+    shown: list[T] = []
+    for item, host in merge(*pages, key=lambda each: each[0].position.value, reverse=ordered.descending):
+        if len(shown) == limit or (known_to is not None and _is_behind(item.position.value, known_to, ordered)):
+            break
+        shown.append(item)
+        taken[host] += 1
+        behind[host] = cursor_of(item.position)
+    for host, (items, cursor) in enumerate(shares):
+        if taken[host] == len(items):
+            behind[host] = cursor
+    return shown, joined(behind)
+
+
+def _known_to(shares: Sequence[Share[T]], ordered: Ordered) -> int | str | None:
+    """Up to which value all lists are known; None: to their ends."""
+    ends = [
+        position_of(cursor, ordered.order, numbers=ordered.numbers).value for _, cursor in shares if cursor is not None
+    ]
+    return (max if ordered.descending else min)(ends, default=None)
+
+
+def _is_behind(value: int | str, other: int | str, ordered: Ordered) -> bool:
+    low, high = (value, other) if ordered.descending else (other, value)
+    return low < high  # type: ignore[operator]  # both are numbers, or both are texts

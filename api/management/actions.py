@@ -1,0 +1,67 @@
+"""What is sent to steer an instance, and what comes back."""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+Reason = Annotated[str | None, Meta(description="Why; it stands in the audit, for some actions in the history too")]
+
+
+class Action(Struct, forbid_unknown_fields=True, kw_only=True):
+    """The body of suspend, resume, terminate and purge. Each takes all of it, and heeds what it can mean."""
+
+    reason: Reason = None
+    recurse: Annotated[
+        bool | None,
+        Meta(description="Do it to all descendants too. By default terminate and purge do, suspend and resume do not"),
+    ] = None
+    force: Annotated[bool, Meta(description="Of purge: with any status")] = False
+    output: Annotated[
+        Raw | UnsetType, Meta(description="Of terminate: the result that the instance then has; any JSON")
+    ] = UNSET
+
+
+class GivenFailure(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A failure that a person gives as the answer to an activity or a child."""
+
+    type: Annotated[str, Meta(min_length=1, description="The class of the error, as the workflow sees it")] = "Error"
+    message: str = ""
+    traceback: str | None = None
+    non_retriable: Annotated[bool, Meta(description="The workflow's retry policy does not try again")] = False
+
+
+class RepairRequest(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What an instance is to get that it waits for."""
+
+    action: Annotated[
+        Literal["retry", "complete", "fail", "fire", "release"],
+        Meta(
+            description=(
+                "`retry` an activity: now, if it waits for its next attempt; once more, if it hangs. `complete` or "
+                "`fail` it, or a child. `fire` a timer. `release` an instance that is set aside."
+            )
+        ),
+    ]
+    event_id: Annotated[
+        int | None, Meta(description="Of an entry of `waiting_for`; all actions but `release` need it")
+    ] = None
+    result: Annotated[Raw | UnsetType, Meta(description="Of `complete`: any JSON")] = UNSET
+    failure: Annotated[GivenFailure | None, Meta(description="Of `fail`, which needs it")] = None
+    reason: Reason = None
+
+
+class ActionDone(Struct, kw_only=True, frozen=True):
+    """The answer to an action."""
+
+    id: str
+    affected: Annotated[
+        int | UnsetType, Meta(description="Of purge: how many instances were forgotten, descendants included")
+    ] = UNSET
+
+
+def json_text(value: Raw | UnsetType) -> str | None:
+    """The text of a JSON value as it was sent; None if it is absent or null."""
+    if value is UNSET:
+        return None
+    text = bytes(value).decode()
+    return None if text == "null" else text

@@ -1,0 +1,137 @@
+"""Bulk operations as the management API shows them: what is asked for, the plan, and how far an operation is."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from ...runtime.operations.bulk.actor import ERRORS_MAX, OperationStatus
+from ...runtime.operations.bulk.bulk import RATE, RATE_MAX, OperationPage
+from ...runtime.operations.bulk.operation import ActionOptions, BulkAction
+from ..words import Refusal
+from .actions import Reason
+from .filters import FilterBody
+from .instances import InstanceSummary
+from .moments import Moment
+from .words import BODY_INVALID
+
+SAMPLE_MAX = 20
+ACTIONS = tuple(action.value for action in BulkAction)
+
+
+class BulkRequest(Struct, forbid_unknown_fields=True, kw_only=True):
+    """The body of a bulk action: either a dry run of a filter, or the plan that a dry run gave."""
+
+    filter: Annotated[FilterBody | UnsetType, Meta(description="Which instances; an empty one fits all")] = UNSET
+    reason: Reason = None
+    recurse: Annotated[
+        bool | None,
+        Meta(description="Do it to the descendants of each too. By default terminate and purge do"),
+    ] = None
+    force: Annotated[bool, Meta(description="Of purge: with any status")] = False
+    rate: Annotated[
+        float | None, Meta(description=f"Instances a second, at most {RATE_MAX:g}; {RATE:g} by default")
+    ] = None
+    dry_run: Annotated[bool, Meta(description="Count, and give a plan; nothing is changed")] = False
+    plan: Annotated[
+        str | None, Meta(description="What a dry run gave, in the last 15 minutes. Nothing else may stand beside it")
+    ] = None
+
+    def check(self) -> None:
+        """Check that it is one of the two.
+
+        Raises:
+            Refusal: It is neither, or both.
+        """
+        if self.plan is None and not self.dry_run:
+            raise _invalid("nothing begins without a plan: send the filter with `dry_run: true`, then the plan")
+        if self.plan is not None and self != BulkRequest(plan=self.plan):
+            raise _invalid("a plan says all there is to say: leave out the other fields")
+        if self.dry_run and self.filter is UNSET:
+            raise _invalid("`filter` is missing; an empty object fits all instances")
+
+    @property
+    def options(self) -> ActionOptions:
+        """How the action is done to each instance."""
+        return ActionOptions(recurse=self.recurse, force=self.force)
+
+
+class BulkPlan(Struct, kw_only=True, frozen=True):
+    """The answer to a dry run."""
+
+    matches: Annotated[int, Meta(ge=0, description="How many instances the filter fits now")]
+    more: Annotated[bool, Meta(description="The count stopped at its limit: there are more")]
+    sample: Annotated[list[InstanceSummary], Meta(max_length=SAMPLE_MAX)]
+    plan: Annotated[str, Meta(description="Opaque. It begins the operation, within 15 minutes")]
+
+
+class InstanceError(Struct, kw_only=True, frozen=True):
+    """An instance to which an action could not be done."""
+
+    id: str
+    message: str
+
+
+class OperationInfo(Struct, kw_only=True, frozen=True):
+    """A bulk operation."""
+
+    id: str
+    state: Annotated[str, Meta(description="RUNNING, COMPLETED or CANCELED")]
+    action: Annotated[str, Meta(description=", ".join(ACTIONS))]
+    matches: Annotated[int, Meta(ge=0, description="How many instances the dry run found")]
+    more: Annotated[bool, Meta(description="It found more than it counted")]
+    done: Annotated[int, Meta(ge=0)]
+    failed: Annotated[int, Meta(ge=0)]
+    skipped: Annotated[int, Meta(ge=0, description="Instances that the filter fitted no more when their turn came")]
+    errors: Annotated[list[InstanceError], Meta(description=f"The first {ERRORS_MAX}")]
+    created: datetime
+    updated: datetime
+    ended: datetime | None
+    actor: Annotated[str, Meta(description="Who began it, as in the audit")]
+    reason: str | None
+
+
+class OperationList(Struct, kw_only=True, frozen=True):
+    """A page of operations, the newest first. Their errors are left out."""
+
+    items: list[OperationInfo]
+    cursor: Annotated[str | None, Meta(description="Opaque; asks for the next page. null: this is the last")]
+
+
+class CancelRequest(Struct, forbid_unknown_fields=True, kw_only=True):
+    """The body of a cancellation."""
+
+    reason: Reason = None
+
+
+def operation_info(status: OperationStatus, *, errors: bool = True) -> OperationInfo:
+    """Show an operation."""
+    operation = status.operation
+    progress = operation.progress
+    told: Sequence[tuple[str, str]] = status.errors if errors else ()
+    return OperationInfo(
+        id=status.id,
+        state=operation.state.value,
+        action=operation.action.value,
+        matches=operation.matches,
+        more=operation.more,
+        done=progress.done,
+        failed=progress.failed,
+        skipped=progress.skipped,
+        errors=[InstanceError(id=instance_id, message=message) for instance_id, message in told],
+        created=Moment.at(operation.created_us),
+        updated=Moment.at(operation.updated_us),
+        ended=Moment.maybe(operation.ended_us),
+        actor=operation.by.actor,
+        reason=operation.by.reason,
+    )
+
+
+def operation_list(page: OperationPage) -> OperationList:
+    """Show a page of operations."""
+    return OperationList(items=[operation_info(each, errors=False) for each in page.operations], cursor=page.cursor)
+
+
+def _invalid(detail: str) -> Refusal:
+    return Refusal(BODY_INVALID, detail=detail)

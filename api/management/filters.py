@@ -1,0 +1,160 @@
+"""Filters of lists, counts, streams and bulk operations, as the query and the body of a request have them.
+
+The one law: a filter that is not known, or a value that none can have, is an error that names it. To leave out what
+is not understood would purge more than was asked for.
+
+In a query lists have commas between their values, or the name stands several times. In a body they are arrays, and tags
+are an object. A `!` in front of a list negates all of it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from ...runtime.history.facets import SET_ASIDE
+from ...runtime.history.status import Status
+from ...runtime.operations.reading.listing import InstanceFilter
+from ..words import Refusal
+from .moments import parse_length, parse_moment
+from .words import FILTER_INVALID
+
+Value = TypeVar("Value")
+
+STATUSES = (*(status.name for status in Status if status is not Status.CONTINUED_AS_NEW), SET_ASIDE)
+
+TAG = "tag."
+LISTS = ("status", "name")
+TEXTS = ("id_prefix", "parent")
+MOMENTS = {
+    "created_after": "created_from_us",
+    "created_before": "created_to_us",
+    "updated_after": "updated_from_us",
+    "updated_before": "updated_to_us",
+}
+NAMES = (*LISTS, *TEXTS, "root", *MOMENTS, "tag.KEY", "stuck_for", "app_id")
+
+
+class FilterBody(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """A filter in the body of a bulk operation. All of it must hold; an empty one holds for every instance."""
+
+    status: Annotated[
+        list[str] | None,
+        Meta(description="Statuses in any case; a `!` in front of the first negates the list"),
+    ] = None
+    name: Annotated[
+        list[str] | None,
+        Meta(description="Names of workflows; a `!` in front of the first negates the list"),
+    ] = None
+    id_prefix: str | None = None
+    parent: Annotated[str | None, Meta(description="The id of the parent")] = None
+    root: Annotated[bool | None, Meta(description="true: without a parent; false: with one")] = None
+    created_after: Annotated[str | None, Meta(description="RFC 3339; included")] = None
+    created_before: Annotated[str | None, Meta(description="RFC 3339; excluded")] = None
+    updated_after: Annotated[str | None, Meta(description="RFC 3339; included")] = None
+    updated_before: Annotated[str | None, Meta(description="RFC 3339; excluded")] = None
+    tags: Annotated[dict[str, str] | None, Meta(description="Tags with their values; all must fit")] = None
+    stuck_for: Annotated[
+        str | int | float | None,
+        Meta(description="Stalled, set aside, or an activity open and no turn for so long: 90s, 15m"),
+    ] = None
+    app_id: Annotated[str | None, Meta(description="The app id of this daemon; reserved for others")] = None
+
+
+def is_filter(name: str) -> bool:
+    """Return whether a name of a query is that of a filter."""
+    return name in NAMES or (name.startswith(TAG) and name != "tag.")
+
+
+def filter_of_query(pairs: Iterable[tuple[str, str]], *, app_id: str) -> InstanceFilter:
+    """Read the filter of a query.
+
+    Args:
+        pairs: The filters of the query, decoded; a name may stand several times.
+        app_id: The app id of this daemon.
+
+    Raises:
+        Refusal: FILTER_INVALID, which names the filter.
+    """
+    found: dict[str, Any] = {}
+    tags: dict[str, str] = {}
+    for name, value in pairs:
+        if not is_filter(name):
+            raise _invalid(f"there is no filter {name!r}; there are {', '.join(NAMES)}")
+        if name in LISTS:
+            found.setdefault(name, []).extend(value.split(","))
+        elif name in found or name[len(TAG) :] in tags:
+            raise _invalid(f"the filter {name!r} stands twice; it takes one value")
+        elif name.startswith(TAG):
+            tags[name[len(TAG) :]] = value
+        elif name == "root":
+            found[name] = _read(name, value, _boolean)
+        else:
+            found[name] = value
+    return filter_of_body(FilterBody(**found, tags=tags or None), app_id=app_id)
+
+
+def filter_of_body(body: FilterBody, *, app_id: str) -> InstanceFilter:
+    """Read the filter of a body.
+
+    Raises:
+        Refusal: FILTER_INVALID, which names the filter.
+    """
+    if body.app_id is not None and body.app_id != app_id:
+        raise _invalid(f"the filter 'app_id' is {body.app_id!r}, and this daemon hosts {app_id!r} only; leave it out")
+    given: dict[str, Any] = {}
+    given["statuses"], given["not_statuses"] = _choice("status", body.status, _status)
+    given["names"], given["not_names"] = _choice("name", body.name, lambda name: name)
+    for name, field in MOMENTS.items():
+        value = getattr(body, name)
+        given[field] = _read(name, value, parse_moment) if value is not None else None
+    if body.parent == "":
+        raise _invalid("the filter 'parent' is empty; it takes the id of an instance")
+    stuck_for_us = _read("stuck_for", str(body.stuck_for), parse_length) if body.stuck_for is not None else None
+    tags: Mapping[str, str] = body.tags or {}
+    return InstanceFilter(
+        **given,
+        id_prefix=body.id_prefix or "",
+        parent=body.parent,
+        root=body.root,
+        tags=tags,
+        stuck_for_us=stuck_for_us,
+    )
+
+
+def _choice(
+    filter_name: str, values: Sequence[str] | None, read: Callable[[str], str]
+) -> tuple[frozenset[str] | None, frozenset[str]]:
+    """Read a list: what must be one of it, and what must be none of it."""
+    if values is None:
+        return None, frozenset()
+    negated = bool(values) and values[0].startswith("!")
+    texts = [values[0][1:], *values[1:]] if negated else values
+    chosen = frozenset(_read(filter_name, text, read) for text in texts)
+    if not chosen or "" in chosen:
+        raise _invalid(f"the filter {filter_name!r} has an empty value; leave it out for all")
+    return (None, chosen) if negated else (chosen, frozenset())
+
+
+def _status(text: str) -> str:
+    if (word := text.upper()) in STATUSES:
+        return word
+    raise ValueError(f"{text!r} is no status; there are {', '.join(STATUSES)}")
+
+
+def _boolean(text: str) -> bool:
+    if text in ("true", "false"):
+        return text == "true"
+    raise ValueError(f"{text!r} is neither true nor false")
+
+
+def _read(filter_name: str, text: str, read: Callable[[str], Value]) -> Value:
+    try:
+        return read(text)
+    except ValueError as error:
+        raise _invalid(f"the filter {filter_name!r}: {error}") from None
+
+
+def _invalid(detail: str) -> Refusal:
+    return Refusal(FILTER_INVALID, detail=detail)

@@ -1,0 +1,30 @@
+"""Histories as the management API shows them: Dapr's events as protobuf's JSON has them, each with a key."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from ...runtime.history.timed_event import TimedEvent
+
+# Writes an event of an instance, given its id, as protobuf's JSON has it; `rpc/wire/event_json.py` has one.
+EventJson = Callable[[str, TimedEvent], dict[str, Any]]
+
+PAYLOADS = ("none", "head", "full")
+HEAD_CHARS = 256
+FULL_BYTES_MAX = 64 * 1024  # a longer payload is fetched by itself
+
+
+class HistoryList(Struct, kw_only=True, frozen=True):
+    """A page of a history."""
+
+    items: Annotated[
+        list[dict[str, Any]],
+        Meta(
+            description=(
+                "Each is Dapr's HistoryEvent as protobuf's JSON has it, with a `key`; with `payloadBytes` if it has a "
+                "payload; and with `began` if it is the answer to an activity: when that began"
+            )
+        ),
+    ]
+    cursor: Annotated[str | None, Meta(description="Opaque; asks for the next page. null: this is the last")]

@@ -1,0 +1,11 @@
+"""The login of a browser, as the management API has it."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+
+class Login(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What a browser sends to log in."""
+
+    token: Annotated[str, Meta(description="An API token")]

@@ -1,0 +1,127 @@
+"""Errors of the management API: what stands in their bodies, and which error of the engine has which.
+
+The one law: each error has one status and one code, whichever route answers with it, and a message that says what to
+do. The words of Dapr's routes are in `api/words.py` and stay as they are.
+"""
+
+from collections.abc import Mapping
+
+from ...actors.errors import (
+    ActorFailed,
+    ActorStalled,
+    CursorInvalid,
+    ForeignThread,
+    HostLost,
+    HostNotRunning,
+    HostStopping,
+    PerdureError,
+)
+from ...actors.store.errors import ListsUnfinished, StoreDamaged
+from ...runtime.errors import (
+    ChildUnfinished,
+    EventRefused,
+    IdTaken,
+    InstanceExists,
+    InstanceNotFound,
+    InstanceNotSetAside,
+    InstanceStalled,
+    InstanceUnfinished,
+    InvalidRequest,
+    KeyReused,
+    LimitExceeded,
+    RepairRefused,
+    RunChanged,
+    WorkflowUnknown,
+)
+from ...runtime.history.row import CorruptHistory
+from ...runtime.operations.bulk.actor import OperationNotFound
+from ...runtime.operations.bulk.plan import PlanExpired
+from ...runtime.operations.reading.history_page import EventMissing, HistoryChanged
+from ..words import INTERNAL, NOT_FOUND, TRY_AGAIN, ErrorAnswer, Refusal
+
+FILTER_INVALID = ErrorAnswer(400, "ERR_FILTER_INVALID", "{detail}")
+CURSOR_INVALID = ErrorAnswer(400, "ERR_FILTER_INVALID", "'cursor': {error}")
+QUERY_INVALID = ErrorAnswer(400, "ERR_QUERY_INVALID", "{detail}")
+HEADER_INVALID = ErrorAnswer(400, "ERR_HEADER_INVALID", "{detail}")
+BODY_NOT_JSON = ErrorAnswer(400, "ERR_MALFORMED_REQUEST", "the body is not the JSON that is expected: {detail}")
+BODY_INVALID = ErrorAnswer(422, "ERR_BODY_INVALID", "{detail}")
+NO_SUCH_ROUTE = ErrorAnswer(
+    404, "ERR_ROUTE_NOT_FOUND", "the management API has no {path!r}. GET /api/v1/openapi.json lists what it has."
+)
+METHOD_NOT_ALLOWED = ErrorAnswer(
+    405, "ERR_METHOD_NOT_ALLOWED", "{method} is not for {path!r}; it takes {allowed}. Its header Allow says so too."
+)
+NOT_ACCEPTABLE = ErrorAnswer(406, "ERR_NOT_ACCEPTABLE", "{detail}")
+
+EXISTS = ErrorAnswer(409, "ERR_INSTANCE_EXISTS", "{error}")
+UNFINISHED = ErrorAnswer(409, "ERR_INSTANCE_UNFINISHED", "instance {instance_id!r} has not ended. Terminate it first.")
+STALLED = ErrorAnswer(
+    409,
+    "ERR_INSTANCE_STALLED",
+    "instance {instance_id!r} is stalled: its code no longer fits its history. Mend the code, or terminate the "
+    "instance.",
+)
+RUN_CHANGED = ErrorAnswer(412, "ERR_RUN_CHANGED", "{error}")
+KEY_REUSED = ErrorAnswer(422, "ERR_IDEMPOTENCY_KEY_REUSED", "{error}")
+WORKFLOW_UNKNOWN = ErrorAnswer(422, "ERR_WORKFLOW_UNKNOWN", "{error}")
+REPAIR_REFUSED = ErrorAnswer(409, "ERR_REPAIR_REFUSED", "{error}")
+EVENT_REFUSED = ErrorAnswer(409, "ERR_EVENT_REFUSED", "{error}")
+NOT_SET_ASIDE = ErrorAnswer(409, "ERR_INSTANCE_NOT_SET_ASIDE", "{error}")
+HISTORY_UNREADABLE = ErrorAnswer(
+    409, "ERR_HISTORY_UNREADABLE", "the history cannot be read: {error}. The instance can be purged with force."
+)
+EVENT_MISSING = ErrorAnswer(404, "ERR_EVENT_NOT_FOUND", "{error}")
+HISTORY_CHANGED = ErrorAnswer(409, "ERR_HISTORY_CHANGED", "{error}")
+OPERATION_MISSING = ErrorAnswer(404, "ERR_OPERATION_NOT_FOUND", "{error}. GET /api/v1/operations lists them.")
+PLAN_EXPIRED = ErrorAnswer(409, "ERR_PLAN_EXPIRED", "{error}")
+LISTS_UNFINISHED = ErrorAnswer(503, "ERR_LISTS_UNFINISHED", "{error}")
+HOST_STOPPING = TRY_AGAIN[HostStopping]
+REQUEST_INVALID = ErrorAnswer(400, "ERR_REQUEST_INVALID", "{error}")
+LIMIT_EXCEEDED = ErrorAnswer(413, "ERR_LIMIT_EXCEEDED", "{error}")
+LOST = ErrorAnswer(503, "ERR_HOST_LOST", "{error}")
+NOT_RUNNING = ErrorAnswer(503, "ERR_HOST_NOT_RUNNING", "{error}")
+
+# From the most special to the most general.
+ANSWERS: Mapping[type[PerdureError], ErrorAnswer] = {
+    InstanceNotFound: NOT_FOUND,
+    InstanceExists: EXISTS,
+    ChildUnfinished: EXISTS,
+    InstanceUnfinished: UNFINISHED,
+    InstanceStalled: STALLED,
+    InstanceNotSetAside: NOT_SET_ASIDE,
+    IdTaken: EXISTS,
+    KeyReused: KEY_REUSED,
+    WorkflowUnknown: WORKFLOW_UNKNOWN,
+    EventRefused: EVENT_REFUSED,
+    RepairRefused: REPAIR_REFUSED,
+    RunChanged: RUN_CHANGED,
+    LimitExceeded: LIMIT_EXCEEDED,
+    CursorInvalid: CURSOR_INVALID,
+    InvalidRequest: REQUEST_INVALID,
+    EventMissing: EVENT_MISSING,
+    HistoryChanged: HISTORY_CHANGED,
+    OperationNotFound: OPERATION_MISSING,
+    PlanExpired: PLAN_EXPIRED,
+    ListsUnfinished: LISTS_UNFINISHED,
+    CorruptHistory: HISTORY_UNREADABLE,
+    StoreDamaged: HISTORY_UNREADABLE,
+    ActorStalled: HISTORY_UNREADABLE,
+    HostLost: LOST,
+    HostNotRunning: NOT_RUNNING,
+    **TRY_AGAIN,
+}
+
+BUGS = (ActorFailed, ForeignThread)  # errors of ours, whose text is for the log
+
+
+def management_refusal(error: PerdureError, *, instance_id: str | None = None) -> Refusal:
+    """Put an error of the engine into the words of the management API.
+
+    Args:
+        error: A Refusal is returned as it is.
+        instance_id: The instance of the request's path; of an error that names one, that one is told.
+    """
+    if isinstance(error, Refusal):
+        return error
+    answer = next((answer for kind, answer in ANSWERS.items() if isinstance(error, kind)), INTERNAL)
+    return Refusal(answer, error=error, instance_id=getattr(error, "instance_id", instance_id))

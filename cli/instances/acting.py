@@ -1,0 +1,191 @@
+"""`perdure suspend`, `resume`, `terminate`, `purge` and `rerun`: of one instance, of some, or of all that match.
+
+The rule: with --all-matching the number comes first. Nothing is done before a person has seen it and said yes, or the
+command line says so for them (--yes).
+"""
+
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from .bulk import run_bulk
+from .connection import DaemonCommand, Where, ask, daemon_command, for_each, ids_of
+from .options import FILTER_OPTIONS, IDS_ARGUMENT, REASON_OPTION, filter_of, payload_option
+
+if TYPE_CHECKING:
+    from ...client.remote_client import RemoteClient
+
+PAST = {
+    "suspend": "suspended",
+    "resume": "resumed",
+    "terminate": "terminated",
+    "purge": "purged",
+    "rerun": "begun anew",
+}
+
+SELECTION_OPTIONS = (
+    click.Option(["--all-matching"], is_flag=True, help="All that the filters fit, in place of IDs."),
+    click.Option(["--yes"], is_flag=True, help="With --all-matching: do not ask."),
+    click.Option(
+        ["--rate"],
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="N",
+        help="With --all-matching: so many a second.",
+    ),
+    click.Option(["--no-wait"], is_flag=True, help="With --all-matching: print the operation's id, and do not wait."),
+    *FILTER_OPTIONS,
+)
+RECURSE = click.Option(
+    ["--recurse/--no-recurse"], default=True, show_default=True, help="Its children, and theirs, too."
+)
+RECURSE_OFF = click.Option(
+    ["--recurse/--no-recurse"], default=False, show_default=True, help="Its children, and theirs, too."
+)
+
+
+def act(
+    action: str,
+    where: Where,
+    ids: tuple[str, ...],
+    one: Callable[["RemoteClient", str], Awaitable[str | None]],
+    options: dict[str, Any],
+    **bulk: Any,
+) -> None:
+    """Do something to the instances that a command selects.
+
+    Args:
+        one: Does it to one.
+        options: Those of `SELECTION_OPTIONS`.
+        bulk: What the bulk operation is told besides.
+
+    Raises:
+        click.UsageError: Neither ids nor --all-matching select any, or both do.
+    """
+    filters = filter_of(options)
+    if options["all_matching"]:
+        if ids:
+            raise click.UsageError("IDs and --all-matching select twice. Leave one out.")
+        if not options["yes"] and not at_a_terminal():
+            raise click.UsageError("--all-matching asks before it begins, and there is no terminal: give --yes.")
+        ask(where, lambda client: run_bulk(client, action, filters, options, bulk))
+        return
+    if filters or options["rate"] is not None or options["no_wait"]:
+        raise click.UsageError("filters, --rate and --no-wait go with --all-matching.")
+    selected = ids_of(ids)
+    if not selected and "-" not in ids:
+        raise click.UsageError("give IDs (- reads them from standard input), or --all-matching with filters.")
+    ask(where, lambda client: for_each(selected, lambda instance_id: one(client, instance_id)))
+
+
+def at_a_terminal() -> bool:
+    """Whether a person can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _action(
+    action: str, *params: click.Parameter, example: str, describe: str
+) -> Callable[[Callable[..., dict[str, Any]]], DaemonCommand]:
+    """Make the command of an action of the API. The function says with which options it is done."""
+
+    def make(options_of: Callable[..., dict[str, Any]]) -> DaemonCommand:
+        def command(where: Where, ids: tuple[str, ...], reason: str | None, **options: Any) -> None:
+            names = [str(param.name) for param in params]
+            how = options_of(**{name: options.pop(name) for name in names})
+
+            async def one(client: "RemoteClient", instance_id: str) -> str:
+                done = await client.act(action, instance_id, reason=reason, **how)  # type: ignore[arg-type]
+                many = f" ({done.affected} instances)" if isinstance(done.affected, int) and done.affected > 1 else ""
+                return f"{instance_id} {PAST[action]}{many}"
+
+            act(action, where, ids, one, options, reason=reason, **{k: v for k, v in how.items() if k != "output"})
+
+        command.__doc__ = describe
+        made = daemon_command(IDS_ARGUMENT, *params, REASON_OPTION, *SELECTION_OPTIONS, example=example, name=action)
+        return made(command)
+
+    return make
+
+
+@_action(
+    "suspend",
+    RECURSE_OFF,
+    example="perdure suspend order-17 --reason 'stock is being counted'",
+    describe="Let instances take no further step until they are resumed. What arrives meanwhile is kept.",
+)
+def suspend(recurse: bool) -> dict[str, Any]:
+    return {"recurse": recurse}
+
+
+@_action("resume", RECURSE_OFF, example="perdure resume order-17", describe="Let suspended instances go on.")
+def resume(recurse: bool) -> dict[str, Any]:
+    return {"recurse": recurse}
+
+
+@_action(
+    "terminate",
+    RECURSE,
+    payload_option("--output", "The result that it then has."),
+    example="perdure terminate order-17 --reason 'customer called'",
+    describe="End instances without asking their code. Stalled ones, and those that are set aside, end too.",
+)
+def terminate(recurse: bool, output: msgspec.Raw | None) -> dict[str, Any]:
+    return {"recurse": recurse, **({"output": output} if output is not None else {})}
+
+
+@_action(
+    "purge",
+    RECURSE,
+    click.Option(["--force"], is_flag=True, help="With any status."),
+    example="perdure purge --all-matching --status completed --updated-before 7d",
+    describe="Forget instances that have ended. With --force those that have not, too.",
+)
+def purge(recurse: bool, force: bool) -> dict[str, Any]:
+    return {"recurse": recurse, "force": force}
+
+
+@daemon_command(
+    IDS_ARGUMENT,
+    click.Option(
+        ["--from-event"],
+        type=int,
+        metavar="N",
+        help="Keep what was before this event id, which `perdure history` shows.",
+    ),
+    click.Option(["--id", "new_id"], metavar="ID", help="The new instance's id; a new one by default."),
+    payload_option("--input", "Another input; with --from-event that event's."),
+    click.Option(["--dry-run"], is_flag=True, help="Only say how many steps are kept and how many are repeated."),
+    REASON_OPTION,
+    *SELECTION_OPTIONS,
+    example="perdure rerun order-17 --from-event 4",
+)
+def rerun(
+    where: Where,
+    ids: tuple[str, ...],
+    from_event: int | None,
+    new_id: str | None,
+    input: msgspec.Raw | None,  # noqa: A002
+    dry_run: bool,
+    reason: str | None,
+    **options: Any,
+) -> None:
+    """Run instances again, each as a new one, and print the new ids. The old ones stay as they are."""
+    single = from_event is not None or new_id is not None or input is not None or dry_run
+    if single and (options["all_matching"] or len(ids) != 1):
+        raise click.UsageError("--from-event, --id, --input and --dry-run go with a single ID.")
+
+    async def one(client: "RemoteClient", instance_id: str) -> str:
+        answer = await client.rerun(
+            instance_id, from_event=from_event, new_id=new_id, input=input, reason=reason, dry_run=dry_run
+        )
+        if dry_run:
+            return f"{instance_id}: {counted(answer['kept'])} kept, {counted(answer['repeated'])} repeated"
+        return str(answer["id"])
+
+    act("rerun", where, ids, one, options, reason=reason)
+
+
+def counted(found: object) -> object:
+    return len(found) if isinstance(found, list) else found

@@ -1,0 +1,77 @@
+"""Doing something to all instances that match: the number, the question, the progress.
+
+The rule: the operation runs in the daemon. This end may go at any moment, and the operation goes on.
+"""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import click
+
+from .connection import DONE, FAILED
+from .listing import show
+
+if TYPE_CHECKING:
+    from ...api.management.bulk import OperationInfo
+    from ...client.remote_client import RemoteClient
+
+LOOK_S = 0.5
+GOING = ("RUNNING",)
+SAMPLE = 10
+
+
+async def run_bulk(
+    client: "RemoteClient", action: str, filters: dict[str, Any], options: dict[str, Any], bulk: dict[str, Any]
+) -> int:
+    """Plan a bulk operation, ask, begin it and follow it.
+
+    Args:
+        filters: Which instances.
+        options: `yes`, `rate` and `no_wait` of the command.
+        bulk: What the plan is told besides.
+    """
+    planned = await client.plan_bulk(action, rate=options["rate"], **bulk, **filters)  # type: ignore[arg-type]
+    if not planned.matches:
+        click.echo("No instance matches.", err=True)
+        return DONE
+    number = f"{'more than ' if planned.more else ''}{planned.matches:,} instances"
+    if not options["yes"]:
+        show(planned.sample[:SAMPLE], "table")
+        click.confirm(f"{action} {number}?", abort=True, err=True)
+    begun = await client.bulk(action, planned.plan)  # type: ignore[arg-type]
+    if options["no_wait"]:
+        click.echo(begun.id)
+        return DONE
+    click.echo(
+        f"Operation {begun.id} has begun: {number}. It goes on if this command ends; "
+        f"`perdure operations cancel {begun.id}` stops it.",
+        err=True,
+    )
+    return await follow(client, begun.id)
+
+
+async def follow(client: "RemoteClient", operation_id: str) -> int:
+    """Follow a bulk operation to its end, and say how far it is where a person looks on."""
+    looked_on = sys.stderr.isatty()
+    while True:
+        operation = await client.operation(operation_id)
+        if looked_on:
+            click.echo(f"\r{progress(operation)}\033[K", nl=False, err=True)
+        if operation.state not in GOING:
+            break
+        await anyio.sleep(LOOK_S)
+    if looked_on:
+        click.echo("", err=True)
+    for error in operation.errors:
+        click.echo(f"Error: {error.id}: {error.message}", err=True)
+    click.echo(progress(operation))
+    return FAILED if operation.failed else DONE
+
+
+def progress(operation: "OperationInfo") -> str:
+    """Say how far an operation is."""
+    counts = [(operation.done, "done"), (operation.failed, "failed"), (operation.skipped, "skipped")]
+    told = ", ".join(f"{count:,} {word}" for count, word in counts if count or word == "done")
+    more = "+" if operation.more else ""
+    return f"{operation.action} {operation.state}: {told}, of {operation.matches:,}{more}"

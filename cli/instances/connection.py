@@ -1,0 +1,227 @@
+"""What the commands on a running daemon share: how they reach it, and how they end.
+
+The rule: a command says on standard error what went wrong, with the id, and its exit code says of which kind it was.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from ...actors.errors import PerdureError
+from ...client.connect import DEFAULT_SERVER
+
+if TYPE_CHECKING:
+    from ...client.remote_client import RemoteClient
+
+DONE = 0
+FAILED = 1  # the instance has failed, or some of those selected
+USAGE = 2
+NOT_FOUND = 3
+REFUSED = 4
+UNREACHABLE = 5
+TIME_OVER = 6
+
+EXIT_CODES = (
+    (DONE, "done"),
+    (FAILED, "the instance has failed, or some of those that were selected"),
+    (USAGE, "the command is not written as it should be"),
+    (NOT_FOUND, "there is no such instance"),
+    (REFUSED, "the daemon has refused it"),
+    (UNREACHABLE, "the daemon cannot be reached"),
+    (TIME_OVER, "the time is over"),
+)
+
+TOKEN_VARIABLES = ("PERDURE_API_TOKEN", "DAPR_API_TOKEN")
+
+
+class CommandEnded(click.ClickException):
+    """A command that ends with an exit code and a sentence."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        vars(self)["exit_code"] = exit_code  # click has it as a constant of the class
+
+
+class Where(NamedTuple):
+    """How a daemon is reached."""
+
+    server: str
+    token: str | None
+
+    def client(self) -> "RemoteClient":
+        """Make a client of it."""
+        from ...client.remote_client import RemoteClient  # noqa: PLC0415  `--help` needs no HTTP
+        from ...client.server import Server  # noqa: PLC0415
+
+        return RemoteClient(Server(self.server, self.token))
+
+
+SERVER_OPTIONS = (
+    click.Option(
+        ["--server"],
+        envvar="PERDURE_SERVER",
+        default=DEFAULT_SERVER,
+        show_default=True,
+        show_envvar=True,
+        metavar="URL",
+        help="Where the daemon serves HTTP.",
+    ),
+    click.Option(
+        ["--token-file"],
+        envvar="PERDURE_TOKEN_FILE",
+        show_envvar=True,
+        metavar="FILE",
+        help="The first token in FILE opens the API. Without it PERDURE_API_TOKEN does, or DAPR_API_TOKEN.",
+    ),
+)
+
+
+class DaemonCommand(click.Command):
+    """A command that asks a daemon. Its function gets a `Where` in place of the options that say where.
+
+    Args:
+        example: A call, for the help and the reference.
+    """
+
+    def __init__(self, *arguments: Any, example: str, **named: Any) -> None:
+        named["params"] = [*named.get("params", ()), *SERVER_OPTIONS]
+        named["epilog"] = f"\b\nExample:\n  {example}"
+        super().__init__(*arguments, **named)
+        self.example = example
+
+    def invoke(self, ctx: click.Context) -> Any:
+        ctx.params["where"] = Where(ctx.params.pop("server"), token_of(ctx.params.pop("token_file")))
+        return super().invoke(ctx)
+
+
+def daemon_command(
+    *params: click.Parameter, example: str, name: str | None = None
+) -> Callable[[Callable[..., Any]], DaemonCommand]:
+    """Make a command that asks a daemon; its docstring is its help."""
+
+    def make(function: Callable[..., Any]) -> DaemonCommand:
+        return DaemonCommand(
+            name or function.__name__,
+            callback=function,
+            params=list(params),
+            help=function.__doc__,
+            example=example,
+        )
+
+    return make
+
+
+def token_of(file: str | None) -> str | None:
+    """Read the token that opens the API.
+
+    Raises:
+        click.UsageError: The file cannot be read, or has none.
+    """
+    if file is None:
+        return next((os.environ[name] for name in TOKEN_VARIABLES if os.environ.get(name)), None)
+    from ...api.token_file import read_tokens  # noqa: PLC0415
+
+    try:
+        return read_tokens(file)[0].token
+    except PerdureError as error:
+        raise click.UsageError(f"--token-file: {error}") from None
+
+
+def ask(where: Where, work: Callable[["RemoteClient"], Awaitable[int | None]]) -> None:
+    """Do the work of a command with a client, and end with its exit code.
+
+    Args:
+        work: Returns an exit code; None is DONE.
+
+    Raises:
+        CommandEnded: The daemon has refused it, or cannot be reached.
+    """
+    import anyio  # noqa: PLC0415
+
+    async def main() -> int | None:
+        async with where.client() as client:
+            return await work(client)
+
+    try:
+        code = anyio.run(main)
+    except KeyboardInterrupt:
+        code = 128 + signal.SIGINT
+    except PerdureError as error:
+        raise ended(error) from None
+    if code:
+        sys.exit(code)
+
+
+def ended(error: PerdureError, instance_id: str | None = None) -> CommandEnded:
+    """Make the end of a command out of an error."""
+    told = getattr(error, "instance_id", instance_id)
+    text = next(iter(getattr(error, "__notes__", ())), None) or str(error)
+    return CommandEnded(
+        f"{told}: {text}" if told is not None and repr(told)[1:-1] not in text else text, code_of(error)
+    )
+
+
+def code_of(error: PerdureError) -> int:
+    """Choose the exit code for an error."""
+    from ...client.errors import ServerAddressInvalid, ServerRefused, ServerUnreachable  # noqa: PLC0415
+    from ...runtime.errors import InstanceNotFound, InvalidRequest  # noqa: PLC0415
+
+    match error:
+        case InstanceNotFound():
+            return NOT_FOUND
+        case ServerUnreachable():
+            return UNREACHABLE
+        case ServerAddressInvalid() | InvalidRequest():
+            return USAGE
+        case ServerRefused(code="ERR_ROUTE_NOT_FOUND"):
+            return REFUSED  # by a daemon that is older than the command
+        case ServerRefused(status=404):
+            return NOT_FOUND
+        case ServerRefused(status=400):
+            return USAGE
+        case ServerRefused(status=status) if status >= 500:
+            return UNREACHABLE
+        case _:
+            return REFUSED
+
+
+async def for_each(ids: Sequence[str], work: Callable[[str], Awaitable[str | None]], *, said: bool = True) -> int:
+    """Do something to one instance after another, and say what could not be done.
+
+    Args:
+        work: Returns what is said when it is done.
+
+    Returns:
+        DONE; with one id its own exit code; with several FAILED if it could not be done to some of them.
+    """
+    codes = []
+    for instance_id in ids:
+        try:
+            done = await work(instance_id)
+        except PerdureError as error:
+            failed = ended(error, instance_id)
+            if failed.exit_code == UNREACHABLE:
+                raise
+            click.echo(f"Error: {failed.message}", err=True)
+            codes.append(failed.exit_code)
+        else:
+            if said and done is not None:
+                click.echo(done)
+    if not codes:
+        return DONE
+    return codes[0] if len(ids) == 1 else FAILED
+
+
+def ids_of(given: Sequence[str]) -> list[str]:
+    """The ids of a command's arguments; `-` stands for those on standard input, one a line."""
+    found: list[str] = []
+    for text in given:
+        if text == "-":
+            found += [line for line in (raw.rstrip("\r\n") for raw in sys.stdin) if line]
+        else:
+            found.append(text)
+    return list(dict.fromkeys(found))

@@ -1,0 +1,158 @@
+"""`perdure ls` and `perdure count`: which instances there are.
+
+The rule: no payload is read. `cli/main.py` has them in its list.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from .connection import Where, ask, daemon_command
+from .options import FILTER_OPTIONS, JSON_OPTION, OUTPUT_OPTION, filter_of
+from .output import age, cell, show_json, table
+
+if TYPE_CHECKING:
+    from ...api.management.instances import InstanceSummary
+    from ...client.remote_client import RemoteClient
+
+LIMIT = 100
+PAGE_MAX = 500
+WITH_MAX = 50  # rows for which the API says what each waits for
+
+ORDERS = ("-created", "created", "-updated", "updated", "id")
+
+
+@daemon_command(
+    *FILTER_OPTIONS,
+    click.Option(
+        ["--order"], type=click.Choice(ORDERS), default="-created", show_default=True, help="- is newest first."
+    ),
+    click.Option(
+        ["--limit"],
+        type=click.IntRange(min=0),
+        default=LIMIT,
+        show_default=True,
+        metavar="N",
+        help="At most so many; 0: all.",
+    ),
+    OUTPUT_OPTION,
+    example="perdure ls --status failed,stalled --updated-after 1h",
+)
+def ls(where: Where, order: str, limit: int, output: str, **options: Any) -> None:
+    """List instances, the newest first.
+
+    `-o wide` also shows what each waits for, if there are at most 50.
+    """
+    filters = filter_of(options)
+
+    async def work(client: "RemoteClient") -> None:
+        items, more = await listed(client, filters, order, limit)
+        if output == "wide" and items and len(items) <= WITH_MAX:
+            page = await client.list(
+                order=order,  # type: ignore[arg-type]
+                limit=len(items),
+                extras=("waiting_for",),
+                **filters,
+            )
+            found = {item.id: item for item in page.items}
+            items = [found.get(item.id, item) for item in items]
+        show(items, output)
+        if more:
+            click.echo(f"There are more: --limit {limit * 10} or --limit 0 shows them.", err=True)
+
+    ask(where, work)
+
+
+async def listed(
+    client: "RemoteClient", filters: dict[str, Any], order: str, limit: int
+) -> "tuple[list[InstanceSummary], bool]":
+    """Read a list up to a limit, and whether there are more."""
+    items: list[InstanceSummary] = []
+    cursor: str | None = None
+    while True:
+        wanted = min(limit - len(items), PAGE_MAX) if limit else PAGE_MAX
+        page = await client.list(order=order, limit=wanted, cursor=cursor, **filters)  # type: ignore[arg-type]
+        items += page.items
+        cursor = page.cursor
+        if cursor is None or (limit and len(items) >= limit):
+            return items, cursor is not None
+
+
+def show(items: "Sequence[InstanceSummary]", output: str) -> None:
+    """Show a list."""
+    match output:
+        case "json":
+            show_json(items)
+        case "ids":
+            for item in items:
+                click.echo(item.id)
+        case "wide":
+            click.echo(table(WIDE, [wide(item) for item in items]))
+        case _:
+            now = datetime.now(UTC)
+            rows = [(item.id, item.name, item.status, age(item.created, now), age(item.updated, now)) for item in items]
+            click.echo(table(("ID", "NAME", "STATUS", "AGE", "CHANGED"), rows))
+
+
+WIDE = ("ID", "NAME", "STATUS", "CREATED", "UPDATED", "GENERATION", "PARENT", "TAGS", "CUSTOM STATUS", "WAITS FOR")
+
+
+def wide(item: "InstanceSummary") -> tuple[object, ...]:
+    """A row of the wide table."""
+    tags = ",".join(f"{key}={value}" for key, value in item.tags.items())
+    waits = "" if item.waiting_for is msgspec.UNSET else "; ".join(waiting(each) for each in item.waiting_for)
+    generation = item.generation or None
+    return (
+        *(item.id, item.name, item.status, item.created, item.updated),
+        *(generation, item.parent, tags, item.custom_status, waits),
+    )
+
+
+def waiting(entry: Any) -> str:
+    """Show what an instance waits for, in a few words."""
+    words = [entry.kind, entry.name or "", entry.state or ""]
+    if entry.attempt is not None and entry.attempt > 1:
+        words.append(f"attempt {entry.attempt}")
+    if entry.due is not None:
+        words.append(f"until {cell(entry.due)}")
+    return " ".join(word for word in words if word)
+
+
+@daemon_command(
+    *FILTER_OPTIONS,
+    click.Option(
+        ["--by"],
+        default="status",
+        show_default=True,
+        metavar="status,name,root",
+        help="What is counted apart; empty: nothing.",
+    ),
+    JSON_OPTION,
+    example="perdure count --by status,name --root",
+)
+def count(where: Where, by: str, output: str, **options: Any) -> None:
+    """Count instances.
+
+    By status, name and root the count is exact at any size. With other filters it stops at 100 000.
+    """
+    filters = filter_of(options)
+    groups = [each for each in by.split(",") if each]
+
+    async def work(client: "RemoteClient") -> None:
+        counted = await client.count(by=groups, **filters)
+        if output == "json":
+            show_json(counted)
+            return
+        rows = sorted(
+            ([getattr(group, name) for name in groups] + [group.count] for group in counted.counts),
+            key=lambda row: -int(row[-1]),
+        )
+        columns = [*(name.upper() for name in groups), "COUNT"]
+        click.echo(table(columns, [[str(value) for value in row] for row in rows]))
+        if counted.more:
+            click.echo("There are more: the count stopped at its limit.", err=True)
+
+    ask(where, work)

@@ -1,0 +1,92 @@
+"""`perdure operations` and `perdure audit`: what is being done to many instances, and who has done what.
+
+The rule: as of `cli/instances/connection.py`. `cli/main.py` has them in its list.
+"""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .bulk import progress
+from .connection import Where, ask, daemon_command
+from .options import JSON_OPTION, moment
+from .output import age, show_json, table
+
+if TYPE_CHECKING:
+    from ...api.management.bulk import OperationInfo
+    from ...client.remote_client import RemoteClient
+
+
+@daemon_command(
+    click.Argument(["what"], type=click.Choice(["list", "show", "cancel"]), default="list", metavar="[show|cancel]"),
+    click.Argument(["operation_id"], required=False, metavar="[ID]"),
+    JSON_OPTION,
+    example="perdure operations cancel 01a2178e-b5ee-7148-a9d3-8668f3dad50a",
+)
+def operations(where: Where, what: str, operation_id: str | None, output: str) -> None:
+    """List the bulk operations; show one; let one go no further."""
+    if (what == "list") is (operation_id is not None):
+        raise click.UsageError(f"{what} needs the ID of an operation" if operation_id is None else "list takes no ID")
+
+    async def work(client: "RemoteClient") -> None:
+        if operation_id is None:
+            answer: Any = await client.operations()
+        elif what == "cancel":
+            answer = await client.cancel_operation(operation_id)
+        else:
+            answer = await client.operation(operation_id)
+        if output == "json":
+            show_json(answer)
+        elif operation_id is None:
+            now = datetime.now(UTC)
+            rows = [operation_row(each, now) for each in answer.items]
+            click.echo(table(("ID", "ACTION", "STATE", "DONE", "FAILED", "OF", "AGE", "ACTOR"), rows))
+        else:
+            for error in answer.errors:
+                click.echo(f"{error.id}: {error.message}", err=True)
+            click.echo(progress(answer))
+
+    ask(where, work)
+
+
+def operation_row(operation: "OperationInfo", now: datetime) -> tuple[object, ...]:
+    """A row of the table of operations."""
+    counts = (operation.done, operation.failed, operation.matches)
+    return operation.id, operation.action, operation.state, *counts, age(operation.created, now), operation.actor
+
+
+COLUMNS = ("at", "actor", "door", "action", "id", "reason", "operation")
+
+
+@daemon_command(
+    click.Option(["--id", "instance_id"], metavar="ID", help="Only what was done to this instance."),
+    click.Option(["--actor"], metavar="NAME", help="Only what this token's owner has done."),
+    click.Option(["--action"], metavar="ACTION", help="Only this: suspend, purge, repair and so on."),
+    click.Option(["--before"], callback=moment, metavar="MOMENT|AGO", help="Only before it."),
+    click.Option(["--limit"], type=click.IntRange(1, 500), default=50, show_default=True, metavar="N"),
+    JSON_OPTION,
+    example="perdure audit --id order-17",
+)
+def audit(
+    where: Where,
+    instance_id: str | None,
+    actor: str | None,
+    action: str | None,
+    before: str | None,
+    limit: int,
+    output: str,
+) -> None:
+    """Show who changed what, why and when, the newest first."""
+
+    async def work(client: "RemoteClient") -> None:
+        answer = await client.audit(id=instance_id, actor=actor, action=action, before=before, limit=limit)
+        items = answer.get("items", [])
+        if output == "json":
+            show_json(items)
+        else:
+            click.echo(
+                table([name.upper() for name in COLUMNS], [[row.get(name) for name in COLUMNS] for row in items])
+            )
+
+    ask(where, work)

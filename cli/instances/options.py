@@ -1,0 +1,137 @@
+"""The options that several commands on a running daemon have: filters, output, payloads.
+
+The rule: a filter is called as the management API calls it. Where the API takes a moment, an option also takes how
+long ago it is: `--updated-before 7d`.
+"""
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from ...api.management.moments import parse_length, parse_moment
+
+OUTPUTS = ("table", "wide", "json", "ids")
+
+
+def moment(_context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    """Read a moment, or how long ago it is, as the API reads it."""
+    if text is None:
+        return None
+    try:
+        parse_moment(text)
+    except ValueError:
+        try:
+            ago = timedelta(microseconds=parse_length(text))
+        except ValueError:
+            raise click.BadParameter(
+                f"{text!r} is neither a moment, such as 2026-11-26T10:00:00Z, nor how long ago it is: 90s, 15m, 7d",
+                param=parameter,
+            ) from None
+        return (datetime.now(UTC) - ago).isoformat().replace("+00:00", "Z")
+    return text
+
+
+def length(_context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    """Read a length of time in seconds."""
+    if text is None:
+        return None
+    try:
+        return parse_length(text) / 1e6
+    except ValueError as error:
+        raise click.BadParameter(str(error), param=parameter) from None
+
+
+def pairs(_context: click.Context, parameter: click.Parameter, texts: Sequence[str]) -> dict[str, str]:
+    """Read `KEY=VALUE` texts."""
+    found: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise click.BadParameter(f"{text!r} is not KEY=VALUE", param=parameter)
+        found[key] = value
+    return found
+
+
+def payload(_context: click.Context, parameter: click.Parameter, text: str | None) -> msgspec.Raw | None:
+    """Read a payload: JSON, `@FILE`, or `-` for standard input."""
+    if text is None:
+        return None
+    if text == "-":
+        text = sys.stdin.read()
+    elif text.startswith("@"):
+        try:
+            text = Path(text[1:]).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise click.BadParameter(f"{text[1:]} cannot be read: {error}", param=parameter) from None
+    try:
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except msgspec.DecodeError as error:
+        raise click.BadParameter(f"it is not JSON: {error}. A text is written '\"so\"'.", param=parameter) from None
+    return msgspec.Raw(text.encode())
+
+
+def payload_option(flag: str, what: str) -> click.Option:
+    """Make an option for a payload."""
+    return click.Option([flag], callback=payload, metavar="JSON|@FILE|-", help=what)
+
+
+FILTER_OPTIONS = (
+    click.Option(
+        ["--status"],
+        multiple=True,
+        metavar="STATUS[,STATUS]",
+        help="Only these: running, failed, stalled, set_aside and so on; with ! in front, all but these.",
+    ),
+    click.Option(["--name"], multiple=True, metavar="NAME[,NAME]", help="Only these workflows; ! as above."),
+    click.Option(["--id-prefix"], metavar="TEXT", help="Only ids that begin so."),
+    click.Option(["--parent"], metavar="ID", help="Only the children of this instance."),
+    click.Option(["--root/--no-root"], default=None, help="Only those without a parent; only those with one."),
+    *(
+        click.Option(
+            [f"--{what}-{side}"],
+            callback=moment,
+            metavar="MOMENT|AGO",
+            help=f"{what.capitalize()} at or {side} this moment, in RFC 3339, or so long ago: 15m, 7d."
+            if side == "after"
+            else f"{what.capitalize()} {side} it.",
+        )
+        for what in ("created", "updated")
+        for side in ("after", "before")
+    ),
+    click.Option(["--tag", "tags"], multiple=True, callback=pairs, metavar="KEY=VALUE", help="Only with this tag."),
+    click.Option(
+        ["--stuck-for"],
+        metavar="LENGTH",
+        help="Only those that are stalled, set aside, or have an activity open and took no turn for so long: 15m.",
+    ),
+)
+FILTER_NAMES = tuple(str(option.name) for option in FILTER_OPTIONS)
+
+OUTPUT_OPTION = click.Option(
+    ["-o", "--output"],
+    type=click.Choice(OUTPUTS),
+    default="table",
+    show_default=True,
+    help="How it is shown; ids is one a line, for other commands.",
+)
+JSON_OPTION = click.Option(["-o", "--output"], type=click.Choice(["table", "json"]), default="table", show_default=True)
+IDS_ARGUMENT = click.Argument(["ids"], nargs=-1, metavar="[ID|-]...")
+ID_ARGUMENT = click.Argument(["instance_id"], metavar="ID")
+REASON_OPTION = click.Option(["--reason"], metavar="TEXT", help="Why; it stands in the audit.")
+
+
+def filter_of(options: dict[str, Any]) -> dict[str, Any]:
+    """Take the filter out of a command's options."""
+    found: dict[str, Any] = {}
+    for name in FILTER_NAMES:
+        value = options.pop(name)
+        if isinstance(value, tuple):
+            value = [each for text in value for each in text.split(",")]
+        if value is not None and value not in ([], {}):
+            found[name] = value
+    return found

@@ -1,0 +1,100 @@
+"""How the commands on a running daemon show what they were answered: tables, JSON, one line.
+
+The rule: a value from an instance is shown so that it cannot steer the terminal.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+import msgspec
+
+GAP = "  "
+NOTHING = "-"
+
+COLORS = {
+    "RUNNING": "blue",
+    "COMPLETED": "green",
+    "FAILED": "red",
+    "STALLED": "magenta",
+    "SET_ASIDE": "magenta",
+    "SUSPENDED": "yellow",
+    "TERMINATED": "bright_black",
+    "CANCELED": "bright_black",
+    "PENDING": "cyan",
+}
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Lay rows out below their columns. The last column is not filled up."""
+    lines = [[str(column) for column in columns], *([cell(value) for value in row] for row in rows)]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
+    shown = []
+    for number, line in enumerate(lines):
+        cells = [text.ljust(width) for text, width in zip(line, widths, strict=True)]
+        cells[-1] = line[-1]
+        if number and "STATUS" in columns:
+            at = list(columns).index("STATUS")
+            cells[at] = click.style(cells[at], fg=COLORS.get(line[at]))
+        shown.append(GAP.join(cells).rstrip())
+    return "\n".join(shown)
+
+
+def cell(value: object) -> str:
+    """Show a value in one line without control characters."""
+    if value is None or value == "" or value is msgspec.UNSET:
+        return NOTHING
+    if isinstance(value, datetime):
+        return moment(value)
+    return visible(str(value))
+
+
+def visible(text: str) -> str:
+    """Show a text; what is not printable is escaped."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+
+
+def lines_of(text: str) -> str:
+    """Show a text of several lines."""
+    return "\n".join(visible(line) for line in text.splitlines())
+
+
+def moment(value: datetime) -> str:
+    """Show a moment, in UTC."""
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def age(value: datetime | None, now: datetime) -> str:
+    """Show how long ago a moment is, in its largest unit or two."""
+    if value is None:
+        return NOTHING
+    return span((now - value).total_seconds())
+
+
+def span(seconds: float) -> str:
+    """Show a length of time, as `5s`, `3m20s`, `4h10m`, `12d`."""
+    whole = max(0, int(seconds))
+    days, hours, minutes, rest = whole // 86_400, whole // 3600 % 24, whole // 60 % 60, whole % 60
+    if days >= 7:
+        return f"{days}d"
+    if days:
+        return f"{days}d{hours}h" if hours else f"{days}d"
+    if hours:
+        return f"{hours}h{minutes}m" if minutes else f"{hours}h"
+    if minutes:
+        return f"{minutes}m{rest}s" if minutes < 10 and rest else f"{minutes}m"
+    return f"{rest}s" if seconds >= 1 or seconds <= 0 else f"{seconds:.1g}s"
+
+
+def show_json(value: Any) -> None:
+    """Write a value as JSON, with its fields in their order."""
+    click.echo(json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False))
+
+
+def fields(pairs: Iterable[tuple[str, object]]) -> str:
+    """Lay names and values out, one pair a line; those without a value are left out."""
+    shown = [(name, value) for name, value in pairs if value is not None and value != "" and value is not msgspec.UNSET]
+    width = max((len(name) for name, _ in shown), default=0)
+    return "\n".join(f"{name.ljust(width)}  {cell(value)}" for name, value in shown)

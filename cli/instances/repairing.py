@@ -1,0 +1,72 @@
+"""`perdure repair`: answering what an instance waits for, in the place of what does not answer.
+
+The rule: the history is not rewritten. What is appended could have arrived by itself.
+"""
+
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from .connection import Where, ask, daemon_command
+from .options import ID_ARGUMENT, REASON_OPTION, payload_option
+
+if TYPE_CHECKING:
+    from ...client.remote_client import RemoteClient
+
+ACTIONS = ("retry", "complete", "fail", "fire", "release")
+
+
+@daemon_command(
+    ID_ARGUMENT,
+    click.Argument(["action"], type=click.Choice(ACTIONS), metavar="|".join(ACTIONS)),
+    click.Option(
+        ["--event-id"], type=int, metavar="N", help="What is answered; `perdure show` has it. Not for release."
+    ),
+    payload_option("--result", "Of complete: the result."),
+    click.Option(["--failure"], metavar="TEXT", help="Of fail: the message of the failure."),
+    click.Option(["--failure-type"], metavar="NAME", help="Of fail: the type of the failure, such as ValueError."),
+    REASON_OPTION,
+    example="perdure repair order-17 complete --event-id 3 --result '\"paid\"' --reason 'paid by phone'",
+)
+def repair(
+    where: Where,
+    instance_id: str,
+    action: str,
+    event_id: int | None,
+    result: msgspec.Raw | None,
+    failure: str | None,
+    failure_type: str | None,
+    reason: str | None,
+) -> None:
+    """Answer what an instance waits for.
+
+    It goes on as if the answer had come by itself; its history is not rewritten.
+
+    \b
+    retry     try an activity again now, or give one that hangs out again
+    complete  answer an activity or a child with --result
+    fail      answer it with a failure
+    fire      end a timer now
+    release   let an instance go on that is set aside
+    """
+    if (action == "release") is (event_id is not None):
+        raise click.UsageError("--event-id is needed" if event_id is None else "release takes no --event-id")
+    if (action == "fail") is (failure is None):
+        raise click.UsageError("fail needs --failure" if failure is None else "--failure goes with fail")
+    if result is not None and action != "complete":
+        raise click.UsageError("--result goes with complete")
+
+    async def work(client: "RemoteClient") -> None:
+        told = {"message": failure, **({"type": failure_type} if failure_type is not None else {})}
+        await client.repair(
+            instance_id,
+            action,  # type: ignore[arg-type]
+            event_id=event_id,
+            result=result,
+            failure=told if failure is not None else None,
+            reason=reason,
+        )
+        click.echo(f"{instance_id} {action}: done")
+
+    ask(where, work)

@@ -1,0 +1,266 @@
+"""`perdure show`, `history`, `tree` and `wait`: one instance.
+
+The rule: what has failed stands on top, and a payload is shown only when it is asked for.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .connection import FAILED, NOT_FOUND, TIME_OVER, CommandEnded, Where, ask, daemon_command
+from .options import ID_ARGUMENT, JSON_OPTION, length
+from .output import age, cell, fields, lines_of, show_json, span, table, visible
+
+if TYPE_CHECKING:
+    from ...api.management.instances import FailureReport, InstanceDetails, InstanceTree, WaitingFor
+    from ...client.remote_client import RemoteClient
+
+GOOD_ENDS = ("COMPLETED",)
+
+
+def missing(instance_id: str) -> CommandEnded:
+    """The end of a command whose instance does not exist."""
+    return CommandEnded(f"{instance_id}: there is no such instance", NOT_FOUND)
+
+
+@daemon_command(
+    ID_ARGUMENT,
+    JSON_OPTION,
+    click.Option(["--input/--no-input", "with_input"], default=False, help="Its input too, as it was given."),
+    click.Option(["--result/--no-result", "with_result"], default=False, help="Its result too."),
+    example="perdure show order-17",
+)
+def show(where: Where, instance_id: str, output: str, with_input: bool, with_result: bool) -> None:
+    """Describe an instance.
+
+    It says why the instance has failed, or what it waits for and since when. With --input or --result the payload
+    follows, as the text that it is. No code of the instance runs for it.
+    """
+
+    async def work(client: "RemoteClient") -> None:
+        described = await client.describe(instance_id)
+        if described is None:
+            raise missing(instance_id)
+        given, result = None, None
+        if with_input or with_result:
+            given, result = await client.payloads(instance_id)
+        if output == "json":
+            more = {"input": given if with_input else None, "result": result if with_result else None}
+            show_json({**as_dict(described), **{name: text for name, text in more.items() if text is not None}})
+            return
+        click.echo("\n\n".join(description(described, datetime.now(UTC))))
+        for title, wanted, text in (("Input", with_input, given), ("Result", with_result, result)):
+            if wanted:
+                click.echo(f"\n{title}:\n{lines_of(text or 'none')}")
+
+    ask(where, work)
+
+
+def as_dict(described: "InstanceDetails") -> dict[str, Any]:
+    import msgspec  # noqa: PLC0415
+
+    built: dict[str, Any] = msgspec.to_builtins(described)
+    return built
+
+
+def description(described: "InstanceDetails", now: datetime) -> Iterator[str]:
+    """Show a description, in paragraphs."""
+    yield f"{visible(described.id)}  {click.style(described.status, bold=True)}"
+    if described.failure is not None:
+        yield failure(described.failure)
+    if described.stall is not None:
+        yield f"{described.stall.kind}: {visible(described.stall.reason)}"
+    entries = described.waiting_for if isinstance(described.waiting_for, list) else []
+    if entries:
+        rows = [waiting_row(entry, now) for entry in entries]
+        columns = ("EVENT ID", "KIND", "NAME", "STATE", "ATTEMPT", "FOR", "DUE IN")
+        yield "Waits for:\n" + table(columns, rows)
+    children = described.children if isinstance(described.children, dict) else {}
+    size = described.history
+    tags = ", ".join(f"{key}={value}" for key, value in described.tags.items())
+    ended = described.ended
+    yield fields(
+        (
+            ("Workflow", described.name),
+            ("Custom status", described.custom_status),
+            ("Created", f"{cell(described.created)}  ({age(described.created, now)} ago)"),
+            ("Changed", f"{cell(described.updated)}  ({age(described.updated, now)} ago)"),
+            ("CommandEnded", f"{cell(ended)}  (after {age(described.created, ended)})" if ended is not None else None),
+            ("Parent", described.parent),
+            ("Root", described.root),
+            ("Children", ", ".join(f"{count} {status}" for status, count in children.items())),
+            ("Tags", tags),
+            ("Generation", described.generation or None),
+            ("Run", described.first_execution_id),
+            ("Execution", described.execution_id if described.generation else None),
+            ("History", f"{size.turns} turns, {size.events} events, {size.bytes:,} bytes"),
+            ("Input", f"{described.input_bytes:,} bytes" if described.input_bytes else None),
+            ("Result", f"{described.output_bytes:,} bytes" if described.output_bytes else None),
+        )
+    )
+
+
+def waiting_row(entry: "WaitingFor", now: datetime) -> tuple[object, ...]:
+    """A row of the table of what an instance waits for."""
+    due = span((entry.due - now).total_seconds()) if entry.due is not None else None
+    what = entry.name or entry.child_id
+    return entry.event_id, entry.kind, what, entry.state, entry.attempt, age(entry.since, now), due
+
+
+def failure(report: "FailureReport", *, cause: bool = False) -> str:
+    """Show a failure: the step, the error, its traceback, and what has caused it."""
+    step, kind = (report.activity, "Activity") if report.activity is not None else (report.child, "Child workflow")
+    what = "Caused by" if cause else "Failed"
+    if step is not None:
+        attempt = f" on attempt {step.attempt}" if step.attempt is not None else ""
+        what = f"{what}: {kind} {step.name!r} ({step.id}) failed{attempt}"
+    text = f"{what}: {report.type}: {visible(report.message)}"
+    if report.traceback:
+        text += f"\n{lines_of(report.traceback.rstrip())}"
+    return text if report.cause is None else f"{text}\n{failure(report.cause, cause=True)}"
+
+
+@daemon_command(
+    ID_ARGUMENT,
+    click.Option(["--newest"], is_flag=True, help="The newest event first."),
+    click.Option(
+        ["--limit"],
+        type=click.IntRange(min=0),
+        default=200,
+        show_default=True,
+        metavar="N",
+        help="0: the whole history.",
+    ),
+    click.Option(
+        ["--payloads"],
+        type=click.Choice(["none", "head", "full"]),
+        default="head",
+        show_default=True,
+        help="Their first characters; or all of those that are not too long.",
+    ),
+    click.Option(["-o", "--output"], type=click.Choice(["table", "json"]), default="table", show_default=True),
+    example="perdure history order-17 --newest --limit 20",
+)
+def history(where: Where, instance_id: str, newest: bool, limit: int, payloads: str, output: str) -> None:
+    """Show what has happened to an instance, event by event.
+
+    The table has the event's id where it has one, which `perdure rerun --from-event` takes. JSON has Dapr's
+    HistoryEvent.
+    """
+
+    async def work(client: "RemoteClient") -> None:
+        events: list[dict[str, Any]] = []
+        after: str | None = None
+        while True:
+            wanted = min(limit - len(events), 500) if limit else 500
+            page = await client.history(
+                instance_id,
+                after=after,
+                limit=wanted,
+                newest_first=newest,
+                payloads=payloads,  # type: ignore[arg-type]
+            )
+            events += page.items
+            if (after := page.cursor) is None or (limit and len(events) >= limit):
+                break
+        if output == "json":
+            show_json(events)
+        else:
+            click.echo(table(("EVENT ID", "TIME", "EVENT", "WHAT"), [event_row(event) for event in events]))
+        if after is not None:
+            click.echo("There are more: --limit 0 shows the whole history.", err=True)
+
+    ask(where, work)
+
+
+NOT_KINDS = ("key", "eventId", "timestamp", "router", "payloadBytes", "isReplay")
+
+
+def event_row(event: dict[str, Any]) -> tuple[object, ...]:
+    """A row of the table of events."""
+    kind = next((name for name in event if name not in NOT_KINDS), "?")
+    body = event.get(kind) or {}
+    number = event.get("eventId", -1)
+    return number if number >= 0 else None, event.get("timestamp"), kind, words_of(kind, body, event)
+
+
+def words_of(kind: str, body: dict[str, Any], event: dict[str, Any]) -> str:
+    """Say in a line what an event holds."""
+    words: list[str] = []
+    if (of := body.get("taskScheduledId", body.get("timerId"))) is not None:
+        words.append(f"of {of}")
+    words += [str(body[field]) for field in ("name", "fireAt", "instanceId") if body.get(field)]
+    if kind == "executionCompleted":
+        words.append(
+            str(body.get("workflowStatus", body.get("orchestrationStatus", ""))).removeprefix("ORCHESTRATION_STATUS_")
+        )
+    if (failed := body.get("failureDetails")) is not None:
+        words.append(f"{failed.get('errorType')}: {failed.get('errorMessage')}")
+    for field in ("input", "result"):
+        if body.get(field) is not None:
+            size = event.get("payloadBytes", 0)
+            text = str(body[field])
+            words.append(text if len(text.encode()) >= size else f"{text}… ({size:,} bytes)")
+    return " ".join(words)
+
+
+@daemon_command(
+    ID_ARGUMENT,
+    click.Option(["--depth"], type=click.IntRange(0, 20), default=3, show_default=True, metavar="N"),
+    JSON_OPTION,
+    example="perdure tree order-17 --depth 5",
+)
+def tree(where: Where, instance_id: str, depth: int, output: str) -> None:
+    """Show an instance with its children, and theirs."""
+
+    async def work(client: "RemoteClient") -> None:
+        root = await client.tree(instance_id, depth=depth)
+        if output == "json":
+            show_json(root)
+        else:
+            for line in branches(root):
+                click.echo(line)
+
+    ask(where, work)
+
+
+def branches(node: "InstanceTree", before: str = "", mark: str = "", below: str = "") -> Iterator[str]:
+    """Draw a tree."""
+    yield f"{before}{mark}{visible(node.id)}  {visible(node.name)}  {node.status}"
+    inside = before + below
+    for position, child in enumerate(node.children, 1):
+        last = position == len(node.children) and not node.more
+        yield from branches(child, inside, "└─ " if last else "├─ ", "   " if last else "│  ")
+    if node.more:
+        yield f"{inside}└─ …"
+
+
+@daemon_command(
+    ID_ARGUMENT,
+    click.Option(["--until"], metavar="STATUS[,STATUS]", help="Wait for one of these, and not for the end."),
+    click.Option(["--timeout"], callback=length, metavar="LENGTH", help="Exit with 6 after so long: 90s, 15m, 2h."),
+    JSON_OPTION,
+    example="perdure wait order-17 --timeout 5m && echo done",
+)
+def wait(where: Where, instance_id: str, until: str | None, timeout: float | None, output: str) -> None:
+    """Wait until an instance has ended.
+
+    The exit code is 0 if it has completed, 1 if it has ended otherwise, 6 if the time is over.
+    """
+
+    async def work(client: "RemoteClient") -> int | None:
+        words = [word for word in (until or "").split(",") if word]
+        found = await client.wait_for(instance_id, until=words, timeout=timeout)
+        if found is None:
+            raise CommandEnded(f"{instance_id}: it has not come to that in {span(timeout or 0)}", TIME_OVER)
+        if output == "json":
+            show_json(found)
+        else:
+            click.echo(found.status)
+            if found.failure is not None:
+                click.echo(f"{instance_id}: {failure(found.failure)}", err=True)
+        return FAILED if not words and found.status not in GOOD_ENDS else None
+
+    ask(where, work)

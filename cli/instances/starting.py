@@ -1,0 +1,79 @@
+"""`perdure start` and `perdure event`: beginning an instance, and telling it something.
+
+The rule: a payload is sent as it was given. It must be JSON, so that a shell's lost quotes are noticed here.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from .connection import FAILED, TIME_OVER, CommandEnded, Where, ask, daemon_command
+from .options import ID_ARGUMENT, length, moment, pairs, payload_option
+from .output import lines_of, span
+from .showing import failure
+
+if TYPE_CHECKING:
+    from ...client.remote_client import RemoteClient
+
+KEY_OPTION = click.Option(["--idempotency-key"], metavar="TEXT", help="The same key twice is done once.")
+
+
+@daemon_command(
+    click.Argument(["workflow"], metavar="WORKFLOW"),
+    payload_option("--input", "The input."),
+    click.Option(["--id", "instance_id"], metavar="ID", help="Its id; a new one by default."),
+    click.Option(["--start-at"], callback=moment, metavar="MOMENT", help="When its code is to begin, in RFC 3339."),
+    click.Option(["--tag", "tags"], multiple=True, callback=pairs, metavar="KEY=VALUE", help="Up to 16 of them."),
+    click.Option(
+        ["--if-exists"],
+        type=click.Choice(["reject", "return", "restart"]),
+        help="If the id has a holder: refuse (the default); return the holder; begin anew if it has ended.",
+    ),
+    click.Option(["--force"], is_flag=True, help="With restart: terminate a holder that has not ended."),
+    KEY_OPTION,
+    click.Option(["--wait", "wait"], is_flag=True, help="Wait for its end, and print its result."),
+    click.Option(["--timeout"], callback=length, metavar="LENGTH", help="With --wait: exit with 6 after so long."),
+    example="perdure start OrderProcessing --id order-17 --input '{\"total\": 99.95}'",
+)
+def start(where: Where, workflow: str, wait: bool, timeout: float | None, **options: Any) -> None:
+    """Start an instance of a workflow, and print its id."""
+
+    async def work(client: "RemoteClient") -> int | None:
+        handle = await client.begin(workflow, **options)
+        if not wait:
+            click.echo(handle.id)
+            return None
+        found = await client.wait_for(handle.id, timeout=timeout)
+        if found is None:
+            raise CommandEnded(f"{handle.id}: it has not ended in {span(timeout or 0)}", TIME_OVER)
+        if found.status != "COMPLETED":
+            why = f": {failure(found.failure)}" if found.failure is not None else ""
+            raise CommandEnded(f"{handle.id}: it has ended {found.status}{why}", FAILED)
+        _, result = await client.payloads(handle.id)
+        click.echo(lines_of(result or "null"))
+        return None
+
+    ask(where, work)
+
+
+@daemon_command(
+    ID_ARGUMENT,
+    click.Argument(["name"], metavar="NAME"),
+    payload_option("--input", "What it carries."),
+    KEY_OPTION,
+    example="perdure event order-17 approval --input '{\"approved\": true}'",
+)
+def event(
+    where: Where,
+    instance_id: str,
+    name: str,
+    input: msgspec.Raw | None,  # noqa: A002
+    idempotency_key: str | None,
+) -> None:
+    """Send an event to an instance. One that does not wait for it keeps it until it does."""
+
+    async def work(client: "RemoteClient") -> None:
+        await client.send_event(instance_id, name, input, idempotency_key=idempotency_key)
+
+    ask(where, work)

@@ -1,0 +1,129 @@
+"""`perdure top`: how many instances there are of what, live in the terminal.
+
+The rule: it asks for counts and short lists only, so that looking costs the daemon the same at any size.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import click
+
+from ...actors.errors import PerdureError
+from .connection import Where, ask, code_of, daemon_command
+from .listing import waiting
+from .output import COLORS, age, cell, visible
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from ...api.management.instances import CountResult, InstanceSummary
+    from ...client.remote_client import RemoteClient
+
+STATUSES = (
+    *("RUNNING", "PENDING", "SUSPENDED", "STALLED", "SET_ASIDE"),
+    *("COMPLETED", "FAILED", "TERMINATED", "CANCELED"),
+)
+TROUBLE = ["failed", "stalled", "set_aside"]
+ROWS = 10
+WORKFLOWS_MAX = 15
+
+
+@daemon_command(
+    click.Option(
+        ["--every"],
+        type=click.FloatRange(min=0.2),
+        default=2.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How often it looks.",
+    ),
+    click.Option(["--once"], is_flag=True, help="One look, and the end."),
+    example="perdure top --every 5",
+)
+def top(where: Where, every: float, once: bool) -> None:
+    """Watch the instances of a daemon.
+
+    It shows counts by workflow and status, what runs, and what needs a look. Ctrl-C ends it.
+    """
+    from rich.console import Console  # noqa: PLC0415  `--help` needs none of it
+    from rich.live import Live  # noqa: PLC0415
+
+    async def work(client: "RemoteClient") -> None:
+        console = Console()
+        if once:
+            console.print(await look(client))
+            return
+        with Live(await look(client), console=console, screen=console.is_terminal, auto_refresh=False) as live:
+            while True:
+                await anyio.sleep(every)
+                try:
+                    live.update(await look(client), refresh=True)
+                except PerdureError as error:
+                    # A daemon that is being started again comes back.
+                    if code_of(error) != 5:
+                        raise
+                    live.update(f"{datetime.now(UTC):%H:%M:%S}  {error}", refresh=True)
+
+    ask(where, work)
+
+
+async def look(client: "RemoteClient") -> "RenderableType":
+    """Ask for all that is shown, and lay it out."""
+    counted = await client.count(by=("status", "name"))
+    running = await client.list(limit=ROWS, order="-updated", status="running", extras=("waiting_for",))
+    trouble = await client.list(limit=ROWS, order="-updated", status=TROUBLE)
+    return frame(client.url, counted, running.items, trouble.items, datetime.now(UTC))
+
+
+def frame(
+    url: str,
+    counted: "CountResult",
+    running: "Sequence[InstanceSummary]",
+    trouble: "Sequence[InstanceSummary]",
+    now: datetime,
+) -> "RenderableType":
+    """Lay one look out."""
+    from rich.console import Group  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    totals = dict.fromkeys(STATUSES, 0)
+    names: dict[str, dict[str, int]] = {}
+    for group in counted.counts:
+        totals[str(group.status)] = totals.get(str(group.status), 0) + group.count
+        names.setdefault(str(group.name), {})[str(group.status)] = group.count
+    heading = Text(f"{url}  {now:%H:%M:%S}Z  ")
+    for word, count in totals.items():
+        if count:
+            heading.append(f"{count:,} {word}  ", style=COLORS.get(word, ""))
+    largest = sorted(names.items(), key=lambda entry: (-sum(entry[1].values()), entry[0]))
+    shown = [word for word in STATUSES if totals[word]]
+    by_workflow = grid("Workflows", ("WORKFLOW", *shown))
+    for name, counts in largest[:WORKFLOWS_MAX]:
+        by_workflow.add_row(visible(name), *(f"{counts[word]:,}" if word in counts else "" for word in shown))
+    active = grid("Running, the last changed first", ("ID", "WORKFLOW", "AGE", "WAITS FOR"))
+    for item in running:
+        waits = "; ".join(waiting(each) for each in item.waiting_for) if isinstance(item.waiting_for, list) else ""
+        active.add_row(visible(item.id), visible(item.name), age(item.created, now), visible(waits))
+    parts: list[Any] = [heading, by_workflow, active]
+    if trouble:
+        worried = grid("Needs a look, the last changed first", ("ID", "WORKFLOW", "STATUS", "SINCE", "CUSTOM STATUS"))
+        for item in trouble:
+            status = Text(item.status, style=COLORS.get(item.status, ""))
+            worried.add_row(
+                visible(item.id), visible(item.name), status, age(item.updated, now), cell(item.custom_status)
+            )
+        parts.append(worried)
+    return Group(*parts)
+
+
+def grid(title: str, columns: Sequence[str]) -> Any:
+    """Make an empty table."""
+    from rich import box  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in STATUSES else "left", overflow="fold")
+    return table

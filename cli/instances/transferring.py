@@ -1,0 +1,78 @@
+"""`perdure export` and `perdure import`: a whole history to a file, and back.
+
+The rule: no file is overwritten, and no part of one is left behind if the export fails.
+"""
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .connection import USAGE, CommandEnded, Where, ask, daemon_command
+from .options import ID_ARGUMENT
+
+if TYPE_CHECKING:
+    from ...client.remote_client import RemoteClient
+
+
+@daemon_command(
+    ID_ARGUMENT,
+    click.Option(
+        ["--file"], type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, which must not exist."
+    ),
+    example="perdure export order-17 --file order-17.ndjson",
+    name="export",
+)
+def export_history(where: Where, instance_id: str, file: Path | None) -> None:
+    """Write the whole history of an instance.
+
+    It is a line of JSON that says what follows, and one for each event.
+    """
+
+    async def work(client: "RemoteClient") -> None:
+        if file is None:
+            async with client.export(instance_id) as lines:
+                async for line in lines:
+                    click.echo(line)
+            return
+        try:
+            out = file.open("x", encoding="utf-8")
+        except OSError as error:
+            raise CommandEnded(f"{file} cannot be written: {error.strerror}", USAGE) from None
+        try:
+            with out:
+                async with client.export(instance_id) as lines:
+                    async for line in lines:
+                        out.write(f"{line}\n")
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(file)
+            raise
+
+    ask(where, work)
+
+
+@daemon_command(
+    click.Argument(["file"], type=click.Path(path_type=Path), metavar="FILE|-"),
+    example="perdure import order-17.ndjson",
+    name="import",
+)
+def import_history(where: Where, file: Path) -> None:
+    """Take in what `perdure export` has written.
+
+    It becomes an instance that has ended, and its id is printed. The id must be free. Nothing of it is performed, sent
+    or armed.
+    """
+    try:
+        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        raise CommandEnded(f"{file} cannot be read: {error.strerror}", USAGE) from None
+
+    async def work(client: "RemoteClient") -> None:
+        answer = await client.import_history(content)
+        click.echo(answer.get("id", ""))
+
+    ask(where, work)

@@ -1,0 +1,52 @@
+"""The ways to a daemon from Python.
+
+    async with perdure.connect("http://127.0.0.1:3500") as client:
+        handle = await client.start(order, input={"total": 99.95})
+        print(await handle.result())
+
+The rule: importing this costs nothing. The HTTP library is loaded by the first call.
+"""
+
+from typing import TYPE_CHECKING
+
+from ..runtime.authoring.app import App
+
+if TYPE_CHECKING:
+    from .blocking import BlockingClient
+    from .remote_client import RemoteClient
+
+DEFAULT_SERVER = "http://127.0.0.1:3500"
+
+
+def connect(url: str = DEFAULT_SERVER, *, token: str | None = None, app: App | None = None) -> "RemoteClient":
+    """Make a client of a daemon, for `async with`. Nothing is sent until it is used.
+
+    Args:
+        url: Where `perdure run` serves HTTP, or where `perdure.asgi` is mounted.
+        token: One of the daemon's API tokens; None: it asks for none.
+        app: Tells the types of workflows that are given by name.
+
+    Raises:
+        ServerAddressInvalid: `url` cannot be one.
+    """
+    from .remote_client import RemoteClient  # noqa: PLC0415  the rule above
+    from .server import Server  # noqa: PLC0415
+
+    return RemoteClient(Server(url, token), app)
+
+
+def connect_sync(url: str = DEFAULT_SERVER, *, token: str | None = None, app: App | None = None) -> "BlockingClient":
+    """Make a client of a daemon whose methods wait: for scripts, Django, notebooks. Threads may share it.
+
+    It has a thread of its own from its first use until `close()`, or the end of its `with`, or that of the program.
+
+    Args:
+        url: As of `connect`; so are the others.
+
+    Raises:
+        ServerAddressInvalid: `url` cannot be one.
+    """
+    from .blocking import BlockingClient  # noqa: PLC0415
+    from .server import checked_url  # noqa: PLC0415
+
+    return BlockingClient(checked_url(url), token=token, app=app)

@@ -1,0 +1,95 @@
+"""Errors of a client that calls a daemon, as a tree, and which error a daemon's answer becomes.
+
+PerdureError
+├── ServerUnreachable              no answer came
+├── ServerAddressInvalid           the address of the server cannot be one
+├── ServerRefused                  the server has answered with an error that has no class of its own here
+│   └── TokenRefused               it wants a token, or another one
+└── InstanceNotFound, InstanceExists, …   what an engine in the same process raises too (`runtime/errors.py`)
+
+The rule: what a program catches of an embedded engine, it catches of a daemon too.
+"""
+
+from collections.abc import Callable, Mapping
+
+from ..actors.errors import PerdureError
+from ..runtime.errors import InstanceExists, InstanceNotFound, InstanceStalled, InstanceUnfinished
+
+
+class ServerUnreachable(PerdureError):
+    """No answer came: nothing listens there, or the connection broke."""
+
+    def __init__(self, server: str, why: str, *, sent: bool) -> None:
+        super().__init__(server, why, sent)
+        self.server = server
+        self.why = why
+        self.sent = sent  # the request may have arrived
+
+    def __str__(self) -> str:
+        done = "it may have happened" if self.sent else "nothing of this request was done"
+        return (
+            f"{self.server} cannot be reached: {self.why}; {done}. Is `perdure run` running there? Another address is "
+            "given with --server or PERDURE_SERVER."
+        )
+
+
+class ServerAddressInvalid(PerdureError):
+    """The address of a server is not one."""
+
+    def __init__(self, server: str, why: str) -> None:
+        super().__init__(server, why)
+        self.server = server
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{self.server!r} is no address of a server: {self.why}. It looks like http://127.0.0.1:3500."
+
+
+class ServerRefused(PerdureError):
+    """The server has answered with an error."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(status, code, message)
+        self.status = status  # of HTTP
+        self.code = code  # the `errorCode`; empty if the answer is not Perdure's
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class TokenRefused(ServerRefused):
+    """The server wants a token, or another one."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.message} Give a token with --token-file or PERDURE_API_TOKEN; in Python, connect(..., token=...)."
+        )
+
+
+# By `errorCode`; each is made of the id of the instance that the request names.
+OF_INSTANCES: Mapping[str, Callable[[str], PerdureError]] = {
+    "ERR_INSTANCE_ID_NOT_FOUND": InstanceNotFound,
+    "ERR_INSTANCE_NOT_FOUND": InstanceNotFound,
+    "ERR_INSTANCE_EXISTS": InstanceExists,
+    "ERR_INSTANCE_UNFINISHED": InstanceUnfinished,
+    "ERR_INSTANCE_STALLED": InstanceStalled,
+}
+
+
+def error_of(status: int, code: str, message: str, *, instance_id: str | None) -> PerdureError:
+    """Make the error of an answer.
+
+    Args:
+        status: The answer's.
+        code: Its `errorCode`; empty if it has none.
+        message: Its `message`, or what stands in its place.
+        instance_id: The instance that the request names, if it names one.
+    """
+    if status in (401, 403):
+        return TokenRefused(status, code, message)
+    if instance_id is not None and (kind := OF_INSTANCES.get(code)) is not None:
+        error = kind(instance_id)
+        error.add_note(message)
+        return error
+    return ServerRefused(status, code, message)

@@ -1,0 +1,88 @@
+"""Filters of lists, counts, streams and bulk operations, as a Python program writes them.
+
+The rule: a filter that is not known is left to the server, which refuses it by its name.
+
+`client/remote_client.py` takes them as keyword arguments; the command line makes them of its options.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypedDict
+
+from ..runtime.errors import InvalidRequest
+
+Moment = datetime | str  # a datetime without a time zone is UTC; a text is RFC 3339
+Length = timedelta | float | str  # a number is seconds; a text is `90s`, `15m`, `7d`
+
+
+class Filter(TypedDict, total=False):
+    """What instances are to have in common. All of it must hold; nothing holds for every instance."""
+
+    status: str | Iterable[str]  # `running`, `failed`, in any case; a `!` in front negates the whole list
+    name: str | Iterable[str]  # of workflows; the same
+    id_prefix: str
+    parent: str  # the id of the parent
+    root: bool  # True: without a parent; False: with one
+    created_after: Moment  # included
+    created_before: Moment  # excluded
+    updated_after: Moment
+    updated_before: Moment
+    tags: Mapping[str, str]  # all must fit
+    stuck_for: Length  # stalled, set aside, or an activity open and no turn for so long
+    app_id: str
+
+
+def query_of(filter: Filter | Mapping[str, Any]) -> list[tuple[str, str]]:  # noqa: A002  the API's word
+    """Write a filter as the query of a request has it. A list has an entry for each value, which may hold commas."""
+    pairs: list[tuple[str, str]] = []
+    for name, value in filter.items():
+        match value:
+            case None:
+                continue
+            case Mapping():
+                pairs += [(f"tag.{key}", str(each)) for key, each in value.items()]
+            case bool():
+                pairs.append((name, "true" if value else "false"))
+            case str() | datetime() | timedelta() | int() | float():
+                pairs.append((name, text_of_value(value)))
+            case Iterable():
+                pairs += [(name, text_of_value(each)) for each in value]
+            case _:
+                raise InvalidRequest(f"the filter {name!r} is a {type(value).__name__}")
+    return pairs
+
+
+def body_of(filter: Filter | Mapping[str, Any]) -> dict[str, Any]:  # noqa: A002
+    """Write a filter as the body of a bulk operation has it."""
+    body: dict[str, Any] = {}
+    for name, value in filter.items():
+        match value:
+            case None:
+                continue
+            case Mapping():
+                body[name] = {key: str(each) for key, each in value.items()}
+            case bool():
+                body[name] = value
+            case str() if name in ("status", "name"):
+                body[name] = value.split(",")
+            case str() | datetime() | timedelta() | int() | float():
+                body[name] = text_of_value(value)
+            case Iterable():
+                body[name] = [text_of_value(each) for each in value]
+            case _:
+                raise InvalidRequest(f"the filter {name!r} is a {type(value).__name__}")
+    return body
+
+
+def text_of_value(value: Any) -> str:
+    """Write a value as the API reads it: dates in RFC 3339, lengths in seconds, everything else as it is."""
+    match value:
+        case datetime():
+            moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+            return moment.isoformat().replace("+00:00", "Z")
+        case timedelta():
+            return f"{value // timedelta(microseconds=1)}us"
+        case float():
+            return f"{value:.6f}".rstrip("0").rstrip(".")
+        case _:
+            return str(value)

@@ -1,0 +1,244 @@
+"""The operations of a client, done by a daemon over HTTP.
+
+The rule: it is to a daemon what `runtime/operations/facade.py` is to an engine: the same methods with the same
+meanings, payloads as JSON text. `Client` stands on either.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from ..api.management.actions import ActionDone
+from ..api.management.history import HistoryList
+from ..api.management.instances import FailureReport, InstanceDetails, InstanceSummary
+from ..runtime.dates import from_us, to_us
+from ..runtime.errors import InstanceNotFound
+from ..runtime.history.failure import FailureDetails
+from ..runtime.history.instance_state import InstanceState
+from ..runtime.history.status import Status
+from ..runtime.operations.facade import finished
+from .filters import text_of_value
+from .server import Server, path_of
+
+SET_ASIDE = "SET_ASIDE"
+POLL_S = 60  # of one request of a wait; the server allows 300
+SLACK_S = 15.0  # that its answer may be late by
+
+# Where the input and the output of an instance stand in its history: the kind of the event -> that of the payload.
+INPUT_OF = {"executionStarted": "input"}
+OUTPUT_OF = {"executionCompleted": "result", "executionTerminated": "input"}
+NEAR_THE_END = 4  # events: these stand among the first or the last few
+
+
+class RemoteOperations:
+    """Calls the management API of a daemon."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    async def start(
+        self,
+        name: str,
+        *,
+        instance_id: str | None = None,
+        input: str | None = None,  # noqa: A002
+        start_at_us: int | None = None,
+    ) -> str:
+        """Start an instance; that of a finished one is used again, as by an engine in the same process."""
+        started = await self.begin(
+            name,
+            instance_id=instance_id,
+            content=input,
+            start_at=from_us(start_at_us) if start_at_us is not None else None,
+            if_exists="restart" if instance_id is not None else None,
+        )
+        return started.id
+
+    async def begin(
+        self,
+        name: str,
+        *,
+        instance_id: str | None = None,
+        content: str | None = None,
+        start_at: datetime | str | None = None,
+        tags: Mapping[str, str] | None = None,
+        if_exists: str | None = None,
+        force: bool = False,
+        idempotency_key: str | None = None,
+    ) -> InstanceSummary:
+        """Start an instance as the API has it.
+
+        Args:
+            content: The input, JSON text.
+            if_exists: `reject`, `return` or `restart`; the API's default is `reject`.
+        """
+        query = [(f"tag.{key}", value) for key, value in (tags or {}).items()]
+        for field, value in (("id", instance_id), ("start_at", start_at), ("if_exists", if_exists)):
+            if value is not None:
+                query.append((field, text_of_value(value)))
+        if force:
+            query.append(("force", "true"))
+        return await self.server.ask(
+            "POST",
+            path_of("workflows", name, "instances"),
+            InstanceSummary,
+            query=query,
+            body=as_utf8(content),
+            headers={"idempotency-key": idempotency_key} if idempotency_key is not None else None,
+            instance_id=instance_id,
+        )
+
+    async def describe(self, instance_id: str) -> InstanceDetails | None:
+        """Describe an instance; None if there is none."""
+        try:
+            return await self.server.ask(
+                "GET", path_of("instances", instance_id), InstanceDetails, instance_id=instance_id
+            )
+        except InstanceNotFound:
+            return None
+
+    async def inspect(self, instance_id: str) -> InstanceState | None:
+        """Describe an instance with its payloads; None if there is none."""
+        described = await self.describe(instance_id)
+        return await self._with_payloads(described) if described is not None else None
+
+    async def wait(self, instance_id: str, until: Callable[[Status], bool] = finished) -> InstanceState:
+        """Wait until the committed status satisfies `until`."""
+        words = [status.name for status in Status if until(status)]
+        if Status.STALLED.name in words:
+            words.append(SET_ASIDE)
+        while True:
+            if (described := await self.wait_once(instance_id, words, POLL_S)) is not None:
+                return await self._with_payloads(described)
+
+    async def wait_once(self, instance_id: str, words: list[str], seconds: float) -> InstanceDetails | None:
+        """Wait for one of some statuses; None if it has not come in time.
+
+        Args:
+            words: Empty: for the end.
+            seconds: At most 300.
+        """
+        answer = await self.server.send(
+            "GET",
+            path_of("instances", instance_id, "wait"),
+            query=[("until", ",".join(words) or "terminal"), ("timeout", text_of_value(float(seconds)))],
+            instance_id=instance_id,
+            read_s=seconds + SLACK_S,
+        )
+        return self.server.read(answer, InstanceDetails) if answer.status_code == 200 else None
+
+    async def raise_event(self, instance_id: str, name: str, data: str | None = None) -> None:
+        """Send an event to an instance."""
+        await self.send_event(instance_id, name, data)
+
+    async def send_event(
+        self, instance_id: str, name: str, content: str | None = None, *, idempotency_key: str | None = None
+    ) -> None:
+        """Send an event to an instance, once for each key."""
+        await self.server.send(
+            "POST",
+            path_of("instances", instance_id, "events", name),
+            body=as_utf8(content),
+            headers={"idempotency-key": idempotency_key} if idempotency_key is not None else None,
+            instance_id=instance_id,
+        )
+
+    async def suspend(self, instance_id: str, *, reason: str | None = None) -> None:
+        """Let an instance take no further step until it is resumed."""
+        await self.act("suspend", instance_id, {"reason": reason})
+
+    async def resume(self, instance_id: str, *, reason: str | None = None) -> None:
+        """Let a suspended instance go on."""
+        await self.act("resume", instance_id, {"reason": reason})
+
+    async def terminate(self, instance_id: str, *, output: str | None = None, recurse: bool = True) -> None:
+        """End an instance without asking its code."""
+        given = {"output": msgspec.Raw(output.encode())} if output is not None else {}
+        await self.act("terminate", instance_id, {"recurse": recurse, **given})
+
+    async def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False) -> int:
+        """Forget a finished instance, and return how many were forgotten."""
+        done = await self.act("purge", instance_id, {"recurse": recurse, "force": force})
+        return done.affected if isinstance(done.affected, int) else 1
+
+    async def act(
+        self, action: str, instance_id: str, body: Mapping[str, Any], *, expected_run: str | None = None
+    ) -> ActionDone:
+        """Do one of the four actions.
+
+        Args:
+            expected_run: The `first_execution_id` that the instance must have.
+        """
+        return await self.server.ask(
+            "POST",
+            path_of("instances", instance_id, action),
+            ActionDone,
+            body={key: value for key, value in body.items() if value is not None},
+            headers={"if-match": f'"{expected_run}"'} if expected_run is not None else None,
+            instance_id=instance_id,
+        )
+
+    async def payloads(self, described: InstanceDetails) -> tuple[str | None, str | None]:
+        """Read the input and the output of an instance, JSON text each."""
+        given = result = None
+        if described.input_bytes:
+            given = await self._payload(described.id, "oldest", INPUT_OF)
+        if described.output_bytes:
+            result = await self._payload(described.id, "newest", OUTPUT_OF)
+        return given, result
+
+    async def _payload(self, instance_id: str, order: str, kinds: Mapping[str, str]) -> str | None:
+        """Read the payload of the first event of some kinds, near an end of the history.
+
+        Args:
+            kinds: The kind of an event -> the kind of its payload.
+        """
+        path = path_of("instances", instance_id, "history")
+        query = [("order", order), ("limit", str(NEAR_THE_END)), ("payloads", "none")]
+        page = await self.server.ask("GET", path, HistoryList, query=query, instance_id=instance_id)
+        for event in page.items:
+            for kind, payload in kinds.items():
+                if kind in event and "payloadBytes" in event:
+                    path = path_of("instances", instance_id, "history", event["key"], payload)
+                    answer = await self.server.send("GET", path, instance_id=instance_id)
+                    return answer.text if answer.status_code == 200 else None
+        return None
+
+    async def _with_payloads(self, described: InstanceDetails) -> InstanceState:
+        return state_of(described, *await self.payloads(described))
+
+
+def state_of(described: InstanceDetails, given: str | None, result: str | None) -> InstanceState:
+    """Make the state that a client shows out of a description and payloads."""
+    set_aside = described.status == SET_ASIDE
+    return InstanceState(
+        instance_id=described.id,
+        execution_id=described.execution_id,
+        name=described.name,
+        status=Status.STALLED if set_aside else Status[described.status],
+        created_us=to_us(described.created),
+        updated_us=to_us(described.updated),
+        input=given,
+        output=result,
+        custom_status=described.custom_status,
+        failure=_failure(described.failure) if described.failure is not None else None,
+        stall=described.stall.reason if described.stall is not None else None,
+        parent_id=described.parent,
+        set_aside=set_aside,
+    )
+
+
+def _failure(report: FailureReport) -> FailureDetails:
+    return FailureDetails(
+        error_type=report.type,
+        message=report.message,
+        stack_trace=report.traceback,
+        inner=_failure(report.cause) if report.cause is not None else None,
+    )
+
+
+def as_utf8(text: str | None) -> bytes | None:
+    """Write a payload for the body of a request."""
+    return text.encode() if text is not None else None

@@ -1,0 +1,446 @@
+"""The client of a daemon: the methods of an engine's client, and those of the management API.
+
+The rule: one method, one route. What a route takes and gives stands in `docs/reference/api.md`; the structs are those
+of `api/management/`.
+
+`perdure.connect` makes one; `client/blocking.py` is its twin for programs without an event loop, and the command line
+uses it.
+"""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self, Unpack
+
+import msgspec
+
+from ..api.management.actions import ActionDone
+from ..api.management.bulk import BulkPlan, OperationInfo, OperationList
+from ..api.management.history import HistoryList
+from ..api.management.instances import CountResult, InstanceDetails, InstanceList, InstanceSummary, InstanceTree
+from ..runtime.authoring.app import App, name_of
+from ..runtime.errors import InstanceNotFound
+from ..runtime.operations.client import Client, id_of
+from ..runtime.operations.handle import Handle
+from .filters import Filter, body_of, query_of
+from .remote import RemoteOperations
+from .server import Server, path_of
+
+Json = dict[str, Any]
+Order = Literal["-created", "created", "-updated", "updated", "id"]
+IfExists = Literal["reject", "return", "restart"]
+BulkWord = Literal["suspend", "resume", "terminate", "purge", "rerun"]
+Payloads = Literal["none", "head", "full"]
+
+NDJSON = "application/x-ndjson"
+PAGE = 500  # of a list that is read whole
+WAIT_MAX_S = 300.0  # of one request; a longer wait is several
+HEARTBEAT_S = 60.0  # without a sign of life a stream of events is broken; the server sends one more often
+
+
+class StatusChange(NamedTuple):
+    """An event of a stream."""
+
+    id: str | None  # where to go on after a break
+    # `ready` comes first; `change`; `leave`: the filter fits it no more; `gone`: it was purged; `reset`: some were
+    # missed, so look at the list anew.
+    kind: str
+    data: Json  # of a change the instance as a list has it
+
+
+class RemoteClient(Client):
+    """Starts, sees and steers the instances of a daemon. It is used inside of its `async with`.
+
+    Args:
+        app: Tells the types of inputs and results of workflows that are given by name; None: only those of workflows
+            that are handed over as functions are known.
+    """
+
+    def __init__(self, server: Server, app: App | None = None) -> None:
+        remote = RemoteOperations(server)
+        super().__init__(remote, app)
+        self._remote = remote
+        self._server = server
+
+    async def __aenter__(self) -> Self:
+        await self._server.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._server.__aexit__(exc_type, exc, traceback)
+
+    @property
+    def url(self) -> str:
+        """The address of the daemon."""
+        return self._server.url
+
+    # Seeing.
+
+    async def list(
+        self,
+        *,
+        order: Order = "-created",
+        limit: int = 100,
+        cursor: str | None = None,
+        extras: Iterable[str] = (),
+        **filter: Unpack[Filter],  # noqa: A002
+    ) -> InstanceList:
+        """Read a page of the list of instances.
+
+        Args:
+            limit: At most 500.
+            cursor: That of the page before.
+            extras: `waiting_for`, `children`: what else each item has; for at most 50.
+
+        Raises:
+            ServerRefused: A filter is not known, or has a value that none can have.
+        """
+        query = [*query_of(filter), ("order", order), ("limit", str(limit))]
+        if cursor is not None:
+            query.append(("cursor", cursor))
+        if more := ",".join(extras):
+            query.append(("with", more))
+        return await self._server.ask("GET", path_of("instances"), InstanceList, query=query)
+
+    async def instances(
+        self,
+        *,
+        order: Order = "-created",
+        **filter: Unpack[Filter],  # noqa: A002
+    ) -> AsyncGenerator[InstanceSummary, None]:
+        """Read the whole list of instances, page by page."""
+        cursor: str | None = None
+        while True:
+            page = await self.list(order=order, limit=PAGE, cursor=cursor, **filter)
+            for item in page.items:
+                yield item
+            if (cursor := page.cursor) is None:
+                return
+
+    async def count(self, *, by: Iterable[str] = (), **filter: Unpack[Filter]) -> CountResult:  # noqa: A002
+        """Count instances.
+
+        Args:
+            by: `status`, `name`, `root`: what is counted apart.
+        """
+        groups = ",".join([by] if isinstance(by, str) else by)
+        query = [*query_of(filter), *([("by", groups)] if groups else [])]
+        return await self._server.ask("GET", path_of("count"), CountResult, query=query)
+
+    async def describe(self, instance_id: str) -> InstanceDetails | None:
+        """Describe an instance without its payloads: what it waits for, why it has failed; None if there is none."""
+        return await self._remote.describe(id_of(instance_id))
+
+    async def payloads(self, instance_id: str) -> tuple[str | None, str | None]:
+        """Read the input and the output of an instance, as the texts that they are.
+
+        Raises:
+            InstanceNotFound: There is no such instance.
+        """
+        described = await self.describe(instance_id)
+        if described is None:
+            raise InstanceNotFound(id_of(instance_id))
+        return await self._remote.payloads(described)
+
+    async def wait_for(
+        self,
+        instance_id: str,
+        *,
+        until: Iterable[str] = (),
+        timeout: timedelta | float | None = None,  # noqa: ASYNC109
+    ) -> InstanceDetails | None:
+        """Wait for the end of an instance, or for one of some statuses, and describe it.
+
+        Args:
+            until: Words of the API: `running`, `suspended`, `set_aside`; empty: the end.
+            timeout: A number is seconds; None: for ever.
+
+        Returns:
+            None if the time is over.
+        """
+        words = [until] if isinstance(until, str) else list(until)
+        left_s = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        while True:
+            once_s = WAIT_MAX_S if left_s is None else min(left_s, WAIT_MAX_S)
+            if (found := await self._remote.wait_once(id_of(instance_id), words, once_s)) is not None:
+                return found
+            if left_s is not None and (left_s := left_s - once_s) <= 0:
+                return None
+
+    async def history(
+        self,
+        instance_id: str,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+        newest_first: bool = False,
+        payloads: Payloads = "head",
+    ) -> HistoryList:
+        """Read a page of the history of an instance's current generation.
+
+        Args:
+            after: The cursor of the page before, or the key of an event.
+            payloads: `none`, the first characters of each (`head`), or all that are not too long (`full`).
+        """
+        order = "newest" if newest_first else "oldest"
+        query = [("limit", str(limit)), ("order", order), ("payloads", payloads)]
+        if after is not None:
+            query.append(("after", after))
+        path = path_of("instances", id_of(instance_id), "history")
+        return await self._server.ask("GET", path, HistoryList, query=query, instance_id=instance_id)
+
+    async def payload(self, instance_id: str, key: str, kind: Literal["input", "result", "failure"]) -> str | None:
+        """Read one payload of a history, as the text that it is; None if the event has none."""
+        path = path_of("instances", id_of(instance_id), "history", key, kind)
+        answer = await self._server.send("GET", path, instance_id=instance_id)
+        return answer.text if answer.status_code == 200 else None
+
+    async def tree(self, instance_id: str, *, depth: int = 3) -> InstanceTree:
+        """Show an instance with its descendants."""
+        path = path_of("instances", id_of(instance_id), "tree")
+        return await self._server.ask("GET", path, InstanceTree, query=[("depth", str(depth))], instance_id=instance_id)
+
+    @asynccontextmanager
+    async def changes(
+        self,
+        *,
+        last_event_id: str | None = None,
+        **filter: Unpack[Filter],  # noqa: A002
+    ) -> AsyncGenerator[AsyncIterator[StatusChange], None]:
+        """Follow the changes of status of all instances that a filter fits, as they happen.
+
+            async with client.changes(status="failed") as changes:
+                async for change in changes:
+                    ...
+
+        Args:
+            last_event_id: The id of the last one that was seen.
+        """
+        headers = {"accept": "text/event-stream"}
+        if last_event_id is not None:
+            headers["last-event-id"] = last_event_id
+        query = query_of(filter)
+        stream = self._server.stream("GET", path_of("events"), query=query, headers=headers, read_s=HEARTBEAT_S)
+        async with stream as lines, aclosing(events_of(lines)) as events:
+            yield events
+
+    # Steering.
+
+    async def begin(
+        self,
+        workflow: Callable[..., Any] | str,
+        *,
+        input: Any = None,  # noqa: A002  Dapr's word
+        instance_id: str | None = None,
+        start_at: datetime | str | None = None,
+        tags: Mapping[str, str] | None = None,
+        if_exists: IfExists | None = None,
+        force: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Handle[Any]:
+        """Start an instance, with all that the management API can say about it.
+
+        Args:
+            if_exists: What to do if the id has a holder: `reject` (the default), `return` the holder, or `restart` one
+                that has ended.
+            force: With `restart`: terminate one that has not ended.
+            idempotency_key: The same key twice is one start.
+        """
+        begun = await self._remote.begin(
+            name_of(workflow, self._app),
+            instance_id=id_of(instance_id) if instance_id is not None else None,
+            content=self._text(input),
+            start_at=start_at,
+            tags=tags,
+            if_exists=if_exists,
+            force=force,
+            idempotency_key=idempotency_key,
+        )
+        return Handle(begun.id, self, workflow)
+
+    async def act(
+        self,
+        action: Literal["suspend", "resume", "terminate", "purge"],
+        instance_id: str,
+        *,
+        reason: str | None = None,
+        recurse: bool | None = None,
+        force: bool = False,
+        output: Any = None,
+        expected_run: str | None = None,
+    ) -> ActionDone:
+        """Suspend, resume, terminate or purge an instance, with all that the management API can say about it.
+
+        Args:
+            recurse: Do it to all descendants too; None: as usual for the action.
+            output: Of terminate: the result that the instance then has.
+            expected_run: The `first_execution_id` that the instance must have.
+
+        Raises:
+            ServerRefused: It is another run, or cannot be done now.
+        """
+        body: Json = {"reason": reason, "recurse": recurse}
+        if force:
+            body["force"] = True
+        if (text := self._text(output)) is not None:
+            body["output"] = msgspec.Raw(text.encode())
+        return await self._remote.act(action, id_of(instance_id), body, expected_run=expected_run)
+
+    async def send_event(
+        self, instance_id: str, name: str, data: Any = None, *, idempotency_key: str | None = None
+    ) -> None:
+        """Send an event to an instance; the same key twice is one event."""
+        await self._remote.send_event(id_of(instance_id), name, self._text(data), idempotency_key=idempotency_key)
+
+    async def rerun(
+        self,
+        instance_id: str,
+        *,
+        from_event: int | None = None,
+        new_id: str | None = None,
+        input: Any = None,  # noqa: A002
+        reason: str | None = None,
+        dry_run: bool = False,
+    ) -> Json:
+        """Run an instance again, as a new one; the source stays as it is.
+
+        Args:
+            from_event: Keep what happened before this event id; None: from the start.
+            dry_run: Only say how much is kept and repeated.
+
+        Returns:
+            The new instance as a list has it; with `dry_run` `kept` and `repeated`.
+        """
+        body: Json = {"reason": reason, "from_event": from_event, "id": new_id}
+        if (text := self._text(input)) is not None:
+            body["input"] = msgspec.Raw(text.encode())
+        if dry_run:
+            body["dry_run"] = True
+        return await self._post(("instances", id_of(instance_id), "rerun"), body, instance_id=instance_id)
+
+    async def repair(
+        self,
+        instance_id: str,
+        action: Literal["retry", "complete", "fail", "fire", "release"],
+        *,
+        event_id: int | None = None,
+        result: Any = None,
+        failure: Mapping[str, Any] | str | None = None,
+        reason: str | None = None,
+    ) -> Json:
+        """Answer what an instance waits for, in the place of what does not answer. Its history is not rewritten.
+
+        Args:
+            event_id: Of an open entry of `waiting_for`; `release` takes none.
+            result: Of `complete`.
+            failure: Of `fail`: `{"type", "message"}`, or a message.
+        """
+        body: Json = {"action": action, "event_id": event_id, "reason": reason}
+        if action == "complete":
+            body["result"] = msgspec.Raw((self._text(result) or "null").encode())
+        if failure is not None:
+            body["failure"] = {"message": failure} if isinstance(failure, str) else dict(failure)
+        return await self._post(("instances", id_of(instance_id), "repair"), body, instance_id=instance_id)
+
+    # Many at once.
+
+    async def plan_bulk(
+        self,
+        action: BulkWord,
+        *,
+        recurse: bool | None = None,
+        force: bool = False,
+        rate: float | None = None,
+        reason: str | None = None,
+        **filter: Unpack[Filter],  # noqa: A002
+    ) -> BulkPlan:
+        """Say how many instances a bulk operation would reach. Nothing is changed.
+
+        Args:
+            recurse: Do it to the descendants of each too; None: as usual for the action.
+            rate: Instances a second.
+
+        Returns:
+            The number, a sample, and the plan that `bulk` takes within 15 minutes.
+        """
+        told: Json = {"filter": body_of(filter), "dry_run": True, "recurse": recurse, "rate": rate, "reason": reason}
+        body = {name: value for name, value in told.items() if value is not None}
+        if force:
+            body["force"] = True
+        return await self._server.ask("POST", path_of("bulk", action), BulkPlan, body=body)
+
+    async def bulk(self, action: BulkWord, plan: str) -> OperationInfo:
+        """Begin the bulk operation that was planned. The same plan twice is one operation."""
+        return await self._server.ask("POST", path_of("bulk", action), OperationInfo, body={"plan": plan})
+
+    async def operations(self, *, cursor: str | None = None, limit: int = 50) -> OperationList:
+        """List the bulk operations, the newest first."""
+        query = [("limit", str(limit)), *([("cursor", cursor)] if cursor is not None else [])]
+        return await self._server.ask("GET", path_of("operations"), OperationList, query=query)
+
+    async def operation(self, operation_id: str) -> OperationInfo:
+        """Say how far a bulk operation is."""
+        return await self._server.ask("GET", path_of("operations", operation_id), OperationInfo)
+
+    async def cancel_operation(self, operation_id: str, *, reason: str | None = None) -> OperationInfo:
+        """Let a bulk operation go no further. What it has done stays done."""
+        path = path_of("operations", operation_id, "cancel")
+        return await self._server.ask("POST", path, OperationInfo, body={"reason": reason})
+
+    # The rest.
+
+    @asynccontextmanager
+    async def export(self, instance_id: str) -> AsyncGenerator[AsyncIterator[str], None]:
+        """Read a whole history: a line of JSON that says what follows, and one for each event."""
+        path = path_of("instances", id_of(instance_id), "export")
+        async with self._server.stream("GET", path, headers={"accept": NDJSON}, instance_id=instance_id) as lines:
+            yield lines
+
+    async def import_history(self, exported: bytes) -> Json:
+        """Take in what `export` has given, as a finished instance. It performs, sends and arms nothing."""
+        return await self._server.ask("POST", path_of("import"), dict[str, Any], body=exported)
+
+    async def audit(self, **query: str | int | None) -> Json:
+        """Read who changed what, the newest first."""
+        pairs = [(name, str(value)) for name, value in query.items() if value is not None]
+        return await self._server.ask("GET", path_of("audit"), dict[str, Any], query=pairs)
+
+    async def report(self, what: Literal["workflows", "activities", "workers", "hosts", "attention", "system"]) -> Json:
+        """Read one of the reports on the daemon."""
+        return await self._server.ask("GET", path_of(what), dict[str, Any])
+
+    def _text(self, value: Any) -> str | None:
+        """Write a payload; JSON that is written already is taken as it is."""
+        return bytes(value).decode() if isinstance(value, msgspec.Raw) else self._encoder.encode(value)
+
+    async def _post(self, path: tuple[str, ...], body: Json, *, instance_id: str | None = None) -> Json:
+        given = {name: value for name, value in body.items() if value is not None}
+        return await self._server.ask("POST", path_of(*path), dict[str, Any], body=given, instance_id=instance_id)
+
+
+async def events_of(lines: AsyncIterator[str]) -> AsyncGenerator[StatusChange, None]:
+    """Put the lines of an event stream together. Source: HTML Living Standard, 9.2.6."""
+    data: list[str] = []
+    event_id: str | None = None
+    kind = ""
+    async for line in lines:
+        if not line:
+            if data:
+                yield StatusChange(event_id, kind or "message", json.loads("\n".join(data)))
+            data, kind = [], ""
+            continue
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        match field:
+            case "data":
+                data.append(value)
+            case "id":
+                event_id = value
+            case "event":
+                kind = value
+            case _:
+                pass  # a comment is the heartbeat

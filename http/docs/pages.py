@@ -1,0 +1,85 @@
+"""The pages for a browser that need no token: the landing page, and the reference of the API.
+
+The one law: they hold nothing that a stranger may not know. What they show of the daemon they ask the API for, with the
+login of the reader.
+
+Their files lie in `http/docs/static/` and load nothing from elsewhere. The policy that is sent with them lets no script
+run but these.
+"""
+
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..path import route
+
+STATIC = Path(__file__).parent / "static"
+
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-cache",
+}
+
+
+class Pages:
+    """The handlers of the pages.
+
+    Args:
+        ready: Whether the daemon takes work now.
+        version: Perdure's, for the landing page; None keeps it to itself.
+    """
+
+    def __init__(self, *, ready: Callable[[], bool], version: str | None) -> None:
+        self.ready = ready
+        self.version = version
+        self.files = {path.name: path.read_text() for path in STATIC.iterdir()}
+
+    def routes(self) -> list[Route]:
+        return [
+            route("/", "GET", self.home),
+            route("/docs", "GET", self.docs),
+            *(route(f"/docs/{name}", "GET", self.file) for name in self.files if not name.endswith(".html")),
+        ]
+
+    async def home(self, request: Request) -> Response:
+        """Say whether the daemon is ready, and where to go from here."""
+        ready = self.ready()
+        return page(
+            self.files["home.html"],
+            request,
+            ready="ready" if ready else "not ready",
+            state="get" if ready else "delete",
+            version=f" Its version is {escape(self.version)}." if self.version is not None else "",
+        )
+
+    async def docs(self, request: Request) -> Response:
+        """Show the reference, which fetches the document itself."""
+        return page(self.files["docs.html"], request)
+
+    async def file(self, request: Request) -> Response:
+        """Give a file of the pages."""
+        name = request.scope["path"].rpartition("/")[2]
+        return Response(self.files[name], headers=HEADERS, media_type=TYPES[Path(name).suffix])
+
+
+def page(template: str, request: Request, **values: str) -> Response:
+    """Fill a page in.
+
+    Args:
+        values: Text of ours, or escaped.
+    """
+    filled = template
+    for name, value in {"root": escape(request.scope.get("root_path", "")), **values}.items():
+        filled = filled.replace(f"{{{name}}}", value)
+    return Response(filled, headers=HEADERS, media_type="text/html")

@@ -1,0 +1,162 @@
+"""The handlers that steer one instance.
+
+The one law: each change is made on behalf of the caller's token, and only if the instance is still the run that the
+caller names in `If-Match`.
+"""
+
+from starlette.responses import Response
+
+from ...api.management.actions import Action, ActionDone, RepairRequest, json_text
+from ...api.management.moments import encode
+from ...api.management.words import (
+    BODY_INVALID,
+    HISTORY_UNREADABLE,
+    LIMIT_EXCEEDED,
+    NOT_SET_ASIDE,
+    REPAIR_REFUSED,
+    RUN_CHANGED,
+    STALLED,
+    UNFINISHED,
+)
+from ...api.words import NOT_FOUND, ErrorAnswer, Refusal
+from ...runtime.history.attribution import By
+from ...runtime.history.failure import FailureDetails
+from ...runtime.instance.condition import Condition
+from ...runtime.instance.message import Repair, RepairAction
+from ...runtime.operations.management import InstanceOperations
+from .call import ManagementCall
+from .endpoint import JSON, Endpoint, Success
+
+DOOR = "api"
+
+
+def _action(operation: str, summary: str, success: Success, *errors: ErrorAnswer, description: str = "") -> Endpoint:
+    return Endpoint(
+        f"{operation}_instance",
+        "POST",
+        f"/instances/{{id}}/{operation}",
+        "actions",
+        summary,
+        (success,),
+        errors=(NOT_FOUND, RUN_CHANGED, *errors),
+        headers=("If-Match",),
+        body=Action,
+        description=description,
+    )
+
+
+DONE = Success(200, "It is done", ActionDone)
+REPAIR = Endpoint(
+    "repair_instance",
+    "POST",
+    "/instances/{id}/repair",
+    "actions",
+    "Give an instance what it waits for",
+    (Success(200, "It is done", ActionDone),),
+    errors=(NOT_FOUND, REPAIR_REFUSED, NOT_SET_ASIDE, RUN_CHANGED, LIMIT_EXCEEDED),
+    headers=("If-Match",),
+    body=RepairRequest,
+    description=(
+        "The history is not rewritten: an arrival is added that the instance could have had. What has failed already "
+        "is no entry of `waiting_for`; use rerun from that event."
+    ),
+)
+
+ACTIONS = (
+    _action("suspend", "Let an instance take no further step until it is resumed", DONE, STALLED),
+    _action("resume", "Let a suspended instance go on", DONE, STALLED),
+    _action(
+        "terminate",
+        "End an instance without asking its code",
+        Success(202, "It has ended, and its descendants are told to", ActionDone),
+        HISTORY_UNREADABLE,
+        description="An instance that is stalled or set aside ends too. One that has ended stays as it is.",
+    ),
+    _action(
+        "purge",
+        "Forget an instance",
+        DONE,
+        UNFINISHED,
+        description="It must have ended, or be stalled or set aside, or `force` be given. Its descendants go first.",
+    ),
+    REPAIR,
+)
+
+
+class ActionRoutes:
+    """The handlers."""
+
+    def __init__(self, management: InstanceOperations) -> None:
+        self.steering = management.steering
+
+    async def suspend_instance(self, call: ManagementCall) -> Response:
+        instance_id, run, action = call.id, condition_of(call), await call.body(Action)
+        by = by_of(call, action.reason)
+        await self.steering.suspend(instance_id, by=by, recurse=action.recurse or False, condition=run)
+        return done(instance_id)
+
+    async def resume_instance(self, call: ManagementCall) -> Response:
+        instance_id, run, action = call.id, condition_of(call), await call.body(Action)
+        by = by_of(call, action.reason)
+        await self.steering.resume(instance_id, by=by, recurse=action.recurse or False, condition=run)
+        return done(instance_id)
+
+    async def terminate_instance(self, call: ManagementCall) -> Response:
+        instance_id, run, action = call.id, condition_of(call), await call.body(Action)
+        await self.steering.terminate(
+            instance_id,
+            by=by_of(call, action.reason),
+            output=json_text(action.output),
+            recurse=action.recurse is not False,
+            condition=run,
+        )
+        return done(instance_id, status=202)
+
+    async def purge_instance(self, call: ManagementCall) -> Response:
+        instance_id, run, action = call.id, condition_of(call), await call.body(Action)
+        affected = await self.steering.purge(
+            instance_id,
+            by=by_of(call, action.reason),
+            recurse=action.recurse is not False,
+            force=action.force,
+            condition=run,
+        )
+        return Response(encode(ActionDone(id=instance_id, affected=affected)), media_type=JSON)
+
+    async def repair_instance(self, call: ManagementCall) -> Response:
+        instance_id, run, asked = call.id, condition_of(call), await call.body(RepairRequest)
+        by = by_of(call, asked.reason)
+        if asked.action == "release":
+            await self.steering.release(instance_id, by=by, condition=run)
+            return done(instance_id)
+        if asked.event_id is None:
+            raise Refusal(BODY_INVALID, detail=f"{asked.action} needs the event_id of an entry of waiting_for")
+        failure = None
+        if asked.action == "fail":
+            if asked.failure is None:
+                raise Refusal(BODY_INVALID, detail="fail needs a failure: {type, message}")
+            given = asked.failure
+            failure = FailureDetails(
+                error_type=given.type,
+                message=given.message,
+                stack_trace=given.traceback,
+                non_retriable=given.non_retriable,
+            )
+        result = json_text(asked.result) if asked.action == "complete" else None
+        repair = Repair(RepairAction(asked.action), asked.event_id, result, failure, by, run)
+        await self.steering.repair(instance_id, repair)
+        return done(instance_id)
+
+
+def by_of(call: ManagementCall, reason: str | None = None) -> By:
+    """Say on whose behalf a change is made."""
+    return By(call.actor, DOOR, reason)
+
+
+def condition_of(call: ManagementCall) -> Condition:
+    """Say what the instance must still be. Raises Refusal."""
+    return Condition(run=call.expected_run())
+
+
+def done(instance_id: str, *, status: int = 200) -> Response:
+    return Response(encode(ActionDone(id=instance_id)), status, media_type=JSON)

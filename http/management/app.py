@@ -1,0 +1,90 @@
+"""The management API as routes, made from the operations of an engine.
+
+The one law: a route is there if its operation is. Nothing is answered by a stub.
+
+`http/app.py` puts the routes behind Dapr's.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+from starlette.routing import Route
+
+from ...api.management.history import EventJson
+from ...api.sidecar import Sidecar
+from ...api.tokens import Tokens
+from ...runtime.operations.management import InstanceOperations
+from .actions import ACTIONS, ActionRoutes
+from .bulk import BULK_ENDPOINTS, BulkRoutes
+from .description import OPENAPI, DescriptionRoutes
+from .endpoint import Endpoint
+from .endpoints import READING
+from .histories import HISTORIES, HistoryRoutes
+from .instances import InstanceRoutes
+from .overview import OVERVIEW, OverviewRoutes
+from .resource import Handler, routes_of
+from .session import LOGIN, LOGOUT, SessionRoutes
+from .starting import STARTING, StartRoutes
+from .streams import STREAMS, StreamRoutes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagementDoor:
+    """What the routes are made from.
+
+    Args:
+        app_id: The app that the daemon hosts.
+        tokens: None if callers need none.
+        stopping: Set when the daemon begins to stop: what takes long ends then.
+        event_json: Writes the events of histories; None leaves histories out.
+        configuration: What the daemon was told, without secrets.
+    """
+
+    management: InstanceOperations
+    sidecar: Sidecar
+    app_id: str
+    version: str
+    body_bytes_max: int
+    tokens: Tokens | None = None
+    stopping: anyio.Event = field(default_factory=anyio.Event)
+    event_json: EventJson | None = None
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+
+
+def management_routes(door: ManagementDoor, dapr: dict[str, Any]) -> list[Route]:
+    """Make the routes.
+
+    Args:
+        dapr: The description of Dapr's routes.
+    """
+    endpoints = endpoints_of(door)
+    description = DescriptionRoutes(endpoints, dapr, version=door.version, secured=door.tokens is not None)
+    tables = [*_tables(door), ((OPENAPI,), description)]
+    handlers: list[tuple[Endpoint, Handler]] = [
+        (endpoint, getattr(routes, endpoint.operation)) for table, routes in tables for endpoint in table
+    ]
+    return routes_of(handlers, body_bytes_max=door.body_bytes_max)
+
+
+def endpoints_of(door: ManagementDoor) -> list[Endpoint]:
+    """Give the endpoints that are served, for their description."""
+    return [*(endpoint for table, _ in _tables(door) for endpoint in table), OPENAPI]
+
+
+def _tables(door: ManagementDoor) -> list[tuple[Sequence[Endpoint], object]]:
+    """Put the endpoints and their handlers together: an object with a method for each endpoint, of its name."""
+    management = door.management
+    tables: list[tuple[Sequence[Endpoint], object]] = [
+        (READING, InstanceRoutes(management, app_id=door.app_id, stopping=door.stopping)),
+        (STARTING, StartRoutes(management)),
+        (ACTIONS, ActionRoutes(management)),
+        (STREAMS, StreamRoutes(management, app_id=door.app_id, stopping=door.stopping)),
+        (BULK_ENDPOINTS, BulkRoutes(management, app_id=door.app_id)),
+        (OVERVIEW, OverviewRoutes(management, door.sidecar, door.configuration)),
+        ((LOGIN, LOGOUT), SessionRoutes(door.tokens)),
+    ]
+    if door.event_json is not None:
+        tables.append((HISTORIES, HistoryRoutes(management, door.event_json)))
+    return tables

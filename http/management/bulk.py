@@ -1,0 +1,139 @@
+"""The handlers of bulk operations: plan, begin, look, cancel."""
+
+from dataclasses import fields
+
+from msgspec import UNSET
+from starlette.responses import Response
+
+from ...actors.store.listing import ListFilter
+from ...api.management.bulk import (
+    ACTIONS,
+    SAMPLE_MAX,
+    BulkPlan,
+    BulkRequest,
+    CancelRequest,
+    OperationInfo,
+    OperationList,
+    operation_info,
+    operation_list,
+)
+from ...api.management.filters import filter_of_body
+from ...api.management.moments import encode
+from ...api.management.shapes import summary
+from ...api.management.words import BODY_INVALID, FILTER_INVALID, NO_SUCH_ROUTE, OPERATION_MISSING, PLAN_EXPIRED
+from ...api.words import Refusal
+from ...runtime.history.attribution import By
+from ...runtime.operations.bulk.bulk import RATE
+from ...runtime.operations.bulk.operation import BulkAction
+from ...runtime.operations.management import InstanceOperations
+from ..path import own_path
+from .call import ManagementCall
+from .endpoint import JSON, Endpoint, QueryField, Success
+from .endpoints import CURSOR, number
+
+LIMIT = 50
+LIMIT_MAX = 200
+
+BULK = Endpoint(
+    "bulk_action",
+    "POST",
+    "/bulk/{action}",
+    "bulk",
+    "Suspend, resume, terminate, purge or rerun all instances that a filter fits",
+    (
+        Success(200, "Of a dry run: how many there are, and the plan", BulkPlan),
+        Success(202, "Of a plan: the operation, which has begun", OperationInfo),
+    ),
+    errors=(PLAN_EXPIRED, BODY_INVALID, FILTER_INVALID, NO_SUCH_ROUTE),
+    body=BulkRequest,
+    description=(
+        "First with a filter and `dry_run: true`, then with nothing but the plan. The operation goes over what had "
+        "begun before the dry run, looks at each instance again in its own turn, and goes on after a restart. The same "
+        "plan begins one operation, however often it is sent."
+    ),
+)
+
+LIST_OPERATIONS = Endpoint(
+    "list_operations",
+    "GET",
+    "/operations",
+    "bulk",
+    "List bulk operations, the newest first",
+    (Success(200, "A page", OperationList),),
+    query=(CURSOR, QueryField("limit", number(1, LIMIT_MAX), f"{LIMIT} by default")),
+)
+
+GET_OPERATION = Endpoint(
+    "get_operation",
+    "GET",
+    "/operations/{id}",
+    "bulk",
+    "Tell how far a bulk operation has come",
+    (Success(200, "The operation", OperationInfo),),
+    errors=(OPERATION_MISSING,),
+)
+
+CANCEL_OPERATION = Endpoint(
+    "cancel_operation",
+    "POST",
+    "/operations/{id}/cancel",
+    "bulk",
+    "Let a bulk operation end behind the step that it is making",
+    (Success(200, "The operation; one that had ended stays as it was", OperationInfo),),
+    errors=(OPERATION_MISSING,),
+    body=CancelRequest,
+)
+
+BULK_ENDPOINTS = (BULK, LIST_OPERATIONS, GET_OPERATION, CANCEL_OPERATION)
+
+
+class BulkRoutes:
+    """The handlers.
+
+    Args:
+        app_id: The app that the daemon hosts.
+    """
+
+    def __init__(self, management: InstanceOperations, *, app_id: str) -> None:
+        self.bulk = management.bulk
+        self.listing = management.views.listing
+        self.app_id = app_id
+
+    async def bulk_action(self, call: ManagementCall) -> Response:
+        name = call.piece("action")
+        if name not in ACTIONS:
+            raise Refusal(NO_SUCH_ROUTE, path=own_path(call.request.scope))
+        action = BulkAction(name)
+        body = await call.body(BulkRequest)
+        body.check()
+        if body.plan is not None:
+            status = await self.bulk.begin(body.plan, action=action, by=By(call.actor, "api"))
+            return Response(encode(operation_info(status)), status_code=202, media_type=JSON)
+        assert body.filter is not UNSET
+        wanted = filter_of_body(body.filter, app_id=self.app_id)
+        plan = await self.bulk.plan(
+            action,
+            ListFilter(**{each.name: getattr(wanted, each.name) for each in fields(ListFilter)}),
+            stuck_for_us=wanted.stuck_for_us,
+            options=body.options,
+            reason=body.reason,
+            rate=RATE if body.rate is None else body.rate,
+        )
+        sample = await self.listing.list(wanted, limit=SAMPLE_MAX)
+        answer = BulkPlan(
+            matches=plan.matches, more=plan.more, sample=[summary(item) for item in sample.items], plan=plan.write()
+        )
+        return Response(encode(answer), media_type=JSON)
+
+    async def list_operations(self, call: ManagementCall) -> Response:
+        limit = call.query.number("limit", LIMIT, low=1, high=LIMIT_MAX)
+        page = await self.bulk.list(cursor=call.query.text("cursor"), limit=limit)
+        return Response(encode(operation_list(page)), media_type=JSON)
+
+    async def get_operation(self, call: ManagementCall) -> Response:
+        return Response(encode(operation_info(await self.bulk.get(call.id))), media_type=JSON)
+
+    async def cancel_operation(self, call: ManagementCall) -> Response:
+        body = await call.body(CancelRequest)
+        status = await self.bulk.cancel(call.id, by=By(call.actor, "api", body.reason))
+        return Response(encode(operation_info(status)), media_type=JSON)

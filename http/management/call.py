@@ -1,0 +1,103 @@
+"""A request to the management API as its handlers see it: decoded, checked, and who asks.
+
+The one law: a Content-Type is not looked at.
+"""
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import Request
+
+from ...api.management.queries import RequestQuery
+from ...api.management.words import BODY_INVALID, BODY_NOT_JSON, FILTER_INVALID, HEADER_INVALID
+from ...api.words import Refusal
+from ..auth import actor_of
+from ..body import read, read_text
+from ..path import parameter, query_pairs
+from .endpoint import Endpoint
+
+Body = TypeVar("Body", bound=msgspec.Struct)
+
+ETAG = re.compile(r'"([^",]*)"|([A-Za-z0-9-]+)')  # without its quotes too: a person has typed it
+KEY = re.compile("[!-~]{1,256}")  # an Idempotency-Key
+
+
+class ManagementCall:
+    """One request.
+
+    Args:
+        endpoint: What it may hold.
+
+    Raises:
+        Refusal: Its query holds something else.
+    """
+
+    def __init__(self, request: Request, endpoint: Endpoint, *, body_bytes_max: int) -> None:
+        self.request = request
+        self.endpoint = endpoint
+        self.body_bytes_max = body_bytes_max
+        self.query = RequestQuery(query_pairs(request), endpoint.names, filters=endpoint.filters, tags=endpoint.tags)
+
+    @property
+    def actor(self) -> str:
+        """Who asks, for the audit."""
+        return actor_of(self.request.scope)
+
+    def piece(self, name: str) -> str:
+        """Decode a piece of the path. Raises PathMalformed."""
+        return parameter(self.request, name)
+
+    @property
+    def id(self) -> str:
+        """The id in the path. Raises PathMalformed."""
+        return self.piece("id")
+
+    def accepts(self, media: str) -> bool:
+        """Return whether the Accept header names a content type, and no other before it."""
+        first = self.request.headers.get("accept", "").split(",")[0].split(";")[0].strip().lower()
+        return first == media
+
+    def idempotency_key(self) -> str | None:
+        """Return the Idempotency-Key header; None if there is none. Raises Refusal."""
+        key = self.request.headers.get("idempotency-key")
+        if key is not None and KEY.fullmatch(key) is None:
+            raise Refusal(HEADER_INVALID, detail="an Idempotency-Key has 1 to 256 visible characters of ASCII")
+        return key
+
+    def expected_run(self) -> str | None:
+        """Return the run that an If-Match header names; None if there is none, or `*`. Raises Refusal."""
+        tag = self.request.headers.get("if-match")
+        if tag is None or tag.strip() == "*":
+            return None
+        found = ETAG.fullmatch(tag.strip())
+        if found is None:
+            detail = f'If-Match is {tag!r}, and it takes one ETag as a description has it, such as "EXECUTION_ID"'
+            raise Refusal(HEADER_INVALID, detail=detail)
+        return found[1] if found[1] is not None else found[2]
+
+    async def payload(self) -> str | None:
+        """Read the body as a payload; None if it is empty. Raises Refusal."""
+        return await read_text(self.request, bytes_max=self.body_bytes_max) or None
+
+    async def body(self, kind: type[Body]) -> Body:
+        """Read the body; an empty one is an empty object.
+
+        Raises:
+            Refusal: It is no JSON, or not of the kind.
+        """
+        raw = await read(self.request, bytes_max=self.body_bytes_max)
+        try:
+            return msgspec.json.decode(raw or b"{}", type=kind)
+        except msgspec.ValidationError as error:
+            # A filter that is not known must not be passed over, and has a code of its own.
+            wrong = FILTER_INVALID if "`$.filter" in str(error) else BODY_INVALID
+            raise Refusal(wrong, detail=f"the body: {error}") from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Refusal(BODY_NOT_JSON, detail=error) from None
+
+
+def fields_given(body: msgspec.Struct) -> dict[str, Any]:
+    """Return the fields of a body that are set."""
+    values = {name: getattr(body, name) for name in body.__struct_fields__}
+    return {name: value for name, value in values.items() if value is not msgspec.UNSET}

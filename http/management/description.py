@@ -1,0 +1,44 @@
+"""The route that serves the description of the API, and that of Dapr's routes beside it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from .call import ManagementCall
+from .endpoint import JSON, Endpoint, QueryField, Success
+from .openapi import management_document
+
+OPENAPI = Endpoint(
+    "get_openapi",
+    "GET",
+    "/openapi.json",
+    "daemon",
+    "This document",
+    (Success(200, "The document", media=(JSON,)),),
+    query=(
+        QueryField(
+            "of",
+            {"type": "string", "enum": ["management", "dapr"]},
+            "`dapr` for the routes of Dapr, which `/openapi.json` describes too",
+        ),
+    ),
+)
+
+
+class DescriptionRoutes:
+    """The handler of the description.
+
+    Args:
+        endpoints: All that are served.
+        dapr: The description of Dapr's routes.
+    """
+
+    def __init__(self, endpoints: Sequence[Endpoint], dapr: dict[str, Any], *, version: str, secured: bool) -> None:
+        own = management_document(endpoints, version=version, secured=secured)
+        self.documents = {"management": msgspec.json.encode(own), "dapr": msgspec.json.encode(dapr)}
+
+    async def get_openapi(self, call: ManagementCall) -> Response:
+        which = call.query.choice("of", "management", list(self.documents))
+        return Response(self.documents[which], media_type=JSON)

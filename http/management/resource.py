@@ -1,0 +1,97 @@
+"""A path of the management API: its methods, and what goes wrong in them, as answers.
+
+The one law: every error is JSON, with a true status. A method that a path does not have is answered with 405 and
+`Allow`; a path that is not there with 404. Dapr's routes answer both with 404 (`http/errors.py`).
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from ...actors.errors import PerdureError
+from ...api.management.words import BUGS, METHOD_NOT_ALLOWED, NO_SUCH_ROUTE, management_refusal
+from ...api.words import Refusal
+from ..errors import NO_ROUTE, answer, answer_path_malformed, answer_refusal
+from ..path import PathMalformed, own_path, parameter
+from .call import ManagementCall
+from .endpoint import PREFIX, Endpoint
+
+Handler = Callable[[ManagementCall], Awaitable[Response]]
+
+
+class Resource:
+    """Answers the requests for one path.
+
+    Args:
+        handlers: By method, the endpoint and its handler.
+    """
+
+    def __init__(self, handlers: Mapping[str, tuple[Endpoint, Handler]], *, body_bytes_max: int) -> None:
+        self.handlers = handlers
+        self.body_bytes_max = body_bytes_max
+        self.allowed = ", ".join(sorted(handlers))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        response = await self.respond(request)
+        await response(scope, receive, send)
+
+    async def respond(self, request: Request) -> Response:
+        """Make the answer to a request."""
+        if calls_another_app(request):
+            return answer(*NO_ROUTE)
+        found = self.handlers.get(request.method)
+        if found is None:
+            fields = {"method": request.method, "path": own_path(request.scope), "allowed": self.allowed}
+            refused = Refusal(METHOD_NOT_ALLOWED, **fields)
+            return answer(405, METHOD_NOT_ALLOWED.code, str(refused), {"allow": self.allowed})
+        endpoint, handler = found
+        try:
+            return await handler(ManagementCall(request, endpoint, body_bytes_max=self.body_bytes_max))
+        except PathMalformed as error:
+            return await answer_path_malformed(request, error)
+        except ClientDisconnect:
+            return Response(status_code=400)  # it is never read
+        except BUGS:
+            raise
+        except PerdureError as error:
+            return await answer_refusal(request, management_refusal(error, instance_id=instance_of(request)))
+
+
+class Nowhere:
+    """Answers the requests for paths below the prefix that the API does not have."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if calls_another_app(Request(scope)):
+            response = answer(*NO_ROUTE)
+        else:
+            response = answer(404, NO_SUCH_ROUTE.code, str(Refusal(NO_SUCH_ROUTE, path=own_path(scope))))
+        await response(scope, receive, send)
+
+
+def calls_another_app(request: Request) -> bool:
+    """Return whether a request is for an app behind the sidecar, as Dapr has it: this header makes any path its."""
+    return "dapr-app-id" in request.headers
+
+
+def routes_of(
+    handlers: Iterable[tuple[Endpoint, Handler]], *, body_bytes_max: int, prefix: str = PREFIX
+) -> list[Route]:
+    """Make the routes of endpoints, one for each path, and one for all other paths below the prefix."""
+    by_path: dict[str, dict[str, tuple[Endpoint, Handler]]] = {}
+    for endpoint, handler in handlers:
+        methods = by_path.setdefault(endpoint.path, {})
+        assert endpoint.method not in methods, endpoint
+        methods[endpoint.method] = endpoint, handler
+    routes = [
+        Route(f"{prefix}{path}", Resource(methods, body_bytes_max=body_bytes_max)) for path, methods in by_path.items()
+    ]
+    return [*routes, Route(prefix, Nowhere()), Route(f"{prefix}/{{rest:path}}", Nowhere())]
+
+
+def instance_of(request: Request) -> str | None:
+    """Return the instance that the path names; None if it names none."""
+    return parameter(request, "id") if "id" in request.path_params else None

@@ -1,0 +1,101 @@
+"""The login of a browser: a token against a cookie, and back.
+
+The one law: who guesses tokens is slowed down, and nobody else.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from starlette.responses import Response
+
+from ...api.management.session import Login
+from ...api.tokens import Tokens
+from ...api.words import ErrorAnswer, Refusal
+from ..auth import TOKEN_UNKNOWN, WRITE_BY_COOKIE
+from ..session_cookie import cookie_value, set_cookie
+from .call import ManagementCall
+from .endpoint import PREFIX, Endpoint, Success
+
+FAILURES_MAX = 5  # that one address has at once
+FAILURE_S = 5.0  # after which it has one more
+ADDRESSES_MAX = 4096
+
+LOGIN_TOO_OFTEN = ErrorAnswer(
+    429, "ERR_LOGIN_TOO_OFTEN", "too many logins have failed from this address; try again in {seconds} s"
+)
+
+LOGIN = Endpoint(
+    "log_in",
+    "POST",
+    "/session",
+    "session",
+    "Log a browser in",
+    (Success(204, "A cookie was given that opens `/api/v1` for twelve hours; without tokens there is none"),),
+    errors=(TOKEN_UNKNOWN, WRITE_BY_COOKIE, LOGIN_TOO_OFTEN),
+    body=Login,
+    secured=False,
+)
+LOGOUT = Endpoint(
+    "log_out", "DELETE", "/session", "session", "Log a browser out", (Success(204, "The cookie was taken back"),)
+)
+
+
+class SessionRoutes:
+    """The handlers of the login.
+
+    Args:
+        tokens: None if there are none, and no login is needed.
+    """
+
+    def __init__(self, tokens: Tokens | None, *, now_s: Callable[[], float] = time.time) -> None:
+        self.tokens = tokens
+        self.now_s = now_s
+        self.throttle = Throttle()
+
+    async def log_in(self, call: ManagementCall) -> Response:
+        request = call.request
+        # Another site's page must not use up the failures that its reader's address has.
+        if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            raise Refusal(WRITE_BY_COOKIE)
+        login = await call.body(Login)
+        if self.tokens is None:
+            return Response(status_code=204)
+        address = request.client.host if request.client is not None else ""
+        now_s = self.now_s()
+        if (wait_s := self.throttle.wait_s(address, now_s)) > 0:
+            raise Refusal(LOGIN_TOO_OFTEN, seconds=round(wait_s + 0.5))
+        value = cookie_value(self.tokens, login.token.encode(), now_s=int(now_s))
+        if value is None:
+            self.throttle.failed(address, now_s)
+            raise Refusal(TOKEN_UNKNOWN)
+        return cookie_answer(call, value)
+
+    async def log_out(self, call: ManagementCall) -> Response:
+        return cookie_answer(call, "", lasts_s=0)
+
+
+def cookie_answer(call: ManagementCall, value: str, **more: int) -> Response:
+    """Answer with a cookie."""
+    scope = call.request.scope
+    root = scope.get("root_path", "")
+    header = set_cookie(scope, value, path=f"{root}{PREFIX}", **more)
+    return Response(status_code=204, headers={"set-cookie": header, "cache-control": "no-store"})
+
+
+class Throttle:
+    """Counts the failures of each address: a few at once, and then one in FAILURE_S."""
+
+    def __init__(self) -> None:
+        self._empty_s: OrderedDict[str, float] = OrderedDict()  # when each has none left, the longest ago first
+
+    def wait_s(self, address: str, now_s: float) -> float:
+        """How long an address has to wait; 0 or less: it need not."""
+        return self._empty_s.get(address, now_s) - now_s - (FAILURES_MAX - 1) * FAILURE_S
+
+    def failed(self, address: str, now_s: float) -> None:
+        """Count a failure."""
+        self._empty_s[address] = max(self._empty_s.get(address, now_s), now_s) + FAILURE_S
+        self._empty_s.move_to_end(address)
+        if len(self._empty_s) > ADDRESSES_MAX:
+            self._empty_s.popitem(last=False)

@@ -1,0 +1,121 @@
+"""The handlers that start an instance and send it events, each once, however often it is asked.
+
+The body is the payload, as in Dapr's routes; what else there is to say stands in the query and in headers.
+"""
+
+from urllib.parse import quote
+
+from starlette.responses import Response
+
+from ...api.management.actions import ActionDone
+from ...api.management.instances import InstanceSummary
+from ...api.management.moments import encode
+from ...api.management.shapes import summary
+from ...api.management.words import (
+    EVENT_REFUSED,
+    EXISTS,
+    KEY_REUSED,
+    LIMIT_EXCEEDED,
+    REQUEST_INVALID,
+    RUN_CHANGED,
+    WORKFLOW_UNKNOWN,
+)
+from ...api.words import NOT_FOUND
+from ...runtime.errors import InstanceNotFound
+from ...runtime.operations.management import InstanceOperations
+from ...runtime.operations.steering.starting import IfExists, StartRequest
+from .actions import by_of, condition_of, done
+from .call import ManagementCall
+from .endpoint import JSON, PREFIX, Endpoint, Payload, QueryField, Success
+from .endpoints import TEXT, words
+
+START = Endpoint(
+    "start_instance",
+    "POST",
+    "/workflows/{name}/instances",
+    "actions",
+    "Start an instance of a workflow",
+    (
+        Success(201, "It is stored and will run", InstanceSummary, etag=True),
+        Success(200, "It is there already: the request came before, or `if_exists=return`", InstanceSummary, etag=True),
+    ),
+    errors=(EXISTS, KEY_REUSED, WORKFLOW_UNKNOWN, LIMIT_EXCEEDED, REQUEST_INVALID),
+    query=(
+        QueryField(
+            "id",
+            TEXT,
+            "Any text. Without it: a new UUID, or with an `Idempotency-Key` one that follows from name and key.",
+        ),
+        QueryField("start_at", {"type": "string", "format": "date-time"}, "When its code is to begin"),
+        QueryField(
+            "if_exists",
+            words(*IfExists),
+            "What becomes of the request if an instance has the id, finished or not: `reject` (the default) answers "
+            "409; `return` answers with the holder, if it is of the same workflow; `restart` begins a finished one "
+            "anew",
+        ),
+        QueryField(
+            "force", {"type": "boolean"}, "With `if_exists=restart`: terminate a holder that has not ended first"
+        ),
+    ),
+    tags=True,
+    headers=("Idempotency-Key",),
+    body=Payload("The workflow's input: any UTF-8 text, kept as it is. SDKs expect JSON."),
+)
+
+SEND = Endpoint(
+    "send_event",
+    "POST",
+    "/instances/{id}/events/{name}",
+    "actions",
+    "Send an event to an instance",
+    (Success(202, "It is stored, or it came before", ActionDone),),
+    errors=(NOT_FOUND, EVENT_REFUSED, RUN_CHANGED, LIMIT_EXCEEDED, REQUEST_INVALID),
+    headers=("Idempotency-Key", "If-Match"),
+    body=Payload("The event's data: any UTF-8 text, kept as it is. SDKs expect JSON."),
+    description=(
+        "Of the events of an instance with one key the first counts, also after its end. An instance that is stalled "
+        "or set aside keeps it."
+    ),
+)
+
+STARTING = (START, SEND)
+
+
+class StartRoutes:
+    """The handlers."""
+
+    def __init__(self, management: InstanceOperations) -> None:
+        self.steering = management.steering
+        self.descriptions = management.views.descriptions
+
+    async def start_instance(self, call: ManagementCall) -> Response:
+        query = call.query
+        asked = StartRequest(
+            name=call.piece("name"),
+            instance_id=query.text("id"),
+            start_at_us=query.moment("start_at"),
+            tags=query.tags or None,
+            if_exists=IfExists(query.choice("if_exists", IfExists.REJECT, list(IfExists))),
+            force=query.flag("force", default=False),
+            key=call.idempotency_key(),
+            input=await call.payload(),
+        )
+        begun = await self.steering.start(asked, by=by_of(call))
+        found = await self.descriptions.describe(begun.instance_id)
+        if found is None:  # purged since
+            raise InstanceNotFound(begun.instance_id)
+        root = call.request.scope.get("root_path", "")
+        headers = {
+            "location": f"{root}{PREFIX}/instances/{quote(begun.instance_id, safe='')}",
+            "etag": f'"{found.first_execution_id}"',
+        }
+        return Response(encode(summary(found.item)), 201 if begun.created else 200, headers, JSON)
+
+    async def send_event(self, call: ManagementCall) -> Response:
+        instance_id = call.id
+        data = await call.payload()
+        await self.steering.raise_event(
+            instance_id, call.piece("name"), data, key=call.idempotency_key(), condition=condition_of(call)
+        )
+        return done(instance_id, status=202)

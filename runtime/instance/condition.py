@@ -1,0 +1,49 @@
+"""Conditions: what an instance must still be when a request to change it arrives.
+
+The rule: a condition is checked in the turn that would make the change, so nothing can come between.
+
+Requests with `If-Match` name the run that the caller has seen; bulk operations bring the filter by which they found
+the instance.
+"""
+
+from typing import NamedTuple
+
+from ...actors.store.listing import Facets, ListFilter, matches
+from ..errors import NoMatch, RequestRefused, RunChanged
+from ..history.record import InstanceRecord
+
+
+class Condition(NamedTuple):
+    """What must hold. All of it must; an empty condition holds for every instance."""
+
+    run: str | None = None  # the execution id of the first generation (`InstanceRecord.run_id`)
+    filter: ListFilter | None = None
+    stuck_since_us: int | None = None  # stalled, set aside, or in an activity without a turn since then; Unix time
+
+
+ANY = Condition()
+
+
+def unmet(
+    condition: Condition,
+    instance_id: str,
+    record: InstanceRecord,
+    *,
+    facets: Facets,
+    idle_since_us: int | None,
+    stuck_since_us: int | None,
+) -> RequestRefused | None:
+    """Say why an instance does not meet a condition; None if it does.
+
+    Args:
+        facets: Of the instance as it stands.
+        idle_since_us: When its last turn was, if it has work in flight; as for `matches`.
+        stuck_since_us: Since when nothing has moved in it; Unix time, microseconds. None: it is not stuck.
+    """
+    if condition.run is not None and condition.run != record.run_id:
+        return RunChanged(instance_id, expected=condition.run, found=record.run_id)
+    if condition.filter is not None and not matches(condition.filter, instance_id, facets, idle_since_us=idle_since_us):
+        return NoMatch(instance_id)
+    if condition.stuck_since_us is not None and (stuck_since_us is None or stuck_since_us > condition.stuck_since_us):
+        return NoMatch(instance_id)
+    return None

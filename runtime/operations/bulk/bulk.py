@@ -1,0 +1,134 @@
+"""Bulk operations as callers see them: plan, begin, look, cancel.
+
+The rule: nothing begins without a plan, so that the number of instances is seen before they are changed.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+from uuid import UUID, uuid5
+
+from ....actors.clock import Clock
+from ....actors.errors import PerdureError
+from ....actors.hosting.host import Host
+from ....actors.store.listing import ListFilter, Order
+from ...errors import InvalidRequest
+from ...history.attribution import By
+from .actor import OPERATION, Begin, Cancel, Look, OperationStatus, operation_address
+from .operation import ActionOptions, BulkAction, BulkOperation, Selection
+from .plan import Plan, read_plan
+
+OPERATIONS = UUID("7a1de9b4-2a0f-5c15-8a5e-0d53f0a4f1b7")  # of the ids that follow from plans
+RATE = 500.0  # instances a second, unless the caller says otherwise
+RATE_MAX = 10_000.0
+
+
+class Matches(NamedTuple):
+    """How many instances a selection fits."""
+
+    total: int
+    more: bool  # there are more than were counted
+
+
+class Selecting(Protocol):
+    """Counts the instances of a selection."""
+
+    async def count(self, selection: Selection) -> Matches:
+        """Count the instances that a selection fits."""
+        ...
+
+
+class OperationPage(NamedTuple):
+    """A part of the list of operations, the newest first."""
+
+    operations: Sequence[OperationStatus]
+    cursor: str | None
+
+
+class Bulk:
+    """Plans and begins bulk operations, and tells how far they have come."""
+
+    def __init__(self, host: Host, clock: Clock, selecting: Selecting) -> None:
+        self._host = host
+        self._clock = clock
+        self._selecting = selecting
+
+    async def plan(
+        self,
+        action: BulkAction,
+        wanted: ListFilter,
+        *,
+        stuck_for_us: int | None = None,
+        options: ActionOptions = ActionOptions(),  # noqa: B008  a value that nothing changes
+        reason: str | None = None,
+        rate: float = RATE,
+    ) -> Plan:
+        """Make a plan, and count the instances that it is for.
+
+        Args:
+            rate: Instances a second, at most.
+
+        Raises:
+            InvalidRequest: The rate is out of its range.
+        """
+        if not 0 < rate <= RATE_MAX:
+            raise InvalidRequest(f"the rate must be above 0 and at most {RATE_MAX:g} instances a second, not {rate:g}")
+        selection = Selection(wanted, self._clock.now_us(), stuck_for_us)
+        matches = await self._selecting.count(selection)
+        return Plan(action, selection, options, reason, float(rate), matches.total, matches.more)
+
+    async def begin(self, plan: str, *, action: BulkAction, by: By) -> OperationStatus:
+        """Begin the operation of a plan. The same plan begins one operation, however often it is given.
+
+        Args:
+            plan: As `Plan.write` gave it.
+            action: Must be the plan's.
+
+        Raises:
+            InvalidRequest, PlanExpired: Nothing was begun.
+        """
+        now_us = self._clock.now_us()
+        read = read_plan(plan, now_us=now_us)
+        if read.action is not action:
+            raise InvalidRequest(f"the plan is one to {read.action.value} instances, not to {action.value} them")
+        operation = BulkOperation(
+            read.action,
+            read.selection,
+            read.options,
+            by._replace(reason=read.reason),
+            read.rate,
+            read.matches,
+            read.more,
+            now_us,
+            now_us,
+        )
+        status: OperationStatus = await self._host.ask(operation_address(uuid5(OPERATIONS, plan).hex), Begin(operation))
+        return status
+
+    async def get(self, operation_id: str) -> OperationStatus:
+        """Tell how far an operation has come.
+
+        Raises:
+            OperationNotFound: There is no such operation.
+        """
+        status: OperationStatus = await self._host.ask(operation_address(operation_id), Look())
+        return status
+
+    async def list(self, *, cursor: str | None = None, limit: int = 50) -> OperationPage:
+        """List operations, the newest first. One that cannot be read is left out."""
+        page = await self._host.lists.list(OPERATION, ListFilter(), order=Order.NEWEST, cursor=cursor, limit=limit)
+        found: list[OperationStatus] = []
+        for listed in page.listed:
+            try:
+                found.append(await self.get(listed.id))
+            except PerdureError:
+                continue
+        return OperationPage(found, page.cursor)
+
+    async def cancel(self, operation_id: str, *, by: By) -> OperationStatus:
+        """Let an operation end behind the step that it is making; do nothing to one that has ended.
+
+        Raises:
+            OperationNotFound: There is no such operation.
+        """
+        status: OperationStatus = await self._host.ask(operation_address(operation_id), Cancel(by))
+        return status

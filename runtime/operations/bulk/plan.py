@@ -1,0 +1,70 @@
+"""A plan: what a dry run found, as a text that begins the operation.
+
+The rule: a plan holds the filter, the action, its options and the moment, and no ids. It lasts for fifteen minutes,
+and needs nothing in the store: any host can read it, also after a restart.
+"""
+
+import base64
+import binascii
+import zlib
+from typing import NamedTuple
+
+import msgpack
+
+from ...errors import InvalidRequest, RequestRefused
+from .operation import ActionOptions, BulkAction, Selection, pack_selection, unpack_selection
+
+FORMAT = 1
+LASTS_US = 15 * 60 * 1_000_000
+
+
+class Plan(NamedTuple):
+    """An operation that could begin."""
+
+    action: BulkAction
+    selection: Selection
+    options: ActionOptions
+    reason: str | None
+    rate: float
+    matches: int
+    more: bool
+
+    def write(self) -> str:
+        """The text of the plan."""
+        action, selection, *rest = self
+        packed = msgpack.packb((FORMAT, action, pack_selection(selection), *rest))
+        return base64.urlsafe_b64encode(zlib.crc32(packed).to_bytes(4) + packed).rstrip(b"=").decode()
+
+
+class PlanExpired(RequestRefused):
+    """A plan is older than it may be."""
+
+    def __str__(self) -> str:
+        return "the plan is more than 15 minutes old: make another with a dry run"
+
+
+def read_plan(text: str, *, now_us: int) -> Plan:
+    """Read the text of a plan.
+
+    Args:
+        now_us: Unix time, microseconds.
+
+    Raises:
+        InvalidRequest: It is no plan of this release.
+        PlanExpired: It is too old.
+    """
+    try:
+        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        checksum, packed = data[:4], data[4:]
+        if int.from_bytes(checksum) != zlib.crc32(packed):
+            raise ValueError("its checksum is another")
+        found, *fields = msgpack.unpackb(packed, use_list=False)
+        if found != FORMAT:
+            raise ValueError(f"its format is {found}")
+        action, selection, options, *rest = fields
+        plan = Plan(BulkAction(action), unpack_selection(selection), ActionOptions(*options), *rest)
+    except (ValueError, TypeError, binascii.Error) as error:
+        raise InvalidRequest(f"this is no plan that a dry run gave: {error}") from error
+    if not 0 <= now_us - plan.selection.moment_us <= LASTS_US:
+        raise PlanExpired
+    return plan

@@ -1,0 +1,171 @@
+"""The runner of bulk operations: asks one instance after the other, at the pace that the operation has.
+
+The rule: a step is told to the operation's actor after all instances of the step have answered. So after a kill the
+last step may be made twice, and no instance is passed over; each action does nothing to an instance that has had it.
+
+The engine routes operations that are to run here. `actor.py` remembers how far they have come.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple, Protocol
+
+import anyio
+from anyio.abc import TaskGroup
+
+from ....actors.address import Address
+from ....actors.errors import HostLost, HostStopping, HostUnreachable, MailboxFull, NotOwner, PerdureError
+from ....actors.store.errors import StoreDamaged, StoreError
+from ....actors.text import text_of, type_name
+from ....journal.journal import Journal
+from ....journal.vocabulary import OPERATION_STANDS
+from .actor import Advance, OperationStatus, RunOperation, operation_address
+from .operation import BulkOperation, ItemError, OperationProgress, OperationState
+
+RETRY_S = 1.0  # after a store, a host or a mailbox that did not take what was asked
+
+
+class Skipped(PerdureError):
+    """The instance is no longer one that the operation is for, or is gone."""
+
+
+class Matching(NamedTuple):
+    """A page of the ids of instances that a selection fits."""
+
+    ids: tuple[str, ...]
+    cursor: str | None  # None: the last page
+
+
+class Instances(Protocol):
+    """What the runner needs of the instances."""
+
+    async def matching(self, operation: BulkOperation, *, cursor: str | None, limit: int) -> Matching:
+        """List ids of instances that the operation's selection fits, in the order in which they were created."""
+        ...
+
+    async def act(self, operation_id: str, operation: BulkOperation, instance_id: str) -> None:
+        """Do the action to one instance, if the selection still fits it.
+
+        Raises:
+            Skipped: It does not fit any more.
+            PerdureError: The action is refused.
+        """
+        ...
+
+
+class BulkRunner:
+    """Runs operations, each in a task of its own.
+
+    Args:
+        ask: Sends a message to an actor and gives its answer (`Host.ask`).
+        journal: The engine's.
+    """
+
+    STEP_S = 0.2  # a step is as many instances as the operation's pace allows in this time
+    AT_ONCE = 64  # instances that are asked at the same time
+
+    def __init__(
+        self,
+        instances: Instances,
+        *,
+        ask: Callable[[Address, Any], Awaitable[Any]],
+        journal: Journal | None = None,
+    ) -> None:
+        self._journal = (journal or Journal()).at(__name__)
+        self._instances = instances
+        self._ask = ask
+        self._running: set[str] = set()
+        self._tasks: TaskGroup | None = None
+
+    async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Run the operations that are received, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            task_status.started()
+            await anyio.sleep_forever()
+
+    def receive(self, address: Address, message: RunOperation) -> None:
+        """Run an operation; do nothing if it runs already."""
+        assert self._tasks is not None
+        if address.id not in self._running:
+            self._running.add(address.id)
+            self._tasks.start_soon(self._run, address.id, message.operation)
+
+    async def _run(self, operation_id: str, operation: BulkOperation) -> None:
+        try:
+            while operation.state is OperationState.RUNNING:
+                began_s = anyio.current_time()
+                advance = await self._step(operation_id, operation)
+                operation = await self._tell(operation_id, advance)
+                asked = advance.step.done + advance.step.failed + advance.step.skipped
+                await anyio.sleep(max(0.0, began_s + asked / operation.rate - anyio.current_time()))
+        except HostStopping:
+            return  # it goes on after the restart
+        except PerdureError as error:
+            # Its actor is damaged, or another release wrote it. Its mark keeps it for the next start.
+            self._stand(operation_id, error)
+        except Exception as error:
+            self._stand(operation_id, error, exc_info=error)
+        finally:
+            self._running.discard(operation_id)
+
+    def _stand(self, operation_id: str, error: Exception, *, exc_info: Exception | None = None) -> None:
+        """Have the log told of an operation that does not go on."""
+        self._journal.write(
+            OPERATION_STANDS,
+            operation_id=operation_id,
+            reason=text_of(error),
+            error_type=type_name(error),
+            exc_info=exc_info,
+        )
+
+    async def _step(self, operation_id: str, operation: BulkOperation) -> Advance:
+        """Do the action to the next instances, and say what came of it."""
+        limit = max(1, round(operation.rate * self.STEP_S))
+        page: Matching = await _persistently(
+            lambda: self._instances.matching(operation, cursor=operation.progress.cursor, limit=limit)
+        )
+        outcomes: dict[str, PerdureError | None] = {}
+        room = anyio.CapacityLimiter(self.AT_ONCE)
+
+        async def act(instance_id: str) -> None:
+            async with room:
+                try:
+                    await _persistently(lambda: self._instances.act(operation_id, operation, instance_id))
+                    outcomes[instance_id] = None
+                except PerdureError as error:
+                    outcomes[instance_id] = error
+
+        async with anyio.create_task_group() as tasks:
+            for instance_id in page.ids:
+                tasks.start_soon(act, instance_id)
+        if stopping := next((error for error in outcomes.values() if isinstance(error, HostStopping)), None):
+            raise stopping
+        errors = [
+            ItemError(id_, str(error))
+            for id_, error in outcomes.items()
+            if error is not None and not isinstance(error, Skipped)
+        ]
+        skipped = sum(isinstance(error, Skipped) for error in outcomes.values())
+        done = len(outcomes) - len(errors) - skipped
+        step = OperationProgress(page.cursor, done, len(errors), skipped, operation.progress.steps)
+        return Advance(step, errors, last=page.cursor is None)
+
+    async def _tell(self, operation_id: str, advance: Advance) -> BulkOperation:
+        status: OperationStatus = await _persistently(lambda: self._ask(operation_address(operation_id), advance))
+        return status.operation
+
+
+async def _persistently(act: Callable[[], Awaitable[Any]]) -> Any:
+    """Do something, again and again while a store, a host or a mailbox does not take it.
+
+    Raises:
+        HostStopping: It cannot be done any more in this process.
+        PerdureError: It is refused.
+    """
+    while True:
+        try:
+            return await act()
+        except StoreDamaged:
+            raise
+        except (StoreError, MailboxFull, HostUnreachable, HostLost, NotOwner):
+            await anyio.sleep(RETRY_S)

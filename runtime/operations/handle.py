@@ -1,0 +1,156 @@
+"""A handle of an instance: its id, with the operations on it as methods.
+
+The rule: a handle is the id. It is a `str`, so programs that keep, compare, print or send the id that `start` gives
+them need no change, and every method that takes an id takes a handle. Copied out of the process (pickle, JSON) it is
+the id alone.
+
+`Client.start` and `Client.handle` make them (docs/design/handles.md).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+from ..history.failure import FailureDetails
+from ..history.instance_state import InstanceState
+from ..history.status import Status
+from .facade import finished
+
+R = TypeVar("R")
+Workflow = Callable[..., Any] | str
+Seconds = timedelta | float | None  # a person's limit; a number is seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowState:
+    """An instance as Python sees it: dates with UTC as time zone, values decoded.
+
+    The input, and the output of a completed instance, have the annotated types if the client's app has a workflow of
+    that name and they fit. Else they have the types that JSON has; `Handle.result` raises in place of that.
+    """
+
+    instance_id: str
+    name: str
+    status: Status
+    created_at: datetime
+    last_updated_at: datetime
+    input: Any
+    output: Any
+    custom_status: str | None
+    details: InstanceState  # all facts of the instance, payloads as text
+
+    @property
+    def failure(self) -> FailureDetails | None:
+        """Why it is FAILED: the error, its causes, and the activity or child that let the workflow down."""
+        return self.details.failure
+
+
+class Steered(Protocol):
+    """The methods of a client that a handle has too."""
+
+    async def result(self, instance_id: str, *, workflow: Workflow | None, timeout: Seconds) -> Any: ...  # noqa: ASYNC109
+
+    async def get(self, instance_id: str) -> WorkflowState | None: ...
+
+    async def wait(
+        self,
+        instance_id: str,
+        *,
+        until: Callable[[Status], bool],
+        timeout: Seconds,  # noqa: ASYNC109
+    ) -> WorkflowState: ...
+
+    async def raise_event(self, instance_id: str, name: str, data: Any = None) -> None: ...
+
+    async def suspend(self, instance_id: str, *, reason: str | None) -> None: ...
+
+    async def resume(self, instance_id: str, *, reason: str | None) -> None: ...
+
+    async def terminate(self, instance_id: str, *, output: Any, recurse: bool) -> None: ...
+
+    async def purge(self, instance_id: str, *, recurse: bool, force: bool) -> int: ...
+
+
+class Handle(str, Generic[R]):
+    """An instance of a workflow whose result is an `R`."""
+
+    __slots__ = ("_client", "_workflow")
+
+    _client: Steered
+    _workflow: Workflow | None
+
+    def __new__(cls, instance_id: str, client: Steered, workflow: Workflow | None = None) -> Self:
+        """Make the handle of an instance that may exist.
+
+        Args:
+            workflow: Tells the type of the result; None: the workflow of the instance's name in the client's app does.
+        """
+        self = str.__new__(cls, instance_id)
+        self._client = client
+        self._workflow = workflow
+        return self
+
+    @property
+    def id(self) -> str:
+        """The id as a plain `str`."""
+        return str.__str__(self)
+
+    async def result(self, *, timeout: Seconds = None) -> R:  # noqa: ASYNC109
+        """Wait for the end, and return the result as the workflow's annotation has it.
+
+        Args:
+            timeout: A number is seconds.
+
+        Raises:
+            WorkflowFailed: It ended in another way than COMPLETED.
+            PayloadError: The result does not fit the annotation.
+            TimeoutError, InstanceNotFound: As of `Client.wait`.
+        """
+        result: R = await self._client.result(self, workflow=self._workflow, timeout=timeout)
+        return result
+
+    async def wait(
+        self,
+        *,
+        until: Callable[[Status], bool] = finished,
+        timeout: Seconds = None,  # noqa: ASYNC109
+    ) -> WorkflowState:
+        """Wait for the end, or for another status; as `Client.wait`."""
+        return await self._client.wait(self, until=until, timeout=timeout)
+
+    async def state(self) -> WorkflowState | None:
+        """Describe the instance as last committed; None if there is none."""
+        return await self._client.get(self)
+
+    async def raise_event(self, name: str, data: Any = None) -> None:
+        """Send an event; as `Client.raise_event`."""
+        await self._client.raise_event(self, name, data)
+
+    async def suspend(self, *, reason: str | None = None) -> None:
+        """Let it take no further step until it is resumed; as `Client.suspend`."""
+        await self._client.suspend(self, reason=reason)
+
+    async def resume(self, *, reason: str | None = None) -> None:
+        """Let it go on; as `Client.resume`."""
+        await self._client.resume(self, reason=reason)
+
+    async def terminate(self, *, output: Any = None, recurse: bool = True) -> None:
+        """End it without asking its code; as `Client.terminate`."""
+        await self._client.terminate(self, output=output, recurse=recurse)
+
+    async def purge(self, *, recurse: bool = True, force: bool = False) -> int:
+        """Forget it, and say how many instances were forgotten; as `Client.purge`."""
+        return await self._client.purge(self, recurse=recurse, force=force)
+
+    def __repr__(self) -> str:
+        return f"Handle({str.__repr__(self)})"
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (self.id,)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self

@@ -1,0 +1,60 @@
+"""Purging: an instance is forgotten with its family, children first.
+
+The rule: the instance itself goes last, so that a purge that is cut short can be repeated and finds what is left.
+
+The facade uses it.
+"""
+
+from ...actors.hosting.host import Host
+from ..errors import InstanceNotFound, InstanceStalled, InstanceUnfinished
+from ..history.status import Status
+from ..instance.condition import ANY
+from ..instance.message import Check, Purge, workflow_address
+from .descendants import Descendants, Relative
+
+
+class Purging:
+    """Purges instances of a host."""
+
+    def __init__(self, host: Host, descendants: Descendants) -> None:
+        self._host = host
+        self._descendants = descendants
+
+    async def purge(self, instance_id: str, purge: Purge, *, recurse: bool) -> int:
+        """Forget an instance, and its descendants with it if asked; return how many were forgotten.
+
+        Raises:
+            InstanceNotFound, InstanceUnfinished, InstanceStalled, RunChanged, NoMatch: The instance is there as before.
+        """
+        family = await self._descendants.family(instance_id) if recurse else []
+        relatives = [relative for relative in family if relative.instance_id != instance_id]
+        for relative in relatives:
+            stalled = purge.stalled_too and relative.status is Status.STALLED
+            if not (purge.force or relative.status.terminal or stalled):
+                _check_purgeable(family[0], purge)
+                raise InstanceUnfinished(relative.instance_id)
+        if relatives and purge.condition != ANY:
+            # Before its children go. It is checked again in the turn of the instance itself.
+            await self._host.ask(workflow_address(instance_id), Check(purge.condition))
+        purged = 0
+        for relative in reversed(relatives):
+            purged += await self._purge_one(relative.instance_id, purge)
+        await self._host.ask(workflow_address(instance_id), purge)
+        return purged + 1
+
+    async def _purge_one(self, instance_id: str, purge: Purge) -> int:
+        """Forget a descendant, which the audit does not mention."""
+        try:
+            await self._host.ask(workflow_address(instance_id), purge._replace(by=None, condition=ANY))
+        except InstanceNotFound:
+            return 0
+        return 1
+
+
+def _check_purgeable(root: Relative, purge: Purge) -> None:
+    """Say of the instance itself first that it cannot be purged."""
+    if root.status is Status.STALLED:
+        if not (root.set_aside or purge.stalled_too):
+            raise InstanceStalled(root.instance_id)
+    elif not root.status.terminal:
+        raise InstanceUnfinished(root.instance_id)

@@ -1,0 +1,80 @@
+"""Stored instances: record and history as last committed, read without activating anything.
+
+The rule: a long history is unpacked in pieces, and the event loop goes on between them.
+
+Everything in `runtime/operations/reading/` that needs more of an instance than lists have reads it here.
+"""
+
+from collections.abc import Sequence
+from time import perf_counter
+from typing import NamedTuple
+
+import anyio.lowlevel
+
+from ....actors.hosting.host import Host
+from ....actors.store.contract import Stored
+from ...history.record import InstanceRecord, unpack_record
+from ...history.row import Row, unpack_row
+from ...instance.message import workflow_address
+from .open_entries import OpenEntries, Walk
+
+
+class StoredInstance(NamedTuple):
+    """An instance as the store has it."""
+
+    stored: Stored
+    record: InstanceRecord
+
+
+class Survey(NamedTuple):
+    """A whole history in brief."""
+
+    entries: OpenEntries
+    first: Row | None  # None: the history is empty
+    last: Row | None
+
+
+class Pieces:
+    """Cuts long work into pieces, none of which takes much longer than SLICE_S."""
+
+    SLICE_S = 0.005
+
+    def __init__(self) -> None:
+        self._ends_s = perf_counter() + self.SLICE_S
+
+    async def cut(self) -> None:
+        """Let others have their turn, if this piece has taken long enough."""
+        if perf_counter() > self._ends_s:
+            await anyio.lowlevel.checkpoint()
+            self._ends_s = perf_counter() + self.SLICE_S
+
+
+async def read_stored(host: Host, instance_id: str) -> StoredInstance | None:
+    """Read an instance; None if there is none.
+
+    Raises:
+        StoreDamaged, CorruptHistory: It cannot be read.
+        StoreError, HostUnreachable, HostLost, HostSilent: The store or the host that has it did not answer.
+    """
+    stored = await host.read(workflow_address(instance_id))
+    return StoredInstance(stored, unpack_record(stored.record)) if stored is not None else None
+
+
+async def survey(entries: Sequence[bytes]) -> Survey:
+    """Go through a history, without keeping it.
+
+    Args:
+        entries: Its rows, packed.
+
+    Raises:
+        CorruptHistory: This release cannot read one.
+    """
+    walk, pieces = Walk(), Pieces()
+    first: Row | None = None
+    row: Row | None = None
+    for entry in entries:
+        row = unpack_row(entry)
+        first = first or row
+        walk.add(row)
+        await pieces.cut()
+    return Survey(walk.found, first, row)

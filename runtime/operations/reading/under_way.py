@@ -1,0 +1,56 @@
+"""Work under way: which activities run, and whether a worker has the turn, on whichever host that is.
+
+The rule: a host is asked only for an instance that has open work which is not found here.
+
+`runtime/engine.py` connects it with the activities and the workers of its host.
+"""
+
+from collections.abc import Callable, Collection
+
+from ....actors.cluster.peers import Peers
+from ...instance.message import WorkState
+from .waiting import IDLE, UnderWay
+
+METHOD = "under way"  # by this name other hosts call it
+
+
+class WorkLocator:
+    """Finds the work of instances.
+
+    Args:
+        activity: The state of an activity on this host, by instance, execution and event id; None: it is not here.
+        turn: The state of the turn that a remote worker is to take, by instance and execution.
+        peers: The other hosts, if there are any.
+    """
+
+    def __init__(
+        self,
+        *,
+        activity: Callable[[str, str, int], WorkState | None],
+        turn: Callable[[str, str], WorkState | None],
+        peers: Peers | None,
+    ) -> None:
+        self._activity = activity
+        self._turn = turn
+        self._peers = peers
+        if peers is not None:
+            peers.answer(METHOD, self.here)
+
+    async def find(self, instance_id: str, execution_id: str, task_ids: Collection[int]) -> UnderWay:
+        """Find what is under way for a generation of an instance.
+
+        Args:
+            task_ids: The event ids of its open activities.
+        """
+        found = self.here(instance_id, execution_id, task_ids)
+        if found != IDLE or self._peers is None:
+            return found
+        # All work of an instance is on the host that owns it. A host that is away has nothing under way.
+        others: list[UnderWay] = await self._peers.ask_reachable(METHOD, instance_id, execution_id, tuple(task_ids))
+        return next((other for other in others if other != IDLE), IDLE)
+
+    def here(self, instance_id: str, execution_id: str, task_ids: Collection[int]) -> UnderWay:
+        """Find what of it is on this host."""
+        states = {task_id: self._activity(instance_id, execution_id, task_id) for task_id in task_ids}
+        known = {task_id: state for task_id, state in states.items() if state is not None}
+        return UnderWay(self._turn(instance_id, execution_id), known)

@@ -1,0 +1,225 @@
+"""Steering: what the management API, the command line and the Python client do to instances.
+
+The rule: an instance that is stuck can always be got rid of, so these terminate and purge stalled instances too. Each
+change is made on behalf of somebody (`By`), and only if the instance is still what the caller takes it for
+(`Condition`).
+
+Dapr's doors do not come here: they call the facade, which refuses what Dapr refuses. `Engine.steering` is one.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from ....actors.errors import ActorStalled
+from ....actors.hosting.host import Host
+from ...authoring.app import App
+from ...errors import InstanceNotFound, InstanceStalled, NoMatch, RepairRefused, RunChanged
+from ...history.attribution import By
+from ...history.event import ChildFailed, TaskFailed
+from ...history.keys import event_key_of
+from ...history.row import Row
+from ...history.status import Status
+from ...instance.condition import ANY, Condition
+from ...instance.message import RaiseEvent, Repair
+from ..descendants import Descendants, Relative
+from ..facade import Facade
+from .starting import Begun, Starting, StartRequest, check_key
+
+PASSES_MAX = 100  # over a family that grows while it is suspended
+
+
+class Steering:
+    """Steers the instances of a host."""
+
+    def __init__(
+        self,
+        host: Host,
+        facade: Facade,
+        *,
+        app: App | None = None,
+        waits_for_workers: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._facade = facade
+        self._descendants = Descendants(host)
+        self._starting = Starting(host, facade, self._descendants, app=app, waits_for_workers=waits_for_workers)
+
+    async def start(self, request: StartRequest, *, by: By) -> Begun:
+        """Start an instance, or find the one that is there.
+
+        Args:
+            by: On whose behalf a holder of the id is terminated.
+
+        Raises:
+            InvalidRequest, WorkflowUnknown, IdTaken, KeyReused, ChildUnfinished: Nothing was started.
+        """
+        return await self._starting.start(request, by)
+
+    async def raise_event(
+        self,
+        instance_id: str,
+        name: str,
+        data: str | None = None,
+        *,
+        key: str | None = None,
+        condition: Condition = ANY,
+    ) -> None:
+        """Send an event to an instance. One that is stalled or set aside keeps it.
+
+        Args:
+            name: The event's.
+            data: JSON text.
+            key: An idempotency key: of the events of an instance with the same key the first is taken, and the others
+                are accepted and dropped, also after its end. The last 1000 keys are known in any case.
+            condition: What the instance must still be.
+
+        Raises:
+            InvalidRequest, InstanceNotFound, EventRefused, RunChanged, NoMatch: The event was not taken.
+        """
+        if key is not None:
+            check_key(key)
+        event_key = event_key_of(key) if key is not None else None
+        event = RaiseEvent(name, data, event_key, strict=True, condition=condition)
+        await self._facade.deliver(instance_id, event)
+
+    async def suspend(self, instance_id: str, *, by: By, recurse: bool = False, condition: Condition = ANY) -> None:
+        """Let an instance take no further step until it is resumed. What arrives is kept.
+
+        Args:
+            by: On whose behalf; its reason stands in the history too.
+            recurse: Suspend its descendants too, also those that begin meanwhile. Those that are stalled are passed
+                over.
+            condition: What the instance itself must still be.
+
+        Raises:
+            InstanceNotFound, InstanceStalled, RunChanged, NoMatch: Nothing was done.
+        """
+        await self._facade.suspend(instance_id, reason=by.reason, by=by, condition=condition)
+        if recurse:
+
+            async def suspend(relative: Relative) -> None:
+                run = Condition(run=relative.run)
+                await self._facade.suspend(relative.instance_id, reason=by.reason, by=None, condition=run)
+
+            await self._for_descendants(instance_id, suspend)
+
+    async def resume(self, instance_id: str, *, by: By, recurse: bool = False, condition: Condition = ANY) -> None:
+        """Let a suspended instance go on.
+
+        Args:
+            by: On whose behalf; its reason stands in the history too.
+            recurse: Resume its descendants too.
+            condition: What the instance itself must still be.
+
+        Raises:
+            InstanceNotFound, InstanceStalled, RunChanged, NoMatch: Nothing was done.
+        """
+        await self._facade.resume(instance_id, reason=by.reason, by=by, condition=condition)
+        if recurse:
+
+            async def resume(relative: Relative) -> None:
+                run = Condition(run=relative.run)
+                await self._facade.resume(relative.instance_id, reason=by.reason, by=None, condition=run)
+
+            await self._for_descendants(instance_id, resume)
+
+    async def terminate(
+        self,
+        instance_id: str,
+        *,
+        by: By,
+        output: str | None = None,
+        recurse: bool = True,
+        condition: Condition = ANY,
+    ) -> None:
+        """End an instance, whatever it waits for. A finished one stays as it is.
+
+        Args:
+            by: On whose behalf.
+            output: The result that it then has; JSON text.
+            recurse: End its descendants too. They end after it, also over a crash.
+            condition: What the instance itself must still be.
+
+        Raises:
+            InstanceNotFound, ActorStalled, RunChanged, NoMatch: Nothing was done. One that cannot be read
+                (ActorStalled) can only be purged.
+        """
+        await self._facade.terminate(
+            instance_id, output=output, recurse=recurse, by=by, condition=condition, stalled_too=True
+        )
+
+    async def purge(
+        self,
+        instance_id: str,
+        *,
+        by: By,
+        recurse: bool = True,
+        force: bool = False,
+        condition: Condition = ANY,
+    ) -> int:
+        """Forget an instance that has ended, is stalled, is set aside or cannot be read.
+
+        Args:
+            by: On whose behalf.
+            recurse: Forget its descendants too; they go first.
+            force: Forget them with any status.
+            condition: What the instance itself must still be.
+
+        Returns:
+            How many were forgotten.
+
+        Raises:
+            InstanceNotFound, InstanceUnfinished, RunChanged, NoMatch: The instance is there as before.
+        """
+        return await self._facade.purge(
+            instance_id, recurse=recurse, force=force, by=by, condition=condition, stalled_too=True
+        )
+
+    async def release(self, instance_id: str, *, by: By, condition: Condition = ANY) -> None:
+        """Let an instance that is set aside go on: what is open begins again.
+
+        Raises:
+            InstanceNotFound, InstanceNotSetAside, RunChanged, NoMatch: Nothing was done.
+        """
+        await self._facade.release(instance_id, by=by, condition=condition)
+
+    async def repair(self, instance_id: str, repair: Repair) -> None:
+        """Give an instance what it waits for: an answer, another try, or a timer that fires.
+
+        Args:
+            repair: Its `event_id` is that of an activity, a child or a timer that the instance waits for; its `by`
+                says on whose behalf.
+
+        Raises:
+            InstanceNotFound, RepairRefused, LimitExceeded, RunChanged, NoMatch: Nothing was done.
+        """
+        try:
+            await self._facade.repair(instance_id, repair)
+        except RepairRefused as refused:
+            failed_at = failed_event(await self._facade.history(instance_id) or ())
+            if refused.status is not Status.FAILED or failed_at is None:
+                raise
+            why = f"the instance has failed at event {failed_at}: use rerun from that event"
+            raise RepairRefused(instance_id, refused.event_id, why, Status.FAILED) from None
+
+    async def _for_descendants(self, root_id: str, act: Callable[[Relative], Awaitable[None]]) -> None:
+        """Do something to all descendants, and to those that begin meanwhile."""
+        done: set[str] = set()
+        for _ in range(PASSES_MAX):
+            family = await self._descendants.family(root_id)
+            new = [each for each in family if each.path and not each.status.terminal and each.instance_id not in done]
+            if not new:
+                return
+            for relative in new:
+                done.add(relative.instance_id)
+                try:
+                    await act(relative)
+                except (InstanceNotFound, InstanceStalled, ActorStalled, RunChanged, NoMatch):
+                    continue  # it has gone, or is stuck and takes no step anyhow
+
+
+def failed_event(rows: Sequence[Row]) -> int | None:
+    """The event id of the activity or the child that has failed last; None if none has."""
+    for row in reversed(rows):
+        for event in reversed([*(row.turn or ()), *row.held]):
+            if isinstance(event, TaskFailed | ChildFailed):
+                return event.task_id
+    return None

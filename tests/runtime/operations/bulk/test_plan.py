@@ -1,0 +1,41 @@
+"""A plan is read as it was written, for fifteen minutes."""
+
+import pytest
+
+from perdure.actors.store.listing import ListFilter
+from perdure.runtime.errors import InvalidRequest
+from perdure.runtime.operations.bulk.operation import ActionOptions, BulkAction, Selection
+from perdure.runtime.operations.bulk.plan import LASTS_US, Plan, PlanExpired, read_plan
+
+NOW_US = 1_700_000_000_000_000
+PLAN = Plan(
+    BulkAction.PURGE,
+    Selection(ListFilter(statuses=frozenset({"FAILED"}), tags={"a": "b"}), NOW_US),
+    ActionOptions(recurse=True),
+    "spring cleaning",
+    250.0,
+    100_000,
+    True,
+)
+
+
+def test_a_plan_is_read_as_it_was_written() -> None:
+    assert read_plan(PLAN.write(), now_us=NOW_US) == PLAN
+
+
+def test_a_plan_can_stand_in_a_url() -> None:
+    assert PLAN.write().replace("-", "").replace("_", "").isalnum()
+
+
+def test_a_plan_lasts_for_fifteen_minutes() -> None:
+    assert read_plan(PLAN.write(), now_us=NOW_US + LASTS_US) == PLAN
+    with pytest.raises(PlanExpired, match="15 minutes"):
+        read_plan(PLAN.write(), now_us=NOW_US + LASTS_US + 1)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "plan", "ä", "=", PLAN.write()[:-2], PLAN.write()[4:], "A" + PLAN.write()[1:], "\x00", "a b"]
+)
+def test_what_is_no_plan_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRequest, match="no plan"):
+        read_plan(text, now_us=NOW_US)
