@@ -110,7 +110,9 @@ class FlightRecord:
             file = os.open(beginning, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
             try:
                 # The file has its pages before it is mapped: to write into a hole of a full disk ends the process.
-                os.write(file, bytes(size))
+                missing = size
+                while missing:  # a full disk may take a part
+                    missing -= os.write(file, bytes(missing))
                 mapped = mmap.mmap(file, size)
             finally:
                 os.close(file)

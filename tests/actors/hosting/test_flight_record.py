@@ -1,5 +1,6 @@
 """The flight record outlives its process, and says of it what was under way and nothing else."""
 
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,6 +88,16 @@ def test_a_record_of_a_release_that_did_not_note_them_is_read(processes: Process
     processes.path.write_bytes(file)
     record = processes.begin()
     assert (suspected(record), record.unreadable) == ([(b"x", b"x1:3")], [])
+
+
+def test_a_disk_that_takes_a_part_of_the_file_at_a_time_gets_all_of_it(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[: max(1, len(data) // 2)]))
+    record = processes.begin()
+    record.begin("x", "x1:3")
+    assert suspected(processes.begin()) == [(b"x", b"x1:3")]
 
 
 def test_an_orderly_stop_clears_everything(processes: Processes) -> None:
