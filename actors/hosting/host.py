@@ -144,6 +144,7 @@ class Host:
             failing=lambda: self._committer.failing,
             stalled=self._lose_watches,
             journal=journal,
+            flight=self._flight,
         )
         self._reminders = ReminderLoop(
             store,
