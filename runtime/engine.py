@@ -61,6 +61,7 @@ from .operations.bulk.instances import SelectedInstances
 from .operations.bulk.runner import BulkRunner
 from .operations.child_starter import ChildStarter
 from .operations.client import Client
+from .operations.embedded import EmbeddedOperations
 from .operations.event_sender import EventSender
 from .operations.facade import Facade
 from .operations.management import management_of
@@ -180,7 +181,7 @@ class Engine:
         self._bulk_runner = BulkRunner(self._selected, ask=self._host.ask, journal=self._journal)
         self.bulk = Bulk(self._host, self._clock, self._selected)
         self.management = management_of(self._host, self.views, self.steering, self.bulk)
-        self.client = Client(self.facade, app)
+        self.client = Client(EmbeddedOperations(self.facade, self.steering), app)
         self._children = ChildStarter(self.facade, send=self._send, journal=journal)
         self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id, journal=journal)
         self._own_task = OwnTask(self._run, hurry=self._hurry, ended=self._end)
