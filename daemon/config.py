@@ -6,7 +6,8 @@ before anything starts.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from ..runtime.operations.retention_policy import Retention
 from ..runtime.settings import Settings
@@ -65,6 +66,11 @@ class Config:
         """The names that this daemon is told it has."""
         return (self.host, *self.allowed_hosts)
 
+    def public(self, app_id: str) -> dict[str, Any]:
+        """What the daemon was told, for those who ask it: all but secrets."""
+        shown = {name.name: getattr(self, name.name) for name in fields(self) if name.name not in SECRET}
+        return {**shown, "app_id": app_id, "api_tokens": len(self.api_tokens)}
+
     def settings(self, app_name: str | None) -> Settings:
         """The settings of the engine.
 
@@ -73,5 +79,8 @@ class Config:
         """
         return replace(self.limits, app_id=self.app_id or app_name or LIMITS.app_id, retention=self.retention)
 
+
+# How many tokens there are may be known. The texts of flags are no configuration.
+SECRET = frozenset({"api_tokens", "flags"})
 
 PROCESSES_MAX = 64  # as many as a store has shards

@@ -138,6 +138,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                 async with engine:
                     stopping.started = True
                     await rpc.start()
+                    tasks.start_soon(engine.management.series.run)
                     await serve(
                         create_app(
                             facade,
@@ -146,6 +147,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                             engine.management,
                             stopping=stopping.told,
                             event_json=event_writer(settings.app_id),
+                            configuration=config.public(settings.app_id),
                         ),
                         listener=listener,
                         stop=stopping.told,

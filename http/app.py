@@ -5,6 +5,7 @@ found, the handler decodes, calls and encodes. An error of any of them becomes i
 management API in `http/management/resource.py`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from starlette.routing import Route
 from ..api.management.history import EventJson
 from ..api.sidecar import Sidecar
 from ..api.tokens import Tokens
+from ..journal.journal import Journal
 from ..runtime.operations.facade import Facade
 from ..runtime.operations.management import InstanceOperations
 from .auth import TokenAuth
@@ -61,6 +63,7 @@ def create_app(
     stopping: anyio.Event | None = None,
     event_json: EventJson | None = None,
     sidecar_routes: bool = True,
+    configuration: Mapping[str, Any] | None = None,
 ) -> Starlette:
     """Make the app.
 
@@ -72,6 +75,7 @@ def create_app(
         stopping: Set when the daemon begins to stop, so that streams and long polls end.
         sidecar_routes: Whether Dapr's routes are there; an engine inside of a program is no sidecar.
         event_json: Writes the events of histories; None leaves histories out.
+        configuration: What the daemon was told, without secrets, for those who ask.
     """
     assert sidecar.app_id == options.app_id, (sidecar.app_id, options.app_id)
     version = sidecar.control.runtime_version
@@ -87,12 +91,14 @@ def create_app(
     if management is not None:
         door = ManagementDoor(
             management=management,
+            sidecar=sidecar,
             app_id=options.app_id,
             version=version,
             body_bytes_max=options.body_bytes_max,
             tokens=tokens,
             stopping=stopping or anyio.Event(),
             event_json=event_json,
+            configuration=configuration or {},
         )
         routes += management_routes(door, dapr)
         routes += Pages(ready=sidecar.control.ready, version=version if tokens is None else None).routes()
@@ -108,6 +114,7 @@ def create_app(
     )
     # Dapr never redirects; a trailing slash is gone before routes are tried.
     app.router.redirect_slashes = False
+    app.state.journal = Journal(__name__)
     return app
 
 

@@ -59,7 +59,7 @@ INSTANCE_FAILED = LogLine(
     "instance_failed",
     ERROR,
     "instance {instance_id} of workflow {workflow!r} failed: {reason}{call}",
-    (*_INSTANCE, "activity", "child", "child_id", "task_id", "attempt", "error_type", "duration_ms"),
+    (*_INSTANCE, "activity", "child", "child_id", "task_id", "attempt", "error_type", "limit", "duration_ms"),
 )
 INSTANCE_STALLED = LogLine(
     "instance_stalled",
@@ -121,6 +121,13 @@ EVENT_KEPT = LogLine(
 )
 ACTIVITIES_WITHDRAWN = LogLine(
     "activities_withdrawn", INFO, "{found} activities of {instance_id!r} are withdrawn", ("instance_id", "found")
+)
+ACTIVITY_REPEATED = LogLine(
+    "activity_repeated",
+    INFO,
+    "activity {activity!r} (task {task_id}) of {instance_id!r} hangs, and a repair has it performed once more beside "
+    "the first time",
+    ("instance_id", "activity", "task_id"),
 )
 # Limits (docs/limits.md).
 

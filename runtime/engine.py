@@ -29,6 +29,7 @@ from ..actors.hosting.flight_record import FlightRecord
 from ..actors.hosting.host import Host, HostLimits, Precautions
 from ..actors.store.contract import Store
 from ..actors.store.durability import Durability
+from ..actors.store.errors import StoreError
 from ..actors.store.memory import MemoryStore
 from ..actors.store.part import WHOLE, Part
 from ..actors.store.sqlite.store import SqliteStore
@@ -65,6 +66,7 @@ from .operations.embedded import EmbeddedOperations
 from .operations.event_sender import EventSender
 from .operations.facade import Facade
 from .operations.management import management_of
+from .operations.overview.reports import Reports
 from .operations.reading.under_way import WorkLocator
 from .operations.reading.views import views_of
 from .operations.retention import RetentionLoop
@@ -180,7 +182,18 @@ class Engine:
         self._selected = SelectedInstances(self.views.listing, self.steering, self._clock)
         self._bulk_runner = BulkRunner(self._selected, ask=self._host.ask, journal=self._journal)
         self.bulk = Bulk(self._host, self._clock, self._selected)
-        self.management = management_of(self._host, self.views, self.steering, self.bulk)
+        reports = Reports(
+            self._host,
+            self._activities,
+            self.dispatcher,
+            app=app,
+            settings=self.settings,
+            clock=self._clock,
+            peers=self.peers,
+        )
+        self.management = management_of(
+            self._host, reports, views=self.views, steering=self.steering, bulk=self.bulk, clock=self._clock
+        )
         self.client = Client(EmbeddedOperations(self.facade, self.steering), app)
         self._children = ChildStarter(self.facade, send=self._send, journal=journal)
         self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id, journal=journal)
@@ -327,6 +340,8 @@ class Engine:
                     self.dispatcher.stop()
                     await self._activities.stop(self.stop_grace_s)
                 tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            raise _sole_store_error(group) from group
         finally:
             self._running = False
             # Again, in case it was cancelled before the host had it.
@@ -391,3 +406,11 @@ def _store(data: str | Path | Store, durability: Durability, part: Part) -> Stor
     if isinstance(data, str | Path):
         return SqliteStore(part.path(str(data)), durability=durability, part=part)
     return data
+
+
+def _sole_store_error(group: BaseExceptionGroup) -> BaseException:
+    """The error of the store in a group of one, such as that of its closing; else the group."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error if isinstance(error, StoreError) else group

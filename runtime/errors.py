@@ -15,6 +15,7 @@ PerdureError
 │   ├── EventRefused               an event for an instance that has ended
 │   ├── IdTaken                    a start under an id that another instance has, and what can be done
 │   ├── KeyReused                  an idempotency key that was used for a start with another input
+│   ├── RepairRefused              a repair of what the instance does not wait for
 │   ├── WorkflowUnknown            a start of a workflow that the app does not have, and no worker may have
 │   ├── RunChanged                 the id belongs to another run than the caller has seen
 │   └── NoMatch                    the instance is not what the request is for, or is no more
@@ -34,6 +35,7 @@ from ..actors.address import Address
 from ..actors.errors import MailboxFull, PerdureError
 from .history.failure import CarriesFailure, FailedCall, FailureDetails
 from .history.instance_state import InstanceState
+from .history.status import Status
 
 
 class RequestRefused(PerdureError):
@@ -191,6 +193,20 @@ class WorkflowUnknown(RequestRefused):
         near = f"The nearest names are {', '.join(map(repr, self.nearest))}." if self.nearest else ""
         advice = near or "GET /api/v1/workflows lists its workflows."
         return f"app {self.app!r} has no workflow {self.name!r}; nothing was started. {advice}"
+
+
+class RepairRefused(RequestRefused):
+    """The instance does not wait for what is to be repaired, or not so that this repair would help."""
+
+    def __init__(self, instance_id: str, event_id: int, why: str, status: Status) -> None:
+        super().__init__(instance_id, event_id, why, status)
+        self.instance_id = instance_id
+        self.event_id = event_id  # that the request names
+        self.why = why  # what is so, and what to do
+        self.status = status  # of the instance
+
+    def __str__(self) -> str:
+        return f"event {self.event_id} of instance {self.instance_id!r} was not repaired: {self.why}"
 
 
 class RunChanged(RequestRefused):

@@ -37,7 +37,7 @@ class Change(NamedTuple):
     address: Address
     facets: Facets | None  # since then; None: the actor is gone
     record: bytes | None
-    before: bytes | None = None  # its record until then; None: it was not there, or it is not at hand
+    before: Facets | None = None  # until then; None: it was not there, or an earlier release has written it
     created: bool = False
 
 

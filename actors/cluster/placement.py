@@ -46,6 +46,11 @@ class Placement:
             assert known is None or epoch > known.epoch, (shard, epoch, known)
             self._owners[shard] = Ownership(host=self.host, epoch=epoch)
 
+    @property
+    def owned(self) -> list[int]:
+        """The shards that this host owns."""
+        return [shard for shard, owner in self._owners.items() if owner.host == self.host]
+
     def lost(self, shard: int, owner: Ownership) -> None:
         """Enter a shard as owned by another host."""
         self._owners[shard] = owner

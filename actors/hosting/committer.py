@@ -12,6 +12,7 @@ of the event loop, so that the turns that follow from that flush join it.
 `actors/hosting/turn_loop.py` adds turns, `actors/hosting/release.py` takes the groups that are durable.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter
@@ -62,6 +63,7 @@ class Committer:
     # in flight fall apart into two crowds that commit in turns, and each commit costs the same for half as many turns.
     CATCH_UP_ROUNDS = 3
     # A commit that takes longer is a line in the log.
+    RECENT_MAX = 4096  # commits whose times are kept
     SLOW_S = 1.0
 
     def __init__(
@@ -87,6 +89,7 @@ class Committer:
         self._failed_at: float | None = None  # by the event loop's clock
         self.commits = 0
         self.attempts = 0  # commits that have begun
+        self.took_s: deque[float] = deque(maxlen=self.RECENT_MAX)  # the newest commits
         self.under_way = False  # whether the last of them has not ended; read by other threads, as `attempts` is
 
     @property
@@ -166,7 +169,9 @@ class Committer:
                 began_s = perf_counter()
                 await self._store.commit(writes, fences)
                 self.commits += 1
-                if (took_s := perf_counter() - began_s) > self.SLOW_S:
+                took_s = perf_counter() - began_s
+                self.took_s.append(took_s)
+                if took_s > self.SLOW_S:
                     self._journal.write(COMMIT_SLOW, took_s=took_s, duration_ms=round(took_s * 1e3))
         except Exception as error:
             self._fail(group, as_store_error(error, f"committing {len(writes)} writes"))

@@ -9,6 +9,7 @@ changes see what has changed in lists.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...journal.journal import Journal
@@ -24,6 +25,16 @@ from .committer import TakenTurn
 from .mailroom import Mailroom
 
 Route = Callable[[Address, Any], None]
+
+NAMES_MAX = 1000  # of which a host counts what begins and ends; a caller may make up any name
+
+
+@dataclass(slots=True)
+class Tallies:
+    """How many actors have begun and ended here since the host began, as lists show them."""
+
+    began: dict[tuple[str, str], int] = field(default_factory=dict)  # by type and name
+    ended: dict[tuple[str, str, str], int] = field(default_factory=dict)  # by type, name and status
 
 
 class Release:
@@ -53,6 +64,7 @@ class Release:
         self._watches = watches
         self._changes = changes
         self._retire = retire
+        self.tallies = Tallies()
         self._journal = journal
 
     def release(self, group: Sequence[TakenTurn]) -> None:
@@ -96,10 +108,18 @@ class Release:
         """Tell the reminder loop and the watchers of the changes of a commit."""
         write = taken.write
         assert write is not None
-        if self._changes.open and (write.facets is not None or write.delete):
-            outside = taken.activation.outside
-            before = outside.record if outside is not None else None
-            self._changes.publish(Change(write.address, write.facets, write.record, before, taken.creates))
+        if (facets := write.facets) is not None:
+            # Counted here and not in a function, because each instance comes through here twice.
+            began, ended = self.tallies.began, self.tallies.ended
+            key = write.address.type, facets.name
+            if facets.created_us == facets.updated_us and (key in began or len(began) < NAMES_MAX):
+                began[key] = began.get(key, 0) + 1
+            if facets.ended_us is not None and (key in began or len(ended) < NAMES_MAX):
+                end = (*key, facets.status)
+                ended[end] = ended.get(end, 0) + 1
+        if self._changes.open and (facets is not None or write.delete):
+            change = Change(write.address, write.facets, write.record, taken.facets_before, taken.creates)
+            self._changes.publish(change)
         if taken.turn.earlier:
             taken.activation.outside = None
         else:

@@ -1,6 +1,6 @@
 """What is sent to steer an instance, and what comes back."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
@@ -19,6 +19,35 @@ class Action(Struct, forbid_unknown_fields=True, kw_only=True):
     output: Annotated[
         Raw | UnsetType, Meta(description="Of terminate: the result that the instance then has; any JSON")
     ] = UNSET
+
+
+class GivenFailure(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A failure that a person gives as the answer to an activity or a child."""
+
+    type: Annotated[str, Meta(min_length=1, description="The class of the error, as the workflow sees it")] = "Error"
+    message: str = ""
+    traceback: str | None = None
+    non_retriable: Annotated[bool, Meta(description="The workflow's retry policy does not try again")] = False
+
+
+class RepairRequest(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What an instance is to get that it waits for."""
+
+    action: Annotated[
+        Literal["retry", "complete", "fail", "fire", "release"],
+        Meta(
+            description=(
+                "`retry` an activity: now, if it waits for its next attempt; once more, if it hangs. `complete` or "
+                "`fail` it, or a child. `fire` a timer. `release` an instance that is set aside."
+            )
+        ),
+    ]
+    event_id: Annotated[
+        int | None, Meta(description="Of an entry of `waiting_for`; all actions but `release` need it")
+    ] = None
+    result: Annotated[Raw | UnsetType, Meta(description="Of `complete`: any JSON")] = UNSET
+    failure: Annotated[GivenFailure | None, Meta(description="Of `fail`, which needs it")] = None
+    reason: Reason = None
 
 
 class ActionDone(Struct, kw_only=True, frozen=True):

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from ...actors.store.listing import Counted
-from ...runtime.history.failure import FailureDetails
+from ...runtime.history.failure import ACTIVITY_CALL, FailedCall, FailureDetails
 from ...runtime.operations.reading.description import Description
 from ...runtime.operations.reading.item import InstanceItem
 from ...runtime.operations.reading.tree import TreeNode
@@ -17,6 +17,7 @@ from ...runtime.operations.reading.waiting import Waiting
 from .instances import (
     CountGroup,
     CountResult,
+    FailedStep,
     FailureReport,
     HistorySize,
     InstanceDetails,
@@ -91,12 +92,23 @@ def waiting_for(waiting: Waiting) -> WaitingFor:
 
 
 def failure(found: FailureDetails) -> FailureReport:
-    """Show why an instance has failed, and why that, as far as it is known."""
+    """Show why an instance has failed, and why that, as far as it is known.
+
+    The activity or child that failed is named on top, also where the code has raised an error of its own for it.
+    """
+    return _failure(found, found.failed_call)
+
+
+def _failure(found: FailureDetails, call: FailedCall | None) -> FailureReport:
+    step = FailedStep(name=call.name, id=call.id, attempt=call.attempt) if call is not None else None
+    activity = call is not None and call.kind == ACTIVITY_CALL
     return FailureReport(
         type=found.error_type,
         message=found.message,
         traceback=found.stack_trace,
-        cause=failure(found.inner) if found.inner is not None else None,
+        activity=step if activity else None,
+        child=step if not activity else None,
+        cause=_failure(found.cause, found.cause.call) if found.cause is not None else None,
     )
 
 

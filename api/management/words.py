@@ -29,6 +29,7 @@ from ...runtime.errors import (
     InvalidRequest,
     KeyReused,
     LimitExceeded,
+    RepairRefused,
     RunChanged,
     WorkflowUnknown,
 )
@@ -63,6 +64,7 @@ STALLED = ErrorAnswer(
 RUN_CHANGED = ErrorAnswer(412, "ERR_RUN_CHANGED", "{error}")
 KEY_REUSED = ErrorAnswer(422, "ERR_IDEMPOTENCY_KEY_REUSED", "{error}")
 WORKFLOW_UNKNOWN = ErrorAnswer(422, "ERR_WORKFLOW_UNKNOWN", "{error}")
+REPAIR_REFUSED = ErrorAnswer(409, "ERR_REPAIR_REFUSED", "{error}")
 EVENT_REFUSED = ErrorAnswer(409, "ERR_EVENT_REFUSED", "{error}")
 NOT_SET_ASIDE = ErrorAnswer(409, "ERR_INSTANCE_NOT_SET_ASIDE", "{error}")
 HISTORY_UNREADABLE = ErrorAnswer(
@@ -91,6 +93,7 @@ ANSWERS: Mapping[type[PerdureError], ErrorAnswer] = {
     KeyReused: KEY_REUSED,
     WorkflowUnknown: WORKFLOW_UNKNOWN,
     EventRefused: EVENT_REFUSED,
+    RepairRefused: REPAIR_REFUSED,
     RunChanged: RUN_CHANGED,
     LimitExceeded: LIMIT_EXCEEDED,
     CursorInvalid: CURSOR_INVALID,

@@ -6,12 +6,23 @@ caller names in `If-Match`.
 
 from starlette.responses import Response
 
-from ...api.management.actions import Action, ActionDone, json_text
+from ...api.management.actions import Action, ActionDone, RepairRequest, json_text
 from ...api.management.moments import encode
-from ...api.management.words import HISTORY_UNREADABLE, RUN_CHANGED, STALLED, UNFINISHED
-from ...api.words import NOT_FOUND, ErrorAnswer
+from ...api.management.words import (
+    BODY_INVALID,
+    HISTORY_UNREADABLE,
+    LIMIT_EXCEEDED,
+    NOT_SET_ASIDE,
+    REPAIR_REFUSED,
+    RUN_CHANGED,
+    STALLED,
+    UNFINISHED,
+)
+from ...api.words import NOT_FOUND, ErrorAnswer, Refusal
 from ...runtime.history.attribution import By
+from ...runtime.history.failure import FailureDetails
 from ...runtime.instance.condition import Condition
+from ...runtime.instance.message import Repair, RepairAction
 from ...runtime.operations.management import InstanceOperations
 from .call import ManagementCall
 from .endpoint import JSON, Endpoint, Success
@@ -35,6 +46,22 @@ def _action(operation: str, summary: str, success: Success, *errors: ErrorAnswer
 
 
 DONE = Success(200, "It is done", ActionDone)
+REPAIR = Endpoint(
+    "repair_instance",
+    "POST",
+    "/instances/{id}/repair",
+    "actions",
+    "Give an instance what it waits for",
+    (Success(200, "It is done", ActionDone),),
+    errors=(NOT_FOUND, REPAIR_REFUSED, NOT_SET_ASIDE, RUN_CHANGED, LIMIT_EXCEEDED),
+    headers=("If-Match",),
+    body=RepairRequest,
+    description=(
+        "The history is not rewritten: an arrival is added that the instance could have had. What has failed already "
+        "is no entry of `waiting_for`; use rerun from that event."
+    ),
+)
+
 ACTIONS = (
     _action("suspend", "Let an instance take no further step until it is resumed", DONE, STALLED),
     _action("resume", "Let a suspended instance go on", DONE, STALLED),
@@ -52,6 +79,7 @@ ACTIONS = (
         UNFINISHED,
         description="It must have ended, or be stalled or set aside, or `force` be given. Its descendants go first.",
     ),
+    REPAIR,
 )
 
 
@@ -94,6 +122,30 @@ class ActionRoutes:
             condition=run,
         )
         return Response(encode(ActionDone(id=instance_id, affected=affected)), media_type=JSON)
+
+    async def repair_instance(self, call: ManagementCall) -> Response:
+        instance_id, run, asked = call.id, condition_of(call), await call.body(RepairRequest)
+        by = by_of(call, asked.reason)
+        if asked.action == "release":
+            await self.steering.release(instance_id, by=by, condition=run)
+            return done(instance_id)
+        if asked.event_id is None:
+            raise Refusal(BODY_INVALID, detail=f"{asked.action} needs the event_id of an entry of waiting_for")
+        failure = None
+        if asked.action == "fail":
+            if asked.failure is None:
+                raise Refusal(BODY_INVALID, detail="fail needs a failure: {type, message}")
+            given = asked.failure
+            failure = FailureDetails(
+                error_type=given.type,
+                message=given.message,
+                stack_trace=given.traceback,
+                non_retriable=given.non_retriable,
+            )
+        result = json_text(asked.result) if asked.action == "complete" else None
+        repair = Repair(RepairAction(asked.action), asked.event_id, result, failure, by, run)
+        await self.steering.repair(instance_id, repair)
+        return done(instance_id)
 
 
 def by_of(call: ManagementCall, reason: str | None = None) -> By:

@@ -5,7 +5,7 @@ The one law: a route is there if its operation is. Nothing is answered by a stub
 `http/app.py` puts the routes behind Dapr's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ import anyio
 from starlette.routing import Route
 
 from ...api.management.history import EventJson
+from ...api.sidecar import Sidecar
 from ...api.tokens import Tokens
 from ...runtime.operations.management import InstanceOperations
 from .actions import ACTIONS, ActionRoutes
@@ -22,6 +23,7 @@ from .endpoint import Endpoint
 from .endpoints import READING
 from .histories import HISTORIES, HistoryRoutes
 from .instances import InstanceRoutes
+from .overview import OVERVIEW, OverviewRoutes
 from .resource import Handler, routes_of
 from .session import LOGIN, LOGOUT, SessionRoutes
 from .starting import STARTING, StartRoutes
@@ -37,15 +39,18 @@ class ManagementDoor:
         tokens: None if callers need none.
         stopping: Set when the daemon begins to stop: what takes long ends then.
         event_json: Writes the events of histories; None leaves histories out.
+        configuration: What the daemon was told, without secrets.
     """
 
     management: InstanceOperations
+    sidecar: Sidecar
     app_id: str
     version: str
     body_bytes_max: int
     tokens: Tokens | None = None
     stopping: anyio.Event = field(default_factory=anyio.Event)
     event_json: EventJson | None = None
+    configuration: Mapping[str, Any] = field(default_factory=dict)
 
 
 def management_routes(door: ManagementDoor, dapr: dict[str, Any]) -> list[Route]:
@@ -77,6 +82,7 @@ def _tables(door: ManagementDoor) -> list[tuple[Sequence[Endpoint], object]]:
         (ACTIONS, ActionRoutes(management)),
         (STREAMS, StreamRoutes(management, app_id=door.app_id, stopping=door.stopping)),
         (BULK_ENDPOINTS, BulkRoutes(management, app_id=door.app_id)),
+        (OVERVIEW, OverviewRoutes(management, door.sidecar, door.configuration)),
         ((LOGIN, LOGOUT), SessionRoutes(door.tokens)),
     ]
     if door.event_json is not None:

@@ -20,7 +20,7 @@ from .endpoint import Endpoint
 Body = TypeVar("Body", bound=msgspec.Struct)
 
 ETAG = re.compile(r'"([^",]*)"|([A-Za-z0-9-]+)')  # without its quotes too: a person has typed it
-KEY_BYTES_MAX = 256  # of an Idempotency-Key
+KEY = re.compile("[!-~]{1,256}")  # an Idempotency-Key
 
 
 class ManagementCall:
@@ -61,8 +61,8 @@ class ManagementCall:
     def idempotency_key(self) -> str | None:
         """Return the Idempotency-Key header; None if there is none. Raises Refusal."""
         key = self.request.headers.get("idempotency-key")
-        if key is not None and not 0 < len(key.encode()) <= KEY_BYTES_MAX:
-            raise Refusal(HEADER_INVALID, detail=f"an Idempotency-Key has 1 to {KEY_BYTES_MAX} bytes")
+        if key is not None and KEY.fullmatch(key) is None:
+            raise Refusal(HEADER_INVALID, detail="an Idempotency-Key has 1 to 256 visible characters of ASCII")
         return key
 
     def expected_run(self) -> str | None:

@@ -15,6 +15,7 @@ from ...api.management.moments import LENGTH_PATTERN
 from ...api.management.words import (
     BODY_INVALID,
     BODY_NOT_JSON,
+    CURSOR_INVALID,
     FILTER_INVALID,
     HEADER_INVALID,
     LOST,
@@ -22,6 +23,7 @@ from ...api.management.words import (
     QUERY_INVALID,
 )
 from ...api.words import TRY_AGAIN, ErrorAnswer
+from ...runtime.operations.bulk.operation import BulkAction
 from ..auth import TOKEN_MISSING, TOKEN_UNKNOWN, WRITE_BY_COOKIE
 from ..dapr.openapi import error_responses, json_response, ref
 from ..errors import BODY_MALFORMED, BODY_TOO_LARGE, NO_ROUTE, PATH_MALFORMED
@@ -60,6 +62,8 @@ PIECES = {
     "name": "The name, as it is spelled; percent-encode it.",
     "action": "suspend, resume, terminate, purge or rerun",
 }
+
+PIECE_SCHEMAS: dict[str, Json] = {"action": {"type": "string", "enum": [action.value for action in BulkAction]}}
 
 FILTER_TEXTS = {
     "status": "Statuses in any case, with commas between; a `!` in front negates the list",
@@ -151,6 +155,8 @@ def errors_of(endpoint: Endpoint, *, secured: bool) -> Iterable[ErrorAnswer]:
     yield PATH_MALFORMED
     yield NO_ROUTE
     yield from endpoint.errors
+    if "cursor" in endpoint.names:
+        yield CURSOR_INVALID
     yield from TRY_AGAIN.values()
     yield from (LOST, NOT_RUNNING)
     if endpoint.headers:
@@ -187,7 +193,7 @@ def path_parameters(path: str) -> list[Json]:
             "in": "path",
             "required": True,
             "description": PIECES.get(name, ""),
-            "schema": {"type": "string", "minLength": 1},
+            "schema": PIECE_SCHEMAS.get(name, {"type": "string", "minLength": 1}),
         }
         for name in re.findall(r"{(\w+)}", path)
     ]

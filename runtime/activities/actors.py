@@ -26,10 +26,12 @@ from ...journal.journal import Journal
 from ...journal.vocabulary import (
     ACTIVITIES_WITHDRAWN,
     ACTIVITY_LEFT_BEHIND,
+    ACTIVITY_REPEATED,
     STOP_GRACE_OVER,
     THREADS_ABANDONED,
     WAITING_FOR_ROOM,
 )
+from ..activity_figures import ActivityLoad, recent_attempts
 from ..authoring.app import ActivityDefinition, ActivityKind, App
 from ..authoring.codec import Encoder
 from ..authoring.context import ActivityContext
@@ -53,6 +55,10 @@ class _Job:
     invoke: Invoke
     definition: ActivityDefinition
     began_us: int | None = None  # Unix time, microseconds; None: it waits in its lane
+    # It is performed once more, because it hangs: `later` is the next job of the same activity, `earlier` the one
+    # before. The first that ends answers.
+    later: "_Job | None" = None
+    earlier: "_Job | None" = None
 
     def __str__(self) -> str:
         return f"activity {self.invoke.name!r} of {self.invoke.instance_id!r} (task {self.invoke.task_id})"
@@ -104,6 +110,7 @@ class ActivityActors:
         self._grace: anyio.CancelScope | None = None  # of the activities under way, on a stop
         self._cancelled = False
         self.observer: Observer | None = None
+        self.recent = recent_attempts()
 
     def __len__(self) -> int:
         """How many activities are under way or waiting."""
@@ -146,19 +153,33 @@ class ActivityActors:
 
     def receive(self, address: Address, invoke: Invoke) -> None:
         """Take a message: perform this activity, once for each address at a time."""
-        if self._stopping or address in self._busy:
+        known = self._busy.get(address)
+        if self._stopping or (known is not None and (not invoke.again or known.began_us is None)):
             return
         definition = self._app.activities.get(invoke.name) if self._app is not None else None
         if definition is None:
             self._pass_on(address, invoke)
             return
-        job = self._busy[address] = _Job(address, invoke, definition)
+        job = self._busy[address] = _Job(address, invoke, definition, earlier=known)
+        if known is not None:
+            known.later = job
+            self.journal.write(
+                ACTIVITY_REPEATED, instance_id=invoke.instance_id, activity=invoke.name, task_id=invoke.task_id
+            )
         self._lanes[definition.kind].add(invoke.instance_id, job)
 
     def state_of(self, execution_id: str, task_id: int) -> WorkState | None:
         """Whether an activity of a generation waits or runs here; None: it is not here."""
         job = self._busy.get(Address(ACTIVITY, f"{execution_id}:{task_id}"))
         return WorkState(job.began_us) if job is not None else None
+
+    def loads(self) -> dict[str, ActivityLoad]:
+        """Count what waits and what runs here, by name."""
+        loads: dict[str, ActivityLoad] = {}
+        for job in self._busy.values():
+            name = job.definition.name
+            loads[name] = loads.get(name, ActivityLoad()).with_one(job.began_us)
+        return loads
 
     def withdraw(self, message: Withdraw) -> None:
         """Do not begin activities of an instance, and cancel those that have begun if the instance was ended."""
@@ -173,6 +194,7 @@ class ActivityActors:
             jobs.difference_update(begun)
         for job in jobs:
             del self._busy[job.address]
+            begun += _let_go(job)
         for job in begun if message.ended else ():
             self._lanes[job.definition.kind].cancel(job)
         self.journal.write(ACTIVITIES_WITHDRAWN, instance_id=message.instance_id, found=len(jobs))
@@ -214,7 +236,7 @@ class ActivityActors:
         try:
             result, failure = await self._call(job.invoke, job.definition)
         except anyio.get_cancelled_exc_class() as error:
-            if self._busy.get(job.address) is not job or await self._ended():
+            if self._is_withdrawn(job) or await self._ended():
                 raise
             # The activity has raised it, has cancelled its own task, or has awaited something that was cancelled.
             result, failure = None, failure_of(error, frames_skipped=2)
@@ -222,17 +244,38 @@ class ActivityActors:
             # KeyboardInterrupt or SystemExit in an activity ends the activity, not the host.
             result, failure = None, failure_of(error, frames_skipped=2)
         finally:
-            withdrawn = self._busy.get(job.address) is not job
-            if not withdrawn:
+            if job.later is not None:
+                withdrawn = not self._settle(job)
+            elif not (withdrawn := self._busy.get(job.address) is not job):
                 del self._busy[job.address]
             if slot >= 0 and self._flight is not None:
                 self._flight.end(slot)
         if withdrawn:
             return  # it has ended all the same, and nothing waits for its answer
+        took_s = perf_counter() - began_s
+        self.recent[job.definition.name].append(took_s if failure is None else -took_s)
         if self.observer is not None:
-            took_s = perf_counter() - began_s
             self.observer.app_activity_ended(job.definition.name, failed=failure is not None, took_s=took_s)
         self._reply(job.invoke, result, failure, job.began_us)
+
+    def _is_withdrawn(self, job: _Job) -> bool:
+        """Whether nothing waits for the answer of a job any more."""
+        newest = job
+        while newest.later is not None:
+            newest = newest.later
+        return self._busy.get(job.address) is not newest
+
+    def _settle(self, job: _Job) -> bool:
+        """Take an activity that was given out once more as answered by an earlier job, and do not begin it again.
+
+        Returns:
+            Whether the answer of this job counts.
+        """
+        if self._is_withdrawn(job):
+            return False
+        newest = self._busy.pop(job.address)
+        self._lanes[newest.definition.kind].withdraw(newest.invoke.instance_id, (newest,))
+        return True
 
     async def _call(self, invoke: Invoke, definition: ActivityDefinition) -> tuple[str | None, FailureDetails | None]:
         called = (
@@ -292,6 +335,15 @@ class ActivityActors:
     ) -> None:
         done = ActivityDone(invoke.execution_id, invoke.task_id, result, failure, began_us)
         self._send(workflow_address(invoke.instance_id), done)
+
+
+def _let_go(job: _Job) -> list[_Job]:
+    """The jobs of the same activity before this one, which are under way."""
+    earlier: list[_Job] = []
+    while job.earlier is not None:
+        job = job.earlier
+        earlier.append(job)
+    return earlier
 
 
 # What runs in each lane, and the limit on it.

@@ -114,9 +114,9 @@ class TaskCompleted(NamedTuple):
     # Of its TaskScheduled. SDKs for .NET match by it, and a turn that is sent without the past holds no TaskScheduled.
     task_execution_id: str | None = None
     wire: bytes | None = None
-    began_us: int | None = (
-        None  # when its body began, or a worker was sent it; Unix time, microseconds. Not for workers
-    )
+    # When its body began, or a worker was sent it; Unix time, microseconds. Not for workers.
+    began_us: int | None = None
+    repair: str | None = None  # of an answer that a person gave: the id of the entry in the audit. Not for workers
 
 
 class TaskFailed(NamedTuple):
@@ -125,6 +125,7 @@ class TaskFailed(NamedTuple):
     task_execution_id: str | None = None
     wire: bytes | None = None
     began_us: int | None = None  # as of TaskCompleted
+    repair: str | None = None  # as of TaskCompleted
 
 
 class ChildCreated(NamedTuple):
@@ -171,12 +172,14 @@ class ChildCompleted(NamedTuple):
     task_id: int
     result: str | None
     wire: bytes | None = None
+    repair: str | None = None  # as of TaskCompleted
 
 
 class ChildFailed(NamedTuple):
     task_id: int
     failure: tuple[Any, ...] | None  # None: terminated
     wire: bytes | None = None
+    repair: str | None = None  # as of TaskCompleted
 
 
 class TimerCreated(NamedTuple):
@@ -194,6 +197,7 @@ class TimerFired(NamedTuple):
     timer_id: int  # -1: the scheduled start of the instance
     fire_at_us: int
     wire: bytes | None = None
+    repair: str | None = None  # as of TaskCompleted
 
 
 class EventRaised(NamedTuple):
@@ -307,6 +311,8 @@ def pack_event(event: Event) -> tuple[Any, ...]:
     native = NATIVE_FIELDS[kind]
     if event[native:] == ABSENT[kind]:
         return (TAGS[kind], *event[:native])
+    if event[-1] is None:  # the default of every last field
+        return (TAGS[kind], *event[:-1])
     return (TAGS[kind], *event)
 
 

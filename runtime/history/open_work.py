@@ -28,6 +28,7 @@ from .event import (
 )
 from .row import Row
 
+RETRIES = (TimerOrigin.ACTIVITY_RETRY, TimerOrigin.CHILD_RETRY)
 START_TIMER = -1  # the timer of a scheduled start; those of the code begin at 1, or at 0 (Go, Java, .NET)
 
 
@@ -40,6 +41,7 @@ class OpenWork:
     timers: dict[int, int] = field(default_factory=dict)  # when each fires; Unix time, microseconds
     waits: dict[int, str] = field(default_factory=dict)  # for timers of waits: the event's name, case-folded
     last_id: int = 0
+    retries: set[int] | None = None  # the timers between two tries of a call; None: there was none yet
 
     @classmethod
     def of(cls, rows: Iterable[Row], *, remote: bool = False) -> "OpenWork":
@@ -95,6 +97,9 @@ class OpenWork:
         self.last_id = timer.event_id
         if timer.origin == TimerOrigin.EXTERNAL_EVENT and timer.reference is not None:
             self.waits[timer.event_id] = timer.reference.casefold()
+        elif timer.origin in RETRIES:
+            self.retries = self.retries or set()
+            self.retries.add(timer.event_id)
 
     def _timer_fired(self, timer: TimerFired) -> None:
         self.timers.pop(timer.timer_id, None)

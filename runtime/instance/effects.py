@@ -55,8 +55,12 @@ def carry_out(sheet: TurnSheet, commands: Sequence[Command]) -> None:
             effect(sheet, command)
 
 
-def invoke(sheet: TurnSheet, task: TaskScheduled) -> None:
-    """Have an activity performed. One of an app that is not here fails, as if it had been performed."""
+def invoke(sheet: TurnSheet, task: TaskScheduled, *, again: bool = False) -> None:
+    """Have an activity performed. One of an app that is not here fails, as if it had been performed.
+
+    Args:
+        again: Perform it although it is under way, because it hangs.
+    """
     actor = sheet.actor
     assert actor.record is not None
     execution_id = actor.record.execution_id
@@ -77,6 +81,7 @@ def invoke(sheet: TurnSheet, task: TaskScheduled) -> None:
         actor.record.name,
         # A dictionary is there only where something has been tried again: most often one look is enough.
         1 if actor.execution is not None and actor.execution.retries is None else _attempt(actor, task),
+        again,
     )
     sheet.turn.messages.append((Address(ACTIVITY, f"{execution_id}:{task.event_id}"), message))
 

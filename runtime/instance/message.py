@@ -4,6 +4,7 @@ A message changes nothing by itself: the actor that gets it decides.
 """
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import NamedTuple
 
 from ...actors.address import Address
@@ -126,6 +127,26 @@ class ReleaseAside(NamedTuple):
     condition: Condition = ANY
 
 
+class RepairAction(StrEnum):
+    """What a person does about an open entry of an instance. The words are those of the API."""
+
+    RETRY = "retry"  # perform an activity again: one that hangs beside the first, one that waits for its next try now
+    COMPLETE = "complete"  # answer an activity or a child with a result
+    FAIL = "fail"  # answer it with a failure
+    FIRE = "fire"  # let a timer fire now
+
+
+class Repair(NamedTuple):
+    """Give an instance an arrival that it could have had. Answered with None, InstanceNotFound or RepairRefused."""
+
+    action: RepairAction
+    event_id: int  # of an open activity, child or timer
+    result: str | None = None  # of COMPLETE
+    failure: FailureDetails | None = None  # of FAIL
+    by: By | None = None
+    condition: Condition = ANY
+
+
 class Continue(NamedTuple):
     """Take another turn: something is held that can be fed now."""
 
@@ -144,6 +165,7 @@ class Invoke(NamedTuple):
     propagated: bytes | None = None  # and that, a serialized PropagatedHistory
     workflow: str = ""  # of the instance that asks
     attempt: int | None = None  # the number of this try, from 1 on; None: a remote worker's code did not say
+    again: bool = False  # perform it although it is under way: the first answer counts
 
 
 class Withdraw(NamedTuple):

@@ -58,6 +58,7 @@ def running_code(sheet: TurnSheet) -> Execution | None:
         stall(sheet, str(error))
         return None
     actor.rows = []
+    _forget_timeouts(sheet, actor.execution)
     if begins:
         actor.record = actor.record._replace(started_us=sheet.now_us)
     if sheet.status is not Status.SUSPENDED:
@@ -66,6 +67,18 @@ def running_code(sheet: TurnSheet) -> Execution | None:
             actor.record = actor.record._replace(stall=None)
             sheet.note(INSTANCE_GOES_ON)
     return actor.execution
+
+
+def _forget_timeouts(sheet: TurnSheet, execution: Execution) -> None:
+    """Drop the timeouts of waits whose event has come; their reminders went in the turn that fed the event.
+
+    The rows of native code do not tell which of its waits an event ends.
+    """
+    work = sheet.actor.open
+    if work.waits:
+        waited_for = {wait.timer_id for same in execution.waits.values() for wait in same}
+        for timer_id in [each for each in work.waits if each not in waited_for]:
+            del work.waits[timer_id], work.timers[timer_id]
 
 
 def _miss_definition(sheet: TurnSheet, name: str) -> None:
@@ -106,7 +119,7 @@ def _feed(sheet: TurnSheet, execution: Execution) -> None:
         continue_as_new(sheet, outcome, arrivals[taken:])
     elif outcome is not None:
         failure = FailureDetails.unpack(outcome.failure) if outcome.failure is not None else None
-        end(sheet, Status(outcome.status), outcome.result, failure)
+        end(sheet, Status(outcome.status), outcome.result, failure, exceeded=execution.exceeded)
 
 
 def _took_ms(sheet: TurnSheet, task_id: int | None) -> int | None:

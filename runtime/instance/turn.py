@@ -19,9 +19,9 @@ from .ending import terminate
 from .native import feed_if_possible, running_code
 from .receiving import RECEIVERS
 from .remote import is_remote, offer_a_turn, propagate, run_remotely
+from .requests.steering import put_aside
 from .sheet import TurnSheet
 from .state import Instance
-from .steering import put_aside
 
 
 def take_turn(actor: Instance, envelopes: Sequence[Envelope], now_us: int) -> Turn:

@@ -37,6 +37,7 @@ from ..instance.message import (
     Purge,
     RaiseEvent,
     ReleaseAside,
+    Repair,
     Resume,
     Start,
     StartCopy,
@@ -138,12 +139,12 @@ class Facade:
                 raise InvalidRequest("workflow name is not configured")
             if instance_id == "":
                 raise InvalidRequest("no instance ID was provided")
-            self._check_name("the name of the workflow", start.name)
+            self.check_name("the name of the workflow", start.name)
             if instance_id is not None:
-                self._check_name("the instance ID", instance_id)
-            self._check_payload("the input", start.input)
+                self.check_name("the instance ID", instance_id)
+            self.check_payload("the input", start.input)
             trace = start.trace
-            self._check_payload("the trace", "".join(part or "" for part in trace) if trace is not None else None)
+            self.check_payload("the trace", "".join(part or "" for part in trace) if trace is not None else None)
             if start.start_at_us is not None:
                 start = start._replace(start_at_us=within_time(start.start_at_us))
             if instance_id is not None:
@@ -208,8 +209,8 @@ class Facade:
         with self._watch.operation("raise_event"):
             if not name:
                 raise InvalidRequest("missing workflow event name")
-            self._check_name("the name of the event", name)
-            self._check_payload("the data of the event", data)
+            self.check_name("the name of the event", name)
+            self.check_payload("the data of the event", data)
             await self._host.ask(workflow_address(instance_id), RaiseEvent(name, data))
 
     async def deliver(self, instance_id: str, event: RaiseEvent) -> None:
@@ -225,8 +226,8 @@ class Facade:
             if not event.name:
                 raise InvalidRequest("missing workflow event name")
             if event.strict:
-                self._check_name("the name of the event", event.name)
-                self._check_payload("the data of the event", event.input)
+                self.check_name("the name of the event", event.name)
+                self.check_payload("the data of the event", event.input)
             await self._host.ask(workflow_address(instance_id), event)
 
     # `by` says for the audit on whose behalf an instance is changed; None: the engine does it by itself.
@@ -244,7 +245,7 @@ class Facade:
             InstanceNotFound, InstanceStalled, RunChanged, NoMatch
         """
         with self._watch.operation("suspend"):
-            self._check_payload("the reason", reason)
+            self.check_payload("the reason", reason)
             await self._host.ask(workflow_address(instance_id), Suspend(reason, because(by, reason), condition))
 
     async def resume(
@@ -259,7 +260,7 @@ class Facade:
             InstanceNotFound, InstanceStalled, RunChanged, NoMatch
         """
         with self._watch.operation("resume"):
-            self._check_payload("the reason", reason)
+            self.check_payload("the reason", reason)
             await self._host.ask(workflow_address(instance_id), Resume(reason, because(by, reason), condition))
 
     async def terminate(
@@ -284,7 +285,7 @@ class Facade:
             InstanceNotFound, InstanceStalled, RunChanged, NoMatch
         """
         with self._watch.operation("terminate"):
-            self._check_payload("the output", output)
+            self.check_payload("the output", output)
             message = Terminate(output, recurse, by=by, condition=condition, stalled_too=stalled_too)
             await self._host.ask(workflow_address(instance_id), message)
 
@@ -329,6 +330,16 @@ class Facade:
         with self._watch.operation("purge"):
             purge = Purge(force, by, condition, stalled_too)
             return await self._purging.purge(instance_id, purge, recurse=recurse)
+
+    async def repair(self, instance_id: str, repair: Repair) -> None:
+        """Give an instance an arrival that it could have had.
+
+        Raises:
+            InstanceNotFound, RepairRefused, LimitExceeded, RunChanged, NoMatch: Nothing was done.
+        """
+        with self._watch.operation("repair"):
+            self.check_payload("the result", repair.result)
+            await self._host.ask(workflow_address(instance_id), repair)
 
     async def wait(
         self, instance_id: str, until: Callable[[Status], bool] = finished, *, await_creation: bool = False
@@ -443,10 +454,10 @@ class Facade:
         with self._watch.operation("rerun"):
             source_id = rerun.source_id
             new_id = rerun.new_id or make_id()
-            self._check_name("the instance ID", new_id)
-            self._check_payload("the input", rerun.input)
+            self.check_name("the instance ID", new_id)
+            self.check_payload("the input", rerun.input)
             if rerun.new_child_id is not None:
-                self._check_name("the instance ID of the child", rerun.new_child_id)
+                self.check_name("the instance ID of the child", rerun.new_child_id)
             if new_id == source_id:
                 raise RerunRefused("rerun workflow instance ID must be different from the original instance ID")
             stored = await self._host.read(workflow_address(source_id))
@@ -469,11 +480,20 @@ class Facade:
                 raise RerunExists(new_id) from None
             return new_id
 
-    def _check_name(self, what: str, name: str) -> None:
-        """Refuse a name that is too long. Instances of older stores keep theirs, and are reached by it."""
+    def check_name(self, what: str, name: str) -> None:
+        """Refuse a name that is too long. Instances of older stores keep theirs, and are reached by it.
+
+        Raises:
+            LimitExceeded: It is.
+        """
         if is_longer(name, maximum := self._limits.name_bytes_max):
             raise LimitExceeded(what, limit="name_bytes_max", found=bytes_of(name), maximum=maximum)
 
-    def _check_payload(self, what: str, text: str | None) -> None:
+    def check_payload(self, what: str, text: str | None) -> None:
+        """Refuse a payload that is too long; None is none.
+
+        Raises:
+            LimitExceeded: It is.
+        """
         if text is not None and is_longer(text, maximum := self._limits.payload_bytes_max):
             raise LimitExceeded(what, limit="payload_bytes_max", found=bytes_of(text), maximum=maximum)

@@ -7,8 +7,13 @@ The engine makes it; the doors are given it (`http/management/`).
 
 from dataclasses import dataclass
 
+from ...actors.clock import Clock
 from ...actors.hosting.host import Host
 from .bulk.bulk import Bulk
+from .overview.audits import Audits
+from .overview.reports import Reports
+from .overview.series import Series
+from .overview.workflows import Inventory
 from .reading.feed import Feed
 from .reading.status_wait import StatusWaits
 from .reading.views import Views
@@ -24,8 +29,25 @@ class InstanceOperations:
     waits: StatusWaits
     feed: Feed
     bulk: Bulk
+    audits: Audits
+    reports: Reports
+    series: Series
+    inventory: Inventory
 
 
-def management_of(host: Host, views: Views, steering: Steering, bulk: Bulk) -> InstanceOperations:
+def management_of(
+    host: Host, reports: Reports, *, views: Views, steering: Steering, bulk: Bulk, clock: Clock
+) -> InstanceOperations:
     """Put together what an engine offers."""
-    return InstanceOperations(views=views, steering=steering, waits=StatusWaits(host), feed=Feed(host), bulk=bulk)
+    series = Series(host, reports.own, clock=clock, peers=reports.peers)
+    return InstanceOperations(
+        views=views,
+        steering=steering,
+        waits=StatusWaits(host),
+        feed=Feed(host),
+        bulk=bulk,
+        audits=Audits(host),
+        reports=reports,
+        series=series,
+        inventory=Inventory(host, reports, series),
+    )

@@ -15,7 +15,7 @@ and after a restart the instance asks for them again. Workflow actors and
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -25,6 +25,7 @@ from ...actors.address import Address
 from ...actors.errors import HostStopping
 from ...journal.journal import Journal
 from ...journal.vocabulary import WAITING_FOR_ROOM, WORKER_CAME, WORKER_WENT
+from ..activity_figures import NAMES_MAX, ActivityLoad, recent_attempts
 from ..fair_queue import FairQueue
 from ..instance.message import (
     ACTIVITY,
@@ -81,6 +82,7 @@ class Dispatcher:
         self._stalled: set[str] = set()
         self._full: FairQueue[Job] | None = None  # of which the log has been told that it waits for room
         self._stopping = False
+        self.recent = recent_attempts()
 
     @property
     def connected(self) -> int:
@@ -90,6 +92,20 @@ class Dispatcher:
     def __len__(self) -> int:
         """How many jobs are not answered."""
         return len(self._jobs)
+
+    @property
+    def streams(self) -> Sequence[Stream]:
+        """The streams that are open, the oldest first."""
+        return self._streams
+
+    def loads(self) -> dict[str, ActivityLoad]:
+        """Count the activities that wait for a worker, and those that workers have, by name."""
+        loads: dict[str, ActivityLoad] = {}
+        for job in self._jobs.values():
+            if isinstance(job.request, Invoke):
+                name = job.request.name
+                loads[name] = loads.get(name, ActivityLoad()).with_one(job.sent_us if job.sent else None)
+        return loads
 
     def stop(self) -> None:
         """End all streams, and take in no more workers."""
@@ -134,9 +150,23 @@ class Dispatcher:
         if job is not None:
             assert isinstance(job.request, Invoke)
             if job.request.execution_id == invoke.execution_id:
+                if invoke.again and job.sent:
+                    self._give_again(job)
                 return
             self._drop(job)  # of an earlier generation, whose ids begin anew
         self._add(Job(key, invoke), self._activities)
+
+    def _give_again(self, job: Job) -> None:
+        """Give an activity that a worker has to another one, or once more to the same. The first answer counts."""
+        assert job.stream is not None
+        job.earlier_tokens = (*job.earlier_tokens, job.token)
+        job.hung_with = job.stream
+        del job.stream.activities[job.key]
+        job.stream = None
+        job.sent = False
+        self._count(job, -1)
+        self._activities.push_front(job.request.instance_id, job)
+        self._pump()
 
     def withdraw(self, message: Withdraw) -> None:
         """Give an instance's activities to no worker any more, nor its turn if it was ended.
@@ -243,6 +273,9 @@ class Dispatcher:
         job = self._finish(_activity_key(answer.instance_id, answer.task_id), answer.token, answer.task_id)
         if job is not None:
             assert isinstance(job.request, Invoke)
+            took_s = (self._now_us() - (job.sent_us or 0)) / 1e6
+            if job.request.name in self.recent or len(self.recent) < NAMES_MAX:
+                self.recent[job.request.name].append(took_s if answer.failure is None else -took_s)
             done = ActivityDone(job.request.execution_id, answer.task_id, answer.result, answer.failure, job.sent_us)
             self._send(workflow_address(answer.instance_id), done)
 
@@ -281,9 +314,11 @@ class Dispatcher:
         if job is None:
             instance_id = key.id if task_id is None else key.id.rpartition("::")[0]
             raise WorkUnknown(instance_id, task_id)
-        if (token and token != job.token) or not job.sent:
+        if not (job.sent and token in ("", job.token)) and not (job.earlier_tokens and _is_earlier(job, token)):
             logger.debug("an answer to %s under another token is void", key)
             return None
+        if job.stream is not None:
+            job.stream.seen_us = self._now_us()
         self._drop(job)
         self._pump()
         return job
@@ -345,6 +380,8 @@ class Dispatcher:
         activity = isinstance(job.request, Invoke)
         room = limits.activities_per_stream_max if activity else limits.workflows_per_stream_max
         free = [stream for stream in self._streams if len(stream.jobs_like(job)) < room]
+        if job.hung_with is not None:
+            free = [stream for stream in free if stream is not job.hung_with] or free
         if not isinstance(job.request, Invoke):
             for stream in free:
                 if stream.worker.stateful and stream.keeps(job.request.instance_id):
@@ -368,6 +405,11 @@ class Dispatcher:
             self._at_work[counter] = self._at_work.get(counter, 0) + by
             if self._at_work[counter] == 0:
                 del self._at_work[counter]
+
+
+def _is_earlier(job: Job, token: str) -> bool:
+    """Whether an answer comes from a worker that was given the job before it was given out again."""
+    return not token or token in job.earlier_tokens
 
 
 def _is_continued(known: Offered | WorkflowTurnWork, offer: Offered) -> bool:

@@ -38,13 +38,28 @@ TOKENLESS_AGENT = "dapr-js-sdk"
 class Job:
     """A turn or an activity, from the request to the answer that counts."""
 
-    __slots__ = ("again", "due_s", "key", "request", "sent", "sent_us", "stream", "timeout_s", "token", "withdrawn")
+    __slots__ = (
+        "again",
+        "due_s",
+        "earlier_tokens",
+        "hung_with",
+        "key",
+        "request",
+        "sent",
+        "sent_us",
+        "stream",
+        "timeout_s",
+        "token",
+        "withdrawn",
+    )
 
     def __init__(self, key: Address, request: Offered | Invoke) -> None:
         self.key = key
         self.request: Offered | WorkflowTurnWork | Invoke = request  # of a turn: an offer until it is sent
         self.stream: Stream | None = None  # None: it waits in the dispatcher
         self.token = ""  # a new one each time it is given to a worker
+        self.earlier_tokens: tuple[str, ...] = ()  # under which it was given out before, because it hung
+        self.hung_with: Stream | None = None  # the last of these workers
         self.sent = False  # to the worker of its stream
         self.sent_us: int | None = None  # when it was; Unix time, microseconds
         self.again = False  # it is to be sent again, because no answer has come
@@ -78,6 +93,7 @@ class Stream:
         journal: Journal | None = None,
     ) -> None:
         self.worker = worker
+        self.connected_us = self.seen_us = now_us()  # seen: when it has answered last
         self.says_tokens = TOKENLESS_AGENT not in worker.agent  # with its answers
         self.turns: dict[Address, Job] = {}
         self.activities: dict[Address, Job] = {}

@@ -235,6 +235,35 @@ def test_an_instance_is_suspended_resumed_ended_and_purged(api: httpx.Client) ->
     assert api.post("/instances/acted/purge").status_code == 404
 
 
+def test_an_instance_gets_what_it_waits_for(api: httpx.Client) -> None:
+    # Given an instance whose activity hangs,
+    start(api, "pay", "hangs", 5000)
+    path = "/instances/hangs"
+    eventually(lambda: get(api, path)["waiting_for"][0]["state"] == "running")
+    (waiting,) = get(api, path)["waiting_for"]
+    assert (waiting["kind"], waiting["name"]) == ("activity", "charge")
+    event_id = waiting["event_id"]
+    # what it does not wait for is refused, and what is not whole is named,
+    assert api.post(f"{path}/repair", json={"action": "complete", "event_id": 99}).status_code == 409
+    assert api.post(f"{path}/repair", json={"action": "fire", "event_id": event_id}).status_code == 409
+    assert api.post(f"{path}/repair", json={"action": "release"}).status_code == 409
+    for body in ({}, {"action": "mend"}, {"action": "complete"}, {"action": "fail", "event_id": event_id}):
+        response = api.post(f"{path}/repair", json=body)
+        assert (response.status_code, response.json()["errorCode"]) == (422, "ERR_BODY_INVALID")
+    # and with an answer it goes on.
+    answer = {"action": "complete", "event_id": event_id, "result": "charged by hand", "reason": "it was paid"}
+    assert api.post(f"{path}/repair", json=answer).status_code == 200
+    assert get(api, f"{path}/wait")["status"] == "COMPLETED"
+    key = get(api, f"{path}/history", order="newest", limit="1")["items"][0]["key"]
+    assert api.get(f"{path}/history/{key}/result").json() == "charged by hand"
+    # A failure is an answer too.
+    start(api, "pay", "hangs-too", 5000)
+    failure = {"type": "Declined", "message": "by hand"}
+    answer = {"action": "fail", "event_id": event_id, "failure": failure}
+    assert api.post("/instances/hangs-too/repair", json=answer).status_code == 200
+    assert get(api, "/instances/hangs-too/wait")["status"] == "FAILED"
+
+
 def test_what_is_asked_twice_is_done_once(api: httpx.Client) -> None:
     # A start with a key begins one instance,
     key = {"idempotency-key": "once"}
@@ -386,6 +415,37 @@ def test_streams_and_waits_end_at_once_when_the_daemon_stops(tmp_path: Path) -> 
         assert reader.ended.wait(timeout=5)
         reader.close()
     assert [(answer.status_code, answer.json()["errorCode"]) for answer in answers] == [(503, "ERR_HOST_STOPPING")]
+
+
+# The daemon.
+
+
+def test_the_daemon_says_what_it_is_and_what_it_has(api: httpx.Client) -> None:
+    system = get(api, "/system")
+    assert (system["app_id"], system["hosts"], system["ready"], system["workers"]) == ("shop", 1, True, 0)
+    assert system["store"]["bytes"] > 0
+    assert system["configuration"]["durability"] == "full"
+    (host,) = get(api, "/hosts")["items"]
+    assert (host["name"], host["ready"]) == ("local", True)
+    assert get(api, "/workers")["items"] == []
+    assert [each["name"] for each in get(api, "/workflows")["items"]] == ["order", "parent", "pay"]
+    assert [each["name"] for each in get(api, "/activities")["items"]] == ["charge"]
+    series = get(api, "/series", names="started,workers", window="60", step="20")
+    assert series["step"] == 20
+    assert {name: len(values) for name, values in series["values"].items()} == {"started": 3, "workers": 3}
+
+
+def test_who_did_what_is_in_the_audit(api: httpx.Client) -> None:
+    start(api, "order", "audited", "x")
+    api.post("/instances/audited/suspend", json={"reason": "look"})
+    api.post("/instances/audited/purge", json={"force": True})
+    rows = get(api, "/audit", id="audited")["items"]
+    assert [(row["action"], row["actor"], row["door"], row["reason"]) for row in rows] == [
+        ("purge", "anonymous", "api", None),
+        ("suspend", "anonymous", "api", "look"),
+    ]
+    assert [row["action"] for row in get(api, "/audit", id="audited", limit="1")["items"]] == ["purge"]
+    assert get(api, "/audit", id="audited", before="2020-01-01T00:00:00Z")["items"] == []
 
 
 # Who may do it.

@@ -14,11 +14,8 @@ from typing import NamedTuple
 
 from ....actors.cluster.changes import Change, ChangeFeed, Place
 from ....actors.hosting.host import Host
-from ....actors.store.listing import Facets, ListFilter, matches
+from ....actors.store.listing import Facets, ListFilter, fits
 from ....actors.waiting.signal import Signal
-from ...history.facets import facets_of
-from ...history.record import unpack_record
-from ...history.row import CorruptHistory
 from ...instance.message import WORKFLOW
 
 CHANGES_AT_ONCE = 256  # that a reader takes from one host before it gives others a turn
@@ -73,9 +70,10 @@ class FeedReader:
         self._changes = changes
         self._signal = signal
         self._wanted = wanted
-        self._timeless = replace(wanted, updated_from_us=None, updated_to_us=None)
-        # Of an instance that was not in memory it is not known how it was; these conditions cannot have changed.
-        self._lasting = replace(self._timeless, statuses=None, not_statuses=frozenset())
+        # Of an instance that an earlier release has written it is not known how it was; these cannot have changed.
+        self._lasting = replace(
+            wanted, statuses=None, not_statuses=frozenset(), updated_from_us=None, updated_to_us=None
+        )
         self._only = only
         self._places = {name: ring.place for name, ring in changes.rings.items()}
         self._missed = False
@@ -121,7 +119,7 @@ class FeedReader:
         if change.address.type != WORKFLOW or (self._only is not None and change.address.id != self._only):
             return None
         facets = change.facets
-        if facets is not None and matches(self._wanted, change.address.id, facets, idle_since_us=None):
+        if facets is not None and fits(self._wanted, change.address.id, facets):
             return FeedKind.CHANGE
         if change.created or not self._may_have_fitted(change):
             return None
@@ -129,20 +127,9 @@ class FeedReader:
 
     def _may_have_fitted(self, change: Change) -> bool:
         """Whether an instance fitted the filter before a change, as far as it is known."""
-        if change.before is None:
-            facets, wanted = change.facets, self._lasting
-        else:
-            # Its record does not tell when it had changed last.
-            facets, wanted = _facets(change.before), self._timeless
-        return facets is None or matches(wanted, change.address.id, facets, idle_since_us=None)
-
-
-def _facets(record: bytes) -> Facets | None:
-    """Make the facets of a record; None if it cannot be read."""
-    try:
-        return facets_of(unpack_record(record), 0)
-    except CorruptHistory:
-        return None
+        if change.before is not None:
+            return fits(self._wanted, change.address.id, change.before)
+        return change.facets is None or fits(self._lasting, change.address.id, change.facets)
 
 
 def parse_position(text: str) -> dict[str, Place] | None:

@@ -7,16 +7,19 @@ change is made on behalf of somebody (`By`), and only if the instance is still w
 Dapr's doors do not come here: they call the facade, which refuses what Dapr refuses. `Engine.steering` is one.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from ....actors.errors import ActorStalled
 from ....actors.hosting.host import Host
 from ...authoring.app import App
-from ...errors import InstanceNotFound, InstanceStalled, NoMatch, RunChanged
+from ...errors import InstanceNotFound, InstanceStalled, NoMatch, RepairRefused, RunChanged
 from ...history.attribution import By
+from ...history.event import ChildFailed, TaskFailed
 from ...history.keys import event_key_of
+from ...history.row import Row
+from ...history.status import Status
 from ...instance.condition import ANY, Condition
-from ...instance.message import RaiseEvent
+from ...instance.message import RaiseEvent, Repair
 from ..descendants import Descendants, Relative
 from ..facade import Facade
 from .starting import Begun, Starting, StartRequest, check_key
@@ -178,6 +181,25 @@ class Steering:
         """
         await self._facade.release(instance_id, by=by, condition=condition)
 
+    async def repair(self, instance_id: str, repair: Repair) -> None:
+        """Give an instance what it waits for: an answer, another try, or a timer that fires.
+
+        Args:
+            repair: Its `event_id` is that of an activity, a child or a timer that the instance waits for; its `by`
+                says on whose behalf.
+
+        Raises:
+            InstanceNotFound, RepairRefused, LimitExceeded, RunChanged, NoMatch: Nothing was done.
+        """
+        try:
+            await self._facade.repair(instance_id, repair)
+        except RepairRefused as refused:
+            failed_at = failed_event(await self._facade.history(instance_id) or ())
+            if refused.status is not Status.FAILED or failed_at is None:
+                raise
+            why = f"the instance has failed at event {failed_at}: use rerun from that event"
+            raise RepairRefused(instance_id, refused.event_id, why, Status.FAILED) from None
+
     async def _for_descendants(self, root_id: str, act: Callable[[Relative], Awaitable[None]]) -> None:
         """Do something to all descendants, and to those that begin meanwhile."""
         done: set[str] = set()
@@ -192,3 +214,12 @@ class Steering:
                     await act(relative)
                 except (InstanceNotFound, InstanceStalled, ActorStalled, RunChanged, NoMatch):
                     continue  # it has gone, or is stuck and takes no step anyhow
+
+
+def failed_event(rows: Sequence[Row]) -> int | None:
+    """The event id of the activity or the child that has failed last; None if none has."""
+    for row in reversed(rows):
+        for event in reversed([*(row.turn or ()), *row.held]):
+            if isinstance(event, TaskFailed | ChildFailed):
+                return event.task_id
+    return None

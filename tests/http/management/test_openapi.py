@@ -6,9 +6,12 @@ from typing import Any
 import anyio
 import pytest
 
+from perdure.api.sidecar import Sidecar
 from perdure.http.management.app import ManagementDoor, endpoints_of
 from perdure.http.management.openapi import GROUPS, management_document
 from perdure.runtime.engine import Engine
+
+from ...support.doors.fake_facade import FakeControl
 
 Json = dict[str, Any]
 
@@ -18,6 +21,7 @@ def door() -> ManagementDoor:
     engine = Engine(None, data=":memory:")
     return ManagementDoor(
         management=engine.management,
+        sidecar=Sidecar(FakeControl(), app_id="shop"),
         app_id="shop",
         version="1.0",
         body_bytes_max=1000,

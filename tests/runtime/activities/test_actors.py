@@ -122,9 +122,9 @@ class World:
                 yield self
                 tasks.cancel_scope.cancel()
 
-    def call(self, name: str, payload: str | None = None, task_id: int = 1) -> None:
+    def call(self, name: str, payload: str | None = None, task_id: int = 1, *, again: bool = False) -> None:
         address = Address(ACTIVITY, f"x:{task_id}")
-        self.actors.receive(address, Invoke(name, payload, "i", "x", task_id, f"x-{task_id}"))
+        self.actors.receive(address, Invoke(name, payload, "i", "x", task_id, f"x-{task_id}", again=again))
 
     async def answer(self, name: str, payload: str | None = None) -> ActivityDone:
         self.call(name, payload)
@@ -494,3 +494,112 @@ async def test_a_thread_that_hangs_gives_its_place_back_until_as_many_do_as_the_
         while not world.answers:
             await anyio.sleep(0.001)
         assert await performs(8)
+
+
+# Activities that hang, and are performed once more because a person asks for it.
+
+
+class Tries:
+    """An activity whose tries end when the test says so, in any order."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.begun: list[str] = []
+        self.gates: list[anyio.Event] = []
+
+        @world.app.activity
+        async def hangs(ctx: ActivityContext) -> int:
+            number = len(self.begun)
+            self.begun.append(ctx.task_execution_id)
+            self.gates.append(anyio.Event())
+            await self.gates[number].wait()
+            return number
+
+    async def begin(self, count: int) -> None:
+        for number in range(count):
+            self.world.call("hangs", again=number > 0)
+            while len(self.begun) <= number:
+                await anyio.sleep(0.001)
+
+    async def answers(self, count: int) -> list[str | None]:
+        with anyio.move_on_after(1 if count else 0.02):
+            while len(self.world.answers) < max(count, 1):
+                await anyio.sleep(0.001)
+        return [done.result for _, done in self.world.answers]
+
+
+@pytest.mark.parametrize("first", [0, 1, 2])
+async def test_of_several_tries_of_one_activity_the_first_answer_counts(first: int) -> None:
+    async with World().open() as world:
+        tries = Tries(world)
+        await tries.begin(3)
+        assert tries.begun == ["x-1"] * 3, "the key is the same"
+        assert len(world.actors) == 1
+        tries.gates[first].set()
+        assert await tries.answers(1) == [str(first)]
+        assert len(world.actors) == 0
+        for gate in tries.gates:
+            gate.set()
+        await anyio.sleep(0.01)
+        assert len(world.answers) == 1
+
+
+async def test_an_activity_that_has_not_begun_is_not_given_out_again() -> None:
+    async with World(activities_max=1).open() as world:
+        tries = Tries(world)
+        world.call("gated", "7", task_id=2)
+        world.call("hangs")
+        world.call("hangs", again=True)
+        world.gate.set()
+        while not tries.begun:
+            await anyio.sleep(0.001)
+        tries.gates[0].set()
+        assert await tries.answers(2) == ["7", "0"]
+        assert tries.begun == ["x-1"]
+
+
+async def test_a_second_try_that_waits_for_room_is_not_begun_once_the_first_has_answered() -> None:
+    async with World(activities_max=1).open() as world:
+        tries = Tries(world)
+        await tries.begin(1)
+        world.call("hangs", again=True)
+        tries.gates[0].set()
+        assert await tries.answers(1) == ["0"]
+        world.gate.set()
+        world.call("gated", "7", task_id=2)
+        assert await tries.answers(2) == ["0", "7"]
+        assert tries.begun == ["x-1"]
+
+
+@pytest.mark.parametrize("ended", [True, False])
+async def test_all_tries_are_withdrawn_together(ended: bool) -> None:
+    async with World().open() as world:
+        tries = Tries(world)
+        await tries.begin(2)
+        world.actors.withdraw(withdrawn(1, ended=ended))
+        if not ended:
+            # What has begun goes on, and its instance drops the answer.
+            tries.gates[0].set()
+            assert await tries.answers(1) == ["0"]
+        else:
+            for gate in tries.gates:
+                gate.set()
+            assert await tries.answers(0) == []
+        assert len(world.actors) == 0
+
+
+async def test_an_activity_can_hang_again_after_a_restart_of_its_instance() -> None:
+    async with World().open() as world:
+        tries = Tries(world)
+        await tries.begin(1)
+        world.call("hangs")  # the instance was loaded again, and asks again
+        await anyio.sleep(0.01)
+        assert tries.begun == ["x-1"]
+        tries.gates[0].set()
+        assert await tries.answers(1) == ["0"]
+        await tries.begin(0)
+        world.call("hangs", again=True)  # it is not under way any more, so this is the first try
+        while len(tries.begun) < 2:
+            await anyio.sleep(0.001)
+        tries.gates[1].set()
+        assert await tries.answers(2) == ["0", "1"]

@@ -44,6 +44,7 @@ from perdure.runtime.instance.message import (
     Suspend,
     Terminate,
 )
+from perdure.runtime.instance.offer import Offer
 
 from ...support.workflows.lone_actor import LoneActor
 from ...support.workflows.lone_execution import ENCODER, START_US, app_of
@@ -288,8 +289,12 @@ class Twins:
         one, other = self.actors
         assert one.entries == other.entries
         assert one.record == other.record
-        assert one.reminders == other.reminders
-        assert one.messages == other.messages
+        assert one.reminders <= other.reminders
+        # Rows of native code do not tell that a wait has ended before its timeout. So one that is rebuilt may set the
+        # reminder of such a timeout again (`_receive_reminder`), which the code then pays no heed to.
+        again = {(int(name), due_us) for name, due_us in other.reminders - one.reminders}
+        assert not again & one.actor.open.timers.items()
+        assert sent(one) == sent(other)
         self.continues += sum(isinstance(body, Continue) for _, body in one.messages[before:])
 
     def live(self) -> None:
@@ -326,6 +331,11 @@ class Twins:
         if actor.record is not None and actor.status is Status.SUSPENDED and self.chance.random() < 0.5:
             return Resume(None)
         return message
+
+
+def sent(actor: LoneActor) -> list[Any]:
+    """What an actor has sent, but for the offers of turns: each of those is an object of its own."""
+    return [message for message in actor.messages if not isinstance(message[1], Offer)]
 
 
 def ends_of_a_task(execution_id: str, task_id: int) -> list[Any]:

@@ -62,8 +62,8 @@ PINNED = {
         TaskScheduled,
         ("event_id", "name", "input", "task_execution_id", "target_app", "rerun_of", "propagation", "wire"),
     ),
-    9: (TaskCompleted, ("task_id", "result", "task_execution_id", "wire", "began_us")),
-    10: (TaskFailed, ("task_id", "failure", "task_execution_id", "wire", "began_us")),
+    9: (TaskCompleted, ("task_id", "result", "task_execution_id", "wire", "began_us", "repair")),
+    10: (TaskFailed, ("task_id", "failure", "task_execution_id", "wire", "began_us", "repair")),
     11: (
         ChildCreated,
         (
@@ -79,10 +79,10 @@ PINNED = {
             "wire",
         ),
     ),
-    12: (ChildCompleted, ("task_id", "result", "wire")),
-    13: (ChildFailed, ("task_id", "failure", "wire")),
+    12: (ChildCompleted, ("task_id", "result", "wire", "repair")),
+    13: (ChildFailed, ("task_id", "failure", "wire", "repair")),
     14: (TimerCreated, ("event_id", "fire_at_us", "origin", "reference", "rerun_of", "wire")),
-    15: (TimerFired, ("timer_id", "fire_at_us", "wire")),
+    15: (TimerFired, ("timer_id", "fire_at_us", "wire", "repair")),
     16: (EventRaised, ("name", "input", "wire", "key")),
     17: (
         DetachedCreated,
@@ -123,6 +123,12 @@ def test_the_numbers_of_a_timers_origin_are_pinned() -> None:
         (TaskCompleted(1, "2"), (9, 1, "2")),
         (TaskCompleted(1, "2", began_us=17), (9, 1, "2", None, None, 17)),
         (TaskFailed(1, FAILURE.pack(), began_us=17), (10, 1, FAILURE.pack(), None, None, 17)),
+        (TaskCompleted(1, "2", repair="f"), (9, 1, "2", None, None, None, "f")),
+        (TaskFailed(1, FAILURE.pack(), repair="f"), (10, 1, FAILURE.pack(), None, None, None, "f")),
+        (ChildCompleted(1, "2", repair="f"), (12, 1, "2", None, "f")),
+        (ChildFailed(1, None, repair="f"), (13, 1, None, None, "f")),
+        (TimerFired(1, 5, repair="f"), (15, 1, 5, None, "f")),
+        (TimerFired(1, 5, b"w"), (15, 1, 5, b"w")),
     ],
 )
 def test_the_packed_form_is_the_tag_and_then_the_fields(event: Event, packed: tuple[Any, ...]) -> None:
@@ -154,7 +160,7 @@ def test_an_event_of_an_earlier_release_with_fewer_fields_is_read(packed: tuple[
 
 
 @pytest.mark.parametrize(
-    "packed", [(99, "?"), (9, 1, None, None, None, None, "a field too many"), (9,), ("TaskCompleted", 1, None)]
+    "packed", [(99, "?"), (9, 1, None, None, None, None, None, "a field too many"), (9,), ("TaskCompleted", 1, None)]
 )
 def test_what_this_release_does_not_know_is_refused_and_not_guessed_at(packed: tuple[Any, ...]) -> None:
     with pytest.raises((KeyError, TypeError)):
@@ -176,3 +182,7 @@ def test_a_failure_is_read_from_the_event_that_carries_it() -> None:
     assert failure_in(TaskFailed(1, FAILURE.pack())) == FAILURE
     assert failure_in(ExecutionCompleted(1, 3, None, FAILURE.pack())) == FAILURE
     assert failure_in(ChildFailed(1, None)) is None
+
+
+def test_the_last_field_of_every_event_may_be_left_out() -> None:
+    assert {kind._field_defaults[kind._fields[-1]] for kind in TAGS} == {None}

@@ -86,7 +86,7 @@ def test_a_row_of_another_format_is_refused_and_says_which() -> None:
         msgpack.packb((1, 5)),
         msgpack.packb((1, 5, [(99, "unknown tag")], [])),
         msgpack.packb((1, 5, [()], [])),
-        msgpack.packb((1, 5, [(9, 1, None, None, None, None, "one field too many")], [])),
+        msgpack.packb((1, 5, [(9, 1, None, None, None, None, None, "one field too many")], [])),
         msgpack.packb((1, 5, 7, [])),
         msgpack.packb((1, 5, None, None)),
         msgpack.packb((1, 5, [([], 1)], [])),

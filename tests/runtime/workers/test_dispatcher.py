@@ -319,3 +319,83 @@ async def test_a_withdrawal_of_very_many_takes_no_time() -> None:
         world.dispatcher.withdraw(Withdraw("i", "x", range(20_000), True))
         await anyio.lowlevel.checkpoint()
     assert len(world.dispatcher) == 0
+
+
+# Activities that hang, and are given out once more because a person asks for it.
+
+
+async def test_an_activity_that_hangs_goes_to_another_worker_and_the_first_answer_counts() -> None:
+    for first_answers in (True, False):
+        world = World()
+        async with world.worker() as one, world.worker() as other:
+            world.call(call())
+            first = await one.next()
+            world.call(call()._replace(again=True))
+            again = await other.next()
+            assert again.token != first.token
+            assert again.task_execution_id == first.task_execution_id
+            await world.answer(first if first_answers else again)
+            assert len(world.sent) == 1
+            assert len(world.dispatcher) == 0
+            with pytest.raises(WorkUnknown):
+                await world.answer(again if first_answers else first)
+
+
+async def test_with_one_worker_it_is_given_to_the_same_once_more() -> None:
+    world = World()
+    async with world.worker() as worker:
+        world.call(call())
+        first = await worker.next()
+        world.call(call()._replace(again=True))
+        again = await worker.next()
+        assert again.token != first.token
+        await world.answer(first)
+        assert len(world.sent) == 1
+
+
+@pytest.mark.parametrize("token", ["first", ""])
+async def test_an_answer_counts_while_the_second_try_waits_for_room(token: str) -> None:
+    world = World(activities_max=1)
+    async with world.worker() as worker:
+        world.call(call())
+        first = await worker.next()
+        world.call(call(2))  # takes the room when the first is given up
+        world.call(call()._replace(again=True))
+        await world.answer(first, **({} if token else {"token": ""}))
+        assert [done.task_id for _, done in world.sent] == [1]
+        assert (await worker.next()).task_id == 2
+
+
+async def test_what_waits_for_a_worker_is_not_given_out_twice() -> None:
+    world = World()
+    world.call(call())
+    world.call(call()._replace(again=True))
+    async with world.worker() as worker:
+        await worker.next()
+        assert await worker.idle()
+
+
+async def test_an_activity_that_was_given_out_again_can_be_withdrawn() -> None:
+    world = World()
+    async with world.worker() as worker:
+        world.call(call())
+        first = await worker.next()
+        world.call(call()._replace(again=True))
+        await worker.next()
+        world.dispatcher.withdraw(Withdraw("i", "x", (1,)))
+        await world.answer(first)  # its worker may still answer
+        assert len(world.dispatcher) == 0
+
+
+async def test_a_lost_worker_gives_back_what_was_given_out_again() -> None:
+    world = World()
+    async with world.worker() as one:
+        world.call(call())
+        first = await one.next()
+        async with world.worker() as other:
+            world.call(call()._replace(again=True))
+            await other.next()
+        third = await one.next()
+        assert third.token != first.token
+        await world.answer(first)
+        assert len(world.sent) == 1

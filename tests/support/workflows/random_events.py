@@ -57,6 +57,7 @@ REMOTE = {
     "version": payloads,
     "start_at_us": st.none() | dates_us,
     "began_us": st.none() | dates_us,
+    "repair": payloads,
 }
 
 

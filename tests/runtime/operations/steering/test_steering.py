@@ -1,14 +1,28 @@
 """Steering: families are suspended, resumed, terminated and purged as a whole, and what is stuck can be got rid of."""
 
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import anyio
 import pytest
 
-from perdure import App, Engine, InstanceNotFound, Settings, Status, WorkflowContext
-from perdure.runtime.errors import InstanceUnfinished, RunChanged
+from perdure import (
+    ActivityContext,
+    App,
+    Engine,
+    InstanceNotFound,
+    RetryPolicy,
+    Settings,
+    Status,
+    WorkflowContext,
+)
+from perdure.actors.store.audit import AuditFilter
+from perdure.runtime.errors import InstanceUnfinished, LimitExceeded, RepairRefused, RunChanged
 from perdure.runtime.history.attribution import By
+from perdure.runtime.history.audit import unpack_audit
 from perdure.runtime.instance.condition import Condition
+from perdure.runtime.instance.message import Repair, RepairAction
 
 pytestmark = pytest.mark.anyio
 
@@ -165,3 +179,139 @@ async def test_a_stalled_family_can_be_got_rid_of(settings: Settings, tmp_path: 
             assert await engine.steering.purge("m0-leaf", by=ADA) == 1
             assert await engine.steering.purge("m1", by=ADA, force=True) == 2
             await until(engine, None, ("m0-leaf", "m1", "m1-leaf"))
+
+
+# Repairs.
+
+
+class Bank:
+    """An app whose activity hangs until the test lets it go, or fails."""
+
+    def __init__(self) -> None:
+        self.app = App("bank")
+        self.calls: list[str] = []
+        self.gate = anyio.Event()
+
+        @self.app.activity
+        async def charge(ctx: ActivityContext) -> int:
+            self.calls.append(ctx.task_execution_id)
+            if len(self.calls) == 1:
+                await self.gate.wait()
+            return len(self.calls)
+
+        @self.app.activity
+        async def refuse(ctx: ActivityContext) -> None:
+            raise ValueError("no")
+
+        @self.app.workflow
+        async def order(ctx: WorkflowContext) -> object:
+            await ctx.create_timer(3600)
+            return await ctx.call_activity(charge)
+
+        @self.app.workflow
+        async def lost(ctx: WorkflowContext) -> object:
+            await ctx.create_timer(0)
+            return await ctx.call_activity(refuse)
+
+        @self.app.workflow
+        async def patient(ctx: WorkflowContext) -> object:
+            policy = RetryPolicy(first_retry_interval=timedelta(hours=1), max_number_of_attempts=3)
+            return await ctx.call_activity(refuse, retry_policy=policy)
+
+
+async def began(bank: Bank, calls: int) -> None:
+    with anyio.fail_after(5):
+        while len(bank.calls) < calls:
+            await anyio.sleep(0.001)
+
+
+def repair(action: str, event_id: int, **more: Any) -> Repair:
+    return Repair(RepairAction(action), event_id, by=ADA, **more)
+
+
+async def test_a_stuck_instance_is_brought_to_its_end_by_hand(settings: Settings) -> None:
+    bank = Bank()
+    async with Engine(bank.app, data=":memory:", settings=settings) as engine:
+        await engine.facade.start("order", instance_id="i")
+        await engine.facade.wait("i", lambda status: status is Status.RUNNING)
+        await engine.steering.repair("i", repair("fire", 1))
+        await began(bank, 1)
+        await engine.steering.repair("i", repair("retry", 2))
+        state = await engine.facade.wait("i")
+        assert state.output == "2"
+        assert len(set(bank.calls)) == 1, "both tries have the same key"
+        bank.gate.set()
+
+
+async def test_a_failed_instance_is_said_to_be_rerun_from_where_it_failed(settings: Settings) -> None:
+    async with Engine(Bank().app, data=":memory:", settings=settings) as engine:
+        await engine.facade.start("lost", instance_id="i")
+        await engine.facade.wait("i")
+        for event_id in (1, 2, 7):
+            with pytest.raises(RepairRefused) as refused:
+                await engine.steering.repair("i", repair("retry", event_id))
+            assert str(refused.value) == (
+                f"event {event_id} of instance 'i' was not repaired: the instance has failed at event 2: "
+                "use rerun from that event"
+            )
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_what_was_repaired_is_so_after_a_restart(settings: Settings, tmp_path: Any) -> None:
+    bank = Bank()
+    data = tmp_path / "perdure.db"
+    async with Engine(bank.app, data=data, settings=settings) as engine:
+        await engine.facade.start("order", instance_id="i")
+        await engine.facade.start("patient", instance_id="j")
+        with anyio.fail_after(5):
+            while len(await engine.facade.history("j") or ()) < 2:
+                await anyio.sleep(0.001)
+        await engine.facade.suspend("i")
+        await engine.steering.repair("i", repair("fire", 1))
+        await engine.steering.repair("j", repair("retry", 2))
+    async with Engine(bank.app, data=data, settings=settings) as engine:
+        await engine.facade.resume("i")
+        await began(bank, 1)
+        await engine.steering.repair("i", repair("complete", 2, result="7"))
+        assert (await engine.facade.wait("i")).output == "7"
+        with anyio.fail_after(5):
+            while True:
+                with suppress(RepairRefused):
+                    await engine.steering.repair("j", repair("fire", 4))
+                    break
+        state = await engine.facade.wait("j")
+        assert state.status is Status.FAILED
+        page = await engine._host.lists.audit(AuditFilter(action="repair"), cursor=None, limit=10)
+        entries = [unpack_audit(row.body) for row in page.rows]
+        assert [(entry.instance_id, entry.detail) for entry in entries] == [
+            *(("j", "fire 4"), ("i", "complete 2"), ("j", "retry 2"), ("i", "fire 1"))
+        ]
+        assert {(entry.actor, entry.door, entry.reason) for entry in entries} == {("ada", "api", "a bad release")}
+
+
+async def test_a_result_that_is_too_long_is_refused(engine: Engine) -> None:
+    async with engine:
+        await family(engine)
+        with pytest.raises(LimitExceeded):
+            await engine.steering.repair("t", repair("complete", 1, result="x" * 200_000_000))
+        await engine.steering.repair("t", repair("complete", 1, result="1"))
+
+
+async def test_every_change_is_in_the_audit_once_and_recursion_is_not(engine: Engine) -> None:
+    async with engine:
+        await family(engine)
+        await engine.steering.suspend("t", by=ADA, recurse=True)
+        await engine.steering.resume("t", by=ADA, recurse=True)
+        await engine.facade.suspend("m0-leaf", reason="why")
+        await engine.steering.terminate("t", by=ADA)
+        await until(engine, Status.TERMINATED)
+        await engine.steering.purge("t", by=ADA)
+        page = await engine._host.lists.audit(AuditFilter(), cursor=None, limit=10)
+        rows = [(row.id, row.action, row.author, unpack_audit(row.body).reason) for row in reversed(page.rows)]
+        assert rows == [
+            ("t", "suspend", "ada", "a bad release"),
+            ("t", "resume", "ada", "a bad release"),
+            ("m0-leaf", "suspend", "embedded", "why"),
+            ("t", "terminate", "ada", "a bad release"),
+            ("t", "purge", "ada", "a bad release"),
+        ]

@@ -4,20 +4,20 @@ and to set aside.
 The rule: a request that an instance does not take changes nothing. One that changes it on behalf of a caller writes a
 row for the audit in the same turn; one that the engine makes by itself writes none.
 
-`receiving.py` has these in its table.
+`runtime/instance/receiving.py` has these in its table.
 """
 
-from ...actors.turn import Envelope
-from ...journal.vocabulary import INSTANCE_RELEASED
-from ..errors import InstanceNotFound, InstanceNotSetAside, InstanceStalled, InstanceUnfinished
-from ..history.attribution import OFFLINE, By
-from ..history.audit import AuditAction
-from ..history.event import ExecutionResumed, ExecutionSuspended
-from ..history.facets import facets_of
-from ..history.record import InstanceRecord
-from ..history.status import Status, Step
-from .condition import ANY, Condition, unmet
-from .effects import (
+from ....actors.turn import Envelope
+from ....journal.vocabulary import INSTANCE_RELEASED
+from ...errors import InstanceNotFound, InstanceNotSetAside, InstanceStalled, InstanceUnfinished
+from ...history.attribution import OFFLINE, By
+from ...history.audit import AuditAction
+from ...history.event import ExecutionResumed, ExecutionSuspended
+from ...history.facets import facets_of
+from ...history.record import InstanceRecord
+from ...history.status import Status, Step
+from ..condition import ANY, Condition, unmet
+from ..effects import (
     clear_timers,
     invoke,
     send_again,
@@ -27,9 +27,9 @@ from .effects import (
     was_terminated_with_children,
     withdraw,
 )
-from .ending import release, set_aside
-from .message import Purge, Terminate
-from .sheet import TurnSheet
+from ..ending import release, set_aside
+from ..message import Purge, Terminate
+from ..sheet import TurnSheet
 
 HOST = By(actor="engine", door="engine")  # sets aside what has ended the process again and again
 

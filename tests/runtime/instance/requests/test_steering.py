@@ -13,8 +13,8 @@ from perdure.runtime.history.attribution import By
 from perdure.runtime.instance.condition import Condition
 from perdure.runtime.instance.message import Check, Purge, ReleaseAside, Resume, Start, Suspend, Terminate
 
-from ...support.workflows.lone_actor import LoneActor
-from ...support.workflows.turn_app import PARENT, other_app
+from ....support.workflows.lone_actor import LoneActor
+from ....support.workflows.turn_app import PARENT, other_app
 
 ADA = By("ada", "api", "a bad release", "op-1")
 POISON = SetAside("poison")

@@ -1,0 +1,150 @@
+"""The daemon as the management API shows it: its hosts, workers, workflows, activities, figures and its audit."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+Count = Annotated[int, Meta(ge=0)]
+
+
+class AuditEntryView(Struct, kw_only=True, frozen=True):
+    """A change that somebody has made."""
+
+    at: datetime
+    actor: Annotated[str, Meta(description="The name of the token; anonymous, embedded or offline without one")]
+    door: Annotated[str, Meta(description="api, dapr-http, dapr-grpc, embedded, offline or engine")]
+    action: str
+    id: Annotated[str, Meta(description="Of the instance")]
+    execution_id: Annotated[str | None, Meta(description="Of the generation that was changed")]
+    reason: str | None
+    operation: Annotated[str | None, Meta(description="The bulk operation that the change belongs to")]
+    source: Annotated[str | None, Meta(description="Of a rerun: the instance that was run again")]
+    detail: Annotated[str | None, Meta(description="Of a repair: what was done, to which event")]
+
+
+class AuditList(Struct, kw_only=True, frozen=True):
+    """A page of the audit, newest first."""
+
+    items: list[AuditEntryView]
+    cursor: Annotated[str | None, Meta(description="Opaque; asks for the next page. null: this is the last")]
+
+
+class HostView(Struct, kw_only=True, frozen=True):
+    """A host of the daemon: a process with a part of the store. One that is away has a name and nothing else."""
+
+    name: str
+    ready: bool
+    pid: int | None = None
+    began: datetime | None = None
+    shards: int | None = None
+    activations: Annotated[int | None, Meta(description="Actors in memory")] = None
+    turns: Annotated[int | None, Meta(description="Since it began")] = None
+    commits: Annotated[int | None, Meta(description="Since it began")] = None
+    store_bytes: Annotated[int | None, Meta(description="Of its file; null: it has none")] = None
+    wal_bytes: Annotated[int | None, Meta(description="Of the log beside its file")] = None
+
+
+class HostList(Struct, kw_only=True, frozen=True):
+    """The hosts of the daemon."""
+
+    items: list[HostView]
+
+
+class WorkerView(Struct, kw_only=True, frozen=True):
+    """A remote worker that is connected."""
+
+    host: Annotated[str, Meta(description="To which it is connected")]
+    peer: Annotated[str, Meta(description="Its address")]
+    version: Annotated[str, Meta(description="Its user-agent, which names the SDK or the library and its version")]
+    connected: datetime
+    last_seen: Annotated[datetime, Meta(description="Its last answer, or when it connected")]
+    turns: Annotated[int, Meta(ge=0, description="That it has in hand")]
+    activities: Annotated[int, Meta(ge=0, description="That it has in hand")]
+
+
+class WorkerList(Struct, kw_only=True, frozen=True):
+    """The remote workers that are connected."""
+
+    items: list[WorkerView]
+
+
+class LastHour(Struct, kw_only=True, frozen=True):
+    """What has become of instances within the last hour, or since the daemon began."""
+
+    started: Count
+    completed: Count
+    failed: Count
+    terminated: Count
+
+
+class WorkflowView(Struct, kw_only=True, frozen=True):
+    """A workflow."""
+
+    name: str
+    registered: Annotated[bool, Meta(description="The hosted app has it; else a worker may, or nobody any more")]
+    counts: Annotated[dict[str, int], Meta(description="Its instances, by status")]
+    last_hour: LastHour
+    input_schema: Annotated[dict[str, Any] | None, Meta(description="JSON Schema of its input; null: it has no type")]
+
+
+class WorkflowList(Struct, kw_only=True, frozen=True):
+    """The workflows that the app has or that there are instances of."""
+
+    items: list[WorkflowView]
+
+
+class ActivityView(Struct, kw_only=True, frozen=True):
+    """An activity. The figures are of the newest 256 attempts of each host."""
+
+    name: str
+    registered: Annotated[bool, Meta(description="The hosted app has it")]
+    running: Count
+    waiting: Annotated[int, Meta(ge=0, description="For room, or for a worker")]
+    oldest: Annotated[datetime | None, Meta(description="When the oldest that runs began")]
+    limit: Annotated[
+        int | None, Meta(description="How many run at once on a host, alone or with others of their kind; null: any")
+    ]
+    attempts: Count
+    p50_ms: float | None
+    p99_ms: float | None
+    failure_share: Annotated[float, Meta(ge=0, le=1)] | None
+
+
+class ActivityList(Struct, kw_only=True, frozen=True):
+    """The activities that the app has or that are or were under way."""
+
+    items: list[ActivityView]
+
+
+class StoreView(Struct, kw_only=True, frozen=True):
+    """The store."""
+
+    kind: Annotated[str, Meta(description="sqlite, memory, or the name of a class")]
+    bytes: Annotated[int | None, Meta(description="Of the files of all hosts; null: there are none")]
+    wal_bytes: int | None
+    instances: Annotated[dict[str, int], Meta(description="By status")]
+
+
+class SystemView(Struct, kw_only=True, frozen=True):
+    """The daemon."""
+
+    version: str
+    python: str
+    app_id: str
+    ready: bool
+    began: datetime
+    hosts: int
+    workers: Annotated[int, Meta(ge=0, description="Remote workers that are connected")]
+    store: StoreView
+    configuration: Annotated[dict[str, Any], Meta(description="As it is in effect, without secrets")]
+
+
+class SeriesView(Struct, kw_only=True, frozen=True):
+    """Figures in equal steps, the oldest first."""
+
+    start: Annotated[datetime, Meta(description="When the first step begins")]
+    step: Annotated[int, Meta(description="The length of a step in seconds")]
+    values: Annotated[
+        dict[str, list[float | None]], Meta(description="By name, a value for each step; null: it is not known")
+    ]

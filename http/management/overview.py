@@ -1,0 +1,248 @@
+"""The handlers that show the daemon: hosts, workers, workflows, activities, figures over time, the audit."""
+
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from ...actors.store.audit import AuditFilter
+from ...api.management.moments import Moment, encode
+from ...api.management.overview import (
+    ActivityList,
+    ActivityView,
+    AuditEntryView,
+    AuditList,
+    HostList,
+    HostView,
+    LastHour,
+    SeriesView,
+    StoreView,
+    SystemView,
+    WorkerList,
+    WorkerView,
+    WorkflowList,
+    WorkflowView,
+)
+from ...api.management.words import LISTS_UNFINISHED, REQUEST_INVALID
+from ...api.sidecar import Sidecar
+from ...runtime.history.audit import AuditAction, AuditEntry
+from ...runtime.operations.management import InstanceOperations
+from ...runtime.operations.overview.reports import HostReport
+from ...runtime.operations.overview.series import NAMES, STEP_S, STEPS
+from ...runtime.operations.overview.workflows import ActivityReport, WorkflowReport
+from ...runtime.operations.reading.listing import InstanceFilter
+from .call import ManagementCall
+from .endpoint import JSON, Endpoint, QueryField, Success
+from .endpoints import CURSOR, LIMIT_MAX, TEXT, listed, number, words
+
+LIMIT = 100
+WINDOW_US = STEP_S * STEPS * 10**6
+STEP_PATTERN = {"type": "string", "pattern": "^([1-9][0-9]?|[12][0-9]{2}|3[0-5][0-9]|360)0s?$"}
+
+
+def _get(operation: str, path: str, summary: str, struct: type, *errors: Any, **more: Any) -> Endpoint:
+    return Endpoint(
+        operation, "GET", path, "daemon", summary, (Success(200, summary, struct),), errors=tuple(errors), **more
+    )
+
+
+OVERVIEW = (
+    _get("get_system", "/system", "Describe the daemon and its store", SystemView, LISTS_UNFINISHED),
+    _get("list_hosts", "/hosts", "List the hosts of the daemon", HostList),
+    _get("list_workers", "/workers", "List the remote workers that are connected", WorkerList),
+    _get("list_workflows", "/workflows", "List workflows with what there is of each", WorkflowList, LISTS_UNFINISHED),
+    _get("list_activities", "/activities", "List activities with what there is of each", ActivityList),
+    _get(
+        "get_series",
+        "/series",
+        "Show figures over time",
+        SeriesView,
+        REQUEST_INVALID,
+        query=(
+            QueryField("names", listed(*NAMES), "All by default"),
+            QueryField("window", STEP_PATTERN, f"How far back in seconds: {STEP_S * STEPS} by default, and at most"),
+            QueryField("step", STEP_PATTERN, f"A multiple of {STEP_S} s, which is the default"),
+        ),
+        description=" ".join(
+            [
+                "From a ring in memory, of all hosts together. Whole steps only. The names:",
+                *(f"`{name}`: {text}." for name, text in NAMES.items()),
+            ]
+        ),
+    ),
+    _get(
+        "list_audit",
+        "/audit",
+        "Read who has changed what, and why",
+        AuditList,
+        query=(
+            QueryField("id", TEXT, "Of the instance"),
+            QueryField("actor", TEXT, "The name of the token"),
+            QueryField("action", words(*AuditAction), "What was done"),
+            QueryField("after", {"type": "string", "format": "date-time"}, "Included"),
+            QueryField("before", {"type": "string", "format": "date-time"}, "Excluded"),
+            CURSOR,
+            QueryField("limit", number(1, LIMIT_MAX), f"{LIMIT} by default"),
+        ),
+        description="Newest first. Starts and events are not here: they stand in the history of their instance.",
+    ),
+)
+
+
+class OverviewRoutes:
+    """The handlers.
+
+    Args:
+        sidecar: The daemon.
+        configuration: As it is in effect, without secrets.
+    """
+
+    def __init__(self, management: InstanceOperations, sidecar: Sidecar, configuration: Mapping[str, Any]) -> None:
+        self.management = management
+        self.sidecar = sidecar
+        self.configuration = dict(configuration)
+
+    async def get_system(self, call: ManagementCall) -> Response:
+        hosts = await self.management.reports.all()
+        known = [report for report in hosts.values() if report is not None]
+        counted = await self.management.views.listing.count(InstanceFilter(), ("status",))
+        sizes = [report.store for report in known if report.store is not None]
+        store = StoreView(
+            kind=self.management.reports.store_kind,
+            bytes=sum(size.file_bytes for size in sizes) if sizes else None,
+            wal_bytes=sum(size.wal_bytes for size in sizes) if sizes else None,
+            instances={str(status): total for (status,), total in counted.groups},
+        )
+        return shown(
+            SystemView(
+                version=self.sidecar.control.runtime_version,
+                python=platform.python_version(),
+                app_id=self.sidecar.app_id,
+                ready=self.sidecar.control.ready(),
+                began=Moment.at(min(report.began_us for report in known)),
+                hosts=len(hosts),
+                workers=sum(len(report.workers) for report in known),
+                store=store,
+                configuration=self.configuration,
+            )
+        )
+
+    async def list_hosts(self, call: ManagementCall) -> Response:
+        hosts = await self.management.reports.all()
+        return shown(HostList(items=[host(name, report) for name, report in hosts.items()]))
+
+    async def list_workers(self, call: ManagementCall) -> Response:
+        hosts = await self.management.reports.all()
+        workers = [worker for report in hosts.values() if report is not None for worker in report.workers]
+        return shown(
+            WorkerList(
+                items=[
+                    WorkerView(
+                        host=each.host,
+                        peer=each.peer,
+                        version=each.agent,
+                        connected=Moment.at(each.connected_us),
+                        last_seen=Moment.at(each.seen_us),
+                        turns=each.turns,
+                        activities=each.activities,
+                    )
+                    for each in workers
+                ]
+            )
+        )
+
+    async def list_workflows(self, call: ManagementCall) -> Response:
+        found = await self.management.inventory.workflows()
+        return shown(WorkflowList(items=[workflow(each) for each in found]))
+
+    async def list_activities(self, call: ManagementCall) -> Response:
+        found = await self.management.inventory.activities()
+        return shown(ActivityList(items=[activity(each) for each in found]))
+
+    async def get_series(self, call: ManagementCall) -> Response:
+        names = call.query.choices("names", list(NAMES)) or list(NAMES)
+        window_us = call.query.length("window", WINDOW_US, high_us=WINDOW_US)
+        step_us = call.query.length("step", STEP_S * 10**6, high_us=WINDOW_US)
+        page = await self.management.series.read(names, window_s=window_us // 10**6, step_s=step_us // 10**6)
+        values = {name: list(found) for name, found in page.values.items()}
+        return shown(SeriesView(start=Moment.at(page.from_us), step=page.step_us // 10**6, values=values))
+
+    async def list_audit(self, call: ManagementCall) -> Response:
+        query = call.query
+        action = query.values.get("action")
+        wanted = AuditFilter(
+            id=query.text("id"),
+            author=query.text("actor"),
+            action=query.choice("action", "", list(AuditAction)) if action is not None else None,
+            since_us=query.moment("after"),
+            until_us=query.moment("before"),
+        )
+        limit = query.number("limit", LIMIT, low=1, high=LIMIT_MAX)
+        page = await self.management.audits.page(wanted, cursor=query.text("cursor"), limit=limit)
+        return shown(AuditList(items=[audit_entry(entry) for entry in page.entries], cursor=page.cursor))
+
+
+def shown(struct: object) -> Response:
+    """Answer with what is so now."""
+    return Response(encode(struct), headers={"cache-control": "no-store"}, media_type=JSON)
+
+
+def host(name: str, report: HostReport | None) -> HostView:
+    if report is None:
+        return HostView(name=name, ready=False)
+    return HostView(
+        name=name,
+        ready=report.healthy,
+        pid=report.pid,
+        began=Moment.at(report.began_us),
+        shards=report.shards,
+        activations=report.activations,
+        turns=report.turns,
+        commits=report.commits,
+        store_bytes=report.store.file_bytes if report.store is not None else None,
+        wal_bytes=report.store.wal_bytes if report.store is not None else None,
+    )
+
+
+def workflow(report: WorkflowReport) -> WorkflowView:
+    started, completed, failed, terminated = report.last_hour
+    schema = report.input_schema
+    return WorkflowView(
+        name=report.name,
+        registered=report.registered,
+        counts=dict(report.counts),
+        last_hour=LastHour(started=started, completed=completed, failed=failed, terminated=terminated),
+        input_schema=dict(schema) if schema is not None else None,
+    )
+
+
+def activity(report: ActivityReport) -> ActivityView:
+    figures = report.figures
+    return ActivityView(
+        name=report.name,
+        registered=report.registered,
+        running=report.load.running,
+        waiting=report.load.waiting,
+        oldest=Moment.maybe(report.load.oldest_us),
+        limit=report.limit,
+        attempts=figures.attempts if figures is not None else 0,
+        p50_ms=round(figures.p50_s * 1e3, 3) if figures is not None else None,
+        p99_ms=round(figures.p99_s * 1e3, 3) if figures is not None else None,
+        failure_share=round(figures.failed / figures.attempts, 4) if figures is not None else None,
+    )
+
+
+def audit_entry(entry: AuditEntry) -> AuditEntryView:
+    return AuditEntryView(
+        at=Moment.at(entry.at_us),
+        actor=entry.actor,
+        door=entry.door,
+        action=entry.action,
+        id=entry.instance_id,
+        execution_id=entry.execution_id,
+        reason=entry.reason,
+        operation=entry.operation,
+        source=entry.source,
+        detail=entry.detail,
+    )

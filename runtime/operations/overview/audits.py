@@ -1,0 +1,46 @@
+"""The audit as callers read it: who did what to which instance, when and why, the newest first.
+
+`http/management/overview.py` shows it. What each entry says is decided in `runtime/history/audit.py`.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ....actors.hosting.host import Host
+from ....actors.store.audit import Audited, AuditFilter
+from ...history.audit import AuditEntry, unpack_audit
+from ...history.row import CorruptHistory
+
+ENTRIES_MAX = 500
+
+
+class AuditEntries(NamedTuple):
+    """A part of the audit."""
+
+    entries: Sequence[AuditEntry]
+    cursor: str | None  # opaque; None: this is the end
+
+
+class Audits:
+    """Reads the audit of all hosts."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    async def page(self, wanted: AuditFilter, *, cursor: str | None, limit: int) -> AuditEntries:
+        """Read a page.
+
+        Raises:
+            CursorInvalid: The cursor is none.
+            StoreError, HostUnreachable, HostLost, HostSilent: The store or a host did not answer.
+        """
+        page = await self._host.lists.audit(wanted, cursor=cursor, limit=limit)
+        return AuditEntries([entry_of(row) for row in page.rows], page.cursor)
+
+
+def entry_of(row: Audited) -> AuditEntry:
+    """Read a row; of one that cannot be read, what the store knows of it."""
+    try:
+        return unpack_audit(row.body)
+    except CorruptHistory:
+        return AuditEntry("", row.at_us, row.author, "", row.action, row.id)

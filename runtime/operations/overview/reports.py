@@ -1,0 +1,174 @@
+"""Reports: what the hosts of a daemon have in hand, so that a person sees where the work is.
+
+The rule: a report is made of what is at hand in memory; it reads no store and runs no code. A host that does not answer
+is in the report as one that is away.
+
+`http/management/overview.py` shows them.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from ....actors.clock import Clock
+from ....actors.cluster.membership import name_of
+from ....actors.cluster.peers import Peers
+from ....actors.hosting.host import Host
+from ....actors.store.contract import Store
+from ....actors.store.memory import MemoryStore
+from ....actors.store.sqlite.store import SqliteStore
+from ...activities.actors import ActivityActors
+from ...activity_figures import ActivityLoad
+from ...authoring.app import ActivityKind, App
+from ...instance.message import WORKFLOW
+from ...settings import Settings
+from ...workers.dispatcher import Dispatcher
+
+METHOD = "overview.report"  # by this name other hosts call it
+
+
+class WorkerReport(NamedTuple):
+    """A remote worker that is connected. Times are Unix time in microseconds."""
+
+    host: str  # to which it is connected
+    peer: str  # its address
+    agent: str  # its user-agent, which has the SDK's or the library's version
+    connected_us: int
+    seen_us: int  # its last answer, or when it connected
+    turns: int  # that it has in hand
+    activities: int
+
+
+class StoreSize(NamedTuple):
+    """How large the files of a host's part of the store are."""
+
+    file_bytes: int
+    wal_bytes: int
+
+
+class HostReport(NamedTuple):
+    """What one host of a daemon has."""
+
+    name: str
+    pid: int
+    began_us: int  # Unix time, microseconds
+    healthy: bool
+    shards: int  # that it owns
+    activations: int
+    turns: int  # since it began
+    commits: int
+    workers: Sequence[WorkerReport]
+    loads: Mapping[str, ActivityLoad]  # of activities, by name
+    attempts: Mapping[str, Sequence[float]]  # the newest of each activity, as `activity_figures.py` has them
+    began: Mapping[str, int]  # instances since it began, by the name of the workflow
+    ended: Mapping[tuple[str, str], int]  # by the name and the status
+    store: StoreSize | None  # None: it has no files
+
+
+class Reports:
+    """Makes and collects reports.
+
+    Args:
+        peers: The other hosts, if there are any.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        activities: ActivityActors,
+        dispatcher: Dispatcher,
+        *,
+        app: App | None,
+        settings: Settings,
+        clock: Clock,
+        peers: Peers | None,
+    ) -> None:
+        self._host = host
+        self._activities = activities
+        self._dispatcher = dispatcher
+        self.app = app
+        self._settings = settings
+        self.peers = peers
+        self._began_us = clock.now_us()
+        if peers is not None:
+            peers.answer(METHOD, self.own)
+
+    def own(self) -> HostReport:
+        """Make the report of this host."""
+        name = self._host.placement.host
+        loads = dict(self._dispatcher.loads())
+        loads.update(self._activities.loads())
+        tallies = self._host.tallies
+        workers = [
+            WorkerReport(
+                name,
+                stream.worker.peer,
+                stream.worker.agent,
+                stream.connected_us,
+                stream.seen_us,
+                len(stream.turns),
+                len(stream.activities),
+            )
+            for stream in self._dispatcher.streams
+        ]
+        recent = {**self._dispatcher.recent, **self._activities.recent}
+        return HostReport(
+            name,
+            os.getpid(),
+            self._began_us,
+            self._host.healthy,
+            len(self._host.placement.owned),
+            self._host.activations,
+            self._host.turns,
+            self._host.commits,
+            workers,
+            loads,
+            {name: tuple(attempts) for name, attempts in recent.items()},
+            {name: count for (kind, name), count in tallies.began.items() if kind == WORKFLOW},
+            {(name, status): count for (kind, name, status), count in tallies.ended.items() if kind == WORKFLOW},
+            size_of(self._host.store),
+        )
+
+    @property
+    def store_kind(self) -> str:
+        """What the store is made of."""
+        store = self._host.store
+        return {SqliteStore: "sqlite", MemoryStore: "memory"}.get(type(store), type(store).__name__)
+
+    async def all(self) -> dict[str, HostReport | None]:
+        """Collect the reports of all hosts, by their names; None for one that does not answer."""
+        reports: dict[str, HostReport | None] = {}
+        if self.peers is not None:
+            reports = {name_of(index): None for index in range(self.peers.membership.part.of)}
+            for report in await self.peers.ask_reachable(METHOD):
+                reports[report[0]] = HostReport(*report)
+        own = self.own()
+        reports[own.name] = own
+        return reports
+
+    def limit_of(self, activity: str) -> int | None:
+        """How many of an activity a host performs at once, alone or with others of its kind; None: no limit."""
+        definition = self.app.activities.get(activity) if self.app is not None else None
+        settings = self._settings
+        if definition is None:
+            dispatch = settings.dispatch
+            return dispatch.activity_max.get(activity, dispatch.activities_max)
+        return {
+            ActivityKind.LOOP: settings.activities_max,
+            ActivityKind.THREAD: settings.activity_threads_max,
+            ActivityKind.PROCESS: settings.activity_processes_max,
+        }[definition.kind]
+
+
+def size_of(store: Store) -> StoreSize | None:
+    """Look how large the files of a store are; None if it has none."""
+    if not isinstance(store, SqliteStore):
+        return None
+    return StoreSize(_bytes_of(store.path), _bytes_of(f"{store.path}-wal"))
+
+
+def _bytes_of(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
