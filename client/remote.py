@@ -159,7 +159,7 @@ class RemoteOperations:
     async def act(
         self, action: str, instance_id: str, body: Mapping[str, Any], *, expected_run: str | None = None
     ) -> ActionDone:
-        """Do one of the four actions.
+        """Do one of the actions.
 
         Args:
             expected_run: The `first_execution_id` that the instance must have.

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self, Unpack
+from typing import Any, Literal, NamedTuple, Self, Unpack, overload
 
 import msgspec
 
@@ -20,10 +20,11 @@ from ..api.management.actions import ActionDone
 from ..api.management.bulk import BulkPlan, OperationInfo, OperationList
 from ..api.management.history import HistoryList
 from ..api.management.instances import CountResult, InstanceDetails, InstanceList, InstanceSummary, InstanceTree
+from ..api.management.overview import ActivityList, AuditList, HostList, SystemView, WorkerList, WorkflowList
 from ..runtime.authoring.app import App
 from ..runtime.errors import InstanceNotFound
 from ..runtime.operations.client import Client, id_of
-from .filters import Filter, body_of, query_of
+from .filters import Filter, Moment, body_of, query_of, text_of_value
 from .remote import RemoteOperations
 from .server import Server, path_of
 
@@ -31,6 +32,14 @@ Json = dict[str, Any]
 Order = Literal["-created", "created", "-updated", "updated", "id"]
 BulkWord = Literal["suspend", "resume", "terminate", "purge", "rerun"]
 Payloads = Literal["none", "head", "full"]
+
+REPORTS: dict[str, type[Any]] = {
+    "workflows": WorkflowList,
+    "activities": ActivityList,
+    "workers": WorkerList,
+    "hosts": HostList,
+    "system": SystemView,
+}
 
 NDJSON = "application/x-ndjson"
 PAGE = 500  # of a list that is read whole
@@ -291,10 +300,12 @@ class RemoteClient(Client):
         result: Any = None,
         failure: Mapping[str, Any] | str | None = None,
         reason: str | None = None,
-    ) -> Json:
+        expected_run: str | None = None,
+    ) -> ActionDone:
         """Answer what an instance waits for, in the place of what does not answer. Its history is not rewritten.
 
         Args:
+            expected_run: The `first_execution_id` that the instance must have.
             event_id: Of an open entry of `waiting_for`; `release` takes none.
             result: Of `complete`.
             failure: Of `fail`: `{"type", "message"}`, or a message.
@@ -304,7 +315,7 @@ class RemoteClient(Client):
             body["result"] = msgspec.Raw((self._encoder.encode(result) or "null").encode())
         if failure is not None:
             body["failure"] = {"message": failure} if isinstance(failure, str) else dict(failure)
-        return await self._post(("instances", id_of(instance_id), "repair"), body, instance_id=instance_id)
+        return await self._remote.act("repair", id_of(instance_id), body, expected_run=expected_run)
 
     # Many at once.
 
@@ -364,14 +375,40 @@ class RemoteClient(Client):
         """Take in what `export` has given, as a finished instance. It performs, sends and arms nothing."""
         return await self._server.ask("POST", path_of("import"), dict[str, Any], body=exported)
 
-    async def audit(self, **query: str | int | None) -> Json:
-        """Read who changed what, the newest first."""
-        pairs = [(name, str(value)) for name, value in query.items() if value is not None]
-        return await self._server.ask("GET", path_of("audit"), dict[str, Any], query=pairs)
+    async def audit(
+        self,
+        *,
+        instance_id: str | None = None,
+        actor: str | None = None,
+        action: str | None = None,
+        after: Moment | None = None,
+        before: Moment | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> AuditList:
+        """Read who changed what, why and when, the newest first.
 
-    async def report(self, what: Literal["workflows", "activities", "workers", "hosts", "attention", "system"]) -> Json:
+        Args:
+            actor: The name of a token.
+            after: Included; `before` is not.
+        """
+        told = {"id": instance_id, "actor": actor, "action": action, "after": after, "before": before, "cursor": cursor}
+        query = [(name, text_of_value(value)) for name, value in told.items() if value is not None]
+        return await self._server.ask("GET", path_of("audit"), AuditList, query=[*query, ("limit", str(limit))])
+
+    @overload
+    async def report(self, what: Literal["workflows"]) -> WorkflowList: ...
+    @overload
+    async def report(self, what: Literal["activities"]) -> ActivityList: ...
+    @overload
+    async def report(self, what: Literal["workers"]) -> WorkerList: ...
+    @overload
+    async def report(self, what: Literal["hosts"]) -> HostList: ...
+    @overload
+    async def report(self, what: Literal["system"]) -> SystemView: ...
+    async def report(self, what: str) -> Any:
         """Read one of the reports on the daemon."""
-        return await self._server.ask("GET", path_of(what), dict[str, Any])
+        return await self._server.ask("GET", path_of(what), REPORTS[what])
 
     async def _post(self, path: tuple[str, ...], body: Json, *, instance_id: str | None = None) -> Json:
         given = {name: value for name, value in body.items() if value is not None}

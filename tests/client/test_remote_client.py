@@ -150,6 +150,22 @@ async def test_changes_are_followed_as_they_happen(client: RemoteClient, new_id:
     assert kinds[-1] == "SUSPENDED"
 
 
+async def test_changes_stand_in_the_audit(client: RemoteClient, new_id: str) -> None:
+    await some(client, new_id, 1)
+    await client.suspend(f"{new_id}-0", reason="lunch")
+    page = await client.audit(instance_id=f"{new_id}-0", action="suspend", limit=5)
+    assert [(row.actor, row.door, row.reason) for row in page.items] == [("anonymous", "api", "lunch")]
+
+
+async def test_there_are_reports_on_the_daemon(client: RemoteClient) -> None:
+    await client.run("order", input=1)
+    assert "order" in [each.name for each in (await client.report("workflows")).items]
+    assert "charge" in [each.name for each in (await client.report("activities")).items]
+    assert [each.ready for each in (await client.report("hosts")).items] == [True]
+    assert (await client.report("workers")).items == []
+    assert (await client.report("system")).app_id == "shop"
+
+
 async def lines(text: str) -> AsyncIterator[str]:
     for line in text.split("\n"):
         yield line
