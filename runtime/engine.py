@@ -62,7 +62,6 @@ from .operations.bulk.instances import SelectedInstances
 from .operations.bulk.runner import BulkRunner
 from .operations.child_starter import ChildStarter
 from .operations.client import Client
-from .operations.embedded import EmbeddedOperations
 from .operations.event_sender import EventSender
 from .operations.facade import Facade
 from .operations.management import management_of
@@ -70,6 +69,7 @@ from .operations.overview.reports import Reports
 from .operations.reading.under_way import WorkLocator
 from .operations.reading.views import views_of
 from .operations.retention import RetentionLoop
+from .operations.steering.embedded import EmbeddedOperations
 from .operations.steering.steering import Steering
 from .settings import Opening, Settings
 from .workers.dispatcher import Dispatcher

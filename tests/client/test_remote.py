@@ -20,7 +20,7 @@ from perdure import (
 from perdure.api.management.instances import HistorySize, InstanceDetails, StallReport
 from perdure.client.remote import state_of
 from perdure.runtime.errors import InstanceUnfinished, InvalidRequest
-from perdure.runtime.operations.embedded import EmbeddedOperations
+from perdure.runtime.operations.steering.embedded import EmbeddedOperations
 
 from ..support.processes.daemon import Daemon
 from ..support.processes.shop_app import Receipt, app, order, waits

@@ -1,5 +1,5 @@
 """The operations of a client in the same process: the facade's, and where a client may do more than Dapr's doors,
-those of `steering/`.
+those of `steering.py`.
 
 The rule: each is one call. Changes are made on behalf of the program around the engine (`EMBEDDED`). `Engine.client`
 stands on one.
@@ -7,10 +7,10 @@ stands on one.
 
 from collections.abc import Mapping
 
-from ..history.attribution import EMBEDDED
-from .facade import Facade
-from .steering.starting import IfExists, StartRequest
-from .steering.steering import Steering
+from ...history.attribution import EMBEDDED
+from ..facade import Facade
+from .starting import IfExists, StartRequest
+from .steering import Steering
 
 
 class EmbeddedOperations:
