@@ -69,6 +69,7 @@ from .operations.overview.reports import Reports
 from .operations.reading.under_way import WorkLocator
 from .operations.reading.views import views_of
 from .operations.retention import RetentionLoop
+from .operations.steering.embedded import EmbeddedOperations
 from .operations.steering.steering import Steering
 from .settings import Opening, Settings
 from .steps import watch_calls
@@ -195,7 +196,7 @@ class Engine:
         self.management = management_of(
             self._host, reports, views=self.views, steering=self.steering, bulk=self.bulk, clock=self._clock
         )
-        self.client = Client(self.facade, app)
+        self.client = Client(EmbeddedOperations(self.facade, self.steering), app)
         self._children = ChildStarter(self.facade, send=self._send, journal=journal)
         self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id, journal=journal)
         self._own_task = OwnTask(self._run, hurry=self._hurry, ended=self._end)
