@@ -68,9 +68,24 @@ def management_routes(door: ManagementDoor, dapr: dict[str, Any]) -> list[Route]
     return routes_of(handlers, body_bytes_max=door.body_bytes_max)
 
 
+ENDPOINTS: Sequence[Endpoint] = (
+    *READING,
+    *HISTORIES,
+    *STARTING,
+    *ACTIONS,
+    *BULK_ENDPOINTS,
+    *STREAMS,
+    *OVERVIEW,
+    LOGIN,
+    LOGOUT,
+    OPENAPI,
+)
+
+
 def endpoints_of(door: ManagementDoor) -> list[Endpoint]:
     """Give the endpoints that are served, for their description."""
-    return [*(endpoint for table, _ in _tables(door) for endpoint in table), OPENAPI]
+    there = {endpoint.operation for table, _ in _tables(door) for endpoint in table}
+    return [endpoint for endpoint in ENDPOINTS if endpoint.operation in there or endpoint is OPENAPI]
 
 
 def _tables(door: ManagementDoor) -> list[tuple[Sequence[Endpoint], object]]:
