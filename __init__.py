@@ -3,6 +3,7 @@
 from .actors.errors import PerdureError
 from .actors.store.durability import Durability
 from .client.connect import connect, connect_sync
+from .daemon.asgi import asgi
 from .runtime.authoring.app import App
 from .runtime.authoring.context import ActivityContext, WorkflowContext
 from .runtime.authoring.retry import RetryPolicy
@@ -49,6 +50,7 @@ __all__ = [
     "WorkflowFailed",
     "WorkflowMisuse",
     "WorkflowState",
+    "asgi",
     "connect",
     "connect_sync",
     "when_all",

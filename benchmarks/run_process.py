@@ -12,7 +12,7 @@ from typing import TypeVar, TypeVarTuple
 import anyio
 import msgspec
 
-from ..daemon.garbage_collector import tune_garbage_collector
+from ..daemon.process.garbage_collector import tune_garbage_collector
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")

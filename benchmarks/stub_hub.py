@@ -20,7 +20,7 @@ from uuid import uuid4
 import anyio
 
 from ..actors.waiting.signal import Signal
-from ..daemon.garbage_collector import tune_garbage_collector
+from ..daemon.process.garbage_collector import tune_garbage_collector
 from ..rpc.services.task_hub import task_hub
 from ..rpc.services.work_items import WorkItems
 from ..rpc.serving.server import RpcOptions, create_server

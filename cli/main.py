@@ -20,7 +20,7 @@ COMMANDS = {
     "bench": ("..benchmarks.cli", "bench", "Measure this build on this machine."),
     "ls": (".instances.listing", "ls", "List instances, the newest first."),
     "count": (".instances.listing", "count", "Count instances."),
-    "show": (".instances.showing", "show", "Describe an instance: why it has failed, what it waits for, since when."),
+    "show": (".instances.showing", "show", "Describe an instance."),
     "history": (".instances.showing", "history", "Show what has happened to an instance, event by event."),
     "tree": (".instances.showing", "tree", "Show an instance with its children, and theirs."),
     "wait": (".instances.showing", "wait", "Wait until an instance has ended."),
@@ -32,47 +32,19 @@ COMMANDS = {
     "terminate": (".instances.acting", "terminate", "End instances without asking their code."),
     "purge": (".instances.acting", "purge", "Forget instances that have ended."),
     "rerun": (".instances.acting", "rerun", "Run instances again, each as a new one, and print the new ids."),
-    "repair": (
-        ".instances.repairing",
-        "repair",
-        "Answer what an instance waits for, in the place of what does not answer.",
-    ),
-    "export": (
-        ".instances.transferring",
-        "export_history",
-        "Write the whole history of an instance, a line of JSON for each event.",
-    ),
-    "import": (
-        ".instances.transferring",
-        "import_history",
-        "Take in what `perdure export` has written, as an instance that has ended, and print its id.",
-    ),
+    "repair": (".instances.repairing", "repair", "Answer what an instance waits for."),
+    "export": (".instances.transferring", "export_history", "Write the whole history of an instance."),
+    "import": (".instances.transferring", "import_history", "Take in what `perdure export` has written."),
     "operations": (".instances.operating", "operations", "List the bulk operations; show one; let one go no further."),
     "audit": (".instances.operating", "audit", "Show who changed what, why and when, the newest first."),
-    "completion": (
-        ".instances.completion",
-        "completion",
-        "Print the script that lets a shell complete perdure's commands.",
-    ),
+    "completion": (".instances.completion", "completion", "Let a shell complete perdure's commands."),
 }
 
 # How the list of commands is divided.
 SECTIONS = {
-    "Serving": ("run", "daprd", "store", "bench", "completion"),
-    "Seeing the instances of a daemon": (
-        "ls",
-        "count",
-        "show",
-        "history",
-        "tree",
-        "wait",
-        "top",
-        "audit",
-        "operations",
-    ),
-    "Steering them": (
-        *("start", "event", "suspend", "resume", "terminate", "purge", "rerun", "repair", "export", "import"),
-    ),
+    "Serving": "run daprd store bench completion",
+    "Seeing the instances of a daemon": "ls count show history tree wait top audit operations",
+    "Steering them": "start event suspend resume terminate purge rerun repair export import",
 }
 
 
@@ -98,7 +70,7 @@ class LazyGroup(FirstLine, click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, names in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl([(name, COMMANDS[name][2]) for name in names])
+                formatter.write_dl([(name, COMMANDS[name][2]) for name in names.split()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete the name of a command without importing any."""

@@ -25,7 +25,7 @@ from ..runtime.history.status import Status
 from ..runtime.operations.facade import finished
 from ..runtime.operations.handle import Seconds, Workflow, WorkflowState
 from .filters import Filter
-from .remote_client import Change, IfExists, Order, Payloads, RemoteClient
+from .remote_client import IfExists, Order, Payloads, RemoteClient, StatusChange
 from .server import Server
 
 R = TypeVar("R")
@@ -71,6 +71,30 @@ class LoopThread:
         assert self._portal is not None
         self._portal.call(self._portal.stop)
         self._thread.join()
+
+
+class LoopOnDemand:
+    """The event loop of a client that several threads share: there when it is needed, and once."""
+
+    def __init__(self, make: Callable[[], RemoteClient]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._loop: LoopThread | None = None
+
+    def running(self) -> LoopThread:
+        """The loop; it is started if there is none in this process."""
+        with self._lock:
+            # A forked process has the object and not the thread.
+            if self._loop is None or self._loop.process != os.getpid():
+                self._loop = LoopThread(self._make)
+            return self._loop
+
+    def close(self) -> None:
+        """End the loop, if there is one."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is not None and loop.process == os.getpid():
+            loop.stop()
 
 
 class BlockingHandle(str, Generic[R]):
@@ -143,9 +167,7 @@ class BlockingClient:
 
     def __init__(self, url: str, *, token: str | None = None, app: App | None = None) -> None:
         self.url = url
-        self._make = lambda: RemoteClient(Server(url, token), app)
-        self._lock = threading.Lock()
-        self._loop: LoopThread | None = None
+        self._loops = LoopOnDemand(lambda: RemoteClient(Server(url, token), app))
 
     def __enter__(self) -> Self:
         return self
@@ -157,10 +179,7 @@ class BlockingClient:
 
     def close(self) -> None:
         """End the client's thread. A later call starts another."""
-        with self._lock:
-            loop, self._loop = self._loop, None
-        if loop is not None and loop.process == os.getpid():
-            loop.stop()
+        self._loops.close()
 
     # Starting.
 
@@ -355,9 +374,15 @@ class BlockingClient:
         *,
         last_event_id: str | None = None,
         **filter: Unpack[Filter],  # noqa: A002
-    ) -> Iterator[Change]:
+    ) -> Iterator[StatusChange]:
         """Follow the changes of status; as `RemoteClient.changes`."""
-        return self._each(lambda client: client.changes(last_event_id=last_event_id, **filter))
+
+        async def followed(client: RemoteClient) -> AsyncGenerator[StatusChange, None]:
+            async with client.changes(last_event_id=last_event_id, **filter) as changes:
+                async for change in changes:
+                    yield change
+
+        return self._each(followed)
 
     # Steering.
 
@@ -415,19 +440,12 @@ class BlockingClient:
 
     # How.
 
-    def _running(self) -> LoopThread:
-        with self._lock:
-            # A forked process has the object and not the thread.
-            if self._loop is None or self._loop.process != os.getpid():
-                self._loop = LoopThread(self._make)
-            return self._loop
-
     def _call(self, function: Callable[[RemoteClient], Awaitable[T]]) -> T:
-        loop = self._running()
+        loop = self._loops.running()
         return loop.call(partial(function, loop.client))
 
     def _each(self, function: Callable[[RemoteClient], AsyncGenerator[T, None]]) -> Iterator[T]:
-        loop = self._running()
+        loop = self._loops.running()
         items = function(loop.client)
         try:
             while (item := loop.call(anext, items, None)) is not None:

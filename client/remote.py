@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ..api.management.actions import ActionDone
+from ..api.management.history import HistoryList
 from ..api.management.instances import FailureReport, InstanceDetails, InstanceSummary
 from ..runtime.dates import from_us, to_us
 from ..runtime.errors import InstanceNotFound
@@ -19,19 +20,16 @@ from ..runtime.history.instance_state import InstanceState
 from ..runtime.history.status import Status
 from ..runtime.operations.facade import finished
 from .filters import text_of_value
-from .server import Server, encoded, path_of
+from .server import Server, path_of
 
 SET_ASIDE = "SET_ASIDE"
 POLL_S = 60  # of one request of a wait; the server allows 300
 SLACK_S = 15.0  # that its answer may be late by
 
-DAPR = "/v1.0/workflows/dapr"
-
-
-class DaprDescription(msgspec.Struct):
-    """What Dapr's description has and the management API leaves out: the payloads."""
-
-    properties: dict[str, str] = {}
+# Where the input and the output of an instance stand in its history: the kind of the event -> that of the payload.
+INPUT_OF = {"executionStarted": "input"}
+OUTPUT_OF = {"executionCompleted": "result", "executionTerminated": "input"}
+NEAR_THE_END = 4  # events: these stand among the first or the last few
 
 
 class RemoteOperations:
@@ -182,17 +180,34 @@ class RemoteOperations:
             instance_id=instance_id,
         )
 
-    async def payloads(self, instance_id: str) -> tuple[str | None, str | None]:
+    async def payloads(self, described: InstanceDetails) -> tuple[str | None, str | None]:
         """Read the input and the output of an instance, JSON text each."""
-        path = f"{DAPR}/{encoded(instance_id)}"
-        found = await self.server.ask("GET", path, DaprDescription, instance_id=instance_id)
-        return found.properties.get("dapr.workflow.input"), found.properties.get("dapr.workflow.output")
+        given = result = None
+        if described.input_bytes:
+            given = await self._payload(described.id, "oldest", INPUT_OF)
+        if described.output_bytes:
+            result = await self._payload(described.id, "newest", OUTPUT_OF)
+        return given, result
+
+    async def _payload(self, instance_id: str, order: str, kinds: Mapping[str, str]) -> str | None:
+        """Read the payload of the first event of some kinds, near an end of the history.
+
+        Args:
+            kinds: The kind of an event -> the kind of its payload.
+        """
+        path = path_of("instances", instance_id, "history")
+        query = [("order", order), ("limit", str(NEAR_THE_END)), ("payloads", "none")]
+        page = await self.server.ask("GET", path, HistoryList, query=query, instance_id=instance_id)
+        for event in page.items:
+            for kind, payload in kinds.items():
+                if kind in event and "payloadBytes" in event:
+                    path = path_of("instances", instance_id, "history", event["key"], payload)
+                    answer = await self.server.send("GET", path, instance_id=instance_id)
+                    return answer.text if answer.status_code == 200 else None
+        return None
 
     async def _with_payloads(self, described: InstanceDetails) -> InstanceState:
-        given, result = (None, None)
-        if described.input_bytes or described.output_bytes:
-            given, result = await self.payloads(described.id)
-        return state_of(described, given, result)
+        return state_of(described, *await self.payloads(described))
 
 
 def state_of(described: InstanceDetails, given: str | None, result: str | None) -> InstanceState:
@@ -216,7 +231,12 @@ def state_of(described: InstanceDetails, given: str | None, result: str | None) 
 
 
 def _failure(report: FailureReport) -> FailureDetails:
-    return FailureDetails(error_type=report.type, message=report.message, stack_trace=report.traceback)
+    return FailureDetails(
+        error_type=report.type,
+        message=report.message,
+        stack_trace=report.traceback,
+        inner=_failure(report.cause) if report.cause is not None else None,
+    )
 
 
 def as_utf8(text: str | None) -> bytes | None:

@@ -9,7 +9,7 @@ uses it.
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self, Unpack
@@ -17,9 +17,11 @@ from typing import Any, Literal, NamedTuple, Self, Unpack
 import msgspec
 
 from ..api.management.actions import ActionDone
+from ..api.management.bulk import BulkPlan, OperationInfo, OperationList
 from ..api.management.history import HistoryList
 from ..api.management.instances import CountResult, InstanceDetails, InstanceList, InstanceSummary, InstanceTree
 from ..runtime.authoring.app import App, name_of
+from ..runtime.errors import InstanceNotFound
 from ..runtime.operations.client import Client, id_of
 from ..runtime.operations.handle import Handle
 from .filters import Filter, body_of, query_of
@@ -29,6 +31,7 @@ from .server import Server, path_of
 Json = dict[str, Any]
 Order = Literal["-created", "created", "-updated", "updated", "id"]
 IfExists = Literal["reject", "return", "restart"]
+BulkWord = Literal["suspend", "resume", "terminate", "purge", "rerun"]
 Payloads = Literal["none", "head", "full"]
 
 NDJSON = "application/x-ndjson"
@@ -37,12 +40,14 @@ WAIT_MAX_S = 300.0  # of one request; a longer wait is several
 HEARTBEAT_S = 60.0  # without a sign of life a stream of events is broken; the server sends one more often
 
 
-class Change(NamedTuple):
+class StatusChange(NamedTuple):
     """An event of a stream."""
 
     id: str | None  # where to go on after a break
-    kind: str  # `change`, or `reset`: some were missed, so look at the list anew
-    data: Json  # the instance as a list has it
+    # `ready` comes first; `change`; `leave`: the filter fits it no more; `gone`: it was purged; `reset`: some were
+    # missed, so look at the list anew.
+    kind: str
+    data: Json  # of a change the instance as a list has it
 
 
 class RemoteClient(Client):
@@ -131,8 +136,15 @@ class RemoteClient(Client):
         return await self._remote.describe(id_of(instance_id))
 
     async def payloads(self, instance_id: str) -> tuple[str | None, str | None]:
-        """Read the input and the output of an instance, as the texts that they are."""
-        return await self._remote.payloads(id_of(instance_id))
+        """Read the input and the output of an instance, as the texts that they are.
+
+        Raises:
+            InstanceNotFound: There is no such instance.
+        """
+        described = await self.describe(instance_id)
+        if described is None:
+            raise InstanceNotFound(id_of(instance_id))
+        return await self._remote.payloads(described)
 
     async def wait_for(
         self,
@@ -192,13 +204,18 @@ class RemoteClient(Client):
         path = path_of("instances", id_of(instance_id), "tree")
         return await self._server.ask("GET", path, InstanceTree, query=[("depth", str(depth))], instance_id=instance_id)
 
+    @asynccontextmanager
     async def changes(
         self,
         *,
         last_event_id: str | None = None,
         **filter: Unpack[Filter],  # noqa: A002
-    ) -> AsyncGenerator[Change, None]:
+    ) -> AsyncGenerator[AsyncIterator[StatusChange], None]:
         """Follow the changes of status of all instances that a filter fits, as they happen.
+
+            async with client.changes(status="failed") as changes:
+                async for change in changes:
+                    ...
 
         Args:
             last_event_id: The id of the last one that was seen.
@@ -206,12 +223,10 @@ class RemoteClient(Client):
         headers = {"accept": "text/event-stream"}
         if last_event_id is not None:
             headers["last-event-id"] = last_event_id
-        opened = self._server.stream(
-            "GET", path_of("events"), query=query_of(filter), headers=headers, read_s=HEARTBEAT_S
-        )
-        async with opened as lines, aclosing(events_of(lines)) as events:
-            async for event in events:
-                yield event
+        query = query_of(filter)
+        stream = self._server.stream("GET", path_of("events"), query=query, headers=headers, read_s=HEARTBEAT_S)
+        async with stream as lines, aclosing(events_of(lines)) as events:
+            yield events
 
     # Steering.
 
@@ -305,7 +320,7 @@ class RemoteClient(Client):
             body["input"] = msgspec.Raw(text.encode())
         if dry_run:
             body["dry_run"] = True
-        return await self._post_for(instance_id, "rerun", body)
+        return await self._post(("instances", id_of(instance_id), "rerun"), body, instance_id=instance_id)
 
     async def repair(
         self,
@@ -329,49 +344,61 @@ class RemoteClient(Client):
             body["result"] = msgspec.Raw((self._text(result) or "null").encode())
         if failure is not None:
             body["failure"] = {"message": failure} if isinstance(failure, str) else dict(failure)
-        return await self._post_for(instance_id, "repair", body)
+        return await self._post(("instances", id_of(instance_id), "repair"), body, instance_id=instance_id)
 
     # Many at once.
 
     async def plan_bulk(
-        self, action: str, *, recurse: bool | None = None, force: bool = False, rate: float | None = None,
-        reason: str | None = None, **filter: Unpack[Filter],  # noqa: A002
-    ) -> Json:  # fmt: skip
-        """Say how many instances a bulk operation would reach.
+        self,
+        action: BulkWord,
+        *,
+        recurse: bool | None = None,
+        force: bool = False,
+        rate: float | None = None,
+        reason: str | None = None,
+        **filter: Unpack[Filter],  # noqa: A002
+    ) -> BulkPlan:
+        """Say how many instances a bulk operation would reach. Nothing is changed.
+
+        Args:
+            recurse: Do it to the descendants of each too; None: as usual for the action.
+            rate: Instances a second.
 
         Returns:
-            `matches`, a `sample`, and the `plan` that `bulk` takes within 15 minutes.
+            The number, a sample, and the plan that `bulk` takes within 15 minutes.
         """
-        body: Json = {"filter": body_of(filter), "dry_run": True, "recurse": recurse, "rate": rate, "reason": reason}
+        told: Json = {"filter": body_of(filter), "dry_run": True, "recurse": recurse, "rate": rate, "reason": reason}
+        body = {name: value for name, value in told.items() if value is not None}
         if force:
             body["force"] = True
-        return await self._post(path_of("bulk", action), body)
+        return await self._server.ask("POST", path_of("bulk", action), BulkPlan, body=body)
 
-    async def bulk(self, action: str, plan: str, *, reason: str | None = None) -> str:
-        """Begin the bulk operation that was planned, and return its id."""
-        begun = await self._post(path_of("bulk", action), {"plan": plan, "reason": reason})
-        return str(begun["id"])
+    async def bulk(self, action: BulkWord, plan: str) -> OperationInfo:
+        """Begin the bulk operation that was planned. The same plan twice is one operation."""
+        return await self._server.ask("POST", path_of("bulk", action), OperationInfo, body={"plan": plan})
 
-    async def operations(self) -> Json:
-        """List the bulk operations."""
-        return await self._server.ask("GET", path_of("operations"), dict[str, Any])
+    async def operations(self, *, cursor: str | None = None, limit: int = 50) -> OperationList:
+        """List the bulk operations, the newest first."""
+        query = [("limit", str(limit)), *([("cursor", cursor)] if cursor is not None else [])]
+        return await self._server.ask("GET", path_of("operations"), OperationList, query=query)
 
-    async def operation(self, operation_id: str) -> Json:
+    async def operation(self, operation_id: str) -> OperationInfo:
         """Say how far a bulk operation is."""
-        return await self._server.ask("GET", path_of("operations", operation_id), dict[str, Any])
+        return await self._server.ask("GET", path_of("operations", operation_id), OperationInfo)
 
-    async def cancel_operation(self, operation_id: str) -> Json:
+    async def cancel_operation(self, operation_id: str, *, reason: str | None = None) -> OperationInfo:
         """Let a bulk operation go no further. What it has done stays done."""
-        return await self._post(path_of("operations", operation_id, "cancel"), {})
+        path = path_of("operations", operation_id, "cancel")
+        return await self._server.ask("POST", path, OperationInfo, body={"reason": reason})
 
     # The rest.
 
-    async def export(self, instance_id: str) -> AsyncGenerator[str, None]:
-        """Read a whole history, a line of JSON for each event behind a line that says what follows."""
+    @asynccontextmanager
+    async def export(self, instance_id: str) -> AsyncGenerator[AsyncIterator[str], None]:
+        """Read a whole history: a line of JSON that says what follows, and one for each event."""
         path = path_of("instances", id_of(instance_id), "export")
         async with self._server.stream("GET", path, headers={"accept": NDJSON}, instance_id=instance_id) as lines:
-            async for line in lines:
-                yield line
+            yield lines
 
     async def import_history(self, exported: bytes) -> Json:
         """Take in what `export` has given, as a finished instance. It performs, sends and arms nothing."""
@@ -390,16 +417,12 @@ class RemoteClient(Client):
         """Write a payload; JSON that is written already is taken as it is."""
         return bytes(value).decode() if isinstance(value, msgspec.Raw) else self._encoder.encode(value)
 
-    async def _post(self, path: str, body: Json, *, instance_id: str | None = None) -> Json:
+    async def _post(self, path: tuple[str, ...], body: Json, *, instance_id: str | None = None) -> Json:
         given = {name: value for name, value in body.items() if value is not None}
-        return await self._server.ask("POST", path, dict[str, Any], body=given, instance_id=instance_id)
-
-    async def _post_for(self, instance_id: str, action: str, body: Json) -> Json:
-        instance_id = id_of(instance_id)
-        return await self._post(path_of("instances", instance_id, action), body, instance_id=instance_id)
+        return await self._server.ask("POST", path_of(*path), dict[str, Any], body=given, instance_id=instance_id)
 
 
-async def events_of(lines: AsyncIterator[str]) -> AsyncGenerator[Change, None]:
+async def events_of(lines: AsyncIterator[str]) -> AsyncGenerator[StatusChange, None]:
     """Put the lines of an event stream together. Source: HTML Living Standard, 9.2.6."""
     data: list[str] = []
     event_id: str | None = None
@@ -407,7 +430,7 @@ async def events_of(lines: AsyncIterator[str]) -> AsyncGenerator[Change, None]:
     async for line in lines:
         if not line:
             if data:
-                yield Change(event_id, kind or "message", json.loads("\n".join(data)))
+                yield StatusChange(event_id, kind or "message", json.loads("\n".join(data)))
             data, kind = [], ""
             continue
         field, _, value = line.partition(":")

@@ -6,11 +6,11 @@ not come means, the caller must know.
 `client/remote.py` and `client/management.py` make the requests.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Any, NoReturn, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar, cast
 from urllib.parse import quote, urlsplit
 
 import httpx2
@@ -100,9 +100,7 @@ class Server:
         try:
             return msgspec.json.decode(response.content, type=answer)
         except msgspec.MsgspecError as error:
-            what = (
-                f"{self.url} has answered with what is no {answer.__name__}: {error}. Is it a Perdure of this version?"
-            )
+            what = f"{self.url} has answered with what is no {answer.__name__}: {error}. Is it this version of Perdure?"
             raise ServerRefused(response.status_code, "", what) from None
 
     async def send(
@@ -156,7 +154,8 @@ class Server:
                 if not response.is_success:
                     await response.aread()
                     raise refusal(self.url, response, instance_id)
-                yield response.aiter_lines()
+                async with aclosing(cast(AsyncGenerator[str, None], response.aiter_lines())) as lines:
+                    yield lines
             finally:
                 await response.aclose()
         except httpx2.HTTPError as error:

@@ -54,7 +54,12 @@ class Control:
 
     @property
     def runtime_version(self) -> str:
-        try:
-            return importlib.metadata.version("perdure")
-        except importlib.metadata.PackageNotFoundError:  # run from a source tree that was never installed
-            return "unknown"
+        return version()
+
+
+def version() -> str:
+    """Perdure's version."""
+    try:
+        return importlib.metadata.version("perdure")
+    except importlib.metadata.PackageNotFoundError:  # run from a source tree that was never installed
+        return "unknown"

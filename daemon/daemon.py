@@ -42,7 +42,7 @@ from ..runtime.settings import Opening
 from .config import Config
 from .control import Control
 from .event_loop import new_event_loop, run_as_owner
-from .garbage_collector import tune_garbage_collector
+from .process.garbage_collector import tune_garbage_collector
 from .process.grace import Grace
 from .process.inheritance import Inheritance
 from .process.interpreter_guard import guard_interpreter

@@ -20,6 +20,7 @@ from starlette.routing import Route
 from ..api.management.history import EventJson
 from ..api.sidecar import Sidecar
 from ..api.tokens import Tokens
+from ..journal.journal import Journal
 from ..runtime.operations.facade import Facade
 from ..runtime.operations.management import InstanceOperations
 from .auth import TokenAuth
@@ -61,6 +62,7 @@ def create_app(
     *,
     stopping: anyio.Event | None = None,
     event_json: EventJson | None = None,
+    sidecar_routes: bool = True,
     configuration: Mapping[str, Any] | None = None,
 ) -> Starlette:
     """Make the app.
@@ -71,6 +73,7 @@ def create_app(
         sidecar: The daemon in Dapr's terms, of the same app; the gRPC services share it.
         management: The operations of the management API; None leaves it out.
         stopping: Set when the daemon begins to stop, so that streams and long polls end.
+        sidecar_routes: Whether Dapr's routes are there; an engine inside of a program is no sidecar.
         event_json: Writes the events of histories; None leaves histories out.
         configuration: What the daemon was told, without secrets, for those who ask.
     """
@@ -78,11 +81,13 @@ def create_app(
     version = sidecar.control.runtime_version
     tokens = known_tokens(options)
     dapr = document(version=version, secured=tokens is not None)
-    routes = [
-        *WorkflowRoutes(facade, app_id=options.app_id, body_bytes_max=options.body_bytes_max).routes(),
-        *SidecarRoutes(sidecar, body_bytes_max=options.body_bytes_max).routes(),
-        openapi_route(dapr),
-    ]
+    routes = []
+    if sidecar_routes:
+        routes += [
+            *WorkflowRoutes(facade, app_id=options.app_id, body_bytes_max=options.body_bytes_max).routes(),
+            *SidecarRoutes(sidecar, body_bytes_max=options.body_bytes_max).routes(),
+            openapi_route(dapr),
+        ]
     if management is not None:
         door = ManagementDoor(
             management=management,
@@ -109,6 +114,7 @@ def create_app(
     )
     # Dapr never redirects; a trailing slash is gone before routes are tried.
     app.router.redirect_slashes = False
+    app.state.journal = Journal(__name__)
     return app
 
 

@@ -10,6 +10,8 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 
 from ..api.words import Refusal
+from ..journal.journal import Journal
+from ..journal.vocabulary import LIMIT_REACHED
 from .errors import BODY_MALFORMED, BODY_TOO_LARGE
 
 # Decodes the outline of an object and leaves its members alone.
@@ -27,7 +29,7 @@ async def read(request: Request, *, bytes_max: int) -> bytes:
         ClientDisconnect: The caller hung up first.
     """
     if declared_bytes(request) > bytes_max:
-        raise Refusal(BODY_TOO_LARGE, bytes_max=bytes_max)
+        raise _too_large(request, bytes_max)
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -37,10 +39,19 @@ async def read(request: Request, *, bytes_max: int) -> bytes:
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > bytes_max:
-            raise Refusal(BODY_TOO_LARGE, bytes_max=bytes_max)
+            raise _too_large(request, bytes_max)
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks)
+
+
+def _too_large(request: Request, bytes_max: int) -> Refusal:
+    # The app that serves has one (`http/app.py`).
+    journal: Journal | None = getattr(getattr(request.scope.get("app"), "state", None), "journal", None)
+    if journal is not None:
+        what = f"a body of {request.method} {request.url.path} was refused with 413"
+        journal.write(LIMIT_REACHED, limit="max_body_size", maximum=bytes_max, what=what, then="It counts bytes")
+    return Refusal(BODY_TOO_LARGE, bytes_max=bytes_max)
 
 
 def declared_bytes(request: Request) -> int:

@@ -59,7 +59,7 @@ INSTANCE_FAILED = LogLine(
     "instance_failed",
     ERROR,
     "instance {instance_id} of workflow {workflow!r} failed: {reason}{call}",
-    (*_INSTANCE, "activity", "child", "child_id", "task_id", "attempt", "error_type", "duration_ms"),
+    (*_INSTANCE, "activity", "child", "child_id", "task_id", "attempt", "error_type", "limit", "duration_ms"),
 )
 INSTANCE_STALLED = LogLine(
     "instance_stalled",

@@ -13,7 +13,7 @@ task and left in another: fixtures, start and stop hooks (`await engine.start()`
 
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +29,7 @@ from ..actors.hosting.flight_record import FlightRecord
 from ..actors.hosting.host import Host, HostLimits, Precautions
 from ..actors.store.contract import Store
 from ..actors.store.durability import Durability
+from ..actors.store.errors import StoreError
 from ..actors.store.memory import MemoryStore
 from ..actors.store.part import WHOLE, Part
 from ..actors.store.sqlite.store import SqliteStore
@@ -198,6 +199,7 @@ class Engine:
         self._own_task = OwnTask(self._run, hurry=self._hurry, ended=self._end)
         self._block: AsyncExitStack | None = None  # on trio
         self._running = False
+        self._told_of_stop: list[Callable[[], None]] = []
         self._used = False
         self._workers_known = False  # whether a worker has ever been connected to this store
 
@@ -238,6 +240,10 @@ class Engine:
         """Tell an observer of each instance and activity that ends from now on."""
         self._observer = self._activities.observer = observer
         self._surroundings.observed = True
+
+    def on_stop(self, tell: Callable[[], None]) -> None:
+        """Have a function called when the engine begins to stop."""
+        self._told_of_stop.append(tell)
 
     def active_actors(self) -> Mapping[str, int]:
         """How many actors of each type are in memory."""
@@ -327,10 +333,14 @@ class Engine:
                     self._running = True
                     yield
                     self._running = False
+                    for tell in self._told_of_stop:
+                        tell()
                     self._host.refuse()
                     self.dispatcher.stop()
                     await self._activities.stop(self.stop_grace_s)
                 tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            raise _sole_store_error(group) from group
         finally:
             self._running = False
             # Again, in case it was cancelled before the host had it.
@@ -395,3 +405,11 @@ def _store(data: str | Path | Store, durability: Durability, part: Part) -> Stor
     if isinstance(data, str | Path):
         return SqliteStore(part.path(str(data)), durability=durability, part=part)
     return data
+
+
+def _sole_store_error(group: BaseExceptionGroup) -> BaseException:
+    """The error of the store in a group of one, such as that of its closing; else the group."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error if isinstance(error, StoreError) else group

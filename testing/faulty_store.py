@@ -12,9 +12,12 @@ import anyio
 
 from ..actors.address import Address
 from ..actors.errors import PerdureError
-from ..actors.store.contract import Inspection, Store, Stored, Write
+from ..actors.store.contract import Inspection, Reminder, Store, Stored, Write
 from ..actors.store.errors import StoreDamaged, StoreError, StoreFailed
 from .passing_store import PassingStore
+
+# The methods of a store that do something, and can fail.
+CALLS = ("open", "close", "claim", "commit", "load", "inspect", "ids", "active", "reminders")
 
 
 class FaultyStoreMisuse(PerdureError):
@@ -32,8 +35,16 @@ class FaultyStore(PassingStore):
 
     The counters count the calls that got past the gate, including those that then failed.
 
+    Any call can be made to fail, by its name or by its place among all calls:
+
+        store.fail("claim")
+        store.fail_any(3, last=True)  # the third call from now on, and all that follow: the disk is gone
+
     Args:
         inner: The store that it stands before.
+
+    Attributes:
+        calls: The names of all calls so far, in order.
     """
 
     def __init__(self, inner: Store) -> None:
@@ -42,26 +53,54 @@ class FaultyStore(PassingStore):
         self.writes = 0  # of all commits together
         self.loads = 0
         self.inspects = 0
-        self._commit_faults = Faults("commit")
-        self._load_faults = Faults("load")
-        self._inspect_faults = Faults("inspect")
+        self.calls: list[str] = []
+        self._faults = {name: Faults(name) for name in CALLS}
+        self._any_faults = Faults("call")
         self._damaged: dict[Address, StoreDamaged] = {}
         self._commit_gate = Gate()
         self._load_gate = Gate()
 
     # A test calls these.
 
+    def fail(self, name: str, nth: int = 1, *, last: bool = False) -> None:
+        """Make the nth call of a method from now on fail.
+
+        Args:
+            name: One of CALLS.
+            nth: 1 is the next, which may be waiting at a gate already.
+            last: All calls of the method after it fail too.
+
+        Raises:
+            FaultyStoreMisuse: There is no such method, or no such call.
+        """
+        if name not in CALLS:
+            raise FaultyStoreMisuse(f"a store has no call {name!r} that can fail; it has {', '.join(CALLS)}")
+        self._faults[name].add(nth, last=last)
+
+    def fail_any(self, nth: int = 1, *, last: bool = False) -> None:
+        """Make the nth call from now on fail, whichever it is.
+
+        Args:
+            last: All calls after it fail too, as on a disk that is gone. To close it does not fail then.
+        """
+        self._any_faults.add(nth, last=last)
+
+    def heal(self) -> None:
+        """Let no call fail any more that was told to."""
+        for faults in (*self._faults.values(), self._any_faults):
+            faults.clear()
+
     def fail_commit(self, nth: int) -> None:
         """Make the nth commit from now on fail; 1 is the next, which may be waiting at the gate already."""
-        self._commit_faults.add(nth)
+        self.fail("commit", nth)
 
     def fail_load(self, nth: int) -> None:
         """Make the nth load from now on fail."""
-        self._load_faults.add(nth)
+        self.fail("load", nth)
 
     def fail_inspect(self, nth: int) -> None:
         """Make the nth inspection from now on fail."""
-        self._inspect_faults.add(nth)
+        self.fail("inspect", nth)
 
     def damage(self, address: Address, reason: str = "a test says so") -> None:
         """Answer for an actor, from now on, as if its rows were not what was written."""
@@ -97,25 +136,56 @@ class FaultyStore(PassingStore):
 
     # The contract of a store, where it may fail. All else is passed on.
 
+    async def open(self) -> None:
+        self._check("open")
+        await super().open()
+
+    async def close(self) -> None:
+        # A store that cannot be closed in order is closed all the same.
+        await super().close()
+        self._check("close")
+
+    async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
+        self._check("claim")
+        return await super().claim(host, now_us=now_us)
+
     async def commit(self, writes: Sequence[Write], fences: Mapping[int, int]) -> None:
         await self._commit_gate.pass_through()
         self.commits += 1
         self.writes += len(writes)
-        self._commit_faults.check()
+        self._check("commit")
         await self.inner.commit(writes, fences)
 
     async def load(self, addresses: Sequence[Address]) -> Sequence[Stored | StoreError | None]:
         await self._load_gate.pass_through()
         self.loads += 1
-        self._load_faults.check()
+        self._check("load")
         found = await self.inner.load(addresses)
         return [self._damaged.get(address, each) for address, each in zip(addresses, found, strict=True)]
 
     async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | StoreError | None]:
         self.inspects += 1
-        self._inspect_faults.check()
+        self._check("inspect")
         found = await self.inner.inspect(addresses)
         return [self._damaged.get(address, each) for address, each in zip(addresses, found, strict=True)]
+
+    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
+        self._check("ids")
+        return await super().ids(actor_type, after=after, limit=limit)
+
+    async def active(self) -> Sequence[Address]:
+        self._check("active")
+        return await super().active()
+
+    async def reminders(self, *, after: Reminder | None, limit: int) -> Sequence[Reminder]:
+        self._check("reminders")
+        return await super().reminders(after=after, limit=limit)
+
+    def _check(self, name: str) -> None:
+        """Count a call, and make it fail if it is to."""
+        self.calls.append(name)
+        self._faults[name].check()
+        self._any_faults.check(f"{name}, call {len(self.calls)} of all,", spared=name == "close")
 
 
 class Faults:
@@ -125,22 +195,34 @@ class Faults:
         self._what = what
         self._calls = 0
         self._failing: set[int] = set()
+        self._from: int | None = None  # all from this one on
 
-    def add(self, nth: int) -> None:
+    def add(self, nth: int, *, last: bool = False) -> None:
         if nth < 1:
             raise FaultyStoreMisuse(f"the first call that can fail is number 1, not {nth}")
         self._failing.add(self._calls + nth)
+        if last:
+            self._from = self._calls + nth
 
-    def check(self) -> None:
+    def clear(self) -> None:
+        self._failing.clear()
+        self._from = None
+
+    def check(self, what: str = "", *, spared: bool = False) -> None:
         """Count a call, and make it fail if it is one of them.
 
+        Args:
+            what: Which call it is, if not the usual one.
+            spared: It does not fail only because one before it did.
+
         Raises:
-            StoreFailed: It is.
+            StoreFailed: It is one of them.
         """
         self._calls += 1
-        if self._calls in self._failing:
-            self._failing.remove(self._calls)
-            raise StoreFailed(f"this {self._what} was made to fail by a test")
+        named = self._calls in self._failing
+        self._failing.discard(self._calls)
+        if named or (self._from is not None and self._calls >= self._from and not spared):
+            raise StoreFailed(f"this {what or self._what} was made to fail by a test")
 
 
 class Gate:

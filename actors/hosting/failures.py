@@ -44,6 +44,7 @@ class Failures:
     TRIES = 3
     FAILED_S = 5.0  # doubled after each try
     FAILED_MAX_S = 300.0
+    TOLD_MAX = 10_000  # unreadable actors that the log is told of
 
     def __init__(
         self,
@@ -57,6 +58,7 @@ class Failures:
         self._failing = failing
         self._stalled = stalled
         self._journal = journal.at(__name__)
+        self._told: set[Address] = set()  # the unreadable actors that the log has been told of
         self._parked: list[tuple[float, Activation]] = []  # when to try again (event loop's clock), which
         self._parking = Signal()
         self._pause_s = self.RETRY_MIN_S
@@ -118,7 +120,7 @@ class Failures:
         if isinstance(error, ActorFailed | StoreDamaged) and self._mailroom.is_purged(activation):
             self._stall(activation, error, loaded=False)
             return
-        if isinstance(error, ActorFailed | StoreDamaged) and activation.failures == 0:
+        if isinstance(error, ActorFailed | StoreDamaged):
             self._tell_unreadable(activation.address, error)
         waiting = activation.take()
         activation.mailbox.extend(envelope for envelope in waiting if not envelope.refuse(error))
@@ -170,6 +172,10 @@ class Failures:
         self._parking.set()
 
     def _tell_unreadable(self, address: Address, error: ActorFailed | StoreDamaged) -> None:
+        """Have the log told of an actor that cannot be read: once, however often it is asked for something."""
+        if address in self._told or len(self._told) >= self.TOLD_MAX:
+            return
+        self._told.add(address)
         # What the store holds is not what this release can read: a bug, so the traceback helps.
         cause = error.cause if isinstance(error, ActorFailed) else None
         self._journal.write(

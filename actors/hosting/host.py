@@ -20,9 +20,9 @@ The engine makes a host (`runtime/engine.py`).
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from threading import get_ident
 from typing import Any, NoReturn
 
@@ -180,7 +180,6 @@ class Host:
         if peers is not None:
             peers.answer_async("inspect", self.inspect)
             peers.answer_async("read", self.read)
-            peers.answer_async("ids", self._own_ids)
 
     # For the engine and the facade.
 
@@ -319,18 +318,11 @@ class Host:
         if activation is not None and activation.outside is not None:
             return activation.outside
         if activation is not None and activation.stalled is not None:
-            return await self._inspect_stalled(address, activation.stalled)
+            return await self._inspector.inspect_stalled(address, activation.stalled)
         if (owner := self._mailroom.elsewhere(address)) is not None:
             return await owner.inspect(address)
         self.placement.locate(address)
         return await self._inspector.inspect(address)
-
-    async def _inspect_stalled(self, address: Address, reason: str) -> Inspection:
-        """Read what can be read of the outside of an actor that cannot be loaded."""
-        found: Inspection | None = None
-        with suppress(StoreError):
-            found = await self._inspector.inspect(address)
-        return (found or Inspection(b"", None, None, 0))._replace(stalled=reason)
 
     async def read(self, address: Address) -> Stored | None:
         """Read all that the store holds of an actor, without activating it."""
@@ -364,10 +356,7 @@ class Host:
         """List ids of actors of a type, of all hosts, as a store does."""
         if self._home != self._here():
             self._refuse_outsider()
-        ids = await self._own_ids(actor_type, after, limit)
-        if self._peers is None:
-            return ids
-        return sorted(chain(ids, *await self._peers.ask_all("ids", actor_type, after, limit)))[:limit]
+        return await self._lists.ids(actor_type, after=after, limit=limit)
 
     @property
     def refusal(self) -> HostStopping | None:
@@ -384,9 +373,6 @@ class Host:
         if self._home != self._here():
             self._refuse_outsider()
         return self._lists
-
-    async def _own_ids(self, actor_type: str, after: str | None, limit: int) -> Sequence[str]:
-        return await self.store.ids(actor_type, after=after, limit=limit)
 
     def _refuse_outsider(self) -> NoReturn:
         """Refuse a caller that came before the host was opened, or is in another thread or event loop."""

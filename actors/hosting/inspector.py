@@ -7,6 +7,7 @@ next. The way to the store's thread and back costs more than the read itself.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from ..address import Address
 from ..errors import HostStopping, PerdureError
@@ -49,6 +50,17 @@ class Inspector:
         self._work.set()
         found: Inspection | None = await reply.wait()
         return found
+
+    async def inspect_stalled(self, address: Address, reason: str) -> Inspection:
+        """Read what can be read of the outside of an actor that cannot be loaded.
+
+        Raises:
+            HostStopping: The inspector is closed.
+        """
+        found: Inspection | None = None
+        with suppress(StoreError):
+            found = await self.inspect(address)
+        return (found or Inspection(b"", None, None, 0))._replace(stalled=reason)
 
     def close(self) -> None:
         """Answer all callers with the refusal, and take no more requests."""

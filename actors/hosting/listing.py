@@ -7,6 +7,7 @@ merges. Hosts stand in a cursor in the order of their numbers, so that any host 
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from ..cluster.peers import Peers
@@ -28,10 +29,20 @@ class Lists:
         self._store = store
         self._peers = peers
         if peers is not None:
+            peers.answer_async("ids", self._own_ids)
             peers.answer_async("list", self._own_list)
             peers.answer_async("count", self._own_count)
             peers.answer_async("audit", self._own_audit)
             peers.answer_async("thin_audit", store.thin_audit)
+
+    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
+        """List ids of actors of a type, as a store does.
+
+        Raises:
+            HostUnreachable, HostLost, StoreError: As for `list`.
+        """
+        parts = await self._all("ids", self._own_ids, actor_type, after, limit)
+        return parts[0] if len(parts) == 1 else sorted(chain(*parts))[:limit]
 
     async def list(
         self, actor_type: str, wanted: ListFilter, *, order: Order, cursor: str | None, limit: int
@@ -85,6 +96,9 @@ class Lists:
         return sum(await self._all("thin_audit", self._store.thin_audit, before_us))
 
     # On each host.
+
+    async def _own_ids(self, actor_type: str, after: str | None, limit: int) -> Sequence[str]:
+        return await self._store.ids(actor_type, after=after, limit=limit)
 
     async def _own_list(
         self, actor_type: str, wanted: ListFilter, order: Order, cursors: Sequence[str | None], limit: int

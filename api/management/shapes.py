@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from ...actors.store.listing import Counted
-from ...runtime.history.failure import ACTIVITY_CALL, FailureDetails
+from ...runtime.history.failure import ACTIVITY_CALL, FailedCall, FailureDetails
 from ...runtime.operations.reading.description import Description
 from ...runtime.operations.reading.item import InstanceItem
 from ...runtime.operations.reading.tree import TreeNode
@@ -94,19 +94,21 @@ def waiting_for(waiting: Waiting) -> WaitingFor:
 def failure(found: FailureDetails) -> FailureReport:
     """Show why an instance has failed, and why that, as far as it is known.
 
-    What failed is named where it is asked for: at the failure itself, although the code may have raised an error of
-    its own because of it.
+    The activity or child that failed is named on top, also where the code has raised an error of its own for it.
     """
-    call = found.failed_call
+    return _failure(found, found.failed_call)
+
+
+def _failure(found: FailureDetails, call: FailedCall | None) -> FailureReport:
     step = FailedStep(name=call.name, id=call.id, attempt=call.attempt) if call is not None else None
-    of_activity = call is not None and call.kind == ACTIVITY_CALL
+    activity = call is not None and call.kind == ACTIVITY_CALL
     return FailureReport(
         type=found.error_type,
         message=found.message,
         traceback=found.stack_trace,
-        activity=step if of_activity else None,
-        child=None if of_activity else step,
-        cause=failure(found.cause) if found.cause is not None else None,
+        activity=step if activity else None,
+        child=step if not activity else None,
+        cause=_failure(found.cause, found.cause.call) if found.cause is not None else None,
     )
 
 

@@ -68,7 +68,7 @@ def act(
     if options["all_matching"]:
         if ids:
             raise click.UsageError("IDs and --all-matching select twice. Leave one out.")
-        if not options["yes"] and not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if not options["yes"] and not at_a_terminal():
             raise click.UsageError("--all-matching asks before it begins, and there is no terminal: give --yes.")
         ask(where, lambda client: run_bulk(client, action, filters, options, bulk))
         return
@@ -78,6 +78,11 @@ def act(
     if not selected and "-" not in ids:
         raise click.UsageError("give IDs (- reads them from standard input), or --all-matching with filters.")
     ask(where, lambda client: for_each(selected, lambda instance_id: one(client, instance_id)))
+
+
+def at_a_terminal() -> bool:
+    """Whether a person can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _action(

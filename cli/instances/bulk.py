@@ -13,10 +13,11 @@ from .connection import DONE, FAILED
 from .listing import show
 
 if TYPE_CHECKING:
+    from ...api.management.bulk import OperationInfo
     from ...client.remote_client import RemoteClient
 
 LOOK_S = 0.5
-GOING = ("RUNNING", "PENDING")
+GOING = ("RUNNING",)
 SAMPLE = 10
 
 
@@ -30,34 +31,24 @@ async def run_bulk(
         options: `yes`, `rate` and `no_wait` of the command.
         bulk: What the plan is told besides.
     """
-    planned = await client.plan_bulk(action, rate=options["rate"], **bulk, **filters)
-    matches = planned["matches"]
-    if not matches:
+    planned = await client.plan_bulk(action, rate=options["rate"], **bulk, **filters)  # type: ignore[arg-type]
+    if not planned.matches:
         click.echo("No instance matches.", err=True)
         return DONE
+    number = f"{'more than ' if planned.more else ''}{planned.matches:,} instances"
     if not options["yes"]:
-        if sample := planned.get("sample"):
-            show_sample(sample)
-        click.confirm(f"{action} {matches:,} instances?", abort=True, err=True)
-    operation_id = await client.bulk(action, planned["plan"], reason=bulk.get("reason"))
+        show(planned.sample[:SAMPLE], "table")
+        click.confirm(f"{action} {number}?", abort=True, err=True)
+    begun = await client.bulk(action, planned.plan)  # type: ignore[arg-type]
     if options["no_wait"]:
-        click.echo(operation_id)
+        click.echo(begun.id)
         return DONE
     click.echo(
-        f"Operation {operation_id} has begun: {matches:,} instances. It goes on if this command ends; "
-        f"`perdure operations cancel {operation_id}` stops it.",
+        f"Operation {begun.id} has begun: {number}. It goes on if this command ends; "
+        f"`perdure operations cancel {begun.id}` stops it.",
         err=True,
     )
-    return await follow(client, operation_id)
-
-
-def show_sample(sample: list[dict[str, Any]]) -> None:
-    """Show some of the instances that match."""
-    import msgspec  # noqa: PLC0415
-
-    from ...api.management.instances import InstanceSummary  # noqa: PLC0415
-
-    show([msgspec.convert(each, InstanceSummary) for each in sample[:SAMPLE]], "table")
+    return await follow(client, begun.id)
 
 
 async def follow(client: "RemoteClient", operation_id: str) -> int:
@@ -67,20 +58,20 @@ async def follow(client: "RemoteClient", operation_id: str) -> int:
         operation = await client.operation(operation_id)
         if looked_on:
             click.echo(f"\r{progress(operation)}\033[K", nl=False, err=True)
-        if operation["state"].upper() not in GOING:
+        if operation.state not in GOING:
             break
         await anyio.sleep(LOOK_S)
     if looked_on:
         click.echo("", err=True)
-    for error in operation.get("errors", ()):
-        click.echo(
-            f"Error: {error['id']}: {error.get('message', error)}" if isinstance(error, dict) else error, err=True
-        )
+    for error in operation.errors:
+        click.echo(f"Error: {error.id}: {error.message}", err=True)
     click.echo(progress(operation))
-    return FAILED if operation.get("failed") else DONE
+    return FAILED if operation.failed else DONE
 
 
-def progress(operation: dict[str, Any]) -> str:
+def progress(operation: "OperationInfo") -> str:
     """Say how far an operation is."""
-    done, matches, failed = operation["done"], operation["matches"], operation.get("failed", 0)
-    return f"{operation['action']}: {done:,} of {matches:,} done, {failed:,} failed, {operation['state']}"
+    counts = [(operation.done, "done"), (operation.failed, "failed"), (operation.skipped, "skipped")]
+    told = ", ".join(f"{count:,} {word}" for count, word in counts if count or word == "done")
+    more = "+" if operation.more else ""
+    return f"{operation.action} {operation.state}: {told}, of {operation.matches:,}{more}"

@@ -13,7 +13,9 @@ VARIABLE = "_PERDURE_COMPLETE"
 @click.command(epilog="\b\nExample:\n  perdure completion bash > ~/.local/share/bash-completion/completions/perdure")
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion(shell: str) -> None:
-    """Print the script that lets a shell complete perdure's commands.
+    """Let a shell complete perdure's commands.
+
+    What is printed is a script for the shell to read.
 
     \b
     bash  perdure completion bash > ~/.local/share/bash-completion/completions/perdure

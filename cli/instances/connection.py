@@ -38,7 +38,7 @@ EXIT_CODES = (
 TOKEN_VARIABLES = ("PERDURE_API_TOKEN", "DAPR_API_TOKEN")
 
 
-class Ended(click.ClickException):
+class CommandEnded(click.ClickException):
     """A command that ends with an exit code and a sentence."""
 
     def __init__(self, message: str, exit_code: int) -> None:
@@ -138,7 +138,7 @@ def ask(where: Where, work: Callable[["RemoteClient"], Awaitable[int | None]]) -
         work: Returns an exit code; None is DONE.
 
     Raises:
-        Ended: The daemon has refused it, or cannot be reached.
+        CommandEnded: The daemon has refused it, or cannot be reached.
     """
     import anyio  # noqa: PLC0415
 
@@ -146,8 +146,6 @@ def ask(where: Where, work: Callable[["RemoteClient"], Awaitable[int | None]]) -
         async with where.client() as client:
             return await work(client)
 
-    # The reader of our output may go, as `head` does. The process ends like any other of a pipeline then.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         code = anyio.run(main)
     except KeyboardInterrupt:
@@ -158,11 +156,13 @@ def ask(where: Where, work: Callable[["RemoteClient"], Awaitable[int | None]]) -
         sys.exit(code)
 
 
-def ended(error: PerdureError, instance_id: str | None = None) -> Ended:
+def ended(error: PerdureError, instance_id: str | None = None) -> CommandEnded:
     """Make the end of a command out of an error."""
     told = getattr(error, "instance_id", instance_id)
     text = next(iter(getattr(error, "__notes__", ())), None) or str(error)
-    return Ended(f"{told}: {text}" if told is not None and repr(told)[1:-1] not in text else text, code_of(error))
+    return CommandEnded(
+        f"{told}: {text}" if told is not None and repr(told)[1:-1] not in text else text, code_of(error)
+    )
 
 
 def code_of(error: PerdureError) -> int:
@@ -177,9 +177,11 @@ def code_of(error: PerdureError) -> int:
             return UNREACHABLE
         case ServerAddressInvalid() | InvalidRequest():
             return USAGE
+        case ServerRefused(code="ERR_ROUTE_NOT_FOUND"):
+            return REFUSED  # by a daemon that is older than the command
         case ServerRefused(status=404):
             return NOT_FOUND
-        case ServerRefused(status=400 | 422):
+        case ServerRefused(status=400):
             return USAGE
         case ServerRefused(status=status) if status >= 500:
             return UNREACHABLE

@@ -3,6 +3,7 @@
 The rule: as of `cli/instances/connection.py`. `cli/main.py` has them in its list.
 """
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,9 +11,10 @@ import click
 from .bulk import progress
 from .connection import Where, ask, daemon_command
 from .options import JSON_OPTION, moment
-from .output import show_json, table
+from .output import age, show_json, table
 
 if TYPE_CHECKING:
+    from ...api.management.bulk import OperationInfo
     from ...client.remote_client import RemoteClient
 
 
@@ -37,15 +39,21 @@ def operations(where: Where, what: str, operation_id: str | None, output: str) -
         if output == "json":
             show_json(answer)
         elif operation_id is None:
-            rows = [
-                [each.get(name) for name in ("id", "action", "state", "done", "matches", "failed")]
-                for each in answer.get("items", ())
-            ]
-            click.echo(table(("ID", "ACTION", "STATUS", "DONE", "OF", "FAILED"), rows))
+            now = datetime.now(UTC)
+            rows = [operation_row(each, now) for each in answer.items]
+            click.echo(table(("ID", "ACTION", "STATE", "DONE", "FAILED", "OF", "AGE", "ACTOR"), rows))
         else:
-            click.echo(progress(answer) if "done" in answer else f"{operation_id} canceled")
+            for error in answer.errors:
+                click.echo(f"{error.id}: {error.message}", err=True)
+            click.echo(progress(answer))
 
     ask(where, work)
+
+
+def operation_row(operation: "OperationInfo", now: datetime) -> tuple[object, ...]:
+    """A row of the table of operations."""
+    counts = (operation.done, operation.failed, operation.matches)
+    return operation.id, operation.action, operation.state, *counts, age(operation.created, now), operation.actor
 
 
 COLUMNS = ("at", "actor", "door", "action", "id", "reason", "operation")

@@ -85,7 +85,7 @@ def span(seconds: float) -> str:
         return f"{hours}h{minutes}m" if minutes else f"{hours}h"
     if minutes:
         return f"{minutes}m{rest}s" if minutes < 10 and rest else f"{minutes}m"
-    return f"{rest}s"
+    return f"{rest}s" if seconds >= 1 or seconds <= 0 else f"{seconds:.1g}s"
 
 
 def show_json(value: Any) -> None:

@@ -39,7 +39,9 @@ def repair(
     failure_type: str | None,
     reason: str | None,
 ) -> None:
-    """Answer what an instance waits for, in the place of what does not answer.
+    """Answer what an instance waits for.
+
+    It goes on as if the answer had come by itself; its history is not rewritten.
 
     \b
     retry     try an activity again now, or give one that hangs out again

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .connection import FAILED, NOT_FOUND, TIME_OVER, Ended, Where, ask, daemon_command
+from .connection import FAILED, NOT_FOUND, TIME_OVER, CommandEnded, Where, ask, daemon_command
 from .options import ID_ARGUMENT, JSON_OPTION, length
 from .output import age, cell, fields, lines_of, show_json, span, table, visible
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 GOOD_ENDS = ("COMPLETED",)
 
 
-def missing(instance_id: str) -> Ended:
+def missing(instance_id: str) -> CommandEnded:
     """The end of a command whose instance does not exist."""
-    return Ended(f"{instance_id}: there is no such instance", NOT_FOUND)
+    return CommandEnded(f"{instance_id}: there is no such instance", NOT_FOUND)
 
 
 @daemon_command(
@@ -33,9 +33,10 @@ def missing(instance_id: str) -> Ended:
     example="perdure show order-17",
 )
 def show(where: Where, instance_id: str, output: str, with_input: bool, with_result: bool) -> None:
-    """Describe an instance: why it has failed, what it waits for, since when.
+    """Describe an instance.
 
-    With --input or --result the payload follows, as the text that it is. No code of the instance runs for it.
+    It says why the instance has failed, or what it waits for and since when. With --input or --result the payload
+    follows, as the text that it is. No code of the instance runs for it.
     """
 
     async def work(client: "RemoteClient") -> None:
@@ -86,7 +87,7 @@ def description(described: "InstanceDetails", now: datetime) -> Iterator[str]:
             ("Custom status", described.custom_status),
             ("Created", f"{cell(described.created)}  ({age(described.created, now)} ago)"),
             ("Changed", f"{cell(described.updated)}  ({age(described.updated, now)} ago)"),
-            ("Ended", f"{cell(ended)}  (after {age(described.created, ended)})" if ended is not None else None),
+            ("CommandEnded", f"{cell(ended)}  (after {age(described.created, ended)})" if ended is not None else None),
             ("Parent", described.parent),
             ("Root", described.root),
             ("Children", ", ".join(f"{count} {status}" for status, count in children.items())),
@@ -253,7 +254,7 @@ def wait(where: Where, instance_id: str, until: str | None, timeout: float | Non
         words = [word for word in (until or "").split(",") if word]
         found = await client.wait_for(instance_id, until=words, timeout=timeout)
         if found is None:
-            raise Ended(f"{instance_id}: it has not come to that in {span(timeout or 0)}", TIME_OVER)
+            raise CommandEnded(f"{instance_id}: it has not come to that in {span(timeout or 0)}", TIME_OVER)
         if output == "json":
             show_json(found)
         else:

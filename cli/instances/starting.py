@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from .connection import FAILED, TIME_OVER, Ended, Where, ask, daemon_command
+from .connection import FAILED, TIME_OVER, CommandEnded, Where, ask, daemon_command
 from .options import ID_ARGUMENT, length, moment, pairs, payload_option
 from .output import lines_of, span
 from .showing import failure
@@ -46,10 +46,10 @@ def start(where: Where, workflow: str, wait: bool, timeout: float | None, **opti
             return None
         found = await client.wait_for(handle.id, timeout=timeout)
         if found is None:
-            raise Ended(f"{handle.id}: it has not ended in {span(timeout or 0)}", TIME_OVER)
+            raise CommandEnded(f"{handle.id}: it has not ended in {span(timeout or 0)}", TIME_OVER)
         if found.status != "COMPLETED":
             why = f": {failure(found.failure)}" if found.failure is not None else ""
-            raise Ended(f"{handle.id}: it has ended {found.status}{why}", FAILED)
+            raise CommandEnded(f"{handle.id}: it has ended {found.status}{why}", FAILED)
         _, result = await client.payloads(handle.id)
         click.echo(lines_of(result or "null"))
         return None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .connection import USAGE, Ended, Where, ask, daemon_command
+from .connection import USAGE, CommandEnded, Where, ask, daemon_command
 from .options import ID_ARGUMENT
 
 if TYPE_CHECKING:
@@ -27,21 +27,26 @@ if TYPE_CHECKING:
     name="export",
 )
 def export_history(where: Where, instance_id: str, file: Path | None) -> None:
-    """Write the whole history of an instance, a line of JSON for each event."""
+    """Write the whole history of an instance.
+
+    It is a line of JSON that says what follows, and one for each event.
+    """
 
     async def work(client: "RemoteClient") -> None:
         if file is None:
-            async for line in client.export(instance_id):
-                click.echo(line)
+            async with client.export(instance_id) as lines:
+                async for line in lines:
+                    click.echo(line)
             return
         try:
             out = file.open("x", encoding="utf-8")
         except OSError as error:
-            raise Ended(f"{file} cannot be written: {error.strerror}", USAGE) from None
+            raise CommandEnded(f"{file} cannot be written: {error.strerror}", USAGE) from None
         try:
             with out:
-                async for line in client.export(instance_id):
-                    out.write(f"{line}\n")
+                async with client.export(instance_id) as lines:
+                    async for line in lines:
+                        out.write(f"{line}\n")
         except BaseException:
             with suppress(OSError):
                 os.unlink(file)
@@ -56,14 +61,15 @@ def export_history(where: Where, instance_id: str, file: Path | None) -> None:
     name="import",
 )
 def import_history(where: Where, file: Path) -> None:
-    """Take in what `perdure export` has written, as an instance that has ended, and print its id.
+    """Take in what `perdure export` has written.
 
-    Its id must be free. Nothing of it is performed, sent or armed.
+    It becomes an instance that has ended, and its id is printed. The id must be free. Nothing of it is performed, sent
+    or armed.
     """
     try:
         content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
-        raise Ended(f"{file} cannot be read: {error.strerror}", USAGE) from None
+        raise CommandEnded(f"{file} cannot be read: {error.strerror}", USAGE) from None
 
     async def work(client: "RemoteClient") -> None:
         answer = await client.import_history(content)

@@ -25,6 +25,7 @@ from ...journal.journal import Journal
 from ...journal.vocabulary import COMMIT_HANGS, COMMIT_WAITS, LOOP_BLOCKED, LOOP_FREE, PROCESS_ENDED, STEP_INTERRUPTED
 from ...runtime.steps import CodeStep, StepKind, line_of, step_in
 from ..supervision import END_AFTER_S
+from .last_resort import LastResort
 from .stand_in import StandIn
 from .thread_cpu import ThreadCpu
 
@@ -40,7 +41,7 @@ LEAST_S = 0.01  # of a timer; 0 would switch it off
 LATE_S = 2 * TICK_S
 
 # SIGVTALRM is sent by the pulse, or by a timer of the process's CPU time if code keeps Python's lock, so that the pulse
-# cannot run. SIGPROF ends a process in which not even a handler can run.
+# cannot run. SIGPROF ends a process in which not even a handler can run; the last resort one that uses no CPU either.
 INTERRUPT = signal.SIGVTALRM
 END = signal.SIGPROF
 
@@ -102,6 +103,7 @@ class Pulse:
         self._beaten_s = 0.0
         self._looked_s = 0.0
         self._interrupting = False  # whether this process's signals are ours
+        self._last_resort: LastResort | None = None  # then too
         # The event loop.
         self._answered = True
         self._blocked_s = 0.0
@@ -140,12 +142,14 @@ class Pulse:
         with contextlib.suppress(OSError, ValueError, AttributeError):  # a standard error that is no file
             faulthandler.register(END, all_threads=True, chain=True)
         self._interrupting = True
+        self._last_resort = LastResort()
         try:
             yield
         finally:
             self._interrupting = False
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
             signal.setitimer(signal.ITIMER_PROF, 0)
+            self._last_resort.close()
             faulthandler.unregister(END)
             signal.signal(INTERRUPT, signal.SIG_DFL)
 
@@ -198,6 +202,8 @@ class Pulse:
             if limits_s:
                 signal.setitimer(signal.ITIMER_VIRTUAL, min(limits_s))
                 signal.setitimer(signal.ITIMER_PROF, max(limits_s) + END_AFTER_S)
+                if self._last_resort is not None:
+                    self._last_resort.wind_up(max(limits_s), END_AFTER_S)
 
     def _look_at_loop(self, elapsed_s: float) -> None:
         if self._answered:

@@ -129,7 +129,7 @@ def type_of(schema: Json) -> str:
     if kind == "object" and isinstance(schema.get("additionalProperties"), dict):
         return f"map to {type_of(schema['additionalProperties'])}"
     bounds = [f"{word} {schema[key]}" for word, key in (("from", "minimum"), ("to", "maximum")) if key in schema]
-    return " ".join([schema.get("format", kind or "any JSON"), *bounds])
+    return " ".join([str(schema.get("format", kind or "any JSON")), *bounds])
 
 
 def wrapped(text: str, *, indent: str = "") -> list[str]:

@@ -284,7 +284,7 @@ def workflow_state(state: InstanceState, app_id: str, *, payloads: bool) -> dict
         if state.failure is None:
             described["output"] = text(state.output)
         else:
-            described["failureDetails"] = failure_message(state.failure)
+            described["failureDetails"] = failure_message(state.failure.with_causes)
     return described
 
 

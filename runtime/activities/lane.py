@@ -75,9 +75,6 @@ class Lane(Generic[Job]):
         self.waiting.push(owner, job)
         if not self._called:
             self._call()
-            if self._running >= self._room and not self._full_told:
-                self._full_told = True
-                self._full()
 
     def withdraw(self, owner: str, jobs: Collection[Job]) -> None:
         """Drop jobs of an instance that have not begun. The others go on."""
@@ -103,12 +100,15 @@ class Lane(Generic[Job]):
 
     def _call(self) -> None:
         """Start a task, if a job waits, the limit allows it, and no other is about to begin."""
-        if self._queues and not self._called and self._running < self._room:
-            if self._tasks.cancel_scope.cancel_called:
-                return
+        if not self._queues or self._called or self._tasks.cancel_scope.cancel_called:
+            return
+        if self._running < self._room:
             self._called = True
             # Perhaps because of a job of another task, which may cancel what it has begun, and not this.
             call_as(CodeOwner.PROCESS, self._tasks.start_soon, self._serve)
+        elif not self._full_told:
+            self._full_told = True
+            self._full()
 
     async def _serve(self) -> None:
         """Perform jobs in one task. Whatever a job has done to the task, the others are performed all the same."""

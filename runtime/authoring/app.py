@@ -9,9 +9,10 @@ it.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import CodeType
 from typing import Any, Literal, TypeVar, overload
 
 from ..errors import AppError
@@ -58,6 +59,8 @@ class App:
         self.name = name
         self.workflows: dict[str, WorkflowDefinition] = {}
         self.activities: dict[str, ActivityDefinition] = {}
+        # By workflow, once it has run: the activities that it calls as functions (runtime/execution/direct_calls.py).
+        self.direct_calls: dict[str, Mapping[CodeType, str]] = {}
         self._names: dict[Callable[..., Any], str] = {}
         self._outputs: dict[Callable[..., Any], Decoder] = {}
 

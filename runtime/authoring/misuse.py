@@ -80,6 +80,15 @@ def no_member(name: str, known: Iterable[str], *, activitys: bool) -> WorkflowMi
     return NoSuchMember(f"the context of a workflow has no {name!r}.{hint}")
 
 
+def called_as_function(name: str) -> WorkflowMisuse:
+    """An activity has been called where it should have been asked for."""
+    return WorkflowMisuse(
+        f"an activity was called as a function: {name!r}. Nothing of it is recorded, so that each replay would do its "
+        f"work again. Write await ctx.call_activity({name}, input=...). Code that workflows and activities share "
+        "belongs in a function that is no activity."
+    )
+
+
 def not_awaited(did: str) -> WorkflowMisuse:
     """A task has been used as if it were its result."""
     return WorkflowMisuse(

@@ -23,7 +23,7 @@ class Asking(Protocol):
     instance_id: str
     replaying: bool
     limits: WorkflowLimits
-    exceeded: LimitExceeded | None
+    exceeded: LimitExceeded | WorkflowMisuse | None
     notes: tuple[Note, ...]
 
 
@@ -41,8 +41,9 @@ def exceed(execution: Asking, what: str, limit: str, found: int) -> None:
     if execution.replaying:
         return
     what = f"{what} of workflow {execution.definition.name!r} in instance {execution.instance_id!r}"
-    execution.exceeded = LimitExceeded(what, limit=limit, found=found, maximum=getattr(execution.limits, limit))
-    raise execution.exceeded
+    exceeded = LimitExceeded(what, limit=limit, found=found, maximum=getattr(execution.limits, limit))
+    execution.exceeded = exceeded
+    raise exceeded
 
 
 def weigh(execution: Asking, what: str, payload: str) -> None:

@@ -22,7 +22,7 @@ from ..authoring.app import WorkflowDefinition
 from ..authoring.codec import Decoder, Encoder
 from ..authoring.context import WorkflowContext
 from ..authoring.limits import USUAL_LIMITS, WorkflowLimits
-from ..authoring.misuse import in_our_words, no_function, no_policy, no_task
+from ..authoring.misuse import called_as_function, in_our_words, no_function, no_policy, no_task
 from ..authoring.retry import RetryPolicy
 from ..authoring.task import Task
 from ..child_ids import child_id
@@ -40,6 +40,7 @@ from ..history.event import (
 from ..history.failure import FailureDetails, failure_of
 from ..history.status import Status
 from .demands import exceed, plain_name, weigh
+from .direct_calls import called_by, watched
 from .interruption import CodeInterrupted
 from .pending import ANSWERS, Call, Pending
 from .unawaited import notes_of_unawaited
@@ -90,7 +91,10 @@ class Execution:
         self.interrupted: CodeInterrupted | None = None
 
         self.limits = limits
-        self.exceeded: LimitExceeded | None = None  # what the execution ends with, even if the code catches it
+        # What the execution ends with, even if the code catches it.
+        self.exceeded: LimitExceeded | WorkflowMisuse | None = None
+        called = definition.app.direct_calls.get(definition.name)
+        self._called = called if called is not None else called_by(definition)
         self.notes: tuple[Note, ...] = ()  # of the last turn, for the log; none in replay
         self.retries: dict[int, int] | None = None  # the number of each try of an activity after the first, by event id
         self._encoder = encoder
@@ -359,7 +363,8 @@ class Execution:
         self.stepping = True
         try:
             arguments = definition.parameters.arguments(WorkflowContext(self), event.input)
-            result = self._context_variables.run(definition.function, *arguments)
+            run = self._runner() if self._called else self._context_variables.run
+            result = run(definition.function, *arguments)
             self._generator = inspect.isgenerator(result)
             has_steps = self._generator or inspect.iscoroutine(result)
         except BaseException as error:
@@ -432,7 +437,7 @@ class Execution:
     def _step(self, answer: Task[Any] | None, error: Exception | None) -> Any:
         code = self._code
         assert code is not None
-        run = self._context_variables.run
+        run = self._runner() if self._called else self._context_variables.run
         if error is not None:
             return run(code.throw, error)
         if not self._generator or answer is None:
@@ -441,6 +446,15 @@ class Execution:
         if answer.is_failed:
             return run(code.throw, answer.get_exception())
         return run(code.send, answer.get_result())
+
+    def _runner(self) -> Callable[..., Any]:
+        """What calls the user's code: in its own context, and so that it calls no activity as a function."""
+        run = self._context_variables.run
+        return run if self.replaying else watched(run, self._called, self._refuse)
+
+    def _refuse(self, name: str) -> WorkflowMisuse:
+        self.exceeded = called_as_function(name)
+        return self.exceeded
 
     def _succeed(self, value: Any) -> None:
         if self.exceeded is not None:

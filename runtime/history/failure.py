@@ -85,6 +85,12 @@ class FailureDetails:
         return None
 
     @property
+    def with_causes(self) -> "FailureDetails":
+        """The same, with the failure of a call as its `inner` one where the code that failed has none of its own."""
+        cause = self.cause
+        return self if cause is None else replace(self, inner=cause.with_causes)
+
+    @property
     def trace(self) -> str:
         """The failure and its causes as people read them, each with its own stack."""
         parts: list[str] = []

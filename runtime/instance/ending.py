@@ -11,6 +11,7 @@ from uuid import uuid5
 from ...actors.address import Address
 from ...actors.turn import SetAside
 from ...journal.vocabulary import INSTANCE_FAILED, INSTANCE_SET_ASIDE, INSTANCE_STALLED
+from ..errors import LimitExceeded
 from ..execution.drive import ContinuedAsNew
 from ..history.event import (
     STALL_REASONS,
@@ -51,20 +52,28 @@ def terminate(sheet: TurnSheet, termination: Terminate) -> None:
     end(sheet, Status.TERMINATED, termination.output, None)
 
 
-def end(sheet: TurnSheet, status: Status, result: str | None, failure: FailureDetails | None) -> None:
+def end(
+    sheet: TurnSheet,
+    status: Status,
+    result: str | None,
+    failure: FailureDetails | None,
+    *,
+    exceeded: LimitExceeded | None = None,
+) -> None:
     """End the instance: tell the parent, take back the timers, let go of the code.
 
     Args:
         status: COMPLETED, FAILED or TERMINATED.
         result: JSON text, as it is recorded.
+        exceeded: The limit that ends it, if one does.
     """
     actor = sheet.actor
     sheet.step(STEPS[status])
     assert actor.record is not None
     if actor.record.set_aside is not None:
         actor.record = actor.record._replace(stall=None, set_aside=None)
-    if failure is not None:
-        _note_failure(sheet, failure)
+    if status is Status.FAILED:
+        _note_failure(sheet, failure or UNSAID, exceeded)
     clear_timers(sheet)
     # What was asked for in the last turn is done; what was asked for before it has lost its purpose.
     tasks = actor.open.tasks
@@ -83,13 +92,19 @@ def end(sheet: TurnSheet, status: Status, result: str | None, failure: FailureDe
     actor.rows = []
 
 
-def _note_failure(sheet: TurnSheet, failure: FailureDetails) -> None:
+# A worker may let an instance fail without saying why.
+UNSAID = FailureDetails(error_type="Unknown", message="its worker did not say why")
+
+
+def _note_failure(sheet: TurnSheet, failure: FailureDetails, exceeded: LimitExceeded | None) -> None:
     """Note for the log that the instance has failed, and because of what."""
     record = sheet.actor.record
     assert record is not None
     call, cause = failure.failed_call, failure.failure_of_call
-    # A TaskFailedError only says that a call has failed: the error is the call's.
-    named = cause.error_type if cause is not None and failure.call is not None else failure.error_type
+    # A TaskFailedError only says that a call has failed: the error is the call's, or that of a call further down.
+    first = failure
+    while first.call is not None and first.cause is not None:
+        first = first.cause
     values: dict[str, object] = {}
     if call is not None:
         values = {call.kind: call.name, "attempt": call.attempt}
@@ -98,7 +113,8 @@ def _note_failure(sheet: TurnSheet, failure: FailureDetails) -> None:
         INSTANCE_FAILED,
         reason=f"{failure.error_type}: {failure.message}",
         call=f" (it was {call}" + (f": {cause.error_type})" if cause is not None else ")") if call is not None else "",
-        error_type=named,
+        error_type=first.error_type,
+        limit=exceeded.limit if exceeded is not None else None,
         duration_ms=max(0, sheet.now_us - record.created_us) // 1_000,
         **values,
     )

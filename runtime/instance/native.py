@@ -119,7 +119,7 @@ def _feed(sheet: TurnSheet, execution: Execution) -> None:
         continue_as_new(sheet, outcome, arrivals[taken:])
     elif outcome is not None:
         failure = FailureDetails.unpack(outcome.failure) if outcome.failure is not None else None
-        end(sheet, Status(outcome.status), outcome.result, failure)
+        end(sheet, Status(outcome.status), outcome.result, failure, exceeded=execution.exceeded)
 
 
 def _took_ms(sheet: TurnSheet, task_id: int | None) -> int | None:

@@ -337,14 +337,17 @@ def _receive_reminder(sheet: TurnSheet, envelope: Envelope) -> None:
     timers = sheet.actor.open.timers
     timer_id = int(reminder.name) if NUMBER.fullmatch(reminder.name) else None
     if timer_id is not None and timers.get(timer_id) == reminder.due_us:
+        sheet.timers_set.pop(timer_id, None)  # another reminder in this turn may have set it again, see below
         sheet.arrive(TimerFired(timer_id, reminder.due_us))
         return
     # Its timer is of an earlier generation, or its event came first. But it may also be what is left of a row that has
     # changed on the disk, where no checksum tells. The timers that it may have been for are set again: the history
-    # says when they are due, and a reminder that comes twice does no harm.
+    # says when they are due, and a reminder that comes twice does no harm. Not those of waits in native code: only its
+    # execution knows which of them are over.
+    waits = sheet.actor.open.waits if not record.remote else ()
     for open_id, due_us in timers.items():
-        if (due_us <= sheet.now_us or open_id == timer_id) and due_us < END_OF_TIME_US:
-            sheet.timers_set.setdefault(open_id, due_us)
+        if (due_us <= sheet.now_us or open_id == timer_id) and due_us < END_OF_TIME_US and open_id not in waits:
+            sheet.timers_doubted[open_id] = due_us
 
 
 def _receive_continue(sheet: TurnSheet, envelope: Envelope) -> None:

@@ -75,7 +75,7 @@ def _take_answer(sheet: TurnSheet, work: WorkflowTurnWork, answer: WorkflowAnswe
         failure = failure_of(exceeded)
         actor.record = actor.record._replace(custom_status=None)
         sheet.asked = [ExecutionCompleted(actor.open.last_id + 1, Status.FAILED.value, None, failure.pack())]
-        end(sheet, Status.FAILED, None, failure)
+        end(sheet, Status.FAILED, None, failure, exceeded=exceeded)
         return
     commands = answer.commands if actor.record.generation == 0 else _of_generation(actor.record, answer.commands, sheet)
     if failed := failures_in(work.fed):

@@ -49,6 +49,7 @@ class TurnSheet:
         "record_before",
         "setting_aside",
         "termination",
+        "timers_doubted",
         "timers_set",
         "turn",
         "turn_at_us",
@@ -65,6 +66,7 @@ class TurnSheet:
         self.termination: Terminate | None = None
         self.setting_aside: SetAside | None = None  # the instance is set aside in this turn
         self.timers_set: dict[int, int] = {}  # timer id to when it fires
+        self.timers_doubted: dict[int, int] = {}  # the same, of those whose reminder may be damaged: set again if open
         self.answered: RemoteAnswer | None = None
         self.turn_at_us: int | None = None  # when the turn began for a remote worker, if it did
         self.posted = False  # whether the outbox has changed
@@ -217,6 +219,9 @@ class TurnSheet:
         """Write all of it into the turn: the row, the record, the reminders, the active mark."""
         actor = self.actor
         turn = self.turn
+        for timer_id, due_us in self.timers_doubted.items():
+            if actor.open.timers.get(timer_id) == due_us and (str(timer_id), due_us) not in turn.reminders_cleared:
+                self.timers_set[timer_id] = due_us
         if self.timers_set:
             turn.reminders_set = [(str(timer_id), due_us) for timer_id, due_us in self.timers_set.items()]
             # A worker computes the times of its timers from the time that it was sent.

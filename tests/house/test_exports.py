@@ -12,6 +12,7 @@ from ..support.source import LAYERS
 # Adding a name is a promise to every user; taking one away breaks them. Change this list with both in mind.
 PUBLIC = {
     *("App", "Engine", "Settings", "Durability", "Client", "Handle", "WorkflowState", "Status"),
+    *("asgi", "connect", "connect_sync"),
     *("WorkflowContext", "ActivityContext", "RetryPolicy", "Task", "when_all", "when_any", "FailureDetails"),
     *("PerdureError", "InstanceExists", "InstanceNotFound", "InstanceStalled", "NondeterminismError"),
     *("NonRetryableError", "PayloadError", "TaskFailedError", "WorkflowFailed", "WorkflowMisuse"),
@@ -20,11 +21,21 @@ PUBLIC = {
 # What the doors, the command line, the benchmarks or only some apps need. Each takes long to import, and none is
 # needed to write a workflow.
 HEAVY = {
-    *("click", "google.protobuf", "grpc", "grpc_reflection", "httptools", "matplotlib", "prometheus_client", "psutil"),
+    *(
+        "click",
+        "google.protobuf",
+        "grpc",
+        "grpc_reflection",
+        "httptools",
+        "httpx2",
+        "matplotlib",
+        "prometheus_client",
+        "psutil",
+    ),
     *("pydantic", "rich", "starlette", "trio", "uvicorn", "uvloop", "yaml"),
 }
 # The layers that `import perdure` may load.
-LIGHT = {"actors", "journal", "runtime", "testing"}
+LIGHT = {"actors", "client", "daemon", "journal", "runtime", "testing"}
 
 
 def test_the_public_names_are_those_agreed() -> None:

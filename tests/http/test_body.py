@@ -106,7 +106,7 @@ def chunks(size: int, count: int) -> Iterable[bytes]:
         ("PUT", "/v1.0/metadata/key"),
     ],
 )
-def test_every_operation_with_a_body_has_the_limit(method: str, target: str) -> None:
+def test_every_operation_with_a_body_has_the_limit(method: str, target: str, caplog: pytest.LogCaptureFixture) -> None:
     facade = FakeFacade(state())
     response = ask(make_app(facade, body_bytes_max=1000), method, target, content=b"x" * 1001)
     assert response.status_code == 413
@@ -118,6 +118,8 @@ def test_every_operation_with_a_body_has_the_limit(method: str, target: str) -> 
         ),
     }
     assert facade.calls == []
+    (line,) = [vars(record) for record in caplog.records if hasattr(record, "event")]
+    assert (line["event"], line["limit"], line["maximum"]) == ("limit_reached", "max_body_size", 1000)
 
 
 def test_a_body_at_the_limit_is_taken() -> None:

@@ -1,5 +1,8 @@
 """The faulty store fails, holds and counts what a test tells it to, and otherwise is the store it stands before."""
 
+from collections.abc import Callable
+from typing import Any
+
 import anyio
 import pytest
 
@@ -7,7 +10,7 @@ from perdure.actors.address import Address, shard_of
 from perdure.actors.store.contract import Store, Stored, Write
 from perdure.actors.store.errors import StoreDamaged, StoreFailed
 from perdure.actors.store.memory import MemoryStore
-from perdure.testing.faulty_store import FaultyStore, FaultyStoreMisuse
+from perdure.testing.faulty_store import CALLS, FaultyStore, FaultyStoreMisuse
 
 pytestmark = pytest.mark.anyio
 
@@ -183,3 +186,57 @@ async def test_releasing_what_is_not_held_is_harmless(store: FaultyStore) -> Non
     store.release_loads()
     await commit(store, b"1")
     assert await log(store) == (b"1",)
+
+
+CALL_WITH: dict[str, Callable[[FaultyStore], Any]] = {
+    "open": lambda store: store.open(),
+    "close": lambda store: store.close(),
+    "claim": lambda store: store.claim("host", now_us=1),
+    "commit": lambda store: commit(store, b"1"),
+    "load": lambda store: store.load([A]),
+    "inspect": lambda store: store.inspect([A]),
+    "ids": lambda store: store.ids("wf", after=None, limit=1),
+    "active": lambda store: store.active(),
+    "reminders": lambda store: store.reminders(after=None, limit=1),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_each_call_can_be_made_to_fail(store: FaultyStore, name: str) -> None:
+    if name == "open":
+        await store.close()
+    store.fail(name)
+    with pytest.raises(StoreFailed, match=f"this {name} was made to fail"):
+        await CALL_WITH[name](store)
+    assert store.calls[-1] == name
+    # Once: the next is what it was.
+    await CALL_WITH[name](store)
+
+
+async def test_a_call_can_be_made_to_fail_by_its_place_among_all(store: FaultyStore) -> None:
+    store.fail_any(2)
+    await store.active()
+    with pytest.raises(StoreFailed, match="this ids, call 3 of all, was"):
+        await store.ids("wf", after=None, limit=1)
+    assert store.calls == ["open", "active", "ids"]
+
+
+async def test_a_disk_that_is_gone_fails_all_that_follows_until_it_is_healed(store: FaultyStore) -> None:
+    store.fail("claim", last=True)
+    store.fail_any(2, last=True)
+    await store.active()
+    for _ in range(3):
+        for name in ("claim", "load"):
+            with pytest.raises(StoreFailed):
+                await CALL_WITH[name](store)
+    await store.close()
+    store.heal()
+    await store.open()
+    await store.claim("host", now_us=1)
+
+
+async def test_what_a_store_does_not_have_cannot_fail(store: FaultyStore) -> None:
+    with pytest.raises(FaultyStoreMisuse, match="no call 'comit' that can fail; it has open, close, "):
+        store.fail("comit")
+    with pytest.raises(FaultyStoreMisuse, match="is number 1, not 0"):
+        store.fail_any(0)

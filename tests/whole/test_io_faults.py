@@ -19,6 +19,7 @@ import anyio
 import pytest
 
 import perdure
+from perdure.actors.store.sqlite import maintenance
 from perdure.actors.store.sqlite.maintenance import check
 
 from ..actors.store.sqlite.test_schema import GOLDEN_1
@@ -50,6 +51,24 @@ WORK = textwrap.dedent(f"""
             await anyio.sleep(0.1)
     if __name__ == "__main__":
         anyio.run(main, sys.argv[1])
+""")
+
+# A daemon's app. The process is told to stop when the instance has been recovered, or after a while.
+APP = textwrap.dedent("""
+    import os, signal, threading, perdure
+    app = perdure.App("recovers")
+    def stop_in(seconds):
+        timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
+        timer.daemon = True
+        timer.start()
+    @app.activity
+    async def step(ctx):
+        stop_in(0.1)
+        return "done"
+    @app.workflow
+    async def works(ctx):
+        return await ctx.call_activity(step)
+    stop_in(4)
 """)
 
 OPEN = textwrap.dedent("""
@@ -194,6 +213,106 @@ def reset_store(folder: Path, original: Path, operation: str) -> tuple[list[str]
     return program(folder, source), data
 
 
+def restore_under(shim: Shim, folder: Path, original: Path, backup: Path, fault: Fault) -> None:
+    """Restore a backup under a fault: no content is lost, and there is no half of a store."""
+    command, data = reset_restore(folder, original, backup)
+    old, new = content(data), content(backup)
+    assert old != new
+    ran = shim.run(command, fault)
+    contents = {file.name: content(file) for file in folder.iterdir() if is_store(file)}
+    assert old in contents.values(), fault
+    assert contents.get(data.name, new) in (old, new), fault
+    assert ran.returncode == 0 or "StoreFailed" in ran.stderr, (fault, ran.stderr)
+    if ran.returncode == 0:
+        assert contents[data.name] == new, fault
+    # A second try without faults does it, and the store opens.
+    assert shim.run(command, replace(fault, nth=0)).returncode == 0, fault
+    assert (content(data), check(data)) == (new, []), fault
+    assert old in [content(file) for file in folder.iterdir() if is_store(file)], fault
+    opened = shim.run(program(folder, OPEN.format(data=str(data))), replace(fault, nth=0))
+    assert opened.returncode == 0, (fault, opened.stderr)
+
+
+def reset_restore(folder: Path, original: Path, backup: Path) -> tuple[list[str], Path]:
+    remove(folder)
+    data = folder / "store.db"
+    for name in ("", ".id"):
+        shutil.copy(f"{original}{name}", f"{data}{name}")
+    source = f"from perdure.actors.store.sqlite.restoring import restore; restore({str(backup)!r}, {str(data)!r})"
+    return program(folder, source), data
+
+
+def is_store(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(16) == b"SQLite format 3\0"
+
+
+@pytest.fixture
+def backup(tmp_path: Path) -> Path:
+    anyio.run(fill, tmp_path / "other.db")
+    maintenance.backup(tmp_path / "other.db", tmp_path / "backup.db")
+    return tmp_path / "backup.db"
+
+
+def app_that_recovers(*, ends: bool = True) -> perdure.App:
+    """The daemon's app, in this process."""
+    app = perdure.App("recovers")
+
+    @app.activity
+    async def step(ctx: object) -> str:
+        if not ends:
+            await anyio.sleep_forever()
+        return "done"
+
+    @app.workflow
+    async def works(ctx: perdure.WorkflowContext) -> str:
+        return await ctx.call_activity(step)
+
+    return app
+
+
+async def leave_work(data: Path) -> None:
+    """Leave an instance whose activity is under way."""
+    async with perdure.Engine(
+        app_that_recovers(ends=False), data=data, settings=perdure.Settings(stop_grace_s=0)
+    ) as engine:
+        await engine.client.start("works", instance_id="recovered")
+        await anyio.sleep(0.05)
+
+
+def reset_daemon(folder: Path, original: Path) -> list[str]:
+    remove(folder)
+    for name in ("", ".id"):
+        shutil.copy(f"{original}{name}", f"{folder / 'store.db'}{name}")
+    app = folder.parent / "recovers.py"
+    app.write_text(APP)
+    flags = ["--http-port", "0", "--grpc-port", "0", "--stop-grace", "0.1"]
+    return [sys.executable, "-m", "perdure", "run", str(app), "--data", str(folder / "store.db"), *flags]
+
+
+def start_under(shim: Shim, folder: Path, original: Path, fault: Fault) -> bool:
+    """Start a daemon under a fault: it says what is wrong, or serves and stops; then what it had to recover is there.
+
+    Returns:
+        Whether it has served.
+    """
+    ran = shim.run(reset_daemon(folder, original), fault, timeout_s=30)
+    served = ran.stdout.startswith("Perdure ready")
+    assert "Traceback" not in ran.stderr, (fault, ran.stderr)
+    assert served or "Error: " in ran.stderr, (fault, ran.stderr)
+    # Without faults the instance completes, if it has not.
+    anyio.run(recover, folder / "store.db")
+    assert check(folder / "store.db") == [], fault
+    return served
+
+
+async def recover(data: Path) -> None:
+    async with perdure.Engine(app_that_recovers(), data=data) as engine:
+        with anyio.fail_after(30):
+            state = await engine.client.wait("recovered")
+    assert (state.status, state.output) == (perdure.Status.COMPLETED, "done")
+
+
 def test_without_a_fault_all_instances_are_acknowledged(shim: Shim, folder: Path) -> None:
     ran = shim.run(program(folder, WORK, str(folder / "work.db")), Fault(call="write", nth=0))
     assert ran.stdout.split() == [f"i{number}" for number in range(INSTANCES)], ran.stderr
@@ -252,3 +371,37 @@ def test_each_call_that_fails_while_a_store_is_looked_after_leaves_it_as_it_was(
         count += 1
     print(f"\n{count} faults in {operation}: the store is as it was")
     assert count > 5
+
+
+def test_a_few_faults_while_a_backup_is_restored_lose_nothing(
+    shim: Shim, folder: Path, tmp_path: Path, backup: Path
+) -> None:
+    original = made(folder, "restore")
+    for fault in (Fault(call="rename", nth=2, last=True), Fault(call="write", nth=2)):
+        restore_under(shim, folder, original, backup, fault)
+
+
+def test_a_few_faults_while_a_daemon_starts_lose_nothing(shim: Shim, folder: Path, tmp_path: Path) -> None:
+    anyio.run(leave_work, tmp_path / "left.db")
+    assert start_under(shim, folder, tmp_path / "left.db", Fault(call="sync", nth=4))
+
+
+@pytest.mark.slow
+def test_each_call_that_fails_while_a_backup_is_restored_loses_nothing(
+    shim: Shim, folder: Path, tmp_path: Path, backup: Path
+) -> None:
+    original = made(folder, "restore")
+    tried = [*faults(shim, lambda: reset_restore(folder, original, backup)[0])]
+    for fault in tried:
+        restore_under(shim, folder, original, backup, fault)
+    print(f"\n{len(tried)} faults in a restore: no content is lost")
+    assert len(tried) > 20
+
+
+@pytest.mark.slow
+def test_each_call_that_fails_while_a_daemon_starts_loses_nothing(shim: Shim, folder: Path, tmp_path: Path) -> None:
+    anyio.run(leave_work, tmp_path / "left.db")
+    tried = [*faults(shim, lambda: reset_daemon(folder, tmp_path / "left.db"))]
+    served = sum(start_under(shim, folder, tmp_path / "left.db", fault) for fault in tried)
+    print(f"\n{len(tried)} faults while a daemon starts: {served} have served, the others say why not, nothing is lost")
+    assert served > 0

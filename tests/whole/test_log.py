@@ -1,25 +1,46 @@
 """The log tells: one line, with fields, for each thing that goes wrong or changes hands; and nothing twice."""
 
+import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
-from perdure import ActivityContext, App, Engine, NonRetryableError, RetryPolicy, TaskFailedError, WorkflowContext
+from perdure import (
+    ActivityContext,
+    App,
+    Engine,
+    NonRetryableError,
+    PerdureError,
+    RetryPolicy,
+    TaskFailedError,
+    WorkflowContext,
+)
+from perdure.actors.hosting.committer import Committer
 from perdure.actors.hosting.turn_loop import TurnLoop
 from perdure.actors.store.memory import MemoryStore
 from perdure.journal.line import BURST
 from perdure.runtime.authoring.limits import WorkflowLimits
-from perdure.runtime.settings import Settings
+from perdure.runtime.instance import receiving
+from perdure.runtime.instance.message import ActivityDone, RaiseEvent, workflow_address
+from perdure.runtime.settings import Opening, Settings
+from perdure.runtime.workers.items import Worker
 from perdure.testing.faulty_store import FaultyStore
 from perdure.testing.virtual_time import LoopClock, run_virtually
 
+from ..support.processes.daemon import Daemon
+
 THREE = RetryPolicy(first_retry_interval=timedelta(seconds=1), max_number_of_attempts=3)
-LIMITS = WorkflowLimits(payload_bytes_warn=1_000, payload_bytes_max=10_000, turn_commands_warn=3, turn_commands_max=9)
+LIMITS = WorkflowLimits(
+    payload_bytes_warn=1_000, payload_bytes_max=10_000, turn_commands_warn=3, turn_commands_max=9, held_events_max=9
+)
 
 
 class CardDeclined(Exception):
@@ -45,6 +66,10 @@ def make_app() -> App:
     @app.activity
     async def refuse(ctx: ActivityContext) -> None:
         raise NonRetryableError("stolen")
+
+    @app.activity
+    async def rest(ctx: ActivityContext) -> None:
+        await anyio.sleep_forever()
 
     @app.activity
     async def bulky(ctx: ActivityContext, size: int) -> str:
@@ -253,7 +278,7 @@ MEMBERS: dict[str, tuple[Callable[[Engine], Awaitable[None]], list[tuple[str, in
     ),
     "a turn asks for too much": (
         runs("asks", 50),
-        [("instance_failed", logging.ERROR, {"instance_id": "i", "workflow": "asks", "error_type": "LimitExceeded"})],
+        [("instance_failed", logging.ERROR, {"workflow": "asks", "limit": "turn_commands_max"})],
     ),
     "a generation follows another": (runs("counts", 3), []),
 }
@@ -463,3 +488,248 @@ def test_an_activity_that_is_performed_again_after_a_crash_knows_its_attempt() -
     run(begin, store=store, app=app(ends=False))
     run(wait, store=store, app=app(ends=True))
     assert attempts == [1, 2, 2]
+
+
+APP = """
+import time
+from datetime import timedelta
+from perdure import ActivityContext, App, RetryPolicy, WorkflowContext
+
+app = App("shop")
+POLICY = RetryPolicy(first_retry_interval=timedelta(milliseconds=10), max_number_of_attempts=2)
+
+@app.activity
+def charge(ctx: ActivityContext, amount: int) -> None:
+    ctx.logger.warning("charging")
+    try:
+        {}["purse"]
+    except KeyError as error:
+        raise ValueError("no money") from error
+
+@app.workflow
+async def order(ctx: WorkflowContext, amount: int) -> None:
+    await ctx.call_activity(charge, input=amount, retry_policy=POLICY)
+
+@app.workflow
+async def stuck(ctx: WorkflowContext) -> None:
+    time.sleep(1.8)
+"""
+
+
+def read_lines(log: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def test_a_daemon_s_log_and_its_answers_name_what_failed_and_a_kill_repeats_nothing(tmp_path: Path) -> None:
+    app, data = tmp_path / "shop.py", tmp_path / "store.db"
+    app.write_text(APP)
+    # Given a daemon in which an order fails and a workflow blocks the event loop,
+    with Daemon(app, data, "--log-format", "json") as daemon:
+        daemon.start("order", "i", 1)
+        found = daemon.wait_for("i", "FAILED")["properties"]
+        described = httpx.get(f"{daemon.url}/api/v1/instances/i").json()["failure"]
+        daemon.start("stuck", "j")
+        daemon.wait_for("j", "COMPLETED")
+        # when it is killed,
+        daemon.kill()
+    # (The end of the blockade is told half a second later, if the daemon lives so long.)
+    told = [line for line in read_lines(data.with_suffix(".log")) if line.get("event", "loop_free") != "loop_free"]
+    # then each thing was told once, with fields,
+    fields = {"instance_id": "i", "workflow": "order", "activity": "charge", "error_type": "ValueError"}
+    for event, more in (
+        ("attempt_failed", {**fields, "attempt": 1}),
+        ("activity_failed", {**fields, "attempt": 2}),
+        ("instance_failed", {**fields, "attempt": 2}),
+        ("loop_blocked", {"instance_id": "j", "workflow": "stuck"}),
+    ):
+        (line,) = [line for line in told if line["event"] == event]
+        assert more.items() <= line.items()
+        assert "error" not in line, "no traceback of ours"
+    assert len(told) == 4
+    assert all("duration_ms" in line for line in told)
+    (charging, _) = [line for line in read_lines(data.with_suffix(".log")) if line["message"] == "[i] charging"]
+    assert {"instance_id": "i", "workflow": "order", "activity": "charge", "attempt": 1}.items() <= charging.items()
+    # the answers name the activity, its attempt, and its own error with its own traceback and cause,
+    own = "perdure.workflow.failure."
+    assert found["dapr.workflow.failure.error_type"] == "TaskFailedError"
+    assert found["dapr.workflow.failure.error_message"].endswith("failed: no money")
+    assert (found[f"{own}activity"], found[f"{own}attempt"], found[f"{own}error_type"]) == ("charge", "2", "ValueError")
+    assert 'raise ValueError("no money") from error' in found[f"{own}stack_trace"]
+    assert "KeyError: 'purse'" in found[f"{own}trace"]
+    assert described["activity"] == {"name": "charge", "id": 3, "attempt": 2}
+    assert (described["cause"]["type"], described["cause"]["cause"]["type"]) == ("ValueError", "KeyError")
+    # and the next start repeats nothing.
+    before = read_lines(data.with_suffix(".log"))
+    with Daemon(app, data, "--log-format", "json") as daemon:
+        assert daemon.get("i")["runtimeStatus"] == "FAILED"
+        daemon.stop()
+    after = read_lines(data.with_suffix(".log"))[len(before) :]
+    assert [line["event"] for line in after if "event" in line] == []
+
+
+# Faults, and what changes hands.
+
+WAITS = {"instance_id": "i", "workflow": "waits"}
+
+
+async def begin_to_wait(engine: Engine) -> None:
+    await engine.client.start("waits", instance_id="i")
+
+
+def test_a_damaged_instance_is_told_once_when_it_is_found_and_once_when_it_is_stalled(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    store = FaultyStore(MemoryStore())
+
+    async def ask(engine: Engine) -> None:
+        for _ in range(5):
+            with suppress(PerdureError):
+                await engine.client.raise_event("i", "go")
+
+    # Given an instance that is damaged in the store,
+    run(begin_to_wait, store=store)
+    store.damage(workflow_address("i"), "a bit has flipped")
+    # when it is asked for something again and again, one line says so.
+    run(ask, store=store)
+    assert [(line["event"], line["instance_id"]) for line in lines(caplog)] == [("instance_unreadable", "i")]
+
+    # Of one that has work in flight, which is tried without being asked, another says that it is given up.
+    async def begin(engine: Engine) -> None:
+        await engine.client.start("patient", input="rest", instance_id="j")
+        await anyio.sleep(1)
+
+    run(begin, store=store)
+    store.damage(workflow_address("j"), "a bit has flipped")
+    caplog.clear()
+    run(lambda engine: anyio.sleep(100), store=store)
+    found = lines(caplog)
+    assert [(line["event"], line["levelname"]) for line in found] == [
+        ("instance_unreadable", "ERROR"),
+        ("instance_stalled", "ERROR"),
+    ]
+    assert all(line["instance_id"] == "j" and "a bit has flipped" in line["message"] for line in found)
+    assert found[1]["stall"] == "UNREADABLE"
+
+
+def test_a_turn_that_breaks_has_one_traceback_and_its_instance_one_line_at_the_end(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    store = MemoryStore()
+    run(begin_to_wait, store=store)
+
+    def breaks(sheet: Any, envelope: Any) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setitem(receiving.RECEIVERS, RaiseEvent, breaks)
+    monkeypatch.setitem(receiving.RECEIVERS, ActivityDone, breaks)
+
+    async def charge_in_vain(engine: Engine) -> None:
+        await engine.client.start("order", input=0, instance_id="j")
+        await anyio.sleep(100)
+
+    run(charge_in_vain, store=store)
+    found = lines(caplog)
+    assert [line["event"] for line in found] == ["turn_broke"] * 3 + ["instance_stalled"]
+    assert all({"instance_id": "j", "workflow": "order"}.items() <= line.items() for line in found)
+    assert [line["exc_info"] is not None for line in found] == [True, False, False, False]
+    assert found[3]["stall"] == "ENGINE"
+
+
+def test_to_set_an_instance_aside_and_to_release_it_are_lines(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    store = MemoryStore()
+
+    async def main(opening: Opening, story: Callable[[Engine], Awaitable[None]]) -> None:
+        async with Engine(make_app(), data=store, clock=LoopClock(), opening=opening) as engine:
+            await story(engine)
+
+    async def release(engine: Engine) -> None:
+        await engine.facade.release("i")
+
+    run(begin_to_wait, store=store)
+    run_virtually(lambda: main(Opening(set_aside=("i",)), lambda engine: anyio.sleep(1)))
+    run_virtually(lambda: main(Opening(), lambda engine: anyio.sleep(1)))
+    run_virtually(lambda: main(Opening(), release))
+    found = lines(caplog)
+    assert [(line["event"], line["levelname"]) for line in found] == [
+        ("instance_set_aside", "ERROR"),
+        ("instance_released", "INFO"),
+    ]
+    assert all(WAITS.items() <= line.items() for line in found)
+
+
+def test_a_slow_commit_is_a_line(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Committer, "SLOW_S", -1.0)
+    run(runs("order", 0))
+    found = lines(caplog)
+    assert found
+    assert {(line["event"], line["levelname"]) for line in found} == {("commit_slow", "WARNING")}
+    assert all(line["duration_ms"] >= 0 for line in found)
+
+
+def test_a_mailbox_and_an_instance_that_are_full_are_lines_and_no_more_than_some(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def overfill(engine: Engine) -> None:
+        await begin_to_wait(engine)
+        await engine.client.suspend("i")
+        for _ in range(30):
+            with suppress(PerdureError):
+                await engine.client.raise_event("i", "go")
+        async with anyio.create_task_group() as tasks:
+            for _ in range(30):
+                tasks.start_soon(raise_quietly, engine)
+
+    async def raise_quietly(engine: Engine) -> None:
+        with suppress(PerdureError):
+            await engine.client.raise_event("i", "go")
+
+    caplog.set_level(logging.INFO)
+    run(overfill, mailbox_messages_max=5)
+    found = lines(caplog)
+    assert {line["event"] for line in found} == {"limit_reached"}
+    assert {line["limit"] for line in found} == {"held_events_max", "mailbox_messages_max"}
+    assert all(line["instance_id"] == "i" for line in found)
+    assert len(found) <= 22
+    assert any(line.get("count", 1) > 1 for line in found)
+
+
+def test_activities_that_wait_for_room_are_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    app = App("shop")
+
+    @app.activity
+    async def rests(ctx: ActivityContext) -> None:
+        await anyio.sleep(1)
+
+    @app.workflow
+    async def fans_out(ctx: WorkflowContext) -> None:
+        await ctx.when_all([ctx.call_activity(rests) for _ in range(3)])
+
+    run(runs("fans_out"), app=app, activities_max=2)
+    (line,) = lines(caplog)
+    assert (line["event"], line["limit"], line["maximum"]) == ("waiting_for_room", "activities_max", 2)
+
+
+def test_a_worker_that_comes_and_goes_is_two_lines(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def story(engine: Engine) -> None:
+        await engine.client.start("theirs", instance_id="i")
+        async with engine.dispatcher.connect(Worker("here", "some-sdk", stateful=False)) as items:
+            await anext(items)
+            await anyio.sleep(40)
+            await anext(items)
+
+    async def main() -> None:
+        async with Engine(None, data=MemoryStore(), clock=LoopClock()) as engine:
+            await story(engine)
+
+    run_virtually(main)
+    found = lines(caplog)
+    assert [line["event"] for line in found] == ["worker_connected", "turn_sent_again", "worker_disconnected"]
+    assert all(line["worker"] == "here" for line in found)
+    assert {"instance_id": "i", "workflow": "theirs"}.items() <= found[1].items()
+    assert (found[2]["found"], found[2]["duration_ms"] >= 40_000) == (1, True)

@@ -6,12 +6,17 @@ A real daemon, real ends, and a real file. `tests/actors/hosting/test_quarantine
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from random import Random
+from typing import Any
 
+import grpc
 import httpx
 import pytest
 
+from ..support.doors.rpc_host import Client
 from ..support.processes.daemon import Daemon
 
 ENDS_MAX = 3
@@ -23,11 +28,17 @@ from perdure import ActivityContext, App, WorkflowContext
 
 app = App("shop")
 
+def keep_the_lock():
+    mutex = ctypes.create_string_buffer(64)
+    for _ in range(2):
+        ctypes.PyDLL(None).pthread_mutex_lock(mutex)
+
 ENDS = {
     "exit": lambda: os._exit(3),
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "crash": lambda: ctypes.string_at(0),
     "abort": os.abort,
+    "keep the lock": keep_the_lock,
 }
 
 @app.activity
@@ -56,6 +67,17 @@ async def by_its_own_turn(ctx: WorkflowContext, given: list) -> None:
 @app.workflow
 async def at_once(ctx: WorkflowContext, given: list) -> None:
     ENDS[given[1]]()
+
+@app.workflow
+async def parent(ctx: WorkflowContext, how: str) -> None:
+    await ctx.call_child_workflow("at_once", input=["", how], instance_id="poison")
+
+@app.workflow
+async def anew(ctx: WorkflowContext, how: str) -> None:
+    if how.startswith("then "):
+        ctx.continue_as_new(how.removeprefix("then "))
+    else:
+        ENDS[how]()
 
 @app.workflow
 async def innocent(ctx: WorkflowContext) -> str:
@@ -90,7 +112,7 @@ class House:
 
     def stalled(self, instance_id: str) -> bool:
         try:
-            return bool(self.daemon.get(instance_id)["runtimeStatus"] == "UNKNOWN")
+            return bool(self.daemon.get(instance_id).get("runtimeStatus") == "UNKNOWN")
         except httpx.TransportError:
             return False
 
@@ -118,9 +140,17 @@ def check_set_aside(house: House, instance_id: str) -> None:
     """It is stalled and says why, and others complete."""
     state = house.daemon.get(instance_id)
     assert state["runtimeStatus"] == "UNKNOWN"
+    assert stalls_of(house, instance_id) == [state["properties"]["perdure.workflow.stall"]]
     assert "set aside" in state["properties"]["perdure.workflow.stall"]
     house.daemon.start("quick", "other")
     house.daemon.wait_for("other", "COMPLETED")
+
+
+def stalls_of(house: House, instance_id: str) -> list[str]:
+    """The descriptions of the stalls that the history shows."""
+    with grpc.insecure_channel(house.daemon.grpc) as channel:
+        history = Client(channel).call("GetInstanceHistory", instanceId=instance_id).events
+    return [event.executionStalled.description for event in history if event.HasField("executionStalled")]
 
 
 @pytest.mark.parametrize(
@@ -173,6 +203,42 @@ def test_a_first_turn_that_ends_the_process_is_found(house: House) -> None:
     check_set_aside(house, "poison")
 
 
+def start_later(house: House) -> None:
+    start: dict[str, Any] = {"name": "at_once", "instanceId": "poison", "input": {"value": '["", "exit"]'}}
+    with grpc.insecure_channel(house.daemon.grpc) as channel:
+        Client(channel).call("StartInstance", **start, scheduledStartTimestamp={"seconds": int(time.time()) + 1})
+
+
+@pytest.mark.slow
+def test_code_in_c_that_keeps_pythons_lock_is_ended_and_found(tmp_path: Path) -> None:
+    house = House(tmp_path, "--workflow-step-max", "1", "--activity-step-max", "1")
+    with suppress(httpx.TransportError):
+        house.daemon.start("by_activity", "poison", ["in_the_loop", "keep the lock"])
+    house.outlast("poison")
+    with house.daemon:
+        assert house.ends == ENDS_MAX
+        check_set_aside(house, "poison")
+
+
+FIRST_TURNS: dict[str, Callable[[House], object]] = {
+    "of a scheduled start": start_later,
+    "of a child": lambda house: house.daemon.start("parent", "parent", "exit"),
+    "of a later generation": lambda house: house.daemon.start("anew", "poison", "then exit"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("begin", FIRST_TURNS.values(), ids=FIRST_TURNS)
+def test_a_first_turn_that_runs_after_its_start_was_committed_is_found(
+    house: House, begin: Callable[[House], object]
+) -> None:
+    with suppress(httpx.TransportError):
+        begin(house)
+    house.outlast("poison")
+    assert house.ends == ENDS_MAX
+    check_set_aside(house, "poison")
+
+
 @pytest.mark.slow
 def test_two_of_them_are_both_found_and_what_runs_beside_them_is_not(house: House) -> None:
     house.daemon.start("innocent", "innocent")
@@ -191,6 +257,19 @@ def test_five_kills_do_not_make_a_culprit_of_an_activity_that_was_under_way(hous
     house.daemon.start("innocent", "innocent")
     for _ in range(5):
         time.sleep(period_s)
+        house.daemon.kill()
+        house.again()
+    assert house.daemon.get("innocent")["runtimeStatus"] == "RUNNING"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gaps_s", [(0.2, 8.0), (4.0, 25.0)], ids=["short gaps", "long gaps"])
+def test_kills_at_random_moments_do_not_either(house: House, gaps_s: tuple[float, float]) -> None:
+    # The seed is fixed: one kill in some hundred may look like a culprit's end.
+    chance = Random(17)
+    house.daemon.start("innocent", "innocent")
+    for _ in range(5):
+        time.sleep(chance.uniform(*gaps_s))
         house.daemon.kill()
         house.again()
     assert house.daemon.get("innocent")["runtimeStatus"] == "RUNNING"

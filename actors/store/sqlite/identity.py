@@ -90,6 +90,10 @@ class Hold:
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         return os.read(self._descriptor, 100)
 
+    def read(self, offset: int, most: int) -> bytes:
+        """Read a piece of the file; nothing behind its end."""
+        return os.pread(self._descriptor, most, offset) if self._descriptor is not None else b""
+
     def tell_of_readers(self) -> None:
         """Warn if others may read the file. It is left as it is: a backup job of another user may rely on it."""
         mode = os.fstat(self._descriptor).st_mode & 0o777 if self._descriptor is not None else MODE

@@ -77,7 +77,7 @@ class InUse:
         self._path = hold.path
         self._id_path = f"{hold.path}.id"
         self._trusted = trusted
-        self._hold = hold
+        self.hold = hold
         self._map: mmap.mmap | None = None
         found = read_ids(self._id_path)
         refuse_foreign(hold.path, hold.header(), found)
@@ -136,7 +136,7 @@ class InUse:
         write_ids(self._id_path, ids)
         with open(self._id_path, "r+b") as file:
             self._map = mmap.mmap(file.fileno(), LAYOUT.size)
-        self._hold.tell_of_readers()
+        self.hold.tell_of_readers()
 
     def acknowledge(self, position: int) -> None:
         """Remember the highest position of the log; after each commit, and before one that lowers it."""

@@ -7,6 +7,7 @@ killed leaves either a store that opens, or one that is refused until the restor
 """
 
 import os
+import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import count
@@ -55,7 +56,7 @@ def restore(backup: str | os.PathLike[str], data: str | os.PathLike[str]) -> str
             # The first part last: only with it there is a store.
             for partial, path in reversed(list(zip(partials, new, strict=True))):
                 publish(partial, path)
-        except OSError as error:
+        except (OSError, sqlite3.Error) as error:
             raise StoreFailed(f"restoring {target} failed: {error}") from error
         finally:
             remove(partials)

@@ -46,6 +46,7 @@ from .lists.filling import Filling, read_unlisted
 from .lists.kinds import Kinds, take_kinds
 from .lists.reading import Asked, read_counts, read_page
 from .reading import read_active, read_actors, read_ids, read_outsides, read_reminders
+from .salvage import highest_position, is_damaged, replace_log, rescue, tidy
 from .writing import Fences, changes_of, claim_shards, execute, statements_of, transact
 
 T = TypeVar("T")
@@ -369,6 +370,8 @@ def prepare(
     connection.execute("PRAGMA secure_delete = FAST")
 
     def begin(connection: sqlite3.Connection) -> Kinds:
+        if damaged:
+            replace_log(connection)
         if version is None:
             schema.create(connection, shards=shards, created_us=time.time_ns() // 1000, part=part)
         elif version < schema.SCHEMA_VERSION:
@@ -379,8 +382,13 @@ def prepare(
 
     fold(connection)  # what is in the -wal may have another number than the file
     (number,) = connection.execute("PRAGMA user_version").fetchone()
+    damaged = version is not None and is_damaged(connection)
+    if damaged:
+        rescue(connection, in_use.hold)
     in_use.announce(number)
     kinds = transact(begin, connection)
+    if damaged:
+        tidy(connection, path)
     position_max = highest_position(connection)
     in_use.begin(schema.read_meta(connection, path, schema.STORE), position_max, folded=fold(connection))
     (key_max,) = connection.execute("SELECT coalesce(max(key), 0) FROM actors").fetchone()
@@ -392,13 +400,6 @@ def prepare(
         kinds=kinds,
         filling=Filling.of(connection, path),
     )
-
-
-def highest_position(connection: sqlite3.Connection) -> int:
-    """The highest position of the log; 0 for an empty one."""
-    position: int
-    (position,) = connection.execute("SELECT coalesce(max(position), 0) FROM log").fetchone()
-    return position
 
 
 def prepare_reader(connection: sqlite3.Connection) -> None:

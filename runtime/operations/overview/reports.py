@@ -27,7 +27,7 @@ from ...workers.dispatcher import Dispatcher
 METHOD = "overview.report"  # by this name other hosts call it
 
 
-class WorkerReport(NamedTuple):
+class ConnectedWorker(NamedTuple):
     """A remote worker that is connected. Times are Unix time in microseconds."""
 
     host: str  # to which it is connected
@@ -57,7 +57,7 @@ class HostReport(NamedTuple):
     activations: int
     turns: int  # since it began
     commits: int
-    workers: Sequence[WorkerReport]
+    workers: Sequence[ConnectedWorker]
     loads: Mapping[str, ActivityLoad]  # of activities, by name
     attempts: Mapping[str, Sequence[float]]  # the newest of each activity, as `activity_figures.py` has them
     began: Mapping[str, int]  # instances since it began, by the name of the workflow
@@ -100,7 +100,7 @@ class Reports:
         loads.update(self._activities.loads())
         tallies = self._host.tallies
         workers = [
-            WorkerReport(
+            ConnectedWorker(
                 name,
                 stream.worker.peer,
                 stream.worker.agent,

@@ -1,7 +1,7 @@
 """The SQLite store and the store in memory agree, whatever is written to both."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perdure.actors.address import Address
+from perdure.actors.store.audit import Audited, AuditFilter, AuditRow
 from perdure.actors.store.contract import Reminder, Store, Write
 from perdure.actors.store.errors import StoreFailed
+from perdure.actors.store.listing import Facets, Listed, ListFilter, Order
 from perdure.actors.store.memory import MemoryStore
+from perdure.actors.store.sqlite.lists import auditing, reading
 from perdure.actors.store.sqlite.maintenance import check
 from perdure.actors.store.sqlite.store import SqliteStore
 
@@ -20,7 +23,7 @@ from ...support.actors.store_bench import SHARDS, write
 
 pytestmark = pytest.mark.anyio
 
-IDS = ("a", "b", "c")
+IDS = ("a", "ab", "b", "c", "d", "é")
 
 
 @st.composite
@@ -37,7 +40,50 @@ def steps(draw: st.DrawFn) -> dict[str, Any]:
         "active": draw(st.sampled_from((None, True, False))),
         "reminders_set": draw(reminders),
         "reminders_cleared": draw(reminders),
+        "facets": draw(st.none() | facets()),
+        "audit": draw(st.lists(st.builds(AuditRow, actions, actions, st.binary(max_size=2)), max_size=2)),
     }
+
+
+actions = st.sampled_from("pq")
+times = st.integers(1, 6)
+
+
+@st.composite
+def facets(draw: st.DrawFn) -> Facets:
+    tags = draw(st.dictionaries(st.sampled_from("kl"), st.sampled_from("vw"), max_size=2))
+    return Facets(
+        name=draw(st.sampled_from(("N", "M"))),
+        status=draw(st.sampled_from(("R", "C", "F"))),
+        created_us=draw(times),
+        updated_us=draw(times),
+        ended_us=draw(st.none() | times),
+        parent=draw(st.sampled_from((None, "a", "b"))),
+        tags=tuple(sorted(tags.items())),
+    )
+
+
+@st.composite
+def filters(draw: st.DrawFn) -> ListFilter:
+    """A filter with any of the conditions."""
+    some = st.frozensets(st.sampled_from(("R", "C", "F", "N", "M")), max_size=3)
+    at = st.none() | times
+    return ListFilter(
+        statuses=draw(st.none() | some),
+        not_statuses=draw(st.just(frozenset[str]()) | some),
+        names=draw(st.none() | st.none() | some),
+        not_names=draw(st.just(frozenset[str]()) | some),
+        id_prefix=draw(st.sampled_from(("", "", "a"))),
+        parent=draw(st.sampled_from((None, None, "a", "c"))),
+        root=draw(st.sampled_from((None, None, True, False))),
+        created_from_us=draw(at),
+        created_to_us=draw(at),
+        updated_from_us=draw(at),
+        updated_to_us=draw(at),
+        tags=draw(st.dictionaries(st.sampled_from("kl"), st.sampled_from("vw"), max_size=2)),
+        in_flight_since_us=draw(at),
+        or_statuses=draw(some),
+    )
 
 
 def batch_of(steps: Sequence[Mapping[str, Any]], keys: dict[str, int], store: Store) -> list[Write]:
@@ -70,13 +116,53 @@ async def picture_of(store: Store) -> list[object]:
     while page := await store.reminders(after=pages[-1] if pages else None, limit=2):
         pages += page
     assert pages == everything
-    return [*await store.load(addresses), *await store.inspect(addresses), *await store.active(), *everything]
+    lists = await listed(store, ListFilter(), Order.NEWEST)
+    outsides = [*await store.load(addresses), *await store.inspect(addresses)]
+    return [await audited(store), lists, *outsides, *await store.active(), *everything]
+
+
+async def audited(store: Store) -> list[tuple[object, ...]]:
+    found: list[Audited] = []
+    cursor: str | None = None
+    while True:
+        page = await store.audit(AuditFilter(), cursor=cursor, limit=3)
+        found += page.rows
+        if (cursor := page.cursor) is None:
+            return [row[:-1] for row in found]
+
+
+async def listed(store: Store, wanted: ListFilter, order: Order) -> list[tuple[str, Facets, bytes]]:
+    found: list[Listed] = []
+    cursor: str | None = None
+    while True:
+        page = await store.list("wf", wanted, order=order, cursor=cursor, limit=2)
+        found += page.listed
+        if (cursor := page.cursor) is None:
+            return [each[:3] for each in found]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_limits() -> Iterator[None]:
+    """Let pages be short, sets be too large to be sorted, and kinds be merged from several statements."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "EXAMINED_MAX", 3)
+        patch.setattr(reading, "EXAMINED_APART_MAX", 2)
+        patch.setattr(reading, "EXAMINED_IN_FLIGHT_MAX", 1)
+        patch.setattr(reading, "SORTED_MAX", 2)
+        patch.setattr(reading, "ARMS_MAX", 2)
+        patch.setattr(auditing, "EXAMINED_MAX", 2)
+        yield
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-@settings(max_examples=60, deadline=None)
-@given(batches=st.lists(st.tuples(st.lists(steps(), min_size=1, max_size=12), st.booleans()), max_size=6))
-async def test_sqlite_and_memory_agree_whatever_is_written(batches: list[tuple[list[dict[str, Any]], bool]]) -> None:
+@settings(max_examples=25, deadline=None)
+@given(
+    batches=st.lists(st.tuples(st.lists(steps(), min_size=1, max_size=12), st.booleans()), max_size=6),
+    wanted=st.lists(filters(), min_size=2, max_size=4),
+)
+async def test_sqlite_and_memory_agree_whatever_is_written(
+    batches: list[tuple[list[dict[str, Any]], bool]], wanted: list[ListFilter]
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         model, store = MemoryStore(shards=SHARDS), SqliteStore(Path(folder, "store.db"), shards=SHARDS)
         await model.open()
@@ -98,6 +184,11 @@ async def test_sqlite_and_memory_agree_whatever_is_written(batches: list[tuple[l
                     await store.close()
                     await store.open()
                 assert await picture_of(store) == await picture_of(model)
+            for each in wanted:
+                for order in Order:
+                    assert await listed(store, each, order) == await listed(model, each, order)
+                by = ("root", "status", "name")
+                assert await store.count("wf", each, by=by) == await model.count("wf", each, by=by)
         finally:
             await store.close()
             await model.close()

@@ -289,7 +289,11 @@ class Twins:
         one, other = self.actors
         assert one.entries == other.entries
         assert one.record == other.record
-        assert one.reminders == other.reminders
+        assert one.reminders <= other.reminders
+        # Rows of native code do not tell that a wait has ended before its timeout. So one that is rebuilt may set the
+        # reminder of such a timeout again (`_receive_reminder`), which the code then pays no heed to.
+        again = {(int(name), due_us) for name, due_us in other.reminders - one.reminders}
+        assert not again & one.actor.open.timers.items()
         assert sent(one) == sent(other)
         self.continues += sum(isinstance(body, Continue) for _, body in one.messages[before:])
 

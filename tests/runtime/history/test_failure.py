@@ -296,3 +296,20 @@ def test_a_tree_of_children_keeps_the_first_causes_and_the_last() -> None:
     assert len(chain) == CAUSES_MAX + 2
     assert [each.message for each in chain[:2]] == ["level 99", "level 98"]
     assert chain[-1] == DECLINED
+
+
+def test_a_failure_with_its_causes_has_those_of_calls_in_their_place() -> None:
+    parent = FailureDetails(
+        error_type="TaskFailedError",
+        message="the child failed",
+        call=FailedCall(
+            kind=CHILD_CALL,
+            name="kid",
+            id="k",
+            failure=FailureDetails(error_type="TaskFailedError", message="no money", call=SHIP),
+        ),
+    )
+    whole = parent.with_causes
+    assert whole.inner is not None
+    assert whole.inner.inner == DECLINED
+    assert DECLINED.with_causes is DECLINED

@@ -134,6 +134,13 @@ def test_where_an_sdk_does_not_say_what_its_timers_are_for_neither_does_the_line
     assert "for its worker to say" in caplog.text
 
 
+def test_a_worker_that_does_not_say_why_is_told_of_all_the_same(
+    actor: LoneActor, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer(actor, ExecutionCompleted(1, Status.FAILED.value, None, None))
+    assert told(caplog) == [{"event": "instance_failed", "instance_id": "i", "error_type": "Unknown"}]
+
+
 def test_a_terminated_child_and_success_are_no_lines(actor: LoneActor, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     answer(actor, ChildCreated(1, "kid", "w2", None, True), TaskScheduled(2, "charge", None, "k"))

@@ -42,9 +42,12 @@ class Break(NamedTuple):
 
 
 class Show(NamedTuple):
-    """Be in lists, with a status."""
+    """Be in lists, with a status, and in the audit if there is an author."""
 
     status: str
+    created_us: int | None = None  # None: now
+    updated_us: int | None = None
+    author: str | None = None
 
 
 class Forget(NamedTuple):
@@ -94,6 +97,11 @@ class Counter:
                 self.total = (self.total or 0) + amount
                 turn.record = str(self.total).encode()
                 turn.entry = (turn.entry or b"") + f"+{amount}".encode()
+            case Show(status, created_us, updated_us, author):
+                turn.record = str(self.total or 0).encode()
+                times = [now_us if at_us is None else at_us for at_us in (created_us, updated_us)]
+                turn.facets = Facets("Counter", status, *times)
+                turn.audit = [] if author is None else [AuditRow("show", author, b"")]
             case Remind(name, due_us):
                 turn.reminders_set.append((name, due_us))
                 turn.record = str(self.total or 0).encode()
@@ -107,9 +115,6 @@ class Counter:
             case Break():
                 if self.world.broken:
                     raise RuntimeError("broken on purpose")
-            case Show(status):
-                turn.record = str(self.total or 0).encode()
-                turn.facets = Facets("Counter", status, now_us, now_us)
             case Forget():
                 self.total = None
                 turn.delete = True
@@ -148,7 +153,9 @@ class CounterType:
         return ()
 
     def facets(self, outside: Inspection) -> Facets | None:
-        return None
+        """Of a counter that an earlier release has written: whether it is odd or even."""
+        total = int(outside.record)
+        return Facets("Counter", "odd" if total % 2 else "even", total, outside.updated_us)
 
     def activate(self, address: Address, stored: Stored | None) -> Counter:
         if address.id in self.unreadable:

@@ -1,7 +1,7 @@
 /* Makes one system call on files of a store fail, or calls of a kind hang, for a process that has this preloaded.
  *
  * PERDURE_SHIM_PATH   a part of the path of the files that count
- * PERDURE_SHIM_CALL   open, write, sync, truncate or unlink
+ * PERDURE_SHIM_CALL   open, read, write, sync, truncate, unlink or rename
  * PERDURE_SHIM_NTH    which one of these fails; 1 is the first; 0: none, only count
  * PERDURE_SHIM_ERRNO  with which number; writes may be cut in half with -1
  * PERDURE_SHIM_LAST   1: all that come after it fail too, as on a disk that is gone
@@ -73,6 +73,21 @@ __attribute__((destructor)) static void tell(void) {
 OPEN(open)
 OPEN(open64)
 
+#define PREAD(name) \
+    ssize_t name(int fd, void *data, size_t size, off_t offset) { \
+        REAL(ssize_t, name); \
+        if (is_ours_fd(fd) && fails("read")) return failed(); \
+        return real_##name(fd, data, size, offset); \
+    }
+PREAD(pread)
+PREAD(pread64)
+
+ssize_t read(int fd, void *data, size_t size) {
+    REAL(ssize_t, read);
+    if (is_ours_fd(fd) && fails("read")) return failed();
+    return real_read(fd, data, size);
+}
+
 #define PWRITE(name) \
     ssize_t name(int fd, const void *data, size_t size, off_t offset) { \
         REAL(ssize_t, name); \
@@ -116,4 +131,10 @@ int unlink(const char *path) {
     REAL(int, unlink);
     if (is_ours(path) && fails("unlink")) return failed();
     return real_unlink(path);
+}
+
+int rename(const char *from, const char *to) {
+    REAL(int, rename);
+    if (is_ours(to) && fails("rename")) return failed();
+    return real_rename(from, to);
 }

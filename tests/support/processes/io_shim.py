@@ -1,4 +1,4 @@
-"""Programs whose calls to the disk fail or hang: an open, write, sync, truncate or unlink of some files."""
+"""Programs whose calls to the disk fail or hang: the nth open, read, write, sync, truncate, unlink, rename."""
 
 import errno
 import os
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("io_shim.c")
-CALLS = ("open", "write", "sync", "truncate", "unlink")
+CALLS = ("open", "read", "write", "sync", "truncate", "unlink", "rename")
 CUT = -1  # a write of which only half is done
 
 

@@ -114,7 +114,7 @@ def read_unlisted(
     """Read actors whose facets are not known yet; see `Store.unlisted`."""
     rows = connection.execute(
         """
-        SELECT key, type, id, record, coalesce(
+        SELECT key, type, id, CAST(record AS BLOB), coalesce(
             (SELECT at_us FROM log WHERE position = (SELECT max(position) FROM log WHERE log.key = actors.key)), 0
         ) FROM actors WHERE key > ? AND key <= ? ORDER BY key LIMIT ?
         """,

@@ -29,18 +29,19 @@ class Kinds:
 
     def __init__(self, kinds: Mapping[int, Kind] | None = None, counts: Mapping[int, int] | None = None) -> None:
         self._kinds = dict(kinds or {})
-        self._numbers = {kind: number for number, kind in self._kinds.items()}
+        # By plain tuples: this is asked for each write that has facets, and a named one takes longer to make.
+        self._numbers: dict[tuple[str, str, str, bool], int] = {kind: n for n, kind in self._kinds.items()}
         self._counts = {number: (counts or {}).get(number, 0) for number in self._kinds}
         self._unsaved: set[int] = set()  # no commit that is over has brought them into the file
 
     def number_of(self, type_: str, facets: Facets) -> int:
         """The number of the kind of an actor, for a row that is about to be written."""
-        kind = Kind(type_, facets.status, facets.name, facets.parent is None)
+        kind = (type_, facets.status, facets.name, facets.parent is None)
         number = self._numbers.get(kind)
         if number is None:
             # Before the commit that has it begins, so that a reader of that commit finds the kind.
             number = max(self._kinds, default=0) + 1
-            self._kinds[number] = kind
+            self._kinds[number] = Kind(*kind)
             self._numbers[kind] = number
             self._counts[number] = 0
             self._unsaved.add(number)

@@ -18,14 +18,14 @@ from ...listing import ListFilter, Order
 KINDS, PARENT, PREFIX, CREATED, UPDATED, IN_FLIGHT = "kinds", "parent", "prefix", "created", "updated", "in flight"
 
 
-class Condition(NamedTuple):
+class Clause(NamedTuple):
     """A condition of a filter, as it is asked of a row of `facets` under the name f."""
 
     sql: str
     values: Sequence[Any]
 
 
-ALL = Condition("1", ())
+ALL = Clause("1", ())
 
 
 class Way(NamedTuple):
@@ -56,19 +56,19 @@ class Query:
     def direction(self) -> str:
         return "DESC" if self.order.descending else "ASC"
 
-    def conditions(self) -> dict[str, Condition]:
+    def conditions(self) -> dict[str, Clause]:
         """The conditions that not every actor with facets fulfils, by their names."""
         wanted = self.wanted
-        found: dict[str, Condition] = {}
+        found: dict[str, Clause] = {}
         if not self.all_kinds:
             found[KINDS] = self._of_kinds()
         if wanted.parent is not None:
-            found[PARENT] = Condition("f.parent = ?", (wanted.parent,))
+            found[PARENT] = Clause("f.parent = ?", (wanted.parent,))
         if wanted.id_prefix:
             sql = "EXISTS (SELECT 1 FROM actors AS a WHERE a.key = f.key AND substr(a.id, 1, ?) = ?)"
-            found[PREFIX] = Condition(sql, (len(wanted.id_prefix), wanted.id_prefix))
+            found[PREFIX] = Clause(sql, (len(wanted.id_prefix), wanted.id_prefix))
         for name, value in wanted.tags.items():
-            found[f"tag {name}"] = Condition(TAGGED, (name, value))
+            found[f"tag {name}"] = Clause(TAGGED, (name, value))
         if ranged := _range("f.created_us", wanted.created_from_us, wanted.created_to_us):
             found[CREATED] = ranged
         if ranged := _range("f.updated_us", wanted.updated_from_us, wanted.updated_to_us):
@@ -133,8 +133,8 @@ class Query:
         sql = f"SELECT f.key FROM facets AS f INDEXED BY facets_{name} WHERE {kinds.sql} AND {ranged.sql}"  # noqa: S608
         return Way(sql, ranged.values, frozenset({KINDS, name}))
 
-    def _of_kinds(self) -> Condition:
-        return Condition(f"f.kind IN ({', '.join(map(str, self.kinds))})", ())
+    def _of_kinds(self) -> Clause:
+        return Clause(f"f.kind IN ({', '.join(map(str, self.kinds))})", ())
 
     def _by(self, column: str) -> str:
         return f" ORDER BY {column} {self.direction}, key {self.direction}"
@@ -174,12 +174,12 @@ MARKED = "EXISTS (SELECT 1 FROM active WHERE active.key = f.key)"
 IDLE = "coalesce((SELECT at_us FROM log WHERE position = (SELECT max(position) FROM log WHERE log.key = f.key)), 0) < ?"
 
 
-def _in_flight(since_us: int, or_statuses: Set[str]) -> Condition:
+def _in_flight(since_us: int, or_statuses: Set[str]) -> Clause:
     if not or_statuses:
-        return Condition(f"{MARKED} AND {IDLE}", [since_us])
+        return Clause(f"{MARKED} AND {IDLE}", [since_us])
     marks = ", ".join("?" * len(or_statuses))
     kinds = f"SELECT kind FROM kinds WHERE status IN ({marks})"  # noqa: S608  values are bound
-    return Condition(f"{MARKED} AND (f.kind IN ({kinds}) OR {IDLE})", [*or_statuses, since_us])
+    return Clause(f"{MARKED} AND (f.kind IN ({kinds}) OR {IDLE})", [*or_statuses, since_us])
 
 
 def behind_prefix(prefix: str) -> str | None:
@@ -191,7 +191,7 @@ def behind_prefix(prefix: str) -> str | None:
     return begin[:-1] + chr(0xE000 if 0xD800 <= last < 0xE000 else last)  # surrogates have no form in UTF-8
 
 
-def _range(column: str, from_us: int | None, to_us: int | None) -> Condition | None:
+def _range(column: str, from_us: int | None, to_us: int | None) -> Clause | None:
     bounds = [(f"{column} >= ?", from_us), (f"{column} < ?", to_us)]
     given = [(sql, value) for sql, value in bounds if value is not None]
-    return Condition(" AND ".join(sql for sql, _ in given), [value for _, value in given]) if given else None
+    return Clause(" AND ".join(sql for sql, _ in given), [value for _, value in given]) if given else None

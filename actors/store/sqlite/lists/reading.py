@@ -9,16 +9,16 @@ All functions run on a thread of their own, so that a load of an actor does not 
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 from ...cursor import Position, cursor_of
 from ...listing import COUNTED_MAX, EXAMINED_MAX, Listed, ListFilter, ListPage, Order, place
-from ..checksums import Damaged, Unsealed, unseal_record
+from ..checksums import Damaged, Unsealed, is_damage, unseal_record
 from ..rows import rows_of
 from .changes import facets_in
 from .kinds import Kinds
-from .query import ARMS_MAX, IN_FLIGHT, KINDS, Condition, Query, Way
+from .query import ARMS_MAX, IN_FLIGHT, KINDS, Clause, Query, Way
 
 # A set of so many actors is read whole and sorted.
 SORTED_MAX = 10_000
@@ -138,7 +138,7 @@ def _size(way: Way, most: int, connection: sqlite3.Connection) -> int:
 
 
 def _sorted(
-    query: Query, way: Way, conditions: Mapping[str, Condition], limit: int, connection: sqlite3.Connection
+    query: Query, way: Way, conditions: Mapping[str, Clause], limit: int, connection: sqlite3.Connection
 ) -> Found:
     """Read a set to its end, and sort it."""
     rest, values = _where(conditions, way)
@@ -161,7 +161,7 @@ def _sorted(
 
 
 def _in_order(
-    way: Way, conditions: Mapping[str, Condition], limit: int, examined_max: int, connection: sqlite3.Connection
+    way: Way, conditions: Mapping[str, Clause], limit: int, examined_max: int, connection: sqlite3.Connection
 ) -> Found:
     """Go along a way in order until the page is full, or `examined_max` actors have been examined."""
     rest, values = _where(conditions, way)
@@ -184,7 +184,7 @@ def _page(rows: Sequence[tuple[Any, int]], limit: int) -> Found:
     return Found(rows[:limit], rows[limit - 1] if len(rows) > limit else None)
 
 
-def _where(conditions: Mapping[str, Condition], way: Way) -> tuple[str, Sequence[Any]]:
+def _where(conditions: Mapping[str, Clause], way: Way) -> tuple[str, Sequence[Any]]:
     """The conditions that a way leaves to be asked of each row."""
     left = [condition for name, condition in conditions.items() if name not in way.fulfils]
     return " AND ".join(["1", *(each.sql for each in left)]), [value for each in left for value in each.values]
@@ -210,7 +210,7 @@ def _listed(
     """Read what a list shows of actors, in their order."""
     found: dict[int, Listed] = {}
     for sql, values in rows_of(f"{ROWS} (VALUES ", 1, keys, ")"):
-        for key, id_, record, kind, *facets in connection.execute(sql, values).fetchall():
+        for key, id_, record, kind, *facets in _readable(sql, values, connection):
             if (seen := facets_in(kinds, kind, *facets)) is None:
                 continue
             position = place(query.order, key, id_, seen)
@@ -222,8 +222,23 @@ def _listed(
     return [found[key] for key in keys if key in found]
 
 
+def _readable(sql: str, keys: Sequence[Any], connection: sqlite3.Connection) -> Sequence[tuple[Any, ...]]:
+    """Read the rows of these keys; if SQLite cannot, those that it can."""
+    try:
+        return connection.execute(sql, keys).fetchall()
+    except sqlite3.Error as error:
+        if not is_damage(error):
+            raise
+    rows: list[tuple[Any, ...]] = []
+    for key in keys:
+        with suppress(sqlite3.Error):
+            rows += connection.execute(f"{ROWS} (?)", (key,)).fetchall()
+    return rows
+
+
 ROWS = (
-    "SELECT a.key, a.id, a.record, f.kind, f.created_us, f.updated_us, f.ended_us, f.parent, f.tags"
+    # A record that is no blob any more is none that was written.
+    "SELECT a.key, a.id, CAST(a.record AS BLOB), f.kind, f.created_us, f.updated_us, f.ended_us, f.parent, f.tags"
     " FROM facets AS f CROSS JOIN actors AS a ON a.key = f.key WHERE f.key IN"
 )
 

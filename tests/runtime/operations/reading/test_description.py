@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -107,30 +108,46 @@ EXPECTED: dict[str, list[tuple[Any, ...]]] = {
     "event_until": [("event", "Approve", None, None, 1)],
     "timer": [("timer", None, None, None, 1)],
     "child": [("child", "event", None, 1, 1), ("child", "event", None, 1, 3)],
+    "scheduled": [("start", None, None, None, None)],
+    "suspended": [("resume", None, None, None, None), ("event", "Approve", None, None, None)],
+    "elsewhere": [("worker", "elsewhere", "queued", None, None)],
 }
+# How some of them are begun; the others are started by their names.
+WORKFLOWS = {"scheduled": "event", "suspended": "event"}
 
 
-async def test_each_instance_says_what_it_waits_for_while_it_runs_and_after_a_restart(settings: Settings) -> None:
-    store, world = MemoryStore(), World()
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_each_instance_says_what_it_waits_for_while_it_runs_and_after_a_restart(
+    tmp_path: Path, settings: Settings
+) -> None:
+    settings = replace(settings, wait_for_workers=True)
+    data, world = tmp_path / "perdure.db", World()
 
     async def settled(engine: Engine) -> None:
         with anyio.fail_after(5):
-            while [await waits(engine, name) for name in EXPECTED] != list(EXPECTED.values()):
+            while (found := {name: await waits(engine, name) for name in EXPECTED}) != EXPECTED:
                 await anyio.sleep(0.005)
+        assert found == EXPECTED
 
-    async with Engine(world.app, data=store, settings=settings) as engine:
+    async with Engine(world.app, data=data, settings=settings) as engine:
         for name in EXPECTED:
-            await engine.facade.start(name, instance_id=name)
+            later_us = 2**52 if name == "scheduled" else None
+            await engine.facade.start(WORKFLOWS.get(name, name), instance_id=name, start_at_us=later_us)
+        await engine.facade.suspend("suspended")
         await settled(engine)
         before = {name: await described(engine, name) for name in EXPECTED}
     world = World()
-    async with Engine(world.app, data=store, settings=settings) as engine:
+    async with Engine(world.app, data=data, settings=settings) as engine:
         await settled(engine)
         for name, then in before.items():
             now = await described(engine, name)
             if name != "activity":  # it has begun once more
                 assert now == then
             assert now.item == then.item
+        listed = await engine.views.listing.list(InstanceFilter(root=True), limit=50, with_waiting=True)
+        assert {id_: len(waiting) for id_, waiting in listed.waiting.items()} == {
+            name: len(waiting) for name, waiting in EXPECTED.items()
+        }
     assert before["child"].children == {"RUNNING": 2, "COMPLETED": 1}
     assert before["event"].children == {}
 

@@ -5,7 +5,7 @@ import sys
 
 SCRIPT = """
 import gc
-from perdure.daemon.garbage_collector import tune_garbage_collector
+from perdure.daemon.process.garbage_collector import tune_garbage_collector
 ring = []
 ring.append(ring)
 del ring

@@ -1,0 +1,99 @@
+"""`perdure.asgi`: the management API and the page of an embedded engine, for a program that serves HTTP itself.
+
+    web = Starlette(routes=[Mount("/perdure", perdure.asgi(engine, api_tokens=[TOKEN]))])
+
+The rule: importing this costs nothing, and the API is never open by oversight. Who may use it must be said.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ..runtime.engine import Engine
+
+if TYPE_CHECKING:
+    from ..http.embedded import EmbeddedApp
+
+logger = logging.getLogger(__name__)
+
+
+def asgi(
+    engine: Engine,
+    *,
+    api_tokens: Sequence[str] | Mapping[str, str] = (),
+    unauthenticated: bool = False,
+    allowed_hosts: Sequence[str] = (),
+) -> "EmbeddedApp":
+    """Make an ASGI app of the management API, `/api/v1`, and its pages; for any `root_path`.
+
+    Mounted in another app, it serves an engine that this app starts and stops. Served as it is (`uvicorn shop:web`), it
+    starts the engine and stops it.
+
+    Args:
+        api_tokens: Each opens it. The keys of a mapping are their names, which stand in the audit.
+        unauthenticated: Whoever reaches it may use it: the program around it asks for a login, say.
+        allowed_hosts: Without tokens: the names under which the program is reached. Requests under other names with a
+            dot are refused, so that no web page reaches it under a name of its own.
+
+    Raises:
+        ValueError: It is said neither who may use it nor that all may, or both.
+    """
+    given = list(api_tokens.values() if isinstance(api_tokens, Mapping) else api_tokens)
+    if isinstance(api_tokens, str) or not all(given):
+        raise ValueError("api_tokens is a list of texts, none of them empty: an empty one would be no secret.")
+    if bool(given) is unauthenticated:
+        raise ValueError(
+            "perdure.asgi opens the engine to whoever knows a token or, if you say so, to all: give either "
+            "api_tokens=[...] or unauthenticated=True."
+        )
+    import anyio  # noqa: PLC0415  the rule above
+
+    from ..api.sidecar import Sidecar  # noqa: PLC0415
+    from ..api.tokens import NamedToken, Tokens, name_by_place  # noqa: PLC0415
+    from ..http.app import HttpOptions, create_app  # noqa: PLC0415
+    from ..http.embedded import EmbeddedApp  # noqa: PLC0415
+    from ..rpc.wire.event_json import event_writer  # noqa: PLC0415
+
+    app_id = engine.settings.app_id
+    stopping = anyio.Event()
+    if isinstance(api_tokens, Mapping):
+        tokens = [NamedToken(name, token) for name, token in api_tokens.items()]
+    else:
+        tokens = [NamedToken(name_by_place(place), token) for place, token in enumerate(api_tokens)]
+    app = create_app(
+        engine.facade,
+        HttpOptions(app_id=app_id, api_tokens=Tokens(tokens) if tokens else (), allowed_hosts=tuple(allowed_hosts)),
+        Sidecar(EmbeddedControl(engine), app_id=app_id),
+        engine.management,
+        stopping=stopping,
+        event_json=event_writer(app_id),
+        sidecar_routes=False,  # one of them stops the process
+    )
+    engine.on_stop(stopping.set)
+    return EmbeddedApp(app, start=engine.start, stop=engine.stop, running=lambda: engine.ready, stopping=stopping.set)
+
+
+class EmbeddedControl:
+    """An embedded engine as the pages see it. `api/control.py` describes each method."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def ready(self) -> bool:
+        return self._engine.ready
+
+    def shutdown(self, force: bool) -> None:
+        """Nothing: the engine belongs to the program around it."""
+        logger.warning("a request to shut down was ignored: the engine belongs to the program in which it runs")
+
+    def connected_workers(self) -> int:
+        return self._engine.dispatcher.connected + (self._engine.app is not None)
+
+    def active_actors(self) -> Mapping[str, int]:
+        return self._engine.active_actors()
+
+    @property
+    def runtime_version(self) -> str:
+        from .control import version  # noqa: PLC0415
+
+        return version()

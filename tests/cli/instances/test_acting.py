@@ -1,0 +1,106 @@
+"""`perdure suspend`, `resume`, `terminate`, `purge` and `rerun`."""
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from perdure.api.management.actions import ActionDone
+
+from ...support.cli.fake_client import FakeClient
+from .conftest import Run
+
+Fake = Callable[..., FakeClient]
+
+
+def test_an_instance_is_suspended_resumed_terminated_and_purged(run: Run, new_id: str) -> None:
+    run("start", "waits", "--id", new_id)
+    for action, past, status in (
+        ("suspend", "suspended", "SUSPENDED"),
+        ("resume", "resumed", "RUNNING"),
+        ("terminate", "terminated", "TERMINATED"),
+    ):
+        said = run(action, new_id, "--reason", "test")
+        assert (said.code, said.out) == (0, f"{new_id} {past}\n")
+        assert run("wait", new_id, "--until", status.lower()).out == f"{status}\n"
+    assert run("purge", new_id).out == f"{new_id} purged\n"
+    assert run("show", new_id).code == 3
+
+
+def test_a_purge_of_what_has_not_ended_is_refused_without_force(run: Run, new_id: str) -> None:
+    run("start", "waits", "--id", new_id)
+    said = run("purge", new_id)
+    assert said.code == 4
+    assert new_id in said.err
+    assert run("purge", new_id, "--force").code == 0
+
+
+def test_descendants_go_along_and_are_counted(run: Run, new_id: str) -> None:
+    run("start", "parent", "--id", new_id)
+    while run("show", f"{new_id}-child").code:
+        pass
+    run("terminate", new_id, "--output", "[1]")
+    run("wait", f"{new_id}-child")
+    assert run("show", new_id, "--result").out.endswith("Result:\n[1]\n")
+    assert run("purge", new_id).out == f"{new_id} purged (2 instances)\n"
+
+
+def test_ids_come_from_another_command(run: Run, new_id: str) -> None:
+    ids = [f"{new_id}-{n}" for n in range(3)]
+    for each in ids:
+        run("start", "waits", "--id", each)
+    listed = run("ls", "--id-prefix", new_id, "-o", "ids", "--order", "created").out
+    assert run("terminate", "-", given=listed).lines == [f"{each} terminated" for each in ids]
+    assert run("terminate", "-", given="").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "give IDs"),
+        (["x", "--all-matching"], "select twice"),
+        (["--all-matching"], "--yes"),
+        (["x", "--status", "failed"], "go with --all-matching"),
+        (["x", "--rate", "5"], "go with --all-matching"),
+        (["x", "--no-wait"], "go with --all-matching"),
+    ],
+)
+@pytest.mark.parametrize("action", ["suspend", "purge", "rerun"])
+def test_what_selects_nothing_or_twice_is_2(run: Run, action: str, arguments: list[str], words: str) -> None:
+    said = run(action, *arguments)
+    assert said.code == 2
+    assert words in said.err
+
+
+def test_an_action_is_asked_for_with_its_options(run: Run, fake: Fake) -> None:
+    client = fake(act=ActionDone(id="i"))
+    run("suspend", "i", "--recurse", "--reason", "r")
+    run("terminate", "i", "--no-recurse", "--output", '"o"')
+    run("purge", "i", "--force")
+    assert [(arguments, named) for _, arguments, named in client.asked] == [
+        (("suspend", "i"), {"reason": "r", "recurse": True}),
+        (("terminate", "i"), {"reason": None, "recurse": False, "output": msgspec.Raw(b'"o"')}),
+        (("purge", "i"), {"reason": None, "recurse": True, "force": True}),
+    ]
+
+
+def test_a_rerun_prints_the_new_id_or_what_would_be_kept(run: Run, fake: Fake) -> None:
+    client = fake(rerun={"id": "new"})
+    assert run("rerun", "old", "--reason", "r").out == "new\n"
+    assert run("rerun", "a", "b").lines == ["new", "new"]
+    client.answers["rerun"] = {"kept": [{}, {}], "repeated": [{}]}
+    assert run("rerun", "old", "--from-event", "4", "--dry-run").out == "old: 2 kept, 1 repeated\n"
+    assert client.asked[-1][2] == {
+        "from_event": 4,
+        "new_id": None,
+        "input": None,
+        "reason": None,
+        "dry_run": True,
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments", [["a", "b", "--from-event", "4"], ["--all-matching", "--yes", "--id", "x"], ["a", "b", "--dry-run"]]
+)
+def test_what_a_rerun_can_say_of_one_only_is_2_for_several(run: Run, arguments: list[str]) -> None:
+    assert run("rerun", *arguments).code == 2

@@ -1,0 +1,44 @@
+"""The errors of a client that calls a daemon: those of an embedded engine where there are such."""
+
+import pickle
+
+import pytest
+
+from perdure import InstanceExists, InstanceNotFound, InstanceStalled, PerdureError
+from perdure.client.errors import ServerRefused, ServerUnreachable, TokenRefused, error_of
+from perdure.runtime.errors import InstanceUnfinished
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (404, "ERR_INSTANCE_ID_NOT_FOUND", InstanceNotFound),
+        (409, "ERR_INSTANCE_EXISTS", InstanceExists),
+        (409, "ERR_INSTANCE_UNFINISHED", InstanceUnfinished),
+        (409, "ERR_INSTANCE_STALLED", InstanceStalled),
+        (401, "ERR_TOKEN_MISSING", TokenRefused),
+        (403, "", TokenRefused),
+        (412, "ERR_RUN_CHANGED", ServerRefused),
+        (502, "", ServerRefused),
+    ],
+)
+def test_an_answer_becomes_the_error_that_an_engine_raises(status: int, code: str, kind: type[PerdureError]) -> None:
+    error = error_of(status, code, "so it is", instance_id="order-17")
+    assert type(error) is kind
+    assert "so it is" in (str(error), *getattr(error, "__notes__", ())) or kind is TokenRefused
+    assert getattr(error, "instance_id", "order-17") == "order-17"
+
+
+def test_an_answer_about_no_instance_keeps_the_servers_words() -> None:
+    error = error_of(404, "ERR_INSTANCE_ID_NOT_FOUND", "so it is", instance_id=None)
+    assert isinstance(error, ServerRefused)
+    assert (error.status, error.code, str(error)) == (404, "ERR_INSTANCE_ID_NOT_FOUND", "so it is")
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"), [(True, "it may have happened"), (False, "nothing of this request was done")]
+)
+def test_an_answer_that_did_not_come_says_whether_the_request_may_have_happened(sent: bool, words: str) -> None:
+    error = ServerUnreachable("http://here", "refused", sent=sent)
+    assert words in str(error)
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301  our own

@@ -1,0 +1,160 @@
+"""The operations of a client over HTTP are those of an engine in the same process: one story, told by both."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+import perdure
+from perdure import (
+    Client,
+    Engine,
+    InstanceExists,
+    InstanceNotFound,
+    PayloadError,
+    Settings,
+    Status,
+    WorkflowFailed,
+)
+from perdure.api.management.instances import HistorySize, InstanceDetails, StallReport
+from perdure.client.remote import state_of
+from perdure.runtime.errors import InstanceUnfinished, InvalidRequest
+
+from ..support.processes.daemon import Daemon
+from ..support.processes.shop_app import Receipt, app, order, waits
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["engine", "daemon"])
+async def client(request: pytest.FixtureRequest, daemon: Daemon, settings: Settings) -> AsyncIterator[Client]:
+    """Each kind of client."""
+    if request.param == "daemon":
+        async with perdure.connect(daemon.url) as client:
+            yield client
+        return
+    async with Engine(app, data=":memory:", settings=settings) as engine:
+        yield Client(engine.facade)
+
+
+async def test_a_result_has_the_type_of_the_workflow_that_was_handed_over(client: Client, new_id: str) -> None:
+    handle = await client.start(order, input=12.5, instance_id=new_id)
+    assert handle == new_id
+    assert await handle.result(timeout=30) == Receipt(12.5)
+    assert await client.run(order, input=1) == Receipt(1.0)
+    assert await client.result(new_id) == {"total": 12.5}
+
+
+async def test_an_instance_is_described_with_its_payloads(client: Client, new_id: str) -> None:
+    await client.run("order", input=12.5, instance_id=new_id)
+    state = await client.get(new_id)
+    assert state is not None
+    assert (state.name, state.status, state.input, state.output) == ("order", Status.COMPLETED, 12.5, {"total": 12.5})
+    assert state.last_updated_at >= state.created_at
+    assert state.details.execution_id
+    assert await client.get(f"{new_id}-not") is None
+
+
+async def test_a_failure_says_what_failed(client: Client, new_id: str) -> None:
+    with pytest.raises(WorkflowFailed, match="too much"):
+        await client.run(order, input=500, instance_id=new_id)
+    state = await client.wait(new_id)
+    assert state.status is Status.FAILED
+    assert state.details.failure is not None
+    assert state.output is None
+
+
+async def test_an_instance_is_steered(client: Client, new_id: str) -> None:
+    handle = await client.start(waits, instance_id=new_id)
+    await handle.suspend(reason="lunch")
+    await handle.wait(until=lambda status: status is Status.SUSPENDED)
+    await handle.resume()
+    await handle.wait(until=lambda status: status is Status.RUNNING)
+    await handle.raise_event("approval", {"by": "Ada"})
+    assert await handle.result() == {"by": "Ada"}
+    assert await handle.purge() == 1
+    assert await handle.state() is None
+
+
+async def test_termination_reaches_the_children_and_gives_a_result(client: Client, new_id: str) -> None:
+    await client.start("parent", instance_id=new_id)
+    while await client.get(f"{new_id}-child") is None:
+        pass
+    await client.terminate(new_id, output=[1])
+    state = await client.wait(new_id)
+    assert (state.status, state.output) == (Status.TERMINATED, [1])
+    assert (await client.wait(f"{new_id}-child")).status is Status.TERMINATED
+    assert await client.purge(new_id) == 2
+
+
+async def test_the_id_of_a_finished_instance_is_used_again_and_that_of_a_running_one_is_not(
+    client: Client, new_id: str
+) -> None:
+    await client.run(order, input=1, instance_id=new_id)
+    assert await client.run(order, input=2, instance_id=new_id) == Receipt(2.0)
+    await client.start(waits, instance_id=f"{new_id}-w")
+    with pytest.raises(InstanceExists) as caught:
+        await client.start(waits, instance_id=f"{new_id}-w")
+    assert caught.value.instance_id == f"{new_id}-w"
+
+
+MISSING: dict[str, Callable[[Client], Awaitable[Any]]] = {
+    "wait": lambda client: client.wait("nobody"),
+    "result": lambda client: client.result("nobody"),
+    "raise_event": lambda client: client.raise_event("nobody", "e"),
+    "suspend": lambda client: client.suspend("nobody"),
+    "resume": lambda client: client.resume("nobody"),
+    "terminate": lambda client: client.terminate("nobody"),
+    "purge": lambda client: client.purge("nobody"),
+}
+
+
+@pytest.mark.parametrize("call", MISSING)
+async def test_an_instance_that_does_not_exist_is_the_same_error(client: Client, call: str) -> None:
+    with pytest.raises(InstanceNotFound) as caught:
+        await MISSING[call](client)
+    assert caught.value.instance_id == "nobody"
+
+
+async def test_what_cannot_be_done_is_the_same_error(client: Client, new_id: str) -> None:
+    await client.start(waits, instance_id=new_id)
+    with pytest.raises(InstanceUnfinished):
+        await client.purge(new_id)
+    with pytest.raises(TimeoutError):
+        await client.wait(new_id, timeout=0.05)
+    with pytest.raises(InvalidRequest):
+        await client.get(5)  # type: ignore[arg-type]
+    with pytest.raises(PayloadError):
+        await client.start(waits, input=object())
+
+
+@pytest.mark.parametrize("strange", ["a b", "a/b", "ü?#%", "..", ".", "a\tb", "x" * 900])
+async def test_an_id_may_be_any_text(client: Client, new_id: str, strange: str) -> None:
+    instance_id = strange if strange.strip(".") == "" else f"{new_id[:40]}{strange}"
+    handle = await client.start(order, input=1, instance_id=instance_id)
+    assert await handle.result() == Receipt(1.0)
+    assert await handle.purge() == 1
+
+
+def test_what_is_set_aside_is_stalled_for_a_program() -> None:
+    now = datetime(2026, 11, 26, tzinfo=UTC)
+    described = InstanceDetails(
+        **dict.fromkeys(("custom_status", "ended", "parent", "root", "failure"), None),  # type: ignore[arg-type]
+        id="i",
+        name="order",
+        status="SET_ASIDE",
+        created=now,
+        updated=now,
+        generation=0,
+        tags={},
+        app_id="shop",
+        execution_id="e",
+        first_execution_id="e",
+        input_bytes=0,
+        output_bytes=0,
+        history=HistorySize(turns=1, events=1, bytes=1),
+        stall=StallReport(kind="SET_ASIDE", reason="it ends the process"),
+    )
+    state = state_of(described, None, None)
+    assert (state.status, state.set_aside, state.stall) == (Status.STALLED, True, "it ends the process")

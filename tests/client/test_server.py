@@ -1,0 +1,118 @@
+"""A server as a client sees it: its address, its answers, and answers that do not come."""
+
+import socket
+from collections.abc import Callable
+
+import anyio
+import pytest
+from anyio.abc import SocketAttribute, SocketStream
+
+from perdure.client.errors import ServerAddressInvalid, ServerRefused, ServerUnreachable, TokenRefused
+from perdure.client.server import Server, checked_token, checked_url, encoded, is_loopback, path_of
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("http://127.0.0.1:3500", "http://127.0.0.1:3500"),
+        ("http://127.0.0.1:3500/", "http://127.0.0.1:3500"),
+        (" localhost:3500 ", "http://localhost:3500"),
+        ("https://perdure.example.com/below/", "https://perdure.example.com/below"),
+        ("http://[::1]:3500", "http://[::1]:3500"),
+    ],
+)
+def test_an_address_is_read(given: str, url: str) -> None:
+    assert checked_url(given) == url
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        "http://",
+        "ftp://x",
+        "http://x:70000",
+        "http://x:0",
+        "http://x?a=b",
+        "http://x#y",
+        "http://me:secret@x",
+        "http://[x",
+    ],
+)
+def test_what_is_no_address_is_refused(given: str) -> None:
+    with pytest.raises(ServerAddressInvalid, match=r"It looks like http://127\.0\.0\.1:3500"):
+        checked_url(given)
+
+
+@pytest.mark.parametrize("token", ["a\nb", "ü", "a\x00"])
+def test_a_token_that_fits_into_no_header_is_refused_without_being_shown(token: str) -> None:
+    with pytest.raises(ServerAddressInvalid) as caught:
+        checked_token(token)
+    assert token not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("piece", "text"),
+    [("a", "a"), ("a/b c?", "a%2Fb%20c%3F"), ("..", "%2E%2E"), (".", "%2E"), ("a.b", "a.b"), ("ü%", "%C3%BC%25")],
+)
+def test_a_piece_of_a_path_may_be_any_text(piece: str, text: str) -> None:
+    assert encoded(piece) == text
+    assert path_of("instances", piece) == f"/api/v1/instances/{text}"
+
+
+@pytest.mark.parametrize(
+    ("url", "here"),
+    [("http://127.0.0.1:1", True), ("http://localhost", True), ("http://[::1]", True), ("http://x", False)],
+)
+def test_addresses_of_this_machine_are_known(url: str, here: bool) -> None:
+    assert is_loopback(url) is here
+
+
+def answering(raw: bytes) -> Callable[[SocketStream], object]:
+    async def answer(stream: SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            await stream.send(raw)
+
+    return answer
+
+
+def raw(status: str, body: str) -> bytes:
+    return f"HTTP/1.1 {status}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n{body}".encode()
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        (raw("409 Conflict", '{"errorCode":"ERR_X","message":"so it is"}'), ServerRefused, "so it is"),
+        (raw("401 Unauthorized", '{"errorCode":"ERR_X","message":"who?"}'), TokenRefused, "--token-file"),
+        (raw("502 Bad Gateway", "<html>nginx</html>"), ServerRefused, "502 Bad Gateway: <html>nginx"),
+        (raw("302 Found", ""), ServerRefused, "302 Found"),
+        (raw("200 OK", "<html>"), ServerRefused, "Is it this version of Perdure"),
+        (raw("200 OK", "[1]"), ServerRefused, "Is it this version of Perdure"),
+        (b"", ServerUnreachable, "it may have happened"),
+        (b"SSH-2.0-OpenSSH\r\n", ServerUnreachable, "it may have happened"),
+    ],
+)
+async def test_whatever_answers_becomes_an_error_with_a_sentence(
+    answer: bytes, kind: type[Exception], words: str
+) -> None:
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = listener.extra(SocketAttribute.local_port)  # noqa: S610  anyio's
+    async with listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, answering(answer))
+        async with Server(f"http://127.0.0.1:{port}") as server:
+            with pytest.raises(kind, match=words):
+                await server.ask("GET", path_of("count"), dict)
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_port_on_which_nothing_listens_is_told_and_nothing_was_done() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        async with Server(f"127.0.0.1:{taken.getsockname()[1]}") as server:
+            with pytest.raises(ServerUnreachable, match="nothing of this request was done") as caught:
+                await server.ask("GET", path_of("count"), dict)
+    assert not caught.value.sent

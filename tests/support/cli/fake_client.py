@@ -1,0 +1,43 @@
+"""A client that answers as it is told, and notes what it was asked: for commands on what the API does."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+
+class FakeClient:
+    """Answers each method with what `answers` has for it: a value, an error, or a function of the arguments."""
+
+    url = "http://fake"
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+        self.asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        async def method(*arguments: Any, **named: Any) -> Any:
+            return self._answer(name, arguments, named)
+
+        @asynccontextmanager
+        async def stream(*arguments: Any, **named: Any) -> AsyncIterator[AsyncIterator[Any]]:
+            async def lines() -> AsyncIterator[Any]:
+                for line in self._answer(name, arguments, named):
+                    if isinstance(line, Exception):
+                        raise line
+                    yield line
+
+            yield lines()
+
+        return stream if name in ("export", "changes") else method
+
+    def _answer(self, name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        self.asked.append((name, arguments, named))
+        answer = self.answers[name]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer(*arguments, **named) if callable(answer) else answer
