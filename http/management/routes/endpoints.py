@@ -5,11 +5,11 @@ The one law: no fixed word stands where an id can, because an id may be any text
 
 from typing import Any
 
-from ...api.management.filters import STATUSES
-from ...api.management.instances import CountResult, InstanceDetails, InstanceList, InstanceTree
-from ...api.management.words import HISTORY_UNREADABLE
-from ...api.words import NOT_FOUND
-from .endpoint import NDJSON, Endpoint, QueryField, Success
+from ....api.management.filters import STATUSES
+from ....api.management.instances import CountResult, InstanceDetails, InstanceList, InstanceTree
+from ....api.management.words import HISTORY_UNREADABLE
+from ....api.words import NOT_FOUND
+from ..endpoint import NDJSON, Endpoint, QueryField, Success
 
 Json = dict[str, Any]
 

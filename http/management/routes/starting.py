@@ -7,11 +7,11 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from ...api.management.actions import ActionDone
-from ...api.management.instances import InstanceSummary
-from ...api.management.moments import encode
-from ...api.management.shapes import summary
-from ...api.management.words import (
+from ....api.management.actions import ActionDone
+from ....api.management.instances import InstanceSummary
+from ....api.management.moments import encode
+from ....api.management.shapes import summary
+from ....api.management.words import (
     EVENT_REFUSED,
     EXISTS,
     KEY_REUSED,
@@ -20,13 +20,13 @@ from ...api.management.words import (
     RUN_CHANGED,
     WORKFLOW_UNKNOWN,
 )
-from ...api.words import NOT_FOUND
-from ...runtime.errors import InstanceNotFound
-from ...runtime.operations.management import InstanceOperations
-from ...runtime.operations.steering.starting import IfExists, StartRequest
+from ....api.words import NOT_FOUND
+from ....runtime.errors import InstanceNotFound
+from ....runtime.operations.management import InstanceOperations
+from ....runtime.operations.steering.starting import IfExists, StartRequest
+from ..call import ManagementCall
+from ..endpoint import JSON, PREFIX, Endpoint, Payload, QueryField, Success
 from .actions import by_of, condition_of, done
-from .call import ManagementCall
-from .endpoint import JSON, PREFIX, Endpoint, Payload, QueryField, Success
 from .endpoints import TEXT, words
 
 START = Endpoint(

@@ -6,9 +6,9 @@ caller names in `If-Match`.
 
 from starlette.responses import Response
 
-from ...api.management.actions import Action, ActionDone, RepairRequest, json_text
-from ...api.management.moments import encode
-from ...api.management.words import (
+from ....api.management.actions import Action, ActionDone, RepairRequest, json_text
+from ....api.management.moments import encode
+from ....api.management.words import (
     BODY_INVALID,
     HISTORY_UNREADABLE,
     LIMIT_EXCEEDED,
@@ -18,14 +18,14 @@ from ...api.management.words import (
     STALLED,
     UNFINISHED,
 )
-from ...api.words import NOT_FOUND, ErrorAnswer, Refusal
-from ...runtime.history.attribution import By
-from ...runtime.history.failure import FailureDetails
-from ...runtime.instance.condition import Condition
-from ...runtime.instance.message import Repair, RepairAction
-from ...runtime.operations.management import InstanceOperations
-from .call import ManagementCall
-from .endpoint import JSON, Endpoint, Success
+from ....api.words import NOT_FOUND, ErrorAnswer, Refusal
+from ....runtime.history.attribution import By
+from ....runtime.history.failure import FailureDetails
+from ....runtime.instance.condition import Condition
+from ....runtime.instance.message import Repair, RepairAction
+from ....runtime.operations.management import InstanceOperations
+from ..call import ManagementCall
+from ..endpoint import JSON, Endpoint, Success
 
 DOOR = "api"
 
