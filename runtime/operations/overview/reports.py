@@ -57,7 +57,7 @@ class HostReport(NamedTuple):
     commits: int
     workers: Sequence[ConnectedWorker]
     loads: Mapping[str, ActivityLoad]  # of activities, by name
-    attempts: Mapping[str, Sequence[float]]  # the newest of each activity, as `activity_figures.py` has them
+    attempts: Mapping[str, Sequence[float]]  # the newest of each activity, as `workers/activity_figures.py` has them
     began: Mapping[str, int]  # instances since it began, by the name of the workflow
     ended: Mapping[tuple[str, str], int]  # by the name and the status
     store: StoreSize | None  # None: it has no files
