@@ -264,6 +264,33 @@ def test_an_instance_gets_what_it_waits_for(api: httpx.Client) -> None:
     assert get(api, "/instances/hangs-too/wait")["status"] == "FAILED"
 
 
+def test_what_has_ended_is_run_again_as_a_new_instance(api: httpx.Client) -> None:
+    # Given an instance that runs, it cannot be run again;
+    start(api, "order", "again-0", "x")
+    assert api.post("/instances/again-0/rerun").status_code == 409
+    # given one that has ended, a dry run says what would be kept,
+    start(api, "pay", "again-1", 7, **{"tag.team": "a"})
+    get(api, "/instances/again-1/wait")
+    preview = api.post("/instances/again-1/rerun", json={"dry_run": True})
+    assert preview.status_code == 200
+    assert [(each["kind"], each["name"]) for each in preview.json()["repeated"]] == [("activity", "charge")]
+    (step,) = preview.json()["repeated"]
+    # and a rerun makes a new one, with the same input and tags, or with another input,
+    again = api.post("/instances/again-1/rerun", json={"id": "again-2", "reason": "once more"})
+    assert (again.status_code, again.json()["tags"]) == (201, {"team": "a"})
+    assert again.headers["location"] == "/api/v1/instances/again-2"
+    other = api.post("/instances/again-1/rerun", json={"input": 8, "from_event": step["event_id"]}).json()["id"]
+    for instance_id, result in (("again-2", "charged 7"), (other, "charged 8")):
+        assert get(api, f"/instances/{instance_id}/wait")["status"] == "COMPLETED"
+        key = get(api, f"/instances/{instance_id}/history", order="newest", limit="1")["items"][0]["key"]
+        assert api.get(f"/instances/{instance_id}/history/{key}/result").json() == result
+    # once for each id, and of an event that is there.
+    assert api.post("/instances/again-1/rerun", json={"id": "again-2"}).status_code == 409
+    assert api.post("/instances/again-1/rerun", json={"from_event": 99}).status_code == 409
+    (row,) = get(api, "/audit", id="again-2")["items"]
+    assert (row["action"], row["source"], row["reason"]) == ("rerun", "again-1", "once more")
+
+
 def test_what_is_asked_twice_is_done_once(api: httpx.Client) -> None:
     # A start with a key begins one instance,
     key = {"idempotency-key": "once"}
