@@ -475,6 +475,44 @@ def test_who_did_what_is_in_the_audit(api: httpx.Client) -> None:
     assert get(api, "/audit", id="audited", before="2020-01-01T00:00:00Z")["items"] == []
 
 
+@pytest.mark.slow
+def test_any_host_of_several_answers_for_all(tmp_path: Path) -> None:
+    # Given a daemon of two hosts, and a reader of events at one of them,
+    (tmp_path / "shop.py").write_text(APP)
+    with Daemon(tmp_path / "shop.py", tmp_path / "p.db", "--processes", "2") as daemon:
+        reader = Events(f"{daemon.url}/api/v1/events?status=running")
+        ids = [f"order-{number}" for number in range(8)]
+        hosts = set()
+        for instance_id in ids:
+            # Each connection goes to the host that the kernel chooses.
+            with httpx.Client(base_url=f"{daemon.url}/api/v1", timeout=20) as api:
+                start(api, "order", instance_id, "x")
+                found: list[str] = []
+                cursor: str | None = ""
+                while cursor is not None:
+                    page = get(api, "/instances", order="created", limit="3", cursor=cursor)
+                    found += [item["id"] for item in page["items"]]
+                    cursor = page["cursor"]
+                assert found == ids[: len(found)]
+                assert found[-1] == instance_id
+                assert get(api, "/count")["counts"] == [{"count": len(found)}]
+                assert get(api, f"/instances/{instance_id}/wait", until="running")["id"] == instance_id
+                hosts |= {host["pid"] for host in get(api, "/hosts")["items"]}
+        # then each change was told once, and there are two hosts with a part each.
+        eventually(lambda: len(reader.events) > len(ids))
+        assert sorted(data["id"] for _, _, data in reader.events[1:]) == ids
+        position = reader.events[4][1]
+        reader.close()
+        assert len(hosts) == 2
+        # A reader that comes back to either goes on behind what it has read.
+        for _ in range(3):
+            again = Events(f"{daemon.url}/api/v1/events?status=running", **{"last-event-id": position})
+            eventually(lambda again=again: len(again.events) > len(ids) - 4)
+            assert [name for name, _, _ in again.events] == ["ready", *["change"] * (len(ids) - 4)]
+            again.close()
+        assert daemon.stop() == 0
+
+
 # Who may do it.
 
 
