@@ -189,7 +189,7 @@ class Engine:
             self._activities,
             self.dispatcher,
             app=app,
-            settings=self.settings,
+            limit_of=self._activities.limit_of,
             clock=self._clock,
             peers=self.peers,
         )
