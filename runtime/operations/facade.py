@@ -124,7 +124,7 @@ class Facade:
         start = Start(
             name,
             input,
-            make_id(),
+            make_id(self._host.instruments),
             start_at_us=start_at_us,
             unique=unique,
             trace=trace,
@@ -152,7 +152,8 @@ class Facade:
             while True:
                 # On any host: a caller with a single connection talks to one host only, and all hosts are to have work.
                 with suppress(HostUnreachable):
-                    started: str = await self._host.ask(workflow_address(make_id()), start, new=True)
+                    address = workflow_address(make_id(self._host.instruments))
+                    started: str = await self._host.ask(address, start, new=True)
                     return started
 
     async def request_start(self, instance_id: str, start: Start) -> str:
@@ -453,7 +454,7 @@ class Facade:
         """
         with self._watch.operation("rerun"):
             source_id = rerun.source_id
-            new_id = rerun.new_id or make_id()
+            new_id = rerun.new_id or make_id(self._host.instruments)
             self.check_name("the instance ID", new_id)
             self.check_payload("the input", rerun.input)
             if rerun.new_child_id is not None:
@@ -470,8 +471,8 @@ class Facade:
                 raise RerunRefused(f"'{source_id}': cannot rerun from child-workflows")
             rows = [unpack_row(entry) for entry in stored.entries]
             now_us = self._host.clock.now_us()
-            remote = record.remote
-            copy = copied(rows, rerun, source_id=source_id, new_id=new_id, now_us=now_us, remote=remote)
+            execution_id = make_id(self._host.instruments)
+            copy = copied(rows, rerun, new_id=new_id, execution_id=execution_id, now_us=now_us, remote=record.remote)
             begun = record._replace(execution_id=copy.execution_id, created_us=now_us)
             message = StartCopy(begun, copy.rows, copy.sent, source_id, by)
             try:

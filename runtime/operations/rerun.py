@@ -25,7 +25,6 @@ from ..history.event import (
     TimerCreated,
 )
 from ..history.row import Row, split
-from ..ids import make_id
 
 
 class Rerun(NamedTuple):
@@ -88,14 +87,14 @@ class Copy(NamedTuple):
     ] = ()  # events and detached instances that its last turn asks for, behind the event
 
 
-def copied(rows: Sequence[Row], rerun: Rerun, *, source_id: str, new_id: str, now_us: int, remote: bool) -> Copy:
+def copied(rows: Sequence[Row], rerun: Rerun, *, new_id: str, execution_id: str, now_us: int, remote: bool) -> Copy:
     """Make the history of the new instance.
 
     Args:
         rows: The history of the source.
         rerun: The request.
-        source_id: The id of the source.
         new_id: The id of the new instance.
+        execution_id: Of its first generation.
         now_us: Now; Unix time, microseconds. A timer that is set again runs for as long as it did.
         remote: The code is with a worker. Then it asks anew for what its turn has asked for behind the event; code that
             is here is taken to have asked for it, because a turn is repeated as a whole.
@@ -105,8 +104,7 @@ def copied(rows: Sequence[Row], rerun: Rerun, *, source_id: str, new_id: str, no
     """
     position, target = _find(rows, rerun.event_id)
     waited_us = now_us - rows[position].at_us
-    again = _again(target, rerun, source_id=source_id, new_id=new_id, waited_us=waited_us)
-    execution_id = make_id()
+    again = _again(target, rerun, source_id=rerun.source_id, new_id=new_id, waited_us=waited_us)
     answered = _answered_children(rows[: position + 1])
     kept = [_begun_anew(row, execution_id, answered, new_id) for row in rows[: position + 1]]
     last = kept[-1]
