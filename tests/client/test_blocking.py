@@ -18,12 +18,13 @@ from perdure.client.errors import ServerUnreachable
 from perdure.client.remote_client import RemoteClient
 
 from ..support.processes.daemon import Daemon
+from ..support.processes.shop import TOKEN
 from ..support.processes.shop_app import Receipt, order, waits
 
 
 @pytest.fixture
 def client(daemon: Daemon) -> Iterator[BlockingClient]:
-    with perdure.connect_sync(daemon.url) as client:
+    with perdure.connect_sync(daemon.url, token=TOKEN) as client:
         yield client
 
 
@@ -80,7 +81,7 @@ def test_a_client_that_was_closed_can_be_used_again(client: BlockingClient) -> N
 def test_a_forked_process_and_a_program_that_closes_nothing(daemon: Daemon, new_id: str) -> None:
     program = f"""
 import os, perdure
-client = perdure.connect_sync({daemon.url!r})
+client = perdure.connect_sync({daemon.url!r}, token={TOKEN!r})
 print(client.run("order", input=1, instance_id={new_id!r}), flush=True)
 if os.fork() == 0:
     print(client.get({new_id!r}).output, flush=True)

@@ -23,6 +23,7 @@ from perdure.runtime.errors import InstanceUnfinished, InvalidRequest
 from perdure.runtime.operations.steering.embedded import EmbeddedOperations
 
 from ..support.processes.daemon import Daemon
+from ..support.processes.shop import TOKEN
 from ..support.processes.shop_app import Receipt, app, order, waits
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.anyio
 async def client(request: pytest.FixtureRequest, daemon: Daemon, settings: Settings) -> AsyncIterator[Client]:
     """Each kind of client."""
     if request.param == "daemon":
-        async with perdure.connect(daemon.url) as client:
+        async with perdure.connect(daemon.url, token=TOKEN) as client:
             yield client
         return
     async with Engine(app, data=":memory:", settings=settings) as engine:

@@ -132,8 +132,6 @@ async def test_a_bulk_operation_is_planned_begun_and_followed(client: RemoteClie
     assert (await client.count(id_prefix=new_id, status="terminated")).counts[0].count == 4
 
 
-# On trio the HTTP library leaves its generators to the garbage collector when a stream is left early.
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_changes_are_followed_as_they_happen(client: RemoteClient, new_id: str) -> None:
     kinds: list[str] = []
     with anyio.fail_after(20):
@@ -154,7 +152,7 @@ async def test_changes_stand_in_the_audit(client: RemoteClient, new_id: str) -> 
     await some(client, new_id, 1)
     await client.suspend(f"{new_id}-0", reason="lunch")
     page = await client.audit(instance_id=f"{new_id}-0", action="suspend", limit=5)
-    assert [(row.actor, row.door, row.reason) for row in page.items] == [("anonymous", "api", "lunch")]
+    assert [(row.actor, row.door, row.reason) for row in page.items] == [("ada", "api", "lunch")]
 
 
 async def test_there_are_reports_on_the_daemon(client: RemoteClient) -> None:
