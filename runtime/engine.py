@@ -72,6 +72,7 @@ from .operations.retention import RetentionLoop
 from .operations.steering.embedded import EmbeddedOperations
 from .operations.steering.steering import Steering
 from .settings import Opening, Settings
+from .steps import watch_calls
 from .workers.dispatcher import Dispatcher
 from .workers.mark import ADDRESS as WORKER_MARK_ADDRESS
 from .workers.mark import WORKER_MARK, Remember, WorkerMarkType
@@ -142,6 +143,7 @@ class Engine:
             waits_for_workers=self._waits_for_workers,
             propagate=propagate,
             limits=self.settings.limits,
+            watch_calls=watch_calls,
         )
         self._observer: Observer | None = None
         self._operations = OperationActorType()
@@ -187,7 +189,7 @@ class Engine:
             self._activities,
             self.dispatcher,
             app=app,
-            settings=self.settings,
+            limit_of=self._activities.limit_of,
             clock=self._clock,
             peers=self.peers,
         )

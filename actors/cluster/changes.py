@@ -204,12 +204,12 @@ class ChangeFeed:
             for copy in self._copies.values():
                 tasks.start_soon(copy.run)
 
-    async def _give(self, start: str, number: int) -> News:
-        """Answer a fetch: what has come behind a place, or wait a moment for it."""
+    async def _give(self, start: str, number: int, hold: bool) -> News:
+        """Answer a fetch: what has come behind a place; if nothing has, and `hold`, wait a moment for it."""
         place = Place(start, number)
         with self.own.reading(), self._changed.waiting() as signal:
             news = self.own.behind(place, limit=FETCHED_MAX)
-            if not news.missed and not news.changes:
+            if hold and not news.missed and not news.changes:
                 await signal.wait_for(HELD_S)
                 news = self.own.behind(place, limit=FETCHED_MAX)
             # A copy that begins takes all there is: a reader may have come over from another host.
@@ -242,7 +242,7 @@ class Copy:
                 await self._joined.wait()
                 continue
             try:
-                news = News(*await self._outbound.call(FETCH, *self.ring.place))
+                news = News(*await self._outbound.call(FETCH, *self.ring.place, self.fresh))
             except (HostUnreachable, HostLost, HostSilent):
                 await anyio.sleep(AGAIN_S)
                 continue
