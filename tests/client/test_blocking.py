@@ -54,7 +54,7 @@ def test_an_instance_is_steered(client: BlockingClient, new_id: str) -> None:
     handle.raise_event("approval", [1])
     assert handle.result() == [1]
     assert client.call(lambda client: client.payloads(new_id)) == (None, "[1]")
-    for change in client.changes(id_prefix=new_id):
+    for change in client.events(id_prefix=new_id):
         assert change.kind == "ready"
         break
 
@@ -102,7 +102,7 @@ def test_a_handle_is_an_id(client: BlockingClient) -> None:
 # Methods of the other client that a script reaches with `call`.
 BY_CALL = {
     *("audit", "bulk", "cancel_operation", "export", "import_history", "operation", "operations", "payloads"),
-    *("plan_bulk", "repair", "report", "rerun"),
+    *("plan_bulk", "plan_rerun", "repair", "report", "rerun"),
 }
 
 

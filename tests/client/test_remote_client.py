@@ -118,6 +118,16 @@ async def test_an_action_may_name_the_run_that_it_is_for(client: RemoteClient, n
     assert (await client.wait(f"{new_id}-0")).output == {"by": "us"}
 
 
+async def test_an_instance_is_run_again_as_a_new_one(client: RemoteClient, new_id: str) -> None:
+    await client.run("order", input=1, instance_id=new_id)
+    again = await client.rerun(new_id, reason="test")
+    assert again != new_id
+    assert await again.result(timeout=10) == {"total": 1.0}
+    assert await (await client.rerun(new_id, input=2, new_id=f"{new_id}-2")).result(timeout=10) == {"total": 2.0}
+    plan = await client.plan_rerun(new_id, from_event=1)
+    assert ([step.name for step in plan.kept], [step.name for step in plan.repeated]) == ([], ["charge"])
+
+
 async def test_a_bulk_operation_is_planned_begun_and_followed(client: RemoteClient, new_id: str) -> None:
     await some(client, new_id, 4)
     planned = await client.plan_bulk("terminate", id_prefix=new_id, reason="test")
@@ -135,7 +145,7 @@ async def test_a_bulk_operation_is_planned_begun_and_followed(client: RemoteClie
 async def test_changes_are_followed_as_they_happen(client: RemoteClient, new_id: str) -> None:
     kinds: list[str] = []
     with anyio.fail_after(20):
-        async with client.changes(id_prefix=new_id) as changes:
+        async with client.events(id_prefix=new_id) as changes:
             async for change in changes:
                 if change.kind == "ready":
                     await some(client, new_id, 1)
