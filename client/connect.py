@@ -25,8 +25,8 @@ def connect(
     """Make a client of a daemon, for `async with`. Nothing is sent until it is used.
 
     Args:
-        where: Where `perdure run` serves HTTP, or where `perdure.asgi` is mounted. Or what `perdure.asgi` has given, for
-            an engine in this process; it has all but `events`.
+        where: Where `perdure run` serves HTTP, or where `perdure.asgi` is mounted. Or what `perdure.asgi` has
+            given, for an engine in this process; it has all but `events`.
         token: One of the daemon's API tokens; None: it asks for none.
         app: Tells the types of workflows that are given by name.
 

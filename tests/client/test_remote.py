@@ -125,6 +125,7 @@ async def test_what_cannot_be_done_is_the_same_error(client: Client, new_id: str
         await client.purge(new_id)
     with pytest.raises(TimeoutError):
         await client.wait(new_id, timeout=0.05)
+    assert (await client.wait(new_id, until=lambda _: True)).status is Status.RUNNING
     with pytest.raises(InvalidRequest):
         await client.get(5)  # type: ignore[arg-type]
     with pytest.raises(PayloadError):

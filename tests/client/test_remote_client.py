@@ -9,7 +9,7 @@ import pytest
 from perdure import Handle, InstanceNotFound
 from perdure.client.errors import ServerRefused
 from perdure.client.remote_client import RemoteClient, StatusChange, events_of
-from perdure.runtime.errors import RequestRefused
+from perdure.runtime.errors import InvalidRequest, RequestRefused
 
 pytestmark = pytest.mark.anyio
 
@@ -64,6 +64,12 @@ async def test_a_wait_ends_with_the_status_or_with_the_time(client: RemoteClient
     assert found.status == "RUNNING"
     with pytest.raises(InstanceNotFound):
         await client.wait_for(new_id)
+
+
+async def test_a_wait_for_nothing_is_refused(client: RemoteClient, new_id: str) -> None:
+    await some(client, new_id, 1)
+    with pytest.raises(InvalidRequest, match="never end"):
+        await client.wait(f"{new_id}-0", until=lambda _: False)
 
 
 async def test_histories_and_payloads(client: RemoteClient, new_id: str) -> None:
