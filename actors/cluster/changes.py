@@ -162,11 +162,11 @@ class ChangeFeed:
         self._changed = SharedSignal()
         self._host = host
         self.own = Ring(self._changed)
-        self._copies: dict[str, Copy] = {}
+        self._copies: dict[str, RingCopy] = {}
         self._readers = 0
         if peers is not None:
             self._copies = {
-                name: Copy(Ring(self._changed), peers.outbound(name), self._changed)
+                name: RingCopy(Ring(self._changed), peers.outbound(name), self._changed)
                 for name in map(name_of, peers.membership.others)
             }
             peers.answer_async(FETCH, self._give)
@@ -216,7 +216,7 @@ class ChangeFeed:
             return news._replace(place=self.own.oldest) if news.missed else news
 
 
-class Copy:
+class RingCopy:
     """The copy of another host's ring, as long as there are readers here."""
 
     def __init__(self, ring: Ring, outbound: Outbound, changed: SharedSignal) -> None:

@@ -97,7 +97,7 @@ ANSWERS: Mapping[type[PerdureError], ErrorAnswer] = {
     EventRefused: EVENT_REFUSED,
     RerunRefused: RERUN_REFUSED,
     RerunExists: EXISTS,
-    EventNotFound: RERUN_REFUSED,
+    EventNotFound: EVENT_MISSING,
     EventNotRerunnable: RERUN_REFUSED,
     RepairRefused: REPAIR_REFUSED,
     RunChanged: RUN_CHANGED,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ...actors.clock import Clock
 from ...actors.hosting.host import Host
 from .bulk.bulk import Bulk
+from .overview.attention import Attentions
 from .overview.audits import Audits
 from .overview.reports import Reports
 from .overview.series import Series
@@ -30,13 +31,21 @@ class InstanceOperations:
     feed: Feed
     bulk: Bulk
     audits: Audits
+    attentions: Attentions
     reports: Reports
     series: Series
     inventory: Inventory
 
 
 def management_of(
-    host: Host, reports: Reports, *, views: Views, steering: Steering, bulk: Bulk, clock: Clock
+    host: Host,
+    reports: Reports,
+    attentions: Attentions,
+    *,
+    views: Views,
+    steering: Steering,
+    bulk: Bulk,
+    clock: Clock,
 ) -> InstanceOperations:
     """Put together what an engine offers."""
     series = Series(host, reports.own, clock=clock, peers=reports.peers)
@@ -47,6 +56,7 @@ def management_of(
         feed=Feed(host),
         bulk=bulk,
         audits=Audits(host),
+        attentions=attentions,
         reports=reports,
         series=series,
         inventory=Inventory(host, reports, series),

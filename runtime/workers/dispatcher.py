@@ -98,6 +98,12 @@ class Dispatcher:
         """The streams that are open, the oldest first."""
         return self._streams
 
+    def unserved(self) -> list[str]:
+        """List the instances whose work waits for a worker although none is connected, each once, the oldest first."""
+        if self._streams:
+            return []
+        return list(dict.fromkeys(job.request.instance_id for job in self._jobs.values()))
+
     def loads(self) -> dict[str, ActivityLoad]:
         """Count the activities that wait for a worker, and those that workers have, by name."""
         loads: dict[str, ActivityLoad] = {}

@@ -69,7 +69,7 @@ def start(api: httpx.Client, name: str, instance_id: str, value: Any = None, **q
     return found
 
 
-def get(api: httpx.Client, path: str, expected: int = 200, **query: str) -> Any:
+def get(api: httpx.Client, path: str, expected: int = 200, /, **query: str) -> Any:
     response = api.get(path, params=query)
     assert response.status_code == expected, response.text
     return response.json()
@@ -286,7 +286,7 @@ def test_what_has_ended_is_run_again_as_a_new_instance(api: httpx.Client) -> Non
         assert api.get(f"/instances/{instance_id}/history/{key}/result").json() == result
     # once for each id, and of an event that is there.
     assert api.post("/instances/again-1/rerun", json={"id": "again-2"}).status_code == 409
-    assert api.post("/instances/again-1/rerun", json={"from_event": 99}).status_code == 409
+    assert api.post("/instances/again-1/rerun", json={"from_event": 99}).status_code == 404
     (row,) = get(api, "/audit", id="again-2")["items"]
     assert (row["action"], row["source"], row["reason"]) == ("rerun", "again-1", "once more")
 
@@ -457,6 +457,11 @@ def test_the_daemon_says_what_it_is_and_what_it_has(api: httpx.Client) -> None:
     assert get(api, "/workers")["items"] == []
     assert [each["name"] for each in get(api, "/workflows")["items"]] == ["order", "parent", "pay"]
     assert [each["name"] for each in get(api, "/activities")["items"]] == ["charge"]
+    attention = get(api, "/attention")
+    assert set(attention) == {"stalled", "set_aside", "failed", "waiting", "timers_overdue", "workers_gone"}
+    assert attention["failed"]["count"] >= 1
+    assert attention["failed"]["items"][0]["status"] == "FAILED"
+    assert attention["stalled"] == {"count": 0, "more": False, "items": []}
     series = get(api, "/series", names="started,workers", window="60", step="20")
     assert series["step"] == 20
     assert {name: len(values) for name, values in series["values"].items()} == {"started": 3, "workers": 3}
