@@ -69,7 +69,7 @@ from .operations.overview.attention import Attentions
 from .operations.overview.reports import Reports
 from .operations.reading.under_way import WorkLocator
 from .operations.reading.views import views_of
-from .operations.retention import RetentionLoop
+from .operations.retention.loop import RetentionLoop
 from .operations.steering.embedded import EmbeddedOperations
 from .operations.steering.steering import Steering
 from .settings import Opening, Settings
