@@ -72,6 +72,7 @@ from .operations.reading.views import views_of
 from .operations.retention.loop import RetentionLoop
 from .operations.steering.embedded import EmbeddedOperations
 from .operations.steering.steering import Steering
+from .operations.steering.transfer import Transfer
 from .settings import Opening, Settings
 from .steps import watch_calls
 from .workers.dispatcher import Dispatcher
@@ -182,6 +183,7 @@ class Engine:
         work = WorkLocator(activity=self._activity_state, turn=self.dispatcher.turn_state, peers=self.peers)
         self.views = views_of(self._host, work, app_id=self.settings.app_id)
         self.steering = Steering(self._host, self.facade, app=app, waits_for_workers=self._waits_for_workers)
+        self.transfer = Transfer(self._host, self.facade)
         self._selected = SelectedInstances(self.views.listing, self.steering, self._clock)
         self._bulk_runner = BulkRunner(self._selected, ask=self._host.ask, journal=self._journal)
         self.bulk = Bulk(self._host, self._clock, self._selected)

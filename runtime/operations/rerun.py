@@ -78,7 +78,7 @@ class RerunExists(RequestRefused):
         return f"workflow '{self.instance_id}' has already been created"
 
 
-class Copy(NamedTuple):
+class HistoryCopy(NamedTuple):
     """The history with which the new instance begins."""
 
     rows: Sequence[Row]  # the last of them asks for the event again
@@ -88,7 +88,7 @@ class Copy(NamedTuple):
     ] = ()  # events and detached instances that its last turn asks for, behind the event
 
 
-def copied(rows: Sequence[Row], rerun: Rerun, *, source_id: str, new_id: str, now_us: int, remote: bool) -> Copy:
+def copied(rows: Sequence[Row], rerun: Rerun, *, source_id: str, new_id: str, now_us: int, remote: bool) -> HistoryCopy:
     """Make the history of the new instance.
 
     Args:
@@ -115,7 +115,7 @@ def copied(rows: Sequence[Row], rerun: Rerun, *, source_id: str, new_id: str, no
     after = [] if remote else _asked_behind(commands, rerun.event_id, waited_us)
     kept[-1] = last._replace(turn=[*arrivals, *before, again, *after], held=[])
     sent = [command for command in after if isinstance(command, EventSent | DetachedCreated)]
-    return Copy(kept, execution_id, sent)
+    return HistoryCopy(kept, execution_id, sent)
 
 
 def _asked_behind(commands: Sequence[Command], event_id: int, waited_us: int) -> list[Command]:
