@@ -203,6 +203,7 @@ class Engine:
             attentions,
             views=self.views,
             steering=self.steering,
+            transfer=self.transfer,
             bulk=self.bulk,
             clock=self._clock,
         )

@@ -19,6 +19,7 @@ from .reading.feed import Feed
 from .reading.status_wait import StatusWaits
 from .reading.views import Views
 from .steering.steering import Steering
+from .steering.transfer import Transfer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class InstanceOperations:
 
     views: Views
     steering: Steering
+    transfer: Transfer
     waits: StatusWaits
     feed: Feed
     bulk: Bulk
@@ -44,6 +46,7 @@ def management_of(
     *,
     views: Views,
     steering: Steering,
+    transfer: Transfer,
     bulk: Bulk,
     clock: Clock,
 ) -> InstanceOperations:
@@ -52,6 +55,7 @@ def management_of(
     return InstanceOperations(
         views=views,
         steering=steering,
+        transfer=transfer,
         waits=StatusWaits(host),
         feed=Feed(host),
         bulk=bulk,

@@ -291,6 +291,31 @@ def test_what_has_ended_is_run_again_as_a_new_instance(api: httpx.Client) -> Non
     assert (row["action"], row["source"], row["reason"]) == ("rerun", "again-1", "once more")
 
 
+def test_an_instance_is_written_out_and_read_in_again(api: httpx.Client) -> None:
+    # Given an instance that has ended, written out,
+    start(api, "pay", "kept", 7, **{"tag.team": "a"})
+    get(api, "/instances/kept/wait")
+    exported = api.get("/instances/kept/export")
+    assert exported.headers["content-type"] == "application/x-ndjson"
+    assert json.loads(exported.text.splitlines()[0])["id"] == "kept"
+    # when it is read in under another id, then it is there as it was, and written out again it is equal.
+    assert api.post("/import", content=exported.content).status_code == 409
+    response = api.post("/import?id=kept-2", content=exported.content)
+    assert (response.status_code, response.json()["status"], response.json()["tags"]) == (
+        201,
+        "COMPLETED",
+        {"team": "a"},
+    )
+    again = api.get("/instances/kept-2/export")
+    assert again.text.splitlines()[1:] == exported.text.splitlines()[1:]
+    # What is not whole, and what has not ended, is not read in.
+    assert api.post("/import?id=kept-3", content=exported.content[:-10]).status_code == 400
+    assert api.post("/import?id=kept-3").status_code == 400
+    start(api, "order", "runs", "x")
+    assert api.post("/import?id=kept-3", content=api.get("/instances/runs/export").content).status_code == 422
+    assert api.get("/instances/nobody/export").status_code == 404
+
+
 def test_what_is_asked_twice_is_done_once(api: httpx.Client) -> None:
     # A start with a key begins one instance,
     key = {"idempotency-key": "once"}
