@@ -7,8 +7,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from perdure.actors.instruments import SYSTEM
 from perdure import Engine, Settings
+from perdure.actors.instruments import SYSTEM
 from perdure.actors.store.errors import ListsUnfinished
 from perdure.actors.store.listing import Order
 from perdure.runtime.operations.reading.listing import InstanceFilter, InstancePage
