@@ -1,7 +1,7 @@
 """An event loop of one seed: virtual time, one step at a time, hosts that can be killed.
 
 The one law: nothing about a run depends on the machine. The loop takes the next step itself, the oldest or the one
-that its `Steps` choose, and lets time jump to the next timer when no step is ready.
+that its `StepOrder` chooses, and lets time jump to the next timer when no step is ready.
 
 All code of a host runs in a context in which HOST is the number of its *life*: tasks, callbacks and timers inherit it.
 A life is killed by taking none of its steps any more. Nothing of it is cancelled, and no `finally` of it runs, as after
@@ -37,7 +37,7 @@ class Stuck(Exception):
         return "nothing is left that could happen, and the story waits: it awaits what nobody will give"
 
 
-class Steps(Protocol):
+class StepOrder(Protocol):
     """Chooses among the steps that are ready, and learns of each that is taken."""
 
     def choose(self, ready: int) -> int:
@@ -114,7 +114,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         errors: What reached the loop's exception handler.
     """
 
-    def __init__(self, steps: Steps | None = None) -> None:
+    def __init__(self, steps: StepOrder | None = None) -> None:
         self._steps = steps or Oldest()
         self.numbers = count(1)
         self.dead: set[int] = set()
@@ -238,6 +238,7 @@ class SimLoop(asyncio.AbstractEventLoop):
             self.held.clear()
             gc.collect()
         finally:
+            gc.unfreeze()
             sys.unraisablehook = hook
 
     def _forget_in_anyio(self) -> None:
@@ -255,6 +256,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._running = True
         collecting = gc.isenabled()
         gc.disable()  # finalizers would run at moments of the collector's choice
+        gc.freeze()  # what was there before is not looked at by `close`
         try:
             yield
         finally:

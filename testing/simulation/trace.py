@@ -22,7 +22,7 @@ class TracedLine(NamedTuple):
         return f"{'!' if self.fault else ' '} {self.at_s:>14.6f} s  {self.who:8} {self.what}"
 
 
-class Trace:
+class WorldTrace:
     """Gathers what happens.
 
     Args:

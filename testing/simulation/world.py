@@ -25,11 +25,11 @@ from ...runtime.authoring.app import App
 from ...runtime.engine import Engine
 from ...runtime.settings import Opening, Settings
 from .choices import Choices
-from .loop import SimLoop, Stuck
+from .loop import SimLoop, Stuck, never
 from .machines.clock import MachineClock
 from .machines.disk import SimDisk
 from .patches import patched
-from .trace import Trace
+from .trace import WorldTrace
 
 T = TypeVar("T")
 
@@ -39,6 +39,10 @@ RESTARTS_S = (0.05, 0.0, 1.0, 30.0)
 STEP_COSTS_S = (0.000_002, 0.0, 0.000_020, 0.000_050)
 # How often a step overtakes others, for each world: never, in one of five, always.
 DISORDERS = (0, 5, 1)
+# How often the weather of a machine may change: often at first, when most happens, and then ever more seldom.
+WEATHER_S, WEATHERS, WEATHER_S_MAX = 0.02, 200, 3_600.0
+PAUSES_S = (0.0, 0.1, 3.0, 30.0)
+CLOCK_STEPS_S = (0.0, 5.0, -5.0, 3_600.0, -3_600.0)
 # What the story's call waits before it is repeated.
 REPEAT_S = 0.2
 
@@ -87,12 +91,12 @@ class World:
         *,
         settings: Settings | None = None,
         clock_is_set: bool = False,
-        trace: Trace | None = None,
+        trace: WorldTrace | None = None,
     ) -> None:
         self.app = app
         self.choices = choices or Choices()
         self.settings = settings or Settings(stop_grace_s=1.0)
-        self.trace = trace or Trace()
+        self.trace = trace or WorldTrace()
         self.loop = SimLoop(self)  # type: ignore[abstract]  # without sockets, signals and processes
         self.clock = MachineClock(self.loop, may_be_set=clock_is_set)
         self.contents = MemoryStore()
@@ -136,9 +140,25 @@ class World:
 
     async def _run(self, story: Callable[["World"], Awaitable[T]]) -> T:
         self._start()
+        weather = self.loop.create_task(self._weather())
         result = await story(self)
+        weather.cancel()
         await self.stop()
         return result
+
+    async def _weather(self) -> None:
+        """What happens to a machine at any time, between two steps of its host."""
+        for number in count():
+            await self.sleep(min(WEATHER_S * 1.03 ** max(0, number - WEATHERS), WEATHER_S_MAX))
+            if self.choices.calmed:
+                return
+            if self.choices.fault("kill.between"):
+                self.kill("between two steps")
+            if pause := self.choices.fault("host.pause", len(PAUSES_S)):
+                self.pause(PAUSES_S[pause])
+            if self.clock.may_be_set and (step := self.choices.fault("clock.step", len(CLOCK_STEPS_S))):
+                self.trace.tell(self.loop.time(), "clock", f"is set by {CLOCK_STEPS_S[step]} s", fault=True)
+                self.clock.step(CLOCK_STEPS_S[step])
 
     # The story asks.
 
@@ -200,6 +220,12 @@ class World:
         """Stop the host in order, and start the next."""
         await self.stop()
         self._start()
+
+    async def mortal(self, stream: str, why: str) -> None:
+        """A place in the code of an app at which its host may be killed, by a stream of choices of its own."""
+        if self.choices.fault(stream):
+            self.kill(why)
+            await never()
 
     def pause(self, seconds: float) -> None:
         """Stop the host for a while, as SIGSTOP does: then all that was due is due at once."""

@@ -20,10 +20,10 @@ from ....actors.store.memory import MemoryStore
 from ...passing_store import PassingStore
 from ..choices import Choices
 from ..loop import never
-from ..trace import Trace
+from ..trace import WorldTrace
 
-# How long a flush takes: microseconds on a drive with a cache, up to a tenth of a second on a busy one.
-FLUSH_S = (0.000_050, 0.000_500, 0.005, 0.1)
+# How long a flush takes: the usual time first, then less with a cache that outlives power, and more on a busy drive.
+FLUSH_S = (0.000_200, 0.000_020, 0.005, 0.1)
 READ_S = 0.000_020
 
 
@@ -43,7 +43,7 @@ class SimDisk(PassingStore):
         self,
         inner: MemoryStore,
         choices: Choices,
-        trace: Trace,
+        trace: WorldTrace,
         *,
         kill: Callable[[str], None],
         committed: Callable[[Sequence[Write]], None],
