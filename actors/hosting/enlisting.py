@@ -27,7 +27,7 @@ class Enlisting:
         types: By type of address; what they say of an actor is what lists show of it.
     """
 
-    BATCH = 2_000
+    BATCH = 500  # a turn waits for the commit of one: some milliseconds
     IN_A_ROW = 100  # actors between two breaks for other tasks: a millisecond
     RETRY_S = 5.0  # after a read or a commit that failed
 
