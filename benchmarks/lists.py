@@ -61,7 +61,7 @@ COMBINED: Mapping[str, ListFilter] = {
 }
 
 
-class Timed(NamedTuple):
+class ListTiming(NamedTuple):
     """How long something took."""
 
     what: str
@@ -70,12 +70,12 @@ class Timed(NamedTuple):
     mark: float
 
 
-async def measure_lists(path: Path) -> list[Timed]:
+async def measure_lists(path: Path) -> list[ListTiming]:
     """Ask a store for everything that there is a mark for."""
     began = time.perf_counter()
     store = SqliteStore(path)
     await store.open()
-    timed = [Timed("opening the store", (opened := (time.perf_counter() - began) * 1e3), opened, 1_000.0)]
+    timed = [ListTiming("opening the store", (opened := (time.perf_counter() - began) * 1e3), opened, 1_000.0)]
     try:
         timed.append(await _counts(store))
         timed += [await _pages(store, what, *asked, mark=5) for what, asked in SINGLE.items()]
@@ -89,7 +89,7 @@ async def measure_lists(path: Path) -> list[Timed]:
     return timed
 
 
-async def _pages(store: SqliteStore, what: str, wanted: ListFilter, order: Order, *, mark: float) -> Timed:
+async def _pages(store: SqliteStore, what: str, wanted: ListFilter, order: Order, *, mark: float) -> ListTiming:
     took: list[float] = []
     cursor: str | None = None
     for _ in range(ROUNDS):
@@ -97,16 +97,16 @@ async def _pages(store: SqliteStore, what: str, wanted: ListFilter, order: Order
         page = await store.list(WORKFLOW, wanted, order=order, cursor=cursor, limit=LIMIT)
         took.append((time.perf_counter() - began) * 1e3)
         cursor = page.cursor
-    return Timed(what, sorted(took)[len(took) // 2], max(took), mark)
+    return ListTiming(what, sorted(took)[len(took) // 2], max(took), mark)
 
 
-async def _counts(store: SqliteStore) -> Timed:
+async def _counts(store: SqliteStore) -> ListTiming:
     took: list[float] = []
     for _ in range(ROUNDS):
         began = time.perf_counter()
         await store.count(WORKFLOW, ListFilter(), by=("status", "name", "root"))
         took.append((time.perf_counter() - began) * 1e3)
-    return Timed("count by status, name and root", sorted(took)[len(took) // 2], max(took), 5)
+    return ListTiming("count by status, name and root", sorted(took)[len(took) // 2], max(took), 5)
 
 
 @click.command()

@@ -5,6 +5,7 @@ do the work; the commands on instances are in `cli/store_instances.py`.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,10 @@ from ..daemon.hints import explain
 from .run_flags import DATA_OPTION
 from .store_instances import INSTANCE_COMMANDS
 from .store_restore import restore
+
+if TYPE_CHECKING:
+    from ..actors.address import Address
+    from ..actors.store.contract import Stored
 
 
 @click.group()
@@ -28,13 +33,19 @@ store.add_command(restore)
 def check(data: str) -> None:
     """Say whether a store is sound.
 
-    Reads every page and every table, and compares what they say of each other. A daemon may go on working meanwhile.
+    Reads every page and every table, and compares what they say of each other: also the timers of each instance with
+    its history. A daemon may go on working meanwhile.
     Of a store of several processes, all files are read. What is wrong is listed, and the exit code is 1 then.
     """
     from ..actors.store.sqlite import maintenance  # noqa: PLC0415  `perdure store --help` needs no SQLite
+    from ..runtime.operations.reading.expected import timers_and_work  # noqa: PLC0415  as above
+
+    def expect(address: "Address", stored: "Stored") -> maintenance.Expected | None:
+        found = timers_and_work(address, stored)
+        return maintenance.Expected(*found) if found is not None else None
 
     try:
-        faults = maintenance.check(data)
+        faults = maintenance.check(data, expect)
     except PerdureError as error:
         raise click.ClickException(explain(error, RUN_FLAGS)) from None
     if faults:

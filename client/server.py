@@ -3,7 +3,7 @@
 The rule: this module is the only one that knows the HTTP library. It sends each request once: what an answer that did
 not come means, the caller must know.
 
-`client/remote.py` and `client/management.py` make the requests.
+`client/remote.py` and `client/remote_client.py` make the requests.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping

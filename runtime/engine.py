@@ -68,9 +68,11 @@ from .operations.management import management_of
 from .operations.overview.reports import Reports
 from .operations.reading.under_way import WorkLocator
 from .operations.reading.views import views_of
-from .operations.retention import RetentionLoop
+from .operations.retention.loop import RetentionLoop
+from .operations.steering.embedded import EmbeddedOperations
 from .operations.steering.steering import Steering
 from .settings import Opening, Settings
+from .steps import watch_calls
 from .workers.dispatcher import Dispatcher
 from .workers.mark import ADDRESS as WORKER_MARK_ADDRESS
 from .workers.mark import WORKER_MARK, Remember, WorkerMarkType
@@ -141,6 +143,7 @@ class Engine:
             waits_for_workers=self._waits_for_workers,
             propagate=propagate,
             limits=self.settings.limits,
+            watch_calls=watch_calls,
         )
         self._observer: Observer | None = None
         self._operations = OperationActorType()
@@ -186,14 +189,14 @@ class Engine:
             self._activities,
             self.dispatcher,
             app=app,
-            settings=self.settings,
+            limit_of=self._activities.limit_of,
             clock=self._clock,
             peers=self.peers,
         )
         self.management = management_of(
             self._host, reports, views=self.views, steering=self.steering, bulk=self.bulk, clock=self._clock
         )
-        self.client = Client(self.facade, app)
+        self.client = Client(EmbeddedOperations(self.facade, self.steering), app)
         self._children = ChildStarter(self.facade, send=self._send, journal=journal)
         self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id, journal=journal)
         self._own_task = OwnTask(self._run, hurry=self._hurry, ended=self._end)

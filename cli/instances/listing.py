@@ -44,21 +44,12 @@ ORDERS = ("-created", "created", "-updated", "updated", "id")
 def ls(where: Where, order: str, limit: int, output: str, **options: Any) -> None:
     """List instances, the newest first.
 
-    `-o wide` also shows what each waits for, if there are at most 50.
+    `-o wide` also shows what each of the first 50 waits for.
     """
     filters = filter_of(options)
 
     async def work(client: "RemoteClient") -> None:
-        items, more = await listed(client, filters, order, limit)
-        if output == "wide" and items and len(items) <= WITH_MAX:
-            page = await client.list(
-                order=order,  # type: ignore[arg-type]
-                limit=len(items),
-                extras=("waiting_for",),
-                **filters,
-            )
-            found = {item.id: item for item in page.items}
-            items = [found.get(item.id, item) for item in items]
+        items, more = await listed(client, filters, order, limit, waits=output == "wide")
         show(items, output)
         if more:
             click.echo(f"There are more: --limit {limit * 10} or --limit 0 shows them.", err=True)
@@ -67,14 +58,25 @@ def ls(where: Where, order: str, limit: int, output: str, **options: Any) -> Non
 
 
 async def listed(
-    client: "RemoteClient", filters: dict[str, Any], order: str, limit: int
+    client: "RemoteClient", filters: dict[str, Any], order: str, limit: int, *, waits: bool = False
 ) -> "tuple[list[InstanceSummary], bool]":
-    """Read a list up to a limit, and whether there are more."""
+    """Read a list up to a limit, and whether there are more.
+
+    Args:
+        waits: Read also what each of the first waits for.
+    """
     items: list[InstanceSummary] = []
     cursor: str | None = None
     while True:
-        wanted = min(limit - len(items), PAGE_MAX) if limit else PAGE_MAX
-        page = await client.list(order=order, limit=wanted, cursor=cursor, **filters)  # type: ignore[arg-type]
+        with_waits = waits and len(items) < WITH_MAX
+        most = WITH_MAX - len(items) if with_waits else PAGE_MAX
+        page = await client.list(
+            order=order,  # type: ignore[arg-type]
+            limit=min(limit - len(items), most) if limit else most,
+            cursor=cursor,
+            extras=("waiting_for",) if with_waits else (),
+            **filters,
+        )
         items += page.items
         cursor = page.cursor
         if cursor is None or (limit and len(items) >= limit):

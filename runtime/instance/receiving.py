@@ -42,6 +42,7 @@ from ..history.status import Status, Step, follow
 from ..history.timeline import Timeline
 from .bounds import bounded
 from .effects import (
+    EFFECTS,
     create_child,
     invoke,
     tell_parent,
@@ -153,6 +154,8 @@ def _begin(sheet: TurnSheet, start: Start) -> None:
     )
     if later is not None:
         sheet.timers_set[START_TIMER] = later
+    if start.rerun_of is not None:
+        sheet.audit(start.by, AuditAction.RERUN, source=start.rerun_of)
 
 
 def _receive_copy(sheet: TurnSheet, envelope: Envelope) -> None:
@@ -181,6 +184,8 @@ def _receive_copy(sheet: TurnSheet, envelope: Envelope) -> None:
         invoke(sheet, task)
     for child in actor.open.children.values():
         create_child(sheet, child)
+    for command in copy.sent:
+        EFFECTS[type(command)](sheet, command)
     sheet.timers_set.update(
         {timer_id: due_us for timer_id, due_us in actor.open.timers.items() if due_us < END_OF_TIME_US}
     )

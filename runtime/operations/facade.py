@@ -470,10 +470,10 @@ class Facade:
                 raise RerunRefused(f"'{source_id}': cannot rerun from child-workflows")
             rows = [unpack_row(entry) for entry in stored.entries]
             now_us = self._host.clock.now_us()
-            copy, execution_id = copied(rows, rerun, source_id=source_id, new_id=new_id, now_us=now_us)
-            message = StartCopy(
-                record._replace(execution_id=execution_id, created_us=now_us), copy, source_id=source_id, by=by
-            )
+            remote = record.remote
+            copy = copied(rows, rerun, source_id=source_id, new_id=new_id, now_us=now_us, remote=remote)
+            begun = record._replace(execution_id=copy.execution_id, created_us=now_us)
+            message = StartCopy(begun, copy.rows, copy.sent, source_id, by)
             try:
                 await self._host.ask(workflow_address(new_id), message)
             except InstanceExists:

@@ -15,7 +15,11 @@ from ..history.event import (
     ChildCompleted,
     ChildCreated,
     ChildFailed,
+    Command,
+    DetachedCreated,
     Event,
+    EventSent,
+    ExecutionCompleted,
     ExecutionStarted,
     TaskScheduled,
     TimerCreated,
@@ -74,7 +78,17 @@ class RerunExists(RequestRefused):
         return f"workflow '{self.instance_id}' has already been created"
 
 
-def copied(rows: Sequence[Row], rerun: Rerun, *, source_id: str, new_id: str, now_us: int) -> tuple[list[Row], str]:
+class Copy(NamedTuple):
+    """The history with which the new instance begins."""
+
+    rows: Sequence[Row]  # the last of them asks for the event again
+    execution_id: str
+    sent: Sequence[
+        EventSent | DetachedCreated
+    ] = ()  # events and detached instances that its last turn asks for, behind the event
+
+
+def copied(rows: Sequence[Row], rerun: Rerun, *, source_id: str, new_id: str, now_us: int, remote: bool) -> Copy:
     """Make the history of the new instance.
 
     Args:
@@ -83,23 +97,45 @@ def copied(rows: Sequence[Row], rerun: Rerun, *, source_id: str, new_id: str, no
         source_id: The id of the source.
         new_id: The id of the new instance.
         now_us: Now; Unix time, microseconds. A timer that is set again runs for as long as it did.
-
-    Returns:
-        The rows, the last of which asks for the event again, and the new execution's id.
+        remote: The code is with a worker. Then it asks anew for what its turn has asked for behind the event; code that
+            is here is taken to have asked for it, because a turn is repeated as a whole.
 
     Raises:
         RerunRefused, EventNotFound, EventNotRerunnable
     """
     position, target = _find(rows, rerun.event_id)
-    again = _again(target, rerun, source_id=source_id, new_id=new_id, waited_us=now_us - rows[position].at_us)
+    waited_us = now_us - rows[position].at_us
+    again = _again(target, rerun, source_id=source_id, new_id=new_id, waited_us=waited_us)
     execution_id = make_id()
     answered = _answered_children(rows[: position + 1])
     kept = [_begun_anew(row, execution_id, answered, new_id) for row in rows[: position + 1]]
     last = kept[-1]
     arrivals, commands = split(last.turn or ())
     before = [command for command in commands if getattr(command, "event_id", -1) < rerun.event_id]
-    kept[-1] = last._replace(turn=[*arrivals, *before, again], held=[], waits=None)
-    return kept, execution_id
+    after = [] if remote else _asked_behind(commands, rerun.event_id, waited_us)
+    kept[-1] = last._replace(turn=[*arrivals, *before, again, *after], held=[])
+    sent = [command for command in after if isinstance(command, EventSent | DetachedCreated)]
+    return Copy(kept, execution_id, sent)
+
+
+def _asked_behind(commands: Sequence[Command], event_id: int, waited_us: int) -> list[Command]:
+    """What a turn has asked for behind an event, as the new instance asks for it.
+
+    Raises:
+        RerunRefused: The turn has ended the instance.
+    """
+    behind: list[Command] = []
+    for command in commands:
+        if getattr(command, "event_id", -1) <= event_id:
+            continue
+        if isinstance(command, ExecutionCompleted):
+            raise RerunRefused(
+                f"event '{event_id}' was asked for in the turn that ended the instance, so nothing would follow from it"
+            )
+        if isinstance(command, TimerCreated):
+            command = command._replace(fire_at_us=command.fire_at_us + waited_us)  # noqa: PLW2901
+        behind.append(command)
+    return behind
 
 
 def _find(rows: Sequence[Row], event_id: int) -> tuple[int, Event]:

@@ -25,7 +25,6 @@ from ...actors.address import Address
 from ...actors.errors import HostStopping
 from ...journal.journal import Journal
 from ...journal.vocabulary import WAITING_FOR_ROOM, WORKER_CAME, WORKER_WENT
-from ..activity_figures import NAMES_MAX, ActivityLoad, recent_attempts
 from ..fair_queue import FairQueue
 from ..instance.message import (
     ACTIVITY,
@@ -42,6 +41,7 @@ from ..instance.message import (
     workflow_address,
 )
 from ..instance.state import Offered
+from .activity_figures import NAMES_MAX, ActivityLoad, recent_attempts
 from .items import ActivityAnswer, Worker, WorkItem, WorkUnknown
 from .limits import DispatchLimits
 from .stream import Job, Stream

@@ -20,6 +20,7 @@ from perdure import (
 from perdure.api.management.instances import HistorySize, InstanceDetails, StallReport
 from perdure.client.remote import state_of
 from perdure.runtime.errors import InstanceUnfinished, InvalidRequest
+from perdure.runtime.operations.steering.embedded import EmbeddedOperations
 
 from ..support.processes.daemon import Daemon
 from ..support.processes.shop_app import Receipt, app, order, waits
@@ -35,7 +36,7 @@ async def client(request: pytest.FixtureRequest, daemon: Daemon, settings: Setti
             yield client
         return
     async with Engine(app, data=":memory:", settings=settings) as engine:
-        yield Client(engine.facade)
+        yield Client(EmbeddedOperations(engine.facade, engine.steering))
 
 
 async def test_a_result_has_the_type_of_the_workflow_that_was_handed_over(client: Client, new_id: str) -> None:

@@ -18,7 +18,7 @@ async def some(client: RemoteClient, prefix: str, number: int) -> list[str]:
     """Start instances that wait, with ids of a prefix."""
     ids = [f"{prefix}-{n}" for n in range(number)]
     for instance_id in ids:
-        await client.begin("waits", instance_id=instance_id, tags={"test": prefix})
+        await client.start("waits", instance_id=instance_id, tags={"test": prefix})
     return ids
 
 
@@ -82,7 +82,7 @@ async def test_histories_and_payloads(client: RemoteClient, new_id: str) -> None
 
 
 async def test_a_tree_has_the_children(client: RemoteClient, new_id: str) -> None:
-    await client.begin("parent", instance_id=new_id)
+    await client.start("parent", instance_id=new_id)
     while await client.describe(f"{new_id}-child") is None:
         await anyio.sleep(0.01)
     tree = await client.tree(new_id)
@@ -90,19 +90,19 @@ async def test_a_tree_has_the_children(client: RemoteClient, new_id: str) -> Non
 
 
 async def test_a_start_is_done_once_for_each_key(client: RemoteClient, new_id: str) -> None:
-    first = await client.begin("waits", idempotency_key=new_id)
+    first = await client.start("waits", idempotency_key=new_id)
     assert isinstance(first, Handle)
-    assert await client.begin("waits", idempotency_key=new_id) == first
+    assert await client.start("waits", idempotency_key=new_id) == first
     with pytest.raises(RequestRefused):
-        await client.begin("waits", instance_id=first)
-    assert await client.begin("waits", instance_id=first, if_exists="return") == first
-    assert await client.begin("waits", instance_id=first, if_exists="restart", force=True) == first
+        await client.start("waits", instance_id=first, if_exists="reject")
+    assert await client.start("waits", instance_id=first, if_exists="return") == first
+    assert await client.start("waits", instance_id=first, if_exists="restart", force=True) == first
 
 
 async def test_an_event_is_sent_once_for_each_key(client: RemoteClient, new_id: str) -> None:
     await some(client, new_id, 1)
     for _ in range(2):
-        await client.send_event(f"{new_id}-0", "approval", 1, idempotency_key="k")
+        await client.raise_event(f"{new_id}-0", "approval", 1, idempotency_key="k")
     assert (await client.wait(f"{new_id}-0")).output == 1
 
 
@@ -148,6 +148,22 @@ async def test_changes_are_followed_as_they_happen(client: RemoteClient, new_id:
                     else:
                         break
     assert kinds[-1] == "SUSPENDED"
+
+
+async def test_changes_stand_in_the_audit(client: RemoteClient, new_id: str) -> None:
+    await some(client, new_id, 1)
+    await client.suspend(f"{new_id}-0", reason="lunch")
+    page = await client.audit(instance_id=f"{new_id}-0", action="suspend", limit=5)
+    assert [(row.actor, row.door, row.reason) for row in page.items] == [("anonymous", "api", "lunch")]
+
+
+async def test_there_are_reports_on_the_daemon(client: RemoteClient) -> None:
+    await client.run("order", input=1)
+    assert "order" in [each.name for each in (await client.report("workflows")).items]
+    assert "charge" in [each.name for each in (await client.report("activities")).items]
+    assert [each.ready for each in (await client.report("hosts")).items] == [True]
+    assert (await client.report("workers")).items == []
+    assert (await client.report("system")).app_id == "shop"
 
 
 async def lines(text: str) -> AsyncIterator[str]:

@@ -62,7 +62,7 @@ def test_the_sentence_of_an_error_names_the_id_once() -> None:
     [name for name, (module, _, _) in COMMANDS.items() if module.startswith(".instances") and name != "completion"],
 )
 def test_every_command_says_where_it_looks_and_shows_an_example(name: str) -> None:
-    command = main.get_command(click.Context(main), name)  # type: ignore[attr-defined]
+    command = main.get_command(click.Context(main), name)
     assert isinstance(command, DaemonCommand)
     said = CliRunner().invoke(main, [name, "--help"]).output
     for flag in ("--server", "--token-file", "PERDURE_SERVER"):

@@ -6,9 +6,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from ...actors.store.audit import AuditFilter
-from ...api.management.moments import Moment, encode
-from ...api.management.overview import (
+from ....actors.store.audit import AuditFilter
+from ....api.management.moments import Moment, encode
+from ....api.management.overview import (
     ActivityList,
     ActivityView,
     AuditEntryView,
@@ -24,16 +24,16 @@ from ...api.management.overview import (
     WorkflowList,
     WorkflowView,
 )
-from ...api.management.words import LISTS_UNFINISHED, REQUEST_INVALID
-from ...api.sidecar import Sidecar
-from ...runtime.history.audit import AuditAction, AuditEntry
-from ...runtime.operations.management import InstanceOperations
-from ...runtime.operations.overview.reports import HostReport
-from ...runtime.operations.overview.series import NAMES, STEP_S, STEPS
-from ...runtime.operations.overview.workflows import ActivityReport, WorkflowReport
-from ...runtime.operations.reading.listing import InstanceFilter
-from .call import ManagementCall
-from .endpoint import JSON, Endpoint, QueryField, Success
+from ....api.management.words import LISTS_UNFINISHED, REQUEST_INVALID
+from ....api.sidecar import Sidecar
+from ....runtime.history.audit import AuditAction, AuditEntry
+from ....runtime.operations.management import InstanceOperations
+from ....runtime.operations.overview.reports import HostReport
+from ....runtime.operations.overview.series import NAMES, STEP_S, STEPS
+from ....runtime.operations.overview.workflows import ActivityReport, WorkflowReport
+from ....runtime.operations.reading.listing import InstanceFilter
+from ..call import ManagementCall
+from ..endpoint import JSON, Endpoint, QueryField, Success
 from .endpoints import CURSOR, LIMIT_MAX, TEXT, listed, number, words
 
 LIMIT = 100
