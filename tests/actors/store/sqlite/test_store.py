@@ -135,7 +135,7 @@ def test_every_acknowledged_commit_survives_kill_9_and_every_batch_is_whole(path
     # when the store is opened again,
     actors = [Address("wf", id_) for id_ in "abc"]
 
-    async def look() -> tuple[Sequence[Any], list[Any]]:
+    async def look() -> tuple[Sequence[Any], Sequence[Any]]:
         async with opened(path) as store:
             return await store.load(actors), await store.reminders(after=None, limit=9)
 
