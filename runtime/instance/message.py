@@ -272,3 +272,12 @@ class StartCopy(NamedTuple):
     sent: Sequence[Command] = ()  # of the last row: the events and detached instances that are to be sent
     source_id: str | None = None  # of the other, for the audit
     by: By | None = None
+
+
+class Import(NamedTuple):
+    """Be an instance that has ended elsewhere. Answered with None, or with InstanceExists."""
+
+    record: InstanceRecord
+    entries: Sequence[bytes]  # its history, packed rows, at least one
+    changed_us: int  # the last change of its status, custom status or generation; Unix time, microseconds
+    by: By | None = None

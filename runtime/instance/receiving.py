@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from ...actors.store.contract import Stored
 from ...actors.text import type_name
 from ...actors.turn import Envelope, Recover, ReminderDue, SetAside
 from ...journal.vocabulary import CHILD_NOT_STARTED, LIMIT_REACHED
@@ -32,6 +33,7 @@ from ..history.event import (
     TaskFailed,
     TimerFired,
 )
+from ..history.facets import facets_of
 from ..history.failure import failure_of
 from ..history.keys import is_same_key
 from ..history.open_work import START_TIMER, OpenWork
@@ -57,6 +59,7 @@ from .message import (
     ChildStarted,
     Continue,
     EventsTaken,
+    Import,
     Purge,
     RaiseEvent,
     ReleaseAside,
@@ -194,6 +197,26 @@ def _receive_copy(sheet: TurnSheet, envelope: Envelope) -> None:
     if record.remote:
         actor.timeline = Timeline.of(actor.rows)
     sheet.audit(copy.by, AuditAction.RERUN, source=copy.source_id)
+    sheet.answer(envelope, None)
+
+
+def _receive_import(sheet: TurnSheet, envelope: Envelope) -> None:
+    """Be an instance that has ended elsewhere. Nothing follows from it."""
+    given: Import = envelope.body
+    actor = sheet.actor
+    if actor.record is not None:
+        sheet.answer(envelope, InstanceExists(actor.instance_id, unique=True))
+        return
+    assert given.record.status.terminal
+    record = given.record.pack(actor.surroundings.record_packer)
+    facets = facets_of(given.record, given.changed_us)
+    actor.remember(Stored(key=0, record=record, entries=given.entries, active=False, facets=facets))
+    sheet.record_before = actor.record  # what is written of it is said here
+    sheet.turn.record, sheet.turn.facets = record, facets
+    sheet.turn.earlier, sheet.turn.entry = given.entries[:-1], given.entries[-1]
+    sheet.turn.reset = sheet.turn.reset or sheet.turn.delete
+    sheet.turn.delete = False
+    sheet.audit(given.by, AuditAction.IMPORT)
     sheet.answer(envelope, None)
 
 
@@ -400,5 +423,6 @@ RECEIVERS: dict[type[Any], Callable[[TurnSheet, Envelope], None]] = {
     RemoteAnswer: _receive_answer,
     Repair: receive_repair,
     StartCopy: _receive_copy,
+    Import: _receive_import,
     TryAgain: _receive_try_again,
 }

@@ -9,8 +9,10 @@ the history up to the event, asks for the event again, and goes on from there.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ...actors.hosting.host import Host
 from ..child_ids import child_id
-from ..errors import RequestRefused
+from ..errors import InstanceExists, InstanceNotFound, RequestRefused
+from ..history.attribution import By
 from ..history.event import (
     ChildCompleted,
     ChildCreated,
@@ -24,8 +26,10 @@ from ..history.event import (
     TaskScheduled,
     TimerCreated,
 )
-from ..history.row import Row, split
+from ..history.record import unpack_record
+from ..history.row import Row, split, unpack_row
 from ..ids import make_id
+from ..instance.message import StartCopy, workflow_address
 
 
 class Rerun(NamedTuple):
@@ -78,7 +82,35 @@ class RerunExists(RequestRefused):
         return f"workflow '{self.instance_id}' has already been created"
 
 
-class Copy(NamedTuple):
+async def start_copy(host: Host, rerun: Rerun, by: By | None) -> None:
+    """Begin the new instance, whose id `rerun` has.
+
+    Raises:
+        RerunRefused, EventNotFound, EventNotRerunnable, RerunExists, InstanceNotFound
+    """
+    source_id, new_id = rerun.source_id, rerun.new_id
+    assert new_id is not None
+    if new_id == source_id:
+        raise RerunRefused("rerun workflow instance ID must be different from the original instance ID")
+    stored = await host.read(workflow_address(source_id))
+    if stored is None:
+        raise InstanceNotFound(source_id)
+    record = unpack_record(stored.record)
+    if not record.status.terminal:
+        raise RerunRefused(f"'{source_id}' is not in a terminal state")
+    if record.parent is not None:
+        raise RerunRefused(f"'{source_id}': cannot rerun from child-workflows")
+    rows = [unpack_row(entry) for entry in stored.entries]
+    now_us, remote = host.clock.now_us(), record.remote
+    copy = copied(rows, rerun, source_id=source_id, new_id=new_id, now_us=now_us, remote=remote)
+    begun = record._replace(execution_id=copy.execution_id, created_us=now_us)
+    try:
+        await host.ask(workflow_address(new_id), StartCopy(begun, copy.rows, copy.sent, source_id, by))
+    except InstanceExists:
+        raise RerunExists(new_id) from None
+
+
+class HistoryCopy(NamedTuple):
     """The history with which the new instance begins."""
 
     rows: Sequence[Row]  # the last of them asks for the event again
@@ -88,7 +120,7 @@ class Copy(NamedTuple):
     ] = ()  # events and detached instances that its last turn asks for, behind the event
 
 
-def copied(rows: Sequence[Row], rerun: Rerun, *, source_id: str, new_id: str, now_us: int, remote: bool) -> Copy:
+def copied(rows: Sequence[Row], rerun: Rerun, *, source_id: str, new_id: str, now_us: int, remote: bool) -> HistoryCopy:
     """Make the history of the new instance.
 
     Args:
@@ -115,7 +147,7 @@ def copied(rows: Sequence[Row], rerun: Rerun, *, source_id: str, new_id: str, no
     after = [] if remote else _asked_behind(commands, rerun.event_id, waited_us)
     kept[-1] = last._replace(turn=[*arrivals, *before, again, *after], held=[])
     sent = [command for command in after if isinstance(command, EventSent | DetachedCreated)]
-    return Copy(kept, execution_id, sent)
+    return HistoryCopy(kept, execution_id, sent)
 
 
 def _asked_behind(commands: Sequence[Command], event_id: int, waited_us: int) -> list[Command]:

@@ -35,6 +35,7 @@ TESTED_ELSEWHERE = {
     "runtime/operations/reading/item.py": "a record; tests/runtime/operations/reading/test_listing.py lists them",
     "runtime/operations/reading/under_way.py": "tests/whole/test_several_hosts.py has work on several hosts",
     "runtime/operations/reading/views.py": "holds the readers, each of which has its tests",
+    "runtime/operations/steering/id_taken.py": "test_rerunning.py and test_transfer.py beside it",
     "runtime/operations/purging.py": "tests/runtime/operations/test_facade.py and steering/test_steering.py purge",
     "runtime/operations/management.py": "holds the operations, each of which has its tests",
     "api/management/actions.py": "records; tests/whole/test_management_api.py sends them",
@@ -54,6 +55,7 @@ TESTED_ELSEWHERE = {
     "api/management/overview.py": "records; tests/whole/test_management_api.py reads them",
     "http/management/routes/starting.py": "handlers over an engine; tests/whole/test_management_api.py asks a daemon",
     "http/management/routes/streams.py": "handlers over an engine; tests/whole/test_management_api.py asks a daemon",
+    "http/management/routes/transfer.py": "handlers over an engine; tests/whole/test_management_api.py asks a daemon",
     "runtime/history/attribution.py": "a record; tests/runtime/history/test_audit.py has rows of it",
 }
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ....actors.hosting.host import Host
 from ....actors.store.contract import Stored
-from ...errors import IdTaken, InstanceExists, InstanceNotFound
+from ...errors import InstanceExists, InstanceNotFound
 from ...history.attribution import By
 from ...history.event import (
     ChildCreated,
@@ -31,6 +31,7 @@ from ...instance.condition import ANY, Condition
 from ...instance.message import Check, Start, workflow_address
 from ..facade import Facade
 from ..rerun import Rerun, RerunExists, RerunRefused, copied
+from .id_taken import id_taken
 
 KINDS: dict[type[Command], str] = {
     TaskScheduled: "activity",
@@ -98,7 +99,7 @@ class Rerunning:
             )
             return await self._facade.begin(request.new_id, start)
         except (InstanceExists, RerunExists) as error:
-            raise await self._taken(error.instance_id) from None
+            raise await id_taken(self._host, error.instance_id) from None
 
     async def plan(self, request: RerunRequest) -> RerunPlan:
         """Say what `rerun` would do; see there for the errors."""
@@ -148,14 +149,6 @@ class Rerunning:
                 "run again from an event. Run it again from its beginning, or its parent from the event of the child."
             )
         return record, stored
-
-    async def _taken(self, instance_id: str) -> IdTaken:
-        """The refusal for an id that another instance has."""
-        inspection = await self._host.inspect(workflow_address(instance_id))
-        if inspection is None:  # it has been purged since
-            return IdTaken(instance_id, name="", status="PURGED", restart=False)
-        holder = unpack_record(inspection.record)
-        return IdTaken(instance_id, name=holder.name, status=status_word(holder), restart=False)
 
 
 def _rows_of(stored: Stored) -> list[Row]:
