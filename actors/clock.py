@@ -1,7 +1,7 @@
 """Clocks: the wall clock, and the monotonic clock beside it.
 
 The rule: code that decides has no clock; it gets the time as an argument. The host
-(`actors/hosting/host.py`), its loops and `runtime/operations/retention.py` have one.
+(`actors/hosting/host.py`), its loops and `runtime/operations/retention/loop.py` have one.
 
 The wall clock may be set back or forward at any moment. So no order follows from it: the order of turns is the order
 of the log. `actors/reminders/loop.py` compares the two clocks.

@@ -17,6 +17,7 @@ from ..daemon.config import PROCESSES_MAX
 from .beside import beside, with_peers
 from .child import RunFailed, run_in_child
 from .commands import compare, draw, gate, report, see_that_it_can_be_drawn
+from .lists import lists
 from .machine import machine
 from .peers import PEERS, Peer, PeerMissing, demand, install
 from .peers import described as peer_described
@@ -169,7 +170,7 @@ def bench(context: click.Context, /, **values: Any) -> None:
         draw([results], html=options.html)
 
 
-for command in (report, compare, gate):
+for command in (report, compare, gate, lists):
     bench.add_command(command)
 
 

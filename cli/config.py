@@ -15,7 +15,7 @@ import click
 from ..daemon.config import LIMITS, RUN_FLAGS, Config
 from ..runtime.authoring.limits import LIMIT_NAMES as WORKFLOW_LIMIT_NAMES
 from ..runtime.authoring.limits import WorkflowLimits
-from ..runtime.operations.retention_policy import Retention
+from ..runtime.operations.retention.policy import Retention
 from ..runtime.settings import Settings
 from ..runtime.workers.limits import DispatchLimits
 from .parsing import PORT_MAX

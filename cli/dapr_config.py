@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..actors.errors import PerdureError
-from ..runtime.operations.retention_policy import Retention
+from ..runtime.operations.retention.policy import Retention
 from ..runtime.workers.limits import DispatchLimits
 from .yaml_documents import TEXT_CHARACTERS_MAX, YamlRefused, load_documents
 

@@ -9,7 +9,7 @@ import re
 
 from ..api.management.moments import parse_length
 from ..daemon.config import PROCESSES_MAX
-from ..runtime.operations.retention_policy import Retention
+from ..runtime.operations.retention.policy import Retention
 
 PORT_MAX = 65_535
 

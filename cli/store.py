@@ -5,6 +5,7 @@ do the work; the commands on instances are in `cli/store_instances.py`.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,10 @@ from ..daemon.hints import explain
 from .run_flags import DATA_OPTION
 from .store_instances import INSTANCE_COMMANDS
 from .store_restore import restore
+
+if TYPE_CHECKING:
+    from ..actors.address import Address
+    from ..actors.store.contract import Stored
 
 
 @click.group()
@@ -28,13 +33,19 @@ store.add_command(restore)
 def check(data: str) -> None:
     """Say whether a store is sound.
 
-    Reads every page and every table, and compares what they say of each other. A daemon may go on working meanwhile.
+    Reads every page and every table, and compares what they say of each other: also the timers of each instance with
+    its history. A daemon may go on working meanwhile.
     Of a store of several processes, all files are read. What is wrong is listed, and the exit code is 1 then.
     """
     from ..actors.store.sqlite import maintenance  # noqa: PLC0415  `perdure store --help` needs no SQLite
+    from ..runtime.operations.reading.expected import timers_and_work  # noqa: PLC0415  as above
+
+    def expect(address: "Address", stored: "Stored") -> maintenance.Expected | None:
+        found = timers_and_work(address, stored)
+        return maintenance.Expected(*found) if found is not None else None
 
     try:
-        faults = maintenance.check(data)
+        faults = maintenance.check(data, expect)
     except PerdureError as error:
         raise click.ClickException(explain(error, RUN_FLAGS)) from None
     if faults:
@@ -88,6 +99,26 @@ def spread(new: Path, data: str, processes: int) -> None:
     except PerdureError as error:
         raise click.ClickException(explain(error, RUN_FLAGS)) from None
     click.echo(f"{data} is laid out for --processes {processes} at {new}.")
+
+
+@store.command(params=[DATA_OPTION])
+def vacuum(data: str) -> None:
+    """Give the space of what was deleted back to the disk.
+
+    The daemon must be stopped. SQLite uses the pages of purged instances again for new ones, and its files never
+    shrink by themselves. All rows are written anew; that takes about a second for each 100 MB, and as much room beside
+    the store as it has now, twice. A crash meanwhile leaves the store as it was.
+
+    For example: perdure store vacuum --data perdure.db
+    """
+    from ..actors.store.sqlite import vacuuming  # noqa: PLC0415  as above
+
+    try:
+        files = vacuuming.vacuum(data)
+    except PerdureError as error:
+        raise click.ClickException(explain(error, RUN_FLAGS)) from None
+    for path, before, after in files:
+        click.echo(f"{path} had {before:,} bytes, and has {after:,} now.")
 
 
 for command in INSTANCE_COMMANDS:

@@ -22,10 +22,11 @@ from ..api.management.history import HistoryList
 from ..api.management.instances import CountResult, InstanceDetails, InstanceList, InstanceSummary, InstanceTree
 from ..runtime.authoring.app import App
 from ..runtime.history.status import Status
+from ..runtime.operations.client import IfTaken
 from ..runtime.operations.facade import finished
 from ..runtime.operations.handle import Seconds, Workflow, WorkflowState
 from .filters import Filter
-from .remote_client import IfExists, Order, Payloads, RemoteClient, StatusChange
+from .remote_client import Order, Payloads, RemoteClient, StatusChange
 from .server import Server
 
 R = TypeVar("R")
@@ -129,25 +130,25 @@ class BlockingHandle(str, Generic[R]):
         """Describe the instance as last committed; None if there is none."""
         return self._client.get(self)
 
-    def raise_event(self, name: str, data: Any = None) -> None:
+    def raise_event(self, name: str, data: Any = None, *, idempotency_key: str | None = None) -> None:
         """Send an event."""
-        self._client.raise_event(self, name, data)
+        self._client.raise_event(self, name, data, idempotency_key=idempotency_key)
 
-    def suspend(self, *, reason: str | None = None) -> None:
+    def suspend(self, *, reason: str | None = None, recurse: bool = False) -> None:
         """Let it take no further step until it is resumed."""
-        self._client.suspend(self, reason=reason)
+        self._client.suspend(self, reason=reason, recurse=recurse)
 
-    def resume(self, *, reason: str | None = None) -> None:
+    def resume(self, *, reason: str | None = None, recurse: bool = False) -> None:
         """Let it go on."""
-        self._client.resume(self, reason=reason)
+        self._client.resume(self, reason=reason, recurse=recurse)
 
-    def terminate(self, *, output: Any = None, recurse: bool = True) -> None:
+    def terminate(self, *, output: Any = None, recurse: bool = True, reason: str | None = None) -> None:
         """End it without asking its code."""
-        self._client.terminate(self, output=output, recurse=recurse)
+        self._client.terminate(self, output=output, recurse=recurse, reason=reason)
 
-    def purge(self, *, recurse: bool = True, force: bool = False) -> int:
+    def purge(self, *, recurse: bool = True, force: bool = False, reason: str | None = None) -> int:
         """Forget it, and say how many instances were forgotten."""
-        return self._client.purge(self, recurse=recurse, force=force)
+        return self._client.purge(self, recurse=recurse, force=force, reason=reason)
 
     def __repr__(self) -> str:
         return f"BlockingHandle({str.__repr__(self)})"
@@ -191,6 +192,10 @@ class BlockingClient:
         input: Any = None,
         instance_id: str | None = None,
         start_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+        if_exists: IfTaken | None = None,
+        force: bool = False,
+        idempotency_key: str | None = None,
     ) -> BlockingHandle[R]: ...
     @overload
     def start(
@@ -200,6 +205,10 @@ class BlockingClient:
         input: Any = None,
         instance_id: str | None = None,
         start_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+        if_exists: IfTaken | None = None,
+        force: bool = False,
+        idempotency_key: str | None = None,
     ) -> BlockingHandle[R]: ...
     @overload
     def start(
@@ -209,6 +218,10 @@ class BlockingClient:
         input: Any = None,
         instance_id: str | None = None,
         start_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+        if_exists: IfTaken | None = None,
+        force: bool = False,
+        idempotency_key: str | None = None,
     ) -> BlockingHandle[R]: ...
     @overload
     def start(
@@ -218,6 +231,10 @@ class BlockingClient:
         input: Any = None,
         instance_id: str | None = None,
         start_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+        if_exists: IfTaken | None = None,
+        force: bool = False,
+        idempotency_key: str | None = None,
     ) -> BlockingHandle[Any]: ...
     def start(
         self,
@@ -226,28 +243,14 @@ class BlockingClient:
         input: Any = None,  # noqa: A002  Dapr's word
         instance_id: str | None = None,
         start_at: datetime | None = None,
-    ) -> BlockingHandle[Any]:
-        """Start an instance; as `Client.start`."""
-        started = self._call(
-            lambda client: client.start(workflow, input=input, instance_id=instance_id, start_at=start_at)
-        )
-        return BlockingHandle(started, self, workflow)
-
-    def begin(
-        self,
-        workflow: Workflow,
-        *,
-        input: Any = None,  # noqa: A002
-        instance_id: str | None = None,
-        start_at: datetime | str | None = None,
         tags: Mapping[str, str] | None = None,
-        if_exists: IfExists | None = None,
+        if_exists: IfTaken | None = None,
         force: bool = False,
         idempotency_key: str | None = None,
     ) -> BlockingHandle[Any]:
-        """Start an instance; as `RemoteClient.begin`."""
-        begun = self._call(
-            lambda client: client.begin(
+        """Start an instance; as `Client.start`."""
+        started = self._call(
+            lambda client: client.start(
                 workflow,
                 input=input,
                 instance_id=instance_id,
@@ -258,7 +261,7 @@ class BlockingClient:
                 idempotency_key=idempotency_key,
             )
         )
-        return BlockingHandle(begun, self, workflow)
+        return BlockingHandle(started, self, workflow)
 
     @overload
     def run(
@@ -369,46 +372,44 @@ class BlockingClient:
         """Show an instance with its descendants."""
         return self._call(lambda client: client.tree(instance_id, depth=depth))
 
-    def changes(
+    def events(
         self,
         *,
         last_event_id: str | None = None,
         **filter: Unpack[Filter],  # noqa: A002
     ) -> Iterator[StatusChange]:
-        """Follow the changes of status; as `RemoteClient.changes`."""
+        """Follow the changes of status; as `RemoteClient.events`."""
 
         async def followed(client: RemoteClient) -> AsyncGenerator[StatusChange, None]:
-            async with client.changes(last_event_id=last_event_id, **filter) as changes:
-                async for change in changes:
-                    yield change
+            async with client.events(last_event_id=last_event_id, **filter) as events:
+                async for event in events:
+                    yield event
 
         return self._each(followed)
 
     # Steering.
 
-    def raise_event(self, instance_id: str, name: str, data: Any = None) -> None:
+    def raise_event(self, instance_id: str, name: str, data: Any = None, *, idempotency_key: str | None = None) -> None:
         """Send an event to an instance; as `Client.raise_event`."""
-        self._call(lambda client: client.raise_event(instance_id, name, data))
+        self._call(lambda client: client.raise_event(instance_id, name, data, idempotency_key=idempotency_key))
 
-    def send_event(self, instance_id: str, name: str, data: Any = None, *, idempotency_key: str | None = None) -> None:
-        """Send an event to an instance; the same key twice is one event."""
-        self._call(lambda client: client.send_event(instance_id, name, data, idempotency_key=idempotency_key))
-
-    def suspend(self, instance_id: str, *, reason: str | None = None) -> None:
+    def suspend(self, instance_id: str, *, reason: str | None = None, recurse: bool = False) -> None:
         """Let an instance take no further step until it is resumed; as `Client.suspend`."""
-        self._call(lambda client: client.suspend(instance_id, reason=reason))
+        self._call(lambda client: client.suspend(instance_id, reason=reason, recurse=recurse))
 
-    def resume(self, instance_id: str, *, reason: str | None = None) -> None:
+    def resume(self, instance_id: str, *, reason: str | None = None, recurse: bool = False) -> None:
         """Let a suspended instance go on; as `Client.resume`."""
-        self._call(lambda client: client.resume(instance_id, reason=reason))
+        self._call(lambda client: client.resume(instance_id, reason=reason, recurse=recurse))
 
-    def terminate(self, instance_id: str, *, output: Any = None, recurse: bool = True) -> None:
+    def terminate(
+        self, instance_id: str, *, output: Any = None, recurse: bool = True, reason: str | None = None
+    ) -> None:
         """End an instance without asking its code; as `Client.terminate`."""
-        self._call(lambda client: client.terminate(instance_id, output=output, recurse=recurse))
+        self._call(lambda client: client.terminate(instance_id, output=output, recurse=recurse, reason=reason))
 
-    def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False) -> int:
+    def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False, reason: str | None = None) -> int:
         """Forget an instance; as `Client.purge`."""
-        return self._call(lambda client: client.purge(instance_id, recurse=recurse, force=force))
+        return self._call(lambda client: client.purge(instance_id, recurse=recurse, force=force, reason=reason))
 
     def act(
         self,

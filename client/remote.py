@@ -5,16 +5,16 @@ meanings, payloads as JSON text. `Client` stands on either.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from ..api.management.actions import ActionDone
+from ..api.management.filters import STATUSES
 from ..api.management.history import HistoryList
 from ..api.management.instances import FailureReport, InstanceDetails, InstanceSummary
 from ..runtime.dates import from_us, to_us
-from ..runtime.errors import InstanceNotFound
+from ..runtime.errors import InstanceNotFound, InvalidRequest
 from ..runtime.history.failure import FailureDetails
 from ..runtime.history.instance_state import InstanceState
 from ..runtime.history.status import Status
@@ -47,48 +47,48 @@ class RemoteOperations:
         start_at_us: int | None = None,
     ) -> str:
         """Start an instance; that of a finished one is used again, as by an engine in the same process."""
-        started = await self.begin(
+        return await self.begin(
             name,
             instance_id=instance_id,
-            content=input,
-            start_at=from_us(start_at_us) if start_at_us is not None else None,
-            if_exists="restart" if instance_id is not None else None,
+            input=input,
+            start_at_us=start_at_us,
+            tags=None,
+            if_exists="restart" if instance_id is not None else "reject",
+            force=False,
+            key=None,
         )
-        return started.id
 
     async def begin(
         self,
         name: str,
         *,
-        instance_id: str | None = None,
-        content: str | None = None,
-        start_at: datetime | str | None = None,
-        tags: Mapping[str, str] | None = None,
-        if_exists: str | None = None,
-        force: bool = False,
-        idempotency_key: str | None = None,
-    ) -> InstanceSummary:
-        """Start an instance as the API has it.
-
-        Args:
-            content: The input, JSON text.
-            if_exists: `reject`, `return` or `restart`; the API's default is `reject`.
-        """
-        query = [(f"tag.{key}", value) for key, value in (tags or {}).items()]
-        for field, value in (("id", instance_id), ("start_at", start_at), ("if_exists", if_exists)):
-            if value is not None:
-                query.append((field, text_of_value(value)))
+        instance_id: str | None,
+        input: str | None,  # noqa: A002
+        start_at_us: int | None,
+        tags: Mapping[str, str] | None,
+        if_exists: str,
+        force: bool,
+        key: str | None,
+    ) -> str:
+        """Start an instance, with all there is to say about it."""
+        query = [(f"tag.{tag}", value) for tag, value in (tags or {}).items()]
+        query.append(("if_exists", if_exists))
+        if instance_id is not None:
+            query.append(("id", instance_id))
+        if start_at_us is not None:
+            query.append(("start_at", text_of_value(from_us(start_at_us))))
         if force:
             query.append(("force", "true"))
-        return await self.server.ask(
+        begun = await self.server.ask(
             "POST",
             path_of("workflows", name, "instances"),
             InstanceSummary,
             query=query,
-            body=as_utf8(content),
-            headers={"idempotency-key": idempotency_key} if idempotency_key is not None else None,
+            body=as_utf8(input),
+            headers=key_header(key),
             instance_id=instance_id,
         )
+        return begun.id
 
     async def describe(self, instance_id: str) -> InstanceDetails | None:
         """Describe an instance; None if there is none."""
@@ -106,7 +106,9 @@ class RemoteOperations:
 
     async def wait(self, instance_id: str, until: Callable[[Status], bool] = finished) -> InstanceState:
         """Wait until the committed status satisfies `until`."""
-        words = [status.name for status in Status if until(status)]
+        words = [status.name for status in Status if status.name in STATUSES and until(status)]
+        if not words:
+            raise InvalidRequest("no status of an instance satisfies `until`; the wait would never end")
         if Status.STALLED.name in words:
             words.append(SET_ASIDE)
         while True:
@@ -129,44 +131,38 @@ class RemoteOperations:
         )
         return self.server.read(answer, InstanceDetails) if answer.status_code == 200 else None
 
-    async def raise_event(self, instance_id: str, name: str, data: str | None = None) -> None:
-        """Send an event to an instance."""
-        await self.send_event(instance_id, name, data)
-
-    async def send_event(
-        self, instance_id: str, name: str, content: str | None = None, *, idempotency_key: str | None = None
-    ) -> None:
+    async def raise_event(self, instance_id: str, name: str, data: str | None, *, key: str | None) -> None:
         """Send an event to an instance, once for each key."""
         await self.server.send(
             "POST",
             path_of("instances", instance_id, "events", name),
-            body=as_utf8(content),
-            headers={"idempotency-key": idempotency_key} if idempotency_key is not None else None,
+            body=as_utf8(data),
+            headers=key_header(key),
             instance_id=instance_id,
         )
 
-    async def suspend(self, instance_id: str, *, reason: str | None = None) -> None:
+    async def suspend(self, instance_id: str, *, reason: str | None, recurse: bool) -> None:
         """Let an instance take no further step until it is resumed."""
-        await self.act("suspend", instance_id, {"reason": reason})
+        await self.act("suspend", instance_id, {"reason": reason, "recurse": recurse})
 
-    async def resume(self, instance_id: str, *, reason: str | None = None) -> None:
+    async def resume(self, instance_id: str, *, reason: str | None, recurse: bool) -> None:
         """Let a suspended instance go on."""
-        await self.act("resume", instance_id, {"reason": reason})
+        await self.act("resume", instance_id, {"reason": reason, "recurse": recurse})
 
-    async def terminate(self, instance_id: str, *, output: str | None = None, recurse: bool = True) -> None:
+    async def terminate(self, instance_id: str, *, output: str | None, recurse: bool, reason: str | None) -> None:
         """End an instance without asking its code."""
         given = {"output": msgspec.Raw(output.encode())} if output is not None else {}
-        await self.act("terminate", instance_id, {"recurse": recurse, **given})
+        await self.act("terminate", instance_id, {"reason": reason, "recurse": recurse, **given})
 
-    async def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False) -> int:
+    async def purge(self, instance_id: str, *, recurse: bool, force: bool, reason: str | None) -> int:
         """Forget a finished instance, and return how many were forgotten."""
-        done = await self.act("purge", instance_id, {"recurse": recurse, "force": force})
+        done = await self.act("purge", instance_id, {"reason": reason, "recurse": recurse, "force": force})
         return done.affected if isinstance(done.affected, int) else 1
 
     async def act(
         self, action: str, instance_id: str, body: Mapping[str, Any], *, expected_run: str | None = None
     ) -> ActionDone:
-        """Do one of the four actions.
+        """Do one of the actions.
 
         Args:
             expected_run: The `first_execution_id` that the instance must have.
@@ -242,3 +238,8 @@ def _failure(report: FailureReport) -> FailureDetails:
 def as_utf8(text: str | None) -> bytes | None:
     """Write a payload for the body of a request."""
     return text.encode() if text is not None else None
+
+
+def key_header(key: str | None) -> dict[str, str] | None:
+    """The header of an idempotency key."""
+    return {"idempotency-key": key} if key is not None else None

@@ -1,38 +1,47 @@
 """The client of a daemon: the methods of an engine's client, and those of the management API.
 
-The rule: one method, one route. What a route takes and gives stands in `docs/reference/api.md`; the structs are those
-of `api/management/`.
+The rule: one method, one route. What a route takes and gives stands in the API's own document,
+`/api/v1/openapi.json`; the structs are those of `api/management/`.
 
 `perdure.connect` makes one; `client/blocking.py` is its twin for programs without an event loop, and the command line
 uses it.
 """
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self, Unpack
+from typing import Any, Literal, NamedTuple, Self, Unpack, overload
 
 import msgspec
+from msgspec import UNSET
 
-from ..api.management.actions import ActionDone
+from ..api.management.actions import ActionDone, RerunPreview
 from ..api.management.bulk import BulkPlan, OperationInfo, OperationList
 from ..api.management.history import HistoryList
 from ..api.management.instances import CountResult, InstanceDetails, InstanceList, InstanceSummary, InstanceTree
-from ..runtime.authoring.app import App, name_of
-from ..runtime.errors import InstanceNotFound
+from ..api.management.overview import ActivityList, AuditList, HostList, SystemView, WorkerList, WorkflowList
+from ..runtime.authoring.app import App
+from ..runtime.errors import InstanceNotFound, InvalidRequest
 from ..runtime.operations.client import Client, id_of
 from ..runtime.operations.handle import Handle
-from .filters import Filter, body_of, query_of
+from .filters import Filter, Moment, body_of, query_of, text_of_value
 from .remote import RemoteOperations
 from .server import Server, path_of
 
 Json = dict[str, Any]
 Order = Literal["-created", "created", "-updated", "updated", "id"]
-IfExists = Literal["reject", "return", "restart"]
 BulkWord = Literal["suspend", "resume", "terminate", "purge", "rerun"]
 Payloads = Literal["none", "head", "full"]
+
+REPORTS: dict[str, type[Any]] = {
+    "workflows": WorkflowList,
+    "activities": ActivityList,
+    "workers": WorkerList,
+    "hosts": HostList,
+    "system": SystemView,
+}
 
 NDJSON = "application/x-ndjson"
 PAGE = 500  # of a list that is read whole
@@ -205,7 +214,7 @@ class RemoteClient(Client):
         return await self._server.ask("GET", path, InstanceTree, query=[("depth", str(depth))], instance_id=instance_id)
 
     @asynccontextmanager
-    async def changes(
+    async def events(
         self,
         *,
         last_event_id: str | None = None,
@@ -213,54 +222,27 @@ class RemoteClient(Client):
     ) -> AsyncGenerator[AsyncIterator[StatusChange], None]:
         """Follow the changes of status of all instances that a filter fits, as they happen.
 
-            async with client.changes(status="failed") as changes:
-                async for change in changes:
+            async with client.events(status="failed") as events:
+                async for event in events:
                     ...
 
         Args:
             last_event_id: The id of the last one that was seen.
+
+        Raises:
+            InvalidRequest: The API is in the same process. What would be streamed is collected there first.
         """
+        if self._server.app is not None:
+            raise InvalidRequest("events come from a server, and this client asks an app in the same process")
         headers = {"accept": "text/event-stream"}
         if last_event_id is not None:
             headers["last-event-id"] = last_event_id
         query = query_of(filter)
         stream = self._server.stream("GET", path_of("events"), query=query, headers=headers, read_s=HEARTBEAT_S)
-        async with stream as lines, aclosing(events_of(lines)) as events:
-            yield events
+        async with stream as lines, aclosing(events_of(lines)) as found:
+            yield found
 
     # Steering.
-
-    async def begin(
-        self,
-        workflow: Callable[..., Any] | str,
-        *,
-        input: Any = None,  # noqa: A002  Dapr's word
-        instance_id: str | None = None,
-        start_at: datetime | str | None = None,
-        tags: Mapping[str, str] | None = None,
-        if_exists: IfExists | None = None,
-        force: bool = False,
-        idempotency_key: str | None = None,
-    ) -> Handle[Any]:
-        """Start an instance, with all that the management API can say about it.
-
-        Args:
-            if_exists: What to do if the id has a holder: `reject` (the default), `return` the holder, or `restart` one
-                that has ended.
-            force: With `restart`: terminate one that has not ended.
-            idempotency_key: The same key twice is one start.
-        """
-        begun = await self._remote.begin(
-            name_of(workflow, self._app),
-            instance_id=id_of(instance_id) if instance_id is not None else None,
-            content=self._text(input),
-            start_at=start_at,
-            tags=tags,
-            if_exists=if_exists,
-            force=force,
-            idempotency_key=idempotency_key,
-        )
-        return Handle(begun.id, self, workflow)
 
     async def act(
         self,
@@ -286,15 +268,9 @@ class RemoteClient(Client):
         body: Json = {"reason": reason, "recurse": recurse}
         if force:
             body["force"] = True
-        if (text := self._text(output)) is not None:
+        if (text := self._encoder.encode(output)) is not None:
             body["output"] = msgspec.Raw(text.encode())
         return await self._remote.act(action, id_of(instance_id), body, expected_run=expected_run)
-
-    async def send_event(
-        self, instance_id: str, name: str, data: Any = None, *, idempotency_key: str | None = None
-    ) -> None:
-        """Send an event to an instance; the same key twice is one event."""
-        await self._remote.send_event(id_of(instance_id), name, self._text(data), idempotency_key=idempotency_key)
 
     async def rerun(
         self,
@@ -302,25 +278,33 @@ class RemoteClient(Client):
         *,
         from_event: int | None = None,
         new_id: str | None = None,
-        input: Any = None,  # noqa: A002
+        input: Any = UNSET,  # noqa: A002
         reason: str | None = None,
-        dry_run: bool = False,
-    ) -> Json:
-        """Run an instance again, as a new one; the source stays as it is.
+    ) -> Handle[Any]:
+        """Run an instance again, as a new one, and return its handle. The source stays as it is.
 
         Args:
-            from_event: Keep what happened before this event id; None: from the start.
-            dry_run: Only say how much is kept and repeated.
-
-        Returns:
-            The new instance as a list has it; with `dry_run` `kept` and `repeated`.
+            from_event: Keep what happened before this event id; None: from the start, as a new instance with the same
+                name and tags.
+            input: Another input than the last; with `from_event` that event's.
         """
-        body: Json = {"reason": reason, "from_event": from_event, "id": new_id}
-        if (text := self._text(input)) is not None:
-            body["input"] = msgspec.Raw(text.encode())
-        if dry_run:
-            body["dry_run"] = True
-        return await self._post(("instances", id_of(instance_id), "rerun"), body, instance_id=instance_id)
+        path = path_of("instances", id_of(instance_id), "rerun")
+        body = self._rerun_body(from_event, new_id, input, reason)
+        begun = await self._server.ask("POST", path, InstanceSummary, body=body, instance_id=instance_id)
+        return Handle(begun.id, self)
+
+    async def plan_rerun(self, instance_id: str, *, from_event: int | None = None) -> RerunPreview:
+        """Say which steps a rerun would keep, and which it would repeat."""
+        path = path_of("instances", id_of(instance_id), "rerun")
+        body = {**self._rerun_body(from_event, None, UNSET, None), "dry_run": True}
+        return await self._server.ask("POST", path, RerunPreview, body=body, instance_id=instance_id)
+
+    def _rerun_body(self, from_event: int | None, new_id: str | None, given: Any, reason: str | None) -> Json:
+        told: Json = {"from_event": from_event, "id": new_id, "reason": reason}
+        body = {name: value for name, value in told.items() if value is not None}
+        if given is not UNSET:
+            body["input"] = msgspec.Raw((self._encoder.encode(given) or "null").encode())
+        return body
 
     async def repair(
         self,
@@ -331,20 +315,22 @@ class RemoteClient(Client):
         result: Any = None,
         failure: Mapping[str, Any] | str | None = None,
         reason: str | None = None,
-    ) -> Json:
+        expected_run: str | None = None,
+    ) -> ActionDone:
         """Answer what an instance waits for, in the place of what does not answer. Its history is not rewritten.
 
         Args:
+            expected_run: The `first_execution_id` that the instance must have.
             event_id: Of an open entry of `waiting_for`; `release` takes none.
             result: Of `complete`.
             failure: Of `fail`: `{"type", "message"}`, or a message.
         """
         body: Json = {"action": action, "event_id": event_id, "reason": reason}
         if action == "complete":
-            body["result"] = msgspec.Raw((self._text(result) or "null").encode())
+            body["result"] = msgspec.Raw((self._encoder.encode(result) or "null").encode())
         if failure is not None:
             body["failure"] = {"message": failure} if isinstance(failure, str) else dict(failure)
-        return await self._post(("instances", id_of(instance_id), "repair"), body, instance_id=instance_id)
+        return await self._remote.act("repair", id_of(instance_id), body, expected_run=expected_run)
 
     # Many at once.
 
@@ -404,22 +390,40 @@ class RemoteClient(Client):
         """Take in what `export` has given, as a finished instance. It performs, sends and arms nothing."""
         return await self._server.ask("POST", path_of("import"), dict[str, Any], body=exported)
 
-    async def audit(self, **query: str | int | None) -> Json:
-        """Read who changed what, the newest first."""
-        pairs = [(name, str(value)) for name, value in query.items() if value is not None]
-        return await self._server.ask("GET", path_of("audit"), dict[str, Any], query=pairs)
+    async def audit(
+        self,
+        *,
+        instance_id: str | None = None,
+        actor: str | None = None,
+        action: str | None = None,
+        after: Moment | None = None,
+        before: Moment | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> AuditList:
+        """Read who changed what, why and when, the newest first.
 
-    async def report(self, what: Literal["workflows", "activities", "workers", "hosts", "attention", "system"]) -> Json:
+        Args:
+            actor: The name of a token.
+            after: Included; `before` is not.
+        """
+        told = {"id": instance_id, "actor": actor, "action": action, "after": after, "before": before, "cursor": cursor}
+        query = [(name, text_of_value(value)) for name, value in told.items() if value is not None]
+        return await self._server.ask("GET", path_of("audit"), AuditList, query=[*query, ("limit", str(limit))])
+
+    @overload
+    async def report(self, what: Literal["workflows"]) -> WorkflowList: ...
+    @overload
+    async def report(self, what: Literal["activities"]) -> ActivityList: ...
+    @overload
+    async def report(self, what: Literal["workers"]) -> WorkerList: ...
+    @overload
+    async def report(self, what: Literal["hosts"]) -> HostList: ...
+    @overload
+    async def report(self, what: Literal["system"]) -> SystemView: ...
+    async def report(self, what: str) -> Any:
         """Read one of the reports on the daemon."""
-        return await self._server.ask("GET", path_of(what), dict[str, Any])
-
-    def _text(self, value: Any) -> str | None:
-        """Write a payload; JSON that is written already is taken as it is."""
-        return bytes(value).decode() if isinstance(value, msgspec.Raw) else self._encoder.encode(value)
-
-    async def _post(self, path: tuple[str, ...], body: Json, *, instance_id: str | None = None) -> Json:
-        given = {name: value for name, value in body.items() if value is not None}
-        return await self._server.ask("POST", path_of(*path), dict[str, Any], body=given, instance_id=instance_id)
+        return await self._server.ask("GET", path_of(what), REPORTS[what])
 
 
 async def events_of(lines: AsyncIterator[str]) -> AsyncGenerator[StatusChange, None]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from ..runtime.operations.retention_policy import Retention
+from ..runtime.operations.retention.policy import Retention
 from ..runtime.settings import Settings
 
 LIMITS = Settings()  # the default of every limit

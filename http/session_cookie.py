@@ -4,7 +4,7 @@ The rule: the cookie is never the token. Its value is a time and a seal, made wi
 token: each host that knows the token knows the cookie, and a token that goes takes its cookies along. It opens
 `/api/v1` only (`http/auth.py`), so that a browser cannot stop the daemon with it.
 
-`http/management/session.py` gives it out and takes it back.
+`http/management/routes/session.py` gives it out and takes it back.
 """
 
 import re

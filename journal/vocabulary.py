@@ -234,6 +234,26 @@ REMINDER_NOT_OURS = LogLine(
     "the reminder {reminder!r} of {instance_id} is dropped: its shard is not this host's",
     ("instance_id",),
 )
+LISTS_UNFILLED = LogLine(
+    "lists_unfilled",
+    ERROR,
+    "the lists cannot be filled; it is tried again in {pause_s:g} s: {reason}",
+    ("error_type",),
+    1,
+)
+LISTS_COMPLETE = LogLine(
+    "lists_complete",
+    INFO,
+    "the lists are complete: {found} instances of an earlier release in {took_s:.1f} s",
+    ("found", "duration_ms"),
+)
+INSTANCE_UNLISTED = LogLine(
+    "instance_unlisted",
+    ERROR,
+    "instance {instance_id} is in no list, because its record cannot be read: {reason}",
+    ("instance_id", "error_type"),
+    10,
+)
 COMMITS_AGAIN = LogLine(
     "commits_again", INFO, "the store takes commits again; {found} had failed", ("found",), 10
 )  # fmt: skip

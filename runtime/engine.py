@@ -65,12 +65,16 @@ from .operations.client import Client
 from .operations.event_sender import EventSender
 from .operations.facade import Facade
 from .operations.management import management_of
+from .operations.overview.attention import Attentions
 from .operations.overview.reports import Reports
 from .operations.reading.under_way import WorkLocator
 from .operations.reading.views import views_of
-from .operations.retention import RetentionLoop
+from .operations.retention.loop import RetentionLoop
+from .operations.steering.embedded import EmbeddedOperations
 from .operations.steering.steering import Steering
+from .operations.steering.transfer import Transfer
 from .settings import Opening, Settings
+from .steps import watch_calls
 from .workers.dispatcher import Dispatcher
 from .workers.mark import ADDRESS as WORKER_MARK_ADDRESS
 from .workers.mark import WORKER_MARK, Remember, WorkerMarkType
@@ -141,6 +145,7 @@ class Engine:
             waits_for_workers=self._waits_for_workers,
             propagate=propagate,
             limits=self.settings.limits,
+            watch_calls=watch_calls,
         )
         self._observer: Observer | None = None
         self._operations = OperationActorType()
@@ -178,6 +183,7 @@ class Engine:
         work = WorkLocator(activity=self._activity_state, turn=self.dispatcher.turn_state, peers=self.peers)
         self.views = views_of(self._host, work, app_id=self.settings.app_id)
         self.steering = Steering(self._host, self.facade, app=app, waits_for_workers=self._waits_for_workers)
+        self.transfer = Transfer(self._host, self.facade)
         self._selected = SelectedInstances(self.views.listing, self.steering, self._clock)
         self._bulk_runner = BulkRunner(self._selected, ask=self._host.ask, journal=self._journal)
         self.bulk = Bulk(self._host, self._clock, self._selected)
@@ -186,14 +192,22 @@ class Engine:
             self._activities,
             self.dispatcher,
             app=app,
-            settings=self.settings,
+            limit_of=self._activities.limit_of,
             clock=self._clock,
             peers=self.peers,
         )
+        attentions = Attentions(self._host, self.dispatcher, self.views, clock=self._clock, peers=self.peers)
         self.management = management_of(
-            self._host, reports, views=self.views, steering=self.steering, bulk=self.bulk, clock=self._clock
+            self._host,
+            reports,
+            attentions,
+            views=self.views,
+            steering=self.steering,
+            transfer=self.transfer,
+            bulk=self.bulk,
+            clock=self._clock,
         )
-        self.client = Client(self.facade, app)
+        self.client = Client(EmbeddedOperations(self.facade, self.steering), app)
         self._children = ChildStarter(self.facade, send=self._send, journal=journal)
         self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id, journal=journal)
         self._own_task = OwnTask(self._run, hurry=self._hurry, ended=self._end)

@@ -6,7 +6,7 @@ Programs that embed an engine make one; the daemon makes it of its configuration
 from dataclasses import dataclass, field
 
 from .authoring.limits import WorkflowLimits
-from .operations.retention_policy import Retention
+from .operations.retention.policy import Retention
 from .workers.limits import DispatchLimits
 
 

@@ -3,11 +3,12 @@
 The rule: nothing is written down when a step begins, so that a step costs nothing. A thread that watches the event loop
 finds the step in the stack of the main thread, and two looks saw the same step if they saw the same frame.
 
-`daemon/pulse/watchdog.py` uses it.
+`daemon/pulse/watchdog.py` uses it. `watch_calls` is for the few workflows that seem to call activities as functions.
 """
 
+import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 from ..actors.hosting.turn_loop import TurnLoop
 from .activities.actors import ActivityActors
+from .execution.direct_calls import Activities
 from .execution.drive import Execution
 from .execution.interruption import CodeInterrupted
 
@@ -116,6 +118,31 @@ def outwards(stack: FrameType | None) -> Iterator[FrameType]:
     while stack is not None:
         yield stack
         stack = stack.f_back
+
+
+def watch_calls(
+    run: Callable[..., Any], activities: Activities, misuse: Callable[[str], Exception]
+) -> Callable[..., Any]:
+    """Make a `run` under which a call of an activity raises; the `Watch` of `runtime/execution/direct_calls.py`.
+
+    Args:
+        run: Calls a function with arguments.
+        misuse: Makes the error from the activity's name.
+    """
+
+    def look(frame: FrameType, event: str, argument: Any) -> None:
+        if event == "call" and frame.f_code in activities:
+            raise misuse(activities[frame.f_code])
+
+    def run_watched(*call: Any) -> Any:
+        before = sys.getprofile()
+        sys.setprofile(look)
+        try:
+            return run(*call)
+        finally:
+            sys.setprofile(before)
+
+    return run_watched
 
 
 def _code(*functions: object) -> frozenset[CodeType]:

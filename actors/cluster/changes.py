@@ -162,11 +162,11 @@ class ChangeFeed:
         self._changed = SharedSignal()
         self._host = host
         self.own = Ring(self._changed)
-        self._copies: dict[str, Copy] = {}
+        self._copies: dict[str, RingCopy] = {}
         self._readers = 0
         if peers is not None:
             self._copies = {
-                name: Copy(Ring(self._changed), peers.outbound(name), self._changed)
+                name: RingCopy(Ring(self._changed), peers.outbound(name), self._changed)
                 for name in map(name_of, peers.membership.others)
             }
             peers.answer_async(FETCH, self._give)
@@ -204,19 +204,19 @@ class ChangeFeed:
             for copy in self._copies.values():
                 tasks.start_soon(copy.run)
 
-    async def _give(self, start: str, number: int) -> News:
-        """Answer a fetch: what has come behind a place, or wait a moment for it."""
+    async def _give(self, start: str, number: int, hold: bool) -> News:
+        """Answer a fetch: what has come behind a place; if nothing has, and `hold`, wait a moment for it."""
         place = Place(start, number)
         with self.own.reading(), self._changed.waiting() as signal:
             news = self.own.behind(place, limit=FETCHED_MAX)
-            if not news.missed and not news.changes:
+            if hold and not news.missed and not news.changes:
                 await signal.wait_for(HELD_S)
                 news = self.own.behind(place, limit=FETCHED_MAX)
             # A copy that begins takes all there is: a reader may have come over from another host.
             return news._replace(place=self.own.oldest) if news.missed else news
 
 
-class Copy:
+class RingCopy:
     """The copy of another host's ring, as long as there are readers here."""
 
     def __init__(self, ring: Ring, outbound: Outbound, changed: SharedSignal) -> None:
@@ -242,7 +242,7 @@ class Copy:
                 await self._joined.wait()
                 continue
             try:
-                news = News(*await self._outbound.call(FETCH, *self.ring.place))
+                news = News(*await self._outbound.call(FETCH, *self.ring.place, self.fresh))
             except (HostUnreachable, HostLost, HostSilent):
                 await anyio.sleep(AGAIN_S)
                 continue

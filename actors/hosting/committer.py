@@ -224,6 +224,7 @@ class Committer:
             reminders_set=turn.reminders_set,
             reminders_cleared=turn.reminders_cleared,
             facets=turn.facets,
+            facets_before=activation.facets,
             audit=turn.audit,
         )
         if turn.facets is not None:

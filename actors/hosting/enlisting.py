@@ -6,18 +6,18 @@ then the host rests for as long as the batch has taken. The store says how far i
 `actors/hosting/host.py` runs it once; in a store that this release has made there is nothing to do.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 
 import anyio
 import anyio.lowlevel
 
+from ...journal.journal import Journal
+from ...journal.vocabulary import INSTANCE_UNLISTED, LISTS_COMPLETE, LISTS_UNFILLED
 from ..store.contract import Store, Unlisted
 from ..store.errors import StoreGone, as_store_error
 from ..store.listing import Facets
+from ..text import described, type_name
 from ..turn import ActorType
-
-logger = logging.getLogger(__name__)
 
 
 class Enlisting:
@@ -25,13 +25,15 @@ class Enlisting:
 
     Args:
         types: By type of address; what they say of an actor is what lists show of it.
+        journal: Is told of actors that no list can show, and of a store that fails.
     """
 
     BATCH = 2_000
     IN_A_ROW = 100  # actors between two breaks for other tasks: a millisecond
     RETRY_S = 5.0  # after a read or a commit that failed
 
-    def __init__(self, store: Store, types: Mapping[str, ActorType]) -> None:
+    def __init__(self, store: Store, types: Mapping[str, ActorType], journal: Journal | None = None) -> None:
+        self._journal = (journal or Journal()).at(__name__)
         self._store = store
         self._types = types
 
@@ -49,14 +51,16 @@ class Enlisting:
                 failure = as_store_error(error, "filling the lists")
                 if isinstance(failure, StoreGone):
                     return  # the store has said so
-                logger.error("the lists cannot be filled; it is tried again in %g s: %s", self.RETRY_S, failure)
+                self._journal.write(
+                    LISTS_UNFILLED, pause_s=self.RETRY_S, reason=str(failure), error_type=type_name(failure)
+                )
                 await anyio.sleep(self.RETRY_S)
                 continue
             enlisted += len(found)
             await anyio.sleep(anyio.current_time() - batch_at)
         if enlisted:
             took_s = anyio.current_time() - began_at
-            logger.info("the lists are complete: %d actors of an earlier release in %.1f s", enlisted, took_s)
+            self._journal.write(LISTS_COMPLETE, found=enlisted, took_s=took_s, duration_ms=round(took_s * 1e3))
 
     async def _asked(self, found: Sequence[Unlisted]) -> Sequence[tuple[Unlisted, Facets | None]]:
         asked: list[tuple[Unlisted, Facets | None]] = []
@@ -72,6 +76,12 @@ class Enlisting:
             return None
         try:
             return actor_type.facets(unlisted.outside)
-        except Exception:
-            logger.exception("%s is in no list: its type cannot say what it is listed by", unlisted.address)
+        except Exception as error:
+            self._journal.write(
+                INSTANCE_UNLISTED,
+                exc_info=error,
+                instance_id=unlisted.address.id,
+                reason=described(error),
+                error_type=type_name(error),
+            )
             return None

@@ -3,7 +3,8 @@
 The rule: no message is lost by a failure. The reply of a message gets the error;
 a message without a reply is delivered again to a fresh activation, after a pause.
 An actor that fails by itself is tried three times and is stalled then, visibly: one whose turns break by a turn that
-holds nothing but the message that sets it aside, one that cannot be loaded in memory only.
+holds nothing but the message that sets it aside, one that cannot be loaded in memory only. After a restart such an
+actor is tried once; of one that cannot be loaded the flight record knows, so a host without one tries three times.
 An actor with an active mark recovers as after a restart, so that no mark outlives its reason.
 
 `actors/hosting/loader.py`, `actors/hosting/turn_loop.py` and `actors/hosting/committer.py` report failures.
@@ -25,6 +26,7 @@ from ..waiting.signal import Signal
 from ..waiting.taskless import no_current_task
 from .activation import Activation
 from .committer import TakenTurn
+from .flight_record import FlightRecord
 from .mailroom import Mailroom
 
 
@@ -35,6 +37,7 @@ class Failures:
         failing: Says whether the store fails commits at present.
         stalled: Called with each actor that is stalled in memory from now on.
         journal: Is told of each actor that fails by itself, once.
+        flight: Tells over restarts which actors could not be read: those are tried once.
     """
 
     # Pause before an activation that a failing store broke is tried again: doubled up to the maximum.
@@ -53,8 +56,10 @@ class Failures:
         failing: Callable[[], bool],
         stalled: Callable[[Address], None] = lambda _: None,
         journal: Journal,
+        flight: FlightRecord | None = None,
     ) -> None:
         self._mailroom = mailroom
+        self._flight = flight
         self._failing = failing
         self._stalled = stalled
         self._journal = journal.at(__name__)
@@ -163,6 +168,8 @@ class Failures:
         if isinstance(error, ActorFailed | StoreDamaged):
             # A bug, or an unreadable row: it will most likely fail again.
             activation.failures += 1
+            if not loaded and self._flight is not None and self._flight.was_unreadable(activation.address):
+                activation.failures = max(activation.failures, self.TRIES)
             pause_s = min(self.FAILED_S * 2 ** (activation.failures - 1), self.FAILED_MAX_S)
             if activation.failures >= self.TRIES and self._stall(activation, error, loaded=loaded):
                 return
@@ -213,6 +220,8 @@ class Failures:
             )
             self._mailroom.stall(activation, reason)
             self._stalled(activation.address)
+            if self._flight is not None:
+                self._flight.is_unreadable(activation.address)
             return True
         assert isinstance(error, ActorFailed)
         cause = error.cause

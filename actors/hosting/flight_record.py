@@ -11,7 +11,8 @@ The file, little endian:
 * a header: magic, state (1: in use, 0: ended in order), number of slots, number of suspects, the last sign of life;
 * the turn under way;
 * a slot for each attempt under way;
-* the suspects with which this process began, and which of them it has cleared.
+* the suspects with which this process began, and which of them it has cleared;
+* the actors that could not be read, so that the next process tries them once only. These outlive an orderly end.
 """
 
 import hashlib
@@ -45,6 +46,10 @@ SUSPECT = struct.Struct(
     "<BxHHHIIId200s96s4x"
 )  # 1: suspect, 2: and has had the floor; lengths, ends, early, alone, took, name, what
 TRIED = 2
+UNREADABLE_SLOTS = struct.Struct("<I")
+UNREADABLE_SLOTS_AT = 32
+UNREADABLE = struct.Struct("<BxH200s")  # 1: in use; the length of the name, the name
+UNREADABLE_MAX = 64  # of more of them, the oldest are forgotten
 NAME_BYTES = 200
 WHAT_BYTES = 96
 
@@ -77,11 +82,13 @@ class FlightRecord:
         self.actor_type = actor_type
         self.suspects: list[Suspect] = []  # with which this process began; those that are cleared are not in it
         self.cleared = Signal()  # a suspect was cleared
+        self.unreadable: list[bytes] = []  # names of actors that could not be read, in this process or one before
         self._slots = slots
         self._map: mmap.mmap | None = None
         self._free: list[int] = []
         self._keys: dict[int, tuple[bytes, bytes]] = {}  # of attempts that are suspect, by their slot
         self._places: dict[tuple[bytes, bytes], int] = {}  # where each suspect stands in the file
+        self._unreadable_at = 0  # where they stand in the file
         self._alive = False  # the signs of life are being written
         self._work = Signal()
 
@@ -94,7 +101,8 @@ class FlightRecord:
         """
         before = self._read()
         self.suspects = suspects_after(*before) if before is not None else []
-        size = SLOTS_AT + SLOT.size * self._slots + SUSPECT.size * len(self.suspects)
+        self._unreadable_at = SLOTS_AT + SLOT.size * self._slots + SUSPECT.size * len(self.suspects)
+        size = self._unreadable_at + UNREADABLE.size * UNREADABLE_MAX
         beginning = f"{self.path}.new"
         try:
             with suppress(FileNotFoundError):
@@ -102,7 +110,9 @@ class FlightRecord:
             file = os.open(beginning, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
             try:
                 # The file has its pages before it is mapped: to write into a hole of a full disk ends the process.
-                os.write(file, bytes(size))
+                missing = size
+                while missing:  # a full disk may take a part
+                    missing -= os.write(file, bytes(missing))
                 mapped = mmap.mmap(file, size)
             finally:
                 os.close(file)
@@ -117,6 +127,7 @@ class FlightRecord:
             )
             return
         self._map = mapped
+        self._write_unreadable()
         self._free = list(range(self._slots))
         if self.suspects:
             self._alive = True
@@ -200,6 +211,16 @@ class FlightRecord:
         for suspect in [suspect for suspect in self.suspects if suspect.name == name]:
             self._clear((suspect.name, suspect.what))
 
+    def was_unreadable(self, address: Address) -> bool:
+        """Whether an actor could not be read before, perhaps by the process before this one."""
+        return address.type == self.actor_type and name_of(address.id) in self.unreadable
+
+    def is_unreadable(self, address: Address) -> None:
+        """Note that an actor cannot be read, for the next processes."""
+        if address.type == self.actor_type and not self.was_unreadable(address):
+            self.unreadable = [*self.unreadable, name_of(address.id)][-UNREADABLE_MAX:]
+            self._write_unreadable()
+
     def tries(self, name: bytes) -> None:
         """Note that a suspect has the floor now."""
         for (suspected, _), place in self._places.items():
@@ -224,13 +245,22 @@ class FlightRecord:
             SUSPECT.pack_into(mapped, place, 1, len(name), len(what), 0, ends, early, alone, took_s, name, what)
             self._places[name, what] = place
             place += SUSPECT.size
+        UNREADABLE_SLOTS.pack_into(mapped, UNREADABLE_SLOTS_AT, UNREADABLE_MAX)
+
+    def _write_unreadable(self) -> None:
+        if self._map is not None:
+            for index, name in enumerate(self.unreadable):
+                UNREADABLE.pack_into(self._map, self._unreadable_at + UNREADABLE.size * index, 1, len(name), name)
 
     def _read(self) -> tuple[Sequence[Suspect], Sequence[Flight]] | None:
         """Read the record of the process before; None if it ended in order, or there is no record to believe."""
         try:
             file = Path(self.path).read_bytes()
             magic, state, slots, suspects, alive_s = HEADER.unpack_from(file)
-            if magic != MAGIC or state == 0:
+            if magic != MAGIC:
+                return None
+            self.unreadable = _unreadable_in(file, slots, suspects)
+            if state == 0:
                 return None
             return _suspects_in(file, slots, suspects), _flights_in(file, slots, alive_s)
         except FileNotFoundError:
@@ -238,6 +268,17 @@ class FlightRecord:
         except (OSError, struct.error) as error:
             logger.warning("the flight record %s cannot be read, and tells nothing: %s", self.path, error)
             return None
+
+
+def _unreadable_in(file: bytes, slots: int, suspects: int) -> list[bytes]:
+    found: list[bytes] = []
+    (count,) = UNREADABLE_SLOTS.unpack_from(file, UNREADABLE_SLOTS_AT)  # 0 in a record of an earlier release
+    at = SLOTS_AT + SLOT.size * slots + SUSPECT.size * suspects
+    for index in range(count):
+        state, name_bytes, name = UNREADABLE.unpack_from(file, at + UNREADABLE.size * index)
+        if state:
+            found.append(name[:name_bytes])
+    return found
 
 
 def _suspects_in(file: bytes, slots: int, suspects: int) -> list[Suspect]:

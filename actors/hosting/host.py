@@ -144,6 +144,7 @@ class Host:
             failing=lambda: self._committer.failing,
             stalled=self._lose_watches,
             journal=journal,
+            flight=self._flight,
         )
         self._reminders = ReminderLoop(
             store,
@@ -175,7 +176,7 @@ class Host:
             self._flight, self._mailroom, self.placement, set_aside=precautions.set_aside, journal=journal
         )
         self._inspector = Inspector(store, refusal=self._mailroom.refusal)
-        self._enlisting = Enlisting(store, types)
+        self._enlisting = Enlisting(store, types, journal)
         self._lists = Lists(store, peers)
         if peers is not None:
             peers.answer_async("inspect", self.inspect)

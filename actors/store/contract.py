@@ -53,6 +53,8 @@ class Write:
     reminders_set: Sequence[tuple[str, int]] = ()  # (name, due_us)
     reminders_cleared: Sequence[tuple[str, int]] = ()  # (name, due_us) as they were set
     facets: Facets | None = None  # None: as they were
+    # As they were, if the caller knows: then a store need not look. With `facets` or `delete`; None: not known.
+    facets_before: Facets | None = None
     audit: Sequence[AuditRow] = ()  # kept also when the actor is deleted
 
 

@@ -50,6 +50,42 @@ class RepairRequest(Struct, forbid_unknown_fields=True, kw_only=True):
     reason: Reason = None
 
 
+class RerunBody(Struct, forbid_unknown_fields=True, kw_only=True):
+    """How an instance that has ended is run again, as a new one."""
+
+    from_event: Annotated[
+        int | None,
+        Meta(description="Dapr's eventId, from which on it is run again. Without it: from its beginning"),
+    ] = None
+    id: Annotated[str | None, Meta(description="Of the new instance; a new UUID by default")] = None
+    input: Annotated[
+        Raw | UnsetType,
+        Meta(description="Another input, any JSON: of the instance, or with `from_event` of that event"),
+    ] = UNSET
+    reason: Reason = None
+    dry_run: Annotated[bool, Meta(description="Say what would be kept and repeated, and do nothing")] = False
+
+
+class RerunStepInfo(Struct, kw_only=True, frozen=True):
+    """Something that an instance has asked for."""
+
+    event_id: int
+    kind: Annotated[str, Meta(description="activity, child, timer, event or detached")]
+    name: Annotated[
+        str | None, Meta(description="Of the activity, the workflow or the event; of a timer what it is for")
+    ]
+
+
+class RerunPreview(Struct, kw_only=True, frozen=True):
+    """What a rerun would do."""
+
+    kept: Annotated[list[RerunStepInfo], Meta(description="With the answers that they have had")]
+    repeated: Annotated[
+        list[RerunStepInfo],
+        Meta(description="Asked for again. What follows them is as far as the code decides as it did"),
+    ]
+
+
 class ActionDone(Struct, kw_only=True, frozen=True):
     """The answer to an action."""
 

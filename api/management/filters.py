@@ -47,7 +47,7 @@ class FilterBody(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True,
         list[str] | None,
         Meta(description="Names of workflows; a `!` in front of the first negates the list"),
     ] = None
-    id_prefix: str | None = None
+    id_prefix: Annotated[str | None, Meta(description="What the id begins with")] = None
     parent: Annotated[str | None, Meta(description="The id of the parent")] = None
     root: Annotated[bool | None, Meta(description="true: without a parent; false: with one")] = None
     created_after: Annotated[str | None, Meta(description="RFC 3339; included")] = None

@@ -14,8 +14,6 @@ import msgspec
 
 from ...runtime.dates import END_OF_TIME_US, to_us
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
 
 class Moment(datetime):
     """A date that is encoded with its six digits; msgspec leaves them out where they are zeros."""
@@ -25,8 +23,9 @@ class Moment(datetime):
     @classmethod
     def at(cls, unix_us: int) -> Self:
         """Make the moment of a Unix time in microseconds; one that no date can hold becomes the nearest that can."""
-        whole = EPOCH + timedelta(microseconds=max(0, min(unix_us, END_OF_TIME_US)))
-        return cls(*whole.timetuple()[:6], whole.microsecond, UTC)
+        if not 0 <= unix_us <= END_OF_TIME_US:
+            unix_us = max(0, min(unix_us, END_OF_TIME_US))
+        return cls(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=unix_us)
 
     @classmethod
     def maybe(cls, unix_us: int | None) -> Self | None:

@@ -3,7 +3,7 @@
 The rule: no payload is read. `cli/main.py` has them in its list.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -44,22 +44,18 @@ ORDERS = ("-created", "created", "-updated", "updated", "id")
 def ls(where: Where, order: str, limit: int, output: str, **options: Any) -> None:
     """List instances, the newest first.
 
-    `-o wide` also shows what each waits for, if there are at most 50.
+    `-o wide` also shows what each of the first 50 waits for.
     """
     filters = filter_of(options)
 
     async def work(client: "RemoteClient") -> None:
-        items, more = await listed(client, filters, order, limit)
-        if output == "wide" and items and len(items) <= WITH_MAX:
-            page = await client.list(
-                order=order,  # type: ignore[arg-type]
-                limit=len(items),
-                extras=("waiting_for",),
-                **filters,
-            )
-            found = {item.id: item for item in page.items}
-            items = [found.get(item.id, item) for item in items]
-        show(items, output)
+        if output == "ids":
+            # Page by page: there may be a million.
+            more = await listed(client, filters, order, limit, lambda items: show(items, output))
+        else:
+            items: list[InstanceSummary] = []
+            more = await listed(client, filters, order, limit, items.extend, waits=output == "wide")
+            show(items, output)
         if more:
             click.echo(f"There are more: --limit {limit * 10} or --limit 0 shows them.", err=True)
 
@@ -67,18 +63,37 @@ def ls(where: Where, order: str, limit: int, output: str, **options: Any) -> Non
 
 
 async def listed(
-    client: "RemoteClient", filters: dict[str, Any], order: str, limit: int
-) -> "tuple[list[InstanceSummary], bool]":
-    """Read a list up to a limit, and whether there are more."""
-    items: list[InstanceSummary] = []
+    client: "RemoteClient",
+    filters: dict[str, Any],
+    order: str,
+    limit: int,
+    take: "Callable[[list[InstanceSummary]], None]",
+    *,
+    waits: bool = False,
+) -> bool:
+    """Read a list up to a limit, and say whether there are more.
+
+    Args:
+        take: Given each page.
+        waits: Read also what each of the first waits for.
+    """
+    read = 0
     cursor: str | None = None
     while True:
-        wanted = min(limit - len(items), PAGE_MAX) if limit else PAGE_MAX
-        page = await client.list(order=order, limit=wanted, cursor=cursor, **filters)  # type: ignore[arg-type]
-        items += page.items
+        with_waits = waits and read < WITH_MAX
+        most = WITH_MAX - read if with_waits else PAGE_MAX
+        page = await client.list(
+            order=order,  # type: ignore[arg-type]
+            limit=min(limit - read, most) if limit else most,
+            cursor=cursor,
+            extras=("waiting_for",) if with_waits else (),
+            **filters,
+        )
+        take(page.items)
+        read += len(page.items)
         cursor = page.cursor
-        if cursor is None or (limit and len(items) >= limit):
-            return items, cursor is not None
+        if cursor is None or (limit and read >= limit):
+            return cursor is not None
 
 
 def show(items: "Sequence[InstanceSummary]", output: str) -> None:

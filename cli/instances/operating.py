@@ -80,13 +80,13 @@ def audit(
     """Show who changed what, why and when, the newest first."""
 
     async def work(client: "RemoteClient") -> None:
-        answer = await client.audit(id=instance_id, actor=actor, action=action, before=before, limit=limit)
-        items = answer.get("items", [])
+        page = await client.audit(instance_id=instance_id, actor=actor, action=action, before=before, limit=limit)
         if output == "json":
-            show_json(items)
+            show_json(page.items)
         else:
-            click.echo(
-                table([name.upper() for name in COLUMNS], [[row.get(name) for name in COLUMNS] for row in items])
-            )
+            rows = [[getattr(row, name) for name in COLUMNS] for row in page.items]
+            click.echo(table([name.upper() for name in COLUMNS], rows))
+        if page.cursor is not None:
+            click.echo("There are more: a larger --limit, or --before, shows them.", err=True)
 
     ask(where, work)

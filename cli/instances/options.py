@@ -14,6 +14,7 @@ import click
 import msgspec
 
 from ...api.management.moments import parse_length, parse_moment
+from ...runtime.dates import from_us
 
 OUTPUTS = ("table", "wide", "json", "ids")
 
@@ -34,6 +35,14 @@ def moment(_context: click.Context, parameter: click.Parameter, text: str | None
             ) from None
         return (datetime.now(UTC) - ago).isoformat().replace("+00:00", "Z")
     return text
+
+
+def date(_context: click.Context, parameter: click.Parameter, text: str | None) -> datetime | None:
+    """Read a moment."""
+    try:
+        return from_us(parse_moment(text)) if text is not None else None
+    except ValueError as error:
+        raise click.BadParameter(str(error), param=parameter) from None
 
 
 def length(_context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:

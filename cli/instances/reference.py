@@ -45,7 +45,13 @@ def _section(name: str) -> str:
     module, attribute, line = COMMANDS[name]
     command = getattr(import_module(f"..{module.removeprefix('.')}", __package__), attribute)
     assert isinstance(command, click.Command)
-    context = click.Context(command, info_name=f"perdure {name}", terminal_width=WIDTH, max_content_width=WIDTH)
+    context = click.Context(
+        command,
+        info_name=f"perdure {name}",
+        terminal_width=WIDTH,
+        max_content_width=WIDTH,
+        help_option_names=["-h", "--help"],
+    )
     return f"### perdure {name}\n\n{line}\n\n```text\n{command.get_help(context)}\n```\n\n"
 
 

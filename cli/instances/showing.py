@@ -87,7 +87,7 @@ def description(described: "InstanceDetails", now: datetime) -> Iterator[str]:
             ("Custom status", described.custom_status),
             ("Created", f"{cell(described.created)}  ({age(described.created, now)} ago)"),
             ("Changed", f"{cell(described.updated)}  ({age(described.updated, now)} ago)"),
-            ("CommandEnded", f"{cell(ended)}  (after {age(described.created, ended)})" if ended is not None else None),
+            ("Ended", f"{cell(ended)}  (after {age(described.created, ended)})" if ended is not None else None),
             ("Parent", described.parent),
             ("Root", described.root),
             ("Children", ", ".join(f"{count} {status}" for status, count in children.items())),
@@ -95,7 +95,7 @@ def description(described: "InstanceDetails", now: datetime) -> Iterator[str]:
             ("Generation", described.generation or None),
             ("Run", described.first_execution_id),
             ("Execution", described.execution_id if described.generation else None),
-            ("History", f"{size.turns} turns, {size.events} events, {size.bytes:,} bytes"),
+            ("History", f"{size.events} events, {size.bytes:,} bytes, turns: {size.turns}"),
             ("Input", f"{described.input_bytes:,} bytes" if described.input_bytes else None),
             ("Result", f"{described.output_bytes:,} bytes" if described.output_bytes else None),
         )

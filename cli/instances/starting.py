@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from .connection import FAILED, TIME_OVER, CommandEnded, Where, ask, daemon_command
-from .options import ID_ARGUMENT, length, moment, pairs, payload_option
+from .options import ID_ARGUMENT, date, length, pairs, payload_option
 from .output import lines_of, span
 from .showing import failure
 
@@ -23,7 +23,7 @@ KEY_OPTION = click.Option(["--idempotency-key"], metavar="TEXT", help="The same 
     click.Argument(["workflow"], metavar="WORKFLOW"),
     payload_option("--input", "The input."),
     click.Option(["--id", "instance_id"], metavar="ID", help="Its id; a new one by default."),
-    click.Option(["--start-at"], callback=moment, metavar="MOMENT", help="When its code is to begin, in RFC 3339."),
+    click.Option(["--start-at"], callback=date, metavar="MOMENT", help="When its code is to begin, in RFC 3339."),
     click.Option(["--tag", "tags"], multiple=True, callback=pairs, metavar="KEY=VALUE", help="Up to 16 of them."),
     click.Option(
         ["--if-exists"],
@@ -40,7 +40,9 @@ def start(where: Where, workflow: str, wait: bool, timeout: float | None, **opti
     """Start an instance of a workflow, and print its id."""
 
     async def work(client: "RemoteClient") -> int | None:
-        handle = await client.begin(workflow, **options)
+        if options["if_exists"] is None:
+            options["if_exists"] = "reject"
+        handle = await client.start(workflow, **options)
         if not wait:
             click.echo(handle.id)
             return None
@@ -74,6 +76,6 @@ def event(
     """Send an event to an instance. One that does not wait for it keeps it until it does."""
 
     async def work(client: "RemoteClient") -> None:
-        await client.send_event(instance_id, name, input, idempotency_key=idempotency_key)
+        await client.raise_event(instance_id, name, input, idempotency_key=idempotency_key)
 
     ask(where, work)

@@ -16,18 +16,19 @@ from ...api.management.history import EventJson
 from ...api.sidecar import Sidecar
 from ...api.tokens import Tokens
 from ...runtime.operations.management import InstanceOperations
-from .actions import ACTIONS, ActionRoutes
-from .bulk import BULK_ENDPOINTS, BulkRoutes
 from .description import OPENAPI, DescriptionRoutes
 from .endpoint import Endpoint
-from .endpoints import READING
-from .histories import HISTORIES, HistoryRoutes
-from .instances import InstanceRoutes
-from .overview import OVERVIEW, OverviewRoutes
 from .resource import Handler, routes_of
-from .session import LOGIN, LOGOUT, SessionRoutes
-from .starting import STARTING, StartRoutes
-from .streams import STREAMS, StreamRoutes
+from .routes.actions import ACTIONS, ActionRoutes
+from .routes.bulk import BULK_ENDPOINTS, BulkRoutes
+from .routes.endpoints import READING
+from .routes.histories import HISTORIES, HistoryRoutes
+from .routes.instances import InstanceRoutes
+from .routes.overview import OVERVIEW, OverviewRoutes
+from .routes.session import LOGIN, LOGOUT, SessionRoutes
+from .routes.starting import STARTING, StartRoutes
+from .routes.streams import STREAMS, StreamRoutes
+from .routes.transfer import TRANSFER, TransferRoutes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +69,25 @@ def management_routes(door: ManagementDoor, dapr: dict[str, Any]) -> list[Route]
     return routes_of(handlers, body_bytes_max=door.body_bytes_max)
 
 
+ENDPOINTS: Sequence[Endpoint] = (
+    *READING,
+    *HISTORIES,
+    *STARTING,
+    *ACTIONS,
+    *TRANSFER,
+    *BULK_ENDPOINTS,
+    *STREAMS,
+    *OVERVIEW,
+    LOGIN,
+    LOGOUT,
+    OPENAPI,
+)
+
+
 def endpoints_of(door: ManagementDoor) -> list[Endpoint]:
     """Give the endpoints that are served, for their description."""
-    return [*(endpoint for table, _ in _tables(door) for endpoint in table), OPENAPI]
+    there = {endpoint.operation for table, _ in _tables(door) for endpoint in table}
+    return [endpoint for endpoint in ENDPOINTS if endpoint.operation in there or endpoint is OPENAPI]
 
 
 def _tables(door: ManagementDoor) -> list[tuple[Sequence[Endpoint], object]]:
@@ -80,6 +97,7 @@ def _tables(door: ManagementDoor) -> list[tuple[Sequence[Endpoint], object]]:
         (READING, InstanceRoutes(management, app_id=door.app_id, stopping=door.stopping)),
         (STARTING, StartRoutes(management)),
         (ACTIONS, ActionRoutes(management)),
+        (TRANSFER, TransferRoutes(management, stopping=door.stopping)),
         (STREAMS, StreamRoutes(management, app_id=door.app_id, stopping=door.stopping)),
         (BULK_ENDPOINTS, BulkRoutes(management, app_id=door.app_id)),
         (OVERVIEW, OverviewRoutes(management, door.sidecar, door.configuration)),

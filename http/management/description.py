@@ -1,6 +1,7 @@
 """The route that serves the description of the API, and that of Dapr's routes beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -36,9 +37,15 @@ class DescriptionRoutes:
     """
 
     def __init__(self, endpoints: Sequence[Endpoint], dapr: dict[str, Any], *, version: str, secured: bool) -> None:
-        own = management_document(endpoints, version=version, secured=secured)
-        self.documents = {"management": msgspec.json.encode(own), "dapr": msgspec.json.encode(dapr)}
+        # Made when it is asked for: it would be most of what the API adds to the time of a start.
+        self.makers: dict[str, Callable[[], dict[str, Any]]] = {
+            "management": partial(management_document, endpoints, version=version, secured=secured),
+            "dapr": lambda: dapr,
+        }
+        self.made: dict[str, bytes] = {}
 
     async def get_openapi(self, call: ManagementCall) -> Response:
-        which = call.query.choice("of", "management", list(self.documents))
-        return Response(self.documents[which], media_type=JSON)
+        which = call.query.choice("of", "management", list(self.makers))
+        if which not in self.made:
+            self.made[which] = msgspec.json.encode(self.makers[which]())
+        return Response(self.made[which], media_type=JSON)

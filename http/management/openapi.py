@@ -28,7 +28,7 @@ from ..auth import TOKEN_MISSING, TOKEN_UNKNOWN, WRITE_BY_COOKIE
 from ..dapr.openapi import error_responses, json_response, ref
 from ..errors import BODY_MALFORMED, BODY_TOO_LARGE, NO_ROUTE, PATH_MALFORMED
 from .endpoint import JSON, PREFIX, Endpoint, Payload, Success
-from .starting import START
+from .routes.starting import START
 
 Json = dict[str, Any]
 

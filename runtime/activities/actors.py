@@ -31,7 +31,6 @@ from ...journal.vocabulary import (
     THREADS_ABANDONED,
     WAITING_FOR_ROOM,
 )
-from ..activity_figures import ActivityLoad, recent_attempts
 from ..authoring.app import ActivityDefinition, ActivityKind, App
 from ..authoring.codec import Encoder
 from ..authoring.context import ActivityContext
@@ -41,6 +40,7 @@ from ..history.failure import FailureDetails, failure_of
 from ..instance.message import ACTIVITY, ActivityDone, Invoke, Withdraw, WorkState, workflow_address
 from ..observer import Observer
 from ..settings import Settings
+from ..workers.activity_figures import ActivityLoad, recent_attempts
 from .lane import Lane
 from .process_call import Reference
 from .process_pool import ProcessPool
@@ -180,6 +180,18 @@ class ActivityActors:
             name = job.definition.name
             loads[name] = loads.get(name, ActivityLoad()).with_one(job.began_us)
         return loads
+
+    def limit_of(self, name: str) -> int | None:
+        """How many of an activity are performed at once, alone or with others of its kind; None: any number."""
+        definition = self._app.activities.get(name) if self._app is not None else None
+        if definition is None:
+            dispatch = self._settings.dispatch
+            return dispatch.activity_max.get(name, dispatch.activities_max)
+        return {
+            ActivityKind.LOOP: self._settings.activities_max,
+            ActivityKind.THREAD: self._settings.activity_threads_max,
+            ActivityKind.PROCESS: self._settings.activity_processes_max,
+        }[definition.kind]
 
     def withdraw(self, message: Withdraw) -> None:
         """Do not begin activities of an instance, and cancel those that have begun if the instance was ended."""

@@ -104,6 +104,8 @@ class Encoder:
         """
         if value is None:
             return None
+        if type(value) is msgspec.Raw:
+            return bytes(value).decode()  # JSON that is written already
         try:
             encoded = self._encoder.encode(value)
             # msgspec writes null for NaN and infinity, and the loss would be noticed far away, if ever.

@@ -7,21 +7,26 @@ So a workflow that makes none pays one comparison for each step.
 
 What is not seen: a call through a variable, a parameter or a container, and one in a branch of a library.
 
-`runtime/execution/drive.py` uses it. In replay nothing is refused: what was recorded is repeated.
+`runtime/execution/drive.py` uses it, and the engine gives it the profile function. In replay nothing is refused: what
+was recorded is repeated.
 """
 
 import dis
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from types import CodeType, FrameType, FunctionType, MethodType, ModuleType
-from typing import Any
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any, TypeAlias
 
 from ..authoring.app import App, WorkflowDefinition
 
 READ_MAX = 1_000  # functions that one workflow may call before the rest is not read
 
 # Code of activities to their names.
-Activities = Mapping[CodeType, str]
+Activities: TypeAlias = Mapping[CodeType, str]
+NONE: Activities = {}
+
+# Makes a function that calls another with arguments, and under which a call of an activity raises. It takes a function
+# that calls, the activities, and what makes the error from an activity's name: `runtime/steps.py`.
+Watch: TypeAlias = Callable[[Callable[..., Any], Activities, Callable[[str], Exception]], Callable[..., Any]]
 
 
 def called_by(definition: WorkflowDefinition) -> Activities:
@@ -31,29 +36,6 @@ def called_by(definition: WorkflowDefinition) -> Activities:
     if found is None:
         found = app.direct_calls[definition.name] = _read(definition.function, _activities_of(app))
     return found
-
-
-def watched(run: Callable[..., Any], activities: Activities, misuse: Callable[[str], Exception]) -> Callable[..., Any]:
-    """Make a `run` under which a call of an activity raises.
-
-    Args:
-        run: Calls a function with arguments.
-        misuse: Makes the error from the activity's name.
-    """
-
-    def look(frame: FrameType, event: str, argument: Any) -> None:
-        if event == "call" and frame.f_code in activities:
-            raise misuse(activities[frame.f_code])
-
-    def run_watched(*call: Any) -> Any:
-        before = sys.getprofile()
-        sys.setprofile(look)
-        try:
-            return run(*call)
-        finally:
-            sys.setprofile(before)
-
-    return run_watched
 
 
 def _activities_of(app: App) -> Activities:

@@ -40,7 +40,7 @@ from ..history.event import (
 from ..history.failure import FailureDetails, failure_of
 from ..history.status import Status
 from .demands import exceed, plain_name, weigh
-from .direct_calls import called_by, watched
+from .direct_calls import NONE, Watch, called_by
 from .interruption import CodeInterrupted
 from .pending import ANSWERS, Call, Pending
 from .unawaited import notes_of_unawaited
@@ -68,6 +68,7 @@ class Execution:
         generation: How often the instance has continued as new.
         patches: The patches that the history names as applied; none for a new execution.
         limits: On what the code may ask for, except in replay.
+        watch: Finds the call of an activity as a function; None: it is not looked for.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Execution:
         generation: int = 0,
         patches: Iterable[str] = (),
         limits: WorkflowLimits = USUAL_LIMITS,
+        watch: Watch | None = None,
     ) -> None:
         self.definition = definition
         self.instance_id = instance_id
@@ -93,7 +95,8 @@ class Execution:
         self.limits = limits
         # What the execution ends with, even if the code catches it.
         self.exceeded: LimitExceeded | WorkflowMisuse | None = None
-        called = definition.app.direct_calls.get(definition.name)
+        self._watch = watch
+        called = definition.app.direct_calls.get(definition.name) if watch is not None else NONE
         self._called = called if called is not None else called_by(definition)
         self.notes: tuple[Note, ...] = ()  # of the last turn, for the log; none in replay
         self.retries: dict[int, int] | None = None  # the number of each try of an activity after the first, by event id
@@ -449,8 +452,8 @@ class Execution:
 
     def _runner(self) -> Callable[..., Any]:
         """What calls the user's code: in its own context, and so that it calls no activity as a function."""
-        run = self._context_variables.run
-        return run if self.replaying else watched(run, self._called, self._refuse)
+        run, watch = self._context_variables.run, self._watch
+        return run if self.replaying or watch is None else watch(run, self._called, self._refuse)
 
     def _refuse(self, name: str) -> WorkflowMisuse:
         self.exceeded = called_as_function(name)

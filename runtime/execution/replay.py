@@ -31,6 +31,7 @@ from ..history.event import (
 )
 from ..history.row import Row, split
 from ..history.status import Status
+from .direct_calls import Watch
 from .drive import ContinuedAsNew, Execution
 
 
@@ -42,6 +43,7 @@ def replay(
     generation: int = 0,
     rows: Sequence[Row],
     limits: WorkflowLimits = USUAL_LIMITS,
+    watch: Watch | None = None,
 ) -> tuple[Execution, list[Arrival]]:
     """Run a workflow's code through its history.
 
@@ -52,6 +54,7 @@ def replay(
         generation: How often it has continued as new.
         rows: The history of one generation, oldest first.
         limits: Hold for the turns after the last row.
+        watch: The same; see `Execution`.
 
     Returns:
         The execution as it stood after the last row, and the arrivals that were not fed yet, oldest first.
@@ -65,7 +68,13 @@ def replay(
 
     def new() -> Execution:
         return Execution(
-            definition, encoder, instance_id=instance_id, generation=generation, patches=patches, limits=limits
+            definition,
+            encoder,
+            instance_id=instance_id,
+            generation=generation,
+            patches=patches,
+            limits=limits,
+            watch=watch,
         )
 
     execution = new()

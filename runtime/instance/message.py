@@ -50,6 +50,8 @@ class Start(NamedTuple):
     # `execution_id` was made from an idempotency key (`runtime/history/keys.py`): a holder of the id that was begun by
     # the same key refuses the start, finished or not.
     keyed: bool = False
+    rerun_of: str | None = None  # the instance that this one runs again, for the audit
+    by: By | None = None  # whose rerun it is
     # It may have come before: an instance that this very start has begun is answered for once more.
     repeatable: bool = False
 
@@ -267,5 +269,15 @@ class StartCopy(NamedTuple):
 
     record: InstanceRecord  # of the other; its status is not taken over
     rows: Sequence[Row]
+    sent: Sequence[Command] = ()  # of the last row: the events and detached instances that are to be sent
     source_id: str | None = None  # of the other, for the audit
+    by: By | None = None
+
+
+class Import(NamedTuple):
+    """Be an instance that has ended elsewhere. Answered with None, or with InstanceExists."""
+
+    record: InstanceRecord
+    entries: Sequence[bytes]  # its history, packed rows, at least one
+    changed_us: int  # the last change of its status, custom status or generation; Unix time, microseconds
     by: By | None = None

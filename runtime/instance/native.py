@@ -7,7 +7,7 @@ something to be fed.
 
 from ...journal.vocabulary import INSTANCE_GOES_ON
 from ..authoring.misuse import did_you_mean
-from ..errors import NondeterminismError
+from ..errors import LimitExceeded, NondeterminismError
 from ..execution.drive import ContinuedAsNew, Execution
 from ..execution.interruption import CodeInterrupted
 from ..execution.replay import replay
@@ -53,6 +53,7 @@ def running_code(sheet: TurnSheet) -> Execution | None:
             generation=actor.record.generation,
             rows=actor.rows,
             limits=surroundings.limits,
+            watch=surroundings.watch_calls,
         )
     except (NondeterminismError, CodeInterrupted) as error:
         stall(sheet, str(error))
@@ -119,7 +120,9 @@ def _feed(sheet: TurnSheet, execution: Execution) -> None:
         continue_as_new(sheet, outcome, arrivals[taken:])
     elif outcome is not None:
         failure = FailureDetails.unpack(outcome.failure) if outcome.failure is not None else None
-        end(sheet, Status(outcome.status), outcome.result, failure, exceeded=execution.exceeded)
+        # The other reason to end against the code's will is misuse, which the failure tells.
+        limit = execution.exceeded if isinstance(execution.exceeded, LimitExceeded) else None
+        end(sheet, Status(outcome.status), outcome.result, failure, exceeded=limit)
 
 
 def _took_ms(sheet: TurnSheet, task_id: int | None) -> int | None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from ...actors.store.contract import Stored
 from ...actors.text import type_name
 from ...actors.turn import Envelope, Recover, ReminderDue, SetAside
 from ...journal.vocabulary import CHILD_NOT_STARTED, LIMIT_REACHED
@@ -32,6 +33,7 @@ from ..history.event import (
     TaskFailed,
     TimerFired,
 )
+from ..history.facets import facets_of
 from ..history.failure import failure_of
 from ..history.keys import is_same_key
 from ..history.open_work import START_TIMER, OpenWork
@@ -42,6 +44,7 @@ from ..history.status import Status, Step, follow
 from ..history.timeline import Timeline
 from .bounds import bounded
 from .effects import (
+    EFFECTS,
     create_child,
     invoke,
     tell_parent,
@@ -56,6 +59,7 @@ from .message import (
     ChildStarted,
     Continue,
     EventsTaken,
+    Import,
     Purge,
     RaiseEvent,
     ReleaseAside,
@@ -153,6 +157,8 @@ def _begin(sheet: TurnSheet, start: Start) -> None:
     )
     if later is not None:
         sheet.timers_set[START_TIMER] = later
+    if start.rerun_of is not None:
+        sheet.audit(start.by, AuditAction.RERUN, source=start.rerun_of)
 
 
 def _receive_copy(sheet: TurnSheet, envelope: Envelope) -> None:
@@ -181,6 +187,8 @@ def _receive_copy(sheet: TurnSheet, envelope: Envelope) -> None:
         invoke(sheet, task)
     for child in actor.open.children.values():
         create_child(sheet, child)
+    for command in copy.sent:
+        EFFECTS[type(command)](sheet, command)
     sheet.timers_set.update(
         {timer_id: due_us for timer_id, due_us in actor.open.timers.items() if due_us < END_OF_TIME_US}
     )
@@ -189,6 +197,26 @@ def _receive_copy(sheet: TurnSheet, envelope: Envelope) -> None:
     if record.remote:
         actor.timeline = Timeline.of(actor.rows)
     sheet.audit(copy.by, AuditAction.RERUN, source=copy.source_id)
+    sheet.answer(envelope, None)
+
+
+def _receive_import(sheet: TurnSheet, envelope: Envelope) -> None:
+    """Be an instance that has ended elsewhere. Nothing follows from it."""
+    given: Import = envelope.body
+    actor = sheet.actor
+    if actor.record is not None:
+        sheet.answer(envelope, InstanceExists(actor.instance_id, unique=True))
+        return
+    assert given.record.status.terminal
+    record = given.record.pack(actor.surroundings.record_packer)
+    facets = facets_of(given.record, given.changed_us)
+    actor.remember(Stored(key=0, record=record, entries=given.entries, active=False, facets=facets))
+    sheet.record_before = actor.record  # what is written of it is said here
+    sheet.turn.record, sheet.turn.facets = record, facets
+    sheet.turn.earlier, sheet.turn.entry = given.entries[:-1], given.entries[-1]
+    sheet.turn.reset = sheet.turn.reset or sheet.turn.delete
+    sheet.turn.delete = False
+    sheet.audit(given.by, AuditAction.IMPORT)
     sheet.answer(envelope, None)
 
 
@@ -395,5 +423,6 @@ RECEIVERS: dict[type[Any], Callable[[TurnSheet, Envelope], None]] = {
     RemoteAnswer: _receive_answer,
     Repair: receive_repair,
     StartCopy: _receive_copy,
+    Import: _receive_import,
     TryAgain: _receive_try_again,
 }

@@ -102,7 +102,7 @@ class Instance:
         # Its code was interrupted, and is not tried again before the instance is loaded anew.
         self.interrupted = False
         if stored is not None:
-            self._remember(stored)
+            self.remember(stored)
 
     @property
     def facets(self) -> Facets | None:
@@ -134,7 +134,8 @@ class Instance:
         self.stalled_here = False
         self.interrupted = False
 
-    def _remember(self, stored: Stored) -> None:
+    def remember(self, stored: Stored) -> None:
+        """Be what the store has."""
         self.record = unpack_record(stored.record)
         self.was_stalled = self.record.set_aside is not None and self.record.set_aside.until_restart
         self.rows = [unpack_row(entry) for entry in stored.entries]
@@ -153,6 +154,8 @@ class Instance:
         if self.record.status.terminal:
             self.rows = self.rows[-1:]
             self.open.keep_only(self.rows)
+            if not stored.active and self.record.set_aside is None:
+                self.open.tasks = {}  # they have been performed: no row tells of that any more, but the mark went
             return
         for row in self.rows:
             if row.turn is not None:

@@ -13,6 +13,7 @@ import msgpack
 from ..authoring.app import App, WorkflowDefinition
 from ..authoring.codec import Encoder
 from ..authoring.limits import USUAL_LIMITS, WorkflowLimits
+from ..execution.direct_calls import Watch
 from ..history.row import RowPacker
 from ..history.timed_event import TimedEvent
 
@@ -33,6 +34,7 @@ class Surroundings:
     propagate: Propagate = field(default=lambda instance_id, events, scope, received: None, kw_only=True)
     observed: bool = field(default=False, kw_only=True)  # the end of each instance is reported
     limits: WorkflowLimits = field(default=USUAL_LIMITS, kw_only=True)
+    watch_calls: Watch | None = field(default=None, kw_only=True)  # finds activities that are called as functions
     encoder: Encoder = field(default_factory=Encoder, kw_only=True)
     # Both keep a buffer, which is dear to make and cheap to use again.
     packer: RowPacker = field(default_factory=RowPacker, kw_only=True)

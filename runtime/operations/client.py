@@ -5,9 +5,9 @@ The rule: it decides nothing. It encodes, makes one call, and decodes by the wor
 `Engine.client` is one; it calls the facade of the engine in the same process.
 """
 
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar, overload
+from typing import Any, Literal, Protocol, TypeVar, overload
 
 import anyio
 
@@ -22,10 +22,11 @@ from .facade import finished
 from .handle import Handle, Seconds, Workflow, WorkflowState
 
 R = TypeVar("R")
+IfTaken = Literal["reject", "return", "restart"]
 
 
 class Operations(Protocol):
-    """What a client calls: `runtime/operations/facade.py` says what each does."""
+    """What a client calls. Payloads are JSON text; `Client` says what each does."""
 
     async def start(
         self,
@@ -36,19 +37,32 @@ class Operations(Protocol):
         start_at_us: int | None = None,
     ) -> str: ...
 
+    async def begin(
+        self,
+        name: str,
+        *,
+        instance_id: str | None,
+        input: str | None,  # noqa: A002
+        start_at_us: int | None,
+        tags: Mapping[str, str] | None,
+        if_exists: str,
+        force: bool,
+        key: str | None,
+    ) -> str: ...
+
     async def inspect(self, instance_id: str) -> InstanceState | None: ...
 
     async def wait(self, instance_id: str, until: Callable[[Status], bool] = finished) -> InstanceState: ...
 
-    async def raise_event(self, instance_id: str, name: str, data: str | None = None) -> None: ...
+    async def raise_event(self, instance_id: str, name: str, data: str | None, *, key: str | None) -> None: ...
 
-    async def suspend(self, instance_id: str, *, reason: str | None = None) -> None: ...
+    async def suspend(self, instance_id: str, *, reason: str | None, recurse: bool) -> None: ...
 
-    async def resume(self, instance_id: str, *, reason: str | None = None) -> None: ...
+    async def resume(self, instance_id: str, *, reason: str | None, recurse: bool) -> None: ...
 
-    async def terminate(self, instance_id: str, *, output: str | None = None, recurse: bool = True) -> None: ...
+    async def terminate(self, instance_id: str, *, output: str | None, recurse: bool, reason: str | None) -> None: ...
 
-    async def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False) -> int: ...
+    async def purge(self, instance_id: str, *, recurse: bool, force: bool, reason: str | None) -> int: ...
 
 
 class Client:
@@ -71,6 +85,10 @@ class Client:
         input: Any = None,
         instance_id: str | None = None,
         start_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+        if_exists: IfTaken | None = None,
+        force: bool = False,
+        idempotency_key: str | None = None,
     ) -> Handle[R]: ...
     @overload
     async def start(
@@ -80,6 +98,10 @@ class Client:
         input: Any = None,
         instance_id: str | None = None,
         start_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+        if_exists: IfTaken | None = None,
+        force: bool = False,
+        idempotency_key: str | None = None,
     ) -> Handle[R]: ...
     @overload
     async def start(
@@ -89,6 +111,10 @@ class Client:
         input: Any = None,
         instance_id: str | None = None,
         start_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+        if_exists: IfTaken | None = None,
+        force: bool = False,
+        idempotency_key: str | None = None,
     ) -> Handle[R]: ...
     @overload
     async def start(
@@ -98,6 +124,10 @@ class Client:
         input: Any = None,
         instance_id: str | None = None,
         start_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+        if_exists: IfTaken | None = None,
+        force: bool = False,
+        idempotency_key: str | None = None,
     ) -> Handle[Any]: ...
     async def start(
         self,
@@ -106,25 +136,47 @@ class Client:
         input: Any = None,  # noqa: A002  Dapr's word
         instance_id: str | None = None,
         start_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+        if_exists: IfTaken | None = None,
+        force: bool = False,
+        idempotency_key: str | None = None,
     ) -> Handle[Any]:
         """Start an instance and return its handle, which is its id. Durable when it returns.
 
         Args:
             start_at: When its code is to begin; UTC if it names no time zone.
+            tags: What lists can be filtered by; 16 at most.
+            if_exists: If an instance has the id: `reject` refuses, also if it has ended; `return` returns that
+                instance, if it is of the same workflow; `restart`, the default, begins one anew that has ended.
+            force: With `restart`: terminate one that has not ended.
+            idempotency_key: The same start twice with the same key is one instance.
 
         Raises:
-            AppError, InvalidRequest, InstanceExists, ChildUnfinished: Nothing was started.
+            AppError, InvalidRequest, RequestRefused: Nothing was started.
         """
         if instance_id is not None:
             instance_id = id_of(instance_id)
         if start_at is not None:
             _expect(datetime, start_at, "start_at")
-        started = await self._operations.start(
-            name_of(workflow, self._app),
-            instance_id=instance_id,
-            input=self._encoder.encode(input),
-            start_at_us=to_us(start_at) if start_at is not None else None,
-        )
+        name = name_of(workflow, self._app)
+        content = self._encoder.encode(input)
+        start_at_us = to_us(start_at) if start_at is not None else None
+        if tags is None and if_exists is None and not force and idempotency_key is None:
+            started = await self._operations.start(
+                name, instance_id=instance_id, input=content, start_at_us=start_at_us
+            )
+        else:
+            usual = "restart" if instance_id is not None else "reject"
+            started = await self._operations.begin(
+                name,
+                instance_id=instance_id,
+                input=content,
+                start_at_us=start_at_us,
+                tags=tags,
+                if_exists=if_exists or usual,
+                force=force,
+                key=idempotency_key,
+            )
         return Handle(started, self, workflow)
 
     @overload
@@ -217,55 +269,77 @@ class Client:
             return self._described(await self._operations.wait(instance_id, until))
         return self._described(await self._wait(instance_id, until, timeout))
 
-    async def raise_event(self, instance_id: str, name: str, data: Any = None) -> None:
-        """Send an event to an instance. A finished one takes it and drops it.
+    async def raise_event(
+        self, instance_id: str, name: str, data: Any = None, *, idempotency_key: str | None = None
+    ) -> None:
+        """Send an event to an instance. One that does not wait for it keeps it; a finished one drops it.
+
+        Args:
+            idempotency_key: Of the events of an instance with the same key the first counts. With a key, a new event
+                to a finished instance is refused.
 
         Raises:
-            InvalidRequest, InstanceNotFound, InstanceStalled
+            InvalidRequest, InstanceNotFound, InstanceStalled, EventRefused
         """
         _expect(str, name, "the name of the event")
-        await self._operations.raise_event(id_of(instance_id), name, self._encoder.encode(data))
+        await self._operations.raise_event(id_of(instance_id), name, self._encoder.encode(data), key=idempotency_key)
 
-    async def suspend(self, instance_id: str, *, reason: str | None = None) -> None:
+    async def suspend(self, instance_id: str, *, reason: str | None = None, recurse: bool = False) -> None:
         """Let an instance take no further step until it is resumed. Arrivals are kept.
 
+        Args:
+            reason: Stands in the history and in the audit.
+            recurse: Suspend its descendants too.
+
         Raises:
             InstanceNotFound, InstanceStalled
         """
-        await self._operations.suspend(id_of(instance_id), reason=reason)
+        await self._operations.suspend(id_of(instance_id), reason=reason, recurse=recurse)
 
-    async def resume(self, instance_id: str, *, reason: str | None = None) -> None:
+    async def resume(self, instance_id: str, *, reason: str | None = None, recurse: bool = False) -> None:
         """Let a suspended instance go on.
 
+        Args:
+            reason: Stands in the history and in the audit.
+            recurse: Resume its descendants too.
+
         Raises:
             InstanceNotFound, InstanceStalled
         """
-        await self._operations.resume(id_of(instance_id), reason=reason)
+        await self._operations.resume(id_of(instance_id), reason=reason, recurse=recurse)
 
-    async def terminate(self, instance_id: str, *, output: Any = None, recurse: bool = True) -> None:
-        """End an instance without asking its code; activities under way run on, and their results are dropped.
+    async def terminate(
+        self, instance_id: str, *, output: Any = None, recurse: bool = True, reason: str | None = None
+    ) -> None:
+        """End an instance without asking its code, also one that is stalled or set aside.
+
+        Activities under way run on, and their results are dropped.
 
         Args:
             output: The result that the instance then has.
             recurse: End its children too.
+            reason: Stands in the audit.
 
         Raises:
-            InstanceNotFound, InstanceStalled
+            InstanceNotFound
         """
-        output = self._encoder.encode(output)
-        await self._operations.terminate(id_of(instance_id), output=output, recurse=recurse)
+        content = self._encoder.encode(output)
+        await self._operations.terminate(id_of(instance_id), output=content, recurse=recurse, reason=reason)
 
-    async def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False) -> int:
-        """Forget a finished instance, and return how many were forgotten.
+    async def purge(
+        self, instance_id: str, *, recurse: bool = True, force: bool = False, reason: str | None = None
+    ) -> int:
+        """Forget an instance that has ended, is stalled or is set aside, and return how many were forgotten.
 
         Args:
             recurse: Forget its descendants too; all of them must be finished.
             force: Forget it with any status.
+            reason: Stands in the audit.
 
         Raises:
-            InstanceNotFound, InstanceUnfinished, InstanceStalled
+            InstanceNotFound, InstanceUnfinished
         """
-        return await self._operations.purge(id_of(instance_id), recurse=recurse, force=force)
+        return await self._operations.purge(id_of(instance_id), recurse=recurse, force=force, reason=reason)
 
     async def _wait(
         self,

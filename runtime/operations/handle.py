@@ -61,15 +61,15 @@ class Steered(Protocol):
         timeout: Seconds,  # noqa: ASYNC109
     ) -> WorkflowState: ...
 
-    async def raise_event(self, instance_id: str, name: str, data: Any = None) -> None: ...
+    async def raise_event(self, instance_id: str, name: str, data: Any, *, idempotency_key: str | None) -> None: ...
 
-    async def suspend(self, instance_id: str, *, reason: str | None) -> None: ...
+    async def suspend(self, instance_id: str, *, reason: str | None, recurse: bool) -> None: ...
 
-    async def resume(self, instance_id: str, *, reason: str | None) -> None: ...
+    async def resume(self, instance_id: str, *, reason: str | None, recurse: bool) -> None: ...
 
-    async def terminate(self, instance_id: str, *, output: Any, recurse: bool) -> None: ...
+    async def terminate(self, instance_id: str, *, output: Any, recurse: bool, reason: str | None) -> None: ...
 
-    async def purge(self, instance_id: str, *, recurse: bool, force: bool) -> int: ...
+    async def purge(self, instance_id: str, *, recurse: bool, force: bool, reason: str | None) -> int: ...
 
 
 class Handle(str, Generic[R]):
@@ -123,25 +123,25 @@ class Handle(str, Generic[R]):
         """Describe the instance as last committed; None if there is none."""
         return await self._client.get(self)
 
-    async def raise_event(self, name: str, data: Any = None) -> None:
+    async def raise_event(self, name: str, data: Any = None, *, idempotency_key: str | None = None) -> None:
         """Send an event; as `Client.raise_event`."""
-        await self._client.raise_event(self, name, data)
+        await self._client.raise_event(self, name, data, idempotency_key=idempotency_key)
 
-    async def suspend(self, *, reason: str | None = None) -> None:
+    async def suspend(self, *, reason: str | None = None, recurse: bool = False) -> None:
         """Let it take no further step until it is resumed; as `Client.suspend`."""
-        await self._client.suspend(self, reason=reason)
+        await self._client.suspend(self, reason=reason, recurse=recurse)
 
-    async def resume(self, *, reason: str | None = None) -> None:
+    async def resume(self, *, reason: str | None = None, recurse: bool = False) -> None:
         """Let it go on; as `Client.resume`."""
-        await self._client.resume(self, reason=reason)
+        await self._client.resume(self, reason=reason, recurse=recurse)
 
-    async def terminate(self, *, output: Any = None, recurse: bool = True) -> None:
+    async def terminate(self, *, output: Any = None, recurse: bool = True, reason: str | None = None) -> None:
         """End it without asking its code; as `Client.terminate`."""
-        await self._client.terminate(self, output=output, recurse=recurse)
+        await self._client.terminate(self, output=output, recurse=recurse, reason=reason)
 
-    async def purge(self, *, recurse: bool = True, force: bool = False) -> int:
+    async def purge(self, *, recurse: bool = True, force: bool = False, reason: str | None = None) -> int:
         """Forget it, and say how many instances were forgotten; as `Client.purge`."""
-        return await self._client.purge(self, recurse=recurse, force=force)
+        return await self._client.purge(self, recurse=recurse, force=force, reason=reason)
 
     def __repr__(self) -> str:
         return f"Handle({str.__repr__(self)})"

@@ -9,19 +9,27 @@ the history up to the event, asks for the event again, and goes on from there.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ...actors.hosting.host import Host
 from ..child_ids import child_id
-from ..errors import RequestRefused
+from ..errors import InstanceExists, InstanceNotFound, RequestRefused
+from ..history.attribution import By
 from ..history.event import (
     ChildCompleted,
     ChildCreated,
     ChildFailed,
+    Command,
+    DetachedCreated,
     Event,
+    EventSent,
+    ExecutionCompleted,
     ExecutionStarted,
     TaskScheduled,
     TimerCreated,
 )
-from ..history.row import Row, split
+from ..history.record import unpack_record
+from ..history.row import Row, split, unpack_row
 from ..ids import make_id
+from ..instance.message import StartCopy, workflow_address
 
 
 class Rerun(NamedTuple):
@@ -74,7 +82,45 @@ class RerunExists(RequestRefused):
         return f"workflow '{self.instance_id}' has already been created"
 
 
-def copied(rows: Sequence[Row], rerun: Rerun, *, source_id: str, new_id: str, now_us: int) -> tuple[list[Row], str]:
+async def start_copy(host: Host, rerun: Rerun, by: By | None) -> None:
+    """Begin the new instance, whose id `rerun` has.
+
+    Raises:
+        RerunRefused, EventNotFound, EventNotRerunnable, RerunExists, InstanceNotFound
+    """
+    source_id, new_id = rerun.source_id, rerun.new_id
+    assert new_id is not None
+    if new_id == source_id:
+        raise RerunRefused("rerun workflow instance ID must be different from the original instance ID")
+    stored = await host.read(workflow_address(source_id))
+    if stored is None:
+        raise InstanceNotFound(source_id)
+    record = unpack_record(stored.record)
+    if not record.status.terminal:
+        raise RerunRefused(f"'{source_id}' is not in a terminal state")
+    if record.parent is not None:
+        raise RerunRefused(f"'{source_id}': cannot rerun from child-workflows")
+    rows = [unpack_row(entry) for entry in stored.entries]
+    now_us, remote = host.clock.now_us(), record.remote
+    copy = copied(rows, rerun, source_id=source_id, new_id=new_id, now_us=now_us, remote=remote)
+    begun = record._replace(execution_id=copy.execution_id, created_us=now_us)
+    try:
+        await host.ask(workflow_address(new_id), StartCopy(begun, copy.rows, copy.sent, source_id, by))
+    except InstanceExists:
+        raise RerunExists(new_id) from None
+
+
+class HistoryCopy(NamedTuple):
+    """The history with which the new instance begins."""
+
+    rows: Sequence[Row]  # the last of them asks for the event again
+    execution_id: str
+    sent: Sequence[
+        EventSent | DetachedCreated
+    ] = ()  # events and detached instances that its last turn asks for, behind the event
+
+
+def copied(rows: Sequence[Row], rerun: Rerun, *, source_id: str, new_id: str, now_us: int, remote: bool) -> HistoryCopy:
     """Make the history of the new instance.
 
     Args:
@@ -83,23 +129,45 @@ def copied(rows: Sequence[Row], rerun: Rerun, *, source_id: str, new_id: str, no
         source_id: The id of the source.
         new_id: The id of the new instance.
         now_us: Now; Unix time, microseconds. A timer that is set again runs for as long as it did.
-
-    Returns:
-        The rows, the last of which asks for the event again, and the new execution's id.
+        remote: The code is with a worker. Then it asks anew for what its turn has asked for behind the event; code that
+            is here is taken to have asked for it, because a turn is repeated as a whole.
 
     Raises:
         RerunRefused, EventNotFound, EventNotRerunnable
     """
     position, target = _find(rows, rerun.event_id)
-    again = _again(target, rerun, source_id=source_id, new_id=new_id, waited_us=now_us - rows[position].at_us)
+    waited_us = now_us - rows[position].at_us
+    again = _again(target, rerun, source_id=source_id, new_id=new_id, waited_us=waited_us)
     execution_id = make_id()
     answered = _answered_children(rows[: position + 1])
     kept = [_begun_anew(row, execution_id, answered, new_id) for row in rows[: position + 1]]
     last = kept[-1]
     arrivals, commands = split(last.turn or ())
     before = [command for command in commands if getattr(command, "event_id", -1) < rerun.event_id]
-    kept[-1] = last._replace(turn=[*arrivals, *before, again], held=[], waits=None)
-    return kept, execution_id
+    after = [] if remote else _asked_behind(commands, rerun.event_id, waited_us)
+    kept[-1] = last._replace(turn=[*arrivals, *before, again, *after], held=[])
+    sent = [command for command in after if isinstance(command, EventSent | DetachedCreated)]
+    return HistoryCopy(kept, execution_id, sent)
+
+
+def _asked_behind(commands: Sequence[Command], event_id: int, waited_us: int) -> list[Command]:
+    """What a turn has asked for behind an event, as the new instance asks for it.
+
+    Raises:
+        RerunRefused: The turn has ended the instance.
+    """
+    behind: list[Command] = []
+    for command in commands:
+        if getattr(command, "event_id", -1) <= event_id:
+            continue
+        if isinstance(command, ExecutionCompleted):
+            raise RerunRefused(
+                f"event '{event_id}' was asked for in the turn that ended the instance, so nothing would follow from it"
+            )
+        if isinstance(command, TimerCreated):
+            command = command._replace(fire_at_us=command.fire_at_us + waited_us)  # noqa: PLW2901
+        behind.append(command)
+    return behind
 
 
 def _find(rows: Sequence[Row], event_id: int) -> tuple[int, Event]:

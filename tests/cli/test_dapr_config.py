@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from perdure.cli.dapr_config import DaprConfig, DaprFileError, read_config, read_duration, read_resources
-from perdure.runtime.operations.retention_policy import Retention
+from perdure.runtime.operations.retention.policy import Retention
 from perdure.runtime.workers.limits import DispatchLimits
 
 SECOND_US = 1_000_000

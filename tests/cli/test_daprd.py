@@ -19,7 +19,7 @@ from perdure.cli.daprd_flags import DAPRD_FLAGS
 from perdure.cli.daprd_install import install_into
 from perdure.daemon.config import Config
 from perdure.http.serving.listener import address, listen
-from perdure.runtime.operations.retention_policy import Retention
+from perdure.runtime.operations.retention.policy import Retention
 from perdure.runtime.settings import Settings
 from perdure.runtime.workers.limits import DispatchLimits
 

@@ -19,7 +19,7 @@ from perdure.cli.parsing import (
     parse_size,
     parse_tokens,
 )
-from perdure.runtime.operations.retention_policy import Retention
+from perdure.runtime.operations.retention.policy import Retention
 
 
 @pytest.mark.parametrize(

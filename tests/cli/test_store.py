@@ -192,3 +192,20 @@ def test_a_backup_that_cannot_be_written_is_one_line(data: str, tmp_path: Path) 
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
     assert "nowhere" in line
+
+
+def test_a_vacuum_says_how_large_each_file_was_and_is(tmp_path: Path) -> None:
+    data = tmp_path / "perdure.db"
+    make(data, 2)
+    before = seen(data, 2)
+    result = store_command("vacuum", "--data", str(data))
+    assert result.exit_code == 0, result.output
+    assert [line.split(" had ")[0] for line in result.stdout.splitlines()] == [str(data), f"{data}.1"]
+    assert result.stdout.count("bytes, and has") == 2
+    assert seen(data, 2) == before
+
+
+def test_a_vacuum_of_what_is_no_store_is_an_error_in_a_sentence(tmp_path: Path) -> None:
+    result = store_command("vacuum", "--data", str(tmp_path / "none.db"))
+    assert result.exit_code == 1
+    assert "there is no store at" in result.stderr

@@ -1,7 +1,8 @@
 """What arrives while Dapr's Python SDK has a turn is neither lost nor doubled, whatever the turn comes to.
 
 One table: each arrival meets each outcome of a turn that the SDK is made to
-hold (`sdk_held_turn_worker.py`). Afterwards the instance is driven to its end:
+hold (`sdk_held_turn_worker.py`), and the same once more with the daemon killed
+between the arrival and the answer. Afterwards the instance is driven to its end:
 the SDK itself says whether it accepts the history, and the history is looked
 at too. `tests/runtime/instance/test_what_meets_a_turn.py` is the same table
 without an SDK. Takes the Python with the SDK as its argument.
@@ -192,9 +193,14 @@ ARRIVALS: dict[str, Callable[[Scene, str], None]] = {
 EVENTS = {"event": ["met"], "pause, event and resume": ["met"]}
 
 
-def meet(scene: Scene, arrival: str, report: Report) -> None:
-    """Let one arrival meet all outcomes."""
-    ids = {outcome: re.sub("[^a-z]+", "-", f"{arrival}-{outcome}") for outcome in OUTCOMES}
+def meet(scene: Scene, arrival: str, report: Report, *, then_killed: bool = False) -> None:
+    """Let one arrival meet all outcomes.
+
+    Args:
+        then_killed: The daemon is killed behind the arrival, and before the answer.
+    """
+    name = f"{arrival}, host killed" if then_killed else arrival
+    ids = {outcome: re.sub("[^a-z]+", "-", f"{name}-{outcome}") for outcome in OUTCOMES}
     stalled = ids["stalls"]
     # Given an instance for each outcome, whose turn the SDK has,
     for outcome, instance_id in ids.items():
@@ -209,26 +215,27 @@ def meet(scene: Scene, arrival: str, report: Report) -> None:
         ARRIVALS[arrival](scene, instance_id)
     if arrival == "worker lost":
         scene.lose_worker()
-    elif arrival == "host killed":
+    elif arrival == "host killed" or then_killed:
         scene.kill_host()
     for instance_id in ids.values():
         scene.file(instance_id, "go").touch()
     # then each comes to its end as if they had not met.
     if arrival == "pause":
-        resume_all(scene, ids)
+        # An answer that came counts, though the instance is suspended. One to a daemon that was killed does not.
+        resume_all(scene, ids, answered=() if then_killed else ("completes", "fails"))
     if arrival not in ("terminate", "purge by force"):
         scene.await_status(stalled, Status.STALLED)
         scene.file(stalled, "unfit").unlink()
         scene.lose_worker()
     for outcome, instance_id in ids.items():
-        with report.method(f"{arrival} x {outcome}"):
+        with report.method(f"{name} x {outcome}"):
             check_end(scene, instance_id, arrival, outcome)
 
 
-def resume_all(scene: Scene, ids: dict[str, str]) -> None:
+def resume_all(scene: Scene, ids: dict[str, str], *, answered: tuple[str, ...]) -> None:
     time.sleep(0.5)  # the answers come in
     for outcome, instance_id in ids.items():
-        if outcome not in ("completes", "fails"):
+        if outcome not in answered:
             scene.await_status(instance_id, Status.SUSPENDED)
             resume(scene, instance_id)
 
@@ -298,6 +305,10 @@ def main() -> int:
         for arrival in ARRIVALS:
             with report.method(f"{arrival} meets a turn"):
                 meet(scene, arrival, report)
+        for arrival in ARRIVALS:
+            if arrival not in ("worker lost", "host killed"):
+                with report.method(f"{arrival} meets a turn, and the host is killed"):
+                    meet(scene, arrival, report, then_killed=True)
     return 1 if report.failed else 0
 
 

@@ -114,10 +114,10 @@ def samples(calls: int, most: int = SAMPLES) -> list[int]:
     return sorted({1 + round(index * (calls - 1) / (most - 1)) for index in range(most)})
 
 
-def faults(shim: Shim, reset: Callable[[], list[str]], calls: tuple[str, ...] = CALLS) -> Iterator[Fault]:
+def faults(shim: Shim, reset: Callable[[], list[str]], *, most: int = SAMPLES) -> Iterator[Fault]:
     """The faults that a program can meet: each sampled call of each kind, in each way."""
-    for call in calls:
-        for nth in samples(shim.calls(reset(), call)):
+    for call in CALLS:
+        for nth in samples(shim.calls(reset(), call), most):
             fault = Fault(call=call, nth=nth)
             yield fault
             yield replace(fault, code=errno.ENOSPC, last=True)
@@ -391,7 +391,7 @@ def test_each_call_that_fails_while_a_backup_is_restored_loses_nothing(
     shim: Shim, folder: Path, tmp_path: Path, backup: Path
 ) -> None:
     original = made(folder, "restore")
-    tried = [*faults(shim, lambda: reset_restore(folder, original, backup)[0])]
+    tried = [*faults(shim, lambda: reset_restore(folder, original, backup)[0], most=6)]
     for fault in tried:
         restore_under(shim, folder, original, backup, fault)
     print(f"\n{len(tried)} faults in a restore: no content is lost")
@@ -401,7 +401,7 @@ def test_each_call_that_fails_while_a_backup_is_restored_loses_nothing(
 @pytest.mark.slow
 def test_each_call_that_fails_while_a_daemon_starts_loses_nothing(shim: Shim, folder: Path, tmp_path: Path) -> None:
     anyio.run(leave_work, tmp_path / "left.db")
-    tried = [*faults(shim, lambda: reset_daemon(folder, tmp_path / "left.db"))]
+    tried = [*faults(shim, lambda: reset_daemon(folder, tmp_path / "left.db"), most=6)]
     served = sum(start_under(shim, folder, tmp_path / "left.db", fault) for fault in tried)
     print(f"\n{len(tried)} faults while a daemon starts: {served} have served, the others say why not, nothing is lost")
     assert served > 0

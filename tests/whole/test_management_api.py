@@ -69,7 +69,7 @@ def start(api: httpx.Client, name: str, instance_id: str, value: Any = None, **q
     return found
 
 
-def get(api: httpx.Client, path: str, expected: int = 200, **query: str) -> Any:
+def get(api: httpx.Client, path: str, expected: int = 200, /, **query: str) -> Any:
     response = api.get(path, params=query)
     assert response.status_code == expected, response.text
     return response.json()
@@ -264,6 +264,58 @@ def test_an_instance_gets_what_it_waits_for(api: httpx.Client) -> None:
     assert get(api, "/instances/hangs-too/wait")["status"] == "FAILED"
 
 
+def test_what_has_ended_is_run_again_as_a_new_instance(api: httpx.Client) -> None:
+    # Given an instance that runs, it cannot be run again;
+    start(api, "order", "again-0", "x")
+    assert api.post("/instances/again-0/rerun").status_code == 409
+    # given one that has ended, a dry run says what would be kept,
+    start(api, "pay", "again-1", 7, **{"tag.team": "a"})
+    get(api, "/instances/again-1/wait")
+    preview = api.post("/instances/again-1/rerun", json={"dry_run": True})
+    assert preview.status_code == 200
+    assert [(each["kind"], each["name"]) for each in preview.json()["repeated"]] == [("activity", "charge")]
+    (step,) = preview.json()["repeated"]
+    # and a rerun makes a new one, with the same input and tags, or with another input,
+    again = api.post("/instances/again-1/rerun", json={"id": "again-2", "reason": "once more"})
+    assert (again.status_code, again.json()["tags"]) == (201, {"team": "a"})
+    assert again.headers["location"] == "/api/v1/instances/again-2"
+    other = api.post("/instances/again-1/rerun", json={"input": 8, "from_event": step["event_id"]}).json()["id"]
+    for instance_id, result in (("again-2", "charged 7"), (other, "charged 8")):
+        assert get(api, f"/instances/{instance_id}/wait")["status"] == "COMPLETED"
+        key = get(api, f"/instances/{instance_id}/history", order="newest", limit="1")["items"][0]["key"]
+        assert api.get(f"/instances/{instance_id}/history/{key}/result").json() == result
+    # once for each id, and of an event that is there.
+    assert api.post("/instances/again-1/rerun", json={"id": "again-2"}).status_code == 409
+    assert api.post("/instances/again-1/rerun", json={"from_event": 99}).status_code == 404
+    (row,) = get(api, "/audit", id="again-2")["items"]
+    assert (row["action"], row["source"], row["reason"]) == ("rerun", "again-1", "once more")
+
+
+def test_an_instance_is_written_out_and_read_in_again(api: httpx.Client) -> None:
+    # Given an instance that has ended, written out,
+    start(api, "pay", "kept", 7, **{"tag.team": "a"})
+    get(api, "/instances/kept/wait")
+    exported = api.get("/instances/kept/export")
+    assert exported.headers["content-type"] == "application/x-ndjson"
+    assert json.loads(exported.text.splitlines()[0])["id"] == "kept"
+    # when it is read in under another id, then it is there as it was, and written out again it is equal.
+    assert api.post("/import", content=exported.content).status_code == 409
+    response = api.post("/import?id=kept-2", content=exported.content)
+    assert (response.status_code, response.json()["status"], response.json()["tags"]) == (
+        201,
+        "COMPLETED",
+        {"team": "a"},
+    )
+    again = api.get("/instances/kept-2/export")
+    assert again.text.splitlines()[1:] == exported.text.splitlines()[1:]
+    # What is not whole, and what has not ended, is not read in.
+    assert api.post("/import?id=kept-3", content=exported.content[:-10]).status_code == 400
+    assert api.post("/import?id=kept-3").status_code == 400
+    start(api, "order", "runs", "x")
+    assert api.post("/import?id=kept-3", content=api.get("/instances/runs/export").content).status_code == 422
+    assert api.get("/instances/nobody/export").status_code == 404
+
+
 def test_what_is_asked_twice_is_done_once(api: httpx.Client) -> None:
     # A start with a key begins one instance,
     key = {"idempotency-key": "once"}
@@ -430,6 +482,11 @@ def test_the_daemon_says_what_it_is_and_what_it_has(api: httpx.Client) -> None:
     assert get(api, "/workers")["items"] == []
     assert [each["name"] for each in get(api, "/workflows")["items"]] == ["order", "parent", "pay"]
     assert [each["name"] for each in get(api, "/activities")["items"]] == ["charge"]
+    attention = get(api, "/attention")
+    assert set(attention) == {"stalled", "set_aside", "failed", "waiting", "timers_overdue", "workers_gone"}
+    assert attention["failed"]["count"] >= 1
+    assert attention["failed"]["items"][0]["status"] == "FAILED"
+    assert attention["stalled"] == {"count": 0, "more": False, "items": []}
     series = get(api, "/series", names="started,workers", window="60", step="20")
     assert series["step"] == 20
     assert {name: len(values) for name, values in series["values"].items()} == {"started": 3, "workers": 3}
@@ -446,6 +503,44 @@ def test_who_did_what_is_in_the_audit(api: httpx.Client) -> None:
     ]
     assert [row["action"] for row in get(api, "/audit", id="audited", limit="1")["items"]] == ["purge"]
     assert get(api, "/audit", id="audited", before="2020-01-01T00:00:00Z")["items"] == []
+
+
+@pytest.mark.slow
+def test_any_host_of_several_answers_for_all(tmp_path: Path) -> None:
+    # Given a daemon of two hosts, and a reader of events at one of them,
+    (tmp_path / "shop.py").write_text(APP)
+    with Daemon(tmp_path / "shop.py", tmp_path / "p.db", "--processes", "2") as daemon:
+        reader = Events(f"{daemon.url}/api/v1/events?status=running")
+        ids = [f"order-{number}" for number in range(8)]
+        hosts = set()
+        for instance_id in ids:
+            # Each connection goes to the host that the kernel chooses.
+            with httpx.Client(base_url=f"{daemon.url}/api/v1", timeout=20) as api:
+                start(api, "order", instance_id, "x")
+                found: list[str] = []
+                cursor: str | None = ""
+                while cursor is not None:
+                    page = get(api, "/instances", order="created", limit="3", cursor=cursor)
+                    found += [item["id"] for item in page["items"]]
+                    cursor = page["cursor"]
+                assert found == ids[: len(found)]
+                assert found[-1] == instance_id
+                assert get(api, "/count")["counts"] == [{"count": len(found)}]
+                assert get(api, f"/instances/{instance_id}/wait", until="running")["id"] == instance_id
+                hosts |= {host["pid"] for host in get(api, "/hosts")["items"]}
+        # then each change was told once, and there are two hosts with a part each.
+        eventually(lambda: len(reader.events) > len(ids))
+        assert sorted(data["id"] for _, _, data in reader.events[1:]) == ids
+        position = reader.events[4][1]
+        reader.close()
+        assert len(hosts) == 2
+        # A reader that comes back to either goes on behind what it has read.
+        for _ in range(3):
+            again = Events(f"{daemon.url}/api/v1/events?status=running", **{"last-event-id": position})
+            eventually(lambda again=again: len(again.events) > len(ids) - 4)
+            assert [name for name, _, _ in again.events] == ["ready", *["change"] * (len(ids) - 4)]
+            again.close()
+        assert daemon.stop() == 0
 
 
 # Who may do it.

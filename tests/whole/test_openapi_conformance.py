@@ -14,6 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from ..support.paths import ROOT
 from ..support.processes.daemon import Daemon
 
@@ -34,12 +36,13 @@ def test_schemathesis_finds_nothing_against_a_running_daemon(tmp_path: Path) -> 
         assert daemon.stop() == 0
 
 
+@pytest.mark.slow
 def test_schemathesis_finds_nothing_in_the_management_api(tmp_path: Path) -> None:
     shutil.copy(Path(__file__).with_name("schemathesis_management.toml"), tmp_path / "schemathesis.toml")
     with Daemon(EXAMPLE, tmp_path / "p.db", env={"ORDER_BOOKS": str(tmp_path / "books")}) as daemon:
         command = [
             *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{daemon.url}/api/v1/openapi.json"),
-            *("--checks", "all", "--phases", "coverage,fuzzing,stateful", "--max-examples", "5", "--seed", "1"),
+            *("--checks", "all", "--phases", "coverage,fuzzing,stateful", "--max-examples", "30", "--seed", "1"),
             *("--exclude-path-regex", "events$", "--exclude-path", "/api/v1/session"),
             *("--continue-on-failure", "--no-color"),
         ]

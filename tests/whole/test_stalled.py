@@ -12,12 +12,13 @@ import pytest
 from perdure import ActivityContext, App, Engine, Status, WorkflowContext
 from perdure.actors.errors import ActorStalled
 from perdure.actors.hosting.failures import Failures
+from perdure.actors.hosting.mailroom import Mailroom
 from perdure.actors.store.errors import StoreDamaged
 from perdure.runtime.errors import InstanceStalled
 from perdure.runtime.history.instance_state import InstanceState
 from perdure.runtime.instance import receiving
 from perdure.runtime.instance.message import ActivityDone
-from perdure.runtime.settings import Settings
+from perdure.runtime.settings import Opening, Settings
 
 pytestmark = pytest.mark.anyio
 SETTINGS = Settings(stop_grace_s=0)
@@ -177,3 +178,34 @@ async def test_an_instance_that_cannot_be_read_is_stalled_and_nothing_is_written
         await hosting.facade.start("order", instance_id="o1")
         await hosting.facade.raise_event("o1", "sent", "1")
         assert (await hosting.facade.wait("o1")).status is Status.COMPLETED
+
+
+@pytest.mark.parametrize("statement", DAMAGES.values(), ids=DAMAGES)
+async def test_one_that_cannot_be_read_is_tried_once_after_a_restart(
+    data: Path, statement: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(sqlite3.connect(data)) as database, database:
+        database.execute(statement)
+    tried = 0
+    not_loaded, stall = Failures.not_loaded, Mailroom.stall
+
+    def counted(failures: Failures, *failed: Any) -> None:
+        nonlocal tried
+        tried += 1
+        not_loaded(failures, *failed)
+
+    def told(mailroom: Mailroom, *stalled: Any) -> None:
+        stall(mailroom, *stalled)
+        is_stalled.set()
+
+    monkeypatch.setattr(Failures, "not_loaded", counted)
+    monkeypatch.setattr(Mailroom, "stall", told)
+    # Given a daemon's engine that has tried it three times, when others come after it, then each tries it once.
+    for tries in (3, 1, 1):
+        is_stalled = anyio.Event()
+        opening = Opening(flight_record=True)
+        async with Engine(make_app(), data=data, settings=SETTINGS, opening=opening):
+            with anyio.fail_after(10):
+                await is_stalled.wait()
+        assert tried == tries
+        tried = 0

@@ -9,10 +9,12 @@ has nothing else to do meanwhile.
 
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
+from typing import Any, NamedTuple, TypeAlias
 
 from ...address import Address, shard_of
+from ..contract import Stored
 from ..errors import StoreError, StoreFailed, StoreLocked, StoreTooNew
 from ..part import Part
 from . import schema
@@ -36,10 +38,24 @@ from .lists.checking import faults_of_lists
 OF_ACTORS = {"log": "log entries", "active": "active marks", "reminders": "reminders"}
 
 
-def check(path: str | os.PathLike[str]) -> list[str]:
+class Expected(NamedTuple):
+    """What an actor says of its rows in other tables, which have no checksums."""
+
+    reminders: frozenset[tuple[str, int]]  # that it must have: name and due time
+    active: bool  # it must have the active mark
+
+
+# Reads an actor; None if it says nothing of the kind.
+Expect: TypeAlias = Callable[[Address, Stored], Expected | None]
+
+
+def check(path: str | os.PathLike[str], expect: Expect | None = None) -> list[str]:
     """Check a store.
 
     It reads all its files, each from a snapshot of its own.
+
+    Args:
+        expect: Says which reminders and marks an actor must have; None: these are not compared.
 
     Returns:
         A sentence for each fault; none if the store is sound.
@@ -51,15 +67,15 @@ def check(path: str | os.PathLike[str]) -> list[str]:
     try:
         first = stamp_of(data)
     except StoreError:
-        return faults_in(data)  # which says why
+        return faults_in(data, expect)  # which says why
     require_first(data, first)
     if first.part.of == 1:
-        return faults_in(data)
+        return faults_in(data, expect)
     found: list[str] = []
     for index, file in enumerate(paths_of(data, first.part.of)):
         try:
             wrong = misfit(file, Part(index, first.part.of), first)
-            found += [wrong] if wrong is not None else [f"{file}: {fault}" for fault in faults_in(file)]
+            found += [wrong] if wrong is not None else [f"{file}: {fault}" for fault in faults_in(file, expect)]
         except StoreError as error:
             found.append(str(error))
     return found
@@ -99,7 +115,7 @@ def backup(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> None
 # One file.
 
 
-def faults_in(path: str) -> list[str]:
+def faults_in(path: str, expect: Expect | None = None) -> list[str]:
     """Check one file; a sentence for each fault."""
     with reading(path) as connection:
         try:
@@ -107,13 +123,13 @@ def faults_in(path: str) -> list[str]:
         except StoreTooNew as error:
             return [str(error)]
         try:
-            return faults(connection, path)
+            return faults(connection, path, expect)
         except sqlite3.DatabaseError as error:
             # So damaged that not even these statements work.
             return [f"reading stopped: {error}"]
 
 
-def faults(connection: sqlite3.Connection, path: str) -> list[str]:
+def faults(connection: sqlite3.Connection, path: str, expect: Expect | None) -> list[str]:
     connection.execute("BEGIN")
     found = [row for (row,) in connection.execute("PRAGMA integrity_check") if row != "ok"]
     for table, what in OF_ACTORS.items():
@@ -126,7 +142,10 @@ def faults(connection: sqlite3.Connection, path: str) -> list[str]:
     unsaid = sorted(schema.META[meta[schema.VERSION]] - meta.keys())
     found += [f"it does not say its {name!r}" for name in unsaid] if unsaid else misplaced(connection, path, meta)
     if not unsaid:
-        found += changed(connection, schema.unsealed_in(connection, path, version=meta[schema.VERSION]))
+        unsealed = schema.unsealed_in(connection, path, version=meta[schema.VERSION])
+        found += changed(connection, unsealed)
+        if expect is not None and not found:
+            found += unlike_expected(connection, unsealed, expect)
     if meta[schema.VERSION] >= schema.VERSION_OF_LISTS:
         found += faults_of_lists(connection)
     connection.execute("COMMIT")
@@ -154,6 +173,40 @@ def changed(connection: sqlite3.Connection, unsealed: Unsealed) -> list[str]:
         return [*found[:CHANGED_SHOWN], f"reading its rows stopped: {error}"]
     more = len(found) - CHANGED_SHOWN
     return [*found[:CHANGED_SHOWN], f"{more} more rows do not match their checksums"] if more > 0 else found
+
+
+def unlike_expected(connection: sqlite3.Connection, unsealed: Unsealed, expect: Expect) -> list[str]:
+    """Compare the reminders and marks with what each actor says; a sentence for each of the first, and a count."""
+    found: list[str] = []
+    reminders = connection.execute("SELECT key, name, due_us FROM reminders ORDER BY key")
+    next_row = reminders.fetchone()
+    actors = connection.execute(
+        "SELECT key, type, id, record, EXISTS (SELECT 1 FROM active WHERE active.key = actors.key)"
+        " FROM actors ORDER BY key"
+    )
+    for key, type_, id_, record, active in actors:
+        own: set[tuple[str, int]] = set()
+        while next_row is not None and next_row[0] <= key:
+            if next_row[0] == key:
+                own.add(next_row[1:])
+            next_row = reminders.fetchone()
+        log: list[tuple[int, Any, Any]] = connection.execute(
+            "SELECT position, at_us, entry FROM log WHERE key = ? ORDER BY position", (key,)
+        ).fetchall()
+        entries = tuple([unseal_entry(key, *row, unsealed) for row in log])
+        address = Address(type_, id_)
+        stored = Stored(
+            key=key, record=unseal_record(key, type_, id_, record, unsealed), entries=entries, active=bool(active)
+        )
+        expected = expect(address, stored)
+        if expected is None:
+            continue
+        for name, due_us in sorted(expected.reminders - own):
+            found.append(f"{address}: its timer {name} is due at {due_us} µs, and has no such reminder")
+        if expected.active and not active:
+            found.append(f"{address}: it has something in flight, and no active mark")
+    more = len(found) - CHANGED_SHOWN
+    return [*found[:CHANGED_SHOWN], f"{more} more timers or marks are missing"] if more > 0 else found
 
 
 def name_of(connection: sqlite3.Connection, key: int) -> str:

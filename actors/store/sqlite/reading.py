@@ -20,8 +20,13 @@ from .rows import flat, rows_of
 
 T = TypeVar("T")
 
-FACETS = "f.kind, f.created_us, f.updated_us, f.ended_us, f.parent, f.tags"
 FACETS_READ = 6
+WITH_FACETS = (
+    "f.kind, f.created_us, f.updated_us, f.ended_us, f.parent, f.tags",
+    "LEFT JOIN facets AS f ON f.key = actors.key",
+)
+WITHOUT_FACETS = ("NULL, NULL, NULL, NULL, NULL, NULL", "")
+assert FACETS_READ == len(WITH_FACETS[0].split(",")) == len(WITHOUT_FACETS[0].split(","))
 
 
 def read_actors(
@@ -39,7 +44,7 @@ def read_outsides(
 
 
 def _each_or_error(
-    read: Callable[[Sequence[Address], Unsealed, Kinds, sqlite3.Connection], Mapping[Address, T | StoreError]],
+    read: Callable[[Sequence[Address], Unsealed, Kinds | None, sqlite3.Connection], Mapping[Address, T | StoreError]],
     addresses: Sequence[Address],
     unsealed: Unsealed,
     kinds: Kinds,
@@ -50,10 +55,24 @@ def _each_or_error(
         found = read(addresses, unsealed, kinds, connection)
     except sqlite3.Error as error:
         if len(addresses) == 1:
-            return [_as_damage(addresses[0], error, connection)]
+            return [_alone(read, addresses[0], error, unsealed, connection)]
         singly = [_each_or_error(read, [address], unsealed, kinds, connection) for address in addresses]
         return [one for (one,) in singly]
     return [found.get(address) for address in addresses]
+
+
+def _alone(
+    read: Callable[[Sequence[Address], Unsealed, Kinds | None, sqlite3.Connection], Mapping[Address, T | StoreError]],
+    address: Address,
+    error: sqlite3.Error,
+    unsealed: Unsealed,
+    connection: sqlite3.Connection,
+) -> T | StoreError | None:
+    """Read one actor that could not be read with its facets. Without them it works: they follow from its record."""
+    if is_damage(error):
+        with suppress(sqlite3.Error):
+            return read([address], unsealed, None, connection).get(address)
+    return _as_damage(address, error, connection)
 
 
 def _as_damage(address: Address, error: sqlite3.Error, connection: sqlite3.Connection) -> StoreError:
@@ -68,16 +87,17 @@ def _as_damage(address: Address, error: sqlite3.Error, connection: sqlite3.Conne
 
 
 def _actors(
-    addresses: Sequence[Address], unsealed: Unsealed, kinds: Kinds, connection: sqlite3.Connection
+    addresses: Sequence[Address], unsealed: Unsealed, kinds: Kinds | None, connection: sqlite3.Connection
 ) -> dict[Address, Stored | StoreError]:
+    selected, join = WITHOUT_FACETS if kinds is None else WITH_FACETS
     connection.execute("BEGIN")  # one snapshot for all that follows
     with connection:
         actors: list[tuple[Any, ...]] = asked(
             connection,
             addresses,
             f"""
-            SELECT type, id, actors.key, record, EXISTS (SELECT 1 FROM active WHERE active.key = actors.key), {FACETS}
-            FROM asked CROSS JOIN actors USING (type, id) LEFT JOIN facets AS f ON f.key = actors.key
+            SELECT type, id, actors.key, record, EXISTS (SELECT 1 FROM active WHERE active.key = actors.key), {selected}
+            FROM asked CROSS JOIN actors USING (type, id) {join}
             """,  # noqa: S608  ours
         )
         logs: dict[int, list[tuple[int, Any, Any]]] = {key: [] for _, _, key, *_ in actors}
@@ -106,17 +126,18 @@ def _actors(
 
 
 def _outsides(
-    addresses: Sequence[Address], unsealed: Unsealed, kinds: Kinds, connection: sqlite3.Connection
+    addresses: Sequence[Address], unsealed: Unsealed, kinds: Kinds | None, connection: sqlite3.Connection
 ) -> dict[Address, Inspection | StoreError]:
+    selected, join = WITHOUT_FACETS if kinds is None else WITH_FACETS
     connection.execute("BEGIN")
     with connection:
         rows: list[tuple[Any, ...]] = asked(
             connection,
             addresses,
             f"""
-            SELECT type, id, actors.key, record, {FACETS}, first.position, first.at_us, first.entry,
+            SELECT type, id, actors.key, record, {selected}, first.position, first.at_us, first.entry,
                 last.position, last.at_us, last.entry
-            FROM asked CROSS JOIN actors USING (type, id) LEFT JOIN facets AS f ON f.key = actors.key
+            FROM asked CROSS JOIN actors USING (type, id) {join}
             LEFT JOIN log AS first ON first.position = (SELECT min(position) FROM log WHERE log.key = actors.key)
             LEFT JOIN log AS last ON last.position = (SELECT max(position) FROM log WHERE log.key = actors.key)
             """,  # noqa: S608  ours

@@ -124,12 +124,14 @@ def replace_log(connection: sqlite3.Connection) -> None:
 
 
 def tidy(connection: sqlite3.Connection, path: str) -> None:
-    """Write the file anew without the pages of the damaged log. Without room for that the store works all the same."""
-    connection.execute("DROP TABLE temp.rescued")
+    """Write the file anew without damaged pages that nothing uses. Without room for that it stays as it is."""
+    connection.execute("DROP TABLE IF EXISTS temp.rescued")
     try:
         connection.execute("VACUUM")
     except sqlite3.Error as error:
-        logger.warning("%s keeps the pages of its damaged log, which `perdure store check` tells of: %s", path, error)
+        logger.warning(
+            "%s keeps damaged pages that it does not use, which `perdure store check` tells of: %s", path, error
+        )
 
 
 def _indexed(connection: sqlite3.Connection) -> list[tuple[int, int]]:

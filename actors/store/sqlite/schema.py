@@ -54,7 +54,7 @@ META: Mapping[int, frozenset[str]] = {
 
 # The tables of lists and counts, which version 4 has brought. docs/design/listing.md says what each index is for, and
 # what it costs.
-LIST_TABLES = (
+LISTS = (
     # What actors have in common in lists. Few, so that the rows of `facets` and of its indexes have a number instead.
     """
     CREATE TABLE kinds (
@@ -91,6 +91,8 @@ LIST_TABLES = (
         PRIMARY KEY (name, value, created_us, key)
     ) WITHOUT ROWID
     """,
+)
+AUDIT = (
     """
     CREATE TABLE audit (
         number INTEGER PRIMARY KEY,
@@ -159,7 +161,8 @@ TABLES = (
         PRIMARY KEY (due_us, key, name)
     ) WITHOUT ROWID
     """,
-    *LIST_TABLES,
+    *LISTS,
+    *AUDIT,
 )
 
 # Old version -> the statements that make the next version of it.
@@ -178,7 +181,8 @@ MIGRATIONS: Mapping[int, Sequence[str]] = {
     # Only the type of an actor can say its facets, so the host asks it, for a few actors at a time, once the store is
     # open (`actors/hosting/enlisting.py`).
     3: [
-        *LIST_TABLES,
+        *LISTS,
+        *AUDIT,
         "INSERT INTO meta (name, value) VALUES"
         " ('unlisted_key', (SELECT coalesce(max(key), 0) FROM actors)), ('listed_key', 0)",
     ],

@@ -44,6 +44,7 @@ from .in_use import UNKNOWN, InUse, refuse_missing
 from .lists.auditing import read_audit, thin_audit
 from .lists.filling import Filling, read_unlisted
 from .lists.kinds import Kinds, take_kinds
+from .lists.mending import are_damaged, begin_anew
 from .lists.reading import Asked, read_counts, read_page
 from .reading import read_active, read_actors, read_ids, read_outsides, read_reminders
 from .salvage import highest_position, is_damaged, replace_log, rescue, tidy
@@ -173,9 +174,8 @@ class SqliteStore:
         assert fences.keys() >= {write.shard for write in writes}, "a shard without its epoch"
         if self._gone is not None:
             raise self._gone.with_traceback(None)
-        changes = changes_of(writes, self._kinds)
+        changes = changes_of(writes, self._kinds, self._key_max)
         lists = changes.lists
-        lists.known_max = self._key_max
         self._key_max = max(self._key_max, max(lists.facets, default=0))
         # In the order of the commits, because there is no pause between this and the queue of the writer's thread.
         statements = list(statements_of(changes, self._position + 1))
@@ -188,11 +188,11 @@ class SqliteStore:
         # A commit that is under way cannot be taken back. A caller that is cancelled meanwhile
         # waits for its end first, and then knows what the store holds.
         with anyio.CancelScope(shield=True):
-            delta = await self._call(
+            looked = await self._call(
                 self._writer, partial(self._commit, work, position), f"a commit of {len(writes)} writes"
             )
-        if delta:
-            self._kinds.committed(lists.kinds, delta)
+        if lists.facets or lists.deleted:
+            self._kinds.committed(lists.kinds, lists.delta(looked))
 
     async def load(self, addresses: Sequence[Address]) -> Sequence[Stored | StoreError | None]:
         return await self._call(self._reader, partial(read_actors, addresses, self._unsealed, self._kinds), "loading")
@@ -372,6 +372,8 @@ def prepare(
     def begin(connection: sqlite3.Connection) -> Kinds:
         if damaged:
             replace_log(connection)
+        if lists_damaged:
+            begin_anew(connection)
         if version is None:
             schema.create(connection, shards=shards, created_us=time.time_ns() // 1000, part=part)
         elif version < schema.SCHEMA_VERSION:
@@ -383,11 +385,12 @@ def prepare(
     fold(connection)  # what is in the -wal may have another number than the file
     (number,) = connection.execute("PRAGMA user_version").fetchone()
     damaged = version is not None and is_damaged(connection)
+    lists_damaged = version is not None and version >= schema.VERSION_OF_LISTS and are_damaged(connection, path)
     if damaged:
         rescue(connection, in_use.hold)
     in_use.announce(number)
     kinds = transact(begin, connection)
-    if damaged:
+    if damaged or lists_damaged:
         tidy(connection, path)
     position_max = highest_position(connection)
     in_use.begin(schema.read_meta(connection, path, schema.STORE), position_max, folded=fold(connection))

@@ -17,7 +17,7 @@ from ..errors import StoreFenced
 from . import schema
 from .checksums import seal_record, sealed_entries
 from .lists.auditing import INSERT_AUDIT, AuditValues, audit_values
-from .lists.changes import ListChanges, facets_row
+from .lists.changes import Before, ListChanges
 from .lists.kinds import Kinds
 from .rows import Statement, flat, rows_of
 
@@ -98,17 +98,18 @@ def execute(
     fences: Fences,
     expected: Mapping[int, int],
     connection: sqlite3.Connection,
-) -> Mapping[int, int]:
-    """Check the epochs (shard to epoch), and write. Runs inside `transact`.
+) -> Mapping[int, Before]:
+    """Check the epochs (shard to epoch), and execute the statements. Runs inside `transact`.
 
     Returns:
-        By number of the kind, how many actors there are more.
+        What lists have shown before of actors of which the writes did not say it.
     """
     fences.check(expected, connection)
+    looked = lists.look(connection) if lists.unknown else {}
     cursor = connection.cursor()
     for sql, values in statements:
         cursor.execute(sql, values)
-    return lists.apply(connection) if lists else {}
+    return looked
 
 
 def claim_shards(fences: Fences, host: str, connection: sqlite3.Connection) -> Mapping[int, int]:
@@ -142,8 +143,13 @@ class Changes:
     lists: ListChanges = field(default_factory=ListChanges)
 
 
-def changes_of(writes: Iterable[Write], kinds: Kinds) -> Changes:
-    """Sort a batch of writes by table."""
+def changes_of(writes: Iterable[Write], kinds: Kinds, known_max: int) -> Changes:
+    """Sort a batch of writes by table.
+
+    Args:
+        kinds: Of the store; new ones get their numbers.
+        known_max: No actor of a higher key was in an earlier batch.
+    """
     changes = Changes()
     records, entries, marks, reminders = changes.records, changes.entries, changes.marks, changes.reminders
     lists = changes.lists
@@ -159,14 +165,13 @@ def changes_of(writes: Iterable[Write], kinds: Kinds) -> Changes:
         if write.delete:
             changes.deleted[key] = None
             records.pop(key, None)
-            lists.facets.pop(key, None)
+            lists.delete(write, kinds)
             marks[key] = False
             continue
         if write.record is not None:
             records[key] = (key, *write.address, seal_record(key, *write.address, write.record))
         if write.facets is not None:
-            number = kinds.number_of(write.address.type, write.facets)
-            lists.facets[key] = facets_row(key, number, write.facets)
+            lists.add(write, kinds)
         if write.entry is not None:
             entries.append((key, write.at_us, write.entry))
         if write.active is not None:
@@ -176,7 +181,7 @@ def changes_of(writes: Iterable[Write], kinds: Kinds) -> Changes:
     if forgotten:
         changes.logs_forgotten = list(forgotten)
         changes.entries = [entry for i, entry in enumerate(entries) if i >= forgotten.get(entry[0], 0)]
-    lists.finish(changes.deleted, kinds)
+    lists.finish(changes.deleted, kinds, known_max)
     return changes
 
 
@@ -206,6 +211,7 @@ def statements_of(changes: Changes, position: int) -> Iterator[Statement]:
     delete = "DELETE FROM reminders WHERE (due_us, key, name) IN (SELECT * FROM (VALUES "
     yield from rows_of(delete, 3, flat(cleared), "))")
     yield from rows_of("INSERT OR IGNORE INTO reminders (due_us, key, name) VALUES ", 3, flat(added))
+    yield from changes.lists.statements()
     yield from rows_of(INSERT_AUDIT, 5, flat(changes.audit))
 
 

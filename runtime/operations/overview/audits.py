@@ -1,6 +1,6 @@
 """The audit as callers read it: who did what to which instance, when and why, the newest first.
 
-`http/management/overview.py` shows it. What each entry says is decided in `runtime/history/audit.py`.
+`http/management/routes/overview.py` shows it. What each entry says is decided in `runtime/history/audit.py`.
 """
 
 from collections.abc import Sequence

@@ -3,12 +3,12 @@
 The rule: a report is made of what is at hand in memory; it reads no store and runs no code. A host that does not answer
 is in the report as one that is away.
 
-`http/management/overview.py` shows them.
+`http/management/routes/overview.py` shows them.
 """
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from ....actors.clock import Clock
 from ....actors.cluster.membership import name_of
@@ -17,17 +17,15 @@ from ....actors.hosting.host import Host
 from ....actors.store.contract import Store
 from ....actors.store.memory import MemoryStore
 from ....actors.store.sqlite.store import SqliteStore
-from ...activities.actors import ActivityActors
-from ...activity_figures import ActivityLoad
-from ...authoring.app import ActivityKind, App
+from ...authoring.app import App
 from ...instance.message import WORKFLOW
-from ...settings import Settings
+from ...workers.activity_figures import ActivityLoad
 from ...workers.dispatcher import Dispatcher
 
 METHOD = "overview.report"  # by this name other hosts call it
 
 
-class WorkerReport(NamedTuple):
+class ConnectedWorker(NamedTuple):
     """A remote worker that is connected. Times are Unix time in microseconds."""
 
     host: str  # to which it is connected
@@ -57,29 +55,45 @@ class HostReport(NamedTuple):
     activations: int
     turns: int  # since it began
     commits: int
-    workers: Sequence[WorkerReport]
+    workers: Sequence[ConnectedWorker]
     loads: Mapping[str, ActivityLoad]  # of activities, by name
-    attempts: Mapping[str, Sequence[float]]  # the newest of each activity, as `activity_figures.py` has them
+    attempts: Mapping[str, Sequence[float]]  # the newest of each activity, as `workers/activity_figures.py` has them
     began: Mapping[str, int]  # instances since it began, by the name of the workflow
     ended: Mapping[tuple[str, str], int]  # by the name and the status
     store: StoreSize | None  # None: it has no files
+
+
+class ActivityPlace(Protocol):
+    """Where activities are performed: in the app, or by workers."""
+
+    @property
+    def recent(self) -> Mapping[str, Collection[float]]:
+        """The newest attempts, by name; see `runtime/workers/activity_figures.py`."""
+        ...
+
+    def loads(self) -> Mapping[str, ActivityLoad]:
+        """Count what waits and what runs, by name."""
+        ...
 
 
 class Reports:
     """Makes and collects reports.
 
     Args:
+        activities: The app's own activities.
+        dispatcher: The workers, and the activities that they perform.
+        limit_of: How many of an activity a host performs at once, alone or with others of its kind; None: any.
         peers: The other hosts, if there are any.
     """
 
     def __init__(
         self,
         host: Host,
-        activities: ActivityActors,
+        activities: ActivityPlace,
         dispatcher: Dispatcher,
         *,
         app: App | None,
-        settings: Settings,
+        limit_of: Callable[[str], int | None],
         clock: Clock,
         peers: Peers | None,
     ) -> None:
@@ -87,7 +101,7 @@ class Reports:
         self._activities = activities
         self._dispatcher = dispatcher
         self.app = app
-        self._settings = settings
+        self.limit_of = limit_of
         self.peers = peers
         self._began_us = clock.now_us()
         if peers is not None:
@@ -100,7 +114,7 @@ class Reports:
         loads.update(self._activities.loads())
         tallies = self._host.tallies
         workers = [
-            WorkerReport(
+            ConnectedWorker(
                 name,
                 stream.worker.peer,
                 stream.worker.agent,
@@ -145,19 +159,6 @@ class Reports:
         own = self.own()
         reports[own.name] = own
         return reports
-
-    def limit_of(self, activity: str) -> int | None:
-        """How many of an activity a host performs at once, alone or with others of its kind; None: no limit."""
-        definition = self.app.activities.get(activity) if self.app is not None else None
-        settings = self._settings
-        if definition is None:
-            dispatch = settings.dispatch
-            return dispatch.activity_max.get(activity, dispatch.activities_max)
-        return {
-            ActivityKind.LOOP: settings.activities_max,
-            ActivityKind.THREAD: settings.activity_threads_max,
-            ActivityKind.PROCESS: settings.activity_processes_max,
-        }[definition.kind]
 
 
 def size_of(store: Store) -> StoreSize | None:

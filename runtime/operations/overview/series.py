@@ -3,7 +3,7 @@
 The rule: a sample costs a look at counters, reads no store and writes nothing. Counters become what was added in a
 step; the other figures are what they were at its end.
 
-`daemon/daemon.py` runs it; `http/management/overview.py` shows it.
+`daemon/daemon.py` runs it; `http/management/routes/overview.py` shows it.
 """
 
 from collections import deque
@@ -15,8 +15,8 @@ import anyio
 from ....actors.clock import Clock
 from ....actors.cluster.peers import Peers
 from ....actors.hosting.host import Host
-from ...activity_figures import percentile
 from ...errors import InvalidRequest
+from ...workers.activity_figures import percentile
 from .reports import HostReport
 
 STEP_S = 10

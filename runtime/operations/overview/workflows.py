@@ -3,7 +3,7 @@
 The rule: what is counted comes from the counters of the store and from what the hosts have at hand; no instance is
 read.
 
-`http/management/overview.py` shows them.
+`http/management/routes/overview.py` shows them.
 """
 
 import logging
@@ -14,10 +14,10 @@ import msgspec
 
 from ....actors.hosting.host import Host
 from ....actors.store.listing import ListFilter
-from ...activity_figures import ActivityLoad, AttemptFigures, figures_of
 from ...authoring.codec import NO_TYPE
 from ...authoring.parameters import Parameters
 from ...instance.message import WORKFLOW
+from ...workers.activity_figures import ActivityLoad, AttemptFigures, figures_of
 from .reports import Reports
 from .series import Series, add_up, by_workflow
 

@@ -3,7 +3,7 @@
 The rule: a reader is told of each change of an instance that fits its filter, of each that fits it no more, and of each
 that is gone; or it is told that it has missed something, and looks at the list again.
 
-`http/management/streams.py` writes it out. The changes come from `actors/cluster/changes.py`.
+`http/management/routes/streams.py` writes it out. The changes come from `actors/cluster/changes.py`.
 """
 
 from collections.abc import AsyncIterator

@@ -2,7 +2,7 @@
 
 The rule: what is committed counts, on whichever host, and a change costs the waiter a look at the record and no more.
 
-`http/management/instances.py` waits with it. `Facade.wait` does the same for callers that know the `Status`.
+`http/management/routes/instances.py` waits with it. `Facade.wait` does the same for callers that know the `Status`.
 """
 
 from collections.abc import Collection

@@ -95,7 +95,7 @@ class Starting:
     async def start(self, request: StartRequest, by: By) -> Begun:
         """Start an instance, or find the one that is there; see `Steering.start`."""
         name, key, if_exists = request.name, request.key, request.if_exists
-        self._check_workflow(name)
+        self.check_workflow(name)
         instance_id = request.instance_id
         if key is not None:
             check_key(key)
@@ -132,8 +132,12 @@ class Starting:
                 ends_left -= 1
                 await self._end(error.instance_id, by)
 
-    def _check_workflow(self, name: str) -> None:
-        """Refuse a workflow that nobody has."""
+    def check_workflow(self, name: str) -> None:
+        """Refuse a workflow that nobody has.
+
+        Raises:
+            WorkflowUnknown: The app does not have it, and no worker has ever come.
+        """
         app = self._app
         if not name or app is None or name in app.workflows or self._waits_for_workers():
             return

@@ -22,6 +22,7 @@ from ...instance.condition import ANY, Condition
 from ...instance.message import RaiseEvent, Repair
 from ..descendants import Descendants, Relative
 from ..facade import Facade
+from .rerunning import Rerunning, RerunPlan, RerunRequest
 from .starting import Begun, Starting, StartRequest, check_key
 
 PASSES_MAX = 100  # over a family that grows while it is suspended
@@ -41,6 +42,7 @@ class Steering:
         self._facade = facade
         self._descendants = Descendants(host)
         self._starting = Starting(host, facade, self._descendants, app=app, waits_for_workers=waits_for_workers)
+        self._rerunning = Rerunning(host, facade, self._starting.check_workflow)
 
     async def start(self, request: StartRequest, *, by: By) -> Begun:
         """Start an instance, or find the one that is there.
@@ -199,6 +201,54 @@ class Steering:
                 raise
             why = f"the instance has failed at event {failed_at}: use rerun from that event"
             raise RepairRefused(instance_id, refused.event_id, why, Status.FAILED) from None
+
+    async def rerun(
+        self,
+        instance_id: str,
+        *,
+        by: By,
+        from_event: int | None = None,
+        new_id: str | None = None,
+        input: str | None = None,  # noqa: A002  Dapr's word, and the user's
+        overwrite_input: bool = False,
+        condition: Condition = ANY,
+    ) -> str:
+        """Run an instance that has ended again, as a new one, and return the id of that.
+
+        Args:
+            by: On whose behalf.
+            from_event: The event id from which on it is run again (contract 3.22); what was answered before is kept.
+                None: from its beginning, with the input of its last generation.
+            new_id: Of the new instance; None: a new UUID.
+            input: Another input, JSON text: of the instance, or of the event.
+            overwrite_input: Whether `input` counts; None is then no input.
+            condition: What the instance must still be.
+
+        Raises:
+            InstanceNotFound, RunChanged, NoMatch, IdTaken, WorkflowUnknown, LimitExceeded: Nothing was started.
+            RerunRefused, EventNotFound, EventNotRerunnable: The same; the instance has not ended, or not like this.
+        """
+        request = RerunRequest(
+            source_id=instance_id,
+            from_event=from_event,
+            new_id=new_id,
+            input=input,
+            overwrite_input=overwrite_input,
+            condition=condition,
+        )
+        return await self._rerunning.rerun(request, by)
+
+    async def plan_rerun(
+        self, instance_id: str, *, from_event: int | None = None, condition: Condition = ANY
+    ) -> RerunPlan:
+        """Say what a rerun would keep and what it would ask for again, and do nothing.
+
+        Raises:
+            InstanceNotFound, RunChanged, NoMatch, RerunRefused, EventNotFound, EventNotRerunnable
+        """
+        return await self._rerunning.plan(
+            RerunRequest(source_id=instance_id, from_event=from_event, condition=condition)
+        )
 
     async def _for_descendants(self, root_id: str, act: Callable[[Relative], Awaitable[None]]) -> None:
         """Do something to all descendants, and to those that begin meanwhile."""

@@ -1,5 +1,6 @@
 """The flight record outlives its process, and says of it what was under way and nothing else."""
 
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,6 +55,49 @@ def test_only_what_is_under_way_at_the_end_is_suspect(processes: Processes) -> N
     record.turn_begins(Y)
     # when the process ends without a word, then the next one knows; the turn is the first to be tried.
     assert suspected(processes.begin()) == [(b"y", b""), (b"x", b"x1:3")]
+
+
+def test_actors_that_could_not_be_read_are_known_over_all_ends(processes: Processes) -> None:
+    record = processes.begin()
+    assert not record.was_unreadable(X)
+    for _ in range(2):
+        record.is_unreadable(X)
+    record.is_unreadable(Address("worker-mark", "y"))
+    record.close()
+    for _ in range(2):
+        record = processes.begin()
+        record.begin("y", "y1:3")  # and what is suspect stands beside them
+        assert (record.was_unreadable(X), record.was_unreadable(Y)) == (True, False)
+        assert record.unreadable == [b"x"]
+
+
+def test_of_too_many_the_oldest_are_forgotten(processes: Processes) -> None:
+    record = processes.begin()
+    for number in range(flight_record.UNREADABLE_MAX + 1):
+        record.is_unreadable(Address("wf", f"x{number}"))
+    record = processes.begin()
+    assert len(record.unreadable) == flight_record.UNREADABLE_MAX
+    assert (record.unreadable[0], record.unreadable[-1]) == (b"x1", b"x64")
+
+
+def test_a_record_of_a_release_that_did_not_note_them_is_read(processes: Processes) -> None:
+    record = processes.begin()
+    record.begin("x", "x1:3")
+    file = bytearray(processes.path.read_bytes())[: -flight_record.UNREADABLE.size * flight_record.UNREADABLE_MAX]
+    file[flight_record.UNREADABLE_SLOTS_AT : flight_record.UNREADABLE_SLOTS_AT + 4] = bytes(4)
+    processes.path.write_bytes(file)
+    record = processes.begin()
+    assert (suspected(record), record.unreadable) == ([(b"x", b"x1:3")], [])
+
+
+def test_a_disk_that_takes_a_part_of_the_file_at_a_time_gets_all_of_it(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[: max(1, len(data) // 2)]))
+    record = processes.begin()
+    record.begin("x", "x1:3")
+    assert suspected(processes.begin()) == [(b"x", b"x1:3")]
 
 
 def test_an_orderly_stop_clears_everything(processes: Processes) -> None:

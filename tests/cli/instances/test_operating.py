@@ -37,11 +37,19 @@ def test_an_operation_that_does_not_exist_is_3(run: Run) -> None:
     assert run("operations", "show", "nosuch").code == 3
 
 
-def test_the_audit_is_a_table_or_json(run: Run, fake: Fake) -> None:
-    entry = {"at": "2026-11-26T12:00:00Z", "actor": "ada", "door": "api", "action": "purge", "id": "i", "reason": None}
-    client = fake(audit={"items": [entry], "cursor": None})
-    header, row = run("audit", "--id", "i", "--actor", "ada", "--limit", "5").lines
+def test_the_audit_is_a_table_or_json(run: Run, new_id: str) -> None:
+    run("start", "waits", "--id", new_id)
+    run("suspend", new_id, "--reason", "stock is counted")
+    run("resume", new_id)
+    header, *rows = run("audit", "--id", new_id).lines
     assert header.split() == ["AT", "ACTOR", "DOOR", "ACTION", "ID", "REASON", "OPERATION"]
-    assert row.split() == ["2026-11-26T12:00:00Z", "ada", "api", "purge", "i", "-", "-"]
-    assert run("audit", "-o", "json").json == [entry]
-    assert client.asked[0][2] == {"id": "i", "actor": "ada", "action": None, "before": None, "limit": 5}
+    assert [row.split()[2:6] for row in rows] == [
+        ["ada", "api", "resume", new_id],
+        ["ada", "api", "suspend", new_id],
+    ]
+    assert "stock is counted" in rows[1]
+    said = run("audit", "--id", new_id, "--limit", "1", "-o", "json")
+    assert [row["action"] for row in said.json] == ["resume"]
+    assert "There are more" in said.err
+    assert run("audit", "--id", new_id, "--action", "suspend", "--actor", "nobody", "-o", "json").json == []
+    assert run("audit", "--action", "dance").code == 2

@@ -201,7 +201,7 @@ def test_if_match_names_the_run(tag: str | None, run: str | None) -> None:
     "headers",
     [
         *({"if-match": tag} for tag in ('"e1', 'W/"e1"', '"a", "b"', "a,b", "")),
-        *({"idempotency-key": key} for key in ("", "x" * 257, "a b", "\xfc")),
+        *({"idempotency-key": key} for key in ("", "x" * 257, "a b")),
     ],
 )
 def test_a_header_that_cannot_be_is_named(headers: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from perdure import App, Status, WorkflowMisuse
+from perdure import App, Engine, Status, WorkflowFailed, WorkflowMisuse
 from perdure.runtime.execution.direct_calls import called_by
 
 from ...support.workflows.lone_execution import LoneExecution
@@ -282,3 +282,13 @@ def test_a_profile_function_of_the_users_is_put_back() -> None:
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.mark.anyio
+async def test_an_engine_tells_it_too() -> None:
+    app = App("shop")
+    app.activity(charge)
+    app.workflow(without_context)
+    async with Engine(app, data=":memory:") as engine:
+        with pytest.raises(WorkflowFailed, match="an activity was called as a function: 'charge'"):
+            await engine.client.run(without_context)

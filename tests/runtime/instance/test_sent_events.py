@@ -188,13 +188,29 @@ def test_a_rerun_has_the_event_in_its_history_and_does_not_send_it() -> None:
     source.done(2)
     answer(source, COMPLETED._replace(event_id=3))
     # when it is run again from the activity on,
-    rows, execution_id = copied(source.rows, Rerun("i", 2), source_id="i", new_id="j", now_us=source.now_us)
+    made = copied(source.rows, Rerun("i", 2), source_id="i", new_id="j", now_us=source.now_us, remote=True)
     copy = LoneActor(None, "j")
-    copy.send(StartCopy(record_of(source)._replace(execution_id=execution_id), rows))
+    copy.send(StartCopy(record_of(source)._replace(execution_id=made.execution_id), made.rows, made.sent))
     copy.restart()
     # then the copy knows of the event, and sends nothing.
     assert SENT in copy.history
     assert sent(copy) == []
+
+
+def test_a_rerun_of_code_that_is_here_sends_what_its_turn_has_asked_for_behind_the_event() -> None:
+    # Given an instance whose one turn has called an activity, sent an event and called another,
+    source = LoneActor(None)
+    source.start("w")
+    answer(source, TaskScheduled(1, "a", None, "k"), SENT._replace(event_id=2), TaskScheduled(3, "b", None, "k3"))
+    # when it is run again from the first activity on,
+    made = copied(source.rows, Rerun("i", 1), source_id="i", new_id="j", now_us=source.now_us, remote=False)
+    copy = LoneActor(None, "j")
+    copy.send(StartCopy(record_of(source)._replace(execution_id=made.execution_id), made.rows, made.sent))
+    # then all of it is asked for again, also after a crash.
+    assert copy.invoked == ["a", "b"]
+    assert len(sent(copy)) == 1
+    copy.restart()
+    assert len(sent(copy)) == 1
 
 
 def test_a_record_without_events_on_their_way_is_as_long_as_ever() -> None:

@@ -30,6 +30,7 @@ from perdure.runtime.workers.items import ActivityAnswer, ActivityItem, Worker
 from perdure.runtime.workers.limits import DispatchLimits
 
 from ...support.workflows.lone_actor import LoneActor
+from ...support.workflows.turn_app import make_app as turn_app
 
 FAILED = ("ValueError", "no", None, None, False)
 
@@ -191,6 +192,22 @@ def test_after_a_restart_nothing_of_a_terminated_instance_is_asked_for() -> None
     actor.terminate()
     actor.restart()
     assert actor.sent(Invoke) == []
+
+
+def test_what_the_last_turn_asked_for_is_not_performed_again_once_it_has_its_answer() -> None:
+    # Given an instance that has ended with an activity under way, which then ends too,
+    actor = LoneActor(turn_app())
+    actor.start("loose_ends")
+    assert actor.busy
+    actor.done(1)
+    assert not actor.busy
+    # when it takes another turn after it was loaded again, and the process ends,
+    actor.evict()
+    actor.raise_event("e")
+    assert not actor.busy
+    actor.restart()
+    # then there is nothing to pick up.
+    assert actor.invoked == []
 
 
 @pytest.mark.anyio

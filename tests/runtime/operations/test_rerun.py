@@ -30,6 +30,19 @@ def make_app(diary: list[str]) -> App:
         return [first, second, third]
 
     @app.workflow
+    async def fan(ctx: WorkflowContext, given: str) -> list[Any]:
+        calls = [ctx.call_activity(note, input=f"{given}{n}") for n in range(3)]
+        timer = ctx.create_timer(timedelta(milliseconds=1))
+        inner = ctx.call_child_workflow(child, input="inner")
+        await timer
+        return [await inner, *await ctx.when_all(calls)]
+
+    @app.workflow
+    async def leaves(ctx: WorkflowContext) -> str:
+        ctx.call_activity(note, input="left behind")
+        return "done"
+
+    @app.workflow
     async def child(ctx: WorkflowContext, given: str) -> str:
         return await ctx.call_activity(note, input=given)
 
@@ -199,3 +212,23 @@ async def test_a_history_with_retries_can_be_run_again_behind_them(settings: Set
         new_id = await engine.facade.rerun(Rerun("abc", 4, "new"))
         state = await engine.client.wait(new_id, timeout=timedelta(seconds=5))
         assert state.output == ["first", "last"]
+
+
+@pytest.mark.parametrize("event_id", range(1, 6))
+async def test_what_was_asked_for_in_the_same_turn_is_asked_for_again(world: World, event_id: int) -> None:
+    # Given an instance that has asked for several things at once,
+    async with world.engine:
+        await world.engine.client.run("fan", input="n", instance_id="abc")
+        world.diary.clear()
+        # when it is run again from one of them on,
+        state = await world.rerun(event_id=event_id)
+        # then all of them are done again, and the code fits the history, live and rebuilt.
+        assert state.output == ["INNER", "N0", "N1", "N2"]
+        assert sorted(world.diary) == ["inner", "n0", "n1", "n2"]
+
+
+async def test_an_event_of_the_turn_that_ended_the_instance_is_refused(world: World) -> None:
+    async with world.engine:
+        await world.engine.client.run("leaves", instance_id="abc")
+        with pytest.raises(RerunRefused, match="the turn that ended the instance"):
+            await world.rerun(event_id=1)

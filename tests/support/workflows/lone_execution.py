@@ -28,6 +28,7 @@ from perdure.runtime.history.event import (
 )
 from perdure.runtime.history.failure import failure_of
 from perdure.runtime.history.row import Row, RowPacker, unpack_row
+from perdure.runtime.steps import watch_calls
 
 ENCODER = Encoder()
 PACKER = RowPacker()
@@ -60,7 +61,9 @@ class LoneExecution:
         self.instance_id = instance_id
         self.started = ExecutionStarted(self.name, ENCODER.encode(given), execution_id, parent)
         self.limits = limits
-        self.execution = Execution(self.app.workflows[self.name], ENCODER, instance_id=instance_id, limits=limits)
+        self.execution = Execution(
+            self.app.workflows[self.name], ENCODER, instance_id=instance_id, limits=limits, watch=watch_calls
+        )
         self.now_us = START_US
         self.rows: list[Row] = []
         self.commands: list[Command] = []  # of all turns so far
@@ -118,6 +121,7 @@ class LoneExecution:
             instance_id=self.instance_id,
             rows=self.rows if rows is None else rows,
             limits=self.limits,
+            watch=watch_calls,
         )
         return again
 

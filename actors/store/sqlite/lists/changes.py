@@ -1,19 +1,19 @@
 """Writing what lists show, with the commit that changes it.
 
-The rule: the rows of `facets` and `tags`, and the counts of the kinds, say after each commit what it made of
-them. What there was before is read on the writer's thread, inside the transaction, for the actors that may have been
-there: the counts need it.
+The rule: after each commit the rows of `facets` and `tags`, and the counts of the kinds, say what it made of them. What
+there was before, the writes say. Where they do not, and the actor may be in the file, it is read on the writer's
+thread: a thread beside a busy event loop waits for the interpreter lock (the GIL) for each row.
 
 `actors/store/sqlite/writing.py` fills `ListChanges`; `actors/store/sqlite/store.py` corrects the counts of the kinds.
 """
 
 import json
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
+from ...contract import Write
 from ...listing import Facets
 from ..rows import Statement, flat, rows_of
 from .kinds import Kind, Kinds
@@ -27,7 +27,16 @@ CONFLICT = (
     " ON CONFLICT (key) DO UPDATE SET kind = excluded.kind, created_us = excluded.created_us,"
     " updated_us = excluded.updated_us, ended_us = excluded.ended_us, parent = excluded.parent, tags = excluded.tags"
 )
+DELETE_TAGS = "DELETE FROM tags WHERE (name, value, created_us, key) IN (SELECT * FROM (VALUES "
 INSERT_TAGS = "INSERT OR IGNORE INTO tags (name, value, created_us, key) VALUES "
+
+
+class Before(NamedTuple):
+    """What the file has of an actor before a batch."""
+
+    kind: int
+    created_us: int
+    tags: str | None
 
 
 @dataclass(slots=True)
@@ -35,78 +44,118 @@ class ListChanges:
     """The changes of a batch of writes to what lists show."""
 
     facets: dict[int, FacetsRow] = field(default_factory=dict)  # by key; the last of a batch counts
+    before: dict[int, Before] = field(default_factory=dict)  # by key, of actors of which a write says it
     deleted: Sequence[int] = ()  # keys
-    known_max: int = 0  # no actor of a higher key was in an earlier commit
+    unknown: Sequence[int] = ()  # keys of actors that may be in the file, of which no write says how
     kinds: Mapping[int, Kind] = field(default_factory=dict)  # that the file may not have yet
 
-    def finish(self, deleted: Iterable[int], kinds: Kinds) -> None:
-        """Add what is known once the batch is: the actors that it deletes, and the kinds that are new."""
+    def add(self, write: Write, kinds: Kinds) -> None:
+        """Add the facets of a write."""
+        facets = write.facets
+        assert facets is not None
+        key, type_ = write.key, write.address.type
+        if write.facets_before is not None and key not in self.facets:
+            self._note(key, type_, write.facets_before, kinds)
+        self.facets[key] = facets_row(key, kinds.number_of(type_, facets), facets)
+
+    def delete(self, write: Write, kinds: Kinds) -> None:
+        """Forget the facets of an actor."""
+        if self.facets.pop(write.key, None) is None and write.facets_before is not None:
+            self._note(write.key, write.address.type, write.facets_before, kinds)
+
+    def _note(self, key: int, type_: str, before: Facets, kinds: Kinds) -> None:
+        number = kinds.number_of(type_, before)
+        self.before.setdefault(key, Before(number, before.created_us, tags_of(before)))
+
+    def finish(self, deleted: Iterable[int], kinds: Kinds, known_max: int) -> None:
+        """Add what is known once the batch is.
+
+        Args:
+            deleted: The keys of the actors that it deletes.
+            known_max: No actor of a higher key was in an earlier batch.
+        """
         self.deleted = list(deleted)
+        keys = {*self.facets, *self.deleted} if self.deleted else self.facets
+        self.unknown = [key for key in keys if key <= known_max and key not in self.before]
         if self.facets:
             self.kinds = kinds.unsaved(row[1] for row in self.facets.values())
 
-    def __bool__(self) -> bool:
-        return bool(self.facets or self.deleted)
+    def look(self, connection: sqlite3.Connection) -> Mapping[int, Before]:
+        """Read what the file has of actors of which no write says it, and delete their tags.
 
-    def apply(self, connection: sqlite3.Connection) -> Mapping[int, int]:
-        """Write the changes, on the writer's thread and inside its transaction.
-
-        Returns:
-            By number of the kind, how many actors there are more.
+        On the writer's thread, inside the transaction and before its statements.
         """
+        looked: dict[int, Before] = {}
         for sql, values in rows_of(
-            "INSERT OR IGNORE INTO kinds (kind, type, status, name, root) VALUES ",
-            5,
-            flat((number, *kind) for number, kind in self.kinds.items()),
-        ):
-            connection.execute(sql, values)
-        before = self._before(connection)
-        delta = Counter(row[1] for row in self.facets.values())
-        delta.subtract(kind for kind, _, _ in before.values())
-        for sql, values in self._statements(before):
-            connection.execute(sql, values)
-        return delta
-
-    def _before(self, connection: sqlite3.Connection) -> dict[int, tuple[int, int, str | None]]:
-        """Read what the file has of these actors: by key the kind, created_us and tags."""
-        keys = [key for key in self.facets if key <= self.known_max]
-        before: dict[int, tuple[int, int, str | None]] = {}
-        for sql, values in rows_of(
-            "SELECT key, kind, created_us, tags FROM facets WHERE key IN (VALUES ", 1, [*keys, *self.deleted], ")"
+            "SELECT key, kind, created_us, tags FROM facets WHERE key IN (VALUES ", 1, list(self.unknown), ")"
         ):
             for key, *row in connection.execute(sql, values).fetchall():
-                before[key] = tuple(row)
-        return before
+                looked[key] = Before(*row)
+        gone = [row for key, was in looked.items() if was.tags is not None for row in tag_rows(key, *was[1:])]
+        for sql, values in rows_of(DELETE_TAGS, 4, flat(gone), "))"):
+            connection.execute(sql, values)
+        return looked
 
-    def _statements(self, before: Mapping[int, tuple[int, int, str | None]]) -> Iterator[Statement]:
+    def statements(self) -> Iterator[Statement]:
+        """Yield the statements that bring the file to these changes."""
+        if self.kinds:
+            kinds = flat((number, *kind) for number, kind in self.kinds.items())
+            yield from rows_of("INSERT OR IGNORE INTO kinds (kind, type, status, name, root) VALUES ", 5, kinds)
         yield from rows_of("DELETE FROM facets WHERE key IN (VALUES ", 1, list(self.deleted), ")")
         yield from rows_of(UPSERT, FACETS_COLUMNS, flat(self.facets.values()), CONFLICT)
-        after = {key: (row[2], row[6]) for key, row in self.facets.items()}
-        changed = [key for key, (_, *was) in before.items() if was[1] is not None and tuple(was) != after.get(key)]
-        gone = [row for key in changed for row in tag_rows(key, *before[key][1:])]
-        delete = "DELETE FROM tags WHERE (name, value, created_us, key) IN (SELECT * FROM (VALUES "
-        yield from rows_of(delete, 4, flat(gone), "))")
-        tagged = [row for key, now in after.items() if now[1] is not None for row in tag_rows(key, *now)]
-        yield from rows_of(INSERT_TAGS, 4, flat(tagged))
+        after = {key: (row[2], row[6]) for key, row in self.facets.items() if row[6] is not None}
+        changed = [key for key, was in self.before.items() if was.tags is not None and was[1:] != after.get(key)]
+        gone = [row for key in changed for row in tag_rows(key, *self.before[key][1:])]
+        yield from rows_of(DELETE_TAGS, 4, flat(gone), "))")
+        new = [row for key, now in after.items() if self._tags_before(key) != now for row in tag_rows(key, *now)]
+        yield from rows_of(INSERT_TAGS, 4, flat(new))
+
+    def delta(self, looked: Mapping[int, Before]) -> Mapping[int, int]:
+        """By number of the kind, how many actors the batch makes more, once it is committed.
+
+        Args:
+            looked: What `look` has found.
+        """
+        delta: dict[int, int] = {}
+        for row in self.facets.values():
+            delta[row[1]] = delta.get(row[1], 0) + 1
+        for before in (self.before, looked):
+            for was in before.values():
+                delta[was.kind] = delta.get(was.kind, 0) - 1
+        return delta
+
+    def _tags_before(self, key: int) -> tuple[int, str | None] | None:
+        was = self.before.get(key)
+        return was[1:] if was is not None else None
 
 
 def facets_row(key: int, kind: int, facets: Facets) -> FacetsRow:
     """The row of an actor."""
-    tags = json.dumps(facets.tags, ensure_ascii=False, separators=(",", ":")) if facets.tags else None
-    return (key, kind, facets.created_us, facets.updated_us, facets.ended_us, facets.parent, tags)
+    return (key, kind, facets.created_us, facets.updated_us, facets.ended_us, facets.parent, tags_of(facets))
 
 
 def facets_in(
-    kinds: Kinds, kind: int | None, created_us: int, updated_us: int, ended_us: int | None, parent: Any, tags: Any
+    kinds: Kinds | None,
+    kind: int | None,
+    created_us: int,
+    updated_us: int,
+    ended_us: int | None,
+    parent: Any,
+    tags: Any,
 ) -> Facets | None:
     """The facets of an actor, from the columns of its row; None if it has none, or they cannot be read."""
-    if kind is None:
+    if kinds is None or kind is None:
         return None
     try:
         of = kinds[kind]
         return Facets(of.name, of.status, created_us, updated_us, ended_us, parent, tags_in(tags))
     except (KeyError, ValueError, TypeError):  # not what was written, which `perdure store check` says
         return None
+
+
+def tags_of(facets: Facets) -> str | None:
+    """The tags of an actor as its row has them."""
+    return json.dumps(facets.tags, ensure_ascii=False, separators=(",", ":")) if facets.tags else None
 
 
 def tags_in(text: str | None) -> tuple[tuple[str, str], ...]:

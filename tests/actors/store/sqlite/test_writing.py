@@ -100,4 +100,4 @@ async def test_an_epoch_that_another_process_raised_fences_this_one(path: Path) 
 @pytest.mark.parametrize(("writes", "most"), [(1, 5), (100, 10), (128, 5)])
 def test_hundreds_of_rows_are_a_handful_of_statements(writes: int, most: int) -> None:
     batch = [full_write(key, Address("wf", str(key))) for key in range(1, writes + 1)]
-    assert len(list(writing.statements_of(writing.changes_of(batch, Kinds()), 1))) <= most
+    assert len(list(writing.statements_of(writing.changes_of(batch, Kinds(), 0), 1))) <= most

@@ -6,10 +6,10 @@ import anyio
 import pytest
 
 from perdure import App, Engine, WorkflowContext
-from perdure.runtime.activity_figures import ActivityLoad
 from perdure.runtime.errors import InvalidRequest
 from perdure.runtime.operations.overview.reports import HostReport
 from perdure.runtime.operations.overview.series import NAMES, STEPS, Sample, add_up, by_workflow, merged, of_host
+from perdure.runtime.workers.activity_figures import ActivityLoad
 
 pytestmark = pytest.mark.anyio
 

@@ -10,8 +10,8 @@ import anyio.lowlevel
 import pytest
 
 from perdure import ActivityContext, App, Engine, Settings, WorkflowContext
-from perdure.runtime.activity_figures import ActivityLoad
 from perdure.runtime.operations.overview.workflows import added
+from perdure.runtime.workers.activity_figures import ActivityLoad
 
 pytestmark = pytest.mark.anyio
 

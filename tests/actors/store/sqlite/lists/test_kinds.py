@@ -8,10 +8,15 @@ from random import Random
 
 import pytest
 
+from perdure.actors.address import Address
+from perdure.actors.store.contract import Write
 from perdure.actors.store.listing import Facets, ListFilter
 from perdure.actors.store.sqlite import schema
-from perdure.actors.store.sqlite.lists.changes import ListChanges, facets_row
+from perdure.actors.store.sqlite.lists.changes import ListChanges
 from perdure.actors.store.sqlite.lists.kinds import Kinds, take_kinds
+from perdure.actors.store.sqlite.writing import changes_of
+
+from .....support.actors.sqlite_file import write
 
 
 @pytest.fixture
@@ -25,38 +30,73 @@ def counted(kinds: Kinds) -> dict[int, int]:
     return {number: count for number, count in kinds.counts("wf", ListFilter()).items() if count}
 
 
+def batch(*writes: Write, kinds: Kinds, known_max: int) -> ListChanges:
+    return changes_of(writes, kinds, known_max).lists
+
+
+def commit(changes: ListChanges, kinds: Kinds, connection: sqlite3.Connection) -> None:
+    looked = changes.look(connection)
+    for sql, values in changes.statements():
+        connection.execute(sql, values)
+    kinds.committed(changes.kinds, changes.delta(looked))
+
+
+def shown(key: int, facets: Facets, before: Facets | None = None) -> Write:
+    return write(key, Address("wf", str(key)), facets=facets, facets_before=before)
+
+
 def test_whatever_is_written_the_counts_are_those_of_the_rows(connection: sqlite3.Connection) -> None:
     kinds, random, known = Kinds(), Random(1), 0
-    for _ in range(60):
-        # When a batch changes some actors and deletes others,
-        changes = ListChanges(known_max=known)
-        for key in random.sample(range(1, 40), random.randrange(8)):
-            facets = Facets(random.choice("ab"), random.choice("xyz"), key, key, parent=random.choice((None, "p")))
-            changes.facets[key] = facets_row(key, kinds.number_of("wf", facets), facets)
-        changes.finish(random.sample(range(1, 40), random.randrange(4)), kinds)
+    there: dict[int, Facets] = {}
+    for _ in range(100):
+        # When a batch changes some actors, twice perhaps, and deletes others, and says or does not say how they were,
+        now, writes = dict(there), []
+        for key in random.choices(range(1, 40), k=random.randrange(8)):
+            before = now.get(key) if random.random() < 0.5 else None
+            if random.random() < 0.3:
+                now.pop(key, None)
+                writes.append(write(key, Address("wf", str(key)), delete=True, facets_before=before))
+            else:
+                tags = random.choice(((), (("k", "v"),), (("k", "w"),)))
+                facets = Facets(
+                    *random.choices("abc", k=2), random.randrange(2), 1, parent=random.choice((None, "p")), tags=tags
+                )
+                writes.append(shown(key, facets, before))
+                now[key] = facets
+        changes = batch(*writes, kinds=kinds, known_max=known)
         known = max(known, *changes.facets, 0)
         if random.random() < 0.2:
             continue  # its commit fails
-        kinds.committed(changes.kinds, changes.apply(connection))
-        # then each kind is counted right, and stands in the file.
+        commit(changes, kinds, connection)
+        there = now
+        # then each kind is counted right and stands in the file, and so does each tag.
         rows = connection.execute("SELECT kind, count(*) FROM facets GROUP BY kind").fetchall()
         assert counted(kinds) == dict(rows)
         assert {kind for kind, _ in rows} <= {kind for (kind,) in connection.execute("SELECT kind FROM kinds")}
+        tagged = [(*facets.tags[0], facets.created_us, key) for key, facets in there.items() if facets.tags]
+        assert sorted(connection.execute("SELECT * FROM tags").fetchall()) == sorted(tagged)
+        assert {key for (key,) in connection.execute("SELECT key FROM facets")} == there.keys()
     assert len(counted(kinds)) > 8
     # And the next start counts the same.
     assert Counter(counted(take_kinds(connection))) == Counter(counted(kinds))
 
 
+def test_what_the_writes_say_of_before_is_not_read(connection: sqlite3.Connection) -> None:
+    kinds, first, second = Kinds(), Facets("Order", "OLD", 1, 1), Facets("Order", "NEW", 1, 2)
+    begun = batch(shown(1, first), shown(2, first), kinds=kinds, known_max=0)
+    assert begun.unknown == []
+    commit(begun, kinds, connection)
+    gone = write(2, Address("wf", "2"), delete=True, facets_before=first)
+    assert batch(shown(1, second, first), gone, kinds=kinds, known_max=2).unknown == []
+    gone = write(2, Address("wf", "2"), delete=True)
+    assert batch(shown(1, second), gone, kinds=kinds, known_max=2).unknown == [1, 2]
+
+
 def test_kinds_of_which_there_are_none_are_forgotten_at_the_next_start(connection: sqlite3.Connection) -> None:
     kinds = Kinds()
-    for key, status in enumerate(("OLD", "NEW"), 1):
-        facets = Facets("Order", status, 1, 1)
-        changes = ListChanges({key: facets_row(key, kinds.number_of("wf", facets), facets)})
-        changes.finish((), kinds)
-        kinds.committed(changes.kinds, changes.apply(connection))
-    gone = ListChanges()
-    gone.finish([1], kinds)
-    kinds.committed((), gone.apply(connection))
+    begun = [shown(key, Facets("Order", status, 1, 1)) for key, status in enumerate(("OLD", "NEW"), 1)]
+    commit(batch(*begun, kinds=kinds, known_max=0), kinds, connection)
+    commit(batch(write(1, Address("wf", "1"), delete=True), kinds=kinds, known_max=2), kinds, connection)
     assert [kinds[number].status for number in kinds.matching("wf", ListFilter())] == ["OLD", "NEW"]
     again = take_kinds(connection)
     assert [again[number].status for number in again.matching("wf", ListFilter())] == ["NEW"]

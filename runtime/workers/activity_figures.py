@@ -2,7 +2,7 @@
 
 The rule: to note an attempt costs an entry in a list of fixed length, and no call of a function of ours.
 
-Activity actors and the dispatcher of workers note them; `runtime/operations/overview/activities.py` sums them up.
+Activity actors and the dispatcher of workers note them; `runtime/operations/overview/workflows.py` sums them up.
 """
 
 from collections import defaultdict, deque

@@ -8,19 +8,19 @@ the list again.
 import anyio
 from starlette.responses import Response
 
-from ...actors.store.listing import ListFilter
-from ...api.management.moments import encode
-from ...api.management.shapes import summary
-from ...api.words import NOT_FOUND
-from ...runtime.errors import InstanceNotFound
-from ...runtime.history.record import unpack_record
-from ...runtime.history.row import CorruptHistory
-from ...runtime.operations.management import InstanceOperations
-from ...runtime.operations.reading.feed import FeedEvent, FeedKind
-from ...runtime.operations.reading.item import item_of
-from .call import ManagementCall
-from .endpoint import EVENT_STREAM, Endpoint, Success
-from .live import LiveStream, Write
+from ....actors.store.listing import ListFilter
+from ....api.management.moments import encode
+from ....api.management.shapes import summary
+from ....api.words import NOT_FOUND
+from ....runtime.errors import InstanceNotFound
+from ....runtime.history.record import unpack_record
+from ....runtime.history.row import CorruptHistory
+from ....runtime.operations.management import InstanceOperations
+from ....runtime.operations.reading.feed import FeedEvent, FeedKind
+from ....runtime.operations.reading.item import item_of
+from ..call import ManagementCall
+from ..endpoint import EVENT_STREAM, Endpoint, Success
+from ..live import LiveStream, Write
 
 HEARTBEAT_S = 15.0  # so that proxies keep the connection, and a reader that is gone is found
 PAUSE_S = 0.05  # between what is written, so that many changes are one write

@@ -5,21 +5,21 @@ from collections.abc import AsyncIterator
 import anyio
 from starlette.responses import Response
 
-from ...actors.errors import PerdureError
-from ...actors.store.listing import Order
-from ...api.management.filters import STATUSES
-from ...api.management.instances import InstanceDetails, InstanceList, InstanceSummary
-from ...api.management.moments import encode
-from ...api.management.shapes import counts, details, summary, tree
-from ...api.management.words import HOST_STOPPING, management_refusal
-from ...runtime.errors import InstanceNotFound
-from ...runtime.operations.management import InstanceOperations
-from ...runtime.operations.reading.listing import InstanceFilter
-from ...runtime.operations.reading.status_wait import TERMINAL_WORDS
-from .call import ManagementCall
-from .endpoint import JSON, NDJSON
+from ....actors.errors import PerdureError
+from ....actors.store.listing import Order
+from ....api.management.filters import STATUSES
+from ....api.management.instances import InstanceDetails, InstanceList, InstanceSummary
+from ....api.management.moments import encode
+from ....api.management.shapes import counts, details, summary, tree
+from ....api.management.words import HOST_STOPPING, management_refusal
+from ....runtime.errors import InstanceNotFound
+from ....runtime.operations.management import InstanceOperations
+from ....runtime.operations.reading.listing import InstanceFilter
+from ....runtime.operations.reading.status_wait import TERMINAL_WORDS
+from ..call import ManagementCall
+from ..endpoint import JSON, NDJSON
+from ..live import LiveStream, Write, wait_for
 from .endpoints import COUNTED_BY, DEPTH_MAX, EXTRAS, LIMIT_MAX, ORDERS, WAIT_MAX_S, WITH_MAX
-from .live import LiveStream, Write, wait_for
 
 LIMIT = 100
 DEPTH = 3

@@ -5,11 +5,11 @@ The one law: no fixed word stands where an id can, because an id may be any text
 
 from typing import Any
 
-from ...api.management.filters import STATUSES
-from ...api.management.instances import CountResult, InstanceDetails, InstanceList, InstanceTree
-from ...api.management.words import HISTORY_UNREADABLE
-from ...api.words import NOT_FOUND
-from .endpoint import NDJSON, Endpoint, QueryField, Success
+from ....api.management.filters import STATUSES
+from ....api.management.instances import CountResult, InstanceDetails, InstanceList, InstanceTree
+from ....api.management.words import HISTORY_UNREADABLE
+from ....api.words import NOT_FOUND
+from ..endpoint import NDJSON, Endpoint, QueryField, Success
 
 Json = dict[str, Any]
 
@@ -61,7 +61,11 @@ LIST = Endpoint(
         ),
         CURSOR,
         QueryField("limit", number(1, LIMIT_MAX), "100 by default. A page may be short, or empty, and have a cursor."),
-        QueryField("with", listed(*EXTRAS), f"What else each item is to have, for at most {WITH_MAX} rows."),
+        QueryField(
+            "with",
+            listed(*EXTRAS),
+            f"`waiting_for`, `children`: what else each item is to have, for at most {WITH_MAX} rows.",
+        ),
     ),
     filters=True,
     description=(
@@ -77,7 +81,13 @@ COUNT = Endpoint(
     "instances",
     "Count instances",
     (Success(200, "The counts", CountResult),),
-    query=(QueryField("by", listed(*COUNTED_BY), "What is counted apart. Without it there is one count of all."),),
+    query=(
+        QueryField(
+            "by",
+            listed(*COUNTED_BY),
+            "`status`, `name`, `root`: what is counted apart. Without it there is one count of all.",
+        ),
+    ),
     filters=True,
     description="By status, name and root it is exact at any size. Any other count stops at 100 000 with `more: true`.",
 )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from perdure.runtime.activity_figures import (
+from perdure.runtime.workers.activity_figures import (
     ATTEMPTS_MAX,
     ActivityLoad,
     AttemptFigures,

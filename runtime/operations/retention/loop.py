@@ -12,21 +12,21 @@ from contextlib import suppress
 
 import anyio
 
-from ...actors.clock import Clock, read
-from ...actors.errors import HostStopping, PerdureError
-from ...actors.store.contract import Store
-from ...actors.store.errors import StoreDamaged
-from ...actors.store.listing import Listed, ListFilter, Order
-from ...actors.text import type_name
-from ...journal.journal import Journal
-from ...journal.vocabulary import RETENTION_FAILED, RETENTION_SKIPS
-from ..errors import InstanceNotFound, InstanceStalled, InstanceUnfinished, NoMatch
-from ..history.attribution import By
-from ..history.status import TERMINAL, Status
-from ..instance.condition import Condition
-from ..instance.message import WORKFLOW
-from .facade import Facade
-from .retention_policy import Retention
+from ....actors.clock import Clock, read
+from ....actors.errors import HostStopping, PerdureError
+from ....actors.store.contract import Store
+from ....actors.store.errors import StoreDamaged
+from ....actors.store.listing import Listed, ListFilter, Order
+from ....actors.text import type_name
+from ....journal.journal import Journal
+from ....journal.vocabulary import RETENTION_FAILED, RETENTION_SKIPS
+from ...errors import InstanceNotFound, InstanceStalled, InstanceUnfinished, NoMatch
+from ...history.attribution import By
+from ...history.status import TERMINAL, Status
+from ...instance.condition import Condition
+from ...instance.message import WORKFLOW
+from ..facade import Facade
+from .policy import Retention
 
 # The audit has one row for each look that forgets something, that of the first instance.
 BY_RETENTION = By("engine", "engine", "its time was over, and perhaps that of others: retention")

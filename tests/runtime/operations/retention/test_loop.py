@@ -17,8 +17,8 @@ from perdure.actors.store.listing import ListFilter, ListPage, Order
 from perdure.runtime.history.status import TERMINAL
 from perdure.runtime.instance.message import workflow_address
 from perdure.runtime.operations.facade import Facade
-from perdure.runtime.operations.retention import RetentionLoop
-from perdure.runtime.operations.retention_policy import Retention
+from perdure.runtime.operations.retention.loop import RetentionLoop
+from perdure.runtime.operations.retention.policy import Retention
 from perdure.testing.passing_store import PassingStore
 from perdure.testing.virtual_time import LoopClock, run_virtually
 
@@ -319,7 +319,7 @@ def test_a_store_that_fails_is_asked_again(settings: Settings, caplog: pytest.Lo
             assert await world.ids() == []
 
     story(settings, tell)
-    (warning,) = [record for record in caplog.records if record.name == "perdure.runtime.operations.retention"]
+    (warning,) = [record for record in caplog.records if record.name == "perdure.runtime.operations.retention.loop"]
     assert "disk on fire" in warning.getMessage()
 
 
@@ -337,7 +337,7 @@ def test_one_that_is_damaged_does_not_keep_the_others(settings: Settings, caplog
             assert world.hard.tries == 1
 
     story(settings, tell)
-    (warning,) = [record for record in caplog.records if record.name == "perdure.runtime.operations.retention"]
+    (warning,) = [record for record in caplog.records if record.name == "perdure.runtime.operations.retention.loop"]
     assert "workflow/a is damaged" in warning.getMessage()
 
 

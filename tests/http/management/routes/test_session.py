@@ -2,7 +2,7 @@
 
 import pytest
 
-from perdure.http.management.session import ADDRESSES_MAX, FAILURE_S, FAILURES_MAX, Throttle
+from perdure.http.management.routes.session import ADDRESSES_MAX, FAILURE_S, FAILURES_MAX, Throttle
 
 
 def test_a_few_failures_are_free_and_then_each_takes_its_time() -> None:

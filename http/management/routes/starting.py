@@ -3,15 +3,11 @@
 The body is the payload, as in Dapr's routes; what else there is to say stands in the query and in headers.
 """
 
-from urllib.parse import quote
-
 from starlette.responses import Response
 
-from ...api.management.actions import ActionDone
-from ...api.management.instances import InstanceSummary
-from ...api.management.moments import encode
-from ...api.management.shapes import summary
-from ...api.management.words import (
+from ....api.management.actions import ActionDone
+from ....api.management.instances import InstanceSummary
+from ....api.management.words import (
     EVENT_REFUSED,
     EXISTS,
     KEY_REUSED,
@@ -20,13 +16,12 @@ from ...api.management.words import (
     RUN_CHANGED,
     WORKFLOW_UNKNOWN,
 )
-from ...api.words import NOT_FOUND
-from ...runtime.errors import InstanceNotFound
-from ...runtime.operations.management import InstanceOperations
-from ...runtime.operations.steering.starting import IfExists, StartRequest
-from .actions import by_of, condition_of, done
-from .call import ManagementCall
-from .endpoint import JSON, PREFIX, Endpoint, Payload, QueryField, Success
+from ....api.words import NOT_FOUND
+from ....runtime.operations.management import InstanceOperations
+from ....runtime.operations.steering.starting import IfExists, StartRequest
+from ..call import ManagementCall
+from ..endpoint import Endpoint, Payload, QueryField, Success
+from .actions import by_of, condition_of, done, started
 from .endpoints import TEXT, words
 
 START = Endpoint(
@@ -102,15 +97,7 @@ class StartRoutes:
             input=await call.payload(),
         )
         begun = await self.steering.start(asked, by=by_of(call))
-        found = await self.descriptions.describe(begun.instance_id)
-        if found is None:  # purged since
-            raise InstanceNotFound(begun.instance_id)
-        root = call.request.scope.get("root_path", "")
-        headers = {
-            "location": f"{root}{PREFIX}/instances/{quote(begun.instance_id, safe='')}",
-            "etag": f'"{found.first_execution_id}"',
-        }
-        return Response(encode(summary(found.item)), 201 if begun.created else 200, headers, JSON)
+        return await started(call, self.descriptions, begun.instance_id, status=201 if begun.created else 200)
 
     async def send_event(self, call: ManagementCall) -> Response:
         instance_id = call.id

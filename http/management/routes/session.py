@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 from starlette.responses import Response
 
-from ...api.management.session import Login
-from ...api.tokens import Tokens
-from ...api.words import ErrorAnswer, Refusal
-from ..auth import TOKEN_UNKNOWN, WRITE_BY_COOKIE
-from ..session_cookie import cookie_value, set_cookie
-from .call import ManagementCall
-from .endpoint import PREFIX, Endpoint, Success
+from ....api.management.session import Login
+from ....api.tokens import Tokens
+from ....api.words import ErrorAnswer, Refusal
+from ...auth import TOKEN_UNKNOWN, WRITE_BY_COOKIE
+from ...session_cookie import cookie_value, set_cookie
+from ..call import ManagementCall
+from ..endpoint import PREFIX, Endpoint, Success
 
 FAILURES_MAX = 5  # that one address has at once
 FAILURE_S = 5.0  # after which it has one more

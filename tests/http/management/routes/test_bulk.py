@@ -10,8 +10,8 @@ import pytest
 from starlette.applications import Starlette
 
 from perdure import App, Engine, Settings, WorkflowContext
-from perdure.http.management.bulk import BULK_ENDPOINTS, BulkRoutes
 from perdure.http.management.resource import routes_of
+from perdure.http.management.routes.bulk import BULK_ENDPOINTS, BulkRoutes
 from perdure.http.path import RawPath
 
 pytestmark = pytest.mark.anyio

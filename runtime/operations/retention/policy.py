@@ -2,13 +2,13 @@
 
 The one law: a time for one status counts before the time for all of them.
 
-Settings and configurations hold it; `runtime/operations/retention.py` acts on
+Settings and configurations hold it; `runtime/operations/retention/loop.py` acts on
 it.
 """
 
 from dataclasses import dataclass
 
-from ..history.status import TERMINAL, Status
+from ...history.status import TERMINAL, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

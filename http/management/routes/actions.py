@@ -4,28 +4,49 @@ The one law: each change is made on behalf of the caller's token, and only if th
 caller names in `If-Match`.
 """
 
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from msgspec import UNSET
 from starlette.responses import Response
 
-from ...api.management.actions import Action, ActionDone, RepairRequest, json_text
-from ...api.management.moments import encode
-from ...api.management.words import (
+from ....api.management.actions import (
+    Action,
+    ActionDone,
+    RepairRequest,
+    RerunBody,
+    RerunPreview,
+    RerunStepInfo,
+    json_text,
+)
+from ....api.management.instances import InstanceSummary
+from ....api.management.moments import encode
+from ....api.management.shapes import summary
+from ....api.management.words import (
     BODY_INVALID,
+    EVENT_MISSING,
+    EXISTS,
     HISTORY_UNREADABLE,
     LIMIT_EXCEEDED,
     NOT_SET_ASIDE,
     REPAIR_REFUSED,
+    RERUN_REFUSED,
     RUN_CHANGED,
     STALLED,
     UNFINISHED,
+    WORKFLOW_UNKNOWN,
 )
-from ...api.words import NOT_FOUND, ErrorAnswer, Refusal
-from ...runtime.history.attribution import By
-from ...runtime.history.failure import FailureDetails
-from ...runtime.instance.condition import Condition
-from ...runtime.instance.message import Repair, RepairAction
-from ...runtime.operations.management import InstanceOperations
-from .call import ManagementCall
-from .endpoint import JSON, Endpoint, Success
+from ....api.words import NOT_FOUND, ErrorAnswer, Refusal
+from ....runtime.errors import InstanceNotFound
+from ....runtime.history.attribution import By
+from ....runtime.history.failure import FailureDetails
+from ....runtime.instance.condition import Condition
+from ....runtime.instance.message import Repair, RepairAction
+from ....runtime.operations.management import InstanceOperations
+from ....runtime.operations.reading.description import Descriptions
+from ....runtime.operations.steering.rerunning import RerunStep
+from ..call import ManagementCall
+from ..endpoint import JSON, PREFIX, Endpoint, Success
 
 DOOR = "api"
 
@@ -62,6 +83,34 @@ REPAIR = Endpoint(
     ),
 )
 
+RERUN = Endpoint(
+    "rerun_instance",
+    "POST",
+    "/instances/{id}/rerun",
+    "actions",
+    "Run an instance that has ended again, as a new one",
+    (
+        Success(201, "The new instance is stored and will run", InstanceSummary, etag=True),
+        Success(200, "Of a dry run: what would be kept and repeated", RerunPreview),
+    ),
+    errors=(
+        NOT_FOUND,
+        EVENT_MISSING,
+        RERUN_REFUSED,
+        EXISTS,
+        RUN_CHANGED,
+        WORKFLOW_UNKNOWN,
+        LIMIT_EXCEEDED,
+        HISTORY_UNREADABLE,
+    ),
+    headers=("If-Match",),
+    body=RerunBody,
+    description=(
+        "The source stays as it is. Without `from_event` the new instance has the same name and tags, and the input of "
+        "the last generation unless `input` is given. A child can be run again from its beginning only."
+    ),
+)
+
 ACTIONS = (
     _action("suspend", "Let an instance take no further step until it is resumed", DONE, STALLED),
     _action("resume", "Let a suspended instance go on", DONE, STALLED),
@@ -80,6 +129,7 @@ ACTIONS = (
         description="It must have ended, or be stalled or set aside, or `force` be given. Its descendants go first.",
     ),
     REPAIR,
+    RERUN,
 )
 
 
@@ -88,6 +138,7 @@ class ActionRoutes:
 
     def __init__(self, management: InstanceOperations) -> None:
         self.steering = management.steering
+        self.descriptions = management.views.descriptions
 
     async def suspend_instance(self, call: ManagementCall) -> Response:
         instance_id, run, action = call.id, condition_of(call), await call.body(Action)
@@ -146,6 +197,45 @@ class ActionRoutes:
         repair = Repair(RepairAction(asked.action), asked.event_id, result, failure, by, run)
         await self.steering.repair(instance_id, repair)
         return done(instance_id)
+
+    async def rerun_instance(self, call: ManagementCall) -> Response:
+        instance_id, run, asked = call.id, condition_of(call), await call.body(RerunBody)
+        if asked.dry_run:
+            plan = await self.steering.plan_rerun(instance_id, from_event=asked.from_event, condition=run)
+            preview = RerunPreview(kept=steps(plan.kept), repeated=steps(plan.repeated))
+            return Response(encode(preview), media_type=JSON)
+        new_id = await self.steering.rerun(
+            instance_id,
+            by=by_of(call, asked.reason),
+            from_event=asked.from_event,
+            new_id=asked.id or None,
+            input=json_text(asked.input),
+            overwrite_input=asked.input is not UNSET,
+            condition=run,
+        )
+        return await started(call, self.descriptions, new_id, status=201)
+
+
+def steps(found: Sequence[RerunStep]) -> list[RerunStepInfo]:
+    """Show what an instance has asked for."""
+    return [RerunStepInfo(event_id=each.event_id, kind=each.kind, name=each.name) for each in found]
+
+
+async def started(call: ManagementCall, descriptions: Descriptions, instance_id: str, *, status: int) -> Response:
+    """Answer with the item of an instance that was started, and where it is.
+
+    Raises:
+        InstanceNotFound: It has been purged since.
+    """
+    found = await descriptions.describe(instance_id)
+    if found is None:
+        raise InstanceNotFound(instance_id)
+    root = call.request.scope.get("root_path", "")
+    headers = {
+        "location": f"{root}{PREFIX}/instances/{quote(instance_id, safe='')}",
+        "etag": f'"{found.first_execution_id}"',
+    }
+    return Response(encode(summary(found.item)), status, headers, JSON)
 
 
 def by_of(call: ManagementCall, reason: str | None = None) -> By:

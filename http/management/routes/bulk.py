@@ -5,8 +5,8 @@ from dataclasses import fields
 from msgspec import UNSET
 from starlette.responses import Response
 
-from ...actors.store.listing import ListFilter
-from ...api.management.bulk import (
+from ....actors.store.listing import ListFilter
+from ....api.management.bulk import (
     ACTIONS,
     SAMPLE_MAX,
     BulkPlan,
@@ -17,18 +17,18 @@ from ...api.management.bulk import (
     operation_info,
     operation_list,
 )
-from ...api.management.filters import filter_of_body
-from ...api.management.moments import encode
-from ...api.management.shapes import summary
-from ...api.management.words import BODY_INVALID, FILTER_INVALID, NO_SUCH_ROUTE, OPERATION_MISSING, PLAN_EXPIRED
-from ...api.words import Refusal
-from ...runtime.history.attribution import By
-from ...runtime.operations.bulk.bulk import RATE
-from ...runtime.operations.bulk.operation import BulkAction
-from ...runtime.operations.management import InstanceOperations
-from ..path import own_path
-from .call import ManagementCall
-from .endpoint import JSON, Endpoint, QueryField, Success
+from ....api.management.filters import filter_of_body
+from ....api.management.moments import encode
+from ....api.management.shapes import summary
+from ....api.management.words import BODY_INVALID, FILTER_INVALID, NO_SUCH_ROUTE, OPERATION_MISSING, PLAN_EXPIRED
+from ....api.words import Refusal
+from ....runtime.history.attribution import By
+from ....runtime.operations.bulk.bulk import RATE
+from ....runtime.operations.bulk.operation import BulkAction
+from ....runtime.operations.management import InstanceOperations
+from ...path import own_path
+from ..call import ManagementCall
+from ..endpoint import JSON, Endpoint, QueryField, Success
 from .endpoints import CURSOR, number
 
 LIMIT = 50

@@ -3,7 +3,7 @@
 import pytest
 
 from perdure import Status
-from perdure.runtime.operations.retention_policy import Retention
+from perdure.runtime.operations.retention.policy import Retention
 
 
 @pytest.mark.parametrize(

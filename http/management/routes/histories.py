@@ -10,18 +10,18 @@ import anyio.lowlevel
 import msgspec
 from starlette.responses import Response
 
-from ...api.management.history import FULL_BYTES_MAX, HEAD_CHARS, PAYLOADS, EventJson, HistoryList
-from ...api.management.moments import Moment, encode
-from ...api.management.shapes import failure
-from ...api.management.words import EVENT_MISSING, HISTORY_CHANGED, HISTORY_UNREADABLE, REQUEST_INVALID
-from ...api.words import NOT_FOUND
-from ...runtime.history.failure import FailureDetails
-from ...runtime.history.timed_event import TimedEvent
-from ...runtime.operations.management import InstanceOperations
-from ...runtime.operations.reading.history_page import PAYLOADS as PAYLOAD_FIELDS
-from ...runtime.operations.reading.history_page import KeyedEvent
-from .call import ManagementCall
-from .endpoint import JSON, Endpoint, QueryField, Success
+from ....api.management.history import FULL_BYTES_MAX, HEAD_CHARS, PAYLOADS, EventJson, HistoryList
+from ....api.management.moments import Moment, encode
+from ....api.management.shapes import failure
+from ....api.management.words import EVENT_MISSING, HISTORY_CHANGED, HISTORY_UNREADABLE, REQUEST_INVALID
+from ....api.words import NOT_FOUND
+from ....runtime.history.failure import FailureDetails
+from ....runtime.history.timed_event import TimedEvent
+from ....runtime.operations.management import InstanceOperations
+from ....runtime.operations.reading.history_page import PAYLOADS as PAYLOAD_FIELDS
+from ....runtime.operations.reading.history_page import KeyedEvent
+from ..call import ManagementCall
+from ..endpoint import JSON, Endpoint, QueryField, Success
 from .endpoints import LIMIT_MAX, TEXT, number, words
 
 LIMIT = 100

@@ -1,0 +1,60 @@
+"""Opening a store whose lists are damaged.
+
+The rule: lists follow from the actors, so what cannot be read of them is no loss. They are begun anew, and the host
+fills them as it fills those of an earlier release. The audit follows from nothing, and is left as it is.
+
+`actors/store/sqlite/store.py` asks when it opens a file, before anything writes to it.
+"""
+
+import logging
+import sqlite3
+
+from .. import schema
+from ..checksums import is_damage
+from .kinds import COUNT
+
+logger = logging.getLogger(__name__)
+
+TABLES = ("kinds", "facets", "tags")
+# Every page that a commit may have to change: one that cannot be read would keep the turns of its actors from the disk.
+# 0.2 s for a million actors.
+PROBES = (
+    COUNT,
+    "SELECT * FROM kinds",
+    "SELECT sum(updated_us & 1) FROM facets NOT INDEXED",
+    "SELECT count(*) FROM facets INDEXED BY facets_updated WHERE kind > 0",
+    "SELECT count(*) FROM facets INDEXED BY facets_parent WHERE parent IS NOT NULL",
+    "SELECT count(*) FROM tags",
+)
+
+
+def are_damaged(connection: sqlite3.Connection, path: str) -> bool:
+    """Whether the tables of lists cannot be read, or cannot be written to."""
+    try:
+        for probe in PROBES:
+            connection.execute(probe).fetchall()
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        logger.error(
+            "the lists of %s are damaged (%s) and are made anew from its actors; until that is done, lists and counts "
+            "are refused. All else works",
+            path,
+            error,
+        )
+        return True
+    return False
+
+
+def begin_anew(connection: sqlite3.Connection) -> None:
+    """Put empty tables in the place of those of lists. The caller holds the transaction."""
+    # To drop a table, SQLite would read all its pages. It is forgotten instead; the file is written anew later.
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.executemany("DELETE FROM sqlite_master WHERE tbl_name = ?", [(table,) for table in TABLES])
+    connection.execute("PRAGMA writable_schema = RESET")
+    for statement in schema.LISTS:
+        connection.execute(statement)
+    connection.execute(
+        "UPDATE meta SET value = (SELECT coalesce(max(key), 0) FROM actors) WHERE name = ?", (schema.UNLISTED_KEY,)
+    )
+    connection.execute("UPDATE meta SET value = 0 WHERE name = ?", (schema.LISTED_KEY,))

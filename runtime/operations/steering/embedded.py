@@ -1,0 +1,69 @@
+"""The operations of a client in the same process: the facade's, and where a client may do more than Dapr's doors,
+those of `steering.py`.
+
+The rule: each is one call. Changes are made on behalf of the program around the engine (`EMBEDDED`). `Engine.client`
+stands on one.
+"""
+
+from collections.abc import Mapping
+
+from ...history.attribution import EMBEDDED
+from ..facade import Facade
+from .starting import IfExists, StartRequest
+from .steering import Steering
+
+
+class EmbeddedOperations:
+    """Operations of an engine. A client's `Operations` says what each does."""
+
+    def __init__(self, facade: Facade, steering: Steering) -> None:
+        self._facade = facade
+        self._steering = steering
+        # As they are: a frame more would be paid for by every caller.
+        self.start = facade.start
+        self.inspect = facade.inspect
+        self.wait = facade.wait
+
+    async def begin(
+        self,
+        name: str,
+        *,
+        instance_id: str | None,
+        input: str | None,  # noqa: A002
+        start_at_us: int | None,
+        tags: Mapping[str, str] | None,
+        if_exists: str,
+        force: bool,
+        key: str | None,
+    ) -> str:
+        request = StartRequest(
+            name=name,
+            instance_id=instance_id,
+            input=input,
+            start_at_us=start_at_us,
+            tags=tags,
+            if_exists=IfExists(if_exists),
+            force=force,
+            key=key,
+        )
+        return (await self._steering.start(request, by=EMBEDDED)).instance_id
+
+    async def raise_event(self, instance_id: str, name: str, data: str | None, *, key: str | None) -> None:
+        if key is None:
+            await self._facade.raise_event(instance_id, name, data)
+        else:
+            await self._steering.raise_event(instance_id, name, data, key=key)
+
+    async def suspend(self, instance_id: str, *, reason: str | None, recurse: bool) -> None:
+        await self._steering.suspend(instance_id, by=EMBEDDED._replace(reason=reason), recurse=recurse)
+
+    async def resume(self, instance_id: str, *, reason: str | None, recurse: bool) -> None:
+        await self._steering.resume(instance_id, by=EMBEDDED._replace(reason=reason), recurse=recurse)
+
+    async def terminate(self, instance_id: str, *, output: str | None, recurse: bool, reason: str | None) -> None:
+        by = EMBEDDED._replace(reason=reason)
+        await self._steering.terminate(instance_id, by=by, output=output, recurse=recurse)
+
+    async def purge(self, instance_id: str, *, recurse: bool, force: bool, reason: str | None) -> int:
+        by = EMBEDDED._replace(reason=reason)
+        return await self._steering.purge(instance_id, by=by, recurse=recurse, force=force)

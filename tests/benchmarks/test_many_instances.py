@@ -1,0 +1,56 @@
+"""A store that is written by SQL is one that an engine could have written."""
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from perdure.actors.store.errors import ListsUnfinished
+from perdure.actors.store.listing import ListFilter, Order
+from perdure.actors.store.sqlite.maintenance import check
+from perdure.actors.store.sqlite.store import SqliteStore
+from perdure.benchmarks.many_instances import write_instances
+from perdure.runtime.authoring.app import App
+from perdure.runtime.engine import Engine
+from perdure.runtime.history.status import Status
+from perdure.runtime.instance.message import WORKFLOW
+
+
+def test_an_engine_finds_every_instance_as_its_status_says(tmp_path: Path) -> None:
+    path = tmp_path / "many.db"
+    write_instances(path, 1_500)
+    assert check(path) == []
+
+    async def look() -> None:
+        async with Engine(App(), data=str(path)) as engine:
+            lists = engine._host.lists
+            counted = await lists.count(WORKFLOW, ListFilter(), by=["status"])
+            assert {group.values[0] for group in counted.groups} == {"COMPLETED", "FAILED", "RUNNING", "TERMINATED"}
+            assert sum(group.total for group in counted.groups) == 1_500
+            for status in ("COMPLETED", "FAILED", "RUNNING", "TERMINATED"):
+                wanted = ListFilter(statuses=frozenset({status}))
+                page = await lists.list(WORKFLOW, wanted, order=Order.NEWEST, cursor=None, limit=1)
+                state = await engine.client.get(page.listed[0].id)
+                assert state is not None
+                assert state.status is Status[status]
+            tagged = await lists.count(WORKFLOW, ListFilter(tags={"env": "prod"}), by=())
+            assert tagged.groups[0].total == 150
+            children = await lists.count(WORKFLOW, ListFilter(root=False), by=())
+            assert children.groups[0].total == 166
+
+    anyio.run(look)
+
+
+def test_one_without_lists_is_as_an_earlier_release_left_it(tmp_path: Path) -> None:
+    path = tmp_path / "many.db"
+    write_instances(path, 100, listed=False)
+
+    async def look() -> None:
+        store = SqliteStore(path)
+        await store.open()
+        with pytest.raises(ListsUnfinished):
+            await store.count(WORKFLOW, ListFilter(), by=())
+        assert len(await store.unlisted(limit=200)) == 100
+        await store.close()
+
+    anyio.run(look)
