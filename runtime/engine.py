@@ -65,6 +65,7 @@ from .operations.client import Client
 from .operations.event_sender import EventSender
 from .operations.facade import Facade
 from .operations.management import management_of
+from .operations.overview.attention import Attentions
 from .operations.overview.reports import Reports
 from .operations.reading.under_way import WorkLocator
 from .operations.reading.views import views_of
@@ -195,8 +196,16 @@ class Engine:
             clock=self._clock,
             peers=self.peers,
         )
+        attentions = Attentions(self._host, self.dispatcher, self.views, clock=self._clock, peers=self.peers)
         self.management = management_of(
-            self._host, reports, views=self.views, steering=self.steering, bulk=self.bulk, clock=self._clock
+            self._host,
+            reports,
+            attentions,
+            views=self.views,
+            steering=self.steering,
+            transfer=self.transfer,
+            bulk=self.bulk,
+            clock=self._clock,
         )
         self.client = Client(EmbeddedOperations(self.facade, self.steering), app)
         self._children = ChildStarter(self.facade, send=self._send, journal=journal)

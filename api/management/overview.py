@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from .instances import InstanceSummary
+
 Count = Annotated[int, Meta(ge=0)]
 
 
@@ -115,6 +117,31 @@ class ActivityList(Struct, kw_only=True, frozen=True):
     """The activities that the app has or that are or were under way."""
 
     items: list[ActivityView]
+
+
+class ConcernView(Struct, kw_only=True, frozen=True):
+    """The instances of one kind that need attention."""
+
+    count: Count
+    more: Annotated[bool, Meta(description="There are more than were counted")]
+    items: Annotated[list[InstanceSummary], Meta(description="20 at most, those first that need it most")]
+
+
+class AttentionView(Struct, kw_only=True, frozen=True):
+    """What a person should look at first."""
+
+    stalled: ConcernView
+    set_aside: ConcernView
+    failed: Annotated[ConcernView, Meta(description="Within the last hour, the newest first")]
+    waiting: Annotated[
+        ConcernView, Meta(description="They run, and nothing of them has changed for an hour; the longest first")
+    ]
+    timers_overdue: Annotated[
+        ConcernView, Meta(description="Timers, delays and timeouts that should have fired half a minute ago")
+    ]
+    workers_gone: Annotated[
+        ConcernView, Meta(description="They need a remote worker, and none is connected to their host")
+    ]
 
 
 class StoreView(Struct, kw_only=True, frozen=True):

@@ -38,6 +38,8 @@ from ...runtime.operations.bulk.actor import OperationNotFound
 from ...runtime.operations.bulk.plan import PlanExpired
 from ...runtime.operations.reading.history_page import EventMissing, HistoryChanged
 from ...runtime.operations.rerun import EventNotFound, EventNotRerunnable, RerunExists, RerunRefused
+from ...runtime.operations.steering.exported import ImportMalformed
+from ...runtime.operations.steering.transfer import ImportUnfinished
 from ..words import INTERNAL, NOT_FOUND, TRY_AGAIN, ErrorAnswer, Refusal
 
 FILTER_INVALID = ErrorAnswer(400, "ERR_FILTER_INVALID", "{detail}")
@@ -67,6 +69,11 @@ KEY_REUSED = ErrorAnswer(422, "ERR_IDEMPOTENCY_KEY_REUSED", "{error}")
 WORKFLOW_UNKNOWN = ErrorAnswer(422, "ERR_WORKFLOW_UNKNOWN", "{error}")
 REPAIR_REFUSED = ErrorAnswer(409, "ERR_REPAIR_REFUSED", "{error}")
 RERUN_REFUSED = ErrorAnswer(409, "ERR_RERUN_REFUSED", "instance {instance_id!r} was not run again: {error}")
+IMPORT_MALFORMED = ErrorAnswer(400, "ERR_IMPORT_MALFORMED", "{error}")
+IMPORT_UNFINISHED = ErrorAnswer(422, "ERR_IMPORT_UNFINISHED", "{error}")
+IMPORT_TOO_LARGE = ErrorAnswer(
+    413, "ERR_IMPORT_TOO_LARGE", "an instance is read in up to {bytes_max} bytes, because it is written in one commit"
+)
 EVENT_REFUSED = ErrorAnswer(409, "ERR_EVENT_REFUSED", "{error}")
 NOT_SET_ASIDE = ErrorAnswer(409, "ERR_INSTANCE_NOT_SET_ASIDE", "{error}")
 HISTORY_UNREADABLE = ErrorAnswer(
@@ -95,9 +102,11 @@ ANSWERS: Mapping[type[PerdureError], ErrorAnswer] = {
     KeyReused: KEY_REUSED,
     WorkflowUnknown: WORKFLOW_UNKNOWN,
     EventRefused: EVENT_REFUSED,
+    ImportMalformed: IMPORT_MALFORMED,
+    ImportUnfinished: IMPORT_UNFINISHED,
     RerunRefused: RERUN_REFUSED,
     RerunExists: EXISTS,
-    EventNotFound: RERUN_REFUSED,
+    EventNotFound: EVENT_MISSING,
     EventNotRerunnable: RERUN_REFUSED,
     RepairRefused: REPAIR_REFUSED,
     RunChanged: RUN_CHANGED,

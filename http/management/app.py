@@ -28,6 +28,7 @@ from .routes.overview import OVERVIEW, OverviewRoutes
 from .routes.session import LOGIN, LOGOUT, SessionRoutes
 from .routes.starting import STARTING, StartRoutes
 from .routes.streams import STREAMS, StreamRoutes
+from .routes.transfer import TRANSFER, TransferRoutes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,7 @@ ENDPOINTS: Sequence[Endpoint] = (
     *HISTORIES,
     *STARTING,
     *ACTIONS,
+    *TRANSFER,
     *BULK_ENDPOINTS,
     *STREAMS,
     *OVERVIEW,
@@ -95,6 +97,7 @@ def _tables(door: ManagementDoor) -> list[tuple[Sequence[Endpoint], object]]:
         (READING, InstanceRoutes(management, app_id=door.app_id, stopping=door.stopping)),
         (STARTING, StartRoutes(management)),
         (ACTIONS, ActionRoutes(management)),
+        (TRANSFER, TransferRoutes(management, stopping=door.stopping)),
         (STREAMS, StreamRoutes(management, app_id=door.app_id, stopping=door.stopping)),
         (BULK_ENDPOINTS, BulkRoutes(management, app_id=door.app_id)),
         (OVERVIEW, OverviewRoutes(management, door.sidecar, door.configuration)),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ...actors.clock import Clock
 from ...actors.hosting.host import Host
 from .bulk.bulk import Bulk
+from .overview.attention import Attentions
 from .overview.audits import Audits
 from .overview.reports import Reports
 from .overview.series import Series
@@ -18,6 +19,7 @@ from .reading.feed import Feed
 from .reading.status_wait import StatusWaits
 from .reading.views import Views
 from .steering.steering import Steering
+from .steering.transfer import Transfer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,27 +28,39 @@ class InstanceOperations:
 
     views: Views
     steering: Steering
+    transfer: Transfer
     waits: StatusWaits
     feed: Feed
     bulk: Bulk
     audits: Audits
+    attentions: Attentions
     reports: Reports
     series: Series
     inventory: Inventory
 
 
 def management_of(
-    host: Host, reports: Reports, *, views: Views, steering: Steering, bulk: Bulk, clock: Clock
+    host: Host,
+    reports: Reports,
+    attentions: Attentions,
+    *,
+    views: Views,
+    steering: Steering,
+    transfer: Transfer,
+    bulk: Bulk,
+    clock: Clock,
 ) -> InstanceOperations:
     """Put together what an engine offers."""
     series = Series(host, reports.own, clock=clock, peers=reports.peers)
     return InstanceOperations(
         views=views,
         steering=steering,
+        transfer=transfer,
         waits=StatusWaits(host),
         feed=Feed(host),
         bulk=bulk,
         audits=Audits(host),
+        attentions=attentions,
         reports=reports,
         series=series,
         inventory=Inventory(host, reports, series),

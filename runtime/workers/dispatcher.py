@@ -15,7 +15,7 @@ and after a restart the instance asks for them again. Workflow actors and
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -74,7 +74,7 @@ class Dispatcher:
         self._limits = limits
         self._send = send
         self._now_us = now_us
-        self._streams: list[Stream] = []
+        self.streams: list[Stream] = []
         self._jobs: dict[Address, Job] = {}
         self._workflows: FairQueue[Job] = FairQueue()
         self._activities: FairQueue[Job] = FairQueue()
@@ -87,16 +87,17 @@ class Dispatcher:
     @property
     def connected(self) -> int:
         """How many streams are open."""
-        return len(self._streams)
+        return len(self.streams)
 
     def __len__(self) -> int:
         """How many jobs are not answered."""
         return len(self._jobs)
 
-    @property
-    def streams(self) -> Sequence[Stream]:
-        """The streams that are open, the oldest first."""
-        return self._streams
+    def unserved(self) -> list[str]:
+        """List the instances whose work waits for a worker although none is connected, each once, the oldest first."""
+        if self.streams:
+            return []
+        return list(dict.fromkeys(job.request.instance_id for job in self._jobs.values()))
 
     def loads(self) -> dict[str, ActivityLoad]:
         """Count the activities that wait for a worker, and those that workers have, by name."""
@@ -110,7 +111,7 @@ class Dispatcher:
     def stop(self) -> None:
         """End all streams, and take in no more workers."""
         self._stopping = True
-        for stream in self._streams:
+        for stream in self.streams:
             stream.stop()
 
     # Jobs come.
@@ -132,7 +133,7 @@ class Dispatcher:
                 self._renew(job, offer)
                 return
             self._drop(job)
-        for stream in self._streams:
+        for stream in self.streams:
             stream.forget_beyond(offer)
         self._add(Job(address, offer), self._workflows)
 
@@ -225,7 +226,7 @@ class Dispatcher:
             now_us=self._now_us,
             journal=self._journal,
         )
-        self._streams.append(stream)
+        self.streams.append(stream)
         began_s = anyio.current_time()
         self._journal.write(WORKER_CAME, worker=worker.peer, agent=worker.agent)
         self._greet()
@@ -234,7 +235,7 @@ class Dispatcher:
         try:
             yield stream
         finally:
-            self._streams.remove(stream)
+            self.streams.remove(stream)
             self._tell_gone(stream, anyio.current_time() - began_s)
             # To the front, in their order: these jobs have waited longest.
             for job in reversed([*stream.turns.values(), *stream.activities.values()]):
@@ -343,7 +344,7 @@ class Dispatcher:
         """Give jobs to streams while there are jobs within the limits and streams with room."""
         for queue in (self._workflows, self._activities):
             held_back: list[Job] = []
-            while queue and self._streams:
+            while queue and self.streams:
                 job = queue.pop()
                 if self._has_full_name(job):
                     held_back.append(job)
@@ -379,7 +380,7 @@ class Dispatcher:
         limits = self._limits
         activity = isinstance(job.request, Invoke)
         room = limits.activities_per_stream_max if activity else limits.workflows_per_stream_max
-        free = [stream for stream in self._streams if len(stream.jobs_like(job)) < room]
+        free = [stream for stream in self.streams if len(stream.jobs_like(job)) < room]
         if job.hung_with is not None:
             free = [stream for stream in free if stream is not job.hung_with] or free
         if not isinstance(job.request, Invoke):

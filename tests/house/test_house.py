@@ -55,6 +55,7 @@ TESTED_ELSEWHERE = {
     "api/management/overview.py": "records; tests/whole/test_management_api.py reads them",
     "http/management/routes/starting.py": "handlers over an engine; tests/whole/test_management_api.py asks a daemon",
     "http/management/routes/streams.py": "handlers over an engine; tests/whole/test_management_api.py asks a daemon",
+    "http/management/routes/transfer.py": "handlers over an engine; tests/whole/test_management_api.py asks a daemon",
     "runtime/history/attribution.py": "a record; tests/runtime/history/test_audit.py has rows of it",
 }
 

@@ -69,7 +69,7 @@ def start(api: httpx.Client, name: str, instance_id: str, value: Any = None, **q
     return found
 
 
-def get(api: httpx.Client, path: str, expected: int = 200, **query: str) -> Any:
+def get(api: httpx.Client, path: str, expected: int = 200, /, **query: str) -> Any:
     response = api.get(path, params=query)
     assert response.status_code == expected, response.text
     return response.json()
@@ -286,9 +286,34 @@ def test_what_has_ended_is_run_again_as_a_new_instance(api: httpx.Client) -> Non
         assert api.get(f"/instances/{instance_id}/history/{key}/result").json() == result
     # once for each id, and of an event that is there.
     assert api.post("/instances/again-1/rerun", json={"id": "again-2"}).status_code == 409
-    assert api.post("/instances/again-1/rerun", json={"from_event": 99}).status_code == 409
+    assert api.post("/instances/again-1/rerun", json={"from_event": 99}).status_code == 404
     (row,) = get(api, "/audit", id="again-2")["items"]
     assert (row["action"], row["source"], row["reason"]) == ("rerun", "again-1", "once more")
+
+
+def test_an_instance_is_written_out_and_read_in_again(api: httpx.Client) -> None:
+    # Given an instance that has ended, written out,
+    start(api, "pay", "kept", 7, **{"tag.team": "a"})
+    get(api, "/instances/kept/wait")
+    exported = api.get("/instances/kept/export")
+    assert exported.headers["content-type"] == "application/x-ndjson"
+    assert json.loads(exported.text.splitlines()[0])["id"] == "kept"
+    # when it is read in under another id, then it is there as it was, and written out again it is equal.
+    assert api.post("/import", content=exported.content).status_code == 409
+    response = api.post("/import?id=kept-2", content=exported.content)
+    assert (response.status_code, response.json()["status"], response.json()["tags"]) == (
+        201,
+        "COMPLETED",
+        {"team": "a"},
+    )
+    again = api.get("/instances/kept-2/export")
+    assert again.text.splitlines()[1:] == exported.text.splitlines()[1:]
+    # What is not whole, and what has not ended, is not read in.
+    assert api.post("/import?id=kept-3", content=exported.content[:-10]).status_code == 400
+    assert api.post("/import?id=kept-3").status_code == 400
+    start(api, "order", "runs", "x")
+    assert api.post("/import?id=kept-3", content=api.get("/instances/runs/export").content).status_code == 422
+    assert api.get("/instances/nobody/export").status_code == 404
 
 
 def test_what_is_asked_twice_is_done_once(api: httpx.Client) -> None:
@@ -457,6 +482,11 @@ def test_the_daemon_says_what_it_is_and_what_it_has(api: httpx.Client) -> None:
     assert get(api, "/workers")["items"] == []
     assert [each["name"] for each in get(api, "/workflows")["items"]] == ["order", "parent", "pay"]
     assert [each["name"] for each in get(api, "/activities")["items"]] == ["charge"]
+    attention = get(api, "/attention")
+    assert set(attention) == {"stalled", "set_aside", "failed", "waiting", "timers_overdue", "workers_gone"}
+    assert attention["failed"]["count"] >= 1
+    assert attention["failed"]["items"][0]["status"] == "FAILED"
+    assert attention["stalled"] == {"count": 0, "more": False, "items": []}
     series = get(api, "/series", names="started,workers", window="60", step="20")
     assert series["step"] == 20
     assert {name: len(values) for name, values in series["values"].items()} == {"started": 3, "workers": 3}

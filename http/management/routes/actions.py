@@ -24,6 +24,7 @@ from ....api.management.moments import encode
 from ....api.management.shapes import summary
 from ....api.management.words import (
     BODY_INVALID,
+    EVENT_MISSING,
     EXISTS,
     HISTORY_UNREADABLE,
     LIMIT_EXCEEDED,
@@ -92,7 +93,16 @@ RERUN = Endpoint(
         Success(201, "The new instance is stored and will run", InstanceSummary, etag=True),
         Success(200, "Of a dry run: what would be kept and repeated", RerunPreview),
     ),
-    errors=(NOT_FOUND, RERUN_REFUSED, EXISTS, RUN_CHANGED, WORKFLOW_UNKNOWN, LIMIT_EXCEEDED, HISTORY_UNREADABLE),
+    errors=(
+        NOT_FOUND,
+        EVENT_MISSING,
+        RERUN_REFUSED,
+        EXISTS,
+        RUN_CHANGED,
+        WORKFLOW_UNKNOWN,
+        LIMIT_EXCEEDED,
+        HISTORY_UNREADABLE,
+    ),
     headers=("If-Match",),
     body=RerunBody,
     description=(

@@ -11,8 +11,10 @@ from ....api.management.moments import Moment, encode
 from ....api.management.overview import (
     ActivityList,
     ActivityView,
+    AttentionView,
     AuditEntryView,
     AuditList,
+    ConcernView,
     HostList,
     HostView,
     LastHour,
@@ -24,10 +26,12 @@ from ....api.management.overview import (
     WorkflowList,
     WorkflowView,
 )
+from ....api.management.shapes import summary
 from ....api.management.words import LISTS_UNFINISHED, REQUEST_INVALID
 from ....api.sidecar import Sidecar
 from ....runtime.history.audit import AuditAction, AuditEntry
 from ....runtime.operations.management import InstanceOperations
+from ....runtime.operations.overview.attention import Concern
 from ....runtime.operations.overview.reports import HostReport
 from ....runtime.operations.overview.series import NAMES, STEP_S, STEPS
 from ....runtime.operations.overview.workflows import ActivityReport, WorkflowReport
@@ -49,6 +53,7 @@ def _get(operation: str, path: str, summary: str, struct: type, *errors: Any, **
 
 OVERVIEW = (
     _get("get_system", "/system", "Describe the daemon and its store", SystemView, LISTS_UNFINISHED),
+    _get("get_attention", "/attention", "Show what a person should look at first", AttentionView, LISTS_UNFINISHED),
     _get("list_hosts", "/hosts", "List the hosts of the daemon", HostList),
     _get("list_workers", "/workers", "List the remote workers that are connected", WorkerList),
     _get("list_workflows", "/workflows", "List workflows with what there is of each", WorkflowList, LISTS_UNFINISHED),
@@ -128,6 +133,10 @@ class OverviewRoutes:
             )
         )
 
+    async def get_attention(self, call: ManagementCall) -> Response:
+        found = await self.management.attentions.find()
+        return shown(AttentionView(**{name: concern(each) for name, each in found._asdict().items()}))
+
     async def list_hosts(self, call: ManagementCall) -> Response:
         hosts = await self.management.reports.all()
         return shown(HostList(items=[host(name, report) for name, report in hosts.items()]))
@@ -186,6 +195,10 @@ class OverviewRoutes:
 def shown(struct: object) -> Response:
     """Answer with what is so now."""
     return Response(encode(struct), headers={"cache-control": "no-store"}, media_type=JSON)
+
+
+def concern(found: Concern) -> ConcernView:
+    return ConcernView(count=found.total, more=found.more, items=[summary(item) for item in found.items])
 
 
 def host(name: str, report: HostReport | None) -> HostView:

@@ -1,0 +1,130 @@
+"""The handlers that write an instance out, and read one in.
+
+The one law: neither holds up others, whatever the size of a history. An export is written line by line, and what is sent
+to be read in is read as it comes, up to a limit of its own.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import anyio
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from ....actors.errors import PerdureError
+from ....api.management.instances import InstanceSummary
+from ....api.management.words import (
+    EXISTS,
+    HISTORY_UNREADABLE,
+    IMPORT_MALFORMED,
+    IMPORT_TOO_LARGE,
+    IMPORT_UNFINISHED,
+    LIMIT_EXCEEDED,
+    REQUEST_INVALID,
+)
+from ....api.words import NOT_FOUND, Refusal
+from ....runtime.operations.management import InstanceOperations
+from ..call import ManagementCall
+from ..endpoint import NDJSON, Endpoint, Payload, QueryField, Success
+from ..live import LiveStream, Write
+from .actions import by_of, started
+from .endpoints import TEXT
+from .instances import STOPPED, error_line
+
+IMPORT_BYTES_MAX = 256 * 1024 * 1024  # of a whole instance, which is written in one commit
+WRITTEN_AT_ONCE = 64 * 1024  # bytes
+
+EXPORT = Endpoint(
+    "export_instance",
+    "GET",
+    "/instances/{id}/export",
+    "history",
+    "Write a whole instance out",
+    (Success(200, "Lines of JSON: a header, then the events, each with its turn", media=(NDJSON,)),),
+    errors=(NOT_FOUND, HISTORY_UNREADABLE),
+    description="As last committed, the current generation. If it cannot go on, the last line is an error.",
+)
+
+IMPORT = Endpoint(
+    "import_instance",
+    "POST",
+    "/import",
+    "history",
+    "Read an instance in that was written out",
+    (Success(201, "It is stored", InstanceSummary, etag=True),),
+    errors=(
+        *(IMPORT_MALFORMED, IMPORT_UNFINISHED, IMPORT_TOO_LARGE, EXISTS, LIMIT_EXCEEDED, REQUEST_INVALID),
+        HISTORY_UNREADABLE,
+        NOT_FOUND,
+    ),
+    query=(QueryField("id", TEXT, "Another id than it had. The id must be free."),),
+    body=Payload("What an export has given"),
+    description="It must have ended. It performs, sends and arms nothing.",
+)
+
+TRANSFER = (EXPORT, IMPORT)
+
+
+class TransferRoutes:
+    """The handlers.
+
+    Args:
+        stopping: Set when the daemon begins to stop.
+    """
+
+    def __init__(self, management: InstanceOperations, *, stopping: anyio.Event) -> None:
+        self.transfer = management.transfer
+        self.descriptions = management.views.descriptions
+        self.stopping = stopping
+
+    async def export_instance(self, call: ManagementCall) -> Response:
+        lines = self.transfer.export(call.id)
+        # The first line is read before the status is sent, so that an instance that is not there is answered with 404.
+        first = await anext(aiter(lines))
+
+        async def produce(write: Write) -> None:
+            piece = first
+            async with aclosing(lines):  # type: ignore[type-var]  # it is a generator
+                try:
+                    async for line in lines:
+                        piece += line
+                        if len(piece) >= WRITTEN_AT_ONCE:
+                            await write(piece)
+                            piece = b""
+                except PerdureError as error:
+                    piece += error_line(error)
+            await write(piece)
+
+        return LiveStream(produce, self.stopping, media_type=NDJSON, last_word=STOPPED)
+
+    async def import_instance(self, call: ManagementCall) -> Response:
+        lines = lines_of(call.request, bytes_max=IMPORT_BYTES_MAX)
+        async with aclosing(lines):
+            instance_id = await self.transfer.import_(lines, by=by_of(call), new_id=call.query.text("id"))
+        return await started(call, self.descriptions, instance_id, status=201)
+
+
+async def lines_of(request: Request, *, bytes_max: int) -> AsyncGenerator[bytes, None]:
+    """Read the body line by line, each with its end.
+
+    Raises:
+        Refusal: It has more than `bytes_max` bytes.
+        ClientDisconnect: The caller hung up first.
+    """
+    rest = b""
+    size = 0
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > bytes_max:
+            raise Refusal(IMPORT_TOO_LARGE, bytes_max=bytes_max)
+        *lines, rest = (rest + chunk).split(b"\n") if b"\n" in chunk else [rest + chunk]
+        for line in lines:
+            yield line + b"\n"
+        if not message.get("more_body", False):
+            break
+    if rest:
+        yield rest
