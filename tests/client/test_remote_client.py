@@ -8,7 +8,7 @@ import pytest
 
 from perdure import Handle, InstanceNotFound
 from perdure.client.errors import ServerRefused
-from perdure.client.remote_client import RemoteClient, StatusChange, events_of
+from perdure.client.remote_client import RemoteClient, StatusChange, checked, events_of
 from perdure.client.server import Server
 from perdure.runtime.errors import InvalidRequest, RequestRefused
 
@@ -209,6 +209,23 @@ async def test_there_are_reports_on_the_daemon(client: RemoteClient) -> None:
     assert [each.ready for each in (await client.report("hosts")).items] == [True]
     assert (await client.report("workers")).items == []
     assert (await client.report("system")).app_id == "shop"
+
+
+async def test_a_history_goes_out_and_comes_in(client: RemoteClient, new_id: str) -> None:
+    await client.run("order", input=1, instance_id=new_id)
+    async with client.export(new_id) as exported:
+        whole = [line async for line in exported]
+    taken = await client.import_history("\n".join(whole).encode(), new_id=f"{new_id}-2")
+    assert await taken.result() == {"total": 1.0}
+    with pytest.raises(InstanceNotFound):
+        async with client.export(f"{new_id}-none") as exported:
+            pass
+
+
+async def test_an_export_that_cannot_go_on_is_an_error() -> None:
+    told = lines('{}\n{"errorCode":"ERR_X","message":"so it is"}')
+    with pytest.raises(ServerRefused, match="so it is"):
+        assert [line async for line in checked(told, "i")] == []
 
 
 async def lines(text: str) -> AsyncIterator[str]:
