@@ -21,7 +21,15 @@ from ..api.management.actions import ActionDone, RerunPreview
 from ..api.management.bulk import BulkPlan, OperationInfo, OperationList
 from ..api.management.history import HistoryList
 from ..api.management.instances import CountResult, InstanceDetails, InstanceList, InstanceSummary, InstanceTree
-from ..api.management.overview import ActivityList, AuditList, HostList, SystemView, WorkerList, WorkflowList
+from ..api.management.overview import (
+    ActivityList,
+    AttentionView,
+    AuditList,
+    HostList,
+    SystemView,
+    WorkerList,
+    WorkflowList,
+)
 from ..runtime.authoring.app import App
 from ..runtime.errors import InstanceNotFound, InvalidRequest
 from ..runtime.operations.client import Client, id_of
@@ -41,6 +49,7 @@ REPORTS: dict[str, type[Any]] = {
     "activities": ActivityList,
     "workers": WorkerList,
     "hosts": HostList,
+    "attention": AttentionView,
     "system": SystemView,
 }
 
@@ -427,6 +436,8 @@ class RemoteClient(Client):
     async def report(self, what: Literal["workers"]) -> WorkerList: ...
     @overload
     async def report(self, what: Literal["hosts"]) -> HostList: ...
+    @overload
+    async def report(self, what: Literal["attention"]) -> AttentionView: ...
     @overload
     async def report(self, what: Literal["system"]) -> SystemView: ...
     async def report(self, what: str) -> Any:

@@ -208,6 +208,7 @@ async def test_there_are_reports_on_the_daemon(client: RemoteClient) -> None:
     assert "charge" in [each.name for each in (await client.report("activities")).items]
     assert [each.ready for each in (await client.report("hosts")).items] == [True]
     assert (await client.report("workers")).items == []
+    assert (await client.report("attention")).stalled.count == 0
     assert (await client.report("system")).app_id == "shop"
 
 
