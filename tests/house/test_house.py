@@ -54,7 +54,6 @@ TESTED_ELSEWHERE = {
     "runtime/operations/overview/reports.py": "tests/runtime/operations/overview/test_workflows.py reads them",
     "api/management/overview.py": "records; tests/whole/test_management_api.py reads them",
     "http/management/routes/starting.py": "handlers over an engine; tests/whole/test_management_api.py asks a daemon",
-    "http/management/routes/streams.py": "handlers over an engine; tests/whole/test_management_api.py asks a daemon",
     "http/management/routes/transfer.py": "handlers over an engine; tests/whole/test_management_api.py asks a daemon",
     "runtime/history/attribution.py": "a record; tests/runtime/history/test_audit.py has rows of it",
 }
