@@ -38,7 +38,7 @@ def check(data: str) -> None:
     Of a store of several processes, all files are read. What is wrong is listed, and the exit code is 1 then.
     """
     from ..actors.store.sqlite import maintenance  # noqa: PLC0415  `perdure store --help` needs no SQLite
-    from ..runtime.operations.expected import timers_and_work  # noqa: PLC0415  as above
+    from ..runtime.operations.reading.expected import timers_and_work  # noqa: PLC0415  as above
 
     def expect(address: "Address", stored: "Stored") -> maintenance.Expected | None:
         found = timers_and_work(address, stored)

@@ -372,18 +372,18 @@ class BlockingClient:
         """Show an instance with its descendants."""
         return self._call(lambda client: client.tree(instance_id, depth=depth))
 
-    def changes(
+    def events(
         self,
         *,
         last_event_id: str | None = None,
         **filter: Unpack[Filter],  # noqa: A002
     ) -> Iterator[StatusChange]:
-        """Follow the changes of status; as `RemoteClient.changes`."""
+        """Follow the changes of status; as `RemoteClient.events`."""
 
         async def followed(client: RemoteClient) -> AsyncGenerator[StatusChange, None]:
-            async with client.changes(last_event_id=last_event_id, **filter) as changes:
-                async for change in changes:
-                    yield change
+            async with client.events(last_event_id=last_event_id, **filter) as events:
+                async for event in events:
+                    yield event
 
         return self._each(followed)
 

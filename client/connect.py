@@ -14,25 +14,29 @@ from ..runtime.authoring.app import App
 if TYPE_CHECKING:
     from .blocking import BlockingClient
     from .remote_client import RemoteClient
+    from .server import AsgiApp
 
 DEFAULT_SERVER = "http://127.0.0.1:3500"
 
 
-def connect(url: str = DEFAULT_SERVER, *, token: str | None = None, app: App | None = None) -> "RemoteClient":
+def connect(
+    where: "str | AsgiApp" = DEFAULT_SERVER, *, token: str | None = None, app: App | None = None
+) -> "RemoteClient":
     """Make a client of a daemon, for `async with`. Nothing is sent until it is used.
 
     Args:
-        url: Where `perdure run` serves HTTP, or where `perdure.asgi` is mounted.
+        where: Where `perdure run` serves HTTP, or where `perdure.asgi` is mounted. Or what `perdure.asgi` has
+            given, for an engine in this process; it has all but `events`.
         token: One of the daemon's API tokens; None: it asks for none.
         app: Tells the types of workflows that are given by name.
 
     Raises:
-        ServerAddressInvalid: `url` cannot be one.
+        ServerAddressInvalid: `where` cannot be one.
     """
     from .remote_client import RemoteClient  # noqa: PLC0415  the rule above
     from .server import Server  # noqa: PLC0415
 
-    return RemoteClient(Server(url, token), app)
+    return RemoteClient(Server(where, token), app)
 
 
 def connect_sync(url: str = DEFAULT_SERVER, *, token: str | None = None, app: App | None = None) -> "BlockingClient":

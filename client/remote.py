@@ -10,10 +10,11 @@ from typing import Any
 import msgspec
 
 from ..api.management.actions import ActionDone
+from ..api.management.filters import STATUSES
 from ..api.management.history import HistoryList
 from ..api.management.instances import FailureReport, InstanceDetails, InstanceSummary
 from ..runtime.dates import from_us, to_us
-from ..runtime.errors import InstanceNotFound
+from ..runtime.errors import InstanceNotFound, InvalidRequest
 from ..runtime.history.failure import FailureDetails
 from ..runtime.history.instance_state import InstanceState
 from ..runtime.history.status import Status
@@ -105,7 +106,9 @@ class RemoteOperations:
 
     async def wait(self, instance_id: str, until: Callable[[Status], bool] = finished) -> InstanceState:
         """Wait until the committed status satisfies `until`."""
-        words = [status.name for status in Status if until(status)]
+        words = [status.name for status in Status if status.name in STATUSES and until(status)]
+        if not words:
+            raise InvalidRequest("no status of an instance satisfies `until`; the wait would never end")
         if Status.STALLED.name in words:
             words.append(SET_ASIDE)
         while True:

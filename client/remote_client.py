@@ -15,15 +15,17 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self, Unpack, overload
 
 import msgspec
+from msgspec import UNSET
 
-from ..api.management.actions import ActionDone
+from ..api.management.actions import ActionDone, RerunPreview
 from ..api.management.bulk import BulkPlan, OperationInfo, OperationList
 from ..api.management.history import HistoryList
 from ..api.management.instances import CountResult, InstanceDetails, InstanceList, InstanceSummary, InstanceTree
 from ..api.management.overview import ActivityList, AuditList, HostList, SystemView, WorkerList, WorkflowList
 from ..runtime.authoring.app import App
-from ..runtime.errors import InstanceNotFound
+from ..runtime.errors import InstanceNotFound, InvalidRequest
 from ..runtime.operations.client import Client, id_of
+from ..runtime.operations.handle import Handle
 from .filters import Filter, Moment, body_of, query_of, text_of_value
 from .remote import RemoteOperations
 from .server import Server, path_of
@@ -212,7 +214,7 @@ class RemoteClient(Client):
         return await self._server.ask("GET", path, InstanceTree, query=[("depth", str(depth))], instance_id=instance_id)
 
     @asynccontextmanager
-    async def changes(
+    async def events(
         self,
         *,
         last_event_id: str | None = None,
@@ -220,20 +222,25 @@ class RemoteClient(Client):
     ) -> AsyncGenerator[AsyncIterator[StatusChange], None]:
         """Follow the changes of status of all instances that a filter fits, as they happen.
 
-            async with client.changes(status="failed") as changes:
-                async for change in changes:
+            async with client.events(status="failed") as events:
+                async for event in events:
                     ...
 
         Args:
             last_event_id: The id of the last one that was seen.
+
+        Raises:
+            InvalidRequest: The API is in the same process. What would be streamed is collected there first.
         """
+        if self._server.app is not None:
+            raise InvalidRequest("events come from a server, and this client asks an app in the same process")
         headers = {"accept": "text/event-stream"}
         if last_event_id is not None:
             headers["last-event-id"] = last_event_id
         query = query_of(filter)
         stream = self._server.stream("GET", path_of("events"), query=query, headers=headers, read_s=HEARTBEAT_S)
-        async with stream as lines, aclosing(events_of(lines)) as events:
-            yield events
+        async with stream as lines, aclosing(events_of(lines)) as found:
+            yield found
 
     # Steering.
 
@@ -271,25 +278,33 @@ class RemoteClient(Client):
         *,
         from_event: int | None = None,
         new_id: str | None = None,
-        input: Any = None,  # noqa: A002
+        input: Any = UNSET,  # noqa: A002
         reason: str | None = None,
-        dry_run: bool = False,
-    ) -> Json:
-        """Run an instance again, as a new one; the source stays as it is.
+    ) -> Handle[Any]:
+        """Run an instance again, as a new one, and return its handle. The source stays as it is.
 
         Args:
-            from_event: Keep what happened before this event id; None: from the start.
-            dry_run: Only say how much is kept and repeated.
-
-        Returns:
-            The new instance as a list has it; with `dry_run` `kept` and `repeated`.
+            from_event: Keep what happened before this event id; None: from the start, as a new instance with the same
+                name and tags.
+            input: Another input than the last; with `from_event` that event's.
         """
-        body: Json = {"reason": reason, "from_event": from_event, "id": new_id}
-        if (text := self._encoder.encode(input)) is not None:
-            body["input"] = msgspec.Raw(text.encode())
-        if dry_run:
-            body["dry_run"] = True
-        return await self._post(("instances", id_of(instance_id), "rerun"), body, instance_id=instance_id)
+        path = path_of("instances", id_of(instance_id), "rerun")
+        body = self._rerun_body(from_event, new_id, input, reason)
+        begun = await self._server.ask("POST", path, InstanceSummary, body=body, instance_id=instance_id)
+        return Handle(begun.id, self)
+
+    async def plan_rerun(self, instance_id: str, *, from_event: int | None = None) -> RerunPreview:
+        """Say which steps a rerun would keep, and which it would repeat."""
+        path = path_of("instances", id_of(instance_id), "rerun")
+        body = {**self._rerun_body(from_event, None, UNSET, None), "dry_run": True}
+        return await self._server.ask("POST", path, RerunPreview, body=body, instance_id=instance_id)
+
+    def _rerun_body(self, from_event: int | None, new_id: str | None, given: Any, reason: str | None) -> Json:
+        told: Json = {"from_event": from_event, "id": new_id, "reason": reason}
+        body = {name: value for name, value in told.items() if value is not None}
+        if given is not UNSET:
+            body["input"] = msgspec.Raw((self._encoder.encode(given) or "null").encode())
+        return body
 
     async def repair(
         self,
@@ -409,10 +424,6 @@ class RemoteClient(Client):
     async def report(self, what: str) -> Any:
         """Read one of the reports on the daemon."""
         return await self._server.ask("GET", path_of(what), REPORTS[what])
-
-    async def _post(self, path: tuple[str, ...], body: Json, *, instance_id: str | None = None) -> Json:
-        given = {name: value for name, value in body.items() if value is not None}
-        return await self._server.ask("POST", path_of(*path), dict[str, Any], body=given, instance_id=instance_id)
 
 
 async def events_of(lines: AsyncIterator[str]) -> AsyncGenerator[StatusChange, None]:

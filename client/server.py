@@ -6,7 +6,7 @@ not come means, the caller must know.
 `client/remote.py` and `client/remote_client.py` make the requests.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from ipaddress import ip_address
 from types import TracebackType
@@ -25,6 +25,9 @@ Query = Iterable[tuple[str, str]]
 PREFIX = "/api/v1"
 JSON = "application/json"
 
+AsgiApp = Callable[..., Awaitable[None]]
+IN_PROCESS = "http://localhost"  # the name by which an app in this process is asked
+
 CONNECT_S = 5.0
 # Between two pieces of an answer. Longer than any commit that a daemon still calls healthy, and than its own timeouts.
 READ_S = 60.0
@@ -37,15 +40,16 @@ class Server:
     """The management API of a daemon.
 
     Args:
-        url: `http://127.0.0.1:3500`; a path is where another app has mounted the API.
+        where: `http://127.0.0.1:3500`; a path is where another app has mounted the API. Or an ASGI app in this process.
         token: None: it asks for none.
 
     Raises:
         ServerAddressInvalid: The address cannot be one.
     """
 
-    def __init__(self, url: str, token: str | None = None) -> None:
-        self.url = checked_url(url)
+    def __init__(self, where: str | AsgiApp, token: str | None = None) -> None:
+        self.app = None if isinstance(where, str) else where
+        self.url = checked_url(where) if isinstance(where, str) else IN_PROCESS
         self._headers = {"dapr-api-token": checked_token(token)} if token else {}
         self._http: httpx2.AsyncClient | None = None
 
@@ -59,6 +63,7 @@ class Server:
             # Certificates take longer to load than a request takes, and a proxy is not the way to this machine.
             verify=encrypted,
             trust_env=not is_loopback(self.url),
+            transport=httpx2.ASGITransport(self.app) if self.app is not None else None,
         )
         await self._http.__aenter__()
         return self

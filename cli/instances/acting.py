@@ -5,7 +5,7 @@ command line says so for them (--yes).
 """
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,8 +14,10 @@ import msgspec
 from .bulk import run_bulk
 from .connection import DaemonCommand, Where, ask, daemon_command, for_each, ids_of
 from .options import FILTER_OPTIONS, IDS_ARGUMENT, REASON_OPTION, filter_of, payload_option
+from .output import visible
 
 if TYPE_CHECKING:
+    from ...api.management.actions import RerunStepInfo
     from ...client.remote_client import RemoteClient
 
 PAST = {
@@ -156,7 +158,7 @@ def purge(recurse: bool, force: bool) -> dict[str, Any]:
     ),
     click.Option(["--id", "new_id"], metavar="ID", help="The new instance's id; a new one by default."),
     payload_option("--input", "Another input; with --from-event that event's."),
-    click.Option(["--dry-run"], is_flag=True, help="Only say how many steps are kept and how many are repeated."),
+    click.Option(["--dry-run"], is_flag=True, help="Only say which steps are kept and which are repeated."),
     REASON_OPTION,
     *SELECTION_OPTIONS,
     example="perdure rerun order-17 --from-event 4",
@@ -177,15 +179,15 @@ def rerun(
         raise click.UsageError("--from-event, --id, --input and --dry-run go with a single ID.")
 
     async def one(client: "RemoteClient", instance_id: str) -> str:
-        answer = await client.rerun(
-            instance_id, from_event=from_event, new_id=new_id, input=input, reason=reason, dry_run=dry_run
-        )
         if dry_run:
-            return f"{instance_id}: {counted(answer['kept'])} kept, {counted(answer['repeated'])} repeated"
-        return str(answer["id"])
+            plan = await client.plan_rerun(instance_id, from_event=from_event)
+            return "\n".join(steps("kept", plan.kept) + steps("repeated", plan.repeated))
+        given = {"input": input} if input is not None else {}
+        return await client.rerun(instance_id, from_event=from_event, new_id=new_id, reason=reason, **given)
 
     act("rerun", where, ids, one, options, reason=reason)
 
 
-def counted(found: object) -> object:
-    return len(found) if isinstance(found, list) else found
+def steps(what: str, found: "Sequence[RerunStepInfo]") -> list[str]:
+    """Show steps, one a line."""
+    return [f"{what:<8}  {step.event_id:>4}  {step.kind}  {visible(step.name or '')}".rstrip() for step in found]

@@ -3,7 +3,7 @@
 The rule: no payload is read. `cli/main.py` has them in its list.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -49,8 +49,13 @@ def ls(where: Where, order: str, limit: int, output: str, **options: Any) -> Non
     filters = filter_of(options)
 
     async def work(client: "RemoteClient") -> None:
-        items, more = await listed(client, filters, order, limit, waits=output == "wide")
-        show(items, output)
+        if output == "ids":
+            # Page by page: there may be a million.
+            more = await listed(client, filters, order, limit, lambda items: show(items, output))
+        else:
+            items: list[InstanceSummary] = []
+            more = await listed(client, filters, order, limit, items.extend, waits=output == "wide")
+            show(items, output)
         if more:
             click.echo(f"There are more: --limit {limit * 10} or --limit 0 shows them.", err=True)
 
@@ -58,29 +63,37 @@ def ls(where: Where, order: str, limit: int, output: str, **options: Any) -> Non
 
 
 async def listed(
-    client: "RemoteClient", filters: dict[str, Any], order: str, limit: int, *, waits: bool = False
-) -> "tuple[list[InstanceSummary], bool]":
-    """Read a list up to a limit, and whether there are more.
+    client: "RemoteClient",
+    filters: dict[str, Any],
+    order: str,
+    limit: int,
+    take: "Callable[[list[InstanceSummary]], None]",
+    *,
+    waits: bool = False,
+) -> bool:
+    """Read a list up to a limit, and say whether there are more.
 
     Args:
+        take: Given each page.
         waits: Read also what each of the first waits for.
     """
-    items: list[InstanceSummary] = []
+    read = 0
     cursor: str | None = None
     while True:
-        with_waits = waits and len(items) < WITH_MAX
-        most = WITH_MAX - len(items) if with_waits else PAGE_MAX
+        with_waits = waits and read < WITH_MAX
+        most = WITH_MAX - read if with_waits else PAGE_MAX
         page = await client.list(
             order=order,  # type: ignore[arg-type]
-            limit=min(limit - len(items), most) if limit else most,
+            limit=min(limit - read, most) if limit else most,
             cursor=cursor,
             extras=("waiting_for",) if with_waits else (),
             **filters,
         )
-        items += page.items
+        take(page.items)
+        read += len(page.items)
         cursor = page.cursor
-        if cursor is None or (limit and len(items) >= limit):
-            return items, cursor is not None
+        if cursor is None or (limit and read >= limit):
+            return cursor is not None
 
 
 def show(items: "Sequence[InstanceSummary]", output: str) -> None:

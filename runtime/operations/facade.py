@@ -4,9 +4,9 @@ The one law: a method that changes an instance returns after the commit that
 holds the change. Payloads are JSON text, neither read nor checked.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...actors.errors import HostUnreachable
 from ...actors.hosting.host import Host
@@ -17,7 +17,6 @@ from ..dates import within_time
 from ..errors import (
     ChildUnfinished,
     DescendantsUnknown,
-    InstanceExists,
     InstanceNotFound,
     InstanceStalled,
     InstanceUnfinished,
@@ -40,7 +39,6 @@ from ..instance.message import (
     Repair,
     Resume,
     Start,
-    StartCopy,
     Suspend,
     Terminate,
     workflow_address,
@@ -48,7 +46,7 @@ from ..instance.message import (
 from ..observer import UNWATCHED, OperationWatch
 from .descendants import Descendants
 from .purging import Purging
-from .rerun import Rerun, RerunExists, RerunRefused, copied
+from .rerun import Rerun, start_copy
 from .tags import checked_tags
 
 PAGE_IDS = 1024  # of one page, unless the caller says otherwise
@@ -96,7 +94,7 @@ class Facade:
         """Make another facade to the same host, of which a watch is told. The operations of this one stay untold."""
         return Facade(self._host, watch=watch, limits=self._limits)
 
-    async def start(
+    def start(
         self,
         name: str,
         *,
@@ -106,7 +104,7 @@ class Facade:
         unique: bool = False,
         trace: Trace | None = None,
         tags: Mapping[str, str] | None = None,
-    ) -> str:
+    ) -> Coroutine[Any, Any, str]:
         """Start an instance and return its id.
 
         Args:
@@ -130,7 +128,7 @@ class Facade:
             trace=trace,
             tags=checked_tags(tags) if tags else (),
         )
-        return await self.begin(instance_id, start)
+        return self.begin(instance_id, start)  # not awaited here: it would cost a call more for each start
 
     async def begin(self, instance_id: str | None, start: Start) -> str:
         """Send a start whose name and id come from a caller; see `start`."""
@@ -286,6 +284,7 @@ class Facade:
         """
         with self._watch.operation("terminate"):
             self.check_payload("the output", output)
+            self._check_author(by)
             message = Terminate(output, recurse, by=by, condition=condition, stalled_too=stalled_too)
             await self._host.ask(workflow_address(instance_id), message)
 
@@ -302,6 +301,7 @@ class Facade:
             InstanceNotFound, InstanceNotSetAside, RunChanged, NoMatch
         """
         with self._watch.operation("release"):
+            self._check_author(by)
             await self._host.ask(workflow_address(instance_id), ReleaseAside(begin, by, condition))
 
     async def purge(
@@ -328,6 +328,7 @@ class Facade:
             InstanceNotFound, InstanceUnfinished, InstanceStalled, RunChanged, NoMatch
         """
         with self._watch.operation("purge"):
+            self._check_author(by)
             purge = Purge(force, by, condition, stalled_too)
             return await self._purging.purge(instance_id, purge, recurse=recurse)
 
@@ -339,6 +340,7 @@ class Facade:
         """
         with self._watch.operation("repair"):
             self.check_payload("the result", repair.result)
+            self._check_author(repair.by)
             await self._host.ask(workflow_address(instance_id), repair)
 
     async def wait(
@@ -452,32 +454,12 @@ class Facade:
             RerunRefused, EventNotFound, EventNotRerunnable, RerunExists, InstanceNotFound
         """
         with self._watch.operation("rerun"):
-            source_id = rerun.source_id
             new_id = rerun.new_id or make_id()
             self.check_name("the instance ID", new_id)
             self.check_payload("the input", rerun.input)
             if rerun.new_child_id is not None:
                 self.check_name("the instance ID of the child", rerun.new_child_id)
-            if new_id == source_id:
-                raise RerunRefused("rerun workflow instance ID must be different from the original instance ID")
-            stored = await self._host.read(workflow_address(source_id))
-            if stored is None:
-                raise InstanceNotFound(source_id)
-            record = unpack_record(stored.record)
-            if not record.status.terminal:
-                raise RerunRefused(f"'{source_id}' is not in a terminal state")
-            if record.parent is not None:
-                raise RerunRefused(f"'{source_id}': cannot rerun from child-workflows")
-            rows = [unpack_row(entry) for entry in stored.entries]
-            now_us = self._host.clock.now_us()
-            remote = record.remote
-            copy = copied(rows, rerun, source_id=source_id, new_id=new_id, now_us=now_us, remote=remote)
-            begun = record._replace(execution_id=copy.execution_id, created_us=now_us)
-            message = StartCopy(begun, copy.rows, copy.sent, source_id, by)
-            try:
-                await self._host.ask(workflow_address(new_id), message)
-            except InstanceExists:
-                raise RerunExists(new_id) from None
+            await start_copy(self._host, rerun._replace(new_id=new_id), by)
             return new_id
 
     def check_name(self, what: str, name: str) -> None:
@@ -488,6 +470,11 @@ class Facade:
         """
         if is_longer(name, maximum := self._limits.name_bytes_max):
             raise LimitExceeded(what, limit="name_bytes_max", found=bytes_of(name), maximum=maximum)
+
+    def _check_author(self, by: By | None) -> None:
+        """Refuse a reason that is too long for the audit."""
+        if by is not None:
+            self.check_payload("the reason", by.reason)
 
     def check_payload(self, what: str, text: str | None) -> None:
         """Refuse a payload that is too long; None is none.

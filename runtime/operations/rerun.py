@@ -9,8 +9,10 @@ the history up to the event, asks for the event again, and goes on from there.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ...actors.hosting.host import Host
 from ..child_ids import child_id
-from ..errors import RequestRefused
+from ..errors import InstanceExists, InstanceNotFound, RequestRefused
+from ..history.attribution import By
 from ..history.event import (
     ChildCompleted,
     ChildCreated,
@@ -24,8 +26,10 @@ from ..history.event import (
     TaskScheduled,
     TimerCreated,
 )
-from ..history.row import Row, split
+from ..history.record import unpack_record
+from ..history.row import Row, split, unpack_row
 from ..ids import make_id
+from ..instance.message import StartCopy, workflow_address
 
 
 class Rerun(NamedTuple):
@@ -76,6 +80,34 @@ class RerunExists(RequestRefused):
 
     def __str__(self) -> str:
         return f"workflow '{self.instance_id}' has already been created"
+
+
+async def start_copy(host: Host, rerun: Rerun, by: By | None) -> None:
+    """Begin the new instance, whose id `rerun` has.
+
+    Raises:
+        RerunRefused, EventNotFound, EventNotRerunnable, RerunExists, InstanceNotFound
+    """
+    source_id, new_id = rerun.source_id, rerun.new_id
+    assert new_id is not None
+    if new_id == source_id:
+        raise RerunRefused("rerun workflow instance ID must be different from the original instance ID")
+    stored = await host.read(workflow_address(source_id))
+    if stored is None:
+        raise InstanceNotFound(source_id)
+    record = unpack_record(stored.record)
+    if not record.status.terminal:
+        raise RerunRefused(f"'{source_id}' is not in a terminal state")
+    if record.parent is not None:
+        raise RerunRefused(f"'{source_id}': cannot rerun from child-workflows")
+    rows = [unpack_row(entry) for entry in stored.entries]
+    now_us, remote = host.clock.now_us(), record.remote
+    copy = copied(rows, rerun, source_id=source_id, new_id=new_id, now_us=now_us, remote=remote)
+    begun = record._replace(execution_id=copy.execution_id, created_us=now_us)
+    try:
+        await host.ask(workflow_address(new_id), StartCopy(begun, copy.rows, copy.sent, source_id, by))
+    except InstanceExists:
+        raise RerunExists(new_id) from None
 
 
 class HistoryCopy(NamedTuple):

@@ -9,7 +9,13 @@ import perdure
 from perdure.client.remote_client import RemoteClient
 
 from ..support.processes.daemon import Daemon
-from ..support.processes.shop import shop
+from ..support.processes.shop import TOKEN, shop
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The client is anyio's; one story in `test_connect.py` is told on trio too."""
+    return "asyncio"
 
 
 @pytest.fixture(scope="package")
@@ -20,7 +26,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 @pytest.fixture
 async def client(daemon: Daemon) -> AsyncIterator[RemoteClient]:
-    async with perdure.connect(daemon.url) as client:
+    async with perdure.connect(daemon.url, token=TOKEN) as client:
         yield client
 
 

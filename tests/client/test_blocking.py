@@ -18,12 +18,13 @@ from perdure.client.errors import ServerUnreachable
 from perdure.client.remote_client import RemoteClient
 
 from ..support.processes.daemon import Daemon
+from ..support.processes.shop import TOKEN
 from ..support.processes.shop_app import Receipt, order, waits
 
 
 @pytest.fixture
 def client(daemon: Daemon) -> Iterator[BlockingClient]:
-    with perdure.connect_sync(daemon.url) as client:
+    with perdure.connect_sync(daemon.url, token=TOKEN) as client:
         yield client
 
 
@@ -53,7 +54,7 @@ def test_an_instance_is_steered(client: BlockingClient, new_id: str) -> None:
     handle.raise_event("approval", [1])
     assert handle.result() == [1]
     assert client.call(lambda client: client.payloads(new_id)) == (None, "[1]")
-    for change in client.changes(id_prefix=new_id):
+    for change in client.events(id_prefix=new_id):
         assert change.kind == "ready"
         break
 
@@ -80,7 +81,7 @@ def test_a_client_that_was_closed_can_be_used_again(client: BlockingClient) -> N
 def test_a_forked_process_and_a_program_that_closes_nothing(daemon: Daemon, new_id: str) -> None:
     program = f"""
 import os, perdure
-client = perdure.connect_sync({daemon.url!r})
+client = perdure.connect_sync({daemon.url!r}, token={TOKEN!r})
 print(client.run("order", input=1, instance_id={new_id!r}), flush=True)
 if os.fork() == 0:
     print(client.get({new_id!r}).output, flush=True)
@@ -101,7 +102,7 @@ def test_a_handle_is_an_id(client: BlockingClient) -> None:
 # Methods of the other client that a script reaches with `call`.
 BY_CALL = {
     *("audit", "bulk", "cancel_operation", "export", "import_history", "operation", "operations", "payloads"),
-    *("plan_bulk", "repair", "report", "rerun"),
+    *("plan_bulk", "plan_rerun", "repair", "report", "rerun"),
 }
 
 

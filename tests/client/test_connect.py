@@ -15,13 +15,14 @@ import perdure
 from perdure.client.errors import ServerAddressInvalid, TokenRefused
 
 from ..support.processes.daemon import Daemon
-from ..support.processes.shop import shop
-from ..support.processes.shop_app import Receipt, app, order
+from ..support.processes.shop import TOKEN
+from ..support.processes.shop_app import Receipt, app
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 @pytest.mark.anyio
 async def test_an_app_tells_the_types_of_workflows_that_are_named(daemon: Daemon, new_id: str) -> None:
-    async with perdure.connect(daemon.url, app=app) as client:
+    async with perdure.connect(daemon.url, token=TOKEN, app=app) as client:
         assert await client.run("order", input=1.5, instance_id=new_id) == Receipt(1.5)
         state = await client.get(new_id)
         assert state is not None
@@ -35,14 +36,11 @@ def test_an_address_that_is_none_is_refused_at_once() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_daemon_with_tokens_takes_one_of_them(tmp_path: Path) -> None:
-    with shop(tmp_path, "--api-token", "secret") as guarded:
-        async with perdure.connect(guarded.url, token="secret") as client:  # noqa: S106
-            assert await client.run(order, input=1.5) == Receipt(1.5)
-        for token in (None, "guessed"):
-            async with perdure.connect(guarded.url, token=token) as client:
-                with pytest.raises(TokenRefused):
-                    await client.list()
+@pytest.mark.parametrize("token", [None, "guessed"])
+async def test_a_daemon_with_tokens_takes_one_of_them(daemon: Daemon, token: str | None) -> None:
+    async with perdure.connect(daemon.url, token=token) as client:
+        with pytest.raises(TokenRefused):
+            await client.list()
 
 
 WEB = """
@@ -50,7 +48,7 @@ import os, contextlib, perdure
 
 @contextlib.asynccontextmanager
 async def live(_):
-    async with perdure.connect(os.environ["PERDURE_SERVER"]) as client:
+    async with perdure.connect(os.environ["PERDURE_SERVER"], token=os.environ["PERDURE_API_TOKEN"]) as client:
         yield {"client": client}
 
 async def run(request):
@@ -82,7 +80,7 @@ def test_a_web_application_of_two_processes_shares_a_daemon(daemon: Daemon, tmp_
         "--log-level",
         "error",
     ]
-    environment = {**os.environ, "PERDURE_SERVER": daemon.url}
+    environment = {**os.environ, "PERDURE_SERVER": daemon.url, "PERDURE_API_TOKEN": TOKEN}
     with subprocess.Popen(command, cwd=tmp_path, env=environment) as server:
         try:
             pids: set[int] = set()

@@ -23,6 +23,7 @@ from perdure.runtime.errors import InstanceUnfinished, InvalidRequest
 from perdure.runtime.operations.steering.embedded import EmbeddedOperations
 
 from ..support.processes.daemon import Daemon
+from ..support.processes.shop import TOKEN
 from ..support.processes.shop_app import Receipt, app, order, waits
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.anyio
 async def client(request: pytest.FixtureRequest, daemon: Daemon, settings: Settings) -> AsyncIterator[Client]:
     """Each kind of client."""
     if request.param == "daemon":
-        async with perdure.connect(daemon.url) as client:
+        async with perdure.connect(daemon.url, token=TOKEN) as client:
             yield client
         return
     async with Engine(app, data=":memory:", settings=settings) as engine:
@@ -124,6 +125,7 @@ async def test_what_cannot_be_done_is_the_same_error(client: Client, new_id: str
         await client.purge(new_id)
     with pytest.raises(TimeoutError):
         await client.wait(new_id, timeout=0.05)
+    assert (await client.wait(new_id, until=lambda _: True)).status is Status.RUNNING
     with pytest.raises(InvalidRequest):
         await client.get(5)  # type: ignore[arg-type]
     with pytest.raises(PayloadError):

@@ -9,7 +9,7 @@ import pytest
 from perdure import Handle, InstanceNotFound
 from perdure.client.errors import ServerRefused
 from perdure.client.remote_client import RemoteClient, StatusChange, events_of
-from perdure.runtime.errors import RequestRefused
+from perdure.runtime.errors import InvalidRequest, RequestRefused
 
 pytestmark = pytest.mark.anyio
 
@@ -66,6 +66,12 @@ async def test_a_wait_ends_with_the_status_or_with_the_time(client: RemoteClient
         await client.wait_for(new_id)
 
 
+async def test_a_wait_for_nothing_is_refused(client: RemoteClient, new_id: str) -> None:
+    await some(client, new_id, 1)
+    with pytest.raises(InvalidRequest, match="never end"):
+        await client.wait(f"{new_id}-0", until=lambda _: False)
+
+
 async def test_histories_and_payloads(client: RemoteClient, new_id: str) -> None:
     await client.run("order", input=12.5, instance_id=new_id)
     history = await client.history(new_id, limit=3, payloads="none")
@@ -118,6 +124,16 @@ async def test_an_action_may_name_the_run_that_it_is_for(client: RemoteClient, n
     assert (await client.wait(f"{new_id}-0")).output == {"by": "us"}
 
 
+async def test_an_instance_is_run_again_as_a_new_one(client: RemoteClient, new_id: str) -> None:
+    await client.run("order", input=1, instance_id=new_id)
+    again = await client.rerun(new_id, reason="test")
+    assert again != new_id
+    assert await again.result(timeout=10) == {"total": 1.0}
+    assert await (await client.rerun(new_id, input=2, new_id=f"{new_id}-2")).result(timeout=10) == {"total": 2.0}
+    plan = await client.plan_rerun(new_id, from_event=1)
+    assert ([step.name for step in plan.kept], [step.name for step in plan.repeated]) == ([], ["charge"])
+
+
 async def test_a_bulk_operation_is_planned_begun_and_followed(client: RemoteClient, new_id: str) -> None:
     await some(client, new_id, 4)
     planned = await client.plan_bulk("terminate", id_prefix=new_id, reason="test")
@@ -132,12 +148,10 @@ async def test_a_bulk_operation_is_planned_begun_and_followed(client: RemoteClie
     assert (await client.count(id_prefix=new_id, status="terminated")).counts[0].count == 4
 
 
-# On trio the HTTP library leaves its generators to the garbage collector when a stream is left early.
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_changes_are_followed_as_they_happen(client: RemoteClient, new_id: str) -> None:
     kinds: list[str] = []
     with anyio.fail_after(20):
-        async with client.changes(id_prefix=new_id) as changes:
+        async with client.events(id_prefix=new_id) as changes:
             async for change in changes:
                 if change.kind == "ready":
                     await some(client, new_id, 1)
@@ -154,7 +168,7 @@ async def test_changes_stand_in_the_audit(client: RemoteClient, new_id: str) -> 
     await some(client, new_id, 1)
     await client.suspend(f"{new_id}-0", reason="lunch")
     page = await client.audit(instance_id=f"{new_id}-0", action="suspend", limit=5)
-    assert [(row.actor, row.door, row.reason) for row in page.items] == [("anonymous", "api", "lunch")]
+    assert [(row.actor, row.door, row.reason) for row in page.items] == [("ada", "api", "lunch")]
 
 
 async def test_there_are_reports_on_the_daemon(client: RemoteClient) -> None:

@@ -110,3 +110,19 @@ async def test_long_polls_end_when_the_engine_stops(engine: Engine) -> None:
         with anyio.fail_after(5):
             await engine.stop()
     assert answers == [503]
+
+
+async def test_a_client_in_the_same_process_has_the_management_api_too(engine: Engine) -> None:
+    inside = perdure.asgi(engine, api_tokens={"ada": "secret"})
+    async with perdure.connect(inside, token="secret") as client:  # noqa: S106
+        handle = await client.start("waits", instance_id="i", tags={"a": "b"})
+        assert [item.id async for item in client.instances(tags={"a": "b"})] == ["i"]
+        assert (await client.count(by="status")).counts[0].count == 1
+        await handle.raise_event("go", 1)
+        assert await handle.result() == 1
+        assert (await client.history("i")).items
+        await client.purge("i", reason="test")
+        assert [row.actor for row in (await client.audit()).items] == ["ada"]
+        with pytest.raises(perdure.PerdureError, match="from a server"):
+            async with client.events():
+                pass

@@ -57,4 +57,24 @@ async def use(client: perdure.Client) -> None:
     del wrong
 
 
+async def use_a_daemons() -> None:
+    async with perdure.connect("http://127.0.0.1:3500") as client:
+        handle = await client.start(order, input=1.5, tags={"a": "b"})
+        assert_type(await handle.result(), Receipt)
+        assert_type(await client.run(by_yield), Receipt)
+        assert_type([item.id async for item in client.instances(status="failed")], list[str])
+        await client.list(status=["failed", "stalled"], stuck_for="15m")
+        await client.list(colour="red")  # type: ignore[call-arg]
+        assert_type((await client.report("hosts")).items[0].ready, bool)
+
+
+def use_a_blocking_one() -> None:
+    with perdure.connect_sync("http://127.0.0.1:3500") as client:
+        assert_type(client.start(order, input=1.5).result(), Receipt)
+        assert_type(client.run(plain), int)
+        assert_type(client.run("by name"), Any)
+        assert_type(client.handle("i", by_yield).result(), Receipt)
+        takes_an_id(client.start(plain))
+
+
 def takes_an_id(instance_id: str) -> None: ...

@@ -193,7 +193,8 @@ def making(paths: Sequence[str]) -> Iterator[list[str]]:
             raise StoreFailed(f"writing {paths[0]} failed: {error}") from error
         raise
     finally:
-        remove(partials)
+        with suppress(OSError):  # the next one removes them
+            remove(partials)
 
 
 def publish(partial: str, path: str) -> None:

@@ -59,7 +59,9 @@ def restore(backup: str | os.PathLike[str], data: str | os.PathLike[str]) -> str
         except (OSError, sqlite3.Error) as error:
             raise StoreFailed(f"restoring {target} failed: {error}") from error
         finally:
-            remove(partials)
+            # What is left is in the way of nothing; the next restore removes it.
+            with suppress(OSError):
+                remove(partials)
     return aside
 
 

@@ -124,7 +124,7 @@ def replace_log(connection: sqlite3.Connection) -> None:
 
 
 def tidy(connection: sqlite3.Connection, path: str) -> None:
-    """Write the file anew without damaged pages that nothing uses; without room for that the store works too."""
+    """Write the file anew without damaged pages that nothing uses. Without room for that it stays as it is."""
     connection.execute("DROP TABLE IF EXISTS temp.rescued")
     try:
         connection.execute("VACUUM")

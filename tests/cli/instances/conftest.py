@@ -13,7 +13,7 @@ from perdure.cli.main import main
 
 from ...support.cli.fake_client import FakeClient
 from ...support.processes.daemon import Daemon
-from ...support.processes.shop import shop
+from ...support.processes.shop import TOKEN, shop
 
 
 class Said(NamedTuple):
@@ -45,8 +45,10 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 def run(daemon: Daemon) -> Run:
     """Run `perdure` against the daemon."""
 
+    environment = {"PERDURE_SERVER": daemon.url, "PERDURE_API_TOKEN": TOKEN}
+
     def run(*arguments: str, given: str | None = None) -> Said:
-        result = CliRunner().invoke(main, arguments, input=given, env={"PERDURE_SERVER": daemon.url})
+        result = CliRunner().invoke(main, arguments, input=given, env=environment)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Said(result.exit_code, result.stdout, result.stderr)

@@ -84,19 +84,18 @@ def test_an_action_is_asked_for_with_its_options(run: Run, fake: Fake) -> None:
     ]
 
 
-def test_a_rerun_prints_the_new_id_or_what_would_be_kept(run: Run, fake: Fake) -> None:
-    client = fake(rerun={"id": "new"})
-    assert run("rerun", "old", "--reason", "r").out == "new\n"
-    assert run("rerun", "a", "b").lines == ["new", "new"]
-    client.answers["rerun"] = {"kept": [{}, {}], "repeated": [{}]}
-    assert run("rerun", "old", "--from-event", "4", "--dry-run").out == "old: 2 kept, 1 repeated\n"
-    assert client.asked[-1][2] == {
-        "from_event": 4,
-        "new_id": None,
-        "input": None,
-        "reason": None,
-        "dry_run": True,
-    }
+def test_a_rerun_prints_the_new_id_or_what_would_be_kept(run: Run, new_id: str) -> None:
+    run("start", "order", "--id", new_id, "--input", "500", "--wait")
+    # The same again fails again; with another input it does not.
+    again = run("rerun", new_id, "--input", "5", "--id", f"{new_id}-again", "--reason", "a smaller one")
+    assert (again.code, again.out) == (0, f"{new_id}-again\n")
+    assert run("wait", f"{new_id}-again").out == "COMPLETED\n"
+    assert run("rerun", new_id, "--from-event", "1", "--dry-run").lines == ["repeated     1  activity  charge"]
+    said = run("rerun", new_id, "--from-event", "1")
+    assert run("wait", said.out.strip()).code == 1
+    assert len(run("rerun", new_id, f"{new_id}-again").lines) == 2
+    run("start", "waits", "--id", f"{new_id}-w")
+    assert run("rerun", f"{new_id}-w").code == 4
 
 
 @pytest.mark.parametrize(

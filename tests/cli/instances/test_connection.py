@@ -24,7 +24,8 @@ from perdure.cli.main import COMMANDS, main
 from perdure.client.errors import ServerAddressInvalid, ServerRefused, ServerUnreachable, TokenRefused
 from perdure.runtime.errors import InvalidRequest
 
-from ...support.processes.shop import shop
+from ...support.processes.daemon import Daemon
+from ...support.processes.shop import TOKEN
 from .conftest import Run
 
 
@@ -82,15 +83,14 @@ def test_an_address_that_is_none_is_2(run: Run) -> None:
     assert run("ls", "--server", "ftp://x").code == USAGE
 
 
-def test_tokens_come_from_a_file_or_from_the_environment(tmp_path: Path) -> None:
-    (tmp_path / "tokens").write_text("# of the daemon\nada=secret\n")
-    with shop(tmp_path, "--api-token-file", str(tmp_path / "tokens")) as guarded:
-        at = ("count", "--server", guarded.url)
-        refused = CliRunner().invoke(main, at)
-        assert refused.exit_code == REFUSED
-        assert "--token-file" in refused.stderr
-        assert CliRunner().invoke(main, [*at, "--token-file", str(tmp_path / "tokens")]).exit_code == 0
-        assert CliRunner().invoke(main, at, env={"PERDURE_API_TOKEN": "secret"}).exit_code == 0
+def test_tokens_come_from_a_file_or_from_the_environment(daemon: Daemon, tmp_path: Path) -> None:
+    (tmp_path / "tokens").write_text(f"# of the daemon\nada={TOKEN}\n")
+    at = ("count", "--server", daemon.url)
+    refused = CliRunner().invoke(main, at)
+    assert refused.exit_code == REFUSED
+    assert "--token-file" in refused.stderr
+    assert CliRunner().invoke(main, [*at, "--token-file", str(tmp_path / "tokens")]).exit_code == 0
+    assert CliRunner().invoke(main, at, env={"PERDURE_API_TOKEN": TOKEN}).exit_code == 0
 
 
 def test_a_file_without_a_token_is_2(run: Run, tmp_path: Path) -> None:

@@ -44,8 +44,8 @@ def test_the_audit_is_a_table_or_json(run: Run, new_id: str) -> None:
     header, *rows = run("audit", "--id", new_id).lines
     assert header.split() == ["AT", "ACTOR", "DOOR", "ACTION", "ID", "REASON", "OPERATION"]
     assert [row.split()[2:6] for row in rows] == [
-        ["anonymous", "api", "resume", new_id],
-        ["anonymous", "api", "suspend", new_id],
+        ["ada", "api", "resume", new_id],
+        ["ada", "api", "suspend", new_id],
     ]
     assert "stock is counted" in rows[1]
     said = run("audit", "--id", new_id, "--limit", "1", "-o", "json")

@@ -273,7 +273,7 @@ def test_a_failure_without_a_call_names_none() -> None:
 
 class Liar(TaskFailedError):
     @property
-    def details(self) -> FailureDetails:  # type: ignore[override]
+    def details(self) -> FailureDetails:
         raise KeyboardInterrupt
 
     @details.setter

@@ -33,7 +33,7 @@ class FakeClient:
 
             yield lines()
 
-        return stream if name in ("export", "changes") else method
+        return stream if name in ("export", "events") else method
 
     def _answer(self, name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         self.asked.append((name, arguments, named))

@@ -6,11 +6,14 @@ from pathlib import Path
 
 from .daemon import Daemon
 
+TOKEN = "ada-s-token"  # noqa: S105  of a test
 APP = Path(__file__).with_name("shop_app.py")
 
 
 @contextmanager
-def shop(folder: Path, *options: str) -> Iterator[Daemon]:
-    """Run the daemon in a folder."""
-    with Daemon(APP, folder / "perdure.db", *options) as daemon:
+def shop(folder: Path) -> Iterator[Daemon]:
+    """Run the daemon in a folder, with a token of Ada's."""
+    tokens = folder / "tokens"
+    tokens.write_text(f"# who may\nada={TOKEN}\n")
+    with Daemon(APP, folder / "perdure.db", "--api-token-file", str(tokens)) as daemon:
         yield daemon

@@ -6,14 +6,14 @@ that is not confirmed may have been confirmed since.
 `perdure store check` compares the tables with it, because reminders and marks have no checksums.
 """
 
-from ...actors.address import Address
-from ...actors.store.contract import Stored
-from ..dates import END_OF_TIME_US
-from ..history.row import CorruptHistory
-from ..history.status import Status
-from ..instance.actor import WorkflowActorType
-from ..instance.message import WORKFLOW
-from ..instance.surroundings import Surroundings
+from ....actors.address import Address
+from ....actors.store.contract import Stored
+from ...dates import END_OF_TIME_US
+from ...history.row import CorruptHistory
+from ...history.status import Status
+from ...instance.actor import WorkflowActorType
+from ...instance.message import WORKFLOW
+from ...instance.surroundings import Surroundings
 
 
 def timers_and_work(address: Address, stored: Stored) -> tuple[frozenset[tuple[str, int]], bool] | None:

@@ -14,7 +14,7 @@ from perdure import App, Engine, RetryPolicy, WorkflowContext
 from perdure.actors.address import Address
 from perdure.actors.store.contract import Stored
 from perdure.actors.store.sqlite.maintenance import Expected, check
-from perdure.runtime.operations.expected import timers_and_work
+from perdure.runtime.operations.reading.expected import timers_and_work
 
 pytestmark = pytest.mark.anyio
 
