@@ -3,7 +3,7 @@
 The one law: Dapr's routes ask for Dapr's header and answer with Dapr's words. The management API (`/api/v1`) takes
 `Authorization: Bearer` and the cookie of a browser that has logged in beside it, and answers in JSON.
 
-What lies behind it learns from `actor_of` who asks.
+The handlers behind it learn the name of the caller from `actor_of`.
 
 Source: contract 1.8; dapr `pkg/api/http/middlewares.go` (APITokenAuthMiddleware).
 """
@@ -74,7 +74,7 @@ class TokenAuth:
         await self.app(scope, receive, send)
 
     def manager_of(self, scope: Scope) -> str | Response:
-        """Find out who asks the management API: the name of the token, or the answer to one that has none."""
+        """Find the caller of the management API: the name of its token, or the answer to a caller without one."""
         bearer = bearer_of(scope)
         if (name := self.tokens.name_of(bearer)) is not None:
             return name
