@@ -60,10 +60,14 @@ class TokenAuth:
         self.now_s = now_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or is_open(scope):
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         actor = self.tokens.name_of(token_of(scope))
+        if is_open(scope):
+            actor = actor or self.tokens.name_of(bearer_of(scope))
+            await self.app(scope if actor is None else {**scope, ACTOR: actor}, receive, send)
+            return
         if actor is None:
             found = self.manager_of(scope) if is_management(scope) else REFUSED
             if isinstance(found, Response):
@@ -95,6 +99,11 @@ def actor_of(scope: Scope) -> str:
     """Return the name of the token with which a request came; without tokens all callers are `anonymous`."""
     actor: str = scope.get(ACTOR, ANONYMOUS)
     return actor
+
+
+def has_shown_token(scope: Scope) -> bool:
+    """Return whether a request came with a known token; where no tokens are asked for, none has."""
+    return ACTOR in scope
 
 
 def is_open(scope: Scope) -> bool:
