@@ -23,7 +23,7 @@ def test_what_has_failed_stands_on_top_with_its_cause(run: Run, new_id: str) -> 
     assert run("start", "order", "--id", new_id, "--input", "500", "--wait").code == 1
     paragraphs = click.unstyle(run("show", new_id).out).split("\n\n")
     assert paragraphs[0] == f"{new_id}  FAILED"
-    assert paragraphs[1].startswith("Failed: ")
+    assert paragraphs[1].startswith("Failed: Activity 'charge' (1) failed on attempt 1")
     assert "ValueError: too much" in paragraphs[1]
 
 
