@@ -3,13 +3,14 @@
 The rule: what has failed stands on top, and a payload is shown only when it is asked for.
 """
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .connection import FAILED, NOT_FOUND, TIME_OVER, CommandEnded, Where, ask, daemon_command
+from .connection import FAILED, NOT_FOUND, TIME_OVER, CommandEnded, Where, ask, daemon_command, patiently
 from .options import ID_ARGUMENT, JSON_OPTION, length
 from .output import age, cell, fields, lines_of, show_json, span, table, visible
 
@@ -252,7 +253,7 @@ def wait(where: Where, instance_id: str, until: str | None, timeout: float | Non
 
     async def work(client: "RemoteClient") -> int | None:
         words = [word for word in (until or "").split(",") if word]
-        found = await client.wait_for(instance_id, until=words, timeout=timeout)
+        found = await waited(client, instance_id, words, timeout)
         if found is None:
             raise CommandEnded(f"{instance_id}: it has not come to that in {span(timeout or 0)}", TIME_OVER)
         if output == "json":
@@ -264,3 +265,16 @@ def wait(where: Where, instance_id: str, until: str | None, timeout: float | Non
         return FAILED if not words and found.status not in GOOD_ENDS else None
 
     ask(where, work)
+
+
+async def waited(
+    client: "RemoteClient", instance_id: str, words: list[str], timeout_s: float | None
+) -> "InstanceDetails | None":
+    """Wait for an instance, over restarts of the daemon; None if the time is over."""
+    deadline_s = time.monotonic() + timeout_s if timeout_s is not None else None
+
+    async def once() -> "InstanceDetails | None":
+        left_s = max(0.0, deadline_s - time.monotonic()) if deadline_s is not None else None
+        return await client.wait_for(instance_id, until=words, timeout=left_s)
+
+    return await patiently(once, reached=False)

@@ -11,7 +11,7 @@ import msgspec
 from .connection import FAILED, TIME_OVER, CommandEnded, Where, ask, daemon_command
 from .options import ID_ARGUMENT, date, length, pairs, payload_option
 from .output import lines_of, span
-from .showing import failure
+from .showing import failure, waited
 
 if TYPE_CHECKING:
     from ...client.remote_client import RemoteClient
@@ -46,7 +46,7 @@ def start(where: Where, workflow: str, wait: bool, timeout: float | None, **opti
         if not wait:
             click.echo(handle.id)
             return None
-        found = await client.wait_for(handle.id, timeout=timeout)
+        found = await waited(client, handle.id, [], timeout)
         if found is None:
             raise CommandEnded(f"{handle.id}: it has not ended in {span(timeout or 0)}", TIME_OVER)
         if found.status != "COMPLETED":

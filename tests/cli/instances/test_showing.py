@@ -1,11 +1,16 @@
 """`perdure show`, `history`, `tree` and `wait`."""
 
+from collections.abc import Callable
+
 import click
 import pytest
 
 from perdure.api.management.instances import FailedStep, FailureReport, InstanceTree
+from perdure.cli.instances import connection
 from perdure.cli.instances.showing import branches, event_row, failure
+from perdure.client.errors import ServerUnreachable
 
+from ...support.cli.fake_client import FakeClient
 from .conftest import Run
 
 
@@ -66,6 +71,26 @@ def test_a_wait_ends_as_the_instance_does(run: Run, new_id: str) -> None:
     run("start", "waits", "--id", f"{new_id}-w")
     assert run("wait", f"{new_id}-w", "--until", "running,suspended").out == "RUNNING\n"
     assert run("wait", f"{new_id}-w", "--until", "running", "-o", "json").json["id"] == f"{new_id}-w"
+
+
+def test_a_wait_goes_on_over_a_restart_of_the_daemon(
+    run: Run, fake: Callable[..., FakeClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "AGAIN_S", 0)
+    steps: list[Exception] = [
+        ServerUnreachable("http://x", "cut off", sent=True),
+        ServerUnreachable("http://x", "refused", sent=False),
+    ]
+
+    def wait_for(instance_id: str, **_: object) -> None:
+        if steps:
+            raise steps.pop(0)
+
+    fake(wait_for=wait_for)
+    assert run("wait", "i", "--timeout", "1s").code == 6
+    # One that was never there is told at once.
+    steps.append(ServerUnreachable("http://x", "refused", sent=False))
+    assert run("wait", "i").code == 5
 
 
 @pytest.mark.parametrize("command", ["show", "history", "tree", "wait"])
