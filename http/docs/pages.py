@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ..auth import has_shown_token
 from ..path import route
 
 STATIC = Path(__file__).parent / "static"
@@ -37,10 +38,10 @@ class Pages:
 
     Args:
         ready: Whether the daemon takes work now.
-        version: Perdure's, for the landing page; None keeps it to itself.
+        version: Perdure's, which the landing page tells those that have shown a token.
     """
 
-    def __init__(self, *, ready: Callable[[], bool], version: str | None) -> None:
+    def __init__(self, *, ready: Callable[[], bool], version: str) -> None:
         self.ready = ready
         self.version = version
         self.files = {path.name: path.read_text() for path in STATIC.iterdir()}
@@ -55,12 +56,13 @@ class Pages:
     async def home(self, request: Request) -> Response:
         """Say whether the daemon is ready, and where to go from here."""
         ready = self.ready()
+        known = has_shown_token(request.scope)
         return page(
             self.files["home.html"],
             request,
             ready="ready" if ready else "not ready",
             state="get" if ready else "delete",
-            version=f" Its version is {escape(self.version)}." if self.version is not None else "",
+            version=f" Its version is {escape(self.version)}." if known else "",
         )
 
     async def docs(self, request: Request) -> Response:

@@ -149,6 +149,7 @@ def _interrupt(sheet: TurnSheet, why: str) -> None:
 
 def _take_back_timers(sheet: TurnSheet, execution: Execution) -> None:
     """Clear the timers whose event came first."""
+    sheet.waits_ended = bool(execution.cancelled_timers)
     for timer_id in execution.cancelled_timers:
         clear_timer(sheet, timer_id)
     execution.cancelled_timers.clear()

@@ -159,7 +159,8 @@ class SqliteStore:
                     # To the end of the queue, behind commits under way.
                     with suppress(sqlite3.Error, StoreFailed):
                         await writer.call(self._rest)
-            await self._resources.aclose()
+            async with self._lister_lock:  # or a connection that is being made now would be closed by nothing
+                await self._resources.aclose()
 
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
         # The file belongs to one process, so every shard in it can be claimed, and no lease ends.
@@ -261,7 +262,8 @@ class SqliteStore:
             if self._lister is None and self._reader is not None:
                 lister = await self._connect(self._resources, os.path.realpath(self._path))  # noqa: ASYNC240  as in `open`
                 await self._call(lister, prepare_reader, "opening")
-                self._lister = lister
+                if self._reader is not None:  # else the store is closing, and the connection with it
+                    self._lister = lister
             return self._lister
 
     # On the writer's thread.
