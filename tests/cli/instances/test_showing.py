@@ -100,6 +100,20 @@ def test_an_instance_that_does_not_exist_is_3(run: Run, command: str) -> None:
     assert "nobody" in said.err
 
 
+def test_every_command_takes_each_word_for_its_output(run: Run, new_id: str) -> None:
+    run("start", "order", "--id", new_id, "--input", "1", "--wait")
+    for output in ("table", "wide", "json"):
+        for name in ("show", "history", "tree", "wait"):
+            assert run(name, new_id, "-o", output).code == 0
+        for name in ("ls", "count", "operations", "audit"):
+            assert run(name, "-o", output).code == 0
+    for name in ("show", "tree", "wait"):
+        assert run(name, new_id, "-o", "ids").lines == [new_id]
+    assert run("history", new_id, "-o", "ids").lines == ["1", "2"]
+    run("purge", new_id)
+    assert run("audit", "--id", new_id, "-o", "ids").lines == [new_id]
+
+
 def test_a_failure_names_the_step_and_its_cause() -> None:
     step = FailedStep(name="charge", id=3, attempt=2)
     cause = FailureReport(type="OSError", message="no route", traceback="  File x\n")
