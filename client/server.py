@@ -17,7 +17,7 @@ import httpx2
 import msgspec
 
 from ..runtime.errors import InvalidRequest
-from .errors import ServerAddressInvalid, ServerRefused, ServerUnreachable, error_of
+from .errors import ClientClosed, ServerAddressInvalid, ServerRefused, ServerUnreachable, error_of
 
 T = TypeVar("T")
 
@@ -171,7 +171,8 @@ class Server:
 
     @property
     def _open(self) -> httpx2.AsyncClient:
-        assert self._http is not None, "a client is used inside of its `async with`"
+        if self._http is None:
+            raise ClientClosed
         return self._http
 
     def _request(
