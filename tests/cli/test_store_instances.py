@@ -12,8 +12,10 @@ from click.testing import CliRunner, Result
 
 from perdure import App, Engine, Status, WorkflowContext
 from perdure.actors.address import Address
+from perdure.actors.store.audit import AuditFilter
 from perdure.cli.main import main
 from perdure.cli.store_instances import STATUSES, InstanceLine, table
+from perdure.runtime.history.audit import AuditEntry, unpack_audit
 from perdure.runtime.settings import Opening
 
 
@@ -202,3 +204,51 @@ def test_an_instance_that_cannot_be_read_is_listed_and_can_be_purged(data: str, 
 def test_cells_are_one_line_each() -> None:
     line = InstanceLine("a\nb", "w\x1b[31m", "RUNNING", None, None, False, None)
     assert table([line]).splitlines()[1].split() == ["a\\nb", "w\\x1b[31m", "RUNNING"]
+
+
+@pytest.fixture
+def stalled(data: str) -> str:
+    """The same store, in which the running instance does not fit its code any more."""
+    changed = App("changed")
+
+    @changed.workflow
+    async def order(ctx: WorkflowContext) -> str:
+        await ctx.create_timer(1)
+        return "late"
+
+    async def stall() -> None:
+        async with Engine(changed, data=data) as engine:
+            await engine.facade.raise_event("running", "paid")
+            await engine.facade.wait("running", lambda status: status is Status.STALLED)
+
+    anyio.run(stall)
+    return data
+
+
+def test_what_is_stalled_is_terminated(stalled: str) -> None:
+    assert listed(stalled)["running"]["set_aside"] is False
+    assert store("terminate", "running", "--data", stalled).output == "running is terminated.\n"
+    assert status(stalled, "running") == "TERMINATED"
+
+
+def test_what_is_stalled_is_purged_without_force(stalled: str) -> None:
+    assert store("purge", "running", "--data", stalled).output == "running is purged.\n"
+    assert "running" not in listed(stalled)
+
+
+def test_the_audit_says_that_it_was_done_offline(data: str) -> None:
+    for command in (("release", "poison"), ("terminate", "running"), ("purge", "finished")):
+        assert store(*command, "--data", data).exit_code == 0
+
+    async def audited() -> list[AuditEntry]:
+        async with Engine(data=data, opening=Opening(dormant=True)) as engine:
+            page = await engine.store.audit(AuditFilter(), cursor=None, limit=10)
+            return [unpack_audit(row.body) for row in reversed(page.rows)]
+
+    rows = [(row.instance_id, row.action, row.actor, row.door) for row in anyio.run(audited)]
+    assert rows == [
+        ("poison", "set-aside", "offline", "offline"),
+        ("poison", "release", "offline", "offline"),
+        ("running", "terminate", "offline", "offline"),
+        ("finished", "purge", "offline", "offline"),
+    ]
