@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -14,7 +15,7 @@ from perdure import App, Engine, Status, WorkflowContext
 from perdure.actors.address import Address
 from perdure.actors.store.audit import AuditFilter
 from perdure.cli.main import main
-from perdure.cli.store_instances import STATUSES, InstanceLine, table
+from perdure.cli.store_instances import INSTANCE_COMMANDS, STATUSES, InstanceLine, table
 from perdure.runtime.history.audit import AuditEntry, unpack_audit
 from perdure.runtime.settings import Opening
 
@@ -94,11 +95,43 @@ def test_ls_draws_a_table(data: str) -> None:
         (["--status", "running"], {"running"}),
         (["--status", "RUNNING,Stalled"], {"running", "poison"}),
         (["--status", "completed", "--status", "stalled"], {"finished", "poison"}),
+        (["--status", "set_aside"], {"poison"}),
         (["--status", "failed"], set()),
     ],
 )
 def test_ls_takes_statuses(data: str, arguments: list[str], expected: set[str]) -> None:
     assert set(listed(data, *arguments)) == expected
+
+
+def test_ls_gives_ids_for_other_commands(data: str) -> None:
+    result = store("ls", "-o", "ids", "--status", "running,completed", "--data", data)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "finished\nrunning\n", "")
+
+
+def test_what_is_done_to_a_store_stands_in_the_audit_with_the_reason(data: str) -> None:
+    # Given what is released, terminated and purged with a reason, while no daemon has the store,
+    for command, instance_id in (("release", "poison"), ("terminate", "running"), ("purge", "finished")):
+        assert store(command, instance_id, "--data", data, "--reason", f"to {command}").exit_code == 0
+
+    # when a daemon opens it,
+    async def read() -> set[tuple[str, str, str, str, str | None]]:
+        async with Engine(make_app(), data=data) as engine:
+            page = await engine.management.audits.page(AuditFilter(), cursor=None, limit=10)
+            return {(each.instance_id, each.action, each.actor, each.door, each.reason) for each in page.entries}
+
+    # then its audit says who has done it, and why.
+    assert anyio.run(read) >= {
+        ("poison", "release", "offline", "offline", "to release"),
+        ("running", "terminate", "offline", "offline", "to terminate"),
+        ("finished", "purge", "offline", "offline", "to purge"),
+    }
+
+
+@pytest.mark.parametrize("command", INSTANCE_COMMANDS, ids=lambda command: str(command.name))
+def test_the_help_of_each_command_ends_with_an_example(command: click.Command) -> None:
+    name = str(command.name)
+    assert store(name, "--help").stdout.splitlines()[-2:][0] == "  Example:"
+    assert f"    perdure store {name} " in store(name, "--help").stdout
 
 
 def test_an_unknown_status_is_a_wrong_command_line(data: str) -> None:
