@@ -65,7 +65,12 @@ class LoopThread:
     def call(self, function: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         """Await a function in the loop."""
         assert self._portal is not None
-        return self._portal.call(function, *arguments)
+        future = self._portal.start_task_soon(function, *arguments)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()  # of a caller that was interrupted; else it is over already
+            raise
 
     def stop(self) -> None:
         """End the loop, once all that is under way there has ended."""

@@ -85,7 +85,7 @@ COUNT = Endpoint(
         QueryField(
             "by",
             listed(*COUNTED_BY),
-            "`status`, `name`, `root`: what is counted apart. Without it there is one count of all.",
+            "`status`, `name`, `root`: the sides that are counted apart. Without it there is one count of all.",
         ),
     ),
     filters=True,
