@@ -73,7 +73,7 @@ def running_code(sheet: TurnSheet) -> Execution | None:
 def _forget_timeouts(sheet: TurnSheet, execution: Execution) -> None:
     """Drop the timeouts of waits whose event has come; their reminders went in the turn that fed the event.
 
-    The rows of native code do not tell which of its waits an event ends.
+    The rows tell that too, but for those of earlier releases and of code with very many waits.
     """
     work = sheet.actor.open
     if work.waits:

@@ -344,6 +344,15 @@ def test_an_id_that_is_taken_is_refused_returned_or_begun_anew(api: httpx.Client
     assert get(api, "/instances/taken")["first_execution_id"] != before
 
 
+def test_a_start_for_another_app_is_refused(api: httpx.Client) -> None:
+    own = start(api, "order", "own")["app_id"]
+    assert start(api, "order", "named", app_id=own)["app_id"] == own
+    response = api.post("/workflows/order/instances?id=elsewhere&app_id=elsewhere")
+    assert (response.status_code, response.json()["errorCode"]) == (400, "ERR_QUERY_INVALID")
+    assert f"hosts '{own}' only" in response.json()["message"]
+    get(api, "/instances/elsewhere", 404)
+
+
 def test_a_workflow_that_nobody_has_is_answered_with_the_nearest_names(api: httpx.Client) -> None:
     response = api.post("/workflows/ordr/instances")
     assert response.status_code == 422

@@ -312,8 +312,8 @@ async def test_an_instance_is_steered_from_every_host_alike(settings: Settings) 
             with pytest.raises(RepairRefused) as refused:
                 await third.repair(id_, Repair(RepairAction.FIRE, 7, by=ADA))
             assert refused.value.status is Status.RUNNING
-            for host in (second, third):
-                await host.raise_event(id_, "go", '"once"', key="event")
+            for steering in (second, third):
+                await steering.raise_event(id_, "go", '"once"', key="event")
             assert (await hosts[0].facade.wait(id_)).output == '"once"'
             with pytest.raises(EventRefused):
                 await third.raise_event(id_, "go", key="another")

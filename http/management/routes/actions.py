@@ -227,13 +227,13 @@ async def started(call: ManagementCall, descriptions: Descriptions, instance_id:
     Raises:
         InstanceNotFound: It has been purged since.
     """
-    found = await descriptions.describe(instance_id)
+    found = await descriptions.outline(instance_id)
     if found is None:
         raise InstanceNotFound(instance_id)
     root = call.request.scope.get("root_path", "")
     headers = {
         "location": f"{root}{PREFIX}/instances/{quote(instance_id, safe='')}",
-        "etag": f'"{found.first_execution_id}"',
+        "etag": f'"{found.run_id}"',
     }
     return Response(encode(summary(found.item)), status, headers, JSON)
 

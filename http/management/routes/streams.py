@@ -83,7 +83,7 @@ class StreamRoutes:
 
     async def follow_instance(self, call: ManagementCall) -> Response:
         instance_id = call.id
-        if await self.descriptions.describe(instance_id) is None:
+        if await self.descriptions.outline(instance_id) is None:
             raise InstanceNotFound(instance_id)
         return self.stream(call, ListFilter(), instance_id)
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from perdure.http.auth import TokenAuth
-from perdure.http.docs.pages import STATIC, Pages
+from perdure.http.docs.pages import OF_DAPR, STATIC, Pages
 from perdure.http.path import RawPath
 
 from ...support.doors.fake_facade import ask
@@ -47,6 +47,16 @@ def test_the_version_is_told_to_those_that_have_shown_a_token(headers: dict[str,
         response = ask(app, "GET", "/", headers=headers)
         assert response.status_code == 200
         assert ("&lt;1.2.3&gt;" in response.text, "version" in response.text) == (expected, expected)
+
+
+def test_nothing_leads_to_daprs_routes_where_there_are_none() -> None:
+    without = Starlette(routes=Pages(ready=lambda: True, version="1", dapr=False).routes())
+    for path in ("/", "/docs"):
+        text = ask(without, "GET", path).text
+        assert not [link for link in links(text) if "v1.0" in link or "#dapr" in link or link == "/openapi.json"]
+        assert "/api/v1/openapi.json" in text
+        for shown in (text, ask(pages(), "GET", path).text):
+            assert OF_DAPR not in shown
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/docs/docs.js", "/docs/page.css"])
