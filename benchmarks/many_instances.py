@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import anyio
+import msgpack
 
 from ..actors.store.contract import Stored
 from ..actors.store.errors import StoreError
-from ..actors.store.listing import Facets, ListFilter
+from ..actors.store.listing import ListFilter
 from ..actors.store.sqlite.checksums import seal_record, sealed_entries
 from ..actors.store.sqlite.layout import make_ready
 from ..actors.store.sqlite.lists.changes import facets_row, tag_rows
@@ -26,6 +27,9 @@ from ..runtime.authoring.app import App
 from ..runtime.authoring.context import WorkflowContext
 from ..runtime.engine import Engine
 from ..runtime.errors import WorkflowFailed
+from ..runtime.history.event import Parent
+from ..runtime.history.facets import facets_of
+from ..runtime.history.record import InstanceRecord, unpack_record
 from ..runtime.instance.message import WORKFLOW, workflow_address
 
 BEGAN_US = 1_767_225_600_000_000  # 2026-01-01: when the first instance began; the others follow a millisecond apart
@@ -94,7 +98,7 @@ async def models_of_each_status() -> list[Model]:
 
 def _write(connection: sqlite3.Connection, models: dict[str, Model], instances: int, *, listed: bool) -> None:
     chance = random.Random(1)  # noqa: S311  the same store each time
-    kinds = Kinds()
+    kinds, packer = Kinds(), msgpack.Packer()
     ids = [f"{'order' if n % 2 else 'job'}-{chance.getrandbits(48):012x}" for n in range(instances)]
     statuses = [chance.choice(STATUSES) for _ in range(instances)]
     position = 1
@@ -106,12 +110,14 @@ def _write(connection: sqlite3.Connection, models: dict[str, Model], instances: 
         tags: list[Any] = []
         for key in keys:
             id_, model = ids[key - 1], models[statuses[key - 1]]
-            actors.append((key, WORKFLOW, id_, seal_record(key, WORKFLOW, id_, model.stored.record)))
             began_us = BEGAN_US + key * 1_000
+            record = _record(model, key, began_us, ids, chance)
+            actors.append((key, WORKFLOW, id_, seal_record(key, WORKFLOW, id_, record.pack(packer))))
             entries = [(key, began_us, entry) for entry in model.stored.entries]
             log += _rows(sealed_entries(entries, position), 4)
             position += len(entries)
-            shown = _facets(key, model.status, began_us, ids, chance)
+            changed_us = began_us if model.status == "RUNNING" else began_us + chance.randrange(10**9)
+            shown = facets_of(record, changed_us)
             row = facets_row(key, kinds.number_of(WORKFLOW, shown), shown)
             facets.append(row)
             tags += tag_rows(key, row[2], row[6])
@@ -131,11 +137,14 @@ def _write(connection: sqlite3.Connection, models: dict[str, Model], instances: 
     connection.executemany("INSERT INTO active VALUES (?)", waiting[: len(waiting) // 10])
 
 
-def _facets(key: int, status: str, began_us: int, ids: Sequence[str], chance: random.Random) -> Facets:
-    ended_us = began_us + chance.randrange(10**9) if status != "RUNNING" else None
-    parent = ids[key - 1 - chance.randrange(1, 1_000)] if key % 3 == 0 and key > 1_000 else None
+def _record(model: Model, key: int, began_us: int, ids: Sequence[str], chance: random.Random) -> InstanceRecord:
+    """The record of a model, with the name, the parent and the tags of another instance."""
+    parent = None
+    if key % 3 == 0 and key > 1_000:
+        parent = Parent(ids[key - 1 - chance.randrange(1, 1_000)], "0" * 32, 0, "Workflow0")
     tags = (("customer", f"c{chance.randrange(CUSTOMERS)}"), ("env", "prod")) if key % 10 == 0 else ()
-    return Facets(f"Workflow{chance.randrange(NAMES)}", status, began_us, ended_us or began_us, ended_us, parent, tags)
+    name = f"Workflow{chance.randrange(NAMES)}"
+    return unpack_record(model.stored.record)._replace(name=name, created_us=began_us, parent=parent, tags=tags)
 
 
 def _rows(values: Sequence[object], columns: int) -> Iterator[Sequence[object]]:

@@ -26,6 +26,7 @@ NOT_FOUND = 3
 REFUSED = 4
 
 STALLED = "STALLED"
+SET_ASIDE = "SET_ASIDE"  # to --status only: the lines call it STALLED, and say that it is set aside
 STATUSES = ("RUNNING", "COMPLETED", "FAILED", "CANCELED", "TERMINATED", "PENDING", "SUSPENDED", STALLED)
 COLUMNS = ("ID", "WORKFLOW", "STATUS", "CREATED", "UPDATED", "WHY")
 
@@ -45,13 +46,19 @@ class InstanceLine(NamedTuple):
 def statuses(_context: click.Context, _parameter: click.Parameter, values: Sequence[str]) -> frozenset[str]:
     """Read the values of --status: names in any case, several with commas between them."""
     names = frozenset(name.strip().upper() for value in values for name in value.split(","))
-    if unknown := sorted(names - set(STATUSES)):
-        raise click.BadParameter(f"{unknown[0]!r} is no status; they are {', '.join(STATUSES)}")
+    if unknown := sorted(names - {*STATUSES, SET_ASIDE}):
+        raise click.BadParameter(f"{unknown[0]!r} is no status; they are {', '.join((*STATUSES, SET_ASIDE))}")
     return names
+
+
+def example(text: str) -> str:
+    """The end of a command's help."""
+    return f"\b\nExample:\n  {text}"
 
 
 IDS_ARGUMENT = click.Argument(["ids"], nargs=-1, required=True, metavar="ID...")
 RECURSE_OPTION = click.Option(["--recurse/--no-recurse"], default=True, show_default=True, help="Its children too.")
+REASON_OPTION = click.Option(["--reason"], metavar="TEXT", help="Why; it stands in the audit.")
 
 
 @click.command(
@@ -62,12 +69,20 @@ RECURSE_OPTION = click.Option(["--recurse/--no-recurse"], default=True, show_def
             multiple=True,
             callback=statuses,
             metavar="STATUS[,STATUS]",
-            help="Only instances of this status: running, stalled and so on. May be given several times.",
+            help="Only instances of this status: running, stalled, set_aside and so on. May be given several times.",
         ),
-        click.Option(["--json", "as_json"], is_flag=True, help="An array of objects instead of a table."),
-    ]
+        click.Option(
+            ["-o", "--output", "form"],
+            type=click.Choice(["table", "json", "ids"]),
+            default="table",
+            show_default=True,
+            help="How they are shown.",
+        ),
+        click.Option(["--json", "form"], flag_value="json", help="The same as -o json: an array of objects."),
+    ],
+    epilog=example("perdure store ls --data perdure.db --status stalled -o ids"),
 )
-def ls(data: str, status: frozenset[str], as_json: bool) -> None:
+def ls(data: str, status: frozenset[str], form: str) -> None:
     """List the instances of a store.
 
     No daemon may have the store. Each line has the id, the workflow, the status, when the instance was created and last
@@ -76,14 +91,28 @@ def ls(data: str, status: frozenset[str], as_json: bool) -> None:
     lines: list[InstanceLine] = []
 
     async def collect(facade: "Facade") -> None:
-        lines.extend([line async for line in instances(facade) if not status or line.status in status])
+        lines.extend([line async for line in instances(facade) if not status or status & words_of(line)])
 
     on_store(data, collect)
-    click.echo(json.dumps([line._asdict() for line in lines], indent=2) if as_json else table(lines))
+    if form == "json":
+        click.echo(json.dumps([line._asdict() for line in lines], indent=2))
+    elif form == "ids":
+        for line in lines:
+            click.echo(line.id)
+    else:
+        click.echo(table(lines))
 
 
-@click.command(params=[IDS_ARGUMENT, DATA_OPTION, RECURSE_OPTION])
-def terminate(ids: Sequence[str], data: str, recurse: bool) -> None:
+def words_of(line: InstanceLine) -> frozenset[str]:
+    """The values of --status that list a line."""
+    return frozenset({line.status, SET_ASIDE} if line.set_aside else {line.status})
+
+
+@click.command(
+    params=[IDS_ARGUMENT, DATA_OPTION, RECURSE_OPTION, REASON_OPTION],
+    epilog=example("perdure store terminate order-17 --data perdure.db --reason 'it ends the daemon'"),
+)
+def terminate(ids: Sequence[str], data: str, recurse: bool, reason: str | None) -> None:
     """End instances without asking their code.
 
     No daemon may have the store. An instance that is stalled or set aside can be terminated too. What its parent and
@@ -94,6 +123,7 @@ def terminate(ids: Sequence[str], data: str, recurse: bool) -> None:
         ids,
         lambda facade, one, by: facade.terminate(one, recurse=recurse, stalled_too=True, by=by),
         "is terminated",
+        reason,
     )
 
 
@@ -103,9 +133,11 @@ def terminate(ids: Sequence[str], data: str, recurse: bool) -> None:
         DATA_OPTION,
         RECURSE_OPTION,
         click.Option(["--force"], is_flag=True, help="Also instances that are not finished. Their work is lost."),
-    ]
+        REASON_OPTION,
+    ],
+    epilog=example("perdure store purge order-17 --data perdure.db"),
 )
-def purge(ids: Sequence[str], data: str, recurse: bool, force: bool) -> None:
+def purge(ids: Sequence[str], data: str, recurse: bool, force: bool, reason: str | None) -> None:
     """Forget instances.
 
     No daemon may have the store. Purged can be what is finished, stalled, set aside, or cannot be read; --force purges
@@ -115,23 +147,28 @@ def purge(ids: Sequence[str], data: str, recurse: bool, force: bool) -> None:
     def act(facade: "Facade", one: str, by: "By") -> Awaitable[int]:
         return facade.purge(one, recurse=recurse, force=force, stalled_too=True, by=by)
 
-    each(data, ids, act, "is purged")
+    each(data, ids, act, "is purged", reason)
 
 
-@click.command(params=[IDS_ARGUMENT, DATA_OPTION])
-def release(ids: Sequence[str], data: str) -> None:
+@click.command(
+    params=[IDS_ARGUMENT, DATA_OPTION, REASON_OPTION],
+    epilog=example("perdure store release order-17 --data perdure.db"),
+)
+def release(ids: Sequence[str], data: str, reason: str | None) -> None:
     """Let instances that are set aside go on.
 
     No daemon may have the store. The next daemon begins what is open, and delivers what has arrived meanwhile. If an
     instance ends that daemon too, it is set aside again after three ends.
     """
-    each(data, ids, lambda facade, one, by: facade.release(one, begin=False, by=by), "is released")
+    each(data, ids, lambda facade, one, by: facade.release(one, begin=False, by=by), "is released", reason)
 
 
 INSTANCE_COMMANDS = (ls, terminate, purge, release)
 
 
-def each(data: str, ids: Sequence[str], act: "Callable[[Facade, str, By], Awaitable[Any]]", done: str) -> None:
+def each(
+    data: str, ids: Sequence[str], act: "Callable[[Facade, str, By], Awaitable[Any]]", done: str, reason: str | None
+) -> None:
     """Do something to each instance, say what became of it, and exit with the code for the worst outcome."""
     codes = [0]
 
@@ -141,7 +178,7 @@ def each(data: str, ids: Sequence[str], act: "Callable[[Facade, str, By], Awaita
 
         for instance_id in ids:
             try:
-                await act(facade, instance_id, OFFLINE)
+                await act(facade, instance_id, OFFLINE._replace(reason=reason))
                 click.echo(f"{instance_id} {done}.")
             except InstanceNotFound:
                 codes.append(NOT_FOUND)

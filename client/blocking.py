@@ -65,7 +65,12 @@ class LoopThread:
     def call(self, function: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         """Await a function in the loop."""
         assert self._portal is not None
-        return self._portal.call(function, *arguments)
+        future = self._portal.start_task_soon(function, *arguments)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()  # of a caller that was interrupted; else it is over already
+            raise
 
     def stop(self) -> None:
         """End the loop, once all that is under way there has ended."""
@@ -329,10 +334,12 @@ class BlockingClient:
         self,
         *,
         order: Order = "-created",
+        limit: int | None = None,
+        extras: Iterable[str] = (),
         **filter: Unpack[Filter],  # noqa: A002
     ) -> Iterator[InstanceSummary]:
-        """Read the whole list of instances, page by page."""
-        return self._each(lambda client: client.instances(order=order, **filter))
+        """Read the list of instances, page by page, to its end; as `RemoteClient.instances`."""
+        return self._each(lambda client: client.instances(order=order, limit=limit, extras=extras, **filter))
 
     def count(self, *, by: Iterable[str] = (), **filter: Unpack[Filter]) -> CountResult:  # noqa: A002
         """Count instances; as `RemoteClient.count`."""

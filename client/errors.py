@@ -3,6 +3,7 @@
 PerdureError
 ├── ServerUnreachable              no answer came
 ├── ServerAddressInvalid           the address of the server cannot be one
+├── ClientClosed                   the client is used outside of its `async with`
 ├── ServerRefused                  the server has answered with an error that has no class of its own here
 │   └── TokenRefused               it wants a token, or another one
 └── InstanceNotFound, InstanceExists, …   what an engine in the same process raises too (`runtime/errors.py`)
@@ -43,6 +44,16 @@ class ServerAddressInvalid(PerdureError):
 
     def __str__(self) -> str:
         return f"{self.server!r} is no address of a server: {self.why}. It looks like http://127.0.0.1:3500."
+
+
+class ClientClosed(PerdureError):
+    """The client is used outside of its `async with`."""
+
+    def __str__(self) -> str:
+        return (
+            "this client is not open; nothing of this request was done. Use it inside of "
+            "`async with perdure.connect(...) as client:`."
+        )
 
 
 class ServerRefused(PerdureError):

@@ -241,5 +241,11 @@ def as_utf8(text: str | None) -> bytes | None:
 
 
 def key_header(key: str | None) -> dict[str, str] | None:
-    """The header of an idempotency key."""
+    """The header of an idempotency key.
+
+    Raises:
+        InvalidRequest: It fits into no header.
+    """
+    if key is not None and not (key.isascii() and key.isprintable() and key == key.strip() and key):
+        raise InvalidRequest(f"the idempotency key {key!r} is not printable ASCII without blanks at its ends")
     return {"idempotency-key": key} if key is not None else None

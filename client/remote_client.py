@@ -21,11 +21,20 @@ from ..api.management.actions import ActionDone, RerunPreview
 from ..api.management.bulk import BulkPlan, OperationInfo, OperationList
 from ..api.management.history import HistoryList
 from ..api.management.instances import CountResult, InstanceDetails, InstanceList, InstanceSummary, InstanceTree
-from ..api.management.overview import ActivityList, AuditList, HostList, SystemView, WorkerList, WorkflowList
+from ..api.management.overview import (
+    ActivityList,
+    AttentionView,
+    AuditList,
+    HostList,
+    SystemView,
+    WorkerList,
+    WorkflowList,
+)
 from ..runtime.authoring.app import App
 from ..runtime.errors import InstanceNotFound, InvalidRequest
 from ..runtime.operations.client import Client, id_of
 from ..runtime.operations.handle import Handle
+from .errors import error_of
 from .filters import Filter, Moment, body_of, query_of, text_of_value
 from .remote import RemoteOperations
 from .server import Server, path_of
@@ -40,11 +49,13 @@ REPORTS: dict[str, type[Any]] = {
     "activities": ActivityList,
     "workers": WorkerList,
     "hosts": HostList,
+    "attention": AttentionView,
     "system": SystemView,
 }
 
 NDJSON = "application/x-ndjson"
 PAGE = 500  # of a list that is read whole
+WITH_EXTRAS = 50  # the most of a page whose items have more than usual
 WAIT_MAX_S = 300.0  # of one request; a longer wait is several
 HEARTBEAT_S = 60.0  # without a sign of life a stream of events is broken; the server sends one more often
 
@@ -119,14 +130,26 @@ class RemoteClient(Client):
         self,
         *,
         order: Order = "-created",
+        limit: int | None = None,
+        extras: Iterable[str] = (),
         **filter: Unpack[Filter],  # noqa: A002
     ) -> AsyncGenerator[InstanceSummary, None]:
-        """Read the whole list of instances, page by page."""
+        """Read the list of instances, page by page, to its end.
+
+        Args:
+            limit: How many at most; None: all.
+            extras: As of `list`.
+        """
+        extras = tuple(extras)
+        most = WITH_EXTRAS if extras else PAGE
         cursor: str | None = None
-        while True:
-            page = await self.list(order=order, limit=PAGE, cursor=cursor, **filter)
+        read = 0
+        while limit is None or read < limit:
+            size = most if limit is None else min(most, limit - read)
+            page = await self.list(order=order, limit=size, cursor=cursor, extras=extras, **filter)
             for item in page.items:
                 yield item
+            read += len(page.items)
             if (cursor := page.cursor) is None:
                 return
 
@@ -383,12 +406,19 @@ class RemoteClient(Client):
     async def export(self, instance_id: str) -> AsyncGenerator[AsyncIterator[str], None]:
         """Read a whole history: a line of JSON that says what follows, and one for each event."""
         path = path_of("instances", id_of(instance_id), "export")
-        async with self._server.stream("GET", path, headers={"accept": NDJSON}, instance_id=instance_id) as lines:
-            yield lines
+        stream = self._server.stream("GET", path, headers={"accept": NDJSON}, instance_id=instance_id)
+        async with stream as lines, aclosing(checked(lines, instance_id)) as whole:
+            yield whole
 
-    async def import_history(self, exported: bytes) -> Json:
-        """Take in what `export` has given, as a finished instance. It performs, sends and arms nothing."""
-        return await self._server.ask("POST", path_of("import"), dict[str, Any], body=exported)
+    async def import_history(self, exported: bytes, *, new_id: str | None = None) -> Handle[Any]:
+        """Take in what `export` has given, as an instance that has ended. It performs, sends and arms nothing.
+
+        Args:
+            new_id: Another id than it had; None: the same, which must be free.
+        """
+        query = [("id", id_of(new_id))] if new_id is not None else []
+        taken = await self._server.ask("POST", path_of("import"), InstanceSummary, query=query, body=exported)
+        return Handle(taken.id, self)
 
     async def audit(
         self,
@@ -420,10 +450,25 @@ class RemoteClient(Client):
     @overload
     async def report(self, what: Literal["hosts"]) -> HostList: ...
     @overload
+    async def report(self, what: Literal["attention"]) -> AttentionView: ...
+    @overload
     async def report(self, what: Literal["system"]) -> SystemView: ...
     async def report(self, what: str) -> Any:
         """Read one of the reports on the daemon."""
         return await self._server.ask("GET", path_of(what), REPORTS[what])
+
+
+async def checked(lines: AsyncIterator[str], instance_id: str) -> AsyncGenerator[str, None]:
+    """Pass lines on, up to one that says why there are no more.
+
+    Raises:
+        PerdureError: As of `client/errors.py`.
+    """
+    async for line in lines:
+        if line.startswith('{"errorCode"'):
+            told = json.loads(line)
+            raise error_of(200, told["errorCode"], told["message"], instance_id=instance_id)
+        yield line
 
 
 async def events_of(lines: AsyncIterator[str]) -> AsyncGenerator[StatusChange, None]:

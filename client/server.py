@@ -16,7 +16,9 @@ from urllib.parse import quote, urlsplit
 import httpx2
 import msgspec
 
-from .errors import ServerAddressInvalid, ServerRefused, ServerUnreachable, error_of
+from ..api.management.paths import path_piece
+from ..runtime.errors import InvalidRequest
+from .errors import ClientClosed, ServerAddressInvalid, ServerRefused, ServerUnreachable, error_of
 
 T = TypeVar("T")
 
@@ -29,6 +31,7 @@ AsgiApp = Callable[..., Awaitable[None]]
 IN_PROCESS = "http://localhost"  # the name by which an app in this process is asked
 
 CONNECT_S = 5.0
+CONNECTIONS_MAX = 500  # half of the files that a process may usually have open
 # Between two pieces of an answer. Longer than any commit that a daemon still calls healthy, and than its own timeouts.
 READ_S = 60.0
 # A connection that a server has closed meanwhile is noticed when a request is written to it, and then it is too late to
@@ -58,8 +61,9 @@ class Server:
         self._http = httpx2.AsyncClient(
             base_url=self.url,
             headers=self._headers,
-            timeout=httpx2.Timeout(READ_S, connect=CONNECT_S),
-            limits=httpx2.Limits(max_connections=100, keepalive_expiry=KEEP_ALIVE_S),
+            limits=httpx2.Limits(
+                max_connections=CONNECTIONS_MAX, max_keepalive_connections=100, keepalive_expiry=KEEP_ALIVE_S
+            ),
             # Certificates take longer to load than a request takes, and a proxy is not the way to this machine.
             verify=encrypted,
             trust_env=not is_loopback(self.url),
@@ -168,7 +172,8 @@ class Server:
 
     @property
     def _open(self) -> httpx2.AsyncClient:
-        assert self._http is not None, "a client is used inside of its `async with`"
+        if self._http is None:
+            raise ClientClosed
         return self._http
 
     def _request(
@@ -181,9 +186,13 @@ class Server:
         read_s: float | None,
     ) -> httpx2.Request:
         content = body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
-        timeout = httpx2.Timeout(read_s or READ_S, connect=CONNECT_S)
+        # A request waits for a connection as long as it has to: each wait for an instance keeps one.
+        timeout = httpx2.Timeout(read_s or READ_S, connect=CONNECT_S, pool=None)
         given = {"content-type": JSON, **(headers or {})} if content is not None else headers
-        pairs = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query)
+        try:
+            pairs = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query)
+        except UnicodeEncodeError as error:
+            raise InvalidRequest(f"{error.object!r} has a lone surrogate, which no URL can hold") from None
         url = f"{self.url}{path}{'?' if pairs else ''}{pairs}"
         return self._open.build_request(method, url, content=content, headers=given, timeout=timeout)
 
@@ -199,9 +208,11 @@ def path_of(*pieces: str) -> str:
 
 
 def encoded(piece: str) -> str:
-    """Encode a piece of a path. One of dots alone would be taken for a step up."""
-    text = quote(piece, safe="", errors="surrogatepass")
-    return text.replace(".", "%2E") if text.strip(".") == "" else text
+    """Encode a piece of a path. Raises InvalidRequest."""
+    try:
+        return path_piece(piece)
+    except UnicodeEncodeError:
+        raise InvalidRequest(f"{piece!r} has a lone surrogate, which no URL can hold") from None
 
 
 def refusal(server: str, response: httpx2.Response, instance_id: str | None) -> Exception:

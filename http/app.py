@@ -101,7 +101,7 @@ def create_app(
             configuration=configuration or {},
         )
         routes += management_routes(door, dapr)
-        routes += Pages(ready=sidecar.control.ready, version=version if tokens is None else None).routes()
+        routes += Pages(ready=sidecar.control.ready, version=version, dapr=sidecar_routes).routes()
     middleware = [Middleware(RawPath)]
     if tokens is not None:
         middleware.append(Middleware(TokenAuth, tokens=tokens))

@@ -3,7 +3,7 @@
 The one law: Dapr's routes ask for Dapr's header and answer with Dapr's words. The management API (`/api/v1`) takes
 `Authorization: Bearer` and the cookie of a browser that has logged in beside it, and answers in JSON.
 
-What lies behind it learns from `actor_of` who asks.
+The handlers behind it learn the name of the caller from `actor_of`.
 
 Source: contract 1.8; dapr `pkg/api/http/middlewares.go` (APITokenAuthMiddleware).
 """
@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..api.tokens import ANONYMOUS, Tokens
 from ..api.words import ErrorAnswer
+from .body import BodyReceipt, settle
 from .browser_guard import READING
 from .errors import answer
 from .path import own_path
@@ -60,13 +61,18 @@ class TokenAuth:
         self.now_s = now_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or is_open(scope):
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         actor = self.tokens.name_of(token_of(scope))
+        if is_open(scope):
+            actor = actor or self.tokens.name_of(bearer_of(scope))
+            await self.app(scope if actor is None else {**scope, ACTOR: actor}, receive, send)
+            return
         if actor is None:
-            found = self.manager_of(scope) if is_management(scope) else REFUSED
+            found = self.manager_of(scope) if is_management(scope) else refusal()
             if isinstance(found, Response):
+                await settle(scope, BodyReceipt(receive), found)
                 await found(scope, receive, send)
                 return
             actor = found
@@ -74,7 +80,7 @@ class TokenAuth:
         await self.app(scope, receive, send)
 
     def manager_of(self, scope: Scope) -> str | Response:
-        """Find out who asks the management API: the name of the token, or the answer to one that has none."""
+        """Find the caller of the management API: the name of its token, or the answer to a caller without one."""
         bearer = bearer_of(scope)
         if (name := self.tokens.name_of(bearer)) is not None:
             return name
@@ -88,13 +94,20 @@ class TokenAuth:
         return name
 
 
-REFUSED = PlainTextResponse("invalid api token", status_code=401)
+def refusal() -> Response:
+    """Make Dapr's answer to a request without a known token."""
+    return PlainTextResponse("invalid api token", status_code=401)
 
 
 def actor_of(scope: Scope) -> str:
     """Return the name of the token with which a request came; without tokens all callers are `anonymous`."""
     actor: str = scope.get(ACTOR, ANONYMOUS)
     return actor
+
+
+def has_shown_token(scope: Scope) -> bool:
+    """Return whether a request came with a known token; where no tokens are asked for, none has."""
+    return ACTOR in scope
 
 
 def is_open(scope: Scope) -> bool:

@@ -15,6 +15,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -64,7 +65,7 @@ from .operations.child_starter import ChildStarter
 from .operations.client import Client
 from .operations.event_sender import EventSender
 from .operations.facade import Facade
-from .operations.management import management_of
+from .operations.management import InstanceOperations, management_of
 from .operations.overview.attention import Attentions
 from .operations.overview.reports import Reports
 from .operations.reading.under_way import WorkLocator
@@ -252,6 +253,15 @@ class Engine:
     def turns(self) -> int:
         """How many turns were taken since the start."""
         return self._host.turns
+
+    def management_through(self, facade: Facade) -> InstanceOperations:
+        """The operations of management, of which the watch of a facade is told as of those of the facade itself.
+
+        Args:
+            facade: One that `facade.watched_by` has made.
+        """
+        steering = Steering(self._host, facade, app=self.app, waits_for_workers=self._waits_for_workers)
+        return replace(self.management, steering=steering)
 
     def observe(self, observer: Observer) -> None:
         """Tell an observer of each instance and activity that ends from now on."""

@@ -3,7 +3,7 @@
 The rule: nothing waits for a reader, and a reader costs no memory. Each host has one ring of its newest changes, and a
 reader has a place in each ring. A reader that is slower than the ring is long learns that it has missed something.
 
-A ring takes nothing as long as nobody reads it (`actors/hosting/release.py` asks `open`). A host has a copy of the ring
+A ring without a reader takes nothing (`actors/hosting/release.py` asks `open`). A host has a copy of the ring
 of each other host, which it fetches as long as it has readers itself.
 """
 

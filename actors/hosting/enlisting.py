@@ -28,7 +28,7 @@ class Enlisting:
         journal: Is told of actors that no list can show, and of a store that fails.
     """
 
-    BATCH = 2_000
+    BATCH = 500  # a turn waits for the commit of one: some milliseconds
     IN_A_ROW = 100  # actors between two breaks for other tasks: a millisecond
     RETRY_S = 5.0  # after a read or a commit that failed
 

@@ -82,7 +82,7 @@ class OwnTask:
         try:
             await asyncio.wait({self._task, entered}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
-            await self._cut_off()
+            await self._cut_off(None)
             raise
         if not entered.done():
             # A group cannot come from the entering itself, which raises its errors before there is a task group.
@@ -113,7 +113,8 @@ class OwnTask:
             except asyncio.CancelledError:
                 self._hurry()
                 await self._wait_shielded(HURRY_S)
-                await self._cut_off()
+                # The caller may be part of what is to end: an activity that stops its own engine.
+                await self._cut_off(HURRY_S)
                 raise
             # The callback of the task's end comes a round of the event loop later.
             self._look_at_end(self._task)
@@ -154,10 +155,10 @@ class OwnTask:
             self._cancelled = self._block
             self._block.cancel("the engine has ended")
 
-    async def _cut_off(self) -> None:
+    async def _cut_off(self, seconds: float | None) -> None:
         assert self._task is not None
         self._task.cancel()
-        await self._wait_shielded(None)
+        await self._wait_shielded(seconds)
 
     async def _wait_shielded(self, seconds: float | None) -> None:
         assert self._task is not None

@@ -1,4 +1,4 @@
-"""What is sent to steer an instance, and what comes back."""
+"""The bodies of requests that steer an instance, and of their answers."""
 
 from typing import Annotated, Literal
 

@@ -54,7 +54,7 @@ def parse_moment(text: str) -> int:
     Raises:
         ValueError: It is none; the sentence says what one looks like.
     """
-    # A plus that nobody has encoded arrives as a blank.
+    # A plus that was not encoded arrives as a blank.
     try:
         found = msgspec.convert(text.replace(" ", "+") if text.count(" ") == 1 and "T" in text else text, datetime)
     except msgspec.ValidationError:

@@ -11,7 +11,7 @@ Count = Annotated[int, Meta(ge=0)]
 
 
 class AuditEntryView(Struct, kw_only=True, frozen=True):
-    """A change that somebody has made."""
+    """A change of an instance, and its author."""
 
     at: datetime
     actor: Annotated[str, Meta(description="The name of the token; anonymous, embedded or offline without one")]
@@ -84,7 +84,7 @@ class WorkflowView(Struct, kw_only=True, frozen=True):
     """A workflow."""
 
     name: str
-    registered: Annotated[bool, Meta(description="The hosted app has it; else a worker may, or nobody any more")]
+    registered: Annotated[bool, Meta(description="The hosted app has it; otherwise a worker may have it")]
     counts: Annotated[dict[str, int], Meta(description="Its instances, by status")]
     last_hour: LastHour
     input_schema: Annotated[dict[str, Any] | None, Meta(description="JSON Schema of its input; null: it has no type")]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import click
 
-from .connection import DONE, FAILED
+from .connection import DONE, FAILED, patiently
 from .listing import show
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ async def follow(client: "RemoteClient", operation_id: str) -> int:
     """Follow a bulk operation to its end, and say how far it is where a person looks on."""
     looked_on = sys.stderr.isatty()
     while True:
-        operation = await client.operation(operation_id)
+        # Over a restart of the daemon, which goes on with it.
+        operation = await patiently(lambda: client.operation(operation_id), reached=True)
         if looked_on:
             click.echo(f"\r{progress(operation)}\033[K", nl=False, err=True)
         if operation.state not in GOING:

@@ -6,8 +6,9 @@ The rule: a command says on standard error what went wrong, with the id, and its
 import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -16,6 +17,8 @@ from ...client.connect import DEFAULT_SERVER
 
 if TYPE_CHECKING:
     from ...client.remote_client import RemoteClient
+
+T = TypeVar("T")
 
 DONE = 0
 FAILED = 1  # the instance has failed, or some of those selected
@@ -34,6 +37,9 @@ EXIT_CODES = (
     (UNREACHABLE, "the daemon cannot be reached"),
     (TIME_OVER, "the time is over"),
 )
+
+PATIENCE_S = 60.0  # with a daemon that was there and is away
+AGAIN_S = 0.5
 
 TOKEN_VARIABLES = ("PERDURE_API_TOKEN", "DAPR_API_TOKEN")
 
@@ -94,6 +100,8 @@ class DaemonCommand(click.Command):
         self.example = example
 
     def invoke(self, ctx: click.Context) -> Any:
+        if os.environ.get("NO_COLOR"):
+            ctx.color = False
         ctx.params["where"] = Where(ctx.params.pop("server"), token_of(ctx.params.pop("token_file")))
         return super().invoke(ctx)
 
@@ -154,6 +162,30 @@ def ask(where: Where, work: Callable[["RemoteClient"], Awaitable[int | None]]) -
         raise ended(error) from None
     if code:
         sys.exit(code)
+
+
+async def patiently(work: Callable[[], Awaitable[T]], *, reached: bool) -> T:
+    """Do something that may be done again, while the daemon is started again, say.
+
+    Args:
+        reached: The daemon has been reached before; without that, one that is not there is an error at once.
+
+    Raises:
+        PerdureError: It is of another kind, or the daemon was away for `PATIENCE_S`.
+    """
+    import anyio  # noqa: PLC0415
+
+    deadline_s: float | None = None
+    while True:
+        try:
+            return await work()
+        except PerdureError as error:
+            reached = reached or getattr(error, "sent", True)
+            over = deadline_s is not None and time.monotonic() > deadline_s
+            if code_of(error) != UNREACHABLE or not reached or over:
+                raise
+        deadline_s = deadline_s or time.monotonic() + PATIENCE_S
+        await anyio.sleep(AGAIN_S)
 
 
 def ended(error: PerdureError, instance_id: str | None = None) -> CommandEnded:

@@ -11,8 +11,8 @@ import click
 import msgspec
 
 from .connection import Where, ask, daemon_command
-from .options import FILTER_OPTIONS, JSON_OPTION, OUTPUT_OPTION, filter_of
-from .output import age, cell, show_json, table
+from .options import FILTER_OPTIONS, OUTPUT_OPTION, PLAIN_OUTPUT_OPTION, filter_of
+from .output import age, cell, show_ids, show_json, table
 
 if TYPE_CHECKING:
     from ...api.management.instances import InstanceSummary
@@ -102,8 +102,7 @@ def show(items: "Sequence[InstanceSummary]", output: str) -> None:
         case "json":
             show_json(items)
         case "ids":
-            for item in items:
-                click.echo(item.id)
+            show_ids(item.id for item in items)
         case "wide":
             click.echo(table(WIDE, [wide(item) for item in items]))
         case _:
@@ -145,7 +144,7 @@ def waiting(entry: Any) -> str:
         metavar="status,name,root",
         help="What is counted apart; empty: nothing.",
     ),
-    JSON_OPTION,
+    PLAIN_OUTPUT_OPTION,
     example="perdure count --by status,name --root",
 )
 def count(where: Where, by: str, output: str, **options: Any) -> None:

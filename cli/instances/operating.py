@@ -10,8 +10,8 @@ import click
 
 from .bulk import progress
 from .connection import Where, ask, daemon_command
-from .options import JSON_OPTION, moment
-from .output import age, show_json, table
+from .options import PLAIN_OUTPUT_OPTION, moment
+from .output import age, show_ids, show_json, table
 
 if TYPE_CHECKING:
     from ...api.management.bulk import OperationInfo
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @daemon_command(
     click.Argument(["what"], type=click.Choice(["list", "show", "cancel"]), default="list", metavar="[show|cancel]"),
     click.Argument(["operation_id"], required=False, metavar="[ID]"),
-    JSON_OPTION,
+    PLAIN_OUTPUT_OPTION,
     example="perdure operations cancel 01a2178e-b5ee-7148-a9d3-8668f3dad50a",
 )
 def operations(where: Where, what: str, operation_id: str | None, output: str) -> None:
@@ -38,6 +38,8 @@ def operations(where: Where, what: str, operation_id: str | None, output: str) -
             answer = await client.operation(operation_id)
         if output == "json":
             show_json(answer)
+        elif output == "ids":
+            show_ids([each.id for each in answer.items] if operation_id is None else [answer.id])
         elif operation_id is None:
             now = datetime.now(UTC)
             rows = [operation_row(each, now) for each in answer.items]
@@ -65,7 +67,7 @@ COLUMNS = ("at", "actor", "door", "action", "id", "reason", "operation")
     click.Option(["--action"], metavar="ACTION", help="Only this: suspend, purge, repair and so on."),
     click.Option(["--before"], callback=moment, metavar="MOMENT|AGO", help="Only before it."),
     click.Option(["--limit"], type=click.IntRange(1, 500), default=50, show_default=True, metavar="N"),
-    JSON_OPTION,
+    PLAIN_OUTPUT_OPTION,
     example="perdure audit --id order-17",
 )
 def audit(
@@ -83,6 +85,8 @@ def audit(
         page = await client.audit(instance_id=instance_id, actor=actor, action=action, before=before, limit=limit)
         if output == "json":
             show_json(page.items)
+        elif output == "ids":
+            show_ids(dict.fromkeys(row.id for row in page.items))
         else:
             rows = [[getattr(row, name) for name in COLUMNS] for row in page.items]
             click.echo(table([name.upper() for name in COLUMNS], rows))

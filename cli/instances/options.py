@@ -128,7 +128,14 @@ OUTPUT_OPTION = click.Option(
     show_default=True,
     help="How it is shown; ids is one a line, for other commands.",
 )
-JSON_OPTION = click.Option(["-o", "--output"], type=click.Choice(["table", "json"]), default="table", show_default=True)
+# Of commands without a wide table; they take the word all the same.
+PLAIN_OUTPUT_OPTION = click.Option(
+    ["-o", "--output"],
+    type=click.Choice(OUTPUTS),
+    default="table",
+    show_default=True,
+    help="How it is shown; ids is one a line.",
+)
 IDS_ARGUMENT = click.Argument(["ids"], nargs=-1, metavar="[ID|-]...")
 ID_ARGUMENT = click.Argument(["instance_id"], metavar="ID")
 REASON_OPTION = click.Option(["--reason"], metavar="TEXT", help="Why; it stands in the audit.")

@@ -93,6 +93,12 @@ def show_json(value: Any) -> None:
     click.echo(json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False))
 
 
+def show_ids(ids: Iterable[str]) -> None:
+    """Write ids, one a line, as they are: for other commands."""
+    for each in ids:
+        click.echo(each)
+
+
 def fields(pairs: Iterable[tuple[str, object]]) -> str:
     """Lay names and values out, one pair a line; those without a value are left out."""
     shown = [(name, value) for name, value in pairs if value is not None and value != "" and value is not msgspec.UNSET]

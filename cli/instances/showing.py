@@ -3,15 +3,16 @@
 The rule: what has failed stands on top, and a payload is shown only when it is asked for.
 """
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .connection import FAILED, NOT_FOUND, TIME_OVER, CommandEnded, Where, ask, daemon_command
-from .options import ID_ARGUMENT, JSON_OPTION, length
-from .output import age, cell, fields, lines_of, show_json, span, table, visible
+from .connection import FAILED, NOT_FOUND, TIME_OVER, CommandEnded, Where, ask, daemon_command, patiently
+from .options import ID_ARGUMENT, PLAIN_OUTPUT_OPTION, length
+from .output import age, cell, fields, lines_of, show_ids, show_json, span, table, visible
 
 if TYPE_CHECKING:
     from ...api.management.instances import FailureReport, InstanceDetails, InstanceTree, WaitingFor
@@ -27,7 +28,7 @@ def missing(instance_id: str) -> CommandEnded:
 
 @daemon_command(
     ID_ARGUMENT,
-    JSON_OPTION,
+    PLAIN_OUTPUT_OPTION,
     click.Option(["--input/--no-input", "with_input"], default=False, help="Its input too, as it was given."),
     click.Option(["--result/--no-result", "with_result"], default=False, help="Its result too."),
     example="perdure show order-17",
@@ -43,6 +44,9 @@ def show(where: Where, instance_id: str, output: str, with_input: bool, with_res
         described = await client.describe(instance_id)
         if described is None:
             raise missing(instance_id)
+        if output == "ids":
+            click.echo(described.id)
+            return
         given, result = None, None
         if with_input or with_result:
             given, result = await client.payloads(instance_id)
@@ -140,7 +144,7 @@ def failure(report: "FailureReport", *, cause: bool = False) -> str:
         show_default=True,
         help="Their first characters; or all of those that are not too long.",
     ),
-    click.Option(["-o", "--output"], type=click.Choice(["table", "json"]), default="table", show_default=True),
+    PLAIN_OUTPUT_OPTION,
     example="perdure history order-17 --newest --limit 20",
 )
 def history(where: Where, instance_id: str, newest: bool, limit: int, payloads: str, output: str) -> None:
@@ -167,6 +171,8 @@ def history(where: Where, instance_id: str, newest: bool, limit: int, payloads: 
                 break
         if output == "json":
             show_json(events)
+        elif output == "ids":
+            show_ids(str(event["eventId"]) for event in events if event.get("eventId", -1) >= 0)
         else:
             click.echo(table(("EVENT ID", "TIME", "EVENT", "WHAT"), [event_row(event) for event in events]))
         if after is not None:
@@ -209,7 +215,7 @@ def words_of(kind: str, body: dict[str, Any], event: dict[str, Any]) -> str:
 @daemon_command(
     ID_ARGUMENT,
     click.Option(["--depth"], type=click.IntRange(0, 20), default=3, show_default=True, metavar="N"),
-    JSON_OPTION,
+    PLAIN_OUTPUT_OPTION,
     example="perdure tree order-17 --depth 5",
 )
 def tree(where: Where, instance_id: str, depth: int, output: str) -> None:
@@ -219,11 +225,20 @@ def tree(where: Where, instance_id: str, depth: int, output: str) -> None:
         root = await client.tree(instance_id, depth=depth)
         if output == "json":
             show_json(root)
+        elif output == "ids":
+            show_ids(ids_below(root))
         else:
             for line in branches(root):
                 click.echo(line)
 
     ask(where, work)
+
+
+def ids_below(node: "InstanceTree") -> Iterator[str]:
+    """Give the ids of a tree, a parent before its children."""
+    yield node.id
+    for child in node.children:
+        yield from ids_below(child)
 
 
 def branches(node: "InstanceTree", before: str = "", mark: str = "", below: str = "") -> Iterator[str]:
@@ -241,7 +256,7 @@ def branches(node: "InstanceTree", before: str = "", mark: str = "", below: str 
     ID_ARGUMENT,
     click.Option(["--until"], metavar="STATUS[,STATUS]", help="Wait for one of these, and not for the end."),
     click.Option(["--timeout"], callback=length, metavar="LENGTH", help="Exit with 6 after so long: 90s, 15m, 2h."),
-    JSON_OPTION,
+    PLAIN_OUTPUT_OPTION,
     example="perdure wait order-17 --timeout 5m && echo done",
 )
 def wait(where: Where, instance_id: str, until: str | None, timeout: float | None, output: str) -> None:
@@ -252,11 +267,13 @@ def wait(where: Where, instance_id: str, until: str | None, timeout: float | Non
 
     async def work(client: "RemoteClient") -> int | None:
         words = [word for word in (until or "").split(",") if word]
-        found = await client.wait_for(instance_id, until=words, timeout=timeout)
+        found = await waited(client, instance_id, words, timeout)
         if found is None:
             raise CommandEnded(f"{instance_id}: it has not come to that in {span(timeout or 0)}", TIME_OVER)
         if output == "json":
             show_json(found)
+        elif output == "ids":
+            click.echo(found.id)
         else:
             click.echo(found.status)
             if found.failure is not None:
@@ -264,3 +281,16 @@ def wait(where: Where, instance_id: str, until: str | None, timeout: float | Non
         return FAILED if not words and found.status not in GOOD_ENDS else None
 
     ask(where, work)
+
+
+async def waited(
+    client: "RemoteClient", instance_id: str, words: list[str], timeout_s: float | None
+) -> "InstanceDetails | None":
+    """Wait for an instance, over restarts of the daemon; None if the time is over."""
+    deadline_s = time.monotonic() + timeout_s if timeout_s is not None else None
+
+    async def once() -> "InstanceDetails | None":
+        left_s = max(0.0, deadline_s - time.monotonic()) if deadline_s is not None else None
+        return await client.wait_for(instance_id, until=words, timeout=left_s)
+
+    return await patiently(once, reached=False)

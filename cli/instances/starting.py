@@ -9,9 +9,9 @@ import click
 import msgspec
 
 from .connection import FAILED, TIME_OVER, CommandEnded, Where, ask, daemon_command
-from .options import ID_ARGUMENT, date, length, pairs, payload_option
-from .output import lines_of, span
-from .showing import failure
+from .options import ID_ARGUMENT, OUTPUTS, date, length, pairs, payload_option
+from .output import lines_of, show_json, span
+from .showing import failure, waited
 
 if TYPE_CHECKING:
     from ...client.remote_client import RemoteClient
@@ -34,9 +34,16 @@ KEY_OPTION = click.Option(["--idempotency-key"], metavar="TEXT", help="The same 
     KEY_OPTION,
     click.Option(["--wait", "wait"], is_flag=True, help="Wait for its end, and print its result."),
     click.Option(["--timeout"], callback=length, metavar="LENGTH", help="With --wait: exit with 6 after so long."),
+    click.Option(
+        ["-o", "--output"],
+        type=click.Choice(OUTPUTS),
+        default="ids",
+        show_default=True,
+        help="json describes the instance in place of its id, or of its result.",
+    ),
     example="perdure start OrderProcessing --id order-17 --input '{\"total\": 99.95}'",
 )
-def start(where: Where, workflow: str, wait: bool, timeout: float | None, **options: Any) -> None:
+def start(where: Where, workflow: str, wait: bool, timeout: float | None, output: str, **options: Any) -> None:
     """Start an instance of a workflow, and print its id."""
 
     async def work(client: "RemoteClient") -> int | None:
@@ -44,16 +51,22 @@ def start(where: Where, workflow: str, wait: bool, timeout: float | None, **opti
             options["if_exists"] = "reject"
         handle = await client.start(workflow, **options)
         if not wait:
-            click.echo(handle.id)
+            if output == "json":
+                show_json(await client.describe(handle.id))
+            else:
+                click.echo(handle.id)
             return None
-        found = await client.wait_for(handle.id, timeout=timeout)
+        found = await waited(client, handle.id, [], timeout)
         if found is None:
             raise CommandEnded(f"{handle.id}: it has not ended in {span(timeout or 0)}", TIME_OVER)
         if found.status != "COMPLETED":
             why = f": {failure(found.failure)}" if found.failure is not None else ""
             raise CommandEnded(f"{handle.id}: it has ended {found.status}{why}", FAILED)
-        _, result = await client.payloads(handle.id)
-        click.echo(lines_of(result or "null"))
+        if output == "json":
+            show_json(found)
+        else:
+            _, result = await client.payloads(handle.id)
+            click.echo(lines_of(result or "null"))
         return None
 
     ask(where, work)

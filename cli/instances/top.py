@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from ...api.management.instances import CountResult, InstanceSummary
+    from ...api.management.overview import AttentionView
     from ...client.remote_client import RemoteClient
 
 STATUSES = (
@@ -26,6 +27,15 @@ STATUSES = (
     *("COMPLETED", "FAILED", "TERMINATED", "CANCELED"),
 )
 TROUBLE = ["failed", "stalled", "set_aside"]
+# Field of the API's report on what a person should look at first -> how it is told.
+CONCERNS = {
+    "stalled": "stalled",
+    "set_aside": "set aside",
+    "failed": "failed within the last hour",
+    "waiting": "unchanged for an hour",
+    "timers_overdue": "with a timer overdue",
+    "workers_gone": "without their worker",
+}
 ROWS = 10
 WORKFLOWS_MAX = 15
 
@@ -74,7 +84,8 @@ async def look(client: "RemoteClient") -> "RenderableType":
     counted = await client.count(by=("status", "name"))
     running = await client.list(limit=ROWS, order="-updated", status="running", extras=("waiting_for",))
     trouble = await client.list(limit=ROWS, order="-updated", status=TROUBLE)
-    return frame(client.url, counted, running.items, trouble.items, datetime.now(UTC))
+    attention = await client.report("attention")
+    return frame(client.url, counted, running.items, trouble.items, attention, datetime.now(UTC))
 
 
 def frame(
@@ -82,6 +93,7 @@ def frame(
     counted: "CountResult",
     running: "Sequence[InstanceSummary]",
     trouble: "Sequence[InstanceSummary]",
+    attention: "AttentionView",
     now: datetime,
 ) -> "RenderableType":
     """Lay one look out."""
@@ -97,6 +109,10 @@ def frame(
     for word, count in totals.items():
         if count:
             heading.append(f"{count:,} {word}  ", style=COLORS.get(word, ""))
+    worries = [(getattr(attention, name), words) for name, words in CONCERNS.items()]
+    concerns = [f"{found.count:,}{'+' if found.more else ''} {words}" for found, words in worries if found.count]
+    if concerns:
+        heading.append("\n" + ", ".join(concerns), style="bold")
     largest = sorted(names.items(), key=lambda entry: (-sum(entry[1].values()), entry[0]))
     shown = [word for word in STATUSES if totals[word]]
     by_workflow = grid("Workflows", ("WORKFLOW", *shown))

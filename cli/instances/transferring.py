@@ -57,10 +57,11 @@ def export_history(where: Where, instance_id: str, file: Path | None) -> None:
 
 @daemon_command(
     click.Argument(["file"], type=click.Path(path_type=Path), metavar="FILE|-"),
+    click.Option(["--id", "new_id"], metavar="ID", help="Another id than it had."),
     example="perdure import order-17.ndjson",
     name="import",
 )
-def import_history(where: Where, file: Path) -> None:
+def import_history(where: Where, file: Path, new_id: str | None) -> None:
     """Take in what `perdure export` has written.
 
     It becomes an instance that has ended, and its id is printed. The id must be free. Nothing of it is performed, sent
@@ -72,7 +73,6 @@ def import_history(where: Where, file: Path) -> None:
         raise CommandEnded(f"{file} cannot be read: {error.strerror}", USAGE) from None
 
     async def work(client: "RemoteClient") -> None:
-        answer = await client.import_history(content)
-        click.echo(answer.get("id", ""))
+        click.echo((await client.import_history(content, new_id=new_id)).id)
 
     ask(where, work)

@@ -15,9 +15,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ..auth import has_shown_token
 from ..path import route
 
 STATIC = Path(__file__).parent / "static"
+
+OF_DAPR = "<!-- Dapr -->"
 
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 
@@ -37,13 +40,14 @@ class Pages:
 
     Args:
         ready: Whether the daemon takes work now.
-        version: Perdure's, for the landing page; None keeps it to itself.
+        version: Perdure's, which the landing page tells those that have shown a token.
+        dapr: Whether Dapr's routes are there too; else nothing leads to them.
     """
 
-    def __init__(self, *, ready: Callable[[], bool], version: str | None) -> None:
+    def __init__(self, *, ready: Callable[[], bool], version: str, dapr: bool = True) -> None:
         self.ready = ready
         self.version = version
-        self.files = {path.name: path.read_text() for path in STATIC.iterdir()}
+        self.files = {path.name: lines_of(path, dapr=dapr) for path in STATIC.iterdir()}
 
     def routes(self) -> list[Route]:
         return [
@@ -55,12 +59,13 @@ class Pages:
     async def home(self, request: Request) -> Response:
         """Say whether the daemon is ready, and where to go from here."""
         ready = self.ready()
+        known = has_shown_token(request.scope)
         return page(
             self.files["home.html"],
             request,
             ready="ready" if ready else "not ready",
             state="get" if ready else "delete",
-            version=f" Its version is {escape(self.version)}." if self.version is not None else "",
+            version=f" Its version is {escape(self.version)}." if known else "",
         )
 
     async def docs(self, request: Request) -> Response:
@@ -71,6 +76,12 @@ class Pages:
         """Give a file of the pages."""
         name = request.scope["path"].rpartition("/")[2]
         return Response(self.files[name], headers=HEADERS, media_type=TYPES[Path(name).suffix])
+
+
+def lines_of(path: Path, *, dapr: bool) -> str:
+    """Read a file. A line that is of use only beside Dapr's routes is marked at its end."""
+    lines = path.read_text().splitlines(keepends=True)
+    return "".join(line.replace(OF_DAPR, "") for line in lines if dapr or OF_DAPR not in line)
 
 
 def page(template: str, request: Request, **values: str) -> Response:

@@ -95,7 +95,7 @@ def _tables(door: ManagementDoor) -> list[tuple[Sequence[Endpoint], object]]:
     management = door.management
     tables: list[tuple[Sequence[Endpoint], object]] = [
         (READING, InstanceRoutes(management, app_id=door.app_id, stopping=door.stopping)),
-        (STARTING, StartRoutes(management)),
+        (STARTING, StartRoutes(management, app_id=door.app_id)),
         (ACTIONS, ActionRoutes(management)),
         (TRANSFER, TransferRoutes(management, stopping=door.stopping)),
         (STREAMS, StreamRoutes(management, app_id=door.app_id, stopping=door.stopping)),

@@ -1,4 +1,4 @@
-"""A request to the management API as its handlers see it: decoded, checked, and who asks.
+"""A request to the management API as its handlers see it: decoded, checked, with the name of its caller.
 
 The one law: a Content-Type is not looked at.
 """
@@ -41,7 +41,7 @@ class ManagementCall:
 
     @property
     def actor(self) -> str:
-        """Who asks, for the audit."""
+        """The name of the caller, for the audit."""
         return actor_of(self.request.scope)
 
     def piece(self, name: str) -> str:

@@ -1,6 +1,6 @@
 """An endpoint of the management API, described: what a handler is given and the OpenAPI document is made from.
 
-The one law: what is not described here is neither taken nor answered.
+The one law: an endpoint takes and answers nothing that its description does not have.
 """
 
 from collections.abc import Mapping

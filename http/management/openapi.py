@@ -75,7 +75,7 @@ def management_document(endpoints: Sequence[Endpoint], *, version: str, secured:
     """Build the document.
 
     Args:
-        endpoints: Those that are served.
+        endpoints: The served ones.
         version: Perdure's.
         secured: Whether callers need a token.
     """

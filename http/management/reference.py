@@ -85,7 +85,7 @@ def parameter(each: Json) -> list[str]:
 
 
 def answers(responses: Json) -> Iterable[str]:
-    """Describe the answers of a route: what is good, and which errors are its own."""
+    """Describe the answers of a route: the good ones, and the errors of its own."""
     errors: list[str] = []
     for status, response in responses.items():
         if int(status) >= 400:

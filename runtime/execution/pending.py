@@ -39,6 +39,7 @@ from ..history.event import (
     TimerOrigin,
 )
 from ..history.failure import ACTIVITY_CALL, CHILD_CALL, FailedCall, FailureDetails
+from ..history.row import WAITS_TOLD_MAX
 
 C = TypeVar("C", bound=Command)
 
@@ -399,13 +400,10 @@ class Pending:
         return True
 
 
-# As many names of events stand in a row: an instance that waits for more writes no longer rows for it.
-NAMED_MAX = 100
-
-
-def named(waits: Mapping[str, Iterable[Wait]]) -> tuple[str, ...]:
-    """The names of the events that are waited for, as spelled, the same ones together; the first hundred."""
-    return tuple([wait.name for same in waits.values() for wait in same][:NAMED_MAX])
+def told(waits: Mapping[str, Iterable[Wait]]) -> tuple[str | int, ...]:
+    """The waits as a row tells of them: the id of the timer, or of one that has none the event's name, as spelled."""
+    found = [wait.name if wait.timer_id is None else wait.timer_id for same in waits.values() for wait in same]
+    return tuple(found[:WAITS_TOLD_MAX])
 
 
 def _resolve(task: Task[Any], decoder: Decoder, payload: str | None) -> None:

@@ -7,7 +7,7 @@ Workflow actors keep it for native and remote code alike: it tells which answers
 an instance waits for, and what to ask for again after a crash.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from .event import (
     TimerFired,
     TimerOrigin,
 )
+from .open_waits import OpenWaits
 from .row import Row
 
 RETRIES = (TimerOrigin.ACTIVITY_RETRY, TimerOrigin.CHILD_RETRY)
@@ -44,7 +45,7 @@ class OpenWork:
     retries: set[int] | None = None  # the timers between two tries of a call; None: there was none yet
 
     @classmethod
-    def of(cls, rows: Iterable[Row], *, remote: bool = False) -> "OpenWork":
+    def of(cls, rows: Sequence[Row], *, remote: bool = False) -> "OpenWork":
         work = cls()
         held: list[Event] = []
         for row in rows:
@@ -57,6 +58,8 @@ class OpenWork:
                 work.apply(event)
             for event in row.held:
                 work.apply(event)
+        if work.waits and not remote:
+            work._end_waits(rows)
         return work
 
     def keep_only(self, rows: Iterable[Row]) -> None:
@@ -65,6 +68,13 @@ class OpenWork:
             return
         asked = {event.event_id for row in rows for event in row.turn or () if isinstance(event, TaskScheduled)}
         self.tasks = {event_id: task for event_id, task in self.tasks.items() if event_id in asked}
+
+    def _end_waits(self, rows: Sequence[Row]) -> None:
+        """Drop the timers of waits of native code that have ended, where the rows tell."""
+        found = OpenWaits.of(rows)
+        ended = (found.certain & self.waits.keys()) - {wait.event_id for wait in found.waits}
+        for timer_id in ended:
+            del self.timers[timer_id], self.waits[timer_id]
 
     def waits_ended_by(self, events: Iterable[Event]) -> list[int]:
         """The timers of the waits that these events end: for each event the oldest wait of its name (contract 3.10).

@@ -27,6 +27,10 @@ class CorruptHistory(PerdureError):
 FORMAT = 1
 
 
+# A row tells of so many waits: an instance that has more writes no longer rows for it.
+WAITS_TOLD_MAX = 100
+
+
 class Row(NamedTuple):
     """One row of a history."""
 
@@ -34,9 +38,10 @@ class Row(NamedTuple):
     turn: Sequence[Event] | None  # the arrivals that were fed, then the commands; None: no turn ran
     held: Sequence[Event]  # the arrivals that were not fed
     consumed: int | None = None  # how many of the arrivals that earlier rows hold this turn fed; None: all
-    # The names of the events that the app's own code waits for after this turn, as spelled, oldest wait first; None: as
-    # before. Replay does not need them: they are for readers, who run no code.
-    waits: Sequence[str] | None = None
+    # The external events that the app's own code waits for after this turn: the id of the wait's timer, or of a wait
+    # without a timeout the event's name, as spelled. None: as before. Replay does not need it: it is for what runs no
+    # code.
+    waits: Sequence[str | int] | None = None
 
 
 class RowPacker:
@@ -51,7 +56,7 @@ class RowPacker:
         turn: Iterable[Event] | None,
         held: Iterable[Event],
         consumed: int | None = None,
-        waits: Sequence[str] | None = None,
+        waits: Sequence[str | int] | None = None,
     ) -> bytes:
         fields = (
             FORMAT,
@@ -84,8 +89,8 @@ def unpack_row(packed: bytes) -> Row:
         raise CorruptHistory(f"a row of {len(packed)} bytes cannot be read: {error!r}") from error
 
 
-def last_waits(rows: Sequence[Row]) -> tuple[str, ...]:
-    """The names of the events that the app's own code waits for after these rows."""
+def last_waits(rows: Sequence[Row]) -> tuple[str | int, ...]:
+    """The external events that the app's own code waits for after these rows, as `Row.waits` has them."""
     return next((tuple(row.waits) for row in reversed(rows) if row.waits is not None), ())
 
 

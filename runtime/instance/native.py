@@ -73,7 +73,7 @@ def running_code(sheet: TurnSheet) -> Execution | None:
 def _forget_timeouts(sheet: TurnSheet, execution: Execution) -> None:
     """Drop the timeouts of waits whose event has come; their reminders went in the turn that fed the event.
 
-    The rows of native code do not tell which of its waits an event ends.
+    The rows tell that too, but for those of earlier releases and of code with very many waits.
     """
     work = sheet.actor.open
     if work.waits:
@@ -149,6 +149,7 @@ def _interrupt(sheet: TurnSheet, why: str) -> None:
 
 def _take_back_timers(sheet: TurnSheet, execution: Execution) -> None:
     """Clear the timers whose event came first."""
+    sheet.waits_ended = bool(execution.cancelled_timers)
     for timer_id in execution.cancelled_timers:
         clear_timer(sheet, timer_id)
     execution.cancelled_timers.clear()

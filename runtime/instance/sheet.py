@@ -13,7 +13,7 @@ from ...actors.turn import Envelope, SetAside, Turn
 from ...journal.line import LogLine, Note
 from ..errors import InstanceNotFound, InstanceStalled
 from ..execution.drive import Execution
-from ..execution.pending import named
+from ..execution.pending import told
 from ..history.attribution import By
 from ..history.audit import AuditAction, audit_entry, row_of
 from ..history.event import Arrival, Event, ExecutionStalled
@@ -53,6 +53,7 @@ class TurnSheet:
         "timers_set",
         "turn",
         "turn_at_us",
+        "waits_ended",
     )
 
     def __init__(self, actor: Instance, now_us: int) -> None:
@@ -70,6 +71,7 @@ class TurnSheet:
         self.answered: RemoteAnswer | None = None
         self.turn_at_us: int | None = None  # when the turn began for a remote worker, if it did
         self.posted = False  # whether the outbox has changed
+        self.waits_ended = False  # whether an event has ended a wait of native code that has a timer
         self.consumed: int | None = None  # of what was held, how much this turn feeds; None: all
 
     # What the instance is, with what this turn has made of it so far.
@@ -229,7 +231,8 @@ class TurnSheet:
         if self.asked is not None or self.holding:
             events = None if self.asked is None else [*self.arrived, *self.asked]
             code = actor.execution
-            waits = self._waits(code) if code is not None and (code.waits or actor.waits) else None
+            asks = code is not None and (code.waits or actor.waits or self.waits_ended)
+            waits = self._waits(code) if code is not None and asks else None
             row = Row(self.turn_at_us or self.now_us, events, self.holding, self.consumed, waits)
             turn.entry = actor.surroundings.packer.pack(*row)
             self._remember(row)
@@ -247,10 +250,10 @@ class TurnSheet:
             turn.busy = self.busy(record)
             turn.quiet = record.status.terminal and not turn.busy
 
-    def _waits(self, code: Execution) -> tuple[str, ...] | None:
-        """The names of the events that the code waits for after this turn; None: the same as before."""
-        waits = named(code.waits)
-        if waits == self.actor.waits:
+    def _waits(self, code: Execution) -> tuple[str | int, ...] | None:
+        """The events that the code waits for after this turn, as a row has them; None: the same as before."""
+        waits = told(code.waits)
+        if waits == self.actor.waits and not self.waits_ended:
             return None
         self.actor.waits = waits
         return waits

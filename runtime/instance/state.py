@@ -85,8 +85,8 @@ class Instance:
         self.patches: tuple[str, ...] = ()
         self.offered: Offered | None = None
         self.ran_us = 0
-        # The names of the events that the app's own code waits for, as the history has them.
-        self.waits: tuple[str, ...] = ()
+        # The external events that the app's own code waits for, as the last row has them that tells.
+        self.waits: tuple[str | int, ...] = ()
         # When its last turn was taken; Unix time, microseconds.
         self.last_us = 0
         # Children whose id the code chose, as long as no message has said that they exist.

@@ -24,7 +24,7 @@ from .steering.transfer import Transfer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceOperations:
-    """What is to be asked of an engine about its instances, and done about them."""
+    """The operations on the instances of an engine."""
 
     views: Views
     steering: Steering

@@ -1,4 +1,4 @@
-"""Figures of activities, by name: what is under way now, and how long the newest attempts took.
+"""Figures of activities, by name: how many are under way now, and how long the newest attempts took.
 
 The rule: to note an attempt costs an entry in a list of fixed length, and no call of a function of ours.
 

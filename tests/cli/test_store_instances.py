@@ -7,13 +7,16 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from perdure import App, Engine, Status, WorkflowContext
 from perdure.actors.address import Address
+from perdure.actors.store.audit import AuditFilter
 from perdure.cli.main import main
-from perdure.cli.store_instances import STATUSES, InstanceLine, table
+from perdure.cli.store_instances import INSTANCE_COMMANDS, STATUSES, InstanceLine, table
+from perdure.runtime.history.audit import AuditEntry, unpack_audit
 from perdure.runtime.settings import Opening
 
 
@@ -92,11 +95,43 @@ def test_ls_draws_a_table(data: str) -> None:
         (["--status", "running"], {"running"}),
         (["--status", "RUNNING,Stalled"], {"running", "poison"}),
         (["--status", "completed", "--status", "stalled"], {"finished", "poison"}),
+        (["--status", "set_aside"], {"poison"}),
         (["--status", "failed"], set()),
     ],
 )
 def test_ls_takes_statuses(data: str, arguments: list[str], expected: set[str]) -> None:
     assert set(listed(data, *arguments)) == expected
+
+
+def test_ls_gives_ids_for_other_commands(data: str) -> None:
+    result = store("ls", "-o", "ids", "--status", "running,completed", "--data", data)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "finished\nrunning\n", "")
+
+
+def test_what_is_done_to_a_store_stands_in_the_audit_with_the_reason(data: str) -> None:
+    # Given what is released, terminated and purged with a reason, while no daemon has the store,
+    for command, instance_id in (("release", "poison"), ("terminate", "running"), ("purge", "finished")):
+        assert store(command, instance_id, "--data", data, "--reason", f"to {command}").exit_code == 0
+
+    # when a daemon opens it,
+    async def read() -> set[tuple[str, str, str, str, str | None]]:
+        async with Engine(make_app(), data=data) as engine:
+            page = await engine.management.audits.page(AuditFilter(), cursor=None, limit=10)
+            return {(each.instance_id, each.action, each.actor, each.door, each.reason) for each in page.entries}
+
+    # then its audit says who has done it, and why.
+    assert anyio.run(read) >= {
+        ("poison", "release", "offline", "offline", "to release"),
+        ("running", "terminate", "offline", "offline", "to terminate"),
+        ("finished", "purge", "offline", "offline", "to purge"),
+    }
+
+
+@pytest.mark.parametrize("command", INSTANCE_COMMANDS, ids=lambda command: str(command.name))
+def test_the_help_of_each_command_ends_with_an_example(command: click.Command) -> None:
+    name = str(command.name)
+    assert store(name, "--help").stdout.splitlines()[-2:][0] == "  Example:"
+    assert f"    perdure store {name} " in store(name, "--help").stdout
 
 
 def test_an_unknown_status_is_a_wrong_command_line(data: str) -> None:
@@ -202,3 +237,51 @@ def test_an_instance_that_cannot_be_read_is_listed_and_can_be_purged(data: str, 
 def test_cells_are_one_line_each() -> None:
     line = InstanceLine("a\nb", "w\x1b[31m", "RUNNING", None, None, False, None)
     assert table([line]).splitlines()[1].split() == ["a\\nb", "w\\x1b[31m", "RUNNING"]
+
+
+@pytest.fixture
+def stalled(data: str) -> str:
+    """The same store, in which the running instance does not fit its code any more."""
+    changed = App("changed")
+
+    @changed.workflow
+    async def order(ctx: WorkflowContext) -> str:
+        await ctx.create_timer(1)
+        return "late"
+
+    async def stall() -> None:
+        async with Engine(changed, data=data) as engine:
+            await engine.facade.raise_event("running", "paid")
+            await engine.facade.wait("running", lambda status: status is Status.STALLED)
+
+    anyio.run(stall)
+    return data
+
+
+def test_what_is_stalled_is_terminated(stalled: str) -> None:
+    assert listed(stalled)["running"]["set_aside"] is False
+    assert store("terminate", "running", "--data", stalled).output == "running is terminated.\n"
+    assert status(stalled, "running") == "TERMINATED"
+
+
+def test_what_is_stalled_is_purged_without_force(stalled: str) -> None:
+    assert store("purge", "running", "--data", stalled).output == "running is purged.\n"
+    assert "running" not in listed(stalled)
+
+
+def test_the_audit_says_that_it_was_done_offline(data: str) -> None:
+    for command in (("release", "poison"), ("terminate", "running"), ("purge", "finished")):
+        assert store(*command, "--data", data).exit_code == 0
+
+    async def audited() -> list[AuditEntry]:
+        async with Engine(data=data, opening=Opening(dormant=True)) as engine:
+            page = await engine.store.audit(AuditFilter(), cursor=None, limit=10)
+            return [unpack_audit(row.body) for row in reversed(page.rows)]
+
+    rows = [(row.instance_id, row.action, row.actor, row.door) for row in anyio.run(audited)]
+    assert rows == [
+        ("poison", "set-aside", "offline", "offline"),
+        ("poison", "release", "offline", "offline"),
+        ("running", "terminate", "offline", "offline"),
+        ("finished", "purge", "offline", "offline"),
+    ]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import perdure
-from perdure.client.errors import ServerAddressInvalid, TokenRefused
+from perdure.client.errors import ClientClosed, ServerAddressInvalid, TokenRefused
 
 from ..support.processes.daemon import Daemon
 from ..support.processes.shop import TOKEN
@@ -27,6 +27,17 @@ async def test_an_app_tells_the_types_of_workflows_that_are_named(daemon: Daemon
         state = await client.get(new_id)
         assert state is not None
         assert state.output == Receipt(1.5)
+
+
+@pytest.mark.anyio
+async def test_a_client_is_used_inside_of_its_block(daemon: Daemon) -> None:
+    client = perdure.connect(daemon.url, token=TOKEN)
+    with pytest.raises(ClientClosed, match="async with"):
+        await client.get("x")
+    async with client:
+        assert await client.get("x") is None
+    with pytest.raises(ClientClosed):
+        await client.get("x")
 
 
 def test_an_address_that_is_none_is_refused_at_once() -> None:
@@ -63,6 +74,7 @@ web = Starlette(routes=[Route("/orders", run)], lifespan=live)
 """
 
 
+@pytest.mark.slow
 def test_a_web_application_of_two_processes_shares_a_daemon(daemon: Daemon, tmp_path: Path) -> None:
     (tmp_path / "web.py").write_text(WEB)
     with socket.socket() as free:

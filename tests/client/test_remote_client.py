@@ -8,8 +8,11 @@ import pytest
 
 from perdure import Handle, InstanceNotFound
 from perdure.client.errors import ServerRefused
-from perdure.client.remote_client import RemoteClient, StatusChange, events_of
+from perdure.client.remote_client import RemoteClient, StatusChange, checked, events_of
+from perdure.client.server import Server
 from perdure.runtime.errors import InvalidRequest, RequestRefused
+
+from ..support.processes.shop import TOKEN
 
 pytestmark = pytest.mark.anyio
 
@@ -31,6 +34,10 @@ async def test_lists_come_in_pages_and_whole(client: RemoteClient, new_id: str) 
     assert [item.id for item in rest.items] == ids[2:]
     assert [item.id async for item in client.instances(id_prefix=new_id, order="created")] == ids
     assert [item.id async for item in client.instances(tags={"test": new_id}, status="failed")] == []
+    for limit, number in ((0, 0), (2, 2), (9, 5)):
+        found = [item async for item in client.instances(id_prefix=new_id, limit=limit, extras=["waiting_for"])]
+        assert len(found) == number
+        assert all(item.waiting_for for item in found)
 
 
 async def test_counts_are_by_what_was_asked_for(client: RemoteClient, new_id: str) -> None:
@@ -70,6 +77,34 @@ async def test_a_wait_for_nothing_is_refused(client: RemoteClient, new_id: str) 
     await some(client, new_id, 1)
     with pytest.raises(InvalidRequest, match="never end"):
         await client.wait(f"{new_id}-0", until=lambda _: False)
+
+
+async def test_more_wait_at_once_than_there_are_connections(
+    client: RemoteClient, new_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perdure.client.server.CONNECTIONS_MAX", 5)
+    results: list[float] = []
+    async with RemoteClient(Server(client.url, TOKEN)) as few, anyio.create_task_group() as tasks:
+
+        async def one(n: int) -> None:
+            results.append((await few.run("order", input=n))["total"])
+
+        for n in range(20):
+            tasks.start_soon(one, n)
+    assert sorted(results) == [float(n) for n in range(20)]
+
+
+@pytest.mark.parametrize("key", ["ü", "a\n", " a", ""])
+async def test_a_key_that_fits_into_no_header_is_refused(client: RemoteClient, key: str) -> None:
+    with pytest.raises(InvalidRequest, match="printable ASCII"):
+        await client.start("waits", idempotency_key=key)
+
+
+async def test_text_that_no_url_can_hold_is_refused(client: RemoteClient) -> None:
+    with pytest.raises(InvalidRequest, match="lone surrogate"):
+        await client.get("\ud800")
+    with pytest.raises(InvalidRequest, match="lone surrogate"):
+        await client.list(id_prefix="\ud800")
 
 
 async def test_histories_and_payloads(client: RemoteClient, new_id: str) -> None:
@@ -177,7 +212,25 @@ async def test_there_are_reports_on_the_daemon(client: RemoteClient) -> None:
     assert "charge" in [each.name for each in (await client.report("activities")).items]
     assert [each.ready for each in (await client.report("hosts")).items] == [True]
     assert (await client.report("workers")).items == []
+    assert (await client.report("attention")).stalled.count == 0
     assert (await client.report("system")).app_id == "shop"
+
+
+async def test_a_history_goes_out_and_comes_in(client: RemoteClient, new_id: str) -> None:
+    await client.run("order", input=1, instance_id=new_id)
+    async with client.export(new_id) as exported:
+        whole = [line async for line in exported]
+    taken = await client.import_history("\n".join(whole).encode(), new_id=f"{new_id}-2")
+    assert await taken.result() == {"total": 1.0}
+    with pytest.raises(InstanceNotFound):
+        async with client.export(f"{new_id}-none") as exported:
+            pass
+
+
+async def test_an_export_that_cannot_go_on_is_an_error() -> None:
+    told = lines('{}\n{"errorCode":"ERR_X","message":"so it is"}')
+    with pytest.raises(ServerRefused, match="so it is"):
+        assert [line async for line in checked(told, "i")] == []
 
 
 async def lines(text: str) -> AsyncIterator[str]:

@@ -1,5 +1,9 @@
 """A configuration gives the engine its settings, and does not show its tokens."""
 
+from dataclasses import fields
+
+import msgspec
+
 from ..support.cli.run_command import configure
 
 
@@ -11,3 +15,11 @@ def test_the_app_id_is_the_flags_or_else_the_apps_or_else_perdure() -> None:
 
 def test_tokens_stay_out_of_what_the_configuration_shows() -> None:
     assert "secret" not in repr(configure("--api-token", "secret"))
+
+
+def test_what_the_management_api_shows_of_it_is_all_but_secrets() -> None:
+    config = configure("--api-token", "secret-1,secret-2", "--retention", "failed=7d", "--data", "orders.db")
+    shown = config.public("shop")
+    assert (shown["app_id"], shown["data"], shown["api_tokens"]) == ("shop", "orders.db", 2)
+    assert "secret" not in msgspec.json.encode(shown).decode()
+    assert {each.name for each in fields(config)} - shown.keys() == {"flags"}

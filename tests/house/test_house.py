@@ -37,7 +37,6 @@ TESTED_ELSEWHERE = {
     "runtime/operations/reading/views.py": "holds the readers, each of which has its tests",
     "runtime/operations/steering/id_taken.py": "test_rerunning.py and test_transfer.py beside it",
     "runtime/operations/purging.py": "tests/runtime/operations/test_facade.py and steering/test_steering.py purge",
-    "runtime/operations/management.py": "holds the operations, each of which has its tests",
     "api/management/actions.py": "records; tests/whole/test_management_api.py sends them",
     "api/management/history.py": "records; tests/whole/test_management_api.py reads them",
     "api/management/instances.py": "records; tests/api/management/test_shapes.py makes them",
@@ -54,7 +53,6 @@ TESTED_ELSEWHERE = {
     "runtime/operations/overview/reports.py": "tests/runtime/operations/overview/test_workflows.py reads them",
     "api/management/overview.py": "records; tests/whole/test_management_api.py reads them",
     "http/management/routes/starting.py": "handlers over an engine; tests/whole/test_management_api.py asks a daemon",
-    "http/management/routes/streams.py": "handlers over an engine; tests/whole/test_management_api.py asks a daemon",
     "http/management/routes/transfer.py": "handlers over an engine; tests/whole/test_management_api.py asks a daemon",
     "runtime/history/attribution.py": "a record; tests/runtime/history/test_audit.py has rows of it",
 }

@@ -50,6 +50,7 @@ PURE = {
     "runtime/history/failure.py",
     "runtime/history/row.py",
     "runtime/history/instance_state.py",
+    "runtime/history/open_waits.py",
     "runtime/history/open_work.py",
     "runtime/history/record.py",
     "runtime/execution/replay.py",

@@ -255,6 +255,35 @@ async def test_a_stop_that_is_cancelled_ends_the_grace_of_activities_and_saves_t
 
 
 @pytest.mark.anyio
+async def test_an_activity_that_stops_its_own_engine_does_not_keep_it_from_stopping(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("perdure.actors.waiting.own_task.HURRY_S", 0.05)
+    app = App("shop")
+    ended: list[bool] = []
+
+    @app.activity
+    async def stop(ctx: ActivityContext) -> None:
+        try:
+            await engine.stop()
+        finally:
+            ended.append(True)
+
+    @app.workflow
+    async def stops(ctx: WorkflowContext) -> None:
+        await ctx.call_activity(stop)
+
+    engine = Engine(app, data=":memory:", settings=Settings(stop_grace_s=0.05))
+    await engine.start()
+    await engine.client.start("stops")
+    with anyio.fail_after(10):
+        while not ended:
+            await anyio.sleep(0.01)
+        await engine.stop()
+    assert not engine.ready
+
+
+@pytest.mark.anyio
 async def test_a_start_that_is_cancelled_leaves_nothing_behind(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     opening = anyio.Event()
     closed: list[bool] = []

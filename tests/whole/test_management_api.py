@@ -106,8 +106,9 @@ def test_an_instance_is_started_found_and_described(api: httpx.Client) -> None:
 
 def test_an_id_may_be_any_text(api: httpx.Client) -> None:
     for instance_id in ("a/b c?", "größe", "%41", "..", "wait", "count", "x" * 100, "a:b|c"):
-        start(api, "order", instance_id, "x")
         path = "/instances/" + "".join(f"%{byte:02X}" for byte in instance_id.encode())
+        begun = api.post("/workflows/order/instances", params={"id": instance_id}, content='"x"')
+        assert get(api, begun.headers["location"].removeprefix("/api/v1"))["id"] == instance_id
         assert get(api, path)["id"] == instance_id
         assert api.post(f"{path}/purge", json={"force": True}).status_code == 200
         get(api, path, 404)
@@ -342,6 +343,15 @@ def test_an_id_that_is_taken_is_refused_returned_or_begun_anew(api: httpx.Client
     before = get(api, "/instances/taken")["first_execution_id"]
     assert api.post(f"{path}&if_exists=restart&force=true", content='"x"').status_code == 201
     assert get(api, "/instances/taken")["first_execution_id"] != before
+
+
+def test_a_start_for_another_app_is_refused(api: httpx.Client) -> None:
+    own = start(api, "order", "own")["app_id"]
+    assert start(api, "order", "named", app_id=own)["app_id"] == own
+    response = api.post("/workflows/order/instances?id=elsewhere&app_id=elsewhere")
+    assert (response.status_code, response.json()["errorCode"]) == (400, "ERR_QUERY_INVALID")
+    assert f"hosts '{own}' only" in response.json()["message"]
+    get(api, "/instances/elsewhere", 404)
 
 
 def test_a_workflow_that_nobody_has_is_answered_with_the_nearest_names(api: httpx.Client) -> None:

@@ -11,14 +11,28 @@ import pytest
 from perdure import ActivityContext, App, Settings, WorkflowContext
 from perdure.actors.cluster.membership import Membership
 from perdure.actors.errors import HostUnreachable
+from perdure.actors.store.audit import AuditFilter
 from perdure.actors.store.listing import Order
 from perdure.actors.store.part import Part
 from perdure.runtime.engine import Engine
-from perdure.runtime.errors import InstanceExists, InstanceNotFound, InstanceUnfinished
+from perdure.runtime.errors import (
+    EventRefused,
+    IdTaken,
+    InstanceExists,
+    InstanceNotFound,
+    InstanceUnfinished,
+    KeyReused,
+    RepairRefused,
+    RunChanged,
+)
+from perdure.runtime.history.attribution import By
 from perdure.runtime.history.status import Status
+from perdure.runtime.instance.condition import Condition
+from perdure.runtime.instance.message import Repair, RepairAction
 from perdure.runtime.operations.reading.listing import InstanceFilter
 from perdure.runtime.operations.reading.waiting import WaitKind, WorkPlace
 from perdure.runtime.operations.rerun import Rerun
+from perdure.runtime.operations.steering.starting import StartRequest
 
 from ..support.actors.several_hosts import socket_directory
 
@@ -72,6 +86,28 @@ async def laborious(ctx: WorkflowContext) -> None:
 @app.workflow
 async def family(ctx: WorkflowContext, size: int) -> None:
     await ctx.when_all([ctx.call_child_workflow(patient) for _ in range(size)])
+
+
+ADA = By("ada", "api", "why")
+tried: list[str] = []
+
+
+@app.activity
+async def hangs_once(ctx: ActivityContext, id_: str) -> int:
+    tried.append(id_)
+    if tried.count(id_) == 1:
+        await anyio.sleep_forever()
+    return tried.count(id_)
+
+
+@app.workflow
+async def hanging(ctx: WorkflowContext, id_: str) -> int:
+    return await ctx.call_activity(hangs_once, input=id_)
+
+
+async def _lines(lines: list[bytes]) -> AsyncIterator[bytes]:
+    for line in lines:
+        yield line
 
 
 @asynccontextmanager
@@ -257,3 +293,51 @@ async def test_every_host_lists_describes_and_counts_the_instances_of_all(settin
             assert described is not None
             assert described.children == {"RUNNING": 5}
             assert len((await views.histories.page("family")).events) > 5
+
+
+async def test_an_instance_is_steered_from_every_host_alike(settings: Settings) -> None:
+    async with engines(settings) as hosts:
+        for number in range(6):
+            first, second, third = (hosts[(number + i) % 3].steering for i in range(3))
+            id_ = f"steered-{number}"
+            begun = await first.start(StartRequest(name="patient", instance_id=id_, key=f"k{number}"), by=ADA)
+            again = await second.start(StartRequest(name="patient", instance_id=id_, key=f"k{number}"), by=ADA)
+            assert (begun.created, again.created) == (True, False)
+            with pytest.raises(KeyReused):
+                await third.start(StartRequest(name="patient", instance_id=id_, input="7", key=f"k{number}"), by=ADA)
+            with pytest.raises(RunChanged) as changed:
+                await second.suspend(id_, by=ADA, condition=Condition(run="another"))
+            await third.suspend(id_, by=ADA, condition=Condition(run=changed.value.found))
+            await second.resume(id_, by=ADA)
+            with pytest.raises(RepairRefused) as refused:
+                await third.repair(id_, Repair(RepairAction.FIRE, 7, by=ADA))
+            assert refused.value.status is Status.RUNNING
+            for steering in (second, third):
+                await steering.raise_event(id_, "go", '"once"', key="event")
+            assert (await hosts[0].facade.wait(id_)).output == '"once"'
+            with pytest.raises(EventRefused):
+                await third.raise_event(id_, "go", key="another")
+            new_id = await third.rerun(id_, by=ADA, new_id=f"again-{number}")
+            with pytest.raises(IdTaken):
+                await first.rerun(id_, by=ADA, new_id=new_id)
+            await second.terminate(new_id, by=ADA)
+            lines = [line async for line in hosts[number % 3].transfer.export(new_id)]
+            assert await first.purge(new_id, by=ADA) == 1
+            assert await hosts[(number + 1) % 3].transfer.import_(_lines(lines), by=ADA) == new_id
+            assert [line async for line in hosts[(number + 2) % 3].transfer.export(new_id)] == lines
+        for host in hosts:
+            page = await host._host.lists.audit(AuditFilter(id="steered-0"), cursor=None, limit=10)
+            assert [(row.action, row.author) for row in page.rows] == [("resume", "ada"), ("suspend", "ada")]
+
+
+async def test_an_activity_that_hangs_is_given_out_again_from_another_host(settings: Settings) -> None:
+    tried.clear()
+    async with engines(settings) as hosts:
+        for number in range(3):
+            await hosts[0].facade.start("hanging", instance_id=f"h{number}", input=f'"h{number}"')
+        for number in range(3):
+            id_ = f"h{number}"
+            while tried.count(id_) < 1:
+                await anyio.sleep(0.001)
+            await hosts[(number + 1) % 3].steering.repair(id_, Repair(RepairAction.RETRY, 1, by=ADA))
+            assert (await hosts[2].facade.wait(id_)).output == "2"

@@ -44,8 +44,11 @@ class Connection(aiosqlite.Connection):
         self._next_rest: asyncio.TimerHandle | None = None
 
     @classmethod
-    async def to(cls, path: str) -> "Connection":
+    async def to(cls, path: str, *, statements: int = STATEMENTS_CACHED) -> "Connection":
         """Connect to a file.
+
+        Args:
+            statements: How many are kept compiled.
 
         Raises:
             sqlite3.Error: The file cannot be opened.
@@ -58,7 +61,7 @@ class Connection(aiosqlite.Connection):
 
         def connector() -> sqlite3.Connection:
             try:
-                return connect(path)
+                return connect(path, statements)
             except sqlite3.Error as error:
                 refused.append(error)
                 return sqlite3.connect(":memory:")
@@ -94,7 +97,7 @@ class Connection(aiosqlite.Connection):
         self._next_rest = loop.call_later(self.REST_EVERY_S, self._rest, loop)
 
 
-def connect(path: str) -> sqlite3.Connection:
-    """Open a database."""
+def connect(path: str, statements: int = STATEMENTS_CACHED) -> sqlite3.Connection:
+    """Open a database, which keeps so many statements compiled."""
     # No implicit transactions: ours are written out.
-    return sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None, cached_statements=STATEMENTS_CACHED)
+    return sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None, cached_statements=statements)

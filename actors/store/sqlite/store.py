@@ -38,7 +38,7 @@ from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_o
 from ..part import WHOLE, Part, check_parts
 from . import schema
 from .checksums import Unsealed
-from .connection import Connection
+from .connection import STATEMENTS_CACHED, Connection
 from .identity import Hold
 from .in_use import UNKNOWN, InUse, refuse_missing
 from .lists.auditing import read_audit, thin_audit
@@ -60,6 +60,7 @@ logger = logging.getLogger(__name__)
 CHECKPOINT_PAGES = 4000
 WAL_BYTES_KEPT = 64 * 1024 * 1024  # a WAL that grew beyond it is cut back by the next checkpoint
 CACHE_KIB = 32 * 1024  # per connection, taken as it is needed
+LISTS_CACHED = 32  # compiled statements of lists: each set of kinds has its own, and some are large
 
 
 class SqliteStore:
@@ -159,7 +160,8 @@ class SqliteStore:
                     # To the end of the queue, behind commits under way.
                     with suppress(sqlite3.Error, StoreFailed):
                         await writer.call(self._rest)
-            await self._resources.aclose()
+            async with self._lister_lock:  # or a connection that is being made now would be closed by nothing
+                await self._resources.aclose()
 
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
         # The file belongs to one process, so every shard in it can be claimed, and no lease ends.
@@ -259,9 +261,11 @@ class SqliteStore:
         """The connection of lists, which is made when the first is asked for."""
         async with self._lister_lock:
             if self._lister is None and self._reader is not None:
-                lister = await self._connect(self._resources, os.path.realpath(self._path))  # noqa: ASYNC240  as in `open`
+                path = os.path.realpath(self._path)  # noqa: ASYNC240  as in `open`
+                lister = await self._connect(self._resources, path, statements=LISTS_CACHED)
                 await self._call(lister, prepare_reader, "opening")
-                self._lister = lister
+                if self._reader is not None:  # else the store is closing, and the connection with it
+                    self._lister = lister
             return self._lister
 
     # On the writer's thread.
@@ -307,9 +311,9 @@ class SqliteStore:
             self._gone = StoreGone(self._path, how)
             logger.error("%s", self._gone)
 
-    async def _connect(self, stack: AsyncExitStack, path: str) -> Connection:
+    async def _connect(self, stack: AsyncExitStack, path: str, *, statements: int = STATEMENTS_CACHED) -> Connection:
         try:
-            connection = await Connection.to(path)
+            connection = await Connection.to(path, statements=statements)
         except sqlite3.Error as error:
             raise StoreFailed(f"{self._path} cannot be opened: {error}. May this user write there?") from error
         stack.push_async_callback(connection.close)

@@ -52,7 +52,7 @@ class InstanceRoutes:
         if not streamed:
             found = await self.page(wanted, order, cursor, limit, extras)
             return Response(encode(found), media_type=JSON)
-        # The first page is read before the status is sent, so that what is wrong with the request still has one.
+        # The first page is read before the status is sent, so that a mistake in the request still has one.
         first = await self.page(wanted, order, cursor, limit, extras)
 
         async def pages() -> AsyncIterator[InstanceList]:

@@ -79,7 +79,7 @@ OVERVIEW = (
     _get(
         "list_audit",
         "/audit",
-        "Read who has changed what, and why",
+        "Read the audit: each change, its author and the reason",
         AuditList,
         query=(
             QueryField("id", TEXT, "Of the instance"),
@@ -193,7 +193,7 @@ class OverviewRoutes:
 
 
 def shown(struct: object) -> Response:
-    """Answer with what is so now."""
+    """Answer with the state of the moment."""
     return Response(encode(struct), headers={"cache-control": "no-store"}, media_type=JSON)
 
 

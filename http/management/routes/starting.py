@@ -52,6 +52,7 @@ START = Endpoint(
         QueryField(
             "force", {"type": "boolean"}, "With `if_exists=restart`: terminate a holder that has not ended first"
         ),
+        QueryField("app_id", TEXT, "The app id of this daemon; reserved for others"),
     ),
     tags=True,
     headers=("Idempotency-Key",),
@@ -78,14 +79,21 @@ STARTING = (START, SEND)
 
 
 class StartRoutes:
-    """The handlers."""
+    """The handlers.
 
-    def __init__(self, management: InstanceOperations) -> None:
+    Args:
+        app_id: The app that the daemon hosts.
+    """
+
+    def __init__(self, management: InstanceOperations, *, app_id: str) -> None:
+        self.app_id = app_id
         self.steering = management.steering
         self.descriptions = management.views.descriptions
 
     async def start_instance(self, call: ManagementCall) -> Response:
         query = call.query
+        if (app_id := query.text("app_id")) not in (None, self.app_id):
+            raise query.refusal(f"'app_id' is {app_id!r}, and this daemon hosts {self.app_id!r} only; leave it out")
         asked = StartRequest(
             name=call.piece("name"),
             instance_id=query.text("id"),

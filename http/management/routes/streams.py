@@ -23,7 +23,7 @@ from ..endpoint import EVENT_STREAM, Endpoint, Success
 from ..live import LiveStream, Write
 
 HEARTBEAT_S = 15.0  # so that proxies keep the connection, and a reader that is gone is found
-PAUSE_S = 0.05  # between what is written, so that many changes are one write
+PAUSE_S = 0.05  # between two writes, so that many changes are one write
 RETRY_MS = 1000  # how long a browser waits before it connects again
 
 TEXT = (
@@ -83,7 +83,7 @@ class StreamRoutes:
 
     async def follow_instance(self, call: ManagementCall) -> Response:
         instance_id = call.id
-        if await self.descriptions.describe(instance_id) is None:
+        if await self.descriptions.outline(instance_id) is None:
             raise InstanceNotFound(instance_id)
         return self.stream(call, ListFilter(), instance_id)
 

@@ -1,7 +1,7 @@
 """The handlers that write an instance out, and read one in.
 
-The one law: neither holds up others, whatever the size of a history. An export is written line by line, and what is sent
-to be read in is read as it comes, up to a limit of its own.
+The one law: neither holds up others, whatever the size of a history. An export is written line by
+line. An import is read as it comes, up to a limit of its own.
 """
 
 from collections.abc import AsyncGenerator

@@ -124,5 +124,5 @@ class Attentions:
         return Concern(total, counted.more, page.items if page is not None else ())
 
     async def _items(self, ids: Sequence[str]) -> list[InstanceItem]:
-        found = [await self._views.descriptions.describe(instance_id) for instance_id in ids[:ITEMS_MAX]]
+        found = [await self._views.descriptions.outline(instance_id) for instance_id in ids[:ITEMS_MAX]]
         return [each.item for each in found if each is not None]

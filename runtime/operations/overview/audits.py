@@ -1,4 +1,4 @@
-"""The audit as callers read it: who did what to which instance, when and why, the newest first.
+"""The audit as callers read it: each change of an instance, its author, time and reason, the newest first.
 
 `http/management/routes/overview.py` shows it. What each entry says is decided in `runtime/history/audit.py`.
 """

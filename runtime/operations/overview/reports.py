@@ -1,6 +1,6 @@
 """Reports: what the hosts of a daemon have in hand, so that a person sees where the work is.
 
-The rule: a report is made of what is at hand in memory; it reads no store and runs no code. A host that does not answer
+The rule: a report is made of values in memory; it reads no store and runs no code. A host that does not answer
 is in the report as one that is away.
 
 `http/management/routes/overview.py` shows them.

@@ -23,7 +23,7 @@ STEP_S = 10
 STEPS = 360
 METHOD = "overview.series"  # by this name other hosts call it
 
-# What is counted in a step. Of several hosts they are added up.
+# Counts of a step. Those of several hosts are added up.
 COUNTED = {
     "started": "Instances that were started",
     "completed": "Instances that have completed",

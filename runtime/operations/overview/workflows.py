@@ -1,7 +1,6 @@
 """Workflows and activities of a daemon, with what there is of each.
 
-The rule: what is counted comes from the counters of the store and from what the hosts have at hand; no instance is
-read.
+The rule: the figures come from the counters of the store and from the memory of the hosts; no instance is read.
 
 `http/management/routes/overview.py` shows them.
 """

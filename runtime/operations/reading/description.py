@@ -58,6 +58,13 @@ class Description:
     children: Mapping[str, int]  # how many it has, by their status
 
 
+class Outline(NamedTuple):
+    """An instance as a list has it, and the run that it is."""
+
+    item: InstanceItem
+    run_id: str  # the execution id of its first generation
+
+
 class Descriptions:
     """Describes instances.
 
@@ -105,6 +112,25 @@ class Descriptions:
             waiting_for=await self._waiting_for(instance_id, record, entries),
             children=await self.children(instance_id) if record.has_children else {},
         )
+
+    async def outline(self, instance_id: str) -> Outline | None:
+        """Give the item of an instance as last committed, without its history; None if there is none.
+
+        Raises:
+            StoreError, HostUnreachable, HostLost, HostSilent: The store or the instance's host did not answer.
+        """
+        try:
+            inspection = await self._host.inspect(workflow_address(instance_id))
+            if inspection is None:
+                return None
+            if inspection.stalled is None:
+                record = unpack_record(inspection.record)
+                facets = inspection.facets or facets_of(record, inspection.updated_us or record.created_us)
+                return Outline(item_of(instance_id, record, facets, app_id=self._app_id), record.run_id)
+        except (StoreDamaged, CorruptHistory):
+            pass  # the description says what can be read
+        found = await self.describe(instance_id)
+        return Outline(found.item, found.first_execution_id) if found is not None else None
 
     async def waiting_for(self, instance_id: str) -> Sequence[Waiting]:
         """Say what an instance waits for; nothing for one that does not exist, has ended or cannot be read."""

@@ -22,7 +22,7 @@ CHANGES_AT_ONCE = 256  # that a reader takes from one host before it gives other
 
 
 class FeedKind(StrEnum):
-    """What is told of."""
+    """The kinds of news."""
 
     CHANGE = "change"  # it fits the filter, and is new in it or has changed
     LEAVE = "leave"  # it fits the filter no more

@@ -2,24 +2,19 @@
 
 The rule: it follows from the rows alone, and no code is run for it. `runtime/history/open_work.py` keeps the same for
 turns, which need less; this is for readers.
-
-An event ends the oldest wait of its name, when it is fed. Of the app's own code the rows name the waits that are left
-(`Row.waits`), which settles what the events alone do not tell: an event that came before its wait ends none.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ...dates import END_OF_TIME_US
-from ...execution.pending import NAMED_MAX
 from ...history.event import (
     ChildCompleted,
     ChildCreated,
     ChildFailed,
     Event,
-    EventRaised,
     ExecutionResumed,
     ExecutionStalled,
     ExecutionStarted,
@@ -32,6 +27,7 @@ from ...history.event import (
     TimerFired,
     TimerOrigin,
 )
+from ...history.open_waits import OpenWait, OpenWaits
 from ...history.open_work import START_TIMER
 from ...history.row import Row, split
 
@@ -47,15 +43,6 @@ class OpenRequest(NamedTuple):
     child_id: str | None = None
 
 
-class Awaited(NamedTuple):
-    """A wait for an external event."""
-
-    name: str  # as the code spells it
-    since_us: int
-    event_id: int | None = None  # of the timer that ends it, where it has one
-    due_us: int | None = None  # when that fires; None: never
-
-
 @dataclass(slots=True)
 class OpenEntries:
     """What is open after some rows. Tables are by event id."""
@@ -65,7 +52,7 @@ class OpenEntries:
     task_retries: dict[int, OpenRequest]  # timers before another attempt
     child_retries: dict[int, OpenRequest]
     timers: dict[int, OpenRequest]
-    waits: list[Awaited]  # oldest first
+    waits: list[OpenWait]  # oldest first
     start_due_us: int | None = None  # the start is due then; None: it is not waited for
     start_since_us: int = 0
     held: int = 0  # arrivals that were not fed, stalls apart
@@ -91,6 +78,7 @@ class Walk:
     def __init__(self) -> None:
         self.found = OpenEntries({}, {}, {}, {}, {}, [])
         self._held: list[tuple[int, Event]] = []  # arrivals that were not fed, each with the time of its row
+        self._waits = OpenWaits()
         self._attempts: Counter[str] = Counter()  # of calls, by what names all attempts of a call
         self._names: dict[str, str] = {}  # of calls, by the same
 
@@ -102,19 +90,14 @@ class Walk:
             found.turns += 1
             arrivals, commands = split(row.turn)
             consumed = len(self._held) if row.consumed is None else row.consumed
-            for _, event in self._held[:consumed]:
-                self._feed(event)
             del self._held[:consumed]
-            for event in arrivals:
+            for event in (*arrivals, *commands):
                 self._take(event, row.at_us)
-                self._feed(event)
-            for command in commands:
-                self._take(command, row.at_us)
         for event in row.held:
             self._held.append((row.at_us, event))
             self._take(event, row.at_us)
-        if row.waits is not None:
-            self._settle(row.waits, row.at_us)
+        self._waits.add(row)
+        found.waits = self._waits.waits
         left = [at_us for at_us, event in self._held if not isinstance(event, ExecutionStalled)]
         found.held = len(left)
         found.held_since_us = left[0] if left else 0
@@ -123,30 +106,6 @@ class Walk:
         take = _TAKERS.get(type(event))
         if take is not None:
             take(self, event, at_us)
-
-    def _feed(self, event: Event) -> None:
-        """End the oldest wait of an event that is fed. Waits of this very turn are not there yet."""
-        if isinstance(event, EventRaised):
-            key = event.name.casefold()
-            position = next((n for n, wait in enumerate(self.found.waits) if wait.name.casefold() == key), None)
-            if position is not None:
-                del self.found.waits[position]
-
-    def _settle(self, names: Sequence[str], at_us: int) -> None:
-        """Keep of the waits those that the row names, and add those that have no timer."""
-        waits = self.found.waits
-        left = Counter(names)
-        if len(names) < NAMED_MAX:  # else there may be more than it names
-            surplus = Counter(wait.name for wait in waits) - left
-            kept = []
-            for wait in waits:  # the oldest go
-                if surplus[wait.name] > 0:
-                    surplus[wait.name] -= 1
-                else:
-                    kept.append(wait)
-            waits[:] = kept
-        missing = left - Counter(wait.name for wait in waits)
-        waits += [Awaited(name, at_us) for name in missing.elements()]
 
     def _asked(self, task: TaskScheduled, at_us: int) -> None:
         self._attempts[task.task_execution_id] += 1
@@ -165,9 +124,9 @@ class Walk:
     def _timer_set(self, timer: TimerCreated, at_us: int) -> None:
         due_us = timer.fire_at_us if timer.fire_at_us < END_OF_TIME_US else None
         of = timer.reference or ""
-        if timer.origin == TimerOrigin.EXTERNAL_EVENT and timer.reference is not None:
-            self.found.waits.append(Awaited(timer.reference, at_us, timer.event_id, due_us))
-        elif timer.origin in (TimerOrigin.ACTIVITY_RETRY, TimerOrigin.CHILD_RETRY):
+        if timer.origin == TimerOrigin.EXTERNAL_EVENT:
+            return  # it is a wait's
+        if timer.origin in (TimerOrigin.ACTIVITY_RETRY, TimerOrigin.CHILD_RETRY):
             activity = timer.origin == TimerOrigin.ACTIVITY_RETRY
             retries = self.found.task_retries if activity else self.found.child_retries
             retries[timer.event_id] = OpenRequest(
@@ -182,7 +141,6 @@ class Walk:
             found.start_due_us = None
         for table in (found.timers, found.task_retries, found.child_retries):
             table.pop(timer.timer_id, None)
-        found.waits[:] = [wait for wait in found.waits if wait.event_id != timer.timer_id]
 
     def _task_answered(self, answer: TaskCompleted | TaskFailed, at_us: int) -> None:
         self.found.tasks.pop(answer.task_id, None)

@@ -1,6 +1,6 @@
 """Waiting for an instance to come to a status, by the words that lists have for statuses.
 
-The rule: what is committed counts, on whichever host, and a change costs the waiter a look at the record and no more.
+The rule: the committed status counts, on whichever host, and a change costs the waiter a look at the record only.
 
 `http/management/routes/instances.py` waits with it. `Facade.wait` does the same for callers that know the `Status`.
 """
@@ -40,7 +40,7 @@ class StatusWaits:
         address = workflow_address(instance_id)
         with self._host.watch(address) as watch:
             while True:
-                watch.record = None  # what is committed from here on counts, whether the inspection sees it or not
+                watch.record = None  # a commit from here on counts, whether the inspection sees it or not
                 watch.lost = watch.deleted = False
                 try:
                     inspection = await self._host.inspect(address)

@@ -226,7 +226,7 @@ def _moment(value: Any) -> int:
 def _row(values: dict[str, Any]) -> Row:
     at_us = _moment(values["at_us"])
     consumed = msgspec.convert(values.get("consumed"), int | None)
-    waits = msgspec.convert(values.get("waits"), tuple[str, ...] | None)
+    waits = msgspec.convert(values.get("waits"), tuple[str | int, ...] | None)
     return Row(at_us, [] if values.get("ran", True) is True else None, [], consumed, waits)
 
 

@@ -1,6 +1,8 @@
 """The actors of an earlier release come into lists while the host serves, and a crash in between costs nothing."""
 
+import signal
 import sqlite3
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -13,12 +15,14 @@ from perdure.actors.hosting.enlisting import Enlisting
 from perdure.actors.store.contract import Unlisted
 from perdure.actors.store.errors import ListsUnfinished, StoreFailed
 from perdure.actors.store.listing import Facets, ListFilter, Order
+from perdure.actors.store.sqlite.maintenance import check
 from perdure.actors.store.sqlite.store import SqliteStore
 from perdure.testing.passing_store import PassingStore
 
 from ...support.actors.counter_actor import Add, Forget, Read, Show, counter
 from ...support.actors.one_host import World
 from ...support.actors.sqlite_file import TO_VERSION_3, opened, write
+from ...support.paths import ROOT
 
 pytestmark = pytest.mark.anyio
 
@@ -149,3 +153,39 @@ async def test_an_actor_whose_type_breaks_is_in_no_list_and_keeps_no_other_from_
         await finished(store)
         assert (await listed(store)).keys() == set(NAMES) - {NAMES[7]}
         await world.host.ask(counter(NAMES[6]), Add(1))
+
+
+KILLED = """
+import os, pathlib, signal, sys
+import anyio
+from perdure.actors.hosting.enlisting import Enlisting
+from perdure.actors.store.sqlite.store import SqliteStore
+sys.path.insert(0, sys.argv[2])
+from tests.support.actors.one_host import World
+
+Enlisting.BATCH = 20
+
+class Killed(SqliteStore):
+    async def enlist(self, found):
+        await super().enlist(found)
+        if self._filling.listed_key >= 100:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+async def main():
+    async with World(Killed(pathlib.Path(sys.argv[1]))).running():
+        await anyio.sleep(30)
+
+anyio.run(main)
+"""
+
+
+async def test_it_goes_on_where_it_was_after_a_kill(path: Path) -> None:
+    died = await anyio.run_process([sys.executable, "-c", KILLED, str(path), str(ROOT)], check=False)
+    assert died.returncode == -signal.SIGKILL, died.stderr.decode()
+    store = Slow(path)
+    store.gate.set()
+    async with World(store).running():
+        await finished(store)
+        assert await listed(store) == EXPECTED
+    assert sum(store.batches) == len(NAMES) - 100
+    assert check(path) == []

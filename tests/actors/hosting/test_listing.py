@@ -6,7 +6,7 @@ import pytest
 
 from perdure.actors.errors import CursorInvalid, HostUnreachable
 from perdure.actors.store.audit import AuditFilter
-from perdure.actors.store.listing import Grouped, ListFilter, Order
+from perdure.actors.store.listing import Grouped, Listed, ListFilter, Order
 
 from ...support.actors.counter_actor import Show, counter
 from ...support.actors.one_host import World
@@ -28,7 +28,8 @@ async def test_a_list_goes_over_all_hosts_and_any_of_them_goes_on_with_it(order:
         for address, n in shown.items():
             await daemon.members[0].host.ask(address, Show("odd" if n % 2 else "even", created_us=n, updated_us=9 - n))
         # when page after page is asked of another host,
-        found, cursor = [], None
+        found: list[Listed] = []
+        cursor: str | None = None
         for member in cycle(daemon.members):
             page = await member.host.lists.list("counter", ListFilter(), order=order, cursor=cursor, limit=5)
             assert len(page.listed) <= 5

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from perdure.api.management.bulk import BulkPlan, InstanceError, OperationInfo
-from perdure.cli.instances import acting, bulk
+from perdure.cli.instances import acting, bulk, connection
 from perdure.cli.instances.bulk import progress
+from perdure.client.errors import ServerRefused, ServerUnreachable
 
 from ...support.cli.fake_client import FakeClient
 from .conftest import Run
@@ -87,6 +88,26 @@ def test_the_progress_is_followed_and_failures_are_named(run: Run, fake: Fake, m
     said = run("purge", "--all-matching", "--yes")
     assert (said.code, said.out) == (1, "purge COMPLETED: 1 done, 2 failed, of 3\n")
     assert "Error: a: it has not ended" in said.err
+
+
+def test_the_progress_is_followed_over_a_restart_of_the_daemon(
+    run: Run, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "AGAIN_S", 0)
+    away = ServerUnreachable("http://x", "refused", sent=False)
+    steps: list[Any] = [away, ServerRefused(503, "ERR_HOST_STOPPING", "it stops"), operation(), operation()]
+
+    def look(_: str) -> OperationInfo:
+        if isinstance(step := steps.pop(0), Exception):
+            raise step
+        return step  # type: ignore[no-any-return]
+
+    fake(plan_bulk=PLAN, bulk=operation(), operation=look)
+    assert run("purge", "--all-matching", "--yes").code == 0
+    # Not for ever.
+    monkeypatch.setattr(connection, "PATIENCE_S", 0)
+    steps[:] = [away] * 3
+    assert run("purge", "--all-matching", "--yes").code == 5
 
 
 def test_a_count_that_stopped_is_said_to_be_more(run: Run, fake: Fake) -> None:

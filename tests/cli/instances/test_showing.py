@@ -1,11 +1,16 @@
 """`perdure show`, `history`, `tree` and `wait`."""
 
+from collections.abc import Callable
+
 import click
 import pytest
 
 from perdure.api.management.instances import FailedStep, FailureReport, InstanceTree
+from perdure.cli.instances import connection
 from perdure.cli.instances.showing import branches, event_row, failure
+from perdure.client.errors import ServerUnreachable
 
+from ...support.cli.fake_client import FakeClient
 from .conftest import Run
 
 
@@ -23,7 +28,7 @@ def test_what_has_failed_stands_on_top_with_its_cause(run: Run, new_id: str) -> 
     assert run("start", "order", "--id", new_id, "--input", "500", "--wait").code == 1
     paragraphs = click.unstyle(run("show", new_id).out).split("\n\n")
     assert paragraphs[0] == f"{new_id}  FAILED"
-    assert paragraphs[1].startswith("Failed: ")
+    assert paragraphs[1].startswith("Failed: Activity 'charge' (1) failed on attempt 1")
     assert "ValueError: too much" in paragraphs[1]
 
 
@@ -68,11 +73,45 @@ def test_a_wait_ends_as_the_instance_does(run: Run, new_id: str) -> None:
     assert run("wait", f"{new_id}-w", "--until", "running", "-o", "json").json["id"] == f"{new_id}-w"
 
 
+def test_a_wait_goes_on_over_a_restart_of_the_daemon(
+    run: Run, fake: Callable[..., FakeClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "AGAIN_S", 0)
+    steps: list[Exception] = [
+        ServerUnreachable("http://x", "cut off", sent=True),
+        ServerUnreachable("http://x", "refused", sent=False),
+    ]
+
+    def wait_for(instance_id: str, **_: object) -> None:
+        if steps:
+            raise steps.pop(0)
+
+    fake(wait_for=wait_for)
+    assert run("wait", "i", "--timeout", "1s").code == 6
+    # One that was never there is told at once.
+    steps.append(ServerUnreachable("http://x", "refused", sent=False))
+    assert run("wait", "i").code == 5
+
+
 @pytest.mark.parametrize("command", ["show", "history", "tree", "wait"])
 def test_an_instance_that_does_not_exist_is_3(run: Run, command: str) -> None:
     said = run(command, "nobody")
     assert said.code == 3
     assert "nobody" in said.err
+
+
+def test_every_command_takes_each_word_for_its_output(run: Run, new_id: str) -> None:
+    run("start", "order", "--id", new_id, "--input", "1", "--wait")
+    for output in ("table", "wide", "json"):
+        for name in ("show", "history", "tree", "wait"):
+            assert run(name, new_id, "-o", output).code == 0
+        for name in ("ls", "count", "operations", "audit"):
+            assert run(name, "-o", output).code == 0
+    for name in ("show", "tree", "wait"):
+        assert run(name, new_id, "-o", "ids").lines == [new_id]
+    assert run("history", new_id, "-o", "ids").lines == ["1", "2"]
+    run("purge", new_id)
+    assert run("audit", "--id", new_id, "-o", "ids").lines == [new_id]
 
 
 def test_a_failure_names_the_step_and_its_cause() -> None:

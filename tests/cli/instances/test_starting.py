@@ -10,6 +10,11 @@ def test_a_start_prints_the_id(run: Run, new_id: str) -> None:
     assert len(run("start", "waits").out.strip()) == 36
 
 
+def test_a_start_describes_the_instance_as_json(run: Run, new_id: str) -> None:
+    assert run("start", "waits", "--id", new_id, "-o", "json").json["status"] == "RUNNING"
+    assert run("start", "order", "--input", "1", "--wait", "-o", "json").json["status"] == "COMPLETED"
+
+
 def test_a_start_that_waits_prints_the_result(run: Run, new_id: str) -> None:
     said = run("start", "order", "--input", "-", "--wait", given="12.5")
     assert (said.code, said.out) == (0, '{"total":12.5}\n')

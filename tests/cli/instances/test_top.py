@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from rich.console import Console
 
 from perdure.api.management.instances import CountGroup, CountResult, InstanceSummary, WaitingFor
+from perdure.api.management.overview import AttentionView, ConcernView
 from perdure.cli.instances.top import frame
 
 from .conftest import Run
@@ -39,10 +40,21 @@ def test_one_look_shows_counts_what_runs_and_what_needs_a_look() -> None:
         more=False,
     )
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(frame("http://x", counted, [summary("a\x1b", "RUNNING", activity)], [summary("b", "FAILED")], NOW))
+    none = ConcernView(count=0, more=False, items=[])
+    attention = AttentionView(
+        stalled=none,
+        set_aside=none,
+        failed=ConcernView(count=2, more=True, items=[]),
+        waiting=none,
+        timers_overdue=none,
+        workers_gone=ConcernView(count=1, more=False, items=[]),
+    )
+    running, failed = [summary("a\x1b", "RUNNING", activity)], [summary("b", "FAILED")]
+    console.print(frame("http://x", counted, running, failed, attention, NOW))
     console.file.close()
     text = console.export_text()
     assert "1,000 RUNNING  2 FAILED" in text
+    assert "2+ failed within the last hour, 1 without their worker" in text
     assert "a\\x1b" in text
     assert "activity charge running attempt 2" in text
     assert "Needs a look" in text

@@ -31,10 +31,23 @@ def test_an_export_that_fails_leaves_no_file(run: Run, fake: Fake, tmp_path: Pat
     assert not target.exists()
 
 
-def test_an_import_prints_the_id(run: Run, fake: Fake, tmp_path: Path) -> None:
-    client = fake(import_history={"id": "order-17"})
-    (tmp_path / "x").write_bytes(b"{}\n{}\n")
-    assert run("import", str(tmp_path / "x")).out == "order-17\n"
-    assert run("import", "-", given="{}\n").out == "order-17\n"
-    assert [arguments for _, arguments, _ in client.asked] == [(b"{}\n{}\n",), (b"{}\n",)]
+def test_what_was_exported_is_taken_in_and_exported_alike(run: Run, new_id: str, tmp_path: Path) -> None:
+    run("start", "order", "--id", new_id, "--input", "5", "--wait")
+    first, second = tmp_path / "first", tmp_path / "second"
+    run("export", new_id, "--file", str(first))
+    assert run("import", str(first)).code == 4  # its id is not free
+    assert run("import", str(first), "--id", f"{new_id}-2").out == f"{new_id}-2\n"
+    run("purge", new_id)
+    assert run("import", "-", given=first.read_text()).out == f"{new_id}\n"
+    run("export", new_id, "--file", str(second))
+    assert second.read_bytes() == first.read_bytes()
+    assert run("show", f"{new_id}-2", "--result").out.endswith('{"total":5.0}\n')
+
+
+def test_what_cannot_be_taken_in_is_said(run: Run, new_id: str, tmp_path: Path) -> None:
+    assert run("import", "-", given="{}\n").code == 2
+    run("start", "waits", "--id", new_id)
+    running = run("export", new_id).out
+    assert run("import", "-", "--id", f"{new_id}-2", given=running).code == 4
     assert run("import", str(tmp_path / "none")).code == 2
+    assert run("export", f"{new_id}-none").code == 3

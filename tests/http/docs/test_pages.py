@@ -4,16 +4,18 @@ import re
 
 import pytest
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from perdure.http.docs.pages import STATIC, Pages
+from perdure.http.auth import TokenAuth
+from perdure.http.docs.pages import OF_DAPR, STATIC, Pages
 from perdure.http.path import RawPath
 
 from ...support.doors.fake_facade import ask
 
 
-def pages(*, ready: bool = True, version: str | None = "1.2.3") -> Starlette:
+def pages(*, ready: bool = True, version: str = "1.2.3") -> Starlette:
     return Starlette(routes=Pages(ready=lambda: ready, version=version).routes())
 
 
@@ -26,10 +28,35 @@ def test_the_landing_page_says_whether_the_daemon_is_ready_and_where_to_go(ready
     assert {"/docs", "/api/v1/openapi.json", "/openapi.json", "/v1.0/healthz"} <= set(links(response.text))
 
 
-def test_the_version_is_shown_only_where_there_is_one_to_show() -> None:
-    assert "1.2.3" in ask(pages(), "GET", "/").text
-    assert "version" not in ask(pages(version=None), "GET", "/").text
-    assert "&lt;b&gt;" in ask(pages(version="<b>"), "GET", "/").text
+@pytest.mark.parametrize(
+    ("headers", "shown"),
+    [
+        ({}, False),
+        ({"dapr-api-token": "known"}, True),
+        ({"authorization": "Bearer known"}, True),
+        ({"dapr-api-token": "wrong"}, False),
+        ({"authorization": "Basic known"}, False),
+    ],
+)
+def test_the_version_is_told_to_those_that_have_shown_a_token(headers: dict[str, str], shown: bool) -> None:
+    # Given pages of a daemon that asks for a token, and of one that asks for none,
+    guarded = Starlette(middleware=[Middleware(TokenAuth, tokens=("known",))])
+    guarded.mount("/", pages(version="<1.2.3>"))
+    # when the landing page is asked for, then it comes either way, with the version for a known token only.
+    for app, expected in ((guarded, shown), (pages(version="<1.2.3>"), False)):
+        response = ask(app, "GET", "/", headers=headers)
+        assert response.status_code == 200
+        assert ("&lt;1.2.3&gt;" in response.text, "version" in response.text) == (expected, expected)
+
+
+def test_nothing_leads_to_daprs_routes_where_there_are_none() -> None:
+    without = Starlette(routes=Pages(ready=lambda: True, version="1", dapr=False).routes())
+    for path in ("/", "/docs"):
+        text = ask(without, "GET", path).text
+        assert not [link for link in links(text) if "v1.0" in link or "#dapr" in link or link == "/openapi.json"]
+        assert "/api/v1/openapi.json" in text
+        for shown in (text, ask(pages(), "GET", path).text):
+            assert OF_DAPR not in shown
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/docs/docs.js", "/docs/page.css"])

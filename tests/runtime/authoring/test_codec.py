@@ -9,6 +9,7 @@ from enum import Enum, IntEnum, StrEnum
 from typing import Any, Literal, NamedTuple, TypedDict
 from uuid import UUID
 
+import msgspec
 import pydantic
 import pytest
 from hypothesis import given
@@ -494,3 +495,8 @@ def test_whatever_a_constructor_raises_is_a_payload_error(name: str) -> None:
 
     with pytest.raises(PayloadError, match="is not Order"):
         Decoder(Order).decode('{"sku":"a"}')
+
+
+def test_json_that_is_written_already_is_taken_as_it_is() -> None:
+    for text in ('{"a": null}', "1e400", '"\u00fc"'):
+        assert Encoder().encode(msgspec.Raw(text.encode())) == text

@@ -31,6 +31,7 @@ from perdure.runtime.history.event import (
     TaskFailed,
     TimerFired,
 )
+from perdure.runtime.history.open_waits import OpenWaits
 from perdure.runtime.history.open_work import OpenWork
 from perdure.runtime.history.row import Row, RowPacker, split, unpack_row
 from perdure.runtime.instance.message import (
@@ -289,11 +290,15 @@ class Twins:
         one, other = self.actors
         assert one.entries == other.entries
         assert one.record == other.record
-        assert one.reminders <= other.reminders
-        # Rows of native code do not tell that a wait has ended before its timeout. So one that is rebuilt may set the
-        # reminder of such a timeout again (`_receive_reminder`), which the code then pays no heed to.
-        again = {(int(name), due_us) for name, due_us in other.reminders - one.reminders}
-        assert not again & one.actor.open.timers.items()
+        assert one.reminders == other.reminders
+        assert one.actor.open.timers == other.actor.open.timers
+        assert one.actor.open.waits == other.actor.open.waits
+        code = one.actor.execution
+        if code is not None and not one.actor.held:
+            # The rows tell which events the code waits for.
+            told = [(wait.name, wait.event_id) for wait in OpenWaits.of(one.rows).waits]
+            waited_for = [(wait.name, wait.timer_id) for same in code.waits.values() for wait in same]
+            assert sorted(told, key=repr) == sorted(waited_for, key=repr)
         assert sent(one) == sent(other)
         self.continues += sum(isinstance(body, Continue) for _, body in one.messages[before:])
 

@@ -123,7 +123,7 @@ def test_when_an_activity_began_stands_beside_its_outcome(actor: LoneActor) -> N
     assert actor.status is Status.FAILED
 
 
-def test_the_names_that_code_waits_for_stand_in_a_row_as_spelled_when_they_change() -> None:
+def test_the_events_that_code_waits_for_stand_in_a_row_as_spelled_when_they_change() -> None:
     app = make_app()
 
     @app.workflow
@@ -172,7 +172,25 @@ def test_a_wait_that_times_out_is_over(actor: LoneActor) -> None:
     actor.evict(app)
     actor.start("late")
     actor.fire()
-    assert [row.waits for row in actor.rows] == [("e",), ()]
+    assert [row.waits for row in actor.rows] == [(1,), ()]
+
+
+def test_a_wait_that_an_event_ends_before_its_time_is_told_of_though_nothing_else_has_changed() -> None:
+    app = make_app()
+
+    @app.workflow
+    async def quick(ctx):  # type: ignore[no-untyped-def]
+        await ctx.call_activity("a")
+        await ctx.wait_for_external_event("e", timeout=5)
+        await ctx.call_activity("a")
+
+    for forgetful in (False, True):
+        lone = LoneActor(app, forgetful=forgetful)
+        lone.start("quick")
+        lone.send(ActivityDone(lone.execution_id, 1, None, None), RaiseEvent("e", None))
+        assert [row.waits for row in lone.rows] == [None, ()]
+        assert lone.actor.open.timers == {}
+        assert lone.reminders == set()
 
 
 def test_the_next_generation_waits_for_nothing_until_it_does(actor: LoneActor) -> None:
@@ -183,7 +201,7 @@ def test_the_next_generation_waits_for_nothing_until_it_does(actor: LoneActor) -
     assert actor.rows[-1].waits == ("tick",)
 
 
-def test_a_row_names_a_hundred_waits_at_most() -> None:
+def test_a_row_tells_of_a_hundred_waits_at_most() -> None:
     app = make_app()
 
     @app.workflow

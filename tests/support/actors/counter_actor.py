@@ -99,8 +99,8 @@ class Counter:
                 turn.entry = (turn.entry or b"") + f"+{amount}".encode()
             case Show(status, created_us, updated_us, author):
                 turn.record = str(self.total or 0).encode()
-                times = [now_us if at_us is None else at_us for at_us in (created_us, updated_us)]
-                turn.facets = Facets("Counter", status, *times)
+                begun_us = now_us if created_us is None else created_us
+                turn.facets = Facets("Counter", status, begun_us, now_us if updated_us is None else updated_us)
                 turn.audit = [] if author is None else [AuditRow("show", author, b"")]
             case Remind(name, due_us):
                 turn.reminders_set.append((name, due_us))

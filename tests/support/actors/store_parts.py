@@ -100,7 +100,7 @@ async def seen_in(data: Path, part: Part) -> dict[str, Seen]:
     async with opened(data, part) as store:
         ids = await store.ids("wf", after=None, limit=1_000_000)
         addresses = [Address("wf", id_) for id_ in ids]
-        reminders: list[Reminder] = await store.reminders(after=None, limit=1_000_000)
+        reminders: Sequence[Reminder] = await store.reminders(after=None, limit=1_000_000)
         active = set(await store.active())
         found = zip(addresses, await store.load(addresses), await store.inspect(addresses), strict=True)
         return {

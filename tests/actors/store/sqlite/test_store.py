@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pytest
 from perdure.actors.address import Address
 from perdure.actors.store.durability import Durability
 from perdure.actors.store.errors import StoreDivided, StoreFailed, StoreForeign, StoreLocked, StoreTooNew
+from perdure.actors.store.listing import ListFilter, Order
 from perdure.actors.store.part import WHOLE, Part
 from perdure.actors.store.sqlite.schema import SCHEMA_VERSION
 from perdure.actors.store.sqlite.store import SqliteStore
@@ -135,7 +136,7 @@ def test_every_acknowledged_commit_survives_kill_9_and_every_batch_is_whole(path
     # when the store is opened again,
     actors = [Address("wf", id_) for id_ in "abc"]
 
-    async def look() -> tuple[Sequence[Any], list[Any]]:
+    async def look() -> tuple[Sequence[Any], Sequence[Any]]:
         async with opened(path) as store:
             return await store.load(actors), await store.reminders(after=None, limit=9)
 
@@ -387,3 +388,23 @@ async def test_closing_waits_for_the_commit_under_way(path: Path) -> None:
         release.set()
     async with opened(path) as again:
         assert await log(again) == []
+
+
+async def test_a_list_that_is_begun_while_the_store_closes_leaves_no_thread(path: Path) -> None:
+    before = set(threading.enumerate())
+    for _ in range(5):
+        store = SqliteStore(path)
+        await store.open()
+
+        async def listing(store: SqliteStore = store) -> None:
+            with suppress(StoreFailed):
+                await store.list("wf", ListFilter(), order=Order.ID, cursor=None, limit=1)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(listing)
+            await anyio.lowlevel.checkpoint()
+            tasks.start_soon(store.close)
+    left = set(threading.enumerate()) - before
+    for thread in left:
+        thread.join(5)  # one that has closed its connection is about to end
+    assert not [thread for thread in left if thread.is_alive()]

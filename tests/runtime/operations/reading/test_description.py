@@ -333,3 +333,16 @@ async def test_code_of_an_sdk_that_sets_no_timer_is_just_waited_for(settings: Se
             with anyio.fail_after(5):
                 while await waits(engine, "i") != [("code", "remote", None, None, None)]:
                     await anyio.sleep(0.005)
+
+
+async def test_an_outline_is_the_item_of_a_description_and_reads_no_history() -> None:
+    world = World()
+    with anyio.fail_after(10):
+        async with Engine(world.app, data=":memory:") as engine:
+            await engine.facade.start("event", instance_id="a", tags={"team": "x"})
+            descriptions = engine.views.descriptions
+            described, outline = await descriptions.describe("a"), await descriptions.outline("a")
+            assert described is not None
+            assert outline is not None
+            assert (outline.item, outline.run_id) == (described.item, described.first_execution_id)
+            assert await descriptions.outline("nobody") is None

@@ -90,6 +90,7 @@ def histories(draw: st.DrawFn) -> list[Row]:
     return rows
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @given(history=histories(), cuts=st.sets(st.integers(0, 12)))
 async def test_the_windows_of_a_history_make_its_timeline(history: list[Row], cuts: set[int]) -> None:
     entries = [PACKER.pack(*row) for row in history]

@@ -21,8 +21,9 @@ from perdure.runtime.history.event import (
     TimerFired,
     TimerOrigin,
 )
+from perdure.runtime.history.open_waits import OpenWait
 from perdure.runtime.history.row import Row
-from perdure.runtime.operations.reading.open_entries import Awaited, OpenEntries, OpenRequest, open_entries
+from perdure.runtime.operations.reading.open_entries import OpenRequest, open_entries
 
 STARTED = ExecutionStarted("w", None, "x")
 TASK = TaskScheduled(1, "charge", None, "x-1")
@@ -41,10 +42,6 @@ def turn(at_us: int, *events: Event, **more: object) -> Row:
 
 def held(at_us: int, *events: Event) -> Row:
     return Row(at_us, None, list(events))
-
-
-def names(entries: OpenEntries) -> list[tuple[str, int | None]]:
-    return [(each.name, each.event_id) for each in entries.waits]
 
 
 def test_a_request_is_open_with_the_time_of_its_turn_until_its_answer() -> None:
@@ -116,83 +113,14 @@ def test_turns_and_events_are_counted() -> None:
     assert (entries.turns, entries.events) == (1, 4)
 
 
-# Waits of SDKs: each has a timer, and a fed event ends the oldest of its name.
-
-
-def test_a_wait_of_an_sdk_is_told_by_its_timer_as_it_is_spelled() -> None:
+def test_waits_are_those_of_the_history_and_their_timers_are_not_counted_among_timers() -> None:
     entries = open_entries([held(5, STARTED), turn(10, wait(1, "Approve"), wait(2, "Cancel", 800))])
-    assert entries.waits == [Awaited("Approve", 10, 1), Awaited("Cancel", 10, 2, 800)]
+    assert entries.waits == [OpenWait("Approve", 10, 1), OpenWait("Cancel", 10, 2, 800)]
     assert entries.timers == {}
 
 
-def test_an_event_that_is_fed_ends_the_oldest_wait_of_its_name() -> None:
-    rows = [held(5, STARTED), turn(10, wait(1, "Approve"), wait(2, "APPROVE")), held(20, EventRaised("approve", None))]
-    assert names(open_entries(rows)) == [("Approve", 1), ("APPROVE", 2)]  # it has not been fed
-    assert names(open_entries([*rows, turn(30, TASK, consumed=1)])) == [("APPROVE", 2)]
-
-
-def test_what_a_turn_leaves_behind_is_not_fed() -> None:
+def test_what_a_turn_leaves_behind_is_held() -> None:
     rows = [held(5, STARTED), turn(10, wait(1, "a"), wait(2, "b"), consumed=1)]
     rows += [held(20, EventRaised("a", None), EventRaised("b", None)), turn(30, TASK, consumed=1)]
     entries = open_entries(rows)
-    assert names(entries) == [("b", 2)]
     assert (entries.held, entries.held_since_us) == (1, 20)
-
-
-def test_a_wait_that_times_out_is_over() -> None:
-    rows = [turn(10, STARTED, wait(1, "a", 800)), turn(800, TimerFired(1, 800))]
-    assert names(open_entries(rows)) == []
-
-
-def test_the_timer_of_a_wait_that_has_ended_ends_no_other() -> None:
-    rows = [turn(10, STARTED, wait(1, "a", 800), wait(2, "a", 900))]
-    rows += [turn(800, EventRaised("a", None), TimerFired(1, 800))]
-    assert names(open_entries(rows)) == [("a", 2)]
-    rows[-1] = turn(800, TimerFired(1, 800), EventRaised("a", None))
-    assert names(open_entries(rows)) == []
-
-
-# Waits of the app's own code: the rows name those that have no timer.
-
-
-def test_a_wait_without_a_timer_is_known_from_its_row() -> None:
-    assert open_entries([turn(10, STARTED, waits=("Approve",))]).waits == [Awaited("Approve", 10)]
-
-
-def test_a_wait_with_a_timer_is_not_counted_twice() -> None:
-    rows = [turn(10, STARTED, wait(1, "Approve", 800), waits=("Approve", "Approve"))]
-    assert open_entries(rows).waits == [Awaited("Approve", 10, 1, 800), Awaited("Approve", 10)]
-
-
-def test_since_when_is_kept_over_rows_that_say_nothing_of_waits_and_rows_that_name_more() -> None:
-    rows = [turn(10, STARTED, TASK, waits=("a",)), turn(20, TaskCompleted(1, None)), turn(30, TIMER, waits=("a", "b"))]
-    assert open_entries(rows).waits == [Awaited("a", 10), Awaited("b", 30)]
-
-
-def test_an_event_that_came_before_its_wait_ends_none() -> None:
-    # It was kept, and answered the first wait at once; the second one is open.
-    rows = [turn(10, STARTED, TASK), turn(20, EventRaised("a", None))]
-    rows += [turn(30, TaskCompleted(1, None), wait(2, "a", 800), waits=("a",))]
-    assert names(open_entries(rows)) == [("a", 2)]
-    same = [turn(10, STARTED, TASK), turn(20, EventRaised("a", None), TaskCompleted(1, None), waits=("a",))]
-    assert names(open_entries(same)) == [("a", None)]
-
-
-def test_a_wait_that_began_and_ended_in_one_turn_is_over() -> None:
-    rows = [
-        turn(10, STARTED, TASK),
-        turn(20, TaskCompleted(1, None), EventRaised("a", None), wait(2, "a", 800), waits=()),
-    ]
-    assert names(open_entries(rows)) == []
-
-
-def test_the_hundredth_name_is_not_the_last_wait() -> None:
-    timed = [wait(n, f"e{n}", 800) for n in range(1, 121)]
-    rows = [turn(10, STARTED, *timed, waits=tuple(f"e{n}" for n in range(1, 101)))]
-    assert len(open_entries(rows).waits) == 120
-
-
-def test_a_history_of_an_earlier_release_tells_the_waits_that_have_a_timer() -> None:
-    rows = [turn(10, STARTED, wait(1, "a", 800)), turn(20, EventRaised("A", None), TASK)]
-    assert names(open_entries(rows[:1])) == [("a", 1)]
-    assert names(open_entries(rows)) == []

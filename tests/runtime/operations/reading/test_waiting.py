@@ -100,7 +100,7 @@ NATIVE: dict[str, tuple[InstanceRecord, list[Row], UnderWay, list[Waiting]]] = {
     ),
     "event, with a timeout": (
         record(),
-        [ran(TimerCreated(1, 900, TimerOrigin.EXTERNAL_EVENT, "Approve"), fed=(STARTED,), waits=("Approve",))],
+        [ran(TimerCreated(1, 900, TimerOrigin.EXTERNAL_EVENT, "Approve"), fed=(STARTED,), waits=(1,))],
         UnderWay(),
         [Waiting(WaitKind.EVENT, "Approve", 10, due_us=900, event_id=1)],
     ),

@@ -58,9 +58,8 @@ def test_whatever_is_written_the_counts_are_those_of_the_rows(connection: sqlite
                 writes.append(write(key, Address("wf", str(key)), delete=True, facets_before=before))
             else:
                 tags = random.choice(((), (("k", "v"),), (("k", "w"),)))
-                facets = Facets(
-                    *random.choices("abc", k=2), random.randrange(2), 1, parent=random.choice((None, "p")), tags=tags
-                )
+                name, status = random.choices("abc", k=2)
+                facets = Facets(name, status, random.randrange(2), 1, parent=random.choice((None, "p")), tags=tags)
                 writes.append(shown(key, facets, before))
                 now[key] = facets
         changes = batch(*writes, kinds=kinds, known_max=known)

@@ -68,7 +68,7 @@ def test_ways_in_order_seek_in_an_index_and_sort_nothing(
         behind=Position(order.value, 5, 5) if behind else None,
         parent="p",
         tags={"k": "v"},
-        **ranged,  # type: ignore[arg-type]
+        **ranged,
     )
     index = "facets_created" if order in (Order.CREATED, Order.NEWEST) else "facets_updated"
     ways = [(asked.in_order((1, 2, 3)), f"USING COVERING INDEX {index} (kind=?")]

@@ -71,7 +71,7 @@ def seen(data: Path, parts: int) -> dict[str, object]:
 
     found = [anyio.run(look, Part(index, parts)) for index in range(parts)]
     names = ("listed", "tagged", "audited")
-    return {name: sorted(chain(*rows)) for name, rows in zip(names, zip(*found, strict=True), strict=True)}  # type: ignore[type-var]
+    return {name: sorted(chain(*rows)) for name, rows in zip(names, zip(*found, strict=True), strict=True)}
 
 
 @pytest.mark.parametrize(("old", "new"), [(1, 3), (3, 1), (2, 3)])

@@ -1,0 +1,190 @@
+"""A million instances in the store: a real daemon lists, counts and purges, is killed in the middle, and goes on."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from perdure.actors.store.sqlite.maintenance import check
+from perdure.benchmarks.many_instances import write_instances
+
+from ..support.processes.daemon import Daemon
+
+pytestmark = pytest.mark.slow
+
+INSTANCES = int(os.environ.get("PERDURE_SCALE_INSTANCES", "1000000"))
+PURGED_MAX = 100_000
+HEALTHZ_S_MAX = 0.25
+RSS_GROWN_MIB_MAX = 400  # for the caches of SQLite, pages that are under way, and a bulk operation
+RATE = 5_000  # purges a second: the daemon may be slower, not faster
+
+
+class Prober:
+    """Asks for /v1.0/healthz all the while, and looks at the daemon's memory."""
+
+    def __init__(self) -> None:
+        self.url: str | None = None  # None: there is no daemon to ask
+        self.pid = 0
+        self.slowest_s = 0.0
+        self.asked = 0
+        self.rss_max = 0
+        self._stop = threading.Event()
+
+    @contextmanager
+    def probing(self) -> Iterator["Prober"]:
+        thread = threading.Thread(target=self._run)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._stop.set()
+            thread.join()
+
+    def watch(self, daemon: Daemon) -> None:
+        self.pid, self.url = daemon.process.pid, daemon.url
+
+    def look_away(self) -> None:
+        self.url = None
+
+    def _run(self) -> None:
+        with httpx.Client(timeout=30) as client:
+            while not self._stop.wait(0.02):
+                url = self.url
+                if url is None:
+                    continue
+                began = time.perf_counter()
+                try:
+                    client.get(f"{url}/v1.0/healthz")
+                    took_s = time.perf_counter() - began
+                    rss = psutil.Process(self.pid).memory_info().rss
+                except (httpx.HTTPError, psutil.Error):
+                    continue  # it was killed meanwhile
+                if self.url == url:
+                    self.slowest_s = max(self.slowest_s, took_s)
+                    self.rss_max = max(self.rss_max, rss)
+                    self.asked += 1
+
+
+def command(daemon: Daemon, *arguments: str, timeout_s: float = 60) -> str:
+    """Run `perdure`, and return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "perdure", *arguments, "--server", daemon.url],
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+    assert done.returncode == 0, (arguments, done.stdout[-500:], done.stderr[-2000:])
+    return done.stdout
+
+
+def counted(daemon: Daemon, *filters: str) -> dict[str, int]:
+    answer = json.loads(command(daemon, "count", "--by", "status", "-o", "json", *filters))
+    return {row["status"]: row["count"] for row in answer["counts"]}
+
+
+def operation(daemon: Daemon, operation_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = httpx.get(f"{daemon.url}/api/v1/operations/{operation_id}", timeout=30).json()
+    return found
+
+
+def test_a_million_instances_are_listed_counted_and_purged_over_a_kill(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "many.db"
+    write_instances(data, INSTANCES)
+    numbers: dict[str, object] = {"instances": INSTANCES, "store MiB": data.stat().st_size // 2**20}
+    with Prober().probing() as prober:
+        daemon = Daemon(None, data)
+        try:
+            numbers["ready after s"] = round(daemon.ready_s, 2)
+            prober.watch(daemon)
+            rss_before = psutil.Process(daemon.process.pid).memory_info().rss
+            # It is listed and counted,
+            before = counted(daemon)
+            assert sum(before.values()) == INSTANCES
+            for filters in (
+                ("--status", "failed"),
+                ("--name", "Workflow3", "--status", "!completed"),
+                ("--tag", "customer=c7"),
+                ("--id-prefix", "order-0"),
+                (),
+            ):
+                began = time.perf_counter()
+                listed = command(daemon, "ls", "-o", "ids", "--limit", "50", *filters).split()
+                numbers[f"ls {' '.join(filters)} s"] = round(time.perf_counter() - began, 2)
+                assert len(listed) == 50 or "customer=c7" in filters
+            # and a hundred thousand are purged: as many names as hold no more than that.
+            names = ["Workflow3"]
+            matches = counted(daemon, "--status", "completed", *name_filters(names))["COMPLETED"]
+            while matches + matches // len(names) <= PURGED_MAX and len(names) < 10:
+                names.append(f"Workflow{3 + len(names)}")
+                matches = counted(daemon, "--status", "completed", *name_filters(names))["COMPLETED"]
+            began = time.perf_counter()
+            operation_id = command(
+                daemon,
+                "purge",
+                "--all-matching",
+                "--yes",
+                "--no-wait",
+                "--rate",
+                str(RATE),
+                "--status",
+                "completed",
+                *name_filters(names),
+            ).strip()
+            # In the middle of it the daemon is killed,
+            while (seen := operation(daemon, operation_id))["done"] < matches // 3:
+                assert seen["state"] == "RUNNING", str(seen)
+                time.sleep(0.2)
+            prober.look_away()
+            daemon.kill()
+            daemon = Daemon(None, data)
+            numbers["ready after the kill s"] = round(daemon.ready_s, 2)
+            prober.watch(daemon)
+            # and the next one goes on to the end.
+            while (seen := operation(daemon, operation_id))["state"] == "RUNNING":
+                assert time.perf_counter() - began < 600, seen
+                time.sleep(0.5)
+            took_s = time.perf_counter() - began
+            assert (seen["state"], seen["failed"]) == ("COMPLETED", 0), seen
+            numbers[f"purge of {matches} s"] = round(took_s, 1)
+            after = counted(daemon)
+            assert after == before | {"COMPLETED": before["COMPLETED"] - matches}
+            assert counted(daemon, "--status", "completed", *name_filters(names)) == {}
+            numbers |= {
+                "healthz asked": prober.asked,
+                "healthz slowest ms": round(prober.slowest_s * 1e3),
+                "RSS before MiB": rss_before // 2**20,
+                "RSS most MiB": prober.rss_max // 2**20,
+            }
+            prober.look_away()
+            assert daemon.stop() == 0
+        finally:
+            prober.look_away()
+            end(daemon)
+    with capsys.disabled():
+        print("\n" + "\n".join(f"{name}: {number}" for name, number in numbers.items()))
+    assert check(data) == []
+    assert prober.slowest_s <= HEALTHZ_S_MAX
+    assert prober.rss_max - rss_before <= RSS_GROWN_MIB_MAX * 2**20
+
+
+def end(daemon: Daemon) -> None:
+    if daemon.process.poll() is None:
+        daemon.process.kill()
+        daemon.close()
+
+
+def name_filters(names: list[str]) -> list[str]:
+    return [each for name in names for each in ("--name", name)]
