@@ -31,6 +31,7 @@ class Choices:
 
     Attributes:
         drawn: How many choices were made in each stream, while they were not calmed.
+        faults: The streams of faults so far, and how many kinds of fault each has.
         taken: What was not 0.
         calmed: Whether faults are over; `fault` then gives 0 and does not count.
     """
@@ -39,6 +40,7 @@ class Choices:
         assert seed is None or schedule is None, "a seed or a schedule"
         self.seed = seed
         self.drawn: dict[str, int] = {}
+        self.faults: dict[str, int] = {}
         self.taken: Schedule = {}
         self.calmed = False
         self._schedule = schedule or {}
@@ -54,6 +56,7 @@ class Choices:
         if self.calmed:
             return 0
         if stream not in self._rates:
+            self.faults[stream] = below - 1
             world = Random(f"{self.seed}/{stream}/rate")  # noqa: S311  no secret
             self._rates[stream] = world.choice(INTENSITIES) if world.random() < ON else 0.0
         return self._draw(stream, below, self._rates[stream])

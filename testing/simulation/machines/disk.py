@@ -59,7 +59,7 @@ class SimDisk(PassingStore):
     async def commit(self, writes: Sequence[Write], fences: Mapping[int, int]) -> None:
         await anyio.sleep(FLUSH_S[self._choices.fault("store.slow", len(FLUSH_S))])
         if self._choices.fault("store.fail"):
-            self.failed += 1
+            self._tell_failed(f"does not take a commit of {len(writes)} writes")
             raise StoreFailed("the simulated disk is full")
         if self._choices.fault("kill.before"):
             self._kill("a commit was about to be written")
@@ -88,5 +88,9 @@ class SimDisk(PassingStore):
     async def _read(self, stream: str) -> None:
         await anyio.sleep(READ_S)
         if self._choices.fault(stream):
-            self.failed += 1
+            self._tell_failed("does not answer")
             raise StoreFailed("the simulated disk does not answer")
+
+    def _tell_failed(self, what: str) -> None:
+        self.failed += 1
+        self._trace.tell(anyio.current_time(), "disk", what, fault=True)
