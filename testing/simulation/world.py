@@ -61,10 +61,9 @@ class Life:
         number: Its number in the world; 1 is the first.
     """
 
-    def __init__(self, number: int, up: "asyncio.Future[None]", told: "asyncio.Future[None]") -> None:
+    def __init__(self, number: int, told: "asyncio.Future[None]") -> None:
         self.number = number
-        self.engine: Engine | None = None
-        self.up = up  # done once it takes requests
+        self.engine: Engine | None = None  # None: it does not take requests yet
         self.told = told  # done once it is to stop
         self.calls: dict[asyncio.Future[Any], None] = {}
         self.over = False
@@ -244,7 +243,7 @@ class World:
     # Inside.
 
     def _start(self) -> None:
-        life = self.life = Life(next(self._lives), self.loop.create_future(), self.loop.create_future())
+        life = self.life = Life(next(self._lives), self.loop.create_future())
         chance = partial(_chance, life.number, count())
         instruments = Instruments(self.loop.time, chance, self.clock.time_ns)
         engine = Engine(
@@ -261,7 +260,10 @@ class World:
         async with engine:
             life.engine = engine
             self.trace.tell(self.loop.time(), f"host {life.number}", "is up")
-            life.up.set_result(None)
+            arrived, self._arrived = self._arrived, []
+            for waiting in arrived:
+                if not waiting.done():
+                    waiting.set_result(None)
             await life.told
 
     def _left(self, life: Life, task: "asyncio.Task[None]") -> None:
@@ -282,8 +284,6 @@ class World:
             if not answer.done():
                 answer.set_exception(ConnectionLost())
         life.calls.clear()
-        if not life.up.done():
-            life.up.cancel()
         if self.life is life:  # nobody has asked for its end
             pause_s = RESTARTS_S[self.choices.fault("host.restart", len(RESTARTS_S))]
             self.loop.call_later(pause_s, self._start, context=self.loop.in_life(0))
@@ -301,11 +301,11 @@ class World:
             life = self.life
             if life is None:
                 raise Stuck
-            if not life.over:
-                await asyncio.wait({life.up})
-                if life.engine is not None and not life.over:
-                    return life
-            await self.sleep(0.01)
+            if life.engine is not None and not life.over:
+                return life
+            waiting: asyncio.Future[None] = self.loop.create_future()
+            self._arrived.append(waiting)
+            await waiting
 
 
 def _answer(answer: "asyncio.Future[T]", task: "asyncio.Task[T]") -> None:

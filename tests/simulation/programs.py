@@ -29,7 +29,7 @@ Program: TypeAlias = list[list[Any]]
 LATE = "late"
 POLICY = RetryPolicy(first_retry_interval=timedelta(seconds=1), max_number_of_attempts=4)
 # How long an activity takes: some of these, so that results come while commits are under way, and sometimes longer.
-BRIEF_S = 0.000_1
+BRIEF_S = 0.000_2
 WORKS_S = (0.0, 0.05, 2.0)
 
 
@@ -51,7 +51,7 @@ def a_program(choices: Choices, *, depth: int = 0) -> Program:
         elif kind == 4:
             step = ["race", f"r{number}", (0.01, 0.2, 1, 20)[number]] if depth == 0 else ["nap", 0.1]
         elif kind == 5:
-            step = ["fan", number + 2]
+            step = ["fan", number + 3]
         elif kind == 6:
             step = ["child", a_program(choices, depth=depth + 1)]
         else:

@@ -23,7 +23,7 @@ from ..loop import never
 from ..trace import WorldTrace
 
 # How long a flush takes: the usual time first, then less with a cache that outlives power, and more on a busy drive.
-FLUSH_S = (0.000_200, 0.000_020, 0.005, 0.1)
+FLUSH_S = (0.001, 0.000_020, 0.005, 0.1)
 READ_S = 0.000_020
 
 
