@@ -334,10 +334,12 @@ class BlockingClient:
         self,
         *,
         order: Order = "-created",
+        limit: int | None = None,
+        extras: Iterable[str] = (),
         **filter: Unpack[Filter],  # noqa: A002
     ) -> Iterator[InstanceSummary]:
-        """Read the whole list of instances, page by page."""
-        return self._each(lambda client: client.instances(order=order, **filter))
+        """Read the list of instances, page by page, to its end; as `RemoteClient.instances`."""
+        return self._each(lambda client: client.instances(order=order, limit=limit, extras=extras, **filter))
 
     def count(self, *, by: Iterable[str] = (), **filter: Unpack[Filter]) -> CountResult:  # noqa: A002
         """Count instances; as `RemoteClient.count`."""

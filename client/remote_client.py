@@ -55,6 +55,7 @@ REPORTS: dict[str, type[Any]] = {
 
 NDJSON = "application/x-ndjson"
 PAGE = 500  # of a list that is read whole
+WITH_EXTRAS = 50  # the most of a page whose items have more than usual
 WAIT_MAX_S = 300.0  # of one request; a longer wait is several
 HEARTBEAT_S = 60.0  # without a sign of life a stream of events is broken; the server sends one more often
 
@@ -129,14 +130,26 @@ class RemoteClient(Client):
         self,
         *,
         order: Order = "-created",
+        limit: int | None = None,
+        extras: Iterable[str] = (),
         **filter: Unpack[Filter],  # noqa: A002
     ) -> AsyncGenerator[InstanceSummary, None]:
-        """Read the whole list of instances, page by page."""
+        """Read the list of instances, page by page, to its end.
+
+        Args:
+            limit: How many at most; None: all.
+            extras: As of `list`.
+        """
+        extras = tuple(extras)
+        most = WITH_EXTRAS if extras else PAGE
         cursor: str | None = None
-        while True:
-            page = await self.list(order=order, limit=PAGE, cursor=cursor, **filter)
+        read = 0
+        while limit is None or read < limit:
+            size = most if limit is None else min(most, limit - read)
+            page = await self.list(order=order, limit=size, cursor=cursor, extras=extras, **filter)
             for item in page.items:
                 yield item
+            read += len(page.items)
             if (cursor := page.cursor) is None:
                 return
 

@@ -3,6 +3,7 @@
 import inspect
 import os
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from perdure.client.blocking import BlockingClient, BlockingHandle
 from perdure.client.errors import ServerUnreachable
 from perdure.client.remote_client import RemoteClient
 
+from ..support.paths import ROOT
 from ..support.processes.daemon import Daemon
 from ..support.processes.shop import TOKEN
 from ..support.processes.shop_app import Receipt, order, waits
@@ -77,6 +79,7 @@ def test_a_client_that_was_closed_can_be_used_again(client: BlockingClient) -> N
     assert client.run(order, input=1) == Receipt(1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
 def test_a_forked_process_and_a_program_that_closes_nothing(daemon: Daemon, new_id: str) -> None:
     program = f"""
@@ -104,6 +107,13 @@ BY_CALL = {
     *("audit", "bulk", "cancel_operation", "export", "import_history", "operation", "operations", "payloads"),
     *("plan_bulk", "plan_rerun", "repair", "report", "rerun"),
 }
+
+
+def test_the_page_names_every_method() -> None:
+    page = (ROOT / "docs/python-client.md").read_text()
+    assert [name for name in methods(RemoteClient) if f"`{name}(" not in page and name != "resume"] == []
+    # A star stands behind those that the blocking client does not have.
+    assert set(re.findall(r"`(\w+)\([^`]*` \*", page)) == BY_CALL
 
 
 def methods(kind: type[Any]) -> dict[str, Callable[..., Any]]:

@@ -74,6 +74,7 @@ web = Starlette(routes=[Route("/orders", run)], lifespan=live)
 """
 
 
+@pytest.mark.slow
 def test_a_web_application_of_two_processes_shares_a_daemon(daemon: Daemon, tmp_path: Path) -> None:
     (tmp_path / "web.py").write_text(WEB)
     with socket.socket() as free:

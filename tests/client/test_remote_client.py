@@ -34,6 +34,10 @@ async def test_lists_come_in_pages_and_whole(client: RemoteClient, new_id: str) 
     assert [item.id for item in rest.items] == ids[2:]
     assert [item.id async for item in client.instances(id_prefix=new_id, order="created")] == ids
     assert [item.id async for item in client.instances(tags={"test": new_id}, status="failed")] == []
+    for limit, number in ((0, 0), (2, 2), (9, 5)):
+        found = [item async for item in client.instances(id_prefix=new_id, limit=limit, extras=["waiting_for"])]
+        assert len(found) == number
+        assert all(item.waiting_for for item in found)
 
 
 async def test_counts_are_by_what_was_asked_for(client: RemoteClient, new_id: str) -> None:
