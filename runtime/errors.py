@@ -19,7 +19,6 @@ PerdureError
 │   ├── WorkflowUnknown            a start of a workflow that the app does not have, and no worker may have
 │   ├── RunChanged                 the id belongs to another run than the caller has seen
 │   └── NoMatch                    the instance is not what the request is for, or is no more
-├── InstanceFull                   the instance holds as many arrivals as it may
 ├── NondeterminismError            workflow code that no longer fits its history
 ├── WorkflowMisuse                 workflow code took a step that replay cannot repeat
 ├── WorkflowFailed                 an instance ended otherwise than COMPLETED (raised by Client.run)
@@ -29,6 +28,9 @@ PerdureError
 ├── EngineUsed                     an engine that is to run a second time
 ├── AsyncioNeeded                  Engine.start on trio
 └── AppError                       an app that cannot be: two workflows of one name, and so on
+
+MailboxFull
+└── InstanceFull                   the instance holds as many arrivals as it may
 """
 
 from ..actors.address import Address
