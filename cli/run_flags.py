@@ -325,7 +325,7 @@ RUN_OPTIONS = (
         "--set-aside",
         multiple=True,
         metavar="ID",
-        help="Begin nothing of this instance until `perdure store release`; may be given several times.",
+        help="Begin nothing of this instance until `perdure repair ID release`; may be given several times.",
     ),
     Setting(
         "--always-replay",

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 import httpx2
 import msgspec
 
+from ..api.management.paths import path_piece
 from ..runtime.errors import InvalidRequest
 from .errors import ClientClosed, ServerAddressInvalid, ServerRefused, ServerUnreachable, error_of
 
@@ -207,12 +208,11 @@ def path_of(*pieces: str) -> str:
 
 
 def encoded(piece: str) -> str:
-    """Encode a piece of a path. One of dots alone would be taken for a step up."""
+    """Encode a piece of a path. Raises InvalidRequest."""
     try:
-        text = quote(piece, safe="")
+        return path_piece(piece)
     except UnicodeEncodeError:
         raise InvalidRequest(f"{piece!r} has a lone surrogate, which no URL can hold") from None
-    return text.replace(".", "%2E") if text.strip(".") == "" else text
 
 
 def refusal(server: str, response: httpx2.Response, instance_id: str | None) -> Exception:

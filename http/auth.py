@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..api.tokens import ANONYMOUS, Tokens
 from ..api.words import ErrorAnswer
+from .body import BodyReceipt, settle
 from .browser_guard import READING
 from .errors import answer
 from .path import own_path
@@ -69,8 +70,9 @@ class TokenAuth:
             await self.app(scope if actor is None else {**scope, ACTOR: actor}, receive, send)
             return
         if actor is None:
-            found = self.manager_of(scope) if is_management(scope) else REFUSED
+            found = self.manager_of(scope) if is_management(scope) else refusal()
             if isinstance(found, Response):
+                await settle(scope, BodyReceipt(receive), found)
                 await found(scope, receive, send)
                 return
             actor = found
@@ -92,7 +94,9 @@ class TokenAuth:
         return name
 
 
-REFUSED = PlainTextResponse("invalid api token", status_code=401)
+def refusal() -> Response:
+    """Make Dapr's answer to a request without a known token."""
+    return PlainTextResponse("invalid api token", status_code=401)
 
 
 def actor_of(scope: Scope) -> str:

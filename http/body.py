@@ -6,13 +6,19 @@ ignored, and only the workflow's code decodes the text.
 Source: contract 1.2; dapr `pkg/api/http/universal.go`.
 """
 
+import anyio
 import msgspec
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope
 
 from ..api.words import Refusal
 from ..journal.journal import Journal
 from ..journal.vocabulary import LIMIT_REACHED
 from .errors import BODY_MALFORMED, BODY_TOO_LARGE
+
+REST_BYTES_MAX = 64 * 1024  # of a body that is read only so that its connection can be used again
+REST_S = 1.0
 
 # Decodes the outline of an object and leaves its members alone.
 OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -92,3 +98,35 @@ async def read_nothing(request: Request, *, bytes_max: int) -> None:
         OBJECT.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(BODY_MALFORMED, detail=f"expected a JSON object or nothing: {error}") from None
+
+
+class BodyReceipt:
+    """Receives the body of a request, and knows whether it has come whole."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.whole = False
+        self.size = 0
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self.size += len(message.get("body", b""))
+        self.whole = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+
+async def settle(scope: Scope, receipt: BodyReceipt, response: Response) -> None:
+    """Read the rest of a body that the answer does not depend on, if it is short.
+
+    A server closes a connection on which a body is left, and a client that has it in a pool would lose its next
+    request. If the body is long or late, the answer says that the connection is closed.
+    """
+    headers = {name for name, _ in scope["headers"]}
+    if receipt.whole or not headers & {b"content-length", b"transfer-encoding"}:
+        return
+    with anyio.move_on_after(REST_S):
+        while receipt.size <= REST_BYTES_MAX:
+            await receipt()
+            if receipt.whole:
+                return
+    response.headers["connection"] = "close"

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..api.words import ErrorAnswer
+from .body import BodyReceipt, settle
 from .errors import answer
 
 HOST_REFUSED = ErrorAnswer(
@@ -56,7 +57,9 @@ class BrowserGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (refused := self.refusal(scope)) is not None:
-            await answer(*refused)(scope, receive, send)
+            response = answer(*refused)
+            await settle(scope, BodyReceipt(receive), response)
+            await response(scope, receive, send)
             return
         await self.app(scope, receive, send)
 

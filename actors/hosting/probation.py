@@ -22,7 +22,7 @@ from .quarantine import Suspect, reason_of
 
 BY_REQUEST = (
     "set aside by request when the process was started. Nothing of it begins until it is released "
-    "(`perdure store release`, while no daemon has the store)."
+    "(`perdure repair ID release`, or `perdure store release ID` while no daemon has the store)."
 )
 
 

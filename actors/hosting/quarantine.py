@@ -127,5 +127,5 @@ def reason_of(suspect: Suspect) -> str:
     return (
         f"set aside: {what} under way at {suspect.ends} ends of the process in a row, each without an orderly stop and "
         f"the last {suspect.alone} with no other suspect under way. Nothing of it begins until it is released "
-        "(`perdure store release`, while no daemon has the store)."
+        "(`perdure repair ID release`, or `perdure store release ID` while no daemon has the store)."
     )

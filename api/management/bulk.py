@@ -21,7 +21,10 @@ ACTIONS = tuple(action.value for action in BulkAction)
 
 
 class BulkRequest(Struct, forbid_unknown_fields=True, kw_only=True):
-    """The body of a bulk action: either a dry run of a filter, or the plan that a dry run gave."""
+    """The body of a bulk action: either a dry run of a filter, or the plan that a dry run gave.
+
+    What stands beside a plan must be what the plan has; a reason takes the place of the plan's.
+    """
 
     filter: Annotated[FilterBody | UnsetType, Meta(description="Which instances; an empty one fits all")] = UNSET
     reason: Reason = None
@@ -35,7 +38,8 @@ class BulkRequest(Struct, forbid_unknown_fields=True, kw_only=True):
     ] = None
     dry_run: Annotated[bool, Meta(description="Count, and give a plan; nothing is changed")] = False
     plan: Annotated[
-        str | None, Meta(description="What a dry run gave, in the last 15 minutes. Nothing else may stand beside it")
+        str | None,
+        Meta(description="What a dry run gave, in the last 15 minutes. What stands beside it must be what it has"),
     ] = None
 
     def check(self) -> None:
@@ -46,8 +50,8 @@ class BulkRequest(Struct, forbid_unknown_fields=True, kw_only=True):
         """
         if self.plan is None and not self.dry_run:
             raise _invalid("nothing begins without a plan: send the filter with `dry_run: true`, then the plan")
-        if self.plan is not None and self != BulkRequest(plan=self.plan):
-            raise _invalid("a plan says all there is to say: leave out the other fields")
+        if self.plan is not None and self.dry_run:
+            raise _invalid("it is either a dry run or a plan: leave out `dry_run` to begin, or `plan` to count again")
         if self.dry_run and self.filter is UNSET:
             raise _invalid("`filter` is missing; an empty object fits all instances")
 

@@ -126,6 +126,8 @@ ANSWERS: Mapping[type[PerdureError], ErrorAnswer] = {
     **TRY_AGAIN,
 }
 
+PAYLOAD_LIMIT = "payload_bytes_max"
+
 BUGS = (ActorFailed, ForeignThread)  # errors of ours, whose text is for the log
 
 
@@ -139,4 +141,6 @@ def management_refusal(error: PerdureError, *, instance_id: str | None = None) -
     if isinstance(error, Refusal):
         return error
     answer = next((answer for kind, answer in ANSWERS.items() if isinstance(error, kind)), INTERNAL)
+    if isinstance(error, LimitExceeded) and error.limit != PAYLOAD_LIMIT:
+        answer = REQUEST_INVALID  # a name that is too long is no content that is too large
     return Refusal(answer, error=error, instance_id=getattr(error, "instance_id", instance_id))

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from ...actors.errors import PerdureError
 from ...api.management.words import BUGS, METHOD_NOT_ALLOWED, NO_SUCH_ROUTE, management_refusal
 from ...api.words import Refusal
+from ..body import BodyReceipt, settle
 from ..errors import NO_ROUTE, answer, answer_path_malformed, answer_refusal
 from ..path import PathMalformed, own_path, parameter
 from .call import ManagementCall
@@ -35,8 +36,9 @@ class Resource:
         self.allowed = ", ".join(sorted(handlers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive, send)
-        response = await self.respond(request)
+        receipt = BodyReceipt(receive)
+        response = await self.respond(Request(scope, receipt, send))
+        await settle(scope, receipt, response)
         await response(scope, receive, send)
 
     async def respond(self, request: Request) -> Response:
@@ -69,6 +71,7 @@ class Nowhere:
             response = answer(*NO_ROUTE)
         else:
             response = answer(404, NO_SUCH_ROUTE.code, str(Refusal(NO_SUCH_ROUTE, path=own_path(scope))))
+        await settle(scope, BodyReceipt(receive), response)
         await response(scope, receive, send)
 
 

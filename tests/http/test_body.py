@@ -6,9 +6,12 @@ from typing import Any
 import anyio
 import pytest
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Message
 
 from perdure.api.words import Refusal
-from perdure.http.body import read, read_nothing, read_text
+from perdure.http import body
+from perdure.http.body import REST_BYTES_MAX, BodyReceipt, read, read_nothing, read_text, settle
 
 from ..support.doors.fake_facade import FakeFacade, ask, make_app, state
 
@@ -132,3 +135,55 @@ def test_the_limit_is_4_mib_unless_told_otherwise() -> None:
     size = 4 * 1024 * 1024
     assert ask(app, "POST", "/v1.0/workflows/dapr/W/start", content=b"x" * size).status_code == 202
     assert ask(app, "POST", "/v1.0/workflows/dapr/W/start", content=b"x" * (size + 1)).status_code == 413
+
+
+# The rest of a body that is not needed.
+
+SIZE = {"content-length": "6"}
+
+
+def message(body: bytes, *, more: bool) -> Message:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+def settled(messages: list[Message], headers: dict[str, str], *, read: int = 0) -> tuple[int, str | None]:
+    """Settle a request of which so many messages were read; give how many are left, and the answer's `Connection`."""
+    left = list(messages)
+    response = Response()
+
+    async def receive() -> Message:
+        if not left:
+            await anyio.sleep_forever()
+        return left.pop(0)
+
+    async def run() -> None:
+        receipt = BodyReceipt(receive)
+        for _ in range(read):
+            await receipt()
+        sent = [(name.encode(), value.encode()) for name, value in headers.items()]
+        await settle({"type": "http", "headers": sent}, receipt, response)
+
+    anyio.run(run)
+    return len(left), response.headers.get("connection")
+
+
+def test_the_rest_of_a_body_is_read_so_that_the_connection_can_be_used_again() -> None:
+    parts = [message(b"abc", more=True), message(b"def", more=False)]
+    assert settled(parts, SIZE) == (0, None)
+    assert settled(parts, SIZE, read=1) == (0, None)
+    assert settled(parts, {"transfer-encoding": "chunked"}) == (0, None)
+    assert settled(parts, SIZE, read=2) == (0, None)
+    assert settled([{"type": "http.disconnect"}], SIZE) == (0, None)
+
+
+def test_a_request_without_a_body_is_not_waited_for() -> None:
+    assert settled([message(b"", more=False)], {}) == (1, None)
+
+
+def test_what_is_long_or_late_is_left_and_the_answer_says_that_the_connection_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    long = [message(bytes(REST_BYTES_MAX), more=True)] * 3
+    assert settled(long, SIZE) == (1, "close")
+    monkeypatch.setattr(body, "REST_S", 0.01)
+    assert settled([message(b"abc", more=True)], SIZE) == (0, "close")

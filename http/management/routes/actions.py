@@ -5,7 +5,6 @@ caller names in `If-Match`.
 """
 
 from collections.abc import Sequence
-from urllib.parse import quote
 
 from msgspec import UNSET
 from starlette.responses import Response
@@ -21,6 +20,7 @@ from ....api.management.actions import (
 )
 from ....api.management.instances import InstanceSummary
 from ....api.management.moments import encode
+from ....api.management.paths import path_piece
 from ....api.management.shapes import summary
 from ....api.management.words import (
     BODY_INVALID,
@@ -30,6 +30,7 @@ from ....api.management.words import (
     LIMIT_EXCEEDED,
     NOT_SET_ASIDE,
     REPAIR_REFUSED,
+    REQUEST_INVALID,
     RERUN_REFUSED,
     RUN_CHANGED,
     STALLED,
@@ -74,7 +75,7 @@ REPAIR = Endpoint(
     "actions",
     "Give an instance what it waits for",
     (Success(200, "It is done", ActionDone),),
-    errors=(NOT_FOUND, REPAIR_REFUSED, NOT_SET_ASIDE, RUN_CHANGED, LIMIT_EXCEEDED),
+    errors=(NOT_FOUND, REPAIR_REFUSED, NOT_SET_ASIDE, RUN_CHANGED, LIMIT_EXCEEDED, REQUEST_INVALID),
     headers=("If-Match",),
     body=RepairRequest,
     description=(
@@ -101,6 +102,7 @@ RERUN = Endpoint(
         RUN_CHANGED,
         WORKFLOW_UNKNOWN,
         LIMIT_EXCEEDED,
+        REQUEST_INVALID,
         HISTORY_UNREADABLE,
     ),
     headers=("If-Match",),
@@ -232,7 +234,7 @@ async def started(call: ManagementCall, descriptions: Descriptions, instance_id:
         raise InstanceNotFound(instance_id)
     root = call.request.scope.get("root_path", "")
     headers = {
-        "location": f"{root}{PREFIX}/instances/{quote(instance_id, safe='')}",
+        "location": f"{root}{PREFIX}/instances/{path_piece(instance_id)}",
         "etag": f'"{found.run_id}"',
     }
     return Response(encode(summary(found.item)), status, headers, JSON)

@@ -24,8 +24,10 @@ from ....api.management.words import BODY_INVALID, FILTER_INVALID, NO_SUCH_ROUTE
 from ....api.words import Refusal
 from ....runtime.history.attribution import By
 from ....runtime.operations.bulk.bulk import RATE
-from ....runtime.operations.bulk.operation import BulkAction
+from ....runtime.operations.bulk.operation import BulkAction, Selection
+from ....runtime.operations.bulk.plan import Restated
 from ....runtime.operations.management import InstanceOperations
+from ....runtime.operations.reading.listing import InstanceFilter
 from ...path import own_path
 from ..call import ManagementCall
 from ..endpoint import JSON, Endpoint, QueryField, Success
@@ -47,7 +49,7 @@ BULK = Endpoint(
     errors=(PLAN_EXPIRED, BODY_INVALID, FILTER_INVALID, NO_SUCH_ROUTE),
     body=BulkRequest,
     description=(
-        "First with a filter and `dry_run: true`, then with nothing but the plan. The operation goes over what had "
+        "First with a filter and `dry_run: true`, then with the plan. The operation goes over what had "
         "begun before the dry run, looks at each instance again in its own turn, and goes on after a restart. The same "
         "plan begins one operation, however often it is sent."
     ),
@@ -107,13 +109,14 @@ class BulkRoutes:
         body = await call.body(BulkRequest)
         body.check()
         if body.plan is not None:
-            status = await self.bulk.begin(body.plan, action=action, by=By(call.actor, "api"))
+            by = By(call.actor, "api", body.reason)
+            status = await self.bulk.begin(body.plan, action=action, by=by, restated=self.restated(body))
             return Response(encode(operation_info(status)), status_code=202, media_type=JSON)
         assert body.filter is not UNSET
         wanted = filter_of_body(body.filter, app_id=self.app_id)
         plan = await self.bulk.plan(
             action,
-            ListFilter(**{each.name: getattr(wanted, each.name) for each in fields(ListFilter)}),
+            list_filter(wanted),
             stuck_for_us=wanted.stuck_for_us,
             options=body.options,
             reason=body.reason,
@@ -124,6 +127,14 @@ class BulkRoutes:
             matches=plan.matches, more=plan.more, sample=[summary(item) for item in sample.items], plan=plan.write()
         )
         return Response(encode(answer), media_type=JSON)
+
+    def restated(self, body: BulkRequest) -> Restated:
+        """Read what stands beside a plan."""
+        selection = None
+        if body.filter is not UNSET:
+            wanted = filter_of_body(body.filter, app_id=self.app_id)
+            selection = Selection(list_filter(wanted), 0, wanted.stuck_for_us)
+        return Restated(selection, body.options, body.rate)
 
     async def list_operations(self, call: ManagementCall) -> Response:
         limit = call.query.number("limit", LIMIT, low=1, high=LIMIT_MAX)
@@ -137,3 +148,8 @@ class BulkRoutes:
         body = await call.body(CancelRequest)
         status = await self.bulk.cancel(call.id, by=By(call.actor, "api", body.reason))
         return Response(encode(operation_info(status)), media_type=JSON)
+
+
+def list_filter(wanted: InstanceFilter) -> ListFilter:
+    """Take the part of a filter that a list knows."""
+    return ListFilter(**{each.name: getattr(wanted, each.name) for each in fields(ListFilter)})

@@ -69,8 +69,8 @@ LIST = Endpoint(
     ),
     filters=True,
     description=(
-        f"`Accept: {NDJSON}` streams all that fit, an item on each line, from the cursor on if there is one. If it "
-        "cannot go on, the last line is an error."
+        f"`Accept: {NDJSON}` streams all that fit, an item on each line, from the cursor on if there is one; `limit` "
+        "is then how many are read at a time. If it cannot go on, the last line is an error."
     ),
 )
 

@@ -15,7 +15,7 @@ from ...errors import InvalidRequest
 from ...history.attribution import By
 from .actor import OPERATION, Begin, Cancel, Look, OperationStatus, operation_address
 from .operation import ActionOptions, BulkAction, BulkOperation, Selection
-from .plan import Plan, read_plan
+from .plan import Plan, Restated, read_plan
 
 OPERATIONS = UUID("7a1de9b4-2a0f-5c15-8a5e-0d53f0a4f1b7")  # of the ids that follow from plans
 RATE = 500.0  # instances a second, unless the caller says otherwise
@@ -76,12 +76,16 @@ class Bulk:
         matches = await self._selecting.count(selection)
         return Plan(action, selection, options, reason, float(rate), matches.total, matches.more)
 
-    async def begin(self, plan: str, *, action: BulkAction, by: By) -> OperationStatus:
+    async def begin(
+        self, plan: str, *, action: BulkAction, by: By, restated: Restated | None = None
+    ) -> OperationStatus:
         """Begin the operation of a plan. The same plan begins one operation, however often it is given.
 
         Args:
             plan: As `Plan.write` gave it.
             action: Must be the plan's.
+            by: A reason takes the place of the plan's.
+            restated: What is said beside the plan, and must be the plan's; None: nothing.
 
         Raises:
             InvalidRequest, PlanExpired: Nothing was begun.
@@ -90,11 +94,13 @@ class Bulk:
         read = read_plan(plan, now_us=now_us)
         if read.action is not action:
             raise InvalidRequest(f"the plan is one to {read.action.value} instances, not to {action.value} them")
+        if restated is not None and (name := read.difference(restated)) is not None:
+            raise InvalidRequest(f"the plan has another {name!r} than the request: make a dry run of what is meant")
         operation = BulkOperation(
             read.action,
             read.selection,
             read.options,
-            by._replace(reason=read.reason),
+            by if by.reason is not None else by._replace(reason=read.reason),
             read.rate,
             read.matches,
             read.more,

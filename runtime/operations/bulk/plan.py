@@ -18,6 +18,14 @@ FORMAT = 1
 LASTS_US = 15 * 60 * 1_000_000
 
 
+class Restated(NamedTuple):
+    """What a caller says once more beside a plan. None, and what an option has by default, is left unsaid."""
+
+    selection: Selection | None = None  # its moment does not count
+    options: ActionOptions = ActionOptions()
+    rate: float | None = None
+
+
 class Plan(NamedTuple):
     """An operation that could begin."""
 
@@ -34,6 +42,17 @@ class Plan(NamedTuple):
         action, selection, *rest = self
         packed = msgpack.packb((FORMAT, action, pack_selection(selection), *rest))
         return base64.urlsafe_b64encode(zlib.crc32(packed).to_bytes(4) + packed).rstrip(b"=").decode()
+
+    def difference(self, restated: Restated) -> str | None:
+        """The first thing that is restated otherwise than the plan has it; None: it says the same."""
+        selection, options, rate = restated
+        if selection is not None and selection._replace(moment_us=self.selection.moment_us) != self.selection:
+            return "filter"
+        if options.recurse not in (None, self.options.recurse):
+            return "recurse"
+        if options.force and not self.options.force:
+            return "force"
+        return None if rate in (None, self.rate) else "rate"
 
 
 class PlanExpired(RequestRefused):

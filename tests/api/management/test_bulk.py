@@ -11,6 +11,9 @@ GOOD = {
     "dry run": BulkRequest(filter=FilterBody(), dry_run=True),
     "dry run with options": BulkRequest(filter=FilterBody(), dry_run=True, recurse=False, force=True, rate=1.5),
     "plan": BulkRequest(plan="text"),
+    "plan beside what it was made with": BulkRequest(
+        plan="text", filter=FilterBody(), reason="why", rate=1, force=True, recurse=False
+    ),
 }
 
 BAD = {
@@ -18,11 +21,7 @@ BAD = {
     "filter alone": BulkRequest(filter=FilterBody()),
     "dry run without a filter": BulkRequest(dry_run=True),
     "plan and dry run": BulkRequest(plan="text", dry_run=True, filter=FilterBody()),
-    "plan and filter": BulkRequest(plan="text", filter=FilterBody()),
-    "plan and reason": BulkRequest(plan="text", reason="why"),
-    "plan and rate": BulkRequest(plan="text", rate=1),
-    "plan and force": BulkRequest(plan="text", force=True),
-    "plan and recurse": BulkRequest(plan="text", recurse=False),
+    "plan and dry run without a filter": BulkRequest(plan="text", dry_run=True),
 }
 
 

@@ -26,8 +26,13 @@ def test_each_error_that_refuses_a_request_has_an_answer() -> None:
 
 
 def test_the_most_special_answer_counts() -> None:
-    error = errors.LimitExceeded("the name", limit="name_bytes_max", found=2, maximum=1)
+    error = errors.LimitExceeded("the input", limit="payload_bytes_max", found=2, maximum=1)
     assert words.management_refusal(error).answer is words.LIMIT_EXCEEDED
+
+
+def test_a_name_that_is_too_long_is_a_mistake_in_the_request() -> None:
+    error = errors.LimitExceeded("the name", limit="name_bytes_max", found=2, maximum=1)
+    assert words.management_refusal(error).answer is words.REQUEST_INVALID
 
 
 def test_the_instance_is_that_of_the_error_or_of_the_path() -> None:

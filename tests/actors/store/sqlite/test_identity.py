@@ -332,4 +332,4 @@ async def test_a_file_that_others_can_read_is_told_of_once_at_each_open(
         await open_and_close(path)
         lines = [each for each in caplog.messages if "can be read by other users" in each]
         assert len(lines) == (opens if told else 0)
-    assert not told or f"(mode {mode:04o})" in lines[0]
+        assert all(f"(mode {mode:04o})" in line for line in lines)

@@ -5,7 +5,7 @@ import pytest
 from perdure.actors.store.listing import ListFilter
 from perdure.runtime.errors import InvalidRequest
 from perdure.runtime.operations.bulk.operation import ActionOptions, BulkAction, Selection
-from perdure.runtime.operations.bulk.plan import LASTS_US, Plan, PlanExpired, read_plan
+from perdure.runtime.operations.bulk.plan import LASTS_US, Plan, PlanExpired, Restated, read_plan
 
 NOW_US = 1_700_000_000_000_000
 PLAN = Plan(
@@ -39,3 +39,23 @@ def test_a_plan_lasts_for_fifteen_minutes() -> None:
 def test_what_is_no_plan_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest, match="no plan"):
         read_plan(text, now_us=NOW_US)
+
+
+SAME = PLAN.selection._replace(moment_us=0)
+
+
+@pytest.mark.parametrize(
+    ("restated", "difference"),
+    [
+        (Restated(), None),
+        (Restated(SAME, PLAN.options, PLAN.rate), None),
+        (Restated(SAME._replace(filter=ListFilter())), "filter"),
+        (Restated(SAME._replace(stuck_for_us=1)), "filter"),
+        (Restated(options=ActionOptions(recurse=False)), "recurse"),
+        (Restated(options=ActionOptions(force=True)), "force"),
+        (Restated(rate=251.0), "rate"),
+    ],
+)
+def test_what_is_said_beside_a_plan_is_what_it_was_made_with(restated: Restated, difference: str | None) -> None:
+    # A plan that came back from a caller compares as it was written.
+    assert read_plan(PLAN.write(), now_us=NOW_US).difference(restated) == difference
