@@ -107,6 +107,9 @@ def test_what_a_rerun_can_say_of_one_only_is_2_for_several(run: Run, arguments: 
     assert run("rerun", *arguments).code == 2
 
 
+MORE: dict[str, dict[str, object]] = {"event": {"name": "approval"}, "purge": {"affected": 1}}
+
+
 @pytest.mark.parametrize("shape", ["ids", "json", "table", "wide"])
 def test_each_command_that_changes_something_says_what_in_the_form_that_is_asked_for(
     run: Run, new_id: str, shape: str
@@ -127,8 +130,7 @@ def test_each_command_that_changes_something_says_what_in_the_form_that_is_asked
     outs["terminate"], outs["purge"] = said("terminate", new_id), said("purge", new_id)
     for action, out in outs.items():
         if shape == "json":
-            more = {"event": {"name": "approval"}, "purge": {"affected": 1}}.get(action, {})
-            object_of(out, action=action, **more)
+            object_of(out, action=action, **MORE.get(action, {}))
         elif shape == "ids":
             assert out == f"{new_id}\n"
         else:
