@@ -17,16 +17,17 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterat
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from math import inf
+from itertools import repeat
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, TypeAlias
 
 import anyio
 
+from ..actors.instruments import Instruments
 from ..runtime.dates import from_us
 from ..runtime.engine import Engine
-from ..runtime.settings import Settings
+from ..runtime.settings import Opening, Settings
 from .app import GO, app, chain, fan_out, signal, sleeper
 from .counting_store import CountingStore, StoreTally
 from .load import WrongResult
@@ -232,9 +233,9 @@ class Bench:
 @asynccontextmanager
 async def bench(store: CountingStore) -> AsyncIterator[Bench]:
     clock = ManualClock()
-    async with Engine(app, data=store, settings=SETTINGS, clock=clock) as engine:
-        # Or turns that take longer than a slice would be cut into several groups, by the clock.
-        engine._host.turn_loop.TURNS_SLICE_S = inf
+    # Or turns and activities that take longer than a slice would be cut into several groups, by the machine's load.
+    held = Opening(instruments=Instruments(stopwatch=repeat(0.0).__next__))
+    async with Engine(app, data=store, settings=SETTINGS, clock=clock, opening=held) as engine:
         await store.settled()
         await store.take()  # what opening wrote
         yield Bench(engine, store, clock)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..actors.address import shard_of
 from ..actors.cluster.membership import Membership
+from ..actors.instruments import SYSTEM
 from ..actors.store.durability import Durability
 from ..actors.store.part import WHOLE
 from ..actors.store.sqlite.files import reading
@@ -71,7 +72,7 @@ class ProcessDriver:
         if self._setup.membership is None:
             return None
         while True:
-            instance_id = make_id()
+            instance_id = make_id(SYSTEM)
             shard = shard_of(workflow_address(instance_id).id, self.engine.store.shards)
             if self._setup.membership.part.holds(shard):
                 return instance_id

@@ -127,6 +127,7 @@ class Engine:
             send=self._send,
             now_us=self._clock.now_us,
             greet=self._remember_workers,
+            chance=opening.instruments.chance,
             journal=journal,
         )
         self._activities = ActivityActors(
@@ -140,6 +141,7 @@ class Engine:
             folder=opening.folder,
         )
         self._activities.journal = journal.at(ACTIVITIES_LOGGER)
+        self._activities.stopwatch = opening.instruments.stopwatch
         self._surroundings = Surroundings(
             app,
             app_id=self.settings.app_id,
@@ -178,6 +180,7 @@ class Engine:
                 set_aside=[Address(WORKFLOW, instance_id) for instance_id in opening.set_aside],
                 dormant=opening.dormant,
                 journal=journal,
+                instruments=opening.instruments,
             ),
         )
         self.facade = Facade(self._host, limits=self.settings.limits)

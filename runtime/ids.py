@@ -7,13 +7,12 @@ digit on. The facade and reruns make them.
 Source: RFC 9562, section 5.7 (UUID version 7).
 """
 
-import os
-import time
+from ..actors.instruments import Instruments
 
 
-def make_id() -> str:
+def make_id(instruments: Instruments) -> str:
     """Make an id: a UUID of version 7, 36 characters; 74 random bits in each millisecond."""
-    random = os.urandom(10).hex()
-    milliseconds = f"{time.time_ns() // 1_000_000:012x}"
+    random = instruments.chance(10).hex()
+    milliseconds = f"{instruments.time_ns() // 1_000_000:012x}"
     variant = "89ab"[int(random[3], 16) & 3]
     return f"{milliseconds[:8]}-{milliseconds[8:]}-7{random[:3]}-{variant}{random[4:7]}-{random[7:19]}"

@@ -7,7 +7,6 @@ A ring without a reader takes nothing (`actors/hosting/release.py` asks `open`).
 of each other host, which it fetches as long as it has readers itself.
 """
 
-import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import NamedTuple
@@ -16,6 +15,7 @@ import anyio
 
 from ..address import Address
 from ..errors import HostLost, HostSilent, HostUnreachable
+from ..instruments import SYSTEM, Chance
 from ..store.listing import Facets
 from ..waiting.signal import Signal
 from .membership import name_of
@@ -62,9 +62,11 @@ class Ring:
     Args:
         changed: Raised with each change.
         size: How many it holds.
+        chance: Names its starts.
     """
 
-    def __init__(self, changed: "SharedSignal", size: int = CHANGES_MAX) -> None:
+    def __init__(self, changed: "SharedSignal", size: int = CHANGES_MAX, chance: Chance = SYSTEM.chance) -> None:
+        self._chance = chance
         self.open = False  # whether it takes changes
         self._changed = changed
         self._size = size
@@ -89,7 +91,7 @@ class Ring:
     def reading(self) -> Iterator[None]:
         """Take changes until the block ends, and some more, for a reader that comes back."""
         if not self.open:
-            self.restart(Place(secrets.token_hex(4), 0))
+            self.restart(Place(self._chance(4).hex(), 0))
         self._readers += 1
         try:
             yield
@@ -132,7 +134,8 @@ class SharedSignal:
     """A signal with several that wait for it."""
 
     def __init__(self) -> None:
-        self._signals: set[Signal] = set()
+        # A dict, because its order is that in which they came: sets of objects have the order of their addresses.
+        self._signals: dict[Signal, None] = {}
 
     def set(self) -> None:
         """Raise it."""
@@ -143,11 +146,11 @@ class SharedSignal:
     def waiting(self) -> Iterator[Signal]:
         """Give a signal that is raised with this one until the block ends."""
         signal = Signal()
-        self._signals.add(signal)
+        self._signals[signal] = None
         try:
             yield signal
         finally:
-            self._signals.discard(signal)
+            del self._signals[signal]
 
 
 class ChangeFeed:
@@ -156,12 +159,13 @@ class ChangeFeed:
     Args:
         host: The host's own name in the placement table.
         peers: The other hosts of the daemon, if there are any.
+        chance: Names the starts of the host's own ring.
     """
 
-    def __init__(self, host: str, peers: Peers | None) -> None:
+    def __init__(self, host: str, peers: Peers | None, chance: Chance = SYSTEM.chance) -> None:
         self._changed = SharedSignal()
         self._host = host
-        self.own = Ring(self._changed)
+        self.own = Ring(self._changed, chance=chance)
         self._copies: dict[str, RingCopy] = {}
         self._readers = 0
         if peers is not None:

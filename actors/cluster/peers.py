@@ -129,12 +129,12 @@ class Peers:
             watches: The watches of this host's actors, for watchers in other hosts.
             acknowledged: Called with the sender of each message once a commit of another host holds it.
         """
-        inbounds: set[Inbound] = set()
+        inbounds: dict[Inbound, None] = {}  # in the order in which they came
         async with anyio.create_task_group() as tasks:
 
             def accept() -> Wire:
-                inbound = Inbound(receive, watches, self._methods, tasks, inbounds.discard)
-                inbounds.add(inbound)
+                inbound = Inbound(receive, watches, self._methods, tasks, inbounds.pop)
+                inbounds[inbound] = None
                 return inbound.wire
 
             server = await listen(self.membership.socket(self.membership.index), accept)

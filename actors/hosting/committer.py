@@ -15,7 +15,6 @@ of the event loop, so that the turns that follow from that flush join it.
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from time import perf_counter
 from typing import NamedTuple
 
 import anyio
@@ -24,6 +23,7 @@ import anyio.lowlevel
 from ...journal.journal import Journal
 from ...journal.vocabulary import COMMIT_FAILED, COMMIT_SLOW, COMMITS_AGAIN
 from ..cluster.placement import Placement
+from ..instruments import SYSTEM, Stopwatch
 from ..store.contract import Store, Write
 from ..store.errors import StoreError, StoreGone, as_store_error
 from ..store.listing import Facets
@@ -50,6 +50,7 @@ class Committer:
         release: Called with the turns of a group, in order, once it is durable.
         undo: Called with all turns that are void, in order, and why.
         journal: Is told of commits that fail, and of the first one that does not any more.
+        stopwatch: Times commits, and the slices of turns.
     """
 
     # How long a failed commit counts as the state of the store. Without a limit, a host that gets no
@@ -74,7 +75,9 @@ class Committer:
         release: Callable[[Sequence[TakenTurn]], None],
         undo: Callable[[Sequence[TakenTurn], StoreError], None],
         journal: Journal | None = None,
+        stopwatch: Stopwatch = SYSTEM.stopwatch,
     ) -> None:
+        self.stopwatch = stopwatch
         self._store = store
         self._placement = placement
         self._release = release
@@ -166,10 +169,10 @@ class Committer:
             if writes:
                 self.attempts += 1
                 self.under_way = True
-                began_s = perf_counter()
+                began_s = self.stopwatch()
                 await self._store.commit(writes, fences)
                 self.commits += 1
-                took_s = perf_counter() - began_s
+                took_s = self.stopwatch() - began_s
                 self.took_s.append(took_s)
                 if took_s > self.SLOW_S:
                     self._journal.write(COMMIT_SLOW, took_s=took_s, duration_ms=round(took_s * 1e3))

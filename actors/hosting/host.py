@@ -37,6 +37,7 @@ from ..cluster.membership import Membership, name_of
 from ..cluster.peers import Peers
 from ..cluster.placement import Ownership, Placement
 from ..errors import ForeignLoop, ForeignThread, HostNotRunning, HostStopping, PerdureError
+from ..instruments import SYSTEM, Instruments
 from ..reminders.loop import ReminderLoop
 from ..reminders.window import ReminderWindow
 from ..store.contract import Inspection, Store, Stored
@@ -78,6 +79,7 @@ class Precautions:
     # Begin nothing: no recovery and no reminders. Messages are delivered, and their turns are taken.
     dormant: bool = False
     journal: Journal | None = None  # writes its log
+    instruments: Instruments = SYSTEM
 
 
 class Host:
@@ -116,13 +118,14 @@ class Host:
         self.store = store
         self.placement = Placement(name)
         self.clock = clock
+        precautions = precautions or Precautions()
+        self.instruments = precautions.instruments
         self._thread: int | None = None  # in which the host was opened
         # Where it was opened; all calls come from there. On asyncio the event loop, elsewhere the thread.
         self._here: Callable[[], object] = get_ident
         self._home: object = None
         self._routes = routes
         self._peers = peers
-        precautions = precautions or Precautions()
         self._flight = precautions.flight
         self._dormant = precautions.dormant
         self._watches = Watches()
@@ -154,7 +157,7 @@ class Host:
             room=self._mailroom.loader.room,
             journal=journal,
         )
-        self.changes = ChangeFeed(name, peers)
+        self.changes = ChangeFeed(name, peers, self.instruments.chance)
         self._release = Release(
             self._mailroom,
             routes,
@@ -166,14 +169,24 @@ class Host:
         )
         self.tallies = self._release.tallies
         self._committer = Committer(
-            store, self.placement, release=self._release.release, undo=self._failures.undo, journal=journal
+            store,
+            self.placement,
+            release=self._release.release,
+            undo=self._failures.undo,
+            journal=journal,
+            stopwatch=self.instruments.stopwatch,
         )
         self.turn_loop = TurnLoop(
             self._mailroom, self._failures, self._committer, types, routes, self.clock, self._flight, journal=journal
         )
         self.commit_times = self._committer.took_s
         self._probation = Probation(
-            self._flight, self._mailroom, self.placement, set_aside=precautions.set_aside, journal=journal
+            self._flight,
+            self._mailroom,
+            self.placement,
+            set_aside=precautions.set_aside,
+            chance=self.instruments.chance,
+            journal=journal,
         )
         self._inspector = Inspector(store, refusal=self._mailroom.refusal)
         self._enlisting = Enlisting(store, types, journal)

@@ -6,7 +6,6 @@ once. What arrives for a suspect meanwhile waits in its mailbox, and callers wai
 `actors/hosting/quarantine.py` decides who is suspect and for how long; `actors/hosting/host.py` runs the loop.
 """
 
-import random
 from collections.abc import Sequence
 
 import anyio
@@ -15,6 +14,7 @@ from ...journal.journal import Journal
 from ...journal.vocabulary import INSTANCE_SUSPECT, SUSPECTS_FOUND
 from ..address import Address
 from ..cluster.placement import Placement
+from ..instruments import Chance
 from ..turn import Envelope, SetAside
 from .flight_record import FlightRecord, id_of, name_of
 from .mailroom import Mailroom
@@ -32,6 +32,7 @@ class Probation:
     Args:
         record: None: nobody is suspect.
         set_aside: Actors to set aside whatever they have done.
+        chance: Spreads the pauses before a trial.
         journal: Is told of suspects. That one is set aside its own turn tells.
     """
 
@@ -45,12 +46,14 @@ class Probation:
         placement: Placement,
         *,
         set_aside: Sequence[Address] = (),
+        chance: Chance,
         journal: Journal,
     ) -> None:
         self._record = record
         self._mailroom = mailroom
         self._placement = placement
         self._set_aside = set_aside
+        self._chance = chance
         self._journal = journal.at(__name__)
         self._waiting: set[Address] = set()  # to be set aside, and not in a commit yet
         self._trials: dict[Address, Suspect] = {}  # the suspects, in the order in which they are tried
@@ -97,7 +100,7 @@ class Probation:
     async def run(self) -> None:
         """Give the floor to one suspect after the other."""
         for address, suspect in self._trials.items():
-            if pause_s := suspect.pause_s(random.random()):  # noqa: S311  no secret
+            if pause_s := suspect.pause_s(int.from_bytes(self._chance(4), "big") / 2**32):
                 self._journal.write(INSTANCE_SUSPECT, instance_id=address.id, pause_s=pause_s)
                 await anyio.sleep(pause_s)
             if self._record is not None:

@@ -6,7 +6,6 @@ after its commit, apart from its early messages.
 `actors/hosting/host.py` runs the loop; `actors/hosting/mailroom.py` fills the queue.
 """
 
-import time
 from collections.abc import Mapping
 
 import anyio
@@ -32,6 +31,7 @@ class TurnLoop:
     Args:
         types: The types of actors; messages to these types count as unacknowledged until a commit holds them.
         routes: The functions that take early messages, by type of address.
+        committer: Takes the turns; its stopwatch says when a slice is over.
         clock: Its wall clock is the time of turns. It may go back: the order of turns is that of the log.
         flight: Where the turn under way is noted.
         journal: Is told of slow turns.
@@ -58,6 +58,7 @@ class TurnLoop:
         self._runnable = mailroom.runnable
         self._failures = failures
         self._committer = committer
+        self._stopwatch = committer.stopwatch
         self._types = types
         self._routes = routes
         self._clock = clock
@@ -78,13 +79,13 @@ class TurnLoop:
 
     def _take_slice(self) -> None:
         """Take turns for a while, or until there are none."""
-        ends_s = time.perf_counter() + self.TURNS_SLICE_S
+        ends_s = self._stopwatch() + self.TURNS_SLICE_S
         with no_current_task():
             while self._runnable and not self.halted:
                 activation = self._runnable.popleft()
                 self._take_turn(activation)
                 # Before this turn the slice was not over, so what it lasts longer is this turn's.
-                if (over_s := time.perf_counter() - ends_s) > 0:
+                if (over_s := self._stopwatch() - ends_s) > 0:
                     if over_s > self.SLOW_S:
                         self._tell_slow(activation, over_s)
                     break

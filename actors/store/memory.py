@@ -81,6 +81,10 @@ class MemoryStore:
         self._is_open = False
         await anyio.lowlevel.checkpoint()
 
+    def abandon(self) -> None:
+        """Take the store as no longer open: the process that had it open has ended without closing it."""
+        self._is_open = False
+
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
         await self._writing()
         self._epochs = {shard: epoch + 1 for shard, epoch in self._epochs.items()}

@@ -10,7 +10,7 @@ task.
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from threading import get_ident
 
 import anyio
@@ -132,6 +132,7 @@ class OwnTask:
         return True
 
     async def _run(self, entered: "asyncio.Future[None]", told: asyncio.Event) -> None:
+        _name_library()
         async with self._make():
             if not entered.done():
                 entered.set_result(None)
@@ -164,6 +165,19 @@ class OwnTask:
         # Also inside a cancelled scope of anyio's, which would cancel each wait anew.
         with anyio.CancelScope(shield=True):
             await asyncio.wait({self._task}, timeout=seconds)
+
+
+def _name_library() -> None:
+    """Say in the present context, and in all that it begins, that it is asyncio's.
+
+    Where sniffio is installed anyio asks it, and sniffio asks for the current task. Turns are outside of any
+    (`actors/waiting/taskless.py`), and what follows from one at once begins tasks. `anyio.run` says it too, so only
+    programs that run on `asyncio.run` or a server's loop need it.
+    """
+    with suppress(ImportError):
+        from sniffio import current_async_library_cvar  # noqa: PLC0415  no dependency: anyio asks it if it is there
+
+        current_async_library_cvar.set("asyncio")
 
 
 def only_exception(group: BaseException) -> BaseException:

@@ -13,7 +13,6 @@ load, and each kind of activity has a limit. The engine routes `Invoke` and
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from time import perf_counter
 from typing import Any
 
 import anyio
@@ -21,6 +20,7 @@ from anyio.abc import TaskGroup
 
 from ...actors.address import Address
 from ...actors.hosting.flight_record import FlightRecord
+from ...actors.instruments import SYSTEM, Stopwatch
 from ...actors.waiting.cancellation import let_cancellation_spread
 from ...journal.journal import Journal
 from ...journal.vocabulary import (
@@ -97,6 +97,7 @@ class ActivityActors:
         self._elsewhere = elsewhere
         self._flight = flight
         self.journal = Journal(__name__)  # is told of activities that wait, are withdrawn or do not end
+        self.stopwatch: Stopwatch = SYSTEM.stopwatch
         self._folder = folder
         self._waits_for_workers = waits_for_workers
         self._encoder = Encoder()
@@ -134,6 +135,7 @@ class ActivityActors:
                     ended=self._ended,
                     left_behind=self._tell_left_behind,
                     full=partial(self._tell_full, kind, limit),
+                    stopwatch=self.stopwatch,
                 )
                 for kind, limit in limits.items()
             }
@@ -196,14 +198,15 @@ class ActivityActors:
     def withdraw(self, message: Withdraw) -> None:
         """Do not begin activities of an instance, and cancel those that have begun if the instance was ended."""
         found = (self._busy.get(Address(ACTIVITY, f"{message.execution_id}:{n}")) for n in message.task_ids)
-        jobs = {job for job in found if job is not None}
+        # In the order of the message: a set of objects has that of their addresses.
+        jobs = dict.fromkeys(job for job in found if job is not None)
         if not jobs:
             return
         for lane in self._lanes.values():
             lane.withdraw(message.instance_id, jobs)
         begun = [job for job in jobs if self._lanes[job.definition.kind].has_begun(job)]
         if not message.ended:
-            jobs.difference_update(begun)
+            jobs = {job: None for job in jobs if job not in begun}
         for job in jobs:
             del self._busy[job.address]
             begun += _let_go(job)
@@ -240,7 +243,7 @@ class ActivityActors:
             self._grace.cancel()
 
     async def _perform(self, job: _Job) -> None:
-        began_s = perf_counter()
+        began_s = self.stopwatch()
         job.began_us = self._now_us()
         # A process of its own ends alone.
         in_here = self._flight is not None and job.definition.kind is not ActivityKind.PROCESS
@@ -264,7 +267,7 @@ class ActivityActors:
                 self._flight.end(slot)
         if withdrawn:
             return  # it has ended all the same, and nothing waits for its answer
-        took_s = perf_counter() - began_s
+        took_s = self.stopwatch() - began_s
         self.recent[job.definition.name].append(took_s if failure is None else -took_s)
         if self.observer is not None:
             self.observer.app_activity_ended(job.definition.name, failed=failure is not None, took_s=took_s)

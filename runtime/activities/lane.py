@@ -14,12 +14,12 @@ The activity actors have a lane for each kind of activity.
 import logging
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Generator
 from contextvars import Context
-from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
 
+from ...actors.instruments import SYSTEM, Stopwatch
 from ...actors.text import described
 from ...actors.waiting.cancellation import LentTask
 from ...actors.waiting.ownership import CodeOwner, call_as
@@ -41,6 +41,7 @@ class Lane(Generic[Job]):
             cancelled its task.
         left_behind: Called with a job that does not end though it is cancelled.
         full: Called when a job has to wait for room, once until no job waits any more.
+        stopwatch: Says when other tasks have their turn.
     """
 
     # Jobs follow one another for no longer than this before other tasks have a turn on the event loop.
@@ -55,6 +56,7 @@ class Lane(Generic[Job]):
         ended: Callable[[], Awaitable[bool]],
         left_behind: Callable[[Job], None] = lambda job: None,
         full: Callable[[], None] = lambda: None,
+        stopwatch: Stopwatch = SYSTEM.stopwatch,
     ) -> None:
         self.limit = limit
         self.waiting: FairQueue[Job] = FairQueue()
@@ -64,6 +66,7 @@ class Lane(Generic[Job]):
         self._ended = ended
         self._left_behind = left_behind
         self._full = full
+        self._stopwatch = stopwatch
         self._full_told = False
         self._room = limit
         self._running = 0
@@ -128,7 +131,7 @@ class Lane(Generic[Job]):
 
     async def _perform_waiting(self, task: LentTask, scope: anyio.CancelScope) -> None:
         """Perform one job after the other, until one has waited, has cancelled this task, or none is left."""
-        ends_s = perf_counter() + self.SLICE_S
+        ends_s = self._stopwatch() + self.SLICE_S
         while self._queues and self._running < self._room:
             job = self.waiting.pop()
             steps = Steps(self._perform(job), scope, task.context)
@@ -147,9 +150,9 @@ class Lane(Generic[Job]):
                 self._full_told = False
             if steps.waited or task.cancellations():
                 break
-            if perf_counter() > ends_s:
+            if self._stopwatch() > ends_s:
                 await anyio.lowlevel.checkpoint()
-                ends_s = perf_counter() + self.SLICE_S
+                ends_s = self._stopwatch() + self.SLICE_S
 
 
 class Steps(Awaitable[None]):

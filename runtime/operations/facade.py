@@ -122,7 +122,7 @@ class Facade:
         start = Start(
             name,
             input,
-            make_id(),
+            make_id(self._host.instruments),
             start_at_us=start_at_us,
             unique=unique,
             trace=trace,
@@ -150,7 +150,8 @@ class Facade:
             while True:
                 # On any host: a caller with a single connection talks to one host only, and all hosts are to have work.
                 with suppress(HostUnreachable):
-                    started: str = await self._host.ask(workflow_address(make_id()), start, new=True)
+                    address = workflow_address(make_id(self._host.instruments))
+                    started: str = await self._host.ask(address, start, new=True)
                     return started
 
     async def request_start(self, instance_id: str, start: Start) -> str:
@@ -454,7 +455,7 @@ class Facade:
             RerunRefused, EventNotFound, EventNotRerunnable, RerunExists, InstanceNotFound
         """
         with self._watch.operation("rerun"):
-            new_id = rerun.new_id or make_id()
+            new_id = rerun.new_id or make_id(self._host.instruments)
             self.check_name("the instance ID", new_id)
             self.check_payload("the input", rerun.input)
             if rerun.new_child_id is not None:

@@ -101,8 +101,8 @@ async def start_copy(host: Host, rerun: Rerun, by: By | None) -> None:
     if record.parent is not None:
         raise RerunRefused(f"'{source_id}': cannot rerun from child-workflows")
     rows = [unpack_row(entry) for entry in stored.entries]
-    now_us, remote = host.clock.now_us(), record.remote
-    copy = copied(rows, rerun, source_id=source_id, new_id=new_id, now_us=now_us, remote=remote)
+    now_us, execution_id = host.clock.now_us(), make_id(host.instruments)
+    copy = copied(rows, rerun, new_id=new_id, execution_id=execution_id, now_us=now_us, remote=record.remote)
     begun = record._replace(execution_id=copy.execution_id, created_us=now_us)
     try:
         await host.ask(workflow_address(new_id), StartCopy(begun, copy.rows, copy.sent, source_id, by))
@@ -120,14 +120,16 @@ class HistoryCopy(NamedTuple):
     ] = ()  # events and detached instances that its last turn asks for, behind the event
 
 
-def copied(rows: Sequence[Row], rerun: Rerun, *, source_id: str, new_id: str, now_us: int, remote: bool) -> HistoryCopy:
+def copied(
+    rows: Sequence[Row], rerun: Rerun, *, new_id: str, execution_id: str, now_us: int, remote: bool
+) -> HistoryCopy:
     """Make the history of the new instance.
 
     Args:
         rows: The history of the source.
         rerun: The request.
-        source_id: The id of the source.
         new_id: The id of the new instance.
+        execution_id: Of its first generation.
         now_us: Now; Unix time, microseconds. A timer that is set again runs for as long as it did.
         remote: The code is with a worker. Then it asks anew for what its turn has asked for behind the event; code that
             is here is taken to have asked for it, because a turn is repeated as a whole.
@@ -137,8 +139,7 @@ def copied(rows: Sequence[Row], rerun: Rerun, *, source_id: str, new_id: str, no
     """
     position, target = _find(rows, rerun.event_id)
     waited_us = now_us - rows[position].at_us
-    again = _again(target, rerun, source_id=source_id, new_id=new_id, waited_us=waited_us)
-    execution_id = make_id()
+    again = _again(target, rerun, source_id=rerun.source_id, new_id=new_id, waited_us=waited_us)
     answered = _answered_children(rows[: position + 1])
     kept = [_begun_anew(row, execution_id, answered, new_id) for row in rows[: position + 1]]
     last = kept[-1]

@@ -23,6 +23,7 @@ import anyio
 
 from ...actors.address import Address
 from ...actors.errors import HostStopping
+from ...actors.instruments import SYSTEM, Chance
 from ...journal.journal import Journal
 from ...journal.vocabulary import WAITING_FOR_ROOM, WORKER_CAME, WORKER_WENT
 from ..fair_queue import FairQueue
@@ -57,6 +58,7 @@ class Dispatcher:
         send: Sends an answer to the instance that asked.
         now_us: The wall clock; Unix time, microseconds.
         greet: Called when a worker has connected.
+        chance: Makes the tokens of jobs.
         journal: Is told of workers that come and go.
     """
 
@@ -67,9 +69,11 @@ class Dispatcher:
         send: Callable[[Address, Any], None],
         now_us: Callable[[], int],
         greet: Callable[[], None] = lambda: None,
+        chance: Chance = SYSTEM.chance,
         journal: Journal | None = None,
     ) -> None:
         self._greet = greet
+        self._chance = chance
         self._journal = (journal or Journal()).at(__name__)
         self._limits = limits
         self._send = send
@@ -79,7 +83,7 @@ class Dispatcher:
         self._workflows: FairQueue[Job] = FairQueue()
         self._activities: FairQueue[Job] = FairQueue()
         self._at_work: dict[str, int] = {}  # the number of jobs that workers have, by kind, and by kind and name
-        self._stalled: set[str] = set()
+        self._stalled: dict[str, None] = {}  # ids, in the order in which they stalled
         self._full: FairQueue[Job] | None = None  # of which the log has been told that it waits for room
         self._stopping = False
         self.recent = recent_attempts()
@@ -120,7 +124,7 @@ class Dispatcher:
         """Take a message of a workflow actor."""
         if isinstance(body, Stalled):
             # The instance waits for other code, which the next worker may have.
-            self._stalled.add(address.id)
+            self._stalled[address.id] = None
         else:
             self._receive_offer(address, body)
 
@@ -177,7 +181,7 @@ class Dispatcher:
         keys = [_activity_key(message.instance_id, task_id) for task_id in message.task_ids]
         if message.ended:
             keys.append(Address(WORK, message.instance_id))
-            self._stalled.discard(message.instance_id)
+            self._stalled.pop(message.instance_id, None)
         waiting: set[Job] = set()
         for key in keys:
             job = self._jobs.get(key)
@@ -224,6 +228,7 @@ class Dispatcher:
             self._take_back,
             answer_timeout_s=self._limits.answer_timeout_s,
             now_us=self._now_us,
+            chance=self._chance,
             journal=self._journal,
         )
         self.streams.append(stream)
@@ -293,7 +298,7 @@ class Dispatcher:
         )
 
     def _retry_stalled(self) -> None:
-        stalled, self._stalled = self._stalled, set()
+        stalled, self._stalled = self._stalled, {}
         for instance_id in stalled:
             self._send(workflow_address(instance_id), TryAgain())
 

@@ -17,11 +17,11 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from heapq import heappop, heappush
 from itertools import count
-from uuid import uuid4
 
 import anyio
 
 from ...actors.address import Address
+from ...actors.instruments import SYSTEM, Chance
 from ...actors.waiting.signal import Signal
 from ...journal.journal import Journal
 from ...journal.vocabulary import TURN_SENT_AGAIN
@@ -90,9 +90,11 @@ class Stream:
         *,
         answer_timeout_s: float | None = None,
         now_us: Callable[[], int],
+        chance: Chance = SYSTEM.chance,
         journal: Journal | None = None,
     ) -> None:
         self.worker = worker
+        self._chance = chance
         self.connected_us = self.seen_us = now_us()  # seen: when it has answered last
         self.says_tokens = TOKENLESS_AGENT not in worker.agent  # with its answers
         self.turns: dict[Address, Job] = {}
@@ -122,7 +124,7 @@ class Stream:
     def give(self, job: Job) -> None:
         """Add a job, under a new token."""
         job.stream = self
-        job.token = uuid4().hex
+        job.token = self._chance(16).hex()
         job.sent = job.again = False
         job.sent_us = None
         job.timeout_s = self._answer_timeout_s or 0.0

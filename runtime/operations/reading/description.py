@@ -88,7 +88,7 @@ class Descriptions:
             found = await read_stored(self._host, instance_id)
             if found is None:
                 return None
-            surveyed = await survey(found.stored.entries)
+            surveyed = await survey(found.stored.entries, self._host.instruments.stopwatch)
         except StoreDamaged as error:
             return await self._unreadable(instance_id, error.stall)
         except CorruptHistory as error:
@@ -137,7 +137,7 @@ class Descriptions:
         with suppress(StoreDamaged, CorruptHistory):
             found = await read_stored(self._host, instance_id)
             if found is not None and not found.record.status.terminal:
-                surveyed = await survey(found.stored.entries)
+                surveyed = await survey(found.stored.entries, self._host.instruments.stopwatch)
                 return await self._waiting_for(instance_id, found.record, surveyed.entries)
         return ()
 
@@ -147,7 +147,7 @@ class Descriptions:
             found = await read_stored(self._host, instance_id)
             if found is None or found.record.status.terminal:
                 return False
-            return bool((await survey(found.stored.entries)).entries.tasks)
+            return bool((await survey(found.stored.entries, self._host.instruments.stopwatch)).entries.tasks)
         except (StoreDamaged, CorruptHistory):
             return True
 

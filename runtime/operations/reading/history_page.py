@@ -147,7 +147,12 @@ class Histories:
         if found is None:
             raise InstanceNotFound(instance_id)
         record = found.record
-        return HistoryWindows(found.stored.entries, versioned=record.version is not None), record.execution_id
+        windows = HistoryWindows(
+            found.stored.entries,
+            versioned=record.version is not None,
+            stopwatch=self._host.instruments.stopwatch,
+        )
+        return windows, record.execution_id
 
 
 async def _collect(windows: HistoryWindows, after: EventPlace | None, count: int) -> list[PlacedEvent]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import NamedTuple
 
+from ....actors.instruments import Stopwatch
 from ...history.event import Arrival, PatchesApplied, TaskCompleted, TaskFailed, TaskScheduled, TimerFired
 from ...history.open_work import START_TIMER
 from ...history.row import Row, unpack_row
@@ -39,13 +40,14 @@ class HistoryWindows:
     Args:
         entries: Its rows, packed.
         versioned: Whether its code has named versions.
+        stopwatch: Times the pieces in which it is read.
     """
 
-    def __init__(self, entries: Sequence[bytes], *, versioned: bool) -> None:
+    def __init__(self, entries: Sequence[bytes], *, versioned: bool, stopwatch: Stopwatch) -> None:
         self._entries = entries
         self._versioned = versioned
         self._unpacked: dict[int, Row] = {}
-        self._pieces = Pieces()
+        self._pieces = Pieces(stopwatch)
 
     def __len__(self) -> int:
         """How many rows there are."""

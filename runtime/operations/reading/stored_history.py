@@ -6,12 +6,12 @@ Everything in `runtime/operations/reading/` that needs more of an instance than 
 """
 
 from collections.abc import Sequence
-from time import perf_counter
 from typing import NamedTuple
 
 import anyio.lowlevel
 
 from ....actors.hosting.host import Host
+from ....actors.instruments import Stopwatch
 from ....actors.store.contract import Stored
 from ...history.record import InstanceRecord, unpack_record
 from ...history.row import Row, unpack_row
@@ -39,14 +39,15 @@ class Pieces:
 
     SLICE_S = 0.005
 
-    def __init__(self) -> None:
-        self._ends_s = perf_counter() + self.SLICE_S
+    def __init__(self, stopwatch: Stopwatch) -> None:
+        self._stopwatch = stopwatch
+        self._ends_s = stopwatch() + self.SLICE_S
 
     async def cut(self) -> None:
         """Let others have their turn, if this piece has taken long enough."""
-        if perf_counter() > self._ends_s:
+        if self._stopwatch() > self._ends_s:
             await anyio.lowlevel.checkpoint()
-            self._ends_s = perf_counter() + self.SLICE_S
+            self._ends_s = self._stopwatch() + self.SLICE_S
 
 
 async def read_stored(host: Host, instance_id: str) -> StoredInstance | None:
@@ -60,16 +61,17 @@ async def read_stored(host: Host, instance_id: str) -> StoredInstance | None:
     return StoredInstance(stored, unpack_record(stored.record)) if stored is not None else None
 
 
-async def survey(entries: Sequence[bytes]) -> Survey:
+async def survey(entries: Sequence[bytes], stopwatch: Stopwatch) -> Survey:
     """Go through a history, without keeping it.
 
     Args:
         entries: Its rows, packed.
+        stopwatch: Times the pieces.
 
     Raises:
         CorruptHistory: This release cannot read one.
     """
-    walk, pieces = Walk(), Pieces()
+    walk, pieces = Walk(), Pieces(stopwatch)
     first: Row | None = None
     row: Row | None = None
     for entry in entries:

@@ -91,7 +91,7 @@ class Rerunning:
             start = Start(
                 record.name,
                 request.input if request.overwrite_input else _input_of(_rows_of(stored)),
-                make_id(),
+                make_id(self._host.instruments),
                 unique=True,
                 tags=record.tags,
                 rerun_of=request.source_id,
@@ -108,12 +108,12 @@ class Rerunning:
         if request.from_event is None:
             return RerunPlan((), _steps(rows))
         now_us = self._host.clock.now_us()
-        new_id = request.new_id or make_id()
+        new_id = request.new_id or make_id(self._host.instruments)
         copy = copied(
             rows,
             _rerun_of(request),
-            source_id=request.source_id,
             new_id=new_id,
+            execution_id=make_id(self._host.instruments),
             now_us=now_us,
             remote=record.remote,
         )

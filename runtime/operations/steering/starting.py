@@ -103,7 +103,7 @@ class Starting:
         start = Start(
             name,
             request.input,
-            execution_id_of(name, key, request.input) if key is not None else make_id(),
+            execution_id_of(name, key, request.input) if key is not None else make_id(self._host.instruments),
             start_at_us=request.start_at_us,
             unique=if_exists is not IfExists.RESTART,
             trace=request.trace,

@@ -58,7 +58,7 @@ class Transfer:
         last_us = unpack_row(stored.entries[-1]).at_us if stored.entries else found.record.created_us
         changed_us = stored.facets.updated_us if stored.facets is not None else last_us
         yield header_line(ExportHeader(instance_id, found.record, changed_us))
-        pieces = Pieces()
+        pieces = Pieces(self._host.instruments.stopwatch)
         for number, entry in enumerate(stored.entries):
             for line in turn_lines(number, unpack_row(entry)):
                 yield line
@@ -75,7 +75,7 @@ class Transfer:
         Raises:
             ImportMalformed, ImportUnfinished, IdTaken, LimitExceeded: Nothing was imported.
         """
-        reader, pieces = ExportReader(), Pieces()
+        reader, pieces = ExportReader(), Pieces(self._host.instruments.stopwatch)
         async for line in lines:
             reader.feed(line)
             await pieces.cut()

@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
+import sniffio
 
 from perdure.actors.errors import HostCancelled, HostNotRunning
 from perdure.actors.waiting.own_task import OwnTask, on_asyncio, only_exception
+from perdure.actors.waiting.taskless import no_current_task
 
 
 class Room:
@@ -128,3 +130,25 @@ def test_the_only_exception_of_a_group_is_taken_out_of_it() -> None:
     assert only_exception(BaseExceptionGroup("outer", [ExceptionGroup("inner", [error])])) is error
     pair = ExceptionGroup("two", [ValueError(), KeyError()])
     assert only_exception(pair) is pair
+
+
+async def test_what_it_begins_knows_its_library_outside_of_any_task() -> None:
+    # Given a context manager that begins tasks where there is no current task, as an engine does after a turn that
+    # changes nothing (the recovery of an activity),
+    seen: list[str] = []
+
+    @asynccontextmanager
+    async def open_room() -> AsyncIterator[None]:
+        async with anyio.create_task_group() as tasks:
+            with no_current_task():
+                tasks.start_soon(anyio.sleep, 0)
+            seen.append("begun")
+            yield
+
+    own = OwnTask(open_room, hurry=lambda: None, ended=lambda error: seen.append(str(error)))
+    # when it is entered in a program that `anyio.run` has not begun, where sniffio asks for the current task,
+    sniffio.current_async_library_cvar.set(None)
+    await own.enter(guard=False)
+    await own.leave()
+    # then anyio knows that it is asyncio.
+    assert seen == ["begun"]

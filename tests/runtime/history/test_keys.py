@@ -2,6 +2,7 @@
 
 import pytest
 
+from perdure.actors.instruments import SYSTEM
 from perdure.runtime.history.keys import event_key_of, execution_id_of, instance_id_of, is_same_key
 from perdure.runtime.ids import make_id
 
@@ -28,7 +29,7 @@ def test_another_key_or_another_workflow_is_another_start(name: str, key: str) -
 
 
 def test_a_start_without_a_key_is_no_start_with_one() -> None:
-    assert not is_same_key(make_id(), execution_id_of("order", "k", "1"))
+    assert not is_same_key(make_id(SYSTEM), execution_id_of("order", "k", "1"))
 
 
 @pytest.mark.parametrize("key", ["\ud800", "é", "\0", "x" * 10_000])

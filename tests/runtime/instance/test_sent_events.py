@@ -188,7 +188,7 @@ def test_a_rerun_has_the_event_in_its_history_and_does_not_send_it() -> None:
     source.done(2)
     answer(source, COMPLETED._replace(event_id=3))
     # when it is run again from the activity on,
-    made = copied(source.rows, Rerun("i", 2), source_id="i", new_id="j", now_us=source.now_us, remote=True)
+    made = copied(source.rows, Rerun("i", 2), new_id="j", execution_id="new", now_us=source.now_us, remote=True)
     copy = LoneActor(None, "j")
     copy.send(StartCopy(record_of(source)._replace(execution_id=made.execution_id), made.rows, made.sent))
     copy.restart()
@@ -203,7 +203,7 @@ def test_a_rerun_of_code_that_is_here_sends_what_its_turn_has_asked_for_behind_t
     source.start("w")
     answer(source, TaskScheduled(1, "a", None, "k"), SENT._replace(event_id=2), TaskScheduled(3, "b", None, "k3"))
     # when it is run again from the first activity on,
-    made = copied(source.rows, Rerun("i", 1), source_id="i", new_id="j", now_us=source.now_us, remote=False)
+    made = copied(source.rows, Rerun("i", 1), new_id="j", execution_id="new", now_us=source.now_us, remote=False)
     copy = LoneActor(None, "j")
     copy.send(StartCopy(record_of(source)._replace(execution_id=made.execution_id), made.rows, made.sent))
     # then all of it is asked for again, also after a crash.

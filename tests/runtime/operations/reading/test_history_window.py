@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perdure.actors.instruments import SYSTEM
 from perdure.runtime.history.event import (
     Event,
     EventRaised,
@@ -97,7 +98,7 @@ async def test_the_windows_of_a_history_make_its_timeline(history: list[Row], cu
     found = []
     for begin, end in pairwise(edges):
         # Each is read by itself.
-        windows = HistoryWindows(entries, versioned=True)
+        windows = HistoryWindows(entries, versioned=True, stopwatch=SYSTEM.stopwatch)
         found += await windows.events(begin, end)
     assert [each.timed for each in found] == Timeline.of(history).events
     places = [each.place for each in found]
@@ -110,7 +111,7 @@ async def test_a_window_unpacks_no_more_rows_than_it_needs() -> None:
     rows += [
         Row(n, [TaskCompleted(n, None), TaskScheduled(n + 1, "a", None, f"x-{n + 1}")], []) for n in range(1, 1000)
     ]
-    windows = HistoryWindows([PACKER.pack(*row) for row in rows], versioned=False)
+    windows = HistoryWindows([PACKER.pack(*row) for row in rows], versioned=False, stopwatch=SYSTEM.stopwatch)
     found = await windows.events(990, 1000)
     assert [each.timed for each in found] == Timeline.of(rows).events[-30:]
     assert len(windows._unpacked) == 11

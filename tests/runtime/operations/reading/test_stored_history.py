@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from perdure import Engine, Settings
+from perdure.actors.instruments import SYSTEM
 from perdure.actors.store.errors import ListsUnfinished
 from perdure.actors.store.listing import Order
 from perdure.runtime.operations.reading.listing import InstanceFilter, InstancePage
@@ -63,5 +64,5 @@ async def test_instances_of_an_older_store_are_listed_and_described_with_what_is
 
 
 async def test_an_empty_history_is_surveyed_too() -> None:
-    found = await survey([])
+    found = await survey([], SYSTEM.stopwatch)
     assert (found.first, found.last, found.entries.turns) == (None, None, 0)

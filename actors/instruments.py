@@ -1,0 +1,41 @@
+"""Instruments: what a host reads off the machine beside the clock, how long something took and chance among it.
+
+The rule: nothing in `actors/` and `runtime/` asks the machine for time, chance or ids but through `actors/clock.py` and
+these. So a simulation (`testing/simulation/`) can put its own in their place, and the same seed gives the same run.
+`tests/house/test_determinism.py` holds it, and has the list of exceptions.
+
+Each of the real ones is a function of the interpreter's. They are called in each slice of turns and for each id, where
+a call into Python would show.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+# Tells seconds since some moment. Only differences mean anything.
+Stopwatch: TypeAlias = Callable[[], float]
+
+# Gives so many bytes that nobody can guess.
+Chance: TypeAlias = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Instruments:
+    """What a host reads off the machine; by default that of the machine it runs on.
+
+    Args:
+        stopwatch: How long slices of turns, commits and activities take.
+        chance: Ids of instances, tokens of workers, names of feeds.
+        time_ns: The date that ids begin with; Unix time, nanoseconds. Nothing but the place of rows in the store
+            depends on it.
+    """
+
+    stopwatch: Stopwatch = time.perf_counter
+    chance: Chance = os.urandom
+    time_ns: Callable[[], int] = time.time_ns
+
+
+# The machine itself.
+SYSTEM = Instruments()

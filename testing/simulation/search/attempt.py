@@ -1,0 +1,112 @@
+"""An attempt: one world, run to its end or to its failure.
+
+The one law: a failure is believed once it has happened twice, step by step the same.
+"""
+
+import re
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+from ..choices import Choices, Schedule
+from ..world import World
+
+
+class Attempt(NamedTuple):
+    """What came of a world.
+
+    Args:
+        error: What its story has raised; None: it is green.
+        digest: The hash of its steps and commits.
+        story: Its lines.
+        choices: What was chosen in it.
+    """
+
+    error: Exception | None
+    digest: str
+    story: str
+    choices: Choices
+
+
+# Makes a world of the given choices, and runs it.
+Run: TypeAlias = Callable[[Choices], Attempt]
+
+
+def attempt(make: Callable[[Choices], World], story: Callable[[World], Coroutine[Any, Any, Any]]) -> Run:
+    """A run of a story: each time in a new world, with whatever `make` makes beside it."""
+
+    def run(choices: Choices) -> Attempt:
+        world = make(choices)
+        error: Exception | None = None
+        try:
+            world.run(story)
+        except Exception as raised:
+            error = innermost(raised)
+        return Attempt(error, world.trace.digest, world.trace.story(), choices)
+
+    return run
+
+
+def innermost(error: Exception) -> Exception:
+    """The first error in a group, in however many groups it lies; else the error."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def signature(error: Exception) -> str:
+    """What two failures have in common if they are the same: the class and the text without its numbers."""
+    return f"{type(error).__qualname__}: {re.sub(r'[0-9]+', '#', str(error))}"
+
+
+class NotRepeatable(Exception):
+    """A world failed, and did not do the same again: something in it is not the seed's.
+
+    Args:
+        first, again: The two runs.
+    """
+
+    def __init__(self, first: Attempt, again: Attempt) -> None:
+        super().__init__(first, again)
+        self.first = first
+        self.again = again
+
+    def __str__(self) -> str:
+        return (
+            f"a world of the same choices came out in two ways: {self.first.error!r}, and then {self.again.error!r}. "
+            "Something in it is not up to its choices: the machine's time or chance, the order of a set, or what an "
+            "earlier world has left behind. Compare the steps of both (WorldTrace(keep=True), first_difference)."
+        )
+
+
+def failing_again(run: Run, schedule: Mapping[tuple[str, int], int]) -> Attempt | None:
+    """Run a schedule; if it fails, once more.
+
+    Returns:
+        The attempt that failed; None: it is green.
+
+    Raises:
+        NotRepeatable: It did not do the same again.
+    """
+    first = run(Choices(schedule=schedule))
+    if first.error is None:
+        return None
+    again = run(Choices(schedule=schedule))
+    if again.error is None or again.digest != first.digest or signature(again.error) != signature(first.error):
+        raise NotRepeatable(first, again)
+    return first
+
+
+class FoundFailure(NamedTuple):
+    """A failure that was found.
+
+    Args:
+        schedule: Replays it.
+        error: What was raised.
+        story: What happened.
+        runs: How many worlds were run to find it, or to make it smaller.
+    """
+
+    schedule: Schedule
+    error: Exception
+    story: str
+    runs: int

@@ -1,0 +1,98 @@
+"""A sweep: every single fault of a calm world, and then every pair, each in a world of its own.
+
+The one law: it is complete, and says so; or it was cut short, and says that.
+
+A calm run counts the places at which each kind of fault can strike. Each is tried alone; then, where that world was
+green, each with one of the places that it has come to.
+"""
+
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from ..choices import Choices, Schedule, union
+from .attempt import Attempt, FoundFailure, Run, failing_again
+
+
+class Sweep(NamedTuple):
+    """What a sweep has tried.
+
+    Args:
+        places: The single faults.
+        pairs: The pairs of faults that were tried.
+        failures: Those that broke something: single ones, then pairs of two that break nothing alone.
+        complete: Whether all were tried.
+    """
+
+    places: int
+    pairs: int
+    failures: list[FoundFailure]
+    complete: bool
+
+    def __str__(self) -> str:
+        return (
+            f"{self.places} places, {self.pairs} pairs, {'complete' if self.complete else 'cut short'}, "
+            f"{len(self.failures)} failures"
+        )
+
+
+def sweep(
+    run: Run, *, pairs: bool = True, without: Collection[str] = (), runs_max: int = 10_000, enough: int = 10
+) -> Sweep:
+    """Try every single fault, and then every pair.
+
+    Args:
+        run: Runs a world.
+        pairs: Whether pairs are tried.
+        without: Streams that are left out: `kill.between` has a place for each moment.
+        runs_max: So many worlds at most.
+        enough: It ends at so many failures.
+
+    Raises:
+        NotRepeatable: A failure did not happen again.
+    """
+    calm = run(Choices())
+    if calm.error is not None:
+        return Sweep(0, 0, [FoundFailure({}, calm.error, calm.story, 1)], True)
+    singles = list(_places(calm, without))
+    found = Sweep(len(singles), 0, [], True)
+    runs, green = 1, list[tuple[Schedule, Attempt]]()
+    for single in singles:
+        if runs >= runs_max or len(found.failures) >= enough:
+            return found._replace(complete=False)
+        runs += 1
+        tried = run(Choices(schedule=single))
+        if tried.error is None:
+            green.append((single, tried))
+        else:
+            _take(found, run, single, runs)
+    seen = {frozenset(single.items()) for single in singles}
+    bad = {place for failure in found.failures for place in failure.schedule.items()}
+    for single, tried in green if pairs else ():
+        for second in _places(tried, without):
+            pair = union([single, second])
+            key = frozenset(pair.items())
+            if key in seen or len(pair) < 2 or bad.intersection(pair.items()):
+                continue
+            seen.add(key)
+            if runs >= runs_max or len(found.failures) >= enough:
+                return found._replace(complete=False)
+            runs += 1
+            found = found._replace(pairs=found.pairs + 1)
+            if run(Choices(schedule=pair)).error is not None:
+                _take(found, run, pair, runs)
+    return found
+
+
+def _places(of: Attempt, without: Collection[str]) -> Iterator[Schedule]:
+    """Each single fault that could have struck in a world."""
+    for stream, kinds in of.choices.faults.items():
+        if stream not in without:
+            for index in range(of.choices.drawn[stream]):
+                yield from ({(stream, index): value} for value in range(1, kinds + 1))
+
+
+def _take(found: Sweep, run: Run, schedule: Schedule, runs: int) -> None:
+    failed = failing_again(run, schedule)
+    assert failed is not None, "it has failed a moment ago"
+    assert failed.error is not None
+    found.failures.append(FoundFailure(schedule, failed.error, failed.story, runs))

@@ -1,0 +1,68 @@
+"""The trace of a world: a hash of all steps and commits, and on demand the steps and lines themselves.
+
+The one law: nothing in it depends on the process: no address, no hash of a text, no time of the machine. Two runs of
+one seed have the same hash, in any process.
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from itertools import zip_longest
+from typing import NamedTuple
+
+
+class TracedLine(NamedTuple):
+    """Something that happened, for a story."""
+
+    at_s: float  # virtual seconds
+    who: str  # "host 1", "disk", "story"
+    what: str
+    fault: bool = False
+
+    def __str__(self) -> str:
+        return f"{'!' if self.fault else ' '} {self.at_s:>14.6f} s  {self.who:8} {self.what}"
+
+
+class WorldTrace:
+    """Gathers what happens.
+
+    Args:
+        keep: Keep each step, to compare two runs; a hundred bytes each.
+    """
+
+    def __init__(self, *, keep: bool = False) -> None:
+        self.lines: list[TracedLine] = []
+        self.steps: list[str] | None = [] if keep else None
+        self._hash = blake2b(digest_size=16)
+
+    @property
+    def digest(self) -> str:
+        """The hash of all so far, 32 hexadecimal digits."""
+        return self._hash.hexdigest()
+
+    def step(self, number: int, ready: int, at: int, now_s: float) -> None:
+        """Note a step of the loop; see `Steps.taken`."""
+        text = b"%d %d %d %d;" % (number, ready, at, now_s * 1e9)
+        self._hash.update(text)
+        if self.steps is not None:
+            self.steps.append(text.decode())
+
+    def bytes(self, what: str, written: bytes) -> None:
+        """Note bytes that went to a machine."""
+        self._hash.update(what.encode())
+        self._hash.update(written)
+        if self.steps is not None:
+            self.steps.append(f"{what} {written.hex()}")
+
+    def tell(self, at_s: float, who: str, what: str, *, fault: bool = False) -> None:
+        """Note a line of the story."""
+        self.lines.append(TracedLine(at_s, who, what, fault))
+
+    def story(self) -> str:
+        """The lines, one below the other; faults are marked."""
+        return "\n".join(map(str, self.lines))
+
+
+def first_difference(one: Sequence[str], other: Sequence[str]) -> tuple[int, str | None, str | None] | None:
+    """Where two runs part, and what each did there; None: they are the same."""
+    pairs = enumerate(zip_longest(one, other))
+    return next(((at, left, right) for at, (left, right) in pairs if left != right), None)

@@ -1,0 +1,21 @@
+"""Prints the hash of one world for each seed, for a process that is to be compared with another.
+
+python -c "..." FIRST END KIND; KIND is "plain" or "clock".
+"""
+
+import logging
+import sys
+
+from perdure.testing.simulation.choices import Choices
+
+from .scenario import Scenario
+
+
+def main() -> None:
+    logging.disable(logging.CRITICAL)
+    first, end, kind = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    # One process goes forwards, the other backwards: what a world leaves behind must not show in the next.
+    seeds = range(first, end) if first < end else range(first - 1, end - 1, -1)
+    for seed in seeds:
+        outcome = Scenario(Choices(seed), clock_is_set=kind == "clock").run()
+        print(seed, outcome.digest, outcome.kills, outcome.instances)

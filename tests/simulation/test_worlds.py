@@ -1,0 +1,62 @@
+"""In every world what was acknowledged is there, each step counts once, and all ends once the faults are over."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import pytest
+
+from perdure.testing.simulation.choices import Choices, told
+
+from .scenario import Scenario
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("CRITICAL")
+
+
+def run_worlds(seeds: Iterable[int], *, clock_is_set: bool = False) -> Counter[str]:
+    """Run worlds, and count what happened in them."""
+    sometimes: Counter[str] = Counter()
+    for seed in seeds:
+        scenario = Scenario(Choices(seed), clock_is_set=clock_is_set)
+        try:
+            outcome = scenario.run()
+        except BaseException as error:
+            error.add_note(f"seed {seed}: {told(scenario.choices.taken)}\n{scenario.world.trace.story()}")
+            raise
+        sometimes += outcome.sometimes
+        sometimes["instance"] += outcome.instances
+    return sometimes
+
+
+def test_worlds_with_faults_keep_every_promise() -> None:
+    sometimes = run_worlds(range(25))
+    # What must happen in some of them, or they would prove nothing.
+    assert min(sometimes[what] for what in ("kill", "failed_commit", "activity_again", "event_twice", "child")) > 5
+
+
+def test_worlds_whose_date_is_set_keep_every_promise() -> None:
+    assert run_worlds(range(10), clock_is_set=True)["kill"] > 5
+
+
+def test_a_world_without_faults_has_none() -> None:
+    outcome = Scenario(Choices()).run()
+    assert (outcome.kills, outcome.failed_commits, outcome.choices.taken) == (0, 0, {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("clock_is_set", [False, True])
+def test_thousands_of_instances_keep_every_promise(clock_is_set: bool) -> None:
+    assert run_worlds(range(10_000, 11_000), clock_is_set=clock_is_set)["instance"] > 5_000
+
+
+def test_the_schedule_of_a_world_replays_it() -> None:
+    # Given a world with kills,
+    first = Scenario(Choices(24)).run()
+    assert first.kills
+    # when what was chosen in it is chosen again, without the seed,
+    again = Scenario(Choices(schedule=first.choices.taken)).run()
+    # then it is the same world.
+    assert again.digest == first.digest
+    assert not again.choices.unmet

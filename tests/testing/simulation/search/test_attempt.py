@@ -1,0 +1,45 @@
+"""A failure is believed once it has happened twice in the same way."""
+
+import pytest
+
+from perdure.testing.simulation.choices import Choices
+from perdure.testing.simulation.search.attempt import (
+    Attempt,
+    NotRepeatable,
+    failing_again,
+    innermost,
+    signature,
+)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (ValueError("order-1 was charged 2 times"), ValueError("order-7 was charged 30 times"), True),
+        (ValueError("order-1 was charged"), ValueError("order-1 was lost"), False),
+        (ValueError("x"), KeyError("x"), False),
+    ],
+)
+def test_failures_are_the_same_but_for_their_numbers(one: Exception, other: Exception, same: bool) -> None:
+    assert (signature(one) == signature(other)) is same
+
+
+def test_the_first_error_of_a_group_counts() -> None:
+    inner = ValueError("x")
+    assert innermost(ExceptionGroup("", [ExceptionGroup("", [inner, KeyError("y")])])) is inner
+
+
+def test_a_green_world_is_no_failure() -> None:
+    assert failing_again(lambda choices: Attempt(None, "", "", choices), {}) is None
+
+
+@pytest.mark.parametrize("again", [None, ValueError("other"), AssertionError("x")])
+def test_what_differs_the_second_time_is_not_believed(again: Exception | None) -> None:
+    results = iter([(AssertionError("x"), "a"), (again, "b")])
+
+    def run(choices: Choices) -> Attempt:
+        error, digest = next(results)
+        return Attempt(error, digest, "", choices)
+
+    with pytest.raises(NotRepeatable, match="Something in it is not up to its choices"):
+        failing_again(run, {})

@@ -1,0 +1,194 @@
+"""The loop takes one step at a time, lets virtual time jump, and takes none of a life that was killed."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import anyio
+import pytest
+
+from perdure.testing.simulation.loop import HOST, Oldest, SimLoop, Stuck, never
+from perdure.testing.simulation.patches import patched
+
+T = TypeVar("T")
+
+
+def run(story: Coroutine[Any, Any, T], loop: SimLoop | None = None) -> T:
+    loop = loop or new_loop()
+    try:
+        return loop.run(story)
+    finally:
+        loop.close()
+
+
+def new_loop(steps: Oldest | None = None) -> SimLoop:
+    return SimLoop(steps)  # type: ignore[abstract]
+
+
+class Last(Oldest):
+    """Takes the newest step."""
+
+    def choose(self, ready: int) -> int:
+        return ready - 1
+
+
+def test_a_year_passes_at_once() -> None:
+    async def story() -> float:
+        await anyio.sleep(365 * 24 * 3600)
+        return anyio.current_time()
+
+    assert run(story()) == 365 * 24 * 3600
+
+
+def test_timers_come_in_the_order_of_their_times_and_then_of_their_making() -> None:
+    seen: list[str] = []
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        for when, name in ((2, "c"), (1, "a"), (1, "b")):
+            loop.call_later(when, seen.append, name)
+        loop.call_later(1.5, seen.append, "never").cancel()
+        await asyncio.sleep(3)
+
+    run(story())
+    assert seen == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(("steps", "order"), [(Oldest(), "abc"), (Last(), "cba")])
+def test_tasks_run_in_the_order_that_is_chosen(steps: Oldest, order: str) -> None:
+    seen: list[str] = []
+
+    async def note(name: str) -> None:
+        seen.append(name)
+
+    async def story() -> None:
+        tasks = [asyncio.create_task(note(name)) for name in "abc"]
+        await asyncio.wait(tasks)
+
+    run(story(), new_loop(steps))
+    assert "".join(seen) == order
+
+
+def test_plain_callbacks_keep_their_order_whatever_is_chosen() -> None:
+    seen: list[int] = []
+
+    async def story() -> None:
+        for number in range(5):
+            asyncio.get_running_loop().call_soon(seen.append, number)
+        await asyncio.sleep(1)
+
+    run(story(), new_loop(Last()))
+    assert seen == [0, 1, 2, 3, 4]
+
+
+def test_what_nobody_will_ever_wake_is_stuck() -> None:
+    async def story() -> None:
+        await never()
+
+    with pytest.raises(Stuck, match="nothing is left that could happen"):
+        run(story())
+
+
+def test_no_step_and_no_finally_of_a_killed_life_runs() -> None:
+    # Given a life that is in the middle of something, with tasks and timers of its own,
+    seen: list[str] = []
+    loop = new_loop()
+
+    async def part(name: str) -> None:
+        try:
+            await anyio.sleep(1)
+            seen.append(name)
+        finally:
+            seen.append(f"{name} cleaned up")
+
+    async def life() -> None:
+        asyncio.get_running_loop().call_later(0.5, seen.append, "timer")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(part, "a")
+            tasks.start_soon(part, "b")
+
+    async def story() -> None:
+        task = loop.create_task(life(), context=loop.in_life(1))
+        await asyncio.sleep(0.1)
+        # when it is killed,
+        loop.dead.add(1)
+        await asyncio.sleep(10)
+        assert not task.done()
+        # then nothing of it happens any more.
+        assert seen == []
+
+    loop.run(story())
+    assert seen == []
+    loop.close()
+
+
+def test_a_life_that_stands_still_goes_on_with_all_that_was_due() -> None:
+    seen: list[float] = []
+    loop = new_loop()
+
+    async def life() -> None:
+        for _ in range(3):
+            await asyncio.sleep(1)
+            seen.append(loop.time())
+
+    async def story() -> None:
+        loop.create_task(life(), context=loop.in_life(7))
+        await asyncio.sleep(0.5)
+        loop.hold(7)
+        await asyncio.sleep(5)
+        assert seen == []
+        loop.go_on(7)
+        await asyncio.sleep(5)
+
+    run(story(), loop)
+    assert seen == [5.5, 6.5, 7.5]
+
+
+def test_what_a_life_begins_belongs_to_it() -> None:
+    loop = new_loop()
+    seen: list[int] = []
+
+    async def inner() -> None:
+        seen.append(HOST.get())
+
+    async def life() -> None:
+        await asyncio.create_task(inner())
+        asyncio.get_running_loop().call_soon(lambda: seen.append(HOST.get()))
+
+    async def story() -> None:
+        seen.append(HOST.get())
+        await loop.create_task(life(), context=loop.in_life(3))
+        await asyncio.sleep(1)
+
+    run(story(), loop)
+    assert seen == [0, 3, 3]
+
+
+def test_an_error_in_a_callback_is_kept() -> None:
+    loop = new_loop()
+
+    async def story() -> None:
+        loop.call_soon(lambda: 1 / 0)
+        await asyncio.sleep(1)
+
+    run(story(), loop)
+    assert isinstance(loop.errors[0]["exception"], ZeroDivisionError)
+
+
+def test_nothing_of_a_closed_loop_stays_in_anyio() -> None:
+    from anyio._backends import _asyncio  # noqa: PLC0415
+
+    async def forever() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(anyio.sleep_forever)
+
+    async def story() -> None:
+        loop.create_task(forever())
+        await asyncio.sleep(1)
+
+    before = len(_asyncio._task_states)
+    loop = new_loop()
+    with patched():
+        run(story(), loop)
+    assert len(_asyncio._task_states) == before
+    assert loop.is_closed()

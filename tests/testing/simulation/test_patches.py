@@ -1,0 +1,59 @@
+"""anyio cancels in the order in which things came, as long as a world runs."""
+
+import asyncio
+
+import anyio
+import pytest
+from anyio._backends import _asyncio
+
+from perdure.testing.simulation.loop import SimLoop
+from perdure.testing.simulation.patches import OrderedSet, PatchMissed, patched
+
+
+def test_a_set_keeps_the_order_in_which_its_items_came() -> None:
+    items = OrderedSet[str]()
+    for item in "cab":
+        items.add(item)
+    items.discard("x")
+    items.remove("a")
+    items.add("a")
+    assert list(items) == ["c", "b", "a"]
+    assert len(items) == 3
+    assert "b" in items
+
+
+def test_scopes_are_cancelled_in_the_order_of_their_making() -> None:
+    seen: list[int] = []
+
+    async def part(number: int) -> None:
+        with anyio.CancelScope():
+            try:
+                await anyio.sleep_forever()
+            finally:
+                seen.append(number)
+
+    async def story() -> None:
+        async with anyio.create_task_group() as tasks:
+            for number in range(50):
+                tasks.start_soon(part, number)
+            await asyncio.sleep(1)
+            tasks.cancel_scope.cancel()
+
+    loop = SimLoop()  # type: ignore[abstract]
+    with patched():
+        loop.run(story())
+    loop.close()
+    assert seen == list(range(50))
+
+
+def test_the_patch_is_gone_afterwards() -> None:
+    before = _asyncio.CancelScope.__init__
+    with patched():
+        assert _asyncio.CancelScope.__init__ is not before
+    assert _asyncio.CancelScope.__init__ is before
+
+
+def test_another_anyio_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_asyncio, "CancelScope", object)
+    with pytest.raises(PatchMissed, match="Install the version of anyio"), patched():
+        pass

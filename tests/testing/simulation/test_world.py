@@ -1,0 +1,152 @@
+"""Hosts of a world die and come back on the same disk, and the story's requests die with them."""
+
+from datetime import timedelta
+
+import anyio
+import pytest
+
+from perdure import ActivityContext, App, WorkflowContext
+from perdure.testing.simulation.choices import Choices
+from perdure.testing.simulation.loop import Stuck
+from perdure.testing.simulation.world import ConnectionLost, World
+
+app = App("world")
+cleaned_up: list[float] = []  # when, in virtual seconds
+
+
+@app.activity
+async def slow(ctx: ActivityContext, seconds: float) -> str:
+    try:
+        await anyio.sleep(seconds)
+    except BaseException:
+        cleaned_up.append(anyio.current_time())
+        raise
+    return "slept"
+
+
+@app.workflow
+async def sleeper(ctx: WorkflowContext, seconds: float) -> str:
+    return await ctx.call_activity(slow, input=seconds)
+
+
+@app.workflow
+async def timer(ctx: WorkflowContext, days: int) -> str:
+    await ctx.create_timer(timedelta(days=days))
+    return "rang"
+
+
+def test_days_pass_at_once_and_the_date_follows() -> None:
+    async def story(world: World) -> str:
+        return await world.call(lambda engine: engine.client.run(timer, input=3))
+
+    world = World(app)
+    assert world.run(story) == "rang"
+    assert world.loop.time() >= 3 * 24 * 3600
+
+
+def test_a_killed_host_comes_back_and_does_again_what_was_under_way() -> None:
+    # Given an activity that is under way,
+    async def story(world: World) -> str:
+        await world.call(lambda engine: engine.client.start(sleeper, input=5, instance_id="i"))
+        await world.sleep(1)
+        # when the host is killed,
+        world.kill()
+        # then another comes, it is done again, and nothing of the first one was cancelled.
+        result = str(await world.ask(lambda engine: engine.client.result("i")))
+        assert cleaned_up == []
+        return result
+
+    cleaned_up.clear()
+    world = World(app)
+    assert world.run(story) == "slept"
+    assert world.loop.time() > 6
+    assert "killed: the story has" in world.trace.story()
+    assert (world.kills, world.loop.errors) == (1, [])
+
+
+def test_a_request_that_was_under_way_is_lost_and_may_be_repeated() -> None:
+    async def story(world: World) -> None:
+        await world.call(lambda engine: engine.client.start(timer, input=1, instance_id="i"))
+        world.loop.call_later(1, world.kill)
+        with pytest.raises(ConnectionLost):
+            await world.call(lambda engine: engine.client.result("i"))
+        assert await world.ask(lambda engine: engine.client.result("i")) == "rang"
+
+    World(app).run(story)
+
+
+def test_an_error_that_the_host_answers_with_reaches_the_story() -> None:
+    async def story(world: World) -> None:
+        await world.ask(lambda engine: engine.client.terminate("nobody"))
+
+    with pytest.raises(Exception, match="no such instance"):
+        World(app).run(story)
+
+
+def test_a_host_that_stands_still_goes_on() -> None:
+    async def story(world: World) -> float:
+        await world.call(lambda engine: engine.client.start(sleeper, input=5, instance_id="i"))
+        world.pause(30)
+        await world.call(lambda engine: engine.client.result("i"))
+        return world.loop.time()
+
+    assert 30 <= World(app).run(story) < 31
+
+
+def test_a_host_that_is_stopped_in_order_leaves_its_end_to_the_next() -> None:
+    async def story(world: World) -> str:
+        await world.call(lambda engine: engine.client.start(timer, input=1, instance_id="i"))
+        await world.restart()
+        assert await world.ask(lambda engine: engine.client.result("i")) == "rang"
+        assert world.life is not None
+        return str(world.life.number)
+
+    world = World(app)
+    assert world.run(story) == "2"
+    assert world.kills == 0
+
+
+def test_a_story_that_waits_for_a_host_which_nobody_starts_is_stuck() -> None:
+    async def story(world: World) -> None:
+        await world.stop()
+        await world.ask(lambda engine: engine.client.get("i"))
+
+    with pytest.raises(Stuck):
+        World(app).run(story)
+
+
+@pytest.mark.parametrize("place", ["kill.between", "kill.here"])
+def test_a_host_is_killed_where_the_schedule_says_so(place: str) -> None:
+    async def story(world: World) -> None:
+        async def request(engine: object) -> None:
+            await world.mortal("kill.here", "it was told to be")
+            await anyio.sleep(1)
+
+        with pytest.raises(ConnectionLost):
+            await world.call(request)
+        await world.call(lambda engine: engine.client.get("i"))
+
+    world = World(app, Choices(schedule={(place, 0): 1}))
+    world.run(story)
+    assert world.kills == 1
+
+
+def test_no_fault_happens_after_the_world_was_healed() -> None:
+    async def story(world: World) -> None:
+        world.kill()
+        await world.heal()
+        await world.sleep(3_600)
+
+    world = World(app, Choices(schedule={("kill.between", n): 1 for n in range(100)}))
+    world.run(story)
+    assert world.kills == 1
+
+
+def test_the_date_is_set_where_the_schedule_says_so() -> None:
+    async def story(world: World) -> None:
+        await world.sleep(1)
+
+    world = World(app, Choices(schedule={("clock.step", 0): 4}), clock_is_set=True)
+    world.run(story)
+    assert "is set by -3600.0 s" in world.trace.story()
+    assert world.clock.now_us() - world.clock.monotonic_us() == 1_767_225_600_000_000 - 3_600_000_000
