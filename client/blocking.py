@@ -16,6 +16,7 @@ from typing import Any, Generic, Literal, Self, TypeVar, Unpack, overload
 
 import anyio
 from anyio.from_thread import BlockingPortal
+from msgspec import UNSET
 
 from ..api.management.actions import ActionDone
 from ..api.management.history import HistoryList
@@ -25,6 +26,7 @@ from ..runtime.history.status import Status
 from ..runtime.operations.client import IfTaken
 from ..runtime.operations.facade import finished
 from ..runtime.operations.handle import Seconds, Workflow, WorkflowState
+from .blocking_steering import BlockingSteering
 from .filters import Filter
 from .remote_client import Order, Payloads, RemoteClient, StatusChange
 from .server import Server
@@ -162,7 +164,7 @@ class BlockingHandle(str, Generic[R]):
         return str, (self.id,)
 
 
-class BlockingClient:
+class BlockingClient(BlockingSteering):
     """Starts, sees and steers the instances of a daemon; each method waits. Threads may share it.
 
     Args:
@@ -442,8 +444,23 @@ class BlockingClient:
             )
         )
 
+    def rerun(
+        self,
+        instance_id: str,
+        *,
+        from_event: int | None = None,
+        new_id: str | None = None,
+        input: Any = UNSET,  # noqa: A002
+        reason: str | None = None,
+    ) -> BlockingHandle[Any]:
+        """Run an instance again, as a new one; as `RemoteClient.rerun`."""
+        handle = self._call(
+            lambda client: client.rerun(instance_id, from_event=from_event, new_id=new_id, input=input, reason=reason)
+        )
+        return self.handle(handle.id)
+
     def call(self, function: Callable[[RemoteClient], Awaitable[T]]) -> T:
-        """Do whatever else a client can: `client.call(lambda client: client.rerun("order-17"))`."""
+        """Do whatever else a client can: `client.call(lambda client: client.payloads("order-17"))`."""
         return self._call(function)
 
     # How.

@@ -27,7 +27,8 @@ def asgi(
     """Make an ASGI app of the management API, `/api/v1`, and its pages; for any `root_path`.
 
     Mounted in another app, it serves an engine that this app starts and stops. Served as it is (`uvicorn shop:web`), it
-    starts the engine and stops it.
+    starts the engine and stops it. uvicorn waits for readers of events when it stops, unless it is told how long:
+    `--timeout-graceful-shutdown 5`.
 
     Args:
         api_tokens: Each opens it. The keys of a mapping are their names, which stand in the audit.

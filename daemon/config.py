@@ -69,7 +69,10 @@ class Config:
     def public(self, app_id: str) -> dict[str, Any]:
         """What the daemon was told, for those who ask it: all but secrets."""
         shown = {name.name: getattr(self, name.name) for name in fields(self) if name.name not in SECRET}
-        return {**shown, "app_id": app_id, "api_tokens": len(self.api_tokens)}
+        # The settings have these two from the configuration.
+        limits = {each.name: getattr(self.limits, each.name) for each in fields(self.limits)}
+        limits = {name: value for name, value in limits.items() if name not in ("app_id", "retention")}
+        return {**shown, "limits": limits, "app_id": app_id, "api_tokens": len(self.api_tokens)}
 
     def settings(self, app_name: str | None) -> Settings:
         """The settings of the engine.

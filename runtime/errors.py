@@ -19,7 +19,6 @@ PerdureError
 │   ├── WorkflowUnknown            a start of a workflow that the app does not have, and no worker may have
 │   ├── RunChanged                 the id belongs to another run than the caller has seen
 │   └── NoMatch                    the instance is not what the request is for, or is no more
-├── InstanceFull                   the instance holds as many arrivals as it may
 ├── NondeterminismError            workflow code that no longer fits its history
 ├── WorkflowMisuse                 workflow code took a step that replay cannot repeat
 ├── WorkflowFailed                 an instance ended otherwise than COMPLETED (raised by Client.run)
@@ -29,6 +28,9 @@ PerdureError
 ├── EngineUsed                     an engine that is to run a second time
 ├── AsyncioNeeded                  Engine.start on trio
 └── AppError                       an app that cannot be: two workflows of one name, and so on
+
+MailboxFull
+└── InstanceFull                   the instance holds as many arrivals as it may
 """
 
 from ..actors.address import Address
@@ -148,17 +150,19 @@ class EventRefused(RequestRefused):
 class IdTaken(RequestRefused):
     """The id of a new instance belongs to another one already."""
 
-    def __init__(self, instance_id: str, *, name: str, status: str, restart: bool) -> None:
+    def __init__(self, instance_id: str, *, name: str, status: str, restart: bool | None) -> None:
         super().__init__(instance_id, name, status, restart)
         self.instance_id = instance_id
         self.name = name  # the workflow of the holder
         self.status = status  # of the holder, by its name
-        self.restart = restart  # a restart was asked for
+        self.restart = restart  # a restart was asked for; None: it is no start, but a rerun or an import
 
     def __str__(self) -> str:
         taken = f"ID {self.instance_id!r} belongs to an instance of workflow {self.name!r}, which is {self.status}"
         if self.restart:
             return f"{taken}; only a finished one is restarted. Add force=true to terminate it first."
+        if self.restart is None:
+            return f"{taken}; nothing was written. Choose another ID, or purge that one first."
         return (
             f"{taken}; nothing was started. Choose another ID, or ask with if_exists=return for the instance that is "
             "there if it is of the same workflow, or with if_exists=restart for a new run of it."

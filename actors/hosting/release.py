@@ -108,7 +108,9 @@ class Release:
         """Tell the reminder loop and the watchers of the changes of a commit."""
         write = taken.write
         assert write is not None
-        if (facets := write.facets) is not None:
+        facets = write.facets
+        # An actor that comes from elsewhere, with an end of its own time, has neither begun nor ended here.
+        if facets is not None and facets.updated_us == write.at_us:
             # Counted here and not in a function, because each instance comes through here twice.
             began, ended = self.tallies.began, self.tallies.ended
             key = write.address.type, facets.name

@@ -134,7 +134,7 @@ class AttentionView(Struct, kw_only=True, frozen=True):
     set_aside: ConcernView
     failed: Annotated[ConcernView, Meta(description="Within the last hour, the newest first")]
     waiting: Annotated[
-        ConcernView, Meta(description="They run, and nothing of them has changed for an hour; the longest first")
+        ConcernView, Meta(description="All that run; those first whose status, as a list has it, is the oldest")
     ]
     timers_overdue: Annotated[
         ConcernView, Meta(description="Timers, delays and timeouts that should have fired half a minute ago")

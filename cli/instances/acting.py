@@ -4,6 +4,7 @@ The rule: with --all-matching the number comes first. Nothing is done before a p
 command line says so for them (--yes).
 """
 
+import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,8 @@ import msgspec
 
 from .bulk import run_bulk
 from .connection import DaemonCommand, Where, ask, daemon_command, for_each, ids_of
-from .options import FILTER_OPTIONS, IDS_ARGUMENT, REASON_OPTION, filter_of, payload_option
-from .output import visible
+from .options import ACTION_OUTPUT_OPTION, FILTER_OPTIONS, IDS_ARGUMENT, REASON_OPTION, filter_of, payload_option
+from .output import done_line, visible
 
 if TYPE_CHECKING:
     from ...api.management.actions import RerunStepInfo
@@ -38,6 +39,7 @@ SELECTION_OPTIONS = (
         help="With --all-matching: so many a second.",
     ),
     click.Option(["--no-wait"], is_flag=True, help="With --all-matching: print the operation's id, and do not wait."),
+    ACTION_OUTPUT_OPTION,
     *FILTER_OPTIONS,
 )
 RECURSE = click.Option(
@@ -100,7 +102,8 @@ def _action(
             async def one(client: "RemoteClient", instance_id: str) -> str:
                 done = await client.act(action, instance_id, reason=reason, **how)  # type: ignore[arg-type]
                 many = f" ({done.affected} instances)" if isinstance(done.affected, int) and done.affected > 1 else ""
-                return f"{instance_id} {PAST[action]}{many}"
+                told = {"action": action, **msgspec.to_builtins(done)}
+                return done_line(options["shape"], f"{instance_id} {PAST[action]}{many}", told)
 
             act(action, where, ids, one, options, reason=reason, **{k: v for k, v in how.items() if k != "output"})
 
@@ -181,9 +184,12 @@ def rerun(
     async def one(client: "RemoteClient", instance_id: str) -> str:
         if dry_run:
             plan = await client.plan_rerun(instance_id, from_event=from_event)
+            if options["shape"] == "json":
+                return json.dumps(msgspec.to_builtins(plan), ensure_ascii=False)
             return "\n".join(steps("kept", plan.kept) + steps("repeated", plan.repeated))
         given = {"input": input} if input is not None else {}
-        return await client.rerun(instance_id, from_event=from_event, new_id=new_id, reason=reason, **given)
+        begun = await client.rerun(instance_id, from_event=from_event, new_id=new_id, reason=reason, **given)
+        return done_line(options["shape"], begun, {"action": "rerun", "id": begun, "source": instance_id})
 
     act("rerun", where, ids, one, options, reason=reason)
 

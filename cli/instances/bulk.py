@@ -11,6 +11,7 @@ import click
 
 from .connection import DONE, FAILED, patiently
 from .listing import show
+from .output import show_json
 
 if TYPE_CHECKING:
     from ...api.management.bulk import OperationInfo
@@ -28,7 +29,7 @@ async def run_bulk(
 
     Args:
         filters: Which instances.
-        options: `yes`, `rate` and `no_wait` of the command.
+        options: `yes`, `rate`, `no_wait` and `shape` of the command.
         bulk: What the plan is told besides.
     """
     planned = await client.plan_bulk(action, rate=options["rate"], **bulk, **filters)  # type: ignore[arg-type]
@@ -48,10 +49,10 @@ async def run_bulk(
         f"`perdure operations cancel {begun.id}` stops it.",
         err=True,
     )
-    return await follow(client, begun.id)
+    return await follow(client, begun.id, options["shape"])
 
 
-async def follow(client: "RemoteClient", operation_id: str) -> int:
+async def follow(client: "RemoteClient", operation_id: str, shape: str = "table") -> int:
     """Follow a bulk operation to its end, and say how far it is where a person looks on."""
     looked_on = sys.stderr.isatty()
     while True:
@@ -66,7 +67,10 @@ async def follow(client: "RemoteClient", operation_id: str) -> int:
         click.echo("", err=True)
     for error in operation.errors:
         click.echo(f"Error: {error.id}: {error.message}", err=True)
-    click.echo(progress(operation))
+    if shape == "json":
+        show_json(operation)
+    else:
+        click.echo(operation.id if shape == "ids" else progress(operation))
     return FAILED if operation.failed else DONE
 
 

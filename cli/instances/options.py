@@ -136,6 +136,14 @@ PLAIN_OUTPUT_OPTION = click.Option(
     show_default=True,
     help="How it is shown; ids is one a line.",
 )
+# Of commands that change something. It has no long name: --output of `terminate` is the result that the instance gets.
+ACTION_OUTPUT_OPTION = click.Option(
+    ["-o", "shape"],
+    type=click.Choice(OUTPUTS),
+    default="table",
+    show_default=True,
+    help="What is printed of each that was done: a line, an object of JSON on a line, or the id.",
+)
 IDS_ARGUMENT = click.Argument(["ids"], nargs=-1, metavar="[ID|-]...")
 ID_ARGUMENT = click.Argument(["instance_id"], metavar="ID")
 REASON_OPTION = click.Option(["--reason"], metavar="TEXT", help="Why; it stands in the audit.")

@@ -99,6 +99,18 @@ def show_ids(ids: Iterable[str]) -> None:
         click.echo(each)
 
 
+def done_line(shape: str, line: str, told: dict[str, Any]) -> str:
+    """Say that something was done to an instance, as `-o` of an action asks for it.
+
+    Args:
+        line: For a person.
+        told: For a program; its `id` is the instance's.
+    """
+    if shape == "json":
+        return json.dumps(told, ensure_ascii=False)
+    return str(told["id"]) if shape == "ids" else line
+
+
 def fields(pairs: Iterable[tuple[str, object]]) -> str:
     """Lay names and values out, one pair a line; those without a value are left out."""
     shown = [(name, value) for name, value in pairs if value is not None and value != "" and value is not msgspec.UNSET]

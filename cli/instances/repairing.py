@@ -3,13 +3,14 @@
 The rule: the history is not rewritten. What is appended could have arrived by itself.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from .connection import Where, ask, daemon_command
-from .options import ID_ARGUMENT, REASON_OPTION, payload_option
+from .options import ACTION_OUTPUT_OPTION, ID_ARGUMENT, REASON_OPTION, payload_option
+from .output import done_line
 
 if TYPE_CHECKING:
     from ...client.remote_client import RemoteClient
@@ -27,6 +28,7 @@ ACTIONS = ("retry", "complete", "fail", "fire", "release")
     click.Option(["--failure"], metavar="TEXT", help="Of fail: the message of the failure."),
     click.Option(["--failure-type"], metavar="NAME", help="Of fail: the type of the failure, such as ValueError."),
     REASON_OPTION,
+    ACTION_OUTPUT_OPTION,
     example="perdure repair order-17 complete --event-id 3 --result '\"paid\"' --reason 'paid by phone'",
 )
 def repair(
@@ -37,7 +39,7 @@ def repair(
     result: msgspec.Raw | None,
     failure: str | None,
     failure_type: str | None,
-    reason: str | None,
+    **options: Any,
 ) -> None:
     """Answer what an instance waits for.
 
@@ -65,8 +67,8 @@ def repair(
             event_id=event_id,
             result=result,
             failure=told if failure is not None else None,
-            reason=reason,
+            reason=options["reason"],
         )
-        click.echo(f"{instance_id} {action}: done")
+        click.echo(done_line(options["shape"], f"{instance_id} {action}: done", {"action": action, "id": instance_id}))
 
     ask(where, work)

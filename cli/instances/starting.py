@@ -9,8 +9,8 @@ import click
 import msgspec
 
 from .connection import FAILED, TIME_OVER, CommandEnded, Where, ask, daemon_command
-from .options import ID_ARGUMENT, OUTPUTS, date, length, pairs, payload_option
-from .output import lines_of, show_json, span
+from .options import ACTION_OUTPUT_OPTION, ID_ARGUMENT, OUTPUTS, date, length, pairs, payload_option
+from .output import done_line, lines_of, show_json, span
 from .showing import failure, waited
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def start(where: Where, workflow: str, wait: bool, timeout: float | None, output
     click.Argument(["name"], metavar="NAME"),
     payload_option("--input", "What it carries."),
     KEY_OPTION,
+    ACTION_OUTPUT_OPTION,
     example="perdure event order-17 approval --input '{\"approved\": true}'",
 )
 def event(
@@ -85,10 +86,13 @@ def event(
     name: str,
     input: msgspec.Raw | None,  # noqa: A002
     idempotency_key: str | None,
+    shape: str,
 ) -> None:
     """Send an event to an instance. One that does not wait for it keeps it until it does."""
 
     async def work(client: "RemoteClient") -> None:
         await client.raise_event(instance_id, name, input, idempotency_key=idempotency_key)
+        if shape in ("json", "ids"):
+            click.echo(done_line(shape, "", {"action": "event", "id": instance_id, "name": name}))
 
     ask(where, work)

@@ -32,7 +32,6 @@ CONCERNS = {
     "stalled": "stalled",
     "set_aside": "set aside",
     "failed": "failed within the last hour",
-    "waiting": "unchanged for an hour",
     "timers_overdue": "with a timer overdue",
     "workers_gone": "without their worker",
 }

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from .connection import USAGE, CommandEnded, Where, ask, daemon_command
-from .options import ID_ARGUMENT
+from .options import ACTION_OUTPUT_OPTION, ID_ARGUMENT
+from .output import done_line
 
 if TYPE_CHECKING:
     from ...client.remote_client import RemoteClient
@@ -58,10 +59,11 @@ def export_history(where: Where, instance_id: str, file: Path | None) -> None:
 @daemon_command(
     click.Argument(["file"], type=click.Path(path_type=Path), metavar="FILE|-"),
     click.Option(["--id", "new_id"], metavar="ID", help="Another id than it had."),
+    ACTION_OUTPUT_OPTION,
     example="perdure import order-17.ndjson",
     name="import",
 )
-def import_history(where: Where, file: Path, new_id: str | None) -> None:
+def import_history(where: Where, file: Path, new_id: str | None, shape: str) -> None:
     """Take in what `perdure export` has written.
 
     It becomes an instance that has ended, and its id is printed. The id must be free. Nothing of it is performed, sent
@@ -73,6 +75,7 @@ def import_history(where: Where, file: Path, new_id: str | None) -> None:
         raise CommandEnded(f"{file} cannot be read: {error.strerror}", USAGE) from None
 
     async def work(client: "RemoteClient") -> None:
-        click.echo((await client.import_history(content, new_id=new_id)).id)
+        taken = await client.import_history(content, new_id=new_id)
+        click.echo(done_line(shape, taken.id, {"action": "import", "id": taken.id}))
 
     ask(where, work)

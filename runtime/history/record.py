@@ -170,7 +170,7 @@ def state_of(instance_id: str, inspection: Inspection, record: InstanceRecord | 
         output=completed.result if completed is not None else None,
         custom_status=record.custom_status,
         failure=failure_in(completed) if completed is not None else None,
-        stall=record.stall,
+        stall=record.stall if not record.status.terminal else None,  # what it was terminated for is past
         parent_id=record.parent.instance_id if record.parent is not None else None,
         version=record.version,
         started_us=first.at_us if first is not None and first.turn is not None else record.started_us,

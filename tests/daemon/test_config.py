@@ -23,3 +23,4 @@ def test_what_the_management_api_shows_of_it_is_all_but_secrets() -> None:
     assert (shown["app_id"], shown["data"], shown["api_tokens"]) == ("shop", "orders.db", 2)
     assert "secret" not in msgspec.json.encode(shown).decode()
     assert {each.name for each in fields(config)} - shown.keys() == {"flags"}
+    assert "retention" not in shown["limits"]

@@ -20,7 +20,14 @@ from ....api.management.bulk import (
 from ....api.management.filters import filter_of_body
 from ....api.management.moments import encode
 from ....api.management.shapes import summary
-from ....api.management.words import BODY_INVALID, FILTER_INVALID, NO_SUCH_ROUTE, OPERATION_MISSING, PLAN_EXPIRED
+from ....api.management.words import (
+    BODY_INVALID,
+    FILTER_INVALID,
+    NO_SUCH_ROUTE,
+    OPERATION_MISSING,
+    PLAN_EXPIRED,
+    REQUEST_INVALID,
+)
 from ....api.words import Refusal
 from ....runtime.history.attribution import By
 from ....runtime.operations.bulk.bulk import RATE
@@ -46,7 +53,7 @@ BULK = Endpoint(
         Success(200, "Of a dry run: how many there are, and the plan", BulkPlan),
         Success(202, "Of a plan: the operation, which has begun", OperationInfo),
     ),
-    errors=(PLAN_EXPIRED, BODY_INVALID, FILTER_INVALID, NO_SUCH_ROUTE),
+    errors=(PLAN_EXPIRED, BODY_INVALID, FILTER_INVALID, REQUEST_INVALID, NO_SUCH_ROUTE),
     body=BulkRequest,
     description=(
         "First with a filter and `dry_run: true`, then with the plan. The operation goes over what had "

@@ -41,7 +41,7 @@ class Attention(NamedTuple):
     stalled: Concern
     set_aside: Concern
     failed: Concern  # within the last hour, the newest first
-    waiting: Concern  # they run, and nothing of them has changed for an hour; the longest first
+    waiting: Concern  # that run; those first whose status has changed the longest ago
     timers_overdue: Concern  # timers, delays and timeouts that should have fired
     workers_gone: Concern  # they need a remote worker, and none is connected to their host
 
@@ -90,9 +90,7 @@ class Attentions:
             failed=await self._listed(
                 InstanceFilter(statuses=frozenset({Status.FAILED.name}), updated_from_us=hour_ago_us), Order.LATEST
             ),
-            waiting=await self._listed(
-                InstanceFilter(statuses=frozenset({Status.RUNNING.name}), updated_to_us=hour_ago_us), Order.UPDATED
-            ),
+            waiting=await self._listed(InstanceFilter(statuses=frozenset({Status.RUNNING.name})), Order.UPDATED),
             timers_overdue=Concern(
                 sum(one.overdue_total for one in waits),
                 any(one.overdue_more for one in waits),

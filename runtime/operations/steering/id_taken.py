@@ -11,6 +11,6 @@ async def id_taken(host: Host, instance_id: str) -> IdTaken:
     """Read the holder of an id, and make the refusal that names it."""
     inspection = await host.inspect(workflow_address(instance_id))
     if inspection is None:
-        return IdTaken(instance_id, name="", status="purged by now", restart=False)
+        return IdTaken(instance_id, name="", status="purged by now", restart=None)
     holder = unpack_record(inspection.record)
-    return IdTaken(instance_id, name=holder.name, status=status_word(holder), restart=False)
+    return IdTaken(instance_id, name=holder.name, status=status_word(holder), restart=None)

@@ -1,11 +1,13 @@
 """`perdure suspend`, `resume`, `terminate`, `purge` and `rerun`."""
 
+import json
 from collections.abc import Callable
 
 import msgspec
 import pytest
 
 from perdure.api.management.actions import ActionDone
+from perdure.cli.instances.acting import PAST
 
 from ...support.cli.fake_client import FakeClient
 from .conftest import Run
@@ -103,3 +105,40 @@ def test_a_rerun_prints_the_new_id_or_what_would_be_kept(run: Run, new_id: str) 
 )
 def test_what_a_rerun_can_say_of_one_only_is_2_for_several(run: Run, arguments: list[str]) -> None:
     assert run("rerun", *arguments).code == 2
+
+
+MORE: dict[str, dict[str, object]] = {"event": {"name": "approval"}, "purge": {"affected": 1}}
+
+
+@pytest.mark.parametrize("shape", ["ids", "json", "table", "wide"])
+def test_each_command_that_changes_something_says_what_in_the_form_that_is_asked_for(
+    run: Run, new_id: str, shape: str
+) -> None:
+    def said(*arguments: str) -> str:
+        ran = run(*arguments, "-o", shape)
+        assert ran.code == 0, ran.err
+        return ran.out
+
+    def object_of(text: str, **more: object) -> None:
+        assert json.loads(text) == {"id": new_id, **more}
+
+    run("start", "waits", "--id", new_id)
+    outs = {action: said(action, new_id) for action in ("suspend", "resume")}
+    outs["event"] = said("event", new_id, "approval", "--input", "1")
+    run("wait", new_id)
+    again = said("rerun", new_id)
+    outs["terminate"], outs["purge"] = said("terminate", new_id), said("purge", new_id)
+    for action, out in outs.items():
+        if shape == "json":
+            object_of(out, action=action, **MORE.get(action, {}))
+        elif shape == "ids":
+            assert out == f"{new_id}\n"
+        else:
+            assert out == ("" if action == "event" else f"{new_id} {PAST[action]}\n")
+    new = json.loads(again)["id"] if shape == "json" else again.strip()
+    assert new not in ("", new_id)
+    # Of many, json and ids are of the operation.
+    out = said("terminate", "--all-matching", "--id-prefix", new, "--yes")
+    operations = json.loads(run("operations", "-o", "json").out)["items"]
+    newest = {"json": lambda: json.loads(out)["id"], "ids": out.strip}.get(shape)
+    assert newest is None or newest() == operations[0]["id"]

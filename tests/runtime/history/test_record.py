@@ -227,6 +227,13 @@ def test_a_stalled_instance_says_why() -> None:
     assert state_of("i", inspection(record, [STARTED])).stall == "code and history part ways"
 
 
+@pytest.mark.parametrize("status", [status for status in Status if status.terminal])
+def test_an_instance_that_has_ended_is_stalled_no_more(status: Status) -> None:
+    # A record keeps why it was: the instance was terminated out of it.
+    record = InstanceRecord(status, "w", "x", 17, stall="code and history part ways")
+    assert state_of("i", inspection(record, [STARTED])).stall is None
+
+
 def test_an_instance_that_is_set_aside_says_so() -> None:
     record = InstanceRecord(Status.STALLED, "w", "x", 17, stall="poison", set_aside=AsideMark(0, "poison"))
     state = state_of("i", inspection(record, [STARTED]))

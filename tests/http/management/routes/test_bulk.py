@@ -113,7 +113,7 @@ async def test_the_body_of_the_dry_run_may_stand_beside_its_plan_and_no_other(se
     async with calling(settings) as caller:
         await caller.start(2)
         # Given a plan of a body with all there is,
-        body = {
+        body: dict[str, Any] = {
             "filter": {
                 "status": ["!failed"],
                 "name": ["waits"],
@@ -127,13 +127,14 @@ async def test_the_body_of_the_dry_run_may_stand_beside_its_plan_and_no_other(se
         }
         plan = (await caller.post("/bulk/suspend", {**body, "dry_run": True}))["plan"]
         # when it comes with another body, then nothing begins;
-        for other in (
+        others: list[dict[str, Any]] = [
             {"filter": {}},
-            {"filter": {**body["filter"], "stuck_for": "1s"}},  # type: ignore[dict-item]
+            {"filter": {**body["filter"], "stuck_for": "1s"}},
             {"recurse": True},
             {"force": True},
             {"rate": 401},
-        ):
+        ]
+        for other in others:
             refused = await caller.post("/bulk/suspend", {**body, **other, "plan": plan}, status=400)
             assert f"another {next(iter(other))!r}" in refused["message"]
         assert (await caller.get("/operations"))["items"] == []

@@ -48,7 +48,9 @@ async def shop(app: App | None = app, **more: Any) -> AsyncIterator[Engine]:
 async def test_without_a_reason_nothing_needs_attention() -> None:
     async with shop() as engine:
         await engine.client.start(order, input="wait")
-        for concern in await engine.management.attentions.find():
+        found = await engine.management.attentions.find()
+        assert found.waiting.total == 1
+        for concern in found._replace(waiting=found.stalled):
             assert (concern.total, concern.more, list(concern.items)) == (0, False, [])
 
 
@@ -62,7 +64,7 @@ async def test_what_has_failed_within_the_hour_is_found_the_newest_first() -> No
         assert [item.id for item in failed.items] == [f"f{number:02}" for number in reversed(range(5, ITEMS_MAX + 5))]
 
 
-async def test_what_has_waited_for_an_hour_is_found_and_so_is_a_timer_that_has_not_fired() -> None:
+async def test_what_has_waited_longest_is_found_first_and_so_is_a_timer_that_has_not_fired() -> None:
     # Given an instance with a timer, and one that waits,
     store = MemoryStore()
     async with shop(data=store) as engine:

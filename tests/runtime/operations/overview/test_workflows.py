@@ -10,6 +10,7 @@ import anyio.lowlevel
 import pytest
 
 from perdure import ActivityContext, App, Engine, Settings, WorkflowContext
+from perdure.runtime.history.attribution import By
 from perdure.runtime.operations.overview.workflows import added
 from perdure.runtime.workers.activity_figures import ActivityLoad
 
@@ -103,3 +104,19 @@ def test_the_loads_of_hosts_are_added_up_and_the_oldest_is_the_oldest() -> None:
     assert added(ActivityLoad(1, 2, 30), ActivityLoad(3, 4, 20)) == ActivityLoad(4, 6, 20)
     assert added(ActivityLoad(), ActivityLoad(1, 0, 20)) == ActivityLoad(1, 0, 20)
     assert added(ActivityLoad(), ActivityLoad()) == ActivityLoad()
+
+
+async def test_an_instance_that_is_read_in_has_neither_begun_nor_ended_here() -> None:
+    shop = Shop()
+    async with shop.open() as engine:
+        await engine.client.run(shop.bare, input=1, instance_id="a")
+        lines = [line async for line in engine.transfer.export("a")]
+
+        async def exported() -> AsyncIterator[bytes]:
+            for line in lines:
+                yield line
+
+        await engine.transfer.import_(exported(), by=By("ann", "api"), new_id="b")
+        bare = next(each for each in await engine.management.inventory.workflows() if each.name == "bare")
+        assert bare.counts == {"COMPLETED": 2}
+        assert list(bare.last_hour) == [1, 1, 0, 0]

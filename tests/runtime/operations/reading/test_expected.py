@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from perdure import App, Engine, RetryPolicy, WorkflowContext
+from perdure import App, Engine, RetryPolicy, Settings, WorkflowContext
 from perdure.actors.address import Address
 from perdure.actors.store.contract import Stored
 from perdure.actors.store.sqlite.maintenance import Expected, check
@@ -73,7 +73,7 @@ def make_app() -> App:
 async def store(tmp_path: Path) -> Path:
     """A store in which an instance stands at each place."""
     path = tmp_path / "perdure.db"
-    async with Engine(make_app(), data=path) as engine:
+    async with Engine(make_app(), data=path, settings=Settings(stop_grace_s=0)) as engine:
         for name in make_app().workflows:
             await engine.client.start(name, instance_id=name)
         await engine.client.raise_event("waits", "e")

@@ -212,8 +212,9 @@ async def test_an_id_that_is_taken_is_refused(engine: Engine) -> None:
     async with engine:
         await ended(engine, "completed")
         lines = await exported(engine, "i")
-        with pytest.raises(IdTaken, match="COMPLETED"):
+        with pytest.raises(IdTaken, match=r"COMPLETED; nothing was written\. Choose another ID") as refused:
             await engine.transfer.import_(streamed(lines), by=ADA)
+        assert "if_exists" not in str(refused.value)  # which only a start has
         with pytest.raises(LimitExceeded):
             await engine.transfer.import_(streamed(lines), by=ADA, new_id="x" * 100_000)
         with pytest.raises(ImportMalformed, match="line 3"):
