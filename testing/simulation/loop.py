@@ -14,6 +14,7 @@ import asyncio
 import asyncio.events
 import gc
 import heapq
+import inspect
 import math
 import sys
 import threading
@@ -226,8 +227,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         try:
             for _, task in sorted(self._tasks.items()):
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
-                coroutine = task.get_coro()
-                if coroutine is not None:
+                for coroutine in _to_close(task.get_coro()):
                     with suppress(BaseException):
                         coroutine.close()
             self._forget_in_anyio()
@@ -296,6 +296,16 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._steps.taken(task.number if task is not None else 0, len(ready) + 1, at, self._now_s)
         self._now_s += self._steps.cost_s()
         handle._run()
+
+
+def _to_close(coroutine: Any) -> "list[Coroutine[Any, Any, Any]]":
+    """A task's coroutine, and what is inside of one that has not begun: anyio has one of its own around each."""
+    if not inspect.iscoroutine(coroutine):
+        return []
+    inside: list[Any] = []
+    if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+        inside = [getattr(value, "_coro", value) for value in inspect.getcoroutinelocals(coroutine).values()]
+    return [coroutine, *filter(inspect.iscoroutine, inside)]
 
 
 def _life_of(handle: asyncio.Handle) -> int:

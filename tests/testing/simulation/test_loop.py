@@ -1,6 +1,7 @@
 """The loop takes one step at a time, lets virtual time jump, and takes none of a life that was killed."""
 
 import asyncio
+import gc
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -173,6 +174,30 @@ def test_an_error_in_a_callback_is_kept() -> None:
 
     run(story(), loop)
     assert isinstance(loop.errors[0]["exception"], ZeroDivisionError)
+
+
+def test_tasks_that_have_not_begun_are_put_away_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
+    # Given a killed life with a task that has had no step yet,
+    loop = new_loop()
+
+    async def life() -> None:
+        async with anyio.create_task_group() as tasks:
+            handle = tasks.start_soon(anyio.sleep, 1)
+            loop.dead.add(1)
+            kept.append(handle)
+            await never()
+
+    async def story() -> None:
+        loop.create_task(life(), context=loop.in_life(1))
+        await asyncio.sleep(1)
+
+    kept: list[object] = []
+    run(story(), loop)
+    # when what still holds it lets it go,
+    kept.clear()
+    gc.collect()
+    # then nothing warns that it was never awaited.
+    assert not recwarn.list
 
 
 def test_nothing_of_a_closed_loop_stays_in_anyio() -> None:
