@@ -3,6 +3,7 @@
 Each is a patch of one place, and says which invariants may find it. A mutant for each fault that was ever mended.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -10,16 +11,22 @@ from typing import Any, NamedTuple
 import pytest
 
 from perdure.actors.address import Address
+from perdure.actors.hosting import committer
 from perdure.actors.hosting.committer import Committer, TakenTurn
 from perdure.actors.hosting.failures import Failures
+from perdure.actors.hosting.host import Host
 from perdure.actors.hosting.release import Release
 from perdure.actors.hosting.turn_loop import TurnLoop
 from perdure.actors.reading import Reading
 from perdure.actors.reminders.window import ReminderWindow
+from perdure.actors.store.contract import Write
 from perdure.actors.store.memory import MemoryStore
 from perdure.actors.turn import Envelope
 from perdure.runtime.activities.actors import ActivityActors
-from perdure.runtime.instance.message import ACTIVITY
+from perdure.runtime.history.record import unpack_record
+from perdure.runtime.history.status import Status
+from perdure.runtime.instance import effects
+from perdure.runtime.instance.message import ACTIVITY, WORKFLOW, TryAgain
 from perdure.runtime.instance.requests import steering
 
 
@@ -172,3 +179,60 @@ def an_event_is_delivered_twice(patch: pytest.MonkeyPatch) -> None:
                     self._mailroom.deliver(taken.activation.address, Envelope(body))
 
     patch.setattr(Release, "release", release)
+
+
+@mutant("E2")
+def an_instance_that_has_ended_runs_again(patch: pytest.MonkeyPatch) -> None:
+    original = committer._in_parts
+
+    def in_parts(taken: TakenTurn) -> Sequence[Write]:
+        parts = original(taken)
+        write = taken.write
+        if write is None or write.record is None or write.address.type != WORKFLOW:
+            return parts
+        record = unpack_record(write.record)
+        if record.status is not Status.COMPLETED:
+            return parts
+        again = record._replace(status=Status.RUNNING).pack()
+        return (*parts, Write(key=write.key, address=write.address, shard=write.shard, at_us=write.at_us, record=again))
+
+    patch.setattr(committer, "_in_parts", in_parts)
+
+
+@mutant("E12")
+def a_host_at_rest_looks_after_an_instance_each_hour(patch: pytest.MonkeyPatch) -> None:
+    original = Host._start
+
+    def start(self: Host, tasks: Any) -> None:
+        original(self, tasks)
+        loop = asyncio.get_running_loop()
+
+        def look() -> None:
+            self.send(Address(WORKFLOW, "nobody"), TryAgain())
+            loop.call_later(3_600, look)
+
+        loop.call_later(3_600, look)
+
+    patch.setattr(Host, "_start", start)
+
+
+@mutant("E15")
+def a_child_has_the_link_of_another(patch: pytest.MonkeyPatch) -> None:
+    original = effects._link
+
+    def link(sheet: Any, child: Any) -> Any:
+        right = original(sheet, child)
+        return right._replace(task_id=right.task_id + 1_000)
+
+    patch.setattr(effects, "_link", link)
+
+
+@mutant("E16")
+def a_callback_of_the_loop_raises(patch: pytest.MonkeyPatch) -> None:
+    original = ActivityActors._reply
+
+    def reply(self: ActivityActors, invoke: Any, result: Any, failure: Any, began_us: Any = None) -> None:
+        original(self, invoke, result, failure, began_us)
+        asyncio.get_running_loop().call_soon(int, "no number")
+
+    patch.setattr(ActivityActors, "_reply", reply)

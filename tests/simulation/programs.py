@@ -10,7 +10,7 @@ What a step gives is a function of the program alone, or one of a few values tha
     ["event", name]    an event               -> the event's payload
     ["race", name, s]  an event or a timeout  -> the payload or "late"
     ["fan", n]         n activities at once   -> their results
-    ["child", program] a child                -> its result
+    ["child", program, k]  one, named if k is 1 -> its result
     ["again", program] continue as new        -> all so far, and the program's results behind it; always the last step
 """
 
@@ -53,7 +53,7 @@ def a_program(choices: Choices, *, depth: int = 0) -> Program:
         elif kind == 5:
             step = ["fan", number + 3]
         elif kind == 6:
-            step = ["child", a_program(choices, depth=depth + 1)]
+            step = ["child", a_program(choices, depth=depth + 1), number % 2]
         else:
             made.append(["again", a_program(choices, depth=depth + 1)])
             break
@@ -168,8 +168,9 @@ def app_of(world_of: Callable[[], World], performing: Callable[[ActivityContext]
     async def do_fan(ctx: WorkflowContext, width: int) -> list[int]:
         return await when_all([ctx.call_activity(work, input=n) for n in range(width)])
 
-    async def do_child(ctx: WorkflowContext, program: Program) -> Any:
-        return await ctx.call_child_workflow(carry_out, input={"program": program, "so_far": []})
+    async def do_child(ctx: WorkflowContext, program: Program, named: int) -> Any:
+        id_ = f"{ctx.instance_id}-{ctx.uuid4()}" if named else None
+        return await ctx.call_child_workflow(carry_out, input={"program": program, "so_far": []}, instance_id=id_)
 
     steps: dict[str, Step] = {
         "work": do_work,
