@@ -35,8 +35,13 @@ run: $(VENV)/package
 demo: $(VENV)/package
 	$(BIN)/python examples/demo.py
 
+# The tests of what happens in one process stand side by side, two at a time; those that start processes, keep times
+# or measure come one by one.
+ALONE = tests/benchmarks tests/client tests/daemon tests/rpc tests/runtime/activities tests/simulation tests/whole
+
 test: $(VENV)/package $(VENV)/extra-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ALONE:%=--ignore=%)
+	$(BIN)/python -m pytest $(ALONE)
 
 test-slow: $(VENV)/package $(VENV)/extra-test
 	$(BIN)/python -m pytest -m "slow or not slow"

@@ -49,4 +49,5 @@ class _End:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(_End())
+    if not hasattr(config, "workerinput"):  # a worker of pytest-xdist ends when its controller says so
+        config.pluginmanager.register(_End())
