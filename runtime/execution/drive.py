@@ -47,6 +47,8 @@ from .unawaited import notes_of_unawaited
 
 logger = logging.getLogger(__name__)
 
+NO_NOTES: tuple[Note, ...] = ()  # with its type: a compiled build would take an empty tuple for one that stays empty
+
 
 class ContinuedAsNew(NamedTuple):
     """The outcome of a generation that begins again."""
@@ -149,7 +151,7 @@ class Execution:
         pending.now_us = now_us
         pending.commands = []
         pending.waits_added = 0
-        self.notes = ()
+        self.notes = NO_NOTES
         taken = 0
         for event in events:
             if self.outcome is not None:

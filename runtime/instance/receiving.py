@@ -211,13 +211,18 @@ def _receive_import(sheet: TurnSheet, envelope: Envelope) -> None:
     record = given.record.pack(actor.surroundings.record_packer)
     facets = facets_of(given.record, given.changed_us)
     actor.remember(Stored(key=0, record=record, entries=given.entries, active=False, facets=facets))
-    sheet.record_before = actor.record  # what is written of it is said here
+    sheet.record_before = _record_now(sheet)  # what is written of it is said here
     sheet.turn.record, sheet.turn.facets = record, facets
     sheet.turn.earlier, sheet.turn.entry = given.entries[:-1], given.entries[-1]
     sheet.turn.reset = sheet.turn.reset or sheet.turn.delete
     sheet.turn.delete = False
     sheet.audit(given.by, AuditAction.IMPORT)
     sheet.answer(envelope, None)
+
+
+def _record_now(sheet: TurnSheet) -> InstanceRecord | None:
+    """The record, also where a compiled build takes it for the one from before a call that changed it."""
+    return sheet.actor.record
 
 
 def _refuse_start(sheet: TurnSheet, envelope: Envelope, error: RequestRefused) -> None:
