@@ -35,3 +35,7 @@ class Note(NamedTuple):
 
     line: LogLine
     values: dict[str, Any]
+
+
+# With its type: a compiled build would take an empty tuple for one that stays empty.
+NO_NOTES: tuple[Note, ...] = ()

@@ -17,7 +17,7 @@ from contextvars import Context
 from typing import Any, NamedTuple
 
 from ...actors.text import clean, described
-from ...journal.line import Note
+from ...journal.line import NO_NOTES, Note
 from ..authoring.app import WorkflowDefinition
 from ..authoring.codec import Decoder, Encoder
 from ..authoring.context import WorkflowContext
@@ -46,8 +46,6 @@ from .pending import ANSWERS, Call, Pending
 from .unawaited import notes_of_unawaited
 
 logger = logging.getLogger(__name__)
-
-NO_NOTES: tuple[Note, ...] = ()  # with its type: a compiled build would take an empty tuple for one that stays empty
 
 
 class ContinuedAsNew(NamedTuple):
