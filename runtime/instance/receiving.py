@@ -328,7 +328,8 @@ def _receive_activity_done(sheet: TurnSheet, envelope: Envelope) -> None:
         # The last turn asked for it without awaiting it: the result has no reader, and a failure only this line.
         task = sheet.actor.open.tasks.pop(done.task_id, None)
         if task is not None and done.failure is not None:
-            sheet.pass_on(failed_for_good(task.name, done.task_id, done.failure, then=UNREAD))
+            took_ms = max(0, sheet.now_us - done.began_us) // 1_000 if done.began_us is not None else None
+            sheet.pass_on(failed_for_good(task.name, done.task_id, done.failure, then=UNREAD), took_ms=took_ms)
     elif sheet.awaits(done.execution_id) and done.task_id in sheet.actor.open.tasks:
         failure = done.failure
         if done.result is not None and len(done.result) > sheet.actor.surroundings.limits.light_chars:
