@@ -2,9 +2,11 @@
 
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -13,8 +15,13 @@ import pytest
 from ..support.processes.daemon import Daemon
 
 APP = """
+from datetime import timedelta
 import perdure
 app = perdure.App("file")
+
+@app.workflow
+async def sleep(ctx):
+    await ctx.create_timer(timedelta(seconds=4))
 
 @app.workflow
 async def echo(ctx, value=None):
@@ -119,4 +126,33 @@ def test_an_instance_that_rotted_is_stalled_and_the_daemon_goes_on(app: Path, tm
         assert daemon.post("waiting", "raiseEvent/go").status_code == 202
         daemon.wait_for("waiting", "COMPLETED")
         assert health(daemon) == 204
+        assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("table", ["reminders", "active", "actors", "sqlite_autoindex_actors_1", "log_key"])
+def test_a_page_that_is_gone_keeps_no_daemon_from_starting(app: Path, tmp_path: Path, table: str) -> None:
+    # Given instances that wait and sleep, and a table or an index that has lost its root,
+    data = tmp_path / "p.db"
+    with Daemon(app, data) as daemon:
+        for name in ("wait", "sleep"):
+            daemon.start(name, name)
+            daemon.wait_for(name, "RUNNING")
+        assert daemon.stop() == 0
+    with closing(sqlite3.connect(data)) as connection:
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    with data.open("r+b") as file:
+        file.seek((root - 1) * 4096)
+        file.write(bytes(4096))
+    with Daemon(app, data) as daemon:
+        # then others are served,
+        daemon.start("echo", "new", 1)
+        daemon.wait_for("new", "COMPLETED")
+        if table == "actors":
+            # what cannot be read says so and is not taken for free,
+            assert "cannot be read" in httpx.get(f"{daemon.url}/v1.0/workflows/dapr/wait").text
+        else:
+            # and all goes on, timers too.
+            assert daemon.post("wait", "raiseEvent/go").status_code == 202
+            daemon.wait_for("wait", "COMPLETED")
+            daemon.wait_for("sleep", "COMPLETED")
         assert daemon.stop() == 0
