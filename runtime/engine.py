@@ -28,6 +28,7 @@ from ..actors.cluster.membership import Membership, name_of
 from ..actors.cluster.peers import Peers
 from ..actors.hosting.flight_record import FlightRecord
 from ..actors.hosting.host import Host, HostLimits, Precautions
+from ..actors.instruments import Instruments
 from ..actors.store.contract import Store
 from ..actors.store.durability import Durability
 from ..actors.store.errors import StoreError
@@ -117,9 +118,10 @@ class Engine:
         self.settings = settings or Settings()
         self.stop_grace_s = self.settings.stop_grace_s  # a program that has used part of it may lower it
         self.peers = Peers(membership) if membership is not None else None
-        self.store = _store(data, durability, membership.part if membership is not None else WHOLE)
         self._clock = clock or SystemClock()
         opening = opening or Opening()
+        part = membership.part if membership is not None else WHOLE
+        self.store = _store(data, durability, part, opening.instruments)
         flight = _flight_record(self.store, self.settings) if opening.flight_record else None
         self._journal = journal = Journal(NOTES_LOGGER)
         self.dispatcher = Dispatcher(
@@ -426,11 +428,11 @@ def _flight_record(store: Store, settings: Settings) -> FlightRecord | None:
     return FlightRecord(f"{os.path.realpath(store.path)}.flight", actor_type=WORKFLOW, slots=slots)
 
 
-def _store(data: str | Path | Store, durability: Durability, part: Part) -> Store:
+def _store(data: str | Path | Store, durability: Durability, part: Part, instruments: Instruments) -> Store:
     if data == IN_MEMORY:
         return MemoryStore(part=part)
     if isinstance(data, str | Path):
-        return SqliteStore(part.path(str(data)), durability=durability, part=part)
+        return SqliteStore(part.path(str(data)), durability=durability, part=part, instruments=instruments)
     return data
 
 
