@@ -25,7 +25,7 @@ OUTSIDE = {
     "actors/store/sqlite/in_use.py": "the pause of a command that reads a file beside its host",
     "runtime/activities/process_pool.py": "other processes",
     "runtime/activities/worker_process.py": "another process",
-    "runtime/activities/threads.py": "threads of plain functions",
+    "runtime/activities/workshop.py": "threads of plain functions",
     "runtime/authoring/context.py": "seeded by the instance: the same in each replay",
     "runtime/authoring/retry.py": "seeded by the instance: the same in each replay",
 }
