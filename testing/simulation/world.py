@@ -31,6 +31,7 @@ from .life import Life, LifeStore, WorldMachine
 from .loop import SimLoop, Stuck, never
 from .machines.clock import MachineClock
 from .machines.disk import SimDisk
+from .machines.workshop import SimWorkshop
 from .patches import patched
 from .trace import WorldTrace
 from .weather import weather
@@ -96,6 +97,7 @@ class SimWorld:
         self.on_step: list[Callable[[], None]] = []
         self._store_of = store or _in_memory()
         self.disk = SimDisk(self.choices, self.trace, kill=self.kill, committed=self._committed)
+        self.workshop = SimWorkshop(self.choices)
         self._calls = StoryCalls(self.loop, self.choices, self.trace, lossy=lossy)
         self.kills = 0
         self._cost_s = STEP_COSTS_S[self.choices.draw("world.step", len(STEP_COSTS_S))]
@@ -139,6 +141,7 @@ class SimWorld:
             try:
                 return self.loop.run(self._run(story))
             finally:
+                self.workshop.bury()
                 self.loop.close()
 
     async def _run(self, story: Callable[["SimWorld"], Awaitable[T]]) -> T:
@@ -251,7 +254,7 @@ class SimWorld:
             data=self.disk,
             settings=self.settings,
             clock=self.clock,
-            opening=Opening(instruments=instruments),
+            opening=Opening(instruments=instruments, workshop=self.workshop),
         )
         task = self.loop.create_task(self._live(life, engine), context=self.loop.in_life(number))
         task.add_done_callback(partial(self._left, life), context=self.loop.outside)

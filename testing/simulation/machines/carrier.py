@@ -22,6 +22,7 @@ TRIP_S = 0.000_010
 
 class _Called(NamedTuple):
     function: Callable[[sqlite3.Connection], Any]
+    done: Callable[[], None] | None
     answer: "asyncio.Future[Any]"
 
 
@@ -30,17 +31,22 @@ class InlineCarrier:
 
     Args:
         connection: The connection, which nothing else uses.
+
+    Attributes:
+        when_done: Called when the function that is called next has done its work, before anybody hears of it.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._called: deque[_Called] = deque()
+        self.when_done: Callable[[], None] | None = None
 
     async def call(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """Run a function, after those that were called before it. It runs also if the caller is cancelled."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
-        self._called.append(_Called(function, answer))
+        self._called.append(_Called(function, self.when_done, answer))
+        self.when_done = None
         if len(self._called) == 1:
             loop.call_later(TRIP_S, self._run, loop)
         return await answer
@@ -60,6 +66,9 @@ class InlineCarrier:
             result = called.function(self._connection)
         except Exception as raised:
             error = raised
+        else:
+            if called.done is not None:
+                called.done()
         loop.call_later(TRIP_S, self._tell, loop, called.answer, result, error)
 
     def _tell(

@@ -26,6 +26,11 @@ from .threads import SimThread, current
 
 T = TypeVar("T")
 
+
+def _nothing() -> None:
+    pass
+
+
 # Until a thread has begun: the usual time, or as long as a busy machine takes.
 BEGINS_S = (0.000_050, 0.0, 0.000_500, 0.02)
 
@@ -35,17 +40,22 @@ class SimWorkshop:
 
     Args:
         choices: Say how long threads take to begin (stream `thread.begins`), and which processes die (`process.dies`).
+
+    Attributes:
+        calls: How many there were, in threads and processes.
+        processes_die: Whether processes die by themselves: their activities fail then.
     """
 
     def __init__(self, choices: Choices) -> None:
         self._choices = choices
         self._threads: dict[SimThread, None] = {}
-        self.calls = 0  # in threads and processes
+        self.calls = 0
+        self.processes_die = False
 
     async def in_thread(self, function: Callable[[], T], limiter: anyio.CapacityLimiter) -> T:
         place = object()  # as anyio does: a call that was abandoned keeps its place to its end
         await limiter.acquire_on_behalf_of(place)
-        _, answer = self._begin(function, partial(limiter.release_on_behalf_of, place))
+        _, answer = self.begin(function, partial(limiter.release_on_behalf_of, place))
         result: T = await answer
         return result
 
@@ -56,7 +66,10 @@ class SimWorkshop:
         thread.do(function, *given)
 
     def processes(self, tasks: TaskGroup) -> "SimProcesses":
-        return SimProcesses(self._begin, self._choices)
+        return SimProcesses(self.begin, dies=self._dies)
+
+    def _dies(self) -> bool:
+        return self.processes_die and bool(self._choices.fault("process.dies"))
 
     def bury(self) -> None:
         """End what is left of threads, those of dead hosts among them, in the order of their making."""
@@ -64,7 +77,14 @@ class SimWorkshop:
         for thread in threads:
             thread.bury()
 
-    def _begin(self, function: Callable[[], Any], ended: Callable[[], None]) -> "tuple[SimThread, asyncio.Future[Any]]":
+    def begin(
+        self, function: Callable[[], Any], ended: Callable[[], None] = _nothing
+    ) -> "tuple[SimThread, asyncio.Future[Any]]":
+        """Begin to call a function in a thread.
+
+        Args:
+            ended: Called when it has ended, also if nothing waits for its answer.
+        """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
 
@@ -86,25 +106,27 @@ class SimProcesses:
 
     Args:
         begin: Calls a function in a thread.
+        dies: Says of a process that is about to answer whether it dies.
     """
 
     def __init__(
         self,
         begin: "Callable[[Callable[[], Any], Callable[[], None]], tuple[SimThread, asyncio.Future[Any]]]",
-        choices: Choices,
+        *,
+        dies: Callable[[], bool],
     ) -> None:
         self._begin = begin
-        self._choices = choices
+        self._dies = dies
 
     async def perform(self, reference: Reference, call: Call, payload: str | None) -> Performed:
         sent = packed((tuple(reference), call, payload))[LENGTH.size :]
-        thread, answer = self._begin(partial(_perform, sent), lambda: None)
+        thread, answer = self._begin(partial(_perform, sent), _nothing)
         try:
             answered = await answer
         except asyncio.CancelledError:
             thread.drop()
             raise
-        if self._choices.fault("process.dies"):
+        if self._dies():
             return Performed(None, broken(call, "was ended by SIGKILL before it answered"))
         outcome = Outcome(*unpacked(answered))
         return Performed(outcome.result, FailureDetails.unpack(outcome.failure) if outcome.failure else None)
