@@ -87,7 +87,9 @@ def test_a_thread_whose_instance_was_terminated_goes_on_and_nothing_reads_its_ou
         await world.sleep(2.5)
         await world.ask(lambda engine: engine.client.terminate("i"))
         await world.sleep(10)
-        return (await world.ask(lambda engine: engine.client.get("i"))).status.name
+        state = await world.ask(lambda engine: engine.client.get("i"))
+        assert state is not None
+        return state.status.name
 
     assert SimWorld(app).run(story) == "TERMINATED"
     assert len(done) == 5
