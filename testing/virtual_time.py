@@ -18,13 +18,14 @@ import asyncio
 import logging
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from contextvars import Context
 from typing import Any, Literal, TypeVar
 
 import anyio
 
 from ..actors.waiting.own_task import name_library
-from .simulation.loop import SimHandle, SimLoop
+from .simulation.loop import SimHandle, SimLoop, Stuck
 from .simulation.patches import patched
 
 T = TypeVar("T")
@@ -108,6 +109,10 @@ def _on_asyncio(story: Callable[[], Awaitable[T]]) -> T:
     with patched():
         try:
             return loop.run(_to_its_end(story))
+        except Stuck:
+            with suppress(Stuck):
+                loop.run(_cancel_all())
+            raise
         finally:
             loop.close()
             for error in loop.errors:  # asyncio logs them, too
@@ -117,13 +122,20 @@ def _on_asyncio(story: Callable[[], Awaitable[T]]) -> T:
 async def _to_its_end(story: Callable[[], Awaitable[T]]) -> T:
     """Run a story, and then cancel what it has left running, as `asyncio.run` does."""
     name_library()
+    # In a task of its own: anyio's threads end with the task that they were begun in, a round of the loop later.
+    task = asyncio.ensure_future(story())
     try:
-        return await story()
+        await asyncio.wait([task])
     finally:
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await _cancel_all()
+    return task.result()
+
+
+async def _cancel_all() -> None:
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for each in left:
+        each.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
 
 
 def _on_trio(story: Callable[[], Awaitable[T]]) -> T:

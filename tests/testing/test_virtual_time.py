@@ -1,6 +1,7 @@
 """Virtual time passes when everybody waits, and the clock follows it."""
 
 import asyncio
+import threading
 
 import anyio
 import anyio.to_thread
@@ -54,7 +55,12 @@ def test_a_thread_may_answer(virtual_backend: str) -> None:
     async def story() -> str:
         return await anyio.to_thread.run_sync(lambda: "done")
 
+    before = set(threading.enumerate())
     assert run_virtually(story) == "done"
+    if virtual_backend == "asyncio":  # trio's wait for other work for a while
+        for thread in set(threading.enumerate()) - before:
+            thread.join(5)
+            assert not thread.is_alive()
 
 
 @both
@@ -74,13 +80,19 @@ def test_what_nobody_will_ever_wake_is_stuck(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(Stuck):
         run_virtually(story)
 
+    cleaned_up: list[str] = []
+
     async def with_a_thread() -> None:
         await anyio.to_thread.run_sync(int)
-        await anyio.sleep_forever()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cleaned_up.append("then")
 
     monkeypatch.setattr(ThreadedLoop, "PATIENCE_S", 0.01)
     with pytest.raises(Stuck):
         run_virtually(with_a_thread)
+    assert cleaned_up == ["then"]
 
 
 def test_tasks_that_a_story_leaves_behind_are_cancelled() -> None:
