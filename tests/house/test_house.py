@@ -46,7 +46,6 @@ TESTED_ELSEWHERE = {
     "http/management/call.py": "tests/http/management/test_resource.py makes the calls",
     "http/management/description.py": "tests/http/management/test_openapi.py has the document",
     "http/management/endpoint.py": "records",
-    "http/management/routes/endpoints.py": "a table; tests/http/management/test_openapi.py reads it",
     "http/management/routes/histories.py": "handlers over an engine; tests/whole/test_management_api.py asks a daemon",
     "http/management/routes/instances.py": "handlers over an engine; tests/whole/test_management_api.py asks a daemon",
     "http/management/routes/overview.py": "handlers over an engine; tests/whole/test_management_api.py asks a daemon",

@@ -247,7 +247,7 @@ def by_of(call: ManagementCall, reason: str | None = None) -> By:
 
 def condition_of(call: ManagementCall) -> Condition:
     """Say what the instance must still be. Raises Refusal."""
-    return Condition(run=call.expected_run())
+    return Condition(runs=call.expected_runs())
 
 
 def done(instance_id: str, *, status: int = 200) -> Response:
