@@ -212,7 +212,7 @@ class Engine:
             bulk=self.bulk,
             clock=self._clock,
         )
-        self.client = Client(EmbeddedOperations(self.facade, self.steering), app)
+        self.client = self.make_client(EmbeddedOperations(self.facade, self.steering))
         self._children = ChildStarter(self.facade, send=self._send, journal=journal)
         self._events = EventSender(self.facade, send=self._send, app_id=self.app_id, journal=journal)
         self._own_task = OwnTask(self._run, hurry=self._hurry, ended=self._end)
@@ -221,6 +221,10 @@ class Engine:
         self._told_of_stop: list[Callable[[], None]] = []
         self._used = False
         self._workers_known = False  # whether a worker has ever been connected to this store
+
+    def make_client(self, operations: EmbeddedOperations) -> Client:
+        """Make the client of this engine; `embedding/engine.py` makes one that can do more."""
+        return Client(operations, self.app)
 
     @property
     def ready(self) -> bool:

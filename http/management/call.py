@@ -12,7 +12,7 @@ from starlette.requests import Request
 from ...api.management.queries import RequestQuery
 from ...api.management.words import BODY_INVALID, BODY_NOT_JSON, FILTER_INVALID, HEADER_INVALID
 from ...api.words import Refusal
-from ..auth import actor_of
+from ..auth import actor_of, door_of
 from ..body import read, read_text
 from ..path import parameter, query_pairs
 from .endpoint import Endpoint
@@ -45,6 +45,11 @@ class ManagementCall:
     def actor(self) -> str:
         """The name of the caller, for the audit."""
         return actor_of(self.request.scope)
+
+    @property
+    def door(self) -> str:
+        """The door by which the caller came, for the audit."""
+        return door_of(self.request.scope)
 
     def piece(self, name: str) -> str:
         """Decode a piece of the path. Raises PathMalformed."""

@@ -25,6 +25,8 @@ TESTED_ELSEWHERE = {
     "actors/store/contract.py": "a promise; the conformance suite holds every store to it",
     "runtime/instance/surroundings.py": "a record",
     "runtime/instance/state.py": "tests/runtime/instance/test_actor.py has the actor whose memory it is",
+    "client/blocking_calls.py": "tests/client/test_blocking.py has threads, forks and early ends",
+    "client/blocking_instances.py": "made; tests/client/test_blocking_twin.py makes it again",
     "api/control.py": "a protocol, fulfilled by the daemon",
     "runtime/workers/limits.py": "a record; tests/runtime/workers/test_dispatcher.py tests what it limits",
     "runtime/history/timed_event.py": "records",

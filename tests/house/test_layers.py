@@ -24,11 +24,12 @@ MAY_IMPORT = {
     "rpc": {"api", "runtime", "actors", "journal"},
     "client": {"api", "runtime", "actors"},
     "cli": {"client", "daemon", "api", "runtime", "actors"},
-    "benchmarks": {"client", "daemon", "http", "rpc", "telemetry", "api", "testing", "runtime", "actors", "journal"},
+    "benchmarks": {"client", "daemon", "embedding", "http", "rpc", "telemetry", "api", "testing", "runtime", "actors", "journal"},
     "api": {"runtime", "actors"},
     "telemetry": {"api", "runtime", "actors"},
     "daemon": {"http", "rpc", "telemetry", "api", "runtime", "actors", "journal"},
-    "__init__": {"client", "daemon", "testing", "runtime", "actors"},
+    "embedding": {"client", "daemon", "http", "runtime", "actors"},
+    "__init__": {"client", "daemon", "embedding", "testing", "runtime", "actors"},
     "__main__": {"cli"},
 }
 

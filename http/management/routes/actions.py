@@ -49,8 +49,6 @@ from ....runtime.operations.steering.rerunning import RerunStep
 from ..call import ManagementCall
 from ..endpoint import JSON, PREFIX, Endpoint, Success
 
-DOOR = "api"
-
 
 def _action(operation: str, summary: str, success: Success, *errors: ErrorAnswer, description: str = "") -> Endpoint:
     return Endpoint(
@@ -242,7 +240,7 @@ async def started(call: ManagementCall, descriptions: Descriptions, instance_id:
 
 def by_of(call: ManagementCall, reason: str | None = None) -> By:
     """Say on whose behalf a change is made."""
-    return By(call.actor, DOOR, reason)
+    return By(call.actor, call.door, reason)
 
 
 def condition_of(call: ManagementCall) -> Condition:
