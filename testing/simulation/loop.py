@@ -80,6 +80,7 @@ class SimTask(asyncio.Task[T]):
     """A task whose hash is a number, so that sets of tasks have an order that repeats."""
 
     number: int
+    life: int
 
     def __new__(cls, coro: Any, *, loop: "SimLoop", **named: Any) -> "SimTask[T]":
         # Before asyncio hashes it, which its own __init__ does.
@@ -168,6 +169,8 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def create_task(self, coro: Any, **named: Any) -> SimTask[Any]:
         task: SimTask[Any] = SimTask(coro, loop=self, **named)
+        context: Context | None = named.get("context")
+        task.life = HOST.get() if context is None else context.get(HOST, 0)
         self._tasks[task.number] = task
         task.add_done_callback(self._forget)
         return task
