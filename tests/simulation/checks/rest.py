@@ -138,7 +138,7 @@ async def _check_asleep(engine: Engine, id_: str, event: str) -> None:
 def tasks_of(world: SimWorld) -> int:
     """How many tasks the host has."""
     assert world.life is not None
-    return sum(task.life == world.life.number for task in world.loop._tasks.values())
+    return sum(task.life == world.life.number and not task.done() for task in world.loop._tasks)
 
 
 def _engine(world: SimWorld) -> Engine:
