@@ -95,7 +95,7 @@ async def _check_disk(world: SimWorld, purged: Collection[str], asleep: Collecti
         raise Broken("E1", f"{min(lost)} sleeps, and is not there")
     for stored in await world.contents.load([Address(WORKFLOW, each) for each in sorted(purged)]):
         if stored is not None:
-            raise Broken("E14", f"a purged instance has left rows: {stored.key}")
+            raise Broken("E14", f"a purged instance has left rows: {stored}")
 
 
 def check_empty(engine: Engine) -> None:
