@@ -189,6 +189,7 @@ def _receive_copy(sheet: TurnSheet, envelope: Envelope) -> None:
     actor.open = OpenWork.of(actor.rows, remote=record.remote)
     actor.patches = patches_of(actor.rows)
     actor.waits = last_waits(actor.rows)
+    actor.events = sum(len(row.turn or ()) + len(row.held) for row in actor.rows)
     for task in actor.open.tasks.values():
         invoke(sheet, task)
     for child in actor.open.children.values():
