@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from typing import NamedTuple
 
-from perdure import Settings
+from perdure import App, Settings
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.deploys import DeployMode
 from perdure.testing.simulation.loop import Stuck
@@ -16,6 +16,7 @@ from .checks.rest import check_idle, check_rest, tasks_of
 from .invariants import STANDINGS, Witness
 from .programs import app_of
 from .story.fates import ASLEEP_FOR, Living, a_fate
+from .workers.crew import Crew
 
 # After healing all instances have ended within this; where the date is set, timers may be late by all its steps back.
 PATIENCE_S, PATIENCE_WITH_STEPS_S = 3_600.0, 86_400.0
@@ -43,6 +44,7 @@ class Scenario:
         lossy: The network between callers and the host loses and doubles requests.
         deploy: Lives begin with the older or the newer code; None: all have the older one.
         store: Gives the store of each life; one in memory by default.
+        workers: The code is with workers of SDKs, and the host has none.
         instances_max: So many workflows at most, without children.
         standings: One commit of so many is replayed and compared.
     """
@@ -56,6 +58,7 @@ class Scenario:
         lossy: bool = False,
         deploy: DeployMode | None = None,
         store: StoreOf | None = None,
+        workers: bool = False,
         standings: int = STANDINGS,
         keep: bool = False,
     ) -> None:
@@ -69,12 +72,13 @@ class Scenario:
             activations_max=2 if small else 10_000,
             activities_max=2 if small else 100,
             stop_grace_s=1.0,
+            wait_for_workers=workers,
         )
         apps = [app_of(lambda: self.world, self.witness.performing)]
         if deploy is not None:
             apps.append(app_of(lambda: self.world, self.witness.performing, newer=True, patched=deploy == "forward"))
         self.world = SimWorld(
-            apps,
+            App("elsewhere") if workers else apps,
             choices,
             deploy=deploy or "forward",
             settings=settings,
@@ -83,6 +87,7 @@ class Scenario:
             store=store,
             trace=WorldTrace(keep=keep),
         )
+        self.crew = Crew(self.world, apps[0]) if workers else None
         sendings = Counter[str]()
         self.livings = [
             Living(self.world, self.witness, a_fate(choices, number, clock_is_set=clock_is_set), sendings)
@@ -107,6 +112,8 @@ class Scenario:
                     raise self.witness.broken from None
                 raise
         self.witness.check_end()
+        if self.crew is not None and self.crew.broken is not None:
+            raise self.crew.broken
         return Outcome(
             self.world.trace.digest,
             self.witness.instances,
@@ -130,10 +137,13 @@ class Scenario:
                 }
             )
             + fates
+            + (self.crew.sometimes if self.crew is not None else Counter[str]())
             + seen.sometimes
         )
 
     async def _story(self, world: SimWorld) -> None:
+        if self.crew is not None:
+            self.crew.start()
         async with asyncio.TaskGroup() as tasks:
             lives = [tasks.create_task(living.live()) for living in self.livings]
             tasks.create_task(self._heal(lives))

@@ -375,6 +375,21 @@ async def test_what_waits_for_a_worker_is_not_given_out_twice() -> None:
         assert await worker.idle()
 
 
+async def test_an_activity_whose_worker_went_waits_for_the_next_if_it_is_asked_for_again() -> None:
+    world = World()
+    async with world.worker() as worker:
+        world.call(call())
+        first = await worker.next()
+    world.call(call()._replace(again=True))
+    async with world.worker() as worker:
+        second = await worker.next()
+        assert second.token != first.token
+        assert await worker.idle()
+        await world.answer(second)
+    assert len(world.sent) == 1
+    assert len(world.dispatcher) == 0
+
+
 async def test_an_activity_that_was_given_out_again_can_be_withdrawn() -> None:
     world = World()
     async with world.worker() as worker:

@@ -1,5 +1,7 @@
 """The workers of a world: one to three, which share the work."""
 
+from collections import Counter
+
 from perdure import App
 from perdure.testing.simulation.world import SimWorld
 
@@ -27,6 +29,16 @@ class Crew:
             SimWorker(world, self.hub, app, number, attempts=attempts, broke=self._broke)
             for number in range(1 + world.choices.draw("worker.places", 3))
         ]
+
+    @property
+    def sometimes(self) -> Counter[str]:
+        """What has happened."""
+        return Counter(
+            {
+                "worker died": sum(worker.deaths for worker in self.workers),
+                "answered twice": sum(worker.twice for worker in self.workers),
+            }
+        )
 
     def start(self) -> None:
         """Begin to work. To be called in the world."""

@@ -283,7 +283,9 @@ class SimWorker:
         try:
             value: Any = definition.function(*definition.parameters.arguments(ctx, given))
             result = ENCODER.encode(await value if asyncio.iscoroutine(value) else value)
-        except Exception as error:
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:  # code may raise KeyboardInterrupt
             return outcome | {"failureDetails": failure_message(failure_of(error))}
         return outcome | {"result": {"value": result} if result is not None else None}
 
