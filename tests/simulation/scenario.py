@@ -100,6 +100,18 @@ class Scenario:
         Raises:
             Broken: An invariant does not hold.
         """
+        try:
+            outcome = self._run()
+        except Exception:
+            # A worker whose code does not fit a history stands still, and all else follows from that.
+            if self.crew is not None and self.crew.broken is not None:
+                raise self.crew.broken from None
+            raise
+        if self.crew is not None and self.crew.broken is not None:
+            raise self.crew.broken
+        return outcome
+
+    def _run(self) -> Outcome:
         with self.witness.watching(self.world):
             try:
                 self.world.run(self._story)
@@ -112,8 +124,6 @@ class Scenario:
                     raise self.witness.broken from None
                 raise
         self.witness.check_end()
-        if self.crew is not None and self.crew.broken is not None:
-            raise self.crew.broken
         return Outcome(
             self.world.trace.digest,
             self.witness.instances,
@@ -148,6 +158,8 @@ class Scenario:
             lives = [tasks.create_task(living.live()) for living in self.livings]
             tasks.create_task(self._heal(lives))
         await check_idle(world, asleep=self._asleep)
+        if self.crew is not None:
+            await self.crew.all_connected()
         tasks_then = tasks_of(world)
         for _ in range(2):
             if self.witness.broken is not None:

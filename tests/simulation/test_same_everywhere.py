@@ -33,6 +33,7 @@ def digests(first: int, end: int, kind: str, hash_seed: str) -> list[str]:
     [
         ("plain", 20),
         ("sqlite", 10),
+        ("workers", 10),
         *(pytest.param(kind, 100, marks=pytest.mark.slow) for kind in KINDS),
     ],
 )

@@ -18,7 +18,7 @@ from perdure.runtime.workers.stream import Job
 from .catalogue import mutant
 
 
-@mutant("E3", "E8", workers=True)
+@mutant("E3", "E8", within=200, workers=True)
 def an_answer_counts_twice(patch: pytest.MonkeyPatch) -> None:
     original = Dispatcher._finish
 
@@ -34,22 +34,26 @@ def an_answer_counts_twice(patch: pytest.MonkeyPatch) -> None:
             taken[key, job.token] = job
         return job
 
+    first = RECEIVERS[ActivityDone]
+
     def receive(sheet: TurnSheet, envelope: Envelope) -> None:
         done: ActivityDone = envelope.body
-        if sheet.awaits(done.execution_id) and done.failure is None:
+        if sheet.awaits(done.execution_id) and done.task_id not in sheet.actor.open.tasks and done.failure is None:
             sheet.arrive(TaskCompleted(done.task_id, done.result))
+        else:
+            first(sheet, envelope)
 
     patch.setattr(Dispatcher, "_finish", finish)
     patch.setitem(RECEIVERS, ActivityDone, receive)
 
 
-@mutant("E3", "E8", "E10", workers=True)
+@mutant("E3", "E8", "E10", within=200, workers=True)
 def an_answer_under_an_old_token_counts(patch: pytest.MonkeyPatch) -> None:
     original = Dispatcher._finish
     patch.setattr(Dispatcher, "_finish", lambda self, key, token, task_id=None: original(self, key, "", task_id))
 
 
-@mutant("E3", "E8", "E10", workers=True)
+@mutant("E3", "E8", "E10", within=200, workers=True)
 def an_answer_counts_for_another_state_of_its_instance(patch: pytest.MonkeyPatch) -> None:
     def receive(sheet: TurnSheet, envelope: Envelope) -> None:
         if sheet.awaits(envelope.body.work.execution_id):
@@ -64,7 +68,7 @@ def a_late_answer_without_a_token_counts(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(receiving, "_is_late", lambda answer, last_id: False)
 
 
-@mutant("E10", "E16", workers=True)
+@mutant("E10", "E16", within=200, workers=True)
 def a_worker_may_end_an_instance_as_it_likes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(work_items, "check_workflow_answer", lambda answer: None)
 

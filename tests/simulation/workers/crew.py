@@ -46,6 +46,11 @@ class Crew:
             self._world.loop.create_task(worker.run())
         self._world.loop.create_task(self._heal())
 
+    async def all_connected(self) -> None:
+        """Wait until each worker has a stream."""
+        while not all(worker.connected for worker in self.workers):
+            await self._world.sleep(LOOK_S)
+
     async def _heal(self) -> None:
         """Once faults are over, have each worker begin anew: what one has never answered nothing else mends."""
         while not self._world.choices.calmed:

@@ -91,6 +91,11 @@ class SimWorker:
         self.deaths = 0
         self.twice = 0  # answers that were given twice
 
+    @property
+    def connected(self) -> bool:
+        """Whether it has a stream of work."""
+        return self._stream is not None
+
     async def run(self) -> None:
         """Work until the world ends."""
         with suppress(Stuck):
