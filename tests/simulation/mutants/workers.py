@@ -47,13 +47,13 @@ def an_answer_counts_twice(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(RECEIVERS, ActivityDone, receive)
 
 
-@mutant("E3", "E8", "E10", within=200, workers=True)
+@mutant("E3", "E7", "E8", "E10", within=200, workers=True)
 def an_answer_under_an_old_token_counts(patch: pytest.MonkeyPatch) -> None:
     original = Dispatcher._finish
     patch.setattr(Dispatcher, "_finish", lambda self, key, token, task_id=None: original(self, key, "", task_id))
 
 
-@mutant("E3", "E8", "E10", within=200, workers=True)
+@mutant("E3", "E7", "E8", "E10", within=200, workers=True)
 def an_answer_counts_for_another_state_of_its_instance(patch: pytest.MonkeyPatch) -> None:
     def receive(sheet: TurnSheet, envelope: Envelope) -> None:
         if sheet.awaits(envelope.body.work.execution_id):
@@ -63,7 +63,7 @@ def an_answer_counts_for_another_state_of_its_instance(patch: pytest.MonkeyPatch
     patch.setitem(RECEIVERS, RemoteAnswer, receive)
 
 
-@mutant("E3", "E8", "E10", within=200, workers=True)
+@mutant("E3", "E7", "E8", "E10", within=200, workers=True)
 def a_late_answer_without_a_token_counts(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(receiving, "_is_late", lambda answer, last_id: False)
 

@@ -23,6 +23,7 @@ from perdure.runtime.history.status import Status
 from perdure.runtime.history.timed_event import TimedEvent, TurnStarted
 
 from ...support.doors.action_writer import WRITERS, action_of
+from ..checks.broken import Broken
 
 ENCODER = Encoder()
 LAST_ID = 1_000_000  # of the action that ends a generation
@@ -35,8 +36,11 @@ class Answer(NamedTuple):
     custom_status: str | None
 
 
-class Parted(Exception):
+class Parted(Broken):
     """The code asks for something else than the history says."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__("E7", what)
 
 
 class HistoryTurn(NamedTuple):
