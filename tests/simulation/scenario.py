@@ -13,6 +13,7 @@ from perdure.testing.simulation.world import SimWorld, StoreOf
 
 from .checks.broken import Broken
 from .checks.rest import check_idle, check_rest, tasks_of
+from .checks.sometimes import counted
 from .invariants import STANDINGS, Witness
 from .programs import app_of
 from .story.fates import ASLEEP_FOR, Living, a_fate
@@ -95,7 +96,7 @@ class Scenario:
         Raises:
             Broken: An invariant does not hold.
         """
-        with self.witness.watching(self.world):
+        with self.witness.watching(self.world), counted(self.witness.sometimes):
             try:
                 self.world.run(self._story)
             except Stuck:
