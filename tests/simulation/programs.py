@@ -136,6 +136,11 @@ def awaited(program: Program) -> list[str]:
     return names
 
 
+def draws_lots(program: Program) -> bool:
+    """Whether a program has a step of chance, in whatever generation."""
+    return any(kind == "chance" or (kind == "again" and draws_lots(rest[0])) for kind, *rest in program)
+
+
 class Unspeakable(Exception):
     """An error that cannot be looked at."""
 

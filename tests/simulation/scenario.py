@@ -13,6 +13,7 @@ from perdure.testing.simulation.world import SimWorld, StoreOf
 
 from .checks.broken import Broken
 from .checks.rest import check_idle, check_rest, tasks_of
+from .checks.sometimes import counted
 from .invariants import STANDINGS, Witness
 from .programs import app_of
 from .story.fates import ASLEEP_FOR, Living, a_fate
@@ -112,7 +113,7 @@ class Scenario:
         return outcome
 
     def _run(self) -> Outcome:
-        with self.witness.watching(self.world):
+        with self.witness.watching(self.world), counted(self.witness.sometimes):
             try:
                 self.world.run(self._story)
             except Stuck:
