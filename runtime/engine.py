@@ -28,6 +28,7 @@ from ..actors.cluster.membership import Membership, name_of
 from ..actors.cluster.peers import Peers
 from ..actors.hosting.flight_record import FlightRecord
 from ..actors.hosting.host import Host, HostLimits, Precautions
+from ..actors.instruments import Instruments
 from ..actors.store.contract import Store
 from ..actors.store.durability import Durability
 from ..actors.store.errors import StoreError
@@ -37,6 +38,7 @@ from ..actors.store.sqlite.store import SqliteStore
 from ..actors.waiting.own_task import OwnTask, on_asyncio
 from ..journal.journal import Journal
 from .activities.actors import ActivityActors
+from .activities.workshop import SystemWorkshop
 from .authoring.app import App
 from .errors import AsyncioNeeded, EngineUsed
 from .history.status import Status
@@ -115,11 +117,13 @@ class Engine:
     ) -> None:
         self.app = app
         self.settings = settings or Settings()
+        self.app_id = self.settings.app_id_for(app.name if app is not None else None)
         self.stop_grace_s = self.settings.stop_grace_s  # a program that has used part of it may lower it
         self.peers = Peers(membership) if membership is not None else None
-        self.store = _store(data, durability, membership.part if membership is not None else WHOLE)
         self._clock = clock or SystemClock()
         opening = opening or Opening()
+        part = membership.part if membership is not None else WHOLE
+        self.store = _store(data, durability, part, opening.instruments)
         flight = _flight_record(self.store, self.settings) if opening.flight_record else None
         self._journal = journal = Journal(NOTES_LOGGER)
         self.dispatcher = Dispatcher(
@@ -138,13 +142,13 @@ class Engine:
             elsewhere=self.dispatcher.receive_activity,
             waits_for_workers=self._waits_for_workers,
             flight=flight,
-            folder=opening.folder,
+            workshop=opening.workshop or SystemWorkshop(opening.folder),
         )
         self._activities.journal = journal.at(ACTIVITIES_LOGGER)
         self._activities.stopwatch = opening.instruments.stopwatch
         self._surroundings = Surroundings(
             app,
-            app_id=self.settings.app_id,
+            app_id=self.app_id,
             waits_for_workers=self._waits_for_workers,
             propagate=propagate,
             limits=self.settings.limits,
@@ -185,7 +189,7 @@ class Engine:
         )
         self.facade = Facade(self._host, limits=self.settings.limits)
         work = WorkLocator(activity=self._activity_state, turn=self.dispatcher.turn_state, peers=self.peers)
-        self.views = views_of(self._host, work, app_id=self.settings.app_id)
+        self.views = views_of(self._host, work, app_id=self.app_id)
         self.steering = Steering(self._host, self.facade, app=app, waits_for_workers=self._waits_for_workers)
         self.transfer = Transfer(self._host, self.facade)
         self._selected = SelectedInstances(self.views.listing, self.steering, self._clock)
@@ -211,15 +215,19 @@ class Engine:
             bulk=self.bulk,
             clock=self._clock,
         )
-        self.client = Client(EmbeddedOperations(self.facade, self.steering), app)
+        self.client = self.make_client(EmbeddedOperations(self.facade, self.steering))
         self._children = ChildStarter(self.facade, send=self._send, journal=journal)
-        self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id, journal=journal)
+        self._events = EventSender(self.facade, send=self._send, app_id=self.app_id, journal=journal)
         self._own_task = OwnTask(self._run, hurry=self._hurry, ended=self._end)
         self._block: AsyncExitStack | None = None  # on trio
         self._running = False
         self._told_of_stop: list[Callable[[], None]] = []
         self._used = False
         self._workers_known = False  # whether a worker has ever been connected to this store
+
+    def make_client(self, operations: EmbeddedOperations) -> Client:
+        """Make the client of this engine; `embedding/engine.py` makes one that can do more."""
+        return Client(operations, self.app)
 
     @property
     def ready(self) -> bool:
@@ -426,11 +434,11 @@ def _flight_record(store: Store, settings: Settings) -> FlightRecord | None:
     return FlightRecord(f"{os.path.realpath(store.path)}.flight", actor_type=WORKFLOW, slots=slots)
 
 
-def _store(data: str | Path | Store, durability: Durability, part: Part) -> Store:
+def _store(data: str | Path | Store, durability: Durability, part: Part, instruments: Instruments) -> Store:
     if data == IN_MEMORY:
         return MemoryStore(part=part)
     if isinstance(data, str | Path):
-        return SqliteStore(part.path(str(data)), durability=durability, part=part)
+        return SqliteStore(part.path(str(data)), durability=durability, part=part, instruments=instruments)
     return data
 
 

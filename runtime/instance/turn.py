@@ -13,8 +13,8 @@ instance whose code is with a worker offers its next turn.
 from collections.abc import Sequence
 
 from ...actors.turn import Envelope, Turn
-from ..history.status import Status
 from .bounds import warn_of_history
+from .effects import drop_answered
 from .ending import terminate
 from .native import feed_if_possible, running_code
 from .receiving import RECEIVERS
@@ -34,6 +34,8 @@ def take_turn(actor: Instance, envelopes: Sequence[Envelope], now_us: int) -> Tu
     for envelope in envelopes:
         RECEIVERS[type(envelope.body)](sheet, envelope)
     _run(sheet)
+    if sheet.asked_again:
+        drop_answered(sheet)
     events_before = actor.events
     sheet.finish()
     if events_before <= actor.surroundings.limits.history_events_warn < actor.events:
@@ -60,7 +62,7 @@ def _run(sheet: TurnSheet) -> None:
         sheet.hold_all()
     elif is_remote(sheet, record):
         run_remotely(sheet)
-    elif sheet.arrived or (sheet.actor.held and record.status is not Status.SUSPENDED and sheet.holds_food):
+    elif sheet.arrived or (sheet.actor.held and not record.status.suspended and sheet.holds_food):
         feed_if_possible(sheet)
-    elif record.status is Status.STALLED:
+    elif record.status.stalled:
         running_code(sheet)
