@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 from ..errors import StoreFailed
 from . import schema
@@ -89,7 +90,8 @@ def highest_position(connection: sqlite3.Connection) -> int:
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise
-        position = max((each for each, *_ in _indexed(connection, LOG)), default=0)
+        listed: list[tuple[Any, ...]] = _indexed(connection, LOG)
+        position = max((each for each, *_ in listed), default=0)
     assert isinstance(position, int)
     return position
 
@@ -262,7 +264,7 @@ def tidy(connection: sqlite3.Connection, path: str) -> None:
         )
 
 
-def _indexed(connection: sqlite3.Connection, table: SalvagedTable) -> list[tuple[object, ...]]:
+def _indexed(connection: sqlite3.Connection, table: SalvagedTable) -> list[tuple[Any, ...]]:
     """The first columns of every row, as the index has them."""
     return connection.execute(table.select(table.indexed, f"INDEXED BY {table.index}")).fetchall()
 

@@ -144,7 +144,7 @@ class SqliteStore:
                 ready = await self._call(writer, partial(prepare, self._path, self._durability, new, in_use), "opening")
                 reader = await self._connect(stack, path)
                 await self._call(reader, prepare_reader, "opening")
-                hold.watch()
+                hold.watch(in_use.number)
                 self._resources = stack.pop_all()
         self._shards, self._unsealed = ready.shards, ready.unsealed
         self._kinds, self._filling = ready.kinds, ready.filling

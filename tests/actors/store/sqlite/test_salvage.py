@@ -138,7 +138,9 @@ async def wide(path: Path) -> Path:
 def page_of(path: Path, table: str, which: int) -> int:
     """A page of a table or an index; 0 is its root."""
     with closing(sqlite3.connect(path)) as connection:
-        pages = [page for (page,) in connection.execute("SELECT pageno FROM dbstat WHERE name = ?", (table,))]
+        pages: list[int] = [
+            page for (page,) in connection.execute("SELECT pageno FROM dbstat WHERE name = ?", (table,))
+        ]
     return [root_of(path, table), *sorted({*pages} - {root_of(path, table)})][which]
 
 
