@@ -14,6 +14,7 @@ from perdure.testing.simulation.world import SimWorld, StoreOf
 from .checks.broken import Broken
 from .checks.rest import check_idle, check_rest, tasks_of
 from .checks.sometimes import counted
+from .doors import DOORS, EMBEDDED, SAFE_DOORS, Doors
 from .invariants import STANDINGS, Witness
 from .programs import app_of
 from .story.fates import ASLEEP_FOR, Living, a_fate
@@ -46,6 +47,7 @@ class Scenario:
         deploy: Lives begin with the older or the newer code; None: all have the older one.
         store: Gives the store of each life; one in memory by default.
         workers: The code is with workers of SDKs, and the host has none.
+        doors: Callers go by the doors of the host: Dapr's HTTP API, the management API, the task hub.
         instances_max: So many workflows at most, without children.
         standings: One commit of so many is replayed and compared.
     """
@@ -60,6 +62,7 @@ class Scenario:
         deploy: DeployMode | None = None,
         store: StoreOf | None = None,
         workers: bool = False,
+        doors: bool = False,
         standings: int = STANDINGS,
         keep: bool = False,
     ) -> None:
@@ -75,7 +78,8 @@ class Scenario:
             stop_grace_s=1.0,
             wait_for_workers=workers,
         )
-        apps = [app_of(lambda: self.world, self.witness.performing)]
+        performing = self.witness.performing_at_a_worker if workers else self.witness.performing
+        apps = [app_of(lambda: self.world, performing)]
         if deploy is not None:
             apps.append(app_of(lambda: self.world, self.witness.performing, newer=True, patched=deploy == "forward"))
         self.world = SimWorld(
@@ -89,9 +93,11 @@ class Scenario:
             trace=WorldTrace(keep=keep),
         )
         self.crew = Crew(self.world, apps[0]) if workers else None
+        # A network that doubles requests begins what has ended anew where a start says nothing of that.
+        self.doors = Doors(self.world, (EMBEDDED,) if not doors else SAFE_DOORS if lossy else DOORS)
         sendings = Counter[str]()
         self.livings = [
-            Living(self.world, self.witness, a_fate(choices, number, clock_is_set=clock_is_set), sendings)
+            Living(self.world, self.witness, a_fate(choices, number, clock_is_set=clock_is_set), sendings, self.doors)
             for number in range(1 + choices.draw("story.instances", instances_max))
         ]
 
@@ -150,6 +156,7 @@ class Scenario:
             + fates
             + (self.crew.sometimes if self.crew is not None else Counter[str]())
             + seen.sometimes
+            + self.doors.taken
         )
 
     async def _story(self, world: SimWorld) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from perdure.testing.simulation.choices import Choices, told
 
+from .doors import DOORS
 from .kinds import KINDS, scenario_of
 from .scenario import Scenario
 
@@ -59,6 +60,11 @@ def test_worlds_on_the_real_file_keep_every_promise() -> None:
 def test_worlds_with_workers_of_sdks_keep_every_promise() -> None:
     sometimes = run_worlds(range(15), "workers")
     assert min(sometimes[what] for what in ("kill", "worker died", "activity performed again")) > 5
+
+
+def test_worlds_whose_callers_go_by_the_doors_keep_every_promise() -> None:
+    sometimes = run_worlds(range(10), "doors")
+    assert min(sometimes[f"door: {door}"] for door in DOORS) > 50
 
 
 def test_a_world_without_faults_has_none() -> None:
