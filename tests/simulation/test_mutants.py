@@ -1,4 +1,4 @@
-"""Bugs that are planted in the engine are found by the invariants that are to find them, in so many worlds."""
+"""Bugs that are planted in the engine are found by the invariants that are to, within a stated number of worlds."""
 
 import pytest
 
@@ -28,7 +28,8 @@ def found(mutant: Mutant) -> tuple[int, Broken] | None:
         for number in range(mutant.within):
             try:
                 scenario = Scenario(
-                    Choices(number // 2), **{"instances_max": SIZES[number % 2], "standings": 3, **mutant.worlds}
+                    Choices(number // 2, rates=mutant.rates),
+                    **{"instances_max": SIZES[number % 2], "standings": 3, **mutant.worlds},
                 )
                 scenario.run()
             except (Broken, BaseExceptionGroup) as error:

@@ -4,11 +4,13 @@
 is answered between two moments, so its answer must be that of a version that was the newest at some time in between.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
 from perdure import Status, WorkflowState
 from perdure.actors.store.contract import Write
+from perdure.runtime.history.event import Event
 from perdure.runtime.history.record import unpack_record
 
 from .broken import Broken
@@ -32,11 +34,13 @@ class Versions:
 
     Attributes:
         raised: Every payload of an event that a commit has put into a history, with its instance.
+        steered: How often an instance was suspended or resumed; of a turn that does both a version tells the last.
     """
 
     def __init__(self) -> None:
         self._of: dict[str, list[Version | None]] = {}
         self.raised: set[tuple[str, str]] = set()
+        self.steered: Counter[tuple[str, type[Event]]] = Counter()
 
     def __len__(self) -> int:
         """How many instances there were."""

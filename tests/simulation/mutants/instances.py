@@ -44,18 +44,18 @@ def a_child_has_the_link_of_another(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(effects, "_link", link)
 
 
-@mutant("E5", "E8", within=60)
+@mutant("E5", rates={"store.fail": 0.1})
 def answered_activities_are_asked_for_again(patch: pytest.MonkeyPatch) -> None:
     # What the worlds have found: an answer that comes together with a recovery.
     patch.setattr(turn, "drop_answered", lambda sheet: None)
 
 
-@mutant("E5")
+@mutant("E5", within=40)
 def work_of_what_was_terminated_goes_on(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ActivityActors, "withdraw", lambda self, message: None)
 
 
-@mutant("E3")
+@mutant("E3", within=60)
 def an_answer_counts_twice(patch: pytest.MonkeyPatch) -> None:
     original = RECEIVERS[ActivityDone]
 
@@ -69,7 +69,7 @@ def an_answer_counts_twice(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(RECEIVERS, ActivityDone, receive)
 
 
-@mutant("E15", within=60)
+@mutant("E15", rates={"store.fail": 0.1})
 def a_parent_hears_of_an_end_twice(patch: pytest.MonkeyPatch) -> None:
     original = RECEIVERS[ChildDone]
 
@@ -82,7 +82,7 @@ def a_parent_hears_of_an_end_twice(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(RECEIVERS, ChildDone, receive)
 
 
-@mutant("E4", within=40)
+@mutant("E4", within=60)
 def continue_as_new_hands_events_on_twice(patch: pytest.MonkeyPatch) -> None:
     original = ending.continue_as_new
 
@@ -93,7 +93,7 @@ def continue_as_new_hands_events_on_twice(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(native, "continue_as_new", continue_as_new)
 
 
-@mutant("E3", "E7", "E8", "E10", within=20)
+@mutant("E3", "E7", "E8", "E10")
 def a_row_lacks_what_was_held(patch: pytest.MonkeyPatch) -> None:
     original = RowPacker.pack
 
@@ -118,7 +118,7 @@ def replay_forgets_the_patches_of_the_history(patch: pytest.MonkeyPatch) -> None
     patch.setattr(replay.Execution, "__init__", init)
 
 
-@mutant("E8", within=20)
+@mutant("E8")
 def the_number_of_an_attempt_is_forgotten_in_a_restart(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(effects, "_attempt", lambda actor, task: 1)
 

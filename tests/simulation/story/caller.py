@@ -11,6 +11,7 @@ from perdure import Engine, InstanceNotFound, Status, WorkflowState
 from perdure.actors.errors import HostNotRunning, HostStopping
 from perdure.actors.store.errors import StoreError
 from perdure.runtime.errors import RequestRefused
+from perdure.runtime.history.event import ExecutionResumed, ExecutionSuspended
 from perdure.runtime.operations.client import Client
 from perdure.testing.simulation.calls import ConnectionLost
 from perdure.testing.simulation.world import REPEAT_S, SimWorld
@@ -115,13 +116,15 @@ class Caller:
         return any(map(has_ended, versions)) or len(runs) > 1
 
     async def suspend(self, **options: Any) -> None:
-        since = self._versions.now(self.id)
-        if await self.steer("suspend", lambda engine: self._client(engine).suspend(self.id, **options)):
+        since, before = self._versions.now(self.id), self._versions.steered[self.id, ExecutionSuspended]
+        done = await self.steer("suspend", lambda engine: self._client(engine).suspend(self.id, **options))
+        if done and self._versions.steered[self.id, ExecutionSuspended] == before:
             self._versions.check_done("a suspension of", self.id, since, is_suspended)
 
     async def resume(self, **options: Any) -> None:
-        since = self._versions.now(self.id)
-        if await self.steer("resume", lambda engine: self._client(engine).resume(self.id, **options)):
+        since, before = self._versions.now(self.id), self._versions.steered[self.id, ExecutionResumed]
+        done = await self.steer("resume", lambda engine: self._client(engine).resume(self.id, **options))
+        if done and self._versions.steered[self.id, ExecutionResumed] == before:
             self._versions.check_done("a resumption of", self.id, since, is_not_suspended)
 
     async def terminate(self, **options: Any) -> None:

@@ -172,7 +172,6 @@ class Living:
             self._check(state)
 
     async def _repaired(self) -> None:
-        self._witness.repaired.add(self.fate.id)
         for _ in range(1 + self.fate.number):
             await self._world.sleep(0.003 * self.fate.number)
             await self.caller.steer("repair", self._repair)
