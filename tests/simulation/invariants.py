@@ -162,9 +162,7 @@ class Witness:
 
     def performing(self, ctx: ActivityContext) -> None:
         """E5: an activity that begins was asked for by a commit that is on the disk, and is still wanted."""
-        self.performed += 1
-        if ctx.task_execution_id not in self.scheduled:
-            self.tell(Broken("E5", f"{ctx.activity_name} of {ctx.workflow_id} begins before its commit"))
+        self.performing_at_a_worker(ctx)
         assert self.world is not None
         # Where a recovery and an answer are under way at once, the activity is performed again, for nothing.
         if (ctx.workflow_id, ctx.task_execution_id, ctx.task_id) in self.answered:
@@ -174,6 +172,12 @@ class Witness:
             self.tell(
                 Broken("E5", f"{ctx.activity_name} of {ctx.workflow_id} begins after that was terminated or purged")
             )
+
+    def performing_at_a_worker(self, ctx: ActivityContext) -> None:
+        """E5, as far as it goes for a worker: what is under way to one is taken back by nobody."""
+        self.performed += 1
+        if ctx.task_execution_id not in self.scheduled:
+            self.tell(Broken("E5", f"{ctx.activity_name} of {ctx.workflow_id} begins before its commit"))
 
     def _written(self, write: Write) -> None:
         id_ = write.address.id

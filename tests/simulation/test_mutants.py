@@ -5,7 +5,7 @@ import pytest
 from perdure.testing.simulation.choices import Choices
 
 from .checks.broken import Broken
-from .mutants import hosting, instances
+from .mutants import hosting, instances, workers
 from .mutants.catalogue import MUTANTS, USUAL_WORLDS, Mutant, planted
 from .scenario import Scenario
 
@@ -52,7 +52,7 @@ def test_a_planted_bug_is_found(mutant: Mutant) -> None:
 
 
 def test_each_invariant_finds_a_mutant() -> None:
-    assert {hosting.__name__, instances.__name__} == {mutant.plant.__module__ for mutant in MUTANTS}
+    assert {hosting.__name__, instances.__name__, workers.__name__} == {mutant.plant.__module__ for mutant in MUTANTS}
     assert {invariant for mutant in MUTANTS for invariant in mutant.found_by} == INVARIANTS
 
 

@@ -15,6 +15,10 @@ from perdure.runtime.history.record import unpack_record
 
 from .broken import Broken
 
+# Stands for the time of the newest row where a door does not tell it: the management API tells when the status, the
+# custom status or the generation has changed last.
+UNTOLD_US = -1
+
 
 class Version(NamedTuple):
     """An instance after a commit."""
@@ -84,6 +88,8 @@ class Versions:
         else:
             details = found.details
             read = Version(details.status, details.execution_id, details.custom_status, details.updated_us)
+            if details.updated_us == UNTOLD_US:
+                could_be = [each._replace(updated_us=UNTOLD_US) if each is not None else None for each in could_be]
             is_one = read in could_be
         if not is_one:
             told = found.status.name if found is not None else "not there"

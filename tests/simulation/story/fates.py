@@ -19,6 +19,7 @@ from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.world import SimWorld
 
 from ..checks.broken import Broken
+from ..doors import Doors
 from ..invariants import Witness
 from ..programs import Program, a_program, agrees, awaited, draws_lots, expected
 from .caller import Caller
@@ -85,9 +86,9 @@ def a_fate(choices: Choices, number: int, *, clock_is_set: bool) -> Fate:
 class Living:
     """Lets a fate happen."""
 
-    def __init__(self, world: SimWorld, witness: Witness, fate: Fate, sendings: Counter[str]) -> None:
+    def __init__(self, world: SimWorld, witness: Witness, fate: Fate, sendings: Counter[str], doors: Doors) -> None:
         self.fate = fate
-        self.caller = Caller(world, witness, fate.id, sendings)
+        self.caller = Caller(world, witness, fate.id, sendings, doors)
         self._world = world
         self._witness = witness
         self._given = {"program": fate.program, "so_far": []}
@@ -144,17 +145,17 @@ class Living:
 
     async def _restarted(self) -> None:
         await self._left_alone()
-        await self._start(if_exists="restart", idempotency_key=f"again {self.fate.id}")
+        await self._start(if_exists="restart", idempotency_key=f"again-{self.fate.id}")
         await self._left_alone()
 
     async def _begun_anew(self) -> None:
         await self._world.sleep(self.fate.number * 0.01)
-        await self._start(if_exists="restart", force=True, idempotency_key=f"anew {self.fate.id}")
+        await self._start(if_exists="restart", force=True, idempotency_key=f"anew-{self.fate.id}")
         await self._left_alone()
 
     async def _run_again(self) -> None:
         await self._left_alone()
-        copy = Caller(self._world, self._witness, f"{self.fate.id}-again", Counter())
+        copy = Caller(self._world, self._witness, f"{self.fate.id}-again", Counter(), self.caller.doors)
 
         async def rerun(engine: Engine) -> None:
             from_event: int | None = None
@@ -218,7 +219,7 @@ class Living:
 
     async def _start(self, **options: Any) -> None:
         if self.fate.kind == "started by key":
-            options = {"idempotency_key": f"of {self.fate.id}", "if_exists": None}
+            options = {"idempotency_key": f"of-{self.fate.id}", "if_exists": None}
         elif self.fate.kind == "scheduled" and not options:
             at_us = self._world.clock.now_us() + 1_000_000
             options = {"start_at": datetime.fromtimestamp(at_us / 1e6, UTC)}
@@ -235,7 +236,7 @@ class Living:
         for name in reversed(names) if self.fate.backwards else names:
             await self.caller.raise_event(name)
             if self.fate.again:
-                await self.caller.raise_event(name, key=f"again {name}" if self.fate.number % 2 else None)
+                await self.caller.raise_event(name, key=f"again-{name}" if self.fate.number % 2 else None)
 
     async def _expect_result(self, *others: Status) -> None:
         state = await self.caller.wait()
