@@ -75,7 +75,7 @@ PLACES = [
 @pytest.mark.parametrize(("place", "number", "there"), PLACES)
 def test_each_place_of_the_disk_leaves_all_or_nothing_in_the_file(place: str, number: int, there: bool) -> None:
     async def story(world: SimWorld) -> bool:
-        with pytest.raises(Exception, match=r"disk|host"):
+        with pytest.raises(Exception, match=r"disk|host|world.db"):
             await world.call(lambda engine: engine.client.start(greet, input="you", instance_id="i"))
         await world.sleep(1)
         return await world.ask(lambda engine: engine.client.get("i")) is not None
