@@ -47,7 +47,7 @@ class FaultyConnection(sqlite3.Connection):
 
     choices: Choices | None = None
 
-    def execute(self, sql: str, *given: Any) -> sqlite3.Cursor:  # type: ignore[override]  # typeshed names the argument
+    def execute(self, sql: str, *given: Any) -> sqlite3.Cursor:
         if self.choices is not None:
             fault = FAULTS.get(sql)
             if fault is not None and self.choices.fault(fault.stream):
