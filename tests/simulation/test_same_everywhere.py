@@ -13,7 +13,7 @@ from .kinds import KINDS
 
 # Of each kind of world; in a usual run fewer of those that cost the most.
 SEEDS, FEWER = 100, 25
-COSTLY = ("workers", "doors", "mixed")
+COSTLY = ("sqlite", "workers", "doors", "mixed")
 
 RUN = f"import sys; sys.path.append({str(ROOT)!r}); from tests.simulation.digests import main; main()"
 
