@@ -305,15 +305,17 @@ NATIVE_FIELDS: dict[type[Any], int] = {
 ABSENT = {kind: tuple(kind._field_defaults[name] for name in kind._fields[n:]) for kind, n in NATIVE_FIELDS.items()}
 
 
+PACKING = {kind: (TAGS[kind], native, ABSENT[kind]) for kind, native in NATIVE_FIELDS.items()}
+
+
 def pack_event(event: Event) -> tuple[Any, ...]:
     """The form in which an event reaches the disk."""
-    kind = type(event)
-    native = NATIVE_FIELDS[kind]
-    if event[native:] == ABSENT[kind]:
-        return (TAGS[kind], *event[:native])
+    tag, native, absent = PACKING[type(event)]
+    if event[native:] == absent:
+        return (tag, *event[:native])
     if event[-1] is None:  # the default of every last field
-        return (TAGS[kind], *event[:-1])
-    return (TAGS[kind], *event)
+        return (tag, *event[:-1])
+    return (tag, *event)
 
 
 def unpack_event(packed: Sequence[Any]) -> Event:
