@@ -62,7 +62,7 @@ def running_code(sheet: TurnSheet) -> Execution | None:
     _forget_timeouts(sheet, actor.execution)
     if begins:
         actor.record = actor.record._replace(started_us=sheet.now_us)
-    if sheet.status is not Status.SUSPENDED:
+    if not sheet.status.suspended:
         sheet.step(Step.RUN)
         if actor.record.stall is not None:
             actor.record = actor.record._replace(stall=None)
@@ -114,7 +114,8 @@ def _feed(sheet: TurnSheet, execution: Execution) -> None:
     if execution.custom_status != actor.record.custom_status:
         actor.record = actor.record._replace(custom_status=execution.custom_status)
     carry_out(sheet, commands)
-    _take_back_timers(sheet, execution)
+    if execution.cancelled_timers:
+        _take_back_timers(sheet, execution)
     outcome = execution.outcome
     if isinstance(outcome, ContinuedAsNew):
         continue_as_new(sheet, outcome, arrivals[taken:])
@@ -149,7 +150,7 @@ def _interrupt(sheet: TurnSheet, why: str) -> None:
 
 def _take_back_timers(sheet: TurnSheet, execution: Execution) -> None:
     """Clear the timers whose event came first."""
-    sheet.waits_ended = bool(execution.cancelled_timers)
+    sheet.waits_ended = True
     for timer_id in execution.cancelled_timers:
         clear_timer(sheet, timer_id)
     execution.cancelled_timers.clear()
