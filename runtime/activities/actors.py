@@ -18,7 +18,7 @@ import anyio
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
-from ...actors.address import Address
+from ...actors.address import Address, address_of
 from ...actors.hosting.flight_record import FlightRecord
 from ...actors.instruments import SYSTEM, Stopwatch
 from ...actors.waiting.cancellation import let_cancellation_spread
@@ -353,7 +353,7 @@ class ActivityActors:
         self, invoke: Invoke, result: str | None, failure: FailureDetails | None, began_us: int | None = None
     ) -> None:
         done = ActivityDone(invoke.execution_id, invoke.task_id, result, failure, began_us)
-        self._send(Address(WORKFLOW, invoke.instance_id), done)
+        self._send(address_of((WORKFLOW, invoke.instance_id)), done)
 
 
 def _let_go(job: _Job) -> list[_Job]:

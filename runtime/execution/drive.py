@@ -36,6 +36,7 @@ from ..history.event import (
     ExecutionStarted,
     PatchesApplied,
     TaskScheduled,
+    task_scheduled,
 )
 from ..history.failure import FailureDetails, failure_of
 from ..history.status import Status
@@ -256,7 +257,8 @@ class Execution:
             call.reference = then.task_execution_id if then is not None else f"{pending.execution_id}-{event_id}"
         else:
             self.retries = (self.retries or {}) | {event_id: call.attempt}
-        pending.commands.append(TaskScheduled(event_id, call.name, call.payload, call.reference))
+        asked = task_scheduled((event_id, call.name, call.payload, call.reference, None, None, 0, None))
+        pending.commands.append(asked)
 
     def call_child_workflow(
         self,

@@ -18,7 +18,8 @@ HistoryEvent of the contract without the fields that are here. This layer does
 not read it; `rpc/wire/history.py` writes it and puts it back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from .failure import FailureDetails
@@ -205,6 +206,16 @@ class EventRaised(NamedTuple):
     input: str | None
     wire: bytes | None = None
     key: bytes | None = None  # of an event that another instance has sent, the same each time it is sent
+
+
+# Make the two events of each step from all of their fields: a call of the class first runs a function of Python's,
+# which takes two thirds of the time.
+task_scheduled: Callable[
+    [tuple[int, str, str | None, str, str | None, str | None, int, bytes | None]], TaskScheduled
+] = partial(tuple.__new__, TaskScheduled)
+task_completed: Callable[[tuple[int, str | None, str | None, bytes | None, int | None, str | None]], TaskCompleted] = (
+    partial(tuple.__new__, TaskCompleted)
+)
 
 
 class TimerOrigin:

@@ -22,7 +22,9 @@ from .sheet import TurnSheet
 
 def feed_if_possible(sheet: TurnSheet) -> None:
     """Feed the code what has arrived; hold it if the instance is not due to start yet, or its code cannot be had."""
-    execution = None if sheet.waits_for_start else running_code(sheet)
+    execution = sheet.actor.execution
+    if execution is None and not sheet.waits_for_start:
+        execution = running_code(sheet)
     if execution is not None:
         _feed(sheet, execution)
     elif not sheet.status.terminal:

@@ -18,7 +18,7 @@ from ..history.attribution import By
 from ..history.audit import AuditAction, audit_entry, row_of
 from ..history.event import Arrival, Event, ExecutionStalled
 from ..history.facets import changed_facets
-from ..history.open_work import START_TIMER
+from ..history.open_work import START_TIMER, TAKERS
 from ..history.record import InstanceRecord, pack_outbox
 from ..history.row import Row
 from ..history.status import Status, Step, follow
@@ -141,8 +141,10 @@ class TurnSheet:
 
     def arrive(self, event: Arrival) -> None:
         """Take in an event: it is fed in this turn, unless the instance is suspended."""
-        self.actor.open.apply(event)
-        record = self.actor.record
+        actor = self.actor
+        if (take := TAKERS.get(type(event))) is not None:
+            take(actor.open, event)
+        record = actor.record
         assert record is not None
         (self.holding if record.status.suspended else self.arrived).append(event)
 
