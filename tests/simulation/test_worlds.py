@@ -42,7 +42,7 @@ def test_worlds_whose_date_is_set_keep_every_promise() -> None:
 
 
 def test_worlds_on_the_real_file_keep_every_promise() -> None:
-    sometimes = run_worlds(range(15), "sqlite")
+    sometimes = run_worlds(range(25), "sqlite")
     assert min(sometimes[what] for what in ("kill", "failed_commit", "activity_again")) > 5
 
 
