@@ -9,11 +9,13 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from perdure import Engine, Status, WorkflowState
+from perdure import Status, WorkflowState
 from perdure.actors.store.listing import ListFilter
+from perdure.runtime.engine import Engine
 from perdure.runtime.history.attribution import EMBEDDED
 from perdure.runtime.history.event import TaskScheduled
 from perdure.runtime.instance.message import Repair, RepairAction
+from perdure.runtime.operations.bulk.actor import OperationStatus
 from perdure.runtime.operations.bulk.operation import BulkAction, OperationState
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.world import SimWorld
@@ -54,10 +56,10 @@ class Fate(NamedTuple):
     id: str
     kind: str
     program: Program
-    again: bool  # each event is sent twice
-    backwards: bool  # the last event is sent first
-    early: bool  # each event is sent before the instance begins, too, which has no effect
-    number: int  # what else is to be chosen
+    again: bool = False  # each event is sent twice
+    backwards: bool = False  # the last event is sent first
+    early: bool = False  # each event is sent before the instance begins, too, which has no effect
+    number: int = 0  # what else is to be chosen
 
 
 def a_fate(choices: Choices, number: int, *, clock_is_set: bool) -> Fate:
@@ -204,16 +206,28 @@ class Living:
     async def _among_many(self) -> None:
         for action in (BulkAction.SUSPEND, BulkAction.RESUME):
             await self._world.sleep(0.02)
-            plan = await self._world.ask(lambda engine, of=action: engine.bulk.plan(of, ListFilter()))
-            text = plan.write()
-            status = await self._world.ask(
-                lambda engine, of=action, text=text: engine.bulk.begin(text, action=of, by=EMBEDDED)
-            )
-            while status.operation.state is OperationState.RUNNING:
-                await self._world.sleep(0.5)
-                status = await self._world.ask(lambda engine, id_=status.id: engine.bulk.get(id_))
+            await self._for_all(action)
             self._witness.sometimes["bulk"] += 1
         await self._left_alone()
+
+    async def _for_all(self, action: BulkAction) -> None:
+        """Do something to all instances, and wait until it is done."""
+
+        async def plan(engine: Engine) -> str:
+            return (await engine.bulk.plan(action, ListFilter())).write()
+
+        text = await self._world.ask(plan)
+
+        async def begin(engine: Engine) -> OperationStatus:
+            return await engine.bulk.begin(text, action=action, by=EMBEDDED)
+
+        status = await self._world.ask(begin)
+
+        async def look(engine: Engine) -> OperationStatus:
+            return await engine.bulk.get(status.id)
+
+        while (await self._world.ask(look)).operation.state is OperationState.RUNNING:
+            await self._world.sleep(0.5)
 
     # What they have in common.
 
