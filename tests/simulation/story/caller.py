@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from perdure import Engine, InstanceNotFound, Status, WorkflowState
+from perdure import InstanceNotFound, Status, WorkflowState
 from perdure.actors.errors import HostNotRunning, HostStopping
 from perdure.actors.store.errors import StoreError
+from perdure.runtime.engine import Engine
 from perdure.runtime.errors import RequestRefused
 from perdure.runtime.history.event import ExecutionResumed, ExecutionSuspended
 from perdure.runtime.operations.client import Client

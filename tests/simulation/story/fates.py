@@ -9,7 +9,8 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from perdure import Engine, Status, WorkflowState
+from perdure import Status, WorkflowState
+from perdure.runtime.engine import Engine
 from perdure.runtime.history.event import TaskScheduled
 from perdure.runtime.instance.message import RepairAction
 from perdure.runtime.operations.bulk.operation import BulkAction
@@ -52,10 +53,10 @@ class Fate(NamedTuple):
     id: str
     kind: str
     program: Program
-    again: bool  # each event is sent twice
-    backwards: bool  # the last event is sent first
-    early: bool  # each event is sent before the instance begins, too, which has no effect
-    number: int  # what else is to be chosen
+    again: bool = False  # each event is sent twice
+    backwards: bool = False  # the last event is sent first
+    early: bool = False  # each event is sent before the instance begins, too, which has no effect
+    number: int = 0  # what else is to be chosen
 
 
 def a_fate(choices: Choices, number: int, *, clock_is_set: bool) -> Fate:
