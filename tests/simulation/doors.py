@@ -39,6 +39,7 @@ from perdure.runtime.operations.bulk.operation import BulkAction, OperationState
 from perdure.runtime.operations.client import Client
 from perdure.runtime.operations.facade import finished
 from perdure.runtime.operations.steering.embedded import EmbeddedOperations
+from perdure.runtime.operations.steering.starting import IfExists, StartRequest
 from perdure.testing.simulation.calls import ConnectionLost
 from perdure.testing.simulation.world import SimWorld
 
@@ -181,25 +182,19 @@ class PlainOperations:
     async def start(self, name: str, **named: Any) -> str:
         return await self._direct.start(name, **named)
 
-    async def begin(
-        self,
-        name: str,
-        *,
-        instance_id: str | None,
-        input: str | None,  # noqa: A002
-        if_exists: str,
-        **more: Any,
-    ) -> str:
-        if instance_id is None or if_exists != "return" or any(more.values()):
-            return await self._direct.begin(name, instance_id=instance_id, input=input, if_exists=if_exists, **more)
+    async def begin(self, request: StartRequest) -> str:
+        id_ = request.instance_id
+        plain = StartRequest(name=request.name, instance_id=id_, input=request.input, if_exists=IfExists.RETURN)
+        if id_ is None or request != plain:
+            return await self._direct.begin(request)
         # As a client has to that repeats its start: Dapr's doors use the id of a finished instance again.
-        if await self._direct.inspect(instance_id) is None:
+        if await self._direct.inspect(id_) is None:
             try:
-                await self._start(name, instance_id, input)
+                await self._start(request.name, id_, request.input)
             except RequestRefused:
-                if await self._direct.inspect(instance_id) is None:
+                if await self._direct.inspect(id_) is None:
                     raise
-        return instance_id
+        return id_
 
     async def inspect(self, instance_id: str) -> InstanceState | None:
         before = await self._direct.inspect(instance_id)
