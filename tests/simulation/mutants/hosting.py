@@ -124,7 +124,7 @@ def activities_that_have_ended_stay_in_the_table(patch: pytest.MonkeyPatch) -> N
     def reply(self: ActivityActors, invoke: Any, result: Any, failure: Any, began_us: Any = None) -> None:
         original(self, invoke, result, failure, began_us)
         address = Address(ACTIVITY, f"{invoke.execution_id}:{invoke.task_id}:left")
-        self._busy[address] = object()  # type: ignore[assignment, attr-defined]
+        self._busy[address] = object()  # type: ignore[assignment]
 
     patch.setattr(ActivityActors, "_reply", reply)
 
@@ -276,7 +276,7 @@ def turns_take_a_time_that_never_goes_back(patch: pytest.MonkeyPatch) -> None:
         nonlocal latest
         if not isinstance(self._clock, Forward):
             latest = 0
-            self._clock = Forward(self._clock)  # type: ignore[assignment, attr-defined]
+            self._clock = Forward(self._clock)  # type: ignore[assignment]
         original(self, activation)
 
     patch.setattr(TurnLoop, "_take_turn", take)
