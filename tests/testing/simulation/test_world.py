@@ -6,9 +6,11 @@ import anyio
 import pytest
 
 from perdure import ActivityContext, App, WorkflowContext
+from perdure.actors.store.memory import MemoryStore
+from perdure.testing.simulation.calls import ConnectionLost
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.loop import Stuck
-from perdure.testing.simulation.world import ConnectionLost, World
+from perdure.testing.simulation.world import World
 
 app = App("world")
 cleaned_up: list[float] = []  # when, in virtual seconds
@@ -150,3 +152,94 @@ def test_the_date_is_set_where_the_schedule_says_so() -> None:
     world.run(story)
     assert "is set by -3600.0 s" in world.trace.story()
     assert world.clock.now_us() - world.clock.monotonic_us() == 1_767_225_600_000_000 - 3_600_000_000
+
+
+@pytest.mark.parametrize(("place", "value"), [("kill.recovering", 1), ("kill.recovering", 3), ("kill.stopping", 1)])
+def test_a_host_is_killed_while_it_recovers_or_stops(place: str, value: int) -> None:
+    async def story(world: World) -> str:
+        await world.call(lambda engine: engine.client.start(sleeper, input=5, instance_id="i"))
+        await world.restart()
+        return str(await world.ask(lambda engine: engine.client.result("i")))
+
+    world = World(app, Choices(schedule={(place, 0): value}))
+    assert world.run(story) == "slept"
+    assert world.kills == 1
+    assert not world.loop.errors
+
+
+def test_a_host_that_was_killed_and_started_by_hand_is_not_started_twice() -> None:
+    async def story(world: World) -> None:
+        world.kill()
+        await world.restart()
+        await world.sleep(60)
+
+    world = World(app)
+    world.run(story)
+    assert [line.what for line in world.trace.lines].count("is up") == 1
+
+
+def test_a_host_that_was_killed_and_stopped_is_not_started() -> None:
+    async def story(world: World) -> None:
+        world.kill()
+        await world.stop()
+        await world.sleep(60)
+        assert world.life is None
+
+    World(app).run(story)
+
+
+def test_predicates_are_looked_at_behind_each_commit_and_each_touch_and_end_the_world() -> None:
+    looks: list[float] = []
+
+    async def story(world: World) -> None:
+        await world.call(lambda engine: engine.client.run(timer, input=1))
+        looked, commits = len(looks), world.disk.commits
+        assert looked == commits > 0
+        world.touched()
+        await world.sleep(1)
+        assert len(looks) == looked + 1
+        world.on_step.append(fail)
+        world.touched()
+        await world.sleep(1)
+        pytest.fail("the world went on")
+
+    def fail() -> None:
+        raise ValueError("broken")
+
+    world = World(app)
+    world.on_step.append(lambda: looks.append(world.loop.time()))
+    with pytest.raises(ValueError, match="broken"):
+        world.run(story)
+
+
+def test_machines_learn_of_the_end_of_each_life() -> None:
+    class Network:
+        def __init__(self) -> None:
+            self.ended: list[int] = []
+
+        def life_ended(self, number: int) -> None:
+            self.ended.append(number)
+
+    async def story(world: World) -> None:
+        await world.call(lambda engine: engine.client.get("i"))
+        world.kill()
+        await world.ask(lambda engine: engine.client.get("i"))
+
+    world = World(app)
+    world.machines.append(network := Network())
+    world.run(story)
+    assert network.ended == [1, 2]
+
+
+def test_each_life_opens_the_store_that_it_is_given() -> None:
+    stores = [MemoryStore(), MemoryStore()]
+
+    async def story(world: World) -> bool:
+        await world.call(lambda engine: engine.client.start(timer, input=1, instance_id="i"))
+        await world.restart()
+        return await world.ask(lambda engine: engine.client.get("i")) is None
+
+    given = iter(stores)
+    world = World(app, store=lambda world, instruments: next(given))
+    assert world.run(story)
+    assert world.contents is stores[1]

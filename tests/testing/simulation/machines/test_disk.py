@@ -4,8 +4,9 @@ import pytest
 
 from perdure import App, WorkflowContext
 from perdure.actors.store.errors import StoreFailed
+from perdure.testing.simulation.calls import ConnectionLost
 from perdure.testing.simulation.choices import Choices
-from perdure.testing.simulation.world import ConnectionLost, World
+from perdure.testing.simulation.world import World
 
 app = App("disk")
 
@@ -56,3 +57,51 @@ def test_a_read_that_fails_is_a_failure_of_the_store(caplog: pytest.LogCaptureFi
 
     # The first inspection is the engine's own: whether a worker was ever connected.
     World(app, Choices(schedule={("store.inspect", 1): 1})).run(story)
+
+
+@pytest.mark.parametrize(("value", "there"), [(1, True), (2, False)])
+def test_a_commit_whose_outcome_is_unknown_is_there_or_not(
+    value: int, there: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("CRITICAL")
+
+    async def story(world: World) -> bool:
+        world.disk.unknown = True
+        with pytest.raises(StoreFailed):
+            await begin(world)
+        return bool(await world.contents.ids("workflow", after=None, limit=1))
+
+    assert World(app, Choices(schedule={("store.unknown", 0): value})).run(story) is there
+
+
+def test_without_asking_for_it_no_outcome_is_unknown() -> None:
+    world = World(app, Choices(schedule={("store.unknown", 0): 1}))
+    world.run(begin)
+    assert world.choices.unmet
+
+
+def test_a_store_that_does_not_open_keeps_its_host_waiting(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("CRITICAL")
+    world = World(app, Choices(schedule={("store.open", 0): 1, ("store.open", 1): 1}))
+    world.run(begin)
+    assert "host 3   is up" in world.trace.story()
+    assert world.kills == 0
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_a_host_is_killed_while_it_starts(index: int) -> None:
+    world = World(app, Choices(schedule={("kill.starting", index): 1}))
+    world.run(begin)
+    assert world.kills == 1
+    assert "host 2   is up" in world.trace.story()
+
+
+def test_a_host_is_killed_when_it_has_read() -> None:
+    async def story(world: World) -> None:
+        with pytest.raises(ConnectionLost):
+            await begin(world)
+        await begin(world)
+
+    world = World(app, Choices(schedule={("kill.reading", 0): 1}))
+    world.run(story)
+    assert world.kills == 1
