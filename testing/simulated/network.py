@@ -21,7 +21,7 @@ from ...runtime.errors import IdTaken, InstanceExists
 from ...runtime.operations.client import Client, Operations
 from ...runtime.operations.steering.embedded import EmbeddedOperations
 from ..simulation.calls import ConnectionLost
-from ..simulation.world import SimWorld
+from ..simulation.world import World as SimWorld
 
 # How long until a request that had no answer is repeated.
 REPEAT_S = 0.2

@@ -17,7 +17,7 @@ from ...runtime.errors import NondeterminismError
 from ...runtime.history.record import unpack_record
 from ...runtime.history.status import Status
 from ...runtime.instance.message import WORKFLOW, workflow_address
-from ..simulation.world import SimWorld
+from ..simulation.world import World as SimWorld
 from .errors import InvariantFailed
 from .settling import settle
 from .standing import check_stands, kept_history

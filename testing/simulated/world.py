@@ -25,7 +25,7 @@ from ...runtime.dates import from_us
 from ...runtime.engine import Engine
 from ...runtime.operations.client import Client
 from ..simulation.machines.outside import Deed, Outside
-from ..simulation.world import SimWorld
+from ..simulation.world import World as SimWorld
 from .chance import ChosenRandom
 from .errors import InvariantFailed, SimulationMisuse
 from .faults import RESERVED
