@@ -34,8 +34,10 @@ HOST: ContextVar[int] = ContextVar("perdure_simulated_host", default=0)
 class Stuck(Exception):
     """No step is ready, no timer is set, and what is waited for has not come."""
 
-    def __str__(self) -> str:
-        return "nothing is left that could happen, and the story waits: it awaits what nobody will give"
+    def __init__(
+        self, what: str = "nothing is left that could happen, and the story waits: it awaits what nobody will give"
+    ) -> None:
+        super().__init__(what)
 
 
 class StepOrder(Protocol):

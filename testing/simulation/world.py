@@ -2,7 +2,7 @@
 
 The one law: the same choices give the same world, step by step and byte by byte, in any process.
 
-    world = World(app, Choices(seed=7))
+    world = SimWorld(app, Choices(seed=7))
     world.run(story)           # story(world) awaits world.ask(...), world.sleep(...)
 
 A host is an engine on the machine's disk. It is killed where the choices say so and started again a moment later. The
@@ -38,7 +38,7 @@ from .weather import weather
 T = TypeVar("T")
 
 # Gives the store that a life opens, with the instruments of that life. What is in it outlives the life.
-StoreOf: TypeAlias = Callable[["World", Instruments], LifeStore]
+StoreOf: TypeAlias = Callable[["SimWorld", Instruments], LifeStore]
 
 # How long until a host that has ended is started again, in virtual seconds; the first is the usual one.
 RESTARTS_S = (0.05, 0.0, 1.0, 30.0)
@@ -52,7 +52,7 @@ CUT_OFF_S = (0.0, 0.0, 0.000_1, 0.002)  # the first is no choice of it
 REPEAT_S = 0.2
 
 
-class World:
+class SimWorld:
     """One machine, and a story.
 
     Args:
@@ -128,7 +128,7 @@ class World:
         """The store of the present life, or of the last one."""
         return self.disk.inner
 
-    def run(self, story: Callable[["World"], Awaitable[T]]) -> T:
+    def run(self, story: Callable[["SimWorld"], Awaitable[T]]) -> T:
         """Start a host, let the story happen, stop the host, and return the story's result.
 
         Raises:
@@ -141,7 +141,7 @@ class World:
             finally:
                 self.loop.close()
 
-    async def _run(self, story: Callable[["World"], Awaitable[T]]) -> T:
+    async def _run(self, story: Callable[["SimWorld"], Awaitable[T]]) -> T:
         self._start()
         sky = self.loop.create_task(weather(self))
         result = await story(self)
@@ -352,3 +352,6 @@ def _chance(life: int, draws: "count[int]", size: int) -> bytes:
     """
     assert size <= blake2b.MAX_DIGEST_SIZE
     return blake2b(b"%d/%d" % (life, next(draws)), digest_size=size).digest()
+
+
+World = SimWorld

@@ -6,7 +6,7 @@ import pytest
 from perdure import App, Engine
 from perdure.testing.simulation.calls import ConnectionLost
 from perdure.testing.simulation.choices import Choices
-from perdure.testing.simulation.world import World
+from perdure.testing.simulation.world import SimWorld
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_a_request_is_done_as_often_as_the_network_says(stream: str, value: int,
         times.append(anyio.current_time())
         return "done"
 
-    async def story(world: World) -> None:
+    async def story(world: SimWorld) -> None:
         try:
             assert await world.call(request) == "done"
             answered = True
@@ -38,7 +38,7 @@ def test_a_request_is_done_as_often_as_the_network_says(stream: str, value: int,
         await world.sleep(5)
         assert (len(times), answered) == (done, heard)
 
-    world = World(App("calls"), Choices(schedule={(stream, 0): value}), lossy=True)
+    world = SimWorld(App("calls"), Choices(schedule={(stream, 0): value}), lossy=True)
     world.run(story)
     assert not world.loop.errors
 
@@ -47,34 +47,34 @@ def test_a_request_whose_host_dies_before_it_arrives_is_lost() -> None:
     async def request(engine: Engine) -> None:
         pytest.fail("it arrived at a host that was dead")
 
-    async def story(world: World) -> None:
+    async def story(world: SimWorld) -> None:
         await world.heal()
         world.choices.calmed = False
         world.loop.call_later(1, world.kill)
         with pytest.raises(ConnectionLost):
             await world.call(request)
 
-    World(App("calls"), Choices(schedule={("request.slow", 0): 3}), lossy=True).run(story)
+    SimWorld(App("calls"), Choices(schedule={("request.slow", 0): 3}), lossy=True).run(story)
 
 
 def test_an_error_of_a_request_that_came_twice_is_heard_once() -> None:
     async def request(engine: Engine) -> None:
         raise ValueError("no")
 
-    async def story(world: World) -> None:
+    async def story(world: SimWorld) -> None:
         with pytest.raises(ValueError, match="no"):
             await world.call(request)
         await world.sleep(5)
 
-    world = World(App("calls"), Choices(schedule={("request.again", 0): 2}), lossy=True)
+    world = SimWorld(App("calls"), Choices(schedule={("request.again", 0): 2}), lossy=True)
     world.run(story)
     assert not world.loop.errors
 
 
 def test_a_network_without_losses_asks_for_no_choices() -> None:
-    async def story(world: World) -> None:
+    async def story(world: SimWorld) -> None:
         await world.call(lambda engine: engine.client.get("i"))
 
-    world = World(App("calls"))
+    world = SimWorld(App("calls"))
     world.run(story)
     assert not [stream for stream in world.choices.drawn if stream.startswith(("request", "answer", "caller"))]

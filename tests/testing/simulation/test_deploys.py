@@ -5,7 +5,7 @@ import pytest
 from perdure import App
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.deploys import Deploys
-from perdure.testing.simulation.world import World
+from perdure.testing.simulation.world import SimWorld
 
 APPS = [App("one"), App("two"), App("three")]
 
@@ -37,7 +37,7 @@ def test_one_app_is_no_choice() -> None:
 
 @pytest.mark.parametrize(("stream", "kills"), [("deploy", 1), ("deploy.now", 0)])
 def test_a_host_comes_back_with_another_app(stream: str, kills: int) -> None:
-    async def story(world: World) -> App:
+    async def story(world: SimWorld) -> App:
         if kills:
             world.kill()
         await world.sleep(1)
@@ -45,17 +45,17 @@ def test_a_host_comes_back_with_another_app(stream: str, kills: int) -> None:
         assert world.life is not None
         return world.life.app
 
-    world = World(APPS, Choices(schedule={(stream, 0): 1}))
+    world = SimWorld(APPS, Choices(schedule={(stream, 0): 1}))
     assert world.run(story) is APPS[1]
     assert world.kills == kills
     assert "host 2   is up with app 2" in world.trace.story()
 
 
 def test_a_story_deploys_by_hand() -> None:
-    async def story(world: World) -> App:
+    async def story(world: SimWorld) -> App:
         await world.deploy(APPS[2])
         await world.ask(lambda engine: engine.client.get("i"))
         assert world.life is not None
         return world.life.app
 
-    assert World(APPS[0]).run(story) is APPS[2]
+    assert SimWorld(APPS[0]).run(story) is APPS[2]
