@@ -60,6 +60,11 @@ class ChosenFaults(Choices):
         self._outside = faults.outside
         self._known: dict[str, bool] = {}
 
+    @classmethod
+    def of(cls, choices: Choices, faults: Faults) -> "ChosenFaults":
+        """The same choices, without the kinds that are off."""
+        return cls(faults, choices.seed, schedule=choices._schedule if choices.seed is None else None)
+
     def fault(self, stream: str, below: int = 2, *, rates: Sequence[float] = INTENSITIES) -> int:
         return super().fault(stream, below, rates=rates) if self._has(stream) else 0
 

@@ -7,21 +7,23 @@ A start that is repeated and finds the instance under way was done by the reques
 """
 
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import suppress
 from itertools import count
 from typing import Any, cast
 
 import anyio
 
 from ...actors.errors import HostNotRunning, HostStopping
+from ...actors.store.contract import Inspection
 from ...actors.store.errors import StoreError
 from ...runtime.authoring.app import App
 from ...runtime.engine import Engine
 from ...runtime.errors import IdTaken, InstanceExists
+from ...runtime.history.record import unpack_record
+from ...runtime.instance.message import workflow_address
 from ...runtime.operations.client import Client, Operations
 from ...runtime.operations.steering.embedded import EmbeddedOperations
 from ..simulation.calls import ConnectionLost
-from ..simulation.world import World as SimWorld
+from ..simulation.world import SimWorld
 
 # How long until a request that had no answer is repeated.
 REPEAT_S = 0.2
@@ -102,12 +104,10 @@ class SimulatedNetwork:
         if who is None:
             self.unnamed_again = True
             return
-        life = self._world.life
-        if life is not None and life.engine is not None and not life.over:
-            with suppress(Exception):  # it is no request of the story's
-                state = await life.engine.facade.inspect(who)
-                if state is not None and state.status.terminal:
-                    self.started_again.add(who)
+        # On the disk itself: the host may die, and it is no request of the story's.
+        [found] = await self._world.contents.inspect([workflow_address(who)])
+        if isinstance(found, Inspection) and unpack_record(found.record).status.terminal:
+            self.started_again.add(who)
 
     def _tell(self, operation: str, who: object, why: str) -> None:
         if operation in TOLD:

@@ -17,7 +17,7 @@ from ...runtime.errors import NondeterminismError
 from ...runtime.history.record import unpack_record
 from ...runtime.history.status import Status
 from ...runtime.instance.message import WORKFLOW, workflow_address
-from ..simulation.world import World as SimWorld
+from ..simulation.world import SimWorld
 from .errors import InvariantFailed
 from .settling import settle
 from .standing import check_stands, kept_history
@@ -59,6 +59,8 @@ class Rules:
             if write.record is None or write.address.type != WORKFLOW or self.broken is not None:
                 continue
             record = unpack_record(write.record)
+            if record.status.terminal:
+                self._world.trace.tell(self._world.loop.time(), write.address.id, f"is {record.status.name}")
             if record.set_aside is not None:
                 what = f"{write.address.id} is set aside: {record.set_aside.reason}"
                 self.broken = InvariantFailed("no instance is set aside", what)

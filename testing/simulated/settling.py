@@ -16,7 +16,7 @@ from ...runtime.history.status import Status
 from ...runtime.operations.reading.listing import InstanceFilter
 from ...runtime.operations.reading.waiting import Waiting, WaitKind
 from ..simulation.loop import Stuck
-from ..simulation.world import World as SimWorld
+from ..simulation.world import SimWorld
 
 ASLEEP = frozenset({WaitKind.EVENT, WaitKind.TIMER, WaitKind.START, WaitKind.RESUME, WaitKind.CHILD})
 ENDED = frozenset(status.name for status in Status if status.terminal)

@@ -9,6 +9,7 @@ The one law: a test says what happens and what must hold; which faults there are
         await world.client.run(buy, input="order-1", instance_id="order-1")
 """
 
+import asyncio
 import inspect
 import sys
 from collections import Counter
@@ -24,8 +25,9 @@ from ...runtime.authoring.app import App
 from ...runtime.dates import from_us
 from ...runtime.engine import Engine
 from ...runtime.operations.client import Client
-from ..simulation.machines.outside import Deed, Outside
-from ..simulation.world import World as SimWorld
+from ..simulation.loop import Stuck
+from ..simulation.machines.outside import BlockingCode, Deed, Outside
+from ..simulation.world import SimWorld
 from .chance import ChosenRandom
 from .errors import InvariantFailed, SimulationMisuse
 from .faults import RESERVED
@@ -33,7 +35,7 @@ from .histories import save_histories
 from .network import SimulatedNetwork
 from .proxy import OutsideFake
 from .rules import Rules
-from .settling import settle
+from .settling import settle, unended
 
 T = TypeVar("T")
 Check = Callable[[], object]
@@ -46,7 +48,7 @@ class World:
     Args:
         world: The machine, its host and the choices.
         within: How long what is under way may take to end after the last fault.
-        wait: Lets code that blocks wait for so many seconds.
+        blocking: Waits on behalf of code that blocks.
 
     Attributes:
         client: Has the methods of `Engine.client`, and repeats a request until it is answered.
@@ -55,10 +57,10 @@ class World:
         met: How often each `sometimes` was met.
     """
 
-    def __init__(self, world: SimWorld, *, within: timedelta, wait: Callable[[float], None]) -> None:
+    def __init__(self, world: SimWorld, *, within: timedelta, blocking: BlockingCode) -> None:
         self._world = world
         self._within = within
-        self._wait = wait
+        self._blocking = blocking
         self._outsides: dict[str, Outside] = {}
         self._always: list[tuple[str, Check]] = []
         self._finally: list[tuple[str, Check]] = []
@@ -98,7 +100,7 @@ class World:
         if name in self._outsides or name in RESERVED or not name.isidentifier():
             raise SimulationMisuse(f"{name!r} cannot be the name of a fake, or is that of another; give it one with name=")
         outside = self._outsides[name] = Outside(
-            self._world, fake, name=name, lost=lost, errors=errors, wait=self._wait
+            self._world, fake, name=name, lost=lost, errors=errors, blocking=self._blocking
         )
         proxy: Any = OutsideFake(outside)
         made: T = proxy
@@ -174,7 +176,7 @@ class World:
         Raises:
             Stuck: Some have not within `within`; it says who waits for what since when.
         """
-        await self._world.heal()
+        await self._heal()
         await settle(self._world, self._within, ended=True)
 
     # By hand, for a test of one case.
@@ -225,8 +227,8 @@ class World:
             InvariantFailed, Stuck: Something does not hold.
             Exception: What the story has raised.
         """
-        await story(self, **given)
-        await self._world.heal()
+        await self._tell_story(story, given)
+        await self._heal()
         await self._rules.check_end(self._within)
         self._look()
         for name, check in self._finally:
@@ -236,6 +238,30 @@ class World:
     def replayed(self) -> int:
         """How many histories were run through their code at the end."""
         return self._rules.replayed
+
+    async def _tell_story(self, story: Callable[..., Any], given: dict[str, Any]) -> None:
+        """Let the story happen; the faults end when it has had its time, and it has to end within as much again."""
+        within_s = self._within.total_seconds()
+        task = self._world.loop.create_task(story(self, **given))
+        try:
+            if not (await asyncio.wait([task], timeout=within_s))[0]:
+                await self._heal()
+                if not (await asyncio.wait([task], timeout=within_s))[0]:
+                    waiting = "; ".join(map(str, await self._world.ask(unended))) or "all instances have ended"
+                    raise Stuck(f"the story has not ended {self._within} after the last fault: {waiting}")
+            task.result()
+        finally:
+            task.cancel()
+
+    async def _heal(self) -> None:
+        """End all faults. What is being deployed is deployed to its end; on a way back it may be any version."""
+        world = self._world
+        if not world.choices.calmed and world.deploys.choose("deploy.last"):
+            await world.restart()
+        await world.heal()
+        if world.deploys.mode == "forward" and world.deploys.now is not world.deploys.apps[-1]:
+            await world.deploy(world.deploys.apps[-1])
+            await world.heal()
 
     def _look(self) -> None:
         for name, check in self._always:

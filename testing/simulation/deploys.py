@@ -28,13 +28,14 @@ class Deploys:
 
     Attributes:
         now: The app of the next life.
+        mode: Which app may follow which.
     """
 
     def __init__(self, apps: Sequence[App], mode: DeployMode, choices: Choices) -> None:
         assert apps, "a host has an app"
         self.apps = tuple(apps)
         self.now = self.apps[0]
-        self._mode = mode
+        self.mode = mode
         self._choices = choices
 
     def choose(self, stream: str) -> bool:
@@ -49,6 +50,6 @@ class Deploys:
 
     def _others(self) -> Sequence[App]:
         at = self.apps.index(self.now) if self.now in self.apps else -1
-        if self._mode == "forward":
+        if self.mode == "forward":
             return self.apps[at + 1 : at + 2]
         return [app for number, app in enumerate(self.apps) if number != at]

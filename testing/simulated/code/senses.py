@@ -60,9 +60,10 @@ class Senses:
     def here(self) -> Sensed | None:
         """The world, if the code that asks is of it."""
         world = self.world
-        if world is None or (not HOST.get() and asyncio._get_running_loop() is not world.loop):
-            return None
-        return world
+        if world is None or HOST.get() or asyncio._get_running_loop() is world.loop:
+            return world
+        # What dead code does on its way out, at the end of the world, is not done by the machine either.
+        return world if world.loop.is_closed() else None
 
     def switches(self, scopes: Iterable[dict[str, Any]]) -> list[Switch]:
         """What is to be replaced.

@@ -58,12 +58,16 @@ class HasHosts(Protocol):
     def touched(self) -> None: ...
 
 
-class HostKilled(BaseException):
-    """The host of the code that runs was killed in the middle of a step: it goes no further.
+class BlockingCode(Protocol):
+    """Waits, and stops, on behalf of code that blocks."""
 
-    Code that waits is never woken again. Code that blocks has to be left like this, and what it does on the way out,
-    does behind closed doors.
-    """
+    def wait(self, seconds: float) -> None:
+        """Let so much virtual time pass. Does not return if the host of the code was killed."""
+        ...
+
+    def stop(self) -> None:
+        """Let the code that calls go no further: its host was killed by what it has done."""
+        ...
 
 
 class Outside:
@@ -75,7 +79,7 @@ class Outside:
         name: What it is called in stories and streams.
         lost: Makes the error of a call whose request or answer was lost.
         errors: Makers of errors that it may answer with.
-        wait: Lets code that blocks wait for so many seconds.
+        blocking: Waits on behalf of code that blocks.
 
     Attributes:
         done: What it has done for hosts, oldest first.
@@ -89,7 +93,7 @@ class Outside:
         name: str,
         lost: Callable[[str], BaseException] = ConnectionError,
         errors: Sequence[Callable[[str], BaseException]] = (),
-        wait: Callable[[float], None],
+        blocking: BlockingCode,
     ) -> None:
         self.fake = fake
         self.name = name
@@ -97,7 +101,7 @@ class Outside:
         self._world = world
         self._lost = lost
         self._errors = errors
-        self._wait = wait
+        self._blocking = blocking
         self._times: Counter[str] = Counter()
 
     def method(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -149,25 +153,19 @@ class Outside:
     def _call_blocking(self, name: str, function: Callable[..., Any], /, *given: Any, **named: Any) -> Any:
         if not HOST.get():
             return function(*given, **named)
-        self._leave_if_dead()
+        self._blocking.wait(0.0)
         call = _OneCall(self, name, given, named)
-        self._wait(TRAVEL_S + SLOW_S[call.slow])
-        self._leave_if_dead()
+        self._blocking.wait(TRAVEL_S + SLOW_S[call.slow])
         call.refuse()
         for _ in range(call.doubled):
             with call:
                 answer = self._world.loop.outside.copy().run(partial(function, *given, **named))
         if call.kills():
-            raise HostKilled
-        self._wait(TRAVEL_S)
-        self._leave_if_dead()
+            self._blocking.stop()
+        self._blocking.wait(TRAVEL_S)
         if call.lost == UNHEARD:
             raise self._error(f"the answer to {call.what} was lost")
         return answer
-
-    def _leave_if_dead(self) -> None:
-        if HOST.get() in self._world.loop.dead:
-            raise HostKilled
 
     def _error(self, what: str) -> BaseException:
         self.tell(what, fault=True)
