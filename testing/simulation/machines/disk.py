@@ -15,9 +15,8 @@ Each place has a stream of choices of its own:
     store.load, store.inspect, store.reminders   a read fails
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
-
-import anyio
 
 from ....actors.address import Address
 from ....actors.store.contract import Inspection, Reminder, Stored, Write
@@ -81,7 +80,7 @@ class SimDisk(PassingStore):
         return claimed
 
     async def commit(self, writes: Sequence[Write], fences: Mapping[int, int]) -> None:
-        await anyio.sleep(FLUSH_S[self._choices.fault("store.slow", len(FLUSH_S))])
+        await asyncio.sleep(FLUSH_S[self._choices.fault("store.slow", len(FLUSH_S))])
         if self._choices.fault("store.fail"):
             raise self._failed(f"does not take a commit of {len(writes)} writes")
         await self._mortal("kill.before", "a commit was about to be written")
@@ -112,7 +111,7 @@ class SimDisk(PassingStore):
         return await self.inner.reminders(after=after, limit=limit)
 
     async def _read(self, stream: str) -> None:
-        await anyio.sleep(READ_S)
+        await asyncio.sleep(READ_S)
         if self._choices.fault(stream):
             raise self._failed("does not answer")
 
@@ -123,5 +122,5 @@ class SimDisk(PassingStore):
 
     def _failed(self, what: str) -> StoreFailed:
         self.failed += 1
-        self._trace.tell(anyio.current_time(), "disk", what, fault=True)
+        self._trace.tell(asyncio.get_running_loop().time(), "disk", what, fault=True)
         return StoreFailed(f"the simulated disk {what}")
