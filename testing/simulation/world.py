@@ -31,6 +31,7 @@ from .life import Life, LifeStore, WorldMachine
 from .loop import SimHandle, SimLoop, Stuck, never
 from .machines.clock import MachineClock
 from .machines.disk import SimDisk
+from .machines.workshop import SimWorkshop
 from .orders import put_in_order
 from .patches import patched
 from .trace import WorldTrace
@@ -97,6 +98,7 @@ class SimWorld:
         self.on_step: list[Callable[[], None]] = []
         self._store_of = store or _in_memory()
         self.disk = SimDisk(self.choices, self.trace, kill=self.kill, committed=self._committed)
+        self.workshop = SimWorkshop(self.choices)
         self._calls = StoryCalls(self.loop, self.choices, self.trace, lossy=lossy)
         self.kills = 0
         self._lives = count(1)
@@ -126,6 +128,7 @@ class SimWorld:
             finally:
                 # Engines are large, and a world may be kept.
                 self.life = self._stopping = None
+                self.workshop.bury()
                 self.loop.close()
 
     async def _run(self, story: Callable[["SimWorld"], Awaitable[T]]) -> T:
@@ -239,7 +242,7 @@ class SimWorld:
             data=self.disk,
             settings=self.settings,
             clock=self.clock,
-            opening=Opening(instruments=instruments),
+            opening=Opening(instruments=instruments, workshop=self.workshop),
         )
         task = self.loop.create_task(self._live(life, engine), context=self.loop.in_life(number))
         task.add_done_callback(partial(self._left, life), context=self.loop.outside)

@@ -20,7 +20,6 @@ What `store check` and the sqlite3 shell leave passes: they fold the -wal into t
 
 import mmap
 import os
-import secrets
 import sqlite3
 import struct
 import time
@@ -29,6 +28,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
+from ...instruments import SYSTEM, Chance, number_of
 from ..errors import StoreFailed
 from . import schema
 from .identity import MODE, Hold, header_of
@@ -68,12 +68,13 @@ class InUse:
     Args:
         hold: The host's hold on the file.
         trusted: Whether commits are flushed. Otherwise a power cut may take acknowledged ones, and no position counts.
+        chance: Draws the number.
 
     Raises:
         StoreFailed: The file is not the one that was worked on last; nothing was changed.
     """
 
-    def __init__(self, hold: Hold, *, trusted: bool) -> None:
+    def __init__(self, hold: Hold, *, trusted: bool, chance: Chance = SYSTEM.chance) -> None:
         self._path = hold.path
         self._id_path = f"{hold.path}.id"
         self._trusted = trusted
@@ -84,7 +85,7 @@ class InUse:
         self._before = found or Ids()
         self._ids = replace(self._before)
         self._counting = False
-        self.number = secrets.randbits(31) or 1
+        self.number = number_of(chance, 31)
 
     def check(self, store: int, position: int) -> None:
         """Compare an open file with the id.

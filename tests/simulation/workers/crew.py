@@ -1,0 +1,45 @@
+"""The workers of a world: one to three, which share the work."""
+
+from perdure import App
+from perdure.testing.simulation.world import SimWorld
+
+from .hub import Hub
+from .worker import SimWorker
+
+# Between two looks whether the faults are over.
+LOOK_S = 0.5
+
+
+class Crew:
+    """Workers that have the code of an app. Its host has none.
+
+    Attributes:
+        workers: One for each place.
+        broken: An error of a worker's own: its code does not fit a history, for example.
+    """
+
+    def __init__(self, world: SimWorld, app: App) -> None:
+        self._world = world
+        self.hub = Hub(world)
+        self.broken: BaseException | None = None
+        attempts: dict[str, int] = {}
+        self.workers = [
+            SimWorker(world, self.hub, app, number, attempts=attempts, broke=self._broke)
+            for number in range(1 + world.choices.draw("worker.places", 3))
+        ]
+
+    def start(self) -> None:
+        """Begin to work. To be called in the world."""
+        for worker in self.workers:
+            self._world.loop.create_task(worker.run())
+        self._world.loop.create_task(self._heal())
+
+    async def _heal(self) -> None:
+        """Once faults are over, have each worker begin anew: what one has never answered nothing else mends."""
+        while not self._world.choices.calmed:
+            await self._world.sleep(LOOK_S)
+        for worker in self.workers:
+            worker.die("the faults are over, and it begins anew")
+
+    def _broke(self, error: BaseException) -> None:
+        self.broken = self.broken or error
