@@ -4,6 +4,7 @@ The one law: virtual time passes, and no other.
 """
 
 from ...simulation.loop import HOST, SimLoop
+from ...simulation.machines.threads import current
 
 
 class HostKilled(BaseException):
@@ -30,13 +31,17 @@ class Blocking:
         Raises:
             HostKilled: The host of the code is dead.
         """
+        if (thread := current()) is not None:
+            thread.pause(max(0.0, seconds))
+            return
         self._leave_if_dead()
-        loop = self.loop
-        assert loop is not None, "only code of a world waits"
-        loop.pass_time(max(0.0, seconds))
+        if self.loop is not None:
+            self.loop.pass_time(max(0.0, seconds))
 
     def stop(self) -> None:
         """Let the code that calls go no further: its host was killed by what it has done."""
+        if (thread := current()) is not None:
+            thread.never()
         raise HostKilled
 
     def _leave_if_dead(self) -> None:

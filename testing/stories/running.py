@@ -21,6 +21,7 @@ from .code.blocking import Blocking
 from .code.fence import Fence
 from .code.senses import SEED, Senses
 from .code.switch import Switch, switched
+from .code.threads import quiet, thread_switches, threads_on_loop
 from .code.where import OwnCode, globals_of
 from .faults import ChosenFaults
 from .plan import STOP_GRACE_S, Plan
@@ -74,7 +75,11 @@ class WorldRunner:
         """
         if self._switches is None:
             scopes = globals_of(self.plan.functions, OwnCode())
-            self._switches = [*self._senses.switches(scopes), *self._fence.switches()]
+            self._switches = [
+                *self._senses.switches(scopes),
+                *self._fence.switches(),
+                *thread_switches(self._senses, scopes),
+            ]
         self.worlds += 1
         chosen = ChosenFaults.of(choices, self.plan.faults)
         machine = self._machine(chosen, keep=keep)
@@ -86,9 +91,10 @@ class WorldRunner:
         self._senses.begin(machine)
         self._fence.begin()
         self._fence.on_loop(machine.loop)
+        threads_on_loop(machine)
         try:
             random.seed(SEED)
-            with switched(self._switches):
+            with quiet(), switched(self._switches):
                 machine.run(lambda _: world.live(self.plan.story, self._given))
         except Exception as raised:
             error = innermost(raised)

@@ -19,7 +19,10 @@ KINDS: Mapping[str, str] = {
     "clock": "clock",
     "order": "order",
     "world": "order",
-    "late": "order",
+    "step": "order",
+    "timer": "order",
+    "thread": "order",
+    "process": "kills",
 }
 # Those of the world itself: choices of the story, and which app a host has.
 ALWAYS = frozenset({"story", "deploy"})
@@ -65,8 +68,15 @@ class ChosenFaults(Choices):
         """The same choices, without the kinds that are off."""
         return cls(faults, choices.seed, schedule=choices._schedule if choices.seed is None else None)
 
+    def again(self) -> Choices:
+        """Choices that choose the same once more."""
+        return Choices(schedule=dict(self.taken))
+
     def fault(self, stream: str, below: int = 2, *, rates: Sequence[float] = INTENSITIES) -> int:
         return super().fault(stream, below, rates=rates) if self._has(stream) else 0
+
+    def noise(self, stream: str, below: int = 2, *, rates: Sequence[float] = INTENSITIES) -> int:
+        return super().noise(stream, below, rates=rates) if self._has(stream) else 0
 
     def draw(self, stream: str, below: int) -> int:
         return super().draw(stream, below) if self._has(stream) else 0
