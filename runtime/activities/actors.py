@@ -11,12 +11,12 @@ load, and each kind of activity has a limit. The engine routes `Invoke` and
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
+from msgspec import Struct
 
 from ...actors.address import Address
 from ...actors.hosting.flight_record import FlightRecord
@@ -47,8 +47,7 @@ from .threads import Threads
 from .workshop import SystemWorkshop, WorkerProcesses, Workshop
 
 
-@dataclass(slots=True, eq=False)
-class _Job:
+class _Job(Struct, eq=False):
     """An activity to be performed."""
 
     address: Address

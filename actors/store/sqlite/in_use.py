@@ -126,6 +126,9 @@ class InUse:
             store: The number of the store.
             position: The highest position of its log.
             folded: The header of the file itself has it, and not only its -wal.
+
+        Raises:
+            StoreFailed: The id cannot be written, or not be mapped.
         """
         ids = self._ids
         ids.store, ids.boot, ids.flushed = store, boot_id(), False
@@ -135,8 +138,11 @@ class InUse:
         if folded:
             ids.number = self.number
         write_ids(self._id_path, ids)
-        with open(self._id_path, "r+b") as file:
-            self._map = mmap.mmap(file.fileno(), LAYOUT.size)
+        try:
+            with open(self._id_path, "r+b") as file:
+                self._map = mmap.mmap(file.fileno(), LAYOUT.size)
+        except OSError as error:
+            raise StoreFailed(f"{self._id_path} cannot be mapped: {error.strerror}.") from error
         self.hold.tell_of_readers()
 
     def acknowledge(self, position: int) -> None:
