@@ -7,14 +7,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .simulation.calls import ConnectionLost
+    from .simulation.loop import Stuck
     from .stories.code.revision import app_at, module_at
     from .stories.decorator import schedule, simulated
     from .stories.errors import Escaped, InvariantFailed, SimulationFailed, SimulationMisuse
     from .stories.faults import Faults
     from .stories.histories import HistoriesUnfit, replay
     from .stories.world import World
-    from .simulation.calls import ConnectionLost
-    from .simulation.loop import Stuck
 
 __all__ = [
     "ConnectionLost",

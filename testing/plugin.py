@@ -17,12 +17,16 @@ TOLD = "perdure simulation"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("perdure", "simulated tests of perdure")
-    group.addoption("--perdure-seeds", type=int, metavar="N", help="worlds tried at random, in place of each test's own")
+    group.addoption(
+        "--perdure-seeds", type=int, metavar="N", help="worlds tried at random, in place of each test's own"
+    )
     group.addoption("--perdure-minutes", type=float, metavar="M", help="go on with seeds for so long in each test")
     group.addoption("--perdure-jobs", type=int, default=1, metavar="J", help="processes that share a test's seeds")
     group.addoption("--perdure-seed", type=int, metavar="SEED", help="this world only, with its story")
     group.addoption("--perdure-schedule", metavar="FILE", help="the schedules of a file only, with their stories")
-    group.addoption("--perdure-trace", choices=["steps"], help="tell each step of what --perdure-seed or -schedule runs")
+    group.addoption(
+        "--perdure-trace", choices=["steps"], help="tell each step of what --perdure-seed or -schedule runs"
+    )
     group.addoption("--perdure-outcome", metavar="FILE", help="for a process that confirms a failure")
 
 
@@ -31,7 +35,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
     __tracebackhide__ = True
     if not hasattr(pyfuncitem.obj, MARK):
         return (yield)
-    from .stories.session import SESSION  # noqa: PLC0415  not before it is needed
+    from .stories.trial.session import SESSION  # noqa: PLC0415  not before it is needed
 
     token = SESSION.set(_session(pyfuncitem))
     try:
@@ -62,7 +66,7 @@ class _Summary:
 
 
 def _session(item: pytest.Function) -> Any:
-    from .stories.session import Session  # noqa: PLC0415
+    from .stories.trial.session import Session  # noqa: PLC0415
 
     options = item.config.option
     root = item.config.rootpath
@@ -85,7 +89,16 @@ def _session(item: pytest.Function) -> Any:
 def _again(item: pytest.Function) -> tuple[str, ...]:
     """What runs a test again, in a process of its own."""
     config = item.config
-    command = [sys.executable, "-m", "pytest", item.nodeid, "-q", "-p", "no:cacheprovider", f"--rootdir={config.rootpath}"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        item.nodeid,
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        f"--rootdir={config.rootpath}",
+    ]
     if config.inipath is not None:
         command += ["-c", str(config.inipath)]
     if config.pluginmanager.hasplugin("xdist"):

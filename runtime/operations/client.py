@@ -181,30 +181,67 @@ class Client:
 
     @overload
     async def run(
-        self, workflow: Callable[..., Coroutine[Any, Any, R]], *, input: Any = None, instance_id: str | None = None
+        self,
+        workflow: Callable[..., Coroutine[Any, Any, R]],
+        *,
+        input: Any = None,
+        instance_id: str | None = None,
+        if_exists: IfTaken | None = None,
+        idempotency_key: str | None = None,
     ) -> R: ...
     @overload
     async def run(
-        self, workflow: Callable[..., Generator[Any, Any, R]], *, input: Any = None, instance_id: str | None = None
+        self,
+        workflow: Callable[..., Generator[Any, Any, R]],
+        *,
+        input: Any = None,
+        instance_id: str | None = None,
+        if_exists: IfTaken | None = None,
+        idempotency_key: str | None = None,
     ) -> R: ...
     @overload
-    async def run(self, workflow: Callable[..., R], *, input: Any = None, instance_id: str | None = None) -> R: ...
+    async def run(
+        self,
+        workflow: Callable[..., R],
+        *,
+        input: Any = None,
+        instance_id: str | None = None,
+        if_exists: IfTaken | None = None,
+        idempotency_key: str | None = None,
+    ) -> R: ...
     @overload
-    async def run(self, workflow: str, *, input: Any = None, instance_id: str | None = None) -> Any: ...
+    async def run(
+        self,
+        workflow: str,
+        *,
+        input: Any = None,
+        instance_id: str | None = None,
+        if_exists: IfTaken | None = None,
+        idempotency_key: str | None = None,
+    ) -> Any: ...
     async def run(
         self,
         workflow: Workflow,
         *,
         input: Any = None,  # noqa: A002
         instance_id: str | None = None,
+        if_exists: IfTaken | None = None,
+        idempotency_key: str | None = None,
     ) -> Any:
         """Start an instance, wait for its end, and return its result, as the workflow's annotation has it.
+
+        Args:
+            if_exists, idempotency_key: As of `start`. A program that repeats a call needs one of them, or it runs
+                again what has ended.
 
         Raises:
             WorkflowFailed: It ended in another way than COMPLETED.
             PayloadError: The result does not fit the annotation.
         """
-        return await self.result(await self.start(workflow, input=input, instance_id=instance_id), workflow=workflow)
+        started = await self.start(
+            workflow, input=input, instance_id=instance_id, if_exists=if_exists, idempotency_key=idempotency_key
+        )
+        return await self.result(started, workflow=workflow)
 
     @overload
     def handle(self, instance_id: str, workflow: Callable[..., Coroutine[Any, Any, R]]) -> Handle[R]: ...

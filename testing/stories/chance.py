@@ -24,7 +24,7 @@ class ChosenRandom(Random):
         super().__init__(0)
 
     def random(self) -> float:
-        return self.getrandbits(BITS_MAX) / 2**BITS_MAX
+        return float(self.getrandbits(BITS_MAX)) / 2.0**BITS_MAX
 
     def getrandbits(self, k: int, /) -> int:
         value = 0
@@ -40,4 +40,5 @@ class ChosenRandom(Random):
     def getstate(self) -> Any:
         raise NotImplementedError("the state of a world's chance is the world's")
 
-    setstate = getstate
+    def setstate(self, state: Any) -> None:
+        raise NotImplementedError("the state of a world's chance is the world's")

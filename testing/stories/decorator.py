@@ -17,19 +17,19 @@ from typing import Any, TypeVar
 
 from ...runtime.authoring.app import App
 from ...runtime.settings import Settings
-from ..simulation.choices import read_schedule
+from ..simulation.choices import Choices, read_schedule
 from ..simulation.deploys import DeployMode
 from ..simulation.search.attempt import NotRepeatable
 from .errors import SimulationFailed, SimulationMisuse
 from .faults import Faults
 from .plan import Plan, Story, apps_of
-from .running import WorldRunner
-from .session import SESSION, Session
 from .telling.confirm import TWICE, confirm, write_outcome
 from .telling.kept import failures_file, read_schedules, write_schedules
-from .telling.traceback import users_own
 from .telling.report import headline, report, story_of
-from .trying import Finding, Trial, Tried, difference
+from .telling.traceback import users_own
+from .trial.running import WorldRunner
+from .trial.session import SESSION, Session
+from .trial.trying import Finding, Trial, Tried, difference
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,7 +41,7 @@ SCHEDULES = "perdure_schedules"
 class Simulated:
     """`simulated(app)` makes a test of a story; `simulated.run(app, story)` runs one at once."""
 
-    def __call__(
+    def __call__(  # noqa: PLR0913  each has a name
         self,
         app: App | None = None,
         /,
@@ -165,7 +165,9 @@ def run_plan(plan: Plan, given: dict[str, Any], session: Session) -> Tried:
     """
     __tracebackhide__ = True
     if asyncio._get_running_loop() is not None:
-        raise SimulationMisuse("a simulation has an event loop of its own: call it from a plain function, not in a loop")
+        raise SimulationMisuse(
+            "a simulation has an event loop of its own: call it from a plain function, not in a loop"
+        )
     file = failures_file(session.root, session.node) if session.root and session.node else None
     kept = list(plan.schedules)
     if file is not None and file.exists():
@@ -179,7 +181,9 @@ def run_plan(plan: Plan, given: dict[str, Any], session: Session) -> Tried:
         finding = trial.run()
     except NotRepeatable as error:
         where = difference(runner, error.again.choices.taken)
-        raise SimulationFailed(f"{error}{f' The first difference: {where}.' if where else ''}") from users_own(error.first.error)
+        raise SimulationFailed(f"{error}{f' The first difference: {where}.' if where else ''}") from users_own(
+            error.first.error
+        )
     if finding is not None:
         raise _failed(plan, finding, trial.tried, session, file) from users_own(finding.failure.error)
     if file is not None:
@@ -204,19 +208,19 @@ def _run_one(runner: WorldRunner, trial: Trial, session: Session) -> None:
         if session.outcome is not None:
             write_outcome(session.outcome, attempt)
         if session.trace:
-            steps = runner.run(attempt.choices.again(), keep=True).facts.steps
+            steps = runner.run(Choices(schedule=dict(attempt.choices.taken)), keep=True).facts.steps
             session.tell("\n".join(steps))
         unmet = attempt.choices.unmet
         met = f"\n  not met any more: {', '.join(f'{stream}#{index}' for stream, index in unmet)}" if unmet else ""
         told = f"{what}:\n{story_of(attempt.lines)}{met}"
         if attempt.error is not None:
-            raise SimulationFailed(f"{headline(runner.plan.name, attempt.error)}\n\n{told}") from users_own(attempt.error)
+            raise SimulationFailed(f"{headline(runner.plan.name, attempt.error)}\n\n{told}") from users_own(
+                attempt.error
+            )
         session.tell(told)
 
 
-def _failed(
-    plan: Plan, finding: Finding, tried: Tried, session: Session, file: Any
-) -> SimulationFailed:
+def _failed(plan: Plan, finding: Finding, tried: Tried, session: Session, file: Any) -> SimulationFailed:
     attempt = finding.failure.attempt
     assert attempt is not None
     if file is not None:

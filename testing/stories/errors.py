@@ -1,9 +1,9 @@
 """What a simulation raises, by who can mend it.
 
-    SimulationFailed     a world broke something: the app, or the story, is to be mended
-    InvariantFailed      what `world.always`, `world.finally_` or the engine's own rules say does not hold
-    Escaped              code asked the machine for what a world does not have
-    SimulationMisuse     the simulation was asked for what it cannot do
+SimulationFailed     a world broke something: the app, or the story, is to be mended
+InvariantFailed      what `world.always`, `world.finally_` or the engine's own rules say does not hold
+Escaped              code asked the machine for what a world does not have
+SimulationMisuse     the simulation was asked for what it cannot do
 """
 
 

@@ -68,10 +68,6 @@ class ChosenFaults(Choices):
         """The same choices, without the kinds that are off."""
         return cls(faults, choices.seed, schedule=choices._schedule if choices.seed is None else None)
 
-    def again(self) -> Choices:
-        """Choices that choose the same once more."""
-        return Choices(schedule=dict(self.taken))
-
     def fault(self, stream: str, below: int = 2, *, rates: Sequence[float] = INTENSITIES) -> int:
         return super().fault(stream, below, rates=rates) if self._has(stream) else 0
 

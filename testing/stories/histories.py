@@ -51,16 +51,12 @@ async def save_histories(engine: Engine, path: Path) -> int:
     Returns:
         How many were new.
     """
-    path.mkdir(parents=True, exist_ok=True)
     new, cursor = 0, None
     while True:
         page = await engine.views.listing.list(InstanceFilter(), cursor=cursor, limit=PAGE)
         for item in page.items:
             lines = [line async for line in engine.transfer.export(item.id)]
-            file = path / _file_name(item.name, lines)
-            if not file.exists():
-                file.write_bytes(b"".join(lines))
-                new += 1
+            new += _write(path / _file_name(item.name, lines), lines)
         cursor = page.cursor
         if cursor is None:
             return new
@@ -104,6 +100,15 @@ def read_history(file: Path) -> KeptHistory:
         reader.feed(line)
     header = reader.end()
     return KeptHistory(header.instance_id, header.record, [unpack_row(entry) for entry in reader.entries])
+
+
+def _write(file: Path, lines: list[bytes]) -> bool:
+    """Write a file; False: it is there."""
+    if file.exists():
+        return False
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"".join(lines))
+    return True
 
 
 def _files(path: Path) -> Iterator[Path]:

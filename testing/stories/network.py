@@ -79,7 +79,9 @@ class SimulatedNetwork:
         is_start = operation in ("start", "begin")
         who = named.get("instance_id") if is_start else next(iter(given), None)
         why = ""
-        for attempt in count():
+        attempts = count()
+        while True:
+            attempt = next(attempts)
             self._tell(operation, who if who is not None else f"a {next(iter(given), 'thing')}", why)
             if attempt and is_start:
                 await self._look_at_start(who)

@@ -40,8 +40,8 @@ class Plan:
     def __post_init__(self) -> None:
         if self.hosts != 1:
             raise SimulationMisuse(
-                f"hosts={self.hosts}: a world has one host as yet; leave hosts out, or give hosts=1. Crashes and deploys of "
-                "one host are what its instances see"
+                f"hosts={self.hosts}: a world has one host as yet. Leave hosts out, or give hosts=1: one that crashes "
+                "and comes back is what an instance sees of several"
             )
         if not self.apps or not all(isinstance(app, App) for app in self.apps):
             raise SimulationMisuse("simulated(app) or simulated(versions=[old, new]) takes one or more perdure.App")

@@ -1,4 +1,4 @@
-"""What stands in the place of a fake in the user's app: it has the fake's attributes, and its methods go over a network."""
+"""What stands for a fake in the user's app: it has the fake's attributes, and its methods go over a network."""
 
 from typing import Any
 
@@ -16,8 +16,8 @@ class OutsideFake:
     def __init__(self, outside: Outside) -> None:
         object.__setattr__(self, "_outside", outside)
 
-    @property
-    def __class__(self) -> type:  # type: ignore[override]
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
         outside: Outside = object.__getattribute__(self, "_outside")
         return type(outside.fake)
 

@@ -98,7 +98,9 @@ class World:
         """
         name = name if name is not None else type(fake).__name__.lower()
         if name in self._outsides or name in RESERVED or not name.isidentifier():
-            raise SimulationMisuse(f"{name!r} cannot be the name of a fake, or is that of another; give it one with name=")
+            raise SimulationMisuse(
+                f"{name!r} cannot be the name of a fake, or is that of another; give it one with name="
+            )
         outside = self._outsides[name] = Outside(
             self._world, fake, name=name, lost=lost, errors=errors, blocking=self._blocking
         )
@@ -259,19 +261,22 @@ class World:
         if not world.choices.calmed and world.deploys.choose("deploy.last"):
             await world.restart()
         await world.heal()
-        if world.deploys.mode == "forward" and world.deploys.now is not world.deploys.apps[-1]:
-            await world.deploy(world.deploys.apps[-1])
+        versions, now = world.deploys.apps, world.deploys.now
+        # One that the story has deployed by hand is none of the versions, and stays.
+        if world.deploys.mode == "forward" and now in versions and now is not versions[-1]:
+            await world.deploy(versions[-1])
             await world.heal()
 
     def _look(self) -> None:
         for name, check in self._always:
             _check(name, check)
 
-    def _noted(self, checks: list[tuple[str, Check]], check: F | None, name: str | None) -> F | Callable[[F], F]:
+    def _noted(self, checks: list[tuple[str, Check]], check: F | None, given: str | None) -> F | Callable[[F], F]:
         def note(check: F) -> F:
+            name = given if given is not None else str(getattr(check, "__name__", repr(check)))
             if inspect.iscoroutinefunction(check):
                 raise SimulationMisuse("what must hold is a plain function: it looks, and does not wait")
-            checks.append((name or getattr(check, "__name__", repr(check)), check))
+            checks.append((name, check))
             return check
 
         return note(check) if check is not None else note

@@ -119,7 +119,8 @@ class Outside:
         call = _OneCall(self, name, given, named)
         await anyio.sleep(TRAVEL_S + SLOW_S[call.slow])
         call.refuse()
-        for _ in range(call.doubled):
+        answer = await self._beyond(call, function)
+        if call.doubled:
             answer = await self._beyond(call, function)
         if call.kills():
             await never()
@@ -157,15 +158,19 @@ class Outside:
         call = _OneCall(self, name, given, named)
         self._blocking.wait(TRAVEL_S + SLOW_S[call.slow])
         call.refuse()
-        for _ in range(call.doubled):
-            with call:
-                answer = self._world.loop.outside.copy().run(partial(function, *given, **named))
+        answer = self._beyond_blocking(call, function)
+        if call.doubled:
+            answer = self._beyond_blocking(call, function)
         if call.kills():
             self._blocking.stop()
         self._blocking.wait(TRAVEL_S)
         if call.lost == UNHEARD:
             raise self._error(f"the answer to {call.what} was lost")
         return answer
+
+    def _beyond_blocking(self, call: "_OneCall", function: Callable[..., Any]) -> Any:
+        with call:
+            return self._world.loop.outside.copy().run(partial(function, *call.given, **call.named))
 
     def _error(self, what: str) -> BaseException:
         self.tell(what, fault=True)
@@ -189,7 +194,7 @@ class _OneCall:
         self.what = " ".join([name, *map(_short, given)])
         self.slow = fault(f"{stream}.slow", len(SLOW_S))
         self.lost = fault(f"{stream}.lost", 3)
-        self.doubled = 1 + fault(f"{stream}.doubled")
+        self.doubled = fault(f"{stream}.doubled")
         self._error = fault(f"{stream}.error", len(outside._errors) + 1) if outside._errors else 0
 
     def refuse(self) -> None:

@@ -59,6 +59,7 @@ def sweep(
     Raises:
         NotRepeatable: A failure did not happen again.
     """
+
     def taken(stream: str) -> bool:
         return stream not in without and only(stream)
 

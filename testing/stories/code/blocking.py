@@ -1,4 +1,4 @@
-"""Code that blocks: in a thread of a world it gives the baton back, and on the event loop it stops its host for so long.
+"""Code that blocks: a thread of a world gives the baton back, and the event loop of a host stands still for so long.
 
 The one law: virtual time passes, and no other.
 """

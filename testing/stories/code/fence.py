@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,10 +16,14 @@ from ...simulation.loop import SimLoop
 from ..errors import Escaped
 from .senses import Senses
 from .switch import Switch
-from .where import OwnCode, who_asks
+from .where import PACKAGE, OwnCode, who_asks
 
 NO_NETWORK = "There is no network in a simulation: give it a fake with `world.outside`."
 NO_PROCESSES = "There are no processes in a simulation: give it a fake with `world.outside`."
+NO_THREADS = (
+    "Threads side by side do not repeat: call `asyncio.to_thread` or `anyio.to_thread.run_sync`, or give it a fake "
+    "with `world.outside`."
+)
 NO_LOCKS = (
     "A lock of a file outlives no kill of a simulation, and is held by one process for all hosts: give it a fake with "
     "`world.outside`."
@@ -61,14 +66,19 @@ class Fence:
             for name in ("connect", "connect_ex", "sendto")
         ]
         found.append(Switch(socket.socket, "bind", self._fenced(socket.socket.bind, _binding, NO_NETWORK)))
-        for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
-            found.append(Switch(socket, name, self._fenced(getattr(socket, name), _looking_up, NO_NETWORK)))
+        found += [
+            Switch(socket, name, self._fenced(getattr(socket, name), _looking_up, NO_NETWORK))
+            for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex")
+        ]
         found.append(
             Switch(subprocess.Popen, "__init__", self._fenced(subprocess.Popen.__init__, _starting, NO_PROCESSES))
         )
-        for name in ("fork", "forkpty", "posix_spawn", "posix_spawnp", "system"):
-            if (real := getattr(os, name, None)) is not None:
-                found.append(Switch(os, name, self._fenced(real, _running(name), NO_PROCESSES)))
+        found += [
+            Switch(os, name, self._fenced(getattr(os, name), _running(name), NO_PROCESSES))
+            for name in ("fork", "forkpty", "posix_spawn", "posix_spawnp", "system")
+            if hasattr(os, name)
+        ]
+        found.append(Switch(threading.Thread, "start", self._thread_start(threading.Thread.start)))
         if (fcntl := _fcntl()) is not None:
             found += [
                 Switch(fcntl, name, self._fenced(getattr(fcntl, name), _locking, NO_LOCKS))
@@ -76,8 +86,18 @@ class Fence:
             ]
         return found
 
+    def _thread_start(self, real: Any) -> Any:
+        def start(thread: Any) -> Any:
+            # The world's own threads are real ones too, of which one runs at a time.
+            if self._senses.here is None or sys._getframe(1).f_code.co_filename.startswith(PACKAGE):
+                return real(thread)
+            return self._escape(f"started the thread {thread.name!r}", NO_THREADS)
+
+        return start
+
     def on_loop(self, loop: SimLoop) -> None:
         """Put the fence around what a loop gives."""
+
         def network(host: Any = None, port: Any = None, *rest: Any, **named: Any) -> Any:
             self._escape(f"opened a connection to {_place((host, port))}", NO_NETWORK)
 

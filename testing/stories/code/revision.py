@@ -111,7 +111,9 @@ class RevisedCode:
             sys.modules.update(self._modules)
             sys.path[:0] = self._paths
             sys.dont_write_bytecode = True
-            finder = _BuiltinsFinder(self._folder, self._paths, {**vars(builtins), "__import__": self._import}, self._modules)
+            finder = _BuiltinsFinder(
+                self._folder, self._paths, {**vars(builtins), "__import__": self._import}, self._modules
+            )
             sys.meta_path.insert(0, finder)
             self._depth += 1
             try:

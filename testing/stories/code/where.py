@@ -3,6 +3,7 @@
 The one law: the interpreter's, what is installed, and this package are nobody's own.
 """
 
+import os
 import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +11,11 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
-PACKAGE = str(Path(__file__).parents[3])
+from ...simulation.loop import HOST, SimLoop
+
+PACKAGE = str(Path(__file__).parents[3]) + os.sep
+# Below it lies what runs the test, and not what led to a step.
+LOOP = SimLoop._run_until.__code__.co_filename
 
 
 class OwnCode:
@@ -38,7 +43,7 @@ class OwnCode:
 
     def line(self, frame: FrameType | None) -> str:
         """The innermost line of the user's that has led to a frame, as "shop/bank.py:31"; empty if there is none."""
-        while frame is not None:
+        while frame is not None and frame.f_code.co_filename != LOOP:
             if self.has(frame.f_code.co_filename):
                 return f"{_short(frame.f_code.co_filename)}:{frame.f_lineno}"
             frame = frame.f_back
@@ -46,17 +51,20 @@ class OwnCode:
 
 
 def who_asks(frame: FrameType | None) -> str:
-    """Whose code has led to a frame: an activity's, a workflow's or the story's."""
+    """Whose code has led to a frame: an activity's, a workflow's or the story's.
+
+    A task that an activity has begun is an activity's.
+    """
     while frame is not None:
         file = frame.f_code.co_filename
         if file.startswith(PACKAGE):
-            inside = file.removeprefix(PACKAGE)
-            if inside.startswith(("/runtime/activities/", "\\runtime\\activities\\")):
-                return "an activity"
-            if inside.startswith(("/runtime/execution/", "\\runtime\\execution\\")):
-                return "a workflow"
+            match Path(file).relative_to(PACKAGE).parts[:2]:
+                case ("runtime", "activities"):
+                    return "an activity"
+                case ("runtime", "execution"):
+                    return "a workflow"
         frame = frame.f_back
-    return "the story"
+    return "an activity" if HOST.get() else "the story"
 
 
 def globals_of(functions: Iterable[Callable[..., Any]], own: OwnCode) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ...simulation.choices import Schedule
 from ...simulation.search.attempt import Attempt, signature
-from ..session import Session
+from ..trial.session import Session
 from .kept import write_schedules
 
 PATIENCE_S = 120.0
@@ -51,8 +51,9 @@ def confirm(session: Session, schedule: Schedule, attempt: Attempt) -> str:
             return f"{TWICE}; it could not be run in a process of its own ({type(error).__name__})."
     if said["signature"] is None:
         return (
-            f"{TWICE}, and NOT in another process, with PYTHONHASHSEED=0: there the same choices are green. Code depends "
-            "on the order of a set of texts, or on an address. In a workflow that is a bug: it stalls after a restart."
+            f"{TWICE}, and NOT in another process, with PYTHONHASHSEED=0: there the same choices are green. Code "
+            "depends on the order of a set of texts, or on an address. In a workflow that is a bug: it stalls after a "
+            "restart."
         )
     if said["signature"] != signature(attempt.error):
         return f"{TWICE}; in another process, with PYTHONHASHSEED=0, it failed in another way: {said['signature']}."

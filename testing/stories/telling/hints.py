@@ -9,7 +9,7 @@ from ....runtime.errors import WorkflowFailed
 from ...simulation.loop import Stuck
 from ...simulation.machines.outside import Deed
 from ..errors import InvariantFailed
-from ..running import WorldFacts
+from ..trial.running import WorldFacts
 
 STARTED_AGAIN = (
     "{ids} had ended when its start was repeated, and the id of an instance that has ended may be used again. "
@@ -24,12 +24,10 @@ SAME_KEY = (
 )
 NO_KEY = "An activity may run again after a crash. Give ctx.task_execution_id to whoever must not do it twice."
 PATCHED = (
-    "What has taken a patch needs code that has it. After a way back to code without, such instances wait until the new "
-    "code is there again."
+    "What has taken a patch needs code that has it. After a way back to code without, such instances wait until the "
+    "new code is there again."
 )
-LOST = (
-    "A call to a system outside was lost, and the activity failed of it. An activity with a retry_policy is tried again."
-)
+LOST = "A call to a system outside was lost, and the activity failed of it. With a retry_policy it is tried again."
 WAITS = "An instance that waits for an event ends when the story sends it, or by a timeout of its wait."
 
 

@@ -12,16 +12,14 @@ from ...simulation.choices import told
 from ...simulation.search.attempt import Attempt
 from ...simulation.trace import TracedLine
 from ..errors import InvariantFailed
-from ..trying import Finding, Tried
+from ..trial.trying import Finding, Tried
 from .hints import hint
 
 LINES_MAX = 60  # of a story
 MARK = "<- fails here"
 
 
-def report(
-    name: str, finding: Finding, tried: Tried, *, confirmed: str, node: str | None, file: Path | None
-) -> str:
+def report(name: str, finding: Finding, tried: Tried, *, confirmed: str, node: str | None, file: Path | None) -> str:
     """Tell a failure.
 
     Args:

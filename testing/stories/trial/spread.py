@@ -9,10 +9,10 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
-from ..simulation.search.attempt import Attempt
-from .errors import SimulationMisuse
+from ...simulation.search.attempt import Attempt
+from ..errors import SimulationMisuse
 
 
 @dataclass(slots=True)
@@ -60,27 +60,22 @@ def spread(jobs: int, seeds: int, until_s: float | None, run: Callable[[int], At
     return shared
 
 
-def _fork(
-    job: int, jobs: int, seeds: int, until_s: float | None, run: Callable[[int], Attempt]
-) -> tuple[int, int]:
+def _fork(job: int, jobs: int, seeds: int, until_s: float | None, run: Callable[[int], Attempt]) -> tuple[int, int]:
     reads, writes = os.pipe()
     pid = os.fork()
     if pid:
         os.close(writes)
         return pid, reads
     os.close(reads)
-    _work(writes, _run_share(job, jobs, seeds, until_s, run))
+    try:
+        told = _run_share(job, jobs, seeds, until_s, run)
+        with os.fdopen(writes, "wb") as answers:
+            answers.write(json.dumps(told).encode())
+    finally:
+        os._exit(0)  # nothing of the parent's is to be ended twice, whatever was raised
 
 
-def _work(pipe: int, told: dict[str, Any]) -> NoReturn:
-    with os.fdopen(pipe, "wb") as answers:
-        answers.write(json.dumps(told).encode())
-    os._exit(0)
-
-
-def _run_share(
-    job: int, jobs: int, seeds: int, until_s: float | None, run: Callable[[int], Attempt]
-) -> dict[str, Any]:
+def _run_share(job: int, jobs: int, seeds: int, until_s: float | None, run: Callable[[int], Attempt]) -> dict[str, Any]:
     shared, seed = Shared(), job
     while seed < seeds or (until_s is not None and time.perf_counter() < until_s):
         attempt = run(seed)

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..simulation.choices import Choices, Schedule
-from ..simulation.search.attempt import Attempt, FoundFailure, NotRepeatable, failing_again, signature
-from ..simulation.search.shrink import shrink
-from ..simulation.search.sweep import Sweep, sweep
-from ..simulation.trace import first_difference
+from ...simulation.choices import Choices, Schedule
+from ...simulation.search.attempt import Attempt, FoundFailure, NotRepeatable, failing_again, signature
+from ...simulation.search.shrink import shrink
+from ...simulation.search.sweep import Sweep, sweep
+from ...simulation.trace import first_difference
 from .running import WorldRunner
 from .session import Session
 from .spread import spread
@@ -248,5 +248,6 @@ def _how(swept: Sweep) -> str:
         return "in the calm world, without any fault"
     size = max(len(failure.schedule) for failure in swept.failures)
     if size > 1:
-        return f"by the sweep: no single fault of {swept.places} breaks it, and {len(swept.failures)} of {swept.pairs} pairs do"
+        pairs = f"{len(swept.failures)} of {swept.pairs} pairs do"
+        return f"by the sweep: no single fault of {swept.places} breaks it, and {pairs}"
     return f"by the sweep: {len(swept.failures)} of {swept.places} single faults break it"

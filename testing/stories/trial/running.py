@@ -10,22 +10,22 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from ...actors.store.contract import Write
-from ...runtime.settings import Settings
-from ..simulation.choices import Choices
-from ..simulation.machines.outside import Deed
-from ..simulation.search.attempt import Attempt, innermost
-from ..simulation.trace import WorldTrace
-from ..simulation.world import SimWorld
-from .code.blocking import Blocking
-from .code.fence import Fence
-from .code.senses import SEED, Senses
-from .code.switch import Switch, switched
-from .code.threads import quiet, thread_switches, threads_on_loop
-from .code.where import OwnCode, globals_of
-from .faults import ChosenFaults
-from .plan import STOP_GRACE_S, Plan
-from .world import World
+from ....actors.store.contract import Write
+from ....runtime.settings import Settings
+from ...simulation.choices import Choices
+from ...simulation.machines.outside import Deed
+from ...simulation.search.attempt import Attempt, innermost
+from ...simulation.trace import WorldTrace
+from ...simulation.world import SimWorld
+from ..code.blocking import Blocking
+from ..code.fence import Fence
+from ..code.senses import SEED, Senses
+from ..code.switch import Switch, switched
+from ..code.threads import quiet, thread_switches, threads_on_loop
+from ..code.where import OwnCode, globals_of
+from ..faults import ChosenFaults
+from ..plan import STOP_GRACE_S, Plan
+from ..world import World
 
 # Small worlds: few instances in memory, so that others are replayed.
 KNOBS = 4
