@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from .actors.store.durability import Durability
     from .client.connect import connect, connect_sync
     from .daemon.asgi import asgi
+    from .embedding.engine import EmbeddedEngine as Engine
     from .runtime.authoring.app import App
     from .runtime.authoring.context import ActivityContext, WorkflowContext
     from .runtime.authoring.retry import RetryPolicy
     from .runtime.authoring.task import Task, when_all, when_any
-    from .runtime.engine import Engine
     from .runtime.errors import (
         InstanceExists,
         InstanceNotFound,
@@ -65,42 +65,45 @@ __all__ = [
     "when_any",
 ]
 
-# Module -> the names that it defines, as above.
+# Name -> where it is defined, as above.
 _HOMES = {
-    "actors.errors": ("PerdureError",),
-    "actors.store.durability": ("Durability",),
-    "client.connect": ("connect", "connect_sync"),
-    "daemon.asgi": ("asgi",),
-    "runtime.authoring.app": ("App",),
-    "runtime.authoring.context": ("ActivityContext", "WorkflowContext"),
-    "runtime.authoring.retry": ("RetryPolicy",),
-    "runtime.authoring.task": ("Task", "when_all", "when_any"),
-    "runtime.engine": ("Engine",),
-    "runtime.errors": (
-        "InstanceExists",
-        "InstanceNotFound",
-        "InstanceStalled",
-        "NonRetryableError",
-        "NondeterminismError",
-        "PayloadError",
-        "TaskFailedError",
-        "WorkflowFailed",
-        "WorkflowMisuse",
-    ),
-    "runtime.history.failure": ("FailureDetails",),
-    "runtime.history.status": ("Status",),
-    "runtime.operations.client": ("Client",),
-    "runtime.operations.handle": ("Handle", "WorkflowState"),
-    "runtime.settings": ("Settings",),
+    "ActivityContext": "runtime.authoring.context",
+    "App": "runtime.authoring.app",
+    "Client": "runtime.operations.client",
+    "Durability": "actors.store.durability",
+    "Engine": "embedding.engine:EmbeddedEngine",
+    "FailureDetails": "runtime.history.failure",
+    "Handle": "runtime.operations.handle",
+    "InstanceExists": "runtime.errors",
+    "InstanceNotFound": "runtime.errors",
+    "InstanceStalled": "runtime.errors",
+    "NonRetryableError": "runtime.errors",
+    "NondeterminismError": "runtime.errors",
+    "PayloadError": "runtime.errors",
+    "PerdureError": "actors.errors",
+    "RetryPolicy": "runtime.authoring.retry",
+    "Settings": "runtime.settings",
+    "Status": "runtime.history.status",
+    "Task": "runtime.authoring.task",
+    "TaskFailedError": "runtime.errors",
+    "WorkflowContext": "runtime.authoring.context",
+    "WorkflowFailed": "runtime.errors",
+    "WorkflowMisuse": "runtime.errors",
+    "WorkflowState": "runtime.operations.handle",
+    "asgi": "daemon.asgi",
+    "connect": "client.connect",
+    "connect_sync": "client.connect",
+    "when_all": "runtime.authoring.task",
+    "when_any": "runtime.authoring.task",
 }
 
 
 def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            value = globals()[name] = getattr(import_module(f".{home}", __name__), name)
-            return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home, _, own_name = _HOMES[name].partition(":")
+    value = globals()[name] = getattr(import_module(f".{home}", __name__), own_name or name)
+    return value
 
 
 def __dir__() -> list[str]:

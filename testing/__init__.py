@@ -33,25 +33,30 @@ __all__ = [
     "simulated",
 ]
 
-# Module -> the names that it defines, as above.
+# Name -> where it is defined, as above.
 _HOMES = {
-    "stories.code.revision": ("app_at", "module_at"),
-    "stories.decorator": ("schedule", "simulated"),
-    "stories.errors": ("Escaped", "InvariantFailed", "SimulationFailed", "SimulationMisuse"),
-    "stories.faults": ("Faults",),
-    "stories.histories": ("HistoriesUnfit", "replay"),
-    "stories.world": ("World",),
-    "simulation.calls": ("ConnectionLost",),
-    "simulation.loop": ("Stuck",),
+    "ConnectionLost": "simulation.calls",
+    "Escaped": "stories.errors",
+    "Faults": "stories.faults",
+    "HistoriesUnfit": "stories.histories",
+    "InvariantFailed": "stories.errors",
+    "SimulationFailed": "stories.errors",
+    "SimulationMisuse": "stories.errors",
+    "Stuck": "simulation.loop",
+    "World": "stories.world",
+    "app_at": "stories.code.revision",
+    "module_at": "stories.code.revision",
+    "replay": "stories.histories",
+    "schedule": "stories.decorator",
+    "simulated": "stories.decorator",
 }
 
 
 def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            value = globals()[name] = getattr(import_module(f".{home}", __name__), name)
-            return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    return value
 
 
 def __dir__() -> list[str]:
