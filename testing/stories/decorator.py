@@ -22,7 +22,7 @@ from ..simulation.deploys import DeployMode
 from ..simulation.search.attempt import NotRepeatable
 from .errors import SimulationFailed, SimulationMisuse
 from .faults import Faults
-from .plan import Plan, Story, apps_of
+from .plan import SimulationPlan, Story, apps_of
 from .telling.confirm import TWICE, confirm, write_outcome
 from .telling.kept import failures_file, read_schedules, write_schedules
 from .telling.report import headline, report, story_of
@@ -75,7 +75,7 @@ class Simulated:
         def make(story: Story) -> Callable[..., None]:
             if not inspect.iscoroutinefunction(story):
                 raise SimulationMisuse(f"{story!r} is no story: simulated takes an `async def` of (world)")
-            plan = Plan(
+            plan = SimulationPlan(
                 story=story,
                 apps=apps_of(app, versions),
                 deploy=deploy,
@@ -123,7 +123,7 @@ class Simulated:
         Raises:
             SimulationFailed: Something is broken.
         """
-        plan = Plan(
+        plan = SimulationPlan(
             story=story,
             apps=[app],
             seeds=seeds,
@@ -156,7 +156,7 @@ def schedule(line: str) -> Callable[[F], F]:
     return keep
 
 
-def run_plan(plan: Plan, given: dict[str, Any], session: Session) -> Tried:
+def run_plan(plan: SimulationPlan, given: dict[str, Any], session: Session) -> Tried:
     """Try a plan.
 
     Raises:
@@ -220,7 +220,7 @@ def _run_one(runner: WorldRunner, trial: Trial, session: Session) -> None:
         session.tell(told)
 
 
-def _failed(plan: Plan, finding: Finding, tried: Tried, session: Session, file: Any) -> SimulationFailed:
+def _failed(plan: SimulationPlan, finding: Finding, tried: Tried, session: Session, file: Any) -> SimulationFailed:
     attempt = finding.failure.attempt
     assert attempt is not None
     if file is not None:

@@ -19,7 +19,7 @@ STOP_GRACE_S = 1.0  # of a host in a world, unless the test's settings say other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class SimulationPlan:
     """What a simulated test is to try.
 
     Raises:

@@ -1,12 +1,12 @@
 """The kinds of world.
 
-    plain      one host, a store in memory
-    clock      its date is set back and forward
-    lossy      the network loses and doubles requests
-    forward    lives begin with the older or the newer code, and the newer stays
-    back       the same, back and forth
-    sqlite     the store is a file of SQLite
-    mixed      all of these, as the seed says
+plain      one host, a store in memory
+clock      its date is set back and forward
+lossy      the network loses and doubles requests
+forward    lives begin with the older or the newer code, and the newer stays
+back       the same, back and forth
+sqlite     the store is a file of SQLite
+mixed      all of these, as the seed says
 """
 
 from collections.abc import Iterator

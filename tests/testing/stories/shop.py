@@ -6,7 +6,7 @@ from typing import Any
 from perdure import ActivityContext, App, RetryPolicy, WorkflowContext
 from perdure.testing.simulation.choices import Choices, read_schedule
 from perdure.testing.simulation.search.attempt import Attempt
-from perdure.testing.stories.plan import Plan, Story
+from perdure.testing.stories.plan import SimulationPlan, Story
 from perdure.testing.stories.trial.running import WorldRunner
 
 RETRY = RetryPolicy(first_retry_interval=timedelta(seconds=1), max_number_of_attempts=5)
@@ -69,7 +69,7 @@ def calm(app: App, story: Story, **plan: Any) -> Attempt:
 
 def in_world(app: App, story: Story, schedule: str, **plan: Any) -> Attempt:
     """Run a story in the world of a schedule."""
-    runner = WorldRunner(Plan(story=story, apps=[app], **plan), {})
+    runner = WorldRunner(SimulationPlan(story=story, apps=[app], **plan), {})
     return runner.run(Choices(schedule=read_schedule(schedule)))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from perdure import App
 from perdure.testing import SimulationMisuse
-from perdure.testing.stories.plan import Plan, apps_of
+from perdure.testing.stories.plan import SimulationPlan, apps_of
 
 APP = App("a")
 
@@ -27,7 +27,7 @@ async def story(world: object) -> None: ...
 )
 def test_what_cannot_be_tried_is_refused(wrong: dict[str, object], said: str) -> None:
     with pytest.raises(SimulationMisuse, match=said):
-        Plan(**{"story": story, "apps": [APP], **wrong})  # type: ignore[arg-type]
+        SimulationPlan(**{"story": story, "apps": [APP], **wrong})  # type: ignore[arg-type]
 
 
 def test_an_app_or_versions_and_not_both() -> None:
@@ -47,5 +47,5 @@ def test_a_plan_knows_all_functions_of_the_users() -> None:
     @app.activity
     async def a(ctx: object) -> None: ...
 
-    assert Plan(story=story, apps=[app], within=timedelta(1)).functions == [story, w, a]
-    assert Plan(story=story, apps=[app]).name == "story"
+    assert SimulationPlan(story=story, apps=[app], within=timedelta(1)).functions == [story, w, a]
+    assert SimulationPlan(story=story, apps=[app]).name == "story"

@@ -39,6 +39,8 @@ def test_every_kind_has_words() -> None:
 
 def test_it_is_said_who_waits_for_what_since_when() -> None:
     text = told([waits(WaitKind.EVENT, due_us=SINCE_US + 60_000_000)] * 7, timedelta(days=30))
-    assert text.startswith("7 of the instances have not ended 30 days, 0:00:00 after the last fault: o (order) waits for")
+    assert text.startswith(
+        "7 of the instances have not ended 30 days, 0:00:00 after the last fault: o (order) waits for"
+    )
     assert "event 'x' since 2026-01-01 00:00:00, due 2026-01-01 00:01:00" in text
     assert text.endswith("and 2 more")

@@ -77,12 +77,17 @@ def test_what_waits_is_refused_too(connect: Any) -> None:
     assert str(escape(connect)).startswith("an activity ")
 
 
+def serve() -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+
+
 @pytest.mark.parametrize(
     ("do", "said"),
     [
         (lambda: subprocess.run(["true"], check=True), "started the process 'true'"),
         (lambda: os.system("true"), "started a process with os.system 'true'"),
-        (lambda: socket.socket().bind(("127.0.0.1", 0)), "bound a socket to 127.0.0.1:0"),
+        (serve, "bound a socket to 127.0.0.1:0"),
         (lambda: threading.Thread(target=print).start(), "started the thread"),
     ],
 )

@@ -10,9 +10,9 @@ from perdure.testing.stories.code.threads import quiet
 def test_the_engine_is_quiet_and_others_are_not(caplog: pytest.LogCaptureFixture) -> None:
     logging.getLogger("perdure").setLevel(logging.INFO)
     with quiet():
-        logging.getLogger("perdure.some.module").error("not this")
+        logging.getLogger("perdure.runtime").error("not this")
         logging.getLogger("shop").error("this")
-    logging.getLogger("perdure.some.module").error("and this")
+    logging.getLogger("perdure.runtime").error("and this")
     assert [record.getMessage() for record in caplog.records] == ["this", "and this"]
     assert logging.getLogger("perdure").level == logging.INFO
     logging.getLogger("perdure").setLevel(logging.NOTSET)
