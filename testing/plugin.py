@@ -101,6 +101,7 @@ def _again(item: pytest.Function) -> tuple[str, ...]:
     ]
     if config.inipath is not None:
         command += ["-c", str(config.inipath)]
+    command += [option for plugin in config.option.plugins for option in ("-p", plugin)]
     if config.pluginmanager.hasplugin("xdist"):
         command += ["-n", "0"]
     return tuple(command)

@@ -38,12 +38,16 @@ class Deploys:
         self.mode = mode
         self._choices = choices
 
-    def choose(self, stream: str) -> bool:
-        """Let a stream choose another app for the next life; say whether it has."""
+    def choose(self, stream: str, rates: Sequence[float] = DEPLOY_RATES) -> bool:
+        """Let a stream choose another app for the next life; say whether it has.
+
+        Args:
+            rates: Of which a world has one, or none.
+        """
         others = self._others()
         if not others:
             return False
-        chosen = self._choices.fault(stream, len(others) + 1, rates=DEPLOY_RATES)
+        chosen = self._choices.fault(stream, len(others) + 1, rates=rates)
         if chosen:
             self.now = others[chosen - 1]
         return bool(chosen)

@@ -20,7 +20,7 @@ from perdure.testing import (
 from perdure.testing.stories.decorator import run_plan
 from perdure.testing.stories.plan import SimulationPlan
 from perdure.testing.stories.telling.kept import failures_file, read_schedules, write_schedules
-from perdure.testing.stories.trial.session import SESSION, Session
+from perdure.testing.stories.trial.session import Session
 
 from .stories.shop import Bank, Shop
 
@@ -44,7 +44,7 @@ async def two_waits(world: World) -> None:
 @simulated(shop.app, seeds=5, sweep=1)
 async def test_a_green_story_is_a_green_test(world: World, tmp_path: Path) -> None:
     # Fixtures come along.
-    assert tmp_path.is_dir()
+    assert tmp_path.is_dir()  # noqa: ASYNC240  nothing else runs
     await two_waits(world)
 
 
@@ -67,7 +67,7 @@ def test_a_failure_is_told_as_a_story_and_names_its_schedule() -> None:
 def test_a_schedule_that_is_kept_is_tried_first() -> None:
     # Wherever the decorator stands.
     for test in (
-        schedule("answer.lost#0")(simulated(shop.app, seeds=0, sweep=0)(one_order)),
+        schedule("kill.bank.charge#0")(simulated(shop.app, seeds=0, sweep=0)(one_order)),
         simulated(shop.app, seeds=0, sweep=0)(schedule("bank.charge.doubled#0")(one_order)),
     ):
         with pytest.raises(SimulationFailed, match="Found by a schedule that is kept"):
@@ -133,7 +133,7 @@ def test_what_cannot_be_simulated_is_refused() -> None:
     for make in (
         lambda: simulated(shop.app, hosts=3)(one_order),
         lambda: simulated()(one_order),
-        lambda: simulated(shop.app)(lambda world: None),  # type: ignore[arg-type, return-value]
+        lambda: simulated(shop.app)(print),  # type: ignore[arg-type]
     ):
         with pytest.raises(SimulationMisuse):
             make()
@@ -187,8 +187,8 @@ def test_a_deploy_of_code_that_does_not_fit_is_found() -> None:
 
 
 def test_a_deploy_behind_a_patch_is_green_forward_and_not_on_the_way_back() -> None:
-    simulated(versions=[OLD, GUARDED], seeds=50, sweep=1)(orders)()
+    simulated(versions=[OLD, GUARDED], seeds=20, sweep=1)(orders)()
     with pytest.raises(SimulationFailed) as failed:
-        simulated(versions=[OLD, GUARDED], deploy="back and forth")(orders)()
+        simulated(versions=[OLD, GUARDED], deploy="back and forth", sweep=0)(orders)()
     assert "recorded patches ['fraud'], now the code asks activity 'reserve'" in str(failed.value)
     assert "What has taken a patch needs code that has it." in str(failed.value)

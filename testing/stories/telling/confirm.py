@@ -15,6 +15,7 @@ from ..trial.session import Session
 from .kept import write_schedules
 
 PATIENCE_S = 120.0
+PARALLEL = ("PYTEST_XDIST", "PYTEST_CURRENT_TEST")
 TWICE = "it has failed twice in the same steps"
 
 
@@ -36,7 +37,7 @@ def confirm(session: Session, schedule: Schedule, attempt: Attempt) -> str:
         write_schedules(file, session.node, [schedule], "to be confirmed")
         command = [*session.again, f"--perdure-schedule={file}", f"--perdure-outcome={outcome}"]
         # What makes this process a part of a parallel run is not handed on.
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(PARALLEL)}
         try:
             subprocess.run(  # noqa: S603  this Python, this test
                 command,

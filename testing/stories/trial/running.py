@@ -29,6 +29,8 @@ from ..world import World
 
 # Small worlds: few instances in memory, so that others are replayed.
 KNOBS = 4
+# How often a commit is followed by a deploy, in worlds of several versions in which it happens at all.
+COMMIT_RATES = (0.02, 0.1, 0.3)
 
 
 class WorldFacts(NamedTuple):
@@ -128,7 +130,7 @@ class WorldRunner:
 
 def _deploy_after_commit(machine: SimWorld, writes: Sequence[Write]) -> None:
     """A place for a deploy at each commit, beside the moments that the weather has: few enough for a sweep."""
-    if machine.deploys.choose("deploy.commit"):
+    if machine.deploys.choose("deploy.commit", rates=COMMIT_RATES):
         machine.loop.create_task(machine.restart(), context=machine.loop.outside.copy())
 
 

@@ -1,5 +1,6 @@
-"""A fake stands behind a network: a call from a host may be lost, doubled or unheard, and each is a choice of its own."""
+"""A fake stands behind a network: a call from a host may be lost, doubled or unheard, each by a choice of its own."""
 
+import anyio
 import pytest
 
 from perdure import ActivityContext, App, WorkflowContext
@@ -124,8 +125,6 @@ def test_a_fake_goes_on_with_what_it_has_begun_when_the_host_dies() -> None:
     # Given a bank that takes its time,
     class SlowBank(Bank):
         async def charge(self, order: str, key: str = "") -> str:
-            import anyio  # noqa: PLC0415
-
             await anyio.sleep(5)
             return await super().charge(order)
 

@@ -34,7 +34,7 @@ def test_what_is_made_is_standard(made: tuple[Any, Any, Any]) -> None:
     values = [sim(2020, 1, 2), sim.strptime("2020", "%Y"), sim.combine(date(2020, 1, 1), standard.time()), sim.min]
     assert {type(value) for value in values} == {datetime}
     assert type(day(2020, 1, 2)) is type(day.fromisoformat("2020-01-02")) is date
-    assert pickle.loads(pickle.dumps(sim(2020, 1, 2))) == copy.deepcopy(datetime(2020, 1, 2))
+    assert pickle.dumps(sim(2020, 1, 2)) == pickle.dumps(copy.deepcopy(datetime(2020, 1, 2)))
 
 
 def test_standard_dates_are_instances(made: tuple[Any, Any, Any]) -> None:

@@ -150,7 +150,7 @@ def test_a_sleep_on_the_event_loop_holds_all_of_its_host_up() -> None:
 
     @app.activity
     async def block(ctx: ActivityContext) -> None:
-        time.sleep(60)
+        time.sleep(60)  # noqa: ASYNC251  that is what is tested
 
     @app.activity
     async def tick(ctx: ActivityContext) -> None:
@@ -168,7 +168,7 @@ def test_a_sleep_on_the_event_loop_holds_all_of_its_host_up() -> None:
     assert seen["ticked"] >= 60
 
 
-@pytest.mark.parametrize("in_thread", [asyncio.to_thread, lambda work: anyio.to_thread.run_sync(work)])
+@pytest.mark.parametrize("in_thread", [asyncio.to_thread, lambda work: anyio.to_thread.run_sync(work)])  # noqa: PLW0108
 def test_a_function_in_a_thread_is_of_the_world(in_thread: Any) -> None:
     def work() -> tuple[float, bool]:
         time.sleep(5)
