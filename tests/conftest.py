@@ -4,10 +4,12 @@ import faulthandler
 import os
 import sys
 import threading
+from functools import partial
 
 import pytest
 
 from perdure import Settings
+from perdure.testing.virtual_time import run_virtually
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,6 +29,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def settings(request: pytest.FixtureRequest) -> Settings:
     """Settings for an engine under test; those of production, but for a short grace and the switch above."""
     return Settings(always_replay=request.config.getoption("--always-replay"), stop_grace_s=1.0)
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def virtual_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run the virtual-time stories of a test on asyncio, and on trio: hosts and engines are to work on both."""
+    backend: str = request.param
+    monkeypatch.setattr(request.module, "run_virtually", partial(run_virtually, backend=backend))
+    return backend
 
 
 class _End:

@@ -8,6 +8,7 @@ must hold at rest.
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from perdure import ActivityContext
@@ -45,6 +46,7 @@ from .checks.turns import LoggedTurn, TurnLog
 STEPS = {(before, after) for (before, _), after in TRANSITIONS.items()}
 
 
+@cache
 def may_follow(before: Status | None, after: Status) -> bool:
     """Whether some steps of one turn lead from a status to another; of a turn only the last status is stored."""
     reached, todo = set[Status](), [before]

@@ -7,6 +7,8 @@ What a step gives is a function of the program alone, or one of a few values tha
     ["flaky", n, k]    one that fails k times -> n
     ["bad", n]         one that fails always, in one of several ways -> "bad"
     ["odd", n]         one whose result is NaN -> "nan"
+    ["thread", n]      one that is a plain function, in a thread -> n + 1
+    ["apart", n]       one in a process of its own -> n + 1
     ["nap", s]         a timer                -> nothing
     ["event", name]    an event               -> the event's payload
     ["race", name, s]  an event or a timeout  -> the payload or "late"
@@ -40,6 +42,7 @@ from perdure import (
     when_any,
 )
 from perdure.testing.simulation.choices import Choices
+from perdure.testing.simulation.machines.threads import current
 from perdure.testing.simulation.world import SimWorld
 
 Program: TypeAlias = list[list[Any]]
@@ -49,7 +52,7 @@ LATE = "late"
 TAKES_S = (0.0, 0.000_2, 0.000_4, 0.000_6, 0.001, 0.001_4, 0.005, 0.03)
 WORKS_S = (0.0, 0.05, 2.0)
 # The last two of these need what a child cannot have: events by its id, and a generation of its own.
-KINDS = ("work", "flaky", "nap", "fan", "bad", "either", "chance", "status", "patched", "odd")
+KINDS = ("work", "flaky", "nap", "fan", "bad", "either", "chance", "status", "patched", "odd", "thread", "apart")
 KINDS_OF_A_PARENT = (*KINDS, "event", "event", "race", "race", "child", "child", "again", "again")
 
 
@@ -91,7 +94,7 @@ def expected(program: Program) -> list[Any]:
     results: list[Any] = []
     for kind, *rest in program:
         match kind:
-            case "work" | "patched":
+            case "work" | "patched" | "thread" | "apart":
                 results.append(rest[0] + 1)
             case "flaky":
                 results.append(rest[0])
@@ -136,6 +139,11 @@ def awaited(program: Program) -> list[str]:
     return names
 
 
+def draws_lots(program: Program) -> bool:
+    """Whether a program has a step of chance, in whatever generation."""
+    return any(kind == "chance" or (kind == "again" and draws_lots(rest[0])) for kind, *rest in program)
+
+
 class Unspeakable(Exception):
     """An error that cannot be looked at."""
 
@@ -171,6 +179,8 @@ class Activities:
         self._performing = performing
         for activity in (self.work, self.flaky, self.bad, self.odd, self.echo):
             app.activity(name=activity.__name__)(activity)
+        app.activity(self.thread)
+        app.activity(name="apart", executor="process")(apart)
 
     async def _body(self, ctx: ActivityContext) -> None:
         world = self._world_of()
@@ -182,6 +192,20 @@ class Activities:
 
     async def work(self, ctx: ActivityContext, n: int) -> int:
         await self._body(ctx)
+        return n + 1
+
+    def thread(self, ctx: ActivityContext, n: int) -> int:
+        world, here = self._world_of(), current()
+        assert here is not None
+        self._performing(ctx)
+        if world.choices.fault("kill.begun"):
+            here.do(world.kill, "a plain function has begun")
+            here.never()
+        takes_s = TAKES_S[world.choices.draw("activity.takes", len(TAKES_S))]
+        here.pause(takes_s + WORKS_S[world.choices.fault("activity.slow", len(WORKS_S))])
+        if world.choices.fault("kill.effect"):
+            here.do(world.kill, "a plain function has had its effect, and the host has not heard of it")
+            here.never()
         return n + 1
 
     async def flaky(self, ctx: ActivityContext, given: list[int]) -> int:
@@ -203,6 +227,14 @@ class Activities:
     async def echo(self, ctx: ActivityContext, given: Any) -> Any:
         await self._body(ctx)
         return given
+
+
+def apart(ctx: ActivityContext, n: int) -> int:
+    """An activity in a process of its own, which finds it by its name and has no part in the world."""
+    here = current()
+    assert here is not None
+    here.pause(0.01 * n)
+    return n + 1
 
 
 def app_of(
@@ -245,6 +277,12 @@ def app_of(
         found = await ctx.call_activity("odd", input=n)
         return "nan" if isinstance(found, float) and math.isnan(found) else repr(found)
 
+    async def do_thread(ctx: WorkflowContext, n: int) -> Any:
+        return await ctx.call_activity("thread", input=n)
+
+    async def do_apart(ctx: WorkflowContext, n: int) -> Any:
+        return await ctx.call_activity("apart", input=n)
+
     async def do_event(ctx: WorkflowContext, name: str) -> Any:
         return _before_the_stroke(await ctx.wait_for_external_event(name))
 
@@ -285,6 +323,8 @@ def app_of(
         "flaky": do_flaky,
         "bad": do_bad,
         "odd": do_odd,
+        "thread": do_thread,
+        "apart": do_apart,
         "event": do_event,
         "race": do_race,
         "either": do_either,

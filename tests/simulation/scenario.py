@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from typing import NamedTuple
 
-from perdure import Settings
+from perdure import App, Settings
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.deploys import DeployMode
 from perdure.testing.simulation.loop import Stuck
@@ -13,9 +13,11 @@ from perdure.testing.simulation.world import SimWorld, StoreOf
 
 from .checks.broken import Broken
 from .checks.rest import check_idle, check_rest, tasks_of
+from .checks.sometimes import counted
 from .invariants import STANDINGS, Witness
 from .programs import app_of
 from .story.fates import ASLEEP_FOR, Living, a_fate
+from .workers.crew import Crew
 
 # After healing all instances have ended within this; where the date is set, timers may be late by all its steps back.
 PATIENCE_S, PATIENCE_WITH_STEPS_S = 3_600.0, 86_400.0
@@ -43,6 +45,7 @@ class Scenario:
         lossy: The network between callers and the host loses and doubles requests.
         deploy: Lives begin with the older or the newer code; None: all have the older one.
         store: Gives the store of each life; one in memory by default.
+        workers: The code is with workers of SDKs, and the host has none.
         instances_max: So many workflows at most, without children.
         standings: One commit of so many is replayed and compared.
     """
@@ -56,6 +59,7 @@ class Scenario:
         lossy: bool = False,
         deploy: DeployMode | None = None,
         store: StoreOf | None = None,
+        workers: bool = False,
         standings: int = STANDINGS,
         keep: bool = False,
     ) -> None:
@@ -69,12 +73,13 @@ class Scenario:
             activations_max=2 if small else 10_000,
             activities_max=2 if small else 100,
             stop_grace_s=1.0,
+            wait_for_workers=workers,
         )
         apps = [app_of(lambda: self.world, self.witness.performing)]
         if deploy is not None:
             apps.append(app_of(lambda: self.world, self.witness.performing, newer=True, patched=deploy == "forward"))
         self.world = SimWorld(
-            apps,
+            App("elsewhere") if workers else apps,
             choices,
             deploy=deploy or "forward",
             settings=settings,
@@ -83,6 +88,7 @@ class Scenario:
             store=store,
             trace=WorldTrace(keep=keep),
         )
+        self.crew = Crew(self.world, apps[0]) if workers else None
         sendings = Counter[str]()
         self.livings = [
             Living(self.world, self.witness, a_fate(choices, number, clock_is_set=clock_is_set), sendings)
@@ -95,7 +101,19 @@ class Scenario:
         Raises:
             Broken: An invariant does not hold.
         """
-        with self.witness.watching(self.world):
+        try:
+            outcome = self._run()
+        except Exception:
+            # A worker whose code does not fit a history stands still, and all else follows from that.
+            if self.crew is not None and self.crew.broken is not None:
+                raise self.crew.broken from None
+            raise
+        if self.crew is not None and self.crew.broken is not None:
+            raise self.crew.broken
+        return outcome
+
+    def _run(self) -> Outcome:
+        with self.witness.watching(self.world), counted(self.witness.sometimes):
             try:
                 self.world.run(self._story)
             except Stuck:
@@ -130,14 +148,19 @@ class Scenario:
                 }
             )
             + fates
+            + (self.crew.sometimes if self.crew is not None else Counter[str]())
             + seen.sometimes
         )
 
     async def _story(self, world: SimWorld) -> None:
+        if self.crew is not None:
+            self.crew.start()
         async with asyncio.TaskGroup() as tasks:
             lives = [tasks.create_task(living.live()) for living in self.livings]
             tasks.create_task(self._heal(lives))
         await check_idle(world, asleep=self._asleep)
+        if self.crew is not None:
+            await self.crew.all_connected()
         tasks_then = tasks_of(world)
         for _ in range(2):
             if self.witness.broken is not None:

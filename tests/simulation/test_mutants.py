@@ -1,11 +1,11 @@
-"""Bugs that are planted in the engine are found by the invariants that are to find them, in a stated number of worlds."""
+"""Bugs that are planted in the engine are found by the invariants that are to find them, in so many worlds."""
 
 import pytest
 
 from perdure.testing.simulation.choices import Choices
 
 from .checks.broken import Broken
-from .mutants import hosting, instances
+from .mutants import hosting, instances, workers
 from .mutants.catalogue import MUTANTS, USUAL_WORLDS, Mutant, planted
 from .scenario import Scenario
 
@@ -43,7 +43,7 @@ def marked(mutant: Mutant) -> object:
     return pytest.param(mutant, id=mutant.name, marks=pytest.mark.slow if mutant.within > USUAL_WORLDS else ())
 
 
-@pytest.mark.parametrize("mutant", map(marked, MUTANTS))
+@pytest.mark.parametrize("mutant", [marked(mutant) for mutant in MUTANTS])
 def test_a_planted_bug_is_found(mutant: Mutant) -> None:
     find = found(mutant)
     assert find is not None, f"no invariant was broken in {mutant.within} worlds"
@@ -51,7 +51,7 @@ def test_a_planted_bug_is_found(mutant: Mutant) -> None:
 
 
 def test_each_invariant_finds_a_mutant() -> None:
-    assert {hosting.__name__, instances.__name__} == {mutant.plant.__module__ for mutant in MUTANTS}
+    assert {hosting.__name__, instances.__name__, workers.__name__} == {mutant.plant.__module__ for mutant in MUTANTS}
     assert {invariant for mutant in MUTANTS for invariant in mutant.found_by} == INVARIANTS
 
 

@@ -43,7 +43,7 @@ def test_worlds_whose_date_is_set_keep_every_promise() -> None:
 
 
 def test_worlds_whose_network_loses_requests_keep_every_promise() -> None:
-    assert run_worlds(range(10), "lossy")["repeated request"] > 50
+    assert run_worlds(range(15), "lossy")["repeated request"] > 50
 
 
 @pytest.mark.parametrize("kind", ["forward", "back"])
@@ -52,8 +52,13 @@ def test_worlds_whose_code_changes_keep_every_promise(kind: str) -> None:
 
 
 def test_worlds_on_the_real_file_keep_every_promise() -> None:
-    sometimes = run_worlds(range(15), "sqlite")
+    sometimes = run_worlds(range(25), "sqlite")
     assert min(sometimes[what] for what in ("kill", "commit failed", "activity performed again")) > 5
+
+
+def test_worlds_with_workers_of_sdks_keep_every_promise() -> None:
+    sometimes = run_worlds(range(15), "workers")
+    assert min(sometimes[what] for what in ("kill", "worker died", "activity performed again")) > 5
 
 
 def test_a_world_without_faults_has_none() -> None:

@@ -94,7 +94,9 @@ def test_a_failure_is_a_story_with_the_line_that_replays_it(suite: Suite) -> Non
     out = suite.run(code=1)
     assert "charged once: it does not hold" in out
     assert "killed: bank has done charge o, and the host has not heard of it" in out
-    assert "Confirmed: it has failed twice in the same steps, and in another process, with PYTHONHASHSEED=0, in the" in out
+    assert (
+        "Confirmed: it has failed twice in the same steps, and in another process, with PYTHONHASHSEED=0, in the" in out
+    )
     replay = re.search(r"Replay: pytest '(\S+)' --perdure-schedule (\S+)", out)
     assert replay
     # The line does what it says,
@@ -129,7 +131,10 @@ def test_one_seed_is_run_with_its_story_and_its_steps(suite: Suite) -> None:
 def test_code_that_depends_on_the_hash_seed_is_found_out(suite: Suite) -> None:
     suite.write(
         "test_x.py",
-        RED.replace("await world.client.run", "x = sorted({str(n) for n in range(50)}, key=lambda n: 0)\n    await world.client.run")
+        RED.replace(
+            "await world.client.run",
+            "x = sorted({str(n) for n in range(50)}, key=lambda n: 0)\n    await world.client.run",
+        )
         .replace('input="o"', "input=x[0]")
         .replace("<= 1", '<= (1 if bank.charges[:1] != ["WHICH"] else 9)'),
     )

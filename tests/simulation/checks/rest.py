@@ -131,7 +131,9 @@ async def _check_asleep(engine: Engine, id_: str, event: str) -> None:
     if description is None:
         raise Broken("E1", f"{id_} sleeps, and is not there")
     waits = [(each.kind.value, each.name) for each in description.waiting_for]
-    if waits != [("event", event)]:
+    # Which events the code of a remote worker waits for, nobody tells the host.
+    here = engine.app is not None and engine.app.workflows
+    if waits != [("event", event) if here else ("code", description.item.name)]:
         raise Broken("E10", f"{id_} sleeps until event {event!r}, and says that it waits for {waits}")
 
 

@@ -20,7 +20,7 @@ from perdure.testing.simulation.world import SimWorld
 
 from ..checks.broken import Broken
 from ..invariants import Witness
-from ..programs import Program, a_program, agrees, awaited, expected
+from ..programs import Program, a_program, agrees, awaited, draws_lots, expected
 from .caller import Caller
 
 # What happens to an instance; the first is what most have.
@@ -67,7 +67,7 @@ def a_fate(choices: Choices, number: int, *, clock_is_set: bool) -> Fate:
     program = a_program(choices)
     if kind == "among many" and clock_is_set:
         kind = "left alone"  # a bulk operation is for what was created before it, by the date
-    if kind == "run again" and (awaited(program) or any(step[0] == "chance" for step in program)):
+    if kind == "run again" and (awaited(program) or draws_lots(program)):
         kind = "restarted after its end"  # a copy has neither the events nor the chance of the first
     if kind == "asleep":
         program = [["work", 1], ["event", ASLEEP_FOR]]

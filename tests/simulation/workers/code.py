@@ -1,10 +1,10 @@
 """The code of a workflow at a worker: the history of a request in, the answer's actions out, as in Dapr's SDKs.
 
-The one law: nothing is kept between two turns but the events. Each turn runs the code through the whole history, and
-compares what the code asks for with what the history says it has asked for.
+The one law: nothing is kept between two turns but the events. Each turn runs the code through the whole history, in
+which each thing that was asked for has a number; what the code asks for beyond that is what the turn asks for.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from perdure import App
@@ -15,17 +15,15 @@ from perdure.runtime.execution.drive import ContinuedAsNew, Execution
 from perdure.runtime.history.event import (
     Arrival,
     Command,
-    Event,
     EventRaised,
-    ExecutionCompleted,
     ExecutionStalled,
     ExecutionStarted,
-    PatchesApplied,
 )
 from perdure.runtime.history.status import Status
 from perdure.runtime.history.timed_event import TimedEvent, TurnStarted
 
 from ...support.doors.action_writer import WRITERS, action_of
+from ..checks.broken import Broken
 
 ENCODER = Encoder()
 LAST_ID = 1_000_000  # of the action that ends a generation
@@ -38,8 +36,11 @@ class Answer(NamedTuple):
     custom_status: str | None
 
 
-class Parted(Exception):
+class Parted(Broken):
     """The code asks for something else than the history says."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__("E7", what)
 
 
 class HistoryTurn(NamedTuple):
@@ -74,14 +75,20 @@ def answer(app: App, instance_id: str, past: Sequence[Message], new: Sequence[Me
 
 def _run(execution: Execution, turns: Sequence[HistoryTurn], now: HistoryTurn) -> Answer:
     execution.replaying = True
+    unrecorded: dict[int, Any] = {}  # what the code has asked for and the history does not have, by its number
     for turn in turns:
         execution.recall(turn.asked, timeouts=False)
         commands, _ = execution.feed(turn.fed, turn.at_us)
-        _compare(execution.instance_id, turn.asked, [each for each in commands if type(each) in WRITERS])
+        unrecorded |= _numbered(commands)
+        for recorded in turn.asked:
+            asked = unrecorded.pop(_number(recorded), None)
+            if type(asked) is not type(recorded):
+                raise Parted(f"{execution.instance_id}: the history has {recorded!r:.200}, and the code {asked!r:.200}")
     execution.replaying = False
     execution.recall(None, timeouts=False)
     commands, taken = execution.feed(now.fed, now.at_us)
-    actions = [action_of(command) for command in commands if not isinstance(command, PatchesApplied)]
+    # In a copy that begins in the middle of a turn the rest of that turn is asked for now.
+    actions = [action_of(command) for command in (unrecorded | _numbered(commands)).values()]
     if isinstance(execution.outcome, ContinuedAsNew):
         # SDKs buffer what comes behind the end of a generation as they buffer what it has not used.
         behind = [event for event in now.fed[taken:] if isinstance(event, EventRaised)]
@@ -122,7 +129,10 @@ def _turns(events: Sequence[TimedEvent]) -> Iterator[HistoryTurn]:
         yield turn
 
 
-def _compare(instance_id: str, recorded: Sequence[Event], asked: Sequence[Event]) -> None:
-    then, now = ([(type(each).__name__, each.event_id) for each in events] for events in (recorded, asked))  # type: ignore[union-attr]
-    if then != now and not any(isinstance(each, ExecutionCompleted) for each in asked):
-        raise Parted(f"{instance_id}: the history has {then}, and the code asks for {now}")
+def _numbered(commands: Iterable[Command]) -> dict[int, Any]:
+    return {_number(command): command for command in commands if type(command) in WRITERS}
+
+
+def _number(command: Any) -> int:
+    number: int = command.event_id
+    return number

@@ -1,5 +1,7 @@
 """The workers of a world: one to three, which share the work."""
 
+from collections import Counter
+
 from perdure import App
 from perdure.testing.simulation.world import SimWorld
 
@@ -28,11 +30,26 @@ class Crew:
             for number in range(1 + world.choices.draw("worker.places", 3))
         ]
 
+    @property
+    def sometimes(self) -> Counter[str]:
+        """What has happened."""
+        return Counter(
+            {
+                "worker died": sum(worker.deaths for worker in self.workers),
+                "answered twice": sum(worker.twice for worker in self.workers),
+            }
+        )
+
     def start(self) -> None:
         """Begin to work. To be called in the world."""
         for worker in self.workers:
             self._world.loop.create_task(worker.run())
         self._world.loop.create_task(self._heal())
+
+    async def all_connected(self) -> None:
+        """Wait until each worker has a stream."""
+        while not all(worker.connected for worker in self.workers):
+            await self._world.sleep(LOOK_S)
 
     async def _heal(self) -> None:
         """Once faults are over, have each worker begin anew: what one has never answered nothing else mends."""

@@ -13,11 +13,11 @@ from typing import Any, NoReturn
 
 import grpc
 
-from perdure import Engine
 from perdure.rpc.messages import Message, MessageClass
 from perdure.rpc.services.task_hub import task_hub
 from perdure.rpc.services.work_items import WorkItems
 from perdure.rpc.serving.method import ServedMethod
+from perdure.runtime.engine import Engine
 from perdure.testing.simulation.world import SimWorld
 
 APP_ID = "shop"

@@ -16,14 +16,16 @@ Source: contract 3.5, 3.20.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 from perdure import ActivityContext, App
 from perdure.rpc.messages import HistoryEvent, Message
 from perdure.rpc.messages import WorkItem as WorkItemMessage
 from perdure.rpc.wire.failure import failure_message
+from perdure.runtime.authoring.app import ActivityKind
 from perdure.runtime.authoring.codec import Encoder
 from perdure.runtime.history.failure import failure_of
 from perdure.runtime.history.status import Status
@@ -90,6 +92,11 @@ class SimWorker:
         self._dead = asyncio.Event()
         self.deaths = 0
         self.twice = 0  # answers that were given twice
+
+    @property
+    def connected(self) -> bool:
+        """Whether it has a stream of work."""
+        return self._stream is not None
 
     async def run(self) -> None:
         """Work until the world ends."""
@@ -281,11 +288,23 @@ class SimWorker:
         given = request.input.value if request.HasField("input") else None
         outcome: dict[str, Any] = {"instanceId": ctx.workflow_id, "taskId": request.taskId}
         try:
-            value: Any = definition.function(*definition.parameters.arguments(ctx, given))
-            result = ENCODER.encode(await value if asyncio.iscoroutine(value) else value)
-        except Exception as error:
+            arguments = definition.parameters.arguments(ctx, given)
+            in_loop = definition.kind is ActivityKind.LOOP
+            performed = definition.function(*arguments) if in_loop else self._in_thread(definition.function, arguments)
+            result = ENCODER.encode(await performed)
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:  # code may raise KeyboardInterrupt
             return outcome | {"failureDetails": failure_message(failure_of(error))}
         return outcome | {"result": {"value": result} if result is not None else None}
+
+    async def _in_thread(self, function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
+        thread, ended = self._world.workshop.begin(partial(function, *arguments))
+        try:
+            return await ended
+        except asyncio.CancelledError:
+            thread.drop()
+            raise
 
     def _tell(self, what: str) -> None:
         self._world.trace.tell(self._world.loop.time(), f"worker {self.number}", what, fault=True)
