@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -130,11 +131,12 @@ def test_a_story_is_run_at_once_inside_another_test() -> None:
 
 
 def test_what_cannot_be_simulated_is_refused() -> None:
-    for make in (
+    made: list[Callable[[], object]] = [
         lambda: simulated(shop.app, hosts=3)(one_order),
         lambda: simulated()(one_order),
         lambda: simulated(shop.app)(print),  # type: ignore[arg-type]
-    ):
+    ]
+    for make in made:
         with pytest.raises(SimulationMisuse):
             make()
 
