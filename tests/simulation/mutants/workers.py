@@ -9,13 +9,15 @@ from perdure.rpc.services import work_items
 from perdure.runtime.history.event import TaskCompleted
 from perdure.runtime.instance import receiving
 from perdure.runtime.instance.message import ActivityDone, RemoteAnswer
-from perdure.runtime.instance.receiving import RECEIVERS
+from perdure.runtime.instance.receiving import RECEIVERS as RECEIVERS_OF_TURNS
 from perdure.runtime.instance.sheet import TurnSheet
 from perdure.runtime.workers.dispatcher import Dispatcher
 from perdure.runtime.workers.items import WorkUnknown
 from perdure.runtime.workers.stream import Job
 
 from .catalogue import mutant
+
+RECEIVERS: dict[Any, Any] = RECEIVERS_OF_TURNS
 
 
 @mutant("E3", "E8", within=200, workers=True)
