@@ -5,7 +5,6 @@ import sqlite3
 import struct
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,9 +127,10 @@ async def wide(path: Path) -> Path:
         fences = await store.claim("host", now_us=1)
         writes = []
         for number in range(900):
+            address = Address("wf", f"{number * 7919 % 900:0100}")
             reminders = [("1", 10**9 + number), ("name" * 10, 10**9 + number)]
-            written = write(store.new_key(), Address("wf", f"{number * 7919 % 900:0100}"), record=b"r" * 10, entry=b"e")
-            writes.append(replace(written, reminders_set=reminders, active=True))
+            fields = {"record": b"r" * 10, "entry": b"e", "reminders_set": reminders, "active": True}
+            writes.append(write(store.new_key(), address, **fields))
         await store.commit(writes, fences)
     return path
 
