@@ -12,6 +12,7 @@ a mount of the same file finds it. Systems other than Linux have only the first.
 import errno
 import logging
 import os
+import stat
 import struct
 import sys
 import weakref
@@ -64,11 +65,13 @@ class Hold:
 
         Raises:
             StoreLocked: Another process has the file, or this one has.
-            StoreFailed: The file or its lock cannot be written, or the file alone is mounted.
+            StoreFailed: The file or its lock cannot be written, or it is no file, or the file alone is mounted.
         """
         directory = os.path.dirname(path)
         if not os.path.isdir(directory):
             raise StoreFailed(f"{path} cannot be created: there is no directory {directory}")
+        if is_special(path):
+            raise StoreFailed(f"{path} is a device, a pipe or a socket. A store is a regular file.")
         if is_mount_point(path):
             raise StoreFailed(
                 f"{path} is mounted by itself. The files beside it (-wal, .id, .lock) would be left behind, and with "
@@ -237,6 +240,15 @@ def _unescaped(name: bytes) -> bytes:
     for octal, char in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
         name = name.replace(octal, char)
     return name
+
+
+def is_special(path: str) -> bool:
+    """Whether there is something that is neither a file nor a folder, of which the system says more itself."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _constant(header: bytes) -> bytes:
