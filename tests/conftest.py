@@ -5,9 +5,13 @@ import os
 import sys
 import threading
 
+from collections.abc import Callable, Iterator
+
 import pytest
 
 from perdure import Settings
+
+from .support.postgres import PostgresServer, installed
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,6 +31,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def settings(request: pytest.FixtureRequest) -> Settings:
     """Settings for an engine under test; those of production, but for a short grace and the switch above."""
     return Settings(always_replay=request.config.getoption("--always-replay"), stop_grace_s=1.0)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Callable[[int], PostgresServer]]:
+    """Gives the PostgreSQL server of a release, which is started when it is asked for first."""
+    servers: dict[int, PostgresServer] = {}
+
+    def server_of(release: int) -> PostgresServer:
+        if release not in servers:
+            servers[release] = PostgresServer(installed()[release])
+            servers[release].start()
+        return servers[release]
+
+    try:
+        yield server_of
+    finally:
+        for server in servers.values():
+            server.close()
 
 
 class _End:
