@@ -364,6 +364,12 @@ CANCELLATION_REFUSED = LogLine(
 HOST_ENDED = LogLine(
     "host_restarted", ERROR, "{host} {how}; it is started again in {pause_s:g} s", ("host",)
 )  # fmt: skip
+HOST_CONTINUED = LogLine(
+    "host_continued",
+    WARNING,
+    "{host} was stopped by a signal and has not been heard for {silent_s:.1f} s: it is told to go on",
+    ("host",),
+)
 HOST_KILLED = LogLine("host_killed", ERROR, "{reason}: it is killed", ("host", "duration_ms"))
 HOST_LOST = LogLine("host_lost", INFO, "lost the connection to {host}", ("host",))
 HOST_SILENT = LogLine(

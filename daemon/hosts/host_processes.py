@@ -83,8 +83,27 @@ class HostProcesses:
         """End a host and the processes that it started, at once."""
         process, _ = self._running[index]
         assert process.pid is not None
-        kill_group(process.pid)
+        signal_group(process.pid, signal.SIGKILL)
         process.kill()  # in case it has no group of its own yet
+
+    def go_on(self, index: int) -> bool:
+        """Let a host go on that a signal has stopped, and the processes that it started.
+
+        Returns:
+            Whether it was stopped. One that a debugger holds is not.
+        """
+        process, _ = self._running[index]
+        assert process.pid is not None
+        try:
+            # Of a process that has ended nothing is taken away: its exit code is for `ended`.
+            stopped = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
+        except (ChildProcessError, AttributeError):  # it has ended; macOS has no waitid before Python 3.13
+            return False
+        if stopped is None:
+            return False
+        signal_group(process.pid, signal.SIGCONT)
+        os.kill(process.pid, signal.SIGCONT)  # as above
+        return True
 
     def pipes(self) -> list[Pipe]:
         """The pipes that may still have a message, to wait on."""
@@ -110,7 +129,7 @@ class HostProcesses:
         assert process.pid is not None
         if process.exitcode != 0:
             # The processes of its activities, which go on without it.
-            kill_group(process.pid)
+            signal_group(process.pid, signal.SIGKILL)
         pipe.close()
         process.close()
         self._silent.discard(index)
@@ -131,14 +150,14 @@ class HostProcesses:
                 self.kill(index)
 
 
-def kill_group(leader: int) -> None:
-    """Kill all processes of a group, if there are any left.
+def signal_group(leader: int, number: signal.Signals) -> None:
+    """Send a signal to all processes of a group, if there are any left.
 
     Args:
         leader: The group's number, which is the process id of the host that leads it.
     """
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, signal.SIGKILL)
+        os.killpg(leader, number)
 
 
 def config_of(config: Config, index: int) -> Config:

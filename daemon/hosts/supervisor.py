@@ -12,7 +12,7 @@ from typing import Protocol
 
 from ...actors.cluster.membership import name_of
 from ...journal.journal import Journal
-from ...journal.vocabulary import HOST_ENDED, HOST_KILLED
+from ...journal.vocabulary import HOST_CONTINUED, HOST_ENDED, HOST_KILLED
 from ..supervision import Beat, Failed, FromHost, Ready, Reload, ShutdownAsked, Stop, ToHost
 
 logger = logging.getLogger(__name__)
@@ -22,6 +22,7 @@ PAUSE_S_MIN = 0.1
 PAUSE_S_MAX = 5.0
 # A host that has been silent for so long hangs, or was stopped by a signal.
 SILENT_S = 5.0
+GO_ON_S = 2.0  # how long one that was stopped has to be heard again when it is told to go on
 LOOK_S = 1.0  # how often the supervisor looks at the hosts that beat
 # A supervisor that looks later than this was not running itself, and blames no host for the time between.
 LATE_S = 2.0
@@ -47,6 +48,14 @@ class Processes(Protocol):
         """End a host and the processes that it started, at once."""
         ...
 
+    def go_on(self, index: int) -> bool:
+        """Let a host go on that a signal has stopped, and the processes that it started.
+
+        Returns:
+            Whether it was stopped.
+        """
+        ...
+
 
 @dataclass(slots=True)
 class HostState:
@@ -59,6 +68,7 @@ class HostState:
     pause_s: float = PAUSE_S_MIN  # before its next start, should it end
     start_at_s: float | None = None  # None: no start is due
     beat_at_s: float | None = None  # when it was heard last; None: it has not begun to beat
+    told_to_go_on: bool = False  # since it was heard last
 
     @property
     def name(self) -> str:
@@ -201,12 +211,17 @@ class Supervisor:
         if not host.running:
             return
         host.beat_at_s = now_s
+        host.told_to_go_on = False
         if self._loop_age_max_s and loop_age_s > self._loop_age_max_s:
             self._tell_killed(host, f"the event loop of {host.name} has been blocked for {loop_age_s:.1f} s")
             self._kill(host)
 
     def _look(self, now_s: float) -> None:
-        """Kill the hosts that have not been heard for too long."""
+        """Kill the hosts that have not been heard for too long.
+
+        One that a signal has stopped is told to go on first: killed, it would lose what the kernel has handed to it,
+        and begin its activities anew.
+        """
         late_s = now_s - self._looked_at_s - LOOK_S if self._looked_at_s is not None else 0.0
         self._looked_at_s = now_s
         for host in self._hosts:
@@ -214,9 +229,15 @@ class Supervisor:
                 continue
             if late_s > LATE_S - LOOK_S:
                 host.beat_at_s += late_s
-            if now_s - host.beat_at_s > SILENT_S:
-                self._tell_killed(host, f"{host.name} has not been heard for {now_s - host.beat_at_s:.1f} s")
-                self._kill(host)
+            silent_s = now_s - host.beat_at_s
+            if silent_s <= SILENT_S + GO_ON_S * host.told_to_go_on:
+                continue
+            if not host.told_to_go_on and self._processes.go_on(host.index):
+                host.told_to_go_on = True
+                self._journal.write(HOST_CONTINUED, host=host.name, silent_s=silent_s)
+                continue
+            self._tell_killed(host, f"{host.name} has not been heard for {silent_s:.1f} s")
+            self._kill(host)
 
     def _tell_killed(self, host: HostState, reason: str) -> None:
         self._journal.write(HOST_KILLED, host=host.name, reason=reason)
@@ -227,6 +248,7 @@ class Supervisor:
 
     def _start(self, host: HostState, now_s: float) -> None:
         host.start_at_s = host.ready_since_s = host.beat_at_s = None
+        host.told_to_go_on = False
         try:
             self._processes.start(host.index)
             host.running = True

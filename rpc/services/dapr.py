@@ -32,10 +32,10 @@ from ...runtime.history.attribution import By
 from ...runtime.history.instance_state import InstanceState
 from ...runtime.history.status import Status
 from ...runtime.operations.facade import Facade
+from ..messages import DAPR, Empty, GetMetadataResponse, GetWorkflowResponse, Message, StartWorkflowResponse
 from ..serving.auth import anonymous
 from ..serving.method import Context, Failure, Unary, service
 from ..serving.unread import UnreadAnswers
-from ..wire.messages import DAPR, Empty, GetMetadataResponse, GetWorkflowResponse, Message, StartWorkflowResponse
 from ..wire.stamps import NEVER, stamp
 
 DOOR = "dapr-grpc"  # in the audit

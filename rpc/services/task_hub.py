@@ -22,13 +22,7 @@ from ...runtime.history.status import Status
 from ...runtime.history.timeline import Timeline
 from ...runtime.operations.facade import Facade, finished
 from ...runtime.operations.rerun import EventNotFound, EventNotRerunnable, Rerun, RerunExists, RerunRefused
-from ..serving.auth import anonymous
-from ..serving.method import TRY_AGAIN, Context, Failure, service
-from ..serving.unread import UnreadAnswers
-from ..wire.failure import failure_message
-from ..wire.fields import text, text_from, trace_from
-from ..wire.history import WRITERS, HistoryWriter
-from ..wire.messages import (
+from ..messages import (
     TASK_HUB,
     CreateInstanceResponse,
     GetInstanceHistoryResponse,
@@ -42,6 +36,12 @@ from ..wire.messages import (
     SuspendResponse,
     TerminateResponse,
 )
+from ..serving.auth import anonymous
+from ..serving.method import TRY_AGAIN, Context, Failure, service
+from ..serving.unread import UnreadAnswers
+from ..wire.failure import failure_message
+from ..wire.fields import text, text_from, trace_from
+from ..wire.history import WRITERS, HistoryWriter
 from ..wire.stamps import NEVER, due_us, moment_us, stamp
 from .dapr import DOOR
 from .work_items import WorkersNotServed, WorkerStuck, WorkItems

@@ -20,12 +20,12 @@ from ...runtime.history.event import ExecutionCompleted
 from ...runtime.instance.message import WorkflowAnswer
 from ...runtime.observer import ActivityWatch
 from ...runtime.workers.items import ActivityAnswer, ActivityItem, Worker, WorkflowItem, WorkItem
+from ..messages import CompleteTaskResponse, Empty, HistoryEvent, Message, PropagatedHistory, WorkflowRequest
+from ..messages import WorkItem as WorkItemMessage
 from ..serving.method import Context
 from ..wire.actions import activity_answer, check_workflow_answer, workflow_answer
 from ..wire.fields import text, trace
 from ..wire.history import HistoryWriter
-from ..wire.messages import CompleteTaskResponse, Empty, HistoryEvent, Message, PropagatedHistory, WorkflowRequest
-from ..wire.messages import WorkItem as WorkItemMessage
 from ..wire.past_events import PastEvents, serialize
 from .running_activities import RunningActivities
 

@@ -18,7 +18,7 @@ from ...actors.errors import HostSilent, HostStopping, HostUnreachable, MailboxF
 from ...actors.store.errors import StoreFailed
 from ...journal.journal import Journal
 from ...journal.vocabulary import CALL_UNPARSABLE
-from ..wire.messages import DAPR, POOL, TASK_HUB, Message, message
+from ..messages import DAPR, POOL, TASK_HUB, Message, message
 from .unread import COUNTED_BYTES, UnreadAnswers
 
 logger = logging.getLogger(__name__)

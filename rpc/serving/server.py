@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection
 
 from ...api.ports import CannotListen, Door, address_of
 from ...api.tokens import Tokens
-from ..wire.messages import DAPR, POOL, TASK_HUB
+from ..messages import DAPR, POOL, TASK_HUB
 from .auth import TokenInterceptor
 from .method import Unserved
 

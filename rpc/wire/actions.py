@@ -28,9 +28,9 @@ from ...runtime.history.failure import FailureDetails
 from ...runtime.history.status import Status
 from ...runtime.instance.message import WorkflowAnswer
 from ...runtime.workers.items import ActivityAnswer
+from ..messages import HistoryEvent, Message
 from .failure import failure_from
 from .fields import Fields, origin_from, text_from, trace_from, value_if_set
-from .messages import HistoryEvent, Message
 from .stamps import due_us, stamp
 
 

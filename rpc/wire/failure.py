@@ -3,7 +3,7 @@
 from typing import Any
 
 from ...runtime.history.failure import FailureDetails
-from .messages import Message, TaskFailureDetails
+from ..messages import Message, TaskFailureDetails
 from .rest import put_back, rest_of
 
 # SDKs nest causes. A cause below this depth is kept as bytes in `wire`, and comes back too.

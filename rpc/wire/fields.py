@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 from ...runtime.history.event import Parent, TimerOrigin, Trace
 from ...runtime.history.failure import FailureDetails
+from ..messages import Message
 from .failure import failure_from, failure_message
-from .messages import Message
 
 Fields: TypeAlias = dict[str, Any]
 

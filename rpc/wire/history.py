@@ -34,6 +34,7 @@ from ...runtime.history.event import (
 )
 from ...runtime.history.failure import FailureDetails
 from ...runtime.history.timed_event import TimedEvent, TurnStarted
+from ..messages import HistoryEvent, Message
 from .fields import (
     Fields,
     origin,
@@ -49,7 +50,6 @@ from .fields import (
     trace,
     trace_from,
 )
-from .messages import HistoryEvent, Message
 from .rest import put_back_inside, rest_inside
 from .stamps import due_us, moment_us, stamp
 

@@ -18,8 +18,8 @@ from collections.abc import Iterable
 
 from ...runtime.history.timed_event import TimedEvent
 from ...runtime.workers.items import WorkflowItem
+from ..messages import WorkflowRequest
 from .history import HistoryWriter
-from .messages import WorkflowRequest
 
 BYTES_MAX = 64 * 1024 * 1024  # some hundred histories of 5 000 small events; a history that is not kept is written anew
 PAST_BYTES = 512  # about the memory that one past takes beside its bytes

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ...runtime.history.event import ExecutionStarted, Propagation
 from ...runtime.history.timed_event import TimedEvent
+from ..messages import PropagatedHistory
 from .history import HistoryWriter
-from .messages import PropagatedHistory
 
 
 def propagate(

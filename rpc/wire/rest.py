@@ -8,7 +8,7 @@ nothing; the alternative, the whole message beside the event, would store every
 payload twice.
 """
 
-from .messages import Message, MessageClass
+from ..messages import Message, MessageClass
 
 
 def rest_of(said: Message, kept: Message) -> bytes | None:

@@ -6,7 +6,7 @@ The one law: a due moment is rounded up, so that nothing is due too early.
 from typing import TypeAlias
 
 from ...runtime.dates import within_time
-from .messages import Message
+from ..messages import Message
 
 # As protobuf's constructors take a Timestamp. A dict is three times as quick as the class.
 Stamp: TypeAlias = dict[str, int]

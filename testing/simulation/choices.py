@@ -51,14 +51,18 @@ class Choices:
         """Choose a number from 0 to just below `below`, each as likely."""
         return self._draw(stream, below, 1.0)
 
-    def fault(self, stream: str, below: int = 2) -> int:
-        """Choose whether a fault happens, and which: 0 is none. Its rate is the world's for this stream."""
+    def fault(self, stream: str, below: int = 2, *, rates: Sequence[float] = INTENSITIES) -> int:
+        """Choose whether a fault happens, and which: 0 is none. Its rate is the world's for this stream.
+
+        Args:
+            rates: Of which a world has one, or none.
+        """
         if self.calmed:
             return 0
         if stream not in self._rates:
             self.faults[stream] = below - 1
             world = Random(f"{self.seed}/{stream}/rate")  # noqa: S311  no secret
-            self._rates[stream] = world.choice(INTENSITIES) if world.random() < ON else 0.0
+            self._rates[stream] = world.choice(rates) if world.random() < ON else 0.0
         return self._draw(stream, below, self._rates[stream])
 
     @property

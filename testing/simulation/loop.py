@@ -34,8 +34,10 @@ HOST: ContextVar[int] = ContextVar("perdure_simulated_host", default=0)
 class Stuck(Exception):
     """No step is ready, no timer is set, and what is waited for has not come."""
 
-    def __str__(self) -> str:
-        return "nothing is left that could happen, and the story waits: it awaits what nobody will give"
+    def __init__(
+        self, what: str = "nothing is left that could happen, and the story waits: it awaits what nobody will give"
+    ) -> None:
+        super().__init__(what)
 
 
 class StepOrder(Protocol):
@@ -113,6 +115,8 @@ class SimLoop(asyncio.AbstractEventLoop):
         dead: The lives that were killed.
         held: The steps of lives that are stopped for a while, as by SIGSTOP.
         errors: What reached the loop's exception handler.
+        outside: The context of code that belongs to no life.
+        after_step: Called once behind the present step; an error of it ends the run.
     """
 
     def __init__(self, steps: StepOrder | None = None) -> None:
@@ -122,6 +126,9 @@ class SimLoop(asyncio.AbstractEventLoop):
         self.held: dict[int, list[asyncio.Handle]] = {}
         self.errors: list[dict[str, Any]] = []
         self.steps = 0
+        self.outside = copy_context()
+        self.outside.run(HOST.set, 0)
+        self.after_step: Callable[[], None] | None = None
         self._ready: deque[asyncio.Handle] = deque()
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._order = count()
@@ -204,8 +211,8 @@ class SimLoop(asyncio.AbstractEventLoop):
             return result
 
     def in_life(self, life: int) -> Context:
-        """A context whose code belongs to a life; to be made where no life's code runs."""
-        context = copy_context()
+        """A context whose code belongs to a life."""
+        context = self.outside.copy()
         context.run(HOST.set, life)
         return context
 
@@ -296,6 +303,9 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._steps.taken(task.number if task is not None else 0, len(ready) + 1, at, self._now_s)
         self._now_s += self._steps.cost_s()
         handle._run()
+        if self.after_step is not None:
+            look, self.after_step = self.after_step, None
+            look()
 
 
 def _to_close(coroutine: Any) -> "list[Coroutine[Any, Any, Any]]":

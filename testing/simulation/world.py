@@ -2,7 +2,7 @@
 
 The one law: the same choices give the same world, step by step and byte by byte, in any process.
 
-    world = World(app, Choices(seed=7))
+    world = SimWorld(app, Choices(seed=7))
     world.run(story)           # story(world) awaits world.ask(...), world.sleep(...)
 
 A host is an engine on the machine's disk. It is killed where the choices say so and started again a moment later. The
@@ -10,11 +10,11 @@ story's calls run in the host, as requests do, and die with it: `ask` repeats th
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from hashlib import blake2b
 from itertools import count
-from typing import Any, TypeVar
+from typing import TypeAlias, TypeVar
 
 from ...actors.errors import HostNotRunning, HostStopping
 from ...actors.instruments import Instruments
@@ -24,14 +24,21 @@ from ...actors.store.memory import MemoryStore
 from ...runtime.authoring.app import App
 from ...runtime.engine import Engine
 from ...runtime.settings import Opening, Settings
+from .calls import ConnectionLost, Request, StoryCalls
 from .choices import Choices
+from .deploys import DeployMode, Deploys
+from .life import Life, LifeStore, WorldMachine
 from .loop import SimLoop, Stuck, never
 from .machines.clock import MachineClock
 from .machines.disk import SimDisk
 from .patches import patched
 from .trace import WorldTrace
+from .weather import weather
 
 T = TypeVar("T")
+
+# Gives the store that a life opens, with the instruments of that life. What is in it outlives the life.
+StoreOf: TypeAlias = Callable[["SimWorld", Instruments], LifeStore]
 
 # How long until a host that has ended is started again, in virtual seconds; the first is the usual one.
 RESTARTS_S = (0.05, 0.0, 1.0, 30.0)
@@ -39,73 +46,65 @@ RESTARTS_S = (0.05, 0.0, 1.0, 30.0)
 STEP_COSTS_S = (0.000_002, 0.0, 0.000_020, 0.000_050)
 # How often a step overtakes others, for each world: never, in one of five, always.
 DISORDERS = (0, 5, 1)
-# How often the weather of a machine may change: often at first, when most happens, and then ever more seldom.
-WEATHER_S, WEATHERS, WEATHER_S_MAX = 0.02, 200, 3_600.0
-PAUSES_S = (0.0, 0.1, 3.0, 30.0)
-CLOCK_STEPS_S = (0.0, 5.0, -5.0, 3_600.0, -3_600.0)
+# How long after its beginning a recovery, or a stop, is cut off by a kill.
+CUT_OFF_S = (0.0, 0.0, 0.000_1, 0.002)  # the first is no choice of it
 # What the story's call waits before it is repeated.
 REPEAT_S = 0.2
 
 
-class ConnectionLost(Exception):
-    """The host died while it answered: the call may have happened, or not."""
-
-    def __str__(self) -> str:
-        return "the host that had the request has ended; it may have been done, or not"
-
-
-class Life:
-    """One life of a host: from its start to its end.
-
-    Args:
-        number: Its number in the world; 1 is the first.
-    """
-
-    def __init__(self, number: int, told: "asyncio.Future[None]") -> None:
-        self.number = number
-        self.engine: Engine | None = None  # None: it does not take requests yet
-        self.told = told  # done once it is to stop
-        self.calls: dict[asyncio.Future[Any], None] = {}
-        self.over = False
-
-
-class World:
+class SimWorld:
     """One machine, and a story.
 
     Args:
-        app: The app of its hosts.
+        apps: The app of its hosts; or several, in the order of their making, of which the first life has the first.
         choices: All that is up to chance.
+        deploy: Which of several apps may follow which.
         settings: Those of its hosts.
         clock_is_set: Whether the date is set back and forward (stream `clock.step`).
+        lossy: Whether the network between the story and the host has faults (`testing/simulation/calls.py`).
+        store: Gives the store of each life; one in memory by default.
         trace: Where the world is written down; a new one by default.
 
     Attributes:
+        life: The life that is to answer; None: the story has stopped the host.
+        machines: Told of the end of each life.
         on_commit: Called with the writes of each commit, once they are on the disk.
+        on_step: Called after each step that has ended a commit or called `touched`. An error that one of them raises
+            ends the world.
     """
 
     def __init__(
         self,
-        app: App,
+        apps: App | Sequence[App],
         choices: Choices | None = None,
         *,
+        deploy: DeployMode = "forward",
         settings: Settings | None = None,
         clock_is_set: bool = False,
+        lossy: bool = False,
+        store: StoreOf | None = None,
         trace: WorldTrace | None = None,
     ) -> None:
-        self.app = app
         self.choices = choices or Choices()
+        self.deploys = Deploys([apps] if isinstance(apps, App) else apps, deploy, self.choices)
         self.settings = settings or Settings(stop_grace_s=1.0)
         self.trace = trace or WorldTrace()
         self.loop = SimLoop(self)  # type: ignore[abstract]  # without sockets, signals and processes
         self.clock = MachineClock(self.loop, may_be_set=clock_is_set)
-        self.contents = MemoryStore()
+        self.machines: list[WorldMachine] = []
         self.on_commit: list[Callable[[Sequence[Write]], None]] = []
-        self.disk = SimDisk(self.contents, self.choices, self.trace, kill=self._kill_here, committed=self._committed)
+        self.on_step: list[Callable[[], None]] = []
+        self._store_of = store or _in_memory()
+        self.disk = SimDisk(self.choices, self.trace, kill=self.kill, committed=self._committed)
+        self._calls = StoryCalls(self.loop, self.choices, self.trace, lossy=lossy)
         self.kills = 0
         self._cost_s = STEP_COSTS_S[self.choices.draw("world.step", len(STEP_COSTS_S))]
         self._disorder = DISORDERS[self.choices.draw("world.order", len(DISORDERS))]
         self._lives = count(1)
         self.life: Life | None = None
+        self._stopping: Life | None = None  # it was told to
+        self._restart: asyncio.TimerHandle | None = None
+        self._steering = asyncio.Lock()  # a stop and a restart at once would have two hosts on one disk
         self._arrived: list[asyncio.Future[None]] = []  # of callers that wait for a host
 
     # The loop asks.
@@ -124,12 +123,17 @@ class World:
 
     # Whoever has the world.
 
-    def run(self, story: Callable[["World"], Awaitable[T]]) -> T:
+    @property
+    def contents(self) -> LifeStore:
+        """The store of the present life, or of the last one."""
+        return self.disk.inner
+
+    def run(self, story: Callable[["SimWorld"], Awaitable[T]]) -> T:
         """Start a host, let the story happen, stop the host, and return the story's result.
 
         Raises:
             Stuck: Nothing is left that could happen, and the story waits.
-            BaseException: What the story has raised.
+            BaseException: What the story, or a function of `on_step`, has raised.
         """
         with patched():
             try:
@@ -137,27 +141,18 @@ class World:
             finally:
                 self.loop.close()
 
-    async def _run(self, story: Callable[["World"], Awaitable[T]]) -> T:
+    async def _run(self, story: Callable[["SimWorld"], Awaitable[T]]) -> T:
         self._start()
-        weather = self.loop.create_task(self._weather())
+        sky = self.loop.create_task(weather(self))
         result = await story(self)
-        weather.cancel()
+        sky.cancel()
         await self.stop()
         return result
 
-    async def _weather(self) -> None:
-        """What happens to a machine at any time, between two steps of its host."""
-        for number in count():
-            await self.sleep(min(WEATHER_S * 1.03 ** max(0, number - WEATHERS), WEATHER_S_MAX))
-            if self.choices.calmed:
-                return
-            if self.choices.fault("kill.between"):
-                self.kill("between two steps")
-            if pause := self.choices.fault("host.pause", len(PAUSES_S)):
-                self.pause(PAUSES_S[pause])
-            if self.clock.may_be_set and (step := self.choices.fault("clock.step", len(CLOCK_STEPS_S))):
-                self.trace.tell(self.loop.time(), "clock", f"is set by {CLOCK_STEPS_S[step]} s", fault=True)
-                self.clock.step(CLOCK_STEPS_S[step])
+    def touched(self) -> None:
+        """Learn that the present step has touched what `on_step` looks at."""
+        if self.on_step:
+            self.loop.after_step = self._look
 
     # The story asks.
 
@@ -165,26 +160,16 @@ class World:
         """Let virtual time pass."""
         await asyncio.sleep(seconds)
 
-    async def call(self, request: Callable[[Engine], Coroutine[Any, Any, T]]) -> T:
+    async def call(self, request: Request[T]) -> T:
         """Have a request answered by the host that is up, or the next one that is.
 
         Raises:
-            ConnectionLost: The host ended meanwhile.
+            ConnectionLost: The host ended meanwhile, or the network lost the request or its answer.
             Exception: What the host has answered with.
         """
-        life = await self._up()
-        engine = life.engine
-        assert engine is not None
-        answer: asyncio.Future[T] = self.loop.create_future()
-        life.calls[answer] = None
-        task = self.loop.create_task(request(engine), context=self.loop.in_life(life.number))
-        task.add_done_callback(partial(_answer, answer))
-        try:
-            return await answer
-        finally:
-            life.calls.pop(answer, None)
+        return await self._calls.call(await self._up(), request)
 
-    async def ask(self, request: Callable[[Engine], Coroutine[Any, Any, T]]) -> T:
+    async def ask(self, request: Request[T]) -> T:
         """Repeat a request until it is answered, as clients behind load balancers do.
 
         A host that has ended, is stopping, or has a store that fails does not answer.
@@ -196,8 +181,8 @@ class World:
                 await self.sleep(REPEAT_S)
 
     def kill(self, why: str = "the story has") -> None:
-        """End the host as `kill -9` does. It is started again a moment later. Does nothing if none is up."""
-        life = self.life
+        """End the host as `kill -9` does. It is started again a moment later. Does nothing if none is alive."""
+        life = self.life or self._stopping
         if life is None or life.over:
             return
         self.kills += 1
@@ -207,18 +192,19 @@ class World:
 
     async def stop(self) -> None:
         """Stop the host in order, and start none."""
-        life = self.life
-        if life is not None and not life.over:
-            self.life = None
-            if not life.told.done():
-                life.told.set_result(None)
-            while not life.over:
-                await self.sleep(0.01)
+        async with self._steering:
+            await self._stop()
 
     async def restart(self) -> None:
         """Stop the host in order, and start the next."""
-        await self.stop()
-        self._start()
+        async with self._steering:
+            await self._stop()
+            self._start()
+
+    async def deploy(self, app: App) -> None:
+        """Stop the host in order, and start the next with another app."""
+        self.deploys.now = app
+        await self.restart()
 
     async def mortal(self, stream: str, why: str) -> None:
         """A place in the code of an app at which its host may be killed, by a stream of choices of its own."""
@@ -227,13 +213,21 @@ class World:
             await never()
 
     def pause(self, seconds: float) -> None:
-        """Stop the host for a while, as SIGSTOP does: then all that was due is due at once."""
+        """Stop the host for a while, as SIGSTOP does: then all that was due is due at once.
+
+        A loop that is blocked for so long is the same: an engine has no code beside its loop.
+        """
         life = self.life
         if life is None or life.over:
             return
         self.trace.tell(self.loop.time(), f"host {life.number}", f"stands still for {seconds} s", fault=True)
         self.loop.hold(life.number)
-        self.loop.call_later(seconds, self.loop.go_on, life.number)
+        self.loop.call_later(seconds, self.loop.go_on, life.number, context=self.loop.outside)
+
+    def set_clock(self, seconds: float) -> None:
+        """Set the date forward; back, if `seconds` is negative."""
+        self.trace.tell(self.loop.time(), "clock", f"is set by {seconds} s", fault=True)
+        self.clock.step(seconds)
 
     async def heal(self) -> None:
         """End all faults, and see that a host is up."""
@@ -243,28 +237,51 @@ class World:
     # Inside.
 
     def _start(self) -> None:
-        life = self.life = Life(next(self._lives), self.loop.create_future())
-        chance = partial(_chance, life.number, count())
-        instruments = Instruments(self.loop.time, chance, self.clock.time_ns)
+        if self._restart is not None:
+            self._restart.cancel()
+            self._restart = None
+        number = next(self._lives)
+        if number > 1:
+            self.deploys.choose("deploy")
+        life = self.life = Life(number, self.deploys.now, self.loop.create_future())
+        instruments = Instruments(self.loop.time, partial(_chance, number, count()), self.clock.time_ns)
+        self.disk.inner = self._store_of(self, instruments)
         engine = Engine(
-            self.app,
+            life.app,
             data=self.disk,
             settings=self.settings,
             clock=self.clock,
             opening=Opening(instruments=instruments),
         )
-        task = self.loop.create_task(self._live(life, engine), context=self.loop.in_life(life.number))
-        task.add_done_callback(partial(self._left, life))
+        task = self.loop.create_task(self._live(life, engine), context=self.loop.in_life(number))
+        task.add_done_callback(partial(self._left, life), context=self.loop.outside)
 
     async def _live(self, life: Life, engine: Engine) -> None:
         async with engine:
             life.engine = engine
-            self.trace.tell(self.loop.time(), f"host {life.number}", "is up")
-            arrived, self._arrived = self._arrived, []
-            for waiting in arrived:
-                if not waiting.done():
-                    waiting.set_result(None)
+            self._tell_up(life)
+            if life.number > 1:
+                self._cut_off("kill.recovering", "it recovers")
             await life.told
+            self._cut_off("kill.stopping", "it stops")
+
+    def _tell_up(self, life: Life) -> None:
+        version = f" with app {self.deploys.apps.index(life.app) + 1}" if life.app in self.deploys.apps[1:] else ""
+        self.trace.tell(self.loop.time(), f"host {life.number}", f"is up{version}")
+        arrived, self._arrived = self._arrived, []
+        for waiting in arrived:
+            if not waiting.done():
+                waiting.set_result(None)
+
+    def _cut_off(self, stream: str, why: str) -> None:
+        """Let a stream choose a kill of this life in a moment."""
+        if at := self.choices.fault(stream, len(CUT_OFF_S)):
+            life = self.life or self._stopping
+            self.loop.call_later(CUT_OFF_S[at], self._kill_one, life, why, context=self.loop.outside)
+
+    def _kill_one(self, life: Life, why: str) -> None:
+        if life is (self.life or self._stopping):
+            self.kill(why)
 
     def _left(self, life: Life, task: "asyncio.Task[None]") -> None:
         """A host has ended by itself: it was stopped, or its store did not open."""
@@ -280,43 +297,52 @@ class World:
     def _ended(self, life: Life) -> None:
         life.over = True
         self.contents.abandon()
-        for answer in life.calls:
-            if not answer.done():
-                answer.set_exception(ConnectionLost())
-        life.calls.clear()
+        for machine in self.machines:
+            machine.life_ended(life.number)
+        self._calls.cut(life)
         if self.life is life:  # nobody has asked for its end
             pause_s = RESTARTS_S[self.choices.fault("host.restart", len(RESTARTS_S))]
-            self.loop.call_later(pause_s, self._start, context=self.loop.in_life(0))
+            self._restart = self.loop.call_later(pause_s, self._start, context=self.loop.outside)
 
-    def _kill_here(self, why: str) -> None:
-        self.kill(why)
+    async def _stop(self) -> None:
+        life = self.life or self._stopping
+        self.life, self._stopping = None, life
+        if self._restart is not None:
+            self._restart.cancel()
+            self._restart = None
+        if life is None:
+            return
+        if not life.told.done():
+            life.told.set_result(None)
+        while not life.over:
+            await self.sleep(0.01)
 
     def _committed(self, writes: Sequence[Write]) -> None:
         for tell in self.on_commit:
             tell(writes)
+        self.touched()
+
+    def _look(self) -> None:
+        for look in self.on_step:
+            look()
 
     async def _up(self) -> Life:
         """The host that is up, or the next one that is."""
         while True:
             life = self.life
-            if life is None:
+            if life is None and not self._steering.locked():
                 raise Stuck
-            if life.engine is not None and not life.over:
+            if life is not None and life.up:
                 return life
             waiting: asyncio.Future[None] = self.loop.create_future()
             self._arrived.append(waiting)
             await waiting
 
 
-def _answer(answer: "asyncio.Future[T]", task: "asyncio.Task[T]") -> None:
-    if answer.done():
-        return
-    if task.cancelled():
-        answer.set_exception(ConnectionLost())
-    elif (error := task.exception()) is not None:
-        answer.set_exception(error)
-    else:
-        answer.set_result(task.result())
+def _in_memory() -> StoreOf:
+    """One store in memory for all lives."""
+    store = MemoryStore()
+    return lambda world, instruments: store
 
 
 def _chance(life: int, draws: "count[int]", size: int) -> bytes:
@@ -326,3 +352,6 @@ def _chance(life: int, draws: "count[int]", size: int) -> bytes:
     """
     assert size <= blake2b.MAX_DIGEST_SIZE
     return blake2b(b"%d/%d" % (life, next(draws)), digest_size=size).digest()
+
+
+World = SimWorld

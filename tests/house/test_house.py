@@ -24,6 +24,7 @@ TESTED_ELSEWHERE = {
     "actors/cluster/protocol.py": "the words of both; tests/actors/cluster/test_peers.py has them said",
     "actors/store/contract.py": "a promise; the conformance suite holds every store to it",
     "runtime/instance/surroundings.py": "a record",
+    "testing/simulation/life.py": "a record and promises; tests/testing/simulation/test_world.py has lives",
     "runtime/instance/state.py": "tests/runtime/instance/test_actor.py has the actor whose memory it is",
     "api/control.py": "a protocol, fulfilled by the daemon",
     "runtime/workers/limits.py": "a record; tests/runtime/workers/test_dispatcher.py tests what it limits",

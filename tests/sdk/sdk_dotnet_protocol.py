@@ -17,7 +17,7 @@ import uuid
 import grpc
 from report import Report
 
-from perdure.rpc.wire.messages import DAPR, POOL, TASK_HUB, message
+from perdure.rpc.messages import DAPR, POOL, TASK_HUB, message
 
 REPORT = Report("protocol of .NET")
 

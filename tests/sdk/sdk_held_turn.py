@@ -26,7 +26,7 @@ from host import Host  # type: ignore[import-not-found]  # beside this file, whi
 from report import Report  # type: ignore[import-not-found]
 from sdk_dotnet_protocol import Stub  # type: ignore[import-not-found]
 
-from perdure.rpc.wire.messages import TASK_HUB
+from perdure.rpc.messages import TASK_HUB
 from perdure.runtime.history.status import Status
 
 HERE = Path(__file__).parent

@@ -29,7 +29,7 @@ from perdure.runtime.history.record import unpack_record
 from perdure.runtime.history.row import Row, unpack_row
 from perdure.runtime.history.status import TRANSITIONS, Status
 from perdure.runtime.instance.message import ACTIVITY, WORKFLOW
-from perdure.testing.simulation.world import World
+from perdure.testing.simulation.world import SimWorld
 
 
 class Broken(AssertionError):
@@ -73,7 +73,7 @@ class Witness:
     """Reads each commit of a world."""
 
     def __init__(self) -> None:
-        self.world: World | None = None
+        self.world: SimWorld | None = None
         self.seen: dict[str, Seen] = {}
         self.status: dict[str, Status] = {}
         self.raised: Counter[tuple[str, str]] = Counter()  # (instance, payload) -> how often it is in a history
@@ -83,7 +83,7 @@ class Witness:
         self.performed = 0
         self.broken: Broken | None = None
 
-    def watch(self, world: World) -> None:
+    def watch(self, world: SimWorld) -> None:
         """Read the commits of a world from now on."""
         self.world = world
         world.on_commit.append(self.committed)
@@ -182,7 +182,7 @@ class Witness:
         seen.answered.add(asked)
 
 
-async def check_idle(world: World) -> None:
+async def check_idle(world: SimWorld) -> None:
     """What must hold of the host that has seen the last instance end."""
     await world.sleep(10)
     under_way = await world.ask(_activities_under_way)
@@ -194,7 +194,7 @@ async def _activities_under_way(engine: Engine) -> int:
     return engine.active_actors()[ACTIVITY]
 
 
-async def check_rest(world: World, purged: Sequence[str]) -> None:
+async def check_rest(world: SimWorld, purged: Sequence[str]) -> None:
     """What must hold once all instances have ended and all faults are over."""
     active = await world.contents.active()
     if active:

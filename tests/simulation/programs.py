@@ -22,7 +22,7 @@ import anyio
 
 from perdure import ActivityContext, App, RetryPolicy, TaskFailedError, WorkflowContext, when_all
 from perdure.testing.simulation.choices import Choices
-from perdure.testing.simulation.world import World
+from perdure.testing.simulation.world import SimWorld
 
 Program: TypeAlias = list[list[Any]]
 
@@ -105,7 +105,7 @@ def awaited(program: Program) -> list[str]:
     return names
 
 
-def app_of(world_of: Callable[[], World], performing: Callable[[ActivityContext], None]) -> App:
+def app_of(world_of: Callable[[], SimWorld], performing: Callable[[ActivityContext], None]) -> App:
     """The app that carries out programs.
 
     Args:

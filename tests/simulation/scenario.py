@@ -11,7 +11,7 @@ from perdure.runtime.errors import RequestRefused
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.loop import Stuck
 from perdure.testing.simulation.trace import WorldTrace
-from perdure.testing.simulation.world import World
+from perdure.testing.simulation.world import SimWorld
 
 from .invariants import Broken, Witness, check_idle, check_rest
 from .programs import Program, a_program, agrees, app_of, awaited, expected
@@ -59,7 +59,7 @@ class Scenario:
         settings = Settings(
             always_replay=always_replay, activations_max=2 if small else 10_000, activities_max=2 if small else 100
         )
-        self.world = World(
+        self.world = SimWorld(
             app_of(lambda: self.world, self.witness.performing),
             choices,
             settings=settings,
@@ -107,7 +107,7 @@ class Scenario:
         steered = draw("story.steered", 6)
         return Fate(f"i{number}", a_program(self.choices), steered if steered < 4 else 0, draw("story.again", 4) == 1)
 
-    async def _story(self, world: World) -> None:
+    async def _story(self, world: SimWorld) -> None:
         async with asyncio.TaskGroup() as tasks:
             lives = [tasks.create_task(self._live(fate)) for fate in self.fates]
             tasks.create_task(self._heal(lives))

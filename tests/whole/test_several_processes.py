@@ -22,6 +22,7 @@ from ..support.processes.daemon import READY_S
 from ..support.processes.lines import Lines, ended
 
 SHOP = """
+import ctypes
 import logging
 import os
 import perdure
@@ -34,6 +35,14 @@ logging.getLogger("shop").warning("pid %d", os.getpid())
 @app.workflow
 async def greet(ctx: perdure.WorkflowContext, name: str) -> str:
     return f"Hello, {name}!"
+
+@app.activity
+async def keeps_the_lock(ctx: object) -> None:
+    ctypes.PyDLL(None).sleep(60)  # C code that does not give Python's lock back, so that no thread of its host runs
+
+@app.workflow
+async def hangs(ctx: perdure.WorkflowContext) -> None:
+    await ctx.call_activity(keeps_the_lock)
 """
 
 PROCESSES = 2
@@ -150,13 +159,29 @@ def test_a_process_that_hangs_is_killed_and_comes_back(start: Start) -> None:
     daemon = start()
     daemon.until_healthy()
     # When a process stands still, then it is killed after 5 s of silence, and another one takes its place.
-    os.kill(daemon.hosts["host-1"], signal.SIGSTOP)
-    daemon.err.hear("host-1 has not been heard for")
-    assert daemon.heard_host()[0] == "host-1"
-    daemon.err.hear("host-1 is ready again")
+    httpx.post(f"{daemon.url}/v1.0/workflows/dapr/hangs/start?instanceID=hangs")
+    assert re.search(r"host-\d has not been heard for", daemon.err.hear("has not been heard for"))
+    name, pid = daemon.heard_host()
+    assert pid != daemon.hosts[name]
+
+
+@pytest.mark.slow
+def test_a_process_that_a_signal_has_stopped_goes_on(start: Start) -> None:
+    daemon = start()
     daemon.until_healthy()
+    # Given instances on both, when one process is stopped for good,
+    for number in range(8):
+        httpx.post(f"{daemon.url}/v1.0/workflows/dapr/greet/start?instanceID={number}", content='"you"')
+    os.kill(daemon.hosts["host-1"], signal.SIGSTOP)
+    # then it goes on after 5 s of silence: each instance is there, and it is the same process.
+    daemon.err.hear("host-1 was stopped by a signal")
+    daemon.until_healthy()
+    for number in range(8):
+        assert httpx.get(f"{daemon.url}/v1.0/workflows/dapr/{number}", timeout=READY_S).status_code == 200
+    os.kill(daemon.hosts["host-1"], 0)
     daemon.process.send_signal(signal.SIGTERM)
     assert daemon.ended() == 0
+    assert not [line for line in daemon.err.said if "killed" in line or "Traceback" in line]
 
 
 @pytest.mark.slow

@@ -1,12 +1,18 @@
-"""The disk of a simulated machine: a store in memory behind pauses and faults, which outlives the hosts.
+"""The disk of a simulated machine: a store behind pauses and faults, which outlives the hosts.
 
 The one law: a commit is on the disk or it is not, as a whole; what dies around it does not change which.
 
-Each commit has three places at which its host can be killed or refused, each a stream of choices of its own:
+Each place has a stream of choices of its own:
 
-    store.fail    the commit fails, and nothing is there
-    kill.before   the host is killed, and nothing is there
-    kill.unheard  the host is killed; all is there, and nobody has heard of it
+    store.open      the store does not open; the host has to begin again
+    kill.starting   the host is killed as it opens the store, has opened it, or has claimed it
+    kill.reading    it is killed when it has read, and nobody has seen what
+    store.slow      a commit takes its time
+    store.fail      a commit fails, and nothing is there
+    kill.before     the host is killed, and nothing is there
+    kill.unheard    the host is killed; all is there, and nobody has heard of it
+    store.unknown   a commit fails and is there, or is not; only if asked for, as the contract of a store forbids it
+    store.load, store.inspect, store.reminders   a read fails
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,63 +25,83 @@ from ....actors.store.errors import StoreError, StoreFailed
 from ....actors.store.memory import MemoryStore
 from ...passing_store import PassingStore
 from ..choices import Choices
+from ..life import LifeStore
 from ..loop import never
 from ..trace import WorldTrace
 
 # How long a flush takes: the usual time first, then less with a cache that outlives power, and more on a busy drive.
 FLUSH_S = (0.001, 0.000_020, 0.005, 0.1)
 READ_S = 0.000_020
+# What came of a commit that fails with an outcome that nobody knows.
+THERE, NOT_THERE = 1, 2
 
 
 class SimDisk(PassingStore):
     """A disk, as a store of one life after the other.
 
     Args:
-        inner: Holds what is on it.
         choices: Say what fails.
         kill: Kills the host that has it open.
         committed: Called with the writes of each commit once they are on the disk, before anybody hears of it.
+
+    Attributes:
+        inner: The store that the present life has open, or is to open.
+        unknown: Whether commits may fail with an outcome that nobody knows.
     """
 
-    inner: MemoryStore
+    inner: LifeStore
 
     def __init__(
         self,
-        inner: MemoryStore,
         choices: Choices,
         trace: WorldTrace,
         *,
         kill: Callable[[str], None],
         committed: Callable[[Sequence[Write]], None],
     ) -> None:
-        super().__init__(inner)
+        super().__init__(MemoryStore())
         self._choices = choices
         self._trace = trace
         self._kill = kill
         self._committed = committed
+        self.unknown = False
         self.commits = 0
         self.failed = 0
+
+    async def open(self) -> None:
+        if self._choices.fault("store.open"):
+            raise self._failed("does not open the store")
+        await self._mortal("kill.starting", "it was about to open the store")
+        await self.inner.open()
+        await self._mortal("kill.starting", "it has just opened the store")
+
+    async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
+        claimed = await self.inner.claim(host, now_us=now_us)
+        await self._mortal("kill.starting", "it has just claimed the store")
+        return claimed
 
     async def commit(self, writes: Sequence[Write], fences: Mapping[int, int]) -> None:
         await anyio.sleep(FLUSH_S[self._choices.fault("store.slow", len(FLUSH_S))])
         if self._choices.fault("store.fail"):
-            self._tell_failed(f"does not take a commit of {len(writes)} writes")
-            raise StoreFailed("the simulated disk is full")
-        if self._choices.fault("kill.before"):
-            self._kill("a commit was about to be written")
-            await never()
+            raise self._failed(f"does not take a commit of {len(writes)} writes")
+        await self._mortal("kill.before", "a commit was about to be written")
+        unknown = self._choices.fault("store.unknown", 3) if self.unknown else 0
+        if unknown == NOT_THERE:
+            raise self._failed(f"does not say whether it has a commit of {len(writes)} writes, and has not")
         await self.inner.commit(writes, fences)
         self.commits += 1
         for write in writes:
             self._trace.bytes(f"{write.key} {write.address.id}", (write.record or b"") + b"|" + (write.entry or b""))
         self._committed(writes)
-        if self._choices.fault("kill.unheard"):
-            self._kill("a commit is on the disk, and nobody has heard of it")
-            await never()
+        await self._mortal("kill.unheard", "a commit is on the disk, and nobody has heard of it")
+        if unknown == THERE:
+            raise self._failed(f"does not say whether it has a commit of {len(writes)} writes, and has it")
 
     async def load(self, addresses: Sequence[Address]) -> Sequence[Stored | StoreError | None]:
         await self._read("store.load")
-        return await self.inner.load(addresses)
+        found = await self.inner.load(addresses)
+        await self._mortal("kill.reading", "it has just read, and nobody has seen what")
+        return found
 
     async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | StoreError | None]:
         await self._read("store.inspect")
@@ -88,9 +114,14 @@ class SimDisk(PassingStore):
     async def _read(self, stream: str) -> None:
         await anyio.sleep(READ_S)
         if self._choices.fault(stream):
-            self._tell_failed("does not answer")
-            raise StoreFailed("the simulated disk does not answer")
+            raise self._failed("does not answer")
 
-    def _tell_failed(self, what: str) -> None:
+    async def _mortal(self, stream: str, why: str) -> None:
+        if self._choices.fault(stream):
+            self._kill(why)
+            await never()
+
+    def _failed(self, what: str) -> StoreFailed:
         self.failed += 1
         self._trace.tell(anyio.current_time(), "disk", what, fault=True)
+        return StoreFailed(f"the simulated disk {what}")

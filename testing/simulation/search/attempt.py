@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from ..choices import Choices, Schedule
-from ..world import World
+from ..world import SimWorld
 
 
 class Attempt(NamedTuple):
@@ -31,7 +31,7 @@ class Attempt(NamedTuple):
 Run: TypeAlias = Callable[[Choices], Attempt]
 
 
-def attempt(make: Callable[[Choices], World], story: Callable[[World], Coroutine[Any, Any, Any]]) -> Run:
+def attempt(make: Callable[[Choices], SimWorld], story: Callable[[SimWorld], Coroutine[Any, Any, Any]]) -> Run:
     """A run of a story: each time in a new world, with whatever `make` makes beside it."""
 
     def run(choices: Choices) -> Attempt:

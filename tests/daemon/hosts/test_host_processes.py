@@ -1,5 +1,6 @@
 """The processes of hosts end with the block that made them, and each has a configuration of its own."""
 
+import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pytest
 
 from perdure.daemon.config import Config
 from perdure.daemon.hosts.host_processes import HostProcesses, config_of
-from perdure.daemon.supervision import Member
+from perdure.daemon.supervision import Member, Stop
 
 from ...support.processes.host_config import host_config
 from ...support.processes.lines import PATIENCE_S
@@ -34,6 +35,26 @@ def test_hosts_end_when_their_parent_breaks(
         raise BrokenPipeError
     process.join(PATIENCE_S)
     assert process.exitcode == code
+
+
+def test_a_host_that_a_signal_has_stopped_goes_on(tmp_path: Path) -> None:
+    with HostProcesses(CONFIG, str(tmp_path), steady, patience_s=60) as processes:
+        processes.start(0)
+        wait(processes.pipes(), PATIENCE_S)
+        [process] = active_children()
+        assert process.pid is not None
+        # One that runs is let alone,
+        assert not processes.go_on(0)
+        # one that was stopped goes on, and can end,
+        os.kill(process.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+        assert processes.go_on(0)
+        assert not processes.go_on(0)
+        processes.send(0, Stop(force=True))
+        process.join(PATIENCE_S)
+        # and one that has ended leaves its exit code.
+        assert not processes.go_on(0)
+        assert processes.ended() == [(0, 0)]
 
 
 def test_each_host_has_a_port_for_its_metrics() -> None:

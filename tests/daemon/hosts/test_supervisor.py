@@ -4,7 +4,15 @@ import logging
 
 import pytest
 
-from perdure.daemon.hosts.supervisor import GOOD_AFTER_S, PAUSE_S_MAX, PAUSE_S_MIN, SILENT_S, Supervisor, describe_exit
+from perdure.daemon.hosts.supervisor import (
+    GO_ON_S,
+    GOOD_AFTER_S,
+    PAUSE_S_MAX,
+    PAUSE_S_MIN,
+    SILENT_S,
+    Supervisor,
+    describe_exit,
+)
 from perdure.daemon.supervision import Beat, Failed, Ready, ShutdownAsked, Stop, ToHost
 
 PATIENCE_S = 30.0
@@ -16,6 +24,7 @@ class FakeProcesses:
     def __init__(self) -> None:
         self.done: list[tuple[object, ...]] = []
         self.failure: OSError | None = None  # what a start raises
+        self.stopped: set[int] = set()  # by a signal
 
     def start(self, index: int) -> None:
         self.done.append(("start", index))
@@ -27,6 +36,12 @@ class FakeProcesses:
 
     def kill(self, index: int) -> None:
         self.done.append(("kill", index))
+
+    def go_on(self, index: int) -> bool:
+        if index not in self.stopped:
+            return False
+        self.done.append(("go on", index))
+        return True
 
     def since(self) -> list[tuple[object, ...]]:
         """What was done since the last time that somebody asked."""
@@ -285,6 +300,41 @@ def test_a_host_that_is_not_heard_any_more_is_killed_and_started_again() -> None
     scene.supervisor.handle_end(0, -9, 9)
     scene.supervisor.act(9 + PAUSE_S_MIN)
     assert scene.processes.since() == [("start", 0)]
+
+
+def test_a_host_that_a_signal_has_stopped_goes_on() -> None:
+    # Given a host that a signal has stopped, when it has been silent for 5 s, then it is told to go on,
+    scene = Scene()
+    scene.processes.stopped = {0}
+    scene.supervisor.handle_message(0, Beat(0), 0)
+    beat_and_look(scene, 1, from_s=0, to_s=7)
+    assert scene.processes.since() == [("go on", 0)]
+    # and is let alone when it is heard again.
+    scene.processes.stopped = set()
+    scene.supervisor.handle_message(0, Beat(0), 7)
+    beat_and_look(scene, 1, from_s=7, to_s=13)
+    assert scene.processes.since() == []
+    # Stopped once more it has its time again.
+    scene.processes.stopped = {0}
+    beat_and_look(scene, 1, from_s=13, to_s=14)
+    assert scene.processes.since() == [("go on", 0)]
+
+
+def test_a_stopped_host_that_does_not_go_on_is_killed() -> None:
+    scene = Scene()
+    scene.processes.stopped = {0}
+    scene.supervisor.handle_message(0, Beat(0), 0)
+    beat_and_look(scene, 1, from_s=0, to_s=6 + round(GO_ON_S))
+    assert scene.processes.since() == [("go on", 0)]
+    beat_and_look(scene, 1, from_s=6 + round(GO_ON_S), to_s=12)
+    assert scene.processes.since() == [("kill", 0)]
+    # The next process of the host begins without a word about the last.
+    scene.supervisor.handle_end(0, -9, 12)
+    scene.supervisor.act(13)
+    scene.supervisor.handle_message(0, Beat(0), 13)
+    scene.processes.since()
+    beat_and_look(scene, 1, from_s=13, to_s=20)
+    assert scene.processes.since() == [("go on", 0)]
 
 
 def test_a_host_that_has_not_begun_to_beat_is_not_killed() -> None:

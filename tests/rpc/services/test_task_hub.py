@@ -8,9 +8,9 @@ import pytest
 
 from perdure.actors.address import Address
 from perdure.actors.errors import HostStopping, MailboxFull
+from perdure.rpc.messages import TaskFailureDetails
 from perdure.rpc.services.task_hub import PAGE_IDS_MAX
 from perdure.rpc.wire.failure import failure_from
-from perdure.rpc.wire.messages import TaskFailureDetails
 from perdure.runtime.dates import END_OF_TIME_US
 from perdure.runtime.errors import ChildUnfinished, InstanceExists, InstanceNotFound
 from perdure.runtime.history.event import (

@@ -9,10 +9,10 @@ import pytest
 
 from perdure.actors.errors import HostStopping
 from perdure.actors.store.errors import StoreFailed
+from perdure.rpc.messages import CachedHistory, HistoryEvent, Message, PropagatedHistory
+from perdure.rpc.messages import WorkItem as WorkItemMessage
 from perdure.rpc.services.work_items import varint, work_item
 from perdure.rpc.wire.history import HistoryWriter
-from perdure.rpc.wire.messages import CachedHistory, HistoryEvent, Message, PropagatedHistory
-from perdure.rpc.wire.messages import WorkItem as WorkItemMessage
 from perdure.rpc.wire.past_events import PastEvents
 from perdure.runtime.history.event import EventRaised, ExecutionStarted, TaskCompleted, TaskScheduled
 from perdure.runtime.history.timed_event import TimedEvent, TurnStarted

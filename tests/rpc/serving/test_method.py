@@ -6,8 +6,8 @@ import grpc
 import pytest
 
 from perdure.actors.store.errors import StoreFailed
+from perdure.rpc.messages import DAPR, TASK_HUB
 from perdure.rpc.serving.method import TEXT_BYTES_MAX, UNPARSABLE, cut
-from perdure.rpc.wire.messages import DAPR, TASK_HUB
 
 from ...support.doors.fake_management import FakeManagement
 from ...support.doors.rpc_host import Client, Host, described, run

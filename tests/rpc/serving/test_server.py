@@ -15,8 +15,8 @@ from perdure.api.ports import CannotListen
 from perdure.daemon.config import RUN_FLAGS
 from perdure.daemon.hints import explain
 from perdure.http.serving.listener import reserve
+from perdure.rpc.messages import DAPR, TASK_HUB
 from perdure.rpc.serving.server import RpcOptions, channel_options, create_server
-from perdure.rpc.wire.messages import DAPR, TASK_HUB
 
 from ...support.doors.fake_facade import state
 from ...support.doors.fake_management import FakeManagement

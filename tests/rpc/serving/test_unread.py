@@ -10,9 +10,9 @@ import grpc
 import pytest
 
 from perdure.daemon.process.open_files import cut_off
+from perdure.rpc.messages import TASK_HUB
 from perdure.rpc.serving.method import CountedContext
 from perdure.rpc.serving.unread import COUNTED_BYTES, MIB, ClientAnswers, UnreadAnswers
-from perdure.rpc.wire.messages import TASK_HUB
 
 from ...support.doors.fake_facade import state
 from ...support.doors.fake_management import FakeManagement

@@ -4,6 +4,7 @@ from typing import Any, get_args
 
 import pytest
 
+from perdure.rpc.messages import ActivityResponse, Message, WorkflowAction, WorkflowResponse
 from perdure.rpc.wire.actions import (
     READERS,
     UnsupportedAction,
@@ -13,7 +14,6 @@ from perdure.rpc.wire.actions import (
     workflow_answer,
 )
 from perdure.rpc.wire.history import HistoryWriter
-from perdure.rpc.wire.messages import ActivityResponse, Message, WorkflowAction, WorkflowResponse
 from perdure.rpc.wire.stamps import moment_us
 from perdure.runtime.dates import END_OF_TIME_US
 from perdure.runtime.errors import InvalidRequest

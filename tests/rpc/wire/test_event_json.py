@@ -2,9 +2,9 @@
 
 import pytest
 
+from perdure.rpc.messages import HistoryEvent
 from perdure.rpc.wire.event_json import event_writer
 from perdure.rpc.wire.history import HistoryWriter
-from perdure.rpc.wire.messages import HistoryEvent
 from perdure.runtime.history.event import ExecutionStarted, TaskCompleted, TaskScheduled, TimerCreated, TimerFired
 from perdure.runtime.history.timed_event import TimedEvent, TurnStarted
 

@@ -3,8 +3,8 @@
 import msgpack
 import pytest
 
+from perdure.rpc.messages import Message, TaskFailureDetails
 from perdure.rpc.wire.failure import DEPTH_MAX, failure_from, failure_message
-from perdure.rpc.wire.messages import Message, TaskFailureDetails
 from perdure.runtime.history.failure import FailureDetails
 
 UNKNOWN = b"\xfa\x3f\x02hi"

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from perdure.rpc.messages import HistoryEvent, Message
 from perdure.rpc.wire.fields import (
     ORIGINS,
     origin,
@@ -21,7 +22,6 @@ from perdure.rpc.wire.fields import (
     trace_from,
     value_if_set,
 )
-from perdure.rpc.wire.messages import HistoryEvent, Message
 from perdure.runtime.history.event import Parent, TimerOrigin
 from perdure.runtime.history.failure import FailureDetails
 

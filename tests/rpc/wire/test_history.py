@@ -6,8 +6,8 @@ from typing import Any, get_args
 import msgpack
 import pytest
 
+from perdure.rpc.messages import HistoryEvent, Message
 from perdure.rpc.wire.history import READERS, ROUTED, WRITERS, HistoryWriter, UnreadableEvent
-from perdure.rpc.wire.messages import HistoryEvent, Message
 from perdure.runtime.dates import END_OF_TIME_US
 from perdure.runtime.history import event as events
 from perdure.runtime.history.event import (

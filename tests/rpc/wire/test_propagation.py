@@ -1,7 +1,7 @@
 """An activity or a child sees what its caller lets it see, and of the callers above only if it is asked for."""
 
+from perdure.rpc.messages import HistoryEvent, PropagatedHistory
 from perdure.rpc.wire.history import HistoryWriter
-from perdure.rpc.wire.messages import HistoryEvent, PropagatedHistory
 from perdure.rpc.wire.propagation import propagate
 from perdure.runtime.history.event import ExecutionStarted, Propagation, TaskScheduled
 from perdure.runtime.history.timed_event import TimedEvent, TurnStarted

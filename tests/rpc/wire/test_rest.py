@@ -1,6 +1,6 @@
 """What a message says beyond what we keep comes back, and what we keep is not kept twice."""
 
-from perdure.rpc.wire.messages import Message, TaskFailureDetails, TaskRouter
+from perdure.rpc.messages import Message, TaskFailureDetails, TaskRouter
 from perdure.rpc.wire.rest import put_back, rest_of
 
 UNKNOWN = b"\xfa\x3f\x02hi"

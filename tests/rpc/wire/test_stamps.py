@@ -2,7 +2,7 @@
 
 import pytest
 
-from perdure.rpc.wire.messages import Timestamp
+from perdure.rpc.messages import Timestamp
 from perdure.rpc.wire.stamps import NEVER, due_us, moment_us, stamp
 from perdure.runtime.dates import END_OF_TIME_US
 

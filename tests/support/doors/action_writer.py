@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from perdure.rpc.messages import Message, WorkflowAction
 from perdure.rpc.wire.fields import Fields, origin, packed_failure, rerun, text, value_if_set
 from perdure.rpc.wire.history import HistoryWriter
-from perdure.rpc.wire.messages import Message, WorkflowAction
 from perdure.rpc.wire.stamps import stamp
 from perdure.runtime.history.event import (
     ChildCreated,

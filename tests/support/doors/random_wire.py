@@ -3,8 +3,8 @@
 import random
 from typing import Any
 
+from perdure.rpc.messages import HistoryEvent, Message
 from perdure.rpc.wire.history import READERS, ROUTED, WRITERS
-from perdure.rpc.wire.messages import HistoryEvent, Message
 
 from .wire_events import APP_ID, INSTANCE_ID, UNKNOWN
 

@@ -8,13 +8,13 @@ import anyio
 import grpc
 
 from perdure.api.sidecar import OtherHosts, Sidecar
+from perdure.rpc.messages import DAPR, POOL, TASK_HUB, Message, message
 from perdure.rpc.services.dapr import dapr
 from perdure.rpc.services.task_hub import task_hub
 from perdure.rpc.services.work_items import WorkItems
 from perdure.rpc.serving.auth import actor_by
 from perdure.rpc.serving.server import RpcOptions, RpcServer, create_server
 from perdure.rpc.serving.unread import UnreadAnswers
-from perdure.rpc.wire.messages import DAPR, POOL, TASK_HUB, Message, message
 from perdure.runtime.observer import ActivityWatch
 
 from .fake_dispatcher import FakeDispatcher

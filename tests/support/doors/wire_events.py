@@ -1,6 +1,6 @@
 """Events as an SDK or daprd could have written them: one of each kind at least, with everything that can be said."""
 
-from perdure.rpc.wire.messages import HistoryEvent, Message, message
+from perdure.rpc.messages import HistoryEvent, Message, message
 
 APP_ID = "orders"
 INSTANCE_ID = "order-1"

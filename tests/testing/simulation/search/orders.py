@@ -5,7 +5,7 @@ import anyio
 from perdure import ActivityContext, App, WorkflowContext
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.search.attempt import Run, attempt
-from perdure.testing.simulation.world import World
+from perdure.testing.simulation.world import SimWorld
 
 
 def orders(*, with_key: bool) -> Run:
@@ -17,7 +17,7 @@ def orders(*, with_key: bool) -> Run:
     charged: dict[str, set[str]] = {}
     count: dict[str, int] = {}
     app = App("orders")
-    worlds: list[World] = []
+    worlds: list[SimWorld] = []
 
     @app.activity
     async def charge(ctx: ActivityContext, order: str) -> str:
@@ -32,13 +32,13 @@ def orders(*, with_key: bool) -> Run:
     async def buy(ctx: WorkflowContext, order: str) -> str:
         return await ctx.call_activity(charge, input=order)
 
-    def make(choices: Choices) -> World:
+    def make(choices: Choices) -> SimWorld:
         charged.clear()
         count.clear()
-        worlds[:] = [World(app, choices)]
+        worlds[:] = [SimWorld(app, choices)]
         return worlds[-1]
 
-    async def story(world: World) -> None:
+    async def story(world: SimWorld) -> None:
         await world.ask(
             lambda engine: engine.client.start(buy, input="order-0", instance_id="order-0", if_exists="return")
         )

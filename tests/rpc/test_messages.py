@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
-from perdure.rpc.wire.messages import DAPR, DESCRIPTORS, POOL, TASK_HUB, HistoryEvent, split
+from perdure.rpc.messages import DAPR, DESCRIPTORS, POOL, TASK_HUB, HistoryEvent, split
 
-from ...support.paths import ROOT
+from ..support.paths import ROOT
 
 # Where `make test-sdks` puts the SDKs; each in an environment of its own, since their stubs clash.
 SDKS = {
@@ -128,7 +128,7 @@ def test_the_process_wide_pool_is_left_alone() -> None:
     files = FileDescriptorSet.FromString(DESCRIPTORS.read_bytes()).file
     code = """
 import sys
-import perdure.rpc.wire.messages
+import perdure.rpc.messages
 from google.protobuf import descriptor_pool
 # when the process-wide pool is asked for our files,
 assert len(sys.argv) > 4
@@ -145,7 +145,7 @@ for name in sys.argv[1:]:
 
 def test_reading_the_descriptors_does_not_load_protobufs_own_classes_for_them() -> None:
     # They would take longer than all of our messages.
-    code = "import sys, perdure.rpc.wire.messages; sys.exit('google.protobuf.descriptor_pb2' in sys.modules)"
+    code = "import sys, perdure.rpc.messages; sys.exit('google.protobuf.descriptor_pb2' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

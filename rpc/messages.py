@@ -19,7 +19,7 @@ from typing import Any, Protocol, cast
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
-DESCRIPTORS = Path(__file__).parents[1] / "protos" / "descriptors.binpb"
+DESCRIPTORS = Path(__file__).parent / "protos" / "descriptors.binpb"
 
 
 class Message(Protocol):
