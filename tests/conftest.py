@@ -4,7 +4,6 @@ import faulthandler
 import os
 import sys
 import threading
-
 from collections.abc import Callable, Iterator
 
 import pytest

@@ -3,14 +3,17 @@
 PerdureError
 └── StoreError                 the store refused, or could not do what was asked
     ├── StoreLocked            another process has the file
+    │   └── StoreInUse         another host has the store on this database, and lives
     ├── StoreTooNew            a newer release wrote the file
     ├── StoreDivided           the file is another part of a store than the one asked for
     ├── StoreFailed            a read or a write did not work; try again later
     │   ├── StoreForeign       the file is a database of another program
     │   ├── StoreGone          the file was moved, deleted or replaced while this process had it
+    │   ├── StoreTakenOver     this host may not write any more
     │   └── StoreHangs         a commit does not end; try again later
     ├── ListsUnfinished        lists are still being made from what an earlier release wrote; try again later
     ├── StoreDamaged           the rows of an actor are not what was written
+    ├── StoreUncertain         the store did not answer in time: it may have happened
     └── StoreFenced            another host owns the shard now
 
 The rule: a sentence names no flag of the command line, because a program that
@@ -227,4 +230,7 @@ class StoreUncertain(StoreError):
         self.cause = cause
 
     def __str__(self) -> str:
-        return f"{self.what} may have happened: the store did not answer in time ({self.cause}). Look before you repeat it."
+        return (
+            f"{self.what} may have happened: the store did not answer in time ({self.cause}). "
+            "Look before you repeat it."
+        )

@@ -45,7 +45,7 @@ class PostgresServer:
     """
 
     def __init__(self, bin_: Path, **settings: str) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="perdure-pg-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="perdure-pg-", dir=_fast_folder()))
         self.port = _free_port()
         self._as: dict[str, Any] = {}
         if os.geteuid() == 0:
@@ -155,18 +155,29 @@ class PostgresServer:
     def _may_run(self, bin_: Path) -> bool:
         """Whether the user that the server runs as reaches the programs; it may not read the folder of the tests."""
         try:
-            return subprocess.run([bin_ / "postgres", "--version"], capture_output=True, check=False, **self._as).returncode == 0
+            return (
+                subprocess.run(
+                    [bin_ / "postgres", "--version"], capture_output=True, check=False, **self._as
+                ).returncode
+                == 0
+            )
         except PermissionError:
             return False
 
     def _copied(self, bin_: Path) -> Path:
         """The programs of the wheel, and its libraries, where that user reaches them."""
         package = bin_.parent.parent
-        os.chmod(self.folder, 0o755)
+        os.chmod(self.folder, 0o755)  # noqa: S103  it is the server's, and has nothing of anybody's
         shutil.copytree(bin_.parent, self.folder / package.name / "pginstall", symlinks=True)
         libraries = package.with_name(f"{package.name}.libs")
         shutil.copytree(libraries, self.folder / libraries.name, symlinks=True)
         return self.folder / package.name / "pginstall" / "bin"
+
+
+def _fast_folder() -> str | None:
+    """A folder in memory, if there is one with room; None: the usual one for temporary files."""
+    memory = "/dev/shm"  # noqa: S108  a folder with a random name is made in it
+    return memory if os.path.isdir(memory) and shutil.disk_usage(memory).free > 2**30 else None
 
 
 def _children_of(pid: int) -> Iterator[int]:

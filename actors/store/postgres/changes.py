@@ -224,4 +224,3 @@ def tags_of(facets: Facets) -> str | None:
 def tag_rows(key: int, facets: Facets) -> Iterator[Sequence[Any]]:
     """The rows of `tags` of an actor."""
     return ((name, value, facets.created_us, key) for name, value in facets.tags)
-

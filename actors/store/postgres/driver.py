@@ -33,6 +33,11 @@ PASSING = frozenset({"57P03", "53300", "40001", "40P01", "0A000", "55P03"})
 WARNING = "01000"
 
 
+def pairs_of(rows: Sequence[Row]) -> dict[Any, Any]:
+    """Rows of two columns, as a mapping."""
+    return {name: value for name, value in rows}  # noqa: C416  rows are no tuples
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """A statement of SQL."""

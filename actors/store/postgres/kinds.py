@@ -23,7 +23,7 @@ class Kinds:
     def learn(self, rows: Iterable[Row]) -> None:
         """Take the rows of the database: number, type, status, name, root."""
         for number, *kind in rows:
-            self._numbers[tuple(kind)] = number  # type: ignore[index]
+            self._numbers[tuple(kind)] = number
             self._kinds[number] = Kind(*kind)
 
     def missing(self, facets: Iterable[tuple[str, Facets]]) -> Sequence[Sequence[str | bool]]:

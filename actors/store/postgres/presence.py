@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 import anyio
+import anyio.lowlevel
 
 from ..errors import StoreInUse, StoreTakenOver
 from . import place
@@ -208,5 +209,4 @@ async def _unless_lost(work: Awaitable[object]) -> None:
 
 async def _cancelled(task: Any) -> None:
     while not task.done():
-        await anyio.sleep(0)
-
+        await anyio.lowlevel.checkpoint()

@@ -228,7 +228,8 @@ def tags_in(text: str | None) -> tuple[tuple[str, str], ...]:
 
 
 def _columns(addresses: Sequence[Address]) -> tuple[list[str], list[str]]:
-    distinct = dict.fromkeys(addresses)
+    # PostgreSQL has no text with a NUL, so there is no such actor.
+    distinct = [each for each in dict.fromkeys(addresses) if "\0" not in each.id]
     return [each.type for each in distinct], [each.id for each in distinct]
 
 

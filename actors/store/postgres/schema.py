@@ -17,7 +17,7 @@ from zlib import crc32
 import anyio
 
 from ..errors import StoreFailed, StoreForeign, StoreTooNew
-from .driver import Refused, Session, Statement
+from .driver import Refused, Session, Statement, pairs_of
 from .url import DatabaseUrl
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ NEXT_KEY = "next_key"  # the first key of the next block
 COPYING = "copying"  # 1 as long as the store is being copied, and not whole
 
 TABLES = (
-    "CREATE TABLE meta (name text COLLATE \"C\" PRIMARY KEY, value bigint NOT NULL)",
+    'CREATE TABLE meta (name text COLLATE "C" PRIMARY KEY, value bigint NOT NULL)',
     # One row, one host that lives. Who deletes it has killed the host. Never updated in passing: a commit has a lock on
     # it. `life` grows with each reconnection, and voids what was sent before.
     """
@@ -156,7 +156,8 @@ STEPS: Mapping[int, Step] = {}
 
 READ_META = Statement("read meta", "SELECT name, value FROM meta")
 TABLES_THERE = Statement(
-    "tables there", "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1"
+    "tables there",
+    "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1",
 )
 ABSENT = frozenset({"42P01", "3F000"})  # no such table, no such schema
 DONE_BY_ANOTHER = frozenset({"42P07", "42P06", "42701", "42710", "23505"})  # it is there by now
@@ -199,7 +200,7 @@ async def make_ready(session: Session, url: DatabaseUrl, *, shards: int, now_us:
 async def read_meta(session: Session) -> Mapping[str, int] | None:
     """What `meta` says; None if there are no tables."""
     try:
-        return dict((name, value) for name, value in await session.run(READ_META))
+        return pairs_of(await session.run(READ_META))
     except Refused as refused:
         if refused.state in ABSENT:
             return None
@@ -217,8 +218,8 @@ async def _create(session: Session, url: DatabaseUrl, *, shards: int, now_us: in
             *_locked(url),
             f"CREATE SCHEMA IF NOT EXISTS {url.schema}",
             *TABLES,
-            f"INSERT INTO meta (name, value) VALUES {rows}",  # noqa: S608  ours
-            f"INSERT INTO shards (shard) SELECT generate_series(0, {shards - 1})",  # noqa: S608  ours
+            f"INSERT INTO meta (name, value) VALUES {rows}",
+            f"INSERT INTO shards (shard) SELECT generate_series(0, {shards - 1})",
         ]
     )
 
@@ -227,16 +228,16 @@ async def _migrate(session: Session, url: DatabaseUrl, *, found: int) -> None:
     step = STEPS[found]
     for index in step.indexes:
         await session.run(Statement("index", index))
-    oldest = [f"UPDATE meta SET value = {step.oldest} WHERE name = '{OLDEST}'"] if step.oldest is not None else []  # noqa: S608
+    oldest = [f"UPDATE meta SET value = {step.oldest} WHERE name = '{OLDEST}'"] if step.oldest is not None else []
     await session.run_together(
         [
             *_locked(url),
             # Fails if another host has taken the step, and takes all with it.
-            f"INSERT INTO meta (name, value) SELECT '{VERSION}', 0 FROM meta"  # noqa: S608  ours
+            f"INSERT INTO meta (name, value) SELECT '{VERSION}', 0 FROM meta"
             f" WHERE name = '{VERSION}' AND value <> {found}",
             *step.statements,
             *oldest,
-            f"UPDATE meta SET value = {found + 1} WHERE name = '{VERSION}'",  # noqa: S608  ours
+            f"UPDATE meta SET value = {found + 1} WHERE name = '{VERSION}'",
         ]
     )
 

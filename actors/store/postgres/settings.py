@@ -6,7 +6,7 @@ The rule: a store works with the settings it was tried with, or not at all. Behi
 from collections.abc import Mapping
 
 from ..errors import StoreFailed
-from .driver import Session, Statement
+from .driver import Session, Statement, pairs_of
 from .url import DatabaseUrl
 
 VERSION_MIN = 15
@@ -62,7 +62,7 @@ async def require_settings(session: Session, url: DatabaseUrl) -> Mapping[str, s
     Raises:
         StoreFailed: It is not.
     """
-    found = dict((name, value) for name, value in await session.run(SHOW, ([*REQUIRED, *SERVER],)))
+    found: dict[str, str] = pairs_of(await session.run(SHOW, ([*REQUIRED, *SERVER],)))
     version = int(found["server_version_num"]) // 10_000
     if version < VERSION_MIN:
         raise StoreFailed(f"{url.shown} is PostgreSQL {version}; a store needs {VERSION_MIN} or newer")
@@ -79,8 +79,8 @@ async def require_settings(session: Session, url: DatabaseUrl) -> Mapping[str, s
         settings = {**SESSION, "search_path": url.schema, "transaction_isolation": "read committed"}
         shown = "default_transaction_isolation" if name == "transaction_isolation" else name
         raise StoreFailed(
-            f"{url.shown}: a session has {shown} = {value}, and needs {settings[name]}. A pooler takes no settings from "
-            f"sessions, so give them to the role: ALTER ROLE ... SET {shown} = '{settings[name]}' "
+            f"{url.shown}: a session has {shown} = {value}, and needs {settings[name]}. A pooler takes no settings "
+            f"from sessions, so give them to the role: ALTER ROLE ... SET {shown} = '{settings[name]}' "
             f"(all of them: docs/postgres.md). A direct connection is better: a host needs four"
         )
     return found

@@ -81,7 +81,10 @@ PARTS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
     ),
     "unmark": (
         ("bigint",),
-        {"unmark_": "UPDATE actors SET active = false FROM {rows} AS u (key), fence WHERE actors.key = u.key AND active"},
+        {
+            "unmark_": "UPDATE actors SET active = false FROM {rows} AS u (key), fence"
+            " WHERE actors.key = u.key AND active"
+        },
     ),
     "delete": (
         ("bigint",),
@@ -189,7 +192,7 @@ def commit_of(parts: tuple[str, ...]) -> Statement:
     matched = [f"(SELECT count(*) FROM {part}_)" for part in parts if part in MUST_MATCH]
     select = "SELECT ok FROM fence"
     if matched:
-        select = f"SELECT 1 / (CASE WHEN {' + '.join(matched)} = ${number + 1}::bigint THEN ok ELSE 0 END) FROM fence"  # noqa: S608  ours
+        select = f"SELECT 1 / (CASE WHEN {' + '.join(matched)} = ${number + 1}::bigint THEN ok ELSE 0 END) FROM fence"
     return Statement("commit", f"WITH {', '.join(clauses)} {select}", parts)
 
 
@@ -240,7 +243,7 @@ SHARDS = Statement("shards", "SELECT shard, host, epoch FROM shards ORDER BY sha
 # the shard anew, and at the hosts as they were.
 TAKE = Statement(
     "take",
-    f"WITH {FENCE} UPDATE shards AS s SET host = $1, epoch = s.epoch + 1"  # noqa: S608  ours
+    f"WITH {FENCE} UPDATE shards AS s SET host = $1, epoch = s.epoch + 1"
     " FROM unnest($4::int[], $5::bigint[]) AS u (shard, epoch), fence WHERE s.shard = u.shard AND s.epoch = u.epoch"
     " AND (s.host IS NULL OR s.host = $1 OR NOT EXISTS (SELECT 1 FROM hosts AS h WHERE h.host = s.host))"
     " RETURNING s.shard, s.epoch",
@@ -278,7 +281,7 @@ LOAD = Statement(
 )
 INSPECT = Statement(
     "inspect",
-    f"SELECT a.type, a.id, a.key, a.record, {', '.join(f'a.{name}' for name in FACETS.split(', '))},"  # noqa: S608
+    f"SELECT a.type, a.id, a.key, a.record, {', '.join(f'a.{name}' for name in FACETS.split(', '))},"
     " f.position, f.at_us, f.entry, l.position, l.at_us, l.entry"
     " FROM unnest($1::text[], $2::text[]) AS u (type, id) JOIN actors AS a USING (type, id)"
     " LEFT JOIN LATERAL (SELECT position, at_us, entry FROM log WHERE key = a.key ORDER BY position LIMIT 1) AS f"

@@ -114,7 +114,9 @@ class PostgresStore:
             presence = Presence(host, self.url, self._connect, release=_release())
             await presence.join(session)
             self._shards = meta[SHARDS_OF]
-            self._open = Opened(self.url.name, self._reader_of, presence, self._writer_of(presence), shards=self._shards)
+            self._open = Opened(
+                self.url.name, self._reader_of, presence, self._writer_of(presence), shards=self._shards
+            )
             await self._take_up(self._open, session)
         except BaseException:
             with anyio.CancelScope(shield=True):

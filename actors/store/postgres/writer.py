@@ -209,11 +209,13 @@ class Writer:
     ) -> Sequence[Row]:
         """Run a statement to its end, and cut the session off when there is none."""
         watch = _Watch(session, self._presence, until=pauses.until)
+        rows: Sequence[Row] = ()
         try:
             with anyio.CancelScope(shield=True):
-                return await session.run(statement, arguments)
+                rows = await session.run(statement, arguments)
         finally:
             watch.end()
+        return rows
 
     def _away(self, error: Exception) -> StoreFailed:
         return StoreFailed(f"{self._url.shown} is away, so nothing was written: {error}")

@@ -24,7 +24,7 @@ def part(variant: Variant) -> Part:
 
 @pytest.fixture
 async def bench(variant: Variant, part: Part, tmp_path: Path, postgres_server: ServerOf) -> AsyncIterator[Bench]:
-    store = make_store(variant, tmp_path, postgres_server, shards=SHARDS, part=part)
+    store = await make_store(variant, tmp_path, postgres_server, shards=SHARDS, part=part)
     await store.open()
     bench = Bench(store)
     await bench.claim()

@@ -97,7 +97,7 @@ class Query:
         """The actors of these kinds, in the order of the list by time. The ranges of the kinds are merged."""
         column = self.column
         where, values = self._bounds("a", column)
-        arm = f"SELECT {columns('a')}, a.{column} AS at FROM actors AS a WHERE a.kind = ?{where}"  # noqa: S608  values are bound
+        arm = f"SELECT {columns('a')}, a.{column} AS at FROM actors AS a WHERE a.kind = ?{where}"
         sql = " UNION ALL ".join([arm] * len(kinds))
         return Way(
             f"{sql}{self._by('at', 'key')}",
@@ -108,7 +108,7 @@ class Query:
     def children_in_order(self) -> Way:
         """The children of the parent that the filter names, by creation."""
         where, values = self._bounds("a", "created_us")
-        sql = f"SELECT {columns('a')}, a.created_us AS at FROM actors AS a WHERE a.parent = ?{where}"  # noqa: S608  as above
+        sql = f"SELECT {columns('a')}, a.created_us AS at FROM actors AS a WHERE a.parent = ?{where}"
         return Way(
             f"{sql}{self._by('a.created_us', 'a.key')}", [self.wanted.parent, *values], frozenset({PARENT, CREATED})
         )
@@ -117,7 +117,7 @@ class Query:
         """The actors with a tag that the filter names, by creation."""
         where, values = self._bounds("t", "created_us")
         sql = (
-            f"SELECT {columns('a')}, t.created_us AS at FROM tags AS t JOIN actors AS a ON a.key = t.key"  # noqa: S608
+            f"SELECT {columns('a')}, t.created_us AS at FROM tags AS t JOIN actors AS a ON a.key = t.key"
             f" WHERE t.name = ? AND t.value = ?{where}"
         )
         return Way(
@@ -131,7 +131,7 @@ class Query:
         where, values = self._id_bounds()
         if self.behind is not None:
             where, values = f"{where} AND a.id > ?", [*values, self.behind.value]
-        sql = f"SELECT {columns('a')}, a.id AS at FROM actors AS a WHERE {where} ORDER BY a.id"  # noqa: S608  as above
+        sql = f"SELECT {columns('a')}, a.id AS at FROM actors AS a WHERE {where} ORDER BY a.id"
         return Way(sql, values, frozenset({PREFIX}))
 
     # Ways without an order.
@@ -141,7 +141,8 @@ class Query:
         wanted = self.wanted
         ways = [
             Way(
-                f"SELECT {columns('a')} FROM tags AS t JOIN actors AS a ON a.key = t.key WHERE t.name = ? AND t.value = ?",  # noqa: S608
+                f"SELECT {columns('a')} FROM tags AS t JOIN actors AS a ON a.key = t.key"
+                " WHERE t.name = ? AND t.value = ?",
                 [name, value],
                 frozenset({f"tag {name}"}),
             )
@@ -167,7 +168,7 @@ class Query:
         return self._set(where, values, KINDS, name)
 
     def _set(self, where: str, values: Sequence[Any], *fulfils: str) -> Way:
-        return Way(f"SELECT {columns('a')} FROM actors AS a WHERE {where}", values, frozenset(fulfils))  # noqa: S608
+        return Way(f"SELECT {columns('a')} FROM actors AS a WHERE {where}", values, frozenset(fulfils))
 
     def _by(self, at: str, key: str) -> str:
         return f" ORDER BY {at} {self.direction}, {key} {self.direction}"

@@ -15,10 +15,11 @@ from ...cursor import Position, cursor_of
 from ...listing import COUNTED_MAX, EXAMINED_MAX, Listed, ListFilter, ListPage, Order, matches_kind, place
 from ...sqlite.checksums import Damaged, unseal_record
 from ...sqlite.lists.auditing import unseal_audit
-from ..driver import Row, Session, Statement
+from ..driver import Row, Session, Statement, pairs_of
 from ..kinds import Kinds
 from ..reading import ALL_SEALED, facets_in
-from ..statements import BEGIN_READING, END_READING, KINDS as READ_KINDS
+from ..statements import BEGIN_READING, END_READING
+from ..statements import KINDS as READ_KINDS
 from .query import ARMS_MAX, IN_FLIGHT, KINDS, Clause, Query, Way, in_kinds, numbered
 
 # A set of so many actors is read whole and sorted.
@@ -136,14 +137,12 @@ async def _short_set(query: Query, session: Session) -> Way | None:
 
 async def _size(way: Way, most: int, session: Session) -> int:
     """How many actors a way yields; it stops at `most`."""
-    sql = f"SELECT count(*) FROM (SELECT 1 FROM ({way.sql}) AS w LIMIT ?) AS s"  # noqa: S608  values are bound
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM ({way.sql}) AS w LIMIT ?) AS s"
     ((size,),) = await _rows(session, sql, [*way.values, most])
     return int(size)
 
 
-async def _sorted(
-    query: Query, way: Way, conditions: Mapping[str, Clause], limit: int, session: Session
-) -> Found:
+async def _sorted(query: Query, way: Way, conditions: Mapping[str, Clause], limit: int, session: Session) -> Found:
     """Read a set to its end, and sort it."""
     rest, values = _where(conditions, way)
     column, key = f"d.{query.column}", "0" if query.order is Order.ID else "d.key"
@@ -156,7 +155,7 @@ async def _sorted(
             values = [*values, *query.behind.at]
     rows = await _rows(
         session,
-        f"SELECT {column} AS at, d.key FROM ({way.sql}) AS d WHERE {rest}"  # noqa: S608  values are bound
+        f"SELECT {column} AS at, d.key FROM ({way.sql}) AS d WHERE {rest}"
         f" ORDER BY {column} {query.direction}, d.key {query.direction} LIMIT ?",
         [*way.values, *values, limit + 1],
     )
@@ -171,7 +170,7 @@ async def _in_order(
     direction = query.direction
     rows = await _rows(
         session,
-        f"SELECT d.at, d.key FROM ({way.sql} LIMIT ?) AS d WHERE {rest}"  # noqa: S608  values are bound
+        f"SELECT d.at, d.key FROM ({way.sql} LIMIT ?) AS d WHERE {rest}"
         f" ORDER BY d.at {direction}, d.key {direction} LIMIT ?",
         [*way.values, examined_max, *values, limit + 1],
     )
@@ -179,7 +178,7 @@ async def _in_order(
         return _page(rows, limit)
     last = await _rows(
         session,
-        f"SELECT d.at, d.key FROM ({way.sql} LIMIT 2 OFFSET ?) AS d ORDER BY d.at {direction}, d.key {direction}",  # noqa: S608
+        f"SELECT d.at, d.key FROM ({way.sql} LIMIT 2 OFFSET ?) AS d ORDER BY d.at {direction}, d.key {direction}",
         [*way.values, examined_max - 1],
     )
     return Found(_places(rows), _place(last[0]) if len(last) == 2 else None)
@@ -261,8 +260,8 @@ async def read_counts(asked: Asked, kinds: Kinds, session: Session) -> tuple[Map
     if query.kinds:
         way = await _way_to_count(query, session)
         rest, values = _where(query.conditions(), way)
-        sql = f"SELECT d.kind, count(*) FROM ({way.sql} LIMIT ?) AS d WHERE {rest} GROUP BY d.kind"  # noqa: S608  as above
-        found = {kind: total for kind, total in await _rows(session, sql, [*way.values, COUNTED_MAX, *values])}
+        sql = f"SELECT d.kind, count(*) FROM ({way.sql} LIMIT ?) AS d WHERE {rest} GROUP BY d.kind"
+        found = pairs_of(await _rows(session, sql, [*way.values, COUNTED_MAX, *values]))
         more = await _size(way, COUNTED_MAX + 1, session) > COUNTED_MAX
     await session.run(END_READING)
     return found, more
@@ -291,15 +290,19 @@ async def read_audit(wanted: AuditFilter, behind: Position | None, limit: int, s
         range_.append("(at_us, number) < (?::bigint, ?::bigint)")
         values += behind.at
     way = (
-        f"SELECT at_us, number, id, action, author FROM audit WHERE {' AND '.join(range_)}"  # noqa: S608  values are bound
+        f"SELECT at_us, number, id, action, author FROM audit WHERE {' AND '.join(range_)}"
         " ORDER BY at_us DESC, number DESC LIMIT ?"
     )
-    left = [(sql, value) for sql, value in (("action = ?", wanted.action), ("author = ?", wanted.author)) if value is not None]
+    left = [
+        (sql, value)
+        for sql, value in (("action = ?", wanted.action), ("author = ?", wanted.author))
+        if value is not None
+    ]
     where = " AND ".join(["true", *(sql for sql, _ in left)])
     await session.run(BEGIN_READING)
     rows = await _rows(
         session,
-        f"SELECT at_us, number FROM ({way}) AS d WHERE {where} ORDER BY at_us DESC, number DESC LIMIT ?",  # noqa: S608
+        f"SELECT at_us, number FROM ({way}) AS d WHERE {where} ORDER BY at_us DESC, number DESC LIMIT ?",
         [*values, EXAMINED_MAX, *(value for _, value in left), limit + 1],
     )
     last: Sequence[Row] = ()
