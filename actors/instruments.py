@@ -39,3 +39,9 @@ class Instruments:
 
 # The machine itself.
 SYSTEM = Instruments()
+
+
+def number_of(chance: Chance, bits: int) -> int:
+    """Draw a number of so many bits that is not 0, which means "none" where such numbers stand."""
+    size = -(-bits // 8)
+    return int.from_bytes(chance(size)) >> (8 * size - bits) or 1

@@ -8,8 +8,9 @@ messages, reminders) happen after the commit that holds the turn.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
+
+from msgspec import Struct
 
 from ..journal.line import Note
 from .address import Address
@@ -27,7 +28,7 @@ class Receipt(Protocol):
         ...
 
 
-class Envelope(NamedTuple):
+class Envelope(Struct, frozen=True):
     """One message in a mailbox."""
 
     body: Any
@@ -75,14 +76,16 @@ class SetAside(NamedTuple):
     requested: bool = False  # by the person who started the process, and not by the host
 
 
-@dataclass(slots=True)
-class Turn:
+class Turn(Struct):
     """The changes and the effects of a turn.
 
     The fields of the first group go into the store. The fields of the
     second are effects, and happen after the commit. The messages of the third are
     sent before the commit, and must do no harm if the commit then fails.
     The notes become lines of the log after the commit; they are no effects, and hurry nothing.
+
+    A Struct, as all that is made for each turn: a dataclass takes three times as long to make
+    (docs/performance.md).
     """
 
     entry: bytes | None = None  # appended to the actor's log
@@ -92,16 +95,16 @@ class Turn:
     delete: bool = False  # forget the actor; it may be created again
     busy: bool = False  # work is in flight that must go on after a restart
     quiet: bool = False  # nothing will ever be in flight again; the active mark need not wait for the eviction
-    reminders_set: list[tuple[str, int]] = field(default_factory=list)  # (name, due_us)
-    reminders_cleared: list[tuple[str, int]] = field(default_factory=list)  # (name, due_us)
+    reminders_set: list[tuple[str, int]] = []  # (name, due_us)
+    reminders_cleared: list[tuple[str, int]] = []  # (name, due_us)
     facets: Facets | None = None  # what lists show from now on; None: as it was. Only with a record
     audit: Sequence[AuditRow] = ()  # told of in the audit, which is kept when the actor is forgotten
     reminders_from_us: int | None = None  # the time from which `due_us` was computed; None: that of the turn
 
-    messages: list[tuple[Address, Any]] = field(default_factory=list)
-    replies: list[tuple[Reply, Any]] = field(default_factory=list)  # a value, or an exception to raise
+    messages: list[tuple[Address, Any]] = []
+    replies: list[tuple[Reply, Any]] = []  # a value, or an exception to raise
 
-    early: list[tuple[Address, Any]] = field(default_factory=list)  # messages to routes, not to actors
+    early: list[tuple[Address, Any]] = []  # messages to routes, not to actors
 
     notes: Sequence[Note] = ()  # a tuple that is replaced: nearly all turns have none
 

@@ -136,8 +136,9 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                 )
             )
             tasks.start_soon(watch_connections, rpc.port, connections_of(config).grpc)
-            with pulse_of(config, engine, listener, member, stopping).running():
-                tasks.start_soon(guard_signals)  # the pulse's too
+            pulse = pulse_of(config, engine, listener, member, stopping)
+            with pulse.running():
+                tasks.start_soon(guard_signals, pulse.signals)
                 async with engine:
                     stopping.started = True
                     await rpc.start()

@@ -38,14 +38,16 @@ def serve_app(
     """
     from .daemon import run as run_daemon  # noqa: PLC0415  the engine and the servers, which a supervisor does without
     from .loader import load_app  # noqa: PLC0415  as above
+    from .process.signal_fence import handlers_fenced  # noqa: PLC0415  as above
 
     folder = os.getcwd()
-    app = load_app(config.target) if config.target is not None else None
-    if os.getcwd() != folder:
-        config = config.anchored(folder)
-    if early is not None:
-        early.hold()
-    run_daemon(config, app, announce, member)
+    with handlers_fenced():
+        app = load_app(config.target) if config.target is not None else None
+        if os.getcwd() != folder:
+            config = config.anchored(folder)
+        if early is not None:
+            early.hold()
+        run_daemon(config, app, announce, member)
 
 
 def leave_threads_behind() -> None:

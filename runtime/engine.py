@@ -28,6 +28,7 @@ from ..actors.cluster.membership import Membership, name_of
 from ..actors.cluster.peers import Peers
 from ..actors.hosting.flight_record import FlightRecord
 from ..actors.hosting.host import Host, HostLimits, Precautions
+from ..actors.instruments import Instruments
 from ..actors.store.contract import Store
 from ..actors.store.durability import Durability
 from ..actors.store.errors import StoreError
@@ -39,6 +40,7 @@ from ..actors.store.sqlite.store import SqliteStore
 from ..actors.waiting.own_task import OwnTask, on_asyncio
 from ..journal.journal import Journal
 from .activities.actors import ActivityActors
+from .activities.workshop import SystemWorkshop
 from .authoring.app import App
 from .errors import AsyncioNeeded, EngineUsed
 from .history.status import Status
@@ -121,9 +123,10 @@ class Engine:
         self.settings = settings or Settings()
         self.stop_grace_s = self.settings.stop_grace_s  # a program that has used part of it may lower it
         self.peers = Peers(membership) if membership is not None else None
-        self.store = _store(data, durability, membership.part if membership is not None else WHOLE)
         self._clock = clock or SystemClock()
         opening = opening or Opening()
+        part = membership.part if membership is not None else WHOLE
+        self.store = _store(data, durability, part, opening.instruments)
         flight = _flight_record(self.store, self.settings) if opening.flight_record else None
         self._journal = journal = Journal(NOTES_LOGGER)
         self.dispatcher = Dispatcher(
@@ -142,7 +145,7 @@ class Engine:
             elsewhere=self.dispatcher.receive_activity,
             waits_for_workers=self._waits_for_workers,
             flight=flight,
-            folder=opening.folder,
+            workshop=opening.workshop or SystemWorkshop(opening.folder),
         )
         self._activities.journal = journal.at(ACTIVITIES_LOGGER)
         self._activities.stopwatch = opening.instruments.stopwatch
@@ -430,14 +433,14 @@ def _flight_record(store: Store, settings: Settings) -> FlightRecord | None:
     return FlightRecord(f"{os.path.realpath(store.path)}.flight", actor_type=WORKFLOW, slots=slots)
 
 
-def _store(data: str | Path | Store, durability: Durability, part: Part) -> Store:
+def _store(data: str | Path | Store, durability: Durability, part: Part, instruments: Instruments) -> Store:
     if data == IN_MEMORY:
         return MemoryStore(part=part)
     if isinstance(data, str) and is_url(data):
         assert part == WHOLE, "several processes have files"
         return PostgresStore(data)
     if isinstance(data, str | Path):
-        return SqliteStore(part.path(str(data)), durability=durability, part=part)
+        return SqliteStore(part.path(str(data)), durability=durability, part=part, instruments=instruments)
     return data
 
 

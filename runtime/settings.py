@@ -6,6 +6,7 @@ Programs that embed an engine make one; the daemon makes it of its configuration
 from dataclasses import dataclass, field
 
 from ..actors.instruments import SYSTEM, Instruments
+from .activities.workshop import Workshop
 from .authoring.limits import WorkflowLimits
 from .operations.retention.policy import Retention
 from .workers.limits import DispatchLimits
@@ -54,4 +55,5 @@ class Opening:
     set_aside: tuple[str, ...] = ()  # ids of instances that are set aside before anything of them begins
     folder: str | None = None  # the working folder of worker processes; None: that of this process when it begins
     instruments: Instruments = SYSTEM  # what it reads off the machine beside the clock
+    workshop: Workshop | None = None  # threads and processes of activities; those of the operating system
     dormant: bool = False  # recover nothing and fire no timer: only what is asked of the engine happens

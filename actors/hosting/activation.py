@@ -112,18 +112,21 @@ class Activation:
             creates: The store had nothing of the actor before.
         """
         before = _NOTHING if creates else self.outside
-        self.outside = None
         if before is None or write.delete:
+            self.outside = None
             return
-        record, first, last, updated_us, _, facets = before
-        if write.record is not None:
-            record = write.record
+        record = before.record if write.record is None else write.record
+        first, last, updated_us = before.first, before.last, before.updated_us
         if write.reset:
             first, last, updated_us = None, None, 0
-        if write.entry is not None:
-            first, last, updated_us = first or write.entry, write.entry, write.at_us
+        entry = write.entry
+        if entry is not None:
+            first, last, updated_us = first or entry, entry, write.at_us
         if len(record) + len(first or b"") + len(last or b"") <= self.OUTSIDE_BYTES_MAX:
-            self.outside = Inspection(record, first, last, updated_us, None, write.facets or facets)
+            facets = before.facets if write.facets is None else write.facets
+            self.outside = Inspection(record, first, last, updated_us, None, facets)
+        else:
+            self.outside = None
 
 
 _NOTHING = Inspection(record=b"", first=None, last=None, updated_us=0)

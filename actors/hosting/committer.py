@@ -14,11 +14,11 @@ of the event loop, so that the turns that follow from that flush join it.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import NamedTuple
 
 import anyio
 import anyio.lowlevel
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ...journal.journal import Journal
 from ...journal.vocabulary import COMMIT_FAILED, COMMIT_SLOW, COMMITS_AGAIN
@@ -32,7 +32,7 @@ from ..waiting.signal import Signal
 from .activation import Activation
 
 
-class TakenTurn(NamedTuple):
+class TakenTurn(Struct, frozen=True):
     """A turn that was taken, its write, and all that its release or its undoing needs."""
 
     activation: Activation
@@ -107,9 +107,9 @@ class Committer:
 
     def add(self, activation: Activation, turn: Turn, envelopes: Sequence[Envelope], now_us: int) -> None:
         """Put a turn into the group that is filling."""
-        key_before, facets_before = activation.key, activation.facets
+        creates, facets_before = activation.key is None, activation.facets
         write = self._write(activation, turn, now_us)
-        taken = TakenTurn(activation, turn, envelopes, write, key_before is None, facets_before)
+        taken = TakenTurn(activation, turn, envelopes, write, creates, facets_before)
         activation.uncommitted += 1
         if write is None and activation.uncommitted == 1:
             # It changed nothing, and nothing it saw is uncommitted.

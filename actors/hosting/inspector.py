@@ -9,6 +9,8 @@ next. The way to the store's thread and back costs more than the read itself.
 from collections.abc import Callable
 from contextlib import suppress
 
+from msgspec.structs import replace
+
 from ..address import Address
 from ..errors import HostStopping, PerdureError
 from ..store.contract import Inspection, Store
@@ -60,7 +62,7 @@ class Inspector:
         found: Inspection | None = None
         with suppress(StoreError):
             found = await self.inspect(address)
-        return (found or Inspection(b"", None, None, 0))._replace(stalled=reason)
+        return replace(found or Inspection(b"", None, None, 0), stalled=reason)
 
     def close(self) -> None:
         """Answer all callers with the refusal, and take no more requests."""

@@ -16,7 +16,8 @@ from ...journal.journal import Journal
 from ..address import Address
 from ..cluster.changes import Change, Ring
 from ..reminders.loop import ReminderLoop
-from ..store.contract import Reminder
+from ..store.contract import Reminder, Write
+from ..store.listing import Facets
 from ..turn import Envelope, Receipt
 from ..waiting.taskless import no_current_task
 from ..waiting.watch import Watches
@@ -73,8 +74,8 @@ class Release:
             activation, turn = taken.activation, taken.turn
             activation.uncommitted -= 1
             for envelope in taken.envelopes:
-                if envelope.sender is not None:
-                    self.acknowledge(envelope.sender)
+                if (sender := envelope.sender) is not None:
+                    self.acknowledge(sender)
             for reply, answer in turn.replies:
                 if isinstance(answer, BaseException):
                     reply.fail(answer)
@@ -108,18 +109,9 @@ class Release:
         """Tell the reminder loop and the watchers of the changes of a commit."""
         write = taken.write
         assert write is not None
-        facets = write.facets
-        # An actor that comes from elsewhere, with an end of its own time, has neither begun nor ended here.
-        if facets is not None and facets.updated_us == write.at_us:
-            # Counted here and not in a function, because each instance comes through here twice.
-            began, ended = self.tallies.began, self.tallies.ended
-            key = write.address.type, facets.name
-            if facets.created_us == facets.updated_us and (key in began or len(began) < NAMES_MAX):
-                began[key] = began.get(key, 0) + 1
-            if facets.ended_us is not None and (key in began or len(ended) < NAMES_MAX):
-                end = (*key, facets.status)
-                ended[end] = ended.get(end, 0) + 1
-        if self._changes.open and (facets is not None or write.delete):
+        if write.facets is not None:
+            self._tally(write, write.facets)
+        if self._changes.open and (write.facets is not None or write.delete):
             change = Change(write.address, write.facets, write.record, taken.facets_before, taken.creates)
             self._changes.publish(change)
         if taken.turn.earlier:
@@ -128,14 +120,35 @@ class Release:
             taken.activation.committed(write, creates=taken.creates)
         if write.delete and taken.activation.stalled is not None:
             self._mailroom.reload(taken.activation)
+        if write.reminders_cleared or write.reminders_set:
+            self._remind(taken, write)
+        if write.record is not None or write.delete:
+            for watch in self._watches.get(write.address, ()):
+                watch.committed(write.record, deleted=write.delete)
+
+    def _tally(self, write: Write, facets: Facets) -> None:
+        """Count an actor that has begun or ended.
+
+        One that comes from elsewhere, with an end of its own time, has neither begun nor ended here.
+        """
+        updated_us = facets.updated_us
+        if updated_us != write.at_us:
+            return
+        began, ended = self.tallies.began, self.tallies.ended
+        key = write.address.type, facets.name
+        if facets.created_us == updated_us and (key in began or len(began) < NAMES_MAX):
+            began[key] = began.get(key, 0) + 1
+        if facets.ended_us is not None and (key in began or len(ended) < NAMES_MAX):
+            end = (*key, facets.status)
+            ended[end] = ended.get(end, 0) + 1
+
+    def _remind(self, taken: TakenTurn, write: Write) -> None:
+        """Tell the reminder loop of the reminders that a commit has cleared and set."""
         for name, due_us in write.reminders_cleared:
             self._reminders.clear(Reminder(due_us, write.key, name, write.address))
         reminders_from_us = taken.turn.reminders_from_us or write.at_us
         for name, due_us in write.reminders_set:
             self._reminders.set(Reminder(due_us, write.key, name, write.address), reminders_from_us)
-        if write.record is not None or write.delete:
-            for watch in self._watches.get(write.address, ()):
-                watch.committed(write.record, deleted=write.delete)
 
     def _evict(self) -> None:
         with no_current_task():

@@ -6,6 +6,7 @@ which are due by which clock.
 `actors/hosting/host.py` runs it; `actors/hosting/release.py` sets and clears reminders after each commit.
 """
 
+import math
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -37,6 +38,7 @@ class ReminderLoop:
     # How often the clocks are compared while a reminder is in memory. The wall clock may be set while the loop waits.
     COMPARE_S = 1.0
     WAIT_MAX_S = 60.0  # while none is
+    # A clock that cannot be set needs no looks: the loop sleeps until the first reminder is due.
     SOON_S = 60.0
     # A step back by less is not made up for. Between two comparisons it cannot be told whether a reminder was set
     # before a smaller step or after it, and one that was set after it would fire too early.
@@ -121,9 +123,10 @@ class ReminderLoop:
 
     def _pause_s(self) -> float:
         wait_us = self._window.wait_us(read(self._clock))
-        if wait_us is None:
-            return self.WAIT_MAX_S
-        return min(self.COMPARE_S if self._clock.may_be_set else self.WAIT_MAX_S, wait_us / 1e6)
+        wait_s = math.inf if wait_us is None else wait_us / 1e6
+        if not self._clock.may_be_set:
+            return wait_s
+        return min(self.WAIT_MAX_S if wait_us is None else self.COMPARE_S, wait_s)
 
     def _compare(self) -> Reading:
         """Read both clocks; if the wall clock was set back, tell the window."""

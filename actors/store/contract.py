@@ -22,6 +22,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from msgspec import Struct
+
 from ..address import Address
 from .audit import AuditFilter, AuditPage, AuditRow
 from .errors import StoreError
@@ -37,8 +39,7 @@ class Reminder(NamedTuple):
     address: Address
 
 
-@dataclass(slots=True, kw_only=True)
-class Write:
+class Write(Struct, kw_only=True):
     """The changes of one turn. Not frozen, because it is made on the hot path."""
 
     key: int  # from `new_key` for an actor that the store does not have yet
@@ -69,7 +70,7 @@ class Stored:
     facets: Facets | None = None  # None: its type has none, or the store does not know them yet
 
 
-class Inspection(NamedTuple):
+class Inspection(Struct, frozen=True):
     """The outside of an actor: enough to describe it without an activation."""
 
     record: bytes

@@ -1,66 +1,72 @@
 """The daemon's handlers of signals, kept in place while code of the app runs.
 
 The rule: the daemon hears SIGTERM and SIGINT, interrupts code that does not end, and survives a closed connection and
-an alarm, whatever a library of the app does to the handlers. Nothing tells when `signal.signal` is called, so it is
-looked at twice a second. `daemon/daemon.py` starts it.
+an alarm, whatever a library of the app does to the handlers. What has its signal from a timer may have a handler of its
+own, behind a fence (`daemon/process/signal_fence.py`). Nothing tells when a handler is set in another way than by
+`signal.signal`, so it is looked at twice a second. `daemon/daemon.py` starts it.
 """
 
 import logging
 import signal
 import threading
+from collections.abc import Collection, Iterable
+from typing import Any
 
 import anyio
 
-from .early_signals import STOP_SIGNALS
+from .signal_fence import GUARDED, TIMERS, FencedHandler, UnawaitedAlarm, is_foreign, name_of, tell_taken_back
 
 logger = logging.getLogger(__name__)
 
 LOOK_S = 0.5
-# SIGPIPE would end the process at the first connection that a client has closed, and a handler of SIGALRM would raise
-# in code of the daemon. The last two are the pulse's (`daemon/pulse/watchdog.py`).
-GUARDED = (*STOP_SIGNALS, signal.SIGPIPE, signal.SIGCHLD, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF)
 
 
-async def guard_signals(*, interval_s: float = LOOK_S) -> None:
-    """Put the present handlers back whenever they have been replaced, and unblock the signals, until cancelled."""
+async def guard_signals(pulse: Collection[int] = (), *, interval_s: float = LOOK_S) -> None:
+    """Put the present handlers back whenever they have been replaced, and unblock the signals, until cancelled.
+
+    Args:
+        pulse: The signals of the pulse (`daemon/pulse/watchdog.py`).
+    """
     if threading.current_thread() is not threading.main_thread():
         return  # an embedded daemon, whose program has the signals
-    alarm = UnawaitedAlarm()
-    if signal.getsignal(signal.SIGALRM) is signal.SIG_DFL:
-        signal.signal(signal.SIGALRM, alarm)
-    ours = {number: signal.getsignal(number) for number in GUARDED}
+    ours: dict[int, Any] = {number: signal.getsignal(number) for number in (*GUARDED, *pulse)}
+    timers = [number for number in TIMERS if number not in ours]
+    _fence(timers)
     try:
         while True:
             await anyio.sleep(interval_s)
             for number, handler in ours.items():
                 if signal.getsignal(number) is not handler:
                     signal.signal(number, handler)
-                    name = signal.Signals(number).name
-                    logger.warning("code of the app had replaced the handler of %s; the daemon has taken it back", name)
-            if blocked := signal.pthread_sigmask(signal.SIG_UNBLOCK, GUARDED).intersection(GUARDED):
+                    tell_taken_back(number)
+            _fence(timers)
+            blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, [*ours, *timers]).intersection([*ours, *timers])
+            if blocked:
                 logger.warning("code of the app had blocked %s; the daemon has unblocked them", names_of(blocked))
-            alarm.tell()
+            _tell()
     finally:
-        if ours[signal.SIGALRM] is alarm:
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        for number in timers:
+            if type(signal.getsignal(number)) is UnawaitedAlarm:
+                signal.signal(number, signal.SIG_DFL)
 
 
-class UnawaitedAlarm:
-    """The handler of an alarm that no code waits for any more. Without one it would end the process."""
-
-    def __init__(self) -> None:
-        self._came = False
-
-    def __call__(self, number: int, frame: object) -> None:
-        self._came = True
-
-    def tell(self) -> None:
-        """Log that one came. No log is written in a handler, which may run in the middle of another line."""
-        if self._came:
-            self._came = False
-            logger.warning("SIGALRM came, because code of the app has set an alarm; nothing was done")
+def _fence(timers: Iterable[int]) -> None:
+    """See that no signal of a timer ends the process, or raises in code of the daemon."""
+    for number in timers:
+        handler: Any = signal.getsignal(number)
+        if handler is signal.SIG_DFL:
+            signal.signal(number, UnawaitedAlarm())
+        elif is_foreign(handler):
+            signal.signal(number, FencedHandler(handler))
 
 
-def names_of(signals: set[signal.Signals | int]) -> str:
+def _tell() -> None:
+    for number in signal.valid_signals():
+        handler = signal.getsignal(number)
+        if isinstance(handler, FencedHandler | UnawaitedAlarm):
+            handler.tell(number)
+
+
+def names_of(signals: Iterable[int]) -> str:
     """The names of signals, for people."""
-    return ", ".join(sorted(signal.Signals(number).name for number in signals))
+    return ", ".join(sorted(name_of(number) for number in signals))

@@ -25,6 +25,7 @@ from ...journal.journal import Journal
 from ...journal.vocabulary import COMMIT_HANGS, COMMIT_WAITS, LOOP_BLOCKED, LOOP_FREE, PROCESS_ENDED, STEP_INTERRUPTED
 from ...runtime.steps import CodeStep, StepKind, line_of, step_in
 from ..supervision import END_AFTER_S
+from .cpu_timer import END, INTERRUPTION, CpuTimer
 from .last_resort import LastResort
 from .stand_in import StandIn
 from .thread_cpu import ThreadCpu
@@ -39,11 +40,6 @@ AGAIN_S = 1.0  # after an interruption that the code took for nothing
 LEAST_S = 0.01  # of a timer; 0 would switch it off
 # A pulse that comes later than this was not scheduled itself, and knows nothing of the time between.
 LATE_S = 2 * TICK_S
-
-# SIGVTALRM is sent by the pulse, or by a timer of the process's CPU time if code keeps Python's lock, so that the pulse
-# cannot run. SIGPROF ends a process in which not even a handler can run; the last resort one that uses no CPU either.
-INTERRUPT = signal.SIGVTALRM
-END = signal.SIGPROF
 
 
 class Watched(Protocol):
@@ -102,8 +98,7 @@ class Pulse:
         self._ticked_s = time.monotonic()
         self._beaten_s = 0.0
         self._looked_s = 0.0
-        self._interrupting = False  # whether this process's signals are ours
-        self._last_resort: LastResort | None = None  # then too
+        self._timers: _Timers | None = None  # None: this process's signals are not ours
         # The event loop.
         self._answered = True
         self._blocked_s = 0.0
@@ -129,29 +124,34 @@ class Pulse:
                 self._thread.join()
                 self._stand_in.close()
 
+    @property
+    def signals(self) -> tuple[int, ...]:
+        """The signals that it has, while it runs."""
+        return self._timers.signals if self._timers is not None else ()
+
     @contextmanager
     def _signals(self) -> Iterator[None]:
         """Take the two signals, if this is the main thread and the program has no use for them itself."""
-        ours = threading.current_thread() is threading.main_thread() and all(
-            signal.getsignal(number) is signal.SIG_DFL for number in (INTERRUPT, END)
-        )
-        if not ours:
+        if threading.current_thread() is not threading.main_thread():
             yield
             return
-        signal.signal(INTERRUPT, self._interrupt)
+        timers = _Timers()
+        if any(signal.getsignal(number) is not signal.SIG_DFL for number in timers.signals):
+            timers.close()
+            yield
+            return
+        interruption, end = timers.signals
+        signal.signal(interruption, self._interrupt)
         with contextlib.suppress(OSError, ValueError, AttributeError):  # a standard error that is no file
-            faulthandler.register(END, all_threads=True, chain=True)
-        self._interrupting = True
-        self._last_resort = LastResort()
+            faulthandler.register(end, all_threads=True, chain=True)
+        self._timers = timers
         try:
             yield
         finally:
-            self._interrupting = False
-            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-            signal.setitimer(signal.ITIMER_PROF, 0)
-            self._last_resort.close()
-            faulthandler.unregister(END)
-            signal.signal(INTERRUPT, signal.SIG_DFL)
+            self._timers = None
+            timers.close()
+            faulthandler.unregister(end)
+            signal.signal(interruption, signal.SIG_DFL)
 
     # In the pulse's own thread.
 
@@ -196,14 +196,10 @@ class Pulse:
             self._beat(self._blocked_s)
 
     def _wind_up(self) -> None:
-        """Begin both timers anew. They run out only if this thread does not come back, while CPU time is used."""
-        if self._interrupting:
-            limits_s = [each for each in (self._limits.workflow_step_s, self._limits.activity_step_s) if each]
-            if limits_s:
-                signal.setitimer(signal.ITIMER_VIRTUAL, min(limits_s))
-                signal.setitimer(signal.ITIMER_PROF, max(limits_s) + END_AFTER_S)
-                if self._last_resort is not None:
-                    self._last_resort.wind_up(max(limits_s), END_AFTER_S)
+        """Begin the timers anew. They run out only if this thread does not come back, while CPU time is used."""
+        limits_s = [each for each in (self._limits.workflow_step_s, self._limits.activity_step_s) if each]
+        if limits_s and self._timers is not None:
+            self._timers.wind_up(min(limits_s), max(limits_s))
 
     def _look_at_loop(self, elapsed_s: float) -> None:
         if self._answered:
@@ -238,7 +234,8 @@ class Pulse:
     def _end_step(self, step: CodeStep, stack: FrameType | None) -> None:
         """Interrupt a step that has lasted too long; end the process if that does not help."""
         limit_s = self._limits.of(step)
-        if not limit_s or self._step_s < limit_s or not self._interrupting:
+        timers = self._timers
+        if not limit_s or self._step_s < limit_s or timers is None:
             return
         if self._step_s >= limit_s + END_AFTER_S:
             self._journal.write(
@@ -253,7 +250,7 @@ class Pulse:
                 self._tell_interrupted(step, limit_s, stack)
             self._told_s = self._step_s
             self._target = step
-            signal.pthread_kill(self._main, INTERRUPT)
+            signal.pthread_kill(self._main, timers.interruption.number)
 
     def _tell_interrupted(self, step: CodeStep, limit_s: float, stack: FrameType | None) -> None:
         self._journal.write(
@@ -303,15 +300,44 @@ class Pulse:
         # A timer has run out, because the pulse could not run: one call of the code keeps Python's lock.
         step = step_in(stack)
         limit_s = self._limits.of(step) if step is not None else 0
-        if step is not None and limit_s:
+        if step is not None and limit_s and self._timers is not None:
             lasted_s = time.monotonic() - self._ticked_s
             if lasted_s >= limit_s:
                 self._tell_interrupted(step, limit_s, stack)
                 # Again, should the code take this one for nothing.
-                signal.setitimer(signal.ITIMER_VIRTUAL, AGAIN_S)
+                self._timers.interruption.set(AGAIN_S)
                 step.interrupt(stack, limit_s)
             else:
-                signal.setitimer(signal.ITIMER_VIRTUAL, max(limit_s - lasted_s, LEAST_S))
+                self._timers.interruption.set(max(limit_s - lasted_s, LEAST_S))
+
+
+class _Timers:
+    """The timers of the pulse. They run out if code keeps Python's lock, so that the pulse cannot run.
+
+    The signal of the first runs the handler that interrupts code; the pulse itself sends it too. That of the second
+    ends a process in which not even a handler can run, and the last resort one that uses no CPU either.
+    """
+
+    def __init__(self) -> None:
+        self.interruption = CpuTimer(INTERRUPTION)
+        self.end = CpuTimer(END)
+        self.last_resort = LastResort()
+        self.signals = (self.interruption.number, self.end.number)
+
+    def wind_up(self, interruption_s: float, end_s: float) -> None:
+        """Begin anew.
+
+        Args:
+            interruption_s: Until the interruption.
+            end_s: Until 10 s before the end.
+        """
+        self.interruption.set(interruption_s)
+        self.end.set(end_s + END_AFTER_S)
+        self.last_resort.wind_up(end_s, END_AFTER_S)
+
+    def close(self) -> None:
+        for timer in (self.interruption, self.end, self.last_resort):
+            timer.close()
 
 
 # Which limit interrupts a step.

@@ -34,7 +34,7 @@ from ...runtime.history.status import Status
 from ...runtime.operations.facade import Facade
 from ..messages import DAPR, Empty, GetMetadataResponse, GetWorkflowResponse, Message, StartWorkflowResponse
 from ..serving.auth import anonymous
-from ..serving.method import Context, Failure, Unary, service
+from ..serving.method import Context, Failure, ServiceTable, Unary, service
 from ..serving.unread import UnreadAnswers
 from ..wire.stamps import NEVER, stamp
 
@@ -53,7 +53,7 @@ def dapr(
     *,
     actor: Callable[[Context], str] = anonymous,
     unread: UnreadAnswers | None = None,
-) -> Any:
+) -> ServiceTable:
     """Make the service.
 
     Args:

@@ -37,7 +37,7 @@ from ..messages import (
     TerminateResponse,
 )
 from ..serving.auth import anonymous
-from ..serving.method import TRY_AGAIN, Context, Failure, service
+from ..serving.method import TRY_AGAIN, Context, Failure, ServiceTable, service
 from ..serving.unread import UnreadAnswers
 from ..wire.failure import failure_message
 from ..wire.fields import text, text_from, trace_from
@@ -67,7 +67,7 @@ def task_hub(
     app_id: str,
     actor: Callable[[Context], str] = anonymous,
     unread: UnreadAnswers | None = None,
-) -> Any:
+) -> ServiceTable:
     """Make the service.
 
     Args:

@@ -18,7 +18,7 @@ from ...actors.errors import HostSilent, HostStopping, HostUnreachable, MailboxF
 from ...actors.store.errors import StoreFailed
 from ...journal.journal import Journal
 from ...journal.vocabulary import CALL_UNPARSABLE
-from ..messages import DAPR, POOL, TASK_HUB, Message, message
+from ..messages import DAPR, POOL, TASK_HUB, Message, MessageClass, message
 from .unread import COUNTED_BYTES, UnreadAnswers
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def service(
     *,
     unread: UnreadAnswers | None = None,
     repeatable: Collection[str] = (),
-) -> Any:
+) -> "ServiceTable":
     """Make a service of the schema.
 
     Args:
@@ -79,20 +79,49 @@ def service(
             read, so that it is not kept meanwhile.
 
     Returns:
-        A handler of grpc's, to be added to a server.
+        The table of its methods, of which a server makes handlers of grpc's.
     """
     described = {method.name: method for method in POOL.FindServiceByName(name).methods}
     assert described.keys() == methods.keys(), described.keys() ^ methods.keys()
     journal = Journal(__name__)
     counted = unread if unread is not None else UnreadAnswers()
-    handlers = {
-        key: _handler(described[key], _bounded(method, described[key], counted, key in repeatable), explain, journal)
+    served = {
+        key: _served(described[key], _bounded(method, described[key], counted, key in repeatable), explain, journal)
         for key, method in methods.items()
     }
-    return grpc.method_handlers_generic_handler(name, handlers)
+    return ServiceTable(name, served)
 
 
 Serve: TypeAlias = Callable[[Message, Context], Awaitable[bytes | None]]
+
+
+class ServedMethod(NamedTuple):
+    """A method as it is served."""
+
+    request: MessageClass
+    response: MessageClass  # of each message, if it is streaming
+    streaming: bool  # it writes its messages to the context, and ends with an error
+    # Takes what `parse` gives, and gives the answer in serialized form. Errors end in the context's `abort`.
+    serve: "Callable[[Message | Unparsable, Context], Awaitable[bytes | None]]"
+
+    def parse(self, data: bytes) -> "Message | Unparsable":
+        """Read a request."""
+        return lenient(self.request.FromString)(data)
+
+
+class ServiceTable(NamedTuple):
+    """A service: its full name, and its methods by their names."""
+
+    name: str
+    methods: Mapping[str, ServedMethod]
+
+    def handler(self) -> Any:
+        """Make grpc's handler, to be added to a server."""
+        handlers = {}
+        for name, method in self.methods.items():
+            make = grpc.unary_stream_rpc_method_handler if method.streaming else grpc.unary_unary_rpc_method_handler
+            handlers[name] = make(method.serve, request_deserializer=lenient(method.request.FromString))
+        return grpc.method_handlers_generic_handler(self.name, handlers)
 
 
 def _bounded(method: Unary | Streaming, described: Any, unread: UnreadAnswers, repeatable: bool) -> Serve:
@@ -154,7 +183,7 @@ class CountedContext:
         self._unread.taken(reader, len(message))
 
 
-def _handler(described: Any, method: Serve, explain: Explain, journal: Journal) -> Any:
+def _served(described: Any, method: Serve, explain: Explain, journal: Journal) -> ServedMethod:
     async def serve(request: Message | Unparsable, context: Context) -> Any:
         if isinstance(request, Unparsable):
             journal.write(CALL_UNPARSABLE, method=described.full_name, peer=context.peer())
@@ -170,10 +199,8 @@ def _handler(described: Any, method: Serve, explain: Explain, journal: Journal) 
             failure = INTERNAL
         return await context.abort(failure.code, cut(failure.text))
 
-    deserializer = lenient(message(described.input_type.full_name).FromString)
-    if described.server_streaming:
-        return grpc.unary_stream_rpc_method_handler(serve, request_deserializer=deserializer)
-    return grpc.unary_unary_rpc_method_handler(serve, request_deserializer=deserializer)
+    request, response = message(described.input_type.full_name), message(described.output_type.full_name)
+    return ServedMethod(request, response, described.server_streaming, serve)
 
 
 class Unparsable:

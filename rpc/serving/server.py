@@ -15,7 +15,7 @@ from ...api.ports import CannotListen, Door, address_of
 from ...api.tokens import Tokens
 from ..messages import DAPR, POOL, TASK_HUB
 from .auth import TokenInterceptor
-from .method import Unserved
+from .method import ServiceTable, Unserved
 
 # The largest message of JavaScript's SDK. Dapr takes 4 MiB, and a worker with a larger answer is stuck for ever.
 RECEIVE_BYTES_MAX = 128 * 1024 * 1024
@@ -90,7 +90,7 @@ class RpcServer:
 
 
 def create_server(
-    services: Sequence[Any], options: RpcOptions, *, host: str, port: int, shared: bool = False
+    services: Sequence[ServiceTable], options: RpcOptions, *, host: str, port: int, shared: bool = False
 ) -> RpcServer:
     """Make a server and take its port. To be called inside of the event loop that is to serve.
 
@@ -108,7 +108,7 @@ def create_server(
         interceptors=[TokenInterceptor(options.api_tokens)] if options.api_tokens else [],
         options=list(channel_options(options, shared=shared).items()),
     )
-    server.add_generic_rpc_handlers((*services, Unserved()))
+    server.add_generic_rpc_handlers((*(service.handler() for service in services), Unserved()))
     reflection.enable_server_reflection([TASK_HUB, DAPR, reflection.SERVICE_NAME], server, pool=POOL)
     try:
         taken: int = server.add_insecure_port(address_of(host, port))

@@ -11,12 +11,12 @@ load, and each kind of activity has a limit. The engine routes `Invoke` and
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
+from msgspec import Struct
 
 from ...actors.address import Address
 from ...actors.hosting.flight_record import FlightRecord
@@ -39,16 +39,15 @@ from ..authoring.misuse import did_you_mean
 from ..history.failure import FailureDetails, failure_of
 from ..instance.message import ACTIVITY, ActivityDone, Invoke, Withdraw, WorkState, workflow_address
 from ..observer import Observer
-from ..settings import Settings
 from ..workers.activity_figures import ActivityLoad, recent_attempts
 from .lane import Lane
+from .limits import ActivityLimits
 from .process_call import Reference
-from .process_pool import ProcessPool
 from .threads import Threads
+from .workshop import SystemWorkshop, WorkerProcesses, Workshop
 
 
-@dataclass(slots=True, eq=False)
-class _Job:
+class _Job(Struct, eq=False):
     """An activity to be performed."""
 
     address: Address
@@ -76,20 +75,20 @@ class ActivityActors:
         flight: Where attempts that run in this process are noted.
         waits_for_workers: Whether activities that the app does not have are left to remote workers, also while none is
             connected.
-        folder: The working folder of worker processes; None: the present one when `run` begins.
+        workshop: Has the threads and the processes; those of the operating system by default.
     """
 
     def __init__(
         self,
         app: App | None,
-        settings: Settings,
+        settings: ActivityLimits,
         *,
         send: Callable[[Address, Any], None],
         now_us: Callable[[], int],
         elsewhere: Callable[[Address, Invoke], None] = lambda address, invoke: None,
         waits_for_workers: Callable[[], bool] = lambda: False,
         flight: FlightRecord | None = None,
-        folder: str | None = None,
+        workshop: Workshop | None = None,
     ) -> None:
         self._app = app
         self._send = send
@@ -98,14 +97,14 @@ class ActivityActors:
         self._flight = flight
         self.journal = Journal(__name__)  # is told of activities that wait, are withdrawn or do not end
         self.stopwatch: Stopwatch = SYSTEM.stopwatch
-        self._folder = folder
         self._waits_for_workers = waits_for_workers
         self._encoder = Encoder()
         self._settings = settings
         self._busy: dict[Address, _Job] = {}
         self._lanes: dict[ActivityKind, Lane[_Job]] = {}
-        self._processes: ProcessPool | None = None
-        self._threads = Threads(settings.activity_threads_max, self._threads_abandoned)
+        self._workshop = workshop or SystemWorkshop()
+        self._processes: WorkerProcesses | None = None
+        self._threads = Threads(settings.activity_threads_max, self._threads_abandoned, self._workshop)
         self._tasks: TaskGroup | None = None
         self._stopping = False
         self._grace: anyio.CancelScope | None = None  # of the activities under way, on a stop
@@ -126,7 +125,7 @@ class ActivityActors:
         }
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
-            self._processes = ProcessPool(tasks, self._folder)
+            self._processes = self._workshop.processes(tasks)
             self._lanes = {
                 kind: Lane(
                     tasks,

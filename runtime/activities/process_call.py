@@ -44,16 +44,23 @@ class Outcome(NamedTuple):
     failure: tuple[Any, ...] | None
 
 
-def perform_elsewhere(reference: Reference, call: tuple[str, int, str, str], payload: str | None) -> Outcome:
+def perform_elsewhere(
+    reference: Reference,
+    call: tuple[Any, ...],
+    payload: str | None,
+    *,
+    find: Callable[[Reference], Callable[..., Any]] | None = None,
+) -> Outcome:
     """Find the function in this process and call it. It never raises; errors of the function are failures.
 
     Args:
         reference: The function.
         call: The fields of ActivityContext, in their order.
         payload: The input, JSON text.
+        find: Finds the function; by default its module is imported, if it is not there yet.
     """
     try:
-        function = _find(reference)
+        function = (find or _find)(reference)
         parameters = parameters_of(function, call[3])
     except BaseException as error:  # its module is user code, too
         return Outcome(None, failure_of(error, frames_skipped=1).pack())

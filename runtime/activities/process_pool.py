@@ -75,7 +75,7 @@ class ProcessPool:
                 performed = await worker.perform(reference, call, payload)
             except NotBegun as error:
                 if fresh:
-                    return Performed(None, _broken(call, f"could not be started: {error}"))
+                    return Performed(None, broken(call, f"could not be started: {error}"))
                 continue  # it had ended while it was idle
             except BaseException:
                 if worker is not None:
@@ -194,7 +194,7 @@ class WorkerProcess:
         finally:
             self._busy = False
         if self._answer is None:
-            return Performed(None, _broken(call, f"{_ending(self._process.returncode)} before it answered"))
+            return Performed(None, broken(call, f"{_ending(self._process.returncode)} before it answered"))
         result, failure, marked = self._answer
         if marked:
             with anyio.move_on_after(self.END_MAX_S):
@@ -346,7 +346,8 @@ class WorkerProcess:
         return ActivityContext(*self._call).log_fields
 
 
-def _broken(call: Call, how: str) -> FailureDetails:
+def broken(call: Call, how: str) -> FailureDetails:
+    """The failure of an activity whose process has ended before it answered; `how` says in which way."""
     message = (
         f"the process of activity {call[3]!r} of {call[0]!r} {how}. Its log has what it printed last; code that ends "
         "its process, or is killed for want of memory, loses the result."

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import anyio
-import anyio.from_thread
-import anyio.to_thread
+
+from .workshop import SystemWorkshop, Workshop
 
 
 class Threads:
@@ -22,9 +22,11 @@ class Threads:
     Args:
         limit: How many calls have a reader at once, at most. As many abandoned calls may be under way beside them.
         changed: Called in the event loop with the number of abandoned calls whenever it changes.
+        workshop: Has the threads; those of the operating system by default.
     """
 
-    def __init__(self, limit: int, changed: Callable[[int], None]) -> None:
+    def __init__(self, limit: int, changed: Callable[[int], None], workshop: Workshop | None = None) -> None:
+        self._workshop = workshop or SystemWorkshop()
         # The lane holds calls back; this only keeps anyio's default limit out of the way.
         self._limiter = anyio.CapacityLimiter(2 * limit)
         self._changed = changed
@@ -35,7 +37,7 @@ class Threads:
         """Call a function in a thread and return its result. If this is cancelled, the call is abandoned."""
         call = _Call(function, given, self._ended)
         try:
-            return await anyio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._limiter)
+            return await self._workshop.in_thread(call, self._limiter)
         finally:
             if not call.over and call.abandon():
                 self._abandoned.add(call)
@@ -53,7 +55,7 @@ class Threads:
         """Learn in a thread that an abandoned call has ended there."""
         if not self._closed:
             try:
-                anyio.from_thread.run_sync(self._forget, call)
+                self._workshop.in_loop(self._forget, call)
             except RuntimeError:
                 return  # the event loop has ended
 

@@ -9,12 +9,13 @@ activity.
 
 import logging
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from random import Random
 from typing import Any, Protocol, TypeVar, overload
 from uuid import UUID, uuid5
+
+from msgspec import Struct
 
 from ..dates import from_us
 from .misuse import no_member, one_list
@@ -268,11 +269,10 @@ class WorkflowContext:
         """Say what is meant, perhaps, or that an activity has been called as a function."""
         if name.startswith("_"):
             raise AttributeError(name)
-        raise no_member(name, dir(type(self)), activitys=name in ActivityContext.__dataclass_fields__)
+        raise no_member(name, dir(type(self)), activitys=name in ActivityContext.__struct_fields__)
 
 
-@dataclass(frozen=True, slots=True)
-class ActivityContext:
+class ActivityContext(Struct, frozen=True):
     """The call that an activity performs."""
 
     workflow_id: str  # the instance that asked for it

@@ -4,14 +4,13 @@
 Python's client.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from .failure import FailureDetails
 from .status import Status
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstanceState:
+class InstanceState(Struct, frozen=True, kw_only=True):
     """The facts of an instance that a caller may know. Payloads are JSON text as given, never decoded."""
 
     instance_id: str

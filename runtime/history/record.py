@@ -26,7 +26,7 @@ from .event import (
 )
 from .instance_state import InstanceState
 from .row import CorruptHistory, Row, unpack_row
-from .status import Status
+from .status import STATUS_OF, Status
 
 FORMAT = 1
 
@@ -118,9 +118,9 @@ def unpack_record(packed: bytes) -> InstanceRecord:
             raise CorruptHistory(f"a record has format {record_format}; this release reads format {FORMAT}")
         link = Parent(*parent) if parent is not None else None
         known = rest[: len(InstanceRecord._fields) - NEEDED_FIELDS]
-        record = InstanceRecord(Status(status), name, execution_id, created_us, custom_status, link, *known)
+        record = InstanceRecord(STATUS_OF[status], name, execution_id, created_us, custom_status, link, *known)
         return record if record.set_aside is None else record._replace(set_aside=AsideMark(*record.set_aside))
-    except (ValueError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise CorruptHistory(f"a record of {len(packed)} bytes cannot be read: {error!r}") from error
 
 

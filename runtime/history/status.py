@@ -7,6 +7,7 @@ Workflow actors follow it. Source: contract 4.1 (statuses, numbers), 1.5
 (behaviour per status).
 """
 
+from collections.abc import Mapping
 from enum import IntEnum, StrEnum
 
 
@@ -23,17 +24,27 @@ class Status(IntEnum):
     SUSPENDED = 7
     STALLED = 8
 
-    @property
-    def terminal(self) -> bool:
-        """Whether nothing can happen to the instance any more."""
-        return self in TERMINAL
+    __hash__ = int.__hash__  # in C; an enumeration's own hashes the name
+
+    # Attributes of each member, which are set below. Each turn asks for them several times: a property would be a call,
+    # and so would the lookup of a member by its name, with which the status could be compared.
+    terminal: bool  # nothing can happen to the instance any more
+    suspended: bool
+    stalled: bool
 
 
 TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELED, Status.TERMINATED})
+for _status in Status:
+    _status.terminal = _status in TERMINAL
+    _status.suspended = _status is Status.SUSPENDED
+    _status.stalled = _status is Status.STALLED
+STATUS_OF: Mapping[int, Status] = {status.value: status for status in Status}  # by number; `Status(number)` is slow
 
 
 class Step(StrEnum):
     """A step in the life of an instance, after which its status may be another."""
+
+    __hash__ = str.__hash__  # as of Status
 
     START = "start"  # created, first turn not run yet
     RUN = "run"  # its code runs, or runs again after a stall

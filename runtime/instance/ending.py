@@ -30,7 +30,7 @@ from ..history.failure import ACTIVITY_CALL, FailureDetails
 from ..history.open_work import OpenWork
 from ..history.record import AsideMark
 from ..history.row import Row
-from ..history.status import Status, Step
+from ..history.status import STATUS_OF, Status, Step
 from .effects import GENERATIONS, clear_timers, tell_parent, terminate_children, withdraw
 from .message import ENDED, WORK, Continue, Ended, Stalled, Terminate, workflow_address
 from .sheet import TurnSheet
@@ -246,7 +246,7 @@ def release(sheet: TurnSheet) -> None:
     actor = sheet.actor
     assert actor.record is not None
     assert actor.record.set_aside is not None
-    was = Status(actor.record.set_aside.was)
+    was = STATUS_OF[actor.record.set_aside.was]
     if not was.terminal and was is not Status.STALLED:
         sheet.step(RELEASES.get(was, Step.RELEASE))
     actor.record = actor.record._replace(stall=None, set_aside=None)

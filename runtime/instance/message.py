@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from ...actors.address import Address
 from ..execution.drive import ContinuedAsNew
 from ..history.attribution import By
@@ -30,7 +32,7 @@ def workflow_address(instance_id: str) -> Address:
     return Address(WORKFLOW, instance_id)
 
 
-class Start(NamedTuple):
+class Start(Struct, frozen=True):
     """Begin an instance. Answered with its id, or an error of RequestRefused."""
 
     name: str
@@ -153,7 +155,7 @@ class Continue(NamedTuple):
     """Take another turn: something is held that can be fed now."""
 
 
-class Invoke(NamedTuple):
+class Invoke(Struct, frozen=True):
     """Perform an activity. Sent to an activity's address, answered with ActivityDone."""
 
     name: str
@@ -181,7 +183,7 @@ class Withdraw(NamedTuple):
     ended: bool = False
 
 
-class ActivityDone(NamedTuple):
+class ActivityDone(Struct, frozen=True):
     """An activity has ended."""
 
     execution_id: str

@@ -13,7 +13,7 @@ from ..execution.interruption import CodeInterrupted
 from ..execution.replay import replay
 from ..history.event import ExecutionCompleted, TaskFailed
 from ..history.failure import FailureDetails
-from ..history.status import Status, Step
+from ..history.status import STATUS_OF, Status, Step
 from .bounds import warn_of_commands
 from .effects import carry_out, clear_timer
 from .ending import continue_as_new, end, stall
@@ -122,7 +122,7 @@ def _feed(sheet: TurnSheet, execution: Execution) -> None:
         failure = FailureDetails.unpack(outcome.failure) if outcome.failure is not None else None
         # The other reason to end against the code's will is misuse, which the failure tells.
         limit = execution.exceeded if isinstance(execution.exceeded, LimitExceeded) else None
-        end(sheet, Status(outcome.status), outcome.result, failure, exceeded=limit)
+        end(sheet, STATUS_OF[outcome.status], outcome.result, failure, exceeded=limit)
 
 
 def _took_ms(sheet: TurnSheet, task_id: int | None) -> int | None:

@@ -7,13 +7,15 @@ offers the next turn at its end (`offer.py`, docs/design/remote-workers.md).
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from ...actors.address import Address
 from ...journal.vocabulary import INSTANCE_GOES_ON
 from ..child_ids import child_id, child_number
 from ..history.event import ChildCreated, Command, ExecutionCompleted, PatchesApplied, StallReason, failure_in
 from ..history.failure import failure_of
 from ..history.record import InstanceRecord
-from ..history.status import Status, Step
+from ..history.status import STATUS_OF, Status, Step
 from ..history.timed_event import TimedEvent
 from ..history.timeline import Timeline
 from .bounds import exceeded_by
@@ -98,7 +100,7 @@ def _take_answer(sheet: TurnSheet, work: WorkflowTurnWork, answer: WorkflowAnswe
         return
     completed = next((each for each in commands if isinstance(each, ExecutionCompleted)), None)
     if completed is not None:
-        end(sheet, Status(completed.status), completed.result, failure_in(completed))
+        end(sheet, STATUS_OF[completed.status], completed.result, failure_in(completed))
 
 
 def _of_generation(record: InstanceRecord, commands: Sequence[Command], sheet: TurnSheet) -> list[Command]:
@@ -151,7 +153,7 @@ def propagate(sheet: TurnSheet) -> None:
                 body.scope,
                 received(timeline.events),
             )
-            sheet.turn.messages[position] = (address, body._replace(propagated=shown))
+            sheet.turn.messages[position] = (address, replace(body, propagated=shown))
 
 
 def _up_to(events: Sequence[TimedEvent], event_id: int | None) -> list[TimedEvent]:

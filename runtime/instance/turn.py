@@ -13,7 +13,6 @@ instance whose code is with a worker offers its next turn.
 from collections.abc import Sequence
 
 from ...actors.turn import Envelope, Turn
-from ..history.status import Status
 from .bounds import warn_of_history
 from .ending import terminate
 from .native import feed_if_possible, running_code
@@ -60,7 +59,7 @@ def _run(sheet: TurnSheet) -> None:
         sheet.hold_all()
     elif is_remote(sheet, record):
         run_remotely(sheet)
-    elif sheet.arrived or (sheet.actor.held and record.status is not Status.SUSPENDED and sheet.holds_food):
+    elif sheet.arrived or (sheet.actor.held and not record.status.suspended and sheet.holds_food):
         feed_if_possible(sheet)
-    elif record.status is Status.STALLED:
+    elif record.status.stalled:
         running_code(sheet)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from ...actors.errors import HostUnreachable
 from ...actors.hosting.host import Host
 from ...actors.store.contract import Inspection
@@ -144,7 +146,7 @@ class Facade:
             trace = start.trace
             self.check_payload("the trace", "".join(part or "" for part in trace) if trace is not None else None)
             if start.start_at_us is not None:
-                start = start._replace(start_at_us=within_time(start.start_at_us))
+                start = replace(start, start_at_us=within_time(start.start_at_us))
             if instance_id is not None:
                 return await self._request_start(instance_id, start)
             while True:
@@ -178,7 +180,7 @@ class Facade:
                 path = await self._descendants.unfinished(instance_id)
                 if path is not None:
                     raise ChildUnfinished(instance_id, path) from None
-                start = start._replace(descendants_finished=unknown.execution_id)
+                start = replace(start, descendants_finished=unknown.execution_id)
             else:
                 return started
 
@@ -198,7 +200,7 @@ class Facade:
             return state_of(instance_id, inspection)
         except CorruptHistory as error:
             # Its actor cannot be loaded either: it is stalled, whether a message has found that out or not.
-            return state_of(instance_id, inspection._replace(stalled=str(error)))
+            return state_of(instance_id, replace(inspection, stalled=str(error)))
 
     async def raise_event(self, instance_id: str, name: str, data: str | None = None) -> None:
         """Send an event to an instance. A finished one takes it and drops it.
@@ -377,7 +379,7 @@ class Facade:
                         if until(record.status):
                             return state_of(instance_id, inspection, record)
                     except CorruptHistory as error:
-                        inspection = inspection._replace(stalled=str(error))
+                        inspection = replace(inspection, stalled=str(error))
                 if inspection is not None and inspection.stalled is not None and until(Status.STALLED):
                     return state_of(instance_id, inspection)
                 watch.deleted = False

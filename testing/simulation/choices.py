@@ -6,9 +6,14 @@ list of those that were not 0, the *schedule*, is short, and a world without one
 A seed is how a schedule is made; a schedule is what is replayed and kept. Each stream has a generator of its own, so
 that one draw more in one moves nothing in another. Streams are named by what they are about ("kill.unheard"), never by
 when.
+
+A world makes thousands of choices, and nearly all of them are 0. So a stream of faults knows which of its draws is the
+next that is not, and asks its generator only then.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+from math import log
 from random import Random
 from typing import TypeAlias
 
@@ -21,6 +26,9 @@ INTENSITIES = (0.004, 0.02, 0.08)
 # Half of the kinds are off in a world.
 ON = 0.5
 
+# The number of a draw that never comes.
+NEVER = -1
+
 
 class Choices:
     """Where choices come from.
@@ -28,28 +36,40 @@ class Choices:
     Args:
         seed: Chooses at random.
         schedule: Chooses as it says, and 0 elsewhere. One of the two is given, or none: then all is calm.
+        rates: With a seed, how often the fault of a stream happens; streams that it does not have happen as often as
+            the seed says.
 
     Attributes:
-        drawn: How many choices were made in each stream, while they were not calmed.
         faults: The streams of faults so far, and how many kinds of fault each has.
         taken: What was not 0.
-        calmed: Whether faults are over; `fault` then gives 0 and does not count.
+        calmed: Whether faults are over; `fault` and `noise` then give 0 and do not count.
     """
 
-    def __init__(self, seed: int | None = None, *, schedule: Mapping[tuple[str, int], int] | None = None) -> None:
+    def __init__(
+        self,
+        seed: int | None = None,
+        *,
+        schedule: Mapping[tuple[str, int], int] | None = None,
+        rates: Mapping[str, float] | None = None,
+    ) -> None:
         assert seed is None or schedule is None, "a seed or a schedule"
         self.seed = seed
-        self.drawn: dict[str, int] = {}
         self.faults: dict[str, int] = {}
         self.taken: Schedule = {}
         self.calmed = False
         self._schedule = schedule or {}
-        self._streams: dict[str, Random] = {}
-        self._rates: dict[str, float] = {}
+        self._rates = rates or {}
+        self._streams: dict[str, _Stream] = {}
 
     def draw(self, stream: str, below: int) -> int:
         """Choose a number from 0 to just below `below`, each as likely."""
-        return self._draw(stream, below, 1.0)
+        source = self._streams.get(stream) or self._open(stream)
+        index = source.drawn
+        source.drawn = index + 1
+        value = source.number(index, below)
+        if value:
+            self.taken[stream, index] = value
+        return value
 
     def fault(self, stream: str, below: int = 2, *, rates: Sequence[float] = INTENSITIES) -> int:
         """Choose whether a fault happens, and which: 0 is none. Its rate is the world's for this stream.
@@ -59,33 +79,123 @@ class Choices:
         """
         if self.calmed:
             return 0
-        if stream not in self._rates:
+        source = self._streams.get(stream)
+        if source is None:
+            source = self._open(stream, rates)
             self.faults[stream] = below - 1
-            world = Random(f"{self.seed}/{stream}/rate")  # noqa: S311  no secret
-            self._rates[stream] = world.choice(rates) if world.random() < ON else 0.0
-        return self._draw(stream, below, self._rates[stream])
+        index = source.drawn
+        source.drawn = index + 1
+        return self._strike(source, index, below) if index == source.next else 0
+
+    def noise(self, stream: str, below: int = 2, *, rates: Sequence[float] = INTENSITIES) -> int:
+        """Choose like `fault` what has no place of its own, as lateness: it is not among `faults`."""
+        if self.calmed:
+            return 0
+        source = self._streams.get(stream) or self._open(stream, rates)
+        index = source.drawn
+        source.drawn = index + 1
+        return self._strike(source, index, below) if index == source.next else 0
+
+    @property
+    def drawn(self) -> Mapping[str, int]:
+        """How many choices were made in each stream, while they were not calmed."""
+        return {stream: source.drawn for stream, source in self._streams.items()}
 
     @property
     def unmet(self) -> Sequence[tuple[str, int]]:
         """The choices of the schedule that this run has not come to, because the code is another or a choice before."""
-        return [place for place in self._schedule if self.drawn.get(place[0], 0) <= place[1]]
+        drawn = self.drawn
+        return [place for place in self._schedule if drawn.get(place[0], 0) <= place[1]]
 
-    def _draw(self, stream: str, below: int, rate: float) -> int:
-        index = self.drawn.get(stream, 0)
-        self.drawn[stream] = index + 1
+    def _open(self, stream: str, rates: Sequence[float] | None = None) -> "_Stream":
+        source: _Stream
         if self.seed is None:
-            value = min(self._schedule.get((stream, index), 0), below - 1)
+            values = {index: value for (name, index), value in self._schedule.items() if name == stream}
+            source = _Told(stream, values)
         else:
-            random = self._streams.get(stream)
-            if random is None:
-                random = self._streams[stream] = Random(f"{self.seed}/{stream}")  # noqa: S311  no secret
-            if rate >= 1.0:
-                value = random.randrange(below)
-            else:
-                value = random.randrange(1, below) if random.random() < rate else 0
-        if value:
-            self.taken[stream, index] = value
+            rate = 0.0 if rates is None else self._rates.get(stream, _rate(f"{self.seed}/{stream}/rate", rates))
+            source = _Chosen(stream, f"{self.seed}/{stream}", rate)
+        self._streams[stream] = source
+        return source
+
+    def _strike(self, source: "_Stream", index: int, below: int) -> int:
+        value = self.taken[source.name, index] = source.strike(below)
         return value
+
+
+class _Stream:
+    """A stream: how many of its draws were made, and which of them is the next that strikes."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.drawn = 0
+        self.next = NEVER
+
+    def number(self, index: int, below: int) -> int:
+        """The number of a draw, from 0 to just below `below`."""
+        raise NotImplementedError
+
+    def strike(self, below: int) -> int:
+        """Which fault the draw `next` is, from 1 to just below `below`; then `next` is the next."""
+        raise NotImplementedError
+
+
+class _Told(_Stream):
+    """Does what a schedule says."""
+
+    def __init__(self, name: str, values: Mapping[int, int]) -> None:
+        super().__init__(name)
+        self._values = values
+        self._places = iter(sorted(values))
+        self.next = next(self._places, NEVER)
+
+    def number(self, index: int, below: int) -> int:
+        return min(self._values.get(index, 0), below - 1)
+
+    def strike(self, below: int) -> int:
+        value = min(self._values[self.next], below - 1)
+        self.next = next(self._places, NEVER)
+        return value
+
+
+class _Chosen(_Stream):
+    """Chooses at random."""
+
+    def __init__(self, name: str, seed: str, rate: float) -> None:
+        super().__init__(name)
+        self._seed = seed
+        self._random: Random | None = None  # not made for the many streams that never strike
+        self._gaps = _gaps(self._generator(), rate) if rate > 0 else iter(())
+        self.next = next(self._gaps, NEVER)
+
+    def number(self, index: int, below: int) -> int:
+        # Not `randrange`, which takes six times as long to be exact to the last bit.
+        return int((self._random or self._generator()).random() * below)
+
+    def strike(self, below: int) -> int:
+        value = 1 + self.number(self.next, below - 1)
+        self.next = next(self._gaps)
+        return value
+
+    def _generator(self) -> Random:
+        self._random = random = Random(self._seed)  # noqa: S311  no secret
+        return random
+
+
+def _gaps(random: Random, rate: float) -> Iterator[int]:
+    """The numbers of the draws that strike, each of which does with a likelihood of `rate`."""
+    index = -1
+    while True:
+        # How often it does not strike first: the geometric distribution, by its inverse.
+        index += 1 + (int(log(1.0 - random.random()) / log(1.0 - rate)) if rate < 1 else 0)
+        yield index
+
+
+def _rate(seed: str, rates: Sequence[float]) -> float:
+    """The rate of a stream in a world: none, or one of `rates`."""
+    number = int.from_bytes(blake2b(seed.encode(), digest_size=8).digest())
+    on = number % 1_000 < ON * 1_000
+    return rates[number // 1_000 % len(rates)] if on else 0.0
 
 
 def told(schedule: Mapping[tuple[str, int], int]) -> str:

@@ -3,6 +3,8 @@
 The one law: nothing about a run depends on the machine. The loop takes the next step itself, the oldest or the one
 that its `StepOrder` chooses, and lets time jump to the next timer when no step is ready.
 
+What is done for each step is written for speed: a search takes millions of them.
+
 All code of a host runs in a context in which HOST is the number of its *life*: tasks, callbacks and timers inherit it.
 A life is killed by taking none of its steps any more. Nothing of it is cancelled, and no `finally` of it runs, as after
 `kill -9`.
@@ -19,16 +21,20 @@ import math
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar, copy_context
 from itertools import count
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
 # The number of the life whose code runs; 0: code of the world's own.
 HOST: ContextVar[int] = ContextVar("perdure_simulated_host", default=0)
+
+
+# So many tasks that are done are kept at least.
+TASKS_KEPT = 1_000
 
 
 class Stuck(Exception):
@@ -40,49 +46,75 @@ class Stuck(Exception):
         super().__init__(what)
 
 
+class SimHandle:
+    """A callback that is to be called: what asyncio's `Handle` and `TimerHandle` are.
+
+    Args:
+        when: Virtual seconds; 0 for one that is due at once.
+    """
+
+    __slots__ = ("args", "callback", "context", "gone", "number", "when_s")
+
+    def __init__(
+        self, callback: Callable[..., object], args: Sequence[Any], context: Context | None, when: float = 0.0
+    ) -> None:
+        self.callback = callback
+        self.args = args
+        self.context = context if context is not None else copy_context()
+        self.gone = False
+        self.when_s = when
+        # The number of the task whose step it is; 0: it is a plain callback.
+        owner = getattr(callback, "__self__", None)
+        self.number: int = owner.number if type(owner) is SimTask else 0
+
+    def cancel(self) -> None:
+        self.gone = True
+
+    def cancelled(self) -> bool:
+        return self.gone
+
+    def when(self) -> float:
+        return self.when_s
+
+    @property
+    def life(self) -> int:
+        """The life whose code it is."""
+        return self.context.get(HOST, 0)
+
+    @property
+    def where(self) -> str:
+        """Where the code of a task stands, or the name of a callback."""
+        task = getattr(self.callback, "__self__", None)
+        if not isinstance(task, SimTask):
+            return str(getattr(self.callback, "__qualname__", type(self.callback).__qualname__))
+        code = task.get_coro()
+        while (inner := getattr(code, "cr_await", None)) is not None and hasattr(inner, "cr_code"):
+            code = inner
+        frame = getattr(code, "cr_frame", None)
+        return f"{getattr(code, '__qualname__', code)}, line {frame.f_lineno if frame is not None else 0}"
+
+
 class StepOrder(Protocol):
-    """Chooses among the steps that are ready, and learns of each that is taken."""
+    """Chooses among the steps that are ready."""
 
-    def choose(self, ready: int) -> int:
-        """Which of so many steps is next; 0 is the oldest."""
-        ...
-
-    def cost_s(self) -> float:
-        """How long the next step takes, in virtual seconds."""
-        ...
-
-    def taken(self, number: int, ready: int, at: int, now_s: float) -> None:
-        """Learn that a step of a task was taken.
-
-        Args:
-            number: The task's; 0: a plain callback.
-            ready: How many steps were ready.
-            at: Which of them it was.
-            now_s: Virtual seconds.
-        """
+    def choose(self, ready: Sequence[SimHandle]) -> int:
+        """Which of two or more steps is next; 0 is the oldest."""
         ...
 
 
-class Oldest:
-    """Takes the oldest step, as asyncio does, in no time."""
-
-    def choose(self, ready: int) -> int:
-        return 0
-
-    def cost_s(self) -> float:
-        return 0.0
-
-    def taken(self, number: int, ready: int, at: int, now_s: float) -> None:
-        pass
+# Learns of each step before it is taken: which of the steps that are ready, and when, in virtual seconds.
+StepSeen: TypeAlias = Callable[[SimHandle, int, int, float], None]
 
 
 class SimTask(asyncio.Task[T]):
     """A task whose hash is a number, so that sets of tasks have an order that repeats."""
 
+    __slots__ = ("number",)
+
     number: int
 
     def __new__(cls, coro: Any, *, loop: "SimLoop", **named: Any) -> "SimTask[T]":
-        # Before asyncio hashes it, which its own __init__ does.
+        # Before asyncio hashes it and plans its first step, both of which its own __init__ does.
         task = super().__new__(cls)
         task.number = next(loop.numbers)
         return task
@@ -92,51 +124,67 @@ class SimTask(asyncio.Task[T]):
 
 
 class SimFuture(asyncio.Future[T]):
-    """A future whose hash is a number."""
+    """A future whose hash is a number. It has none until somebody asks, which is seldom."""
+
+    __slots__ = ("number",)
 
     number: int
 
-    def __new__(cls, *, loop: "SimLoop") -> "SimFuture[T]":
-        future = super().__new__(cls)
-        future.number = next(loop.numbers)
-        return future
-
     def __hash__(self) -> int:
-        return self.number
+        try:
+            return self.number
+        except AttributeError:
+            loop = self.get_loop()
+            assert isinstance(loop, SimLoop)
+            self.number = next(loop.numbers)
+            return self.number
 
 
 class SimLoop(asyncio.AbstractEventLoop):
     """The loop.
 
     Args:
-        steps: Chooses the order of steps.
+        order: Chooses the order of steps; without one the oldest is next, as on asyncio's loop.
+        step_s: How long a step takes, in virtual seconds.
 
     Attributes:
         dead: The lives that were killed.
         held: The steps of lives that are stopped for a while, as by SIGSTOP.
         errors: What reached the loop's exception handler.
         outside: The context of code that belongs to no life.
+        steps: How many steps were taken.
+        fingerprint: A number of all steps that were taken, and when.
+        on_step: Learns of each step.
         after_step: Called once behind the present step; an error of it ends the run.
+        lateness_s: Says how late a timer of a life is.
+        long_steps: Steps that take longer than others: which, and for how many virtual seconds.
     """
 
-    def __init__(self, steps: StepOrder | None = None) -> None:
-        self._steps = steps or Oldest()
+    def __init__(self, order: StepOrder | None = None, *, step_s: float = 0.0) -> None:
+        self.order = order
+        self.step_s = step_s
         self.numbers = count(1)
         self.dead: set[int] = set()
-        self.held: dict[int, list[asyncio.Handle]] = {}
+        self.held: dict[int, list[SimHandle]] = {}
         self.errors: list[dict[str, Any]] = []
         self.steps = 0
+        self.fingerprint = 0
         self.outside = copy_context()
         self.outside.run(HOST.set, 0)
+        self.on_step: StepSeen | None = None
         self.after_step: Callable[[], None] | None = None
-        self._ready: deque[asyncio.Handle] = deque()
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
-        self._order = count()
+        self.lateness_s: Callable[[], float] | None = None
+        self.long_steps: dict[int, float] = {}
+        self._ready: deque[SimHandle] = deque()
+        self._timers: list[tuple[float, int, SimHandle]] = []
+        self._timer_numbers = count()
         self._now_s = 0.0
         self._running = False
         self._closed = False
-        self._tasks: dict[int, SimTask[Any]] = {}
-        self._graveyard: list[asyncio.Handle] = []
+        self._collecting = False
+        self._tasks: list[SimTask[Any]] = []
+        self._tasks_max = TASKS_KEPT
+        self._graveyard: list[SimHandle] = []
 
     # What asyncio asks of a loop.
 
@@ -145,22 +193,24 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def call_soon(  # type: ignore[override]  # asyncio types the arguments of the callback too
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.Handle:
-        handle = asyncio.Handle(callback, args, self, context)
+    ) -> SimHandle:
+        handle = SimHandle(callback, args, context)
         self._ready.append(handle)
         return handle
 
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:
+    ) -> SimHandle:
         return self.call_at(self._now_s + delay, callback, *args, context=context)
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:
-        handle = asyncio.TimerHandle(when, callback, args, self, context)
+    ) -> SimHandle:
+        handle = SimHandle(callback, args, context, when)
         if when < math.inf:
-            heapq.heappush(self._timers, (when, next(self._order), handle))
+            if self.lateness_s is not None and handle.life:
+                when += self.lateness_s()
+            heapq.heappush(self._timers, (when, next(self._timer_numbers), handle))
         return handle
 
     def create_future(self) -> SimFuture[Any]:
@@ -168,8 +218,12 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def create_task(self, coro: Any, **named: Any) -> SimTask[Any]:
         task: SimTask[Any] = SimTask(coro, loop=self, **named)
-        self._tasks[task.number] = task
-        task.add_done_callback(self._forget)
+        # They are kept so that none is collected while it waits, and forgotten many at once: a callback at the end of
+        # each would be a step more.
+        self._tasks.append(task)
+        if len(self._tasks) > self._tasks_max:
+            self._tasks = [each for each in self._tasks if not each.done()]
+            self._tasks_max = 2 * len(self._tasks) + TASKS_KEPT
         return task
 
     def get_debug(self) -> bool:
@@ -187,13 +241,6 @@ class SimLoop(asyncio.AbstractEventLoop):
     def get_task_factory(self) -> None:
         return None
 
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        pass  # it is dropped when its time comes
-
-    def _forget(self, task: "asyncio.Task[Any]") -> None:
-        assert isinstance(task, SimTask)
-        self._tasks.pop(task.number, None)
-
     # What a world does with it.
 
     def run(self, story: Coroutine[Any, Any, T]) -> T:
@@ -205,8 +252,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         """
         with self._entered():
             task = self.create_task(story, context=copy_context())
-            while not task.done():
-                self._run_once()
+            self._run_until(task)
             result: T = task.result()
             return result
 
@@ -232,8 +278,10 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._closed = True
         hook, sys.unraisablehook = sys.unraisablehook, lambda unraisable: None
         try:
-            for _, task in sorted(self._tasks.items()):
+            for task in self._tasks:
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
+                if task.done():
+                    continue
                 for coroutine in _to_close(task.get_coro()):
                     with suppress(BaseException):
                         coroutine.close()
@@ -246,6 +294,8 @@ class SimLoop(asyncio.AbstractEventLoop):
             gc.collect()
         finally:
             gc.unfreeze()
+            if self._collecting:
+                gc.enable()
             sys.unraisablehook = hook
 
     def _forget_in_anyio(self) -> None:
@@ -261,51 +311,83 @@ class SimLoop(asyncio.AbstractEventLoop):
         assert threading.current_thread() is threading.main_thread() or asyncio._get_running_loop() is None
         asyncio._set_running_loop(self)
         self._running = True
-        collecting = gc.isenabled()
-        gc.disable()  # finalizers would run at moments of the collector's choice
+        # Until `close`: finalizers would run at moments of the collector's choice.
+        self._collecting = self._collecting or gc.isenabled()
+        gc.disable()
         gc.freeze()  # what was there before is not looked at by `close`
         try:
             yield
         finally:
-            if collecting:
-                gc.enable()
             self._running = False
             asyncio._set_running_loop(None)
 
-    def _run_once(self) -> None:
-        """Take one step."""
-        ready, timers = self._ready, self._timers
-        if not ready:
-            while timers and timers[0][2].cancelled():
-                heapq.heappop(timers)
-            if not timers:
-                raise Stuck
-            self._now_s = max(self._now_s, timers[0][0])  # time jumps when nobody can run
-        while timers and timers[0][0] <= self._now_s:
-            ready.append(heapq.heappop(timers)[2])
-        at = self._steps.choose(len(ready)) if len(ready) > 1 else 0
-        if at and _task_of(ready[at]) is None:
+    def _run_until(self, task: SimTask[Any]) -> None:
+        """Take one step after the other, until a task is done."""
+        # One function for all that each of many thousand steps needs.
+        ready, timers, dead, held, order = self._ready, self._timers, self.dead, self.held, self.order
+        long_steps, on_step, step_s = self.long_steps, self.on_step, self.step_s
+        pop_timer, done = heapq.heappop, task.done
+        while not done():
+            if not ready:
+                self._jump()
+            while timers and timers[0][0] <= self._now_s:
+                ready.append(pop_timer(timers)[2])
+            choices = len(ready)
+            at = 0
+            if order is None or choices == 1:
+                handle = ready.popleft()
+            else:
+                at = self._choose(order)
+                handle = ready[at]
+                del ready[at]
+            if handle.gone:
+                continue
+            if (dead or held) and not self._is_alive(handle):
+                continue
+            if on_step is not None:
+                on_step(handle, choices, at, self._now_s)
+            self.steps += 1
+            self.fingerprint = hash((self.fingerprint, handle.number, choices, at, self._now_s))
+            self._now_s += step_s
+            if long_steps:
+                self._now_s += long_steps.pop(self.steps, 0.0)
+            try:
+                handle.context.run(handle.callback, *handle.args)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:
+                self.call_exception_handler({"message": f"an error in {handle.where}", "exception": error})
+            if self.after_step is not None:
+                look, self.after_step = self.after_step, None
+                look()
+
+    def _jump(self) -> None:
+        """Let time jump to the next timer, as nobody can run."""
+        timers = self._timers
+        while timers and timers[0][2].gone:
+            heapq.heappop(timers)
+        if not timers:
+            raise Stuck
+        self._now_s = max(self._now_s, timers[0][0])
+
+    def _choose(self, order: StepOrder) -> int:
+        ready = self._ready
+        at = order.choose(ready)
+        if at and not ready[at].number:
             # Plain callbacks keep their order: futures and protocols lean on it. Nothing promises that of tasks.
-            at = next(i for i, other in enumerate(ready) if _task_of(other) is None)
-        handle = ready[at]
-        del ready[at]
-        if handle.cancelled():
-            return
-        life = _life_of(handle)
+            at = next(number for number, other in enumerate(ready) if not other.number)
+        return at
+
+    def _is_alive(self, handle: SimHandle) -> bool:
+        """Whether a step may be taken now. Those of the dead are kept: nothing of them is collected before the end."""
+        life = handle.life
         if life in self.dead:
-            self._graveyard.append(handle)  # and nothing of it is collected before the world's end
-            return
-        if life in self.held:
+            self._graveyard.append(handle)
+        elif life in self.held:
             self.held[life].append(handle)
-            return
-        task = _task_of(handle)
-        self.steps += 1
-        self._steps.taken(task.number if task is not None else 0, len(ready) + 1, at, self._now_s)
-        self._now_s += self._steps.cost_s()
-        handle._run()
-        if self.after_step is not None:
-            look, self.after_step = self.after_step, None
-            look()
+        else:
+            return True
+        return False
 
 
 def _to_close(coroutine: Any) -> "list[Coroutine[Any, Any, Any]]":
@@ -316,17 +398,6 @@ def _to_close(coroutine: Any) -> "list[Coroutine[Any, Any, Any]]":
     if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
         inside = [getattr(value, "_coro", value) for value in inspect.getcoroutinelocals(coroutine).values()]
     return [coroutine, *filter(inspect.iscoroutine, inside)]
-
-
-def _life_of(handle: asyncio.Handle) -> int:
-    context: Context | None = getattr(handle, "_context", None)
-    return context.get(HOST, 0) if context is not None else 0
-
-
-def _task_of(handle: asyncio.Handle) -> SimTask[Any] | None:
-    """The task that a step belongs to; None: it is a plain callback."""
-    owner = getattr(getattr(handle, "_callback", None), "__self__", None)
-    return owner if isinstance(owner, SimTask) else None
 
 
 class _Never:

@@ -4,7 +4,7 @@ The one law: nothing in it depends on the process: no address, no hash of a text
 one seed have the same hash, in any process.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from itertools import zip_longest
 from typing import NamedTuple
@@ -27,24 +27,28 @@ class WorldTrace:
 
     Args:
         keep: Keep each step, to compare two runs; a hundred bytes each.
+
+    Attributes:
+        fingerprint: Gives a number of all steps that the loop has taken (`SimLoop.fingerprint`).
     """
 
     def __init__(self, *, keep: bool = False) -> None:
         self.lines: list[TracedLine] = []
         self.steps: list[str] | None = [] if keep else None
+        self.fingerprint: Callable[[], int] = int
         self._hash = blake2b(digest_size=16)
 
     @property
     def digest(self) -> str:
         """The hash of all so far, 32 hexadecimal digits."""
-        return self._hash.hexdigest()
+        digest = self._hash.copy()
+        digest.update(b"%d" % self.fingerprint())
+        return digest.hexdigest()
 
-    def step(self, number: int, ready: int, at: int, now_s: float) -> None:
-        """Note a step of the loop; see `Steps.taken`."""
-        text = b"%d %d %d %d;" % (number, ready, at, now_s * 1e9)
-        self._hash.update(text)
+    def step(self, number: int, ready: int, at: int, now_s: float, where: str) -> None:
+        """Keep a step of the loop; see `StepSeen`."""
         if self.steps is not None:
-            self.steps.append(text.decode())
+            self.steps.append(f"{round(now_s * 1e9)} ns: task {number}, {at} of {ready}: {where}")
 
     def bytes(self, what: str, written: bytes) -> None:
         """Note bytes that went to a machine."""

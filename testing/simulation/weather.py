@@ -8,16 +8,16 @@ The one law: it asks its choices at moments that do not depend on what the host 
     deploy.now     the host is stopped in order, and started with another app
 """
 
-import asyncio
-from itertools import count
 from typing import Protocol
 
 from .choices import Choices
 from .deploys import Deploys
+from .loop import SimHandle, SimLoop
 from .machines.clock import MachineClock
 
-# How often the weather may change: often at first, when most happens, and then ever more seldom.
-WEATHER_S, WEATHERS, WEATHER_S_MAX = 0.02, 200, 3_600.0
+# When the weather may change: often at first, when most happens, and then ever more seldom, by a share of the time that
+# has passed.
+WEATHER_S, WEATHER_SHARE, WEATHER_S_MAX = 0.01, 0.05, 3_600.0
 PAUSES_S = (0.0, 0.1, 3.0, 30.0)
 CLOCK_STEPS_S = (0.0, 5.0, -5.0, 3_600.0, -3_600.0)
 
@@ -25,11 +25,12 @@ CLOCK_STEPS_S = (0.0, 5.0, -5.0, 3_600.0, -3_600.0)
 class UnderTheSky(Protocol):
     """What has weather."""
 
+    loop: SimLoop
     choices: Choices
     clock: MachineClock
     deploys: Deploys
 
-    def kill(self, why: str) -> None: ...
+    def kill(self, why: str = ...) -> None: ...
 
     def pause(self, seconds: float) -> None: ...
 
@@ -38,13 +39,30 @@ class UnderTheSky(Protocol):
     async def restart(self) -> None: ...
 
 
-async def weather(world: UnderTheSky) -> None:
-    """Let it happen until the faults are over."""
-    fault = world.choices.fault
-    for number in count():
-        await asyncio.sleep(min(WEATHER_S * 1.03 ** max(0, number - WEATHERS), WEATHER_S_MAX))
+class Weather:
+    """Happens until the faults are over, or it is told to end."""
+
+    def __init__(self, world: UnderTheSky) -> None:
+        self._world = world
+        self._passed_s = 0.0
+        self._next: SimHandle | None = None
+
+    def begin(self) -> None:
+        pause_s = min(max(WEATHER_S, WEATHER_SHARE * self._passed_s), WEATHER_S_MAX)
+        self._passed_s += pause_s
+        # A timer, as a task would take two steps in place of one, in all calm worlds too.
+        self._next = self._world.loop.call_later(pause_s, self._strike, context=self._world.loop.outside)
+
+    def end(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
+
+    def _strike(self) -> None:
+        world = self._world
         if world.choices.calmed:
             return
+        self.begin()
+        fault = world.choices.fault
         if fault("kill.between"):
             world.kill("between two steps")
         if pause := fault("host.pause", len(PAUSES_S)):
@@ -52,4 +70,4 @@ async def weather(world: UnderTheSky) -> None:
         if world.clock.may_be_set and (step := fault("clock.step", len(CLOCK_STEPS_S))):
             world.set_clock(CLOCK_STEPS_S[step])
         if world.deploys.choose("deploy.now"):
-            await world.restart()
+            world.loop.create_task(world.restart(), context=world.loop.outside.copy())

@@ -28,12 +28,14 @@ from .calls import ConnectionLost, Request, StoryCalls
 from .choices import Choices
 from .deploys import DeployMode, Deploys
 from .life import Life, LifeStore, WorldMachine
-from .loop import SimLoop, Stuck, never
+from .loop import SimHandle, SimLoop, Stuck, never
 from .machines.clock import MachineClock
 from .machines.disk import SimDisk
+from .machines.workshop import SimWorkshop
+from .orders import put_in_order
 from .patches import patched
 from .trace import WorldTrace
-from .weather import weather
+from .weather import Weather
 
 T = TypeVar("T")
 
@@ -42,10 +44,6 @@ StoreOf: TypeAlias = Callable[["SimWorld", Instruments], LifeStore]
 
 # How long until a host that has ended is started again, in virtual seconds; the first is the usual one.
 RESTARTS_S = (0.05, 0.0, 1.0, 30.0)
-# A step takes this long, for each world: with 0 alone, timers and work would never race.
-STEP_COSTS_S = (0.000_002, 0.0, 0.000_020, 0.000_050)
-# How often a step overtakes others, for each world: never, in one of five, always.
-DISORDERS = (0, 5, 1)
 # How long after its beginning a recovery, or a stop, is cut off by a kill.
 CUT_OFF_S = (0.0, 0.0, 0.000_1, 0.002)  # the first is no choice of it
 # What the story's call waits before it is repeated.
@@ -89,37 +87,26 @@ class SimWorld:
         self.deploys = Deploys([apps] if isinstance(apps, App) else apps, deploy, self.choices)
         self.settings = settings or Settings(stop_grace_s=1.0)
         self.trace = trace or WorldTrace()
-        self.loop = SimLoop(self)  # type: ignore[abstract]  # without sockets, signals and processes
+        self.loop = SimLoop()  # type: ignore[abstract]  # without sockets, signals and processes
+        put_in_order(self.loop, self.choices)
+        self.trace.fingerprint = self._fingerprint
+        if self.trace.steps is not None:
+            self.loop.on_step = self._keep_step
         self.clock = MachineClock(self.loop, may_be_set=clock_is_set)
         self.machines: list[WorldMachine] = []
         self.on_commit: list[Callable[[Sequence[Write]], None]] = []
         self.on_step: list[Callable[[], None]] = []
         self._store_of = store or _in_memory()
         self.disk = SimDisk(self.choices, self.trace, kill=self.kill, committed=self._committed)
+        self.workshop = SimWorkshop(self.choices)
         self._calls = StoryCalls(self.loop, self.choices, self.trace, lossy=lossy)
         self.kills = 0
-        self._cost_s = STEP_COSTS_S[self.choices.draw("world.step", len(STEP_COSTS_S))]
-        self._disorder = DISORDERS[self.choices.draw("world.order", len(DISORDERS))]
         self._lives = count(1)
         self.life: Life | None = None
         self._stopping: Life | None = None  # it was told to
-        self._restart: asyncio.TimerHandle | None = None
+        self._restart: SimHandle | None = None
         self._steering = asyncio.Lock()  # a stop and a restart at once would have two hosts on one disk
         self._arrived: list[asyncio.Future[None]] = []  # of callers that wait for a host
-
-    # The loop asks.
-
-    def choose(self, ready: int) -> int:
-        disorder = self._disorder
-        if not disorder or (disorder > 1 and self.choices.draw("order.whether", disorder) < disorder - 1):
-            return 0
-        return self.choices.draw("order", ready)
-
-    def cost_s(self) -> float:
-        return self._cost_s
-
-    def taken(self, number: int, ready: int, at: int, now_s: float) -> None:
-        self.trace.step(number, ready, at, now_s)
 
     # Whoever has the world.
 
@@ -139,13 +126,17 @@ class SimWorld:
             try:
                 return self.loop.run(self._run(story))
             finally:
+                # Engines are large, and a world may be kept.
+                self.life = self._stopping = None
+                self.workshop.bury()
                 self.loop.close()
 
     async def _run(self, story: Callable[["SimWorld"], Awaitable[T]]) -> T:
         self._start()
-        sky = self.loop.create_task(weather(self))
+        weather = Weather(self)
+        weather.begin()
         result = await story(self)
-        sky.cancel()
+        weather.end()
         await self.stop()
         return result
 
@@ -251,7 +242,7 @@ class SimWorld:
             data=self.disk,
             settings=self.settings,
             clock=self.clock,
-            opening=Opening(instruments=instruments),
+            opening=Opening(instruments=instruments, workshop=self.workshop),
         )
         task = self.loop.create_task(self._live(life, engine), context=self.loop.in_life(number))
         task.add_done_callback(partial(self._left, life), context=self.loop.outside)
@@ -316,6 +307,12 @@ class SimWorld:
             life.told.set_result(None)
         while not life.over:
             await self.sleep(0.01)
+
+    def _fingerprint(self) -> int:
+        return self.loop.fingerprint
+
+    def _keep_step(self, handle: SimHandle, ready: int, at: int, now_s: float) -> None:
+        self.trace.step(handle.number, ready, at, now_s, handle.where)
 
     def _committed(self, writes: Sequence[Write]) -> None:
         for tell in self.on_commit:

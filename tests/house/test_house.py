@@ -27,6 +27,7 @@ TESTED_ELSEWHERE = {
     "testing/simulation/life.py": "a record and promises; tests/testing/simulation/test_world.py has lives",
     "runtime/instance/state.py": "tests/runtime/instance/test_actor.py has the actor whose memory it is",
     "api/control.py": "a protocol, fulfilled by the daemon",
+    "runtime/activities/limits.py": "a protocol, fulfilled by the settings",
     "runtime/workers/limits.py": "a record; tests/runtime/workers/test_dispatcher.py tests what it limits",
     "runtime/history/timed_event.py": "records",
     "runtime/workers/items.py": "records",

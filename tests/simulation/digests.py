@@ -1,6 +1,6 @@
 """Prints the hash of one world for each seed, for a process that is to be compared with another.
 
-python -c "..." FIRST END KIND; KIND is "plain" or "clock".
+python -c "..." FIRST END KIND; KIND is one of those in kinds.py.
 """
 
 import logging
@@ -8,7 +8,7 @@ import sys
 
 from perdure.testing.simulation.choices import Choices
 
-from .scenario import Scenario
+from .kinds import scenario_of
 
 
 def main() -> None:
@@ -17,5 +17,6 @@ def main() -> None:
     # One process goes forwards, the other backwards: what a world leaves behind must not show in the next.
     seeds = range(first, end) if first < end else range(first - 1, end - 1, -1)
     for seed in seeds:
-        outcome = Scenario(Choices(seed), clock_is_set=kind == "clock").run()
+        with scenario_of(kind, Choices(seed)) as scenario:
+            outcome = scenario.run()
         print(seed, outcome.digest, outcome.kills, outcome.instances)

@@ -207,7 +207,7 @@ async def check_rest(world: SimWorld, purged: Sequence[str]) -> None:
         raise Broken("E14", f"{min(left)} was purged, and is there")
     for stored in await world.contents.load([Address(WORKFLOW, each) for each in purged]):
         if stored is not None:
-            raise Broken("E14", f"a purged instance has left rows: {stored.key}")
+            raise Broken("E14", f"a purged instance has left rows: {stored}")
     life = world.life
     assert life is not None
     engine = life.engine

@@ -11,7 +11,7 @@ from perdure.runtime.errors import RequestRefused
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.loop import Stuck
 from perdure.testing.simulation.trace import WorldTrace
-from perdure.testing.simulation.world import SimWorld
+from perdure.testing.simulation.world import SimWorld, StoreOf
 
 from .invariants import Broken, Witness, check_idle, check_rest
 from .programs import Program, a_program, agrees, app_of, awaited, expected
@@ -47,10 +47,17 @@ class Scenario:
     Args:
         clock_is_set: The date is set back and forward.
         instances_max: So many workflows at most, without children.
+        store: Gives the store of each life; one in memory by default.
     """
 
     def __init__(
-        self, choices: Choices, *, instances_max: int = 12, clock_is_set: bool = False, keep: bool = False
+        self,
+        choices: Choices,
+        *,
+        instances_max: int = 12,
+        clock_is_set: bool = False,
+        store: StoreOf | None = None,
+        keep: bool = False,
     ) -> None:
         self.witness = Witness()
         self.choices = choices
@@ -64,6 +71,7 @@ class Scenario:
             choices,
             settings=settings,
             clock_is_set=clock_is_set,
+            store=store,
             trace=WorldTrace(keep=keep),
         )
         self.witness.watch(self.world)

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from ..support.paths import ROOT
+from .kinds import KINDS
 
 RUN = f"import sys; sys.path.append({str(ROOT)!r}); from tests.simulation.digests import main; main()"
 
@@ -31,8 +32,8 @@ def digests(first: int, end: int, kind: str, hash_seed: str) -> list[str]:
     ("kind", "seeds"),
     [
         ("plain", 20),
-        pytest.param("plain", 100, marks=pytest.mark.slow),
-        pytest.param("clock", 100, marks=pytest.mark.slow),
+        ("sqlite", 10),
+        *(pytest.param(kind, 100, marks=pytest.mark.slow) for kind in KINDS),
     ],
 )
 def test_worlds_are_the_same_in_two_processes(kind: str, seeds: int) -> None:

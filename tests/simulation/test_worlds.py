@@ -7,6 +7,7 @@ import pytest
 
 from perdure.testing.simulation.choices import Choices, told
 
+from .kinds import KINDS, scenario_of
 from .scenario import Scenario
 
 
@@ -15,16 +16,16 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("CRITICAL")
 
 
-def run_worlds(seeds: Iterable[int], *, clock_is_set: bool = False) -> Counter[str]:
+def run_worlds(seeds: Iterable[int], kind: str = "plain") -> Counter[str]:
     """Run worlds, and count what happened in them."""
     sometimes: Counter[str] = Counter()
     for seed in seeds:
-        scenario = Scenario(Choices(seed), clock_is_set=clock_is_set)
-        try:
-            outcome = scenario.run()
-        except BaseException as error:
-            error.add_note(f"seed {seed}: {told(scenario.choices.taken)}\n{scenario.world.trace.story()}")
-            raise
+        with scenario_of(kind, Choices(seed)) as scenario:
+            try:
+                outcome = scenario.run()
+            except BaseException as error:
+                error.add_note(f"seed {seed}: {told(scenario.choices.taken)}\n{scenario.world.trace.story()}")
+                raise
         sometimes += outcome.sometimes
         sometimes["instance"] += outcome.instances
     return sometimes
@@ -37,7 +38,12 @@ def test_worlds_with_faults_keep_every_promise() -> None:
 
 
 def test_worlds_whose_date_is_set_keep_every_promise() -> None:
-    assert run_worlds(range(10), clock_is_set=True)["kill"] > 5
+    assert run_worlds(range(10), "clock")["kill"] > 5
+
+
+def test_worlds_on_the_real_file_keep_every_promise() -> None:
+    sometimes = run_worlds(range(15), "sqlite")
+    assert min(sometimes[what] for what in ("kill", "failed_commit", "activity_again")) > 5
 
 
 def test_a_world_without_faults_has_none() -> None:
@@ -46,9 +52,9 @@ def test_a_world_without_faults_has_none() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("clock_is_set", [False, True])
-def test_thousands_of_instances_keep_every_promise(clock_is_set: bool) -> None:
-    assert run_worlds(range(10_000, 11_000), clock_is_set=clock_is_set)["instance"] > 5_000
+@pytest.mark.parametrize("kind", KINDS)
+def test_thousands_of_instances_keep_every_promise(kind: str) -> None:
+    assert run_worlds(range(10_000, 11_000), kind)["instance"] > 5_000
 
 
 def test_the_schedule_of_a_world_replays_it() -> None:

@@ -8,8 +8,8 @@ reads.
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
 
 import aiosqlite
 
@@ -17,6 +17,30 @@ T = TypeVar("T")
 
 LOCK_WAIT_S = 5.0  # for another program that has the file, such as the sqlite3 shell
 STATEMENTS_CACHED = 512  # more than all that `rows_of` makes, or they would be compiled for each commit
+
+
+class Carrier(Protocol):
+    """Carries functions to a SQLite connection, where they run one after the other.
+
+    `Connection` does it with a thread; a simulation runs them in the event loop (`testing/simulation/machines/`).
+    """
+
+    async def call(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `function` on the connection, after the functions called before it.
+
+        If the caller is cancelled, the function runs all the same and its result is lost.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close the connection, behind the functions called before."""
+        ...
+
+
+class Connect(Protocol):
+    """Connects to a file; see `Connection.to`."""
+
+    def __call__(self, path: str, *, statements: int = STATEMENTS_CACHED) -> Awaitable[Carrier]: ...
 
 
 class Connection(aiosqlite.Connection):

@@ -9,13 +9,13 @@ synchronous, because the command line has nothing else to do meanwhile.
 """
 
 import os
-import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from ...instruments import SYSTEM, number_of
 from ..errors import StoreFailed
 from ..part import Part
 from . import schema
@@ -131,7 +131,7 @@ def misfit(path: str, part: Part, first: Stamp) -> str | None:
 
 def new_layout() -> int:
     """Draw a number for parts that are made together; no other store has the same."""
-    return secrets.randbits(62) + 1
+    return number_of(SYSTEM.chance, 62)
 
 
 # Locking.

@@ -162,6 +162,15 @@ class Hold:
                 os.close(descriptor)
 
 
+def holds_of(path: str) -> "list[Hold]":
+    """The holds of this process on a file, for a simulation in which a host dies and the process does not.
+
+    Args:
+        path: The real path of the database, absolute.
+    """
+    return [hold for hold in _held() if hold.path == path]
+
+
 def header_of(path: str) -> bytes | None:
     """Read the first hundred bytes of a file to which this process has no connection; None if this process has it.
 

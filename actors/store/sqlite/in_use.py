@@ -20,7 +20,6 @@ What `store check` and the sqlite3 shell leave passes: they fold the -wal into t
 
 import mmap
 import os
-import secrets
 import sqlite3
 import struct
 import time
@@ -29,6 +28,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
+from ...instruments import SYSTEM, Chance, number_of
 from ..errors import StoreFailed
 from . import schema
 from .identity import MODE, Hold, header_of
@@ -68,12 +68,13 @@ class InUse:
     Args:
         hold: The host's hold on the file.
         trusted: Whether commits are flushed. Otherwise a power cut may take acknowledged ones, and no position counts.
+        chance: Draws the number.
 
     Raises:
         StoreFailed: The file is not the one that was worked on last; nothing was changed.
     """
 
-    def __init__(self, hold: Hold, *, trusted: bool) -> None:
+    def __init__(self, hold: Hold, *, trusted: bool, chance: Chance = SYSTEM.chance) -> None:
         self._path = hold.path
         self._id_path = f"{hold.path}.id"
         self._trusted = trusted
@@ -84,7 +85,7 @@ class InUse:
         self._before = found or Ids()
         self._ids = replace(self._before)
         self._counting = False
-        self.number = secrets.randbits(31) or 1
+        self.number = number_of(chance, 31)
 
     def check(self, store: int, position: int) -> None:
         """Compare an open file with the id.
@@ -125,6 +126,9 @@ class InUse:
             store: The number of the store.
             position: The highest position of its log.
             folded: The header of the file itself has it, and not only its -wal.
+
+        Raises:
+            StoreFailed: The id cannot be written, or not be mapped.
         """
         ids = self._ids
         ids.store, ids.boot, ids.flushed = store, boot_id(), False
@@ -134,8 +138,11 @@ class InUse:
         if folded:
             ids.number = self.number
         write_ids(self._id_path, ids)
-        with open(self._id_path, "r+b") as file:
-            self._map = mmap.mmap(file.fileno(), LAYOUT.size)
+        try:
+            with open(self._id_path, "r+b") as file:
+                self._map = mmap.mmap(file.fileno(), LAYOUT.size)
+        except OSError as error:
+            raise StoreFailed(f"{self._id_path} cannot be mapped: {error.strerror}.") from error
         self.hold.tell_of_readers()
 
     def acknowledge(self, position: int) -> None:

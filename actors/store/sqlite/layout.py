@@ -9,12 +9,12 @@ Both are synchronous: no host of the store is at work meanwhile.
 
 import os
 import sqlite3
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 
 from ...address import shard_of
+from ...instruments import SYSTEM
 from ..errors import StoreDivided, StoreFailed
 from ..part import Part, check_parts, part_of
 from . import schema
@@ -84,7 +84,7 @@ def make_ready(path: str | os.PathLike[str], *, parts: int, shards: int = 64) ->
     paths = paths_of(data, parts)
     there = [path for path in paths if os.path.lexists(path)]
     if not there:
-        stamp = Stamp(part=Part(0, parts), shards=shards, layout=new_layout(), created_us=time.time_ns() // 1000)
+        stamp = Stamp(part=Part(0, parts), shards=shards, layout=new_layout(), created_us=SYSTEM.time_ns() // 1000)
         with locked(paths), making(paths) as unfinished, created(unfinished, stamp):
             pass
         return

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from ...address import Address
 from ..contract import Inspection, Reminder, Stored
 from ..errors import StoreDamaged, StoreError, StoreFailed
@@ -148,7 +150,7 @@ def _outsides(
         facets, entries = columns[:FACETS_READ], columns[FACETS_READ:]
         try:
             outside = _inspection(unseal_record(key, type_, id_, record, unsealed), key, entries, unsealed)
-            found[address] = outside._replace(facets=facets_in(kinds, *facets))
+            found[address] = replace(outside, facets=facets_in(kinds, *facets))
         except Damaged as damage:
             found[address] = StoreDamaged(address, str(damage), key=key)
     return found

@@ -8,10 +8,10 @@ All functions are synchronous: they run on the thread of their connection. All
 modules of `actors/store/sqlite/` use them.
 """
 
-import secrets
 import sqlite3
 from collections.abc import Mapping, Sequence
 
+from ...instruments import SYSTEM, Chance, number_of
 from ..errors import StoreFailed, StoreForeign, StoreTooNew
 from ..part import WHOLE, Part
 from .checksums import Unsealed
@@ -258,7 +258,13 @@ NO_LIMIT = 2**63 - 1
 
 
 def create(
-    connection: sqlite3.Connection, *, shards: int, created_us: int, part: Part = WHOLE, layout: int = 0
+    connection: sqlite3.Connection,
+    *,
+    shards: int,
+    created_us: int,
+    part: Part = WHOLE,
+    layout: int = 0,
+    chance: Chance = SYSTEM.chance,
 ) -> None:
     """Make an empty file a store, or a part of one. The caller holds the transaction.
 
@@ -269,13 +275,14 @@ def create(
         shards: How many the whole store has.
         created_us: Unix time, microseconds.
         layout: As for LAYOUT.
+        chance: Draws the number of the file.
     """
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     for statement in TABLES:
         connection.execute(statement)
     meta = {VERSION: SCHEMA_VERSION, SHARDS: shards, CREATED_US: created_us, RETIRED_KEY: 0, FAILED_COMMITS: 0}
     meta |= {PART: part.index, PARTS: part.of, LAYOUT: layout}
-    meta |= {STORE: secrets.randbits(62) + 1, UNSEALED_KEY: 0, UNSEALED_POSITION: 0}
+    meta |= {STORE: number_of(chance, 62), UNSEALED_KEY: 0, UNSEALED_POSITION: 0}
     meta |= {UNLISTED_KEY: 0, LISTED_KEY: 0}
     connection.executemany("INSERT INTO meta (name, value) VALUES (?, ?)", meta.items())
     own = filter(part.holds, range(shards))

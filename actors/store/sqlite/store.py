@@ -19,7 +19,6 @@ The engine makes one (`runtime/engine.py`), and gives it to its host.
 import logging
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -29,6 +28,7 @@ from typing import NamedTuple, TypeVar
 import anyio
 
 from ...address import Address
+from ...instruments import SYSTEM, Chance, Instruments
 from ..audit import ORDER, AuditFilter, AuditPage
 from ..contract import Inspection, Reminder, Stored, Unlisted, Write
 from ..cursor import position_of
@@ -38,7 +38,7 @@ from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_o
 from ..part import WHOLE, Part, check_parts
 from . import schema
 from .checksums import Unsealed
-from .connection import STATEMENTS_CACHED, Connection
+from .connection import STATEMENTS_CACHED, Carrier, Connect, Connection
 from .identity import Hold
 from .in_use import UNKNOWN, InUse, refuse_missing
 from .lists.auditing import read_audit, thin_audit
@@ -73,6 +73,9 @@ class SqliteStore:
             number, which the property `shards` has once the store is open.
         part: Which part of its store the file at `path` is, or becomes. A file
             that exists and is another part is refused.
+        connect: Makes the connections, each with a thread of its own by default.
+        instruments: What the store reads off the machine: the number and the date of a new file, and how long ago it
+            has looked at its place.
     """
 
     LOOK_S = 1.0  # between two looks of `intact` at the files
@@ -84,17 +87,21 @@ class SqliteStore:
         durability: Durability = Durability.FULL,
         shards: int = 64,
         part: Part = WHOLE,
+        connect: Connect = Connection.to,
+        instruments: Instruments = SYSTEM,
     ) -> None:
         check_parts(part.of, shards=shards)
+        self._connect_to = connect
+        self._instruments = instruments
         self.path = self._path = os.fspath(path)
         self._durability = durability
         self._shards = shards
         self._part = part
         self._fences = Fences()
         self._keys = count(1)
-        self._writer: Connection | None = None
-        self._reader: Connection | None = None
-        self._lister: Connection | None = None  # from the first list on
+        self._writer: Carrier | None = None
+        self._reader: Carrier | None = None
+        self._lister: Carrier | None = None  # from the first list on
         self._lister_lock = anyio.Lock()
         self._resources = AsyncExitStack()
         self._kinds = Kinds()
@@ -105,7 +112,7 @@ class SqliteStore:
         self._hold: Hold | None = None
         self._in_use: InUse | None = None
         self._gone: StoreGone | None = None  # once the files are not those that were opened
-        self._look_at_s = 0.0  # when `intact` looks again; the monotonic clock
+        self._look_at_s = 0.0  # when `intact` looks again; the stopwatch's
 
     @property
     def shards(self) -> int:
@@ -114,8 +121,8 @@ class SqliteStore:
     @property
     def intact(self) -> bool:
         """Whether the files are where they were opened. It looks at most once a second; a commit looks each time."""
-        if self._hold is not None and time.monotonic() >= self._look_at_s:
-            self._look_at_s = time.monotonic() + self.LOOK_S
+        if self._hold is not None and (now_s := self._instruments.stopwatch()) >= self._look_at_s:
+            self._look_at_s = now_s + self.LOOK_S
             self._look(self._hold)
         return self._gone is None
 
@@ -129,12 +136,12 @@ class SqliteStore:
                 hold = Hold.take(path, create=True)
                 stack.callback(hold.release)
                 # Before SQLite opens anything: it folds any -wal that lies beside the file.
-                in_use = InUse(hold, trusted=self._durability is Durability.FULL)
+                trusted, chance = self._durability is Durability.FULL, self._instruments.chance
+                in_use = InUse(hold, trusted=trusted, chance=chance)
                 stack.callback(in_use.close)
                 writer = await self._connect(stack, path)
-                ready = await self._call(
-                    writer, partial(prepare, self._path, self._durability, self._shards, self._part, in_use), "opening"
-                )
+                new = NewFile(self._shards, self._part, self._instruments.time_ns() // 1000, chance)
+                ready = await self._call(writer, partial(prepare, self._path, self._durability, new, in_use), "opening")
                 reader = await self._connect(stack, path)
                 await self._call(reader, prepare_reader, "opening")
                 hold.watch()
@@ -257,7 +264,7 @@ class SqliteStore:
         if not self._filling.done:
             raise ListsUnfinished(done=self._filling.share)
 
-    async def _lists(self) -> Connection | None:
+    async def _lists(self) -> Carrier | None:
         """The connection of lists, which is made when the first is asked for."""
         async with self._lister_lock:
             if self._lister is None and self._reader is not None:
@@ -311,15 +318,15 @@ class SqliteStore:
             self._gone = StoreGone(self._path, how)
             logger.error("%s", self._gone)
 
-    async def _connect(self, stack: AsyncExitStack, path: str, *, statements: int = STATEMENTS_CACHED) -> Connection:
+    async def _connect(self, stack: AsyncExitStack, path: str, *, statements: int = STATEMENTS_CACHED) -> Carrier:
         try:
-            connection = await Connection.to(path, statements=statements)
+            connection = await self._connect_to(path, statements=statements)
         except sqlite3.Error as error:
             raise StoreFailed(f"{self._path} cannot be opened: {error}. May this user write there?") from error
         stack.push_async_callback(connection.close)
         return connection
 
-    async def _call(self, connection: Connection | None, function: Callable[[sqlite3.Connection], T], what: str) -> T:
+    async def _call(self, connection: Carrier | None, function: Callable[[sqlite3.Connection], T], what: str) -> T:
         if connection is None:
             raise StoreFailed(f"{self._path} is not open")
         try:
@@ -329,6 +336,15 @@ class SqliteStore:
 
 
 # Opening.
+
+
+class NewFile(NamedTuple):
+    """The facts about a file, in case that it is made."""
+
+    shards: int  # of the whole store
+    part: Part
+    created_us: int  # Unix time, microseconds
+    chance: Chance
 
 
 class Prepared(NamedTuple):
@@ -342,22 +358,20 @@ class Prepared(NamedTuple):
     filling: Filling
 
 
-def prepare(
-    path: str, durability: Durability, shards: int, part: Part, in_use: InUse, connection: sqlite3.Connection
-) -> Prepared:
+def prepare(path: str, durability: Durability, new: NewFile, in_use: InUse, connection: sqlite3.Connection) -> Prepared:
     """Make a file ready for writing: check its version and part, then create it or migrate it, and mark it in use.
 
     Raises:
         StoreTooNew: A newer release wrote it.
-        StoreDivided: It is another part of a store than `part`.
+        StoreDivided: It is another part of a store than was asked for.
         StoreFailed: It is no store, or is damaged, or is not the file that was worked on last, or its file system has
             no shared memory.
     """
     version = schema.version_of(connection, path)
     if version is not None:
         found = schema.part_in(connection, path, version=version)
-        if found != part:
-            raise StoreDivided(path, found=found, asked=part)
+        if found != new.part:
+            raise StoreDivided(path, found=found, asked=new.part)
         number = schema.read_meta(connection, path, schema.STORE) if version > 2 else UNKNOWN
         in_use.check(number, highest_position(connection))
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -379,7 +393,7 @@ def prepare(
         if lists_damaged:
             begin_anew(connection)
         if version is None:
-            schema.create(connection, shards=shards, created_us=time.time_ns() // 1000, part=part)
+            schema.create(connection, shards=new.shards, created_us=new.created_us, part=new.part, chance=new.chance)
         elif version < schema.SCHEMA_VERSION:
             schema.migrate(connection, found=version)
         kinds = take_kinds(connection)

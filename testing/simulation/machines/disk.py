@@ -15,9 +15,10 @@ Each place has a stream of choices of its own:
     store.load, store.inspect, store.reminders   a read fails
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
-
-import anyio
+from functools import partial
+from typing import Protocol, runtime_checkable
 
 from ....actors.address import Address
 from ....actors.store.contract import Inspection, Reminder, Stored, Write
@@ -34,6 +35,15 @@ FLUSH_S = (0.001, 0.000_020, 0.005, 0.1)
 READ_S = 0.000_020
 # What came of a commit that fails with an outcome that nobody knows.
 THERE, NOT_THERE = 1, 2
+
+
+@runtime_checkable
+class TellingStore(Protocol):
+    """A store whose commit takes a while in which it is on the disk already, and its caller has not heard of it."""
+
+    async def commit_telling(
+        self, writes: Sequence[Write], fences: Mapping[int, int], told: Callable[[], None]
+    ) -> None: ...
 
 
 class SimDisk(PassingStore):
@@ -81,21 +91,27 @@ class SimDisk(PassingStore):
         return claimed
 
     async def commit(self, writes: Sequence[Write], fences: Mapping[int, int]) -> None:
-        await anyio.sleep(FLUSH_S[self._choices.fault("store.slow", len(FLUSH_S))])
+        await asyncio.sleep(FLUSH_S[self._choices.fault("store.slow", len(FLUSH_S))])
         if self._choices.fault("store.fail"):
             raise self._failed(f"does not take a commit of {len(writes)} writes")
         await self._mortal("kill.before", "a commit was about to be written")
         unknown = self._choices.fault("store.unknown", 3) if self.unknown else 0
         if unknown == NOT_THERE:
             raise self._failed(f"does not say whether it has a commit of {len(writes)} writes, and has not")
-        await self.inner.commit(writes, fences)
+        if isinstance(self.inner, TellingStore):
+            await self.inner.commit_telling(writes, fences, partial(self._written, writes))
+        else:
+            await self.inner.commit(writes, fences)
+            self._written(writes)
+        await self._mortal("kill.unheard", "a commit is on the disk, and nobody has heard of it")
+        if unknown == THERE:
+            raise self._failed(f"does not say whether it has a commit of {len(writes)} writes, and has it")
+
+    def _written(self, writes: Sequence[Write]) -> None:
         self.commits += 1
         for write in writes:
             self._trace.bytes(f"{write.key} {write.address.id}", (write.record or b"") + b"|" + (write.entry or b""))
         self._committed(writes)
-        await self._mortal("kill.unheard", "a commit is on the disk, and nobody has heard of it")
-        if unknown == THERE:
-            raise self._failed(f"does not say whether it has a commit of {len(writes)} writes, and has it")
 
     async def load(self, addresses: Sequence[Address]) -> Sequence[Stored | StoreError | None]:
         await self._read("store.load")
@@ -112,7 +128,7 @@ class SimDisk(PassingStore):
         return await self.inner.reminders(after=after, limit=limit)
 
     async def _read(self, stream: str) -> None:
-        await anyio.sleep(READ_S)
+        await asyncio.sleep(READ_S)
         if self._choices.fault(stream):
             raise self._failed("does not answer")
 
@@ -123,5 +139,5 @@ class SimDisk(PassingStore):
 
     def _failed(self, what: str) -> StoreFailed:
         self.failed += 1
-        self._trace.tell(anyio.current_time(), "disk", what, fault=True)
+        self._trace.tell(asyncio.get_running_loop().time(), "disk", what, fault=True)
         return StoreFailed(f"the simulated disk {what}")

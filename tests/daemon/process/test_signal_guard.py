@@ -1,5 +1,6 @@
 """The daemon hears SIGTERM and SIGINT, and survives other signals, whatever code of the app does to their handlers."""
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -12,7 +13,8 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from perdure.daemon.process.signal_guard import GUARDED, guard_signals
+from perdure.daemon.process.signal_fence import GUARDED, TIMERS
+from perdure.daemon.process.signal_guard import guard_signals
 
 from ...support.processes.lines import Lines, ended
 
@@ -75,10 +77,69 @@ async def guarded(*changes: Callable[[], object]) -> None:
         tasks.cancel_scope.cancel()
 
 
-def test_an_alarm_that_no_code_waits_for_is_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    anyio.run(guarded, lambda: signal.setitimer(signal.ITIMER_REAL, 0.01))
-    assert caplog.messages == ["SIGALRM came, because code of the app has set an alarm; nothing was done"]
-    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+@pytest.mark.parametrize("number", TIMERS)
+def test_an_alarm_that_no_code_waits_for_is_a_line_in_the_log(
+    number: signal.Signals, caplog: pytest.LogCaptureFixture
+) -> None:
+    anyio.run(guarded, lambda: signal.raise_signal(number))
+    assert caplog.messages == [f"{number.name} came, because code of the app has set an alarm; nothing was done"]
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize("number", TIMERS)
+def test_a_timer_whose_signal_has_no_handler_any_more_ends_nothing(
+    number: signal.Signals, caplog: pytest.LogCaptureFixture
+) -> None:
+    def soon() -> None:
+        signal.signal(number, signal.SIG_DFL)
+        asyncio.get_running_loop().call_later(0.015, signal.raise_signal, number)
+
+    anyio.run(guarded, soon)
+    assert caplog.messages == [f"{number.name} came, because code of the app has set an alarm; nothing was done"]
+
+
+@pytest.mark.parametrize("number", TIMERS)
+def test_a_handler_that_was_set_past_the_fence_is_fenced(
+    number: signal.Signals, caplog: pytest.LogCaptureFixture
+) -> None:
+    def raises(*_: object) -> None:
+        raise ValueError("past")
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: guard_signals(interval_s=0.001))
+            await anyio.sleep(0.01)
+            signal.signal(number, raises)
+            await anyio.sleep(0.03)
+            signal.raise_signal(number)
+            await anyio.sleep(0.03)
+            tasks.cancel_scope.cancel()
+
+    before = signal.getsignal(number)
+    anyio.run(main)
+    signal.signal(number, before)
+    assert "raised ValueError: past" in caplog.text
+
+
+def test_the_signals_of_the_pulse_are_guarded_too(caplog: pytest.LogCaptureFixture) -> None:
+    number = 50
+    signal.signal(number, lambda *_: None)
+    handler = signal.getsignal(number)
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: guard_signals((number,), interval_s=0.001))
+            await anyio.sleep(0.01)
+            signal.signal(number, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_BLOCK, [number])
+            await anyio.sleep(0.03)
+            tasks.cancel_scope.cancel()
+
+    anyio.run(main)
+    assert signal.getsignal(number) is handler
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == set()
+    signal.signal(number, signal.SIG_DFL)
+    assert "had replaced the handler of signal 50" in caplog.text
 
 
 @pytest.mark.parametrize("number", GUARDED)

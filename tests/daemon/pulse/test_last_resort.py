@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from perdure.daemon.pulse.last_resort import LastResort, split
+from perdure.daemon.pulse.last_resort import LastResort
 
 pytestmark = pytest.mark.skipif(LastResort().number is None, reason="another system")
 
@@ -94,8 +94,3 @@ def test_a_program_that_uses_the_signal_keeps_it() -> None:
         resort.close()
     finally:
         signal.signal(number, before)
-
-
-def test_times_have_seconds_and_nanoseconds() -> None:
-    assert split(70.25) == (70, 250_000_000)
-    assert split(0) == (0, 0)

@@ -1,13 +1,16 @@
 """What is not served says so, what breaks says no more than that, and no text is too long for a header."""
 
 import logging
+from typing import Any
 
+import anyio
 import grpc
 import pytest
 
 from perdure.actors.store.errors import StoreFailed
 from perdure.rpc.messages import DAPR, TASK_HUB
-from perdure.rpc.serving.method import TEXT_BYTES_MAX, UNPARSABLE, cut
+from perdure.rpc.services.task_hub import task_hub
+from perdure.rpc.serving.method import TEXT_BYTES_MAX, UNPARSABLE, Unparsable, cut
 
 from ...support.doors.fake_management import FakeManagement
 from ...support.doors.rpc_host import Client, Host, described, run
@@ -109,3 +112,20 @@ def test_a_message_that_cannot_be_parsed_is_refused_and_a_thousand_of_them_are_o
     [line] = caplog.messages
     assert method in line
     assert "cannot be parsed" in line
+
+
+def test_a_table_takes_bytes_and_gives_bytes_without_a_server() -> None:
+    context: Any = None  # which nothing asks for
+
+    async def test() -> None:
+        host = make_host()
+        table = task_hub(host.facade, host.items, app_id="shop")
+        method = table.methods["GetInstance"]
+        request = method.parse(method.request(instanceId="nobody").SerializeToString())
+        answer = await method.serve(request, context)
+        assert answer is not None
+        assert method.response.FromString(answer).exists is False
+        assert (table.name, table.methods["GetWorkItems"].streaming, method.streaming) == (TASK_HUB, True, False)
+        assert isinstance(method.parse(b"\xff\xff"), Unparsable)
+
+    anyio.run(test)

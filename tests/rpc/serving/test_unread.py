@@ -2,12 +2,12 @@
 
 import gc
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from typing import Any
 
 import anyio
 import grpc
 import pytest
+from msgspec.structs import replace
 
 from perdure.daemon.process.open_files import cut_off
 from perdure.rpc.messages import TASK_HUB

@@ -2,11 +2,11 @@
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import anyio
 import httpx
+from msgspec.structs import replace
 from starlette.applications import Starlette
 
 from perdure.api.sidecar import Sidecar

@@ -61,6 +61,28 @@ def test_kinds_of_faults_are_off_in_some_worlds_and_frequent_in_others() -> None
     assert max(shares) >= 60
 
 
+def test_a_fault_happens_as_often_as_its_rate_says() -> None:
+    choices = Choices(3, rates={"always": 1.0, "never": 0.0, "seldom": 0.1})
+    seen = {stream: sum(choices.fault(stream) for _ in range(5_000)) for stream in ("always", "never", "seldom")}
+    assert (seen["always"], seen["never"]) == (5_000, 0)
+    assert 400 < seen["seldom"] < 600
+
+
+def test_all_kinds_of_a_fault_happen_and_no_others() -> None:
+    choices = Choices(3, rates={"a": 0.5})
+    assert {choices.fault("a", 4) for _ in range(200)} == {0, 1, 2, 3}
+    assert {choices.draw("b", 4) for _ in range(200)} == {0, 1, 2, 3}
+
+
+def test_noise_is_chosen_as_faults_are_and_is_none() -> None:
+    choices = Choices(schedule={("late", 1): 2})
+    assert [choices.noise("late", 3) for _ in range(3)] == [0, 2, 0]
+    assert choices.faults == {}
+    choices.calmed = True
+    assert choices.noise("late", 3) == 0
+    assert choices.drawn == {"late": 3}
+
+
 @pytest.mark.parametrize(
     ("schedule", "line"),
     [

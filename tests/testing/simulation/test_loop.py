@@ -2,13 +2,13 @@
 
 import asyncio
 import gc
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 import anyio
 import pytest
 
-from perdure.testing.simulation.loop import HOST, Oldest, SimLoop, Stuck, never
+from perdure.testing.simulation.loop import HOST, SimHandle, SimLoop, StepOrder, Stuck, never
 from perdure.testing.simulation.patches import patched
 
 T = TypeVar("T")
@@ -22,15 +22,15 @@ def run(story: Coroutine[Any, Any, T], loop: SimLoop | None = None) -> T:
         loop.close()
 
 
-def new_loop(steps: Oldest | None = None) -> SimLoop:
-    return SimLoop(steps)  # type: ignore[abstract]
+def new_loop(order: StepOrder | None = None) -> SimLoop:
+    return SimLoop(order)  # type: ignore[abstract]
 
 
-class Last(Oldest):
+class Last:
     """Takes the newest step."""
 
-    def choose(self, ready: int) -> int:
-        return ready - 1
+    def choose(self, ready: Sequence[SimHandle]) -> int:
+        return len(ready) - 1
 
 
 def test_a_year_passes_at_once() -> None:
@@ -55,8 +55,8 @@ def test_timers_come_in_the_order_of_their_times_and_then_of_their_making() -> N
     assert seen == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize(("steps", "order"), [(Oldest(), "abc"), (Last(), "cba")])
-def test_tasks_run_in_the_order_that_is_chosen(steps: Oldest, order: str) -> None:
+@pytest.mark.parametrize(("order", "expected"), [(None, "abc"), (Last(), "cba")])
+def test_tasks_run_in_the_order_that_is_chosen(order: StepOrder | None, expected: str) -> None:
     seen: list[str] = []
 
     async def note(name: str) -> None:
@@ -66,8 +66,8 @@ def test_tasks_run_in_the_order_that_is_chosen(steps: Oldest, order: str) -> Non
         tasks = [asyncio.create_task(note(name)) for name in "abc"]
         await asyncio.wait(tasks)
 
-    run(story(), new_loop(steps))
-    assert "".join(seen) == order
+    run(story(), new_loop(order))
+    assert "".join(seen) == expected
 
 
 def test_plain_callbacks_keep_their_order_whatever_is_chosen() -> None:
@@ -217,3 +217,96 @@ def test_nothing_of_a_closed_loop_stays_in_anyio() -> None:
         run(story(), loop)
     assert len(_asyncio._task_states) == before
     assert loop.is_closed()
+
+
+def test_what_follows_a_step_is_looked_at_behind_it_and_its_error_ends_the_run() -> None:
+    seen: list[str] = []
+    loop = new_loop()
+
+    def look() -> None:
+        seen.append("looked")
+        raise ValueError("broken")
+
+    async def story() -> None:
+        loop.after_step = look
+        seen.append("the step goes on")
+        await asyncio.sleep(0)
+        seen.append("never")
+
+    with pytest.raises(ValueError, match="broken"):
+        run(story(), loop)
+    assert seen == ["the step goes on", "looked"]
+
+
+def test_steps_take_their_time_and_some_of_them_longer() -> None:
+    async def story(loop: SimLoop) -> float:
+        for _ in range(10):
+            await asyncio.sleep(0)
+        return loop.time()
+
+    usual, long = SimLoop(step_s=0.001), SimLoop(step_s=0.001)  # type: ignore[abstract]
+    long.long_steps[5] = 1.0
+    assert run(story(usual), usual) == pytest.approx(0.011)
+    assert run(story(long), long) == pytest.approx(1.011)
+
+
+def test_timers_of_a_life_are_late_and_those_of_the_world_are_not() -> None:
+    loop = new_loop()
+    loop.lateness_s = lambda: 0.5
+    seen: list[float] = []
+
+    async def life() -> None:
+        await asyncio.sleep(1)
+        seen.append(loop.time())
+
+    async def story() -> None:
+        loop.create_task(life(), context=loop.in_life(1))
+        await life()
+        await asyncio.sleep(1)
+
+    run(story(), loop)
+    assert seen == [1.0, 1.5]
+
+
+def test_each_step_is_shown_with_the_place_of_its_code() -> None:
+    loop = new_loop()
+    seen: list[tuple[int, str]] = []
+    loop.on_step = lambda handle, ready, at, now_s: seen.append((handle.number, handle.where))
+
+    async def inner() -> None:
+        await asyncio.sleep(1)
+
+    async def story() -> None:
+        await inner()
+
+    run(story(), loop)
+    assert [number for number, _ in seen] == [1, 0, 1]
+    assert [where.split(",")[0].split(".")[-1] for _, where in seen] == [
+        "story",
+        "_set_result_unless_cancelled",
+        "sleep",
+    ]
+
+
+def test_a_fingerprint_is_that_of_the_steps() -> None:
+    def fingerprint(steps: int) -> int:
+        async def story() -> None:
+            for _ in range(steps):
+                await asyncio.sleep(0)
+
+        loop = new_loop()
+        run(story(), loop)
+        return loop.fingerprint
+
+    assert fingerprint(3) == fingerprint(3) != fingerprint(4)
+
+
+def test_tasks_that_have_ended_are_forgotten() -> None:
+    loop = new_loop()
+
+    async def story() -> int:
+        for _ in range(5_000):
+            await asyncio.create_task(asyncio.sleep(0))
+        return len(loop._tasks)
+
+    assert run(story(), loop) < 2_500

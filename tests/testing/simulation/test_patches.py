@@ -47,13 +47,14 @@ def test_scopes_are_cancelled_in_the_order_of_their_making() -> None:
 
 
 def test_the_patch_is_gone_afterwards() -> None:
-    before = _asyncio.CancelScope.__init__
     with patched():
-        assert _asyncio.CancelScope.__init__ is not before
-    assert _asyncio.CancelScope.__init__ is before
+        assert isinstance(_asyncio.CancelScope()._tasks, OrderedSet)
+    assert not hasattr(_asyncio, "set")
 
 
-def test_another_anyio_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_asyncio, "CancelScope", object)
+@pytest.mark.parametrize("other", [object, type("CancelScope", (), {"_tasks": set(), "_child_scopes": set()})])
+def test_another_anyio_is_refused(other: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_asyncio, "CancelScope", other)
     with pytest.raises(PatchMissed, match="Install the version of anyio"), patched():
         pass
+    assert not hasattr(_asyncio, "set")

@@ -1,0 +1,146 @@
+"""A fence around the handlers of signals that code of the app sets: what one raises stays in the step that has set it.
+
+The rule: a handler is called whenever its signal comes, since a profiler has to be, and its exception reaches the code
+for which it is meant: the step of user code in which the handler was set (a timeout around a call, say). Anywhere else
+it would break whatever the daemon does at that moment. There it is a line in the log. Signals that the daemon lives by
+keep its handlers, and one of a timer never gets the kernel's default, which ends the process.
+
+`signal.signal` is the one way by which Python code sets a handler, so the daemon takes its place while it serves. A
+reference to it that a library took before is seen by `daemon/process/signal_guard.py`, which fences the handler within
+0.5 s. `daemon/serve.py` puts it up.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from ...actors.text import text_of, type_name
+from ...actors.waiting.ownership import CodeOwner, owner
+from ...runtime.steps import CodeStep, outwards, step_in
+from .early_signals import STOP_SIGNALS
+
+logger = logging.getLogger(__name__)
+
+# SIGPIPE would end the process at the first connection that a client has closed.
+GUARDED = (*STOP_SIGNALS, signal.SIGPIPE, signal.SIGCHLD)
+# Timers' (setitimer(2)): timeouts and profilers use them. Without a handler they end the process.
+TIMERS = (signal.SIGALRM, signal.SIGPROF, signal.SIGVTALRM)
+
+PACKAGE = __name__.partition(".")[0] + "."
+
+
+class FencedHandler:
+    """A handler of code of the app.
+
+    Args:
+        handler: As it was given.
+        step: In which it was set; None: in no step.
+    """
+
+    def __init__(self, handler: Callable[[int, FrameType | None], Any], step: CodeStep | None = None) -> None:
+        self.handler = handler
+        self._step = step
+        self._raised: BaseException | None = None
+
+    def __call__(self, number: int, stack: FrameType | None) -> Any:
+        try:
+            return self.handler(number, stack)
+        except BaseException as error:
+            if self._reaches_its_code(stack):
+                raise
+            self._raised = error
+            return None
+
+    def _reaches_its_code(self, stack: FrameType | None) -> bool:
+        if not _serving():
+            return True
+        return self._step is not None and any(frame is self._step.frame for frame in outwards(stack))
+
+    def tell(self, number: int) -> None:
+        """Log what was raised. No log is written in a handler, which may run in the middle of another line."""
+        if self._raised is not None:
+            error, self._raised = self._raised, None
+            logger.warning(
+                "a handler of %s that code of the app has set raised %s: %s, and the code for which it was set was not "
+                "running; nothing was done",
+                name_of(number),
+                type_name(error),
+                text_of(error),
+            )
+
+
+class UnawaitedAlarm:
+    """The handler of an alarm that no code waits for any more. Without one it would end the process."""
+
+    def __init__(self) -> None:
+        self._came = False
+
+    def __call__(self, number: int, frame: object) -> None:
+        self._came = True
+
+    def tell(self, number: int) -> None:
+        """Log that one came. No log is written in a handler, which may run in the middle of another line."""
+        if self._came:
+            self._came = False
+            logger.warning("%s came, because code of the app has set an alarm; nothing was done", name_of(number))
+
+
+@contextmanager
+def handlers_fenced() -> Iterator[None]:
+    """Fence each handler that code of the app sets from now on, until the block ends."""
+    # A name of its own type: the module's own function is declared more narrowly than any function can be.
+    module: Any = signal
+    original = module.signal
+
+    def set_handler(number: Any, handler: Any) -> Any:
+        step = step_in(sys._getframe(1))
+        if step is not None or owner() is not CodeOwner.PROCESS:
+            if number in GUARDED and _serving():
+                tell_taken_back(number)
+                return signal.getsignal(number)
+            if is_foreign(handler):
+                handler = FencedHandler(handler, step)
+            elif number in TIMERS and handler == signal.SIG_DFL:
+                handler = UnawaitedAlarm()
+        return original(number, handler)
+
+    module.signal = set_handler
+    try:
+        yield
+    finally:
+        module.signal = original
+
+
+def _serving() -> bool:
+    # Without an event loop the app is being imported.
+    return asyncio._get_running_loop() is not None
+
+
+def tell_taken_back(number: int) -> None:
+    """Log that a handler of the daemon's stays what it is."""
+    logger.warning("code of the app had replaced the handler of %s; the daemon has taken it back", name_of(number))
+
+
+def is_foreign(handler: object) -> bool:
+    """Whether a handler is a function of code of the app, and has no fence."""
+    kind: Any = type(handler)
+    if not callable(handler) or kind is FencedHandler:
+        return False
+    try:
+        module = getattr(handler, "__module__", None)
+        return not (type(module) is str and module.startswith(PACKAGE))
+    except BaseException:  # it is an object of users, with methods of its own
+        return True
+
+
+def name_of(number: int) -> str:
+    """The name of a signal, for people."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal between the first and the last
+        return f"signal {number}"

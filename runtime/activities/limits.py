@@ -1,0 +1,24 @@
+"""The limits on activities that are performed here, as the part of an engine's settings that says them.
+
+The rule: settings name the workshop (`runtime/settings.py`), so what is in the workshop does not import settings.
+"""
+
+from typing import Protocol
+
+from ..workers.limits import DispatchLimits
+
+
+class ActivityLimits(Protocol):
+    """How many activities of each kind are under way at once; `Settings` says what each means."""
+
+    @property
+    def activities_max(self) -> int: ...
+
+    @property
+    def activity_threads_max(self) -> int: ...
+
+    @property
+    def activity_processes_max(self) -> int: ...
+
+    @property
+    def dispatch(self) -> DispatchLimits: ...

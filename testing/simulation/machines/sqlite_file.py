@@ -1,0 +1,91 @@
+"""The SQLite file of a simulated machine: the real store on a real file, for one life after the other.
+
+The one law: what a life has had on the disk when it was killed is there for the next, and of its locks and connections
+nothing is, as after the death of a process.
+
+The file lies in memory where the machine has a file system for that (/dev/shm): a flush costs nothing there, and how
+long it takes is the world's to say (`testing/simulation/machines/disk.py`).
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from ....actors.instruments import Instruments
+from ....actors.store.contract import Write
+from ....actors.store.sqlite.connection import STATEMENTS_CACHED, connect
+from ....actors.store.sqlite.identity import holds_of
+from ....actors.store.sqlite.store import SqliteStore
+from .carrier import InlineCarrier
+
+IN_MEMORY = "/dev/shm"  # noqa: S108  a folder of our own is made in it
+
+
+class SqliteFile:
+    """A folder with a store's file, for as long as a block of `with` lasts.
+
+    with SqliteFile() as file:
+        SimWorld(app, choices, store=file.store).run(story)
+    """
+
+    def __init__(self) -> None:
+        self.folder = tempfile.mkdtemp(prefix="perdure-world-", dir=IN_MEMORY if os.path.isdir(IN_MEMORY) else None)
+        self._path = os.path.realpath(os.path.join(self.folder, "world.db"))
+        self._last: LifeSqliteStore | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._last is not None:
+            self._last.abandon()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def store(self, world: object, instruments: Instruments) -> "LifeSqliteStore":
+        """The store of a new life."""
+        self._last = LifeSqliteStore(self._path, instruments)
+        return self._last
+
+
+class LifeSqliteStore(SqliteStore):
+    """The store of one life.
+
+    Args:
+        path: The real path of the file.
+    """
+
+    def __init__(self, path: str, instruments: Instruments) -> None:
+        super().__init__(path, connect=self._connect_inline, instruments=instruments)
+        self._carriers: list[InlineCarrier] = []
+
+    async def commit_telling(
+        self, writes: Sequence[Write], fences: Mapping[int, int], told: Callable[[], None]
+    ) -> None:
+        """Commit, and call `told` as soon as the commit is in the file."""
+        # Nothing waits between here and the call of the function, and the first connection is the one that writes.
+        self._carriers[0].when_done = told
+        await self.commit(writes, fences)
+
+    def abandon(self) -> None:
+        """Take away what the operating system takes of a process that was killed: its connections and locks.
+
+        SQLite would fold its -wal into the file when the last connection is closed, which a killed process does not.
+        """
+        holds = holds_of(self.path)
+        for hold in holds:
+            hold.keep_wal()
+        carriers, self._carriers = self._carriers, []
+        for carrier in carriers:
+            carrier.drop()
+        for hold in holds:
+            hold.release()
+
+    async def _connect_inline(self, path: str, *, statements: int = STATEMENTS_CACHED) -> InlineCarrier:
+        carrier = InlineCarrier(connect(path, statements))
+        self._carriers.append(carrier)
+        return carrier
