@@ -110,25 +110,29 @@ class Presence:
     async def _kill(self, session: Session, other: Other) -> None:
         """Delete the row of a dead host, unless it has beaten once more. Waits for its commit that is under way."""
         ((backend,),) = await session.run(BACKEND)
-        tasks: list[Any] = []
-        timer = call_later(KILL_S, lambda: tasks.append(spawn(self._end_blocking(backend))))
+        ending = spawn(self._end_blocking(backend))
         try:
             killed = await session.run(KILL, (other.host, other.beat))
         finally:
-            timer.cancel()
-            for task in tasks:
-                await task
+            await _cancelled(ending)
         if killed:
             logger.warning("host %d on %s has ended without leaving %s", other.host, other.name, self._url.name)
 
     async def _end_blocking(self, backend: int) -> None:
-        """End the sessions that a kill waits for: of a host that froze within its commit."""
+        """End the sessions that a kill waits for for too long: of a host that froze within its commit."""
+        session: Session | None = None
         try:
-            session = await self._connect("killer")
-        except (Lost, Refused):
-            return
-        await _unless_lost(session.run(END_BLOCKING, (backend,)))
-        await session.close()
+            while True:
+                await anyio.sleep(KILL_S)
+                try:
+                    if session is None or session.lost:
+                        session = await self._connect("killer")
+                    await session.run(END_BLOCKING, (backend,))
+                except (Lost, Refused) as error:
+                    logger.debug("left undone: %s", error)
+        finally:
+            if session is not None:
+                session.terminate()
 
     # The beat.
 
@@ -192,7 +196,6 @@ class Presence:
             self._session.terminate()
             self._session = None
         if task is not None:
-            task.cancel()
             await _cancelled(task)
         if session is not None and self.ended is None:
             timer = call_later(KILL_S, session.terminate)
@@ -208,5 +211,7 @@ async def _unless_lost(work: Awaitable[object]) -> None:
 
 
 async def _cancelled(task: Any) -> None:
+    """Cancel a task, and wait for its end."""
+    task.cancel()
     while not task.done():
         await anyio.lowlevel.checkpoint()

@@ -276,7 +276,8 @@ LOAD = Statement(
     "load",
     "WITH a AS (SELECT actors.* FROM unnest($1::text[], $2::text[]) AS u (type, id) JOIN actors USING (type, id))"
     f" SELECT key, NULL::bigint AS position, NULL::bigint AS at_us, record, type, id, active, {FACETS} FROM a"
-    " UNION ALL SELECT log.key, log.position, log.at_us, log.entry, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL"
+    " UNION ALL SELECT log.key, log.position, log.at_us, log.entry,"
+    " NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL"
     " FROM a JOIN log ON log.key = a.key ORDER BY key, position NULLS FIRST",
 )
 INSPECT = Statement(

@@ -171,14 +171,13 @@ class Writer:
         try:
             with anyio.CancelScope(shield=True):
                 rows = await session.run(REVIVE, (self._presence.host,))
-        except Refused:
+            if not rows:
+                raise self._presence.end("another host has taken the store over, because this one did not beat")
+            self._life, timeline = rows[0]
+            self._require_timeline(timeline)
+        except BaseException:
             session.terminate()
             raise
-        if not rows:
-            session.terminate()
-            raise self._presence.end("another host has taken the store over, because this one did not beat")
-        self._life, timeline = rows[0]
-        self._require_timeline(timeline)
         self._session = session
         return session
 
