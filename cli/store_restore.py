@@ -11,6 +11,7 @@ from ..actors.errors import PerdureError
 from ..daemon.config import RUN_FLAGS
 from ..daemon.hints import explain
 from .run_flags import DATA_OPTION
+from .store_databases import RESTORE, refuse_database
 
 
 @click.command(params=[click.Argument(["backup"], type=click.Path(path_type=Path)), DATA_OPTION])
@@ -23,6 +24,8 @@ def restore(backup: Path, data: str) -> None:
 
     Of a store of several processes all files are put in place.
     """
+    refuse_database(data, RESTORE)
+
     from ..actors.store.sqlite import restoring  # noqa: PLC0415  `perdure store --help` needs no SQLite
 
     try:

@@ -46,6 +46,7 @@ class Reader:
         self._patience_s = patience_s
         self._session: Session | None = None
         self._lock = anyio.Lock()
+        self._closed = False
 
     async def run(self, statement: Statement, arguments: Sequence[Any], what: str) -> Sequence[Row]:
         """Run one statement.
@@ -72,10 +73,7 @@ class Reader:
                 if self._writer.in_doubt:
                     await self._writer.settle()
                 try:
-                    if self._session is None or self._session.lost:
-                        self._session = None
-                        self._session = await self._connect(self._purpose)
-                    return await work(self._session)
+                    return await work(await self._ready())
                 except (Lost, Refused) as error:
                     if self._session is not None:
                         self._session.terminate()  # it may be inside a transaction
@@ -84,8 +82,21 @@ class Reader:
                     if not await pauses.pause(error):
                         raise StoreFailed(f"{what} failed in {self._url.shown}: {error}") from error
 
+    async def _ready(self) -> Session:
+        """The session; a new one if it was lost."""
+        if self._session is None or self._session.lost:
+            self._session = None
+            session = await self._connect(self._purpose)
+            if self._closed:
+                session.terminate()
+            self._session = session
+        if self._closed:
+            raise StoreFailed(f"{self._url.shown} is not open")
+        return self._session
+
     async def close(self) -> None:
         """End the session, and what is under way."""
+        self._closed = True
         session, self._session = self._session, None
         if session is not None:
             if self._lock.locked():
@@ -179,22 +190,28 @@ async def _outsides(
         address = Address(type_, id_)
         facets, entries = columns[:FACETS_READ], columns[FACETS_READ:]
         try:
-            outside = _inspection(unseal_record(key, type_, id_, record, ALL_SEALED), key, entries)
-            found[address] = outside._replace(facets=facets_in(kinds, *facets))
+            first, last, updated_us = _ends(key, entries)
+            found[address] = Inspection(
+                record=unseal_record(key, type_, id_, record, ALL_SEALED),
+                first=first,
+                last=last,
+                updated_us=updated_us,
+                facets=facets_in(kinds, *facets),
+            )
         except Damaged as damage:
             found[address] = StoreDamaged(address, str(damage), key=key)
     return found
 
 
-def _inspection(record: bytes, key: int, entries: Sequence[Any]) -> Inspection:
+def _ends(key: int, entries: Sequence[Any]) -> tuple[bytes | None, bytes | None, int]:
+    """The first and the last entry of a log, and when the last was written."""
     first_position, first_us, first, last_position, last_us, last = entries
     if first_position is None:
-        return Inspection(record=record, first=None, last=None, updated_us=0)
+        return None, None, 0
     begin = unseal_entry(key, first_position, first_us, first, ALL_SEALED)
     if last_position == first_position:
-        return Inspection(record=record, first=begin, last=begin, updated_us=last_us)
-    end = unseal_entry(key, last_position, last_us, last, ALL_SEALED)
-    return Inspection(record=record, first=begin, last=end, updated_us=last_us)
+        return begin, begin, last_us
+    return begin, unseal_entry(key, last_position, last_us, last, ALL_SEALED), last_us
 
 
 async def _learn(reader: Reader, kinds: Kinds, numbers: Sequence[int | None]) -> None:

@@ -269,6 +269,9 @@ THIN_AUDIT = Statement(
     " (SELECT number FROM audit WHERE at_us < $1 ORDER BY at_us, number LIMIT $2) RETURNING 1",
 )
 
+ANY_ACTOR = Statement("any actor", "SELECT 1 FROM actors LIMIT 1")
+SET_COPYING = Statement("set copying", "UPDATE meta SET value = $1 WHERE name = 'copying' RETURNING 1")
+
 # Reads.
 
 # Record and log in one statement, or they would be of two moments. The log comes in rows of its own.

@@ -34,10 +34,21 @@ from .lists.reading import Asked, read_audit, read_counts, read_page, read_talli
 from .log import placed
 from .presence import Presence
 from .reading import Reader, learn_kinds, read_active, read_actors, read_ids, read_outsides, read_reminders
+from .schema import COPYING, READ_META, make_ready, require_whole
 from .schema import SHARDS as SHARDS_OF
-from .schema import make_ready, require_whole
 from .settings import require_settings, session_settings
-from .statements import ADD_KINDS, FOLD_TALLIES, KINDS, SHARDS, TAKE, TAKE_KEYS, THIN_AUDIT, commit_of
+from .statements import (
+    ADD_KINDS,
+    ANY_ACTOR,
+    FOLD_TALLIES,
+    KINDS,
+    SET_COPYING,
+    SHARDS,
+    TAKE,
+    TAKE_KEYS,
+    THIN_AUDIT,
+    commit_of,
+)
 from .url import parse_url
 from .writer import Pauses, Receipt, Writer
 
@@ -221,6 +232,26 @@ class PostgresStore:
     async def enlist(self, found: Sequence[tuple[Unlisted, Facets | None]]) -> None:
         self._opened()
         assert not found, "no release has left actors without facets on PostgreSQL"
+
+    # For a copy that is being made of another store.
+
+    async def begin_copy(self) -> None:
+        """Mark this store as one that is not whole yet, if it is empty.
+
+        Raises:
+            StoreFailed: It is neither empty nor marked.
+        """
+        opened = self._opened()
+        meta = await opened.reader.run(READ_META, (), "looking at the store")
+        if any(name == COPYING and value for name, value in meta):
+            return
+        if await opened.reader.run(ANY_ACTOR, (), "looking at the store"):
+            raise StoreFailed(f"{self.url.name} has a store already. Name another ?schema=, or drop that one.")
+        await opened.writer.run(SET_COPYING, (1,), "beginning a copy")
+
+    async def end_copy(self) -> None:
+        """Mark this store as whole."""
+        await self._opened().writer.run(SET_COPYING, (0,), "ending a copy")
 
     # Its parts.
 
