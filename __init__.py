@@ -4,11 +4,11 @@ from .actors.errors import PerdureError
 from .actors.store.durability import Durability
 from .client.connect import connect, connect_sync
 from .daemon.asgi import asgi
+from .embedding.engine import EmbeddedEngine as Engine
 from .runtime.authoring.app import App
 from .runtime.authoring.context import ActivityContext, WorkflowContext
 from .runtime.authoring.retry import RetryPolicy
 from .runtime.authoring.task import Task, when_all, when_any
-from .runtime.engine import Engine
 from .runtime.errors import (
     InstanceExists,
     InstanceNotFound,

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from ..runtime.authoring.app import App
 
 if TYPE_CHECKING:
+    from .app_server import AsgiApp
     from .blocking import BlockingClient
     from .remote_client import RemoteClient
-    from .server import AsgiApp
 
 DEFAULT_SERVER = "http://127.0.0.1:3500"
 
@@ -26,7 +26,7 @@ def connect(
 
     Args:
         where: Where `perdure run` serves HTTP, or where `perdure.asgi` is mounted. Or what `perdure.asgi` has
-            given, for an engine in this process; it has all but `events`.
+            given, for an engine in this process.
         token: One of the daemon's API tokens; None: it asks for none.
         app: Tells the types of workflows that are given by name.
 
@@ -34,6 +34,11 @@ def connect(
         ServerAddressInvalid: `where` cannot be one.
     """
     from .remote_client import RemoteClient  # noqa: PLC0415  the rule above
+
+    if not isinstance(where, str):
+        from .app_server import AppServer  # noqa: PLC0415
+
+        return RemoteClient(AppServer(where, token), app)
     from .server import Server  # noqa: PLC0415
 
     return RemoteClient(Server(where, token), app)

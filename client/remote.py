@@ -19,8 +19,8 @@ from ..runtime.history.failure import FailureDetails
 from ..runtime.history.instance_state import InstanceState
 from ..runtime.history.status import Status
 from ..runtime.operations.facade import finished
+from .api_server import ApiServer, path_of
 from .filters import text_of_value
-from .server import Server, path_of
 
 SET_ASIDE = "SET_ASIDE"
 POLL_S = 60  # of one request of a wait; the server allows 300
@@ -35,7 +35,7 @@ NEAR_THE_END = 4  # events: these stand among the first or the last few
 class RemoteOperations:
     """Calls the management API of a daemon."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: ApiServer) -> None:
         self.server = server
 
     async def start(
@@ -129,7 +129,7 @@ class RemoteOperations:
             instance_id=instance_id,
             read_s=seconds + SLACK_S,
         )
-        return self.server.read(answer, InstanceDetails) if answer.status_code == 200 else None
+        return self.server.read(answer, InstanceDetails) if answer.status == 200 else None
 
     async def raise_event(self, instance_id: str, name: str, data: str | None, *, key: str | None) -> None:
         """Send an event to an instance, once for each key."""
@@ -199,7 +199,7 @@ class RemoteOperations:
                 if kind in event and "payloadBytes" in event:
                     path = path_of("instances", instance_id, "history", event["key"], payload)
                     answer = await self.server.send("GET", path, instance_id=instance_id)
-                    return answer.text if answer.status_code == 200 else None
+                    return answer.text if answer.status == 200 else None
         return None
 
     async def _with_payloads(self, described: InstanceDetails) -> InstanceState:

@@ -1,34 +1,21 @@
-"""A server as a client sees it: an address, a token, and requests with JSON in and out.
+"""A server of the management API that is reached over HTTP: an address and a token.
 
-The rule: this module is the only one that knows the HTTP library. It sends each request once: what an answer that did
-not come means, the caller must know.
+The rule: this module is the only one that knows the HTTP library.
 
 `client/remote.py` and `client/remote_client.py` make the requests.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Any, NoReturn, Self, TypeVar, cast
-from urllib.parse import quote, urlsplit
+from typing import NoReturn, Self
+from urllib.parse import urlsplit
 
 import httpx2
-import msgspec
 
-from ..api.management.paths import path_piece
-from ..runtime.errors import InvalidRequest
-from .errors import ClientClosed, ServerAddressInvalid, ServerRefused, ServerUnreachable, error_of
-
-T = TypeVar("T")
-
-Query = Iterable[tuple[str, str]]
-
-PREFIX = "/api/v1"
-JSON = "application/json"
-
-AsgiApp = Callable[..., Awaitable[None]]
-IN_PROCESS = "http://localhost"  # the name by which an app in this process is asked
+from .api_server import JSON, Answer, ApiServer, Query, content_of, lines_of, query_text
+from .errors import ClientClosed, ServerAddressInvalid, ServerUnreachable
 
 CONNECT_S = 5.0
 CONNECTIONS_MAX = 500  # half of the files that a process may usually have open
@@ -39,35 +26,32 @@ READ_S = 60.0
 KEEP_ALIVE_S = 3.0
 
 
-class Server:
+class Server(ApiServer):
     """The management API of a daemon.
 
     Args:
-        where: `http://127.0.0.1:3500`; a path is where another app has mounted the API. Or an ASGI app in this process.
+        url: `http://127.0.0.1:3500`; a path is where another app has mounted the API.
         token: None: it asks for none.
 
     Raises:
         ServerAddressInvalid: The address cannot be one.
     """
 
-    def __init__(self, where: str | AsgiApp, token: str | None = None) -> None:
-        self.app = None if isinstance(where, str) else where
-        self.url = checked_url(where) if isinstance(where, str) else IN_PROCESS
-        self._headers = {"dapr-api-token": checked_token(token)} if token else {}
+    def __init__(self, url: str, token: str | None = None) -> None:
+        super().__init__(checked_url(url), token)
         self._http: httpx2.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
         encrypted = self.url.startswith("https:")
         self._http = httpx2.AsyncClient(
             base_url=self.url,
-            headers=self._headers,
+            headers=self.headers,
             limits=httpx2.Limits(
                 max_connections=CONNECTIONS_MAX, max_keepalive_connections=100, keepalive_expiry=KEEP_ALIVE_S
             ),
             # Certificates take longer to load than a request takes, and a proxy is not the way to this machine.
             verify=encrypted,
             trust_env=not is_loopback(self.url),
-            transport=httpx2.ASGITransport(self.app) if self.app is not None else None,
         )
         await self._http.__aenter__()
         return self
@@ -79,39 +63,6 @@ class Server:
         if http is not None:
             await http.__aexit__(exc_type, exc, traceback)
 
-    async def ask(
-        self,
-        method: str,
-        path: str,
-        answer: type[T],
-        *,
-        query: Query = (),
-        body: object = None,
-        headers: Mapping[str, str] | None = None,
-        instance_id: str | None = None,
-    ) -> T:
-        """Make a request and read the JSON of its answer.
-
-        Args:
-            path: With its prefix; `path_of` makes one.
-            answer: What the JSON is read as.
-            body: Written as JSON; bytes as they are.
-            instance_id: The instance that it is about, for errors.
-
-        Raises:
-            PerdureError: As of `client/errors.py`.
-        """
-        response = await self.send(method, path, query=query, body=body, headers=headers, instance_id=instance_id)
-        return self.read(response, answer)
-
-    def read(self, response: httpx2.Response, answer: type[T]) -> T:
-        """Read the JSON of an answer."""
-        try:
-            return msgspec.json.decode(response.content, type=answer)
-        except msgspec.MsgspecError as error:
-            what = f"{self.url} has answered with what is no {answer.__name__}: {error}. Is it this version of Perdure?"
-            raise ServerRefused(response.status_code, "", what) from None
-
     async def send(
         self,
         method: str,
@@ -122,23 +73,14 @@ class Server:
         headers: Mapping[str, str] | None = None,
         instance_id: str | None = None,
         read_s: float | None = None,
-    ) -> httpx2.Response:
-        """Make a request, and return its answer if it is a good one.
-
-        Args:
-            read_s: How long the answer may take; READ_S by default.
-
-        Raises:
-            PerdureError: As of `client/errors.py`.
-        """
+    ) -> Answer:
+        """Make a request; see `ApiServer.send`. The answer may take READ_S by default."""
         request = self._request(method, path, query, body, headers, read_s)
         try:
             response = await self._open.send(request)
         except httpx2.HTTPError as error:
             self._unreachable(error)
-        if not response.is_success:
-            raise refusal(self.url, response, instance_id)
-        return response
+        return self.checked(answer_of(response), instance_id)
 
     @asynccontextmanager
     async def stream(
@@ -151,22 +93,22 @@ class Server:
         instance_id: str | None = None,
         read_s: float | None = None,
     ) -> AsyncIterator[AsyncIterator[str]]:
-        """Make a request, and give the lines of its answer as they come.
-
-        Raises:
-            PerdureError: As of `client/errors.py`.
-        """
         request = self._request(method, path, query, None, headers, read_s)
         try:
             response = await self._open.send(request, stream=True)
+            if not response.is_success:
+                await response.aread()
+                self.checked(answer_of(response), instance_id)
+            pieces = response.aiter_bytes()
             try:
-                if not response.is_success:
-                    await response.aread()
-                    raise refusal(self.url, response, instance_id)
-                async with aclosing(cast(AsyncGenerator[str, None], response.aiter_lines())) as lines:
+                async with aclosing(lines_of(pieces)) as lines:
                     yield lines
             finally:
                 await response.aclose()
+                # The library's generators, one within another, end by the error that this brings. Else the garbage
+                # collector would have to end them, which trio does not allow.
+                with suppress(Exception):
+                    await anext(pieces)
         except httpx2.HTTPError as error:
             self._unreachable(error)
 
@@ -185,14 +127,11 @@ class Server:
         headers: Mapping[str, str] | None,
         read_s: float | None,
     ) -> httpx2.Request:
-        content = body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
+        content = content_of(body)
         # A request waits for a connection as long as it has to: each wait for an instance keeps one.
         timeout = httpx2.Timeout(read_s or READ_S, connect=CONNECT_S, pool=None)
         given = {"content-type": JSON, **(headers or {})} if content is not None else headers
-        try:
-            pairs = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query)
-        except UnicodeEncodeError as error:
-            raise InvalidRequest(f"{error.object!r} has a lone surrogate, which no URL can hold") from None
+        pairs = query_text(query)
         url = f"{self.url}{path}{'?' if pairs else ''}{pairs}"
         return self._open.build_request(method, url, content=content, headers=given, timeout=timeout)
 
@@ -202,31 +141,9 @@ class Server:
         raise ServerUnreachable(self.url, why, sent=sent) from error
 
 
-def path_of(*pieces: str) -> str:
-    """Make a path below the API's prefix. A piece may be any text, and is one piece of the path."""
-    return PREFIX + "".join(f"/{encoded(piece)}" for piece in pieces)
-
-
-def encoded(piece: str) -> str:
-    """Encode a piece of a path. Raises InvalidRequest."""
-    try:
-        return path_piece(piece)
-    except UnicodeEncodeError:
-        raise InvalidRequest(f"{piece!r} has a lone surrogate, which no URL can hold") from None
-
-
-def refusal(server: str, response: httpx2.Response, instance_id: str | None) -> Exception:
-    """Make the error of an answer that is none of the good ones."""
-    code, message = "", f"{server} has answered {response.status_code} {response.reason_phrase}"
-    try:
-        said: Any = msgspec.json.decode(response.content)
-    except msgspec.MsgspecError:
-        said = None
-    if isinstance(said, dict) and isinstance(said.get("message"), str):
-        code, message = str(said.get("errorCode", "")), said["message"]
-    elif text := response.text.strip():
-        message = f"{message}: {text[:200]}"
-    return error_of(response.status_code, code, message, instance_id=instance_id)
+def answer_of(response: httpx2.Response) -> Answer:
+    """What a response has, once it was read."""
+    return Answer(response.status_code, response.reason_phrase, response.content)
 
 
 def checked_url(url: str) -> str:
@@ -248,17 +165,6 @@ def checked_url(url: str) -> str:
     if parts.query or parts.fragment or parts.username is not None:
         raise ServerAddressInvalid(url, "it has more than a host, a port and a path")
     return full.rstrip("/")
-
-
-def checked_token(token: str) -> str:
-    """Check that a token can stand in a header.
-
-    Raises:
-        ServerAddressInvalid: It cannot.
-    """
-    if not token.isascii() or not token.isprintable():
-        raise ServerAddressInvalid("(the token)", "a token has printable ASCII characters only")
-    return token
 
 
 def is_loopback(url: str) -> bool:

@@ -55,7 +55,7 @@ def asgi(
     from ..http.embedded import EmbeddedApp  # noqa: PLC0415
     from ..rpc.wire.event_json import event_writer  # noqa: PLC0415
 
-    app_id = engine.settings.app_id
+    app_id = engine.app_id
     stopping = anyio.Event()
     if isinstance(api_tokens, Mapping):
         tokens = [NamedToken(name, token) for name, token in api_tokens.items()]

@@ -82,13 +82,9 @@ class Config:
         limits = {name: value for name, value in limits.items() if name not in ("app_id", "retention")}
         return {**shown, "limits": limits, "app_id": app_id, "api_tokens": len(self.api_tokens)}
 
-    def settings(self, app_name: str | None) -> Settings:
-        """The settings of the engine.
-
-        Args:
-            app_name: The name of the app that it runs, if any; the app id, unless the configuration has one.
-        """
-        return replace(self.limits, app_id=self.app_id or app_name or LIMITS.app_id, retention=self.retention)
+    def settings(self) -> Settings:
+        """The settings of the engine."""
+        return replace(self.limits, app_id=self.app_id, retention=self.retention)
 
 
 # How many tokens there are may be known. The texts of flags are no configuration.

@@ -83,10 +83,11 @@ def run(config: Config, app: App | None, announce: Callable[[str], None], member
 
 async def main(config: Config, app: App | None, announce: Callable[[str], None], member: Member | None) -> None:
     """Serve in an event loop; see `run`."""
-    settings = config.settings(app.name if app is not None else None)
+    settings = config.settings()
+    app_id = settings.app_id_for(app.name if app is not None else None)
     tokens = known_tokens(config)
     options = HttpOptions(
-        app_id=settings.app_id,
+        app_id=app_id,
         api_tokens=tokens,
         body_bytes_max=config.max_body_bytes or BODY_BYTES_MAX,
         allowed_hosts=config.names(),
@@ -96,7 +97,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
         data=store_of(config),
         durability=Durability(config.durability),
         settings=settings,
-        propagate=propagation(settings.app_id),
+        propagate=propagation(app_id),
         membership=member.membership if member is not None else None,
         opening=Opening(flight_record=True, set_aside=config.set_aside, folder=config.folder),
     )
@@ -107,7 +108,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
             stopping = Stopping(tasks.cancel_scope)
             shut_down = stopping.tell if member is None else partial(ask_supervisor, member)
             control = Control(engine, app, stopping, shut_down)
-            sidecar = Sidecar(control, app_id=settings.app_id, peers=engine.peers)
+            sidecar = Sidecar(control, app_id=app_id, peers=engine.peers)
             facade, watch = metered(config, engine, sidecar, tasks, stopping, ports)
             rpc = rpc_server(config, tokens, engine, facade, sidecar, watch)
 
@@ -150,8 +151,8 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                             sidecar,
                             engine.management_through(facade),
                             stopping=stopping.told,
-                            event_json=event_writer(settings.app_id),
-                            configuration=config.public(settings.app_id),
+                            event_json=event_writer(app_id),
+                            configuration=config.public(app_id),
                         ),
                         listener=listener,
                         stop=stopping.told,

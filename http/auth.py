@@ -30,7 +30,10 @@ OPEN_FOLDERS = ("/docs/", "/ui/")
 LOGIN = ("POST", "/api/v1/session")
 
 MANAGEMENT = "/api/v1"
-ACTOR = "perdure_actor"  # the key in the scope
+# Keys of a scope: who asks, and through which door. No request from outside can have them.
+ACTOR = "perdure_actor"
+DOOR = "perdure_door"
+API = "api"  # the door of whoever comes from outside, in the audit
 
 TOKEN_MISSING = ErrorAnswer(
     401,
@@ -103,6 +106,12 @@ def actor_of(scope: Scope) -> str:
     """Return the name of the token with which a request came; without tokens all callers are `anonymous`."""
     actor: str = scope.get(ACTOR, ANONYMOUS)
     return actor
+
+
+def door_of(scope: Scope) -> str:
+    """Return the door by which a request for the management API came, for the audit."""
+    door: str = scope.get(DOOR, API)
+    return door
 
 
 def has_shown_token(scope: Scope) -> bool:

@@ -121,6 +121,7 @@ class Engine:
     ) -> None:
         self.app = app
         self.settings = settings or Settings()
+        self.app_id = self.settings.app_id_for(app.name if app is not None else None)
         self.stop_grace_s = self.settings.stop_grace_s  # a program that has used part of it may lower it
         self.peers = Peers(membership) if membership is not None else None
         self._clock = clock or SystemClock()
@@ -151,7 +152,7 @@ class Engine:
         self._activities.stopwatch = opening.instruments.stopwatch
         self._surroundings = Surroundings(
             app,
-            app_id=self.settings.app_id,
+            app_id=self.app_id,
             waits_for_workers=self._waits_for_workers,
             propagate=propagate,
             limits=self.settings.limits,
@@ -192,7 +193,7 @@ class Engine:
         )
         self.facade = Facade(self._host, limits=self.settings.limits)
         work = WorkLocator(activity=self._activity_state, turn=self.dispatcher.turn_state, peers=self.peers)
-        self.views = views_of(self._host, work, app_id=self.settings.app_id)
+        self.views = views_of(self._host, work, app_id=self.app_id)
         self.steering = Steering(self._host, self.facade, app=app, waits_for_workers=self._waits_for_workers)
         self.transfer = Transfer(self._host, self.facade)
         self._selected = SelectedInstances(self.views.listing, self.steering, self._clock)
@@ -218,15 +219,19 @@ class Engine:
             bulk=self.bulk,
             clock=self._clock,
         )
-        self.client = Client(EmbeddedOperations(self.facade, self.steering), app)
+        self.client = self.make_client(EmbeddedOperations(self.facade, self.steering))
         self._children = ChildStarter(self.facade, send=self._send, journal=journal)
-        self._events = EventSender(self.facade, send=self._send, app_id=self.settings.app_id, journal=journal)
+        self._events = EventSender(self.facade, send=self._send, app_id=self.app_id, journal=journal)
         self._own_task = OwnTask(self._run, hurry=self._hurry, ended=self._end)
         self._block: AsyncExitStack | None = None  # on trio
         self._running = False
         self._told_of_stop: list[Callable[[], None]] = []
         self._used = False
         self._workers_known = False  # whether a worker has ever been connected to this store
+
+    def make_client(self, operations: EmbeddedOperations) -> Client:
+        """Make the client of this engine; `embedding/engine.py` makes one that can do more."""
+        return Client(operations, self.app)
 
     @property
     def ready(self) -> bool:

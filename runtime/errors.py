@@ -33,6 +33,8 @@ MailboxFull
 └── InstanceFull                   the instance holds as many arrivals as it may
 """
 
+from collections.abc import Sequence
+
 from ..actors.address import Address
 from ..actors.errors import MailboxFull, PerdureError
 from .history.failure import CarriesFailure, FailedCall, FailureDetails
@@ -216,15 +218,16 @@ class RepairRefused(RequestRefused):
 class RunChanged(RequestRefused):
     """The id belongs to another run than the one that the caller has seen."""
 
-    def __init__(self, instance_id: str, *, expected: str, found: str) -> None:
+    def __init__(self, instance_id: str, *, expected: Sequence[str], found: str) -> None:
         super().__init__(instance_id, expected, found)
         self.instance_id = instance_id
-        self.expected = expected  # the execution id of a first generation
+        self.expected = tuple(expected)  # the execution ids of first generations
         self.found = found
 
     def __str__(self) -> str:
+        wanted = " or ".join(map(repr, self.expected)) or "a run with a strong ETag"
         return (
-            f"instance {self.instance_id!r} is another run by now: the request is for {self.expected!r}, and the id "
+            f"instance {self.instance_id!r} is another run by now: the request is for {wanted}, and the id "
             f"belongs to {self.found!r}. Nothing was done. Look at the instance again, and decide anew."
         )
 

@@ -11,6 +11,8 @@ from .authoring.limits import WorkflowLimits
 from .operations.retention.policy import Retention
 from .workers.limits import DispatchLimits
 
+NO_APP_ID = "perdure"  # of an engine without an app
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -20,7 +22,7 @@ class Settings:
         ValueError: A limit is out of its range.
     """
 
-    app_id: str = "perdure"
+    app_id: str | None = None  # by which apps know each other; None: the app's name
     activations_max: int = 10_000  # instances in memory; the others sleep in the store
     mailbox_messages_max: int = 10_000  # messages one instance may have waiting
     activities_max: int = 1_000  # `async def` activities under way at once
@@ -36,6 +38,8 @@ class Settings:
     always_replay: bool = False  # evict after each turn, so that every turn starts from the store
 
     def __post_init__(self) -> None:
+        if self.app_id == "":
+            raise ValueError("app_id must not be empty; None is the app's name")
         for name in ("mailbox_messages_max", "activities_max", "activity_threads_max", "activity_processes_max"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -43,6 +47,14 @@ class Settings:
             raise ValueError(f"activations_max must be at least 0, not {self.activations_max}")
         if self.stop_grace_s < 0:
             raise ValueError(f"stop_grace_s must be at least 0 seconds, not {self.stop_grace_s}")
+
+    def app_id_for(self, app_name: str | None) -> str:
+        """The app id of an engine.
+
+        Args:
+            app_name: Of its app; None: it has none.
+        """
+        return self.app_id or app_name or NO_APP_ID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,14 +12,16 @@ from starlette.requests import Request
 from ...api.management.queries import RequestQuery
 from ...api.management.words import BODY_INVALID, BODY_NOT_JSON, FILTER_INVALID, HEADER_INVALID
 from ...api.words import Refusal
-from ..auth import actor_of
+from ..auth import actor_of, door_of
 from ..body import read, read_text
 from ..path import parameter, query_pairs
 from .endpoint import Endpoint
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 
-ETAG = re.compile(r'"([^",]*)"|([A-Za-z0-9-]+)')  # without its quotes too: a person has typed it
+# An element of a list of entity tags, which may be empty (RFC 9110, 5.6.1 and 8.8.3), and what is behind it. A tag may
+# have lost its quotes: a person has typed it.
+ETAG = re.compile(r'[ \t]*(?:(?P<weak>W/)?"(?P<tag>[!#-~\x80-\xff]*)"|(?P<typed>[A-Za-z0-9-]+))?[ \t]*(?:,|$)')
 KEY = re.compile("[!-~]{1,256}")  # an Idempotency-Key
 
 
@@ -44,6 +46,11 @@ class ManagementCall:
         """The name of the caller, for the audit."""
         return actor_of(self.request.scope)
 
+    @property
+    def door(self) -> str:
+        """The door by which the caller came, for the audit."""
+        return door_of(self.request.scope)
+
     def piece(self, name: str) -> str:
         """Decode a piece of the path. Raises PathMalformed."""
         return parameter(self.request, name)
@@ -62,19 +69,25 @@ class ManagementCall:
         """Return the Idempotency-Key header; None if there is none. Raises Refusal."""
         key = self.request.headers.get("idempotency-key")
         if key is not None and KEY.fullmatch(key) is None:
-            raise Refusal(HEADER_INVALID, detail="an Idempotency-Key has 1 to 256 visible characters of ASCII")
+            raise Refusal(HEADER_INVALID, detail="'Idempotency-Key' has 1 to 256 visible characters of ASCII")
         return key
 
-    def expected_run(self) -> str | None:
-        """Return the run that an If-Match header names; None if there is none, or `*`. Raises Refusal."""
-        tag = self.request.headers.get("if-match")
-        if tag is None or tag.strip() == "*":
+    def expected_runs(self) -> frozenset[str] | None:
+        """Return the runs that If-Match names; None if it is absent, or `*`, which is any run. Raises Refusal.
+
+        A weak tag names none: this comparison is the strong one (RFC 9110, 13.1.1).
+        """
+        lines = self.request.headers.getlist("if-match")
+        if not lines or [line.strip() for line in lines] == ["*"]:
             return None
-        found = ETAG.fullmatch(tag.strip())
-        if found is None:
-            detail = f'If-Match is {tag!r}, and it takes one ETag as a description has it, such as "EXECUTION_ID"'
+        tags = entity_tags(",".join(lines))
+        if not tags:
+            detail = (
+                f"'If-Match' is {', '.join(lines)!r}, and it takes `*`, or ETags as descriptions have them with commas "
+                'between, such as "EXECUTION_ID"'
+            )
             raise Refusal(HEADER_INVALID, detail=detail)
-        return found[1] if found[1] is not None else found[2]
+        return frozenset(tag for tag, weak in tags if not weak)
 
     async def payload(self) -> str | None:
         """Read the body as a payload; None if it is empty. Raises Refusal."""
@@ -95,6 +108,21 @@ class ManagementCall:
             raise Refusal(wrong, detail=f"the body: {error}") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refusal(BODY_NOT_JSON, detail=error) from None
+
+
+def entity_tags(text: str) -> list[tuple[str, bool]]:
+    """Read a list of entity tags, each with whether it is weak; an empty one if the text is none."""
+    found: list[tuple[str, bool]] = []
+    position = 0
+    while position < len(text):
+        match = ETAG.match(text, position)
+        if match is None:
+            return []
+        position = match.end()
+        tag = match["tag"] if match["tag"] is not None else match["typed"]
+        if tag is not None:
+            found.append((tag, match["weak"] is not None))
+    return found
 
 
 def fields_given(body: msgspec.Struct) -> dict[str, Any]:

@@ -45,8 +45,12 @@ GROUPS = {
 
 HEADERS: dict[str, Json] = {
     "If-Match": {
-        "description": "The ETag of a description: if the id has another run by now, the answer is 412",
-        "schema": {"type": "string", "pattern": r'^("[!#-+\--~]*"|[A-Za-z0-9-]+|\*)$'},
+        "description": "The ETag of a description, or several with commas between: if the id has another run by now, "
+        "the answer is 412. `*` is any run",
+        "schema": {
+            "type": "string",
+            "pattern": r'^(\*|((W/)?"[!#-~]*"|[A-Za-z0-9-]+)(, ?((W/)?"[!#-~]*"|[A-Za-z0-9-]+))*)$',
+        },
     },
     "Idempotency-Key": {
         "description": "The same request with the same key is done once",

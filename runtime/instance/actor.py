@@ -30,7 +30,7 @@ class WorkflowActorType:
 
     def purges(self, body: Any) -> bool:
         # Of an instance that cannot be read nothing tells which run it is.
-        return isinstance(body, Purge) and body.condition.run is None
+        return isinstance(body, Purge) and body.condition.runs is None
 
     def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[AuditRow]:
         assert isinstance(body, Purge)

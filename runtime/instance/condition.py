@@ -16,12 +16,22 @@ from ..history.record import InstanceRecord
 class Condition(NamedTuple):
     """What must hold. All of it must; an empty condition holds for every instance."""
 
-    run: str | None = None  # the execution id of the first generation (`InstanceRecord.run_id`)
+    # The execution id of the first generation (`InstanceRecord.run_id`) is one of these; None: any.
+    runs: frozenset[str] | None = None
     filter: ListFilter | None = None
     stuck_since_us: int | None = None  # stalled, set aside, or in an activity without a turn since then; Unix time
 
 
 ANY = Condition()
+
+
+def of_run(run: str | None) -> Condition:
+    """The condition that an instance is still one run.
+
+    Args:
+        run: The execution id of its first generation; None: any.
+    """
+    return Condition(runs=frozenset((run,))) if run is not None else ANY
 
 
 def unmet(
@@ -40,8 +50,8 @@ def unmet(
         idle_since_us: When its last turn was, if it has work in flight; as for `matches`.
         stuck_since_us: Since when nothing has moved in it; Unix time, microseconds. None: it is not stuck.
     """
-    if condition.run is not None and condition.run != record.run_id:
-        return RunChanged(instance_id, expected=condition.run, found=record.run_id)
+    if condition.runs is not None and record.run_id not in condition.runs:
+        return RunChanged(instance_id, expected=sorted(condition.runs), found=record.run_id)
     if condition.filter is not None and not matches(condition.filter, instance_id, facets, idle_since_us=idle_since_us):
         return NoMatch(instance_id)
     if condition.stuck_since_us is not None and (stuck_since_us is None or stuck_since_us > condition.stuck_since_us):

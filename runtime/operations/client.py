@@ -7,7 +7,7 @@ The rule: it decides nothing. It encodes, makes one call, and decodes by the wor
 
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol, TypeVar, overload
+from typing import Any, Literal, Protocol, TypedDict, TypeVar, Unpack, overload
 
 import anyio
 
@@ -23,6 +23,25 @@ from .handle import Handle, Seconds, Workflow, WorkflowState
 
 R = TypeVar("R")
 IfTaken = Literal["reject", "return", "restart"]
+AsyncCode = Callable[..., Coroutine[Any, Any, R]]
+GeneratorCode = Callable[..., Generator[Any, Any, R]]
+
+
+class RunOptions(TypedDict, total=False):
+    """The keyword arguments of `Client.run`, for type checkers."""
+
+    input: Any
+    instance_id: str | None
+
+
+class StartOptions(RunOptions, total=False):
+    """The keyword arguments of `Client.start`, for type checkers."""
+
+    start_at: datetime | None
+    tags: Mapping[str, str] | None
+    if_exists: IfTaken | None
+    force: bool
+    idempotency_key: str | None
 
 
 class Operations(Protocol):
@@ -78,57 +97,13 @@ class Client:
         self._encoder = Encoder()
 
     @overload
-    async def start(
-        self,
-        workflow: Callable[..., Coroutine[Any, Any, R]],
-        *,
-        input: Any = None,
-        instance_id: str | None = None,
-        start_at: datetime | None = None,
-        tags: Mapping[str, str] | None = None,
-        if_exists: IfTaken | None = None,
-        force: bool = False,
-        idempotency_key: str | None = None,
-    ) -> Handle[R]: ...
+    async def start(self, workflow: AsyncCode[R], **options: Unpack[StartOptions]) -> Handle[R]: ...
     @overload
-    async def start(
-        self,
-        workflow: Callable[..., Generator[Any, Any, R]],
-        *,
-        input: Any = None,
-        instance_id: str | None = None,
-        start_at: datetime | None = None,
-        tags: Mapping[str, str] | None = None,
-        if_exists: IfTaken | None = None,
-        force: bool = False,
-        idempotency_key: str | None = None,
-    ) -> Handle[R]: ...
+    async def start(self, workflow: GeneratorCode[R], **options: Unpack[StartOptions]) -> Handle[R]: ...
     @overload
-    async def start(
-        self,
-        workflow: Callable[..., R],
-        *,
-        input: Any = None,
-        instance_id: str | None = None,
-        start_at: datetime | None = None,
-        tags: Mapping[str, str] | None = None,
-        if_exists: IfTaken | None = None,
-        force: bool = False,
-        idempotency_key: str | None = None,
-    ) -> Handle[R]: ...
+    async def start(self, workflow: Callable[..., R], **options: Unpack[StartOptions]) -> Handle[R]: ...
     @overload
-    async def start(
-        self,
-        workflow: str,
-        *,
-        input: Any = None,
-        instance_id: str | None = None,
-        start_at: datetime | None = None,
-        tags: Mapping[str, str] | None = None,
-        if_exists: IfTaken | None = None,
-        force: bool = False,
-        idempotency_key: str | None = None,
-    ) -> Handle[Any]: ...
+    async def start(self, workflow: str, **options: Unpack[StartOptions]) -> Handle[Any]: ...
     async def start(
         self,
         workflow: Workflow,
@@ -180,17 +155,13 @@ class Client:
         return Handle(started, self, workflow)
 
     @overload
-    async def run(
-        self, workflow: Callable[..., Coroutine[Any, Any, R]], *, input: Any = None, instance_id: str | None = None
-    ) -> R: ...
+    async def run(self, workflow: AsyncCode[R], **options: Unpack[RunOptions]) -> R: ...
     @overload
-    async def run(
-        self, workflow: Callable[..., Generator[Any, Any, R]], *, input: Any = None, instance_id: str | None = None
-    ) -> R: ...
+    async def run(self, workflow: GeneratorCode[R], **options: Unpack[RunOptions]) -> R: ...
     @overload
-    async def run(self, workflow: Callable[..., R], *, input: Any = None, instance_id: str | None = None) -> R: ...
+    async def run(self, workflow: Callable[..., R], **options: Unpack[RunOptions]) -> R: ...
     @overload
-    async def run(self, workflow: str, *, input: Any = None, instance_id: str | None = None) -> Any: ...
+    async def run(self, workflow: str, **options: Unpack[RunOptions]) -> Any: ...
     async def run(
         self,
         workflow: Workflow,
@@ -207,9 +178,9 @@ class Client:
         return await self.result(await self.start(workflow, input=input, instance_id=instance_id), workflow=workflow)
 
     @overload
-    def handle(self, instance_id: str, workflow: Callable[..., Coroutine[Any, Any, R]]) -> Handle[R]: ...
+    def handle(self, instance_id: str, workflow: AsyncCode[R]) -> Handle[R]: ...
     @overload
-    def handle(self, instance_id: str, workflow: Callable[..., Generator[Any, Any, R]]) -> Handle[R]: ...
+    def handle(self, instance_id: str, workflow: GeneratorCode[R]) -> Handle[R]: ...
     @overload
     def handle(self, instance_id: str, workflow: Callable[..., R]) -> Handle[R]: ...
     @overload
@@ -263,8 +234,11 @@ class Client:
         Raises:
             TimeoutError: It took longer.
             InstanceNotFound: There is no such instance.
+            InvalidRequest: `until` holds of no status.
         """
         instance_id = id_of(instance_id)
+        if not any(map(until, Status)):
+            raise InvalidRequest("no status of an instance satisfies `until`; the wait would never end")
         if timeout is None:
             return self._described(await self._operations.wait(instance_id, until))
         return self._described(await self._wait(instance_id, until, timeout))

@@ -96,6 +96,11 @@ class Handle(str, Generic[R]):
         """The id as a plain `str`."""
         return str.__str__(self)
 
+    @property
+    def workflow(self) -> Workflow | None:
+        """What tells the type of the result: a workflow's function, or its name."""
+        return self._workflow
+
     async def result(self, *, timeout: Seconds = None) -> R:  # noqa: ASYNC109
         """Wait for the end, and return the result as the workflow's annotation has it.
 

@@ -6,16 +6,21 @@ from uuid import uuid4
 import pytest
 
 import perdure
-from perdure.client.remote_client import RemoteClient
+from perdure import Engine, Settings
+from perdure.client.management_client import ManagementClient
 
 from ..support.processes.daemon import Daemon
 from ..support.processes.shop import TOKEN, shop
+from ..support.processes.shop_app import app
+
+# Who has changed something, and by which door, as the audit tells.
+Author = tuple[str, str]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """The client is anyio's; one story in `test_connect.py` is told on trio too."""
-    return "asyncio"
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    backend: str = request.param
+    return backend
 
 
 @pytest.fixture(scope="package")
@@ -24,10 +29,27 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         yield daemon
 
 
+@pytest.fixture(params=["daemon", "engine"])
+def where(request: pytest.FixtureRequest) -> str:
+    """Whose instances the client sees."""
+    where: str = request.param
+    return where
+
+
 @pytest.fixture
-async def client(daemon: Daemon) -> AsyncIterator[RemoteClient]:
-    async with perdure.connect(daemon.url, token=TOKEN) as client:
-        yield client
+async def client(where: str, request: pytest.FixtureRequest, settings: Settings) -> AsyncIterator[ManagementClient]:
+    """Each kind of client."""
+    if where == "engine":
+        async with Engine(app, data=":memory:", settings=settings) as engine:
+            yield engine.client
+    else:
+        async with perdure.connect(request.getfixturevalue("daemon").url, token=TOKEN) as client:
+            yield client
+
+
+@pytest.fixture
+def author(where: str) -> Author:
+    return ("embedded", "embedded") if where == "engine" else ("ada", "api")
 
 
 @pytest.fixture

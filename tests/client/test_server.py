@@ -7,8 +7,9 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
+from perdure.client.api_server import path_of
 from perdure.client.errors import ServerAddressInvalid, ServerRefused, ServerUnreachable, TokenRefused
-from perdure.client.server import Server, checked_token, checked_url, encoded, is_loopback, path_of
+from perdure.client.server import Server, checked_url, is_loopback
 
 pytestmark = pytest.mark.anyio
 
@@ -44,22 +45,6 @@ def test_an_address_is_read(given: str, url: str) -> None:
 def test_what_is_no_address_is_refused(given: str) -> None:
     with pytest.raises(ServerAddressInvalid, match=r"It looks like http://127\.0\.0\.1:3500"):
         checked_url(given)
-
-
-@pytest.mark.parametrize("token", ["a\nb", "ü", "a\x00"])
-def test_a_token_that_fits_into_no_header_is_refused_without_being_shown(token: str) -> None:
-    with pytest.raises(ServerAddressInvalid) as caught:
-        checked_token(token)
-    assert token not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("piece", "text"),
-    [("a", "a"), ("a/b c?", "a%2Fb%20c%3F"), ("..", "%2E%2E"), (".", "%2E"), ("a.b", "a.b"), ("ü%", "%C3%BC%25")],
-)
-def test_a_piece_of_a_path_may_be_any_text(piece: str, text: str) -> None:
-    assert encoded(piece) == text
-    assert path_of("instances", piece) == f"/api/v1/instances/{text}"
 
 
 @pytest.mark.parametrize(

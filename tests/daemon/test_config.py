@@ -8,9 +8,9 @@ from ..support.cli.run_command import configure
 
 
 def test_the_app_id_is_the_flags_or_else_the_apps_or_else_perdure() -> None:
-    assert configure("--app-id", "shop").settings("orders").app_id == "shop"
-    assert configure().settings("orders").app_id == "orders"
-    assert configure().settings(None).app_id == "perdure"
+    assert configure("--app-id", "shop").settings().app_id_for("orders") == "shop"
+    assert configure().settings().app_id_for("orders") == "orders"
+    assert configure().settings().app_id_for(None) == "perdure"
 
 
 def test_tokens_stay_out_of_what_the_configuration_shows() -> None:

@@ -35,7 +35,7 @@ HEAVY = {
     *("pydantic", "rich", "starlette", "trio", "uvicorn", "uvloop", "yaml"),
 }
 # The layers that `import perdure` may load.
-LIGHT = {"actors", "client", "daemon", "journal", "runtime", "testing"}
+LIGHT = {"actors", "client", "daemon", "embedding", "journal", "runtime", "testing"}
 
 
 def test_the_public_names_are_those_agreed() -> None:

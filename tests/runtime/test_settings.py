@@ -19,6 +19,14 @@ def test_the_defaults_are_valid_and_bounded() -> None:
     assert not settings.always_replay
 
 
+def test_the_app_id_is_the_name_of_the_app_unless_it_is_said() -> None:
+    assert Settings().app_id_for("shop") == "shop"
+    assert Settings(app_id="orders").app_id_for("shop") == "orders"
+    assert Settings().app_id_for(None) == "perdure"
+    with pytest.raises(ValueError, match="app_id"):
+        Settings(app_id="")
+
+
 def test_settings_do_not_change() -> None:
     with pytest.raises(FrozenInstanceError):
         Settings().app_id = "other"  # type: ignore[misc]

@@ -14,7 +14,20 @@ from .paths import ROOT
 
 # The folders of the product.
 LAYERS = (
-    *("actors", "api", "benchmarks", "cli", "client", "daemon", "http", "journal", "rpc", "runtime", "telemetry"),
+    *(
+        "actors",
+        "api",
+        "benchmarks",
+        "cli",
+        "client",
+        "daemon",
+        "embedding",
+        "http",
+        "journal",
+        "rpc",
+        "runtime",
+        "telemetry",
+    ),
     "testing",
 )
 

@@ -27,7 +27,7 @@ from perdure.runtime.errors import (
 )
 from perdure.runtime.history.attribution import By
 from perdure.runtime.history.status import Status
-from perdure.runtime.instance.condition import Condition
+from perdure.runtime.instance.condition import of_run
 from perdure.runtime.instance.message import Repair, RepairAction
 from perdure.runtime.operations.reading.listing import InstanceFilter
 from perdure.runtime.operations.reading.waiting import WaitKind, WorkPlace
@@ -306,8 +306,8 @@ async def test_an_instance_is_steered_from_every_host_alike(settings: Settings) 
             with pytest.raises(KeyReused):
                 await third.start(StartRequest(name="patient", instance_id=id_, input="7", key=f"k{number}"), by=ADA)
             with pytest.raises(RunChanged) as changed:
-                await second.suspend(id_, by=ADA, condition=Condition(run="another"))
-            await third.suspend(id_, by=ADA, condition=Condition(run=changed.value.found))
+                await second.suspend(id_, by=ADA, condition=of_run("another"))
+            await third.suspend(id_, by=ADA, condition=of_run(changed.value.found))
             await second.resume(id_, by=ADA)
             with pytest.raises(RepairRefused) as refused:
                 await third.repair(id_, Repair(RepairAction.FIRE, 7, by=ADA))

@@ -49,8 +49,6 @@ from ....runtime.operations.steering.rerunning import RerunStep
 from ..call import ManagementCall
 from ..endpoint import JSON, PREFIX, Endpoint, Success
 
-DOOR = "api"
-
 
 def _action(operation: str, summary: str, success: Success, *errors: ErrorAnswer, description: str = "") -> Endpoint:
     return Endpoint(
@@ -242,12 +240,12 @@ async def started(call: ManagementCall, descriptions: Descriptions, instance_id:
 
 def by_of(call: ManagementCall, reason: str | None = None) -> By:
     """Say on whose behalf a change is made."""
-    return By(call.actor, DOOR, reason)
+    return By(call.actor, call.door, reason)
 
 
 def condition_of(call: ManagementCall) -> Condition:
     """Say what the instance must still be. Raises Refusal."""
-    return Condition(run=call.expected_run())
+    return Condition(runs=call.expected_runs())
 
 
 def done(instance_id: str, *, status: int = 200) -> Response:

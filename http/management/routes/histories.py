@@ -19,7 +19,7 @@ from ....runtime.history.failure import FailureDetails
 from ....runtime.history.timed_event import TimedEvent
 from ....runtime.operations.management import InstanceOperations
 from ....runtime.operations.reading.history_page import PAYLOADS as PAYLOAD_FIELDS
-from ....runtime.operations.reading.history_page import KeyedEvent
+from ....runtime.operations.reading.history_page import EventKeyInvalid, KeyedEvent
 from ..call import ManagementCall
 from ..endpoint import JSON, Endpoint, QueryField, Success
 from .endpoints import LIMIT_MAX, TEXT, number, words
@@ -90,9 +90,11 @@ class HistoryRoutes:
         order = call.query.choice("order", ORDERS[0], ORDERS)
         payloads = call.query.choice("payloads", "head", PAYLOADS)
         limit = call.query.number("limit", LIMIT, low=1, high=LIMIT_MAX)
-        page = await self.histories.page(
-            instance_id, after=call.query.text("after"), limit=limit, newest_first=order == "newest"
-        )
+        after = call.query.text("after")
+        try:
+            page = await self.histories.page(instance_id, after=after, limit=limit, newest_first=order == "newest")
+        except EventKeyInvalid as error:
+            raise call.query.refusal(f"'after': {error}") from None
         items = []
         for position, keyed in enumerate(page.events, 1):
             items.append(self.item(instance_id, keyed, payloads))

@@ -64,6 +64,17 @@ class EventMissing(RequestRefused):
         return f"the history of instance '{self.instance_id}' has {self.what}"
 
 
+class EventKeyInvalid(InvalidRequest):
+    """A text that no page of a history has as the key of an event."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"{key!r} is not the key of an event: take one that a page of the history has")
+        self.key = key
+
+    def __reduce__(self) -> tuple[type["EventKeyInvalid"], tuple[str]]:
+        return EventKeyInvalid, (self.key,)
+
+
 class KeyedEvent(NamedTuple):
     """An event in a page."""
 
@@ -96,7 +107,8 @@ class Histories:
 
         Raises:
             InstanceNotFound, HistoryChanged
-            InvalidRequest: The limit or the key is none.
+            InvalidRequest: The limit is none.
+            EventKeyInvalid: `after` is no key.
             StoreDamaged, CorruptHistory: It cannot be read.
         """
         if not 1 <= limit <= EVENTS_MAX:
@@ -113,7 +125,7 @@ class Histories:
 
         Raises:
             InstanceNotFound, HistoryChanged, EventMissing
-            InvalidRequest: This is no key.
+            EventKeyInvalid: This is no key.
         """
         windows, execution_id = await self._windows(instance_id)
         place = _place_of(instance_id, execution_id, key)
@@ -133,7 +145,7 @@ class Histories:
 
         Raises:
             InstanceNotFound, HistoryChanged, EventMissing
-            InvalidRequest: This is no key.
+            EventKeyInvalid: This is no key.
         """
         event = (await self.event(instance_id, key)).event
         field = PAYLOADS.get((type(event), kind))
@@ -189,12 +201,12 @@ def _place_of(instance_id: str, execution_id: str, key: str) -> EventPlace:
     """Read a key.
 
     Raises:
-        InvalidRequest: It is none.
+        EventKeyInvalid: It is none.
         HistoryChanged: It is of another history.
     """
     match = KEY.fullmatch(key)
     if match is None:
-        raise InvalidRequest(f"{key!r} is not the key of an event: take one that a page of the history has")
+        raise EventKeyInvalid(key)
     if match[3] != execution_id:
         raise HistoryChanged(instance_id)
     return EventPlace(int(match[1]), int(match[2]))

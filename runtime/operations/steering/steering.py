@@ -18,7 +18,7 @@ from ...history.event import ChildFailed, TaskFailed
 from ...history.keys import event_key_of
 from ...history.row import Row
 from ...history.status import Status
-from ...instance.condition import ANY, Condition
+from ...instance.condition import ANY, Condition, of_run
 from ...instance.message import RaiseEvent, Repair
 from ..descendants import Descendants, Relative
 from ..facade import Facade
@@ -98,7 +98,7 @@ class Steering:
         if recurse:
 
             async def suspend(relative: Relative) -> None:
-                run = Condition(run=relative.run)
+                run = of_run(relative.run)
                 await self._facade.suspend(relative.instance_id, reason=by.reason, by=None, condition=run)
 
             await self._for_descendants(instance_id, suspend)
@@ -118,7 +118,7 @@ class Steering:
         if recurse:
 
             async def resume(relative: Relative) -> None:
-                run = Condition(run=relative.run)
+                run = of_run(relative.run)
                 await self._facade.resume(relative.instance_id, reason=by.reason, by=None, condition=run)
 
             await self._for_descendants(instance_id, resume)

@@ -7,7 +7,7 @@ from perdure.actors.store.listing import ListFilter
 from perdure.runtime.errors import NoMatch, RunChanged
 from perdure.runtime.history.facets import facets_of
 from perdure.runtime.history.record import InstanceRecord
-from perdure.runtime.instance.condition import ANY, Condition, unmet
+from perdure.runtime.instance.condition import ANY, Condition, of_run, unmet
 
 RECORD = InstanceRecord(Status.RUNNING, "order", "x1", 1_000)
 
@@ -39,8 +39,8 @@ def test_an_empty_condition_holds_for_all() -> None:
 
 
 def test_another_run_is_named_in_the_refusal() -> None:
-    assert refused(Condition(run="x1")) is None
-    error = refused(Condition(run="x0"))
+    assert refused(of_run("x1")) is None
+    error = refused(of_run("x0"))
     assert isinstance(error, RunChanged)
     assert str(error) == (
         "instance 'i' is another run by now: the request is for 'x0', and the id belongs to 'x1'. Nothing was done. "

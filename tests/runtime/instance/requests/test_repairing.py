@@ -21,7 +21,7 @@ from perdure.runtime.history.event import (
     TimerFired,
     TimerOrigin,
 )
-from perdure.runtime.instance.condition import Condition
+from perdure.runtime.instance.condition import of_run
 from perdure.runtime.instance.message import (
     ActivityDone,
     Invoke,
@@ -338,7 +338,7 @@ def test_a_refusal_names_no_more_than_a_few_open_entries() -> None:
 def test_nobody_and_another_run_are_not_repaired(actor: LoneActor) -> None:
     assert isinstance(actor.send(repair(RepairAction.RETRY, 1)), InstanceNotFound)
     actor.start("steps")
-    condition = Condition(run="another")
+    condition = of_run("another")
     assert isinstance(actor.send(repair(RepairAction.RETRY, 1, condition=condition)), RunChanged)
     assert actor.audit == []
 

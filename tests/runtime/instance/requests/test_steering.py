@@ -10,7 +10,7 @@ from perdure import Status
 from perdure.actors.turn import RECOVER, SetAside
 from perdure.runtime.errors import InstanceStalled, InstanceUnfinished, NoMatch, RunChanged
 from perdure.runtime.history.attribution import By
-from perdure.runtime.instance.condition import Condition
+from perdure.runtime.instance.condition import Condition, of_run
 from perdure.runtime.instance.message import Check, Purge, ReleaseAside, Resume, Start, Suspend, Terminate
 
 from ....support.workflows.lone_actor import LoneActor
@@ -143,20 +143,20 @@ def test_a_request_for_another_run_is_refused_and_changes_nothing(
 ) -> None:
     reach(actor)
     before = (actor.record, list(actor.entries), set(actor.reminders))
-    answer = actor.send(request_(condition=Condition(run="x0")))
+    answer = actor.send(request_(condition=of_run("x0")))
     assert isinstance(answer, RunChanged)
-    assert (answer.instance_id, answer.expected, answer.found) == ("i", "x0", "x1")
+    assert (answer.instance_id, answer.expected, answer.found) == ("i", ("x0",), "x1")
     assert (actor.record, actor.entries, actor.reminders) == before
     assert actor.audit == []
-    assert actor.send(request_(condition=Condition(run="x1"))) is None
+    assert actor.send(request_(condition=of_run("x1"))) is None
 
 
 def test_a_run_is_the_same_over_all_its_generations(actor: LoneActor) -> None:
     actor.start("counting", "0")
     actor.raise_event("tick")
     assert actor.execution_id != "x1"
-    assert isinstance(actor.send(Check(Condition(run=actor.execution_id))), RunChanged)
-    assert actor.send(Check(Condition(run="x1"))) is None
+    assert isinstance(actor.send(Check(of_run(actor.execution_id))), RunChanged)
+    assert actor.send(Check(of_run("x1"))) is None
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,7 @@ async def test_an_instance_that_has_ended_waits_for_nothing_and_has_its_sizes(se
     assert found.execution_id == found.first_execution_id == state.execution_id
     item = found.item
     assert (item.id, item.name, item.status, item.generation) == ("i", "done", "COMPLETED", 0)
-    assert (item.custom_status, item.parent, item.root, item.app_id) == (None, None, None, "perdure")
+    assert (item.custom_status, item.parent, item.root, item.app_id) == (None, None, None, "test")
     assert item.tags == (("team", "billing"),)
     assert item.created_us == state.created_us
     assert item.updated_us == item.ended_us == state.updated_us

@@ -108,7 +108,7 @@ async def test_an_item_has_what_the_record_and_the_facets_have(engine: Engine) -
     assert suspended.updated_us > suspended.created_us
     assert (ended.status, ended.ended_us, ended.tags) == ("COMPLETED", ended.updated_us, (("team", "a"),))
     assert (child.parent, child.root, child.tags, child.ended_us) == ("parent-3", "parent-3", (), None)
-    assert (child.generation, child.app_id) == (0, "perdure")
+    assert (child.generation, child.app_id) == (0, "test")
 
 
 async def test_pages_follow_one_another_by_their_cursors(engine: Engine) -> None:

@@ -10,7 +10,7 @@ from perdure.actors.store.audit import AuditFilter
 from perdure.runtime.errors import IdTaken, LimitExceeded, RunChanged, WorkflowUnknown
 from perdure.runtime.history.attribution import By
 from perdure.runtime.history.audit import unpack_audit
-from perdure.runtime.instance.condition import Condition
+from perdure.runtime.instance.condition import of_run
 from perdure.runtime.operations.rerun import EventNotFound, EventNotRerunnable, RerunRefused
 from perdure.runtime.operations.steering.rerunning import RerunPlan, RerunStep
 from perdure.runtime.operations.steering.starting import StartRequest
@@ -164,7 +164,7 @@ async def test_a_refusal_says_why_and_starts_nothing(world: World) -> None:
             (lambda: steering.rerun("s", by=ADA, new_id="s:0004"), IdTaken),
             (lambda: steering.rerun("s", by=ADA, from_event=99), EventNotFound),
             (lambda: steering.rerun("s", by=ADA, from_event=5), EventNotRerunnable),
-            (lambda: steering.rerun("s", by=ADA, condition=Condition(run="another")), RunChanged),
+            (lambda: steering.rerun("s", by=ADA, condition=of_run("another")), RunChanged),
             (lambda: steering.rerun("s", by=ADA, new_id="x" * 100_000), LimitExceeded),
             (
                 lambda: steering.rerun("s", by=ADA, from_event=3, input="1", overwrite_input=True),
@@ -172,7 +172,7 @@ async def test_a_refusal_says_why_and_starts_nothing(world: World) -> None:
             ),
             (lambda: steering.plan_rerun("w"), RerunRefused),
             (lambda: steering.plan_rerun("s", from_event=99), EventNotFound),
-            (lambda: steering.plan_rerun("s", condition=Condition(run="another")), RunChanged),
+            (lambda: steering.plan_rerun("s", condition=of_run("another")), RunChanged),
         ]
         before = await engine.facade.list_ids()
         for number, (call, error) in enumerate(refusals):

@@ -19,7 +19,7 @@ from perdure.runtime.errors import (
 )
 from perdure.runtime.history.attribution import By
 from perdure.runtime.history.keys import instance_id_of
-from perdure.runtime.instance.condition import Condition
+from perdure.runtime.instance.condition import of_run
 from perdure.runtime.operations.steering.starting import Begun, IfExists, StartRequest
 
 pytestmark = pytest.mark.anyio
@@ -296,10 +296,10 @@ async def test_an_event_for_another_run_or_nobody_is_refused(engine: Engine) -> 
             await engine.steering.raise_event("i", "go", key="k")
         await running(engine)
         with pytest.raises(RunChanged):
-            await engine.steering.raise_event("i", "go", condition=Condition(run="another"))
+            await engine.steering.raise_event("i", "go", condition=of_run("another"))
         with pytest.raises(InvalidRequest):
             await engine.steering.raise_event("i", "")
         with pytest.raises(InvalidRequest):
             await engine.steering.raise_event("i", "x" * 100_000)
-        await engine.steering.raise_event("i", "go", "1", condition=Condition(run=await run_of(engine, "i")))
+        await engine.steering.raise_event("i", "go", "1", condition=of_run(await run_of(engine, "i")))
         assert (await engine.facade.wait("i")).output == "1"

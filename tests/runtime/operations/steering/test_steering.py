@@ -21,7 +21,7 @@ from perdure.actors.store.audit import AuditFilter
 from perdure.runtime.errors import InstanceUnfinished, LimitExceeded, RepairRefused, RunChanged
 from perdure.runtime.history.attribution import By
 from perdure.runtime.history.audit import unpack_audit
-from perdure.runtime.instance.condition import Condition
+from perdure.runtime.instance.condition import of_run
 from perdure.runtime.instance.message import Repair, RepairAction
 
 pytestmark = pytest.mark.anyio
@@ -131,7 +131,7 @@ async def test_a_family_is_terminated_and_purged(engine: Engine) -> None:
 async def test_a_request_for_another_run_reaches_no_child_either(engine: Engine) -> None:
     async with engine:
         await family(engine)
-        other = Condition(run="another")
+        other = of_run("another")
         steering = engine.steering
         for request in (
             steering.suspend("t", by=ADA, recurse=True, condition=other),

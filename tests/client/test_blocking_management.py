@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 import perdure
-from perdure.client.blocking import BlockingClient, BlockingHandle
+from perdure.client.blocking import BlockingClient
+from perdure.client.blocking_instances import BlockingHandle
 
 from ..support.processes.daemon import Daemon
 from ..support.processes.shop import TOKEN
@@ -50,3 +51,13 @@ def test_what_waits_for_nothing_that_can_be_answered_is_not_repaired(client: Blo
     with pytest.raises(perdure.PerdureError, match="waits for no activity"):
         client.repair(handle, "complete", event_id=1, result=1)
     handle.terminate()
+
+
+def test_a_history_goes_out_and_comes_in(client: BlockingClient, new_id: str) -> None:
+    client.run(order, input=1.5, instance_id=new_id)
+    with client.export(new_id) as lines:
+        exported = "\n".join(lines)
+    taken = client.import_history(exported.encode(), new_id=f"{new_id}-2")
+    assert type(taken) is BlockingHandle
+    assert taken.result() == {"total": 1.5}
+    assert client.report("system").app_id == "shop"

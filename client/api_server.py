@@ -1,0 +1,212 @@
+"""A server of the management API as a client sees it: requests with JSON in, answers and lines out.
+
+The rule: each request is sent once. What an answer that did not come means, the caller must know.
+
+`client/server.py` reaches one over HTTP, `client/app_server.py` one in this process. `client/remote.py` and
+`client/management_client.py` make the requests.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Any, NamedTuple, Self, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from ..api.management.paths import path_piece
+from ..runtime.errors import InvalidRequest
+from .errors import ServerAddressInvalid, ServerRefused, error_of
+
+T = TypeVar("T")
+
+Query = Iterable[tuple[str, str]]
+
+PREFIX = "/api/v1"
+JSON = "application/json"
+TOKEN_HEADER = "dapr-api-token"  # noqa: S105  the name of a header
+
+
+class Answer(NamedTuple):
+    """An answer, whole."""
+
+    status: int
+    reason: str  # the phrase behind the status; may be empty
+    content: bytes
+
+    @property
+    def good(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def text(self) -> str:
+        return self.content.decode("utf-8", "replace")
+
+
+class ApiServer(ABC):
+    """A server of the management API.
+
+    Args:
+        url: Its address, for errors and for people.
+        token: None: it asks for none.
+
+    Raises:
+        ServerAddressInvalid: The token cannot be one.
+    """
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self.url = url
+        self.headers = {TOKEN_HEADER: checked_token(token)} if token else {}
+
+    @abstractmethod
+    async def __aenter__(self) -> Self: ...
+
+    @abstractmethod
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+    @abstractmethod
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query = (),
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        instance_id: str | None = None,
+        read_s: float | None = None,
+    ) -> Answer:
+        """Make a request, and return its answer if it is a good one.
+
+        Args:
+            path: With its prefix; `path_of` makes one.
+            body: Written as JSON; bytes as they are.
+            instance_id: The instance that it is about, for errors.
+            read_s: How long the answer may take over a network; seconds.
+
+        Raises:
+            PerdureError: As of `client/errors.py`.
+        """
+
+    @abstractmethod
+    def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query = (),
+        headers: Mapping[str, str] | None = None,
+        instance_id: str | None = None,
+        read_s: float | None = None,
+    ) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+        """Make a request, and give the lines of its answer as they come.
+
+        Raises:
+            PerdureError: As of `client/errors.py`.
+        """
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        answer: type[T],
+        *,
+        query: Query = (),
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        instance_id: str | None = None,
+    ) -> T:
+        """Make a request and read the JSON of its answer.
+
+        Args:
+            answer: What the JSON is read as; the other arguments are those of `send`.
+
+        Raises:
+            PerdureError: As of `client/errors.py`.
+        """
+        given = await self.send(method, path, query=query, body=body, headers=headers, instance_id=instance_id)
+        return self.read(given, answer)
+
+    def read(self, given: Answer, answer: type[T]) -> T:
+        """Read the JSON of an answer."""
+        try:
+            return msgspec.json.decode(given.content, type=answer)
+        except msgspec.MsgspecError as error:
+            what = f"{self.url} has answered with what is no {answer.__name__}: {error}. Is it this version of Perdure?"
+            raise ServerRefused(given.status, "", what) from None
+
+    def checked(self, given: Answer, instance_id: str | None) -> Answer:
+        """Return an answer if it is a good one.
+
+        Raises:
+            PerdureError: As of `client/errors.py`.
+        """
+        if given.good:
+            return given
+        code, message = "", f"{self.url} has answered {given.status} {given.reason}".rstrip()
+        try:
+            said: Any = msgspec.json.decode(given.content)
+        except msgspec.MsgspecError:
+            said = None
+        if isinstance(said, dict) and isinstance(said.get("message"), str):
+            code, message = str(said.get("errorCode", "")), said["message"]
+        elif text := given.text.strip():
+            message = f"{message}: {text[:200]}"
+        raise error_of(given.status, code, message, instance_id=instance_id)
+
+
+def path_of(*pieces: str) -> str:
+    """Make a path below the API's prefix. A piece may be any text, and is one piece of the path."""
+    return PREFIX + "".join(f"/{encoded(piece)}" for piece in pieces)
+
+
+def encoded(piece: str) -> str:
+    """Encode a piece of a path. Raises InvalidRequest."""
+    try:
+        return path_piece(piece)
+    except UnicodeEncodeError:
+        raise InvalidRequest(f"{piece!r} has a lone surrogate, which no URL can hold") from None
+
+
+def query_text(query: Query) -> str:
+    """Write a query. Raises InvalidRequest."""
+    try:
+        return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query)
+    except UnicodeEncodeError as error:
+        raise InvalidRequest(f"{error.object!r} has a lone surrogate, which no URL can hold") from None
+
+
+def content_of(body: object) -> bytes | None:
+    """Write a body: as JSON, or as it is."""
+    return body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
+
+
+async def lines_of(pieces: AsyncIterator[bytes]) -> AsyncGenerator[str, None]:
+    """Cut an answer into its lines. Only a line feed ends one: in JSON the other line ends of Unicode may stand."""
+    begun: list[bytes] = []  # of a line whose end has not come
+    async for piece in pieces:
+        first, *others = piece.split(b"\n")
+        begun.append(first)
+        for other in others:
+            yield text_of_line(begun)
+            begun = [other]
+    if any(begun):
+        yield text_of_line(begun)
+
+
+def text_of_line(pieces: Sequence[bytes]) -> str:
+    return b"".join(pieces).removesuffix(b"\r").decode("utf-8", "replace")
+
+
+def checked_token(token: str) -> str:
+    """Check that a token can stand in a header.
+
+    Raises:
+        ServerAddressInvalid: It cannot.
+    """
+    if not token.isascii() or not token.isprintable():
+        raise ServerAddressInvalid("(the token)", "a token has printable ASCII characters only")
+    return token

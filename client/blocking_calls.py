@@ -1,0 +1,163 @@
+"""How a blocking client waits: the other client runs in the event loop of a thread.
+
+The rule: the first call starts the thread, and the end of the program ends it. A process that was forked starts its
+own. Several threads may call at once.
+
+`client/blocking.py` has the client; its methods, which are made of those of the other client, call here.
+"""
+
+import os
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+import anyio
+from anyio.from_thread import BlockingPortal
+
+from .remote_client import RemoteClient
+
+T = TypeVar("T")
+
+
+class LoopThread:
+    """An event loop in a thread of its own, with a client that is open in it."""
+
+    def __init__(self, make: Callable[[], RemoteClient]) -> None:
+        self.process = os.getpid()
+        self._make = make
+        self._ready = threading.Event()
+        self._portal: BlockingPortal | None = None
+        self._error: BaseException | None = None
+        self.client = make()
+        # A daemon thread: a program that forgets to close the client must be able to end.
+        self._thread = threading.Thread(target=anyio.run, args=(self._run,), name="perdure client", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+        if self._error is not None:
+            raise self._error
+
+    async def _run(self) -> None:
+        try:
+            async with BlockingPortal() as portal, self.client:
+                self._portal = portal
+                self._ready.set()
+                await portal.sleep_until_stopped()
+        except BaseException as error:
+            self._error = error
+            raise
+        finally:
+            self._ready.set()
+
+    def call(self, function: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+        """Await a function in the loop."""
+        assert self._portal is not None
+        future = self._portal.start_task_soon(function, *arguments)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()  # of a caller that was interrupted; else it is over already
+            raise
+
+    def stop(self) -> None:
+        """End the loop, once all that is under way there has ended."""
+        assert self._portal is not None
+        self._portal.call(self._portal.stop)
+        self._thread.join()
+
+
+class LoopOnDemand:
+    """The event loop of a client that several threads share: there when it is needed, and once."""
+
+    def __init__(self, make: Callable[[], RemoteClient]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._loop: LoopThread | None = None
+
+    def running(self) -> LoopThread:
+        """The loop; it is started if there is none in this process."""
+        with self._lock:
+            # A forked process has the object and not the thread.
+            if self._loop is None or self._loop.process != os.getpid():
+                self._loop = LoopThread(self._make)
+            return self._loop
+
+    def close(self) -> None:
+        """End the loop, if there is one."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is not None and loop.process == os.getpid():
+            loop.stop()
+
+
+class BlockingStream(Generic[T]):
+    """What comes one by one, for a `for`. Its `with`, or `close`, ends it before its end."""
+
+    def __init__(self, items: Generator[T, None, None]) -> None:
+        self._items = items
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
+        return next(self._items)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it."""
+        self._items.close()
+
+
+class BlockingCalls:
+    """Calls a client in its event loop, and waits.
+
+    Args:
+        make: Makes the client. It is called for each loop, and once more for what needs none.
+    """
+
+    def __init__(self, make: Callable[[], RemoteClient]) -> None:
+        self._unopened = make()
+        self._loops = LoopOnDemand(make)
+
+    def close(self) -> None:
+        """End the client's thread. A later call starts another."""
+        self._loops.close()
+
+    def _call(self, function: Callable[[RemoteClient], Awaitable[T]]) -> T:
+        """Do something with the other client, and wait for it."""
+        loop = self._loops.running()
+        return loop.call(partial(function, loop.client))
+
+    def _each(self, function: Callable[[RemoteClient], AsyncGenerator[T, None]]) -> BlockingStream[T]:
+        """Give one by one what an async generator gives."""
+        return BlockingStream(self._items(function))
+
+    def _each_within(
+        self, function: Callable[[RemoteClient], AbstractAsyncContextManager[AsyncIterator[T]]]
+    ) -> BlockingStream[T]:
+        """Give one by one what comes inside of an `async with`."""
+
+        async def entered(client: RemoteClient) -> AsyncGenerator[T, None]:
+            async with function(client) as items:
+                async for item in items:
+                    yield item
+
+        return self._each(entered)
+
+    def _items(self, function: Callable[[RemoteClient], AsyncGenerator[T, None]]) -> Generator[T, None, None]:
+        loop = self._loops.running()
+        items = function(loop.client)
+        try:
+            while (item := loop.call(anext, items, None)) is not None:
+                yield item
+        finally:
+            loop.call(items.aclose)

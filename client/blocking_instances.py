@@ -1,0 +1,318 @@
+"""The blocking twin of `Client`, and of its handles.
+
+The rule: each method is the one of `Client`, and waits.
+
+Made by tests/support/blocking_twin.py of runtime/operations/client.py. Changes are made there.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Generic, Self, TypeVar, Unpack, overload
+
+from ..runtime.history.status import Status
+from ..runtime.operations.client import AsyncCode, GeneratorCode, IfTaken, RunOptions, StartOptions
+from ..runtime.operations.facade import finished
+from ..runtime.operations.handle import Seconds, Workflow, WorkflowState
+from .blocking_calls import BlockingCalls
+
+R = TypeVar("R")
+
+
+class BlockingHandle(str, Generic[R]):
+    """An instance of a workflow whose result is an `R`."""
+
+    __slots__ = ("_client", "_workflow")
+
+    _client: "BlockingInstances"
+    _workflow: Workflow | None
+
+    def __new__(cls, instance_id: str, client: "BlockingInstances", workflow: Workflow | None = None) -> Self:
+        """Make the handle of an instance that may exist.
+
+        Args:
+            workflow: Tells the type of the result; None: the workflow of the instance's name in the client's app does.
+        """
+        self = str.__new__(cls, instance_id)
+        self._client = client
+        self._workflow = workflow
+        return self
+
+    @property
+    def id(self) -> str:
+        """The id as a plain `str`."""
+        return str.__str__(self)
+
+    @property
+    def workflow(self) -> Workflow | None:
+        """What tells the type of the result: a workflow's function, or its name."""
+        return self._workflow
+
+    def result(self, *, timeout: Seconds = None) -> R:
+        """Wait for the end, and return the result as the workflow's annotation has it.
+
+        Args:
+            timeout: A number is seconds.
+
+        Raises:
+            WorkflowFailed: It ended in another way than COMPLETED.
+            PayloadError: The result does not fit the annotation.
+            TimeoutError, InstanceNotFound: As of `Client.wait`.
+        """
+        result: R = self._client.result(self, workflow=self._workflow, timeout=timeout)
+        return result
+
+    def wait(
+        self,
+        *,
+        until: Callable[[Status], bool] = finished,
+        timeout: Seconds = None,
+    ) -> WorkflowState:
+        """Wait for the end, or for another status; as `Client.wait`."""
+        return self._client.wait(self, until=until, timeout=timeout)
+
+    def state(self) -> WorkflowState | None:
+        """Describe the instance as last committed; None if there is none."""
+        return self._client.get(self)
+
+    def raise_event(self, name: str, data: Any = None, *, idempotency_key: str | None = None) -> None:
+        """Send an event; as `Client.raise_event`."""
+        self._client.raise_event(self, name, data, idempotency_key=idempotency_key)
+
+    def suspend(self, *, reason: str | None = None, recurse: bool = False) -> None:
+        """Let it take no further step until it is resumed; as `Client.suspend`."""
+        self._client.suspend(self, reason=reason, recurse=recurse)
+
+    def resume(self, *, reason: str | None = None, recurse: bool = False) -> None:
+        """Let it go on; as `Client.resume`."""
+        self._client.resume(self, reason=reason, recurse=recurse)
+
+    def terminate(self, *, output: Any = None, recurse: bool = True, reason: str | None = None) -> None:
+        """End it without asking its code; as `Client.terminate`."""
+        self._client.terminate(self, output=output, recurse=recurse, reason=reason)
+
+    def purge(self, *, recurse: bool = True, force: bool = False, reason: str | None = None) -> int:
+        """Forget it, and say how many instances were forgotten; as `Client.purge`."""
+        return self._client.purge(self, recurse=recurse, force=force, reason=reason)
+
+    def __repr__(self) -> str:
+        return f"BlockingHandle({str.__repr__(self)})"
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (self.id,)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+
+class BlockingInstances(BlockingCalls):
+    """The methods of `Client`, each of which waits."""
+
+    @overload
+    def start(self, workflow: AsyncCode[R], **options: Unpack[StartOptions]) -> BlockingHandle[R]: ...
+
+    @overload
+    def start(self, workflow: GeneratorCode[R], **options: Unpack[StartOptions]) -> BlockingHandle[R]: ...
+
+    @overload
+    def start(self, workflow: Callable[..., R], **options: Unpack[StartOptions]) -> BlockingHandle[R]: ...
+
+    @overload
+    def start(self, workflow: str, **options: Unpack[StartOptions]) -> BlockingHandle[Any]: ...
+
+    def start(
+        self,
+        workflow: Workflow,
+        *,
+        input: Any = None,  # noqa: A002  Dapr's word
+        instance_id: str | None = None,
+        start_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+        if_exists: IfTaken | None = None,
+        force: bool = False,
+        idempotency_key: str | None = None,
+    ) -> BlockingHandle[Any]:
+        """Start an instance and return its handle, which is its id. Durable when it returns.
+
+        Args:
+            start_at: When its code is to begin; UTC if it names no time zone.
+            tags: What lists can be filtered by; 16 at most.
+            if_exists: If an instance has the id: `reject` refuses, also if it has ended; `return` returns that
+                instance, if it is of the same workflow; `restart`, the default, begins one anew that has ended.
+            force: With `restart`: terminate one that has not ended.
+            idempotency_key: The same start twice with the same key is one instance.
+
+        Raises:
+            AppError, InvalidRequest, RequestRefused: Nothing was started.
+        """
+        handle = self._call(
+            lambda client: client.start(
+                workflow,
+                input=input,
+                instance_id=instance_id,
+                start_at=start_at,
+                tags=tags,
+                if_exists=if_exists,
+                force=force,
+                idempotency_key=idempotency_key,
+            )
+        )
+        return BlockingHandle(handle, self, handle.workflow)
+
+    @overload
+    def run(self, workflow: AsyncCode[R], **options: Unpack[RunOptions]) -> R: ...
+
+    @overload
+    def run(self, workflow: GeneratorCode[R], **options: Unpack[RunOptions]) -> R: ...
+
+    @overload
+    def run(self, workflow: Callable[..., R], **options: Unpack[RunOptions]) -> R: ...
+
+    @overload
+    def run(self, workflow: str, **options: Unpack[RunOptions]) -> Any: ...
+
+    def run(
+        self,
+        workflow: Workflow,
+        *,
+        input: Any = None,  # noqa: A002
+        instance_id: str | None = None,
+    ) -> Any:
+        """Start an instance, wait for its end, and return its result, as the workflow's annotation has it.
+
+        Raises:
+            WorkflowFailed: It ended in another way than COMPLETED.
+            PayloadError: The result does not fit the annotation.
+        """
+        return self._call(lambda client: client.run(workflow, input=input, instance_id=instance_id))
+
+    @overload
+    def handle(self, instance_id: str, workflow: AsyncCode[R]) -> BlockingHandle[R]: ...
+
+    @overload
+    def handle(self, instance_id: str, workflow: GeneratorCode[R]) -> BlockingHandle[R]: ...
+
+    @overload
+    def handle(self, instance_id: str, workflow: Callable[..., R]) -> BlockingHandle[R]: ...
+
+    @overload
+    def handle(self, instance_id: str, workflow: str | None = None) -> BlockingHandle[Any]: ...
+
+    def handle(self, instance_id: str, workflow: Workflow | None = None) -> BlockingHandle[Any]:
+        """Make the handle of an instance by its id, without a look whether it exists.
+
+        Args:
+            workflow: Tells the type of the result.
+        """
+        client = self._unopened
+        handle = client.handle(instance_id, workflow)
+        return BlockingHandle(handle, self, handle.workflow)
+
+    def result(
+        self,
+        instance_id: str,
+        *,
+        workflow: Workflow | None = None,
+        timeout: Seconds = None,
+    ) -> Any:
+        """Wait for the end of an instance, and return its result.
+
+        Args:
+            workflow: Tells the type of the result; by default the workflow of the instance's name in the app does.
+
+        Raises:
+            WorkflowFailed, PayloadError: As of `run`.
+            TimeoutError, InstanceNotFound: As of `wait`.
+        """
+        return self._call(lambda client: client.result(instance_id, workflow=workflow, timeout=timeout))
+
+    def get(self, instance_id: str) -> WorkflowState | None:
+        """Describe an instance as last committed; None if there is none."""
+        return self._call(lambda client: client.get(instance_id))
+
+    def wait(
+        self,
+        instance_id: str,
+        *,
+        until: Callable[[Status], bool] = finished,
+        timeout: Seconds = None,
+    ) -> WorkflowState:
+        """Wait for an instance to end, or for another status.
+
+        Args:
+            timeout: A number is seconds.
+
+        Raises:
+            TimeoutError: It took longer.
+            InstanceNotFound: There is no such instance.
+            InvalidRequest: `until` holds of no status.
+        """
+        return self._call(lambda client: client.wait(instance_id, until=until, timeout=timeout))
+
+    def raise_event(self, instance_id: str, name: str, data: Any = None, *, idempotency_key: str | None = None) -> None:
+        """Send an event to an instance. One that does not wait for it keeps it; a finished one drops it.
+
+        Args:
+            idempotency_key: Of the events of an instance with the same key the first counts. With a key, a new event
+                to a finished instance is refused.
+
+        Raises:
+            InvalidRequest, InstanceNotFound, InstanceStalled, EventRefused
+        """
+        self._call(lambda client: client.raise_event(instance_id, name, data, idempotency_key=idempotency_key))
+
+    def suspend(self, instance_id: str, *, reason: str | None = None, recurse: bool = False) -> None:
+        """Let an instance take no further step until it is resumed. Arrivals are kept.
+
+        Args:
+            reason: Stands in the history and in the audit.
+            recurse: Suspend its descendants too.
+
+        Raises:
+            InstanceNotFound, InstanceStalled
+        """
+        self._call(lambda client: client.suspend(instance_id, reason=reason, recurse=recurse))
+
+    def resume(self, instance_id: str, *, reason: str | None = None, recurse: bool = False) -> None:
+        """Let a suspended instance go on.
+
+        Args:
+            reason: Stands in the history and in the audit.
+            recurse: Resume its descendants too.
+
+        Raises:
+            InstanceNotFound, InstanceStalled
+        """
+        self._call(lambda client: client.resume(instance_id, reason=reason, recurse=recurse))
+
+    def terminate(
+        self, instance_id: str, *, output: Any = None, recurse: bool = True, reason: str | None = None
+    ) -> None:
+        """End an instance without asking its code, also one that is stalled or set aside.
+
+        Activities under way run on, and their results are dropped.
+
+        Args:
+            output: The result that the instance then has.
+            recurse: End its children too.
+            reason: Stands in the audit.
+
+        Raises:
+            InstanceNotFound
+        """
+        self._call(lambda client: client.terminate(instance_id, output=output, recurse=recurse, reason=reason))
+
+    def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False, reason: str | None = None) -> int:
+        """Forget an instance that has ended, is stalled or is set aside, and return how many were forgotten.
+
+        Args:
+            recurse: Forget its descendants too; all of them must be finished.
+            force: Forget it with any status.
+            reason: Stands in the audit.
+
+        Raises:
+            InstanceNotFound, InstanceUnfinished
+        """
+        return self._call(lambda client: client.purge(instance_id, recurse=recurse, force=force, reason=reason))

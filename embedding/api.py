@@ -1,0 +1,32 @@
+"""The management API of an embedded engine, for the engine's own client.
+
+The rule: nothing but the client in this process reaches it, so it asks for no token, and what is changed through it is
+changed on behalf of the program (`EMBEDDED`).
+
+`embedding/engine.py` has one. `perdure.asgi` makes the one that a program serves.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from ..runtime.engine import Engine
+from ..runtime.history.attribution import EMBEDDED
+
+AsgiApp = Callable[..., Awaitable[None]]
+
+
+class OwnApi:
+    """An ASGI app, which is made at its first request."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._app: AsgiApp | None = None
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        from ..http.auth import ACTOR, DOOR  # noqa: PLC0415  the web framework is loaded by the first request
+
+        if self._app is None:
+            from ..daemon.asgi import asgi  # noqa: PLC0415
+
+            self._app = asgi(self._engine, unauthenticated=True)
+        await self._app({**scope, ACTOR: EMBEDDED.actor, DOOR: EMBEDDED.door}, receive, send)
