@@ -20,8 +20,8 @@ from ..contract import Write
 from ..listing import Facets
 from ..sqlite.checksums import seal_record
 from ..sqlite.lists.auditing import AuditValues, audit_values
-from .kinds import Kinds
-from .log import Entry
+from .kinds import KindNumbers
+from .log import NewEntry
 from .statements import MUST_MATCH, PARTS
 
 
@@ -39,27 +39,27 @@ class ActorChange:
 
 
 @dataclass(slots=True)
-class Changes:
+class RowChanges:
     """The changes of a batch."""
 
     actors: dict[int, ActorChange] = field(default_factory=dict)
     deleted: dict[int, tuple[Address, Facets | None]] = field(default_factory=dict)  # that may be in the store
     logs_forgotten: Sequence[int] = ()
-    entries: Sequence[Entry] = ()
+    entries: Sequence[NewEntry] = ()
     reminders: dict[tuple[int, int, str], int | None] = field(default_factory=dict)  # its shard; None: cleared
     audit: list[AuditValues] = field(default_factory=list)  # with checksums
     born: set[int] = field(default_factory=set)  # keys that were unborn
 
 
-def changes_of(writes: Iterable[Write], unborn: Set[int]) -> Changes:
+def changes_of(writes: Iterable[Write], unborn: Set[int]) -> RowChanges:
     """Sort a batch of writes by rows.
 
     Args:
         unborn: Keys of actors that the store does not have yet.
     """
-    changes = Changes()
+    changes = RowChanges()
     actors, reminders = changes.actors, changes.reminders
-    entries: list[Entry] = []
+    entries: list[NewEntry] = []
     forgotten: dict[int, int] = {}  # key -> how many entries of this batch came before
     for write in writes:
         key = write.key
@@ -80,7 +80,7 @@ def changes_of(writes: Iterable[Write], unborn: Set[int]) -> Changes:
         if write.record is not None or write.active is not None or write.facets is not None:
             _change(actors, write)
         if write.entry is not None:
-            entries.append(Entry(key, write.shard, write.at_us, write.entry))
+            entries.append(NewEntry(key, write.shard, write.at_us, write.entry))
         for name, due_us in write.reminders_set:
             reminders[due_us, key, name] = write.shard
     if forgotten:
@@ -116,7 +116,9 @@ class Group:
         kinds: Has the numbers of all kinds that there are.
     """
 
-    def __init__(self, changes: Changes, entries: Sequence[Sequence[Any]], unborn: Set[int], kinds: Kinds) -> None:
+    def __init__(
+        self, changes: RowChanges, entries: Sequence[Sequence[Any]], unborn: Set[int], kinds: KindNumbers
+    ) -> None:
         self.rows: dict[str, Sequence[Sequence[Any]]] = {}
         self.born = changes.born
         self._kinds = kinds
@@ -161,7 +163,7 @@ class Group:
         if rows:
             self.rows[part] = rows
 
-    def _actors(self, changes: Changes, unborn: Set[int]) -> None:
+    def _actors(self, changes: RowChanges, unborn: Set[int]) -> None:
         replaced = {address: key for key, (address, _) in changes.deleted.items()}
         create, replace, update, change = [], [], [], []
         unmark: list[Sequence[Any]] = []
@@ -201,7 +203,7 @@ class Group:
         self._tags += tag_rows(change.key, facets)
         return (kind, facets.created_us, facets.updated_us, facets.ended_us, facets.parent, tags_of(facets))
 
-    def _lists(self, changes: Changes) -> None:
+    def _lists(self, changes: RowChanges) -> None:
         """Count the actors, and keep their tags."""
         added = list(self._added.items())
         if not self._before:

@@ -14,7 +14,7 @@ from ..sqlite.lists.auditing import unseal_audit
 from ..sqlite.maintenance import Expect, Expected
 from .driver import Row, Session, Statement
 from .exporting import AUDIT, LOGS, PAGE, ROWS_AT_ONCE, TIMERS, PostgresSource, Timers, snapshot_of
-from .reading import ALL_SEALED
+from .reading import ALL_SEALED, POSITION
 from .url import parse_url
 
 SHOWN = 10
@@ -81,7 +81,7 @@ async def _of_actors(source: PostgresSource, expect: Expect | None) -> list[str]
     timers = Timers(session)
     while rows := await session.run(PAGE, (after, PAGE_SIZE)):
         logs: dict[int, list[Row]] = {row[0]: [] for row in rows}
-        for row in await session.run(LOGS, (list(logs),)):
+        for row in sorted(await session.run(LOGS, (list(logs),)), key=POSITION):
             logs[row[0]].append(row)
         for key, type_, id_, record, active, *_ in rows:
             reminders = set(await timers.of(key))
@@ -90,7 +90,7 @@ async def _of_actors(source: PostgresSource, expect: Expect | None) -> list[str]
                 stored = Stored(
                     key=key,
                     record=unseal_record(key, type_, id_, record, ALL_SEALED),
-                    entries=[unseal_entry(key, *row[1:], ALL_SEALED) for row in logs[key]],
+                    entries=[unseal_entry(key, row[1], row[2], row[3], ALL_SEALED) for row in logs[key]],
                     active=active,
                 )
             except Damaged as damage:

@@ -101,7 +101,7 @@ class Session(Protocol):
         ...
 
 
-class Driver(Protocol):
+class DatabaseDriver(Protocol):
     """Makes sessions with one server, or with whichever of several takes writes."""
 
     async def connect(self, settings: Mapping[str, str]) -> Session:

@@ -3,7 +3,7 @@
 The rule: all is of one moment, whoever works on the store meanwhile, and nothing is given out that is not what was
 written. It takes as much memory for a large store as for a small one.
 
-`actors/store/copying.py` reads it; `actors/store/postgres/checking.py` does, too.
+`actors/store/copying/copying.py` reads it; `actors/store/postgres/checking.py` does, too.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -12,13 +12,13 @@ from typing import Any
 
 from ...address import Address
 from ..audit import AuditRow
-from ..copying import CopiedActor, CopiedAudit, Place
+from ..copying.copying import CopiedActor, CopiedAudit, CopyPlace
 from ..errors import StoreFailed
 from ..sqlite.checksums import Damaged, unseal_entry, unseal_record
 from ..sqlite.lists.auditing import unseal_audit
-from .driver import AsyncpgDriver, Driver, Lost, Refused, Row, Session, Statement
-from .kinds import Kinds
-from .reading import ALL_SEALED, facets_in
+from .driver import AsyncpgDriver, DatabaseDriver, Lost, Refused, Row, Session, Statement
+from .kinds import KindNumbers
+from .reading import ALL_SEALED, POSITION, facets_in
 from .schema import CREATED_US, OLDEST, SCHEMA_VERSION, read_meta
 from .settings import require_settings, session_settings
 from .statements import BEGIN_READING, END_READING, FACETS, KINDS
@@ -33,15 +33,14 @@ PAGE = Statement(
 )
 LOGS = Statement(
     "logs",
-    "SELECT l.key, l.position, l.at_us, l.entry FROM unnest($1::bigint[]) AS u (key) JOIN log AS l ON l.key = u.key"
-    " ORDER BY l.key, l.position",
+    "SELECT key, position, at_us, entry FROM log WHERE key = ANY($1::bigint[])",
 )
 TIMERS = Statement(
     "timers",
     "DECLARE timers NO SCROLL CURSOR FOR SELECT key, name, due_us FROM reminders ORDER BY key, name, due_us",
 )
 NEXT_TIMERS = Statement("next timers", f"FETCH {ROWS_AT_ONCE} FROM timers")
-CLOSE_TIMERS = Statement("close timers", "CLOSE timers")
+CLOSE_TIMERS = Statement("close timers", "CLOSE ALL")
 AUDIT = Statement(
     "audit page",
     "SELECT number, at_us, id, action, author, body FROM audit WHERE number > $1 ORDER BY number LIMIT $2",
@@ -49,7 +48,7 @@ AUDIT = Statement(
 
 
 @asynccontextmanager
-async def snapshot_of(url: DatabaseUrl, driver: Driver | None = None) -> AsyncIterator["PostgresSource"]:
+async def snapshot_of(url: DatabaseUrl, driver: DatabaseDriver | None = None) -> AsyncIterator["PostgresSource"]:
     """Look at a store as it is at one moment.
 
     Raises:
@@ -69,7 +68,7 @@ async def snapshot_of(url: DatabaseUrl, driver: Driver | None = None) -> AsyncIt
         if meta[OLDEST] > SCHEMA_VERSION:
             raise StoreFailed(f"{url.name} was written by a newer release")
         await session.run(BEGIN_READING)
-        kinds = Kinds()
+        kinds = KindNumbers()
         kinds.learn(await session.run(KINDS))
         yield PostgresSource(session, url, kinds, made_us=meta[CREATED_US])
         await session.run(END_READING)
@@ -83,7 +82,7 @@ async def snapshot_of(url: DatabaseUrl, driver: Driver | None = None) -> AsyncIt
 class PostgresSource:
     """A store at one moment."""
 
-    def __init__(self, session: Session, url: DatabaseUrl, kinds: Kinds, *, made_us: int) -> None:
+    def __init__(self, session: Session, url: DatabaseUrl, kinds: KindNumbers, *, made_us: int) -> None:
         self.session = session
         self.kinds = kinds
         self._url = url
@@ -93,28 +92,29 @@ class PostgresSource:
     def identity(self) -> str:
         return f"{self._url.name} (made at {self._made_us})"
 
-    async def actors(self, behind: Place) -> AsyncIterator[tuple[Place, CopiedActor]]:
+    async def actors(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedActor]]:
         timers = Timers(self.session)
+        await self.session.run(CLOSE_TIMERS)  # those of a reader that has not come to its end
         await self.session.run(TIMERS)
         after = behind.number
         while rows := await self.session.run(PAGE, (after, ACTORS_AT_ONCE)):
             keys = [row[0] for row in rows]
             logs: dict[int, list[Row]] = {key: [] for key in keys}
-            for row in await self.session.run(LOGS, (keys,)):
+            for row in sorted(await self.session.run(LOGS, (keys,)), key=POSITION):
                 logs[row[0]].append(row)
             for row in rows:
-                yield Place(0, row[0]), self._actor(row, logs[row[0]], await timers.of(row[0]))
+                yield CopyPlace(0, row[0]), self._actor(row, logs[row[0]], await timers.of(row[0]))
             after = keys[-1]
         await self.session.run(CLOSE_TIMERS)
 
-    async def audit(self, behind: Place) -> AsyncIterator[tuple[Place, CopiedAudit]]:
+    async def audit(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedAudit]]:
         after = behind.number
         while rows := await self.session.run(AUDIT, (after, ROWS_AT_ONCE)):
             for number, at_us, id_, action, author, blob in rows:
                 body = unseal_audit(at_us, id_, action, author, blob)
                 if body is None:
                     raise StoreFailed(f"row {number} of the audit of {self._url.name} is not what was written")
-                yield Place(0, number), CopiedAudit(at_us, id_, AuditRow(action, author, body))
+                yield CopyPlace(0, number), CopiedAudit(at_us, id_, AuditRow(action, author, body))
             after = rows[-1][0]
 
     def _actor(self, row: Row, log: Sequence[Row], reminders: Sequence[tuple[str, int]]) -> CopiedActor:

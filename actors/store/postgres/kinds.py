@@ -1,4 +1,4 @@
-"""Kinds: what actors have in common in lists. A type, a status, a name, and whether the actor is a root.
+"""KindNumbers: what actors have in common in lists. A type, a status, a name, and whether the actor is a root.
 
 The rule: the database gives the numbers, once and for all hosts, before the commit that needs them. A number that no
 commit has used does no harm.
@@ -13,7 +13,7 @@ from ..sqlite.lists.kinds import Kind
 from .driver import Row
 
 
-class Kinds:
+class KindNumbers:
     """The kinds that this host knows, with their numbers."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from ..sqlite.checksums import BEFORE, MARK, PLACE
 EPOCH_SHIFT = 40
 
 
-class Entry(NamedTuple):
+class NewEntry(NamedTuple):
     """An entry that has no position yet."""
 
     key: int
@@ -27,7 +27,7 @@ class Entry(NamedTuple):
 LogRow = tuple[int, int, int, bytes]  # key, position, at_us, the entry with its checksum
 
 
-def placed(entries: Iterable[Entry], number: int, epochs: Mapping[int, int]) -> list[LogRow]:
+def placed(entries: Iterable[NewEntry], number: int, epochs: Mapping[int, int]) -> list[LogRow]:
     """The rows of entries.
 
     Args:

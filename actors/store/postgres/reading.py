@@ -9,6 +9,7 @@ not keep the others of its batch.
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import anyio
@@ -19,7 +20,7 @@ from ..errors import StoreDamaged, StoreError, StoreFailed
 from ..listing import Facets
 from ..sqlite.checksums import Damaged, Unsealed, unseal_entry, unseal_record
 from .driver import Lost, Refused, Row, Session, Statement
-from .kinds import Kinds
+from .kinds import KindNumbers
 from .presence import Connect
 from .statements import ACTIVE, FIND_KEY, IDS, IDS_BEHIND, INSPECT, KINDS, LOAD, REMINDERS
 from .url import DatabaseUrl
@@ -27,12 +28,13 @@ from .writer import Pauses, Writer
 
 T = TypeVar("T")
 
+POSITION = itemgetter(1)  # of a row of the log
 ALL_SEALED = Unsealed()  # a store on PostgreSQL has had checksums from the start
 FACETS_READ = 6
 DAMAGE = frozenset({"XX001", "XX002"})  # a page, or an index, of the server's
 
 
-class Reader:
+class ReadingSession:
     """A session that reads, and is made again when it is lost.
 
     Nothing is read while a commit is in doubt: the writer settles it first.
@@ -105,7 +107,7 @@ class Reader:
                 await session.close()
 
 
-async def learn_kinds(reader: Reader, kinds: Kinds) -> None:
+async def learn_kinds(reader: ReadingSession, kinds: KindNumbers) -> None:
     """Read all kinds."""
     kinds.learn(await reader.run(KINDS, (), "reading the kinds"))
 
@@ -114,24 +116,24 @@ async def learn_kinds(reader: Reader, kinds: Kinds) -> None:
 
 
 async def read_actors(
-    reader: Reader, addresses: Sequence[Address], kinds: Kinds
+    reader: ReadingSession, addresses: Sequence[Address], kinds: KindNumbers
 ) -> Sequence[Stored | StoreError | None]:
     """Read actors whole; see `Store.load`."""
     return await _each_or_error(_actors, reader, addresses, kinds)
 
 
 async def read_outsides(
-    reader: Reader, addresses: Sequence[Address], kinds: Kinds
+    reader: ReadingSession, addresses: Sequence[Address], kinds: KindNumbers
 ) -> Sequence[Inspection | StoreError | None]:
     """Read the outside of actors; see `Store.inspect`."""
     return await _each_or_error(_outsides, reader, addresses, kinds)
 
 
 async def _each_or_error(
-    read: Callable[[Reader, Sequence[Address], Kinds], Awaitable[Mapping[Address, T | StoreError]]],
-    reader: Reader,
+    read: Callable[[ReadingSession, Sequence[Address], KindNumbers], Awaitable[Mapping[Address, T | StoreError]]],
+    reader: ReadingSession,
     addresses: Sequence[Address],
-    kinds: Kinds,
+    kinds: KindNumbers,
 ) -> Sequence[T | StoreError | None]:
     """Read a batch; if the server cannot, read its actors one by one, so that the others are read all the same."""
     if not addresses:
@@ -145,7 +147,7 @@ async def _each_or_error(
     return [found.get(address) for address in addresses]
 
 
-async def _as_damage(reader: Reader, address: Address, refused: Refused) -> StoreError:
+async def _as_damage(reader: ReadingSession, address: Address, refused: Refused) -> StoreError:
     key: int | None = None
     with suppress(Refused):  # the index may be sound
         rows = await reader.run(FIND_KEY, address, "reading")
@@ -153,16 +155,20 @@ async def _as_damage(reader: Reader, address: Address, refused: Refused) -> Stor
     return StoreDamaged(address, f"its rows cannot be read ({refused})", key=key)
 
 
-async def _actors(reader: Reader, addresses: Sequence[Address], kinds: Kinds) -> Mapping[Address, Stored | StoreError]:
+async def _actors(
+    reader: ReadingSession, addresses: Sequence[Address], kinds: KindNumbers
+) -> Mapping[Address, Stored | StoreError]:
     rows = await reader.run(LOAD, _columns(addresses), "loading")
     actors: list[Row] = []
-    logs: dict[int, list[Row]] = {}
+    log_rows: list[Row] = []
     for row in rows:
         if row[1] is None:
             actors.append(row)
-            logs[row[0]] = []
         else:
-            logs[row[0]].append(row)
+            log_rows.append(row)
+    logs: dict[int, list[Row]] = {row[0]: [] for row in actors}
+    for row in sorted(log_rows, key=POSITION):
+        logs[row[0]].append(row)
     await _learn(reader, kinds, [row[7] for row in actors])
     found: dict[Address, Stored | StoreError] = {}
     for key, _, _, record, type_, id_, active, *facets in actors:
@@ -181,7 +187,7 @@ async def _actors(reader: Reader, addresses: Sequence[Address], kinds: Kinds) ->
 
 
 async def _outsides(
-    reader: Reader, addresses: Sequence[Address], kinds: Kinds
+    reader: ReadingSession, addresses: Sequence[Address], kinds: KindNumbers
 ) -> Mapping[Address, Inspection | StoreError]:
     rows = await reader.run(INSPECT, _columns(addresses), "reading")
     await _learn(reader, kinds, [row[4] for row in rows])
@@ -214,14 +220,14 @@ def _ends(key: int, entries: Sequence[Any]) -> tuple[bytes | None, bytes | None,
     return begin, unseal_entry(key, last_position, last_us, last, ALL_SEALED), last_us
 
 
-async def _learn(reader: Reader, kinds: Kinds, numbers: Sequence[int | None]) -> None:
+async def _learn(reader: ReadingSession, kinds: KindNumbers, numbers: Sequence[int | None]) -> None:
     """Read the kinds anew if these numbers have one that is not known."""
     if any(number is not None and kinds.get(number) is None for number in numbers):
         await learn_kinds(reader, kinds)
 
 
 def facets_in(
-    kinds: Kinds,
+    kinds: KindNumbers,
     kind: int | None,
     created_us: int,
     updated_us: int,
@@ -253,18 +259,19 @@ def _columns(addresses: Sequence[Address]) -> tuple[list[str], list[str]]:
 # What is in order.
 
 
-async def read_ids(reader: Reader, actor_type: str, after: str | None, limit: int) -> Sequence[str]:
+async def read_ids(reader: ReadingSession, actor_type: str, after: str | None, limit: int) -> Sequence[str]:
     """List ids of a type; see `Store.ids`."""
     statement, more = (IDS, ()) if after is None else (IDS_BEHIND, (after,))
     return [row[0] for row in await reader.run(statement, (actor_type, limit, *more), "listing ids")]
 
 
-async def read_active(reader: Reader) -> Sequence[Address]:
+async def read_active(reader: ReadingSession) -> Sequence[Address]:
     """List the actors that have the active mark; see `Store.active`."""
-    return [Address(*row) for row in await reader.run(ACTIVE, (), "listing what is active")]
+    rows = await reader.run(ACTIVE, (), "listing what is active")
+    return [Address(type_, id_) for _, type_, id_ in sorted(rows)]
 
 
-async def read_reminders(reader: Reader, after: Reminder | None, limit: int) -> Sequence[Reminder]:
+async def read_reminders(reader: ReadingSession, after: Reminder | None, limit: int) -> Sequence[Reminder]:
     """Read the next reminders; see `Store.reminders`."""
     behind = after[:3] if after is not None else (-(2**63), 0, "")
     rows = await reader.run(REMINDERS, (*behind, limit), "reading reminders")

@@ -144,7 +144,7 @@ TABLE_NAMES = ("hosts", "beats", "shards", "kinds", "tallies", "actors", "log", 
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Migration:
     """What leads from a version to the next one."""
 
     statements: Sequence[str] = ()  # in one transaction
@@ -152,7 +152,7 @@ class Step:
     oldest: int | None = None  # the version that a release must know from here on, if that changes
 
 
-STEPS: Mapping[int, Step] = {}
+STEPS: Mapping[int, Migration] = {}
 
 READ_META = Statement("read meta", "SELECT name, value FROM meta")
 TABLES_THERE = Statement(

@@ -28,11 +28,12 @@ ACTOR_TYPES = ("bigint", "int", "text", "text", "boolean", "bytea", *FACETS_TYPE
 TAG_TYPES = ("text", "text", "bigint", "bigint")
 
 # Part of a commit -> the types of its columns, each an array, and its statements by their names. {rows} is a table of
-# the columns. All parts see one snapshot, and no two may touch the same row.
+# the columns, and {keys} the first column: to ask for it beside the rows keeps the plan on the index, also one that was
+# made when the table was empty. All parts see one snapshot, and no two may touch the same row.
 PARTS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
     "forget": (
         ("bigint",),
-        {"forget_": "DELETE FROM log USING {rows} AS u (key), fence WHERE log.key = u.key"},
+        {"forget_": "DELETE FROM log USING fence WHERE log.key = ANY({keys})"},
     ),
     "log": (
         ("bigint", "bigint", "bigint", "bytea"),
@@ -50,7 +51,8 @@ PARTS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
         {
             "replace_": (
                 f"UPDATE actors SET ({ACTOR}) = ({', '.join(f'u.{name}' for name in ACTOR.split(', '))})"
-                f" FROM {{rows}} AS u (old, {ACTOR}), fence WHERE actors.key = u.old"
+                f" FROM {{rows}} AS u (old, {ACTOR}), fence"
+                " WHERE actors.key = u.old AND actors.key = ANY({keys})"
             ),
             "anew_": (
                 f"INSERT INTO actors ({ACTOR}) SELECT {', '.join(f'u.{name}' for name in ACTOR.split(', '))}"
@@ -64,7 +66,8 @@ PARTS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
             "update_": (
                 "UPDATE actors SET record = coalesce(u.record, actors.record),"
                 " active = coalesce(u.active, actors.active)"
-                " FROM {rows} AS u (key, record, active), fence WHERE actors.key = u.key RETURNING 1"
+                " FROM {rows} AS u (key, record, active), fence"
+                " WHERE actors.key = u.key AND actors.key = ANY({keys}) RETURNING 1"
             )
         },
     ),
@@ -75,20 +78,20 @@ PARTS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
                 "UPDATE actors SET record = coalesce(u.record, actors.record),"
                 " active = coalesce(u.active, actors.active),"
                 f" ({FACETS}) = ({', '.join(f'u.{name}' for name in FACETS.split(', '))})"
-                f" FROM {{rows}} AS u (key, record, active, {FACETS}), fence WHERE actors.key = u.key RETURNING 1"
+                f" FROM {{rows}} AS u (key, record, active, {FACETS}), fence"
+                " WHERE actors.key = u.key AND actors.key = ANY({keys}) RETURNING 1"
             )
         },
     ),
     "unmark": (
         ("bigint",),
         {
-            "unmark_": "UPDATE actors SET active = false FROM {rows} AS u (key), fence"
-            " WHERE actors.key = u.key AND active"
+            "unmark_": "UPDATE actors SET active = false FROM fence WHERE actors.key = ANY({keys}) AND active",
         },
     ),
     "delete": (
         ("bigint",),
-        {"delete_": "DELETE FROM actors USING {rows} AS u (key), fence WHERE actors.key = u.key"},
+        {"delete_": "DELETE FROM actors USING fence WHERE actors.key = ANY({keys})"},
     ),
     # How many actors there are of each kind: what is added, in a row that is never changed. One counter that all
     # commits update would slow all of them down as long as somebody holds a snapshot.
@@ -101,8 +104,8 @@ PARTS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
         ("bigint",),
         {
             "was": (
-                "SELECT a.key, a.kind, a.created_us, a.tags FROM {rows} AS u (key), fence, actors AS a"
-                " WHERE a.key = u.key AND a.kind IS NOT NULL"
+                "SELECT a.key, a.kind, a.created_us, a.tags FROM fence,"
+                " LATERAL (SELECT * FROM actors WHERE key = ANY({keys}) OFFSET 0) AS a WHERE a.kind IS NOT NULL"
             )
         },
     ),
@@ -142,7 +145,7 @@ PARTS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
         {
             "clear_": (
                 "DELETE FROM reminders AS r USING {rows} AS u (due_us, key, name), fence"
-                " WHERE (r.due_us, r.key, r.name) = (u.due_us, u.key, u.name)"
+                " WHERE (r.due_us, r.key, r.name) = (u.due_us, u.key, u.name) AND r.due_us = ANY({keys})"
             )
         },
     ),
@@ -169,7 +172,7 @@ PARTS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
             ),
             "spent_": (
                 "DELETE FROM log USING {rows} AS u (key, position), fence"
-                " WHERE log.key = u.key AND log.position < u.position"
+                " WHERE log.key = u.key AND log.position < u.position AND log.key = ANY({keys})"
             ),
         },
     ),
@@ -188,7 +191,8 @@ def commit_of(parts: tuple[str, ...]) -> Statement:
         types, statements = PARTS[part]
         columns = ", ".join(f"${number + i}::{each}[]" for i, each in enumerate(types, start=1))
         number += len(types)
-        clauses += [f"{name} AS ({sql.format(rows=f'unnest({columns})')})" for name, sql in statements.items()]
+        values = {"rows": f"unnest({columns})", "keys": columns.partition(", ")[0]}
+        clauses += [f"{name} AS ({sql.format(**values)})" for name, sql in statements.items()]
     matched = [f"(SELECT count(*) FROM {part}_)" for part in parts if part in MUST_MATCH]
     select = "SELECT ok FROM fence"
     if matched:
@@ -272,22 +276,25 @@ THIN_AUDIT = Statement(
 ANY_ACTOR = Statement("any actor", "SELECT 1 FROM actors LIMIT 1")
 SET_COPYING = Statement("set copying", "UPDATE meta SET value = $1 WHERE name = 'copying' RETURNING 1")
 
-# Reads.
+# Reads. A join is a subquery with OFFSET 0, so that it goes along its index whatever the tables had in them when the
+# plan was made.
 
-# Record and log in one statement, or they would be of two moments. The log comes in rows of its own.
+# Record and log in one statement, or they would be of two moments. The log comes in rows of its own, in no order.
 LOAD = Statement(
     "load",
-    "WITH a AS (SELECT actors.* FROM unnest($1::text[], $2::text[]) AS u (type, id) JOIN actors USING (type, id))"
+    f"WITH a AS (SELECT a.* FROM unnest($1::text[], $2::text[]) AS u (type, id),"
+    " LATERAL (SELECT * FROM actors WHERE type = u.type AND id = u.id OFFSET 0) AS a)"
     f" SELECT key, NULL::bigint AS position, NULL::bigint AS at_us, record, type, id, active, {FACETS} FROM a"
-    " UNION ALL SELECT log.key, log.position, log.at_us, log.entry,"
+    " UNION ALL SELECT l.key, l.position, l.at_us, l.entry,"
     " NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL"
-    " FROM a JOIN log ON log.key = a.key ORDER BY key, position NULLS FIRST",
+    " FROM a, LATERAL (SELECT * FROM log WHERE key = a.key OFFSET 0) AS l",
 )
 INSPECT = Statement(
     "inspect",
     f"SELECT a.type, a.id, a.key, a.record, {', '.join(f'a.{name}' for name in FACETS.split(', '))},"
     " f.position, f.at_us, f.entry, l.position, l.at_us, l.entry"
-    " FROM unnest($1::text[], $2::text[]) AS u (type, id) JOIN actors AS a USING (type, id)"
+    " FROM unnest($1::text[], $2::text[]) AS u (type, id),"
+    " LATERAL (SELECT * FROM actors WHERE type = u.type AND id = u.id OFFSET 0) AS a"
     " LEFT JOIN LATERAL (SELECT position, at_us, entry FROM log WHERE key = a.key ORDER BY position LIMIT 1) AS f"
     " ON true LEFT JOIN LATERAL"
     " (SELECT position, at_us, entry FROM log WHERE key = a.key ORDER BY position DESC LIMIT 1) AS l ON true",
@@ -295,10 +302,12 @@ INSPECT = Statement(
 FIND_KEY = Statement("find key", "SELECT key FROM actors WHERE type = $1 AND id = $2")
 IDS = Statement("ids", "SELECT id FROM actors WHERE type = $1 ORDER BY id LIMIT $2")
 IDS_BEHIND = Statement("ids behind", "SELECT id FROM actors WHERE type = $1 AND id > $3 ORDER BY id LIMIT $2")
-ACTIVE = Statement("active", "SELECT type, id FROM actors WHERE active ORDER BY key")
+# In no order, because the server would read all actors in that of their keys.
+ACTIVE = Statement("active", "SELECT key, type, id FROM actors WHERE active")
 REMINDERS = Statement(
     "reminders",
-    "SELECT r.due_us, r.key, r.name, a.type, a.id FROM reminders AS r JOIN actors AS a ON a.key = r.key"
+    "SELECT r.due_us, r.key, r.name, a.type, a.id FROM reminders AS r,"
+    " LATERAL (SELECT type, id FROM actors WHERE key = r.key OFFSET 0) AS a"
     " WHERE (r.due_us, r.key, r.name) > ($1::bigint, $2::bigint, $3::text)"
     " ORDER BY r.due_us, r.key, r.name LIMIT $4",
 )

@@ -27,13 +27,14 @@ from ..contract import Inspection, Reminder, Stored, Unlisted, Write
 from ..cursor import position_of
 from ..errors import StoreError, StoreFailed, StoreFenced, StoreLocked
 from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_only, grouped, matches_kind
-from .changes import Changes, Group, changes_of
-from .driver import AsyncpgDriver, Driver, Lost, Refused, Session, spawn
-from .kinds import Kinds
-from .lists.reading import Asked, read_audit, read_counts, read_page, read_tallies
+from ..sqlite.lists.reading import Asked
+from .changes import Group, RowChanges, changes_of
+from .driver import AsyncpgDriver, DatabaseDriver, Lost, Refused, Session, spawn
+from .kinds import KindNumbers
+from .lists.reading import read_audit, read_counts, read_page, read_tallies
 from .log import placed
 from .presence import Presence
-from .reading import Reader, learn_kinds, read_active, read_actors, read_ids, read_outsides, read_reminders
+from .reading import ReadingSession, learn_kinds, read_active, read_actors, read_ids, read_outsides, read_reminders
 from .schema import COPYING, READ_META, make_ready, require_whole
 from .schema import SHARDS as SHARDS_OF
 from .settings import require_settings, session_settings
@@ -50,7 +51,7 @@ from .statements import (
     commit_of,
 )
 from .url import parse_url
-from .writer import Pauses, Receipt, Writer
+from .writer import CommitReceipt, Pauses, Writer
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class PostgresStore:
         *,
         shards: int = SHARDS_DEFAULT,
         patience_s: float = PATIENCE_S,
-        driver: Driver | None = None,
+        driver: DatabaseDriver | None = None,
         instruments: Instruments = SYSTEM,
         copying: bool = False,
     ) -> None:
@@ -125,9 +126,7 @@ class PostgresStore:
             presence = Presence(host, self.url, self._connect, release=_release())
             await presence.join(session)
             self._shards = meta[SHARDS_OF]
-            self._open = Opened(
-                self.url.name, self._reader_of, presence, self._writer_of(presence), shards=self._shards
-            )
+            self._open = Opened(self.url.name, self._reader_of, presence, self._writer_of(presence))
             await self._take_up(self._open, session)
         except BaseException:
             with anyio.CancelScope(shield=True):
@@ -266,8 +265,8 @@ class PostgresStore:
     def _writer_of(self, presence: Presence) -> Writer:
         return Writer(self.url, self._connect, presence, patience_s=self._patience_s)
 
-    def _reader_of(self, writer: Writer, purpose: str) -> Reader:
-        return Reader(self.url, self._connect, writer, purpose=purpose, patience_s=self._patience_s)
+    def _reader_of(self, writer: Writer, purpose: str) -> ReadingSession:
+        return ReadingSession(self.url, self._connect, writer, purpose=purpose, patience_s=self._patience_s)
 
     async def _patiently(self, work: Callable[[], Any]) -> None:
         """Do something; again, while the database is away."""
@@ -289,14 +288,18 @@ class Opened:
     """A store that is open."""
 
     def __init__(
-        self, name: str, reader_of: Callable[[Writer, str], Reader], presence: Presence, writer: Writer, *, shards: int
+        self,
+        name: str,
+        reader_of: Callable[[Writer, str], ReadingSession],
+        presence: Presence,
+        writer: Writer,
     ) -> None:
         self._name = name
         self.presence = presence
         self.writer = writer
         self.reader = reader_of(writer, "reader")
         self.lister = reader_of(writer, "lister")
-        self.kinds = Kinds()
+        self.kinds = KindNumbers()
         self.epochs: Mapping[int, int] = {}
         self._unborn: set[int] = set()  # keys that were given out, of actors that no commit has brought
         self._keys = range(0)
@@ -354,16 +357,16 @@ class Opened:
         group = Group(changes, rows, self._unborn, self.kinds)
         receipt = None
         if rows:
-            receipt = Receipt(*rows[0][:2])
+            receipt = CommitReceipt(*rows[0][:2])
         elif not group.repeatable:
-            receipt = Receipt(-self.presence.host, number)
+            receipt = CommitReceipt(-self.presence.host, number)
             group.give_receipt(*receipt)
         what = f"a commit of {len(writes)} writes"
         await self.writer.commit(commit_of(group.parts()), group.arguments(), receipt, what)
         self._unborn -= group.born
         self._count(group)
 
-    async def _learn(self, changes: Changes) -> None:
+    async def _learn(self, changes: RowChanges) -> None:
         """Have a number for each kind that a commit needs."""
         facets = ((each.address.type, each.facets) for each in changes.actors.values() if each.facets is not None)
         if missing := self.kinds.missing(facets):

@@ -28,7 +28,7 @@ SILENT_S = 5.0  # a commit without an answer for so long is cut off, if another 
 PAUSE_MIN_S, PAUSE_MAX_S = 0.02, 0.5  # between two tries; doubled
 
 
-class Receipt(NamedTuple):
+class CommitReceipt(NamedTuple):
     """The entry by which a commit is found."""
 
     key: int
@@ -111,7 +111,9 @@ class Writer:
                     if not await pauses.pause(error):
                         raise self._away(error) from error
 
-    async def commit(self, statement: Statement, arguments: Sequence[Any], receipt: Receipt | None, what: str) -> None:
+    async def commit(
+        self, statement: Statement, arguments: Sequence[Any], receipt: CommitReceipt | None, what: str
+    ) -> None:
         """Commit, once.
 
         Args:

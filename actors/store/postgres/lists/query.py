@@ -11,32 +11,24 @@ Values stand as `?`, and get their numbers at the end. `actors/store/postgres/li
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...cursor import Position
-from ...listing import ListFilter, Order
-from ...sqlite.lists.query import behind_prefix
-
-# The conditions of a filter.
-KINDS, PARENT, PREFIX, CREATED, UPDATED, IN_FLIGHT = "kinds", "parent", "prefix", "created", "updated", "in flight"
+from ...listing import EXAMINED_MAX, ListFilter, Order
+from ...sqlite.lists.query import (
+    CREATED,
+    IN_FLIGHT,
+    KINDS,
+    PARENT,
+    PREFIX,
+    UPDATED,
+    Clause,
+    Way,
+    behind_prefix,
+)
 
 # What each way yields, beside `at`.
 COLUMNS = ("key", "kind", "id", "created_us", "updated_us", "parent", "active")
-
-
-class Clause(NamedTuple):
-    """A condition of a filter, as it is asked of a row under the name d."""
-
-    sql: str
-    values: Sequence[Any]
-
-
-class Way(NamedTuple):
-    """A way to find actors."""
-
-    sql: str  # yields COLUMNS, and `at` if it is in order
-    values: Sequence[Any]
-    fulfils: frozenset[str]
 
 
 def numbered(sql: str) -> str:
@@ -50,7 +42,7 @@ def columns(alias: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
+class ListQuery:
     """A list or a count that is asked for, with the kinds that its filter lets through."""
 
     actor_type: str
@@ -97,8 +89,12 @@ class Query:
         """The actors of these kinds, in the order of the list by time. The ranges of the kinds are merged."""
         column = self.column
         where, values = self._bounds("a", column)
-        arm = f"SELECT {columns('a')}, a.{column} AS at FROM actors AS a WHERE a.kind = ?{where}"
-        sql = " UNION ALL ".join([arm] * len(kinds))
+        order = self._by(f"a.{column}", "a.key")
+        # With an order and a limit of its own, or PostgreSQL would not merge the arms along the index, but sort them.
+        arm = (
+            f"(SELECT {columns('a')}, a.{column} AS at FROM actors AS a WHERE a.kind = ?{where}{order} LIMIT {ARM_MAX})"
+        )
+        sql = f"SELECT * FROM ({' UNION ALL '.join([arm] * len(kinds))}) AS u"
         return Way(
             f"{sql}{self._by('at', 'key')}",
             [each for kind in kinds for each in (kind, *values)],
@@ -117,7 +113,7 @@ class Query:
         """The actors with a tag that the filter names, by creation."""
         where, values = self._bounds("t", "created_us")
         sql = (
-            f"SELECT {columns('a')}, t.created_us AS at FROM tags AS t JOIN actors AS a ON a.key = t.key"
+            f"SELECT {columns('a')}, t.created_us AS at FROM tags AS t, {OF_TAG}"
             f" WHERE t.name = ? AND t.value = ?{where}"
         )
         return Way(
@@ -141,8 +137,7 @@ class Query:
         wanted = self.wanted
         ways = [
             Way(
-                f"SELECT {columns('a')} FROM tags AS t JOIN actors AS a ON a.key = t.key"
-                " WHERE t.name = ? AND t.value = ?",
+                f"SELECT {columns('a')} FROM tags AS t, {OF_TAG} WHERE t.name = ? AND t.value = ?",
                 [name, value],
                 frozenset({f"tag {name}"}),
             )
@@ -197,6 +192,10 @@ class Query:
 
 # A statement merges the ranges of so many kinds at most: to plan it costs time for each.
 ARMS_MAX = 50
+# More rows than any page examines.
+ARM_MAX = EXAMINED_MAX + 2
+
+OF_TAG = "LATERAL (SELECT * FROM actors WHERE key = t.key OFFSET 0) AS a"
 
 TAGGED = (
     "EXISTS (SELECT 1 FROM tags AS t"

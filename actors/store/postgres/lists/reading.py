@@ -8,19 +8,21 @@ one snapshot.
 """
 
 from collections.abc import Mapping, Sequence, Set
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...audit import ORDER, Audited, AuditFilter, AuditPage
 from ...cursor import Position, cursor_of
-from ...listing import COUNTED_MAX, EXAMINED_MAX, Listed, ListFilter, ListPage, Order, matches_kind, place
+from ...listing import COUNTED_MAX, EXAMINED_MAX, Listed, ListPage, Order, matches_kind, place
 from ...sqlite.checksums import Damaged, unseal_record
 from ...sqlite.lists.auditing import unseal_audit
+from ...sqlite.lists.query import IN_FLIGHT, KINDS, Clause, Way
+from ...sqlite.lists.reading import Asked, Found
 from ..driver import Row, Session, Statement, pairs_of
-from ..kinds import Kinds
+from ..kinds import KindNumbers
 from ..reading import ALL_SEALED, facets_in
 from ..statements import BEGIN_READING, END_READING
 from ..statements import KINDS as READ_KINDS
-from .query import ARMS_MAX, IN_FLIGHT, KINDS, Clause, Query, Way, in_kinds, numbered
+from .query import ARMS_MAX, ListQuery, in_kinds, numbered
 
 # A set of so many actors is read whole and sorted.
 SORTED_MAX = 10_000
@@ -33,23 +35,7 @@ EXAMINED_IN_FLIGHT_MAX = EXAMINED_MAX // 8
 NONE_LISTED: Sequence[Listed] = ()
 
 
-class Asked(NamedTuple):
-    """What is asked for."""
-
-    actor_type: str
-    wanted: ListFilter
-    order: Order = Order.ID
-    behind: Position | None = None
-
-
-class Found(NamedTuple):
-    """The actors of a part of a list, in its order."""
-
-    places: Sequence[tuple[Any, int]]  # what the list is ordered by, and the key
-    examined_to: tuple[Any, int] | None  # more may follow behind this one; None: this is the end
-
-
-async def read_page(asked: Asked, limit: int, kinds: Kinds, session: Session) -> ListPage:
+async def read_page(asked: Asked, limit: int, kinds: KindNumbers, session: Session) -> ListPage:
     """Read a page of a list; see `Store.list`."""
     await session.run(BEGIN_READING)
     query = await _query(asked, kinds, session)
@@ -63,7 +49,7 @@ async def read_page(asked: Asked, limit: int, kinds: Kinds, session: Session) ->
     return ListPage(listed, cursor_of(Position(query.order.value, *found.examined_to)))
 
 
-async def _query(asked: Asked, kinds: Kinds, session: Session) -> Query:
+async def _query(asked: Asked, kinds: KindNumbers, session: Session) -> ListQuery:
     """Look up the kinds, also those that another host has brought."""
     kinds.learn(await session.run(READ_KINDS))
     matching = [
@@ -71,7 +57,7 @@ async def _query(asked: Asked, kinds: Kinds, session: Session) -> Query:
         for number, kind in kinds.all.items()
         if kind.type == asked.actor_type and matches_kind(asked.wanted, kind.status, kind.name, root=kind.root)
     ]
-    return Query(
+    return ListQuery(
         actor_type=asked.actor_type,
         wanted=asked.wanted,
         kinds=matching,
@@ -86,7 +72,7 @@ async def _rows(session: Session, sql: str, values: Sequence[Any]) -> Sequence[R
     return await session.run(Statement("list", numbered(sql)), values)
 
 
-async def _find(query: Query, limit: int, session: Session) -> Found:
+async def _find(query: ListQuery, limit: int, session: Session) -> Found:
     """Choose the way to a page, and go it.
 
     A way in order that fulfils the whole filter is best. Where something is left to ask of each row, a set that is
@@ -107,14 +93,14 @@ async def _find(query: Query, limit: int, session: Session) -> Found:
     return _merged(parts, limit, descending=query.order.descending)
 
 
-def _examined_max(query: Query, left: Set[str]) -> int:
+def _examined_max(query: ListQuery, left: Set[str]) -> int:
     """How many actors a page may examine, of which these conditions must be asked."""
     if IN_FLIGHT in left:
         return EXAMINED_IN_FLIGHT_MAX
     return EXAMINED_MAX if query.order in (Order.CREATED, Order.NEWEST) else EXAMINED_APART_MAX
 
 
-def _way_in_order(query: Query) -> Way:
+def _way_in_order(query: ListQuery) -> Way:
     if query.order is Order.ID:
         return query.by_id()
     if query.column == "created_us":
@@ -125,7 +111,7 @@ def _way_in_order(query: Query) -> Way:
     return query.in_order(query.kinds[:ARMS_MAX])
 
 
-async def _short_set(query: Query, session: Session) -> Way | None:
+async def _short_set(query: ListQuery, session: Session) -> Way | None:
     """The smallest set that is no larger than SORTED_MAX."""
     best, size = None, SORTED_MAX + 1
     for way in query.sets():
@@ -142,7 +128,7 @@ async def _size(way: Way, most: int, session: Session) -> int:
     return int(size)
 
 
-async def _sorted(query: Query, way: Way, conditions: Mapping[str, Clause], limit: int, session: Session) -> Found:
+async def _sorted(query: ListQuery, way: Way, conditions: Mapping[str, Clause], limit: int, session: Session) -> Found:
     """Read a set to its end, and sort it."""
     rest, values = _where(conditions, way)
     column, key = f"d.{query.column}", "0" if query.order is Order.ID else "d.key"
@@ -163,7 +149,7 @@ async def _sorted(query: Query, way: Way, conditions: Mapping[str, Clause], limi
 
 
 async def _in_order(
-    query: Query, way: Way, conditions: Mapping[str, Clause], limit: int, examined_max: int, session: Session
+    query: ListQuery, way: Way, conditions: Mapping[str, Clause], limit: int, examined_max: int, session: Session
 ) -> Found:
     """Go along a way in order until the page is full, or `examined_max` actors have been examined."""
     rest, values = _where(conditions, way)
@@ -218,11 +204,11 @@ def _merged(parts: Sequence[Found], limit: int, *, descending: bool) -> Found:
 
 LISTED = (
     "SELECT a.key, a.id, a.record, a.kind, a.created_us, a.updated_us, a.ended_us, a.parent, a.tags"
-    " FROM unnest(?::bigint[]) AS u (key) JOIN actors AS a USING (key)"
+    " FROM actors AS a WHERE a.key = ANY(?::bigint[])"
 )
 
 
-async def _listed(query: Query, keys: Sequence[int], kinds: Kinds, session: Session) -> Sequence[Listed]:
+async def _listed(query: ListQuery, keys: Sequence[int], kinds: KindNumbers, session: Session) -> Sequence[Listed]:
     """Read what a list shows of actors, in their order."""
     found: dict[int, Listed] = {}
     for key, id_, record, kind, *facets in await _rows(session, LISTED, [list(keys)]):
@@ -247,7 +233,7 @@ async def read_tallies(session: Session) -> tuple[Mapping[int, int], int]:
     return {kind: int(total) for kind, total, _ in rows}, sum(count for _, _, count in rows)
 
 
-async def read_counts(asked: Asked, kinds: Kinds, session: Session) -> tuple[Mapping[int, int], bool]:
+async def read_counts(asked: Asked, kinds: KindNumbers, session: Session) -> tuple[Mapping[int, int], bool]:
     """Count what the tallies do not say; see `Store.count`.
 
     Returns:
@@ -267,7 +253,7 @@ async def read_counts(asked: Asked, kinds: Kinds, session: Session) -> tuple[Map
     return found, more
 
 
-async def _way_to_count(query: Query, session: Session) -> Way:
+async def _way_to_count(query: ListQuery, session: Session) -> Way:
     """The smallest set. Of sets that are too large, one that leaves nothing to ask: what it has counted is right."""
     conditions = query.conditions()
     best, size = query.of_kinds(), COUNTED_MAX + 1
@@ -315,10 +301,7 @@ async def read_audit(wanted: AuditFilter, behind: Position | None, limit: int, s
     return AuditPage(audited, cursor_of(Position(ORDER, last[0][0], last[0][1])) if len(last) == 2 else None)
 
 
-AUDITED = (
-    "SELECT a.number, a.at_us, a.id, a.action, a.author, a.body"
-    " FROM unnest(?::bigint[]) AS u (number) JOIN audit AS a USING (number)"
-)
+AUDITED = "SELECT a.number, a.at_us, a.id, a.action, a.author, a.body FROM audit AS a WHERE a.number = ANY(?::bigint[])"
 
 
 async def _audited(numbers: Sequence[int], session: Session) -> Sequence[Audited]:

@@ -100,7 +100,8 @@ async def test_one_that_joins_waits_for_another_that_does_and_came_first(url: st
     # Given one that began to join, and beats, then goes away,
     await a_host_that_is_there(url, state=presence.JOINING)
     async with session_with(url) as session:
-        opening = asyncio.ensure_future(PostgresStore(url, shards=SHARDS, patience_s=20).open())
+        store = PostgresStore(url, shards=SHARDS, patience_s=20)
+        opening = asyncio.ensure_future(store.open())
         for _ in range(5):
             await session.run(Statement("beat", "UPDATE beats SET beat = beat + 1"))
             await anyio.sleep(0.1)
@@ -110,6 +111,7 @@ async def test_one_that_joins_waits_for_another_that_does_and_came_first(url: st
         )
         with anyio.fail_after(5):
             await opening
+    await store.close()
 
 
 async def test_a_host_that_froze_within_its_commit_is_ended(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,17 +1,17 @@
 """What `perdure store` does of a store on a database, and what the database's own programs do.
 
 The rule: a command that is about files says so, and names the program that does the same for a database.
-`cli/store.py` and `cli/store_restore.py` ask here.
+`cli/store.py` and `cli/stores/restore.py` ask here.
 """
 
 from typing import TYPE_CHECKING
 
 import click
 
-from ..actors.store.postgres.url import is_url, parse_url, without_password
+from ...actors.store.postgres.url import is_url, parse_url, without_password
 
 if TYPE_CHECKING:
-    from ..actors.store.sqlite.maintenance import Expect
+    from ...actors.store.sqlite.maintenance import Expect
 
 # What to do instead, by command. {schema} is where the tables are.
 BACKUP = (
@@ -41,6 +41,6 @@ def check_database(data: str, expect: "Expect") -> list[str]:
     """Check a store on a database; a sentence for each fault."""
     import anyio  # noqa: PLC0415  `perdure store --help` needs no loop
 
-    from ..actors.store.postgres.checking import check  # noqa: PLC0415  as above
+    from ...actors.store.postgres.checking import check  # noqa: PLC0415  as above
 
     return anyio.run(check, data, expect)

@@ -3,7 +3,7 @@
 The rule: the source stays as it is, and a copy is no store before it has been compared with its source. A copying that
 was interrupted goes on when it is called again.
 
-`actors/store/copying.py` does the work; `cli/store.py` has the command in its group.
+`actors/store/copying/copying.py` does the work; `cli/store.py` has the command in its group.
 """
 
 import glob
@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..actors.errors import PerdureError
-from ..daemon.config import RUN_FLAGS
-from ..daemon.hints import explain
-from .parsing import parse_path
-from .run_flags import checked
+from ...actors.errors import PerdureError
+from ...daemon.config import RUN_FLAGS
+from ...daemon.hints import explain
+from ..parsing import parse_path
+from ..run_flags import checked
 
 if TYPE_CHECKING:
-    from ..actors.store.copying import Source, Totals
-    from ..actors.store.sqlite.store import SqliteStore
+    from ...actors.store.copying.copying import Source, Totals
+    from ...actors.store.sqlite.store import SqliteStore
 
 
 def store_option(flag: str, name: str, text: str) -> click.Option:
@@ -52,14 +52,14 @@ def copy(source: str, target: str) -> None:
         totals = anyio.run(_copy, source, target)
     except PerdureError as error:
         raise click.ClickException(explain(error, RUN_FLAGS)) from None
-    from ..actors.store.postgres.url import without_password  # noqa: PLC0415  as above
+    from ...actors.store.postgres.url import without_password  # noqa: PLC0415  as above
 
     click.echo(f"{without_password(source)} is copied to {without_password(target)}, and both are the same: {totals}.")
 
 
 async def _copy(source_at: str, target_at: str) -> "Totals":
-    from ..actors.store import copying  # noqa: PLC0415  as above
-    from ..actors.store.postgres.url import is_url  # noqa: PLC0415  as above
+    from ...actors.store.copying import copying  # noqa: PLC0415  as above
+    from ...actors.store.postgres.url import is_url  # noqa: PLC0415  as above
 
     def told(copied: int) -> None:
         click.echo(f"\r{copied:,} instances", nl=False, err=True)
@@ -78,11 +78,11 @@ async def _copy(source_at: str, target_at: str) -> "Totals":
 @asynccontextmanager
 async def _held(at: str) -> AsyncIterator["Source"]:
     """Hold a store, so that nobody works on it, and read it."""
-    from ..actors.store.postgres.exporting import snapshot_of  # noqa: PLC0415  as above
-    from ..actors.store.postgres.store import PostgresStore  # noqa: PLC0415  as above
-    from ..actors.store.postgres.url import is_url, parse_url  # noqa: PLC0415  as above
-    from ..actors.store.sqlite.exporting import SqliteSource  # noqa: PLC0415  as above
-    from ..actors.store.sqlite.files import holding  # noqa: PLC0415  as above
+    from ...actors.store.copying.sqlite_source import SqliteSource  # noqa: PLC0415  as above
+    from ...actors.store.postgres.exporting import snapshot_of  # noqa: PLC0415  as above
+    from ...actors.store.postgres.store import PostgresStore  # noqa: PLC0415  as above
+    from ...actors.store.postgres.url import is_url, parse_url  # noqa: PLC0415  as above
+    from ...actors.store.sqlite.files import holding  # noqa: PLC0415  as above
 
     if not is_url(at):
         with holding(at) as files:
@@ -100,9 +100,9 @@ async def _held(at: str) -> AsyncIterator["Source"]:
 
 
 async def _to_database(source: "Source", at: str, told: Callable[[int], None]) -> "Totals":
-    from ..actors.store import copying  # noqa: PLC0415  as above
-    from ..actors.store.postgres.exporting import snapshot_of  # noqa: PLC0415  as above
-    from ..actors.store.postgres.store import PostgresStore  # noqa: PLC0415  as above
+    from ...actors.store.copying import copying  # noqa: PLC0415  as above
+    from ...actors.store.postgres.exporting import snapshot_of  # noqa: PLC0415  as above
+    from ...actors.store.postgres.store import PostgresStore  # noqa: PLC0415  as above
 
     store = PostgresStore(at, copying=True)
     await store.open()
@@ -120,11 +120,11 @@ async def _to_database(source: "Source", at: str, told: Callable[[int], None]) -
 
 async def _to_file(source: "Source", at: str, told: Callable[[int], None]) -> "Totals":
     """Copy into a file of another name, which becomes the store once it is whole."""
-    from ..actors.store import copying  # noqa: PLC0415  as above
-    from ..actors.store.sqlite import maintenance  # noqa: PLC0415  as above
-    from ..actors.store.sqlite.exporting import SqliteSource  # noqa: PLC0415  as above
-    from ..actors.store.sqlite.files import refuse_existing  # noqa: PLC0415  as above
-    from ..actors.store.sqlite.store import SqliteStore  # noqa: PLC0415  as above
+    from ...actors.store.copying import copying  # noqa: PLC0415  as above
+    from ...actors.store.copying.sqlite_source import SqliteSource  # noqa: PLC0415  as above
+    from ...actors.store.sqlite import maintenance  # noqa: PLC0415  as above
+    from ...actors.store.sqlite.files import refuse_existing  # noqa: PLC0415  as above
+    from ...actors.store.sqlite.store import SqliteStore  # noqa: PLC0415  as above
 
     refuse_existing([at], "exists already")
     unfinished = f"{at}.copying"
@@ -146,7 +146,7 @@ async def _with(store: "SqliteStore", work: "Callable[[SqliteStore], Awaitable[N
 
 
 async def _compared(source: "Source", copied: "Source") -> "Totals":
-    from ..actors.store import copying  # noqa: PLC0415  as above
+    from ...actors.store.copying import copying  # noqa: PLC0415  as above
 
     totals = await copying.totals_of(source)
     copying.require_equal(totals, await copying.totals_of(copied))

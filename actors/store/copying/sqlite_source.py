@@ -2,7 +2,7 @@
 
 The rule: nothing is given out that is not what was written, and no file is changed. The caller holds the files.
 
-`actors/store/copying.py` reads it; `cli/store_copy.py` opens it.
+`actors/store/copying/copying.py` reads it; `cli/stores/copy.py` opens it.
 """
 
 import sqlite3
@@ -11,15 +11,15 @@ from typing import Any
 
 from ...address import Address
 from ..audit import AuditRow
-from ..copying import CopiedActor, CopiedAudit, Place
 from ..errors import StoreFailed
 from ..listing import Facets
-from . import schema
-from .checksums import Damaged, Unsealed, unseal_entry, unseal_record
-from .files import reading, require_store
-from .lists.auditing import unseal_audit
-from .lists.changes import tags_in
-from .lists.filling import Filling
+from ..sqlite import schema
+from ..sqlite.checksums import Damaged, Unsealed, unseal_entry, unseal_record
+from ..sqlite.files import reading, require_store
+from ..sqlite.lists.auditing import unseal_audit
+from ..sqlite.lists.changes import tags_in
+from ..sqlite.lists.filling import Filling
+from .copying import CopiedActor, CopiedAudit, CopyPlace
 
 ACTORS = """
     SELECT a.key, a.type, a.id, a.record, EXISTS (SELECT 1 FROM active WHERE active.key = a.key),
@@ -47,11 +47,11 @@ class SqliteSource:
             number = schema.read_meta(connection, self._files[0], schema.STORE) if version > 2 else 0
         return f"{self._files[0]} (store {number:x})"
 
-    async def actors(self, behind: Place) -> AsyncIterator[tuple[Place, CopiedActor]]:
+    async def actors(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedActor]]:
         for part, path in list(enumerate(self._files))[behind.part :]:
             with reading(path) as connection:
                 unsealed = _require_lists(connection, path)
-                begin = behind.number if part == behind.part else Place().number
+                begin = behind.number if part == behind.part else CopyPlace().number
                 reminders = connection.execute(
                     "SELECT key, name, due_us FROM reminders WHERE key > ? ORDER BY key, name, due_us", (begin,)
                 )
@@ -63,12 +63,12 @@ class SqliteSource:
                         if next_row[0] == key:  # else it has outlived its actor
                             own.append((next_row[1], next_row[2]))
                         next_row = reminders.fetchone()
-                    yield Place(part, key), _actor(row, own, connection, unsealed)
+                    yield CopyPlace(part, key), _actor(row, own, connection, unsealed)
 
-    async def audit(self, behind: Place) -> AsyncIterator[tuple[Place, CopiedAudit]]:
+    async def audit(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedAudit]]:
         for part, path in list(enumerate(self._files))[behind.part :]:
             with reading(path) as connection:
-                begin = behind.number if part == behind.part else Place().number
+                begin = behind.number if part == behind.part else CopyPlace().number
                 rows = connection.execute(
                     "SELECT number, at_us, id, action, author, body FROM audit WHERE number > ? ORDER BY number",
                     (begin,),
@@ -77,7 +77,7 @@ class SqliteSource:
                     body = unseal_audit(at_us, id_, action, author, blob)
                     if body is None:
                         raise StoreFailed(f"row {number} of the audit of {path} is not what was written")
-                    yield Place(part, number), CopiedAudit(at_us, id_, AuditRow(action, author, body))
+                    yield CopyPlace(part, number), CopiedAudit(at_us, id_, AuditRow(action, author, body))
 
 
 def _require_lists(connection: sqlite3.Connection, path: str) -> Unsealed:
@@ -93,15 +93,18 @@ def _require_lists(connection: sqlite3.Connection, path: str) -> Unsealed:
 def _actor(
     row: Sequence[Any], reminders: Sequence[tuple[str, int]], connection: sqlite3.Connection, unsealed: Unsealed
 ) -> CopiedActor:
-    key, type_, id_, record, active, name, status, *times, parent, tags = row
+    key, type_, id_, record, active, name, status, created_us, updated_us, ended_us, parent, tags = row
     log = connection.execute("SELECT position, at_us, entry FROM log WHERE key = ? ORDER BY position", (key,))
+    facets = None
+    if name is not None:
+        facets = Facets(name, status, created_us, updated_us, ended_us, parent, tags_in(tags))
     try:
         entries = [(at_us, unseal_entry(key, position, at_us, entry, unsealed)) for position, at_us, entry in log]
         return CopiedActor(
             Address(type_, id_),
             unseal_record(key, type_, id_, record, unsealed),
             bool(active),
-            Facets(name, status, *times, parent, tags_in(tags)) if name is not None else None,
+            facets,
             entries,
             reminders,
         )

@@ -4,8 +4,8 @@ The rule: the source is read and not changed, and nobody works on either store m
 copying has come, in the commit that has got there, so that it goes on after a crash. It counts as a store once both
 have been read and compared.
 
-Keys, positions and shards are those of the target. `cli/store_copy.py` opens the stores; `actors/store/sqlite/`
-and `actors/store/postgres/` have a source each (`exporting.py`).
+Keys, positions and shards are those of the target. `cli/stores/copy.py` opens the stores; the sources are in
+`actors/store/copying/sqlite_source.py` and `actors/store/postgres/exporting.py`.
 """
 
 import json
@@ -15,11 +15,11 @@ from typing import NamedTuple, Protocol
 
 import msgpack
 
-from ..address import Address, shard_of
-from .audit import AuditRow
-from .contract import Store, Stored, Write
-from .errors import StoreFailed
-from .listing import Facets
+from ...address import Address, shard_of
+from ..audit import AuditRow
+from ..contract import Store, Stored, Write
+from ..errors import StoreFailed
+from ..listing import Facets
 
 # The actor in the target that has how far the copying has come.
 MARK = Address("copying", "copying")
@@ -28,7 +28,7 @@ BYTES_AT_ONCE = 4 * 2**20
 AUDIT_AT_ONCE = 1_000
 
 
-class Place(NamedTuple):
+class CopyPlace(NamedTuple):
     """A place in a source."""
 
     part: int = 0  # of a store in several files
@@ -66,7 +66,7 @@ class Source(Protocol):
         """Which store it is. Another one has another text."""
         ...
 
-    def actors(self, behind: Place) -> AsyncIterator[tuple[Place, CopiedActor]]:
+    def actors(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedActor]]:
         """Give the actors behind a place, in their order.
 
         Raises:
@@ -74,7 +74,7 @@ class Source(Protocol):
         """
         ...
 
-    def audit(self, behind: Place) -> AsyncIterator[tuple[Place, CopiedAudit]]:
+    def audit(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedAudit]]:
         """Give the rows of the audit behind a place, in their order."""
         ...
 
@@ -95,20 +95,20 @@ class Totals(NamedTuple):
         )
 
 
-class Progress(NamedTuple):
+class CopyProgress(NamedTuple):
     """How far a copying has come."""
 
     source: str
-    actors: Place = Place()
-    audit: Place = Place()
+    actors: CopyPlace = CopyPlace()
+    audit: CopyPlace = CopyPlace()
 
     def record(self) -> bytes:
         return json.dumps(self).encode()
 
     @classmethod
-    def of(cls, record: bytes) -> "Progress":
+    def of(cls, record: bytes) -> "CopyProgress":
         source, actors, audit = json.loads(record)
-        return cls(source, Place(*actors), Place(*audit))
+        return cls(source, CopyPlace(*actors), CopyPlace(*audit))
 
 
 async def copy(source: Source, target: Store, *, told: Callable[[int], None] = lambda _: None) -> None:
@@ -153,14 +153,14 @@ async def finish(target: Store) -> None:
 async def totals_of(source: Source) -> Totals:
     """Read a store to its end."""
     actors = entries = reminders = audit = checksum = 0
-    async for _, actor in source.actors(Place()):
+    async for _, actor in source.actors(CopyPlace()):
         if actor.address == MARK:
             continue
         actors += 1
         entries += len(actor.entries)
         reminders += len(actor.reminders)
         checksum += _checksum(actor)
-    async for _, row in source.audit(Place()):
+    async for _, row in source.audit(CopyPlace()):
         audit += 1
         checksum += _checksum(row)
     return Totals(actors, entries, reminders, audit, checksum % 2**128)
@@ -179,27 +179,27 @@ def require_equal(source: Totals, target: Totals) -> None:
         )
 
 
-async def _begun(source: Source, target: Store) -> tuple[int, Progress]:
+async def _begun(source: Source, target: Store) -> tuple[int, CopyProgress]:
     """How far the copying has come, and the key of the mark that says so."""
     (stored,) = await target.load([MARK])
     if isinstance(stored, Stored):
-        progress = Progress.of(stored.record)
+        progress = CopyProgress.of(stored.record)
         if progress.source != source.identity:
             raise StoreFailed(
                 f"the target has the beginning of a copy of {progress.source}, not of {source.identity}. "
                 "Delete it first."
             )
         return stored.key, progress
-    return target.new_key(), Progress(source.identity)
+    return target.new_key(), CopyProgress(source.identity)
 
 
 async def _batches(
-    actors: AsyncIterator[tuple[Place, CopiedActor]],
-) -> AsyncIterator[tuple[Sequence[CopiedActor], Place]]:
+    actors: AsyncIterator[tuple[CopyPlace, CopiedActor]],
+) -> AsyncIterator[tuple[Sequence[CopiedActor], CopyPlace]]:
     """Actors in batches, and the place of the last one of each."""
     batch: list[CopiedActor] = []
     size = 0
-    place = Place()
+    place = CopyPlace()
     async for place, actor in actors:
         batch.append(actor)
         size += actor.size
@@ -213,19 +213,19 @@ async def _batches(
 def _writes(actor: CopiedActor, target: Store) -> Iterator[Write]:
     """The writes that make an actor what it is."""
     key, shard = target.new_key(), shard_of(actor.address.id, target.shards)
-    first, *more = actor.entries or [(0, None)]
+    at_us, entry = actor.entries[0] if actor.entries else (0, None)
     yield Write(
         key=key,
         address=actor.address,
         shard=shard,
-        at_us=first[0],
-        entry=first[1],
+        at_us=at_us,
+        entry=entry,
         record=actor.record,
         active=actor.active,
         reminders_set=actor.reminders,
         facets=actor.facets,
     )
-    for at_us, entry in more:
+    for at_us, entry in actor.entries[1:]:
         yield Write(key=key, address=actor.address, shard=shard, at_us=at_us, entry=entry)
 
 
@@ -236,7 +236,7 @@ def _audit(rows: Sequence[CopiedAudit], key: int, target: Store) -> Iterator[Wri
         yield Write(key=key, address=address, shard=shard_of(id_, target.shards), at_us=at_us, audit=[row])
 
 
-def _mark(key: int, progress: Progress, target: Store) -> Write:
+def _mark(key: int, progress: CopyProgress, target: Store) -> Write:
     shard = shard_of(MARK.id, target.shards)
     return Write(key=key, address=MARK, shard=shard, at_us=0, record=progress.record())
 

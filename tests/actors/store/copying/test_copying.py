@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 
 from perdure.actors.address import Address, shard_of
-from perdure.actors.store import copying
 from perdure.actors.store.audit import AuditFilter, AuditRow
 from perdure.actors.store.contract import Store, Write
-from perdure.actors.store.copying import CopiedActor, Place, Source
+from perdure.actors.store.copying import copying
+from perdure.actors.store.copying.copying import CopiedActor, CopyPlace, Source
+from perdure.actors.store.copying.sqlite_source import SqliteSource
 from perdure.actors.store.errors import StoreFailed
 from perdure.actors.store.listing import Facets, ListFilter, Order
 from perdure.actors.store.postgres.exporting import snapshot_of
 from perdure.actors.store.postgres.store import PostgresStore
-from perdure.actors.store.sqlite.exporting import SqliteSource
 from perdure.actors.store.sqlite.store import SqliteStore
 
-from ...support.actors.stores import POSTGRES, ServerOf, emptied
+from ....support.actors.stores import POSTGRES, ServerOf, emptied
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(not POSTGRES, reason="there is no PostgreSQL here")]
 
@@ -65,7 +65,7 @@ async def fill(store: Store, *, actors: int = 20) -> None:
         facets = Facets("N", "R", i, i + 1, None, "ü-0" if i else None, (("k", f"{i}"),) if i % 2 else ())
         writes = [write(address, key, at_us=i + 7, entry=b"e%d" % i) for i in range(i % 4)]
         first = write(
-            address, key, at_us=5, record=b"r%d" % i, entry=None if i % 3 else b"first", active=bool(i % 2), facets=facets,
+            address, key, at_us=5, record=b"r%d" % i, entry=None if i % 3 else b"1", active=i % 2 == 1, facets=facets,
             reminders_set=[("b", 9), ("a", i)] if i % 5 == 0 else (), audit=[AuditRow("start", "ann", b"%d" % i)],
         )  # fmt: skip
         await store.commit([first, *writes], fences)
@@ -153,12 +153,12 @@ async def test_the_beginning_of_another_copy_is_not_gone_on_with(stores: tuple[S
     class Other:
         identity = "another store"
 
-        async def actors(self, behind: Place) -> AsyncIterator[tuple[Place, CopiedActor]]:
-            yield Place(0, 1), CopiedActor(Address("wf", "z"), b"", False, None, (), ())
+        async def actors(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedActor]]:
+            yield CopyPlace(0, 1), CopiedActor(Address("wf", "z"), b"", False, None, (), ())
 
-        async def audit(self, behind: Place) -> AsyncIterator[tuple[Place, copying.CopiedAudit]]:
+        async def audit(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, copying.CopiedAudit]]:
             for _ in ():
-                yield Place(), _
+                yield CopyPlace(), _
 
     await copying.copy(Other(), target)
     async with source_of(source) as read:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from ..actors.errors import PerdureError
-from ..daemon.config import RUN_FLAGS
-from ..daemon.hints import explain
-from .run_flags import DATA_OPTION
-from .store_databases import RESTORE, refuse_database
+from ...actors.errors import PerdureError
+from ...daemon.config import RUN_FLAGS
+from ...daemon.hints import explain
+from ..run_flags import DATA_OPTION
+from .databases import RESTORE, refuse_database
 
 
 @click.command(params=[click.Argument(["backup"], type=click.Path(path_type=Path)), DATA_OPTION])
@@ -26,7 +26,7 @@ def restore(backup: Path, data: str) -> None:
     """
     refuse_database(data, RESTORE)
 
-    from ..actors.store.sqlite import restoring  # noqa: PLC0415  `perdure store --help` needs no SQLite
+    from ...actors.store.sqlite import restoring  # noqa: PLC0415  `perdure store --help` needs no SQLite
 
     try:
         aside = restoring.restore(backup, data)
