@@ -5,10 +5,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
 from perdure import Settings
+from perdure.testing.virtual_time import run_virtually
 
 from .support.postgres import PostgresServer, installed
 
@@ -48,6 +50,14 @@ def postgres_server() -> Iterator[Callable[[int], PostgresServer]]:
     finally:
         for server in servers.values():
             server.close()
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def virtual_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run the virtual-time stories of a test on asyncio, and on trio: hosts and engines are to work on both."""
+    backend: str = request.param
+    monkeypatch.setattr(request.module, "run_virtually", partial(run_virtually, backend=backend))
+    return backend
 
 
 class _End:

@@ -132,7 +132,7 @@ class OwnTask:
         return True
 
     async def _run(self, entered: "asyncio.Future[None]", told: asyncio.Event) -> None:
-        _name_library()
+        name_library()
         async with self._make():
             if not entered.done():
                 entered.set_result(None)
@@ -167,7 +167,7 @@ class OwnTask:
             await asyncio.wait({self._task}, timeout=seconds)
 
 
-def _name_library() -> None:
+def name_library() -> None:
     """Say in the present context, and in all that it begins, that it is asyncio's.
 
     Where sniffio is installed anyio asks it, and sniffio asks for the current task. Turns are outside of any

@@ -25,6 +25,7 @@ class Life:
         engine: None as long as it takes no requests.
         calls: The requests that it has not answered.
         over: Whether it has ended.
+        stands_until_s: The end of its last pause, in virtual seconds.
     """
 
     def __init__(self, number: int, app: App, told: "asyncio.Future[None]") -> None:
@@ -34,6 +35,7 @@ class Life:
         self.told = told
         self.calls: dict[asyncio.Future[Any], None] = {}
         self.over = False
+        self.stands_until_s = 0.0
 
     @property
     def up(self) -> bool:

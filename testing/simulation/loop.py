@@ -19,7 +19,6 @@ import heapq
 import inspect
 import math
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -109,9 +108,10 @@ StepSeen: TypeAlias = Callable[[SimHandle, int, int, float], None]
 class SimTask(asyncio.Task[T]):
     """A task whose hash is a number, so that sets of tasks have an order that repeats."""
 
-    __slots__ = ("number",)
+    __slots__ = ("life", "number")
 
     number: int
+    life: int  # whose code it is; 0: the world's own
 
     def __new__(cls, coro: Any, *, loop: "SimLoop", **named: Any) -> "SimTask[T]":
         # Before asyncio hashes it and plans its first step, both of which its own __init__ does.
@@ -218,6 +218,8 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def create_task(self, coro: Any, **named: Any) -> SimTask[Any]:
         task: SimTask[Any] = SimTask(coro, loop=self, **named)
+        context: Context | None = named.get("context")
+        task.life = HOST.get() if context is None else context.get(HOST, 0)
         # They are kept so that none is collected while it waits, and forgotten many at once: a callback at the end of
         # each would be a step more.
         self._tasks.append(task)
@@ -250,6 +252,9 @@ class SimLoop(asyncio.AbstractEventLoop):
             Stuck: Nothing is left that could happen.
             BaseException: What the coroutine has raised.
         """
+        if asyncio._get_running_loop() is not None:
+            story.close()
+            raise RuntimeError("an event loop runs already; virtual time has one of its own, in a plain function")
         with self._entered():
             task = self.create_task(story, context=copy_context())
             self._run_until(task)
@@ -308,7 +313,6 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     @contextmanager
     def _entered(self) -> Iterator[None]:
-        assert threading.current_thread() is threading.main_thread() or asyncio._get_running_loop() is None
         asyncio._set_running_loop(self)
         self._running = True
         # Until `close`: finalizers would run at moments of the collector's choice.
@@ -328,8 +332,8 @@ class SimLoop(asyncio.AbstractEventLoop):
         long_steps, on_step, step_s = self.long_steps, self.on_step, self.step_s
         pop_timer, done = heapq.heappop, task.done
         while not done():
-            if not ready:
-                self._jump()
+            if not ready and not self._jump():
+                continue
             while timers and timers[0][0] <= self._now_s:
                 ready.append(pop_timer(timers)[2])
             choices = len(ready)
@@ -361,14 +365,21 @@ class SimLoop(asyncio.AbstractEventLoop):
                 look, self.after_step = self.after_step, None
                 look()
 
-    def _jump(self) -> None:
-        """Let time jump to the next timer, as nobody can run."""
+    def _jump(self) -> bool:
+        """Let time jump to the next timer, as nobody can run; False: there is none, and somebody outside has called."""
         timers = self._timers
         while timers and timers[0][2].gone:
             heapq.heappop(timers)
-        if not timers:
+        if timers:
+            self._now_s = max(self._now_s, timers[0][0])
+            return True
+        if not self.wait_for_outsiders():
             raise Stuck
-        self._now_s = max(self._now_s, timers[0][0])
+        return False
+
+    def wait_for_outsiders(self) -> bool:
+        """Wait until a thread has called, as nothing is left that could happen; False: none will."""
+        return False
 
     def _choose(self, order: StepOrder) -> int:
         ready = self._ready

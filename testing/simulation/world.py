@@ -213,7 +213,8 @@ class SimWorld:
             return
         self.trace.tell(self.loop.time(), f"host {life.number}", f"stands still for {seconds} s", fault=True)
         self.loop.hold(life.number)
-        self.loop.call_later(seconds, self.loop.go_on, life.number, context=self.loop.outside)
+        life.stands_until_s = max(life.stands_until_s, self.loop.time() + seconds)
+        self.loop.call_later(seconds, self._go_on, life, context=self.loop.outside)
 
     def set_clock(self, seconds: float) -> None:
         """Set the date forward; back, if `seconds` is negative."""
@@ -273,6 +274,10 @@ class SimWorld:
     def _kill_one(self, life: Life, why: str) -> None:
         if life is (self.life or self._stopping):
             self.kill(why)
+
+    def _go_on(self, life: Life) -> None:
+        if self.loop.time() >= life.stands_until_s:  # else a longer pause began meanwhile
+            self.loop.go_on(life.number)
 
     def _left(self, life: Life, task: "asyncio.Task[None]") -> None:
         """A host has ended by itself: it was stopped, or its store did not open."""

@@ -273,6 +273,7 @@ async def test_workflows_that_never_rest_do_not_keep_an_engine_from_stopping(eng
             await running.client.start("forever")
 
 
+@pytest.mark.usefixtures("virtual_backend")
 def test_retries_follow_the_policy_and_keep_their_key(settings: Settings) -> None:
     async def story() -> None:
         world = World()
@@ -289,6 +290,7 @@ def test_retries_follow_the_policy_and_keep_their_key(settings: Settings) -> Non
     run_virtually(story)
 
 
+@pytest.mark.usefixtures("virtual_backend")
 def test_a_non_retryable_error_is_not_tried_again(settings: Settings) -> None:
     async def story() -> None:
         world = World()
@@ -299,6 +301,7 @@ def test_a_non_retryable_error_is_not_tried_again(settings: Settings) -> None:
     run_virtually(story)
 
 
+@pytest.mark.usefixtures("virtual_backend")
 def test_months_of_sleep_end_on_time(settings: Settings) -> None:
     async def story() -> None:
         clock = LoopClock()
@@ -311,6 +314,7 @@ def test_months_of_sleep_end_on_time(settings: Settings) -> None:
     run_virtually(story)
 
 
+@pytest.mark.usefixtures("virtual_backend")
 def test_a_wait_has_a_limit(settings: Settings) -> None:
     async def story() -> None:
         async with Engine(World().app, data=MemoryStore(), clock=LoopClock(), settings=settings) as running:

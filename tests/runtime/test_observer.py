@@ -10,6 +10,8 @@ from perdure.actors.store.memory import MemoryStore
 from perdure.testing.faulty_store import FaultyStore
 from perdure.testing.virtual_time import LoopClock, run_virtually
 
+pytestmark = pytest.mark.usefixtures("virtual_backend")
+
 
 class Diary:
     """What an observer was told."""

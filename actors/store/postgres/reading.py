@@ -28,7 +28,7 @@ from .writer import Pauses, Writer
 
 T = TypeVar("T")
 
-POSITION = itemgetter(1)  # of a row of the log
+KEY, POSITION = itemgetter(0), itemgetter(1)  # of a row of an actor, and of the log
 ALL_SEALED = Unsealed()  # a store on PostgreSQL has had checksums from the start
 FACETS_READ = 6
 DAMAGE = frozenset({"XX001", "XX002"})  # a page, or an index, of the server's
@@ -268,7 +268,7 @@ async def read_ids(reader: ReadingSession, actor_type: str, after: str | None, l
 async def read_active(reader: ReadingSession) -> Sequence[Address]:
     """List the actors that have the active mark; see `Store.active`."""
     rows = await reader.run(ACTIVE, (), "listing what is active")
-    return [Address(type_, id_) for _, type_, id_ in sorted(rows)]
+    return [Address(type_, id_) for _, type_, id_ in sorted(rows, key=KEY)]
 
 
 async def read_reminders(reader: ReadingSession, after: Reminder | None, limit: int) -> Sequence[Reminder]:

@@ -156,6 +156,7 @@ def tries(world: World, body: type) -> list[list[Any]]:
     return [bodies for address, bodies in world.counters.turns if any(isinstance(each, body) for each in bodies)]
 
 
+@pytest.mark.usefixtures("virtual_backend")
 def test_a_turn_that_breaks_is_tried_three_times_and_the_actor_is_set_aside_then() -> None:
     async def story(world: World) -> None:
         # Given a message that breaks the turn,
@@ -196,6 +197,7 @@ def test_a_message_that_breaks_an_actor_that_is_set_aside_is_not_tried_again() -
     in_virtual_time(story)
 
 
+@pytest.mark.usefixtures("virtual_backend")
 def test_an_actor_that_cannot_be_read_is_stalled_in_memory_and_says_so_when_it_is_looked_at() -> None:
     async def story(world: World) -> None:
         await world.host.ask(counter("a"), Add(1))

@@ -167,6 +167,7 @@ async def test_a_stopping_host_refuses_callers_and_wakes_watchers() -> None:
             assert not world.host.healthy
 
 
+@pytest.mark.usefixtures("virtual_backend")
 def test_in_virtual_time_a_month_passes_at_once_and_the_reminder_is_exact() -> None:
     async def story() -> None:
         clock = LoopClock()

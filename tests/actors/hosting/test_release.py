@@ -106,6 +106,7 @@ async def test_a_watcher_is_told_of_each_new_record_and_of_the_end() -> None:
             assert watch.deleted
 
 
+@pytest.mark.usefixtures("virtual_backend")
 def test_a_reminder_that_was_taken_back_does_not_fire() -> None:
     async def story() -> None:
         clock = LoopClock()

@@ -13,6 +13,10 @@ from perdure.testing.virtual_time import LoopClock, run_virtually
 
 from ...support.actors.counter_actor import counter
 
+both = pytest.mark.usefixtures(
+    "virtual_backend"
+)  # but for the one that takes hours of seconds, a look at the clock each
+
 
 class World:
     def __init__(self, reminders_max: int = 10) -> None:
@@ -59,6 +63,7 @@ class World:
             self.loop.set(Reminder(due_us, key, name, address), at_us)
 
 
+@both
 def test_reminders_of_the_store_and_new_ones_fire_in_their_order_and_on_time() -> None:
     async def story() -> None:
         world = World()
@@ -76,6 +81,7 @@ def test_reminders_of_the_store_and_new_ones_fire_in_their_order_and_on_time() -
     run_virtually(story)
 
 
+@both
 def test_more_reminders_than_the_window_holds_all_fire() -> None:
     async def story() -> None:
         world = World(reminders_max=3)
@@ -90,6 +96,7 @@ def test_more_reminders_than_the_window_holds_all_fire() -> None:
     run_virtually(story)
 
 
+@both
 def test_a_store_that_cannot_be_read_is_read_again() -> None:
     async def story() -> None:
         world = World()
@@ -112,6 +119,7 @@ def test_a_store_that_cannot_be_read_is_read_again() -> None:
     run_virtually(story)
 
 
+@both
 def test_who_is_due_waits_in_the_store_until_there_is_room() -> None:
     async def story() -> None:
         # Given more that are due at once than are sent off at once, and nobody who takes more,
@@ -134,6 +142,7 @@ def test_who_is_due_waits_in_the_store_until_there_is_room() -> None:
     run_virtually(story)
 
 
+@both
 def test_a_window_that_takes_several_reads_is_filled_before_the_loop_sleeps() -> None:
     async def story() -> None:
         # Given reminders that the loop has not heard of, as after a restart, and more than are read at once,
@@ -192,6 +201,7 @@ def test_a_reminder_keeps_its_time_when_the_clock_is_set(due_s: float, step_s: f
     run_virtually(story)
 
 
+@both
 @pytest.mark.parametrize("step_s", [-HOUR_S, -30.0, -1.5, 30.0, HOUR_S])
 def test_a_reminder_that_is_set_after_the_step_takes_its_own_time(step_s: float) -> None:
     async def story() -> None:
@@ -209,6 +219,7 @@ def test_a_reminder_that_is_set_after_the_step_takes_its_own_time(step_s: float)
     run_virtually(story)
 
 
+@both
 @pytest.mark.parametrize("step_s", [-HOUR_S, -30.0, -1.5])
 @pytest.mark.parametrize("idle_s", [0.5, 30.0])
 def test_a_clock_that_is_set_back_during_a_commit_delays_no_timer_of_that_turn(step_s: float, idle_s: float) -> None:
@@ -225,6 +236,7 @@ def test_a_clock_that_is_set_back_during_a_commit_delays_no_timer_of_that_turn(s
     run_virtually(story)
 
 
+@both
 def test_a_clock_that_runs_ahead_for_a_moment_and_is_put_right_delays_no_short_timer() -> None:
     async def story() -> None:
         world = World()

@@ -95,6 +95,17 @@ def test_a_host_that_stands_still_goes_on() -> None:
     assert 30 <= SimWorld(app).run(story) < 31
 
 
+def test_a_short_pause_within_a_long_one_does_not_end_it() -> None:
+    async def story(world: SimWorld) -> float:
+        await world.call(lambda engine: engine.client.start(sleeper, input=5, instance_id="i"))
+        world.pause(30)
+        world.pause(1)
+        await world.call(lambda engine: engine.client.result("i"))
+        return world.loop.time()
+
+    assert 30 <= SimWorld(app).run(story) < 31
+
+
 def test_a_host_that_is_stopped_in_order_leaves_its_end_to_the_next() -> None:
     async def story(world: SimWorld) -> str:
         await world.call(lambda engine: engine.client.start(timer, input=1, instance_id="i"))

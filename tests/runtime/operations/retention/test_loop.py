@@ -22,6 +22,8 @@ from perdure.runtime.operations.retention.policy import Retention
 from perdure.testing.passing_store import PassingStore
 from perdure.testing.virtual_time import LoopClock, run_virtually
 
+pytestmark = pytest.mark.usefixtures("virtual_backend")
+
 HOUR_S = 3600.0
 HOUR_US = 3_600_000_000
 STATUSES = len(TERMINAL)  # a look is one list for each
