@@ -473,7 +473,7 @@ class Facade:
 
         Raises:
             LimitExceeded: It is too long.
-            InvalidRequest: It has a NUL.
+            NulRefused: It has a NUL.
         """
         refuse_nul(what, name)
         if is_longer(name, maximum := self._limits.name_bytes_max):

@@ -9,7 +9,7 @@ The facade checks them (`runtime/operations/facade.py`); the record holds them.
 from collections.abc import Mapping
 
 from ..authoring.limits import bytes_of
-from ..errors import InvalidRequest
+from ..errors import InvalidRequest, NulRefused
 
 TAGS_MAX = 16  # of an instance
 KEY_BYTES_MAX = 64  # as UTF-8
@@ -39,13 +39,13 @@ def checked_tags(tags: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 def refuse_nul(what: str, text: str) -> None:
-    """Refuse a text with a NUL, in every store, because PostgreSQL has no such text.
+    """Refuse a text with a NUL, in every store.
 
     Raises:
-        InvalidRequest: It has one.
+        NulRefused: It has one.
     """
     if "\0" in text:
-        raise InvalidRequest(f"{what} must not contain a NUL (\\x00): {text[:40]!r}")
+        raise NulRefused(what, text)
 
 
 def _is_text(given: object) -> bool:

@@ -118,14 +118,25 @@ class PostgresServer:
 
     def sql(self, text: str, *, database: str = "postgres") -> str:
         """Run statements, and return the rows, a line for each with | between."""
-        command = [self.bin / "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1"]
+        command = [str(self.bin / "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1"]
         command += ["-p", str(self.port), "-U", "postgres", "-d", database, "-c", text]
         done = subprocess.run(command, capture_output=True, text=True, env=self._environment(), check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     def _answers(self) -> bool:
-        command = [self.bin / "psql", "-X", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-c", "SELECT 1"]
+        command = [
+            str(self.bin / "psql"),
+            "-X",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "-U",
+            "postgres",
+            "-c",
+            "SELECT 1",
+        ]
         return subprocess.run(command, capture_output=True, env=self._environment(), check=False).returncode == 0
 
     def _end(self, how: signal.Signals) -> None:

@@ -6,6 +6,7 @@ from perdure.actors.address import Address
 from perdure.actors.store.copying.copying import CopyPlace
 from perdure.actors.store.errors import StoreFailed
 from perdure.actors.store.postgres import exporting
+from perdure.actors.store.postgres.driver import AsyncpgDriver
 from perdure.actors.store.postgres.exporting import snapshot_of
 from perdure.actors.store.postgres.url import parse_url
 
@@ -37,7 +38,7 @@ async def test_one_that_is_not_what_was_written_ends_it(bench: Bench, url: str) 
     async with snapshot_of(parse_url(url)) as source:
         await source.session.run(exporting.CLOSE_TIMERS)
     parsed = parse_url(url)
-    session = await exporting.AsyncpgDriver(parsed).connect({"application_name": "x", "search_path": parsed.schema})
+    session = await AsyncpgDriver(parsed).connect({"application_name": "x", "search_path": parsed.schema})
     await session.run_together(["UPDATE actors SET record = 'x'"])
     await session.close()
     with pytest.raises(StoreFailed, match="wf/a is damaged"):
