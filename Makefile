@@ -36,7 +36,7 @@ demo: $(VENV)/package
 	$(BIN)/python examples/demo.py
 
 # Two tests at a time; those that hold times of the real clock come one by one, so that nothing else keeps them.
-TIMED = tests/daemon/pulse tests/whole/test_clock_steps.py tests/whole/test_crash.py tests/whole/test_hanging_disk.py tests/simulation
+TIMED = tests/daemon/pulse tests/whole/test_clock_steps.py tests/whole/test_crash.py tests/whole/test_hanging_disk.py
 
 test: $(VENV)/package $(VENV)/extra-test
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(TIMED:%=--ignore=%)
