@@ -34,6 +34,7 @@ from perdure.runtime.history.instance_state import InstanceState
 from perdure.runtime.operations.client import Client
 from perdure.runtime.operations.facade import finished
 from perdure.runtime.operations.steering.embedded import EmbeddedOperations
+from perdure.runtime.operations.steering.starting import IfExists, StartRequest
 from perdure.testing.simulation.calls import ConnectionLost
 from perdure.testing.simulation.world import SimWorld
 
@@ -130,21 +131,15 @@ class PlainOperations:
     async def start(self, name: str, **named: Any) -> str:
         return await self._direct.start(name, **named)
 
-    async def begin(
-        self,
-        name: str,
-        *,
-        instance_id: str | None,
-        input: str | None,  # noqa: A002
-        if_exists: str,
-        **more: Any,
-    ) -> str:
-        if instance_id is None or if_exists != "return" or any(more.values()):
-            return await self._direct.begin(name, instance_id=instance_id, input=input, if_exists=if_exists, **more)
+    async def begin(self, request: StartRequest) -> str:
+        instance_id = request.instance_id
+        plain = (request.tags, request.force, request.key, request.start_at_us) == (None, False, None, None)
+        if instance_id is None or request.if_exists is not IfExists.RETURN or not plain:
+            return await self._direct.begin(request)
         # As a client has to that repeats its start: Dapr's doors use the id of a finished instance again.
         if await self._direct.inspect(instance_id) is None:
             try:
-                await self._start(name, instance_id, input)
+                await self._start(request.name, instance_id, request.input)
             except RequestRefused:
                 if await self._direct.inspect(instance_id) is None:
                     raise
