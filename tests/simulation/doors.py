@@ -14,23 +14,28 @@ An app is called as its server calls it (ASGI), and the gRPC methods as `workers
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 from urllib.parse import quote
 
 from msgspec.structs import replace
 
 from perdure import InstanceNotFound, Status
+from perdure.actors.store.listing import ListFilter
 from perdure.api.sidecar import Sidecar
 from perdure.client.app_server import AppServer, AsgiApp
 from perdure.client.errors import ServerRefused
 from perdure.client.remote import RemoteOperations
+from perdure.client.remote_client import RemoteClient
 from perdure.daemon.asgi import EmbeddedControl
 from perdure.http.app import HttpOptions, create_app
 from perdure.rpc.messages import Message
 from perdure.rpc.wire.event_json import event_writer
 from perdure.runtime.engine import Engine
 from perdure.runtime.errors import RequestRefused
+from perdure.runtime.history.attribution import EMBEDDED as BY
 from perdure.runtime.history.instance_state import InstanceState
+from perdure.runtime.instance.message import Repair, RepairAction
+from perdure.runtime.operations.bulk.operation import BulkAction, OperationState
 from perdure.runtime.operations.client import Client
 from perdure.runtime.operations.facade import finished
 from perdure.runtime.operations.steering.embedded import EmbeddedOperations
@@ -86,6 +91,48 @@ class Doors:
         assert door == TASK_HUB, door
         return Client(HubOperations(self._hub, engine, direct), engine.app)
 
+    # What only the management API and the engine itself can do.
+
+    async def rerun(self, engine: Engine, instance_id: str, *, new_id: str, from_event: int | None) -> None:
+        """Run an instance again."""
+        if (client := self._management(engine)) is not None:
+            await client.rerun(instance_id, new_id=new_id, from_event=from_event)
+        else:
+            await engine.steering.rerun(instance_id, by=BY, new_id=new_id, from_event=from_event)
+
+    async def repair(self, engine: Engine, instance_id: str, action: RepairAction, event_id: int) -> None:
+        """Have an activity tried again, or a timer fired."""
+        if (client := self._management(engine)) is not None:
+            await client.repair(instance_id, "retry" if action is RepairAction.RETRY else "fire", event_id=event_id)
+        else:
+            await engine.steering.repair(instance_id, Repair(action, event_id, by=BY))
+
+    async def plan_bulk(self, engine: Engine, action: BulkAction) -> str:
+        """Plan to do something to all instances; the plan is what begins it."""
+        if (client := self._management(engine)) is not None:
+            return (await client.plan_bulk(_word(action))).plan
+        return (await engine.bulk.plan(action, ListFilter())).write()
+
+    async def begin_bulk(self, engine: Engine, action: BulkAction, plan: str) -> str:
+        """Begin what was planned, and return the operation's id. The same plan twice is one operation."""
+        if (client := self._management(engine)) is not None:
+            return (await client.bulk(_word(action), plan)).id
+        return (await engine.bulk.begin(plan, action=action, by=BY)).id
+
+    async def bulk_is_running(self, engine: Engine, operation_id: str) -> bool:
+        """Whether an operation goes on."""
+        if (client := self._management(engine)) is not None:
+            return (await client.operation(operation_id)).state == "RUNNING"
+        return (await engine.bulk.get(operation_id)).operation.state is OperationState.RUNNING
+
+    def _management(self, engine: Engine) -> RemoteClient | None:
+        """The client of the management API, if chance has chosen that door."""
+        door = self._doors[self._choices.draw("story.door", len(self._doors))]
+        if door != MANAGEMENT:
+            return None
+        self.taken[f"door: {door}"] += 1
+        return RemoteClient(DoorServer(self._app(engine)), engine.app)
+
     def _app(self, engine: Engine) -> AsgiApp:
         app = self._apps.get(engine)
         if app is None:
@@ -97,6 +144,10 @@ class Doors:
                 event_json=event_writer(APP_ID),
             )
         return app
+
+
+def _word(action: BulkAction) -> Literal["suspend", "resume"]:
+    return "suspend" if action is BulkAction.SUSPEND else "resume"
 
 
 class DoorServer(AppServer):
@@ -132,18 +183,18 @@ class PlainOperations:
         return await self._direct.start(name, **named)
 
     async def begin(self, request: StartRequest) -> str:
-        instance_id = request.instance_id
-        plain = (request.tags, request.force, request.key, request.start_at_us) == (None, False, None, None)
-        if instance_id is None or request.if_exists is not IfExists.RETURN or not plain:
+        id_ = request.instance_id
+        plain = StartRequest(name=request.name, instance_id=id_, input=request.input, if_exists=IfExists.RETURN)
+        if id_ is None or request != plain:
             return await self._direct.begin(request)
         # As a client has to that repeats its start: Dapr's doors use the id of a finished instance again.
-        if await self._direct.inspect(instance_id) is None:
+        if await self._direct.inspect(id_) is None:
             try:
-                await self._start(request.name, instance_id, request.input)
+                await self._start(request.name, id_, request.input)
             except RequestRefused:
-                if await self._direct.inspect(instance_id) is None:
+                if await self._direct.inspect(id_) is None:
                     raise
-        return instance_id
+        return id_
 
     async def inspect(self, instance_id: str) -> InstanceState | None:
         before = await self._direct.inspect(instance_id)

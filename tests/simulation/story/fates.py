@@ -10,13 +10,10 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from perdure import Status, WorkflowState
-from perdure.actors.store.listing import ListFilter
 from perdure.runtime.engine import Engine
-from perdure.runtime.history.attribution import EMBEDDED
 from perdure.runtime.history.event import TaskScheduled
-from perdure.runtime.instance.message import Repair, RepairAction
-from perdure.runtime.operations.bulk.actor import OperationStatus
-from perdure.runtime.operations.bulk.operation import BulkAction, OperationState
+from perdure.runtime.instance.message import RepairAction
+from perdure.runtime.operations.bulk.operation import BulkAction
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.world import SimWorld
 
@@ -165,7 +162,7 @@ class Living:
                 rows = await engine.facade.history(self.fate.id) or []
                 asked = [each for row in rows for each in row.turn or () if isinstance(each, TaskScheduled)]
                 from_event = asked[(self.fate.number - 1) % len(asked)].event_id if asked else None
-            await engine.steering.rerun(self.fate.id, by=EMBEDDED, new_id=copy.id, from_event=from_event)
+            await self.caller.doors.rerun(engine, self.fate.id, new_id=copy.id, from_event=from_event)
 
         await self.caller.steer("rerun", rerun)
         state = await copy.wait()
@@ -186,7 +183,7 @@ class Living:
                 continue
             retried = wait.kind.value == "activity"
             action = RepairAction.RETRY if retried else RepairAction.FIRE
-            await engine.steering.repair(self.fate.id, Repair(action, wait.event_id, by=EMBEDDED))
+            await self.caller.doors.repair(engine, self.fate.id, action, wait.event_id)
             self._witness.sometimes[f"repaired: {action.value}"] += 1
             return
 
@@ -206,27 +203,15 @@ class Living:
     async def _among_many(self) -> None:
         for action in (BulkAction.SUSPEND, BulkAction.RESUME):
             await self._world.sleep(0.02)
-            await self._for_all(action)
+            await self._done_to_all(action)
             self._witness.sometimes["bulk"] += 1
         await self._left_alone()
 
-    async def _for_all(self, action: BulkAction) -> None:
-        """Do something to all instances, and wait until it is done."""
-
-        async def plan(engine: Engine) -> str:
-            return (await engine.bulk.plan(action, ListFilter())).write()
-
-        text = await self._world.ask(plan)
-
-        async def begin(engine: Engine) -> OperationStatus:
-            return await engine.bulk.begin(text, action=action, by=EMBEDDED)
-
-        status = await self._world.ask(begin)
-
-        async def look(engine: Engine) -> OperationStatus:
-            return await engine.bulk.get(status.id)
-
-        while (await self._world.ask(look)).operation.state is OperationState.RUNNING:
+    async def _done_to_all(self, action: BulkAction) -> None:
+        doors, ask = self.caller.doors, self._world.ask
+        plan = await ask(lambda engine: doors.plan_bulk(engine, action))
+        operation_id = await ask(lambda engine: doors.begin_bulk(engine, action, plan))
+        while await ask(lambda engine: doors.bulk_is_running(engine, operation_id)):
             await self._world.sleep(0.5)
 
     # What they have in common.
