@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+import anyio
 import pytest
 
 from perdure.actors.address import Address
@@ -13,6 +14,7 @@ from perdure.actors.hosting.activation import Activation
 from perdure.actors.hosting.committer import Committer, TakenTurn
 from perdure.actors.hosting.failures import Failures
 from perdure.actors.hosting.host import Host
+from perdure.actors.hosting.loader import Loader
 from perdure.actors.hosting.release import Release
 from perdure.actors.hosting.turn_loop import TurnLoop
 from perdure.actors.reading import Reading
@@ -228,6 +230,24 @@ def an_activation_leaves_memory_while_its_commit_is_under_way(patch: pytest.Monk
 def a_mark_that_could_not_be_taken_away_is_forgotten(patch: pytest.MonkeyPatch) -> None:
     # What the first worlds have found: a commit that fails while it takes active marks away left them for ever.
     patch.setattr(failures, "_was_marked", lambda activation, void: False)
+
+
+@mutant("E16", within=60, deploy="back and forth", rates={"deploy.now": 0.3})
+def the_loaders_stream_is_closed_under_its_reader(patch: pytest.MonkeyPatch) -> None:
+    # What a stop that comes as a batch has been read has met, in an order of steps that nothing rules out.
+    async def run(self: Loader) -> None:
+        read, filled = anyio.create_memory_object_stream[Any](0)
+        async with anyio.create_task_group() as tasks, read, filled:
+            tasks.start_soon(self._fill_in, filled)
+            while True:
+                await self._work.wait()
+                while self._queue:
+                    activations = [self._queue.popleft() for _ in range(min(len(self._queue), self.BATCH))]
+                    self._loading += len(activations)
+                    self._room.set()
+                    await read.send((activations, await self._read(activations)))
+
+    patch.setattr(Loader, "run", run)
 
 
 @mutant("E12")
