@@ -334,3 +334,21 @@ async def until(session: Session, question: str, *arguments: str) -> None:
     with anyio.fail_after(10):
         while not (await session.run(Statement("question", question), arguments))[0][0]:
             await anyio.sleep(0.01)
+
+
+async def test_a_database_that_hangs_leaves_a_commit_in_doubt_when_patience_ends(own_server: PostgresServer) -> None:
+    bench = Bench(PostgresStore(own_server.url(), shards=SHARDS, patience_s=0.5))
+    await bench.store.open()
+    await bench.claim()
+    await bench.commit(start(bench, A))
+    own_server.freeze()
+    with pytest.raises(StoreUncertain):
+        await bench.commit(start(bench, B))
+    own_server.thaw()
+    # What lay in its buffers is void, or has happened before: either way it is settled before it is read.
+    with anyio.fail_after(10):
+        stored = await bench.load(B)
+    await require_once(bench, *([A] if stored is None else [A, B]))
+    await anyio.sleep(0.2)
+    assert (await bench.load(B) is None) is (stored is None)
+    await bench.store.close()
