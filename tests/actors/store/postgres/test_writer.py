@@ -12,7 +12,7 @@ from perdure.actors.store.audit import AuditFilter, AuditRow
 from perdure.actors.store.contract import Stored, Write
 from perdure.actors.store.errors import StoreFailed, StoreTakenOver, StoreUncertain
 from perdure.actors.store.listing import Facets, ListFilter
-from perdure.actors.store.postgres.driver import AsyncpgDriver, Session, Statement
+from perdure.actors.store.postgres.driver import AsyncpgDriver, DatabaseSession, Statement
 from perdure.actors.store.postgres.store import PostgresStore
 from perdure.actors.store.postgres.url import parse_url
 
@@ -44,7 +44,7 @@ async def store_behind(server: PostgresServer, *, patience_s: float = 5.0) -> As
 
 
 @asynccontextmanager
-async def session_with(url: str) -> AsyncIterator[Session]:
+async def session_with(url: str) -> AsyncIterator[DatabaseSession]:
     """A session of somebody else."""
     parsed = parse_url(url)
     session = await AsyncpgDriver(parsed).connect({"application_name": "test", "search_path": parsed.schema})
@@ -321,7 +321,7 @@ async def test_a_commit_that_did_not_wait_for_its_standby_is_in_doubt(own_server
     await bench.store.close()
 
 
-async def waiting(session: Session, application: str) -> None:
+async def waiting(session: DatabaseSession, application: str) -> None:
     """Wait until a session of that name waits for a lock."""
     await until(
         session,
@@ -330,7 +330,7 @@ async def waiting(session: Session, application: str) -> None:
     )
 
 
-async def until(session: Session, question: str, *arguments: str) -> None:
+async def until(session: DatabaseSession, question: str, *arguments: str) -> None:
     with anyio.fail_after(10):
         while not (await session.run(Statement("question", question), arguments))[0][0]:
             await anyio.sleep(0.01)
