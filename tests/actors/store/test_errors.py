@@ -52,7 +52,7 @@ def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
         (StoreInUse("postgresql://h/d", name="m", release="1"), r"in use by the host on m \(Perdure 1\), which lives"),
         (
             StoreTakenOver("postgresql://h/d", "another one has it"),
-            "another one has it. Nothing more is written.*again",
+            "one has it. Nothing more is written.*again",
         ),
         (StoreUncertain("a commit", "cut"), "^a commit may have happened.*Look before you repeat it"),
         (StoreFenced(3, expected=7, found=8), "shard 3 is at epoch 8.*epoch 7"),
