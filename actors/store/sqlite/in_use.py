@@ -21,6 +21,7 @@ What `store check` and the sqlite3 shell leave passes: they fold the -wal into t
 import os
 import sqlite3
 import struct
+import sys
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -146,8 +147,11 @@ class InUse:
         if self._file is not None and self._counting:
             # Not by a mapping: to write to one whose file was cut short ends the process.
             with suppress(OSError):
-                os.lseek(self._file, POSITION_AT, os.SEEK_SET)
-                os.write(self._file, POSITION.pack(position))
+                if sys.platform == "win32":
+                    os.lseek(self._file, POSITION_AT, os.SEEK_SET)
+                    os.write(self._file, POSITION.pack(position))
+                else:
+                    os.pwrite(self._file, POSITION.pack(position), POSITION_AT)
 
     def end(self, rest: Callable[[], bool], position: int) -> None:
         """Put the file to rest: the last step of an orderly stop.
