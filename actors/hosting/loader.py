@@ -77,7 +77,8 @@ class Loader:
         """Load the activations that are added, until cancelled."""
         # A stream without a buffer: one batch is filled in while the next is read.
         read, filled = anyio.create_memory_object_stream[Batch](0)
-        async with anyio.create_task_group() as tasks, read, filled:
+        # It is closed when the reader of it has ended: a reader that wakes as it is closed takes that for an error.
+        async with read, filled, anyio.create_task_group() as tasks:
             tasks.start_soon(self._fill_in, filled)
             while True:
                 await self._work.wait()

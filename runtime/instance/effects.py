@@ -86,6 +86,27 @@ def invoke(sheet: TurnSheet, task: TaskScheduled, *, again: bool = False) -> Non
     sheet.turn.messages.append((Address(ACTIVITY, f"{execution_id}:{task.event_id}"), message))
 
 
+def invoke_again(sheet: TurnSheet, task: TaskScheduled, *, hangs: bool = False) -> None:
+    """Have an activity performed that was asked for before, unless its answer comes in this very turn.
+
+    Args:
+        hangs: Perform it although it is under way.
+    """
+    sheet.asked_again = True
+    invoke(sheet, task, again=hangs)
+
+
+def drop_answered(sheet: TurnSheet) -> None:
+    """Ask for no activity that has had its answer in this turn, or whose generation has ended in it."""
+    record, tasks = sheet.actor.record, sheet.actor.open.tasks
+    execution_id = record.execution_id if record is not None else None
+    sheet.turn.messages = [
+        (address, body)
+        for address, body in sheet.turn.messages
+        if not isinstance(body, Invoke) or (body.execution_id == execution_id and body.task_id in tasks)
+    ]
+
+
 def _attempt(actor: Instance, task: TaskScheduled) -> int | None:
     """The number of a try of an activity; None for code that is with a remote worker."""
     execution = actor.execution

@@ -26,11 +26,16 @@ from ..history.attempts import UNREAD, failed_for_good
 from ..history.audit import AuditAction
 from ..history.event import (
     ChildCompleted,
+    ChildCreated,
     ChildFailed,
+    DetachedCreated,
     EventRaised,
+    EventSent,
     ExecutionStarted,
     TaskCompleted,
     TaskFailed,
+    TaskScheduled,
+    TimerCreated,
     TimerFired,
 )
 from ..history.facets import facets_of
@@ -71,6 +76,7 @@ from .message import (
     Suspend,
     Terminate,
     TryAgain,
+    WorkflowAnswer,
     WorkflowTurnWork,
 )
 from .requests.repairing import receive_repair
@@ -183,6 +189,7 @@ def _receive_copy(sheet: TurnSheet, envelope: Envelope) -> None:
     actor.open = OpenWork.of(actor.rows, remote=record.remote)
     actor.patches = patches_of(actor.rows)
     actor.waits = last_waits(actor.rows)
+    actor.events = sum(len(row.turn or ()) + len(row.held) for row in actor.rows)
     for task in actor.open.tasks.values():
         invoke(sheet, task)
     for child in actor.open.children.values():
@@ -395,9 +402,23 @@ def _receive_answer(sheet: TurnSheet, envelope: Envelope) -> None:
     work: WorkflowTurnWork = envelope.body.work
     actor = sheet.actor
     same_past = sheet.awaits(work.execution_id) and work.position == sheet.position
-    if same_past and actor.held[: len(work.fed)] == work.fed:
+    if same_past and actor.held[: len(work.fed)] == work.fed and not _is_late(envelope.body.answer, actor.open.last_id):
         sheet.answered = envelope.body
     actor.offered = None
+
+
+def _is_late(answer: WorkflowAnswer, last_id: int) -> bool:
+    """Whether an answer is to an earlier turn, though it came under the token of this one.
+
+    JavaScript's SDK gives no token back, so that an answer which a restart of the daemon has delayed counts for the
+    turn that is out then. It asks for what the history has; SDKs number what they ask for, and begin no number anew.
+    """
+    return not answer.token and any(
+        command.event_id <= last_id for command in answer.commands if isinstance(command, NUMBERED)
+    )
+
+
+NUMBERED = (ChildCreated, DetachedCreated, EventSent, TaskScheduled, TimerCreated)
 
 
 def _receive_try_again(sheet: TurnSheet, envelope: Envelope) -> None:

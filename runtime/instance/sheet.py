@@ -42,6 +42,7 @@ class TurnSheet:
         "answered",
         "arrived",
         "asked",
+        "asked_again",
         "consumed",
         "holding",
         "now_us",
@@ -64,6 +65,7 @@ class TurnSheet:
         self.arrived: list[Arrival] = []  # to be fed
         self.holding: list[Arrival] = []  # to be kept until they can be fed
         self.asked: list[Event] | None = None  # None: the execution was not fed
+        self.asked_again = False  # activities of earlier turns are asked for again
         self.termination: Terminate | None = None
         self.setting_aside: SetAside | None = None  # the instance is set aside in this turn
         self.timers_set: dict[int, int] = {}  # timer id to when it fires

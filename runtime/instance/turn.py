@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from ...actors.turn import Envelope, Turn
 from .bounds import warn_of_history
+from .effects import drop_answered
 from .ending import terminate
 from .native import feed_if_possible, running_code
 from .receiving import RECEIVERS
@@ -33,6 +34,8 @@ def take_turn(actor: Instance, envelopes: Sequence[Envelope], now_us: int) -> Tu
     for envelope in envelopes:
         RECEIVERS[type(envelope.body)](sheet, envelope)
     _run(sheet)
+    if sheet.asked_again:
+        drop_answered(sheet)
     events_before = actor.events
     sheet.finish()
     if events_before <= actor.surroundings.limits.history_events_warn < actor.events:

@@ -155,7 +155,8 @@ class Dispatcher:
         if job is not None:
             assert isinstance(job.request, Invoke)
             if job.request.execution_id == invoke.execution_id:
-                if invoke.again and job.sent:
+                # One whose stream has ended waits to be given in any case.
+                if invoke.again and job.sent and job.stream is not None:
                     self._give_again(job)
                 return
             self._drop(job)  # of an earlier generation, whose ids begin anew

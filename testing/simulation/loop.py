@@ -112,9 +112,10 @@ StepSeen: TypeAlias = Callable[[SimHandle, int, int, float], None]
 class SimTask(asyncio.Task[T]):
     """A task whose hash is a number, so that sets of tasks have an order that repeats."""
 
-    __slots__ = ("number",)
+    __slots__ = ("life", "number")
 
     number: int
+    life: int  # whose code it is; 0: the world's own
 
     def __new__(cls, coro: Any, *, loop: "SimLoop", **named: Any) -> "SimTask[T]":
         # Before asyncio hashes it and plans its first step, both of which its own __init__ does.
@@ -221,6 +222,8 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def create_task(self, coro: Any, **named: Any) -> SimTask[Any]:
         task: SimTask[Any] = SimTask(coro, loop=self, **named)
+        context: Context | None = named.get("context")
+        task.life = HOST.get() if context is None else context.get(HOST, 0)
         # They are kept so that none is collected while it waits, and forgotten many at once: a callback at the end of
         # each would be a step more.
         self._tasks.append(task)

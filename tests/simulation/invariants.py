@@ -1,13 +1,17 @@
 """What must hold in every world, checked at each commit and at rest. docs/design/simulation.md has the numbers, as E3.
 
-A `Witness` reads what reaches the disk, and nothing else of the engine.
+A `Witness` reads what reaches the disk, and the turns that lead there. `checks/` has the invariants that need more than
+one history: `turns.py` E6, `standing.py` E7, `punctual.py` E9, `answers.py` E13, `log_lines.py` E16, `rest.py` all that
+must hold at rest.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
 
-from perdure import ActivityContext, Engine
-from perdure.actors.address import Address
+from perdure import ActivityContext
 from perdure.actors.store.contract import Write
 from perdure.runtime.history.event import (
     ChildCompleted,
@@ -19,6 +23,7 @@ from perdure.runtime.history.event import (
     ExecutionResumed,
     ExecutionStarted,
     ExecutionSuspended,
+    ExecutionTerminated,
     TaskCompleted,
     TaskFailed,
     TaskScheduled,
@@ -28,21 +33,20 @@ from perdure.runtime.history.event import (
 from perdure.runtime.history.record import unpack_record
 from perdure.runtime.history.row import Row, unpack_row
 from perdure.runtime.history.status import TRANSITIONS, Status
-from perdure.runtime.instance.message import ACTIVITY, WORKFLOW
+from perdure.runtime.instance.message import WORKFLOW
 from perdure.testing.simulation.world import SimWorld
 
-
-class Broken(AssertionError):
-    """An invariant does not hold."""
-
-    def __init__(self, invariant: str, what: str) -> None:
-        super().__init__(f"{invariant}: {what}")
-        self.invariant = invariant
-
+from .checks.answers import Versions
+from .checks.broken import Broken
+from .checks.log_lines import LogLines
+from .checks.punctual import Asked, Punctuality
+from .checks.standing import check_standing
+from .checks.turns import LoggedTurn, TurnLog
 
 STEPS = {(before, after) for (before, _), after in TRANSITIONS.items()}
 
 
+@cache
 def may_follow(before: Status | None, after: Status) -> bool:
     """Whether some steps of one turn lead from a status to another; of a turn only the last status is stored."""
     reached, todo = set[Status](), [before]
@@ -54,82 +58,178 @@ def may_follow(before: Status | None, after: Status) -> bool:
     return after in reached
 
 
-# So long must a host at rest do nothing.
-REST_S = 7_200.0
+# One commit of so many is replayed and compared with the live instance.
+STANDINGS = 50
 
 
 class Seen:
     """The history of one generation, as far as it is on the disk."""
 
-    def __init__(self) -> None:
+    def __init__(self, execution_id: str) -> None:
+        self.execution_id = execution_id
         self.asked: dict[int, Event] = {}
+        self.timers: dict[int, Asked] = {}
         self.answered: set[int] = set()
+        self.raised: Counter[str] = Counter()  # by payload
         self.suspended = False
         self.ended = False
-        self.rows = 0
+        self.entries: list[bytes] = []
+        self.record = b""
 
 
 class Witness:
-    """Reads each commit of a world."""
+    """Reads each commit of a world.
 
-    def __init__(self) -> None:
+    Attributes:
+        sometimes: What has happened, and must happen in some world.
+    """
+
+    def __init__(self, *, standings: int = STANDINGS) -> None:
         self.world: SimWorld | None = None
         self.seen: dict[str, Seen] = {}
         self.status: dict[str, Status] = {}
-        self.raised: Counter[tuple[str, str]] = Counter()  # (instance, payload) -> how often it is in a history
+        self.versions = Versions()
+        self.turns = TurnLog(lambda: self.world.clock.now_us() if self.world is not None else 0)
+        self.log = LogLines()
         self.scheduled: set[str] = set()  # the keys of activities that a commit has asked for
+        # When answers were on the disk, by instance, key and event id; virtual seconds.
+        self.answered_s: dict[tuple[str, str, int], float] = {}
+        self.cut_off: dict[str, float] = {}  # generations that a caller has ended, and when; virtual seconds
         self.children: set[tuple[str, str, int]] = set()  # (instance, execution, event id) of those asked for
-        self.executions: dict[str, str] = {}
+        self.refused: set[str] = set()  # ids and payloads of requests of which nothing was done
+        self.repaired: set[str] = set()  # instances whose activities a person has had performed again
         self.performed = 0
+        self.sometimes: Counter[str] = Counter()
         self.broken: Broken | None = None
+        self._standings = standings
+        self._commits = 0
+        self._punctual: Punctuality | None = None
 
-    def watch(self, world: SimWorld) -> None:
-        """Read the commits of a world from now on."""
+    @contextmanager
+    def watching(self, world: SimWorld) -> Iterator[None]:
+        """Read the commits and turns of a world until the block ends."""
         self.world = world
+        self._punctual = Punctuality(world)
         world.on_commit.append(self.committed)
+        with self.turns.kept(), self.log.kept():
+            yield
+
+    def tell(self, broken: Broken) -> None:
+        """Note what was found first."""
+        self.broken = self.broken or broken
+
+    @property
+    def instances(self) -> int:
+        """How many instances there were, children included."""
+        return len(self.versions)
+
+    def suspended(self) -> list[str]:
+        """The instances that are suspended."""
+        return [id_ for id_, status in self.status.items() if status is Status.SUSPENDED]
+
+    def check_all_ended(self, *, asleep: Collection[str]) -> None:
+        """E10: all have ended but those that sleep.
+
+        Raises:
+            Broken
+        """
+        left = [id_ for id_, status in self.status.items() if not status.terminal and id_ not in asleep]
+        if left:
+            raise Broken("E10", f"{left[0]} and {len(left) - 1} others have not ended: {self.status[left[0]].name}")
+
+    def check_end(self) -> None:
+        """What is known at the end of the world.
+
+        Raises:
+            Broken
+        """
+        if self.broken is not None:
+            raise self.broken
+        self.turns.check()
+        assert self.world is not None
+        self.log.check(disk_failed=self.world.disk.failed > 0)
 
     def committed(self, writes: Sequence[Write]) -> None:
         # An error here would be the disk's, and the engine would go on.
         try:
+            self.turns.check()
             for write in writes:
                 if write.address.type == WORKFLOW:
                     self._written(write)
         except Broken as broken:
-            self.broken = self.broken or broken
+            self.tell(broken)
+        except Exception as error:
+            self.tell(Broken("none", f"the witness itself broke: {error!r}"))
+            raise
 
     def performing(self, ctx: ActivityContext) -> None:
-        """E5: an activity that begins was asked for by a commit that is on the disk."""
+        """E5: an activity that begins was asked for by a commit that is on the disk, and is still wanted."""
         self.performed += 1
-        if ctx.task_execution_id not in self.scheduled and self.broken is None:
-            self.broken = Broken("E5", f"{ctx.activity_name} of {ctx.workflow_id} begins before its commit")
+        if ctx.task_execution_id not in self.scheduled:
+            self.tell(Broken("E5", f"{ctx.activity_name} of {ctx.workflow_id} begins before its commit"))
+        assert self.world is not None
+        now_s, execution_id = self.world.loop.time(), ctx.task_execution_id.rpartition("-")[0]
+        if now_s > self.cut_off.get(execution_id, now_s):
+            self.tell(
+                Broken("E5", f"{ctx.activity_name} of {ctx.workflow_id} begins after that was terminated or purged")
+            )
+        answered = ctx.workflow_id not in self.repaired and now_s > self.answered_s.get(
+            (ctx.workflow_id, ctx.task_execution_id, ctx.task_id), now_s
+        )
+        if answered:
+            self.tell(Broken("E5", f"{ctx.activity_name} of {ctx.workflow_id} begins after its answer"))
 
     def _written(self, write: Write) -> None:
         id_ = write.address.id
+        logged = self.turns.committed(write)
+        self.versions.committed(write)
+        self._commits += 1
         if write.delete:
-            self.seen.pop(id_, None)
+            gone = self.seen.pop(id_, None)
+            if gone is not None and not gone.ended:
+                self._cut_off(gone)
             self.status.pop(id_, None)
             return
+        if id_ in self.refused:
+            raise Broken("E1", f"the start of {id_} was refused, and it is there")
+        record = unpack_record(write.record) if write.record is not None else None
         if write.reset or id_ not in self.seen:
-            self.seen[id_] = Seen()
             # What a generation hands on is in the next one's history too.
-            for counted in [counted for counted in self.raised if counted[0] == id_]:
-                del self.raised[counted]
-        if write.record is not None:
-            record = unpack_record(write.record)
-            before, after = self.status.get(id_), Status(record.status)
-            if before != after and not may_follow(before, after):
-                raise Broken("E2", f"{id_} is {after.name} after {before.name if before is not None else 'nothing'}")
-            if before is not None and before.terminal and before != after and not write.reset:
-                raise Broken("E2", f"{id_} is {after.name} after its end")
-            self.status[id_] = after
-            self.executions[id_] = record.execution_id
+            self.seen[id_] = Seen(record.execution_id if record is not None else "")
+        seen = self.seen[id_]
+        if record is not None:
+            assert write.record is not None
+            self._check_status(id_, Status(record.status), reset=write.reset)
+            seen.record, seen.execution_id = write.record, record.execution_id
         if write.entry is not None:
-            self._row(id_, self.seen[id_], unpack_row(write.entry))
+            seen.entries.append(write.entry)
+            self._row(id_, seen, unpack_row(write.entry))
+        if logged is not None and self._commits % self._standings == 0:
+            self._check_standing(logged, seen, newest=logged.turn is self.turns.last[id_].turn)
+
+    def _check_standing(self, logged: LoggedTurn, seen: Seen, *, newest: bool) -> None:
+        """E7, if no turn was taken that is not on the disk, and the turn is there as a whole."""
+        activation: Any = logged.activation
+        if newest and not logged.turn.earlier and activation.actor is not None and not activation.dropped:
+            app = activation.actor.surroundings.app
+            self.sometimes["standing compared"] += 1
+            check_standing(app, activation.actor, seen.record, seen.entries)
+
+    def _check_status(self, id_: str, after: Status, *, reset: bool) -> None:
+        before = self.status.get(id_)
+        if before != after and not may_follow(before, after):
+            raise Broken("E2", f"{id_} is {after.name} after {before.name if before is not None else 'nothing'}")
+        if before is not None and before.terminal and before != after and not reset:
+            raise Broken("E2", f"{id_} is {after.name} after its end")
+        self.status[id_] = after
+
+    def _cut_off(self, seen: Seen) -> None:
+        assert self.world is not None
+        self.cut_off.setdefault(seen.execution_id, self.world.loop.time())
 
     def _row(self, id_: str, seen: Seen, row: Row) -> None:
         if seen.ended:
             raise Broken("E3", f"{id_} has a row behind its end")
-        seen.rows += 1
         for event in (*(row.turn or ()), *row.held):
             self._event(id_, seen, event, row.at_us)
 
@@ -142,23 +242,31 @@ class Witness:
                 if isinstance(event, TaskScheduled):
                     self.scheduled.add(event.task_execution_id)
                 elif isinstance(event, ChildCreated):
-                    self.children.add((id_, self.executions[id_], event.event_id))
+                    self.children.add((id_, seen.execution_id, event.event_id))
+                else:
+                    assert self._punctual is not None
+                    seen.timers[event.event_id] = self._punctual.asked(at_us)
             case TaskCompleted() | TaskFailed():
                 self._answer(id_, seen, event.task_id, TaskScheduled)
             case ChildCompleted() | ChildFailed():
                 self._answer(id_, seen, event.task_id, ChildCreated)
-            case TimerFired() if event.timer_id >= 0:
-                self._answer(id_, seen, event.timer_id, TimerCreated)
-                assert self.world is not None
-                if not self.world.clock.may_be_set and at_us < event.fire_at_us:
-                    raise Broken("E9", f"timer {event.timer_id} of {id_} is {event.fire_at_us - at_us} us early")
+            case TimerFired():
+                self._fired(id_, seen, event, at_us)
             case _:
                 self._other(id_, seen, event)
+
+    def _fired(self, id_: str, seen: Seen, event: TimerFired, at_us: int) -> None:
+        if event.timer_id >= 0:
+            self._answer(id_, seen, event.timer_id, TimerCreated)
+        if event.repair is None:
+            assert self._punctual is not None
+            asked = seen.timers.get(event.timer_id)
+            self._punctual.check(id_, event.timer_id, due_us=event.fire_at_us, asked=asked, fired_us=at_us)
 
     def _other(self, id_: str, seen: Seen, event: Event) -> None:
         match event:
             case EventRaised():
-                self.raised[id_, event.input or ""] += 1
+                self._raised(id_, seen, event.input or "")
             case ExecutionSuspended():
                 seen.suspended = True
             case ExecutionResumed():
@@ -169,55 +277,30 @@ class Witness:
                 link = (event.parent.instance_id, event.parent.execution_id, event.parent.task_id)
                 if link not in self.children:
                     raise Broken("E15", f"{id_} is the child of {link}, which has not asked for it")
+            case ExecutionTerminated():
+                self._cut_off(seen)
             case ExecutionCompleted():
                 seen.ended = True
             case _:
                 pass
 
+    def _raised(self, id_: str, seen: Seen, payload: str) -> None:
+        """E4 and E1: each sending has a payload of its own, so that a history has it once at most."""
+        self.versions.raised.add((id_, payload))
+        seen.raised[payload] += 1
+        if seen.raised[payload] > 1:
+            raise Broken("E4", f"{id_} has {payload} {seen.raised[payload]} times; it was sent once")
+        if payload in self.refused:
+            raise Broken("E1", f"{payload} was refused by {id_}, and is in its history")
+
     def _answer(self, id_: str, seen: Seen, asked: int, kind: type[Event]) -> None:
         if not isinstance(seen.asked.get(asked), kind):
             raise Broken("E3", f"{id_} has an answer to {asked}, which it has not asked for")
         if asked in seen.answered:
-            raise Broken("E3", f"{id_} has two answers to {asked}")
+            # Of a child: its parent has heard of its end twice.
+            raise Broken("E15" if kind is ChildCreated else "E3", f"{id_} has two answers to {asked}")
         seen.answered.add(asked)
-
-
-async def check_idle(world: SimWorld) -> None:
-    """What must hold of the host that has seen the last instance end."""
-    await world.sleep(10)
-    under_way = await world.ask(_activities_under_way)
-    if under_way:
-        raise Broken("E17", f"{under_way} activities are under way at rest")
-
-
-async def _activities_under_way(engine: Engine) -> int:
-    return engine.active_actors()[ACTIVITY]
-
-
-async def check_rest(world: SimWorld, purged: Sequence[str]) -> None:
-    """What must hold once all instances have ended and all faults are over."""
-    active = await world.contents.active()
-    if active:
-        raise Broken("E11", f"{active[0].id} and {len(active) - 1} others have the active mark at rest")
-    reminders = await world.contents.reminders(after=None, limit=10)
-    if reminders:
-        raise Broken("E9", f"{reminders[0].address.id} has a reminder at rest: {reminders[0].name}")
-    there = set(await world.contents.ids(WORKFLOW, after=None, limit=100_000))
-    if left := there.intersection(purged):
-        raise Broken("E14", f"{min(left)} was purged, and is there")
-    for stored in await world.contents.load([Address(WORKFLOW, each) for each in purged]):
-        if stored is not None:
-            raise Broken("E14", f"a purged instance has left rows: {stored}")
-    life = world.life
-    assert life is not None
-    engine = life.engine
-    assert engine is not None
-    before = (engine.turns, engine.commits)
-    await world.sleep(REST_S)
-    if (engine.turns, engine.commits) != before:
-        raise Broken(
-            "E12", f"at rest (turns, commits) went from {before} to {(engine.turns, engine.commits)} in two hours"
-        )
-    if world.loop.errors:
-        error = world.loop.errors[0]
-        raise Broken("E16", f"{error.get('message')}: {error.get('exception')!r}")
+        task = seen.asked[asked]
+        if isinstance(task, TaskScheduled):
+            assert self.world is not None
+            self.answered_s.setdefault((id_, task.task_execution_id, asked), self.world.loop.time())

@@ -5,81 +5,115 @@ What a step gives is a function of the program alone, or one of a few values tha
 
     ["work", n]        an activity            -> n + 1
     ["flaky", n, k]    one that fails k times -> n
-    ["bad", n]         one that fails always  -> "bad"
+    ["bad", n]         one that fails always, in one of several ways -> "bad"
+    ["odd", n]         one whose result is NaN -> "nan"
+    ["thread", n]      one that is a plain function, in a thread -> n + 1
+    ["apart", n]       one in a process of its own -> n + 1
     ["nap", s]         a timer                -> nothing
     ["event", name]    an event               -> the event's payload
     ["race", name, s]  an event or a timeout  -> the payload or "late"
+    ["either", n, s]   an activity or a timer, whichever is first -> n + 1 or "late"
     ["fan", n]         n activities at once   -> their results
-    ["child", program, k]  one, named if k is 1 -> its result
+    ["chance", n]      ids and numbers of the context, seen by an activity -> "same"
+    ["status", n]      a custom status        -> nothing
+    ["patched", n]     an activity, in newer code two of them -> n + 1
+    ["child", program, k]  one: 0 as it comes, 1 named, 2 in the style of a generator, 3 one that fails at its end
+                              -> its result, or "failed"
     ["again", program] continue as new        -> all so far, and the program's results behind it; always the last step
+
+Each sending of an event has a payload of its own, as "for e1/7"; a program's result has what is before the stroke.
 """
 
-from collections.abc import Callable, Coroutine
+import math
+from collections.abc import Callable, Coroutine, Generator
 from datetime import timedelta
 from typing import Any, TypeAlias
 
 import anyio
 
-from perdure import ActivityContext, App, RetryPolicy, TaskFailedError, WorkflowContext, when_all
+from perdure import (
+    ActivityContext,
+    App,
+    NonRetryableError,
+    RetryPolicy,
+    TaskFailedError,
+    WorkflowContext,
+    when_all,
+    when_any,
+)
 from perdure.testing.simulation.choices import Choices
+from perdure.testing.simulation.machines.threads import current
 from perdure.testing.simulation.world import SimWorld
 
 Program: TypeAlias = list[list[Any]]
 
 LATE = "late"
-POLICY = RetryPolicy(first_retry_interval=timedelta(seconds=1), max_number_of_attempts=4)
 # How long an activity takes: some of these, so that results come while commits are under way, and sometimes longer.
-BRIEF_S = 0.000_2
+TAKES_S = (0.0, 0.000_2, 0.000_4, 0.000_6, 0.001, 0.001_4, 0.005, 0.03)
 WORKS_S = (0.0, 0.05, 2.0)
+# The last two of these need what a child cannot have: events by its id, and a generation of its own.
+KINDS = ("work", "flaky", "nap", "fan", "bad", "either", "chance", "status", "patched", "odd", "thread", "apart")
+KINDS_OF_A_PARENT = (*KINDS, "event", "event", "race", "race", "child", "child", "again", "again")
 
 
 def a_program(choices: Choices, *, depth: int = 0) -> Program:
     """Choose a program; the calm one is a single activity."""
     made: Program = [["work", 1]]
+    kinds = KINDS_OF_A_PARENT if depth == 0 else KINDS
     for _ in range(choices.draw("program.steps", 5)):
-        kind = choices.draw("program.kind", 8 if depth == 0 else 6)
-        number = choices.draw("program.number", 4)
-        step: list[Any]
-        if kind == 0:
-            step = ["work", number]
-        elif kind == 1:
-            step = ["flaky", number, number]
-        elif kind == 2:
-            step = ["nap", (0.01, 0.5, 5, 100)[number]]
-        elif kind == 3:
-            step = ["event", f"e{number}"] if depth == 0 else ["bad", number]
-        elif kind == 4:
-            step = ["race", f"r{number}", (0.01, 0.2, 1, 20)[number]] if depth == 0 else ["nap", 0.1]
-        elif kind == 5:
-            step = ["fan", number + 3]
-        elif kind == 6:
-            step = ["child", a_program(choices, depth=depth + 1), number % 2]
-        else:
+        kind, number = kinds[choices.draw("program.kind", len(kinds))], choices.draw("program.number", 4)
+        if kind == "again":
             made.append(["again", a_program(choices, depth=depth + 1)])
             break
-        made.append(step)
+        made.append(_a_step(choices, kind, number, depth))
     return made
 
 
+def _a_step(choices: Choices, kind: str, number: int, depth: int) -> list[Any]:
+    match kind:
+        case "flaky":
+            return [kind, number, number]
+        case "nap":
+            return [kind, (0.01, 0.5, 5, 100)[number]]
+        case "fan":
+            return [kind, number + 3]
+        case "either":
+            return [kind, number, (0.000_5, 0.01, 1, 20)[number]]
+        case "event":
+            return [kind, f"e{number}"]
+        case "race":
+            return [kind, f"r{number}", (0.01, 0.2, 1, 20)[number]]
+        case "child":
+            return [kind, a_program(choices, depth=depth + 1), number]
+        case _:
+            return [kind, number]
+
+
 def expected(program: Program) -> list[Any]:
-    """The result of a program; for a race the set of what it may give."""
+    """The result of a program; for a step of several outcomes the set of them."""
     results: list[Any] = []
     for kind, *rest in program:
         match kind:
-            case "work":
+            case "work" | "patched" | "thread" | "apart":
                 results.append(rest[0] + 1)
             case "flaky":
                 results.append(rest[0])
             case "bad":
                 results.append("bad")
+            case "odd":
+                results.append("nan")
+            case "chance":
+                results.append("same")
             case "event":
                 results.append(f"for {rest[0]}")
             case "race":
                 results.append({f"for {rest[0]}", LATE})
+            case "either":
+                results.append({rest[0] + 1, LATE})
             case "fan":
                 results.append([n + 1 for n in range(rest[0])])
             case "child":
-                results.append(expected(rest[0]))
+                results.append("failed" if rest[1] == 3 else expected(rest[0]))
             case "again":
                 results += expected(rest[0])
     return results
@@ -105,80 +139,198 @@ def awaited(program: Program) -> list[str]:
     return names
 
 
-def app_of(world_of: Callable[[], SimWorld], performing: Callable[[ActivityContext], None]) -> App:
-    """The app that carries out programs.
+def draws_lots(program: Program) -> bool:
+    """Whether a program has a step of chance, in whatever generation."""
+    return any(kind == "chance" or (kind == "again" and draws_lots(rest[0])) for kind, *rest in program)
+
+
+class Unspeakable(Exception):
+    """An error that cannot be looked at."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no text either")
+
+
+ERRORS: tuple[Callable[[], BaseException], ...] = (
+    lambda: ValueError("never"),
+    Unspeakable,
+    lambda: KeyboardInterrupt("of an activity"),
+    lambda: NonRetryableError("not again"),
+)
+
+Steps: TypeAlias = dict[str, Callable[..., Coroutine[Any, Any, Any]]]
+
+
+class Activities:
+    """The activities of programs.
 
     Args:
         world_of: Gives the world; called when an activity runs.
         performing: Told of each activity that begins.
     """
-    app = App("programs")
 
-    async def body(ctx: ActivityContext) -> None:
-        world = world_of()
-        performing(ctx)
+    def __init__(
+        self, app: App, world_of: Callable[[], SimWorld], performing: Callable[[ActivityContext], None]
+    ) -> None:
+        self._world_of = world_of
+        self._performing = performing
+        for activity in (self.work, self.flaky, self.bad, self.odd, self.echo):
+            app.activity(name=activity.__name__)(activity)
+        app.activity(self.thread)
+        app.activity(name="apart", executor="process")(apart)
+
+    async def _body(self, ctx: ActivityContext) -> None:
+        world = self._world_of()
+        self._performing(ctx)
         await world.mortal("kill.begun", "an activity has begun")
-        takes_s = world.choices.draw("activity.takes", 8) * BRIEF_S
+        takes_s = TAKES_S[world.choices.draw("activity.takes", len(TAKES_S))]
         await anyio.sleep(takes_s + WORKS_S[world.choices.fault("activity.slow", len(WORKS_S))])
         await world.mortal("kill.effect", "an activity has had its effect, and the host has not heard of it")
 
-    @app.activity
-    async def work(ctx: ActivityContext, n: int) -> int:
-        await body(ctx)
+    async def work(self, ctx: ActivityContext, n: int) -> int:
+        await self._body(ctx)
         return n + 1
 
-    @app.activity
-    async def flaky(ctx: ActivityContext, given: list[int]) -> int:
-        await body(ctx)
+    def thread(self, ctx: ActivityContext, n: int) -> int:
+        world, here = self._world_of(), current()
+        assert here is not None
+        self._performing(ctx)
+        if world.choices.fault("kill.begun"):
+            here.do(world.kill, "a plain function has begun")
+            here.never()
+        takes_s = TAKES_S[world.choices.draw("activity.takes", len(TAKES_S))]
+        here.pause(takes_s + WORKS_S[world.choices.fault("activity.slow", len(WORKS_S))])
+        if world.choices.fault("kill.effect"):
+            here.do(world.kill, "a plain function has had its effect, and the host has not heard of it")
+            here.never()
+        return n + 1
+
+    async def flaky(self, ctx: ActivityContext, given: list[int]) -> int:
+        await self._body(ctx)
         value, failures = given
         assert ctx.attempt is not None
         if ctx.attempt <= failures:
             raise ValueError("not yet")
         return value
 
-    @app.activity
-    async def bad(ctx: ActivityContext, n: int) -> int:
-        await body(ctx)
-        raise ValueError(f"never {n}")
+    async def bad(self, ctx: ActivityContext, n: int) -> int:
+        await self._body(ctx)
+        raise ERRORS[n]()
 
-    Step: TypeAlias = Callable[..., Coroutine[Any, Any, Any]]
+    async def odd(self, ctx: ActivityContext, n: int) -> float:
+        await self._body(ctx)
+        return math.nan
+
+    async def echo(self, ctx: ActivityContext, given: Any) -> Any:
+        await self._body(ctx)
+        return given
+
+
+def apart(ctx: ActivityContext, n: int) -> int:
+    """An activity in a process of its own, which finds it by its name and has no part in the world."""
+    here = current()
+    assert here is not None
+    here.pause(0.01 * n)
+    return n + 1
+
+
+def app_of(
+    world_of: Callable[[], SimWorld],
+    performing: Callable[[ActivityContext], None],
+    *,
+    newer: bool = False,
+    patched: bool = False,
+) -> App:
+    """The app that carries out programs.
+
+    Args:
+        world_of, performing: As for `Activities`.
+        newer: The next version of its code: more tries and other pauses between them, and other timeouts. It fits
+            what the older has begun, and the other way round.
+        patched: The code has a change behind `is_patched`. What has begun with it needs it.
+    """
+    app = App("programs")
+    Activities(app, world_of, performing)
+    policy = RetryPolicy(
+        first_retry_interval=timedelta(seconds=2 if newer else 1), max_number_of_attempts=6 if newer else 4
+    )
+    twice = RetryPolicy(first_retry_interval=timedelta(seconds=0.5), max_number_of_attempts=3 if newer else 2)
+    slower = 2 if newer else 1
 
     async def do_work(ctx: WorkflowContext, n: int) -> int:
-        return await ctx.call_activity(work, input=n)
+        return await ctx.call_activity("work", input=n)
 
     async def do_flaky(ctx: WorkflowContext, n: int, failures: int) -> int:
-        return await ctx.call_activity(flaky, input=[n, failures], retry_policy=POLICY)
+        return await ctx.call_activity("flaky", input=[n, failures], retry_policy=policy)
 
     async def do_bad(ctx: WorkflowContext, n: int) -> str:
         try:
-            await ctx.call_activity(bad, input=n)
+            await ctx.call_activity("bad", input=n, retry_policy=twice)
         except TaskFailedError:
             return "bad"
         return "it did not fail"
 
+    async def do_odd(ctx: WorkflowContext, n: int) -> str:
+        found = await ctx.call_activity("odd", input=n)
+        return "nan" if isinstance(found, float) and math.isnan(found) else repr(found)
+
+    async def do_thread(ctx: WorkflowContext, n: int) -> Any:
+        return await ctx.call_activity("thread", input=n)
+
+    async def do_apart(ctx: WorkflowContext, n: int) -> Any:
+        return await ctx.call_activity("apart", input=n)
+
     async def do_event(ctx: WorkflowContext, name: str) -> Any:
-        return await ctx.wait_for_external_event(name)
+        return _before_the_stroke(await ctx.wait_for_external_event(name))
 
     async def do_race(ctx: WorkflowContext, name: str, seconds: float) -> Any:
         try:
-            return await ctx.wait_for_external_event(name, timeout=seconds)
+            return _before_the_stroke(await ctx.wait_for_external_event(name.upper(), timeout=seconds * slower))
         except TimeoutError:
             return LATE
 
+    async def do_either(ctx: WorkflowContext, n: int, seconds: float) -> Any:
+        working = ctx.call_activity("work", input=n)
+        first = await when_any([working, ctx.create_timer(seconds)])
+        return working.get_result() if first is working else LATE
+
     async def do_fan(ctx: WorkflowContext, width: int) -> list[int]:
-        return await when_all([ctx.call_activity(work, input=n) for n in range(width)])
+        return await when_all([ctx.call_activity("work", input=n) for n in range(width)])
 
-    async def do_child(ctx: WorkflowContext, program: Program, named: int) -> Any:
-        id_ = f"{ctx.instance_id}-{ctx.uuid4()}" if named else None
-        return await ctx.call_child_workflow(carry_out, input={"program": program, "so_far": []}, instance_id=id_)
+    async def do_chance(ctx: WorkflowContext, n: int) -> str:
+        given = [str(ctx.uuid4()), ctx.random().random(), ctx.now().isoformat(), n]
+        return "same" if await ctx.call_activity("echo", input=given) == given else "other"
 
-    steps: dict[str, Step] = {
+    async def do_patched(ctx: WorkflowContext, n: int) -> int:
+        if patched and ctx.is_patched("with an echo"):
+            n = await ctx.call_activity("echo", input=n)
+        return await ctx.call_activity("work", input=n)
+
+    async def do_child(ctx: WorkflowContext, program: Program, style: int) -> Any:
+        id_ = f"{ctx.instance_id}-{ctx.uuid4()}" if style == 1 else None
+        given = {"program": program, "so_far": [], "fails": style == 3}
+        workflow = "in_daprs_style" if style == 2 else "carry_out"
+        try:
+            return await ctx.call_child_workflow(workflow, input=given, instance_id=id_)
+        except TaskFailedError:
+            return "failed"
+
+    steps: Steps = {
         "work": do_work,
         "flaky": do_flaky,
         "bad": do_bad,
+        "odd": do_odd,
+        "thread": do_thread,
+        "apart": do_apart,
         "event": do_event,
         "race": do_race,
+        "either": do_either,
         "fan": do_fan,
+        "chance": do_chance,
+        "patched": do_patched,
         "child": do_child,
     }
 
@@ -188,11 +340,41 @@ def app_of(world_of: Callable[[], SimWorld], performing: Callable[[ActivityConte
         for kind, *rest in given["program"]:
             if kind == "nap":
                 await ctx.create_timer(rest[0])
+            elif kind == "status":
+                ctx.set_custom_status(f"step {rest[0]}")
             elif kind == "again":
-                ctx.continue_as_new({"program": rest[0], "so_far": results}, save_events=True)
+                ctx.continue_as_new({**given, "program": rest[0], "so_far": results}, save_events=True)
                 return None
             else:
                 results.append(await steps[kind](ctx, *rest))
+        if given.get("fails"):
+            raise ValueError("as it was told to")
         return results
 
+    _add_generator(app, steps)
     return app
+
+
+def _add_generator(app: App, steps: Steps) -> None:
+    """The workflow in the style of Dapr's SDK for Python; what is more than a step is done by a child."""
+
+    @app.workflow
+    def in_daprs_style(ctx: WorkflowContext, given: dict[str, Any]) -> Generator[Any, Any, Any]:
+        results: list[Any] = []
+        for kind, *rest in given["program"]:
+            if kind == "nap":
+                yield ctx.create_timer(rest[0])
+            elif kind == "status":
+                ctx.set_custom_status(f"step {rest[0]}")
+            elif kind == "work":
+                results.append((yield ctx.call_activity("work", input=rest[0])))
+            elif kind == "fan":
+                results.append((yield ctx.when_all([ctx.call_activity("work", input=n) for n in range(rest[0])])))
+            else:
+                alone = {"program": [[kind, *rest]], "so_far": []}
+                results += yield ctx.call_child_workflow("carry_out", input=alone)
+        return results
+
+
+def _before_the_stroke(payload: Any) -> Any:
+    return payload.partition("/")[0] if isinstance(payload, str) else payload

@@ -1,32 +1,28 @@
 """One world of the engine: instances with random programs, what callers do to them, faults, healing, two restarts."""
 
 import asyncio
-import json
 from collections import Counter
-from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from perdure import InstanceNotFound, Settings, Status, WorkflowState
-from perdure.runtime.errors import RequestRefused
+from perdure import App, Settings
 from perdure.testing.simulation.choices import Choices
+from perdure.testing.simulation.deploys import DeployMode
 from perdure.testing.simulation.loop import Stuck
 from perdure.testing.simulation.trace import WorldTrace
 from perdure.testing.simulation.world import SimWorld, StoreOf
 
-from .invariants import Broken, Witness, check_idle, check_rest
-from .programs import Program, a_program, agrees, app_of, awaited, expected
+from .checks.broken import Broken
+from .checks.rest import check_idle, check_rest, tasks_of
+from .checks.sometimes import counted
+from .invariants import STANDINGS, Witness
+from .programs import app_of
+from .story.fates import ASLEEP_FOR, Living, a_fate
+from .workers.crew import Crew
 
 # After healing all instances have ended within this; where the date is set, timers may be late by all its steps back.
 PATIENCE_S, PATIENCE_WITH_STEPS_S = 3_600.0, 86_400.0
-
-
-class Fate(NamedTuple):
-    """What happens to an instance beside its program."""
-
-    id: str
-    program: Program
-    steered: int  # 0: nothing, 1: paused and resumed, 2: terminated, 3: purged after its end
-    again: bool  # each event is sent twice
+# When what a network has delivered late is put right: a suspension after its resumption, say.
+SECOND_THOUGHTS_S = 60.0
 
 
 class Outcome(NamedTuple):
@@ -46,8 +42,12 @@ class Scenario:
 
     Args:
         clock_is_set: The date is set back and forward.
-        instances_max: So many workflows at most, without children.
+        lossy: The network between callers and the host loses and doubles requests.
+        deploy: Lives begin with the older or the newer code; None: all have the older one.
         store: Gives the store of each life; one in memory by default.
+        workers: The code is with workers of SDKs, and the host has none.
+        instances_max: So many workflows at most, without children.
+        standings: One commit of so many is replayed and compared.
     """
 
     def __init__(
@@ -56,27 +56,44 @@ class Scenario:
         *,
         instances_max: int = 12,
         clock_is_set: bool = False,
+        lossy: bool = False,
+        deploy: DeployMode | None = None,
         store: StoreOf | None = None,
+        workers: bool = False,
+        standings: int = STANDINGS,
         keep: bool = False,
     ) -> None:
-        self.witness = Witness()
+        self.witness = Witness(standings=standings)
         self.choices = choices
+        self._lossy = lossy
         always_replay = choices.draw("world.always_replay", 4) == 1
         small = choices.draw("world.small", 4) == 1
         settings = Settings(
-            always_replay=always_replay, activations_max=2 if small else 10_000, activities_max=2 if small else 100
+            always_replay=always_replay,
+            activations_max=2 if small else 10_000,
+            activities_max=2 if small else 100,
+            stop_grace_s=1.0,
+            wait_for_workers=workers,
         )
+        apps = [app_of(lambda: self.world, self.witness.performing)]
+        if deploy is not None:
+            apps.append(app_of(lambda: self.world, self.witness.performing, newer=True, patched=deploy == "forward"))
         self.world = SimWorld(
-            app_of(lambda: self.world, self.witness.performing),
+            App("elsewhere") if workers else apps,
             choices,
+            deploy=deploy or "forward",
             settings=settings,
             clock_is_set=clock_is_set,
+            lossy=lossy,
             store=store,
             trace=WorldTrace(keep=keep),
         )
-        self.witness.watch(self.world)
-        self.sent: Counter[tuple[str, str]] = Counter()
-        self.fates = [self._fate(number) for number in range(1 + choices.draw("story.instances", instances_max))]
+        self.crew = Crew(self.world, apps[0]) if workers else None
+        sendings = Counter[str]()
+        self.livings = [
+            Living(self.world, self.witness, a_fate(choices, number, clock_is_set=clock_is_set), sendings)
+            for number in range(1 + choices.draw("story.instances", instances_max))
+        ]
 
     def run(self) -> Outcome:
         """Let the world happen.
@@ -85,41 +102,66 @@ class Scenario:
             Broken: An invariant does not hold.
         """
         try:
-            self.world.run(self._story)
-        except Stuck:
-            raise self.witness.broken or Broken(
-                "E10", "nothing is left that could happen, and instances wait"
-            ) from None
-        if self.witness.broken is not None:
-            raise self.witness.broken
-        seen = self.witness
-        sometimes = Counter(
-            kill=self.world.kills,
-            failed_commit=self.world.disk.failed,
-            activity_again=seen.performed - len(seen.scheduled),
-            event_twice=sum(number > 1 for number in seen.raised.values()),
-            child=len(seen.children),
-        )
+            outcome = self._run()
+        except Exception:
+            # A worker whose code does not fit a history stands still, and all else follows from that.
+            if self.crew is not None and self.crew.broken is not None:
+                raise self.crew.broken from None
+            raise
+        if self.crew is not None and self.crew.broken is not None:
+            raise self.crew.broken
+        return outcome
+
+    def _run(self) -> Outcome:
+        with self.witness.watching(self.world), counted(self.witness.sometimes):
+            try:
+                self.world.run(self._story)
+            except Stuck:
+                raise self.witness.broken or Broken(
+                    "E10", "nothing is left that could happen, and instances wait"
+                ) from None
+            except Exception:
+                if self.witness.broken is not None:
+                    raise self.witness.broken from None
+                raise
+        self.witness.check_end()
         return Outcome(
             self.world.trace.digest,
-            len(self.fates) + len(seen.children),
+            self.witness.instances,
             self.world.kills,
             self.world.disk.failed,
             self.choices,
             self.world.trace,
-            sometimes,
+            self._sometimes(),
         )
 
-    def _fate(self, number: int) -> Fate:
-        draw = self.choices.draw
-        steered = draw("story.steered", 6)
-        return Fate(f"i{number}", a_program(self.choices), steered if steered < 4 else 0, draw("story.again", 4) == 1)
+    def _sometimes(self) -> Counter[str]:
+        seen = self.witness
+        fates = Counter(f"fate: {living.fate.kind}" for living in self.livings)
+        return (
+            Counter(
+                {
+                    "kill": self.world.kills,
+                    "commit failed": self.world.disk.failed,
+                    "activity performed again": max(0, seen.performed - len(seen.scheduled)),
+                    "child": len(seen.children),
+                }
+            )
+            + fates
+            + (self.crew.sometimes if self.crew is not None else Counter[str]())
+            + seen.sometimes
+        )
 
     async def _story(self, world: SimWorld) -> None:
+        if self.crew is not None:
+            self.crew.start()
         async with asyncio.TaskGroup() as tasks:
-            lives = [tasks.create_task(self._live(fate)) for fate in self.fates]
+            lives = [tasks.create_task(living.live()) for living in self.livings]
             tasks.create_task(self._heal(lives))
-        await check_idle(world)
+        await check_idle(world, asleep=self._asleep)
+        if self.crew is not None:
+            await self.crew.all_connected()
+        tasks_then = tasks_of(world)
         for _ in range(2):
             if self.witness.broken is not None:
                 raise self.witness.broken
@@ -127,72 +169,38 @@ class Scenario:
             await world.restart()
             await world.ask(lambda engine: engine.client.get("nobody"))
             await world.sleep(10)
-        await check_rest(world, [fate.id for fate in self.fates if fate.steered == 3])
-        for fate in self.fates:
-            self._check_events(fate)
+        self.witness.check_all_ended(asleep=self._asleep)
+        await check_rest(
+            world,
+            purged=[living.fate.id for living in self.livings if living.fate.kind.startswith("purged")],
+            asleep=dict.fromkeys(self._asleep, ASLEEP_FOR),
+            tasks=tasks_then,
+        )
+
+    @property
+    def _asleep(self) -> list[str]:
+        return [living.fate.id for living in self.livings if living.fate.kind == "asleep"]
 
     async def _heal(self, lives: "list[asyncio.Task[None]]") -> None:
         await self.world.sleep((5.0, 0.5, 60.0)[self.choices.draw("story.heals", 3)])
         await self.world.heal()
         patience_s = PATIENCE_WITH_STEPS_S if self.world.clock.may_be_set else PATIENCE_S
-        _, late = await asyncio.wait(lives, timeout=patience_s)
-        if late and self.witness.broken is None:
-            ids = sorted(fate.id for fate, life in zip(self.fates, lives, strict=True) if not life.done())
-            self.witness.broken = Broken("E10", f"{', '.join(ids)} have not ended {patience_s} s after the last fault")
+        late = {life for life in lives if not life.done()}
+        if late and self._lossy:
+            _, late = await asyncio.wait(late, timeout=SECOND_THOUGHTS_S)
+            for id_ in self.witness.suspended():
+                await self.world.ask(lambda engine, id_=id_: engine.client.resume(id_))
         if late:
-            assert self.witness.broken is not None
-            raise self.witness.broken
+            _, late = await asyncio.wait(late, timeout=patience_s)
+        if late:
+            raise self.witness.broken or self._too_late(lives, patience_s)
 
-    async def _live(self, fate: Fate) -> None:
-        world, id_ = self.world, fate.id
-        await world.sleep(self.choices.draw("story.begins", 4) * 0.03)
-        given = {"program": fate.program, "so_far": []}
-        await world.ask(
-            lambda engine: engine.client.start("carry_out", input=given, instance_id=id_, if_exists="return")
-        )
-        if fate.steered == 1:
-            await self._steer(lambda engine: engine.client.suspend(id_))
-            await world.sleep(0.3)
-            await self._steer(lambda engine: engine.client.resume(id_))
-        for name in awaited(fate.program):
-            await self._send(id_, name, again=fate.again)
-        if fate.steered == 2:
-            await self._steer(lambda engine: engine.client.terminate(id_))
-        try:
-            state = await world.ask(lambda engine: engine.client.wait(id_, timeout=None))
-        except InstanceNotFound:
-            raise self.witness.broken or Broken(
-                "E1", f"the start of {id_} was acknowledged, and is not there"
-            ) from None
-        self._check_state(fate, state)
-        if fate.steered == 3:
-            await self._steer(lambda engine: engine.client.purge(id_))
-
-    async def _send(self, id_: str, name: str, *, again: bool) -> None:
-        async def raise_event(engine: Any) -> None:
-            self.sent[id_, json.dumps(f"for {name}")] += 1
-            await engine.client.raise_event(id_, name, data=f"for {name}")
-
-        await self._steer(raise_event)
-        if again:
-            await self._steer(raise_event)
-
-    async def _steer(self, request: Any) -> None:
-        """Ask for something that an instance which has ended, or has been purged by a repeated request, refuses."""
-        with suppress(InstanceNotFound, RequestRefused):
-            await self.world.ask(request)
-
-    def _check_state(self, fate: Fate, state: WorkflowState) -> None:
-        """E8: the result is the model's."""
-        if fate.steered == 2 and state.status is Status.TERMINATED:
-            return
-        result = state.output
-        if state.status is not Status.COMPLETED or not agrees(result, expected(fate.program)):
-            what = f"{fate.id} is {state.status.name} with {result!r}, not {expected(fate.program)!r}"
-            raise self.witness.broken or Broken("E8", what)
-
-    def _check_events(self, fate: Fate) -> None:
-        """E4: each event is in the history once, or as often as it was sent."""
-        for (id_, payload), found in self.witness.raised.items():
-            if id_ == fate.id and found > self.sent[id_, payload]:
-                raise Broken("E4", f"{id_} has {payload} {found} times; it was sent {self.sent[id_, payload]} times")
+    def _too_late(self, lives: "list[asyncio.Task[None]]", patience_s: float) -> Broken:
+        living = [living for living, life in zip(self.livings, lives, strict=True) if not life.done()]
+        for each in living:
+            if each.caller.asking is not None:
+                return Broken(
+                    "E13", f"{each.caller.asking} of {each.fate.id} has no answer {patience_s} s after the faults"
+                )
+        ids = ", ".join(each.fate.id for each in living)
+        return Broken("E10", f"{ids} have not ended {patience_s} s after the last fault")

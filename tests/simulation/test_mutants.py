@@ -1,21 +1,18 @@
-"""Bugs that are planted in the engine are found by the invariants that are to find them."""
+"""Bugs that are planted in the engine are found by the invariants that are to find them, in so many worlds."""
 
 import pytest
 
 from perdure.testing.simulation.choices import Choices
 
-from .invariants import Broken
-from .mutants import MUTANTS, Mutant, planted
+from .checks.broken import Broken
+from .mutants import hosting, instances, workers
+from .mutants.catalogue import MUTANTS, USUAL_WORLDS, Mutant, planted
 from .scenario import Scenario
 
-# The worlds that a mutant may take, small ones and large ones in turn: some bugs need a crowd, others are lost in one.
-WORLDS_MAX = 60
+# Small worlds and large ones in turn: some bugs need a crowd, others are lost in one.
 SIZES = (12, 30)
-
-
-@pytest.fixture(autouse=True)
-def quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("CRITICAL")
+# Each invariant has a mutant that it finds.
+INVARIANTS = {f"E{number}" for number in range(1, 18)}
 
 
 def first_broken(error: BaseException) -> Broken | None:
@@ -25,16 +22,44 @@ def first_broken(error: BaseException) -> Broken | None:
     return next(filter(None, map(first_broken, inside)), None)
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_a_planted_bug_is_found(mutant: Mutant) -> None:
+def found(mutant: Mutant) -> tuple[int, Broken] | None:
+    """In which world a planted bug is found, counted from 1, and how; None: within its worlds it is not."""
     with planted(mutant):
-        for number in range(WORLDS_MAX):
+        for number in range(mutant.within):
             try:
-                Scenario(Choices(number // 2), instances_max=SIZES[number % 2]).run()
+                scenario = Scenario(
+                    Choices(number // 2), **{"instances_max": SIZES[number % 2], "standings": 3, **mutant.worlds}
+                )
+                scenario.run()
             except (Broken, BaseExceptionGroup) as error:
                 broken = first_broken(error)
                 if broken is None:
                     raise
-                assert broken.invariant in mutant.found_by, str(broken)
-                return
-    pytest.fail(f"no invariant was broken in {WORLDS_MAX} worlds")
+                return number + 1, broken
+    return None
+
+
+def marked(mutant: Mutant) -> object:
+    return pytest.param(mutant, id=mutant.name, marks=pytest.mark.slow if mutant.within > USUAL_WORLDS else ())
+
+
+@pytest.mark.parametrize("mutant", map(marked, MUTANTS))
+def test_a_planted_bug_is_found(mutant: Mutant) -> None:
+    find = found(mutant)
+    assert find is not None, f"no invariant was broken in {mutant.within} worlds"
+    assert find[1].invariant in mutant.found_by, str(find[1])
+
+
+def test_each_invariant_finds_a_mutant() -> None:
+    assert {hosting.__name__, instances.__name__, workers.__name__} == {mutant.plant.__module__ for mutant in MUTANTS}
+    assert {invariant for mutant in MUTANTS for invariant in mutant.found_by} == INVARIANTS
+
+
+def table() -> str:
+    """Which mutant is found in which world, and by what: one line each."""
+    lines: list[str] = []
+    for mutant in MUTANTS:
+        find = found(mutant)
+        how = f"{find[0]:>3}  {find[1].invariant:<4}" if find is not None else "  -  -   "
+        lines.append(f"{how} of {mutant.within:>2}  {mutant.name}")
+    return "\n".join(lines)

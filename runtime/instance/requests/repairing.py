@@ -16,7 +16,7 @@ from ...history.audit import AuditAction
 from ...history.event import ChildCompleted, ChildFailed, TaskCompleted, TaskFailed, TimerFired
 from ...history.failure import FailureDetails
 from ...history.open_work import START_TIMER, OpenWork
-from ..effects import clear_timer, invoke, withdraw
+from ..effects import clear_timer, invoke_again, withdraw
 from ..message import Repair, RepairAction
 from ..native import running_code
 from ..remote import is_remote
@@ -121,7 +121,7 @@ def _waited_for(work: OpenWork) -> str:
 
 def _perform_again(sheet: TurnSheet, repair: Repair, audit_id: str | None) -> None:
     """Give an activity out again, under the same task execution id. The first answer counts, and later ones do not."""
-    invoke(sheet, sheet.actor.open.tasks[repair.event_id], again=True)
+    invoke_again(sheet, sheet.actor.open.tasks[repair.event_id], hangs=True)
 
 
 def _complete_activity(sheet: TurnSheet, repair: Repair, audit_id: str | None) -> None:

@@ -19,7 +19,7 @@ from ...history.status import Status, Step
 from ..condition import ANY, Condition, unmet
 from ..effects import (
     clear_timers,
-    invoke,
+    invoke_again,
     send_again,
     start_child,
     tell_parent_again,
@@ -163,7 +163,7 @@ def receive_recover(sheet: TurnSheet, envelope: Envelope) -> None:
         terminate_children(sheet)
     if record.status is not Status.TERMINATED:
         for task in sheet.actor.open.tasks.values():
-            invoke(sheet, task)
+            invoke_again(sheet, task)
         for child in sheet.actor.open.children.values():
             # A finished instance does not wait for its children. If another instance has the id by now, the child has
             # run already.

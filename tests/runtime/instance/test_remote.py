@@ -103,6 +103,21 @@ def test_what_arrives_while_a_worker_has_the_turn_comes_with_the_next(actor: Lon
     assert work.position == 2
 
 
+def test_a_late_answer_without_a_token_that_asks_for_what_was_asked_for_is_void(actor: LoneActor) -> None:
+    # Given an instance whose first turn was given out twice, and answered once,
+    actor.start("w")
+    late = TaskScheduled(1, "a", None, "k")
+    answer(actor, late)
+    actor.done(1, '"x"')
+    before = list(actor.entries)
+    # when the other answer comes and, without a token, is taken for one to the turn that is out now,
+    answer(actor, late)
+    # then it is void, and the turn is asked for again.
+    assert actor.entries == before
+    answer(actor, ExecutionCompleted(2, 1, '"end"'))
+    assert actor.status is Status.COMPLETED
+
+
 def test_an_answer_to_an_earlier_state_is_void(actor: LoneActor) -> None:
     actor.start("w")
     first = offered(actor)

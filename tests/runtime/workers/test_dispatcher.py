@@ -5,6 +5,7 @@ from typing import Any
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from perdure.actors.address import Address
 from perdure.actors.errors import HostStopping
@@ -239,7 +240,7 @@ def test_a_worker_cannot_be_given_more_than_every_sdk_keeps(limits: dict[str, An
 async def test_instances_are_taken_in_turn() -> None:
     world = World(activities_max=1)
     for instance_id, task_id in (("a", 1), ("a", 2), ("a", 3), ("b", 1)):
-        world.call(call(task_id)._replace(instance_id=instance_id))
+        world.call(replace(call(task_id), instance_id=instance_id))
     order = []
     async with world.worker() as worker:
         for _ in range(4):
@@ -330,7 +331,7 @@ async def test_an_activity_that_hangs_goes_to_another_worker_and_the_first_answe
         async with world.worker() as one, world.worker() as other:
             world.call(call())
             first = await one.next()
-            world.call(call()._replace(again=True))
+            world.call(replace(call(), again=True))
             again = await other.next()
             assert again.token != first.token
             assert again.task_execution_id == first.task_execution_id
@@ -346,7 +347,7 @@ async def test_with_one_worker_it_is_given_to_the_same_once_more() -> None:
     async with world.worker() as worker:
         world.call(call())
         first = await worker.next()
-        world.call(call()._replace(again=True))
+        world.call(replace(call(), again=True))
         again = await worker.next()
         assert again.token != first.token
         await world.answer(first)
@@ -360,7 +361,7 @@ async def test_an_answer_counts_while_the_second_try_waits_for_room(token: str) 
         world.call(call())
         first = await worker.next()
         world.call(call(2))  # takes the room when the first is given up
-        world.call(call()._replace(again=True))
+        world.call(replace(call(), again=True))
         await world.answer(first, **({} if token else {"token": ""}))
         assert [done.task_id for _, done in world.sent] == [1]
         assert (await worker.next()).task_id == 2
@@ -369,10 +370,25 @@ async def test_an_answer_counts_while_the_second_try_waits_for_room(token: str) 
 async def test_what_waits_for_a_worker_is_not_given_out_twice() -> None:
     world = World()
     world.call(call())
-    world.call(call()._replace(again=True))
+    world.call(replace(call(), again=True))
     async with world.worker() as worker:
         await worker.next()
         assert await worker.idle()
+
+
+async def test_an_activity_whose_worker_went_waits_for_the_next_if_it_is_asked_for_again() -> None:
+    world = World()
+    async with world.worker() as worker:
+        world.call(call())
+        first = await worker.next()
+    world.call(replace(call(), again=True))
+    async with world.worker() as worker:
+        second = await worker.next()
+        assert second.token != first.token
+        assert await worker.idle()
+        await world.answer(second)
+    assert len(world.sent) == 1
+    assert len(world.dispatcher) == 0
 
 
 async def test_an_activity_that_was_given_out_again_can_be_withdrawn() -> None:
@@ -380,7 +396,7 @@ async def test_an_activity_that_was_given_out_again_can_be_withdrawn() -> None:
     async with world.worker() as worker:
         world.call(call())
         first = await worker.next()
-        world.call(call()._replace(again=True))
+        world.call(replace(call(), again=True))
         await worker.next()
         world.dispatcher.withdraw(Withdraw("i", "x", (1,)))
         await world.answer(first)  # its worker may still answer
@@ -393,7 +409,7 @@ async def test_a_lost_worker_gives_back_what_was_given_out_again() -> None:
         world.call(call())
         first = await one.next()
         async with world.worker() as other:
-            world.call(call()._replace(again=True))
+            world.call(replace(call(), again=True))
             await other.next()
         third = await one.next()
         assert third.token != first.token

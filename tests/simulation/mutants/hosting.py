@@ -1,17 +1,16 @@
-"""Bugs planted in the engine, to see that the worlds find them: who checks the checkers.
-
-Each is a patch of one place, and says which invariants may find it. A mutant for each fault that was ever mended.
-"""
+"""Mutants of the layer of actors: commits, marks, activations, reminders, watches, the store."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+import logging
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from perdure.actors.address import Address
-from perdure.actors.hosting import committer
+from perdure.actors.clock import Clock
+from perdure.actors.hosting import committer, failures
+from perdure.actors.hosting.activation import Activation
 from perdure.actors.hosting.committer import Committer, TakenTurn
 from perdure.actors.hosting.failures import Failures
 from perdure.actors.hosting.host import Host
@@ -20,42 +19,17 @@ from perdure.actors.hosting.turn_loop import TurnLoop
 from perdure.actors.reading import Reading
 from perdure.actors.reminders.window import ReminderWindow
 from perdure.actors.store.contract import Write
+from perdure.actors.store.errors import StoreFailed
 from perdure.actors.store.memory import MemoryStore
 from perdure.actors.turn import Envelope
+from perdure.actors.waiting.watch import Watches
 from perdure.runtime.activities.actors import ActivityActors
+from perdure.runtime.activities.lane import Lane
 from perdure.runtime.history.record import unpack_record
 from perdure.runtime.history.status import Status
-from perdure.runtime.instance import effects
-from perdure.runtime.instance.message import ACTIVITY, WORKFLOW, TryAgain
-from perdure.runtime.instance.requests import steering
+from perdure.runtime.instance.message import ACTIVITY, WORKFLOW, Suspend, TryAgain
 
-
-class Mutant(NamedTuple):
-    """A planted bug."""
-
-    name: str
-    plant: Callable[[pytest.MonkeyPatch], None]
-    found_by: frozenset[str]  # the invariants of which one finds it
-
-
-MUTANTS: list[Mutant] = []
-
-
-def mutant(*found_by: str) -> Callable[[Callable[[pytest.MonkeyPatch], None]], None]:
-    """Add a mutant to the list; its name is the function's."""
-
-    def add(plant: Callable[[pytest.MonkeyPatch], None]) -> None:
-        MUTANTS.append(Mutant(plant.__name__.replace("_", " "), plant, frozenset(found_by)))
-
-    return add
-
-
-@contextmanager
-def planted(bug: Mutant) -> Iterator[None]:
-    """Have a bug in the engine until the block ends."""
-    with pytest.MonkeyPatch.context() as patch:
-        bug.plant(patch)
-        yield
+from .catalogue import mutant
 
 
 @mutant("E5")
@@ -85,16 +59,6 @@ def active_marks_are_never_taken_away(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Committer, "retire", lambda self, activation, now_us: None)
 
 
-@mutant("E10")
-def recovery_does_not_ask_for_activities_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(steering, "invoke", lambda sheet, task: None)
-
-
-@mutant("E10")
-def recovery_does_not_tell_a_parent_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(steering, "tell_parent_again", lambda sheet: None)
-
-
 @mutant("E9", "E12", "E3")
 def cleared_reminders_stay_in_the_store(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemoryStore, "_clear_reminder", lambda self, reminder: None)
@@ -110,7 +74,7 @@ def timers_fire_early(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ReminderWindow, "pop_due", pop_due)
 
 
-@mutant("E3", "E8", "E10", "E16")
+@mutant("E6", "E3", "E8", "E10", "E16")
 def a_failed_commit_does_not_undo_later_turns(patch: pytest.MonkeyPatch) -> None:
     original = Committer._fail
 
@@ -132,7 +96,7 @@ def messages_of_a_failed_turn_are_lost(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Failures, "abandon", abandon)
 
 
-@mutant("E1", "E8", "E10")
+@mutant("E1", "E13", "E8", "E10")
 def callers_are_answered_before_the_commit(patch: pytest.MonkeyPatch) -> None:
     original = Committer.add
 
@@ -216,17 +180,6 @@ def a_host_at_rest_looks_after_an_instance_each_hour(patch: pytest.MonkeyPatch) 
     patch.setattr(Host, "_start", start)
 
 
-@mutant("E15")
-def a_child_has_the_link_of_another(patch: pytest.MonkeyPatch) -> None:
-    original = effects._link
-
-    def link(sheet: Any, child: Any) -> Any:
-        right = original(sheet, child)
-        return right._replace(task_id=right.task_id + 1_000)
-
-    patch.setattr(effects, "_link", link)
-
-
 @mutant("E16")
 def a_callback_of_the_loop_raises(patch: pytest.MonkeyPatch) -> None:
     original = ActivityActors._reply
@@ -236,3 +189,141 @@ def a_callback_of_the_loop_raises(patch: pytest.MonkeyPatch) -> None:
         asyncio.get_running_loop().call_soon(int, "no number")
 
     patch.setattr(ActivityActors, "_reply", reply)
+
+
+@mutant("E1", "E13", within=40)
+def a_refused_request_is_done_all_the_same(patch: pytest.MonkeyPatch) -> None:
+    original = Failures.abandon
+
+    def abandon(self: Failures, activation: Any, envelopes: Any, error: Any, *, marked: bool = False) -> None:
+        again = [Envelope(each.body) for each in envelopes if each.refuse(error)]
+        original(self, activation, [*envelopes, *again], error, marked=marked)
+
+    patch.setattr(Failures, "abandon", abandon)
+
+
+@mutant("E6", "E3", "E7", within=60)
+def a_successor_does_not_wait_for_the_commit_of_the_one_before(patch: pytest.MonkeyPatch) -> None:
+    # The turn breaks that follows one whose commit is under way.
+    patch.setattr(Activation, "awaits_predecessor", property(lambda self: False))
+    original = TurnLoop._take_turn
+
+    def take(self: TurnLoop, activation: Activation) -> None:
+        if activation.uncommitted and activation.key is not None and activation.key % 5 == 0:
+            self._failures.abandon(activation, activation.take(), StoreFailed("broken"))
+            return
+        original(self, activation)
+
+    patch.setattr(TurnLoop, "_take_turn", take)
+
+
+@mutant("E6", "E3", "E7", "E2", "E13")
+def an_activation_leaves_memory_while_its_commit_is_under_way(patch: pytest.MonkeyPatch) -> None:
+    idle = property(lambda self: self.actor is not None and not self.mailbox and not self.runnable)
+    patch.setattr(Activation, "idle", idle)
+
+
+@mutant("E11", within=60)
+def a_mark_that_could_not_be_taken_away_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    # What the first worlds have found: a commit that fails while it takes active marks away left them for ever.
+    patch.setattr(failures, "_was_marked", lambda activation, void: False)
+
+
+@mutant("E12")
+def a_watch_stays_behind(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Watches, "remove", lambda self, address, watch: None)
+
+
+@mutant("E12")
+def a_task_stays_behind_with_each_caller(patch: pytest.MonkeyPatch) -> None:
+    original = Host.ask
+    kept: list[Any] = []
+
+    async def ask(self: Host, *given: Any, **named: Any) -> Any:
+        kept.append(asyncio.get_running_loop().create_task(asyncio.sleep(1e9)))
+        return await original(self, *given, **named)
+
+    patch.setattr(Host, "ask", ask)
+
+
+@mutant("E9", within=20)
+def timers_fire_late(patch: pytest.MonkeyPatch) -> None:
+    original = ReminderWindow.pop_due
+    wait = ReminderWindow.wait_us
+
+    def late(now: Reading) -> Reading:
+        return now._replace(wall_us=now.wall_us - 20_000_000, monotonic_us=now.monotonic_us - 20_000_000)
+
+    patch.setattr(ReminderWindow, "pop_due", lambda self, now, *, limit: original(self, late(now), limit=limit))
+    patch.setattr(ReminderWindow, "wait_us", lambda self, now: wait(self, late(now)))
+
+
+@mutant("E9", within=40, clock_is_set=True)
+def turns_take_a_time_that_never_goes_back(patch: pytest.MonkeyPatch) -> None:
+    original = TurnLoop._take_turn
+    latest = 0
+
+    class Forward:
+        def __init__(self, clock: Clock) -> None:
+            self._clock = clock
+
+        def now_us(self) -> int:
+            nonlocal latest
+            latest = max(latest, self._clock.now_us())
+            return latest
+
+    def take(self: TurnLoop, activation: Any) -> None:
+        nonlocal latest
+        if not isinstance(self._clock, Forward):
+            latest = 0
+            self._clock = Forward(self._clock)  # type: ignore[assignment]
+        original(self, activation)
+
+    patch.setattr(TurnLoop, "_take_turn", take)
+
+
+@mutant("E13")
+def readers_see_what_was_before_the_commit(patch: pytest.MonkeyPatch) -> None:
+    original = Activation.committed
+
+    def committed(self: Activation, write: Write, *, creates: bool) -> None:
+        if self.outside is None or write.delete:
+            original(self, write, creates=creates)
+
+    patch.setattr(Activation, "committed", committed)
+
+
+@mutant("E13")
+def who_suspends_is_never_answered(patch: pytest.MonkeyPatch) -> None:
+    original = Release.release
+
+    def release(self: Release, group: Sequence[TakenTurn]) -> None:
+        for taken in group:
+            asked = [each.reply for each in taken.envelopes if isinstance(each.body, Suspend)]
+            taken.turn.replies[:] = [each for each in taken.turn.replies if each[0] not in asked]
+        original(self, group)
+
+    patch.setattr(Release, "release", release)
+
+
+@mutant("E16")
+def the_log_has_an_error_for_each_start(patch: pytest.MonkeyPatch) -> None:
+    original = Host._start
+
+    def start(self: Host, tasks: Any) -> None:
+        original(self, tasks)
+        logging.getLogger("perdure.actors.hosting.host").error("something is wrong with %s", "this")
+
+    patch.setattr(Host, "_start", start)
+
+
+@mutant("E17", "E10")
+def a_lane_does_not_get_its_place_back(patch: pytest.MonkeyPatch) -> None:
+    original = Lane.cancel
+
+    def cancel(self: Lane[Any], job: Any) -> None:
+        if job in self._scopes:
+            self._running += 1
+        original(self, job)
+
+    patch.setattr(Lane, "cancel", cancel)

@@ -1,0 +1,102 @@
+"""E13 and E1: answers of one instance are those of some order of its commits, and a client reads its own writes.
+
+`Versions` keeps what each commit has made of an instance, in their order, which is the order of its states. A request
+is answered between two moments, so its answer must be that of a version that was the newest at some time in between.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from perdure import Status, WorkflowState
+from perdure.actors.store.contract import Write
+from perdure.runtime.history.record import unpack_record
+
+from .broken import Broken
+
+
+class Version(NamedTuple):
+    """An instance after a commit."""
+
+    status: Status
+    execution_id: str
+    custom_status: str | None
+    updated_us: int  # of its newest row; Unix time, microseconds
+
+
+class Versions:
+    """What the commits of a world have made of its instances; None: there is none of that id.
+
+    Attributes:
+        raised: Every payload of an event that a commit has put into a history, with its instance.
+    """
+
+    def __init__(self) -> None:
+        self._of: dict[str, list[Version | None]] = {}
+        self.raised: set[tuple[str, str]] = set()
+
+    def __len__(self) -> int:
+        """How many instances there were."""
+        return len(self._of)
+
+    def committed(self, write: Write) -> None:
+        """Learn of a write that is on the disk."""
+        versions = self._of.setdefault(write.address.id, [None])
+        if write.delete:
+            versions.append(None)
+            return
+        before = versions[-1]
+        updated_us = (
+            write.at_us if write.entry is not None else 0 if write.reset or before is None else before.updated_us
+        )
+        if write.record is not None:
+            record = unpack_record(write.record)
+            versions.append(Version(record.status, record.execution_id, record.custom_status, updated_us))
+        elif before is not None:
+            versions.append(before._replace(updated_us=updated_us))
+
+    def now(self, id_: str) -> int:
+        """The number of the newest version of an instance, for `since`."""
+        return len(self._of.get(id_, (None,))) - 1
+
+    def newest(self, id_: str) -> Version | None:
+        return self._of.get(id_, [None])[-1]
+
+    def since(self, id_: str, number: int) -> list[Version | None]:
+        """The version that was the newest then, and all later ones."""
+        return self._of.get(id_, [None])[number:]
+
+    def check_read(self, id_: str, since: int, found: WorkflowState | None) -> None:
+        """Check what a client was told of an instance.
+
+        Args:
+            since: The newest version when the client asked.
+
+        Raises:
+            Broken: E13.
+        """
+        could_be = self.since(id_, since)
+        if found is None:
+            is_one = None in could_be
+        else:
+            details = found.details
+            read = Version(details.status, details.execution_id, details.custom_status, details.updated_us)
+            is_one = read in could_be
+        if not is_one:
+            told = found.status.name if found is not None else "not there"
+            were = ", ".join(each.status.name if each is not None else "not there" for each in could_be[-5:])
+            raise Broken("E13", f"{id_} is {told} for a client, and was none of that while it asked: {were}")
+
+    def check_done(self, what: str, id_: str, since: int, done: Callable[[Version | None], bool]) -> None:
+        """Check that what a client was told to be done is on the disk.
+
+        Args:
+            since: The newest version when the client asked.
+            done: Whether a version has it.
+
+        Raises:
+            Broken: E13.
+        """
+        could_be = self.since(id_, since)
+        if not any(map(done, could_be)):
+            were = ", ".join(each.status.name if each is not None else "not there" for each in could_be[-5:])
+            raise Broken("E13", f"{what} {id_} was acknowledged, and is not on the disk: {were}")

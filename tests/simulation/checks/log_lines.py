@@ -1,0 +1,55 @@
+"""E16: no line of the log at ERROR that no fault explains."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .broken import Broken
+
+# What the log says at ERROR of a disk that fails, by the beginning of the line.
+OF_A_FAILING_DISK = ("a commit failed", "reminders cannot be read", "the engine has ended", "the engine did not stop")
+
+# Of workflows that fail because their program says so.
+TOLD_TO_FAIL = "failed: ValueError: as it was told to"
+
+
+class LogLines(logging.Handler):
+    """Keeps the lines at ERROR that are written while a world runs."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if asyncio._get_running_loop() is not None:  # what the dead say as they are put away is of no world
+            self.lines.append(record.getMessage())
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep lines until the block ends, and let nobody else have them."""
+        logger = logging.getLogger("perdure")
+        before = logger.level, logger.propagate, logger.disabled
+        logger.addHandler(self)
+        logger.setLevel(logging.ERROR)
+        logger.propagate = False
+        try:
+            yield
+        finally:
+            logger.removeHandler(self)
+            logger.level, logger.propagate, logger.disabled = before
+
+    def check(self, *, disk_failed: bool) -> None:
+        """Check what was written.
+
+        Args:
+            disk_failed: Whether the disk has refused something.
+
+        Raises:
+            Broken: E16.
+        """
+        for line in self.lines:
+            if line.endswith(TOLD_TO_FAIL):
+                continue
+            if not (disk_failed and (line.startswith(OF_A_FAILING_DISK) or "cannot be read yet" in line)):
+                raise Broken("E16", f"the log says at ERROR: {line}")

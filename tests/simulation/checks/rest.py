@@ -1,0 +1,155 @@
+"""What must hold of a host at rest: all instances have ended or sleep for a stated reason, and all faults are over.
+
+E10 instances that have not ended; E11 active marks; E12 nothing happens, and nothing waits in memory; E14 what was
+purged; E16 the loop's exception handler; E17 what is under way.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from perdure import Engine
+from perdure.actors.address import Address
+from perdure.runtime.instance.message import ACTIVITY, WORKFLOW
+from perdure.testing.simulation.world import SimWorld
+
+from .broken import Broken
+
+# So long must a host at rest do nothing.
+REST_S = 86_400.0
+
+
+async def check_idle(world: SimWorld, *, asleep: Collection[str]) -> None:
+    """What must hold of the host that has seen the last instance end.
+
+    Args:
+        asleep: Instances that have not ended; they keep their active marks until they leave memory.
+
+    Raises:
+        Broken: E11, E12, E17.
+    """
+    await world.sleep(10)
+    marked = [each.id for each in await world.contents.active() if each.id not in asleep]
+    if marked:
+        raise Broken("E11", f"{marked[0]} and {len(marked) - 1} others have the active mark, and have ended")
+    check_empty(_engine(world))
+    under_way = await world.ask(_activities_under_way)
+    if under_way:
+        raise Broken("E17", f"{under_way} activities are under way at rest")
+    engine = _engine(world)
+    for kind, lane in engine._activities._lanes.items():
+        if lane._running or lane.waiting or lane._scopes or lane._room != lane.limit or lane._called:
+            raise Broken("E17", f"the lane of {kind.name} has {lane._running} at work at rest, room for {lane._room}")
+    dispatcher = engine.dispatcher
+    if dispatcher._jobs or any(dispatcher._at_work.values()):
+        raise Broken("E17", f"workers have {dict(dispatcher._at_work)} at rest, of {len(dispatcher._jobs)} jobs")
+
+
+async def _activities_under_way(engine: Engine) -> int:
+    return engine.active_actors()[ACTIVITY]
+
+
+async def check_rest(world: SimWorld, *, purged: Collection[str], asleep: Mapping[str, str], tasks: int) -> None:
+    """What must hold once all instances have ended and all faults are over.
+
+    Args:
+        purged: The ids that nothing must be left of.
+        asleep: Instances that have not ended, and for what event each waits.
+        tasks: How many there were when another host was at rest that had seen all of them.
+
+    Raises:
+        Broken
+    """
+    await _check_disk(world, purged, asleep)
+    engine = _engine(world)
+    check_empty(engine)
+    if (now := tasks_of(world)) != tasks:
+        raise Broken(
+            "E12", f"a host that has done its work has {tasks} tasks at rest, and one that has just begun {now}"
+        )
+    for id_, event in sorted(asleep.items()):
+        await _check_asleep(engine, id_, event)
+    before = (engine.turns, engine.commits)
+    reads = world.disk.reads if hasattr(world.disk, "reads") else 0
+    await world.sleep(REST_S)
+    if (engine.turns, engine.commits) != before:
+        now = (engine.turns, engine.commits)
+        raise Broken("E12", f"at rest (turns, commits) went from {before} to {now} in {REST_S:.0f} s")
+    if hasattr(world.disk, "reads") and world.disk.reads != reads:
+        raise Broken("E12", f"at rest the store was read {world.disk.reads - reads} times in {REST_S:.0f} s")
+    if world.loop.errors:
+        error = world.loop.errors[0]
+        raise Broken("E16", f"{error.get('message')}: {error.get('exception')!r}")
+
+
+async def _check_disk(world: SimWorld, purged: Collection[str], asleep: Collection[str]) -> None:
+    active = await world.contents.active()
+    if active:
+        raise Broken("E11", f"{active[0].id} and {len(active) - 1} others have the active mark at rest")
+    reminders = await world.contents.reminders(after=None, limit=10)
+    if reminders:
+        raise Broken("E9", f"{reminders[0].address.id} has a reminder at rest: {reminders[0].name}")
+    there = set(await world.contents.ids(WORKFLOW, after=None, limit=100_000))
+    if left := there.intersection(purged):
+        raise Broken("E14", f"{min(left)} was purged, and is there")
+    if lost := set(asleep) - there:
+        raise Broken("E1", f"{min(lost)} sleeps, and is not there")
+    for stored in await world.contents.load([Address(WORKFLOW, each) for each in sorted(purged)]):
+        if stored is not None:
+            raise Broken("E14", f"a purged instance has left rows: {stored}")
+
+
+def check_empty(engine: Engine) -> None:
+    """Nothing waits in the memory of a host: no message, no watch, no load, no turn, no child or event on its way.
+
+    Raises:
+        Broken: E12.
+    """
+    host: Any = engine._host
+    mailroom = host._mailroom
+    full = [each.address.id for each in mailroom.activations if each.mailbox]
+    kept: dict[str, Any] = {
+        "mailboxes": full,
+        "turns that are due": mailroom.runnable,
+        "loads": len(mailroom.loader),
+        "watches": host._watches,
+        "activations set aside": host._failures.parked,
+        "turns whose commit has not ended": host._committer.unfinished(),
+        "children on their way": engine._children._busy,
+        "events on their way": engine._events._waiting,
+        "bulk operations": engine._bulk_runner._running,
+        "actors to be recovered": mailroom.unrecovered,
+        "unacknowledged messages": [each.address.id for each in mailroom.activations if each.unacknowledged],
+    }
+    for name, found in kept.items():
+        if found:
+            raise Broken("E12", f"at rest there are {name}: {found!r:.300}")
+
+
+async def _check_asleep(engine: Engine, id_: str, event: str) -> None:
+    """E10: an instance that has not ended says what it waits for."""
+    description = await engine.views.descriptions.describe(id_)
+    if description is None:
+        raise Broken("E1", f"{id_} sleeps, and is not there")
+    waits = [(each.kind.value, each.name) for each in description.waiting_for]
+    # Which events the code of a remote worker waits for, nobody tells the host.
+    here = engine.app is not None and engine.app.workflows
+    if waits != [("event", event) if here else ("code", description.item.name)]:
+        raise Broken("E10", f"{id_} sleeps until event {event!r}, and says that it waits for {waits}")
+
+
+def tasks_of(world: SimWorld) -> int:
+    """How many tasks the host has."""
+    assert world.life is not None
+    return sum(task.life == world.life.number and not task.done() for task in world.loop._tasks)
+
+
+def _engine(world: SimWorld) -> Engine:
+    assert world.life is not None
+    assert world.life.engine is not None
+    return world.life.engine
+
+
+def describe_late(ids: Sequence[str]) -> str:
+    """Ids of instances, a few of them."""
+    more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
+    return ", ".join(ids[:5]) + more

@@ -1,0 +1,134 @@
+"""E6: one turn at a time for an instance, and commits in the order of its turns.
+
+A `TurnLog` sees each turn as the committer gets it, and each write as it reaches the disk. It holds that
+
+* no turn begins within another;
+* no activation takes a turn while a commit of another activation of the same instance is under way;
+* a turn has the date of its machine (E9);
+* no write reaches the disk of an activation that another has followed, nor one before an earlier write of the same.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import pytest
+
+from perdure.actors.hosting.activation import Activation
+from perdure.actors.hosting.committer import Committer
+from perdure.actors.hosting.turn_loop import TurnLoop
+from perdure.actors.store.contract import Write
+from perdure.actors.turn import Turn
+from perdure.runtime.instance.message import WORKFLOW
+from perdure.testing.simulation.loop import HOST
+
+from .broken import Broken
+
+
+class LoggedTurn(NamedTuple):
+    """A turn whose write is not on the disk yet, as far as is known."""
+
+    activation: Activation
+    turn: Turn
+    life: int
+
+
+class TurnLog:
+    """The turns of a world.
+
+    Args:
+        now_us: The date of its machine; Unix time, microseconds.
+
+    Attributes:
+        last: By instance, the newest turn that changes it.
+        turns: How many were taken.
+    """
+
+    def __init__(self, now_us: Callable[[], int]) -> None:
+        self._now_us = now_us
+        self.last: dict[str, LoggedTurn] = {}
+        self.turns = 0
+        self._pending: dict[str, list[LoggedTurn]] = {}
+        self._under_way: str | None = None
+        self._found: Broken | None = None
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """See all turns until the block ends."""
+        add, take = Committer.add, TurnLoop._take_turn
+        log = self
+
+        def added(self: Committer, activation: Activation, turn: Turn, envelopes: Any, now_us: int) -> None:
+            if activation.address.type == WORKFLOW:
+                log._taken(self, activation, turn, now_us)
+            add(self, activation, turn, envelopes, now_us)
+
+        def taken(self: TurnLoop, activation: Activation) -> None:
+            if log._under_way is not None:
+                log._tell(f"a turn of {activation.address.id} begins within one of {log._under_way}")
+            log._under_way = activation.address.id
+            try:
+                take(self, activation)
+            finally:
+                log._under_way = None
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Committer, "add", added)
+            patch.setattr(TurnLoop, "_take_turn", taken)
+            yield
+
+    def check(self) -> None:
+        """Say what was found since the last time.
+
+        Raises:
+            Broken: E6, E9.
+        """
+        found, self._found = self._found, None
+        if found is not None:
+            raise found
+
+    def committed(self, write: Write) -> LoggedTurn | None:
+        """Learn that a write is on the disk.
+
+        Returns:
+            The turn that has made it; None: no turn has, or it is a further one of a turn.
+
+        Raises:
+            Broken: E6.
+        """
+        self.check()
+        id_ = write.address.id
+        waiting = self._pending.get(id_, [])
+        # They share the list, whatever is in it. A turn that appends several entries has one write that does.
+        at = next((n for n, each in enumerate(waiting) if each.turn.reminders_set is write.reminders_set), None)
+        if at is None:
+            return None
+        logged = waiting[at]
+        before = [each for each in waiting[:at] if each.activation is logged.activation]
+        if before:
+            raise Broken("E6", f"a turn of {id_} is on the disk, and an earlier one of the same activation is not")
+        newest = self.last[id_]
+        if newest.activation is not logged.activation and newest.life == logged.life:
+            raise Broken("E6", f"a turn of {id_} is on the disk after another activation has taken one")
+        del waiting[: at + 1]
+        return logged
+
+    def _taken(self, committer: Committer, activation: Activation, turn: Turn, now_us: int) -> None:
+        if now_us != self._now_us():
+            what = f"a turn of {activation.address.id} is taken {now_us - self._now_us()} us from the date"
+            self._found = self._found or Broken("E9", what)
+        id_, life = activation.address.id, HOST.get()
+        self.turns += 1
+        last = self.last.get(id_)
+        if last is not None and last.activation is not activation:
+            flying = (each.activation for each in committer._flushing if each.write is not None)
+            if last.life == life and any(each is last.activation for each in flying):
+                self._tell(f"{id_} takes a turn while the commit of another activation of it is under way")
+            # What is left of the former was undone, or died with its host.
+            self._pending.pop(id_, None)
+        if turn.writes():
+            logged = self.last[id_] = LoggedTurn(activation, turn, life)
+            self._pending.setdefault(id_, []).append(logged)
+
+    def _tell(self, what: str) -> None:
+        self._found = self._found or Broken("E6", what)

@@ -1,0 +1,49 @@
+"""Bugs planted in the engine, to see that the worlds find them: who checks the checkers.
+
+Each is a patch of one place, and says which invariants may find it, in what worlds, and within how many of them. There
+is one at least for each invariant, and one for each fault that was ever mended and that a world can show.
+
+`hosting.py` has those of the layer of actors, `instances.py` those of workflows, `workers.py` those of remote workers.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import pytest
+
+# How many worlds a mutant may take, unless it says otherwise.
+USUAL_WORLDS = 10
+
+
+class Mutant(NamedTuple):
+    """A planted bug."""
+
+    name: str
+    plant: Callable[[pytest.MonkeyPatch], None]
+    found_by: frozenset[str]  # the invariants of which one finds it
+    within: int  # so many worlds
+    worlds: Mapping[str, Any]  # of which kind: arguments of `Scenario`
+
+
+MUTANTS: list[Mutant] = []
+
+
+def mutant(
+    *found_by: str, within: int = USUAL_WORLDS, **worlds: Any
+) -> Callable[[Callable[[pytest.MonkeyPatch], None]], None]:
+    """Add a mutant to the list; its name is the function's."""
+
+    def add(plant: Callable[[pytest.MonkeyPatch], None]) -> None:
+        name = plant.__name__.replace("_", " ")
+        MUTANTS.append(Mutant(name, plant, frozenset(found_by), within, worlds))
+
+    return add
+
+
+@contextmanager
+def planted(bug: Mutant) -> Iterator[None]:
+    """Have a bug in the engine until the block ends."""
+    with pytest.MonkeyPatch.context() as patch:
+        bug.plant(patch)
+        yield

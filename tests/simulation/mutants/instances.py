@@ -1,0 +1,156 @@
+"""Mutants of the layer of workflows: history, replay, recovery, children, activities."""
+
+from typing import Any
+
+import pytest
+
+from perdure.actors import text
+from perdure.actors.turn import Envelope
+from perdure.runtime.activities import actors as activities
+from perdure.runtime.activities.actors import ActivityActors
+from perdure.runtime.authoring import codec
+from perdure.runtime.execution import drive, replay
+from perdure.runtime.execution.pending import Pending
+from perdure.runtime.history.event import ChildCompleted, EventRaised, TaskCompleted
+from perdure.runtime.history.row import RowPacker
+from perdure.runtime.instance import effects, ending, native, turn
+from perdure.runtime.instance.message import ActivityDone, ChildDone
+from perdure.runtime.instance.receiving import RECEIVERS
+from perdure.runtime.instance.requests import steering
+from perdure.runtime.instance.sheet import TurnSheet
+from perdure.runtime.operations.reading import waiting
+
+from .catalogue import mutant
+
+
+@mutant("E10")
+def recovery_does_not_ask_for_activities_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(steering, "invoke_again", lambda sheet, task: None)
+
+
+@mutant("E10")
+def recovery_does_not_tell_a_parent_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(steering, "tell_parent_again", lambda sheet: None)
+
+
+@mutant("E15")
+def a_child_has_the_link_of_another(patch: pytest.MonkeyPatch) -> None:
+    original = effects._link
+
+    def link(sheet: Any, child: Any) -> Any:
+        right = original(sheet, child)
+        return right._replace(task_id=right.task_id + 1_000)
+
+    patch.setattr(effects, "_link", link)
+
+
+@mutant("E5", "E8", within=60)
+def answered_activities_are_asked_for_again(patch: pytest.MonkeyPatch) -> None:
+    # What the worlds have found: an answer that comes together with a recovery.
+    patch.setattr(turn, "drop_answered", lambda sheet: None)
+
+
+@mutant("E5")
+def work_of_what_was_terminated_goes_on(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ActivityActors, "withdraw", lambda self, message: None)
+
+
+@mutant("E3")
+def an_answer_counts_twice(patch: pytest.MonkeyPatch) -> None:
+    original = RECEIVERS[ActivityDone]
+
+    def receive(sheet: TurnSheet, envelope: Envelope) -> None:
+        done = envelope.body
+        known = sheet.awaits(done.execution_id) and done.task_id not in sheet.actor.open.tasks
+        if known and done.failure is None:
+            sheet.arrive(TaskCompleted(done.task_id, done.result))
+        original(sheet, envelope)
+
+    patch.setitem(RECEIVERS, ActivityDone, receive)
+
+
+@mutant("E15", within=60)
+def a_parent_hears_of_an_end_twice(patch: pytest.MonkeyPatch) -> None:
+    original = RECEIVERS[ChildDone]
+
+    def receive(sheet: TurnSheet, envelope: Envelope) -> None:
+        done = envelope.body
+        if sheet.awaits(done.execution_id) and done.task_id not in sheet.actor.open.children and not done.failure:
+            sheet.arrive(ChildCompleted(done.task_id, done.result))
+        original(sheet, envelope)
+
+    patch.setitem(RECEIVERS, ChildDone, receive)
+
+
+@mutant("E4", within=40)
+def continue_as_new_hands_events_on_twice(patch: pytest.MonkeyPatch) -> None:
+    original = ending.continue_as_new
+
+    def continue_as_new(sheet: TurnSheet, outcome: Any, unfed: Any) -> None:
+        original(sheet, outcome, unfed)
+        sheet.holding += [each for each in sheet.holding if isinstance(each, EventRaised)]
+
+    patch.setattr(native, "continue_as_new", continue_as_new)
+
+
+@mutant("E3", "E7", "E8", "E10", within=20)
+def a_row_lacks_what_was_held(patch: pytest.MonkeyPatch) -> None:
+    original = RowPacker.pack
+
+    def pack(self: RowPacker, at_us: int, turn: Any, held: Any, *rest: Any) -> bytes:
+        return original(self, at_us, turn, held if turn is None else (), *rest)
+
+    patch.setattr(RowPacker, "pack", pack)
+
+
+@mutant("E7", "E8", "E10", "E16", within=20, deploy="back and forth")
+def replay_decides_by_the_policies_of_today(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Pending, "_is_alone", lambda self, call: False)
+
+
+@mutant("E7", "E8", "E10", deploy="forward")
+def replay_forgets_the_patches_of_the_history(patch: pytest.MonkeyPatch) -> None:
+    original = drive.Execution.__init__
+
+    def init(self: Any, *given: Any, patches: Any = (), **named: Any) -> None:
+        original(self, *given, **named)
+
+    patch.setattr(replay.Execution, "__init__", init)
+
+
+@mutant("E8", within=20)
+def the_number_of_an_attempt_is_forgotten_in_a_restart(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(effects, "_attempt", lambda actor, task: 1)
+
+
+@mutant("E8", "E10", "E16", within=20)
+def an_error_that_cannot_be_looked_at_is_looked_at(patch: pytest.MonkeyPatch) -> None:
+    def no_text(value: object, method: str, error: BaseException) -> str:
+        raise error
+
+    patch.setattr(text, "_no_text", no_text)
+
+
+@mutant("E8", "E10", "E16", within=20)
+def an_interrupt_in_an_activity_ends_the_host(patch: pytest.MonkeyPatch) -> None:
+    original = activities.failure_of
+
+    def failure_of(error: BaseException, **named: Any) -> Any:
+        if isinstance(error, KeyboardInterrupt):
+            raise error
+        return original(error, **named)
+
+    patch.setattr(activities, "failure_of", failure_of)
+
+
+@mutant("E8", within=20)
+def not_a_number_becomes_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(codec, "_finite", lambda value: True)
+
+
+@mutant("E10", within=40)
+def an_instance_does_not_say_what_event_it_waits_for(patch: pytest.MonkeyPatch) -> None:
+    original = waiting._open
+    patch.setattr(
+        waiting, "_open", lambda *given: [each for each in original(*given) if each.kind is not waiting.WaitKind.EVENT]
+    )

@@ -1,0 +1,186 @@
+"""A caller: asks a world's host for things, repeats what was not answered, and checks what it is told.
+
+Each answer is checked against the commits of the instance (E13), and each refusal with nothing done likewise (E1).
+"""
+
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from perdure import Engine, InstanceNotFound, Status, WorkflowState
+from perdure.actors.errors import HostNotRunning, HostStopping
+from perdure.actors.store.errors import StoreError
+from perdure.runtime.errors import RequestRefused
+from perdure.testing.simulation.calls import ConnectionLost
+from perdure.testing.simulation.world import REPEAT_S, SimWorld
+
+from ..checks.answers import Version
+from ..checks.broken import Broken
+from ..invariants import Witness
+
+T = TypeVar("T")
+Request = Callable[[Engine], Coroutine[Any, Any, T]]
+
+# A host that has ended, is stopping, or has a store that fails does not answer.
+UNANSWERED = (ConnectionLost, HostStopping, HostNotRunning, StoreError)
+
+
+def has_ended(version: Version | None) -> bool:
+    return version is None or version.status.terminal
+
+
+class Caller:
+    """Asks for things on behalf of one instance.
+
+    Args:
+        id: The instance's.
+        sendings: Counts the sendings of events of the whole world, so that each has a payload of its own.
+
+    Attributes:
+        asking: The request that has no answer yet; None: there is none.
+        sometimes: What has happened.
+    """
+
+    def __init__(self, world: SimWorld, witness: Witness, id: str, sendings: Counter[str]) -> None:  # noqa: A002
+        self.id = id
+        self.asking: str | None = None
+        self._world = world
+        self._witness = witness
+        self._versions = witness.versions
+        self._sendings = sendings
+        self._sometimes = witness.sometimes
+
+    async def start(self, given: Any, **options: Any) -> None:
+        """Have the instance started; options are those of the client."""
+        since = self._versions.now(self.id)
+        options.setdefault("if_exists", "return")
+        uncertain = False
+
+        async def start(engine: Engine) -> None:
+            nonlocal uncertain
+            before, uncertain = uncertain, True
+            try:
+                await engine.client.start("carry_out", input=given, instance_id=self.id, **options)
+            except UNANSWERED as error:
+                if is_certain(error) and not before:
+                    uncertain = False
+                    if since == 0 and self._versions.newest(self.id) is not None:
+                        self._witness.tell(
+                            Broken("E1", f"the start of {self.id} was refused ({error}), and it is there")
+                        )
+                raise
+
+        await self._ask("start", start)
+        await self.get()
+        self._versions.check_done("the start of", self.id, since, lambda version: version is not None)
+
+    async def raise_event(self, name: str, *, key: str | None = None) -> None:
+        """Send an event. What a finished instance, or one that is gone, does with it is its own affair.
+
+        Args:
+            key: Of the sendings with the same key the first counts. All others have a payload of their own.
+        """
+        since = self._versions.now(self.id)
+
+        async def send(engine: Engine) -> None:
+            self._sendings[name] += 1
+            which = self._sendings[name] if key is None else key
+            payload = f"for {name}/{self.id}.{which}"
+            try:
+                await engine.client.raise_event(self.id, name, payload, idempotency_key=key)
+            except (InstanceNotFound, *UNANSWERED) as error:
+                if is_certain(error) and key is None:
+                    self._witness.refused.add(f'"{payload}"')
+                raise
+            if key is None and (self.id, f'"{payload}"') not in self._versions.raised and not self._over(since):
+                self._witness.tell(Broken("E13", f"event {payload} was acknowledged by {self.id}, and is not on disk"))
+
+        await self.steer(f"event {name}", send)
+
+    def _over(self, since: int) -> bool:
+        """Whether the generation has ended since then; what it has taken in its last turn is in no history."""
+        versions = self._versions.since(self.id, since)
+        runs = {each.execution_id for each in versions if each is not None}
+        return any(map(has_ended, versions)) or len(runs) > 1
+
+    async def suspend(self, **options: Any) -> None:
+        since = self._versions.now(self.id)
+        if await self.steer("suspend", lambda engine: engine.client.suspend(self.id, **options)):
+            self._versions.check_done("a suspension of", self.id, since, is_suspended)
+
+    async def resume(self, **options: Any) -> None:
+        since = self._versions.now(self.id)
+        if await self.steer("resume", lambda engine: engine.client.resume(self.id, **options)):
+            self._versions.check_done("a resumption of", self.id, since, is_not_suspended)
+
+    async def terminate(self, **options: Any) -> None:
+        since = self._versions.now(self.id)
+        if await self.steer("terminate", lambda engine: engine.client.terminate(self.id, **options)):
+            self._versions.check_done("the termination of", self.id, since, has_ended)
+
+    async def purge(self, **options: Any) -> None:
+        """Have the instance forgotten; if it is gone already, a repeated request has done that."""
+        since = self._versions.now(self.id)
+        await self.steer("purge", lambda engine: engine.client.purge(self.id, **options))
+        self._versions.check_done("the purge of", self.id, since, lambda version: version is None)
+
+    async def get(self) -> WorkflowState | None:
+        """Read the instance."""
+        since = self._versions.now(self.id)
+        found = await self._ask("get", lambda engine: engine.client.get(self.id))
+        self._versions.check_read(self.id, since, found)
+        return found
+
+    async def wait(self) -> WorkflowState | None:
+        """Wait for the end of the instance; None: it is gone."""
+        since = self._versions.now(self.id)
+        try:
+            state = await self._ask(None, lambda engine: engine.client.wait(self.id, timeout=None))
+        except InstanceNotFound:
+            self._versions.check_read(self.id, since, None)
+            return None
+        self._versions.check_read(self.id, since, state)
+        return state
+
+    async def steer(self, what: str, request: Request[Any]) -> bool:
+        """Ask for something that an instance which has ended, or was purged by a repeated request, refuses.
+
+        Returns:
+            Whether it was done.
+        """
+        try:
+            await self._ask(what, request)
+        except (InstanceNotFound, RequestRefused):
+            return False
+        finally:
+            await self.get()
+        return True
+
+    async def _ask(self, what: str | None, request: Request[T]) -> T:
+        """Repeat a request until it is answered.
+
+        Args:
+            what: The request; None: one that takes as long as it takes.
+        """
+        while True:
+            self.asking = what
+            try:
+                return await self._world.call(request)
+            except UNANSWERED:
+                self._sometimes["repeated request"] += 1
+            finally:
+                self.asking = None
+            await self._world.sleep(REPEAT_S)
+
+
+def is_certain(error: Exception) -> bool:
+    """Whether an error says that nothing was done."""
+    return not isinstance(error, ConnectionLost) and "may have" not in str(error)
+
+
+def is_suspended(version: Version | None) -> bool:
+    return version is None or version.status in (Status.SUSPENDED, Status.STALLED) or version.status.terminal
+
+
+def is_not_suspended(version: Version | None) -> bool:
+    return version is None or version.status is not Status.SUSPENDED

@@ -1,0 +1,274 @@
+"""Fates: what happens to an instance beside its program.
+
+A fate begins its instance, sends it the events that it waits for, does to it what its kind is, and checks what came of
+it. What a kind may change about the result stands in `check`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from perdure import Engine, Status, WorkflowState
+from perdure.actors.store.listing import ListFilter
+from perdure.runtime.history.attribution import EMBEDDED
+from perdure.runtime.history.event import TaskScheduled
+from perdure.runtime.instance.message import Repair, RepairAction
+from perdure.runtime.operations.bulk.operation import BulkAction, OperationState
+from perdure.testing.simulation.choices import Choices
+from perdure.testing.simulation.world import SimWorld
+
+from ..checks.broken import Broken
+from ..invariants import Witness
+from ..programs import Program, a_program, agrees, awaited, draws_lots, expected
+from .caller import Caller
+
+# What happens to an instance; the first is what most have.
+KINDS = (
+    "left alone",
+    "paused",
+    "terminated",
+    "purged after its end",
+    "restarted after its end",
+    "run again",
+    "repaired",
+    "purged while it runs",
+    "paused with its children",
+    "started by key",
+    "begun anew by force",
+    "scheduled",
+    "asleep",
+    "among many",
+)
+LEFT_ALONE = 6  # so often as any other kind
+
+# A network that delivers requests twice has delivered the second by then.
+SECOND_S = 1.5
+ASLEEP_FOR = "never"
+
+
+class Fate(NamedTuple):
+    """What happens to an instance."""
+
+    id: str
+    kind: str
+    program: Program
+    again: bool  # each event is sent twice
+    backwards: bool  # the last event is sent first
+    early: bool  # each event is sent before the instance begins, too, which has no effect
+    number: int  # what else is to be chosen
+
+
+def a_fate(choices: Choices, number: int, *, clock_is_set: bool) -> Fate:
+    """Choose a fate; the calm one is an instance that is left alone."""
+    draw = choices.draw
+    drawn = draw("story.steered", len(KINDS) + LEFT_ALONE)
+    kind = KINDS[drawn] if drawn < len(KINDS) else KINDS[0]
+    program = a_program(choices)
+    if kind == "among many" and clock_is_set:
+        kind = "left alone"  # a bulk operation is for what was created before it, by the date
+    if kind == "run again" and (awaited(program) or draws_lots(program)):
+        kind = "restarted after its end"  # a copy has neither the events nor the chance of the first
+    if kind == "asleep":
+        program = [["work", 1], ["event", ASLEEP_FOR]]
+    return Fate(
+        f"i{number}",
+        kind,
+        program,
+        again=draw("story.again", 4) == 1,
+        backwards=draw("story.backwards", 4) == 1,
+        early=draw("story.early", 8) == 1,
+        number=draw("story.number", 4),
+    )
+
+
+class Living:
+    """Lets a fate happen."""
+
+    def __init__(self, world: SimWorld, witness: Witness, fate: Fate, sendings: Counter[str]) -> None:
+        self.fate = fate
+        self.caller = Caller(world, witness, fate.id, sendings)
+        self._world = world
+        self._witness = witness
+        self._given = {"program": fate.program, "so_far": []}
+
+    async def live(self) -> None:
+        """Do all of it.
+
+        Raises:
+            Broken: E1, E8, E13.
+        """
+        fate, caller = self.fate, self.caller
+        await self._world.sleep(self._world.choices.draw("story.begins", 4) * 0.03)
+        if fate.early:
+            await self._send_early()
+        await self._start()
+        await caller.get()
+        await KINDS_LIVED[fate.kind](self)
+
+    # What each kind does.
+
+    async def _left_alone(self) -> None:
+        await self._send()
+        await self._expect_result()
+
+    async def _paused(self, *, recurse: bool = False) -> None:
+        await self.caller.suspend(recurse=recurse)
+        await self._world.sleep(0.3 + SECOND_S)
+        await self._send()
+        await self.caller.resume(recurse=recurse)
+        await self._expect_result()
+
+    async def _paused_with_its_children(self) -> None:
+        await self._world.sleep(self.fate.number * 0.02)
+        await self._paused(recurse=True)
+
+    async def _terminated(self) -> None:
+        if self.fate.number % 2:
+            await self._send()
+        await self._world.sleep(self.fate.number * 0.01)
+        await self.caller.terminate()
+        await self._expect_result(Status.TERMINATED)
+
+    async def _purged(self) -> None:
+        await self._left_alone()
+        await self._world.sleep(SECOND_S)
+        await self.caller.purge()
+
+    async def _purged_while_it_runs(self) -> None:
+        await self._world.sleep(SECOND_S if self.fate.number == 3 else self.fate.number * 0.01)
+        if self.fate.number % 2:
+            await self._send()
+        await self._world.sleep(SECOND_S)
+        await self.caller.purge(force=True)
+
+    async def _restarted(self) -> None:
+        await self._left_alone()
+        await self._start(if_exists="restart", idempotency_key=f"again {self.fate.id}")
+        await self._left_alone()
+
+    async def _begun_anew(self) -> None:
+        await self._world.sleep(self.fate.number * 0.01)
+        await self._start(if_exists="restart", force=True, idempotency_key=f"anew {self.fate.id}")
+        await self._left_alone()
+
+    async def _run_again(self) -> None:
+        await self._left_alone()
+        copy = Caller(self._world, self._witness, f"{self.fate.id}-again", Counter())
+
+        async def rerun(engine: Engine) -> None:
+            from_event: int | None = None
+            if self.fate.number:
+                rows = await engine.facade.history(self.fate.id) or []
+                asked = [each for row in rows for each in row.turn or () if isinstance(each, TaskScheduled)]
+                from_event = asked[(self.fate.number - 1) % len(asked)].event_id if asked else None
+            await engine.steering.rerun(self.fate.id, by=EMBEDDED, new_id=copy.id, from_event=from_event)
+
+        await self.caller.steer("rerun", rerun)
+        state = await copy.wait()
+        if state is not None:
+            self._witness.sometimes["rerun"] += 1
+            self._check(state)
+
+    async def _repaired(self) -> None:
+        self._witness.repaired.add(self.fate.id)
+        for _ in range(1 + self.fate.number):
+            await self._world.sleep(0.003 * self.fate.number)
+            await self.caller.steer("repair", self._repair)
+        await self._left_alone()
+
+    async def _repair(self, engine: Engine) -> None:
+        """Have an activity tried again or a timer fired, whichever the instance waits for."""
+        for wait in await engine.views.descriptions.waiting_for(self.fate.id):
+            if wait.event_id is None or wait.kind.value not in ("activity", "timer", "event"):
+                continue
+            retried = wait.kind.value == "activity"
+            action = RepairAction.RETRY if retried else RepairAction.FIRE
+            await engine.steering.repair(self.fate.id, Repair(action, wait.event_id, by=EMBEDDED))
+            self._witness.sometimes[f"repaired: {action.value}"] += 1
+            return
+
+    async def _started_by_key(self) -> None:
+        await self._left_alone()
+        # The same start again, after the end too, is the same instance.
+        since = self._witness.versions.now(self.fate.id)
+        await self._start()
+        if any(
+            each is not None and not each.status.terminal for each in self._witness.versions.since(self.fate.id, since)
+        ):
+            raise Broken("E13", f"{self.fate.id} runs again, though its start had the key of the first")
+
+    async def _asleep(self) -> None:
+        """It stays asleep to the end of the world."""
+
+    async def _among_many(self) -> None:
+        for action in (BulkAction.SUSPEND, BulkAction.RESUME):
+            await self._world.sleep(0.02)
+            plan = await self._world.ask(lambda engine, of=action: engine.bulk.plan(of, ListFilter()))
+            text = plan.write()
+            status = await self._world.ask(
+                lambda engine, of=action, text=text: engine.bulk.begin(text, action=of, by=EMBEDDED)
+            )
+            while status.operation.state is OperationState.RUNNING:
+                await self._world.sleep(0.5)
+                status = await self._world.ask(lambda engine, id_=status.id: engine.bulk.get(id_))
+            self._witness.sometimes["bulk"] += 1
+        await self._left_alone()
+
+    # What they have in common.
+
+    async def _start(self, **options: Any) -> None:
+        if self.fate.kind == "started by key":
+            options = {"idempotency_key": f"of {self.fate.id}", "if_exists": None}
+        elif self.fate.kind == "scheduled" and not options:
+            at_us = self._world.clock.now_us() + 1_000_000
+            options = {"start_at": datetime.fromtimestamp(at_us / 1e6, UTC)}
+        await self.caller.start(self._given, **options)
+
+    async def _send_early(self) -> None:
+        for name in awaited(self.fate.program):
+            await self.caller.raise_event(name)
+        if await self.caller.get() is not None:
+            raise Broken("E13", f"{self.fate.id} is there before its start")
+
+    async def _send(self) -> None:
+        names = awaited(self.fate.program)
+        for name in reversed(names) if self.fate.backwards else names:
+            await self.caller.raise_event(name)
+            if self.fate.again:
+                await self.caller.raise_event(name, key=f"again {name}" if self.fate.number % 2 else None)
+
+    async def _expect_result(self, *others: Status) -> None:
+        state = await self.caller.wait()
+        if state is None:
+            raise self._witness.broken or Broken("E1", f"the start of {self.fate.id} was acknowledged, and it is gone")
+        self._check(state, *others)
+
+    def _check(self, state: WorkflowState, *others: Status) -> None:
+        """E8: the result is the model's."""
+        if state.status in others:
+            return
+        wanted = expected(self.fate.program)
+        if state.status is not Status.COMPLETED or not agrees(state.output, wanted):
+            why = f" because of {state.details.failure or state.details.stall}" if state.output is None else ""
+            what = f"{state.instance_id} is {state.status.name} with {state.output!r}, not {wanted!r}{why}"
+            raise self._witness.broken or Broken("E8", what)
+
+
+KINDS_LIVED: dict[str, Callable[[Living], Coroutine[Any, Any, None]]] = {
+    "left alone": Living._left_alone,
+    "paused": Living._paused,
+    "terminated": Living._terminated,
+    "purged after its end": Living._purged,
+    "restarted after its end": Living._restarted,
+    "run again": Living._run_again,
+    "repaired": Living._repaired,
+    "purged while it runs": Living._purged_while_it_runs,
+    "paused with its children": Living._paused_with_its_children,
+    "started by key": Living._started_by_key,
+    "begun anew by force": Living._begun_anew,
+    "scheduled": Living._left_alone,
+    "asleep": Living._asleep,
+    "among many": Living._among_many,
+}
+assert tuple(KINDS_LIVED) == KINDS
