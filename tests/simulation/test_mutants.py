@@ -43,7 +43,7 @@ def marked(mutant: Mutant) -> object:
     return pytest.param(mutant, id=mutant.name, marks=pytest.mark.slow if mutant.within > USUAL_WORLDS else ())
 
 
-@pytest.mark.parametrize("mutant", map(marked, MUTANTS))
+@pytest.mark.parametrize("mutant", [marked(mutant) for mutant in MUTANTS])
 def test_a_planted_bug_is_found(mutant: Mutant) -> None:
     find = found(mutant)
     assert find is not None, f"no invariant was broken in {mutant.within} worlds"

@@ -52,7 +52,7 @@ def test_worlds_whose_code_changes_keep_every_promise(kind: str) -> None:
 
 
 def test_worlds_on_the_real_file_keep_every_promise() -> None:
-    sometimes = run_worlds(range(20), "sqlite")
+    sometimes = run_worlds(range(25), "sqlite")
     assert min(sometimes[what] for what in ("kill", "commit failed", "activity performed again")) > 5
 
 
