@@ -179,14 +179,24 @@ class BlockingInstances(BlockingCalls):
         *,
         input: Any = None,  # noqa: A002
         instance_id: str | None = None,
+        if_exists: IfTaken | None = None,
+        idempotency_key: str | None = None,
     ) -> Any:
         """Start an instance, wait for its end, and return its result, as the workflow's annotation has it.
+
+        Args:
+            if_exists, idempotency_key: As of `start`. A program that repeats a call needs one of them, or it runs
+                again what has ended.
 
         Raises:
             WorkflowFailed: It ended in another way than COMPLETED.
             PayloadError: The result does not fit the annotation.
         """
-        return self._call(lambda client: client.run(workflow, input=input, instance_id=instance_id))
+        return self._call(
+            lambda client: client.run(
+                workflow, input=input, instance_id=instance_id, if_exists=if_exists, idempotency_key=idempotency_key
+            )
+        )
 
     @overload
     def handle(self, instance_id: str, workflow: AsyncCode[R]) -> BlockingHandle[R]: ...

@@ -54,8 +54,8 @@ class FaultyStore(PassingStore):
         self.loads = 0
         self.inspects = 0
         self.calls: list[str] = []
-        self._faults = {name: Faults(name) for name in CALLS}
-        self._any_faults = Faults("call")
+        self._faults = {name: CallFaults(name) for name in CALLS}
+        self._any_faults = CallFaults("call")
         self._damaged: dict[Address, StoreDamaged] = {}
         self._commit_gate = Gate()
         self._load_gate = Gate()
@@ -188,7 +188,7 @@ class FaultyStore(PassingStore):
         self._any_faults.check(f"{name}, call {len(self.calls)} of all,", spared=name == "close")
 
 
-class Faults:
+class CallFaults:
     """The calls to come that are to fail."""
 
     def __init__(self, what: str) -> None:

@@ -33,6 +33,8 @@ class RunOptions(TypedDict, total=False):
 
     input: Any
     instance_id: str | None
+    if_exists: IfTaken | None
+    idempotency_key: str | None
 
 
 class StartOptions(RunOptions, total=False):
@@ -40,9 +42,7 @@ class StartOptions(RunOptions, total=False):
 
     start_at: datetime | None
     tags: Mapping[str, str] | None
-    if_exists: IfTaken | None
     force: bool
-    idempotency_key: str | None
 
 
 class Operations(Protocol):
@@ -159,14 +159,23 @@ class Client:
         *,
         input: Any = None,  # noqa: A002
         instance_id: str | None = None,
+        if_exists: IfTaken | None = None,
+        idempotency_key: str | None = None,
     ) -> Any:
         """Start an instance, wait for its end, and return its result, as the workflow's annotation has it.
+
+        Args:
+            if_exists, idempotency_key: As of `start`. A program that repeats a call needs one of them, or it runs
+                again what has ended.
 
         Raises:
             WorkflowFailed: It ended in another way than COMPLETED.
             PayloadError: The result does not fit the annotation.
         """
-        return await self.result(await self.start(workflow, input=input, instance_id=instance_id), workflow=workflow)
+        started = await self.start(
+            workflow, input=input, instance_id=instance_id, if_exists=if_exists, idempotency_key=idempotency_key
+        )
+        return await self.result(started, workflow=workflow)
 
     @overload
     def handle(self, instance_id: str, workflow: AsyncCode[R]) -> Handle[R]: ...

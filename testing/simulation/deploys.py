@@ -28,27 +28,32 @@ class Deploys:
 
     Attributes:
         now: The app of the next life.
+        mode: Which app may follow which.
     """
 
     def __init__(self, apps: Sequence[App], mode: DeployMode, choices: Choices) -> None:
         assert apps, "a host has an app"
         self.apps = tuple(apps)
         self.now = self.apps[0]
-        self._mode = mode
+        self.mode = mode
         self._choices = choices
 
-    def choose(self, stream: str) -> bool:
-        """Let a stream choose another app for the next life; say whether it has."""
+    def choose(self, stream: str, rates: Sequence[float] = DEPLOY_RATES) -> bool:
+        """Let a stream choose another app for the next life; say whether it has.
+
+        Args:
+            rates: Of which a world has one, or none.
+        """
         others = self._others()
         if not others:
             return False
-        chosen = self._choices.fault(stream, len(others) + 1, rates=DEPLOY_RATES)
+        chosen = self._choices.fault(stream, len(others) + 1, rates=rates)
         if chosen:
             self.now = others[chosen - 1]
         return bool(chosen)
 
     def _others(self) -> Sequence[App]:
         at = self.apps.index(self.now) if self.now in self.apps else -1
-        if self._mode == "forward":
+        if self.mode == "forward":
             return self.apps[at + 1 : at + 2]
         return [app for number, app in enumerate(self.apps) if number != at]

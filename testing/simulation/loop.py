@@ -274,6 +274,10 @@ class SimLoop(asyncio.AbstractEventLoop):
         context.run(HOST.set, life)
         return context
 
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass within the present step, as code does that blocks the loop."""
+        self._now_s += seconds
+
     def hold(self, life: int) -> None:
         """Take no step of a life until `go_on`."""
         self.held.setdefault(life, [])

@@ -10,7 +10,7 @@ The one law: it asks its choices at moments that do not depend on what the host 
 
 from typing import Protocol
 
-from .choices import Choices
+from .choices import INTENSITIES, Choices
 from .deploys import Deploys
 from .loop import SimHandle, SimLoop
 from .machines.clock import MachineClock
@@ -69,5 +69,5 @@ class Weather:
             world.pause(PAUSES_S[pause])
         if world.clock.may_be_set and (step := fault("clock.step", len(CLOCK_STEPS_S))):
             world.set_clock(CLOCK_STEPS_S[step])
-        if world.deploys.choose("deploy.now"):
+        if world.deploys.choose("deploy.now", rates=INTENSITIES):
             world.loop.create_task(world.restart(), context=world.loop.outside.copy())

@@ -16,6 +16,10 @@ from ..support.source import LAYERS, files, modules, read, texts
 
 # Modules without a test file of their own, and where they are tested instead.
 TESTED_ELSEWHERE = {
+    "testing/__init__.py": "names; tests/house/test_exports.py asks for them",
+    "testing/stories/trial/session.py": "a record; tests/testing/test_plugin.py has pytest make it",
+    "testing/stories/decorator.py": "tests/testing/test_simulated.py has tests that it makes",
+    "testing/stories/code/revision.py": "tests/testing/test_revisions.py imports old code",
     "benchmarks/plot.py": "records; tests/benchmarks/test_plots.py makes them",
     "benchmarks/workload.py": "records; tests/benchmarks/test_workloads.py reads the tables of them",
     "actors/cluster/membership.py": "a record; tests/actors/cluster/test_peers.py has hosts that are members",
@@ -80,10 +84,12 @@ def has_test_file(module: str) -> bool:
     return (ROOT / "tests" / module).with_name(f"test_{Path(module).name}").is_file()
 
 
-def test_only_the_root_has_an_init() -> None:
+def test_only_the_root_and_the_users_tests_have_an_init() -> None:
     # A folder `http` with one would shadow the standard library's for whoever starts Python here.
+    # `testing` has names of its own for users, and no other package has that name on a path.
     assert (ROOT / "__init__.py").is_file()
-    assert not [path for layer in (*LAYERS, "tests", "examples") for path in (ROOT / layer).rglob("__init__.py")]
+    found = [path for layer in (*LAYERS, "tests", "examples") for path in (ROOT / layer).rglob("__init__.py")]
+    assert found == [ROOT / "testing" / "__init__.py"]
 
 
 @pytest.mark.parametrize("arguments", [["-c", "import http.client"], ["-m", "pip", "--version"]])

@@ -54,6 +54,8 @@ def names_of(tree: ast.Module) -> set[str]:
             found.add(node.name)
         elif isinstance(node, ast.Import | ast.ImportFrom):
             found |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.If):  # what is imported for type checkers is there when it is asked for
+            found |= names_of(ast.Module(node.body, []))
         else:
             found |= {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
     return found
@@ -79,7 +81,9 @@ def stands_for_something(dotted: str) -> bool:
         if (module := path.with_suffix(".py")) in there:
             return length == len(parts) or parts[length] in names_of(parsed(module))
         if any(path in module.parents for module in there):
-            return length == len(parts)
+            return length == len(parts) or (
+                (init := path / "__init__.py") in there and parts[length] in names_of(parsed(init))
+            )
     return parts[0] in names_of(parsed(Path("__init__.py")))
 
 

@@ -4,10 +4,11 @@ The one law: a failure is believed once it has happened twice, step by step the 
 """
 
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from ..choices import Choices, Schedule
+from ..trace import TracedLine
 from ..world import SimWorld
 
 
@@ -17,14 +18,21 @@ class Attempt(NamedTuple):
     Args:
         error: What its story has raised; None: it is green.
         digest: The hash of its steps and commits.
-        story: Its lines.
+        lines: What has happened.
         choices: What was chosen in it.
+        facts: What else whoever ran it has to tell of it.
     """
 
     error: Exception | None
     digest: str
-    story: str
+    lines: Sequence[TracedLine]
     choices: Choices
+    facts: Any = None
+
+    @property
+    def story(self) -> str:
+        """Its lines, one below the other."""
+        return "\n".join(map(str, self.lines))
 
 
 # Makes a world of the given choices, and runs it.
@@ -41,7 +49,7 @@ def attempt(make: Callable[[Choices], SimWorld], story: Callable[[SimWorld], Cor
             world.run(story)
         except Exception as raised:
             error = innermost(raised)
-        return Attempt(error, world.trace.digest, world.trace.story(), choices)
+        return Attempt(error, world.trace.digest, world.trace.lines, choices)
 
     return run
 
@@ -104,9 +112,11 @@ class FoundFailure(NamedTuple):
         error: What was raised.
         story: What happened.
         runs: How many worlds were run to find it, or to make it smaller.
+        attempt: The world in which it was seen last.
     """
 
     schedule: Schedule
     error: Exception
     story: str
     runs: int
+    attempt: Attempt | None = None

@@ -31,5 +31,5 @@ def explore(run: Run, seeds: Iterable[int], *, runs_max: int = 400) -> FoundFail
         again = failing_again(run, found.choices.taken)
         if again is None or again.error is None or signature(again.error) != signature(found.error):
             raise NotRepeatable(found, again or run(Choices(schedule=found.choices.taken)))
-        return shrink(run, FoundFailure(found.choices.taken, again.error, again.story, 0), runs_max=runs_max)
+        return shrink(run, FoundFailure(found.choices.taken, again.error, again.story, 0, again), runs_max=runs_max)
     return None

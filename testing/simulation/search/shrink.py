@@ -76,7 +76,7 @@ class _Shrinking:
     def _keep(self, schedule: Schedule, tried: Attempt) -> None:
         assert tried.error is not None
         met = {place: value for place, value in tried.choices.taken.items() if place in schedule}
-        self._best = FoundFailure(met, tried.error, tried.story, self._best.runs)
+        self._best = FoundFailure(met, tried.error, tried.story, self._best.runs, tried)
 
 
 def _streams(schedule: Schedule) -> list[str]:

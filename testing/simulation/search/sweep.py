@@ -6,7 +6,7 @@ A calm run counts the places at which each kind of fault can strike. Each is tri
 green, each with one of the places that it has come to.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 from ..choices import Choices, Schedule, union
@@ -36,24 +36,37 @@ class Sweep(NamedTuple):
 
 
 def sweep(
-    run: Run, *, pairs: bool = True, without: Collection[str] = (), runs_max: int = 10_000, enough: int = 10
+    run: Run,
+    *,
+    pairs: bool = True,
+    pairs_of_failing: bool = True,
+    without: Collection[str] = (),
+    only: Callable[[str], bool] = lambda stream: True,
+    runs_max: int = 10_000,
+    enough: int = 10,
 ) -> Sweep:
     """Try every single fault, and then every pair.
 
     Args:
         run: Runs a world.
         pairs: Whether pairs are tried.
+        pairs_of_failing: Whether they are, though a single fault has broken something.
         without: Streams that are left out: `kill.between` has a place for each moment.
+        only: Says of a stream whether it is taken.
         runs_max: So many worlds at most.
         enough: It ends at so many failures.
 
     Raises:
         NotRepeatable: A failure did not happen again.
     """
+
+    def taken(stream: str) -> bool:
+        return stream not in without and only(stream)
+
     calm = run(Choices())
     if calm.error is not None:
-        return Sweep(0, 0, [FoundFailure({}, calm.error, calm.story, 1)], True)
-    singles = list(_places(calm, without))
+        return Sweep(0, 0, [FoundFailure({}, calm.error, calm.story, 1, calm)], True)
+    singles = list(_places(calm, taken))
     found = Sweep(len(singles), 0, [], True)
     runs, green = 1, list[tuple[Schedule, Attempt]]()
     for single in singles:
@@ -67,8 +80,8 @@ def sweep(
             _take(found, run, single, runs)
     seen = {frozenset(single.items()) for single in singles}
     bad = {place for failure in found.failures for place in failure.schedule.items()}
-    for single, tried in green if pairs else ():
-        for second in _places(tried, without):
+    for single, tried in green if pairs and (pairs_of_failing or not found.failures) else ():
+        for second in _places(tried, taken):
             pair = union([single, second])
             key = frozenset(pair.items())
             if key in seen or len(pair) < 2 or bad.intersection(pair.items()):
@@ -83,10 +96,10 @@ def sweep(
     return found
 
 
-def _places(of: Attempt, without: Collection[str]) -> Iterator[Schedule]:
+def _places(of: Attempt, taken: Callable[[str], bool]) -> Iterator[Schedule]:
     """Each single fault that could have struck in a world."""
     for stream, kinds in of.choices.faults.items():
-        if stream not in without:
+        if taken(stream):
             for index in range(of.choices.drawn[stream]):
                 yield from ({(stream, index): value} for value in range(1, kinds + 1))
 
@@ -95,4 +108,4 @@ def _take(found: Sweep, run: Run, schedule: Schedule, runs: int) -> None:
     failed = failing_again(run, schedule)
     assert failed is not None, "it has failed a moment ago"
     assert failed.error is not None
-    found.failures.append(FoundFailure(schedule, failed.error, failed.story, runs))
+    found.failures.append(FoundFailure(schedule, failed.error, failed.story, runs, failed))

@@ -1,6 +1,7 @@
 """The loader reads many actors at once, and none of them harms another."""
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from perdure.actors.errors import ActorFailed, PerdureError
@@ -9,6 +10,10 @@ from perdure.actors.hosting.loader import Loader
 from perdure.actors.store.errors import StoreDamaged, StoreFailed
 from perdure.actors.store.memory import MemoryStore
 from perdure.testing.faulty_store import FaultyStore
+from perdure.testing.simulation.choices import Choices
+from perdure.testing.simulation.loop import SimLoop
+from perdure.testing.simulation.orders import AnyOrder
+from perdure.testing.simulation.patches import patched
 
 from ...support.actors.counter_actor import CounterType, counter
 
@@ -44,6 +49,29 @@ async def test_those_that_wait_together_are_read_together() -> None:
     await world.load("a", "b", "c")
     assert world.loaded == ["a", "b", "c"]
     assert world.store.loads == 1
+
+
+def test_one_that_is_stopped_as_it_begins_ends_without_an_error() -> None:
+    # Given all orders in which its two tasks may begin, and the stop come between,
+    def stop_in(seed: int) -> None:
+        async def story() -> None:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(World().loader.run)
+                for _ in range(seed % 4):
+                    await anyio.lowlevel.checkpoint()
+                tasks.cancel_scope.cancel()
+
+        loop = SimLoop()  # type: ignore[abstract]
+        loop.order = AnyOrder(Choices(seed), one_in=1)
+        # then neither finds closed what the other has left.
+        try:
+            with patched():
+                loop.run(story())
+        finally:
+            loop.close()
+
+    for seed in range(100):
+        stop_in(seed)
 
 
 async def test_one_that_cannot_be_read_does_not_keep_the_others() -> None:

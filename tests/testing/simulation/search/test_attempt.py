@@ -30,7 +30,7 @@ def test_the_first_error_of_a_group_counts() -> None:
 
 
 def test_a_green_world_is_no_failure() -> None:
-    assert failing_again(lambda choices: Attempt(None, "", "", choices), {}) is None
+    assert failing_again(lambda choices: Attempt(None, "", (), choices), {}) is None
 
 
 @pytest.mark.parametrize("again", [None, ValueError("other"), AssertionError("x")])
@@ -39,7 +39,7 @@ def test_what_differs_the_second_time_is_not_believed(again: Exception | None) -
 
     def run(choices: Choices) -> Attempt:
         error, digest = next(results)
-        return Attempt(error, digest, "", choices)
+        return Attempt(error, digest, (), choices)
 
     with pytest.raises(NotRepeatable, match="Something in it is not up to its choices"):
         failing_again(run, {})

@@ -31,7 +31,7 @@ def test_a_failure_that_does_not_happen_again_is_not_believed() -> None:
 
     def run(choices: Choices) -> Attempt:
         runs.append(1)
-        return Attempt(AssertionError("x") if len(runs) == 3 else None, "", "", choices)
+        return Attempt(AssertionError("x") if len(runs) == 3 else None, "", (), choices)
 
     with pytest.raises(NotRepeatable, match="came out in two ways"):
         explore(run, range(10))

@@ -17,7 +17,7 @@ def failing_if(fails: Callable[[Schedule], str | None]) -> Run:
             for _ in range(draws):
                 choices.draw(stream, 4)
         text = fails(choices.taken)
-        return Attempt(AssertionError(text) if text else None, "", "story", choices)
+        return Attempt(AssertionError(text) if text else None, "", (), choices)
 
     return run
 

@@ -45,7 +45,7 @@ def test_only_what_breaks_nothing_alone_is_tried_with_others() -> None:
         drawn = {stream: choices.fault(stream) for stream in "abc"}
         tried.append(choices.taken)
         error = AssertionError("x") if drawn["a"] or (drawn["b"] and drawn["c"]) else None
-        return Attempt(error, "", "", choices)
+        return Attempt(error, "", (), choices)
 
     # then both are found, and no pair with "a" is tried.
     found = sweep(run)
@@ -58,11 +58,11 @@ def test_one_that_is_cut_short_says_so() -> None:
     def run(choices: Choices) -> Attempt:
         for _ in range(10):
             choices.fault("a", 3)
-        return Attempt(None, "", "", choices)
+        return Attempt(None, "", (), choices)
 
     assert str(sweep(run, runs_max=5)) == "20 places, 0 pairs, cut short, 0 failures"
 
 
 def test_a_calm_world_that_fails_is_the_failure() -> None:
-    found = sweep(lambda choices: Attempt(AssertionError("x"), "", "", choices))
+    found = sweep(lambda choices: Attempt(AssertionError("x"), "", (), choices))
     assert [failure.schedule for failure in found.failures] == [{}]

@@ -1,0 +1,231 @@
+"""`simulated`: makes a plain test function of a story, which then runs in as many worlds as it takes.
+
+    @simulated(app)
+    async def test_an_order_is_charged_once(world: World) -> None: ...
+
+The one law: what it makes is a plain function without a `world`, for any test runner. Its other parameters stay, so
+that fixtures go on as they do.
+"""
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from ...runtime.authoring.app import App
+from ...runtime.settings import Settings
+from ..simulation.choices import Choices, read_schedule
+from ..simulation.deploys import DeployMode
+from ..simulation.search.attempt import NotRepeatable
+from .errors import SimulationFailed, SimulationMisuse
+from .faults import Faults
+from .plan import SimulationPlan, Story, apps_of
+from .telling.confirm import TWICE, confirm, write_outcome
+from .telling.kept import failures_file, read_schedules, write_schedules
+from .telling.report import headline, report, story_of
+from .telling.traceback import users_own
+from .trial.running import WorldRunner
+from .trial.session import SESSION, Session
+from .trial.trying import Finding, Trial, Tried, difference
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# What the plugin for pytest looks for.
+MARK = "perdure_plan"
+SCHEDULES = "perdure_schedules"
+
+
+class Simulated:
+    """`simulated(app)` makes a test of a story; `simulated.run(app, story)` runs one at once."""
+
+    def __call__(  # noqa: PLR0913  each has a name
+        self,
+        app: App | None = None,
+        /,
+        *,
+        versions: Sequence[App] | None = None,
+        deploy: DeployMode = "forward",
+        hosts: int = 1,
+        seeds: int = 200,
+        sweep: int = 2,
+        faults: Faults | None = None,
+        settings: Settings | None = None,
+        within: timedelta = timedelta(days=30),
+    ) -> Callable[[Story], Callable[..., None]]:
+        """Make a test of an `async def` that gets a world.
+
+        Args:
+            app: What the host runs.
+            versions: In its place: the app as it was, and as it is. Hosts begin with the first.
+            deploy: "forward": from one version to the next; "back and forth": to any other, at any time.
+            hosts: One, as yet.
+            seeds: How many worlds are tried at random, after the sweep.
+            sweep: 2: each single fault and each pair of them; 1: each single one; 0: only the calm world.
+            faults: Which kinds there are; all but those of the clock by default.
+            settings: Of the engine.
+            within: How long, in virtual time, what is under way may take to end after the last fault.
+
+        Raises:
+            SimulationMisuse: That cannot be simulated.
+        """
+
+        def make(story: Story) -> Callable[..., None]:
+            if not inspect.iscoroutinefunction(story):
+                raise SimulationMisuse(f"{story!r} is no story: simulated takes an `async def` of (world)")
+            plan = SimulationPlan(
+                story=story,
+                apps=apps_of(app, versions),
+                deploy=deploy,
+                hosts=hosts,
+                seeds=seeds,
+                sweep=sweep,
+                faults=faults or Faults(),
+                settings=settings,
+                within=within,
+            )
+
+            @functools.wraps(story)
+            def test(**given: Any) -> None:
+                __tracebackhide__ = True
+                kept = [read_schedule(line) for line in getattr(test, SCHEDULES, ())]
+                run_plan(replace(plan, schedules=kept), given, SESSION.get())
+
+            signature = inspect.signature(story)
+            others = list(signature.parameters.values())[1:]
+            test.__signature__ = signature.replace(parameters=others, return_annotation=None)  # type: ignore[attr-defined]
+            setattr(test, MARK, plan)
+            return test
+
+        return make
+
+    def run(
+        self,
+        app: App,
+        story: Story,
+        *,
+        seeds: int = 20,
+        sweep: int = 1,
+        faults: Faults | None = None,
+        settings: Settings | None = None,
+        within: timedelta = timedelta(days=30),
+    ) -> Tried:
+        """Run a story at once, inside another test: one of hypothesis, for example, with its data.
+
+        Args:
+            app, story, seeds, sweep, faults, settings, within: As for the decorator.
+
+        Returns:
+            What was tried.
+
+        Raises:
+            SimulationFailed: Something is broken.
+        """
+        plan = SimulationPlan(
+            story=story,
+            apps=[app],
+            seeds=seeds,
+            sweep=sweep,
+            faults=faults or Faults(),
+            settings=settings,
+            within=within,
+        )
+        return run_plan(plan, {}, Session())
+
+
+simulated = Simulated()
+
+
+def schedule(line: str) -> Callable[[F], F]:
+    """Keep a schedule in the source of a simulated test: it is tried first, in every run.
+
+    Args:
+        line: As a failure has printed it: "kill.bank.charge#0".
+
+    Raises:
+        ValueError: It is no schedule.
+    """
+    read_schedule(line)
+
+    def keep(test: F) -> F:
+        vars(test).setdefault(SCHEDULES, []).insert(0, line)
+        return test
+
+    return keep
+
+
+def run_plan(plan: SimulationPlan, given: dict[str, Any], session: Session) -> Tried:
+    """Try a plan.
+
+    Raises:
+        SimulationFailed: Something is broken.
+        SimulationMisuse: It cannot be tried here.
+    """
+    __tracebackhide__ = True
+    if asyncio._get_running_loop() is not None:
+        raise SimulationMisuse(
+            "a simulation has an event loop of its own: call it from a plain function, not in a loop"
+        )
+    file = failures_file(session.root, session.node) if session.root and session.node else None
+    kept = list(plan.schedules)
+    if file is not None and file.exists():
+        kept += read_schedules(file)
+    runner = WorldRunner(plan, given)
+    trial = Trial(runner, session, kept)
+    if session.schedule is not None or session.seed is not None:
+        _run_one(runner, trial, session)
+        return trial.tried
+    try:
+        finding = trial.run()
+    except NotRepeatable as error:
+        where = difference(runner, error.again.choices.taken)
+        raise SimulationFailed(f"{error}{f' The first difference: {where}.' if where else ''}") from users_own(
+            error.first.error
+        )
+    if finding is not None:
+        raise _failed(plan, finding, trial.tried, session, file) from users_own(finding.failure.error)
+    if file is not None:
+        write_schedules(file, session.node or "", (), "")
+    never = sorted(name for name, times in trial.tried.met.items() if not times)
+    if never:
+        what = " and ".join(map(repr, never))
+        raise SimulationFailed(f"{what} never happened in {trial.tried.worlds} worlds, and must sometimes")
+    session.tell(str(trial.tried))
+    return trial.tried
+
+
+def _run_one(runner: WorldRunner, trial: Trial, session: Session) -> None:
+    """Run only what was asked for, and show it."""
+    __tracebackhide__ = True
+    if session.seed is not None:
+        attempts = [(f"seed {session.seed}", trial.run_seed(session.seed))]
+    else:
+        assert session.schedule is not None
+        attempts = [("the schedule", trial.run_schedule(each)) for each in read_schedules(session.schedule)]
+    for what, attempt in attempts:
+        if session.outcome is not None:
+            write_outcome(session.outcome, attempt)
+        if session.trace:
+            steps = runner.run(Choices(schedule=dict(attempt.choices.taken)), keep=True).facts.steps
+            session.tell("\n".join(steps))
+        unmet = attempt.choices.unmet
+        met = f"\n  not met any more: {', '.join(f'{stream}#{index}' for stream, index in unmet)}" if unmet else ""
+        told = f"{what}:\n{story_of(attempt.lines)}{met}"
+        if attempt.error is not None:
+            raise SimulationFailed(f"{headline(runner.plan.name, attempt.error)}\n\n{told}") from users_own(
+                attempt.error
+            )
+        session.tell(told)
+
+
+def _failed(plan: SimulationPlan, finding: Finding, tried: Tried, session: Session, file: Any) -> SimulationFailed:
+    attempt = finding.failure.attempt
+    assert attempt is not None
+    if file is not None:
+        schedules = [finding.failure.schedule]
+        write_schedules(file, session.node or "", schedules, headline(plan.name, finding.failure.error))
+    confirmed = confirm(session, finding.failure.schedule, attempt) if session.outcome is None else TWICE
+    text = report(plan.name, finding, tried, confirmed=confirmed, node=session.node, file=file)
+    return SimulationFailed(text)

@@ -1,0 +1,121 @@
+"""The client of a story: the methods of `Engine.client`, over a network that may lose requests and answers.
+
+The one law: it repeats a request until it is answered, as HTTP clients and load balancers do. Whoever wants to hear of
+a lost answer takes the one that asks once.
+
+A start that is repeated and finds the instance under way was done by the request before it, and is answered so.
+"""
+
+from collections.abc import Callable, Coroutine, Mapping
+from itertools import count
+from typing import Any, cast
+
+import anyio
+
+from ...actors.errors import HostNotRunning, HostStopping
+from ...actors.store.contract import Inspection
+from ...actors.store.errors import StoreError
+from ...runtime.authoring.app import App
+from ...runtime.engine import Engine
+from ...runtime.errors import IdTaken, InstanceExists
+from ...runtime.history.record import unpack_record
+from ...runtime.instance.message import workflow_address
+from ...runtime.operations.client import Client, Operations
+from ...runtime.operations.steering.embedded import EmbeddedOperations
+from ..simulation.calls import ConnectionLost
+from ..simulation.world import SimWorld
+
+# How long until a request that had no answer is repeated.
+REPEAT_S = 0.2
+# What stories tell of; a wait or a look is no deed.
+TOLD = {
+    "start": "starts",
+    "begin": "starts",
+    "raise_event": "sends an event to",
+    "suspend": "suspends",
+    "resume": "resumes",
+    "terminate": "terminates",
+    "purge": "purges",
+}
+
+
+class SimulatedNetwork:
+    """Carries the operations of a client to the host that is up.
+
+    Args:
+        once: Do not repeat a request.
+
+    Attributes:
+        started_again: The ids of instances that had ended when their start was repeated.
+        unnamed_again: Whether a start without an id was repeated.
+    """
+
+    def __init__(self, world: SimWorld, *, once: bool = False) -> None:
+        self._world = world
+        self._once = once
+        self.started_again: set[str] = set()
+        self.unnamed_again = False
+
+    def __getattr__(self, operation: str) -> Callable[..., Coroutine[Any, Any, Any]]:
+        # Any operation that clients come to have.
+        if operation.startswith("_"):
+            raise AttributeError(operation)
+
+        async def call(*given: Any, **named: Any) -> Any:
+            return await self._call(operation, given, named)
+
+        return call
+
+    def client(self, app: App) -> Client:
+        """A client over this network.
+
+        Args:
+            app: Tells the types of inputs and results.
+        """
+        return Client(cast(Operations, self), app)
+
+    async def _call(self, operation: str, given: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
+        named = dict(named)
+        is_start = operation in ("start", "begin")
+        who = named.get("instance_id") if is_start else next(iter(given), None)
+        why = ""
+        attempts = count()
+        while True:
+            attempt = next(attempts)
+            self._tell(operation, who if who is not None else f"a {next(iter(given), 'thing')}", why)
+            if attempt and is_start:
+                await self._look_at_start(who)
+            try:
+                return await self._world.call(lambda engine: _call(engine, operation, given, named))
+            except (InstanceExists, IdTaken):
+                if not attempt or not is_start or who is None:
+                    raise
+                return who
+            except ConnectionLost as lost:
+                if self._once:
+                    raise
+                why = f" again: {lost.what}"
+            except (HostStopping, HostNotRunning, StoreError) as error:
+                if self._once:
+                    raise
+                why = f" again: it was refused, {type(error).__name__}"
+            await anyio.sleep(REPEAT_S)
+
+    async def _look_at_start(self, who: str | None) -> None:
+        """Note what a start that is repeated may find, for whoever explains what comes of it."""
+        if who is None:
+            self.unnamed_again = True
+            return
+        # On the disk itself: the host may die, and it is no request of the story's.
+        [found] = await self._world.contents.inspect([workflow_address(who)])
+        if isinstance(found, Inspection) and unpack_record(found.record).status.terminal:
+            self.started_again.add(who)
+
+    def _tell(self, operation: str, who: object, why: str) -> None:
+        if operation in TOLD:
+            world = self._world
+            world.trace.tell(world.loop.time(), "client", f"{TOLD[operation]} {who}{why}")
+
+
+async def _call(engine: Engine, operation: str, given: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
+    return await getattr(EmbeddedOperations(engine.facade, engine.steering), operation)(*given, **named)

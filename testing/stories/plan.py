@@ -1,0 +1,78 @@
+"""The plan of a simulated test: what `simulated(...)` was given, checked and frozen."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from ...runtime.authoring.app import App
+from ...runtime.settings import Settings
+from ..simulation.choices import Schedule
+from ..simulation.deploys import DeployMode
+from .errors import SimulationMisuse
+from .faults import Faults
+
+# A story: gets its world, and what pytest's fixtures give.
+Story = Callable[..., Awaitable[object]]
+
+STOP_GRACE_S = 1.0  # of a host in a world, unless the test's settings say otherwise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulationPlan:
+    """What a simulated test is to try.
+
+    Raises:
+        SimulationMisuse: It cannot be tried.
+    """
+
+    story: Story
+    apps: Sequence[App]  # in the order of their making
+    deploy: DeployMode = "forward"
+    hosts: int = 1
+    seeds: int = 200
+    sweep: int = 2  # 0: only the calm world, 1: each single fault, 2: each pair of faults too
+    faults: Faults = field(default_factory=Faults)
+    settings: Settings | None = None
+    within: timedelta = timedelta(days=30)  # virtual time, for what is under way to end after the last fault
+    schedules: Sequence[Schedule] = ()  # tried first
+
+    def __post_init__(self) -> None:
+        if self.hosts != 1:
+            raise SimulationMisuse(
+                f"hosts={self.hosts}: a world has one host as yet. Leave hosts out, or give hosts=1: one that crashes "
+                "and comes back is what an instance sees of several"
+            )
+        if not self.apps or not all(isinstance(app, App) for app in self.apps):
+            raise SimulationMisuse("simulated(app) or simulated(versions=[old, new]) takes one or more perdure.App")
+        if self.deploy not in ("forward", "back and forth"):
+            raise SimulationMisuse(f'deploy is "forward" or "back and forth", not {self.deploy!r}')
+        if self.sweep not in (0, 1, 2):
+            raise SimulationMisuse(f"sweep is 0, 1 or 2, not {self.sweep!r}")
+        if self.seeds < 0:
+            raise SimulationMisuse(f"seeds is how many worlds are tried at random, not {self.seeds}")
+
+    @property
+    def name(self) -> str:
+        """What the story is called."""
+        return getattr(self.story, "__name__", "the story")
+
+    @property
+    def functions(self) -> list[Callable[..., Any]]:
+        """All functions of the user's that are known: those of the apps, and the story."""
+        found: list[Callable[..., Any]] = [self.story]
+        for app in self.apps:
+            found += [definition.function for definition in app.workflows.values()]
+            found += [definition.function for definition in app.activities.values()]
+        return found
+
+
+def apps_of(app: App | None, versions: Sequence[App] | None) -> Sequence[App]:
+    """The apps that a test has named in one of two ways.
+
+    Raises:
+        SimulationMisuse: In both, or in none.
+    """
+    if (app is None) == (versions is None):
+        raise SimulationMisuse("give simulated an app, or versions=[old, new]: one of the two")
+    return [app] if app is not None else list(versions or ())

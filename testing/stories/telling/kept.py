@@ -1,0 +1,51 @@
+"""Failures that are kept from one run of a test to the next, so that it begins with them.
+
+The one law: a file holds the schedules of one test, as people can read and send them.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from ...simulation.choices import Schedule, read_schedule, told
+from ..errors import SimulationMisuse
+
+FOLDER = Path(".perdure") / "failures"
+FORMAT = "perdure-schedules-1"
+
+
+def failures_file(root: Path, node: str) -> Path:
+    """The file of a test.
+
+    Args:
+        root: The folder of pytest.
+        node: What pytest calls the test.
+    """
+    return root / FOLDER / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', node).strip('-')}.json"
+
+
+def write_schedules(file: Path, node: str, schedules: Iterable[Schedule], why: str) -> None:
+    """Write schedules down; without any, the file goes away."""
+    lines = [told(schedule) for schedule in schedules]
+    if not lines:
+        file.unlink(missing_ok=True)
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    content = {"format": FORMAT, "test": node, "why": why, "schedules": lines}
+    file.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def read_schedules(file: Path) -> list[Schedule]:
+    """Read what was written.
+
+    Raises:
+        SimulationMisuse: The file is not there, or is none of these.
+    """
+    try:
+        content = json.loads(file.read_text())
+        if content["format"] != FORMAT:
+            raise ValueError(f"its format is {content['format']!r}")
+        return [read_schedule(line) for line in content["schedules"]]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise SimulationMisuse(f"{file} holds no schedules ({FORMAT}): {error}") from error

@@ -1,0 +1,302 @@
+"""The world of a user's test: the app on its host, systems outside, a client, and what must hold.
+
+The one law: a test says what happens and what must hold; which faults there are, and when, is up to the choices.
+
+    @simulated(app)
+    async def test_an_order_is_charged_once(world: World) -> None:
+        bank = world.outside(Bank())
+        shop.bank = bank
+        await world.client.run(buy, input="order-1", instance_id="order-1")
+"""
+
+import asyncio
+import inspect
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar, overload
+
+import anyio
+
+from ...runtime.authoring.app import App
+from ...runtime.dates import from_us
+from ...runtime.engine import Engine
+from ...runtime.operations.client import Client
+from ..simulation.loop import Stuck
+from ..simulation.machines.outside import BlockingCode, Deed, Outside
+from ..simulation.world import SimWorld
+from .chance import ChosenRandom
+from .errors import InvariantFailed, SimulationMisuse
+from .faults import RESERVED
+from .histories import save_histories
+from .network import SimulatedNetwork
+from .proxy import OutsideFake
+from .rules import Rules
+from .settling import settle, unended
+
+T = TypeVar("T")
+Check = Callable[[], object]
+F = TypeVar("F", bound=Check)
+
+
+class World:
+    """One world of a simulated test.
+
+    Args:
+        world: The machine, its host and the choices.
+        within: How long what is under way may take to end after the last fault.
+        blocking: Waits on behalf of code that blocks.
+
+    Attributes:
+        client: Has the methods of `Engine.client`, and repeats a request until it is answered.
+        client_once: The same, but a request that is not answered raises ConnectionLost.
+        random: A `random.Random` whose numbers are choices of the story.
+        met: How often each `sometimes` was met.
+    """
+
+    def __init__(self, world: SimWorld, *, within: timedelta, blocking: BlockingCode) -> None:
+        self._world = world
+        self._within = within
+        self._blocking = blocking
+        self._outsides: dict[str, Outside] = {}
+        self._always: list[tuple[str, Check]] = []
+        self._finally: list[tuple[str, Check]] = []
+        self._rules = Rules(world)
+        app = world.deploys.apps[-1]
+        self.network, once = SimulatedNetwork(world), SimulatedNetwork(world, once=True)
+        self.client: Client = self.network.client(app)
+        self.client_once: Client = once.client(app)
+        self.random: Random = ChosenRandom(world.choices)
+        self.met: Counter[str] = Counter()
+        world.on_step.append(self._look)
+
+    # What is there.
+
+    def outside(
+        self,
+        fake: T,
+        *,
+        name: str | None = None,
+        lost: Callable[[str], BaseException] = ConnectionError,
+        errors: Sequence[Callable[[str], BaseException]] = (),
+    ) -> T:
+        """Put a fake behind a network that may lose, delay and double calls from activities. It never dies itself.
+
+        From the story, and in what must hold, it is as it is: calls are made at once and are never lost.
+
+        Args:
+            fake: Stands for a system outside. Its methods may be `async def` or plain.
+            name: What it is called in stories; its class in small letters by default.
+            lost: Makes the error of a call whose request or answer was lost, of a text.
+            errors: Classes of errors that it may answer with; nothing was done then.
+
+        Raises:
+            SimulationMisuse: The name is taken.
+        """
+        name = name if name is not None else type(fake).__name__.lower()
+        if name in self._outsides or name in RESERVED or not name.isidentifier():
+            raise SimulationMisuse(
+                f"{name!r} cannot be the name of a fake, or is that of another; give it one with name="
+            )
+        outside = self._outsides[name] = Outside(
+            self._world, fake, name=name, lost=lost, errors=errors, blocking=self._blocking
+        )
+        proxy: Any = OutsideFake(outside)
+        made: T = proxy
+        return made
+
+    @property
+    def deeds(self) -> Sequence[Deed]:
+        """What fakes have done for hosts."""
+        return [deed for outside in self._outsides.values() for deed in outside.done]
+
+    # What must hold.
+
+    @overload
+    def always(self, check: F, name: str | None = None) -> F: ...
+    @overload
+    def always(self, *, name: str) -> Callable[[F], F]: ...
+    def always(self, check: F | None = None, name: str | None = None) -> F | Callable[[F], F]:
+        """Check something after each step that touched a system outside, and after each commit.
+
+        Args:
+            check: Returns False, or fails with an assert, if it does not hold.
+            name: What it is called; the function's own name by default.
+        """
+        return self._noted(self._always, check, name)
+
+    @overload
+    def finally_(self, check: F, name: str | None = None) -> F: ...
+    @overload
+    def finally_(self, *, name: str) -> Callable[[F], F]: ...
+    def finally_(self, check: F | None = None, name: str | None = None) -> F | Callable[[F], F]:
+        """Check something at the end, when the faults are over and what was under way has ended; as `always`."""
+        return self._noted(self._finally, check, name)
+
+    def sometimes(self, name: str, happens: object = True) -> None:
+        """Say that something must happen in some world of the test, or the test proves less than it seems to.
+
+        Args:
+            happens: Whether it happens here, now.
+        """
+        self.met[name] += bool(happens)
+
+    # What is up to chance.
+
+    def pick(self, low: int, high: int, *, name: str | None = None) -> int:
+        """Choose a number from `low` to `high`; the calm world has `low`.
+
+        Args:
+            name: Of the choice; the function that asks, by default.
+        """
+        if high < low:
+            raise SimulationMisuse(f"there is no number from {low} to {high}")
+        return low + self._world.choices.draw(f"story.{name or _caller()}", high - low + 1)
+
+    def choose(self, values: Sequence[T], *, name: str | None = None) -> T:
+        """Choose one of some values; the calm world has the first."""
+        if not values:
+            raise SimulationMisuse("there is nothing to choose from")
+        return values[self._world.choices.draw(f"story.{name or _caller()}", len(values))]
+
+    # Time.
+
+    async def sleep(self, seconds: float | timedelta) -> None:
+        """Let virtual time pass."""
+        await anyio.sleep(seconds.total_seconds() if isinstance(seconds, timedelta) else seconds)
+
+    def now(self) -> datetime:
+        """The date, in UTC. Worlds begin on 1 January 2026."""
+        return from_us(self._world.clock.now_us())
+
+    async def settle(self) -> None:
+        """End all faults, and let time run until all instances have ended.
+
+        Raises:
+            Stuck: Some have not within `within`; it says who waits for what since when.
+        """
+        await self._heal()
+        await settle(self._world, self._within, ended=True)
+
+    # By hand, for a test of one case.
+
+    def kill(self) -> None:
+        """Kill the host, as `kill -9` does. It is started again a moment later."""
+        self._world.kill("the story has")
+
+    async def deploy(self, app: App) -> None:
+        """Stop the host in order, and start it with another app."""
+        await self._world.deploy(app)
+
+    def set_clock(self, change: float | timedelta) -> None:
+        """Set the date forward, or back if it is negative; a number is seconds.
+
+        Raises:
+            SimulationMisuse: The worlds of this test have clocks that are never set.
+        """
+        if not self._world.clock.may_be_set:
+            raise SimulationMisuse("set_clock needs a clock that may be set: simulated(..., faults=Faults(clock=True))")
+        self._world.set_clock(change.total_seconds() if isinstance(change, timedelta) else change)
+
+    def partition(self, *names: str) -> None:
+        """Cut hosts off from each other. There is one host in a world, so there is nothing to cut.
+
+        Raises:
+            SimulationMisuse: Always, as long as worlds have one host.
+        """
+        raise SimulationMisuse("partition needs several hosts, and a simulated world has one (hosts=1)")
+
+    async def save_histories(self, path: str | Path) -> int:
+        """Write the histories of all instances into a folder, for `perdure.testing.replay`.
+
+        Of histories that differ in nothing but ids, dates and payloads one is kept. So the worlds of a whole test make
+        a corpus of a few dozen files.
+
+        Returns:
+            How many were new.
+        """
+        return await self._world.ask(lambda engine: _save(engine, Path(path)))
+
+    # Whoever runs the test.
+
+    async def live(self, story: Callable[..., Any], given: dict[str, Any]) -> None:
+        """Let the story happen, and check what must hold at its end.
+
+        Raises:
+            InvariantFailed, Stuck: Something does not hold.
+            Exception: What the story has raised.
+        """
+        await self._tell_story(story, given)
+        await self._heal()
+        await self._rules.check_end(self._within)
+        self._look()
+        for name, check in self._finally:
+            _check(name, check)
+
+    @property
+    def replayed(self) -> int:
+        """How many histories were run through their code at the end."""
+        return self._rules.replayed
+
+    async def _tell_story(self, story: Callable[..., Any], given: dict[str, Any]) -> None:
+        """Let the story happen; the faults end when it has had its time, and it has to end within as much again."""
+        within_s = self._within.total_seconds()
+        task = self._world.loop.create_task(story(self, **given))
+        try:
+            if not (await asyncio.wait([task], timeout=within_s))[0]:
+                await self._heal()
+                if not (await asyncio.wait([task], timeout=within_s))[0]:
+                    waiting = "; ".join(map(str, await self._world.ask(unended))) or "all instances have ended"
+                    raise Stuck(f"the story has not ended {self._within} after the last fault: {waiting}")
+            task.result()
+        finally:
+            task.cancel()
+
+    async def _heal(self) -> None:
+        """End all faults. What is being deployed is deployed to its end; on a way back it may be any version."""
+        world = self._world
+        if not world.choices.calmed and world.deploys.choose("deploy.last"):
+            await world.restart()
+        await world.heal()
+        versions, now = world.deploys.apps, world.deploys.now
+        # One that the story has deployed by hand is none of the versions, and stays.
+        if world.deploys.mode == "forward" and now in versions and now is not versions[-1]:
+            await world.deploy(versions[-1])
+            await world.heal()
+
+    def _look(self) -> None:
+        for name, check in self._always:
+            _check(name, check)
+
+    def _noted(self, checks: list[tuple[str, Check]], check: F | None, given: str | None) -> F | Callable[[F], F]:
+        def note(check: F) -> F:
+            name = given if given is not None else str(getattr(check, "__name__", repr(check)))
+            if inspect.iscoroutinefunction(check):
+                raise SimulationMisuse("what must hold is a plain function: it looks, and does not wait")
+            checks.append((name, check))
+            return check
+
+        return note(check) if check is not None else note
+
+
+def _check(name: str, check: Check) -> None:
+    try:
+        holds = check()
+    except InvariantFailed:
+        raise
+    except AssertionError as error:
+        raise InvariantFailed(name, str(error) or "it does not hold") from error
+    if holds is False:
+        raise InvariantFailed(name, "it does not hold")
+
+
+async def _save(engine: Engine, path: Path) -> int:
+    return await save_histories(engine, path)
+
+
+def _caller() -> str:
+    """The name of the function that asks for a choice."""
+    return sys._getframe(2).f_code.co_name
