@@ -359,6 +359,3 @@ def _chance(life: int, draws: "count[int]", size: int) -> bytes:
     """
     assert size <= blake2b.MAX_DIGEST_SIZE
     return blake2b(b"%d/%d" % (life, next(draws)), digest_size=size).digest()
-
-
-World = SimWorld
