@@ -6,6 +6,8 @@ because stores are laid out by it.
 All of `actors/` and `runtime/` name actors by addresses; `actors/cluster/placement.py` resolves them.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 from zlib import crc32
 
@@ -22,6 +24,11 @@ class Address(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.type}/{self.id}"
+
+
+# Makes the address of (type, id). Each step of a workflow needs two, and a call of the class first runs a function of
+# Python's, which takes two thirds of the time.
+address_of: Callable[[tuple[str, str]], Address] = partial(tuple.__new__, Address)
 
 
 def shard_of(actor_id: str, shards: int) -> int:

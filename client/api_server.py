@@ -7,14 +7,16 @@ The rule: each request is sent once. What an answer that did not come means, the
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypedDict, TypeVar, Unpack
 from urllib.parse import quote
 
 import msgspec
 
+from ..api.management.lines import LineCutter
 from ..api.management.paths import path_piece
 from ..runtime.errors import InvalidRequest
 from .errors import ServerAddressInvalid, ServerRefused, error_of
@@ -26,6 +28,38 @@ Query = Iterable[tuple[str, str]]
 PREFIX = "/api/v1"
 JSON = "application/json"
 TOKEN_HEADER = "dapr-api-token"  # noqa: S105  the name of a header
+
+
+class Rest(TypedDict, total=False):
+    """What there may be to say of a request; see `ApiRequest`."""
+
+    query: Query
+    headers: Mapping[str, str] | None
+    instance_id: str | None
+    read_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRequest:
+    """A request."""
+
+    method: str
+    path: str  # encoded, with the prefix
+    content: bytes | None = None
+    query: Query = ()
+    headers: Mapping[str, str] | None = None
+    instance_id: str | None = None  # the instance that it is about, for errors
+    read_s: float | None = None  # how long the answer may take over a network; seconds
+
+    @property
+    def query_text(self) -> str:
+        """The query, encoded. Raises InvalidRequest."""
+        return query_text(self.query)
+
+    @property
+    def all_headers(self) -> dict[str, str]:
+        """Its headers, with the type of its content."""
+        return {**({"content-type": JSON} if self.content is not None else {}), **(self.headers or {})}
 
 
 class Answer(NamedTuple):
@@ -68,57 +102,35 @@ class ApiServer(ABC):
     ) -> None: ...
 
     @abstractmethod
-    async def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Query = (),
-        body: object = None,
-        headers: Mapping[str, str] | None = None,
-        instance_id: str | None = None,
-        read_s: float | None = None,
-    ) -> Answer:
+    async def _send(self, request: ApiRequest) -> Answer: ...
+
+    @abstractmethod
+    def _stream(self, request: ApiRequest) -> AbstractAsyncContextManager[AsyncIterator[str]]: ...
+
+    async def send(self, method: str, path: str, *, body: object = None, **rest: Unpack[Rest]) -> Answer:
         """Make a request, and return its answer if it is a good one.
 
         Args:
             path: With its prefix; `path_of` makes one.
             body: Written as JSON; bytes as they are.
-            instance_id: The instance that it is about, for errors.
-            read_s: How long the answer may take over a network; seconds.
+            rest: What else there is to say; see `ApiRequest`.
 
         Raises:
             PerdureError: As of `client/errors.py`.
         """
+        content = body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
+        request = ApiRequest(method, path, content=content, **rest)
+        return self.checked(await self._send(request), request.instance_id)
 
-    @abstractmethod
-    def stream(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Query = (),
-        headers: Mapping[str, str] | None = None,
-        instance_id: str | None = None,
-        read_s: float | None = None,
-    ) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+    def stream(self, method: str, path: str, **rest: Unpack[Rest]) -> AbstractAsyncContextManager[AsyncIterator[str]]:
         """Make a request, and give the lines of its answer as they come.
 
         Raises:
             PerdureError: As of `client/errors.py`.
         """
+        return self._stream(ApiRequest(method, path, **rest))
 
-    async def ask(
-        self,
-        method: str,
-        path: str,
-        answer: type[T],
-        *,
-        query: Query = (),
-        body: object = None,
-        headers: Mapping[str, str] | None = None,
-        instance_id: str | None = None,
-    ) -> T:
+    async def ask(self, method: str, path: str, answer: type[T], *, body: object = None, **rest: Unpack[Rest]) -> T:
         """Make a request and read the JSON of its answer.
 
         Args:
@@ -127,8 +139,7 @@ class ApiServer(ABC):
         Raises:
             PerdureError: As of `client/errors.py`.
         """
-        given = await self.send(method, path, query=query, body=body, headers=headers, instance_id=instance_id)
-        return self.read(given, answer)
+        return self.read(await self.send(method, path, body=body, **rest), answer)
 
     def read(self, given: Answer, answer: type[T]) -> T:
         """Read the JSON of an answer."""
@@ -179,26 +190,18 @@ def query_text(query: Query) -> str:
         raise InvalidRequest(f"{error.object!r} has a lone surrogate, which no URL can hold") from None
 
 
-def content_of(body: object) -> bytes | None:
-    """Write a body: as JSON, or as it is."""
-    return body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
-
-
 async def lines_of(pieces: AsyncIterator[bytes]) -> AsyncGenerator[str, None]:
     """Cut an answer into its lines. Only a line feed ends one: in JSON the other line ends of Unicode may stand."""
-    begun: list[bytes] = []  # of a line whose end has not come
+    cutter = LineCutter()
     async for piece in pieces:
-        first, *others = piece.split(b"\n")
-        begun.append(first)
-        for other in others:
-            yield text_of_line(begun)
-            begun = [other]
-    if any(begun):
-        yield text_of_line(begun)
+        for line in cutter.cut(piece):
+            yield text_of(line)
+    if rest := cutter.rest():
+        yield text_of(rest)
 
 
-def text_of_line(pieces: Sequence[bytes]) -> str:
-    return b"".join(pieces).removesuffix(b"\r").decode("utf-8", "replace")
+def text_of(line: bytes) -> str:
+    return line.removesuffix(b"\r").decode("utf-8", "replace")
 
 
 def checked_token(token: str) -> str:

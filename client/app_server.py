@@ -5,7 +5,7 @@ The rule: it imports no HTTP library, and what the app streams is read as it com
 `perdure.connect` makes one of what `perdure.asgi` has given; the client of an embedded engine has one of its own.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from http import HTTPStatus
 from types import TracebackType
@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import anyio
 
 from ..actors.waiting.own_task import only_exception
-from .api_server import JSON, Answer, ApiServer, Query, content_of, lines_of, query_text
+from .api_server import Answer, ApiRequest, ApiServer, lines_of
 
 IN_PROCESS = "http://localhost"  # the name by which an app in this process is asked
 
@@ -28,13 +28,11 @@ class AppServer(ApiServer):
 
     Args:
         token: None: it asks for none.
-        scope: What the scope of each request has besides: from a server in the same process it may say who asks.
     """
 
-    def __init__(self, app: AsgiApp, token: str | None = None, *, scope: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, app: AsgiApp, token: str | None = None) -> None:
         super().__init__(IN_PROCESS, token)
         self._app = app
-        self._scope = dict(scope or {})
 
     async def __aenter__(self) -> Self:
         return self
@@ -44,19 +42,8 @@ class AppServer(ApiServer):
     ) -> None:
         pass
 
-    async def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Query = (),
-        body: object = None,
-        headers: Mapping[str, str] | None = None,
-        instance_id: str | None = None,
-        read_s: float | None = None,
-    ) -> Answer:
-        content = content_of(body)
-        request = Request(content or b"")
+    async def _send(self, request: ApiRequest) -> Answer:
+        content = Content(request.content or b"")
         status, pieces = 0, list[bytes]()
 
         async def take(message: Message) -> None:
@@ -66,22 +53,12 @@ class AppServer(ApiServer):
             elif message["type"] == "http.response.body":
                 pieces.append(message.get("body", b""))
 
-        await self._app(self._scope_of(method, path, query, content, headers), request.receive, take)
-        return self.checked(Answer(status, phrase(status), b"".join(pieces)), instance_id)
+        await self._app(self._scope_of(request), content.receive, take)
+        return Answer(status, phrase(status), b"".join(pieces))
 
     @asynccontextmanager
-    async def stream(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Query = (),
-        headers: Mapping[str, str] | None = None,
-        instance_id: str | None = None,
-        read_s: float | None = None,
-    ) -> AsyncIterator[AsyncIterator[str]]:
-        scope = self._scope_of(method, path, query, None, headers)
-        request = Request(b"")
+    async def _stream(self, request: ApiRequest) -> AsyncIterator[AsyncIterator[str]]:
+        scope, content = self._scope_of(request), Content(b"")
         # Without room in between: the app goes on when its last piece has been read.
         sender, receiver = anyio.create_memory_object_stream[Message]()
 
@@ -90,7 +67,7 @@ class AppServer(ApiServer):
         async def run() -> None:
             async with sender:
                 try:
-                    await self._app(scope, request.receive, sender.send)
+                    await self._app(scope, content.receive, sender.send)
                 except Exception as error:
                     failed.append(error)
 
@@ -110,39 +87,36 @@ class AppServer(ApiServer):
                 async with aclosing(pieces()) as body:
                     if not Answer(status, "", b"").good:
                         whole = b"".join([piece async for piece in body])
-                        self.checked(Answer(status, phrase(status), whole), instance_id)
+                        self.checked(Answer(status, phrase(status), whole), request.instance_id)
                     async with aclosing(lines_of(body)) as lines:
                         yield lines
                 # The app learns that nobody reads any more, as it does from a server.
-                request.gone.set()
+                content.gone.set()
                 tasks.cancel_scope.cancel()
         except BaseExceptionGroup as group:
             raise only_exception(group) from None
 
-    def _scope_of(
-        self, method: str, path: str, query: Query, content: bytes | None, headers: Mapping[str, str] | None
-    ) -> dict[str, Any]:
-        given = {**({"content-type": JSON} if content is not None else {}), **self.headers, **(headers or {})}
-        if content is not None:
-            given["content-length"] = str(len(content))
+    def _scope_of(self, request: ApiRequest) -> dict[str, Any]:
+        headers = {"host": "localhost", **self.headers, **request.all_headers}
+        if request.content is not None:
+            headers["content-length"] = str(len(request.content))
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
             "http_version": "1.1",
-            "method": method,
+            "method": request.method,
             "scheme": "http",
-            "path": unquote(path),
-            "raw_path": path.encode("ascii"),
-            "query_string": query_text(query).encode("ascii"),
+            "path": unquote(request.path),
+            "raw_path": request.path.encode("ascii"),
+            "query_string": request.query_text.encode("ascii"),
             "root_path": "",
-            "headers": [(b"host", b"localhost"), *((name.encode(), value.encode()) for name, value in given.items())],
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
             "client": ("127.0.0.1", 0),
             "server": ("localhost", 80),
-            **self._scope,
         }
 
 
-class Request:
+class Content:
     """The body of a request, as an app receives it."""
 
     def __init__(self, content: bytes) -> None:

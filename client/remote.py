@@ -19,6 +19,7 @@ from ..runtime.history.failure import FailureDetails
 from ..runtime.history.instance_state import InstanceState
 from ..runtime.history.status import Status
 from ..runtime.operations.facade import finished
+from ..runtime.operations.steering.starting import IfExists, StartRequest
 from .api_server import ApiServer, path_of
 from .filters import text_of_value
 
@@ -47,46 +48,29 @@ class RemoteOperations:
         start_at_us: int | None = None,
     ) -> str:
         """Start an instance; that of a finished one is used again, as by an engine in the same process."""
+        if_exists = IfExists.RESTART if instance_id is not None else IfExists.REJECT
         return await self.begin(
-            name,
-            instance_id=instance_id,
-            input=input,
-            start_at_us=start_at_us,
-            tags=None,
-            if_exists="restart" if instance_id is not None else "reject",
-            force=False,
-            key=None,
+            StartRequest(name=name, instance_id=instance_id, input=input, start_at_us=start_at_us, if_exists=if_exists)
         )
 
-    async def begin(
-        self,
-        name: str,
-        *,
-        instance_id: str | None,
-        input: str | None,  # noqa: A002
-        start_at_us: int | None,
-        tags: Mapping[str, str] | None,
-        if_exists: str,
-        force: bool,
-        key: str | None,
-    ) -> str:
+    async def begin(self, request: StartRequest) -> str:
         """Start an instance, with all there is to say about it."""
-        query = [(f"tag.{tag}", value) for tag, value in (tags or {}).items()]
-        query.append(("if_exists", if_exists))
-        if instance_id is not None:
-            query.append(("id", instance_id))
-        if start_at_us is not None:
-            query.append(("start_at", text_of_value(from_us(start_at_us))))
-        if force:
+        query = [(f"tag.{tag}", value) for tag, value in (request.tags or {}).items()]
+        query.append(("if_exists", request.if_exists))
+        if request.instance_id is not None:
+            query.append(("id", request.instance_id))
+        if request.start_at_us is not None:
+            query.append(("start_at", text_of_value(from_us(request.start_at_us))))
+        if request.force:
             query.append(("force", "true"))
         begun = await self.server.ask(
             "POST",
-            path_of("workflows", name, "instances"),
+            path_of("workflows", request.name, "instances"),
             InstanceSummary,
             query=query,
-            body=as_utf8(input),
-            headers=key_header(key),
-            instance_id=instance_id,
+            body=as_utf8(request.input),
+            headers=key_header(request.key),
+            instance_id=request.instance_id,
         )
         return begun.id
 

@@ -5,7 +5,7 @@ The rule: this module is the only one that knows the HTTP library.
 `client/remote.py` and `client/remote_client.py` make the requests.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from ipaddress import ip_address
 from types import TracebackType
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from .api_server import JSON, Answer, ApiServer, Query, content_of, lines_of, query_text
+from .api_server import Answer, ApiRequest, ApiServer, lines_of
 from .errors import ClientClosed, ServerAddressInvalid, ServerUnreachable
 
 CONNECT_S = 5.0
@@ -63,42 +63,19 @@ class Server(ApiServer):
         if http is not None:
             await http.__aexit__(exc_type, exc, traceback)
 
-    async def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Query = (),
-        body: object = None,
-        headers: Mapping[str, str] | None = None,
-        instance_id: str | None = None,
-        read_s: float | None = None,
-    ) -> Answer:
-        """Make a request; see `ApiServer.send`. The answer may take READ_S by default."""
-        request = self._request(method, path, query, body, headers, read_s)
+    async def _send(self, request: ApiRequest) -> Answer:
         try:
-            response = await self._open.send(request)
+            return answer_of(await self._open.send(self._made(request)))
         except httpx2.HTTPError as error:
             self._unreachable(error)
-        return self.checked(answer_of(response), instance_id)
 
     @asynccontextmanager
-    async def stream(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Query = (),
-        headers: Mapping[str, str] | None = None,
-        instance_id: str | None = None,
-        read_s: float | None = None,
-    ) -> AsyncIterator[AsyncIterator[str]]:
-        request = self._request(method, path, query, None, headers, read_s)
+    async def _stream(self, request: ApiRequest) -> AsyncIterator[AsyncIterator[str]]:
         try:
-            response = await self._open.send(request, stream=True)
+            response = await self._open.send(self._made(request), stream=True)
             if not response.is_success:
                 await response.aread()
-                self.checked(answer_of(response), instance_id)
+                self.checked(answer_of(response), request.instance_id)
             pieces = response.aiter_bytes()
             try:
                 async with aclosing(lines_of(pieces)) as lines:
@@ -118,22 +95,14 @@ class Server(ApiServer):
             raise ClientClosed
         return self._http
 
-    def _request(
-        self,
-        method: str,
-        path: str,
-        query: Query,
-        body: object,
-        headers: Mapping[str, str] | None,
-        read_s: float | None,
-    ) -> httpx2.Request:
-        content = content_of(body)
+    def _made(self, request: ApiRequest) -> httpx2.Request:
         # A request waits for a connection as long as it has to: each wait for an instance keeps one.
-        timeout = httpx2.Timeout(read_s or READ_S, connect=CONNECT_S, pool=None)
-        given = {"content-type": JSON, **(headers or {})} if content is not None else headers
-        pairs = query_text(query)
-        url = f"{self.url}{path}{'?' if pairs else ''}{pairs}"
-        return self._open.build_request(method, url, content=content, headers=given, timeout=timeout)
+        timeout = httpx2.Timeout(request.read_s or READ_S, connect=CONNECT_S, pool=None)
+        query = request.query_text
+        url = f"{self.url}{request.path}{'?' if query else ''}{query}"
+        return self._open.build_request(
+            request.method, url, content=request.content, headers=request.all_headers, timeout=timeout
+        )
 
     def _unreachable(self, error: httpx2.HTTPError) -> NoReturn:
         sent = not isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)

@@ -6,6 +6,8 @@ ignored, and only the workflow's code decodes the text.
 Source: contract 1.2; dapr `pkg/api/http/universal.go`.
 """
 
+from collections.abc import AsyncGenerator, Callable
+
 import anyio
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -36,19 +38,33 @@ async def read(request: Request, *, bytes_max: int) -> bytes:
     """
     if declared_bytes(request) > bytes_max:
         raise _too_large(request, bytes_max)
-    chunks: list[bytes] = []
+    return b"".join([piece async for piece in pieces(request, bytes_max=bytes_max, refusal=_too_large)])
+
+
+async def pieces(
+    request: Request, *, bytes_max: int, refusal: Callable[[Request, int], Refusal]
+) -> AsyncGenerator[bytes, None]:
+    """Read a body piece by piece.
+
+    Args:
+        refusal: Makes the error of a body that has more than `bytes_max` bytes.
+
+    Raises:
+        Refusal: It has.
+        ClientDisconnect: The caller hung up first.
+    """
     size = 0
     while True:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        chunk = message.get("body", b"")
-        size += len(chunk)
+        piece = message.get("body", b"")
+        size += len(piece)
         if size > bytes_max:
-            raise _too_large(request, bytes_max)
-        chunks.append(chunk)
+            raise refusal(request, bytes_max)
+        yield piece
         if not message.get("more_body", False):
-            return b"".join(chunks)
+            return
 
 
 def _too_large(request: Request, bytes_max: int) -> Refusal:

@@ -23,6 +23,11 @@ class Activation:
     OUTSIDE_BYTES_MAX = 2048
 
     __slots__ = (
+        "_first",
+        "_last",
+        "_outside_facets",
+        "_record",
+        "_updated_us",
         "active",
         "actor",
         "address",
@@ -32,7 +37,6 @@ class Activation:
         "failures",
         "key",
         "mailbox",
-        "outside",
         "predecessor",
         "quiet",
         "runnable",
@@ -48,7 +52,12 @@ class Activation:
         self.shard = shard
         self.key: int | None = None  # None: the store does not have it yet
         self.actor: Actor | None = None  # None: being loaded
-        self.outside: Inspection | None = None  # as last committed; None: ask the store
+        # The outside as last committed. Kept in parts: a commit changes some of them, and few ask for the whole.
+        self._record: bytes | None = None  # None: the outside is not known here
+        self._first: bytes | None = None
+        self._last: bytes | None = None
+        self._updated_us = 0
+        self._outside_facets: Facets | None = None
         self.facets: Facets | None = None  # as the store has them or will have them after a commit under way
         self.mailbox: list[Envelope] = []
         self.runnable = False  # stands in the queue for a turn
@@ -78,6 +87,17 @@ class Activation:
     def in_flight(self) -> bool:
         """Whether work would have to go on after a restart."""
         return self.busy or self.unacknowledged > 0
+
+    @property
+    def outside(self) -> Inspection | None:
+        """The outside as last committed; None: ask the store."""
+        if self._record is None:
+            return None
+        return Inspection(self._record, self._first, self._last, self._updated_us, None, self._outside_facets)
+
+    def forget_outside(self) -> None:
+        """Leave the outside to the store."""
+        self._record = self._first = self._last = None
 
     @property
     def awaits_predecessor(self) -> bool:
@@ -111,25 +131,29 @@ class Activation:
         Args:
             creates: The store had nothing of the actor before.
         """
-        before = _NOTHING if creates else self.outside
-        if before is None or write.delete:
-            self.outside = None
+        record = self._record
+        if creates:
+            record = self._record = b""
+            self._outside_facets = None
+        if record is None:
             return
-        record = before.record if write.record is None else write.record
-        first, last, updated_us = before.first, before.last, before.updated_us
-        if write.reset:
-            first, last, updated_us = None, None, 0
-        entry = write.entry
-        if entry is not None:
-            first, last, updated_us = first or entry, entry, write.at_us
-        if len(record) + len(first or b"") + len(last or b"") <= self.OUTSIDE_BYTES_MAX:
-            facets = before.facets if write.facets is None else write.facets
-            self.outside = Inspection(record, first, last, updated_us, None, facets)
-        else:
-            self.outside = None
-
-
-_NOTHING = Inspection(record=b"", first=None, last=None, updated_us=0)
+        if write.delete:
+            self.forget_outside()
+            return
+        if creates or write.reset:
+            self._first = self._last = None
+            self._updated_us = 0
+        if write.record is not None:
+            record = self._record = write.record
+        if write.facets is not None:
+            self._outside_facets = write.facets
+        if (entry := write.entry) is not None:
+            if self._first is None:
+                self._first = entry
+            self._last = entry
+            self._updated_us = write.at_us
+        if len(record) + len(self._first or b"") + len(self._last or b"") > self.OUTSIDE_BYTES_MAX:
+            self.forget_outside()
 
 
 class Activations:

@@ -117,7 +117,8 @@ class Committer:
         else:
             self._filling.append(taken)
             self._work.set()
-            if not turn.patient:
+            # Most turns have a message: a call less for these.
+            if turn.messages or not turn.patient:
                 self._urgent.set()
 
     def retire(self, activation: Activation, now_us: int) -> None:
@@ -163,7 +164,12 @@ class Committer:
         group, self._filling = self._filling, []
         # Not cleared if this is cancelled: then the group may be durable or not.
         self._flushing = group
-        writes = [write for taken in group if taken.write is not None for write in _in_parts(taken)]
+        writes: list[Write] = []
+        for taken in group:
+            if taken.turn.earlier:
+                writes += _in_parts(taken)
+            elif taken.write is not None:
+                writes.append(taken.write)
         fences = {shard: self._placement.epoch(shard) for shard in {write.shard for write in writes}}
         try:
             if writes:
@@ -208,7 +214,7 @@ class Committer:
         activation.busy = turn.busy
         activation.quiet = turn.quiet
         active = self._active_mark(activation, turn)
-        if active is None and not turn.writes():
+        if active is None and turn.entry is None and not turn.writes():
             return None
         if activation.key is None:
             if turn.record is None:
@@ -254,11 +260,9 @@ class Committer:
 
 
 def _in_parts(taken: TakenTurn) -> Sequence[Write]:
-    """Split the write of a turn into one for each entry that it appends."""
+    """Split the write of a turn that appends several entries into one for each."""
     write = taken.write
     assert write is not None
-    if not taken.turn.earlier:
-        return (write,)
     first = replace(write, entry=None)
     later = [
         Write(key=write.key, address=write.address, shard=write.shard, at_us=write.at_us, entry=entry)

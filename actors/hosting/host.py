@@ -329,8 +329,8 @@ class Host:
         if self._home != self._here():
             self._refuse_outsider()
         activation = self._mailroom.activations.peek(address)
-        if activation is not None and activation.outside is not None:
-            return activation.outside
+        if activation is not None and (outside := activation.outside) is not None:
+            return outside
         if activation is not None and activation.stalled is not None:
             return await self._inspector.inspect_stalled(address, activation.stalled)
         if (owner := self._mailroom.elsewhere(address)) is not None:

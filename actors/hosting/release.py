@@ -109,22 +109,27 @@ class Release:
         """Tell the reminder loop and the watchers of the changes of a commit."""
         write = taken.write
         assert write is not None
+        activation = taken.activation
+        if taken.turn.earlier:
+            activation.forget_outside()
+        else:
+            activation.committed(write, creates=taken.creates)
+        if write.reminders_cleared or write.reminders_set:
+            self._remind(taken, write)
+        if write.record is not None or write.delete:
+            self._announce_change(taken, write)
+
+    def _announce_change(self, taken: TakenTurn, write: Write) -> None:
+        """Tell the readers of changes and the watchers that the record of an actor has changed, or is gone."""
         if write.facets is not None:
             self._tally(write, write.facets)
         if self._changes.open and (write.facets is not None or write.delete):
             change = Change(write.address, write.facets, write.record, taken.facets_before, taken.creates)
             self._changes.publish(change)
-        if taken.turn.earlier:
-            taken.activation.outside = None
-        else:
-            taken.activation.committed(write, creates=taken.creates)
         if write.delete and taken.activation.stalled is not None:
             self._mailroom.reload(taken.activation)
-        if write.reminders_cleared or write.reminders_set:
-            self._remind(taken, write)
-        if write.record is not None or write.delete:
-            for watch in self._watches.get(write.address, ()):
-                watch.committed(write.record, deleted=write.delete)
+        for watch in self._watches.get(write.address, ()):
+            watch.committed(write.record, deleted=write.delete)
 
     def _tally(self, write: Write, facets: Facets) -> None:
         """Count an actor that has begun or ended.

@@ -61,7 +61,7 @@ class TurnLoop:
         self._stopwatch = committer.stopwatch
         self._types = types
         self._routes = routes
-        self._clock = clock
+        self._now_us = clock.now_us
         self._flight = flight
         self._journal = journal.at(__name__)
         self.blocked_told = False  # set by another thread: the log knows of the turn under way already
@@ -107,9 +107,10 @@ class TurnLoop:
             return
         assert activation.actor is not None
         envelopes = activation.take()
-        now_us = self._clock.now_us()
-        if self._flight is not None:
-            self._flight.turn_begins(activation.address)
+        now_us = self._now_us()
+        flight = self._flight
+        if flight is not None:
+            flight.turn_begins(activation.address)
         token = users_turn()
         try:
             turn = activation.actor.turn(envelopes, now_us)
@@ -124,8 +125,8 @@ class TurnLoop:
         self.turns += 1
         if activation.failures and (turn.entry is not None or turn.record is not None):
             activation.failures = 0
-        if self._flight is not None and turn.entry is not None:
-            self._flight.turn_ended(activation.address)
+        if flight is not None and flight.suspects and turn.entry is not None:
+            flight.turn_ended(activation.address)
         for address, _ in turn.messages:
             if address.type in self._types:
                 activation.unacknowledged += 1

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ...client.remote_client import RemoteClient
 
 LOOK_S = 0.5
+TOLD_EVERY_S = 10.0  # where no person looks on: in the log of a job, say
 GOING = ("RUNNING",)
 SAMPLE = 10
 
@@ -53,8 +54,9 @@ async def run_bulk(
 
 
 async def follow(client: "RemoteClient", operation_id: str, shape: str = "table") -> int:
-    """Follow a bulk operation to its end, and say how far it is where a person looks on."""
+    """Follow a bulk operation to its end, and say how far it is: in place in a terminal, else by a line at times."""
     looked_on = sys.stderr.isatty()
+    told_s = anyio.current_time()
     while True:
         # Over a restart of the daemon, which goes on with it.
         operation = await patiently(lambda: client.operation(operation_id), reached=True)
@@ -62,6 +64,9 @@ async def follow(client: "RemoteClient", operation_id: str, shape: str = "table"
             click.echo(f"\r{progress(operation)}\033[K", nl=False, err=True)
         if operation.state not in GOING:
             break
+        if not looked_on and anyio.current_time() - told_s >= TOLD_EVERY_S:
+            told_s = anyio.current_time()
+            click.echo(progress(operation), err=True)
         await anyio.sleep(LOOK_S)
     if looked_on:
         click.echo("", err=True)

@@ -15,6 +15,7 @@ import msgspec
 
 from ...api.management.moments import parse_length, parse_moment
 from ...runtime.dates import from_us
+from . import suggesting
 
 OUTPUTS = ("table", "wide", "json", "ids")
 
@@ -94,11 +95,18 @@ FILTER_OPTIONS = (
         ["--status"],
         multiple=True,
         metavar="STATUS[,STATUS]",
+        shell_complete=suggesting.statuses,
         help="Only these: running, failed, stalled, set_aside and so on; with ! in front, all but these.",
     ),
-    click.Option(["--name"], multiple=True, metavar="NAME[,NAME]", help="Only these workflows; ! as above."),
-    click.Option(["--id-prefix"], metavar="TEXT", help="Only ids that begin so."),
-    click.Option(["--parent"], metavar="ID", help="Only the children of this instance."),
+    click.Option(
+        ["--name"],
+        multiple=True,
+        metavar="NAME[,NAME]",
+        shell_complete=suggesting.names,
+        help="Only these workflows; ! as above.",
+    ),
+    click.Option(["--id-prefix"], metavar="TEXT", shell_complete=suggesting.ids, help="Only ids that begin so."),
+    click.Option(["--parent"], metavar="ID", shell_complete=suggesting.ids, help="Only the children of this instance."),
     click.Option(["--root/--no-root"], default=None, help="Only those without a parent; only those with one."),
     *(
         click.Option(
@@ -144,8 +152,8 @@ ACTION_OUTPUT_OPTION = click.Option(
     show_default=True,
     help="What is printed of each that was done: a line, an object of JSON on a line, or the id.",
 )
-IDS_ARGUMENT = click.Argument(["ids"], nargs=-1, metavar="[ID|-]...")
-ID_ARGUMENT = click.Argument(["instance_id"], metavar="ID")
+IDS_ARGUMENT = click.Argument(["ids"], nargs=-1, metavar="[ID|-]...", shell_complete=suggesting.ids)
+ID_ARGUMENT = click.Argument(["instance_id"], metavar="ID", shell_complete=suggesting.ids)
 REASON_OPTION = click.Option(["--reason"], metavar="TEXT", help="Why; it stands in the audit.")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from . import suggesting
 from .connection import FAILED, NOT_FOUND, TIME_OVER, CommandEnded, Where, ask, daemon_command, patiently
 from .options import ID_ARGUMENT, PLAIN_OUTPUT_OPTION, length
 from .output import age, cell, fields, lines_of, show_ids, show_json, span, table, visible
@@ -254,7 +255,12 @@ def branches(node: "InstanceTree", before: str = "", mark: str = "", below: str 
 
 @daemon_command(
     ID_ARGUMENT,
-    click.Option(["--until"], metavar="STATUS[,STATUS]", help="Wait for one of these, and not for the end."),
+    click.Option(
+        ["--until"],
+        metavar="STATUS[,STATUS]",
+        shell_complete=suggesting.statuses,
+        help="Wait for one of these, and not for the end.",
+    ),
     click.Option(["--timeout"], callback=length, metavar="LENGTH", help="Exit with 6 after so long: 90s, 15m, 2h."),
     PLAIN_OUTPUT_OPTION,
     example="perdure wait order-17 --timeout 5m && echo done",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from . import suggesting
 from .connection import FAILED, TIME_OVER, CommandEnded, Where, ask, daemon_command
 from .options import ACTION_OUTPUT_OPTION, ID_ARGUMENT, OUTPUTS, date, length, pairs, payload_option
 from .output import done_line, lines_of, show_json, span
@@ -20,7 +21,7 @@ KEY_OPTION = click.Option(["--idempotency-key"], metavar="TEXT", help="The same 
 
 
 @daemon_command(
-    click.Argument(["workflow"], metavar="WORKFLOW"),
+    click.Argument(["workflow"], metavar="WORKFLOW", shell_complete=suggesting.workflows),
     payload_option("--input", "The input."),
     click.Option(["--id", "instance_id"], metavar="ID", help="Its id; a new one by default."),
     click.Option(["--start-at"], callback=date, metavar="MOMENT", help="When its code is to begin, in RFC 3339."),
@@ -74,7 +75,7 @@ def start(where: Where, workflow: str, wait: bool, timeout: float | None, output
 
 @daemon_command(
     ID_ARGUMENT,
-    click.Argument(["name"], metavar="NAME"),
+    click.Argument(["name"], metavar="NAME", shell_complete=suggesting.events),
     payload_option("--input", "What it carries."),
     KEY_OPTION,
     ACTION_OUTPUT_OPTION,

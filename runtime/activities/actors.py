@@ -10,7 +10,7 @@ load, and each kind of activity has a limit. The engine routes `Invoke` and
 `Withdraw` messages here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ import anyio
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
-from ...actors.address import Address
+from ...actors.address import Address, address_of
 from ...actors.hosting.flight_record import FlightRecord
 from ...actors.instruments import SYSTEM, Stopwatch
 from ...actors.waiting.cancellation import let_cancellation_spread
@@ -37,7 +37,7 @@ from ..authoring.context import ActivityContext
 from ..authoring.fence import Performed, perform
 from ..authoring.misuse import did_you_mean
 from ..history.failure import FailureDetails, failure_of
-from ..instance.message import ACTIVITY, ActivityDone, Invoke, Withdraw, WorkState, workflow_address
+from ..instance.message import ACTIVITY, WORKFLOW, ActivityDone, Invoke, Withdraw, WorkState
 from ..observer import Observer
 from ..workers.activity_figures import ActivityLoad, recent_attempts
 from .lane import Lane
@@ -45,6 +45,9 @@ from .limits import ActivityLimits
 from .process_call import Reference
 from .threads import Threads
 from .workshop import SystemWorkshop, WorkerProcesses, Workshop
+
+# To look a member of an enumeration up costs a tenth of a microsecond, and each activity is compared with two.
+LOOP, PROCESS = ActivityKind.LOOP, ActivityKind.PROCESS
 
 
 class _Job(Struct, eq=False):
@@ -91,6 +94,7 @@ class ActivityActors:
         workshop: Workshop | None = None,
     ) -> None:
         self._app = app
+        self._activities: Mapping[str, ActivityDefinition] = app.activities if app is not None else {}
         self._send = send
         self._now_us = now_us
         self._elsewhere = elsewhere
@@ -157,13 +161,13 @@ class ActivityActors:
         known = self._busy.get(address)
         if self._stopping or (known is not None and (not invoke.again or known.began_us is None)):
             return
-        definition = self._app.activities.get(invoke.name) if self._app is not None else None
+        definition = self._activities.get(invoke.name)
         if definition is None:
             self._pass_on(address, invoke)
             return
-        job = self._busy[address] = _Job(address, invoke, definition, earlier=known)
+        job = self._busy[address] = _Job(address, invoke, definition)
         if known is not None:
-            known.later = job
+            known.later, job.earlier = job, known
             self.journal.write(
                 ACTIVITY_REPEATED, instance_id=invoke.instance_id, activity=invoke.name, task_id=invoke.task_id
             )
@@ -242,13 +246,14 @@ class ActivityActors:
             self._grace.cancel()
 
     async def _perform(self, job: _Job) -> None:
+        address, invoke, definition = job.address, job.invoke, job.definition
         began_s = self.stopwatch()
-        job.began_us = self._now_us()
+        job.began_us = began_us = self._now_us()
         # A process of its own ends alone.
-        in_here = self._flight is not None and job.definition.kind is not ActivityKind.PROCESS
-        slot = self._flight.begin(job.invoke.instance_id, job.address.id) if in_here and self._flight else -1
+        flight = self._flight if definition.kind is not PROCESS else None
+        slot = flight.begin(invoke.instance_id, address.id) if flight is not None else -1
         try:
-            result, failure = await self._call(job.invoke, job.definition)
+            result, failure = await self._call(invoke, definition)
         except anyio.get_cancelled_exc_class() as error:
             if self._is_withdrawn(job) or await self._ended():
                 raise
@@ -260,17 +265,17 @@ class ActivityActors:
         finally:
             if job.later is not None:
                 withdrawn = not self._settle(job)
-            elif not (withdrawn := self._busy.get(job.address) is not job):
-                del self._busy[job.address]
-            if slot >= 0 and self._flight is not None:
-                self._flight.end(slot)
+            elif not (withdrawn := self._busy.get(address) is not job):
+                del self._busy[address]
+            if slot >= 0 and flight is not None:
+                flight.end(slot)
         if withdrawn:
             return  # it has ended all the same, and nothing waits for its answer
         took_s = self.stopwatch() - began_s
-        self.recent[job.definition.name].append(took_s if failure is None else -took_s)
+        self.recent[definition.name].append(took_s if failure is None else -took_s)
         if self.observer is not None:
-            self.observer.app_activity_ended(job.definition.name, failed=failure is not None, took_s=took_s)
-        self._reply(job.invoke, result, failure, job.began_us)
+            self.observer.app_activity_ended(definition.name, failed=failure is not None, took_s=took_s)
+        self._reply(invoke, result, failure, began_us)
 
     def _is_withdrawn(self, job: _Job) -> bool:
         """Whether nothing waits for the answer of a job any more."""
@@ -292,6 +297,7 @@ class ActivityActors:
         return True
 
     async def _call(self, invoke: Invoke, definition: ActivityDefinition) -> tuple[str | None, FailureDetails | None]:
+        """Call the function. `runtime/steps.py` takes this frame for a step of the user's code."""
         called = (
             invoke.instance_id,
             invoke.task_id,
@@ -300,20 +306,19 @@ class ActivityActors:
             invoke.workflow,
             invoke.attempt,
         )
-        function = definition.function
-        if definition.kind is ActivityKind.PROCESS:
+        function, kind = definition.function, definition.kind
+        if kind is LOOP:
+            context = ActivityContext(*called)
+            return self._encoder.encode(await function(*definition.parameters.arguments(context, invoke.input))), None
+        if kind is PROCESS:
             assert self._processes is not None
             return await self._processes.perform(Reference.of(function), called, invoke.input)
         context = ActivityContext(*called)
-        if definition.kind is ActivityKind.LOOP:
-            value = await function(*definition.parameters.arguments(context, invoke.input))
-        else:
-            performed = await self._threads.call(perform, (function, definition.parameters, context, invoke.input))
-            if isinstance(performed, Performed):
-                return performed
-            # An `async def` behind a decorator that hides it.
-            value = await performed.value
-        return self._encoder.encode(value), None
+        performed = await self._threads.call(perform, (function, definition.parameters, context, invoke.input))
+        if isinstance(performed, Performed):
+            return performed
+        # An `async def` behind a decorator that hides it.
+        return self._encoder.encode(await performed.value), None
 
     def _threads_abandoned(self, count: int) -> None:
         """Learn how many threads perform activities that were cancelled. They get their places back for a while."""
@@ -348,7 +353,7 @@ class ActivityActors:
         self, invoke: Invoke, result: str | None, failure: FailureDetails | None, began_us: int | None = None
     ) -> None:
         done = ActivityDone(invoke.execution_id, invoke.task_id, result, failure, began_us)
-        self._send(workflow_address(invoke.instance_id), done)
+        self._send(address_of((WORKFLOW, invoke.instance_id)), done)
 
 
 def _let_go(job: _Job) -> list[_Job]:

@@ -13,7 +13,6 @@ The activity actors have a lane for each kind of activity.
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Generator
-from contextvars import Context
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -132,23 +131,34 @@ class Lane(Generic[Job]):
     async def _perform_waiting(self, task: LentTask, scope: anyio.CancelScope) -> None:
         """Perform one job after the other, until one has waited, has cancelled this task, or none is left."""
         ends_s = self._stopwatch() + self.SLICE_S
-        while self._queues and self._running < self._room:
+        queues, scopes, new_context, cancellations = self._queues, self._scopes, task.context.copy, task.cancellations
+        while queues and self._running < self._room:
             job = self.waiting.pop()
-            steps = Steps(self._perform(job), scope, task.context)
             self._running += 1
-            self._scopes[job] = scope
-            if self._queues and not self._called:
+            scopes[job] = scope
+            if queues and not self._called:
                 self._call()  # for the jobs behind, should this one wait
+            coroutine = self._perform(job)
+            run = new_context().run
             try:
-                await steps
+                # Most often the first step is the last one, and nothing has to be made that awaits the others.
+                wanted = run(coroutine.send, None)
+            except StopIteration:
+                waited = False
+            else:
+                waited = True
+                steps = Steps(coroutine, wanted, run, scope)
+                try:
+                    await steps
+                finally:
+                    if steps.left_behind:
+                        self._left_behind(job)
             finally:
                 self._running -= 1
-                del self._scopes[job]
-                if steps.left_behind:
-                    self._left_behind(job)
-            if not self._queues:
+                del scopes[job]
+            if not queues:
                 self._full_told = False
-            if steps.waited or task.cancellations():
+            if waited or cancellations():
                 break
             if self._stopwatch() > ends_s:
                 await anyio.lowlevel.checkpoint()
@@ -156,37 +166,34 @@ class Lane(Generic[Job]):
 
 
 class Steps(Awaitable[None]):
-    """Awaits a coroutine, in a context of its own, and records whether it has waited.
+    """Awaits the steps of a coroutine behind the first, in the context of its own that it has.
 
     Args:
+        wanted: What it waits for now.
+        run: Runs a function in its context.
         scope: If this is cancelled, the coroutine is. One that goes on waiting all the same is left behind.
-        context: The coroutine runs in a copy of it.
     """
 
     # So often may a cancelled coroutine wait again, to put things in order. Each of these waits ends at once; of those
     # that are shielded only trio's count, which look the same from here.
     WAITS_MAX = 1_000
 
-    __slots__ = ("_context", "_coroutine", "_scope", "left_behind", "waited")
+    __slots__ = ("_coroutine", "_run", "_scope", "_wanted", "left_behind")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, None], scope: anyio.CancelScope, context: Context) -> None:
+    def __init__(
+        self, coroutine: Coroutine[Any, Any, None], wanted: Any, run: Callable[..., Any], scope: anyio.CancelScope
+    ) -> None:
         self._coroutine = coroutine
-        self._context = context
+        self._wanted = wanted
+        self._run = run
         self._scope = scope
-        self.waited = False
         self.left_behind = False
 
     def __await__(self) -> Generator[Any, Any, None]:
-        run = self._context.copy().run
-        step: Callable[[Any], Any] = self._coroutine.send
-        value: Any = None
+        run, wanted = self._run, self._wanted
+        step: Callable[[Any], Any]
         waits_left = self.WAITS_MAX
         while True:
-            try:
-                wanted = run(step, value)
-            except StopIteration:
-                return
-            self.waited = True
             try:
                 value = yield wanted
             except BaseException as error:
@@ -200,6 +207,10 @@ class Steps(Awaitable[None]):
                     self.left_behind = True
                     run(_close, self._coroutine)
                     return
+            try:
+                wanted = run(step, value)
+            except StopIteration:
+                return
 
 
 def _close(coroutine: Coroutine[Any, Any, None]) -> None:

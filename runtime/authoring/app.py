@@ -61,8 +61,8 @@ class App:
         self.activities: dict[str, ActivityDefinition] = {}
         # By workflow, once it has run: the activities that it calls as functions (runtime/execution/direct_calls.py).
         self.direct_calls: dict[str, Mapping[CodeType, str]] = {}
-        self._names: dict[Callable[..., Any], str] = {}
-        self._outputs: dict[Callable[..., Any], Decoder] = {}
+        # By function that is registered here, as workflow or activity: its name, and what decodes its results.
+        self._known: dict[Callable[..., Any], tuple[str, Decoder]] = {}
 
     def __repr__(self) -> str:
         return f"App({self.name!r}: {len(self.workflows)} workflows, {len(self.activities)} activities)"
@@ -88,8 +88,7 @@ class App:
             output = result_decoder(function, chosen)
             definition = WorkflowDefinition(name=chosen, function=function, parameters=parameters, app=self)
             _add(self.workflows, chosen, definition, "workflow")
-            self._names[function] = chosen
-            self._outputs[function] = output
+            self._known[function] = chosen, output
             return function
 
         return register(function) if function is not None else register
@@ -127,8 +126,7 @@ class App:
             output = result_decoder(function, chosen)
             definition = ActivityDefinition(name=chosen, function=function, kind=kind, parameters=parameters)
             _add(self.activities, chosen, definition, "activity")
-            self._names[function] = chosen
-            self._outputs[function] = output
+            self._known[function] = chosen, output
             return function
 
         return register(function) if function is not None else register
@@ -143,7 +141,8 @@ class App:
             return function
         if not callable(function):
             raise AppError(_no_function(function))
-        return self._names.get(function) or own_name(function)
+        known = self._known.get(function)
+        return known[0] if known is not None else own_name(function)
 
     def output_of(self, function: Callable[..., Any] | str) -> Decoder:
         """The decoder of a function's results.
@@ -154,7 +153,22 @@ class App:
         if isinstance(function, str):
             return UNTYPED
         # That of another function is not kept: a lambda in a workflow is a new function at each call.
-        return self._outputs.get(function) or result_decoder(function, getattr(function, "__name__", repr(function)))
+        known = self._known.get(function)
+        if known is not None:
+            return known[1]
+        return result_decoder(function, getattr(function, "__name__", repr(function)))
+
+    def called(self, function: Callable[..., Any] | str) -> tuple[str, Decoder]:
+        """The name of a function, and the decoder of its results, in one look: workflow code asks at each call.
+
+        Raises:
+            AppError: As of `name_of`.
+        """
+        if not isinstance(function, str):
+            known = self._known.get(function)
+            if known is not None:
+                return known
+        return self.name_of(function), self.output_of(function)
 
 
 def name_of(function: Callable[..., Any] | str, app: App | None) -> str:

@@ -15,7 +15,7 @@ write with it: NaN, infinity, lone surrogates, numbers beyond a float
 import json
 import typing
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from math import isfinite
 from typing import Any
 
@@ -27,6 +27,7 @@ from .annotations import NotReadable, Reader, needs_reader, reader_of
 from .task import Task
 
 NO_TYPE: Any = Any
+RAW = msgspec.Raw
 
 
 class Decoder:
@@ -91,10 +92,10 @@ class Decoder:
 class Encoder:
     """Turns values into JSON text. One for each engine."""
 
-    __slots__ = ("_encoder",)
+    __slots__ = ("_encode",)
 
     def __init__(self) -> None:
-        self._encoder = msgspec.json.Encoder(enc_hook=_unbuild)
+        self._encode: Callable[[Any], bytes] = msgspec.json.Encoder(enc_hook=_unbuild).encode
 
     def encode(self, value: Any) -> str | None:
         """Write a payload; None is no payload.
@@ -104,12 +105,13 @@ class Encoder:
         """
         if value is None:
             return None
-        if type(value) is msgspec.Raw:
+        if type(value) is RAW:
             return bytes(value).decode()  # JSON that is written already
         try:
-            encoded = self._encoder.encode(value)
+            encoded = self._encode(value)
             # msgspec writes null for NaN and infinity, and the loss would be noticed far away, if ever.
-            if b"null" not in encoded or _finite(msgspec.to_builtins(value, enc_hook=_unbuild)):
+            # `in` would make and drop an error for each: it asks first whether it was given a number.
+            if encoded.find(b"null") < 0 or _finite(msgspec.to_builtins(value, enc_hook=_unbuild)):
                 return encoded.decode()
         except BaseException:  # noqa: S110  a second look decides
             pass

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from ...actors.text import clean, described
 from ...journal.line import NO_NOTES, Note
 from ..authoring.app import WorkflowDefinition
-from ..authoring.codec import Decoder, Encoder
+from ..authoring.codec import Encoder
 from ..authoring.context import WorkflowContext
 from ..authoring.limits import USUAL_LIMITS, WorkflowLimits
 from ..authoring.misuse import called_as_function, in_our_words, no_function, no_policy, no_task
@@ -36,13 +36,15 @@ from ..history.event import (
     ExecutionStarted,
     PatchesApplied,
     TaskScheduled,
+    task_scheduled,
 )
 from ..history.failure import FailureDetails, failure_of
 from ..history.status import Status
+from .call import Call
 from .demands import exceed, plain_name, weigh
 from .direct_calls import NONE, Watch, called_by
 from .interruption import CodeInterrupted
-from .pending import ANSWERS, Call, Pending
+from .pending import ANSWERS, Pending
 from .unawaited import notes_of_unawaited
 
 logger = logging.getLogger(__name__)
@@ -232,7 +234,7 @@ class Execution:
         app = self.definition.app
         if not isinstance(activity, str) and not callable(activity):
             raise no_function("call_activity", "activity", activity)
-        name = app.name_of(activity)
+        name, output = app.called(activity)
         if type(name) is not str or len(name) > self.limits.name_bytes_max or not name.isascii():
             name = plain_name(self, "the name of an activity", name)
         if policy is not None and not isinstance(policy, RetryPolicy):
@@ -240,18 +242,23 @@ class Execution:
         payload = self._encoder.encode(value)
         if payload is not None and len(payload) > self.limits.light_chars:
             weigh(self, f"the input of activity {name!r}", payload)
+        task: Task[Any] = Task(self)
+        self._ask_activity(
+            Call(task, "Activity", name, output, payload, self._ask_activity, policy, self._pending.now_us)
+        )
+        return task
+
+    def _ask_activity(self, call: Call) -> None:
+        """Emit the command of a try of an activity."""
         pending = self._pending
-
-        def ask(call: Call) -> None:
-            event_id = pending.track(call)
-            if call.attempt == 1:
-                then = pending.recorded(event_id, TaskScheduled) if pending.replayed is not None else None
-                call.reference = then.task_execution_id if then is not None else f"{pending.execution_id}-{event_id}"
-            else:
-                self.retries = (self.retries or {}) | {event_id: call.attempt}
-            pending.commands.append(TaskScheduled(event_id, name, payload, call.reference))
-
-        return self._call("Activity", name, app.output_of(activity), ask, policy)
+        event_id = pending.track(call)
+        if call.attempt == 1:
+            then = pending.recorded(event_id, TaskScheduled) if pending.replayed is not None else None
+            call.reference = then.task_execution_id if then is not None else f"{pending.execution_id}-{event_id}"
+        else:
+            self.retries = (self.retries or {}) | {event_id: call.attempt}
+        asked = task_scheduled((event_id, call.name, call.payload, call.reference, None, None, 0, None))
+        pending.commands.append(asked)
 
     def call_child_workflow(
         self,
@@ -264,7 +271,7 @@ class Execution:
         app = self.definition.app
         if not isinstance(workflow, str) and not callable(workflow):
             raise no_function("call_child_workflow", "workflow", workflow)
-        name = app.name_of(workflow)
+        name, output = app.called(workflow)
         if type(name) is not str or len(name) > self.limits.name_bytes_max or not name.isascii():
             name = plain_name(self, "the name of a child workflow", name)
         if instance_id is not None:
@@ -274,19 +281,21 @@ class Execution:
         payload = self._encoder.encode(value)
         if payload is not None and len(payload) > self.limits.light_chars:
             weigh(self, f"the input of child workflow {name!r}", payload)
-        pending = self._pending
+        task: Task[Any] = Task(self)
+        call = Call(task, "Child workflow", name, output, payload, self._ask_child, policy, self._pending.now_us)
+        call.chosen_id = instance_id
+        self._ask_child(call)
+        return task
 
-        def ask(call: Call) -> None:
-            event_id = pending.track(call)
-            own_id = self._child_id(event_id, instance_id)
-            retry_of = None if call.attempt == 1 else call.reference
-            call.child_id = own_id
-            if call.attempt == 1:
-                call.reference = own_id
-            named = instance_id is not None
-            pending.commands.append(ChildCreated(event_id, own_id, name, payload, named, retry_of))
-
-        return self._call("Child workflow", name, app.output_of(workflow), ask, policy)
+    def _ask_child(self, call: Call) -> None:
+        """Emit the command of a try of a child."""
+        event_id = self._pending.track(call)
+        call.child_id = self._child_id(event_id, call.chosen_id)
+        retry_of = None if call.attempt == 1 else call.reference
+        if call.attempt == 1:
+            call.reference = call.child_id
+        named = call.chosen_id is not None
+        self._pending.commands.append(ChildCreated(event_id, call.child_id, call.name, call.payload, named, retry_of))
 
     def _child_id(self, event_id: int, chosen: str | None) -> str:
         """The id of a child. The recorded one counts for a child that the code did not name then."""
@@ -294,23 +303,6 @@ class Execution:
         if then is not None and (not then.named or then.rerun_of is not None):
             return then.instance_id
         return chosen or child_id(self.instance_id, event_id, self.execution_id if self._generation else None)
-
-    def _call(
-        self, what: str, name: str, decoder: Decoder, ask: Callable[[Call], None], policy: RetryPolicy | None
-    ) -> Task[Any]:
-        task: Task[Any] = Task(self)
-        ask(
-            Call(
-                task=task,
-                what=what,
-                name=name,
-                decoder=decoder,
-                ask=ask,
-                policy=policy,
-                started_us=self._pending.now_us,
-            )
-        )
-        return task
 
     def create_timer(self, fire_at: Any) -> Task[None]:
         self.expect_room()

@@ -38,61 +38,11 @@ from ..history.event import (
     TimerFired,
     TimerOrigin,
 )
-from ..history.failure import ACTIVITY_CALL, CHILD_CALL, FailedCall, FailureDetails
+from ..history.failure import FailureDetails
 from ..history.row import WAITS_TOLD_MAX
+from .call import Call
 
 C = TypeVar("C", bound=Command)
-
-
-class Call:
-    """An activity or a child that was asked for, over all its tries."""
-
-    __slots__ = (
-        "ask",
-        "attempt",
-        "child_id",
-        "decoder",
-        "first_id",
-        "name",
-        "policy",
-        "reference",
-        "started_us",
-        "task",
-        "what",
-    )
-
-    def __init__(
-        self,
-        *,
-        task: Task[Any],
-        what: str,
-        name: str,
-        decoder: Decoder,
-        ask: Callable[["Call"], None],
-        policy: RetryPolicy | None,
-        started_us: int,
-    ) -> None:
-        self.task = task
-        self.what = what  # for messages: "Activity" or "Child workflow"
-        self.name = name  # of the activity or the workflow
-        self.decoder = decoder
-        self.ask = ask  # emits the command of a try
-        self.policy = policy
-        self.started_us = started_us  # Unix time, microseconds
-        self.attempt = 0
-        self.first_id = 0  # the event id of the first try
-        self.reference = ""  # names the call in the timers between its tries
-        self.child_id = ""  # of a child: the instance of the last try
-
-    @property
-    def is_activity(self) -> bool:
-        return self.what == "Activity"
-
-    def failed(self, task_id: int) -> FailedCall:
-        """The last try, as the call that has failed."""
-        if self.is_activity:
-            return FailedCall(kind=ACTIVITY_CALL, name=self.name, id=task_id, attempt=self.attempt)
-        return FailedCall(kind=CHILD_CALL, name=self.name, id=self.child_id, attempt=self.attempt)
 
 
 class Wait:
@@ -189,7 +139,7 @@ class Pending:
     def track(self, call: Call) -> int:
         """Count a try of a call and return its event id."""
         call.attempt += 1
-        event_id = self.next_id()
+        self._last_id = event_id = self._last_id + 1
         self.calls[event_id] = call
         if call.attempt == 1:
             call.first_id = event_id

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from ...journal.line import Note
 from ...journal.vocabulary import CALL_NOT_AWAITED
-from .pending import Call, Pending
+from .call import Call
+from .pending import Pending
 
 
 def notes_of_unawaited(pending: Pending) -> Iterator[Note]:

@@ -102,6 +102,7 @@ class InstanceRecord(NamedTuple):
 COMMON_FIELDS = 11
 ABSENT = tuple(InstanceRecord._field_defaults[name] for name in InstanceRecord._fields[COMMON_FIELDS:])
 NEEDED_FIELDS = 6  # those that every release has written
+KNOWN_FIELDS = 1 + len(InstanceRecord._fields)  # with the format in front; a later release may write more
 
 
 def unpack_record(packed: bytes) -> InstanceRecord:
@@ -111,17 +112,35 @@ def unpack_record(packed: bytes) -> InstanceRecord:
         CorruptHistory: This release cannot read it.
     """
     try:
-        record_format, status, name, execution_id, created_us, custom_status, parent, *rest = msgpack.unpackb(
-            packed, use_list=False
-        )
-        if record_format != FORMAT:
-            raise CorruptHistory(f"a record has format {record_format}; this release reads format {FORMAT}")
-        link = Parent(*parent) if parent is not None else None
-        known = rest[: len(InstanceRecord._fields) - NEEDED_FIELDS]
-        record = InstanceRecord(STATUS_OF[status], name, execution_id, created_us, custom_status, link, *known)
+        fields = msgpack.unpackb(packed, use_list=False)
+        if fields[0] != FORMAT:
+            raise CorruptHistory(f"a record has format {fields[0]}; this release reads format {FORMAT}")
+        if len(fields) <= NEEDED_FIELDS:
+            raise ValueError(f"{len(fields)} fields")
+        record = InstanceRecord(STATUS_OF[fields[1]], *fields[2:KNOWN_FIELDS])
+        if record.parent is not None:
+            record = record._replace(parent=Parent(*record.parent))
         return record if record.set_aside is None else record._replace(set_aside=AsideMark(*record.set_aside))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, IndexError) as error:
         raise CorruptHistory(f"a record of {len(packed)} bytes cannot be read: {error!r}") from error
+
+
+ARRAY_16 = 0xDC  # MessagePack: an array of 16 elements or more begins with it and two bytes
+
+
+def status_in(packed: bytes) -> Status:
+    """Read the status of a record that was just written. That takes a fifth of the time of the whole record.
+
+    Raises:
+        CorruptHistory: This release cannot read it.
+    """
+    try:
+        begin = 3 if packed[0] == ARRAY_16 else 1
+        if packed[begin] == FORMAT:
+            return STATUS_OF[packed[begin + 1]]
+    except (IndexError, KeyError):
+        pass  # the whole of it tells what is wrong
+    return unpack_record(packed).status
 
 
 EVENT_KEY_BYTES = 16

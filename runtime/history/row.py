@@ -11,8 +11,8 @@ first, in their order.
 Workflow actors write rows; replay, the timeline and the facade read them.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import msgpack
 
@@ -48,25 +48,21 @@ class RowPacker:
     """Writes rows. An engine has one, because its buffer is dear to make and cheap to use again."""
 
     def __init__(self) -> None:
-        self._packer = msgpack.Packer()
+        self._pack: Callable[[tuple[Any, ...]], bytes] = msgpack.Packer().pack
 
     def pack(
         self,
         at_us: int,
         turn: Iterable[Event] | None,
-        held: Iterable[Event],
+        held: Sequence[Event],
         consumed: int | None = None,
         waits: Sequence[str | int] | None = None,
     ) -> bytes:
-        fields = (
-            FORMAT,
-            at_us,
-            [pack_event(event) for event in turn] if turn is not None else None,
-            [pack_event(event) for event in held],
-            consumed,
-        )
-        row: bytes = self._packer.pack(fields if waits is None else (*fields, waits))
-        return row
+        fed = [*map(pack_event, turn)] if turn is not None else None
+        kept = [*map(pack_event, held)] if held else ()
+        if waits is None:
+            return self._pack((FORMAT, at_us, fed, kept, consumed))
+        return self._pack((FORMAT, at_us, fed, kept, consumed, waits))
 
 
 def unpack_row(packed: bytes) -> Row:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID, uuid5
 
-from ...actors.address import Address
+from ...actors.address import Address, address_of
 from ...journal.vocabulary import CHILD_NOT_STARTED
 from ..dates import END_OF_TIME_US
 from ..history.event import (
@@ -25,6 +25,7 @@ from ..history.event import (
     TimerCreated,
 )
 from ..history.failure import FailureDetails
+from ..history.open_work import TAKERS
 from ..history.status import Status
 from .message import (
     ACTIVITY,
@@ -48,9 +49,12 @@ GENERATIONS = UUID("0d9b3c55-63b0-5f0a-9d0b-3f3e6a0f1c92")  # of the execution i
 
 def carry_out(sheet: TurnSheet, commands: Sequence[Command]) -> None:
     """Do what the code asks for, in its order."""
+    work = sheet.actor.open
     for command in commands:
-        sheet.actor.open.apply(command)
-        effect = EFFECTS.get(type(command))
+        kind = type(command)
+        if (take := TAKERS.get(kind)) is not None:
+            take(work, command)
+        effect = EFFECTS.get(kind)
         if effect is not None:
             effect(sheet, command)
 
@@ -83,7 +87,7 @@ def invoke(sheet: TurnSheet, task: TaskScheduled, *, again: bool = False) -> Non
         1 if actor.execution is not None and actor.execution.retries is None else _attempt(actor, task),
         again,
     )
-    sheet.turn.messages.append((Address(ACTIVITY, f"{execution_id}:{task.event_id}"), message))
+    sheet.turn.messages.append((address_of((ACTIVITY, f"{execution_id}:{task.event_id}")), message))
 
 
 def invoke_again(sheet: TurnSheet, task: TaskScheduled, *, hangs: bool = False) -> None:

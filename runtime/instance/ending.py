@@ -77,7 +77,8 @@ def end(
     clear_timers(sheet)
     # What was asked for in the last turn is done; what was asked for before it has lost its purpose.
     tasks = actor.open.tasks
-    actor.open.keep_only([Row(sheet.now_us, sheet.asked, ())])
+    if tasks:
+        actor.open.keep_only([Row(sheet.now_us, sheet.asked, ())])
     if status is Status.TERMINATED:
         withdraw(sheet, tasks, ended=True)
     elif actor.open.tasks is not tasks:

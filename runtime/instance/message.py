@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from ...actors.address import Address
+from ...actors.address import Address, address_of
 from ..execution.drive import ContinuedAsNew
 from ..history.attribution import By
 from ..history.event import Arrival, Command, DetachedCreated, EventSent, Parent, Trace
@@ -29,7 +29,7 @@ WITHDRAW = "withdraw"
 
 
 def workflow_address(instance_id: str) -> Address:
-    return Address(WORKFLOW, instance_id)
+    return address_of((WORKFLOW, instance_id))
 
 
 class Start(Struct, frozen=True):

@@ -22,7 +22,9 @@ from .sheet import TurnSheet
 
 def feed_if_possible(sheet: TurnSheet) -> None:
     """Feed the code what has arrived; hold it if the instance is not due to start yet, or its code cannot be had."""
-    execution = None if sheet.waits_for_start else running_code(sheet)
+    execution = sheet.actor.execution
+    if execution is None and not sheet.waits_for_start:
+        execution = running_code(sheet)
     if execution is not None:
         _feed(sheet, execution)
     elif not sheet.status.terminal:
@@ -62,7 +64,7 @@ def running_code(sheet: TurnSheet) -> Execution | None:
     _forget_timeouts(sheet, actor.execution)
     if begins:
         actor.record = actor.record._replace(started_us=sheet.now_us)
-    if sheet.status is not Status.SUSPENDED:
+    if not sheet.status.suspended:
         sheet.step(Step.RUN)
         if actor.record.stall is not None:
             actor.record = actor.record._replace(stall=None)
@@ -114,7 +116,8 @@ def _feed(sheet: TurnSheet, execution: Execution) -> None:
     if execution.custom_status != actor.record.custom_status:
         actor.record = actor.record._replace(custom_status=execution.custom_status)
     carry_out(sheet, commands)
-    _take_back_timers(sheet, execution)
+    if execution.cancelled_timers:
+        _take_back_timers(sheet, execution)
     outcome = execution.outcome
     if isinstance(outcome, ContinuedAsNew):
         continue_as_new(sheet, outcome, arrivals[taken:])
@@ -149,7 +152,7 @@ def _interrupt(sheet: TurnSheet, why: str) -> None:
 
 def _take_back_timers(sheet: TurnSheet, execution: Execution) -> None:
     """Clear the timers whose event came first."""
-    sheet.waits_ended = bool(execution.cancelled_timers)
+    sheet.waits_ended = True
     for timer_id in execution.cancelled_timers:
         clear_timer(sheet, timer_id)
     execution.cancelled_timers.clear()

@@ -32,11 +32,11 @@ from ..history.event import (
     EventRaised,
     EventSent,
     ExecutionStarted,
-    TaskCompleted,
     TaskFailed,
     TaskScheduled,
     TimerCreated,
     TimerFired,
+    task_completed,
 )
 from ..history.facets import facets_of
 from ..history.failure import failure_of
@@ -343,7 +343,7 @@ def _receive_activity_done(sheet: TurnSheet, envelope: Envelope) -> None:
         if failure is not None:
             sheet.arrive(TaskFailed(done.task_id, failure.pack(), None, None, done.began_us))
         else:
-            sheet.arrive(TaskCompleted(done.task_id, done.result, None, None, done.began_us))
+            sheet.arrive(task_completed((done.task_id, done.result, None, None, done.began_us, None)))
 
 
 def _receive_child_done(sheet: TurnSheet, envelope: Envelope) -> None:

@@ -18,7 +18,7 @@ from ..history.attribution import By
 from ..history.audit import AuditAction, audit_entry, row_of
 from ..history.event import Arrival, Event, ExecutionStalled
 from ..history.facets import changed_facets
-from ..history.open_work import START_TIMER
+from ..history.open_work import START_TIMER, TAKERS
 from ..history.record import InstanceRecord, pack_outbox
 from ..history.row import Row
 from ..history.status import Status, Step, follow
@@ -143,8 +143,12 @@ class TurnSheet:
 
     def arrive(self, event: Arrival) -> None:
         """Take in an event: it is fed in this turn, unless the instance is suspended."""
-        self.actor.open.apply(event)
-        (self.holding if self.status is Status.SUSPENDED else self.arrived).append(event)
+        actor = self.actor
+        if (take := TAKERS.get(type(event))) is not None:
+            take(actor.open, event)
+        record = actor.record
+        assert record is not None
+        (self.holding if record.status.suspended else self.arrived).append(event)
 
     def hold(self, event: Arrival) -> None:
         """Keep an event until it can be fed."""
@@ -223,34 +227,53 @@ class TurnSheet:
         """Write all of it into the turn: the row, the record, the reminders, the active mark."""
         actor = self.actor
         turn = self.turn
-        for timer_id, due_us in self.timers_doubted.items():
-            if actor.open.timers.get(timer_id) == due_us and (str(timer_id), due_us) not in turn.reminders_cleared:
-                self.timers_set[timer_id] = due_us
+        if self.timers_doubted:
+            self._set_again()
         if self.timers_set:
             turn.reminders_set = [(str(timer_id), due_us) for timer_id, due_us in self.timers_set.items()]
             # A worker computes the times of its timers from the time that it was sent.
             turn.reminders_from_us = self.turn_at_us
         if self.asked is not None or self.holding:
-            events = None if self.asked is None else [*self.arrived, *self.asked]
-            code = actor.execution
-            asks = code is not None and (code.waits or actor.waits or self.waits_ended)
-            waits = self._waits(code) if code is not None and asks else None
-            row = Row(self.turn_at_us or self.now_us, events, self.holding, self.consumed, waits)
-            turn.entry = actor.surroundings.packer.pack(*row)
-            self._remember(row)
-            actor.events += len(self.holding) if events is None else len(events) + len(self.holding)
+            turn.entry = self._row()
             actor.last_us = self.now_us
         if self.posted and actor.record is not None:
             actor.record = actor.record._replace(outbox=pack_outbox(actor.outbox or {}))
-        record = actor.record
+        record, before = actor.record, self.record_before
         if record is not None:
-            if record is not self.record_before and record != self.record_before:
+            if record is not before and record != before:
                 turn.record = record.pack(actor.surroundings.record_packer)
-                turn.facets = changed_facets(self.record_before, record, self.now_us)
-                if turn.facets is not None:
+                turn.facets = facets = changed_facets(before, record, self.now_us)
+                if facets is not None:
                     actor.changed_us = self.now_us
-            turn.busy = self.busy(record)
-            turn.quiet = record.status.terminal and not turn.busy
+            turn.busy = busy = self.busy(record)
+            turn.quiet = not busy and record.status.terminal
+
+    def _set_again(self) -> None:
+        """Set the timers that are doubted and still open."""
+        for timer_id, due_us in self.timers_doubted.items():
+            reminder = (str(timer_id), due_us)
+            if self.actor.open.timers.get(timer_id) == due_us and reminder not in self.turn.reminders_cleared:
+                self.timers_set[timer_id] = due_us
+
+    def _row(self) -> bytes:
+        """Write the row of this turn, and keep in memory what the next turn needs of it."""
+        actor, asked, holding = self.actor, self.asked, self.holding
+        at_us = self.turn_at_us or self.now_us
+        events = None if asked is None else [*self.arrived, *asked]
+        code = actor.execution
+        waits = None
+        if code is not None and (code.waits or actor.waits or self.waits_ended):
+            waits = self._waits(code)
+        if events is not None:
+            actor.events += len(events)
+            if actor.held:
+                del actor.held[: self.consumed]
+        if holding:
+            actor.events += len(holding)
+            actor.held += holding
+        if code is None or actor.timeline is not None:
+            self._remember(Row(at_us, events, holding, self.consumed, waits))
+        return actor.surroundings.packer.pack(at_us, events, holding, self.consumed, waits)
 
     def _waits(self, code: Execution) -> tuple[str | int, ...] | None:
         """The events that the code waits for after this turn, as a row has them; None: the same as before."""
@@ -261,15 +284,12 @@ class TurnSheet:
         return waits
 
     def _remember(self, row: Row) -> None:
-        """Keep in memory what the next turn needs of this one."""
+        """Keep the row of code that is not here."""
         actor = self.actor
-        if row.turn is not None:
-            del actor.held[: row.consumed]
-        actor.held += self.holding
         if actor.timeline is not None:
             actor.timeline.add(row)
             actor.rows = [row]
-        elif actor.execution is None:
+        else:
             actor.rows.append(row)
 
     def busy(self, record: InstanceRecord) -> bool:
@@ -277,10 +297,11 @@ class TurnSheet:
         actor = self.actor
         if actor.outbox:
             return True
-        if record.status.terminal:
+        status = record.status
+        if status.terminal:
             if record.set_aside is not None:
                 return False
-            return record.status is not Status.TERMINATED and bool(actor.open.tasks or actor.unconfirmed)
-        food = bool(actor.held) and self.holds_food
-        waiting = food and record.status is not Status.SUSPENDED and not self.waits_for_start
-        return bool(actor.open.tasks) or bool(actor.unconfirmed) or record.status is Status.STALLED or waiting
+            return bool(actor.open.tasks or actor.unconfirmed) and status is not Status.TERMINATED
+        if actor.open.tasks or actor.unconfirmed or status.stalled:
+            return True
+        return bool(actor.held) and self.holds_food and not status.suspended and not self.waits_for_start

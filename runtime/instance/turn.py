@@ -60,7 +60,7 @@ def _run(sheet: TurnSheet) -> None:
         terminate(sheet, sheet.termination)
     elif record.set_aside is not None:
         sheet.hold_all()
-    elif is_remote(sheet, record):
+    elif sheet.actor.execution is None and is_remote(sheet, record):
         run_remotely(sheet)
     elif sheet.arrived or (sheet.actor.held and not record.status.suspended and sheet.holds_food):
         feed_if_possible(sheet)

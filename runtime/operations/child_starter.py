@@ -14,7 +14,6 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
-from anyio.abc import TaskGroup
 
 from ...actors.address import Address
 from ...actors.errors import HostLost, HostSilent, HostStopping, HostUnreachable, MailboxFull, NotOwner, PerdureError
@@ -26,12 +25,13 @@ from ..history.event import Parent
 from ..history.failure import failure_of
 from ..history.status import Status
 from ..instance.message import ChildDone, ChildStarted, Start, workflow_address
+from .attendance import Attendance
 from .facade import Facade
 
 RETRY_S = 1.0  # after a store or a mailbox that did not take the start
 
 
-class ChildStarter:
+class ChildStarter(Attendance):
     """Starts named children, each in a task that lasts until the parent has its answer.
 
     Args:
@@ -41,18 +41,11 @@ class ChildStarter:
     """
 
     def __init__(self, facade: Facade, *, send: Callable[[Address, Any], None], journal: Journal | None = None) -> None:
+        super().__init__()
         self._journal = (journal or Journal()).at(__name__)
         self._facade = facade
         self._send = send
         self._busy: set[tuple[Address, Parent]] = set()
-        self._tasks: TaskGroup | None = None
-
-    async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Start the children that are received, until cancelled."""
-        async with anyio.create_task_group() as tasks:
-            self._tasks = tasks
-            task_status.started()
-            await anyio.sleep_forever()
 
     def receive(self, address: Address, start: Start) -> None:
         """Start a child, in a task.
@@ -62,11 +55,10 @@ class ChildStarter:
             start: The start, with its parent.
         """
         assert start.parent is not None
-        assert self._tasks is not None
         # Two tasks may ask for the same id; each gets its own answer.
         if (address, start.parent) not in self._busy:
             self._busy.add((address, start.parent))
-            self._tasks.start_soon(self._start, address, start, start.parent)
+            self._attend(self._start, address, start, start.parent)
 
     async def _start(self, address: Address, start: Start, parent: Parent) -> None:
         try:

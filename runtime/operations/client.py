@@ -20,6 +20,7 @@ from ..history.instance_state import InstanceState
 from ..history.status import Status
 from .facade import finished
 from .handle import Handle, Seconds, Workflow, WorkflowState
+from .steering.starting import IfExists, StartRequest
 
 R = TypeVar("R")
 IfTaken = Literal["reject", "return", "restart"]
@@ -56,18 +57,7 @@ class Operations(Protocol):
         start_at_us: int | None = None,
     ) -> str: ...
 
-    async def begin(
-        self,
-        name: str,
-        *,
-        instance_id: str | None,
-        input: str | None,  # noqa: A002
-        start_at_us: int | None,
-        tags: Mapping[str, str] | None,
-        if_exists: str,
-        force: bool,
-        key: str | None,
-    ) -> str: ...
+    async def begin(self, request: StartRequest) -> str: ...
 
     async def inspect(self, instance_id: str) -> InstanceState | None: ...
 
@@ -141,17 +131,18 @@ class Client:
                 name, instance_id=instance_id, input=content, start_at_us=start_at_us
             )
         else:
-            usual = "restart" if instance_id is not None else "reject"
-            started = await self._operations.begin(
-                name,
+            usual = IfExists.RESTART if instance_id is not None else IfExists.REJECT
+            request = StartRequest(
+                name=name,
                 instance_id=instance_id,
                 input=content,
                 start_at_us=start_at_us,
                 tags=tags,
-                if_exists=if_exists or usual,
+                if_exists=usual if if_exists is None else _if_exists(if_exists),
                 force=force,
                 key=idempotency_key,
             )
+            started = await self._operations.begin(request)
         return Handle(started, self, workflow)
 
     @overload
@@ -246,7 +237,7 @@ class Client:
             InvalidRequest: `until` holds of no status.
         """
         instance_id = id_of(instance_id)
-        if not any(map(until, Status)):
+        if until is not finished and not any(map(until, Status)):
             raise InvalidRequest("no status of an instance satisfies `until`; the wait would never end")
         if timeout is None:
             return self._described(await self._operations.wait(instance_id, until))
@@ -389,6 +380,14 @@ def id_of(instance_id: str) -> str:
         return instance_id
     _expect(str, instance_id, "instance_id")
     return str.__str__(instance_id)
+
+
+def _if_exists(word: str) -> IfExists:
+    """Read what a caller has said. Raises InvalidRequest."""
+    try:
+        return IfExists(word)
+    except ValueError:
+        raise InvalidRequest(f"if_exists is {' or '.join(IfExists)}, not {word!r}") from None
 
 
 def _expect(kind: type[Any] | tuple[type[Any], ...], value: Any, what: str) -> None:

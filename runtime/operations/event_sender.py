@@ -14,7 +14,6 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
-from anyio.abc import TaskGroup
 
 from ...actors.address import Address
 from ...actors.errors import HostLost, HostSilent, HostStopping, HostUnreachable, MailboxFull, NotOwner
@@ -25,13 +24,14 @@ from ...journal.vocabulary import EVENT_DROPPED, EVENT_KEPT
 from ..errors import ChildUnfinished, InstanceExists, InstanceNotFound, InvalidRequest
 from ..history.event import DetachedCreated
 from ..instance.message import EventsTaken, RaiseEvent, SendEvent, Start, workflow_address
+from .attendance import Attendance
 from .facade import Facade
 
 RETRY_S = 1.0  # after a store or a mailbox that did not take the event
 TAKEN_MAX = 100  # events that the sender is told of at once: each time it writes its record
 
 
-class EventSender:
+class EventSender(Attendance):
     """Delivers events, with a task for each pair of a sender and a receiver while there are some.
 
     Args:
@@ -49,20 +49,13 @@ class EventSender:
         app_id: str,
         journal: Journal | None = None,
     ) -> None:
+        super().__init__()
         self._journal = (journal or Journal()).at(__name__)
         self._facade = facade
         self._send = send
         self._app_id = app_id
         self._waiting: dict[tuple[str, str], deque[SendEvent]] = {}  # by sender and receiver
         self._keys: set[bytes] = set()  # of all that wait
-        self._tasks: TaskGroup | None = None
-
-    async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Deliver the events that are received, until cancelled."""
-        async with anyio.create_task_group() as tasks:
-            self._tasks = tasks
-            task_status.started()
-            await anyio.sleep_forever()
 
     def receive(self, address: Address, message: SendEvent) -> None:
         """Deliver an event, behind those that its sender has for the same receiver.
@@ -71,7 +64,6 @@ class EventSender:
             address: Of the receiver.
             message: The event.
         """
-        assert self._tasks is not None
         if message.key in self._keys:
             return
         self._keys.add(message.key)
@@ -79,7 +71,7 @@ class EventSender:
         waiting = self._waiting.get(pair)
         if waiting is None:
             self._waiting[pair] = deque([message])
-            self._tasks.start_soon(self._deliver_all, *pair)
+            self._attend(self._deliver_all, *pair)
         else:
             waiting.append(message)
 

@@ -28,7 +28,7 @@ from ..errors import (
 from ..history.attribution import EMBEDDED, By
 from ..history.event import Trace
 from ..history.instance_state import InstanceState
-from ..history.record import state_of, unpack_record
+from ..history.record import state_of, status_in, unpack_record
 from ..history.row import CorruptHistory, Row, unpack_row
 from ..history.status import Status
 from ..ids import make_id
@@ -381,7 +381,7 @@ class Facade:
                     return state_of(instance_id, inspection)
                 watch.deleted = False
                 # A record tells the status for less than an inspection costs.
-                while not watch.lost and (watch.record is None or not until(unpack_record(watch.record).status)):
+                while not watch.lost and (watch.record is None or not until(status_in(watch.record))):
                     if watch.deleted and not await_creation:
                         raise InstanceNotFound(instance_id)
                     if (refusal := self._host.refusal) is not None:

@@ -32,6 +32,10 @@ T = TypeVar("T")
 HOST: ContextVar[int] = ContextVar("perdure_simulated_host", default=0)
 
 
+# Generations of the collector. It is off while a loop runs, so that all that is made there is young.
+YOUNG, MIDDLE_AGED, OLD = 0, 1, 2
+# How many loops run between two collections of what is old: worlds that are over, which somebody has kept for a while.
+LOOPS_BETWEEN = 20
 # So many tasks that are done are kept at least.
 TASKS_KEPT = 1_000
 
@@ -300,9 +304,8 @@ class SimLoop(asyncio.AbstractEventLoop):
             self._timers.clear()
             self._graveyard.clear()
             self.held.clear()
-            gc.collect()
+            gc.collect(YOUNG)
         finally:
-            gc.unfreeze()
             if self._collecting:
                 gc.enable()
             sys.unraisablehook = hook
@@ -322,7 +325,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         # Until `close`: finalizers would run at moments of the collector's choice.
         self._collecting = self._collecting or gc.isenabled()
         gc.disable()
-        gc.freeze()  # what was there before is not looked at by `close`
+        _collect_what_is_over()
         try:
             yield
         finally:
@@ -403,6 +406,14 @@ class SimLoop(asyncio.AbstractEventLoop):
         else:
             return True
         return False
+
+
+def _collect_what_is_over() -> None:
+    """Collect what earlier loops have left, without the heap of the program, which would take longer than a world."""
+    if not gc.get_freeze_count():
+        gc.collect()
+        gc.freeze()
+    gc.collect(OLD if gc.get_count()[OLD] >= LOOPS_BETWEEN else MIDDLE_AGED)
 
 
 def _to_close(coroutine: Any) -> "list[Coroutine[Any, Any, Any]]":

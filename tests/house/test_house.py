@@ -30,6 +30,7 @@ TESTED_ELSEWHERE = {
     "runtime/instance/surroundings.py": "a record",
     "testing/simulation/life.py": "a record and promises; tests/testing/simulation/test_world.py has lives",
     "runtime/instance/state.py": "tests/runtime/instance/test_actor.py has the actor whose memory it is",
+    "runtime/operations/attendance.py": "tests/runtime/operations/test_child_starter.py has it",
     "client/blocking_calls.py": "tests/client/test_blocking.py has threads, forks and early ends",
     "client/blocking_instances.py": "made; tests/client/test_blocking_twin.py makes it again",
     "api/control.py": "a protocol, fulfilled by the daemon",

@@ -92,12 +92,10 @@ class Witness:
         self.turns = TurnLog(lambda: self.world.clock.now_us() if self.world is not None else 0)
         self.log = LogLines()
         self.scheduled: set[str] = set()  # the keys of activities that a commit has asked for
-        # When answers were on the disk, by instance, key and event id; virtual seconds.
-        self.answered_s: dict[tuple[str, str, int], float] = {}
+        self.answered: set[tuple[str, str, int]] = set()  # the activities that have, by instance, key and event id
         self.cut_off: dict[str, float] = {}  # generations that a caller has ended, and when; virtual seconds
         self.children: set[tuple[str, str, int]] = set()  # (instance, execution, event id) of those asked for
         self.refused: set[str] = set()  # ids and payloads of requests of which nothing was done
-        self.repaired: set[str] = set()  # instances whose activities a person has had performed again
         self.performed = 0
         self.sometimes: Counter[str] = Counter()
         self.broken: Broken | None = None
@@ -164,20 +162,22 @@ class Witness:
 
     def performing(self, ctx: ActivityContext) -> None:
         """E5: an activity that begins was asked for by a commit that is on the disk, and is still wanted."""
-        self.performed += 1
-        if ctx.task_execution_id not in self.scheduled:
-            self.tell(Broken("E5", f"{ctx.activity_name} of {ctx.workflow_id} begins before its commit"))
+        self.performing_at_a_worker(ctx)
         assert self.world is not None
-        now_s, execution_id = self.world.loop.time(), ctx.task_execution_id.rpartition("-")[0]
-        if now_s > self.cut_off.get(execution_id, now_s):
+        # Where a recovery and an answer are under way at once, the activity is performed again, for nothing.
+        if (ctx.workflow_id, ctx.task_execution_id, ctx.task_id) in self.answered:
+            return
+        execution_id = ctx.task_execution_id.rpartition("-")[0]
+        if (now_s := self.world.loop.time()) > self.cut_off.get(execution_id, now_s):
             self.tell(
                 Broken("E5", f"{ctx.activity_name} of {ctx.workflow_id} begins after that was terminated or purged")
             )
-        answered = ctx.workflow_id not in self.repaired and now_s > self.answered_s.get(
-            (ctx.workflow_id, ctx.task_execution_id, ctx.task_id), now_s
-        )
-        if answered:
-            self.tell(Broken("E5", f"{ctx.activity_name} of {ctx.workflow_id} begins after its answer"))
+
+    def performing_at_a_worker(self, ctx: ActivityContext) -> None:
+        """E5, as far as it goes for a worker: what is under way to one is taken back by nobody."""
+        self.performed += 1
+        if ctx.task_execution_id not in self.scheduled:
+            self.tell(Broken("E5", f"{ctx.activity_name} of {ctx.workflow_id} begins before its commit"))
 
     def _written(self, write: Write) -> None:
         id_ = write.address.id
@@ -269,10 +269,12 @@ class Witness:
                 self._raised(id_, seen, event.input or "")
             case ExecutionSuspended():
                 seen.suspended = True
+                self.versions.steered[id_, ExecutionSuspended] += 1
             case ExecutionResumed():
                 if not seen.suspended:
                     raise Broken("E3", f"{id_} is resumed and was not suspended")
                 seen.suspended = False
+                self.versions.steered[id_, ExecutionResumed] += 1
             case ExecutionStarted() if event.parent is not None:
                 link = (event.parent.instance_id, event.parent.execution_id, event.parent.task_id)
                 if link not in self.children:
@@ -302,5 +304,4 @@ class Witness:
         seen.answered.add(asked)
         task = seen.asked[asked]
         if isinstance(task, TaskScheduled):
-            assert self.world is not None
-            self.answered_s.setdefault((id_, task.task_execution_id, asked), self.world.loop.time())
+            self.answered.add((id_, task.task_execution_id, asked))

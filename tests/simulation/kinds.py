@@ -7,6 +7,7 @@ forward    lives begin with the older or the newer code, and the newer stays
 back       the same, back and forth
 sqlite     the store is a file of SQLite
 workers    the code is with workers of SDKs
+doors      callers go by the doors of the host, as bytes
 mixed      all of these, as the seed says
 """
 
@@ -19,7 +20,7 @@ from perdure.testing.simulation.machines.sqlite_file import SqliteFile
 
 from .scenario import Scenario
 
-KINDS = ("plain", "clock", "lossy", "forward", "back", "sqlite", "workers", "mixed")
+KINDS = ("plain", "clock", "lossy", "forward", "back", "sqlite", "workers", "doors", "mixed")
 # How many instances a world has at most, in mixed worlds: some bugs need a crowd, others are lost in one.
 SIZES = (12, 30, 100)
 
@@ -41,6 +42,7 @@ def scenario_of(kind: str, choices: Choices, **named: Any) -> Iterator[Scenario]
     if mixed:
         made["deploy"] = (None, None, "forward", "back and forth")[draw("world.deploy", 4)]
         made["instances_max"] = SIZES[draw("world.size", len(SIZES))]
+    made["doors"] = kind == "doors" or (mixed and draw("world.doors", 4) == 1)
     # Workers have one version of the code.
     made["workers"] = kind == "workers" or (mixed and made["deploy"] is None and draw("world.workers", 4) == 1)
     with ExitStack() as stack:

@@ -260,10 +260,10 @@ def app_of(
     twice = RetryPolicy(first_retry_interval=timedelta(seconds=0.5), max_number_of_attempts=3 if newer else 2)
     slower = 2 if newer else 1
 
-    async def do_work(ctx: WorkflowContext, n: int) -> int:
+    async def do_work(ctx: WorkflowContext, n: int) -> Any:
         return await ctx.call_activity("work", input=n)
 
-    async def do_flaky(ctx: WorkflowContext, n: int, failures: int) -> int:
+    async def do_flaky(ctx: WorkflowContext, n: int, failures: int) -> Any:
         return await ctx.call_activity("flaky", input=[n, failures], retry_policy=policy)
 
     async def do_bad(ctx: WorkflowContext, n: int) -> str:
@@ -304,7 +304,7 @@ def app_of(
         given = [str(ctx.uuid4()), ctx.random().random(), ctx.now().isoformat(), n]
         return "same" if await ctx.call_activity("echo", input=given) == given else "other"
 
-    async def do_patched(ctx: WorkflowContext, n: int) -> int:
+    async def do_patched(ctx: WorkflowContext, n: int) -> Any:
         if patched and ctx.is_patched("with an echo"):
             n = await ctx.call_activity("echo", input=n)
         return await ctx.call_activity("work", input=n)

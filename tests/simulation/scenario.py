@@ -2,9 +2,11 @@
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from typing import NamedTuple
 
-from perdure import App, Settings
+from perdure import App, InstanceNotFound, Settings
+from perdure.runtime.errors import RequestRefused
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.deploys import DeployMode
 from perdure.testing.simulation.loop import Stuck
@@ -14,9 +16,10 @@ from perdure.testing.simulation.world import SimWorld, StoreOf
 from .checks.broken import Broken
 from .checks.rest import check_idle, check_rest, tasks_of
 from .checks.sometimes import counted
+from .doors import DOORS, EMBEDDED, SAFE_DOORS, Doors
 from .invariants import STANDINGS, Witness
-from .programs import app_of
-from .story.fates import ASLEEP_FOR, Living, a_fate
+from .programs import Program, app_of
+from .story.fates import ASLEEP_FOR, Fate, Living, a_fate
 from .workers.crew import Crew
 
 # After healing all instances have ended within this; where the date is set, timers may be late by all its steps back.
@@ -46,7 +49,9 @@ class Scenario:
         deploy: Lives begin with the older or the newer code; None: all have the older one.
         store: Gives the store of each life; one in memory by default.
         workers: The code is with workers of SDKs, and the host has none.
+        doors: Callers go by the doors of the host: Dapr's HTTP API, the management API, the task hub.
         instances_max: So many workflows at most, without children.
+        program: Of the only instance; None: instances have programs of their own.
         standings: One commit of so many is replayed and compared.
     """
 
@@ -55,11 +60,13 @@ class Scenario:
         choices: Choices,
         *,
         instances_max: int = 12,
+        program: Program | None = None,
         clock_is_set: bool = False,
         lossy: bool = False,
         deploy: DeployMode | None = None,
         store: StoreOf | None = None,
         workers: bool = False,
+        doors: bool = False,
         standings: int = STANDINGS,
         keep: bool = False,
     ) -> None:
@@ -75,7 +82,8 @@ class Scenario:
             stop_grace_s=1.0,
             wait_for_workers=workers,
         )
-        apps = [app_of(lambda: self.world, self.witness.performing)]
+        performing = self.witness.performing_at_a_worker if workers else self.witness.performing
+        apps = [app_of(lambda: self.world, performing)]
         if deploy is not None:
             apps.append(app_of(lambda: self.world, self.witness.performing, newer=True, patched=deploy == "forward"))
         self.world = SimWorld(
@@ -89,11 +97,18 @@ class Scenario:
             trace=WorldTrace(keep=keep),
         )
         self.crew = Crew(self.world, apps[0]) if workers else None
+        # A network that doubles requests begins what has ended anew where a start says nothing of that.
+        self.doors = Doors(self.world, (EMBEDDED,) if not doors else SAFE_DOORS if lossy else DOORS)
         sendings = Counter[str]()
-        self.livings = [
-            Living(self.world, self.witness, a_fate(choices, number, clock_is_set=clock_is_set), sendings)
-            for number in range(1 + choices.draw("story.instances", instances_max))
-        ]
+        fates = (
+            [Fate("i0", "left alone", program)]
+            if program is not None
+            else [
+                a_fate(choices, number, clock_is_set=clock_is_set)
+                for number in range(1 + choices.draw("story.instances", instances_max))
+            ]
+        )
+        self.livings = [Living(self.world, self.witness, fate, sendings, self.doors) for fate in fates]
 
     def run(self) -> Outcome:
         """Let the world happen.
@@ -150,6 +165,7 @@ class Scenario:
             + fates
             + (self.crew.sometimes if self.crew is not None else Counter[str]())
             + seen.sometimes
+            + self.doors.taken
         )
 
     async def _story(self, world: SimWorld) -> None:
@@ -189,11 +205,15 @@ class Scenario:
         if late and self._lossy:
             _, late = await asyncio.wait(late, timeout=SECOND_THOUGHTS_S)
             for id_ in self.witness.suspended():
-                await self.world.ask(lambda engine, id_=id_: engine.client.resume(id_))
+                await self._resume(id_)
         if late:
             _, late = await asyncio.wait(late, timeout=patience_s)
         if late:
             raise self.witness.broken or self._too_late(lives, patience_s)
+
+    async def _resume(self, id_: str) -> None:
+        with suppress(RequestRefused, InstanceNotFound):
+            await self.world.ask(lambda engine: engine.client.resume(id_))
 
     def _too_late(self, lives: "list[asyncio.Task[None]]", patience_s: float) -> Broken:
         living = [living for living, life in zip(self.livings, lives, strict=True) if not life.done()]

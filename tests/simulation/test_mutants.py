@@ -1,4 +1,4 @@
-"""Bugs that are planted in the engine are found by the invariants that are to find them, in so many worlds."""
+"""Bugs that are planted in the engine are found by the invariants that are to, within a stated number of worlds."""
 
 import pytest
 
@@ -28,7 +28,8 @@ def found(mutant: Mutant) -> tuple[int, Broken] | None:
         for number in range(mutant.within):
             try:
                 scenario = Scenario(
-                    Choices(number // 2), **{"instances_max": SIZES[number % 2], "standings": 3, **mutant.worlds}
+                    Choices(number // 2, rates=mutant.rates),
+                    **{"instances_max": SIZES[number % 2], "standings": 3, **mutant.worlds},
                 )
                 scenario.run()
             except (Broken, BaseExceptionGroup) as error:
@@ -43,7 +44,7 @@ def marked(mutant: Mutant) -> object:
     return pytest.param(mutant, id=mutant.name, marks=pytest.mark.slow if mutant.within > USUAL_WORLDS else ())
 
 
-@pytest.mark.parametrize("mutant", [marked(mutant) for mutant in MUTANTS])
+@pytest.mark.parametrize("mutant", [marked(each) for each in MUTANTS])
 def test_a_planted_bug_is_found(mutant: Mutant) -> None:
     find = found(mutant)
     assert find is not None, f"no invariant was broken in {mutant.within} worlds"

@@ -4,11 +4,15 @@ import pytest
 
 from perdure.testing.simulation.choices import Choices
 
-from .mutants import hosting, instances
+from .mutants import hosting, instances, workers
 from .mutants.catalogue import MUTANTS, planted
 from .trying import KeptSchedule, kept_schedules, run_of
 
-KEPT = [pytest.param(each, id=each.fault) for each in kept_schedules()]
+KEPT = list(kept_schedules())
+
+
+def named(kept: KeptSchedule) -> str:
+    return kept.fault
 
 
 @pytest.fixture(autouse=True)
@@ -16,15 +20,15 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("CRITICAL")
 
 
-@pytest.mark.parametrize("kept", KEPT)
+@pytest.mark.parametrize("kept", KEPT, ids=named)
 def test_a_schedule_that_once_failed_is_green(kept: KeptSchedule) -> None:
     found = run_of(kept.kind)(Choices(schedule=kept.schedule))
     assert found.error is None, f"{found.error}\n{found.story}"
 
 
-@pytest.mark.parametrize("kept", [each for each in KEPT if each.values[0].mutant is not None])
+@pytest.mark.parametrize("kept", [each for each in KEPT if each.mutant is not None], ids=named)
 def test_it_fails_with_its_bug(kept: KeptSchedule) -> None:
-    assert hosting is not instances  # they have filled the list
+    assert hosting is not instances is not workers  # they have filled the list
     mutant = next(each for each in MUTANTS if each.name == kept.mutant)
     with planted(mutant):
         found = run_of(kept.kind)(Choices(schedule=kept.schedule))

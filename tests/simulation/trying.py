@@ -1,4 +1,4 @@
-"""Worlds of a kind as attempts, for the searches of `perdure.testing.simulation.search`, and schedules that are kept."""
+"""Worlds of a kind as attempts, for the searches of `testing/simulation/search/`, and schedules that are kept."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,7 +47,7 @@ class KeptSchedule(NamedTuple):
 
 
 def kept_schedules() -> Iterator[KeptSchedule]:
-    """All schedules of the folder: of each kind a file, with lines `fault | mutant or - | schedule`; # begins a remark."""
+    """All schedules of the folder: of each kind of world a file, with lines `fault | mutant or - | schedule`."""
     for path in sorted(SCHEDULES.glob("*.txt")):
         for line in path.read_text().splitlines():
             if line.strip() and not line.startswith("#"):

@@ -121,7 +121,13 @@ class Connection(aiosqlite.Connection):
         self._next_rest = loop.call_later(self.REST_EVERY_S, self._rest, loop)
 
 
-def connect(path: str, statements: int = STATEMENTS_CACHED) -> sqlite3.Connection:
-    """Open a database, which keeps so many statements compiled."""
+def connect(
+    path: str, statements: int = STATEMENTS_CACHED, *, kind: type[sqlite3.Connection] = sqlite3.Connection
+) -> sqlite3.Connection:
+    """Open a database, which keeps so many statements compiled.
+
+    Args:
+        kind: The class of the connection.
+    """
     # No implicit transactions: ours are written out.
-    return sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None, cached_statements=statements)
+    return sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None, cached_statements=statements, factory=kind)

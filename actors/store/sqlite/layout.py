@@ -175,8 +175,7 @@ def functions_of_new(connection: sqlite3.Connection) -> None:
 
 def seal_entry(key: int, position: int, at_us: int, entry: bytes) -> bytes:
     """Put the checksum of an entry before it."""
-    sealed: bytes = sealed_entries([(key, at_us, entry)], position)[-1]
-    return sealed
+    return bytes(sealed_entries([(key, at_us, entry)], position)[-1])
 
 
 def pour(old: sqlite3.Connection, new: Sequence[sqlite3.Connection], *, shards: int, path: str) -> None:

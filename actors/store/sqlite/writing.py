@@ -135,7 +135,7 @@ class Changes:
 
     logs_forgotten: list[int] = field(default_factory=list)  # keys
     deleted: dict[int, None] = field(default_factory=dict)  # keys
-    records: dict[int, tuple[int, str, str, bytes]] = field(default_factory=dict)  # with checksums
+    records: dict[int, tuple[int, str, str, bytearray]] = field(default_factory=dict)  # with checksums
     entries: list[tuple[int, int, bytes]] = field(default_factory=list)  # without: they get their positions later
     marks: dict[int, bool] = field(default_factory=dict)
     reminders: dict[tuple[int, int, str], bool] = field(default_factory=dict)
@@ -169,7 +169,9 @@ def changes_of(writes: Iterable[Write], kinds: Kinds, known_max: int) -> Changes
             marks[key] = False
             continue
         if write.record is not None:
-            records[key] = (key, *write.address, seal_record(key, *write.address, write.record))
+            type_, id_ = write.address
+            # A bytearray for the reason that `sealed_entries` has.
+            records[key] = key, type_, id_, bytearray(seal_record(key, type_, id_, write.record))
         if write.facets is not None:
             lists.add(write, kinds)
         if write.entry is not None:

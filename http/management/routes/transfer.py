@@ -8,11 +8,12 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import anyio
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from ....actors.errors import PerdureError
 from ....api.management.instances import InstanceSummary
+from ....api.management.lines import LineCutter
 from ....api.management.words import (
     EXISTS,
     HISTORY_UNREADABLE,
@@ -24,6 +25,7 @@ from ....api.management.words import (
 )
 from ....api.words import NOT_FOUND, Refusal
 from ....runtime.operations.management import InstanceOperations
+from ...body import pieces
 from ..call import ManagementCall
 from ..endpoint import NDJSON, Endpoint, Payload, QueryField, Success
 from ..live import LiveStream, Write
@@ -111,20 +113,14 @@ async def lines_of(request: Request, *, bytes_max: int) -> AsyncGenerator[bytes,
         Refusal: It has more than `bytes_max` bytes.
         ClientDisconnect: The caller hung up first.
     """
-    rest = b""
-    size = 0
-    while True:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > bytes_max:
-            raise Refusal(IMPORT_TOO_LARGE, bytes_max=bytes_max)
-        *lines, rest = (rest + chunk).split(b"\n") if b"\n" in chunk else [rest + chunk]
-        for line in lines:
-            yield line + b"\n"
-        if not message.get("more_body", False):
-            break
-    if rest:
+    cutter = LineCutter()
+    async with aclosing(pieces(request, bytes_max=bytes_max, refusal=_too_large)) as body:
+        async for piece in body:
+            for line in cutter.cut(piece):
+                yield line + b"\n"
+    if rest := cutter.rest():
         yield rest
+
+
+def _too_large(request: Request, bytes_max: int) -> Refusal:
+    return Refusal(IMPORT_TOO_LARGE, bytes_max=bytes_max)

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, Protocol
 
 import anyio
-from anyio.abc import TaskGroup
 
 from ....actors.address import Address
 from ....actors.errors import HostLost, HostStopping, HostUnreachable, MailboxFull, NotOwner, PerdureError
@@ -18,6 +17,7 @@ from ....actors.store.errors import StoreDamaged, StoreError
 from ....actors.text import text_of, type_name
 from ....journal.journal import Journal
 from ....journal.vocabulary import OPERATION_STANDS
+from ..attendance import Attendance
 from .actor import Advance, OperationStatus, RunOperation, operation_address
 from .operation import BulkOperation, ItemError, OperationProgress, OperationState
 
@@ -52,7 +52,7 @@ class Instances(Protocol):
         ...
 
 
-class BulkRunner:
+class BulkRunner(Attendance):
     """Runs operations, each in a task of its own.
 
     Args:
@@ -70,25 +70,17 @@ class BulkRunner:
         ask: Callable[[Address, Any], Awaitable[Any]],
         journal: Journal | None = None,
     ) -> None:
+        super().__init__()
         self._journal = (journal or Journal()).at(__name__)
         self._instances = instances
         self._ask = ask
         self._running: set[str] = set()
-        self._tasks: TaskGroup | None = None
-
-    async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Run the operations that are received, until cancelled."""
-        async with anyio.create_task_group() as tasks:
-            self._tasks = tasks
-            task_status.started()
-            await anyio.sleep_forever()
 
     def receive(self, address: Address, message: RunOperation) -> None:
         """Run an operation; do nothing if it runs already."""
-        assert self._tasks is not None
         if address.id not in self._running:
             self._running.add(address.id)
-            self._tasks.start_soon(self._run, address.id, message.operation)
+            self._attend(self._run, address.id, message.operation)
 
     async def _run(self, operation_id: str, operation: BulkOperation) -> None:
         try:

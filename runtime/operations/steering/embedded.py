@@ -5,11 +5,9 @@ The rule: each is one call. Changes are made on behalf of the program around the
 stands on one.
 """
 
-from collections.abc import Mapping
-
 from ...history.attribution import EMBEDDED
 from ..facade import Facade
-from .starting import IfExists, StartRequest
+from .starting import StartRequest
 from .steering import Steering
 
 
@@ -24,28 +22,7 @@ class EmbeddedOperations:
         self.inspect = facade.inspect
         self.wait = facade.wait
 
-    async def begin(
-        self,
-        name: str,
-        *,
-        instance_id: str | None,
-        input: str | None,  # noqa: A002
-        start_at_us: int | None,
-        tags: Mapping[str, str] | None,
-        if_exists: str,
-        force: bool,
-        key: str | None,
-    ) -> str:
-        request = StartRequest(
-            name=name,
-            instance_id=instance_id,
-            input=input,
-            start_at_us=start_at_us,
-            tags=tags,
-            if_exists=IfExists(if_exists),
-            force=force,
-            key=key,
-        )
+    async def begin(self, request: StartRequest) -> str:
         return (await self._steering.start(request, by=EMBEDDED)).instance_id
 
     async def raise_event(self, instance_id: str, name: str, data: str | None, *, key: str | None) -> None:

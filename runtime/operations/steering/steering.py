@@ -94,14 +94,7 @@ class Steering:
         Raises:
             InstanceNotFound, InstanceStalled, RunChanged, NoMatch: Nothing was done.
         """
-        await self._facade.suspend(instance_id, reason=by.reason, by=by, condition=condition)
-        if recurse:
-
-            async def suspend(relative: Relative) -> None:
-                run = of_run(relative.run)
-                await self._facade.suspend(relative.instance_id, reason=by.reason, by=None, condition=run)
-
-            await self._for_descendants(instance_id, suspend)
+        await self._act(self._facade.suspend, instance_id, by=by, recurse=recurse, condition=condition)
 
     async def resume(self, instance_id: str, *, by: By, recurse: bool = False, condition: Condition = ANY) -> None:
         """Let a suspended instance go on.
@@ -114,14 +107,19 @@ class Steering:
         Raises:
             InstanceNotFound, InstanceStalled, RunChanged, NoMatch: Nothing was done.
         """
-        await self._facade.resume(instance_id, reason=by.reason, by=by, condition=condition)
+        await self._act(self._facade.resume, instance_id, by=by, recurse=recurse, condition=condition)
+
+    async def _act(
+        self, act: Callable[..., Awaitable[None]], instance_id: str, *, by: By, recurse: bool, condition: Condition
+    ) -> None:
+        """Do something to an instance, then to its descendants, each of which must still be the run that was found."""
+        await act(instance_id, reason=by.reason, by=by, condition=condition)
         if recurse:
 
-            async def resume(relative: Relative) -> None:
-                run = of_run(relative.run)
-                await self._facade.resume(relative.instance_id, reason=by.reason, by=None, condition=run)
+            async def act_on(relative: Relative) -> None:
+                await act(relative.instance_id, reason=by.reason, by=None, condition=of_run(relative.run))
 
-            await self._for_descendants(instance_id, resume)
+            await self._for_descendants(instance_id, act_on)
 
     async def terminate(
         self,

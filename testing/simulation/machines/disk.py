@@ -16,7 +16,8 @@ Each place has a stream of choices of its own:
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Protocol, runtime_checkable
 
@@ -82,11 +83,13 @@ class SimDisk(PassingStore):
         if self._choices.fault("store.open"):
             raise self._failed("does not open the store")
         await self._mortal("kill.starting", "it was about to open the store")
-        await self.inner.open()
+        with self._refusing("does not open the store"):
+            await self.inner.open()
         await self._mortal("kill.starting", "it has just opened the store")
 
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
-        claimed = await self.inner.claim(host, now_us=now_us)
+        with self._refusing("does not let the store be claimed"):
+            claimed = await self.inner.claim(host, now_us=now_us)
         await self._mortal("kill.starting", "it has just claimed the store")
         return claimed
 
@@ -98,11 +101,12 @@ class SimDisk(PassingStore):
         unknown = self._choices.fault("store.unknown", 3) if self.unknown else 0
         if unknown == NOT_THERE:
             raise self._failed(f"does not say whether it has a commit of {len(writes)} writes, and has not")
-        if isinstance(self.inner, TellingStore):
-            await self.inner.commit_telling(writes, fences, partial(self._written, writes))
-        else:
-            await self.inner.commit(writes, fences)
-            self._written(writes)
+        with self._refusing(f"does not take a commit of {len(writes)} writes"):
+            if isinstance(self.inner, TellingStore):
+                await self.inner.commit_telling(writes, fences, partial(self._written, writes))
+            else:
+                await self.inner.commit(writes, fences)
+                self._written(writes)
         await self._mortal("kill.unheard", "a commit is on the disk, and nobody has heard of it")
         if unknown == THERE:
             raise self._failed(f"does not say whether it has a commit of {len(writes)} writes, and has it")
@@ -136,6 +140,15 @@ class SimDisk(PassingStore):
         if self._choices.fault(stream):
             self._kill(why)
             await never()
+
+    @contextmanager
+    def _refusing(self, what: str) -> Iterator[None]:
+        """Count what the store itself refuses."""
+        try:
+            yield
+        except StoreFailed:
+            self._failed(what)
+            raise
 
     def _failed(self, what: str) -> StoreFailed:
         self.failed += 1

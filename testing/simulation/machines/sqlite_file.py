@@ -3,25 +3,69 @@
 The one law: what a life has had on the disk when it was killed is there for the next, and of its locks and connections
 nothing is, as after the death of a process.
 
+SQLite's own errors are faults too, each at a statement of the writing connection:
+
+    sqlite.begin    another program has the file
+    sqlite.commit   the commit cannot be written, and what it had is rolled back
+
 The file lies in memory where the machine has a file system for that (/dev/shm): a flush costs nothing there, and how
 long it takes is the world's to say (`testing/simulation/machines/disk.py`).
 """
 
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from ....actors.instruments import Instruments
 from ....actors.store.contract import Write
 from ....actors.store.sqlite.connection import STATEMENTS_CACHED, connect
 from ....actors.store.sqlite.identity import holds_of
 from ....actors.store.sqlite.store import SqliteStore
+from ..choices import Choices
 from .carrier import InlineCarrier
 
 IN_MEMORY = "/dev/shm"  # noqa: S108  a folder of our own is made in it
+
+
+class ChosenWorld(Protocol):
+    """The part of a world that a file has to do with."""
+
+    @property
+    def choices(self) -> Choices: ...
+
+
+class FaultyConnection(sqlite3.Connection):
+    """A connection of which statements fail by choice.
+
+    Attributes:
+        choices: None: none fails.
+    """
+
+    choices: Choices | None = None
+
+    def execute(self, sql: str, *given: Any) -> sqlite3.Cursor:
+        if self.choices is not None:
+            fault = FAULTS.get(sql)
+            if fault is not None and self.choices.fault(fault.stream):
+                raise sqlite3.OperationalError(fault.error)
+        return super().execute(sql, *given)
+
+
+class StatementFault(NamedTuple):
+    """How a statement fails; nothing of it is done."""
+
+    stream: str
+    error: str  # SQLite's own
+
+
+FAULTS = {
+    "BEGIN IMMEDIATE": StatementFault("sqlite.begin", "database is locked"),
+    "COMMIT": StatementFault("sqlite.commit", "disk I/O error"),
+}
 
 
 class SqliteFile:
@@ -46,9 +90,9 @@ class SqliteFile:
             self._last.abandon()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def store(self, world: object, instruments: Instruments) -> "LifeSqliteStore":
+    def store(self, world: ChosenWorld, instruments: Instruments) -> "LifeSqliteStore":
         """The store of a new life."""
-        self._last = LifeSqliteStore(self._path, instruments)
+        self._last = LifeSqliteStore(self._path, instruments, world.choices)
         return self._last
 
 
@@ -57,10 +101,12 @@ class LifeSqliteStore(SqliteStore):
 
     Args:
         path: The real path of the file.
+        choices: Say which statements fail.
     """
 
-    def __init__(self, path: str, instruments: Instruments) -> None:
+    def __init__(self, path: str, instruments: Instruments, choices: Choices) -> None:
         super().__init__(path, connect=self._connect_inline, instruments=instruments)
+        self._choices = choices
         self._carriers: list[InlineCarrier] = []
 
     async def commit_telling(
@@ -86,6 +132,10 @@ class LifeSqliteStore(SqliteStore):
             hold.release()
 
     async def _connect_inline(self, path: str, *, statements: int = STATEMENTS_CACHED) -> InlineCarrier:
-        carrier = InlineCarrier(connect(path, statements))
+        connection = connect(path, statements, kind=FaultyConnection)
+        assert isinstance(connection, FaultyConnection)
+        if not self._carriers:  # the first is the one that writes
+            connection.choices = self._choices
+        carrier = InlineCarrier(connection)
         self._carriers.append(carrier)
         return carrier

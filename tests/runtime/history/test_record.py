@@ -25,6 +25,7 @@ from perdure.runtime.history.record import (
     InstanceRecord,
     pack_outbox,
     state_of,
+    status_in,
     unpack_outbox,
     unpack_record,
 )
@@ -260,3 +261,16 @@ def test_damage_in_a_record_or_a_row_is_reported_and_not_passed_over() -> None:
     ):
         with pytest.raises(CorruptHistory):
             state_of("i", damaged)
+
+
+@pytest.mark.parametrize("status", Status)
+def test_the_status_alone_is_that_of_the_whole_record(status: Status) -> None:
+    short = InstanceRecord(status, "w", "x", 17)
+    for record in (short, short._replace(tags=(("k", "v"),))):  # the second has a longer head
+        assert status_in(record.pack()) is unpack_record(record.pack()).status is status
+
+
+@pytest.mark.parametrize("packed", [b"", b"?", b"\x93\x02\x00\x00", b"\x93\x01\x63\x00", b"\xdc\x00"])
+def test_the_status_of_what_is_no_record_cannot_be_read(packed: bytes) -> None:
+    with pytest.raises(CorruptHistory):
+        status_in(packed)

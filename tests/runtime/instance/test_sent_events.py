@@ -191,6 +191,7 @@ def test_a_rerun_has_the_event_in_its_history_and_does_not_send_it() -> None:
     made = copied(source.rows, Rerun("i", 2), new_id="j", execution_id="new", now_us=source.now_us, remote=True)
     copy = LoneActor(None, "j")
     copy.send(StartCopy(record_of(source)._replace(execution_id=made.execution_id), made.rows, made.sent))
+    assert copy.actor.events == sum(len(row.turn or ()) + len(row.held) for row in made.rows)
     copy.restart()
     # then the copy knows of the event, and sends nothing.
     assert SENT in copy.history

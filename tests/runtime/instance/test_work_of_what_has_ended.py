@@ -13,9 +13,11 @@ import anyio
 import pytest
 
 from perdure import App, Engine, Settings, Status, WorkflowContext
+from perdure.actors.turn import RECOVER
 from perdure.runtime.execution.drive import ContinuedAsNew
 from perdure.runtime.history.event import ExecutionCompleted, TaskScheduled
 from perdure.runtime.instance.message import (
+    ActivityDone,
     Invoke,
     Purge,
     RaiseEvent,
@@ -272,3 +274,18 @@ async def test_a_worker_gets_nothing_more_of_an_instance_that_was_ended(settings
         await engine.client.start("w", instance_id="other")
         with anyio.fail_after(5):
             assert (await anext(items)).instance_id == "other"
+
+
+@pytest.mark.parametrize("then", [[], [Terminate(None, recurse=True)], [RaiseEvent("end", '"complete"')]])
+def test_an_answer_that_comes_with_a_recovery_is_not_asked_for_again(then: list[Any]) -> None:
+    # Given an instance that waits for two activities,
+    actor = LoneActor(app())
+    actor.start("w")
+    actor.messages.clear()
+    # when it recovers after a commit that has failed, and in the same turn gets the answer of one,
+    actor.send(RECOVER, ActivityDone(actor.execution_id, 1, "1", None), *then)
+    # then that one is not performed again.
+    asked = [body.task_id for _, body in actor.messages if isinstance(body, Invoke)]
+    assert 1 not in asked
+    if not then:
+        assert asked == [2]

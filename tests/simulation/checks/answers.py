@@ -4,14 +4,20 @@
 is answered between two moments, so its answer must be that of a version that was the newest at some time in between.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
 from perdure import Status, WorkflowState
 from perdure.actors.store.contract import Write
+from perdure.runtime.history.event import Event
 from perdure.runtime.history.record import unpack_record
 
 from .broken import Broken
+
+# Stands for the time of the newest row where a door does not tell it: the management API tells when the status, the
+# custom status or the generation has changed last.
+UNTOLD_US = -1
 
 
 class Version(NamedTuple):
@@ -28,11 +34,13 @@ class Versions:
 
     Attributes:
         raised: Every payload of an event that a commit has put into a history, with its instance.
+        steered: How often an instance was suspended or resumed; of a turn that does both a version tells the last.
     """
 
     def __init__(self) -> None:
         self._of: dict[str, list[Version | None]] = {}
         self.raised: set[tuple[str, str]] = set()
+        self.steered: Counter[tuple[str, type[Event]]] = Counter()
 
     def __len__(self) -> int:
         """How many instances there were."""
@@ -80,6 +88,8 @@ class Versions:
         else:
             details = found.details
             read = Version(details.status, details.execution_id, details.custom_status, details.updated_us)
+            if details.updated_us == UNTOLD_US:
+                could_be = [each._replace(updated_us=UNTOLD_US) if each is not None else None for each in could_be]
             is_one = read in could_be
         if not is_one:
             told = found.status.name if found is not None else "not there"

@@ -70,7 +70,8 @@ STREAMS = (
 def counted(counts: Counter[str]) -> Iterator[None]:
     """Count what the engine seldom does until the block ends."""
     fail, abandon, retire = Committer._fail, Failures.abandon, Committer.retire
-    tell, drop = steering.tell_parent_again, turn.drop_answered
+    tell: Any = vars(steering)["tell_parent_again"]
+    drop: Any = vars(turn)["drop_answered"]
 
     def failed(self: Committer, group: Any, error: Any) -> None:
         broken = {id(taken.activation) for taken in group}

@@ -4,7 +4,7 @@ A `TurnLog` sees each turn as the committer gets it, and each write as it reache
 
 * no turn begins within another;
 * no activation takes a turn while a commit of another activation of the same instance is under way;
-* a turn has the date of its machine (E9);
+* a turn has the date of its machine (E9), and asks for nothing that its instance does not wait for (E5);
 * no write reaches the disk of an activation that another has followed, nor one before an earlier write of the same.
 """
 
@@ -19,7 +19,7 @@ from perdure.actors.hosting.committer import Committer
 from perdure.actors.hosting.turn_loop import TurnLoop
 from perdure.actors.store.contract import Write
 from perdure.actors.turn import Turn
-from perdure.runtime.instance.message import WORKFLOW
+from perdure.runtime.instance.message import WORKFLOW, Invoke
 from perdure.testing.simulation.loop import HOST
 
 from .broken import Broken
@@ -81,7 +81,7 @@ class TurnLog:
         """Say what was found since the last time.
 
         Raises:
-            Broken: E6, E9.
+            Broken: E5, E6, E9.
         """
         found, self._found = self._found, None
         if found is not None:
@@ -118,6 +118,7 @@ class TurnLog:
             what = f"a turn of {activation.address.id} is taken {now_us - self._now_us()} us from the date"
             self._found = self._found or Broken("E9", what)
         id_, life = activation.address.id, HOST.get()
+        self._check_wanted(activation, turn)
         self.turns += 1
         last = self.last.get(id_)
         if last is not None and last.activation is not activation:
@@ -129,6 +130,14 @@ class TurnLog:
         if turn.writes():
             logged = self.last[id_] = LoggedTurn(activation, turn, life)
             self._pending.setdefault(id_, []).append(logged)
+
+    def _check_wanted(self, activation: Activation, turn: Turn) -> None:
+        """E5: a turn asks for no activity that its instance does not wait for any more."""
+        actor: Any = activation.actor
+        for _, body in turn.messages:
+            if isinstance(body, Invoke) and body.task_id not in actor.open.tasks:
+                what = f"a turn of {activation.address.id} asks for {body.name} ({body.task_id}), and has its answer"
+                self._found = self._found or Broken("E5", what)
 
     def _tell(self, what: str) -> None:
         self._found = self._found or Broken("E6", what)

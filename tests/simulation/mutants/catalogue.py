@@ -8,12 +8,14 @@ is one at least for each invariant, and one for each fault that was ever mended 
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
 
 # How many worlds a mutant may take, unless it says otherwise.
 USUAL_WORLDS = 10
+NO_RATES: Mapping[str, float] = MappingProxyType({})
 
 
 class Mutant(NamedTuple):
@@ -23,6 +25,7 @@ class Mutant(NamedTuple):
     plant: Callable[[pytest.MonkeyPatch], None]
     found_by: frozenset[str]  # the invariants of which one finds it
     within: int  # so many worlds
+    rates: Mapping[str, float]  # of faults that they need, by stream
     worlds: Mapping[str, Any]  # of which kind: arguments of `Scenario`
 
 
@@ -30,13 +33,13 @@ MUTANTS: list[Mutant] = []
 
 
 def mutant(
-    *found_by: str, within: int = USUAL_WORLDS, **worlds: Any
+    *found_by: str, within: int = USUAL_WORLDS, rates: Mapping[str, float] = NO_RATES, **worlds: Any
 ) -> Callable[[Callable[[pytest.MonkeyPatch], None]], None]:
-    """Add a mutant to the list; its name is the function's."""
+    """Add a mutant to the list; its name is the function's. See `Mutant` for the arguments."""
 
     def add(plant: Callable[[pytest.MonkeyPatch], None]) -> None:
         name = plant.__name__.replace("_", " ")
-        MUTANTS.append(Mutant(name, plant, frozenset(found_by), within, worlds))
+        MUTANTS.append(Mutant(name, plant, frozenset(found_by), within, rates, worlds))
 
     return add
 

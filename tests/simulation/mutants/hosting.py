@@ -74,7 +74,7 @@ def timers_fire_early(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ReminderWindow, "pop_due", pop_due)
 
 
-@mutant("E6", "E3", "E8", "E10", "E16")
+@mutant("E6", "E3", "E8", "E10", "E16", rates={"store.fail": 0.1})
 def a_failed_commit_does_not_undo_later_turns(patch: pytest.MonkeyPatch) -> None:
     original = Committer._fail
 
@@ -112,7 +112,7 @@ def callers_are_answered_before_the_commit(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Committer, "add", add)
 
 
-@mutant("E14")
+@mutant("E13", "E14")
 def a_purge_leaves_the_instance(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemoryStore, "_delete", lambda self, key: None)
 
@@ -191,7 +191,7 @@ def a_callback_of_the_loop_raises(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ActivityActors, "_reply", reply)
 
 
-@mutant("E1", "E13", within=40)
+@mutant("E1", "E13", rates={"store.fail": 0.1})
 def a_refused_request_is_done_all_the_same(patch: pytest.MonkeyPatch) -> None:
     original = Failures.abandon
 
@@ -202,7 +202,7 @@ def a_refused_request_is_done_all_the_same(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Failures, "abandon", abandon)
 
 
-@mutant("E6", "E3", "E7", within=60)
+@mutant("E6", "E3", "E7", within=20)
 def a_successor_does_not_wait_for_the_commit_of_the_one_before(patch: pytest.MonkeyPatch) -> None:
     # The turn breaks that follows one whose commit is under way.
     patch.setattr(Activation, "awaits_predecessor", property(lambda self: False))
@@ -223,7 +223,7 @@ def an_activation_leaves_memory_while_its_commit_is_under_way(patch: pytest.Monk
     patch.setattr(Activation, "idle", idle)
 
 
-@mutant("E11", within=60)
+@mutant("E11", within=40, rates={"store.fail": 0.1})
 def a_mark_that_could_not_be_taken_away_is_forgotten(patch: pytest.MonkeyPatch) -> None:
     # What the first worlds have found: a commit that fails while it takes active marks away left them for ever.
     patch.setattr(failures, "_was_marked", lambda activation, void: False)
@@ -317,7 +317,7 @@ def the_log_has_an_error_for_each_start(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Host, "_start", start)
 
 
-@mutant("E17", "E10")
+@mutant("E17", "E10", within=20)
 def a_lane_does_not_get_its_place_back(patch: pytest.MonkeyPatch) -> None:
     original = Lane.cancel
 
@@ -327,3 +327,24 @@ def a_lane_does_not_get_its_place_back(patch: pytest.MonkeyPatch) -> None:
         original(self, job)
 
     patch.setattr(Lane, "cancel", cancel)
+
+
+@mutant("E14")
+def what_was_purged_is_back_after_a_restart(patch: pytest.MonkeyPatch) -> None:
+    delete, claim = MemoryStore._delete, MemoryStore.claim
+    purged: dict[int, Any] = {}
+
+    def deleted(self: MemoryStore, key: int) -> None:
+        purged[key] = self._records.get(key)
+        delete(self, key)
+
+    async def claimed(self: MemoryStore, host: str, *, now_us: int) -> Any:
+        for key, record in purged.items():
+            if record is not None and record[0] not in self._keys:
+                self._records[key] = record
+                self._keys[record[0]] = key
+        purged.clear()
+        return await claim(self, host, now_us=now_us)
+
+    patch.setattr(MemoryStore, "_delete", deleted)
+    patch.setattr(MemoryStore, "claim", claimed)

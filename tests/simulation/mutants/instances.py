@@ -1,6 +1,6 @@
 """Mutants of the layer of workflows: history, replay, recovery, children, activities."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -9,7 +9,7 @@ from perdure.actors.turn import Envelope
 from perdure.runtime.activities import actors as activities
 from perdure.runtime.activities.actors import ActivityActors
 from perdure.runtime.authoring import codec
-from perdure.runtime.execution import drive, replay
+from perdure.runtime.execution import drive
 from perdure.runtime.execution.pending import Pending
 from perdure.runtime.history.event import ChildCompleted, EventRaised, TaskCompleted
 from perdure.runtime.history.row import RowPacker
@@ -28,7 +28,7 @@ def recovery_does_not_ask_for_activities_again(patch: pytest.MonkeyPatch) -> Non
     patch.setattr(steering, "invoke_again", lambda sheet, task: None)
 
 
-@mutant("E10")
+@mutant("E10", rates={"kill.unheard": 0.1})
 def recovery_does_not_tell_a_parent_again(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(steering, "tell_parent_again", lambda sheet: None)
 
@@ -44,18 +44,18 @@ def a_child_has_the_link_of_another(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(effects, "_link", link)
 
 
-@mutant("E5", "E8", within=60)
+@mutant("E5", rates={"store.fail": 0.1})
 def answered_activities_are_asked_for_again(patch: pytest.MonkeyPatch) -> None:
     # What the worlds have found: an answer that comes together with a recovery.
     patch.setattr(turn, "drop_answered", lambda sheet: None)
 
 
-@mutant("E5")
+@mutant("E5", within=40)
 def work_of_what_was_terminated_goes_on(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ActivityActors, "withdraw", lambda self, message: None)
 
 
-@mutant("E3")
+@mutant("E3", within=60)
 def an_answer_counts_twice(patch: pytest.MonkeyPatch) -> None:
     original = RECEIVERS[ActivityDone]
 
@@ -66,10 +66,10 @@ def an_answer_counts_twice(patch: pytest.MonkeyPatch) -> None:
             sheet.arrive(TaskCompleted(done.task_id, done.result))
         original(sheet, envelope)
 
-    patch.setitem(RECEIVERS, ActivityDone, receive)
+    patch.setitem(cast("dict[Any, Any]", RECEIVERS), ActivityDone, receive)
 
 
-@mutant("E15", within=60)
+@mutant("E15", rates={"store.fail": 0.1})
 def a_parent_hears_of_an_end_twice(patch: pytest.MonkeyPatch) -> None:
     original = RECEIVERS[ChildDone]
 
@@ -79,10 +79,10 @@ def a_parent_hears_of_an_end_twice(patch: pytest.MonkeyPatch) -> None:
             sheet.arrive(ChildCompleted(done.task_id, done.result))
         original(sheet, envelope)
 
-    patch.setitem(RECEIVERS, ChildDone, receive)
+    patch.setitem(cast("dict[Any, Any]", RECEIVERS), ChildDone, receive)
 
 
-@mutant("E4", within=40)
+@mutant("E4", within=60)
 def continue_as_new_hands_events_on_twice(patch: pytest.MonkeyPatch) -> None:
     original = ending.continue_as_new
 
@@ -93,7 +93,7 @@ def continue_as_new_hands_events_on_twice(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(native, "continue_as_new", continue_as_new)
 
 
-@mutant("E3", "E7", "E8", "E10", within=20)
+@mutant("E3", "E7", "E8", "E10")
 def a_row_lacks_what_was_held(patch: pytest.MonkeyPatch) -> None:
     original = RowPacker.pack
 
@@ -115,10 +115,10 @@ def replay_forgets_the_patches_of_the_history(patch: pytest.MonkeyPatch) -> None
     def init(self: Any, *given: Any, patches: Any = (), **named: Any) -> None:
         original(self, *given, **named)
 
-    patch.setattr(replay.Execution, "__init__", init)
+    patch.setattr(drive.Execution, "__init__", init)
 
 
-@mutant("E8", within=20)
+@mutant("E8")
 def the_number_of_an_attempt_is_forgotten_in_a_restart(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(effects, "_attempt", lambda actor, task: 1)
 
@@ -133,7 +133,7 @@ def an_error_that_cannot_be_looked_at_is_looked_at(patch: pytest.MonkeyPatch) ->
 
 @mutant("E8", "E10", "E16", within=20)
 def an_interrupt_in_an_activity_ends_the_host(patch: pytest.MonkeyPatch) -> None:
-    original = activities.failure_of
+    original: Any = vars(activities)["failure_of"]
 
     def failure_of(error: BaseException, **named: Any) -> Any:
         if isinstance(error, KeyboardInterrupt):

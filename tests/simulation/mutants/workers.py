@@ -4,18 +4,21 @@ from typing import Any
 
 import pytest
 
+from perdure.actors.address import Address
 from perdure.actors.turn import Envelope
 from perdure.rpc.services import work_items
 from perdure.runtime.history.event import TaskCompleted
 from perdure.runtime.instance import receiving
-from perdure.runtime.instance.message import ActivityDone, RemoteAnswer
-from perdure.runtime.instance.receiving import RECEIVERS
+from perdure.runtime.instance.message import ActivityDone, Invoke, RemoteAnswer
+from perdure.runtime.instance.receiving import RECEIVERS as RECEIVERS_OF_TURNS
 from perdure.runtime.instance.sheet import TurnSheet
-from perdure.runtime.workers.dispatcher import Dispatcher
+from perdure.runtime.workers.dispatcher import Dispatcher, _activity_key
 from perdure.runtime.workers.items import WorkUnknown
 from perdure.runtime.workers.stream import Job
 
 from .catalogue import mutant
+
+RECEIVERS: dict[Any, Any] = RECEIVERS_OF_TURNS
 
 
 @mutant("E3", "E8", within=200, workers=True)
@@ -71,6 +74,20 @@ def a_late_answer_without_a_token_counts(patch: pytest.MonkeyPatch) -> None:
 @mutant("E10", "E16", within=200, workers=True)
 def a_worker_may_end_an_instance_as_it_likes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(work_items, "check_workflow_answer", lambda answer: None)
+
+
+@mutant("E10", "E16", within=200, workers=True)
+def what_no_worker_has_is_taken_back_from_one(patch: pytest.MonkeyPatch) -> None:
+    original = Dispatcher.receive_activity
+
+    def receive(self: Dispatcher, address: Address, invoke: Invoke) -> None:
+        job = self._jobs.get(_activity_key(invoke.instance_id, invoke.task_id))
+        if job is not None and job.request.execution_id == invoke.execution_id and invoke.again and job.sent:
+            self._give_again(job)
+        else:
+            original(self, address, invoke)
+
+    patch.setattr(Dispatcher, "receive_activity", receive)
 
 
 @mutant("E10", workers=True)

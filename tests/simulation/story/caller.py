@@ -7,15 +7,19 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from perdure import Engine, InstanceNotFound, Status, WorkflowState
+from perdure import InstanceNotFound, Status, WorkflowState
 from perdure.actors.errors import HostNotRunning, HostStopping
 from perdure.actors.store.errors import StoreError
+from perdure.runtime.engine import Engine
 from perdure.runtime.errors import RequestRefused
+from perdure.runtime.history.event import ExecutionResumed, ExecutionSuspended
+from perdure.runtime.operations.client import Client
 from perdure.testing.simulation.calls import ConnectionLost
 from perdure.testing.simulation.world import REPEAT_S, SimWorld
 
 from ..checks.answers import Version
 from ..checks.broken import Broken
+from ..doors import Doors
 from ..invariants import Witness
 
 T = TypeVar("T")
@@ -35,19 +39,28 @@ class Caller:
     Args:
         id: The instance's.
         sendings: Counts the sendings of events of the whole world, so that each has a payload of its own.
+        doors: The ways to the host, of which each request takes one.
 
     Attributes:
         asking: The request that has no answer yet; None: there is none.
         sometimes: What has happened.
     """
 
-    def __init__(self, world: SimWorld, witness: Witness, id: str, sendings: Counter[str]) -> None:  # noqa: A002
+    def __init__(
+        self,
+        world: SimWorld,
+        witness: Witness,
+        id: str,  # noqa: A002
+        sendings: Counter[str],
+        doors: Doors,
+    ) -> None:
         self.id = id
         self.asking: str | None = None
         self._world = world
         self._witness = witness
         self._versions = witness.versions
         self._sendings = sendings
+        self.doors = doors
         self._sometimes = witness.sometimes
 
     async def start(self, given: Any, **options: Any) -> None:
@@ -60,7 +73,7 @@ class Caller:
             nonlocal uncertain
             before, uncertain = uncertain, True
             try:
-                await engine.client.start("carry_out", input=given, instance_id=self.id, **options)
+                await self._client(engine).start("carry_out", input=given, instance_id=self.id, **options)
             except UNANSWERED as error:
                 if is_certain(error) and not before:
                     uncertain = False
@@ -87,7 +100,7 @@ class Caller:
             which = self._sendings[name] if key is None else key
             payload = f"for {name}/{self.id}.{which}"
             try:
-                await engine.client.raise_event(self.id, name, payload, idempotency_key=key)
+                await self._client(engine).raise_event(self.id, name, payload, idempotency_key=key)
             except (InstanceNotFound, *UNANSWERED) as error:
                 if is_certain(error) and key is None:
                     self._witness.refused.add(f'"{payload}"')
@@ -104,30 +117,32 @@ class Caller:
         return any(map(has_ended, versions)) or len(runs) > 1
 
     async def suspend(self, **options: Any) -> None:
-        since = self._versions.now(self.id)
-        if await self.steer("suspend", lambda engine: engine.client.suspend(self.id, **options)):
+        since, before = self._versions.now(self.id), self._versions.steered[self.id, ExecutionSuspended]
+        done = await self.steer("suspend", lambda engine: self._client(engine).suspend(self.id, **options))
+        if done and self._versions.steered[self.id, ExecutionSuspended] == before:
             self._versions.check_done("a suspension of", self.id, since, is_suspended)
 
     async def resume(self, **options: Any) -> None:
-        since = self._versions.now(self.id)
-        if await self.steer("resume", lambda engine: engine.client.resume(self.id, **options)):
+        since, before = self._versions.now(self.id), self._versions.steered[self.id, ExecutionResumed]
+        done = await self.steer("resume", lambda engine: self._client(engine).resume(self.id, **options))
+        if done and self._versions.steered[self.id, ExecutionResumed] == before:
             self._versions.check_done("a resumption of", self.id, since, is_not_suspended)
 
     async def terminate(self, **options: Any) -> None:
         since = self._versions.now(self.id)
-        if await self.steer("terminate", lambda engine: engine.client.terminate(self.id, **options)):
+        if await self.steer("terminate", lambda engine: self._client(engine).terminate(self.id, **options)):
             self._versions.check_done("the termination of", self.id, since, has_ended)
 
     async def purge(self, **options: Any) -> None:
         """Have the instance forgotten; if it is gone already, a repeated request has done that."""
         since = self._versions.now(self.id)
-        await self.steer("purge", lambda engine: engine.client.purge(self.id, **options))
+        await self.steer("purge", lambda engine: self._client(engine).purge(self.id, **options))
         self._versions.check_done("the purge of", self.id, since, lambda version: version is None)
 
     async def get(self) -> WorkflowState | None:
         """Read the instance."""
         since = self._versions.now(self.id)
-        found = await self._ask("get", lambda engine: engine.client.get(self.id))
+        found = await self._ask("get", lambda engine: self._client(engine).get(self.id))
         self._versions.check_read(self.id, since, found)
         return found
 
@@ -135,12 +150,16 @@ class Caller:
         """Wait for the end of the instance; None: it is gone."""
         since = self._versions.now(self.id)
         try:
-            state = await self._ask(None, lambda engine: engine.client.wait(self.id, timeout=None))
+            state = await self._ask(None, lambda engine: self._client(engine).wait(self.id, timeout=None))
         except InstanceNotFound:
             self._versions.check_read(self.id, since, None)
             return None
         self._versions.check_read(self.id, since, state)
         return state
+
+    def _client(self, engine: Engine) -> Client:
+        """A client that goes by the door which chance has chosen."""
+        return self.doors.client(engine)
 
     async def steer(self, what: str, request: Request[Any]) -> bool:
         """Ask for something that an instance which has ended, or was purged by a repeated request, refuses.

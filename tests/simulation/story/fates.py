@@ -9,16 +9,16 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from perdure import Engine, Status, WorkflowState
-from perdure.actors.store.listing import ListFilter
-from perdure.runtime.history.attribution import EMBEDDED
+from perdure import Status, WorkflowState
+from perdure.runtime.engine import Engine
 from perdure.runtime.history.event import TaskScheduled
-from perdure.runtime.instance.message import Repair, RepairAction
-from perdure.runtime.operations.bulk.operation import BulkAction, OperationState
+from perdure.runtime.instance.message import RepairAction
+from perdure.runtime.operations.bulk.operation import BulkAction
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.world import SimWorld
 
 from ..checks.broken import Broken
+from ..doors import Doors
 from ..invariants import Witness
 from ..programs import Program, a_program, agrees, awaited, draws_lots, expected
 from .caller import Caller
@@ -53,10 +53,10 @@ class Fate(NamedTuple):
     id: str
     kind: str
     program: Program
-    again: bool  # each event is sent twice
-    backwards: bool  # the last event is sent first
-    early: bool  # each event is sent before the instance begins, too, which has no effect
-    number: int  # what else is to be chosen
+    again: bool = False  # each event is sent twice
+    backwards: bool = False  # the last event is sent first
+    early: bool = False  # each event is sent before the instance begins, too, which has no effect
+    number: int = 0  # what else is to be chosen
 
 
 def a_fate(choices: Choices, number: int, *, clock_is_set: bool) -> Fate:
@@ -85,9 +85,9 @@ def a_fate(choices: Choices, number: int, *, clock_is_set: bool) -> Fate:
 class Living:
     """Lets a fate happen."""
 
-    def __init__(self, world: SimWorld, witness: Witness, fate: Fate, sendings: Counter[str]) -> None:
+    def __init__(self, world: SimWorld, witness: Witness, fate: Fate, sendings: Counter[str], doors: Doors) -> None:
         self.fate = fate
-        self.caller = Caller(world, witness, fate.id, sendings)
+        self.caller = Caller(world, witness, fate.id, sendings, doors)
         self._world = world
         self._witness = witness
         self._given = {"program": fate.program, "so_far": []}
@@ -144,17 +144,17 @@ class Living:
 
     async def _restarted(self) -> None:
         await self._left_alone()
-        await self._start(if_exists="restart", idempotency_key=f"again {self.fate.id}")
+        await self._start(if_exists="restart", idempotency_key=f"again-{self.fate.id}")
         await self._left_alone()
 
     async def _begun_anew(self) -> None:
         await self._world.sleep(self.fate.number * 0.01)
-        await self._start(if_exists="restart", force=True, idempotency_key=f"anew {self.fate.id}")
+        await self._start(if_exists="restart", force=True, idempotency_key=f"anew-{self.fate.id}")
         await self._left_alone()
 
     async def _run_again(self) -> None:
         await self._left_alone()
-        copy = Caller(self._world, self._witness, f"{self.fate.id}-again", Counter())
+        copy = Caller(self._world, self._witness, f"{self.fate.id}-again", Counter(), self.caller.doors)
 
         async def rerun(engine: Engine) -> None:
             from_event: int | None = None
@@ -162,7 +162,7 @@ class Living:
                 rows = await engine.facade.history(self.fate.id) or []
                 asked = [each for row in rows for each in row.turn or () if isinstance(each, TaskScheduled)]
                 from_event = asked[(self.fate.number - 1) % len(asked)].event_id if asked else None
-            await engine.steering.rerun(self.fate.id, by=EMBEDDED, new_id=copy.id, from_event=from_event)
+            await self.caller.doors.rerun(engine, self.fate.id, new_id=copy.id, from_event=from_event)
 
         await self.caller.steer("rerun", rerun)
         state = await copy.wait()
@@ -171,7 +171,6 @@ class Living:
             self._check(state)
 
     async def _repaired(self) -> None:
-        self._witness.repaired.add(self.fate.id)
         for _ in range(1 + self.fate.number):
             await self._world.sleep(0.003 * self.fate.number)
             await self.caller.steer("repair", self._repair)
@@ -184,7 +183,7 @@ class Living:
                 continue
             retried = wait.kind.value == "activity"
             action = RepairAction.RETRY if retried else RepairAction.FIRE
-            await engine.steering.repair(self.fate.id, Repair(action, wait.event_id, by=EMBEDDED))
+            await self.caller.doors.repair(engine, self.fate.id, action, wait.event_id)
             self._witness.sometimes[f"repaired: {action.value}"] += 1
             return
 
@@ -204,22 +203,22 @@ class Living:
     async def _among_many(self) -> None:
         for action in (BulkAction.SUSPEND, BulkAction.RESUME):
             await self._world.sleep(0.02)
-            plan = await self._world.ask(lambda engine, of=action: engine.bulk.plan(of, ListFilter()))
-            text = plan.write()
-            status = await self._world.ask(
-                lambda engine, of=action, text=text: engine.bulk.begin(text, action=of, by=EMBEDDED)
-            )
-            while status.operation.state is OperationState.RUNNING:
-                await self._world.sleep(0.5)
-                status = await self._world.ask(lambda engine, id_=status.id: engine.bulk.get(id_))
+            await self._done_to_all(action)
             self._witness.sometimes["bulk"] += 1
         await self._left_alone()
+
+    async def _done_to_all(self, action: BulkAction) -> None:
+        doors, ask = self.caller.doors, self._world.ask
+        plan = await ask(lambda engine: doors.plan_bulk(engine, action))
+        operation_id = await ask(lambda engine: doors.begin_bulk(engine, action, plan))
+        while await ask(lambda engine: doors.bulk_is_running(engine, operation_id)):
+            await self._world.sleep(0.5)
 
     # What they have in common.
 
     async def _start(self, **options: Any) -> None:
         if self.fate.kind == "started by key":
-            options = {"idempotency_key": f"of {self.fate.id}", "if_exists": None}
+            options = {"idempotency_key": f"of-{self.fate.id}", "if_exists": None}
         elif self.fate.kind == "scheduled" and not options:
             at_us = self._world.clock.now_us() + 1_000_000
             options = {"start_at": datetime.fromtimestamp(at_us / 1e6, UTC)}
@@ -236,7 +235,7 @@ class Living:
         for name in reversed(names) if self.fate.backwards else names:
             await self.caller.raise_event(name)
             if self.fate.again:
-                await self.caller.raise_event(name, key=f"again {name}" if self.fate.number % 2 else None)
+                await self.caller.raise_event(name, key=f"again-{name}" if self.fate.number % 2 else None)
 
     async def _expect_result(self, *others: Status) -> None:
         state = await self.caller.wait()

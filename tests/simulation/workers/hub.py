@@ -83,20 +83,17 @@ class Hub:
             CallFailed: It has ended with another status than OK.
             ConnectionLost: The host has ended meanwhile.
         """
-        request = self._classes[method][0](**fields).SerializeToString()
-        return self._classes[method][1].FromString(await self.call_with(method, agent, request))
+        request = CLASSES[method][0](**fields).SerializeToString()
+        return CLASSES[method][1].FromString(await self.call_with(method, agent, request))
 
     async def call_with(self, method: str, agent: str, request: bytes) -> bytes:
         """Call a method with bytes."""
-        self.calls += 1
+        return await self._world.call(lambda engine: self._serve(engine, method, agent, request))
 
-        async def serve(engine: Engine) -> bytes:
-            served = self._table(engine)[method]
-            answer = await served.serve(served.parse(request), SimContext(agent, _nowhere))
-            assert answer is not None
-            return answer
-
-        return await self._world.call(serve)
+    async def answer(self, engine: Engine, method: str, agent: str, /, **fields: Any) -> Message:
+        """Have a call answered by a host, as code of that host."""
+        request = CLASSES[method][0](**fields).SerializeToString()
+        return CLASSES[method][1].FromString(await self._serve(engine, method, agent, request))
 
     async def stream(
         self,
@@ -116,7 +113,7 @@ class Hub:
             CallFailed: It has ended.
             ConnectionLost: The host has ended.
         """
-        request = self._classes[method][0](**fields).SerializeToString()
+        request = CLASSES[method][0](**fields).SerializeToString()
         loop = self._world.loop
 
         async def serve(engine: Engine) -> None:
@@ -135,9 +132,12 @@ class Hub:
 
         await self._world.call(serve)
 
-    @property
-    def _classes(self) -> Mapping[str, tuple[MessageClass, MessageClass]]:
-        return CLASSES
+    async def _serve(self, engine: Engine, method: str, agent: str, request: bytes) -> bytes:
+        self.calls += 1
+        served = self._table(engine)[method]
+        answer = await served.serve(served.parse(request), SimContext(agent, _nowhere))
+        assert answer is not None
+        return answer
 
     def _table(self, engine: Engine) -> Mapping[str, ServedMethod]:
         table = self._tables.get(engine)

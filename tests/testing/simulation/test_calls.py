@@ -3,7 +3,8 @@
 import anyio
 import pytest
 
-from perdure import App, Engine
+from perdure import App
+from perdure.runtime.engine import Engine
 from perdure.testing.simulation.calls import ConnectionLost
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.world import SimWorld

@@ -37,8 +37,8 @@ def flips(blob: bytes) -> list[bytes]:
 
 def sealed_entry(key: int, position: int, at_us: int, entry: bytes) -> bytes:
     (*_, blob) = sealed_entries([(key, at_us, entry)], position)
-    assert isinstance(blob, bytes)
-    return blob
+    assert type(blob) is bytearray  # which `sqlite3` binds without a search for an adapter
+    return bytes(blob)
 
 
 def test_what_was_sealed_is_what_comes_back() -> None:

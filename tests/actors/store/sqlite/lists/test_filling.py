@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from perdure.actors.address import Address
+from perdure.actors.store.contract import Inspection
 from perdure.actors.store.errors import ListsUnfinished
 from perdure.actors.store.listing import Facets, ListFilter
 from perdure.actors.store.sqlite.maintenance import check
@@ -32,8 +33,8 @@ async def test_what_is_offered_has_record_and_time_and_no_payloads(path: Path) -
     async with opened(path) as store:
         offered = await store.unlisted(limit=2)
         assert [(each.key, each.address.id, each.outside) for each in offered] == [
-            (1, "0", (b"r", None, None, 1, None, None)),
-            (2, "1", (b"", None, None, 1, None, None)),  # damaged: the type says what it can
+            (1, "0", Inspection(b"r", None, None, 1)),
+            (2, "1", Inspection(b"", None, None, 1)),  # damaged: the type says what it can
         ]
         # Asked again before it is taken, it is offered again.
         assert await store.unlisted(limit=2) == offered

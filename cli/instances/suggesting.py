@@ -1,0 +1,113 @@
+"""What a shell offers behind the commands on instances: statuses, and what the daemon has: ids, names, events.
+
+The rule: a suggestion is a courtesy. A daemon that is away, slow or wants another token gives none, and nothing is
+printed. What a shell would read as more than a word is not offered.
+
+`options.py` and the commands name these functions at their parameters; click calls them.
+"""
+
+import shlex
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from ...actors.errors import PerdureError
+from ...api.management.filters import STATUSES
+from ...client.connect import DEFAULT_SERVER
+from .connection import Where, token_of
+
+if TYPE_CHECKING:
+    from ...client.remote_client import RemoteClient
+
+PATIENCE_S = 1.0  # a person waits at the key
+OFFERED_MAX = 50
+NEGATION = "!"
+
+Ask = Callable[["RemoteClient", click.Context, str], Awaitable[Iterable[CompletionItem]]]
+Suggest = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+
+def statuses(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Offer statuses, in the last place of a list."""
+    before, last = last_of(begun)
+    return [CompletionItem(before + word.lower()) for word in STATUSES if word.lower().startswith(last.lower())]
+
+
+async def _ids(client: "RemoteClient", ctx: click.Context, begun: str) -> Iterable[CompletionItem]:
+    page = await client.list(id_prefix=begun, order="-updated", limit=OFFERED_MAX)
+    given = ctx.params.get("ids") or ()
+    return [CompletionItem(item.id, help=f"{item.name} {item.status}") for item in page.items if item.id not in given]
+
+
+async def _names(client: "RemoteClient", ctx: click.Context, begun: str) -> Iterable[CompletionItem]:
+    before, last = last_of(begun)
+    counted = await client.count(by="name")
+    names = sorted({group.name for group in counted.counts if isinstance(group.name, str)})
+    return [CompletionItem(before + name) for name in names if name.startswith(last)]
+
+
+async def _workflows(client: "RemoteClient", ctx: click.Context, begun: str) -> Iterable[CompletionItem]:
+    there = await client.report("workflows")
+    return [CompletionItem(each.name) for each in there.items if each.name.startswith(begun)]
+
+
+async def _events(client: "RemoteClient", ctx: click.Context, begun: str) -> Iterable[CompletionItem]:
+    described = await client.describe(ctx.params["instance_id"])
+    waits = described.waiting_for if described is not None else ()
+    names = {each.name for each in waits or () if each.kind == "event" and each.name is not None}
+    return [CompletionItem(name) for name in sorted(names) if name.startswith(begun)]
+
+
+async def _operations(client: "RemoteClient", ctx: click.Context, begun: str) -> Iterable[CompletionItem]:
+    there = await client.operations(limit=OFFERED_MAX)
+    return [
+        CompletionItem(each.id, help=f"{each.action} {each.state}") for each in there.items if each.id.startswith(begun)
+    ]
+
+
+def _asking(ask: Ask) -> Suggest:
+    """Make a function for click of one that asks the daemon."""
+
+    def suggest(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+        try:
+            return [item for item in _asked(ask, ctx, begun) if is_word(item.value)]
+        except (PerdureError, click.ClickException, OSError, LookupError, ValueError):
+            return []
+
+    return suggest
+
+
+def _asked(ask: Ask, ctx: click.Context, begun: str) -> Iterable[CompletionItem]:
+    import anyio  # noqa: PLC0415  completing the name of a command needs none of it
+
+    where = Where(ctx.params.get("server") or DEFAULT_SERVER, token_of(ctx.params.get("token_file")))
+
+    client = where.client()  # before the time runs: a slow disk is not a slow daemon
+
+    async def main() -> Iterable[CompletionItem]:
+        async with client:
+            with anyio.move_on_after(PATIENCE_S):
+                return await ask(client, ctx, begun)
+        return ()
+
+    return anyio.run(main)
+
+
+ids, names, workflows = _asking(_ids), _asking(_names), _asking(_workflows)
+events, operations = _asking(_events), _asking(_operations)
+
+
+def last_of(begun: str) -> tuple[str, str]:
+    """Take a list apart: what stands before its last word, and the beginning of that."""
+    before, comma, last = begun.rpartition(",")
+    if not comma and last.startswith(NEGATION):
+        return NEGATION, last.removeprefix(NEGATION)
+    return before + comma, last
+
+
+def is_word(text: str) -> bool:
+    """Whether a shell reads a text as that text. A list may begin with a `!`, which the person has typed already."""
+    plain = text.removeprefix(NEGATION)
+    return bool(plain) and plain.isprintable() and shlex.quote(plain) == plain

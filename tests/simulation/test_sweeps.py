@@ -1,0 +1,40 @@
+"""A sweep of programs: each single fault at each place where it can strike, and each pair, in the calm order."""
+
+import pytest
+
+from perdure.testing.simulation.search.sweep import sweep
+
+from .programs import Program
+from .trying import run_of
+
+# One of each kind of step, as short as they are: what a sweep costs grows with the square of the places.
+PROGRAMS: dict[str, Program] = {
+    "an activity": [["work", 1]],
+    "one that is tried again": [["flaky", 1, 1]],
+    "one that fails for good": [["bad", 0]],
+    "activities at once": [["fan", 2]],
+    "a timer": [["nap", 0.01]],
+    "an event": [["event", "e1"]],
+    "a race": [["race", "r1", 0.01]],
+    "whichever is first": [["either", 1, 0.01]],
+    "a child": [["child", [["nap", 0.01]], 0]],
+    "a child with a name": [["child", [["nap", 0.01]], 1]],
+    "another generation": [["again", [["nap", 0.01]]]],
+    "chance": [["chance", 1]],
+}
+# These have a place at each moment, or at each start.
+WITHOUT = ("kill.between", "host.pause", "host.restart", "store.slow", "store.inspect", "store.load", "activity.slow")
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("CRITICAL")
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_all_single_faults_and_pairs_of_a_program_are_survived(name: str) -> None:
+    found = sweep(run_of("plain", program=PROGRAMS[name]), without=WITHOUT)
+    assert found.complete
+    assert found.places > 5
+    assert found.pairs > 10
+    assert not found.failures, f"{found.failures[0].error}\n{found.failures[0].schedule}\n{found}"
