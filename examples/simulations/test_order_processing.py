@@ -82,5 +82,5 @@ async def test_the_files_of_the_example_hold_each_deed_once(
     handle = await world.client.start(name, input=given, instance_id="order", if_exists="return")
     await handle.raise_event("approval", {"approved": True}, idempotency_key="decision")
     await handle.result()
-    deeds = Counter(path.name.partition("-")[0] for path in folder.iterdir())  # noqa: ASYNC240
+    deeds = Counter(path.name.partition("-")[0] for path in folder.iterdir())
     assert deeds == {"reserve": 1, "charge": 1, "ship": 1}

@@ -1,8 +1,8 @@
 """The programs of the tutorials run as they stand, and their output is what the page shows.
 
-A page has comments before its blocks: `file` and a name before a program, `change` and a name before a diff, `run` before
-commands with what they print. Of the output, a page shows lines that follow one another; numbers that another version of
-the engine may change (times, counts of worlds) are not compared.
+A page has comments before its blocks: `file` and a name before a program, `change` and a name before a diff, and `run`
+before commands with what they print. Of the output, a page shows lines that follow one another; numbers that another
+version of the engine may change (times, counts of worlds) are not compared.
 """
 
 import os
