@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ..actors.errors import HostSilent, HostStopping, HostUnreachable, MailboxFull, PerdureError
 from ..actors.store.errors import StoreFailed
-from ..runtime.errors import ChildUnfinished, InstanceExists, InstanceNotFound, LimitExceeded
+from ..runtime.errors import ChildUnfinished, InstanceExists, InstanceNotFound, LimitExceeded, NulRefused
 
 ID_BYTES_MAX = 64  # Dapr's, for state stores with short keys
 
@@ -165,7 +165,7 @@ def answer_to(operation: str, error: PerdureError) -> ErrorAnswer:
             return answer
     if isinstance(error, InstanceNotFound) and operation in NOT_FOUND_IS_404:
         return NOT_FOUND
-    if isinstance(error, LimitExceeded):
+    if isinstance(error, LimitExceeded | NulRefused):
         return FAILURES[operation]._replace(status=400)  # the caller's mistake; Dapr knows no such limit
     return FAILURES[operation]
 

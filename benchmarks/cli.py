@@ -19,6 +19,7 @@ from .child import RunFailed, run_in_child
 from .commands import compare, draw, gate, report, see_that_it_can_be_drawn
 from .lists import lists
 from .machine import machine
+from .on_postgres import folder_or_database, shares_of
 from .peers import PEERS, Peer, PeerMissing, demand, install
 from .peers import described as peer_described
 from .report import driver_title, print_report
@@ -27,7 +28,7 @@ from .run import Run
 from .run_process import ProgressMessage
 from .sdk_driver import WORKLOADS as SDK_WORKLOADS
 from .sdk_driver import SdkResults, SdkRunFailed, SdkSetup, through_sdk
-from .workload import BASIC, DRIVERS, SECONDS, Shape, Workload
+from .workload import BASIC, DRIVERS, POSTGRES, SECONDS, Shape, Workload
 from .workloads import BY_NAME, SUITES, WORKLOADS
 
 SECONDS_QUICK = 0.3
@@ -125,8 +126,10 @@ def listed(suite: str) -> str:
 @click.option("--always-replay", is_flag=True, help="Rebuild each instance from its history at every turn.")
 @click.option(
     "--data",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="A folder on the disk to measure.  [default: the system's temporary one]",
+    metavar="DIRECTORY",
+    callback=lambda _context, _parameter, value: folder_or_database(value),
+    help="A folder on the disk to measure, by default the system's temporary one; or the address of a PostgreSQL "
+    "database, on which each loop is run too, next to each run on SQLite.",
 )
 @click.option("--json", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with drawings here.")
@@ -153,14 +156,17 @@ def bench(context: click.Context, /, **values: Any) -> None:
         options.prepare_peers()
     except PeerMissing as error:
         raise click.ClickException(str(error)) from None
-    if options.data is not None:
-        options.data.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="perdure-bench-", dir=options.data) as folder:
+    if options.folder is not None:
+        options.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="perdure-bench-", dir=options.folder) as folder:
         try:
             results = carry_out(options.runs(), Path(folder), Console(stderr=True))
         except RunFailed as error:
             raise click.ClickException(str(error)) from None
-    print_report(chosen, results, Console())
+    on_database = (POSTGRES,) if options.database is not None else ()
+    print_report(with_peers(chosen, on_database), results, Console())
+    if options.database is not None:
+        click.echo(shares_of(with_peers(chosen, on_database), results))
     if options.engines:
         results.peers.update({peer.name: peer_described(options.peers_folder, peer) for peer in options.engines})
         Console().print(beside(chosen, results))
@@ -202,9 +208,17 @@ class Options:
     durability: str
     processes: int
     always_replay: bool
-    data: Path | None
+    data: Path | str | None  # a folder, or the address of a database
     json: Path | None
     html: Path | None
+
+    @property
+    def folder(self) -> Path | None:
+        return self.data if isinstance(self.data, Path) else None
+
+    @property
+    def database(self) -> str | None:
+        return self.data if isinstance(self.data, str) else None
 
     def chosen(self) -> list[Workload]:
         """The workloads as they are to be run, without marks where these do not hold.
@@ -213,6 +227,8 @@ class Options:
             click.UsageError: Some of them cannot be run so.
         """
         self.check_processes()
+        if self.database is not None and (self.processes > 1 or self.durability != "full"):
+            raise click.UsageError("on a database there is one process, and durability full.")
         found = [
             one.with_processes(self.processes)
             for named in self.named()
@@ -299,7 +315,7 @@ class Options:
         Raises:
             click.UsageError: There are none.
         """
-        peers = tuple(peer.name for peer in self.engines)
+        peers = (*(peer.name for peer in self.engines), *((POSTGRES,) if self.database is not None else ()))
         drivers = (*(DRIVERS if self.driver == BOTH else (self.driver,)), *peers)
         order = interleaved(with_peers(self.chosen(), peers), drivers, self.repeat)
         if not order:
@@ -322,6 +338,7 @@ class Options:
                 rate=workload.rate,
                 peers=str(self.peers_folder) if driver in PEERS else None,
                 processes=self.processes,
+                database=self.database if driver == POSTGRES else None,
             )
             for workload, driver in order
         ]
@@ -342,8 +359,8 @@ def bench_sdk(options: Options) -> None:
         raise click.UsageError("--instances cannot be used with --driver sdk, where a run has a time: use --seconds.")
     if options.suite != BASIC or options.rates or len(options.in_flight) > 1 or options.html is not None:
         raise click.UsageError("--suite, --rate, --html and several --in-flight cannot be used with --driver sdk.")
-    if options.data is not None:
-        options.data.mkdir(parents=True, exist_ok=True)
+    if options.folder is not None:
+        options.folder.mkdir(parents=True, exist_ok=True)
     setup = SdkSetup(
         # Not resolved: a virtual environment's Python is a link, and is known by where the link is.
         sdk_python=options.sdk_python.absolute(),
@@ -352,7 +369,7 @@ def bench_sdk(options: Options) -> None:
         in_flight=next(iter(options.in_flight), None),
         durability=options.durability,
         always_replay=options.always_replay,
-        folder=options.data,
+        folder=options.folder,
         quick=options.quick,
     )
     began_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -361,7 +378,7 @@ def bench_sdk(options: Options) -> None:
     except SdkRunFailed as error:
         raise click.ClickException(str(error)) from None
     if options.json is not None:
-        with tempfile.TemporaryDirectory(prefix="perdure-bench-", dir=options.data) as folder:
+        with tempfile.TemporaryDirectory(prefix="perdure-bench-", dir=options.folder) as folder:
             about = machine(Path(folder))
         results = SdkResults(
             machine=about,

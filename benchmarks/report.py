@@ -14,9 +14,9 @@ from rich.text import Text
 from .machine import Machine
 from .peers import PEER_TITLES
 from .results import ResultRow, Results, rows
-from .workload import HTTP, PROCESS, Mark, Shape, Workload
+from .workload import HTTP, POSTGRES, PROCESS, Mark, Shape, Workload
 
-DRIVER_TITLES = {PROCESS: "process", HTTP: "HTTP"} | PEER_TITLES
+DRIVER_TITLES = {PROCESS: "process", HTTP: "HTTP", POSTGRES: "PostgreSQL"} | PEER_TITLES
 
 
 def driver_title(driver: str, processes: int = 1) -> str:
@@ -209,6 +209,10 @@ PROCESSES_NOTE = (
     "process each has its share of the load, which starts instances that are its own; over HTTP any of them is asked."
 )
 NOTES = {
+    POSTGRES: (
+        "PostgreSQL: as process, with the store on a database; the CPU of its server is not counted. Each run has a "
+        "schema of its own."
+    ),
     PROCESS: (
         "process: the load is a part of the engine's process, and its CPU is counted. Python's garbage collector is "
         "calmed there as `perdure run` calms its own. "

@@ -18,6 +18,7 @@ from .load import Extent, OpenDriver, Progress, run_events, run_loop, run_open
 from .measure import RunOutcome
 from .peer_driver import peer_driver
 from .peers import PEERS
+from .postgres_driver import postgres_driver
 from .process_driver import EngineSetup, process_driver
 from .recovery import run_recovery
 from .reminder_storm import run_reminder_storm
@@ -25,7 +26,7 @@ from .several_hosts import run_several_hosts
 from .sleepers import ACTIVATIONS_MAX, run_sleepers
 from .soak import run_soak
 from .timer_storm import run_timer_storm
-from .workload import HTTP, PROCESS, Shape, Workload
+from .workload import HTTP, POSTGRES, PROCESS, Shape, Workload
 from .workloads import BY_NAME
 
 # What is not put onto a driver: each of these makes the engine it needs, on the folder of the setup.
@@ -55,6 +56,7 @@ class Run:
     rate: float | None = None  # instances a second that arrive; None: each in the place of one that has ended
     peers: str | None = None  # the folder that other engines are installed in
     processes: int = 1  # that share the work; each has a part of the store
+    database: str | None = None  # the address of a PostgreSQL database
 
     @property
     def variant(self) -> Workload:
@@ -106,6 +108,9 @@ def _driver(run: Run, setup: EngineSetup, workload: Workload) -> OpenDriver:
     if run.driver in PEERS:
         assert run.peers is not None
         return partial(peer_driver, run.driver, Path(run.peers), setup.folder, workload)
+    if run.driver == POSTGRES:
+        assert run.database is not None
+        return partial(postgres_driver, setup, run.database)
     openers: dict[str, OpenDriver] = {
         PROCESS: partial(process_driver, setup),
         HTTP: partial(http_driver, setup, see=workload.in_flight == 1 and workload.shape is not Shape.OPEN),

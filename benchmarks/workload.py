@@ -10,6 +10,7 @@ from typing import Any, Self
 
 PROCESS = "process"  # the engine in the load's own process
 HTTP = "http"  # a daemon, and the load in another process
+POSTGRES = "postgresql"  # the engine in the load's own process, its store on a database
 DRIVERS = (PROCESS, HTTP)
 SECONDS = 4.0
 SECONDS_MARKED = 3.0  # a run that is over sooner was spent warming up, and says nothing about marks

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from ..actors.store.postgres.url import is_url
 from ..daemon.config import LIMITS, RUN_FLAGS, Config
 from ..runtime.authoring.limits import LIMIT_NAMES as WORKFLOW_LIMIT_NAMES
 from ..runtime.authoring.limits import WorkflowLimits
@@ -66,6 +67,11 @@ def build_config(
             raise click.UsageError(f"{flags[one]} and {flags[other]} are both {port}; each needs one of its own.")
     if config.processes > 1:
         check_processes(config)
+    if is_url(config.data) and config.durability != "full":
+        raise click.UsageError(
+            "--durability relaxed: on PostgreSQL each commit is flushed, because what is in memory must not be ahead "
+            "of what the server has after a crash. Leave it out."
+        )
     if config.api_tokens and config.api_token_file:
         raise click.UsageError(
             "there are tokens in --api-token-file and in --api-token (or PERDURE_API_TOKEN, DAPR_API_TOKEN). "
@@ -90,6 +96,10 @@ def check_processes(config: Config) -> None:
         (not hasattr(socket, "SO_REUSEPORT"), "processes cannot share a port on this system."),  # Windows
         (config.target is None, f"there is no APP to share, and {workers}."),
         (config.limits.wait_for_workers, f"--wait-for-workers would wait for ever: {workers}."),
+        (
+            is_url(config.data),
+            "one host at a time can have a store on a database, until hosts share one.",
+        ),
         (config.data == ":memory:", "each needs a file of its own, and --data :memory: has none."),
         (
             config.durability != "full",

@@ -18,6 +18,7 @@ from anyio.abc import TaskStatus
 from ..actors.cluster.membership import Membership
 from ..actors.errors import PerdureError
 from ..actors.store.part import Part
+from ..actors.store.postgres.url import is_url
 from ..actors.store.sqlite.files import parts_of
 from ..runtime.engine import Engine
 from ..runtime.operations.facade import Facade
@@ -34,7 +35,7 @@ async def offline(data: str) -> AsyncIterator[Facade]:
         StoreLocked: A daemon has it.
         StoreFailed: There is no store, or a part of it is missing.
     """
-    parts = len(parts_of(data))
+    parts = 1 if is_url(data) else len(parts_of(data))
     if parts == 1:
         async with Engine(data=data, opening=DORMANT) as engine:
             yield engine.facade

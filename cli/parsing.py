@@ -7,6 +7,7 @@ are allowed. The sentence begins with the text, except where the text is a secre
 
 import re
 
+from ..actors.store.postgres.url import is_url, without_password
 from ..api.management.moments import parse_length
 from ..daemon.config import PROCESSES_MAX
 from ..runtime.operations.retention.policy import Retention
@@ -99,9 +100,12 @@ def parse_tokens(text: str) -> tuple[str, ...]:
 
 
 def parse_path(text: str) -> str:
-    """Read the path of a store."""
-    if not text or "://" in text:
-        raise ValueError(f"{text!r} is not the path of a file, such as ./perdure.db.")
+    """Read the path of a store, or the address of its database."""
+    if not text or ("://" in text and not is_url(text)):
+        raise ValueError(
+            f"{without_password(text)!r} is neither the path of a file, such as ./perdure.db, nor the address of a "
+            "PostgreSQL database, such as postgresql://user@host/database."
+        )
     return text
 
 

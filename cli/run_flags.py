@@ -92,7 +92,7 @@ DATA_OPTION = Setting(
     parse=parse_path,
     metavar="PATH",
     default="./perdure.db",
-    help="The file that everything is kept in; :memory: keeps nothing.",
+    help="The file that everything is kept in, or the address of a PostgreSQL database; :memory: keeps nothing.",
 )
 
 RUN_OPTIONS = (
@@ -204,6 +204,14 @@ RUN_OPTIONS = (
         metavar="SECONDS",
         default=5.0,
         help="How long a commit may last before the daemon is unhealthy and refuses new work; 0: for ever.",
+    ),
+    Setting(
+        "--store-patience",
+        "store_patience_s",
+        parse=parse_seconds,
+        metavar="SECONDS",
+        default=30.0,
+        help="How long commits, reads and the start wait for a PostgreSQL database that is away.",
     ),
     Setting(
         "--activations-max",

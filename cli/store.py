@@ -1,7 +1,8 @@
 """`perdure store`: check a store, copy it, put a copy back, lay it out anew, and steer its instances.
 
 The rule: a command never overwrites a file. `actors/store/sqlite/maintenance.py` and `actors/store/sqlite/layout.py`
-do the work; the commands on instances are in `cli/store_instances.py`.
+do the work; the commands on instances are in `cli/store_instances.py`,
+others in `cli/stores/`.
 """
 
 from pathlib import Path
@@ -10,11 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ..actors.errors import PerdureError
+from ..actors.store.postgres.url import is_url, without_password
 from ..daemon.config import RUN_FLAGS
 from ..daemon.hints import explain
 from .run_flags import DATA_OPTION
 from .store_instances import INSTANCE_COMMANDS
-from .store_restore import restore
+from .stores.copy import copy
+from .stores.databases import BACKUP, SPREAD, VACUUM, check_database, refuse_database
+from .stores.restore import restore
 
 if TYPE_CHECKING:
     from ..actors.address import Address
@@ -27,6 +31,7 @@ def store() -> None:
 
 
 store.add_command(restore)
+store.add_command(copy)
 
 
 @store.command(params=[DATA_OPTION])
@@ -36,6 +41,7 @@ def check(data: str) -> None:
     Reads every page and every table, and compares what they say of each other: also the timers of each instance with
     its history. A daemon may go on working meanwhile.
     Of a store of several processes, all files are read. What is wrong is listed, and the exit code is 1 then.
+    Of a store on PostgreSQL its rows are compared; of the server's pages its own programs tell (pg_amcheck).
     """
     from ..actors.store.sqlite import maintenance  # noqa: PLC0415  `perdure store --help` needs no SQLite
     from ..runtime.operations.reading.expected import timers_and_work  # noqa: PLC0415  as above
@@ -45,12 +51,13 @@ def check(data: str) -> None:
         return maintenance.Expected(*found) if found is not None else None
 
     try:
-        faults = maintenance.check(data, expect)
+        faults = check_database(data, expect) if is_url(data) else maintenance.check(data, expect)
     except PerdureError as error:
         raise click.ClickException(explain(error, RUN_FLAGS)) from None
     if faults:
-        raise click.ClickException("\n".join((f"{data} is not sound:", *(f"  {fault}" for fault in faults))))
-    click.echo(f"{data} is sound.")
+        shown = "\n".join((f"{without_password(data)} is not sound:", *(f"  {fault}" for fault in faults)))
+        raise click.ClickException(shown)
+    click.echo(f"{without_password(data)} is sound.")
 
 
 @store.command(params=[click.Argument(["file"], type=click.Path(path_type=Path)), DATA_OPTION])
@@ -63,6 +70,8 @@ def backup(file: Path, data: str) -> None:
     A store of several processes is copied to FILE, FILE.1, FILE.2 and so on. Its files have no moment in common while
     they are written to, so its daemon must be stopped.
     """
+    refuse_database(data, BACKUP)
+
     from ..actors.store.sqlite import maintenance  # noqa: PLC0415  as above
 
     try:
@@ -92,6 +101,8 @@ def spread(new: Path, data: str, processes: int) -> None:
     stays as it is. Start the daemon with --data NEW --processes N then, and never again on the old one: what both had
     under way would be done twice.
     """
+    refuse_database(data, SPREAD)
+
     from ..actors.store.sqlite import layout  # noqa: PLC0415  as above
 
     try:
@@ -111,6 +122,8 @@ def vacuum(data: str) -> None:
 
     For example: perdure store vacuum --data perdure.db
     """
+    refuse_database(data, VACUUM)
+
     from ..actors.store.sqlite import vacuuming  # noqa: PLC0415  as above
 
     try:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from ..actors.store.postgres.url import without_password
 from ..runtime.operations.retention.policy import Retention
 from ..runtime.settings import Settings
 
@@ -35,7 +36,7 @@ class Config:
     http_port: int  # 0: any free one
     grpc_port: int  # 0: any free one
     metrics_port: int = 0  # 0: no metrics
-    data: str  # path of the store
+    data: str = field(repr=False)  # path of the store; the address of a database may have a password
     durability: str  # full or relaxed
     app_id: str | None  # None: the app's name
     api_tokens: tuple[str, ...] = field(repr=False)  # a caller must send one of them; none: no token is asked for
@@ -52,6 +53,7 @@ class Config:
     set_aside: tuple[str, ...] = ()  # ids of instances of which nothing is to begin
     workflow_step_max_s: float = 10.0  # one step of workflow code that lasts longer is interrupted; 0: never
     activity_step_max_s: float = 60.0  # the same of an `async def` activity
+    store_patience_s: float = 30.0  # how long commits, reads and the start wait for a database that is away
     commit_max_s: float = 5.0  # as long as a commit lasts longer the daemon is not healthy; 0: never
     processes: int = 1  # several are hosts of one daemon, each with a part of the store
     folder: str | None = None  # the working folder of worker processes; None: what it is when the engine begins
@@ -62,6 +64,11 @@ class Config:
         token_file = os.path.join(folder, self.api_token_file) if self.api_token_file is not None else None
         return replace(self, data=data, api_token_file=token_file, folder=folder)
 
+    @property
+    def shown_data(self) -> str:
+        """The path of the store, without a password."""
+        return without_password(self.data)
+
     def names(self) -> tuple[str, ...]:
         """The names that this daemon is told it has."""
         return (self.host, *self.allowed_hosts)
@@ -69,6 +76,7 @@ class Config:
     def public(self, app_id: str) -> dict[str, Any]:
         """What the daemon was told, for those who ask it: all but secrets."""
         shown = {name.name: getattr(self, name.name) for name in fields(self) if name.name not in SECRET}
+        shown["data"] = self.shown_data
         # The settings have these two from the configuration.
         limits = {each.name: getattr(self.limits, each.name) for each in fields(self.limits)}
         limits = {name: value for name, value in limits.items() if name not in ("app_id", "retention")}

@@ -16,7 +16,10 @@ from functools import partial
 import anyio
 from anyio.abc import TaskGroup
 
+from ..actors.store.contract import Store
 from ..actors.store.durability import Durability
+from ..actors.store.postgres.store import PostgresStore
+from ..actors.store.postgres.url import is_url
 from ..actors.waiting.own_task import only_exception
 from ..api.ports import address_of
 from ..api.sidecar import Sidecar
@@ -91,7 +94,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
     )
     engine = Engine(
         app,
-        data=config.data,
+        data=store_of(config),
         durability=Durability(config.durability),
         settings=settings,
         propagate=propagation(app_id),
@@ -112,7 +115,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
             def ready() -> None:
                 tune_garbage_collector()
                 announce(ready_line(config, *address(listener), rpc.port))
-                logger.info("serving %s from %s", app or "no app", config.data)
+                logger.info("serving %s from %s", app or "no app", config.shown_data)
                 served = (address(listener)[1], rpc.port)
                 tasks.start_soon(partial(guard_ports, served, stopping=stopping.told.is_set, end=os._exit))
 
@@ -174,11 +177,23 @@ def pulse_of(
     limits = PulseLimits(
         workflow_step_s=config.workflow_step_max_s,
         activity_step_s=config.activity_step_max_s,
-        commit_s=config.commit_max_s,
+        commit_s=commit_max_s_of(config),
     )
     beat = member.beat if member is not None else None
     loop = asyncio.get_running_loop()
     return Pulse(loop, engine, StandIn(listener), limits, beat=beat, stopping=stopping.told.is_set)
+
+
+def store_of(config: Config) -> str | Store:
+    """The store of a daemon, or its path."""
+    return PostgresStore(config.data, patience_s=config.store_patience_s) if is_url(config.data) else config.data
+
+
+def commit_max_s_of(config: Config) -> float:
+    """How long a commit may last. One that waits for a database that is away is not one that hangs."""
+    if config.commit_max_s and is_url(config.data):
+        return max(config.commit_max_s, config.store_patience_s + config.commit_max_s)
+    return config.commit_max_s
 
 
 def rpc_server(

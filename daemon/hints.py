@@ -9,7 +9,7 @@ import errno
 from collections.abc import Mapping
 
 from ..actors.errors import PerdureError
-from ..actors.store.errors import StoreDivided, StoreForeign, StoreLocked
+from ..actors.store.errors import StoreDivided, StoreForeign, StoreInUse, StoreLocked
 from ..api.ports import CannotListen, Door
 
 PORT_FLAGS = {Door.HTTP: "http_port", Door.GRPC: "grpc_port", Door.METRICS: "metrics_port"}
@@ -24,6 +24,8 @@ def explain(error: PerdureError, flags: Mapping[str, str]) -> str:
     match error:
         case CannotListen():
             return f"{error} {another_address(error, flags)}"
+        case StoreInUse():
+            return f"{error} A store of its own is {flags['data']} with another ?schema=."
         case StoreLocked(path=path):
             return (
                 f"{path} is in use by another Perdure process. "

@@ -34,6 +34,8 @@ from ..actors.store.durability import Durability
 from ..actors.store.errors import StoreError
 from ..actors.store.memory import MemoryStore
 from ..actors.store.part import WHOLE, Part
+from ..actors.store.postgres.store import PostgresStore
+from ..actors.store.postgres.url import is_url
 from ..actors.store.sqlite.store import SqliteStore
 from ..actors.waiting.own_task import OwnTask, on_asyncio
 from ..journal.journal import Journal
@@ -95,8 +97,10 @@ class Engine:
 
     Args:
         app: None hosts no code: instances wait until a process that has their code opens the store.
-        data: A SQLite file, ":memory:" for nothing that outlives the engine, or a store of your own.
-        durability: What a commit survives; FULL is power loss, RELAXED only a crash of the process.
+        data: A SQLite file, the address of a PostgreSQL database (`postgresql://user@host/database`), ":memory:" for
+            nothing that outlives the engine, or a store of your own.
+        durability: What a commit survives; FULL is power loss, RELAXED only a crash of the process. On PostgreSQL it is
+            always FULL.
         propagate: Writes histories for remote workers that may see them (`rpc/wire/propagation.py`).
         membership: Which of the hosts of a daemon this engine is; None is a daemon of one. `data` is the path of the
             whole store, of which it takes its part.
@@ -437,6 +441,9 @@ def _flight_record(store: Store, settings: Settings) -> FlightRecord | None:
 def _store(data: str | Path | Store, durability: Durability, part: Part, instruments: Instruments) -> Store:
     if data == IN_MEMORY:
         return MemoryStore(part=part)
+    if isinstance(data, str) and is_url(data):
+        assert part == WHOLE, "several processes have files"
+        return PostgresStore(data)
     if isinstance(data, str | Path):
         return SqliteStore(part.path(str(data)), durability=durability, part=part, instruments=instruments)
     return data

@@ -4,6 +4,7 @@
 PerdureError
 ├── RequestRefused                 the request cannot be met
 │   ├── InvalidRequest             a name or an id that no instance can have
+│   │   ├── NulRefused             a name, an id or a tag with a NUL
 │   │   └── LimitExceeded          more than a limit allows; workflow code and activities fail with it too
 │   ├── InstanceNotFound           the instance does not exist
 │   ├── InstanceExists             the id is taken by one that is not finished
@@ -48,6 +49,18 @@ class RequestRefused(PerdureError):
 
 class InvalidRequest(RequestRefused):
     """A name or an id that no instance can have."""
+
+
+class NulRefused(InvalidRequest):
+    """A name, an id or a tag has a NUL. No store takes one, because PostgreSQL has no such text."""
+
+    def __init__(self, what: str, text: str) -> None:
+        super().__init__(what, text)
+        self.what = what
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.what} must not have a NUL (\\x00): {self.text[:40]!r}"
 
 
 class InstanceNotFound(RequestRefused):

@@ -4,12 +4,15 @@ import faulthandler
 import os
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
 
 from perdure import Settings
 from perdure.testing.virtual_time import run_virtually
+
+from .support.postgres import PostgresServer, installed
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,6 +32,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def settings(request: pytest.FixtureRequest) -> Settings:
     """Settings for an engine under test; those of production, but for a short grace and the switch above."""
     return Settings(always_replay=request.config.getoption("--always-replay"), stop_grace_s=1.0)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Callable[[int], PostgresServer]]:
+    """Gives the PostgreSQL server of a release, which is started when it is asked for first."""
+    servers: dict[int, PostgresServer] = {}
+
+    def server_of(release: int) -> PostgresServer:
+        if release not in servers:
+            servers[release] = PostgresServer(installed()[release])
+            servers[release].start()
+        return servers[release]
+
+    try:
+        yield server_of
+    finally:
+        for server in servers.values():
+            server.close()
 
 
 @pytest.fixture(params=["asyncio", "trio"])

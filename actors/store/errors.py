@@ -3,14 +3,17 @@
 PerdureError
 └── StoreError                 the store refused, or could not do what was asked
     ├── StoreLocked            another process has the file
+    │   └── StoreInUse         another host has the store on this database, and lives
     ├── StoreTooNew            a newer release wrote the file
     ├── StoreDivided           the file is another part of a store than the one asked for
     ├── StoreFailed            a read or a write did not work; try again later
     │   ├── StoreForeign       the file is a database of another program
     │   ├── StoreGone          the file was moved, deleted or replaced while this process had it
+    │   ├── StoreTakenOver     this host may not write any more
     │   └── StoreHangs         a commit does not end; try again later
     ├── ListsUnfinished        lists are still being made from what an earlier release wrote; try again later
     ├── StoreDamaged           the rows of an actor are not what was written
+    ├── StoreUncertain         the store did not answer in time: it may have happened
     └── StoreFenced            another host owns the shard now
 
 The rule: a sentence names no flag of the command line, because a program that
@@ -182,3 +185,52 @@ class StoreFenced(StoreError):
 
     def __str__(self) -> str:
         return f"shard {self.shard} is at epoch {self.found}, this host owned it at epoch {self.expected}"
+
+
+class StoreInUse(StoreLocked):
+    """Another host has the store on this database, and lives."""
+
+    def __init__(self, path: str, *, name: str, release: str) -> None:
+        super().__init__(path)
+        self.args = (path, name, release)
+        self.name = name
+        self.release = release
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} is in use by the host on {self.name} (Perdure {self.release}), which lives. "
+            "One host at a time can have a store on a database, until hosts share one: stop that one first."
+        )
+
+
+class StoreTakenOver(StoreFailed):
+    """This host may not write any more: another one has taken the store over, or its server is not the one it was."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(path, why)
+        self.path = path
+        self.why = why
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: {self.why}. Nothing more is written by this process. "
+            "What was acknowledged is in the store: stop this process, and start it again."
+        )
+
+
+class StoreUncertain(StoreError):
+    """The store did not answer in time: the request may have happened. It is not there or there whole.
+
+    Not a `StoreFailed`: to send it again may do it twice.
+    """
+
+    def __init__(self, what: str, cause: str) -> None:
+        super().__init__(what, cause)
+        self.what = what
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what} may have happened: the store did not answer in time ({self.cause}). "
+            "Look before you repeat it."
+        )

@@ -147,7 +147,7 @@ class AttentionView(Struct, kw_only=True, frozen=True):
 class StoreView(Struct, kw_only=True, frozen=True):
     """The store."""
 
-    kind: Annotated[str, Meta(description="sqlite, memory, or the name of a class")]
+    kind: Annotated[str, Meta(description="sqlite, postgresql, memory, or the name of a class")]
     bytes: Annotated[int | None, Meta(description="Of the files of all hosts; null: there are none")]
     wal_bytes: int | None
     instances: Annotated[dict[str, int], Meta(description="By status")]

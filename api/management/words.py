@@ -16,7 +16,7 @@ from ...actors.errors import (
     HostStopping,
     PerdureError,
 )
-from ...actors.store.errors import ListsUnfinished, StoreDamaged
+from ...actors.store.errors import ListsUnfinished, StoreDamaged, StoreUncertain
 from ...runtime.errors import (
     ChildUnfinished,
     EventRefused,
@@ -88,6 +88,7 @@ HOST_STOPPING = TRY_AGAIN[HostStopping]
 REQUEST_INVALID = ErrorAnswer(400, "ERR_REQUEST_INVALID", "{error}")
 LIMIT_EXCEEDED = ErrorAnswer(413, "ERR_LIMIT_EXCEEDED", "{error}")
 LOST = ErrorAnswer(503, "ERR_HOST_LOST", "{error}")
+UNCERTAIN = ErrorAnswer(500, "ERR_STORE_UNCERTAIN", "{error}")
 NOT_RUNNING = ErrorAnswer(503, "ERR_HOST_NOT_RUNNING", "{error}")
 
 # From the most special to the most general.
@@ -122,6 +123,7 @@ ANSWERS: Mapping[type[PerdureError], ErrorAnswer] = {
     StoreDamaged: HISTORY_UNREADABLE,
     ActorStalled: HISTORY_UNREADABLE,
     HostLost: LOST,
+    StoreUncertain: UNCERTAIN,
     HostNotRunning: NOT_RUNNING,
     **TRY_AGAIN,
 }

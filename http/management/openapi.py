@@ -21,6 +21,7 @@ from ...api.management.words import (
     LOST,
     NOT_RUNNING,
     QUERY_INVALID,
+    UNCERTAIN,
 )
 from ...api.words import TRY_AGAIN, ErrorAnswer
 from ...runtime.operations.bulk.operation import BulkAction
@@ -162,7 +163,7 @@ def errors_of(endpoint: Endpoint, *, secured: bool) -> Iterable[ErrorAnswer]:
     if "cursor" in endpoint.names:
         yield CURSOR_INVALID
     yield from TRY_AGAIN.values()
-    yield from (LOST, NOT_RUNNING)
+    yield from (LOST, NOT_RUNNING, UNCERTAIN)
     if endpoint.headers:
         yield HEADER_INVALID
     if isinstance(endpoint.body, Payload):

@@ -49,7 +49,7 @@ from ..observer import UNWATCHED, OperationWatch
 from .descendants import Descendants
 from .purging import Purging
 from .rerun import Rerun, start_copy
-from .tags import checked_tags
+from .tags import checked_tags, refuse_nul
 
 PAGE_IDS = 1024  # of one page, unless the caller says otherwise
 
@@ -169,6 +169,9 @@ class Facade:
             return await self._request_start(instance_id, start)
 
     async def _request_start(self, instance_id: str, start: Start) -> str:
+        # Here too, because workflows name their children.
+        refuse_nul("the name of the workflow", start.name)
+        refuse_nul("the instance ID", instance_id)
         address = workflow_address(instance_id)
         while True:
             try:
@@ -466,11 +469,13 @@ class Facade:
             return new_id
 
     def check_name(self, what: str, name: str) -> None:
-        """Refuse a name that is too long. Instances of older stores keep theirs, and are reached by it.
+        """Refuse a name that is too long, or has a NUL. Instances of older stores keep theirs, and are reached by it.
 
         Raises:
-            LimitExceeded: It is.
+            LimitExceeded: It is too long.
+            NulRefused: It has a NUL.
         """
+        refuse_nul(what, name)
         if is_longer(name, maximum := self._limits.name_bytes_max):
             raise LimitExceeded(what, limit="name_bytes_max", found=bytes_of(name), maximum=maximum)
 

@@ -76,7 +76,7 @@ def test_a_size_is_read_as_daprd_reads_it(text: str, size: int) -> None:
         (parse_seconds, "-1", "10 or 2.5"),
         (parse_size, "4MB", "4Mi"),
         (parse_size, "0", "above 0"),
-        (parse_path, "postgresql://db", "path of a file"),
+        (parse_path, "mysql://db", "path of a file"),
         (parse_path, "", "path of a file"),
         (parse_host, "two words", "127.0.0.1 or localhost"),
         (parse_retention, "", "completed=TIME"),

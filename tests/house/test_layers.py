@@ -228,6 +228,7 @@ def test_actors_and_workflows_wait_through_anyio_only() -> None:
 ASYNCIO_ONLY = {
     "actors/cluster/wire.py",  # transports; only daemons have several hosts, and they run on asyncio
     "actors/store/sqlite/connection.py",  # aiosqlite is; tests on trio use the store in memory
+    "actors/store/postgres/driver.py",  # asyncpg's
     "actors/waiting/cancellation.py",  # asyncio's own requests to cancel a task; trio has none
     "actors/waiting/own_task.py",  # a task that outlives its maker's; on trio an engine is entered as a block
     "actors/waiting/taskless.py",  # asyncio's own way to run code outside of a task; trio has none

@@ -27,7 +27,7 @@ def run_of(kind: str, **named: Any) -> Run:
             except Exception as raised:
                 error = innermost(raised)
             trace = scenario.world.trace
-        return Attempt(error, trace.digest, trace.story(), choices)
+        return Attempt(error, trace.digest, trace.lines, choices)
 
     return run
 

@@ -3,7 +3,7 @@
 The rule: nothing is overwritten. The files of the store that is replaced get names of their own, and a restore that is
 killed leaves either a store that opens, or one that is refused until the restore is done again.
 
-`cli/store_restore.py` calls `restore`. It is synchronous, because the command line has nothing else to do meanwhile.
+`cli/stores/restore.py` calls `restore`. It is synchronous, because the command line has nothing else to do meanwhile.
 """
 
 import os

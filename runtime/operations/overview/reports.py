@@ -16,6 +16,7 @@ from ....actors.cluster.peers import Peers
 from ....actors.hosting.host import Host
 from ....actors.store.contract import Store
 from ....actors.store.memory import MemoryStore
+from ....actors.store.postgres.store import PostgresStore
 from ....actors.store.sqlite.store import SqliteStore
 from ...authoring.app import App
 from ...instance.message import WORKFLOW
@@ -147,7 +148,8 @@ class Reports:
     def store_kind(self) -> str:
         """What the store is made of."""
         store = self._host.store
-        return {SqliteStore: "sqlite", MemoryStore: "memory"}.get(type(store), type(store).__name__)
+        kinds = {SqliteStore: "sqlite", MemoryStore: "memory", PostgresStore: "postgresql"}
+        return kinds.get(type(store), type(store).__name__)
 
     async def all(self) -> dict[str, HostReport | None]:
         """Collect the reports of all hosts, by their names; None for one that does not answer."""

@@ -9,11 +9,12 @@ from perdure.actors.errors import CursorInvalid
 from perdure.actors.store.audit import Audited, AuditFilter, AuditRow
 
 from ...support.actors.store_bench import Bench, write
+from ...support.actors.stores import WHOLE_STORES
 
 # A part of a store lists as a whole one does.
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.parametrize("variant", [("memory", "trio"), ("sqlite", "asyncio")], ids="-".join),
+    pytest.mark.parametrize("variant", WHOLE_STORES, ids="-".join),
 ]
 
 A, B = Address("wf", "a"), Address("wf", "b")

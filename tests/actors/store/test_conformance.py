@@ -376,6 +376,7 @@ async def test_a_shard_of_another_part_has_no_epoch(bench: Bench, epoch: int) ->
     assert await bench.load(other) is None
 
 
+@pytest.mark.parametrize("variant", [("memory", "asyncio"), ("sqlite", "asyncio")], ids="-".join)
 async def test_a_store_of_more_parts_than_shards_is_refused(variant: tuple[str, str], tmp_path: Path) -> None:
     make = MemoryStore if variant[0].startswith("memory") else partial(SqliteStore, tmp_path / "new.db")
     with pytest.raises(ValueError, match="1 to 8 parts, not 9"):

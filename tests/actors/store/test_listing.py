@@ -12,11 +12,12 @@ from perdure.actors.store.contract import Write
 from perdure.actors.store.listing import Facets, Grouped, ListFilter, ListPage, Order
 
 from ...support.actors.store_bench import PART, SHARDS, Bench, write
+from ...support.actors.stores import WHOLE_STORES
 
 # A part of a store lists as a whole one does.
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.parametrize("variant", [("memory", "trio"), ("sqlite", "asyncio")], ids="-".join),
+    pytest.mark.parametrize("variant", WHOLE_STORES, ids="-".join),
 ]
 
 

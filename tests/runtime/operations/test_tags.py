@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from perdure.runtime.errors import InvalidRequest
-from perdure.runtime.operations.tags import KEY_BYTES_MAX, TAGS_MAX, VALUE_BYTES_MAX, checked_tags
+from perdure.runtime.errors import InvalidRequest, NulRefused
+from perdure.runtime.operations.tags import KEY_BYTES_MAX, TAGS_MAX, VALUE_BYTES_MAX, checked_tags, refuse_nul
 
 
 def test_tags_are_kept_by_key() -> None:
@@ -37,3 +37,15 @@ def test_the_longest_tags_are_taken() -> None:
 def test_other_tags_are_refused_and_the_error_says_why(tags: Any, says: str) -> None:
     with pytest.raises(InvalidRequest, match=says):
         checked_tags(tags)
+
+
+@pytest.mark.parametrize("tags", [{"a\0": "b"}, {"a": "\0"}])
+def test_a_tag_with_a_nul_is_refused(tags: dict[str, str]) -> None:
+    with pytest.raises(NulRefused, match="must not have a NUL"):
+        checked_tags(tags)
+
+
+def test_a_nul_is_named_with_what_has_it() -> None:
+    refuse_nul("the instance ID", "ab")
+    with pytest.raises(NulRefused, match="the instance ID must not have a NUL"):
+        refuse_nul("the instance ID", "a\0b")

@@ -226,7 +226,7 @@ async def test_an_older_file_becomes_the_pinned_file_of_version_4_with_its_rows_
         assert 0 < own < 2**63
         pinned.execute("UPDATE meta SET value = ? WHERE name = 'store'", (own,))
         for table in ("meta", "shards", "actors", "active", "log", "reminders", "kinds", "facets", "tags", "audit"):
-            rows = f"SELECT * FROM {table} ORDER BY 1"  # noqa: S608  ours
+            rows = f"SELECT * FROM {table} ORDER BY 1"
             assert migrated.execute(rows).fetchall() == pinned.execute(rows).fetchall(), table
 
 

@@ -267,7 +267,7 @@ async def test_deleting_leaves_no_row_behind(path: Path) -> None:
 
 def count_rows(connection: sqlite3.Connection) -> list[int]:
     tables = ("actors", "active", "log", "reminders")
-    return [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]  # noqa: S608
+    return [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]
 
 
 async def test_keys_go_on_behind_the_highest_that_was_ever_written(path: Path) -> None:

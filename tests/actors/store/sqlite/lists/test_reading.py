@@ -127,7 +127,7 @@ async def test_a_record_that_is_not_what_was_written_is_listed_empty(store: Sqli
 async def test_facets_that_cannot_be_read_keep_no_other_actor_from_its_list(
     store: SqliteStore, path: Path, damage: str
 ) -> None:
-    change(path, f"UPDATE facets SET {damage} WHERE created_us = 1")  # noqa: S608  ours
+    change(path, f"UPDATE facets SET {damage} WHERE created_us = 1")
     assert [each.id for each in (await page(store)).listed][:2] == ["00", "02"]
     first, second = await store.load([Address("wf", "00"), Address("wf", "01")])
     assert isinstance(first, Stored)

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 from perdure.actors.store.sqlite.maintenance import backup
 from perdure.cli.main import main
 
-from ..support.actors.store_parts import make, seen
+from ...support.actors.store_parts import make, seen
 
 
 def restore(*arguments: str) -> Result:

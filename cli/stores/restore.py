@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from ..actors.errors import PerdureError
-from ..daemon.config import RUN_FLAGS
-from ..daemon.hints import explain
-from .run_flags import DATA_OPTION
+from ...actors.errors import PerdureError
+from ...daemon.config import RUN_FLAGS
+from ...daemon.hints import explain
+from ..run_flags import DATA_OPTION
+from .databases import RESTORE, refuse_database
 
 
 @click.command(params=[click.Argument(["backup"], type=click.Path(path_type=Path)), DATA_OPTION])
@@ -23,7 +24,9 @@ def restore(backup: Path, data: str) -> None:
 
     Of a store of several processes all files are put in place.
     """
-    from ..actors.store.sqlite import restoring  # noqa: PLC0415  `perdure store --help` needs no SQLite
+    refuse_database(data, RESTORE)
+
+    from ...actors.store.sqlite import restoring  # noqa: PLC0415  `perdure store --help` needs no SQLite
 
     try:
         aside = restoring.restore(backup, data)

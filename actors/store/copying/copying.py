@@ -1,0 +1,251 @@
+"""Copying a store to another one, of whatever kind: each actor with its history, and the audit.
+
+The rule: the source is read and not changed, and nobody works on either store meanwhile. The target holds how far the
+copying has come, in the commit that has got there, so that it goes on after a crash. It counts as a store once both
+have been read and compared.
+
+Keys, positions and shards are those of the target. `cli/stores/copy.py` opens the stores; the sources are in
+`actors/store/copying/sqlite_source.py` and `actors/store/postgres/exporting.py`.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from hashlib import blake2b
+from typing import NamedTuple, Protocol
+
+import msgpack
+
+from ...address import Address, shard_of
+from ..audit import AuditRow
+from ..contract import Store, Stored, Write
+from ..errors import StoreFailed
+from ..listing import Facets
+
+# The actor in the target that has how far the copying has come.
+MARK = Address("copying", "copying")
+ACTORS_AT_ONCE = 256
+BYTES_AT_ONCE = 4 * 2**20
+AUDIT_AT_ONCE = 1_000
+
+
+class CopyPlace(NamedTuple):
+    """A place in a source."""
+
+    part: int = 0  # of a store in several files
+    number: int = -(2**62)  # the key of an actor, or the number of a row of the audit
+
+
+class CopiedActor(NamedTuple):
+    """All that a store has of an actor."""
+
+    address: Address
+    record: bytes
+    active: bool
+    facets: Facets | None
+    entries: Sequence[tuple[int, bytes]]  # when each was written, and the entry; oldest first
+    reminders: Sequence[tuple[str, int]]  # name and due time, in order
+
+    @property
+    def size(self) -> int:
+        return len(self.record) + sum(len(entry) for _, entry in self.entries)
+
+
+class CopiedAudit(NamedTuple):
+    """A row of the audit."""
+
+    at_us: int
+    id: str
+    row: AuditRow
+
+
+class Source(Protocol):
+    """A store that is read from its start to its end."""
+
+    @property
+    def identity(self) -> str:
+        """Which store it is. Another one has another text."""
+        ...
+
+    def actors(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedActor]]:
+        """Give the actors behind a place, in their order.
+
+        Raises:
+            StoreFailed: One is not what was written, or cannot be read.
+        """
+        ...
+
+    def audit(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedAudit]]:
+        """Give the rows of the audit behind a place, in their order."""
+        ...
+
+
+class Totals(NamedTuple):
+    """What a store has: how much, and a checksum of it in any order."""
+
+    actors: int = 0
+    entries: int = 0
+    reminders: int = 0
+    audit: int = 0
+    checksum: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.actors:,} instances and other actors, {self.entries:,} entries of histories, "
+            f"{self.reminders:,} timers, {self.audit:,} rows of the audit"
+        )
+
+
+class CopyProgress(NamedTuple):
+    """How far a copying has come."""
+
+    source: str
+    actors: CopyPlace = CopyPlace()
+    audit: CopyPlace = CopyPlace()
+
+    def record(self) -> bytes:
+        return json.dumps(self).encode()
+
+    @classmethod
+    def of(cls, record: bytes) -> "CopyProgress":
+        source, actors, audit = json.loads(record)
+        return cls(source, CopyPlace(*actors), CopyPlace(*audit))
+
+
+async def copy(source: Source, target: Store, *, told: Callable[[int], None] = lambda _: None) -> None:
+    """Copy what the target does not have yet.
+
+    Args:
+        target: Is open. It is empty, or an earlier call has not come to its end.
+        told: Is told how many actors this call has copied.
+
+    Raises:
+        StoreFailed: The target is of another source, or the copying did not work.
+    """
+    fences = await target.claim("copying", now_us=0)
+    key, progress = await _begun(source, target)
+    copied = 0
+    async for batch, place in _batches(source.actors(progress.actors)):
+        progress = progress._replace(actors=place)
+        writes = [write for actor in batch for write in _writes(actor, target)]
+        await target.commit([*writes, _mark(key, progress, target)], fences)
+        copied += len(batch)
+        told(copied)
+    rows: list[CopiedAudit] = []
+    async for place, row in source.audit(progress.audit):
+        rows.append(row)
+        progress = progress._replace(audit=place)
+        if len(rows) >= AUDIT_AT_ONCE:
+            await target.commit([*_audit(rows, key, target), _mark(key, progress, target)], fences)
+            rows.clear()
+    if rows:
+        await target.commit([*_audit(rows, key, target), _mark(key, progress, target)], fences)
+
+
+async def finish(target: Store) -> None:
+    """Take away how far the copying has come."""
+    fences = await target.claim("copying", now_us=0)
+    (stored,) = await target.load([MARK])
+    if isinstance(stored, Stored):
+        shard = shard_of(MARK.id, target.shards)
+        await target.commit([Write(key=stored.key, address=MARK, shard=shard, at_us=0, delete=True)], fences)
+
+
+async def totals_of(source: Source) -> Totals:
+    """Read a store to its end."""
+    actors = entries = reminders = audit = checksum = 0
+    async for _, actor in source.actors(CopyPlace()):
+        if actor.address == MARK:
+            continue
+        actors += 1
+        entries += len(actor.entries)
+        reminders += len(actor.reminders)
+        checksum += _checksum(actor)
+    async for _, row in source.audit(CopyPlace()):
+        audit += 1
+        checksum += _checksum(row)
+    return Totals(actors, entries, reminders, audit, checksum % 2**128)
+
+
+def require_equal(source: Totals, target: Totals) -> None:
+    """Compare two stores.
+
+    Raises:
+        StoreFailed: They differ.
+    """
+    if source != target:
+        raise StoreFailed(
+            f"the copy has {target}, and the source has {source}; or they are not the same. Perhaps the source was "
+            "worked on meanwhile. Delete the copy, and begin again."
+        )
+
+
+async def _begun(source: Source, target: Store) -> tuple[int, CopyProgress]:
+    """How far the copying has come, and the key of the mark that says so."""
+    (stored,) = await target.load([MARK])
+    if isinstance(stored, Stored):
+        progress = CopyProgress.of(stored.record)
+        if progress.source != source.identity:
+            raise StoreFailed(
+                f"the target has the beginning of a copy of {progress.source}, not of {source.identity}. "
+                "Delete it first."
+            )
+        return stored.key, progress
+    return target.new_key(), CopyProgress(source.identity)
+
+
+async def _batches(
+    actors: AsyncIterator[tuple[CopyPlace, CopiedActor]],
+) -> AsyncIterator[tuple[Sequence[CopiedActor], CopyPlace]]:
+    """Actors in batches, and the place of the last one of each."""
+    batch: list[CopiedActor] = []
+    size = 0
+    place = CopyPlace()
+    async for place, actor in actors:
+        batch.append(actor)
+        size += actor.size
+        if len(batch) >= ACTORS_AT_ONCE or size >= BYTES_AT_ONCE:
+            yield batch, place
+            batch, size = [], 0
+    if batch:
+        yield batch, place
+
+
+def _writes(actor: CopiedActor, target: Store) -> Iterator[Write]:
+    """The writes that make an actor what it is."""
+    key, shard = target.new_key(), shard_of(actor.address.id, target.shards)
+    at_us, entry = actor.entries[0] if actor.entries else (0, None)
+    yield Write(
+        key=key,
+        address=actor.address,
+        shard=shard,
+        at_us=at_us,
+        entry=entry,
+        record=actor.record,
+        active=actor.active,
+        reminders_set=actor.reminders,
+        facets=actor.facets,
+    )
+    for at_us, entry in actor.entries[1:]:
+        yield Write(key=key, address=actor.address, shard=shard, at_us=at_us, entry=entry)
+
+
+def _audit(rows: Sequence[CopiedAudit], key: int, target: Store) -> Iterator[Write]:
+    """The writes of rows of the audit. Their actors may be gone, so they belong to none."""
+    for at_us, id_, row in rows:
+        address = Address(MARK.type, id_)
+        yield Write(key=key, address=address, shard=shard_of(id_, target.shards), at_us=at_us, audit=[row])
+
+
+def _mark(key: int, progress: CopyProgress, target: Store) -> Write:
+    shard = shard_of(MARK.id, target.shards)
+    return Write(key=key, address=MARK, shard=shard, at_us=0, record=progress.record())
+
+
+def _checksum(copied: CopiedActor | CopiedAudit) -> int:
+    packed: bytes = msgpack.packb(_plain(copied))
+    return int.from_bytes(blake2b(packed, digest_size=16).digest(), "big")
+
+
+def _plain(value: object) -> object:
+    """The same for lists and tuples of any kind."""
+    return [_plain(each) for each in value] if isinstance(value, tuple | list) else value

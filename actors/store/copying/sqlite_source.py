@@ -1,0 +1,114 @@
+"""Reading a store's SQLite files from start to end, for a copy.
+
+The rule: nothing is given out that is not what was written, and no file is changed. The caller holds the files.
+
+`actors/store/copying/copying.py` reads it; `cli/stores/copy.py` opens it.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from ...address import Address
+from ..audit import AuditRow
+from ..errors import StoreFailed
+from ..listing import Facets
+from ..sqlite import schema
+from ..sqlite.checksums import Damaged, Unsealed, unseal_entry, unseal_record
+from ..sqlite.files import reading, require_store
+from ..sqlite.lists.auditing import unseal_audit
+from ..sqlite.lists.changes import tags_in
+from ..sqlite.lists.filling import Filling
+from .copying import CopiedActor, CopiedAudit, CopyPlace
+
+ACTORS = """
+    SELECT a.key, a.type, a.id, a.record, EXISTS (SELECT 1 FROM active WHERE active.key = a.key),
+        k.name, k.status, f.created_us, f.updated_us, f.ended_us, f.parent, f.tags
+    FROM actors AS a LEFT JOIN facets AS f ON f.key = a.key LEFT JOIN kinds AS k ON k.kind = f.kind
+    WHERE a.key > ? ORDER BY a.key
+"""
+AUDIT = "SELECT number, at_us, id, action, author, body FROM audit WHERE number > ? ORDER BY number"
+
+
+class SqliteSource:
+    """The files of a store.
+
+    Args:
+        files: In the order of the parts.
+    """
+
+    def __init__(self, files: Sequence[str]) -> None:
+        self._files = files
+
+    @property
+    def identity(self) -> str:
+        with reading(self._files[0]) as connection:
+            version = require_store(connection, self._files[0])
+            number = schema.read_meta(connection, self._files[0], schema.STORE) if version > 2 else 0
+        return f"{self._files[0]} (store {number:x})"
+
+    async def actors(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedActor]]:
+        for part, path in list(enumerate(self._files))[behind.part :]:
+            with reading(path) as connection:
+                unsealed = _require_lists(connection, path)
+                begin = behind.number if part == behind.part else CopyPlace().number
+                reminders = connection.execute(
+                    "SELECT key, name, due_us FROM reminders WHERE key > ? ORDER BY key, name, due_us", (begin,)
+                )
+                next_row = reminders.fetchone()
+                for row in connection.execute(ACTORS, (begin,)):
+                    key = row[0]
+                    own: list[tuple[str, int]] = []
+                    while next_row is not None and next_row[0] <= key:
+                        if next_row[0] == key:  # else it has outlived its actor
+                            own.append((next_row[1], next_row[2]))
+                        next_row = reminders.fetchone()
+                    yield CopyPlace(part, key), _actor(row, own, connection, unsealed)
+
+    async def audit(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedAudit]]:
+        for part, path in list(enumerate(self._files))[behind.part :]:
+            with reading(path) as connection:
+                begin = behind.number if part == behind.part else CopyPlace().number
+                rows = connection.execute(
+                    "SELECT number, at_us, id, action, author, body FROM audit WHERE number > ? ORDER BY number",
+                    (begin,),
+                )
+                for number, at_us, id_, action, author, blob in rows:
+                    body = unseal_audit(at_us, id_, action, author, blob)
+                    if body is None:
+                        raise StoreFailed(f"row {number} of the audit of {path} is not what was written")
+                    yield CopyPlace(part, number), CopiedAudit(at_us, id_, AuditRow(action, author, body))
+
+
+def _require_lists(connection: sqlite3.Connection, path: str) -> Unsealed:
+    version = require_store(connection, path)
+    if version < schema.VERSION_OF_LISTS or not Filling.of(connection, path).done:
+        raise StoreFailed(
+            f"{path} was written by an earlier release, and does not know yet what its instances are listed by. "
+            "Start it once with this release, until `perdure ls` answers, and stop it in order."
+        )
+    return schema.unsealed_in(connection, path, version=version)
+
+
+def _actor(
+    row: Sequence[Any], reminders: Sequence[tuple[str, int]], connection: sqlite3.Connection, unsealed: Unsealed
+) -> CopiedActor:
+    key, type_, id_, record, active, name, status, created_us, updated_us, ended_us, parent, tags = row
+    log = connection.execute("SELECT position, at_us, entry FROM log WHERE key = ? ORDER BY position", (key,))
+    facets = None
+    if name is not None:
+        facets = Facets(name, status, created_us, updated_us, ended_us, parent, tags_in(tags))
+    try:
+        entries = [(at_us, unseal_entry(key, position, at_us, entry, unsealed)) for position, at_us, entry in log]
+        return CopiedActor(
+            Address(type_, id_),
+            unseal_record(key, type_, id_, record, unsealed),
+            bool(active),
+            facets,
+            entries,
+            reminders,
+        )
+    except Damaged as damage:
+        raise StoreFailed(
+            f"{type_}/{id_} is damaged: {damage}. Purge it, or restore a backup, before the copy."
+        ) from damage

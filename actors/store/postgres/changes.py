@@ -1,0 +1,228 @@
+"""The changes of a batch of writes, row by row instead of write by write, and the commit that makes them.
+
+The rule: no row is named twice. All parts of a commit see one snapshot, and it is not defined which of two changes of a
+row would count. So of several changes of a row the last counts, an entry that the batch adds and then forgets is left
+out, and an actor that follows on a deleted one of the same id takes over its row.
+
+What the store has of an actor already, the statement looks up itself, where counts and tags need it.
+
+`actors/store/postgres/store.py` uses it.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...address import Address
+from ..contract import Write
+from ..listing import Facets
+from ..sqlite.checksums import seal_record
+from ..sqlite.lists.auditing import AuditValues, audit_values
+from .kinds import KindNumbers
+from .log import NewEntry
+from .statements import MUST_MATCH, PARTS
+
+
+@dataclass(slots=True)
+class ActorChange:
+    """What a batch makes of the row of an actor."""
+
+    key: int
+    shard: int
+    address: Address
+    record: bytes | None = None  # with its checksum
+    active: bool | None = None
+    facets: Facets | None = None
+    before: Facets | None = None  # as a write says they were; None: not known
+
+
+@dataclass(slots=True)
+class RowChanges:
+    """The changes of a batch."""
+
+    actors: dict[int, ActorChange] = field(default_factory=dict)
+    deleted: dict[int, tuple[Address, Facets | None]] = field(default_factory=dict)  # that may be in the store
+    logs_forgotten: Sequence[int] = ()
+    entries: Sequence[NewEntry] = ()
+    reminders: dict[tuple[int, int, str], int | None] = field(default_factory=dict)  # its shard; None: cleared
+    audit: list[AuditValues] = field(default_factory=list)  # with checksums
+    born: set[int] = field(default_factory=set)  # keys that were unborn
+
+
+def changes_of(writes: Iterable[Write], unborn: Set[int]) -> RowChanges:
+    """Sort a batch of writes by rows.
+
+    Args:
+        unborn: Keys of actors that the store does not have yet.
+    """
+    changes = RowChanges()
+    actors, reminders = changes.actors, changes.reminders
+    entries: list[NewEntry] = []
+    forgotten: dict[int, int] = {}  # key -> how many entries of this batch came before
+    for write in writes:
+        key = write.key
+        if write.reset or write.delete:
+            forgotten[key] = len(entries)
+        for name, due_us in write.reminders_cleared:
+            reminders[due_us, key, name] = None
+        if write.audit:
+            changes.audit += audit_values(write.at_us, write.address.id, write.audit)
+        if write.delete:
+            change = actors.pop(key, None)
+            if key in unborn:
+                changes.born.add(key)
+            else:
+                before = change.before if change is not None and change.before is not None else write.facets_before
+                changes.deleted[key] = (write.address, before)
+            continue
+        if write.record is not None or write.active is not None or write.facets is not None:
+            _change(actors, write)
+        if write.entry is not None:
+            entries.append(NewEntry(key, write.shard, write.at_us, write.entry))
+        for name, due_us in write.reminders_set:
+            reminders[due_us, key, name] = write.shard
+    if forgotten:
+        changes.logs_forgotten = [key for key in forgotten if key not in unborn]
+        entries = [entry for i, entry in enumerate(entries) if i >= forgotten.get(entry.key, 0)]
+    changes.entries = entries
+    return changes
+
+
+def _change(actors: dict[int, ActorChange], write: Write) -> None:
+    change = actors.get(write.key)
+    if change is None:
+        change = actors[write.key] = ActorChange(write.key, write.shard, write.address)
+    if write.record is not None:
+        change.record = seal_record(write.key, *write.address, write.record)
+    if write.active is not None:
+        change.active = write.active
+    if write.facets is not None:
+        if change.facets is None:
+            change.before = write.facets_before
+        change.facets = write.facets
+
+
+# The commit.
+
+
+class Group:
+    """The parts of a commit, with the rows of each.
+
+    Args:
+        entries: Rows of the log, with their positions.
+        unborn: As for `changes_of`.
+        kinds: Has the numbers of all kinds that there are.
+    """
+
+    def __init__(
+        self, changes: RowChanges, entries: Sequence[Sequence[Any]], unborn: Set[int], kinds: KindNumbers
+    ) -> None:
+        self.rows: dict[str, Sequence[Sequence[Any]]] = {}
+        self.born = changes.born
+        self._kinds = kinds
+        self._added: Counter[int] = Counter()  # by kind: how many actors the commit lists
+        self._tags: list[Sequence[Any]] = []
+        self._before: dict[int, Facets | None] = {}  # by key: of actors that may be listed already
+        self._put("forget", [(key,) for key in changes.logs_forgotten])
+        self._put("log", entries)
+        self._actors(changes, unborn)
+        self._lists(changes)
+        self._put("clear", [each for each, shard in changes.reminders.items() if shard is None])
+        self._put("set", [(*each, shard) for each, shard in changes.reminders.items() if shard is not None])
+        self._put("audit", changes.audit)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it may as well happen twice: it has nothing that would be there twice, or be refused then."""
+        return not self.rows.keys() & {"log", "create", "replace", "tally", "audit"}
+
+    @property
+    def tallies(self) -> int:
+        """How many rows of tallies it adds, about."""
+        return len(self._added)
+
+    def parts(self) -> tuple[str, ...]:
+        """The names of its parts."""
+        return tuple(self.rows)
+
+    def arguments(self) -> list[Any]:
+        """The columns of all parts, and how many rows must be there."""
+        arguments: list[Any] = []
+        for part, rows in self.rows.items():
+            arguments += map(list, zip(*rows, strict=True)) if rows else ([] for _ in PARTS[part][0])
+        matched = [len(self.rows[part]) for part in MUST_MATCH if part in self.rows]
+        return [*arguments, sum(matched)] if matched else arguments
+
+    def give_receipt(self, key: int, position: int) -> None:
+        """Add a row by which the commit is found."""
+        self._put("receipt", [(key, position)])
+
+    def _put(self, part: str, rows: Sequence[Sequence[Any]]) -> None:
+        if rows:
+            self.rows[part] = rows
+
+    def _actors(self, changes: RowChanges, unborn: Set[int]) -> None:
+        replaced = {address: key for key, (address, _) in changes.deleted.items()}
+        create, replace, update, change = [], [], [], []
+        unmark: list[Sequence[Any]] = []
+        for each in changes.actors.values():
+            if each.key in unborn:
+                assert each.record is not None, f"the first write of {each.address} has no record"
+                self.born.add(each.key)
+                row = (each.key, each.shard, *each.address, bool(each.active), each.record, *self._facets(each))
+                old = replaced.pop(each.address, None)
+                if old is None:
+                    create.append(row)
+                else:
+                    replace.append((old, *row))
+            elif each.facets is not None:
+                self._before[each.key] = each.before
+                change.append((each.key, each.record, each.active, *self._facets(each)))
+            elif each.record is None and each.active is False:
+                unmark.append((each.key,))
+            else:
+                update.append((each.key, each.record, each.active))
+        for key, (_, before) in changes.deleted.items():
+            self._before[key] = before
+        self._put("create", create)
+        self._put("replace", replace)
+        self._put("update", update)
+        self._put("change", change)
+        self._put("unmark", unmark)
+        gone = set(replaced.values())
+        self._put("delete", [(key,) for key in changes.deleted if key in gone])
+
+    def _facets(self, change: ActorChange) -> Sequence[Any]:
+        facets = change.facets
+        if facets is None:
+            return (None,) * 6
+        kind = self._kinds.number_of(change.address.type, facets)
+        self._added[kind] += 1
+        self._tags += tag_rows(change.key, facets)
+        return (kind, facets.created_us, facets.updated_us, facets.ended_us, facets.parent, tags_of(facets))
+
+    def _lists(self, changes: RowChanges) -> None:
+        """Count the actors, and keep their tags."""
+        added = list(self._added.items())
+        if not self._before:
+            self._put("tally", added)
+            self._put("tag", self._tags)
+            return
+        self._put("was", [(key,) for key in self._before])
+        self.rows["retally"] = added
+        if self._tags:
+            self.rows["tag"] = self._tags
+        if any(before is None or before.tags for before in self._before.values()):
+            self.rows["untag"] = self._tags
+
+
+def tags_of(facets: Facets) -> str | None:
+    """The tags of an actor as its row has them."""
+    return json.dumps(facets.tags, ensure_ascii=False, separators=(",", ":")) if facets.tags else None
+
+
+def tag_rows(key: int, facets: Facets) -> Iterator[Sequence[Any]]:
+    """The rows of `tags` of an actor."""
+    return ((name, value, facets.created_us, key) for name, value in facets.tags)

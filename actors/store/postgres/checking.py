@@ -1,0 +1,123 @@
+"""Checking a store on PostgreSQL, while a host may be using it.
+
+The rule: the store is not changed, and all is read as it is at one moment. Whether the pages of the server are sound,
+the server's own programs tell (`pg_amcheck`, checksums of pages); this tells whether the rows say what was written, and
+of each other what is so.
+
+`cli/store.py` calls it.
+"""
+
+from ...address import Address
+from ..contract import Stored
+from ..sqlite.checksums import Damaged, unseal_entry, unseal_record
+from ..sqlite.lists.auditing import unseal_audit
+from ..sqlite.maintenance import Expect, Expected
+from .driver import Row, Session, Statement
+from .exporting import AUDIT, LOGS, PAGE, ROWS_AT_ONCE, TIMERS, PostgresSource, Timers, snapshot_of
+from .reading import ALL_SEALED, POSITION
+from .url import parse_url
+
+SHOWN = 10
+PAGE_SIZE = 200
+
+# What must not be there, and in which words it is told of.
+WRONG = {
+    "{} log entries belong to no actor; the first has key {}": (
+        "SELECT count(*), min(l.key) FROM log AS l WHERE l.key > 0"
+        " AND NOT EXISTS (SELECT 1 FROM actors AS a WHERE a.key = l.key)"
+    ),
+    "{} reminders belong to no actor; the first has key {}": (
+        "SELECT count(*), min(r.key) FROM reminders AS r"
+        " WHERE NOT EXISTS (SELECT 1 FROM actors AS a WHERE a.key = r.key)"
+    ),
+    "{} actors are of a kind that is not there; the first has key {}": (
+        "SELECT count(*), min(a.key) FROM actors AS a WHERE a.kind IS NOT NULL"
+        " AND NOT EXISTS (SELECT 1 FROM kinds AS k WHERE k.kind = a.kind)"
+    ),
+    "{} kinds have another number of actors than their tallies say; the first is kind {}": (
+        "SELECT count(*), min(d.kind) FROM (SELECT c.kind FROM"
+        " (SELECT kind, count(*)::bigint AS more FROM actors WHERE kind IS NOT NULL GROUP BY kind"
+        " UNION ALL SELECT kind, -more FROM tallies) AS c GROUP BY c.kind HAVING sum(c.more) <> 0) AS d"
+    ),
+    "{} tags are not those of their actor; the first has key {}": (
+        "SELECT count(*), min(t.key) FROM tags AS t LEFT JOIN actors AS a ON a.key = t.key"
+        " WHERE a.created_us IS DISTINCT FROM t.created_us OR a.tags IS NULL"
+        " OR NOT (a.tags::jsonb @> jsonb_build_array(jsonb_build_array(t.name, t.value)))"
+    ),
+    "{} actors have tags by which they are not found; the first has key {}": (
+        "SELECT count(DISTINCT a.key), min(a.key) FROM actors AS a, json_array_elements(a.tags::json) AS e"
+        " WHERE a.tags IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tags AS t"
+        " WHERE (t.name, t.value, t.created_us, t.key) = (e ->> 0, e ->> 1, a.created_us, a.key))"
+    ),
+}
+
+
+async def check(data: str, expect: Expect | None = None) -> list[str]:
+    """Check a store.
+
+    Args:
+        expect: Says which reminders and marks an actor must have; None: these are not compared.
+
+    Returns:
+        A sentence for each fault; none if the store is sound.
+
+    Raises:
+        StoreFailed: There is no store, or it cannot be read.
+    """
+    async with snapshot_of(parse_url(data)) as source:
+        found: list[str] = []
+        for sentence, sql in WRONG.items():
+            ((count, first),) = await source.session.run(Statement("check", sql))
+            if count:
+                found.append(sentence.format(count, first))
+        return [*found, *await _of_actors(source, expect), *await _of_audit(source.session)]
+
+
+async def _of_actors(source: PostgresSource, expect: Expect | None) -> list[str]:
+    """Compare every record and entry with its checksum, and what each actor says with its other rows."""
+    found: list[str] = []
+    session, after = source.session, -(2**62)
+    await session.run(TIMERS)
+    timers = Timers(session)
+    while rows := await session.run(PAGE, (after, PAGE_SIZE)):
+        logs: dict[int, list[Row]] = {row[0]: [] for row in rows}
+        for row in sorted(await session.run(LOGS, (list(logs),)), key=POSITION):
+            logs[row[0]].append(row)
+        for key, type_, id_, record, active, *_ in rows:
+            reminders = set(await timers.of(key))
+            address = Address(type_, id_)
+            try:
+                stored = Stored(
+                    key=key,
+                    record=unseal_record(key, type_, id_, record, ALL_SEALED),
+                    entries=[unseal_entry(key, row[1], row[2], row[3], ALL_SEALED) for row in logs[key]],
+                    active=active,
+                )
+            except Damaged as damage:
+                found.append(f"{address}: {damage}")
+                continue
+            if expect is not None and (expected := expect(address, stored)) is not None:
+                found += _unlike(address, expected, reminders, active=active)
+        after = rows[-1][0]
+    more = len(found) - SHOWN
+    return [*found[:SHOWN], f"{more} more actors are not what was written"] if more > 0 else found
+
+
+def _unlike(address: Address, expected: Expected, reminders: set[tuple[str, int]], *, active: bool) -> list[str]:
+    found = [
+        f"{address}: its timer {name} is due at {due_us} µs, and has no such reminder"
+        for name, due_us in sorted(expected.reminders - reminders)
+    ]
+    if expected.active and not active:
+        found.append(f"{address}: it has something in flight, and no active mark")
+    return found
+
+
+async def _of_audit(session: Session) -> list[str]:
+    after, changed = -(2**62), []
+    while rows := await session.run(AUDIT, (after, ROWS_AT_ONCE)):
+        changed += [number for number, *row in rows if unseal_audit(*row) is None]
+        after = rows[-1][0]
+    if not changed:
+        return []
+    return [f"{len(changed)} rows of the audit do not match their checksums; the first is row {changed[0]}"]

@@ -1,0 +1,44 @@
+"""KindNumbers: what actors have in common in lists. A type, a status, a name, and whether the actor is a root.
+
+The rule: the database gives the numbers, once and for all hosts, before the commit that needs them. A number that no
+commit has used does no harm.
+
+`actors/store/postgres/store.py` has one `Kinds`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..listing import Facets
+from ..sqlite.lists.kinds import Kind
+from .driver import Row
+
+
+class KindNumbers:
+    """The kinds that this host knows, with their numbers."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[str, str, str, bool], int] = {}
+        self._kinds: dict[int, Kind] = {}
+
+    def learn(self, rows: Iterable[Row]) -> None:
+        """Take the rows of the database: number, type, status, name, root."""
+        for number, *kind in rows:
+            self._numbers[tuple(kind)] = number
+            self._kinds[number] = Kind(*kind)
+
+    def missing(self, facets: Iterable[tuple[str, Facets]]) -> Sequence[Sequence[str | bool]]:
+        """The kinds, of actors of these types and facets, that have no number here yet."""
+        wanted = dict.fromkeys((type_, each.status, each.name, each.parent is None) for type_, each in facets)
+        return [kind for kind in wanted if kind not in self._numbers]
+
+    def number_of(self, type_: str, facets: Facets) -> int:
+        """The number of the kind of an actor."""
+        return self._numbers[type_, facets.status, facets.name, facets.parent is None]
+
+    def get(self, number: int) -> Kind | None:
+        """The kind of a number; None for one that another host has brought since the last look."""
+        return self._kinds.get(number)
+
+    @property
+    def all(self) -> Mapping[int, Kind]:
+        return self._kinds

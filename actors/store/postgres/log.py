@@ -1,0 +1,42 @@
+"""Positions in the log: `epoch of the shard << 40 | a number that the owner of the shard counts`.
+
+The rule: a position is known before the commit that writes it, so that a commit can be asked for by the name of an
+entry. Positions of an actor only grow, over all its owners: each has a higher epoch than the one before.
+
+`actors/store/postgres/store.py` counts; `actors/store/postgres/changes.py` has the entries.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+from zlib import crc32
+
+from ..sqlite.checksums import BEFORE, MARK, PLACE
+
+EPOCH_SHIFT = 40
+
+
+class NewEntry(NamedTuple):
+    """An entry that has no position yet."""
+
+    key: int
+    shard: int
+    at_us: int
+    entry: bytes
+
+
+LogRow = tuple[int, int, int, bytes]  # key, position, at_us, the entry with its checksum
+
+
+def placed(entries: Iterable[NewEntry], number: int, epochs: Mapping[int, int]) -> list[LogRow]:
+    """The rows of entries.
+
+    Args:
+        number: Of the first; the others follow it.
+        epochs: Of their shards.
+    """
+    rows: list[LogRow] = []
+    for number_, (key, shard, at_us, entry) in enumerate(entries, start=number):
+        position = epochs[shard] << EPOCH_SHIFT | number_
+        checksum = crc32(entry, crc32(PLACE.pack(key, position, at_us)))
+        rows.append((key, position, at_us, BEFORE.pack(MARK, checksum) + entry))
+    return rows

@@ -1,0 +1,53 @@
+"""The place of a host: which process on which machine it is.
+
+The rule: a place tells that a host is gone only where that is certain: on the same machine, in the same boot and among
+the same process ids, when no process has its id, or another one has that began later. Anywhere else the beat tells.
+
+`actors/store/postgres/presence.py` compares places.
+"""
+
+import os
+import socket
+from collections.abc import Callable
+
+
+def own_place() -> str:
+    """The place of this process: the boot of its machine, its processes, its id, and when it began."""
+    return f"{_scope()}/{os.getpid()}/{_began(os.getpid()) or 0}"
+
+
+def is_gone(place: str, *, began: Callable[[int], str | None] | None = None) -> bool:
+    """Whether the process at a place has certainly ended.
+
+    Args:
+        began: Says when a process began; None: there is none.
+    """
+    scope, _, process = place.partition("/")
+    pid, _, start = process.partition("/")
+    if scope != _scope() or scope.startswith("?") or not pid.isdigit() or start == "0":
+        return False
+    return (began or _began)(int(pid)) != start
+
+
+def machine_name() -> str:
+    """The name of this machine, for sentences."""
+    return socket.gethostname()
+
+
+def _scope() -> str:
+    """The boot of the machine and the namespace of process ids; begins with ? if the system does not tell."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return f"{file.read().strip()}:{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return f"?{machine_name()}"
+
+
+def _began(pid: int) -> str | None:
+    """When a process began, in ticks since the boot; None if there is none, or it has ended and only waits."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else fields[19]

@@ -1,0 +1,278 @@
+"""Reading actors from a store on PostgreSQL.
+
+The rule: what belongs together is read by one statement, so that it is of one moment. An actor that cannot be read does
+not keep the others of its batch.
+
+`actors/store/postgres/store.py` has one `Reader` for what actors need, and one for lists.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from operator import itemgetter
+from typing import Any, TypeVar
+
+import anyio
+
+from ...address import Address
+from ..contract import Inspection, Reminder, Stored
+from ..errors import StoreDamaged, StoreError, StoreFailed
+from ..listing import Facets
+from ..sqlite.checksums import Damaged, Unsealed, unseal_entry, unseal_record
+from .driver import Lost, Refused, Row, Session, Statement
+from .kinds import KindNumbers
+from .presence import Connect
+from .statements import ACTIVE, FIND_KEY, IDS, IDS_BEHIND, INSPECT, KINDS, LOAD, REMINDERS
+from .url import DatabaseUrl
+from .writer import Pauses, Writer
+
+T = TypeVar("T")
+
+KEY, POSITION = itemgetter(0), itemgetter(1)  # of a row of an actor, and of the log
+ALL_SEALED = Unsealed()  # a store on PostgreSQL has had checksums from the start
+FACETS_READ = 6
+DAMAGE = frozenset({"XX001", "XX002"})  # a page, or an index, of the server's
+
+
+class ReadingSession:
+    """A session that reads, and is made again when it is lost.
+
+    Nothing is read while a commit is in doubt: the writer settles it first.
+    """
+
+    def __init__(self, url: DatabaseUrl, connect: Connect, writer: Writer, *, purpose: str, patience_s: float) -> None:
+        self._url = url
+        self._connect = connect
+        self._writer = writer
+        self._purpose = purpose
+        self._patience_s = patience_s
+        self._session: Session | None = None
+        self._lock = anyio.Lock()
+        self._closed = False
+
+    async def run(self, statement: Statement, arguments: Sequence[Any], what: str) -> Sequence[Row]:
+        """Run one statement.
+
+        Raises:
+            StoreFailed, StoreTakenOver: It did not work.
+        """
+
+        async def work(session: Session) -> Sequence[Row]:
+            return await session.run(statement, arguments)
+
+        return await self.call(work, what)
+
+    async def call(self, work: Callable[[Session], Awaitable[T]], what: str) -> T:
+        """Do something with the session; again with a new one, if it is lost.
+
+        Raises:
+            StoreFailed, StoreTakenOver: It did not work.
+            Refused: The server says that rows are damaged.
+        """
+        async with self._lock:
+            pauses = Pauses(self._patience_s)
+            while True:
+                if self._writer.in_doubt:
+                    await self._writer.settle()
+                try:
+                    return await work(await self._ready())
+                except (Lost, Refused) as error:
+                    if self._session is not None:
+                        self._session.terminate()  # it may be inside a transaction
+                    if isinstance(error, Refused) and error.state in DAMAGE:
+                        raise
+                    if not await pauses.pause(error):
+                        raise StoreFailed(f"{what} failed in {self._url.shown}: {error}") from error
+
+    async def _ready(self) -> Session:
+        """The session; a new one if it was lost."""
+        if self._session is None or self._session.lost:
+            self._session = None
+            session = await self._connect(self._purpose)
+            if self._closed:
+                session.terminate()
+            self._session = session
+        if self._closed:
+            raise StoreFailed(f"{self._url.shown} is not open")
+        return self._session
+
+    async def close(self) -> None:
+        """End the session, and what is under way."""
+        self._closed = True
+        session, self._session = self._session, None
+        if session is not None:
+            if self._lock.locked():
+                session.terminate()
+            else:
+                await session.close()
+
+
+async def learn_kinds(reader: ReadingSession, kinds: KindNumbers) -> None:
+    """Read all kinds."""
+    kinds.learn(await reader.run(KINDS, (), "reading the kinds"))
+
+
+# Actors.
+
+
+async def read_actors(
+    reader: ReadingSession, addresses: Sequence[Address], kinds: KindNumbers
+) -> Sequence[Stored | StoreError | None]:
+    """Read actors whole; see `Store.load`."""
+    return await _each_or_error(_actors, reader, addresses, kinds)
+
+
+async def read_outsides(
+    reader: ReadingSession, addresses: Sequence[Address], kinds: KindNumbers
+) -> Sequence[Inspection | StoreError | None]:
+    """Read the outside of actors; see `Store.inspect`."""
+    return await _each_or_error(_outsides, reader, addresses, kinds)
+
+
+async def _each_or_error(
+    read: Callable[[ReadingSession, Sequence[Address], KindNumbers], Awaitable[Mapping[Address, T | StoreError]]],
+    reader: ReadingSession,
+    addresses: Sequence[Address],
+    kinds: KindNumbers,
+) -> Sequence[T | StoreError | None]:
+    """Read a batch; if the server cannot, read its actors one by one, so that the others are read all the same."""
+    if not addresses:
+        return []
+    try:
+        found = await read(reader, addresses, kinds)
+    except Refused as refused:
+        if len(addresses) == 1:
+            return [await _as_damage(reader, addresses[0], refused)]
+        return [(await _each_or_error(read, reader, [address], kinds))[0] for address in addresses]
+    return [found.get(address) for address in addresses]
+
+
+async def _as_damage(reader: ReadingSession, address: Address, refused: Refused) -> StoreError:
+    key: int | None = None
+    with suppress(Refused):  # the index may be sound
+        rows = await reader.run(FIND_KEY, address, "reading")
+        key = rows[0][0] if rows else None
+    return StoreDamaged(address, f"its rows cannot be read ({refused})", key=key)
+
+
+async def _actors(
+    reader: ReadingSession, addresses: Sequence[Address], kinds: KindNumbers
+) -> Mapping[Address, Stored | StoreError]:
+    rows = await reader.run(LOAD, _columns(addresses), "loading")
+    actors: list[Row] = []
+    log_rows: list[Row] = []
+    for row in rows:
+        if row[1] is None:
+            actors.append(row)
+        else:
+            log_rows.append(row)
+    logs: dict[int, list[Row]] = {row[0]: [] for row in actors}
+    for row in sorted(log_rows, key=POSITION):
+        logs[row[0]].append(row)
+    await _learn(reader, kinds, [row[7] for row in actors])
+    found: dict[Address, Stored | StoreError] = {}
+    for key, _, _, record, type_, id_, active, *facets in actors:
+        address = Address(type_, id_)
+        try:
+            found[address] = Stored(
+                key=key,
+                record=unseal_record(key, type_, id_, record, ALL_SEALED),
+                entries=tuple([unseal_entry(key, row[1], row[2], row[3], ALL_SEALED) for row in logs[key]]),
+                active=active,
+                facets=facets_in(kinds, *facets),
+            )
+        except Damaged as damage:
+            found[address] = StoreDamaged(address, str(damage), key=key)
+    return found
+
+
+async def _outsides(
+    reader: ReadingSession, addresses: Sequence[Address], kinds: KindNumbers
+) -> Mapping[Address, Inspection | StoreError]:
+    rows = await reader.run(INSPECT, _columns(addresses), "reading")
+    await _learn(reader, kinds, [row[4] for row in rows])
+    found: dict[Address, Inspection | StoreError] = {}
+    for type_, id_, key, record, *columns in rows:
+        address = Address(type_, id_)
+        facets, entries = columns[:FACETS_READ], columns[FACETS_READ:]
+        try:
+            first, last, updated_us = _ends(key, entries)
+            found[address] = Inspection(
+                record=unseal_record(key, type_, id_, record, ALL_SEALED),
+                first=first,
+                last=last,
+                updated_us=updated_us,
+                facets=facets_in(kinds, *facets),
+            )
+        except Damaged as damage:
+            found[address] = StoreDamaged(address, str(damage), key=key)
+    return found
+
+
+def _ends(key: int, entries: Sequence[Any]) -> tuple[bytes | None, bytes | None, int]:
+    """The first and the last entry of a log, and when the last was written."""
+    first_position, first_us, first, last_position, last_us, last = entries
+    if first_position is None:
+        return None, None, 0
+    begin = unseal_entry(key, first_position, first_us, first, ALL_SEALED)
+    if last_position == first_position:
+        return begin, begin, last_us
+    return begin, unseal_entry(key, last_position, last_us, last, ALL_SEALED), last_us
+
+
+async def _learn(reader: ReadingSession, kinds: KindNumbers, numbers: Sequence[int | None]) -> None:
+    """Read the kinds anew if these numbers have one that is not known."""
+    if any(number is not None and kinds.get(number) is None for number in numbers):
+        await learn_kinds(reader, kinds)
+
+
+def facets_in(
+    kinds: KindNumbers,
+    kind: int | None,
+    created_us: int,
+    updated_us: int,
+    ended_us: int | None,
+    parent: str | None,
+    tags: str | None,
+) -> Facets | None:
+    """The facets of an actor, from the columns of its row; None if it has none, or they cannot be read."""
+    of = kinds.get(kind) if kind is not None else None
+    if of is None:
+        return None
+    try:
+        return Facets(of.name, of.status, created_us, updated_us, ended_us, parent, tags_in(tags))
+    except (ValueError, TypeError):  # not what was written, which `perdure store check` says
+        return None
+
+
+def tags_in(text: str | None) -> tuple[tuple[str, str], ...]:
+    """Read the tags of a row."""
+    return tuple((name, value) for name, value in json.loads(text)) if text is not None else ()
+
+
+def _columns(addresses: Sequence[Address]) -> tuple[list[str], list[str]]:
+    # PostgreSQL has no text with a NUL, so there is no such actor.
+    distinct = [each for each in dict.fromkeys(addresses) if "\0" not in each.id]
+    return [each.type for each in distinct], [each.id for each in distinct]
+
+
+# What is in order.
+
+
+async def read_ids(reader: ReadingSession, actor_type: str, after: str | None, limit: int) -> Sequence[str]:
+    """List ids of a type; see `Store.ids`."""
+    statement, more = (IDS, ()) if after is None else (IDS_BEHIND, (after,))
+    return [row[0] for row in await reader.run(statement, (actor_type, limit, *more), "listing ids")]
+
+
+async def read_active(reader: ReadingSession) -> Sequence[Address]:
+    """List the actors that have the active mark; see `Store.active`."""
+    rows = await reader.run(ACTIVE, (), "listing what is active")
+    return [Address(type_, id_) for _, type_, id_ in sorted(rows, key=KEY)]
+
+
+async def read_reminders(reader: ReadingSession, after: Reminder | None, limit: int) -> Sequence[Reminder]:
+    """Read the next reminders; see `Store.reminders`."""
+    behind = after[:3] if after is not None else (-(2**63), 0, "")
+    rows = await reader.run(REMINDERS, (*behind, limit), "reading reminders")
+    return [Reminder(due_us, key, name, Address(type_, id_)) for due_us, key, name, type_, id_ in rows]

@@ -1,0 +1,257 @@
+"""The tables of a store on PostgreSQL, and the steps that lead to them from older versions.
+
+The rule: hosts of the release before go on working while a step is taken. So a step adds, and changes or rewrites
+nothing that an older release reads. `meta` says which version the tables have, and the oldest version that a release
+must know to work with them: a release that knows less is refused. No statement here is changed in place;
+`tests/actors/store/postgres/test_schema.py` pins what is on disks already.
+
+A step is one transaction. It waits for no lock longer than LOCK_WAIT_MS, because behind a change of a table that waits
+all commits wait. An index for a table with rows is made by itself, CONCURRENTLY.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from zlib import crc32
+
+import anyio
+
+from ..errors import StoreFailed, StoreForeign, StoreTooNew
+from .driver import Refused, Session, Statement, pairs_of
+from .url import DatabaseUrl
+
+logger = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 1
+LOCK_WAIT_MS = 1_000
+# The class of all advisory locks of stores; the second number is of the schema. "Prdr".
+LOCK_CLASS = 0x50726472
+
+# Names in `meta`.
+VERSION = "schema"  # of the tables
+OLDEST = "oldest"  # the version that a release must know at least
+SHARDS = "shards"
+CREATED_US = "created_us"
+NEXT_KEY = "next_key"  # the first key of the next block
+COPYING = "copying"  # 1 as long as the store is being copied, and not whole
+
+TABLES = (
+    'CREATE TABLE meta (name text COLLATE "C" PRIMARY KEY, value bigint NOT NULL)',
+    # One row, one host that lives. Who deletes it has killed the host. Never updated in passing: a commit has a lock on
+    # it. `life` grows with each reconnection, and voids what was sent before.
+    """
+    CREATE TABLE hosts (
+        host bigint PRIMARY KEY,
+        life bigint NOT NULL DEFAULT 0,
+        state smallint NOT NULL,
+        name text NOT NULL,
+        place text NOT NULL,
+        release text NOT NULL
+    ) WITH (fillfactor = 50)
+    """,
+    # Apart from `hosts`, because it is updated twice a second: while somebody holds a snapshot, each update leaves a
+    # version that every commit would have to step over.
+    "CREATE TABLE beats (host bigint PRIMARY KEY, beat bigint NOT NULL DEFAULT 0) WITH (fillfactor = 10)",
+    """
+    CREATE TABLE shards (shard int PRIMARY KEY, host bigint, epoch bigint NOT NULL DEFAULT 0) WITH (fillfactor = 50)
+    """,
+    # What actors have in common in lists. Few, so that rows and indexes have a number instead.
+    """
+    CREATE TABLE kinds (
+        kind int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        type text COLLATE "C" NOT NULL,
+        status text COLLATE "C" NOT NULL,
+        name text COLLATE "C" NOT NULL,
+        root boolean NOT NULL,
+        UNIQUE (type, status, name, root)
+    )
+    """,
+    "CREATE TABLE tallies (kind int NOT NULL, more bigint NOT NULL)",
+    # The active mark and the facets are columns, because setting them mostly rides on a row that is written anyhow.
+    # COLLATE "C": ids are in the order of their code points, whatever the language of the database.
+    """
+    CREATE TABLE actors (
+        key bigint PRIMARY KEY,
+        shard int NOT NULL,
+        type text COLLATE "C" NOT NULL,
+        id text COLLATE "C" NOT NULL,
+        active boolean NOT NULL,
+        record bytea NOT NULL,
+        kind int,
+        created_us bigint,
+        updated_us bigint,
+        ended_us bigint,
+        parent text COLLATE "C",
+        tags text,
+        UNIQUE (type, id)
+    ) WITH (fillfactor = 80)
+    """,
+    "CREATE INDEX actors_active ON actors (shard, key) WHERE active",
+    "CREATE INDEX actors_created ON actors (kind, created_us, key)",
+    "CREATE INDEX actors_updated ON actors (kind, updated_us, key)",
+    "CREATE INDEX actors_parent ON actors (parent, created_us, key) WHERE parent IS NOT NULL",
+    # position = epoch of the shard << 40 | a number that its owner counts.
+    """
+    CREATE TABLE log (
+        key bigint NOT NULL,
+        position bigint NOT NULL,
+        at_us bigint NOT NULL,
+        entry bytea NOT NULL,
+        PRIMARY KEY (key, position)
+    )
+    """,
+    # Large entries are not compressed: pglz costs more than the disk that it saves.
+    "ALTER TABLE log ALTER entry SET STORAGE EXTERNAL",
+    """
+    CREATE TABLE reminders (
+        due_us bigint NOT NULL,
+        key bigint NOT NULL,
+        name text COLLATE "C" NOT NULL,
+        shard int NOT NULL,
+        PRIMARY KEY (due_us, key, name)
+    )
+    """,
+    """
+    CREATE TABLE tags (
+        name text COLLATE "C" NOT NULL,
+        value text COLLATE "C" NOT NULL,
+        created_us bigint NOT NULL,
+        key bigint NOT NULL,
+        PRIMARY KEY (name, value, created_us, key)
+    )
+    """,
+    """
+    CREATE TABLE audit (
+        number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        at_us bigint NOT NULL,
+        id text COLLATE "C" NOT NULL,
+        action text COLLATE "C" NOT NULL,
+        author text COLLATE "C" NOT NULL,
+        body bytea NOT NULL
+    )
+    """,
+    "CREATE INDEX audit_at ON audit (at_us, number)",
+    "CREATE INDEX audit_id ON audit (id, at_us, number)",
+    # Rows that come and go: cleaned up early, and at once.
+    *(
+        f"ALTER TABLE {table} SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000,"
+        " autovacuum_vacuum_cost_delay = 0)"
+        for table in ("reminders", "beats", "tallies")
+    ),
+)
+# Which a schema that has some of them, and not `meta`, is known by as somebody else's.
+TABLE_NAMES = ("hosts", "beats", "shards", "kinds", "tallies", "actors", "log", "reminders", "tags", "audit")
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """What leads from a version to the next one."""
+
+    statements: Sequence[str] = ()  # in one transaction
+    indexes: Sequence[str] = ()  # before it, each by itself: CREATE INDEX CONCURRENTLY IF NOT EXISTS
+    oldest: int | None = None  # the version that a release must know from here on, if that changes
+
+
+STEPS: Mapping[int, Migration] = {}
+
+READ_META = Statement("read meta", "SELECT name, value FROM meta")
+TABLES_THERE = Statement(
+    "tables there",
+    "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1",
+)
+ABSENT = frozenset({"42P01", "3F000"})  # no such table, no such schema
+DONE_BY_ANOTHER = frozenset({"42P07", "42P06", "42701", "42710", "23505"})  # it is there by now
+
+
+async def make_ready(session: Session, url: DatabaseUrl, *, shards: int, now_us: int) -> Mapping[str, int]:
+    """Make the tables if there are none, or bring them to this release's version.
+
+    Args:
+        shards: How many, for a store that is made.
+        now_us: Unix time, microseconds.
+
+    Returns:
+        What `meta` says.
+
+    Raises:
+        StoreTooNew, StoreForeign, StoreFailed: It is not a store of this release.
+        Refused, Lost: As for a session.
+    """
+    while True:
+        meta = await read_meta(session)
+        try:
+            if meta is None:
+                await _create(session, url, shards=shards, now_us=now_us)
+            elif meta[OLDEST] > SCHEMA_VERSION:
+                raise StoreTooNew(url.shown, found=meta[OLDEST], known=SCHEMA_VERSION)
+            elif meta[VERSION] >= SCHEMA_VERSION:
+                return meta
+            else:
+                await _migrate(session, url, found=meta[VERSION])
+        except Refused as refused:
+            if refused.state in DONE_BY_ANOTHER:
+                continue  # another host was faster
+            if refused.state != "55P03":
+                raise
+            logger.info("waiting for a lock to bring %s to version %d", url.shown, SCHEMA_VERSION)
+            await anyio.sleep(0.2)
+
+
+async def read_meta(session: Session) -> Mapping[str, int] | None:
+    """What `meta` says; None if there are no tables."""
+    try:
+        return pairs_of(await session.run(READ_META))
+    except Refused as refused:
+        if refused.state in ABSENT:
+            return None
+        raise
+
+
+async def _create(session: Session, url: DatabaseUrl, *, shards: int, now_us: int) -> None:
+    there = {name for (name,) in await session.run(TABLES_THERE, (url.schema,))}
+    if there.intersection(TABLE_NAMES):
+        raise StoreForeign(url.name)
+    meta = {VERSION: SCHEMA_VERSION, OLDEST: 1, SHARDS: shards, CREATED_US: now_us, NEXT_KEY: 1, COPYING: 0}
+    rows = ", ".join(f"('{name}', {value})" for name, value in meta.items())
+    await session.run_together(
+        [
+            *_locked(url),
+            f"CREATE SCHEMA IF NOT EXISTS {url.schema}",
+            *TABLES,
+            f"INSERT INTO meta (name, value) VALUES {rows}",
+            f"INSERT INTO shards (shard) SELECT generate_series(0, {shards - 1})",
+        ]
+    )
+
+
+async def _migrate(session: Session, url: DatabaseUrl, *, found: int) -> None:
+    step = STEPS[found]
+    for index in step.indexes:
+        await session.run(Statement("index", index))
+    oldest = [f"UPDATE meta SET value = {step.oldest} WHERE name = '{OLDEST}'"] if step.oldest is not None else []
+    await session.run_together(
+        [
+            *_locked(url),
+            # Fails if another host has taken the step, and takes all with it.
+            f"INSERT INTO meta (name, value) SELECT '{VERSION}', 0 FROM meta"
+            f" WHERE name = '{VERSION}' AND value <> {found}",
+            *step.statements,
+            *oldest,
+            f"UPDATE meta SET value = {found + 1} WHERE name = '{VERSION}'",
+        ]
+    )
+
+
+def _locked(url: DatabaseUrl) -> Sequence[str]:
+    """Let one host at a time change the tables of a schema."""
+    number = crc32(url.schema.encode()) - 2**31
+    return [f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}", f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {number})"]
+
+
+def require_whole(meta: Mapping[str, int], url: DatabaseUrl) -> None:
+    """Refuse a store whose copying has not ended."""
+    if meta.get(COPYING):
+        raise StoreFailed(
+            f"{url.name} is being made by `perdure store copy`, which has not ended. Call it again with the same "
+            "--from and --to: it goes on where it was."
+        )

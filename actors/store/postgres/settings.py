@@ -1,0 +1,88 @@
+"""The settings of sessions, and what a server must be.
+
+The rule: a store works with the settings it was tried with, or not at all. Behind a pooler the role has to have them.
+"""
+
+from collections.abc import Mapping
+
+from ..errors import StoreFailed
+from .driver import Session, Statement, pairs_of
+from .url import DatabaseUrl
+
+VERSION_MIN = 15
+
+SESSION: Mapping[str, str] = {
+    # A plan that is made while a table is empty would scan it when it has a million rows, and one that is made anew for
+    # each commit costs 0.2 ms. So plans are made once, and of indexes, also where a few rows would be sorted sooner.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_sort": "off",
+    "jit": "off",
+    # A host that freezes between two statements holds no lock for longer.
+    "idle_in_transaction_session_timeout": "1000",
+    # No commit is cancelled: the server may say that it was, and have done it.
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "synchronous_commit": "on",
+    "default_transaction_isolation": "read committed",
+    "client_min_messages": "warning",
+    # The other end of what the driver sets on this side.
+    "tcp_user_timeout": "5000",
+    "tcp_keepalives_idle": "2",
+    "tcp_keepalives_interval": "1",
+}
+# Those without which a promise would be broken, and what they may be.
+REQUIRED: Mapping[str, frozenset[str]] = {
+    "synchronous_commit": frozenset({"on", "remote_apply"}),
+    "transaction_isolation": frozenset({"read committed"}),
+    "plan_cache_mode": frozenset({"force_generic_plan"}),
+    "enable_seqscan": frozenset({"off"}),
+    "enable_sort": frozenset({"off"}),
+    "statement_timeout": frozenset({"0"}),
+}
+SHOW = Statement("show", "SELECT name, setting FROM pg_settings WHERE name = ANY($1::text[])")
+SERVER = ("server_version_num", "server_encoding", "search_path", "synchronous_standby_names")
+
+
+def session_settings(url: DatabaseUrl, purpose: str) -> Mapping[str, str]:
+    """The settings of a session.
+
+    Args:
+        purpose: Is seen in `pg_stat_activity`.
+    """
+    return {**SESSION, "search_path": url.schema, "application_name": f"perdure {purpose}"}
+
+
+async def require_settings(session: Session, url: DatabaseUrl) -> Mapping[str, str]:
+    """Look that a session has its settings, and that the server is one that a store can be on.
+
+    Returns:
+        What the server said.
+
+    Raises:
+        StoreFailed: It is not.
+    """
+    found: dict[str, str] = pairs_of(await session.run(SHOW, ([*REQUIRED, *SERVER],)))
+    version = int(found["server_version_num"]) // 10_000
+    if version < VERSION_MIN:
+        raise StoreFailed(f"{url.shown} is PostgreSQL {version}; a store needs {VERSION_MIN} or newer")
+    if found["server_encoding"] != "UTF8":
+        raise StoreFailed(
+            f"{url.shown} has the encoding {found['server_encoding']}, and a store needs UTF8: "
+            "CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0"
+        )
+    wrong = {name: found[name] for name, right in REQUIRED.items() if found[name] not in right}
+    if found["search_path"].strip('"') != url.schema:
+        wrong["search_path"] = found["search_path"]
+    if wrong:
+        name, value = next(iter(wrong.items()))
+        settings = {**SESSION, "search_path": url.schema, "transaction_isolation": "read committed"}
+        shown = "default_transaction_isolation" if name == "transaction_isolation" else name
+        raise StoreFailed(
+            f"{url.shown}: a session has {shown} = {value}, and needs {settings[name]}. A pooler takes no settings "
+            f"from sessions, so give them to the role: ALTER ROLE ... SET {shown} = '{settings[name]}' "
+            f"(all of them: docs/postgres.md). A direct connection is better: a host needs four"
+        )
+    return found

@@ -1,0 +1,317 @@
+"""The statements of a store on PostgreSQL, but for those of lists.
+
+The rule: a commit is one statement. It takes a lock on its host's own row and writes all, or, without that row, nothing
+(`fence`). Who kills a host deletes that row, and waits for the commit that holds it; no other change of the row is ever
+waited for.
+
+A commit has a form for each set of its parts, so that a small one is planned and sent small. Each form is prepared
+once. docs/design/postgres.md says what was measured.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+from .driver import Statement
+
+# The host's own row. Reads anew after a wait for its lock, as READ COMMITTED does, and only then. The timeline tells
+# that the server is a copy which was promoted: it may not have all that was committed on the one before.
+FENCE = (
+    "fence AS (SELECT 1 AS ok FROM hosts WHERE host = $1 AND life = $2"
+    " AND substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) = $3 FOR KEY SHARE)"
+)
+FENCE_ARGUMENTS = 3
+
+FACETS = "kind, created_us, updated_us, ended_us, parent, tags"
+ACTOR = f"key, shard, type, id, active, record, {FACETS}"
+FACETS_TYPES = ("int", "bigint", "bigint", "bigint", "text", "text")
+ACTOR_TYPES = ("bigint", "int", "text", "text", "boolean", "bytea", *FACETS_TYPES)
+TAG_TYPES = ("text", "text", "bigint", "bigint")
+
+# Part of a commit -> the types of its columns, each an array, and its statements by their names. {rows} is a table of
+# the columns, and {keys} the first column: to ask for it beside the rows keeps the plan on the index, also one that was
+# made when the table was empty. All parts see one snapshot, and no two may touch the same row.
+PARTS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
+    "forget": (
+        ("bigint",),
+        {"forget_": "DELETE FROM log USING fence WHERE log.key = ANY({keys})"},
+    ),
+    "log": (
+        ("bigint", "bigint", "bigint", "bytea"),
+        {"log_": "INSERT INTO log (key, position, at_us, entry) SELECT u.* FROM {rows} AS u, fence"},
+    ),
+    # Actors that are new. Never ON CONFLICT: one that is there under this key would be somebody else's.
+    "create": (
+        ACTOR_TYPES,
+        {"create_": f"INSERT INTO actors ({ACTOR}) SELECT u.* FROM {{rows}} AS u, fence"},
+    ),
+    # Actors that are new under the id of one that the same commit deletes. Its row is taken over, because the index of
+    # ids would still have it; if it is not there, there is a row to be made.
+    "replace": (
+        ("bigint", *ACTOR_TYPES),
+        {
+            "replace_": (
+                f"UPDATE actors SET ({ACTOR}) = ({', '.join(f'u.{name}' for name in ACTOR.split(', '))})"
+                f" FROM {{rows}} AS u (old, {ACTOR}), fence"
+                " WHERE actors.key = u.old AND actors.key = ANY({keys})"
+            ),
+            "anew_": (
+                f"INSERT INTO actors ({ACTOR}) SELECT {', '.join(f'u.{name}' for name in ACTOR.split(', '))}"
+                f" FROM {{rows}} AS u (old, {ACTOR}), fence WHERE NOT EXISTS (SELECT 1 FROM actors WHERE key = u.old)"
+            ),
+        },
+    ),
+    "update": (
+        ("bigint", "bytea", "boolean"),
+        {
+            "update_": (
+                "UPDATE actors SET record = coalesce(u.record, actors.record),"
+                " active = coalesce(u.active, actors.active)"
+                " FROM {rows} AS u (key, record, active), fence"
+                " WHERE actors.key = u.key AND actors.key = ANY({keys}) RETURNING 1"
+            )
+        },
+    ),
+    "change": (
+        ("bigint", "bytea", "boolean", *FACETS_TYPES),
+        {
+            "change_": (
+                "UPDATE actors SET record = coalesce(u.record, actors.record),"
+                " active = coalesce(u.active, actors.active),"
+                f" ({FACETS}) = ({', '.join(f'u.{name}' for name in FACETS.split(', '))})"
+                f" FROM {{rows}} AS u (key, record, active, {FACETS}), fence"
+                " WHERE actors.key = u.key AND actors.key = ANY({keys}) RETURNING 1"
+            )
+        },
+    ),
+    "unmark": (
+        ("bigint",),
+        {
+            "unmark_": "UPDATE actors SET active = false FROM fence WHERE actors.key = ANY({keys}) AND active",
+        },
+    ),
+    "delete": (
+        ("bigint",),
+        {"delete_": "DELETE FROM actors USING fence WHERE actors.key = ANY({keys})"},
+    ),
+    # How many actors there are of each kind: what is added, in a row that is never changed. One counter that all
+    # commits update would slow all of them down as long as somebody holds a snapshot.
+    "tally": (
+        ("int", "bigint"),
+        {"tally_": "INSERT INTO tallies (kind, more) SELECT u.* FROM {rows} AS u, fence"},
+    ),
+    # The same, where actors were of a kind before; the first column has their keys.
+    "was": (
+        ("bigint",),
+        {
+            "was": (
+                "SELECT a.key, a.kind, a.created_us, a.tags FROM fence,"
+                " LATERAL (SELECT * FROM actors WHERE key = ANY({keys}) OFFSET 0) AS a WHERE a.kind IS NOT NULL"
+            )
+        },
+    ),
+    "retally": (
+        ("int", "bigint"),
+        {
+            "retally_": (
+                "INSERT INTO tallies (kind, more) SELECT d.kind, sum(d.more) FROM"
+                " (SELECT u.* FROM {rows} AS u (kind, more), fence UNION ALL SELECT kind, -1 FROM was) AS d"
+                " GROUP BY d.kind HAVING sum(d.more) <> 0"
+            )
+        },
+    ),
+    "tag": (
+        TAG_TYPES,
+        {
+            "tag_": (
+                "INSERT INTO tags (name, value, created_us, key) SELECT u.* FROM {rows} AS u, fence"
+                " ON CONFLICT DO NOTHING"
+            )
+        },
+    ),
+    # Tags that actors had before and have not any more. The columns have those that they have.
+    "untag": (
+        TAG_TYPES,
+        {
+            "untag_": (
+                "DELETE FROM tags AS t USING was, json_array_elements(was.tags::json) AS e"
+                " WHERE (t.name, t.value, t.created_us, t.key) = (e ->> 0, e ->> 1, was.created_us, was.key)"
+                " AND NOT EXISTS (SELECT 1 FROM {rows} AS u (name, value, created_us, key)"
+                " WHERE (t.name, t.value, t.created_us, t.key) = (u.name, u.value, u.created_us, u.key))"
+            )
+        },
+    ),
+    "clear": (
+        ("bigint", "bigint", "text"),
+        {
+            "clear_": (
+                "DELETE FROM reminders AS r USING {rows} AS u (due_us, key, name), fence"
+                " WHERE (r.due_us, r.key, r.name) = (u.due_us, u.key, u.name) AND r.due_us = ANY({keys})"
+            )
+        },
+    ),
+    "set": (
+        ("bigint", "bigint", "text", "int"),
+        {
+            "set_": (
+                "INSERT INTO reminders (due_us, key, name, shard) SELECT u.* FROM {rows} AS u, fence"
+                " ON CONFLICT DO NOTHING"
+            )
+        },
+    ),
+    "audit": (
+        ("bigint", "text", "text", "text", "bytea"),
+        {"audit_": "INSERT INTO audit (at_us, id, action, author, body) SELECT u.* FROM {rows} AS u, fence"},
+    ),
+    # By which a commit without an entry is found again.
+    "receipt": (
+        ("bigint", "bigint"),
+        {
+            "receipt_": (
+                "INSERT INTO log (key, position, at_us, entry) SELECT u.key, u.position, 0, ''"
+                " FROM {rows} AS u (key, position), fence"
+            ),
+            "spent_": (
+                "DELETE FROM log USING {rows} AS u (key, position), fence"
+                " WHERE log.key = u.key AND log.position < u.position AND log.key = ANY({keys})"
+            ),
+        },
+    ),
+}
+# Those whose rows must be there: the last argument says how many. A commit that finds fewer is refused whole.
+MUST_MATCH = ("update", "change")
+MISSED = "22012"  # division by zero, which is how a statement refuses itself
+
+
+@cache
+def commit_of(parts: tuple[str, ...]) -> Statement:
+    """The commit with these parts. Its arguments are those of the fence, then the columns of each part in order."""
+    number = FENCE_ARGUMENTS
+    clauses = [FENCE]
+    for part in parts:
+        types, statements = PARTS[part]
+        columns = ", ".join(f"${number + i}::{each}[]" for i, each in enumerate(types, start=1))
+        number += len(types)
+        values = {"rows": f"unnest({columns})", "keys": columns.partition(", ")[0]}
+        clauses += [f"{name} AS ({sql.format(**values)})" for name, sql in statements.items()]
+    matched = [f"(SELECT count(*) FROM {part}_)" for part in parts if part in MUST_MATCH]
+    select = "SELECT ok FROM fence"
+    if matched:
+        select = f"SELECT 1 / (CASE WHEN {' + '.join(matched)} = ${number + 1}::bigint THEN ok ELSE 0 END) FROM fence"
+    return Statement("commit", f"WITH {', '.join(clauses)} {select}", parts)
+
+
+# A commit in doubt.
+
+# Waits for the transaction of the session before, and voids what it may still have sent. It is a commit itself: once
+# it is acknowledged, all before it are as safe as it is.
+REVIVE = Statement(
+    "revive",
+    "WITH l AS (SELECT host FROM hosts WHERE host = $1 FOR UPDATE)"
+    " UPDATE hosts SET life = life + 1 FROM l WHERE hosts.host = l.host"
+    " RETURNING life, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)",
+)
+FIND_ENTRY = Statement("find entry", "SELECT 1 FROM log WHERE key = $1 AND position = $2")
+LOOK_AT_HOST = Statement("look at host", "SELECT life FROM hosts WHERE host = $1")
+
+# Hosts.
+
+JOIN = Statement(
+    "join",
+    "WITH b AS (INSERT INTO beats (host) VALUES ($1))"
+    " INSERT INTO hosts (host, state, name, place, release) VALUES ($1, $2, $3, $4, $5)",
+)
+SERVE = Statement("serve", "UPDATE hosts SET state = $2 WHERE host = $1 RETURNING life")
+HOSTS = Statement(
+    "hosts", "SELECT h.host, h.state, h.name, h.place, h.release, b.beat FROM hosts AS h JOIN beats AS b USING (host)"
+)
+BEAT = Statement(
+    "beat",
+    "WITH b AS (UPDATE beats SET beat = beat + 1 WHERE host = $1 RETURNING host)"
+    " SELECT host, beat, (SELECT count(*) FROM b) FROM beats",
+)
+LOOK = Statement("look", "SELECT host, beat FROM beats")
+KILL = Statement(
+    "kill",
+    "WITH b AS (DELETE FROM beats WHERE host = $1 AND beat = $2 RETURNING host)"
+    " DELETE FROM hosts AS h USING b WHERE h.host = b.host RETURNING h.host",
+)
+BACKEND = Statement("backend", "SELECT pg_backend_pid()")
+END_BLOCKING = Statement("end blocking", "SELECT pg_terminate_backend(p) FROM unnest(pg_blocking_pids($1)) AS p")
+LEAVE = Statement(
+    "leave",
+    "WITH b AS (DELETE FROM beats WHERE host = $1), r AS (DELETE FROM log WHERE key = -$1::bigint)"
+    " DELETE FROM hosts WHERE host = $1",
+)
+SHARDS = Statement("shards", "SELECT shard, host, epoch FROM shards ORDER BY shard")
+# The epoch that was seen is the condition that counts. After a wait for another host, PostgreSQL looks at the row of
+# the shard anew, and at the hosts as they were.
+TAKE = Statement(
+    "take",
+    f"WITH {FENCE} UPDATE shards AS s SET host = $1, epoch = s.epoch + 1"
+    " FROM unnest($4::int[], $5::bigint[]) AS u (shard, epoch), fence WHERE s.shard = u.shard AND s.epoch = u.epoch"
+    " AND (s.host IS NULL OR s.host = $1 OR NOT EXISTS (SELECT 1 FROM hosts AS h WHERE h.host = s.host))"
+    " RETURNING s.shard, s.epoch",
+)
+
+# What a host needs now and then.
+
+TAKE_KEYS = Statement("take keys", "UPDATE meta SET value = value + $1 WHERE name = 'next_key' RETURNING value - $1")
+ADD_KINDS = Statement(
+    "add kinds",
+    "INSERT INTO kinds (type, status, name, root)"
+    " SELECT u.* FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[]) AS u ON CONFLICT DO NOTHING",
+)
+KINDS = Statement("kinds", "SELECT kind, type, status, name, root FROM kinds")
+FOLD_TALLIES = Statement(
+    "fold tallies",
+    "WITH gone AS (DELETE FROM tallies RETURNING kind, more)"
+    " INSERT INTO tallies (kind, more) SELECT kind, sum(more) FROM gone GROUP BY kind HAVING sum(more) <> 0",
+)
+THIN_AUDIT = Statement(
+    "thin audit",
+    "DELETE FROM audit WHERE number IN"
+    " (SELECT number FROM audit WHERE at_us < $1 ORDER BY at_us, number LIMIT $2) RETURNING 1",
+)
+
+ANY_ACTOR = Statement("any actor", "SELECT 1 FROM actors LIMIT 1")
+SET_COPYING = Statement("set copying", "UPDATE meta SET value = $1 WHERE name = 'copying' RETURNING 1")
+
+# Reads. A join is a subquery with OFFSET 0, so that it goes along its index whatever the tables had in them when the
+# plan was made.
+
+# Record and log in one statement, or they would be of two moments. The log comes in rows of its own, in no order.
+LOAD = Statement(
+    "load",
+    f"WITH a AS (SELECT a.* FROM unnest($1::text[], $2::text[]) AS u (type, id),"
+    " LATERAL (SELECT * FROM actors WHERE type = u.type AND id = u.id OFFSET 0) AS a)"
+    f" SELECT key, NULL::bigint AS position, NULL::bigint AS at_us, record, type, id, active, {FACETS} FROM a"
+    " UNION ALL SELECT l.key, l.position, l.at_us, l.entry,"
+    " NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL"
+    " FROM a, LATERAL (SELECT * FROM log WHERE key = a.key OFFSET 0) AS l",
+)
+INSPECT = Statement(
+    "inspect",
+    f"SELECT a.type, a.id, a.key, a.record, {', '.join(f'a.{name}' for name in FACETS.split(', '))},"
+    " f.position, f.at_us, f.entry, l.position, l.at_us, l.entry"
+    " FROM unnest($1::text[], $2::text[]) AS u (type, id),"
+    " LATERAL (SELECT * FROM actors WHERE type = u.type AND id = u.id OFFSET 0) AS a"
+    " LEFT JOIN LATERAL (SELECT position, at_us, entry FROM log WHERE key = a.key ORDER BY position LIMIT 1) AS f"
+    " ON true LEFT JOIN LATERAL"
+    " (SELECT position, at_us, entry FROM log WHERE key = a.key ORDER BY position DESC LIMIT 1) AS l ON true",
+)
+FIND_KEY = Statement("find key", "SELECT key FROM actors WHERE type = $1 AND id = $2")
+IDS = Statement("ids", "SELECT id FROM actors WHERE type = $1 ORDER BY id LIMIT $2")
+IDS_BEHIND = Statement("ids behind", "SELECT id FROM actors WHERE type = $1 AND id > $3 ORDER BY id LIMIT $2")
+# In no order, because the server would read all actors in that of their keys.
+ACTIVE = Statement("active", "SELECT key, type, id FROM actors WHERE active")
+REMINDERS = Statement(
+    "reminders",
+    "SELECT r.due_us, r.key, r.name, a.type, a.id FROM reminders AS r,"
+    " LATERAL (SELECT type, id FROM actors WHERE key = r.key OFFSET 0) AS a"
+    " WHERE (r.due_us, r.key, r.name) > ($1::bigint, $2::bigint, $3::text)"
+    " ORDER BY r.due_us, r.key, r.name LIMIT $4",
+)
+
+# The snapshot of several reads.
+BEGIN_READING = Statement("begin reading", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+END_READING = Statement("end reading", "COMMIT")

@@ -1,0 +1,433 @@
+"""The store that a host uses on PostgreSQL: a schema of a database, which one host at a time has.
+
+The rule: a commit is one statement and one trip to the server, however many writes it has, and it writes nothing once
+this host's row is gone (`FENCE` in `actors/store/postgres/statements.py`). No clock of another machine takes part.
+
+    your task ──commit──> writer's session    one statement, under the lock of the host's own row
+              ──load────> reader's session    sees every commit that has returned
+              ──list────> lister's session    the same; from the first list on
+                          beat's session      twice a second: are there others, and is this host still here?
+
+While the database is away, commits and reads wait for it, up to `patience_s`, and go on. What becomes of a commit whose
+connection breaks: `actors/store/postgres/writer.py`. docs/design/postgres.md has the reasons and the measures.
+
+The engine makes one (`runtime/engine.py`), and gives it to its host.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import anyio
+
+from ...address import Address
+from ...instruments import SYSTEM, Instruments
+from ..audit import ORDER, AuditFilter, AuditPage
+from ..contract import Inspection, Reminder, Stored, Unlisted, Write
+from ..cursor import position_of
+from ..errors import StoreError, StoreFailed, StoreFenced, StoreLocked
+from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_only, grouped, matches_kind
+from ..sqlite.lists.reading import Asked
+from .changes import Group, RowChanges, changes_of
+from .driver import AsyncpgDriver, DatabaseDriver, Lost, Refused, Session, spawn
+from .kinds import KindNumbers
+from .lists.reading import read_audit, read_counts, read_page, read_tallies
+from .log import placed
+from .presence import Presence
+from .reading import ReadingSession, learn_kinds, read_active, read_actors, read_ids, read_outsides, read_reminders
+from .schema import COPYING, READ_META, make_ready, require_whole
+from .schema import SHARDS as SHARDS_OF
+from .settings import require_settings, session_settings
+from .statements import (
+    ADD_KINDS,
+    ANY_ACTOR,
+    FOLD_TALLIES,
+    KINDS,
+    SET_COPYING,
+    SHARDS,
+    TAKE,
+    TAKE_KEYS,
+    THIN_AUDIT,
+    commit_of,
+)
+from .url import parse_url
+from .writer import CommitReceipt, Pauses, Writer
+
+logger = logging.getLogger(__name__)
+
+SHARDS_DEFAULT = 1024  # a store keeps its number, and the more hosts share it, the more it needs
+KEYS_AT_ONCE = 2**20  # a block; the next one is taken when half of it is used
+THINNED_AT_ONCE = 2_000  # rows of the audit that go with one statement
+TALLIES_MAX = 10_000  # rows are folded when there are more
+PATIENCE_S = 30.0
+
+
+class PostgresStore:
+    """A store at an address like `postgresql://user@host/database?schema=perdure`, made if there is none.
+
+    Needs asyncio, as asyncpg does.
+
+    Args:
+        shards: How many, for a store that is made. One that is there keeps its own number.
+        patience_s: How long commits, reads and the start wait for a database that is away.
+        driver: Makes the sessions; asyncpg unless a test has another one.
+        copying: Open it although its copying has not ended (`perdure store copy`).
+
+    Raises:
+        StoreFailed: The address is none, or the driver is not installed.
+    """
+
+    def __init__(
+        self,
+        data: str,
+        *,
+        shards: int = SHARDS_DEFAULT,
+        patience_s: float = PATIENCE_S,
+        driver: DatabaseDriver | None = None,
+        instruments: Instruments = SYSTEM,
+        copying: bool = False,
+    ) -> None:
+        self.url = parse_url(data)
+        self._driver = driver or AsyncpgDriver(self.url)
+        self._shards = shards
+        self._patience_s = patience_s
+        self._instruments = instruments
+        self._copying = copying
+        self._open: Opened | None = None
+        self._opening = False
+
+    @property
+    def shards(self) -> int:
+        return self._shards
+
+    @property
+    def intact(self) -> bool:
+        """Whether this host still has the store."""
+        return self._open is None or self._open.presence.ended is None
+
+    async def open(self) -> None:
+        if self._open is not None or self._opening:
+            raise StoreLocked(self.url.name)
+        self._opening = True
+        try:
+            await self._patiently(self._enter)
+        finally:
+            self._opening = False
+
+    async def _enter(self) -> None:
+        session = await self._connect("opening")
+        try:
+            await require_settings(session, self.url)
+            now_us = self._instruments.time_ns() // 1000
+            meta = await make_ready(session, self.url, shards=self._shards, now_us=now_us)
+            if not self._copying:
+                require_whole(meta, self.url)
+            host = int.from_bytes(self._instruments.chance(8), "big") >> 2 | 1
+            presence = Presence(host, self.url, self._connect, release=_release())
+            await presence.join(session)
+            self._shards = meta[SHARDS_OF]
+            self._open = Opened(self.url.name, self._reader_of, presence, self._writer_of(presence))
+            await self._take_up(self._open, session)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self.close()
+            raise
+        finally:
+            session.terminate()
+
+    async def _take_up(self, opened: "Opened", session: Session) -> None:
+        """Read what a commit needs to know."""
+        opened.presence.begin()
+        opened.kinds.learn(await session.run(KINDS))
+        await opened.writer.settle()
+        await opened.take_keys()
+
+    async def close(self) -> None:
+        opened, self._open = self._open, None
+        if opened is not None:
+            with anyio.CancelScope(shield=True):
+                await opened.close()
+
+    async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
+        opened = self._opened()
+        rows = await opened.reader.run(SHARDS, (), "claiming the shards")
+        seen = [(shard, epoch) for shard, _, epoch in rows]
+        return await opened.take(seen)
+
+    def new_key(self) -> int:
+        return self._opened().new_key()
+
+    async def commit(self, writes: Sequence[Write], fences: Mapping[int, int]) -> None:
+        assert fences.keys() >= {write.shard for write in writes}, "a shard without its epoch"
+        opened = self._opened()
+        for shard, epoch in fences.items():
+            if opened.epochs.get(shard) != epoch:
+                raise StoreFenced(shard, expected=epoch, found=opened.epochs.get(shard))
+        if writes:
+            await opened.commit(writes)
+
+    async def load(self, addresses: Sequence[Address]) -> Sequence[Stored | StoreError | None]:
+        opened = self._opened()
+        found = await read_actors(opened.reader, addresses, opened.kinds)
+        opened.are_born(each.key for each in found if isinstance(each, Stored))
+        return found
+
+    async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | StoreError | None]:
+        opened = self._opened()
+        return await read_outsides(opened.reader, addresses, opened.kinds)
+
+    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
+        return await read_ids(self._opened().reader, actor_type, after, limit)
+
+    async def active(self) -> Sequence[Address]:
+        return await read_active(self._opened().reader)
+
+    async def reminders(self, *, after: Reminder | None, limit: int) -> Sequence[Reminder]:
+        return await read_reminders(self._opened().reader, after, limit)
+
+    async def list(
+        self, actor_type: str, wanted: ListFilter, *, order: Order, cursor: str | None, limit: int
+    ) -> ListPage:
+        behind = None if cursor is None else position_of(cursor, order.value, numbers=order is not Order.ID)
+        opened, asked = self._opened(), Asked(actor_type, wanted, order, behind)
+        return await opened.lister.call(lambda session: read_page(asked, limit, opened.kinds, session), "listing")
+
+    async def count(self, actor_type: str, wanted: ListFilter, *, by: Sequence[str]) -> Counted:
+        opened, more = self._opened(), False
+        if asks_kinds_only(wanted):
+            counts = await opened.tallied()
+        else:
+            asked = Asked(actor_type, wanted)
+            counts, more = await opened.lister.call(
+                lambda session: read_counts(asked, opened.kinds, session), "counting"
+            )
+        kinds = [(opened.kinds.all[number], count) for number, count in counts.items()]
+        return grouped(
+            (
+                (kind.status, kind.name, kind.root, count)
+                for kind, count in kinds
+                if kind.type == actor_type and matches_kind(wanted, kind.status, kind.name, root=kind.root)
+            ),
+            by,
+            more=more,
+        )
+
+    async def audit(self, wanted: AuditFilter, *, cursor: str | None, limit: int) -> AuditPage:
+        behind = None if cursor is None else position_of(cursor, ORDER)
+        return await self._opened().lister.call(
+            lambda session: read_audit(wanted, behind, limit, session), "reading the audit"
+        )
+
+    async def thin_audit(self, before_us: int) -> int:
+        thinned, opened = 0, self._opened()
+        while gone := len(await opened.writer.run(THIN_AUDIT, (before_us, THINNED_AT_ONCE), "thinning the audit")):
+            thinned += gone
+        return thinned
+
+    async def unlisted(self, *, limit: int) -> Sequence[Unlisted]:
+        self._opened()
+        return ()
+
+    async def enlist(self, found: Sequence[tuple[Unlisted, Facets | None]]) -> None:
+        self._opened()
+        assert not found, "no release has left actors without facets on PostgreSQL"
+
+    # For a copy that is being made of another store.
+
+    async def begin_copy(self) -> None:
+        """Mark this store as one that is not whole yet, if it is empty.
+
+        Raises:
+            StoreFailed: It is neither empty nor marked.
+        """
+        opened = self._opened()
+        meta = await opened.reader.run(READ_META, (), "looking at the store")
+        if any(name == COPYING and value for name, value in meta):
+            return
+        if await opened.reader.run(ANY_ACTOR, (), "looking at the store"):
+            raise StoreFailed(f"{self.url.name} has a store already. Name another ?schema=, or drop that one.")
+        await opened.writer.run(SET_COPYING, (1,), "beginning a copy")
+
+    async def end_copy(self) -> None:
+        """Mark this store as whole."""
+        await self._opened().writer.run(SET_COPYING, (0,), "ending a copy")
+
+    # Its parts.
+
+    def _opened(self) -> "Opened":
+        if self._open is None:
+            raise StoreFailed(f"{self.url.shown} is not open; nothing was done. Open it before it is used.")
+        return self._open
+
+    async def _connect(self, purpose: str) -> Session:
+        return await self._driver.connect(session_settings(self.url, purpose))
+
+    def _writer_of(self, presence: Presence) -> Writer:
+        return Writer(self.url, self._connect, presence, patience_s=self._patience_s)
+
+    def _reader_of(self, writer: Writer, purpose: str) -> ReadingSession:
+        return ReadingSession(self.url, self._connect, writer, purpose=purpose, patience_s=self._patience_s)
+
+    async def _patiently(self, work: Callable[[], Any]) -> None:
+        """Do something; again, while the database is away."""
+        pauses = Pauses(self._patience_s)
+        told = False
+        while True:
+            try:
+                await work()
+                return
+            except (Lost, Refused) as error:
+                if isinstance(error, Lost) and not told:
+                    told = True
+                    logger.warning("waiting for %s: %s", self.url.shown, error)
+                if not await pauses.pause(error):
+                    raise StoreFailed(_why_closed(self.url.shown, error)) from error
+
+
+class Opened:
+    """A store that is open."""
+
+    def __init__(
+        self,
+        name: str,
+        reader_of: Callable[[Writer, str], ReadingSession],
+        presence: Presence,
+        writer: Writer,
+    ) -> None:
+        self._name = name
+        self.presence = presence
+        self.writer = writer
+        self.reader = reader_of(writer, "reader")
+        self.lister = reader_of(writer, "lister")
+        self.kinds = KindNumbers()
+        self.epochs: Mapping[int, int] = {}
+        self._unborn: set[int] = set()  # keys that were given out, of actors that no commit has brought
+        self._keys = range(0)
+        self._number = 0  # of the next entry of the log; over all claims, because receipts have it too
+        self._tallied = 0  # rows that commits have added since the last fold
+        self._folding: Any = None
+
+    async def take(self, seen: Sequence[tuple[int, int]]) -> Mapping[int, int]:
+        """Take all shards, each under its next epoch.
+
+        Args:
+            seen: Shards, and their epochs.
+        """
+        columns = [shard for shard, _ in seen], [epoch for _, epoch in seen]
+        await self.writer.fenced(TAKE, columns, "claiming the shards")
+        # Not what it returned: it may have been sent twice, of which the first time counts.
+        rows = await self.writer.run(SHARDS, (), "claiming the shards")
+        epochs = {shard: epoch for shard, host, epoch in rows if host == self.presence.host}
+        if len(epochs) < len(seen):
+            raise StoreLocked(self._name)
+        self.epochs = epochs
+        return dict(epochs)
+
+    # Keys.
+
+    def new_key(self) -> int:
+        if not self._keys:
+            raise StoreFailed("no key is left of the block that was taken last; nothing was written")
+        key, self._keys = self._keys[0], self._keys[1:]
+        self._unborn.add(key)
+        return key
+
+    async def take_keys(self) -> None:
+        """Take a block of keys, if half of the last one is used."""
+        if len(self._keys) < KEYS_AT_ONCE // 2:
+            ((first,),) = await self.writer.run(TAKE_KEYS, (KEYS_AT_ONCE,), "taking keys")
+            # What is left of the block before is left alone: keys grow with time.
+            self._keys = range(first, first + KEYS_AT_ONCE)
+
+    def are_born(self, keys: Any) -> None:
+        """Take note that the store has actors of these keys: a commit in doubt has happened."""
+        if self._unborn:
+            self._unborn.difference_update(keys)
+
+    # Commits.
+
+    async def commit(self, writes: Sequence[Write]) -> None:
+        changes = changes_of(writes, self._unborn)
+        await self._learn(changes)
+        if len(self._keys) < KEYS_AT_ONCE // 2:
+            await self.take_keys()
+        number = self._number
+        self._number += len(changes.entries) + 1
+        rows = placed(changes.entries, number, self.epochs)
+        group = Group(changes, rows, self._unborn, self.kinds)
+        receipt = None
+        if rows:
+            receipt = CommitReceipt(*rows[0][:2])
+        elif not group.repeatable:
+            receipt = CommitReceipt(-self.presence.host, number)
+            group.give_receipt(*receipt)
+        what = f"a commit of {len(writes)} writes"
+        await self.writer.commit(commit_of(group.parts()), group.arguments(), receipt, what)
+        self._unborn -= group.born
+        self._count(group)
+
+    async def _learn(self, changes: RowChanges) -> None:
+        """Have a number for each kind that a commit needs."""
+        facets = ((each.address.type, each.facets) for each in changes.actors.values() if each.facets is not None)
+        if missing := self.kinds.missing(facets):
+            columns = [list(column) for column in zip(*missing, strict=True)]
+            await self.writer.run(ADD_KINDS, columns, "adding kinds")
+            self.kinds.learn(await self.writer.run(KINDS, (), "reading the kinds"))
+
+    def _count(self, group: Group) -> None:
+        self._tallied += group.tallies
+        if self._tallied > TALLIES_MAX and self._folding is None:
+            self._folding = spawn(self._fold())
+
+    async def _fold(self) -> None:
+        """Make few rows of many tallies. What is not done now is done later."""
+        try:
+            await self.lister.run(FOLD_TALLIES, (), "folding the tallies")
+            self._tallied = 0
+        except StoreError as error:
+            logger.debug("%s", error)
+        finally:
+            self._folding = None
+
+    async def tallied(self) -> Mapping[int, int]:
+        """How many actors there are of each kind."""
+        counts, rows = await self.lister.call(read_tallies, "counting")
+        if any(self.kinds.get(kind) is None for kind in counts):
+            await learn_kinds(self.lister, self.kinds)
+        if rows > TALLIES_MAX and self._folding is None:
+            self._folding = spawn(self._fold())
+        return counts
+
+    async def close(self) -> None:
+        session = await self.writer.close()
+        await self.presence.leave(session)
+        if session is not None:
+            await session.close()
+        folding = self._folding
+        await self.reader.close()
+        await self.lister.close()
+        if folding is not None:
+            folding.cancel()
+
+
+def _why_closed(shown: str, error: Exception) -> str:
+    """Why a store cannot be opened, in a sentence."""
+    if not isinstance(error, Refused):
+        return f"{shown} does not answer: {error}"
+    match error.state[:2], error.state:
+        case "28", _:
+            return f"{shown} does not let this user in: {error.message}"
+        case _, "3D000":
+            return f"{shown} is not there: {error.message}. Make it: CREATE DATABASE ... ENCODING 'UTF8'"
+        case _, "42501":
+            return f"{shown} does not allow this user to make the tables of a store: {error.message}"
+    return f"{shown} cannot be opened: {error}"
+
+
+def _release() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  once
+
+    try:
+        return version("perdure")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,74 @@
+"""The address of a store on PostgreSQL: `postgresql://user@host/database`, and what it says of the store itself.
+
+The rule: a password is never shown. `shown` is what logs, errors and the configuration have.
+
+What PostgreSQL's own programs read (`PGPASSWORD`, `~/.pgpass`, `PGSSLMODE` and the like) is read here too, by the
+driver. `actors/store/postgres/store.py` and the command line take stores by such addresses.
+"""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from ..errors import StoreFailed
+
+SCHEMES = ("postgresql://", "postgres://")
+SCHEMA = "perdure"
+# A plain name: the statements of a store find their tables by `search_path`, which takes such names without quotes.
+SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseUrl:
+    """Where a store is."""
+
+    dsn: str  # as the driver takes it
+    shown: str  # without the password
+    schema: str = SCHEMA  # in which the tables are
+    prepare: bool = True  # whether statements stay prepared; False behind a pooler in transaction mode
+
+    @property
+    def name(self) -> str:
+        """The store in a sentence."""
+        return self.shown if self.schema == SCHEMA else f"{self.shown} (schema {self.schema})"
+
+
+def is_url(data: object) -> bool:
+    """Whether a path of a store is the address of a database."""
+    return isinstance(data, str) and data.startswith(SCHEMES)
+
+
+def without_password(data: str) -> str:
+    """Any path of a store, as it may be shown."""
+    if not is_url(data):
+        return data
+    split = urlsplit(data)
+    user, at, host = split.netloc.rpartition("@")
+    query = urlencode([(name, value) for name, value in parse_qsl(split.query) if name != "password"], quote_via=quote)
+    return urlunsplit(split._replace(netloc=f"{user.partition(':')[0]}{at}{host}", query=query))
+
+
+def parse_url(data: str) -> DatabaseUrl:
+    """Read an address.
+
+    Raises:
+        StoreFailed: It cannot be the address of a store; it says why.
+    """
+    split = urlsplit(data)
+    own: dict[str, str] = {}
+    rest: list[tuple[str, str]] = []
+    for name, value in parse_qsl(split.query, keep_blank_values=True):
+        if name in ("schema", "prepare"):
+            own[name] = value
+        else:
+            rest.append((name, value))
+    schema = own.get("schema", SCHEMA)
+    shown = without_password(urlunsplit(split._replace(query=urlencode(rest, quote_via=quote))))
+    if not SCHEMA_NAME.fullmatch(schema) or schema.startswith("pg_"):
+        raise StoreFailed(
+            f"{shown} has schema={schema!r}, which must be a plain name: small letters, digits and _, not pg_..."
+        )
+    if own.get("prepare", "on") not in ("on", "off"):
+        raise StoreFailed(f"{shown} has prepare={own['prepare']!r}, which must be on or off")
+    dsn = urlunsplit(split._replace(query=urlencode(rest, quote_via=quote)))
+    return DatabaseUrl(dsn, shown, schema, prepare=own.get("prepare", "on") == "on")

@@ -1,0 +1,273 @@
+"""The session that writes, and what becomes of a commit of which nobody knows whether it happened.
+
+The rule: an unknown outcome is resolved, not guessed. Before anything else is sent or read, a new session raises the
+`life` of its host's row: that waits for the transaction of the session before, and voids what it may still have sent.
+Then the commit is looked for by the name of one of its entries: there, it has happened; not there, it is sent again.
+
+A commit is never cancelled. Where there is no answer while another connection has one, or patience ends, the session
+is cut off.
+
+`actors/store/postgres/store.py` has one.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import anyio
+
+from ..errors import StoreFailed, StoreUncertain
+from .driver import Later, Lost, Refused, Row, Session, Statement, call_later
+from .presence import Connect, Presence
+from .statements import FIND_ENTRY, LOOK_AT_HOST, MISSED, REVIVE
+from .url import DatabaseUrl
+
+logger = logging.getLogger(__name__)
+
+SILENT_S = 5.0  # a commit without an answer for so long is cut off, if another connection has one
+PAUSE_MIN_S, PAUSE_MAX_S = 0.02, 0.5  # between two tries; doubled
+
+
+class CommitReceipt(NamedTuple):
+    """The entry by which a commit is found."""
+
+    key: int
+    position: int
+
+
+class Writer:
+    """Writes for one host.
+
+    Args:
+        patience_s: How long it tries, while the database is away.
+    """
+
+    def __init__(self, url: DatabaseUrl, connect: Connect, presence: Presence, *, patience_s: float) -> None:
+        self._url = url
+        self._connect = connect
+        self._presence = presence
+        self._patience_s = patience_s
+        self._session: Session | None = None
+        self._lock = anyio.Lock()
+        self._life = 0
+        self._timeline = ""
+        self._closed = False
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a commit may be under way that nobody waits for. Then nothing may be read."""
+        return self._session is None or self._session.lost
+
+    async def settle(self) -> None:
+        """Wait until nothing is in doubt, for as long as patience lasts.
+
+        Raises:
+            StoreTakenOver, StoreFailed: It cannot be settled now.
+        """
+        async with self._lock:
+            pauses = Pauses(self._patience_s)
+            while True:
+                try:
+                    await self._ready()
+                    return
+                except (Lost, Refused) as error:
+                    if not await pauses.pause(error):
+                        raise self._away(error) from error
+
+    async def run(self, statement: Statement, arguments: Sequence[Any], what: str) -> Sequence[Row]:
+        """Run a statement that may as well be run twice.
+
+        Raises:
+            StoreTakenOver, StoreFailed: It did not work.
+        """
+        async with self._lock:
+            pauses = Pauses(self._patience_s)
+            while True:
+                try:
+                    session = await self._ready()
+                    return await self._send(session, statement, arguments, pauses)
+                except (Lost, Refused) as error:
+                    if isinstance(error, Refused) and not error.passes:
+                        raise StoreFailed(f"{what} failed in {self._url.shown}: {error}") from error
+                    if not await pauses.pause(error):
+                        raise self._away(error) from error
+
+    async def fenced(self, statement: Statement, arguments: Sequence[Any], what: str) -> Sequence[Row]:
+        """Run a statement that carries the fence, and change nothing when it is repeated.
+
+        Raises:
+            StoreTakenOver, StoreFailed: It did not work.
+        """
+        async with self._lock:
+            pauses = Pauses(self._patience_s)
+            while True:
+                try:
+                    session = await self._ready()
+                    fence = (self._presence.host, self._life, self._timeline)
+                    return await self._send(session, statement, (*fence, *arguments), pauses)
+                except (Lost, Refused) as error:
+                    if isinstance(error, Refused) and not error.passes:
+                        raise StoreFailed(f"{what} failed in {self._url.shown}: {error}") from error
+                    if not await pauses.pause(error):
+                        raise self._away(error) from error
+
+    async def commit(
+        self, statement: Statement, arguments: Sequence[Any], receipt: CommitReceipt | None, what: str
+    ) -> None:
+        """Commit, once.
+
+        Args:
+            arguments: Behind those of the fence.
+            receipt: None for a commit that may as well happen twice.
+
+        Raises:
+            StoreTakenOver, StoreFailed: Nothing of it is there.
+            StoreUncertain: It may have happened.
+        """
+        async with self._lock:
+            pauses = Pauses(self._patience_s)
+            in_doubt = False
+            while True:
+                try:
+                    session = await self._ready()
+                    if in_doubt and receipt is not None and await self._send(session, FIND_ENTRY, receipt, pauses):
+                        return
+                    in_doubt = True
+                    fence = (self._presence.host, self._life, self._timeline)
+                    if await self._send(session, statement, (*fence, *arguments), pauses):
+                        return
+                    in_doubt = False
+                    await self._fenced(session, pauses)
+                    continue
+                except Refused as refused:
+                    in_doubt = False
+                    if not refused.passes:
+                        raise StoreFailed(f"{what} failed in {self._url.shown}: {_said(refused)}") from refused
+                    error: Exception = refused
+                except Lost as lost:
+                    error = lost
+                if not await pauses.pause(error):
+                    if in_doubt:
+                        raise StoreUncertain(what, str(error)) from error
+                    raise self._away(error) from error
+
+    async def close(self) -> Session | None:
+        """Take no more work, and give the session away if nothing of it is in doubt."""
+        self._closed = True
+        if self._lock.locked() and self._session is not None:
+            self._session.terminate()
+        async with self._lock:
+            session, self._session = self._session, None
+        return None if session is None or session.lost else session
+
+    async def _ready(self) -> Session:
+        """The session; a new one if it was lost, by which nothing of the one before is under way any more."""
+        if self._closed:
+            raise StoreFailed(f"{self._url.shown} is not open")
+        if self._presence.ended is not None:
+            raise self._presence.ended.with_traceback(None)
+        if self._session is not None and not self._session.lost:
+            return self._session
+        self._session = None
+        session = await self._connect("writer")
+        try:
+            with anyio.CancelScope(shield=True):
+                rows = await session.run(REVIVE, (self._presence.host,))
+            if not rows:
+                raise self._presence.end("another host has taken the store over, because this one did not beat")
+            self._life, timeline = rows[0]
+            self._require_timeline(timeline)
+        except BaseException:
+            session.terminate()
+            raise
+        self._session = session
+        return session
+
+    def _require_timeline(self, timeline: str) -> None:
+        """Refuse to go on, on a server that was promoted: what is in memory may be ahead of what it has."""
+        if self._timeline and timeline != self._timeline:
+            raise self._presence.end(
+                f"the server is another one than before (timeline {timeline}, was {self._timeline}): a copy that may "
+                "not have had all that was committed"
+            )
+        self._timeline = timeline
+
+    async def _fenced(self, session: Session, pauses: "Pauses") -> None:
+        """Find out why a commit found no row of its host.
+
+        Raises:
+            StoreTakenOver: This host may not go on.
+            Lost: The row has another life: this session is not the writer's any more, and another one is made.
+        """
+        rows = await self._send(session, LOOK_AT_HOST, (self._presence.host,), pauses)
+        if not rows:
+            raise self._presence.end("another host has taken the store over, because this one did not beat")
+        session.terminate()
+        raise Lost("the fence has held a commit back")
+
+    async def _send(
+        self, session: Session, statement: Statement, arguments: Sequence[Any], pauses: "Pauses"
+    ) -> Sequence[Row]:
+        """Run a statement to its end, and cut the session off when there is none."""
+        watch = _Watch(session, self._presence, until=pauses.until)
+        rows: Sequence[Row] = ()
+        try:
+            with anyio.CancelScope(shield=True):
+                rows = await session.run(statement, arguments)
+        finally:
+            watch.end()
+        return rows
+
+    def _away(self, error: Exception) -> StoreFailed:
+        return StoreFailed(f"{self._url.shown} is away, so nothing was written: {error}")
+
+
+def _said(refused: Refused) -> str:
+    if refused.state == MISSED:
+        return "an actor that it changes is not in the store"
+    if refused.state == "23505":
+        return f"an actor is there already, under another key ({refused})"
+    return str(refused)
+
+
+class Pauses:
+    """The pauses between tries, until patience ends."""
+
+    def __init__(self, patience_s: float) -> None:
+        self.until = anyio.current_time() + patience_s
+        self._pause_s = PAUSE_MIN_S
+
+    async def pause(self, error: Exception) -> bool:
+        """Wait for the next try; False if there is none."""
+        now = anyio.current_time()
+        if now >= self.until or (isinstance(error, Refused) and not error.passes):
+            return False
+        logger.debug("again in %.2f s: %s", self._pause_s, error)
+        await anyio.sleep(min(self._pause_s, self.until - now))
+        self._pause_s = min(2 * self._pause_s, PAUSE_MAX_S)
+        return True
+
+
+class _Watch:
+    """Cuts a session off whose statement has no answer."""
+
+    def __init__(self, session: Session, presence: Presence, *, until: float) -> None:
+        self._session = session
+        self._presence = presence
+        self._until = until
+        self._began = anyio.current_time()
+        self._timer: Later = call_later(self._next_s(self._began), self._look)
+
+    def end(self) -> None:
+        self._timer.cancel()
+
+    def _next_s(self, now: float) -> float:
+        return min(SILENT_S, max(self._until - now, 0.0) + 0.01)
+
+    def _look(self) -> None:
+        now = anyio.current_time()
+        # Sent after this statement, and answered.
+        if self._presence.answered_at > self._began + SILENT_S / 2 or now >= self._until:
+            self._session.terminate()
+        else:
+            self._timer = call_later(self._next_s(now), self._look)

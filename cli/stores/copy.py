@@ -1,0 +1,153 @@
+"""`perdure store copy`: a store on another kind of store, SQLite or PostgreSQL.
+
+The rule: the source stays as it is, and a copy is no store before it has been compared with its source. A copying that
+was interrupted goes on when it is called again.
+
+`actors/store/copying/copying.py` does the work; `cli/store.py` has the command in its group.
+"""
+
+import glob
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from ...actors.errors import PerdureError
+from ...daemon.config import RUN_FLAGS
+from ...daemon.hints import explain
+from ..parsing import parse_path
+from ..run_flags import checked
+
+if TYPE_CHECKING:
+    from ...actors.store.copying.copying import Source, Totals
+    from ...actors.store.sqlite.store import SqliteStore
+
+
+def store_option(flag: str, name: str, text: str) -> click.Option:
+    return click.Option([flag, name], type=str, required=True, metavar="PATH", help=text, callback=checked(parse_path))
+
+
+@click.command(
+    params=[
+        store_option("--from", "source", "The store that is copied: a file, or the address of a database."),
+        store_option("--to", "target", "The store that is made: a file that does not exist, or a database."),
+    ]
+)
+def copy(source: str, target: str) -> None:
+    """Copy a store to another one, of the same kind or the other.
+
+    No daemon may have either. The source stays as it is; of a store of several processes all files are read, and the
+    copy has one. Everything comes along: instances, histories, timers, lists, the audit. At the end both are read and
+    compared. If it is interrupted, call it again: it goes on where it was.
+
+    Never start a daemon on both: what had been under way would be done twice.
+
+    For example: perdure store copy --from perdure.db --to postgresql://me@db.example.com/orders
+    """
+    import anyio  # noqa: PLC0415  `perdure store --help` needs no loop
+
+    try:
+        totals = anyio.run(_copy, source, target)
+    except PerdureError as error:
+        raise click.ClickException(explain(error, RUN_FLAGS)) from None
+    from ...actors.store.postgres.url import without_password  # noqa: PLC0415  as above
+
+    click.echo(f"{without_password(source)} is copied to {without_password(target)}, and both are the same: {totals}.")
+
+
+async def _copy(source_at: str, target_at: str) -> "Totals":
+    from ...actors.store.copying import copying  # noqa: PLC0415  as above
+    from ...actors.store.postgres.url import is_url  # noqa: PLC0415  as above
+
+    def told(copied: int) -> None:
+        click.echo(f"\r{copied:,} instances", nl=False, err=True)
+
+    async with AsyncExitStack() as stack:
+        source = await stack.enter_async_context(_held(source_at))
+        if is_url(target_at):
+            totals = await _to_database(source, target_at, told)
+        else:
+            totals = await _to_file(source, target_at, told)
+    click.echo(err=True)
+    assert isinstance(totals, copying.Totals)
+    return totals
+
+
+@asynccontextmanager
+async def _held(at: str) -> AsyncIterator["Source"]:
+    """Hold a store, so that nobody works on it, and read it."""
+    from ...actors.store.copying.sqlite_source import SqliteSource  # noqa: PLC0415  as above
+    from ...actors.store.postgres.exporting import snapshot_of  # noqa: PLC0415  as above
+    from ...actors.store.postgres.store import PostgresStore  # noqa: PLC0415  as above
+    from ...actors.store.postgres.url import is_url, parse_url  # noqa: PLC0415  as above
+    from ...actors.store.sqlite.files import holding  # noqa: PLC0415  as above
+
+    if not is_url(at):
+        with holding(at) as files:
+            yield SqliteSource(files)
+        return
+    async with snapshot_of(parse_url(at)):
+        pass  # or opening would make one
+    store = PostgresStore(at)
+    await store.open()
+    try:
+        async with snapshot_of(store.url) as source:
+            yield source
+    finally:
+        await store.close()
+
+
+async def _to_database(source: "Source", at: str, told: Callable[[int], None]) -> "Totals":
+    from ...actors.store.copying import copying  # noqa: PLC0415  as above
+    from ...actors.store.postgres.exporting import snapshot_of  # noqa: PLC0415  as above
+    from ...actors.store.postgres.store import PostgresStore  # noqa: PLC0415  as above
+
+    store = PostgresStore(at, copying=True)
+    await store.open()
+    try:
+        await store.begin_copy()
+        await copying.copy(source, store, told=told)
+        async with snapshot_of(store.url) as copied:
+            totals = await _compared(source, copied)
+        await store.end_copy()
+        await copying.finish(store)
+    finally:
+        await store.close()
+    return totals
+
+
+async def _to_file(source: "Source", at: str, told: Callable[[int], None]) -> "Totals":
+    """Copy into a file of another name, which becomes the store once it is whole."""
+    from ...actors.store.copying import copying  # noqa: PLC0415  as above
+    from ...actors.store.copying.sqlite_source import SqliteSource  # noqa: PLC0415  as above
+    from ...actors.store.sqlite import maintenance  # noqa: PLC0415  as above
+    from ...actors.store.sqlite.files import refuse_existing  # noqa: PLC0415  as above
+    from ...actors.store.sqlite.store import SqliteStore  # noqa: PLC0415  as above
+
+    refuse_existing([at], "exists already")
+    unfinished = f"{at}.copying"
+    await _with(SqliteStore(unfinished), lambda store: copying.copy(source, store, told=told))
+    totals = await _compared(source, SqliteSource([unfinished]))
+    await _with(SqliteStore(unfinished), copying.finish)
+    maintenance.backup(unfinished, at)
+    for path in glob.glob(f"{glob.escape(unfinished)}*"):
+        os.remove(path)
+    return totals
+
+
+async def _with(store: "SqliteStore", work: "Callable[[SqliteStore], Awaitable[None]]") -> None:
+    await store.open()
+    try:
+        await work(store)
+    finally:
+        await store.close()
+
+
+async def _compared(source: "Source", copied: "Source") -> "Totals":
+    from ...actors.store.copying import copying  # noqa: PLC0415  as above
+
+    totals = await copying.totals_of(source)
+    copying.require_equal(totals, await copying.totals_of(copied))
+    return totals

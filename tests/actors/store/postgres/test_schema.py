@@ -1,0 +1,87 @@
+"""Tables are made once, by whichever host is first; a step adds, and lets older releases live."""
+
+import asyncio
+from hashlib import sha256
+
+import anyio
+import pytest
+
+from perdure.actors.store.errors import StoreForeign
+from perdure.actors.store.postgres import schema
+from perdure.actors.store.postgres.driver import AsyncpgDriver, Session, Statement
+from perdure.actors.store.postgres.schema import Migration, make_ready, read_meta
+from perdure.actors.store.postgres.settings import session_settings
+from perdure.actors.store.postgres.url import DatabaseUrl, parse_url
+
+from ....support.postgres import PostgresServer
+
+pytestmark = pytest.mark.anyio
+
+# What is on disks already. A change of this release's tables is a new version and a step that leads to it.
+VERSIONS = {1: "c9c4bf"}
+
+
+async def session_of(url: DatabaseUrl) -> Session:
+    return await AsyncpgDriver(url).connect(session_settings(url, "test"))
+
+
+def test_the_tables_of_a_version_never_change() -> None:
+    text = "\n".join(" ".join(statement.split()) for statement in schema.TABLES)
+    assert sha256(text.encode()).hexdigest()[:6] == VERSIONS[schema.SCHEMA_VERSION]
+    assert set(schema.STEPS) == set(range(1, schema.SCHEMA_VERSION))
+
+
+async def test_hosts_that_come_at_once_make_the_tables_once(server: PostgresServer) -> None:
+    url = parse_url(server.url())
+    sessions = [await session_of(url) for _ in range(4)]
+    found = await asyncio.gather(*(make_ready(each, url, shards=8, now_us=i) for i, each in enumerate(sessions)))
+    assert all(meta == found[0] for meta in found)
+    rows = await sessions[0].run(Statement("x", "SELECT count(*), max(shard) FROM shards"))
+    assert tuple(rows[0]) == (8, 7)
+    for session in sessions:
+        await session.close()
+
+
+async def test_a_schema_of_another_program_is_left_alone(server: PostgresServer) -> None:
+    url = parse_url(server.url())
+    session = await session_of(url)
+    await session.run_together([f"CREATE SCHEMA {url.schema}", "CREATE TABLE log (line text)"])
+    with pytest.raises(StoreForeign):
+        await make_ready(session, url, shards=8, now_us=1)
+    await session.close()
+
+
+async def test_a_step_is_taken_once_and_waits_for_no_lock_for_long(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a store of version 1,
+    url = parse_url(server.url())
+    sessions = [await session_of(url) for _ in range(3)]
+    await make_ready(sessions[0], url, shards=8, now_us=1)
+    # when a release with a second version comes on several hosts, while somebody reads the table,
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", 2)
+    monkeypatch.setattr(schema, "LOCK_WAIT_MS", 50)
+    step = Migration(
+        statements=["ALTER TABLE actors ADD COLUMN later int"],
+        indexes=["CREATE INDEX CONCURRENTLY IF NOT EXISTS actors_later ON actors (updated_us)"],
+        oldest=2,
+    )
+    monkeypatch.setattr(schema, "STEPS", {1: step})
+    holder = await session_of(url)
+    await holder.run_together(["SET idle_in_transaction_session_timeout = 0"])
+    await holder.run(Statement("begin", "BEGIN"))
+    await holder.run(Statement("read", "SELECT count(*) FROM actors"))
+    stepping = asyncio.gather(*(make_ready(each, url, shards=8, now_us=1) for each in sessions[:1]))
+    await anyio.sleep(0.3)
+    # then commits do not queue up behind it,
+    with anyio.fail_after(2):
+        await sessions[2].run(Statement("write", "INSERT INTO tallies VALUES (1, 1)"))
+    await holder.run(Statement("commit", "COMMIT"))
+    await stepping
+    await asyncio.gather(*(make_ready(each, url, shards=8, now_us=1) for each in sessions[1:]))
+    # and it is taken once.
+    meta = await read_meta(sessions[0])
+    assert meta is not None
+    assert (meta[schema.VERSION], meta[schema.OLDEST]) == (2, 2)
+    for session in (*sessions, holder):
+        await session.close()

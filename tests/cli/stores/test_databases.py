@@ -1,0 +1,30 @@
+"""A command that is about files says of a database what does the same there."""
+
+import pytest
+from click.testing import CliRunner
+
+from perdure.cli.main import main
+
+URL = "postgresql://me:secret@127.0.0.1:1/orders?schema=s1"
+
+
+@pytest.mark.parametrize(
+    ("command", "instead"),
+    [
+        (["backup", "x.db"], "pg_dump --format=custom --schema=s1"),
+        (["restore", "x.db"], "pg_restore"),
+        (["spread", "x.db", "--processes", "2"], "no files to lay out"),
+        (["vacuum"], "autovacuum"),
+    ],
+)
+def test_a_command_about_files_is_refused(command: list[str], instead: str) -> None:
+    said = CliRunner().invoke(main, ["store", *command, "--data", URL])
+    assert said.exit_code == 1
+    assert instead in said.output
+    assert "secret" not in said.output
+
+
+def test_a_database_that_is_away_cannot_be_checked() -> None:
+    said = CliRunner().invoke(main, ["store", "check", "--data", URL])
+    assert said.exit_code == 1
+    assert "postgresql://me@127.0.0.1:1/orders cannot be read" in " ".join(said.output.split())

