@@ -15,7 +15,7 @@ from ...simulation.search.shrink import shrink
 from ...simulation.search.sweep import Sweep, sweep
 from ...simulation.trace import first_difference
 from .running import WorldRunner
-from .session import Session
+from .session import SimulationSession
 from .spread import spread
 
 # So many worlds of a sweep at most: some stories have thousands of pairs.
@@ -102,7 +102,7 @@ class Trial:
         kept: The schedules that are tried first.
     """
 
-    def __init__(self, runner: WorldRunner, session: Session, kept: Iterable[Schedule]) -> None:
+    def __init__(self, runner: WorldRunner, session: SimulationSession, kept: Iterable[Schedule]) -> None:
         self.tried = Tried()
         self._runner = runner
         self._plan = runner.plan

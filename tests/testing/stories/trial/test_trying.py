@@ -10,14 +10,14 @@ from perdure.testing.simulation.choices import read_schedule
 from perdure.testing.simulation.search.attempt import NotRepeatable
 from perdure.testing.stories.plan import SimulationPlan
 from perdure.testing.stories.trial.running import WorldRunner
-from perdure.testing.stories.trial.session import Session
+from perdure.testing.stories.trial.session import SimulationSession
 from perdure.testing.stories.trial.trying import Finding, Trial, difference, is_swept
 
 from ..shop import Bank, Shop
 
 
 def trial_of(
-    shop: Shop, *, key: bool, session: Session | None = None, kept: str | None = None, **plan: object
+    shop: Shop, *, key: bool, session: SimulationSession | None = None, kept: str | None = None, **plan: object
 ) -> Trial:
     async def story(world: World) -> None:
         bank = Bank()
@@ -27,7 +27,7 @@ def trial_of(
         await world.client.run(shop.buy, input="o", instance_id="o", if_exists="return")
 
     runner = WorldRunner(SimulationPlan(story=story, apps=[shop.app], **plan), {})  # type: ignore[arg-type]
-    return Trial(runner, session or Session(), [read_schedule(kept)] if kept is not None else [])
+    return Trial(runner, session or SimulationSession(), [read_schedule(kept)] if kept is not None else [])
 
 
 def found(trial: Trial) -> Finding:
@@ -80,25 +80,27 @@ def test_a_calm_world_that_fails_is_told_so() -> None:
         raise AssertionError("never")
 
     for sweep in (0, 1):
-        trial = Trial(WorldRunner(SimulationPlan(story=story, apps=[shop.app], sweep=sweep), {}), Session(), [])
+        trial = Trial(
+            WorldRunner(SimulationPlan(story=story, apps=[shop.app], sweep=sweep), {}), SimulationSession(), []
+        )
         finding = found(trial)
         assert (finding.failure.schedule, finding.how) == ({}, "in the calm world, without any fault")
 
 
 def test_how_much_is_tried_is_up_to_the_session() -> None:
-    trial = trial_of(Shop(), key=True, sweep=0, session=Session(seeds=7))
+    trial = trial_of(Shop(), key=True, sweep=0, session=SimulationSession(seeds=7))
     assert trial.run() is None
     assert trial.tried.seeds == 7
-    trial = trial_of(Shop(), key=True, sweep=0, seeds=1, session=Session(minutes=0.005))
+    trial = trial_of(Shop(), key=True, sweep=0, seeds=1, session=SimulationSession(minutes=0.005))
     assert trial.run() is None
     assert trial.tried.seeds > 1
 
 
 def test_several_processes_share_the_seeds() -> None:
-    trial = trial_of(Shop(), key=True, sweep=0, session=Session(seeds=30, jobs=2))
+    trial = trial_of(Shop(), key=True, sweep=0, session=SimulationSession(seeds=30, jobs=2))
     assert trial.run() is None
     assert trial.tried.seeds == 30
-    finding = found(trial_of(Shop(), key=False, sweep=0, session=Session(jobs=2)))
+    finding = found(trial_of(Shop(), key=False, sweep=0, session=SimulationSession(jobs=2)))
     assert finding.how.startswith("by seed ")
 
 
@@ -120,7 +122,7 @@ def test_a_world_that_does_not_do_the_same_again_is_the_failure() -> None:
 
     runner = WorldRunner(SimulationPlan(story=story, apps=[app], sweep=0, seeds=1), {})
     with pytest.raises(NotRepeatable):
-        Trial(runner, Session(), []).run()
+        Trial(runner, SimulationSession(), []).run()
     said = difference(runner, {})
     assert said is not None
     assert said.startswith("step ")
