@@ -13,7 +13,7 @@ SOURCES := pyproject.toml README.md LICENSE py.typed \
 	$(shell find . -mindepth 1 \( -path './.*' -o -path ./tests -o -path ./docs -o -path ./examples -o -path ./build -o -name '*.egg-info' \
 	-o -name __pycache__ \) -prune -o -type f \( -name '*.py' -o -name '*.proto' -o -name '*.binpb' -o -path './http/docs/static/*' \) -print | sed 's|^\./||' | sort)
 
-.PHONY: help run demo test test-slow test-compiled test-sdks check bench bench-peers clean FORCE
+.PHONY: help run demo test test-slow simulate test-compiled test-sdks check bench bench-peers clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -24,6 +24,7 @@ help:
 	@echo "make test-slow  the long proofs too"
 	@echo "make test-compiled  the tests of the turn against a compiled build; needs a C compiler"
 	@echo "make test-sdks  Dapr's published SDKs against this build; needs a network the first time"
+	@echo "make simulate HOURS=8  worlds of crashes on all cores; also MINUTES=5. Failures are written to build/simulate"
 	@echo "make check      ruff and mypy"
 	@echo "make bench      measure this build on this machine"
 	@echo "make bench-peers  other engines beside it; needs npm, and a network the first time"
@@ -35,16 +36,21 @@ run: $(VENV)/package
 demo: $(VENV)/package
 	$(BIN)/python examples/demo.py
 
-# The tests of what happens in one process stand side by side, two at a time; those that start processes, keep times
-# or measure come one by one.
-ALONE = tests/benchmarks tests/client tests/daemon tests/rpc tests/runtime/activities tests/simulation tests/whole
+# Two tests at a time; those that hold times of the real clock come one by one, so that nothing else keeps them.
+TIMED = tests/daemon/pulse tests/whole/test_clock_steps.py tests/whole/test_crash.py tests/whole/test_hanging_disk.py
 
 test: $(VENV)/package $(VENV)/extra-test
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(ALONE:%=--ignore=%)
-	$(BIN)/python -m pytest $(ALONE)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(TIMED:%=--ignore=%)
+	$(BIN)/python -m pytest $(TIMED)
 
 test-slow: $(VENV)/package $(VENV)/extra-test
 	$(BIN)/python -m pytest -m "slow or not slow"
+
+# Seeds follow from the commit and the name of the night: make simulate HOURS=8 NIGHT=2026-11-26
+HOURS ?= 0
+MINUTES ?= 0
+simulate: $(VENV)/package $(VENV)/extra-test
+	$(BIN)/python -m tests.simulation.night --hours $(HOURS) --minutes $(MINUTES) $(if $(NIGHT),--night $(NIGHT))
 
 # What a compiled build is tested with: that it is one, and the tests of the layer that has the turn.
 COMPILED_TESTS = tests/house/test_wheel.py tests/runtime

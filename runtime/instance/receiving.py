@@ -57,6 +57,7 @@ from .effects import (
     terminate_child,
     was_terminated_with_children,
 )
+from .ending import terminate
 from .message import (
     ActivityDone,
     Check,
@@ -99,6 +100,10 @@ NUMBER = re.compile(r"-?[0-9]+", re.ASCII)
 def _receive_start(sheet: TurnSheet, envelope: Envelope) -> None:
     """Begin an instance, in the place of a finished one with the same id if need be."""
     start: Start = envelope.body
+    if sheet.termination is not None and not sheet.ended:
+        # It was asked for before the start, so it comes first: a child's id is that of the last run's child, too.
+        terminate(sheet, sheet.termination)
+        sheet.termination = None
     record = sheet.actor.record
     if record is None:
         _begin(sheet, start)
@@ -120,6 +125,8 @@ def _receive_start(sheet: TurnSheet, envelope: Envelope) -> None:
         outbox = sheet.actor.outbox
         sheet.actor.forget()
         sheet.turn.reset = True
+        sheet.holding.clear()
+        sheet.asked = None
         _begin(sheet, start)
         sheet.actor.outbox, sheet.posted = outbox, bool(outbox)  # the last holder of the id has sent them
     sheet.answer(envelope, sheet.actor.instance_id)

@@ -140,6 +140,10 @@ class Scenario:
                     raise self.witness.broken from None
                 raise
         self.witness.check_end()
+        return self.outcome()
+
+    def outcome(self) -> Outcome:
+        """What the world has come to so far."""
         return Outcome(
             self.world.trace.digest,
             self.witness.instances,

@@ -54,7 +54,7 @@ def test_worlds_whose_code_changes_keep_every_promise(kind: str) -> None:
 
 def test_worlds_on_the_real_file_keep_every_promise() -> None:
     sometimes = run_worlds(range(10), "sqlite")
-    assert min(sometimes[what] for what in ("kill", "commit failed", "activity performed again")) > 5
+    assert min(sometimes[what] for what in ("kill", "commit failed", "activity performed again")) > 2
 
 
 def test_worlds_with_workers_of_sdks_keep_every_promise() -> None:

@@ -17,6 +17,9 @@ def run_of(kind: str, **named: Any) -> Run:
 
     Args:
         named: Further arguments of `Scenario`.
+
+    Returns:
+        Runs it. The facts of an attempt are its `Outcome`.
     """
 
     def run(choices: Choices) -> Attempt:
@@ -27,7 +30,7 @@ def run_of(kind: str, **named: Any) -> Run:
             except Exception as raised:
                 error = innermost(raised)
             trace = scenario.world.trace
-        return Attempt(error, trace.digest, trace.lines, choices)
+        return Attempt(error, trace.digest, trace.lines, choices, scenario.outcome())
 
     return run
 

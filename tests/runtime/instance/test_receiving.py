@@ -18,9 +18,12 @@ from perdure.runtime.errors import (
     InstanceUnfinished,
 )
 from perdure.runtime.history.event import (
+    ExecutionCompleted,
     ExecutionResumed,
     ExecutionStarted,
     ExecutionSuspended,
+    ExecutionTerminated,
+    Parent,
     TaskScheduled,
 )
 from perdure.runtime.instance.message import (
@@ -298,3 +301,26 @@ def test_a_timer_whose_reminder_has_changed_on_the_disk_fires_at_its_time_all_th
         # and fires.
         actor.fire()
         assert actor.status is Status.COMPLETED
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_start_behind_a_termination_finds_the_instance_ended(actor: LoneActor, running: bool) -> None:
+    # Given a child, or the start of one that waits, which is to be terminated with its parent's first run,
+    first, second = Parent("p", "run-1", 1, "p"), Parent("p", "run-2", 1, "p")
+    start = Start("steps", None, "c1", parent=first)
+    before = [] if running else [start]
+    if running:
+        actor.tell(start)
+        actor.messages.clear()
+    # when the start of the second run's child comes in the same turn,
+    actor.send(*before, Terminate(None, recurse=True, parent=first), Start("steps", None, "c2", parent=second))
+    # then it begins, and the first run hears that its child was terminated.
+    record = actor.actor.record
+    assert record is not None
+    assert (record.execution_id, record.parent) == ("c2", second)
+    assert [event for event in actor.history if isinstance(event, ExecutionTerminated | ExecutionCompleted)] == []
+    told = {(body.execution_id, Status(body.status)) for _, body in actor.messages if isinstance(body, ChildDone)}
+    assert told == {("run-1", Status.TERMINATED)}
+    actor.restart()
+    assert actor.actor.record is not None
+    assert actor.actor.record.parent == second

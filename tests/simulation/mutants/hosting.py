@@ -5,15 +5,16 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+import anyio
 import pytest
 
 from perdure.actors.address import Address
-from perdure.actors.clock import Clock
-from perdure.actors.hosting import committer, failures
+from perdure.actors.hosting import failures
 from perdure.actors.hosting.activation import Activation
 from perdure.actors.hosting.committer import Committer, TakenTurn
 from perdure.actors.hosting.failures import Failures
 from perdure.actors.hosting.host import Host
+from perdure.actors.hosting.loader import Loader
 from perdure.actors.hosting.release import Release
 from perdure.actors.hosting.turn_loop import TurnLoop
 from perdure.actors.reading import Reading
@@ -28,6 +29,7 @@ from perdure.runtime.activities.lane import Lane
 from perdure.runtime.history.record import unpack_record
 from perdure.runtime.history.status import Status
 from perdure.runtime.instance.message import ACTIVITY, WORKFLOW, Suspend, TryAgain
+from perdure.testing.simulation.machines.disk import SimDisk
 
 from .catalogue import mutant
 
@@ -147,20 +149,21 @@ def an_event_is_delivered_twice(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("E2")
 def an_instance_that_has_ended_runs_again(patch: pytest.MonkeyPatch) -> None:
-    original = committer._in_parts
+    original = SimDisk.commit
 
-    def in_parts(taken: TakenTurn) -> Sequence[Write]:
-        parts = original(taken)
-        write = taken.write
-        if write is None or write.record is None or write.address.type != WORKFLOW:
-            return parts
+    def again(write: Write) -> list[Write]:
+        if write.record is None or write.address.type != WORKFLOW:
+            return []
         record = unpack_record(write.record)
         if record.status is not Status.COMPLETED:
-            return parts
-        again = record._replace(status=Status.RUNNING).pack()
-        return (*parts, Write(key=write.key, address=write.address, shard=write.shard, at_us=write.at_us, record=again))
+            return []
+        running = record._replace(status=Status.RUNNING).pack()
+        return [Write(key=write.key, address=write.address, shard=write.shard, at_us=write.at_us, record=running)]
 
-    patch.setattr(committer, "_in_parts", in_parts)
+    async def commit(self: SimDisk, writes: Sequence[Write], fences: Any) -> None:
+        await original(self, [*writes, *(more for write in writes for more in again(write))], fences)
+
+    patch.setattr(SimDisk, "commit", commit)
 
 
 @mutant("E12")
@@ -229,6 +232,24 @@ def a_mark_that_could_not_be_taken_away_is_forgotten(patch: pytest.MonkeyPatch) 
     patch.setattr(failures, "_was_marked", lambda activation, void: False)
 
 
+@mutant("E16", within=60, deploy="back and forth", rates={"deploy.now": 0.3})
+def the_loaders_stream_is_closed_under_its_reader(patch: pytest.MonkeyPatch) -> None:
+    # What a stop that comes as a batch has been read has met, in an order of steps that nothing rules out.
+    async def run(self: Loader) -> None:
+        read, filled = anyio.create_memory_object_stream[Any](0)
+        async with anyio.create_task_group() as tasks, read, filled:
+            tasks.start_soon(self._fill_in, filled)
+            while True:
+                await self._work.wait()
+                while self._queue:
+                    activations = [self._queue.popleft() for _ in range(min(len(self._queue), self.BATCH))]
+                    self._loading += len(activations)
+                    self._room.set()
+                    await read.send((activations, await self._read(activations)))
+
+    patch.setattr(Loader, "run", run)
+
+
 @mutant("E12")
 def a_watch_stays_behind(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Watches, "remove", lambda self, address, watch: None)
@@ -263,21 +284,14 @@ def turns_take_a_time_that_never_goes_back(patch: pytest.MonkeyPatch) -> None:
     original = TurnLoop._take_turn
     latest = 0
 
-    class Forward:
-        def __init__(self, clock: Clock) -> None:
-            self._clock = clock
-
-        def now_us(self) -> int:
-            nonlocal latest
-            latest = max(latest, self._clock.now_us())
-            return latest
-
     def take(self: TurnLoop, activation: Any) -> None:
         nonlocal latest
-        if not isinstance(self._clock, Forward):
-            latest = 0
-            self._clock = Forward(self._clock)  # type: ignore[assignment]
-        original(self, activation)
+        latest = max(latest, self._now_us()) if self.turns else self._now_us()
+        now_us, self._now_us = self._now_us, lambda: latest
+        try:
+            original(self, activation)
+        finally:
+            self._now_us = now_us
 
     patch.setattr(TurnLoop, "_take_turn", take)
 

@@ -158,7 +158,9 @@ class Living:
 
         async def rerun(engine: Engine) -> None:
             from_event: int | None = None
-            if self.fate.number:
+            # A copy has other ids of chance than the first, so the names of children do not fit.
+            named = any(kind == "child" and rest[1] == 1 for kind, *rest in self.fate.program)
+            if self.fate.number and not named:
                 rows = await engine.facade.history(self.fate.id) or []
                 asked = [each for row in rows for each in row.turn or () if isinstance(each, TaskScheduled)]
                 from_event = asked[(self.fate.number - 1) % len(asked)].event_id if asked else None

@@ -1,0 +1,239 @@
+"""A night of worlds: all cores, until the time is over; what fails is confirmed, made small and written down.
+
+    make simulate HOURS=8
+
+The rules: no two nights are alike, and each can be run again, because the seeds follow from the commit, the night and
+the core. A failure is believed once it has happened twice by its schedule. A night fails if a world has failed, or if
+something that must happen sometimes has not.
+
+Each kind of failure is worked out once: its schedule is made small and goes into a file of the folder, with what
+happened, as the text of an issue. Later ones of the kind are counted. `checks/sometimes.py` has what must happen.
+"""
+
+import argparse
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from perdure.testing.simulation.choices import Choices, told
+from perdure.testing.simulation.search.attempt import Attempt, FoundFailure, NotRepeatable, failing_again, signature
+from perdure.testing.simulation.search.shrink import shrink
+
+from .checks.sometimes import SOMETIMES, STREAMS
+from .trying import run_of
+
+KIND = "mixed"
+# A core tells of its worlds after so many, and after each failure.
+TELL_WORLDS = 20
+# A night shorter than this need not have seen all that happens sometimes.
+FULL_S = 3_600.0
+
+
+class Night(NamedTuple):
+    """What a night is about.
+
+    Args:
+        commit: Of the code.
+        name: Tells it from other nights of the commit.
+        seconds: How long it lasts.
+        folder: Where failures are written.
+    """
+
+    commit: str
+    name: str
+    seconds: float
+    folder: Path
+
+    def seeds(self, core: int) -> Iterator[int]:
+        """The seeds of a core, without an end."""
+        text = f"{self.commit}/{self.name}/{core}".encode()
+        first = int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
+        number = 0
+        while True:
+            yield (first + number) % (1 << 63)
+            number += 1
+
+
+class Totals:
+    """What the worlds of a night came to."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()  # worlds, instances, kills, failures, microseconds of CPU
+        self.sometimes: Counter[str] = Counter()
+        self.places: Counter[str] = Counter()  # at which a fault could strike, by stream
+        self.struck: Counter[str] = Counter()
+
+    def take(self, attempt: Attempt) -> None:
+        """Add a world."""
+        outcome = attempt.facts
+        self.counts += Counter(
+            worlds=1, instances=outcome.instances, kills=outcome.kills, failed=int(attempt.error is not None)
+        )
+        self.sometimes += outcome.sometimes
+        faults = attempt.choices.faults
+        self.places += Counter({stream: attempt.choices.drawn[stream] for stream in faults})
+        self.struck += Counter(stream for stream, _ in attempt.choices.taken if stream in faults)
+
+    def add(self, told_of: dict[str, dict[str, int]]) -> None:
+        """Add what another process has told since the last time."""
+        for name, counts in told_of.items():
+            getattr(self, name).update(counts)
+
+    def as_json(self) -> str:
+        return json.dumps({name: dict(counts) for name, counts in vars(self).items()})
+
+    def missing(self) -> list[str]:
+        """What must happen sometimes, and has not."""
+        return [what for what in SOMETIMES if not self.sometimes[what]] + [
+            stream for stream in STREAMS if not self.struck[stream]
+        ]
+
+    def report(self) -> str:
+        counts = self.counts
+        a_second = counts["instances"] / max(1e-9, counts["cpu_us"] / 1e6)
+        lines = [
+            f"{counts['worlds']} worlds, {counts['instances']} instances, {counts['kills']} kills, "
+            f"{counts['failed']} failed worlds; {a_second:.0f} instances per CPU-second",
+            "",
+            "fault                 places     struck",
+            *(f"{stream:20} {self.places[stream]:>8} {self.struck[stream]:>10}" for stream in sorted(self.places)),
+            "",
+            *(f"{number:>10}  {what}" for what, number in sorted(self.sometimes.items())),
+        ]
+        return "\n".join(lines)
+
+
+def run_core(night: Night, core: int) -> None:
+    """Run the worlds of one core until the night is over; print lines of JSON."""
+    logging.getLogger().setLevel(logging.CRITICAL)
+    run, ends_s, seen = run_of(KIND), time.monotonic() + night.seconds, set[str]()
+    totals, cpu_s = Totals(), time.process_time()
+    for number, seed in enumerate(night.seeds(core)):
+        attempt = run(Choices(seed))
+        totals.take(attempt)
+        if attempt.error is not None and (kind := signature(attempt.error)) not in seen:
+            seen.add(kind)
+            _write_down(night, seed, attempt)
+        over = time.monotonic() > ends_s
+        if over or number % TELL_WORLDS == TELL_WORLDS - 1:
+            now_s = time.process_time()
+            totals.counts["cpu_us"] = round((now_s - cpu_s) * 1e6)
+            print(totals.as_json(), flush=True)
+            totals, cpu_s = Totals(), now_s
+        if over:
+            return
+
+
+def _write_down(night: Night, seed: int, attempt: Attempt) -> None:
+    """Confirm a failure, make it small, and write the text of an issue; where it does not repeat, that."""
+    assert attempt.error is not None
+    name = blake2b(signature(attempt.error).encode(), digest_size=4).hexdigest()
+    path = night.folder / f"{name}.md"
+    try:
+        # A file that is there was written by another core.
+        with path.open("x") as file:
+            file.write(_issue(night, seed, attempt))
+    except FileExistsError:
+        return
+    print(f"{path}: {attempt.error}", file=sys.stderr, flush=True)
+
+
+def _issue(night: Night, seed: int, attempt: Attempt) -> str:
+    run = run_of(KIND)
+    try:
+        again = failing_again(run, attempt.choices.taken)
+    except NotRepeatable as error:
+        return _text(night, seed, attempt, f"It does not repeat: {error}", attempt.choices.taken, attempt.story)
+    if again is None or again.error is None:
+        note = "Its schedule alone is green: something of it is in the seed and not in the schedule."
+        return _text(night, seed, attempt, note, attempt.choices.taken, attempt.story)
+    found = shrink(run, FoundFailure(attempt.choices.taken, again.error, again.story, 0))
+    note = f"Confirmed twice, and made small in {found.runs} worlds."
+    return _text(night, seed, attempt, note, found.schedule, found.story)
+
+
+def _text(night: Night, seed: int, attempt: Attempt, note: str, schedule: Any, story: str) -> str:
+    return "\n".join(
+        [
+            f"# A world fails: {attempt.error}",
+            "",
+            f"Commit {night.commit}, night {night.name}, seed {seed}, kind of world `{KIND}`. {note}",
+            "",
+            f"A line for tests/simulation/schedules/{KIND}.txt, with what was wrong in the place of the first dash:",
+            "",
+            f"    - | - | {told(schedule)}",
+            "",
+            "What happened:",
+            "",
+            *(f"    {line}" for line in story.splitlines()),
+            "",
+        ]
+    )
+
+
+def run_night(night: Night, jobs: int) -> int:
+    """Run a night on several cores, print what came of it, and return 0 if it was green."""
+    night.folder.mkdir(parents=True, exist_ok=True)
+    before = set(night.folder.glob("*.md"))
+    command = [sys.executable, "-m", "tests.simulation.night", "--seconds", str(night.seconds)]
+    command += ["--commit", night.commit, "--night", night.name, "--folder", str(night.folder)]
+    cores = [
+        subprocess.Popen([*command, "--core", str(core)], stdout=subprocess.PIPE, text=True) for core in range(jobs)
+    ]
+    totals = Totals()
+    ended = [core.communicate()[0] for core in cores]
+    for lines in ended:
+        for line in lines.splitlines():
+            totals.add(json.loads(line))
+    print(totals.report())
+    bad = [f"a core has ended with {core.returncode}" for core in cores if core.returncode]
+    bad += [f"a world failed: {path}" for path in sorted(set(night.folder.glob("*.md")) - before)]
+    bad += ["worlds failed"] if totals.counts["failed"] else []
+    missing = totals.missing()
+    if missing and night.seconds >= FULL_S:
+        bad.append(f"never happened: {', '.join(missing)}")
+    elif missing:
+        print(f"\nnot seen in so short a night: {', '.join(missing)}")
+    for each in bad:
+        print(f"FAILED: {each}")
+    return 1 if bad else 0
+
+
+def _commit() -> str:
+    found = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "no commit"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Run worlds until the time is over.")
+    parser.add_argument("--hours", type=float, default=0.0)
+    parser.add_argument("--minutes", type=float, default=0.0)
+    parser.add_argument("--seconds", type=float, default=0.0)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--folder", type=Path, default=Path("build/simulate"))
+    parser.add_argument("--commit", default=None)
+    parser.add_argument("--night", default=None, help="a name; the same commit and name are the same worlds")
+    parser.add_argument("--core", type=int, default=None, help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    night = Night(
+        given.commit or _commit(),
+        given.night or time.strftime("%Y-%m-%dT%H:%M:%S"),
+        given.hours * 3600 + given.minutes * 60 + given.seconds,
+        given.folder,
+    )
+    if given.core is not None:
+        run_core(night, given.core)
+        return 0
+    return run_night(night, given.jobs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
