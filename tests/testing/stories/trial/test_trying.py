@@ -1,6 +1,8 @@
 """A plan is tried until it fails, or until all of it was tried; then it is said how much that was."""
 
 import random
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +11,7 @@ from perdure.testing import World
 from perdure.testing.simulation.choices import read_schedule
 from perdure.testing.simulation.search.attempt import NotRepeatable
 from perdure.testing.stories.plan import SimulationPlan
+from perdure.testing.stories.trial import trying
 from perdure.testing.stories.trial.running import WorldRunner
 from perdure.testing.stories.trial.session import SimulationSession
 from perdure.testing.stories.trial.trying import Finding, Trial, difference, is_swept
@@ -91,9 +94,16 @@ def test_how_much_is_tried_is_up_to_the_session() -> None:
     trial = trial_of(Shop(), key=True, sweep=0, session=SimulationSession(seeds=7))
     assert trial.run() is None
     assert trial.tried.seeds == 7
-    trial = trial_of(Shop(), key=True, sweep=0, seeds=1, session=SimulationSession(minutes=0.005))
+
+
+def test_seeds_go_on_for_so_many_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a clock that has gone on by a second at each look,
+    seconds = count()
+    monkeypatch.setattr(trying, "time", SimpleNamespace(perf_counter=lambda: float(next(seconds))))
+    # then in a tenth of a minute there is time for five more than the test's own one.
+    trial = trial_of(Shop(), key=True, sweep=0, seeds=1, session=SimulationSession(minutes=0.1))
     assert trial.run() is None
-    assert trial.tried.seeds > 1
+    assert trial.tried.seeds == 6
 
 
 def test_several_processes_share_the_seeds() -> None:
