@@ -66,12 +66,12 @@ class _Summary:
 
 
 def _session(item: pytest.Function) -> Any:
-    from .stories.trial.session import Session  # noqa: PLC0415
+    from .stories.trial.session import SimulationSession  # noqa: PLC0415
 
     options = item.config.option
     root = item.config.rootpath
     schedule = options.perdure_schedule
-    return Session(
+    return SimulationSession(
         node=item.nodeid,
         root=root,
         seeds=options.perdure_seeds,

@@ -28,7 +28,7 @@ from .telling.kept import failures_file, read_schedules, write_schedules
 from .telling.report import headline, report, story_of
 from .telling.traceback import users_own
 from .trial.running import WorldRunner
-from .trial.session import SESSION, Session
+from .trial.session import SESSION, SimulationSession
 from .trial.trying import Finding, Trial, Tried, difference
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -132,7 +132,7 @@ class Simulated:
             settings=settings,
             within=within,
         )
-        return run_plan(plan, {}, Session())
+        return run_plan(plan, {}, SimulationSession())
 
 
 simulated = Simulated()
@@ -156,7 +156,7 @@ def schedule(line: str) -> Callable[[F], F]:
     return keep
 
 
-def run_plan(plan: SimulationPlan, given: dict[str, Any], session: Session) -> Tried:
+def run_plan(plan: SimulationPlan, given: dict[str, Any], session: SimulationSession) -> Tried:
     """Try a plan.
 
     Raises:
@@ -196,7 +196,7 @@ def run_plan(plan: SimulationPlan, given: dict[str, Any], session: Session) -> T
     return trial.tried
 
 
-def _run_one(runner: WorldRunner, trial: Trial, session: Session) -> None:
+def _run_one(runner: WorldRunner, trial: Trial, session: SimulationSession) -> None:
     """Run only what was asked for, and show it."""
     __tracebackhide__ = True
     if session.seed is not None:
@@ -220,7 +220,9 @@ def _run_one(runner: WorldRunner, trial: Trial, session: Session) -> None:
         session.tell(told)
 
 
-def _failed(plan: SimulationPlan, finding: Finding, tried: Tried, session: Session, file: Any) -> SimulationFailed:
+def _failed(
+    plan: SimulationPlan, finding: Finding, tried: Tried, session: SimulationSession, file: Any
+) -> SimulationFailed:
     attempt = finding.failure.attempt
     assert attempt is not None
     if file is not None:

@@ -77,12 +77,14 @@ class SimulatedNetwork:
     async def _call(self, operation: str, given: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
         named = dict(named)
         is_start = operation in ("start", "begin")
-        who = named.get("instance_id") if is_start else next(iter(given), None)
+        first: Any = next(iter(given), None)
+        who = named.get("instance_id", getattr(first, "instance_id", None)) if is_start else first
+        what = who if who is not None else f"a {getattr(first, 'name', first)}"
         why = ""
         attempts = count()
         while True:
             attempt = next(attempts)
-            self._tell(operation, who if who is not None else f"a {next(iter(given), 'thing')}", why)
+            self._tell(operation, what, why)
             if attempt and is_start:
                 await self._look_at_start(who)
             try:

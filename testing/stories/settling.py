@@ -58,11 +58,22 @@ async def settle(world: SimWorld, within: timedelta, *, ended: bool) -> None:
         Stuck: They have not.
     """
     pause_s, until_s = LOOK_S, world.loop.time() + within.total_seconds()
-    while waiting := [each for each in await world.ask(unended) if ended or not each.asleep]:
-        if world.loop.time() >= until_s:
-            raise Stuck(told(waiting, within))
+    while await world.ask(any_unended):
+        over = world.loop.time() >= until_s
+        # What each waits for stands in its history; while all of them are to end, nobody needs to know.
+        if over or not ended:
+            waiting = [each for each in await world.ask(unended) if ended or not each.asleep]
+            if not waiting:
+                return
+            if over:
+                raise Stuck(told(waiting, within))
         await anyio.sleep(pause_s)
         pause_s = min(pause_s * 2, LOOK_S_MAX)
+
+
+async def any_unended(engine: Engine) -> bool:
+    """Whether there is an instance that has not ended."""
+    return bool((await engine.views.listing.list(InstanceFilter(not_statuses=ENDED), limit=1)).items)
 
 
 async def unended(engine: Engine) -> list[Sleeper]:

@@ -21,7 +21,7 @@ from perdure.testing import (
 from perdure.testing.stories.decorator import run_plan
 from perdure.testing.stories.plan import SimulationPlan
 from perdure.testing.stories.telling.kept import failures_file, read_schedules, write_schedules
-from perdure.testing.stories.trial.session import Session
+from perdure.testing.stories.trial.session import SimulationSession
 
 from .stories.shop import Bank, Shop
 
@@ -84,7 +84,7 @@ def test_faults_that_are_off_break_nothing() -> None:
 
 def test_a_failure_is_kept_and_goes_first_and_goes_away_when_it_is_mended(tmp_path: Path) -> None:
     told: list[str] = []
-    session = Session(node="t.py::test_x", root=tmp_path, tell=told.append)
+    session = SimulationSession(node="t.py::test_x", root=tmp_path, tell=told.append)
     file = failures_file(tmp_path, "t.py::test_x")
     broken = SimulationPlan(story=one_order, apps=[shop.app])
     # Given a failure,
@@ -103,10 +103,10 @@ def test_a_failure_is_kept_and_goes_first_and_goes_away_when_it_is_mended(tmp_pa
 def test_one_seed_and_one_schedule_are_told(tmp_path: Path) -> None:
     told: list[str] = []
     plan = SimulationPlan(story=two_waits, apps=[shop.app])
-    run_plan(plan, {}, Session(seed=3, tell=told.append))
+    run_plan(plan, {}, SimulationSession(seed=3, tell=told.append))
     assert told[0].startswith("seed 3:\n")
     write_schedules(tmp_path / "s.json", "x", [{("kill.unheard", 0): 1, ("gone.stream", 4): 1}], "")
-    run_plan(plan, {}, Session(schedule=tmp_path / "s.json", trace=True, tell=told.append))
+    run_plan(plan, {}, SimulationSession(schedule=tmp_path / "s.json", trace=True, tell=told.append))
     assert len(told[1].splitlines()) > 50  # each step
     assert "killed: a commit is on the disk, and nobody has heard of it" in told[2]
     assert told[2].endswith("not met any more: gone.stream#4")

@@ -1,6 +1,7 @@
 """Every example runs as it stands, and does what its first lines say."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -201,3 +202,22 @@ def test_the_demo_goes_as_told() -> None:
     result = subprocess.run([sys.executable, EXAMPLES / "demo.py"], check=False, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "All of it went as told" in result.stdout
+
+
+def test_the_simulations_of_the_examples_are_green(tmp_path: Path) -> None:
+    # As their first lines say, with no plugin but perdure's; each of them names what it has tried.
+    command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, f"--rootdir={tmp_path}"]
+    command += ["-p", "perdure.testing.plugin", "simulations"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    ran = subprocess.run(command, check=False, capture_output=True, text=True, cwd=EXAMPLES, env=environment)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    for file in (EXAMPLES / "simulations").glob("test_*.py"):
+        assert f"{file.name}::" in ran.stdout
+
+
+def test_every_example_of_workflows_has_a_simulation() -> None:
+    # The other two start a daemon and a web application.
+    without = {"demo", "embedded_fastapi_style"}
+    names = {path.stem for path in EXAMPLES.glob("*.py")}
+    assert {path.stem.removeprefix("test_") for path in (EXAMPLES / "simulations").glob("*.py")} == names - without

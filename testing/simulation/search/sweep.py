@@ -44,6 +44,7 @@ def sweep(
     only: Callable[[str], bool] = lambda stream: True,
     runs_max: int = 10_000,
     enough: int = 10,
+    enough_pairs: int | None = None,
 ) -> Sweep:
     """Try every single fault, and then every pair.
 
@@ -55,6 +56,7 @@ def sweep(
         only: Says of a stream whether it is taken.
         runs_max: So many worlds at most.
         enough: It ends at so many failures.
+        enough_pairs: Once pairs are tried, at so many; None: at as many.
 
     Raises:
         NotRepeatable: A failure did not happen again.
@@ -78,6 +80,7 @@ def sweep(
             green.append((single, tried))
         else:
             _take(found, run, single, runs)
+    enough = enough_pairs if enough_pairs is not None else enough
     seen = {frozenset(single.items()) for single in singles}
     bad = {place for failure in found.failures for place in failure.schedule.items()}
     for single, tried in green if pairs and (pairs_of_failing or not found.failures) else ():

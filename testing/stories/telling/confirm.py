@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ...simulation.choices import Schedule
 from ...simulation.search.attempt import Attempt, signature
-from ..trial.session import Session
+from ..trial.session import SimulationSession
 from .kept import write_schedules
 
 PATIENCE_S = 120.0
@@ -27,7 +27,7 @@ def write_outcome(file: Path, attempt: Attempt) -> None:
     )
 
 
-def confirm(session: Session, schedule: Schedule, attempt: Attempt) -> str:
+def confirm(session: SimulationSession, schedule: Schedule, attempt: Attempt) -> str:
     """Run a failure again in a process of its own, with PYTHONHASHSEED=0; say what came of it."""
     assert attempt.error is not None
     if not session.again or session.node is None:

@@ -16,7 +16,7 @@ def _nobody(text: str) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class SimulationSession:
     """How a test is run."""
 
     node: str | None = None  # what pytest calls the test; None: it is not run by pytest
@@ -32,4 +32,4 @@ class Session:
     tell: Callable[[str], None] = _nobody  # takes what is to be shown at the end
 
 
-SESSION: ContextVar[Session] = ContextVar("perdure_simulation_session", default=Session())  # noqa: B039  frozen
+SESSION: ContextVar[SimulationSession] = ContextVar("perdure_simulation_session", default=SimulationSession())  # noqa: B039  frozen

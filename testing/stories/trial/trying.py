@@ -15,12 +15,14 @@ from ...simulation.search.shrink import shrink
 from ...simulation.search.sweep import Sweep, sweep
 from ...simulation.trace import first_difference
 from .running import WorldRunner
-from .session import Session
+from .session import SimulationSession
 from .spread import spread
 
 # So many worlds of a sweep at most: some stories have thousands of pairs.
 SWEEP_WORLDS_MAX = 2_000
 SHRINK_WORLDS_MAX = 400
+# So many pairs that break something are enough to know.
+PAIRS_ENOUGH = 3
 # Every so many seeds a world is run twice, and has to take the same steps.
 TWICE_EVERY = 100
 # Kinds of faults with so many places, or so seldom the cause, that only seeds try them.
@@ -100,7 +102,7 @@ class Trial:
         kept: The schedules that are tried first.
     """
 
-    def __init__(self, runner: WorldRunner, session: Session, kept: Iterable[Schedule]) -> None:
+    def __init__(self, runner: WorldRunner, session: SimulationSession, kept: Iterable[Schedule]) -> None:
         self.tried = Tried()
         self._runner = runner
         self._plan = runner.plan
@@ -161,7 +163,8 @@ class Trial:
             pairs_of_failing=False,
             only=is_swept,
             runs_max=SWEEP_WORLDS_MAX,
-            enough=len(MOMENTS) * 100,
+            enough=SWEEP_WORLDS_MAX,
+            enough_pairs=PAIRS_ENOUGH,
         )
         self.tried.sweep = swept
         if not swept.failures:
@@ -248,6 +251,6 @@ def _how(swept: Sweep) -> str:
         return "in the calm world, without any fault"
     size = max(len(failure.schedule) for failure in swept.failures)
     if size > 1:
-        pairs = f"{len(swept.failures)} of {swept.pairs} pairs do"
+        pairs = f"{len(swept.failures)} of {'' if swept.complete else 'the first '}{swept.pairs} pairs do"
         return f"by the sweep: no single fault of {swept.places} breaks it, and {pairs}"
     return f"by the sweep: {len(swept.failures)} of {swept.places} single faults break it"

@@ -81,6 +81,22 @@ def test_a_start_without_an_id_that_is_repeated_is_another_instance_and_noted() 
     assert bank.charges == ["o", "o"]
 
 
+def test_a_start_is_told_by_its_id_or_by_its_workflow() -> None:
+    shop = Shop()
+
+    async def story(world: World) -> None:
+        await world.client.start(shop.wait, input="go", instance_id="o")
+        await world.client.start(shop.wait, input="go", instance_id="p", if_exists="return")
+        await world.client.start(shop.wait, input="go", idempotency_key="k")
+
+    told = [
+        line.split("client")[1].strip()
+        for line in succeed(calm(shop.app, story)).story.splitlines()[:4]
+        if "client" in line
+    ]
+    assert told == ["starts o", "starts p", "starts a wait"]
+
+
 def test_run_takes_what_start_takes() -> None:
     # A start that may be repeated needs it: `run` is one too.
     start, run = inspect.signature(Client.start).parameters, inspect.signature(Client.run).parameters

@@ -9,13 +9,13 @@ import pytest
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.search.attempt import Attempt, signature
 from perdure.testing.stories.telling.confirm import TWICE, confirm, write_outcome
-from perdure.testing.stories.trial.session import Session
+from perdure.testing.stories.trial.session import SimulationSession
 
 ATTEMPT = Attempt(AssertionError("charged 2 times"), "abc", (), Choices())
 SIGNATURE = "AssertionError: charged # times"
 
 
-def session(root: Path, outcome: object) -> Session:
+def session(root: Path, outcome: object) -> SimulationSession:
     """One in which another process says this."""
     program = (
         "import sys, os; given = dict(each[2:].split('=', 1) for each in sys.argv[1:]);"
@@ -23,7 +23,7 @@ def session(root: Path, outcome: object) -> Session:
         "assert 'kill.x#0' in open(given['perdure-schedule']).read();"
         f"open(given['perdure-outcome'], 'w').write({json.dumps(outcome)!r})"
     )
-    return Session(node="t.py::test_x", root=root, again=(sys.executable, "-c", program))
+    return SimulationSession(node="t.py::test_x", root=root, again=(sys.executable, "-c", program))
 
 
 @pytest.mark.parametrize(
@@ -40,12 +40,12 @@ def test_what_the_other_process_has_seen_is_said(tmp_path: Path, outcome: object
 
 
 def test_a_process_that_cannot_be_run_is_said_so(tmp_path: Path) -> None:
-    broken = Session(node="t", root=tmp_path, again=(sys.executable, "-c", "raise SystemExit(1)"))
+    broken = SimulationSession(node="t", root=tmp_path, again=(sys.executable, "-c", "raise SystemExit(1)"))
     assert "could not be run in a process of its own" in confirm(broken, {}, ATTEMPT)
 
 
 def test_without_a_test_runner_it_has_failed_twice_here() -> None:
-    assert confirm(Session(), {}, ATTEMPT) == f"{TWICE}."
+    assert confirm(SimulationSession(), {}, ATTEMPT) == f"{TWICE}."
 
 
 def test_what_is_written_is_what_is_compared(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """A plan is tried until it fails, or until all of it was tried; then it is said how much that was."""
 
 import random
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,15 +11,16 @@ from perdure.testing import World
 from perdure.testing.simulation.choices import read_schedule
 from perdure.testing.simulation.search.attempt import NotRepeatable
 from perdure.testing.stories.plan import SimulationPlan
+from perdure.testing.stories.trial import trying
 from perdure.testing.stories.trial.running import WorldRunner
-from perdure.testing.stories.trial.session import Session
+from perdure.testing.stories.trial.session import SimulationSession
 from perdure.testing.stories.trial.trying import Finding, Trial, difference, is_swept
 
 from ..shop import Bank, Shop
 
 
 def trial_of(
-    shop: Shop, *, key: bool, session: Session | None = None, kept: str | None = None, **plan: object
+    shop: Shop, *, key: bool, session: SimulationSession | None = None, kept: str | None = None, **plan: object
 ) -> Trial:
     async def story(world: World) -> None:
         bank = Bank()
@@ -27,7 +30,7 @@ def trial_of(
         await world.client.run(shop.buy, input="o", instance_id="o", if_exists="return")
 
     runner = WorldRunner(SimulationPlan(story=story, apps=[shop.app], **plan), {})  # type: ignore[arg-type]
-    return Trial(runner, session or Session(), [read_schedule(kept)] if kept is not None else [])
+    return Trial(runner, session or SimulationSession(), [read_schedule(kept)] if kept is not None else [])
 
 
 def found(trial: Trial) -> Finding:
@@ -80,25 +83,34 @@ def test_a_calm_world_that_fails_is_told_so() -> None:
         raise AssertionError("never")
 
     for sweep in (0, 1):
-        trial = Trial(WorldRunner(SimulationPlan(story=story, apps=[shop.app], sweep=sweep), {}), Session(), [])
+        trial = Trial(
+            WorldRunner(SimulationPlan(story=story, apps=[shop.app], sweep=sweep), {}), SimulationSession(), []
+        )
         finding = found(trial)
         assert (finding.failure.schedule, finding.how) == ({}, "in the calm world, without any fault")
 
 
 def test_how_much_is_tried_is_up_to_the_session() -> None:
-    trial = trial_of(Shop(), key=True, sweep=0, session=Session(seeds=7))
+    trial = trial_of(Shop(), key=True, sweep=0, session=SimulationSession(seeds=7))
     assert trial.run() is None
     assert trial.tried.seeds == 7
-    trial = trial_of(Shop(), key=True, sweep=0, seeds=1, session=Session(minutes=0.005))
+
+
+def test_seeds_go_on_for_so_many_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a clock that has gone on by a second at each look,
+    seconds = count()
+    monkeypatch.setattr(trying, "time", SimpleNamespace(perf_counter=lambda: float(next(seconds))))
+    # then in a tenth of a minute there is time for five more than the test's own one.
+    trial = trial_of(Shop(), key=True, sweep=0, seeds=1, session=SimulationSession(minutes=0.1))
     assert trial.run() is None
-    assert trial.tried.seeds > 1
+    assert trial.tried.seeds == 6
 
 
 def test_several_processes_share_the_seeds() -> None:
-    trial = trial_of(Shop(), key=True, sweep=0, session=Session(seeds=30, jobs=2))
+    trial = trial_of(Shop(), key=True, sweep=0, session=SimulationSession(seeds=30, jobs=2))
     assert trial.run() is None
     assert trial.tried.seeds == 30
-    finding = found(trial_of(Shop(), key=False, sweep=0, session=Session(jobs=2)))
+    finding = found(trial_of(Shop(), key=False, sweep=0, session=SimulationSession(jobs=2)))
     assert finding.how.startswith("by seed ")
 
 
@@ -120,7 +132,7 @@ def test_a_world_that_does_not_do_the_same_again_is_the_failure() -> None:
 
     runner = WorldRunner(SimulationPlan(story=story, apps=[app], sweep=0, seeds=1), {})
     with pytest.raises(NotRepeatable):
-        Trial(runner, Session(), []).run()
+        Trial(runner, SimulationSession(), []).run()
     said = difference(runner, {})
     assert said is not None
     assert said.startswith("step ")

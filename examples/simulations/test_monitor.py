@@ -1,0 +1,49 @@
+"""`monitor.py` looks for as long as it takes, and tells how often it has looked.
+
+cd examples && python -m pytest simulations
+"""
+
+import monitor
+import pytest
+
+from perdure.testing import World, simulated
+
+
+class Site:
+    """A site that is down for some looks. It stands for the network, which no world has."""
+
+    def __init__(self, down: int) -> None:
+        self.down = down
+        self.looks = 0
+
+    def is_up(self, url: str) -> bool:
+        self.looks += 1
+        return self.looks > self.down
+
+
+class Answer:
+    status = 200
+
+    def __enter__(self) -> "Answer":
+        return self
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+@simulated(monitor.app, seeds=25, sweep=1)
+async def test_it_looks_until_the_site_is_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    down = world.pick(1, 4)
+    site = world.outside(Site(down))
+
+    def urlopen(url: str, timeout: float) -> Answer:
+        if not site.is_up(url):
+            raise ConnectionRefusedError(url)
+        return Answer()
+
+    monkeypatch.setattr(monitor.urllib.request, "urlopen", urlopen)
+    watch = {"url": "https://example.com", "every_s": 3600}
+    handle = await world.client.start(monitor.watch_site, input=watch, instance_id="m", if_exists="return")
+    said = await handle.result()
+    assert said.startswith("https://example.com is up, after ")
+    # A look whose answer is lost is one more, and one that has begun twice after a crash is not counted twice.
+    assert site.looks > down
