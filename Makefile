@@ -36,13 +36,12 @@ run: $(VENV)/package
 demo: $(VENV)/package
 	$(BIN)/python examples/demo.py
 
-# The tests of what happens in one process stand side by side, two at a time; those that start processes, keep times
-# or measure come one by one.
-ALONE = tests/benchmarks tests/client tests/daemon tests/rpc tests/runtime/activities tests/simulation tests/whole
+# Two tests at a time; those that hold times of the real clock come one by one, so that nothing else keeps them.
+TIMED = tests/daemon/pulse tests/whole/test_clock_steps.py tests/whole/test_crash.py tests/whole/test_hanging_disk.py
 
 test: $(VENV)/package $(VENV)/extra-test
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(ALONE:%=--ignore=%)
-	$(BIN)/python -m pytest $(ALONE)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(TIMED:%=--ignore=%)
+	$(BIN)/python -m pytest $(TIMED)
 
 test-slow: $(VENV)/package $(VENV)/extra-test
 	$(BIN)/python -m pytest -m "slow or not slow"

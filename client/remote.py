@@ -4,7 +4,7 @@ The rule: it is to a daemon what `runtime/operations/facade.py` is to an engine:
 meanings, payloads as JSON text. `Client` stands on either.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,14 +13,18 @@ from ..api.management.actions import ActionDone
 from ..api.management.filters import STATUSES
 from ..api.management.history import HistoryList
 from ..api.management.instances import FailureReport, InstanceDetails, InstanceSummary
+from ..api.management.moments import parse_moment
+from ..api.management.words import HISTORY_CHANGED, HISTORY_UNREADABLE
 from ..runtime.dates import from_us, to_us
 from ..runtime.errors import InstanceNotFound, InvalidRequest
 from ..runtime.history.failure import FailureDetails
 from ..runtime.history.instance_state import InstanceState
 from ..runtime.history.status import Status
 from ..runtime.operations.facade import finished
-from ..runtime.operations.steering.starting import IfExists, StartRequest
+from ..runtime.operations.reading.history_page import execution_of
+from ..runtime.operations.steering.starting import IfExists, StartRequest, check_key
 from .api_server import ApiServer, path_of
+from .errors import ServerRefused
 from .filters import text_of_value
 
 SET_ASIDE = "SET_ASIDE"
@@ -85,8 +89,10 @@ class RemoteOperations:
 
     async def inspect(self, instance_id: str) -> InstanceState | None:
         """Describe an instance with its payloads; None if there is none."""
-        described = await self.describe(instance_id)
-        return await self._with_payloads(described) if described is not None else None
+        while (described := await self.describe(instance_id)) is not None:
+            if (state := await self._with_payloads(described)) is not None:
+                return state
+        return None
 
     async def wait(self, instance_id: str, until: Callable[[Status], bool] = finished) -> InstanceState:
         """Wait until the committed status satisfies `until`."""
@@ -96,8 +102,9 @@ class RemoteOperations:
         if Status.STALLED.name in words:
             words.append(SET_ASIDE)
         while True:
-            if (described := await self.wait_once(instance_id, words, POLL_S)) is not None:
-                return await self._with_payloads(described)
+            described = await self.wait_once(instance_id, words, POLL_S)
+            if described is not None and (state := await self._with_payloads(described)) is not None:
+                return state
 
     async def wait_once(self, instance_id: str, words: list[str], seconds: float) -> InstanceDetails | None:
         """Wait for one of some statuses; None if it has not come in time.
@@ -164,21 +171,53 @@ class RemoteOperations:
         """Read the input and the output of an instance, JSON text each."""
         given = result = None
         if described.input_bytes:
-            given = await self._payload(described.id, "oldest", INPUT_OF)
+            given = await self._payload(described.id, await self._events(described.id, "oldest"), INPUT_OF)
         if described.output_bytes:
-            result = await self._payload(described.id, "newest", OUTPUT_OF)
+            result = await self._payload(described.id, await self._events(described.id, "newest"), OUTPUT_OF)
         return given, result
 
-    async def _payload(self, instance_id: str, order: str, kinds: Mapping[str, str]) -> str | None:
-        """Read the payload of the first event of some kinds, near an end of the history.
+    async def _with_payloads(self, described: InstanceDetails) -> InstanceState | None:
+        """Put the payloads and the time of the newest event beside a description.
+
+        Returns:
+            None if the instance has gone on to another generation, or was purged, since it was described.
+        """
+        given = result = None
+        try:
+            newest = await self._events(described.id, "newest")
+            if described.output_bytes:
+                result = await self._payload(described.id, newest, OUTPUT_OF)
+            if described.input_bytes:
+                given = await self._payload(described.id, await self._events(described.id, "oldest"), INPUT_OF)
+        except InstanceNotFound:
+            return None
+        except ServerRefused as error:
+            if error.code == HISTORY_CHANGED.code:
+                return None
+            if error.code == HISTORY_UNREADABLE.code:
+                return state_of(described, None, None)
+            raise
+        if not newest:  # as of a generation that has just begun
+            return state_of(described, given, result) if not described.history.events else None
+        if execution_of(newest[0]["key"]) not in (None, described.execution_id):
+            return None
+        return state_of(described, given, result, updated_us=parse_moment(newest[0]["timestamp"]))
+
+    async def _events(self, instance_id: str, order: str) -> Sequence[Mapping[str, Any]]:
+        """Read the events at an end of a history, without their payloads."""
+        path = path_of("instances", instance_id, "history")
+        query = [("order", order), ("limit", str(NEAR_THE_END)), ("payloads", "none")]
+        return (await self.server.ask("GET", path, HistoryList, query=query, instance_id=instance_id)).items
+
+    async def _payload(
+        self, instance_id: str, events: Sequence[Mapping[str, Any]], kinds: Mapping[str, str]
+    ) -> str | None:
+        """Read the payload of the first event of some kinds.
 
         Args:
             kinds: The kind of an event -> the kind of its payload.
         """
-        path = path_of("instances", instance_id, "history")
-        query = [("order", order), ("limit", str(NEAR_THE_END)), ("payloads", "none")]
-        page = await self.server.ask("GET", path, HistoryList, query=query, instance_id=instance_id)
-        for event in page.items:
+        for event in events:
             for kind, payload in kinds.items():
                 if kind in event and "payloadBytes" in event:
                     path = path_of("instances", instance_id, "history", event["key"], payload)
@@ -186,12 +225,15 @@ class RemoteOperations:
                     return answer.text if answer.status == 200 else None
         return None
 
-    async def _with_payloads(self, described: InstanceDetails) -> InstanceState:
-        return state_of(described, *await self.payloads(described))
 
+def state_of(
+    described: InstanceDetails, given: str | None, result: str | None, *, updated_us: int | None = None
+) -> InstanceState:
+    """Make the state that a client shows out of a description and payloads.
 
-def state_of(described: InstanceDetails, given: str | None, result: str | None) -> InstanceState:
-    """Make the state that a client shows out of a description and payloads."""
+    Args:
+        updated_us: The time of the newest event; Unix time, microseconds. None: it is not known.
+    """
     set_aside = described.status == SET_ASIDE
     return InstanceState(
         instance_id=described.id,
@@ -199,7 +241,7 @@ def state_of(described: InstanceDetails, given: str | None, result: str | None) 
         name=described.name,
         status=Status.STALLED if set_aside else Status[described.status],
         created_us=to_us(described.created),
-        updated_us=to_us(described.updated),
+        updated_us=updated_us if updated_us is not None else to_us(described.updated),
         input=given,
         output=result,
         custom_status=described.custom_status,
@@ -225,11 +267,8 @@ def as_utf8(text: str | None) -> bytes | None:
 
 
 def key_header(key: str | None) -> dict[str, str] | None:
-    """The header of an idempotency key.
-
-    Raises:
-        InvalidRequest: It fits into no header.
-    """
-    if key is not None and not (key.isascii() and key.isprintable() and key == key.strip() and key):
-        raise InvalidRequest(f"the idempotency key {key!r} is not printable ASCII without blanks at its ends")
-    return {"idempotency-key": key} if key is not None else None
+    """The header of an idempotency key. Raises InvalidRequest."""
+    if key is None:
+        return None
+    check_key(key)
+    return {"idempotency-key": key}

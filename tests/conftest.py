@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Literal
 
 import pytest
 
@@ -55,7 +56,7 @@ def postgres_server() -> Iterator[Callable[[int], PostgresServer]]:
 @pytest.fixture(params=["asyncio", "trio"])
 def virtual_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run the virtual-time stories of a test on asyncio, and on trio: hosts and engines are to work on both."""
-    backend: str = request.param
+    backend: Literal["asyncio", "trio"] = request.param
     monkeypatch.setattr(request.module, "run_virtually", partial(run_virtually, backend=backend))
     return backend
 

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from .connection import Where, ask, daemon_command
-from .options import FILTER_OPTIONS, OUTPUT_OPTION, PLAIN_OUTPUT_OPTION, filter_of
+from .options import FILTER_OPTIONS, OUTPUT_OPTION, PLAIN_OUTPUT_OPTION, filter_of, limit_option
 from .output import age, cell, show_ids, show_json, table
 
 if TYPE_CHECKING:
@@ -30,14 +30,7 @@ ORDERS = ("-created", "created", "-updated", "updated", "id")
     click.Option(
         ["--order"], type=click.Choice(ORDERS), default="-created", show_default=True, help="- is newest first."
     ),
-    click.Option(
-        ["--limit"],
-        type=click.IntRange(min=0),
-        default=LIMIT,
-        show_default=True,
-        metavar="N",
-        help="At most so many; 0: all.",
-    ),
+    limit_option(LIMIT, help="At most so many; 0: all."),
     OUTPUT_OPTION,
     example="perdure ls --status failed,stalled --updated-after 1h",
 )

@@ -129,28 +129,24 @@ FILTER_OPTIONS = (
 )
 FILTER_NAMES = tuple(str(option.name) for option in FILTER_OPTIONS)
 
-OUTPUT_OPTION = click.Option(
-    ["-o", "--output"],
-    type=click.Choice(OUTPUTS),
-    default="table",
-    show_default=True,
-    help="How it is shown; ids is one a line, for other commands.",
-)
+
+def output_option(*names: str, help: str) -> click.Option:  # noqa: A002  click's word
+    """Make the option that says how something is shown."""
+    return click.Option(names, type=click.Choice(OUTPUTS), default="table", show_default=True, help=help)
+
+
+def limit_option(default: int, help: str) -> click.Option:  # noqa: A002
+    """Make the option that says how much is shown; 0 is all of it."""
+    kind = click.IntRange(min=0)
+    return click.Option(["--limit"], type=kind, default=default, show_default=True, metavar="N", help=help)
+
+
+OUTPUT_OPTION = output_option("-o", "--output", help="How it is shown; ids is one a line, for other commands.")
 # Of commands without a wide table; they take the word all the same.
-PLAIN_OUTPUT_OPTION = click.Option(
-    ["-o", "--output"],
-    type=click.Choice(OUTPUTS),
-    default="table",
-    show_default=True,
-    help="How it is shown; ids is one a line.",
-)
+PLAIN_OUTPUT_OPTION = output_option("-o", "--output", help="How it is shown; ids is one a line.")
 # Of commands that change something. It has no long name: --output of `terminate` is the result that the instance gets.
-ACTION_OUTPUT_OPTION = click.Option(
-    ["-o", "shape"],
-    type=click.Choice(OUTPUTS),
-    default="table",
-    show_default=True,
-    help="What is printed of each that was done: a line, an object of JSON on a line, or the id.",
+ACTION_OUTPUT_OPTION = output_option(
+    "-o", "shape", help="What is printed of each that was done: a line, an object of JSON on a line, or the id."
 )
 IDS_ARGUMENT = click.Argument(["ids"], nargs=-1, metavar="[ID|-]...", shell_complete=suggesting.ids)
 ID_ARGUMENT = click.Argument(["instance_id"], metavar="ID", shell_complete=suggesting.ids)

@@ -12,7 +12,7 @@ import click
 
 from . import suggesting
 from .connection import FAILED, NOT_FOUND, TIME_OVER, CommandEnded, Where, ask, daemon_command, patiently
-from .options import ID_ARGUMENT, PLAIN_OUTPUT_OPTION, length
+from .options import ID_ARGUMENT, PLAIN_OUTPUT_OPTION, length, limit_option
 from .output import age, cell, fields, lines_of, show_ids, show_json, span, table, visible
 
 if TYPE_CHECKING:
@@ -130,14 +130,7 @@ def failure(report: "FailureReport", *, cause: bool = False) -> str:
 @daemon_command(
     ID_ARGUMENT,
     click.Option(["--newest"], is_flag=True, help="The newest event first."),
-    click.Option(
-        ["--limit"],
-        type=click.IntRange(min=0),
-        default=200,
-        show_default=True,
-        metavar="N",
-        help="0: the whole history.",
-    ),
+    limit_option(200, help="0: the whole history."),
     click.Option(
         ["--payloads"],
         type=click.Choice(["none", "head", "full"]),

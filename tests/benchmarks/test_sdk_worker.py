@@ -30,7 +30,7 @@ def test_as_many_items_are_under_way_as_asked_and_each_is_timed() -> None:
 
 
 def test_the_loop_goes_on_until_its_time_is_over() -> None:
-    assert len(closed_loop(lambda: None, in_flight=1, seconds=0.01)) > 1
+    assert len(closed_loop(lambda: None, in_flight=1, seconds=0.2)) > 1
 
 
 def test_an_item_that_fails_ends_the_loop_with_its_error() -> None:

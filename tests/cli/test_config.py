@@ -62,3 +62,11 @@ def test_a_system_whose_processes_cannot_share_a_port_has_one(monkeypatch: pytes
     monkeypatch.delattr("socket.SO_REUSEPORT")
     assert configure(target="shop.py").processes == 1
     assert "on this system" in refusal_of("--processes", "2", target="shop.py")
+
+
+def test_a_store_on_a_database_is_that_of_one_process_that_flushes() -> None:
+    url = "postgresql://me@h/orders"
+    assert configure("--data", url).data == url
+    assert "one host at a time" in refusal_of("--data", url, "--processes", "2", target="shop.py")
+    assert "each commit is flushed" in refusal_of("--data", url, "--durability", "relaxed")
+    assert configure("--data", url, "--store-patience", "5").store_patience_s == 5

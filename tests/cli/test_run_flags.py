@@ -120,7 +120,7 @@ def test_a_switch_can_be_set_by_its_variable(monkeypatch: pytest.MonkeyPatch) ->
         ("--grpc-port", "-1", "0 to 65535"),
         ("--grpc-port", "٣", "0 to 65535"),
         ("--host", "two words", "127.0.0.1 or localhost"),
-        ("--data", "postgresql://db", "path of a file"),
+        ("--data", "mysql://db", "path of a file"),
         ("--data", "", "path of a file"),
         ("--durability", "none", "'full', 'relaxed'"),
         ("--app-id", "a b", "letters, digits, dashes and underscores"),

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from datetime import datetime
 from typing import Any
 
 import anyio
@@ -83,6 +84,30 @@ async def test_a_wait_for_nothing_is_refused(client: ManagementClient, new_id: s
     await some(client, new_id, 1)
     with pytest.raises(InvalidRequest, match="never end"):
         await client.wait(f"{new_id}-0", until=lambda _: False)
+
+
+@pytest.mark.parametrize("key", ["ü", "a\n", " a", "a b", "", "x" * 257])
+async def test_a_key_that_fits_into_no_header_is_refused(client: ManagementClient, new_id: str, key: str) -> None:
+    with pytest.raises(InvalidRequest, match="visible characters"):
+        await client.start("waits", idempotency_key=key)
+    await some(client, new_id, 1)
+    with pytest.raises(InvalidRequest, match="visible characters"):
+        await client.raise_event(f"{new_id}-0", "approval", idempotency_key=key)
+
+
+async def test_the_last_update_is_the_newest_event(client: ManagementClient, new_id: str) -> None:
+    # Given an instance that waits,
+    (instance_id,) = await some(client, new_id, 1)
+    before = await client.get(instance_id)
+    # when an event arrives for which it does not wait, and which changes no status,
+    await client.raise_event(instance_id, "other", 1)
+    after = await client.get(instance_id)
+    # then it counts.
+    assert before is not None
+    assert after is not None
+    assert after.last_updated_at > before.last_updated_at
+    newest = (await client.history(instance_id, newest_first=True, limit=1)).items[0]
+    assert datetime.fromisoformat(newest["timestamp"]) == after.last_updated_at
 
 
 async def test_histories_and_payloads(client: ManagementClient, new_id: str) -> None:

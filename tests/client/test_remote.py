@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+import anyio
 import pytest
 
 import perdure
 from perdure import (
+    App,
     Client,
     Engine,
     InstanceExists,
@@ -15,10 +18,13 @@ from perdure import (
     PayloadError,
     Settings,
     Status,
+    WorkflowContext,
     WorkflowFailed,
 )
 from perdure.api.management.instances import HistorySize, InstanceDetails, StallReport
-from perdure.client.remote import state_of
+from perdure.client.api_server import Answer, ApiRequest
+from perdure.client.app_server import AppServer, AsgiApp
+from perdure.client.remote import RemoteOperations, state_of
 from perdure.runtime.errors import InstanceUnfinished, InvalidRequest
 from perdure.runtime.operations.steering.embedded import EmbeddedOperations
 
@@ -161,3 +167,44 @@ def test_what_is_set_aside_is_stalled_for_a_program() -> None:
     )
     state = state_of(described, None, None)
     assert (state.status, state.set_aside, state.stall) == (Status.STALLED, True, "it ends the process")
+
+
+class GoingOn(AppServer):
+    """A server whose instance goes on to its next generation between two reads, once."""
+
+    def __init__(self, app: AsgiApp, go_on: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(app)
+        self.go_on: Callable[[], Awaitable[None]] | None = go_on
+
+    async def _send(self, request: ApiRequest) -> Answer:
+        answer = await super()._send(request)
+        if request.path.endswith("/instances/i") and self.go_on is not None:
+            go_on, self.go_on = self.go_on, None
+            await go_on()
+        return answer
+
+
+async def test_a_description_and_its_payloads_are_of_one_generation(settings: Settings) -> None:
+    again = App("again")
+
+    @again.workflow
+    async def count(ctx: WorkflowContext, number: int) -> int:
+        await ctx.wait_for_external_event("go")
+        ctx.continue_as_new(number + 1)
+        return number
+
+    async with Engine(again, data=":memory:", settings=settings) as engine:
+        await engine.client.start(count, input=1, instance_id="i")
+
+        async def go_on() -> None:
+            await engine.client.raise_event("i", "go")
+            while (await engine.facade.inspect("i")).input != "2":  # type: ignore[union-attr]
+                await anyio.sleep(0.01)
+
+        server = GoingOn(perdure.asgi(engine, unauthenticated=True), go_on)
+        state = await RemoteOperations(server).inspect("i")
+        assert state is not None
+        assert (state.input, state.execution_id) == ("2", (await engine.client.get("i")).details.execution_id)  # type: ignore[union-attr]
+        # and one that is purged in between is not there.
+        server.go_on = partial(engine.client.purge, "i", force=True)  # type: ignore[assignment]
+        assert await RemoteOperations(server).inspect("i") is None

@@ -24,3 +24,10 @@ def test_what_the_management_api_shows_of_it_is_all_but_secrets() -> None:
     assert "secret" not in msgspec.json.encode(shown).decode()
     assert {each.name for each in fields(config)} - shown.keys() == {"flags"}
     assert "retention" not in shown["limits"]
+
+
+def test_the_password_of_a_database_stays_out_too() -> None:
+    config = configure("--data", "postgresql://me:secret@h/orders")
+    assert "secret" not in repr(config)
+    assert config.public("a")["data"] == config.shown_data == "postgresql://me@h/orders"
+    assert config.anchored("/elsewhere").data == "postgresql://me:secret@h/orders"

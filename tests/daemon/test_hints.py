@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from perdure.actors.errors import PerdureError
-from perdure.actors.store.errors import StoreDivided, StoreFailed, StoreForeign, StoreLocked, StoreTooNew
+from perdure.actors.store.errors import StoreDivided, StoreFailed, StoreForeign, StoreInUse, StoreLocked, StoreTooNew
 from perdure.actors.store.part import Part
 from perdure.api.ports import CannotListen, Door
 from perdure.cli.daprd_flags import DAPRD_FLAGS
@@ -19,6 +19,10 @@ def cannot_listen(door: Door, number: int, host: str = "127.0.0.1", port: int = 
     return CannotListen(host, port, OSError(number, os.strerror(number)), door)
 
 
+IN_USE = (
+    "postgresql://h/d is in use by the host on there (Perdure 1), which lives. One host at a time can have a store on "
+    "a database, until hosts share one: stop that one first. A store of its own is {} with another ?schema=."
+)
 HAS_PORT = (
     "cannot listen on 127.0.0.1:4001: another program has port 4001, perhaps a Dapr sidecar or another Perdure. "
     "Stop it, or choose another port with {} (0 takes any free one)."
@@ -76,6 +80,7 @@ CASES = [
     ),
     (cannot_listen(Door.METRICS, errno.EADDRINUSE), NO_METRICS, "--metrics-port", "--metrics-port"),
     (StoreLocked("p.db"), LOCKED, "--data", "--data"),
+    (StoreInUse("postgresql://h/d", name="there", release="1"), IN_USE, "--data", "--data"),
     (StoreDivided("p.db", found=Part(0, 4), asked=Part(0, 1)), DIVIDED, "--processes", "--processes"),
     (StoreDivided("p.db.1", found=Part(2, 4), asked=Part(1, 4)), MIXED_UP, "", ""),
     (StoreForeign("p.db"), FOREIGN, "--data", "--data"),

@@ -622,8 +622,9 @@ def test_a_turn_that_breaks_has_one_traceback_and_its_instance_one_line_at_the_e
     def breaks(sheet: Any, envelope: Any) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setitem(receiving.RECEIVERS, RaiseEvent, breaks)
-    monkeypatch.setitem(receiving.RECEIVERS, ActivityDone, breaks)
+    receivers: dict[Any, Any] = receiving.RECEIVERS
+    for message in (RaiseEvent, ActivityDone):
+        monkeypatch.setitem(receivers, message, breaks)
 
     async def charge_in_vain(engine: Engine) -> None:
         await engine.client.start("order", input=0, instance_id="j")

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -461,22 +462,22 @@ def test_streams_and_waits_end_at_once_when_the_daemon_stops(tmp_path: Path) -> 
     # Given a daemon with a reader of events and somebody who waits,
     (tmp_path / "shop.py").write_text(APP)
     with Daemon(tmp_path / "shop.py", tmp_path / "p.db", "--stop-grace", "10") as daemon:
+        reader = Events(f"{daemon.url}/api/v1/events")
+        waiter = HTTPConnection(daemon.url.removeprefix("http://"), timeout=30)
         with httpx.Client(base_url=f"{daemon.url}/api/v1") as api:
             start(api, "order", "waited", "x")
-        reader = Events(f"{daemon.url}/api/v1/events")
-        answers: list[httpx.Response] = []
-        url = f"{daemon.url}/api/v1/instances/waited/wait?timeout=60"
-        waiter = threading.Thread(target=lambda: answers.append(httpx.get(url, timeout=30)))
-        waiter.start()
-        time.sleep(0.2)
+            waiter.request("GET", "/api/v1/instances/waited/wait?timeout=60")
+            # What comes after it has been answered, so it has arrived.
+            get(api, "/count")
         # when it is stopped, then both end long before the grace is over.
         began_s = time.monotonic()
         assert daemon.stop() == 0
         assert time.monotonic() - began_s < 5
-        waiter.join(timeout=5)
         assert reader.ended.wait(timeout=5)
         reader.close()
-    assert [(answer.status_code, answer.json()["errorCode"]) for answer in answers] == [(503, "ERR_HOST_STOPPING")]
+        answer = waiter.getresponse()
+        assert (answer.status, json.load(answer)["errorCode"]) == (503, "ERR_HOST_STOPPING")
+        waiter.close()
 
 
 # The daemon.

@@ -86,7 +86,8 @@ def break_turns(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
         broken += 1
         raise LookupError("a bug of ours")
 
-    monkeypatch.setitem(receiving.RECEIVERS, ActivityDone, breaks)
+    receivers: dict[Any, Any] = receiving.RECEIVERS
+    monkeypatch.setitem(receivers, ActivityDone, breaks)
     return lambda: broken
 
 

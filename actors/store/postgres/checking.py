@@ -12,7 +12,7 @@ from ..contract import Stored
 from ..sqlite.checksums import Damaged, unseal_entry, unseal_record
 from ..sqlite.lists.auditing import unseal_audit
 from ..sqlite.maintenance import Expect, Expected
-from .driver import Row, Session, Statement
+from .driver import DatabaseSession, Row, Statement
 from .exporting import AUDIT, LOGS, PAGE, ROWS_AT_ONCE, TIMERS, PostgresSource, Timers, snapshot_of
 from .reading import ALL_SEALED, POSITION
 from .url import parse_url
@@ -113,7 +113,7 @@ def _unlike(address: Address, expected: Expected, reminders: set[tuple[str, int]
     return found
 
 
-async def _of_audit(session: Session) -> list[str]:
+async def _of_audit(session: DatabaseSession) -> list[str]:
     after, changed = -(2**62), []
     while rows := await session.run(AUDIT, (after, ROWS_AT_ONCE)):
         changed += [number for number, *row in rows if unseal_audit(*row) is None]

@@ -4,9 +4,9 @@ The rule: a statement that does not return has one of two errors. `Refused`: the
 statement is there. `Lost`: nobody knows, and the session is of no more use. Whatever the driver raises that is not a
 refusal is a loss, its own confusion after a cut connection too.
 
-All other modules of `actors/store/postgres/` know `Driver` and `Session` only, so that a simulation can put functions
-on dictionaries in the place of a server: a statement has a name beside its text for it. docs/design/postgres.md says
-why asyncpg.
+All other modules of `actors/store/postgres/` know `DatabaseDriver` and `DatabaseSession` only, so that a simulation can
+put functions on dictionaries in the place of a server: a statement has a name beside its text for it.
+docs/design/postgres.md says why asyncpg.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ class Lost(Exception):
     """The session is lost, or there is none. What was under way may have happened."""
 
 
-class Session(Protocol):
+class DatabaseSession(Protocol):
     """A connection to a server. It runs one statement at a time."""
 
     @property
@@ -104,7 +104,7 @@ class Session(Protocol):
 class DatabaseDriver(Protocol):
     """Makes sessions with one server, or with whichever of several takes writes."""
 
-    async def connect(self, settings: Mapping[str, str]) -> Session:
+    async def connect(self, settings: Mapping[str, str]) -> DatabaseSession:
         """Make a session.
 
         Args:
@@ -134,7 +134,7 @@ class AsyncpgDriver:
         self._asyncpg: Any = asyncpg
         self._url = url
 
-    async def connect(self, settings: Mapping[str, str]) -> Session:
+    async def connect(self, settings: Mapping[str, str]) -> DatabaseSession:
         # A pooler refuses settings that it does not know. Then the role has them, and the store looks that they are so.
         given = dict(settings) if self._url.prepare else {"application_name": settings["application_name"]}
         try:

@@ -16,7 +16,7 @@ from ..copying.copying import CopiedActor, CopiedAudit, CopyPlace
 from ..errors import StoreFailed
 from ..sqlite.checksums import Damaged, unseal_entry, unseal_record
 from ..sqlite.lists.auditing import unseal_audit
-from .driver import AsyncpgDriver, DatabaseDriver, Lost, Refused, Row, Session, Statement
+from .driver import AsyncpgDriver, DatabaseDriver, DatabaseSession, Lost, Refused, Row, Statement
 from .kinds import KindNumbers
 from .reading import ALL_SEALED, POSITION, facets_in
 from .schema import CREATED_US, OLDEST, SCHEMA_VERSION, read_meta
@@ -82,7 +82,7 @@ async def snapshot_of(url: DatabaseUrl, driver: DatabaseDriver | None = None) ->
 class PostgresSource:
     """A store at one moment."""
 
-    def __init__(self, session: Session, url: DatabaseUrl, kinds: KindNumbers, *, made_us: int) -> None:
+    def __init__(self, session: DatabaseSession, url: DatabaseUrl, kinds: KindNumbers, *, made_us: int) -> None:
         self.session = session
         self.kinds = kinds
         self._url = url
@@ -138,7 +138,7 @@ class PostgresSource:
 class Timers:
     """The reminders of actors, which are asked for in the order of their keys."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: DatabaseSession) -> None:
         self._session = session
         self._rows: Sequence[Any] = ()
         self._at = 0

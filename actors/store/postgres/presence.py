@@ -20,7 +20,7 @@ import anyio.lowlevel
 
 from ..errors import StoreInUse, StoreTakenOver
 from . import place
-from .driver import Lost, Refused, Session, call_later, spawn
+from .driver import DatabaseSession, Lost, Refused, call_later, spawn
 from .statements import BACKEND, BEAT, END_BLOCKING, HOSTS, JOIN, KILL, LEAVE, LOOK, SERVE
 from .url import DatabaseUrl
 
@@ -33,7 +33,7 @@ DEAD_S = 2.0  # a number that stands still for so long is that of a dead host
 SLOW_S = 1.0  # a query that takes longer proves nothing of others
 KILL_S = 1.0  # a kill that waits for so long ends what it waits for
 
-Connect = Callable[[str], Awaitable[Session]]
+Connect = Callable[[str], Awaitable[DatabaseSession]]
 
 
 class Other(NamedTuple):
@@ -62,12 +62,12 @@ class Presence:
         self._url = url
         self._connect = connect
         self._release = release
-        self._session: Session | None = None
+        self._session: DatabaseSession | None = None
         self._task: Any = None
         self._alone = True
         self._told_away = False
 
-    async def join(self, session: Session) -> None:
+    async def join(self, session: DatabaseSession) -> None:
         """Enter this host, and wait until it is the only one.
 
         Raises:
@@ -84,7 +84,7 @@ class Presence:
                 await _unless_lost(session.run(LEAVE, (self.host,)))
             raise
 
-    async def _outwait(self, session: Session) -> None:
+    async def _outwait(self, session: DatabaseSession) -> None:
         """Watch the others until none is left that lives."""
         seen: dict[int, tuple[int, float]] = {}  # by host: its number, and since when it is that
         while True:
@@ -107,7 +107,7 @@ class Presence:
                     seen[other.host] = (other.beat, now)
             await anyio.sleep(BEAT_S / 4)
 
-    async def _kill(self, session: Session, other: Other) -> None:
+    async def _kill(self, session: DatabaseSession, other: Other) -> None:
         """Delete the row of a dead host, unless it has beaten once more. Waits for its commit that is under way."""
         ((backend,),) = await session.run(BACKEND)
         ending = spawn(self._end_blocking(backend))
@@ -120,7 +120,7 @@ class Presence:
 
     async def _end_blocking(self, backend: int) -> None:
         """End the sessions that a kill waits for for too long: of a host that froze within its commit."""
-        session: Session | None = None
+        session: DatabaseSession | None = None
         try:
             while True:
                 await anyio.sleep(KILL_S)
@@ -155,7 +155,7 @@ class Presence:
                     self._session = None
             await anyio.sleep(BEAT_S)
 
-    async def _beat_once(self, session: Session, began: float) -> None:
+    async def _beat_once(self, session: DatabaseSession, began: float) -> None:
         # A beat that is not answered in time is a lost connection. It is cut off, not cancelled.
         timer = call_later(SLOW_S, session.terminate)
         try:
@@ -189,7 +189,7 @@ class Presence:
             logger.error("%s", self.ended)
         return self.ended
 
-    async def leave(self, session: Session | None) -> None:
+    async def leave(self, session: DatabaseSession | None) -> None:
         """Stop beating, and take this host's row away if there is a session for it."""
         task, self._task = self._task, None
         if self._session is not None:

@@ -19,7 +19,7 @@ from ..contract import Inspection, Reminder, Stored
 from ..errors import StoreDamaged, StoreError, StoreFailed
 from ..listing import Facets
 from ..sqlite.checksums import Damaged, Unsealed, unseal_entry, unseal_record
-from .driver import Lost, Refused, Row, Session, Statement
+from .driver import DatabaseSession, Lost, Refused, Row, Statement
 from .kinds import KindNumbers
 from .presence import Connect
 from .statements import ACTIVE, FIND_KEY, IDS, IDS_BEHIND, INSPECT, KINDS, LOAD, REMINDERS
@@ -46,7 +46,7 @@ class ReadingSession:
         self._writer = writer
         self._purpose = purpose
         self._patience_s = patience_s
-        self._session: Session | None = None
+        self._session: DatabaseSession | None = None
         self._lock = anyio.Lock()
         self._closed = False
 
@@ -57,12 +57,12 @@ class ReadingSession:
             StoreFailed, StoreTakenOver: It did not work.
         """
 
-        async def work(session: Session) -> Sequence[Row]:
+        async def work(session: DatabaseSession) -> Sequence[Row]:
             return await session.run(statement, arguments)
 
         return await self.call(work, what)
 
-    async def call(self, work: Callable[[Session], Awaitable[T]], what: str) -> T:
+    async def call(self, work: Callable[[DatabaseSession], Awaitable[T]], what: str) -> T:
         """Do something with the session; again with a new one, if it is lost.
 
         Raises:
@@ -84,7 +84,7 @@ class ReadingSession:
                     if not await pauses.pause(error):
                         raise StoreFailed(f"{what} failed in {self._url.shown}: {error}") from error
 
-    async def _ready(self) -> Session:
+    async def _ready(self) -> DatabaseSession:
         """The session; a new one if it was lost."""
         if self._session is None or self._session.lost:
             self._session = None

@@ -17,7 +17,7 @@ from zlib import crc32
 import anyio
 
 from ..errors import StoreFailed, StoreForeign, StoreTooNew
-from .driver import Refused, Session, Statement, pairs_of
+from .driver import DatabaseSession, Refused, Statement, pairs_of
 from .url import DatabaseUrl
 
 logger = logging.getLogger(__name__)
@@ -163,7 +163,7 @@ ABSENT = frozenset({"42P01", "3F000"})  # no such table, no such schema
 DONE_BY_ANOTHER = frozenset({"42P07", "42P06", "42701", "42710", "23505"})  # it is there by now
 
 
-async def make_ready(session: Session, url: DatabaseUrl, *, shards: int, now_us: int) -> Mapping[str, int]:
+async def make_ready(session: DatabaseSession, url: DatabaseUrl, *, shards: int, now_us: int) -> Mapping[str, int]:
     """Make the tables if there are none, or bring them to this release's version.
 
     Args:
@@ -197,7 +197,7 @@ async def make_ready(session: Session, url: DatabaseUrl, *, shards: int, now_us:
             await anyio.sleep(0.2)
 
 
-async def read_meta(session: Session) -> Mapping[str, int] | None:
+async def read_meta(session: DatabaseSession) -> Mapping[str, int] | None:
     """What `meta` says; None if there are no tables."""
     try:
         return pairs_of(await session.run(READ_META))
@@ -207,7 +207,7 @@ async def read_meta(session: Session) -> Mapping[str, int] | None:
         raise
 
 
-async def _create(session: Session, url: DatabaseUrl, *, shards: int, now_us: int) -> None:
+async def _create(session: DatabaseSession, url: DatabaseUrl, *, shards: int, now_us: int) -> None:
     there = {name for (name,) in await session.run(TABLES_THERE, (url.schema,))}
     if there.intersection(TABLE_NAMES):
         raise StoreForeign(url.name)
@@ -224,7 +224,7 @@ async def _create(session: Session, url: DatabaseUrl, *, shards: int, now_us: in
     )
 
 
-async def _migrate(session: Session, url: DatabaseUrl, *, found: int) -> None:
+async def _migrate(session: DatabaseSession, url: DatabaseUrl, *, found: int) -> None:
     step = STEPS[found]
     for index in step.indexes:
         await session.run(Statement("index", index))

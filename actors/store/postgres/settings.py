@@ -6,7 +6,7 @@ The rule: a store works with the settings it was tried with, or not at all. Behi
 from collections.abc import Mapping
 
 from ..errors import StoreFailed
-from .driver import Session, Statement, pairs_of
+from .driver import DatabaseSession, Statement, pairs_of
 from .url import DatabaseUrl
 
 VERSION_MIN = 15
@@ -55,7 +55,7 @@ def session_settings(url: DatabaseUrl, purpose: str) -> Mapping[str, str]:
     return {**SESSION, "search_path": url.schema, "application_name": f"perdure {purpose}"}
 
 
-async def require_settings(session: Session, url: DatabaseUrl) -> Mapping[str, str]:
+async def require_settings(session: DatabaseSession, url: DatabaseUrl) -> Mapping[str, str]:
     """Look that a session has its settings, and that the server is one that a store can be on.
 
     Returns:

@@ -29,7 +29,7 @@ from ..errors import StoreError, StoreFailed, StoreFenced, StoreLocked
 from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_only, grouped, matches_kind
 from ..sqlite.lists.reading import Asked
 from .changes import Group, RowChanges, changes_of
-from .driver import AsyncpgDriver, DatabaseDriver, Lost, Refused, Session, spawn
+from .driver import AsyncpgDriver, DatabaseDriver, DatabaseSession, Lost, Refused, spawn
 from .kinds import KindNumbers
 from .lists.reading import read_audit, read_counts, read_page, read_tallies
 from .log import placed
@@ -135,7 +135,7 @@ class PostgresStore:
         finally:
             session.terminate()
 
-    async def _take_up(self, opened: "Opened", session: Session) -> None:
+    async def _take_up(self, opened: "Opened", session: DatabaseSession) -> None:
         """Read what a commit needs to know."""
         opened.presence.begin()
         opened.kinds.learn(await session.run(KINDS))
@@ -259,7 +259,7 @@ class PostgresStore:
             raise StoreFailed(f"{self.url.shown} is not open; nothing was done. Open it before it is used.")
         return self._open
 
-    async def _connect(self, purpose: str) -> Session:
+    async def _connect(self, purpose: str) -> DatabaseSession:
         return await self._driver.connect(session_settings(self.url, purpose))
 
     def _writer_of(self, presence: Presence) -> Writer:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import anyio
 
 from ..errors import StoreFailed, StoreUncertain
-from .driver import Later, Lost, Refused, Row, Session, Statement, call_later
+from .driver import DatabaseSession, Later, Lost, Refused, Row, Statement, call_later
 from .presence import Connect, Presence
 from .statements import FIND_ENTRY, LOOK_AT_HOST, MISSED, REVIVE
 from .url import DatabaseUrl
@@ -47,7 +47,7 @@ class Writer:
         self._connect = connect
         self._presence = presence
         self._patience_s = patience_s
-        self._session: Session | None = None
+        self._session: DatabaseSession | None = None
         self._lock = anyio.Lock()
         self._life = 0
         self._timeline = ""
@@ -151,7 +151,7 @@ class Writer:
                         raise StoreUncertain(what, str(error)) from error
                     raise self._away(error) from error
 
-    async def close(self) -> Session | None:
+    async def close(self) -> DatabaseSession | None:
         """Take no more work, and give the session away if nothing of it is in doubt."""
         self._closed = True
         if self._lock.locked() and self._session is not None:
@@ -160,7 +160,7 @@ class Writer:
             session, self._session = self._session, None
         return None if session is None or session.lost else session
 
-    async def _ready(self) -> Session:
+    async def _ready(self) -> DatabaseSession:
         """The session; a new one if it was lost, by which nothing of the one before is under way any more."""
         if self._closed:
             raise StoreFailed(f"{self._url.shown} is not open")
@@ -192,7 +192,7 @@ class Writer:
             )
         self._timeline = timeline
 
-    async def _fenced(self, session: Session, pauses: "Pauses") -> None:
+    async def _fenced(self, session: DatabaseSession, pauses: "Pauses") -> None:
         """Find out why a commit found no row of its host.
 
         Raises:
@@ -206,7 +206,7 @@ class Writer:
         raise Lost("the fence has held a commit back")
 
     async def _send(
-        self, session: Session, statement: Statement, arguments: Sequence[Any], pauses: "Pauses"
+        self, session: DatabaseSession, statement: Statement, arguments: Sequence[Any], pauses: "Pauses"
     ) -> Sequence[Row]:
         """Run a statement to its end, and cut the session off when there is none."""
         watch = _Watch(session, self._presence, until=pauses.until)
@@ -251,7 +251,7 @@ class Pauses:
 class _Watch:
     """Cuts a session off whose statement has no answer."""
 
-    def __init__(self, session: Session, presence: Presence, *, until: float) -> None:
+    def __init__(self, session: DatabaseSession, presence: Presence, *, until: float) -> None:
         self._session = session
         self._presence = presence
         self._until = until

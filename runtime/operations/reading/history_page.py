@@ -212,6 +212,12 @@ def _place_of(instance_id: str, execution_id: str, key: str) -> EventPlace:
     return EventPlace(int(match[1]), int(match[2]))
 
 
+def execution_of(key: str) -> str | None:
+    """The execution id of the generation to whose history a key belongs; None if it is none of ours."""
+    match = KEY.fullmatch(key)
+    return match[3] if match is not None else None
+
+
 # The field in which an event has a payload.
 PAYLOADS: dict[tuple[type[Any], str], str] = {
     (ExecutionStarted, "input"): "input",

@@ -7,6 +7,7 @@ nothing is started a second time, whatever has become of the instance. (Unless i
 """
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -34,7 +35,8 @@ from ..descendants import Descendants
 from ..facade import Facade
 from ..tags import checked_tags
 
-KEY_BYTES_MAX = 256
+KEY_CHARS_MAX = 256
+KEY = re.compile(f"[!-~]{{1,{KEY_CHARS_MAX}}}")
 ENDS_MAX = 100  # of holders of an id and their families, which others may start again meanwhile
 NEAREST_MAX = 3
 
@@ -180,11 +182,12 @@ def answers(holder: InstanceRecord, start: Start, key: str | None, if_exists: If
 
 
 def check_key(key: str) -> None:
-    """Refuse a key that cannot be.
+    """Refuse a key that no door could take: in HTTP it stands in a header.
 
     Raises:
-        InvalidRequest: It is empty or too long.
+        InvalidRequest: It is empty or too long, or has characters that are not visible ASCII.
     """
-    found = len(key.encode("utf-8", "replace"))
-    if not 1 <= found <= KEY_BYTES_MAX:
-        raise InvalidRequest(f"an idempotency key has 1 to {KEY_BYTES_MAX} bytes, not {found}")
+    if KEY.fullmatch(key) is None:
+        raise InvalidRequest(
+            f"an idempotency key has 1 to {KEY_CHARS_MAX} visible characters of ASCII, not {key!r:.80}"
+        )

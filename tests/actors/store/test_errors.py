@@ -15,8 +15,11 @@ from perdure.actors.store.errors import (
     StoreFenced,
     StoreForeign,
     StoreGone,
+    StoreInUse,
     StoreLocked,
+    StoreTakenOver,
     StoreTooNew,
+    StoreUncertain,
     as_store_error,
 )
 from perdure.actors.store.part import WHOLE, Part
@@ -46,6 +49,12 @@ def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
             "^p.db was moved while this process.*nothing more is written.*start again",
         ),
         (StoreDamaged(Address("wf", "a"), "no checksum"), "^wf/a is damaged in the store: no checksum.*purge this one"),
+        (StoreInUse("postgresql://h/d", name="m", release="1"), r"in use by the host on m \(Perdure 1\), which lives"),
+        (
+            StoreTakenOver("postgresql://h/d", "another one has it"),
+            "one has it. Nothing more is written.*again",
+        ),
+        (StoreUncertain("a commit", "cut"), "^a commit may have happened.*Look before you repeat it"),
         (StoreFenced(3, expected=7, found=8), "shard 3 is at epoch 8.*epoch 7"),
     ],
 )

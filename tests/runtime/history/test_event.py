@@ -193,5 +193,8 @@ def test_the_last_field_of_every_event_may_be_left_out() -> None:
 def test_events_made_of_a_tuple_are_those_that_their_class_makes() -> None:
     assert task_scheduled((4, "charge", "1", "x-4", None, None, 0, None)) == TaskScheduled(4, "charge", "1", "x-4")
     assert task_completed((4, "2", None, None, 17, None)) == TaskCompleted(4, "2", began_us=17)
-    for made in (task_scheduled((4, "charge", "1", "x-4", None, None, 0, None)), task_completed((4, "2", *[None] * 4))):
+    for made in (
+        task_scheduled((4, "charge", "1", "x-4", None, None, 0, None)),
+        task_completed((4, "2", None, None, None, None)),
+    ):
         assert len(made) == len(made._fields)

@@ -8,7 +8,6 @@ from perdure.actors.address import Address
 from perdure.actors.turn import Envelope
 from perdure.rpc.services import work_items
 from perdure.runtime.history.event import TaskCompleted
-from perdure.runtime.instance import receiving
 from perdure.runtime.instance.message import ActivityDone, Invoke, RemoteAnswer
 from perdure.runtime.instance.receiving import RECEIVERS as RECEIVERS_OF_TURNS
 from perdure.runtime.instance.sheet import TurnSheet
@@ -21,7 +20,7 @@ from .catalogue import mutant
 RECEIVERS: dict[Any, Any] = RECEIVERS_OF_TURNS
 
 
-@mutant("E3", "E8", within=200, workers=True)
+@mutant("E3", "E8", within=40, workers=True)
 def an_answer_counts_twice(patch: pytest.MonkeyPatch) -> None:
     original = Dispatcher._finish
 
@@ -50,13 +49,13 @@ def an_answer_counts_twice(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(RECEIVERS, ActivityDone, receive)
 
 
-@mutant("E3", "E7", "E8", "E10", within=200, workers=True)
+@mutant("E3", "E7", "E8", "E10", within=40, workers=True)
 def an_answer_under_an_old_token_counts(patch: pytest.MonkeyPatch) -> None:
     original = Dispatcher._finish
     patch.setattr(Dispatcher, "_finish", lambda self, key, token, task_id=None: original(self, key, "", task_id))
 
 
-@mutant("E3", "E7", "E8", "E10", within=200, workers=True)
+@mutant("E3", "E7", "E8", "E10", within=40, workers=True)
 def an_answer_counts_for_another_state_of_its_instance(patch: pytest.MonkeyPatch) -> None:
     def receive(sheet: TurnSheet, envelope: Envelope) -> None:
         if sheet.awaits(envelope.body.work.execution_id):
@@ -66,17 +65,12 @@ def an_answer_counts_for_another_state_of_its_instance(patch: pytest.MonkeyPatch
     patch.setitem(RECEIVERS, RemoteAnswer, receive)
 
 
-@mutant("E3", "E7", "E8", "E10", within=200, workers=True)
-def a_late_answer_without_a_token_counts(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(receiving, "_is_late", lambda answer, last_id: False)
-
-
-@mutant("E10", "E16", within=200, workers=True)
+@mutant("E10", "E16", within=40, workers=True)
 def a_worker_may_end_an_instance_as_it_likes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(work_items, "check_workflow_answer", lambda answer: None)
 
 
-@mutant("E10", "E16", within=200, workers=True)
+@mutant("E10", "E16", workers=True)
 def what_no_worker_has_is_taken_back_from_one(patch: pytest.MonkeyPatch) -> None:
     original = Dispatcher.receive_activity
 

@@ -143,6 +143,7 @@ class SimWorker:
                     "GetWorkItems", self.sdk.agent, self._receiver(), opened, capabilities=self.sdk.capabilities
                 )
             except (CallFailed, ConnectionLost):
+                self._stream = None
                 await asyncio.sleep(AGAIN_S)
 
     def _opened(self, opened: "asyncio.Future[OpenStream]") -> None:
@@ -170,7 +171,7 @@ class SimWorker:
             self._broke(error)
 
     async def _handle(self, message: bytes) -> None:
-        fault = self._world.choices.fault
+        fault, stream = self._world.choices.fault, self._stream
         if fault("worker.dies"):
             self.die("with an item in its hands")
             return
@@ -188,15 +189,18 @@ class SimWorker:
         if said is None:
             return
         said["completionToken"] = item.completionToken if self.sdk.tokens else ""
-        await self._answer(complete, said)
+        await self._answer(complete, said, stream)
 
-    async def _answer(self, method: str, said: dict[str, Any]) -> None:
+    async def _answer(self, method: str, said: dict[str, Any], stream: OpenStream | None) -> None:
         fault = self._world.choices.fault
         if slow := fault("worker.slow", len(SLOW_S)):
             await asyncio.sleep(SLOW_S[slow])
         if fault("worker.silent"):
             self._tell(f"does not answer: {method} of {said['instanceId']}")
             return
+        life = self._world.life
+        if not self.sdk.tokens and (self._stream is not stream or life is None or not life.up):
+            return  # behind a restart nothing tells an answer without a token from one to what is out by then
         if junk := fault("worker.junk", 5):
             await self._say_junk(junk, method, said)
         await self._complete(method, said)
@@ -216,7 +220,7 @@ class SimWorker:
                     return  # it may have been taken, and a repetition could be taken for the next
                 await asyncio.sleep(AGAIN_S)
             except CallFailed as failed:
-                if failed.code.name != "UNAVAILABLE":
+                if failed.code.name != "UNAVAILABLE" or not self.sdk.tokens:
                     return  # it is logged
                 await asyncio.sleep(AGAIN_S)
             else:

@@ -147,11 +147,15 @@ class FakeFacade(Facade):
     ) -> int:
         self.authors.append(by)
         self.asked("purge", instance_id, recurse, force)
+        self.purged(instance_id, force=force)
+        return 1
+
+    def purged(self, instance_id: str, *, force: bool) -> None:
+        """Forget an instance."""
         self.change(instance_id, {})
         if not self.instances[instance_id].status.terminal:
             raise InstanceUnfinished(instance_id)
         del self.instances[instance_id]
-        return 1
 
     async def wait(
         self,

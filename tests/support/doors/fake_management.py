@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import anyio
 
-from perdure.runtime.errors import InstanceExists, InstanceNotFound, InstanceUnfinished
+from perdure.runtime.errors import InstanceExists, InstanceNotFound
 from perdure.runtime.history.attribution import By
 from perdure.runtime.history.event import Trace
 from perdure.runtime.history.instance_state import InstanceState
@@ -70,24 +70,11 @@ class FakeManagement(FakeFacade):
         self.asked("resume", instance_id, reason)
         self.change(instance_id, {Status.SUSPENDED: Status.RUNNING})
 
-    async def purge(
-        self,
-        instance_id: str,
-        *,
-        recurse: bool = True,
-        force: bool = False,
-        by: By | None = None,
-        condition: Condition = ANY,
-        stalled_too: bool = False,
-    ) -> int:
-        self.authors.append(by)
-        self.asked("purge", instance_id, recurse, force)
-        if not force:
-            self.change(instance_id, {})
-        if not force and not self.instances[instance_id].status.terminal:
-            raise InstanceUnfinished(instance_id)
-        del self.instances[instance_id]
-        return 1
+    def purged(self, instance_id: str, *, force: bool) -> None:
+        if force:
+            del self.instances[instance_id]
+        else:
+            super().purged(instance_id, force=force)
 
     async def wait(
         self, instance_id: str, until: Callable[[Status], bool] = finished, *, await_creation: bool = False

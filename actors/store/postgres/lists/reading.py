@@ -17,7 +17,7 @@ from ...sqlite.checksums import Damaged, unseal_record
 from ...sqlite.lists.auditing import unseal_audit
 from ...sqlite.lists.query import IN_FLIGHT, KINDS, Clause, Way
 from ...sqlite.lists.reading import Asked, Found
-from ..driver import Row, Session, Statement, pairs_of
+from ..driver import DatabaseSession, Row, Statement, pairs_of
 from ..kinds import KindNumbers
 from ..reading import ALL_SEALED, facets_in
 from ..statements import BEGIN_READING, END_READING
@@ -35,7 +35,7 @@ EXAMINED_IN_FLIGHT_MAX = EXAMINED_MAX // 8
 NONE_LISTED: Sequence[Listed] = ()
 
 
-async def read_page(asked: Asked, limit: int, kinds: KindNumbers, session: Session) -> ListPage:
+async def read_page(asked: Asked, limit: int, kinds: KindNumbers, session: DatabaseSession) -> ListPage:
     """Read a page of a list; see `Store.list`."""
     await session.run(BEGIN_READING)
     query = await _query(asked, kinds, session)
@@ -49,7 +49,7 @@ async def read_page(asked: Asked, limit: int, kinds: KindNumbers, session: Sessi
     return ListPage(listed, cursor_of(Position(query.order.value, *found.examined_to)))
 
 
-async def _query(asked: Asked, kinds: KindNumbers, session: Session) -> ListQuery:
+async def _query(asked: Asked, kinds: KindNumbers, session: DatabaseSession) -> ListQuery:
     """Look up the kinds, also those that another host has brought."""
     kinds.learn(await session.run(READ_KINDS))
     matching = [
@@ -68,11 +68,11 @@ async def _query(asked: Asked, kinds: KindNumbers, session: Session) -> ListQuer
     )
 
 
-async def _rows(session: Session, sql: str, values: Sequence[Any]) -> Sequence[Row]:
+async def _rows(session: DatabaseSession, sql: str, values: Sequence[Any]) -> Sequence[Row]:
     return await session.run(Statement("list", numbered(sql)), values)
 
 
-async def _find(query: ListQuery, limit: int, session: Session) -> Found:
+async def _find(query: ListQuery, limit: int, session: DatabaseSession) -> Found:
     """Choose the way to a page, and go it.
 
     A way in order that fulfils the whole filter is best. Where something is left to ask of each row, a set that is
@@ -111,7 +111,7 @@ def _way_in_order(query: ListQuery) -> Way:
     return query.in_order(query.kinds[:ARMS_MAX])
 
 
-async def _short_set(query: ListQuery, session: Session) -> Way | None:
+async def _short_set(query: ListQuery, session: DatabaseSession) -> Way | None:
     """The smallest set that is no larger than SORTED_MAX."""
     best, size = None, SORTED_MAX + 1
     for way in query.sets():
@@ -121,14 +121,16 @@ async def _short_set(query: ListQuery, session: Session) -> Way | None:
     return best
 
 
-async def _size(way: Way, most: int, session: Session) -> int:
+async def _size(way: Way, most: int, session: DatabaseSession) -> int:
     """How many actors a way yields; it stops at `most`."""
     sql = f"SELECT count(*) FROM (SELECT 1 FROM ({way.sql}) AS w LIMIT ?) AS s"
     ((size,),) = await _rows(session, sql, [*way.values, most])
     return int(size)
 
 
-async def _sorted(query: ListQuery, way: Way, conditions: Mapping[str, Clause], limit: int, session: Session) -> Found:
+async def _sorted(
+    query: ListQuery, way: Way, conditions: Mapping[str, Clause], limit: int, session: DatabaseSession
+) -> Found:
     """Read a set to its end, and sort it."""
     rest, values = _where(conditions, way)
     column, key = f"d.{query.column}", "0" if query.order is Order.ID else "d.key"
@@ -149,7 +151,12 @@ async def _sorted(query: ListQuery, way: Way, conditions: Mapping[str, Clause], 
 
 
 async def _in_order(
-    query: ListQuery, way: Way, conditions: Mapping[str, Clause], limit: int, examined_max: int, session: Session
+    query: ListQuery,
+    way: Way,
+    conditions: Mapping[str, Clause],
+    limit: int,
+    examined_max: int,
+    session: DatabaseSession,
 ) -> Found:
     """Go along a way in order until the page is full, or `examined_max` actors have been examined."""
     rest, values = _where(conditions, way)
@@ -208,7 +215,9 @@ LISTED = (
 )
 
 
-async def _listed(query: ListQuery, keys: Sequence[int], kinds: KindNumbers, session: Session) -> Sequence[Listed]:
+async def _listed(
+    query: ListQuery, keys: Sequence[int], kinds: KindNumbers, session: DatabaseSession
+) -> Sequence[Listed]:
     """Read what a list shows of actors, in their order."""
     found: dict[int, Listed] = {}
     for key, id_, record, kind, *facets in await _rows(session, LISTED, [list(keys)]):
@@ -227,13 +236,13 @@ async def _listed(query: ListQuery, keys: Sequence[int], kinds: KindNumbers, ses
 TALLIED = "SELECT kind, sum(more), count(*) FROM tallies GROUP BY kind"
 
 
-async def read_tallies(session: Session) -> tuple[Mapping[int, int], int]:
+async def read_tallies(session: DatabaseSession) -> tuple[Mapping[int, int], int]:
     """How many actors there are of each kind; and how many rows say so."""
     rows = await session.run(Statement("tallied", TALLIED))
     return {kind: int(total) for kind, total, _ in rows}, sum(count for _, _, count in rows)
 
 
-async def read_counts(asked: Asked, kinds: KindNumbers, session: Session) -> tuple[Mapping[int, int], bool]:
+async def read_counts(asked: Asked, kinds: KindNumbers, session: DatabaseSession) -> tuple[Mapping[int, int], bool]:
     """Count what the tallies do not say; see `Store.count`.
 
     Returns:
@@ -253,7 +262,7 @@ async def read_counts(asked: Asked, kinds: KindNumbers, session: Session) -> tup
     return found, more
 
 
-async def _way_to_count(query: ListQuery, session: Session) -> Way:
+async def _way_to_count(query: ListQuery, session: DatabaseSession) -> Way:
     """The smallest set. Of sets that are too large, one that leaves nothing to ask: what it has counted is right."""
     conditions = query.conditions()
     best, size = query.of_kinds(), COUNTED_MAX + 1
@@ -267,7 +276,7 @@ async def _way_to_count(query: ListQuery, session: Session) -> Way:
 # The audit.
 
 
-async def read_audit(wanted: AuditFilter, behind: Position | None, limit: int, session: Session) -> AuditPage:
+async def read_audit(wanted: AuditFilter, behind: Position | None, limit: int, session: DatabaseSession) -> AuditPage:
     """Read a page of the audit; see `Store.audit`."""
     given = (("id = ?", wanted.id), ("at_us >= ?", wanted.since_us), ("at_us < ?", wanted.until_us))
     ranged = [(sql, value) for sql, value in given if value is not None]
@@ -304,7 +313,7 @@ async def read_audit(wanted: AuditFilter, behind: Position | None, limit: int, s
 AUDITED = "SELECT a.number, a.at_us, a.id, a.action, a.author, a.body FROM audit AS a WHERE a.number = ANY(?::bigint[])"
 
 
-async def _audited(numbers: Sequence[int], session: Session) -> Sequence[Audited]:
+async def _audited(numbers: Sequence[int], session: DatabaseSession) -> Sequence[Audited]:
     found: dict[int, Audited] = {}
     for number, at_us, id_, action, author, blob in await _rows(session, AUDITED, [list(numbers)]):
         body = unseal_audit(at_us, id_, action, author, blob) or b""

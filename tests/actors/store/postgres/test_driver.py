@@ -49,7 +49,7 @@ async def test_a_session_that_the_server_ends_is_lost(url: str) -> None:
 
 async def test_a_session_that_is_terminated_loses_what_is_under_way(url: str) -> None:
     session = await session_of(url)
-    sleeping = asyncio.ensure_future(session.run(Statement("x", "SELECT pg_sleep(30)")))
+    sleeping = asyncio.ensure_future(session.run(Statement("x", "SELECT pg_sleep(1)")))
     await anyio.sleep(0.05)
     session.terminate()
     with pytest.raises(Lost):

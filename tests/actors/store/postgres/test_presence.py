@@ -10,7 +10,7 @@ import pytest
 from perdure.actors.address import Address
 from perdure.actors.store.errors import StoreInUse, StoreTakenOver
 from perdure.actors.store.postgres import place, presence
-from perdure.actors.store.postgres.driver import AsyncpgDriver, Session, Statement
+from perdure.actors.store.postgres.driver import AsyncpgDriver, DatabaseSession, Statement
 from perdure.actors.store.postgres.store import PostgresStore
 from perdure.actors.store.postgres.url import parse_url
 
@@ -28,7 +28,7 @@ TAKE = "UPDATE shards SET host = 7, epoch = 5"
 
 
 @asynccontextmanager
-async def session_with(url: str) -> AsyncIterator[Session]:
+async def session_with(url: str) -> AsyncIterator[DatabaseSession]:
     parsed = parse_url(url)
     session = await AsyncpgDriver(parsed).connect({"application_name": "test", "search_path": parsed.schema})
     try:

@@ -8,7 +8,7 @@ import pytest
 
 from perdure.actors.store.errors import StoreForeign
 from perdure.actors.store.postgres import schema
-from perdure.actors.store.postgres.driver import AsyncpgDriver, Session, Statement
+from perdure.actors.store.postgres.driver import AsyncpgDriver, DatabaseSession, Statement
 from perdure.actors.store.postgres.schema import Migration, make_ready, read_meta
 from perdure.actors.store.postgres.settings import session_settings
 from perdure.actors.store.postgres.url import DatabaseUrl, parse_url
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 VERSIONS = {1: "c9c4bf"}
 
 
-async def session_of(url: DatabaseUrl) -> Session:
+async def session_of(url: DatabaseUrl) -> DatabaseSession:
     return await AsyncpgDriver(url).connect(session_settings(url, "test"))
 
 

@@ -13,7 +13,7 @@ from perdure.actors.store.audit import AuditRow
 from perdure.actors.store.errors import StoreDamaged, StoreFailed, StoreTooNew
 from perdure.actors.store.listing import Facets, ListFilter
 from perdure.actors.store.postgres import store as module
-from perdure.actors.store.postgres.driver import AsyncpgDriver, Row, Session, Statement
+from perdure.actors.store.postgres.driver import AsyncpgDriver, DatabaseSession, Row, Statement
 from perdure.actors.store.postgres.store import KEYS_AT_ONCE, SHARDS_DEFAULT, PostgresStore
 from perdure.actors.store.postgres.url import DatabaseUrl, parse_url
 
@@ -100,7 +100,7 @@ class Counting(AsyncpgDriver):
         super().__init__(url)
         self.names: list[str] = []
 
-    async def connect(self, settings: Mapping[str, str]) -> Session:
+    async def connect(self, settings: Mapping[str, str]) -> DatabaseSession:
         session = await super().connect(settings)
         run = session.run
 

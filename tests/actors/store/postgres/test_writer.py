@@ -12,7 +12,7 @@ from perdure.actors.store.audit import AuditFilter, AuditRow
 from perdure.actors.store.contract import Stored, Write
 from perdure.actors.store.errors import StoreFailed, StoreTakenOver, StoreUncertain
 from perdure.actors.store.listing import Facets, ListFilter
-from perdure.actors.store.postgres.driver import AsyncpgDriver, Session, Statement
+from perdure.actors.store.postgres.driver import AsyncpgDriver, DatabaseSession, Statement
 from perdure.actors.store.postgres.store import PostgresStore
 from perdure.actors.store.postgres.url import parse_url
 
@@ -44,7 +44,7 @@ async def store_behind(server: PostgresServer, *, patience_s: float = 5.0) -> As
 
 
 @asynccontextmanager
-async def session_with(url: str) -> AsyncIterator[Session]:
+async def session_with(url: str) -> AsyncIterator[DatabaseSession]:
     """A session of somebody else."""
     parsed = parse_url(url)
     session = await AsyncpgDriver(parsed).connect({"application_name": "test", "search_path": parsed.schema})
@@ -321,7 +321,7 @@ async def test_a_commit_that_did_not_wait_for_its_standby_is_in_doubt(own_server
     await bench.store.close()
 
 
-async def waiting(session: Session, application: str) -> None:
+async def waiting(session: DatabaseSession, application: str) -> None:
     """Wait until a session of that name waits for a lock."""
     await until(
         session,
@@ -330,7 +330,25 @@ async def waiting(session: Session, application: str) -> None:
     )
 
 
-async def until(session: Session, question: str, *arguments: str) -> None:
+async def until(session: DatabaseSession, question: str, *arguments: str) -> None:
     with anyio.fail_after(10):
         while not (await session.run(Statement("question", question), arguments))[0][0]:
             await anyio.sleep(0.01)
+
+
+async def test_a_database_that_hangs_leaves_a_commit_in_doubt_when_patience_ends(own_server: PostgresServer) -> None:
+    bench = Bench(PostgresStore(own_server.url(), shards=SHARDS, patience_s=0.5))
+    await bench.store.open()
+    await bench.claim()
+    await bench.commit(start(bench, A))
+    own_server.freeze()
+    with pytest.raises(StoreUncertain):
+        await bench.commit(start(bench, B))
+    own_server.thaw()
+    # What lay in its buffers is void, or has happened before: either way it is settled before it is read.
+    with anyio.fail_after(10):
+        stored = await bench.load(B)
+    await require_once(bench, *([A] if stored is None else [A, B]))
+    await anyio.sleep(0.2)
+    assert (await bench.load(B) is None) is (stored is None)
+    await bench.store.close()

@@ -72,7 +72,7 @@ async def test_the_loop_rests_for_the_thread_and_only_while_it_works(
         assert await on_writer(store, lambda _: rested.wait(5))
         assert set(rests) == {Connection.REST_S}
         # once, however many wait for it,
-        assert store._writer is not None
+        assert isinstance(store._writer, Connection)
         async with anyio.create_task_group() as tasks:
             for _ in range(10):
                 tasks.start_soon(on_writer, store, lambda _: None)
