@@ -50,6 +50,7 @@ class PlainHttp(HttpToolsProtocol):
     lingering = False
     held_back = False  # the next request waits until the client has read the last answer
     half_closed = False  # the client sends no more, and reads
+    deaf = False  # what it sent was no request, and what it sends now is not looked at
 
     def __init__(self, *positional: Any, crowd: Crowd, **named: Any) -> None:
         super().__init__(*positional, **named)
@@ -109,7 +110,7 @@ class PlainHttp(HttpToolsProtocol):
     # What comes
 
     def data_received(self, data: bytes) -> None:
-        if self.lingering:
+        if self.lingering or self.deaf:
             return
         self.received += len(data)
         while data:
@@ -205,9 +206,19 @@ class PlainHttp(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def refuse(self, status: int, text: str) -> None:
-        """Answer what is no request, and end the connection."""
+        """Answer what is no request, and end the connection.
+
+        If requests before it still have their answers to come, these are sent, and end the connection: a refusal now
+        would be taken for the answer to the first of them.
+        """
         self.crowd.journal.write(REQUEST_REFUSED, status=status, reason=text)
-        self.answer_and_linger(status, text)
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or cycle.more_body:
+            self.answer_and_linger(status, text)
+            return
+        self.deaf = True
+        cycle.keep_alive = False
+        cycle.transport = ClosesGently(self)
 
     def answer_and_linger(self, status: int, text: str) -> None:
         self.answer(status, text)
@@ -274,7 +285,7 @@ class ReadersPace(FlowControl):
 
 
 class ClosesGently:
-    """The transport of a request whose body is still to come: closed, it lets the client read the answer first."""
+    """The transport of a request whose client may still send: closed, it lets the client read the answer first."""
 
     def __init__(self, connection: PlainHttp) -> None:
         self.connection = connection
@@ -282,7 +293,7 @@ class ClosesGently:
         self.is_closing = connection.transport.is_closing
 
     def close(self) -> None:
-        if self.connection.cycle.more_body:
+        if self.connection.cycle.more_body or self.connection.deaf:
             self.connection.linger()
         else:
             self.connection.transport.close()

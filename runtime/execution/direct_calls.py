@@ -1,22 +1,25 @@
 """Activities that workflow code calls as functions, where it should ask for them with `ctx.call_activity`.
 
 The rule: a registered function stays the function that it was, so a call of it can be seen in two ways only. The code
-of the workflow is read once, without running it: does it, or a function that it calls, call an activity by its name?
-Hardly any does. Only the steps of one that does are run under a profile function, which raises when that call is made.
-So a workflow that makes none pays one comparison for each step.
+of the workflow is read once, without running it (`runtime/execution/call_sites.py`): does it, or a function that it
+calls, call an activity, or name one and call something that cannot be told? Hardly any does. Only the steps of one that
+does are run under a profile function, which raises when that call is made. So a workflow that makes none pays one
+comparison for each step, and code that only looks like a call is never refused.
 
-What is not seen: a call through a variable, a parameter or a container, and one in a branch of a library.
+What is not seen: an activity that comes from the result of a function or an attribute of an unknown object, or that is
+handed through two functions.
 
 `runtime/execution/drive.py` uses it, and the engine gives it the profile function. In replay nothing is refused: what
 was recorded is repeated.
 """
 
-import dis
-from collections.abc import Callable, Iterator, Mapping
-from types import CodeType, FunctionType, MethodType, ModuleType
+from collections.abc import Callable, Mapping
+from inspect import getattr_static
+from types import CodeType, MethodType
 from typing import Any, TypeAlias
 
 from ..authoring.app import App, WorkflowDefinition
+from .call_sites import UNKNOWN, CallSites, call_sites, plain_function
 
 READ_MAX = 1_000  # functions that one workflow may call before the rest is not read
 
@@ -39,68 +42,36 @@ def called_by(definition: WorkflowDefinition) -> Activities:
 
 
 def _activities_of(app: App) -> Activities:
-    codes = ((_function(each.function), each.name) for each in app.activities.values())
+    codes = ((plain_function(each.function), each.name) for each in app.activities.values())
     return {function.__code__: name for function, name in codes if function is not None}
 
 
-def _function(value: Any) -> FunctionType | None:
-    value = value.__func__ if type(value) is MethodType else value
-    return value if type(value) is FunctionType else None
-
-
 def _read(function: Any, activities: Activities) -> Activities:
-    """Read a function and those that it calls, as far as their names tell which they are."""
+    """Read a function and those that it calls, as far as it can be told which they are."""
     found: dict[CodeType, str] = {}
     waiting = [function]
-    seen: set[CodeType] = set()
+    seen: dict[CodeType, CallSites] = {}
     while waiting and len(seen) < READ_MAX:
         current = waiting.pop()
-        waiting += [wrapped for wrapped in [getattr(current, "__wrapped__", None)] if wrapped is not None]
-        plain = _function(current)
+        waiting += [wrapped for wrapped in [getattr_static(current, "__wrapped__", None)] if wrapped is not None]
+        plain = plain_function(current)
         if plain is None or plain.__code__ in seen:
             continue
-        seen.add(plain.__code__)
-        for callee in _callees(plain):
-            called = _function(callee)
-            if called is None:
-                continue
+        sites = call_sites(plain, current.__self__ if type(current) is MethodType else UNKNOWN)
+        seen[plain.__code__] = sites
+        for called in filter(None, map(plain_function, sites.called)):
             if called.__code__ in activities:
                 found[called.__code__] = activities[called.__code__]
-            else:
-                waiting.append(called)
+        waiting += [callee for callee in sites.called if _code_of(callee) not in activities]
+    for sites in seen.values():
+        # It names activities, and it or a function that it calls calls what it was given: perhaps one of them.
+        callees = (seen.get(code) for callee in sites.called if (code := _code_of(callee)) is not None)
+        if sites.calls_unknown or any(each is not None and each.calls_unknown for each in callees):
+            named = {code for value in sites.named if (code := _code_of(value)) in activities}
+            found |= {code: activities[code] for code in named if code is not None}
     return found
 
 
-def _callees(function: FunctionType) -> Iterator[Any]:
-    """The values that a function calls by a name: a global one, one of an outer function, or one of a module."""
-    outer = {
-        name: cell.cell_contents
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False)
-        if _is_filled(cell)
-    }
-    codes = [function.__code__]
-    while codes:
-        code = codes.pop()
-        codes += [each for each in code.co_consts if isinstance(each, CodeType)]  # lambdas, inner functions
-        instructions = list(dis.get_instructions(code))
-        for before, this, after in zip([None, *instructions], instructions, [*instructions[1:], None], strict=False):
-            # In a call NULL or the object stands beside the callee (Python 3.11 to 3.14).
-            match this.opname:
-                case "LOAD_GLOBAL" if this.arg is not None and this.arg & 1:
-                    yield function.__globals__.get(this.argval)
-                case "PUSH_NULL":
-                    for beside in (before, after):
-                        if beside is not None and beside.opname.startswith(("LOAD_DEREF", "LOAD_GLOBAL", "LOAD_NAME")):
-                            yield outer.get(beside.argval, function.__globals__.get(beside.argval))
-                case "LOAD_METHOD" | "LOAD_ATTR" if before is not None and before.opname == "LOAD_GLOBAL":
-                    owner = function.__globals__.get(before.argval)
-                    if type(owner) is ModuleType:
-                        yield owner.__dict__.get(this.argval)
-
-
-def _is_filled(cell: Any) -> bool:
-    try:
-        _ = cell.cell_contents
-    except ValueError:
-        return False
-    return True
+def _code_of(value: Any) -> CodeType | None:
+    function = plain_function(value)
+    return function.__code__ if function is not None else None

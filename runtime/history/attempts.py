@@ -8,9 +8,12 @@ Native executions make them (`runtime/execution/pending.py`), and the turns of r
 (`runtime/instance/remote.py`).
 """
 
+from collections.abc import Iterable
+
 from ...journal.line import Note
 from ...journal.vocabulary import ACTIVITY_FAILED, ATTEMPT_FAILED, CHILD_ATTEMPT_FAILED
 from ..dates import rfc3339
+from .event import TaskFailed
 from .failure import FailureDetails
 
 AGAIN_NOT = "It is not tried again"
@@ -74,6 +77,19 @@ def failed_child(
     values = _values(name, task_id, failure, attempt, attempts_max)
     del values["activity"]
     return Note(CHILD_ATTEMPT_FAILED, values | {"child": name, "child_id": child_id, "retry_at": rfc3339(retry_us)})
+
+
+def took_ms(ended: Iterable[object], task_id: object, until_us: int) -> int | None:
+    """How long a failed attempt took, in milliseconds; None if it is not known.
+
+    Args:
+        ended: The events among which its end is.
+        until_us: When it arrived: its end is not recorded apart from that; Unix time, microseconds.
+    """
+    for event in ended:
+        if isinstance(event, TaskFailed) and event.task_id == task_id and event.began_us is not None:
+            return max(0, until_us - event.began_us) // 1_000
+    return None
 
 
 def _values(

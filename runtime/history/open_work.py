@@ -43,6 +43,8 @@ class OpenWork:
     waits: dict[int, str] = field(default_factory=dict)  # for timers of waits: the event's name, case-folded
     last_id: int = 0
     retries: set[int] | None = None  # the timers between two tries of a call; None: there was none yet
+    # Timers of waits of native code that may have ended: rows of earlier releases do not tell.
+    doubtful: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, rows: Sequence[Row], *, remote: bool = False) -> "OpenWork":
@@ -75,6 +77,7 @@ class OpenWork:
         ended = (found.certain & self.waits.keys()) - {wait.event_id for wait in found.waits}
         for timer_id in ended:
             del self.timers[timer_id], self.waits[timer_id]
+        self.doubtful = frozenset(self.waits.keys() - found.certain)
 
     def waits_ended_by(self, events: Iterable[Event]) -> list[int]:
         """The timers of the waits that these events end: for each event the oldest wait of its name (contract 3.10).

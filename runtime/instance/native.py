@@ -11,7 +11,8 @@ from ..errors import LimitExceeded, NondeterminismError
 from ..execution.drive import ContinuedAsNew, Execution
 from ..execution.interruption import CodeInterrupted
 from ..execution.replay import replay
-from ..history.event import ExecutionCompleted, TaskFailed
+from ..history.attempts import took_ms
+from ..history.event import ExecutionCompleted
 from ..history.failure import FailureDetails
 from ..history.status import STATUS_OF, Status, Step
 from .bounds import warn_of_commands
@@ -109,7 +110,7 @@ def _feed(sheet: TurnSheet, execution: Execution) -> None:
         _interrupt(sheet, str(error))
         return
     for note in execution.notes:
-        sheet.pass_on(note, took_ms=_took_ms(sheet, note.values.get("task_id")))
+        sheet.pass_on(note, took_ms=took_ms(sheet.arrived, note.values.get("task_id"), sheet.now_us))
     if len(commands) > actor.surroundings.limits.turn_commands_warn:
         warn_of_commands(sheet, len(commands))
     sheet.asked = list(commands)
@@ -126,14 +127,6 @@ def _feed(sheet: TurnSheet, execution: Execution) -> None:
         # The other reason to end against the code's will is misuse, which the failure tells.
         limit = execution.exceeded if isinstance(execution.exceeded, LimitExceeded) else None
         end(sheet, STATUS_OF[outcome.status], outcome.result, failure, exceeded=limit)
-
-
-def _took_ms(sheet: TurnSheet, task_id: int | None) -> int | None:
-    """How long a failed attempt took, if it has arrived in this turn: its end is not recorded apart from the turn."""
-    for event in sheet.arrived:
-        if isinstance(event, TaskFailed) and event.task_id == task_id and event.began_us is not None:
-            return max(0, sheet.now_us - event.began_us) // 1_000
-    return None
 
 
 def _interrupt(sheet: TurnSheet, why: str) -> None:

@@ -342,7 +342,8 @@ def _receive_activity_done(sheet: TurnSheet, envelope: Envelope) -> None:
         # The last turn asked for it without awaiting it: the result has no reader, and a failure only this line.
         task = sheet.actor.open.tasks.pop(done.task_id, None)
         if task is not None and done.failure is not None:
-            sheet.pass_on(failed_for_good(task.name, done.task_id, done.failure, then=UNREAD))
+            took_ms = max(0, sheet.now_us - done.began_us) // 1_000 if done.began_us is not None else None
+            sheet.pass_on(failed_for_good(task.name, done.task_id, done.failure, then=UNREAD), took_ms=took_ms)
     elif sheet.awaits(done.execution_id) and done.task_id in sheet.actor.open.tasks:
         failure = done.failure
         if done.result is not None and len(done.result) > sheet.actor.surroundings.limits.light_chars:
@@ -389,12 +390,8 @@ def _receive_reminder(sheet: TurnSheet, envelope: Envelope) -> None:
         return
     # Its timer is of an earlier generation, or its event came first. But it may also be what is left of a row that has
     # changed on the disk, where no checksum tells. The timers that it may have been for are set again: the history
-    # says when they are due, and a reminder that comes twice does no harm. Not those of waits in native code: only its
-    # execution knows which of them are over.
-    waits = sheet.actor.open.waits if not record.remote else ()
-    for open_id, due_us in timers.items():
-        if (due_us <= sheet.now_us or open_id == timer_id) and due_us < END_OF_TIME_US and open_id not in waits:
-            sheet.timers_doubted[open_id] = due_us
+    # says when they are due, and a reminder that comes twice does no harm.
+    sheet.doubt_timers(each for each, due_us in timers.items() if due_us <= sheet.now_us or each == timer_id)
 
 
 def _receive_continue(sheet: TurnSheet, envelope: Envelope) -> None:

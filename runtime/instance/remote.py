@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from ...actors.address import Address
 from ...journal.vocabulary import INSTANCE_GOES_ON
 from ..child_ids import child_id, child_number
+from ..history.attempts import took_ms
 from ..history.event import ChildCreated, Command, ExecutionCompleted, PatchesApplied, StallReason, failure_in
 from ..history.failure import failure_of
 from ..history.record import InstanceRecord
@@ -83,7 +84,8 @@ def _take_answer(sheet: TurnSheet, work: WorkflowTurnWork, answer: WorkflowAnswe
     if failed := failures_in(work.fed):
         commands = with_call(commands, failed, timeline.events)
         for note in notes_of_failures(failed, timeline.events, commands):
-            sheet.pass_on(note)
+            # The end of the last one that arrived, and of the others at the latest.
+            sheet.pass_on(note, took_ms=took_ms(failed, note.values.get("task_id"), work.at_us))
     sheet.asked = list(commands)
     applied = answer.patches[len(actor.patches) :]
     actor.patches = answer.patches

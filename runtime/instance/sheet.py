@@ -6,11 +6,13 @@ functions of the sheet; `turn.py` calls them in their order. What a turn wants
 done stands in the `Turn` that the sheet fills, and happens after the commit.
 """
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID, uuid5
 
 from ...actors.turn import Envelope, SetAside, Turn
 from ...journal.line import LogLine, Note
+from ..dates import END_OF_TIME_US
 from ..errors import InstanceNotFound, InstanceStalled
 from ..execution.drive import Execution
 from ..execution.pending import told
@@ -220,6 +222,13 @@ class TurnSheet:
         status = follow(record.status, step)
         if status is not record.status:
             self.actor.record = record._replace(status=status)
+
+    def doubt_timers(self, timer_ids: Iterable[int]) -> None:
+        """Set open timers again, whose rows the disk may have lost; not those of waits that may have ended."""
+        work = self.actor.open
+        for timer_id in timer_ids:
+            if work.timers[timer_id] < END_OF_TIME_US and timer_id not in work.doubtful:
+                self.timers_doubted[timer_id] = work.timers[timer_id]
 
     # The end of the turn.
 

@@ -404,7 +404,7 @@ def test_each_call_that_fails_while_a_backup_is_restored_loses_nothing(
     for fault in tried:
         restore_under(shim, folder, original, backup, fault)
     print(f"\n{len(tried)} faults of {call} in a restore: no content is lost")
-    assert len(tried) >= 2
+    assert bool(tried) is (call != "truncate"), "it cuts no file short"
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from perdure import (
     ActivityContext,
     App,
     Engine,
+    FailureDetails,
     NonRetryableError,
     PerdureError,
     RetryPolicy,
@@ -28,10 +29,11 @@ from perdure.actors.hosting.turn_loop import TurnLoop
 from perdure.actors.store.memory import MemoryStore
 from perdure.journal.line import BURST
 from perdure.runtime.authoring.limits import WorkflowLimits
+from perdure.runtime.history.event import ExecutionCompleted, TaskFailed, TaskScheduled
 from perdure.runtime.instance import receiving
-from perdure.runtime.instance.message import ActivityDone, RaiseEvent, workflow_address
+from perdure.runtime.instance.message import ActivityDone, RaiseEvent, WorkflowAnswer, workflow_address
 from perdure.runtime.settings import Opening, Settings
-from perdure.runtime.workers.items import Worker
+from perdure.runtime.workers.items import ActivityAnswer, ActivityItem, Worker
 from perdure.testing.faulty_store import FaultyStore
 from perdure.testing.virtual_time import LoopClock, run_virtually
 
@@ -734,3 +736,62 @@ def test_a_worker_that_comes_and_goes_is_two_lines(caplog: pytest.LogCaptureFixt
     assert all(line["worker"] == "here" for line in found)
     assert {"instance_id": "i", "workflow": "theirs"}.items() <= found[1].items()
     assert (found[2]["found"], found[2]["duration_ms"] >= 40_000) == (1, True)
+
+
+@pytest.mark.parametrize("who", ["an SDK's workflow", "the app's workflow"])
+def test_the_attempts_of_a_worker_say_how_long_they_took(who: str, caplog: pytest.LogCaptureFixture) -> None:
+    app = None
+    if who == "the app's workflow":
+        app = App("shop")
+
+        @app.workflow
+        async def theirs(ctx: WorkflowContext) -> Any:
+            return await ctx.call_activity("elsewhere")
+
+    async def main() -> None:
+        async with Engine(app, data=MemoryStore(), clock=LoopClock()) as engine, anyio.create_task_group() as tasks:
+            tasks.start_soon(work, engine)
+            await engine.client.start("theirs", instance_id="i")
+            await engine.client.wait("i")
+            tasks.cancel_scope.cancel()
+
+    async def work(engine: Engine) -> None:
+        """A worker whose activities fail after 2 s, and whose turns take 1 s."""
+        dispatcher = engine.dispatcher
+        failure = FailureDetails(error_type="CardDeclined", message="no")
+        async with dispatcher.connect(Worker("here", "some-sdk", stateful=False)) as items:
+            async for item in items:
+                if isinstance(item, ActivityItem):
+                    await anyio.sleep(2)
+                    await dispatcher.complete_activity(ActivityAnswer("i", item.task_id, item.token, None, failure))
+                    continue
+                await anyio.sleep(1)
+                has_failed = any(isinstance(timed.event, TaskFailed) for timed in item.new)
+                asked = ExecutionCompleted(2, 1, None, None) if has_failed else TaskScheduled(1, "elsewhere", None, "k")
+                await dispatcher.complete_workflow(WorkflowAnswer("i", item.token, (asked,)))
+
+    run_virtually(main)
+    (line,) = [line for line in lines(caplog) if line["event"] == "activity_failed"]
+    assert line["activity"] == "elsewhere"
+    assert 2_000 <= line["duration_ms"] < 2_100
+
+
+def test_the_attempt_of_an_activity_that_nobody_waits_for_says_so_too(caplog: pytest.LogCaptureFixture) -> None:
+    app = App("shop")
+
+    @app.activity
+    async def fails_late(ctx: ActivityContext) -> None:
+        await anyio.sleep(2)
+        raise CardDeclined
+
+    @app.workflow
+    async def careless(ctx: WorkflowContext) -> None:
+        ctx.call_activity(fails_late)
+
+    async def story(engine: Engine) -> None:
+        await runs("careless")(engine)
+        await anyio.sleep(3)
+
+    run(story, app=app)
+    (line,) = [line for line in lines(caplog) if line["event"] == "activity_failed"]
+    assert 2_000 <= line["duration_ms"] < 2_100

@@ -2,9 +2,12 @@
 
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -13,8 +16,13 @@ import pytest
 from ..support.processes.daemon import Daemon
 
 APP = """
+from datetime import timedelta
 import perdure
 app = perdure.App("file")
+
+@app.workflow
+async def sleep(ctx):
+    await ctx.create_timer(timedelta(seconds=4))
 
 @app.workflow
 async def echo(ctx, value=None):
@@ -120,3 +128,94 @@ def test_an_instance_that_rotted_is_stalled_and_the_daemon_goes_on(app: Path, tm
         daemon.wait_for("waiting", "COMPLETED")
         assert health(daemon) == 204
         assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("table", ["reminders", "active", "actors", "sqlite_autoindex_actors_1", "log_key"])
+def test_a_page_that_is_gone_keeps_no_daemon_from_starting(app: Path, tmp_path: Path, table: str) -> None:
+    # Given instances that wait and sleep, and a table or an index that has lost its root,
+    data = tmp_path / "p.db"
+    with Daemon(app, data) as daemon:
+        for name in ("wait", "sleep"):
+            daemon.start(name, name)
+            daemon.wait_for(name, "RUNNING")
+        assert daemon.stop() == 0
+    with closing(sqlite3.connect(data)) as connection:
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    with data.open("r+b") as file:
+        file.seek((root - 1) * 4096)
+        file.write(bytes(4096))
+    with Daemon(app, data) as daemon:
+        # then others are served,
+        daemon.start("echo", "new", 1)
+        daemon.wait_for("new", "COMPLETED")
+        if table == "actors":
+            # what cannot be read says so and is not taken for free,
+            assert "cannot be read" in httpx.get(f"{daemon.url}/v1.0/workflows/dapr/wait").text
+        else:
+            # and all goes on, timers too.
+            assert daemon.post("wait", "raiseEvent/go").status_code == 202
+            daemon.wait_for("wait", "COMPLETED")
+            daemon.wait_for("sleep", "COMPLETED")
+        assert daemon.stop() == 0
+
+
+def empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def put_another_in_place(path: Path) -> None:
+    with closing(sqlite3.connect(f"{path}.other")) as connection:
+        connection.execute("CREATE TABLE t (x)")
+        connection.commit()
+    write_over(path, Path(f"{path}.other").read_bytes())
+
+
+def put_its_backup_in_place(path: Path) -> None:
+    command = [sys.executable, "-m", "perdure", "store", "backup", f"{path}.backup", "--data", str(path)]
+    subprocess.run(command, check=True, capture_output=True)
+    write_over(path, Path(f"{path}.backup").read_bytes())
+
+
+def write_over(path: Path, content: bytes) -> None:
+    """Write as `cp` does: into the same file."""
+    with path.open("r+b") as file:
+        file.truncate()
+        file.write(content)
+
+
+OVERWRITTEN: dict[str, Callable[[Path], None]] = {
+    "emptied": empty,
+    "another in its place": put_another_in_place,
+    "its backup in its place": put_its_backup_in_place,
+    "an empty -wal": lambda path: empty(Path(f"{path}-wal")),
+    "zeros in its -wal": lambda path: write_over(Path(f"{path}-wal"), bytes(32)),
+}
+
+
+@pytest.mark.parametrize("how", OVERWRITTEN)
+def test_a_store_that_is_overwritten_under_its_daemon_stops_all_promises(app: Path, tmp_path: Path, how: str) -> None:
+    data = tmp_path / "p.db"
+    with Daemon(app, data) as daemon:
+        daemon.start("echo", "before", 1)
+        daemon.wait_for("before", "COMPLETED")
+        OVERWRITTEN[how](data)
+        # No start is acknowledged, not even one whose id the daemon makes,
+        for _ in range(3):
+            assert httpx.post(f"{daemon.url}/v1.0/workflows/dapr/echo/start", content="1").status_code == 503
+        # and health says so.
+        assert health(daemon) == 500
+        daemon.kill()
+    assert (tmp_path / "p.log").read_text().count("nothing more is written") == 1
+
+
+@pytest.mark.parametrize("suffix", [".id", ".lock"])
+def test_a_file_beside_the_store_that_is_emptied_stops_nothing(app: Path, tmp_path: Path, suffix: str) -> None:
+    data = tmp_path / "p.db"
+    with Daemon(app, data) as daemon:
+        empty(Path(f"{data}{suffix}"))
+        for number in range(3):
+            assert daemon.start("echo", f"after-{number}", 1).status_code == 202
+        assert health(daemon) == 204
+        assert daemon.stop() == 0
+    with Daemon(app, data) as daemon:
+        daemon.wait_for("after-2", "COMPLETED")

@@ -12,6 +12,7 @@ a mount of the same file finds it. Systems other than Linux have only the first.
 import errno
 import logging
 import os
+import stat
 import struct
 import sys
 import weakref
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 MODE = 0o600  # what a store holds is its user's alone
 LOCKED_BYTE = 2**62  # of a file of a few terabytes at most
 SHARED_FIRST, SHARED_BYTES = 0x4000_0002, 510  # what SQLite's readers lock (os.h of SQLite)
+HEADER_BYTES, USER_VERSION_AT, APPLICATION_ID_AT = 100, 60, 68  # of a database of SQLite's (fileformat2.html)
+WAL_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 FLOCK = struct.Struct("hhqqi4x")  # struct flock: type, whence, start, length, process
 
 
@@ -44,7 +47,9 @@ class Hold:
         self.path = path
         self._lock = lock
         self._descriptor = descriptor
+        self._wal: int | None = None
         self._ids: tuple[tuple[int, int], ...] = ()
+        self._headers: frozenset[bytes] = frozenset()  # as much of the header as stays the same, and may be there
         if descriptor is not None:
             found = os.fstat(descriptor)
             self.file = (found.st_dev, found.st_ino)
@@ -60,11 +65,13 @@ class Hold:
 
         Raises:
             StoreLocked: Another process has the file, or this one has.
-            StoreFailed: The file or its lock cannot be written, or the file alone is mounted.
+            StoreFailed: The file or its lock cannot be written, or it is no file, or the file alone is mounted.
         """
         directory = os.path.dirname(path)
         if not os.path.isdir(directory):
             raise StoreFailed(f"{path} cannot be created: there is no directory {directory}")
+        if is_special(path):
+            raise StoreFailed(f"{path} is a device, a pipe or a socket. A store is a regular file.")
         if is_mount_point(path):
             raise StoreFailed(
                 f"{path} is mounted by itself. The files beside it (-wal, .id, .lock) would be left behind, and with "
@@ -107,21 +114,31 @@ class Hold:
                 self.path,
             )
 
-    def watch(self) -> None:
+    def watch(self, number: int) -> None:
         """Remember which files SQLite works on. To be called when its connections are open.
+
+        Args:
+            number: The one that its header has, or has as soon as its -wal is folded.
 
         Raises:
             StoreGone: They have gone away meanwhile.
         """
         try:
             self._ids = tuple(_id_of(name) for name in (self.path, f"{self.path}-wal"))
+            if self._descriptor is not None:
+                # No lock of SQLite's is on the -wal, so that it may be opened and closed.
+                self._wal = os.open(f"{self.path}-wal", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+                found = self.read(0, HEADER_BYTES)
+                own = found[:USER_VERSION_AT] + number.to_bytes(4, "big") + found[USER_VERSION_AT + 4 :]
+                # A new file has no header as long as somebody reads it.
+                self._headers = frozenset(map(_constant, (found, own))) if found else frozenset()
         except OSError as error:
             raise StoreGone(self.path, f"cannot be found ({error.strerror})") from error
 
     def moved(self) -> str | None:
-        """Say how the files that SQLite works on are not those of their names any more; None: they are.
+        """Say how the files that SQLite works on are not those of their names any more, or not theirs; None: they are.
 
-        It asks for the names only. To open one would drop SQLite's locks when it is closed.
+        It asks for the names and reads the headers. To open the file would drop SQLite's locks when it is closed.
         """
         try:
             for id_, name in zip(self._ids, (self.path, f"{self.path}-wal"), strict=False):
@@ -132,6 +149,15 @@ class Hold:
             return "was moved or deleted" if error.filename == self.path else "lost its -wal"
         except OSError as error:
             return f"cannot be found ({error.strerror})"
+        return self._overwritten()
+
+    def _overwritten(self) -> str | None:
+        """Say how the files were emptied or overwritten in place, as `>` and `cp` do."""
+        if self._headers and _constant(self.read(0, HEADER_BYTES)) not in self._headers:
+            return "was emptied or overwritten"
+        # Emptied, it grows again from where SQLite is, with nothing before. When it is folded it is empty.
+        if self._wal is not None and (head := os.pread(self._wal, 4, 0)) and head not in WAL_MAGIC:
+            return "has a -wal that was emptied or overwritten"
         return None
 
     def keep_wal(self) -> None:
@@ -156,6 +182,10 @@ class Hold:
             self._lock._context.lock_file_fd = None
 
     def _close(self) -> None:
+        wal, self._wal = self._wal, None
+        if wal is not None:
+            with suppress(OSError):
+                os.close(wal)
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             with suppress(OSError):
@@ -210,6 +240,21 @@ def _unescaped(name: bytes) -> bytes:
     for octal, char in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
         name = name.replace(octal, char)
     return name
+
+
+def is_special(path: str) -> bool:
+    """Whether there is something that is neither a file nor a folder, of which the system says more itself."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _constant(header: bytes) -> bytes:
+    """What no commit changes in the header of a file: what it is, its program's number, and the time of work on it."""
+    version, program = (header[at : at + 4] for at in (USER_VERSION_AT, APPLICATION_ID_AT))
+    return header[:18] + version + program
 
 
 def _id_of(path: str) -> tuple[int, int]:

@@ -5,7 +5,7 @@ beside a file into it.
 
 While a host has a store, `user_version` in the header of its file is a random number, "in use"; at rest, and in every
 copy that Perdure makes, it is 0. `<path>.id` has that number, the store's own (`schema.STORE`), and the highest
-position of the log that a commit has acknowledged. The position is written into mapped memory, which outlives a kill of
+position of the log that a commit has acknowledged. The position is written without a flush, which outlives a kill of
 the process and costs no flush. It may not outlive the machine, so it counts only for the boot in which it was written,
 or if it was written by an orderly stop.
 
@@ -18,7 +18,6 @@ or if it was written by an orderly stop.
 What `store check` and the sqlite3 shell leave passes: they fold the -wal into the file, and the number stays.
 """
 
-import mmap
 import os
 import sqlite3
 import struct
@@ -31,7 +30,7 @@ from urllib.parse import quote
 from ...instruments import SYSTEM, Chance, number_of
 from ..errors import StoreFailed
 from . import schema
-from .identity import MODE, Hold, header_of
+from .identity import APPLICATION_ID_AT, MODE, USER_VERSION_AT, Hold, header_of
 
 MAGIC = b"PrdrId01"
 # MAGIC; the store; the numbers that the header may have, of which one is there and the other is being written; the
@@ -42,8 +41,6 @@ POSITION_AT = struct.calcsize("<8sQII")
 UNKNOWN = 0  # a store whose number has not been written yet
 
 HEADER_MAGIC = b"SQLite format 3\0"
-USER_VERSION_AT = 60
-APPLICATION_ID_AT = 68
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
@@ -79,7 +76,7 @@ class InUse:
         self._id_path = f"{hold.path}.id"
         self._trusted = trusted
         self.hold = hold
-        self._map: mmap.mmap | None = None
+        self._file: int | None = None
         found = read_ids(self._id_path)
         refuse_foreign(hold.path, hold.header(), found)
         self._before = found or Ids()
@@ -120,7 +117,7 @@ class InUse:
         write_ids(self._id_path, self._ids)
 
     def begin(self, store: int, position: int, *, folded: bool) -> None:
-        """Say that the header has the new number, and map the id.
+        """Say that the header has the new number, and keep the id open.
 
         Args:
             store: The number of the store.
@@ -128,7 +125,7 @@ class InUse:
             folded: The header of the file itself has it, and not only its -wal.
 
         Raises:
-            StoreFailed: The id cannot be written, or not be mapped.
+            StoreFailed: The id cannot be written, or not be opened.
         """
         ids = self._ids
         ids.store, ids.boot, ids.flushed = store, boot_id(), False
@@ -139,16 +136,18 @@ class InUse:
             ids.number = self.number
         write_ids(self._id_path, ids)
         try:
-            with open(self._id_path, "r+b") as file:
-                self._map = mmap.mmap(file.fileno(), LAYOUT.size)
+            self._file = os.open(self._id_path, os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
         except OSError as error:
-            raise StoreFailed(f"{self._id_path} cannot be mapped: {error.strerror}.") from error
+            raise StoreFailed(f"{self._id_path} cannot be opened: {error.strerror}.") from error
         self.hold.tell_of_readers()
 
     def acknowledge(self, position: int) -> None:
         """Remember the highest position of the log; after each commit, and before one that lowers it."""
-        if self._map is not None and self._counting:
-            POSITION.pack_into(self._map, POSITION_AT, position)
+        if self._file is not None and self._counting:
+            # Not by a mapping: to write to one whose file was cut short ends the process.
+            with suppress(OSError):
+                os.lseek(self._file, POSITION_AT, os.SEEK_SET)
+                os.write(self._file, POSITION.pack(position))
 
     def end(self, rest: Callable[[], bool], position: int) -> None:
         """Put the file to rest: the last step of an orderly stop.
@@ -167,10 +166,10 @@ class InUse:
             write_ids(self._id_path, ids)
 
     def close(self) -> None:
-        """Release the mapped memory."""
-        if self._map is not None:
-            self._map.close()
-            self._map = None
+        """Close the id."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
 
 PUT_BACK = (
@@ -298,8 +297,8 @@ def read_ids(path: str) -> Ids | None:
 def write_ids(path: str, ids: Ids) -> None:
     """Write an id and flush it. After a crash the file has what it had, or this, whole.
 
-    It is less than the sector that a disk writes at once, so it is written in place where there is one: a mapping of
-    it stays true.
+    It is less than the sector that a disk writes at once, so it is written in place where there is one: a descriptor
+    of it stays true.
 
     Raises:
         StoreFailed: It cannot be written.

@@ -181,21 +181,38 @@ def read_ids(actor_type: str, after: str | None, limit: int, connection: sqlite3
 
 def read_active(connection: sqlite3.Connection) -> list[Address]:
     """List the actors that have the active mark; see `Store.active`."""
-    rows = connection.execute("SELECT type, id FROM active CROSS JOIN actors USING (key) ORDER BY active.key")
-    return [Address(*row) for row in rows.fetchall()]
+    rows = _with_names(connection, "SELECT type, id FROM active CROSS JOIN {actors} USING (key) ORDER BY active.key")
+    return [Address(*row) for row in rows]
 
 
 def read_reminders(after: Reminder | None, limit: int, connection: sqlite3.Connection) -> list[Reminder]:
     """Read the next reminders; see `Store.reminders`."""
     # CROSS JOIN: in this order, reminders first, or SQLite might sort them all.
-    rows = connection.execute(
+    rows = _with_names(
+        connection,
         """
-        SELECT due_us, key, name, type, id FROM reminders CROSS JOIN actors USING (key)
+        SELECT due_us, key, name, type, id FROM reminders CROSS JOIN {actors} USING (key)
         WHERE (due_us, key, name) > (?, ?, ?) ORDER BY due_us, key, name LIMIT ?
         """,
-        (*(after[:3] if after is not None else (-(2**63), 0, "")), limit),
+        *(after[:3] if after is not None else (-(2**63), 0, "")),
+        limit,
     )
-    return [Reminder(due_us, key, name, Address(type_, id_)) for due_us, key, name, type_, id_ in rows.fetchall()]
+    return [Reminder(due_us, key, name, Address(type_, id_)) for due_us, key, name, type_, id_ in rows]
+
+
+def _with_names(connection: sqlite3.Connection, query: str, *values: object) -> list[tuple[Any, ...]]:
+    """Run a query that needs the type and the id of actors by their keys.
+
+    If a page of the table of actors cannot be read, they are taken from its index, which is slow: one damaged actor
+    keeps no other from its reminders.
+    """
+    try:
+        return connection.execute(query.format(actors="actors"), values).fetchall()
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+    names = "SELECT key, type, id FROM actors INDEXED BY sqlite_autoindex_actors_1"
+    return connection.execute(f"WITH named AS MATERIALIZED ({names}) {query.format(actors='named')}", values).fetchall()
 
 
 def asked(connection: sqlite3.Connection, addresses: Sequence[Address], select: str) -> list[Any]:

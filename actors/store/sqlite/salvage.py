@@ -1,19 +1,23 @@
-"""Opening a store whose log has lost its last page.
+"""Opening a store that has lost a page which it needs to be opened, or for its commits.
 
-The rule: one damaged page costs the actors whose entries it held, and no others. New entries go to the last page of the
-log, so if that cannot be read nothing can be written: the store would not open. What can be read is put into a log of
-its own then, and an entry that cannot be read leaves an empty one, so that its actor is found damaged when it is read
-(`actors/store/sqlite/checksums.py`). The index of the log has the key and the position of every entry.
+The rule: one damaged page costs the actors whose rows it held, and no others. New rows go to the last page of a table
+and to its index, so if these cannot be read nothing can be written: the store would not open. What can be read is put
+into a table of its own then. A row that cannot be read leaves an empty one, so that its actor is found damaged when it
+is read (`actors/store/sqlite/checksums.py`). Which rows there were is told by the index. An index that is damaged
+itself is made anew from a sound table. Of the tables of reminders and active marks what cannot be read follows from
+the history: each actor is marked, so that it sets its reminders again when it is woken.
 
-The file as it was is kept beside the store. `actors/store/sqlite/store.py` calls
-`rescue`, `replace_log` and `tidy`.
+The file as it was is kept beside the store. `actors/store/sqlite/store.py` opens files with it.
 """
 
 import logging
 import os
 import sqlite3
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 from ..errors import StoreFailed
 from . import schema
@@ -23,7 +27,56 @@ from .identity import MODE, Hold
 logger = logging.getLogger(__name__)
 
 COPIED_BYTES = 1024 * 1024  # at once
-LOG_PARTS = ("CREATE TABLE log ", "CREATE INDEX log_key ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SalvagedTable:
+    """A table that is read in spite of a damaged page."""
+
+    name: str
+    said: str  # what is damaged, for people
+    parts: tuple[str, ...]  # the beginnings of its statements in `schema.TABLES`
+    probes: tuple[str, ...]  # read each page of which a commit may have need
+    columns: tuple[str, ...]  # its own key first; the key of the actor is `key`
+    indexed: int  # so many of them, the first ones, stand in its index
+    index: str
+    blank: tuple[object, ...]  # the others, of a row that cannot be read
+
+    @property
+    def rescued(self) -> str:
+        """The name of a temporary table."""
+        return f"rescued_{self.name}"
+
+    def select(self, columns: int, condition: str = "") -> str:
+        """A query for the first columns."""
+        return f"SELECT {', '.join(self.columns[:columns])} FROM {self.name} {condition}"  # noqa: S608  ours
+
+
+LOG = SalvagedTable(
+    name="log",
+    said="the log",
+    parts=("CREATE TABLE log ", "CREATE INDEX log_key "),
+    probes=("SELECT max(position) FROM log", "SELECT max(key) FROM log INDEXED BY log_key"),
+    columns=("position", "key", "at_us", "entry"),
+    indexed=2,
+    index="log_key",
+    blank=(0, b""),
+)
+# Its whole index is read: ids are in no order, so that a new one may belong to any page.
+ACTORS = SalvagedTable(
+    name="actors",
+    said="the table of actors",
+    parts=("CREATE TABLE actors ",),
+    probes=("SELECT max(key) FROM actors", "SELECT count(*) FROM actors INDEXED BY sqlite_autoindex_actors_1"),
+    columns=("key", "type", "id", "record"),
+    indexed=3,
+    index="sqlite_autoindex_actors_1",
+    blank=(b"",),
+)
+
+
+# What follows from the history.
+DERIVED = {"active": "SELECT count(key + 1) FROM active", "reminders": "SELECT count(due_us + 1) FROM reminders"}
 
 
 def highest_position(connection: sqlite3.Connection) -> int:
@@ -37,20 +90,65 @@ def highest_position(connection: sqlite3.Connection) -> int:
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise
-        position = max((each for _, each in _indexed(connection)), default=0)
+        listed: list[tuple[Any, ...]] = _indexed(connection, LOG)
+        position = max((each for each, *_ in listed), default=0)
     assert isinstance(position, int)
     return position
 
 
-def is_damaged(connection: sqlite3.Connection) -> bool:
-    """Whether nothing can be added to the log, because its last page cannot be read."""
+def damaged_in(connection: sqlite3.Connection) -> list[SalvagedTable]:
+    """The tables to which nothing can be added, because a page that it takes cannot be read."""
+    return [table for table in (LOG, ACTORS) if not all(_works(connection, probe) for probe in table.probes)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Derived:
+    """The tables of DERIVED that are to be made anew."""
+
+    tables: Sequence[str]
+    reminders: Sequence[tuple[object, ...]]  # that could be read
+
+
+def derived_damaged_in(connection: sqlite3.Connection, path: str) -> Derived | None:
+    """The tables of DERIVED that cannot be read; None if all can. Not in a transaction: a damaged page would end it."""
+    tables = [table for table, probe in DERIVED.items() if not _works(connection, probe)]
+    if not tables:
+        return None
+    logger.error(
+        "a table of %s is damaged (%s) and is made anew: each instance is woken once, and sets its timers again",
+        path,
+        " and ".join(tables),
+    )
+    kept = [*_reminders(connection, "ASC"), *_reminders(connection, "DESC")] if "reminders" in tables else []
+    return Derived(tables=tables, reminders=kept)
+
+
+def derive(connection: sqlite3.Connection, derived: Derived) -> None:
+    """Make tables of DERIVED anew, and mark all actors. The caller holds the transaction."""
+    for table in {*derived.tables, "active"}:
+        _forget(connection, table)
+        _create(connection, f"CREATE TABLE {table} ")
+    connection.executemany("INSERT OR IGNORE INTO reminders (due_us, key, name) VALUES (?, ?, ?)", derived.reminders)
+    connection.execute("INSERT INTO active SELECT key FROM actors")
+
+
+def _reminders(connection: sqlite3.Connection, order: str) -> Iterator[tuple[object, ...]]:
+    """Yield the reminders from one end up to the first page that cannot be read."""
+    with suppress(sqlite3.DatabaseError):
+        by = f"due_us {order}, key {order}, name {order}"
+        for row in connection.execute(f"SELECT due_us, key, name FROM reminders ORDER BY {by}"):  # noqa: S608  ours
+            if [type(value) for value in row] == [int, int, str]:
+                yield row
+
+
+def _works(connection: sqlite3.Connection, probe: str) -> bool:
     try:
-        connection.execute("SELECT max(position) FROM log").fetchall()
+        connection.execute(probe).fetchall()
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise
-        return True
-    return False
+        return False
+    return True
 
 
 def keep_copy(hold: Hold) -> str:
@@ -76,56 +174,88 @@ def keep_copy(hold: Hold) -> str:
         with suppress(OSError):
             os.unlink(path)
         raise StoreFailed(
-            f"the log of {hold.path} is damaged, and its file cannot be copied before it is mended: {error.strerror}. "
+            f"{hold.path} is damaged, and cannot be copied before it is mended: {error.strerror}. "
             f"Make room, or restore a backup with `perdure store restore`."
         ) from error
     return path
 
 
-def rescue(connection: sqlite3.Connection, hold: Hold) -> None:
-    """Read what can be read of the log into a temporary table, and copy the file as it is.
+def rescue(connection: sqlite3.Connection, hold: Hold, tables: Sequence[SalvagedTable]) -> None:
+    """Read what can be read of tables into temporary ones, and copy the file as it is.
 
     Not in a transaction: a damaged page would end it.
 
     Raises:
-        sqlite3.Error: The index of the log cannot be read either.
+        sqlite3.Error: A table and its index cannot be read.
         StoreFailed: The file cannot be copied. Nothing was changed.
     """
-    connection.execute("CREATE TEMP TABLE rescued (position INTEGER PRIMARY KEY, key, at_us, entry)")
-    lost: set[int] = set()
-    entries = 0
-    for key, position in _indexed(connection):
-        row = _readable(connection, key, position)
+    found = [(table, *_rescue(connection, table)) for table in tables]
+    copy = keep_copy(hold)
+    for table, rows, actors in found:
+        logger.error(
+            "%s of %s is damaged: %d rows of %d actors cannot be read any more. These actors are stalled, and all "
+            "others go on. The file as it was is %s. `perdure store check` names the actors; purge them, or restore a "
+            "backup with `perdure store restore`",
+            table.said,
+            hold.path,
+            rows,
+            actors,
+            copy,
+        )
+
+
+def _rescue(connection: sqlite3.Connection, table: SalvagedTable) -> tuple[int, int]:
+    """Read a table row by row, as its index has them; all of it at once if it is the index that is damaged.
+
+    Returns:
+        How many rows cannot be read, and of how many actors.
+    """
+    own, *others = table.columns
+    connection.execute(f"CREATE TEMP TABLE {table.rescued} ({own} INTEGER PRIMARY KEY, {', '.join(others)})")
+    try:
+        listed = _indexed(connection, table)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        everything = table.select(len(table.columns), "NOT INDEXED")
+        connection.execute(f"INSERT INTO temp.{table.rescued} {everything}")
+        return 0, 0
+    lost: list[object] = []
+    values = ", ".join("?" * len(table.columns))
+    for known in listed:
+        row = _readable(connection, table, known)
         if row is None:
-            lost.add(key)
-            entries += 1
-        values = (position, key, *(row or (0, b"")))
-        connection.execute("INSERT OR IGNORE INTO temp.rescued VALUES (?, ?, ?, ?)", values)
-    logger.error(
-        "the log of %s is damaged: %d entries of %d actors cannot be read any more. These actors are stalled, and all "
-        "others go on. The file as it was is %s. `perdure store check` names the actors; purge them, or restore a "
-        "backup with `perdure store restore`",
-        hold.path,
-        entries,
-        len(lost),
-        keep_copy(hold),
-    )
+            lost.append(known[table.columns.index("key")])
+        connection.execute(
+            f"INSERT OR IGNORE INTO temp.{table.rescued} VALUES ({values})",  # noqa: S608  ours
+            row or (*known, *table.blank),
+        )
+    return len(lost), len({*lost})
 
 
-def replace_log(connection: sqlite3.Connection) -> None:
-    """Put what was rescued in the place of the log. The caller holds the transaction."""
-    # To drop the table, SQLite would read all its pages. It is forgotten instead; `tidy` takes its pages away.
+def replace(connection: sqlite3.Connection, table: SalvagedTable) -> None:
+    """Put what was rescued in the place of a table. The caller holds the transaction."""
+    _forget(connection, table.name)
+    for part in table.parts:
+        _create(connection, part)
+    connection.execute(f"INSERT INTO {table.name} SELECT * FROM temp.{table.rescued} ORDER BY 1")  # noqa: S608  ours
+
+
+def _forget(connection: sqlite3.Connection, table: str) -> None:
+    # To drop a table, SQLite would read all its pages. It is forgotten instead; `tidy` takes its pages away.
     connection.execute("PRAGMA writable_schema = ON")
-    connection.execute("DELETE FROM sqlite_master WHERE tbl_name = 'log'")
+    connection.execute("DELETE FROM sqlite_master WHERE tbl_name = ?", (table,))
     connection.execute("PRAGMA writable_schema = RESET")
-    for part in LOG_PARTS:
-        connection.execute(next(sql for sql in schema.TABLES if sql.strip().startswith(part)))
-    connection.execute("INSERT INTO log SELECT position, key, at_us, entry FROM temp.rescued ORDER BY position")
+
+
+def _create(connection: sqlite3.Connection, beginning: str) -> None:
+    connection.execute(next(sql for sql in schema.TABLES if sql.strip().startswith(beginning)))
 
 
 def tidy(connection: sqlite3.Connection, path: str) -> None:
     """Write the file anew without damaged pages that nothing uses. Without room for that it stays as it is."""
-    connection.execute("DROP TABLE IF EXISTS temp.rescued")
+    for table in (LOG, ACTORS):
+        connection.execute(f"DROP TABLE IF EXISTS temp.{table.rescued}")
     try:
         connection.execute("VACUUM")
     except sqlite3.Error as error:
@@ -134,19 +264,28 @@ def tidy(connection: sqlite3.Connection, path: str) -> None:
         )
 
 
-def _indexed(connection: sqlite3.Connection) -> list[tuple[int, int]]:
-    """The key and the position of every entry, as the index has them."""
-    return connection.execute("SELECT key, position FROM log INDEXED BY log_key").fetchall()
+def _indexed(connection: sqlite3.Connection, table: SalvagedTable) -> list[tuple[Any, ...]]:
+    """The first columns of every row, as the index has them."""
+    return connection.execute(table.select(table.indexed, f"INDEXED BY {table.index}")).fetchall()
 
 
-def _readable(connection: sqlite3.Connection, key: int, position: int) -> tuple[int, bytes] | None:
-    """The time and the entry at a position; None if they cannot be read, or are another actor's."""
+def _readable(
+    connection: sqlite3.Connection, table: SalvagedTable, known: tuple[object, ...]
+) -> tuple[object, ...] | None:
+    """A row; None if it cannot be read, or is another one.
+
+    Args:
+        known: Its first columns, as the index has them.
+    """
+    query = table.select(len(table.columns), f"WHERE {table.columns[0]} = ?")
     try:
-        row = connection.execute("SELECT key, at_us, entry FROM log WHERE position = ?", (position,)).fetchone()
+        row: tuple[object, ...] | None = connection.execute(query, known[:1]).fetchone()
     except sqlite3.Error as error:
         if not is_damage(error):
             raise
         return None
-    if row is None or row[0] != key or not isinstance(row[1], int) or not isinstance(row[2], bytes):
+    if row is None or row[: table.indexed] != known:
         return None
-    return row[1], row[2]
+    # What is of another type is not what was written.
+    rest = zip(row[table.indexed :], table.blank, strict=True)
+    return row if all(type(value) is type(blank) for value, blank in rest) else None

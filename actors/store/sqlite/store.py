@@ -47,7 +47,7 @@ from .lists.kinds import Kinds, take_kinds
 from .lists.mending import are_damaged, begin_anew
 from .lists.reading import Asked, read_counts, read_page
 from .reading import read_active, read_actors, read_ids, read_outsides, read_reminders
-from .salvage import highest_position, is_damaged, replace_log, rescue, tidy
+from .salvage import damaged_in, derive, derived_damaged_in, highest_position, replace, rescue, tidy
 from .writing import Fences, changes_of, claim_shards, execute, statements_of, transact
 
 T = TypeVar("T")
@@ -144,7 +144,7 @@ class SqliteStore:
                 ready = await self._call(writer, partial(prepare, self._path, self._durability, new, in_use), "opening")
                 reader = await self._connect(stack, path)
                 await self._call(reader, prepare_reader, "opening")
-                hold.watch()
+                hold.watch(in_use.number)
                 self._resources = stack.pop_all()
         self._shards, self._unsealed = ready.shards, ready.unsealed
         self._kinds, self._filling = ready.kinds, ready.filling
@@ -388,8 +388,10 @@ def prepare(path: str, durability: Durability, new: NewFile, in_use: InUse, conn
     connection.execute("PRAGMA secure_delete = FAST")
 
     def begin(connection: sqlite3.Connection) -> Kinds:
-        if damaged:
-            replace_log(connection)
+        for table in damaged:
+            replace(connection, table)
+        if underived is not None:
+            derive(connection, underived)
         if lists_damaged:
             begin_anew(connection)
         if version is None:
@@ -402,13 +404,14 @@ def prepare(path: str, durability: Durability, new: NewFile, in_use: InUse, conn
 
     fold(connection)  # what is in the -wal may have another number than the file
     (number,) = connection.execute("PRAGMA user_version").fetchone()
-    damaged = version is not None and is_damaged(connection)
+    damaged = damaged_in(connection) if version is not None else []
+    underived = derived_damaged_in(connection, path) if version is not None else None
     lists_damaged = version is not None and version >= schema.VERSION_OF_LISTS and are_damaged(connection, path)
     if damaged:
-        rescue(connection, in_use.hold)
+        rescue(connection, in_use.hold, damaged)
     in_use.announce(number)
     kinds = transact(begin, connection)
-    if damaged or lists_damaged:
+    if damaged or underived is not None or lists_damaged:
         tidy(connection, path)
     position_max = highest_position(connection)
     in_use.begin(schema.read_meta(connection, path, schema.STORE), position_max, folded=fold(connection))

@@ -146,7 +146,10 @@ def _forget(sheet: TurnSheet, envelope: Envelope) -> None:
 
 
 def receive_recover(sheet: TurnSheet, envelope: Envelope) -> None:
-    """Send again all messages that may not have arrived before the restart."""
+    """Send again all messages that may not have arrived before the restart, and set the timers again.
+
+    Their rows are there already, unless the disk has lost them (`actors/store/sqlite/salvage.py`).
+    """
     record = sheet.actor.record
     if record is None:
         return
@@ -161,6 +164,8 @@ def receive_recover(sheet: TurnSheet, envelope: Envelope) -> None:
         return
     if was_terminated_with_children(sheet):
         terminate_children(sheet)
+    if not record.status.terminal:
+        sheet.doubt_timers(sheet.actor.open.timers)
     if record.status is not Status.TERMINATED:
         for task in sheet.actor.open.tasks.values():
             invoke_again(sheet, task)

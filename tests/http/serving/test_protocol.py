@@ -281,14 +281,26 @@ def test_silent_connections_keep_nobody_out(uvloop: bool, caplog: pytest.LogCapt
     assert "more than 10 connections" in caplog.text
 
 
-def test_too_many_requests_at_once_end_the_connection() -> None:
+@pytest.mark.parametrize("uvloop", BACKENDS)
+@pytest.mark.parametrize(
+    ("sent", "answers"),
+    [(GET * 2000, 101), (GET + b"nonsense\r\n\r\n", 1), (GET * 3 + b"\x16\x03\x01" * 1000, 3)],
+    ids=["too many at once", "nonsense after one", "nonsense after three"],
+)
+def test_what_came_whole_before_the_end_of_a_connection_is_answered(
+    sent: bytes, answers: int, uvloop: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     async def story(port: Port) -> None:
         with port.connect() as connection:
-            connection.sendall(GET * 2000)
+            connection.sendall(sent)
             said = await anyio.to_thread.run_sync(heard, connection)
-        assert b"HTTP/1.1 400" in said
+        # No answer is taken for that of another request.
+        assert said.count(b"HTTP/1.1 200") == answers
+        assert b"HTTP/1.1 4" not in said
 
-    with_port(make_app(FakeFacade(state())), story)
+    with_port(make_app(FakeFacade(state())), story, uvloop=uvloop)
+    assert "Traceback" not in caplog.text
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 JUNK = [b"\x16\x03\x01\x02\x00\x01\x00\r\n", b"nonsense\r\n\r\n", b"GET\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]

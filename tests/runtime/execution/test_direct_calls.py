@@ -1,9 +1,10 @@
 """An activity that workflow code calls as a function is told, whatever its body does; any other call of it is plain."""
 
+import functools
 import sys
 import types
 from collections.abc import Callable, Generator
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import pytest
@@ -56,6 +57,7 @@ def wrapped(ctx: Any) -> int:
 
 MODULE = types.ModuleType("activities_of_a_module")
 MODULE.charge = charge  # type: ignore[attr-defined]
+MODULE.shop = SHOP  # type: ignore[attr-defined]
 
 
 def helper() -> str:
@@ -144,6 +146,104 @@ async def caught_by_all_means(ctx: Any) -> Any:
         return "went on all the same"  # noqa: B012
 
 
+ALIAS = charge
+PARTIAL = partial(charge, None)
+BY_NAME = {"charge": charge}
+IN_A_LIST = [reserve, charge]
+
+
+async def by_a_global_alias(ctx: Any) -> Any:
+    return ALIAS(ctx, 1)
+
+
+async def by_a_local_alias(ctx: Any) -> Any:
+    pay = charge
+    return pay(ctx, 1)
+
+
+async def by_an_alias_of_two(ctx: Any) -> Any:
+    pay = reserve if ctx.instance_id == "another" else charge
+    return pay(ctx, 1)
+
+
+async def by_one_of_several_names(ctx: Any) -> Any:
+    _, pay = reserve, charge
+    return pay(ctx, 1)
+
+
+async def by_a_walrus(ctx: Any) -> Any:
+    return (pay := charge)(ctx, 1), pay
+
+
+async def by_a_partial(ctx: Any) -> Any:
+    return PARTIAL(1)
+
+
+async def by_a_partial_of_its_own(ctx: Any) -> Any:
+    pay = partial(charge, ctx)
+    return pay(1)
+
+
+async def by_a_partial_at_once(ctx: Any) -> Any:
+    return functools.partial(charge, ctx)(1)
+
+
+async def by_an_object(ctx: Any) -> Any:
+    return SHOP.sell(ctx)
+
+
+async def by_a_class(ctx: Any) -> Any:
+    return Shop.sell(SHOP, ctx)
+
+
+async def by_a_bound_method(ctx: Any) -> Any:
+    sell = SHOP.sell
+    return sell(ctx)
+
+
+async def by_an_object_of_a_module(ctx: Any) -> Any:
+    return MODULE.shop.sell(ctx)
+
+
+async def with_a_list_of_arguments(ctx: Any) -> Any:
+    return MODULE.charge(*[ctx, 1])
+
+
+async def of_a_dictionary(ctx: Any) -> Any:
+    return BY_NAME["charge"](ctx, 1)
+
+
+async def of_a_dictionary_by_a_variable(ctx: Any) -> Any:
+    name = "charge"
+    return BY_NAME[name](ctx, 1)
+
+
+async def of_a_list(ctx: Any) -> Any:
+    return IN_A_LIST[1](ctx, 1)
+
+
+async def in_a_loop(ctx: Any) -> Any:
+    for step in (charge,):
+        step(ctx, 1)
+
+
+async def handed_to_a_helper(ctx: Any) -> Any:
+    return calls_what_it_is_given(charge, 1)
+
+
+def calls_what_it_is_given(function: Callable[..., Any], amount: int) -> Any:
+    return function(None, amount)
+
+
+async def in_an_inner_function_by_an_alias(ctx: Any) -> Any:
+    pay = charge
+
+    def inner() -> Any:
+        return pay(ctx, 1)
+
+    return inner()
+
+
 def of_an_outer_function() -> Callable[..., Any]:
     def local(ctx: Any) -> int:
         return 1
@@ -171,6 +271,25 @@ CALLING = [
     with_a_decorator,
     caught,
     caught_by_all_means,
+    by_a_global_alias,
+    by_a_local_alias,
+    by_an_alias_of_two,
+    by_one_of_several_names,
+    by_a_walrus,
+    by_a_partial,
+    by_a_partial_of_its_own,
+    by_a_partial_at_once,
+    by_an_object,
+    by_a_class,
+    by_a_bound_method,
+    by_an_object_of_a_module,
+    with_a_list_of_arguments,
+    of_a_dictionary,
+    of_a_dictionary_by_a_variable,
+    of_a_list,
+    in_a_loop,
+    handed_to_a_helper,
+    in_an_inner_function_by_an_alias,
     of_an_outer_function(),
 ]
 
@@ -207,6 +326,34 @@ async def asks_in_a_list(ctx: Any) -> Any:
     await ctx.when_all([ctx.call_activity(each) for each in (charge,)])
 
 
+async def asks_by_an_alias(ctx: Any) -> Any:
+    pay = charge
+    return await ctx.call_activity(pay, input=1)
+
+
+async def asks_by_a_dictionary(ctx: Any) -> Any:
+    return await ctx.call_activity(BY_NAME["charge"], input=1)
+
+
+async def asks_by_a_module(ctx: Any) -> Any:
+    return await ctx.call_activity(MODULE.charge, input=1)
+
+
+async def asks_in_an_inner_function(ctx: Any) -> Any:
+    async def inner() -> Any:
+        return await ctx.call_activity(charge, input=1)
+
+    return await inner()
+
+
+async def asks_in_a_helper(ctx: Any) -> Any:
+    return await asks_for_what_it_is_given(ctx, charge)
+
+
+async def asks_for_what_it_is_given(ctx: Any, function: Callable[..., Any]) -> Any:
+    return await ctx.call_activity(function, input=len([function]))
+
+
 async def shares_code(ctx: Any) -> Any:
     return helper()
 
@@ -217,13 +364,32 @@ async def never_gets_there(ctx: Any) -> Any:
     return helper()
 
 
-@pytest.mark.parametrize("code", [asks, asks_in_a_list, shares_code, never_gets_there], ids=lambda code: code.__name__)
+ASKING = [
+    asks,
+    asks_in_a_list,
+    asks_by_an_alias,
+    asks_by_a_dictionary,
+    asks_by_a_module,
+    asks_in_an_inner_function,
+    asks_in_a_helper,
+    shares_code,
+]
+
+
+async def calls_something_else(ctx: Any) -> Any:
+    # It is watched, and does nothing that is refused.
+    function: Any = {True: helper, False: deep_helper}[ctx.instance_id != "another"]
+    await ctx.call_activity(charge, input=1)
+    return function()
+
+
+@pytest.mark.parametrize("code", [*ASKING, never_gets_there, calls_something_else], ids=lambda code: code.__name__)
 def test_other_code_goes_on(code: Callable[..., Any]) -> None:
     assert run(code).status is Status.COMPLETED
 
 
 def test_only_the_code_that_names_such_a_call_is_run_under_a_profile_function() -> None:
-    for code in (asks, asks_in_a_list, shares_code):
+    for code in ASKING:
         run(code)
         assert called_by(APP.workflows[code.__name__]) == {}
     run(never_gets_there)

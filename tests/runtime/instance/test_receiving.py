@@ -303,6 +303,46 @@ def test_a_timer_whose_reminder_has_changed_on_the_disk_fires_at_its_time_all_th
         assert actor.status is Status.COMPLETED
 
 
+@pytest.mark.parametrize(("name", "shift_us"), [("1", 1_000_000), ("3", 0), ("q", 0)])
+def test_so_does_the_end_of_a_wait(actor: LoneActor, name: str, shift_us: int) -> None:
+    # Given a wait with a timeout, whose row has got another name, or another time,
+    actor.start("approval")
+    [(timer, due_us)] = actor.reminders
+    actor.reminders = set()
+    # when that fires,
+    actor.now_us = due_us + shift_us
+    actor.send(ReminderDue(name, due_us + shift_us))
+    # then the timer is set again, and the wait ends.
+    assert actor.reminders == {(timer, due_us)}
+    actor.fire()
+    assert (actor.status, actor.state.output) == (Status.COMPLETED, '"too late"')
+
+
+def test_the_timer_of_a_wait_that_its_event_has_ended_is_not_set_again(actor: LoneActor) -> None:
+    actor.start("approval")
+    [(_, due_us)] = actor.reminders
+    actor.raise_event("approve", '"yes"')
+    assert actor.reminders == set()
+    actor.now_us = due_us
+    actor.send(ReminderDue("q", due_us))
+    assert actor.reminders == set()
+    assert actor.status is Status.RUNNING
+
+
+@pytest.mark.parametrize("workflow", ["sleeper", "approval"])
+def test_a_restart_sets_timers_again_that_the_disk_has_lost(actor: LoneActor, workflow: str) -> None:
+    actor.start(workflow)
+    [timer] = actor.reminders
+    actor.reminders = set()
+    actor.restart()
+    assert actor.reminders == {timer}
+    actor.fire()
+    assert actor.status is Status.COMPLETED
+    # It is over, and sets none.
+    actor.restart()
+    assert actor.reminders == set()
+
+
 @pytest.mark.parametrize("running", [True, False])
 def test_a_start_behind_a_termination_finds_the_instance_ended(actor: LoneActor, running: bool) -> None:
     # Given a child, or the start of one that waits, which is to be terminated with its parent's first run,

@@ -333,3 +333,13 @@ async def test_a_file_that_others_can_read_is_told_of_once_at_each_open(
         lines = [each for each in caplog.messages if "can be read by other users" in each]
         assert len(lines) == (opens if told else 0)
         assert all(f"(mode {mode:04o})" in line for line in lines)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file_is_refused_in_one_sentence_and_not_opened(tmp_path: Path, kind: str) -> None:
+    path = str(tmp_path / "pipe") if kind == "pipe" else "/dev/null"
+    if kind == "pipe":
+        os.mkfifo(path)
+    with pytest.raises(StoreFailed, match="is a device, a pipe or a socket"):
+        Hold.take(path)
+    assert not os.path.exists(f"{path}.lock")

@@ -1,4 +1,4 @@
-"""A log that has lost its last page costs the actors of that page, and no others."""
+"""A store that has lost a page which it needs opens: it costs the actors of that page, and no others."""
 
 import os
 import sqlite3
@@ -118,6 +118,67 @@ async def test_the_others_are_served_and_new_ones_are_taken(
         assert {fault.split(":")[0] for fault in faults} == {str(address) for address in lost}
         await open_and_close(filled)
     assert not filled.with_name(f"{filled.name}.damaged-2").exists()
+
+
+@pytest.fixture
+async def wide(path: Path) -> Path:
+    """A store at rest, each of whose tables and indexes has more than one page."""
+    async with opened(path) as store:
+        fences = await store.claim("host", now_us=1)
+        writes = []
+        for number in range(900):
+            address = Address("wf", f"{number * 7919 % 900:0100}")
+            reminders = [("1", 10**9 + number), ("name" * 10, 10**9 + number)]
+            fields = {"record": b"r" * 10, "entry": b"e", "reminders_set": reminders, "active": True}
+            writes.append(write(store.new_key(), address, **fields))
+        await store.commit(writes, fences)
+    return path
+
+
+def page_of(path: Path, table: str, which: int) -> int:
+    """A page of a table or an index; 0 is its root."""
+    with closing(sqlite3.connect(path)) as connection:
+        pages: list[int] = [
+            page for (page,) in connection.execute("SELECT pageno FROM dbstat WHERE name = ?", (table,))
+        ]
+    return [root_of(path, table), *sorted({*pages} - {root_of(path, table)})][which]
+
+
+async def readable(path: Path, new: str) -> tuple[int, int, int, int]:
+    """Open a store, write to it, and count the actors that can be read, those that are marked, and the reminders."""
+    async with opened(path) as store:
+        fences = await store.claim("host", now_us=1)
+        await store.commit([write(store.new_key(), Address("wf", new), record=b"r", entry=b"e")], fences)
+        addresses = [Address("wf", f"{number:0100}") for number in range(900)]
+        found = await store.load(addresses)
+        damaged = sum(isinstance(each, StoreDamaged) for each in found)
+        reminders = await store.reminders(after=None, limit=10_000)
+        return sum(isinstance(each, Stored) for each in found), damaged, len(await store.active()), len(reminders)
+
+
+@pytest.mark.parametrize("which", [0, 1, -1])
+@pytest.mark.parametrize("table", ["log", "log_key", "actors", "sqlite_autoindex_actors_1", "active", "reminders"])
+async def test_each_page_of_a_table_or_an_index_costs_what_it_held(wide: Path, table: str, which: int) -> None:
+    DAMAGES["zeros"](wide, page_of(wide, table, which))
+    sound, damaged, active, reminders = await readable(wide, "one")
+    # No actor is taken for one that does not exist.
+    assert sound + damaged == 900
+    if table in ("log", "actors"):
+        assert (active, reminders) == (900, 1_800)
+        assert damaged < 450 or which == 0
+    elif (table, which) == ("log_key", 1):
+        # To read the whole index at each start would cost more than its actors are worth.
+        assert 0 < damaged < 450
+    else:
+        assert damaged == 0
+        assert 900 <= active <= 901
+    if table == "reminders" and which != 0:
+        # What cannot be read, the actors set again: all of them are marked.
+        assert 1_200 < reminders < 1_800
+    # At the next start it is as it was left.
+    again = await readable(wide, "two")
+    assert again[:2] == (sound, damaged)
+    assert again[3] == reminders
 
 
 async def test_positions_go_on_behind_those_that_were_lost(filled: Path) -> None:
