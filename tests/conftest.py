@@ -54,7 +54,7 @@ def postgres_server() -> Iterator[Callable[[int], PostgresServer]]:
 
 
 @pytest.fixture(params=["asyncio", "trio"])
-def virtual_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def virtual_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Literal["asyncio", "trio"]:
     """Run the virtual-time stories of a test on asyncio, and on trio: hosts and engines are to work on both."""
     backend: Literal["asyncio", "trio"] = request.param
     monkeypatch.setattr(request.module, "run_virtually", partial(run_virtually, backend=backend))

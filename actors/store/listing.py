@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from .cursor import Position
 
 # A page examines at most so many actors. It may then be short, or empty, and its cursor goes on behind them.
@@ -20,7 +22,7 @@ EXAMINED_MAX = 20_000
 COUNTED_MAX = 100_000
 
 
-class Facets(NamedTuple):
+class Facets(Struct, frozen=True):
     """The side of an actor that lists and counts see. Times are Unix time in microseconds."""
 
     name: str

@@ -55,7 +55,7 @@ def context_of(who: Any) -> Context:
     return context
 
 
-# Mark the present context until the mark is taken back: code of users runs in it now. Both are called in each turn, and
-# are no functions of Python's for that.
+# Mark the present context until the mark is taken back: code of users runs in it now. Both are called for each actor
+# that leaves memory, and are no functions of Python's for that.
 users_turn: Callable[[], Token[Any]] = partial(_owner.set, CodeOwner.USER)
 turn_over: Callable[[Token[Any]], None] = _owner.reset

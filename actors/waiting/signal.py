@@ -5,8 +5,6 @@ The rule: a wait lowers the flag, so that it may be raised again.
 All loops of a host wait for their work with it.
 """
 
-import anyio
-
 from .waiter import Waiter, new_waiter
 
 
@@ -41,8 +39,10 @@ class Signal:
 
     async def wait_for(self, seconds: float) -> None:
         """Wait as `wait` does, but no longer than so many seconds."""
-        if self._raised:
-            self._raised = False
-            return
-        with anyio.move_on_after(seconds):
-            await self.wait()
+        if not self._raised:
+            self._waiter = new_waiter()
+            try:
+                await self._waiter.wait_for(seconds)
+            finally:
+                self._waiter = None
+        self._raised = False

@@ -9,6 +9,7 @@ run, a bare future costs a tenth of an event, and each instance needs several.
 
 import asyncio
 from collections.abc import Generator
+from math import inf
 from typing import Any, Protocol
 
 import anyio
@@ -22,6 +23,10 @@ class Waiter(Protocol):
         ...
 
     def __await__(self) -> Generator[Any, Any, None]: ...
+
+    async def wait_for(self, seconds: float) -> None:
+        """Wait to be woken, but no longer than so many seconds."""
+        ...
 
 
 def new_waiter() -> Waiter:
@@ -46,6 +51,15 @@ class _FutureWaiter:
     def __await__(self) -> Generator[Any, Any, None]:
         return self._future.__await__()
 
+    async def wait_for(self, seconds: float) -> None:
+        # A timer that wakes it: one step of the loop, where a cancel scope takes six.
+        timer = self._future.get_loop().call_later(seconds, self.wake) if seconds < inf else None
+        try:
+            await self._future
+        finally:
+            if timer is not None:
+                timer.cancel()
+
 
 class _EventWaiter:
     __slots__ = ("_event",)
@@ -58,3 +72,7 @@ class _EventWaiter:
 
     def __await__(self) -> Generator[Any, Any, None]:
         return self._event.wait().__await__()
+
+    async def wait_for(self, seconds: float) -> None:
+        with anyio.move_on_after(seconds):
+            await self._event.wait()

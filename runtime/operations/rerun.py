@@ -148,7 +148,26 @@ def copied(
     after = [] if remote else _asked_behind(commands, rerun.event_id, waited_us)
     kept[-1] = last._replace(turn=[*arrivals, *before, again, *after], held=[])
     sent = [command for command in after if isinstance(command, EventSent | DetachedCreated)]
-    return HistoryCopy(kept, execution_id, sent)
+    return HistoryCopy(_without_unfed(kept), execution_id, sent)
+
+
+def _without_unfed(rows: Sequence[Row]) -> list[Row]:
+    """Leave out what had arrived and was not fed by the last of these turns, as what arrives behind it is left out.
+
+    A worker's turn feeds what was held when the worker took it, and more may have arrived until it answered. The new
+    instance would feed that in the place of the first thing that arrives for itself.
+    """
+    unfed: list[tuple[int, int]] = []  # the row and the place in it
+    for number, row in enumerate(rows):
+        if row.turn is not None:
+            del unfed[: row.consumed]
+        unfed += ((number, place) for place in range(len(row.held)))
+    without: list[Row] = []
+    for number, row in enumerate(rows):
+        held = [event for place, event in enumerate(row.held) if (number, place) not in unfed]
+        if row.turn is not None or held:
+            without.append(row._replace(held=held))
+    return without
 
 
 def _asked_behind(commands: Sequence[Command], event_id: int, waited_us: int) -> list[Command]:

@@ -164,6 +164,9 @@ class SimLoop(asyncio.AbstractEventLoop):
         long_steps: Steps that take longer than others: which, and for how many virtual seconds.
     """
 
+    # Of the process, as its collector is. The collector can be asked, and counts millions of objects to answer.
+    _heap_frozen = False
+
     def __init__(self, order: StepOrder | None = None, *, step_s: float = 0.0) -> None:
         self.order = order
         self.step_s = step_s
@@ -325,12 +328,21 @@ class SimLoop(asyncio.AbstractEventLoop):
         # Until `close`: finalizers would run at moments of the collector's choice.
         self._collecting = self._collecting or gc.isenabled()
         gc.disable()
-        _collect_what_is_over()
+        self._collect_what_is_over()
         try:
             yield
         finally:
             self._running = False
             asyncio._set_running_loop(None)
+
+    @classmethod
+    def _collect_what_is_over(cls) -> None:
+        """Collect what earlier loops have left, without the heap of the program, which would take much longer."""
+        if not cls._heap_frozen:
+            cls._heap_frozen = True
+            gc.collect()
+            gc.freeze()
+        gc.collect(OLD if gc.get_count()[OLD] >= LOOPS_BETWEEN else MIDDLE_AGED)
 
     def _run_until(self, task: SimTask[Any]) -> None:
         """Take one step after the other, until a task is done."""
@@ -406,14 +418,6 @@ class SimLoop(asyncio.AbstractEventLoop):
         else:
             return True
         return False
-
-
-def _collect_what_is_over() -> None:
-    """Collect what earlier loops have left, without the heap of the program, which would take longer than a world."""
-    if not gc.get_freeze_count():
-        gc.collect()
-        gc.freeze()
-    gc.collect(OLD if gc.get_count()[OLD] >= LOOPS_BETWEEN else MIDDLE_AGED)
 
 
 def _to_close(coroutine: Any) -> "list[Coroutine[Any, Any, Any]]":

@@ -16,6 +16,7 @@ In some worlds timers are late, and a few steps take long, as when the collector
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import islice
 
 from .choices import Choices
 from .loop import SimHandle, SimLoop, StepOrder
@@ -27,6 +28,8 @@ SELDOM, ALWAYS, PRIORITIES, VICTIMS = 1, 2, 3, 4
 OVERTAKEN_ONE_IN = 5
 # PCT: priorities, and how many steps there are at most between two moments at which the task that runs loses its own.
 PRIORITIES_MAX, CHANGES, CHANGE_STEPS = 8, 4, 3_000
+# So many of the oldest steps are compared: in a large world hundreds are ready at once.
+COMPARED_MAX = 16
 # One task in so many is a victim, and is overtaken so often at most before each of its steps.
 VICTIM_ONE_IN, OVERTAKEN_MAX = 40, 200
 LATE_S = (0.0, 0.000_5, 0.02, 1.0)
@@ -77,7 +80,7 @@ class AnyOrder:
 
 
 class PriorityOrder:
-    """The step of the task with the highest priority is next; of equal ones the oldest.
+    """The step of the task with the highest priority is next, among the oldest ones; of equal ones the oldest.
 
     Plain callbacks have no priority: the oldest of them comes behind each step of a task. With one they could keep all
     tasks waiting, because anyio's cancellation calls itself until the tasks have ended.
@@ -96,7 +99,7 @@ class PriorityOrder:
         priorities = self._priorities
         best, at = None, 0
         self._callback_next = not self._callback_next
-        for number, handle in enumerate(ready):
+        for number, handle in enumerate(islice(ready, COMPARED_MAX)):
             if not handle.number:
                 if self._callback_next:
                     return number

@@ -16,7 +16,7 @@ from hashlib import blake2b
 from itertools import count
 from typing import TypeAlias, TypeVar
 
-from ...actors.errors import HostNotRunning, HostStopping
+from ...actors.errors import HostNotRunning, HostStopping, MailboxFull
 from ...actors.instruments import Instruments
 from ...actors.store.contract import Write
 from ...actors.store.errors import StoreError
@@ -27,10 +27,12 @@ from ...runtime.settings import Opening, Settings
 from .calls import ConnectionLost, Request, StoryCalls
 from .choices import Choices
 from .deploys import DeployMode, Deploys
+from .knobs import Knobs
 from .life import Life, LifeStore, WorldMachine
 from .loop import SimHandle, SimLoop, Stuck, never
 from .machines.clock import MachineClock
 from .machines.disk import SimDisk
+from .machines.stopwatch import SimStopwatch
 from .machines.workshop import SimWorkshop
 from .orders import put_in_order
 from .patches import patched
@@ -46,6 +48,8 @@ StoreOf: TypeAlias = Callable[["SimWorld", Instruments], LifeStore]
 RESTARTS_S = (0.05, 0.0, 1.0, 30.0)
 # How long after its beginning a recovery, or a stop, is cut off by a kill.
 CUT_OFF_S = (0.0, 0.0, 0.000_1, 0.002)  # the first is no choice of it
+# How many shards a store in memory has; the first is its usual number.
+SHARDS = (64, 1, 7)
 # What the story's call waits before it is repeated.
 REPEAT_S = 0.2
 
@@ -57,7 +61,7 @@ class SimWorld:
         apps: The app of its hosts; or several, in the order of their making, of which the first life has the first.
         choices: All that is up to chance.
         deploy: Which of several apps may follow which.
-        settings: Those of its hosts.
+        settings: Those of its hosts; or knobs, which are drawn sizes and have settings.
         clock_is_set: Whether the date is set back and forward (stream `clock.step`).
         lossy: Whether the network between the story and the host has faults (`testing/simulation/calls.py`).
         store: Gives the store of each life; one in memory by default.
@@ -77,7 +81,7 @@ class SimWorld:
         choices: Choices | None = None,
         *,
         deploy: DeployMode = "forward",
-        settings: Settings | None = None,
+        settings: Settings | Knobs | None = None,
         clock_is_set: bool = False,
         lossy: bool = False,
         store: StoreOf | None = None,
@@ -85,21 +89,23 @@ class SimWorld:
     ) -> None:
         self.choices = choices or Choices()
         self.deploys = Deploys([apps] if isinstance(apps, App) else apps, deploy, self.choices)
-        self.settings = settings or Settings(stop_grace_s=1.0)
+        self.knobs = settings if isinstance(settings, Knobs) else None
+        self.settings = settings.settings if isinstance(settings, Knobs) else settings or Settings(stop_grace_s=1.0)
         self.trace = trace or WorldTrace()
-        self.loop = SimLoop()  # type: ignore[abstract]  # without sockets, signals and processes
+        self.loop = loop = SimLoop()  # type: ignore[abstract]  # without sockets, signals and processes
         put_in_order(self.loop, self.choices)
-        self.trace.fingerprint = self._fingerprint
+        self.trace.fingerprint = lambda: loop.fingerprint
         if self.trace.steps is not None:
             self.loop.on_step = self._keep_step
         self.clock = MachineClock(self.loop, may_be_set=clock_is_set)
         self.machines: list[WorldMachine] = []
         self.on_commit: list[Callable[[Sequence[Write]], None]] = []
         self.on_step: list[Callable[[], None]] = []
-        self._store_of = store or _in_memory()
+        self._store_of = store or _in_memory(SHARDS[self.choices.draw("world.shards", len(SHARDS))])
         self.disk = SimDisk(self.choices, self.trace, kill=self.kill, committed=self._committed)
         self.workshop = SimWorkshop(self.choices)
         self._calls = StoryCalls(self.loop, self.choices, self.trace, lossy=lossy)
+        self._stopwatch = SimStopwatch(self.loop, self.choices)
         self.kills = 0
         self._lives = count(1)
         self.life: Life | None = None
@@ -163,12 +169,12 @@ class SimWorld:
     async def ask(self, request: Request[T]) -> T:
         """Repeat a request until it is answered, as clients behind load balancers do.
 
-        A host that has ended, is stopping, or has a store that fails does not answer.
+        A host that has ended, is stopping, has too much to do, or has a store that fails does not answer.
         """
         while True:
             try:
                 return await self.call(request)
-            except (ConnectionLost, HostStopping, HostNotRunning, StoreError):
+            except (ConnectionLost, HostStopping, HostNotRunning, MailboxFull, StoreError):
                 await self.sleep(REPEAT_S)
 
     def kill(self, why: str = "the story has") -> None:
@@ -236,7 +242,7 @@ class SimWorld:
         if number > 1:
             self.deploys.choose("deploy")
         life = self.life = Life(number, self.deploys.now, self.loop.create_future())
-        instruments = Instruments(self.loop.time, partial(_chance, number, count()), self.clock.time_ns)
+        instruments = Instruments(self._stopwatch, partial(_chance, number, count()), self.clock.time_ns)
         self.disk.inner = self._store_of(self, instruments)
         engine = Engine(
             life.app,
@@ -245,6 +251,8 @@ class SimWorld:
             clock=self.clock,
             opening=Opening(instruments=instruments, workshop=self.workshop),
         )
+        if self.knobs is not None:
+            self.knobs.turn(engine)
         task = self.loop.create_task(self._live(life, engine), context=self.loop.in_life(number))
         task.add_done_callback(partial(self._left, life), context=self.loop.outside)
 
@@ -313,9 +321,6 @@ class SimWorld:
         while not life.over:
             await self.sleep(0.01)
 
-    def _fingerprint(self) -> int:
-        return self.loop.fingerprint
-
     def _keep_step(self, handle: SimHandle, ready: int, at: int, now_s: float) -> None:
         self.trace.step(handle.number, ready, at, now_s, handle.where)
 
@@ -341,9 +346,9 @@ class SimWorld:
             await waiting
 
 
-def _in_memory() -> StoreOf:
+def _in_memory(shards: int) -> StoreOf:
     """One store in memory for all lives."""
-    store = MemoryStore()
+    store = MemoryStore(shards=shards)
     return lambda world, instruments: store
 
 
@@ -354,6 +359,3 @@ def _chance(life: int, draws: "count[int]", size: int) -> bytes:
     """
     assert size <= blake2b.MAX_DIGEST_SIZE
     return blake2b(b"%d/%d" % (life, next(draws)), digest_size=size).digest()
-
-
-World = SimWorld

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from perdure.actors.store.errors import ListsUnfinished
 from perdure.actors.store.listing import Facets, ListFilter, Order
@@ -53,7 +54,7 @@ def test_one_without_lists_is_as_an_earlier_release_left_it_and_an_engine_fills_
             lists = engine._host.lists
             page = await lists.list(WORKFLOW, ListFilter(), order=Order.ID, cursor=None, limit=500)
             # When an instance has changed last, an older store knows from its last turn only.
-            return {each.id: each.facets._replace(updated_us=0, ended_us=None) for each in page.listed}
+            return {each.id: replace(each.facets, updated_us=0, ended_us=None) for each in page.listed}
 
     async def refused() -> None:
         store = SqliteStore(old)

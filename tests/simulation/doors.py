@@ -146,6 +146,9 @@ class Doors:
         return app
 
 
+TOO_MANY = 429  # by Dapr's routes, too
+
+
 def _word(action: BulkAction) -> Literal["suspend", "resume"]:
     return "suspend" if action is BulkAction.SUSPEND else "resume"
 
@@ -157,8 +160,9 @@ class DoorServer(AppServer):
         try:
             return await super().send(method, path, **named)
         except ServerRefused as refused:
-            # A client's reading of an instance that has just begun a new generation: to be asked again.
-            certain = refused.status < 500 and refused.code != "ERR_HISTORY_CHANGED"
+            # To be asked again: a reading of an instance that has just begun a new generation, and a full mailbox.
+            again = ("ERR_HISTORY_CHANGED", "ERR_MAILBOX_FULL")
+            certain = refused.status < 500 and refused.code not in again and refused.status != TOO_MANY
             _classify(refused.message, certain=certain, instance_id=named.get("instance_id"))
 
 

@@ -9,6 +9,7 @@ from perdure import App, InstanceNotFound, Settings
 from perdure.runtime.errors import RequestRefused
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.deploys import DeployMode
+from perdure.testing.simulation.knobs import Knobs
 from perdure.testing.simulation.loop import Stuck
 from perdure.testing.simulation.trace import WorldTrace
 from perdure.testing.simulation.world import SimWorld, StoreOf
@@ -73,15 +74,7 @@ class Scenario:
         self.witness = Witness(standings=standings)
         self.choices = choices
         self._lossy = lossy
-        always_replay = choices.draw("world.always_replay", 4) == 1
-        small = choices.draw("world.small", 4) == 1
-        settings = Settings(
-            always_replay=always_replay,
-            activations_max=2 if small else 10_000,
-            activities_max=2 if small else 100,
-            stop_grace_s=1.0,
-            wait_for_workers=workers,
-        )
+        settings = Knobs(Settings(activities_max=100, stop_grace_s=1.0, wait_for_workers=workers), choices)
         performing = self.witness.performing_at_a_worker if workers else self.witness.performing
         apps = [app_of(lambda: self.world, performing)]
         if deploy is not None:

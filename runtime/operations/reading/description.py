@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from ....actors.hosting.host import Host
 from ....actors.store.errors import StoreDamaged
 from ....actors.store.listing import Facets, ListFilter
@@ -171,7 +173,7 @@ class Descriptions:
                 changed_us, facets = inspection.updated_us, inspection.facets
                 record = unpack_record(inspection.record)
         # As Dapr's doors have it: whatever it was, it is stalled.
-        facets = (facets or facets_of(record, changed_us))._replace(status=Status.STALLED.name, ended_us=None)
+        facets = replace(facets or facets_of(record, changed_us), status=Status.STALLED.name, ended_us=None)
         return Description(
             item=item_of(instance_id, record, facets, app_id=self._app_id),
             execution_id=record.execution_id,

@@ -7,8 +7,23 @@ import pytest
 
 from perdure import App, Engine, InstanceNotFound, RetryPolicy, Settings, Status, WorkflowContext
 from perdure.runtime.errors import LimitExceeded
-from perdure.runtime.history.event import ChildCreated
-from perdure.runtime.operations.rerun import EventNotFound, EventNotRerunnable, Rerun, RerunExists, RerunRefused
+from perdure.runtime.history.event import (
+    ChildCreated,
+    ExecutionResumed,
+    ExecutionStarted,
+    ExecutionSuspended,
+    TaskScheduled,
+)
+from perdure.runtime.history.row import Row
+from perdure.runtime.history.timeline import Timeline
+from perdure.runtime.operations.rerun import (
+    EventNotFound,
+    EventNotRerunnable,
+    Rerun,
+    RerunExists,
+    RerunRefused,
+    copied,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -232,3 +247,20 @@ async def test_an_event_of_the_turn_that_ended_the_instance_is_refused(world: Wo
         await world.engine.client.run("leaves", instance_id="abc")
         with pytest.raises(RerunRefused, match="the turn that ended the instance"):
             await world.rerun(event_id=1)
+
+
+async def test_what_had_arrived_and_was_not_fed_by_the_workers_turn_is_not_copied() -> None:
+    # Given an instance of a worker that was suspended and resumed while the worker had its first turn,
+    started = ExecutionStarted("w", None, "x1")
+    rows = [
+        Row(1, None, [started]),
+        Row(2, None, [ExecutionSuspended(None)]),
+        Row(3, None, [ExecutionResumed(None)]),
+        Row(4, [TaskScheduled(1, "a", None, "x1-1")], [], 1),
+        Row(5, [TaskScheduled(2, "b", None, "x1-2")], []),
+    ]
+    # when it is run again from what that turn has asked for,
+    copy = copied(rows, Rerun("i", 1, "again"), new_id="again", execution_id="x2", now_us=9, remote=True)
+    # then the new instance begins with what the turn was fed, and nothing is left over for its next turn.
+    assert [(row.held, row.consumed) for row in copy.rows] == [([started._replace(execution_id="x2")], None), ([], 1)]
+    assert Timeline.of(copy.rows).held == []

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from perdure import InstanceNotFound, Status, WorkflowState
-from perdure.actors.errors import HostNotRunning, HostStopping
+from perdure.actors.errors import HostNotRunning, HostStopping, MailboxFull
 from perdure.actors.store.errors import StoreError
 from perdure.runtime.engine import Engine
 from perdure.runtime.errors import RequestRefused
@@ -26,7 +26,7 @@ T = TypeVar("T")
 Request = Callable[[Engine], Coroutine[Any, Any, T]]
 
 # A host that has ended, is stopping, or has a store that fails does not answer.
-UNANSWERED = (ConnectionLost, HostStopping, HostNotRunning, StoreError)
+UNANSWERED = (ConnectionLost, HostStopping, HostNotRunning, MailboxFull, StoreError)
 
 
 def has_ended(version: Version | None) -> bool:
