@@ -1,6 +1,6 @@
 """Prints the hash of one world for each seed, for a process that is to be compared with another.
 
-python -c "..." FIRST END KIND; KIND is one of those in kinds.py.
+python -c "..." forwards|backwards KIND=SEEDS...; the kinds are those in kinds.py.
 """
 
 import logging
@@ -16,10 +16,11 @@ INSTANCES_MAX = 4
 
 def main() -> None:
     logging.disable(logging.CRITICAL)
-    first, end, kind = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    worlds = [
+        (kind, seed) for kind, _, seeds in (each.partition("=") for each in sys.argv[2:]) for seed in range(int(seeds))
+    ]
     # One process goes forwards, the other backwards: what a world leaves behind must not show in the next.
-    seeds = range(first, end) if first < end else range(first - 1, end - 1, -1)
-    for seed in seeds:
+    for kind, seed in worlds if sys.argv[1] == "forwards" else reversed(worlds):
         with scenario_of(kind, Choices(seed), instances_max=INSTANCES_MAX) as scenario:
             outcome = scenario.run()
-        print(seed, outcome.digest, outcome.kills, outcome.instances)
+        print(kind, seed, outcome.digest, outcome.kills, outcome.instances)

@@ -196,6 +196,8 @@ class Witness:
         if write.reset or id_ not in self.seen:
             # What a generation hands on is in the next one's history too.
             self.seen[id_] = Seen(record.execution_id if record is not None else "")
+            # A child that was purged before its parent is begun again by that, if the host dies in between.
+            self.cut_off.pop(self.seen[id_].execution_id, None)
         seen = self.seen[id_]
         if record is not None:
             assert write.record is not None

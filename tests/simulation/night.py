@@ -45,12 +45,14 @@ class Night(NamedTuple):
         name: Tells it from other nights of the commit.
         seconds: How long it lasts.
         folder: Where failures are written.
+        shrink_runs: How many worlds may be run to make a failure small.
     """
 
     commit: str
     name: str
     seconds: float
     folder: Path
+    shrink_runs: int = 400
 
     def seeds(self, core: int) -> Iterator[int]:
         """The seeds of a core, without an end."""
@@ -155,7 +157,7 @@ def _issue(night: Night, seed: int, attempt: Attempt) -> str:
     if again is None or again.error is None:
         note = "Its schedule alone is green: something of it is in the seed and not in the schedule."
         return _text(night, seed, attempt, note, attempt.choices.taken, attempt.story)
-    found = shrink(run, FoundFailure(attempt.choices.taken, again.error, again.story, 0))
+    found = shrink(run, FoundFailure(attempt.choices.taken, again.error, again.story, 0), runs_max=night.shrink_runs)
     note = f"Confirmed twice, and made small in {found.runs} worlds."
     return _text(night, seed, attempt, note, found.schedule, found.story)
 

@@ -296,7 +296,7 @@ def turns_take_a_time_that_never_goes_back(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(TurnLoop, "_take_turn", take)
 
 
-@mutant("E13")
+@mutant("E10", "E13")
 def readers_see_what_was_before_the_commit(patch: pytest.MonkeyPatch) -> None:
     original = Activation.committed
 

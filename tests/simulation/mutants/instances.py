@@ -14,7 +14,7 @@ from perdure.runtime.execution.pending import Pending
 from perdure.runtime.history.event import ChildCompleted, EventRaised, TaskCompleted
 from perdure.runtime.history.row import RowPacker
 from perdure.runtime.instance import effects, ending, native, turn
-from perdure.runtime.instance.message import ActivityDone, ChildDone, Start
+from perdure.runtime.instance.message import ActivityDone, ChildDone
 from perdure.runtime.instance.receiving import RECEIVERS
 from perdure.runtime.instance.requests import steering
 from perdure.runtime.instance.sheet import TurnSheet
@@ -80,19 +80,6 @@ def a_parent_hears_of_an_end_twice(patch: pytest.MonkeyPatch) -> None:
         original(sheet, envelope)
 
     patch.setitem(cast("dict[Any, Any]", RECEIVERS), ChildDone, receive)
-
-
-@mutant("E8", "E10", within=60, lossy=True)
-def a_start_does_not_see_the_termination_before_it(patch: pytest.MonkeyPatch) -> None:
-    # What a child of a terminated run and one of the next met: their id is the same, and both came in one turn.
-    original = RECEIVERS[Start]
-
-    def receive(sheet: TurnSheet, envelope: Envelope) -> None:
-        before, sheet.termination = sheet.termination, None
-        original(sheet, envelope)
-        sheet.termination = before
-
-    patch.setitem(cast("dict[Any, Any]", RECEIVERS), Start, receive)
 
 
 @mutant("E4", within=60)
