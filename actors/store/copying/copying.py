@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
 import msgpack
+import msgspec
 
 from ...address import Address, shard_of
 from ..audit import AuditRow
@@ -247,5 +248,7 @@ def _checksum(copied: CopiedActor | CopiedAudit) -> int:
 
 
 def _plain(value: object) -> object:
-    """The same for lists and tuples of any kind."""
+    """The same for lists, tuples and facets."""
+    if isinstance(value, Facets):
+        value = msgspec.structs.astuple(value)
     return [_plain(each) for each in value] if isinstance(value, tuple | list) else value

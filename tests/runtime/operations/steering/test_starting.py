@@ -211,9 +211,9 @@ async def test_another_key_for_the_same_id_is_another_start(engine: Engine) -> N
 @pytest.mark.parametrize("key", ["", "x" * 257])
 async def test_a_key_that_cannot_be_is_refused(engine: Engine, key: str) -> None:
     async with engine:
-        with pytest.raises(InvalidRequest, match="1 to 256 bytes"):
+        with pytest.raises(InvalidRequest, match="1 to 256 visible characters"):
             await start(engine, "quick", key=key)
-        with pytest.raises(InvalidRequest, match="1 to 256 bytes"):
+        with pytest.raises(InvalidRequest, match="1 to 256 visible characters"):
             await engine.steering.raise_event("i", "go", key=key)
 
 
