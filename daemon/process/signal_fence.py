@@ -114,6 +114,14 @@ def handlers_fenced() -> Iterator[None]:
         yield
     finally:
         module.signal = original
+        _ignore_timers_of_the_app()
+
+
+def _ignore_timers_of_the_app() -> None:
+    """Have timers that code of the app left behind end nothing: at its end the interpreter takes all handlers away."""
+    for number in TIMERS:
+        if isinstance(signal.getsignal(number), FencedHandler | UnawaitedAlarm):
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _serving() -> bool:

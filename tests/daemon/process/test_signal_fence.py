@@ -12,7 +12,15 @@ import pytest
 from perdure import ActivityContext, App, Engine, Status, WorkflowContext
 from perdure.actors.store.memory import MemoryStore
 from perdure.daemon.event_loop import new_event_loop, run_as_owner
-from perdure.daemon.process.signal_fence import GUARDED, TIMERS, FencedHandler, handlers_fenced, is_foreign, name_of
+from perdure.daemon.process.signal_fence import (
+    GUARDED,
+    TIMERS,
+    FencedHandler,
+    UnawaitedAlarm,
+    handlers_fenced,
+    is_foreign,
+    name_of,
+)
 from perdure.daemon.process.signal_guard import guard_signals
 from perdure.runtime.operations.handle import WorkflowState
 
@@ -237,3 +245,24 @@ def test_code_of_the_app_takes_no_signal_that_the_daemon_lives_by(
     assert state.status is Status.COMPLETED
     assert number.name in caplog.text
     assert signal.getsignal(number) == before
+
+
+@pytest.mark.parametrize("number", TIMERS)
+@pytest.mark.parametrize("handler", [FencedHandler(raises), UnawaitedAlarm()])
+def test_a_timer_that_the_app_left_behind_does_not_end_the_process_at_its_end(
+    number: signal.Signals, handler: FencedHandler | UnawaitedAlarm
+) -> None:
+    # Given a timer of the app that runs when the daemon has stopped,
+    with handlers_fenced():
+        signal.signal(number, handler)
+        COMES[number]()
+    # then its signal is ignored, since the interpreter takes the handler away before the process ends.
+    assert signal.getsignal(number) is signal.SIG_IGN
+    spin()
+
+
+def test_a_handler_of_the_program_stays_when_the_daemon_has_stopped() -> None:
+    signal.signal(signal.SIGALRM, raises)
+    with handlers_fenced():
+        pass
+    assert signal.getsignal(signal.SIGALRM) is raises
