@@ -206,7 +206,7 @@ class Witness:
         if write.entry is not None:
             seen.entries.append(write.entry)
             self._row(id_, seen, unpack_row(write.entry))
-        if logged is not None and self._commits % self._standings == 0:
+        if logged is not None and self._standings and self._commits % self._standings == 0:
             self._check_standing(logged, seen, newest=logged.turn is self.turns.last[id_].turn)
 
     def _check_standing(self, logged: LoggedTurn, seen: Seen, *, newest: bool) -> None:

@@ -144,6 +144,13 @@ def draws_lots(program: Program) -> bool:
     return any(kind == "chance" or (kind == "again" and draws_lots(rest[0])) for kind, *rest in program)
 
 
+def names_children(program: Program) -> bool:
+    """Whether a program names a child by chance, in whatever generation."""
+    return any(
+        (kind == "child" and rest[1] == 1) or (kind == "again" and names_children(rest[0])) for kind, *rest in program
+    )
+
+
 class Unspeakable(Exception):
     """An error that cannot be looked at."""
 

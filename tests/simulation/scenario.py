@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from .checks.sometimes import counted
 from .doors import DOORS, EMBEDDED, SAFE_DOORS, Doors
 from .invariants import STANDINGS, Witness
 from .programs import Program, app_of
-from .story.fates import ASLEEP_FOR, Fate, Living, a_fate
+from .story.fates import ASLEEP_FOR, KINDS, Fate, Living, a_fate
 from .workers.crew import Crew
 
 # After healing all instances have ended within this; where the date is set, timers may be late by all its steps back.
@@ -52,8 +53,9 @@ class Scenario:
         workers: The code is with workers of SDKs, and the host has none.
         doors: Callers go by the doors of the host: Dapr's HTTP API, the management API, the task hub.
         instances_max: So many workflows at most, without children.
+        fates: Of what kinds their fates are.
         program: Of the only instance; None: instances have programs of their own.
-        standings: One commit of so many is replayed and compared.
+        standings: One commit of so many is replayed and compared; 0: none is.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Scenario:
         choices: Choices,
         *,
         instances_max: int = 12,
+        fates: Sequence[str] = KINDS,
         program: Program | None = None,
         clock_is_set: bool = False,
         lossy: bool = False,
@@ -93,15 +96,15 @@ class Scenario:
         # A network that doubles requests begins what has ended anew where a start says nothing of that.
         self.doors = Doors(self.world, (EMBEDDED,) if not doors else SAFE_DOORS if lossy else DOORS)
         sendings = Counter[str]()
-        fates = (
+        lived = (
             [Fate("i0", "left alone", program)]
             if program is not None
             else [
-                a_fate(choices, number, clock_is_set=clock_is_set)
+                a_fate(choices, number, clock_is_set=clock_is_set, kinds=fates)
                 for number in range(1 + choices.draw("story.instances", instances_max))
             ]
         )
-        self.livings = [Living(self.world, self.witness, fate, sendings, self.doors) for fate in fates]
+        self.livings = [Living(self.world, self.witness, fate, sendings, self.doors) for fate in lived]
 
     def run(self) -> Outcome:
         """Let the world happen.

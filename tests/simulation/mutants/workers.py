@@ -70,7 +70,7 @@ def a_worker_may_end_an_instance_as_it_likes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(work_items, "check_workflow_answer", lambda answer: None)
 
 
-@mutant("E10", "E16", workers=True)
+@mutant("E10", "E16", workers=True, fates=("repaired",))
 def what_no_worker_has_is_taken_back_from_one(patch: pytest.MonkeyPatch) -> None:
     original = Dispatcher.receive_activity
 

@@ -5,7 +5,7 @@ it. What a kind may change about the result stands in `check`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from perdure.testing.simulation.world import SimWorld
 from ..checks.broken import Broken
 from ..doors import Doors
 from ..invariants import Witness
-from ..programs import Program, a_program, agrees, awaited, draws_lots, expected
+from ..programs import Program, a_program, agrees, awaited, draws_lots, expected, names_children
 from .caller import Caller
 
 # What happens to an instance; the first is what most have.
@@ -59,11 +59,11 @@ class Fate(NamedTuple):
     number: int = 0  # what else is to be chosen
 
 
-def a_fate(choices: Choices, number: int, *, clock_is_set: bool) -> Fate:
-    """Choose a fate; the calm one is an instance that is left alone."""
+def a_fate(choices: Choices, number: int, *, clock_is_set: bool, kinds: Sequence[str] = KINDS) -> Fate:
+    """Choose a fate of some kinds; the calm one is an instance of the first, which is left alone usually."""
     draw = choices.draw
-    drawn = draw("story.steered", len(KINDS) + LEFT_ALONE)
-    kind = KINDS[drawn] if drawn < len(KINDS) else KINDS[0]
+    drawn = draw("story.steered", len(kinds) + LEFT_ALONE)
+    kind = kinds[drawn] if drawn < len(kinds) else kinds[0]
     program = a_program(choices)
     if kind == "among many" and clock_is_set:
         kind = "left alone"  # a bulk operation is for what was created before it, by the date
@@ -159,8 +159,7 @@ class Living:
         async def rerun(engine: Engine) -> None:
             from_event: int | None = None
             # A copy has other ids of chance than the first, so the names of children do not fit.
-            named = any(kind == "child" and rest[1] == 1 for kind, *rest in self.fate.program)
-            if self.fate.number and not named:
+            if self.fate.number and not names_children(self.fate.program):
                 rows = await engine.facade.history(self.fate.id) or []
                 asked = [each for row in rows for each in row.turn or () if isinstance(each, TaskScheduled)]
                 from_event = asked[(self.fate.number - 1) % len(asked)].event_id if asked else None
