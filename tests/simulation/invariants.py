@@ -13,6 +13,7 @@ from typing import Any
 
 from perdure import ActivityContext
 from perdure.actors.store.contract import Write
+from perdure.actors.turn import Turn
 from perdure.runtime.history.event import (
     ChildCompleted,
     ChildCreated,
@@ -38,6 +39,7 @@ from perdure.testing.simulation.world import SimWorld
 
 from .checks.answers import Versions
 from .checks.broken import Broken
+from .checks.cut_off import CutOffs
 from .checks.log_lines import LogLines
 from .checks.punctual import Asked, Punctuality
 from .checks.standing import check_standing
@@ -89,11 +91,10 @@ class Witness:
         self.seen: dict[str, Seen] = {}
         self.status: dict[str, Status] = {}
         self.versions = Versions()
-        self.turns = TurnLog(lambda: self.world.clock.now_us() if self.world is not None else 0)
+        self.turns = TurnLog(lambda: self.world.clock.now_us() if self.world is not None else 0, self._heard)
         self.log = LogLines()
         self.scheduled: set[str] = set()  # the keys of activities that a commit has asked for
         self.answered: set[tuple[str, str, int]] = set()  # the activities that have, by instance, key and event id
-        self.cut_off: dict[str, float] = {}  # generations that a caller has ended, and when; virtual seconds
         self.children: set[tuple[str, str, int]] = set()  # (instance, execution, event id) of those asked for
         self.refused: set[str] = set()  # ids and payloads of requests of which nothing was done
         self.performed = 0
@@ -102,12 +103,15 @@ class Witness:
         self._standings = standings
         self._commits = 0
         self._punctual: Punctuality | None = None
+        self._cut_offs: CutOffs | None = None
+        self._writing: Turn | None = None  # whose write is being read
 
     @contextmanager
     def watching(self, world: SimWorld) -> Iterator[None]:
         """Read the commits and turns of a world until the block ends."""
         self.world = world
         self._punctual = Punctuality(world)
+        self._cut_offs = CutOffs(world)
         world.on_commit.append(self.committed)
         with self.turns.kept(), self.log.kept():
             yield
@@ -163,12 +167,12 @@ class Witness:
     def performing(self, ctx: ActivityContext) -> None:
         """E5: an activity that begins was asked for by a commit that is on the disk, and is still wanted."""
         self.performing_at_a_worker(ctx)
-        assert self.world is not None
+        assert self._cut_offs is not None
         # Where a recovery and an answer are under way at once, the activity is performed again, for nothing.
         if (ctx.workflow_id, ctx.task_execution_id, ctx.task_id) in self.answered:
             return
         execution_id = ctx.task_execution_id.rpartition("-")[0]
-        if (now_s := self.world.loop.time()) > self.cut_off.get(execution_id, now_s):
+        if self._cut_offs.is_over(execution_id):
             self.tell(
                 Broken("E5", f"{ctx.activity_name} of {ctx.workflow_id} begins after that was terminated or purged")
             )
@@ -181,13 +185,15 @@ class Witness:
 
     def _written(self, write: Write) -> None:
         id_ = write.address.id
+        assert self._cut_offs is not None
         logged = self.turns.committed(write)
+        self._writing = logged.turn if logged is not None else None
         self.versions.committed(write)
         self._commits += 1
         if write.delete:
             gone = self.seen.pop(id_, None)
             if gone is not None and not gone.ended:
-                self._cut_off(gone)
+                self._cut_offs.ended(gone.execution_id, self._writing)
             self.status.pop(id_, None)
             return
         if id_ in self.refused:
@@ -197,7 +203,7 @@ class Witness:
             # What a generation hands on is in the next one's history too.
             self.seen[id_] = Seen(record.execution_id if record is not None else "")
             # A child that was purged before its parent is begun again by that, if the host dies in between.
-            self.cut_off.pop(self.seen[id_].execution_id, None)
+            self._cut_offs.begun_again(self.seen[id_].execution_id)
         seen = self.seen[id_]
         if record is not None:
             assert write.record is not None
@@ -205,7 +211,7 @@ class Witness:
             seen.record, seen.execution_id = write.record, record.execution_id
         if write.entry is not None:
             seen.entries.append(write.entry)
-            self._row(id_, seen, unpack_row(write.entry))
+            self._row(id_, seen, unpack_row(write.entry), write.at_us)
         if logged is not None and self._standings and self._commits % self._standings == 0:
             self._check_standing(logged, seen, newest=logged.turn is self.turns.last[id_].turn)
 
@@ -225,15 +231,18 @@ class Witness:
             raise Broken("E2", f"{id_} is {after.name} after its end")
         self.status[id_] = after
 
-    def _cut_off(self, seen: Seen) -> None:
-        assert self.world is not None
-        self.cut_off.setdefault(seen.execution_id, self.world.loop.time())
+    def _heard(self, turn: Turn) -> None:
+        assert self._cut_offs is not None
+        self._cut_offs.heard(turn)
 
-    def _row(self, id_: str, seen: Seen, row: Row) -> None:
+    def _row(self, id_: str, seen: Seen, row: Row, written_us: int) -> None:
         if seen.ended:
             raise Broken("E3", f"{id_} has a row behind its end")
         for event in (*(row.turn or ()), *row.held):
-            self._event(id_, seen, event, row.at_us)
+            if isinstance(event, TimerFired):
+                self._fired(id_, seen, event, row.at_us, written_us)
+            else:
+                self._event(id_, seen, event, row.at_us)
 
     def _event(self, id_: str, seen: Seen, event: Event, at_us: int) -> None:
         match event:
@@ -252,18 +261,18 @@ class Witness:
                 self._answer(id_, seen, event.task_id, TaskScheduled)
             case ChildCompleted() | ChildFailed():
                 self._answer(id_, seen, event.task_id, ChildCreated)
-            case TimerFired():
-                self._fired(id_, seen, event, at_us)
             case _:
                 self._other(id_, seen, event)
 
-    def _fired(self, id_: str, seen: Seen, event: TimerFired, at_us: int) -> None:
+    def _fired(self, id_: str, seen: Seen, event: TimerFired, at_us: int, written_us: int) -> None:
         if event.timer_id >= 0:
             self._answer(id_, seen, event.timer_id, TimerCreated)
         if event.repair is None:
             assert self._punctual is not None
             asked = seen.timers.get(event.timer_id)
-            self._punctual.check(id_, event.timer_id, due_us=event.fire_at_us, asked=asked, fired_us=at_us)
+            # The row of a worker's turn has the date at which that was sent; what it holds may have come since.
+            fired = (at_us, max(at_us, written_us))
+            self._punctual.check(id_, event.timer_id, due_us=event.fire_at_us, asked=asked, fired_us=fired)
 
     def _other(self, id_: str, seen: Seen, event: Event) -> None:
         match event:
@@ -282,7 +291,8 @@ class Witness:
                 if link not in self.children:
                     raise Broken("E15", f"{id_} is the child of {link}, which has not asked for it")
             case ExecutionTerminated():
-                self._cut_off(seen)
+                assert self._cut_offs is not None
+                self._cut_offs.ended(seen.execution_id, self._writing)
             case ExecutionCompleted():
                 seen.ended = True
             case _:

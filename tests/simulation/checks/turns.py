@@ -8,14 +8,15 @@ A `TurnLog` sees each turn as the committer gets it, and each write as it reache
 * no write reaches the disk of an activation that another has followed, nor one before an earlier write of the same.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import pytest
 
 from perdure.actors.hosting.activation import Activation
-from perdure.actors.hosting.committer import Committer
+from perdure.actors.hosting.committer import Committer, TakenTurn
+from perdure.actors.hosting.release import Release
 from perdure.actors.hosting.turn_loop import TurnLoop
 from perdure.actors.store.contract import Write
 from perdure.actors.turn import Turn
@@ -38,14 +39,16 @@ class TurnLog:
 
     Args:
         now_us: The date of its machine; Unix time, microseconds.
+        heard: Told of each turn that writes, once its host has heard that this is on the disk.
 
     Attributes:
         last: By instance, the newest turn that changes it.
         turns: How many were taken.
     """
 
-    def __init__(self, now_us: Callable[[], int]) -> None:
+    def __init__(self, now_us: Callable[[], int], heard: Callable[[Turn], None]) -> None:
         self._now_us = now_us
+        self._heard = heard
         self.last: dict[str, LoggedTurn] = {}
         self.turns = 0
         self._pending: dict[str, list[LoggedTurn]] = {}
@@ -55,7 +58,7 @@ class TurnLog:
     @contextmanager
     def kept(self) -> Iterator[None]:
         """See all turns until the block ends."""
-        add, take = Committer.add, TurnLoop._take_turn
+        add, take, release = Committer.add, TurnLoop._take_turn, Release.release
         log = self
 
         def added(self: Committer, activation: Activation, turn: Turn, envelopes: Any, now_us: int) -> None:
@@ -72,8 +75,15 @@ class TurnLog:
             finally:
                 log._under_way = None
 
+        def released(self: Release, group: Sequence[TakenTurn]) -> None:
+            release(self, group)
+            for each in group:
+                if each.write is not None:
+                    log._heard(each.turn)
+
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Committer, "add", added)
+            patch.setattr(Release, "release", released)
             patch.setattr(TurnLoop, "_take_turn", taken)
             yield
 

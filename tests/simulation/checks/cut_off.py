@@ -1,0 +1,61 @@
+"""E5: what an instance has asked for does not begin after it was terminated or purged.
+
+Between the moment in which the end is on the disk and the one in which its host hears of that, no engine can know: what
+begins then has begun as if the commit had taken a little longer. So a generation is cut off when its host has heard of
+the end, or has died before.
+"""
+
+from typing import NamedTuple
+
+from perdure.actors.turn import Turn
+from perdure.testing.simulation.world import SimWorld
+
+
+class CutOff(NamedTuple):
+    """The end of a generation by a caller."""
+
+    life: int  # of the host that has written it
+    turn: Turn | None  # whose commit has the end, as long as its host has not heard of that
+    at_s: float  # when it was on the disk, then when the host has heard of that; virtual seconds
+
+
+class CutOffs:
+    """The generations of a world that callers have ended."""
+
+    def __init__(self, world: SimWorld) -> None:
+        self._world = world
+        self._of: dict[str, CutOff] = {}  # by execution id
+        self._unheard: dict[int, str] = {}  # those with a turn, by its id
+
+    def ended(self, execution_id: str, turn: Turn | None) -> None:
+        """Learn that the end of a generation is on the disk.
+
+        Args:
+            turn: Has written it; None: it is not known, and what begins from now on is too late.
+        """
+        if execution_id not in self._of:
+            self._of[execution_id] = CutOff(self._life, turn, self._world.loop.time())
+            if turn is not None:
+                self._unheard[id(turn)] = execution_id
+
+    def heard(self, turn: Turn) -> None:
+        """Learn that a host has heard that the commit of a turn is on the disk."""
+        execution_id = self._unheard.pop(id(turn), "")
+        cut = self._of.get(execution_id)
+        if cut is not None and cut.turn is turn:
+            self._of[execution_id] = cut._replace(turn=None, at_s=self._world.loop.time())
+
+    def begun_again(self, execution_id: str) -> None:
+        """Learn that a generation that was purged is there again: a child, which its parent has begun once more."""
+        self._of.pop(execution_id, None)
+
+    def is_over(self, execution_id: str) -> bool:
+        """Whether nothing of a generation may begin now."""
+        cut = self._of.get(execution_id)
+        if cut is None:
+            return False
+        return cut.life != self._life or (cut.turn is None and self._world.loop.time() > cut.at_s)
+
+    @property
+    def _life(self) -> int:
+        return self._world.life.number if self._world.life is not None else 0
