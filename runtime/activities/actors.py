@@ -253,7 +253,7 @@ class ActivityActors:
         flight = self._flight if definition.kind is not PROCESS else None
         slot = flight.begin(invoke.instance_id, address.id) if flight is not None else -1
         try:
-            result, failure = await self._call(invoke, definition)
+            result, failure = await self._call(job)
         except anyio.get_cancelled_exc_class() as error:
             if self._is_withdrawn(job) or await self._ended():
                 raise
@@ -296,8 +296,9 @@ class ActivityActors:
         self._lanes[newest.definition.kind].withdraw(newest.invoke.instance_id, (newest,))
         return True
 
-    async def _call(self, invoke: Invoke, definition: ActivityDefinition) -> tuple[str | None, FailureDetails | None]:
+    async def _call(self, job: _Job) -> tuple[str | None, FailureDetails | None]:
         """Call the function. `runtime/steps.py` takes this frame for a step of the user's code."""
+        invoke, definition = job.invoke, job.definition
         called = (
             invoke.instance_id,
             invoke.task_id,
@@ -314,7 +315,10 @@ class ActivityActors:
             assert self._processes is not None
             return await self._processes.perform(Reference.of(function), called, invoke.input)
         context = ActivityContext(*called)
-        performed = await self._threads.call(perform, (function, definition.parameters, context, invoke.input))
+        given = (function, definition.parameters, context, invoke.input)
+        performed = await self._threads.call(perform, given, lambda: not self._is_withdrawn(job))
+        if performed is None:
+            return None, None  # it was withdrawn as its thread was about to begin: nobody reads this
         if isinstance(performed, Performed):
             return performed
         # An `async def` behind a decorator that hides it.

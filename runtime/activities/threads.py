@@ -33,9 +33,16 @@ class Threads:
         self._abandoned: set[_Call] = set()
         self._closed = False
 
-    async def call(self, function: Callable[..., Any], given: Sequence[Any]) -> Any:
-        """Call a function in a thread and return its result. If this is cancelled, the call is abandoned."""
-        call = _Call(function, given, self._ended)
+    async def call(
+        self, function: Callable[..., Any], given: Sequence[Any], wanted: Callable[[], bool] = lambda: True
+    ) -> Any:
+        """Call a function in a thread and return its result. If this is cancelled, the call is abandoned.
+
+        Args:
+            wanted: Asked in the thread before it begins. If it says no, the function is not called, and the result
+                is None: a cancellation that is under way reaches this task a step later than the thread may begin.
+        """
+        call = _Call(function, given, wanted, self._ended)
         try:
             return await self._workshop.in_thread(call, self._limiter)
         finally:
@@ -68,11 +75,18 @@ class Threads:
 class _Call:
     """One call. The event loop and the thread write fields that the other reads, in an order that misses nothing."""
 
-    __slots__ = ("_abandoned", "_begun", "_ended", "_function", "_given", "over")
+    __slots__ = ("_abandoned", "_begun", "_ended", "_function", "_given", "_wanted", "over")
 
-    def __init__(self, function: Callable[..., Any], given: Sequence[Any], ended: Callable[["_Call"], None]) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        given: Sequence[Any],
+        wanted: Callable[[], bool],
+        ended: Callable[["_Call"], None],
+    ) -> None:
         self._function = function
         self._given = given
+        self._wanted = wanted
         self._ended = ended
         self._begun = False  # the thread writes it before it reads `_abandoned`, and `over` likewise
         self._abandoned = False  # the event loop writes it before it reads the other two
@@ -81,7 +95,7 @@ class _Call:
     def __call__(self) -> Any:
         self._begun = True
         try:
-            return self._function(*self._given) if not self._abandoned else None
+            return self._function(*self._given) if not self._abandoned and self._wanted() else None
         finally:
             self.over = True
             if self._abandoned:

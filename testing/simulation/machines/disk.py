@@ -22,8 +22,10 @@ from functools import partial
 from typing import Protocol, runtime_checkable
 
 from ....actors.address import Address
-from ....actors.store.contract import Inspection, Reminder, Stored, Write
+from ....actors.store.audit import AuditFilter, AuditPage
+from ....actors.store.contract import Inspection, Reminder, Stored, Unlisted, Write
 from ....actors.store.errors import StoreError, StoreFailed
+from ....actors.store.listing import Counted, ListFilter, ListPage, Order
 from ....actors.store.memory import MemoryStore
 from ...passing_store import PassingStore
 from ..choices import Choices
@@ -58,6 +60,7 @@ class SimDisk(PassingStore):
     Attributes:
         inner: The store that the present life has open, or is to open.
         unknown: Whether commits may fail with an outcome that nobody knows.
+        reads: How often a host has read something.
     """
 
     inner: LifeStore
@@ -78,6 +81,7 @@ class SimDisk(PassingStore):
         self.unknown = False
         self.commits = 0
         self.failed = 0
+        self.reads = 0
 
     async def open(self) -> None:
         if self._choices.fault("store.open"):
@@ -131,7 +135,36 @@ class SimDisk(PassingStore):
         await self._read("store.reminders")
         return await self.inner.reminders(after=after, limit=limit)
 
+    # Reads that neither fail nor take time.
+
+    async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
+        self.reads += 1
+        return await self.inner.ids(actor_type, after=after, limit=limit)
+
+    async def active(self) -> Sequence[Address]:
+        self.reads += 1
+        return await self.inner.active()
+
+    async def list(
+        self, actor_type: str, wanted: ListFilter, *, order: Order, cursor: str | None, limit: int
+    ) -> ListPage:
+        self.reads += 1
+        return await self.inner.list(actor_type, wanted, order=order, cursor=cursor, limit=limit)
+
+    async def count(self, actor_type: str, wanted: ListFilter, *, by: Sequence[str]) -> Counted:
+        self.reads += 1
+        return await self.inner.count(actor_type, wanted, by=by)
+
+    async def audit(self, wanted: AuditFilter, *, cursor: str | None, limit: int) -> AuditPage:
+        self.reads += 1
+        return await self.inner.audit(wanted, cursor=cursor, limit=limit)
+
+    async def unlisted(self, *, limit: int) -> Sequence[Unlisted]:
+        self.reads += 1
+        return await self.inner.unlisted(limit=limit)
+
     async def _read(self, stream: str) -> None:
+        self.reads += 1
         await asyncio.sleep(READ_S)
         if self._choices.fault(stream):
             raise self._failed("does not answer")

@@ -95,6 +95,13 @@ async def test_a_call_that_is_cancelled_before_it_begins_never_begins(world: Wor
     assert (calls, world.told) == ([], [])
 
 
+async def test_a_call_that_is_not_wanted_any_more_as_its_thread_begins_never_begins(world: World) -> None:
+    calls: list[int] = []
+    assert await world.threads.call(calls.append, (1,), lambda: False) is None
+    await world.threads.call(calls.append, (2,), lambda: True)
+    assert (calls, world.told) == ([2], [])
+
+
 async def test_an_error_that_looks_like_a_cancellation_is_the_functions_own(world: World) -> None:
     cancelled = anyio.get_cancelled_exc_class()
     if cancelled.__module__.startswith("trio"):

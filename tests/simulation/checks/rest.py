@@ -68,14 +68,13 @@ async def check_rest(world: SimWorld, *, purged: Collection[str], asleep: Mappin
         )
     for id_, event in sorted(asleep.items()):
         await _check_asleep(engine, id_, event)
-    before = (engine.turns, engine.commits)
-    reads = world.disk.reads if hasattr(world.disk, "reads") else 0
+    before, reads = (engine.turns, engine.commits), world.disk.reads
     rest_s = REST_WITH_STEPS_S if world.clock.may_be_set else REST_S
     await world.sleep(rest_s)
     if (engine.turns, engine.commits) != before:
         after = (engine.turns, engine.commits)
         raise Broken("E12", f"at rest (turns, commits) went from {before} to {after} in {rest_s:.0f} s")
-    if hasattr(world.disk, "reads") and world.disk.reads != reads:
+    if world.disk.reads != reads:
         raise Broken("E12", f"at rest the store was read {world.disk.reads - reads} times in {rest_s:.0f} s")
     if world.loop.errors:
         error = world.loop.errors[0]

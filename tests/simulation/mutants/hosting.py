@@ -18,6 +18,7 @@ from perdure.actors.hosting.loader import Loader
 from perdure.actors.hosting.release import Release
 from perdure.actors.hosting.turn_loop import TurnLoop
 from perdure.actors.reading import Reading
+from perdure.actors.reminders.loop import ReminderLoop
 from perdure.actors.reminders.window import ReminderWindow
 from perdure.actors.store.contract import Write
 from perdure.actors.store.errors import StoreFailed
@@ -253,6 +254,18 @@ def the_loaders_stream_is_closed_under_its_reader(patch: pytest.MonkeyPatch) -> 
 @mutant("E12")
 def a_watch_stays_behind(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Watches, "remove", lambda self, address, watch: None)
+
+
+@mutant("E12")
+def a_host_at_rest_looks_for_reminders_each_hour(patch: pytest.MonkeyPatch) -> None:
+    original, pause_s = ReminderLoop._read_on, ReminderLoop._pause_s
+
+    async def read_on(self: ReminderLoop) -> bool:
+        await self._store.reminders(after=None, limit=1)
+        return await original(self)
+
+    patch.setattr(ReminderLoop, "_read_on", read_on)
+    patch.setattr(ReminderLoop, "_pause_s", lambda self: min(3_600.0, pause_s(self)))
 
 
 @mutant("E12")

@@ -47,6 +47,24 @@ def test_a_slow_disk_takes_its_time() -> None:
     assert slow >= 0.1
 
 
+def test_what_a_host_reads_is_counted_and_what_it_writes_is_not() -> None:
+    async def story(world: SimWorld) -> tuple[int, int, int]:
+        await begin(world)
+        await world.call(lambda engine: engine.client.wait("i", timeout=5))
+        await world.sleep(10)
+        before = world.disk.reads
+        await world.sleep(3_600)
+        at_rest = world.disk.reads
+        await world.call(lambda engine: engine.client.get("nobody"))
+        looked = world.disk.reads
+        await world.call(lambda engine: engine.client.start(nothing, instance_id="j"))
+        return at_rest - before, looked - at_rest, world.disk.commits
+
+    at_rest, looked, commits = SimWorld(app).run(story)
+    assert (at_rest, looked) == (0, 1)
+    assert commits > 0
+
+
 def test_a_read_that_fails_is_a_failure_of_the_store(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("CRITICAL")
 
