@@ -41,8 +41,9 @@ def serve_app(
     from .process.signal_fence import handlers_fenced  # noqa: PLC0415  as above
 
     folder = os.getcwd()
-    with handlers_fenced():
+    with handlers_fenced() as fence:
         app = load_app(config.target) if config.target is not None else None
+        fence.imported = True
         if os.getcwd() != folder:
             config = config.anchored(folder)
         if early is not None:
