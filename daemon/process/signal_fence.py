@@ -46,7 +46,7 @@ class SignalFence:
 
     @property
     def importing(self) -> bool:
-        return not self.imported and asyncio._get_running_loop() is None
+        return not self.imported and not _serving()
 
 
 class FencedHandler:
@@ -123,7 +123,7 @@ def handlers_fenced() -> Iterator[SignalFence]:
     def set_handler(number: Any, handler: Any) -> Any:
         step = step_in(sys._getframe(1))
         if step is not None or owner() is not CodeOwner.PROCESS:
-            if number in GUARDED and not fence.importing:
+            if number in GUARDED and _serving():
                 tell_taken_back(number)
                 return signal.getsignal(number)
             if is_foreign(handler):
@@ -145,6 +145,11 @@ def _ignore_timers_of_the_app() -> None:
     for number in TIMERS:
         if isinstance(signal.getsignal(number), FencedHandler | UnawaitedAlarm):
             signal.signal(number, signal.SIG_IGN)
+
+
+def _serving() -> bool:
+    # Before its event loop runs, and behind it, the daemon itself sets handlers.
+    return asyncio._get_running_loop() is not None
 
 
 def tell_taken_back(number: int) -> None:
