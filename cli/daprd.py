@@ -117,7 +117,8 @@ def daprd(ctx: click.Context, /, *, install: str | None, version: bool, build_in
     from ..daemon.daemon import run as run_daemon  # noqa: PLC0415  as above
     from ..daemon.hints import explain  # noqa: PLC0415  as above
     from ..daemon.logs import configure_logging  # noqa: PLC0415  as above
-    from ..daemon.serve import leave_threads_behind  # noqa: PLC0415  as above
+    from ..daemon.serve import no_thread_is_waited_for  # noqa: PLC0415  as above
+    from .run import tell_and_code  # noqa: PLC0415  as above
 
     take_name()
     configure_logging(parsed.config.log_level, parsed.config.log_format)
@@ -125,11 +126,11 @@ def daprd(ctx: click.Context, /, *, install: str | None, version: bool, build_in
         logger.info("%s", note)
     if (early := ctx.find_object(EarlySignals)) is not None:
         early.hold()
-    try:
-        run_daemon(parsed.config, None, announce)
-    except PerdureError as error:
-        raise click.ClickException(explain(error, parsed.config.flags)) from None
-    leave_threads_behind()
+    with no_thread_is_waited_for(tell_and_code):
+        try:
+            run_daemon(parsed.config, None, announce)
+        except PerdureError as error:
+            raise click.ClickException(explain(error, parsed.config.flags)) from None
 
 
 def announce(line: str) -> None:

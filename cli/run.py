@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from ..daemon.process.early_signals import EarlySignals
-from ..daemon.serve import leave_threads_behind, serve_app
+from ..daemon.serve import exit_code_of, no_thread_is_waited_for, serve_app
 from .config import build_config
 from .run_flags import RUN_OPTIONS
 
@@ -50,7 +50,7 @@ def run(ctx: click.Context, /, **values: Any) -> None:
     def announce(line: str) -> None:
         print(line, file=out, flush=True)
 
-    with prints_to(handler):
+    with no_thread_is_waited_for(tell_and_code), prints_to(handler):
         try:
             if config.processes > 1:
                 from ..daemon.hosts.processes import supervise  # noqa: PLC0415  one host does without a supervisor
@@ -65,4 +65,11 @@ def run(ctx: click.Context, /, **values: Any) -> None:
             sys.exit(1)
         except PerdureError as error:
             raise click.ClickException(explain(error, config.flags)) from None
-    leave_threads_behind()
+
+
+def tell_and_code(error: BaseException) -> int:
+    """Tell of an error of a command as click does, and give its exit code."""
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    return exit_code_of(error)

@@ -6,8 +6,10 @@ several hosts imports it and does without them. `cli/run.py` and `daemon/hosts/m
 
 import logging
 import os
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from .config import Config
@@ -41,8 +43,9 @@ def serve_app(
     from .process.signal_fence import handlers_fenced  # noqa: PLC0415  as above
 
     folder = os.getcwd()
-    with handlers_fenced():
+    with handlers_fenced() as fence:
         app = load_app(config.target) if config.target is not None else None
+        fence.imported = True
         if os.getcwd() != folder:
             config = config.anchored(folder)
         if early is not None:
@@ -50,12 +53,45 @@ def serve_app(
         run_daemon(config, app, announce, member)
 
 
-def leave_threads_behind() -> None:
-    """End the process at once if the thread of an activity has outlasted the grace.
+@contextmanager
+def no_thread_is_waited_for(tell: "Callable[[BaseException], int] | None" = None) -> Iterator[None]:
+    """End the process with the block, however it ends, if the thread of an activity has outlasted the daemon.
 
     Python would wait for the thread, which nothing can stop. The activity runs again after the next start, because
-    its result was never recorded.
+    its result was never recorded. Without such a thread the process ends as any does.
+
+    Args:
+        tell: Tells of an error and gives the exit code; as Python does by default.
     """
-    if any(thread is not threading.current_thread() and not thread.daemon for thread in threading.enumerate()):
-        logging.shutdown()
-        os._exit(0)
+    try:
+        yield
+    except BaseException as error:
+        if not _threads_are_left():
+            raise
+        _end((tell or exit_code_of)(error))
+    if _threads_are_left():
+        _end(0)
+
+
+def exit_code_of(error: BaseException) -> int:
+    """Tell of an error as Python does when nobody has caught it.
+
+    Returns:
+        The exit code of the process.
+    """
+    if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
+        return error.code or 0
+    sys.excepthook(type(error), error, error.__traceback__)
+    return 1
+
+
+def _threads_are_left() -> bool:
+    return any(thread is not threading.current_thread() and not thread.daemon for thread in threading.enumerate())
+
+
+def _end(code: int) -> None:
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # closed, or none
+            stream.flush()
+    os._exit(code)

@@ -12,7 +12,7 @@ from ..config import Config
 from ..hints import explain
 from ..loader import ImportFailed
 from ..logs import configure_logging, prints_to
-from ..serve import leave_threads_behind, serve_app
+from ..serve import no_thread_is_waited_for, serve_app
 from ..supervision import Failed, Member, Ready
 from .signals import leave_signals_to_the_supervisor
 
@@ -25,7 +25,7 @@ def main(config: Config, member: Member) -> None:
     """
     leave_signals_to_the_supervisor()
     handler = configure_logging(config.log_level, config.log_format, host=member.name)
-    with prints_to(handler):
+    with no_thread_is_waited_for(), prints_to(handler):
         try:
             serve_app(config, lambda line: member.say(Ready(line)), member)
         except ImportFailed as error:
@@ -34,6 +34,5 @@ def main(config: Config, member: Member) -> None:
         except PerdureError as error:
             member.say(Failed(explain(error, config.flags)))
             sys.exit(1)
-    if member.orphaned:
-        shutil.rmtree(member.membership.directory, ignore_errors=True)
-    leave_threads_behind()
+        if member.orphaned:
+            shutil.rmtree(member.membership.directory, ignore_errors=True)

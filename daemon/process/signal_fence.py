@@ -34,17 +34,39 @@ TIMERS = (signal.SIGALRM, signal.SIGPROF, signal.SIGVTALRM)
 PACKAGE = __name__.partition(".")[0] + "."
 
 
+class SignalFence:
+    """Whether the app is being imported; then its handlers raise as they do in any program.
+
+    Attributes:
+        imported: To be set once it is. When the daemon has stopped it has no event loop either.
+    """
+
+    def __init__(self) -> None:
+        self.imported = False
+
+    @property
+    def importing(self) -> bool:
+        return not self.imported and not _serving()
+
+
 class FencedHandler:
     """A handler of code of the app.
 
     Args:
         handler: As it was given.
         step: In which it was set; None: in no step.
+        fence: None: the app was imported when it was set.
     """
 
-    def __init__(self, handler: Callable[[int, FrameType | None], Any], step: CodeStep | None = None) -> None:
+    def __init__(
+        self,
+        handler: Callable[[int, FrameType | None], Any],
+        step: CodeStep | None = None,
+        fence: SignalFence | None = None,
+    ) -> None:
         self.handler = handler
         self._step = step
+        self._fence = fence
         self._raised: BaseException | None = None
 
     def __call__(self, number: int, stack: FrameType | None) -> Any:
@@ -57,7 +79,7 @@ class FencedHandler:
             return None
 
     def _reaches_its_code(self, stack: FrameType | None) -> bool:
-        if not _serving():
+        if self._fence is not None and self._fence.importing:
             return True
         return self._step is not None and any(frame is self._step.frame for frame in outwards(stack))
 
@@ -91,8 +113,9 @@ class UnawaitedAlarm:
 
 
 @contextmanager
-def handlers_fenced() -> Iterator[None]:
+def handlers_fenced() -> Iterator[SignalFence]:
     """Fence each handler that code of the app sets from now on, until the block ends."""
+    fence = SignalFence()
     # A name of its own type: the module's own function is declared more narrowly than any function can be.
     module: Any = signal
     original = module.signal
@@ -104,14 +127,14 @@ def handlers_fenced() -> Iterator[None]:
                 tell_taken_back(number)
                 return signal.getsignal(number)
             if is_foreign(handler):
-                handler = FencedHandler(handler, step)
+                handler = FencedHandler(handler, step, fence)
             elif number in TIMERS and handler == signal.SIG_DFL:
                 handler = UnawaitedAlarm()
         return original(number, handler)
 
     module.signal = set_handler
     try:
-        yield
+        yield fence
     finally:
         module.signal = original
         _ignore_timers_of_the_app()
@@ -125,7 +148,7 @@ def _ignore_timers_of_the_app() -> None:
 
 
 def _serving() -> bool:
-    # Without an event loop the app is being imported.
+    # Before its event loop runs, and behind it, the daemon itself sets handlers.
     return asyncio._get_running_loop() is not None
 
 

@@ -14,10 +14,12 @@ from ..support.processes.host_config import host_config
 from ..support.processes.lines import PATIENCE_S
 
 A_THREAD_THAT_NEVER_ENDS = """
+import sys
 import threading
-from perdure.daemon.serve import leave_threads_behind
-threading.Thread(target=threading.Event().wait, daemon={daemon}).start()
-leave_threads_behind()
+from perdure.daemon.serve import no_thread_is_waited_for
+with no_thread_is_waited_for():
+    threading.Thread(target=threading.Event().wait, daemon={daemon}).start()
+    {ends}
 print("still here")
 """
 
@@ -44,10 +46,30 @@ def test_the_engine_is_loaded_only_when_it_serves() -> None:
     assert not {"grpc", "uvicorn", "starlette", "perdure.daemon.daemon"} & set(output.split())
 
 
-@pytest.mark.parametrize(("daemon", "output"), [(False, ""), (True, "still here\n")])
-def test_a_thread_that_python_would_wait_for_ends_the_process_at_once(daemon: bool, output: str) -> None:
-    program = A_THREAD_THAT_NEVER_ENDS.format(daemon=daemon)
-    result = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=PATIENCE_S
+@pytest.mark.parametrize(
+    ("ends", "code", "told"),
+    [
+        ("pass", 0, ""),
+        ("sys.exit(0)", 0, ""),
+        ("sys.exit()", 0, ""),
+        ("sys.exit(3)", 3, ""),
+        ("sys.exit('the store broke')", 1, "the store broke"),
+        ("raise LookupError('the store broke')", 1, "LookupError: the store broke"),
+        ("raise KeyboardInterrupt", 1, "KeyboardInterrupt"),
+    ],
+)
+def test_a_thread_that_python_would_wait_for_ends_the_process_at_once(ends: str, code: int, told: str) -> None:
+    result = ended(A_THREAD_THAT_NEVER_ENDS.format(daemon=False, ends=ends))
+    assert (result.returncode, result.stdout) == (code, "")
+    assert told in result.stderr
+    assert bool(told) == bool(result.stderr)
+
+
+def test_a_thread_that_python_does_not_wait_for_changes_nothing() -> None:
+    assert ended(A_THREAD_THAT_NEVER_ENDS.format(daemon=True, ends="pass")).stdout == "still here\n"
+
+
+def ended(program: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=PATIENCE_S
     )
-    assert result.stdout == output

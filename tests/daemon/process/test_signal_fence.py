@@ -189,6 +189,14 @@ def test_while_the_app_is_imported_a_handler_raises() -> None:
             os.kill(os.getpid(), signal.SIGUSR1)
 
 
+def test_when_the_daemon_has_stopped_no_handler_raises() -> None:
+    with handlers_fenced() as fence:
+        signal.signal(signal.SIGUSR1, raises)
+        fence.imported = True
+        os.kill(os.getpid(), signal.SIGUSR1)
+    os.kill(os.getpid(), signal.SIGUSR1)
+
+
 def test_the_fence_is_taken_down_and_the_daemons_own_handlers_have_none() -> None:
     original = signal.signal
     with handlers_fenced():
