@@ -103,7 +103,7 @@ class Hub:
         opened: "asyncio.Future[OpenStream]",
         **fields: Any,
     ) -> None:
-        """Have a stream from its beginning to its end.
+        """Have a stream from its beginning to its end, which is that of its connection: no host serves it any longer.
 
         Args:
             take: Called with each message, as code of the world.
@@ -115,8 +115,11 @@ class Hub:
         """
         request = CLASSES[method][0](**fields).SerializeToString()
         loop = self._world.loop
+        over = False
 
         async def serve(engine: Engine) -> None:
+            if over or opened.done():
+                return  # what a network doubles are requests; a connection has its stream once
             served = self._table(engine)[method]
             task = asyncio.current_task()
             assert task is not None
@@ -126,11 +129,15 @@ class Hub:
                 loop.call_later(WAY_S, take, message, context=loop.outside)
 
             context = SimContext(agent, deliver)
-            if not opened.done():
-                opened.set_result(OpenStream(task, context))
+            opened.set_result(OpenStream(task, context))
             await served.serve(served.parse(request), context)
 
-        await self._world.call(serve)
+        try:
+            await self._world.call(serve)
+        finally:
+            over = True
+            if opened.done():
+                opened.result().cut()
 
     async def _serve(self, engine: Engine, method: str, agent: str, request: bytes) -> bytes:
         self.calls += 1
