@@ -161,10 +161,11 @@ class Unspeakable(Exception):
         raise RuntimeError("no text either")
 
 
+INTERRUPT = "of an activity"
 ERRORS: tuple[Callable[[], BaseException], ...] = (
     lambda: ValueError("never"),
     Unspeakable,
-    lambda: KeyboardInterrupt("of an activity"),
+    lambda: KeyboardInterrupt(INTERRUPT),
     lambda: NonRetryableError("not again"),
 )
 

@@ -7,6 +7,7 @@ from perdure.testing.simulation.choices import Choices
 from .checks.broken import Broken
 from .mutants import hosting, instances, workers
 from .mutants.catalogue import MUTANTS, USUAL_WORLDS, Mutant, planted
+from .programs import INTERRUPT
 from .scenario import Scenario
 
 # Small worlds and large ones in turn: some bugs need a crowd, others are lost in one.
@@ -37,6 +38,10 @@ def found(mutant: Mutant) -> tuple[int, Broken] | None:
                 if broken is None:
                     raise
                 return number + 1, broken
+            except KeyboardInterrupt as interrupt:
+                if str(interrupt) != INTERRUPT:
+                    raise  # of whoever runs the tests
+                return number + 1, Broken("E16", "the interrupt of an activity has ended the whole world")
     return None
 
 
