@@ -66,7 +66,8 @@ class Punctuality:
         else:
             if fired_us[1] < due_us:
                 raise Broken("E9", f"timer {timer_id} of {id_} is {due_us - fired_us[1]} us early")
-            due_s = (max(due_us, asked.at_us if asked is not None else 0) - self._began_us) / 1e6
+            # No host can set a timer whose turn is not on the disk yet.
+            due_s = max((due_us - self._began_us) / 1e6, asked.at_s if asked is not None else 0.0)
             fired_s = (fired_us[0] - self._began_us) / 1e6
         late_s = fired_s - max(due_s, self._felt())
         if late_s > GRACE_S:
