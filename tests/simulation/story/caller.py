@@ -125,7 +125,8 @@ class Caller:
     async def resume(self, **options: Any) -> None:
         since, before = self._versions.now(self.id), self._versions.steered[self.id, ExecutionResumed]
         done = await self.steer("resume", lambda engine: self._client(engine).resume(self.id, **options))
-        if done and self._versions.steered[self.id, ExecutionResumed] == before:
+        # A turn may resume a generation, end it, and take a doubled suspension into the next one.
+        if done and self._versions.steered[self.id, ExecutionResumed] == before and not self._over(since):
             self._versions.check_done("a resumption of", self.id, since, is_not_suspended)
 
     async def terminate(self, **options: Any) -> None:
