@@ -20,7 +20,7 @@ def anyio_backend() -> str:
 
 async def test_all_wake_and_their_ends_are_durable(tmp_path: Path) -> None:
     async with process_driver(EngineSetup(folder=tmp_path)) as driver:
-        due = in_so_many_s(0.2)
+        due = in_so_many_s(2)
         instance_ids = await sleepers_until(driver, BY_NAME["S4"], 20, due)
         waking = await wake_all(driver, instance_ids, due)
     assert len(set(instance_ids)) == len(waking.late_us) == 20
