@@ -416,10 +416,11 @@ def _is_late(answer: WorkflowAnswer, last_id: int) -> bool:
 
     JavaScript's SDK gives no token back, so that an answer which a restart of the daemon has delayed counts for the
     turn that is out then. It asks for what the history has; SDKs number what they ask for, and begin no number anew.
+    Numbers of Go's and Java's begin with 0, which is also `last_id` of a history in which nothing was asked for.
     """
-    return not answer.token and any(
-        command.event_id <= last_id for command in answer.commands if isinstance(command, NUMBERED)
-    )
+    if answer.token or last_id == 0:
+        return False
+    return any(command.event_id <= last_id for command in answer.commands if isinstance(command, NUMBERED))
 
 
 NUMBERED = (ChildCreated, DetachedCreated, EventSent, TaskScheduled, TimerCreated)

@@ -118,6 +118,16 @@ def test_a_late_answer_without_a_token_that_asks_for_what_was_asked_for_is_void(
     assert actor.status is Status.COMPLETED
 
 
+@pytest.mark.parametrize("first_id", [0, 1])
+def test_a_worker_without_tokens_numbers_what_it_asks_for_from_0_or_1(actor: LoneActor, first_id: int) -> None:
+    actor.start("w")
+    for number in range(first_id, first_id + 3):
+        answer(actor, TaskScheduled(number, "a", None, "k"))
+        actor.done(number, '"x"')
+    answer(actor, ExecutionCompleted(first_id + 3, 1, '"end"'))
+    assert actor.status is Status.COMPLETED
+
+
 def test_an_answer_to_an_earlier_state_is_void(actor: LoneActor) -> None:
     actor.start("w")
     first = offered(actor)
