@@ -39,9 +39,12 @@ demo: $(VENV)/package
 # Two tests at a time; those that hold times of the real clock come one by one, so that nothing else keeps them.
 TIMED = tests/actors/store/postgres tests/benchmarks/test_waking.py tests/daemon/process tests/daemon/pulse tests/whole/test_clock_steps.py tests/whole/test_crash.py tests/whole/test_hanging_disk.py
 
+# A test that hangs ends the run, with the stacks of all threads, instead of holding it for ever.
+HANG = -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
+
 test: $(VENV)/package $(VENV)/extra-test
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(TIMED:%=--ignore=%)
-	$(BIN)/python -m pytest $(TIMED)
+	$(BIN)/python -m pytest $(HANG) -n 2 --dist worksteal $(TIMED:%=--ignore=%)
+	$(BIN)/python -m pytest $(HANG) $(TIMED)
 
 test-slow: $(VENV)/package $(VENV)/extra-test
 	$(BIN)/python -m pytest -m "slow or not slow"
@@ -57,7 +60,7 @@ COMPILED_TESTS = tests/house/test_wheel.py tests/runtime
 
 # As a user builds it: pip gets what the build needs by itself, into a place of its own.
 test-compiled: $(COMPILED)/package
-	$(COMPILED)/bin/python -m pytest --compiled $(COMPILED_TESTS)
+	$(COMPILED)/bin/python -m pytest $(HANG) --compiled $(COMPILED_TESTS)
 
 $(COMPILED)/package: $(SOURCES) $(COMPILED)/sources
 	@rm -rf build

@@ -35,6 +35,14 @@ class CommitReceipt(NamedTuple):
     position: int
 
 
+class _CommitRefused(Exception):
+    """The server refused the commit itself, and not the session for it or a question about it."""
+
+    def __init__(self, cause: Refused) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
 class Writer:
     """Writes for one host.
 
@@ -133,23 +141,44 @@ class Writer:
                     if in_doubt and receipt is not None and await self._send(session, FIND_ENTRY, receipt, pauses):
                         return
                     in_doubt = True
-                    fence = (self._presence.host, self._life, self._timeline)
-                    if await self._send(session, statement, (*fence, *arguments), pauses):
+                    if await self._send_commit(session, statement, arguments, pauses):
                         return
                     in_doubt = False
                     await self._fenced(session, pauses)
-                    continue
-                except Refused as refused:
+                except _CommitRefused as refused:
                     in_doubt = False
-                    if not refused.passes:
-                        raise StoreFailed(f"{what} failed in {self._url.shown}: {_said(refused)}") from refused
-                    error: Exception = refused
-                except Lost as lost:
-                    error = lost
-                if not await pauses.pause(error):
+                    error: Lost | Refused = refused.cause
+                except (Lost, Refused) as other:
+                    # Of the commit this says nothing: a server that refuses a new session may have done it before.
+                    error = other
+                except StoreFailed as ended:
                     if in_doubt:
-                        raise StoreUncertain(what, str(error)) from error
-                    raise self._away(error) from error
+                        raise StoreUncertain(what, str(ended)) from ended
+                    raise
+                else:
+                    continue
+                if await pauses.pause(error):
+                    continue
+                if in_doubt:
+                    raise StoreUncertain(what, str(error)) from error
+                if isinstance(error, Refused) and not error.passes:
+                    raise StoreFailed(f"{what} failed in {self._url.shown}: {_said(error)}") from error
+                raise self._away(error) from error
+
+    async def _send_commit(
+        self, session: DatabaseSession, statement: Statement, arguments: Sequence[Any], pauses: "Pauses"
+    ) -> bool:
+        """Send a commit behind the fence, and return whether the fence let it through.
+
+        Raises:
+            _CommitRefused: Nothing of it is there.
+            Lost: Nobody knows.
+        """
+        fence = (self._presence.host, self._life, self._timeline)
+        try:
+            return bool(await self._send(session, statement, (*fence, *arguments), pauses))
+        except Refused as refused:
+            raise _CommitRefused(refused) from refused
 
     async def close(self) -> DatabaseSession | None:
         """Take no more work, and give the session away if nothing of it is in doubt."""

@@ -194,9 +194,10 @@ async def test_a_database_that_was_killed_has_all_that_was_acknowledged_once(own
         await anyio.sleep(0.1)
         await anyio.to_thread.run_sync(own_server.crash)
         await anyio.to_thread.run_sync(own_server.start)
-    before = len(done)
-    while len(done) < before + 20:
-        await anyio.sleep(0.01)
+    enough = len(done) + 20
+    with anyio.fail_after(60):
+        while len(done) < enough and not task.done():
+            await anyio.sleep(0.01)
     stop.set()
     await task
     # then it has gone on, nobody has seen an error, and each is there once.
