@@ -1,0 +1,70 @@
+"""The keeper of shards: what a membership tells a host of the shards that come to it and leave it.
+
+The rule: the membership decides who owns a shard, and the store knows; the host does what follows from it. All methods
+are called in the host's event loop, and none of them but `close` waits.
+
+`actors/cluster/leased.py` calls it, and `actors/hosting/shards.py` is one.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from .placement import Ownership
+
+
+class ShardKeeper(Protocol):
+    """Keeps the shards of one host.
+
+    A shard is *nobody's* as far as this host knows, *another's*, or this host's; this host's is *opening* until its
+    actors with work in flight are known, then *open*, and *closed* while it is being given away. A message for a shard
+    that is nobody's, opening or closed waits.
+    """
+
+    def opened(self, epochs: Mapping[int, int], jobs: Sequence[bytes] = ()) -> None:
+        """Shards are this host's now. It recovers them, and fires their reminders.
+
+        Args:
+            epochs: Shard -> epoch.
+            jobs: What the host that gave them had lent to workers, as `close` has returned it.
+        """
+        ...
+
+    async def close(self, shard: int) -> Sequence[bytes]:
+        """Take no more turns for the actors of a shard, and wait until its last commit is over.
+
+        Returns:
+            What is lent to workers and under way here, for the next owner.
+
+        Raises:
+            StoreUncertain: A commit is in doubt. The shard stays closed; call it again.
+        """
+        ...
+
+    def reopened(self, shard: int) -> None:
+        """A shard that was closed is not given after all."""
+        ...
+
+    def given(self, shard: int, owner: Ownership) -> None:
+        """A shard that was closed is another host's now. What waits here for it goes there."""
+        ...
+
+    def moved(self, owners: Mapping[int, Ownership | None]) -> None:
+        """Shards that are not this host's have other owners, or none.
+
+        Watches of their actors are lost, and what waits for them goes to the new owner.
+        """
+        ...
+
+    def set_serving(self, serving: bool) -> None:
+        """Say whether this host may answer from memory and take turns.
+
+        Not while it has not beaten for too long: then callers wait. Commits that are under way go on.
+        """
+        ...
+
+    def abandon(self) -> None:
+        """This host is dead for the others: drop all that is in memory, and be as one that has just begun.
+
+        Callers get `HostLost`. Activities that run here are cancelled if they can be.
+        """
+        ...

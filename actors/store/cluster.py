@@ -1,0 +1,132 @@
+"""The second contract of a store that several hosts share: who lives, and who owns which shard.
+
+The rule: a host is a row. While the row is there the host lives; who deletes it has killed the host, and no commit of
+it happens afterwards. Its id is random, and new each time that it joins. No clock takes part: a host adds one to its
+beat, and others watch the number.
+
+`actors/cluster/leased.py` decides with it. `actors/store/memory.py` and `actors/store/postgres/` fulfil it, and
+`tests/actors/store/test_cluster_conformance.py` holds them to it.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import NamedTuple, Protocol
+
+
+class HostState(IntEnum):
+    """What a host says of itself."""
+
+    SERVING = 0
+    LEAVING = 1  # it gives its shards, and takes none
+
+
+class HostCard(NamedTuple):
+    """What a host says of itself when it joins."""
+
+    name: str  # of its machine; for people
+    address: str  # where other hosts reach it: "10.0.0.7:50123"
+    place: str  # which process on which machine (`place.py`)
+    release: str
+    wire_min: int  # the versions of the wire that it knows
+    wire_max: int
+
+
+class HostRow(NamedTuple):
+    """A host that lives."""
+
+    host: int
+    state: HostState
+    card: HostCard
+
+
+class ShardRow(NamedTuple):
+    """A shard, and who owns it."""
+
+    shard: int
+    host: int | None  # None: nobody ever. One that is not among the living is dead for good
+    epoch: int  # grows by one with each change of owner
+
+
+class Beats(NamedTuple):
+    """An answer to a beat."""
+
+    alive: bool  # whether this host's row is there
+    seen: Mapping[int, int]  # host -> beat of every host that lives
+
+
+class Cluster(Protocol):
+    """A store that several hosts share. It fulfils `Store` too.
+
+    A method raises `StoreFailed` if it did nothing, and `StoreUncertain` if nobody can know; every method may be called
+    again after that. Methods that change something carry the fence of this host, and raise `StoreTakenOver` once its
+    row is gone.
+    """
+
+    @property
+    def host(self) -> int:
+        """The id of this host since it joined last."""
+        ...
+
+    async def join(self, card: HostCard) -> int:
+        """Enter this host, under a new id, which is returned. A row of the same process is deleted."""
+        ...
+
+    async def leave(self) -> None:
+        """Delete this host's row. Nothing is committed by it afterwards."""
+        ...
+
+    async def set_state(self, state: HostState) -> None:
+        """Tell the others that this host leaves."""
+        ...
+
+    async def beat(self) -> Beats:
+        """Add one to this host's number, and read the numbers of all."""
+        ...
+
+    async def look(self) -> Beats:
+        """Read the numbers of all, and write nothing. For a host that is alone."""
+        ...
+
+    async def hosts(self) -> Sequence[HostRow]:
+        """Read all hosts that live."""
+        ...
+
+    async def shards(self) -> Sequence[ShardRow]:
+        """Read the owners of all shards."""
+        ...
+
+    async def kill(self, host: int, beat: int) -> bool:
+        """Delete the row of another host, if its beat is still the one that was seen.
+
+        Waits for a commit of it that is under way. False: it has beaten, or somebody else has killed it.
+        """
+        ...
+
+    async def take(self, seen: Sequence[tuple[int, int]]) -> Mapping[int, int]:
+        """Become the owner of shards that no living host owns.
+
+        Args:
+            seen: Shards, and their epochs as they were read. A shard whose epoch is another by now is left out.
+
+        Returns:
+            Shard -> new epoch, of those that are this host's now.
+        """
+        ...
+
+    async def give(self, shard: int, to: int, epoch: int) -> int | None:
+        """Make another host the owner of a shard of this one.
+
+        The caller has seen to it that no commit for the shard is under way, and sends none afterwards.
+
+        Returns:
+            The new epoch; None if the shard is not this host's at that epoch.
+        """
+        ...
+
+    async def set_cut(self, peer: int, *, cut: bool) -> None:
+        """Tell the others that this host cannot, or can again, reach another one that lives."""
+        ...
+
+    async def cuts(self) -> Sequence[tuple[int, int]]:
+        """Read which host cannot reach which."""
+        ...
