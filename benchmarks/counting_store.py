@@ -14,7 +14,7 @@ import re
 import sqlite3
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -112,9 +112,16 @@ class CountingStore(SqliteStore):
         with self._reading():
             return await super().inspect(addresses)
 
-    async def reminders(self, *, after: Reminder | None, limit: int) -> Sequence[Reminder]:
+    async def reminders(
+        self,
+        *,
+        after: Reminder | None,
+        limit: int,
+        until: Reminder | None = None,
+        shards: Collection[int] | None = None,
+    ) -> Sequence[Reminder]:
         with self._reading():
-            return await super().reminders(after=after, limit=limit)
+            return await super().reminders(after=after, limit=limit, until=until, shards=shards)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ passes on all other calls unchanged.
 Tests of this package use it, and tests of programs that embed an engine may.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import anyio
 
@@ -173,13 +173,20 @@ class FaultyStore(PassingStore):
         self._check("ids")
         return await super().ids(actor_type, after=after, limit=limit)
 
-    async def active(self) -> Sequence[Address]:
+    async def active(self, shards: Collection[int] | None = None) -> Sequence[Address]:
         self._check("active")
-        return await super().active()
+        return await super().active(shards)
 
-    async def reminders(self, *, after: Reminder | None, limit: int) -> Sequence[Reminder]:
+    async def reminders(
+        self,
+        *,
+        after: Reminder | None,
+        limit: int,
+        until: Reminder | None = None,
+        shards: Collection[int] | None = None,
+    ) -> Sequence[Reminder]:
         self._check("reminders")
-        return await super().reminders(after=after, limit=limit)
+        return await super().reminders(after=after, limit=limit, until=until, shards=shards)
 
     def _check(self, name: str) -> None:
         """Count a call, and make it fail if it is to."""

@@ -3,7 +3,7 @@
 The one law: it adds nothing and keeps nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ..actors.address import Address
 from ..actors.store.audit import AuditFilter, AuditPage
@@ -54,11 +54,18 @@ class PassingStore:
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         return await self.inner.ids(actor_type, after=after, limit=limit)
 
-    async def active(self) -> Sequence[Address]:
-        return await self.inner.active()
+    async def active(self, shards: Collection[int] | None = None) -> Sequence[Address]:
+        return await self.inner.active(shards)
 
-    async def reminders(self, *, after: Reminder | None, limit: int) -> Sequence[Reminder]:
-        return await self.inner.reminders(after=after, limit=limit)
+    async def reminders(
+        self,
+        *,
+        after: Reminder | None,
+        limit: int,
+        until: Reminder | None = None,
+        shards: Collection[int] | None = None,
+    ) -> Sequence[Reminder]:
+        return await self.inner.reminders(after=after, limit=limit, until=until, shards=shards)
 
     async def list(
         self, actor_type: str, wanted: ListFilter, *, order: Order, cursor: str | None, limit: int

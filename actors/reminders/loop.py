@@ -7,7 +7,7 @@ which are due by which clock.
 """
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 import anyio
 
@@ -94,6 +94,19 @@ class ReminderLoop:
         """Remove a reminder that was taken back by a commit."""
         self._window.clear(reminder)
 
+    def come(self, shards: Collection[int]) -> None:
+        """Deliver the reminders of these shards too."""
+        self._window.come(shards)
+        self._changed.set()
+
+    def leave(self, shards: Collection[int]) -> None:
+        """Deliver no more reminders of these shards."""
+        self._window.leave(shards)
+
+    def leave_all(self) -> None:
+        """Deliver no more reminders of any shard."""
+        self._window.leave(self._window.shards)
+
     async def run(self) -> None:
         """Deliver reminders, until cancelled."""
         while True:
@@ -111,8 +124,9 @@ class ReminderLoop:
         """Read into the window as far as it wants; return False if the store could not be read."""
         limit = min(self.READ, self._window.reminders_max)
         while self._window.wants_read:
+            after, until, shards = self._window.begin_read()
             try:
-                reminders = await self._store.reminders(after=self._window.begin_read(), limit=limit)
+                reminders = await self._store.reminders(after=after, limit=limit, until=until, shards=shards)
             except Exception as error:
                 self._window.read_failed()
                 known = as_store_error(error, "reading reminders")

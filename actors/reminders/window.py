@@ -1,8 +1,11 @@
 """Reminders that are due soon, in memory; the others stay in the store.
 
-The rule: a reminder leaves the window only when it is due, and the window has all
-reminders of the store up to the horizon. So a million sleeping actors cost no
+The rule: a reminder leaves the window only when it is due or its shard leaves, and the window has all
+reminders of its shards up to the horizon. So a million sleeping actors cost no
 memory, and the store is read again only when the horizon comes near.
+
+There is one horizon for all shards. Of a shard that comes, the reminders up to the horizon are read in before anything
+else is read; a shard that leaves takes its reminders along.
 
 Due times are of the wall clock. When that is set back, the reminders that were due soon get a *deadline* of the
 monotonic clock beside their due time, so that a timer of a second takes a second (docs/design/clocks.md).
@@ -11,11 +14,20 @@ The module is pure: it gets the time, and the rows of the store, as arguments.
 `actors/reminders/loop.py` uses it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from heapq import heapify, heappop, heappush, nsmallest
+from typing import NamedTuple
 
 from ..reading import Reading
 from ..store.contract import Reminder
+
+
+class WindowRead(NamedTuple):
+    """Which reminders a window wants to be read; the arguments of `Store.reminders`."""
+
+    after: Reminder | None
+    until: Reminder | None = None
+    shards: frozenset[int] | None = None
 
 
 class ReminderWindow:
@@ -24,9 +36,11 @@ class ReminderWindow:
     Args:
         reminders_max: How many to keep in memory. Twice as many may gather
             before the furthest are forgotten again.
+        shard_of: Says to which shard a reminder belongs, where shards come and go: the window begins without any.
+            None: it has the reminders of all shards of the store, for ever.
     """
 
-    def __init__(self, reminders_max: int = 10_000) -> None:
+    def __init__(self, reminders_max: int = 10_000, *, shard_of: Callable[[Reminder], int] | None = None) -> None:
         assert reminders_max > 0, reminders_max
         self.reminders_max = reminders_max
         self._heap: list[Reminder] = []
@@ -37,7 +51,15 @@ class ReminderWindow:
         self._deadlines: list[tuple[int, Reminder]] = []
         # All reminders up to the horizon, itself included, are in memory. None: no reminder was read yet.
         self._horizon: Reminder | None = None
-        self._complete = False
+        self._complete = shard_of is not None  # of no shard nothing is missing
+        self._shard_of = shard_of
+        self._shards: set[int] = set()
+        self._coming: set[int] = set()  # shards of which nothing was read yet
+        self._opening: set[int] = set()  # shards that are being read in
+        self._opens = False  # whether the last read was for those
+        self._opened_to: Reminder | None = None  # how far
+        self._left: set[int] = set()  # shards that have left, and whose reminders may be here still
+        self._left_since: set[int] = set()  # while the store was being read
         # Set and cleared while the store is being read: the read may have come too early to see them.
         self._reading = False
         self._set_since: set[Reminder] = set()
@@ -65,40 +87,69 @@ class ReminderWindow:
             self._set_since.discard(reminder)
             self._cleared_since.add(reminder)
 
+    def come(self, shards: Collection[int]) -> None:
+        """Take shards in. Their reminders are read before anything else is."""
+        if self._left:
+            self._purge()
+        self._shards.update(shards)
+        self._coming.update(shards)
+
+    def leave(self, shards: Collection[int]) -> None:
+        """Let shards go, with their reminders."""
+        for some in (self._shards, self._coming, self._opening):
+            some.difference_update(shards)
+        self._left.update(shards)
+        if self._reading:
+            self._left_since.update(shards)
+
+    @property
+    def shards(self) -> Collection[int]:
+        """The shards that have come and have not left."""
+        return tuple(self._shards)
+
     @property
     def wants_read(self) -> bool:
-        """Whether the window is half empty and the store has more."""
+        """Whether a shard has come, or the window is half empty and the store has more."""
+        if self._coming or self._opening:
+            return True
         return not self._complete and len(self._live) <= self.reminders_max // 2
 
-    def begin_read(self) -> Reminder | None:
-        """Begin a read of the store.
-
-        Returns:
-            The reminder behind which to read; None: from the first.
-        """
+    def begin_read(self) -> WindowRead:
+        """Begin a read of the store."""
         assert not self._reading
         self._reading = True
-        return self._horizon
+        if not self._opening and self._coming:
+            self._opening, self._coming = self._coming, set()
+            self._opened_to = None
+        self._opens = bool(self._opening)
+        if self._opens:
+            return WindowRead(self._opened_to, None if self._complete else self._horizon, frozenset(self._opening))
+        return WindowRead(self._horizon, None, None if self._shard_of is None else frozenset(self._shards))
 
     def loaded(self, reminders: Sequence[Reminder], *, limit: int) -> None:
         """End a read.
 
         Args:
-            reminders: The reminders behind the horizon, in their order.
+            reminders: The reminders that were wanted, in their order.
             limit: How many the read would have brought at most; fewer mean that the store has no more.
         """
         assert self._reading
-        assert not self._complete
-        if reminders:
-            self._horizon = reminders[-1]
-        self._complete = len(reminders) < limit
+        if not self._opens:
+            if reminders:
+                self._horizon = reminders[-1]
+            self._complete = len(reminders) < limit
         for reminder in reminders:
-            if reminder not in self._cleared_since:
+            if reminder not in self._cleared_since and not self._has_left(reminder):
                 self._add(reminder)
         for reminder in self._set_since:
-            if self._covers(reminder):
+            if self._covers(reminder) and not self._has_left(reminder):
                 self._add(reminder)
         self._end_read()
+        if self._opens:
+            if reminders:
+                self._opened_to = reminders[-1]
+            if len(reminders) < limit or self._covers_no_more_than(self._opened_to):
+                self._opening.clear()
 
     def read_failed(self) -> None:
         """End a read that failed. It may be tried again."""
@@ -110,6 +161,8 @@ class ReminderWindow:
         Those whose deadline has come are the first, in the order of their deadlines; then come those that are due by
         the wall clock, earliest first.
         """
+        if self._left:
+            self._purge()
         due: list[Reminder] = []
         while self._deadlines and len(due) < limit and self._deadlines[0][0] <= now.monotonic_us:
             deadline_us, reminder = heappop(self._deadlines)
@@ -177,6 +230,26 @@ class ReminderWindow:
         self._reading = False
         self._set_since.clear()
         self._cleared_since.clear()
+        self._left_since.clear()
+        if len(self._live) > 2 * self.reminders_max:
+            self._shrink()
+
+    def _has_left(self, reminder: Reminder) -> bool:
+        """Whether the shard of a reminder has left since the read began that is under way."""
+        return self._shard_of is not None and self._shard_of(reminder) in self._left_since
+
+    def _purge(self) -> None:
+        """Forget the reminders of shards that have left."""
+        assert self._shard_of is not None
+        self._live = {reminder for reminder in self._live if self._shard_of(reminder) not in self._left}
+        self._deadline_of = {each: at for each, at in self._deadline_of.items() if each in self._live}
+        self._heap = list(self._live)
+        heapify(self._heap)
+        self._left.clear()
+
+    def _covers_no_more_than(self, reminder: Reminder | None) -> bool:
+        """Whether no reminder behind this one belongs here."""
+        return not self._complete and reminder is not None and self._horizon is not None and self._horizon <= reminder
 
     def _covers(self, reminder: Reminder) -> bool:
         if self._complete:

@@ -18,7 +18,7 @@ A store keeps of an actor:
 Beside its actors it keeps an **audit**: rows that are written with a change and outlive the actor.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -175,12 +175,30 @@ class Store(Protocol):
         """List ids of actors of a type in their order (by code point), at most `limit`, from just behind `after`."""
         ...
 
-    async def active(self) -> Sequence[Address]:
-        """List the actors whose active mark is set, in the order of their keys."""
+    async def active(self, shards: Collection[int] | None = None) -> Sequence[Address]:
+        """List the actors whose active mark is set, in the order of their keys.
+
+        Args:
+            shards: Those whose actors are asked for; None: all of this part.
+        """
         ...
 
-    async def reminders(self, *, after: Reminder | None, limit: int) -> Sequence[Reminder]:
-        """Read the next reminders in their order, at most `limit`, from just behind `after`."""
+    async def reminders(
+        self,
+        *,
+        after: Reminder | None,
+        limit: int,
+        until: Reminder | None = None,
+        shards: Collection[int] | None = None,
+    ) -> Sequence[Reminder]:
+        """Read the next reminders in their order, at most `limit`, from just behind `after`.
+
+        Fewer than `limit` mean that there are no more such.
+
+        Args:
+            until: The last that may come; None: there is no such bound.
+            shards: Those whose actors' reminders are asked for; None: all of this part.
+        """
         ...
 
     async def list(

@@ -8,12 +8,12 @@ The engine uses it for `:memory:` (`runtime/engine.py`), and tests do.
 
 from bisect import bisect_left, bisect_right, insort
 from collections import ChainMap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import count
 
 import anyio
 
-from ..address import Address
+from ..address import Address, shard_of
 from .audit import ORDER, Audited, AuditFilter, AuditPage, AuditRow, matches_row
 from .contract import Inspection, Reminder, Stored, Unlisted, Write
 from .cursor import Position, cursor_of, position_of
@@ -116,19 +116,27 @@ class MemoryStore:
         ids = sorted(address.id for address in self._keys if address.type == actor_type)
         return [each for each in ids if after is None or each > after][:limit]
 
-    async def active(self) -> Sequence[Address]:
+    async def active(self, shards: Collection[int] | None = None) -> Sequence[Address]:
         await anyio.lowlevel.checkpoint()
-        return [self._records[key][0] for key in sorted(self._active)]
+        marked = [self._records[key][0] for key in sorted(self._active)]
+        return [address for address in marked if self._is_in(address, shards)]
 
-    async def reminders(self, *, after: Reminder | None, limit: int) -> Sequence[Reminder]:
+    async def reminders(
+        self,
+        *,
+        after: Reminder | None,
+        limit: int,
+        until: Reminder | None = None,
+        shards: Collection[int] | None = None,
+    ) -> Sequence[Reminder]:
         await anyio.lowlevel.checkpoint()
         begin = 0 if after is None else bisect_right(self._reminders, after[:3])
         found: list[Reminder] = []
         for due_us, key, name in self._reminders[begin:]:
-            if len(found) == limit:
+            if len(found) == limit or (until is not None and (due_us, key, name) > until[:3]):
                 break
-            if key in self._records:
-                found.append(Reminder(due_us, key, name, self._records[key][0]))
+            if key in self._records and self._is_in(address := self._records[key][0], shards):
+                found.append(Reminder(due_us, key, name, address))
         return found
 
     async def list(
@@ -185,6 +193,9 @@ class MemoryStore:
             idle_since_us = (log[-1][0] if log else 0) if key in self._active else None
             if address.type == actor_type and matches(wanted, address.id, facets, idle_since_us=idle_since_us):
                 yield key, address.id, facets
+
+    def _is_in(self, address: Address, shards: Collection[int] | None) -> bool:
+        return shards is None or shard_of(address.id, self._shards) in shards
 
     async def _writing(self) -> None:
         if not self._is_open:

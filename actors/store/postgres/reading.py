@@ -7,7 +7,7 @@ not keep the others of its batch.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -265,14 +265,25 @@ async def read_ids(reader: ReadingSession, actor_type: str, after: str | None, l
     return [row[0] for row in await reader.run(statement, (actor_type, limit, *more), "listing ids")]
 
 
-async def read_active(reader: ReadingSession) -> Sequence[Address]:
+async def read_active(reader: ReadingSession, shards: Collection[int] | None) -> Sequence[Address]:
     """List the actors that have the active mark; see `Store.active`."""
-    rows = await reader.run(ACTIVE, (), "listing what is active")
+    rows = await reader.run(ACTIVE, (_listed(shards),), "listing what is active")
     return [Address(type_, id_) for _, type_, id_ in sorted(rows, key=KEY)]
 
 
-async def read_reminders(reader: ReadingSession, after: Reminder | None, limit: int) -> Sequence[Reminder]:
+async def read_reminders(
+    reader: ReadingSession,
+    after: Reminder | None,
+    until: Reminder | None,
+    shards: Collection[int] | None,
+    limit: int,
+) -> Sequence[Reminder]:
     """Read the next reminders; see `Store.reminders`."""
     behind = after[:3] if after is not None else (-(2**63), 0, "")
-    rows = await reader.run(REMINDERS, (*behind, limit), "reading reminders")
+    last = until[:3] if until is not None else (2**63 - 1, 2**63 - 1, "")
+    rows = await reader.run(REMINDERS, (*behind, limit, *last, _listed(shards)), "reading reminders")
     return [Reminder(due_us, key, name, Address(type_, id_)) for due_us, key, name, type_, id_ in rows]
+
+
+def _listed(shards: Collection[int] | None) -> Sequence[int] | None:
+    return None if shards is None else sorted(shards)

@@ -303,12 +303,14 @@ FIND_KEY = Statement("find key", "SELECT key FROM actors WHERE type = $1 AND id 
 IDS = Statement("ids", "SELECT id FROM actors WHERE type = $1 ORDER BY id LIMIT $2")
 IDS_BEHIND = Statement("ids behind", "SELECT id FROM actors WHERE type = $1 AND id > $3 ORDER BY id LIMIT $2")
 # In no order, because the server would read all actors in that of their keys.
-ACTIVE = Statement("active", "SELECT key, type, id FROM actors WHERE active")
+ACTIVE = Statement("active", "SELECT key, type, id FROM actors WHERE active AND ($1::int[] IS NULL OR shard = ANY($1))")
 REMINDERS = Statement(
     "reminders",
     "SELECT r.due_us, r.key, r.name, a.type, a.id FROM reminders AS r,"
     " LATERAL (SELECT type, id FROM actors WHERE key = r.key OFFSET 0) AS a"
     " WHERE (r.due_us, r.key, r.name) > ($1::bigint, $2::bigint, $3::text)"
+    " AND (r.due_us, r.key, r.name) <= ($5::bigint, $6::bigint, $7::text)"
+    " AND ($8::int[] IS NULL OR r.shard = ANY($8))"
     " ORDER BY r.due_us, r.key, r.name LIMIT $4",
 )
 

@@ -15,7 +15,7 @@ The engine makes one (`runtime/engine.py`), and gives it to its host.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -179,11 +179,18 @@ class PostgresStore:
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         return await read_ids(self._opened().reader, actor_type, after, limit)
 
-    async def active(self) -> Sequence[Address]:
-        return await read_active(self._opened().reader)
+    async def active(self, shards: Collection[int] | None = None) -> Sequence[Address]:
+        return await read_active(self._opened().reader, shards)
 
-    async def reminders(self, *, after: Reminder | None, limit: int) -> Sequence[Reminder]:
-        return await read_reminders(self._opened().reader, after, limit)
+    async def reminders(
+        self,
+        *,
+        after: Reminder | None,
+        limit: int,
+        until: Reminder | None = None,
+        shards: Collection[int] | None = None,
+    ) -> Sequence[Reminder]:
+        return await read_reminders(self._opened().reader, after, until, shards, limit)
 
     async def list(
         self, actor_type: str, wanted: ListFilter, *, order: Order, cursor: str | None, limit: int

@@ -6,13 +6,13 @@ thread; `actors/store/sqlite/store.py` sends them there.
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
-from ...address import Address
+from ...address import Address, shard_of
 from ..contract import Inspection, Reminder, Stored
 from ..errors import StoreDamaged, StoreError, StoreFailed
 from .checksums import Damaged, Unsealed, is_damage, unseal_entry, unseal_record
@@ -22,6 +22,8 @@ from .rows import flat, rows_of
 
 T = TypeVar("T")
 
+# Before and behind every reminder.
+FIRST, LAST = (-(2**63), 0, ""), (2**63 - 1, 2**63 - 1, "")
 FACETS_READ = 6
 WITH_FACETS = (
     "f.kind, f.created_us, f.updated_us, f.ended_us, f.parent, f.tags",
@@ -185,16 +187,45 @@ def read_active(connection: sqlite3.Connection) -> list[Address]:
     return [Address(*row) for row in rows]
 
 
-def read_reminders(after: Reminder | None, limit: int, connection: sqlite3.Connection) -> list[Reminder]:
+def in_shards(addresses: Sequence[Address], shards: Collection[int], *, of: int) -> list[Address]:
+    """Those of the addresses that belong to some of the shards of a store that has `of` of them."""
+    return [address for address in addresses if shard_of(address.id, of) in shards]
+
+
+class Wanted(NamedTuple):
+    """Which reminders are asked for; see `Store.reminders`."""
+
+    after: Reminder | None
+    until: Reminder | None
+    shards: frozenset[int] | None
+    of: int  # the shards of the whole store
+
+    def has(self, reminder: Reminder) -> bool:
+        """Whether a reminder is of a shard that is asked for. No row says so: a file belongs to one host."""
+        return self.shards is None or shard_of(reminder.address.id, self.of) in self.shards
+
+
+def read_reminders(wanted: Wanted, limit: int, connection: sqlite3.Connection) -> list[Reminder]:
     """Read the next reminders; see `Store.reminders`."""
+    found: list[Reminder] = []
+    while page := _read_reminders(wanted, limit, connection):
+        found += filter(wanted.has, page)
+        if len(found) >= limit or len(page) < limit:
+            break
+        wanted = wanted._replace(after=page[-1])
+    return found[:limit]
+
+
+def _read_reminders(wanted: Wanted, limit: int, connection: sqlite3.Connection) -> list[Reminder]:
     # CROSS JOIN: in this order, reminders first, or SQLite might sort them all.
     rows = _with_names(
         connection,
         """
         SELECT due_us, key, name, type, id FROM reminders CROSS JOIN {actors} USING (key)
-        WHERE (due_us, key, name) > (?, ?, ?) ORDER BY due_us, key, name LIMIT ?
+        WHERE (due_us, key, name) > (?, ?, ?) AND (due_us, key, name) <= (?, ?, ?) ORDER BY due_us, key, name LIMIT ?
         """,
-        *(after[:3] if after is not None else (-(2**63), 0, "")),
+        *(wanted.after[:3] if wanted.after is not None else FIRST),
+        *(wanted.until[:3] if wanted.until is not None else LAST),
         limit,
     )
     return [Reminder(due_us, key, name, Address(type_, id_)) for due_us, key, name, type_, id_ in rows]

@@ -19,7 +19,7 @@ The engine makes one (`runtime/engine.py`), and gives it to its host.
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from itertools import count
@@ -46,7 +46,7 @@ from .lists.filling import Filling, read_unlisted
 from .lists.kinds import Kinds, take_kinds
 from .lists.mending import are_damaged, begin_anew
 from .lists.reading import Asked, read_counts, read_page
-from .reading import read_active, read_actors, read_ids, read_outsides, read_reminders
+from .reading import Wanted, in_shards, read_active, read_actors, read_ids, read_outsides, read_reminders
 from .salvage import damaged_in, derive, derived_damaged_in, highest_position, replace, rescue, tidy
 from .writing import Fences, changes_of, claim_shards, execute, statements_of, transact
 
@@ -212,11 +212,20 @@ class SqliteStore:
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         return await self._call(self._reader, partial(read_ids, actor_type, after, limit), "listing ids")
 
-    async def active(self) -> Sequence[Address]:
-        return await self._call(self._reader, read_active, "listing what is active")
+    async def active(self, shards: Collection[int] | None = None) -> Sequence[Address]:
+        marked = await self._call(self._reader, read_active, "listing what is active")
+        return marked if shards is None else in_shards(marked, shards, of=self.shards)
 
-    async def reminders(self, *, after: Reminder | None, limit: int) -> Sequence[Reminder]:
-        return await self._call(self._reader, partial(read_reminders, after, limit), "reading reminders")
+    async def reminders(
+        self,
+        *,
+        after: Reminder | None,
+        limit: int,
+        until: Reminder | None = None,
+        shards: Collection[int] | None = None,
+    ) -> Sequence[Reminder]:
+        wanted = Wanted(after, until, None if shards is None else frozenset(shards), self.shards)
+        return await self._call(self._reader, partial(read_reminders, wanted, limit), "reading reminders")
 
     async def list(
         self, actor_type: str, wanted: ListFilter, *, order: Order, cursor: str | None, limit: int

@@ -16,7 +16,7 @@ Each place has a stream of choices of its own:
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Protocol, runtime_checkable
@@ -131,9 +131,16 @@ class SimDisk(PassingStore):
         await self._read("store.inspect")
         return await self.inner.inspect(addresses)
 
-    async def reminders(self, *, after: Reminder | None, limit: int) -> Sequence[Reminder]:
+    async def reminders(
+        self,
+        *,
+        after: Reminder | None,
+        limit: int,
+        until: Reminder | None = None,
+        shards: Collection[int] | None = None,
+    ) -> Sequence[Reminder]:
         await self._read("store.reminders")
-        return await self.inner.reminders(after=after, limit=limit)
+        return await self.inner.reminders(after=after, limit=limit, until=until, shards=shards)
 
     # Reads that neither fail nor take time.
 
@@ -141,9 +148,9 @@ class SimDisk(PassingStore):
         self.reads += 1
         return await self.inner.ids(actor_type, after=after, limit=limit)
 
-    async def active(self) -> Sequence[Address]:
+    async def active(self, shards: Collection[int] | None = None) -> Sequence[Address]:
         self.reads += 1
-        return await self.inner.active()
+        return await self.inner.active(shards)
 
     async def list(
         self, actor_type: str, wanted: ListFilter, *, order: Order, cursor: str | None, limit: int

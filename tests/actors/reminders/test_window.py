@@ -1,10 +1,12 @@
 """The reminder window holds what is due soon, whole, and nothing else."""
 
+from collections.abc import Callable, Iterable
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure.actors.reading import Reading
-from perdure.actors.reminders.window import ReminderWindow
+from perdure.actors.reminders.window import ReminderWindow, WindowRead
 from perdure.actors.store.contract import Reminder
 
 from ...support.actors.counter_actor import counter
@@ -21,7 +23,7 @@ def at(wall_us: int, monotonic_us: int = 0) -> Reading:
 def read(window: ReminderWindow, stored: list[Reminder]) -> None:
     """Do what the loop does: read on from the store if the window wants it."""
     if window.wants_read:
-        after = window.begin_read()
+        after = window.begin_read().after
         limit = window.reminders_max
         rest = sorted(r for r in stored if after is None or r > after)
         window.loaded(rest[:limit], limit=limit)
@@ -32,7 +34,7 @@ def test_before_the_first_read_nothing_is_known_and_nothing_is_due() -> None:
     window.set(reminder(5))
     assert window.next_due_us() is None
     assert window.wants_read
-    assert window.begin_read() is None
+    assert window.begin_read() == WindowRead(None)
 
 
 def test_what_is_due_comes_out_in_order_and_once() -> None:
@@ -220,3 +222,181 @@ def test_a_window_that_forgets_its_furthest_half_keeps_what_has_a_deadline() -> 
     assert len(window) < 10
     # then it still fires.
     assert window.pop_due(at(510, 10), limit=10) == [far]
+
+
+# Shards that come and go.
+
+SHARDS = 4
+
+
+def key_shard(reminder: Reminder) -> int:
+    return reminder.key % SHARDS
+
+
+def sharded(reminders_max: int = 10_000) -> ReminderWindow:
+    return ReminderWindow(reminders_max, shard_of=key_shard)
+
+
+def asked(stored: Iterable[Reminder], read: WindowRead, limit: int) -> list[Reminder]:
+    """What a store answers."""
+    after, until, shards = read
+    return sorted(
+        each
+        for each in stored
+        if (after is None or each > after)
+        and (until is None or each <= until)
+        and (shards is None or key_shard(each) in shards)
+    )[:limit]
+
+
+def read_all(window: ReminderWindow, stored: Iterable[Reminder]) -> None:
+    """Do what the loop does before it looks for what is due."""
+    limit = window.reminders_max
+    while window.wants_read:
+        window.loaded(asked(stored, window.begin_read(), limit), limit=limit)
+
+
+def test_a_window_without_a_shard_reads_nothing_and_lacks_nothing() -> None:
+    window = sharded()
+    assert not window.wants_read
+    assert window.next_due_us() is None
+
+
+def test_a_shard_that_comes_is_read_up_to_the_horizon_and_no_further() -> None:
+    # Given a window whose horizon is at 20,
+    stored = [reminder(due_us, key) for due_us in range(10, 60, 10) for key in (0, 1)]
+    window = sharded(reminders_max=2)
+    window.come([0])
+    window.loaded(asked(stored, window.begin_read(), 2), limit=2)
+    window.loaded(asked(stored, window.begin_read(), 2), limit=2)
+    window.loaded(asked(stored, window.begin_read(), 2), limit=2)
+    assert not window.wants_read
+    # when a shard comes, then only what may be due before the horizon is asked for.
+    window.come([1])
+    wanted = window.begin_read()
+    assert wanted == WindowRead(None, reminder(20, 0), frozenset({1}))
+
+
+def test_a_shard_that_leaves_takes_its_reminders_along() -> None:
+    window = sharded()
+    window.come([0, 1])
+    read_all(window, [reminder(10, 0), reminder(10, 1)])
+    window.leave([0])
+    assert window.pop_due(at(100), limit=9) == [reminder(10, 1)]
+    assert window.next_due_us() is None
+
+
+def test_a_shard_that_leaves_while_it_is_read_is_not_there_when_the_read_ends() -> None:
+    window = sharded()
+    window.come([0, 1])
+    window.begin_read()
+    window.set(reminder(5, 0))
+    window.leave([0])
+    window.loaded([reminder(10, 0), reminder(10, 1)], limit=9)
+    assert window.pop_due(at(100), limit=9) == [reminder(10, 1)]
+
+
+def test_a_shard_that_comes_back_while_it_is_read_is_read_anew() -> None:
+    # Given a read that began before the shard left, and another host cleared a reminder of it,
+    window = sharded()
+    window.come([0])
+    stale = asked([reminder(10, 0)], window.begin_read(), 9)
+    window.leave([0])
+    window.come([0])
+    # when the read ends,
+    window.loaded(stale, limit=9)
+    # then what it brought does not count.
+    read_all(window, [reminder(20, 0)])
+    assert window.pop_due(at(100), limit=9) == [reminder(20, 0)]
+
+
+def test_a_shard_with_more_reminders_than_the_window_holds_does_not_fill_the_memory() -> None:
+    stored = [reminder(due_us, due_us * SHARDS) for due_us in range(1_000)]
+    window = sharded(reminders_max=10)
+    window.come([0])
+    read_all(window, stored)
+    assert len(window) <= 20
+    out: list[Reminder] = []
+    while len(out) < 1_000:
+        out += window.pop_due(at(1_000), limit=7)
+        read_all(window, stored)
+    assert out == stored
+
+
+class Hosts:
+    """A store that other hosts write to as well, and the window of one host, which hears of its own shards only."""
+
+    def __init__(self, reminders_max: int) -> None:
+        self.stored: set[Reminder] = set()
+        self.window = sharded(reminders_max)
+        self.own: set[int] = set()
+        self.under_way: list[Reminder] | None = None
+        self.now_us = 0
+
+    def set(self, wait_us: int, key: int) -> None:
+        new = reminder(self.now_us + wait_us, key)
+        self.stored.add(new)
+        if key % SHARDS in self.own:
+            self.window.set(new)
+
+    def clear(self, _: int, key: int) -> None:
+        for old in [each for each in self.stored if each.key == key]:
+            self.stored.discard(old)
+            if key % SHARDS in self.own:
+                self.window.clear(old)
+
+    def come(self, _: int, key: int) -> None:
+        if key % SHARDS not in self.own:
+            self.own.add(key % SHARDS)
+            self.window.come([key % SHARDS])
+
+    def leave(self, _: int, key: int) -> None:
+        if key % SHARDS in self.own:
+            self.own.discard(key % SHARDS)
+            self.window.leave([key % SHARDS])
+
+    def begin(self, *_: int) -> None:
+        if self.under_way is None and self.window.wants_read:
+            self.under_way = asked(self.stored, self.window.begin_read(), self.window.reminders_max)
+
+    def end(self, *_: int) -> None:
+        if self.under_way is not None:
+            self.window.loaded(self.under_way, limit=self.window.reminders_max)
+            self.under_way = None
+
+    def fail(self, *_: int) -> None:
+        if self.under_way is not None:
+            self.window.read_failed()
+            self.under_way = None
+
+    def pop(self, wait_us: int, _: int) -> None:
+        self.now_us += wait_us
+        for due in self.window.pop_due(at(self.now_us), limit=3):
+            assert due.due_us <= self.now_us
+            assert key_shard(due) in self.own
+            assert due in self.stored
+            self.stored.discard(due)
+            self.window.clear(due)
+
+
+STEPS = [Hosts.set, Hosts.clear, Hosts.come, Hosts.leave, Hosts.begin, Hosts.end, Hosts.fail, Hosts.pop]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 50), st.integers(0, 7)), max_size=120),
+    st.integers(1, 8),
+)
+def test_whatever_shards_come_and_go_their_reminders_fire_and_no_others(
+    steps: list[tuple[Callable[..., None], int, int]], reminders_max: int
+) -> None:
+    # Given shards that come and go, while reminders are set, cleared, read and fired,
+    hosts = Hosts(reminders_max)
+    for step, wait_us, key in steps:
+        step(hosts, wait_us, key)
+    # when all that is left is due,
+    hosts.end()
+    for _ in range(len(hosts.stored) + 2):
+        read_all(hosts.window, hosts.stored)
+        hosts.pop(10_000, 0)
+    # then none of an own shard is left over.
+    assert not [each for each in hosts.stored if key_shard(each) in hosts.own]

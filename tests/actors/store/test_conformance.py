@@ -278,6 +278,44 @@ async def test_one_may_read_on_behind_a_reminder_that_is_gone(bench: Bench) -> N
     assert await bench.store.reminders(after=first, limit=2) == [second]
 
 
+async def test_reminders_are_read_up_to_one_of_them(bench: Bench) -> None:
+    a, b = bench.store.new_key(), bench.store.new_key()
+    await bench.commit(
+        write(a, A, record=b"", reminders_set=[("1", 10), ("2", 20)]),
+        write(b, B, record=b"", reminders_set=[("2", 20)]),
+    )
+    first, second, third = await bench.store.reminders(after=None, limit=9)
+    assert await bench.store.reminders(after=None, until=second, limit=9) == [first, second]
+    assert await bench.store.reminders(after=first, until=second, limit=9) == [second]
+    assert await bench.store.reminders(after=second, until=second, limit=9) == []
+    assert await bench.store.reminders(after=None, until=third, limit=2) == [first, second]
+
+
+async def test_marks_and_reminders_are_read_by_shard(bench: Bench) -> None:
+    # Given many actors of two shards, mixed,
+    of = {A: bench.store.new_key(), B: bench.store.new_key()}
+    shard_a, shard_b = (shard_of(each.id, SHARDS) for each in of)
+    assert shard_a != shard_b
+    await bench.commit(
+        *(
+            write(key, each, record=b"", active=True, reminders_set=[(f"{i:02}", i) for i in range(50)])
+            for each, key in of.items()
+        )
+    )
+    # then those of a shard can be read without the others, as many as asked for,
+    assert await bench.store.active([shard_a]) == [A]
+    assert await bench.store.active([shard_a, shard_b]) == [A, B]
+    assert await bench.store.active([]) == []
+    found = await bench.store.reminders(after=None, limit=30, shards=[shard_b])
+    assert [(each.address, each.name) for each in found] == [(B, f"{i:02}") for i in range(30)]
+    # and fewer than that mean that there are no more.
+    rest = await bench.store.reminders(after=found[-1], limit=30, shards=[shard_b])
+    assert [each.due_us for each in rest] == list(range(30, 50))
+    both = await bench.store.reminders(after=None, limit=1000, shards=[shard_a, shard_b])
+    assert both == await bench.store.reminders(after=None, limit=1000)
+    assert await bench.store.reminders(after=None, limit=9, shards=[]) == []
+
+
 async def test_a_reminder_is_cleared_by_its_name_and_time(bench: Bench) -> None:
     key = bench.store.new_key()
     await bench.commit(write(key, A, record=b"", reminders_set=[("r", 10), ("r", 20), ("s", 10)]))
