@@ -19,6 +19,13 @@ class DaemonControl(Protocol):
         """
         ...
 
+    def unready(self) -> str | None:
+        """Say why a balancer is to send no requests here now, in a few words; None: it may.
+
+        A database that is away is no reason, as long as commits wait for it: all hosts would be taken out at once.
+        """
+        ...
+
     def shutdown(self, force: bool) -> None:
         """Ask the whole daemon to stop, and return at once, so that the caller still gets an answer.
 

@@ -83,6 +83,9 @@ class EmbeddedControl:
     def ready(self) -> bool:
         return self._engine.ready
 
+    def unready(self) -> str | None:
+        return None if self._engine.ready else "the engine does not run, or its store takes no writes"
+
     def shutdown(self, force: bool) -> None:
         """Nothing: the engine belongs to the program around it."""
         logger.warning("a request to shut down was ignored: the engine belongs to the program in which it runs")

@@ -38,9 +38,18 @@ class Control:
         self._peers = engine.peers
 
     def ready(self) -> bool:
-        return (
-            self._engine.ready and not self._stopping.told.is_set() and (self._peers is None or self._peers.connected)
-        )
+        return self.unready() is None
+
+    def unready(self) -> str | None:
+        if self._stopping.told.is_set():
+            return "it is stopping"
+        if not self._stopping.started:
+            return "it is starting"
+        if not self._engine.ready:
+            return "its store takes no writes"
+        if self._peers is not None and not self._peers.connected:
+            return "it does not reach every other process of the daemon"
+        return None
 
     def shutdown(self, force: bool) -> None:
         logger.info("stopping because of a request to /v1.0/shutdown%s", ", forced" if force else "")

@@ -1,7 +1,8 @@
 """The daemon in one process: an engine, its HTTP and gRPC servers, and the port of its metrics.
 
-The rule: the ports are taken first, then the store is opened, then both servers begin, then the ready line is
-written. The stop goes backwards: the store is closed last, so that it holds every answer that was given.
+The rule: the ports are taken first, and probes are answered from then on; then the store is opened, then both servers
+take requests, then the ready line is written. The stop goes backwards: the store is closed last, so that it holds every
+answer that was given.
 `daemon/serve.py` runs a daemon with an app, `cli/daprd.py` one without.
 """
 
@@ -14,7 +15,8 @@ from contextlib import ExitStack, closing
 from functools import partial
 
 import anyio
-from anyio.abc import TaskGroup
+from anyio.abc import TaskGroup, TaskStatus
+from starlette.types import ASGIApp
 
 from ..actors.store.contract import Store
 from ..actors.store.durability import Durability
@@ -26,6 +28,7 @@ from ..api.sidecar import Sidecar
 from ..api.tokens import Tokens
 from ..http.app import BODY_BYTES_MAX, HttpOptions, create_app
 from ..http.browser_guard import BrowserGuard
+from ..http.gate import StartingGate
 from ..http.serving.crowd import ConnectionLimits
 from ..http.serving.listener import address, listen, share
 from ..http.serving.server import serve
@@ -119,13 +122,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                 served = (address(listener)[1], rpc.port)
                 tasks.start_soon(partial(guard_ports, served, stopping=stopping.told.is_set, end=os._exit))
 
-            reload = reloading(tokens, config.api_token_file)
-            if member is None:
-                ports.enter_context(signals_heard(stopping))
-                if config.api_token_file is not None:
-                    await tasks.start(watch_reload, reload)
-            else:
-                tasks.start_soon(watch_supervisor, member, stopping, reload)
+            await hear_orders(reloading(tokens, config.api_token_file), config, member, stopping, tasks, ports)
             tasks.start_soon(guard_interpreter)
             grace = Grace(settings.stop_grace_s)
             tasks.start_soon(grace.begin_with, stopping.told)
@@ -140,26 +137,16 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
             pulse = pulse_of(config, engine, listener, member, stopping)
             with pulse.running():
                 tasks.start_soon(guard_signals, pulse.signals)
+                front = front_door_of(config, engine, facade, sidecar, options, listener, stopping)
+                if member is None or member.first:
+                    await tasks.start(front.serve)
                 async with engine:
                     stopping.started = True
                     await rpc.start()
                     tasks.start_soon(engine.management.series.run)
-                    await serve(
-                        create_app(
-                            facade,
-                            options,
-                            sidecar,
-                            engine.management_through(facade),
-                            stopping=stopping.told,
-                            event_json=event_writer(app_id),
-                            configuration=config.public(app_id),
-                        ),
-                        listener=listener,
-                        stop=stopping.told,
-                        ready=ready,
-                        grace_s=settings.stop_grace_s,
-                        limits=ConnectionLimits(connections_max=connections_of(config).http),
-                    )
+                    await front.open(tasks)
+                    ready()
+                    await front.closed.wait()
                     # The streams of workers never end by themselves, and would use up the grace.
                     engine.dispatcher.stop()
                     await rpc.stop(grace_s=0 if stopping.forced else min(RPC_GRACE_S, grace.left_s()))
@@ -168,6 +155,78 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                         tasks.cancel_scope.cancel()
             tasks.cancel_scope.cancel()
     logger.info("stopped")
+
+
+async def hear_orders(
+    reload: Callable[[], None],
+    config: Config,
+    member: Member | None,
+    stopping: Stopping,
+    tasks: TaskGroup,
+    ports: ExitStack,
+) -> None:
+    """Begin to listen to the signals, or to the supervisor.
+
+    Args:
+        reload: Reads the tokens again.
+    """
+    if member is not None:
+        tasks.start_soon(watch_supervisor, member, stopping, reload)
+        return
+    ports.enter_context(signals_heard(stopping))
+    if config.api_token_file is not None:
+        await tasks.start(watch_reload, reload)
+
+
+class FrontDoor:
+    """The HTTP server of a daemon, behind a gate that opens when the engine runs.
+
+    Args:
+        listener, stop, grace_s, limits: As for `serve`.
+    """
+
+    def __init__(
+        self, app: ASGIApp, listener: socket.socket, *, stop: anyio.Event, grace_s: float, limits: ConnectionLimits
+    ) -> None:
+        self.closed = anyio.Event()  # no request is under way any more
+        self._gate = StartingGate(app)
+        self._serving = False
+        self._serve = partial(serve, self._gate, listener=listener, stop=stop, grace_s=grace_s, limits=limits)
+
+    async def serve(self, *, task_status: TaskStatus[None]) -> None:
+        """Serve until told to stop. Until the gate is opened only probes are answered."""
+        self._serving = True
+        await self._serve(ready=task_status.started)
+        self.closed.set()
+
+    async def open(self, tasks: TaskGroup) -> None:
+        """Take requests from now on."""
+        self._gate.open()
+        if not self._serving:
+            await tasks.start(self.serve)
+
+
+def front_door_of(
+    config: Config,
+    engine: Engine,
+    facade: Facade,
+    sidecar: Sidecar,
+    options: HttpOptions,
+    listener: socket.socket,
+    stopping: Stopping,
+) -> FrontDoor:
+    """Make the HTTP server. It does not serve yet."""
+    app = create_app(
+        facade,
+        options,
+        sidecar,
+        engine.management_through(facade),
+        stopping=stopping.told,
+        event_json=event_writer(sidecar.app_id),
+        configuration=config.public(sidecar.app_id),
+    )
+    limits = ConnectionLimits(connections_max=connections_of(config).http)
+    return FrontDoor(app, listener, stop=stopping.told, grace_s=config.limits.stop_grace_s, limits=limits)
 
 
 def pulse_of(

@@ -67,11 +67,14 @@ class Member:
 
     membership: Membership
     pipe: "Connection[FromHost, ToHost]"  # to the supervisor
+    # Whether it is started for the first time. Then no host of the daemon takes requests yet, and it answers probes
+    # while it starts; later the others do, and it takes no connection from them before it is ready.
+    first: bool = True
     # Messages are sent by two threads. It does not travel to the host's process, which makes its own.
     _sending: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return partial(Member, membership=self.membership, pipe=self.pipe), ()
+        return partial(Member, membership=self.membership, pipe=self.pipe, first=self.first), ()
 
     @property
     def name(self) -> str:

@@ -30,6 +30,7 @@ from .dapr.sidecar import SidecarRoutes
 from .dapr.workflows import WorkflowRoutes
 from .docs.pages import Pages
 from .errors import ANSWERS
+from .health import HealthRoutes
 from .management.app import ManagementDoor, management_routes
 from .path import RawPath, route
 
@@ -81,7 +82,7 @@ def create_app(
     version = sidecar.control.runtime_version
     tokens = known_tokens(options)
     dapr = document(version=version, secured=tokens is not None)
-    routes = []
+    routes = HealthRoutes(sidecar.control).routes()
     if sidecar_routes:
         routes += [
             *WorkflowRoutes(facade, app_id=options.app_id, body_bytes_max=options.body_bytes_max).routes(),

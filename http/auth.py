@@ -25,7 +25,9 @@ from .session_cookie import known_by_cookie
 TOKEN_HEADER = b"dapr-api-token"
 
 # Without a token: probes, and what a browser shows before it has logged in. GET only; the path is the cleaned one.
-OPEN_PATHS = frozenset({"/v1.0/healthz", "/v1.0/healthz/outbound", "/", "/docs", "/ui"})
+OPEN_PATHS = frozenset(
+    {"/healthz/ready", "/healthz/live", "/v1.0/healthz", "/v1.0/healthz/outbound", "/", "/docs", "/ui"}
+)
 OPEN_FOLDERS = ("/docs/", "/ui/")
 LOGIN = ("POST", "/api/v1/session")
 

@@ -49,6 +49,7 @@ class HostProcesses:
         self._context = get_context("spawn")
         self._running: dict[int, tuple[SpawnProcess, Pipe]] = {}
         self._silent: set[int] = set()  # hosts whose pipe has ended
+        self._started: set[int] = set()  # hosts that had a process, at least once
         # Otherwise the first `start` would, and it would unblock the signals that `signals_held_back` blocks
         # (python/cpython, resource_tracker.py).
         resource_tracker.ensure_running()
@@ -62,7 +63,8 @@ class HostProcesses:
         ours, theirs = self._context.Pipe()
         with theirs:
             part = Part(index, self._config.processes)
-            member = Member(membership=Membership(part=part, directory=self._directory), pipe=theirs)
+            membership = Membership(part=part, directory=self._directory)
+            member = Member(membership=membership, pipe=theirs, first=index not in self._started)
             process = self._context.Process(
                 target=self._target, args=(config_of(self._config, index), member), name=member.name
             )
@@ -72,6 +74,7 @@ class HostProcesses:
             except OSError:
                 ours.close()
                 raise
+        self._started.add(index)
         self._running[index] = (process, ours)
 
     def send(self, index: int, message: ToHost) -> None:

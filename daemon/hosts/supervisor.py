@@ -58,7 +58,7 @@ class Processes(Protocol):
 
 
 @dataclass(slots=True)
-class HostState:
+class SupervisedHost:
     """A host, as its supervisor knows it."""
 
     index: int
@@ -99,7 +99,7 @@ class Supervisor:
         self.failed: Failed | None = None  # why the daemon could not start
         self.in_order = True  # while stopping, every host ended by itself, with exit code 0
         self._processes = processes
-        self._hosts = [HostState(index) for index in range(count)]
+        self._hosts = [SupervisedHost(index) for index in range(count)]
         self._announce = announce
         self._announced = False
         self._patience_s = patience_s
@@ -207,7 +207,7 @@ class Supervisor:
             if host.running:
                 self._processes.kill(host.index)
 
-    def _hear(self, host: HostState, loop_age_s: float, now_s: float) -> None:
+    def _hear(self, host: SupervisedHost, loop_age_s: float, now_s: float) -> None:
         if not host.running:
             return
         host.beat_at_s = now_s
@@ -239,14 +239,14 @@ class Supervisor:
             self._tell_killed(host, f"{host.name} has not been heard for {silent_s:.1f} s")
             self._kill(host)
 
-    def _tell_killed(self, host: HostState, reason: str) -> None:
+    def _tell_killed(self, host: SupervisedHost, reason: str) -> None:
         self._journal.write(HOST_KILLED, host=host.name, reason=reason)
 
-    def _kill(self, host: HostState) -> None:
+    def _kill(self, host: SupervisedHost) -> None:
         host.beat_at_s = None
         self._processes.kill(host.index)
 
-    def _start(self, host: HostState, now_s: float) -> None:
+    def _start(self, host: SupervisedHost, now_s: float) -> None:
         host.start_at_s = host.ready_since_s = host.beat_at_s = None
         host.told_to_go_on = False
         try:
@@ -255,13 +255,13 @@ class Supervisor:
         except OSError as error:
             self._restart_or_fail(host, f"cannot have a process: {error}", now_s)
 
-    def _restart_or_fail(self, host: HostState, what: str, now_s: float) -> None:
+    def _restart_or_fail(self, host: SupervisedHost, what: str, now_s: float) -> None:
         if host.was_ready:
             self._start_later(host, what, now_s)
         else:
             self._fail(Failed(f"{host.name} {what}, before it was ready."), now_s)
 
-    def _start_later(self, host: HostState, what: str, now_s: float) -> None:
+    def _start_later(self, host: SupervisedHost, what: str, now_s: float) -> None:
         if host.ready_since_s is not None and now_s - host.ready_since_s >= GOOD_AFTER_S:
             host.pause_s = PAUSE_S_MIN
         self._journal.write(HOST_ENDED, host=host.name, how=what, pause_s=host.pause_s)
@@ -269,7 +269,7 @@ class Supervisor:
         host.start_at_s = now_s + host.pause_s
         host.pause_s = min(2 * host.pause_s, PAUSE_S_MAX)
 
-    def _mark_ready(self, host: HostState, line: str, now_s: float) -> None:
+    def _mark_ready(self, host: SupervisedHost, line: str, now_s: float) -> None:
         if host.was_ready:
             logger.info("%s is ready again", host.name)
         host.ready_since_s = now_s

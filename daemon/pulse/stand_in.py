@@ -1,7 +1,8 @@
 """The stand-in: answers callers of the HTTP API while the event loop does not.
 
 The rule: it says that the daemon is not well, and nothing else. Health is 500; every other request is 503, and was not
-looked at. Connections that the event loop has accepted before wait for it.
+looked at. Only `/healthz/live` is 200: the watchdog ends what it cannot interrupt, and a restart from outside would be
+no faster. Connections that the event loop has accepted before wait for it.
 
 `daemon/pulse/watchdog.py` lets it work while the event loop is blocked.
 """
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 HEALTH_PATHS = ("/v1.0/healthz", "/v1.0/healthz/outbound")
+LIVE_PATH = "/healthz/live"
 HEAD_BYTES_MAX = 64 * 1024
 CLIENT_S = 2.0  # how long a connection may take to send its head, and to close
 CONNECTIONS_MAX = 256  # at once; others wait in the kernel's queue
@@ -135,16 +137,24 @@ def answer_to(head: bytes, why: str) -> bytes:
         head: Its first line and its headers.
     """
     target = [*head.split(b"\r\n", 1)[0].split(b" "), b"", b""][1].decode("latin-1")
-    healthy = target.partition("?")[0] in HEALTH_PATHS
-    status = "500 Internal Server Error" if healthy else "503 Service Unavailable"
-    code = "ERR_HEALTH_NOT_READY" if healthy else "ERR_EVENT_LOOP_BLOCKED"
-    body = json.dumps({"errorCode": code, "message": f"{why}; nothing of this request was done"}).encode()
+    path = target.partition("?")[0]
+    if path == LIVE_PATH:
+        status, told = "200 OK", {"status": "live"}
+    elif path in HEALTH_PATHS:
+        status, told = "500 Internal Server Error", refusal("ERR_HEALTH_NOT_READY", why)
+    else:
+        status, told = "503 Service Unavailable", refusal("ERR_EVENT_LOOP_BLOCKED", why)
+    body = json.dumps(told).encode()
     lines = [
         f"HTTP/1.1 {status}",
         "content-type: application/json",
         f"content-length: {len(body)}",
         "connection: close",
-        *([] if healthy else ["retry-after: 1"]),
+        *(["retry-after: 1"] if status.startswith("503") else []),
     ]
     sent = b"" if head.startswith(b"HEAD ") else body
     return "\r\n".join([*lines, "", ""]).encode() + sent
+
+
+def refusal(code: str, why: str) -> dict[str, str]:
+    return {"errorCode": code, "message": f"{why}; nothing of this request was done"}

@@ -23,6 +23,7 @@ from ...api.words import (
     ErrorAnswer,
 )
 from ..errors import APP_ID_NOT_MATCHED, BODY_MALFORMED, BODY_TOO_LARGE, NOT_READY, OUTBOUND_NOT_READY, PATH_MALFORMED
+from ..health import UNREADY
 from .workflows import OPERATIONS, VERSIONS, Operation
 
 Json = dict[str, Any]
@@ -226,7 +227,22 @@ def sidecar_paths() -> dict[str, Json]:
         "description": "With `true`, running activities are not waited for.",
         "schema": {"type": "string"},
     }
+    status: Json = closed({"status": {"type": "string"}})
     return {
+        "/healthz/ready": {
+            "get": {
+                **sidecar_operation("ready", "Ask whether a balancer may send requests here"),
+                "security": [],
+                "responses": {"200": json_response("Yes", status), **error_responses([UNREADY])},
+            }
+        },
+        "/healthz/live": {
+            "get": {
+                **sidecar_operation("live", "Ask whether the process answers"),
+                "security": [],
+                "responses": {"200": json_response("Yes", status)},
+            }
+        },
         "/v1.0/healthz": {
             "get": {
                 **sidecar_operation("healthz", "Ask whether the daemon is ready"),

@@ -12,7 +12,7 @@ import pytest
 
 from perdure.daemon.config import Config
 from perdure.daemon.hosts.host_processes import HostProcesses, config_of
-from perdure.daemon.supervision import Member, Stop
+from perdure.daemon.supervision import Member, Ready, Stop
 
 from ...support.processes.host_config import host_config
 from ...support.processes.lines import PATIENCE_S
@@ -55,6 +55,26 @@ def test_a_host_that_a_signal_has_stopped_goes_on(tmp_path: Path) -> None:
         # and one that has ended leaves its exit code.
         assert not processes.go_on(0)
         assert processes.ended() == [(0, 0)]
+
+
+def first_or_not(config: Config, member: Member) -> None:
+    """Says whether it was started for the first time."""
+    member.say(Ready("for the first time" if member.first else "again"))
+
+
+def test_a_host_is_told_whether_it_is_started_again(tmp_path: Path) -> None:
+    # Only at the first start of a daemon a host listens before it is ready: later the others have the connections.
+    with HostProcesses(CONFIG, str(tmp_path), first_or_not, patience_s=60) as processes:
+        said = []
+        for _ in range(2):
+            processes.start(0)
+            wait(processes.pipes(), PATIENCE_S)
+            [(_, message)] = processes.messages()
+            said.append(message)
+            [process] = active_children()
+            process.join(PATIENCE_S)
+            processes.forget(0)
+    assert said == [Ready("for the first time"), Ready("again")]
 
 
 def test_each_host_has_a_port_for_its_metrics() -> None:

@@ -22,15 +22,17 @@ from perdure.http.serving.listener import listen, share
         (b"HEAD /v1.0/healthz HTTP/1.1", b"500"),
         (b"POST /v1.0/workflows/dapr/w/start HTTP/1.1", b"503"),
         (b"GET / HTTP/1.1", b"503"),
+        (b"GET /healthz/ready HTTP/1.1", b"503"),
+        (b"GET /healthz/live HTTP/1.1", b"200"),
         (b"nonsense", b"503"),
         (b"", b"503"),
     ],
 )
-def test_health_is_500_and_all_else_503(line: bytes, status: bytes) -> None:
+def test_health_is_500_all_else_503_and_the_process_is_live(line: bytes, status: bytes) -> None:
     head, _, body = answer_to(line + b"\r\nhost: x\r\n\r\n", "it is asleep").partition(b"\r\n\r\n")
     assert head.split(b" ")[1] == status
     assert (b"retry-after: 1" in head) is (status == b"503")
-    assert (b"it is asleep" in body) is not line.startswith(b"HEAD")
+    assert (b"it is asleep" in body) is (not line.startswith(b"HEAD") and status != b"200")
 
 
 @contextmanager

@@ -180,6 +180,9 @@ class FakeControl:
     def ready(self) -> bool:
         return self.is_ready
 
+    def unready(self) -> str | None:
+        return None if self.is_ready else "it is starting"
+
     def shutdown(self, force: bool) -> None:
         self.shutdowns.append(force)
 

@@ -1,0 +1,159 @@
+"""Daemons on one database, as processes, with a tiny balancer in front of them: and what is done to them.
+
+The rule: a blow is noted with its times before anybody can see what comes of it.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from ...support.processes.daemon import Daemon
+from .recorded import Blow, Deed
+
+PROBE_S = 0.1  # between two questions whether a host is ready
+PROBE_PATIENCE_S = 1.0
+READY = "/healthz/ready"
+
+
+@dataclass(slots=True)
+class Place:
+    """One of the hosts: a process now, another one after a restart."""
+
+    daemon: Daemon
+    ready: bool = True  # as the balancer knows it
+
+    @property
+    def pid(self) -> int:
+        return self.daemon.process.pid
+
+
+@dataclass(slots=True)
+class Fleet:
+    """Several daemons with the same app on the same data.
+
+    Args:
+        options: More of each command line.
+    """
+
+    app: Path
+    data: str
+    options: tuple[str, ...] = ()
+    places: list[Place] = field(default_factory=list)
+    blows: list[Blow] = field(default_factory=list)
+    stops: list[float] = field(default_factory=list)  # how long each SIGTERM took, in seconds
+    codes: list[int] = field(default_factory=list)  # the exit codes after SIGTERM
+    _turn: int = 0
+    _running: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    _probing: asyncio.Task[None] | None = None
+
+    async def start(self, hosts: int) -> None:
+        """Start hosts, one after the other, and begin to ask whether they are ready."""
+        for _ in range(hosts):
+            self.places.append(Place(await asyncio.to_thread(self._daemon)))
+        self._probing = asyncio.ensure_future(self._probe())
+
+    def address(self) -> str:
+        """The address of the next host that says it is ready; of any if none does."""
+        ready = [place for place in self.places if place.ready] or self.places
+        self._turn += 1
+        return ready[self._turn % len(ready)].daemon.url
+
+    def grpc(self) -> str:
+        """The same for gRPC."""
+        ready = [place for place in self.places if place.ready] or self.places
+        self._turn += 1
+        return ready[self._turn % len(ready)].daemon.grpc
+
+    def pid_at(self, url: str) -> int:
+        return next((place.pid for place in self.places if place.daemon.url == url), 0)
+
+    async def kill(self, index: int) -> None:
+        """End a host by signal 9, and start another in its place."""
+        place = self.places[index]
+        now_s = time.time()
+        self.blows.append(Blow(deed=Deed.KILL, pid=place.pid, from_s=now_s, until_s=now_s))
+        await asyncio.to_thread(place.daemon.kill)
+        place.ready = False
+        place.daemon = await asyncio.to_thread(self._daemon)
+
+    async def pause(self, index: int, for_s: float) -> None:
+        """Stop a host by SIGSTOP, and let it go on."""
+        pid = self.places[index].pid
+        from_s = time.time()
+        os.kill(pid, signal.SIGSTOP)
+        await asyncio.sleep(for_s)
+        until_s = time.time()
+        os.kill(pid, signal.SIGCONT)
+        self.blows.append(Blow(deed=Deed.PAUSE, pid=pid, from_s=from_s, until_s=until_s))
+
+    async def restart(self, index: int) -> None:
+        """End a host by SIGTERM, wait for its end, and start another in its place."""
+        place = self.places[index]
+        from_s, old = time.time(), place.daemon
+        self.codes.append(await asyncio.to_thread(old.stop))
+        place.ready = False
+        until_s = time.time()
+        self.stops.append(until_s - from_s)
+        self.blows.append(Blow(deed=Deed.STOP, pid=old.process.pid, from_s=from_s, until_s=until_s))
+        place.daemon = await asyncio.to_thread(self._daemon)
+        await self.serves(index)
+
+    async def serves(self, index: int, *, within_s: float = 30.0) -> None:
+        """Wait until a host says that it is ready."""
+        end_s = time.monotonic() + within_s
+        while not self.places[index].ready:
+            assert time.monotonic() < end_s, "a host does not become ready"
+            await asyncio.sleep(PROBE_S / 2)
+
+    async def stop(self) -> list[int]:
+        """End all hosts by SIGTERM, all at once; return their exit codes."""
+        await self._stop_probing()
+        return list(await asyncio.gather(*(asyncio.to_thread(place.daemon.stop) for place in self.places)))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._stop_probing()
+        for place in self.places:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(place.pid, signal.SIGCONT)
+        self._running.close()
+
+    def _daemon(self) -> Daemon:
+        data = self.app.parent / f"host-{len(self.places)}-{time.monotonic_ns()}.db"
+        options = ("--data", self.data, *self.options)
+        return self._running.enter_context(Daemon(self.app, data, *options))
+
+    async def _probe(self) -> None:
+        async with httpx.AsyncClient(timeout=PROBE_PATIENCE_S) as http:
+            while True:
+                await asyncio.gather(*(self._probe_one(http, place) for place in self.places))
+                await asyncio.sleep(PROBE_S)
+
+    async def _probe_one(self, http: httpx.AsyncClient, place: Place) -> None:
+        daemon = place.daemon
+        try:
+            answer = await http.get(f"{daemon.url}{READY}")
+        except httpx.TransportError:
+            ready = False
+        else:
+            ready = answer.status_code == 200
+        if place.daemon is daemon:
+            place.ready = ready
+
+    async def _stop_probing(self) -> None:
+        if self._probing is not None:
+            self._probing.cancel()
+            await asyncio.wait([self._probing])
+            self._probing = None

@@ -1,0 +1,98 @@
+"""A run under chaos: a fleet on a database of its own, load, blows, and the verdict."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from ...support.cutting_proxy import CuttingProxy, cutting_proxy
+from ...support.postgres import PostgresServer
+from .checker import Verdict, check
+from .decoding import begin_decoding, decoded
+from .fleet import Fleet
+from .load import ChaosClients, effects_in, write_chaos_app
+from .recorded import Blow, Deed, Recorded
+
+CALM_S = 0.5  # before the first blow and after the last
+CUT_WITHIN_S = 5.0  # a writer that writes nothing is not cut
+ENDING_S = 60.0  # that all ledgers may take to end
+
+
+@dataclass(slots=True)
+class Sky:
+    """What blows can fall on."""
+
+    server: PostgresServer
+    fleet: Fleet
+    proxy: CuttingProxy | None
+
+    async def crash_database(self, away_s: float) -> None:
+        """End the database as a crash would, and start it again."""
+        from_s = time.time()
+        await asyncio.to_thread(self.server.crash)
+        await asyncio.sleep(away_s)
+        await asyncio.to_thread(self.server.start)
+        self.fleet.blows.append(Blow(deed=Deed.DATABASE, pid=0, from_s=from_s, until_s=time.time()))
+
+    async def cut_commit(self, *, requests: int | None = None, answers: int | None = None) -> None:
+        """Cut a host's writer after so many bytes to the server, or from it; wait until it is cut."""
+        assert self.proxy is not None
+        cuts, end_s = self.proxy.cuts, time.monotonic() + CUT_WITHIN_S
+        self.proxy.requests_left, self.proxy.answers_left = requests, answers
+        while self.proxy.cuts == cuts and time.monotonic() < end_s:
+            await asyncio.sleep(0.005)
+
+
+Storm: TypeAlias = Callable[[Sky], Awaitable[None]]
+
+
+async def weather(
+    server: PostgresServer, folder: Path, storm: Storm, *, hosts: int, clients: int = 8, proxied: bool = False
+) -> tuple[Verdict, Fleet]:
+    """Let a storm blow over a fleet under load, and judge what is left.
+
+    Args:
+        server: One with `wal_level=logical`, and nothing else on it.
+        proxied: Whether the hosts reach the database through a proxy that cuts.
+    """
+    begin_decoding(server)
+    async with _proxy(server, proxied=proxied) as proxy:
+        port = proxy.port if proxy is not None else None
+        async with Fleet(write_chaos_app(folder), server.url(schema="chaos", port=port)) as fleet:
+            await fleet.start(hosts)
+            load = ChaosClients(fleet)
+            stop = asyncio.Event()
+            working = asyncio.ensure_future(load.run(clients=clients, stop=stop))
+            try:
+                await asyncio.sleep(CALM_S)
+                await storm(Sky(server, fleet, proxy))
+                await asyncio.sleep(CALM_S)
+                stop.set()
+                await asyncio.wait_for(working, ENDING_S)
+            finally:
+                working.cancel()
+            endings = await load.endings(within_s=ENDING_S)
+            recorded = Recorded(
+                commits=await asyncio.to_thread(decoded, server),
+                blows=fleet.blows,
+                ledgers=load.ledgers,
+                endings=endings,
+                requests=load.requests,
+                reads=load.reads,
+                effects=effects_in(folder),
+                cuts=proxy.cuts if proxy is not None else 0,
+            )
+            fleet.codes += await fleet.stop()
+    return check(recorded), fleet
+
+
+@asynccontextmanager
+async def _proxy(server: PostgresServer, *, proxied: bool) -> AsyncIterator[CuttingProxy | None]:
+    if not proxied:
+        yield None
+        return
+    async with cutting_proxy(server.port) as proxy:
+        yield proxy

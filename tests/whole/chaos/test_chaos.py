@@ -1,0 +1,124 @@
+"""Daemons and their database under chaos: the invariants hold, nothing is lost or doubled, and the counts are printed.
+
+`pytest -s tests/whole/chaos` shows them. The long form takes ten minutes for each kind of chaos:
+`pytest -s -m slow tests/whole/chaos`.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ...support.postgres import PostgresServer, installed
+from .checker import Verdict
+from .fleet import Fleet
+from .storm import Sky, Storm, weather
+
+pytestmark = pytest.mark.skipif(not installed(), reason="there is no PostgreSQL here")
+
+SEED = 20_261_126
+TAKEN_S_MAX, TAKEN_S_MEDIAN = 5.0, 2.0
+# A server's answer to a commit is some hundred bytes, and a commit some thousand.
+REQUEST_BYTES = (1, 60, 150, 400, 700, 1000, 1500, 2500)
+ANSWER_BYTES = (1, 20, 45, 70)
+
+
+@pytest.fixture
+def server() -> Iterator[PostgresServer]:
+    server = PostgresServer(installed()[max(installed())], wal_level="logical")
+    server.start()
+    yield server
+    server.close()
+
+
+def blown(server: PostgresServer, folder: Path, storm: Storm, *, hosts: int, proxied: bool = False) -> Verdict:
+    """Let a storm blow, print what it has left, and see that it is sound."""
+
+    async def story() -> tuple[Verdict, Fleet]:
+        return await weather(server, folder, storm, hosts=hosts, proxied=proxied)
+
+    verdict, fleet = asyncio.run(story())
+    print(f"\n{verdict.told()}")
+    assert verdict.sound, verdict.told()
+    assert verdict.ledgers is not None
+    assert verdict.ledgers.entries > 50
+    assert verdict.turns > verdict.ledgers.entries
+    assert set(fleet.codes) == {0}
+    return verdict
+
+
+async def kills(sky: Sky, *, times: int) -> None:
+    moments = random.Random(SEED)
+    for _ in range(times):
+        await sky.fleet.kill(moments.randrange(len(sky.fleet.places)))
+        await asyncio.sleep(moments.uniform(0.2, 0.8))
+
+
+async def pauses(sky: Sky, *, for_s: tuple[float, ...]) -> None:
+    moments = random.Random(SEED)
+    for length_s in for_s:
+        await sky.fleet.pause(moments.randrange(len(sky.fleet.places)), length_s)
+        await asyncio.sleep(0.5)
+
+
+async def crashes(sky: Sky, *, for_s: tuple[float, ...]) -> None:
+    for away_s in for_s:
+        await sky.crash_database(away_s)
+        await asyncio.sleep(0.5)
+
+
+async def cuts(sky: Sky, *, rounds: int) -> None:
+    for _ in range(rounds):
+        for place in REQUEST_BYTES:
+            await sky.cut_commit(requests=place)
+        for place in ANSWER_BYTES:
+            await sky.cut_commit(answers=place)
+
+
+def test_a_host_that_is_killed_loses_and_doubles_nothing(server: PostgresServer, tmp_path: Path) -> None:
+    verdict = blown(server, tmp_path, lambda sky: kills(sky, times=2), hosts=1)
+    assert max(verdict.taken_s) < TAKEN_S_MAX
+
+
+def test_a_host_that_stands_still_for_a_while_answers_nothing_old(server: PostgresServer, tmp_path: Path) -> None:
+    verdict = blown(server, tmp_path, lambda sky: pauses(sky, for_s=(0.5, 3.0)), hosts=1)
+    assert verdict.killed_by_hosts == 0
+    assert verdict.refused == 0
+
+
+def test_a_database_that_crashes_costs_no_request_and_no_host(server: PostgresServer, tmp_path: Path) -> None:
+    verdict = blown(server, tmp_path, lambda sky: crashes(sky, for_s=(0.3, 2.0)), hosts=1)
+    assert verdict.killed_by_hosts == 0
+    assert verdict.refused == 0
+
+
+def test_commits_that_are_cut_at_any_byte_are_found_or_sent_again(server: PostgresServer, tmp_path: Path) -> None:
+    verdict = blown(server, tmp_path, lambda sky: cuts(sky, rounds=2), hosts=1, proxied=True)
+    assert verdict.cuts >= len(REQUEST_BYTES)
+    assert verdict.refused == 0
+
+
+LONG_S = 600.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("storm", "proxied"),
+    [
+        (lambda sky: kills(sky, times=4), False),
+        (lambda sky: pauses(sky, for_s=(0.5, 1.0, 2.0, 4.0, 10.0)), False),
+        (lambda sky: crashes(sky, for_s=(0.5, 1.0, 2.0, 5.0)), False),
+        (lambda sky: cuts(sky, rounds=2), True),
+    ],
+    ids=["kills", "pauses", "crashes", "cuts"],
+)
+def test_ten_minutes_of_it(server: PostgresServer, tmp_path: Path, storm: Storm, proxied: bool) -> None:
+    async def again_and_again(sky: Sky) -> None:
+        end_s = time.monotonic() + LONG_S
+        while time.monotonic() < end_s:
+            await storm(sky)
+
+    blown(server, tmp_path, again_and_again, hosts=1, proxied=proxied)
