@@ -36,6 +36,7 @@ COMMANDS = {
     "export": (".instances.transferring", "export_history", "Write the whole history of an instance."),
     "import": (".instances.transferring", "import_history", "Take in what `perdure export` has written."),
     "operations": (".instances.operating", "operations", "List the bulk operations; show one; let one go no further."),
+    "hosts": (".instances.hosts", "hosts", "List the hosts of a daemon: what each owns, and how it is."),
     "audit": (".instances.operating", "audit", "Show who changed what, why and when, the newest first."),
     "completion": (".instances.completion", "completion", "Let a shell complete perdure's commands."),
 }
@@ -43,7 +44,7 @@ COMMANDS = {
 # How the list of commands is divided.
 SECTIONS = {
     "Serving": "run daprd store bench completion",
-    "Seeing the instances of a daemon": "ls count show history tree wait top audit operations",
+    "Seeing the instances of a daemon": "ls count show history tree wait top hosts audit operations",
     "Steering them": "start event suspend resume terminate purge rerun repair export import",
 }
 

@@ -98,6 +98,6 @@ class EmbeddedControl:
 
     @property
     def runtime_version(self) -> str:
-        from .control import version  # noqa: PLC0415
+        from ..actors.release import own_release  # noqa: PLC0415
 
-        return version()
+        return own_release()

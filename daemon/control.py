@@ -3,11 +3,11 @@
 The rule: every answer is at hand, so no method waits. `daemon/daemon.py` makes one for both doors.
 """
 
-import importlib.metadata
 import logging
 from collections.abc import Mapping
 from typing import Protocol
 
+from ..actors.release import own_release
 from ..runtime.authoring.app import App
 from ..runtime.engine import Engine
 from .stopping import Stopping
@@ -63,12 +63,4 @@ class Control:
 
     @property
     def runtime_version(self) -> str:
-        return version()
-
-
-def version() -> str:
-    """Perdure's version."""
-    try:
-        return importlib.metadata.version("perdure")
-    except importlib.metadata.PackageNotFoundError:  # run from a source tree that was never installed
-        return "unknown"
+        return own_release()

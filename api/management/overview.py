@@ -33,10 +33,22 @@ class AuditList(Struct, kw_only=True, frozen=True):
 
 
 class HostView(Struct, kw_only=True, frozen=True):
-    """A host of the daemon: a process with a part of the store. One that is away has a name and nothing else."""
+    """A host: a process with a part of the store, or a share of a database. Of one that is away little is known."""
 
     name: str
-    ready: bool
+    ready: Annotated[bool, Meta(description="It answers, and its store takes writes")]
+    version: Annotated[str | None, Meta(description="Of Perdure")] = None
+    machine: Annotated[str | None, Meta(description="The name of its machine; null: all hosts are on one")] = None
+    address: Annotated[str | None, Meta(description="Where other hosts reach it; null: by a socket of this run")] = None
+    state: Annotated[
+        str | None,
+        Meta(description="serving, leaving, joining or uncertain; null: the hosts of this daemon are fixed"),
+    ] = None
+    beat: Annotated[int | None, Meta(description="Grows twice a second while there is another host to see it")] = None
+    silent: Annotated[
+        float | None, Meta(description="Seconds since the beat last grew, as seen by the host that answers")
+    ] = None
+    kills: Annotated[int | None, Meta(description="Dead hosts whose place it has taken, since it began")] = None
     pid: int | None = None
     began: datetime | None = None
     shards: int | None = None
@@ -51,6 +63,8 @@ class HostList(Struct, kw_only=True, frozen=True):
     """The hosts of the daemon."""
 
     items: list[HostView]
+    shards: Annotated[int | None, Meta(description="Of the whole store; null: it is not known yet")] = None
+    free: Annotated[int | None, Meta(description="Shards that no living host owns; null: as above")] = None
 
 
 class WorkerView(Struct, kw_only=True, frozen=True):

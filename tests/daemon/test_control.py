@@ -32,11 +32,21 @@ async def test_a_request_to_a_host_is_for_the_supervisor_to_carry_out() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_host_is_ready_only_while_it_reaches_the_others() -> None:
+async def test_a_host_is_ready_only_while_it_takes_requests_and_says_why_it_does_not() -> None:
     engine = host_of_two()
     stopping = Stopping(anyio.CancelScope())
     control = Control(engine, None, stopping, stopping.tell)
-    assert control.ready()
+    assert control.unready() == "it is starting"
+    stopping.started = True
+    assert control.unready() is None
     [other] = engine.peers.others
     other.away = True
+    assert control.unready() == "it does not reach every other process of the daemon"
     assert not control.ready()
+    other.away = False
+    engine.ready = False
+    assert control.unready() == "its store takes no writes"
+    engine.ready = True
+    assert control.ready()
+    stopping.tell()
+    assert control.unready() == "it is stopping"

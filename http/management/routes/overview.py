@@ -207,6 +207,7 @@ def host(name: str, report: HostReport | None) -> HostView:
     return HostView(
         name=name,
         ready=report.healthy,
+        version=report.release,
         pid=report.pid,
         began=Moment.at(report.began_us),
         shards=report.shards,

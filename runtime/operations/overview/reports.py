@@ -14,6 +14,7 @@ from ....actors.clock import Clock
 from ....actors.cluster.membership import name_of
 from ....actors.cluster.peers import Peers
 from ....actors.hosting.host import Host
+from ....actors.release import own_release
 from ....actors.store.contract import Store
 from ....actors.store.memory import MemoryStore
 from ....actors.store.postgres.store import PostgresStore
@@ -62,6 +63,7 @@ class HostReport(NamedTuple):
     began: Mapping[str, int]  # instances since it began, by the name of the workflow
     ended: Mapping[tuple[str, str], int]  # by the name and the status
     store: StoreSize | None  # None: it has no files
+    release: str  # of Perdure
 
 
 class ActivityPlace(Protocol):
@@ -142,6 +144,7 @@ class Reports:
             {name: count for (kind, name), count in tallies.began.items() if kind == WORKFLOW},
             {(name, status): count for (kind, name, status), count in tallies.ended.items() if kind == WORKFLOW},
             size_of(self._host.store),
+            own_release(),
         )
 
     @property

@@ -58,6 +58,7 @@ def report(began: dict[str, int], ended: dict[tuple[str, str], int], **more: Any
         "began": began,
         "ended": ended,
         "store": None,
+        "release": "1.0",
         **more,
     }
     return HostReport(**values)

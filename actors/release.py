@@ -1,0 +1,15 @@
+"""The release of Perdure that this process runs, as other hosts and people are told of it."""
+
+import importlib.metadata
+from functools import cache
+
+UNKNOWN = "unknown"  # run from a source tree that was never installed
+
+
+@cache
+def own_release() -> str:
+    """Perdure's version."""
+    try:
+        return importlib.metadata.version("perdure")
+    except importlib.metadata.PackageNotFoundError:
+        return UNKNOWN

@@ -1,0 +1,67 @@
+"""`perdure hosts`: the processes that are one daemon together, on one machine or on several.
+
+The rule: any host answers for all. What it cannot learn of one that is away is left empty, never guessed.
+"""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from .connection import Where, ask, daemon_command
+from .options import output_option
+from .output import age, show_ids, show_json, span, table
+
+if TYPE_CHECKING:
+    from ...api.management.overview import HostList, HostView
+    from ...client.remote_client import RemoteClient
+
+COLUMNS = ("NAME", "STATE", "MACHINE", "VERSION", "SHARDS", "IN MEMORY", "TURNS", "RUNS FOR")
+WIDE = (*COLUMNS, "PID", "ADDRESS", "BEAT", "SILENT", "KILLS", "COMMITS")
+
+
+@daemon_command(
+    output_option("-o", "--output", help="How it is shown; wide has addresses and beats; ids is a name a line."),
+    example="perdure hosts -o wide",
+)
+def hosts(where: Where, output: str) -> None:
+    """List the hosts of a daemon: what each owns, and how it is.
+
+    A daemon of several machines on one database has a host for each process. IN MEMORY counts the instances that are
+    loaded; TURNS are those since the host began.
+    """
+
+    async def work(client: "RemoteClient") -> None:
+        found = await client.report("hosts")
+        if output == "json":
+            show_json(found)
+        elif output == "ids":
+            show_ids(each.name for each in found.items)
+        else:
+            click.echo(table_of(found, datetime.now(UTC), wide=output == "wide"))
+            if found.free:
+                click.echo(f"{found.free} of {found.shards} shards have no owner now.", err=True)
+
+    ask(where, work)
+
+
+def table_of(found: "HostList", now: datetime, *, wide: bool) -> str:
+    """Lay hosts out, one a line."""
+    return table(WIDE if wide else COLUMNS, [row(each, now, wide=wide) for each in found.items])
+
+
+def row(host: "HostView", now: datetime, *, wide: bool) -> tuple[object, ...]:
+    """A row of the table of hosts."""
+    began = age(host.began, now) if host.began is not None else None
+    shown = (host.name, state(host), host.machine, host.version, host.shards, host.activations, host.turns, began)
+    if not wide:
+        return shown
+    silent = span(host.silent) if host.silent is not None else None
+    return (*shown, host.pid, host.address, host.beat, silent, host.kills, host.commits)
+
+
+def state(host: "HostView") -> str:
+    """Say in a word how a host is."""
+    if host.state is not None and (host.state != "serving" or host.ready):
+        return host.state
+    return "ready" if host.ready else "away"
