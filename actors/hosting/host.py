@@ -14,8 +14,7 @@ the other, and each uses only the parts before it:
 * `actors/hosting/probation.py`: actors that may have ended the process before this one.
 
 `actors/hosting/committer.py` and `actors/hosting/loader.py` call the others through callbacks.
-`actors/hosting/inspector.py`, `actors/hosting/listing.py` and `actors/hosting/enlisting.py` read the store, and know of
-no activation.
+The parts in `actors/hosting/reading/` read the store, and know of no activation.
 The engine makes a host (`runtime/engine.py`).
 """
 
@@ -49,14 +48,14 @@ from ..waiting.taskless import no_current_task
 from ..waiting.watch import Watch, Watches
 from .activation import Activation
 from .committer import Committer
-from .enlisting import Enlisting
 from .failures import Failures
 from .flight_record import FlightRecord
-from .inspector import Inspector
 from .left_out import LeftOut
-from .listing import Lists
 from .mailroom import Mailroom
 from .probation import Probation
+from .reading.enlisting import Enlisting
+from .reading.inspector import Inspector
+from .reading.listing import Lists
 from .release import Release, Route
 from .turn_loop import TurnLoop
 

@@ -3,7 +3,7 @@
 The rule: a page ends where the first of the hosts' lists is not known any further, so that nothing comes before what
 stands in front of it. What a host has read and the page does not show is read again for the next one.
 
-`actors/hosting/listing.py` merges.
+`actors/hosting/reading/listing.py` merges.
 """
 
 from collections.abc import Sequence

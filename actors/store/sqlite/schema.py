@@ -179,7 +179,7 @@ MIGRATIONS: Mapping[int, Sequence[str]] = {
         """
     ],
     # Only the type of an actor can say its facets, so the host asks it, for a few actors at a time, once the store is
-    # open (`actors/hosting/enlisting.py`).
+    # open (`actors/hosting/reading/enlisting.py`).
     3: [
         *LISTS,
         *AUDIT,

@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from perdure.actors.hosting.enlisting import Enlisting
+from perdure.actors.hosting.reading.enlisting import Enlisting
 from perdure.actors.store.contract import Unlisted
 from perdure.actors.store.errors import ListsUnfinished, StoreFailed
 from perdure.actors.store.listing import Facets, ListFilter, Order
@@ -19,10 +19,10 @@ from perdure.actors.store.sqlite.maintenance import check
 from perdure.actors.store.sqlite.store import SqliteStore
 from perdure.testing.passing_store import PassingStore
 
-from ...support.actors.counter_actor import Add, Forget, Read, Show, counter
-from ...support.actors.one_host import World
-from ...support.actors.sqlite_file import TO_VERSION_3, opened, write
-from ...support.paths import ROOT
+from ....support.actors.counter_actor import Add, Forget, Read, Show, counter
+from ....support.actors.one_host import World
+from ....support.actors.sqlite_file import TO_VERSION_3, opened, write
+from ....support.paths import ROOT
 
 pytestmark = pytest.mark.anyio
 
@@ -158,7 +158,7 @@ async def test_an_actor_whose_type_breaks_is_in_no_list_and_keeps_no_other_from_
 KILLED = """
 import os, pathlib, signal, sys
 import anyio
-from perdure.actors.hosting.enlisting import Enlisting
+from perdure.actors.hosting.reading.enlisting import Enlisting
 from perdure.actors.store.sqlite.store import SqliteStore
 sys.path.insert(0, sys.argv[2])
 from tests.support.actors.one_host import World

@@ -8,13 +8,13 @@ import pytest
 
 from perdure.actors.address import Address
 from perdure.actors.errors import HostStopping
-from perdure.actors.hosting.inspector import Inspector
+from perdure.actors.hosting.reading.inspector import Inspector
 from perdure.actors.store.contract import Inspection
 from perdure.actors.store.errors import StoreDamaged, StoreFailed
 from perdure.actors.store.memory import MemoryStore
 from perdure.testing.faulty_store import FaultyStore
 
-from ...support.actors.counter_actor import counter
+from ....support.actors.counter_actor import counter
 
 pytestmark = pytest.mark.anyio
 

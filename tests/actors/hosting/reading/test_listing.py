@@ -8,9 +8,9 @@ from perdure.actors.errors import CursorInvalid, HostUnreachable
 from perdure.actors.store.audit import AuditFilter
 from perdure.actors.store.listing import Grouped, Listed, ListFilter, Order
 
-from ...support.actors.counter_actor import Show, counter
-from ...support.actors.one_host import World
-from ...support.actors.several_hosts import several_hosts
+from ....support.actors.counter_actor import Show, counter
+from ....support.actors.one_host import World
+from ....support.actors.several_hosts import several_hosts
 
 pytestmark = pytest.mark.anyio
 

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from ..cluster.peers import Peers
-from ..store.audit import ORDER, AuditFilter, AuditPage
-from ..store.contract import Store
-from ..store.cursor import split
-from ..store.listing import Counted, Grouped, ListFilter, ListPage, Order
-from ..store.merging import Ordered, merged
+from ...cluster.peers import Peers
+from ...store.audit import ORDER, AuditFilter, AuditPage
+from ...store.contract import Store
+from ...store.cursor import split
+from ...store.listing import Counted, Grouped, ListFilter, ListPage, Order
+from ...store.merging import Ordered, merged
 
 
 class Lists:

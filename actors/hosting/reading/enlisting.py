@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 import anyio
 import anyio.lowlevel
 
-from ...journal.journal import Journal
-from ...journal.vocabulary import INSTANCE_UNLISTED, LISTS_COMPLETE, LISTS_UNFILLED
-from ..store.contract import Store, Unlisted
-from ..store.errors import StoreGone, as_store_error
-from ..store.listing import Facets
-from ..text import described, type_name
-from ..turn import ActorType
+from ....journal.journal import Journal
+from ....journal.vocabulary import INSTANCE_UNLISTED, LISTS_COMPLETE, LISTS_UNFILLED
+from ...store.contract import Store, Unlisted
+from ...store.errors import StoreGone, as_store_error
+from ...store.listing import Facets
+from ...text import described, type_name
+from ...turn import ActorType
 
 
 class Enlisting:

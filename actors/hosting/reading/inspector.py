@@ -11,12 +11,12 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from ..address import Address
-from ..errors import HostStopping, PerdureError
-from ..store.contract import Inspection, Store
-from ..store.errors import StoreError, as_store_error
-from ..waiting.reply import Reply
-from ..waiting.signal import Signal
+from ...address import Address
+from ...errors import HostStopping, PerdureError
+from ...store.contract import Inspection, Store
+from ...store.errors import StoreError, as_store_error
+from ...waiting.reply import Reply
+from ...waiting.signal import Signal
 
 
 class Inspector:
