@@ -19,10 +19,10 @@ import msgpack
 from ..actors.store.contract import Stored
 from ..actors.store.errors import StoreError
 from ..actors.store.listing import ListFilter
-from ..actors.store.sqlite.checksums import seal_record, sealed_entries
 from ..actors.store.sqlite.layout import make_ready
-from ..actors.store.sqlite.lists.changes import facets_row, tag_rows
+from ..actors.store.sqlite.lists.changes import facets_row, tag_rows_of
 from ..actors.store.sqlite.lists.kinds import Kinds
+from ..actors.store.tables.checksums import seal_record, sealed_entries
 from ..runtime.authoring.app import App
 from ..runtime.authoring.context import WorkflowContext
 from ..runtime.engine import Engine
@@ -120,7 +120,7 @@ def _write(connection: sqlite3.Connection, models: dict[str, Model], instances: 
             shown = facets_of(record, changed_us)
             row = facets_row(key, kinds.number_of(WORKFLOW, shown), shown)
             facets.append(row)
-            tags += tag_rows(key, row[2], row[6])
+            tags += tag_rows_of(key, row[2], row[6])
         connection.executemany("INSERT INTO actors VALUES (?, ?, ?, ?)", actors)
         connection.executemany("INSERT INTO log VALUES (?, ?, ?, ?)", log)
         if listed:

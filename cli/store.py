@@ -44,11 +44,12 @@ def check(data: str) -> None:
     Of a store on PostgreSQL its rows are compared; of the server's pages its own programs tell (pg_amcheck).
     """
     from ..actors.store.sqlite import maintenance  # noqa: PLC0415  `perdure store --help` needs no SQLite
+    from ..actors.store.tables.expected import Expected  # noqa: PLC0415  as above
     from ..runtime.operations.reading.expected import timers_and_work  # noqa: PLC0415  as above
 
-    def expect(address: "Address", stored: "Stored") -> maintenance.Expected | None:
+    def expect(address: "Address", stored: "Stored") -> Expected | None:
         found = timers_and_work(address, stored)
-        return maintenance.Expected(*found) if found is not None else None
+        return Expected(*found) if found is not None else None
 
     try:
         faults = check_database(data, expect) if is_url(data) else maintenance.check(data, expect)

@@ -11,7 +11,7 @@ import click
 from ...actors.store.postgres.url import is_url, parse_url, without_password
 
 if TYPE_CHECKING:
-    from ...actors.store.sqlite.maintenance import Expect
+    from ...actors.store.tables.expected import Expect
 
 # What to do instead, by command. {schema} is where the tables are.
 BACKUP = (

@@ -53,6 +53,15 @@ PURE = {
     "actors/hosting/quarantine.py",
     "actors/hosting/unreadable.py",
     "actors/reminders/window.py",
+    "actors/store/tables/asking.py",
+    "actors/store/tables/auditing.py",
+    "actors/store/tables/batch.py",
+    "actors/store/tables/checksums.py",
+    "actors/store/tables/expected.py",
+    "actors/store/tables/facets.py",
+    "actors/store/tables/kinds.py",
+    "actors/store/tables/paging.py",
+    "actors/store/tables/query.py",
     "actors/turn.py",
     "runtime/history/attribution.py",
     "runtime/history/audit.py",
@@ -125,6 +134,15 @@ def test_imports_point_down(module: Path) -> None:
             continue
         target = [*source.split("."), name][1]
         assert target == layer or target in MAY_IMPORT[layer], f"{module}:{line}: {layer} may not import {target}"
+
+
+def test_no_store_imports_another() -> None:
+    # What two have in common is in `actors/store/tables/`, or beside the contract.
+    stores = {"postgres", "sqlite", "memory.py"}
+    for module in modules():
+        if (own := entry_of(module, Path("actors/store"))) in stores:
+            others = {entry_of(file, Path("actors/store")) for file in imported_by(module)} & (stores - {own})
+            assert not others, f"{module} imports {others}"
 
 
 @pytest.mark.parametrize("module", modules(), ids=str)

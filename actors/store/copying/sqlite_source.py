@@ -14,11 +14,11 @@ from ..audit import AuditRow
 from ..errors import StoreFailed
 from ..listing import Facets
 from ..sqlite import schema
-from ..sqlite.checksums import Damaged, Unsealed, unseal_entry, unseal_record
 from ..sqlite.files import reading, require_store
-from ..sqlite.lists.auditing import unseal_audit
-from ..sqlite.lists.changes import tags_in
 from ..sqlite.lists.filling import Filling
+from ..tables.auditing import unseal_audit
+from ..tables.checksums import Damaged, Unsealed, unseal_entry, unseal_record
+from ..tables.facets import tags_in
 from .copying import CopiedActor, CopiedAudit, CopyPlace
 
 ACTORS = """

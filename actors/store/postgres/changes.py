@@ -1,27 +1,27 @@
 """The changes of a batch of writes, row by row instead of write by write, and the commit that makes them.
 
 The rule: no row is named twice. All parts of a commit see one snapshot, and it is not defined which of two changes of a
-row would count. So of several changes of a row the last counts, an entry that the batch adds and then forgets is left
-out, and an actor that follows on a deleted one of the same id takes over its row.
+row would count. `actors/store/tables/batch.py` sorts them so that the last counts. An actor that follows on a deleted
+one of the same id takes over its row.
 
 What the store has of an actor already, the statement looks up itself, where counts and tags need it.
 
 `actors/store/postgres/store.py` uses it.
 """
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 from ...address import Address
 from ..contract import Write
 from ..listing import Facets
-from ..sqlite.checksums import seal_record
-from ..sqlite.lists.auditing import AuditValues, audit_values
+from ..tables.auditing import AuditValues
+from ..tables.batch import EntryRow, ReminderRow, sorted_batch
+from ..tables.checksums import seal_record
+from ..tables.facets import tag_rows, tags_of
 from .kinds import KindNumbers
-from .log import NewEntry
 from .statements import MUST_MATCH, PARTS
 
 
@@ -45,9 +45,10 @@ class RowChanges:
     actors: dict[int, ActorChange] = field(default_factory=dict)
     deleted: dict[int, tuple[Address, Facets | None]] = field(default_factory=dict)  # that may be in the store
     logs_forgotten: Sequence[int] = ()
-    entries: Sequence[NewEntry] = ()
-    reminders: dict[tuple[int, int, str], int | None] = field(default_factory=dict)  # its shard; None: cleared
-    audit: list[AuditValues] = field(default_factory=list)  # with checksums
+    entries: Sequence[EntryRow] = ()
+    reminders_cleared: Sequence[ReminderRow] = ()
+    reminders_set: Sequence[tuple[int, int, str, int]] = ()  # and the shard
+    audit: Sequence[AuditValues] = ()  # with checksums
     born: set[int] = field(default_factory=set)  # keys that were unborn
 
 
@@ -58,35 +59,26 @@ def changes_of(writes: Iterable[Write], unborn: Set[int]) -> RowChanges:
         unborn: Keys of actors that the store does not have yet.
     """
     changes = RowChanges()
-    actors, reminders = changes.actors, changes.reminders
-    entries: list[NewEntry] = []
-    forgotten: dict[int, int] = {}  # key -> how many entries of this batch came before
-    for write in writes:
-        key = write.key
-        if write.reset or write.delete:
-            forgotten[key] = len(entries)
-        for name, due_us in write.reminders_cleared:
-            reminders[due_us, key, name] = None
-        if write.audit:
-            changes.audit += audit_values(write.at_us, write.address.id, write.audit)
-        if write.delete:
-            change = actors.pop(key, None)
-            if key in unborn:
-                changes.born.add(key)
-            else:
-                before = change.before if change is not None and change.before is not None else write.facets_before
-                changes.deleted[key] = (write.address, before)
-            continue
+    actors = changes.actors
+
+    def keep(write: Write) -> None:
         if write.record is not None or write.active is not None or write.facets is not None:
             _change(actors, write)
-        if write.entry is not None:
-            entries.append(NewEntry(key, write.shard, write.at_us, write.entry))
-        for name, due_us in write.reminders_set:
-            reminders[due_us, key, name] = write.shard
-    if forgotten:
-        changes.logs_forgotten = [key for key in forgotten if key not in unborn]
-        entries = [entry for i, entry in enumerate(entries) if i >= forgotten.get(entry.key, 0)]
-    changes.entries = entries
+
+    def delete(write: Write) -> None:
+        key = write.key
+        change = actors.pop(key, None)
+        if key in unborn:
+            changes.born.add(key)
+        else:
+            before = change.before if change is not None and change.before is not None else write.facets_before
+            changes.deleted[key] = (write.address, before)
+
+    batch = sorted_batch(writes, keep, delete)
+    changes.logs_forgotten = [key for key in batch.logs_forgotten if key not in unborn]
+    changes.entries = batch.entries
+    changes.reminders_cleared, changes.reminders_set = batch.reminders_cleared, batch.reminders_set
+    changes.audit = batch.audit
     return changes
 
 
@@ -129,8 +121,8 @@ class Group:
         self._put("log", entries)
         self._actors(changes, unborn)
         self._lists(changes)
-        self._put("clear", [each for each, shard in changes.reminders.items() if shard is None])
-        self._put("set", [(*each, shard) for each, shard in changes.reminders.items() if shard is not None])
+        self._put("clear", changes.reminders_cleared)
+        self._put("set", changes.reminders_set)
         self._put("audit", changes.audit)
 
     @property
@@ -200,7 +192,7 @@ class Group:
             return (None,) * 6
         kind = self._kinds.number_of(change.address.type, facets)
         self._added[kind] += 1
-        self._tags += tag_rows(change.key, facets)
+        self._tags += tag_rows(change.key, facets.created_us, facets.tags)
         return (kind, facets.created_us, facets.updated_us, facets.ended_us, facets.parent, tags_of(facets))
 
     def _lists(self, changes: RowChanges) -> None:
@@ -216,13 +208,3 @@ class Group:
             self.rows["tag"] = self._tags
         if any(before is None or before.tags for before in self._before.values()):
             self.rows["untag"] = self._tags
-
-
-def tags_of(facets: Facets) -> str | None:
-    """The tags of an actor as its row has them."""
-    return json.dumps(facets.tags, ensure_ascii=False, separators=(",", ":")) if facets.tags else None
-
-
-def tag_rows(key: int, facets: Facets) -> Iterator[Sequence[Any]]:
-    """The rows of `tags` of an actor."""
-    return ((name, value, facets.created_us, key) for name, value in facets.tags)

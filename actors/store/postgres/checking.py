@@ -9,15 +9,14 @@ of each other what is so.
 
 from ...address import Address
 from ..contract import Stored
-from ..sqlite.checksums import Damaged, unseal_entry, unseal_record
-from ..sqlite.lists.auditing import unseal_audit
-from ..sqlite.maintenance import Expect, Expected
+from ..tables.auditing import faults_of_audit, unseal_audit
+from ..tables.checksums import ALL_SEALED, Damaged, unseal_entry, unseal_record
+from ..tables.expected import Expect, shortened, unlike
 from .driver import DatabaseSession, Row, Statement
 from .exporting import AUDIT, LOGS, PAGE, ROWS_AT_ONCE, TIMERS, PostgresSource, Timers, snapshot_of
-from .reading import ALL_SEALED, POSITION
+from .reading import POSITION
 from .url import parse_url
 
-SHOWN = 10
 PAGE_SIZE = 200
 
 # What must not be there, and in which words it is told of.
@@ -97,20 +96,9 @@ async def _of_actors(source: PostgresSource, expect: Expect | None) -> list[str]
                 found.append(f"{address}: {damage}")
                 continue
             if expect is not None and (expected := expect(address, stored)) is not None:
-                found += _unlike(address, expected, reminders, active=active)
+                found += unlike(address, expected, reminders, active=active)
         after = rows[-1][0]
-    more = len(found) - SHOWN
-    return [*found[:SHOWN], f"{more} more actors are not what was written"] if more > 0 else found
-
-
-def _unlike(address: Address, expected: Expected, reminders: set[tuple[str, int]], *, active: bool) -> list[str]:
-    found = [
-        f"{address}: its timer {name} is due at {due_us} µs, and has no such reminder"
-        for name, due_us in sorted(expected.reminders - reminders)
-    ]
-    if expected.active and not active:
-        found.append(f"{address}: it has something in flight, and no active mark")
-    return found
+    return shortened(found, "more actors are not what was written")
 
 
 async def _of_audit(session: DatabaseSession) -> list[str]:
@@ -118,6 +106,4 @@ async def _of_audit(session: DatabaseSession) -> list[str]:
     while rows := await session.run(AUDIT, (after, ROWS_AT_ONCE)):
         changed += [number for number, *row in rows if unseal_audit(*row) is None]
         after = rows[-1][0]
-    if not changed:
-        return []
-    return [f"{len(changed)} rows of the audit do not match their checksums; the first is row {changed[0]}"]
+    return faults_of_audit(changed)

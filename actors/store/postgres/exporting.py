@@ -14,11 +14,12 @@ from ...address import Address
 from ..audit import AuditRow
 from ..copying.copying import CopiedActor, CopiedAudit, CopyPlace
 from ..errors import StoreFailed
-from ..sqlite.checksums import Damaged, unseal_entry, unseal_record
-from ..sqlite.lists.auditing import unseal_audit
+from ..tables.auditing import AUDIT_COLUMNS, unseal_audit
+from ..tables.checksums import ALL_SEALED, Damaged, unseal_entry, unseal_record
+from ..tables.facets import facets_in
 from .driver import AsyncpgDriver, DatabaseDriver, DatabaseSession, Lost, Refused, Row, Statement
 from .kinds import KindNumbers
-from .reading import ALL_SEALED, POSITION, facets_in
+from .reading import POSITION
 from .schema import CREATED_US, OLDEST, SCHEMA_VERSION, read_meta
 from .settings import require_settings, session_settings
 from .statements import BEGIN_READING, END_READING, FACETS, KINDS
@@ -43,7 +44,7 @@ NEXT_TIMERS = Statement("next timers", f"FETCH {ROWS_AT_ONCE} FROM timers")
 CLOSE_TIMERS = Statement("close timers", "CLOSE ALL")
 AUDIT = Statement(
     "audit page",
-    "SELECT number, at_us, id, action, author, body FROM audit WHERE number > $1 ORDER BY number LIMIT $2",
+    f"SELECT {AUDIT_COLUMNS} FROM audit WHERE number > $1 ORDER BY number LIMIT $2",
 )
 
 

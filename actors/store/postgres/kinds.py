@@ -1,15 +1,15 @@
-"""KindNumbers: what actors have in common in lists. A type, a status, a name, and whether the actor is a root.
+"""KindNumbers: the kinds of actors that a host on PostgreSQL knows, with their numbers.
 
 The rule: the database gives the numbers, once and for all hosts, before the commit that needs them. A number that no
 commit has used does no harm.
 
-`actors/store/postgres/store.py` has one `Kinds`.
+`actors/store/postgres/store.py` has one `KindNumbers`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..listing import Facets
-from ..sqlite.lists.kinds import Kind
+from ..tables.kinds import Kind
 from .driver import Row
 
 

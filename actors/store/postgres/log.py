@@ -3,31 +3,20 @@
 The rule: a position is known before the commit that writes it, so that a commit can be asked for by the name of an
 entry. Positions of an actor only grow, over all its owners: each has a higher epoch than the one before.
 
-`actors/store/postgres/store.py` counts; `actors/store/postgres/changes.py` has the entries.
+`actors/store/postgres/store.py` counts, and has the entries from a batch.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
-from zlib import crc32
 
-from ..sqlite.checksums import BEFORE, MARK, PLACE
+from ..tables.batch import EntryRow
+from ..tables.checksums import seal_entry
 
 EPOCH_SHIFT = 40
-
-
-class NewEntry(NamedTuple):
-    """An entry that has no position yet."""
-
-    key: int
-    shard: int
-    at_us: int
-    entry: bytes
-
 
 LogRow = tuple[int, int, int, bytes]  # key, position, at_us, the entry with its checksum
 
 
-def placed(entries: Iterable[NewEntry], number: int, epochs: Mapping[int, int]) -> list[LogRow]:
+def placed(entries: Iterable[EntryRow], number: int, epochs: Mapping[int, int]) -> list[LogRow]:
     """The rows of entries.
 
     Args:
@@ -37,6 +26,5 @@ def placed(entries: Iterable[NewEntry], number: int, epochs: Mapping[int, int]) 
     rows: list[LogRow] = []
     for number_, (key, shard, at_us, entry) in enumerate(entries, start=number):
         position = epochs[shard] << EPOCH_SHIFT | number_
-        checksum = crc32(entry, crc32(PLACE.pack(key, position, at_us)))
-        rows.append((key, position, at_us, BEFORE.pack(MARK, checksum) + entry))
+        rows.append((key, position, at_us, seal_entry(key, position, at_us, entry)))
     return rows

@@ -6,7 +6,6 @@ not keep the others of its batch.
 `actors/store/postgres/store.py` has one `Reader` for what actors need, and one for lists.
 """
 
-import json
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from operator import itemgetter
@@ -17,8 +16,8 @@ import anyio
 from ...address import Address
 from ..contract import Inspection, Reminder, Stored
 from ..errors import StoreDamaged, StoreError, StoreFailed
-from ..listing import Facets
-from ..sqlite.checksums import Damaged, Unsealed, unseal_entry, unseal_record
+from ..tables.checksums import ALL_SEALED, Damaged, unseal_ends, unseal_entry, unseal_record
+from ..tables.facets import facets_in
 from .driver import DatabaseSession, Lost, Refused, Row, Statement
 from .kinds import KindNumbers
 from .presence import Connect
@@ -29,7 +28,6 @@ from .writer import Pauses, Writer
 T = TypeVar("T")
 
 KEY, POSITION = itemgetter(0), itemgetter(1)  # of a row of an actor, and of the log
-ALL_SEALED = Unsealed()  # a store on PostgreSQL has had checksums from the start
 FACETS_READ = 6
 DAMAGE = frozenset({"XX001", "XX002"})  # a page, or an index, of the server's
 
@@ -196,7 +194,7 @@ async def _outsides(
         address = Address(type_, id_)
         facets, entries = columns[:FACETS_READ], columns[FACETS_READ:]
         try:
-            first, last, updated_us = _ends(key, entries)
+            first, last, updated_us = unseal_ends(key, entries, ALL_SEALED)
             found[address] = Inspection(
                 record=unseal_record(key, type_, id_, record, ALL_SEALED),
                 first=first,
@@ -209,45 +207,10 @@ async def _outsides(
     return found
 
 
-def _ends(key: int, entries: Sequence[Any]) -> tuple[bytes | None, bytes | None, int]:
-    """The first and the last entry of a log, and when the last was written."""
-    first_position, first_us, first, last_position, last_us, last = entries
-    if first_position is None:
-        return None, None, 0
-    begin = unseal_entry(key, first_position, first_us, first, ALL_SEALED)
-    if last_position == first_position:
-        return begin, begin, last_us
-    return begin, unseal_entry(key, last_position, last_us, last, ALL_SEALED), last_us
-
-
 async def _learn(reader: ReadingSession, kinds: KindNumbers, numbers: Sequence[int | None]) -> None:
     """Read the kinds anew if these numbers have one that is not known."""
     if any(number is not None and kinds.get(number) is None for number in numbers):
         await learn_kinds(reader, kinds)
-
-
-def facets_in(
-    kinds: KindNumbers,
-    kind: int | None,
-    created_us: int,
-    updated_us: int,
-    ended_us: int | None,
-    parent: str | None,
-    tags: str | None,
-) -> Facets | None:
-    """The facets of an actor, from the columns of its row; None if it has none, or they cannot be read."""
-    of = kinds.get(kind) if kind is not None else None
-    if of is None:
-        return None
-    try:
-        return Facets(of.name, of.status, created_us, updated_us, ended_us, parent, tags_in(tags))
-    except (ValueError, TypeError):  # not what was written, which `perdure store check` says
-        return None
-
-
-def tags_in(text: str | None) -> tuple[tuple[str, str], ...]:
-    """Read the tags of a row."""
-    return tuple((name, value) for name, value in json.loads(text)) if text is not None else ()
 
 
 def _columns(addresses: Sequence[Address]) -> tuple[list[str], list[str]]:

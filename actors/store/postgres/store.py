@@ -26,8 +26,9 @@ from ..audit import ORDER, AuditFilter, AuditPage
 from ..contract import Inspection, Reminder, Stored, Unlisted, Write
 from ..cursor import position_of
 from ..errors import StoreError, StoreFailed, StoreFenced, StoreLocked
-from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_only, grouped, matches_kind
-from ..sqlite.lists.reading import Asked
+from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_only, grouped
+from ..tables.kinds import matching
+from ..tables.paging import Asked
 from .changes import Group, RowChanges, changes_of
 from .driver import AsyncpgDriver, DatabaseDriver, DatabaseSession, Lost, Refused, spawn
 from .kinds import KindNumbers
@@ -208,16 +209,9 @@ class PostgresStore:
             counts, more = await opened.lister.call(
                 lambda session: read_counts(asked, opened.kinds, session), "counting"
             )
-        kinds = [(opened.kinds.all[number], count) for number, count in counts.items()]
-        return grouped(
-            (
-                (kind.status, kind.name, kind.root, count)
-                for kind, count in kinds
-                if kind.type == actor_type and matches_kind(wanted, kind.status, kind.name, root=kind.root)
-            ),
-            by,
-            more=more,
-        )
+        kinds = matching(opened.kinds.all, actor_type, wanted)
+        found = [(kinds[number], count) for number, count in counts.items() if number in kinds]
+        return grouped(((kind.status, kind.name, kind.root, count) for kind, count in found), by, more=more)
 
     async def audit(self, wanted: AuditFilter, *, cursor: str | None, limit: int) -> AuditPage:
         behind = None if cursor is None else position_of(cursor, ORDER)

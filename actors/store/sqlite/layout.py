@@ -17,8 +17,8 @@ from ...address import shard_of
 from ...instruments import SYSTEM
 from ..errors import StoreDivided, StoreFailed
 from ..part import Part, check_parts, part_of
+from ..tables.checksums import Unsealed, seal_entry, seal_record, unseal_entry, unseal_record
 from . import schema
-from .checksums import Unsealed, seal_record, sealed_entries, unseal_entry, unseal_record
 from .files import (
     Stamp,
     holding,
@@ -171,11 +171,6 @@ def functions_of_new(connection: sqlite3.Connection) -> None:
     """Give a new file the functions that `COPIED` writes with."""
     connection.create_function("seal_record", 4, seal_record)
     connection.create_function("seal_entry", 4, seal_entry)
-
-
-def seal_entry(key: int, position: int, at_us: int, entry: bytes) -> bytes:
-    """Put the checksum of an entry before it."""
-    return bytes(sealed_entries([(key, at_us, entry)], position)[-1])
 
 
 def pour(old: sqlite3.Connection, new: Sequence[sqlite3.Connection], *, shards: int, path: str) -> None:

@@ -9,16 +9,17 @@ has nothing else to do meanwhile.
 
 import os
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
 from ...address import Address, shard_of
 from ..contract import Stored
 from ..errors import StoreError, StoreFailed, StoreLocked, StoreTooNew
 from ..part import Part
+from ..tables.checksums import Damaged, Unsealed, unseal_entry, unseal_record
+from ..tables.expected import SHOWN_MAX, Expect, shortened, unlike
 from . import schema
-from .checksums import Damaged, Unsealed, unseal_entry, unseal_record
 from .files import (
     holding,
     making,
@@ -36,17 +37,6 @@ from .lists.checking import faults_of_lists
 
 # The tables whose rows must have the key of an actor that exists.
 OF_ACTORS = {"log": "log entries", "active": "active marks", "reminders": "reminders"}
-
-
-class Expected(NamedTuple):
-    """What an actor says of its rows in other tables, which have no checksums."""
-
-    reminders: frozenset[tuple[str, int]]  # that it must have: name and due time
-    active: bool  # it must have the active mark
-
-
-# Reads an actor; None if it says nothing of the kind.
-Expect: TypeAlias = Callable[[Address, Stored], Expected | None]
 
 
 def check(path: str | os.PathLike[str], expect: Expect | None = None) -> list[str]:
@@ -152,9 +142,6 @@ def faults(connection: sqlite3.Connection, path: str, expect: Expect | None) -> 
     return found
 
 
-CHANGED_SHOWN = 10
-
-
 def changed(connection: sqlite3.Connection, unsealed: Unsealed) -> list[str]:
     """Compare every record and entry with its checksum; a sentence for each of the first, and a count of the rest."""
     found: list[str] = []
@@ -170,9 +157,8 @@ def changed(connection: sqlite3.Connection, unsealed: Unsealed) -> list[str]:
             except Damaged as damage:
                 found.append(f"{name_of(connection, key)}: {damage}")
     except sqlite3.DatabaseError as error:
-        return [*found[:CHANGED_SHOWN], f"reading its rows stopped: {error}"]
-    more = len(found) - CHANGED_SHOWN
-    return [*found[:CHANGED_SHOWN], f"{more} more rows do not match their checksums"] if more > 0 else found
+        return [*found[:SHOWN_MAX], f"reading its rows stopped: {error}"]
+    return shortened(found, "more rows do not match their checksums")
 
 
 def unlike_expected(connection: sqlite3.Connection, unsealed: Unsealed, expect: Expect) -> list[str]:
@@ -201,12 +187,8 @@ def unlike_expected(connection: sqlite3.Connection, unsealed: Unsealed, expect: 
         expected = expect(address, stored)
         if expected is None:
             continue
-        for name, due_us in sorted(expected.reminders - own):
-            found.append(f"{address}: its timer {name} is due at {due_us} µs, and has no such reminder")
-        if expected.active and not active:
-            found.append(f"{address}: it has something in flight, and no active mark")
-    more = len(found) - CHANGED_SHOWN
-    return [*found[:CHANGED_SHOWN], f"{more} more timers or marks are missing"] if more > 0 else found
+        found += unlike(address, expected, own, active=bool(active))
+    return shortened(found, "more timers or marks are missing")
 
 
 def name_of(connection: sqlite3.Connection, key: int) -> str:

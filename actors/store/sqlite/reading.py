@@ -10,13 +10,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
-from msgspec.structs import replace
-
 from ...address import Address, shard_of
 from ..contract import Inspection, Reminder, Stored
 from ..errors import StoreDamaged, StoreError, StoreFailed
-from .checksums import Damaged, Unsealed, is_damage, unseal_entry, unseal_record
-from .lists.changes import facets_in
+from ..tables.checksums import Damaged, Unsealed, unseal_ends, unseal_entry, unseal_record
+from ..tables.facets import facets_in
+from .damage import is_damage
 from .lists.kinds import Kinds
 from .rows import flat, rows_of
 
@@ -151,22 +150,17 @@ def _outsides(
         address = Address(type_, id_)
         facets, entries = columns[:FACETS_READ], columns[FACETS_READ:]
         try:
-            outside = _inspection(unseal_record(key, type_, id_, record, unsealed), key, entries, unsealed)
-            found[address] = replace(outside, facets=facets_in(kinds, *facets))
+            first, last, updated_us = unseal_ends(key, entries, unsealed)
+            found[address] = Inspection(
+                record=unseal_record(key, type_, id_, record, unsealed),
+                first=first,
+                last=last,
+                updated_us=updated_us,
+                facets=facets_in(kinds, *facets),
+            )
         except Damaged as damage:
             found[address] = StoreDamaged(address, str(damage), key=key)
     return found
-
-
-def _inspection(record: bytes, key: int, entries: Sequence[Any], unsealed: Unsealed) -> Inspection:
-    first_position, first_us, first, last_position, last_us, last = entries
-    if first_position is None or last_position is None:
-        return Inspection(record=record, first=None, last=None, updated_us=0)
-    begin = unseal_entry(key, first_position, first_us, first, unsealed)
-    if last_position == first_position:
-        return Inspection(record=record, first=begin, last=begin, updated_us=last_us)
-    end = unseal_entry(key, last_position, last_us, last, unsealed)
-    return Inspection(record=record, first=begin, last=end, updated_us=last_us)
 
 
 def read_ids(actor_type: str, after: str | None, limit: int, connection: sqlite3.Connection) -> list[str]:

@@ -3,7 +3,7 @@
 The rule: one damaged page costs the actors whose rows it held, and no others. New rows go to the last page of a table
 and to its index, so if these cannot be read nothing can be written: the store would not open. What can be read is put
 into a table of its own then. A row that cannot be read leaves an empty one, so that its actor is found damaged when it
-is read (`actors/store/sqlite/checksums.py`). Which rows there were is told by the index. An index that is damaged
+is read (`actors/store/tables/checksums.py`). Which rows there were is told by the index. An index that is damaged
 itself is made anew from a sound table. Of the tables of reminders and active marks what cannot be read follows from
 the history: each actor is marked, so that it sets its reminders again when it is woken.
 
@@ -21,7 +21,7 @@ from typing import Any
 
 from ..errors import StoreFailed
 from . import schema
-from .checksums import is_damage
+from .damage import is_damage
 from .identity import MODE, Hold
 
 logger = logging.getLogger(__name__)

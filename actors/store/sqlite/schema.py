@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from ...instruments import SYSTEM, Chance, number_of
 from ..errors import StoreFailed, StoreForeign, StoreTooNew
 from ..part import WHOLE, Part
-from .checksums import Unsealed
+from ..tables.checksums import Unsealed
 
 SCHEMA_VERSION = 4
 VERSION_OF_LISTS = 4  # has had the tables of lists and the audit first

@@ -36,8 +36,9 @@ from ..durability import Durability
 from ..errors import ListsUnfinished, StoreDivided, StoreError, StoreFailed, StoreGone
 from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_only, grouped
 from ..part import WHOLE, Part, check_parts
+from ..tables.checksums import Unsealed
+from ..tables.paging import Asked
 from . import schema
-from .checksums import Unsealed
 from .connection import STATEMENTS_CACHED, Carrier, Connect, Connection
 from .identity import Hold
 from .in_use import UNKNOWN, InUse, refuse_missing
@@ -45,7 +46,7 @@ from .lists.auditing import read_audit, thin_audit
 from .lists.filling import Filling, read_unlisted
 from .lists.kinds import Kinds, take_kinds
 from .lists.mending import are_damaged, begin_anew
-from .lists.reading import Asked, read_counts, read_page
+from .lists.reading import read_counts, read_page
 from .reading import Wanted, in_shards, read_active, read_actors, read_ids, read_outsides, read_reminders
 from .salvage import damaged_in, derive, derived_damaged_in, highest_position, replace, rescue, tidy
 from .writing import Fences, changes_of, claim_shards, execute, statements_of, transact

@@ -14,9 +14,11 @@ from typing import TypeVar
 
 from ..contract import Write
 from ..errors import StoreFenced
+from ..tables.auditing import AuditValues
+from ..tables.batch import EntryRow, ReminderRow, sorted_batch
+from ..tables.checksums import seal_record, sealed_entries
 from . import schema
-from .checksums import seal_record, sealed_entries
-from .lists.auditing import INSERT_AUDIT, AuditValues, audit_values
+from .lists.auditing import INSERT_AUDIT
 from .lists.changes import Before, ListChanges
 from .lists.kinds import Kinds
 from .rows import Statement, flat, rows_of
@@ -128,18 +130,17 @@ def claim_shards(fences: Fences, host: str, connection: sqlite3.Connection) -> M
 class Changes:
     """The changes of a batch of writes, table by table instead of write by write.
 
-    Of several changes of one row the last counts; entries of the log keep their
-    order. Deletions are executed before insertions, so an entry that the batch
-    adds and then forgets is left out.
+    Deletions are executed before insertions. `actors/store/tables/batch.py` says what counts.
     """
 
-    logs_forgotten: list[int] = field(default_factory=list)  # keys
+    logs_forgotten: Sequence[int] = ()  # keys
     deleted: dict[int, None] = field(default_factory=dict)  # keys
     records: dict[int, tuple[int, str, str, bytearray]] = field(default_factory=dict)  # with checksums
-    entries: list[tuple[int, int, bytes]] = field(default_factory=list)  # without: they get their positions later
+    entries: Sequence[EntryRow] = ()  # without: they get their positions later
     marks: dict[int, bool] = field(default_factory=dict)
-    reminders: dict[tuple[int, int, str], bool] = field(default_factory=dict)
-    audit: list[AuditValues] = field(default_factory=list)  # with checksums
+    reminders_cleared: Sequence[ReminderRow] = ()
+    reminders_set: Sequence[ReminderRow] = ()
+    audit: Sequence[AuditValues] = ()  # with checksums
     lists: ListChanges = field(default_factory=ListChanges)
 
 
@@ -151,38 +152,31 @@ def changes_of(writes: Iterable[Write], kinds: Kinds, known_max: int) -> Changes
         known_max: No actor of a higher key was in an earlier batch.
     """
     changes = Changes()
-    records, entries, marks, reminders = changes.records, changes.entries, changes.marks, changes.reminders
-    lists = changes.lists
-    forgotten: dict[int, int] = {}  # key -> how many entries of this batch came before
-    for write in writes:
+    records, marks, lists = changes.records, changes.marks, changes.lists
+
+    def keep(write: Write) -> None:
         key = write.key
-        if write.reset or write.delete:
-            forgotten[key] = len(entries)
-        for name, due_us in write.reminders_cleared:
-            reminders[due_us, key, name] = False
-        if write.audit:
-            changes.audit += audit_values(write.at_us, write.address.id, write.audit)
-        if write.delete:
-            changes.deleted[key] = None
-            records.pop(key, None)
-            lists.delete(write, kinds)
-            marks[key] = False
-            continue
         if write.record is not None:
             type_, id_ = write.address
             # A bytearray for the reason that `sealed_entries` has.
             records[key] = key, type_, id_, bytearray(seal_record(key, type_, id_, write.record))
         if write.facets is not None:
             lists.add(write, kinds)
-        if write.entry is not None:
-            entries.append((key, write.at_us, write.entry))
         if write.active is not None:
             marks[key] = write.active
-        for name, due_us in write.reminders_set:
-            reminders[due_us, key, name] = True
-    if forgotten:
-        changes.logs_forgotten = list(forgotten)
-        changes.entries = [entry for i, entry in enumerate(entries) if i >= forgotten.get(entry[0], 0)]
+
+    def delete(write: Write) -> None:
+        key = write.key
+        changes.deleted[key] = None
+        records.pop(key, None)
+        lists.delete(write, kinds)
+        marks[key] = False
+
+    batch = sorted_batch(writes, keep, delete)
+    changes.logs_forgotten, changes.entries = batch.logs_forgotten, batch.entries
+    changes.reminders_cleared = batch.reminders_cleared
+    changes.reminders_set = [row[:3] for row in batch.reminders_set]
+    changes.audit = batch.audit
     lists.finish(changes.deleted, kinds, known_max)
     return changes
 
@@ -201,26 +195,18 @@ def statements_of(changes: Changes, position: int) -> Iterator[Statement]:
     insert = "INSERT INTO actors (key, type, id, record) VALUES "
     update = " ON CONFLICT (key) DO UPDATE SET record = excluded.record"
     yield from rows_of(insert, 4, flat(changes.records.values()), update)
-    entries = sealed_entries(changes.entries, position)
+    entries = sealed_entries(((key, at_us, entry) for key, _, at_us, entry in changes.entries), position)
     yield from rows_of("INSERT INTO log (position, key, at_us, entry) VALUES ", 4, entries)
 
-    unmarked, marked = split(changes.marks.items())
+    unmarked = [key for key, mark in changes.marks.items() if not mark]
+    marked = [key for key, mark in changes.marks.items() if mark]
     yield from rows_of("DELETE FROM active WHERE key IN (VALUES ", 1, unmarked, ")")
     yield from rows_of("INSERT OR IGNORE INTO active (key) VALUES ", 1, marked)
 
-    cleared, added = split(changes.reminders.items())
     # Not `IN (VALUES ...)`: SQLite would read the whole table for it.
     delete = "DELETE FROM reminders WHERE (due_us, key, name) IN (SELECT * FROM (VALUES "
-    yield from rows_of(delete, 3, flat(cleared), "))")
-    yield from rows_of("INSERT OR IGNORE INTO reminders (due_us, key, name) VALUES ", 3, flat(added))
+    yield from rows_of(delete, 3, flat(changes.reminders_cleared), "))")
+    insert = "INSERT OR IGNORE INTO reminders (due_us, key, name) VALUES "
+    yield from rows_of(insert, 3, flat(changes.reminders_set))
     yield from changes.lists.statements()
     yield from rows_of(INSERT_AUDIT, 5, flat(changes.audit))
-
-
-def split(marks: Iterable[tuple[T, bool]]) -> tuple[list[T], list[T]]:
-    """Separate the rows whose mark is False from the rows whose mark is True."""
-    unset: list[T] = []
-    are_set: list[T] = []
-    for row, mark in marks:
-        (are_set if mark else unset).append(row)
-    return unset, are_set

@@ -15,10 +15,10 @@ from perdure.actors.store.contract import Reminder, Store, Write
 from perdure.actors.store.errors import StoreFailed
 from perdure.actors.store.listing import Facets, Listed, ListFilter, Order
 from perdure.actors.store.memory import MemoryStore
-from perdure.actors.store.sqlite.lists import auditing, reading
 from perdure.actors.store.sqlite.maintenance import check
 from perdure.actors.store.sqlite.store import SqliteStore
 
+from ...support.actors.small_pages import small_pages
 from ...support.actors.store_bench import SHARDS, write
 
 pytestmark = pytest.mark.anyio
@@ -143,14 +143,7 @@ async def listed(store: Store, wanted: ListFilter, order: Order) -> list[tuple[s
 
 @pytest.fixture(autouse=True, scope="module")
 def small_limits() -> Iterator[None]:
-    """Let pages be short, sets be too large to be sorted, and kinds be merged from several statements."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "EXAMINED_MAX", 3)
-        patch.setattr(reading, "EXAMINED_APART_MAX", 2)
-        patch.setattr(reading, "EXAMINED_IN_FLIGHT_MAX", 1)
-        patch.setattr(reading, "SORTED_MAX", 2)
-        patch.setattr(reading, "ARMS_MAX", 2)
-        patch.setattr(auditing, "EXAMINED_MAX", 2)
+    with small_pages():
         yield
 
 

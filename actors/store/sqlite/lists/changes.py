@@ -7,7 +7,6 @@ thread: a thread beside a busy event loop waits for the interpreter lock (the GI
 `actors/store/sqlite/writing.py` fills `ListChanges`; `actors/store/sqlite/store.py` corrects the counts of the kinds.
 """
 
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +14,10 @@ from typing import Any, NamedTuple
 
 from ...contract import Write
 from ...listing import Facets
+from ...tables.facets import tag_rows, tags_in, tags_of
+from ...tables.kinds import Kind
 from ..rows import Statement, flat, rows_of
-from .kinds import Kind, Kinds
+from .kinds import Kinds
 
 # key, kind, created_us, updated_us, ended_us, parent, tags
 FacetsRow = tuple[int, int, int, int, int | None, str | None, str | None]
@@ -95,7 +96,7 @@ class ListChanges:
         ):
             for key, *row in connection.execute(sql, values).fetchall():
                 looked[key] = Before(*row)
-        gone = [row for key, was in looked.items() if was.tags is not None for row in tag_rows(key, *was[1:])]
+        gone = [row for key, was in looked.items() if was.tags is not None for row in tag_rows_of(key, *was[1:])]
         for sql, values in rows_of(DELETE_TAGS, 4, flat(gone), "))"):
             connection.execute(sql, values)
         return looked
@@ -109,9 +110,9 @@ class ListChanges:
         yield from self._upserts()
         after = {key: (row[2], row[6]) for key, row in self.facets.items() if row[6] is not None}
         changed = [key for key, was in self.before.items() if was.tags is not None and was[1:] != after.get(key)]
-        gone = [row for key in changed for row in tag_rows(key, *self.before[key][1:])]
+        gone = [row for key in changed for row in tag_rows_of(key, *self.before[key][1:])]
         yield from rows_of(DELETE_TAGS, 4, flat(gone), "))")
-        new = [row for key, now in after.items() if self._tags_before(key) != now for row in tag_rows(key, *now)]
+        new = [row for key, now in after.items() if self._tags_before(key) != now for row in tag_rows_of(key, *now)]
         yield from rows_of(INSERT_TAGS, 4, flat(new))
 
     def _upserts(self) -> Iterator[Statement]:
@@ -154,35 +155,6 @@ def facets_row(key: int, kind: int, facets: Facets) -> FacetsRow:
     return (key, kind, facets.created_us, facets.updated_us, facets.ended_us, facets.parent, tags_of(facets))
 
 
-def facets_in(
-    kinds: Kinds | None,
-    kind: int | None,
-    created_us: int,
-    updated_us: int,
-    ended_us: int | None,
-    parent: Any,
-    tags: Any,
-) -> Facets | None:
-    """The facets of an actor, from the columns of its row; None if it has none, or they cannot be read."""
-    if kinds is None or kind is None:
-        return None
-    try:
-        of = kinds[kind]
-        return Facets(of.name, of.status, created_us, updated_us, ended_us, parent, tags_in(tags))
-    except (KeyError, ValueError, TypeError):  # not what was written, which `perdure store check` says
-        return None
-
-
-def tags_of(facets: Facets) -> str | None:
-    """The tags of an actor as its row has them."""
-    return json.dumps(facets.tags, ensure_ascii=False, separators=(",", ":")) if facets.tags else None
-
-
-def tags_in(text: str | None) -> tuple[tuple[str, str], ...]:
-    """Read the tags of a row."""
-    return tuple((name, value) for name, value in json.loads(text)) if text is not None else ()
-
-
-def tag_rows(key: int, created_us: int, tags: str | None) -> list[tuple[str, str, int, int]]:
-    """The rows of `tags` of an actor."""
-    return [(name, value, created_us, key) for name, value in tags_in(tags)]
+def tag_rows_of(key: int, created_us: int, tags: str | None) -> list[tuple[str, str, int, int]]:
+    """The rows of `tags` of an actor, whose row of `facets` has these tags."""
+    return tag_rows(key, created_us, tags_in(tags))

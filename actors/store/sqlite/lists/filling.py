@@ -15,11 +15,12 @@ from typing import Any
 from ....address import Address
 from ...contract import Inspection, Unlisted
 from ...listing import Facets
+from ...tables.checksums import Damaged, Unsealed, unseal_record
+from ...tables.kinds import Kind
 from .. import schema
-from ..checksums import Damaged, Unsealed, unseal_record
 from ..rows import flat, rows_of
-from .changes import FACETS_COLUMNS, INSERT_TAGS, FacetsRow, facets_row, tag_rows
-from .kinds import Kind, Kinds
+from .changes import FACETS_COLUMNS, INSERT_TAGS, FacetsRow, facets_row, tag_rows_of
+from .kinds import Kinds
 
 
 @dataclass(slots=True)
@@ -84,7 +85,7 @@ class Filled:
             flat(rows),
         ):
             connection.execute(sql, values)
-        tagged = [tag for row in rows for tag in tag_rows(row[0], row[2], row[6])]
+        tagged = [tag for row in rows for tag in tag_rows_of(row[0], row[2], row[6])]
         for sql, values in rows_of(INSERT_TAGS, 4, flat(tagged)):
             connection.execute(sql, values)
         connection.execute("UPDATE meta SET value = ? WHERE name = ?", (self.listed_key, schema.LISTED_KEY))

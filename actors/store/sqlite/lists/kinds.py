@@ -1,27 +1,18 @@
-"""Kinds: what actors of a store have in common in lists, and how many there are of each.
+"""Kinds: the kinds of actors of a file, and how many actors there are of each.
 
-The rule: a kind is a type, a status, a name, and whether the actor is a root. Each has a number, which stands in the
-rows of `facets` in its place, and a count, which the store keeps in memory and corrects with each commit. The counts
-are read from an index when the store is opened, so that they cannot drift over restarts.
+The rule: each kind has a number, which stands in the rows of `facets` in its place, and a count, which the store keeps
+in memory and corrects with each commit. The counts are read from an index when the store is opened, so that they cannot
+drift over restarts.
 
-Memory is needed for the kinds, which are few, and not for the actors. It belongs to the event loop, but for `matching`
-and `[]`, which the thread of lists calls too. `actors/store/sqlite/store.py` has one `Kinds`.
+Memory is needed for the kinds, which are few, and not for the actors. It belongs to the event loop, but for `matching`,
+`get` and `[]`, which the thread of lists calls too. `actors/store/sqlite/store.py` has one `Kinds`.
 """
 
 import sqlite3
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
-from ...listing import Facets, ListFilter, matches_kind
-
-
-class Kind(NamedTuple):
-    """The facets by which actors are counted."""
-
-    type: str
-    status: str
-    name: str
-    root: bool
+from ...listing import Facets, ListFilter
+from ...tables.kinds import Kind, matching
 
 
 class Kinds:
@@ -67,15 +58,15 @@ class Kinds:
 
         A thread that has begun a snapshot may call it: each kind in the snapshot was given its number before.
         """
-        return {
-            number: kind
-            for number, kind in list(self._kinds.items())
-            if kind.type == actor_type and matches_kind(wanted, kind.status, kind.name, root=kind.root)
-        }
+        return matching(dict(self._kinds), actor_type, wanted)
 
     def counts(self, actor_type: str, wanted: ListFilter) -> Mapping[int, int]:
         """How many actors there are of each kind that a filter lets through."""
         return {number: self._counts[number] for number in self.matching(actor_type, wanted)}
+
+    def get(self, number: int) -> Kind | None:
+        """The kind of a number; None for one that no kind has, in a row that is not what was written."""
+        return self._kinds.get(number)
 
     def __len__(self) -> int:
         return len(self._kinds)

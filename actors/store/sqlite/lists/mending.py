@@ -10,7 +10,7 @@ import logging
 import sqlite3
 
 from .. import schema
-from ..checksums import is_damage
+from ..damage import is_damage
 from .kinds import COUNT
 
 logger = logging.getLogger(__name__)

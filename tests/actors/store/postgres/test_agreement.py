@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from perdure.actors.store.listing import ListFilter, Order
 from perdure.actors.store.memory import MemoryStore
 from perdure.actors.store.postgres.checking import check
-from perdure.actors.store.postgres.lists import reading
 from perdure.actors.store.postgres.store import PostgresStore
 
+from ....support.actors.small_pages import small_pages
 from ....support.actors.store_bench import SHARDS
 from ....support.actors.stores import emptied
 from ....support.postgres import PostgresServer
@@ -23,13 +23,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(autouse=True, scope="module")
 def small_limits() -> Iterator[None]:
-    """Let pages be short, sets be too large to be sorted, and kinds be merged from several statements."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "EXAMINED_MAX", 3)
-        patch.setattr(reading, "EXAMINED_APART_MAX", 2)
-        patch.setattr(reading, "EXAMINED_IN_FLIGHT_MAX", 1)
-        patch.setattr(reading, "SORTED_MAX", 2)
-        patch.setattr(reading, "ARMS_MAX", 2)
+    with small_pages():
         yield
 
 

@@ -10,7 +10,7 @@ from perdure.actors.store.listing import Facets
 from perdure.actors.store.postgres.checking import check
 from perdure.actors.store.postgres.driver import AsyncpgDriver
 from perdure.actors.store.postgres.url import parse_url
-from perdure.actors.store.sqlite.maintenance import Expected
+from perdure.actors.store.tables.expected import Expected
 
 from ....support.actors.store_bench import Bench, write
 from ....support.postgres import PostgresServer

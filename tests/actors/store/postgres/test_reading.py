@@ -8,10 +8,7 @@ import pytest
 from perdure.actors.address import Address
 from perdure.actors.store.contract import Stored
 from perdure.actors.store.errors import StoreDamaged, StoreFailed
-from perdure.actors.store.listing import Facets
 from perdure.actors.store.postgres.driver import Lost, Refused, Row, Statement
-from perdure.actors.store.postgres.kinds import KindNumbers
-from perdure.actors.store.postgres.reading import facets_in, tags_in
 from perdure.actors.store.postgres.store import PostgresStore
 
 from ....support.actors.store_bench import Bench, write
@@ -19,16 +16,6 @@ from ....support.actors.store_bench import Bench, write
 pytestmark = pytest.mark.anyio
 
 A, B = Address("wf", "a"), Address("wf", "b")
-
-
-def test_facets_that_cannot_be_read_are_none() -> None:
-    kinds = KindNumbers()
-    kinds.learn([(1, "wf", "R", "N", True)])
-    assert facets_in(kinds, 1, 2, 3, None, None, '[["k","v"]]') == Facets("N", "R", 2, 3, tags=(("k", "v"),))
-    assert facets_in(kinds, None, 2, 3, None, None, None) is None
-    assert facets_in(kinds, 9, 2, 3, None, None, None) is None
-    assert facets_in(kinds, 1, 2, 3, None, None, "no json") is None
-    assert tags_in(None) == ()
 
 
 async def broken(bench: Bench, monkeypatch: pytest.MonkeyPatch, error: Exception, *, address: Address) -> None:

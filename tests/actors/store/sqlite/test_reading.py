@@ -7,8 +7,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from perdure.actors.store.sqlite.checksums import sealed_entries
 from perdure.actors.store.sqlite.writing import transact
+from perdure.actors.store.tables.checksums import sealed_entries
 
 from ....support.actors.sqlite_file import change, log, on_writer, opened, write
 

@@ -13,7 +13,8 @@ import pytest
 from perdure import App, Engine, RetryPolicy, Settings, WorkflowContext
 from perdure.actors.address import Address
 from perdure.actors.store.contract import Stored
-from perdure.actors.store.sqlite.maintenance import Expected, check
+from perdure.actors.store.sqlite.maintenance import check
+from perdure.actors.store.tables.expected import Expected
 from perdure.runtime.operations.reading.expected import timers_and_work
 
 pytestmark = pytest.mark.anyio

@@ -6,11 +6,11 @@ import pytest
 
 from perdure.actors.store.cursor import Position
 from perdure.actors.store.listing import ListFilter, Order
-from perdure.actors.store.postgres.lists.query import ListQuery, in_kinds, numbered
+from perdure.actors.store.postgres.lists.query import PostgresQuery, in_kinds, numbered
 
 
-def query(order: Order = Order.CREATED, behind: Position | None = None, **wanted: Any) -> ListQuery:
-    return ListQuery(
+def query(order: Order = Order.CREATED, behind: Position | None = None, **wanted: Any) -> PostgresQuery:
+    return PostgresQuery(
         actor_type="wf",
         wanted=ListFilter(**wanted),
         kinds=[3, 4],

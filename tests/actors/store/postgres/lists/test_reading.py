@@ -7,11 +7,11 @@ import pytest
 from perdure.actors.address import Address
 from perdure.actors.store.listing import Facets, ListFilter, Order
 from perdure.actors.store.postgres.driver import AsyncpgDriver, Statement
-from perdure.actors.store.postgres.lists import reading
-from perdure.actors.store.postgres.lists.query import ListQuery, numbered
+from perdure.actors.store.postgres.lists.query import PostgresQuery, numbered
 from perdure.actors.store.postgres.settings import session_settings
 from perdure.actors.store.postgres.url import parse_url
 
+from .....support.actors.small_pages import small_pages
 from .....support.actors.store_bench import Bench, write
 
 pytestmark = pytest.mark.anyio
@@ -19,13 +19,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(autouse=True)
 def small_limits() -> Iterator[None]:
-    """Let pages be short, sets be too large to be sorted, and kinds be merged from several statements."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "EXAMINED_MAX", 3)
-        patch.setattr(reading, "EXAMINED_APART_MAX", 2)
-        patch.setattr(reading, "EXAMINED_IN_FLIGHT_MAX", 1)
-        patch.setattr(reading, "SORTED_MAX", 2)
-        patch.setattr(reading, "ARMS_MAX", 2)
+    with small_pages():
         yield
 
 
@@ -82,7 +76,7 @@ async def test_a_page_of_many_kinds_merges_ranges_of_an_index(filled: Bench, url
     # Given that the plan is made while the table is nearly empty, as in a new store,
     parsed = parse_url(url)
     session = await AsyncpgDriver(parsed).connect(session_settings(parsed, "test"))
-    query = ListQuery(
+    query = PostgresQuery(
         actor_type="wf", wanted=ListFilter(), kinds=[1, 2, 3], or_kinds=[], all_kinds=True, order=Order.NEWEST
     )
     way = query.in_order([1, 2, 3])

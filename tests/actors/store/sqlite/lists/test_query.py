@@ -6,13 +6,12 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from perdure.actors.store.cursor import Position
 from perdure.actors.store.listing import ListFilter, Order
 from perdure.actors.store.sqlite import schema
-from perdure.actors.store.sqlite.lists.query import Query, Way, behind_prefix
+from perdure.actors.store.sqlite.lists.query import SqliteQuery
+from perdure.actors.store.tables.query import Way
 
 
 @pytest.fixture(scope="module")
@@ -22,28 +21,8 @@ def connection() -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
-
-
-@given(prefix=texts, text=texts)
-def test_all_texts_with_a_prefix_and_no_others_stand_before_its_end(prefix: str, text: str) -> None:
-    end = behind_prefix(prefix)
-    for each in (text, prefix + text):
-        within = each >= prefix and (end is None or each < end)
-        assert within is each.startswith(prefix)
-    assert end is None or end.encode()  # it has a form in UTF-8
-
-
-@pytest.mark.parametrize(
-    ("prefix", "end"),
-    [("", None), ("a", "b"), ("order-", "order."), ("\U0010ffff", None), ("a\U0010ffff", "b"), ("\ud7ff", "\ue000")],
-)
-def test_the_end_of_a_prefix(prefix: str, end: str | None) -> None:
-    assert behind_prefix(prefix) == end
-
-
-def query(order: Order, *, behind: Position | None = None, **wanted: Any) -> Query:
-    return Query(
+def query(order: Order, *, behind: Position | None = None, **wanted: Any) -> SqliteQuery:
+    return SqliteQuery(
         actor_type="wf", wanted=ListFilter(**wanted), kinds=(1, 2, 3), all_kinds=False, order=order, behind=behind
     )
 
@@ -110,6 +89,6 @@ def test_sets_are_read_from_an_index_each(connection: sqlite3.Connection) -> Non
 
 
 def test_a_filter_that_asks_nothing_has_no_conditions() -> None:
-    asked = Query(actor_type="wf", wanted=ListFilter(), kinds=(1,), all_kinds=True)
+    asked = SqliteQuery(actor_type="wf", wanted=ListFilter(), kinds=(1,), all_kinds=True)
     assert asked.conditions() == {}
     assert asked.sets() == []

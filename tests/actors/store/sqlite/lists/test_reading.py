@@ -10,8 +10,9 @@ import pytest
 from perdure.actors.address import Address
 from perdure.actors.store.contract import Stored, Write
 from perdure.actors.store.listing import Facets, ListFilter, ListPage, Order
-from perdure.actors.store.sqlite.lists import reading
+from perdure.actors.store.sqlite.lists.query import SqliteQuery
 from perdure.actors.store.sqlite.store import SqliteStore
+from perdure.actors.store.tables import paging
 
 from .....support.actors.sqlite_file import change, opened, write
 
@@ -84,7 +85,7 @@ async def test_a_page_that_has_examined_enough_is_short_and_the_next_goes_on(
         ("EXAMINED_IN_FLIGHT_MAX", 2),
         ("SORTED_MAX", 0),
     ):
-        monkeypatch.setattr(reading, name, most)
+        monkeypatch.setattr(paging, name, most)
     # then it takes more pages, and the list is the same.
     again, more_pages = await whole(store, order, **wanted)
     assert again == entire
@@ -97,14 +98,14 @@ async def test_more_kinds_than_a_statement_merges_are_merged_all_the_same(
 ) -> None:
     entire, _ = await whole(store, order)
     assert len(entire) == 60
-    monkeypatch.setattr(reading, "ARMS_MAX", 3)
+    monkeypatch.setattr(SqliteQuery, "arms_max", 3)
     assert await whole(store, order) == (entire, 6)
 
 
 async def test_a_count_that_is_not_kept_stops_at_its_limit_and_says_so(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "COUNTED_MAX", 6)
+    monkeypatch.setattr(paging, "COUNTED_MAX", 6)
     for wanted, total, more in (
         (ListFilter(tags={"k": "v"}), 6, False),
         (ListFilter(tags={"k": "v"}, id_prefix="0"), 1, False),

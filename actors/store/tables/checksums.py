@@ -5,12 +5,11 @@ stands, so that a sound blob in the wrong row is found too.
 
 From version 3 on a blob has five bytes before it: MARK, and a crc32. No record or entry begins with MARK, because the
 MessagePack format has no such byte. Rows of older versions have no checksum and are read as they are; `meta` says up to
-which row there may be such (`Unsealed`). `actors/store/sqlite/writing.py` seals, `actors/store/sqlite/reading.py`
-unseals, and `perdure store check` unseals every row.
+which row there may be such (`Unsealed`); a store on PostgreSQL has none (`ALL_SEALED`). What writes rows seals, what
+reads them unseals, and `perdure store check` unseals every row.
 """
 
-import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from struct import Struct
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -28,6 +27,9 @@ class Unsealed(NamedTuple):
     position: int = 0  # of entries
 
 
+ALL_SEALED = Unsealed()
+
+
 class Damaged(Exception):
     """A row is not what was written. The message says which row, and how it differs."""
 
@@ -37,8 +39,13 @@ def seal_record(key: int, type_: str, id_: str, record: bytes) -> bytes:
     return BEFORE.pack(MARK, crc32(record, crc32(f"{key} {type_} {id_}".encode()))) + record
 
 
+def seal_entry(key: int, position: int, at_us: int, entry: bytes) -> bytes:
+    """Put the checksum of an entry of the log before it."""
+    return BEFORE.pack(MARK, crc32(entry, crc32(PLACE.pack(key, position, at_us)))) + entry
+
+
 def sealed_entries(entries: Iterable[tuple[int, int, bytes]], position: int) -> list[Any]:
-    """The values of rows of the log, one row after the other, each entry with its checksum before it.
+    """The values of rows of the log for SQLite, one row after the other, each entry with its checksum before it.
 
     The entries are bytearrays: `sqlite3` binds those as they are. For `bytes` it looks for an adapter first, each time,
     which takes longer than all else that it does with a value.
@@ -78,6 +85,27 @@ def unseal_entry(key: int, position: int, at_us: Any, blob: Any, unsealed: Unsea
     return _unseal(blob, crc32(PLACE.pack(key, position, at_us)), what, older=position <= unsealed.position)
 
 
+def unseal_ends(key: int, columns: Sequence[Any], unsealed: Unsealed) -> tuple[bytes | None, bytes | None, int]:
+    """Compare the checksums of the first and the last entry of a log.
+
+    Args:
+        columns: Position, time and entry of the first, and those of the last; None without entries.
+
+    Returns:
+        Both entries, and when the last was written; 0 without entries.
+
+    Raises:
+        Damaged: One is not what was written.
+    """
+    first_position, first_us, first, last_position, last_us, last = columns
+    if first_position is None or last_position is None:
+        return None, None, 0
+    begin = unseal_entry(key, first_position, first_us, first, unsealed)
+    if last_position == first_position:
+        return begin, begin, last_us
+    return begin, unseal_entry(key, last_position, last_us, last, unsealed), last_us
+
+
 def _unseal(blob: Any, place: int, what: str, *, older: bool) -> bytes:
     if not isinstance(blob, bytes):
         raise Damaged(f"{what} is no blob")
@@ -91,14 +119,3 @@ def _unseal(blob: Any, place: int, what: str, *, older: bool) -> bytes:
     if BEFORE.unpack_from(blob)[1] != crc32(content, place):
         raise Damaged(f"{what} does not match its checksum")
     return content
-
-
-def is_damage(error: Exception) -> bool:
-    """Whether an error of a read says that the file is damaged, and not that it cannot be read at present."""
-    if isinstance(error, Damaged):
-        return True
-    code = getattr(error, "sqlite_errorcode", None)
-    if code is not None:
-        return (code & 0xFF) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-    # Python's own error, for a text that is not UTF-8.
-    return isinstance(error, sqlite3.OperationalError) and "decode to UTF-8" in str(error)

@@ -12,86 +12,12 @@ from perdure.actors.address import Address
 from perdure.actors.store.contract import Stored
 from perdure.actors.store.errors import StoreDamaged, StoreError, StoreFailed
 from perdure.actors.store.sqlite import reading
-from perdure.actors.store.sqlite.checksums import (
-    Damaged,
-    Unsealed,
-    is_damage,
-    seal_record,
-    sealed_entries,
-    unseal_entry,
-    unseal_record,
-)
+from perdure.actors.store.sqlite.damage import is_damage
 from perdure.actors.store.sqlite.maintenance import check
 
 from ....support.actors.sqlite_file import A, change, opened, write
 
-NONE = Unsealed()
-ALL = Unsealed(key=2**63 - 1, position=2**63 - 1)
 B = Address("wf", "b")
-
-
-def flips(blob: bytes) -> list[bytes]:
-    """Each blob that differs in one bit."""
-    return [blob[:at] + bytes([blob[at] ^ 1 << bit]) + blob[at + 1 :] for at in range(len(blob)) for bit in range(8)]
-
-
-def sealed_entry(key: int, position: int, at_us: int, entry: bytes) -> bytes:
-    (*_, blob) = sealed_entries([(key, at_us, entry)], position)
-    assert type(blob) is bytearray  # which `sqlite3` binds without a search for an adapter
-    return bytes(blob)
-
-
-def test_what_was_sealed_is_what_comes_back() -> None:
-    for content in (b"", b"x", b"\xc1", bytes(range(256)) * 40):
-        assert unseal_record(3, "wf", "a", seal_record(3, "wf", "a", content), NONE) == content
-        assert unseal_entry(3, 7, 9, sealed_entry(3, 7, 9, content), NONE) == content
-
-
-def test_every_bit_counts() -> None:
-    for blob in flips(seal_record(3, "wf", "a", b"record")):
-        with pytest.raises(Damaged):
-            unseal_record(3, "wf", "a", blob, NONE)
-    for blob in flips(sealed_entry(3, 7, 9, b"entry")):
-        with pytest.raises(Damaged):
-            unseal_entry(3, 7, 9, blob, NONE)
-
-
-@pytest.mark.parametrize("bit", range(62))
-def test_a_sound_blob_in_another_row_is_found(bit: int) -> None:
-    record, entry = seal_record(3, "wf", "a", b"x"), sealed_entry(3, 7, 9, b"x")
-    with pytest.raises(Damaged):
-        unseal_record(3 ^ 1 << bit, "wf", "a", record, NONE)
-    for key, position, at_us in ((3 ^ 1 << bit, 7, 9), (3, 7 ^ 1 << bit, 9), (3, 7, 9 ^ 1 << bit)):
-        with pytest.raises(Damaged):
-            unseal_entry(key, position, at_us, entry, NONE)
-
-
-@pytest.mark.parametrize("address", [("wf", "b"), ("vf", "a"), ("wf", "a "), ("w", "fa")])
-def test_a_record_under_another_name_is_found(address: tuple[str, str]) -> None:
-    with pytest.raises(Damaged):
-        unseal_record(3, *address, seal_record(3, "wf", "a", b"x"), NONE)
-
-
-@pytest.mark.parametrize("blob", [None, 1, 1.5, "text", b"", b"\xc1", b"\xc1\0\0\0", b"bare"])
-def test_what_is_no_sealed_blob_is_damage(blob: Any) -> None:
-    with pytest.raises(Damaged):
-        unseal_record(3, "wf", "a", blob, NONE)
-    with pytest.raises(Damaged):
-        unseal_entry(3, 7, 9, blob, NONE)
-
-
-def test_a_time_that_is_no_number_is_damage() -> None:
-    with pytest.raises(Damaged, match="the time of entry 7 of its history is no number"):
-        unseal_entry(3, 7, "yesterday", sealed_entry(3, 7, 9, b"x"), NONE)
-
-
-def test_rows_of_older_releases_are_read_as_they_are_and_no_others() -> None:
-    assert unseal_record(3, "wf", "a", b"\x93bare", ALL) == b"\x93bare"
-    assert unseal_entry(3, 7, 9, b"", Unsealed(position=7)) == b""
-    with pytest.raises(Damaged, match="entry 8 of its history has no checksum"):
-        unseal_entry(3, 8, 9, b"bare", Unsealed(position=7))
-    with pytest.raises(Damaged, match="does not match"):
-        unseal_record(3, "wf", "a", seal_record(4, "wf", "a", b"x"), ALL)
 
 
 @pytest.mark.parametrize(

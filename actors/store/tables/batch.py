@@ -1,0 +1,62 @@
+"""A batch of writes, sorted by rows instead of by write: what a reset and a delete forget, and what stays of the rest.
+
+The rule: of several changes of a row the last counts, and entries of the log keep their order. A write that resets or
+deletes an actor forgets the entries that the store has of it, and those that the batch has added before; one that
+deletes it adds nothing.
+
+`actors/store/sqlite/writing.py` and `actors/store/postgres/changes.py` sort with it; what the row of an actor becomes,
+each of them says for itself.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from ..contract import Write
+from .auditing import AuditValues, audit_values
+
+ReminderRow = tuple[int, int, str]  # due time, key, name
+EntryRow = tuple[int, int, int, bytes]  # key, shard, time, entry; its position comes later
+
+
+class Batch(NamedTuple):
+    """What stays of a batch, apart from the rows of actors."""
+
+    logs_forgotten: Sequence[int]  # keys of the actors whose entries in the store are forgotten
+    entries: Sequence[EntryRow]  # in their order
+    reminders_cleared: Sequence[ReminderRow]
+    reminders_set: Sequence[tuple[int, int, str, int]]  # and the shard
+    audit: Sequence[AuditValues]  # with checksums
+
+
+def sorted_batch(writes: Iterable[Write], keep: Callable[[Write], None], delete: Callable[[Write], None]) -> Batch:
+    """Sort a batch of writes.
+
+    Args:
+        keep: Is told of each write that leaves its actor there, in order.
+        delete: Is told of each that deletes it.
+    """
+    entries: list[EntryRow] = []
+    reminders: dict[ReminderRow, int | None] = {}  # its shard; None: cleared
+    audit: list[AuditValues] = []
+    forgotten: dict[int, int] = {}  # key -> how many entries of this batch came before
+    for write in writes:
+        key = write.key
+        if write.reset or write.delete:
+            forgotten[key] = len(entries)
+        for name, due_us in write.reminders_cleared:
+            reminders[due_us, key, name] = None
+        if write.audit:
+            audit += audit_values(write.at_us, write.address.id, write.audit)
+        if write.delete:
+            delete(write)
+            continue
+        keep(write)
+        if write.entry is not None:
+            entries.append((key, write.shard, write.at_us, write.entry))
+        for name, due_us in write.reminders_set:
+            reminders[due_us, key, name] = write.shard
+    if forgotten:
+        entries = [entry for i, entry in enumerate(entries) if i >= forgotten.get(entry[0], 0)]
+    cleared = [row for row, shard in reminders.items() if shard is None]
+    are_set = [(*row, shard) for row, shard in reminders.items() if shard is not None]
+    return Batch(list(forgotten), entries, cleared, are_set, audit)

@@ -1,0 +1,67 @@
+"""The facets of an actor as the columns of a row, and its tags as rows of their own.
+
+The rule: what is written is read again as it was, and a row that is not what was written has no facets; it keeps no
+other row from being read.
+
+`actors/store/sqlite/lists/changes.py` and `actors/store/postgres/changes.py` write with it; what reads actors and lists
+of both stores reads with it.
+"""
+
+import json
+from typing import Any, Protocol
+
+from ..listing import Facets
+from .kinds import Kind
+
+Tags = tuple[tuple[str, str], ...]
+
+
+class KindsByNumber(Protocol):
+    """The kinds of a store."""
+
+    def get(self, number: int, /) -> Kind | None: ...
+
+
+def facets_in(
+    kinds: KindsByNumber | None,
+    kind: int | None,
+    created_us: int,
+    updated_us: int,
+    ended_us: int | None,
+    parent: Any,
+    tags: Any,
+) -> Facets | None:
+    """The facets of an actor, from the columns of its row.
+
+    Args:
+        kinds: Of the store; None if none are known.
+
+    Returns:
+        None if it has no facets, or they cannot be read, which `perdure store check` says.
+    """
+    of = kinds.get(kind) if kinds is not None and kind is not None else None
+    if of is None:
+        return None
+    try:
+        return Facets(of.name, of.status, created_us, updated_us, ended_us, parent, tags_in(tags))
+    except (ValueError, TypeError):
+        return None
+
+
+def tags_of(facets: Facets) -> str | None:
+    """The tags of an actor as its row has them."""
+    return json.dumps(facets.tags, ensure_ascii=False, separators=(",", ":")) if facets.tags else None
+
+
+def tags_in(text: str | None) -> Tags:
+    """Read the tags of a row.
+
+    Raises:
+        ValueError, TypeError: It is not what was written.
+    """
+    return tuple((name, value) for name, value in json.loads(text)) if text is not None else ()
+
+
+def tag_rows(key: int, created_us: int, tags: Tags) -> list[tuple[str, str, int, int]]:
+    """The rows of `tags` of an actor."""
+    return [(name, value, created_us, key) for name, value in tags]

@@ -1,0 +1,229 @@
+"""What a list asks of tables: the conditions of a filter, and the ways in which its rows can be found.
+
+The rule: a way (`Way`) yields rows of actors, and says which conditions of the filter it fulfils by itself. The others
+are asked of each row that it yields. A way that yields its rows in the order of the list can stop when the page is
+full; any other must be read to its end, and its rows sorted. A database chooses no way: each has one index to go along.
+
+Values stand as question marks. `actors/store/tables/paging.py` chooses a way; the SQL is that of a store
+(`actors/store/sqlite/lists/query.py`, `actors/store/postgres/lists/query.py`).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+from ..cursor import Position
+from ..listing import ListFilter, Order
+
+# The conditions of a filter.
+KINDS, PARENT, PREFIX, CREATED, UPDATED, IN_FLIGHT = "kinds", "parent", "prefix", "created", "updated", "in flight"
+
+
+class Clause(NamedTuple):
+    """A condition of a filter, as it is asked of a row of actors."""
+
+    sql: str
+    values: Sequence[Any]
+
+
+class Way(NamedTuple):
+    """A way to find actors."""
+
+    sql: str  # yields `key`, and `at` if it is in order
+    values: Sequence[Any]
+    fulfils: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListQuery(ABC):
+    """A list or a count that is asked for, with the kinds that its filter lets through.
+
+    A subclass has the SQL of one store.
+    """
+
+    arms_max: ClassVar[int]  # a statement merges the ranges of so many kinds at most
+    row: ClassVar[str]  # the name of the row that conditions are asked of
+
+    actor_type: str
+    wanted: ListFilter
+    kinds: Sequence[int]
+    all_kinds: bool  # they are all that the store has
+    order: Order = Order.ID
+    behind: Position | None = None
+
+    @property
+    def column(self) -> str:
+        """The column of times that the list is ordered by."""
+        return "created_us" if self.order in (Order.CREATED, Order.NEWEST) else "updated_us"
+
+    @property
+    def direction(self) -> str:
+        return "DESC" if self.order.descending else "ASC"
+
+    @property
+    def side(self) -> str:
+        """On which side of its cursor a page is."""
+        return "<" if self.order.descending else ">"
+
+    def conditions(self) -> dict[str, Clause]:
+        """The conditions that not every actor of a list fulfils, by their names."""
+        wanted, row = self.wanted, self.row
+        found: dict[str, Clause] = {}
+        if (kinds := self.of_these_kinds()) is not None:
+            found[KINDS] = kinds
+        if wanted.parent is not None:
+            found[PARENT] = Clause(f"{row}.parent = ?", (wanted.parent,))
+        if wanted.id_prefix:
+            found[PREFIX] = self.has_prefix()
+        for name, value in wanted.tags.items():
+            found[f"tag {name}"] = self.has_tag(name, value)
+        for name, column in TIMES.items():
+            if ranged := self.ranged(f"{row}.", column):
+                found[name] = ranged
+        if wanted.in_flight_since_us is not None:
+            found[IN_FLIGHT] = self.in_flight(wanted.in_flight_since_us)
+        return found
+
+    def sets(self) -> list[Way]:
+        """The ways that yield fewer actors than there are, in any order."""
+        wanted = self.wanted
+        ways = [self.tagged(name, value) for name, value in wanted.tags.items()]
+        if wanted.parent is not None:
+            ways.append(self.children())
+        if wanted.id_prefix:
+            ways.append(self.with_prefix())
+        if wanted.in_flight_since_us is not None:
+            ways.append(self.marked())
+        ranges = [name for name in (CREATED, UPDATED) if name in self.conditions()]
+        if ranges or not self.all_kinds:
+            ways += [self.of_kinds(name) for name in ranges or [CREATED]]
+        return ways
+
+    def ranged(self, of: str, column: str) -> Clause | None:
+        """The range of a time that the filter names; None if it names none.
+
+        Args:
+            of: Stands before the column: empty, or the name of a row and a dot.
+        """
+        wanted = self.wanted
+        from_us, to_us = wanted.created_from_us, wanted.created_to_us
+        if column == "updated_us":
+            from_us, to_us = wanted.updated_from_us, wanted.updated_to_us
+        bounds = [(f"{of}{column} >= ?", from_us), (f"{of}{column} < ?", to_us)]
+        given = [(sql, value) for sql, value in bounds if value is not None]
+        return Clause(" AND ".join(sql for sql, _ in given), [value for _, value in given]) if given else None
+
+    def bounds(self, of: str, column: str) -> tuple[str, list[Any]]:
+        """Where a way in the order of a time begins and ends: conditions, each behind an AND, and their values."""
+        ranged = self.ranged(of, column)
+        sql, values = (f" AND {ranged.sql}", [*ranged.values]) if ranged else ("", [])
+        if self.behind is not None:
+            begin = self.behind_place(f"{of}{column}", f"{of}key", self.behind)
+            sql, values = f"{sql} AND {begin.sql}", [*values, *begin.values]
+        return sql, values
+
+    def id_bounds(self, of: str) -> tuple[str, list[Any]]:
+        """Where the ids with the prefix begin and end."""
+        prefix = self.wanted.id_prefix
+        sql, values = f"{of}type = ? AND {of}id >= ?", [self.actor_type, prefix]
+        if (end := behind_prefix(prefix)) is not None:
+            sql, values = f"{sql} AND {of}id < ?", [*values, end]
+        return sql, values
+
+    def id_bounds_in_order(self, of: str) -> tuple[str, list[Any]]:
+        """The same for a page, which begins behind its cursor."""
+        sql, values = self.id_bounds(of)
+        if self.behind is not None:
+            sql, values = f"{sql} AND {of}id > ?", [*values, self.behind.value]
+        return sql, values
+
+    # Conditions.
+
+    @abstractmethod
+    def of_these_kinds(self) -> Clause | None:
+        """It is of one of the kinds; None if that need not be asked."""
+
+    @abstractmethod
+    def has_prefix(self) -> Clause: ...
+
+    @abstractmethod
+    def has_tag(self, name: str, value: str) -> Clause: ...
+
+    @abstractmethod
+    def in_flight(self, since_us: int) -> Clause: ...
+
+    @abstractmethod
+    def behind_place(self, at: str, key: str, behind: Position) -> Clause:
+        """The time `at` and the key `key` are behind a place of the list, in a form by which an index is sought."""
+
+    # Ways in order.
+
+    @abstractmethod
+    def in_order(self, kinds: Sequence[int]) -> Way:
+        """The actors of these kinds, in the order of the list by time. The ranges of the kinds are merged."""
+
+    @abstractmethod
+    def children_in_order(self) -> Way:
+        """The children of the parent that the filter names, by creation."""
+
+    @abstractmethod
+    def tagged_in_order(self, name: str) -> Way:
+        """The actors with a tag that the filter names, by creation."""
+
+    @abstractmethod
+    def by_id(self) -> Way:
+        """The actors whose ids have the prefix, in the order of their ids."""
+
+    # Ways without an order.
+
+    @abstractmethod
+    def tagged(self, name: str, value: str) -> Way: ...
+
+    @abstractmethod
+    def children(self) -> Way: ...
+
+    @abstractmethod
+    def with_prefix(self) -> Way: ...
+
+    @abstractmethod
+    def marked(self) -> Way:
+        """The actors with the active mark."""
+
+    @abstractmethod
+    def of_kinds(self, name: str = CREATED) -> Way:
+        """The actors of the kinds, within the range of one of their times."""
+
+    # Statements. `where` is a condition that is asked of each row of the way.
+
+    @abstractmethod
+    def page_in_order(self, way: Way, where: str) -> str:
+        """Place and key of rows of a way in order. Values: its own, how many to examine, the condition's, a limit."""
+
+    @abstractmethod
+    def edge(self, way: Way) -> str:
+        """Place and key of two rows of a way in order. Values: its own, how many stand before them."""
+
+    @abstractmethod
+    def page_sorted(self, way: Way, where: str) -> str:
+        """Place and key of rows of any way, in order. Values: its own, the condition's, a limit."""
+
+    @abstractmethod
+    def place_behind(self) -> Clause | None:
+        """What a row of `page_sorted` must be to stand behind the cursor; None without one."""
+
+    @abstractmethod
+    def counted(self, way: Way, where: str) -> str:
+        """Numbers of kinds, and how many rows of a way each has. Values: its own, a limit, the condition's."""
+
+
+TIMES = {CREATED: "created_us", UPDATED: "updated_us"}
+
+
+def behind_prefix(prefix: str) -> str | None:
+    """The first text, by code point, behind all that begin with a prefix; None if there is none."""
+    begin = prefix.rstrip(chr(0x10FFFF))
+    if not begin:
+        return None
+    last = ord(begin[-1]) + 1
+    return begin[:-1] + chr(0xE000 if 0xD800 <= last < 0xE000 else last)  # surrogates have no form in UTF-8
