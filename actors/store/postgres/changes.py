@@ -10,7 +10,7 @@ What the store has of an actor already, the statement looks up itself, where cou
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,7 +52,7 @@ class RowChanges:
     born: set[int] = field(default_factory=set)  # keys that were unborn
 
 
-def changes_of(writes: Iterable[Write], unborn: Set[int]) -> RowChanges:
+def changes_of(writes: Sequence[Write], unborn: Set[int]) -> RowChanges:
     """Sort a batch of writes by rows.
 
     Args:
@@ -60,21 +60,18 @@ def changes_of(writes: Iterable[Write], unborn: Set[int]) -> RowChanges:
     """
     changes = RowChanges()
     actors = changes.actors
-
-    def keep(write: Write) -> None:
-        if write.record is not None or write.active is not None or write.facets is not None:
+    for write in writes:
+        if write.delete:
+            key = write.key
+            change = actors.pop(key, None)
+            if key in unborn:
+                changes.born.add(key)
+            else:
+                before = change.before if change is not None and change.before is not None else write.facets_before
+                changes.deleted[key] = (write.address, before)
+        elif write.record is not None or write.active is not None or write.facets is not None:
             _change(actors, write)
-
-    def delete(write: Write) -> None:
-        key = write.key
-        change = actors.pop(key, None)
-        if key in unborn:
-            changes.born.add(key)
-        else:
-            before = change.before if change is not None and change.before is not None else write.facets_before
-            changes.deleted[key] = (write.address, before)
-
-    batch = sorted_batch(writes, keep, delete)
+    batch = sorted_batch(writes)
     changes.logs_forgotten = [key for key in batch.logs_forgotten if key not in unborn]
     changes.entries = batch.entries
     changes.reminders_cleared, changes.reminders_set = batch.reminders_cleared, batch.reminders_set

@@ -7,7 +7,7 @@ trip to the writer's thread; `transact`, `execute` and `claim_shards` run on tha
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -144,7 +144,7 @@ class Changes:
     lists: ListChanges = field(default_factory=ListChanges)
 
 
-def changes_of(writes: Iterable[Write], kinds: Kinds, known_max: int) -> Changes:
+def changes_of(writes: Sequence[Write], kinds: Kinds, known_max: int) -> Changes:
     """Sort a batch of writes by table.
 
     Args:
@@ -153,9 +153,14 @@ def changes_of(writes: Iterable[Write], kinds: Kinds, known_max: int) -> Changes
     """
     changes = Changes()
     records, marks, lists = changes.records, changes.marks, changes.lists
-
-    def keep(write: Write) -> None:
+    for write in writes:
         key = write.key
+        if write.delete:
+            changes.deleted[key] = None
+            records.pop(key, None)
+            lists.delete(write, kinds)
+            marks[key] = False
+            continue
         if write.record is not None:
             type_, id_ = write.address
             # A bytearray for the reason that `sealed_entries` has.
@@ -164,15 +169,7 @@ def changes_of(writes: Iterable[Write], kinds: Kinds, known_max: int) -> Changes
             lists.add(write, kinds)
         if write.active is not None:
             marks[key] = write.active
-
-    def delete(write: Write) -> None:
-        key = write.key
-        changes.deleted[key] = None
-        records.pop(key, None)
-        lists.delete(write, kinds)
-        marks[key] = False
-
-    batch = sorted_batch(writes, keep, delete)
+    batch = sorted_batch(writes)
     changes.logs_forgotten, changes.entries = batch.logs_forgotten, batch.entries
     changes.reminders_cleared = batch.reminders_cleared
     changes.reminders_set = [row[:3] for row in batch.reminders_set]
@@ -195,7 +192,7 @@ def statements_of(changes: Changes, position: int) -> Iterator[Statement]:
     insert = "INSERT INTO actors (key, type, id, record) VALUES "
     update = " ON CONFLICT (key) DO UPDATE SET record = excluded.record"
     yield from rows_of(insert, 4, flat(changes.records.values()), update)
-    entries = sealed_entries(((key, at_us, entry) for key, _, at_us, entry in changes.entries), position)
+    entries = sealed_entries([(key, at_us, entry) for key, _, at_us, entry in changes.entries], position)
     yield from rows_of("INSERT INTO log (position, key, at_us, entry) VALUES ", 4, entries)
 
     unmarked = [key for key, mark in changes.marks.items() if not mark]

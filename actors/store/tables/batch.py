@@ -8,7 +8,7 @@ deletes it adds nothing.
 each of them says for itself.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ..contract import Write
@@ -28,13 +28,8 @@ class Batch(NamedTuple):
     audit: Sequence[AuditValues]  # with checksums
 
 
-def sorted_batch(writes: Iterable[Write], keep: Callable[[Write], None], delete: Callable[[Write], None]) -> Batch:
-    """Sort a batch of writes.
-
-    Args:
-        keep: Is told of each write that leaves its actor there, in order.
-        delete: Is told of each that deletes it.
-    """
+def sorted_batch(writes: Iterable[Write]) -> Batch:
+    """Sort a batch of writes."""
     entries: list[EntryRow] = []
     reminders: dict[ReminderRow, int | None] = {}  # its shard; None: cleared
     audit: list[AuditValues] = []
@@ -48,9 +43,7 @@ def sorted_batch(writes: Iterable[Write], keep: Callable[[Write], None], delete:
         if write.audit:
             audit += audit_values(write.at_us, write.address.id, write.audit)
         if write.delete:
-            delete(write)
             continue
-        keep(write)
         if write.entry is not None:
             entries.append((key, write.shard, write.at_us, write.entry))
         for name, due_us in write.reminders_set:

@@ -20,17 +20,14 @@ def write(key: int, **fields: Any) -> Write:
     return store_bench.write(key, A, **fields)
 
 
-def sort(*writes: Write) -> tuple[Batch, list[Write], list[Write]]:
-    kept: list[Write] = []
-    deleted: list[Write] = []
-    return sorted_batch(writes, kept.append, deleted.append), kept, deleted
+def sort(*writes: Write) -> Batch:
+    return sorted_batch(writes)
 
 
 def test_a_reset_forgets_what_came_before_it_and_keeps_its_own() -> None:
-    batch, kept, deleted = sort(write(1, entry=b"a"), write(2, entry=b"b"), write(1, reset=True, entry=b"c"))
+    batch = sort(write(1, entry=b"a"), write(2, entry=b"b"), write(1, reset=True, entry=b"c"))
     assert batch.logs_forgotten == [1]
     assert [(row[0], row[3]) for row in batch.entries] == [(2, b"b"), (1, b"c")]
-    assert (len(kept), deleted) == (3, [])
 
 
 def test_a_deletion_adds_nothing_but_what_tells_of_it() -> None:
@@ -43,8 +40,7 @@ def test_a_deletion_adds_nothing_but_what_tells_of_it() -> None:
         reminders_cleared=[("s", 4)],
         audit=[AuditRow("purge", "ann", b"")],
     )
-    batch, kept, deleted = sort(write(1, entry=b"a", reminders_set=[("s", 4)]), gone)
-    assert (kept[1:], deleted) == ([], [gone])
+    batch = sort(write(1, entry=b"a", reminders_set=[("s", 4)]), gone)
     assert batch.entries == []
     assert batch.reminders_cleared == [(4, 1, "s")]
     assert batch.reminders_set == []
@@ -52,9 +48,9 @@ def test_a_deletion_adds_nothing_but_what_tells_of_it() -> None:
 
 
 def test_of_a_reminder_the_last_word_counts() -> None:
-    batch, _, _ = sort(write(1, reminders_set=[("t", 5)]), write(1, reminders_cleared=[("t", 5)]))
+    batch = sort(write(1, reminders_set=[("t", 5)]), write(1, reminders_cleared=[("t", 5)]))
     assert (batch.reminders_cleared, batch.reminders_set) == ([(5, 1, "t")], [])
-    batch, _, _ = sort(write(1, reminders_cleared=[("t", 5)], reminders_set=[("t", 5)]))
+    batch = sort(write(1, reminders_cleared=[("t", 5)], reminders_set=[("t", 5)]))
     assert (batch.reminders_cleared, [row[:3] for row in batch.reminders_set]) == ([], [(5, 1, "t")])
 
 
@@ -79,7 +75,7 @@ def test_all_at_once_leaves_what_one_by_one_does(before: list[dict[str, Any]], b
     now = Model(model)
     for step in batch:
         model.apply(write(**step))
-    now.bring(sorted_batch([write(**step) for step in batch], lambda _: None, lambda _: None))
+    now.bring(sorted_batch([write(**step) for step in batch]))
     assert (now.logs(), now.reminders) == (model.logs(), model.reminders)
 
 
