@@ -14,6 +14,7 @@ PerdureError
 ├── ActorStalled               the actor cannot be read, and takes nothing until it is purged or mended
 ├── HostSilent                 the host that owns the actor does not answer; try again later
 ├── CursorInvalid              a list cannot go on from there; begin at its start
+├── FrameTooLong               a message is longer than hosts send to each other
 └── ActorFailed                a bug in the actor's code, or a record that cannot be read
 """
 
@@ -25,7 +26,7 @@ class PerdureError(Exception):
     """The root of every error that Perdure raises on purpose."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Errors travel between the hosts of a daemon. By default unpickling calls the class with `args` alone.
+        # Users' programs copy errors between processes. By default unpickling calls the class with `args` alone.
         return _rebuilt, (type(self), self.args, self.__dict__)
 
 
@@ -114,16 +115,32 @@ class HostCancelled(PerdureError):
 
 
 class NotOwner(PerdureError):
-    """The actor's shard belongs to another host."""
+    """The actor's shard belongs to another host. Nothing was done."""
 
-    def __init__(self, address: Address, *, shard: int, owner: str | None) -> None:
-        super().__init__(address, shard, owner)
+    def __init__(self, address: Address, *, shard: int, owner: str | None, epoch: int = 0) -> None:
+        super().__init__(address, shard, owner, epoch)
         self.address = address
         self.shard = shard
-        self.owner = owner
+        self.owner = owner  # None: no host is known to
+        self.epoch = epoch  # of that owner
 
     def __str__(self) -> str:
         return f"{self.address} is in shard {self.shard}, which belongs to {self.owner or 'no host'}"
+
+
+class FrameTooLong(PerdureError):
+    """A message is longer than hosts of a daemon send to each other. It was not sent."""
+
+    def __init__(self, found: int, maximum: int) -> None:
+        super().__init__(found, maximum)
+        self.found = found
+        self.maximum = maximum
+
+    def __str__(self) -> str:
+        return (
+            f"this has {self.found:,} bytes, and hosts of a daemon send each other at most {self.maximum:,} at once. "
+            "Store the data elsewhere, and pass where it is."
+        )
 
 
 class HostUnreachable(PerdureError):

@@ -64,9 +64,22 @@ def repr_of(value: object) -> str:
         return _no_text(value, "__repr__", error)
 
 
+class ErrorElsewhere(Exception):
+    """An exception of another process, of which only the name of its class and its text are known here."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(name, text)
+        self.name = name
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
+
+
 def described(error: BaseException) -> str:
     """An exception in one text: its class and its message."""
-    return f"{type_name(error)}: {text_of(error)}"
+    name = error.name if type(error) is ErrorElsewhere else type_name(error)
+    return f"{name}: {text_of(error)}"
 
 
 def _no_text(value: object, method: str, error: BaseException) -> str:

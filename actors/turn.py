@@ -27,6 +27,10 @@ class Receipt(Protocol):
         """Say that a commit holds the message."""
         ...
 
+    def refuse(self, error: BaseException) -> None:
+        """Say that nothing was done with the message, if the error is `NotOwner`: it is sent to the owner then."""
+        ...
+
 
 class Envelope(Struct, frozen=True):
     """One message in a mailbox."""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from ..actors.cluster.method import HostMethod
 from .control import DaemonControl
 from .words import METADATA_FULL, Refusal
 
@@ -26,9 +27,6 @@ PLACEMENT = "placement: connected"
 # `dapr run` puts seven short entries. Entries stay in memory for as long as the daemon runs.
 METADATA_BYTES_MAX = 1024 * 1024
 
-# The methods that hosts call on each other.
-DESCRIBE, KEEP = "sidecar.describe", "sidecar.keep"
-
 
 class OtherHosts(Protocol):
     """The other hosts of a daemon."""
@@ -38,20 +36,25 @@ class OtherHosts(Protocol):
         """Whether every other host can be reached."""
         ...
 
-    def answer(self, method: str, function: Callable[..., Any]) -> None:
+    def answer(self, method: HostMethod, function: Callable[..., Any]) -> None:
         """Let the other hosts call a plain function under this name."""
         ...
 
-    async def ask_reachable(self, method: str, *arguments: Any) -> list[Any]:
+    async def ask_reachable(self, method: HostMethod, *arguments: Any) -> list[Any]:
         """Call a method on each host that can be reached, and return their answers."""
         ...
 
 
 class HostDescription(NamedTuple):
-    """One host's part of the metadata. Hosts send it to each other, as a tuple."""
+    """One host's part of the metadata. Hosts send it to each other."""
 
     active_actors: dict[str, int]  # activations by type
     extended: dict[str, str]  # entries that were put
+
+
+# The methods that hosts call on each other.
+DESCRIBE = HostMethod("sidecar.describe", (), HostDescription)
+KEEP = HostMethod("sidecar.keep", (str, str), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +83,7 @@ class Sidecar:
         self._put: dict[str, str] = {}
         self._peers = peers
         if peers is not None:
-            peers.answer(DESCRIBE, lambda: tuple(self._describe_host()))
+            peers.answer(DESCRIBE, self._describe_host)
             peers.answer(KEEP, self._put.__setitem__)
 
     async def put(self, key: str, value: str) -> None:
@@ -106,7 +109,7 @@ class Sidecar:
         others = await self._peers.ask_reachable(DESCRIBE) if self._peers is not None else []
         actors = Counter[str]()
         extended: dict[str, str] = {}
-        for each in (*(HostDescription(*other) for other in others), self._describe_host()):
+        for each in (*others, self._describe_host()):
             actors.update(each.active_actors)
             extended.update(each.extended)
         return Metadata(

@@ -15,7 +15,7 @@ from pathlib import Path
 import anyio
 import msgspec
 
-from ..actors.cluster.membership import Membership
+from ..actors.cluster.membership import FixedMembership
 from ..actors.store.part import Part
 from .load import Extent, tally_loop
 from .measure import LoadTally
@@ -46,7 +46,7 @@ class Share(msgspec.Struct):
             folder=Path(self.folder),
             durability=self.durability,
             always_replay=self.always_replay,
-            membership=Membership(part=Part(self.index, self.of), directory=self.sockets),
+            membership=FixedMembership(part=Part(self.index, self.of), directory=self.sockets),
         )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..actors.address import shard_of
-from ..actors.cluster.membership import Membership
+from ..actors.cluster.membership import FixedMembership
 from ..actors.instruments import SYSTEM
 from ..actors.store.durability import Durability
 from ..actors.store.part import WHOLE
@@ -31,7 +31,7 @@ class EngineSetup:
     always_replay: bool = False
     activations_max: int | None = None  # None: the engine's default
     processes: int = 1  # of the daemon
-    membership: Membership | None = None  # of an engine that is one of several hosts
+    membership: FixedMembership | None = None  # of an engine that is one of several hosts
 
     @property
     def store(self) -> Path:

@@ -15,7 +15,7 @@ from functools import partial
 import anyio
 from anyio.abc import TaskStatus
 
-from ..actors.cluster.membership import Membership
+from ..actors.cluster.membership import FixedMembership
 from ..actors.errors import PerdureError
 from ..actors.store.part import Part
 from ..actors.store.postgres.url import is_url
@@ -43,7 +43,7 @@ async def offline(data: str) -> AsyncIterator[Facade]:
     # A short name: the path of a socket has about a hundred bytes.
     directory = tempfile.mkdtemp(prefix="perdure-")
     try:
-        members = [Membership(part=Part(index, parts), directory=directory) for index in range(parts)]
+        members = [FixedMembership(part=Part(index, parts), directory=directory) for index in range(parts)]
         engines = [Engine(data=data, opening=DORMANT, membership=member) for member in members]
         async with all_open(engines):
             yield engines[0].facade

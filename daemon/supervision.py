@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import anyio
 
-from ..actors.cluster.membership import Membership, name_of
+from ..actors.cluster.membership import FixedMembership, name_of
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -65,7 +65,7 @@ END_AFTER_S = 10.0
 class Member:
     """The place of a process among the hosts of a daemon."""
 
-    membership: Membership
+    membership: FixedMembership
     pipe: "Connection[FromHost, ToHost]"  # to the supervisor
     # Whether it is started for the first time. Then no host of the daemon takes requests yet, and it answers probes
     # while it starts; later the others do, and it takes no connection from them before it is ready.

@@ -378,5 +378,6 @@ HOST_SILENT = LogLine(
     "{host} has not answered {found} requests in {waited_s:g} s",
     ("host", "found", "duration_ms"),
 )
+WIRE_REFUSED = LogLine("wire_refused", WARNING, "the connection of {host} was closed: {reason}", ("host",))
 
 VOCABULARY: Mapping[str, LogLine] = {each.event: each for each in globals().values() if isinstance(each, LogLine)}

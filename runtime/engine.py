@@ -24,7 +24,7 @@ import anyio
 
 from ..actors.address import Address
 from ..actors.clock import Clock, SystemClock
-from ..actors.cluster.membership import Membership, name_of
+from ..actors.cluster.membership import FixedMembership, name_of
 from ..actors.cluster.peers import Peers
 from ..actors.hosting.flight_record import FlightRecord
 from ..actors.hosting.host import Host, HostLimits, Precautions
@@ -80,6 +80,7 @@ from .operations.steering.steering import Steering
 from .operations.steering.transfer import Transfer
 from .settings import Opening, Settings
 from .steps import watch_calls
+from .words import vocabulary
 from .workers.dispatcher import Dispatcher
 from .workers.mark import ADDRESS as WORKER_MARK_ADDRESS
 from .workers.mark import WORKER_MARK, Remember, WorkerMarkType
@@ -116,14 +117,14 @@ class Engine:
         settings: Settings | None = None,
         clock: Clock | None = None,
         propagate: Propagate = lambda instance_id, events, scope, received: None,
-        membership: Membership | None = None,
+        membership: FixedMembership | None = None,
         opening: Opening | None = None,
     ) -> None:
         self.app = app
         self.settings = settings or Settings()
         self.app_id = self.settings.app_id_for(app.name if app is not None else None)
         self.stop_grace_s = self.settings.stop_grace_s  # a program that has used part of it may lower it
-        self.peers = Peers(membership) if membership is not None else None
+        self.peers = Peers(membership, vocabulary(), membership.transport()) if membership is not None else None
         self._clock = clock or SystemClock()
         opening = opening or Opening()
         part = membership.part if membership is not None else WHOLE

@@ -12,13 +12,14 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import NamedTuple
 
 import anyio
+from anyio.abc import TaskGroup
 
 from ..address import Address
 from ..errors import HostLost, HostSilent, HostUnreachable
 from ..instruments import SYSTEM, Chance
 from ..store.listing import Facets
 from ..waiting.signal import Signal
-from .membership import name_of
+from .method import HostMethod
 from .outbound import Outbound
 from .peers import Peers
 
@@ -27,8 +28,6 @@ FETCHED_MAX = 512  # changes in one answer to another host
 HELD_S = 2.0  # how long a fetch waits for news; less than `Outbound.ANSWER_S`
 AGAIN_S = 0.5  # after a fetch that failed
 FIRST_S = 1.0  # how long a new reader waits for the first answer of each other host
-
-FETCH = "changes.fetch"  # the method that hosts call on each other
 
 
 class Change(NamedTuple):
@@ -54,6 +53,9 @@ class News(NamedTuple):
     changes: Sequence[Change]
     place: Place  # behind them
     missed: bool = False  # more has changed than this says
+
+
+FETCH = HostMethod("changes.fetch", (str, int, bool), News)  # hosts call it on each other
 
 
 class Ring:
@@ -166,19 +168,20 @@ class ChangeFeed:
         self._changed = SharedSignal()
         self._host = host
         self.own = Ring(self._changed, chance=chance)
+        self._peers = peers
         self._copies: dict[str, RingCopy] = {}
         self._readers = 0
+        self._tasks: TaskGroup | None = None  # while it runs
         if peers is not None:
-            self._copies = {
-                name: RingCopy(Ring(self._changed), peers.outbound(name), self._changed)
-                for name in map(name_of, peers.membership.others)
-            }
+            self._follow_hosts()
+            peers.watch(self._follow_hosts)
             peers.answer_async(FETCH, self._give)
 
     @property
     def rings(self) -> Mapping[str, Ring]:
-        """The rings of all hosts, by the names of the hosts."""
-        return {self._host: self.own, **{name: copy.ring for name, copy in self._copies.items()}}
+        """The rings of all hosts, by the names of the hosts. Hosts come and go, and their rings with them."""
+        own = self._host if self._peers is None else self._peers.membership.me
+        return {own: self.own, **{name: copy.ring for name, copy in self._copies.items()}}
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Signal]:
@@ -186,6 +189,7 @@ class ChangeFeed:
 
         A host that cannot be reached holds it up for FIRST_S. Once it is there again, its places are new.
         """
+        self._readers += 1
         for copy in self._copies.values():
             copy.join()
         try:
@@ -195,6 +199,7 @@ class ChangeFeed:
                         await signal.wait()
                 yield signal
         finally:
+            self._readers -= 1
             for copy in self._copies.values():
                 copy.leave()
 
@@ -205,8 +210,28 @@ class ChangeFeed:
     async def run(self) -> None:
         """Fetch the changes of the other hosts as long as there are readers, until cancelled."""
         async with anyio.create_task_group() as tasks:
-            for copy in self._copies.values():
-                tasks.start_soon(copy.run)
+            self._tasks = tasks
+            try:
+                for copy in self._copies.values():
+                    tasks.start_soon(copy.run)
+                await anyio.sleep_forever()
+            finally:
+                self._tasks = None
+
+    def _follow_hosts(self) -> None:
+        """Have a copy of the ring of each other host that lives, and no more."""
+        assert self._peers is not None
+        for name, copy in list(self._copies.items()):
+            if self._peers.find(name) is not copy.outbound:
+                del self._copies[name]
+                copy.end()
+        for name in self._peers.names:
+            if name not in self._copies:
+                copy = RingCopy(Ring(self._changed), self._peers.outbound(name), self._changed, readers=self._readers)
+                self._copies[name] = copy
+                if self._tasks is not None:
+                    self._tasks.start_soon(copy.run)
+        self._changed.set()
 
     async def _give(self, start: str, number: int, hold: bool) -> News:
         """Answer a fetch: what has come behind a place; if nothing has, and `hold`, wait a moment for it."""
@@ -223,13 +248,14 @@ class ChangeFeed:
 class RingCopy:
     """The copy of another host's ring, as long as there are readers here."""
 
-    def __init__(self, ring: Ring, outbound: Outbound, changed: SharedSignal) -> None:
+    def __init__(self, ring: Ring, outbound: Outbound, changed: SharedSignal, *, readers: int) -> None:
         self.ring = ring
+        self.outbound = outbound
         self.fresh = False  # it has all that the other has, since the first reader came
-        self._outbound = outbound
         self._changed = changed
-        self._readers = 0
+        self._readers = readers
         self._joined = Signal()
+        self._scope = anyio.CancelScope()
 
     def join(self) -> None:
         self._readers += 1
@@ -238,23 +264,31 @@ class RingCopy:
     def leave(self) -> None:
         self._readers -= 1
 
+    def end(self) -> None:
+        """Fetch no more: the other host is gone."""
+        self._scope.cancel()
+
     async def run(self) -> None:
-        """Fetch as long as there are readers, until cancelled."""
+        """Fetch as long as there are readers, until cancelled or ended."""
+        with self._scope:
+            await self._fetch()
+
+    async def _fetch(self) -> None:
         while True:
             if self._readers == 0:
                 self.fresh = False
                 await self._joined.wait()
                 continue
             try:
-                news = News(*await self._outbound.call(FETCH, *self.ring.place, self.fresh))
+                news: News = await self.outbound.call(FETCH, *self.ring.place, self.fresh)
             except (HostUnreachable, HostLost, HostSilent):
                 await anyio.sleep(AGAIN_S)
                 continue
             with self.ring.reading():
                 if news.missed:
-                    self.ring.restart(Place(*news.place))
+                    self.ring.restart(news.place)
                 for change in news.changes:
-                    self.ring.publish(Change(*change))
+                    self.ring.publish(change)
             if not self.fresh and not news.missed and len(news.changes) < FETCHED_MAX:
                 self.fresh = True
                 self._changed.set()

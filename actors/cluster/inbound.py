@@ -1,25 +1,50 @@
 """Inbound: the connection by which one other host of the daemon talks to this one.
 
-The rule: a message of an actor gets its receipt once a commit of this host holds
-it, and every request gets one answer or refusal.
+The rule: nothing of a connection counts before its host is known as one that lives. A message of an actor gets its
+receipt once a commit of this host holds it, and every request gets one answer, refusal or word that its actor is
+elsewhere.
 
 `actors/cluster/peers.py` makes one for each connection that comes in. The other end is `actors/cluster/outbound.py`.
 """
 
+import asyncio
 import logging
-import pickle
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from anyio.abc import TaskGroup
 
+from ...journal.journal import Journal
+from ...journal.vocabulary import WIRE_REFUSED
 from ..address import Address
-from ..errors import PerdureError
-from ..text import described
+from ..errors import FrameTooLong, NotOwner, PerdureError
 from ..turn import Envelope
 from ..waiting.reply import Reply
 from ..waiting.watch import Watch, Watches
-from .protocol import From, To
+from .method import HostMethod
+from .protocol import (
+    AnswerFrame,
+    AskFrame,
+    CallFrame,
+    ChangedFrame,
+    FrameCodec,
+    FrameRefused,
+    HelloFrame,
+    MovedFrame,
+    PostFrame,
+    ReceiptFrame,
+    RefusalFrame,
+    ResultFrame,
+    ToHost,
+    UnwatchFrame,
+    WatchFrame,
+    WelcomeFrame,
+    wire_for,
+)
+from .side import HostSide, Origin
+from .transport.transport import Transport
+from .vocabulary import Vocabulary
 from .wire import Wire
 
 logger = logging.getLogger(__name__)
@@ -27,129 +52,234 @@ logger = logging.getLogger(__name__)
 Method = Callable[..., Awaitable[Any]]
 
 
-class Receive(Protocol):
-    """The function of this host that takes messages; see `Mailroom.receive`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reception:
+    """What all connections that come in have in common."""
 
-    def __call__(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
-        """Put a message into an actor's mailbox, or answer it with an error."""
-        ...
+    side: HostSide
+    watches: Watches  # of this host's actors
+    methods: Mapping[str, tuple[HostMethod, Method]]  # that other hosts may call, by name
+    tasks: TaskGroup  # calls run here, and end with the host
+    vocabulary: Vocabulary
+    codec: FrameCodec
+    transport: Transport
+    journal: Journal
+    lives: Callable[[str], bool]  # whether a host of that name is known to live
 
 
 class Inbound:
     """One connection from another host, until it ends.
 
     Args:
-        receive: Takes the messages.
-        watches: The watches of this host's actors.
-        methods: The methods that the other host may call, by name.
-        tasks: Calls run here, and end with the host.
-        gone: Called when the connection is over.
+        inbounds: All that there are, in the order in which they came. It enters itself, and leaves.
     """
 
-    def __init__(
-        self,
-        receive: Receive,
-        watches: Watches,
-        methods: Mapping[str, Method],
-        tasks: TaskGroup,
-        gone: Callable[["Inbound"], None],
-    ) -> None:
-        self.wire = Wire(self._receive, self._leave)
-        self._deliver = receive
-        self._all_watches = watches
-        self._methods = methods
-        self._tasks = tasks
-        self._gone = gone
+    # How long a caller may take to say who it is, and this host to learn that such a host lives: it learns that with
+    # its next beat.
+    GREETING_S = 5.0
+
+    def __init__(self, reception: Reception, inbounds: dict["Inbound", None]) -> None:
+        self.wire = Wire(self._receive, self._leave, self._made, reception.journal)
+        self.host: str | None = None  # the name of the other end, once it has said it
+        self.welcome = False  # it lives, and its requests are taken
+        self._reception = reception
+        self._inbounds = inbounds
+        self._caller: str | None = None  # the name that the transport has verified
+        self._version: int | None = None
+        self._deadline: asyncio.TimerHandle | None = None
         self._watches: dict[int, tuple[Address, _RemoteWatch]] = {}
+        self._takers: Mapping[type[ToHost], Callable[[Any], None]] = {
+            AskFrame: self._take_ask,
+            PostFrame: self._take_post,
+            CallFrame: self._take_call,
+            WatchFrame: self._take_watch,
+            UnwatchFrame: self._take_unwatch,
+        }
+
+    def review(self) -> None:
+        """Look again whether the host at the other end lives, because the set of hosts has changed."""
+        if self.host is None:
+            return
+        if self._reception.lives(self.host):
+            if not self.welcome:
+                self._let_in()
+        elif self.welcome:
+            self.wire.close()
+
+    def _made(self, connection: asyncio.BaseTransport) -> None:
+        self._inbounds[self] = None
+        self._deadline = asyncio.get_running_loop().call_later(self.GREETING_S, self._expire)
+        self._caller = self._reception.transport.caller(connection)
+        self.wire.peer = self._caller or self.wire.peer
+
+    def _expire(self) -> None:
+        if not self.welcome:
+            reason = f"it has not become known as a host of this daemon in {self.GREETING_S:g} s"
+            self._reception.journal.write(WIRE_REFUSED, host=self.wire.peer, reason=reason)
+            self.wire.close()
 
     def _leave(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
         for address, watch in self._watches.values():
-            self._all_watches.remove(address, watch)
-        self._gone(self)
+            self._reception.watches.remove(address, watch)
+        self._watches.clear()
+        self._inbounds.pop(self, None)
 
-    def _receive(self, message: Any) -> None:
-        word, number, *rest = message
-        match word:
-            case To.ASK | To.BEGIN:
-                address, body = rest
-                envelope = Envelope(body, _RemoteReply(self.wire, number))
-                self._deliver(address, envelope, new=word is To.BEGIN)
-            case To.POST:
-                address, body = rest
-                self._deliver(address, Envelope(body, None, _Receipt(self.wire, number)))
-            case To.CALL:
-                method, arguments = rest
-                self._tasks.start_soon(self._call, number, method, arguments)
-            case To.WATCH:
-                (address,) = rest
-                watch = _RemoteWatch(self.wire, number)
-                self._watches[number] = (address, watch)
-                self._all_watches.add(address, watch)
-            case To.UNWATCH:
-                address, watch = self._watches.pop(number)
-                self._all_watches.remove(address, watch)
+    def _greet(self, hello: HelloFrame) -> None:
+        if self.host is not None:
+            raise FrameRefused("it says who it is twice")
+        if self._caller is not None and self._caller != hello.name:
+            raise FrameRefused(f"it says that it is {hello.name[:80]!r}, and its certificate says {self._caller!r}")
+        self._version = wire_for(hello.wire_min, hello.wire_max)
+        if self._version is None:
+            raise FrameRefused(
+                f"it knows versions {hello.wire_min} to {hello.wire_max} of the wire, of which this release knows none"
+            )
+        self.host = self.wire.peer = hello.name
+        self.review()
 
-    async def _call(self, number: int, method: str, arguments: tuple[Any, ...]) -> None:
-        reply = _RemoteReply(self.wire, number)
+    def _let_in(self) -> None:
+        assert self._version is not None
+        self.welcome = self.wire.trusted = True
+        if self._deadline is not None:
+            self._deadline.cancel()
+        for other in list(self._inbounds):
+            if other is not self and other.host == self.host:
+                # The host has connected anew: what may still come over its last connection is out of order by now.
+                other.wire.close()
+        self.wire.send(self._reception.codec.pack(WelcomeFrame(self._version)))
+
+    def _receive(self, packed: bytes) -> None:
+        frame = self._reception.codec.to_host(packed)
+        if type(frame) is HelloFrame:
+            self._greet(frame)
+            return
+        if not self.welcome:
+            raise FrameRefused("it asks before it is welcome")
+        self._takers[type(frame)](frame)
+
+    def _take_ask(self, frame: AskFrame) -> None:
+        body = self._reception.vocabulary.hear(frame.word, frame.body)
+        envelope = Envelope(body, _RemoteReply(self, frame.number))
+        self._reception.side.receive(frame.address, envelope, new=frame.new)
+
+    def _take_watch(self, frame: WatchFrame) -> None:
+        if frame.number in self._watches:
+            raise FrameRefused("it begins a watch twice")
+        watch = _RemoteWatch(self, frame.number)
+        self._watches[frame.number] = (frame.address, watch)
+        self._reception.watches.add(frame.address, watch)
+
+    def _take_unwatch(self, frame: UnwatchFrame) -> None:
+        found = self._watches.pop(frame.number, None)
+        if found is None:
+            raise FrameRefused("it ends a watch that it has not begun")
+        self._reception.watches.remove(*found)
+
+    def _take_post(self, frame: PostFrame) -> None:
+        if frame.shard >= 0 and self._reception.side.is_late(Origin(frame.shard, frame.epoch)):
+            # Its sender's host has lost the shard since. The new owner has sent the message again if it still stands.
+            return
+        body = self._reception.vocabulary.hear(frame.word, frame.body)
+        self._reception.side.receive(frame.address, Envelope(body, None, _Receipt(self, frame.number)))
+
+    def _take_call(self, frame: CallFrame) -> None:
+        found = self._reception.methods.get(frame.method)
+        if found is None:
+            self.refuse(frame.number, PerdureError(f"this host has no method {frame.method[:80]!r}"))
+            return
+        method, function = found
+        arguments = method.arguments_in(frame.arguments)
+        self._reception.tasks.start_soon(self._call, frame.number, method, function, arguments)
+
+    async def _call(self, number: int, method: HostMethod, function: Method, arguments: Sequence[Any]) -> None:
         try:
-            answer = await self._methods[method](*arguments)
+            result = await function(*arguments)
+            self.send(ResultFrame(number, method.pack_result(result)))
         except Exception as error:
             if not isinstance(error, PerdureError):
-                logger.exception("another host called %r, and it broke", method)
-            reply.fail(error)
-        else:
-            reply.succeed(answer)
+                logger.exception("another host called %r, and it broke", method.name)
+            self.refuse(number, error)
+
+    # What goes back.
+
+    def send(self, frame: AnswerFrame | ResultFrame | ChangedFrame | ReceiptFrame | MovedFrame) -> None:
+        """Send a frame back, unless the connection is over.
+
+        Raises:
+            FrameTooLong: It is not sent.
+        """
+        self.wire.send(self._reception.codec.pack(frame))
+
+    def answer(self, number: int, value: Any) -> None:
+        """Send an actor's answer back; if it cannot be sent, an error that says why."""
+        try:
+            self.send(AnswerFrame(number, *self._reception.vocabulary.say(value)))
+        except PerdureError as error:
+            logger.error("an answer to %s cannot be sent: %s", self.wire.peer, error)
+            self.refuse(number, error)
+
+    def refuse(self, number: int, error: BaseException) -> None:
+        """Send an error back."""
+        if type(error) is NotOwner:
+            self.send(MovedFrame(number, error.shard, error.owner, error.epoch))
+            return
+        told = self._reception.vocabulary.errors.tell(error)
+        self.wire.send(self._reception.codec.pack(RefusalFrame(number, *told)))
 
 
 class _RemoteReply(Reply):
     """A reply whose caller waits in the other host."""
 
-    __slots__ = ("_number", "_wire")
+    __slots__ = ("_inbound", "_number")
 
-    def __init__(self, wire: Wire, number: int) -> None:
+    def __init__(self, inbound: Inbound, number: int) -> None:
         super().__init__()
-        self._wire = wire
+        self._inbound = inbound
         self._number = number
 
     def _fill(self) -> None:
         super()._fill()
         if self._error is None:
-            self._wire.send((From.ANSWER, self._number, self._value))
+            self._inbound.answer(self._number, self._value)
         else:
-            self._wire.send((From.REFUSAL, self._number, portable(self._error)))
+            self._inbound.refuse(self._number, self._error)
 
 
 class _Receipt:
     """The sender of a message from the other host; see `Receipt` in actors/turn.py."""
 
-    __slots__ = ("_number", "_wire")
+    __slots__ = ("_inbound", "_number")
 
-    def __init__(self, wire: Wire, number: int) -> None:
-        self._wire = wire
+    def __init__(self, inbound: Inbound, number: int) -> None:
+        self._inbound = inbound
         self._number = number
 
     def give(self) -> None:
-        self._wire.send((From.RECEIPT, self._number))
+        self._inbound.send(ReceiptFrame(self._number))
+
+    def refuse(self, error: BaseException) -> None:
+        # Another error leaves the message without a receipt: it is sent again over the next connection.
+        if type(error) is NotOwner:
+            self._inbound.refuse(self._number, error)
 
 
 class _RemoteWatch(Watch):
     """A watch whose watcher is in the other host."""
 
-    __slots__ = ("_number", "_wire")
+    __slots__ = ("_inbound", "_number")
 
-    def __init__(self, wire: Wire, number: int) -> None:
+    def __init__(self, inbound: Inbound, number: int) -> None:
         super().__init__()
-        self._wire = wire
+        self._inbound = inbound
         self._number = number
 
     def committed(self, record: bytes | None, *, deleted: bool) -> None:
-        self._wire.send((From.CHANGED, self._number, record, deleted))
+        try:
+            self._inbound.send(ChangedFrame(self._number, record, deleted))
+        except FrameTooLong:
+            self.lose()
 
-
-def portable(error: BaseException) -> BaseException:
-    """Make an error fit for another process: itself if it can be pickled, or else a `PerdureError` with its text."""
-    try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301  written on the same line
-    except BaseException:  # pickling runs methods of the error, which may be the user's
-        return PerdureError(described(error))
-    return error
+    def lose(self) -> None:
+        self._inbound.send(ChangedFrame(self._number, None, False, lost=True))

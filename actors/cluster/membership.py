@@ -1,20 +1,60 @@
-"""Membership: which of the hosts of a daemon this one is, and where the others are.
+"""Membership: who the hosts of a daemon are, which one this is, and where the others are.
 
-The rule: a daemon has a fixed number of hosts for its life, each a process with a
-part of the store in a file of its own. So the owner of a shard follows from the
-number of the shard.
+The rule: a membership says which hosts live; it does not say whether they can be reached. With a fixed membership the
+owner of a shard follows from the number of the shard; with a leased one it stands in a table of the store.
 
-`daemon/hosts/processes.py` makes it; `actors/cluster/peers.py` and `actors/hosting/host.py` use it.
+`actors/cluster/peers.py` keeps a connection to each host that it names, and `actors/hosting/host.py` begins with it.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from ..store.part import Part, part_of
+from .transport.endpoint import Endpoint, UnixEndpoint
+from .transport.unix import UnixTransport
+
+
+class Membership(Protocol):
+    """The hosts of a daemon, as one of them knows them."""
+
+    @property
+    def me(self) -> str:
+        """This host's own name in the placement table. It is another one after this host has joined again."""
+        ...
+
+    @property
+    def part(self) -> Part | None:
+        """The part of the store that this host has for itself; None: all hosts share the store."""
+        ...
+
+    def others(self) -> Mapping[str, Endpoint]:
+        """The other hosts that live, by their names in the placement table, and where they listen."""
+        ...
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have a function called each time that `me` or `others` has changed, at once and in the event loop.
+
+        A host that is dead must be gone from `others` before its shards are taken: the connections to it are closed
+        in that call.
+        """
+        ...
+
+    def reached(self, name: str, there: bool) -> None:
+        """Learn that a connection to another host, which it has verified, is there, or is lost."""
+        ...
+
+    def refused(self, name: str) -> None:
+        """Learn that another host's process is gone: it was reached before, and twice in a row nobody listens there."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Membership:
-    """One host among those of its daemon."""
+class FixedMembership:
+    """The hosts of a daemon whose number is fixed for its life: each is a process with a part of the store in a file.
+
+    `daemon/hosts/host_processes.py` makes one for each process.
+    """
 
     part: Part  # of the store; a host has the number of its part
     directory: str  # of the hosts' sockets; only this user may enter it
@@ -25,9 +65,22 @@ class Membership:
         return self.part.index
 
     @property
-    def others(self) -> list[int]:
-        """The numbers of the other hosts."""
-        return [index for index in range(self.part.of) if index != self.part.index]
+    def me(self) -> str:
+        """This host's own name."""
+        return name_of(self.index)
+
+    def others(self) -> Mapping[str, Endpoint]:
+        """The other hosts, in the order of their numbers."""
+        return {name_of(i): UnixEndpoint(self.socket(i)) for i in range(self.part.of) if i != self.index}
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Nothing changes: a host that ends is started again under its name."""
+
+    def reached(self, name: str, there: bool) -> None:
+        """Of no consequence: a host that cannot be reached is started again."""
+
+    def refused(self, name: str) -> None:
+        """Of no consequence."""
 
     def owner(self, shard: int) -> int:
         """Say which host owns a shard."""
@@ -37,7 +90,19 @@ class Membership:
         """The path of the socket at which a host listens to the others."""
         return f"{self.directory}/{index}"
 
+    def transport(self) -> UnixTransport:
+        """Make the transport of this host."""
+        return UnixTransport(self.socket(self.index))
+
 
 def name_of(index: int) -> str:
-    """The name of a host, in the placement table and in logs."""
+    """The name of a host of a fixed number, in the placement table and in logs."""
     return f"host-{index}"
+
+
+def name_of_id(host: int) -> str:
+    """The name of a host that has joined a store under an id of 64 bits, in the placement table and in logs."""
+    return f"host-{host & ID_BITS:016x}"
+
+
+ID_BITS = 2**64 - 1

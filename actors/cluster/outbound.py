@@ -1,34 +1,85 @@
 """Outbound: the connection by which this host talks to one other host of its daemon.
 
 The rule: a message that an actor sends is sent again, in its order, until the
-other host says that a commit holds it. The request of a caller is sent once; if
+other host says that a commit holds it or that the receiver has moved. The request of a caller is sent once; if
 the connection is lost before the answer, the caller gets `HostLost`; if no answer comes in ANSWER_S, `HostSilent`.
 
 `actors/cluster/peers.py` has one for each other host. The other end is `actors/cluster/inbound.py`.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 
 from ...journal.journal import Journal
 from ...journal.vocabulary import HOST_LOST, HOST_SILENT
 from ..address import Address
-from ..errors import HostLost, HostSilent, HostUnreachable
+from ..errors import HostLost, HostSilent, HostUnreachable, PerdureError
 from ..store.contract import Inspection, Stored
 from ..turn import Envelope
 from ..waiting.reply import Reply
 from ..waiting.signal import Signal
 from ..waiting.watch import Watch
-from .protocol import From, To
-from .wire import Wire, connect, packed
+from .error_form import ToldError
+from .membership import Membership
+from .method import HostMethod
+from .protocol import (
+    WIRE_MAX,
+    WIRE_MIN,
+    AnswerFrame,
+    AskFrame,
+    CallFrame,
+    ChangedFrame,
+    FrameCodec,
+    FrameRefused,
+    FromHost,
+    HelloFrame,
+    MovedFrame,
+    PostFrame,
+    ReceiptFrame,
+    RefusalFrame,
+    ResultFrame,
+    UnwatchFrame,
+    WatchFrame,
+    WelcomeFrame,
+)
+from .side import HostSide, Moved, Origin
+from .transport.endpoint import Endpoint
+from .transport.transport import Transport
+from .vocabulary import Vocabulary
+from .wire import Wire, framed
 
 logger = logging.getLogger(__name__)
+
+INSPECT = HostMethod("inspect", (Address,), Inspection | None)
+READ = HostMethod("read", (Address,), Stored | None)
+
+# So often in a row nobody listens where the other host has: its process is gone.
+REFUSALS = 2
+
+
+class _Posted(NamedTuple):
+    """A message without a receipt."""
+
+    frame: bytes
+    address: Address
+    envelope: Envelope
+    shard: int  # of the actor that sends it; -1: none does
+
+
+class _Asked(NamedTuple):
+    """A request without an answer."""
+
+    reply: Reply
+    until_s: float  # by the event loop's clock
+    method: HostMethod | None  # that is called; None: an actor is asked
+    address: Address | None = None
+    envelope: Envelope | None = None
+    new: bool = False
 
 
 class Outbound:
@@ -36,28 +87,61 @@ class Outbound:
 
     Args:
         name: The other host's name in the placement table.
-        path: The socket at which the other host listens.
+        endpoint: Where the other host listens.
+        membership: Learns whether the other host can be reached.
+        transport: Connects.
+        vocabulary: Of both hosts.
     """
 
     RECONNECT_S = 0.05
+    # How long the other host may take to answer a greeting. It may have to learn first that this host lives.
+    WELCOME_S = 6.0
     # How long a caller waits for the other host's answer. A host that hangs is killed soon after.
     ANSWER_S = 5.0
     LOOK_S = 0.5  # how often requests that are too old are looked for, while there are any
 
-    def __init__(self, name: str, path: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        endpoint: Endpoint,
+        *,
+        membership: Membership,
+        transport: Transport,
+        vocabulary: Vocabulary,
+        codec: FrameCodec,
+    ) -> None:
         self.name = name
-        self._path = path
+        self.endpoint = endpoint
+        self._membership = membership
+        self._me = membership.me
+        self._transport = transport
+        self._vocabulary = vocabulary
+        self._codec = codec
         self._journal = Journal(__name__)
-        self._wire: Wire | None = None  # while connected
+        self._side: HostSide | None = None  # while it runs
+        self._wire: Wire | None = None  # while connected and welcome
         self._numbers = count()
-        self._asked: dict[int, tuple[Reply, float]] = {}  # and when to give up, by the event loop's clock; in order
+        self._asked: dict[int, _Asked] = {}  # in the order of their times
         self._asking = Signal()
-        self._posted: dict[int, tuple[bytes, Any]] = {}  # messages without a receipt, packed, and their senders
+        self._posted: dict[int, _Posted] = {}  # in the order in which they were sent
         self._watches: dict[int, tuple[Address, Watch]] = {}
+        self._was_reached = False
+        self._refusals = 0  # in a row
+        self._scope = anyio.CancelScope()
+        self._retired = False
         self.changed = Signal()  # raised when the connection is made or lost
+        self._takers: Mapping[type[FromHost], Callable[[Any], None]] = {
+            ReceiptFrame: self._take_receipt,
+            AnswerFrame: self._take_answer,
+            ResultFrame: self._take_result,
+            RefusalFrame: self._take_refusal,
+            ChangedFrame: self._take_change,
+            MovedFrame: self._take_move,
+        }
 
     @property
     def connected(self) -> bool:
+        """Whether the other host takes requests over a connection that is there."""
         return self._wire is not None
 
     def deliver(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
@@ -66,76 +150,139 @@ class Outbound:
         Args:
             new: As for `Host.ask`.
         """
-        if envelope.reply is not None:
-            self._request(To.BEGIN if new else To.ASK, address, envelope.body, envelope.reply)
-        else:
-            self._post(address, envelope.body, envelope.sender)
+        if envelope.reply is None:
+            self._post(address, envelope)
+            return
+        asked = _Asked(envelope.reply, anyio.current_time() + self.ANSWER_S, None, address, envelope, new)
+        try:
+            word, body = self._vocabulary.say(envelope.body)
+            number = next(self._numbers)
+            self._request(AskFrame(number, address, word, body, new), asked)
+        except PerdureError as error:
+            envelope.refuse(error)
 
     async def inspect(self, address: Address) -> Inspection | None:
         """Call `Host.inspect` of the other host."""
-        found: Inspection | None = await self.call("inspect", address)
+        found: Inspection | None = await self.call(INSPECT, address)
         return found
 
     async def read(self, address: Address) -> Stored | None:
         """Call `Host.read` of the other host."""
-        found: Stored | None = await self.call("read", address)
+        found: Stored | None = await self.call(READ, address)
         return found
 
-    async def call(self, method: str, *arguments: Any) -> Any:
+    async def call(self, method: HostMethod, *arguments: Any) -> Any:
         """Call a method of the other host, and wait for the value that it returns.
 
         Args:
-            method: A name that the other host's `Peers.answer` has.
+            method: One that the other host's `Peers.answer` has.
 
         Raises:
             HostUnreachable: The method was not called.
             HostLost, HostSilent: The method may have been called.
-            Exception: The method raised it there.
+            PerdureError: The method raised it there.
         """
         reply = Reply()
-        self._request(To.CALL, method, arguments, reply)
+        number = next(self._numbers)
+        frame = CallFrame(number, method.name, method.pack_arguments(arguments))
+        self._request(frame, _Asked(reply, anyio.current_time() + self.ANSWER_S, method))
         return await reply.wait()
+
+    def tell(self, method: HostMethod, *arguments: Any) -> None:
+        """Call a method of the other host, if it can be reached, and forget the answer."""
+        self._send(CallFrame(next(self._numbers), method.name, method.pack_arguments(arguments)))
 
     @contextmanager
     def watch(self, address: Address) -> Iterator[Watch]:
         """Watch an actor of the other host until the block ends; see `Host.watch`."""
         number = next(self._numbers)
         watch = Watch()
+        if self._retired:
+            watch.lose()
         self._watches[number] = (address, watch)
-        self._send((To.WATCH, number, address))
+        self._send(WatchFrame(number, address))
         try:
             yield watch
         finally:
             del self._watches[number]
-            self._send((To.UNWATCH, number))
+            self._send(UnwatchFrame(number))
 
     def wake(self) -> None:
         """Wake all watchers: this host is stopping."""
         for _, watch in self._watches.values():
             watch.wake()
 
-    async def run(self, acknowledged: Callable[[Any], None]) -> None:
-        """Connect, and connect again when the connection is lost, until cancelled.
+    # From the start to the end.
 
-        Args:
-            acknowledged: Called with the sender of each message once a commit of the other host holds it.
-        """
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._give_up)
-            try:
-                while True:
-                    lost = Signal()
-                    try:
-                        wire = await connect(self._path, Wire(partial(self._receive, acknowledged), lost.set))
-                    except OSError:
-                        await anyio.sleep(self.RECONNECT_S)
-                        continue
-                    self._resume(wire)
-                    await lost.wait()
+    async def run(self, side: HostSide) -> None:
+        """Connect, and connect again when the connection is lost, until cancelled or retired."""
+        self._side = side
+        with self._scope:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._give_up)
+                try:
+                    while True:
+                        await self._be_connected()
+                finally:
                     self._lose()
-                    self._journal.write(HOST_LOST, host=self.name)  # which may be stopping; its supervisor knows
-            finally:
-                self._lose()
+
+    def retire(self) -> None:
+        """End, because the other host is dead or has left.
+
+        Callers get `HostLost`, and watches are lost. Messages without a receipt are returned to this host's side, in
+        their order.
+        """
+        self._retired = True
+        self._lose()
+        self._scope.cancel()
+        posted, self._posted = self._posted, {}
+        if self._side is not None:
+            for each in posted.values():
+                self._side.returned(each.address, each.envelope, new=False, moved=None)
+
+    def withdraw(self, shards: Collection[int]) -> None:
+        """Forget messages without a receipt that actors of these shards have sent.
+
+        Their new owner recovers those actors, and with them it sends what still stands.
+        """
+        self._posted = {number: each for number, each in self._posted.items() if each.shard not in shards}
+
+    def abandon(self) -> None:
+        """End, because this host is dead for the others: forget all messages; callers get `HostLost`."""
+        self._posted.clear()
+        self.retire()
+
+    async def _be_connected(self) -> None:
+        """Connect, and stay connected as long as it lasts."""
+        news = Signal()
+        wire = Wire(lambda packed: self._receive(wire, news, packed), news.set, journal=self._journal)
+        wire.peer = self.name
+        wire.trusted = True  # the transport has found the host that it was to find
+        try:
+            with anyio.fail_after(self.WELCOME_S):
+                await self._transport.connect(self.endpoint, wire)
+        except (OSError, TimeoutError) as error:
+            self._count_refusal(error)
+            await anyio.sleep(self.RECONNECT_S)
+            return
+        self._refusals = 0
+        try:
+            wire.send(self._codec.pack(HelloFrame(self._me, WIRE_MIN, WIRE_MAX)))
+            await news.wait_for(self.WELCOME_S)
+            if self._wire is None:
+                await anyio.sleep(self.RECONNECT_S)
+                return
+            while not wire.over:
+                await news.wait()
+            self._lose()
+            self._journal.write(HOST_LOST, host=self.name)  # which may be stopping; its supervisor knows
+        finally:
+            wire.close()
+
+    def _count_refusal(self, error: Exception) -> None:
+        self._refusals = self._refusals + 1 if isinstance(error, ConnectionRefusedError) else 0
+        if self._was_reached and self._refusals == REFUSALS:
+            self._membership.refused(self.name)
 
     async def _give_up(self) -> None:
         """Fail the requests that have had no answer for too long, until cancelled."""
@@ -145,11 +292,11 @@ class Outbound:
             await anyio.sleep(self.LOOK_S)
             now_s = anyio.current_time()
             silent = 0
-            for number, (reply, until_s) in list(self._asked.items()):
-                if until_s > now_s:
+            for number, asked in list(self._asked.items()):
+                if asked.until_s > now_s:
                     break
                 del self._asked[number]
-                reply.fail(HostSilent(self.name, waited_s=self.ANSWER_S))
+                asked.reply.fail(HostSilent(self.name, waited_s=self.ANSWER_S))
                 silent += 1
             if silent:
                 self._journal.write(HOST_SILENT, host=self.name, found=silent, waited_s=self.ANSWER_S)
@@ -157,60 +304,122 @@ class Outbound:
     def _resume(self, wire: Wire) -> None:
         """Send messages without a receipt and watches again, over a new connection."""
         self._wire = wire
-        for message, _ in self._posted.values():
-            wire.send_packed(message)
+        for posted in self._posted.values():
+            wire.send_framed(posted.frame)
         for number, (address, _) in self._watches.items():
-            wire.send((To.WATCH, number, address))
+            self._send(WatchFrame(number, address))
+        self._was_reached = True
         self.changed.set()
+        self._membership.reached(self.name, True)
         logger.debug("connected to %s, %d messages to send again", self.name, len(self._posted))
 
     def _lose(self) -> None:
         """Forget the connection; fail all requests, and tell all watchers."""
+        was_connected = self._wire is not None
         if self._wire is not None:
             self._wire.close()
         self._wire = None
-        asked, self._asked = self._asked, {}
-        for reply, _ in asked.values():
-            reply.fail(HostLost(self.name))
+        all_asked, self._asked = self._asked, {}
+        for asked in all_asked.values():
+            asked.reply.fail(HostLost(self.name))
         for _, watch in self._watches.values():
             watch.lose()
         self.changed.set()
+        if was_connected:
+            self._membership.reached(self.name, False)
 
-    def _post(self, address: Address, body: Any, sender: Any) -> None:
+    # What goes there.
+
+    def _post(self, address: Address, envelope: Envelope) -> None:
         """Send a message without a reply, and keep it until its receipt comes."""
         number = next(self._numbers)
-        message = packed((To.POST, number, address, body))
-        self._posted[number] = (message, sender)
-        if self._wire is not None:
-            self._wire.send_packed(message)
-
-    def _request(self, word: To, about: Any, body: Any, reply: Reply) -> None:
-        if self._wire is None:
-            reply.fail(HostUnreachable(self.name))
+        origin: Origin | None = self._side.origin(envelope.sender) if self._side is not None else None
+        shard, epoch = origin if origin is not None else (-1, 0)
+        try:
+            word, body = self._vocabulary.say(envelope.body)
+            frame = framed(self._codec.pack(PostFrame(number, address, word, body, shard, epoch)))
+        except PerdureError as error:
+            # Its sender keeps its mark, and sends it again when it recovers: another release may be able to.
+            logger.error("a message to %s cannot be sent to %s: %s", address, self.name, error)
             return
-        number = next(self._numbers)
-        self._wire.send((word, number, about, body))
-        self._asked[number] = (reply, anyio.current_time() + self.ANSWER_S)
+        self._posted[number] = _Posted(frame, address, envelope, shard)
+        if self._wire is not None:
+            self._wire.send_framed(frame)
+
+    def _request(self, frame: AskFrame | CallFrame, asked: _Asked) -> None:
+        """Send a request.
+
+        Raises:
+            HostUnreachable, FrameTooLong: It was not sent.
+        """
+        if self._wire is None:
+            raise HostUnreachable(self.name)
+        self._wire.send(self._codec.pack(frame))
+        self._asked[frame.number] = asked
         self._asking.set()
 
-    def _send(self, message: Any) -> None:
+    def _send(self, frame: WatchFrame | UnwatchFrame | CallFrame) -> None:
         if self._wire is not None:
-            self._wire.send(message)
+            self._wire.send(self._codec.pack(frame))
 
-    def _receive(self, acknowledged: Callable[[Any], None], message: Any) -> None:
-        word, number, *rest = message
-        match word:
-            case From.RECEIPT:
-                _, sender = self._posted.pop(number)
-                if sender is not None:
-                    acknowledged(sender)
-            case From.ANSWER:
-                if number in self._asked:  # else the answer comes too late
-                    self._asked.pop(number)[0].succeed(*rest)
-            case From.REFUSAL:
-                if number in self._asked:
-                    self._asked.pop(number)[0].fail(*rest)
-            case From.CHANGED:
-                if number in self._watches:
-                    record, deleted = rest
-                    self._watches[number][1].committed(record, deleted=deleted)
+    # What comes back.
+
+    def _receive(self, wire: Wire, news: Signal, packed: bytes) -> None:
+        frame = self._codec.from_host(packed)
+        if type(frame) is WelcomeFrame:
+            if self._wire is not None:
+                raise FrameRefused("it welcomes twice")
+            if not WIRE_MIN <= frame.wire <= WIRE_MAX:
+                raise FrameRefused(f"it talks version {frame.wire} of the wire, which this release does not know")
+            self._resume(wire)
+            news.set()
+            return
+        if wire is not self._wire:
+            raise FrameRefused("it answers before it has welcomed")
+        self._takers[type(frame)](frame)
+
+    def _take_receipt(self, frame: ReceiptFrame) -> None:
+        posted = self._posted.pop(frame.number, None)
+        if posted is not None and posted.envelope.sender is not None and self._side is not None:
+            self._side.acknowledge(posted.envelope.sender)
+
+    def _take_answer(self, frame: AnswerFrame) -> None:
+        # Before the request is forgotten: an answer that cannot be read ends the connection, and with it the request.
+        # One that comes too late finds no request.
+        value = self._vocabulary.hear(frame.word, frame.value)
+        if (asked := self._asked.pop(frame.number, None)) is not None:
+            asked.reply.succeed(value)
+
+    def _take_result(self, frame: ResultFrame) -> None:
+        asked = self._asked.get(frame.number)
+        if asked is not None and asked.method is not None:
+            value = asked.method.result_in(frame.value)
+            del self._asked[frame.number]
+            asked.reply.succeed(value)
+
+    def _take_refusal(self, frame: RefusalFrame) -> None:
+        if (asked := self._asked.pop(frame.number, None)) is not None:
+            told = ToldError(frame.error, frame.arguments, frame.text)
+            asked.reply.fail(self._vocabulary.errors.hear(told))
+
+    def _take_change(self, frame: ChangedFrame) -> None:
+        if frame.number not in self._watches:
+            return
+        _, watch = self._watches[frame.number]
+        if frame.lost:
+            watch.lose()
+        else:
+            watch.committed(frame.record, deleted=frame.deleted)
+
+    def _take_move(self, frame: MovedFrame) -> None:
+        """Return a message with which the other host has done nothing."""
+        if self._side is None:
+            return
+        moved = Moved(frame.shard, frame.owner, frame.epoch)
+        if (posted := self._posted.pop(frame.number, None)) is not None:
+            self._side.returned(posted.address, posted.envelope, new=False, moved=moved)
+        elif (asked := self._asked.pop(frame.number, None)) is not None:
+            if asked.envelope is not None and asked.address is not None:
+                self._side.returned(asked.address, asked.envelope, new=asked.new, moved=moved)
+            else:
+                asked.reply.fail(HostUnreachable(self.name))

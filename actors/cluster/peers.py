@@ -1,40 +1,58 @@
 """Peers: the other hosts of a daemon, as this host uses them.
 
-The rule: there is one outbound connection to each other host, for the life of
-this one. A daemon of one host has no peers.
+The rule: there is one outbound connection to each other host that lives, for as long as it lives. A daemon of one host
+has no peers, or peers without hosts.
 
 `actors/hosting/mailroom.py` sends messages through it and `actors/hosting/host.py` reads and watches;
 `api/sidecar.py` calls methods of all hosts.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 
+from ...journal.journal import Journal
 from ..errors import HostLost, HostSilent, HostUnreachable
 from ..waiting.watch import Watches
-from .inbound import Inbound, Method, Receive
-from .membership import Membership, name_of
+from .inbound import Inbound, Method, Reception
+from .membership import Membership
+from .method import HostMethod
 from .outbound import Outbound
-from .wire import Wire, listen
+from .protocol import FrameCodec
+from .side import HostSide
+from .transport.endpoint import Endpoint
+from .transport.transport import Transport
+from .vocabulary import Vocabulary
 
 
 class Peers:
     """All other hosts of a daemon.
 
     Args:
-        membership: Which host of the daemon this one is.
+        membership: Who they are, and which one this host is.
+        vocabulary: What they can say to each other.
+        transport: Connects them.
     """
 
     # How long a host that has started waits for the other hosts before it serves. They start together.
     CONNECT_S = 5.0
 
-    def __init__(self, membership: Membership) -> None:
+    def __init__(self, membership: Membership, vocabulary: Vocabulary, transport: Transport) -> None:
         self.membership = membership
-        self._outbound = {name_of(i): Outbound(name_of(i), membership.socket(i)) for i in membership.others}
-        self._methods: dict[str, Method] = {}
+        self._vocabulary = vocabulary
+        self._transport = transport
+        self._codec = FrameCodec()
+        self._methods: dict[str, tuple[HostMethod, Method]] = {}
+        self._inbounds: dict[Inbound, None] = {}  # in the order in which they came
+        self._tasks: TaskGroup | None = None  # while it runs
+        self._side: HostSide | None = None
+        self._followers: list[Callable[[], None]] = []
+        self._me = membership.me
+        self._outbound = {name: self._new(name, endpoint) for name, endpoint in membership.others().items()}
+        membership.watch(self._refresh)
 
     # Calls to all other hosts.
 
@@ -43,28 +61,34 @@ class Peers:
         """Whether every other host can be reached."""
         return all(outbound.connected for outbound in self._outbound.values())
 
-    def answer(self, method: str, function: Callable[..., Any]) -> None:
-        """Let other hosts call a plain function by this name."""
+    def answer(self, method: HostMethod, function: Callable[..., Any]) -> None:
+        """Let other hosts call a plain function as a method."""
 
         async def called(*arguments: Any) -> Any:
             return function(*arguments)
 
         self.answer_async(method, called)
 
-    def answer_async(self, method: str, function: Method) -> None:
-        """Let other hosts call a coroutine function by this name."""
-        assert method not in self._methods, method
-        self._methods[method] = function
+    def answer_async(self, method: HostMethod, function: Method) -> None:
+        """Let other hosts call a coroutine function as a method."""
+        assert method.name not in self._methods, method
+        self._methods[method.name] = (method, function)
 
-    async def ask_all(self, method: str, *arguments: Any) -> list[Any]:
+    def tell(self, host: str, method: HostMethod, *arguments: Any) -> None:
+        """Call a method of one other host, and do not wait for it. It is not called if the host cannot be reached."""
+        outbound = self._outbound.get(host)
+        if outbound is not None:
+            outbound.tell(method, *arguments)
+
+    async def ask_all(self, method: HostMethod, *arguments: Any) -> list[Any]:
         """Call a method of all other hosts at once.
 
         Returns:
             Their answers, in the order of the hosts.
 
         Raises:
-            HostUnreachable, HostLost: A host is away; the others may have done it.
-            Exception: The method raised it at one of them.
+            HostUnreachable, HostLost, HostSilent: A host is away; the others may have done it.
+            PerdureError: The method raised it at one of them.
         """
         answers = await self._ask(method, arguments)
         for answer in answers:
@@ -72,7 +96,7 @@ class Peers:
                 raise answer
         return answers
 
-    async def ask_reachable(self, method: str, *arguments: Any) -> list[Any]:
+    async def ask_reachable(self, method: HostMethod, *arguments: Any) -> list[Any]:
         """Call a method of all other hosts that can be reached; otherwise as `ask_all`."""
         found = []
         for answer in await self._ask(method, arguments):
@@ -83,7 +107,7 @@ class Peers:
             found.append(answer)
         return found
 
-    async def _ask(self, method: str, arguments: tuple[Any, ...]) -> list[Any]:
+    async def _ask(self, method: HostMethod, arguments: tuple[Any, ...]) -> list[Any]:
         """Call a method of all other hosts; return the answer or the error of each, in the order of the hosts."""
         answers: dict[str, Any] = dict.fromkeys(self._outbound)
 
@@ -101,14 +125,23 @@ class Peers:
     async def wait_for_all(self) -> None:
         """Wait until every other host can be reached, or CONNECT_S are over."""
         with anyio.move_on_after(self.CONNECT_S):
-            for outbound in self._outbound.values():
-                while not outbound.connected:
+            for outbound in list(self._outbound.values()):
+                while not outbound.connected and self.find(outbound.name) is outbound:
                     await outbound.changed.wait()
 
     # Connections to one other host.
 
+    @property
+    def names(self) -> Collection[str]:
+        """The names of the other hosts that live, in their order."""
+        return self._outbound.keys()
+
+    def find(self, host: str) -> Outbound | None:
+        """The connection to a host, by its name in the placement table; None: it is not known to live."""
+        return self._outbound.get(host)
+
     def outbound(self, host: str) -> Outbound:
-        """The connection to a host, by its name in the placement table."""
+        """The connection to a host that lives, by its name in the placement table."""
         return self._outbound[host]
 
     def wake_watchers(self) -> None:
@@ -116,34 +149,98 @@ class Peers:
         for outbound in self._outbound.values():
             outbound.wake()
 
+    # Hosts that come and go.
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have a function called each time that `names` has changed."""
+        self._followers.append(changed)
+
+    def withdraw(self, shards: Collection[int]) -> None:
+        """Forget messages without a receipt that actors of shards have sent which this host does not own any more."""
+        for outbound in self._outbound.values():
+            outbound.withdraw(shards)
+
+    def abandon(self) -> None:
+        """End all connections, because this host is dead for the others.
+
+        Callers get `HostLost`, watches are lost, and messages without a receipt are forgotten: who owns their senders
+        now sends them again. Connections are made again once the membership has named hosts anew.
+        """
+        outbounds, self._outbound = self._outbound, {}
+        for outbound in outbounds.values():
+            outbound.abandon()
+        for inbound in list(self._inbounds):
+            inbound.wire.close()
+        for changed in self._followers:
+            changed()
+
+    def _refresh(self) -> None:
+        """Learn from the membership who lives: connect to those who came, and let go of those who are gone."""
+        if self.membership.me != self._me:
+            # This host has joined anew. Whoever it was before is dead.
+            self._me = self.membership.me
+            self.abandon()
+        living = self.membership.others()
+        gone = [each for each in self._outbound.values() if living.get(each.name) != each.endpoint]
+        for outbound in gone:
+            del self._outbound[outbound.name]
+        come = [self._new(name, endpoint) for name, endpoint in living.items() if name not in self._outbound]
+        self._outbound.update((outbound.name, outbound) for outbound in come)
+        for inbound in list(self._inbounds):
+            inbound.review()
+        for outbound in gone:
+            # At last, when nothing more can come from there: what it had not acknowledged may go to others now.
+            outbound.retire()
+        for outbound in come:
+            self._start(outbound)
+        for changed in self._followers:
+            changed()
+
+    def _new(self, name: str, endpoint: Endpoint) -> Outbound:
+        return Outbound(
+            name,
+            endpoint,
+            membership=self.membership,
+            transport=self._transport,
+            vocabulary=self._vocabulary,
+            codec=self._codec,
+        )
+
+    def _start(self, outbound: Outbound) -> None:
+        if self._tasks is not None and self._side is not None:
+            self._tasks.start_soon(outbound.run, self._side)
+
     # From the start to the end.
 
     @asynccontextmanager
-    async def running(
-        self, receive: Receive, watches: Watches, acknowledged: Callable[[Any], None]
-    ) -> AsyncIterator[None]:
+    async def running(self, side: HostSide, watches: Watches) -> AsyncIterator[None]:
         """Talk with the other hosts until the block ends.
 
         Args:
-            receive: Takes messages of other hosts.
+            side: This host, for messages of others and for what comes of its own.
             watches: The watches of this host's actors, for watchers in other hosts.
-            acknowledged: Called with the sender of each message once a commit of another host holds it.
         """
-        inbounds: dict[Inbound, None] = {}  # in the order in which they came
         async with anyio.create_task_group() as tasks:
-
-            def accept() -> Wire:
-                inbound = Inbound(receive, watches, self._methods, tasks, inbounds.pop)
-                inbounds[inbound] = None
-                return inbound.wire
-
-            server = await listen(self.membership.socket(self.membership.index), accept)
+            reception = Reception(
+                side=side,
+                watches=watches,
+                methods=self._methods,
+                tasks=tasks,
+                vocabulary=self._vocabulary,
+                codec=self._codec,
+                transport=self._transport,
+                journal=Journal(__name__),
+                lives=lambda name: name in self._outbound,
+            )
+            listener = await self._transport.listen(lambda: Inbound(reception, self._inbounds).wire)
+            self._tasks, self._side = tasks, side
             for outbound in self._outbound.values():
-                tasks.start_soon(outbound.run, acknowledged)
+                self._start(outbound)
             try:
                 yield
             finally:
-                server.close()
-                for inbound in list(inbounds):
+                self._tasks = self._side = None
+                listener.close()
+                for inbound in list(self._inbounds):
                     inbound.wire.close()
                 tasks.cancel_scope.cancel()

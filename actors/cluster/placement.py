@@ -67,7 +67,12 @@ class Placement:
         shard = shard_of(address.id, self._shards)
         owner = self._owners.get(shard)
         if owner is None or owner.host != self.host:
-            raise NotOwner(address, shard=shard, owner=owner.host if owner else None)
+            raise NotOwner(
+                address,
+                shard=shard,
+                owner=owner.host if owner else None,
+                epoch=owner.epoch if owner else 0,
+            )
         return shard
 
     def owns(self, address: Address) -> bool:
@@ -79,6 +84,11 @@ class Placement:
         """Say which other host owns an actor; None if this host does, or no host."""
         owner = self._owners.get(shard_of(address.id, self._shards))
         return owner.host if owner is not None and owner.host != self.host else None
+
+    def is_newer(self, shard: int, epoch: int) -> bool:
+        """Whether a shard is known to have an owner at a higher epoch."""
+        owner = self._owners.get(shard)
+        return owner is not None and owner.epoch > epoch
 
     def epoch(self, shard: int) -> int:
         """The epoch at which this host owns a shard; the shard must come from `locate`."""

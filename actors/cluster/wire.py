@@ -1,108 +1,135 @@
-"""A wire: messages between two hosts of a daemon, both ways, many in one packet.
+"""A wire: frames between two hosts of a daemon, both ways, many in one packet.
 
-The rule: only hosts of one daemon talk over it. They are the same program, started
-by the same user, and the socket is closed to other users; so messages are pickled.
+The rule: a frame is a length and as many bytes. What comes is only looked at by the reader of its end, which takes it
+for data and never for code; a frame that is too long, and one that the reader refuses, end the connection.
 
 `actors/cluster/outbound.py` and `actors/cluster/inbound.py` have an end each.
 """
 
 import asyncio
-import pickle
+import logging
 import struct
 from collections.abc import Callable, Iterator
-from typing import Any, cast
 
-LENGTH = struct.Struct(">I")  # of the message behind it, in bytes
+from ...journal.journal import Journal
+from ...journal.vocabulary import WIRE_REFUSED
+from ..errors import FrameTooLong
+from .protocol import FrameRefused
+
+LENGTH = struct.Struct(">I")  # of the frame behind it, in bytes
+FRAME_BYTES_MAX = 64 * 1024 * 1024
+GREETING_BYTES_MAX = 4096  # of a frame before both ends know each other
+
+logger = logging.getLogger(__name__)
 
 
-def packed(message: Any) -> bytes:
-    """Pack a message as it goes over the wire.
+def framed(packed: bytes) -> bytes:
+    """Put the length in front of a packed frame.
 
     Raises:
-        Exception: The message cannot be pickled.
+        FrameTooLong: The other end would refuse it.
     """
-    body = pickle.dumps(message, protocol=5)
-    return LENGTH.pack(len(body)) + body
+    if len(packed) > FRAME_BYTES_MAX:
+        raise FrameTooLong(len(packed), FRAME_BYTES_MAX)
+    return LENGTH.pack(len(packed)) + packed
 
 
 class Wire(asyncio.Protocol):
-    """One end of a connection. Messages that are sent in one round of the event loop go together.
+    """One end of a connection. Frames that are sent in one round of the event loop go together.
 
     Needs asyncio: its transports cost a third of a task for each direction.
 
     Args:
-        receive: Called with each message that comes. If it raises, the connection is over.
-        lost: Called once, when the connection is over.
+        receive: Called with each frame that comes, without its length. If it raises, the connection is over.
+        lost: Called once, when the connection is over, if it ever was made.
+        made: Called when the connection is made. If it raises, the connection is over.
+        journal: Is told of a connection that ends because of what came over it.
     """
 
-    def __init__(self, receive: Callable[[Any], None], lost: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        receive: Callable[[bytes], None],
+        lost: Callable[[], None],
+        made: Callable[[asyncio.BaseTransport], None] | None = None,
+        journal: Journal | None = None,
+    ) -> None:
         self._receive = receive
         self._lost = lost
+        self._made = made
+        self._journal = journal or Journal(__name__)
         self._buffer = bytearray()
         self._waiting: list[bytes] = []
         self._transport: asyncio.Transport | None = None  # while connected
+        self.peer = "a caller"  # for the log
+        self.trusted = False  # the other end is known: its frames may be long
+        self.over = False  # the connection was made, and is lost
 
-    def send(self, message: Any) -> None:
-        """Send a message, unless the connection is lost first."""
-        self.send_packed(packed(message))
+    def send(self, packed: bytes) -> None:
+        """Send a frame, unless the connection is lost first.
 
-    def send_packed(self, message: bytes) -> None:
-        """Send a message that `packed` has made, unless the connection is lost first."""
+        Raises:
+            FrameTooLong: It is not sent.
+        """
+        self.send_framed(framed(packed))
+
+    def send_framed(self, frame: bytes) -> None:
+        """Send what `framed` has made, unless the connection is lost first."""
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._flush)
-        self._waiting.append(message)
+        self._waiting.append(frame)
 
     def close(self) -> None:
-        """End the connection. Messages that were not sent yet are lost."""
+        """End the connection. Frames that were not sent yet are lost."""
         if self._transport is not None:
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "abort")
+        self._transport = transport  # type: ignore[assignment]  # uvloop's are no subclasses
+        if self._made is not None:
+            try:
+                self._made(transport)
+            except Exception as error:
+                self._refuse(error)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        for message in _unpacked(self._buffer):
-            self._receive(message)
+        try:
+            for frame in self._frames():
+                self._receive(frame)
+        except Exception as error:
+            self._refuse(error)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
+        self.over = True
+        self._buffer.clear()
         self._lost()
+
+    def _frames(self) -> Iterator[bytes]:
+        """Take all frames that are whole out of the buffer, until the connection ends."""
+        buffer, begin = self._buffer, 0
+        while self._transport is not None and begin + LENGTH.size <= len(buffer):
+            (length,) = LENGTH.unpack_from(buffer, begin)
+            if length > (FRAME_BYTES_MAX if self.trusted else GREETING_BYTES_MAX):
+                raise FrameRefused(f"a frame of {length:,} bytes is longer than a frame may be here")
+            end = begin + LENGTH.size + length
+            if end > len(buffer):
+                break
+            yield bytes(memoryview(buffer)[begin + LENGTH.size : end])
+            begin = end
+        del buffer[:begin]
+
+    def _refuse(self, error: Exception) -> None:
+        """End the connection, because of what came over it."""
+        if not isinstance(error, FrameRefused | PermissionError):
+            logger.exception("a frame of %s broke its reader; the connection is closed", self.peer)
+        else:
+            self._journal.write(WIRE_REFUSED, host=self.peer, reason=str(error))
+        self._buffer.clear()
+        self.close()
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
         if self._transport is not None:
             self._transport.write(b"".join(waiting))
-
-
-async def connect(path: str, wire: Wire) -> Wire:
-    """Connect a wire to the host that listens at a socket.
-
-    Raises:
-        OSError: No host listens there.
-    """
-    await asyncio.get_running_loop().create_unix_connection(lambda: wire, path)
-    return wire
-
-
-async def listen(path: str, answer: Callable[[], Wire]) -> asyncio.Server:
-    """Listen at a socket. A file that a dead process has left there is replaced.
-
-    Args:
-        answer: Makes this end of each connection.
-    """
-    server: asyncio.Server = await asyncio.get_running_loop().create_unix_server(answer, path)
-    return server
-
-
-def _unpacked(buffer: bytearray) -> Iterator[Any]:
-    """Take all complete messages out of a buffer."""
-    begin = 0
-    while begin + LENGTH.size <= len(buffer):
-        (length,) = LENGTH.unpack_from(buffer, begin)
-        end = begin + LENGTH.size + length
-        if end > len(buffer):
-            break
-        yield pickle.loads(buffer[begin + LENGTH.size : end])  # noqa: S301  from a host of this daemon
-        begin = end
-    del buffer[:begin]

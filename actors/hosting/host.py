@@ -32,7 +32,8 @@ from ...journal.journal import Journal
 from ..address import Address
 from ..clock import Clock
 from ..cluster.changes import ChangeFeed
-from ..cluster.membership import Membership, name_of
+from ..cluster.membership import FixedMembership, Membership, name_of
+from ..cluster.outbound import INSPECT, READ
 from ..cluster.peers import Peers
 from ..cluster.placement import Ownership, Placement
 from ..errors import ForeignLoop, ForeignThread, HostNotRunning, HostStopping, PerdureError
@@ -47,6 +48,7 @@ from ..waiting.reply import Reply
 from ..waiting.taskless import no_current_task
 from ..waiting.watch import Watch, Watches
 from .activation import Activation
+from .border import Border
 from .committer import Committer
 from .failures import Failures
 from .flight_record import FlightRecord
@@ -191,8 +193,8 @@ class Host:
         self._enlisting = Enlisting(store, types, journal)
         self._lists = Lists(store, peers)
         if peers is not None:
-            peers.answer_async("inspect", self.inspect)
-            peers.answer_async("read", self.read)
+            peers.answer_async(INSPECT, self.inspect)
+            peers.answer_async(READ, self.read)
 
     # For the engine and the facade.
 
@@ -227,7 +229,7 @@ class Host:
             async with AsyncExitStack() as stack:
                 if self._peers is not None:
                     await stack.enter_async_context(
-                        self._peers.running(self._mailroom.receive, self._watches, self._release.acknowledge)
+                        self._peers.running(Border(self._mailroom, self._release, self.placement), self._watches)
                     )
                 tasks = await stack.enter_async_context(anyio.create_task_group())
                 self._start(tasks)
@@ -478,7 +480,9 @@ class Host:
 
 
 def place_peers(placement: Placement, membership: Membership, shards: int) -> None:
-    """Enter into the placement table which shards the other hosts own, for the life of the daemon."""
+    """Enter into the placement table which shards the other hosts own, if they own them for the life of the daemon."""
+    if not isinstance(membership, FixedMembership):
+        return
     for shard in range(shards):
         if (owner := membership.owner(shard)) != membership.index:
             placement.lost(shard, Ownership(host=name_of(owner), epoch=0))

@@ -85,7 +85,9 @@ class Mailroom:
         return HostBroken(self.ended_by) if self.ended_by is not None else HostStopping()
 
     def receive(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
-        """Take a message from another host of the daemon; its reply gets every error.
+        """Take a message from another host of the daemon; its reply or its sender gets every error.
+
+        A message for a shard of another host is not passed on: its sender learns that the shard has moved.
 
         Args:
             new: As for `Host.ask`.
@@ -93,9 +95,11 @@ class Mailroom:
         try:
             if envelope.reply is not None:
                 self.admit()
+            self._placement.locate(address)
             self.ask(address, envelope, new=new)
         except PerdureError as error:
-            envelope.refuse(error)
+            if not envelope.refuse(error) and envelope.sender is not None:
+                envelope.sender.refuse(error)
 
     def ask(self, address: Address, envelope: Envelope, *, new: bool) -> None:
         """Deliver a message to an actor of this host or of another one.
@@ -118,7 +122,7 @@ class Mailroom:
         """The connection to the host that owns an actor; None if this host does, or no host."""
         if self._peers is None or (owner := self._placement.elsewhere(address)) is None:
             return None
-        return self._peers.outbound(owner)
+        return self._peers.find(owner)
 
     def deliver(self, address: Address, envelope: Envelope) -> None:
         """Put a message into an actor's mailbox, or send it to the host that owns the actor.

@@ -70,7 +70,7 @@ class Stored:
     facets: Facets | None = None  # None: its type has none, or the store does not know them yet
 
 
-class Inspection(Struct, frozen=True):
+class Inspection(Struct, frozen=True, array_like=True):
     """The outside of an actor: enough to describe it without an activation."""
 
     record: bytes

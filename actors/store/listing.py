@@ -22,7 +22,7 @@ EXAMINED_MAX = 20_000
 COUNTED_MAX = 100_000
 
 
-class Facets(Struct, frozen=True):
+class Facets(Struct, frozen=True, array_like=True):
     """The side of an actor that lists and counts see. Times are Unix time in microseconds."""
 
     name: str

@@ -15,7 +15,7 @@ from multiprocessing.context import SpawnProcess
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeAlias
 
-from ...actors.cluster.membership import Membership
+from ...actors.cluster.membership import FixedMembership
 from ...actors.store.part import Part
 from ..config import Config
 from ..supervision import FromHost, Member, ToHost
@@ -63,7 +63,7 @@ class HostProcesses:
         ours, theirs = self._context.Pipe()
         with theirs:
             part = Part(index, self._config.processes)
-            membership = Membership(part=part, directory=self._directory)
+            membership = FixedMembership(part=part, directory=self._directory)
             member = Member(membership=membership, pipe=theirs, first=index not in self._started)
             process = self._context.Process(
                 target=self._target, args=(config_of(self._config, index), member), name=member.name

@@ -25,7 +25,6 @@ from ..authoring.limits import USUAL_LIMITS, WorkflowLimits
 from ..authoring.misuse import called_as_function, in_our_words, no_function, no_policy, no_task
 from ..authoring.retry import RetryPolicy
 from ..authoring.task import Task
-from ..child_ids import child_id
 from ..errors import LimitExceeded, WorkflowMisuse
 from ..history.event import (
     Arrival,
@@ -41,6 +40,7 @@ from ..history.event import (
 from ..history.failure import FailureDetails, failure_of
 from ..history.status import Status
 from .call import Call
+from .child_ids import child_id
 from .demands import exceed, plain_name, weigh
 from .direct_calls import NONE, Watch, called_by
 from .interruption import CodeInterrupted

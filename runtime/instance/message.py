@@ -32,7 +32,7 @@ def workflow_address(instance_id: str) -> Address:
     return address_of((WORKFLOW, instance_id))
 
 
-class Start(Struct, frozen=True):
+class Start(Struct, frozen=True, array_like=True):
     """Begin an instance. Answered with its id, or an error of RequestRefused."""
 
     name: str
@@ -183,7 +183,7 @@ class Withdraw(NamedTuple):
     ended: bool = False
 
 
-class ActivityDone(Struct, frozen=True):
+class ActivityDone(Struct, frozen=True, array_like=True):
     """An activity has ended."""
 
     execution_id: str

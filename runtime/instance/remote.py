@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from ...actors.address import Address
 from ...journal.vocabulary import INSTANCE_GOES_ON
-from ..child_ids import child_id, child_number
+from ..execution.child_ids import child_id, child_number
 from ..history.attempts import took_ms
 from ..history.event import ChildCreated, Command, ExecutionCompleted, PatchesApplied, StallReason, failure_in
 from ..history.failure import failure_of

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...actors.hosting.host import Host
-from ..child_ids import child_id
 from ..errors import InstanceExists, InstanceNotFound, RequestRefused
+from ..execution.child_ids import child_id
 from ..history.attribution import By
 from ..history.event import (
     ChildCompleted,

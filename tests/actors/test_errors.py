@@ -7,7 +7,8 @@ import pytest
 
 from perdure.actors import errors
 from perdure.actors.address import Address
-from perdure.actors.cluster.inbound import portable
+from perdure.actors.cluster.error_form import ErrorForms
+from perdure.actors.cluster.vocabulary import ERRORS
 from perdure.actors.errors import (
     ActorFailed,
     HostLost,
@@ -17,6 +18,7 @@ from perdure.actors.errors import (
     NotOwner,
     PerdureError,
 )
+from perdure.actors.text import ErrorElsewhere
 
 from ..support.workflows.hard_exceptions import HARD_EXCEPTIONS
 
@@ -54,26 +56,41 @@ def test_each_says_what_is_the_case(error: Exception, text: str) -> None:
         HostUnreachable("host-1"),
     ],
 )
-def test_each_arrives_at_another_host_as_it_was(error: Exception) -> None:
-    arrived = pickle.loads(pickle.dumps(error))  # noqa: S301  as the hosts of a daemon do
+def test_each_is_copied_as_it_was(error: Exception) -> None:
+    arrived = pickle.loads(pickle.dumps(error))  # noqa: S301  as users' programs do between their processes
     assert type(arrived) is type(error)
     assert str(arrived) == str(error)
     assert vars(arrived).keys() == vars(error).keys()
 
 
-def test_an_error_that_cannot_travel_is_told_in_words() -> None:
+FORMS = ErrorForms(ERRORS)
+
+
+def test_an_error_of_no_class_that_travels_is_told_in_words() -> None:
     class Local(Exception):
         pass
 
-    arrived = portable(Local("oh"))
+    arrived = FORMS.hear(FORMS.tell(Local("oh")))
     assert type(arrived) is PerdureError
     assert str(arrived) == "Local: oh"
-    assert type(portable(ActorFailed(A, Local("oh")))) is PerdureError
+
+
+def test_the_cause_of_a_broken_turn_is_told_in_words() -> None:
+    class Local(Exception):
+        pass
+
+    error = ActorFailed(A, Local("oh"))
+    arrived = FORMS.hear(FORMS.tell(error))
+    assert type(arrived) is ActorFailed
+    assert type(arrived.cause) is ErrorElsewhere
+    assert str(arrived) == str(error) == "workflow/a could not take its turn: Local: oh"
+    # Over a second host as over the first.
+    assert str(FORMS.hear(FORMS.tell(arrived))) == str(error)
 
 
 @pytest.mark.parametrize("name", sorted(HARD_EXCEPTIONS))
 def test_whatever_broke_a_turn_can_be_said_and_sent_to_another_host(name: str) -> None:
     error = ActorFailed(A, HARD_EXCEPTIONS[name]())
     assert str(error).startswith("workflow/")
-    assert isinstance(pickle.loads(pickle.dumps(portable(error))), PerdureError)  # noqa: S301
-    assert isinstance(portable(HARD_EXCEPTIONS[name]()), BaseException)
+    assert type(FORMS.hear(FORMS.tell(error))) is ActorFailed
+    assert type(FORMS.hear(FORMS.tell(HARD_EXCEPTIONS[name]()))) is PerdureError

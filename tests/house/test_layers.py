@@ -244,7 +244,11 @@ def test_actors_and_workflows_wait_through_anyio_only() -> None:
 
 
 ASYNCIO_ONLY = {
-    "actors/cluster/wire.py",  # transports; only daemons have several hosts, and they run on asyncio
+    "actors/cluster/inbound.py",  # transports; only daemons have several hosts, and they run on asyncio
+    "actors/cluster/transport/memory.py",
+    "actors/cluster/transport/transport.py",
+    "actors/cluster/transport/unix.py",
+    "actors/cluster/wire.py",
     "actors/store/sqlite/connection.py",  # aiosqlite is; tests on trio use the store in memory
     "actors/store/postgres/driver.py",  # asyncpg's
     "actors/waiting/cancellation.py",  # asyncio's own requests to cancel a task; trio has none
@@ -273,3 +277,23 @@ def test_the_architecture_has_the_layers_as_they_are() -> None:
 def everything_but(what: str) -> set[str]:
     (left_out,) = re.findall(r"`(\w+)`", what)
     return {layer for layer in MAY_IMPORT if not layer.startswith("__")} - {left_out, "benchmarks"}
+
+
+def test_nothing_on_the_wire_between_hosts_makes_code_of_bytes() -> None:
+    makers = {"pickle", "cPickle", "marshal", "shelve", "copyreg", "importlib", "multiprocessing"}
+    wire = [module for module in modules() if module.is_relative_to("actors/cluster")]
+    assert len(wire) > 10
+    for module in (*wire, Path("runtime/words.py")):
+        tree = parsed(module)
+        found = {name.split(".")[0] for node in ast.walk(tree) for name in named_in(node)}
+        assert not found & makers, module
+        called = {
+            node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        assert not called & {"eval", "exec", "compile", "__import__"}, module
+
+
+def named_in(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module is not None else []

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from perdure import ActivityContext, App, Settings, WorkflowContext
-from perdure.actors.cluster.membership import Membership
+from perdure.actors.cluster.membership import FixedMembership
 from perdure.actors.errors import HostUnreachable
 from perdure.actors.store.audit import AuditFilter
 from perdure.actors.store.listing import Order
@@ -115,7 +115,10 @@ async def engines(settings: Settings, of: int = 3) -> AsyncIterator[list[Engine]
     with socket_directory() as directory, anyio.fail_after(20):
         found = [
             Engine(
-                app, data=":memory:", settings=settings, membership=Membership(part=Part(i, of), directory=directory)
+                app,
+                data=":memory:",
+                settings=settings,
+                membership=FixedMembership(part=Part(i, of), directory=directory),
             )
             for i in range(of)
         ]
@@ -249,7 +252,7 @@ async def test_pages_of_ids_go_through_all_hosts_without_gaps_or_repeats(setting
 
 async def test_while_a_host_is_away_the_others_serve_what_is_theirs(settings: Settings) -> None:
     with socket_directory() as directory, anyio.fail_after(20):
-        membership = Membership(part=Part(0, 2), directory=directory)
+        membership = FixedMembership(part=Part(0, 2), directory=directory)
         engine = Engine(app, data=":memory:", settings=settings, membership=membership)
         assert engine.peers is not None
         engine.peers.CONNECT_S = 0.01

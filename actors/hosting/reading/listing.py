@@ -10,30 +10,39 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
+from ...cluster.method import HostMethod
 from ...cluster.peers import Peers
 from ...store.audit import ORDER, AuditFilter, AuditPage
 from ...store.contract import Store
 from ...store.cursor import split
 from ...store.listing import Counted, Grouped, ListFilter, ListPage, Order
 from ...store.merging import Ordered, merged
+from ...store.part import WHOLE, Part
+
+IDS = HostMethod("ids", (str, str | None, int), Sequence[str])
+LIST = HostMethod("list", (str, ListFilter, Order, Sequence[str | None], int), ListPage)
+COUNT = HostMethod("count", (str, ListFilter, Sequence[str]), Counted)
+AUDIT = HostMethod("audit", (AuditFilter, Sequence[str | None], int), AuditPage)
+THIN_AUDIT = HostMethod("thin_audit", (int,), int)
 
 
 class Lists:
     """Reads lists of all hosts.
 
     Args:
-        peers: The other hosts of the daemon, if there are any.
+        peers: The other hosts of the daemon, if there are any. Those that share one store are not asked: it has all.
     """
 
     def __init__(self, store: Store, peers: Peers | None) -> None:
         self._store = store
-        self._peers = peers
-        if peers is not None:
-            peers.answer_async("ids", self._own_ids)
-            peers.answer_async("list", self._own_list)
-            peers.answer_async("count", self._own_count)
-            peers.answer_async("audit", self._own_audit)
-            peers.answer_async("thin_audit", store.thin_audit)
+        self._part: Part = (peers.membership.part if peers is not None else None) or WHOLE
+        self._peers = peers if self._part.of > 1 else None
+        if self._peers is not None:
+            self._peers.answer_async(IDS, self._own_ids)
+            self._peers.answer_async(LIST, self._own_list)
+            self._peers.answer_async(COUNT, self._own_count)
+            self._peers.answer_async(AUDIT, self._own_audit)
+            self._peers.answer_async(THIN_AUDIT, store.thin_audit)
 
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         """List ids of actors of a type, as a store does.
@@ -41,7 +50,7 @@ class Lists:
         Raises:
             HostUnreachable, HostLost, StoreError: As for `list`.
         """
-        parts = await self._all("ids", self._own_ids, actor_type, after, limit)
+        parts = await self._all(IDS, self._own_ids, actor_type, after, limit)
         return parts[0] if len(parts) == 1 else sorted(chain(*parts))[:limit]
 
     async def list(
@@ -56,8 +65,8 @@ class Lists:
         """
         if self._peers is None:
             return await self._store.list(actor_type, wanted, order=order, cursor=cursor, limit=limit)
-        before = split(cursor, self._peers.membership.part.of)
-        pages = await self._all("list", self._own_list, actor_type, wanted, order, before, limit)
+        before = split(cursor, self._part.of)
+        pages = await self._all(LIST, self._own_list, actor_type, wanted, order, before, limit)
         ordered = Ordered(order.value, numbers=order is not Order.ID, descending=order.descending)
         return ListPage(*merged(pages, before, ordered, limit=limit))
 
@@ -67,7 +76,7 @@ class Lists:
         Raises:
             HostUnreachable, HostLost, StoreError: As for `list`.
         """
-        counts = await self._all("count", self._own_count, actor_type, wanted, tuple(by))
+        counts = await self._all(COUNT, self._own_count, actor_type, wanted, tuple(by))
         totals: dict[tuple[str | bool, ...], int] = {}
         for counted in counts:
             for values, total in counted.groups:
@@ -83,8 +92,8 @@ class Lists:
         """
         if self._peers is None:
             return await self._store.audit(wanted, cursor=cursor, limit=limit)
-        before = split(cursor, self._peers.membership.part.of)
-        pages = await self._all("audit", self._own_audit, wanted, before, limit)
+        before = split(cursor, self._part.of)
+        pages = await self._all(AUDIT, self._own_audit, wanted, before, limit)
         return AuditPage(*merged(pages, before, Ordered(ORDER, numbers=True, descending=True), limit=limit))
 
     async def thin_audit(self, before_us: int) -> int:
@@ -93,7 +102,7 @@ class Lists:
         Raises:
             HostUnreachable, HostLost, StoreError: Some rows may be gone.
         """
-        return sum(await self._all("thin_audit", self._store.thin_audit, before_us))
+        return sum(await self._all(THIN_AUDIT, self._store.thin_audit, before_us))
 
     # On each host.
 
@@ -103,7 +112,7 @@ class Lists:
     async def _own_list(
         self, actor_type: str, wanted: ListFilter, order: Order, cursors: Sequence[str | None], limit: int
     ) -> ListPage:
-        cursor = cursors[self._index]
+        cursor = cursors[self._part.index]
         if cursor is None:
             return ListPage((), None)
         return await self._store.list(actor_type, wanted, order=order, cursor=cursor or None, limit=limit)
@@ -112,20 +121,15 @@ class Lists:
         return await self._store.count(actor_type, wanted, by=by)
 
     async def _own_audit(self, wanted: AuditFilter, cursors: Sequence[str | None], limit: int) -> AuditPage:
-        cursor = cursors[self._index]
+        cursor = cursors[self._part.index]
         if cursor is None:
             return AuditPage((), None)
         return await self._store.audit(wanted, cursor=cursor or None, limit=limit)
 
-    @property
-    def _index(self) -> int:
-        assert self._peers is not None
-        return self._peers.membership.index
-
-    async def _all(self, method: str, own: Any, *arguments: Any) -> Sequence[Any]:
+    async def _all(self, method: HostMethod, own: Any, *arguments: Any) -> Sequence[Any]:
         """Call a method of every host, and return the answers in the order of the hosts."""
         if self._peers is None:
             return [await own(*arguments)]
         answers = await self._peers.ask_all(method, *arguments)
-        answers.insert(self._index, await own(*arguments))
+        answers.insert(self._part.index, await own(*arguments))
         return answers

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ....actors.clock import Clock
+from ....actors.cluster.method import HostMethod
 from ....actors.cluster.peers import Peers
 from ....actors.hosting.host import Host
 from ....actors.store.listing import Order
@@ -24,7 +25,6 @@ ITEMS_MAX = 20  # of each kind
 HOUR_US = 3600 * 10**6
 OVERDUE_US = 30 * 10**6  # a timer that is due for longer has not been set off in time
 REMINDERS_MAX = 1000  # that a host looks at
-METHOD = "overview.attention"  # by this name other hosts call it
 
 
 class Concern(NamedTuple):
@@ -56,6 +56,9 @@ class Waits(NamedTuple):
     unserved_total: int
 
 
+METHOD = HostMethod("overview.attention", (), Waits)  # other hosts call it
+
+
 class Attentions:
     """Finds what needs attention, on all hosts.
 
@@ -81,7 +84,7 @@ class Attentions:
         """
         hour_ago_us = self._clock.now_us() - HOUR_US
         others = await self._peers.ask_reachable(METHOD) if self._peers is not None else []
-        waits = [await self.own(), *(Waits(*other) for other in others)]
+        waits: list[Waits] = [await self.own(), *others]
         overdue = [each for one in waits for each in one.overdue]
         unserved = [each for one in waits for each in one.unserved]
         return Attention(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from ....actors.clock import Clock
-from ....actors.cluster.membership import name_of
+from ....actors.cluster.method import HostMethod
 from ....actors.cluster.peers import Peers
 from ....actors.hosting.host import Host
 from ....actors.release import own_release
@@ -23,8 +23,6 @@ from ...authoring.app import App
 from ...instance.message import WORKFLOW
 from ...workers.activity_figures import ActivityLoad
 from ...workers.dispatcher import Dispatcher
-
-METHOD = "overview.report"  # by this name other hosts call it
 
 
 class ConnectedWorker(NamedTuple):
@@ -64,6 +62,9 @@ class HostReport(NamedTuple):
     ended: Mapping[tuple[str, str], int]  # by the name and the status
     store: StoreSize | None  # None: it has no files
     release: str  # of Perdure
+
+
+METHOD = HostMethod("overview.report", (), HostReport)  # other hosts call it
 
 
 class ActivityPlace(Protocol):
@@ -158,12 +159,17 @@ class Reports:
         """Collect the reports of all hosts, by their names; None for one that does not answer."""
         reports: dict[str, HostReport | None] = {}
         if self.peers is not None:
-            reports = {name_of(index): None for index in range(self.peers.membership.part.of)}
+            reports = dict.fromkeys(sorted((self.peers.membership.me, *self.peers.names), key=in_order))
             for report in await self.peers.ask_reachable(METHOD):
-                reports[report[0]] = HostReport(*report)
+                reports[report.name] = report
         own = self.own()
         reports[own.name] = own
         return reports
+
+
+def in_order(name: str) -> tuple[int, str]:
+    """What names of hosts are ordered by: host-2 stands before host-10."""
+    return len(name), name
 
 
 def size_of(store: Store) -> StoreSize | None:

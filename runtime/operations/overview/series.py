@@ -13,6 +13,7 @@ from typing import NamedTuple
 import anyio
 
 from ....actors.clock import Clock
+from ....actors.cluster.method import HostMethod
 from ....actors.cluster.peers import Peers
 from ....actors.hosting.host import Host
 from ...errors import InvalidRequest
@@ -21,8 +22,6 @@ from .reports import HostReport
 
 STEP_S = 10
 STEPS = 360
-METHOD = "overview.series"  # by this name other hosts call it
-
 # Counts of a step. Those of several hosts are added up.
 COUNTED = {
     "started": "Instances that were started",
@@ -48,8 +47,11 @@ class Sample(NamedTuple):
     """The figures at the end of a step."""
 
     step: int  # the number of the step: Unix time in seconds, divided by STEP_S
-    figures: Mapping[str, float]  # of counters the count since the host began
+    figures: Mapping[str, int | float]  # of counters the count since the host began
     names: Mapping[str, Sequence[int]]  # by workflow: started, completed, failed, terminated, since the host began
+
+
+METHOD = HostMethod("overview.series", (), Sequence[Sample])  # other hosts call it
 
 
 class SeriesPage(NamedTuple):
@@ -153,7 +155,7 @@ class Series:
 
     async def _all(self) -> list[Sequence[Sample]]:
         others = await self._peers.ask_reachable(METHOD) if self._peers is not None else []
-        return [self.own(), *([Sample(*sample) for sample in samples] for samples in others)]
+        return [self.own(), *others]
 
 
 STATUSES = ("COMPLETED", "FAILED", "TERMINATED")

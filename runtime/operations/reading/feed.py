@@ -96,7 +96,12 @@ class FeedReader:
 
     def _take(self) -> list[FeedEvent]:
         found: list[FeedEvent] = []
-        for name, ring in self._changes.rings.items():
+        rings = self._changes.rings
+        if rings.keys() != self._places.keys():
+            # A host has come or gone, and shards with it: what it has told last may not have come here.
+            self._places = {name: self._places.get(name, ring.place) for name, ring in rings.items()}
+            self._missed = True
+        for name, ring in rings.items():
             place = self._places[name]
             news = ring.behind(place, limit=CHANGES_AT_ONCE)
             if news.missed:

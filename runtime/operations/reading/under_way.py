@@ -5,13 +5,14 @@ The rule: a host is asked only for an instance that has open work which is not f
 `runtime/engine.py` connects it with the activities and the workers of its host.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
+from ....actors.cluster.method import HostMethod
 from ....actors.cluster.peers import Peers
 from ...instance.message import WorkState
 from .waiting import IDLE, UnderWay
 
-METHOD = "under way"  # by this name other hosts call it
+METHOD = HostMethod("under way", (str, str, Sequence[int]), UnderWay)  # other hosts call it
 
 
 class WorkLocator:

@@ -6,8 +6,9 @@ import anyio
 import pytest
 
 from perdure.actors.address import Address
+from perdure.actors.cluster.method import HostMethod
 from perdure.actors.cluster.outbound import Outbound
-from perdure.actors.errors import ActorFailed, HostLost, HostSilent, HostStopping, HostUnreachable
+from perdure.actors.errors import ActorFailed, HostLost, HostSilent, HostStopping, HostUnreachable, PerdureError
 from perdure.actors.store.errors import StoreFailed
 from perdure.actors.turn import Envelope
 from perdure.actors.waiting.reply import Reply
@@ -16,6 +17,10 @@ from ...support.actors.counter_actor import Add, Break, Forget, Read, Tell
 from ...support.actors.several_hosts import several_hosts
 
 pytestmark = pytest.mark.anyio
+
+GREET = HostMethod("greet", (str,), str)
+WHO = HostMethod("who", (), int)
+ODD = HostMethod("odd", (), None)
 
 
 @pytest.fixture
@@ -46,7 +51,7 @@ async def test_every_host_reads_and_lists_what_all_of_them_have() -> None:
                 assert inspection.record == b"5"
                 stored = await member.host.read(address)
                 assert stored is not None
-                assert stored.entries == (b"+5",)
+                assert list(stored.entries) == [b"+5"]
             assert await member.host.inspect(daemon.counter_of(0, "nobody")) is None
             assert await member.host.ids("counter", after=None, limit=100) == ids
             assert await member.host.ids("counter", after=ids[1], limit=2) == ids[2:4]
@@ -171,18 +176,18 @@ async def test_a_watcher_learns_that_it_may_have_missed_something_and_watches_on
 async def test_a_method_is_called_at_all_others() -> None:
     async with several_hosts(3) as daemon:
         for member in daemon.members:
-            member.peers.answer("who", lambda greeting, index=member.membership.index: f"{greeting} {index}")
-        assert await daemon.members[1].peers.ask_all("who", "hello") == ["hello 0", "hello 2"]
+            member.peers.answer(GREET, lambda greeting, index=member.membership.index: f"{greeting} {index}")
+        assert await daemon.members[1].peers.ask_all(GREET, "hello") == ["hello 0", "hello 2"]
 
 
 async def test_who_is_away_cannot_be_called_and_those_who_are_there_can() -> None:
     async with several_hosts(3) as daemon:
         for member in daemon.members:
-            member.peers.answer("who", lambda index=member.membership.index: index)
+            member.peers.answer(WHO, lambda index=member.membership.index: index)
         await daemon.members[1].stop()
-        assert await daemon.members[0].peers.ask_reachable("who") == [2]
+        assert await daemon.members[0].peers.ask_reachable(WHO) == [2]
         with pytest.raises(HostUnreachable):
-            await daemon.members[0].peers.ask_all("who")
+            await daemon.members[0].peers.ask_all(WHO)
 
 
 async def test_a_method_that_breaks_raises_at_the_caller() -> None:
@@ -190,9 +195,9 @@ async def test_a_method_that_breaks_raises_at_the_caller() -> None:
         raise ValueError("odd")
 
     async with several_hosts() as daemon:
-        daemon.members[1].peers.answer("odd", odd)
-        with pytest.raises(ValueError, match="odd"):
-            await daemon.members[0].peers.ask_all("odd")
+        daemon.members[1].peers.answer(ODD, odd)
+        with pytest.raises(PerdureError, match="ValueError: odd"):
+            await daemon.members[0].peers.ask_all(ODD)
 
 
 async def test_an_address_that_was_just_made_up_needs_no_look_into_any_store() -> None:

@@ -1,5 +1,6 @@
-"""A wire carries messages both ways, whole and in their order, whatever the packets."""
+"""A wire carries frames both ways, whole and in their order, whatever the packets, and ends at what is no frame."""
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -7,7 +8,11 @@ from typing import Any
 import anyio
 import pytest
 
-from perdure.actors.cluster.wire import LENGTH, Wire, connect, listen, packed
+from perdure.actors.cluster.protocol import FrameRefused
+from perdure.actors.cluster.transport.endpoint import UnixEndpoint
+from perdure.actors.cluster.transport.unix import UnixTransport
+from perdure.actors.cluster.wire import FRAME_BYTES_MAX, GREETING_BYTES_MAX, LENGTH, Wire, framed
+from perdure.actors.errors import FrameTooLong
 
 from ...support.actors.several_hosts import socket_directory
 
@@ -23,23 +28,54 @@ def nothing(*arguments: Any) -> None:
     pass
 
 
+def trusted(receive: Callable[[bytes], None], lost: Callable[[], None] = nothing) -> Wire:
+    wire = Wire(receive, lost)
+    wire.trusted = True
+    return wire
+
+
 @asynccontextmanager
 async def listening(answer: Callable[[], Wire]) -> AsyncIterator[str]:
     async with AsyncExitStack() as stack:
         stack.enter_context(anyio.fail_after(10))
         path = f"{stack.enter_context(socket_directory())}/s"
-        stack.callback((await listen(path, answer)).close)
+        stack.callback((await UnixTransport(path).listen(answer)).close)
         yield path
 
 
+async def connect(path: str, wire: Wire) -> Wire:
+    await UnixTransport("unused").connect(UnixEndpoint(path), wire)
+    return wire
+
+
+class Ended:
+    """The end of a connection that has no other end."""
+
+    def __init__(self) -> None:
+        self.aborted = False
+        self.written: list[bytes] = []
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+
+def attached(wire: Wire) -> Ended:
+    ended = Ended()
+    wire.connection_made(ended)  # type: ignore[arg-type]
+    return ended
+
+
 async def test_what_is_sent_arrives_whole_and_in_order_also_what_is_longer_than_a_packet() -> None:
-    arrived: list[Any] = []
+    arrived: list[bytes] = []
     ended = anyio.Event()
-    async with listening(lambda: Wire(arrived.append, ended.set)) as path:
-        wire = await connect(path, Wire(nothing, nothing))
-        sent = [(number, b"x" * number * 50_000) for number in range(20)]
-        for message in sent:
-            wire.send(message)
+    async with listening(lambda: trusted(arrived.append, ended.set)) as path:
+        wire = await connect(path, trusted(nothing))
+        sent = [bytes([number]) * number * 50_000 for number in range(20)]
+        for frame in sent:
+            wire.send(frame)
         while len(arrived) < len(sent):
             await anyio.sleep(0.001)
         wire.close()
@@ -48,31 +84,32 @@ async def test_what_is_sent_arrives_whole_and_in_order_also_what_is_longer_than_
 
 
 async def test_both_ends_may_talk() -> None:
-    answers: list[Any] = []
+    answers: list[bytes] = []
     done = anyio.Event()
-    server = Wire(lambda message: server.send(message * 2), nothing)
+    server = trusted(lambda frame: server.send(frame * 2))
     async with listening(lambda: server) as path:
 
-        def receive(message: Any) -> None:
-            answers.append(message)
+        def receive(frame: bytes) -> None:
+            answers.append(frame)
             done.set()
 
-        wire = await connect(path, Wire(receive, nothing))
-        wire.send(21)
+        wire = await connect(path, trusted(receive))
+        wire.send(b"21")
         await done.wait()
         wire.close()
-    assert answers == [42]
+    assert answers == [b"2121"]
 
 
-def test_a_message_in_pieces_is_received_once_when_it_is_whole() -> None:
-    arrived: list[Any] = []
+def test_a_frame_in_pieces_is_received_once_when_it_is_whole() -> None:
+    arrived: list[bytes] = []
     wire = Wire(arrived.append, nothing)
-    message = packed("hello") + packed("again")
-    for byte in range(len(message)):
-        assert len(arrived) == (byte >= len(packed("hello")))
-        wire.data_received(message[byte : byte + 1])
-    assert arrived == ["hello", "again"]
-    assert len(message) > 2 * LENGTH.size
+    attached(wire)
+    packet = framed(b"hello") + framed(b"again")
+    for byte in range(len(packet)):
+        assert len(arrived) == (byte >= len(framed(b"hello")))
+        wire.data_received(packet[byte : byte + 1])
+    assert arrived == [b"hello", b"again"]
+    assert len(packet) > 2 * LENGTH.size
 
 
 async def test_each_end_learns_that_the_other_is_gone_and_may_send_into_the_void() -> None:
@@ -82,7 +119,7 @@ async def test_each_end_learns_that_the_other_is_gone_and_may_send_into_the_void
         wire.close()
         for event in lost:
             await event.wait()
-        wire.send("into the void")
+        wire.send(b"into the void")
         await anyio.lowlevel.checkpoint()
 
 
@@ -91,6 +128,53 @@ async def test_nobody_at_the_socket_is_an_os_error() -> None:
         await connect(f"{directory}/nobody", Wire(nothing, nothing))
 
 
-def test_what_cannot_be_packed_is_refused_before_anything_is_sent() -> None:
-    with pytest.raises((AttributeError, TypeError, ValueError)):
-        packed(lambda: None)
+def test_a_frame_that_the_other_end_would_refuse_is_refused_before_anything_is_sent() -> None:
+    with pytest.raises(FrameTooLong, match="67,108,865 bytes"):
+        framed(bytes(FRAME_BYTES_MAX + 1))
+    assert len(framed(bytes(FRAME_BYTES_MAX))) == FRAME_BYTES_MAX + LENGTH.size
+
+
+@pytest.mark.parametrize(("known", "limit"), [(False, GREETING_BYTES_MAX), (True, FRAME_BYTES_MAX)])
+def test_a_length_beyond_the_limit_ends_the_connection_before_more_is_read(
+    known: bool, limit: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    arrived: list[bytes] = []
+    wire = Wire(arrived.append, nothing)
+    wire.trusted = known
+    ended = attached(wire)
+    wire.data_received(LENGTH.pack(limit))
+    assert not ended.aborted
+    wire = Wire(arrived.append, nothing)
+    wire.trusted = known
+    ended = attached(wire)
+    with caplog.at_level(logging.WARNING):
+        wire.data_received(LENGTH.pack(limit + 1) + b"rest")
+    assert ended.aborted
+    assert not arrived
+    assert len(caplog.records) == 1
+
+
+def test_a_frame_that_its_reader_refuses_ends_the_connection_with_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    def refuse(frame: bytes) -> None:
+        raise FrameRefused("none of ours")
+
+    wire = Wire(refuse, nothing)
+    wire.peer = "host-7"
+    ended = attached(wire)
+    with caplog.at_level(logging.WARNING):
+        wire.data_received(framed(b"one") + framed(b"two"))
+    assert ended.aborted
+    assert [record.getMessage() for record in caplog.records] == ["the connection of host-7 was closed: none of ours"]
+
+
+def test_nothing_is_read_after_the_reader_has_ended_the_connection() -> None:
+    arrived: list[bytes] = []
+
+    def receive(frame: bytes) -> None:
+        arrived.append(frame)
+        wire.connection_lost(None)
+
+    wire = Wire(receive, nothing)
+    attached(wire)
+    wire.data_received(framed(b"one") + framed(b"two"))
+    assert arrived == [b"one"]

@@ -63,8 +63,8 @@ def test_each_says_what_is_the_case(error: Exception, text: str) -> None:
 
 
 @pytest.mark.parametrize("error", [StoreFenced(3, expected=7, found=8), StoreDamaged(Address("wf", "a"), "why", key=4)])
-def test_one_arrives_at_another_host_as_it_was(error: Exception) -> None:
-    arrived = pickle.loads(pickle.dumps(error))  # noqa: S301  as the hosts of a daemon do
+def test_one_is_copied_as_it_was(error: Exception) -> None:
+    arrived = pickle.loads(pickle.dumps(error))  # noqa: S301  as users' programs do between their processes
     assert type(arrived) is type(error)
     assert str(arrived) == str(error)
     assert vars(arrived).keys() == vars(error).keys()

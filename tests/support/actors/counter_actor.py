@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from perdure.actors.address import Address
+from perdure.actors.cluster.vocabulary import Vocabulary, WireWord
 from perdure.actors.store.audit import AuditRow
 from perdure.actors.store.contract import Inspection, Stored
 from perdure.actors.store.listing import Facets
@@ -62,6 +63,12 @@ class Work(NamedTuple):
     """Be busy, or not."""
 
     busy: bool
+
+
+def counter_vocabulary() -> Vocabulary:
+    """What hosts of counters say to each other: all of the above but Tell."""
+    kinds = (Add, Read, Remind, Unremind, Break, Show, Forget, BeQuiet, Work)
+    return Vocabulary([WireWord(kind.__name__, kind) for kind in kinds])
 
 
 class Counter:

@@ -9,14 +9,14 @@ import anyio
 
 from perdure.actors.address import Address
 from perdure.actors.clock import SystemClock
-from perdure.actors.cluster.membership import Membership, name_of
+from perdure.actors.cluster.membership import FixedMembership, name_of
 from perdure.actors.cluster.peers import Peers
 from perdure.actors.hosting.host import Host
 from perdure.actors.store.memory import MemoryStore
 from perdure.actors.store.part import Part
 from perdure.testing.faulty_store import FaultyStore
 
-from .counter_actor import CounterType, counter
+from .counter_actor import CounterType, counter, counter_vocabulary
 
 
 @contextmanager
@@ -33,7 +33,7 @@ class Member:
     """One host. It may be stopped and started again; its store stays."""
 
     def __init__(self, index: int, of: int, directory: str) -> None:
-        self.membership = Membership(part=Part(index, of), directory=directory)
+        self.membership = FixedMembership(part=Part(index, of), directory=directory)
         self.store = FaultyStore(MemoryStore(part=self.membership.part))
         self.counters = CounterType()
         self._new_host()
@@ -66,7 +66,7 @@ class Member:
         await tasks.start(self.run)
 
     def _new_host(self) -> None:
-        self.peers = Peers(self.membership)
+        self.peers = Peers(self.membership, counter_vocabulary(), self.membership.transport())
         self.host = Host(
             self.store,
             SystemClock(),

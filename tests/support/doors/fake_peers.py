@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from perdure.actors.cluster.method import HostMethod
+
 
 class FakePeers:
     """One host's view of the others. Make all of them with `daemon_of`."""
@@ -16,12 +18,14 @@ class FakePeers:
     def connected(self) -> bool:
         return not any(other.away for other in self.others)
 
-    def answer(self, method: str, function: Callable[..., Any]) -> None:
-        assert method not in self.methods
-        self.methods[method] = function
+    def answer(self, method: HostMethod, function: Callable[..., Any]) -> None:
+        assert method.name not in self.methods
+        self.methods[method.name] = function
 
-    async def ask_reachable(self, method: str, *arguments: Any) -> list[Any]:
-        return [other.methods[method](*arguments) for other in self.others if not other.away]
+    async def ask_reachable(self, method: HostMethod, *arguments: Any) -> list[Any]:
+        given = method.arguments_in(method.pack_arguments(arguments))
+        results = [other.methods[method.name](*given) for other in self.others if not other.away]
+        return [method.result_in(method.pack_result(result)) for result in results]
 
 
 def daemon_of(hosts: int) -> list[FakePeers]:

@@ -2,7 +2,7 @@
 
 from multiprocessing import Pipe
 
-from perdure.actors.cluster.membership import Membership
+from perdure.actors.cluster.membership import FixedMembership
 from perdure.actors.store.part import Part
 from perdure.daemon.supervision import Member
 
@@ -12,4 +12,4 @@ class Pair:
 
     def __init__(self, part: Part, *, directory: str = "nowhere") -> None:
         self.parent, child = Pipe()
-        self.member = Member(membership=Membership(part=part, directory=directory), pipe=child)
+        self.member = Member(membership=FixedMembership(part=part, directory=directory), pipe=child)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from perdure.runtime.child_ids import child_id, child_number
+from perdure.runtime.execution.child_ids import child_id, child_number
 
 EXECUTION = "0123456789abcdef0123456789abcdef"
 

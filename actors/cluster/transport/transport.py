@@ -1,0 +1,55 @@
+"""A transport: how the hosts of a daemon reach one another.
+
+The rule: a transport carries bytes and knows who is at the other end; what the bytes mean is the wire's.
+
+`actors/cluster/peers.py` listens with it and `actors/cluster/outbound.py` connects with it. `unix.py` and
+`memory.py` are transports.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from .endpoint import Endpoint
+
+
+class Listener(Protocol):
+    """Takes connections of other hosts."""
+
+    def close(self) -> None:
+        """Take no more connections. Those that are there stay."""
+        ...
+
+
+class Transport(Protocol):
+    """Connects this host with others."""
+
+    async def listen(self, answer: Callable[[], asyncio.Protocol]) -> Listener:
+        """Listen to other hosts.
+
+        Args:
+            answer: Makes this end of each connection.
+
+        Raises:
+            OSError: It cannot listen.
+        """
+        ...
+
+    async def connect(self, endpoint: Endpoint, wire: asyncio.Protocol) -> None:
+        """Connect a wire to the host that listens at an endpoint.
+
+        Raises:
+            OSError: No host listens there, or another one than the endpoint means.
+        """
+        ...
+
+    def caller(self, connection: asyncio.BaseTransport) -> str | None:
+        """The name of the host that has made a connection, as the transport has verified it.
+
+        Returns:
+            None: This transport lets nobody but hosts of this daemon connect, and does not know which one it is.
+
+        Raises:
+            PermissionError: Whoever has connected is no host of this daemon.
+        """
+        ...
