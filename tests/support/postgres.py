@@ -7,6 +7,7 @@ tests runs as `nobody`.
 import importlib.util
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -73,9 +74,10 @@ class PostgresServer:
         """Start it, and wait until it takes connections."""
         options = [f"-c{name}={value}" for name, value in self._settings.items()]
         with open(self.folder / "log", "ab") as log:
+            other_user = _setpriv(self._as)
             self._process = subprocess.Popen(
-                [self.bin / "postgres", "-D", self.data, "-p", str(self.port), *options],
-                stdout=log, stderr=log, cwd=self.folder, env=self._environment(), **self._as,
+                [*other_user, self.bin / "postgres", "-D", self.data, "-p", str(self.port), *options],
+                stdout=log, stderr=log, cwd=self.folder, env=self._environment(), **({} if other_user else self._as),
             )  # fmt: skip
         end = time.monotonic() + WAIT_S
         while time.monotonic() < end:
@@ -87,7 +89,9 @@ class PostgresServer:
                 if sock.recv(1) == b"N" and self._answers():
                     return
             time.sleep(0.02)
-        raise RuntimeError(f"PostgreSQL has not started: {(self.folder / 'log').read_text()[-2000:]}")
+        raise RuntimeError(
+            f"PostgreSQL has not started ({self._process.poll()}): {(self.folder / 'log').read_text()[-2000:]}"
+        )
 
     def stop(self) -> None:
         """End it in order."""
@@ -185,6 +189,16 @@ class PostgresServer:
         return self.folder / package.name / "pginstall" / "bin"
 
 
+def _setpriv(user: Mapping[str, Any]) -> list[str]:
+    """A program that becomes another user and then the one behind it; none if it is not needed, or not there.
+
+    Python forks to become another user itself, and gRPC's handlers of forks have ended the child of a test with calls
+    under way by signal 11.
+    """
+    program = shutil.which("setpriv") if user else None
+    return [program, f"--reuid={user['user']}", f"--regid={user['group']}", "--clear-groups"] if program else []
+
+
 def _fast_folder() -> str | None:
     """A folder in memory, if there is one with room; None: the usual one for temporary files."""
     memory = "/dev/shm"  # noqa: S108  a folder with a random name is made in it
@@ -199,7 +213,13 @@ def _children_of(pid: int) -> Iterator[int]:
 
 
 def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """A port that the system gives to no connection by itself.
+
+    While the server is away, a client that connects again and again to a port of that range meets itself in the end
+    (both ends of a connection are the same socket), and the server cannot have its port back.
+    """
+    while True:
+        port = random.randrange(15_000, 32_000)
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port

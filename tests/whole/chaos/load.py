@@ -94,6 +94,7 @@ class ChaosClients(Clients):
         super().__init__(fleet.address)
         self.requests: list[Request] = []
         self.reads: list[Read] = []
+        self.called: list[Ledger] = []  # what clients over gRPC have started, each with one entry
         self.reconnects = 0  # nothing was sent: a balancer tries the next host
         self._fleet = fleet
 
@@ -115,13 +116,16 @@ class ChaosClients(Clients):
         end_s = time.monotonic() + within_s
         found: dict[str, dict[str, Any]] = {}
         async with httpx.AsyncClient(timeout=REQUEST_S) as http:
-            for ledger in self.ledgers:
+            for ledger in [*self.ledgers, *self.called]:
                 while True:
                     with suppress(httpx.TransportError):
                         path = f"{self._url()}/v1.0/workflows/dapr/{ledger.instance_id}"
                         state = (await http.get(path)).json()
                         if state.get("runtimeStatus") == "COMPLETED":
-                            found[ledger.instance_id] = json.loads(state["properties"]["dapr.workflow.output"])
+                            output = json.loads(state["properties"]["dapr.workflow.output"])
+                            # Of a call it is the entry that it has booked.
+                            ending = output if isinstance(output, dict) else {"got": [output], "early": 0}
+                            found[ledger.instance_id] = ending
                             break
                     if time.monotonic() > end_s:
                         break

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from ...support.cutting_proxy import CuttingProxy, cutting_proxy
 from ...support.postgres import PostgresServer
+from .calls import ChaosCallers
 from .checker import Verdict, check
 from .decoding import begin_decoding, decoded
 from .fleet import Fleet
@@ -65,7 +66,10 @@ async def weather(
             await fleet.start(hosts)
             load = ChaosClients(fleet)
             stop = asyncio.Event()
-            working = asyncio.ensure_future(load.run(clients=clients, stop=stop))
+            callers = ChaosCallers(fleet, load)
+            working = asyncio.gather(
+                load.run(clients=clients, stop=stop), callers.run(callers=max(1, clients // 4), stop=stop)
+            )
             try:
                 await asyncio.sleep(CALM_S)
                 await storm(Sky(server, fleet, proxy))
@@ -78,7 +82,7 @@ async def weather(
             recorded = Recorded(
                 commits=await asyncio.to_thread(decoded, server),
                 blows=fleet.blows,
-                ledgers=load.ledgers,
+                ledgers=[*load.ledgers, *load.called],
                 endings=endings,
                 requests=load.requests,
                 reads=load.reads,

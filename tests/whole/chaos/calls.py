@@ -1,0 +1,100 @@
+"""The load over gRPC: each client starts an instance under an id of its own, and waits for its end.
+
+The rule: as for clients over HTTP. A call that nobody received is made again elsewhere, as a balancer would; any other
+error is noted, and the client looks what has become of it.
+"""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import grpc
+
+from ...support.doors.rpc_host import Client
+from ...support.processes.ledgers import Ledger
+from .fleet import Fleet
+from .load import REQUEST_S, ChaosClients
+from .recorded import Request
+
+COMPLETED = 1
+NOT_RECEIVED = ("failed to connect", "Connection refused")
+PAUSE_S = 0.05
+
+
+class ChaosCallers:
+    """Clients over gRPC, whose notes stand beside those of the clients over HTTP."""
+
+    def __init__(self, fleet: Fleet, load: ChaosClients) -> None:
+        self._fleet = fleet
+        self._load = load
+        self._channels: dict[str, Any] = {}
+        self._number = 0
+
+    async def run(self, *, callers: int, stop: asyncio.Event) -> None:
+        """Call until told to stop."""
+        try:
+            await asyncio.gather(*(self._caller(stop) for _ in range(callers)))
+        finally:
+            for channel in self._channels.values():
+                await channel.close()
+
+    async def _caller(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            ledger = Ledger(f"call-{self._number}", sent={0}, acknowledged=[0])
+            self._number += 1
+            self._load.called.append(ledger)
+            while not ledger.started:
+                ledger.started = await self._start(ledger.instance_id)
+            while not await self._has_ended(ledger):
+                await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(PAUSE_S)
+
+    async def _start(self, id_: str) -> bool:
+        """Start an instance, or find that an earlier try has. To start one that has ended would run it again."""
+        answer = await self._call(
+            *("StartInstance", id_), instanceId=id_, name="verify", input={"value": json.dumps([id_, 0])}
+        )
+        if answer == "OK":
+            return True
+        found: list[Any] = []
+        await self._call("GetInstance", id_, into=found, instanceId=id_)
+        return bool(found) and bool(found[0].exists)
+
+    async def _has_ended(self, ledger: Ledger) -> bool:
+        state: list[Any] = []
+        await self._call(
+            *("WaitForInstanceCompletion", ledger.instance_id),
+            into=state,
+            instanceId=ledger.instance_id,
+            getInputsAndOutputs=True,
+        )
+        return bool(state) and state[0].workflowState.workflowStatus == COMPLETED
+
+    async def _call(self, method: str, id_: str, /, *, into: list[Any] | None = None, **fields: Any) -> str:
+        """Make a call; return OK, or the error's code and text."""
+        from_s = time.time()
+        end_s = time.monotonic() + REQUEST_S
+        while True:
+            answer, received = await self._try(method, into, fields)
+            if received or time.monotonic() > end_s:
+                break
+            await asyncio.sleep(PAUSE_S)
+        now_s = time.time()
+        # A wait lasts as long as what it waits for.
+        began_s = now_s if method == "WaitForInstanceCompletion" else from_s
+        self._load.requests.append(Request(began_s, now_s, id_, f"{method} {answer}", refused=answer != "OK"))
+        return answer
+
+    async def _try(self, method: str, into: list[Any] | None, fields: dict[str, Any]) -> tuple[str, bool]:
+        address = self._fleet.grpc()
+        if address not in self._channels:
+            self._channels[address] = grpc.aio.insecure_channel(address)
+        try:
+            found = await Client(self._channels[address]).call(method, timeout_s=REQUEST_S, **fields)
+        except grpc.aio.AioRpcError as error:
+            text = error.details() or ""
+            return f"{error.code().name} {text[:80]}", not any(words in text for words in NOT_RECEIVED)
+        if into is not None:
+            into.append(found)
+        return "OK", True
