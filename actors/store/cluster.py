@@ -4,13 +4,15 @@ The rule: a host is a row. While the row is there the host lives; who deletes it
 it happens afterwards. Its id is random, and new each time that it joins. No clock takes part: a host adds one to its
 beat, and others watch the number.
 
-`actors/cluster/leased.py` decides with it. `actors/store/memory.py` and `actors/store/postgres/` fulfil it, and
-`tests/actors/store/test_cluster_conformance.py` holds them to it.
+`actors/cluster/leased.py` decides with it, and `actors/store/presence/heart.py` beats. `actors/store/memory_cluster.py`
+and `actors/store/postgres/` fulfil it; `tests/actors/store/test_cluster_conformance.py` holds them to it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import NamedTuple, Protocol
+
+from .presence.heart import Heart
 
 
 class HostState(IntEnum):
@@ -25,7 +27,7 @@ class HostCard(NamedTuple):
 
     name: str  # of its machine; for people
     address: str  # where other hosts reach it: "10.0.0.7:50123"
-    place: str  # which process on which machine (`place.py`)
+    place: str  # which process on which machine (`actors/store/presence/place.py`)
     release: str
     wire_min: int  # the versions of the wire that it knows
     wire_max: int
@@ -47,19 +49,15 @@ class ShardRow(NamedTuple):
     epoch: int  # grows by one with each change of owner
 
 
-class Beats(NamedTuple):
-    """An answer to a beat."""
-
-    alive: bool  # whether this host's row is there
-    seen: Mapping[int, int]  # host -> beat of every host that lives
-
-
 class Cluster(Protocol):
     """A store that several hosts share. It fulfils `Store` too.
 
-    A method raises `StoreFailed` if it did nothing, and `StoreUncertain` if nobody can know; every method may be called
-    again after that. Methods that change something carry the fence of this host, and raise `StoreTakenOver` once its
-    row is gone.
+    It is opened first, and then joined. A method raises `StoreFailed` if it did nothing, and `StoreUncertain` if nobody
+    can know; every method may be called again after that. Methods that change something carry the fence of this host,
+    and raise `StoreTakenOver` once its row is gone.
+
+    A host has a *life* from each `join` or `resume` to the end of its row. What was begun in one life fails in the
+    next.
     """
 
     @property
@@ -67,32 +65,45 @@ class Cluster(Protocol):
         """The id of this host since it joined last."""
         ...
 
+    @property
+    def alive(self) -> bool:
+        """False once anything has found that this life is over: the row is gone, or the server is another one."""
+        ...
+
+    @property
+    def heart(self) -> Heart:
+        """The beat of this life. Who has joined runs it."""
+        ...
+
     async def join(self, card: HostCard) -> int:
-        """Enter this host, under a new id, which is returned. A row of the same process is deleted."""
+        """Enter this host, under a new id, which is returned. A row of the same place and address is deleted."""
+        ...
+
+    async def resume(self) -> bool:
+        """Begin another life under the same id, on a server that has taken the place of the one before.
+
+        Returns:
+            Whether this host's row is there; if not, this host is dead.
+        """
         ...
 
     async def leave(self) -> None:
-        """Delete this host's row. Nothing is committed by it afterwards."""
+        """Delete this host's row. Nothing is committed by it afterwards. The store does so too when it is closed."""
         ...
 
     async def set_state(self, state: HostState) -> None:
         """Tell the others that this host leaves."""
         ...
 
-    async def beat(self) -> Beats:
-        """Add one to this host's number, and read the numbers of all."""
-        ...
-
-    async def look(self) -> Beats:
-        """Read the numbers of all, and write nothing. For a host that is alone."""
-        ...
-
     async def hosts(self) -> Sequence[HostRow]:
         """Read all hosts that live."""
         ...
 
-    async def shards(self) -> Sequence[ShardRow]:
-        """Read the owners of all shards."""
+    async def owners(self) -> Sequence[ShardRow]:
+        """Read the owners of all shards, in the order of their numbers.
+
+        It sees all that this host has done, and whatever was in doubt is settled before.
+        """
         ...
 
     async def kill(self, host: int, beat: int) -> bool:
@@ -103,14 +114,18 @@ class Cluster(Protocol):
         ...
 
     async def take(self, seen: Sequence[tuple[int, int]]) -> Mapping[int, int]:
-        """Become the owner of shards that no living host owns.
+        """Become the owner of shards that no living host owns, or that are this host's already.
 
         Args:
             seen: Shards, and their epochs as they were read. A shard whose epoch is another by now is left out.
 
         Returns:
-            Shard -> new epoch, of those that are this host's now.
+            Shard -> new epoch, of those that are this host's now. Commits for them are accepted from here on.
         """
+        ...
+
+    def adopt(self, epochs: Mapping[int, int]) -> None:
+        """Accept commits for shards that another host has given to this one, at these epochs."""
         ...
 
     async def give(self, shard: int, to: int, epoch: int) -> int | None:
@@ -119,7 +134,10 @@ class Cluster(Protocol):
         The caller has seen to it that no commit for the shard is under way, and sends none afterwards.
 
         Returns:
-            The new epoch; None if the shard is not this host's at that epoch.
+            The new epoch; None if the shard is not this host's at that epoch, or there is no such host.
+
+        Raises:
+            StoreUncertain, StoreFailed: The row tells, once it can be read.
         """
         ...
 
@@ -129,4 +147,12 @@ class Cluster(Protocol):
 
     async def cuts(self) -> Sequence[tuple[int, int]]:
         """Read which host cannot reach which."""
+        ...
+
+    async def secret(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """Read what all hosts of the store know by a name; the first that asks makes it."""
+        ...
+
+    async def replace_secret(self, name: str, value: bytes) -> None:
+        """Put another value in the place of a secret. A host does not need to have joined for that."""
         ...

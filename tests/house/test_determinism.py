@@ -21,6 +21,7 @@ OUTSIDE = {
     "actors/hosting/flight_record.py": "a file beside the store; engines without a file have none",
     "actors/hosting/host.py": "the number of the thread, compared and never ordered",
     "actors/waiting/own_task.py": "the number of the thread, compared and never ordered",
+    "actors/store/presence/heart.py": "the thread of a store on a server; in memory it is a task",
     "actors/store/sqlite/connection.py": "the thread of the store",
     "actors/store/sqlite/in_use.py": "the pause of a command that reads a file beside its host",
     "runtime/activities/process_pool.py": "other processes",

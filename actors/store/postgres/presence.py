@@ -19,7 +19,7 @@ import anyio
 import anyio.lowlevel
 
 from ..errors import StoreInUse, StoreTakenOver
-from . import place
+from ..presence import place
 from .driver import DatabaseSession, Lost, Refused, call_later, spawn
 from .statements import BACKEND, BEAT, END_BLOCKING, HOSTS, JOIN, KILL, LEAVE, LOOK, SERVE
 from .url import DatabaseUrl

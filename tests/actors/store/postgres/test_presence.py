@@ -9,10 +9,11 @@ import pytest
 
 from perdure.actors.address import Address
 from perdure.actors.store.errors import StoreInUse, StoreTakenOver
-from perdure.actors.store.postgres import place, presence
+from perdure.actors.store.postgres import presence
 from perdure.actors.store.postgres.driver import AsyncpgDriver, DatabaseSession, Statement
 from perdure.actors.store.postgres.store import PostgresStore
 from perdure.actors.store.postgres.url import parse_url
+from perdure.actors.store.presence import place
 
 from ....support.actors.store_bench import SHARDS, Bench, write
 from ....support.postgres import PostgresServer

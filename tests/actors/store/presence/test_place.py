@@ -2,7 +2,7 @@
 
 import os
 
-from perdure.actors.store.postgres.place import is_gone, machine_name, own_place
+from perdure.actors.store.presence.place import is_gone, machine_name, own_place
 
 
 def test_this_process_is_here() -> None:

@@ -3,7 +3,7 @@
 The rule: a place tells that a host is gone only where that is certain: on the same machine, in the same boot and among
 the same process ids, when no process has its id, or another one has that began later. Anywhere else the beat tells.
 
-`actors/store/postgres/presence.py` compares places.
+`actors/cluster/leased.py` and `actors/store/postgres/presence.py` compare places.
 """
 
 import os

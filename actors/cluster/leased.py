@@ -1,0 +1,322 @@
+"""The leased membership: a host among others that share a store, who come and go.
+
+The rule: the rows decide (`actors/store/cluster.py`), and this host does what follows from them. It serves while its
+last answered beat is younger than UNCERTAIN_S. As soon as its row is known to be gone it drops all that it has in
+memory, and joins again under a new id. It judges others by its own beats only (`actors/cluster/leases/judging.py`), and
+takes and gives what the plan says (`actors/cluster/leases/plan.py`).
+
+    joining ──> serving <──> uncertain          no beat was answered lately: callers wait
+                   │             │
+                   ├─────────────┴──> dead ──> joining
+                   └──> leaving                 gives its shards, and takes none
+
+Three tasks run in each life: the heart beats (`actors/store/presence/heart.py`); the watch looks at what came of the
+beats, and decides whether this host lives and serves; the work talks with the store (`actors/cluster/leases/work.py`).
+What the watch decides never waits for the store.
+
+The engine makes one for a store that is shared, and gives it a keeper of shards (`actors/cluster/keeper.py`).
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
+
+import anyio
+from anyio.abc import TaskStatus
+
+from ..store.cluster import Cluster, HostCard, HostRow, HostState
+from ..store.part import Part
+from ..store.presence.heart import Heartbeat
+from ..store.presence.place import is_gone
+from .keeper import ShardKeeper
+from .leases.judging import Rejoining
+from .leases.life import HostLife
+from .leases.patience import patiently
+from .leases.seen import ClusterSeen, Gift, HostSeen, Standing
+from .leases.work import NEWCOMER_S, LeaseWork
+from .membership import name_of_id
+from .transport.endpoint import Endpoint, TcpEndpoint
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 0.1  # between two looks at the beats
+UNCERTAIN_S = 1.5  # a host whose last answered beat is older than this answers nothing from memory
+LEAVE_S = 20.0
+
+
+class LeasedMembership:
+    """One host among those that share a store.
+
+    Args:
+        card: What this host says of itself; asked each time that it joins.
+        endpoint_of: Where another host is reached.
+        tell: Tells another host of shards that were given to it. It may be lost: the rows say the same, later.
+        gone: Whether the process at a place has certainly ended.
+        stuck_after_s: A host whose event loop stands still for longer beats no more.
+        newcomer_s: How long a host has to live before it gets shards from those that stay.
+    """
+
+    part: Part | None = None  # all hosts share one store
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        card: Callable[[], HostCard],
+        *,
+        endpoint_of: Callable[[HostRow], Endpoint] = lambda row: TcpEndpoint(row.host, row.card.address),
+        tell: Callable[[int, Sequence[Gift]], None] = lambda to, gifts: None,
+        gone: Callable[[str], bool] = is_gone,
+        stuck_after_s: float = inf,
+        newcomer_s: float = NEWCOMER_S,
+    ) -> None:
+        self.standing = Standing.JOINING
+        self.lives = 0  # how often it has begun one
+        self._cluster = cluster
+        self._card = card
+        self._endpoint_of = endpoint_of
+        self._tell = tell
+        self._gone = gone
+        self._stuck_after_s = stuck_after_s
+        self._newcomer_s = newcomer_s
+        self._watchers: list[Callable[[], None]] = []
+        self._rejoining = Rejoining()
+        self._leaving = False
+        self._settled = anyio.Event()  # once this host leaves, and has nothing left to give
+        self._keeper: ShardKeeper | None = None
+        self._killed = 0  # in earlier lives
+        self._started = False
+        self._life = HostLife(0, name_of_id)
+
+    # For the wire: who are the others?
+
+    @property
+    def me(self) -> str:
+        """The name of this host; another one in each life."""
+        return name_of_id(self._life.me)
+
+    def others(self) -> Mapping[str, Endpoint]:
+        """Name -> endpoint of all other hosts that live."""
+        return {
+            name_of_id(row.host): self._endpoint_of(row)
+            for row in self._life.rows.values()
+            if row.host != self._life.me
+        }
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have a function called each time that this host has another name, or other hosts have come or gone.
+
+        It is called before anything is done that follows from that.
+        """
+        self._watchers.append(changed)
+
+    def reached(self, name: str, reached: bool) -> None:
+        """Learn that there is, or is not any more, a verified connection to another host."""
+        life = self._life
+        for host in life.rows:
+            if name_of_id(host) == name and host != life.me:
+                if there:
+                    life.unreached.pop(host, None)
+                else:
+                    life.unreached.setdefault(host, anyio.current_time())
+
+    def refused(self, name: str) -> None:
+        """Learn that the process of a host has certainly ended: where it was reached, a connection is refused."""
+        life = self._life
+        for host in life.rows:
+            if name_of_id(host) == name and host != life.me:
+                life.gone.setdefault(host, set())
+                life.wake.set()
+
+    def told(self, gifts: Sequence[Gift]) -> None:
+        """Learn from another host that it has given shards to this one."""
+        life = self._life
+        if self._keeper is None or self.standing in (Standing.JOINING, Standing.DEAD):
+            return
+        for gift in gifts:
+            if gift.to == life.me and life.table.own(gift.shard, gift.epoch):
+                self._cluster.adopt({gift.shard: gift.epoch})
+                self._keeper.opened({gift.shard: gift.epoch}, gift.jobs)
+
+    # For the host.
+
+    @property
+    def may_answer(self) -> bool:
+        """Whether this host may answer from memory now: exact, whatever the event loop has been doing."""
+        return self._lives() and anyio.current_time() - self._cluster.heart.sent_at < UNCERTAIN_S
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other host has the store."""
+        return len(self._life.rows) <= 1
+
+    def seen(self) -> ClusterSeen:
+        """What this host knows of all."""
+        life = self._life
+        owners = life.table.owners
+        counts: dict[int, int] = {}
+        for owner in owners.values():
+            if owner is not None:
+                counts[owner] = counts.get(owner, 0) + 1
+        hosts = [
+            HostSeen(
+                host, name_of_id(host), row.card, row.state, counts.get(host, 0),
+                life.numbers.get(host), life.beats.silent_s(host), host == life.me,
+            )
+            for host, row in sorted(life.rows.items())
+        ]  # fmt: skip
+        return ClusterSeen(
+            self.me, self.standing, hosts, len(owners), len(life.table.free), self._killed + life.killed, self.lives
+        )
+
+    async def run(self, keeper: ShardKeeper, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Be a host until cancelled, over as many lives as it takes.
+
+        It has started once this host has joined and taken what it could at once. Its row stays until the store is
+        closed, because commits may still be under way.
+
+        Raises:
+            StoreError: It could not join in the first place.
+        """
+        self._keeper = keeper
+        self._begin(await self._cluster.join(self._card()), keeper)
+        while not self._leaving or self._lives():
+            await self._live(keeper, task_status)
+            if not self._leaving:
+                await self._begin_again(keeper)
+        self._settled.set()
+        await anyio.sleep_forever()
+
+    async def leave(self, within_s: float = LEAVE_S) -> None:
+        """Give all shards to other hosts, and take no more; return when that is done, or the time is over.
+
+        Returns at once if there is no other host that takes any.
+        """
+        self._leaving = True
+        with anyio.move_on_after(within_s):
+            await patiently(lambda: self._cluster.set_state(HostState.LEAVING), while_=self._lives)
+            if self._lives():
+                self.standing = Standing.LEAVING
+                self._life.stale = True
+                self._life.wake.set()
+                await self._settled.wait()
+
+    # Lives.
+
+    def _lives(self) -> bool:
+        return self.standing not in (Standing.JOINING, Standing.DEAD) and self._cluster.alive
+
+    def _begin(self, me: int, keeper: ShardKeeper, *, resumed: bool = False) -> None:
+        self._killed += self._life.killed
+        self._life = HostLife(me, name_of_id)
+        self._life.resumed = resumed
+        self._cluster.heart.stuck_after_s = self._stuck_after_s
+        self.lives += 1
+        self.standing = Standing.SERVING
+        self._changed()
+        keeper.set_serving(True)
+
+    async def _live(self, keeper: ShardKeeper, task_status: TaskStatus[None]) -> None:
+        """Live one life."""
+        life = self._life
+        work = LeaseWork(
+            self._cluster,
+            keeper,
+            life,
+            name_of=name_of_id,
+            lives=lambda: self._life is life and self._lives(),
+            changed=self._changed,
+            tell=self._tell,
+            newcomer_s=self._newcomer_s,
+        )
+        async with anyio.create_task_group() as group:
+            life.scope = group.cancel_scope
+            group.start_soon(self._cluster.heart.run)
+            group.start_soon(self._keep_watch, keeper)
+            group.start_soon(self._keep_working, work, task_status)
+
+    async def _begin_again(self, keeper: ShardKeeper) -> None:
+        """Begin another life, as soon as the store lets this host in."""
+        if self._life.may_resume and await patiently(self._cluster.resume):
+            self._begin(self._life.me, keeper, resumed=True)
+            return
+        away_s = self._rejoining.killed(anyio.current_time())
+        if away_s:
+            logger.warning("this host was found dead several times: it joins again in %.0f s", away_s)
+        await anyio.sleep(away_s)
+        self.standing = Standing.JOINING
+        me = await patiently(lambda: self._cluster.join(self._card()))
+        assert me is not None
+        self._begin(me, keeper)
+        logger.warning("this host goes on as %s", self.me)
+
+    def _die(self, keeper: ShardKeeper, why: str) -> None:
+        """End this life: nothing that is in memory counts any more."""
+        if self.standing is not Standing.DEAD:
+            self.standing = Standing.DEAD
+            logger.warning("%s is at its end: %s", self.me, why)
+            self._cluster.heart.stop()
+            keeper.set_serving(False)
+            self._life.rows = {}
+            self._changed()
+            keeper.abandon()
+            if self._life.scope is not None:
+                self._life.scope.cancel()
+
+    def _changed(self) -> None:
+        for watcher in self._watchers:
+            watcher()
+
+    # The watch. It waits for nothing but time.
+
+    async def _keep_watch(self, keeper: ShardKeeper) -> None:
+        life, heart, serving = self._life, self._cluster.heart, True
+        while True:
+            now = anyio.current_time()
+            heart.tick(now)
+            for beat in heart.drain():
+                self._hear(life, beat, keeper)
+            if not self._cluster.alive:
+                life.may_resume = True
+                self._die(keeper, "its row is gone, or its server is another one")
+            if self.standing is Standing.DEAD:
+                return
+            if serving is not self.may_answer:
+                serving = not serving
+                if self.standing is not Standing.LEAVING:
+                    self.standing = Standing.SERVING if serving else Standing.UNCERTAIN
+                keeper.set_serving(serving)
+            if life.has_work(now):
+                life.wake.set()
+            await anyio.sleep(TICK_S)
+
+    def _hear(self, life: HostLife, beat: Heartbeat, keeper: ShardKeeper) -> None:
+        """Take in one beat of this host's."""
+        life.beats.heard(beat)
+        if beat.beats is None:
+            return
+        found = beat.beats
+        life.timeline = life.timeline or found.timeline
+        if found.timeline != life.timeline:
+            life.may_resume = True
+            self._die(keeper, "its server is another one, and may not have all that was committed")
+        elif not found.alive:
+            self._die(keeper, "another host has found it dead")
+        life.numbers = found.seen
+        if found.seen.keys() != life.rows.keys() or found.version != life.version:
+            life.version, life.stale = found.version, True
+        for host, row in life.rows.items():
+            if host != life.me and host not in life.gone and self._gone(row.card.place):
+                life.gone[host] = set()
+
+    # The work. It talks with the store.
+
+    async def _keep_working(self, work: LeaseWork, task_status: TaskStatus[None]) -> None:
+        life = self._life
+        while True:
+            await patiently(work.do, while_=self._lives)
+            if not self._started:
+                self._started = True
+                task_status.started()
+            if self._leaving and work.nothing_left_to_give:
+                self._settled.set()
+            await life.wake.wait()

@@ -1,0 +1,95 @@
+"""One life of a host: what it knows of the others from the moment it joins until its row is gone.
+
+The rule: nothing of one life is carried into the next.
+
+`actors/cluster/leased.py` begins and ends lives; `actors/cluster/leases/work.py` learns and acts in them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
+
+import anyio
+
+from ...store.cluster import HostRow, HostState
+from ...store.presence.heart import SLOW_S
+from ...waiting.signal import Signal
+from .judging import BeatTable
+from .shard_table import ShardTable
+
+GONE_TRIES = 2  # beats at which a host is killed that is said to be gone
+CUT_S = 3.0  # a host that beats and cannot be reached for so long is cut off from this one
+
+
+class HostLife:
+    """What a host knows in one of its lives.
+
+    Args:
+        me: Its id.
+        name_of: Makes the name of a host of its id.
+    """
+
+    def __init__(self, me: int, name_of: Callable[[int], str]) -> None:
+        self.me = me
+        self.scope: anyio.CancelScope | None = None
+        self.wake = Signal()  # there may be something to do at the store
+        self.beats = BeatTable(me)
+        self.table = ShardTable(me, name_of)
+        self.rows: Mapping[int, HostRow] = {}
+        self.since: dict[int, float] = {}  # host -> since when this one knows it
+        self.cuts: Sequence[tuple[int, int]] = ()
+        self.numbers: Mapping[int, int] = {}  # host -> beat
+        self.version = ""
+        self.timeline = ""
+        self.unreached: dict[int, float] = {}  # host -> since when there is no connection to it
+        self.gone: dict[int, set[int]] = {}  # hosts whose process is said to have ended -> beats that did not prove it
+        self.killed = 0  # hosts that this one has found dead
+        self.stale = True  # what is known is not what the rows say
+        self.gives_at = inf  # when there is something to give again
+        self.resumed = False  # the server is another one, and nothing of this host's is in memory yet
+        self.may_resume = False  # this life may be over because the server is another one
+
+    @property
+    def states(self) -> Mapping[int, HostState]:
+        return {host: row.state for host, row in self.rows.items()}
+
+    def know(self, hosts: Mapping[int, HostRow], now: float) -> None:
+        """Take in who lives."""
+        # Who was there before this host is no newcomer.
+        began = now if self.rows else -inf
+        self.rows = hosts
+        self.since = {host: self.since.get(host, began) for host in hosts}
+        self.unreached = {host: since for host, since in self.unreached.items() if host in hosts}
+        self.gone = {host: tried for host, tried in self.gone.items() if host in hosts}
+
+    def said_to_be_gone(self) -> dict[int, int]:
+        """The hosts whose process is said to have ended -> the beat at which they may be killed.
+
+        A process that has ended may have beaten once since this host has looked. One that beats after that lives.
+        """
+        return {
+            host: self.numbers[host]
+            for host, tried in self.gone.items()
+            if host in self.numbers and self.numbers[host] not in tried and len(tried) < GONE_TRIES
+        }
+
+    def tried(self, host: int, beat: int) -> None:
+        """Take note that it was tried to kill a host at a beat."""
+        if host in self.gone:
+            self.gone[host].add(beat)
+            if len(self.gone[host]) >= GONE_TRIES:
+                del self.gone[host]
+
+    def cut_off(self, now: float) -> set[int]:
+        """The hosts that beat, and cannot be reached."""
+        return {
+            host
+            for host, since in self.unreached.items()
+            if now - since >= CUT_S and (silent := self.beats.silent_s(host)) is not None and silent <= SLOW_S
+        }
+
+    def has_work(self, now: float) -> bool:
+        """Whether there is anything to do at the store."""
+        return bool(
+            self.stale or self.resumed or self.said_to_be_gone() or self.unreached
+            or self.table.free or self.beats.dead(now) or now >= self.gives_at
+        )  # fmt: skip

@@ -1,0 +1,40 @@
+"""Patience with a store: what it refuses now is tried again.
+
+The rule: a pause between two tries is short, and grows.
+
+`actors/cluster/leased.py` and `actors/cluster/leases/work.py` ask a store through it.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+
+from ...store.errors import StoreError
+
+logger = logging.getLogger(__name__)
+
+RETRY_MIN_S, RETRY_MAX_S = 0.1, 1.0  # between two tries; doubled
+
+T = TypeVar("T")
+
+
+async def patiently(work: Callable[[], Awaitable[T]], *, while_: Callable[[], bool] = lambda: True) -> T | None:
+    """Do something; again after a pause, as long as the store refuses it.
+
+    Args:
+        while_: Whether there is any sense in another try.
+
+    Returns:
+        What was done; None: there was no more sense in it.
+    """
+    pause_s = RETRY_MIN_S
+    while while_():
+        try:
+            return await work()
+        except StoreError as error:
+            logger.debug("again in %.1f s: %s", pause_s, error)
+        await anyio.sleep(pause_s)
+        pause_s = min(2 * pause_s, RETRY_MAX_S)
+    return None

@@ -1,0 +1,105 @@
+"""The table of shards, as one host of a leased membership knows it.
+
+The rule: of two rows of a shard that with the higher epoch is the newer one, however late the other comes; so what was
+read, what was taken and what other hosts say can arrive in any order. An owner that is not among the living is nobody.
+
+`actors/cluster/leased.py` has one for each life.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from ...store.cluster import ShardRow
+from ..placement import Ownership
+
+
+class TableChanges(NamedTuple):
+    """What rows have told."""
+
+    mine: dict[int, int]  # shards that have become this host's -> epoch
+    moved: dict[int, Ownership | None]  # others that have another owner than before, or none
+    given: dict[int, Ownership | None]  # shards that were this host's, and are not any more
+
+
+class ShardTable:
+    """Who owns which shard.
+
+    Args:
+        me: The id of this host.
+        name_of: Makes the name of a host of its id.
+    """
+
+    def __init__(self, me: int, name_of: Callable[[int], str]) -> None:
+        self._me = me
+        self._name_of = name_of
+        self._rows: dict[int, ShardRow] = {}
+        self._told: dict[int, Ownership | None] = {}  # of shards that are not this host's
+        self._free_since: dict[int, float] = {}
+        self.mine: dict[int, int] = {}  # shard -> epoch
+
+    @property
+    def owners(self) -> Mapping[int, int | None]:
+        """Shard -> the host of its row."""
+        return {shard: row.host for shard, row in self._rows.items()}
+
+    def read(self, rows: Sequence[ShardRow], living: Collection[int], now: float) -> TableChanges:
+        """Take in rows that were read.
+
+        Args:
+            living: All hosts that live, read after the rows.
+            now: A clock; for how long a shard is nobody's is counted by it.
+        """
+        changes = TableChanges({}, {}, {})
+        for row in rows:
+            known = self._rows.get(row.shard)
+            if known is None or row.epoch >= known.epoch:
+                self._rows[row.shard] = row
+        for shard, row in self._rows.items():
+            self._enter(shard, row, living, now, changes)
+        return changes
+
+    def _enter(self, shard: int, row: ShardRow, living: Collection[int], now: float, changes: TableChanges) -> None:
+        if row.host == self._me:
+            if self.mine.get(shard) != row.epoch:
+                self.own(shard, row.epoch)
+                changes.mine[shard] = row.epoch
+            return
+        lives = row.host is not None and row.host in living
+        owner = Ownership(host=self._name_of(row.host), epoch=row.epoch) if lives and row.host is not None else None
+        if lives:
+            self._free_since.pop(shard, None)
+        else:
+            self._free_since.setdefault(shard, now)
+        if shard in self.mine:
+            del self.mine[shard]
+            changes.given[shard] = owner
+        elif shard not in self._told or self._told[shard] != owner:
+            changes.moved[shard] = owner
+        self._told[shard] = owner
+
+    def own(self, shard: int, epoch: int) -> bool:
+        """Take note that a shard is this host's; False if something newer is known of it."""
+        known = self._rows.get(shard)
+        if known is not None and (epoch < known.epoch or self.mine.get(shard, -1) >= epoch):
+            return False
+        self._rows[shard] = ShardRow(shard, self._me, epoch)
+        self.mine[shard] = epoch
+        self._told.pop(shard, None)
+        self._free_since.pop(shard, None)
+        return True
+
+    def gave(self, shard: int, to: int, epoch: int) -> Ownership:
+        """Take note that this host has given a shard away."""
+        del self.mine[shard]
+        self._rows[shard] = ShardRow(shard, to, epoch)
+        owner = self._told[shard] = Ownership(host=self._name_of(to), epoch=epoch)
+        return owner
+
+    @property
+    def free(self) -> Mapping[int, tuple[int, float]]:
+        """The shards that are nobody's -> epoch, and since when they are known to be."""
+        return {shard: (self._rows[shard].epoch, since) for shard, since in self._free_since.items()}
+
+    def row(self, shard: int) -> ShardRow:
+        """What is known of a shard."""
+        return self._rows[shard]

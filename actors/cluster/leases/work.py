@@ -1,0 +1,207 @@
+"""The work of a host at the store it shares: to kill the dead, to learn who owns what, to take and to give.
+
+The rule: it does one thing after another, so that what it knows does not change under its hands; what fails is left
+undone and found out anew. What other hosts tell (`told`) may come at any time: the higher epoch counts.
+
+`actors/cluster/leased.py` runs it, once for each life.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
+
+import anyio
+
+from ...store.cluster import Cluster, HostState
+from ...store.errors import StoreError, StoreTakenOver
+from ..keeper import ShardKeeper
+from .life import HostLife
+from .patience import patiently
+from .plan import plan, takers_of
+from .seen import Gift
+
+logger = logging.getLogger(__name__)
+
+ANYONE_S = 1.0  # a free shard that its planned owner has not taken for so long may be taken by anyone
+NEWCOMER_S = 10.0  # a host gets no shards from those that stay before it has lived for so long
+GIVEN_AT_ONCE, LEFT_AT_ONCE = 4, 16  # shards that are given at a time, by a host that stays, and by one that leaves
+
+
+class LeaseWork:
+    """The work of one life.
+
+    Args:
+        name_of: Makes the name of a host of its id.
+        lives: Whether this life goes on.
+        changed: Called when other hosts have come or gone, before anything follows from it.
+        tell: Tells another host of shards that were given to it.
+        newcomer_s: How long a host has to live before it gets shards from those that stay.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        keeper: ShardKeeper,
+        life: HostLife,
+        *,
+        name_of: Callable[[int], str],
+        lives: Callable[[], bool],
+        changed: Callable[[], None],
+        tell: Callable[[int, Sequence[Gift]], None],
+        newcomer_s: float = NEWCOMER_S,
+    ) -> None:
+        self._cluster = cluster
+        self._keeper = keeper
+        self._life = life
+        self._name_of = name_of
+        self._lives = lives
+        self._changed = changed
+        self._tell = tell
+        self._newcomer_s = newcomer_s
+
+    async def do(self) -> None:
+        """Do what there is to do.
+
+        Raises:
+            StoreError: Something was left undone; it is found out anew next time.
+        """
+        await self._kill_the_dead()
+        if self._life.resumed:
+            await self._take_up_again()
+        if self._life.stale:
+            await self._read()
+        await self._tell_cuts()
+        await self._take()
+        await self._give()
+
+    async def _kill_the_dead(self) -> None:
+        life = self._life
+        for host, beat in {**life.beats.dead(anyio.current_time()), **life.said_to_be_gone()}.items():
+            life.tried(host, beat)
+            life.stale = True
+            row = life.rows.get(host)
+            if row is not None and await self._cluster.kill(host, beat):
+                life.killed += 1
+                logger.warning("%s on %s is dead: its shards are taken", self._name_of(host), row.card.name)
+
+    async def _take_up_again(self) -> None:
+        """Take the shards that are this host's on a server that has not had all of it: from there it begins anew."""
+        rows = await self._cluster.owners()
+        self._own(await self._cluster.take([(s, epoch) for s, host, epoch in rows if host == self._life.me]))
+        self._life.resumed = False
+
+    async def _read(self) -> None:
+        """Read who lives and who owns what, and do what follows."""
+        self._life.stale = False
+        try:
+            # The owners first: one that is not among the hosts that are read later is dead.
+            owners = await self._cluster.owners()
+            hosts = {row.host: row for row in await self._cluster.hosts()}
+            self._life.cuts = await self._cluster.cuts()
+        except StoreError:
+            self._life.stale = True
+            raise
+        now = anyio.current_time()
+        if self._life.me not in hosts:
+            raise StoreTakenOver(self._name_of(self._life.me), "another host has found this one dead")
+        changed = hosts.keys() != self._life.rows.keys()
+        self._life.know(hosts, now)
+        if changed:
+            self._changed()  # connections to the dead are closed before anything is taken from them
+        changes = self._life.table.read(owners, hosts.keys(), now)
+        if changes.mine:
+            self._cluster.adopt(changes.mine)
+            self._keeper.opened(changes.mine)
+        if moved := {**changes.given, **changes.moved}:
+            self._keeper.moved(moved)
+
+    async def _tell_cuts(self) -> None:
+        now = anyio.current_time()
+        told = {peer for host, peer in self._life.cuts if host == self._life.me}
+        wanted = self._life.cut_off(now)
+        for peer in told ^ wanted:
+            await self._cluster.set_cut(peer, cut=peer in wanted)
+            self._life.stale = True
+
+    async def _take(self) -> None:
+        """Take what is nobody's and shall be this host's."""
+        free = self._life.table.free
+        if not free or self._life.me not in takers_of(self._life.states, self._life.cuts):
+            return
+        now = anyio.current_time()
+        moves = plan(self._life.table.owners, self._life.states, self._life.cuts)
+        wanted = [
+            (shard, epoch)
+            for shard, (epoch, since) in free.items()
+            if moves.get(shard) == self._life.me or now - since >= ANYONE_S
+        ]
+        if wanted:
+            self._life.stale = True  # until it is known who has got what
+            taken = await self._cluster.take(wanted)
+            self._own(taken)
+            self._life.stale = len(taken) < len(wanted)
+
+    def _own(self, epochs: Mapping[int, int]) -> None:
+        if mine := {shard: epoch for shard, epoch in epochs.items() if self._life.table.own(shard, epoch)}:
+            self._keeper.opened(mine)
+
+    @property
+    def nothing_left_to_give(self) -> bool:
+        """Whether all know that this host leaves, and nobody is left who takes anything of it."""
+        state = self._life.states.get(self._life.me)
+        return state is HostState.LEAVING and not self._life.stale and not self._gifts()
+
+    def _gifts(self) -> dict[int, tuple[int, float]]:
+        """The shards of this host that shall be another's -> whose, and from when on."""
+        life = self._life
+        moves = plan(life.table.owners, life.states, life.cuts)
+        stays = life.me in takers_of(life.states, life.cuts)
+        return {
+            shard: (to, life.since[to] + self._newcomer_s if stays else -inf)
+            for shard, to in moves.items()
+            if shard in life.table.mine
+        }
+
+    async def _give(self) -> None:
+        """Give some of what shall be another host's."""
+        leaving = self._life.states.get(self._life.me) is HostState.LEAVING
+        at_once = LEFT_AT_ONCE if leaving else GIVEN_AT_ONCE
+        gifts = sorted(self._gifts().items(), key=lambda gift: gift[1][1])
+        now = anyio.current_time()
+        due = [(shard, to) for shard, (to, at) in gifts if at <= now][:at_once]
+        self._life.gives_at = gifts[len(due)][1][1] if len(due) < len(gifts) else inf
+        async with anyio.create_task_group() as group:
+            for shard, to in due:
+                group.start_soon(self._give_one, shard, to)
+
+    async def _give_one(self, shard: int, to: int) -> None:
+        epoch = self._life.table.mine[shard]
+        jobs = await patiently(lambda: self._keeper.close(shard), while_=self._lives)
+        if jobs is None:
+            return
+        try:
+            given = await self._cluster.give(shard, to, epoch)
+        except StoreError as error:
+            logger.debug("shard %d stays closed until its row can be read: %s", shard, error)
+            given = None
+        if given is not None:
+            self._gave(Gift(to, shard, given, jobs))
+        else:
+            await patiently(lambda: self._look_at(shard, Gift(to, shard, epoch + 1, jobs)), while_=self._lives)
+
+    async def _look_at(self, shard: int, gift: Gift) -> None:
+        """Find out from its row what has become of a shard that is closed."""
+        row = next(row for row in await self._cluster.owners() if row.shard == shard)
+        self._life.stale = True
+        if row.host == self._life.me and row.epoch < gift.epoch:
+            self._keeper.reopened(shard)
+        elif (row.host, row.epoch) == (gift.to, gift.epoch):
+            self._gave(gift)
+        else:
+            # It has gone on from there, and who has it has heard of it.
+            self._keeper.given(shard, self._life.table.gave(shard, gift.to, gift.epoch))
+
+    def _gave(self, gift: Gift) -> None:
+        if self._life.table.mine.get(gift.shard, gift.epoch) < gift.epoch:  # or it has come back meanwhile
+            self._keeper.given(gift.shard, self._life.table.gave(gift.shard, gift.to, gift.epoch))
+            self._tell(gift.to, [gift])

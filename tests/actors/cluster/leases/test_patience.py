@@ -1,0 +1,51 @@
+"""What a store refuses is tried again, after pauses that grow, as long as there is any sense in it."""
+
+import anyio
+import pytest
+
+from perdure.actors.cluster.leases.patience import RETRY_MAX_S, RETRY_MIN_S, patiently
+from perdure.actors.store.errors import StoreFailed
+from perdure.testing.virtual_time import run_virtually
+
+pytestmark = pytest.mark.usefixtures("virtual_backend")
+
+
+class Refusing:
+    def __init__(self, times: int) -> None:
+        self.left = times
+        self.at: list[float] = []
+
+    async def do(self) -> str:
+        self.at.append(anyio.current_time())
+        if self.left:
+            self.left -= 1
+            raise StoreFailed("away")
+        return "done"
+
+
+def test_it_is_done_in_the_end_and_the_pauses_grow() -> None:
+    async def story() -> None:
+        refusing = Refusing(6)
+        assert await patiently(refusing.do) == "done"
+        pauses = [later - at for at, later in zip(refusing.at, refusing.at[1:], strict=False)]
+        assert pauses[:4] == pytest.approx([RETRY_MIN_S * 2**i for i in range(4)])
+        assert pauses[4:] == pytest.approx([RETRY_MAX_S] * 2)
+
+    run_virtually(story)
+
+
+def test_it_is_left_undone_when_there_is_no_more_sense_in_it() -> None:
+    async def story() -> None:
+        refusing = Refusing(99)
+        assert await patiently(refusing.do, while_=lambda: len(refusing.at) < 3) is None
+        assert len(refusing.at) == 3
+
+    run_virtually(story)
+
+
+def test_what_is_no_error_of_a_store_is_raised() -> None:
+    async def fail() -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        run_virtually(lambda: patiently(fail))
