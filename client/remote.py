@@ -7,6 +7,7 @@ meanings, payloads as JSON text. `Client` stands on either.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import anyio
 import msgspec
 
 from ..api.management.actions import ActionDone
@@ -30,6 +31,8 @@ from .filters import text_of_value
 SET_ASIDE = "SET_ASIDE"
 POLL_S = 60  # of one request of a wait; the server allows 300
 SLACK_S = 15.0  # that its answer may be late by
+# Before what was of two generations is read once more: a commit is on its way.
+AGAIN_S = 0.02
 
 # Where the input and the output of an instance stand in its history: the kind of the event -> that of the payload.
 INPUT_OF = {"executionStarted": "input"}
@@ -92,6 +95,7 @@ class RemoteOperations:
         while (described := await self.describe(instance_id)) is not None:
             if (state := await self._with_payloads(described)) is not None:
                 return state
+            await anyio.sleep(AGAIN_S)
         return None
 
     async def wait(self, instance_id: str, until: Callable[[Status], bool] = finished) -> InstanceState:
@@ -103,8 +107,10 @@ class RemoteOperations:
             words.append(SET_ASIDE)
         while True:
             described = await self.wait_once(instance_id, words, POLL_S)
-            if described is not None and (state := await self._with_payloads(described)) is not None:
-                return state
+            if described is not None:
+                if (state := await self._with_payloads(described)) is not None:
+                    return state
+                await anyio.sleep(AGAIN_S)
 
     async def wait_once(self, instance_id: str, words: list[str], seconds: float) -> InstanceDetails | None:
         """Wait for one of some statuses; None if it has not come in time.

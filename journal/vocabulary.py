@@ -151,6 +151,14 @@ WAITING_FOR_ROOM = LogLine(
     ("limit", "maximum", "activity", "workflow"),
     1,
 )
+WAITING_FOR_ANSWER = LogLine(
+    "waiting_for_answer",
+    INFO,
+    "{work!r} of instance {instance_id!r} waits: a worker that gives no tokens back has not answered an earlier one of "
+    "its number, and answers to the two could not be told apart",
+    ("instance_id",),
+    10,
+)
 STOP_GRACE_OVER = LogLine(
     "stop_grace_over",
     WARNING,

@@ -3,8 +3,10 @@
 The one law: a job is never lost, and never in two places that count. It waits
 until a worker is there, goes to one stream at a time under a token of its own,
 and comes back to the queue when that stream ends. An answer under another
-token than the last is void (contract 3.5). A job that its instance has withdrawn
-is given to no worker any more.
+token than the last is void (contract 3.5). Of a worker that answers without
+tokens the next job with a key waits for the answer to the one before
+(`unanswered.py`). A job that its instance has withdrawn is given to no worker
+any more.
 
 A turn of a workflow comes as an offer (`runtime/instance/offer.py`), and the
 stream settles which events it feeds when it sends the turn.
@@ -25,7 +27,7 @@ from ...actors.address import Address
 from ...actors.errors import HostStopping
 from ...actors.instruments import SYSTEM, Chance
 from ...journal.journal import Journal
-from ...journal.vocabulary import WAITING_FOR_ROOM, WORKER_CAME, WORKER_WENT
+from ...journal.vocabulary import WAITING_FOR_ANSWER, WAITING_FOR_ROOM, WORKER_CAME, WORKER_WENT
 from ..fair_queue import FairQueue
 from ..instance.message import (
     ACTIVITY,
@@ -46,6 +48,7 @@ from .activity_figures import NAMES_MAX, ActivityLoad, recent_attempts
 from .items import ActivityAnswer, Worker, WorkItem, WorkUnknown
 from .limits import DispatchLimits
 from .stream import Job, Stream
+from .unanswered import HeldJobs
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +85,9 @@ class Dispatcher:
         self._jobs: dict[Address, Job] = {}
         self._workflows: FairQueue[Job] = FairQueue()
         self._activities: FairQueue[Job] = FairQueue()
+        self._held = HeldJobs[Job](
+            self.streams, lambda job: self._queue_of(job).push_front(job.request.instance_id, job)
+        )
         self._at_work: dict[str, int] = {}  # the number of jobs that workers have, by kind, and by kind and name
         self._stalled: dict[str, None] = {}  # ids, in the order in which they stalled
         self._full: FairQueue[Job] | None = None  # of which the log has been told that it waits for room
@@ -190,6 +196,7 @@ class Dispatcher:
                 continue
             if job.stream is None:
                 del self._jobs[key]
+                self._held.drop(key)
                 waiting.add(job)
             elif job.sent:
                 job.withdrawn = True
@@ -251,6 +258,7 @@ class Dispatcher:
                     del self._jobs[job.key]
                 else:
                     self._queue_of(job).push_front(job.request.instance_id, job)
+            self._held.let_go(stream.unanswered)
             self._pump()
 
     # Answers come.
@@ -261,11 +269,7 @@ class Dispatcher:
         Raises:
             WorkUnknown: No turn of this instance is open.
         """
-        key = Address(WORK, answer.instance_id)
-        asked = self._jobs.get(key)
-        if not answer.token and asked is not None and asked.stream is not None:
-            asked.stream.says_tokens = False
-        job = self._finish(key, answer.token)
+        job = self._finish(Address(WORK, answer.instance_id), answer.token)
         if job is None:
             return
         assert isinstance(job.request, WorkflowTurnWork)
@@ -318,9 +322,19 @@ class Dispatcher:
             WorkUnknown: There is no such job.
         """
         job = self._jobs.get(key)
+        given = job.stream if job is not None else None
+        if not token and given is not None:
+            given.says_none()
+        earlier = self._held.answered(key, token, job, given)
+        if earlier:
+            self._held.let_go((key,))
+            self._pump()
         if job is None:
             instance_id = key.id if task_id is None else key.id.rpartition("::")[0]
             raise WorkUnknown(instance_id, task_id)
+        if earlier and not token:
+            logger.debug("an answer to %s without a token is to an earlier job, and void", key)
+            return None
         if not (job.sent and token in ("", job.token)) and not (job.earlier_tokens and _is_earlier(job, token)):
             logger.debug("an answer to %s under another token is void", key)
             return None
@@ -340,7 +354,7 @@ class Dispatcher:
             del job.stream.jobs_like(job)[job.key]
             job.stream = None
             self._count(job, -1)
-        else:
+        elif not self._held.drop(job.key):
             self._queue_of(job).remove(job.request.instance_id, (job,))
 
     def _queue_of(self, job: Job) -> FairQueue[Job]:
@@ -352,6 +366,9 @@ class Dispatcher:
             held_back: list[Job] = []
             while queue and self.streams:
                 job = queue.pop()
+                if self._held.hold(job):
+                    self._journal.write(WAITING_FOR_ANSWER, instance_id=job.request.instance_id, work=job.request.name)
+                    continue
                 if self._has_full_name(job):
                     held_back.append(job)
                     continue
@@ -386,7 +403,7 @@ class Dispatcher:
         limits = self._limits
         activity = isinstance(job.request, Invoke)
         room = limits.activities_per_stream_max if activity else limits.workflows_per_stream_max
-        free = [stream for stream in self.streams if len(stream.jobs_like(job)) < room]
+        free = [stream for stream in self.streams if stream.takes_room(job) < room]
         if job.hung_with is not None:
             free = [stream for stream in free if stream is not job.hung_with] or free
         if not isinstance(job.request, Invoke):

@@ -28,6 +28,7 @@ from ...journal.vocabulary import TURN_SENT_AGAIN
 from ..instance.message import Invoke, WorkflowTurnWork
 from ..instance.state import Offered
 from .items import ActivityItem, Worker, WorkflowItem, WorkItem
+from .unanswered import Unanswered
 
 ANSWER_TIMEOUT_MAX_S = 3600.0  # where the doubling ends
 
@@ -67,6 +68,10 @@ class Job:
         self.due_s = 0.0  # when that is over; event loop's clock
         self.withdrawn = False  # its worker may answer it, and no other is given it
 
+    def has_token(self, token: str) -> bool:
+        """Whether it was given out under a token, now or before."""
+        return token == self.token or token in self.earlier_tokens
+
 
 class Stream:
     """A connected worker and its jobs; an iterator of the items that it is sent.
@@ -99,6 +104,7 @@ class Stream:
         self.says_tokens = TOKENLESS_AGENT not in worker.agent  # with its answers
         self.turns: dict[Address, Job] = {}
         self.activities: dict[Address, Job] = {}
+        self.unanswered = Unanswered[Job]()  # by a worker that does not say tokens
         self._withdraw = withdraw
         self._journal = (journal or Journal()).at(__name__)
         self._now_us = now_us
@@ -120,6 +126,19 @@ class Stream:
     def jobs_like(self, job: Job) -> dict[Address, Job]:
         """Its jobs of the kind of a job, turns or activities."""
         return self.activities if isinstance(job.request, Invoke) else self.turns
+
+    def takes_room(self, job: Job) -> int:
+        """How many jobs of the kind of a job the worker has, void ones included."""
+        jobs = self.jobs_like(job)
+        return len(jobs) + (self.unanswered.beside(jobs, job.key.type) if self.unanswered else 0)
+
+    def says_none(self) -> None:
+        """Learn that the worker answers without tokens."""
+        if self.says_tokens:
+            self.says_tokens = False
+            for job in (*self.turns.values(), *self.activities.values()):
+                if job.sent:
+                    self.unanswered.sent(job)
 
     def give(self, job: Job) -> None:
         """Add a job, under a new token."""
@@ -210,6 +229,10 @@ class Stream:
                 job.again = True
                 self._ready.append(job)
 
+    def _note_sent(self, job: Job) -> None:
+        if not self.says_tokens:
+            self.unanswered.sent(job)
+
     def _await_answer(self, job: Job) -> None:
         if job.timeout_s:
             job.due_s = anyio.current_time() + job.timeout_s
@@ -231,6 +254,7 @@ class Stream:
         job.sent_us = self._now_us()
         request = job.request
         if isinstance(request, Invoke):
+            self._note_sent(job)
             return ActivityItem(
                 request.instance_id,
                 request.task_id,
@@ -246,6 +270,7 @@ class Stream:
             self._withdraw(job)
             return None
         job.request = turn
+        self._note_sent(job)
         self._await_answer(job)
         # What is sent again is sent whole: the worker may not have got the first.
         cached = self._cached(turn) if not again else None

@@ -24,8 +24,9 @@ from perdure import (
 from perdure.api.management.instances import HistorySize, InstanceDetails, StallReport
 from perdure.client.api_server import Answer, ApiRequest
 from perdure.client.app_server import AppServer, AsgiApp
-from perdure.client.remote import RemoteOperations, state_of
+from perdure.client.remote import AGAIN_S, RemoteOperations, state_of
 from perdure.runtime.errors import InstanceUnfinished, InvalidRequest
+from perdure.runtime.history.instance_state import InstanceState
 from perdure.runtime.operations.steering.embedded import EmbeddedOperations
 
 from ..support.processes.daemon import Daemon
@@ -208,3 +209,30 @@ async def test_a_description_and_its_payloads_are_of_one_generation(settings: Se
         # and one that is purged in between is not there.
         server.go_on = partial(engine.client.purge, "i", force=True)  # type: ignore[assignment]
         assert await RemoteOperations(server).inspect("i") is None
+
+
+@pytest.mark.parametrize("read", [RemoteOperations.inspect, RemoteOperations.wait])
+async def test_what_was_of_two_generations_is_read_again_after_a_pause(
+    read: Callable[[RemoteOperations, str], Awaitable[Any]], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Engine(app, data=":memory:", settings=settings) as engine:
+        await engine.client.run(order, input=1, instance_id="i")
+        operations = RemoteOperations(AppServer(perdure.asgi(engine, unauthenticated=True)))
+        readings, pauses = 0, []
+        with_payloads, sleep = operations._with_payloads, anyio.sleep
+
+        async def of_two(described: InstanceDetails) -> InstanceState | None:
+            nonlocal readings
+            readings += 1
+            return await with_payloads(described) if readings == 4 else None
+
+        async def paused(seconds: float) -> None:
+            pauses.append(seconds)
+            await sleep(0)
+
+        # Given an instance whose description and payloads are of two generations three times,
+        monkeypatch.setattr(operations, "_with_payloads", of_two)
+        monkeypatch.setattr("perdure.client.remote.anyio.sleep", paused)
+        # when it is read, then there is a pause before each further reading.
+        assert (await read(operations, "i")).output == '{"total":1.0}'
+        assert [each for each in pauses if each == AGAIN_S] == [AGAIN_S] * 3

@@ -90,7 +90,9 @@ class Witness:
         self.world: SimWorld | None = None
         self.seen: dict[str, Seen] = {}
         self.status: dict[str, Status] = {}
-        self.versions = Versions()
+        self.versions = Versions(
+            lambda: self.world.life.number if self.world is not None and self.world.life is not None else 0
+        )
         self.turns = TurnLog(lambda: self.world.clock.now_us() if self.world is not None else 0, self._heard)
         self.log = LogLines()
         self.scheduled: set[str] = set()  # the keys of activities that a commit has asked for
@@ -188,7 +190,7 @@ class Witness:
         assert self._cut_offs is not None
         logged = self.turns.committed(write)
         self._writing = logged.turn if logged is not None else None
-        self.versions.committed(write)
+        self.versions.committed(write, self._writing)
         self._commits += 1
         if write.delete:
             gone = self.seen.pop(id_, None)
@@ -234,6 +236,7 @@ class Witness:
     def _heard(self, turn: Turn) -> None:
         assert self._cut_offs is not None
         self._cut_offs.heard(turn)
+        self.versions.heard(turn)
 
     def _row(self, id_: str, seen: Seen, row: Row, written_us: int) -> None:
         if seen.ended:

@@ -9,6 +9,7 @@ sqlite     the store is a file of SQLite
 workers    the code is with workers of SDKs
 doors      callers go by the doors of the host, as bytes
 mixed      all of these, as the seed says
+crowd      a hundred instances with small programs, and few faults or none: fast, and all checks as elsewhere
 """
 
 from collections.abc import Iterator
@@ -18,11 +19,46 @@ from typing import Any
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.machines.sqlite_file import SqliteFile
 
+from .programs import Program
 from .scenario import Scenario
 
-KINDS = ("plain", "clock", "lossy", "forward", "back", "sqlite", "workers", "doors", "mixed")
+KINDS = ("plain", "clock", "lossy", "forward", "back", "sqlite", "workers", "doors", "mixed", "crowd")
 # How many instances a world has at most, in mixed worlds: some bugs need a crowd, others are lost in one.
 SIZES = (12, 30, 100)
+CROWD = 100
+# Most have children, as these make the most instances of the fewest steps.
+SMALL_PROGRAMS: tuple[Program, ...] = (
+    [["work", 1], ["child", [["work", 2]], 0], ["child", [["work", 3]], 0]],
+    [["work", 1], ["event", "e0"], ["child", [["work", 2]], 0]],
+    [["fan", 3], ["child", [["nap", 1]], 2]],
+    [["either", 1, 0.01], ["again", [["work", 5], ["child", [["work", 2]], 1]]]],
+)
+# Half of the crowds have no faults, and the others few: a kill costs a crowd more than all else.
+FEW_FAULTS = {
+    "kill.before": 0.005,
+    "kill.unheard": 0.005,
+    "kill.between": 0.004,
+    "store.fail": 0.01,
+    "store.slow": 0.004,
+}
+OTHER_FAULTS = (
+    "kill.begun", "kill.effect", "kill.starting", "kill.reading", "kill.recovering", "kill.stopping", "host.pause",
+    "host.restart", "store.open", "store.load", "store.inspect", "store.reminders", "answer.lost", "caller.gives_up",
+    "activity.slow", "thread.begins", "timer.late",
+)  # fmt: skip
+
+
+def choices_of(kind: str, seed: int) -> Choices:
+    """The choices of a world of a kind."""
+    if kind != "crowd":
+        return Choices(seed)
+    few = FEW_FAULTS if seed % 2 else dict.fromkeys(FEW_FAULTS, 0.0)
+    return Choices(seed, rates={**dict.fromkeys(OTHER_FAULTS, 0.0), **few})
+
+
+def a_small_program(choices: Choices) -> Program:
+    """Choose one of the programs of crowds."""
+    return SMALL_PROGRAMS[choices.draw("program.small", len(SMALL_PROGRAMS))]
 
 
 @contextmanager
@@ -43,6 +79,8 @@ def scenario_of(kind: str, choices: Choices, **named: Any) -> Iterator[Scenario]
         made["deploy"] = (None, None, "forward", "back and forth")[draw("world.deploy", 4)]
         made["instances_max"] = SIZES[draw("world.size", len(SIZES))]
     made["doors"] = kind == "doors" or (mixed and draw("world.doors", 4) == 1)
+    if kind == "crowd":
+        made |= {"instances_max": CROWD, "fates": ("left alone",), "programs": a_small_program}
     # Workers have one version of the code.
     made["workers"] = kind == "workers" or (mixed and made["deploy"] is None and draw("world.workers", 4) == 1)
     with ExitStack() as stack:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from .checks.rest import check_idle, check_rest, tasks_of
 from .checks.sometimes import counted
 from .doors import DOORS, EMBEDDED, SAFE_DOORS, Doors
 from .invariants import STANDINGS, Witness
-from .programs import Program, app_of
+from .programs import Program, a_program, app_of
 from .story.fates import ASLEEP_FOR, KINDS, Fate, Living, a_fate
 from .workers.crew import Crew
 
@@ -55,6 +55,7 @@ class Scenario:
         instances_max: So many workflows at most, without children.
         fates: Of what kinds their fates are.
         program: Of the only instance; None: instances have programs of their own.
+        programs: Chooses these.
         standings: One commit of so many is replayed and compared; 0: none is.
     """
 
@@ -65,6 +66,7 @@ class Scenario:
         instances_max: int = 12,
         fates: Sequence[str] = KINDS,
         program: Program | None = None,
+        programs: Callable[[Choices], Program] = a_program,
         clock_is_set: bool = False,
         lossy: bool = False,
         deploy: DeployMode | None = None,
@@ -100,7 +102,7 @@ class Scenario:
             [Fate("i0", "left alone", program)]
             if program is not None
             else [
-                a_fate(choices, number, clock_is_set=clock_is_set, kinds=fates)
+                a_fate(choices, number, clock_is_set=clock_is_set, kinds=fates, programs=programs)
                 for number in range(1 + choices.draw("story.instances", instances_max))
             ]
         )

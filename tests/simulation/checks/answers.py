@@ -2,14 +2,18 @@
 
 `Versions` keeps what each commit has made of an instance, in their order, which is the order of its states. A request
 is answered between two moments, so its answer must be that of a version that was the newest at some time in between.
+
+The newest is that of which the host has heard: from the moment in which a commit is on the disk to that in which its
+host hears of it, the host answers as if the commit took a little longer. A host that begins has heard of all.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import NamedTuple
 
 from perdure import Status, WorkflowState
 from perdure.actors.store.contract import Write
+from perdure.actors.turn import Turn
 from perdure.runtime.history.event import Event
 from perdure.runtime.history.record import unpack_record
 
@@ -29,16 +33,30 @@ class Version(NamedTuple):
     updated_us: int  # of its newest row; Unix time, microseconds
 
 
+class Unheard(NamedTuple):
+    """A version of which its host has not heard."""
+
+    number: int
+    turn: Turn | None  # that has made it; None: it is a further write of the turn before, or changes nothing to be read
+    life: int
+
+
 class Versions:
     """What the commits of a world have made of its instances; None: there is none of that id.
+
+    Args:
+        life: The number of the life of the host that is up, or was last.
 
     Attributes:
         raised: Every payload of an event that a commit has put into a history, with its instance.
         steered: How often an instance was suspended or resumed; of a turn that does both a version tells the last.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, life: Callable[[], int]) -> None:
+        self._life = life
         self._of: dict[str, list[Version | None]] = {}
+        self._unheard: dict[str, deque[Unheard]] = {}
+        self._of_turn: dict[int, str] = {}  # the instances of the turns in these, by the turn's id
         self.raised: set[tuple[str, str]] = set()
         self.steered: Counter[tuple[str, type[Event]]] = Counter()
 
@@ -46,9 +64,32 @@ class Versions:
         """How many instances there were."""
         return len(self._of)
 
-    def committed(self, write: Write) -> None:
-        """Learn of a write that is on the disk."""
+    def committed(self, write: Write, turn: Turn | None) -> None:
+        """Learn of a write that is on the disk, and of the turn that has made it, if it is known."""
         versions = self._of.setdefault(write.address.id, [None])
+        self._add(write, versions)
+        unheard = self._unheard.setdefault(write.address.id, deque())
+        unheard.append(Unheard(len(versions) - 1, turn, self._life()))
+        if turn is not None:
+            self._of_turn[id(turn)] = write.address.id
+
+    def heard(self, turn: Turn) -> None:
+        """Learn that a host has heard that the commit of a turn is on the disk."""
+        id_ = self._of_turn.pop(id(turn), None)
+        if id_ is None:
+            return
+        unheard = self._unheard[id_]
+        while unheard and self._pop(unheard).turn is not turn:
+            pass
+        while unheard and unheard[0].turn is None:
+            unheard.popleft()
+
+    def _pop(self, unheard: deque[Unheard]) -> Unheard:
+        first = unheard.popleft()
+        self._of_turn.pop(id(first.turn), None)
+        return first
+
+    def _add(self, write: Write, versions: list[Version | None]) -> None:
         if write.delete:
             versions.append(None)
             return
@@ -63,7 +104,12 @@ class Versions:
             versions.append(before._replace(updated_us=updated_us))
 
     def now(self, id_: str) -> int:
-        """The number of the newest version of an instance, for `since`."""
+        """The number of the newest version of an instance of which its host has heard, for `since`."""
+        unheard, life = self._unheard.get(id_, deque()), self._life()
+        while unheard and unheard[0].life != life:
+            self._pop(unheard)
+        if unheard:
+            return unheard[0].number - 1
         return len(self._of.get(id_, (None,))) - 1
 
     def newest(self, id_: str) -> Version | None:

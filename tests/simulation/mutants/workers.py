@@ -14,6 +14,7 @@ from perdure.runtime.instance.sheet import TurnSheet
 from perdure.runtime.workers.dispatcher import Dispatcher, _activity_key
 from perdure.runtime.workers.items import WorkUnknown
 from perdure.runtime.workers.stream import Job
+from perdure.runtime.workers.unanswered import Unanswered
 
 from .catalogue import mutant
 
@@ -94,3 +95,12 @@ def work_whose_stream_has_ended_is_given_to_nobody(patch: pytest.MonkeyPatch) ->
             job.withdrawn = True
 
     patch.setattr(Dispatcher, "_tell_gone", tell_gone)
+
+
+# An activity that its workflow does not wait for, and one with its number in the next generation.
+LEFT_BEHIND = [["either", 0, 0.000_5], ["again", [["work", 5], ["again", [["work", 3]]]]]]
+
+
+@mutant("E8", within=40, workers=True, program=LEFT_BEHIND)
+def a_worker_without_tokens_is_given_a_key_twice(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Unanswered, "sent", lambda self, job: None)

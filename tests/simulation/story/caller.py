@@ -66,6 +66,7 @@ class Caller:
     async def start(self, given: Any, **options: Any) -> None:
         """Have the instance started; options are those of the client."""
         since = self._versions.now(self.id)
+        new = self._versions.newest(self.id) is None
         options.setdefault("if_exists", "return")
         uncertain = False
 
@@ -77,7 +78,7 @@ class Caller:
             except UNANSWERED as error:
                 if is_certain(error) and not before:
                     uncertain = False
-                    if since == 0 and self._versions.newest(self.id) is not None:
+                    if new and self._versions.newest(self.id) is not None:
                         self._witness.tell(
                             Broken("E1", f"the start of {self.id} was refused ({error}), and it is there")
                         )

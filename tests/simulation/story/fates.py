@@ -59,12 +59,19 @@ class Fate(NamedTuple):
     number: int = 0  # what else is to be chosen
 
 
-def a_fate(choices: Choices, number: int, *, clock_is_set: bool, kinds: Sequence[str] = KINDS) -> Fate:
+def a_fate(
+    choices: Choices,
+    number: int,
+    *,
+    clock_is_set: bool,
+    kinds: Sequence[str] = KINDS,
+    programs: Callable[[Choices], Program] = a_program,
+) -> Fate:
     """Choose a fate of some kinds; the calm one is an instance of the first, which is left alone usually."""
     draw = choices.draw
     drawn = draw("story.steered", len(kinds) + LEFT_ALONE)
     kind = kinds[drawn] if drawn < len(kinds) else kinds[0]
-    program = a_program(choices)
+    program = programs(choices)
     if kind == "among many" and clock_is_set:
         kind = "left alone"  # a bulk operation is for what was created before it, by the date
     if kind == "run again" and (awaited(program) or draws_lots(program)):

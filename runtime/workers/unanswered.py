@@ -1,0 +1,130 @@
+"""What a worker without tokens was sent and has not answered.
+
+The rule: of the jobs with one key, workers without tokens have one at most. Their answers name the key alone, so that
+an answer to a job that is void by now (of an earlier run of its instance, of a turn whose commit failed) would be taken
+for one to the next. So the next waits until the void one is answered, or its worker's stream has ended.
+
+Each stream has an `Unanswered`, which stays empty for a worker that gives tokens back. The dispatcher has a `HeldJobs`,
+which asks those of all streams before a job is given out, and when an answer comes.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from ...actors.address import Address
+
+
+class Keyed(Protocol):
+    """A job, as far as its answer tells it from others."""
+
+    @property
+    def key(self) -> Address: ...
+
+    def has_token(self, token: str) -> bool:
+        """Whether it was given out under a token."""
+
+
+J = TypeVar("J", bound=Keyed)
+
+
+class Unanswered(Generic[J]):
+    """The jobs that one worker was sent and has not answered. It is true while there are any."""
+
+    __slots__ = ("_jobs",)
+
+    def __init__(self) -> None:
+        self._jobs: dict[Address, list[J]] = {}  # by key, the oldest first; none is empty
+
+    def __bool__(self) -> bool:
+        return bool(self._jobs)
+
+    def sent(self, job: J) -> None:
+        """Note that the worker is sent a job; one that it is sent twice has two answers."""
+        self._jobs.setdefault(job.key, []).append(job)
+
+    def holds_back(self, job: J) -> bool:
+        """Whether an answer to another job with its key is still to come."""
+        return any(other is not job for other in self._jobs.get(job.key, ()))
+
+    def answered(self, key: Address, token: str, job: J | None) -> J | None:
+        """Note that an answer with this key has come.
+
+        Args:
+            token: That it has; empty: none.
+            job: The one that is to be answered, if there is one.
+
+        Returns:
+            The job that the answer is to: that one if the worker has it, else the oldest; None if it has none.
+        """
+        waiting = self._jobs.get(key, [])
+        could_be = [each for each in waiting if not token or each.has_token(token)]
+        if not could_be:
+            return None
+        found = job if job is not None and job in could_be else could_be[0]
+        waiting.remove(found)
+        if not waiting:
+            del self._jobs[key]
+        return found
+
+    def __iter__(self) -> Iterator[Address]:
+        """The keys that it may hold back."""
+        return iter(self._jobs)
+
+    def beside(self, jobs: Mapping[Address, J], kind: str) -> int:
+        """Count those of a kind of key that are not among the jobs which count: they take the worker's room too."""
+        return sum(
+            jobs.get(key) is not each for key, waiting in self._jobs.items() if key.type == kind for each in waiting
+        )
+
+
+class HasUnanswered(Protocol[J]):
+    """A stream, as far as its worker has what it has not answered."""
+
+    unanswered: Unanswered[J]
+
+
+class HeldJobs(Generic[J]):
+    """The jobs that wait for the answer to an earlier one with their key.
+
+    Args:
+        streams: All that there are.
+        give_back: Queues a job that has waited.
+    """
+
+    def __init__(self, streams: Sequence[HasUnanswered[J]], give_back: Callable[[J], None]) -> None:
+        self._streams = streams
+        self._give_back = give_back
+        self._held: dict[Address, J] = {}
+
+    def hold(self, job: J) -> bool:
+        """Keep a job for as long as a worker without tokens has an earlier one with its key; False: none has."""
+        for stream in self._streams:
+            if stream.unanswered and stream.unanswered.holds_back(job):
+                self._held[job.key] = job
+                return True
+        return False
+
+    def drop(self, key: Address) -> bool:
+        """Forget a job; False: none with this key has waited here."""
+        return self._held.pop(key, None) is not None
+
+    def let_go(self, keys: Iterable[Address]) -> None:
+        """Queue those that have waited for answers with these keys."""
+        for key in keys:
+            if (job := self._held.pop(key, None)) is not None:
+                self._give_back(job)
+
+    def answered(self, key: Address, token: str, job: J | None, given: HasUnanswered[J] | None) -> bool:
+        """Take what is answered off the list of its worker.
+
+        Args:
+            job: The one with this key that is to be answered, if there is one.
+            given: The stream that has it.
+
+        Returns:
+            Whether the answer is to an earlier job with this key, which may be let go then.
+        """
+        for stream in (given, *self._streams) if given is not None else self._streams:
+            if stream.unanswered and (found := stream.unanswered.answered(key, token, job)) is not None:
+                return found is not job
+        return False
