@@ -109,7 +109,7 @@ class LeasedMembership:
         """
         self._watchers.append(changed)
 
-    def reached(self, name: str, reached: bool) -> None:
+    def reached(self, name: str, there: bool) -> None:
         """Learn that there is, or is not any more, a verified connection to another host."""
         life = self._life
         for host in life.rows:
