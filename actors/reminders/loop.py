@@ -81,12 +81,13 @@ class ReminderLoop:
         else:
             # Before this reminder is in memory: a step back concerns only those that were set before it.
             now = self._compare()
-            self._window.set(reminder)
             wait_us = reminder.due_us - at_us
             if at_us > now.wall_us and wait_us <= self.SOON_S * 1e6:
                 # The clock was set back between the turn and the end of its commit.
-                self._window.set_deadline(reminder, now.monotonic_us + wait_us)
+                self._window.set(reminder, now.monotonic_us + wait_us)
                 self._changed.set()
+            else:
+                self._window.set(reminder)
         if first is None or reminder.due_us < first:
             self._changed.set()
 

@@ -30,6 +30,22 @@ class WindowRead(NamedTuple):
     shards: frozenset[int] | None = None
 
 
+class StepBack(NamedTuple):
+    """A step back of the wall clock, as long as reminders that were due soon then are still to be read.
+
+    Args:
+        until_us: Those due by then have a deadline; Unix time, microseconds.
+        later_us: By how much the deadline, of the monotonic clock, is more than the due time.
+        shards: To which they belong; None: to any.
+        set_since: Reminders that were set after the step, which follow the wall clock.
+    """
+
+    until_us: int
+    later_us: int
+    shards: frozenset[int] | None
+    set_since: set[Reminder]
+
+
 class ReminderWindow:
     """The next reminders, in order.
 
@@ -49,6 +65,7 @@ class ReminderWindow:
         # the heap that the table does not have is void.
         self._deadline_of: dict[Reminder, int] = {}
         self._deadlines: list[tuple[int, Reminder]] = []
+        self._steps: list[StepBack] = []  # the oldest first
         # All reminders up to the horizon, itself included, are in memory. None: no reminder was read yet.
         self._horizon: Reminder | None = None
         self._complete = shard_of is not None  # of no shard nothing is missing
@@ -68,13 +85,22 @@ class ReminderWindow:
     def __len__(self) -> int:
         return len(self._live)
 
-    def set(self, reminder: Reminder) -> None:
-        """Add a reminder that was committed, if it is due before the horizon."""
-        if self._covers(reminder):
+    def set(self, reminder: Reminder, deadline_us: int | None = None) -> None:
+        """Add a reminder that was committed, if it is due before the horizon or has a deadline.
+
+        Args:
+            deadline_us: See `set_deadline`.
+        """
+        if self._covers(reminder) or deadline_us is not None:
             self._add(reminder)
-            if len(self._heap) > 2 * self.reminders_max and not self._reading:
+            if deadline_us is not None:
+                self.set_deadline(reminder, deadline_us)
+            if len(self._heap) > 2 * self.reminders_max and not self._reading and not self._steps:
                 self._shrink()
-        elif self._reading:
+            return
+        for step in self._steps:
+            step.set_since.add(reminder)
+        if self._reading:
             self._set_since.add(reminder)
             self._cleared_since.discard(reminder)
 
@@ -109,10 +135,10 @@ class ReminderWindow:
 
     @property
     def wants_read(self) -> bool:
-        """Whether a shard has come, or the window is half empty and the store has more."""
-        if self._coming or self._opening:
+        """Whether a shard has come, or a step back wants more, or the window is half empty and the store has more."""
+        if self._coming or self._opening or self._steps:
             return True
-        return not self._complete and len(self._live) <= self.reminders_max // 2
+        return not self._complete and (len(self._live) <= self.reminders_max // 2 or self._is_used_up())
 
     def begin_read(self) -> WindowRead:
         """Begin a read of the store."""
@@ -138,12 +164,14 @@ class ReminderWindow:
             if reminders:
                 self._horizon = reminders[-1]
             self._complete = len(reminders) < limit
-        for reminder in reminders:
-            if reminder not in self._cleared_since and not self._has_left(reminder):
+        came = [reminder for reminder in reminders if reminder not in self._cleared_since]
+        came += filter(self._covers, self._set_since)
+        for reminder in came:
+            if not self._has_left(reminder):
                 self._add(reminder)
-        for reminder in self._set_since:
-            if self._covers(reminder) and not self._has_left(reminder):
-                self._add(reminder)
+                if self._steps and not self._opens:
+                    self._put_off(reminder)
+        self._steps = [step for step in self._steps if not self._reaches(step.until_us)]
         self._end_read()
         if self._opens:
             if reminders:
@@ -189,9 +217,14 @@ class ReminderWindow:
         """
         # The time that the wall clock would show now.
         meant_us = before.wall_us + (now.monotonic_us - before.monotonic_us)
+        until_us, later_us = meant_us + within_us, now.monotonic_us - meant_us
         for reminder in list(self._live):
-            if reminder.due_us <= meant_us + within_us:
-                self.set_deadline(reminder, now.monotonic_us + (reminder.due_us - meant_us))
+            if reminder.due_us <= until_us:
+                self.set_deadline(reminder, reminder.due_us + later_us)
+        if not self._reaches(until_us):
+            # The others are in the store, and are read now: how many may be due soon nobody limits.
+            shards = frozenset(self._shards) if self._shard_of is not None else None
+            self._steps.append(StepBack(until_us, later_us, shards, set()))
 
     def set_deadline(self, reminder: Reminder, deadline_us: int) -> None:
         """Let a reminder that is in memory fire when the monotonic clock says so, or the wall clock, if that is first.
@@ -221,6 +254,24 @@ class ReminderWindow:
             heappop(self._heap)
         return self._heap[0].due_us if self._heap else None
 
+    def _is_used_up(self) -> bool:
+        """Whether all that is in memory is there for its deadline, beyond the horizon."""
+        self.next_due_us()
+        return not self._heap or self._horizon is None or self._heap[0] > self._horizon
+
+    def _reaches(self, until_us: int) -> bool:
+        """Whether all reminders that are due by then are in memory."""
+        return self._complete or (self._horizon is not None and self._horizon.due_us > until_us)
+
+    def _put_off(self, reminder: Reminder) -> None:
+        """Give a reminder that was read the deadline of the first step back behind its setting."""
+        shard = self._shard_of(reminder) if self._shard_of is not None else None
+        for step in self._steps:
+            if reminder in step.set_since or reminder.due_us > step.until_us:
+                continue
+            if step.shards is None or shard in step.shards:
+                self.set_deadline(reminder, reminder.due_us + step.later_us)
+
     def _add(self, reminder: Reminder) -> None:
         if reminder not in self._live:
             self._live.add(reminder)
@@ -231,7 +282,7 @@ class ReminderWindow:
         self._set_since.clear()
         self._cleared_since.clear()
         self._left_since.clear()
-        if len(self._live) > 2 * self.reminders_max:
+        if len(self._live) > 2 * self.reminders_max and not self._steps:
             self._shrink()
 
     def _has_left(self, reminder: Reminder) -> bool:

@@ -211,6 +211,88 @@ def test_a_reminder_that_is_cleared_has_no_deadline_any_more_even_if_it_is_set_a
     assert window.wait_us(at(600, 100)) == 410
 
 
+def fired(window: ReminderWindow, stored: list[Reminder], now: Reading, until_us: int) -> dict[Reminder, int]:
+    """Let time pass by both clocks, and tell when each reminder fires, by the monotonic one; each fires once."""
+    found: dict[Reminder, int] = {}
+    for passed_us in range(until_us - now.monotonic_us + 1):
+        reading = Reading(now.wall_us + passed_us, now.monotonic_us + passed_us)
+        due: list[Reminder] | None = None
+        while due is None or due:
+            read_all(window, stored)
+            due = window.pop_due(reading, limit=1_000)
+            for each in due:
+                assert each not in found
+                found[each] = reading.monotonic_us
+                stored.remove(each)
+    return found
+
+
+@given(
+    st.lists(st.integers(101, 250), max_size=12, unique=True),
+    st.lists(st.integers(11, 250), max_size=12, unique=True),
+    st.integers(1, 4),
+    st.booleans(),
+)
+def test_all_that_was_due_soon_keeps_its_time_however_few_are_in_memory(
+    before: list[int], since: list[int], reminders_max: int, reads: bool
+) -> None:
+    # Given reminders at 100 by the wall clock, of which the window has some,
+    window = ReminderWindow(reminders_max)
+    stored: list[Reminder] = []
+    if reads:
+        read_all(window, stored)
+    for due_us in before:
+        stored.append(reminder(due_us, key=1))
+        window.set(stored[-1])
+    # when the clock is set back to 10, and others are set after that,
+    window.set_back(at(100, 0), at(10, 0), within_us=60)
+    for due_us in since:
+        stored.append(reminder(due_us, key=2))
+        window.set(stored[-1])
+    found = fired(window, stored, at(10, 0), 250)
+    # then those that were due within 60 fire as if it had not been, and all others by the wall clock.
+    assert {each.due_us: at_us for each, at_us in found.items() if each.key == 1} == {
+        due_us: due_us - (100 if due_us <= 160 else 10) for due_us in before
+    }
+    assert {each.due_us: at_us for each, at_us in found.items() if each.key == 2} == {each: each - 10 for each in since}
+
+
+def test_a_second_step_back_is_for_what_was_set_after_the_first() -> None:
+    window, stored = ReminderWindow(1), [reminder(130, key=1), reminder(140, key=2)]
+    read_all(window, stored[:1])
+    window.set(stored[1])
+    window.set(reminder(120, key=3))  # so that the others leave the memory
+    stored.append(reminder(120, key=3))
+    window.set_back(at(100, 0), at(10, 0), within_us=60)
+    stored.append(reminder(30, key=4))
+    window.set(stored[-1])
+    window.set_back(at(10, 0), at(0, 0), within_us=60)
+    found = fired(window, stored, at(0, 0), 100)
+    assert {each.key: at_us for each, at_us in found.items()} == {1: 30, 2: 40, 3: 20, 4: 20}
+
+
+def test_of_a_shard_that_comes_after_a_step_back_no_reminder_has_a_deadline() -> None:
+    window = sharded(reminders_max=1)
+    window.come([1])
+    stored = [reminder(130, key=1), reminder(131, key=1, name="s"), reminder(132, key=2)]
+    read_all(window, stored)
+    window.set_back(at(100, 0), at(10, 0), within_us=60)
+    window.come([2])
+    found = fired(window, stored, at(10, 0), 130)
+    assert [(each.due_us, at_us) for each, at_us in found.items()] == [(130, 30), (131, 31), (132, 122)]
+
+
+def test_a_reminder_with_a_deadline_is_in_memory_though_it_is_beyond_the_horizon() -> None:
+    window, stored = ReminderWindow(1), [reminder(10, key=1), reminder(20, key=2)]
+    read(window, stored)
+    late = reminder(500, key=3)
+    stored.append(late)
+    window.set(late, 5)
+    assert window.pop_due(at(1, 5), limit=10) == [late]
+    stored.remove(late)
+    assert fired(window, stored, at(1, 5), 100) == {reminder(10, key=1): 14, reminder(20, key=2): 24}
+
+
 def test_a_window_that_forgets_its_furthest_half_keeps_what_has_a_deadline() -> None:
     # Given a reminder that was due soon, and is far away by the clock that was set back,
     far = reminder(1_010, 99)

@@ -375,3 +375,16 @@ def what_was_purged_is_back_after_a_restart(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(MemoryStore, "_delete", deleted)
     patch.setattr(MemoryStore, "claim", claimed)
+
+
+@mutant(
+    "E9", rates={"clock.step": 0.3}, clock_is_set=True, programs=lambda choices: [["nap", 5]], fates=("left alone",)
+)
+def a_step_back_is_for_what_is_in_memory_alone(patch: pytest.MonkeyPatch) -> None:
+    original = ReminderWindow.set_back
+
+    def set_back(self: ReminderWindow, before: Any, now: Any, *, within_us: int) -> None:
+        original(self, before, now, within_us=within_us)
+        self._steps.clear()
+
+    patch.setattr(ReminderWindow, "set_back", set_back)
