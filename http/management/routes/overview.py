@@ -32,7 +32,7 @@ from ....api.sidecar import Sidecar
 from ....runtime.history.audit import AuditAction, AuditEntry
 from ....runtime.operations.management import InstanceOperations
 from ....runtime.operations.overview.attention import Concern
-from ....runtime.operations.overview.reports import HostReport
+from ....runtime.operations.overview.roster import RosterLine, roster
 from ....runtime.operations.overview.series import NAMES, STEP_S, STEPS
 from ....runtime.operations.overview.workflows import ActivityReport, WorkflowReport
 from ....runtime.operations.reading.listing import InstanceFilter
@@ -138,8 +138,17 @@ class OverviewRoutes:
         return shown(AttentionView(**{name: concern(each) for name, each in found._asdict().items()}))
 
     async def list_hosts(self, call: ManagementCall) -> Response:
-        hosts = await self.management.reports.all()
-        return shown(HostList(items=[host(name, report) for name, report in hosts.items()]))
+        reports = self.management.reports
+        seen = reports.seen()
+        lines = roster(await reports.all(), seen)
+        known = seen if seen is not None and seen.shards else None
+        return shown(
+            HostList(
+                items=[host(line) for line in lines],
+                shards=known.shards if known is not None else None,
+                free=known.free if known is not None else None,
+            )
+        )
 
     async def list_workers(self, call: ManagementCall) -> Response:
         hosts = await self.management.reports.all()
@@ -201,21 +210,34 @@ def concern(found: Concern) -> ConcernView:
     return ConcernView(count=found.total, more=found.more, items=[summary(item) for item in found.items])
 
 
-def host(name: str, report: HostReport | None) -> HostView:
+def host(line: RosterLine) -> HostView:
+    report, seen = line.report, line.seen
+    of_seen: dict[str, Any] = {}
+    if seen is not None:
+        of_seen = {
+            "machine": seen.card.name,
+            "address": seen.card.address,
+            "version": seen.card.release,
+            "shards": seen.shards,
+            "beat": seen.beat,
+            "silent": round(seen.silent_s, 3) if seen.silent_s is not None else None,
+        }
     if report is None:
-        return HostView(name=name, ready=False)
+        return HostView(name=line.name, ready=False, state=line.state, **of_seen)
+    values: dict[str, Any] = {"version": report.release, "shards": report.shards, **of_seen}
     return HostView(
-        name=name,
+        name=line.name,
         ready=report.healthy,
-        version=report.release,
+        state=line.state,
+        kills=report.kills,
         pid=report.pid,
         began=Moment.at(report.began_us),
-        shards=report.shards,
         activations=report.activations,
         turns=report.turns,
         commits=report.commits,
         store_bytes=report.store.file_bytes if report.store is not None else None,
         wal_bytes=report.store.wal_bytes if report.store is not None else None,
+        **values,
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from ....actors.clock import Clock
+from ....actors.cluster.leases.seen import ClusterSeen
 from ....actors.cluster.method import HostMethod
 from ....actors.cluster.peers import Peers
 from ....actors.hosting.host import Host
@@ -62,6 +63,7 @@ class HostReport(NamedTuple):
     ended: Mapping[tuple[str, str], int]  # by the name and the status
     store: StoreSize | None  # None: it has no files
     release: str  # of Perdure
+    kills: int | None  # hosts that it has found dead, since it began; None: it watches none
 
 
 METHOD = HostMethod("overview.report", (), HostReport)  # other hosts call it
@@ -88,6 +90,7 @@ class Reports:
         dispatcher: The workers, and the activities that they perform.
         limit_of: How many of an activity a host performs at once, alone or with others of its kind; None: any.
         peers: The other hosts, if there are any.
+        seen: The hosts that share the store, as this one sees them; None: there is no such store.
     """
 
     def __init__(
@@ -100,8 +103,10 @@ class Reports:
         limit_of: Callable[[str], int | None],
         clock: Clock,
         peers: Peers | None,
+        seen: Callable[[], ClusterSeen | None] = lambda: None,
     ) -> None:
         self._host = host
+        self.seen = seen
         self._activities = activities
         self._dispatcher = dispatcher
         self.app = app
@@ -146,6 +151,7 @@ class Reports:
             {(name, status): count for (kind, name, status), count in tallies.ended.items() if kind == WORKFLOW},
             size_of(self._host.store),
             own_release(),
+            seen.killed if (seen := self.seen()) is not None else None,
         )
 
     @property

@@ -59,6 +59,7 @@ def report(began: dict[str, int], ended: dict[tuple[str, str], int], **more: Any
         "ended": ended,
         "store": None,
         "release": "1.0",
+        "kills": None,
         **more,
     }
     return HostReport(**values)

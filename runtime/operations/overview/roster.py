@@ -1,0 +1,47 @@
+"""The roster: the hosts of a daemon, each with its own report and with what the host that answers sees of it.
+
+The rule: a host that lives stands here once, whether it answers or not, and what is not known of it is left out.
+
+`http/management/routes/overview.py` shows it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from ....actors.cluster.leases.seen import ClusterSeen, HostSeen
+from ....actors.store.cluster import HostState
+from .reports import HostReport
+
+
+class RosterLine(NamedTuple):
+    """A host."""
+
+    name: str
+    report: HostReport | None  # None: it does not answer
+    seen: HostSeen | None  # None: the hosts of this daemon are fixed
+    state: str | None  # in a word; None as above
+
+
+def roster(reports: Mapping[str, HostReport | None], seen: ClusterSeen | None) -> Sequence[RosterLine]:
+    """Put together what is known of each host.
+
+    Args:
+        reports: Of the hosts that were asked, by their names.
+        seen: The hosts that share the store, as the host that answers sees them; None: they are fixed.
+    """
+    if seen is None:
+        return [RosterLine(name, report, None, None) for name, report in reports.items()]
+    hosts = {host.name: host for host in seen.hosts}
+    # This host's own row may be gone: then it answers all the same.
+    names = sorted({*hosts, seen.me})
+    return [
+        RosterLine(name, reports.get(name), hosts.get(name), state_of(name, hosts.get(name), seen)) for name in names
+    ]
+
+
+def state_of(name: str, host: HostSeen | None, seen: ClusterSeen) -> str:
+    """Say in a word how a host stands among the others. Only a host itself knows more than its row says."""
+    if name == seen.me:
+        return seen.standing.value
+    assert host is not None, name
+    return "leaving" if host.state is HostState.LEAVING else "serving"
