@@ -15,6 +15,7 @@ PerdureError
 ├── HostSilent                 the host that owns the actor does not answer; try again later
 ├── CursorInvalid              a list cannot go on from there; begin at its start
 ├── FrameTooLong               a message is longer than hosts send to each other
+├── PeerAddressNeeded          hosts on several machines, one of which has an address for its own machine only
 └── ActorFailed                a bug in the actor's code, or a record that cannot be read
 """
 
@@ -140,6 +141,22 @@ class FrameTooLong(PerdureError):
         return (
             f"this has {self.found:,} bytes, and hosts of a daemon send each other at most {self.maximum:,} at once. "
             "Store the data elsewhere, and pass where it is."
+        )
+
+
+class PeerAddressNeeded(PerdureError):
+    """Hosts of one store are on several machines, and one of them listens at an address of its own machine only."""
+
+    def __init__(self, address: str, *, other: str) -> None:
+        super().__init__(address, other)
+        self.address = address
+        self.other = other  # the address of the other host
+
+    def __str__(self) -> str:
+        return (
+            f"this host is to be reached at {self.address}, a host on another machine at {self.other}, and a loopback "
+            "address is reached from its own machine only. Reach the database by an address of the network, or say by "
+            "which address other hosts reach each one."
         )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..store.part import Part, part_of
-from .transport.endpoint import Endpoint, UnixEndpoint
+from .transport.endpoint import Endpoint, TcpEndpoint, UnixEndpoint
 from .transport.unix import UnixTransport
 
 
@@ -102,7 +102,4 @@ def name_of(index: int) -> str:
 
 def name_of_id(host: int) -> str:
     """The name of a host that has joined a store under an id of 64 bits, in the placement table and in logs."""
-    return f"host-{host & ID_BITS:016x}"
-
-
-ID_BITS = 2**64 - 1
+    return TcpEndpoint(host, "").name

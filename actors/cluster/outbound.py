@@ -60,6 +60,7 @@ READ = HostMethod("read", (Address,), Stored | None)
 
 # So often in a row nobody listens where the other host has: its process is gone.
 REFUSALS = 2
+QUICK = 20  # attempts to connect that follow each other at once
 
 
 class _Posted(NamedTuple):
@@ -93,7 +94,7 @@ class Outbound:
         vocabulary: Of both hosts.
     """
 
-    RECONNECT_S = 0.05
+    RECONNECT_S, SLOW_S = 0.05, 0.25
     # How long the other host may take to answer a greeting. It may have to learn first that this host lives.
     WELCOME_S = 6.0
     # How long a caller waits for the other host's answer. A host that hangs is killed soon after.
@@ -127,6 +128,7 @@ class Outbound:
         self._watches: dict[int, tuple[Address, Watch]] = {}
         self._was_reached = False
         self._refusals = 0  # in a row
+        self._failures = 0  # to connect, in a row
         self._scope = anyio.CancelScope()
         self._retired = False
         self.changed = Signal()  # raised when the connection is made or lost
@@ -255,7 +257,12 @@ class Outbound:
     async def _be_connected(self) -> None:
         """Connect, and stay connected as long as it lasts."""
         news = Signal()
-        wire = Wire(lambda packed: self._receive(wire, news, packed), news.set, journal=self._journal)
+        wire = Wire(
+            lambda packed: self._receive(wire, news, packed),
+            news.set,
+            lambda connection: self._transport.verify(self.endpoint, connection),
+            self._journal,
+        )
         wire.peer = self.name
         wire.trusted = True  # the transport has found the host that it was to find
         try:
@@ -263,14 +270,14 @@ class Outbound:
                 await self._transport.connect(self.endpoint, wire)
         except (OSError, TimeoutError) as error:
             self._count_refusal(error)
-            await anyio.sleep(self.RECONNECT_S)
+            await self._pause()
             return
         self._refusals = 0
         try:
             wire.send(self._codec.pack(HelloFrame(self._me, WIRE_MIN, WIRE_MAX)))
             await news.wait_for(self.WELCOME_S)
             if self._wire is None:
-                await anyio.sleep(self.RECONNECT_S)
+                await self._pause()
                 return
             while not wire.over:
                 await news.wait()
@@ -278,6 +285,11 @@ class Outbound:
             self._journal.write(HOST_LOST, host=self.name)  # which may be stopping; its supervisor knows
         finally:
             wire.close()
+
+    async def _pause(self) -> None:
+        """Wait before the next attempt: for a moment at first, and longer if it has often been for nothing."""
+        self._failures += 1
+        await anyio.sleep(self.RECONNECT_S if self._failures <= QUICK else self.SLOW_S)
 
     def _count_refusal(self, error: Exception) -> None:
         self._refusals = self._refusals + 1 if isinstance(error, ConnectionRefusedError) else 0
@@ -309,6 +321,7 @@ class Outbound:
         for number, (address, _) in self._watches.items():
             self._send(WatchFrame(number, address))
         self._was_reached = True
+        self._failures = 0
         self.changed.set()
         self._membership.reached(self.name, True)
         logger.debug("connected to %s, %d messages to send again", self.name, len(self._posted))

@@ -179,6 +179,7 @@ class Peers:
         if self.membership.me != self._me:
             # This host has joined anew. Whoever it was before is dead.
             self._me = self.membership.me
+            self._transport.identify(self._me)
             self.abandon()
         living = self.membership.others()
         gone = [each for each in self._outbound.values() if living.get(each.name) != each.endpoint]
@@ -232,6 +233,7 @@ class Peers:
                 journal=Journal(__name__),
                 lives=lambda name: name in self._outbound,
             )
+            self._transport.identify(self._me)
             listener = await self._transport.listen(lambda: Inbound(reception, self._inbounds).wire)
             self._tasks, self._side = tasks, side
             for outbound in self._outbound.values():

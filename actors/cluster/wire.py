@@ -10,6 +10,7 @@ import asyncio
 import logging
 import struct
 from collections.abc import Callable, Iterator
+from typing import cast
 
 from ...journal.journal import Journal
 from ...journal.vocabulary import WIRE_REFUSED
@@ -84,8 +85,7 @@ class Wire(asyncio.Protocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "abort")
-        self._transport = transport  # type: ignore[assignment]  # uvloop's are no subclasses
+        self._transport = cast(asyncio.Transport, transport)
         if self._made is not None:
             try:
                 self._made(transport)
@@ -93,6 +93,8 @@ class Wire(asyncio.Protocol):
                 self._refuse(error)
 
     def data_received(self, data: bytes) -> None:
+        if self._transport is None:
+            return
         self._buffer += data
         try:
             for frame in self._frames():
@@ -128,6 +130,7 @@ class Wire(asyncio.Protocol):
             self._journal.write(WIRE_REFUSED, host=self.peer, reason=str(error))
         self._buffer.clear()
         self.close()
+        self._transport = None  # what still comes is not read
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -245,7 +245,9 @@ def test_actors_and_workflows_wait_through_anyio_only() -> None:
 
 ASYNCIO_ONLY = {
     "actors/cluster/inbound.py",  # transports; only daemons have several hosts, and they run on asyncio
+    "actors/cluster/transport/addresses.py",
     "actors/cluster/transport/memory.py",
+    "actors/cluster/transport/tls.py",
     "actors/cluster/transport/transport.py",
     "actors/cluster/transport/unix.py",
     "actors/cluster/wire.py",

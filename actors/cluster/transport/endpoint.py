@@ -15,10 +15,18 @@ class UnixEndpoint(NamedTuple):
 
 
 class TcpEndpoint(NamedTuple):
-    """A TCP port. The host there must have a certificate for the id."""
+    """A TCP port. The host there must have a certificate for its name."""
 
-    host_id: int
+    host_id: int  # under which it has joined its store; 64 bits, with a sign or without one
     address: str  # "10.0.0.7:50123", "[fd00::7]:50123"
+
+    @property
+    def name(self) -> str:
+        """The name of the host, in the placement table, in its certificate and in logs."""
+        return f"host-{self.host_id & ID_BITS:016x}"
+
+
+ID_BITS = 2**64 - 1
 
 
 class MemoryEndpoint(NamedTuple):
@@ -37,11 +45,13 @@ def split_address(address: str) -> tuple[str, int]:
         ValueError: It is no address.
     """
     host, colon, port = address.rpartition(":")
-    if host.startswith("[") and host.endswith("]"):
+    bracketed = host.startswith("[") and host.endswith("]")
+    if bracketed:
         host = host[1:-1]
-    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+    number = int(port) if port.isascii() and port.isdecimal() else 0
+    if not colon or not host or (":" in host) != bracketed or not 0 < number < 65536:
         raise ValueError(f"{address!r} is no address of a host: expected HOST:PORT, as in 10.0.0.7:50123")
-    return host, int(port)
+    return host, number
 
 
 def joined_address(host: str, port: int) -> str:

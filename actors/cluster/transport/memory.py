@@ -105,18 +105,29 @@ class MemoryTransport:
 
     def __init__(self, network: MemoryNetwork, name: str) -> None:
         self._network = network
-        self.name = name  # it may be changed after the host has joined anew; then it listens again
+        self._name = name
+        self._listener: MemoryListener | None = None
 
     async def listen(self, answer: Callable[[], asyncio.Protocol]) -> "MemoryListener":
         """Listen to other hosts."""
-        listener = MemoryListener(self._network, self.name, answer)
-        self._network.listen(self.name, listener)
-        return listener
+        self._listener = MemoryListener(self._network, self._name, answer)
+        self._network.listen(self._name, self._listener)
+        return self._listener
 
     async def connect(self, endpoint: Endpoint, wire: asyncio.Protocol) -> None:
         """Connect to another host of the network."""
         assert isinstance(endpoint, MemoryEndpoint), endpoint
-        await self._network.connect(self.name, endpoint.name, wire)
+        await self._network.connect(self._name, endpoint.name, wire)
+
+    def identify(self, me: str) -> None:
+        """Have another name from now on; others reach this host by that one."""
+        if me != self._name:
+            self._name = me
+            if self._listener is not None:
+                self._listener.move(me)
+
+    def verify(self, endpoint: Endpoint, connection: asyncio.BaseTransport) -> None:
+        """Nobody but the host that is meant has that name."""
 
     def caller(self, connection: asyncio.BaseTransport) -> str | None:
         """The name of the host at the other end."""
@@ -132,6 +143,12 @@ class MemoryListener:
         self._name = name
         self.answer = answer
         self.context = copy_context()
+
+    def move(self, name: str) -> None:
+        """Take connections under another name."""
+        self._network.stop_listening(self._name, self)
+        self._name = name
+        self._network.listen(name, self)
 
     def close(self) -> None:
         """Take no more connections."""

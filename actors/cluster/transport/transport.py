@@ -2,7 +2,7 @@
 
 The rule: a transport carries bytes and knows who is at the other end; what the bytes mean is the wire's.
 
-`actors/cluster/peers.py` listens with it and `actors/cluster/outbound.py` connects with it. `unix.py` and
+`actors/cluster/peers.py` listens with it and `actors/cluster/outbound.py` connects with it. `unix.py`, `tls.py` and
 `memory.py` are transports.
 """
 
@@ -40,6 +40,18 @@ class Transport(Protocol):
 
         Raises:
             OSError: No host listens there, or another one than the endpoint means.
+        """
+        ...
+
+    def identify(self, me: str) -> None:
+        """Have this name from now on: the host has joined under it."""
+        ...
+
+    def verify(self, endpoint: Endpoint, connection: asyncio.BaseTransport) -> None:
+        """Check that the host at the other end of a connection is the one that the endpoint means.
+
+        Raises:
+            PermissionError: It is another one.
         """
         ...
 

@@ -31,6 +31,12 @@ class UnixTransport:
         assert isinstance(endpoint, UnixEndpoint), endpoint
         await asyncio.get_running_loop().create_unix_connection(lambda: wire, endpoint.path)
 
+    def identify(self, me: str) -> None:
+        """A host says its name itself, in its greeting."""
+
+    def verify(self, endpoint: Endpoint, connection: asyncio.BaseTransport) -> None:
+        """Nobody but the host that is meant has that socket."""
+
     def caller(self, connection: asyncio.BaseTransport) -> str | None:
         """Unknown: a caller says its name itself."""
         return None

@@ -262,7 +262,6 @@ async def test_a_host_that_joins_again_forgets_what_it_had_sent_and_is_let_in_un
         await anyio.sleep(0.1)
         reply = Reply()
         a.to("b").deliver(A, Envelope(Add(2), reply))
-        a.transport.name = "a2"
         a.membership.join_again("a2")
         with pytest.raises(HostLost):
             await reply.wait()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import cast
 
 from perdure.actors.cluster.transport.endpoint import Endpoint, MemoryEndpoint
 from perdure.actors.store.part import Part
@@ -34,6 +35,11 @@ class HandMembership:
         self._others |= {name: MemoryEndpoint(name) for name in names}
         self.tell()
 
+    def come_at(self, name: str, endpoint: Endpoint) -> None:
+        """Another host lives from now on, somewhere else than in memory."""
+        self._others[name] = endpoint
+        self.tell()
+
     def go(self, *names: str) -> None:
         """Other hosts are dead from now on."""
         for name in names:
@@ -59,8 +65,7 @@ class Notebook(asyncio.Protocol):
         self.lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.connection = transport
+        self.connection = cast(asyncio.Transport, transport)  # uvloop's is no subclass
 
     def data_received(self, data: bytes) -> None:
         self.got += data

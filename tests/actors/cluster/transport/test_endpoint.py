@@ -14,7 +14,10 @@ def test_an_address_is_a_host_and_a_port(address: str, host: str, port: int) -> 
     assert joined_address(host, port) == address
 
 
-@pytest.mark.parametrize("address", ["", "host", ":1", "host:", "host:0", "host:65536", "host:-1", "host:x"])
+NONE = ["", "host", ":1", "host:", "host:0", "host:65536", "host:-1", "host:x", "fd00::1", "[host]:1"]
+
+
+@pytest.mark.parametrize("address", NONE)
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match="expected HOST:PORT"):
         split_address(address)
