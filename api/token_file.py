@@ -13,6 +13,7 @@ import re
 import stat
 
 from ..actors.errors import PerdureError
+from ..actors.plain_file import FileUnfit, read_plain
 from .tokens import NamedToken, name_by_place
 
 BYTES_MAX = 1024 * 1024
@@ -32,19 +33,19 @@ class TokenFileBad(PerdureError):
         return f"{self.path} cannot be used as a file of tokens: {self.why}"
 
 
-def read_tokens(path: str) -> tuple[NamedToken, ...]:
+def read_tokens(path: str, *, pipe_s: float = 0.0) -> tuple[NamedToken, ...]:
     """Read the tokens of a file.
+
+    Args:
+        pipe_s: How long they may take to come through a pipe.
 
     Raises:
         TokenFileBad: There is none, or it cannot be read, or a line of it is wrong; the message says which.
     """
     try:
-        with open(path, "rb") as file:
-            content = file.read(BYTES_MAX + 1)
-    except OSError as error:
-        raise TokenFileBad(path, f"{error.strerror}.") from None
-    if len(content) > BYTES_MAX:
-        raise TokenFileBad(path, f"it has more than {BYTES_MAX} bytes.")
+        content = read_plain(path, bytes_max=BYTES_MAX, pipe_s=pipe_s)
+    except FileUnfit as error:
+        raise TokenFileBad(path, error.why) from None
     try:
         lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from ..actors.errors import PerdureError
+from ..actors.plain_file import FileUnfit, read_plain
 from ..runtime.operations.retention.policy import Retention
 from ..runtime.workers.limits import DispatchLimits
 from .yaml_documents import TEXT_CHARACTERS_MAX, YamlRefused, load_documents
 
 KIND = "Configuration"
 INT32_MAX = 2**31 - 1
+PIPE_S = 5.0  # for a file that comes through a pipe
 
 
 class DaprFileError(PerdureError):
@@ -219,12 +221,9 @@ READERS: dict[str, Callable[[Any], Any]] = {
 def _documents(path: Path) -> list[Any]:
     """Read the documents of a file, with the environment's values for `$NAME` and `${NAME}`, as daprd does."""
     try:
-        with path.open("rb") as file:
-            # Not all of it: a path may lead to a file without an end, such as a device.
-            data = file.read(4 * TEXT_CHARACTERS_MAX + 1)
-        text = data.decode()
-    except OSError as error:
-        raise DaprFileError(path, f"it cannot be read: {error.strerror or error}.") from None
+        text = read_plain(path, bytes_max=4 * TEXT_CHARACTERS_MAX, pipe_s=PIPE_S).decode()
+    except FileUnfit as error:
+        raise DaprFileError(path, error.why) from None
     except UnicodeDecodeError:
         raise DaprFileError(path, "it is not UTF-8 text.") from None
     text = re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda name: os.environ.get(name[1] or name[2], ""), text)

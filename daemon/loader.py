@@ -6,13 +6,17 @@ one sentence. `daemon/serve.py` loads the app.
 
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
 
+from ..actors.plain_file import misfit
 from ..runtime.authoring.app import App
 from ..runtime.errors import AppError
+
+FILE_BYTES_MAX = 64 * 1024 * 1024  # a file of so much code does not compile in a reasonable time and memory
 
 OURS = (__file__, "<frozen importlib")  # files whose frames are left out of a traceback
 
@@ -52,9 +56,13 @@ def split_target(target: str) -> tuple[str, str | None]:
 
 def import_file(path: Path) -> ModuleType:
     """Import a file as a module named like it, with its folder first on the path, as if Python ran it."""
-    path = path.resolve()
-    if not path.is_file():
+    path = Path(os.path.realpath(path))
+    if not os.path.lexists(path):
         raise AppNotFound(f"there is no file {path}.")
+    if (why := misfit(str(path))) is not None:
+        raise AppNotFound(f"{path} cannot be used as an app: {why}")
+    if path.suffix != ".py" or path.stat().st_size > FILE_BYTES_MAX:
+        raise AppNotFound(f"{path} cannot be used as an app: it is no file of Python code.")
     if path.stem in sys.modules:
         raise AppNotFound(
             f"{path.name} cannot be imported, because a module named {path.stem!r} is in use already. Rename the file."

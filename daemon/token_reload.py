@@ -21,6 +21,8 @@ from .config import Config
 
 logger = logging.getLogger(__name__)
 
+PIPE_S = 5.0  # for tokens that come through a pipe at the start; at a signal nothing is waited for
+
 
 def known_tokens(config: Config) -> tuple[str, ...] | Tokens:
     """The tokens that open the API; those of a file can be replaced.
@@ -31,7 +33,7 @@ def known_tokens(config: Config) -> tuple[str, ...] | Tokens:
     path = config.api_token_file
     if path is None:
         return config.api_tokens
-    tokens = read_tokens(path)
+    tokens = read_tokens(path, pipe_s=PIPE_S)
     if others_can_read(path):
         logger.warning("%s can be read by other users of this machine: chmod 600 it", path)
     return Tokens(tokens)

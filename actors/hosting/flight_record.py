@@ -23,11 +23,11 @@ import struct
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import anyio
 
 from ..address import Address
+from ..plain_file import FileUnfit, read_plain
 from ..waiting.signal import Signal
 from .quarantine import Flight, Suspect, suspects_after
 
@@ -51,6 +51,7 @@ UNREADABLE_SLOTS_AT = 32
 UNREADABLE = struct.Struct("<BxH200s")  # 1: in use; the length of the name, the name
 UNREADABLE_MAX = 64  # of more of them, the oldest are forgotten
 NAME_BYTES = 200
+BYTES_MAX = 64 * 1024 * 1024  # of a record that is read, unless this one has more; what is larger is no record
 WHAT_BYTES = 96
 
 # How often the record shows that the process is alive, while something is under way. It tells how long that took.
@@ -255,7 +256,7 @@ class FlightRecord:
     def _read(self) -> tuple[Sequence[Suspect], Sequence[Flight]] | None:
         """Read the record of the process before; None if it ended in order, or there is no record to believe."""
         try:
-            file = Path(self.path).read_bytes()
+            file = read_plain(self.path, bytes_max=max(BYTES_MAX, 2 * SLOT.size * self._slots))
             magic, state, slots, suspects, alive_s = HEADER.unpack_from(file)
             if magic != MAGIC:
                 return None
@@ -263,9 +264,9 @@ class FlightRecord:
             if state == 0:
                 return None
             return _suspects_in(file, slots, suspects), _flights_in(file, slots, alive_s)
-        except FileNotFoundError:
-            return None
-        except (OSError, struct.error) as error:
+        except (FileUnfit, struct.error) as error:
+            if not os.path.lexists(self.path):
+                return None
             logger.warning("the flight record %s cannot be read, and tells nothing: %s", self.path, error)
             return None
 

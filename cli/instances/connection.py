@@ -3,6 +3,7 @@
 The rule: a command says on standard error what went wrong, with the id, and its exit code says of which kind it was.
 """
 
+import math
 import os
 import signal
 import sys
@@ -134,7 +135,7 @@ def token_of(file: str | None) -> str | None:
     from ...api.token_file import read_tokens  # noqa: PLC0415
 
     try:
-        return read_tokens(file)[0].token
+        return read_tokens(file, pipe_s=math.inf)[0].token
     except PerdureError as error:
         raise click.UsageError(f"--token-file: {error}") from None
 

@@ -4,20 +4,22 @@ The rule: a filter is called as the management API calls it. Where the API takes
 long ago it is: `--updated-before 7d`.
 """
 
+import math
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
+from ...actors.plain_file import FileUnfit, read_plain
 from ...api.management.moments import parse_length, parse_moment
 from ...runtime.dates import from_us
 from . import suggesting
 
 OUTPUTS = ("table", "wide", "json", "ids")
+INPUT_BYTES_MAX = 256 * 1024 * 1024  # of a payload or an import; the daemon has a bound of its own
 
 
 def moment(_context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
@@ -67,17 +69,31 @@ def pairs(_context: click.Context, parameter: click.Parameter, texts: Sequence[s
     return found
 
 
+def read_input(name: str) -> bytes:
+    """Read what a command is given, from a file or a pipe, or from standard input, which is called `-`.
+
+    Raises:
+        FileUnfit: It cannot be read.
+    """
+    if name != "-":
+        return read_plain(name, bytes_max=INPUT_BYTES_MAX, pipe_s=math.inf)
+    content = sys.stdin.buffer.read(INPUT_BYTES_MAX + 1)
+    if len(content) > INPUT_BYTES_MAX:
+        raise FileUnfit("standard input", f"it has more than {INPUT_BYTES_MAX} bytes.")
+    return content
+
+
 def payload(_context: click.Context, parameter: click.Parameter, text: str | None) -> msgspec.Raw | None:
     """Read a payload: JSON, `@FILE`, or `-` for standard input."""
     if text is None:
         return None
-    if text == "-":
-        text = sys.stdin.read()
-    elif text.startswith("@"):
+    if text == "-" or text.startswith("@"):
         try:
-            text = Path(text[1:]).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise click.BadParameter(f"{text[1:]} cannot be read: {error}", param=parameter) from None
+            text = read_input(text.removeprefix("@")).decode("utf-8")
+        except FileUnfit as error:
+            raise click.BadParameter(str(error), param=parameter) from None
+        except UnicodeDecodeError:
+            raise click.BadParameter(f"{text.removeprefix('@')}: it is not text in UTF-8.", param=parameter) from None
     try:
         msgspec.json.decode(text, type=msgspec.Raw)
     except msgspec.DecodeError as error:

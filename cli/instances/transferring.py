@@ -4,15 +4,15 @@ The rule: no file is overwritten, and no part of one is left behind if the expor
 """
 
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from ...actors.plain_file import FileUnfit
 from .connection import USAGE, CommandEnded, Where, ask, daemon_command
-from .options import ACTION_OUTPUT_OPTION, ID_ARGUMENT
+from .options import ACTION_OUTPUT_OPTION, ID_ARGUMENT, read_input
 from .output import done_line
 
 if TYPE_CHECKING:
@@ -70,9 +70,9 @@ def import_history(where: Where, file: Path, new_id: str | None, shape: str) -> 
     or armed.
     """
     try:
-        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    except OSError as error:
-        raise CommandEnded(f"{file} cannot be read: {error.strerror}", USAGE) from None
+        content = read_input(str(file))
+    except FileUnfit as error:
+        raise CommandEnded(str(error), USAGE) from None
 
     async def work(client: "RemoteClient") -> None:
         taken = await client.import_history(content, new_id=new_id)

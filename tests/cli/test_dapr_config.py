@@ -216,4 +216,4 @@ def test_a_file_whose_aliases_stand_for_too_much_is_refused_with_its_place(tmp_p
 
 
 def test_a_file_without_an_end_is_read_to_the_limit_only() -> None:
-    assert "more than 1048576 characters" in refusal_of("/dev/zero")
+    assert "more than 4194304 bytes" in refusal_of("/dev/zero")

@@ -6,14 +6,25 @@ What PostgreSQL's own programs read (`PGPASSWORD`, `~/.pgpass`, `PGSSLMODE` and 
 driver. `actors/store/postgres/store.py` and the command line take stores by such addresses.
 """
 
+import os
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
+from ...plain_file import misfit
 from ..errors import StoreFailed
 
 SCHEMES = ("postgresql://", "postgres://")
 SCHEMA = "perdure"
+# The parameters that name a file, and the variables that stand in for them.
+FILES: Mapping[str, str] = {
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "sslcrl": "PGSSLCRL",
+    "servicefile": "PGSERVICEFILE",
+}
 # A plain name: the statements of a store find their tables by `search_path`, which takes such names without quotes.
 SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
@@ -70,5 +81,17 @@ def parse_url(data: str) -> DatabaseUrl:
         )
     if own.get("prepare", "on") not in ("on", "off"):
         raise StoreFailed(f"{shown} has prepare={own['prepare']!r}, which must be on or off")
+    for name, file in files_of(rest):
+        if (why := misfit(file)) is not None:
+            raise StoreFailed(f"{shown}: {name}={file} cannot be used: {why}")
     dsn = urlunsplit(split._replace(query=urlencode(rest, quote_via=quote)))
     return DatabaseUrl(dsn, shown, schema, prepare=own.get("prepare", "on") == "on")
+
+
+def files_of(query: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The files that an address or the environment names, which the driver reads: a pipe would hold it for ever."""
+    given = dict(query)
+    for name, variable in FILES.items():
+        value = given.get(name) or os.environ.get(variable)
+        if value and value != "system":  # libpq's word for the certificates of the system
+            yield (name if name in given else variable), value

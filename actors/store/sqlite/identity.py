@@ -12,7 +12,6 @@ a mount of the same file finds it. Systems other than Linux have only the first.
 import errno
 import logging
 import os
-import stat
 import struct
 import sys
 import weakref
@@ -21,6 +20,7 @@ from functools import cache
 
 from filelock import BaseFileLock, FileLock, Timeout
 
+from ...plain_file import kind_of
 from ..errors import StoreFailed, StoreGone, StoreLocked
 
 if sys.platform != "win32":
@@ -32,6 +32,8 @@ MODE = 0o600  # what a store holds is its user's alone
 LOCKED_BYTE = 2**62  # of a file of a few terabytes at most
 SHARED_FIRST, SHARED_BYTES = 0x4000_0002, 510  # what SQLite's readers lock (os.h of SQLite)
 HEADER_BYTES, USER_VERSION_AT, APPLICATION_ID_AT = 100, 60, 68  # of a database of SQLite's (fileformat2.html)
+# The files that SQLite keeps beside a database, and those of ours that are more than a record.
+BESIDE = ("-wal", "-shm", "-journal", ".id", ".lock")
 WAL_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 FLOCK = struct.Struct("hhqqi4x")  # struct flock: type, whence, start, length, process
 
@@ -70,8 +72,12 @@ class Hold:
         directory = os.path.dirname(path)
         if not os.path.isdir(directory):
             raise StoreFailed(f"{path} cannot be created: there is no directory {directory}")
-        if is_special(path):
-            raise StoreFailed(f"{path} is a device, a pipe or a socket. A store is a regular file.")
+        if (why := kind_of(path)) is not None:
+            raise StoreFailed(f"{path} cannot be used as a store: {why} A store is a regular file.")
+        for beside in BESIDE:
+            name = f"{path}{beside}"
+            if (why := kind_of(name, follow=False)) is not None:
+                raise StoreFailed(f"{name} cannot be used beside a store: {why} Move it away.")
         if is_mount_point(path):
             raise StoreFailed(
                 f"{path} is mounted by itself. The files beside it (-wal, .id, .lock) would be left behind, and with "
@@ -240,15 +246,6 @@ def _unescaped(name: bytes) -> bytes:
     for octal, char in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
         name = name.replace(octal, char)
     return name
-
-
-def is_special(path: str) -> bool:
-    """Whether there is something that is neither a file nor a folder, of which the system says more itself."""
-    try:
-        mode = os.stat(path).st_mode
-    except OSError:
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _constant(header: bytes) -> bytes:

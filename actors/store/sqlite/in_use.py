@@ -29,6 +29,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from ...instruments import SYSTEM, Chance, number_of
+from ...plain_file import FileUnfit, read_plain
 from ..errors import StoreFailed
 from . import schema
 from .identity import APPLICATION_ID_AT, MODE, USER_VERSION_AT, Hold, header_of
@@ -39,6 +40,7 @@ MAGIC = b"PrdrId01"
 LAYOUT = struct.Struct("<8sQIIqB16s")
 POSITION = struct.Struct("<q")
 POSITION_AT = struct.calcsize("<8sQII")
+BYTES_MAX = 4096  # of an id; what is larger is none
 UNKNOWN = 0  # a store whose number has not been written yet
 
 HEADER_MAGIC = b"SQLite format 3\0"
@@ -285,13 +287,12 @@ def read_ids(path: str) -> Ids | None:
     Raises:
         StoreFailed: It is no id, or cannot be read.
     """
-    try:
-        with open(path, "rb") as file:
-            content = file.read(LAYOUT.size + 1)
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None
-    except OSError as error:
-        raise StoreFailed(f"{path} cannot be read: {error.strerror}. May this user read it?") from error
+    try:
+        content = read_plain(path, bytes_max=BYTES_MAX)
+    except FileUnfit as error:
+        raise StoreFailed(f"{path} cannot be used as the id of a store: {error.why} {PUT_BACK}") from error
     if len(content) != LAYOUT.size or not content.startswith(MAGIC):
         raise StoreFailed(f"{path} is damaged, or no file of ours. {PUT_BACK}")
     _, store, number, next_, position, flushed, boot = LAYOUT.unpack(content)

@@ -65,7 +65,7 @@ def test_a_pair_without_its_sign_is_refused() -> None:
 
 def test_a_payload_is_json_a_file_or_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file.json").write_text('{"a": 1e400}')
-    monkeypatch.setattr("sys.stdin", io.StringIO("[1, 2]"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"[1, 2]")))
     for text, found in (('"so"', b'"so"'), (f"@{tmp_path}/file.json", b'{"a": 1e400}'), ("-", b"[1, 2]")):
         assert payload(CONTEXT, PARAMETER, text) == msgspec.Raw(found)
 

@@ -316,7 +316,7 @@ async def test_the_mode_of_a_file_that_is_there_is_left_to_its_user(path: Path) 
 
 def test_a_file_that_cannot_be_opened_is_said_to_be_so(path: Path) -> None:
     path.mkdir()
-    with pytest.raises(StoreFailed, match="cannot be opened"):
+    with pytest.raises(StoreFailed, match="cannot be used as a store: it is a folder"):
         Hold.take(str(path), create=True)
 
 
@@ -340,6 +340,6 @@ def test_what_is_no_file_is_refused_in_one_sentence_and_not_opened(tmp_path: Pat
     path = str(tmp_path / "pipe") if kind == "pipe" else "/dev/null"
     if kind == "pipe":
         os.mkfifo(path)
-    with pytest.raises(StoreFailed, match="is a device, a pipe or a socket"):
+    with pytest.raises(StoreFailed, match="A store is a regular file"):
         Hold.take(path)
     assert not os.path.exists(f"{path}.lock")
