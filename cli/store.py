@@ -125,7 +125,7 @@ def vacuum(data: str) -> None:
     """
     refuse_database(data, VACUUM)
 
-    from ..actors.store.sqlite import vacuuming  # noqa: PLC0415  as above
+    from ..actors.store.sqlite.offline import vacuuming  # noqa: PLC0415  as above
 
     try:
         files = vacuuming.vacuum(data)

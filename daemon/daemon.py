@@ -52,6 +52,7 @@ from .process.garbage_collector import tune_garbage_collector
 from .process.grace import Grace
 from .process.inheritance import Inheritance
 from .process.interpreter_guard import guard_interpreter
+from .process.mapped_files import mending
 from .process.open_files import SHARE_MIN, Shares, cut_off, open_files_max, shares_of, watch_connections
 from .process.port_guard import guard_ports
 from .process.signal_guard import guard_signals
@@ -134,6 +135,8 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                 )
             )
             tasks.start_soon(watch_connections, rpc.port, connections_of(config).grpc)
+            if engine.flight is not None:
+                ports.enter_context(mending(engine.flight.mend))
             pulse = pulse_of(config, engine, listener, member, stopping)
             with pulse.running():
                 tasks.start_soon(guard_signals, pulse.signals)

@@ -129,7 +129,7 @@ class Engine:
         opening = opening or Opening()
         part = membership.part if membership is not None else WHOLE
         self.store = _store(data, durability, part, opening.instruments)
-        flight = _flight_record(self.store, self.settings) if opening.flight_record else None
+        self.flight = flight = _flight_record(self.store, self.settings) if opening.flight_record else None
         self._journal = journal = Journal(NOTES_LOGGER)
         self.dispatcher = Dispatcher(
             self.settings.dispatch,

@@ -86,6 +86,9 @@ class FlightRecord:
         self.unreadable: list[bytes] = []  # names of actors that could not be read, in this process or one before
         self._slots = slots
         self._map: mmap.mmap | None = None
+        self._descriptor: int | None = None
+        self._size = 0
+        self._mended = False
         self._free: list[int] = []
         self._keys: dict[int, tuple[bytes, bytes]] = {}  # of attempts that are suspect, by their slot
         self._places: dict[tuple[bytes, bytes], int] = {}  # where each suspect stands in the file
@@ -115,11 +118,12 @@ class FlightRecord:
                 while missing:  # a full disk may take a part
                     missing -= os.write(file, bytes(missing))
                 mapped = mmap.mmap(file, size)
-            finally:
+                self._fill(mapped)
+                # Whole, or the one of the process before: this one may end at any moment.
+                os.replace(beginning, self.path)
+            except BaseException:
                 os.close(file)
-            self._fill(mapped)
-            # Whole, or the one of the process before: this one may end at any moment.
-            os.replace(beginning, self.path)
+                raise
         except OSError as error:
             logger.warning(
                 "the flight record %s cannot be written (%s): an activity that ends this process will not be found",
@@ -127,8 +131,8 @@ class FlightRecord:
                 error,
             )
             return
-        self._map = mapped
-        self._write_unreadable()
+        self._map, self._descriptor, self._size = mapped, file, size
+        self._write_unreadable(mapped)
         self._free = list(range(self._slots))
         if self.suspects:
             self._alive = True
@@ -140,6 +144,29 @@ class FlightRecord:
             self._map[STATE] = 0
             self._map.close()
             self._map = None
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def mend(self) -> bool:
+        """Give the file back what was cut off behind the mapping, and say whether something was.
+
+        The record begins anew then: what is under way at that moment is not in it. It is called within an access to the
+        mapping, so it touches nothing but the file (`daemon/process/mapped_files.py`).
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        if self._descriptor is None or os.fstat(self._descriptor).st_size >= self._size:
+            return False
+        content = bytearray(self._size)
+        self._fill(content)
+        self._write_unreadable(content)
+        written = 0
+        while written < self._size:
+            written += os.pwrite(self._descriptor, memoryview(content)[written:], written)
+        self._mended = True
+        return True
 
     async def run(self) -> None:
         """Write signs of life while something is under way, until cancelled."""
@@ -147,6 +174,9 @@ class FlightRecord:
             await self._work.wait()
             while self._map is not None and (len(self._free) < self._slots or self.suspects):
                 ALIVE.pack_into(self._map, ALIVE_AT, time.monotonic())
+                if self._mended:
+                    self._mended = False
+                    logger.warning("the flight record %s was cut short, and has begun anew", self.path)
                 await anyio.sleep(ALIVE_S)
             self._alive = False
 
@@ -220,7 +250,7 @@ class FlightRecord:
         """Note that an actor cannot be read, for the next processes."""
         if address.type == self.actor_type and not self.was_unreadable(address):
             self.unreadable = [*self.unreadable, name_of(address.id)][-UNREADABLE_MAX:]
-            self._write_unreadable()
+            self._write_unreadable(self._map)
 
     def tries(self, name: bytes) -> None:
         """Note that a suspect has the floor now."""
@@ -238,7 +268,7 @@ class FlightRecord:
 
     # The file.
 
-    def _fill(self, mapped: mmap.mmap) -> None:
+    def _fill(self, mapped: mmap.mmap | bytearray) -> None:
         HEADER.pack_into(mapped, 0, MAGIC, 1, self._slots, len(self.suspects), time.monotonic())
         place = SLOTS_AT + SLOT.size * self._slots
         for suspect in self.suspects:
@@ -248,10 +278,10 @@ class FlightRecord:
             place += SUSPECT.size
         UNREADABLE_SLOTS.pack_into(mapped, UNREADABLE_SLOTS_AT, UNREADABLE_MAX)
 
-    def _write_unreadable(self) -> None:
-        if self._map is not None:
+    def _write_unreadable(self, mapped: mmap.mmap | bytearray | None) -> None:
+        if mapped is not None:
             for index, name in enumerate(self.unreadable):
-                UNREADABLE.pack_into(self._map, self._unreadable_at + UNREADABLE.size * index, 1, len(name), name)
+                UNREADABLE.pack_into(mapped, self._unreadable_at + UNREADABLE.size * index, 1, len(name), name)
 
     def _read(self) -> tuple[Sequence[Suspect], Sequence[Flight]] | None:
         """Read the record of the process before; None if it ended in order, or there is no record to believe."""

@@ -1,6 +1,7 @@
 """`perdure store restore`: put a backup in the place of a store.
 
-The rule: as for all of `perdure store`, no file is overwritten. `actors/store/sqlite/restoring.py` does the work.
+The rule: as for all of `perdure store`, no file is overwritten. `actors/store/sqlite/offline/restoring.py` does
+the work.
 """
 
 from pathlib import Path
@@ -26,7 +27,7 @@ def restore(backup: Path, data: str) -> None:
     """
     refuse_database(data, RESTORE)
 
-    from ...actors.store.sqlite import restoring  # noqa: PLC0415  `perdure store --help` needs no SQLite
+    from ...actors.store.sqlite.offline import restoring  # noqa: PLC0415  `perdure store --help` needs no SQLite
 
     try:
         aside = restoring.restore(backup, data)

@@ -99,7 +99,10 @@ def test_a_file_that_cannot_be_used_is_one_sentence_at_the_start(tmp_path: Path,
     options = ("--data", str(tmp_path / "p.db"), "--api-token-file", "nowhere", "--processes", processes)
     ran = subprocess.run([sys.executable, *command, *options], capture_output=True, text=True, check=False)
     assert ran.returncode == 1
-    assert ran.stderr == "Error: nowhere cannot be used as a file of tokens: it cannot be read: No such file or directory.\n"
+    assert (
+        ran.stderr
+        == "Error: nowhere cannot be used as a file of tokens: it cannot be read: No such file or directory.\n"
+    )
 
 
 def test_a_token_in_the_command_line_is_warned_of_and_one_in_a_variable_is_not(tmp_path: Path) -> None:

@@ -240,7 +240,9 @@ def reset_restore(folder: Path, original: Path, backup: Path) -> tuple[list[str]
     data = folder / "store.db"
     for name in ("", ".id"):
         shutil.copy(f"{original}{name}", f"{data}{name}")
-    source = f"from perdure.actors.store.sqlite.restoring import restore; restore({str(backup)!r}, {str(data)!r})"
+    source = (
+        f"from perdure.actors.store.sqlite.offline.restoring import restore; restore({str(backup)!r}, {str(data)!r})"
+    )
     return program(folder, source), data
 
 

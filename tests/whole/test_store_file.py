@@ -219,3 +219,25 @@ def test_a_file_beside_the_store_that_is_emptied_stops_nothing(app: Path, tmp_pa
         assert daemon.stop() == 0
     with Daemon(app, data) as daemon:
         daemon.wait_for("after-2", "COMPLETED")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux is mended")
+@pytest.mark.parametrize("beside", [".flight", "-shm", ".id"])
+def test_a_file_beside_the_store_that_is_emptied_costs_nothing(app: Path, tmp_path: Path, beside: str) -> None:
+    data = tmp_path / "p.db"
+    with Daemon(app, data) as daemon:
+        # Given a daemon whose file beside the store is emptied, twice,
+        for number in range(2):
+            os.truncate(f"{data}{beside}", 0)
+            # then it serves on, at once,
+            assert daemon.start("echo", f"it-{number}", RESULT).status_code == 202
+            assert health(daemon) == 204
+        deadline = time.monotonic() + 10
+        while beside == ".id" and not Path(f"{data}.id").read_bytes().startswith(b"Prdr"):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)  # it is looked at once a second
+        daemon.kill()
+    # and after a kill nothing is lost.
+    with Daemon(app, data) as daemon:
+        for number in range(2):
+            daemon.wait_for(f"it-{number}", "COMPLETED")

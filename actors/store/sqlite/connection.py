@@ -13,6 +13,8 @@ from typing import Protocol, TypeVar
 
 import aiosqlite
 
+from ..durability import Durability
+
 T = TypeVar("T")
 
 LOCK_WAIT_S = 5.0  # for another program that has the file, such as the sqlite3 shell
@@ -131,3 +133,11 @@ def connect(
     """
     # No implicit transactions: ours are written out.
     return sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None, cached_statements=statements, factory=kind)
+
+
+def set_flushes(connection: sqlite3.Connection, durability: Durability) -> None:
+    """Make a connection flush what it writes, as the durability wants it."""
+    connection.execute(f"PRAGMA synchronous = {'FULL' if durability is Durability.FULL else 'NORMAL'}")
+    # macOS: fsync leaves the data in the drive's cache. Elsewhere this says nothing.
+    connection.execute(f"PRAGMA fullfsync = {durability is Durability.FULL:d}")
+    connection.execute(f"PRAGMA checkpoint_fullfsync = {durability is Durability.FULL:d}")

@@ -22,6 +22,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from ...plain_file import kind_of
 from ..errors import StoreFailed, StoreGone, StoreLocked
+from .wal.shared_index import SharedIndex
 
 if sys.platform != "win32":
     import fcntl
@@ -50,6 +51,7 @@ class Hold:
         self._lock = lock
         self._descriptor = descriptor
         self._wal: int | None = None
+        self.index: SharedIndex | None = None  # of the -wal, while SQLite works on the file
         self._ids: tuple[tuple[int, int], ...] = ()
         self._headers: frozenset[bytes] = frozenset()  # as much of the header as stays the same, and may be there
         if descriptor is not None:
@@ -134,6 +136,7 @@ class Hold:
             if self._descriptor is not None:
                 # No lock of SQLite's is on the -wal, so that it may be opened and closed.
                 self._wal = os.open(f"{self.path}-wal", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+                self.index = SharedIndex(f"{self.path}-shm")
                 found = self.read(0, HEADER_BYTES)
                 own = found[:USER_VERSION_AT] + number.to_bytes(4, "big") + found[USER_VERSION_AT + 4 :]
                 # A new file has no header as long as somebody reads it.
@@ -164,7 +167,11 @@ class Hold:
         # Emptied, it grows again from where SQLite is, with nothing before. When it is folded it is empty.
         if self._wal is not None and (head := os.pread(self._wal, 4, 0)) and head not in WAL_MAGIC:
             return "has a -wal that was emptied or overwritten"
-        return None
+        # In two looks, because a commit may begin the -wal anew within one.
+        return "has a -wal that was cut short" if self._is_cut() and self._is_cut() else None
+
+    def _is_cut(self) -> bool:
+        return self._wal is not None and self.index is not None and self.index.is_beyond(os.fstat(self._wal).st_size)
 
     def keep_wal(self) -> None:
         """Make SQLite leave the -wal alone when its last connection is closed.
@@ -192,6 +199,10 @@ class Hold:
         if wal is not None:
             with suppress(OSError):
                 os.close(wal)
+        index, self.index = self.index, None
+        if index is not None:
+            with suppress(OSError):
+                index.close()
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             with suppress(OSError):

@@ -18,6 +18,7 @@ or if it was written by an orderly stop.
 What `store check` and the sqlite3 shell leave passes: they fold the -wal into the file, and the number stays.
 """
 
+import logging
 import os
 import sqlite3
 import struct
@@ -34,6 +35,9 @@ from ..errors import StoreFailed
 from . import schema
 from .identity import APPLICATION_ID_AT, MODE, USER_VERSION_AT, Hold, header_of
 
+logger = logging.getLogger(__name__)
+
+OPENED = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 MAGIC = b"PrdrId01"
 # MAGIC; the store; the numbers that the header may have, of which one is there and the other is being written; the
 # highest position that was acknowledged; whether that position is flushed; the boot of the machine.
@@ -85,6 +89,8 @@ class InUse:
         self._before = found or Ids()
         self._ids = replace(self._before)
         self._counting = False
+        self._begun = False  # the id says what it will say until the end, but for the position
+        self._acknowledged = 0
         self.number = number_of(chance, 31)
 
     def check(self, store: int, position: int) -> None:
@@ -139,14 +145,16 @@ class InUse:
             ids.number = self.number
         write_ids(self._id_path, ids)
         try:
-            self._file = os.open(self._id_path, os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+            self._file = os.open(self._id_path, OPENED)
         except OSError as error:
             raise StoreFailed(f"{self._id_path} cannot be opened: {error.strerror}.") from error
+        self._acknowledged, self._begun = ids.position, True
         self.hold.tell_of_readers()
 
     def acknowledge(self, position: int) -> None:
         """Remember the highest position of the log; after each commit, and before one that lowers it."""
         if self._file is not None and self._counting:
+            self._acknowledged = position
             # Not by a mapping: to write to one whose file was cut short ends the process.
             with suppress(OSError):
                 if sys.platform == "win32":
@@ -155,6 +163,40 @@ class InUse:
                 else:
                     os.pwrite(self._file, POSITION.pack(position), POSITION_AT)
 
+    def mend(self) -> None:
+        """Write the id anew if it is not there any more, or is not what was written.
+
+        After a kill the store would be refused without it. To be called once in a while, while the file is open.
+        """
+        if self._file is None or not self._begun:
+            return
+        with suppress(OSError, StoreFailed):
+            own, found = os.fstat(self._file), self._found()
+            if found is not None and (found.st_dev, found.st_ino, found.st_size) == (
+                own.st_dev,
+                own.st_ino,
+                LAYOUT.size,
+            ):
+                with open(self._id_path, "rb") as file:
+                    content = file.read(LAYOUT.size)
+                if content[:POSITION_AT] == self._ids.packed()[:POSITION_AT]:
+                    return
+            self._ids.position = self._acknowledged
+            write_ids(self._id_path, self._ids, anew=True)
+            opened = os.open(self._id_path, OPENED)
+            try:
+                # The same number for another file: the writer's thread may be about to write by it.
+                os.dup2(opened, self._file, inheritable=False)
+            finally:
+                os.close(opened)
+            logger.warning("%s was changed by another program, and was written anew", self._id_path)
+
+    def _found(self) -> os.stat_result | None:
+        try:
+            return os.stat(self._id_path, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
     def end(self, rest: Callable[[], bool], position: int) -> None:
         """Put the file to rest: the last step of an orderly stop.
 
@@ -162,7 +204,7 @@ class InUse:
             rest: Writes 0 into the header, and says whether the file itself has it.
             position: The highest position of the log.
         """
-        self._counting = False
+        self._counting = self._begun = False
         ids = self._ids
         ids.number, ids.next = self.number, 0
         ids.position, ids.flushed = (position if self._trusted else 0), True
@@ -299,16 +341,19 @@ def read_ids(path: str) -> Ids | None:
     return Ids(store=store, number=number, next=next_, position=position, flushed=bool(flushed), boot=boot)
 
 
-def write_ids(path: str, ids: Ids) -> None:
+def write_ids(path: str, ids: Ids, *, anew: bool = False) -> None:
     """Write an id and flush it. After a crash the file has what it had, or this, whole.
 
     It is less than the sector that a disk writes at once, so it is written in place where there is one: a descriptor
     of it stays true.
 
+    Args:
+        anew: Put another file in the place of one that is there.
+
     Raises:
         StoreFailed: It cannot be written.
     """
-    made = not os.path.exists(path)
+    made = anew or not os.path.exists(path)
     name = f"{path}.partial" if made else path
     try:
         if made:

@@ -39,7 +39,7 @@ from ..part import WHOLE, Part, check_parts
 from ..tables.checksums import Unsealed
 from ..tables.paging import Asked
 from . import schema
-from .connection import STATEMENTS_CACHED, Carrier, Connect, Connection
+from .connection import STATEMENTS_CACHED, Carrier, Connect, Connection, set_flushes
 from .identity import Hold
 from .in_use import UNKNOWN, InUse, refuse_missing
 from .lists.auditing import read_audit, thin_audit
@@ -49,16 +49,14 @@ from .lists.mending import are_damaged, begin_anew
 from .lists.reading import read_counts, read_page
 from .reading import Wanted, in_shards, read_active, read_actors, read_ids, read_outsides, read_reminders
 from .salvage import damaged_in, derive, derived_damaged_in, highest_position, replace, rescue, tidy
+from .wal.checkpoints import BEGIN_PAGES, Checkpoints, connect_for_checkpoints, leave_checkpoints
+from .wal.shared_index import within
 from .writing import Fences, changes_of, claim_shards, execute, statements_of, transact
 
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-# SQLite checkpoints when the WAL has so many pages (16 MiB). At its default of
-# 1000 the same pages of the index are copied home again and again: 10 % fewer
-# rows a second.
-CHECKPOINT_PAGES = 4000
 WAL_BYTES_KEPT = 64 * 1024 * 1024  # a WAL that grew beyond it is cut back by the next checkpoint
 CACHE_KIB = 32 * 1024  # per connection, taken as it is needed
 LISTS_CACHED = 32  # compiled statements of lists: each set of kinds has its own, and some are large
@@ -93,6 +91,7 @@ class SqliteStore:
     ) -> None:
         check_parts(part.of, shards=shards)
         self._connect_to = connect
+        self._own_threads = connect == Connection.to
         self._instruments = instruments
         self.path = self._path = os.fspath(path)
         self._durability = durability
@@ -112,6 +111,7 @@ class SqliteStore:
         self._position = 0  # the highest that was given to an entry
         self._hold: Hold | None = None
         self._in_use: InUse | None = None
+        self._checkpoints: Checkpoints | None = None
         self._gone: StoreGone | None = None  # once the files are not those that were opened
         self._look_at_s = 0.0  # when `intact` looks again; the stopwatch's
 
@@ -125,6 +125,8 @@ class SqliteStore:
         if self._hold is not None and (now_s := self._instruments.stopwatch()) >= self._look_at_s:
             self._look_at_s = now_s + self.LOOK_S
             self._look(self._hold)
+            if self._gone is None and self._in_use is not None:
+                self._in_use.mend()
         return self._gone is None
 
     async def open(self) -> None:
@@ -146,6 +148,7 @@ class SqliteStore:
                 reader = await self._connect(stack, path)
                 await self._call(reader, prepare_reader, "opening")
                 hold.watch(in_use.number)
+                checkpoints = await self._begin_checkpoints(hold, writer)
                 self._resources = stack.pop_all()
         self._shards, self._unsealed = ready.shards, ready.unsealed
         self._kinds, self._filling = ready.kinds, ready.filling
@@ -153,13 +156,16 @@ class SqliteStore:
         self._keys = count(ready.key_max + 1)
         self._position = ready.position_max
         self._fences = Fences()
-        self._hold, self._in_use, self._gone = hold, in_use, None
+        self._hold, self._in_use, self._gone, self._checkpoints = hold, in_use, None, checkpoints
         self._writer, self._reader = writer, reader
 
     async def close(self) -> None:
         writer, self._writer, self._reader, self._lister = self._writer, None, None, None
         hold, self._hold = self._hold, None
+        checkpoints, self._checkpoints = self._checkpoints, None
         with anyio.CancelScope(shield=True):
+            if checkpoints is not None and checkpoints.beside:
+                await anyio.to_thread.run_sync(checkpoints.close)
             if writer is not None and hold is not None:
                 self._look(hold)
                 if self._gone is not None:
@@ -167,7 +173,7 @@ class SqliteStore:
                 else:
                     # To the end of the queue, behind commits under way.
                     with suppress(sqlite3.Error, StoreFailed):
-                        await writer.call(self._rest)
+                        await writer.call(partial(within, hold.index, self._rest))
             async with self._lister_lock:  # or a connection that is being made now would be closed by nothing
                 await self._resources.aclose()
 
@@ -205,10 +211,12 @@ class SqliteStore:
             self._kinds.committed(lists.kinds, lists.delta(looked))
 
     async def load(self, addresses: Sequence[Address]) -> Sequence[Stored | StoreError | None]:
-        return await self._call(self._reader, partial(read_actors, addresses, self._unsealed, self._kinds), "loading")
+        read = partial(read_actors, addresses, self._unsealed, self._kinds)
+        return self._there(await self._call(self._reader, read, "loading"))
 
     async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | StoreError | None]:
-        return await self._call(self._reader, partial(read_outsides, addresses, self._unsealed, self._kinds), "reading")
+        read = partial(read_outsides, addresses, self._unsealed, self._kinds)
+        return self._there(await self._call(self._reader, read, "reading"))
 
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         return await self._call(self._reader, partial(read_ids, actor_type, after, limit), "listing ids")
@@ -304,6 +312,8 @@ class SqliteStore:
             raise self._gone.with_traceback(None)
         if position is not None:
             in_use.acknowledge(position)
+        if self._checkpoints is not None:
+            self._checkpoints.after_commit(connection)
         return result
 
     def _lower(self, work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
@@ -322,11 +332,35 @@ class SqliteStore:
         if fold(connection):
             self._in_use.end(partial(rest, connection), highest_position(connection))
 
+    def _there(self, found: Sequence[T | StoreError | None]) -> Sequence[T | StoreError | None]:
+        """What was read; rows are damaged only in files that are still those that were opened.
+
+        Raises:
+            StoreGone: They are not.
+        """
+        if any(isinstance(row, StoreError) for row in found):
+            self._require_files()
+        return found
+
+    def _require_files(self) -> None:
+        if self._hold is not None:
+            self._look(self._hold)
+        if self._gone is not None:
+            raise self._gone.with_traceback(None)
+
     def _look(self, hold: Hold) -> None:
         """Compare the files with those that were opened. Once they differ, it stays at that."""
         if self._gone is None and (how := hold.moved()) is not None:
             self._gone = StoreGone(self._path, how)
             logger.error("%s", self._gone)
+
+    async def _begin_checkpoints(self, hold: Hold, writer: Carrier) -> Checkpoints | None:
+        """Take the checkpoints from SQLite, which makes them in the commits; None: they are left to it."""
+        if hold.index is None:
+            return None
+        await self._call(writer, leave_checkpoints, "opening")
+        connect_ = partial(connect_for_checkpoints, hold.path, self._durability)
+        return Checkpoints(connect_, hold.index, beside=self._own_threads)
 
     async def _connect(self, stack: AsyncExitStack, path: str, *, statements: int = STATEMENTS_CACHED) -> Carrier:
         try:
@@ -340,8 +374,10 @@ class SqliteStore:
         if connection is None:
             raise StoreFailed(f"{self._path} is not open")
         try:
-            return await connection.call(function)
-        except sqlite3.Error as error:
+            index = self._hold.index if self._hold is not None else None
+            return await connection.call(partial(within, index, function))
+        except (sqlite3.Error, OSError) as error:
+            self._require_files()
             raise StoreFailed(f"{what} failed in {self._path}: {error}") from error
 
 
@@ -387,11 +423,8 @@ def prepare(path: str, durability: Durability, new: NewFile, in_use: InUse, conn
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise StoreFailed(f"{path} is on a file system without shared memory; the store needs a local disk")
-    connection.execute(f"PRAGMA synchronous = {'FULL' if durability is Durability.FULL else 'NORMAL'}")
-    # macOS: fsync leaves the data in the drive's cache. Elsewhere this says nothing.
-    connection.execute(f"PRAGMA fullfsync = {durability is Durability.FULL:d}")
-    connection.execute(f"PRAGMA checkpoint_fullfsync = {durability is Durability.FULL:d}")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    set_flushes(connection, durability)
+    connection.execute(f"PRAGMA wal_autocheckpoint = {BEGIN_PAGES}")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     # Some distributions overwrite deleted rows with zeros; FAST does so only on pages that are written anyhow.

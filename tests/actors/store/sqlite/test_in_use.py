@@ -20,7 +20,7 @@ from perdure.actors.store.sqlite import in_use
 from perdure.actors.store.sqlite.in_use import Ids, number_in, read_ids, write_ids
 from perdure.actors.store.sqlite.layout import make_ready, spread
 from perdure.actors.store.sqlite.maintenance import backup, check
-from perdure.actors.store.sqlite.restoring import restore
+from perdure.actors.store.sqlite.offline.restoring import restore
 from perdure.actors.store.sqlite.store import SqliteStore
 
 from ....support.actors.sqlite_file import TO_VERSION_3, A, open_and_close, opened, write
@@ -548,3 +548,40 @@ async def test_a_stop_that_cannot_be_finished_leaves_a_store_that_opens(
         (stored,) = await store.load([A])
         assert isinstance(stored, Stored)
         assert not isinstance(stored, StoreError)
+
+
+ID_CHANGES: dict[str, Callable[[Path], object]] = {
+    "emptied": lambda path: os.truncate(path, 0),
+    "cut short": lambda path: os.truncate(path, 20),
+    "overwritten": lambda path: path.write_bytes(bytes(61)),
+    "longer": lambda path: path.write_bytes(path.read_bytes() + b"x"),
+    "deleted": lambda path: path.unlink(),
+    "a link": lambda path: (path.unlink(), path.symlink_to("nowhere")),
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("how", ID_CHANGES)
+async def test_an_id_that_is_changed_while_its_store_is_in_use_is_written_anew(
+    tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(SqliteStore, "LOOK_S", 0.0)
+    path, id_path = tmp_path / "p.db", tmp_path / "p.db.id"
+    async with opened(path) as store:
+        fences = await store.claim("host", now_us=1)
+        key = store.new_key()
+        await store.commit([write(key, record=b"r", entry=b"e")], fences)
+        before = id_path.read_bytes()
+        # When another program changes the id, then the next look writes it, as it was, and says so once.
+        ID_CHANGES[how](id_path)
+        assert store.intact
+        assert store.intact
+        assert id_path.read_bytes() == before
+        assert len([record for record in caplog.records if "was written anew" in record.message]) == 1
+        # And what is acknowledged from then on stands in it.
+        await store.commit([write(key, entry=b"e")], fences)
+        ids, first = read_ids(str(id_path)), before
+        assert ids is not None
+        assert id_path.read_bytes() != first
+        assert ids.position == 2
+    await open_and_close(path)

@@ -209,7 +209,7 @@ async def test_a_missing_directory_is_named(path: Path) -> None:
 
 
 async def test_a_directory_is_no_store(tmp_path: Path) -> None:
-    with pytest.raises(StoreFailed, match="cannot be opened"):
+    with pytest.raises(StoreFailed, match="cannot be used as a store: it is a folder"):
         await open_and_close(tmp_path)
 
 

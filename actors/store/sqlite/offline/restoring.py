@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import count
 
-from ..errors import StoreError, StoreFailed
-from .files import locked, parts_of, paths_of, publish, reading, remove, stamp_of
-from .in_use import flush, has_wal, is_store, number_in
-from .maintenance import copy
+from ...errors import StoreError, StoreFailed
+from ..files import locked, parts_of, paths_of, publish, reading, remove, stamp_of
+from ..in_use import flush, has_wal, is_store, number_in
+from ..maintenance import copy
 
 PARTS_MAX = 64  # as many as a store has shards
 BESIDE = ("-wal", "-shm", "-journal", "", ".id")  # of a store, in the order in which they are moved

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
-from ..errors import StoreFailed
-from .connection import connect
-from .files import holding, require_store
+from ...errors import StoreFailed
+from ..connection import connect
+from ..files import holding, require_store
 
 
 class Vacuumed(NamedTuple):

@@ -15,13 +15,13 @@ import pytest
 
 from perdure.actors.address import Address
 from perdure.actors.store.errors import StoreFailed, StoreLocked
-from perdure.actors.store.sqlite import vacuuming
 from perdure.actors.store.sqlite.maintenance import check
-from perdure.actors.store.sqlite.vacuuming import vacuum
+from perdure.actors.store.sqlite.offline import vacuuming
+from perdure.actors.store.sqlite.offline.vacuuming import vacuum
 
-from ....support.actors.sqlite_file import opened, write
-from ....support.actors.store_parts import make, seen
-from ....support.paths import ROOT
+from .....support.actors.sqlite_file import opened, write
+from .....support.actors.store_parts import make, seen
+from .....support.paths import ROOT
 
 
 async def fill(path: Path, *, rest: bool = True) -> None:

@@ -11,9 +11,9 @@ import pytest
 from perdure.actors.store.errors import StoreError, StoreFailed, StoreLocked
 from perdure.actors.store.part import Part
 from perdure.actors.store.sqlite.maintenance import backup, check
-from perdure.actors.store.sqlite.restoring import restore
+from perdure.actors.store.sqlite.offline.restoring import restore
 
-from ....support.actors.store_parts import IDS, change, files, make, opened, seen
+from .....support.actors.store_parts import IDS, change, files, make, opened, seen
 
 
 @pytest.fixture
