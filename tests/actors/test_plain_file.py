@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -140,6 +141,10 @@ def test_a_pipe_through_which_nothing_comes_is_left(pipe: tuple[Path, int]) -> N
             ended(lambda wait_s=patience_s: read_plain(path, bytes_max=100, pipe_s=wait_s))  # type: ignore[misc]
 
 
+def parse_with(name: str, path: str) -> object:
+    return parse_url(f"postgresql://h/d?{name}={path}")
+
+
 # The doors through which a file comes in: how each opens it, and the error that says why not.
 DOORS: dict[str, tuple[str, Callable[[str], object], type[Exception]]] = {
     "--api-token-file, --token-file": ("tokens", read_tokens, TokenFileBad),
@@ -150,7 +155,7 @@ DOORS: dict[str, tuple[str, Callable[[str], object], type[Exception]]] = {
     **{
         f"--data postgresql://...?{name}=": (
             "x.pem",
-            lambda path, name=name: parse_url(f"postgresql://h/d?{name}={path}"),
+            partial(parse_with, name),
             StoreFailed,
         )
         for name in FILES

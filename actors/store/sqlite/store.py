@@ -164,8 +164,8 @@ class SqliteStore:
         hold, self._hold = self._hold, None
         checkpoints, self._checkpoints = self._checkpoints, None
         with anyio.CancelScope(shield=True):
-            if checkpoints is not None and checkpoints.beside:
-                await anyio.to_thread.run_sync(checkpoints.close)
+            if checkpoints is not None:
+                await checkpoints.close()
             if writer is not None and hold is not None:
                 self._look(hold)
                 if self._gone is not None:

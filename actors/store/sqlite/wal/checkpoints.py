@@ -15,6 +15,9 @@ import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
 
+import anyio
+import anyio.to_thread
+
 from ...durability import Durability
 from ..connection import connect, set_flushes
 from .shared_index import SharedIndex
@@ -62,13 +65,15 @@ class Checkpoints:
                 self._thread.start()
             self._wanted.set()
 
-    @property
-    def beside(self) -> bool:
-        """Whether a thread has begun to copy, for which `close` waits."""
-        return self._thread is not None
+    async def close(self) -> None:
+        """End the thread; what it is copying it leaves. To be called when no commit follows."""
+        if self._thread is None:
+            self._ended = True
+        else:
+            await anyio.to_thread.run_sync(self.end)
 
-    def close(self) -> None:
-        """End the thread; what it is copying it leaves. To be called while no commit is under way."""
+    def end(self) -> None:
+        """End the thread, and wait for that."""
         self._ended = True
         self._wanted.set()
         if (connection := self._under_way) is not None:

@@ -550,13 +550,19 @@ async def test_a_stop_that_cannot_be_finished_leaves_a_store_that_opens(
         assert not isinstance(stored, StoreError)
 
 
+def link_beside(path: Path) -> Path:
+    link = path.with_name("link")
+    link.symlink_to("nowhere")
+    return link
+
+
 ID_CHANGES: dict[str, Callable[[Path], object]] = {
     "emptied": lambda path: os.truncate(path, 0),
     "cut short": lambda path: os.truncate(path, 20),
     "overwritten": lambda path: path.write_bytes(bytes(61)),
     "longer": lambda path: path.write_bytes(path.read_bytes() + b"x"),
     "deleted": lambda path: path.unlink(),
-    "a link": lambda path: (path.unlink(), path.symlink_to("nowhere")),
+    "a link": lambda path: os.replace(link_beside(path), path),
 }
 
 

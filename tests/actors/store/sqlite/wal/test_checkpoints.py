@@ -29,12 +29,13 @@ class File:
         self.index = SharedIndex(f"{self.path}-shm")
         self.rows = 0
 
-    def commit(self, pages: int = 20) -> None:
+    def commit(self, kept: Checkpoints, pages: int = 20) -> None:
         self.writer.execute("BEGIN IMMEDIATE")
         for _ in range(pages):
             self.writer.execute("INSERT INTO t (v) VALUES (?)", (bytes(4000),))
         self.rows += pages
         self.writer.execute("COMMIT")
+        kept.after_commit(self.writer)
 
     def connection(self) -> sqlite3.Connection:
         return connect_for_checkpoints(self.path, Durability.FULL)
@@ -93,36 +94,36 @@ def until(condition: Callable[[], bool], step: Callable[[], None]) -> None:
 
 def test_no_checkpoint_is_made_before_it_is_time(file: File, copies: Copies) -> None:
     kept = Checkpoints(file.connection, file.index)
-    until(lambda: file.index.frames().all >= 150, lambda: (file.commit(), kept.after_commit(file.writer))[0])
+    until(lambda: file.index.frames().all >= 150, lambda: file.commit(kept))
     assert copies.threads == []
-    kept.close()
+    kept.end()
 
 
 def test_commits_go_on_while_pages_are_copied_and_the_writer_copies_only_the_rest(file: File, copies: Copies) -> None:
     kept = Checkpoints(file.connection, file.index)
     copies.held.clear()
 
-    def step() -> None:
-        file.commit()
-        kept.after_commit(file.writer)
+    def step_behind() -> None:
+        copies.ended.wait(WITHIN_S)
+        file.commit(kept)
 
     # Given a checkpoint that does not come to its end, then commits do not wait for it.
-    until(lambda: file.index.frames().all >= 1000, step)
+    until(lambda: file.index.frames().all >= 1000, lambda: file.commit(kept))
     assert (len(copies.threads), copies.by_writer()) == (1, 0)
     # When it does, then the writer copies what is left once it is little, and the -wal begins anew.
     copies.held.set()
-    until(lambda: file.index.frames().all < 200, lambda: (copies.ended.wait(WITHIN_S), step())[1])
+    until(lambda: file.index.frames().all < 200, step_behind)
     assert copies.by_writer() <= 2
-    kept.close()
+    kept.end()
 
 
 def test_a_thread_that_cannot_keep_up_is_waited_for(file: File, copies: Copies) -> None:
     kept = Checkpoints(file.connection, file.index)
     copies.held.clear()
-    until(lambda: copies.by_writer() > 0, lambda: (file.commit(), kept.after_commit(file.writer))[0])
+    until(lambda: copies.by_writer() > 0, lambda: file.commit(kept))
     assert 2000 <= file.index.frames().all <= 2100
     copies.held.set()
-    kept.close()
+    kept.end()
 
 
 @pytest.mark.parametrize("why", ["no thread may copy", "no connection can be made"])
@@ -131,21 +132,28 @@ def test_without_a_thread_the_writer_copies_all(file: File, copies: Copies, why:
         raise sqlite3.OperationalError("unable to open database file")
 
     kept = Checkpoints(refused, file.index, beside=why != "no thread may copy")
-    until(lambda: copies.by_writer() > 0, lambda: (file.commit(), kept.after_commit(file.writer))[0])
-    until(lambda: file.index.frames().all < 200, lambda: (file.commit(), kept.after_commit(file.writer))[0])
-    kept.close()
+    until(lambda: copies.by_writer() > 0, lambda: file.commit(kept))
+    until(lambda: file.index.frames().all < 200, lambda: file.commit(kept))
+    kept.end()
 
 
 def test_a_checkpoint_that_fails_fails_no_commit(file: File, copies: Copies, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "CHECKPOINT", "SELECT no_such_function()")
     kept = Checkpoints(file.connection, file.index, beside=False)
-    until(lambda: copies.by_writer() > 2, lambda: (file.commit(), kept.after_commit(file.writer))[0])
-    kept.close()
+    until(lambda: copies.by_writer() > 2, lambda: file.commit(kept))
+    kept.end()
 
 
-def test_to_close_ends_the_thread(file: File, copies: Copies) -> None:
+@pytest.mark.anyio
+async def test_to_close_ends_the_thread(file: File, copies: Copies) -> None:
+    def is_there() -> bool:
+        return any(thread.name == "perdure-checkpoints" for thread in threading.enumerate())
+
     kept = Checkpoints(file.connection, file.index)
-    assert not kept.beside
-    until(lambda: kept.beside, lambda: (file.commit(), kept.after_commit(file.writer))[0])
-    kept.close()
-    assert not any(thread.name == "perdure-checkpoints" for thread in threading.enumerate())
+    until(is_there, lambda: file.commit(kept))
+    await kept.close()
+    assert not is_there()
+    # And none begins any more.
+    file.commit(kept, pages=400)
+    await kept.close()
+    assert not is_there()
