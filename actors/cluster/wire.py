@@ -1,7 +1,8 @@
 """A wire: frames between two hosts of a daemon, both ways, many in one packet.
 
-The rule: a frame is a length and as many bytes. What comes is only looked at by the reader of its end, which takes it
-for data and never for code; a frame that is too long, and one that the reader refuses, end the connection.
+The rule: a frame is a length and as many bytes. A message that is longer than a frame may be goes in several, all but
+the last of which have a mark in their length. What comes is only looked at by the reader of its end, which takes it
+for data and never for code; a frame or a message that is too long, and one that the reader refuses, end the connection.
 
 `actors/cluster/outbound.py` and `actors/cluster/inbound.py` have an end each.
 """
@@ -18,21 +19,30 @@ from ..errors import FrameTooLong
 from .protocol import FrameRefused
 
 LENGTH = struct.Struct(">I")  # of the frame behind it, in bytes
+MORE = 1 << 31  # in a length: the message goes on in the next frame
 FRAME_BYTES_MAX = 64 * 1024 * 1024
+MESSAGE_BYTES_MAX = 1024 * 1024 * 1024  # a long history
 GREETING_BYTES_MAX = 4096  # of a frame before both ends know each other
 
 logger = logging.getLogger(__name__)
 
 
 def framed(packed: bytes) -> bytes:
-    """Put the length in front of a packed frame.
+    """Put the length in front of a packed message; one that is longer than a frame may be is cut into several.
 
     Raises:
         FrameTooLong: The other end would refuse it.
     """
-    if len(packed) > FRAME_BYTES_MAX:
-        raise FrameTooLong(len(packed), FRAME_BYTES_MAX)
-    return LENGTH.pack(len(packed)) + packed
+    length = len(packed)
+    if length <= FRAME_BYTES_MAX:
+        return LENGTH.pack(length) + packed
+    if length > MESSAGE_BYTES_MAX:
+        raise FrameTooLong(length, MESSAGE_BYTES_MAX)
+    last = (length - 1) // FRAME_BYTES_MAX * FRAME_BYTES_MAX  # where the last frame begins
+    pieces: list[bytes] = []
+    for begin in range(0, last, FRAME_BYTES_MAX):
+        pieces += (LENGTH.pack(MORE | FRAME_BYTES_MAX), packed[begin : begin + FRAME_BYTES_MAX])
+    return b"".join((*pieces, LENGTH.pack(length - last), packed[last:]))
 
 
 class Wire(asyncio.Protocol):
@@ -41,7 +51,7 @@ class Wire(asyncio.Protocol):
     Needs asyncio: its transports cost a third of a task for each direction.
 
     Args:
-        receive: Called with each frame that comes, without its length. If it raises, the connection is over.
+        receive: Called with each message that comes. If it raises, the connection is over.
         lost: Called once, when the connection is over, if it ever was made.
         made: Called when the connection is made. If it raises, the connection is over.
         journal: Is told of a connection that ends because of what came over it.
@@ -59,6 +69,7 @@ class Wire(asyncio.Protocol):
         self._made = made
         self._journal = journal or Journal(__name__)
         self._buffer = bytearray()
+        self._pieces: list[bytes] = []  # the frames that have come of a message that goes on
         self._waiting: list[bytes] = []
         self._transport: asyncio.Transport | None = None  # while connected
         self.peer = "a caller"  # for the log
@@ -97,8 +108,8 @@ class Wire(asyncio.Protocol):
             return
         self._buffer += data
         try:
-            for frame in self._frames():
-                self._receive(frame)
+            for message in self._messages():
+                self._receive(message)
         except Exception as error:
             self._refuse(error)
 
@@ -106,21 +117,37 @@ class Wire(asyncio.Protocol):
         self._transport = None
         self.over = True
         self._buffer.clear()
+        self._pieces.clear()
         self._lost()
 
-    def _frames(self) -> Iterator[bytes]:
-        """Take all frames that are whole out of the buffer, until the connection ends."""
+    def _messages(self) -> Iterator[bytes]:
+        """Take all messages that are whole out of the buffer, until the connection ends."""
         buffer, begin = self._buffer, 0
         while self._transport is not None and begin + LENGTH.size <= len(buffer):
-            (length,) = LENGTH.unpack_from(buffer, begin)
+            (marked,) = LENGTH.unpack_from(buffer, begin)
+            length = marked & ~MORE
             if length > (FRAME_BYTES_MAX if self.trusted else GREETING_BYTES_MAX):
                 raise FrameRefused(f"a frame of {length:,} bytes is longer than a frame may be here")
             end = begin + LENGTH.size + length
             if end > len(buffer):
                 break
-            yield bytes(memoryview(buffer)[begin + LENGTH.size : end])
+            frame = bytes(memoryview(buffer)[begin + LENGTH.size : end])
             begin = end
+            if marked & MORE:
+                self._keep(frame)
+            elif self._pieces:
+                self._keep(frame)
+                pieces, self._pieces = self._pieces, []
+                yield b"".join(pieces)
+            else:
+                yield frame
         del buffer[:begin]
+
+    def _keep(self, frame: bytes) -> None:
+        """Keep a part of a message until its last one comes."""
+        self._pieces.append(frame)
+        if not self.trusted or sum(map(len, self._pieces)) > MESSAGE_BYTES_MAX:
+            raise FrameRefused("a message in several frames is longer than a message may be here")
 
     def _refuse(self, error: Exception) -> None:
         """End the connection, because of what came over it."""

@@ -13,6 +13,9 @@ from contextvars import Context, copy_context
 
 from .endpoint import Endpoint, MemoryEndpoint
 
+# A connection over which nothing comes any more is over after so long, as TCP's own questions have it.
+SILENT_S = 3.0
+
 
 class MemoryNetwork:
     """Connects the hosts of one event loop.
@@ -38,11 +41,14 @@ class MemoryNetwork:
     def cut(self, one: str, other: str, *, one_way: bool = False) -> None:
         """Let nothing through from a host to another one, and back unless it is one way, until it is healed.
 
-        Neither host is told: bytes vanish, as behind a cable that is pulled.
+        Neither host is told: bytes vanish, as behind a cable that is pulled. Connections end after SILENT_S.
         """
         self._cut.add((one, other))
         if not one_way:
             self._cut.add((other, one))
+        for link in self._links:
+            if {link.caller, link.callee} == {one, other}:
+                asyncio.get_running_loop().call_later(SILENT_S, self._notice, link)
 
     def heal(self, one: str, other: str) -> None:
         """Let bytes through again, both ways. Connections over which bytes were lost are reset."""
@@ -93,6 +99,13 @@ class MemoryNetwork:
         """Let nobody connect any more."""
         if self._listeners.get(name) is listener:
             del self._listeners[name]
+
+    def _notice(self, link: "_Link") -> None:
+        """End a connection that is cut still."""
+        if link in self._links and not (
+            self.lets_through(link.caller, link.callee) and self.lets_through(link.callee, link.caller)
+        ):
+            link.end()
 
     def forget(self, link: "_Link") -> None:
         """Forget a connection that is over."""

@@ -24,6 +24,8 @@ HANDSHAKES_MAX = 256  # at once; further callers wait in the kernel's queue
 CONNECT_S = 5.0  # how long the other end may take for it
 RENEW_S = 1.0  # between two looks for new authorities
 BACKLOG = 128
+# A connection over which nothing comes any more is over after so long, idle or not; the kernel asks, not the hosts.
+SILENT_S = 3
 
 
 class TlsTransport:
@@ -106,12 +108,14 @@ class TlsTransport:
         assert isinstance(endpoint, TcpEndpoint), endpoint
         host, port = split_address(endpoint.address)
         try:
-            await asyncio.get_running_loop().create_connection(
+            connected, _ = await asyncio.get_running_loop().create_connection(
                 lambda: wire, host, port, ssl=self._client, ssl_handshake_timeout=CONNECT_S
             )
         except ssl.SSLError as error:
             self._refused(endpoint.address, error)
             raise
+        if (found := connected.get_extra_info("socket")) is not None:  # the wire may have ended it already
+            _notice_silence(found)
 
     def verify(self, endpoint: Endpoint, connection: asyncio.BaseTransport) -> None:
         """Check that the host at the other end is the one that is meant."""
@@ -206,6 +210,7 @@ class TlsListener:
     async def _shake_hands(self, connection: socket.socket, who: str) -> None:
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _notice_silence(connection)
             await asyncio.get_running_loop().connect_accepted_socket(
                 self._answer, connection, ssl=self._context, ssl_handshake_timeout=HANDSHAKE_S
             )
@@ -226,6 +231,19 @@ def _listening(host: str, port: int) -> socket.socket:
         listening.close()
         raise
     return listening
+
+
+def _notice_silence(connection: socket.socket) -> None:
+    """Have a connection end when nothing comes from the other machine any more, as behind a cable that was pulled."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", 1),
+        ("TCP_KEEPINTVL", 1),
+        ("TCP_KEEPCNT", SILENT_S - 1),
+        ("TCP_USER_TIMEOUT", SILENT_S * 1000),
+    ):
+        if hasattr(socket, name):  # each system has its own
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _context(protocol: int) -> ssl.SSLContext:

@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
+from perdure.actors.cluster import wire as wires
 from perdure.actors.cluster.protocol import FrameRefused
 from perdure.actors.cluster.transport.endpoint import UnixEndpoint
 from perdure.actors.cluster.transport.unix import UnixTransport
@@ -128,10 +129,41 @@ async def test_nobody_at_the_socket_is_an_os_error() -> None:
         await connect(f"{directory}/nobody", Wire(nothing, nothing))
 
 
-def test_a_frame_that_the_other_end_would_refuse_is_refused_before_anything_is_sent() -> None:
-    with pytest.raises(FrameTooLong, match="67,108,865 bytes"):
-        framed(bytes(FRAME_BYTES_MAX + 1))
-    assert len(framed(bytes(FRAME_BYTES_MAX))) == FRAME_BYTES_MAX + LENGTH.size
+def test_a_message_that_the_other_end_would_refuse_is_refused_before_anything_is_sent(small: None) -> None:
+    with pytest.raises(FrameTooLong, match=r"this has 101 bytes.*at most 100 at once"):
+        framed(bytes(101))
+
+
+@pytest.mark.parametrize(("length", "frames"), [(0, 1), (1, 1), (10, 1), (11, 2), (20, 2), (21, 3), (100, 10)])
+def test_a_message_that_is_longer_than_a_frame_goes_in_several(small: None, length: int, frames: int) -> None:
+    arrived: list[bytes] = []
+    wire = trusted(arrived.append)
+    attached(wire)
+    message = bytes(range(length))
+    packet = framed(message)
+    assert len(packet) == length + frames * LENGTH.size
+    for byte in packet + framed(b"next"):
+        wire.data_received(bytes([byte]))
+    assert arrived == [message, b"next"]
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_message_without_an_end_ends_the_connection(small: None, known: bool) -> None:
+    arrived: list[bytes] = []
+    wire = Wire(arrived.append, nothing)
+    wire.trusted = known
+    ended = attached(wire)
+    sent = 0
+    while not ended.aborted:
+        wire.data_received(LENGTH.pack(wires.MORE | 10) + bytes(10))
+        sent += 10
+    assert (sent, arrived) == (110 if known else 10, [])
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wires, "FRAME_BYTES_MAX", 10)
+    monkeypatch.setattr(wires, "MESSAGE_BYTES_MAX", 100)
 
 
 @pytest.mark.parametrize(("known", "limit"), [(False, GREETING_BYTES_MAX), (True, FRAME_BYTES_MAX)])

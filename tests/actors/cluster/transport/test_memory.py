@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from perdure.actors.cluster.transport.endpoint import MemoryEndpoint
-from perdure.actors.cluster.transport.memory import MemoryNetwork, MemoryTransport
+from perdure.actors.cluster.transport.memory import SILENT_S, MemoryNetwork, MemoryTransport
 
 from ....support.actors.memory_wire import Notebook
 from ....support.actors.virtually import virtually
@@ -114,6 +114,17 @@ async def test_a_link_that_is_cut_one_way_lets_the_other_way_through() -> None:
     pair.network.heal("a", "b")
     await anyio.sleep(0.1)
     assert pair.caller.lost
+
+
+@virtually
+async def test_a_connection_that_stays_cut_is_over_after_a_while_and_not_before() -> None:
+    for one_way in (False, True):
+        pair = await connected()
+        pair.network.cut("a", "b", one_way=one_way)
+        await anyio.sleep(SILENT_S - 0.1)
+        assert (pair.caller.lost, pair.callee.lost) == (False, False)
+        await anyio.sleep(0.2)
+        assert (pair.caller.lost, pair.callee.lost) == (True, True)
 
 
 @virtually

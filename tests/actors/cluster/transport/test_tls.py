@@ -319,6 +319,22 @@ async def test_a_host_that_joins_again_shows_its_new_name_at_the_same_address() 
         assert (await a.call(TcpEndpoint(ID_B, before))).refused is not None
 
 
+async def test_both_ends_notice_a_machine_that_is_gone() -> None:
+    async with hosts(ID_A, ID_B) as (a, b):
+        wire = await a.call(b.endpoint)
+        await until(lambda: b.answered and b.answered[0].connection is not None)
+        for end in (wire, b.answered[0]):
+            assert end.connection is not None
+            connection = end.connection.get_extra_info("socket")
+            assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0
+            asked = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) + connection.getsockopt(
+                socket.IPPROTO_TCP, socket.TCP_KEEPINTVL
+            ) * connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT)
+            assert asked == tls.SILENT_S
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == tls.SILENT_S * 1000
+        wire.close()
+
+
 async def test_a_port_is_free_by_default_and_given_back() -> None:
     async with hosts(ID_A, ID_B) as (a, b):
         ports = {split_address(host.address)[1] for host in (a, b)}
