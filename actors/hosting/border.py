@@ -39,7 +39,11 @@ class Border:
 
     def returned(self, address: Address, envelope: Envelope, *, new: bool, moved: Moved | None) -> None:
         """Deliver a message again, with which another host has done nothing."""
+        gate = self._mailroom.gate
         try:
+            if gate is not None and moved is not None:
+                gate.take_back(address, envelope, moved, new=new)
+                return
             self._mailroom.ask(address, envelope, new=new)
         except PerdureError as error:
             envelope.refuse(error)
@@ -48,7 +52,7 @@ class Border:
         """The shard of an activation, and its epoch."""
         if not isinstance(sender, Activation):
             return None
-        return Origin(sender.shard, self._placement.epoch(sender.shard))
+        return Origin(sender.shard, self._placement.known_epoch(sender.shard))
 
     def is_late(self, origin: Origin) -> bool:
         """Whether another host is known to own the shard at a higher epoch."""

@@ -207,6 +207,18 @@ class Dispatcher:
                 queue.remove(message.instance_id, waiting)
         self._pump()
 
+    def leave(self, has: Callable[[str], bool]) -> None:
+        """Forget the jobs of instances that are another host's now.
+
+        Args:
+            has: Whether an instance is one of them.
+        """
+        for job in [job for job in self._jobs.values() if has(job.request.instance_id)]:
+            self._drop(job)
+        for instance_id in [instance_id for instance_id in self._stalled if has(instance_id)]:
+            del self._stalled[instance_id]
+        self._pump()
+
     # Readers look.
 
     def activity_state(self, instance_id: str, execution_id: str, task_id: int) -> WorkState | None:
