@@ -96,7 +96,6 @@ IN_MEMORY = ":memory:"
 NOTES_LOGGER, ACTIVITIES_LOGGER = "perdure.runtime.instance.turn", "perdure.runtime.activities.actors"
 
 HEARD_S = 1.0  # in which all hosts of a store have heard of a shard that was given: two beats
-
 logger = logging.getLogger(__name__)
 
 
@@ -201,7 +200,7 @@ class Engine:
                 dormant=opening.dormant,
                 journal=journal,
                 instruments=opening.instruments,
-                sharing=None if self._source is None else Sharing(source=self._source, gone=self._let_go),
+                sharing=Sharing(source=self._source, gone=self._let_go) if self._source is not None else None,
             ),
         )
         self.facade = Facade(self._host, limits=self.settings.limits)
@@ -253,10 +252,9 @@ class Engine:
         return self._source is None or self._source.alone
 
     async def leave(self, within_s: float = 20.0) -> None:
-        """Give all shards to the other hosts of a store that hosts share, if there are any, and take none any more.
+        """Give all shards to the other hosts of a store that is shared, if there are any, and pass requests on to them.
 
-        Requests are taken on, and are passed to those hosts. Returns when all is given and the others have heard of it,
-        or the time is over.
+        Returns when all is given and known to them, or the time is over.
         """
         if self._source is None or not self._running or self._source.alone or self._leaving is not None:
             return
@@ -411,14 +409,13 @@ class Engine:
                 await self.store.close()
 
     def _retention_loop(self, retention: Retention) -> RetentionLoop:
-        looks = count()
+        looks = count()  # of the turns of other hosts this one does not hear
         return RetentionLoop(
             self.store,
             self.facade,
             retention,
             clock=self._clock,
-            # Of the turns of other hosts this one does not hear.
-            turns=(lambda: self.turns) if self._source is None else (lambda: next(looks)),
+            turns=lambda: self.turns if self._source is None else next(looks),
             is_mine=lambda: self._source is None or self._host.placement.owns(WORKER_MARK_ADDRESS),
             journal=self._journal,
         )
