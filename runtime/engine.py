@@ -26,6 +26,7 @@ import anyio
 from ..actors.address import Address
 from ..actors.clock import Clock, SystemClock
 from ..actors.cluster.keeper import ShardSource
+from ..actors.cluster.leases.shared import SharedPeers
 from ..actors.cluster.membership import FixedMembership, name_of
 from ..actors.cluster.peers import Peers
 from ..actors.hosting.flight_record import FlightRecord
@@ -57,14 +58,12 @@ from .instance.message import (
     WORK,
     WORKFLOW,
     Ended,
-    SendEvent,
-    Start,
     Withdraw,
     WorkState,
 )
 from .instance.surroundings import Propagate, Surroundings
 from .observer import Observer
-from .operations.bulk.actor import OPERATION, OPERATION_RUN, OperationActorType, RunOperation
+from .operations.bulk.actor import OPERATION, OPERATION_RUN, OperationActorType
 from .operations.bulk.bulk import Bulk
 from .operations.bulk.instances import SelectedInstances
 from .operations.bulk.runner import BulkRunner
@@ -83,7 +82,6 @@ from .operations.steering.embedded import EmbeddedOperations
 from .operations.steering.steering import Steering
 from .operations.steering.transfer import Transfer
 from .settings import Opening, Settings
-from .sharing import SharedPeers
 from .steps import watch_calls
 from .words import vocabulary
 from .workers.dispatcher import Dispatcher
@@ -137,7 +135,7 @@ class Engine:
         self.peers = Peers(membership, vocabulary(), membership.transport()) if membership is not None else None
         self._source: ShardSource | None = None
         if opening.share is not None:
-            shared = SharedPeers(self.store, opening.share)
+            shared = SharedPeers(self.store, opening.share, vocabulary())
             self.peers, self._source = shared.peers, shared.membership
         flight = _flight_record(self.store, self.settings) if opening.flight_record else None
         self._journal = journal = Journal(NOTES_LOGGER)
@@ -181,12 +179,12 @@ class Engine:
             },
             routes={
                 ACTIVITY: self._activities.receive,
-                CHILD_START: self._start_child,
-                EVENT_SEND: self._send_event,
+                CHILD_START: lambda address, start: self._children.receive(address, start),  # noqa: PLW0108  made below
+                EVENT_SEND: lambda address, message: self._events.receive(address, message),  # noqa: PLW0108  made below
                 WORK: self.dispatcher.receive,
                 ENDED: self._tell_end,
                 WITHDRAW: self._withdraw,
-                OPERATION_RUN: self._run_operation,
+                OPERATION_RUN: lambda address, message: self._bulk_runner.receive(address, message),  # noqa: PLW0108  made below
             },
             limits=HostLimits(
                 activations_max=0 if self.settings.always_replay else self.settings.activations_max,
@@ -200,7 +198,7 @@ class Engine:
                 dormant=opening.dormant,
                 journal=journal,
                 instruments=opening.instruments,
-                sharing=Sharing(source=self._source, gone=self._let_go) if self._source is not None else None,
+                sharing=Sharing(source=self._source, gone=self._forget) if self._source is not None else None,
             ),
         )
         self.facade = Facade(self._host, limits=self.settings.limits)
@@ -326,7 +324,9 @@ class Engine:
         """
         if not on_asyncio():
             raise AsyncioNeeded
-        self._use()
+        if self._used:
+            raise EngineUsed
+        self._used = True
         await self._own_task.enter(guard=False)
 
     async def stop(self) -> None:
@@ -342,7 +342,9 @@ class Engine:
             await self._own_task.leave()
 
     async def __aenter__(self) -> Self:
-        self._use()
+        if self._used:
+            raise EngineUsed
+        self._used = True
         if on_asyncio():
             await self._own_task.enter(guard=True)
         else:
@@ -366,11 +368,6 @@ class Engine:
             if exc is None or pardoned:
                 raise
             logger.exception("the engine did not stop in order")
-
-    def _use(self) -> None:
-        if self._used:
-            raise EngineUsed
-        self._used = True
 
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[None]:
@@ -420,6 +417,13 @@ class Engine:
             journal=self._journal,
         )
 
+    def _forget(self, gone: Gone) -> None:
+        """Forget what is done here for instances that are another host's now."""
+        self._activities.leave(gone.has, cancel=gone.dead)
+        self.dispatcher.leave(gone.has)
+        for attendance in (self._children, self._events, self._bulk_runner):
+            attendance.leave(gone.has)
+
     def _hurry(self) -> None:
         """End the grace of the activities: who stops the engine was cancelled."""
         self.stop_grace_s = 0
@@ -451,25 +455,9 @@ class Engine:
         if self._observer is not None:
             self._observer.workflow_ended(ended.name, Status(ended.status), ended.took_us / 1e6)
 
-    def _send_event(self, address: Address, message: SendEvent) -> None:
-        self._events.receive(address, message)
-
     def _withdraw(self, address: Address, message: Withdraw) -> None:
         self._activities.withdraw(message)
         self.dispatcher.withdraw(message)
-
-    def _let_go(self, gone: Gone) -> None:
-        """Forget what is done here for instances that are another host's now."""
-        self._activities.leave(gone.has, cancel=gone.dead)
-        self.dispatcher.leave(gone.has)
-        for attendance in (self._children, self._events, self._bulk_runner):
-            attendance.leave(gone.has)
-
-    def _run_operation(self, address: Address, message: RunOperation) -> None:
-        self._bulk_runner.receive(address, message)
-
-    def _start_child(self, address: Address, start: Start) -> None:
-        self._children.receive(address, start)
 
 
 def _flight_record(store: Store, settings: Settings) -> FlightRecord | None:

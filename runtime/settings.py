@@ -5,11 +5,11 @@ Programs that embed an engine make one; the daemon makes it of its configuration
 
 from dataclasses import dataclass, field
 
+from ..actors.cluster.leases.shared import Share
 from ..actors.instruments import SYSTEM, Instruments
 from .activities.workshop import Workshop
 from .authoring.limits import WorkflowLimits
 from .operations.retention.policy import Retention
-from .sharing import Share
 from .workers.limits import DispatchLimits
 
 NO_APP_ID = "perdure"  # of an engine without an app

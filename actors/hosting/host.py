@@ -61,7 +61,7 @@ from .reading.inspector import Inspector
 from .reading.listing import Lists
 from .reading.outsides import Outsides
 from .release import Release, Route
-from .shards.gate import Gate
+from .shards.gate import ShardGate
 from .shards.hosted import HostedShards, Parts, Sharing
 from .shards.recovery import Recovery
 from .turn_loop import TurnLoop
@@ -199,6 +199,7 @@ class Host:
         source = sharing.source if sharing is not None else None
         self._outsides = Outsides(store, self._mailroom, self.placement, self._inspector, self._watches, source=source)
         self._recovery = Recovery(self._mailroom)
+        self._gate: ShardGate | None = None  # where shards come and go
         self._shards = self._share(sharing) if sharing is not None else None
         self._lists = Lists(store, peers)
         if peers is not None:
@@ -241,7 +242,9 @@ class Host:
             async with AsyncExitStack() as stack:
                 if self._peers is not None:
                     await stack.enter_async_context(
-                        self._peers.running(Border(self._mailroom, self._release, self.placement), self._watches)
+                        self._peers.running(
+                            Border(self._mailroom, self._release, self.placement, self._gate), self._watches
+                        )
                     )
                 tasks = await stack.enter_async_context(anyio.create_task_group())
                 self._start(tasks)
@@ -414,7 +417,7 @@ class Host:
     def _share(self, sharing: Sharing) -> HostedShards:
         """Make what keeps this host's shards as they come and go."""
         assert self._peers is not None, "hosts that share a store talk to each other"
-        gate = self._mailroom.gate = Gate(self.placement, self._peers, deliver=self._mailroom.ask)
+        gate = self._gate = self._mailroom.gate = ShardGate(self.placement, self._peers, deliver=self._mailroom.ask)
         self._recovery = Recovery(self._mailroom, may_wake=gate.is_open)
         parts = Parts(
             store=self.store,
@@ -456,8 +459,8 @@ class Host:
             error = StoreFailed("the host stopped while this was being written; it may have happened")
             for envelope in taken.envelopes:
                 envelope.refuse(error)
-        if self._mailroom.gate is not None:
-            self._mailroom.gate.dismiss(self._mailroom.refusal())
+        if self._gate is not None:
+            self._gate.dismiss(self._mailroom.refusal())
         for activation in (*self._mailroom.activations, *self._failures.parked):
             for envelope in activation.take():
                 envelope.refuse(self._mailroom.refusal())
@@ -480,7 +483,7 @@ class Host:
         self._failures.not_loaded(activation, error)
 
     def _retire(self, activation: Activation) -> None:
-        if self._mailroom.gate is None or activation.shard not in self._mailroom.gate.closed:
+        if self._gate is None or activation.shard not in self._gate.closed:
             self._committer.retire(activation, self.clock.now_us())
 
     def _shard_of(self, reminder: Reminder) -> int:

@@ -12,7 +12,7 @@ actors, the reminder loop its reminders and `actors/cluster/inbound.py` the mess
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from ...journal.journal import Journal
 from ...journal.vocabulary import LIMIT_REACHED, REMINDER_NOT_OURS
@@ -29,8 +29,22 @@ from ..waiting.signal import Signal
 from ..waiting.taskless import no_current_task
 from .activation import Activation, Activations
 from .loader import Loader
-from .shards.gate import Gate
 from .unreadable import Unreadable
+
+
+class MailGate(Protocol):
+    """Says which messages may come in, where shards come and go; `actors/hosting/shards/gate.py` has one."""
+
+    closed: set[int]  # shards of this host whose actors take no turns
+    unsettled: bool  # whether a message for an actor that is in memory may have to wait
+
+    def holds(self, address: Address, envelope: Envelope, *, new: bool = False) -> bool:
+        """Let a message wait, if it must; return whether it does."""
+        ...
+
+    def check(self, address: Address) -> None:
+        """Check that a message of another host may come in."""
+        ...
 
 
 class Mailroom:
@@ -70,7 +84,7 @@ class Mailroom:
         self.condemned: dict[Address, Envelope] = {}  # are to be set aside, by the message that does it
         self.stopping = False  # callers are refused
         self.ended_by: BaseException | None = None  # why, if it is an error
-        self.gate: Gate | None = None  # where shards come and go
+        self.gate: MailGate | None = None  # where shards come and go
         self.hanging = False  # a commit does not end: callers are refused as long as it lasts
 
     def admit(self) -> None:

@@ -243,9 +243,14 @@ class Dispatcher:
         """
         if self._stopping:
             raise HostStopping
+
+        def take_back(job: Job) -> None:
+            self._drop(job)
+            self._pump()
+
         stream = Stream(
             worker,
-            self._take_back,
+            take_back,
             answer_timeout_s=self._limits.answer_timeout_s,
             now_us=self._now_us,
             chance=self._chance,
@@ -355,10 +360,6 @@ class Dispatcher:
         self._drop(job)
         self._pump()
         return job
-
-    def _take_back(self, job: Job) -> None:
-        self._drop(job)
-        self._pump()
 
     def _drop(self, job: Job) -> None:
         del self._jobs[job.key]

@@ -21,7 +21,7 @@ from ...errors import HostAwaited, PerdureError
 from ...turn import RECOVER, Envelope, ReminderDue, SetAside
 from ...waiting.signal import Signal
 from ..activation import Activation
-from .waiting_room import Waiting, WaitingRoom
+from .waiting_room import WaitingMessage, WaitingRoom
 
 
 class Deliver(Protocol):
@@ -30,7 +30,7 @@ class Deliver(Protocol):
     def __call__(self, address: Address, envelope: Envelope, *, new: bool) -> None: ...
 
 
-class Gate:
+class ShardGate:
     """The states of this host's shards, and the messages that wait.
 
     Args:
@@ -121,7 +121,7 @@ class Gate:
             self.send_on(address, envelope)
         for address, envelope, new, since_s in waiting:
             if self.room.has(shard) or not self._may_go(shard, envelope):
-                self.room.put(shard, Waiting(address, envelope, new, since_s))
+                self.room.put(shard, WaitingMessage(address, envelope, new, since_s))
             else:
                 self.send_on(address, envelope, new=new)
         self.settle()
@@ -172,7 +172,7 @@ class Gate:
         return not known and self._placement.moved(moved.shard, None)
 
     def _put(self, shard: int, address: Address, envelope: Envelope, *, new: bool) -> None:
-        self.room.put(shard, Waiting(address, envelope, new, anyio.current_time()))
+        self.room.put(shard, WaitingMessage(address, envelope, new, anyio.current_time()))
         self.unsettled = True
         self._filled.set()
 

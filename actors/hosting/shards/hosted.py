@@ -29,7 +29,7 @@ from ..committer import Committer
 from ..mailroom import Mailroom
 from ..reading.outsides import Outsides
 from ..turn_loop import TurnLoop
-from .gate import Gate
+from .gate import ShardGate
 from .recovery import Recovery
 
 
@@ -55,7 +55,7 @@ class Parts:
     store: Store
     placement: Placement
     mailroom: Mailroom
-    gate: Gate
+    gate: ShardGate
     recovery: Recovery
     committer: Committer
     reminders: ReminderLoop

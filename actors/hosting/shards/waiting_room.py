@@ -15,7 +15,7 @@ from ...errors import MailboxFull
 from ...turn import Envelope
 
 
-class Waiting(NamedTuple):
+class WaitingMessage(NamedTuple):
     """A message that waits."""
 
     address: Address
@@ -38,7 +38,7 @@ class WaitingRoom:
     def __init__(self, *, messages_max: int = MESSAGES_MAX, wait_s: float = WAIT_S) -> None:
         self._messages_max = messages_max
         self._wait_s = wait_s
-        self._shards: dict[int, deque[Waiting]] = {}  # none of them is empty
+        self._shards: dict[int, deque[WaitingMessage]] = {}  # none of them is empty
 
     def __len__(self) -> int:
         """How many messages wait."""
@@ -53,7 +53,7 @@ class WaitingRoom:
         """Whether a message waits for a shard, so that a later one must wait behind it."""
         return shard in self._shards
 
-    def put(self, shard: int, waiting: Waiting) -> None:
+    def put(self, shard: int, waiting: WaitingMessage) -> None:
         """Let a message wait.
 
         Raises:
@@ -67,17 +67,17 @@ class WaitingRoom:
             raise MailboxFull(waiting.address, messages_max=self._messages_max)
         others.append(waiting)
 
-    def take(self, shard: int) -> Sequence[Waiting]:
+    def take(self, shard: int) -> Sequence[WaitingMessage]:
         """Take out all that wait for a shard, in their order."""
         return tuple(self._shards.pop(shard, ()))
 
-    def take_late(self, now_s: float) -> Sequence[Waiting]:
+    def take_late(self, now_s: float) -> Sequence[WaitingMessage]:
         """Take out the callers that have waited for too long, shard by shard.
 
         Args:
             now_s: By the event loop's clock.
         """
-        late: list[Waiting] = []
+        late: list[WaitingMessage] = []
         for shard, waiting in list(self._shards.items()):
             if waiting[0].since_s + self._wait_s > now_s:
                 continue  # they came later; messages of actors in front of them only make this look twice

@@ -10,9 +10,8 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from perdure.actors.address import Address
 from perdure.actors.cluster.leased import LeasedMembership
-from perdure.actors.cluster.leases.seen import Gift
+from perdure.actors.cluster.leases.shared import TAKE
 from perdure.actors.cluster.membership import name_of_id
-from perdure.actors.cluster.method import HostMethod
 from perdure.actors.cluster.peers import Peers
 from perdure.actors.cluster.transport.endpoint import MemoryEndpoint
 from perdure.actors.cluster.transport.memory import MemoryNetwork, MemoryTransport
@@ -29,7 +28,6 @@ from .counter_actor import Add, CounterType, Read, counter, counter_vocabulary
 from .leased_hosts import ShakyLink
 
 SHARDS = 8
-TAKE = HostMethod("take", (Sequence[Gift],), None)
 
 
 class NamelessTransport(MemoryTransport):

@@ -10,6 +10,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from perdure import App, Engine, Settings
 from perdure.actors.cluster.leased import LeasedMembership
+from perdure.actors.cluster.leases.shared import SharedStore, Tell
 from perdure.actors.cluster.transport.endpoint import MemoryEndpoint
 from perdure.actors.cluster.transport.memory import MemoryNetwork
 from perdure.actors.instruments import Instruments
@@ -18,7 +19,6 @@ from perdure.actors.store.contract import Store
 from perdure.actors.store.memory_cluster import MemoryClusterStore, MemoryDatabase
 from perdure.runtime.instance.message import workflow_address
 from perdure.runtime.settings import Opening
-from perdure.runtime.sharing import Shared, Tell
 from perdure.testing.virtual_time import LoopClock
 
 from ..actors.leased_hosts import ShakyLink
@@ -47,7 +47,7 @@ class SharedEngine:
         self._stop = anyio.Event()
         self.over = anyio.Event()
 
-    def _share(self, store: Store, tell: Tell) -> Shared:
+    def _share(self, store: Store, tell: Tell) -> SharedStore:
         membership = LeasedMembership(
             self.store,
             lambda: HostCard("machine", self.address, f"boot/{self.number}/1", "0", 1, 1),
@@ -57,7 +57,7 @@ class SharedEngine:
             newcomer_s=0.5,
         )
         self.membership = membership
-        return Shared(membership, NamelessTransport(self._network, self.address))
+        return SharedStore(membership, NamelessTransport(self._network, self.address))
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Be there until stopped or killed."""

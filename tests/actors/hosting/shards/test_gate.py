@@ -10,7 +10,7 @@ from perdure.actors.cluster.peers import Peers
 from perdure.actors.cluster.placement import Ownership, Placement
 from perdure.actors.errors import HostAwaited, NotOwner
 from perdure.actors.hosting.activation import Activation
-from perdure.actors.hosting.shards.gate import Gate
+from perdure.actors.hosting.shards.gate import ShardGate
 from perdure.actors.turn import RECOVER, Envelope, ReminderDue
 from perdure.actors.waiting.reply import Reply
 from perdure.testing.virtual_time import run_virtually
@@ -36,7 +36,7 @@ class Bench:
         self.shard = self.placement.shard_of(A)
         self.peers = FakePeers("other", "third")
         self.came: list[tuple[Address, Any]] = []
-        self.gate = Gate(self.placement, cast(Peers, self.peers), deliver=self.deliver)
+        self.gate = ShardGate(self.placement, cast(Peers, self.peers), deliver=self.deliver)
 
     def deliver(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
         """As the mailroom does."""

@@ -11,6 +11,9 @@ from perdure.testing.virtual_time import LoopClock, run_virtually
 from ....support.actors.counter_actor import Add, Read, Remind, Work, counter
 from ....support.actors.shared_hosts import SharedHost, SharedHosts, load_on, shared_hosts
 
+# In each run of the suite two, and many in the long one.
+SEEDS = [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 20))]
+
 
 def story(tell: Callable[[SharedHosts], Awaitable[None]], count: int = 2, *, seed: int = 0) -> None:
     """Tell a story of hosts that share a store, in virtual time."""
@@ -196,7 +199,7 @@ def test_hosts_that_are_restarted_one_after_the_other_cause_no_error_at_all() ->
     story(tell)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_host_that_is_killed_loses_nothing_that_was_acknowledged(seed: int) -> None:
     async def tell(hosts: SharedHosts) -> None:
         async with load_on(hosts) as load:
@@ -211,7 +214,7 @@ def test_a_host_that_is_killed_loses_nothing_that_was_acknowledged(seed: int) ->
     story(tell, 3, seed=seed)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_host_that_is_cut_off_from_the_database_goes_on_under_another_name(seed: int) -> None:
     async def tell(hosts: SharedHosts) -> None:
         host = hosts.hosts[0]
@@ -230,7 +233,7 @@ def test_a_host_that_is_cut_off_from_the_database_goes_on_under_another_name(see
     story(tell, 3, seed=seed)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_befalls_hosts_and_links_all_that_was_acknowledged_is_there_once(seed: int) -> None:
     async def befall(hosts: SharedHosts) -> None:
         chance, host = hosts.chance, hosts.chance.choice(hosts.running)

@@ -3,19 +3,19 @@
 import pytest
 
 from perdure.actors.errors import MailboxFull
-from perdure.actors.hosting.shards.waiting_room import Waiting, WaitingRoom
+from perdure.actors.hosting.shards.waiting_room import WaitingMessage, WaitingRoom
 from perdure.actors.turn import Envelope
 from perdure.actors.waiting.reply import Reply
 
 from ....support.actors.counter_actor import counter
 
 
-def asked(body: object, since_s: float = 0.0) -> Waiting:
-    return Waiting(counter("a"), Envelope(body, Reply()), False, since_s)
+def asked(body: object, since_s: float = 0.0) -> WaitingMessage:
+    return WaitingMessage(counter("a"), Envelope(body, Reply()), False, since_s)
 
 
-def told(body: object, since_s: float = 0.0) -> Waiting:
-    return Waiting(counter("a"), Envelope(body), False, since_s)
+def told(body: object, since_s: float = 0.0) -> WaitingMessage:
+    return WaitingMessage(counter("a"), Envelope(body), False, since_s)
 
 
 def test_messages_come_out_in_their_order_and_once() -> None:

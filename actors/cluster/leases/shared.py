@@ -1,22 +1,22 @@
-"""Sharing a store: what makes an engine one host among others on one database.
+"""A shared store: what makes a host one among others on one database.
 
 The rule: the membership says who they are and which shards are whose, and the transport reaches them. A host that gives
 a shard tells the new owner, so that nobody waits until it reads of it; the rows of the store are what counts.
 
-`runtime/engine.py` shares its store if it is told how.
+The engine shares its store if it is told how (`runtime/engine.py`).
 """
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from ..actors.cluster.keeper import ShardSource
-from ..actors.cluster.leases.seen import Gift
-from ..actors.cluster.membership import Membership, name_of_id
-from ..actors.cluster.method import HostMethod
-from ..actors.cluster.peers import Peers
-from ..actors.cluster.transport.transport import Transport
-from ..actors.store.contract import Store
-from .words import vocabulary
+from ...store.contract import Store
+from ..keeper import ShardSource
+from ..membership import Membership, name_of_id
+from ..method import HostMethod
+from ..peers import Peers
+from ..transport.transport import Transport
+from ..vocabulary import Vocabulary
+from .seen import Gift
 
 TAKE = HostMethod("take", (Sequence[Gift],), None)
 
@@ -37,15 +37,15 @@ class SharedMembership(Membership, ShardSource, Protocol):
         ...
 
 
-class Shared(NamedTuple):
-    """A store that this engine shares with others."""
+class SharedStore(NamedTuple):
+    """A store that this host shares with others."""
 
     membership: SharedMembership
     transport: Transport
 
 
-# Makes it, once for an engine.
-Share = Callable[[Store, Tell], Shared]
+# Makes it, once for a host.
+Share = Callable[[Store, Tell], SharedStore]
 
 
 class SharedPeers:
@@ -53,12 +53,13 @@ class SharedPeers:
 
     Args:
         share: Makes the membership and the transport.
+        vocabulary: What the hosts can say to each other.
     """
 
-    def __init__(self, store: Store, share: Share) -> None:
+    def __init__(self, store: Store, share: Share, vocabulary: Vocabulary) -> None:
         shared = share(store, self._tell)
         self.membership = shared.membership
-        self.peers = Peers(shared.membership, vocabulary(), shared.transport)
+        self.peers = Peers(shared.membership, vocabulary, shared.transport)
         self.peers.answer(TAKE, shared.membership.told)
 
     def _tell(self, to: int, gifts: Sequence[Gift]) -> None:

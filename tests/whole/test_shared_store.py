@@ -17,6 +17,9 @@ from perdure.testing.virtual_time import run_virtually
 
 from ..support.workflows.shared_engines import SharedEngine, SharedEngines, shared_engines
 
+# In each run of the suite three, and many in the long one.
+SEEDS = [0, 1, 2, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 40))]
+
 
 def make_app() -> App:
     """Workflows that use all that crosses hosts: activities, timers, children with ids and without, events."""
@@ -146,7 +149,7 @@ def test_a_host_that_joins_and_one_that_leaves_are_not_noticed() -> None:
     story(Settings(), tell)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_host_that_is_killed_leaves_no_instance_behind(seed: int) -> None:
     async def tell(engines: SharedEngines) -> None:
         programs = Programs(engines)
@@ -161,7 +164,7 @@ def test_a_host_that_is_killed_leaves_no_instance_behind(seed: int) -> None:
     story(Settings(), tell, 3, seed=seed)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_host_that_was_taken_for_dead_goes_on_and_nothing_of_it_counts_twice(seed: int) -> None:
     async def tell(engines: SharedEngines) -> None:
         programs = Programs(engines)
