@@ -8,8 +8,7 @@ the connection is lost before the answer, the caller gets `HostLost`; if no answ
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -193,16 +192,6 @@ class Outbound:
     def tell(self, method: HostMethod, *arguments: Any) -> None:
         """Call a method of the other host, if it can be reached, and forget the answer."""
         self._send(CallFrame(next(self._numbers), method.name, method.pack_arguments(arguments)))
-
-    @contextmanager
-    def watch(self, address: Address) -> Iterator[Watch]:
-        """Watch an actor of the other host until the block ends; see `Host.watch`."""
-        watch = Watch()
-        end = self.follow(address, watch)
-        try:
-            yield watch
-        finally:
-            end()
 
     def follow(self, address: Address, watch: Watch) -> Callable[[], None]:
         """Have a watch told of the commits of an actor of the other host.
