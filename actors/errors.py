@@ -171,6 +171,19 @@ class HostUnreachable(PerdureError):
         return f"{self.host}, which has the instance, is being started again; nothing of this request was done"
 
 
+class HostAwaited(HostUnreachable):
+    """No host that can be reached has had the actor's shard for as long as a caller waits for one."""
+
+    def __init__(self, host: str | None, *, waited_s: float) -> None:
+        super().__init__(host or "no host")
+        self.args = (host, waited_s)
+        self.waited_s = waited_s
+
+    def __str__(self) -> str:
+        owner = "no living host has the instance" if self.args[0] is None else f"{self.host}, which has it, is away"
+        return f"{owner}, and that for {self.waited_s:g} s; nothing of this request was done. Send again later."
+
+
 class HostLost(PerdureError):
     """The process of this daemon that owns the actor went away before it answered."""
 

@@ -16,6 +16,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,10 +25,13 @@ import anyio
 
 from ..actors.address import Address
 from ..actors.clock import Clock, SystemClock
+from ..actors.cluster.keeper import ShardSource
+from ..actors.cluster.leases.shared import SharedPeers
 from ..actors.cluster.membership import FixedMembership, name_of
 from ..actors.cluster.peers import Peers
 from ..actors.hosting.flight_record import FlightRecord
 from ..actors.hosting.host import Host, HostLimits, Precautions
+from ..actors.hosting.shards.hosted import Gone, Sharing
 from ..actors.instruments import Instruments
 from ..actors.store.contract import Store
 from ..actors.store.durability import Durability
@@ -54,14 +58,12 @@ from .instance.message import (
     WORK,
     WORKFLOW,
     Ended,
-    SendEvent,
-    Start,
     Withdraw,
     WorkState,
 )
 from .instance.surroundings import Propagate, Surroundings
 from .observer import Observer
-from .operations.bulk.actor import OPERATION, OPERATION_RUN, OperationActorType, RunOperation
+from .operations.bulk.actor import OPERATION, OPERATION_RUN, OperationActorType
 from .operations.bulk.bulk import Bulk
 from .operations.bulk.instances import SelectedInstances
 from .operations.bulk.runner import BulkRunner
@@ -75,6 +77,7 @@ from .operations.overview.reports import Reports
 from .operations.reading.under_way import WorkLocator
 from .operations.reading.views import views_of
 from .operations.retention.loop import RetentionLoop
+from .operations.retention.policy import Retention
 from .operations.steering.embedded import EmbeddedOperations
 from .operations.steering.steering import Steering
 from .operations.steering.transfer import Transfer
@@ -90,6 +93,7 @@ IN_MEMORY = ":memory:"
 # Of what turns, and activities, have to tell.
 NOTES_LOGGER, ACTIVITIES_LOGGER = "perdure.runtime.instance.turn", "perdure.runtime.activities.actors"
 
+HEARD_S = 1.0  # in which all hosts of a store have heard of a shard that was given: two beats
 logger = logging.getLogger(__name__)
 
 
@@ -124,11 +128,15 @@ class Engine:
         self.settings = settings or Settings()
         self.app_id = self.settings.app_id_for(app.name if app is not None else None)
         self.stop_grace_s = self.settings.stop_grace_s  # a program that has used part of it may lower it
-        self.peers = Peers(membership, vocabulary(), membership.transport()) if membership is not None else None
         self._clock = clock or SystemClock()
         opening = opening or Opening()
         part = membership.part if membership is not None else WHOLE
         self.store = _store(data, durability, part, opening.instruments)
+        self.peers = Peers(membership, vocabulary(), membership.transport()) if membership is not None else None
+        self._source: ShardSource | None = None
+        if opening.share is not None:
+            shared = SharedPeers(self.store, opening.share, vocabulary())
+            self.peers, self._source = shared.peers, shared.membership
         self.flight = flight = _flight_record(self.store, self.settings) if opening.flight_record else None
         self._journal = journal = Journal(NOTES_LOGGER)
         self.dispatcher = Dispatcher(
@@ -171,12 +179,12 @@ class Engine:
             },
             routes={
                 ACTIVITY: self._activities.receive,
-                CHILD_START: self._start_child,
-                EVENT_SEND: self._send_event,
+                CHILD_START: lambda address, start: self._children.receive(address, start),  # noqa: PLW0108  made below
+                EVENT_SEND: lambda address, message: self._events.receive(address, message),  # noqa: PLW0108  made below
                 WORK: self.dispatcher.receive,
                 ENDED: self._tell_end,
                 WITHDRAW: self._withdraw,
-                OPERATION_RUN: self._run_operation,
+                OPERATION_RUN: lambda address, message: self._bulk_runner.receive(address, message),  # noqa: PLW0108  made below
             },
             limits=HostLimits(
                 activations_max=0 if self.settings.always_replay else self.settings.activations_max,
@@ -190,6 +198,7 @@ class Engine:
                 dormant=opening.dormant,
                 journal=journal,
                 instruments=opening.instruments,
+                sharing=Sharing(source=self._source, gone=self._forget) if self._source is not None else None,
             ),
         )
         self.facade = Facade(self._host, limits=self.settings.limits)
@@ -228,11 +237,28 @@ class Engine:
         self._running = False
         self._told_of_stop: list[Callable[[], None]] = []
         self._used = False
+        self._leaving: anyio.CancelScope | None = None  # once shards are given because it stops
         self._workers_known = False  # whether a worker has ever been connected to this store
 
     def make_client(self, operations: EmbeddedOperations) -> Client:
         """Make the client of this engine; `embedding/engine.py` makes one that can do more."""
         return Client(operations, self.app)
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other host has the store."""
+        return self._source is None or self._source.alone
+
+    async def leave(self, within_s: float = 20.0) -> None:
+        """Give all shards to the other hosts of a store that is shared, if there are any, and pass requests on to them.
+
+        Returns when all is given and known to them, or the time is over.
+        """
+        if self._source is None or not self._running or self._source.alone or self._leaving is not None:
+            return
+        with anyio.CancelScope() as self._leaving:
+            await self._source.leave(within_s)
+            await anyio.sleep(HEARD_S)
 
     @property
     def ready(self) -> bool:
@@ -298,7 +324,9 @@ class Engine:
         """
         if not on_asyncio():
             raise AsyncioNeeded
-        self._use()
+        if self._used:
+            raise EngineUsed
+        self._used = True
         await self._own_task.enter(guard=False)
 
     async def stop(self) -> None:
@@ -314,7 +342,9 @@ class Engine:
             await self._own_task.leave()
 
     async def __aenter__(self) -> Self:
-        self._use()
+        if self._used:
+            raise EngineUsed
+        self._used = True
         if on_asyncio():
             await self._own_task.enter(guard=True)
         else:
@@ -339,11 +369,6 @@ class Engine:
                 raise
             logger.exception("the engine did not stop in order")
 
-    def _use(self) -> None:
-        if self._used:
-            raise EngineUsed
-        self._used = True
-
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[None]:
         # Not inside the task group, which would wrap an error of the store in a group of errors.
@@ -361,17 +386,10 @@ class Engine:
                     if self.peers is not None:
                         await self.peers.wait_for_all()
                     if retention := self.settings.retention:
-                        loop = RetentionLoop(
-                            self.store,
-                            self.facade,
-                            retention,
-                            clock=self._clock,
-                            turns=lambda: self.turns,
-                            journal=self._journal,
-                        )
-                        tasks.start_soon(loop.run)
+                        tasks.start_soon(self._retention_loop(retention).run)
                     self._running = True
                     yield
+                    await self.leave()
                     self._running = False
                     for tell in self._told_of_stop:
                         tell()
@@ -387,9 +405,30 @@ class Engine:
             with anyio.CancelScope(shield=True):
                 await self.store.close()
 
+    def _retention_loop(self, retention: Retention) -> RetentionLoop:
+        looks = count()  # of the turns of other hosts this one does not hear
+        return RetentionLoop(
+            self.store,
+            self.facade,
+            retention,
+            clock=self._clock,
+            turns=lambda: self.turns if self._source is None else next(looks),
+            is_mine=lambda: self._source is None or self._host.placement.owns(WORKER_MARK_ADDRESS),
+            journal=self._journal,
+        )
+
+    def _forget(self, gone: Gone) -> None:
+        """Forget what is done here for instances that are another host's now."""
+        self._activities.leave(gone.has, cancel=gone.dead)
+        self.dispatcher.leave(gone.has)
+        for attendance in (self._children, self._events, self._bulk_runner):
+            attendance.leave(gone.has)
+
     def _hurry(self) -> None:
         """End the grace of the activities: who stops the engine was cancelled."""
         self.stop_grace_s = 0
+        if self._leaving is not None:
+            self._leaving.cancel()
         self._activities.hurry()
 
     def _end(self, error: BaseException) -> None:
@@ -416,18 +455,9 @@ class Engine:
         if self._observer is not None:
             self._observer.workflow_ended(ended.name, Status(ended.status), ended.took_us / 1e6)
 
-    def _send_event(self, address: Address, message: SendEvent) -> None:
-        self._events.receive(address, message)
-
     def _withdraw(self, address: Address, message: Withdraw) -> None:
         self._activities.withdraw(message)
         self.dispatcher.withdraw(message)
-
-    def _run_operation(self, address: Address, message: RunOperation) -> None:
-        self._bulk_runner.receive(address, message)
-
-    def _start_child(self, address: Address, start: Start) -> None:
-        self._children.receive(address, start)
 
 
 def _flight_record(store: Store, settings: Settings) -> FlightRecord | None:

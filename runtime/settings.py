@@ -5,6 +5,7 @@ Programs that embed an engine make one; the daemon makes it of its configuration
 
 from dataclasses import dataclass, field
 
+from ..actors.cluster.leases.shared import Share
 from ..actors.instruments import SYSTEM, Instruments
 from .activities.workshop import Workshop
 from .authoring.limits import WorkflowLimits
@@ -68,4 +69,5 @@ class Opening:
     folder: str | None = None  # the working folder of worker processes; None: that of this process when it begins
     instruments: Instruments = SYSTEM  # what it reads off the machine beside the clock
     workshop: Workshop | None = None  # threads and processes of activities; those of the operating system
+    share: Share | None = None  # how it shares its store with other engines; None: the store is its own
     dormant: bool = False  # recover nothing and fire no timer: only what is asked of the engine happens

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from anyio.abc import TaskGroup
 
@@ -233,6 +233,8 @@ class _RemoteReply(Reply):
     """A reply whose caller waits in the other host."""
 
     __slots__ = ("_inbound", "_number")
+
+    remote: ClassVar[bool] = True
 
     def __init__(self, inbound: Inbound, number: int) -> None:
         super().__init__()

@@ -3,11 +3,13 @@
 The rule: the membership decides who owns a shard, and the store knows; the host does what follows from it. All methods
 are called in the host's event loop, and none of them but `close` waits.
 
-`actors/cluster/leased.py` calls it, and `actors/hosting/shards.py` is one.
+A membership whose hosts share a store calls it, and `actors/hosting/shards/hosted.py` is one.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
+
+from anyio.abc import TaskStatus
 
 from .placement import Ownership
 
@@ -65,6 +67,34 @@ class ShardKeeper(Protocol):
     def abandon(self) -> None:
         """This host is dead for the others: drop all that is in memory, and be as one that has just begun.
 
-        Callers get `HostLost`. Activities that run here are cancelled if they can be.
+        Callers get `HostLost`. Activities that run here are cancelled if they can be. No owner of any shard is known
+        afterwards: `moved` tells them all anew.
         """
+        ...
+
+
+class ShardSource(Protocol):
+    """The membership of hosts that share a store, as it gives shards to this host's keeper and takes them away."""
+
+    @property
+    def me(self) -> str:
+        """This host's own name in the placement table. It is another one after this host has joined again."""
+        ...
+
+    @property
+    def may_answer(self) -> bool:
+        """Whether this host has shown that it lives so recently that what it has in memory counts."""
+        ...
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other host has joined the store."""
+        ...
+
+    async def run(self, keeper: ShardKeeper, *, task_status: TaskStatus[None]) -> None:
+        """Join, and give shards to the keeper, until cancelled. Started once the first of them are its own."""
+        ...
+
+    async def leave(self, within_s: float) -> None:
+        """Give all shards to other hosts, if there are any, or as many as that time allows."""
         ...

@@ -8,8 +8,7 @@ the connection is lost before the answer, the caller gets `HostLost`; if no answ
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -194,20 +193,23 @@ class Outbound:
         """Call a method of the other host, if it can be reached, and forget the answer."""
         self._send(CallFrame(next(self._numbers), method.name, method.pack_arguments(arguments)))
 
-    @contextmanager
-    def watch(self, address: Address) -> Iterator[Watch]:
-        """Watch an actor of the other host until the block ends; see `Host.watch`."""
+    def follow(self, address: Address, watch: Watch) -> Callable[[], None]:
+        """Have a watch told of the commits of an actor of the other host.
+
+        Returns:
+            Ends that.
+        """
         number = next(self._numbers)
-        watch = Watch()
         if self._retired:
             watch.lose()
         self._watches[number] = (address, watch)
         self._send(WatchFrame(number, address))
-        try:
-            yield watch
-        finally:
+
+        def end() -> None:
             del self._watches[number]
             self._send(UnwatchFrame(number))
+
+        return end
 
     def wake(self) -> None:
         """Wake all watchers: this host is stopping."""
@@ -248,6 +250,16 @@ class Outbound:
         Their new owner recovers those actors, and with them it sends what still stands.
         """
         self._posted = {number: each for number, each in self._posted.items() if each.shard not in shards}
+
+    def recall(self, wanted: Callable[[Address], bool]) -> Sequence[tuple[Address, Envelope]]:
+        """Take back the messages without a receipt to some actors, in their order. What is still said of them is void.
+
+        Args:
+            wanted: Whether an actor is one of them.
+        """
+        found = {number: each for number, each in self._posted.items() if wanted(each.address)}
+        self._posted = {number: each for number, each in self._posted.items() if number not in found}
+        return [(each.address, each.envelope) for each in found.values()]
 
     def abandon(self) -> None:
         """End, because this host is dead for the others: forget all messages; callers get `HostLost`."""
@@ -318,8 +330,10 @@ class Outbound:
         self._wire = wire
         for posted in self._posted.values():
             wire.send_framed(posted.frame)
-        for number, (address, _) in self._watches.items():
+        for number, (address, watch) in self._watches.items():
             self._send(WatchFrame(number, address))
+            # What its watcher has read since the last connection was lost may have been before this.
+            watch.lose()
         self._was_reached = True
         self._failures = 0
         self.changed.set()

@@ -7,7 +7,7 @@ has no peers, or peers without hosts.
 `api/sidecar.py` calls methods of all hosts.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,7 +15,9 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ...journal.journal import Journal
+from ..address import Address
 from ..errors import HostLost, HostSilent, HostUnreachable
+from ..turn import Envelope
 from ..waiting.watch import Watches
 from .inbound import Inbound, Method, Reception
 from .membership import Membership
@@ -159,6 +161,14 @@ class Peers:
         """Forget messages without a receipt that actors of shards have sent which this host does not own any more."""
         for outbound in self._outbound.values():
             outbound.withdraw(shards)
+
+    def recall(self, wanted: Callable[[Address], bool]) -> Sequence[tuple[Address, Envelope]]:
+        """Take back the messages without a receipt to some actors, whose shards have moved; each sender's in order.
+
+        Args:
+            wanted: Whether an actor is one of them.
+        """
+        return [each for outbound in self._outbound.values() for each in outbound.recall(wanted)]
 
     def abandon(self) -> None:
         """End all connections, because this host is dead for the others.

@@ -29,6 +29,7 @@ class Placement:
         self.host = host
         self._shards = 0
         self._owners: dict[int, Ownership] = {}
+        self._freed: dict[int, int] = {}  # the last epochs of shards that have no owner
 
     def claimed(self, epochs: Mapping[int, int], *, shards: int) -> None:
         """Enter shards as owned by this host.
@@ -37,14 +38,18 @@ class Placement:
             epochs: Shard to epoch.
             shards: How many the store has, which it knows once it is open.
         """
-        assert shards > 0, shards
-        assert self._shards in (0, shards), "the number of shards of a store is fixed for its life"
-        self._shards = shards
+        self.sized(shards)
         for shard, epoch in epochs.items():
             assert 0 <= shard < shards, shard
             known = self._owners.get(shard)
             assert known is None or epoch > known.epoch, (shard, epoch, known)
             self._owners[shard] = Ownership(host=self.host, epoch=epoch)
+
+    def sized(self, shards: int) -> None:
+        """Enter how many shards the store has, where this host owns none of them yet."""
+        assert shards > 0, shards
+        assert self._shards in (0, shards), "the number of shards of a store is fixed for its life"
+        self._shards = shards
 
     @property
     def owned(self) -> list[int]:
@@ -54,6 +59,43 @@ class Placement:
     def lost(self, shard: int, owner: Ownership) -> None:
         """Enter a shard as owned by another host."""
         self._owners[shard] = owner
+
+    def moved(self, shard: int, owner: Ownership | None) -> bool:
+        """Enter that a shard, which is not this host's, has another owner or none; return whether that is news.
+
+        An owner whose epoch is not above the last known one is no news: hosts tell each other of moves, and the store
+        tells of them too.
+        """
+        known = self._owners.get(shard)
+        if owner is None:
+            if known is None:
+                return False
+            self._freed[shard] = known.epoch
+            del self._owners[shard]
+            return True
+        if owner.epoch <= self.known_epoch(shard):
+            return False
+        self.lost(shard, owner)
+        return True
+
+    def abandoned(self) -> None:
+        """Forget all owners, this host among them, and their epochs: the store says them anew."""
+        self._owners.clear()
+        self._freed.clear()
+
+    def owner(self, shard: int) -> str | None:
+        """Say which host owns a shard; None if no host does, as far as this one knows."""
+        owner = self._owners.get(shard)
+        return owner.host if owner is not None else None
+
+    def known_epoch(self, shard: int) -> int:
+        """The epoch of the last owner of a shard that this host has heard of; 0: it has heard of none."""
+        owner = self._owners.get(shard)
+        return owner.epoch if owner is not None else self._freed.get(shard, 0)
+
+    def shard_of(self, address: Address) -> int:
+        """The shard of an address, whoever owns it."""
+        return shard_of(address.id, self._shards)
 
     def locate(self, address: Address) -> int:
         """Resolve an address to its shard.
@@ -87,8 +129,7 @@ class Placement:
 
     def is_newer(self, shard: int, epoch: int) -> bool:
         """Whether a shard is known to have an owner at a higher epoch."""
-        owner = self._owners.get(shard)
-        return owner is not None and owner.epoch > epoch
+        return self.known_epoch(shard) > epoch
 
     def epoch(self, shard: int) -> int:
         """The epoch at which this host owns a shard; the shard must come from `locate`."""

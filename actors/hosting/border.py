@@ -16,6 +16,7 @@ from ..turn import Envelope
 from .activation import Activation
 from .mailroom import Mailroom
 from .release import Release
+from .shards.gate import ShardGate
 
 
 class Border:
@@ -24,10 +25,13 @@ class Border:
     A message for an actor of a shard that another host owns is refused with `NotOwner`, and its sender sends it there.
     """
 
-    def __init__(self, mailroom: Mailroom, release: Release, placement: Placement) -> None:
+    def __init__(
+        self, mailroom: Mailroom, release: Release, placement: Placement, gate: ShardGate | None = None
+    ) -> None:
         self._mailroom = mailroom
         self._release = release
         self._placement = placement
+        self._gate = gate
 
     def receive(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
         """Take a message of another host."""
@@ -40,6 +44,9 @@ class Border:
     def returned(self, address: Address, envelope: Envelope, *, new: bool, moved: Moved | None) -> None:
         """Deliver a message again, with which another host has done nothing."""
         try:
+            if self._gate is not None and moved is not None:
+                self._gate.take_back(address, envelope, moved, new=new)
+                return
             self._mailroom.ask(address, envelope, new=new)
         except PerdureError as error:
             envelope.refuse(error)
@@ -48,7 +55,7 @@ class Border:
         """The shard of an activation, and its epoch."""
         if not isinstance(sender, Activation):
             return None
-        return Origin(sender.shard, self._placement.epoch(sender.shard))
+        return Origin(sender.shard, self._placement.known_epoch(sender.shard))
 
     def is_late(self, origin: Origin) -> bool:
         """Whether another host is known to own the shard at a higher epoch."""

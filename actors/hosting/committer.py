@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from ...journal.journal import Journal
 from ...journal.vocabulary import COMMIT_FAILED, COMMIT_SLOW, COMMITS_AGAIN
 from ..cluster.placement import Placement
+from ..errors import PerdureError
 from ..instruments import SYSTEM, Stopwatch
 from ..store.contract import Store, Write
 from ..store.errors import StoreError, StoreGone, as_store_error
@@ -90,6 +91,8 @@ class Committer:
         self._urgent = Signal()
         self._idle = Signal()
         self._failed_at: float | None = None  # by the event loop's clock
+        self._settling: dict[Signal, None] = {}  # raised when a commit has ended; in the order in which they came
+        self._lives = 0  # how often all was abandoned
         self.commits = 0
         self.attempts = 0  # commits that have begun
         self.took_s: deque[float] = deque(maxlen=self.RECENT_MAX)  # the newest commits
@@ -156,12 +159,32 @@ class Committer:
         while not self.idle:
             await self._idle.wait()
 
+    async def settled(self, shard: int) -> None:
+        """Wait until no turn of a shard's actors is uncommitted. None may be taken meanwhile."""
+        ended = Signal()
+        self._settling[ended] = None
+        try:
+            while any(taken.activation.shard == shard for taken in self.unfinished()):
+                self._urgent.set()
+                await ended.wait()
+        finally:
+            del self._settling[ended]
+
+    def abandon(self, error: PerdureError) -> None:
+        """Drop all turns whose commit has not ended, whatever comes of it; their callers get the error."""
+        self._lives += 1
+        for taken in self.unfinished():
+            for envelope in taken.envelopes:
+                envelope.refuse(error)
+        self._filling = []
+
     def unfinished(self) -> Sequence[TakenTurn]:
         """The turns whose commit has not ended."""
         return (*self._flushing, *self._filling)
 
     async def _flush(self) -> None:
         group, self._filling = self._filling, []
+        lives = self._lives
         # Not cleared if this is cancelled: then the group may be durable or not.
         self._flushing = group
         writes: list[Write] = []
@@ -183,17 +206,22 @@ class Committer:
                 if took_s > self.SLOW_S:
                     self._journal.write(COMMIT_SLOW, took_s=took_s, duration_ms=round(took_s * 1e3))
         except Exception as error:
-            self._fail(group, as_store_error(error, f"committing {len(writes)} writes"))
+            known = as_store_error(error, f"committing {len(writes)} writes")
+            self.under_way = False
+            if lives == self._lives:
+                self._fail(group, known)
         else:
             self.under_way = False
             if self._failed_at is not None:
                 self._tell_recovered()
-            self._release(group)
+            if lives == self._lives:
+                self._release(group)
         self._flushing = []
+        for ended in self._settling:
+            ended.set()
 
     def _fail(self, group: Sequence[TakenTurn], error: StoreError) -> None:
         """Undo a group, and the later turns of its activations."""
-        self.under_way = False
         self._failed_at = anyio.current_time()
         broken = {id(taken.activation) for taken in group}
         later = [taken for taken in self._filling if id(taken.activation) in broken]

@@ -150,6 +150,8 @@ class Failures:
     def _load_due(self, now: float) -> None:
         parked, self._parked = self._parked, []
         for due, activation in parked:
+            if activation.dropped:
+                continue  # its shard has left
             if due > now:
                 self._parked.append((due, activation))
             elif activation.awaits_predecessor:

@@ -13,15 +13,16 @@ the other, and each uses only the parts before it:
 * `actors/hosting/turn_loop.py`: taking turns;
 * `actors/hosting/probation.py`: actors that may have ended the process before this one.
 
+Where hosts share a store, `actors/hosting/shards/` stands between: shards come and go while the host runs.
+
 `actors/hosting/committer.py` and `actors/hosting/loader.py` call the others through callbacks.
 The parts in `actors/hosting/reading/` read the store, and know of no activation.
 The engine makes a host (`runtime/engine.py`).
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from itertools import islice
 from threading import get_ident
 from typing import Any, NoReturn
 
@@ -40,8 +41,8 @@ from ..errors import ForeignLoop, ForeignThread, HostNotRunning, HostStopping, P
 from ..instruments import SYSTEM, Instruments
 from ..reminders.loop import ReminderLoop
 from ..reminders.window import ReminderWindow
-from ..store.contract import Inspection, Store, Stored
-from ..store.errors import StoreError, StoreFailed
+from ..store.contract import Inspection, Reminder, Store, Stored
+from ..store.errors import StoreFailed
 from ..turn import ActorType, Envelope
 from ..waiting.own_task import only_exception, place_of_caller
 from ..waiting.reply import Reply
@@ -58,7 +59,11 @@ from .probation import Probation
 from .reading.enlisting import Enlisting
 from .reading.inspector import Inspector
 from .reading.listing import Lists
+from .reading.outsides import Outsides
 from .release import Release, Route
+from .shards.gate import ShardGate
+from .shards.hosted import HostedShards, Parts, Sharing
+from .shards.recovery import Recovery
 from .turn_loop import TurnLoop
 
 
@@ -81,6 +86,7 @@ class Precautions:
     dormant: bool = False
     journal: Journal | None = None  # writes its log
     instruments: Instruments = SYSTEM
+    sharing: Sharing | None = None  # how it shares its store; None: its part of the store is its own
 
 
 class Host:
@@ -97,8 +103,6 @@ class Host:
         precautions: How it begins; like any host by default.
     """
 
-    # How many actors are woken at once after a restart.
-    RECOVERY_BATCH = 512
     # How long actors may go on sending each other messages, on a stop. Messages that are left over are sent again after
     # the restart.
     STOP_S = 2.0
@@ -120,6 +124,7 @@ class Host:
         self.placement = Placement(name)
         self.clock = clock
         precautions = precautions or Precautions()
+        sharing = precautions.sharing
         self.instruments = precautions.instruments
         self._thread: int | None = None  # in which the host was opened
         # Where it was opened; all calls come from there. On asyncio the event loop, elsewhere the thread.
@@ -153,7 +158,7 @@ class Host:
         self._reminders = ReminderLoop(
             store,
             clock,
-            ReminderWindow(limits.reminders_max),
+            ReminderWindow(limits.reminders_max, shard_of=None if sharing is None else self._shard_of),
             fire=self._mailroom.fire,
             room=self._mailroom.loader.room,
             journal=journal,
@@ -191,10 +196,15 @@ class Host:
         )
         self._inspector = Inspector(store, refusal=self._mailroom.refusal)
         self._enlisting = Enlisting(store, types, journal)
+        source = sharing.source if sharing is not None else None
+        self._outsides = Outsides(store, self._mailroom, self.placement, self._inspector, self._watches, source=source)
+        self._recovery = Recovery(self._mailroom)
+        self._gate: ShardGate | None = None  # where shards come and go
+        self._shards = self._share(sharing) if sharing is not None else None
         self._lists = Lists(store, peers)
         if peers is not None:
-            peers.answer_async(INSPECT, self.inspect)
-            peers.answer_async(READ, self.read)
+            peers.answer_async(INSPECT, self._outsides.inspect_for_other)
+            peers.answer_async(READ, self._outsides.read_for_other)
 
     # For the engine and the facade.
 
@@ -209,6 +219,9 @@ class Host:
         self._here = place_of_caller()
         self._home = self._here()
         try:
+            if self._shards is not None:
+                self.placement.sized(self.store.shards)
+                return
             epochs = await self.store.claim(self.placement.host, now_us=self.clock.now_us())
             self.placement.claimed(epochs, shards=self.store.shards)
             if self._peers is not None:
@@ -229,10 +242,14 @@ class Host:
             async with AsyncExitStack() as stack:
                 if self._peers is not None:
                     await stack.enter_async_context(
-                        self._peers.running(Border(self._mailroom, self._release, self.placement), self._watches)
+                        self._peers.running(
+                            Border(self._mailroom, self._release, self.placement, self._gate), self._watches
+                        )
                     )
                 tasks = await stack.enter_async_context(anyio.create_task_group())
                 self._start(tasks)
+                if self._shards is not None:
+                    await tasks.start(self._shards.join)
                 try:
                     await self._probation.set_aside()
                     yield
@@ -329,43 +346,19 @@ class Host:
         """Read the outside of an actor as last committed, without activating it."""
         if self._home != self._here():
             self._refuse_outsider()
-        activation = self._mailroom.activations.peek(address)
-        if activation is not None and (outside := activation.outside) is not None:
-            return outside
-        if activation is not None and activation.stalled is not None:
-            return await self._inspector.inspect_stalled(address, activation.stalled)
-        if (owner := self._mailroom.elsewhere(address)) is not None:
-            return await owner.inspect(address)
-        self.placement.locate(address)
-        return await self._inspector.inspect(address)
+        return await self._outsides.inspect(address)
 
     async def read(self, address: Address) -> Stored | None:
         """Read all that the store holds of an actor, without activating it."""
         if self._home != self._here():
             self._refuse_outsider()
-        if (owner := self._mailroom.elsewhere(address)) is not None:
-            return await owner.read(address)
-        self.placement.locate(address)
-        (stored,) = await self.store.load([address])
-        if isinstance(stored, StoreError):
-            raise stored
-        return stored
+        return await self._outsides.read(address)
 
-    @contextmanager
-    def watch(self, address: Address) -> Iterator[Watch]:
+    def watch(self, address: Address) -> AbstractContextManager[Watch]:
         """Watch an actor until the block ends. Each commit that changes its record, and a stop, wake the watcher."""
         if self._home != self._here():
             self._refuse_outsider()
-        if (owner := self._mailroom.elsewhere(address)) is not None:
-            with owner.watch(address) as watch:
-                yield watch
-            return
-        watch = Watch()
-        self._watches.add(address, watch)
-        try:
-            yield watch
-        finally:
-            self._watches.remove(address, watch)
+        return self._outsides.watch(address)
 
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         """List ids of actors of a type, of all hosts, as a store does."""
@@ -414,19 +407,31 @@ class Host:
             tasks.start_soon(self.changes.run)
         if not self._dormant:
             tasks.start_soon(self._reminders.run)
-            tasks.start_soon(self._recover)
+            tasks.start_soon(self._recovery.run)
             tasks.start_soon(self._probation.run)
+        if self._shards is not None:
+            tasks.start_soon(self._shards.run)
         if self._flight is not None:
             tasks.start_soon(self._flight.run)
 
-    async def _recover(self) -> None:
-        """Wake the actors that had work in flight when the last host of this store ended."""
-        unrecovered, loader = self._mailroom.unrecovered, self._mailroom.loader
-        while unrecovered:
-            for address in list(islice(unrecovered, self.RECOVERY_BATCH)):
-                self._mailroom.activate(address)
-            while len(loader) > 0:  # noqa: ASYNC110  milliseconds, once
-                await anyio.sleep(0.001)
+    def _share(self, sharing: Sharing) -> HostedShards:
+        """Make what keeps this host's shards as they come and go."""
+        assert self._peers is not None, "hosts that share a store talk to each other"
+        gate = self._gate = self._mailroom.gate = ShardGate(self.placement, self._peers, deliver=self._mailroom.ask)
+        self._recovery = Recovery(self._mailroom, may_wake=gate.is_open)
+        parts = Parts(
+            store=self.store,
+            placement=self.placement,
+            mailroom=self._mailroom,
+            gate=gate,
+            recovery=self._recovery,
+            committer=self._committer,
+            reminders=self._reminders,
+            outsides=self._outsides,
+            turn_loop=self.turn_loop,
+            peers=self._peers,
+        )
+        return HostedShards(parts, sharing)
 
     async def _stop(self) -> None:
         """Take the turns that can be taken, and make all active marks true."""
@@ -439,7 +444,7 @@ class Host:
                 if self._committer.failing:
                     break  # nothing more can be saved; marked actors recover after the restart
                 await anyio.sleep(0.001)
-        self.turn_loop.halted = True
+        self.turn_loop.halt()
         if self._committer.failing:
             return
         for activation in mailroom.activations:
@@ -454,6 +459,8 @@ class Host:
             error = StoreFailed("the host stopped while this was being written; it may have happened")
             for envelope in taken.envelopes:
                 envelope.refuse(error)
+        if self._gate is not None:
+            self._gate.dismiss(self._mailroom.refusal())
         for activation in (*self._mailroom.activations, *self._failures.parked):
             for envelope in activation.take():
                 envelope.refuse(self._mailroom.refusal())
@@ -476,7 +483,11 @@ class Host:
         self._failures.not_loaded(activation, error)
 
     def _retire(self, activation: Activation) -> None:
-        self._committer.retire(activation, self.clock.now_us())
+        if self._gate is None or activation.shard not in self._gate.closed:
+            self._committer.retire(activation, self.clock.now_us())
+
+    def _shard_of(self, reminder: Reminder) -> int:
+        return self.placement.shard_of(reminder.address)
 
 
 def place_peers(placement: Placement, membership: Membership, shards: int) -> None:

@@ -101,10 +101,12 @@ class Loader:
                     LOADING_FAILED, found=len(activations), reason=str(found), error_type=type(found).__name__
                 )
                 for activation in activations:
-                    self._failed(activation, found)
+                    if not activation.dropped:
+                        self._failed(activation, found)
             else:
                 for position, (activation, stored) in enumerate(zip(activations, found, strict=True)):
-                    self._fill(activation, stored)
+                    if not activation.dropped:  # else its shard has left
+                        self._fill(activation, stored)
                     # Many actors take a while, and so does a long history: let other tasks run.
                     if position % 32 == 31 or (isinstance(stored, Stored) and len(stored.entries) > 1_000):
                         await anyio.lowlevel.checkpoint()

@@ -2,6 +2,7 @@
 
 The rule: an actor comes into memory only if the placement table says that this host
 owns its shard, and a reminder is delivered only if it says so when the reminder is due.
+Where shards come and go, a gate is asked first whether a message may go to its actor (`actors/hosting/shards/gate.py`).
 
 `actors/hosting/host.py` delivers the messages of callers here, `actors/hosting/release.py` the messages of
 actors, the reminder loop its reminders and `actors/cluster/inbound.py` the messages of other hosts.
@@ -9,9 +10,9 @@ actors, the reminder loop its reminders and `actors/cluster/inbound.py` the mess
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from ...journal.journal import Journal
 from ...journal.vocabulary import LIMIT_REACHED, REMINDER_NOT_OURS
@@ -25,9 +26,25 @@ from ..store.errors import StoreHangs
 from ..turn import RECOVER, ActorType, Envelope, ReminderDue
 from ..waiting.ownership import turn_over, users_turn
 from ..waiting.signal import Signal
+from ..waiting.taskless import no_current_task
 from .activation import Activation, Activations
 from .loader import Loader
 from .unreadable import Unreadable
+
+
+class MailGate(Protocol):
+    """Says which messages may come in, where shards come and go; `actors/hosting/shards/gate.py` has one."""
+
+    closed: set[int]  # shards of this host whose actors take no turns
+    unsettled: bool  # whether a message for an actor that is in memory may have to wait
+
+    def holds(self, address: Address, envelope: Envelope, *, new: bool = False) -> bool:
+        """Let a message wait, if it must; return whether it does."""
+        ...
+
+    def check(self, address: Address) -> None:
+        """Check that a message of another host may come in."""
+        ...
 
 
 class Mailroom:
@@ -67,6 +84,7 @@ class Mailroom:
         self.condemned: dict[Address, Envelope] = {}  # are to be set aside, by the message that does it
         self.stopping = False  # callers are refused
         self.ended_by: BaseException | None = None  # why, if it is an error
+        self.gate: MailGate | None = None  # where shards come and go
         self.hanging = False  # a commit does not end: callers are refused as long as it lasts
 
     def admit(self) -> None:
@@ -93,6 +111,11 @@ class Mailroom:
             new: As for `Host.ask`.
         """
         try:
+            # First of all: a host that is stopping may have given its shards, and then its callers go there.
+            if self.gate is not None:
+                self.gate.check(address)
+            else:
+                self._placement.locate(address)
             if envelope.reply is not None:
                 self.admit()
             self._placement.locate(address)
@@ -112,6 +135,8 @@ class Mailroom:
         """
         if not new:
             self.deliver(address, envelope)
+        elif self.gate is not None and self.gate.holds(address, envelope, new=True):
+            return
         elif (owner := self.elsewhere(address)) is not None:
             owner.deliver(address, envelope, new=True)
         else:
@@ -131,6 +156,9 @@ class Mailroom:
             MailboxFull, NotOwner: The message was not delivered.
         """
         activation = self.activations.get(address)
+        # An actor that is in memory is here: without anything unsettled nothing needs to wait.
+        if self.gate is not None and (activation is None or self.gate.unsettled) and self.gate.holds(address, envelope):
+            return
         if activation is None:
             if (owner := self.elsewhere(address)) is not None:
                 owner.deliver(address, envelope)
@@ -191,6 +219,31 @@ class Mailroom:
         if activation is not None and activation.actor is not None and activation.mailbox and not activation.runnable:
             self._make_runnable(activation)
 
+    def rest(self, shard: int) -> None:
+        """Let the actors of a shard take no more turns; the gate keeps messages from them."""
+        kept = [activation for activation in self.runnable if activation.shard != shard]
+        for activation in self.runnable:
+            activation.runnable = activation.shard != shard
+        self.runnable.clear()
+        self.runnable.extend(kept)
+
+    def go_on(self, shard: int) -> None:
+        """Let the actors of a shard take turns again."""
+        for activation in self.activations:
+            if activation.shard == shard:
+                self.let(activation.address)
+
+    def drop(self, gone: Callable[[Activation], bool]) -> Sequence[tuple[Address, Envelope]]:
+        """Forget actors whatever state they are in, and return the messages that waited for them, each in its order."""
+        left: list[tuple[Address, Envelope]] = []
+        with no_current_task():
+            for activation in filter(gone, self.activations):
+                activation.dropped = True
+                left += [(activation.address, envelope) for envelope in activation.mailbox]
+                activation.mailbox.clear()
+                self.remove(activation)
+        return left
+
     def stall(self, activation: Activation, reason: str) -> None:
         """Let an actor that cannot be loaded stand in memory, where it answers that it is stalled."""
         activation.stalled = reason
@@ -237,6 +290,8 @@ class Mailroom:
 
     def _make_runnable(self, activation: Activation) -> None:
         if self.suspended and activation.address in self.suspended:
+            return
+        if self.gate is not None and activation.shard in self.gate.closed:
             return
         if activation.stalled is not None and all(envelope.reply is None for envelope in activation.mailbox):
             return

@@ -67,6 +67,7 @@ class TurnLoop:
         self._as_user: Callable[..., Turn] = context_of(CodeOwner.USER).run  # calls turns; of this slice
         self.blocked_told = False  # set by another thread: the log knows of the turn under way already
         self.halted = False  # no more turns are taken
+        self._over = False  # for good
         self.turns = 0  # how many were taken
 
     async def run(self) -> None:
@@ -77,6 +78,15 @@ class TurnLoop:
                 self._take_slice()
                 if self._runnable:
                     await anyio.lowlevel.checkpoint()
+
+    def pause(self, paused: bool) -> None:
+        """Take no turns for now, or go on."""
+        self.halted = paused or self._over
+        self._work.set()
+
+    def halt(self) -> None:
+        """Take no more turns."""
+        self.halted = self._over = True
 
     def _take_slice(self) -> None:
         """Take turns for a while, or until there are none."""

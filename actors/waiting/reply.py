@@ -5,7 +5,7 @@ The rule: a reply is filled once, with a value or an error.
 `Host.ask` makes it. `actors/hosting/release.py` fills it after the commit; `Envelope.refuse` puts an error into it.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from .waiter import Waiter, new_waiter
 
@@ -17,6 +17,8 @@ class Reply:
     """
 
     __slots__ = ("_done", "_error", "_value", "_waiter")
+
+    remote: ClassVar[bool] = False  # whether the caller waits in another host
 
     def __init__(self) -> None:
         self._done = False

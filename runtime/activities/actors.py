@@ -217,6 +217,27 @@ class ActivityActors:
             self._lanes[job.definition.kind].cancel(job)
         self.journal.write(ACTIVITIES_WITHDRAWN, instance_id=message.instance_id, found=len(jobs))
 
+    def leave(self, has: Callable[[str], bool], *, cancel: bool) -> None:
+        """Do not begin activities of instances that are another host's now, which begins them itself.
+
+        The answers of those that have begun count there, if they come first.
+
+        Args:
+            has: Whether an instance is one of them.
+            cancel: Cancel those that have begun.
+        """
+        jobs = {job: None for job in self._busy.values() if has(job.invoke.instance_id)}
+        begun = [job for job in jobs if self._lanes[job.definition.kind].has_begun(job)]
+        for job in jobs:
+            for lane in self._lanes.values():
+                lane.withdraw(job.invoke.instance_id, (job,))
+            if job not in begun:
+                del self._busy[job.address]
+                begun += _let_go(job)
+        for job in begun if cancel else ():
+            self._busy.pop(job.address, None)
+            self._lanes[job.definition.kind].cancel(job)
+
     def _pass_on(self, address: Address, invoke: Invoke) -> None:
         """Leave an activity that the app does not have to remote workers, or fail it as a worker would."""
         if self._app is None or invoke.wire is not None or self._waits_for_workers():

@@ -17,6 +17,7 @@ class Attendance:
 
     def __init__(self) -> None:
         self._tasks: TaskGroup | None = None
+        self._scopes: dict[anyio.CancelScope, str] = {}  # of the tasks that are not over, and for whom; in order
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Run the tasks that are begun meanwhile, until cancelled."""
@@ -25,7 +26,33 @@ class Attendance:
             task_status.started()
             await anyio.sleep_forever()
 
-    def _attend(self, function: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
-        """Begin a task."""
+    def leave(self, has: Callable[[str], bool]) -> None:
+        """Cancel what is done for actors that are another host's now, which does it anew.
+
+        Args:
+            has: Whether the actor of an id is one of them.
+        """
+        for scope, for_whom in list(self._scopes.items()):
+            if has(for_whom):
+                scope.cancel()
+
+    def _attend(self, for_whom: str, function: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
+        """Begin a task.
+
+        Args:
+            for_whom: The id of the actor that has asked for it.
+        """
         assert self._tasks is not None
-        self._tasks.start_soon(function, *arguments)
+        scope = anyio.CancelScope()
+        self._scopes[scope] = for_whom
+        self._tasks.start_soon(self._within, scope, function, *arguments)
+
+    async def _within(
+        self, scope: anyio.CancelScope, function: Callable[..., Coroutine[Any, Any, None]], *arguments: Any
+    ) -> None:
+        try:
+            if not scope.cancel_called:
+                with scope:
+                    await function(*arguments)
+        finally:
+            del self._scopes[scope]

@@ -58,7 +58,7 @@ class ChildStarter(Attendance):
         # Two tasks may ask for the same id; each gets its own answer.
         if (address, start.parent) not in self._busy:
             self._busy.add((address, start.parent))
-            self._attend(self._start, address, start, start.parent)
+            self._attend(start.parent.instance_id, self._start, address, start, start.parent)
 
     async def _start(self, address: Address, start: Start, parent: Parent) -> None:
         try:

@@ -71,12 +71,20 @@ class EventSender(Attendance):
         waiting = self._waiting.get(pair)
         if waiting is None:
             self._waiting[pair] = deque([message])
-            self._attend(self._deliver_all, *pair)
+            self._attend(message.sender_id, self._deliver_all, *pair)
         else:
             waiting.append(message)
 
     async def _deliver_all(self, sender_id: str, receiver_id: str) -> None:
         waiting = self._waiting[sender_id, receiver_id]
+        try:
+            await self._deliver_each(sender_id, receiver_id, waiting)
+        finally:
+            # Some are left if the sender is another host's now.
+            self._keys.difference_update(message.key for message in waiting)
+            del self._waiting[sender_id, receiver_id]
+
+    async def _deliver_each(self, sender_id: str, receiver_id: str, waiting: deque[SendEvent]) -> None:
         taken: list[bytes] = []
         while waiting:
             message = waiting[0]
@@ -87,7 +95,6 @@ class EventSender(Attendance):
             if taken and (not waiting or len(taken) >= TAKEN_MAX):
                 self._send(workflow_address(sender_id), EventsTaken(tuple(taken)))
                 taken.clear()
-        del self._waiting[sender_id, receiver_id]
 
     async def _deliver(self, receiver_id: str, message: SendEvent) -> bool:
         """Deliver one event.

@@ -207,6 +207,18 @@ class Dispatcher:
                 queue.remove(message.instance_id, waiting)
         self._pump()
 
+    def leave(self, has: Callable[[str], bool]) -> None:
+        """Forget the jobs of instances that are another host's now.
+
+        Args:
+            has: Whether an instance is one of them.
+        """
+        for job in [job for job in self._jobs.values() if has(job.request.instance_id)]:
+            self._drop(job)
+        for instance_id in [instance_id for instance_id in self._stalled if has(instance_id)]:
+            del self._stalled[instance_id]
+        self._pump()
+
     # Readers look.
 
     def activity_state(self, instance_id: str, execution_id: str, task_id: int) -> WorkState | None:
@@ -231,9 +243,14 @@ class Dispatcher:
         """
         if self._stopping:
             raise HostStopping
+
+        def take_back(job: Job) -> None:
+            self._drop(job)
+            self._pump()
+
         stream = Stream(
             worker,
-            self._take_back,
+            take_back,
             answer_timeout_s=self._limits.answer_timeout_s,
             now_us=self._now_us,
             chance=self._chance,
@@ -343,10 +360,6 @@ class Dispatcher:
         self._drop(job)
         self._pump()
         return job
-
-    def _take_back(self, job: Job) -> None:
-        self._drop(job)
-        self._pump()
 
     def _drop(self, job: Job) -> None:
         del self._jobs[job.key]

@@ -80,7 +80,7 @@ class BulkRunner(Attendance):
         """Run an operation; do nothing if it runs already."""
         if address.id not in self._running:
             self._running.add(address.id)
-            self._attend(self._run, address.id, message.operation)
+            self._attend(address.id, self._run, address.id, message.operation)
 
     async def _run(self, operation_id: str, operation: BulkOperation) -> None:
         try:

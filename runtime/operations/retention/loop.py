@@ -4,7 +4,8 @@ The rule: an instance is forgotten when it has been finished for the time that `
 Nothing about it is stored: the date follows from its facets, so a restart changes nothing, and a new policy holds for
 all that has ended already.
 
-The engine runs it if its settings name any time. Each host of a daemon forgets the instances of its own part.
+The engine runs it if its settings name any time. Each host of a daemon forgets the instances of its own part. Of hosts
+that share a store one does it for all, which is another one as shards move.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,9 +51,11 @@ class RetentionLoop:
         retention: How long they are kept; not for ever.
         clock: Tells the date.
         turns: A count that grows when any instance takes a turn.
+        is_mine: Whether it is this host that forgets now.
     """
 
     LOOK_EVERY_S = 1.0
+    TURN_EVERY_S = 5.0  # how often a host asks whether it is its turn
     SLEEP_S_MAX = 3600.0
     SLEEP_S_MAX_IF_SET = 60.0  # the wall clock may be set, and the machine may sleep
     FIRST_PAGE = 16  # most looks find only a few
@@ -70,6 +73,7 @@ class RetentionLoop:
         *,
         clock: Clock,
         turns: Callable[[], int],
+        is_mine: Callable[[], bool] = lambda: True,
         journal: Journal | None = None,
     ) -> None:
         self._store = store
@@ -77,6 +81,7 @@ class RetentionLoop:
         self._retention = retention
         self._clock = clock
         self._turns = turns
+        self._is_mine = is_mine
         self._journal = (journal or Journal()).at(__name__)
         self._seen_turns = -1
         self._due_us: int | None = None  # when the first instance that the last look left is due
@@ -89,6 +94,10 @@ class RetentionLoop:
     async def run(self) -> None:
         """Work until cancelled, or until the host stops."""
         while True:
+            if not self._is_mine():
+                self._seen_turns, self._look_at_us = -1, 0
+                await anyio.sleep(self.TURN_EVERY_S)
+                continue
             try:
                 await self._step()
             except HostStopping:

@@ -23,7 +23,7 @@ from perdure.actors.cluster.wire import framed
 from perdure.actors.errors import HostLost, HostUnreachable, NotOwner
 from perdure.actors.turn import Envelope
 from perdure.actors.waiting.reply import Reply
-from perdure.actors.waiting.watch import Watches
+from perdure.actors.waiting.watch import Watch, Watches
 
 from ...support.actors.counter_actor import Add, counter_vocabulary
 from ...support.actors.memory_wire import HandMembership, Notebook
@@ -177,17 +177,18 @@ async def test_requests_to_a_host_that_dies_fail_at_once_and_messages_come_back_
         await anyio.lowlevel.checkpoint()
         for amount in (2, 3, 4):
             a.to("b").deliver(A, Envelope(Add(amount), None, f"sender of {amount}"))
-        with a.to("b").watch(A) as watch:
-            await anyio.sleep(0.1)
-            assert b.side.bodies == [Add(1), Add(2), Add(3), Add(4)]
-            b.side.received[2].sender.give()
-            await anyio.sleep(0.1)
-            assert a.side.acknowledged == ["sender of 3"]
-            # when it dies,
-            a.membership.go("b")
-            # then all of them are over in that very moment.
-            assert watch.lost
-            assert a.side.returned_to == [(Add(2), "sender of 2", None), (Add(4), "sender of 4", None)]
+        watch = Watch()
+        a.to("b").follow(A, watch)
+        await anyio.sleep(0.1)
+        assert b.side.bodies == [Add(1), Add(2), Add(3), Add(4)]
+        b.side.received[2].sender.give()
+        await anyio.sleep(0.1)
+        assert a.side.acknowledged == ["sender of 3"]
+        # when it dies,
+        a.membership.go("b")
+        # then all of them are over in that very moment.
+        assert watch.lost
+        assert a.side.returned_to == [(Add(2), "sender of 2", None), (Add(4), "sender of 4", None)]
         await anyio.lowlevel.checkpoint()
         assert [str(error) for error in errors] == [str(HostLost("b"))]
         # What it says afterwards is not heard.

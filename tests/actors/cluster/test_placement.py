@@ -60,3 +60,29 @@ def test_a_host_owns_what_it_has_claimed_and_not_lost() -> None:
     assert not placement.owns(A)
     placement.lost(shard_of("b", 64), Ownership(host="there", epoch=8))
     assert not placement.owns(Address("workflow", "b"))
+
+
+def test_a_shard_moves_only_to_a_higher_epoch_and_is_freed_at_its_last_one() -> None:
+    placement = Placement("here")
+    placement.sized(1)
+    assert placement.owner(0) is None
+    assert placement.moved(0, Ownership(host="there", epoch=3))
+    assert placement.owner(0) == "there"
+    # What is not newer is old news, from whatever side it comes.
+    assert not placement.moved(0, Ownership(host="elsewhere", epoch=3))
+    assert placement.moved(0, None)
+    assert not placement.moved(0, None)
+    assert (placement.owner(0), placement.known_epoch(0)) == (None, 3)
+    assert not placement.moved(0, Ownership(host="there", epoch=3))
+    assert placement.moved(0, Ownership(host="elsewhere", epoch=4))
+
+
+def test_a_host_that_was_found_dead_knows_no_owners_and_no_epochs() -> None:
+    placement = Placement("here")
+    placement.claimed({0: 7}, shards=2)
+    placement.moved(1, Ownership(host="there", epoch=9))
+    placement.abandoned()
+    assert [placement.owner(0), placement.owner(1), placement.known_epoch(1)] == [None, None, 0]
+    # The store may have gone back to an earlier moment.
+    placement.claimed({1: 8}, shards=2)
+    assert placement.owner(1) == "here"

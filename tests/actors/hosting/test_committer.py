@@ -6,11 +6,13 @@ import anyio
 import pytest
 
 from perdure.actors.cluster.placement import Placement
+from perdure.actors.errors import HostLost
 from perdure.actors.hosting.activation import Activation
 from perdure.actors.hosting.committer import Committer, TakenTurn
 from perdure.actors.store.errors import StoreError, StoreFailed
 from perdure.actors.store.memory import MemoryStore
-from perdure.actors.turn import Turn
+from perdure.actors.turn import Envelope, Turn
+from perdure.actors.waiting.reply import Reply
 from perdure.actors.waiting.signal import Signal
 from perdure.testing.faulty_store import FaultyStore
 
@@ -231,3 +233,63 @@ async def test_an_actor_that_never_existed_leaves_no_row() -> None:
     world.committer.add(actor, Turn(reminders_cleared=[("x", 1)]), (), 1)
     assert actor.key is None
     assert world.store.writes == 0
+
+
+# Shards that leave.
+
+
+async def test_a_shard_is_settled_when_its_last_commit_is_over() -> None:
+    world = World()
+    await world.open()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(world.committer.run)
+        world.store.hold()
+        first, second = world.actor("a"), world.actor("b")
+        assert first.shard != second.shard
+        world.committer.add(first, begin(), (), 1)
+        await world.store.held()
+        world.committer.add(second, begin(), (), 1)
+        settled: list[str] = []
+
+        async def wait(name: str, shard: int) -> None:
+            await world.committer.settled(shard)
+            settled.append(name)
+
+        for name, shard in (("a", first.shard), ("b", second.shard), ("neither", -1)):
+            tasks.start_soon(wait, name, shard)
+        await anyio.wait_all_tasks_blocked()
+        assert settled == ["neither"]
+        world.store.release()
+        with anyio.fail_after(5):
+            while len(settled) < 3:
+                await anyio.sleep(0.001)
+        assert settled == ["neither", "a", "b"]
+        assert world.released == ["a", "b"]
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_what_was_abandoned_is_neither_released_nor_undone_whatever_comes_of_its_commit(fails: bool) -> None:
+    world = World()
+    await world.open()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(world.committer.run)
+        world.store.hold()
+        replies = [Reply(), Reply()]
+        world.committer.add(world.actor("flushing"), begin(), [Envelope("x", replies[0])], 1)
+        await world.store.held()
+        world.committer.add(world.actor("filling"), begin(), [Envelope("x", replies[1])], 1)
+        world.committer.abandon(HostLost("here"))
+        for reply in replies:
+            with pytest.raises(HostLost):
+                await reply.wait()
+        if fails:
+            world.store.fail("commit", 1)
+        world.store.release()
+        await world.idle()
+        assert (world.released, world.undone) == ([], [])
+        # And the next life commits.
+        world.committer.add(world.actor("next"), begin(), (), 1)
+        await world.idle()
+        assert world.released == ["next"]
+        tasks.cancel_scope.cancel()

@@ -603,3 +603,31 @@ async def test_an_activity_can_hang_again_after_a_restart_of_its_instance() -> N
             await anyio.sleep(0.001)
         tries.gates[1].set()
         assert await tries.answers(2) == ["0", "1"]
+
+
+async def test_activities_of_an_instance_that_has_left_are_not_begun_and_what_has_begun_answers() -> None:
+    async with World(activities_max=1).open() as world:
+        world.call("gated", "1", 1)
+        world.call("gated", "2", 2)
+        await anyio.wait_all_tasks_blocked()
+        world.actors.leave(lambda instance_id: instance_id == "i", cancel=False)
+        world.gate.set()
+        await anyio.wait_all_tasks_blocked()
+        assert [done.task_id for _, done in world.answers] == [1]
+        assert len(world.actors) == 0
+
+
+async def test_activities_of_a_host_that_was_found_dead_are_cancelled_and_answer_nothing() -> None:
+    async with World(activities_max=1).open() as world:
+        world.call("gated", "1", 1)
+        world.call("gated", "2", 2)
+        await anyio.wait_all_tasks_blocked()
+        world.actors.leave(lambda instance_id: instance_id == "other", cancel=True)
+        assert len(world.actors) == 2
+        world.actors.leave(lambda instance_id: True, cancel=True)
+        await anyio.wait_all_tasks_blocked()
+        assert len(world.actors) == 0
+        # The place is free again.
+        world.gate.set()
+        assert (await world.answer("gated", "3")).result == "3"
+        assert world.answers == []

@@ -164,3 +164,25 @@ async def test_a_detached_instance_that_cannot_be_is_a_line_in_the_log(
     assert line.startswith("workflow 's' has asked for the detached workflow 'w'")
     assert said in line
     assert "it is dropped" in line
+
+
+async def test_what_a_sender_of_another_host_waits_for_is_forgotten_and_may_come_back() -> None:
+    facade = Facade(*[MailboxFull(Address("workflow", "r"), messages_max=1)] * 3)
+    sent: list[Any] = []
+    sender = EventSender(facade, send=lambda address, body: sent.append(body), app_id="ours")  # type: ignore[arg-type]
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(sender.run)
+            sender.receive(RECEIVER, message(1))
+            sender.receive(RECEIVER, message(2))
+            await anyio.wait_all_tasks_blocked()
+            sender.leave(lambda instance_id: instance_id == "s")
+            await anyio.wait_all_tasks_blocked()
+            facade.errors.clear()
+            # The shard of the sender has come back, and its recovery sends the first again.
+            sender.receive(RECEIVER, message(1))
+            while not sent:
+                await anyio.sleep(0.001)
+            tasks.cancel_scope.cancel()
+    assert sent == [EventsTaken((b"s1",))]
+    assert [event.name for _, event in facade.taken] == ["go"]

@@ -415,3 +415,23 @@ async def test_a_lost_worker_gives_back_what_was_given_out_again() -> None:
         assert third.token != first.token
         await world.answer(first)
         assert len(world.sent) == 1
+
+
+async def test_jobs_of_an_instance_that_has_left_go_to_no_worker_and_its_answers_are_refused() -> None:
+    world = World()
+    world.ask(turn())
+    world.call(call())
+    async with world.worker() as worker:
+        item = await worker.next()
+        world.dispatcher.leave(lambda instance_id: instance_id == "other")
+        assert len(world.dispatcher) == 2
+        world.dispatcher.leave(lambda instance_id: instance_id == "i")
+        assert len(world.dispatcher) == 0
+        with pytest.raises(WorkUnknown):
+            await world.answer(item)
+        # An instance that comes back has its work done.
+        world.call(call(2))
+        while not isinstance(again := await worker.next(), ActivityItem) or again.task_id != 2:
+            pass
+        await world.answer(again)
+    assert [done.task_id for _, done in world.sent] == [2]

@@ -1,0 +1,66 @@
+"""A shared store: what makes a host one among others on one database.
+
+The rule: the membership says who they are and which shards are whose, and the transport reaches them. A host that gives
+a shard tells the new owner, so that nobody waits until it reads of it; the rows of the store are what counts.
+
+The engine shares its store if it is told how (`runtime/engine.py`).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from ...store.contract import Store
+from ..keeper import ShardSource
+from ..membership import Membership, name_of_id
+from ..method import HostMethod
+from ..peers import Peers
+from ..transport.transport import Transport
+from ..vocabulary import Vocabulary
+from .seen import Gift
+
+TAKE = HostMethod("take", (Sequence[Gift],), None)
+
+# Tells the host of an id that shards were given to it. It may be lost.
+Tell = Callable[[int, Sequence[Gift]], None]
+
+
+class SharedMembership(Membership, ShardSource, Protocol):
+    """The membership of hosts that share a store; `actors/cluster/leased.py` has one."""
+
+    @property
+    def me(self) -> str:
+        """This host's own name in the placement table."""
+        ...
+
+    def told(self, gifts: Sequence[Gift]) -> None:
+        """Learn from another host that it has given shards to this one."""
+        ...
+
+
+class SharedStore(NamedTuple):
+    """A store that this host shares with others."""
+
+    membership: SharedMembership
+    transport: Transport
+
+
+# Makes it, once for a host.
+Share = Callable[[Store, Tell], SharedStore]
+
+
+class SharedPeers:
+    """The other hosts of a store that is shared.
+
+    Args:
+        share: Makes the membership and the transport.
+        vocabulary: What the hosts can say to each other.
+    """
+
+    def __init__(self, store: Store, share: Share, vocabulary: Vocabulary) -> None:
+        shared = share(store, self._tell)
+        self.membership = shared.membership
+        self.peers = Peers(shared.membership, vocabulary, shared.transport)
+        self.peers.answer(TAKE, shared.membership.told)
+
+    def _tell(self, to: int, gifts: Sequence[Gift]) -> None:
+        self.peers.tell(name_of_id(to), TAKE, gifts)

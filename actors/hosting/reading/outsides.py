@@ -1,0 +1,154 @@
+"""The outsides of actors as last committed, and those who watch them, on whichever host an actor is.
+
+The rule: an owner answers from memory, if it may; a host that is not the owner asks it, and reads the store itself
+where all hosts share one and the owner does not answer. A watch follows its actor when the shard moves; the watcher
+looks again, because commits may have been missed.
+
+`actors/hosting/host.py` has one.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from ...address import Address
+from ...cluster.keeper import ShardSource
+from ...cluster.placement import Placement
+from ...errors import HostLost, HostSilent, HostUnreachable
+from ...store.contract import Inspection, Store, Stored
+from ...store.errors import StoreError
+from ...waiting.watch import Watch, Watches
+from ..mailroom import Mailroom
+from .inspector import Inspector
+
+
+class Outsides:
+    """Reads and watches actors.
+
+    Args:
+        watches: Those of this host's actors.
+        source: The membership of hosts that share the store; None: a host has its part of the store for itself.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        mailroom: Mailroom,
+        placement: Placement,
+        inspector: Inspector,
+        watches: Watches,
+        *,
+        source: ShardSource | None = None,
+    ) -> None:
+        self._store = store
+        self._mailroom = mailroom
+        self._placement = placement
+        self._inspector = inspector
+        self._watches = watches
+        self._source = source
+        self._following: dict[_Following, None] = {}  # by callers here, where shards come and go; in order
+
+    async def inspect(self, address: Address) -> Inspection | None:
+        """See `Host.inspect`."""
+        activation = self._mailroom.activations.peek(address)
+        if activation is not None and (outside := activation.outside) is not None and self._may_answer:
+            return outside
+        if activation is not None and activation.stalled is not None:
+            return await self._inspector.inspect_stalled(address, activation.stalled)
+        if (owner := self._mailroom.elsewhere(address)) is not None:
+            if self._source is None:
+                return await owner.inspect(address)
+            try:
+                return await owner.inspect(address)
+            except (HostUnreachable, HostLost, HostSilent):
+                return await self._inspector.inspect(address)
+        if self._source is None:
+            self._placement.locate(address)
+        return await self._inspector.inspect(address)
+
+    async def inspect_for_other(self, address: Address) -> Inspection | None:
+        """Read an outside for another host, whoever owns the actor: no host is asked twice."""
+        activation = self._mailroom.activations.peek(address)
+        if activation is not None and (outside := activation.outside) is not None and self._may_answer:
+            return outside
+        if activation is not None and activation.stalled is not None:
+            return await self._inspector.inspect_stalled(address, activation.stalled)
+        return await self._inspector.inspect(address)
+
+    async def read(self, address: Address) -> Stored | None:
+        """See `Host.read`."""
+        if self._source is None:
+            if (owner := self._mailroom.elsewhere(address)) is not None:
+                return await owner.read(address)
+            self._placement.locate(address)
+        return await self.read_for_other(address)
+
+    async def read_for_other(self, address: Address) -> Stored | None:
+        """Read all that this host's store holds of an actor."""
+        (stored,) = await self._store.load([address])
+        if isinstance(stored, StoreError):
+            raise stored
+        return stored
+
+    @property
+    def _may_answer(self) -> bool:
+        """Whether what is in memory counts now."""
+        return self._source is None or self._source.may_answer
+
+    @contextmanager
+    def watch(self, address: Address) -> Iterator[Watch]:
+        """See `Host.watch`."""
+        if self._source is None and self._mailroom.elsewhere(address) is None:
+            watch = Watch()
+            self._watches.add(address, watch)
+            try:
+                yield watch
+            finally:
+                self._watches.remove(address, watch)
+            return
+        following = _Following(address, Watch())
+        self._follow(following)
+        if self._source is not None:
+            self._following[following] = None
+        try:
+            yield following.watch
+        finally:
+            self._following.pop(following, None)
+            following.end()
+
+    def lose(self, shards: Collection[int] | None) -> None:
+        """Watch the actors of these shards at whoever has them now, and let the watchers look again; None: of all."""
+        for following in list(self._following):
+            if shards is None or self._placement.shard_of(following.address) in shards:
+                following.end()
+                self._follow(following)
+                following.watch.lose()
+        # Those of watchers in other hosts, which learn of it themselves if they live.
+        for address, watches in list(self._watches.items()):
+            if shards is None or self._placement.shard_of(address) in shards:
+                for watch in watches:
+                    watch.lose()
+
+    def _follow(self, following: "_Following") -> None:
+        """Have a watch told of the commits of its actor, where the actor is now."""
+        address, watch = following.address, following.watch
+        if (owner := self._mailroom.elsewhere(address)) is not None:
+            following.end = owner.follow(address, watch)
+        else:
+            self._watches.add(address, watch)
+            following.end = partial(self._watches.remove, address, watch)
+
+
+class _Following:
+    """A watch of a caller here, and what ends that it is told."""
+
+    __slots__ = ("address", "end", "watch")
+
+    def __init__(self, address: Address, watch: Watch) -> None:
+        self.address = address
+        self.watch = watch
+        self.end: Callable[[], None] = _nothing
+
+
+def _nothing() -> None:
+    """End what has not begun."""

@@ -1,0 +1,197 @@
+"""The gate: which messages may go to their actor now, and which wait, where shards come and go.
+
+The rule: a message goes to an actor of this host if its shard is open here, and to the owner of its shard if that is
+another host which can be reached. Otherwise it waits, and so do all that come behind it for the same shard. A message
+of another host is never sent on: if the shard is not here, it goes back.
+
+`actors/hosting/mailroom.py` asks it where there is one; `actors/hosting/shards/hosted.py` opens and closes.
+A host that has its shards for life has none.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import anyio
+
+from ...address import Address
+from ...cluster.peers import Peers
+from ...cluster.placement import Ownership, Placement
+from ...cluster.side import Moved
+from ...errors import HostAwaited, PerdureError
+from ...turn import RECOVER, Envelope, ReminderDue, SetAside
+from ...waiting.signal import Signal
+from ..activation import Activation
+from .waiting_room import WaitingMessage, WaitingRoom
+
+
+class Deliver(Protocol):
+    """The function that delivers a message; see `Mailroom.ask`."""
+
+    def __call__(self, address: Address, envelope: Envelope, *, new: bool) -> None: ...
+
+
+class ShardGate:
+    """The states of this host's shards, and the messages that wait.
+
+    Args:
+        placement: Who owns which shard.
+        peers: The other hosts.
+        deliver: Delivers a message, or asks this gate again.
+        room: Where messages wait.
+    """
+
+    # How often a message that waits is tried, if nothing else says that it may go: a connection is being made.
+    TRY_EVERY_S = 0.05
+
+    def __init__(
+        self,
+        placement: Placement,
+        peers: Peers,
+        *,
+        deliver: Deliver,
+        room: WaitingRoom | None = None,
+    ) -> None:
+        self._placement = placement
+        self._peers = peers
+        self._deliver = deliver
+        self.told: Callable[[int], None] = lambda shard: None  # called with a shard that is elsewhere, as a host says
+        self.room = room or WaitingRoom()
+        self.opening: dict[int, int] = {}  # shard -> epoch
+        self.closed: set[int] = set()
+        self.unsettled = False  # whether a message for an actor that is in memory may have to wait
+        self._filled = Signal()
+
+    def settle(self) -> None:
+        """Say anew whether anything is unsettled. To be called after each change of what is opening or closed."""
+        self.unsettled = bool(self.opening or self.closed or self.room.shards)
+
+    def is_open(self, address: Address) -> bool:
+        """Whether an actor's shard is this host's, and open."""
+        shard = self._placement.shard_of(address)
+        return self._placement.owns(address) and shard not in self.opening and shard not in self.closed
+
+    def check(self, address: Address) -> None:
+        """Check that a message of another host may come in.
+
+        Raises:
+            NotOwner: Its shard is a third host's.
+        """
+        if self._placement.elsewhere(address) is not None:
+            self._placement.locate(address)
+
+    def holds(self, address: Address, envelope: Envelope, *, new: bool = False) -> bool:
+        """Let a message wait, if it must; return whether it does.
+
+        Raises:
+            MailboxFull: Too many wait for its shard. Only for a message with a reply.
+        """
+        shard = self._placement.shard_of(address)
+        if not self.room.has(shard) and self._may_go(shard, envelope):
+            return False
+        self._put(shard, address, envelope, new=new)
+        return True
+
+    def take_back(self, address: Address, envelope: Envelope, moved: Moved, *, new: bool) -> None:
+        """Deliver a message again that another host has not taken, because its shard is elsewhere.
+
+        If that is news, the message goes to the owner that is named. If it is not, one of the two hosts has not heard
+        yet whose the shard is: the message waits for that.
+
+        Raises:
+            MailboxFull, NotOwner: It was not delivered.
+        """
+        placement, shard = self._placement, moved.shard
+        knows = placement.owner(shard)
+        if knows == placement.host or (knows == moved.owner and placement.known_epoch(shard) == moved.epoch):
+            self._deliver(address, envelope, new=new)
+        elif moved.owner != placement.host and self._learn(moved):
+            self._deliver(address, envelope, new=new)
+            self.told(shard)  # behind this message: what was sent after it comes back too
+        else:
+            self._put(shard, address, envelope, new=new)
+
+    def let_go(self, shard: int, before: Sequence[tuple[Address, Envelope]] = ()) -> None:
+        """Deliver what waits for a shard, as far as it may go now.
+
+        Args:
+            before: Messages that come before it.
+        """
+        waiting = self.room.take(shard)
+        for address, envelope in before:
+            self.send_on(address, envelope)
+        for address, envelope, new, since_s in waiting:
+            if self.room.has(shard) or not self._may_go(shard, envelope):
+                self.room.put(shard, WaitingMessage(address, envelope, new, since_s))
+            else:
+                self.send_on(address, envelope, new=new)
+        self.settle()
+
+    def send_on(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
+        """Deliver a message whose shard has moved; what another host has sent goes back to it.
+
+        What the new owner finds in the store itself goes nowhere, and neither does what its actors send again.
+        """
+        if envelope.body is RECOVER or isinstance(envelope.body, ReminderDue | SetAside):
+            if self.is_open(address):
+                self._deliver(address, envelope, new=new)
+            return
+        if isinstance(envelope.sender, Activation) and envelope.sender.dropped:
+            return
+        try:
+            if is_remote(envelope):
+                self.check(address)
+            self._deliver(address, envelope, new=new)
+        except PerdureError as error:
+            envelope.refuse(error)
+
+    def dismiss(self, error: PerdureError) -> None:
+        """Refuse all that wait."""
+        for shard in self.room.shards:
+            for waiting in self.room.take(shard):
+                waiting.envelope.refuse(error)
+        self.settle()
+
+    async def run(self) -> None:
+        """Try what waits again and again, and refuse callers that have waited for too long, until cancelled."""
+        while True:
+            await self._filled.wait()
+            while self.room.shards:
+                await anyio.sleep(self.TRY_EVERY_S)
+                for shard in self.room.shards:
+                    self.let_go(shard)
+                for address, envelope, _, _ in self.room.take_late(anyio.current_time()):
+                    owner = self._placement.elsewhere(address)
+                    envelope.refuse(HostAwaited(owner, waited_s=WaitingRoom.WAIT_S))
+                self.settle()
+
+    def _learn(self, moved: Moved) -> bool:
+        """Enter what another host says of a shard that it does not own; return whether it is news."""
+        if moved.owner is not None:
+            return self._placement.moved(moved.shard, Ownership(host=moved.owner, epoch=moved.epoch))
+        known = moved.epoch < self._placement.known_epoch(moved.shard)
+        return not known and self._placement.moved(moved.shard, None)
+
+    def _put(self, shard: int, address: Address, envelope: Envelope, *, new: bool) -> None:
+        self.room.put(shard, WaitingMessage(address, envelope, new, anyio.current_time()))
+        self.unsettled = True
+        self._filled.set()
+
+    def _may_go(self, shard: int, envelope: Envelope) -> bool:
+        """Whether a message for a shard may leave this gate now, to an actor here or to another host."""
+        owner = self._placement.owner(shard)
+        if owner is None:
+            return False
+        if owner == self._placement.host:
+            return shard not in self.opening and shard not in self.closed
+        if is_remote(envelope):
+            return True  # it goes back
+        outbound = self._peers.find(owner)
+        # What an actor sends is kept by the connection, also before it is made.
+        return outbound is not None and (outbound.connected or envelope.reply is None)
+
+
+def is_remote(envelope: Envelope) -> bool:
+    """Whether another host has sent a message."""
+    if envelope.reply is not None:
+        return envelope.reply.remote
+    return envelope.sender is not None and not isinstance(envelope.sender, Activation)

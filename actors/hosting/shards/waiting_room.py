@@ -1,0 +1,91 @@
+"""The waiting room: messages that cannot go to their actor yet, because its shard is on its way.
+
+The rule: messages wait shard by shard, in the order in which they came. A caller waits for so long and no longer; a
+message of an actor waits until it can go, because its sender counts on it.
+
+The module is pure: it gets the time as an argument. `actors/hosting/shards/gate.py` has one.
+"""
+
+from collections import deque
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from ...address import Address
+from ...errors import MailboxFull
+from ...turn import Envelope
+
+
+class WaitingMessage(NamedTuple):
+    """A message that waits."""
+
+    address: Address
+    envelope: Envelope
+    new: bool  # as for `Host.ask`
+    since_s: float  # by the event loop's clock
+
+
+class WaitingRoom:
+    """The messages that wait, by shard.
+
+    Args:
+        messages_max: How many may wait for one shard before callers are refused.
+        wait_s: How long a caller waits.
+    """
+
+    MESSAGES_MAX = 10_000
+    WAIT_S = 10.0
+
+    def __init__(self, *, messages_max: int = MESSAGES_MAX, wait_s: float = WAIT_S) -> None:
+        self._messages_max = messages_max
+        self._wait_s = wait_s
+        self._shards: dict[int, deque[WaitingMessage]] = {}  # none of them is empty
+
+    def __len__(self) -> int:
+        """How many messages wait."""
+        return sum(map(len, self._shards.values()))
+
+    @property
+    def shards(self) -> Collection[int]:
+        """The shards for which messages wait."""
+        return tuple(self._shards)
+
+    def has(self, shard: int) -> bool:
+        """Whether a message waits for a shard, so that a later one must wait behind it."""
+        return shard in self._shards
+
+    def put(self, shard: int, waiting: WaitingMessage) -> None:
+        """Let a message wait.
+
+        Raises:
+            MailboxFull: Only for a message with a reply.
+        """
+        others = self._shards.get(shard)
+        if others is None:
+            self._shards[shard] = deque((waiting,))
+            return
+        if waiting.envelope.reply is not None and len(others) >= self._messages_max:
+            raise MailboxFull(waiting.address, messages_max=self._messages_max)
+        others.append(waiting)
+
+    def take(self, shard: int) -> Sequence[WaitingMessage]:
+        """Take out all that wait for a shard, in their order."""
+        return tuple(self._shards.pop(shard, ()))
+
+    def take_late(self, now_s: float) -> Sequence[WaitingMessage]:
+        """Take out the callers that have waited for too long, shard by shard.
+
+        Args:
+            now_s: By the event loop's clock.
+        """
+        late: list[WaitingMessage] = []
+        for shard, waiting in list(self._shards.items()):
+            if waiting[0].since_s + self._wait_s > now_s:
+                continue  # they came later; messages of actors in front of them only make this look twice
+            gone = [one for one in waiting if one.envelope.reply is not None and one.since_s + self._wait_s <= now_s]
+            late += gone
+            left = deque(one for one in waiting if one not in gone) if gone else waiting
+            if left:
+                self._shards[shard] = left
+            else:
+                del self._shards[shard]
+        return tuple(late)
