@@ -4,11 +4,13 @@ The rule: no clock of another machine counts. A host adds one to its number in `
 by its own monotonic clock. One that stands still for DEAD_S, seen by a host whose own queries worked all that time,
 belongs to a host that is dead, and its row is deleted: on condition that the number is still the one that was seen.
 
-Until hosts share a store, one host has it alone. A second one that starts while the first lives is refused; of a dead
-one it takes over. A host that is alone only reads: nobody could judge it. It beats from the moment it sees a second
-row. docs/design/postgres.md says why it is so.
+A host that shares the store is judged by the others (`actors/cluster/leased.py`), and its beat is a heart with a
+connection of its own. One that has the store alone (`perdure store copy`, say) is refused while another one lives, and
+takes over what a dead one has left. Who is alone only reads: nobody could judge it. It beats from the moment it sees a
+second row. docs/design/postgres.md says why it is so.
 
-`actors/store/postgres/store.py` has one for each time that it is open.
+`actors/store/postgres/store.py` has one for each time that it is open, and `actors/store/postgres/cluster_store.py` one
+for each life of its host.
 """
 
 import logging
@@ -20,6 +22,7 @@ import anyio.lowlevel
 
 from ..errors import StoreInUse, StoreTakenOver
 from ..presence import place
+from ..presence.heart import BEAT_S, SLOW_S, Beats, Heart
 from .driver import DatabaseSession, Lost, Refused, call_later, spawn
 from .statements import BACKEND, BEAT, END_BLOCKING, HOSTS, JOIN, KILL, LEAVE, LOOK, SERVE
 from .url import DatabaseUrl
@@ -28,9 +31,7 @@ logger = logging.getLogger(__name__)
 
 SERVING, LEAVING, JOINING = 0, 1, 2
 
-BEAT_S = 0.5  # between two beats
 DEAD_S = 2.0  # a number that stands still for so long is that of a dead host
-SLOW_S = 1.0  # a query that takes longer proves nothing of others
 KILL_S = 1.0  # a kill that waits for so long ends what it waits for
 
 Connect = Callable[[str], Awaitable[DatabaseSession]]
@@ -43,21 +44,28 @@ class Other(NamedTuple):
     state: int
     name: str
     place: str
+    address: str
     release: str
+    wire_min: int
+    wire_max: int
     beat: int
 
 
 class Presence:
-    """One host in a store.
+    """One life of a host in a store.
 
     Args:
-        host: Its id: random, and new for each start.
+        host: Its id: random, and new each time that it joins.
         connect: Makes a session for a purpose.
+        heart: Beats for a host that shares the store. Without one it has the store alone, and beats by itself.
     """
 
-    def __init__(self, host: int, url: DatabaseUrl, connect: Connect, *, release: str) -> None:
+    def __init__(
+        self, host: int, url: DatabaseUrl, connect: Connect, *, release: str, heart: Heart | None = None
+    ) -> None:
         self.host = host
-        self.answered_at = 0.0  # when the last beat that was answered was sent; the event loop's clock
+        self.heart = heart
+        self._answered_at = 0.0
         self.ended: StoreTakenOver | None = None  # once this host is dead, or its server is another one
         self._url = url
         self._connect = connect
@@ -67,6 +75,11 @@ class Presence:
         self._alone = True
         self._told_away = False
 
+    @property
+    def answered_at(self) -> float:
+        """When the last beat that was answered was sent; the event loop's clock."""
+        return self._answered_at if self.heart is None else self.heart.sent_at
+
     async def join(self, session: DatabaseSession) -> None:
         """Enter this host, and wait until it is the only one.
 
@@ -75,10 +88,11 @@ class Presence:
             Refused, Lost: As for a session.
         """
         name = place.machine_name()
-        await session.run(JOIN, (self.host, JOINING, name, place.own_place(), self._release))
+        await session.run(JOIN, (self.host, JOINING, name, place.own_place(), "", self._release, 0, 0))
         try:
             await self._outwait(session)
-            await session.run(SERVE, (self.host, SERVING))
+            # As one that leaves: it is given nothing by hosts that share the store.
+            await session.run(SERVE, (self.host, LEAVING))
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await _unless_lost(session.run(LEAVE, (self.host,)))
@@ -108,37 +122,14 @@ class Presence:
             await anyio.sleep(BEAT_S / 4)
 
     async def _kill(self, session: DatabaseSession, other: Other) -> None:
-        """Delete the row of a dead host, unless it has beaten once more. Waits for its commit that is under way."""
-        ((backend,),) = await session.run(BACKEND)
-        ending = spawn(self._end_blocking(backend))
-        try:
-            killed = await session.run(KILL, (other.host, other.beat))
-        finally:
-            await _cancelled(ending)
-        if killed:
+        if await kill(session, self._connect, other.host, other.beat):
             logger.warning("host %d on %s has ended without leaving %s", other.host, other.name, self._url.name)
-
-    async def _end_blocking(self, backend: int) -> None:
-        """End the sessions that a kill waits for for too long: of a host that froze within its commit."""
-        session: DatabaseSession | None = None
-        try:
-            while True:
-                await anyio.sleep(KILL_S)
-                try:
-                    if session is None or session.lost:
-                        session = await self._connect("killer")
-                    await session.run(END_BLOCKING, (backend,))
-                except (Lost, Refused) as error:
-                    logger.debug("left undone: %s", error)
-        finally:
-            if session is not None:
-                session.terminate()
 
     # The beat.
 
     def begin(self) -> None:
         """Begin to look at the others, twice a second, on a connection of its own."""
-        self.answered_at = anyio.current_time()
+        self._answered_at = anyio.current_time()
         self._task = spawn(self._beat())
 
     async def _beat(self) -> None:
@@ -159,19 +150,13 @@ class Presence:
         # A beat that is not answered in time is a lost connection. It is cut off, not cancelled.
         timer = call_later(SLOW_S, session.terminate)
         try:
-            if self._alone:
-                rows = await session.run(LOOK)
-                there = any(host == self.host for host, _ in rows)
-            else:
-                rows = await session.run(BEAT, (self.host,))
-                # The count, not the list, which may be from before a wait for a killer.
-                there = bool(rows) and rows[0][2] == 1
+            rows = await session.run(LOOK if self._alone else BEAT, (self.host,))
         finally:
             timer.cancel()
-        if not there:
+        if not (rows and rows[0][2]):
             self.end("another host has taken the store over, because this one did not beat")
             return
-        self.answered_at = began
+        self._answered_at = began
         self._alone = len(rows) == 1
         if self._told_away:
             self._told_away = False
@@ -186,11 +171,21 @@ class Presence:
         """Take note that this host may not go on."""
         if self.ended is None:
             self.ended = StoreTakenOver(self._url.name, why)
-            logger.error("%s", self.ended)
+            if self.heart is None:  # one that shares the store joins again
+                logger.error("%s", self.ended)
         return self.ended
+
+    def finish(self, why: str) -> None:
+        """End this life in order: what is still under way in it fails."""
+        if self.ended is None:
+            self.ended = StoreTakenOver(self._url.name, why)
+        if self.heart is not None:
+            self.heart.stop()
 
     async def leave(self, session: DatabaseSession | None) -> None:
         """Stop beating, and take this host's row away if there is a session for it."""
+        if self.heart is not None:
+            self.heart.stop()
         task, self._task = self._task, None
         if self._session is not None:
             self._session.terminate()
@@ -201,6 +196,92 @@ class Presence:
             timer = call_later(KILL_S, session.terminate)
             await _unless_lost(session.run(LEAVE, (self.host,)))
             timer.cancel()
+
+
+async def kill(session: DatabaseSession, connect: Connect, host: int, beat: int) -> bool:
+    """Delete the row of a host, unless it has beaten once more. Waits for its commit that is under way.
+
+    Args:
+        session: For nothing but this.
+
+    Raises:
+        Refused, Lost: As for a session.
+    """
+    ((backend,),) = await session.run(BACKEND)
+    ending = spawn(_end_blocking(connect, backend))
+    try:
+        return bool(await session.run(KILL, (host, beat)))
+    finally:
+        await _cancelled(ending)
+
+
+async def _end_blocking(connect: Connect, backend: int) -> None:
+    """End the sessions that a kill waits for for too long: of a host that froze within its commit."""
+    session: DatabaseSession | None = None
+    try:
+        while True:
+            await anyio.sleep(KILL_S)
+            try:
+                if session is None or session.lost:
+                    session = await connect("killer")
+                await session.run(END_BLOCKING, (backend,))
+            except (Lost, Refused) as error:
+                logger.debug("left undone: %s", error)
+    finally:
+        if session is not None:
+            session.terminate()
+
+
+class PostgresBeater:
+    """Beats for one life of a host that shares the store, on a connection of its own.
+
+    It has nothing in common with the store but what does not change, so it may be used in another event loop.
+    """
+
+    def __init__(self, host: int, url: DatabaseUrl, connect: Connect) -> None:
+        self._host = host
+        self._url = url
+        self._connect = connect
+        self._session: DatabaseSession | None = None
+        self._told_away = False
+
+    async def beat(self, *, alone: bool) -> Beats:
+        # No answer in time is a lost connection. It is cut off, not cancelled: nobody would know what became of it.
+        until = anyio.current_time() + SLOW_S
+        try:
+            with anyio.fail_after(SLOW_S):
+                if self._session is None or self._session.lost:
+                    self._session = None
+                    self._session = await self._connect("beat")
+            timer = call_later(max(0.0, until - anyio.current_time()), self._session.terminate)
+            try:
+                rows = await self._session.run(LOOK if alone else BEAT, (self._host,))
+            finally:
+                timer.cancel()
+        except (Lost, Refused, TimeoutError) as error:
+            self._tell_away(error)
+            self._drop()
+            raise
+        if self._told_away:
+            self._told_away = False
+            logger.warning("%s answers again", self._url.shown)
+        if not rows:
+            return Beats(alive=False, seen={}, version="", timeline="")
+        _, _, alive, version, timeline = rows[0]
+        return Beats(bool(alive), {host: beat for host, beat, *_ in rows}, version, timeline)
+
+    async def close(self) -> None:
+        self._drop()
+
+    def _drop(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.terminate()
+
+    def _tell_away(self, error: Exception) -> None:
+        if not self._told_away:
+            self._told_away = True
+            logger.warning("%s does not answer: %s", self._url.shown, str(error) or "it has taken too long")
 
 
 async def _unless_lost(work: Awaitable[object]) -> None:

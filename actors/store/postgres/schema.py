@@ -46,7 +46,10 @@ TABLES = (
         state smallint NOT NULL,
         name text NOT NULL,
         place text NOT NULL,
-        release text NOT NULL
+        address text NOT NULL,
+        release text NOT NULL,
+        wire_min int NOT NULL,
+        wire_max int NOT NULL
     ) WITH (fillfactor = 50)
     """,
     # Apart from `hosts`, because it is updated twice a second: while somebody holds a snapshot, each update leaves a
@@ -55,6 +58,10 @@ TABLES = (
     """
     CREATE TABLE shards (shard int PRIMARY KEY, host bigint, epoch bigint NOT NULL DEFAULT 0) WITH (fillfactor = 50)
     """,
+    # Which host cannot reach which.
+    "CREATE TABLE cuts (host bigint NOT NULL, peer bigint NOT NULL, PRIMARY KEY (host, peer))",
+    # What all hosts know: the authority that signs their certificates.
+    'CREATE TABLE secrets (name text COLLATE "C" PRIMARY KEY, value bytea NOT NULL)',
     # What actors have in common in lists. Few, so that rows and indexes have a number instead.
     """
     CREATE TABLE kinds (
@@ -140,7 +147,9 @@ TABLES = (
     ),
 )
 # Which a schema that has some of them, and not `meta`, is known by as somebody else's.
-TABLE_NAMES = ("hosts", "beats", "shards", "kinds", "tallies", "actors", "log", "reminders", "tags", "audit")
+TABLE_NAMES = (
+    "hosts", "beats", "shards", "cuts", "secrets", "kinds", "tallies", "actors", "log", "reminders", "tags", "audit",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

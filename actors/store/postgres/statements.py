@@ -215,31 +215,53 @@ LOOK_AT_HOST = Statement("look at host", "SELECT life FROM hosts WHERE host = $1
 
 # Hosts.
 
+# A row of the same place and address is of an earlier life of the same process: it holds that listening socket.
 JOIN = Statement(
     "join",
-    "WITH b AS (INSERT INTO beats (host) VALUES ($1))"
-    " INSERT INTO hosts (host, state, name, place, release) VALUES ($1, $2, $3, $4, $5)",
+    "WITH old AS (SELECT host FROM hosts WHERE place = $4 AND address = $5 AND address <> ''),"
+    " old_beats AS (DELETE FROM beats AS b USING old WHERE b.host = old.host),"
+    " old_cuts AS (DELETE FROM cuts AS c USING old WHERE old.host IN (c.host, c.peer)),"
+    " old_hosts AS (DELETE FROM hosts AS h USING old WHERE h.host = old.host),"
+    " b AS (INSERT INTO beats (host) VALUES ($1))"
+    " INSERT INTO hosts (host, state, name, place, address, release, wire_min, wire_max)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
 )
 SERVE = Statement("serve", "UPDATE hosts SET state = $2 WHERE host = $1 RETURNING life")
-HOSTS = Statement(
-    "hosts", "SELECT h.host, h.state, h.name, h.place, h.release, b.beat FROM hosts AS h JOIN beats AS b USING (host)"
+SET_STATE = Statement(
+    "set state",
+    f"WITH {FENCE}, u AS (UPDATE hosts AS h SET state = $4::smallint FROM fence WHERE h.host = $1)"
+    " SELECT ok FROM fence",
 )
+HOSTS = Statement(
+    "hosts",
+    "SELECT h.host, h.state, h.name, h.place, h.address, h.release, h.wire_min, h.wire_max, b.beat"
+    " FROM hosts AS h JOIN beats AS b USING (host)",
+)
+# What tells of each change of an owner (its epoch grows), of a host's state, or of a cut; and on which server.
+NEWS = (
+    "concat((SELECT sum(epoch) FROM shards), ':', (SELECT sum(state) FROM hosts), ':',"
+    " (SELECT string_agg(concat(host, '-', peer), ',') FROM cuts)), substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
+)
+# The count tells whether the host lives. The list may be from before a wait for its killer.
 BEAT = Statement(
     "beat",
     "WITH b AS (UPDATE beats SET beat = beat + 1 WHERE host = $1 RETURNING host)"
-    " SELECT host, beat, (SELECT count(*) FROM b) FROM beats",
+    f" SELECT host, beat, (SELECT count(*) FROM b), {NEWS} FROM beats",
 )
-LOOK = Statement("look", "SELECT host, beat FROM beats")
+LOOK = Statement("look", f"SELECT host, beat, (SELECT count(*) FROM hosts WHERE host = $1), {NEWS} FROM beats")
 KILL = Statement(
     "kill",
-    "WITH b AS (DELETE FROM beats WHERE host = $1 AND beat = $2 RETURNING host)"
+    "WITH b AS (DELETE FROM beats WHERE host = $1 AND beat = $2 RETURNING host),"
+    " c AS (DELETE FROM cuts USING b WHERE b.host IN (cuts.host, cuts.peer)),"
+    " r AS (DELETE FROM log USING b WHERE log.key = -b.host)"
     " DELETE FROM hosts AS h USING b WHERE h.host = b.host RETURNING h.host",
 )
 BACKEND = Statement("backend", "SELECT pg_backend_pid()")
 END_BLOCKING = Statement("end blocking", "SELECT pg_terminate_backend(p) FROM unnest(pg_blocking_pids($1)) AS p")
 LEAVE = Statement(
     "leave",
-    "WITH b AS (DELETE FROM beats WHERE host = $1), r AS (DELETE FROM log WHERE key = -$1::bigint)"
+    "WITH b AS (DELETE FROM beats WHERE host = $1), r AS (DELETE FROM log WHERE key = -$1::bigint),"
+    " c AS (DELETE FROM cuts WHERE $1 IN (host, peer))"
     " DELETE FROM hosts WHERE host = $1",
 )
 SHARDS = Statement("shards", "SELECT shard, host, epoch FROM shards ORDER BY shard")
@@ -247,10 +269,35 @@ SHARDS = Statement("shards", "SELECT shard, host, epoch FROM shards ORDER BY sha
 # the shard anew, and at the hosts as they were.
 TAKE = Statement(
     "take",
-    f"WITH {FENCE} UPDATE shards AS s SET host = $1, epoch = s.epoch + 1"
+    f"WITH {FENCE}, t AS (UPDATE shards AS s SET host = $1, epoch = s.epoch + 1"
     " FROM unnest($4::int[], $5::bigint[]) AS u (shard, epoch), fence WHERE s.shard = u.shard AND s.epoch = u.epoch"
-    " AND (s.host IS NULL OR s.host = $1 OR NOT EXISTS (SELECT 1 FROM hosts AS h WHERE h.host = s.host))"
-    " RETURNING s.shard, s.epoch",
+    " AND (s.host IS NULL OR s.host = $1 OR NOT EXISTS (SELECT 1 FROM hosts AS h WHERE h.host = s.host)))"
+    " SELECT ok FROM fence",
+)
+GIVE = Statement(
+    "give",
+    f"WITH {FENCE}, g AS (UPDATE shards AS s SET host = $5::bigint, epoch = s.epoch + 1 FROM fence"
+    " WHERE s.shard = $4::int AND s.host = $1 AND s.epoch = $6::bigint"
+    " AND EXISTS (SELECT 1 FROM hosts AS h WHERE h.host = $5))"
+    " SELECT ok FROM fence",
+)
+SHARD = Statement("shard", "SELECT host, epoch FROM shards WHERE shard = $1")
+CUTS = Statement("cuts", "SELECT host, peer FROM cuts")
+CUT = Statement(
+    "cut",
+    f"WITH {FENCE}, c AS (INSERT INTO cuts (host, peer) SELECT $1, h.host FROM fence, hosts AS h"
+    " WHERE h.host = $4::bigint ON CONFLICT DO NOTHING) SELECT ok FROM fence",
+)
+UNCUT = Statement(
+    "uncut",
+    f"WITH {FENCE}, c AS (DELETE FROM cuts USING fence WHERE cuts.host = $1 AND cuts.peer = $4::bigint)"
+    " SELECT ok FROM fence",
+)
+MAKE_SECRET = Statement("make secret", "INSERT INTO secrets (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+SECRET = Statement("secret", "SELECT value FROM secrets WHERE name = $1")
+REPLACE_SECRET = Statement(
+    "replace secret",
+    "INSERT INTO secrets (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
 )
 
 # What a host needs now and then.

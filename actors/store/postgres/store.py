@@ -25,7 +25,7 @@ from ...instruments import SYSTEM, Instruments
 from ..audit import ORDER, AuditFilter, AuditPage
 from ..contract import Inspection, Reminder, Stored, Unlisted, Write
 from ..cursor import position_of
-from ..errors import StoreError, StoreFailed, StoreFenced, StoreLocked
+from ..errors import StoreError, StoreFailed, StoreFenced, StoreLocked, StoreTakenOver
 from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_only, grouped
 from ..tables.kinds import matching
 from ..tables.paging import Asked
@@ -104,7 +104,8 @@ class PostgresStore:
     @property
     def intact(self) -> bool:
         """Whether this host still has the store."""
-        return self._open is None or self._open.presence.ended is None
+        presence = self._open.presence if self._open is not None else None
+        return presence is None or presence.ended is None
 
     async def open(self) -> None:
         if self._open is not None or self._opening:
@@ -123,11 +124,8 @@ class PostgresStore:
             meta = await make_ready(session, self.url, shards=self._shards, now_us=now_us)
             if not self._copying:
                 require_whole(meta, self.url)
-            host = int.from_bytes(self._instruments.chance(8), "big") >> 2 | 1
-            presence = Presence(host, self.url, self._connect, release=_release())
-            await presence.join(session)
             self._shards = meta[SHARDS_OF]
-            self._open = Opened(self.url.name, self._reader_of, presence, self._writer_of(presence))
+            self._open = Opened(self.url.name, self._reader_of, self._new_writer())
             await self._take_up(self._open, session)
         except BaseException:
             with anyio.CancelScope(shield=True):
@@ -137,11 +135,11 @@ class PostgresStore:
             session.terminate()
 
     async def _take_up(self, opened: "Opened", session: DatabaseSession) -> None:
-        """Read what a commit needs to know."""
-        opened.presence.begin()
-        opened.kinds.learn(await session.run(KINDS))
-        await opened.writer.settle()
-        await opened.take_keys()
+        """Enter this host, as the only one."""
+        presence = Presence(self._new_host(), self.url, self._connect, release=release())
+        await presence.join(session)
+        await opened.begin(presence)
+        presence.begin()
 
     async def close(self) -> None:
         opened, self._open = self._open, None
@@ -152,8 +150,10 @@ class PostgresStore:
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
         opened = self._opened()
         rows = await opened.reader.run(SHARDS, (), "claiming the shards")
-        seen = [(shard, epoch) for shard, _, epoch in rows]
-        return await opened.take(seen)
+        taken = await opened.take([(shard, epoch) for shard, _, epoch in rows])
+        if len(taken) < len(rows):
+            raise StoreLocked(self.url.name)
+        return taken
 
     def new_key(self) -> int:
         return self._opened().new_key()
@@ -263,8 +263,11 @@ class PostgresStore:
     async def _connect(self, purpose: str) -> DatabaseSession:
         return await self._driver.connect(session_settings(self.url, purpose))
 
-    def _writer_of(self, presence: Presence) -> Writer:
-        return Writer(self.url, self._connect, presence, patience_s=self._patience_s)
+    def _new_host(self) -> int:
+        return int.from_bytes(self._instruments.chance(8), "big") >> 2 | 1
+
+    def _new_writer(self) -> Writer:
+        return Writer(self.url, self._connect, patience_s=self._patience_s)
 
     def _reader_of(self, writer: Writer, purpose: str) -> ReadingSession:
         return ReadingSession(self.url, self._connect, writer, purpose=purpose, patience_s=self._patience_s)
@@ -292,37 +295,57 @@ class Opened:
         self,
         name: str,
         reader_of: Callable[[Writer, str], ReadingSession],
-        presence: Presence,
         writer: Writer,
     ) -> None:
         self._name = name
-        self.presence = presence
+        self.presence: Presence | None = None  # None: this host has not joined
         self.writer = writer
         self.reader = reader_of(writer, "reader")
         self.lister = reader_of(writer, "lister")
         self.kinds = KindNumbers()
-        self.epochs: Mapping[int, int] = {}
+        self.epochs: dict[int, int] = {}  # of the shards that are this host's
         self._unborn: set[int] = set()  # keys that were given out, of actors that no commit has brought
         self._keys = range(0)
         self._number = 0  # of the next entry of the log; over all claims, because receipts have it too
         self._tallied = 0  # rows that commits have added since the last fold
         self._folding: Any = None
 
+    async def begin(self, presence: Presence) -> None:
+        """Begin another life. What a commit needs to know is read anew: the server may be another one than before.
+
+        Raises:
+            StoreTakenOver: This host's row is not there.
+            StoreFailed: It did not work.
+        """
+        self.presence = presence
+        self.epochs, self.kinds = {}, KindNumbers()
+        # A server that was promoted may give keys out that this host has had from the one before.
+        self._keys, self._unborn = range(0), set()
+        self.writer.begin(presence)
+        await self.writer.settle()
+        self.kinds.learn(await self.writer.run(KINDS, (), "reading the kinds"))
+        await self.take_keys()
+
     async def take(self, seen: Sequence[tuple[int, int]]) -> Mapping[int, int]:
-        """Take all shards, each under its next epoch.
+        """Take shards, each under its next epoch, that no other host has.
 
         Args:
             seen: Shards, and their epochs.
+
+        Returns:
+            Those that were taken.
         """
+        presence = self.presence
         columns = [shard for shard, _ in seen], [epoch for _, epoch in seen]
-        await self.writer.fenced(TAKE, columns, "claiming the shards")
+        await self.writer.fenced(TAKE, columns, "taking shards")
         # Not what it returned: it may have been sent twice, of which the first time counts.
-        rows = await self.writer.run(SHARDS, (), "claiming the shards")
-        epochs = {shard: epoch for shard, host, epoch in rows if host == self.presence.host}
-        if len(epochs) < len(seen):
-            raise StoreLocked(self._name)
-        self.epochs = epochs
-        return dict(epochs)
+        rows = await self.writer.run(SHARDS, (), "taking shards")
+        wanted = {shard: epoch + 1 for shard, epoch in seen}
+        assert presence is not None
+        taken = {shard: epoch for shard, host, epoch in rows if host == presence.host and wanted.get(shard) == epoch}
+        if presence is self.presence:
+            self.epochs.update(taken)
+        return taken
 
     # Keys.
 
@@ -348,10 +371,13 @@ class Opened:
     # Commits.
 
     async def commit(self, writes: Sequence[Write]) -> None:
+        presence = self.presence
         changes = changes_of(writes, self._unborn)
         await self._learn(changes)
         if len(self._keys) < KEYS_AT_ONCE // 2:
             await self.take_keys()
+        if presence is None or presence is not self.presence:
+            raise StoreTakenOver(self._name, "another life of this host has begun")
         number = self._number
         self._number += len(changes.entries) + 1
         rows = placed(changes.entries, number, self.epochs)
@@ -360,7 +386,7 @@ class Opened:
         if rows:
             receipt = CommitReceipt(*rows[0][:2])
         elif not group.repeatable:
-            receipt = CommitReceipt(-self.presence.host, number)
+            receipt = CommitReceipt(-presence.host, number)
             group.give_receipt(*receipt)
         what = f"a commit of {len(writes)} writes"
         await self.writer.commit(commit_of(group.parts()), group.arguments(), receipt, what)
@@ -401,7 +427,8 @@ class Opened:
 
     async def close(self) -> None:
         session = await self.writer.close()
-        await self.presence.leave(session)
+        if self.presence is not None:
+            await self.presence.leave(session)
         if session is not None:
             await session.close()
         folding = self._folding
@@ -425,7 +452,8 @@ def _why_closed(shown: str, error: Exception) -> str:
     return f"{shown} cannot be opened: {error}"
 
 
-def _release() -> str:
+def release() -> str:
+    """The release of this program, as its row says it."""
     from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  once
 
     try:

@@ -44,16 +44,16 @@ class _CommitRefused(Exception):
 
 
 class Writer:
-    """Writes for one host.
+    """Writes for one host, in each of its lives. What was begun in one life fails in the next.
 
     Args:
         patience_s: How long it tries, while the database is away.
     """
 
-    def __init__(self, url: DatabaseUrl, connect: Connect, presence: Presence, *, patience_s: float) -> None:
+    def __init__(self, url: DatabaseUrl, connect: Connect, *, patience_s: float) -> None:
         self._url = url
         self._connect = connect
-        self._presence = presence
+        self._presence: Presence | None = None  # None: this host has not joined
         self._patience_s = patience_s
         self._session: DatabaseSession | None = None
         self._lock = anyio.Lock()
@@ -64,7 +64,16 @@ class Writer:
     @property
     def in_doubt(self) -> bool:
         """Whether a commit may be under way that nobody waits for. Then nothing may be read."""
-        return self._session is None or self._session.lost
+        return self._presence is not None and (self._session is None or self._session.lost)
+
+    def begin(self, presence: Presence) -> None:
+        """Write for another life from now on. The one before has ended."""
+        assert self._presence is None or self._presence.ended is not None, "two lives at once"
+        session, self._session = self._session, None
+        if session is not None:
+            session.terminate()
+        self._presence = presence
+        self._life, self._timeline = 0, ""
 
     async def settle(self) -> None:
         """Wait until nothing is in doubt, for as long as patience lasts.
@@ -72,11 +81,12 @@ class Writer:
         Raises:
             StoreTakenOver, StoreFailed: It cannot be settled now.
         """
+        presence = self._joined()
         async with self._lock:
             pauses = Pauses(self._patience_s)
             while True:
                 try:
-                    await self._ready()
+                    await self._ready(presence)
                     return
                 except (Lost, Refused) as error:
                     if not await pauses.pause(error):
@@ -88,11 +98,12 @@ class Writer:
         Raises:
             StoreTakenOver, StoreFailed: It did not work.
         """
+        presence = self._joined()
         async with self._lock:
             pauses = Pauses(self._patience_s)
             while True:
                 try:
-                    session = await self._ready()
+                    session = await self._ready(presence)
                     return await self._send(session, statement, arguments, pauses)
                 except (Lost, Refused) as error:
                     if isinstance(error, Refused) and not error.passes:
@@ -100,24 +111,14 @@ class Writer:
                     if not await pauses.pause(error):
                         raise self._away(error) from error
 
-    async def fenced(self, statement: Statement, arguments: Sequence[Any], what: str) -> Sequence[Row]:
-        """Run a statement that carries the fence, and change nothing when it is repeated.
+    async def fenced(self, statement: Statement, arguments: Sequence[Any], what: str) -> None:
+        """Run a statement that carries the fence, has a row if that lets it through, and may as well be run twice.
 
         Raises:
             StoreTakenOver, StoreFailed: It did not work.
+            StoreUncertain: It may have worked.
         """
-        async with self._lock:
-            pauses = Pauses(self._patience_s)
-            while True:
-                try:
-                    session = await self._ready()
-                    fence = (self._presence.host, self._life, self._timeline)
-                    return await self._send(session, statement, (*fence, *arguments), pauses)
-                except (Lost, Refused) as error:
-                    if isinstance(error, Refused) and not error.passes:
-                        raise StoreFailed(f"{what} failed in {self._url.shown}: {error}") from error
-                    if not await pauses.pause(error):
-                        raise self._away(error) from error
+        await self.commit(statement, arguments, None, what)
 
     async def commit(
         self, statement: Statement, arguments: Sequence[Any], receipt: CommitReceipt | None, what: str
@@ -132,19 +133,20 @@ class Writer:
             StoreTakenOver, StoreFailed: Nothing of it is there.
             StoreUncertain: It may have happened.
         """
+        presence = self._joined()
         async with self._lock:
             pauses = Pauses(self._patience_s)
             in_doubt = False
             while True:
                 try:
-                    session = await self._ready()
+                    session = await self._ready(presence)
                     if in_doubt and receipt is not None and await self._send(session, FIND_ENTRY, receipt, pauses):
                         return
                     in_doubt = True
-                    if await self._send_commit(session, statement, arguments, pauses):
+                    if await self._send_commit(presence, session, statement, arguments, pauses):
                         return
                     in_doubt = False
-                    await self._fenced(session, pauses)
+                    await self._find_out(presence, session, pauses)
                 except _CommitRefused as refused:
                     in_doubt = False
                     error: Lost | Refused = refused.cause
@@ -166,7 +168,12 @@ class Writer:
                 raise self._away(error) from error
 
     async def _send_commit(
-        self, session: DatabaseSession, statement: Statement, arguments: Sequence[Any], pauses: "Pauses"
+        self,
+        presence: Presence,
+        session: DatabaseSession,
+        statement: Statement,
+        arguments: Sequence[Any],
+        pauses: "Pauses",
     ) -> bool:
         """Send a commit behind the fence, and return whether the fence let it through.
 
@@ -174,7 +181,7 @@ class Writer:
             _CommitRefused: Nothing of it is there.
             Lost: Nobody knows.
         """
-        fence = (self._presence.host, self._life, self._timeline)
+        fence = (presence.host, self._life, self._timeline)
         try:
             return bool(await self._send(session, statement, (*fence, *arguments), pauses))
         except Refused as refused:
@@ -189,56 +196,70 @@ class Writer:
             session, self._session = self._session, None
         return None if session is None or session.lost else session
 
-    async def _ready(self) -> DatabaseSession:
+    def _joined(self) -> Presence:
+        """The life to which what is asked for now belongs."""
+        if self._presence is None:
+            raise StoreFailed(f"this host has not joined {self._url.shown}; nothing was written")
+        return self._presence
+
+    async def _ready(self, presence: Presence) -> DatabaseSession:
         """The session; a new one if it was lost, by which nothing of the one before is under way any more."""
-        if self._closed:
-            raise StoreFailed(f"{self._url.shown} is not open")
-        if self._presence.ended is not None:
-            raise self._presence.ended.with_traceback(None)
+        self._require_alive(presence)
         if self._session is not None and not self._session.lost:
             return self._session
         self._session = None
         session = await self._connect("writer")
         try:
             with anyio.CancelScope(shield=True):
-                rows = await session.run(REVIVE, (self._presence.host,))
+                rows = await session.run(REVIVE, (presence.host,))
+            self._require_alive(presence)  # it may be another life's turn by now
             if not rows:
-                raise self._presence.end("another host has taken the store over, because this one did not beat")
+                raise presence.end("another host has taken the store over, because this one did not beat")
             self._life, timeline = rows[0]
-            self._require_timeline(timeline)
+            self._require_timeline(presence, timeline)
         except BaseException:
             session.terminate()
             raise
         self._session = session
         return session
 
-    def _require_timeline(self, timeline: str) -> None:
+    def _require_alive(self, presence: Presence) -> None:
+        if self._closed:
+            raise StoreFailed(f"{self._url.shown} is not open")
+        if presence.ended is not None:
+            raise presence.ended.with_traceback(None)
+
+    def _require_timeline(self, presence: Presence, timeline: str) -> None:
         """Refuse to go on, on a server that was promoted: what is in memory may be ahead of what it has."""
         if self._timeline and timeline != self._timeline:
-            raise self._presence.end(
+            raise presence.end(
                 f"the server is another one than before (timeline {timeline}, was {self._timeline}): a copy that may "
                 "not have had all that was committed"
             )
         self._timeline = timeline
 
-    async def _fenced(self, session: DatabaseSession, pauses: "Pauses") -> None:
+    async def _find_out(self, presence: Presence, session: DatabaseSession, pauses: "Pauses") -> None:
         """Find out why a commit found no row of its host.
 
         Raises:
             StoreTakenOver: This host may not go on.
             Lost: The row has another life: this session is not the writer's any more, and another one is made.
         """
-        rows = await self._send(session, LOOK_AT_HOST, (self._presence.host,), pauses)
+        rows = await self._send(session, LOOK_AT_HOST, (presence.host,), pauses)
         if not rows:
-            raise self._presence.end("another host has taken the store over, because this one did not beat")
+            raise presence.end("another host has taken the store over, because this one did not beat")
         session.terminate()
         raise Lost("the fence has held a commit back")
 
     async def _send(
-        self, session: DatabaseSession, statement: Statement, arguments: Sequence[Any], pauses: "Pauses"
+        self,
+        session: DatabaseSession,
+        statement: Statement,
+        arguments: Sequence[Any],
+        pauses: "Pauses",
     ) -> Sequence[Row]:
         """Run a statement to its end, and cut the session off when there is none."""
-        watch = _Watch(session, self._presence, until=pauses.until)
+        watch = _Watch(session, self._joined(), until=pauses.until)
         rows: Sequence[Row] = ()
         try:
             with anyio.CancelScope(shield=True):

@@ -9,12 +9,13 @@ import anyio
 from perdure.actors.store.cluster import Cluster
 from perdure.actors.store.contract import Store
 from perdure.actors.store.memory_cluster import MemoryClusterStore, MemoryDatabase
+from perdure.actors.store.postgres.cluster_store import PostgresClusterStore
 from perdure.actors.store.presence.heart import Heartbeat
 
 from .store_bench import SHARDS
-from .stores import ServerOf, Variant
+from .stores import POSTGRES, ServerOf, Variant, emptied
 
-CLUSTERS: Sequence[Variant] = [("memory", "asyncio"), ("memory", "trio")]
+CLUSTERS: Sequence[Variant] = [("memory", "asyncio"), ("memory", "trio"), *POSTGRES]
 
 
 class ClusterStore(Cluster, Store, Protocol):
@@ -30,6 +31,9 @@ class ClusterBench:
 
     @classmethod
     async def make(cls, variant: Variant, server_of: ServerOf) -> "ClusterBench":
+        if variant in POSTGRES:
+            url = await emptied(server_of(int(variant[0].split()[1])), schema=f"conformance_{SHARDS}")
+            return cls(lambda: PostgresClusterStore(url, shards=SHARDS, patience_s=5))
         database = MemoryDatabase(shards=SHARDS)
         return cls(lambda: MemoryClusterStore(database))
 

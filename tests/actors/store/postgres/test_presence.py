@@ -14,6 +14,7 @@ from perdure.actors.store.postgres.driver import AsyncpgDriver, DatabaseSession,
 from perdure.actors.store.postgres.store import PostgresStore
 from perdure.actors.store.postgres.url import parse_url
 from perdure.actors.store.presence import place
+from perdure.actors.store.presence.heart import BEAT_S
 
 from ....support.actors.store_bench import SHARDS, Bench, write
 from ....support.postgres import PostgresServer
@@ -23,7 +24,8 @@ pytestmark = pytest.mark.anyio
 A = Address("wf", "a")
 # A host of another machine: its place says nothing here.
 INSERT = (
-    "WITH b AS (INSERT INTO beats (host, beat) VALUES (7, $2)) INSERT INTO hosts VALUES (7, 0, $1, 'there', $3, '0')"
+    "WITH b AS (INSERT INTO beats (host, beat) VALUES (7, $2))"
+    " INSERT INTO hosts VALUES (7, 0, $1, 'there', $3, '', '0', 1, 1)"
 )
 TAKE = "UPDATE shards SET host = 7, epoch = 5"
 
@@ -142,7 +144,7 @@ async def test_a_host_that_is_alone_only_reads_and_one_that_is_not_beats(bench: 
     number = Statement("number", "SELECT beat FROM beats WHERE host <> 9")
     async with session_with(url) as session:
         before = list((await session.run(number))[0])
-        await anyio.sleep(2.5 * presence.BEAT_S)
+        await anyio.sleep(2.5 * BEAT_S)
         assert list((await session.run(number))[0]) == before
         await session.run(Statement("other", "INSERT INTO beats VALUES (9, 1)"))
         with anyio.fail_after(5):

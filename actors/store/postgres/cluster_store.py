@@ -1,0 +1,227 @@
+"""The store on PostgreSQL of a host that shares it with others.
+
+The rule: each life of the host is a presence of its own, with its id, its heart and its fence
+(`actors/store/postgres/presence.py`), so that nothing which was begun in one life can be written in another. To open
+the store joins nothing: reads work then, and writes have to wait for `join`.
+
+The beat is a thread with a connection of its own, where the driver is asyncpg. A driver that was given, as a simulation
+does, need not be one for threads: then the beat is a task.
+
+The engine makes one (`runtime/engine.py`), and `actors/cluster/leased.py` joins with it.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import anyio
+
+from ..cluster import HostCard, HostRow, HostState, ShardRow
+from ..errors import StoreFailed, StoreTakenOver
+from ..presence.heart import Heart
+from .driver import DatabaseSession, Lost, Refused, Statement
+from .presence import SERVING, Other, PostgresBeater, Presence, kill
+from .statements import (
+    CUT,
+    CUTS,
+    GIVE,
+    HOSTS,
+    JOIN,
+    LEAVE,
+    MAKE_SECRET,
+    REPLACE_SECRET,
+    SECRET,
+    SET_STATE,
+    SHARD,
+    SHARDS,
+    UNCUT,
+)
+from .store import Opened, PostgresStore, release
+
+T = TypeVar("T")
+
+
+class PostgresClusterStore(PostgresStore):
+    """A store at an address like that of `PostgresStore`, which several hosts share; with the same arguments."""
+
+    def __init__(self, data: str, **settings: Any) -> None:
+        super().__init__(data, **settings)
+        self._threaded = settings.get("driver") is None
+        self._heart: Heart | None = None
+
+    @property
+    def intact(self) -> bool:
+        """Always: who is found dead joins again."""
+        return True
+
+    @property
+    def host(self) -> int:
+        presence = self._presence
+        return presence.host if presence is not None else 0
+
+    @property
+    def alive(self) -> bool:
+        presence = self._presence
+        return presence is not None and presence.ended is None
+
+    @property
+    def heart(self) -> Heart:
+        assert self._heart is not None, "this host has never joined"
+        return self._heart
+
+    async def _take_up(self, opened: Opened, session: DatabaseSession) -> None:
+        """Nothing: it joins later."""
+
+    async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
+        """As for one host that has the store for itself."""
+        if not self.alive:
+            async with _Session(self, "opening") as session:
+                await super()._take_up(self._opened(), session)
+        return await super().claim(host, now_us=now_us)
+
+    # Lives.
+
+    async def join(self, card: HostCard) -> int:
+        opened = self._opened()
+        if opened.presence is not None:
+            opened.presence.finish("it joins again")
+        host = 0
+
+        async def enter() -> None:
+            nonlocal host
+            host = self._new_host()  # another one for each try: the one before may have worked
+            row = (card.name, card.place, card.address, card.release, card.wire_min, card.wire_max)
+            async with _Session(self, "joining") as session:
+                await session.run(JOIN, (host, SERVING, *row))
+
+        await self._patiently(enter)
+        await self._begin(opened, host)
+        return host
+
+    async def resume(self) -> bool:
+        opened, host = self._opened(), self.host
+        if opened.presence is not None:
+            opened.presence.finish("the server is another one")
+        try:
+            await self._begin(opened, host)
+        except StoreTakenOver:
+            return False
+        return True
+
+    async def _begin(self, opened: Opened, host: int) -> None:
+        beater = PostgresBeater(host, self.url, self._connect)
+        self._heart = heart = Heart(beater, anyio.current_time(), threaded=self._threaded)
+        presence = Presence(host, self.url, self._connect, release=release(), heart=heart)
+        try:
+            await opened.begin(presence)
+        except BaseException:
+            presence.finish("it has not begun")
+            raise
+
+    async def leave(self) -> None:
+        opened = self._opened()
+        await opened.writer.run(LEAVE, (self.host,), "leaving")
+        if opened.presence is not None:
+            opened.presence.finish("it has left")
+
+    async def set_state(self, state: HostState) -> None:
+        await self._opened().writer.fenced(SET_STATE, (int(state),), "telling of a state")
+
+    # Other hosts.
+
+    async def hosts(self) -> Sequence[HostRow]:
+        rows = await self._opened().reader.run(HOSTS, (), "reading the hosts")
+        return [_row(Other(*each)) for each in rows]
+
+    async def kill(self, host: int, beat: int) -> bool:
+        async with _Session(self, "killer") as session:
+            return await self._once(lambda: kill(session, self._connect, host, beat), "a kill")
+
+    async def set_cut(self, peer: int, *, cut: bool) -> None:
+        await self._opened().writer.fenced(CUT if cut else UNCUT, (peer,), "telling of a cut")
+
+    async def cuts(self) -> Sequence[tuple[int, int]]:
+        rows = await self._opened().reader.run(CUTS, (), "reading the cuts")
+        return sorted((host, peer) for host, peer in rows)
+
+    # Shards.
+
+    async def owners(self) -> Sequence[ShardRow]:
+        rows = await self._opened().reader.run(SHARDS, (), "reading the owners")
+        return [ShardRow(*each) for each in rows]
+
+    async def take(self, seen: Sequence[tuple[int, int]]) -> Mapping[int, int]:
+        return await self._opened().take(seen)
+
+    def adopt(self, epochs: Mapping[int, int]) -> None:
+        if self.alive:
+            self._opened().epochs.update(epochs)
+
+    async def give(self, shard: int, to: int, epoch: int) -> int | None:
+        opened, host = self._opened(), self.host
+        await opened.writer.fenced(GIVE, (shard, to, epoch), "giving a shard")
+        # Not what it returned: it may have been sent twice, of which the first time counts.
+        ((owner, found),) = await opened.writer.run(SHARD, (shard,), "giving a shard")
+        if owner != host:
+            opened.epochs.pop(shard, None)
+        return epoch + 1 if (owner, found) == (to, epoch + 1) else None
+
+    # What all know.
+
+    async def secret(self, name: str, make: Callable[[], bytes]) -> bytes:
+        found = await self._run(SECRET, (name,))
+        if not found:
+            await self._run(MAKE_SECRET, (name, make()))
+            found = await self._run(SECRET, (name,))
+        value: bytes = found[0][0]
+        return value
+
+    async def replace_secret(self, name: str, value: bytes) -> None:
+        await self._run(REPLACE_SECRET, (name, value))
+
+    # Its parts.
+
+    @property
+    def _presence(self) -> Presence | None:
+        return self._open.presence if self._open is not None else None
+
+    async def _run(self, statement: Statement, arguments: Sequence[Any]) -> Sequence[Any]:
+        """Run a statement that may as well be run twice, whether this host has joined or not."""
+        self._opened()
+        rows: Sequence[Any] = ()
+
+        async def work() -> None:
+            nonlocal rows
+            async with _Session(self, "opening") as session:
+                rows = await session.run(statement, arguments)
+
+        await self._patiently(work)
+        return rows
+
+    async def _once(self, work: Callable[[], Awaitable[T]], what: str) -> T:
+        try:
+            return await work()
+        except (Lost, Refused) as error:
+            raise StoreFailed(f"{what} failed in {self.url.shown}: {error}") from error
+
+
+class _Session:
+    """A session for a moment."""
+
+    def __init__(self, store: PostgresClusterStore, purpose: str) -> None:
+        self._store = store
+        self._purpose = purpose
+        self._session: DatabaseSession | None = None
+
+    async def __aenter__(self) -> DatabaseSession:
+        self._session = await self._store._connect(self._purpose)
+        return self._session
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            self._session.terminate()
+
+
+def _row(other: Other) -> HostRow:
+    state = HostState.SERVING if other.state == SERVING else HostState.LEAVING
+    card = HostCard(other.name, other.address, other.place, other.release, other.wire_min, other.wire_max)
+    return HostRow(other.host, state, card)
