@@ -40,6 +40,7 @@ from .transport.endpoint import Endpoint, TcpEndpoint
 logger = logging.getLogger(__name__)
 
 TICK_S = 0.1  # between two looks at the beats
+HEARTLESS_TICKS = 50  # a heart that says nothing for so long, not even that a beat has failed, has stopped
 UNCERTAIN_S = 1.5  # a host whose last answered beat is older than this answers nothing from memory
 LEAVE_S = 20.0
 
@@ -269,12 +270,18 @@ class LeasedMembership:
     # The watch. It waits for nothing but time.
 
     async def _keep_watch(self, keeper: ShardKeeper) -> None:
-        life, heart, serving = self._life, self._cluster.heart, True
+        life, heart, serving, silent = self._life, self._cluster.heart, True, 0
         while True:
             now = anyio.current_time()
             heart.tick(now)
-            for beat in heart.drain():
+            beats = heart.drain()
+            for beat in beats:
                 self._hear(life, beat, keeper)
+            # Counted, not timed: a process that was stopped has not heard of its heart either.
+            silent = 0 if beats else silent + 1
+            if silent > HEARTLESS_TICKS:
+                life.may_resume = True
+                self._die(keeper, "its heart has stopped")
             if not self._cluster.alive:
                 life.may_resume = True
                 self._die(keeper, "its row is gone, or its server is another one")
@@ -296,11 +303,11 @@ class LeasedMembership:
             return
         found = beat.beats
         life.timeline = life.timeline or found.timeline
-        if found.timeline != life.timeline:
+        if not found.alive:
+            self._die(keeper, "another host has found it dead")
+        elif found.timeline != life.timeline:
             life.may_resume = True
             self._die(keeper, "its server is another one, and may not have all that was committed")
-        elif not found.alive:
-            self._die(keeper, "another host has found it dead")
         life.numbers = found.seen
         if found.seen.keys() != life.rows.keys() or found.version != life.version:
             life.version, life.stale = found.version, True

@@ -17,9 +17,11 @@ from perdure.actors.cluster.leases.seen import Gift
 from perdure.actors.cluster.placement import Ownership
 from perdure.actors.instruments import Instruments
 from perdure.actors.store.cluster import HostCard, HostState
-from perdure.actors.store.contract import Write
+from perdure.actors.store.contract import Stored, Write
 from perdure.actors.store.errors import StoreError, StoreFailed, StoreUncertain
 from perdure.actors.store.memory_cluster import MemoryClusterStore, MemoryDatabase
+
+from .cluster_stores import ClusterStore
 
 SHARDS = 12
 TURN_S = 0.05
@@ -59,9 +61,9 @@ class ShakyLink:
 
 
 class CountingKeeper:
-    """Commits the next number of each of its open shards, again and again."""
+    """Commits for its open shards, again and again: the epoch of the shard, as an entry of its actor."""
 
-    def __init__(self, store: MemoryClusterStore, shards: int) -> None:
+    def __init__(self, store: ClusterStore, shards: int) -> None:
         self.store = store
         self.open: dict[int, int] = {}  # shard -> epoch
         self.closed: dict[int, int] = {}
@@ -71,6 +73,7 @@ class CountingKeeper:
         self.wrong: list[str] = []
         self.given_away = 0
         self.took_over = 0
+        self.commits = 0
         self._addresses = addresses(shards)
         self._under_way: set[int] = set()
         self.jobs: dict[int, Sequence[bytes]] = {}
@@ -130,7 +133,7 @@ class CountingKeeper:
 
     async def run(self, membership: LeasedMembership, chance: random.Random) -> None:
         keys: dict[int, int] = {}
-        number = 0
+        known: dict[int, int] = {}  # shard -> the epoch at which its key was read
         while True:
             await anyio.sleep(chance.uniform(0, 2 * TURN_S))
             if not (self.serving and membership.may_answer and self.open):
@@ -139,13 +142,16 @@ class CountingKeeper:
             epoch, address = self.open[shard], self._addresses[shard]
             self._under_way.add(shard)
             try:
+                if known.get(shard) != epoch:
+                    keys.pop(shard, None)
+                known[shard] = epoch
                 if shard not in keys:
                     (stored,) = await self.store.load([address])
-                    keys[shard] = stored.key if stored is not None else self.store.new_key()
-                number += 1
+                    keys[shard] = stored.key if isinstance(stored, Stored) else self.store.new_key()
                 write = Write(key=keys[shard], address=address, shard=shard, at_us=1, record=b"r", entry=b"%d" % epoch)
                 if self.open.get(shard, self.closed.get(shard)) == epoch:
                     await self.store.commit([write], {shard: epoch})
+                self.commits += 1
             except StoreError:
                 keys.pop(shard, None)
             finally:

@@ -46,7 +46,8 @@ EMPTY = """
 DO $$ BEGIN
     IF EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = '{schema}') THEN
         SET LOCAL search_path = {schema};
-        DELETE FROM hosts; DELETE FROM beats; DELETE FROM cuts; DELETE FROM secrets; DELETE FROM kinds; DELETE FROM tallies; DELETE FROM actors;
+        DELETE FROM hosts; DELETE FROM beats; DELETE FROM cuts; DELETE FROM secrets;
+        DELETE FROM kinds; DELETE FROM tallies; DELETE FROM actors;
         DELETE FROM log; DELETE FROM reminders; DELETE FROM tags; DELETE FROM audit;
         UPDATE shards SET host = NULL, epoch = 0; UPDATE meta SET value = 1 WHERE name = 'next_key';
     END IF;

@@ -1,0 +1,238 @@
+"""The same on a real server: kills, a frozen host, a host whose loop is held up, a database that is away.
+
+Short, and in real time; `test_leased.py` has the schedules.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+
+import anyio
+import pytest
+from anyio.abc import TaskGroup
+
+from perdure.actors.cluster.leased import LeasedMembership
+from perdure.actors.cluster.leases.seen import Gift, Standing
+from perdure.actors.store.cluster import HostCard
+from perdure.actors.store.contract import Stored
+from perdure.actors.store.postgres.cluster_store import PostgresClusterStore
+
+from ...support.actors.leased_hosts import CountingKeeper, addresses
+from ...support.actors.stores import ServerOf, emptied
+from ...support.postgres import PostgresServer, installed
+
+pytestmark = pytest.mark.anyio
+
+NEWEST = max(installed(), default=0)
+SHARDS = 8
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def own_server() -> Iterator[PostgresServer]:
+    """A server that a test may stop."""
+    server = PostgresServer(installed()[NEWEST])
+    server.start()
+    yield server
+    server.close()
+
+
+class Hosts:
+    """Hosts of one database, in this event loop; each with a heart in a thread of its own."""
+
+    def __init__(self, url: str, group: TaskGroup) -> None:
+        self.url = url
+        self.all: list[PgHost] = []
+        self.told: list[Gift] = []
+        self._group = group
+
+    async def add(self, *, newcomer_s: float = 0.5) -> "PgHost":
+        host = PgHost(self, len(self.all), newcomer_s)
+        self.all.append(host)
+        await host.store.open()
+        await self._group.start(host.run)
+        return host
+
+    @property
+    def running(self) -> "list[PgHost]":
+        return [host for host in self.all if host.running]
+
+    def tell(self, to: int, gifts: Sequence[Gift]) -> None:
+        self.told += gifts
+        for host in self.all:
+            if host.store.host == to:
+                host.membership.told(gifts)
+
+    async def wait_for(self, fact: Callable[[], bool], *, within_s: float) -> float:
+        began = anyio.current_time()
+        while not fact():
+            assert anyio.current_time() - began < within_s, [
+                (host.membership.seen(), host.keeper.open) for host in self.running
+            ]
+            await anyio.sleep(0.02)
+        return anyio.current_time() - began
+
+    def all_open(self) -> bool:
+        return sorted(shard for host in self.running for shard in host.keeper.open) == list(range(SHARDS))
+
+    def even(self) -> bool:
+        sizes = [len(host.keeper.open) for host in self.running]
+        return self.all_open() and max(sizes) - min(sizes) <= 1
+
+    async def require_order(self) -> None:
+        """Look in the log that no two owners have written in turns, and that all has been written."""
+        store = self.running[0].store
+        written = 0
+        for stored in await store.load(list(addresses(SHARDS).values())):
+            if isinstance(stored, Stored):
+                epochs = [int(entry) for entry in stored.entries]
+                assert epochs == sorted(epochs)
+                written += len(epochs)
+        assert written >= sum(host.keeper.commits for host in self.all)
+        assert [host.keeper.wrong for host in self.all] == [[]] * len(self.all)
+
+
+class PgHost:
+    def __init__(self, hosts: Hosts, number: int, newcomer_s: float) -> None:
+        self.store = PostgresClusterStore(hosts.url, shards=SHARDS, patience_s=5)
+        self.keeper = CountingKeeper(self.store, SHARDS)
+        self.membership = LeasedMembership(
+            self.store,
+            lambda: HostCard("machine", f"10.0.0.{number}:1", f"boot/{number}/1", "0", 1, 1),
+            tell=hosts.tell,
+            gone=lambda place: False,
+            newcomer_s=newcomer_s,
+        )
+        self.running = False
+        self._scope = anyio.CancelScope()
+
+    async def run(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        try:
+            with self._scope:
+                async with anyio.create_task_group() as group:
+                    await group.start(self.membership.run, self.keeper)
+                    group.start_soon(self.keeper.run, self.membership, random.Random(1))
+                    self.running = True
+                    task_status.started()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.store.close()
+
+    def kill(self) -> None:
+        """End it; its row stays, because its sessions are cut off before it can leave."""
+        self.running = False
+        self.store.heart.stop()
+        presence = self.store._presence
+        assert presence is not None
+        presence.finish("it was killed")
+        self._scope.cancel()
+
+
+@pytest.fixture
+async def hosts(postgres_server: ServerOf) -> AsyncIterator[Hosts]:
+    url = await emptied(postgres_server(NEWEST), schema=f"conformance_{SHARDS}")
+    async with anyio.create_task_group() as group:
+        yield Hosts(url, group)
+        group.cancel_scope.cancel()
+
+
+async def test_hosts_share_take_over_and_leave(hosts: Hosts) -> None:
+    # The first has all; a second one gets half; a third one a third.
+    first = await hosts.add()
+    assert len(first.keeper.open) == SHARDS
+    second, third = await hosts.add(), await hosts.add()
+    await hosts.wait_for(hosts.even, within_s=10)
+    # One that is killed: its shards go on within five seconds.
+    took_s = []
+    for _ in range(2):
+        third.kill()
+        took_s.append(await hosts.wait_for(hosts.all_open, within_s=5))
+        third = await hosts.add()
+        await hosts.wait_for(hosts.even, within_s=10)
+    assert min(took_s) > 1  # nothing told sooner than its beat
+    # One that leaves gives all, and nothing is nobody's meanwhile.
+    began = anyio.current_time()
+    await second.membership.leave()
+    assert anyio.current_time() - began < 3
+    assert not second.keeper.open
+    await hosts.wait_for(lambda: second.membership.standing is Standing.LEAVING, within_s=1)
+    second.running = False
+    await hosts.wait_for(hosts.even, within_s=5)
+    await hosts.require_order()
+    seen = first.membership.seen()
+    assert (seen.shards, seen.free, len(seen.hosts)) == (SHARDS, 0, 3)
+    assert seen.killed + third.membership.seen().killed <= 2
+
+
+async def test_a_host_whose_loop_is_held_up_for_three_seconds_lives_and_one_without_a_beat_joins_again(
+    hosts: Hosts,
+) -> None:
+    one, other = await hosts.add(), await hosts.add()
+    await hosts.wait_for(hosts.even, within_s=10)
+    before = [host.store.host for host in hosts.all]
+    # A turn that does not give the loop back: all hosts of this process stand still, and their hearts beat.
+    time.sleep(3.2)  # noqa: ASYNC251
+    assert one.membership.may_answer
+    await anyio.sleep(1.0)
+    assert [host.store.host for host in hosts.all] == before
+    # A heart that stops is that of a dead host; it learns so from the fence, and goes on under another id.
+    other.store.heart.stop()
+    await hosts.wait_for(lambda: other.keeper.abandoned == 1, within_s=8)
+    await hosts.wait_for(lambda: other.store.host != before[1] and hosts.even(), within_s=10)
+    assert one.store.host == before[0]
+    await hosts.require_order()
+
+
+@pytest.mark.parametrize("down_s", [2.0])
+async def test_nobody_is_killed_while_the_server_is_down(own_server: PostgresServer, down_s: float) -> None:
+    async with anyio.create_task_group() as group:
+        hosts = Hosts(own_server.url(), group)
+        for _ in range(3):
+            await hosts.add()
+        await hosts.wait_for(hosts.even, within_s=10)
+        owners = {host.store.host: dict(host.keeper.open) for host in hosts.all}
+        await asyncio.to_thread(own_server.crash)
+        await anyio.sleep(down_s)
+        assert all(not host.membership.may_answer for host in hosts.all)
+        await asyncio.to_thread(own_server.start)
+        before = sum(host.keeper.commits for host in hosts.all)
+        serving = await hosts.wait_for(lambda: all(host.keeper.serving for host in hosts.all), within_s=5)
+        await hosts.wait_for(lambda: sum(host.keeper.commits for host in hosts.all) > before + 5, within_s=5)
+        assert serving < 5
+        await anyio.sleep(3)
+        # Nobody was killed, and nothing has moved.
+        assert {host.store.host: dict(host.keeper.open) for host in hosts.all} == owners
+        assert all(host.membership.seen().killed == 0 for host in hosts.all)
+        await hosts.require_order()
+        group.cancel_scope.cancel()
+
+
+async def test_on_another_timeline_hosts_drop_all_and_take_the_same_shards_again(hosts: Hosts) -> None:
+    one, other = await hosts.add(), await hosts.add()
+    await hosts.wait_for(hosts.even, within_s=10)
+    ids, owned = [host.store.host for host in hosts.all], [set(host.keeper.open) for host in hosts.all]
+    epochs = {shard: epoch for host in hosts.all for shard, epoch in host.keeper.open.items()}
+    # Given hosts that know another timeline than their server says now, as after a failover,
+    for host in hosts.all:
+        host.membership._life.timeline = "00000099"
+    await hosts.wait_for(lambda: one.keeper.abandoned == other.keeper.abandoned == 1, within_s=3)
+    await hosts.wait_for(hosts.all_open, within_s=5)
+    # then each goes on under its id, with the shards it had, each under a new epoch.
+    assert [host.store.host for host in hosts.all] == ids
+    assert [set(host.keeper.open) for host in hosts.all] == owned
+    now = {shard: epoch for host in hosts.all for shard, epoch in host.keeper.open.items()}
+    assert all(now[shard] > epoch for shard, epoch in epochs.items())
+    await hosts.require_order()
+
+
+async def test_gifts_reach_their_new_owner_without_a_look_at_the_table(hosts: Hosts) -> None:
+    await hosts.add(newcomer_s=0.0)
+    other = await hosts.add(newcomer_s=0.0)
+    await hosts.wait_for(hosts.even, within_s=10)
+    assert len(hosts.told) == SHARDS // 2
+    assert {gift.shard: gift.jobs for gift in hosts.told} == other.keeper.jobs
