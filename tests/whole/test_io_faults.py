@@ -355,15 +355,17 @@ def test_the_shim_makes_calls_fail(shim: Shim, folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_each_call_that_fails_while_instances_work_loses_nothing(shim: Shim, folder: Path) -> None:
+@pytest.mark.parametrize("call", CALLS)
+def test_each_call_that_fails_while_instances_work_loses_nothing(shim: Shim, folder: Path, call: str) -> None:
     def reset() -> list[str]:
         remove(folder)
         return program(folder, WORK, str(folder / "work.db"))
 
-    acknowledged = [work_under(shim, folder, fault) for fault in [*faults(shim, reset)]]
-    print(f"\n{len(acknowledged)} faults while instances work: of {sum(acknowledged)} acknowledged none is lost")
-    assert len(acknowledged) > 50
-    assert sum(acknowledged) > 100
+    acknowledged = [work_under(shim, folder, fault) for fault in [*faults(shim, reset, calls=[call])]]
+    print(
+        f"\n{len(acknowledged)} faults of {call} while instances work: of {sum(acknowledged)} acknowledged none is lost"
+    )
+    assert len(acknowledged) > 1
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from ....journal.vocabulary import OPERATION_STANDS
 from ..attendance import Attendance
 from .actor import Advance, OperationStatus, RunOperation, operation_address
 from .operation import BulkOperation, ItemError, OperationProgress, OperationState
+from .pace import Pace
 
 RETRY_S = 1.0  # after a store, a host or a mailbox that did not take what was asked
 
@@ -84,12 +85,14 @@ class BulkRunner(Attendance):
 
     async def _run(self, operation_id: str, operation: BulkOperation) -> None:
         try:
+            pace = Pace(operation.rate)
             while operation.state is OperationState.RUNNING:
                 began_s = anyio.current_time()
-                advance = await self._step(operation_id, operation)
+                advance, answers_s = await self._step(operation_id, operation, pace.step_of(self.STEP_S))
                 operation = await self._tell(operation_id, advance)
                 asked = advance.step.done + advance.step.failed + advance.step.skipped
-                await anyio.sleep(max(0.0, began_s + asked / operation.rate - anyio.current_time()))
+                took_s = anyio.current_time() - began_s
+                await anyio.sleep(pace.rest_after(asked=asked, took_s=took_s, answers_s=answers_s))
         except HostStopping:
             return  # it goes on after the restart
         except PerdureError as error:
@@ -110,22 +113,28 @@ class BulkRunner(Attendance):
             exc_info=exc_info,
         )
 
-    async def _step(self, operation_id: str, operation: BulkOperation) -> Advance:
-        """Do the action to the next instances, and say what came of it."""
-        limit = max(1, round(operation.rate * self.STEP_S))
+    async def _step(self, operation_id: str, operation: BulkOperation, limit: int) -> tuple[Advance, list[float]]:
+        """Do the action to the next instances.
+
+        Returns:
+            What came of it, and how many seconds each of them took.
+        """
         page: Matching = await _persistently(
             lambda: self._instances.matching(operation, cursor=operation.progress.cursor, limit=limit)
         )
         outcomes: dict[str, PerdureError | None] = {}
         room = anyio.CapacityLimiter(self.AT_ONCE)
+        answers_s: list[float] = []
 
         async def act(instance_id: str) -> None:
             async with room:
+                began_s = anyio.current_time()
                 try:
                     await _persistently(lambda: self._instances.act(operation_id, operation, instance_id))
                     outcomes[instance_id] = None
                 except PerdureError as error:
                     outcomes[instance_id] = error
+                answers_s.append(anyio.current_time() - began_s)
 
         async with anyio.create_task_group() as tasks:
             for instance_id in page.ids:
@@ -140,7 +149,7 @@ class BulkRunner(Attendance):
         skipped = sum(isinstance(error, Skipped) for error in outcomes.values())
         done = len(outcomes) - len(errors) - skipped
         step = OperationProgress(page.cursor, done, len(errors), skipped, operation.progress.steps)
-        return Advance(step, errors, last=page.cursor is None)
+        return Advance(step, errors, last=page.cursor is None), answers_s
 
     async def _tell(self, operation_id: str, advance: Advance) -> BulkOperation:
         status: OperationStatus = await _persistently(lambda: self._ask(operation_address(operation_id), advance))

@@ -27,6 +27,7 @@ from perdure.runtime.operations.bulk.actor import (
 )
 from perdure.runtime.operations.bulk.operation import BulkOperation, OperationProgress, OperationState
 from perdure.runtime.operations.bulk.runner import BulkRunner, Matching, Skipped
+from perdure.testing.virtual_time import run_virtually
 from tests.support.workflows.bulk_operations import MOMENT_US, operation
 
 pytestmark = pytest.mark.anyio
@@ -82,10 +83,10 @@ class Daemon:
     async def status(self) -> OperationStatus:
         return await self.ask(OP, Look())  # type: ignore[no-any-return]
 
-    async def until(self, holds: Callable[[OperationStatus], bool]) -> OperationStatus:
-        with anyio.fail_after(20):
+    async def until(self, holds: Callable[[OperationStatus], bool], *, look_s: float = 0.002) -> OperationStatus:
+        with anyio.fail_after(look_s * 10_000):
             while not holds(status := await self.status()):
-                await anyio.sleep(0.002)
+                await anyio.sleep(look_s)
         return status
 
 
@@ -101,11 +102,11 @@ def ended(status: OperationStatus) -> bool:
     return status.operation.state is not OperationState.RUNNING
 
 
-async def run(instances: Instances, begun: BulkOperation | None = None) -> OperationStatus:
+async def run(instances: Instances, begun: BulkOperation | None = None, *, look_s: float = 0.002) -> OperationStatus:
     daemon = Daemon(instances)
     async with running(daemon):
         await daemon.ask(OP, Begin(begun or operation(rate=10_000.0)))
-        return await daemon.until(ended)
+        return await daemon.until(ended, look_s=look_s)
 
 
 async def test_each_instance_is_asked_once_in_the_order_of_the_list() -> None:
@@ -226,3 +227,41 @@ async def test_an_error_of_ours_ends_the_run_and_not_the_daemon(caplog: pytest.L
                     await anyio.sleep(0.001)
 
     assert "operation op stands still" in caplog.text
+
+
+class SlowInstances(Instances):
+    """Instances whose answers take a while, as those of a daemon do whose loop or whose commits are late."""
+
+    def __init__(self, count: int, takes_s: Callable[[], float]) -> None:
+        super().__init__(count)
+        self.takes_s = takes_s
+        self.at_s: list[float] = []
+
+    async def act(self, operation_id: str, operation: BulkOperation, instance_id: str) -> None:
+        self.at_s.append(anyio.current_time())
+        await anyio.sleep(self.takes_s())
+        self.asked.append(instance_id)
+
+    def between(self, begin_s: float, end_s: float) -> int:
+        return sum(begin_s <= at_s < end_s for at_s in self.at_s)
+
+
+def test_an_operation_gives_way_while_answers_are_late_and_has_its_pace_again_afterwards() -> None:
+    async def story() -> None:
+        # Given a daemon that is late from the 2nd to the 12th second,
+        began_s = anyio.current_time()
+
+        def takes_s() -> float:
+            return 0.5 if 2.0 <= anyio.current_time() - began_s < 12.0 else 0.01
+
+        instances = SlowInstances(6_000, takes_s)
+        status = await run(instances, operation(rate=200.0), look_s=0.05)
+        seen = [instances.between(began_s + second, began_s + second + 4.0) / 4 for second in (-2.0, 8.0, 20.0)]
+        # then the operation has its rate before and after, and a small part of it meanwhile; and all are asked, once.
+        assert seen[0] * 2 >= 180
+        assert seen[1] <= 20
+        assert seen[2] >= 180
+        assert instances.asked == [str(number) for number in range(6_000)]
+        assert status.operation.progress.done == 6_000
+
+    run_virtually(story)
