@@ -60,6 +60,7 @@ READ = HostMethod("read", (Address,), Stored | None)
 # So often in a row nobody listens where the other host has: its process is gone.
 REFUSALS = 2
 QUICK = 20  # attempts to connect that follow each other at once
+LASTING_S = 1.0  # a connection that was over sooner is followed by a pause
 
 
 class _Posted(NamedTuple):
@@ -291,10 +292,14 @@ class Outbound:
             if self._wire is None:
                 await self._pause()
                 return
+            began_s = anyio.current_time()
             while not wire.over:
                 await news.wait()
             self._lose()
             self._journal.write(HOST_LOST, host=self.name)  # which may be stopping; its supervisor knows
+            if anyio.current_time() < began_s + LASTING_S:
+                # Another process may say that it is this host: two that push each other out must not do it all day.
+                await self._pause()
         finally:
             wire.close()
 
