@@ -326,4 +326,5 @@ class LeasedMembership:
                 task_status.started()
             if self._leaving and work.nothing_left_to_give:
                 self._settled.set()
-            await life.wake.wait()
+            if not self._lives() or anyio.current_time() < life.gives_at:  # else there is more to give at once
+                await life.wake.wait()

@@ -11,12 +11,13 @@ The engine makes one (`runtime/engine.py`), and `actors/cluster/leased.py` joins
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import anyio
 
 from ..cluster import HostCard, HostRow, HostState, ShardRow
-from ..errors import StoreFailed, StoreTakenOver
+from ..errors import StoreError, StoreFailed, StoreTakenOver, StoreUncertain
 from ..presence.heart import Heart
 from .driver import DatabaseSession, Lost, Refused, Statement
 from .presence import SERVING, Other, PostgresBeater, Presence, kill
@@ -31,8 +32,8 @@ from .statements import (
     REPLACE_SECRET,
     SECRET,
     SET_STATE,
-    SHARD,
     SHARDS,
+    SOME_SHARDS,
     UNCUT,
 )
 from .store import Opened, PostgresStore, release
@@ -47,6 +48,8 @@ class PostgresClusterStore(PostgresStore):
         super().__init__(data, **settings)
         self._threaded = settings.get("driver") is None
         self._heart: Heart | None = None
+        self._gifts: list[_Gift] = []  # that nobody has sent yet
+        self._giving = anyio.Lock()
 
     @property
     def intact(self) -> bool:
@@ -157,13 +160,37 @@ class PostgresClusterStore(PostgresStore):
             self._opened().epochs.update(epochs)
 
     async def give(self, shard: int, to: int, epoch: int) -> int | None:
-        opened, host = self._opened(), self.host
-        await opened.writer.fenced(GIVE, (shard, to, epoch), "giving a shard")
-        # Not what it returned: it may have been sent twice, of which the first time counts.
-        ((owner, found),) = await opened.writer.run(SHARD, (shard,), "giving a shard")
-        if owner != host:
-            opened.epochs.pop(shard, None)
+        gift = _Gift(shard, to, epoch)
+        self._gifts.append(gift)
+        async with self._giving:
+            if gift in self._gifts:  # it has not gone along with those of somebody else
+                gifts, self._gifts = self._gifts, []
+                await self._give(gifts)
+        if gift.outcome is None:
+            raise StoreUncertain(f"giving shard {shard}", "who has sent it was cancelled")
+        if isinstance(gift.outcome, StoreError):
+            raise gift.outcome.with_traceback(None)
+        owner, found = gift.outcome
         return epoch + 1 if (owner, found) == (to, epoch + 1) else None
+
+    async def _give(self, gifts: "Sequence[_Gift]") -> None:
+        """Give all that waits with one statement."""
+        opened, host = self._opened(), self.host
+        shards = [gift.shard for gift in gifts]
+        try:
+            columns = shards, [gift.to for gift in gifts], [gift.epoch for gift in gifts]
+            await opened.writer.fenced(GIVE, columns, "giving shards")
+            # Not what it returned: it may have been sent twice, of which the first time counts.
+            rows = await opened.writer.run(SOME_SHARDS, (shards,), "giving shards")
+        except StoreError as error:
+            for gift in gifts:
+                gift.outcome = error
+            return
+        found = {shard: (owner, epoch) for shard, owner, epoch in rows}
+        for gift in gifts:
+            gift.outcome = found[gift.shard]
+            if gift.outcome[0] != host:
+                opened.epochs.pop(gift.shard, None)
 
     # What all know.
 
@@ -202,6 +229,16 @@ class PostgresClusterStore(PostgresStore):
             return await work()
         except (Lost, Refused) as error:
             raise StoreFailed(f"{what} failed in {self.url.shown}: {error}") from error
+
+
+@dataclass(eq=False, slots=True)
+class _Gift:
+    """A shard that is being given."""
+
+    shard: int
+    to: int
+    epoch: int
+    outcome: tuple[int | None, int] | StoreError | None = None  # what its row says afterwards
 
 
 class _Session:

@@ -276,12 +276,13 @@ TAKE = Statement(
 )
 GIVE = Statement(
     "give",
-    f"WITH {FENCE}, g AS (UPDATE shards AS s SET host = $5::bigint, epoch = s.epoch + 1 FROM fence"
-    " WHERE s.shard = $4::int AND s.host = $1 AND s.epoch = $6::bigint"
-    " AND EXISTS (SELECT 1 FROM hosts AS h WHERE h.host = $5))"
+    f"WITH {FENCE}, g AS (UPDATE shards AS s SET host = u.host, epoch = s.epoch + 1"
+    " FROM unnest($4::int[], $5::bigint[], $6::bigint[]) AS u (shard, host, epoch), fence"
+    " WHERE s.shard = u.shard AND s.host = $1 AND s.epoch = u.epoch"
+    " AND EXISTS (SELECT 1 FROM hosts AS h WHERE h.host = u.host))"
     " SELECT ok FROM fence",
 )
-SHARD = Statement("shard", "SELECT host, epoch FROM shards WHERE shard = $1")
+SOME_SHARDS = Statement("some shards", "SELECT shard, host, epoch FROM shards WHERE shard = ANY($1::int[])")
 CUTS = Statement("cuts", "SELECT host, peer FROM cuts")
 CUT = Statement(
     "cut",

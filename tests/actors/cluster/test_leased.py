@@ -34,7 +34,7 @@ def play(story: Story, cluster: LeasedHosts | None = None, *, hosts: int = 3) ->
         async with anyio.create_task_group() as group:
             for _ in range(hosts):
                 await cluster.add(group)
-            await cluster.wait_settled(10, even=True)
+            await cluster.wait_settled(20, even=True)
             await story(cluster, group)
             cluster.require_safe()
             group.cancel_scope.cancel()
@@ -259,6 +259,16 @@ def test_a_host_that_leaves_gives_all_and_is_done_soon() -> None:
         assert sum(host.keeper.took_over for host in cluster.hosts) == took + 4
 
     play(story, LeasedHosts(shards=12))
+
+
+def test_a_thousand_shards_are_given_in_a_row_and_none_waits_for_the_next_look_at_the_beats() -> None:
+    async def story(cluster: LeasedHosts, group: TaskGroup) -> None:
+        began = anyio.current_time()
+        await cluster.hosts[0].membership.leave()
+        assert anyio.current_time() - began < 3
+        await cluster.wait_settled(1)
+
+    play(story, LeasedHosts(shards=1024), hosts=2)
 
 
 def test_the_last_host_leaves_at_once_and_its_shards_stay_its_own_until_it_closes() -> None:

@@ -243,6 +243,28 @@ async def test_only_what_is_ones_own_is_given_and_only_to_one_that_lives(cluster
     await one.commit([start(one.new_key())], fences)
 
 
+async def give(store: ClusterStore, shard: int, to: int, epoch: int, got: dict[int, int | None]) -> None:
+    got[shard] = await store.give(shard, to, epoch)
+
+
+async def test_shards_that_are_given_at_once_each_have_an_outcome_of_their_own(cluster: ClusterBench) -> None:
+    one, other, third = [await cluster.host() for _ in range(3)]
+    for number, store in enumerate((one, other, third)):
+        await store.join(card(number))
+    await one.take([(shard, 0) for shard in range(SHARDS)])
+    to = {shard: (other.host, third.host, 77)[shard % 3] for shard in range(SHARDS)}
+    epochs = {shard: 0 if shard == 4 else 1 for shard in range(SHARDS)}  # that of one is wrong
+    got: dict[int, int | None] = {}
+    async with anyio.create_task_group() as group:
+        for shard in range(SHARDS):
+            group.start_soon(give, one, shard, to[shard], epochs[shard], got)
+    given = {shard for shard in range(SHARDS) if to[shard] != 77 and shard != 4}
+    assert got == {shard: 2 if shard in given else None for shard in range(SHARDS)}
+    rows = {row.shard: row for row in await other.owners()}
+    for shard in range(SHARDS):
+        assert rows[shard] == (ShardRow(shard, to[shard], 2) if shard in given else ShardRow(shard, one.host, 1))
+
+
 # Killing.
 
 
