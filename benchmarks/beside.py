@@ -142,8 +142,10 @@ def table(workloads: Sequence[Workload], results: Results, compared: Sequence[Ti
     )
     drivers = [driver for driver in OURS if any(one.driver == driver for one in compared)]
     ratios = [f"{DRIVER_TITLES[driver]},\ntimes" for driver in drivers]
-    for heading in ("", "", "a second", "p50 ms", "p99 ms", "CPU ms", *ratios):
-        made.add_column(heading, justify="right" if heading else "left", vertical="bottom", no_wrap=True)
+    for _ in ("workload", "engine"):
+        made.add_column("", overflow="fold")  # where a row is too long for one line
+    for heading in ("a second", "p50 ms", "p99 ms", "CPU ms", *ratios):
+        made.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
     for row in all_rows(workloads, results):
         if not can_run(row.workload):
             continue

@@ -101,6 +101,21 @@ def test_a_store_on_a_server_is_compared_with_the_peer_on_the_same_server() -> N
     assert "W1 chain, PostgreSQL: 26.0 times DBOS, PostgreSQL, at least 25: reached" in text
 
 
+def test_nothing_is_cut_off_where_perdure_was_run_in_all_its_ways() -> None:
+    crowded = [BY_NAME["W1"].with_in_flight(500)]
+    figures = {"p50_ms": 8_602.1, "p99_ms": 12_345.6, "cpu_ms_per_unit": 12.345}
+    found = [
+        in_flight(500, result("W1", driver, units_per_s=123_456.0, **figures))
+        for driver in (PROCESS, HTTP, POSTGRES, DBOS_POSTGRES)
+        for _ in range(2)
+    ]
+    out = io.StringIO()
+    Console(file=out, width=80).print(beside(crowded, results(*found)))
+    text = " ".join(out.getvalue().split())
+    assert "…" not in text
+    assert text.count("8 602.1") == 4
+
+
 def with_database(one: Result, database: str) -> Result:
     return replace(one, run=replace(one.run, database=database))
 
