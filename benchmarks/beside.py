@@ -18,10 +18,12 @@ from .peers import DBOS_POSTGRES, DBOS_SQLITE, PEERS, RESTATE, can_run
 from .report import DRIVER_TITLES, described, written
 from .results import ResultRow, Results, is_of, rows
 from .run import Run
-from .workload import DRIVERS, PROCESS, Workload
+from .workload import DRIVERS, POSTGRES, PROCESS, Workload
 from .workloads import BY_NAME
 
 RATE = "units_per_s"
+# The ways in which Perdure is run.
+OURS = (*DRIVERS, POSTGRES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,8 @@ MARKS = (
     TimesMark(workload="W1", driver=PROCESS, peer=RESTATE, at_least=15),
     TimesMark(workload="W1", driver=PROCESS, peer=DBOS_SQLITE, at_least=100),
     TimesMark(workload="W1", driver=PROCESS, peer=DBOS_POSTGRES, at_least=100),
+    # Both on the same server.
+    TimesMark(workload="W1", driver=POSTGRES, peer=DBOS_POSTGRES, at_least=25),
 )
 
 
@@ -73,10 +77,10 @@ def times(workloads: Iterable[Workload], results: Results) -> list[Times]:
     rates: dict[Run, list[float]] = {}  # a run of some driver, and what each repetition came to
     for result in results.results:
         if RATE in result.outcome.figures:
-            rates.setdefault(replace(result.run, peers=None), []).append(result.outcome.figures[RATE])
+            rates.setdefault(replace(result.run, peers=None, database=None), []).append(result.outcome.figures[RATE])
     found = []
     for row in peer_rows(workloads, results):
-        for driver in DRIVERS:
+        for driver in OURS:
             ratios = tuple(
                 ours / theirs
                 for run in rates
@@ -100,7 +104,11 @@ def all_times(workloads: Sequence[Workload], documents: Iterable[Results]) -> li
 
 
 def peer_rows(workloads: Iterable[Workload], results: Results) -> list[ResultRow]:
-    return [row for row in rows(with_peers(workloads, tuple(PEERS)), results) if row.driver in PEERS]
+    return [row for row in all_rows(workloads, results) if row.driver in PEERS]
+
+
+def all_rows(workloads: Iterable[Workload], results: Results) -> list[ResultRow]:
+    return rows(with_peers(workloads, (POSTGRES, *PEERS)), results)
 
 
 def beside(workloads: Sequence[Workload], results: Results) -> RenderableType:
@@ -116,8 +124,9 @@ def beside(workloads: Sequence[Workload], results: Results) -> RenderableType:
         f"Perdure: SQLite {results.machine.sqlite}, durability {results.results[0].run.durability}"
     )
     note = (
-        "A peer's CPU is that of all its processes, without the load's. The ratios are medians over pairs of runs "
-        "next to each other; in brackets, how far they lie apart.\n"
+        "A peer's CPU is that of all its processes, its database's server too, without the load's; Perdure's is "
+        "without that of a server. The ratios are medians over pairs of runs next to each other; in brackets, how far "
+        "they lie apart.\n"
     )
     return Group(table(workloads, results, compared), Text(how), *lines, Text(note, style="dim"), *mark_lines(compared))
 
@@ -131,11 +140,13 @@ def table(workloads: Sequence[Workload], results: Results, compared: Sequence[Ti
         pad_edge=False,
         padding=0,  # the box has spaces between columns
     )
-    drivers = [driver for driver in DRIVERS if any(one.driver == driver for one in compared)]
+    drivers = [driver for driver in OURS if any(one.driver == driver for one in compared)]
     ratios = [f"{DRIVER_TITLES[driver]},\ntimes" for driver in drivers]
-    for heading in ("", "", "a second", "p50 ms", "p99 ms", "CPU ms", *ratios):
-        made.add_column(heading, justify="right" if heading else "left", vertical="bottom", no_wrap=True)
-    for row in rows(with_peers(workloads, tuple(PEERS)), results):
+    for _ in ("workload", "engine"):
+        made.add_column("", overflow="fold")  # where a row is too long for one line
+    for heading in ("a second", "p50 ms", "p99 ms", "CPU ms", *ratios):
+        made.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
+    for row in all_rows(workloads, results):
         if not can_run(row.workload):
             continue
         figures = row.figures

@@ -20,7 +20,7 @@ from .commands import compare, draw, gate, report, see_that_it_can_be_drawn
 from .lists import lists
 from .machine import machine
 from .on_postgres import folder_or_database, shares_of
-from .peers import PEERS, Peer, PeerMissing, demand, install
+from .peers import DBOS_POSTGRES, PEERS, Peer, PeerMissing, demand, install
 from .peers import described as peer_described
 from .report import driver_title, print_report
 from .results import Result, Results, interleaved
@@ -129,7 +129,7 @@ def listed(suite: str) -> str:
     metavar="DIRECTORY",
     callback=lambda _context, _parameter, value: folder_or_database(value),
     help="A folder on the disk to measure, by default the system's temporary one; or the address of a PostgreSQL "
-    "database, on which each loop is run too, next to each run on SQLite.",
+    "database, on which each loop is run too, next to each run on SQLite, and so is the peer that uses PostgreSQL.",
 )
 @click.option("--json", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with drawings here.")
@@ -168,7 +168,9 @@ def bench(context: click.Context, /, **values: Any) -> None:
     if options.database is not None:
         click.echo(shares_of(with_peers(chosen, on_database), results))
     if options.engines:
-        results.peers.update({peer.name: peer_described(options.peers_folder, peer) for peer in options.engines})
+        results.peers.update(
+            {peer.name: peer_described(options.peers_folder, peer, options.database) for peer in options.engines}
+        )
         Console().print(beside(chosen, results))
     if options.json is not None:
         results.write(options.json)
@@ -338,7 +340,7 @@ class Options:
                 rate=workload.rate,
                 peers=str(self.peers_folder) if driver in PEERS else None,
                 processes=self.processes,
-                database=self.database if driver == POSTGRES else None,
+                database=self.database if driver in (POSTGRES, DBOS_POSTGRES) else None,
             )
             for workload, driver in order
         ]

@@ -124,6 +124,9 @@ class HttpDriver:
     def load_usage(self) -> Usage | None:
         return usage_of_self()
 
+    def server_usage(self) -> Usage | None:
+        return None
+
     def counts(self) -> Counts | None:
         return None  # nothing in the API tells
 

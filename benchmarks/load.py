@@ -69,6 +69,10 @@ class Driver(Protocol):
         """What the load has used; None if it shares the engine's process."""
         ...
 
+    def server_usage(self) -> Usage | None:
+        """What the engine's database server has used; None if it has none, or none that can be seen."""
+        ...
+
     def counts(self) -> Counts | None:
         """What the engine has done; None if it does not tell."""
         ...
@@ -306,10 +310,11 @@ async def tally_of(
     def step(share: float) -> None:
         progress.part(share, len(begun_us) * workload.units)
 
-    engine, load, counts = driver.engine_usage(), driver.load_usage(), driver.counts()
+    engine, load, server, counts = driver.engine_usage(), driver.load_usage(), driver.server_usage(), driver.counts()
     await drive(step)
     await over()
-    engine_after, load_after, counts_after = driver.engine_usage(), driver.load_usage(), driver.counts()
+    engine_after, load_after, server_after = driver.engine_usage(), driver.load_usage(), driver.server_usage()
+    counts_after = driver.counts()
 
     ends = await driver.ends(list(begun_us))
     for instance_id, end in zip(begun_us, ends, strict=True):
@@ -318,6 +323,11 @@ async def tally_of(
     return LoadTally(
         spans=[Span(began_us, end.at_us) for began_us, end in zip(begun_us.values(), ends, strict=True)],
         engine=Usage(cpu_s=engine_after.cpu_s - engine.cpu_s, rss_bytes=engine_after.rss_bytes),
-        load_cpu_s=load_after.cpu_s - load.cpu_s if load is not None and load_after is not None else None,
+        load_cpu_s=_cpu_s(load, load_after),
+        server_cpu_s=_cpu_s(server, server_after),
         counts=counts_after.minus(counts) if counts is not None and counts_after is not None else None,
     )
+
+
+def _cpu_s(before: Usage | None, after: Usage | None) -> float | None:
+    return after.cpu_s - before.cpu_s if before is not None and after is not None else None

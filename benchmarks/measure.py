@@ -60,6 +60,7 @@ class LoadTally:
     spans: list[Span]  # in the order of their beginnings
     engine: Usage  # the engine's CPU time while the clock ran, and its memory at the end of that time
     load_cpu_s: float | None = None  # None: the load shares the engine's process
+    server_cpu_s: float | None = None  # of the database's server; None: there is none, or it cannot be seen
     counts: Counts | None = None  # while the clock ran; None: the engine does not count
 
 
@@ -95,6 +96,9 @@ def outcome_of(tallies: Sequence[LoadTally], units: int) -> RunOutcome:
     loads_s = [tally.load_cpu_s for tally in tallies if tally.load_cpu_s is not None]
     if loads_s:
         figures["load_cpu_ms_per_unit"] = sum(loads_s) * 1000 / done
+    servers_s = [tally.server_cpu_s for tally in tallies if tally.server_cpu_s is not None]
+    if servers_s:
+        figures["server_cpu_ms_per_unit"] = sum(servers_s) * 1000 / done
     counted = [tally.counts for tally in tallies if tally.counts is not None]
     if counted:
         counts = reduce(Counts.plus, counted)

@@ -5,11 +5,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 import click
 
 from .postgres_driver import SHARE_MIN, check_address
-from .results import Results, rows
+from .results import Results, is_of
 from .workload import POSTGRES, PROCESS, Workload
 
 FIGURE = "units_per_s"
@@ -31,16 +32,28 @@ def folder_or_database(value: str | None) -> Path | str | None:
 
 
 def shares_of(workloads: Sequence[Workload], results: Results) -> str:
-    """A line for each workload that was run on both stores."""
-    found = rows(workloads, results)
+    """A line for each workload that was run on both stores.
+
+    The first run on PostgreSQL is compared with the first on SQLite, the second with the second, and so on: what else
+    the machine did hit both.
+    """
     lines = []
-    for row in found:
-        same = [one for one in found if one.driver == PROCESS and one.workload == row.workload]
-        if row.driver != POSTGRES or not same or FIGURE not in row.figures:
+    for workload in workloads:
+        rates = {
+            driver: [
+                result.outcome.figures[FIGURE]
+                for result in results.results
+                if result.run.driver == driver and is_of(workload, result.run) and FIGURE in result.outcome.figures
+            ]
+            for driver in (PROCESS, POSTGRES)
+        }
+        shares = [ours / theirs for ours, theirs in zip(rates[POSTGRES], rates[PROCESS], strict=False)]
+        if not shares:
             continue
-        share = row.figures[FIGURE] / same[0].figures[FIGURE]
-        mark = f" (mark: at least {SHARE_MIN})" if (row.workload.name, row.workload.in_flight) == OF_MARK else ""
+        pairs = f", median of {len(shares)} pairs from {min(shares):.2f} to {max(shares):.2f}" if shares[1:] else ""
+        mark = f" (mark: at least {SHARE_MIN})" if (workload.name, workload.in_flight) == OF_MARK else ""
         lines.append(
-            f"{row.workload.name} with {row.workload.in_flight} in flight: on PostgreSQL {share:.2f} of SQLite{mark}"
+            f"{workload.name} with {workload.in_flight} in flight: on PostgreSQL {median(shares):.2f} of SQLite"
+            f"{pairs}{mark}"
         )
     return "\n".join(lines)

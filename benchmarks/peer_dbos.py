@@ -1,4 +1,4 @@
-"""DBOS, on a SQLite file or on a PostgreSQL server of its own.
+"""DBOS, on a SQLite file, on a PostgreSQL server of its own, or on a server that is there.
 
 DBOS is a library, and its process is what a program that embeds it is. The
 load is in another process, which costs a fraction of a millisecond for an
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from . import dbos_worker
+from .database_server import fresh_database, pid_of_server
 from .peer_process import Lines, PeerFailed, logged, ready
 from .peers import python_of
 from .sdk_driver import started
@@ -68,6 +69,18 @@ async def dbos_on_postgres(home: Path, folder: Path) -> AsyncIterator[tuple[Dbos
         url = f"postgresql://postgres@/dbos?host={sockets}"
         async with dbos(home, folder, url, ON_POSTGRES) as (calls, pid):
             yield calls, [pid, server.pid]
+
+
+@asynccontextmanager
+async def dbos_on_database(home: Path, folder: Path, database: str) -> AsyncIterator[tuple[DbosCalls, Sequence[int]]]:
+    """Run DBOS on a fresh database of a server that is there, as Perdure has a fresh schema of it.
+
+    Args:
+        database: The address of one whose user may make databases.
+    """
+    server = await pid_of_server(database)
+    async with fresh_database(database) as url, dbos(home, folder, url, ON_POSTGRES) as (calls, pid):
+        yield calls, [pid, *([server] if server is not None else [])]
 
 
 @asynccontextmanager

@@ -9,13 +9,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 from uuid import uuid4
 
 from .load import End
 from .measure import Counts, Usage, usage_of_self, usage_of_trees
-from .peer_dbos import dbos_on_postgres, dbos_on_sqlite
+from .peer_dbos import dbos_on_database, dbos_on_postgres, dbos_on_sqlite
 from .peer_restate import restate
 from .peers import DBOS_POSTGRES, DBOS_SQLITE, PEERS, RESTATE, home_of
 from .workload import Shape, Workload
@@ -90,6 +91,9 @@ class PeerDriver:
     def load_usage(self) -> Usage | None:
         return usage_of_self()
 
+    def server_usage(self) -> Usage | None:
+        return None  # it is one of the peer's processes
+
     def counts(self) -> Counts | None:
         return None  # nobody tells
 
@@ -111,15 +115,21 @@ async def warm_up(driver: PeerDriver, workload: Workload) -> None:
 
 
 @asynccontextmanager
-async def peer_driver(name: str, peers: Path, folder: Path, workload: Workload) -> AsyncIterator[PeerDriver]:
+async def peer_driver(
+    name: str, peers: Path, folder: Path, workload: Workload, database: str | None = None
+) -> AsyncIterator[PeerDriver]:
     """Run a peer.
 
     Args:
+        database: On whose server a peer that uses PostgreSQL stores; None: on one of its own.
         peers: Where the peers are installed.
         folder: An empty one, for what it stores.
         workload: What it will be asked for.
     """
-    async with OPENERS[name](home_of(peers, PEERS[name]), folder) as (calls, pids):
+    opener = OPENERS[name]
+    if database is not None and name == DBOS_POSTGRES:
+        opener = partial(dbos_on_database, database=database)
+    async with opener(home_of(peers, PEERS[name]), folder) as (calls, pids):
         driver = PeerDriver(calls, pids)
         await warm_up(driver, workload)
         yield driver

@@ -167,8 +167,15 @@ def commands(environment: Environment, home: Path) -> list[list[str]]:
     return made
 
 
-def described(folder: Path, peer: Peer) -> str:
-    """What a peer's figures are of: versions as they are installed, durability, settings."""
+def described(folder: Path, peer: Peer, database: str | None = None) -> str:
+    """What a peer's figures are of: versions as they are installed, durability, settings.
+
+    Args:
+        database: On whose server it has stored, if it uses PostgreSQL.
+    """
+    if database is not None and peer.name == DBOS_POSTGRES:
+        version = version_of(home_of(folder, peer), "dbos")
+        return f"dbos {version}; on the server that Perdure had: {database}; in a fresh database for each run"
     home = home_of(folder, peer)
     versions = ", ".join(f"{part} {version_of(home, part)}" for part in peer.parts)
     return f"{versions}; {peer.durability}; {peer.settings}"

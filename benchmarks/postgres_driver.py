@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from ..actors.store.postgres.driver import AsyncpgDriver
 from ..actors.store.postgres.store import PostgresStore
-from ..actors.store.postgres.url import is_url, parse_url
+from ..actors.store.postgres.url import is_url
 from ..runtime.engine import Engine
 from .app import app, client
-from .measure import Counts
+from .database_server import pid_of_server, session_with
+from .measure import Counts, Usage, usage_of_trees
 from .process_driver import EngineSetup, ProcessDriver
 
 # One host on PostgreSQL should have so much of what it has on SQLite, in W1 with 50 in flight in the same run.
@@ -21,7 +21,18 @@ SHARE_MIN = 0.6
 
 
 class PostgresProcessDriver(ProcessDriver):
-    """Calls the engine's client, as on SQLite."""
+    """Calls the engine's client, as on SQLite.
+
+    Args:
+        server: The first process of the database's server; None if it cannot be seen.
+    """
+
+    def __init__(self, engine: Engine, setup: EngineSetup, server: int | None) -> None:
+        super().__init__(engine, setup)
+        self._server = server
+
+    def server_usage(self) -> Usage | None:
+        return None if self._server is None else usage_of_trees([self._server])
 
     def counts(self) -> Counts | None:
         # Each turn of these workloads has an entry; to count the rows would read them all.
@@ -50,9 +61,7 @@ async def postgres_driver(setup: EngineSetup, database: str) -> AsyncIterator[Po
         engine = Engine(app, data=PostgresStore(url), settings=setup.settings())
         client.set(engine.client)
         async with engine:
-            yield PostgresProcessDriver(engine, setup)
+            yield PostgresProcessDriver(engine, setup, await pid_of_server(database))
     finally:
-        parsed = parse_url(url)
-        session = await AsyncpgDriver(parsed).connect({"application_name": "perdure bench"})
-        await session.run_together([f"DROP SCHEMA IF EXISTS {schema} CASCADE"])
-        await session.close()
+        async with session_with(database) as session:
+            await session.run_together([f"DROP SCHEMA IF EXISTS {schema} CASCADE"])

@@ -96,6 +96,9 @@ class ProcessDriver:
     def load_usage(self) -> Usage | None:
         return None
 
+    def server_usage(self) -> Usage | None:
+        return None
+
     def counts(self) -> Counts | None:
         with reading(self._setup.file) as connection:
             # Positions rise one by one, and counting the rows would read them all.

@@ -31,6 +31,7 @@ class Column(NamedTuple):
     title: str
     figure: str
     digits: int = 0  # behind the point
+    always: bool = True  # else only where some run has it
 
 
 class Section(NamedTuple):
@@ -75,6 +76,7 @@ SECTIONS = (
         (
             Column("CPU ms", "cpu_ms_per_unit", 3),
             Column("load's\nCPU ms", "load_cpu_ms_per_unit", 3),
+            Column("server's\nCPU ms", "server_cpu_ms_per_unit", 3, always=False),
             Column("in one\ncommit", "units_per_commit", 1),
             Column("commits\na second", "commits_per_s"),
             Column("RSS\nMiB", "rss_mib"),
@@ -210,8 +212,8 @@ PROCESSES_NOTE = (
 )
 NOTES = {
     POSTGRES: (
-        "PostgreSQL: as process, with the store on a database; the CPU of its server is not counted. Each run has a "
-        "schema of its own."
+        "PostgreSQL: as process, with the store on a database. The CPU of its server stands apart, if it is on this "
+        "machine; whatever else it does is in it. Each run has a schema of its own."
     ),
     PROCESS: (
         "process: the load is a part of the engine's process, and its CPU is counted. Python's garbage collector is "
@@ -280,11 +282,12 @@ def table(section: Section, chosen: Sequence[ResultRow]) -> Table:
     # The only column that may take two lines, where a row is too long for one.
     made.add_column("", overflow="fold")
     made.add_column("", vertical="bottom", no_wrap=True)
-    for heading in (*(column.title for column in section.columns), *(["spread"] if runs > 1 else [])):
+    columns = [each for each in section.columns if each.always or any(each.figure in row.figures for row in chosen)]
+    for heading in (*(column.title for column in columns), *(["spread"] if runs > 1 else [])):
         made.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
     for row in chosen:
         cells = [f"{row.workload.name} {row.workload.title}", driver_title(row.driver, row.workload.processes)]
-        cells += [cell(row, column) for column in section.columns]
+        cells += [cell(row, column) for column in columns]
         if runs > 1:
             cells.append(spread(row, section.spread_of))
         made.add_row(*cells)

@@ -107,7 +107,7 @@ async def perform(run: Run, folder: Path, progress: Progress) -> RunOutcome:
 def _driver(run: Run, setup: EngineSetup, workload: Workload) -> OpenDriver:
     if run.driver in PEERS:
         assert run.peers is not None
-        return partial(peer_driver, run.driver, Path(run.peers), setup.folder, workload)
+        return partial(peer_driver, run.driver, Path(run.peers), setup.folder, workload, run.database)
     if run.driver == POSTGRES:
         assert run.database is not None
         return partial(postgres_driver, setup, run.database)

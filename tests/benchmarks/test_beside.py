@@ -1,6 +1,7 @@
 """Beside other engines: which runs are paired, and what becomes of the pairs."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -8,7 +9,7 @@ from rich.console import Console
 from perdure.benchmarks.beside import beside, times, with_peers
 from perdure.benchmarks.peers import DBOS_POSTGRES, DBOS_SQLITE, RESTATE
 from perdure.benchmarks.results import Result, interleaved
-from perdure.benchmarks.workload import HTTP, PROCESS
+from perdure.benchmarks.workload import HTTP, POSTGRES, PROCESS
 from perdure.benchmarks.workloads import BY_NAME, WORKLOADS
 
 from ..support.benchmarks.results import in_flight, result, results
@@ -85,6 +86,38 @@ def test_a_mark_is_of_the_median_of_the_ratios() -> None:
     text = shown(*(one for ours, theirs in rounds for one in (measured(PROCESS, ours), measured(RESTATE, theirs))))
     assert "W1 chain, process: 15.0 times Restate, at least 15: reached" in text
     assert "DBOS, SQLite, at least" not in text
+
+
+def test_a_store_on_a_server_is_compared_with_the_peer_on_the_same_server() -> None:
+    # Given a run of Perdure on SQLite, one on a database, and the peer on the server of that database,
+    database = "postgresql://h/d"
+    ours = with_database(measured(POSTGRES, 5_200), database)
+    theirs = with_database(measured(DBOS_POSTGRES, 200), database)
+    found = times(W1, results(measured(PROCESS, 10_000), ours, theirs))
+    # then both are pairs, though only two of the runs name a database.
+    assert {one.driver: one.middle for one in found} == {PROCESS: 50.0, POSTGRES: 26.0}
+    text = " ".join(shown(measured(PROCESS, 10_000), ours, theirs).split())
+    assert "W1 Perdure, PostgreSQL 5 200" in text
+    assert "W1 chain, PostgreSQL: 26.0 times DBOS, PostgreSQL, at least 25: reached" in text
+
+
+def test_nothing_is_cut_off_where_perdure_was_run_in_all_its_ways() -> None:
+    crowded = [BY_NAME["W1"].with_in_flight(500)]
+    figures = {"p50_ms": 8_602.1, "p99_ms": 12_345.6, "cpu_ms_per_unit": 12.345}
+    found = [
+        in_flight(500, result("W1", driver, units_per_s=123_456.0, **figures))
+        for driver in (PROCESS, HTTP, POSTGRES, DBOS_POSTGRES)
+        for _ in range(2)
+    ]
+    out = io.StringIO()
+    Console(file=out, width=80).print(beside(crowded, results(*found)))
+    text = " ".join(out.getvalue().split())
+    assert "…" not in text
+    assert text.count("8 602.1") == 4
+
+
+def with_database(one: Result, database: str) -> Result:
+    return replace(one, run=replace(one.run, database=database))
 
 
 def test_a_run_without_a_rate_of_units_is_no_hindrance() -> None:

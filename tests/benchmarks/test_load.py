@@ -68,6 +68,9 @@ class Pretender:
     def load_usage(self) -> Usage | None:
         return None
 
+    def server_usage(self) -> Usage | None:
+        return None
+
     def counts(self) -> Counts | None:
         return Counts(commits=self.started * 2, turns=self.started * 6, rows=self.started * 3)
 

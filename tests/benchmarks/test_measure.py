@@ -120,10 +120,11 @@ def test_loads_that_ran_together_are_summed_up_over_their_common_time() -> None:
 
 
 def test_a_load_without_instances_adds_only_what_its_engine_did() -> None:
-    one = LoadTally(spans=[Span(0, 500_000)], engine=Usage(cpu_s=0.1, rss_bytes=0), load_cpu_s=0.2)
+    one = LoadTally(spans=[Span(0, 500_000)], engine=Usage(cpu_s=0.1, rss_bytes=0), load_cpu_s=0.2, server_cpu_s=0.4)
     none = LoadTally(spans=[], engine=Usage(cpu_s=0.3, rss_bytes=0), load_cpu_s=0.1)
     figures = outcome_of([one, none], units=1).figures
     assert (figures["elapsed_s"], figures["instances"]) == (0.5, 1)
     assert figures["cpu_ms_per_unit"] == pytest.approx(400)
     assert figures["load_cpu_ms_per_unit"] == pytest.approx(300)
+    assert figures["server_cpu_ms_per_unit"] == pytest.approx(400)
     assert "commits_per_s" not in figures

@@ -31,6 +31,22 @@ def test_the_share_is_of_the_same_run() -> None:
     assert said == "W1 with 50 in flight: on PostgreSQL 0.70 of SQLite (mark: at least 0.6)"
 
 
+def test_each_run_is_compared_with_the_one_next_to_it() -> None:
+    workloads = with_peers([BY_NAME["W1"].with_in_flight(50)], (POSTGRES,))
+    # Given rounds in which the machine was now fast and now slow,
+    rounds = [(1000.0, 700.0), (100.0, 90.0), (1000.0, 800.0)]
+    found = [
+        in_flight(50, result("W1", driver, units_per_s=rate))
+        for pair in rounds
+        for driver, rate in zip((PROCESS, POSTGRES), pair, strict=True)
+    ]
+    # then the share is the middle one, and how far they lie apart is said.
+    said = shares_of(workloads, results(*found))
+    assert "on PostgreSQL 0.80 of SQLite, median of 3 pairs from 0.70 to 0.90" in said
+    # A store that was not run has no share.
+    assert shares_of(workloads, results(found[0])) == ""
+
+
 def test_several_processes_are_not_measured_on_a_database() -> None:
     said = CliRunner().invoke(main, ["bench", "--data", "postgresql://h/d", "--processes", "2", "--workload", "W1"])
     assert said.exit_code == 2

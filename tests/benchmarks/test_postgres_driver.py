@@ -35,6 +35,7 @@ async def test_a_run_counts_its_work_and_leaves_nothing(
         outcome = await run_loop(driver, workload, Extent(seconds=1, instances=20), Silent())
         assert driver.counts() is not None
     assert outcome.figures["units_per_s"] > 0
+    assert outcome.figures["server_cpu_ms_per_unit"] >= 0  # it is on this machine
     assert server.sql("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'bench_%'") == "0"
 
 

@@ -56,6 +56,13 @@ def test_a_row_has_its_figures_and_a_dash_for_what_was_not_measured() -> None:
     assert cost == "W1 chain process 0.051 - 25.0 1 000 57"
 
 
+def test_the_cpu_of_a_database_s_server_has_a_column_where_it_was_seen() -> None:
+    alone, beside = result("W1", "process", **LOADED), result("W1", "http", **LOADED, server_cpu_ms_per_unit=0.0134)
+    assert "server's" not in shown(alone)
+    costs = [" ".join(line.split()) for line in shown(alone, beside).splitlines() if " 25.0 " in line]
+    assert costs == ["W1 chain process 0.051 - - 25.0 1 000 57", "W1 chain HTTP 0.051 - 0.013 25.0 1 000 57"]
+
+
 def test_nothing_is_cut_off_in_80_columns() -> None:
     figures = {**LOADED, **ARRIVED, "instances": 12_345.0, "recovered_s": 1.0, "late_p99_ms": 123.4}
     own = [result(workload.name, driver, **figures) for workload in WORKLOADS for driver in workload.drivers]

@@ -62,6 +62,7 @@ PURE = {
     "actors/store/tables/kinds.py",
     "actors/store/tables/paging.py",
     "actors/store/tables/query.py",
+    "actors/store/tables/reading.py",
     "actors/turn.py",
     "runtime/history/attribution.py",
     "runtime/history/audit.py",

@@ -16,7 +16,8 @@ from ..listing import Facets
 from ..sqlite import schema
 from ..sqlite.files import reading, require_store
 from ..sqlite.lists.filling import Filling
-from ..tables.auditing import unseal_audit
+from ..sqlite.rows import RowsOfKeys
+from ..tables.auditing import AUDIT_COLUMNS, unseal_audit
 from ..tables.checksums import Damaged, Unsealed, unseal_entry, unseal_record
 from ..tables.facets import tags_in
 from .copying import CopiedActor, CopiedAudit, CopyPlace
@@ -27,7 +28,8 @@ ACTORS = """
     FROM actors AS a LEFT JOIN facets AS f ON f.key = a.key LEFT JOIN kinds AS k ON k.kind = f.kind
     WHERE a.key > ? ORDER BY a.key
 """
-AUDIT = "SELECT number, at_us, id, action, author, body FROM audit WHERE number > ? ORDER BY number"
+REMINDERS = "SELECT key, name, due_us FROM reminders WHERE key > ? ORDER BY key, name, due_us"
+AUDIT = f"SELECT {AUDIT_COLUMNS} FROM audit WHERE number > ? ORDER BY number"  # noqa: S608  ours
 
 
 class SqliteSource:
@@ -52,28 +54,16 @@ class SqliteSource:
             with reading(path) as connection:
                 unsealed = _require_lists(connection, path)
                 begin = behind.number if part == behind.part else CopyPlace().number
-                reminders = connection.execute(
-                    "SELECT key, name, due_us FROM reminders WHERE key > ? ORDER BY key, name, due_us", (begin,)
-                )
-                next_row = reminders.fetchone()
+                reminders = RowsOfKeys(connection.execute(REMINDERS, (begin,)))
                 for row in connection.execute(ACTORS, (begin,)):
-                    key = row[0]
-                    own: list[tuple[str, int]] = []
-                    while next_row is not None and next_row[0] <= key:
-                        if next_row[0] == key:  # else it has outlived its actor
-                            own.append((next_row[1], next_row[2]))
-                        next_row = reminders.fetchone()
-                    yield CopyPlace(part, key), _actor(row, own, connection, unsealed)
+                    own = [(name, due_us) for name, due_us in reminders.of(row[0])]
+                    yield CopyPlace(part, row[0]), _actor(row, own, connection, unsealed)
 
     async def audit(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedAudit]]:
         for part, path in list(enumerate(self._files))[behind.part :]:
             with reading(path) as connection:
                 begin = behind.number if part == behind.part else CopyPlace().number
-                rows = connection.execute(
-                    "SELECT number, at_us, id, action, author, body FROM audit WHERE number > ? ORDER BY number",
-                    (begin,),
-                )
-                for number, at_us, id_, action, author, blob in rows:
+                for number, at_us, id_, action, author, blob in connection.execute(AUDIT, (begin,)):
                     body = unseal_audit(at_us, id_, action, author, blob)
                     if body is None:
                         raise StoreFailed(f"row {number} of the audit of {path} is not what was written")

@@ -8,16 +8,15 @@ of each other what is so.
 """
 
 from ...address import Address
-from ..contract import Stored
+from ..copying.copying import CopyPlace
+from ..errors import StoreDamaged
 from ..tables.auditing import faults_of_audit, unseal_audit
-from ..tables.checksums import ALL_SEALED, Damaged, unseal_entry, unseal_record
+from ..tables.checksums import ALL_SEALED
 from ..tables.expected import Expect, shortened, unlike
-from .driver import DatabaseSession, Row, Statement
-from .exporting import AUDIT, LOGS, PAGE, ROWS_AT_ONCE, TIMERS, PostgresSource, Timers, snapshot_of
-from .reading import POSITION
+from ..tables.reading import stored_of
+from .driver import DatabaseSession, Statement
+from .exporting import AUDIT, ROWS_AT_ONCE, PostgresSource, snapshot_of
 from .url import parse_url
-
-PAGE_SIZE = 200
 
 # What must not be there, and in which words it is told of.
 WRONG = {
@@ -75,29 +74,13 @@ async def check(data: str, expect: Expect | None = None) -> list[str]:
 async def _of_actors(source: PostgresSource, expect: Expect | None) -> list[str]:
     """Compare every record and entry with its checksum, and what each actor says with its other rows."""
     found: list[str] = []
-    session, after = source.session, -(2**62)
-    await session.run(TIMERS)
-    timers = Timers(session)
-    while rows := await session.run(PAGE, (after, PAGE_SIZE)):
-        logs: dict[int, list[Row]] = {row[0]: [] for row in rows}
-        for row in sorted(await session.run(LOGS, (list(logs),)), key=POSITION):
-            logs[row[0]].append(row)
-        for key, type_, id_, record, active, *_ in rows:
-            reminders = set(await timers.of(key))
-            address = Address(type_, id_)
-            try:
-                stored = Stored(
-                    key=key,
-                    record=unseal_record(key, type_, id_, record, ALL_SEALED),
-                    entries=[unseal_entry(key, row[1], row[2], row[3], ALL_SEALED) for row in logs[key]],
-                    active=active,
-                )
-            except Damaged as damage:
-                found.append(f"{address}: {damage}")
-                continue
-            if expect is not None and (expected := expect(address, stored)) is not None:
-                found += unlike(address, expected, reminders, active=active)
-        after = rows[-1][0]
+    async for (key, type_, id_, record, active, *_), log, reminders in source.rows(CopyPlace()):
+        address = Address(type_, id_)
+        stored = stored_of(address, key, record, log, ALL_SEALED, active=active, facets=None)
+        if isinstance(stored, StoreDamaged):
+            found.append(f"{address}: {stored.reason}")
+        elif expect is not None and (expected := expect(address, stored)) is not None:
+            found += unlike(address, expected, set(reminders), active=active)
     return shortened(found, "more actors are not what was written")
 
 

@@ -94,17 +94,24 @@ class PostgresSource:
         return f"{self._url.name} (made at {self._made_us})"
 
     async def actors(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedActor]]:
-        timers = Timers(self.session)
+        async for row, log, reminders in self.rows(behind):
+            yield CopyPlace(0, row[0]), self._actor(row, log, reminders)
+
+    async def rows(self, behind: CopyPlace) -> AsyncIterator[tuple[Row, Sequence[Row], Sequence[tuple[str, int]]]]:
+        """Give the rows of the actors behind a place: of `actors` (as PAGE has it), of the log, and its reminders.
+
+        Each row of the log has position, time and entry, and they are in order; a reminder is its name and due time.
+        """
+        timers, after = Timers(self.session), behind.number
         await self.session.run(CLOSE_TIMERS)  # those of a reader that has not come to its end
         await self.session.run(TIMERS)
-        after = behind.number
         while rows := await self.session.run(PAGE, (after, ACTORS_AT_ONCE)):
             keys = [row[0] for row in rows]
             logs: dict[int, list[Row]] = {key: [] for key in keys}
             for row in sorted(await self.session.run(LOGS, (keys,)), key=POSITION):
-                logs[row[0]].append(row)
+                logs[row[0]].append(row[1:4])
             for row in rows:
-                yield CopyPlace(0, row[0]), self._actor(row, logs[row[0]], await timers.of(row[0]))
+                yield row, logs[row[0]], await timers.of(row[0])
             after = keys[-1]
         await self.session.run(CLOSE_TIMERS)
 
@@ -127,7 +134,7 @@ class PostgresSource:
                 unseal_record(key, type_, id_, record, ALL_SEALED),
                 active,
                 facets_in(self.kinds, *facets),
-                [(at_us, unseal_entry(key, position, at_us, entry, ALL_SEALED)) for _, position, at_us, entry in log],
+                [(at_us, unseal_entry(key, position, at_us, entry, ALL_SEALED)) for position, at_us, entry in log],
                 reminders,
             )
         except Damaged as damage:

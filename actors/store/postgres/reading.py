@@ -16,8 +16,9 @@ import anyio
 from ...address import Address
 from ..contract import Inspection, Reminder, Stored
 from ..errors import StoreDamaged, StoreError, StoreFailed
-from ..tables.checksums import ALL_SEALED, Damaged, unseal_ends, unseal_entry, unseal_record
+from ..tables.checksums import ALL_SEALED
 from ..tables.facets import facets_in
+from ..tables.reading import inspection_of, stored_of
 from .driver import DatabaseSession, Lost, Refused, Row, Statement
 from .kinds import KindNumbers
 from .presence import Connect
@@ -166,21 +167,12 @@ async def _actors(
             log_rows.append(row)
     logs: dict[int, list[Row]] = {row[0]: [] for row in actors}
     for row in sorted(log_rows, key=POSITION):
-        logs[row[0]].append(row)
+        logs[row[0]].append(row[1:4])
     await _learn(reader, kinds, [row[7] for row in actors])
     found: dict[Address, Stored | StoreError] = {}
     for key, _, _, record, type_, id_, active, *facets in actors:
-        address = Address(type_, id_)
-        try:
-            found[address] = Stored(
-                key=key,
-                record=unseal_record(key, type_, id_, record, ALL_SEALED),
-                entries=tuple([unseal_entry(key, row[1], row[2], row[3], ALL_SEALED) for row in logs[key]]),
-                active=active,
-                facets=facets_in(kinds, *facets),
-            )
-        except Damaged as damage:
-            found[address] = StoreDamaged(address, str(damage), key=key)
+        address, seen = Address(type_, id_), facets_in(kinds, *facets)
+        found[address] = stored_of(address, key, record, logs[key], ALL_SEALED, active=active, facets=seen)
     return found
 
 
@@ -191,19 +183,8 @@ async def _outsides(
     await _learn(reader, kinds, [row[4] for row in rows])
     found: dict[Address, Inspection | StoreError] = {}
     for type_, id_, key, record, *columns in rows:
-        address = Address(type_, id_)
-        facets, entries = columns[:FACETS_READ], columns[FACETS_READ:]
-        try:
-            first, last, updated_us = unseal_ends(key, entries, ALL_SEALED)
-            found[address] = Inspection(
-                record=unseal_record(key, type_, id_, record, ALL_SEALED),
-                first=first,
-                last=last,
-                updated_us=updated_us,
-                facets=facets_in(kinds, *facets),
-            )
-        except Damaged as damage:
-            found[address] = StoreDamaged(address, str(damage), key=key)
+        address, seen = Address(type_, id_), facets_in(kinds, *columns[:FACETS_READ])
+        found[address] = inspection_of(address, key, record, columns[FACETS_READ:], ALL_SEALED, facets=seen)
     return found
 
 

@@ -34,6 +34,7 @@ from .files import (
 )
 from .identity import make_private
 from .lists.checking import faults_of_lists
+from .rows import RowsOfKeys
 
 # The tables whose rows must have the key of an actor that exists.
 OF_ACTORS = {"log": "log entries", "active": "active marks", "reminders": "reminders"}
@@ -164,18 +165,13 @@ def changed(connection: sqlite3.Connection, unsealed: Unsealed) -> list[str]:
 def unlike_expected(connection: sqlite3.Connection, unsealed: Unsealed, expect: Expect) -> list[str]:
     """Compare the reminders and marks with what each actor says; a sentence for each of the first, and a count."""
     found: list[str] = []
-    reminders = connection.execute("SELECT key, name, due_us FROM reminders ORDER BY key")
-    next_row = reminders.fetchone()
+    reminders = RowsOfKeys(connection.execute("SELECT key, name, due_us FROM reminders ORDER BY key"))
     actors = connection.execute(
         "SELECT key, type, id, record, EXISTS (SELECT 1 FROM active WHERE active.key = actors.key)"
         " FROM actors ORDER BY key"
     )
     for key, type_, id_, record, active in actors:
-        own: set[tuple[str, int]] = set()
-        while next_row is not None and next_row[0] <= key:
-            if next_row[0] == key:
-                own.add(next_row[1:])
-            next_row = reminders.fetchone()
+        own: set[tuple[Any, ...]] = set(reminders.of(key))
         log: list[tuple[int, Any, Any]] = connection.execute(
             "SELECT position, at_us, entry FROM log WHERE key = ? ORDER BY position", (key,)
         ).fetchall()

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple, TypeVar
 from ...address import Address, shard_of
 from ..contract import Inspection, Reminder, Stored
 from ..errors import StoreDamaged, StoreError, StoreFailed
-from ..tables.checksums import Damaged, Unsealed, unseal_ends, unseal_entry, unseal_record
+from ..tables.checksums import Unsealed
 from ..tables.facets import facets_in
+from ..tables.reading import inspection_of, stored_of
 from .damage import is_damage
 from .lists.kinds import Kinds
 from .rows import flat, rows_of
@@ -114,17 +115,8 @@ def _actors(
                 logs[key].append(row)
     found: dict[Address, Stored | StoreError] = {}
     for type_, id_, key, record, active, *facets in actors:
-        address = Address(type_, id_)
-        try:
-            found[address] = Stored(
-                key=key,
-                record=unseal_record(key, type_, id_, record, unsealed),
-                entries=tuple([unseal_entry(key, *row, unsealed) for row in logs[key]]),
-                active=bool(active),
-                facets=facets_in(kinds, *facets),
-            )
-        except Damaged as damage:
-            found[address] = StoreDamaged(address, str(damage), key=key)
+        address, seen = Address(type_, id_), facets_in(kinds, *facets)
+        found[address] = stored_of(address, key, record, logs[key], unsealed, active=bool(active), facets=seen)
     return found
 
 
@@ -147,19 +139,8 @@ def _outsides(
         )
     found: dict[Address, Inspection | StoreError] = {}
     for type_, id_, key, record, *columns in rows:
-        address = Address(type_, id_)
-        facets, entries = columns[:FACETS_READ], columns[FACETS_READ:]
-        try:
-            first, last, updated_us = unseal_ends(key, entries, unsealed)
-            found[address] = Inspection(
-                record=unseal_record(key, type_, id_, record, unsealed),
-                first=first,
-                last=last,
-                updated_us=updated_us,
-                facets=facets_in(kinds, *facets),
-            )
-        except Damaged as damage:
-            found[address] = StoreDamaged(address, str(damage), key=key)
+        address, seen = Address(type_, id_), facets_in(kinds, *columns[:FACETS_READ])
+        found[address] = inspection_of(address, key, record, columns[FACETS_READ:], unsealed, facets=seen)
     return found
 
 

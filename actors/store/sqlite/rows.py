@@ -1,8 +1,9 @@
-"""Many rows in one statement of SQL.
+"""Many rows in one statement of SQL, and rows of several tables beside each other.
 
 The rule: a batch of rows becomes as few statements as possible, of few
 different lengths, so that SQLite finds nearly every statement compiled.
-`actors/store/sqlite/writing.py` and `actors/store/sqlite/reading.py` build all their batches with it.
+`actors/store/sqlite/writing.py` and `actors/store/sqlite/reading.py` build all their batches with it; what reads a
+whole file has its rows side by side (`RowsOfKeys`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -46,6 +47,27 @@ def rows_of(prefix: str, columns: int, values: Sequence[Any], suffix: str = "") 
 def sql_of(prefix: str, columns: int, rows: int, suffix: str) -> str:
     row = f"({', '.join('?' * columns)})"
     return f"{prefix}{', '.join([row] * rows)}{suffix}"
+
+
+class RowsOfKeys:
+    """Rows that begin with the key of an actor, beside the actors themselves. Both come in the order of their keys.
+
+    Args:
+        rows: As a cursor gives them, which need not fit into memory.
+    """
+
+    def __init__(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        self._rows = iter(rows)
+        self._next = next(self._rows, None)
+
+    def of(self, key: int) -> list[tuple[Any, ...]]:
+        """The rows of an actor, without its key. Keys are asked for in order; rows between them are of none."""
+        own: list[tuple[Any, ...]] = []
+        while self._next is not None and self._next[0] <= key:
+            if self._next[0] == key:
+                own.append(self._next[1:])
+            self._next = next(self._rows, None)
+        return own
 
 
 def flat(rows: Iterable[Iterable[Any]]) -> list[Any]:

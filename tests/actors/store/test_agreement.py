@@ -147,46 +147,54 @@ def small_limits() -> Iterator[None]:
         yield
 
 
+Batches = list[tuple[list[dict[str, Any]], bool]]  # of steps, and whether the store is opened anew behind each
+
+some_batches = st.lists(st.tuples(st.lists(steps(), min_size=1, max_size=12), st.booleans()), max_size=6)
+some_filters = st.lists(filters(), min_size=2, max_size=4)
+
+
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @settings(max_examples=25, deadline=None)
-@given(
-    batches=st.lists(st.tuples(st.lists(steps(), min_size=1, max_size=12), st.booleans()), max_size=6),
-    wanted=st.lists(filters(), min_size=2, max_size=4),
-)
-async def test_sqlite_and_memory_agree_whatever_is_written(
-    batches: list[tuple[list[dict[str, Any]], bool]], wanted: list[ListFilter]
-) -> None:
+@given(batches=some_batches, wanted=some_filters)
+async def test_sqlite_and_memory_agree_whatever_is_written(batches: Batches, wanted: list[ListFilter]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        model, store = MemoryStore(shards=SHARDS), SqliteStore(Path(folder, "store.db"), shards=SHARDS)
-        await model.open()
-        await store.open()
-        try:
-            keys: dict[str, int] = {}
-            fences = await store.claim("host", now_us=1)
-            assert await model.claim("host", now_us=1) == fences
-            for steps, restart in batches:
-                # When the same batch goes into both,
-                changed = dict(keys)
-                writes = batch_of(steps, changed, store)
-                outcomes = [await outcome_of(each, writes, fences) for each in (model, store)]
-                # then both take it or both refuse it, and look alike.
-                assert outcomes[0] == outcomes[1]
-                if outcomes[0] is None:
-                    keys = changed
-                if restart:
-                    await store.close()
-                    await store.open()
-                assert await picture_of(store) == await picture_of(model)
-            for each in wanted:
-                for order in Order:
-                    assert await listed(store, each, order) == await listed(model, each, order)
-                by = ("root", "status", "name")
-                assert await store.count("wf", each, by=by) == await model.count("wf", each, by=by)
-        finally:
-            await store.close()
-            await model.close()
+        await agree(SqliteStore(Path(folder, "store.db"), shards=SHARDS), batches, wanted)
         # And the file is sound, apart from reminders that deletions forgot on purpose.
         assert not [fault for fault in check(Path(folder, "store.db")) if "reminders" not in fault]
+
+
+async def agree(store: Store, batches: Batches, wanted: list[ListFilter]) -> None:
+    """Write the same to an empty store and to one in memory, and compare all that can be seen of both."""
+    model = MemoryStore(shards=SHARDS)
+    await model.open()
+    await store.open()
+    try:
+        keys: dict[str, int] = {}
+        fences = await store.claim("host", now_us=1)
+        assert await model.claim("host", now_us=1) == fences
+        for steps, restart in batches:
+            # When the same batch goes into both,
+            changed = dict(keys)
+            writes = batch_of(steps, changed, store)
+            outcomes = [await outcome_of(each, writes, fences) for each in (model, store)]
+            # then both take it or both refuse it, and look alike.
+            assert outcomes[0] == outcomes[1]
+            if outcomes[0] is None:
+                keys = changed
+            if restart:
+                await store.close()
+                await store.open()
+                fences = await store.claim("host", now_us=1)
+                await model.claim("host", now_us=1)
+            assert await picture_of(store) == await picture_of(model)
+        for each in wanted:
+            for order in Order:
+                assert await listed(store, each, order) == await listed(model, each, order)
+            by = ("root", "status", "name")
+            assert await store.count("wf", each, by=by) == await model.count("wf", each, by=by)
+    finally:
+        await store.close()
+        await model.close()
 
 
 async def outcome_of(store: Store, writes: Sequence[Write], fences: Mapping[int, int]) -> type[Exception] | None:

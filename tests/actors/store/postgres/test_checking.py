@@ -68,7 +68,7 @@ async def test_what_is_wrong_is_told(url: str, wrong: str, fault: str) -> None:
 @pytest.mark.usefixtures("filled")
 async def test_timers_and_marks_are_compared_with_what_each_actor_says(url: str) -> None:
     def expect(address: Address, stored: Stored) -> Expected:
-        assert (address, stored.entries) == (A, [b"e"])
+        assert (address, list(stored.entries)) == (A, [b"e"])
         return Expected(frozenset({("r", 5), ("s", 6)}), active=True)
 
     assert await check(url, expect) == [

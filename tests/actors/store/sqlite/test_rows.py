@@ -12,7 +12,7 @@ import pytest
 from perdure.actors.address import Address
 from perdure.actors.store.sqlite import reading, writing
 from perdure.actors.store.sqlite.connection import STATEMENTS_CACHED
-from perdure.actors.store.sqlite.rows import rows_of
+from perdure.actors.store.sqlite.rows import RowsOfKeys, rows_of
 
 from ....support.actors.sqlite_file import full_write, on_writer, opened, write
 
@@ -56,3 +56,10 @@ async def test_no_statement_reads_a_whole_table(path: Path, monkeypatch: pytest.
 def explain(sql: str, values: int, connection: sqlite3.Connection) -> str:
     plan = connection.execute(f"EXPLAIN QUERY PLAN {sql}", [None] * values).fetchall()
     return "\n".join(step for *_, step in plan)
+
+
+def test_rows_beside_actors_are_given_with_their_own_actor_and_with_no_other() -> None:
+    # Given rows of which some have outlived their actors, before, between and behind them,
+    rows = RowsOfKeys([(1, "gone"), (3, "a"), (3, "b"), (4, "gone"), (7, "c"), (9, "gone")])
+    assert [rows.of(key) for key in (2, 3, 5, 7, 8)] == [[], [("a",), ("b",)], [], [("c",)], []]
+    assert RowsOfKeys([]).of(1) == []
