@@ -26,8 +26,10 @@ CONSTANTS: dict[tuple[str, str], tuple[float, ...]] = {
     ("_reminders", "SLICE"): (1, 2, 5),
     ("_reminders", "READ"): (1, 2, 5),
     ("_reminders._window", "reminders_max"): (1, 2, 5),
-    ("", "RECOVERY_BATCH"): (1, 2, 5),
+    ("_recovery", "BATCH"): (1, 2, 5),
 }
+# Of those whose stream has another name than the constant.
+STREAMS = {("_recovery", "BATCH"): "recovery_batch"}
 
 
 class Knobs:
@@ -49,7 +51,9 @@ class Knobs:
             mailbox_messages_max=self._drawn("messages", settings.mailbox_messages_max, MESSAGES),
             always_replay=settings.always_replay or choices.draw("knob.always_replay", 4) == 1,
         )
-        drawn = {place: self._drawn(place[1].lower(), None, sizes) for place, sizes in CONSTANTS.items()}
+        drawn = {
+            place: self._drawn(STREAMS.get(place, place[1].lower()), None, sizes) for place, sizes in CONSTANTS.items()
+        }
         self._constants = {place: size for place, size in drawn.items() if size is not None}
 
     def turn(self, engine: Engine) -> None:

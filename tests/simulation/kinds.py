@@ -6,6 +6,7 @@ lossy      the network loses and doubles requests
 forward    lives begin with the older or the newer code, and the newer stays
 back       the same, back and forth
 sqlite     the store is a file of SQLite
+postgres   the store is on a PostgreSQL server, of which there is a stand-in
 workers    the code is with workers of SDKs
 doors      callers go by the doors of the host, as bytes
 mixed      all of these, as the seed says
@@ -17,12 +18,13 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from perdure.testing.simulation.choices import Choices
+from perdure.testing.simulation.machines.database.machine import DatabaseStores
 from perdure.testing.simulation.machines.sqlite_file import SqliteFile
 
 from .programs import Program
 from .scenario import Scenario
 
-KINDS = ("plain", "clock", "lossy", "forward", "back", "sqlite", "workers", "doors", "mixed", "crowd")
+KINDS = ("plain", "clock", "lossy", "forward", "back", "sqlite", "postgres", "workers", "doors", "mixed", "crowd")
 # How many instances a world has at most, in mixed worlds: some bugs need a crowd, others are lost in one.
 SIZES = (12, 30, 100)
 CROWD = 100
@@ -86,4 +88,6 @@ def scenario_of(kind: str, choices: Choices, **named: Any) -> Iterator[Scenario]
     with ExitStack() as stack:
         if kind == "sqlite" or (mixed and draw("world.sqlite", 8) == 1):
             made["store"] = stack.enter_context(SqliteFile()).store
+        elif kind == "postgres" or (mixed and draw("world.postgres", 8) == 1):
+            made["store"] = DatabaseStores().store
         yield Scenario(choices, **{**made, **named})

@@ -176,6 +176,8 @@ class Scenario:
         async with asyncio.TaskGroup() as tasks:
             lives = [tasks.create_task(living.live()) for living in self.livings]
             tasks.create_task(self._heal(lives))
+        # A host may learn only now that its database is another one.
+        await world.ask(lambda engine: engine.client.get("nobody"))
         await check_idle(world, asleep=self._asleep)
         if self.crew is not None:
             await self.crew.all_connected()

@@ -57,6 +57,11 @@ def test_worlds_on_the_real_file_keep_every_promise() -> None:
     assert min(sometimes[what] for what in ("kill", "commit failed", "activity performed again")) > 2
 
 
+def test_worlds_on_a_postgres_server_keep_every_promise() -> None:
+    sometimes = run_worlds(range(20), "postgres")
+    assert min(sometimes[what] for what in ("kill", "commit failed", "activity performed again")) > 2
+
+
 def test_worlds_with_workers_of_sdks_keep_every_promise() -> None:
     sometimes = run_worlds(range(15), "workers")
     assert min(sometimes[what] for what in ("kill", "worker died", "activity performed again")) > 5

@@ -251,3 +251,8 @@ def call_later(seconds: float, function: Callable[[], None]) -> Later:
 def spawn(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
     """Begin a task. Who begins it keeps it, and awaits its end."""
     return asyncio.get_running_loop().create_task(work)
+
+
+async def ended(task: "asyncio.Task[None]") -> None:
+    """Wait until a task is done, whatever its end is."""
+    await asyncio.wait([task])

@@ -18,12 +18,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 import anyio
-import anyio.lowlevel
 
 from ..errors import StoreInUse, StoreTakenOver
 from ..presence import place
 from ..presence.heart import BEAT_S, SLOW_S, Beats, Heart
-from .driver import DatabaseSession, Lost, Refused, call_later, spawn
+from .driver import DatabaseSession, Lost, Refused, call_later, ended, spawn
 from .statements import BACKEND, BEAT, END_BLOCKING, HOSTS, JOIN, KILL, LEAVE, LOOK, SERVE
 from .url import DatabaseUrl
 
@@ -294,5 +293,4 @@ async def _unless_lost(work: Awaitable[object]) -> None:
 async def _cancelled(task: Any) -> None:
     """Cancel a task, and wait for its end."""
     task.cancel()
-    while not task.done():
-        await anyio.lowlevel.checkpoint()
+    await ended(task)

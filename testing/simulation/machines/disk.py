@@ -24,7 +24,7 @@ from typing import Protocol, runtime_checkable
 from ....actors.address import Address
 from ....actors.store.audit import AuditFilter, AuditPage
 from ....actors.store.contract import Inspection, Reminder, Stored, Unlisted, Write
-from ....actors.store.errors import StoreError, StoreFailed
+from ....actors.store.errors import StoreError, StoreFailed, StoreUncertain
 from ....actors.store.listing import Counted, ListFilter, ListPage, Order
 from ....actors.store.memory import MemoryStore
 from ...passing_store import PassingStore
@@ -123,13 +123,15 @@ class SimDisk(PassingStore):
 
     async def load(self, addresses: Sequence[Address]) -> Sequence[Stored | StoreError | None]:
         await self._read("store.load")
-        found = await self.inner.load(addresses)
+        with self._refusing("does not answer"):
+            found = await self.inner.load(addresses)
         await self._mortal("kill.reading", "it has just read, and nobody has seen what")
         return found
 
     async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | StoreError | None]:
         await self._read("store.inspect")
-        return await self.inner.inspect(addresses)
+        with self._refusing("does not answer"):
+            return await self.inner.inspect(addresses)
 
     async def reminders(
         self,
@@ -186,7 +188,7 @@ class SimDisk(PassingStore):
         """Count what the store itself refuses."""
         try:
             yield
-        except StoreFailed:
+        except (StoreFailed, StoreUncertain):
             self._failed(what)
             raise
 

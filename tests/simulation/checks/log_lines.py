@@ -10,6 +10,9 @@ from .broken import Broken
 # What the log says at ERROR of a disk that fails, by the beginning of the line.
 OF_A_FAILING_DISK = ("a commit failed", "reminders cannot be read", "the engine has ended", "the engine did not stop")
 
+# What it says of a database that was replaced by a copy, or that another host has taken over.
+OF_ANOTHER_DATABASE = ("the server is another one than before", "another host has taken the store over")
+
 # Of workflows that fail because their program says so.
 TOLD_TO_FAIL = "failed: ValueError: as it was told to"
 
@@ -49,7 +52,7 @@ class LogLines(logging.Handler):
             Broken: E16.
         """
         for line in self.lines:
-            if line.endswith(TOLD_TO_FAIL):
+            if line.endswith(TOLD_TO_FAIL) or any(each in line for each in OF_ANOTHER_DATABASE):
                 continue
             if not (disk_failed and (line.startswith(OF_A_FAILING_DISK) or "cannot be read yet" in line)):
                 raise Broken("E16", f"the log says at ERROR: {line}")

@@ -10,12 +10,14 @@ from typing import Any
 from perdure.actors.address import Address
 from perdure.runtime.engine import Engine
 from perdure.runtime.instance.message import ACTIVITY, WORKFLOW
+from perdure.testing.simulation.machines.database.machine import LifePostgresStore
 from perdure.testing.simulation.world import SimWorld
 
 from .broken import Broken
 
-# So long must a host at rest do nothing. Where the date may be set it looks at its clocks each second.
-REST_S, REST_WITH_STEPS_S = 86_400.0, 7_200.0
+# So long must a host at rest do nothing. Where the date may be set it looks at its clocks each second, and where its
+# store is on PostgreSQL it looks at the other hosts twice a second.
+REST_S, REST_WITH_STEPS_S, REST_WITH_BEATS_S = 86_400.0, 7_200.0, 600.0
 
 
 async def check_idle(world: SimWorld, *, asleep: Collection[str]) -> None:
@@ -70,6 +72,8 @@ async def check_rest(world: SimWorld, *, purged: Collection[str], asleep: Mappin
         await _check_asleep(engine, id_, event)
     before, reads = (engine.turns, engine.commits), world.disk.reads
     rest_s = REST_WITH_STEPS_S if world.clock.may_be_set else REST_S
+    if isinstance(world.contents, LifePostgresStore):
+        rest_s = REST_WITH_BEATS_S
     await world.sleep(rest_s)
     if (engine.turns, engine.commits) != before:
         after = (engine.turns, engine.commits)

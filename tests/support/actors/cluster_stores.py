@@ -11,11 +11,13 @@ from perdure.actors.store.contract import Store
 from perdure.actors.store.memory_cluster import MemoryClusterStore, MemoryDatabase
 from perdure.actors.store.postgres.cluster_store import PostgresClusterStore
 from perdure.actors.store.presence.heart import Heartbeat
+from perdure.testing.simulation.choices import Choices
+from perdure.testing.simulation.machines.database.machine import URL, SimDatabase
 
 from .store_bench import SHARDS
-from .stores import POSTGRES, ServerOf, Variant, emptied
+from .stores import POSTGRES, SIMULATED, ServerOf, Variant, emptied
 
-CLUSTERS: Sequence[Variant] = [("memory", "asyncio"), ("memory", "trio"), *POSTGRES]
+CLUSTERS: Sequence[Variant] = [("memory", "asyncio"), ("memory", "trio"), *POSTGRES, SIMULATED]
 
 
 class ClusterStore(Cluster, Store, Protocol):
@@ -34,6 +36,9 @@ class ClusterBench:
         if variant in POSTGRES:
             url = await emptied(server_of(int(variant[0].split()[1])), schema=f"conformance_{SHARDS}")
             return cls(lambda: PostgresClusterStore(url, shards=SHARDS, patience_s=5))
+        if variant == SIMULATED:
+            server = SimDatabase(Choices(), trip_s=0.0)
+            return cls(lambda: PostgresClusterStore(URL, shards=SHARDS, patience_s=5, driver=server.link()))
         database = MemoryDatabase(shards=SHARDS)
         return cls(lambda: MemoryClusterStore(database))
 

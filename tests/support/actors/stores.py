@@ -10,16 +10,19 @@ from perdure.actors.store.postgres.driver import AsyncpgDriver
 from perdure.actors.store.postgres.store import PostgresStore
 from perdure.actors.store.postgres.url import parse_url
 from perdure.actors.store.sqlite.store import SqliteStore
+from perdure.testing.simulation.choices import Choices
+from perdure.testing.simulation.machines.database.machine import URL, SimDatabase
 
 from ..postgres import PostgresServer, installed
 
 Variant = tuple[str, str]  # which store, and on which of anyio's backends
 
 POSTGRES: Sequence[Variant] = [(f"postgres {release}", "asyncio") for release in installed()]
+SIMULATED: Variant = ("simulated postgres", "asyncio")  # the stand-in for a server, which simulated worlds have
 # Stores that are whole. SQLite and PostgreSQL need asyncio; the memory store must not.
-WHOLE_STORES: Sequence[Variant] = [("memory", "trio"), ("sqlite", "asyncio"), *POSTGRES]
+WHOLE_STORES: Sequence[Variant] = [("memory", "trio"), ("sqlite", "asyncio"), *POSTGRES, SIMULATED]
 ALL_STORES: Sequence[Variant] = [
-    ("memory", "asyncio"), ("memory", "trio"), ("sqlite", "asyncio"), *POSTGRES,
+    ("memory", "asyncio"), ("memory", "trio"), ("sqlite", "asyncio"), *POSTGRES, SIMULATED,
     ("memory part", "asyncio"), ("sqlite part", "asyncio"),
 ]  # fmt: skip
 
@@ -36,6 +39,9 @@ async def make_store(variant: Variant, folder: Path, server_of: ServerOf, *, sha
         case "postgres", release:
             url = await emptied(server_of(int(release)), schema=f"conformance_{shards}")
             return PostgresStore(url, shards=shards)
+        case "simulated", "postgres":
+            database = SimDatabase(Choices(), trip_s=0.0)
+            return PostgresStore(URL, shards=shards, driver=database.link())
         case "sqlite", *_:
             return SqliteStore(folder / "store.db", shards=shards, part=part)
     return MemoryStore(shards=shards, part=part)

@@ -7,7 +7,7 @@ import pytest
 from perdure import App, Settings, WorkflowContext
 from perdure.runtime.engine import Engine
 from perdure.testing.simulation.choices import Choices
-from perdure.testing.simulation.knobs import CONSTANTS, Knobs
+from perdure.testing.simulation.knobs import CONSTANTS, STREAMS, Knobs
 from perdure.testing.simulation.world import SimWorld
 
 app = App("knobs")
@@ -42,7 +42,8 @@ def test_calm_knobs_change_nothing() -> None:
 
 def test_each_constant_can_be_turned() -> None:
     tuned, usual = Engine(data=":memory:"), Engine(data=":memory:")
-    schedule = {(f"knob.{name.lower()}", index): 3 for _, name in CONSTANTS for index in range(len(CONSTANTS))}
+    names = [STREAMS.get(place, place[1].lower()) for place in CONSTANTS]
+    schedule = {(f"knob.{name}", index): 3 for name in names for index in range(len(CONSTANTS))}
     Knobs(Settings(), Choices(schedule=schedule)).turn(tuned)
     assert sizes(tuned) == {place: values[0] for place, values in CONSTANTS.items()}
     assert not set(sizes(tuned).items()) & set(sizes(usual).items())

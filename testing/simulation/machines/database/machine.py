@@ -1,0 +1,201 @@
+"""The database of a world: a server that outlives the hosts, and what happens to it as a whole.
+
+The one law: what was committed is there, whatever happens to the server. Only a copy that was behind may have less,
+and then its timeline is another one.
+
+    database.restart   the server crashes, and is away for a while
+    database.failover  the same; a copy that has all of it takes its place, with another timeline
+    database.frozen    it stands still, and keeps its connections
+    database.away      nothing gets through between the host and the server
+    database.deaf      the server hears the host, and the host not the server
+
+These happen between two steps, at moments that do not depend on what the host does.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context
+from typing import Protocol
+
+from .....actors.instruments import Instruments
+from .....actors.store.contract import Write
+from .....actors.store.postgres.store import PATIENCE_S, SHARDS_DEFAULT, PostgresStore
+from ...choices import Choices
+from ...loop import SimLoop
+from ...trace import WorldTrace
+from .backend import ServerCore
+from .sessions import TOLD, Link, Tell, TimedServer
+from .statements.registry import FUNCTIONS
+
+URL = "postgresql://world@database/world"
+
+# When something may happen to the server: often at first, and then more seldom, by a share of the time that has passed.
+STRIKE_S, STRIKE_SHARE, STRIKE_S_MAX = 0.02, 0.05, 3_600.0
+# For how long; the first is no choice.
+DOWN_S = (0.0, 0.5, 0.0, 5.0, 25.0)
+STARTING_S = 0.2
+# Between two looks of the watchdog of a host.
+WATCHED_S = 1.0
+FROZEN_S = (0.0, 0.3, 3.0, 20.0)
+AWAY_S = (0.0, 0.3, 6.0, 20.0)
+
+
+class SimDatabase:
+    """A server, for one life of a host after the other, or for several hosts.
+
+    Args:
+        tell: Is told of faults.
+    """
+
+    def __init__(self, choices: Choices, tell: Tell | None = None, *, trip_s: float | None = None) -> None:
+        self.core = ServerCore(FUNCTIONS)
+        self.choices = choices
+        self.tell: Tell = tell or _nobody
+        self.server = (
+            TimedServer(self.core, choices) if trip_s is None else TimedServer(self.core, choices, trip_s=trip_s)
+        )
+        self.links: list[Link] = []
+        self._passed_s = 0.0
+        self._strikes = False
+
+    def link(self) -> Link:
+        """A new way to the server, which is the driver of a store too."""
+        link = Link(self.server, self.tell)
+        self.links.append(link)
+        return link
+
+    # What happens to it.
+
+    def restart(self, down_s: float, *, promoted: bool = False) -> None:
+        """Crash, and be away for a while; or have a copy that has all in one's place."""
+        server, loop = self.server, asyncio.get_running_loop()
+        if server.down:
+            return
+        server.crash()
+        if promoted:
+            self.core.timeline = f"{int(self.core.timeline, 16) + 1:08X}"
+        server.down = True
+        loop.call_later(down_s, self._come_back, context=Context())
+
+    def _come_back(self) -> None:
+        self.server.down = False
+        self.server.starting_until_s = asyncio.get_running_loop().time() + STARTING_S
+
+    def freeze(self, seconds: float) -> None:
+        """Stand still for a while, with all connections."""
+        now_s = asyncio.get_running_loop().time()
+        self.server.frozen_until_s = max(self.server.frozen_until_s, now_s + seconds)
+
+    # The weather.
+
+    def begin(self) -> None:
+        """Let things happen, until the faults of the world are over."""
+        if not self._strikes:
+            self._strikes = True
+            self._wait()
+
+    def _wait(self) -> None:
+        pause_s = min(max(STRIKE_S, STRIKE_SHARE * self._passed_s), STRIKE_S_MAX)
+        self._passed_s += pause_s
+        asyncio.get_running_loop().call_later(pause_s, self._strike, context=Context())
+
+    def _strike(self) -> None:
+        fault = self.choices.fault
+        if self.choices.calmed:
+            return
+        self._wait()
+        if down := fault("database.restart", len(DOWN_S)):
+            self.tell(f"crashes, and is away for {DOWN_S[down]} s")
+            self.restart(DOWN_S[down])
+        if down := fault("database.failover", len(DOWN_S)):
+            self.tell(f"crashes, and a copy takes its place after {DOWN_S[down]} s")
+            self.restart(DOWN_S[down], promoted=True)
+        if frozen := fault("database.frozen", len(FROZEN_S)):
+            self.tell(f"stands still for {FROZEN_S[frozen]} s")
+            self.freeze(FROZEN_S[frozen])
+        if self.links:
+            link = self.links[-1]
+            if away := fault("database.away", len(AWAY_S)):
+                self.tell(f"is out of reach for {AWAY_S[away]} s")
+                link.silence(AWAY_S[away])
+            if deaf := fault("database.deaf", len(AWAY_S)):
+                self.tell(f"is not heard for {AWAY_S[deaf]} s")
+                link.silence(AWAY_S[deaf], there=False)
+
+
+def _nobody(what: str) -> None:
+    """Is told, and does nothing."""
+
+
+class WorldOfDatabase(Protocol):
+    """The part of a world that a database has to do with."""
+
+    @property
+    def choices(self) -> Choices: ...
+
+    @property
+    def trace(self) -> WorldTrace: ...
+
+    @property
+    def loop(self) -> SimLoop: ...
+
+    def kill(self, why: str = ...) -> None: ...
+
+
+class DatabaseStores:
+    """Gives each life of a world its store on one database.
+
+    SimWorld(app, choices, store=DatabaseStores().store).run(story)
+    """
+
+    def __init__(self, *, shards: int = 16) -> None:
+        self._shards = shards
+        self.database: SimDatabase | None = None
+        self._store: LifePostgresStore | None = None
+
+    def store(self, world: "WorldOfDatabase", instruments: Instruments) -> "LifePostgresStore":
+        """The store of a new life."""
+        if self.database is None:
+            loop, trace = world.loop, world.trace
+            self.database = SimDatabase(
+                world.choices, lambda what: trace.tell(loop.time(), "database", what, fault=True)
+            )
+            self._watch(world)
+        self.database.begin()
+        self._store = LifePostgresStore(self.database, instruments, shards=self._shards)
+        return self._store
+
+    def _watch(self, world: "WorldOfDatabase") -> None:
+        """End a host that has lost its store, as the watchdog of a daemon does."""
+        world.loop.call_later(WATCHED_S, self._watch, world, context=Context())
+        if self._store is not None and not self._store.intact:
+            world.kill("its store is not its own any more")
+
+
+class LifePostgresStore(PostgresStore):
+    """The store of one life."""
+
+    def __init__(
+        self,
+        database: SimDatabase,
+        instruments: Instruments,
+        *,
+        shards: int = SHARDS_DEFAULT,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self.link = database.link()
+        super().__init__(URL, shards=shards, patience_s=patience_s, driver=self.link, instruments=instruments)
+
+    async def commit_telling(
+        self, writes: Sequence[Write], fences: Mapping[int, int], told: Callable[[], None]
+    ) -> None:
+        """Commit; `told` is called once the commit is there, before anybody hears of it."""
+        token = TOLD.set(told)
+        try:
+            await self.commit(writes, fences)
+        finally:
+            TOLD.reset(token)
+
+    def abandon(self) -> None:
+        """Cut what the operating system cuts of a process that was killed: its connections."""
+        self.link.abandon()

@@ -1,0 +1,343 @@
+"""The statements of hosts and their shards: who lives, who owns what, and what is counted for all.
+
+The one law: each does what its SQL in `actors/store/postgres/statements.py` does, in the order in which the server does
+it: the main query first, then the parts that nobody has asked for, from the last to the first.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from ......actors.store.postgres.driver import Statement
+from ..backend import Scene
+from ..tables import Table
+from ..transactions import Row, Strength
+from ..work import Waiting
+from .committing import passes_fence, require_text
+
+
+def join(scene: Scene, statement: Statement, *arguments: Any) -> Waiting[Sequence[Row]]:
+    require_text(arguments)
+    hosts, beats, work = scene.tables["hosts"], scene.tables["beats"], scene.work
+    host, state, name, place, address, release, wire_min, wire_max = arguments
+    at = hosts.getter("place", "address")
+    # Of an earlier life of the same process.
+    old = [row[hosts.at["host"]] for row in work.scan(hosts) if address and at(row) == (place, address)]
+    row = hosts.row(
+        host=host, state=state, name=name, place=place, address=address, release=release, wire_min=wire_min,
+        wire_max=wire_max,
+    )  # fmt: skip
+    yield from work.insert(hosts, row)
+    yield from work.insert(beats, beats.row(host=host))
+    for each in old:
+        yield from _gone(scene, hosts, each)
+    for each in old:
+        yield from _uncut_all(scene, each)
+    for each in old:
+        yield from _gone(scene, beats, each)
+    return []
+
+
+def set_state(
+    scene: Scene, statement: Statement, host: int, life: int, timeline: str, state: int
+) -> Waiting[Sequence[Row]]:
+    if not (yield from passes_fence(scene, host, life, timeline)):
+        return []
+    yield from serve(scene, statement, host, state)
+    return [(1,)]
+
+
+def serve(scene: Scene, statement: Statement, host: int, state: int) -> Waiting[Sequence[Row]]:
+    hosts, work = scene.tables["hosts"], scene.work
+    lives: list[Row] = []
+    for version in work.find(hosts, hosts.keys[0], host):
+        row = yield from work.update(version, lambda row: hosts.changed(row, state=state))
+        if row is not None:
+            lives.append((row[hosts.at["life"]],))
+    return lives
+
+
+def hosts(scene: Scene, statement: Statement) -> Sequence[Row]:
+    table, beats, work = scene.tables["hosts"], scene.tables["beats"], scene.work
+    wanted = table.getter("host", "state", "name", "place", "address", "release", "wire_min", "wire_max")
+    return [
+        (*wanted(row), beat[beats.at["beat"]])
+        for row in work.scan(table)
+        for beat in work.rows(beats, beats.keys[0], row[table.at["host"]])
+    ]
+
+
+def _news(scene: Scene) -> Row:
+    """What tells of changes of owners, states and cuts; and the timeline."""
+    shards, hosts, cuts = (scene.tables[name] for name in ("shards", "hosts", "cuts"))
+    epochs = [row[shards.at["epoch"]] for row in scene.work.scan(shards)]
+    states = [row[hosts.at["state"]] for row in scene.work.scan(hosts)]
+    pair = cuts.getter("host", "peer")
+    cut = ",".join("{}-{}".format(*pair(row)) for row in scene.work.scan(cuts))
+    sums = [str(sum(each)) if each else "" for each in (epochs, states)]
+    return f"{sums[0]}:{sums[1]}:{cut}", scene.server.timeline
+
+
+def _gone(scene: Scene, table: Table, host: int, beat: int | None = None) -> Waiting[bool]:
+    """Delete the row of a host, if its beat is this one."""
+    at = table.at.get("beat", 0)
+
+    def fits(row: Row) -> bool:
+        return beat is None or bool(row[at] == beat)
+
+    gone = False
+    for version in scene.work.find(table, table.keys[0], host):
+        if fits(version.row):
+            gone = (yield from scene.work.delete(version, fits)) is not None
+    return gone
+
+
+def _uncut_all(scene: Scene, host: int) -> Waiting[None]:
+    """Forget the cuts of a host."""
+    cuts, work = scene.tables["cuts"], scene.work
+    pair = cuts.getter("host", "peer")
+    for version in work.versions(cuts):
+        if host in pair(version.row):
+            yield from work.delete(version)
+
+
+def _forget_receipts(scene: Scene, host: int) -> Waiting[None]:
+    log, work = scene.tables["log"], scene.work
+    for version in work.find(log, log.places("key"), -host):
+        yield from work.delete(version)
+
+
+def beat(scene: Scene, statement: Statement, host: int) -> Waiting[Sequence[Row]]:
+    beats, work = scene.tables["beats"], scene.work
+    seen, news = list(work.scan(beats)), _news(scene)
+    counted = 0
+    for version in work.find(beats, beats.keys[0], host):
+        row = yield from work.update(version, lambda row: beats.changed(row, beat=row[beats.at["beat"]] + 1))
+        counted += row is not None
+    wanted = beats.getter("host", "beat")
+    return [(*wanted(row), counted, *news) for row in seen]
+
+
+def look(scene: Scene, statement: Statement, host: int) -> Sequence[Row]:
+    beats, hosts, work = scene.tables["beats"], scene.tables["hosts"], scene.work
+    wanted, news = beats.getter("host", "beat"), _news(scene)
+    counted = len(work.find(hosts, hosts.keys[0], host))
+    return [(*wanted(row), counted, *news) for row in work.scan(beats)]
+
+
+def kill(scene: Scene, statement: Statement, host: int, beat: int) -> Waiting[Sequence[Row]]:
+    if not (yield from _gone(scene, scene.tables["beats"], host, beat)):
+        return []
+    gone = yield from _gone(scene, scene.tables["hosts"], host)
+    yield from _forget_receipts(scene, host)
+    yield from _uncut_all(scene, host)
+    return [(host,)] if gone else []
+
+
+def leave(scene: Scene, statement: Statement, host: int) -> Waiting[Sequence[Row]]:
+    yield from _gone(scene, scene.tables["hosts"], host)
+    yield from _uncut_all(scene, host)
+    yield from _forget_receipts(scene, host)
+    yield from _gone(scene, scene.tables["beats"], host)
+    return []
+
+
+def backend(scene: Scene, statement: Statement) -> Sequence[Row]:
+    return [(scene.backend.pid,)]
+
+
+def end_blocking(scene: Scene, statement: Statement, pid: int) -> Sequence[Row]:
+    blocked = scene.server.backends.get(pid)
+    holder = blocked.execution.waits_for if blocked is not None and blocked.execution is not None else None
+    blocking = scene.server.backend_of(holder) if holder is not None else None
+    if blocking is None:
+        return []
+    scene.server.terminate(blocking)
+    return [(True,)]
+
+
+# The writer's own.
+
+
+def revive(scene: Scene, statement: Statement, host: int) -> Waiting[Sequence[Row]]:
+    hosts, work = scene.tables["hosts"], scene.work
+    lives: list[Row] = []
+    for version in work.find(hosts, hosts.keys[0], host):
+        if (yield from work.lock(version, Strength.UPDATE)) is None:
+            continue
+        row = yield from work.update(version, lambda row: hosts.changed(row, life=row[hosts.at["life"]] + 1))
+        if row is not None:
+            lives.append((row[hosts.at["life"]], scene.server.timeline))
+    return lives
+
+
+def find_entry(scene: Scene, statement: Statement, key: int, position: int) -> Sequence[Row]:
+    log = scene.tables["log"]
+    return [(1,) for _ in scene.work.find(log, log.keys[0], (key, position))]
+
+
+def look_at_host(scene: Scene, statement: Statement, host: int) -> Sequence[Row]:
+    hosts = scene.tables["hosts"]
+    return [(row[hosts.at["life"]],) for row in scene.work.rows(hosts, hosts.keys[0], host)]
+
+
+# Shards.
+
+
+def shards(scene: Scene, statement: Statement) -> Sequence[Row]:
+    table = scene.tables["shards"]
+    wanted = table.getter("shard", "host", "epoch")
+    return sorted(wanted(row) for row in scene.work.scan(table))
+
+
+def take(
+    scene: Scene, statement: Statement, host: int, life: int, timeline: str, seen: Sequence[int], epochs: Sequence[int]
+) -> Waiting[Sequence[Row]]:
+    table, work = scene.tables["shards"], scene.work
+    if not (yield from passes_fence(scene, host, life, timeline)):
+        return []
+    owner_at, epoch_at = table.at["host"], table.at["epoch"]
+    living = scene.tables["hosts"]
+
+    def may_be_taken(epoch: int, row: Row) -> bool:
+        owner = row[owner_at]
+        if row[epoch_at] != epoch:
+            return False
+        # The hosts are those of the snapshot, however long the row was waited for.
+        return owner is None or owner == host or not work.find(living, living.keys[0], owner)
+
+    for shard, epoch in zip(seen, epochs, strict=True):
+        for version in work.find(table, table.keys[0], shard):
+            if may_be_taken(epoch, version.row):
+                yield from work.update(
+                    version,
+                    lambda row: table.changed(row, host=host, epoch=row[epoch_at] + 1),
+                    partial(may_be_taken, epoch),
+                )
+    return [(1,)]
+
+
+def give(scene: Scene, statement: Statement, *arguments: Any) -> Waiting[Sequence[Row]]:
+    host, life, timeline, shard, to, epoch = arguments
+    table, work, hosts = scene.tables["shards"], scene.work, scene.tables["hosts"]
+    if not (yield from passes_fence(scene, host, life, timeline)):
+        return []
+    place = table.getter("host", "epoch")
+
+    def is_own(row: Row) -> bool:
+        return bool(place(row) == (host, epoch)) and bool(work.find(hosts, hosts.keys[0], to))
+
+    for version in work.find(table, table.keys[0], shard):
+        if is_own(version.row):
+            yield from work.update(version, lambda row: table.changed(row, host=to, epoch=epoch + 1), is_own)
+    return [(1,)]
+
+
+def shard(scene: Scene, statement: Statement, number: int) -> Sequence[Row]:
+    table = scene.tables["shards"]
+    wanted = table.getter("host", "epoch")
+    return [wanted(row) for row in scene.work.rows(table, table.keys[0], number)]
+
+
+# Cuts, and secrets.
+
+
+def cuts(scene: Scene, statement: Statement) -> Sequence[Row]:
+    table = scene.tables["cuts"]
+    wanted = table.getter("host", "peer")
+    return [wanted(row) for row in scene.work.scan(table)]
+
+
+def cut(scene: Scene, statement: Statement, host: int, life: int, timeline: str, peer: int) -> Waiting[Sequence[Row]]:
+    hosts, table = scene.tables["hosts"], scene.tables["cuts"]
+    if not (yield from passes_fence(scene, host, life, timeline)):
+        return []
+    for _ in scene.work.find(hosts, hosts.keys[0], peer):
+        yield from scene.work.insert(table, table.row(host=host, peer=peer), or_nothing=True)
+    return [(1,)]
+
+
+def uncut(scene: Scene, statement: Statement, host: int, life: int, timeline: str, peer: int) -> Waiting[Sequence[Row]]:
+    table = scene.tables["cuts"]
+    if not (yield from passes_fence(scene, host, life, timeline)):
+        return []
+    for version in scene.work.find(table, table.keys[0], (host, peer)):
+        yield from scene.work.delete(version)
+    return [(1,)]
+
+
+def make_secret(scene: Scene, statement: Statement, name: str, value: bytes) -> Waiting[Sequence[Row]]:
+    table = scene.tables["secrets"]
+    yield from scene.work.insert(table, table.row(name=name, value=value), or_nothing=True)
+    return []
+
+
+def replace_secret(scene: Scene, statement: Statement, name: str, value: bytes) -> Waiting[Sequence[Row]]:
+    table = scene.tables["secrets"]
+    row = table.row(name=name, value=value)
+    while not (yield from scene.work.insert(table, row, or_nothing=True)):
+        # Another has been faster, whether the snapshot sees it or not.
+        there = scene.work.latest(table, table.keys[0], name)
+        if there is not None and (yield from scene.work.update(there, lambda _: row)) is not None:
+            break
+    return []
+
+
+def secret(scene: Scene, statement: Statement, name: str) -> Sequence[Row]:
+    table = scene.tables["secrets"]
+    return [(row[table.at["value"]],) for row in scene.work.rows(table, table.keys[0], name)]
+
+
+# What a host needs now and then.
+
+
+def take_keys(scene: Scene, statement: Statement, number: int) -> Waiting[Sequence[Row]]:
+    return (yield from _set_meta(scene, "next_key", lambda value: value + number, lambda value: value - number))
+
+
+def set_copying(scene: Scene, statement: Statement, value: int) -> Waiting[Sequence[Row]]:
+    return (yield from _set_meta(scene, "copying", lambda _: value, lambda _: 1))
+
+
+def _set_meta(scene: Scene, name: str, change: Any, returned: Any) -> Waiting[Sequence[Row]]:
+    meta, work = scene.tables["meta"], scene.work
+    at, rows = meta.at["value"], []
+    for version in work.find(meta, meta.keys[0], name):
+        row = yield from work.update(version, lambda row: meta.changed(row, value=change(row[at])))
+        if row is not None:
+            rows.append((returned(row[at]),))
+    return rows
+
+
+def add_kinds(scene: Scene, statement: Statement, *columns: Sequence[Any]) -> Waiting[Sequence[Row]]:
+    require_text(columns)
+    kinds = scene.tables["kinds"]
+    for type_, status, name, root in zip(*columns, strict=True):
+        row = kinds.row(type=type_, status=status, name=name, root=root)
+        yield from scene.work.insert(kinds, row, or_nothing=True)
+    return []
+
+
+def fold_tallies(scene: Scene, statement: Statement) -> Waiting[Sequence[Row]]:
+    tallies, work = scene.tables["tallies"], scene.work
+    total: Counter[int] = Counter()
+    for version in work.versions(tallies):
+        gone = yield from work.delete(version)
+        if gone is not None:
+            total[gone[tallies.at["kind"]]] += gone[tallies.at["more"]]
+    for kind, more in total.items():
+        if more:
+            yield from work.insert(tallies, tallies.row(kind=kind, more=more))
+    return []
+
+
+def thin_audit(scene: Scene, statement: Statement, before_us: int, limit: int) -> Waiting[Sequence[Row]]:
+    audit, work = scene.tables["audit"], scene.work
+    place = audit.getter("at_us", "number")
+    old = [version for version in work.versions(audit) if version.row[audit.at["at_us"]] < before_us]
+    thinned: list[Row] = []
+    for version in sorted(old, key=lambda version: place(version.row))[:limit]:
+        if (yield from work.delete(version)) is not None:
+            thinned += [(1,)]
+    return thinned

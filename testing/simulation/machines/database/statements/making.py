@@ -1,0 +1,67 @@
+"""Making the tables of a store: statements without arguments, in one transaction.
+
+The one law: the tables are there once the transaction is committed, all of them, as the product's own statements say.
+"""
+
+import re
+from collections.abc import Sequence
+
+from ......actors.store.postgres.driver import Refused, Statement
+from ..backend import Lacking, Scene
+from ..tables import Table, index_made, table_made
+from ..transactions import Row
+from ..work import Waiting, Work
+
+ALREADY_THERE = "42P07"
+
+_LOCK = re.compile(r"SELECT pg_advisory_xact_lock\((-?\d+), (-?\d+)\)")
+_META = re.compile(r"INSERT INTO meta \(name, value\) VALUES (.*)")
+_META_ROW = re.compile(r"\('(\w+)', (-?\d+)\)")
+_SHARDS = re.compile(r"INSERT INTO shards \(shard\) SELECT generate_series\(0, (\d+)\)")
+# Of no consequence where nothing takes time and nothing is on a disk.
+_IGNORED = ("CREATE SCHEMA IF NOT EXISTS ", "ALTER TABLE ", "SET LOCAL lock_timeout = ")
+
+# By which columns the functions of statements find rows, beside the keys.
+INDEXES = {"log": ("key",), "actors": ("type", "id"), "reminders": ("due_us", "key", "name")}
+
+
+def together(scene: Scene, statement: Statement, statements: Sequence[str]) -> Waiting[Sequence[Row]]:
+    """Run statements of the making of a store."""
+    tables: dict[str, Table] = {}
+    for sql in statements:
+        if lock := _LOCK.fullmatch(sql):
+            yield from _lock(scene, int(lock[1]), int(lock[2]))
+        elif made := table_made(sql):
+            if scene.backend.schema in scene.server.schemas:
+                raise Refused(ALREADY_THERE, f'relation "{made.name}" already exists')
+            tables[made.name] = Table(made)
+        elif index := index_made(sql):
+            assert index[0] in tables, f"an index of a table that is not there: {sql}"
+        elif not sql.startswith(_IGNORED):
+            yield from _fill(scene.work, tables, sql)
+    for name, columns in INDEXES.items():
+        if name in tables:
+            tables[name].index(*columns)
+    schema, server = scene.backend.schema, scene.server
+    scene.backend.when_committed.append(lambda: server.schemas.update({schema: tables}))
+    return []
+
+
+def _fill(work: Work, tables: dict[str, Table], sql: str) -> Waiting[None]:
+    if meta := _META.fullmatch(sql):
+        for name, value in _META_ROW.findall(meta[1]):
+            yield from work.insert(tables["meta"], (name, int(value)))
+    elif shards := _SHARDS.fullmatch(sql):
+        for shard in range(int(shards[1]) + 1):
+            yield from work.insert(tables["shards"], tables["shards"].row(shard=shard))
+    else:
+        raise Lacking(f"the stand-in does not know this step of making tables: {sql}")
+
+
+def _lock(scene: Scene, class_: int, number: int) -> Waiting[None]:
+    """Take an advisory lock until the transaction ends."""
+    own, locks = scene.backend.transaction, scene.server.advisory
+    assert own is not None
+    while (holder := locks.get((class_, number))) is not None and holder is not own and not holder.over:
+        yield holder
+    locks[class_, number] = own

@@ -1,0 +1,140 @@
+"""Whatever sessions do with the stand-in, a real server does: the same rows, the same refusals, the same waits."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from perdure.actors.store.postgres import exporting, statements
+from perdure.actors.store.postgres.driver import AsyncpgDriver, Statement
+from perdure.actors.store.postgres.schema import make_ready
+from perdure.actors.store.postgres.settings import session_settings
+from perdure.actors.store.postgres.url import parse_url
+from perdure.testing.simulation.choices import Choices
+from perdure.testing.simulation.machines.database.backend import ServerCore
+from perdure.testing.simulation.machines.database.machine import SimDatabase
+
+from .....support.actors.stores import ServerOf
+from .....support.postgres import installed
+from .programs import APART, BEGINNING, SHARDS, STATEMENTS, Ended, Ran, Step, programs
+from .sides import WAITS, Came, Real, StandIn
+
+NEWEST = max(installed(), default=0)
+pytestmark = pytest.mark.skipif(not NEWEST, reason="there is no PostgreSQL here")
+
+SCHEMA = "differential"
+
+
+class Both:
+    """A real server, and a stand-in for each program."""
+
+    def __init__(self, url: str) -> None:
+        self.runner = asyncio.Runner()
+        self._url = url
+        self.real = Real(url)
+        self.runner.run(self._make(AsyncpgDriver(parse_url(url))))
+
+    async def _make(self, driver: object) -> None:
+        assert isinstance(driver, AsyncpgDriver)
+        session = await driver.connect(session_settings(parse_url(self._url), "differential test"))
+        await make_ready(session, parse_url(self._url), shards=SHARDS, now_us=1)
+        await session.close()
+
+    async def made_core(self) -> ServerCore:
+        """A stand-in with the tables of a store."""
+        database = SimDatabase(Choices(), trip_s=0.0)
+        session = await database.link().connect({"search_path": SCHEMA})
+        await make_ready(session, parse_url(self._url), shards=SHARDS, now_us=1)
+        session.terminate()
+        return database.core
+
+    def close(self) -> None:
+        self.runner.run(self.real.close())
+        self.runner.close()
+
+
+@pytest.fixture(scope="module")
+def both(postgres_server: ServerOf) -> Iterator[Both]:
+    both = Both(postgres_server(NEWEST).url(schema=SCHEMA))
+    yield both
+    both.close()
+
+
+async def compare(both: Both, program: Sequence[Step]) -> list[Came]:
+    """Run a program on both sides, look that all is the same, and return what came of it."""
+    stand_in, real = StandIn(await both.made_core(), SCHEMA), both.real
+    await real.begin()
+    came: list[Came] = []
+    done: list[tuple[Step, Sequence[Came]]] = []
+    try:
+        for planned in [*BEGINNING, *program]:
+            step = stand_in.with_values(planned)
+            if not stand_in.may(step):
+                continue
+            blocked = stand_in.waiting
+            expected = stand_in.take(step)
+            found = await real.take(step, expected, blocked)
+            done.append((step, expected))
+            assert found == expected, told(done, found)
+            assert await real.still_waiting() == list(stand_in.waiting), told(done, found)
+            came += expected
+    finally:
+        stand_in.finish()
+        await real.finish()
+    there = await real.contents()
+    assert stand_in.contents() == there, told(done, [])
+    return came
+
+
+def told(done: Sequence[tuple[Step, Sequence[Came]]], found: Sequence[Came]) -> str:
+    lines = "\n".join(f"    {_shown(step)} -> {[(each.session, each.what) for each in came]}" for step, came in done)
+    return f"steps, and what came of them at the stand-in:\n{lines}\n  a real server has said {found}"
+
+
+def _shown(step: Step) -> str:
+    if isinstance(step, Ran):
+        columns = f"{step.statement.parts} " if step.statement.parts else ""
+        return f"{step.session}: {step.statement.name} {columns}{step.arguments}"
+    return f"{step.session}: {step.how if isinstance(step, Ended) else 'ends who blocks'}"
+
+
+def check(both: Both, program: Sequence[Step]) -> list[Came]:
+    return both.runner.run(asyncio.wait_for(compare(both, program), 120))
+
+
+COMMON = settings(
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+def test_a_program_has_the_same_outcome_on_both(both: Both) -> None:
+    came: Counter[str] = Counter()
+
+    @given(program=programs(5))
+    @settings(COMMON, max_examples=70, derandomize=True)
+    def one(program: Sequence[Step]) -> None:
+        for each in check(both, program):
+            came[each.what if isinstance(each.what, str) else "rows" if each.what else "none"] += 1
+
+    one()
+    # What must have come of some statements, or this would prove little.
+    for what, least in (("rows", 30), ("none", 30), (WAITS, 3), ("22012", 1), ("23505", 1), ("22021", 1), ("25P02", 1)):
+        assert came[what] >= least, came
+
+
+@pytest.mark.slow
+@given(program=programs(12))
+@settings(COMMON, max_examples=1_000)
+def test_thousands_of_programs_have_the_same_outcome_on_both(both: Both, program: Sequence[Step]) -> None:
+    check(both, program)
+
+
+def test_each_statement_of_the_store_is_in_programs() -> None:
+    named = {
+        each.name for module in (statements, exporting) for each in vars(module).values() if isinstance(each, Statement)
+    }
+    assert named == ({each.name for each in STATEMENTS} | APART) - {"commit", "tallied", "list"}
