@@ -10,12 +10,14 @@ PerdureError
 ├── HostCancelled              the event loop of the host has ended before the host was stopped
 ├── NotOwner                   another host owns the actor's shard
 ├── HostUnreachable            the host that owns the actor is away; try again later
+│   └── HostAwaited            it has been for as long as a caller waits
 ├── HostLost                   the host that owns the actor went away before it answered
 ├── ActorStalled               the actor cannot be read, and takes nothing until it is purged or mended
 ├── HostSilent                 the host that owns the actor does not answer; try again later
 ├── CursorInvalid              a list cannot go on from there; begin at its start
 ├── FrameTooLong               a message is longer than hosts send to each other
 ├── PeerAddressNeeded          hosts on several machines, one of which has an address for its own machine only
+├── PeerPortUnusable           a host cannot listen to others where it was told to
 └── ActorFailed                a bug in the actor's code, or a record that cannot be read
 """
 
@@ -158,6 +160,19 @@ class PeerAddressNeeded(PerdureError):
             "address is reached from its own machine only. Reach the database by an address of the network, or say by "
             "which address other hosts reach each one."
         )
+
+
+class PeerPortUnusable(PerdureError):
+    """A host cannot listen to other hosts where it was told to."""
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(host, port, reason)
+        self.host = host
+        self.port = port  # 0: any free one
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"cannot listen to other hosts at {self.host}:{self.port}: {self.reason}."
 
 
 class HostUnreachable(PerdureError):

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from ..actors.peer_address import PeerAddress, read_peer_address
 from ..actors.store.postgres.url import is_url
 from ..daemon.config import LIMITS, RUN_FLAGS, Config
 from ..runtime.authoring.limits import LIMIT_NAMES as WORKFLOW_LIMIT_NAMES
@@ -29,6 +30,7 @@ LIMIT_NAMES = (
     "activity_threads_max",
     "always_replay",
     "mailbox_messages_max",
+    "peer_address",
     "stop_grace_s",
     "wait_for_workers",
 )
@@ -67,6 +69,8 @@ def build_config(
             raise click.UsageError(f"{flags[one]} and {flags[other]} are both {port}; each needs one of its own.")
     if config.processes > 1:
         check_processes(config)
+    if config.limits.peer_address is not None:
+        check_peer_address(config, read_peer_address(config.limits.peer_address))
     if is_url(config.data) and config.durability != "full":
         raise click.UsageError(
             "--durability relaxed: on PostgreSQL each commit is flushed, because what is in memory must not be ahead "
@@ -85,6 +89,24 @@ def build_config(
     return config
 
 
+def check_peer_address(config: Config, peer: PeerAddress) -> None:
+    """Check that there are hosts that need an address, and that they can have this one.
+
+    Raises:
+        click.UsageError: There are none, or too many for one port.
+    """
+    if not is_url(config.data):
+        raise click.UsageError(
+            f"{config.flags['peer_address']} {peer}: other hosts reach this one only where they share a PostgreSQL "
+            f"database, and {config.flags['data']} is {config.data}. Leave one of them out."
+        )
+    if peer.port and config.processes > 1:
+        raise click.UsageError(
+            f"{config.flags['peer_address']} {peer}: {config.processes} processes cannot all have port {peer.port}. "
+            f"Leave the port out: each takes a free one."
+        )
+
+
 def check_processes(config: Config) -> None:
     """Check that the configuration can be that of several processes.
 
@@ -96,10 +118,6 @@ def check_processes(config: Config) -> None:
         (not hasattr(socket, "SO_REUSEPORT"), "processes cannot share a port on this system."),  # Windows
         (config.target is None, f"there is no APP to share, and {workers}."),
         (config.limits.wait_for_workers, f"--wait-for-workers would wait for ever: {workers}."),
-        (
-            is_url(config.data),
-            "one host at a time can have a store on a database, until hosts share one.",
-        ),
         (config.data == ":memory:", "each needs a file of its own, and --data :memory: has none."),
         (
             config.durability != "full",

@@ -281,5 +281,6 @@ DAPRD_FLAGS = RUN_FLAGS | {
     "grpc_port": "--dapr-grpc-port",
     "metrics_port": "--metrics-port",
     "host": "--dapr-listen-addresses",
+    "peer_address": "the variable PERDURE_PEER_ADDRESS",
     "unauthenticated": "Set the variable DAPR_API_TOKEN, or PERDURE_ALLOW_UNAUTHENTICATED=true.",
 }

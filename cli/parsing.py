@@ -7,6 +7,7 @@ are allowed. The sentence begins with the text, except where the text is a secre
 
 import re
 
+from ..actors.peer_address import read_peer_address
 from ..actors.store.postgres.url import is_url, without_password
 from ..api.management.moments import parse_length
 from ..daemon.config import PROCESSES_MAX
@@ -114,6 +115,11 @@ def parse_host(text: str) -> str:
     if not re.fullmatch(r"[0-9A-Za-z.:_%-]+", text):
         raise ValueError(f"{text!r} is not an address or a host name, such as 127.0.0.1 or localhost.")
     return text
+
+
+def parse_peer_address(text: str) -> str:
+    """Read the address at which other hosts reach this one."""
+    return str(read_peer_address(text))
 
 
 def parse_host_names(text: str) -> tuple[str, ...]:

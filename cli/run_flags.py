@@ -20,6 +20,7 @@ from .parsing import (
     parse_host,
     parse_host_names,
     parse_path,
+    parse_peer_address,
     parse_port,
     parse_processes,
     parse_retention,
@@ -182,6 +183,15 @@ RUN_OPTIONS = (
         help="How long running requests and activities, together, may take when the daemon is told to stop.",
     ),
     Setting(
+        "--drain",
+        "drain_s",
+        parse=parse_seconds,
+        metavar="SECONDS",
+        default=5.0,
+        help="How long a host that leaves others on the same database still takes requests after /healthz/ready has "
+        "become 503, so that balancers hear of it.",
+    ),
+    Setting(
         "--workflow-step-max",
         "workflow_step_max_s",
         parse=parse_seconds,
@@ -212,6 +222,14 @@ RUN_OPTIONS = (
         metavar="SECONDS",
         default=30.0,
         help="How long commits, reads and the start wait for a PostgreSQL database that is away.",
+    ),
+    Setting(
+        "--peer-address",
+        parse=parse_peer_address,
+        metavar="HOST[:PORT]",
+        refuses_empty=True,
+        help="Where other hosts on the same PostgreSQL database reach this one.  [default: the address of this machine "
+        "that reaches the database, and any free port]",
     ),
     Setting(
         "--activations-max",

@@ -18,6 +18,7 @@ from .run_flags import DATA_OPTION
 from .store_instances import INSTANCE_COMMANDS
 from .stores.copy import copy
 from .stores.databases import BACKUP, SPREAD, VACUUM, check_database, refuse_database
+from .stores.keys import rotate_keys
 from .stores.restore import restore
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def store() -> None:
 
 store.add_command(restore)
 store.add_command(copy)
+store.add_command(rotate_keys)
 
 
 @store.command(params=[DATA_OPTION])

@@ -12,6 +12,7 @@ from typing import Any
 from ..actors.store.postgres.url import without_password
 from ..runtime.operations.retention.policy import Retention
 from ..runtime.settings import Settings
+from .supervision import END_AFTER_S
 
 LIMITS = Settings()  # the default of every limit
 
@@ -23,6 +24,7 @@ RUN_FLAGS = {
     "grpc_port": "--grpc-port",
     "metrics_port": "--metrics-port",
     "host": "--host",
+    "peer_address": "--peer-address",
     "unauthenticated": "Set PERDURE_API_TOKEN (or --api-token-file), or say --allow-unauthenticated.",
 }
 
@@ -54,6 +56,7 @@ class Config:
     workflow_step_max_s: float = 10.0  # one step of workflow code that lasts longer is interrupted; 0: never
     activity_step_max_s: float = 60.0  # the same of an `async def` activity
     store_patience_s: float = 30.0  # how long commits, reads and the start wait for a database that is away
+    drain_s: float = 5.0  # how long a host that leaves others takes requests after it has said that it is not ready
     commit_max_s: float = 5.0  # as long as a commit lasts longer the daemon is not healthy; 0: never
     processes: int = 1  # several are hosts of one daemon, each with a part of the store
     folder: str | None = None  # the working folder of worker processes; None: what it is when the engine begins
@@ -68,6 +71,12 @@ class Config:
     def shown_data(self) -> str:
         """The path of the store, without a password."""
         return without_password(self.data)
+
+    def loop_age_max_s(self) -> float:
+        """How long the event loop of a host may be blocked; 0: for ever, because user code may."""
+        if not (self.workflow_step_max_s and self.activity_step_max_s):
+            return 0.0
+        return max(self.workflow_step_max_s, self.activity_step_max_s) + END_AFTER_S
 
     def names(self) -> tuple[str, ...]:
         """The names that this daemon is told it has."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from ..actors.release import own_release
+from ..api.sidecar import OtherHosts
 from ..runtime.authoring.app import App
 from ..runtime.engine import Engine
 from .stopping import Stopping
@@ -28,14 +29,24 @@ class Control:
         app: The app that this process hosts; None if only remote workers execute workflows.
         stopping: Whether this process was told to stop.
         shut_down: Called by a request to shut down.
+        parts: The other processes, where each has a part of the store that no other can take over; None: there are
+            none.
     """
 
-    def __init__(self, engine: Engine, app: App | None, stopping: Stopping, shut_down: ShutDown) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        app: App | None,
+        stopping: Stopping,
+        shut_down: ShutDown,
+        *,
+        parts: OtherHosts | None = None,
+    ) -> None:
         self._engine = engine
         self._app = app
         self._stopping = stopping
         self._shut_down = shut_down
-        self._peers = engine.peers
+        self._parts = parts
 
     def ready(self) -> bool:
         return self.unready() is None
@@ -47,7 +58,7 @@ class Control:
             return "it is starting"
         if not self._engine.ready:
             return "its store takes no writes"
-        if self._peers is not None and not self._peers.connected:
+        if self._parts is not None and not self._parts.connected:
             return "it does not reach every other process of the daemon"
         return None
 

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from functools import partial
+from math import inf
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
@@ -20,7 +21,7 @@ from starlette.types import ASGIApp
 
 from ..actors.store.contract import Store
 from ..actors.store.durability import Durability
-from ..actors.store.postgres.store import PostgresStore
+from ..actors.store.postgres.cluster_store import PostgresClusterStore
 from ..actors.store.postgres.url import is_url
 from ..actors.waiting.own_task import only_exception
 from ..api.ports import address_of
@@ -58,7 +59,7 @@ from .process.port_guard import guard_ports
 from .process.signal_guard import guard_signals
 from .pulse.stand_in import StandIn
 from .pulse.watchdog import Pulse, PulseLimits
-from .stopping import Stopping, ask_supervisor, signals_heard, watch_supervisor
+from .stopping import Stopping, ask_supervisor, leave_first, signals_heard, watch_supervisor
 from .supervision import Member
 from .token_reload import known_tokens, reloading, watch_reload
 
@@ -102,16 +103,26 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
         durability=Durability(config.durability),
         settings=settings,
         propagate=propagation(app_id),
-        membership=member.membership if member is not None else None,
-        opening=Opening(flight_record=True, set_aside=config.set_aside, folder=config.folder),
+        membership=member.membership if member is not None and not is_url(config.data) else None,
+        opening=Opening(
+            flight_record=True,
+            set_aside=config.set_aside,
+            folder=config.folder,
+            stuck_after_s=config.loop_age_max_s() or inf,
+        ),
     )
     with ExitStack() as ports:
         take = listen if member is None else share
         listener = ports.enter_context(closing(take(config.host, config.http_port)))
         async with anyio.create_task_group() as tasks:
             stopping = Stopping(tasks.cancel_scope)
-            shut_down = stopping.tell if member is None else partial(ask_supervisor, member)
-            control = Control(engine, app, stopping, shut_down)
+            control = Control(
+                engine,
+                app,
+                stopping,
+                stopping.tell if member is None else partial(ask_supervisor, member),
+                parts=engine.peers if not is_url(config.data) else None,
+            )
             sidecar = Sidecar(control, app_id=app_id, peers=engine.peers)
             facade, watch = metered(config, engine, sidecar, tasks, stopping, ports)
             rpc = rpc_server(config, tokens, engine, facade, sidecar, watch)
@@ -121,12 +132,13 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                 announce(ready_line(config, *address(listener), rpc.port))
                 logger.info("serving %s from %s", app or "no app", config.shown_data)
                 served = (address(listener)[1], rpc.port)
-                tasks.start_soon(partial(guard_ports, served, stopping=stopping.told.is_set, end=os._exit))
+                tasks.start_soon(partial(guard_ports, served, stopping=stopping.closing.is_set, end=os._exit))
 
             await hear_orders(reloading(tokens, config.api_token_file), config, member, stopping, tasks, ports)
             tasks.start_soon(guard_interpreter)
             grace = Grace(settings.stop_grace_s)
-            tasks.start_soon(grace.begin_with, stopping.told)
+            tasks.start_soon(grace.begin_with, stopping.closing)
+            tasks.start_soon(partial(leave_first, stopping, engine, drain_s=config.drain_s))
             ports.enter_context(
                 Inheritance(
                     (address(listener)[1], rpc.port, config.metrics_port),
@@ -224,12 +236,12 @@ def front_door_of(
         options,
         sidecar,
         engine.management_through(facade),
-        stopping=stopping.told,
+        stopping=stopping.ending,
         event_json=event_writer(sidecar.app_id),
         configuration=config.public(sidecar.app_id),
     )
     limits = ConnectionLimits(connections_max=connections_of(config).http)
-    return FrontDoor(app, listener, stop=stopping.told, grace_s=config.limits.stop_grace_s, limits=limits)
+    return FrontDoor(app, listener, stop=stopping.closing, grace_s=config.limits.stop_grace_s, limits=limits)
 
 
 def pulse_of(
@@ -243,12 +255,12 @@ def pulse_of(
     )
     beat = member.beat if member is not None else None
     loop = asyncio.get_running_loop()
-    return Pulse(loop, engine, StandIn(listener), limits, beat=beat, stopping=stopping.told.is_set)
+    return Pulse(loop, engine, StandIn(listener), limits, beat=beat, stopping=stopping.closing.is_set)
 
 
 def store_of(config: Config) -> str | Store:
     """The store of a daemon, or its path."""
-    return PostgresStore(config.data, patience_s=config.store_patience_s) if is_url(config.data) else config.data
+    return PostgresClusterStore(config.data, patience_s=config.store_patience_s) if is_url(config.data) else config.data
 
 
 def commit_max_s_of(config: Config) -> float:
@@ -268,7 +280,10 @@ def rpc_server(
 ) -> RpcServer:
     """Make the gRPC server and take its port. It does not serve yet."""
     app_id = sidecar.app_id
-    items = WorkItems(engine.dispatcher, app_id=app_id, watch=watch, processes=config.processes)
+    # Processes on one database are hosts that share it, as on several machines.
+    shares = is_url(config.data)
+    processes, alone = (1, lambda: engine.alone) if shares else (config.processes, None)
+    items = WorkItems(engine.dispatcher, app_id=app_id, watch=watch, processes=processes, alone=alone)
     actor = actor_by(tokens)
     unread = UnreadAnswers(cut_off=lambda client: cut_off(server.port, client))
     services = [
@@ -310,7 +325,7 @@ def metered(
     listener = ports.enter_context(closing(listen_for_metrics(config.host, config.metrics_port)))
     app = metrics.app() if config.api_tokens else BrowserGuard(metrics.app(), config.names())
     limits = ConnectionLimits(connections_max=SHARE_MIN)
-    tasks.start_soon(partial(serve, app, listener=listener, stop=stopping.told, grace_s=RPC_GRACE_S, limits=limits))
+    tasks.start_soon(partial(serve, app, listener=listener, stop=stopping.closing, grace_s=RPC_GRACE_S, limits=limits))
     executions = ExecutionMetrics(metrics)
     engine.observe(executions)
     return engine.facade.watched_by(metrics), executions

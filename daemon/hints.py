@@ -8,7 +8,7 @@ host (`daemon/hosts/member.py`) before it sends one to its supervisor.
 import errno
 from collections.abc import Mapping
 
-from ..actors.errors import PerdureError
+from ..actors.errors import PeerAddressNeeded, PerdureError
 from ..actors.store.errors import StoreDivided, StoreForeign, StoreInUse, StoreLocked
 from ..api.ports import CannotListen, Door
 
@@ -24,6 +24,8 @@ def explain(error: PerdureError, flags: Mapping[str, str]) -> str:
     match error:
         case CannotListen():
             return f"{error} {another_address(error, flags)}"
+        case PeerAddressNeeded():
+            return f"{error} That is {flags['peer_address']}."
         case StoreInUse():
             return f"{error} A store of its own is {flags['data']} with another ?schema=."
         case StoreLocked(path=path):

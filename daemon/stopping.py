@@ -1,6 +1,7 @@
-"""Whether this process was told to stop, how, and the two watchers that tell it.
+"""Whether this process was told to stop, how, what it does first, and the two watchers that tell it.
 
-The rule: a daemon of one process listens to its signals. A host of several listens to its supervisor alone.
+The rule: a daemon of one process listens to its signals. A host of several listens to its supervisor alone. A host that
+shares its store with others leaves them before its ports are closed, so that no request meets a closed one.
 `daemon/daemon.py` starts the watcher that fits.
 """
 
@@ -10,6 +11,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import anyio
 
@@ -19,15 +21,23 @@ from .supervision import Member, Reload, ShutdownAsked, Stop
 logger = logging.getLogger(__name__)
 
 
+# How long a host may take to leave the others. With `--stop-grace` behind it, a stop is over within half a minute.
+LEAVE_S = 15.0
+# How long calls that wait for an instance may wait on, once no new ones are taken.
+POLLS_S = 5.0
+
+
 class Stopping:
-    """Whether the daemon was told to stop, and how.
+    """Whether the daemon was told to stop, and how far it has come with it.
 
     Args:
         work: All that the daemon does, from the opening of the store on.
     """
 
     def __init__(self, work: anyio.CancelScope) -> None:
-        self.told = anyio.Event()
+        self.told = anyio.Event()  # it is not ready any more, and answers
+        self.closing = anyio.Event()  # the ports are closed; requests under way go on
+        self.ending = anyio.Event()  # calls that wait for something end
         self.forced = False  # running activities are not waited for
         self.started = False  # there is something to stop in order
         self._work = work
@@ -40,9 +50,58 @@ class Stopping:
         """
         self.forced |= force
         self.told.set()
+        if self.forced:
+            self.close()
         if not self.started:
             # The store is being opened: no request has been accepted yet.
             self._work.cancel()
+
+    def close(self) -> None:
+        """Have the ports closed, and what waits end."""
+        self.closing.set()
+        self.ending.set()
+
+
+class LeavingHost(Protocol):
+    """A host that may share its store with others."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other host could take over what this one has."""
+        ...
+
+    async def leave(self) -> None:
+        """Give to the others what this host owns. It can be reached, and passes on what it is asked, until it ends."""
+        ...
+
+
+async def leave_first(stopping: Stopping, host: LeavingHost, *, drain_s: float) -> None:
+    """Leave the other hosts, once told to stop, and have the ports closed then; at once if there are none.
+
+    Args:
+        drain_s: How long at least requests are taken after the host has said that it is not ready, so that balancers
+            hear of it.
+    """
+    await stopping.told.wait()
+    if not (host.alone or stopping.forced):
+        with anyio.move_on_after(LEAVE_S) as leaving:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_cancel_with, stopping.closing, tasks.cancel_scope)
+                drained_s = anyio.current_time() + drain_s
+                await host.leave()
+                await anyio.sleep_until(drained_s)
+                tasks.cancel_scope.cancel()
+        if leaving.cancelled_caught:
+            logger.warning("this host has not given all that it owns within %g s; the others take the rest", LEAVE_S)
+        stopping.closing.set()
+        with anyio.move_on_after(POLLS_S):
+            await stopping.ending.wait()
+    stopping.close()
+
+
+async def _cancel_with(event: anyio.Event, scope: anyio.CancelScope) -> None:
+    await event.wait()
+    scope.cancel()
 
 
 @contextmanager

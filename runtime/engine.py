@@ -26,6 +26,7 @@ import anyio
 from ..actors.address import Address
 from ..actors.clock import Clock, SystemClock
 from ..actors.cluster.keeper import ShardSource
+from ..actors.cluster.leases.seen import ClusterSeen
 from ..actors.cluster.leases.shared import SharedPeers
 from ..actors.cluster.membership import FixedMembership, name_of
 from ..actors.cluster.peers import Peers
@@ -33,12 +34,13 @@ from ..actors.hosting.flight_record import FlightRecord
 from ..actors.hosting.host import Host, HostLimits, Precautions
 from ..actors.hosting.shards.hosted import Gone, Sharing
 from ..actors.instruments import Instruments
+from ..actors.on_database import share_of
 from ..actors.store.contract import Store
 from ..actors.store.durability import Durability
 from ..actors.store.errors import StoreError
 from ..actors.store.memory import MemoryStore
 from ..actors.store.part import WHOLE, Part
-from ..actors.store.postgres.store import PostgresStore
+from ..actors.store.postgres.cluster_store import PostgresClusterStore
 from ..actors.store.postgres.url import is_url
 from ..actors.store.sqlite.store import SqliteStore
 from ..actors.waiting.own_task import OwnTask, on_asyncio
@@ -134,9 +136,11 @@ class Engine:
         self.store = _store(data, durability, part, opening.instruments)
         self.peers = Peers(membership, vocabulary(), membership.transport()) if membership is not None else None
         self._source: ShardSource | None = None
-        if opening.share is not None:
-            shared = SharedPeers(self.store, opening.share, vocabulary())
-            self.peers, self._source = shared.peers, shared.membership
+        self._seen: Callable[[], ClusterSeen] | None = None
+        share = opening.share or share_of(self.store, self.settings.peer_address, stuck_after_s=opening.stuck_after_s)
+        if share is not None:
+            shared = SharedPeers(self.store, share, vocabulary())
+            self.peers, self._source, self._seen = shared.peers, shared.membership, shared.membership.seen
         self.flight = flight = _flight_record(self.store, self.settings) if opening.flight_record else None
         self._journal = journal = Journal(NOTES_LOGGER)
         self.dispatcher = Dispatcher(
@@ -217,6 +221,7 @@ class Engine:
             limit_of=self._activities.limit_of,
             clock=self._clock,
             peers=self.peers,
+            seen=lambda: self._seen() if self._seen is not None else None,
         )
         attentions = Attentions(self._host, self.dispatcher, self.views, clock=self._clock, peers=self.peers)
         self.management = management_of(
@@ -474,7 +479,7 @@ def _store(data: str | Path | Store, durability: Durability, part: Part, instrum
         return MemoryStore(part=part)
     if isinstance(data, str) and is_url(data):
         assert part == WHOLE, "several processes have files"
-        return PostgresStore(data)
+        return PostgresClusterStore(data)
     if isinstance(data, str | Path):
         return SqliteStore(part.path(str(data)), durability=durability, part=part, instruments=instruments)
     return data

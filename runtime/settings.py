@@ -4,9 +4,11 @@ Programs that embed an engine make one; the daemon makes it of its configuration
 """
 
 from dataclasses import dataclass, field
+from math import inf
 
 from ..actors.cluster.leases.shared import Share
 from ..actors.instruments import SYSTEM, Instruments
+from ..actors.peer_address import read_peer_address
 from .activities.workshop import Workshop
 from .authoring.limits import WorkflowLimits
 from .operations.retention.policy import Retention
@@ -36,11 +38,19 @@ class Settings:
     limits: WorkflowLimits = field(default_factory=WorkflowLimits)  # on what one instance may ask for
     dispatch: DispatchLimits = field(default_factory=DispatchLimits)  # how many jobs workers may have at once
     retention: Retention = field(default_factory=Retention)  # how long finished instances are kept; for ever
+    # Where other hosts on the same database reach this one: HOST or HOST:PORT. None: the address of this machine that
+    # reaches the database, and any free port.
+    peer_address: str | None = None
     always_replay: bool = False  # evict after each turn, so that every turn starts from the store
 
     def __post_init__(self) -> None:
         if self.app_id == "":
             raise ValueError("app_id must not be empty; None is the app's name")
+        if self.peer_address is not None:
+            try:
+                read_peer_address(self.peer_address)
+            except ValueError as error:
+                raise ValueError(f"peer_address: {error}") from None
         for name in ("mailbox_messages_max", "activities_max", "activity_threads_max", "activity_processes_max"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -70,4 +80,6 @@ class Opening:
     instruments: Instruments = SYSTEM  # what it reads off the machine beside the clock
     workshop: Workshop | None = None  # threads and processes of activities; those of the operating system
     share: Share | None = None  # how it shares its store with other engines; None: the store is its own
+    # A host that shares its store, and whose event loop stands still for longer, shows no more that it lives.
+    stuck_after_s: float = inf
     dormant: bool = False  # recover nothing and fire no timer: only what is asked of the engine happens

@@ -17,12 +17,14 @@ from tempfile import TemporaryDirectory
 from typing import NoReturn
 
 from ...actors.errors import PerdureError
+from ...actors.store.postgres.url import is_url
 from ...actors.store.sqlite.layout import make_ready
 from ...api.token_file import read_tokens
 from ..config import Config
 from ..loader import ImportFailed
 from ..process.early_signals import STOP_SIGNALS
-from ..supervision import END_AFTER_S, Failed
+from ..stopping import LEAVE_S
+from ..supervision import Failed
 from .host_processes import HostProcesses, Target
 from .member import main
 from .ports import take_ports
@@ -65,17 +67,18 @@ def supervise(config: Config, announce: Callable[[str], None], target: Target = 
     reloading = (signal.SIGHUP,) if config.api_token_file is not None else ()
     with Signals(*reloading) as signals, ExitStack() as held:
         config = take_ports(config, held)
-        # Before the first host: each would make a new file where its own is missing.
-        make_ready(config.data, parts=config.processes)
+        if not is_url(config.data):
+            # Before the first host: each would make a new file where its own is missing.
+            make_ready(config.data, parts=config.processes)
         directory = held.enter_context(private_directory(config.processes))
-        patience_s = config.limits.stop_grace_s + STOP_MARGIN_S
+        patience_s = config.limits.stop_grace_s + STOP_MARGIN_S + (LEAVE_S if is_url(config.data) else 0)
         processes = held.enter_context(HostProcesses(config, directory, target, patience_s=patience_s))
         supervisor = Supervisor(
             processes,
             config.processes,
             announce=announce,
             patience_s=patience_s,
-            loop_age_max_s=loop_age_max_s(config),
+            loop_age_max_s=config.loop_age_max_s(),
         )
         supervisor.start(time.monotonic())
         watch(supervisor, processes, signals)
@@ -84,13 +87,6 @@ def supervise(config: Config, announce: Callable[[str], None], target: Target = 
     if not supervisor.in_order:
         sys.exit(1)
     logger.info("stopped")
-
-
-def loop_age_max_s(config: Config) -> float:
-    """How long the event loop of a host may be blocked; 0: for ever, because user code may."""
-    if not (config.workflow_step_max_s and config.activity_step_max_s):
-        return 0.0
-    return max(config.workflow_step_max_s, config.activity_step_max_s) + END_AFTER_S
 
 
 def raise_failed(failed: Failed) -> NoReturn:

@@ -7,7 +7,7 @@ broken stream goes.
 Source: contract 3.3, 3.5, 3.6, 3.8.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -31,6 +31,7 @@ from .running_activities import RunningActivities
 
 STATEFUL_HISTORY = 2  # a WorkerCapability
 
+ALONE_LOOK_S = 1.0  # how often a stream looks whether other hosts have come
 SEND_TIMEOUT_S = 10.0  # Dapr's; after it a worker that takes nothing is given up
 
 
@@ -47,13 +48,22 @@ class WorkerStuck(PerdureError):
 
 
 class WorkersNotServed(PerdureError):
-    """A worker has connected to a daemon of several processes."""
+    """A worker has connected to a daemon of several processes, or to one of several hosts on one database.
+
+    Args:
+        processes: Of the daemon; 1: it shares its database with other hosts.
+    """
 
     def __init__(self, processes: int) -> None:
         super().__init__(processes)
         self.processes = processes
 
     def __str__(self) -> str:
+        if self.processes == 1:
+            return (
+                "other hosts share the database of this daemon, and workers are served by a host that is alone. Stop "
+                "the others (`perdure hosts` lists them), or run workflows and activities in the daemons themselves."
+            )
         return (
             f"this daemon has {self.processes} processes, and workers are served by a daemon of one only. "
             "Start it with --processes 1."
@@ -71,7 +81,12 @@ class WorkSource(Protocol):
 
 
 class WorkItems:
-    """The methods for workers."""
+    """The methods for workers.
+
+    Args:
+        processes: Of the daemon.
+        alone: Says whether no other host shares the daemon's database; None: none can.
+    """
 
     def __init__(
         self,
@@ -81,9 +96,11 @@ class WorkItems:
         send_timeout_s: float = SEND_TIMEOUT_S,
         watch: ActivityWatch | None = None,
         processes: int = 1,
+        alone: Callable[[], bool] | None = None,
     ) -> None:
         self._source = source
         self._processes = processes
+        self._alone = alone
         self._journal = Journal(__name__)
         self._running = RunningActivities(watch) if watch is not None else None
         self._app_id = app_id
@@ -102,11 +119,26 @@ class WorkItems:
         sees when it hangs up itself.
 
         Raises:
-            WorkersNotServed: The daemon has several processes: a stream reaches one of them, and the work is in all.
+            WorkersNotServed: The work is in several processes or hosts, and a stream reaches one of them. A stream
+                ends so, too, when other hosts come.
         """
-        if self._processes > 1:
+        if self._processes > 1 or not (self._alone is None or self._alone()):
             raise WorkersNotServed(self._processes)
         worker = worker_of(request, context)
+        if self._alone is None:
+            await self._serve(worker, context)
+            return
+        ended: Exception = WorkersNotServed(self._processes)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(end_with_company, self._alone, tasks.cancel_scope)
+            try:
+                await self._serve(worker, context)
+            except Exception as error:  # raised below, and not in a group
+                ended = error
+            tasks.cancel_scope.cancel()
+        raise ended
+
+    async def _serve(self, worker: Worker, context: Context) -> None:
         # A worker that keeps histories is sent only their ends, which are written once anyway.
         past_events = None if worker.stateful else self.past_events
         async with self._source.connect(worker) as items:
@@ -148,6 +180,13 @@ class WorkItems:
             if self._running is not None:
                 self._running.answered(answer, wanted=wanted)
         return CompleteTaskResponse()
+
+
+async def end_with_company(alone: Callable[[], bool], stream: anyio.CancelScope) -> None:
+    """End a stream once other hosts share the database."""
+    while alone():  # noqa: ASYNC110  a look in memory, where nobody tells
+        await anyio.sleep(ALONE_LOOK_S)
+    stream.cancel()
 
 
 def worker_of(request: Message, context: Context) -> Worker:

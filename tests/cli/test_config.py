@@ -64,9 +64,26 @@ def test_a_system_whose_processes_cannot_share_a_port_has_one(monkeypatch: pytes
     assert "on this system" in refusal_of("--processes", "2", target="shop.py")
 
 
-def test_a_store_on_a_database_is_that_of_one_process_that_flushes() -> None:
+def test_a_store_on_a_database_flushes_and_may_have_several_processes() -> None:
     url = "postgresql://me@h/orders"
     assert configure("--data", url).data == url
-    assert "one host at a time" in refusal_of("--data", url, "--processes", "2", target="shop.py")
+    assert configure("--data", url, "--processes", "2", target="shop.py").processes == 2
     assert "each commit is flushed" in refusal_of("--data", url, "--durability", "relaxed")
     assert configure("--data", url, "--store-patience", "5").store_patience_s == 5
+
+
+def test_a_host_drains_for_a_while_when_it_leaves() -> None:
+    assert configure().drain_s == 5
+    assert configure("--drain", "0.5").drain_s == 0.5
+
+
+def test_other_hosts_reach_one_at_its_address_where_there_can_be_others() -> None:
+    url = "postgresql://me@h/orders"
+    assert configure("--data", url).limits.peer_address is None
+    assert configure("--data", url, "--peer-address", "[fd00::7]:7070").limits.peer_address == "[fd00::7]:7070"
+    assert "such as 10.0.0.7" in refusal_of("--data", url, "--peer-address", "a b")
+    assert "share a PostgreSQL database" in refusal_of("--peer-address", "10.0.0.7")
+    # Several processes cannot have one port.
+    several = ("--data", url, "--processes", "2")
+    assert configure(*several, "--peer-address", "10.0.0.7", target="shop.py").limits.peer_address == "10.0.0.7"
+    assert "each takes a free one" in refusal_of(*several, "--peer-address", "10.0.0.7:70", target="shop.py")

@@ -53,6 +53,7 @@ def test_each_limit_of_an_engine_has_a_flag() -> None:
         activity_threads_max=4,
         activity_processes_max=5,
         stop_grace_s=1.5,
+        peer_address="10.0.0.7:7070",
         wait_for_workers=True,
         dispatch=DispatchLimits(workflows_max=6, activities_max=7),
         always_replay=True,
@@ -75,7 +76,7 @@ def test_each_limit_of_an_engine_has_a_flag() -> None:
         *("--wait-for-workers", "--max-concurrent-workflows", "6", "--max-concurrent-activities", "7"),
         *("--turn-commands-warn", "8", "--turn-commands-max", "9", "--payload-bytes-warn", "1Ki"),
         *("--payload-bytes-max", "3k", "--name-bytes-max", "100", "--history-events-warn", "10"),
-        *("--held-events-max", "11"),
+        *("--held-events-max", "11", "--data", "postgresql://h/orders", "--peer-address", "10.0.0.7:7070"),
     )
     # then the engine gets them all.
     assert config.settings() == given

@@ -35,7 +35,7 @@ async def test_a_request_to_a_host_is_for_the_supervisor_to_carry_out() -> None:
 async def test_a_host_is_ready_only_while_it_takes_requests_and_says_why_it_does_not() -> None:
     engine = host_of_two()
     stopping = Stopping(anyio.CancelScope())
-    control = Control(engine, None, stopping, stopping.tell)
+    control = Control(engine, None, stopping, stopping.tell, parts=engine.peers)
     assert control.unready() == "it is starting"
     stopping.started = True
     assert control.unready() is None
@@ -48,5 +48,9 @@ async def test_a_host_is_ready_only_while_it_takes_requests_and_says_why_it_does
     assert control.unready() == "its store takes no writes"
     engine.ready = True
     assert control.ready()
+    # Of hosts that share a store each takes over from others: whether it reaches them now says nothing.
+    other.away = True
+    assert Control(engine, None, stopping, stopping.tell).ready()
+    other.away = False
     stopping.tell()
     assert control.unready() == "it is stopping"

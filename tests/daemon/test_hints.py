@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from perdure.actors.errors import PerdureError
+from perdure.actors.errors import PeerAddressNeeded, PerdureError
 from perdure.actors.store.errors import StoreDivided, StoreFailed, StoreForeign, StoreInUse, StoreLocked, StoreTooNew
 from perdure.actors.store.part import Part
 from perdure.api.ports import CannotListen, Door
@@ -53,7 +53,19 @@ TOO_NEW = (
 )
 
 # The error, what is printed, and the flag in it of `perdure run` and of `perdure daprd`.
+LOOPBACK = (
+    "this host is to be reached at 127.0.0.1:7070, a host on another machine at 10.0.0.7:7070, and a loopback address "
+    "is reached from its own machine only. Reach the database by an address of the network, or say by which address "
+    "other hosts reach each one. That is {}."
+)
+
 CASES = [
+    (
+        PeerAddressNeeded("127.0.0.1:7070", other="10.0.0.7:7070"),
+        LOOPBACK,
+        "--peer-address",
+        "the variable PERDURE_PEER_ADDRESS",
+    ),
     (cannot_listen(Door.HTTP, errno.EADDRINUSE), HAS_PORT, "--http-port", "--dapr-http-port"),
     # A supervisor takes the port of gRPC itself, so the system tells it the reason;
     (cannot_listen(Door.GRPC, errno.EADDRINUSE), HAS_PORT, "--grpc-port", "--dapr-grpc-port"),

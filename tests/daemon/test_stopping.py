@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 import pytest
 
 from perdure.actors.store.part import Part
-from perdure.daemon.stopping import Stopping, watch_supervisor
+from perdure.daemon.stopping import LEAVE_S, POLLS_S, Stopping, leave_first, watch_supervisor
 from perdure.daemon.supervision import Reload, Stop
+from perdure.testing.virtual_time import run_virtually
 
 from ..support.processes.lines import PATIENCE_S
 from ..support.processes.pair import Pair
@@ -61,3 +63,72 @@ async def test_a_host_stops_in_order_when_its_supervisor_is_gone(caplog: pytest.
         await stopping.told.wait()
         assert not stopping.forced
     assert "the supervisor is gone" in caplog.text
+
+
+class Sharing:
+    """A host that takes its time to leave."""
+
+    def __init__(self, *, leaves_s: float, alone: bool = False) -> None:
+        self.alone = alone
+        self.left = False
+        self._leaves_s = leaves_s
+
+    async def leave(self) -> None:
+        await anyio.sleep(self._leaves_s)
+        self.left = True
+
+
+DRAIN_S = 3.0
+
+
+@pytest.mark.parametrize(
+    ("host", "closing_s", "ending_s", "left"),
+    [
+        # Balancers hear that it leaves, however fast it does.
+        (Sharing(leaves_s=0.1), DRAIN_S, DRAIN_S + POLLS_S, True),
+        (Sharing(leaves_s=DRAIN_S + 1), DRAIN_S + 1, DRAIN_S + 1 + POLLS_S, True),
+        # What it cannot give in time the others take.
+        (Sharing(leaves_s=1000), LEAVE_S, LEAVE_S + POLLS_S, False),
+        # Nobody could take over.
+        (Sharing(leaves_s=1000, alone=True), 0, 0, False),
+    ],
+)
+def test_a_host_leaves_the_others_before_its_ports_are_closed(
+    host: Sharing, closing_s: float, ending_s: float, left: bool
+) -> None:
+    async def story() -> None:
+        stopping = Stopping(anyio.CancelScope())
+        stopping.started = True
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(leave_first, stopping, host, drain_s=DRAIN_S))
+            await anyio.sleep(7)
+            assert not stopping.closing.is_set()
+            stopping.tell()
+            began_s = anyio.current_time()
+            await stopping.closing.wait()
+            assert anyio.current_time() - began_s == pytest.approx(closing_s)
+            assert host.left is left
+            await stopping.ending.wait()
+            assert anyio.current_time() - began_s == pytest.approx(ending_s)
+
+    run_virtually(story)
+
+
+@pytest.mark.parametrize("after_s", [0.0, 1.0, 6.0])
+def test_a_forced_stop_leaves_nobody_and_cuts_short_one_that_does(after_s: float) -> None:
+    async def story() -> None:
+        stopping = Stopping(anyio.CancelScope())
+        stopping.started = True
+        host = Sharing(leaves_s=4.0)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(leave_first, stopping, host, drain_s=DRAIN_S))
+            began_s = anyio.current_time()
+            if after_s:
+                stopping.tell()
+                await anyio.sleep(after_s)
+            stopping.tell(force=True)
+            await stopping.ending.wait()
+            assert anyio.current_time() - began_s == pytest.approx(after_s)
+            assert host.left is (after_s > 4.0)
+
+    run_virtually(story)

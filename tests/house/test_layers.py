@@ -245,6 +245,7 @@ def test_actors_and_workflows_wait_through_anyio_only() -> None:
 
 
 ASYNCIO_ONLY = {
+    "actors/on_database.py",  # chooses among the transports below
     "actors/cluster/inbound.py",  # transports; only daemons have several hosts, and they run on asyncio
     "actors/cluster/transport/addresses.py",
     "actors/cluster/transport/memory.py",

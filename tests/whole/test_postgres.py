@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 
+from ..support.doors.rpc_host import Client
 from ..support.postgres import PostgresServer, installed
 from ..support.processes.daemon import Daemon
-from ..support.processes.ledgers import Clients, findings, write_app
+from ..support.processes.ledgers import CLOSE, Clients, findings, write_app
 
 pytestmark = pytest.mark.skipif(not installed(), reason="there is no PostgreSQL here")
 
@@ -87,19 +89,86 @@ def test_a_database_that_is_killed_costs_no_request(tmp_path: Path, server: Post
     asyncio.run(story())
 
 
-def test_a_second_daemon_is_refused_and_no_password_is_shown(tmp_path: Path, server: PostgresServer) -> None:
+def test_a_second_daemon_joins_the_first_any_takes_any_request_and_no_password_is_shown(
+    tmp_path: Path, server: PostgresServer
+) -> None:
     def url(host: str) -> str:
         return server.url(schema="whole").replace("postgres@127.0.0.1", f"postgres:secret@{host}")
 
-    with Daemon(None, tmp_path / "log.db", "--data", url("127.0.0.1")) as daemon:
-        with pytest.raises(AssertionError, match="One host at a time can have a store") as refused:
-            Daemon(None, tmp_path / "second.db", "--data", url("localhost"))
-        assert "secret" not in str(refused.value)
-        told = httpx.get(f"{daemon.url}/api/v1/system").json()
+    app = write_app(tmp_path)
+    with (
+        Daemon(app, tmp_path / "log.db", "--data", url("127.0.0.1"), "--drain", "0") as first,
+        Daemon(app, tmp_path / "second.db", "--data", url("localhost"), "--drain", "0") as second,
+    ):
+        # Each lists both, with what is known of the other.
+        for daemon in (first, second):
+            listed = httpx.get(f"{daemon.url}/api/v1/hosts").json()
+            assert len(listed["items"]) == 2
+            assert {host["state"] for host in listed["items"]} == {"serving"}
+            assert sum(host["shards"] for host in listed["items"]) == listed["shards"] - listed["free"]
+            assert all(host["address"].startswith("127.0.0.1:") for host in listed["items"])
+            assert httpx.get(f"{daemon.url}/healthz/ready").status_code == 200
+        # What one has taken the other knows.
+        assert first.start("ledger", "a", {"got": [], "early": 0}).status_code == 202
+        assert second.post("a", "raiseEvent/entry", 7).status_code == 202
+        assert second.post("a", "raiseEvent/entry", CLOSE).status_code == 202
+        for daemon in (first, second):
+            state = daemon.wait_for("a", "COMPLETED")
+            assert '"got":[7]' in state["properties"]["dapr.workflow.output"].replace(" ", "")
+        told = httpx.get(f"{first.url}/api/v1/system").json()
         assert told["configuration"]["data"].startswith("postgresql://postgres@127.0.0.1")
+        assert told["store"]["kind"] == "postgresql"
         assert "secret" not in str(told)
-        assert daemon.stop() == 0
-    assert "secret" not in (tmp_path / "log.log").read_text()
+        assert (first.stop(), second.stop()) == (0, 0)
+    for log in ("log.log", "second.log"):
+        assert "secret" not in (tmp_path / log).read_text()
+    assert server.sql("SELECT count(*) FROM whole.hosts") == "0"
+
+
+def test_workers_of_sdks_are_served_by_a_host_that_is_alone(tmp_path: Path, server: PostgresServer) -> None:
+    async def refused_at(address: str) -> str:
+        async with grpc.aio.insecure_channel(address) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await Client(channel).call("GetWorkItems", timeout_s=30).read()
+        assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+        return refused.value.details() or ""
+
+    async def story() -> None:
+        with daemon_on(server, tmp_path) as first:
+            # Given a worker that is connected to a host that is alone,
+            worker = asyncio.ensure_future(refused_at(first.grpc))
+            await asyncio.sleep(0.5)
+            assert not worker.done()
+            # when a second one joins, then its stream ends, with the reason, and no host takes another.
+            other = await asyncio.to_thread(
+                Daemon, tmp_path / "ledgers_app.py", tmp_path / "two.db", "--data", server.url(schema="whole")
+            )
+            with other as second:
+                assert "other hosts share the database" in await worker
+                assert "other hosts share the database" in await refused_at(second.grpc)
+
+    asyncio.run(story())
+
+
+def test_several_processes_on_one_database_are_hosts_behind_one_port(tmp_path: Path, server: PostgresServer) -> None:
+    async def story() -> None:
+        options = ("--data", server.url(schema="whole"), "--processes", "2")
+        with Daemon(write_app(tmp_path), tmp_path / "log.db", *options) as daemon:
+            async with httpx.AsyncClient() as http:
+                listed = (await http.get(f"{daemon.url}/api/v1/hosts")).json()
+            assert len(listed["items"]) == 2
+            assert all(host["ready"] for host in listed["items"])
+            clients, stop = Patient(lambda: daemon.url), asyncio.Event()
+            load = asyncio.ensure_future(clients.run(clients=8, stop=stop))
+            await asyncio.sleep(0.3)
+            stop.set()
+            await load
+            assert findings(await clients.outputs(within_s=60)).faults == 0
+            assert clients.refused == 0
+            assert daemon.stop() == 0
+        assert server.sql("SELECT count(*) FROM whole.hosts") == "0"
+
+    asyncio.run(story())
 
 
 def test_a_daemon_without_an_app_starts_what_workers_will_run_and_refuses_names_with_a_nul(

@@ -16,7 +16,7 @@ from ..method import HostMethod
 from ..peers import Peers
 from ..transport.transport import Transport
 from ..vocabulary import Vocabulary
-from .seen import Gift
+from .seen import ClusterSeen, Gift
 
 TAKE = HostMethod("take", (Sequence[Gift],), None)
 
@@ -30,6 +30,10 @@ class SharedMembership(Membership, ShardSource, Protocol):
     @property
     def me(self) -> str:
         """This host's own name in the placement table."""
+        ...
+
+    def seen(self) -> ClusterSeen:
+        """Tell what this host knows of all."""
         ...
 
     def told(self, gifts: Sequence[Gift]) -> None:

@@ -159,7 +159,7 @@ class Reports:
         """What the store is made of."""
         store = self._host.store
         kinds = {SqliteStore: "sqlite", MemoryStore: "memory", PostgresStore: "postgresql"}
-        return kinds.get(type(store), type(store).__name__)
+        return next((name for kind, name in kinds.items() if isinstance(store, kind)), type(store).__name__)
 
     async def all(self) -> dict[str, HostReport | None]:
         """Collect the reports of all hosts, by their names; None for one that does not answer."""

@@ -11,6 +11,7 @@ from perdure.actors.errors import HostStopping
 from perdure.actors.store.errors import StoreFailed
 from perdure.rpc.messages import CachedHistory, HistoryEvent, Message, PropagatedHistory
 from perdure.rpc.messages import WorkItem as WorkItemMessage
+from perdure.rpc.services import work_items
 from perdure.rpc.services.work_items import varint, work_item
 from perdure.rpc.wire.history import HistoryWriter
 from perdure.rpc.wire.past_events import PastEvents
@@ -172,6 +173,36 @@ def test_a_daemon_of_several_processes_takes_no_workers_and_says_why() -> None:
         # Clients are as welcome as anywhere.
         await client.call("Hello")
         assert not (await client.call("GetInstance", instanceId="I1")).exists
+
+    run(host, test)
+
+
+def test_a_host_that_shares_its_database_takes_no_workers_and_ends_the_streams_of_those_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a host that is alone, a worker connects;
+    monkeypatch.setattr(work_items, "ALONE_LOOK_S", 0.02)
+    company: list[str] = []
+    host = make_host(alone=lambda: not company)
+
+    async def test(client: Client) -> None:
+        stream = client.call("GetWorkItems")
+        await host.dispatcher.until(lambda dispatcher: dispatcher.connected == 1)
+        # when another host joins, its stream ends, and no other begins, with the reason.
+        company.append("host-2")
+        for each in (stream, client.call("GetWorkItems")):
+            with pytest.raises(grpc.aio.AioRpcError, match="other hosts share the database") as caught:
+                await each.read()
+            assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+        assert host.dispatcher.connected == 0
+        # Alone again, it takes workers as before, and their streams end with the host.
+        company.clear()
+        stream = client.call("GetWorkItems")
+        await host.dispatcher.until(lambda dispatcher: dispatcher.connected == 1)
+        host.dispatcher.stop()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stream.read()
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
     run(host, test)
 

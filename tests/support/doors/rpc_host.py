@@ -35,6 +35,7 @@ class Host:
         watch: ActivityWatch | None = None,
         peers: OtherHosts | None = None,
         processes: int = 1,
+        alone: Callable[[], bool] | None = None,
         **options: Any,
     ) -> None:
         self.facade = facade
@@ -42,7 +43,12 @@ class Host:
         self.control = FakeControl()
         self.sidecar = Sidecar(self.control, app_id=APP_ID, peers=peers)
         self.items = WorkItems(
-            self.dispatcher, app_id=APP_ID, send_timeout_s=send_timeout_s, watch=watch, processes=processes
+            self.dispatcher,
+            app_id=APP_ID,
+            send_timeout_s=send_timeout_s,
+            watch=watch,
+            processes=processes,
+            alone=alone,
         )
         self.unread = UnreadAnswers()
         self.options = RpcOptions(**options)

@@ -51,18 +51,26 @@ Storm: TypeAlias = Callable[[Sky], Awaitable[None]]
 
 
 async def weather(
-    server: PostgresServer, folder: Path, storm: Storm, *, hosts: int, clients: int = 8, proxied: bool = False
+    server: PostgresServer,
+    folder: Path,
+    storm: Storm,
+    *,
+    hosts: int,
+    clients: int = 8,
+    proxied: bool = False,
+    options: tuple[str, ...] = (),
 ) -> tuple[Verdict, Fleet]:
     """Let a storm blow over a fleet under load, and judge what is left.
 
     Args:
         server: One with `wal_level=logical`, and nothing else on it.
+        options: More of each host's command line.
         proxied: Whether the hosts reach the database through a proxy that cuts.
     """
     begin_decoding(server)
     async with _proxy(server, proxied=proxied) as proxy:
         port = proxy.port if proxy is not None else None
-        async with Fleet(write_chaos_app(folder), server.url(schema="chaos", port=port)) as fleet:
+        async with Fleet(write_chaos_app(folder), server.url(schema="chaos", port=port), options) as fleet:
             await fleet.start(hosts)
             load = ChaosClients(fleet)
             stop = asyncio.Event()

@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -21,6 +22,8 @@ pytestmark = pytest.mark.skipif(not installed(), reason="there is no PostgreSQL 
 
 SEED = 20_261_126
 TAKEN_S_MAX, TAKEN_S_MEDIAN = 5.0, 2.0
+STOP_S_MAX = 30.0
+HOSTS = 3
 # A server's answer to a commit is some hundred bytes, and a commit some thousand.
 REQUEST_BYTES = (1, 60, 150, 400, 700, 1000, 1500, 2500)
 ANSWER_BYTES = (1, 20, 45, 70)
@@ -34,11 +37,19 @@ def server() -> Iterator[PostgresServer]:
     server.close()
 
 
-def blown(server: PostgresServer, folder: Path, storm: Storm, *, hosts: int, proxied: bool = False) -> Verdict:
+def blown(
+    server: PostgresServer,
+    folder: Path,
+    storm: Storm,
+    *,
+    hosts: int,
+    proxied: bool = False,
+    options: tuple[str, ...] = (),
+) -> Verdict:
     """Let a storm blow, print what it has left, and see that it is sound."""
 
     async def story() -> tuple[Verdict, Fleet]:
-        return await weather(server, folder, storm, hosts=hosts, proxied=proxied)
+        return await weather(server, folder, storm, hosts=hosts, proxied=proxied, options=options)
 
     verdict, fleet = asyncio.run(story())
     print(f"\n{verdict.told()}")
@@ -47,20 +58,21 @@ def blown(server: PostgresServer, folder: Path, storm: Storm, *, hosts: int, pro
     assert verdict.ledgers.entries > 50
     assert verdict.turns > verdict.ledgers.entries
     assert set(fleet.codes) == {0}
+    assert max(fleet.stops, default=0) < STOP_S_MAX
     return verdict
 
 
 async def kills(sky: Sky, *, times: int) -> None:
+    """Kill one host after the other: the first has all shards, and the others have them once it is dead."""
     moments = random.Random(SEED)
-    for _ in range(times):
-        await sky.fleet.kill(moments.randrange(len(sky.fleet.places)))
+    for number in range(times):
+        await sky.fleet.kill(number % len(sky.fleet.places))
         await asyncio.sleep(moments.uniform(0.2, 0.8))
 
 
 async def pauses(sky: Sky, *, for_s: tuple[float, ...]) -> None:
-    moments = random.Random(SEED)
-    for length_s in for_s:
-        await sky.fleet.pause(moments.randrange(len(sky.fleet.places)), length_s)
+    for number, length_s in enumerate(for_s):
+        await sky.fleet.pause(number // 3 % len(sky.fleet.places), length_s)
         await asyncio.sleep(0.5)
 
 
@@ -78,27 +90,49 @@ async def cuts(sky: Sky, *, rounds: int) -> None:
             await sky.cut_commit(answers=place)
 
 
-def test_a_host_that_is_killed_loses_and_doubles_nothing(server: PostgresServer, tmp_path: Path) -> None:
-    verdict = blown(server, tmp_path, lambda sky: kills(sky, times=2), hosts=1)
+async def rolling_restart(sky: Sky) -> None:
+    for index in range(len(sky.fleet.places)):
+        await sky.fleet.restart(index)
+
+
+def test_hosts_that_are_killed_lose_and_double_nothing_and_others_take_over(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    verdict = blown(server, tmp_path, lambda sky: kills(sky, times=3), hosts=HOSTS)
+    assert verdict.taken_s
     assert max(verdict.taken_s) < TAKEN_S_MAX
+    assert median(verdict.taken_s) < TAKEN_S_MEDIAN
 
 
-def test_a_host_that_stands_still_for_a_while_answers_nothing_old(server: PostgresServer, tmp_path: Path) -> None:
-    verdict = blown(server, tmp_path, lambda sky: pauses(sky, for_s=(0.5, 3.0)), hosts=1)
-    assert verdict.killed_by_hosts == 0
-    assert verdict.refused == 0
+def test_a_host_that_is_alone_goes_on_where_it_was_killed(server: PostgresServer, tmp_path: Path) -> None:
+    verdict = blown(server, tmp_path, lambda sky: kills(sky, times=2), hosts=1)
+    assert verdict.taken_s
+
+
+def test_hosts_that_stand_still_answer_nothing_old_and_are_killed_only_if_it_lasts(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    verdict = blown(server, tmp_path, lambda sky: pauses(sky, for_s=(0.5, 1.0, 5.0)), hosts=HOSTS)
+    assert verdict.killed_by_hosts <= 1
 
 
 def test_a_database_that_crashes_costs_no_request_and_no_host(server: PostgresServer, tmp_path: Path) -> None:
-    verdict = blown(server, tmp_path, lambda sky: crashes(sky, for_s=(0.3, 2.0)), hosts=1)
+    verdict = blown(server, tmp_path, lambda sky: crashes(sky, for_s=(0.3, 3.0)), hosts=HOSTS)
     assert verdict.killed_by_hosts == 0
-    assert verdict.refused == 0
+    assert verdict.refused == 0, verdict.refusals
 
 
 def test_commits_that_are_cut_at_any_byte_are_found_or_sent_again(server: PostgresServer, tmp_path: Path) -> None:
-    verdict = blown(server, tmp_path, lambda sky: cuts(sky, rounds=2), hosts=1, proxied=True)
+    verdict = blown(server, tmp_path, lambda sky: cuts(sky, rounds=2), hosts=2, proxied=True)
     assert verdict.cuts >= len(REQUEST_BYTES)
-    assert verdict.refused == 0
+    assert verdict.refused == 0, verdict.refusals
+
+
+def test_a_restart_of_all_hosts_costs_no_request(server: PostgresServer, tmp_path: Path) -> None:
+    verdict = blown(server, tmp_path, rolling_restart, hosts=HOSTS, options=("--drain", "1"))
+    assert verdict.refused == 0, verdict.refusals
+    assert verdict.killed_by_hosts == 0
+    assert verdict.gives > 0
 
 
 LONG_S = 600.0
@@ -112,8 +146,9 @@ LONG_S = 600.0
         (lambda sky: pauses(sky, for_s=(0.5, 1.0, 2.0, 4.0, 10.0)), False),
         (lambda sky: crashes(sky, for_s=(0.5, 1.0, 2.0, 5.0)), False),
         (lambda sky: cuts(sky, rounds=2), True),
+        (rolling_restart, False),
     ],
-    ids=["kills", "pauses", "crashes", "cuts"],
+    ids=["kills", "pauses", "crashes", "cuts", "rolling"],
 )
 def test_ten_minutes_of_it(server: PostgresServer, tmp_path: Path, storm: Storm, proxied: bool) -> None:
     async def again_and_again(sky: Sky) -> None:
@@ -121,4 +156,4 @@ def test_ten_minutes_of_it(server: PostgresServer, tmp_path: Path, storm: Storm,
         while time.monotonic() < end_s:
             await storm(sky)
 
-    blown(server, tmp_path, again_and_again, hosts=1, proxied=proxied)
+    blown(server, tmp_path, again_and_again, hosts=HOSTS, proxied=proxied)

@@ -1,0 +1,176 @@
+"""A store on a database, shared: this host's membership by leases, and how other hosts reach it.
+
+The rule: whoever reaches the database finds the other hosts in it. What a host needs to be found (its address, its
+certificate) is known once the store is open, and before it joins.
+
+`runtime/engine.py` shares a store on PostgreSQL so, unless it is told otherwise.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from .cluster.leased import LeasedMembership
+from .cluster.leases.shared import Share, SharedStore, Tell
+from .cluster.protocol import WIRE_MAX, WIRE_MIN
+from .cluster.transport.addresses import LOOPBACK, address_towards, check_reachable, is_loopback
+from .cluster.transport.endpoint import Endpoint
+from .cluster.transport.transport import Listener
+from .errors import PeerPortUnusable
+from .peer_address import PeerAddress, read_peer_address
+from .release import own_release
+from .store.cluster import Cluster, HostCard
+from .store.contract import Store
+from .store.errors import StoreFailed
+from .store.postgres.cluster_store import PostgresClusterStore
+from .store.presence.place import machine_name, own_place
+
+if TYPE_CHECKING:
+    from .cluster.transport.tls import TlsTransport
+
+DATABASE_PORT = 5432
+EVERY_FOUR, EVERY_SIX = "0.0.0.0", "::"  # noqa: S104  only where a person has said by which address it is reached
+
+
+def share_of(store: Store, peer_address: str | None, *, stuck_after_s: float) -> Share | None:
+    """How a store is shared with the other hosts on it; None: it is one host's own.
+
+    Args:
+        peer_address: Where they reach this one; None: at the address of this machine that reaches the database.
+        stuck_after_s: A host whose event loop stands still for longer shows no more that it lives.
+
+    Raises:
+        ValueError: `peer_address` is none.
+    """
+    if not isinstance(store, PostgresClusterStore):
+        return None
+    peer = read_peer_address(peer_address) if peer_address is not None else None
+    transport = DatabaseTransport(store, database_addresses(store.url.dsn, os.environ), peer)
+
+    def card() -> HostCard:
+        return HostCard(machine_name(), transport.address, own_place(), own_release(), WIRE_MIN, WIRE_MAX)
+
+    def share(same: Store, tell: Tell) -> SharedStore:
+        assert same is store, same
+        return SharedStore(LeasedMembership(store, card, tell=tell, stuck_after_s=stuck_after_s), transport)
+
+    return share
+
+
+class DatabaseTransport:
+    """TCP with TLS between the hosts on a database; it is made ready when it is to listen.
+
+    Args:
+        cluster: The store, which is open when the transport is to listen.
+        databases: Hosts and ports of the database's servers.
+        peer_address: As for `share_of`.
+    """
+
+    def __init__(
+        self, cluster: Cluster, databases: Sequence[tuple[str, int]], peer_address: PeerAddress | None
+    ) -> None:
+        self.address = ""  # where other hosts reach this one, once it listens
+        self._cluster = cluster
+        self._databases = databases
+        self._peer_address = peer_address
+        self._tls: TlsTransport | None = None
+        self._me: str | None = None
+
+    async def listen(self, answer: Callable[[], asyncio.Protocol]) -> Listener:
+        """Find out the address of this host, take its port, and listen to other hosts.
+
+        Raises:
+            PeerPortUnusable: The port, or the address, cannot be taken.
+            PeerAddressNeeded: It could not be reached there by a host that lives, or would not reach that one.
+            StoreError: The store's secret cannot be read.
+        """
+        # `cryptography` comes with the extra that brings the driver; who has no database needs neither.
+        from .cluster.transport.certificates import AUTHORITIES, SecretUnreadable, make_secret  # noqa: PLC0415
+        from .cluster.transport.tls import TlsTransport  # noqa: PLC0415
+
+        bind, port, advertised = await self._place()
+        secret = partial(self._cluster.secret, AUTHORITIES, make_secret)
+        tls = TlsTransport(secret, bind=bind, port=port, advertised=advertised)
+        try:
+            self.address = await tls.open()
+        except SecretUnreadable as error:
+            raise StoreFailed(str(error)) from error
+        except OSError as error:
+            raise PeerPortUnusable(bind, port, str(error)) from error
+        try:
+            others = [(row.card.address, row.card.place) for row in await self._cluster.hosts()]
+            check_reachable(self.address, own_place(), others)
+            if self._me is not None:
+                tls.identify(self._me)
+            listener = await tls.listen(answer)
+        except BaseException:
+            tls.close()
+            raise
+        self._tls = tls
+        return listener
+
+    async def connect(self, endpoint: Endpoint, wire: asyncio.Protocol) -> None:
+        """Connect to another host; `transport.py` says how it fails."""
+        await self._ready().connect(endpoint, wire)
+
+    def identify(self, me: str) -> None:
+        """Have this name from now on."""
+        self._me = me
+        if self._tls is not None:
+            self._tls.identify(me)
+
+    def verify(self, endpoint: Endpoint, connection: asyncio.BaseTransport) -> None:
+        """Check that the host at the other end is the one that is meant."""
+        self._ready().verify(endpoint, connection)
+
+    def caller(self, connection: asyncio.BaseTransport) -> str | None:
+        """The name in the certificate of the other end."""
+        return self._ready().caller(connection)
+
+    def _ready(self) -> "TlsTransport":
+        assert self._tls is not None, "it does not listen yet"
+        return self._tls
+
+    async def _place(self) -> tuple[str, int, str | None]:
+        """Where to listen: an address of this machine, a port; and what to tell others, if that is not the same."""
+        if self._peer_address is None:
+            return await self._towards_database(), 0, None
+        host, port = self._peer_address
+        if is_loopback(f"[{host}]:1" if ":" in host else f"{host}:1"):
+            return host if host != "localhost" else LOOPBACK, port, str(self._peer_address)
+        return EVERY_SIX if ":" in host else EVERY_FOUR, port, str(self._peer_address)
+
+    async def _towards_database(self) -> str:
+        for host, port in self._databases:
+            try:
+                return await address_towards(host, port)
+            except OSError:
+                continue  # the driver has found another of them
+        return LOOPBACK  # others on this machine reach it; one that is elsewhere is told to say an address
+
+
+def database_addresses(dsn: str, environment: "os._Environ[str] | dict[str, str]") -> Sequence[tuple[str, int]]:
+    """Hosts and ports that the address of a database names, as PostgreSQL's own programs read it.
+
+    Args:
+        dsn: `postgresql://user@one:5432,two/database`; a host may be a path.
+        environment: Has `PGHOST` and `PGPORT`, for what the address does not say.
+    """
+    query = dict(pair.partition("=")[::2] for pair in urlsplit(dsn).query.split("&") if "=" in pair)
+    servers = urlsplit(dsn).netloc.rpartition("@")[2] or unquote(query.get("host", "")) or environment.get("PGHOST", "")
+    port_said = query.get("port") or environment.get("PGPORT", "")
+    found = []
+    for server in servers.split(","):
+        host, port = unquote(server), ""
+        if server.startswith("["):
+            host, _, port = server[1:].partition("]")
+            port = port.removeprefix(":")
+        elif server.count(":") == 1:
+            host, _, port = server.partition(":")
+            host = unquote(host)
+        number = (port or port_said).partition(",")[0]
+        found.append((host, int(number) if number.isdigit() else DATABASE_PORT))
+    return found

@@ -1,0 +1,54 @@
+"""`perdure store rotate-keys`: a new authority for the certificates of the hosts that share a store.
+
+The rule: hosts that run go on, and trust the new authority as soon as they meet it. What the authority before has
+signed is trusted until the keys are rotated once more.
+"""
+
+import click
+
+from ...actors.errors import PerdureError
+from ...actors.store.postgres.url import is_url, without_password
+from ...daemon.config import RUN_FLAGS
+from ...daemon.hints import explain
+from ..run_flags import DATA_OPTION
+
+
+@click.command("rotate-keys", params=[DATA_OPTION])
+def rotate_keys(data: str) -> None:
+    """Make new keys for the connections between hosts.
+
+    Hosts that share a PostgreSQL database know each other by certificates that the store signs. After this command a
+    host that starts has a certificate of new keys, and hosts with older ones still reach it. To void what somebody may
+    have read: rotate the keys, restart all hosts one after the other, rotate them again, and restart all once more.
+
+    For example: perdure store rotate-keys --data postgresql://me@db.example.com/orders
+    """
+    if not is_url(data):
+        raise click.ClickException(
+            f"{data} is a file: its hosts are on one machine, and have no keys. Only a store on PostgreSQL has some."
+        )
+    import anyio  # noqa: PLC0415  `perdure store --help` needs no loop
+
+    try:
+        anyio.run(_rotate, data)
+    except PerdureError as error:
+        raise click.ClickException(explain(error, RUN_FLAGS)) from None
+    except ValueError as error:  # the secret is none that this release knows; it says what to do
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{without_password(data)} has new keys. Hosts use them from their next start on.")
+
+
+async def _rotate(data: str) -> None:
+    from ...actors.cluster.transport import certificates  # noqa: PLC0415  needs `perdure[postgres]`
+    from ...actors.store.postgres.cluster_store import PostgresClusterStore  # noqa: PLC0415  as above
+
+    store = PostgresClusterStore(data, patience_s=PATIENCE_S)
+    await store.open()
+    try:
+        secret = await store.secret(certificates.AUTHORITIES, certificates.make_secret)
+        await store.replace_secret(certificates.AUTHORITIES, certificates.with_new_authority(secret))
+    finally:
+        await store.close()
+
+
+PATIENCE_S = 10.0
