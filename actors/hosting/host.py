@@ -429,6 +429,7 @@ class Host:
             reminders=self._reminders,
             outsides=self._outsides,
             turn_loop=self.turn_loop,
+            probation=self._probation,
             peers=self._peers,
         )
         return HostedShards(parts, sharing)

@@ -60,9 +60,7 @@ class Probation:
 
     def open(self) -> None:
         """Open the record and keep suspects from taking turns. To be called before a message can reach an actor."""
-        for address in self._set_aside:
-            if self._placement.owns(address):
-                self._condemn(address, BY_REQUEST, requested=True)
+        self._condemn_own()
         if self._record is None:
             return
         self._record.open()
@@ -86,6 +84,20 @@ class Probation:
         if self._trials:
             ids = ", ".join(address.id for address in list(self._trials)[:10])
             self._journal.write(SUSPECTS_FOUND, found=len(self._trials), ids=ids)
+
+    def take_up(self) -> None:
+        """Set aside actors that are to be and whose shards have come. Where shards come and go it is called at each."""
+        for address in self._condemn_own():
+            if self._mailroom.activations.peek(address) is None:
+                self._mailroom.activate(address)
+
+    def _condemn_own(self) -> Sequence[Address]:
+        """Condemn the actors that are to be set aside and are here, each once in this process."""
+        own = [address for address in self._set_aside if self._placement.owns(address)]
+        self._set_aside = [address for address in self._set_aside if address not in own]
+        for address in own:
+            self._condemn(address, BY_REQUEST, requested=True)
+        return own
 
     async def set_aside(self) -> None:
         """Set aside the actors that are to be, before a caller looks at them."""

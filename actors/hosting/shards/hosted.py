@@ -27,6 +27,7 @@ from ...turn import Envelope
 from ...waiting.signal import Signal
 from ..committer import Committer
 from ..mailroom import Mailroom
+from ..probation import Probation
 from ..reading.outsides import Outsides
 from ..turn_loop import TurnLoop
 from .gate import ShardGate
@@ -61,6 +62,7 @@ class Parts:
     reminders: ReminderLoop
     outsides: Outsides
     turn_loop: TurnLoop
+    probation: Probation
     peers: Peers
 
 
@@ -180,6 +182,7 @@ class HostedShards:
         mine = (address for address in marked if parts.placement.shard_of(address) in epochs)
         parts.mailroom.unrecovered.update(dict.fromkeys(mine))
         parts.reminders.come(epochs.keys())
+        parts.probation.take_up()  # before a message lets anything of them begin
         for shard in epochs:
             parts.gate.let_go(shard)
         parts.gate.settle()

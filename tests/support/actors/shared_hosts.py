@@ -43,7 +43,7 @@ class NamelessTransport(MemoryTransport):
 class SharedHost:
     """One host."""
 
-    def __init__(self, hosts: "SharedHosts", number: int) -> None:
+    def __init__(self, hosts: "SharedHosts", number: int, set_aside: Sequence[Address] = ()) -> None:
         self.number = number
         self.address = f"h{number}"
         self.chance = random.Random(f"{hosts.seed}.{number}")
@@ -71,7 +71,9 @@ class SharedHost:
             limits=HostLimits(activations_max=20),
             peers=self.peers,
             precautions=Precautions(
-                sharing=Sharing(source=self.membership, gone=self.gone.append), instruments=instruments
+                sharing=Sharing(source=self.membership, gone=self.gone.append),
+                set_aside=set_aside,
+                instruments=instruments,
             ),
         )
         self._network = hosts.network
@@ -126,8 +128,8 @@ class SharedHosts:
     def running(self) -> Sequence[SharedHost]:
         return [each for each in self.hosts if each.running]
 
-    async def add(self) -> SharedHost:
-        host = SharedHost(self, len(self.hosts))
+    async def add(self, *, set_aside: Sequence[Address] = ()) -> SharedHost:
+        host = SharedHost(self, len(self.hosts), set_aside)
         self.hosts.append(host)
         await self._tasks.start(host.run)
         return host

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
-from perdure.actors.turn import RECOVER
+from perdure.actors.turn import RECOVER, SetAside
 from perdure.testing.virtual_time import LoopClock, run_virtually
 
 from ....support.actors.counter_actor import Add, Read, Remind, Work, counter
@@ -162,6 +162,24 @@ def test_a_host_that_has_not_beaten_for_too_long_takes_no_turn_and_answers_nothi
             assert await host.host.ask(address, Add(1)) == 2
 
     story(tell, 1)
+
+
+def test_an_actor_that_is_to_be_set_aside_is_set_aside_by_the_host_that_was_told_so_once_it_has_the_shard() -> None:
+    async def tell(hosts: SharedHosts) -> None:
+        # Given a host that was started with the request, and does not have the actor,
+        address = hosts.counter_at(hosts.hosts[0])
+        await hosts.hosts[0].host.ask(address, Work(True))
+        later = await hosts.add(set_aside=[address])
+        await hosts.settled(even=True)
+        # when it gets the shard,
+        for other in hosts.hosts[:2]:
+            await other.stop()
+        await hosts.settled()
+        # then that is the first that the actor hears there.
+        assert [name for name, _ in later.counters.set_aside] == [address.id]
+        assert isinstance(next(bodies for turned, bodies in later.counters.turns if turned == address)[0], SetAside)
+
+    story(tell)
 
 
 # Under load.

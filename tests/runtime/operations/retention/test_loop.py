@@ -353,3 +353,30 @@ def test_the_loop_ends_when_the_host_stops(settings: Settings) -> None:
             await loop.run()
 
     story(settings, tell)
+
+
+def test_of_hosts_that_share_a_store_the_one_whose_turn_it_is_forgets(settings: Settings) -> None:
+    async def tell(world: World) -> None:
+        # Given a host whose turn it is not,
+        mine = False
+        await world.finish("a")
+        loop = RetentionLoop(
+            world.store,
+            world.hard,
+            Retention(completed_us=HOUR_US),
+            clock=world.clock,
+            turns=lambda: 0,
+            is_mine=lambda: mine,
+        )
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(loop.run)
+            await anyio.sleep(3 * HOUR_S)
+            assert await world.ids() == ["a"]
+            assert world.store.lists == 0
+            # when it becomes its turn, then what is due goes at once.
+            mine = True
+            await anyio.sleep(RetentionLoop.TURN_EVERY_S + 1)
+            assert await world.ids() == []
+            tasks.cancel_scope.cancel()
+
+    story(settings, tell)
