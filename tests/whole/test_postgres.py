@@ -92,7 +92,7 @@ def test_a_second_daemon_is_refused_and_no_password_is_shown(tmp_path: Path, ser
         return server.url(schema="whole").replace("postgres@127.0.0.1", f"postgres:secret@{host}")
 
     with Daemon(None, tmp_path / "log.db", "--data", url("127.0.0.1")) as daemon:
-        with pytest.raises(AssertionError, match="One host at a time can have a store") as refused:
+        with pytest.raises(AssertionError, match="needs the store for itself") as refused:
             Daemon(None, tmp_path / "second.db", "--data", url("localhost"))
         assert "secret" not in str(refused.value)
         told = httpx.get(f"{daemon.url}/api/v1/system").json()
