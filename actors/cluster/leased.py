@@ -26,7 +26,7 @@ from anyio.abc import TaskStatus
 
 from ..store.cluster import Cluster, HostCard, HostRow, HostState
 from ..store.part import Part
-from ..store.presence.heart import Heartbeat
+from ..store.presence.beats import Heartbeat
 from ..store.presence.place import is_gone
 from .keeper import ShardKeeper
 from .leases.judging import Rejoining

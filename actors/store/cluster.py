@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
-from .presence.heart import Heart
+from .presence.beats import Heart
 
 
 class HostState(IntEnum):

@@ -199,7 +199,7 @@ class StoreInUse(StoreLocked):
     def __str__(self) -> str:
         return (
             f"{self.path} is in use by the host on {self.name} (Perdure {self.release}), which lives. "
-            "One host at a time can have a store on a database, until hosts share one: stop that one first."
+            "What was asked for needs the store for itself: stop all hosts of it first."
         )
 
 

@@ -25,7 +25,8 @@ from .cluster import HostCard, HostRow, HostState, ShardRow
 from .contract import Inspection, Stored, Write
 from .errors import StoreFailed, StoreFenced, StoreInUse, StoreTakenOver, StoreUncertain
 from .memory import MemoryStore
-from .presence.heart import SLOW_S, Beats, Heart
+from .presence.beats import SLOW_S, Beats
+from .presence.heart import BeatingHeart
 
 NAME = "this database in memory"
 # What the stores of a database share of `MemoryStore`.
@@ -144,7 +145,7 @@ class MemoryClusterStore(MemoryStore):
         self._chance = instruments.chance
         self._epochs: dict[int, int] = {}  # of the shards that are this host's
         self._life: _Life | None = None
-        self._heart: Heart | None = None
+        self._heart: BeatingHeart | None = None
 
     @property
     def host(self) -> int:
@@ -155,7 +156,7 @@ class MemoryClusterStore(MemoryStore):
         return self._life is not None and self._life.ended is None
 
     @property
-    def heart(self) -> Heart:
+    def heart(self) -> BeatingHeart:
         assert self._heart is not None, "this host has never joined"
         return self._heart
 
@@ -325,7 +326,7 @@ class MemoryClusterStore(MemoryStore):
     def _begin(self, host: int) -> None:
         self._life = _Life(host, self.database.timeline)
         self._epochs = {}
-        self._heart = Heart(_MemoryBeater(self.database, self._link, host), anyio.current_time(), threaded=False)
+        self._heart = BeatingHeart(_MemoryBeater(self.database, self._link, host), anyio.current_time(), threaded=False)
 
     def _end(self, life: _Life, why: str) -> StoreTakenOver:
         if life.ended is None:

@@ -49,6 +49,9 @@ MAY_IMPORT = {
 PURE = {
     "actors/hosting/activation.py",
     "actors/address.py",
+    "actors/cluster/leases/judging.py",
+    "actors/cluster/leases/plan.py",
+    "actors/cluster/leases/shard_table.py",
     "actors/cluster/placement.py",
     "actors/hosting/quarantine.py",
     "actors/hosting/unreadable.py",

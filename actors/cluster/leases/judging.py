@@ -11,7 +11,7 @@ and nothing is committed by a host whose row is gone.
 `actors/cluster/leased.py` has a table for each life, and fills it from `actors/store/presence/heart.py`.
 """
 
-from ...store.presence.heart import BEAT_S, SLOW_S, Heartbeat
+from ...store.presence.beats import BEAT_S, SLOW_S, Heartbeat
 
 DEAD_S = 2.0  # a number that stands still for so long is that of a dead host
 PAUSE_S = BEAT_S + 0.75  # two beats that are further apart than this: this host has slept

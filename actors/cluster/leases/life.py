@@ -11,7 +11,7 @@ from math import inf
 import anyio
 
 from ...store.cluster import HostRow, HostState
-from ...store.presence.heart import SLOW_S
+from ...store.presence.beats import SLOW_S
 from ...waiting.signal import Signal
 from .judging import BeatTable
 from .shard_table import ShardTable

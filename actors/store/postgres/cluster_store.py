@@ -18,7 +18,7 @@ import anyio
 
 from ..cluster import HostCard, HostRow, HostState, ShardRow
 from ..errors import StoreError, StoreFailed, StoreTakenOver, StoreUncertain
-from ..presence.heart import Heart
+from ..presence.heart import BeatingHeart
 from .driver import DatabaseSession, Lost, Refused, Statement
 from .presence import SERVING, Other, PostgresBeater, Presence, kill
 from .statements import (
@@ -47,7 +47,7 @@ class PostgresClusterStore(PostgresStore):
     def __init__(self, data: str, **settings: Any) -> None:
         super().__init__(data, **settings)
         self._threaded = settings.get("driver") is None
-        self._heart: Heart | None = None
+        self._heart: BeatingHeart | None = None
         self._gifts: list[_Gift] = []  # that nobody has sent yet
         self._giving = anyio.Lock()
 
@@ -67,7 +67,7 @@ class PostgresClusterStore(PostgresStore):
         return presence is not None and presence.ended is None
 
     @property
-    def heart(self) -> Heart:
+    def heart(self) -> BeatingHeart:
         assert self._heart is not None, "this host has never joined"
         return self._heart
 
@@ -112,7 +112,7 @@ class PostgresClusterStore(PostgresStore):
 
     async def _begin(self, opened: Opened, host: int) -> None:
         beater = PostgresBeater(host, self.url, self._connect)
-        self._heart = heart = Heart(beater, anyio.current_time(), threaded=self._threaded)
+        self._heart = heart = BeatingHeart(beater, anyio.current_time(), threaded=self._threaded)
         presence = Presence(host, self.url, self._connect, release=release(), heart=heart)
         try:
             await opened.begin(presence)

@@ -21,7 +21,8 @@ import anyio
 
 from ..errors import StoreInUse, StoreTakenOver
 from ..presence import place
-from ..presence.heart import BEAT_S, SLOW_S, Beats, Heart
+from ..presence.beats import BEAT_S, SLOW_S, Beats
+from ..presence.heart import BeatingHeart
 from .driver import DatabaseSession, Lost, Refused, call_later, ended, spawn
 from .statements import BACKEND, BEAT, END_BLOCKING, HOSTS, JOIN, KILL, LEAVE, LOOK, SERVE
 from .url import DatabaseUrl
@@ -60,7 +61,7 @@ class Presence:
     """
 
     def __init__(
-        self, host: int, url: DatabaseUrl, connect: Connect, *, release: str, heart: Heart | None = None
+        self, host: int, url: DatabaseUrl, connect: Connect, *, release: str, heart: BeatingHeart | None = None
     ) -> None:
         self.host = host
         self.heart = heart

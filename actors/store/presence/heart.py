@@ -14,34 +14,17 @@ Each store that is a `Cluster` (`actors/store/cluster.py`) has one for each life
 import logging
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import inf
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import anyio
 
+from .beats import BEAT_S, SLOW_S, Beats, Heartbeat
+
 logger = logging.getLogger(__name__)
 
-BEAT_S = 0.5  # between two beats
-SLOW_S = 1.0  # a beat that takes longer has failed
 KEPT_MAX = 1_000  # beats that nobody has asked for
-
-
-class Beats(NamedTuple):
-    """An answer to a beat."""
-
-    alive: bool  # whether this host's row is there
-    seen: Mapping[int, int]  # host -> beat of every host that lives
-    version: str  # another one after each change of an owner, of what a host says of itself, or of a cut
-    timeline: str  # another one on a server that was a copy, and may not have all that was committed
-
-
-class Heartbeat(NamedTuple):
-    """A beat, and how it went. The times are of the event loop's clock."""
-
-    sent_at: float
-    answered_at: float  # or when it was given up
-    beats: Beats | None  # None: it has failed
 
 
 class Beater(Protocol):
@@ -60,7 +43,7 @@ class Beater(Protocol):
         ...
 
 
-class Heart:
+class BeatingHeart:
     """Beats for one life of a host.
 
     Args:

@@ -16,7 +16,7 @@ from perdure.actors.cluster.leases.judging import QUIET_S
 from perdure.actors.cluster.leases.seen import Gift, Standing
 from perdure.actors.cluster.membership import Membership, name_of_id
 from perdure.actors.store.errors import StoreFailed
-from perdure.actors.store.presence.heart import BEAT_S
+from perdure.actors.store.presence.beats import BEAT_S
 from perdure.testing.virtual_time import run_virtually
 
 from ...support.actors.leased_hosts import SHARDS, LeasedHost, LeasedHosts

@@ -238,3 +238,32 @@ async def test_gifts_reach_their_new_owner_without_a_look_at_the_table(hosts: Ho
     # One of which the table was read first is known without what was lent; it is done again then.
     heard = [other.keeper.jobs[gift.shard] == gift.jobs for gift in hosts.told]
     assert heard.count(True) >= 1
+
+
+async def test_after_a_failover_to_a_copy_hosts_go_on_with_the_same_shards_from_what_it_has(
+    own_server: PostgresServer,
+) -> None:
+    async with anyio.create_task_group() as group:
+        hosts = Hosts(own_server.url(), group)
+        for _ in range(2):
+            await hosts.add()
+        await hosts.wait_for(hosts.even, within_s=10)
+        ids, owned = [host.store.host for host in hosts.all], [set(host.keeper.open) for host in hosts.all]
+        epochs = {shard: epoch for host in hosts.all for shard, epoch in host.keeper.open.items()}
+        # A server that comes back as a standby and is promoted begins another timeline.
+        await asyncio.to_thread(own_server.stop)
+        (own_server.data / "standby.signal").touch()
+        await asyncio.to_thread(own_server.start)
+        await asyncio.to_thread(own_server.sql, "SELECT pg_promote()")
+        await hosts.wait_for(lambda: all(host.keeper.abandoned for host in hosts.all), within_s=15)
+        await hosts.wait_for(hosts.all_open, within_s=10)
+        # Nobody was killed, and each has what it had, under a new epoch.
+        assert [host.store.host for host in hosts.all] == ids
+        assert [set(host.keeper.open) for host in hosts.all] == owned
+        assert all(host.membership.seen().killed == 0 for host in hosts.all)
+        now = {shard: epoch for host in hosts.all for shard, epoch in host.keeper.open.items()}
+        assert all(now[shard] > epoch for shard, epoch in epochs.items())
+        before = sum(host.keeper.commits for host in hosts.all)
+        await hosts.wait_for(lambda: sum(host.keeper.commits for host in hosts.all) > before + 5, within_s=5)
+        await hosts.require_order()
+        group.cancel_scope.cancel()

@@ -14,7 +14,7 @@ from perdure.actors.address import Address, shard_of
 from perdure.actors.store.cluster import HostCard, HostRow, HostState, ShardRow
 from perdure.actors.store.contract import Stored, Write
 from perdure.actors.store.errors import StoreError, StoreFailed, StoreFenced, StoreInUse, StoreTakenOver
-from perdure.actors.store.presence.heart import Heartbeat
+from perdure.actors.store.presence.beats import Heartbeat
 
 from ...support.actors.cluster_stores import CLUSTERS, ClusterBench, ClusterStore
 from ...support.actors.store_bench import SHARDS, write

@@ -10,7 +10,7 @@ from perdure.actors.store.cluster import Cluster
 from perdure.actors.store.contract import Store
 from perdure.actors.store.memory_cluster import MemoryClusterStore, MemoryDatabase
 from perdure.actors.store.postgres.cluster_store import PostgresClusterStore
-from perdure.actors.store.presence.heart import Heartbeat
+from perdure.actors.store.presence.beats import Heartbeat
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.machines.database.machine import URL, SimDatabase
 

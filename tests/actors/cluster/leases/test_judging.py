@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure.actors.cluster.leases.judging import DEAD_S, PAUSE_S, QUIET_S, BeatTable, Rejoining
-from perdure.actors.store.presence.heart import BEAT_S, SLOW_S, Beats, Heartbeat
+from perdure.actors.store.presence.beats import BEAT_S, SLOW_S, Beats, Heartbeat
 
 ME, OTHER, THIRD = 1, 2, 3
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from perdure.actors.cluster.leases.life import CUT_S, HostLife
 from perdure.actors.store.cluster import HostCard, HostRow, HostState
-from perdure.actors.store.presence.heart import Beats, Heartbeat
+from perdure.actors.store.presence.beats import Beats, Heartbeat
 
 ME, OTHER, THIRD = 1, 2, 3
 

@@ -14,7 +14,7 @@ from perdure.actors.store.postgres.driver import AsyncpgDriver, DatabaseSession,
 from perdure.actors.store.postgres.store import PostgresStore
 from perdure.actors.store.postgres.url import parse_url
 from perdure.actors.store.presence import place
-from perdure.actors.store.presence.heart import BEAT_S
+from perdure.actors.store.presence.beats import BEAT_S
 
 from ....support.actors.store_bench import SHARDS, Bench, write
 from ....support.postgres import PostgresServer
@@ -57,7 +57,7 @@ async def hosts_in(url: str) -> list[int]:
 
 async def test_a_second_host_is_refused_while_the_first_lives(bench: Bench, url: str) -> None:
     before = await hosts_in(url)
-    with pytest.raises(StoreInUse, match=r"is in use by the host on .* which lives. One host at a time"):
+    with pytest.raises(StoreInUse, match=r"is in use by the host on .* which lives. What was asked for needs"):
         await PostgresStore(url, shards=SHARDS).open()
     # And it leaves nothing, and the first works on.
     assert await hosts_in(url) == before

@@ -6,7 +6,8 @@ import time
 import anyio
 import pytest
 
-from perdure.actors.store.presence.heart import BEAT_S, SLOW_S, Beats, Heart, Heartbeat
+from perdure.actors.store.presence.beats import BEAT_S, SLOW_S, Beats, Heartbeat
+from perdure.actors.store.presence.heart import BeatingHeart
 from perdure.testing.virtual_time import run_virtually
 
 
@@ -35,7 +36,7 @@ class Beater:
 def test_it_beats_twice_a_second_and_tells_how_each_beat_went() -> None:
     async def story() -> None:
         beater = Beater()
-        heart = Heart(beater, anyio.current_time(), threaded=False)
+        heart = BeatingHeart(beater, anyio.current_time(), threaded=False)
         began = anyio.current_time()
         async with anyio.create_task_group() as group:
             group.start_soon(heart.run)
@@ -66,7 +67,7 @@ def test_it_beats_twice_a_second_and_tells_how_each_beat_went() -> None:
 def test_one_that_is_alone_only_reads_after_its_first_beat() -> None:
     async def story() -> None:
         beater = Beater(hosts=1)
-        heart = Heart(beater, anyio.current_time(), threaded=False)
+        heart = BeatingHeart(beater, anyio.current_time(), threaded=False)
         async with anyio.create_task_group() as group:
             group.start_soon(heart.run)
             await anyio.sleep(2.2 * BEAT_S)
@@ -82,7 +83,7 @@ def test_one_that_is_alone_only_reads_after_its_first_beat() -> None:
 def test_it_beats_no_more_for_a_loop_that_has_not_ticked() -> None:
     async def story() -> None:
         beater = Beater()
-        heart = Heart(beater, anyio.current_time(), threaded=False)
+        heart = BeatingHeart(beater, anyio.current_time(), threaded=False)
         heart.stuck_after_s = 1.0
         async with anyio.create_task_group() as group:
             group.start_soon(heart.run)
@@ -103,7 +104,7 @@ def test_it_beats_no_more_for_a_loop_that_has_not_ticked() -> None:
 def test_in_a_thread_it_beats_while_the_loop_is_held_up() -> None:
     async def story() -> tuple[list[Heartbeat], Beater]:
         beater = Beater()
-        heart = Heart(beater, anyio.current_time(), threaded=True)
+        heart = BeatingHeart(beater, anyio.current_time(), threaded=True)
         async with anyio.create_task_group() as group:
             group.start_soon(heart.run)
             await anyio.sleep(0.1)
