@@ -65,6 +65,7 @@ class Reception:
     transport: Transport
     journal: Journal
     lives: Callable[[str], bool]  # whether a host of that name is known to live
+    timeline: Callable[[], str]  # see `Membership.timeline`
 
 
 class Inbound:
@@ -86,6 +87,7 @@ class Inbound:
         self._inbounds = inbounds
         self._caller: str | None = None  # the name that the transport has verified
         self._version: int | None = None
+        self._timeline = ""  # that the other end has seen
         self._deadline: asyncio.TimerHandle | None = None
         self._watches: dict[int, tuple[Address, _RemoteWatch]] = {}
         self._takers: Mapping[type[ToHost], Callable[[Any], None]] = {
@@ -101,10 +103,17 @@ class Inbound:
         if self.host is None:
             return
         if self._reception.lives(self.host):
-            if not self.welcome:
+            if not self.welcome and self._is_of_our_time():
                 self._let_in()
         elif self.welcome:
             self.wire.close()
+
+    def _is_of_our_time(self) -> bool:
+        """Whether both ends have seen the same server last, or the caller has just begun and has seen none.
+
+        This end waits until it has seen the server itself: else it might take what a caller sends that is behind.
+        """
+        return self._timeline in ("", self._reception.timeline())
 
     def _made(self, connection: asyncio.BaseTransport) -> None:
         self._inbounds[self] = None
@@ -136,6 +145,7 @@ class Inbound:
             raise FrameRefused(
                 f"it knows versions {hello.wire_min} to {hello.wire_max} of the wire, of which this release knows none"
             )
+        self._timeline = hello.timeline
         self.host = self.wire.peer = hello.name
         self.review()
 

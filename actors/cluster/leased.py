@@ -95,6 +95,11 @@ class LeasedMembership:
         """The name of this host; another one in each life."""
         return name_of_id(self._life.me)
 
+    @property
+    def timeline(self) -> str:
+        """Which server the database is on, as this host's beats have seen it; "" before the first."""
+        return self._life.timeline
+
     def others(self) -> Mapping[str, Endpoint]:
         """Name -> endpoint of all other hosts that live."""
         return {
@@ -302,7 +307,9 @@ class LeasedMembership:
         if beat.beats is None:
             return
         found = beat.beats
-        life.timeline = life.timeline or found.timeline
+        if not life.timeline and found.timeline:
+            life.timeline = found.timeline
+            self._changed()  # connections of others may wait for it
         if not found.alive:
             self._die(keeper, "another host has found it dead")
         elif found.timeline != life.timeline:

@@ -28,6 +28,15 @@ class Membership(Protocol):
         """The part of the store that this host has for itself; None: all hosts share the store."""
         ...
 
+    @property
+    def timeline(self) -> str:
+        """Which server the store is on, as this host has seen it last; "" if it has seen none, or there is none.
+
+        After a failover it is another one, which may not have all that was committed before. What a host sends that
+        has not noticed it is not taken by one that has. The watchers are called when it is seen first.
+        """
+        ...
+
     def others(self) -> Mapping[str, Endpoint]:
         """The other hosts that live, by their names in the placement table, and where they listen."""
         ...
@@ -68,6 +77,11 @@ class FixedMembership:
     def me(self) -> str:
         """This host's own name."""
         return name_of(self.index)
+
+    @property
+    def timeline(self) -> str:
+        """None: each host has a file of its own."""
+        return ""
 
     def others(self) -> Mapping[str, Endpoint]:
         """The other hosts, in the order of their numbers."""

@@ -287,7 +287,7 @@ class Outbound:
             return
         self._refusals = 0
         try:
-            wire.send(self._codec.pack(HelloFrame(self._me, WIRE_MIN, WIRE_MAX)))
+            wire.send(self._codec.pack(HelloFrame(self._me, WIRE_MIN, WIRE_MAX, self._membership.timeline)))
             await news.wait_for(self.WELCOME_S)
             if self._wire is None:
                 await self._pause()

@@ -242,6 +242,7 @@ class Peers:
                 transport=self._transport,
                 journal=Journal(__name__),
                 lives=lambda name: name in self._outbound,
+                timeline=lambda: self.membership.timeline,
             )
             self._transport.identify(self._me)
             listener = await self._transport.listen(lambda: Inbound(reception, self._inbounds).wire)

@@ -31,6 +31,7 @@ class HelloFrame(Struct, frozen=True, array_like=True, tag=0):
     name: str
     wire_min: int
     wire_max: int
+    timeline: str = ""  # of the store's server, as the caller has seen it last; "": it has none, or has not seen it yet
 
 
 class AskFrame(Struct, frozen=True, array_like=True, tag=1):

@@ -332,3 +332,42 @@ async def test_releases_that_know_no_wire_in_common_do_not_talk() -> None:
         later.write(framed(b.peers._codec.pack(HelloFrame("a", 100, 200))))
         await anyio.sleep(0.1)
         assert (later.lost, later.got) == (True, b"")
+
+
+@virtually
+async def test_what_a_host_sends_that_has_not_noticed_a_failover_is_not_taken_until_it_has() -> None:
+    async with cluster() as world:
+        # Given two hosts, of which one has seen that the store's server is another one,
+        a, b = await pair(world)
+        a.membership.timeline = b.membership.timeline = "1"
+        b.membership.timeline = "2"
+        b.peers.abandon()
+        b.membership.tell()
+        # when the other sends something, then it does not arrive,
+        a.to("b").deliver(A, Envelope(Add(1), None, "sender"))
+        await anyio.sleep(3)
+        assert not a.peers.connected
+        assert b.side.received == []
+        # until it has noticed too, and has forgotten what it had sent before.
+        a.membership.timeline = "2"
+        a.peers.abandon()
+        a.membership.tell()
+        a.to("b").deliver(A, Envelope(Add(2), None, "sender"))
+        await anyio.sleep(1)
+        assert b.side.bodies == [Add(2)]
+        assert await b.to("a").call(WHO) == "a"
+
+
+@virtually
+async def test_a_host_that_has_just_begun_is_heard_at_once_and_hears_others_once_it_has_seen_the_server() -> None:
+    async with cluster() as world:
+        a = await world.start("a", "b")
+        a.membership.timeline = "2"
+        b = await world.start("b", "a")
+        await anyio.sleep(0.2)
+        assert await b.to("a").call(WHO) == "a"
+        assert not a.peers.connected
+        b.membership.timeline = "2"
+        b.membership.tell()
+        await anyio.sleep(0.01)
+        assert await a.to("b").call(WHO) == "b"

@@ -84,7 +84,7 @@ def test_tags_and_the_order_of_fields_are_what_they_were() -> None:
         if each.__name__ != "Struct"
     }
     assert found == {
-        "HelloFrame": (0, "name", "wire_min", "wire_max"),
+        "HelloFrame": (0, "name", "wire_min", "wire_max", "timeline"),
         "AskFrame": (1, "number", "address", "word", "body", "new"),
         "PostFrame": (2, "number", "address", "word", "body", "shard", "epoch"),
         "CallFrame": (3, "number", "method", "arguments"),

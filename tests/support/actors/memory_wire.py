@@ -14,6 +14,7 @@ class HandMembership:
     def __init__(self, me: str, *others: str) -> None:
         self.me = me
         self.part: Part | None = None
+        self.timeline = ""
         self.told: list[str] = []  # what the wire has told it
         self._others: dict[str, Endpoint] = {name: MemoryEndpoint(name) for name in others}
         self._watchers: list[Callable[[], None]] = []
