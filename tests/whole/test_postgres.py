@@ -95,7 +95,6 @@ def test_a_second_daemon_joins_the_first_any_takes_any_request_and_no_password_i
     def url(host: str) -> str:
         return server.url(schema="whole").replace("postgres@127.0.0.1", f"postgres:secret@{host}")
 
-<<<<<<< HEAD
     app = write_app(tmp_path)
     with (
         Daemon(app, tmp_path / "log.db", "--data", url("127.0.0.1"), "--drain", "0") as first,
@@ -117,13 +116,6 @@ def test_a_second_daemon_joins_the_first_any_takes_any_request_and_no_password_i
             state = daemon.wait_for("a", "COMPLETED")
             assert '"got":[7]' in state["properties"]["dapr.workflow.output"].replace(" ", "")
         told = httpx.get(f"{first.url}/api/v1/system").json()
-=======
-    with Daemon(None, tmp_path / "log.db", "--data", url("127.0.0.1")) as daemon:
-        with pytest.raises(AssertionError, match="needs the store for itself") as refused:
-            Daemon(None, tmp_path / "second.db", "--data", url("localhost"))
-        assert "secret" not in str(refused.value)
-        told = httpx.get(f"{daemon.url}/api/v1/system").json()
->>>>>>> e3f78f1
         assert told["configuration"]["data"].startswith("postgresql://postgres@127.0.0.1")
         assert told["store"]["kind"] == "postgresql"
         assert "secret" not in str(told)
