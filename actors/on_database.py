@@ -85,12 +85,19 @@ class DatabaseTransport:
         Raises:
             PeerPortUnusable: The port, or the address, cannot be taken.
             PeerAddressNeeded: It could not be reached there by a host that lives, or would not reach that one.
-            StoreError: The store's secret cannot be read.
+            StoreError: The store's secret cannot be read, or the package for certificates is missing.
         """
-        # `cryptography` comes with the extra that brings the driver; who has no database needs neither.
-        from .cluster.transport.certificates import AUTHORITIES, SecretUnreadable, make_secret  # noqa: PLC0415
-        from .cluster.transport.tls import TlsTransport  # noqa: PLC0415
-
+        try:
+            # It comes with the extra that brings the driver; who has no database needs neither.
+            from .cluster.transport.certificates import AUTHORITIES, SecretUnreadable, make_secret  # noqa: PLC0415
+            from .cluster.transport.tls import TlsTransport  # noqa: PLC0415
+        except ImportError as error:
+            if (error.name or "").partition(".")[0] != "cryptography":
+                raise
+            raise StoreFailed(
+                "hosts on PostgreSQL know each other by certificates, for which the package cryptography is missing. "
+                "Install it: pip install 'perdure[postgres]'"
+            ) from error
         bind, port, advertised = await self._place()
         secret = partial(self._cluster.secret, AUTHORITIES, make_secret)
         tls = TlsTransport(secret, bind=bind, port=port, advertised=advertised)

@@ -33,6 +33,8 @@ def rotate_keys(data: str) -> None:
         anyio.run(_rotate, data)
     except PerdureError as error:
         raise click.ClickException(explain(error, RUN_FLAGS)) from None
+    except ModuleNotFoundError:
+        raise click.ClickException("the package cryptography is missing: pip install 'perdure[postgres]'") from None
     except ValueError as error:  # the secret is none that this release knows; it says what to do
         raise click.ClickException(str(error)) from None
     click.echo(f"{without_password(data)} has new keys. Hosts use them from their next start on.")

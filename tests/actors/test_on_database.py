@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import closing
 from typing import Any, cast
@@ -129,6 +130,19 @@ def test_a_secret_of_another_release_is_told_as_an_error_of_the_store() -> None:
         with pytest.raises(StoreFailed, match="authorities"):
             await transport(Secrets(b"nonsense")).listen(Quiet)
         assert len(make_secret()) > 100
+
+    run(story)
+
+
+def test_a_package_that_is_missing_is_told_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [each for each in sys.modules if each.startswith(("cryptography", "perdure.actors.cluster.transport"))]:
+        if not name.endswith((".endpoint", ".addresses", ".transport")):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+
+    async def story() -> None:
+        with pytest.raises(StoreFailed, match=r"pip install 'perdure\[postgres\]'"):
+            await transport(Secrets(b"any")).listen(Quiet)
 
     run(story)
 
