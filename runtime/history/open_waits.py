@@ -49,9 +49,7 @@ class OpenWaits:
         """Take the next row into account."""
         timers: list[int] = []
         if row.turn is not None:
-            consumed = len(self._held) if row.consumed is None else row.consumed
-            fed, self._held = self._held[:consumed], self._held[consumed:]
-            for event in (*fed, *row.turn):
+            for event in (*row.taken_from(self._held), *row.turn):
                 self._feed(event)
                 # Waits of this very turn are last, behind all that was fed.
                 if isinstance(event, TimerCreated) and event.origin == TimerOrigin.EXTERNAL_EVENT:

@@ -51,10 +51,9 @@ class OpenWork:
         work = cls()
         held: list[Event] = []
         for row in rows:
-            if remote and row.turn is not None:
-                for timer_id in work.waits_ended_by(held[: row.consumed]):
+            if remote:
+                for timer_id in work.waits_ended_by(row.taken_from(held)):
                     del work.timers[timer_id], work.waits[timer_id]
-                del held[: row.consumed]
             held += row.held
             for event in row.turn or ():
                 work.apply(event)

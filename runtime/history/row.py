@@ -12,12 +12,14 @@ Workflow actors write rows; replay, the timeline and the facade read them.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgpack
 
 from ...actors.errors import PerdureError
 from .event import COMMANDS, Arrival, Command, Event, pack_event, unpack_event
+
+E = TypeVar("E", bound=Event)
 
 
 class CorruptHistory(PerdureError):
@@ -42,6 +44,17 @@ class Row(NamedTuple):
     # without a timeout the event's name, as spelled. None: as before. Replay does not need it: it is for what runs no
     # code.
     waits: Sequence[str | int] | None = None
+
+    def taken_from(self, held: list[E]) -> list[E]:
+        """Take what this row's turn has fed out of the arrivals that earlier rows hold, and return it, oldest first.
+
+        Without a turn nothing is fed. What this row holds itself is not added.
+        """
+        if self.turn is None:
+            return []
+        fed = held[: self.consumed]
+        del held[: self.consumed]
+        return fed
 
 
 class RowPacker:

@@ -57,12 +57,10 @@ class Timeline:
         """Add the next row: the head of its turn, the arrivals that were fed, and the commands."""
         if row.turn is not None:
             arrivals, commands = split(row.turn)
-            consumed = len(self.held) if row.consumed is None else row.consumed
             self.has_run = True
             self.events.append(TimedEvent(ARRIVED, row.at_us, self._head(commands)))
-            self.events += self.fed([*self.held[:consumed], *arrivals], row.at_us)
+            self.events += self.fed([*row.taken_from(self.held), *arrivals], row.at_us)
             self.events += self._asked(commands, row.at_us)
-            del self.held[:consumed]
         for event in row.held:
             self.held.append(event)  # type: ignore[arg-type]  # only arrivals are ever held
             if isinstance(event, ExecutionStalled):

@@ -158,8 +158,7 @@ class Instance:
                 self.open.tasks = {}  # they have been performed: no row tells of that any more, but the mark went
             return
         for row in self.rows:
-            if row.turn is not None:
-                del self.held[: row.consumed]
+            row.taken_from(self.held)
             self.held.extend(row.held)  # type: ignore[arg-type]  # only what arrives is ever held
         self.waits = last_waits(self.rows)
         if self.record.remote:

@@ -130,3 +130,12 @@ def test_a_turn_is_parted_into_what_arrived_and_what_was_asked_each_in_its_order
 def test_parting_loses_nothing(turn: list[object]) -> None:
     arrived, asked = split(turn)  # type: ignore[arg-type]
     assert sorted(map(repr, [*arrived, *asked])) == sorted(map(repr, turn))
+
+
+@given(held=st.lists(arrivals, max_size=6), row=rows)
+def test_a_turn_feeds_the_oldest_of_what_is_held(held: list[Event], row: Row) -> None:
+    left = [*held]
+    fed = row.taken_from(left)
+    assert fed + left == held
+    most = len(held) if row.consumed is None else min(row.consumed, len(held))
+    assert len(fed) == (0 if row.turn is None else most)
