@@ -224,6 +224,7 @@ STAY_HOME = {
     "EventMissing",
     "EventNotFound",
     "EventNotRerunnable",
+    "FileUnfit",
     "HistoryChanged",
     "ImportMalformed",
     "ImportUnfinished",
