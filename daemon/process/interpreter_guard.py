@@ -1,7 +1,8 @@
 """Settings of the interpreter that the daemon lives by, kept in place while code of the app runs.
 
 The rule: what is as it was when the daemon began to serve stays so: the collector of garbage runs, calls may be nested
-as deep, threads are switched as often, and the system gives as many files and as much memory. An app that sets them while it is imported has its way.
+as deep, threads are switched as often, and the system gives as many files and as much memory. An app that sets them
+while it is imported has its way.
 `daemon/daemon.py` starts it.
 """
 
@@ -35,24 +36,27 @@ class GuardedSetting(NamedTuple):
 def limits_of_the_process() -> Iterator[GuardedSetting]:
     """The limits that the system keeps (setrlimit(2)), where it has such.
 
-    Only the soft ones: one whose hard limit was lowered too is as low as that, for good.
+    One whose hard limit was lowered too is as low as that for good, unless the process may raise it.
     """
     if sys.platform == "win32":
         return
     for name in ("RLIMIT_NOFILE", "RLIMIT_FSIZE", "RLIMIT_AS", "RLIMIT_DATA", "RLIMIT_NPROC"):
         number = getattr(resource, name, None)
         if number is not None:
-            yield GuardedSetting(name, partial(_soft, number), partial(_set_soft, number), _is_lower)
+            yield GuardedSetting(name, partial(resource.getrlimit, number), partial(_set_limit, number), _is_worse)
 
 
-def _soft(number: int) -> int:
-    return resource.getrlimit(number)[0]
-
-
-def _set_soft(number: int, soft: int) -> None:
-    with suppress(OSError, ValueError):
+def _set_limit(number: int, was: tuple[int, int]) -> None:
+    try:
+        resource.setrlimit(number, was)
+    except (OSError, ValueError):
         hard = resource.getrlimit(number)[1]
-        resource.setrlimit(number, (soft if not _is_lower(hard, soft) else hard, hard))
+        with suppress(OSError, ValueError):
+            resource.setrlimit(number, (hard, hard))
+
+
+def _is_worse(now: tuple[int, int], was: tuple[int, int]) -> bool:
+    return _is_lower(now[0], was[0])
 
 
 def _is_lower(now: int, was: int) -> bool:
