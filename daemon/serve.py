@@ -4,6 +4,7 @@ The rule: this module imports neither the engine nor the servers until `serve_ap
 several hosts imports it and does without them. `cli/run.py` and `daemon/hosts/member.py` call it.
 """
 
+import atexit
 import logging
 import os
 import sys
@@ -17,6 +18,8 @@ from .process.early_signals import EarlySignals
 
 if TYPE_CHECKING:
     from .supervision import Member
+
+AT_EXIT_S = 5.0  # for functions that code of the app has registered with `atexit`
 
 
 def serve_app(
@@ -63,14 +66,17 @@ def no_thread_is_waited_for(tell: "Callable[[BaseException], int] | None" = None
     Args:
         tell: Tells of an error and gives the exit code; as Python does by default.
     """
+    registered = _functions_at_exit()
     try:
         yield
     except BaseException as error:
         if not _threads_are_left():
+            _bound_the_exit(1, registered)
             raise
         _end((tell or exit_code_of)(error))
     if _threads_are_left():
         _end(0)
+    _bound_the_exit(0, registered)
 
 
 def exit_code_of(error: BaseException) -> int:
@@ -87,6 +93,29 @@ def exit_code_of(error: BaseException) -> int:
 
 def _threads_are_left() -> bool:
     return any(thread is not threading.current_thread() and not thread.daemon for thread in threading.enumerate())
+
+
+def _functions_at_exit() -> int:
+    count = getattr(atexit, "_ncallbacks", None)  # CPython has it
+    return count() if count is not None else 0
+
+
+def _bound_the_exit(code: int, registered: int) -> None:
+    """Give functions that code of the app has registered for the end of the process a while, and not for ever.
+
+    Args:
+        code: With which the process ends when the while is over.
+        registered: How many there were before.
+    """
+    if _functions_at_exit() <= registered:
+        return
+
+    def begin() -> None:
+        timer = threading.Timer(AT_EXIT_S, _end, (code,))
+        timer.daemon = True
+        timer.start()
+
+    atexit.register(begin)  # the last that is registered is called first
 
 
 def _end(code: int) -> None:

@@ -1,17 +1,23 @@
 """Settings of the interpreter that the daemon lives by, kept in place while code of the app runs.
 
 The rule: what is as it was when the daemon began to serve stays so: the collector of garbage runs, calls may be nested
-as deep, and threads are switched as often. An app that sets them while it is imported has its way.
+as deep, threads are switched as often, and the system gives as many files and as much memory. An app that sets them
+while it is imported has its way.
 `daemon/daemon.py` starts it.
 """
 
 import gc
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 import anyio
+
+if sys.platform != "win32":
+    import resource
 
 logger = logging.getLogger(__name__)
 
@@ -27,28 +33,62 @@ class GuardedSetting(NamedTuple):
     worse: Callable[[Any, Any], bool]  # whether a value is worse for the daemon than the one it had
 
 
+def limits_of_the_process() -> Iterator[GuardedSetting]:
+    """The limits that the system keeps (setrlimit(2)), where it has such.
+
+    One whose hard limit was lowered too is as low as that for good, unless the process may raise it.
+    """
+    if sys.platform == "win32":
+        return
+    for name in ("RLIMIT_NOFILE", "RLIMIT_FSIZE", "RLIMIT_AS", "RLIMIT_DATA", "RLIMIT_NPROC"):
+        number = getattr(resource, name, None)
+        if number is not None:
+            yield GuardedSetting(name, partial(resource.getrlimit, number), partial(_set_limit, number), _is_worse)
+
+
+def _set_limit(number: int, was: tuple[int, int]) -> None:
+    try:
+        resource.setrlimit(number, was)
+    except (OSError, ValueError):
+        hard = resource.getrlimit(number)[1]
+        with suppress(OSError, ValueError):
+            resource.setrlimit(number, (hard, hard))
+
+
+def _is_worse(now: tuple[int, int], was: tuple[int, int]) -> bool:
+    return _is_lower(now[0], was[0])
+
+
+def _is_lower(now: int, was: int) -> bool:
+    return now not in (was, resource.RLIM_INFINITY) and (was == resource.RLIM_INFINITY or now < was)
+
+
 SETTINGS = (
     GuardedSetting(
         "gc.isenabled()", gc.isenabled, lambda on: gc.enable() if on else gc.disable(), lambda now, was: was > now
     ),
     GuardedSetting("sys.getrecursionlimit()", sys.getrecursionlimit, sys.setrecursionlimit, lambda now, was: now < was),
     GuardedSetting("sys.getswitchinterval()", sys.getswitchinterval, sys.setswitchinterval, lambda now, was: now > was),
+    *limits_of_the_process(),
 )
 
 
 async def guard_interpreter(*, interval_s: float = LOOK_S) -> None:
     """Put the settings back that have become worse, until cancelled."""
     before = [setting.read() for setting in SETTINGS]
+    told: dict[str, list[Any]] = {setting.name: [] for setting in SETTINGS}
     while True:
         await anyio.sleep(interval_s)
         for setting, was in zip(SETTINGS, before, strict=True):
             now = setting.read()
-            if setting.worse(now, was):
+            if setting.worse(now, was) and now not in told[setting.name]:
                 setting.write(was)
+                if setting.read() != was:
+                    told[setting.name].append(now)  # for good: it is told once
                 logger.warning(
                     "code of the app had changed %s from %s to %s for the whole process; it is %s again",
                     setting.name,
                     was,
                     now,
-                    was,
+                    setting.read(),
                 )

@@ -73,3 +73,18 @@ def ended(program: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=PATIENCE_S
     )
+
+
+@pytest.mark.parametrize(("ends", "code"), [("pass", 0), ("raise LookupError('it broke')", 1)])
+def test_a_function_that_the_app_has_registered_for_the_end_has_a_while_only(ends: str, code: int) -> None:
+    program = f"""
+import atexit, threading
+from perdure.daemon import serve
+serve.AT_EXIT_S = 0.2
+with serve.no_thread_is_waited_for():
+    atexit.register(threading.Event().wait)
+    atexit.register(print, "flushed", flush=True)
+    {ends}
+"""
+    ended = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (code, "flushed\n")

@@ -1,6 +1,7 @@
 """Settings of the interpreter that code of the app makes worse for the daemon are put back."""
 
 import gc
+import resource
 import sys
 from collections.abc import Callable, Iterator
 
@@ -29,12 +30,20 @@ async def guarded(change: Callable[[], object]) -> None:
         tasks.cancel_scope.cancel()
 
 
+def lower(limit: int) -> None:
+    """Lower a soft limit of the process, by so much that nothing breaks for a moment."""
+    soft, hard = resource.getrlimit(limit)
+    resource.setrlimit(limit, (soft - 1 if soft != resource.RLIM_INFINITY else 2**40, hard))
+
+
 @pytest.mark.parametrize(
     ("change", "name"),
     [
         (gc.disable, "gc.isenabled() from True to False"),
         (lambda: sys.setrecursionlimit(sys.getrecursionlimit() - 1), "sys.getrecursionlimit()"),
         (lambda: sys.setswitchinterval(60), "sys.getswitchinterval()"),
+        (lambda: lower(resource.RLIMIT_NOFILE), "RLIMIT_NOFILE from"),
+        (lambda: lower(resource.RLIMIT_FSIZE), "RLIMIT_FSIZE from"),
     ],
 )
 def test_what_is_worse_is_put_back_and_told_once(
