@@ -2,7 +2,7 @@
 
 The rule: a message that an actor sends is sent again, in its order, until the
 other host says that a commit holds it or that the receiver has moved. The request of a caller is sent once; if
-the connection is lost before the answer, the caller gets `HostLost`; if no answer comes in ANSWER_S, `HostSilent`.
+the connection is lost before the answer, the caller gets `HostLost`; if no answer comes in time, `HostSilent`.
 
 `actors/cluster/peers.py` has one for each other host. The other end is `actors/cluster/inbound.py`.
 """
@@ -76,7 +76,8 @@ class _Asked(NamedTuple):
     """A request without an answer."""
 
     reply: Reply
-    until_s: float  # by the event loop's clock
+    since_s: float  # by the event loop's clock
+    wait_s: float  # how long the answer is waited for
     method: HostMethod | None  # that is called; None: an actor is asked
     address: Address | None = None
     envelope: Envelope | None = None
@@ -99,6 +100,9 @@ class Outbound:
     WELCOME_S = 6.0
     # How long a caller waits for the other host's answer. A host that hangs is killed soon after.
     ANSWER_S = 5.0
+    # How long an actor is waited for whose host shares a store with this one. A host that hangs is found dead long
+    # before; one that waits for its database, as this one does, is not, and answers when the database is there again.
+    PATIENT_S = 45.0
     LOOK_S = 0.5  # how often requests that are too old are looked for, while there are any
 
     def __init__(
@@ -155,7 +159,8 @@ class Outbound:
         if envelope.reply is None:
             self._post(address, envelope)
             return
-        asked = _Asked(envelope.reply, anyio.current_time() + self.ANSWER_S, None, address, envelope, new)
+        wait_s = self.ANSWER_S if self._membership.part is not None else self.PATIENT_S
+        asked = _Asked(envelope.reply, anyio.current_time(), wait_s, None, address, envelope, new)
         try:
             word, body = self._vocabulary.say(envelope.body)
             number = next(self._numbers)
@@ -187,7 +192,7 @@ class Outbound:
         reply = Reply()
         number = next(self._numbers)
         frame = CallFrame(number, method.name, method.pack_arguments(arguments))
-        self._request(frame, _Asked(reply, anyio.current_time() + self.ANSWER_S, method))
+        self._request(frame, _Asked(reply, anyio.current_time(), self.ANSWER_S, method))
         return await reply.wait()
 
     def tell(self, method: HostMethod, *arguments: Any) -> None:
@@ -320,15 +325,13 @@ class Outbound:
                 await self._asking.wait()
             await anyio.sleep(self.LOOK_S)
             now_s = anyio.current_time()
-            silent = 0
-            for number, asked in list(self._asked.items()):
-                if asked.until_s > now_s:
-                    break
+            late = {number: each for number, each in self._asked.items() if each.since_s + each.wait_s <= now_s}
+            for number, asked in late.items():
                 del self._asked[number]
-                asked.reply.fail(HostSilent(self.name, waited_s=self.ANSWER_S))
-                silent += 1
-            if silent:
-                self._journal.write(HOST_SILENT, host=self.name, found=silent, waited_s=self.ANSWER_S)
+                asked.reply.fail(HostSilent(self.name, waited_s=asked.wait_s))
+            if late:
+                waited_s = max(asked.wait_s for asked in late.values())
+                self._journal.write(HOST_SILENT, host=self.name, found=len(late), waited_s=waited_s)
 
     def _resume(self, wire: Wire) -> None:
         """Send messages without a receipt and watches again, over a new connection."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ..address import Address, shard_of
 from ..errors import HostNotRunning, NotOwner
+from ..store.contract import Reminder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +97,10 @@ class Placement:
     def shard_of(self, address: Address) -> int:
         """The shard of an address, whoever owns it."""
         return shard_of(address.id, self._shards)
+
+    def shard_of_reminder(self, reminder: Reminder) -> int:
+        """The shard of a reminder's actor, whoever owns it."""
+        return self.shard_of(reminder.address)
 
     def locate(self, address: Address) -> int:
         """Resolve an address to its shard.

@@ -41,7 +41,7 @@ from ..errors import ForeignLoop, ForeignThread, HostNotRunning, HostStopping, P
 from ..instruments import SYSTEM, Instruments
 from ..reminders.loop import ReminderLoop
 from ..reminders.window import ReminderWindow
-from ..store.contract import Inspection, Reminder, Store, Stored
+from ..store.contract import Inspection, Store, Stored
 from ..store.errors import StoreFailed
 from ..turn import ActorType, Envelope
 from ..waiting.own_task import only_exception, place_of_caller
@@ -137,7 +137,6 @@ class Host:
         self._watches = Watches()
         self.journal = journal = precautions.journal or Journal()
         self._counts = LeftOut(journal)
-        # A lower part calls a higher one through a callback.
         self._mailroom = Mailroom(
             store,
             types,
@@ -158,7 +157,9 @@ class Host:
         self._reminders = ReminderLoop(
             store,
             clock,
-            ReminderWindow(limits.reminders_max, shard_of=None if sharing is None else self._shard_of),
+            ReminderWindow(
+                limits.reminders_max, shard_of=None if sharing is None else self.placement.shard_of_reminder
+            ),
             fire=self._mailroom.fire,
             room=self._mailroom.loader.room,
             journal=journal,
@@ -346,6 +347,10 @@ class Host:
         """Read the outside of an actor as last committed, without activating it."""
         if self._home != self._here():
             self._refuse_outsider()
+        if self._shards is None:
+            activation = self._mailroom.activations.peek(address)
+            if activation is not None and (outside := activation.outside) is not None:
+                return outside
         return await self._outsides.inspect(address)
 
     async def read(self, address: Address) -> Stored | None:
@@ -389,8 +394,6 @@ class Host:
         if self._mailroom.stopping:
             raise self._mailroom.refusal()
         raise ForeignThread if self._thread != get_ident() else ForeignLoop
-
-    # Starting and stopping.
 
     def _start(self, tasks: TaskGroup) -> None:
         for loop in (
@@ -486,9 +489,6 @@ class Host:
     def _retire(self, activation: Activation) -> None:
         if self._gate is None or activation.shard not in self._gate.closed:
             self._committer.retire(activation, self.clock.now_us())
-
-    def _shard_of(self, reminder: Reminder) -> int:
-        return self.placement.shard_of(reminder.address)
 
 
 def place_peers(placement: Placement, membership: Membership, shards: int) -> None:

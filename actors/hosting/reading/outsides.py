@@ -8,7 +8,7 @@ looks again, because commits may have been missed.
 """
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
 from ...address import Address
@@ -95,17 +95,14 @@ class Outsides:
         """Whether what is in memory counts now."""
         return self._source is None or self._source.may_answer
 
-    @contextmanager
-    def watch(self, address: Address) -> Iterator[Watch]:
+    def watch(self, address: Address) -> AbstractContextManager[Watch]:
         """See `Host.watch`."""
         if self._source is None and self._mailroom.elsewhere(address) is None:
-            watch = Watch()
-            self._watches.add(address, watch)
-            try:
-                yield watch
-            finally:
-                self._watches.remove(address, watch)
-            return
+            return _Watching(self._watches, address)
+        return self._follow_while(address)
+
+    @contextmanager
+    def _follow_while(self, address: Address) -> Iterator[Watch]:
         following = _Following(address, Watch())
         self._follow(following)
         if self._source is not None:
@@ -137,6 +134,24 @@ class Outsides:
         else:
             self._watches.add(address, watch)
             following.end = partial(self._watches.remove, address, watch)
+
+
+class _Watching:
+    """A watch of an actor that is here for the life of this host. A class, because a generator takes twice as long."""
+
+    __slots__ = ("_address", "_watch", "_watches")
+
+    def __init__(self, watches: Watches, address: Address) -> None:
+        self._watches = watches
+        self._address = address
+        self._watch = Watch()
+
+    def __enter__(self) -> Watch:
+        self._watches.add(self._address, self._watch)
+        return self._watch
+
+    def __exit__(self, *error: object) -> None:
+        self._watches.remove(self._address, self._watch)
 
 
 class _Following:

@@ -182,6 +182,32 @@ def test_an_actor_that_is_to_be_set_aside_is_set_aside_by_the_host_that_was_told
     story(tell)
 
 
+def test_a_caller_at_another_host_waits_while_the_database_is_away_as_one_at_the_owner_does() -> None:
+    async def tell(hosts: SharedHosts) -> None:
+        # Given a database that no host reaches for longer than a silent host is waited for,
+        one, two = hosts.hosts
+        address = hosts.counter_at(one)
+        for host in hosts.hosts:
+            host.link.patience_s = 30
+            host.link.away = True
+        came: list[int] = []
+
+        async def ask(through: SharedHost) -> None:
+            came.append(await through.host.ask(address, Add(1)))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask, one)
+            tasks.start_soon(ask, two)
+            await anyio.sleep(12)
+            assert came == []
+            # when it is back, then both callers get their answers.
+            for host in hosts.hosts:
+                host.link.away = False
+        assert sorted(came) == [1, 2]
+
+    story(tell)
+
+
 # Under load.
 
 
