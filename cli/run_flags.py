@@ -139,7 +139,8 @@ RUN_OPTIONS = (
         parse=parse_processes,
         metavar="COUNT",
         default=1,
-        help="Processes that share the work of APP, each with a part of the store in a file of its own.",
+        help="Processes that share the work of APP: each with a part of the store in a file of its own, or a host on a "
+        "PostgreSQL database.",
     ),
     Setting("--app-id", parse=parse_app_id, metavar="ID", help="This daemon's name.  [default: the name of the app]"),
     Setting(
