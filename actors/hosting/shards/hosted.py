@@ -88,8 +88,12 @@ class HostedShards:
         """Take shards over, and recover them."""
         parts = self._parts
         parts.placement.host = self._sharing.source.me
+        # A shard that was given away, and came back before this host had heard that it was given.
+        left = {shard: self._drop(shard) for shard in epochs if parts.placement.owner(shard) == parts.placement.host}
         parts.placement.claimed(epochs, shards=parts.store.shards)
         parts.gate.opening.update(epochs)
+        for shard, before in left.items():
+            parts.gate.let_go(shard, before)
         parts.gate.settle()
         self._opened.set()
 
@@ -113,13 +117,8 @@ class HostedShards:
     def given(self, shard: int, owner: Ownership) -> None:
         """Forget a shard that was closed, and send on what waits for it."""
         parts = self._parts
-        parts.gate.closed.discard(shard)
-        parts.gate.opening.pop(shard, None)
         parts.placement.lost(shard, owner)
-        left = parts.mailroom.drop(lambda activation: activation.shard == shard)
-        self._forget(lambda address: parts.placement.shard_of(address) == shard, dead=False)
-        parts.reminders.leave([shard])
-        parts.peers.withdraw([shard])
+        left = self._drop(shard)
         parts.gate.let_go(shard, left)
         parts.outsides.lose({shard})
 
@@ -188,6 +187,17 @@ class HostedShards:
         parts.gate.settle()
         parts.outsides.lose(set(epochs))
         parts.recovery.go_on()
+
+    def _drop(self, shard: int) -> Sequence[tuple[Address, Envelope]]:
+        """Forget all that is in memory of a shard, and return the messages that waited for its actors."""
+        parts = self._parts
+        parts.gate.closed.discard(shard)
+        parts.gate.opening.pop(shard, None)
+        left = parts.mailroom.drop(lambda activation: activation.shard == shard)
+        self._forget(lambda address: parts.placement.shard_of(address) == shard, dead=False)
+        parts.reminders.leave([shard])
+        parts.peers.withdraw([shard])
+        return left
 
     def _told(self, shard: int) -> None:
         """Follow a shard of which another host has said where it is."""

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
+from perdure.actors.cluster.leases.seen import Gift
 from perdure.actors.turn import RECOVER, SetAside
 from perdure.testing.virtual_time import LoopClock, run_virtually
 
@@ -206,6 +207,37 @@ def test_a_caller_at_another_host_waits_while_the_database_is_away_as_one_at_the
         assert sorted(came) == [1, 2]
 
     story(tell)
+
+
+def test_a_shard_that_comes_back_before_its_giver_has_heard_that_it_was_given_is_begun_anew() -> None:
+    async def tell(hosts: SharedHosts) -> None:
+        # Given a shard that is being given, with a message that waits for it,
+        (host,) = hosts.hosts
+        address = hosts.counter_at(host)
+        assert await host.host.ask(address, Add(1)) == 1
+        shard = host.host.placement.shard_of(address)
+        keeper = host.host._shards
+        assert keeper is not None
+        await keeper.close(shard)
+        came: list[int] = []
+
+        async def ask() -> None:
+            came.append(await host.host.ask(address, Add(1)))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            await anyio.sleep(0.1)
+            assert came == []
+            # when it has gone to another host and is back, and nobody has said so in between,
+            row = hosts.database.owners[shard]
+            hosts.database.owners[shard] = row._replace(epoch=row.epoch + 2)
+            host.membership.told([Gift(host.store.host, shard, row.epoch + 2, ())])
+        # then the message is taken by an actor that was read from the store, under the new epoch.
+        assert came == [2]
+        assert host.counters.activated.count(address.id) >= 1
+        assert host.host.placement.epoch(shard) == row.epoch + 2
+
+    story(tell, 1)
 
 
 # Under load.
