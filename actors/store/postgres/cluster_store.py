@@ -132,24 +132,27 @@ class PostgresClusterStore(PostgresStore):
     # Other hosts.
 
     async def hosts(self) -> Sequence[HostRow]:
-        rows = await self._opened().reader.run(HOSTS, (), "reading the hosts")
+        rows = await self._read(HOSTS, "reading the hosts")
         return [_row(Other(*each)) for each in rows]
 
     async def kill(self, host: int, beat: int) -> bool:
-        async with _Session(self, "killer") as session:
-            return await self._once(lambda: kill(session, self._connect, host, beat), "a kill")
+        async def do() -> bool:
+            async with _Session(self, "killer") as session:
+                return await kill(session, self._connect, host, beat)
+
+        return await self._once(do, "a kill")
 
     async def set_cut(self, peer: int, *, cut: bool) -> None:
         await self._opened().writer.fenced(CUT if cut else UNCUT, (peer,), "telling of a cut")
 
     async def cuts(self) -> Sequence[tuple[int, int]]:
-        rows = await self._opened().reader.run(CUTS, (), "reading the cuts")
+        rows = await self._read(CUTS, "reading the cuts")
         return sorted((host, peer) for host, peer in rows)
 
     # Shards.
 
     async def owners(self) -> Sequence[ShardRow]:
-        rows = await self._opened().reader.run(SHARDS, (), "reading the owners")
+        rows = await self._read(SHARDS, "reading the owners")
         return [ShardRow(*each) for each in rows]
 
     async def take(self, seen: Sequence[tuple[int, int]]) -> Mapping[int, int]:
@@ -223,6 +226,10 @@ class PostgresClusterStore(PostgresStore):
 
         await self._patiently(work)
         return rows
+
+    async def _read(self, statement: Statement, what: str) -> Sequence[Any]:
+        # Of rows that are damaged the reader tells as the server does.
+        return await self._once(lambda: self._opened().reader.run(statement, (), what), what)
 
     async def _once(self, work: Callable[[], Awaitable[T]], what: str) -> T:
         try:

@@ -6,7 +6,7 @@ Short, and in real time; `test_leased.py` has the schedules.
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
 import anyio
 import pytest
@@ -16,7 +16,9 @@ from perdure.actors.cluster.leased import LeasedMembership
 from perdure.actors.cluster.leases.seen import Gift, Standing
 from perdure.actors.store.cluster import HostCard
 from perdure.actors.store.contract import Stored
+from perdure.actors.store.errors import StoreFailed
 from perdure.actors.store.postgres.cluster_store import PostgresClusterStore
+from perdure.actors.store.postgres.driver import DatabaseSession, Lost, Refused
 
 from ...support.actors.leased_hosts import CountingKeeper, addresses
 from ...support.actors.stores import ServerOf, emptied
@@ -210,6 +212,37 @@ async def test_nobody_is_killed_while_the_server_is_down(own_server: PostgresSer
         assert all(host.membership.seen().killed == 0 for host in hosts.all)
         await hosts.require_order()
         group.cancel_scope.cancel()
+
+
+async def test_whatever_the_server_refuses_a_call_fails_as_a_store_does(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = await hosts.add()
+    store = host.store
+
+    async def refused(*_: object) -> DatabaseSession:
+        raise Refused("XX001", "invalid page in block 7")
+
+    for lost in (Lost("cut"), Refused("53300", "too many clients"), Refused("XX001", "invalid page in block 7")):
+
+        async def connect(purpose: str, lost: Exception = lost) -> DatabaseSession:
+            raise lost
+
+        monkeypatch.setattr(store, "_connect", connect)
+        monkeypatch.setattr(store, "_patience_s", 0.1)
+        calls: Sequence[Callable[[], Awaitable[object]]] = (
+            lambda: store.kill(7, 1),
+            lambda: store.secret("name", lambda: b""),
+            lambda: store.replace_secret("name", b""),
+        )
+        for call in calls:
+            with pytest.raises(StoreFailed):
+                await call()
+    monkeypatch.setattr(store._opened().reader, "run", refused)
+    for read in (store.hosts, store.owners, store.cuts):
+        with pytest.raises(StoreFailed, match="invalid page"):
+            await read()
+    host.kill()
 
 
 async def test_on_another_timeline_hosts_drop_all_and_take_the_same_shards_again(hosts: Hosts) -> None:
