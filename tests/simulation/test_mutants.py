@@ -56,7 +56,8 @@ def test_a_planted_bug_is_found(mutant: Mutant) -> None:
 
 
 def test_each_invariant_finds_a_mutant() -> None:
-    assert {database.__name__, hosting.__name__, instances.__name__, workers.__name__} == {mutant.plant.__module__ for mutant in MUTANTS}
+    planted_in = {mutant.plant.__module__ for mutant in MUTANTS}
+    assert {module.__name__ for module in (database, hosting, instances, workers)} == planted_in
     assert {invariant for mutant in MUTANTS for invariant in mutant.found_by} == INVARIANTS
 
 

@@ -136,8 +136,11 @@ class PostgresClusterStore(PostgresStore):
         return [_row(Other(*each)) for each in rows]
 
     async def kill(self, host: int, beat: int) -> bool:
-        async with _Session(self, "killer") as session:
-            return await self._once(lambda: kill(session, self._connect, host, beat), "a kill")
+        async def do() -> bool:
+            async with _Session(self, "killer") as session:
+                return await kill(session, self._connect, host, beat)
+
+        return await self._once(do, "a kill")
 
     async def set_cut(self, peer: int, *, cut: bool) -> None:
         await self._opened().writer.fenced(CUT if cut else UNCUT, (peer,), "telling of a cut")

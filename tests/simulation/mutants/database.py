@@ -6,6 +6,7 @@ import pytest
 
 from perdure.actors.store.postgres import writer
 from perdure.actors.store.postgres.driver import DatabaseSession, Refused
+from perdure.actors.store.postgres.statements import FIND_ENTRY
 from perdure.actors.store.postgres.writer import Writer
 
 from .catalogue import mutant
@@ -43,6 +44,6 @@ def a_commit_in_doubt_is_sent_again_without_a_look(patch: pytest.MonkeyPatch) ->
     send = Writer._send
 
     async def sent(self: Writer, session: DatabaseSession, statement: Any, *rest: Any) -> Any:
-        return () if statement is writer.FIND_ENTRY else await send(self, session, statement, *rest)
+        return () if statement is FIND_ENTRY else await send(self, session, statement, *rest)
 
     patch.setattr(Writer, "_send", sent)
