@@ -5,10 +5,10 @@ import pytest
 from perdure.testing.simulation.choices import Choices
 
 from .checks.broken import Broken
-from .mutants import hosting, instances, workers
+from .kinds import scenario_of
+from .mutants import database, hosting, instances, workers
 from .mutants.catalogue import MUTANTS, USUAL_WORLDS, Mutant, planted
 from .programs import INTERRUPT
-from .scenario import Scenario
 
 # Small worlds and large ones in turn: some bugs need a crowd, others are lost in one.
 SIZES = (12, 30)
@@ -28,11 +28,10 @@ def found(mutant: Mutant) -> tuple[int, Broken] | None:
     with planted(mutant):
         for number in range(mutant.within):
             try:
-                scenario = Scenario(
-                    Choices(number // 2, rates=mutant.rates),
-                    **{"instances_max": SIZES[number % 2], "standings": 3, **mutant.worlds},
-                )
-                scenario.run()
+                choices = Choices(number // 2, rates=mutant.rates)
+                named = {"instances_max": SIZES[number % 2], "standings": 3, **mutant.worlds}
+                with scenario_of(mutant.kind, choices, **named) as scenario:
+                    scenario.run()
             except (Broken, BaseExceptionGroup) as error:
                 broken = first_broken(error)
                 if broken is None:
@@ -57,7 +56,8 @@ def test_a_planted_bug_is_found(mutant: Mutant) -> None:
 
 
 def test_each_invariant_finds_a_mutant() -> None:
-    assert {hosting.__name__, instances.__name__, workers.__name__} == {mutant.plant.__module__ for mutant in MUTANTS}
+    planted_in = {mutant.plant.__module__ for mutant in MUTANTS}
+    assert {module.__name__ for module in (database, hosting, instances, workers)} == planted_in
     assert {invariant for mutant in MUTANTS for invariant in mutant.found_by} == INVARIANTS
 
 

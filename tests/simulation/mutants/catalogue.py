@@ -26,20 +26,25 @@ class Mutant(NamedTuple):
     found_by: frozenset[str]  # the invariants of which one finds it
     within: int  # so many worlds
     rates: Mapping[str, float]  # of faults that they need, by stream
-    worlds: Mapping[str, Any]  # of which kind: arguments of `Scenario`
+    kind: str  # of world
+    worlds: Mapping[str, Any]  # further arguments of `Scenario`
 
 
 MUTANTS: list[Mutant] = []
 
 
 def mutant(
-    *found_by: str, within: int = USUAL_WORLDS, rates: Mapping[str, float] = NO_RATES, **worlds: Any
+    *found_by: str,
+    within: int = USUAL_WORLDS,
+    rates: Mapping[str, float] = NO_RATES,
+    kind: str = "plain",
+    **worlds: Any,
 ) -> Callable[[Callable[[pytest.MonkeyPatch], None]], None]:
     """Add a mutant to the list; its name is the function's. See `Mutant` for the arguments."""
 
     def add(plant: Callable[[pytest.MonkeyPatch], None]) -> None:
         name = plant.__name__.replace("_", " ")
-        MUTANTS.append(Mutant(name, plant, frozenset(found_by), within, rates, worlds))
+        MUTANTS.append(Mutant(name, plant, frozenset(found_by), within, rates, kind, worlds))
 
     return add
 

@@ -285,7 +285,7 @@ class Trip:
         trip_s = TRIPS_S[slow] if slow else server.trip_s
         if slow:
             link.tell(f"takes {trip_s} s to hear of a {self.name}")
-        cut = server.choices.fault("database.cut", 5)
+        cut = server.choices.fault("database.commit" if self.name == COMMIT else "database.cut", 5)
         if cut and cut != ANSWER_IS_LOST:
             link.tell(f"loses a connection before a {self.name}" + (", which comes late" if cut > 1 else ""))
             self._lateness = cut

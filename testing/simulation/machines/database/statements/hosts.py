@@ -218,26 +218,31 @@ def take(
     return [(1,)]
 
 
-def give(scene: Scene, statement: Statement, *arguments: Any) -> Waiting[Sequence[Row]]:
-    host, life, timeline, shard, to, epoch = arguments
+def give(
+    scene: Scene, statement: Statement, host: int, life: int, timeline: str, *columns: Sequence[int]
+) -> Waiting[Sequence[Row]]:
     table, work, hosts = scene.tables["shards"], scene.work, scene.tables["hosts"]
     if not (yield from passes_fence(scene, host, life, timeline)):
         return []
     place = table.getter("host", "epoch")
 
-    def is_own(row: Row) -> bool:
+    def is_own(to: int, epoch: int, row: Row) -> bool:
         return bool(place(row) == (host, epoch)) and bool(work.find(hosts, hosts.keys[0], to))
 
-    for version in work.find(table, table.keys[0], shard):
-        if is_own(version.row):
-            yield from work.update(version, lambda row: table.changed(row, host=to, epoch=epoch + 1), is_own)
+    def given(to: int, epoch: int, row: Row) -> Row:
+        return table.changed(row, host=to, epoch=epoch + 1)
+
+    for shard, to, epoch in zip(*columns, strict=True):
+        for version in work.find(table, table.keys[0], shard):
+            if is_own(to, epoch, version.row):
+                yield from work.update(version, partial(given, to, epoch), partial(is_own, to, epoch))
     return [(1,)]
 
 
-def shard(scene: Scene, statement: Statement, number: int) -> Sequence[Row]:
+def some_shards(scene: Scene, statement: Statement, numbers: Sequence[int]) -> Sequence[Row]:
     table = scene.tables["shards"]
-    wanted = table.getter("host", "epoch")
-    return [wanted(row) for row in scene.work.rows(table, table.keys[0], number)]
+    wanted = table.getter("shard", "host", "epoch")
+    return [wanted(row) for each in dict.fromkeys(numbers) for row in scene.work.rows(table, table.keys[0], each)]
 
 
 # Cuts, and secrets.

@@ -27,7 +27,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "shards": hosts.shards,
     "take": hosts.take,
     "give": hosts.give,
-    "shard": hosts.shard,
+    "some shards": hosts.some_shards,
     "cuts": hosts.cuts,
     "cut": hosts.cut,
     "uncut": hosts.uncut,

@@ -178,6 +178,11 @@ def _shards(draw: st.DrawFn) -> Sequence[Any]:
     return *draw(fences()), shards, [draw(st.integers(0, 2)) for _ in shards]
 
 
+def _gifts(draw: st.DrawFn) -> Sequence[Any]:
+    shards = draw(st.lists(small, unique=True, min_size=1, max_size=3))
+    return *draw(fences()), shards, [draw(anyone) for _ in shards], [draw(st.integers(0, 2)) for _ in shards]
+
+
 def _kinds(draw: st.DrawFn) -> Sequence[Any]:
     found = draw(st.lists(st.tuples(names, names, names, st.booleans()), unique=True, min_size=1, max_size=2))
     return [list(column) for column in zip(*found, strict=True)]
@@ -211,8 +216,8 @@ STATEMENTS: dict[Statement, Drawn] = {
     statements.LEAVE: lambda draw: (draw(hosts),),
     statements.SHARDS: lambda draw: (),
     statements.TAKE: _shards,
-    statements.GIVE: lambda draw: (*draw(fences()), draw(small), draw(anyone), draw(st.integers(0, 2))),
-    statements.SHARD: lambda draw: (draw(small),),
+    statements.GIVE: _gifts,
+    statements.SOME_SHARDS: lambda draw: (draw(st.lists(small, unique=True)),),
     statements.CUTS: lambda draw: (),
     statements.CUT: lambda draw: (*draw(fences()), draw(anyone)),
     statements.UNCUT: lambda draw: (*draw(fences()), draw(anyone)),
@@ -243,8 +248,9 @@ APART = {
 }  # fmt: skip
 # They wait for nobody.
 READS = {
-    "find entry", "look at host", "hosts", "look", "shards", "shard", "cuts", "kinds", "any actor", "load", "inspect",
-    "find key", "ids", "ids behind", "active", "reminders", "page", "logs", "audit page", "tallied", "list", "secret",
+    "find entry", "look at host", "hosts", "look", "shards", "some shards", "cuts", "kinds", "any actor", "load",
+    "inspect", "find key", "ids", "ids behind", "active", "reminders", "page", "logs", "audit page", "tallied", "list",
+    "secret",
 }  # fmt: skip
 # Whose rows come in an order.
 ORDERED = {"shards", "ids", "ids behind", "reminders", "page", "audit page"}
