@@ -55,9 +55,10 @@ class Fleet:
     _probing: asyncio.Task[None] | None = None
 
     async def start(self, hosts: int) -> None:
-        """Start hosts, one after the other, and begin to ask whether they are ready."""
-        for _ in range(hosts):
-            self.places.append(Place(await asyncio.to_thread(self._daemon)))
+        """Start the first host, which gets all shards, then the others; and begin to ask whether they are ready."""
+        self.places.append(Place(await asyncio.to_thread(self._daemon)))
+        others = await asyncio.gather(*(asyncio.to_thread(self._daemon) for _ in range(hosts - 1)))
+        self.places += [Place(daemon) for daemon in others]
         self._probing = asyncio.ensure_future(self._probe())
 
     def address(self) -> str:

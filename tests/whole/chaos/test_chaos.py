@@ -104,11 +104,6 @@ def test_hosts_that_are_killed_lose_and_double_nothing_and_others_take_over(
     assert median(verdict.taken_s) < TAKEN_S_MEDIAN
 
 
-def test_a_host_that_is_alone_goes_on_where_it_was_killed(server: PostgresServer, tmp_path: Path) -> None:
-    verdict = blown(server, tmp_path, lambda sky: kills(sky, times=2), hosts=1)
-    assert verdict.taken_s
-
-
 def test_hosts_that_stand_still_answer_nothing_old_and_are_killed_only_if_it_lasts(
     server: PostgresServer, tmp_path: Path
 ) -> None:
@@ -117,19 +112,20 @@ def test_hosts_that_stand_still_answer_nothing_old_and_are_killed_only_if_it_las
 
 
 def test_a_database_that_crashes_costs_no_request_and_no_host(server: PostgresServer, tmp_path: Path) -> None:
-    verdict = blown(server, tmp_path, lambda sky: crashes(sky, for_s=(0.3, 3.0)), hosts=HOSTS)
+    # Longer away than a host waits for another one that does not answer: the owner waits for the database.
+    verdict = blown(server, tmp_path, lambda sky: crashes(sky, for_s=(0.3, 6.0)), hosts=HOSTS)
     assert verdict.killed_by_hosts == 0
     assert verdict.refused == 0, verdict.refusals
 
 
 def test_commits_that_are_cut_at_any_byte_are_found_or_sent_again(server: PostgresServer, tmp_path: Path) -> None:
-    verdict = blown(server, tmp_path, lambda sky: cuts(sky, rounds=2), hosts=2, proxied=True)
+    verdict = blown(server, tmp_path, lambda sky: cuts(sky, rounds=1), hosts=2, proxied=True)
     assert verdict.cuts >= len(REQUEST_BYTES)
     assert verdict.refused == 0, verdict.refusals
 
 
 def test_a_restart_of_all_hosts_costs_no_request(server: PostgresServer, tmp_path: Path) -> None:
-    verdict = blown(server, tmp_path, rolling_restart, hosts=HOSTS, options=("--drain", "1"))
+    verdict = blown(server, tmp_path, rolling_restart, hosts=HOSTS, options=("--drain", "0.5"))
     assert verdict.refused == 0, verdict.refusals
     assert verdict.killed_by_hosts == 0
     assert verdict.gives > 0
