@@ -11,12 +11,14 @@ bytecode of Python 3.11 to 3.14. `runtime/execution/direct_calls.py` asks it.
 import builtins
 import dis
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from inspect import getattr_static
 from types import CodeType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
 ELEMENTS_MAX = 1_000  # of a container that is looked through
+# Whose instructions are kept: apps that are made anew, as tests make them, have the same codes.
+CODES_MAX = 1_000
 # From 3.13 on NULL is pushed after the callee of a call that is none of a method; before, it was pushed before.
 NULL_COMES_LAST = "LOAD_FAST_LOAD_FAST" in dis.opmap
 # From 3.12 on the argument of LOAD_ATTR says whether it loads a method.
@@ -131,7 +133,7 @@ class _Reader:
                 # What it makes is called later, wherever that is.
                 self.calls_unknown |= value is functools.partial
 
-    def _start_of_callee(self, steps: list[_Step], null: int) -> int:
+    def _start_of_callee(self, steps: Sequence[_Step], null: int) -> int:
         """The place behind the expression of a callee, as far as it is one that can be told."""
         if NULL_COMES_LAST:
             return null
@@ -142,7 +144,7 @@ class _Reader:
         beyond = next((each for each in range(place, min(place + 2, len(steps))) if "SUBSCR" in steps[each].name), None)
         return beyond + 1 if beyond is not None else place
 
-    def _values_before(self, steps: list[_Step], place: int) -> list[Any]:
+    def _values_before(self, steps: Sequence[_Step], place: int) -> list[Any]:
         """The values that the expression before a place can have."""
         attributes: list[str] = []
         at = place - 1
@@ -177,8 +179,9 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
             yield from _codes(each)
 
 
-def _steps(code: CodeType) -> list[_Step]:
-    """The instructions of a code, in the names of Python 3.11."""
+@functools.lru_cache(maxsize=CODES_MAX)
+def _steps(code: CodeType) -> Sequence[_Step]:
+    """The instructions of a code, in the names of Python 3.11. They are the same for each function that has it."""
     steps: list[_Step] = []
     for each in dis.get_instructions(code):
         name = each.opname.replace("_BORROW", "").removesuffix("_CHECK").removesuffix("_AND_CLEAR")

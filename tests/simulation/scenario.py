@@ -57,6 +57,7 @@ class Scenario:
         program: Of the only instance; None: instances have programs of their own.
         programs: Chooses these.
         standings: One commit of so many is replayed and compared; 0: none is.
+        rests: At its end the host is started twice more, and does nothing for a day.
     """
 
     def __init__(
@@ -74,11 +75,13 @@ class Scenario:
         workers: bool = False,
         doors: bool = False,
         standings: int = STANDINGS,
+        rests: bool = True,
         keep: bool = False,
     ) -> None:
         self.witness = Witness(standings=standings)
         self.choices = choices
         self._lossy = lossy
+        self._rests = rests
         settings = Knobs(Settings(activities_max=100, stop_grace_s=1.0, wait_for_workers=workers), choices)
         performing = self.witness.performing_at_a_worker if workers else self.witness.performing
         apps = [app_of(lambda: self.world, performing)]
@@ -176,6 +179,10 @@ class Scenario:
         async with asyncio.TaskGroup() as tasks:
             lives = [tasks.create_task(living.live()) for living in self.livings]
             tasks.create_task(self._heal(lives))
+        if self._rests:
+            await self._rest(world)
+
+    async def _rest(self, world: SimWorld) -> None:
         # A host may learn only now that its database is another one.
         await world.ask(lambda engine: engine.client.get("nobody"))
         await check_idle(world, asleep=self._asleep)
