@@ -92,8 +92,8 @@ class HostedShards:
         left = {shard: self._drop(shard) for shard in epochs if parts.placement.owner(shard) == parts.placement.host}
         parts.placement.claimed(epochs, shards=parts.store.shards)
         parts.gate.opening.update(epochs)
-        for shard, before in left.items():
-            parts.gate.let_go(shard, before)
+        for shard, sent in self._recalled(epochs.keys()).items():
+            parts.gate.let_go(shard, [*sent, *left.get(shard, ())])
         parts.gate.settle()
         self._opened.set()
 
@@ -205,14 +205,18 @@ class HostedShards:
 
     def _follow(self, shards: Set[int]) -> None:
         """Send to the new owners of shards what their last ones may not have taken, and watch their actors there."""
-        parts = self._parts
-        # What waits, and what is sent to the new owner from now on, must not overtake these.
+        self._parts.outsides.lose(shards)
+        for shard, sent in self._recalled(shards).items():
+            # What waits, and what is sent to the new owner from now on, must not overtake these.
+            self._parts.gate.let_go(shard, sent)
+
+    def _recalled(self, shards: Set[int]) -> Mapping[int, Sequence[tuple[Address, Envelope]]]:
+        """Take back what was sent to the actors of shards and has no receipt; for each of the shards."""
+        placement = self._parts.placement
         recalled: dict[int, list[tuple[Address, Envelope]]] = {shard: [] for shard in shards}
-        for address, envelope in parts.peers.recall(lambda address: parts.placement.shard_of(address) in shards):
-            recalled[parts.placement.shard_of(address)].append((address, envelope))
-        parts.outsides.lose(shards)
-        for shard, before in recalled.items():
-            parts.gate.let_go(shard, before)
+        for address, envelope in self._parts.peers.recall(lambda address: placement.shard_of(address) in shards):
+            recalled[placement.shard_of(address)].append((address, envelope))
+        return recalled
 
     def _is_news(self, shard: int, owner: Ownership | None) -> bool:
         placement = self._parts.placement

@@ -9,7 +9,7 @@ from perdure.actors.cluster.leases.seen import Gift
 from perdure.actors.turn import RECOVER, SetAside
 from perdure.testing.virtual_time import LoopClock, run_virtually
 
-from ....support.actors.counter_actor import Add, Read, Remind, Work, counter
+from ....support.actors.counter_actor import Add, Read, Remind, Tell, Work, counter
 from ....support.actors.shared_hosts import SharedHost, SharedHosts, load_on, shared_hosts
 
 # In each run of the suite two, and many in the long one.
@@ -238,6 +238,24 @@ def test_a_shard_that_comes_back_before_its_giver_has_heard_that_it_was_given_is
         assert host.host.placement.epoch(shard) == row.epoch + 2
 
     story(tell, 1)
+
+
+def test_what_an_actor_has_sent_to_a_host_that_cannot_be_reached_goes_to_the_next_owner_while_that_host_lives() -> None:
+    async def tell(hosts: SharedHosts) -> None:
+        # Given a message of an actor to a host behind a cut link,
+        one, two, _ = hosts.hosts
+        sender, receiver = hosts.counter_at(one, "sender"), hosts.counter_at(two, "receiver")
+        hosts.network.cut(one.address, two.address)
+        await one.host.ask(sender, Tell(receiver, Add(5)))
+        await anyio.sleep(0.2)
+        # when that host gives its shards away, and is still there,
+        await two.membership.leave(20)
+        await anyio.sleep(1)
+        assert two.running
+        # then the message is with the new owner.
+        assert await hosts.owner_of(receiver).host.ask(receiver, Read()) == 5
+
+    story(tell, 3)
 
 
 # Under load.
