@@ -258,11 +258,13 @@ KILL = Statement(
 )
 BACKEND = Statement("backend", "SELECT pg_backend_pid()")
 END_BLOCKING = Statement("end blocking", "SELECT pg_terminate_backend(p) FROM unnest(pg_blocking_pids($1)) AS p")
+# In the order of a kill: a host that leaves while it is killed would wait for its killer, and the killer for it.
 LEAVE = Statement(
     "leave",
-    "WITH b AS (DELETE FROM beats WHERE host = $1), r AS (DELETE FROM log WHERE key = -$1::bigint),"
-    " c AS (DELETE FROM cuts WHERE $1 IN (host, peer))"
-    " DELETE FROM hosts WHERE host = $1",
+    "WITH b AS (DELETE FROM beats WHERE host = $1 RETURNING host),"
+    " c AS (DELETE FROM cuts USING b WHERE b.host IN (cuts.host, cuts.peer)),"
+    " r AS (DELETE FROM log USING b WHERE log.key = -b.host)"
+    " DELETE FROM hosts AS h USING b WHERE h.host = b.host",
 )
 SHARDS = Statement("shards", "SELECT shard, host, epoch FROM shards ORDER BY shard")
 # The epoch that was seen is the condition that counts. After a wait for another host, PostgreSQL looks at the row of

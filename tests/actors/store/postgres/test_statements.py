@@ -1,11 +1,13 @@
 """A commit is one statement under the lock of its host's row, in whatever parts."""
 
+import asyncio
 import re
 from itertools import pairwise
 
+import anyio
 import pytest
 
-from perdure.actors.store.postgres.driver import AsyncpgDriver
+from perdure.actors.store.postgres.driver import AsyncpgDriver, DatabaseSession, Statement
 from perdure.actors.store.postgres.exporting import LOGS
 from perdure.actors.store.postgres.schema import make_ready
 from perdure.actors.store.postgres.settings import session_settings
@@ -15,6 +17,8 @@ from perdure.actors.store.postgres.statements import (
     FIND_ENTRY,
     IDS,
     INSPECT,
+    KILL,
+    LEAVE,
     LOAD,
     MUST_MATCH,
     PARTS,
@@ -72,3 +76,42 @@ async def test_plans_that_are_made_of_a_new_store_and_kept_go_along_indexes(serv
         for line, following in pairwise([*plan.splitlines(), ""]):
             if re.search("Scan (Backward )?using (actors|log|reminders)", line) and "actors_active" not in line:
                 assert "Index Cond" in following, plan
+
+
+@pytest.mark.anyio
+async def test_a_host_that_leaves_while_it_is_killed_does_not_wait_for_its_killer(server: PostgresServer) -> None:
+    # Given a host whose row is held by a commit under way, and which leaves,
+    url = parse_url(server.url())
+    commit, leaving, killer = [await AsyncpgDriver(url).connect(session_settings(url, "test")) for _ in range(3)]
+    await make_ready(commit, url, shards=8, now_us=1)
+    await commit.run(
+        Statement(
+            "host",
+            "INSERT INTO hosts (host, state, name, place, address, release, wire_min, "
+            "wire_max) VALUES (7, 0, '', '', '', '', 1, 1)",
+        )
+    )
+    await commit.run(Statement("beat", "INSERT INTO beats (host) VALUES (7)"))
+    await commit.run(Statement("begin", "BEGIN"))
+    await commit.run(Statement("fence", "SELECT 1 FROM hosts WHERE host = 7 FOR KEY SHARE"))
+    leave = asyncio.ensure_future(leaving.run(LEAVE, (7,)))
+    await _waiting(commit, 1)
+    # when another host kills it meanwhile,
+    kill = asyncio.ensure_future(killer.run(KILL, (7, 0)))
+    await _waiting(commit, 2)
+    await commit.run(Statement("commit", "COMMIT"))
+    # then the server ends neither of them as a deadlock, and the first has done it.
+    with anyio.fail_after(10):
+        await leave
+        assert not await kill
+    assert not await commit.run(Statement("left", "SELECT host FROM hosts UNION SELECT host FROM beats"))
+    for session in (commit, leaving, killer):
+        await session.close()
+
+
+async def _waiting(session: DatabaseSession, number: int) -> None:
+    """Wait until so many sessions wait for a lock."""
+    question = "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted"
+    with anyio.fail_after(10):
+        while (await session.run(Statement("question", question)))[0][0] < number:
+            await anyio.sleep(0.01)

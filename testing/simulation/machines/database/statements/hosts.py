@@ -136,10 +136,10 @@ def kill(scene: Scene, statement: Statement, host: int, beat: int) -> Waiting[Se
 
 
 def leave(scene: Scene, statement: Statement, host: int) -> Waiting[Sequence[Row]]:
-    yield from _gone(scene, scene.tables["hosts"], host)
-    yield from _uncut_all(scene, host)
-    yield from _forget_receipts(scene, host)
-    yield from _gone(scene, scene.tables["beats"], host)
+    if (yield from _gone(scene, scene.tables["beats"], host)):
+        yield from _gone(scene, scene.tables["hosts"], host)
+        yield from _forget_receipts(scene, host)
+        yield from _uncut_all(scene, host)
     return []
 
 
