@@ -45,22 +45,39 @@ def test_a_session_that_is_ended_has_done_nothing_and_holds_nobody_up() -> None:
     assert server.came[1][0][:3] == (11, 0, 1)
 
 
-def test_a_kill_of_a_host_that_leaves_waits_for_itself() -> None:
-    # Given one that holds a host's beat up, a killer behind it, and the host, which has deleted its row already,
+def test_who_kills_and_who_leaves_come_one_after_the_other() -> None:
+    # Given one that holds a host's beat up, a killer behind it, and the host, which leaves,
     server = joined(3)
     server.run(2, BEGIN)
     server.run(2, BEAT, 11)
     assert server.run(1, KILL, 11, 0) is None
     assert server.run(0, LEAVE, 11) is None
-    assert not any(each.execution.is_deadlocked() for each in server.backends if each.execution is not None)
-    # when the beat is free, then the killer waits for the host's row, and the host for its beat.
+    # when the beat is free, then the first of the two has done it, and nobody waits.
     server.run(2, ROLLBACK)
-    killer = server.backends[1].execution
-    assert killer is not None
-    assert killer.is_deadlocked()
-    killer.refuse(Refused(DEADLOCK, "deadlock detected"))
+    assert server.came[1] == [(11,)]
     assert server.came[0] == []
     assert server.run(1, LOOK, 11) == []
+
+
+def test_two_that_wait_for_each_other_are_a_deadlock_and_one_is_refused() -> None:
+    # Given two transactions that have each beaten for another host,
+    server = joined(2)
+    server.run(0, JOIN, 12, 0, "name", "other place", "", "1", 1, 2)
+    for session, host in ((0, 11), (1, 12)):
+        server.run(session, BEGIN)
+        server.run(session, BEAT, host)
+    assert server.run(0, BEAT, 12) is None
+    waits = server.backends[0].execution
+    assert waits is not None
+    assert not waits.is_deadlocked()
+    # when each waits for the other's row, then that is a deadlock, and what is left of the other goes on.
+    assert server.run(1, BEAT, 11) is None
+    last = server.backends[1].execution
+    assert last is not None
+    assert last.is_deadlocked()
+    last.refuse(Refused(DEADLOCK, "deadlock detected"))
+    assert isinstance(server.came[1], Refused)
+    assert (12, 0, 1) in [tuple(row[:3]) for row in server.came[0]]
 
 
 def test_a_statement_that_it_does_not_know_is_an_error_of_its_own() -> None:
