@@ -106,9 +106,9 @@ class ErrorForms:
         # that tries again after an error of the store does so after one of a store that it does not know.
         text = f"{type_name(error)}: {text_of(error)}"
         for kind in type(error).__mro__:
-            above = self._forms.get(kind.__name__)
+            above = self._forms.get(class_name(kind))
             if above is not None and above.kind is kind and above.parameters is None:
-                return ToldError(kind.__name__, Raw(PACK([text])), text)
+                return ToldError(class_name(kind), Raw(PACK([text])), text)
         return ToldError("", NOTHING, text)
 
     def hear(self, told: ToldError) -> PerdureError:

@@ -229,7 +229,7 @@ class Failures:
         cause = error.cause
         reason = (
             f"its turn broke {activation.failures} times in a row, for a reason of the engine: "
-            f"{type(cause).__name__}: {cause}. It is tried again after a restart, and after a release."
+            f"{described(cause)}. It is tried again after a restart, and after a release."
         )
         # What broke it would break it again. A restart finds all of it once more: activities are asked for again,
         # reminders are in the store, and what other actors sent counts as unacknowledged with them.
