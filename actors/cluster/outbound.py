@@ -224,9 +224,12 @@ class Outbound:
 
     # From the start to the end.
 
-    async def run(self, side: HostSide) -> None:
-        """Connect, and connect again when the connection is lost, until cancelled or retired."""
+    def attach(self, side: HostSide) -> None:
+        """Learn who takes back what is not received. Before `run`: the other host may be gone before that has begun."""
         self._side = side
+
+    async def run(self) -> None:
+        """Connect, and connect again when the connection is lost, until cancelled or retired."""
         with self._scope:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._give_up)

@@ -219,7 +219,8 @@ class Peers:
 
     def _start(self, outbound: Outbound) -> None:
         if self._tasks is not None and self._side is not None:
-            self._tasks.start_soon(outbound.run, self._side)
+            outbound.attach(self._side)
+            self._tasks.start_soon(outbound.run)
 
     # From the start to the end.
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from perdure.actors.address import Address
@@ -124,6 +124,8 @@ MOVED = NotOwner(A, shard=7, owner="c", epoch=9)
 
 @settings(max_examples=250, deadline=None)
 @given(steps=STEPS, delay_s=st.sampled_from([0.0, 0.02, 0.4]))
+# A host that comes and goes before its connection has begun.
+@example(steps=[("lives", False), ("lives", True), ("post",), ("lives", False)], delay_s=0.0)
 def test_no_message_is_lost_and_no_caller_waits_for_ever(steps: list[Any], delay_s: float) -> None:
     async def story() -> Story:
         made = Story(delay_s)
