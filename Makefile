@@ -37,7 +37,7 @@ demo: $(VENV)/package
 	$(BIN)/python examples/demo.py
 
 # Two tests at a time; those that hold times of the real clock come one by one, so that nothing else keeps them.
-TIMED = tests/actors/store/postgres tests/whole/chaos tests/benchmarks/test_waking.py tests/daemon/process tests/daemon/pulse tests/whole/test_clock_steps.py tests/whole/test_crash.py tests/whole/test_hanging_disk.py
+TIMED = tests/actors/store/postgres tests/actors/cluster/test_leased_on_postgres.py tests/whole/test_shared_database.py tests/whole/chaos tests/benchmarks/test_waking.py tests/daemon/process tests/daemon/pulse tests/whole/test_clock_steps.py tests/whole/test_crash.py tests/whole/test_hanging_disk.py
 
 # A test that hangs ends the run, with the stacks of all threads, instead of holding it for ever.
 HANG = -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
