@@ -123,7 +123,8 @@ class Outbound:
         self._vocabulary = vocabulary
         self._codec = codec
         self._journal = Journal(__name__)
-        self._side: HostSide | None = None  # while it runs
+        # Takes back what is not received. Set before `run`: the other host may be gone before that has begun.
+        self.side: HostSide | None = None
         self._wire: Wire | None = None  # while connected and welcome
         self._numbers = count()
         self._asked: dict[int, _Asked] = {}  # in the order of their times
@@ -224,10 +225,6 @@ class Outbound:
 
     # From the start to the end.
 
-    def attach(self, side: HostSide) -> None:
-        """Learn who takes back what is not received. Before `run`: the other host may be gone before that has begun."""
-        self._side = side
-
     async def run(self) -> None:
         """Connect, and connect again when the connection is lost, until cancelled or retired."""
         with self._scope:
@@ -249,9 +246,9 @@ class Outbound:
         self._lose()
         self._scope.cancel()
         posted, self._posted = self._posted, {}
-        if self._side is not None:
+        if self.side is not None:
             for each in posted.values():
-                self._side.returned(each.address, each.envelope, new=False, moved=None)
+                self.side.returned(each.address, each.envelope, new=False, moved=None)
 
     def withdraw(self, shards: Collection[int]) -> None:
         """Forget messages without a receipt that actors of these shards have sent.
@@ -371,7 +368,7 @@ class Outbound:
     def _post(self, address: Address, envelope: Envelope) -> None:
         """Send a message without a reply, and keep it until its receipt comes."""
         number = next(self._numbers)
-        origin: Origin | None = self._side.origin(envelope.sender) if self._side is not None else None
+        origin: Origin | None = self.side.origin(envelope.sender) if self.side is not None else None
         shard, epoch = origin if origin is not None else (-1, 0)
         try:
             word, body = self._vocabulary.say(envelope.body)
@@ -418,8 +415,8 @@ class Outbound:
 
     def _take_receipt(self, frame: ReceiptFrame) -> None:
         posted = self._posted.pop(frame.number, None)
-        if posted is not None and posted.envelope.sender is not None and self._side is not None:
-            self._side.acknowledge(posted.envelope.sender)
+        if posted is not None and posted.envelope.sender is not None and self.side is not None:
+            self.side.acknowledge(posted.envelope.sender)
 
     def _take_answer(self, frame: AnswerFrame) -> None:
         # Before the request is forgotten: an answer that cannot be read ends the connection, and with it the request.
@@ -451,13 +448,13 @@ class Outbound:
 
     def _take_move(self, frame: MovedFrame) -> None:
         """Return a message with which the other host has done nothing."""
-        if self._side is None:
+        if self.side is None:
             return
         moved = Moved(frame.shard, frame.owner, frame.epoch)
         if (posted := self._posted.pop(frame.number, None)) is not None:
-            self._side.returned(posted.address, posted.envelope, new=False, moved=moved)
+            self.side.returned(posted.address, posted.envelope, new=False, moved=moved)
         elif (asked := self._asked.pop(frame.number, None)) is not None:
             if asked.envelope is not None and asked.address is not None:
-                self._side.returned(asked.address, asked.envelope, new=asked.new, moved=moved)
+                self.side.returned(asked.address, asked.envelope, new=asked.new, moved=moved)
             else:
                 asked.reply.fail(HostUnreachable(self.name))

@@ -219,7 +219,7 @@ class Peers:
 
     def _start(self, outbound: Outbound) -> None:
         if self._tasks is not None and self._side is not None:
-            outbound.attach(self._side)
+            outbound.side = self._side
             self._tasks.start_soon(outbound.run)
 
     # From the start to the end.

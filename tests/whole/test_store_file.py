@@ -226,12 +226,14 @@ def test_a_file_beside_the_store_that_is_emptied_stops_nothing(app: Path, tmp_pa
 def test_a_file_beside_the_store_that_is_emptied_costs_nothing(app: Path, tmp_path: Path, beside: str) -> None:
     data = tmp_path / "p.db"
     with Daemon(app, data) as daemon:
-        # Given a daemon whose file beside the store is emptied, twice,
+        # Given a daemon whose file beside the store is emptied, twice, while it has no transaction under way,
         for number in range(2):
+            time.sleep(0.5)
             os.truncate(f"{data}{beside}", 0)
             # then it serves on, at once,
             assert daemon.start("echo", f"it-{number}", RESULT).status_code == 202
             assert health(daemon) == 204
+            daemon.wait_for(f"it-{number}", "COMPLETED")
         deadline = time.monotonic() + 10
         while beside == ".id" and not Path(f"{data}.id").read_bytes().startswith(b"Prdr"):
             assert time.monotonic() < deadline
