@@ -99,11 +99,15 @@ class Hold:
         self._lock.release()
 
     def header(self) -> bytes:
-        """Read the first hundred bytes of the file, which are SQLite's header; fewer if the file is shorter."""
-        if self._descriptor is None:
-            return b""
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        return os.read(self._descriptor, 100)
+        """Read the first hundred bytes of the file, which are SQLite's header; fewer if the file is shorter.
+
+        Raises:
+            StoreFailed: It cannot be read.
+        """
+        try:
+            return self.read(0, 100)
+        except OSError as error:
+            raise StoreFailed(f"{self.path} cannot be read: {error.strerror}") from error
 
     def read(self, offset: int, most: int) -> bytes:
         """Read a piece of the file; nothing behind its end."""
@@ -158,7 +162,10 @@ class Hold:
             return "was moved or deleted" if error.filename == self.path else "lost its -wal"
         except OSError as error:
             return f"cannot be found ({error.strerror})"
-        return self._overwritten()
+        try:
+            return self._overwritten()
+        except OSError:  # what cannot be read now is not known to be another's; SQLite tells of it when it reads
+            return None
 
     def _overwritten(self) -> str | None:
         """Say how the files were emptied or overwritten in place, as `>` and `cp` do."""

@@ -1,6 +1,7 @@
 """One process has a file, whatever the file is called, and knows when it has lost it."""
 # ruff: noqa: ASYNC221, ASYNC240  what a test does to files need not be quick
 
+import errno
 import os
 import signal
 import subprocess
@@ -343,3 +344,24 @@ def test_what_is_no_file_is_refused_in_one_sentence_and_not_opened(tmp_path: Pat
     with pytest.raises(StoreFailed, match="A store is a regular file"):
         Hold.take(path)
     assert not os.path.exists(f"{path}.lock")
+
+
+def test_a_disk_that_does_not_read_is_a_sentence_at_a_start_and_no_proof_of_a_move_later(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a file with its -wal, held and watched,
+    for name in (path, Path(f"{path}-wal")):
+        name.write_bytes(b"SQLite format 3".ljust(200, b"\0") if name == path else b"")
+    hold = Hold.take(str(path))
+    hold.watch(7)
+
+    # when its disk does not read,
+    def fails(*_: object) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "pread", fails)
+    # then what asks for the header says so, and the file does not count as another's.
+    with pytest.raises(StoreFailed, match="cannot be read: Input/output error"):
+        hold.header()
+    assert hold.moved() is None
+    hold.release()
