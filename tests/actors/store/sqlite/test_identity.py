@@ -350,8 +350,9 @@ def test_a_disk_that_does_not_read_is_a_sentence_at_a_start_and_no_proof_of_a_mo
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a file with its -wal, held and watched,
-    for name in (path, Path(f"{path}-wal")):
-        name.write_bytes(b"SQLite format 3".ljust(200, b"\0") if name == path else b"")
+    for beside in ("-wal", "-shm"):
+        Path(f"{path}{beside}").write_bytes(b"")
+    path.write_bytes(b"SQLite format 3".ljust(200, b"\0"))
     hold = Hold.take(str(path))
     hold.watch(7)
 
