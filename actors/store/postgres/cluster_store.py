@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import anyio
 
+from ...release import own_release
 from ..cluster import HostCard, HostRow, HostState, ShardRow
 from ..errors import StoreError, StoreFailed, StoreTakenOver, StoreUncertain
 from ..presence.heart import BeatingHeart
@@ -36,7 +37,7 @@ from .statements import (
     SOME_SHARDS,
     UNCUT,
 )
-from .store import Opened, PostgresStore, release
+from .store import Opened, PostgresStore
 
 T = TypeVar("T")
 
@@ -113,7 +114,7 @@ class PostgresClusterStore(PostgresStore):
     async def _begin(self, opened: Opened, host: int) -> None:
         beater = PostgresBeater(host, self.url, self._connect)
         self._heart = heart = BeatingHeart(beater, anyio.current_time(), threaded=self._threaded)
-        presence = Presence(host, self.url, self._connect, release=release(), heart=heart)
+        presence = Presence(host, self.url, self._connect, release=own_release(), heart=heart)
         try:
             await opened.begin(presence)
         except BaseException:

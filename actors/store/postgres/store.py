@@ -22,6 +22,7 @@ import anyio
 
 from ...address import Address
 from ...instruments import SYSTEM, Instruments
+from ...release import own_release
 from ..audit import ORDER, AuditFilter, AuditPage
 from ..contract import Inspection, Reminder, Stored, Unlisted, Write
 from ..cursor import position_of
@@ -136,7 +137,7 @@ class PostgresStore:
 
     async def _take_up(self, opened: "Opened", session: DatabaseSession) -> None:
         """Enter this host, as the only one."""
-        presence = Presence(self._new_host(), self.url, self._connect, release=release())
+        presence = Presence(self._new_host(), self.url, self._connect, release=own_release())
         await presence.join(session)
         await opened.begin(presence)
         presence.begin()
@@ -450,13 +451,3 @@ def _why_closed(shown: str, error: Exception) -> str:
         case _, "42501":
             return f"{shown} does not allow this user to make the tables of a store: {error.message}"
     return f"{shown} cannot be opened: {error}"
-
-
-def release() -> str:
-    """The release of this program, as its row says it."""
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  once
-
-    try:
-        return version("perdure")
-    except PackageNotFoundError:
-        return "unknown"
