@@ -1,6 +1,8 @@
 """What all tests share: the switches and fresh engines."""
 
 import faulthandler
+import gc
+import logging
 import os
 import sys
 import threading
@@ -70,6 +72,25 @@ def own_server(postgres_servers: PostgresServers) -> Iterator[PostgresServer]:
         yield server
     finally:
         server.close()
+
+
+@pytest.fixture
+def caplog(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """pytest's own, without what is said in a collection of garbage: it may come upon tasks that other tests left."""
+    collecting = False
+
+    def watch(phase: str, info: dict[str, int]) -> None:
+        nonlocal collecting
+        collecting = phase == "start"
+
+    def of_this_test(record: logging.LogRecord) -> bool:
+        return not collecting
+
+    gc.callbacks.append(watch)
+    caplog.handler.addFilter(of_this_test)
+    yield caplog
+    caplog.handler.removeFilter(of_this_test)
+    gc.callbacks.remove(watch)
 
 
 @pytest.fixture(params=["asyncio", "trio"])
