@@ -78,7 +78,7 @@ class PostgresServer:
             nobody = pwd.getpwnam("nobody")
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
             self._as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": ()}
-        self.bin = like.bin if like is not None else bin_ if self._may_run(bin_) else self._copied(bin_)
+        self.bin: Path = like.bin if like is not None else bin_ if self._may_run(bin_) else self._copied(bin_)
         self.data = self.folder / "data"
         self._settings = {
             "fsync": "off",
