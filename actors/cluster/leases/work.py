@@ -111,7 +111,7 @@ class LeaseWork:
             raise
         now = anyio.current_time()
         if self._life.me not in hosts:
-            raise StoreTakenOver(self._name_of(self._life.me), "another host has found this one dead")
+            raise StoreTakenOver(self._name_of(self._life.me), "another host has found this one dead", rejoins=True)
         changed = hosts.keys() != self._life.rows.keys() or cuts != self._life.cuts
         self._life.cuts = cuts
         self._life.know(hosts, now)

@@ -91,11 +91,13 @@ def test_a_host_that_ends_before_it_has_given_all_refuses_no_caller_of_another_h
     async def tell(hosts: SharedHosts) -> None:
         # Given a host that stops and has given nothing,
         one, two = hosts.hosts
-        address, closed = hosts.counter_at(one), hosts.counter_at(one, "closed")
+        shard_of = one.host.placement.shard_of
+        address = hosts.counter_at(one)
+        closed = next(c for n in range(99) if shard_of(c := hosts.counter_at(one, f"c{n}")) != shard_of(address))
         await one.host.ask(address, Add(1))
         one.link.delay_s = 1.0  # its last commits take a while
         assert one.host._gate is not None
-        one.host._gate.closed.add(one.host.placement.shard_of(closed))
+        one.host._gate.closed.add(shard_of(closed))
         one.host._gate.settle()
         answers: list[int] = []
 
