@@ -166,7 +166,7 @@ class ShardGate:
                     if not each.envelope.refuse(error):
                         each.envelope.sender.refuse(error)
                 else:
-                    self.room.put(shard, each)
+                    self.room.put_back(shard, each)
 
     async def run(self) -> None:
         """Try what waits again and again, and refuse callers that have waited for too long, until cancelled."""
