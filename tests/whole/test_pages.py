@@ -79,14 +79,21 @@ def walk(page: str, run: Run, before: dict[str, Callable[[], None]]) -> list[str
         if not command.startswith("perdure ") or ">" in command:
             continue  # of the shell
         before.get(command, lambda: None)()
-        given = None
-        for part in command.split(" | "):
-            result = run(*shlex.split(part)[1:], given=given)
-            assert result.exception is None or isinstance(result.exception, SystemExit), command
-            given = result.stdout
+        result = through(command.split(" | "), run)
         assert shows(result.output.splitlines(), lines), "\n".join([f"$ {command}", result.output, "is not", *lines])
         done.append(command)
     return done
+
+
+def through(parts: Sequence[str], run: Run) -> Result:
+    """Run the commands of a pipe, and return what the last one has done."""
+    *before, last = (shlex.split(part)[1:] for part in parts)
+    given = None
+    for arguments in before:
+        given = run(*arguments, given=given).stdout
+    result = run(*last, given=given)
+    assert result.exception is None or isinstance(result.exception, SystemExit), last
+    return result
 
 
 def runner(daemon: Daemon) -> Run:
@@ -143,7 +150,7 @@ def test_stuck_instances(tmp_path: Path) -> None:
 
         def the_bank_is_away() -> None:
             start("order-3")
-            within(lambda: "queued" in run("show", "order-3").output)
+            within(lambda: "59m" in run("show", "order-3").output)
 
         done = walk(page, run, {"perdure ls --stuck-for 0.1s": two_hang, "perdure show order-3": the_bank_is_away})
     assert len(done) >= 14
