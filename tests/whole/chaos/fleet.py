@@ -7,7 +7,9 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -18,9 +20,21 @@ import httpx
 from ...support.processes.daemon import Daemon
 from .recorded import Blow, Deed
 
+ENDED_S = 0.2  # a host that has ended by itself had done so for so long at most, as a storm looks
 PROBE_S = 0.1  # between two questions whether a host is ready
 PROBE_PATIENCE_S = 1.0
 READY = "/healthz/ready"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """How a host is started."""
+
+    data: str  # the address of the store
+    options: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    inside: tuple[str, ...] = ()  # a command that runs the one behind it
+    python: str = sys.executable  # that has Perdure
 
 
 @dataclass(slots=True)
@@ -40,12 +54,11 @@ class Fleet:
     """Several daemons with the same app on the same data.
 
     Args:
-        options: More of each command line.
+        setup: How the host of a place is started, by its number; asked again for each start.
     """
 
     app: Path
-    data: str
-    options: tuple[str, ...] = ()
+    setup: Callable[[int], Setup]
     places: list[Place] = field(default_factory=list)
     blows: list[Blow] = field(default_factory=list)
     stops: list[float] = field(default_factory=list)  # how long each SIGTERM took, in seconds
@@ -56,8 +69,8 @@ class Fleet:
 
     async def start(self, hosts: int) -> None:
         """Start the first host, which gets all shards, then the others; and begin to ask whether they are ready."""
-        self.places.append(Place(await asyncio.to_thread(self._daemon)))
-        others = await asyncio.gather(*(asyncio.to_thread(self._daemon) for _ in range(hosts - 1)))
+        self.places.append(Place(await asyncio.to_thread(self._daemon, 0)))
+        others = await asyncio.gather(*(asyncio.to_thread(self._daemon, index) for index in range(1, hosts)))
         self.places += [Place(daemon) for daemon in others]
         self._probing = asyncio.ensure_future(self._probe())
 
@@ -83,7 +96,18 @@ class Fleet:
         self.blows.append(Blow(deed=Deed.KILL, pid=place.pid, from_s=now_s, until_s=now_s))
         await asyncio.to_thread(place.daemon.kill)
         place.ready = False
-        place.daemon = await asyncio.to_thread(self._daemon)
+        place.daemon = await asyncio.to_thread(self._daemon, index)
+
+    async def start_again_if_ended(self, index: int) -> bool:
+        """Start another host in the place of one that has ended by itself; whether it had."""
+        place = self.places[index]
+        if place.daemon.process.poll() is None:
+            return False
+        now_s = time.time()
+        self.blows.append(Blow(deed=Deed.KILL, pid=place.pid, from_s=now_s - ENDED_S, until_s=now_s))
+        place.ready = False
+        place.daemon = await asyncio.to_thread(self._daemon, index)
+        return True
 
     async def pause(self, index: int, for_s: float) -> None:
         """Stop a host by SIGSTOP, and let it go on."""
@@ -104,7 +128,7 @@ class Fleet:
         until_s = time.time()
         self.stops.append(until_s - from_s)
         self.blows.append(Blow(deed=Deed.STOP, pid=old.process.pid, from_s=from_s, until_s=until_s))
-        place.daemon = await asyncio.to_thread(self._daemon)
+        place.daemon = await asyncio.to_thread(self._daemon, index)
         await self.serves(index)
 
     async def serves(self, index: int, *, within_s: float = 30.0) -> None:
@@ -131,10 +155,12 @@ class Fleet:
                 os.kill(place.pid, signal.SIGCONT)
         self._running.close()
 
-    def _daemon(self) -> Daemon:
-        data = self.app.parent / f"host-{len(self.places)}-{time.monotonic_ns()}.db"
-        options = ("--data", self.data, *self.options)
-        return self._running.enter_context(Daemon(self.app, data, *options))
+    def _daemon(self, index: int) -> Daemon:
+        data = self.app.parent / f"host-{index}-{time.monotonic_ns()}.db"
+        setup = self.setup(index)
+        options = ("--data", setup.data, *setup.options)
+        started = Daemon(self.app, data, *options, env=dict(setup.env), inside=setup.inside, python=setup.python)
+        return self._running.enter_context(started)
 
     async def _probe(self) -> None:
         async with httpx.AsyncClient(timeout=PROBE_PATIENCE_S) as http:
