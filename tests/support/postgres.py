@@ -13,9 +13,10 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from itertools import count
 from pathlib import Path
@@ -94,7 +95,7 @@ class PostgresServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._schemas = count(1)
         if like is None:
-            self._run("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+            self.run("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
         else:
             subprocess.run(["cp", "-a", like.data, self.data], check=True)
 
@@ -148,6 +149,23 @@ class PostgresServer:
         schema = schema or f"s{os.getpid()}_{next(self._schemas)}"
         return f"postgresql://{user}@127.0.0.1:{port or self.port}/postgres?schema={schema}"
 
+    @contextmanager
+    def every(self, pause_s: float, text: str) -> Iterator[None]:
+        """Run statements again and again beside what is done in the block."""
+        over = threading.Event()
+
+        def run() -> None:
+            while not over.wait(pause_s):
+                self.sql(text)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
     def sql(self, text: str, *, database: str = "postgres") -> str:
         """Run statements, and return the rows, a line for each with | between."""
         command = [str(self.bin / "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1"]
@@ -184,7 +202,8 @@ class PostgresServer:
             with suppress(ProcessLookupError):
                 os.kill(pid, what)
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def run(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's programs as the user that the server runs as."""
         done = subprocess.run(
             [self.bin / program, *arguments], capture_output=True, text=True, cwd=self.folder, check=False,
             env=self._environment(), **self._as,
