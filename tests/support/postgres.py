@@ -81,6 +81,7 @@ class PostgresServer:
             self._as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": ()}
         self.bin: Path = like.bin if like is not None else bin_ if self._may_run(bin_) else self._copied(bin_)
         self.data = self.folder / "data"
+        self.env: dict[str, str] = {}  # more of what it is started with
         self._settings = {
             "fsync": "off",
             "full_page_writes": "off",
@@ -212,7 +213,7 @@ class PostgresServer:
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-        return {**kept, "LC_ALL": "C", "HOME": str(self.folder)}
+        return {**kept, "LC_ALL": "C", "HOME": str(self.folder), **self.env}
 
     def _may_run(self, bin_: Path) -> bool:
         """Whether the user that the server runs as reaches the programs; it may not read the folder of the tests."""

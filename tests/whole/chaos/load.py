@@ -23,6 +23,7 @@ APP = textwrap.dedent('''
     """Ledgers that tell how much they hold, have every third entry verified by a child, and wait now and then."""
 
     import os
+    import time
     from datetime import timedelta
     from pathlib import Path
 
@@ -66,6 +67,32 @@ APP = textwrap.dedent('''
                 ctx.continue_as_new(state, save_events=True)
                 return state
         return state
+
+
+    def keep_the_loop():
+        while True:
+            try:
+                time.sleep(0.05)
+            except BaseException:
+                pass
+
+
+    HARMS = {"exit": lambda: os._exit(3), "keep the loop": keep_the_loop}
+
+
+    @app.activity
+    async def harm(ctx: perdure.ActivityContext, asked: list) -> str:
+        how, once = asked
+        marker = BODIES.with_name(f"{ctx.workflow_id}.done")
+        if not (once and marker.exists()):
+            marker.touch()
+            HARMS[how]()
+        return "harmless"
+
+
+    @app.workflow
+    async def harmful(ctx: perdure.WorkflowContext, asked: list) -> str:
+        return await ctx.call_activity(harm, input=asked)
 ''')
 
 REQUEST_S = 20.0  # of a client with one request: longer than callers wait in a takeover
