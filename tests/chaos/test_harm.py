@@ -63,7 +63,7 @@ def test_an_activity_that_kills_its_owners_one_after_the_other_is_set_aside_by_n
     url = server.url(schema="chaos")
     bed = Bed(server=server, hosts=HOSTS, setup=lambda index: Setup(data=url, options=tuple(asked_for)), log=server)
     verdict = run(lambda: judged(bed, tmp_path, storm))
-    require_quick_takeovers(verdict)
+    assert verdict.taken_s
 
 
 async def start(fleet: Fleet, id_: str, how: str, *, once: bool) -> None:

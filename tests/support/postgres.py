@@ -81,7 +81,7 @@ class PostgresServer:
             self._as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": ()}
         self.bin: Path = like.bin if like is not None else bin_ if self._may_run(bin_) else self._copied(bin_)
         self.data = self.folder / "data"
-        self.env: dict[str, str] = {}  # more of what it is started with
+        self.env: dict[str, str] = {}  # more of what the server is started with
         self._settings = {
             "fsync": "off",
             "full_page_writes": "off",
@@ -105,8 +105,13 @@ class PostgresServer:
         options = [f"-c{name}={value}" for name, value in self._settings.items()]
         with open(self.folder / "log", "ab") as log:
             other_user = _setpriv(self._as)
+            # As the user it runs as: what is loaded into it makes files that its programs are to open.
+            command = [
+                *other_user,
+                *(["env", *(f"{name}={value}" for name, value in self.env.items())] if self.env else []),
+            ]
             self._process = subprocess.Popen(
-                [*other_user, self.bin / "postgres", "-D", self.data, "-p", str(self.port), *options],
+                [*command, self.bin / "postgres", "-D", self.data, "-p", str(self.port), *options],
                 stdout=log, stderr=log, cwd=self.folder, env=self._environment(), **({} if other_user else self._as),
             )  # fmt: skip
         end = time.monotonic() + WAIT_S
@@ -213,7 +218,7 @@ class PostgresServer:
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-        return {**kept, "LC_ALL": "C", "HOME": str(self.folder), **self.env}
+        return {**kept, "LC_ALL": "C", "HOME": str(self.folder)}
 
     def _may_run(self, bin_: Path) -> bool:
         """Whether the user that the server runs as reaches the programs; it may not read the folder of the tests."""
