@@ -24,6 +24,7 @@ from .recorded import Blow, Commit, Created, Deed, Gone, Joined, Moved, Read, Re
 EPOCH_SHIFT = 40
 STALE_S = 1.5
 SPARED_S = 1.0  # a host that was stopped for so long, or less, is not killed
+ANSWERS_SHOWN, ANSWER_SHOWN = 6, 100  # of refusals: kinds, characters of each
 SILENT = (Deed.PAUSE, Deed.LINK, Deed.STUCK)  # what keeps a host from beating
 KILL_LATE_S = 5.0  # a host may be killed so long after its pause ended: the kill was under way
 
@@ -45,6 +46,7 @@ class Verdict:
     bodies: int = 0
     repeated: int = 0  # bodies that ran once more
     cuts: int = 0
+    log_read: bool = True
     lost: int = 0  # acknowledged entries that a copy did not have
     undone: int = 0  # bodies that ran, of which a copy knows nothing
 
@@ -56,14 +58,25 @@ class Verdict:
     def refused(self) -> int:
         return sum(self.refusals.values())
 
+    def _refusals(self) -> str:
+        """The answers, the most frequent ones first."""
+        found = sorted(self.refusals.items(), key=lambda each: -each[1])
+        return "".join(f"\n  {count} times {answer[:ANSWER_SHOWN]}" for answer, count in found[:ANSWERS_SHOWN])
+
+    def _told_by_the_log(self) -> list[str]:
+        return [
+            f"{self.turns} turns; {self.takes} shards taken, {self.gives} given",
+            f"{self.killed_by_hosts} hosts killed by others",
+            f"taken after kill -9: {spread(self.taken_s)}; requests for them waited: {spread(self.waits_s)}",
+        ]
+
     def told(self) -> str:
         """The verdict, in lines for people."""
         lines = [
             str(self.ledgers),
-            f"{self.turns} turns, {self.bodies} bodies of activities ({self.repeated} ran again), {self.cuts} cuts",
-            f"{self.takes} shards taken, {self.gives} given, {self.killed_by_hosts} hosts killed by others",
-            f"taken after kill -9: {spread(self.taken_s)}; requests for them waited: {spread(self.waits_s)}",
-            f"{self.requests} requests, {self.refused} refused {self.refusals or ''}",
+            f"{self.bodies} bodies of activities ({self.repeated} ran again), {self.cuts} cuts",
+            *(self._told_by_the_log() if self.log_read else ["the database: its log was not read"]),
+            f"{self.requests} requests, {self.refused} refused{self._refusals()}",
         ]
         if self.lost or self.undone:
             lines.append(f"lost with the old server: {self.lost} acknowledged entries, {self.undone} bodies' effects")
@@ -77,7 +90,7 @@ def spread(times_s: list[float]) -> str:
 
 def check(run: Recorded) -> Verdict:
     """Judge a run."""
-    verdict = Verdict(cuts=run.cuts)
+    verdict = Verdict(cuts=run.cuts, log_read=run.commits is not None)
     history = _Ownership(verdict, run.blows)
     for commit in run.commits or ():
         history.follow(commit)
