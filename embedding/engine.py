@@ -13,6 +13,7 @@ from ..runtime.operations.steering.embedded import EmbeddedOperations
 
 if TYPE_CHECKING:
     from ..client.management_client import ManagementClient
+    from ..runtime.workers.items import ItemWriter
 
 
 class EmbeddedEngine(Engine):
@@ -33,3 +34,8 @@ class EmbeddedEngine(Engine):
         from .api import OwnApi  # noqa: PLC0415
 
         return ManagementClient(operations, AppServer(OwnApi(self)), self.app)
+
+    def make_item_writer(self) -> "ItemWriter":
+        from ..daemon.asgi import item_writer  # noqa: PLC0415  the rule above
+
+        return super().make_item_writer() or item_writer(self.app_id)

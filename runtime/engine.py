@@ -12,7 +12,6 @@ task and left in another: fixtures, start and stop hooks (`await engine.start()`
 """
 
 import logging
-import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -30,14 +29,14 @@ from ..actors.cluster.leases.seen import ClusterSeen
 from ..actors.cluster.leases.shared import SharedPeers
 from ..actors.cluster.membership import FixedMembership, name_of
 from ..actors.cluster.peers import Peers
-from ..actors.hosting.flight_record import FlightRecord
+from ..actors.hosting.flight_record import FlightRecord, record_beside
 from ..actors.hosting.host import Host, HostLimits, Precautions
 from ..actors.hosting.shards.hosted import Gone, Sharing
 from ..actors.instruments import Instruments
 from ..actors.on_database import share_of
 from ..actors.store.contract import Store
 from ..actors.store.durability import Durability
-from ..actors.store.errors import StoreError
+from ..actors.store.errors import sole_store_error
 from ..actors.store.memory import MemoryStore
 from ..actors.store.part import WHOLE, Part
 from ..actors.store.postgres.cluster_store import PostgresClusterStore
@@ -87,8 +86,10 @@ from .settings import Opening, Settings
 from .steps import watch_calls
 from .words import vocabulary
 from .workers.dispatcher import Dispatcher
+from .workers.hosts.sharing import SharedWorkers
+from .workers.items import ItemWriter
 from .workers.mark import ADDRESS as WORKER_MARK_ADDRESS
-from .workers.mark import WORKER_MARK, Remember, WorkerMarkType
+from .workers.mark import WORKER_MARK, Remember, WorkerMarkType, own_mark
 
 IN_MEMORY = ":memory:"
 
@@ -205,6 +206,9 @@ class Engine:
                 sharing=Sharing(source=self._source, gone=self._forget) if self._source is not None else None,
             ),
         )
+        self._items = opening.items
+        self._shared = self._share_workers(opening.instruments)
+        self.workers = self._shared or self.dispatcher  # the door of the workers has it
         self.facade = Facade(self._host, limits=self.settings.limits)
         work = WorkLocator(activity=self._activity_state, turn=self.dispatcher.turn_state, peers=self.peers)
         self.views = views_of(self._host, work, app_id=self.app_id)
@@ -213,21 +217,19 @@ class Engine:
         self._selected = SelectedInstances(self.views.listing, self.steering, self._clock)
         self._bulk_runner = BulkRunner(self._selected, ask=self._host.ask, journal=self._journal)
         self.bulk = Bulk(self._host, self._clock, self._selected)
-        reports = Reports(
-            self._host,
-            self._activities,
-            self.dispatcher,
-            app=app,
-            limit_of=self._activities.limit_of,
-            clock=self._clock,
-            peers=self.peers,
-            seen=lambda: self._seen() if self._seen is not None else None,
-        )
-        attentions = Attentions(self._host, self.dispatcher, self.views, clock=self._clock, peers=self.peers)
         self.management = management_of(
             self._host,
-            reports,
-            attentions,
+            Reports(
+                self._host,
+                self._activities,
+                self.dispatcher,
+                app=app,
+                limit_of=self._activities.limit_of,
+                clock=self._clock,
+                peers=self.peers,
+                seen=lambda: self._seen() if self._seen is not None else None,
+            ),
+            Attentions(self._host, self.dispatcher, self.views, clock=self._clock, peers=self.peers),
             views=self.views,
             steering=self.steering,
             transfer=self.transfer,
@@ -243,11 +245,22 @@ class Engine:
         self._told_of_stop: list[Callable[[], None]] = []
         self._used = False
         self._leaving: anyio.CancelScope | None = None  # once shards are given because it stops
+        self._mark = WORKER_MARK_ADDRESS
         self._workers_known = False  # whether a worker has ever been connected to this store
 
     def make_client(self, operations: EmbeddedOperations) -> Client:
         """Make the client of this engine; `embedding/engine.py` makes one that can do more."""
         return Client(operations, self.app)
+
+    def make_item_writer(self) -> ItemWriter | None:
+        """Make what writes work for the workers of other hosts; None: this engine gives them none."""
+        return self._items
+
+    def _share_workers(self, instruments: Instruments) -> SharedWorkers | None:
+        if self.peers is None:
+            return None
+        shared_by = (self.dispatcher, self.peers, self._host)
+        return SharedWorkers(*shared_by, writer=self.make_item_writer, chance=instruments.chance)
 
     @property
     def alone(self) -> bool:
@@ -261,6 +274,8 @@ class Engine:
         """
         if self._source is None or not self._running or self._source.alone or self._leaving is not None:
             return
+        if self._shared is not None:
+            self._shared.leave()
         with anyio.CancelScope() as self._leaving:
             await self._source.leave(within_s)
             await anyio.sleep(HEARD_S)
@@ -318,7 +333,7 @@ class Engine:
 
     def active_actors(self) -> Mapping[str, int]:
         """How many actors of each type are in memory."""
-        others = self._host.has(WORKER_MARK_ADDRESS) + self._operations.in_memory
+        others = self._host.has(self._mark) + self._operations.in_memory
         return {WORKFLOW: self._host.activations - others, ACTIVITY: len(self._activities)}
 
     async def start(self) -> None:
@@ -379,7 +394,9 @@ class Engine:
         # Not inside the task group, which would wrap an error of the store in a group of errors.
         await self._host.open()
         try:
-            [mark] = await self.store.inspect([WORKER_MARK_ADDRESS])
+            if self._source is None and self.peers is not None:
+                self._mark = own_mark(self._host.placement.owns)
+            [mark] = await self.store.inspect([self._mark])
             self._workers_known = mark is not None
             # The actors' host starts last and stops first: it sends to the activities, the children and the events.
             async with anyio.create_task_group() as tasks:
@@ -387,6 +404,8 @@ class Engine:
                 await tasks.start(self._children.run)
                 await tasks.start(self._events.run)
                 await tasks.start(self._bulk_runner.run)
+                if self._shared is not None:
+                    await tasks.start(self._shared.run)
                 async with self._host.running():
                     if self.peers is not None:
                         await self.peers.wait_for_all()
@@ -403,7 +422,7 @@ class Engine:
                     await self._activities.stop(self.stop_grace_s)
                 tasks.cancel_scope.cancel()
         except BaseExceptionGroup as group:
-            raise _sole_store_error(group) from group
+            raise sole_store_error(group) from group
         finally:
             self._running = False
             # Again, in case it was cancelled before the host had it.
@@ -451,7 +470,7 @@ class Engine:
     def _remember_workers(self) -> None:
         if not self._workers_known:
             self._workers_known = True
-            self._send(WORKER_MARK_ADDRESS, Remember())
+            self._send(self._mark, Remember())
 
     def _send(self, address: Address, body: object) -> None:
         self._host.send(address, body)
@@ -466,12 +485,8 @@ class Engine:
 
 
 def _flight_record(store: Store, settings: Settings) -> FlightRecord | None:
-    """The flight record beside a store; None beside a store without a file."""
-    if not isinstance(store, SqliteStore):
-        return None
     slots = settings.activities_max + settings.activity_threads_max
-    # A symbolic link to the file has the same record, as it has the same lock.
-    return FlightRecord(f"{os.path.realpath(store.path)}.flight", actor_type=WORKFLOW, slots=slots)
+    return record_beside(store.path, actor_type=WORKFLOW, slots=slots) if isinstance(store, SqliteStore) else None
 
 
 def _store(data: str | Path | Store, durability: Durability, part: Part, instruments: Instruments) -> Store:
@@ -483,11 +498,3 @@ def _store(data: str | Path | Store, durability: Durability, part: Part, instrum
     if isinstance(data, str | Path):
         return SqliteStore(part.path(str(data)), durability=durability, part=part, instruments=instruments)
     return data
-
-
-def _sole_store_error(group: BaseExceptionGroup) -> BaseException:
-    """The error of the store in a group of one, such as that of its closing; else the group."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error if isinstance(error, StoreError) else group

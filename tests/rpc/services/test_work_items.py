@@ -11,10 +11,9 @@ from perdure.actors.errors import HostStopping
 from perdure.actors.store.errors import StoreFailed
 from perdure.rpc.messages import CachedHistory, HistoryEvent, Message, PropagatedHistory
 from perdure.rpc.messages import WorkItem as WorkItemMessage
-from perdure.rpc.services import work_items
-from perdure.rpc.services.work_items import varint, work_item
 from perdure.rpc.wire.history import HistoryWriter
 from perdure.rpc.wire.past_events import PastEvents
+from perdure.rpc.wire.work_items import varint, work_item
 from perdure.runtime.history.event import EventRaised, ExecutionStarted, TaskCompleted, TaskScheduled
 from perdure.runtime.history.timed_event import TimedEvent, TurnStarted
 from perdure.runtime.workers.items import ActivityItem, WorkflowItem, WorkItem, WorkUnknown
@@ -162,51 +161,6 @@ def test_a_stream_that_is_not_ended_in_time_does_not_end_as_cancelled_either() -
     anyio.run(main)
 
 
-def test_a_daemon_of_several_processes_takes_no_workers_and_says_why() -> None:
-    host = make_host(processes=4)
-
-    async def test(client: Client) -> None:
-        with pytest.raises(grpc.aio.AioRpcError, match="--processes 1") as caught:
-            await client.call("GetWorkItems").read()
-        assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
-        assert host.dispatcher.workers == []
-        # Clients are as welcome as anywhere.
-        await client.call("Hello")
-        assert not (await client.call("GetInstance", instanceId="I1")).exists
-
-    run(host, test)
-
-
-def test_a_host_that_shares_its_database_takes_no_workers_and_ends_the_streams_of_those_it_has(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # Given a host that is alone, a worker connects;
-    monkeypatch.setattr(work_items, "ALONE_LOOK_S", 0.02)
-    company: list[str] = []
-    host = make_host(alone=lambda: not company)
-
-    async def test(client: Client) -> None:
-        stream = client.call("GetWorkItems")
-        await host.dispatcher.until(lambda dispatcher: dispatcher.connected == 1)
-        # when another host joins, its stream ends, and no other begins, with the reason.
-        company.append("host-2")
-        for each in (stream, client.call("GetWorkItems")):
-            with pytest.raises(grpc.aio.AioRpcError, match="other hosts share the database") as caught:
-                await each.read()
-            assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
-        assert host.dispatcher.connected == 0
-        # Alone again, it takes workers as before, and their streams end with the host.
-        company.clear()
-        stream = client.call("GetWorkItems")
-        await host.dispatcher.until(lambda dispatcher: dispatcher.connected == 1)
-        host.dispatcher.stop()
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await stream.read()
-        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-
-    run(host, test)
-
-
 @pytest.mark.parametrize(
     ("failure", "code", "text"),
     [
@@ -250,7 +204,7 @@ class CountedPasts(PastEvents):
 @pytest.mark.parametrize("stateful", [True, False])
 def test_pasts_are_kept_for_workers_that_do_not_until_the_instance_ends(stateful: bool) -> None:
     host = make_host()
-    host.items.past_events = kept = CountedPasts()
+    host.writer.past_events = kept = CountedPasts()
 
     async def test(client: Client) -> None:
         # Given a worker that keeps histories, or does not,
