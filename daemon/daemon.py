@@ -281,9 +281,8 @@ def rpc_server(
     watch: ActivityWatch | None,
 ) -> RpcServer:
     """Make the gRPC server and take its port. It does not serve yet."""
-    writer = engine.make_item_writer()
-    assert writer is not None
-    workers = WorkItems(engine.workers, writer=writer, watch=watch)
+    assert engine.items is not None
+    workers = WorkItems(engine.workers, writer=engine.items, watch=watch)
     actor = actor_by(tokens)
     unread = UnreadAnswers(cut_off=lambda client: cut_off(server.port, client))
     services = [

@@ -15,10 +15,11 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 import anyio
 
@@ -86,7 +87,7 @@ from .settings import Opening, Settings
 from .steps import watch_calls
 from .words import vocabulary
 from .workers.dispatcher import Dispatcher
-from .workers.hosts.sharing import SharedWorkers
+from .workers.hosts.sharing import shared_workers
 from .workers.items import ItemWriter
 from .workers.mark import ADDRESS as WORKER_MARK_ADDRESS
 from .workers.mark import WORKER_MARK, Remember, WorkerMarkType, own_mark
@@ -114,6 +115,9 @@ class Engine:
             whole store, of which it takes its part.
         opening: How it begins; like any engine by default.
     """
+
+    # Makes what writes work for the workers of other hosts, for an app id; None: this engine gives them none.
+    writer_for: ClassVar[partial[ItemWriter] | None] = None
 
     def __init__(
         self,
@@ -206,8 +210,11 @@ class Engine:
                 sharing=Sharing(source=self._source, gone=self._forget) if self._source is not None else None,
             ),
         )
-        self._items = opening.items
-        self._shared = self._share_workers(opening.instruments)
+        self.items = opening.items
+        writer = partial(self.writer_for, self.app_id) if self.writer_for is not None else None
+        self._shared = shared_workers(
+            self.dispatcher, self.peers, self._host, self.items or writer, opening.instruments
+        )
         self.workers = self._shared or self.dispatcher  # the door of the workers has it
         self.facade = Facade(self._host, limits=self.settings.limits)
         work = WorkLocator(activity=self._activity_state, turn=self.dispatcher.turn_state, peers=self.peers)
@@ -251,16 +258,6 @@ class Engine:
     def make_client(self, operations: EmbeddedOperations) -> Client:
         """Make the client of this engine; `embedding/engine.py` makes one that can do more."""
         return Client(operations, self.app)
-
-    def make_item_writer(self) -> ItemWriter | None:
-        """Make what writes work for the workers of other hosts; None: this engine gives them none."""
-        return self._items
-
-    def _share_workers(self, instruments: Instruments) -> SharedWorkers | None:
-        if self.peers is None:
-            return None
-        shared_by = (self.dispatcher, self.peers, self._host)
-        return SharedWorkers(*shared_by, writer=self.make_item_writer, chance=instruments.chance)
 
     @property
     def alone(self) -> bool:

@@ -89,7 +89,7 @@ class Dispatcher:
         self._held = HeldJobs[Job](
             self.streams, lambda job: self._queue_of(job).push_front(job.request.instance_id, job)
         )
-        self._room = Room(limits, self.streams, self._journal)
+        self.room = Room(limits, self.streams, self._journal)
         self._stalled: dict[str, None] = {}  # ids, in the order in which they stalled
         self._full: FairQueue[Job] | None = None  # of which the log has been told that it waits for room
         self._stopping = False
@@ -182,9 +182,9 @@ class Dispatcher:
         del job.stream.activities[job.key]
         job.stream = None
         job.sent = False
-        self._room.count(job, -1)
+        self.room.count(job, -1)
         self._activities.push_front(job.request.instance_id, job)
-        self._pump()
+        self.pump()
 
     def withdraw(self, message: Withdraw) -> None:
         """Give an instance's activities to no worker any more, nor its turn if it was ended.
@@ -211,7 +211,7 @@ class Dispatcher:
         if waiting:
             for queue in (self._workflows, self._activities):
                 queue.remove(message.instance_id, waiting)
-        self._pump()
+        self.pump()
 
     def leave(self, has: Callable[[str], bool]) -> None:
         """Forget the jobs of instances that are another host's now.
@@ -223,7 +223,7 @@ class Dispatcher:
             self._drop(job)
         for instance_id in [instance_id for instance_id in self._stalled if has(instance_id)]:
             del self._stalled[instance_id]
-        self._pump()
+        self.pump()
 
     # Readers look.
 
@@ -273,13 +273,13 @@ class Dispatcher:
 
         def take_back(job: Job) -> None:
             self._drop(job)
-            self._pump()
+            self.pump()
 
         return Stream(
             worker,
             take_back,
             gate=gate,
-            room=room or self._room.whole,
+            room=room or self.room.whole,
             answer_timeout_s=self._limits.answer_timeout_s,
             now_us=self._now_us,
             chance=self._chance,
@@ -291,7 +291,7 @@ class Dispatcher:
         self.streams.append(stream)
         self._greet()
         self._retry_stalled()
-        self._pump()
+        self.pump()
 
     def remove(self, stream: Stream) -> None:
         """Give a stream no more jobs, and its open ones to others."""
@@ -299,21 +299,13 @@ class Dispatcher:
         # To the front, in their order: these jobs have waited longest.
         for job in reversed([*stream.turns.values(), *stream.activities.values()]):
             job.stream = None
-            self._room.count(job, -1)
+            self.room.count(job, -1)
             if job.withdrawn:
                 del self._jobs[job.key]
             else:
                 self._queue_of(job).push_front(job.request.instance_id, job)
         self._held.let_go(stream.unanswered)
-        self._pump()
-
-    def whole_room(self) -> StreamRoom:
-        """The room of a worker, for the jobs of all hosts together."""
-        return self._room.whole
-
-    def look_again(self) -> None:
-        """Give out what waits: a stream has more room, or takes jobs again."""
-        self._pump()
+        self.pump()
 
     def share_with(self, hosts: int) -> None:
         """Keep to this host's part of the limits on all workers together.
@@ -321,8 +313,8 @@ class Dispatcher:
         Args:
             hosts: How many hosts give jobs to workers, this one among them.
         """
-        self._room.limits = self._limits.divided(hosts)
-        self._pump()
+        self.room.limits = self._limits.divided(hosts)
+        self.pump()
 
     # Answers come.
 
@@ -373,7 +365,7 @@ class Dispatcher:
     def _add(self, job: Job, queue: FairQueue[Job]) -> None:
         self._jobs[job.key] = job
         queue.push(job.request.instance_id, job)
-        self._pump()
+        self.pump()
 
     def _finish(self, key: Address, token: str, task_id: int | None = None) -> Job | None:
         """Take a job as answered.
@@ -391,7 +383,7 @@ class Dispatcher:
         earlier = self._held.answered(key, token, job, given)
         if earlier:
             self._held.let_go((key,))
-            self._pump()
+            self.pump()
         if job is None:
             instance_id = key.id if task_id is None else key.id.rpartition("::")[0]
             raise WorkUnknown(instance_id, task_id)
@@ -404,7 +396,7 @@ class Dispatcher:
         if job.stream is not None:
             job.stream.seen_us = self._now_us()
         self._drop(job)
-        self._pump()
+        self.pump()
         return job
 
     def _drop(self, job: Job) -> None:
@@ -412,14 +404,14 @@ class Dispatcher:
         if job.stream is not None:
             del job.stream.jobs_like(job)[job.key]
             job.stream = None
-            self._room.count(job, -1)
+            self.room.count(job, -1)
         elif not self._held.drop(job.key):
             self._queue_of(job).remove(job.request.instance_id, (job,))
 
     def _queue_of(self, job: Job) -> FairQueue[Job]:
         return self._workflows if not isinstance(job.request, Invoke) else self._activities
 
-    def _pump(self) -> None:
+    def pump(self) -> None:
         """Give jobs to streams while there are jobs within the limits and streams with room."""
         for queue in (self._workflows, self._activities):
             held_back: list[Job] = []
@@ -428,17 +420,17 @@ class Dispatcher:
                 if self._held.hold(job):
                     self._journal.write(WAITING_FOR_ANSWER, instance_id=job.request.instance_id, work=job.request.name)
                     continue
-                if self._room.has_full_name(job):
+                if self.room.has_full_name(job):
                     held_back.append(job)
                     continue
-                stream = self._room.choose(job)
+                stream = self.room.choose(job)
                 if stream is None:
                     queue.push_front(job.request.instance_id, job)
                     if queue is not self._full:
                         self._full = queue
-                        self._room.tell_full(job)
+                        self.room.tell_full(job)
                     break  # no other job of this kind has room
-                self._room.count(job, +1)
+                self.room.count(job, +1)
                 stream.give(job)
             if not queue and queue is self._full:
                 self._full = None

@@ -135,7 +135,7 @@ class WorkerEntries:
                 known.stream.room, known.stream.parked = room, False
             else:
                 self._begin(gate, card, room)
-        self._dispatcher.look_again()
+        self._dispatcher.pump()
 
     def _reached(self, gate: str) -> Outbound | None:
         """The connection to a gate, if there is one now."""

@@ -6,7 +6,7 @@ them is made. An item for a stream that is gone is refused, so that its host giv
 `runtime/workers/hosts/sharing.py` has one, where there are other hosts. The other end is `entries.py`.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from ....actors.cluster.peers import Peers
@@ -22,16 +22,12 @@ class WorkerGate:
     """The streams of one host.
 
     Args:
-        whole: The room of a stream, for all hosts together.
         chance: Makes the ids of streams.
     """
 
-    def __init__(
-        self, dispatcher: Dispatcher, peers: Peers, *, whole: Callable[[], StreamRoom], chance: Chance
-    ) -> None:
+    def __init__(self, dispatcher: Dispatcher, peers: Peers, chance: Chance) -> None:
         self._dispatcher = dispatcher
         self._peers = peers
-        self._whole = whole
         self._chance = chance
         self._streams: dict[str, Stream] = {}  # by id
         self._number = 0  # of the list
@@ -68,7 +64,7 @@ class WorkerGate:
     def _share(self, *, own: bool) -> StreamRoom:
         if self._leaving:
             return StreamRoom(0, 0)
-        mine, others = shares(self._whole(), 1 + len(self._peers.names))
+        mine, others = shares(self._dispatcher.room.whole, 1 + len(self._peers.names))
         return mine if own else others
 
     def _hosts_changed(self) -> None:

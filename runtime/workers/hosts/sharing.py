@@ -13,7 +13,7 @@ import anyio
 
 from ....actors.cluster.peers import Peers
 from ....actors.hosting.host import Host
-from ....actors.instruments import Chance
+from ....actors.instruments import Chance, Instruments
 from ...instance.message import WorkflowAnswer
 from ..dispatcher import Dispatcher
 from ..items import ActivityAnswer, ItemWriter, Worker
@@ -21,6 +21,25 @@ from ..stream import Stream
 from .answers import WorkerAnswers
 from .entries import WorkerEntries
 from .gate import WorkerGate
+
+
+def shared_workers(
+    dispatcher: Dispatcher,
+    peers: Peers | None,
+    host: Host,
+    items: ItemWriter | Callable[[], ItemWriter] | None,
+    instruments: Instruments,
+) -> "SharedWorkers | None":
+    """Share the workers of a host with others, if there may be others.
+
+    Args:
+        items: Writes the items of this host; or makes what does, when it is needed. None: it can write none, and its
+            instances have the workers of this host only.
+    """
+    if peers is None:
+        return None
+    writer = items if callable(items) else lambda: items
+    return SharedWorkers(dispatcher, peers, host, writer=writer, chance=instruments.chance)
 
 
 class SharedWorkers:
@@ -52,7 +71,7 @@ class SharedWorkers:
             if made and made[0] is not None:
                 made[0].forget(instance_id)
 
-        self._gate = WorkerGate(dispatcher, peers, whole=dispatcher.whole_room, chance=chance)
+        self._gate = WorkerGate(dispatcher, peers, chance)
         self._entries = WorkerEntries(dispatcher, peers, writer=own_writer, chance=chance)
         self._answers = WorkerAnswers(dispatcher, peers, host, forget=forget)
 
