@@ -61,7 +61,7 @@ class Processes:
         stack.callback(self._host.stop)
 
     def url(self) -> str:
-        return self._host.url
+        return str(self._host.url)
 
     def workers_env(self) -> Sequence[dict[str, str]]:
         return [self._host.env()] * 2
