@@ -8,6 +8,7 @@ dispatcher (`entries.py`), and answers go to the owner of their instance (`answe
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 import anyio
 
@@ -27,18 +28,19 @@ def shared_workers(
     dispatcher: Dispatcher,
     peers: Peers | None,
     host: Host,
-    items: ItemWriter | Callable[[], ItemWriter] | None,
+    app_id: str,
+    items: ItemWriter | partial[ItemWriter] | None,
     instruments: Instruments,
 ) -> "SharedWorkers | None":
     """Share the workers of a host with others, if there may be others.
 
     Args:
-        items: Writes the items of this host; or makes what does, when it is needed. None: it can write none, and its
-            instances have the workers of this host only.
+        items: Writes the items of this host; or makes, for its app id, what does, when it is needed. None: it can write
+            none, and its instances have the workers of this host only.
     """
     if peers is None:
         return None
-    writer = items if callable(items) else lambda: items
+    writer = partial(items, app_id) if isinstance(items, partial) else lambda: items
     return SharedWorkers(dispatcher, peers, host, writer=writer, chance=instruments.chance)
 
 
