@@ -29,6 +29,7 @@ from ...journal.vocabulary import (
     ACTIVITY_REPEATED,
     STOP_GRACE_OVER,
     THREADS_ABANDONED,
+    THREADS_EXHAUSTED,
     WAITING_FOR_ROOM,
 )
 from ..authoring.app import ActivityDefinition, ActivityKind, App
@@ -108,7 +109,9 @@ class ActivityActors:
         self._lanes: dict[ActivityKind, Lane[_Job]] = {}
         self._workshop = workshop or SystemWorkshop()
         self._processes: WorkerProcesses | None = None
-        self._threads = Threads(settings.activity_threads_max, self._threads_abandoned, self._workshop)
+        self._threads = Threads(
+            settings.activity_threads_max, self._threads_abandoned, self._workshop, self._thread_refused
+        )
         self._tasks: TaskGroup | None = None
         self._stopping = False
         self._grace: anyio.CancelScope | None = None  # of the activities under way, on a stop
@@ -357,6 +360,9 @@ class ActivityActors:
                 left=max(0, 2 * limit - count),
             )
         self._lanes[ActivityKind.THREAD].give_room(count)
+
+    def _thread_refused(self, error: RuntimeError) -> None:
+        self.journal.write(THREADS_EXHAUSTED, limit="threads", reason=str(error))
 
     def _tell_left_behind(self, job: _Job) -> None:
         invoke = job.invoke
