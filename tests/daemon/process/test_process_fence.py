@@ -86,6 +86,13 @@ def test_what_would_end_the_daemon_is_refused_with_a_sentence(listening: int, ca
     os.fstat(listening)
 
 
+def send_with(handler: Any) -> None:
+    """Have a handler for a signal, and send it."""
+    signal.signal(signal.SIGUSR1, handler)
+    os.kill(os.getpid(), signal.SIGUSR1)
+    signal.raise_signal(signal.SIGUSR1)
+
+
 def in_a_thread(function: Callable[..., object]) -> None:
     failed: list[BaseException] = []
 
@@ -104,16 +111,13 @@ def in_a_thread(function: Callable[..., object]) -> None:
 PASSES: dict[str, Callable[[], object]] = {
     "a look": lambda: os.kill(os.getpid(), 0),
     "a signal that does nothing": lambda: os.kill(os.getpid(), signal.SIGURG),
-    "a signal with a handler": lambda: (signal.signal(signal.SIGUSR1, nothing), os.kill(os.getpid(), signal.SIGUSR1)),
-    "a signal that is ignored": lambda: (
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN),
-        signal.raise_signal(signal.SIGUSR1),
-    ),
+    "a signal with a handler": lambda: send_with(nothing),
+    "a signal that is ignored": lambda: send_with(signal.SIG_IGN),
     "a higher limit": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE)),
     "another limit": lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1])),
     "a file of its own": lambda: os.close(os.open(os.devnull, os.O_RDONLY)),
     "a copy of its own": lambda: os.close(os.dup2(1, 200)),
-    "no function for threads": lambda: threading.settrace(None),  # type: ignore[arg-type]  # as libraries do
+    "no function for threads": lambda: threading.settrace(None),
     "hooks of a thread of its own": lambda: in_a_thread(sys.set_asyncgen_hooks),
     "another standard error": lambda: os.dup2(2, 2),
     "a range without any": lambda: os.closerange(4000, 4096),
