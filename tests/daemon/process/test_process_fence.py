@@ -183,7 +183,7 @@ def as_in(module: str, function: Any) -> Callable[[], object]:
 
 def test_the_daemon_and_forked_children_do_as_ever(fence: ProcessFence, tmp_path: Path) -> None:
     # Given code of the daemon's, which a module of its name is,
-    stop = as_in("perdure.daemon.somewhere", lambda: os.kill(os.getpid(), signal.SIGUSR1))
+    stop = as_in("perdure.daemon.daemon", lambda: os.kill(os.getpid(), signal.SIGUSR1))
     came: list[int] = []
     before = signal.signal(signal.SIGUSR1, lambda number, frame: came.append(number))
     try:
