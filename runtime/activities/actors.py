@@ -207,7 +207,8 @@ class ActivityActors:
             begun += earlier_of(job)
         for job in begun if message.ended else ():
             self._lanes[job.definition.kind].cancel(job)
-        self.journal.write(ACTIVITIES_WITHDRAWN, instance_id=message.instance_id, found=len(jobs))
+        if jobs:
+            self.journal.write(ACTIVITIES_WITHDRAWN, instance_id=message.instance_id, found=len(jobs))
 
     def leave(self, has: Callable[[str], bool], *, cancel: bool) -> None:
         """Do not begin activities of instances that are another host's now, which begins them itself.
