@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from perdure.daemon import serve
-from perdure.daemon.process.process_fence import ProcessFence
 from perdure.daemon.loader import AppNotFound
+from perdure.daemon.process.process_fence import ProcessFence
 
 from ..support.processes.host_config import host_config
 from ..support.processes.lines import PATIENCE_S
