@@ -41,6 +41,7 @@ from ..rpc.serving.server import RECEIVE_BYTES_MAX, RpcOptions, RpcServer, creat
 from ..rpc.serving.unread import UnreadAnswers
 from ..rpc.wire.event_json import event_writer
 from ..rpc.wire.propagation import propagation
+from ..rpc.wire.work_items import WorkItemWriter
 from ..runtime.authoring.app import App
 from ..runtime.engine import Engine
 from ..runtime.observer import ActivityWatch
@@ -123,6 +124,7 @@ async def main(
             set_aside=config.set_aside,
             folder=config.folder,
             stuck_after_s=config.loop_age_max_s() or inf,
+            items=WorkItemWriter(app_id),
         ),
     )
     with ExitStack() as ports:
@@ -305,15 +307,12 @@ def rpc_server(
     watch: ActivityWatch | None,
 ) -> RpcServer:
     """Make the gRPC server and take its port. It does not serve yet."""
-    app_id = sidecar.app_id
-    # Processes on one database are hosts that share it, as on several machines.
-    shares = is_url(config.data)
-    processes, alone = (1, lambda: engine.alone) if shares else (config.processes, None)
-    items = WorkItems(engine.dispatcher, app_id=app_id, watch=watch, processes=processes, alone=alone)
+    assert engine.items is not None
+    workers = WorkItems(engine.workers, writer=engine.items, watch=watch)
     actor = actor_by(tokens)
     unread = UnreadAnswers(cut_off=lambda client: cut_off(server.port, client))
     services = [
-        task_hub(facade, items, app_id=app_id, actor=actor, unread=unread),
+        task_hub(facade, workers, app_id=sidecar.app_id, actor=actor, unread=unread),
         dapr(facade, sidecar, actor=actor, unread=unread),
     ]
     options = RpcOptions(
