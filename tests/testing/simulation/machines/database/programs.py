@@ -255,7 +255,8 @@ APART = {
 # They wait for nobody.
 READS = {
     "find entry", "missing entries", "look at host", "hosts", "look", "shards", "some shards", "cuts", "kinds",
-    "any actor", "load", "inspect", "find key", "ids", "ids behind", "active", "reminders", "page", "logs", "audit page", "tallied", "list",
+    "any actor", "load", "inspect", "find key", "ids", "ids behind", "active", "reminders", "page", "logs",
+    "audit page", "tallied", "list",
     "secret",
 }  # fmt: skip
 # Whose rows come in an order.
