@@ -43,7 +43,7 @@ from perdure import (
 )
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.machines.threads import current
-from perdure.testing.simulation.world import SimWorld
+from perdure.testing.simulation.base import BaseWorld
 
 Program: TypeAlias = list[list[Any]]
 
@@ -181,7 +181,7 @@ class Activities:
     """
 
     def __init__(
-        self, app: App, world_of: Callable[[], SimWorld], performing: Callable[[ActivityContext], None]
+        self, app: App, world_of: Callable[[], BaseWorld], performing: Callable[[ActivityContext], None]
     ) -> None:
         self._world_of = world_of
         self._performing = performing
@@ -246,7 +246,7 @@ def apart(ctx: ActivityContext, n: int) -> int:
 
 
 def app_of(
-    world_of: Callable[[], SimWorld],
+    world_of: Callable[[], BaseWorld],
     performing: Callable[[ActivityContext], None],
     *,
     newer: bool = False,

@@ -45,15 +45,17 @@ class Versions:
     """What the commits of a world have made of its instances; None: there is none of that id.
 
     Args:
-        life: The number of the life of the host that is up, or was last.
+        writer: Gives the number of the life whose commit is learnt of.
+        is_over: Whether a life hears of nothing any more.
 
     Attributes:
         raised: Every payload of an event that a commit has put into a history, with its instance.
         steered: How often an instance was suspended or resumed; of a turn that does both a version tells the last.
     """
 
-    def __init__(self, life: Callable[[], int]) -> None:
-        self._life = life
+    def __init__(self, writer: Callable[[], int], is_over: Callable[[int], bool]) -> None:
+        self._writer = writer
+        self._is_over = is_over
         self._of: dict[str, list[Version | None]] = {}
         self._unheard: dict[str, deque[Unheard]] = {}
         self._of_turn: dict[int, str] = {}  # the instances of the turns in these, by the turn's id
@@ -69,7 +71,7 @@ class Versions:
         versions = self._of.setdefault(write.address.id, [None])
         self._add(write, versions)
         unheard = self._unheard.setdefault(write.address.id, deque())
-        unheard.append(Unheard(len(versions) - 1, turn, self._life()))
+        unheard.append(Unheard(len(versions) - 1, turn, self._writer()))
         if turn is not None:
             self._of_turn[id(turn)] = write.address.id
 
@@ -105,8 +107,8 @@ class Versions:
 
     def now(self, id_: str) -> int:
         """The number of the newest version of an instance of which its host has heard, for `since`."""
-        unheard, life = self._unheard.get(id_, deque()), self._life()
-        while unheard and unheard[0].life != life:
+        unheard = self._unheard.get(id_, deque())
+        while unheard and self._is_over(unheard[0].life):
             self._pop(unheard)
         if unheard:
             return unheard[0].number - 1
