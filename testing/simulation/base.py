@@ -24,7 +24,7 @@ from .choices import Choices
 from .deploys import DeployMode, Deploys
 from .knobs import Knobs
 from .life import Life, WorldMachine
-from .loop import SimHandle, SimLoop, Stuck, never
+from .loop import SimHandle, SimLoop, never
 from .machines.clock import MachineClock
 from .machines.stopwatch import SimStopwatch
 from .machines.workshop import SimWorkshop
@@ -185,9 +185,10 @@ class BaseWorld(ABC):
         self.trace.tell(self.loop.time(), "clock", f"is set by {seconds} s", fault=True)
         self.clock.step(seconds)
 
-    # Inside.
+    # Hosts begin, stand still and end.
 
-    def _new_life(self) -> tuple[Life, Instruments]:
+    def new_life(self) -> tuple[Life, Instruments]:
+        """Begin a life, and say what it reads off the machine."""
         number = next(self._lives)
         if number > 1:
             self.deploys.choose("deploy")
@@ -204,7 +205,8 @@ class BaseWorld(ABC):
         self._arrived.append(waiting)
         await waiting
 
-    def _tell_up(self, life: Life, who: str) -> None:
+    def tell_up(self, life: Life, who: str) -> None:
+        """Take note that a host takes requests."""
         version = f" with app {self.deploys.apps.index(life.app) + 1}" if life.app in self.deploys.apps[1:] else ""
         self.trace.tell(self.loop.time(), who, f"is up{version}")
         arrived, self._arrived = self._arrived, []
@@ -212,7 +214,7 @@ class BaseWorld(ABC):
             if not waiting.done():
                 waiting.set_result(None)
 
-    def _hold(self, life: Life, seconds: float, who: str) -> None:
+    def hold(self, life: Life, seconds: float, who: str) -> None:
         """Stop a life for a while, as SIGSTOP does: then all that was due is due at once."""
         self.trace.tell(self.loop.time(), who, f"stands still for {seconds} s", fault=True)
         self.loop.hold(life.number)
@@ -223,13 +225,19 @@ class BaseWorld(ABC):
         if self.loop.time() >= life.stands_until_s:  # else a longer pause began meanwhile
             self.loop.go_on(life.number)
 
-    def _tell_end(self, life: Life, who: str, task: "asyncio.Task[None]") -> None:
+    def tell_end(self, life: Life, who: str, task: "asyncio.Task[None]") -> None:
         """Take note that a host has ended by itself: it was stopped, or its store did not open."""
         error: Any = task.exception() if not task.cancelled() else None
         if error is not None:
             if not isinstance(error, StoreError):
                 self.loop.call_exception_handler({"message": f"{who} has ended", "exception": error})
             self.trace.tell(self.loop.time(), who, f"has ended: {error}", fault=True)
+
+    def cut_calls(self, life: Life) -> None:
+        """Tell all callers of a life that it has ended."""
+        self._calls.cut(life)
+
+    # Inside.
 
     def _keep_step(self, handle: SimHandle, ready: int, at: int, now_s: float) -> None:
         self.trace.step(handle.number, ready, at, now_s, handle.where)

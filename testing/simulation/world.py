@@ -136,7 +136,7 @@ class SimWorld(BaseWorld):
         """
         life = self.life
         if life is not None and not life.over:
-            self._hold(life, seconds, f"host {life.number}")
+            self.hold(life, seconds, f"host {life.number}")
 
     async def heal(self) -> None:
         """End all faults, and see that a host is up."""
@@ -149,7 +149,7 @@ class SimWorld(BaseWorld):
         if self._restart is not None:
             self._restart.cancel()
             self._restart = None
-        life, instruments = self._new_life()
+        life, instruments = self.new_life()
         self.life = life
         self.disk.inner = self._store_of(self, instruments)
         engine = Engine(
@@ -167,7 +167,7 @@ class SimWorld(BaseWorld):
     async def _live(self, life: Life, engine: Engine) -> None:
         async with engine:
             life.engine = engine
-            self._tell_up(life, f"host {life.number}")
+            self.tell_up(life, f"host {life.number}")
             if life.number > 1:
                 self._cut_off("kill.recovering", "it recovers")
             await life.told
@@ -185,7 +185,7 @@ class SimWorld(BaseWorld):
 
     def _left(self, life: Life, task: "asyncio.Task[None]") -> None:
         if not life.over:
-            self._tell_end(life, f"host {life.number}", task)
+            self.tell_end(life, f"host {life.number}", task)
             self._ended(life)
 
     def _ended(self, life: Life) -> None:
@@ -193,7 +193,7 @@ class SimWorld(BaseWorld):
         self.contents.abandon()
         for machine in self.machines:
             machine.life_ended(life.number)
-        self._calls.cut(life)
+        self.cut_calls(life)
         if self.life is life:  # nobody has asked for its end
             pause_s = RESTARTS_S[self.choices.fault("host.restart", len(RESTARTS_S))]
             self._restart = self.loop.call_later(pause_s, self._start, context=self.loop.outside)

@@ -1,4 +1,4 @@
-"""What worlds of the engine have in common: instances with random programs, what callers do to them, faults, healing."""
+"""What worlds of the engine have in common: instances with programs, what callers do to them, faults, healing."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -21,8 +21,6 @@ from .invariants import Witness
 from .programs import Program
 from .story.fates import Fate, Living, a_fate
 
-# After healing all instances have ended within this; where the date is set, timers may be late by all its steps back.
-PATIENCE_S, PATIENCE_WITH_STEPS_S = 3_600.0, 86_400.0
 # When what a network has delivered late is put right: a suspension after its resumption, say.
 SECOND_THOUGHTS_S = 60.0
 
@@ -49,6 +47,10 @@ class BaseScenario(ABC):
     world: BaseWorld
     doors: Doors
     livings: Sequence[Living]
+
+    # After healing all instances have ended within this; where the date is set, timers may be late by all its steps
+    # back.
+    PATIENCE_S, PATIENCE_WITH_STEPS_S = 3_600.0, 86_400.0
 
     def __init__(self, choices: Choices, *, standings: int, rests: bool, lossy: bool = False) -> None:
         self.witness = Witness(standings=standings)
@@ -152,7 +154,7 @@ class BaseScenario(ABC):
     async def _heal(self, lives: "list[asyncio.Task[None]]") -> None:
         await self.world.sleep((5.0, 0.5, 60.0)[self.choices.draw("story.heals", 3)])
         await self.world.heal()
-        patience_s = PATIENCE_WITH_STEPS_S if self.world.clock.may_be_set else PATIENCE_S
+        patience_s = self.PATIENCE_WITH_STEPS_S if self.world.clock.may_be_set else self.PATIENCE_S
         late = {life for life in lives if not life.done()}
         if late and self._lossy:
             _, late = await asyncio.wait(late, timeout=SECOND_THOUGHTS_S)

@@ -40,8 +40,8 @@ from perdure.runtime.operations.client import Client
 from perdure.runtime.operations.facade import finished
 from perdure.runtime.operations.steering.embedded import EmbeddedOperations
 from perdure.runtime.operations.steering.starting import IfExists, StartRequest
-from perdure.testing.simulation.calls import ConnectionLost
 from perdure.testing.simulation.base import BaseWorld
+from perdure.testing.simulation.calls import ConnectionLost
 
 from .checks.answers import UNTOLD_US
 from .checks.broken import Broken

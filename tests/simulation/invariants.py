@@ -93,6 +93,7 @@ class Witness:
         self.versions = Versions(
             lambda: self.world.writer if self.world is not None else 0,
             lambda life: self.world is None or self.world.is_over(life),
+            lambda: self.world.loop.time() if self.world is not None else 0.0,
         )
         self.turns = TurnLog(lambda: self.world.clock.now_us() if self.world is not None else 0, self._heard)
         self.log = LogLines()

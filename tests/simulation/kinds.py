@@ -10,6 +10,7 @@ postgres   the store is on a PostgreSQL server, of which there is a stand-in
 workers    the code is with workers of SDKs
 doors      callers go by the doors of the host, as bytes
 mixed      all of these, as the seed says
+hosts      two to four hosts on one PostgreSQL server
 crowd      a hundred instances with small programs, and few faults or none: fast, and all checks as elsewhere
 """
 
@@ -21,10 +22,25 @@ from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.machines.database.machine import DatabaseStores
 from perdure.testing.simulation.machines.sqlite_file import SqliteFile
 
+from .base_scenario import BaseScenario
+from .hosts.scenario import HostsScenario
 from .programs import Program
 from .scenario import Scenario
 
-KINDS = ("plain", "clock", "lossy", "forward", "back", "sqlite", "postgres", "workers", "doors", "mixed", "crowd")
+KINDS = (
+    "plain",
+    "clock",
+    "lossy",
+    "forward",
+    "back",
+    "sqlite",
+    "postgres",
+    "workers",
+    "doors",
+    "mixed",
+    "hosts",
+    "crowd",
+)
 # How many instances a world has at most, in mixed worlds: some bugs need a crowd, others are lost in one.
 SIZES = (12, 30, 100)
 CROWD = 100
@@ -64,12 +80,15 @@ def a_small_program(choices: Choices) -> Program:
 
 
 @contextmanager
-def scenario_of(kind: str, choices: Choices, **named: Any) -> Iterator[Scenario]:
+def scenario_of(kind: str, choices: Choices, **named: Any) -> Iterator[BaseScenario]:
     """A world of a kind, until the block ends.
 
     Args:
-        named: Further arguments of `Scenario`.
+        named: Further arguments of `Scenario`, or of `HostsScenario`.
     """
+    if kind == "hosts":
+        yield HostsScenario(choices, **named)
+        return
     draw = choices.draw
     mixed = kind == "mixed"
     made: dict[str, Any] = {

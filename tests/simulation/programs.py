@@ -41,9 +41,9 @@ from perdure import (
     when_all,
     when_any,
 )
+from perdure.testing.simulation.base import BaseWorld
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.machines.threads import current
-from perdure.testing.simulation.base import BaseWorld
 
 Program: TypeAlias = list[list[Any]]
 

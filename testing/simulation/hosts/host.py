@@ -4,33 +4,77 @@ The one law: a life that is over is heard of no more; what it has sent, the data
 """
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ....actors.cluster.leased import LeasedMembership
 from ....actors.cluster.leases.shared import SharedStore, Tell
 from ....actors.cluster.protocol import WIRE_MAX, WIRE_MIN
 from ....actors.instruments import Instruments
 from ....actors.store.cluster import HostCard
-from ....actors.store.contract import Store
+from ....actors.store.contract import Store, Write
 from ....runtime.engine import Engine
-from ....runtime.settings import Opening
+from ....runtime.settings import Opening, Settings
 from ..base import CUT_OFF_S, RESTARTS_S
-from ..life import Life
-from ..loop import SimHandle
+from ..choices import Choices
+from ..knobs import Knobs
+from ..life import Life, WorldMachine
+from ..loop import SimHandle, SimLoop
+from ..machines.clock import MachineClock
+from ..machines.database.machine import SimDatabase
 from ..machines.disk import SimDisk
-from ..machines.network import SimTransport
+from ..machines.network import SimNetwork, SimTransport
+from ..machines.workshop import SimWorkshop
+from ..trace import WorldTrace
 from .store import LifeClusterStore
-
-if TYPE_CHECKING:
-    from .world import HostsWorld
 
 # How long a host has to live before it gets shards from those that stay.
 NEWCOMER_S = 1.0
 FIRST_PORT = 50_000
 
 
-class HostLife:
+class WorldOfHosts(Protocol):
+    """The part of a world that its hosts have to do with; `world.py` has it."""
+
+    loop: SimLoop
+    choices: Choices
+    trace: WorldTrace
+    clock: MachineClock
+    settings: Settings
+    knobs: Knobs | None
+    workshop: SimWorkshop
+    database: SimDatabase
+    network: SimNetwork
+    machines: list[WorldMachine]
+    shards: int
+    kills: int
+    lives: "dict[int, SharingLife]"
+
+    async def sleep(self, seconds: float) -> None: ...
+
+    def tell(self, who: str, what: str) -> None: ...
+
+    def is_over(self, life: int) -> bool: ...
+
+    def new_life(self) -> tuple[Life, Instruments]: ...
+
+    def tell_up(self, life: Life, who: str) -> None: ...
+
+    def tell_end(self, life: Life, who: str, task: "asyncio.Task[None]") -> None: ...
+
+    def hold(self, life: Life, seconds: float, who: str) -> None: ...
+
+    def cut_calls(self, life: Life) -> None: ...
+
+    def kill_life(self, made: "SharingLife", why: str) -> None: ...
+
+    def committed(self, made: "SharingLife", writes: Sequence[Write]) -> None: ...
+
+    def seen_committed(self, made: "SharingLife", writes: Sequence[Write], fences: Mapping[int, int]) -> None: ...
+
+
+class SharingLife:
     """What one life of a host consists of.
 
     Attributes:
@@ -86,13 +130,14 @@ class SimHost:
         last: The newest one.
     """
 
-    def __init__(self, world: "HostsWorld", number: int) -> None:
+    def __init__(self, world: "WorldOfHosts", number: int) -> None:
         self.world = world
         self.number = number
         self.machine = f"10.0.0.{number}"
-        self.now: HostLife | None = None
-        self.last: HostLife | None = None
+        self.now: SharingLife | None = None
+        self.last: SharingLife | None = None
         self._restart: SimHandle | None = None
+        self._orders = 0  # to stop; only the last one says when another process begins
 
     @property
     def name(self) -> str:
@@ -107,6 +152,11 @@ class SimHost:
     def up(self) -> bool:
         """Whether it takes requests."""
         return self.last is not None and self.last.life.up
+
+    @property
+    def stopped(self) -> bool:
+        """Whether no process is to be there, as the last one was told to stop."""
+        return self.now is None
 
     def place_of(self, life: Life) -> str:
         """The place of a process, as its row has it."""
@@ -123,8 +173,8 @@ class SimHost:
         if self.alive:
             return
         world = self.world
-        life, instruments = world._new_life()
-        made = self.now = self.last = HostLife(self, life, instruments)
+        life, instruments = world.new_life()
+        made = self.now = self.last = SharingLife(self, life, instruments)
         world.lives[life.number] = made
         engine = Engine(
             life.app,
@@ -141,7 +191,7 @@ class SimHost:
     async def _live(self, life: Life, engine: Engine) -> None:
         async with engine:
             life.engine = engine
-            self.world._tell_up(life, self.name)
+            self.world.tell_up(life, self.name)
             self._cut_off("kill.recovering", "it recovers")
             await life.told
             self._cut_off("kill.stopping", "it leaves")
@@ -166,49 +216,59 @@ class SimHost:
     def stop(self, *, again_s: float | None = None) -> None:
         """Tell the process to stop, as SIGTERM does; another one begins so long after its end, or none."""
         made, self.now = self.last, None
+        self._orders += 1
         self._forget_restart()
         if made is None or made.life.over or made.life.told.done():
             return
         self.world.trace.tell(self.world.loop.time(), self.name, "is told to stop", fault=True)
         made.life.told.set_result(None)
         if again_s is not None:
-            task = self.world.loop.create_task(self._start_after(made, again_s), context=self.world.loop.outside.copy())
+            task = self.world.loop.create_task(self._start_after(made, again_s, self._orders), context=self.world.loop.outside.copy())
             task.add_done_callback(_retrieved)
 
-    async def _start_after(self, made: HostLife, seconds: float) -> None:
+    async def _start_after(self, made: SharingLife, seconds: float, order: int) -> None:
         while not made.life.over:
-            await asyncio.sleep(0.05)
-        await asyncio.sleep(seconds)
-        self.start()
+            await self.world.sleep(0.05)
+        await self.world.sleep(seconds)
+        if order == self._orders:
+            self.start()
 
     async def restart(self) -> None:
         """Stop in order, begin again, and return when it takes requests."""
         self.stop()
         while self.alive:
-            await asyncio.sleep(0.05)
+            await self.world.sleep(0.05)
         self.start()
         while not self.up:
-            await asyncio.sleep(0.05)
+            await self.world.sleep(0.05)
 
     def pause(self, seconds: float) -> None:
         """Stop the process for a while, as SIGSTOP does."""
         if self.last is not None and not self.last.life.over:
             self.last.disturb(self.world.loop.time() + seconds)
-            self.world._hold(self.last.life, seconds, self.name)
+            self.world.hold(self.last.life, seconds, self.name)
 
-    def _left(self, made: HostLife, task: "asyncio.Task[None]") -> None:
+    def cut_off(self, seconds: float, *, there: bool = True) -> None:
+        """Let nothing through between this host and the database for a while; or only nothing back."""
+        if self.last is not None:
+            what = f"does not {'reach' if there else 'hear'} the database for {seconds} s"
+            self.world.tell(self.name, what)
+            self.last.disturb(self.world.loop.time() + seconds)
+            self.last.store.link.silence(seconds, there=there)
+
+    def _left(self, made: SharingLife, task: "asyncio.Task[None]") -> None:
         if not made.life.over:
-            self.world._tell_end(made.life, self.name, task)
+            self.world.tell_end(made.life, self.name, task)
             self._ended(made)
 
-    def _ended(self, made: HostLife) -> None:
+    def _ended(self, made: SharingLife) -> None:
         world = self.world
         made.life.over = True
         made.store.abandon()
         world.network.kill(made.transport.address)
         for machine in world.machines:
             machine.life_ended(made.life.number)
-        world._calls.cut(made.life)
+        world.cut_calls(made.life)
         if self.now is made:  # nobody has asked for its end
             pause_s = RESTARTS_S[world.choices.fault("host.restart", len(RESTARTS_S))]
             self._restart = world.loop.call_later(pause_s, self.start, context=world.loop.outside)

@@ -11,14 +11,12 @@ The one law: it asks its choices at moments that do not depend on what the hosts
     hosts.apart    two hosts do not reach each other, one way or both
 """
 
-import asyncio
+from collections.abc import Sequence
 from itertools import permutations
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from ..loop import SimHandle
-
-if TYPE_CHECKING:
-    from .world import HostsWorld
+from ..choices import Choices
+from ..loop import SimHandle, SimLoop
 
 # When the weather may change: as over one host, but for the pause between two changes, which is longer: hosts live by
 # seconds.
@@ -29,13 +27,41 @@ SILENCES_S = (0.3, 1.2, 3.0, 9.0, 20.0)
 # How long after its end another one begins; None: when the faults are over.
 AGAIN_S = (0.1, 2.0, 15.0, None)
 APART_S = (0.5, 2.5, 8.0, 30.0)
-LOG_OUT_S = 45.0
+
+
+class HostUnderTheSky(Protocol):
+    """A host that has weather."""
+
+    @property
+    def stopped(self) -> bool: ...
+
+    def kill(self, why: str) -> None: ...
+
+    def pause(self, seconds: float) -> None: ...
+
+    def stop(self, *, again_s: float | None = None) -> None: ...
+
+    def cut_off(self, seconds: float, *, there: bool = True) -> None: ...
+
+
+class HostsUnderTheSky(Protocol):
+    """Hosts that have weather; `world.py` has them."""
+
+    loop: SimLoop
+    choices: Choices
+
+    @property
+    def hosts(self) -> Sequence[HostUnderTheSky]: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+    def part(self, one: int, other: int, seconds: float, *, one_way: bool) -> None: ...
 
 
 class HostsWeather:
     """Happens until the faults are over, or it is told to end."""
 
-    def __init__(self, world: "HostsWorld") -> None:
+    def __init__(self, world: HostsUnderTheSky) -> None:
         self._world = world
         self._passed_s = 0.0
         self._next: SimHandle | None = None
@@ -70,22 +96,22 @@ class HostsWeather:
         if self._fault("hosts.roll", 1, 1) and not self._rolling:
             world.loop.create_task(self._roll(), context=world.loop.outside.copy())
         if fault := self._fault("host.away", len(SILENCES_S), number):
-            world.cut_off(hosts[fault[0]], SILENCES_S[fault[1]])
+            hosts[fault[0]].cut_off(SILENCES_S[fault[1]])
         if fault := self._fault("host.deaf", len(SILENCES_S), number):
-            world.cut_off(hosts[fault[0]], SILENCES_S[fault[1]], there=False)
+            hosts[fault[0]].cut_off(SILENCES_S[fault[1]], there=False)
         pairs = list(permutations(range(number), 2))
         if fault := self._fault("hosts.apart", 2 * len(APART_S), len(pairs)):
             one, other = pairs[fault[0]]
             one_way, at = divmod(fault[1], len(APART_S))
-            world.part(hosts[one], hosts[other], APART_S[at], one_way=bool(one_way))
+            world.part(one, other, APART_S[at], one_way=bool(one_way))
 
     async def _roll(self) -> None:
         self._rolling = True
         try:
             for host in self._world.hosts:
                 host.stop(again_s=0.1)
-                while host.now is None and not self._world.choices.calmed:
-                    await asyncio.sleep(0.1)
-                await asyncio.sleep(2.0)
+                while host.stopped and not self._world.choices.calmed:
+                    await self._world.sleep(0.1)
+                await self._world.sleep(2.0)
         finally:
             self._rolling = False

@@ -8,7 +8,6 @@ The one law: the same choices give the same world, step by step and byte by byte
 A request of the story goes to any host that is up, as behind a load balancer.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Self, TypeVar
 
@@ -24,7 +23,7 @@ from ..loop import HOST
 from ..machines.database.machine import SimDatabase
 from ..machines.network import SimNetwork
 from ..trace import WorldTrace
-from .host import HostLife, SimHost
+from .host import SharingLife, SimHost
 from .weather import HostsWeather
 
 T = TypeVar("T")
@@ -64,8 +63,8 @@ class HostsWorld(BaseWorld):
         self.database = SimDatabase(self.choices, lambda what: self.tell("database", what))
         self.network = SimNetwork(self.loop, self.choices, lambda what: self.tell("network", what))
         self.hosts = [SimHost(self, 1 + n) for n in range(number)]
-        self.lives: dict[int, HostLife] = {}
-        self.seen: list[Callable[[HostLife, Sequence[Write], Mapping[int, int]], None]] = []
+        self.lives: dict[int, SharingLife] = {}
+        self.seen: list[Callable[[SharingLife, Sequence[Write], Mapping[int, int]], None]] = []
         self._writer = 0
         self._failed = 0  # in lives that are forgotten
 
@@ -89,12 +88,12 @@ class HostsWorld(BaseWorld):
     def failed(self) -> int:
         return self._failed + sum(made.disk.failed for made in self.lives.values())
 
-    def seen_committed(self, made: HostLife, writes: Sequence[Write], fences: Mapping[int, int]) -> None:
+    def seen_committed(self, made: SharingLife, writes: Sequence[Write], fences: Mapping[int, int]) -> None:
         """Learn of a commit that the server has just done."""
         for see in self.seen:
             see(made, writes, fences)
 
-    def committed(self, made: HostLife, writes: Sequence[Write]) -> None:
+    def committed(self, made: SharingLife, writes: Sequence[Write]) -> None:
         """Learn of a commit that is there, and of whose life it is."""
         before, self._writer = self._writer, made.life.number
         try:
@@ -136,25 +135,23 @@ class HostsWorld(BaseWorld):
         if made is not None:
             self.kill_life(made, why)
 
-    def kill_life(self, made: HostLife, why: str) -> None:
+    def kill_life(self, made: SharingLife, why: str) -> None:
         """End a life as `kill -9` does, if it is not over."""
         for host in self.hosts:
             if host.last is made:
                 host.kill(why)
 
-    def cut_off(self, host: SimHost, seconds: float, *, there: bool = True) -> None:
-        """Let nothing through between a host and the database for a while; or only nothing back."""
-        if host.last is not None:
-            self.tell(host.name, f"{'does not reach' if there else 'does not hear'} the database for {seconds} s")
-            host.last.disturb(self.loop.time() + seconds)
-            host.last.store.link.silence(seconds, there=there)
+    def part(self, one: int, other: int, seconds: float, *, one_way: bool) -> None:
+        """Let nothing through from a host to another one for a while, and back unless it is one way.
 
-    def part(self, one: SimHost, other: SimHost, seconds: float, *, one_way: bool) -> None:
-        """Let nothing through from a host to another one for a while, and back unless it is one way."""
+        Args:
+            one, other: Which of `hosts`.
+        """
+        sender, receiver = self.hosts[one], self.hosts[other]
         way = "does not reach" if one_way else "and back does not reach"
-        self.tell(one.name, f"{way} {other.name} for {seconds} s")
-        self.network.cut(one.machine, other.machine, one_way=one_way)
-        self.loop.call_later(seconds, self.network.heal, one.machine, other.machine, context=self.loop.outside)
+        self.tell(sender.name, f"{way} {receiver.name} for {seconds} s")
+        self.network.cut(sender.machine, receiver.machine, one_way=one_way)
+        self.loop.call_later(seconds, self.network.heal, sender.machine, receiver.machine, context=self.loop.outside)
 
     async def heal(self) -> None:
         """End all faults, and see that all hosts are up."""
@@ -162,7 +159,7 @@ class HostsWorld(BaseWorld):
         self.network.heal_all()
         for host in self.hosts:
             host.start()
-        while not all(host.up and host.now is not None for host in self.hosts):
+        while not all(host.up and not host.stopped for host in self.hosts):
             for host in self.hosts:
                 host.start()
-            await asyncio.sleep(0.1)
+            await self.sleep(0.1)

@@ -103,7 +103,7 @@ class SimNetwork:
         here, there = caller.address, endpoint.address
         listener = self._listeners.get(there)
         # A process that stands still shakes no hands.
-        stands = listener is not None and listener.context[HOST] in self.loop.held
+        stands = listener is not None and listener.context.get(HOST, 0) in self.loop.held
         if fault == SILENT or stands or not (self.lets_through(here, there) and self.lets_through(there, here)):
             await asyncio.sleep(NO_ANSWER_S)
             raise TimeoutError(f"{there} does not answer")
@@ -236,6 +236,7 @@ class ConnectionEnd(asyncio.Transport):
         self.protocol: asyncio.Protocol | None = None
         self.other: ConnectionEnd | None = None
         self.over = False
+        self._deaf = False  # its own process has ended it, and reads no more of it
         self._connection = connection
         self._network = connection.network
         self._context = context
@@ -282,7 +283,7 @@ class ConnectionEnd(asyncio.Transport):
                 self.call(self._receive, data)
 
     def _receive(self, data: bytes) -> None:
-        if not self.over and self.protocol is not None:
+        if not self._deaf and self.protocol is not None:
             self.protocol.data_received(data)
 
     def lose(self) -> None:
@@ -303,6 +304,7 @@ class ConnectionEnd(asyncio.Transport):
 
     def close(self) -> None:
         if not self.over:
+            self._deaf = True
             self.lose()
             assert self.other is not None
             self.other.expect(None, self._network.trip_s)

@@ -136,7 +136,8 @@ class TurnLog:
         last = self._last.get((life, id_))
         if last is not None and last.activation is not activation:
             flying = (each.activation for each in committer._flushing if each.write is not None)
-            if any(each is last.activation for each in flying):
+            # One that was dropped is of a shard that was lost: what it has written is settled by now, or void.
+            if not last.activation.dropped and any(each is last.activation for each in flying):
                 self._tell(f"{id_} takes a turn while the commit of another activation of it is under way")
             # What is left of the former was undone.
             self._pending.pop((life, id_), None)

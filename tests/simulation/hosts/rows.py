@@ -1,9 +1,10 @@
-"""What the database of a world of several hosts has, as a test reads it: its rows, and not what a host makes of them."""
+"""What the database of several hosts has, as a test reads it: its rows, and not what a host makes of them."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from perdure.testing.simulation.hosts.host import HostLife
+from perdure.actors.cluster.membership import name_of_id
+from perdure.testing.simulation.hosts.host import SharingLife
 from perdure.testing.simulation.hosts.world import HostsWorld
 from perdure.testing.simulation.machines.database.tables import Table
 
@@ -30,11 +31,7 @@ def rows_of(world: HostsWorld, name: str, *columns: str) -> list[Any]:
         return []
     wanted = table.getter(*columns)
     # A row that somebody is about to change is the old one, and what he makes of it is not there yet.
-    return [
-        wanted(each.row)
-        for each in table.all()
-        if each.maker.over and (each.ender is None or not each.ender.over)
-    ]
+    return [wanted(each.row) for each in table.all() if each.maker.over and (each.ender is None or not each.ender.over)]
 
 
 def owners(world: HostsWorld) -> Mapping[int, Owned]:
@@ -47,7 +44,7 @@ def living(world: HostsWorld) -> set[int]:
     return set(rows_of(world, "hosts", "host"))
 
 
-def lives_up(world: HostsWorld) -> list[HostLife]:
+def lives_up(world: HostsWorld) -> list[SharingLife]:
     """The lives that take requests."""
     return [host.last for host in world.hosts if host.last is not None and host.up]
 
@@ -78,3 +75,20 @@ def is_even(world: HostsWorld) -> bool:
             return False
         counts[owned.host] += 1
     return max(counts.values()) - min(counts.values()) <= 1
+
+
+def picture(world: HostsWorld) -> str:
+    """Where the shards are, by their rows and by the hosts, for a failure."""
+    rows = (f"{shard}: {name_of_id(each.host or 0)}/{each.epoch}" for shard, each in owners(world).items())
+    parts = [", ".join(rows)]
+    for made in lives_up(world):
+        assert made.life.engine is not None
+        host: Any = made.life.engine._host
+        gate = host._gate
+        parts.append(
+            f"{made.membership.me} {made.membership.standing.value} has {sorted(host.placement.owned)}, "
+            f"opening {sorted(gate.opening)}, closed {sorted(gate.closed)}, waiting {sorted(gate.room.shards)}, "
+            f"to recover {len(host._mailroom.unrecovered)}, sees {sorted(made.membership.others())} "
+            f"cuts {made.membership._life.cuts}"
+        )
+    return "; ".join(parts)

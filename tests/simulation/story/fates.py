@@ -14,8 +14,8 @@ from perdure.runtime.engine import Engine
 from perdure.runtime.history.event import TaskScheduled
 from perdure.runtime.instance.message import RepairAction
 from perdure.runtime.operations.bulk.operation import BulkAction
-from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.base import BaseWorld
+from perdure.testing.simulation.choices import Choices
 
 from ..checks.broken import Broken
 from ..doors import Doors
