@@ -16,6 +16,7 @@ import click
 from ..actors.errors import PerdureError
 from ..daemon.config import RUN_FLAGS
 from ..daemon.hints import explain
+from .instances.options import word
 from .run_flags import DATA_OPTION
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def example(text: str) -> str:
     return f"\b\nExample:\n  {text}"
 
 
-IDS_ARGUMENT = click.Argument(["ids"], nargs=-1, required=True, metavar="ID...")
+IDS_ARGUMENT = click.Argument(["ids"], type=word, nargs=-1, required=True, metavar="ID...")
 RECURSE_OPTION = click.Option(["--recurse/--no-recurse"], default=True, show_default=True, help="Its children too.")
 REASON_OPTION = click.Option(["--reason"], metavar="TEXT", help="Why; it stands in the audit.")
 
@@ -169,17 +170,22 @@ INSTANCE_COMMANDS = (ls, terminate, purge, release)
 def each(
     data: str, ids: Sequence[str], act: "Callable[[Facade, str, By], Awaitable[Any]]", done: str, reason: str | None
 ) -> None:
-    """Do something to each instance, say what became of it, and exit with the code for the worst outcome."""
+    """Do something to each instance, say what became of it, and exit with the code for the worst outcome.
+
+    Args:
+        act: Returns the status in which it has found the instance, if it has changed nothing.
+    """
     codes = [0]
 
     async def act_on_all(facade: "Facade") -> None:
         from ..runtime.errors import InstanceNotFound, RequestRefused  # noqa: PLC0415  the engine is here by now
         from ..runtime.history.attribution import OFFLINE  # noqa: PLC0415  as above
+        from ..runtime.history.status import Status  # noqa: PLC0415  as above
 
         for instance_id in ids:
             try:
-                await act(facade, instance_id, OFFLINE._replace(reason=reason))
-                click.echo(f"{instance_id} {done}.")
+                found = await act(facade, instance_id, OFFLINE._replace(reason=reason))
+                click.echo(f"{instance_id} {f'was already {found.name}' if isinstance(found, Status) else done}.")
             except InstanceNotFound:
                 codes.append(NOT_FOUND)
                 complain(f"{instance_id}: there is no such instance in {data}. `perdure store ls` lists them.")
@@ -204,7 +210,7 @@ def refusal(error: PerdureError) -> str:
     from ..runtime.errors import InstanceUnfinished  # noqa: PLC0415  as above
 
     if isinstance(error, InstanceUnfinished):
-        return f"{error.instance_id} is not finished. Terminate it first, or purge it with --force."
+        return "it has not ended. Terminate it first, or purge it with --force."
     return str(error)
 
 

@@ -4,7 +4,6 @@ The rule: with --all-matching the number comes first. Nothing is done before a p
 command line says so for them (--yes).
 """
 
-import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,11 +13,11 @@ import msgspec
 
 from .bulk import run_bulk
 from .connection import DaemonCommand, Where, ask, daemon_command, for_each, ids_of
-from .options import ACTION_OUTPUT_OPTION, FILTER_OPTIONS, IDS_ARGUMENT, REASON_OPTION, filter_of, payload_option
-from .output import done_line, visible
+from .options import ACTION_OUTPUT_OPTION, FILTER_OPTIONS, IDS_ARGUMENT, REASON_OPTION, filter_of, payload_option, word
+from .output import done_line, json_of, visible
 
 if TYPE_CHECKING:
-    from ...api.management.actions import RerunStepInfo
+    from ...api.management.actions import ActionDone, RerunStepInfo
     from ...client.remote_client import RemoteClient
 
 PAST = {
@@ -101,9 +100,8 @@ def _action(
 
             async def one(client: "RemoteClient", instance_id: str) -> str:
                 done = await client.act(action, instance_id, reason=reason, **how)  # type: ignore[arg-type]
-                many = f" ({done.affected} instances)" if isinstance(done.affected, int) and done.affected > 1 else ""
                 told = {"action": action, **msgspec.to_builtins(done)}
-                return done_line(options["shape"], f"{instance_id} {PAST[action]}{many}", told)
+                return done_line(options["shape"], f"{instance_id} {words_of(action, done)}", told)
 
             act(action, where, ids, one, options, reason=reason, **{k: v for k, v in how.items() if k != "output"})
 
@@ -112,6 +110,14 @@ def _action(
         return made(command)
 
     return make
+
+
+def words_of(action: str, done: "ActionDone") -> str:
+    """Say what an action has done."""
+    if isinstance(done.already, str):
+        return f"was already {done.already}"
+    many = f" ({done.affected} instances)" if isinstance(done.affected, int) and done.affected > 1 else ""
+    return f"{PAST[action]}{many}"
 
 
 @_action(
@@ -159,7 +165,7 @@ def purge(recurse: bool, force: bool) -> dict[str, Any]:
         metavar="N",
         help="Keep what was before this event id, which `perdure history` shows.",
     ),
-    click.Option(["--id", "new_id"], metavar="ID", help="The new instance's id; a new one by default."),
+    click.Option(["--id", "new_id"], type=word, metavar="ID", help="The new instance's id; a new one by default."),
     payload_option("--input", "Another input; with --from-event that event's."),
     click.Option(["--dry-run"], is_flag=True, help="Only say which steps are kept and which are repeated."),
     REASON_OPTION,
@@ -185,11 +191,11 @@ def rerun(
         if dry_run:
             plan = await client.plan_rerun(instance_id, from_event=from_event)
             if options["shape"] == "json":
-                return json.dumps(msgspec.to_builtins(plan), ensure_ascii=False)
+                return json_of(plan)
             return "\n".join(steps("kept", plan.kept) + steps("repeated", plan.repeated))
         given = {"input": input} if input is not None else {}
         begun = await client.rerun(instance_id, from_event=from_event, new_id=new_id, reason=reason, **given)
-        return done_line(options["shape"], begun, {"action": "rerun", "id": begun, "source": instance_id})
+        return done_line(options["shape"], begun.id, {"action": "rerun", "id": begun.id, "source": instance_id})
 
     act("rerun", where, ids, one, options, reason=reason)
 

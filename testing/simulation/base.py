@@ -31,6 +31,7 @@ from .machines.workshop import SimWorkshop
 from .orders import put_in_order
 from .patches import patched
 from .trace import WorldTrace
+from .wall import walled
 
 T = TypeVar("T")
 
@@ -40,6 +41,8 @@ RESTARTS_S = (0.05, 0.0, 1.0, 30.0)
 CUT_OFF_S = (0.0, 0.0, 0.000_1, 0.002)  # the first is no choice of it
 # What the story's call waits before it is repeated.
 REPEAT_S = 0.2
+# So many steps without a pause are a fault: a world of ten thousand instances at once takes a few hundred thousand.
+BUSY_STEPS_MAX = 500_000
 # What a host says that has ended, is stopping, has too much to do, cannot reach another one, or whose store fails.
 UNANSWERED = (
     ConnectionLost, HostStopping, HostNotRunning, HostLost, HostSilent, HostUnreachable, MailboxFull, StoreError,
@@ -82,6 +85,7 @@ class BaseWorld(ABC):
         self.settings = settings.settings if isinstance(settings, Knobs) else settings or Settings(stop_grace_s=1.0)
         self.trace = trace or WorldTrace()
         self.loop = loop = SimLoop()  # type: ignore[abstract]  # without sockets, signals and processes
+        self.loop.busy_steps_max = BUSY_STEPS_MAX
         put_in_order(self.loop, self.choices)
         self.trace.fingerprint = lambda: loop.fingerprint
         if self.trace.steps is not None:
@@ -99,16 +103,21 @@ class BaseWorld(ABC):
 
     # Whoever has the world.
 
-    def run(self, story: Callable[[Self], Awaitable[T]]) -> T:
+    def run(self, story: Callable[[Self], Awaitable[T]], *, cpu_s: float | None = None) -> T:
         """Start what there is, let the story happen, stop all in order, and return the story's result.
 
+        Args:
+            cpu_s: How much of the processor's time it may take, in seconds; None: as much as it takes.
+
         Raises:
-            Stuck: Nothing is left that could happen, and the story waits.
+            Stuck: Nothing is left that could happen, and the story waits; or more and more happens, and no time passes.
+            WorldTooLong: It takes too much of the processor's time.
             BaseException: What the story, or a function of `on_step`, has raised.
         """
         with patched():
             try:
-                return self.loop.run(self._run(story))
+                with walled(self.loop, cpu_s):
+                    return self.loop.run(self._run(story))
             finally:
                 self._forget_engines()  # they are large, and a world may be kept
                 self.workshop.bury()

@@ -20,7 +20,10 @@ from .doors import Doors
 from .invariants import Witness
 from .programs import Program
 from .story.fates import Fate, Living, a_fate
+from .story.reader import LOOKS_MAX, Reader
 
+# How much of the processor's time a world may take; a large one takes two seconds.
+CPU_S = 120.0
 # When what a network has delivered late is put right: a suspension after its resumption, say.
 SECOND_THOUGHTS_S = 60.0
 
@@ -66,11 +69,9 @@ class BaseScenario(ABC):
         """
         with self.witness.watching(self.world), counted(self.witness.sometimes):
             try:
-                self.world.run(self._story)
-            except Stuck:
-                raise self.witness.broken or Broken(
-                    "E10", "nothing is left that could happen, and instances wait"
-                ) from None
+                self.world.run(self._story, cpu_s=CPU_S)
+            except Stuck as stuck:
+                raise self.witness.broken or Broken("E10", str(stuck)) from None
             except Exception:
                 if self.witness.broken is not None:
                     raise self.witness.broken from None
@@ -115,6 +116,7 @@ class BaseScenario(ABC):
         instances_max: int,
     ) -> Sequence[Living]:
         """Choose instances, and what happens to them; see `Scenario` for the arguments."""
+        self.reader = Reader(self.world, self.witness, self.doors)
         sendings = Counter[str]()
         lived = (
             [Fate("i0", "left alone", program)]
@@ -124,6 +126,7 @@ class BaseScenario(ABC):
                     self.choices,
                     number,
                     clock_is_set=self.world.clock.may_be_set,
+                    forgetful=bool(self.world.settings.retention),
                     kinds=fates,
                     programs=programs,
                 )
@@ -135,6 +138,8 @@ class BaseScenario(ABC):
     async def _story(self, world: BaseWorld) -> None:
         async with asyncio.TaskGroup() as tasks:
             lives = [tasks.create_task(living.live()) for living in self.livings]
+            if looks := self.choices.draw("story.looks", LOOKS_MAX):
+                tasks.create_task(self.reader.live(looks))
             tasks.create_task(self._heal(lives))
         if self._rests:
             await self._rest()

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from perdure import App, Settings
+from perdure.runtime.operations.retention.policy import Retention
 from perdure.testing.simulation.base import BaseWorld
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.deploys import DeployMode
@@ -12,12 +13,16 @@ from perdure.testing.simulation.trace import WorldTrace
 from perdure.testing.simulation.world import SimWorld, StoreOf
 
 from .base_scenario import BaseScenario, Outcome
+from .checks.broken import Broken
 from .checks.rest import check_idle, check_rest, tasks_of
 from .doors import DOORS, EMBEDDED, SAFE_DOORS, Doors
 from .invariants import STANDINGS
 from .programs import Program, a_program, app_of
 from .story.fates import ASLEEP_FOR, KINDS
+from .story.reader import Look
 from .workers.crew import Crew
+
+FOR_EVER = Retention()
 
 
 class Scenario(BaseScenario):
@@ -30,6 +35,7 @@ class Scenario(BaseScenario):
         store: Gives the store of each life; one in memory by default.
         workers: The code is with workers of SDKs, and the host has none.
         doors: Callers go by the doors of the host: Dapr's HTTP API, the management API, the task hub.
+        retention: How long what has ended is kept; for ever by default.
         instances_max: So many workflows at most, without children.
         fates: Of what kinds their fates are.
         program: Of the only instance; None: instances have programs of their own.
@@ -54,12 +60,14 @@ class Scenario(BaseScenario):
         store: StoreOf | None = None,
         workers: bool = False,
         doors: bool = False,
+        retention: Retention = FOR_EVER,
         standings: int = STANDINGS,
         rests: bool = True,
         keep: bool = False,
     ) -> None:
         super().__init__(choices, standings=standings, rests=rests, lossy=lossy)
-        settings = Knobs(Settings(activities_max=100, stop_grace_s=1.0, wait_for_workers=workers), choices)
+        usual = Settings(activities_max=100, stop_grace_s=1.0, wait_for_workers=workers, retention=retention)
+        settings = Knobs(usual, choices)
         performing = self.witness.performing_at_a_worker if workers else self.witness.performing
         apps = [app_of(lambda: self.world, performing)]
         if deploy is not None:
@@ -108,6 +116,7 @@ class Scenario(BaseScenario):
         world = self.world
         # A host may learn only now that its database is another one.
         await world.ask(lambda engine: engine.client.get("nobody"))
+        await self._wait_for_retention(world)
         await check_idle(world, asleep=self._asleep)
         if self.crew is not None:
             await self.crew.all_connected()
@@ -120,4 +129,15 @@ class Scenario(BaseScenario):
             await world.ask(lambda engine: engine.client.get("nobody"))
             await world.sleep(10)
         self.witness.check_all_ended(asleep=self._asleep)
+        await self.reader.look(Look())
         await check_rest(world, purged=self._purged, asleep=dict.fromkeys(self._asleep, ASLEEP_FOR), tasks=tasks_then)
+
+    async def _wait_for_retention(self, world: SimWorld) -> None:
+        """E14: what has ended is gone when its time is over."""
+        ids, gone_us = self.witness.must_be_gone()
+        if not ids:
+            return
+        await world.sleep(max(0.0, (gone_us - world.clock.now_us()) / 1e6))
+        left, _ = self.witness.must_be_gone()
+        if left:
+            raise self.witness.broken or Broken("E14", f"{left[0]} and {len(left) - 1} others are not forgotten")

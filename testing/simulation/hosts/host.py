@@ -223,7 +223,9 @@ class SimHost:
         self.world.trace.tell(self.world.loop.time(), self.name, "is told to stop", fault=True)
         made.life.told.set_result(None)
         if again_s is not None:
-            task = self.world.loop.create_task(self._start_after(made, again_s, self._orders), context=self.world.loop.outside.copy())
+            task = self.world.loop.create_task(
+                self._start_after(made, again_s, self._orders), context=self.world.loop.outside.copy()
+            )
             task.add_done_callback(_retrieved)
 
     async def _start_after(self, made: SharingLife, seconds: float, order: int) -> None:

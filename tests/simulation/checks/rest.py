@@ -17,8 +17,9 @@ from perdure.testing.simulation.world import SimWorld
 
 from .broken import Broken
 
-# So long must a host at rest do nothing. Where the date may be set it looks at its clocks each second, and where its
-# store is on PostgreSQL it looks at the other hosts twice a second.
+# So long must a host at rest do nothing. Where the date may be set it looks at its clocks each second; where its store
+# is on PostgreSQL, at the other hosts twice a second; where what has ended is kept for a second, each second whether a
+# turn was taken.
 REST_S, REST_WITH_STEPS_S, REST_WITH_BEATS_S = 86_400.0, 7_200.0, 600.0
 
 
@@ -78,7 +79,7 @@ async def check_rest(world: SimWorld, *, purged: Collection[str], asleep: Mappin
         await check_asleep(engine, id_, event)
     before, reads = (engine.turns, engine.commits), world.disk.reads
     rest_s = REST_WITH_STEPS_S if world.clock.may_be_set else REST_S
-    if isinstance(world.contents, LifePostgresStore):
+    if isinstance(world.contents, LifePostgresStore) or world.settings.retention:
         rest_s = REST_WITH_BEATS_S
     await world.sleep(rest_s)
     if (engine.turns, engine.commits) != before:

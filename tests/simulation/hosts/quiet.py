@@ -40,7 +40,7 @@ def _check_no_mail(engine: Engine, name: str) -> None:
     peers: Any = engine.peers
     kept: dict[str, Any] = {"messages that wait for a shard": list(host._gate.room.shards)}
     for outbound in peers._outbound.values():
-        kept[f"messages without a receipt for {outbound.name}"] = list(outbound._posted.values())
+        kept[f"messages without a receipt for {outbound.name}"] = list(outbound.posted.values())
         kept[f"requests to {outbound.name}"] = list(outbound._asked.values())
         kept[f"watches at {outbound.name}"] = list(outbound._watches.values())
     for what, found in kept.items():

@@ -97,7 +97,7 @@ def what_was_sent_to_the_last_owner_is_forgotten(patch: pytest.MonkeyPatch) -> N
     retire = Outbound.retire
 
     def retired(self: Outbound) -> None:
-        self._posted.clear()
+        self.posted.clear()
         retire(self)
 
     patch.setattr(Outbound, "retire", retired)
