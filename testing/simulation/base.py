@@ -37,6 +37,9 @@ T = TypeVar("T")
 
 # How long until a host that has ended is started again, in virtual seconds; the first is the usual one.
 RESTARTS_S = (0.05, 0.0, 1.0, 30.0)
+# A host that has ended with an error of its own comes back after a pause that doubles from the first up to the second,
+# as under a supervisor: one that cannot begin at all would have a thousand lives a minute.
+FAILED_RESTARTS_S = (0.1, 5.0)
 # How long after its beginning a recovery, or a stop, is cut off by a kill.
 CUT_OFF_S = (0.0, 0.0, 0.000_1, 0.002)  # the first is no choice of it
 # What the story's call waits before it is repeated.
@@ -234,13 +237,30 @@ class BaseWorld(ABC):
         if self.loop.time() >= life.stands_until_s:  # else a longer pause began meanwhile
             self.loop.go_on(life.number)
 
-    def tell_end(self, life: Life, who: str, task: "asyncio.Task[None]") -> None:
-        """Take note that a host has ended by itself: it was stopped, or its store did not open."""
+    def tell_end(self, life: Life, who: str, task: "asyncio.Task[None]") -> bool:
+        """Take note that a host has ended by itself: it was stopped, or its store did not open.
+
+        Returns:
+            Whether it has ended with an error of its own.
+        """
         error: Any = task.exception() if not task.cancelled() else None
         if error is not None:
             if not isinstance(error, StoreError):
                 self.loop.call_exception_handler({"message": f"{who} has ended", "exception": error})
             self.trace.tell(self.loop.time(), who, f"has ended: {error}", fault=True)
+        return error is not None and not isinstance(error, StoreError)
+
+    def restart_pause_s(self, failures: int) -> float:
+        """Choose how long it takes until a host that has ended is started again.
+
+        Args:
+            failures: How many of its lives in a row have ended with an error of their own.
+        """
+        pause_s = RESTARTS_S[self.choices.fault("host.restart", len(RESTARTS_S))]
+        if failures:
+            first_s, last_s = FAILED_RESTARTS_S
+            pause_s += min(first_s * 2 ** min(failures - 1, 10), last_s)
+        return pause_s
 
     def cut_calls(self, life: Life) -> None:
         """Tell all callers of a life that it has ended."""

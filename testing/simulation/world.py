@@ -19,7 +19,7 @@ from ...actors.store.memory import MemoryStore
 from ...runtime.authoring.app import App
 from ...runtime.engine import Engine
 from ...runtime.settings import Opening, Settings
-from .base import CUT_OFF_S, RESTARTS_S, BaseWorld
+from .base import CUT_OFF_S, BaseWorld
 from .choices import Choices
 from .deploys import DeployMode
 from .knobs import Knobs
@@ -66,6 +66,7 @@ class SimWorld(BaseWorld):
         )
         self._store_of = store or _in_memory(SHARDS[self.choices.draw("world.shards", len(SHARDS))])
         self.disk = SimDisk(self.choices, self.trace, kill=self.kill, committed=self._committed)
+        self._failures = 0  # lives in a row that have ended with an error of their own
         self.life: Life | None = None
         self._stopping: Life | None = None  # it was told to
         self._restart: SimHandle | None = None
@@ -109,6 +110,7 @@ class SimWorld(BaseWorld):
         if life is None or life.over:
             return
         self.kills += 1
+        self._failures = 0
         self.loop.dead.add(life.number)
         self.trace.tell(self.loop.time(), f"host {life.number}", f"killed: {why}", fault=True)
         self._ended(life)
@@ -185,7 +187,7 @@ class SimWorld(BaseWorld):
 
     def _left(self, life: Life, task: "asyncio.Task[None]") -> None:
         if not life.over:
-            self.tell_end(life, f"host {life.number}", task)
+            self._failures += self.tell_end(life, f"host {life.number}", task)
             self._ended(life)
 
     def _ended(self, life: Life) -> None:
@@ -195,7 +197,7 @@ class SimWorld(BaseWorld):
             machine.life_ended(life.number)
         self.cut_calls(life)
         if self.life is life:  # nobody has asked for its end
-            pause_s = RESTARTS_S[self.choices.fault("host.restart", len(RESTARTS_S))]
+            pause_s = self.restart_pause_s(self._failures)
             self._restart = self.loop.call_later(pause_s, self._start, context=self.loop.outside)
 
     async def _stop(self) -> None:

@@ -16,7 +16,7 @@ from ....actors.store.cluster import HostCard
 from ....actors.store.contract import Store, Write
 from ....runtime.engine import Engine
 from ....runtime.settings import Opening, Settings
-from ..base import CUT_OFF_S, RESTARTS_S
+from ..base import CUT_OFF_S
 from ..choices import Choices
 from ..knobs import Knobs
 from ..life import Life, WorldMachine
@@ -61,7 +61,9 @@ class WorldOfHosts(Protocol):
 
     def tell_up(self, life: Life, who: str) -> None: ...
 
-    def tell_end(self, life: Life, who: str, task: "asyncio.Task[None]") -> None: ...
+    def tell_end(self, life: Life, who: str, task: "asyncio.Task[None]") -> bool: ...
+
+    def restart_pause_s(self, failures: int) -> float: ...
 
     def hold(self, life: Life, seconds: float, who: str) -> None: ...
 
@@ -137,6 +139,7 @@ class SimHost:
         self.now: SharingLife | None = None
         self.last: SharingLife | None = None
         self._restart: SimHandle | None = None
+        self._failures = 0  # lives in a row that have ended with an error of their own
         self._orders = 0  # to stop; only the last one says when another process begins
 
     @property
@@ -209,6 +212,7 @@ class SimHost:
             return
         world = self.world
         world.kills += 1
+        self._failures = 0
         world.loop.dead.add(made.life.number)
         world.trace.tell(world.loop.time(), self.name, f"killed: {why}", fault=True)
         self._ended(made)
@@ -260,7 +264,7 @@ class SimHost:
 
     def _left(self, made: SharingLife, task: "asyncio.Task[None]") -> None:
         if not made.life.over:
-            self.world.tell_end(made.life, self.name, task)
+            self._failures += self.world.tell_end(made.life, self.name, task)
             self._ended(made)
 
     def _ended(self, made: SharingLife) -> None:
@@ -272,7 +276,7 @@ class SimHost:
             machine.life_ended(made.life.number)
         world.cut_calls(made.life)
         if self.now is made:  # nobody has asked for its end
-            pause_s = RESTARTS_S[world.choices.fault("host.restart", len(RESTARTS_S))]
+            pause_s = world.restart_pause_s(self._failures)
             self._restart = world.loop.call_later(pause_s, self.start, context=world.loop.outside)
 
     def _forget_restart(self) -> None:

@@ -75,7 +75,7 @@ def a_cut_is_never_taken_back(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(HostLife, "cut_in_vain", property(lambda self: False))
 
 
-@mutant("I4", "E10", "E13", kind="hosts", rates={"kill.between": 0.1})
+@mutant("I4", "E10", "E13", kind="hosts", within=12, rates={"kill.between": 0.1})
 def nobody_takes_what_the_dead_had(patch: pytest.MonkeyPatch) -> None:
     original = LeaseWork._take
 
@@ -103,7 +103,7 @@ def what_was_sent_to_the_last_owner_is_forgotten(patch: pytest.MonkeyPatch) -> N
     patch.setattr(Outbound, "retire", retired)
 
 
-@mutant("E10", "E11", "E13", "E1", kind="hosts", rates={"kill.between": 0.1})
+@mutant("E10", "E11", "E13", "E1", kind="hosts", within=12, rates={"kill.between": 0.1})
 def a_shard_that_comes_is_not_recovered(patch: pytest.MonkeyPatch) -> None:
     original = HostedShards._open
 
