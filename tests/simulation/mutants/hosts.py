@@ -15,22 +15,22 @@ from perdure.actors.cluster.leases.life import HostLife
 from perdure.actors.cluster.leases.work import LeaseWork
 from perdure.actors.cluster.outbound import Outbound
 from perdure.actors.cluster.peers import Peers
-from perdure.actors.hosting.border import Border
 from perdure.actors.hosting.committer import Committer
 from perdure.actors.hosting.host import Host
-from perdure.actors.hosting.mailroom import Mailroom
 from perdure.actors.hosting.reading.outsides import Outsides
 from perdure.actors.hosting.shards.gate import ShardGate
 from perdure.actors.hosting.shards.hosted import HostedShards
 from perdure.actors.store.presence.heart import BeatingHeart
 from perdure.testing.simulation.machines.database.backend import Scene
-from perdure.testing.simulation.machines.database.statements import committing, hosts
+from perdure.testing.simulation.machines.database.statements import committing
 from perdure.testing.simulation.machines.database.work import Waiting
 
 from .catalogue import mutant
 
 # What moves shards often, without much beside it.
 MOVES = {"host.leave": 0.1, "hosts.roll": 0.05, "kill.between": 0.03}
+# What is under way at a store for long, so that something else comes in between.
+SLOW_COMMITS = {"store.slow": 0.3, "database.slow": 0.05}
 PAUSES = {"host.pause": 0.15, "host.away": 0.05}
 OUTAGES = {"database.restart": 0.1, "database.away": 0.1, "host.pause": 0.0}
 
@@ -49,7 +49,7 @@ def commits_have_no_fence(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(committing, "passes_fence", no_fence)
 
 
-@mutant("I1", kind="hosts", rates=MOVES)
+@mutant("I1", "E16", kind="hosts", within=30, rates={**MOVES, **SLOW_COMMITS})
 def a_shard_is_given_before_its_last_commit_is_over(patch: pytest.MonkeyPatch) -> None:
     async def settled(self: Committer, shard: int) -> None:
         """As if there were none."""
@@ -57,14 +57,9 @@ def a_shard_is_given_before_its_last_commit_is_over(patch: pytest.MonkeyPatch) -
     patch.setattr(Committer, "settled", settled)
 
 
-@mutant("I1", "E16", kind="hosts", within=60, rates={**MOVES, "database.slow": 0.1}, activations_max=1)
+@mutant("I1", "E16", kind="hosts", within=60, rates={**MOVES, **SLOW_COMMITS}, activations_max=1)
 def a_mark_is_retired_while_its_shard_is_closed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Host, "_retire", lambda self, activation: self._committer.retire(activation, self.clock.now_us()))
-
-
-@mutant("I1", "E16", kind="hosts", within=60, rates={**MOVES, "slice.ends": 0.5, "database.slow": 0.1})
-def actors_of_a_closed_shard_take_turns(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Mailroom, "rest", lambda self, shard: None)
 
 
 # I4: nothing waits for ever.
@@ -210,12 +205,6 @@ def a_commit_without_an_answer_counts_as_done(patch: pytest.MonkeyPatch) -> None
 # What hosts say to each other.
 
 
-@mutant("E3", "E15", "E4", "E1", "E13", "E12", kind="hosts", within=60, rates={**MOVES, "wire.slow": 0.1})
-def messages_of_a_host_that_has_lost_the_shard_are_sent_and_taken(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Peers, "withdraw", lambda self, shards: None)
-    patch.setattr(Border, "is_late", lambda self, origin: False)
-
-
 @mutant("E13", "E10", "E12", "E1", kind="hosts", within=20, rates=MOVES)
 def what_waits_for_a_shard_is_dropped(patch: pytest.MonkeyPatch) -> None:
     def let_go(self: ShardGate, shard: int, before: Any = ()) -> None:
@@ -223,8 +212,3 @@ def what_waits_for_a_shard_is_dropped(patch: pytest.MonkeyPatch) -> None:
         self.settle()
 
     patch.setattr(ShardGate, "let_go", let_go)
-
-
-@mutant("I1", kind="hosts", within=60, rates={**MOVES, "database.cut": 0.1})
-def gifts_have_no_fence(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(hosts, "passes_fence", no_fence)
