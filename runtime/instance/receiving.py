@@ -51,6 +51,7 @@ from .bounds import bounded
 from .effects import (
     EFFECTS,
     create_child,
+    drop_asked_again,
     invoke,
     tell_parent,
     tell_parent_again,
@@ -346,6 +347,7 @@ def _receive_activity_done(sheet: TurnSheet, envelope: Envelope) -> None:
             sheet.pass_on(failed_for_good(task.name, done.task_id, done.failure, then=UNREAD), took_ms=took_ms)
     elif sheet.awaits(done.execution_id) and done.task_id in sheet.actor.open.tasks:
         failure = done.failure
+        drop_asked_again(sheet, done.task_id)
         if done.result is not None and len(done.result) > sheet.actor.surroundings.limits.light_chars:
             failure = bounded(sheet, done)
         if failure is not None:

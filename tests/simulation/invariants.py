@@ -97,7 +97,6 @@ class Witness:
         self.turns = TurnLog(lambda: self.world.clock.now_us() if self.world is not None else 0, self._heard)
         self.log = LogLines()
         self.scheduled: set[str] = set()  # the keys of activities that a commit has asked for
-        self.answered: set[tuple[str, str, int]] = set()  # the activities that have, by instance, key and event id
         self.children: set[tuple[str, str, int]] = set()  # (instance, execution, event id) of those asked for
         self.refused: set[str] = set()  # ids and payloads of requests of which nothing was done
         self.performed = 0
@@ -186,9 +185,8 @@ class Witness:
         """E5: an activity that begins was asked for by a commit that is on the disk, and is still wanted."""
         self.performing_at_a_worker(ctx)
         assert self._cut_offs is not None
-        # Where a recovery and an answer are under way at once, the activity is performed again, for nothing.
-        if (ctx.workflow_id, ctx.task_execution_id, ctx.task_id) in self.answered:
-            return
+        if self._cut_offs.is_over(f"{ctx.workflow_id}/{ctx.task_execution_id}/{ctx.task_id}"):
+            self.tell(Broken("E5", f"{ctx.activity_name} of {ctx.workflow_id} begins after it has had its answer"))
         execution_id = ctx.task_execution_id.rpartition("-")[0]
         if self._cut_offs.is_over(execution_id):
             self.tell(
@@ -343,4 +341,5 @@ class Witness:
         seen.answered.add(asked)
         task = seen.asked[asked]
         if isinstance(task, TaskScheduled):
-            self.answered.add((id_, task.task_execution_id, asked))
+            assert self._cut_offs is not None
+            self._cut_offs.ended(f"{id_}/{task.task_execution_id}/{asked}", self._writing)
