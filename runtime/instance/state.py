@@ -77,8 +77,8 @@ class Instance:
         # Of this generation; kept only until the execution is built from it.
         self.rows: list[Row] = []
         self.open = OpenWork()
-        # The last turn that asks for activities of earlier ones again, as long as one of these has no answer. While that
-        # turn is being committed, nothing of it has begun.
+        # The last turn that asks for activities of earlier ones again, until all of these have answers. While that is
+        # being committed, nothing of it has begun.
         self.asked_again: Turn | None = None
         self.events = 0  # how many the history of this generation has
         self.execution: Execution | None = None
