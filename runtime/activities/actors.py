@@ -28,6 +28,7 @@ from ...journal.vocabulary import (
     ACTIVITY_REPEATED,
     STOP_GRACE_OVER,
     THREADS_ABANDONED,
+    THREADS_EXHAUSTED,
     WAITING_FOR_ROOM,
 )
 from ..authoring.app import ActivityDefinition, ActivityKind, App
@@ -95,7 +96,9 @@ class ActivityActors:
         self.moving = MovingActivities(self._busy, self._lanes)
         self._workshop = workshop or SystemWorkshop()
         self._processes: WorkerProcesses | None = None
-        self._threads = Threads(settings.activity_threads_max, self._threads_abandoned, self._workshop)
+        self._threads = Threads(
+            settings.activity_threads_max, self._threads_abandoned, self._workshop, self._thread_refused
+        )
         self._tasks: TaskGroup | None = None
         self._stopping = False
         self._grace: anyio.CancelScope | None = None  # of the activities under way, on a stop
@@ -353,6 +356,9 @@ class ActivityActors:
                 left=max(0, 2 * limit - count),
             )
         self._lanes[ActivityKind.THREAD].give_room(count)
+
+    def _thread_refused(self, error: RuntimeError) -> None:
+        self.journal.write(THREADS_EXHAUSTED, limit="threads", reason=str(error))
 
     def _tell_left_behind(self, job: ActivityJob) -> None:
         invoke = job.invoke

@@ -43,8 +43,8 @@ async def check_idle(world: SimWorld, *, asleep: Collection[str]) -> None:
         if lane._running or lane.waiting or lane._scopes or lane._room != lane.limit or lane._called:
             raise Broken("E17", f"the lane of {kind.name} has {lane._running} at work at rest, room for {lane._room}")
     dispatcher = engine.dispatcher
-    if dispatcher._jobs or any(dispatcher._at_work.values()):
-        raise Broken("E17", f"workers have {dict(dispatcher._at_work)} at rest, of {len(dispatcher._jobs)} jobs")
+    if dispatcher._jobs or any(dispatcher.room._at_work.values()):
+        raise Broken("E17", f"workers have {dict(dispatcher.room._at_work)} at rest, of {len(dispatcher._jobs)} jobs")
 
 
 async def _activities_under_way(engine: Engine) -> int:
