@@ -2,6 +2,7 @@
 
 PerdureError
 ├── MailboxFull                the caller sends faster than the actor works; try again later
+│   └── WaitingRoomFull         its shard is on its way to another host, and many callers wait for it
 ├── HostNotRunning             the host has not been opened yet
 ├── ForeignThread              the caller is in another thread than the host
 ├── ForeignLoop                the caller is in another event loop than the host, in the same thread
@@ -51,6 +52,16 @@ class MailboxFull(PerdureError):
         return (
             f"{self.address} has {self.messages_max} messages waiting, which is the limit "
             "(mailbox_messages_max). Send again later."
+        )
+
+
+class WaitingRoomFull(MailboxFull):
+    """As many callers as may wait already for a shard that is on its way from one host to another."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.messages_max} messages wait for the shard of {self.address}, which is on its way to another host, "
+            "and that is the limit (waiting_messages_max). Send again later."
         )
 
 

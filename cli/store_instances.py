@@ -169,17 +169,22 @@ INSTANCE_COMMANDS = (ls, terminate, purge, release)
 def each(
     data: str, ids: Sequence[str], act: "Callable[[Facade, str, By], Awaitable[Any]]", done: str, reason: str | None
 ) -> None:
-    """Do something to each instance, say what became of it, and exit with the code for the worst outcome."""
+    """Do something to each instance, say what became of it, and exit with the code for the worst outcome.
+
+    Args:
+        act: Returns the status in which it has found the instance, if it has changed nothing.
+    """
     codes = [0]
 
     async def act_on_all(facade: "Facade") -> None:
         from ..runtime.errors import InstanceNotFound, RequestRefused  # noqa: PLC0415  the engine is here by now
         from ..runtime.history.attribution import OFFLINE  # noqa: PLC0415  as above
+        from ..runtime.history.status import Status  # noqa: PLC0415  as above
 
         for instance_id in ids:
             try:
-                await act(facade, instance_id, OFFLINE._replace(reason=reason))
-                click.echo(f"{instance_id} {done}.")
+                found = await act(facade, instance_id, OFFLINE._replace(reason=reason))
+                click.echo(f"{instance_id} {f'was already {found.name}' if isinstance(found, Status) else done}.")
             except InstanceNotFound:
                 codes.append(NOT_FOUND)
                 complain(f"{instance_id}: there is no such instance in {data}. `perdure store ls` lists them.")

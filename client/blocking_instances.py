@@ -78,17 +78,17 @@ class BlockingHandle(str, Generic[R]):
         """Send an event; as `Client.raise_event`."""
         self._client.raise_event(self, name, data, idempotency_key=idempotency_key)
 
-    def suspend(self, *, reason: str | None = None, recurse: bool = False) -> None:
+    def suspend(self, *, reason: str | None = None, recurse: bool = False) -> bool:
         """Let it take no further step until it is resumed; as `Client.suspend`."""
-        self._client.suspend(self, reason=reason, recurse=recurse)
+        return self._client.suspend(self, reason=reason, recurse=recurse)
 
-    def resume(self, *, reason: str | None = None, recurse: bool = False) -> None:
+    def resume(self, *, reason: str | None = None, recurse: bool = False) -> bool:
         """Let it go on; as `Client.resume`."""
-        self._client.resume(self, reason=reason, recurse=recurse)
+        return self._client.resume(self, reason=reason, recurse=recurse)
 
-    def terminate(self, *, output: Any = None, recurse: bool = True, reason: str | None = None) -> None:
+    def terminate(self, *, output: Any = None, recurse: bool = True, reason: str | None = None) -> bool:
         """End it without asking its code; as `Client.terminate`."""
-        self._client.terminate(self, output=output, recurse=recurse, reason=reason)
+        return self._client.terminate(self, output=output, recurse=recurse, reason=reason)
 
     def purge(self, *, recurse: bool = True, force: bool = False, reason: str | None = None) -> int:
         """Forget it, and say how many instances were forgotten; as `Client.purge`."""
@@ -273,33 +273,39 @@ class BlockingInstances(BlockingCalls):
         """
         self._call(lambda client: client.raise_event(instance_id, name, data, idempotency_key=idempotency_key))
 
-    def suspend(self, instance_id: str, *, reason: str | None = None, recurse: bool = False) -> None:
+    def suspend(self, instance_id: str, *, reason: str | None = None, recurse: bool = False) -> bool:
         """Let an instance take no further step until it is resumed. Arrivals are kept.
 
         Args:
             reason: Stands in the history and in the audit.
             recurse: Suspend its descendants too.
 
+        Returns:
+            False: nothing was changed, as it was suspended already, or had ended.
+
         Raises:
             InstanceNotFound, InstanceStalled
         """
-        self._call(lambda client: client.suspend(instance_id, reason=reason, recurse=recurse))
+        return self._call(lambda client: client.suspend(instance_id, reason=reason, recurse=recurse))
 
-    def resume(self, instance_id: str, *, reason: str | None = None, recurse: bool = False) -> None:
+    def resume(self, instance_id: str, *, reason: str | None = None, recurse: bool = False) -> bool:
         """Let a suspended instance go on.
 
         Args:
             reason: Stands in the history and in the audit.
             recurse: Resume its descendants too.
 
+        Returns:
+            False: nothing was changed, as it was not suspended.
+
         Raises:
             InstanceNotFound, InstanceStalled
         """
-        self._call(lambda client: client.resume(instance_id, reason=reason, recurse=recurse))
+        return self._call(lambda client: client.resume(instance_id, reason=reason, recurse=recurse))
 
     def terminate(
         self, instance_id: str, *, output: Any = None, recurse: bool = True, reason: str | None = None
-    ) -> None:
+    ) -> bool:
         """End an instance without asking its code, also one that is stalled or set aside.
 
         Activities under way run on, and their results are dropped.
@@ -309,10 +315,13 @@ class BlockingInstances(BlockingCalls):
             recurse: End its children too.
             reason: Stands in the audit.
 
+        Returns:
+            False: nothing was changed, as it had ended already.
+
         Raises:
             InstanceNotFound
         """
-        self._call(lambda client: client.terminate(instance_id, output=output, recurse=recurse, reason=reason))
+        return self._call(lambda client: client.terminate(instance_id, output=output, recurse=recurse, reason=reason))
 
     def purge(self, instance_id: str, *, recurse: bool = True, force: bool = False, reason: str | None = None) -> int:
         """Forget an instance that has ended, is stalled or is set aside, and return how many were forgotten.

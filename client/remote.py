@@ -138,18 +138,18 @@ class RemoteOperations:
             instance_id=instance_id,
         )
 
-    async def suspend(self, instance_id: str, *, reason: str | None, recurse: bool) -> None:
+    async def suspend(self, instance_id: str, *, reason: str | None, recurse: bool) -> bool:
         """Let an instance take no further step until it is resumed."""
-        await self.act("suspend", instance_id, {"reason": reason, "recurse": recurse})
+        return changed(await self.act("suspend", instance_id, {"reason": reason, "recurse": recurse}))
 
-    async def resume(self, instance_id: str, *, reason: str | None, recurse: bool) -> None:
+    async def resume(self, instance_id: str, *, reason: str | None, recurse: bool) -> bool:
         """Let a suspended instance go on."""
-        await self.act("resume", instance_id, {"reason": reason, "recurse": recurse})
+        return changed(await self.act("resume", instance_id, {"reason": reason, "recurse": recurse}))
 
-    async def terminate(self, instance_id: str, *, output: str | None, recurse: bool, reason: str | None) -> None:
+    async def terminate(self, instance_id: str, *, output: str | None, recurse: bool, reason: str | None) -> bool:
         """End an instance without asking its code."""
         given = {"output": msgspec.Raw(output.encode())} if output is not None else {}
-        await self.act("terminate", instance_id, {"reason": reason, "recurse": recurse, **given})
+        return changed(await self.act("terminate", instance_id, {"reason": reason, "recurse": recurse, **given}))
 
     async def purge(self, instance_id: str, *, recurse: bool, force: bool, reason: str | None) -> int:
         """Forget a finished instance, and return how many were forgotten."""
@@ -265,6 +265,11 @@ def _failure(report: FailureReport) -> FailureDetails:
         stack_trace=report.traceback,
         inner=_failure(report.cause) if report.cause is not None else None,
     )
+
+
+def changed(done: ActionDone) -> bool:
+    """Whether an action has changed something; False: the instance was so already."""
+    return done.already is msgspec.UNSET
 
 
 def as_utf8(text: str | None) -> bytes | None:

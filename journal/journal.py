@@ -155,12 +155,21 @@ def _log(
 
 def sentence(line: LogLine, values: dict[str, Any]) -> str:
     """Fill the sentence of a line. It stays one line, whatever the values hold."""
-    return line.text.format_map({name: _shown(value) for name, value in values.items()})
+    return line.text.format_map(
+        {name: _shown(value, ends=f"{{{name}}}." in line.text) for name, value in values.items()}
+    )
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: Any, *, ends: bool) -> Any:
+    """A value as it is shown.
+
+    Args:
+        ends: A full stop follows it. A text that is a sentence itself then leaves out its own.
+    """
     if not isinstance(value, str):
         return value
+    if ends and not value.endswith(".."):
+        value = value.removesuffix(".")
     if len(value) > TEXT_CHARS_MAX:
         value = f"{value[:TEXT_CHARS_MAX]}…"
     return (

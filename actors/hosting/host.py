@@ -103,8 +103,7 @@ class Host:
         precautions: How it begins; like any host by default.
     """
 
-    # How long actors may go on sending each other messages, on a stop. Messages that are left over are sent again after
-    # the restart.
+    # How long actors may go on sending each other messages, on a stop. The rest is sent again after the restart.
     STOP_S = 2.0
 
     def __init__(
@@ -420,7 +419,8 @@ class Host:
     def _share(self, sharing: Sharing) -> HostedShards:
         """Make what keeps this host's shards as they come and go."""
         assert self._peers is not None, "hosts that share a store talk to each other"
-        gate = self._gate = self._mailroom.gate = ShardGate(self.placement, self._peers, deliver=self._mailroom.ask)
+        deliver, journal = self._mailroom.ask, self.journal
+        gate = self._gate = self._mailroom.gate = ShardGate(self.placement, self._peers, deliver, journal)
         self._recovery = Recovery(self._mailroom, may_wake=gate.is_open)
         parts = Parts(
             store=self.store,

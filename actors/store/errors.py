@@ -204,14 +204,24 @@ class StoreInUse(StoreLocked):
 
 
 class StoreTakenOver(StoreFailed):
-    """This host may not write any more: another one has taken the store over, or its server is not the one it was."""
+    """This host may not write any more: another one has taken the store over, or its server is not the one it was.
 
-    def __init__(self, path: str, why: str) -> None:
+    Args:
+        rejoins: It is one of several that share the store, and joins the others again by itself, under another id.
+    """
+
+    def __init__(self, path: str, why: str, *, rejoins: bool = False) -> None:
         super().__init__(path, why)
         self.path = path
         self.why = why
+        self.rejoins = rejoins
 
     def __str__(self) -> str:
+        if self.rejoins:
+            return (
+                f"{self.path}: {self.why}. Nothing of this was written. "
+                "What was acknowledged is in the store, and this host joins the others again by itself."
+            )
         return (
             f"{self.path}: {self.why}. Nothing more is written by this process. "
             "What was acknowledged is in the store: stop this process, and start it again."

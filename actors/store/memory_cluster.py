@@ -330,7 +330,7 @@ class MemoryClusterStore(MemoryStore):
 
     def _end(self, life: _Life, why: str) -> StoreTakenOver:
         if life.ended is None:
-            life.ended = StoreTakenOver(NAME, why)
+            life.ended = StoreTakenOver(NAME, why, rejoins=True)
             self.heart.stop()
         return life.ended
 

@@ -93,6 +93,10 @@ class ActionDone(Struct, kw_only=True, frozen=True):
     affected: Annotated[
         int | UnsetType, Meta(description="Of purge: how many instances were forgotten, descendants included")
     ] = UNSET
+    already: Annotated[
+        str | UnsetType,
+        Meta(description="Nothing was changed: the status that the instance had, and has. Absent: it was changed"),
+    ] = UNSET
 
 
 def json_text(value: Raw | UnsetType) -> str | None:

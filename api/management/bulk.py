@@ -87,7 +87,14 @@ class OperationInfo(Struct, kw_only=True, frozen=True):
     more: Annotated[bool, Meta(description="It found more than it counted")]
     done: Annotated[int, Meta(ge=0)]
     failed: Annotated[int, Meta(ge=0)]
-    skipped: Annotated[int, Meta(ge=0, description="Instances that the filter fitted no more when their turn came")]
+    skipped: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Instances that the filter fitted no more when their turn came, or that had ended or were as "
+            "the action would have them already",
+        ),
+    ]
     errors: Annotated[list[InstanceError], Meta(description=f"The first {ERRORS_MAX}")]
     created: datetime
     updated: datetime

@@ -18,7 +18,7 @@ from .options import ACTION_OUTPUT_OPTION, FILTER_OPTIONS, IDS_ARGUMENT, REASON_
 from .output import done_line, visible
 
 if TYPE_CHECKING:
-    from ...api.management.actions import RerunStepInfo
+    from ...api.management.actions import ActionDone, RerunStepInfo
     from ...client.remote_client import RemoteClient
 
 PAST = {
@@ -101,9 +101,8 @@ def _action(
 
             async def one(client: "RemoteClient", instance_id: str) -> str:
                 done = await client.act(action, instance_id, reason=reason, **how)  # type: ignore[arg-type]
-                many = f" ({done.affected} instances)" if isinstance(done.affected, int) and done.affected > 1 else ""
                 told = {"action": action, **msgspec.to_builtins(done)}
-                return done_line(options["shape"], f"{instance_id} {PAST[action]}{many}", told)
+                return done_line(options["shape"], f"{instance_id} {words_of(action, done)}", told)
 
             act(action, where, ids, one, options, reason=reason, **{k: v for k, v in how.items() if k != "output"})
 
@@ -112,6 +111,14 @@ def _action(
         return made(command)
 
     return make
+
+
+def words_of(action: str, done: "ActionDone") -> str:
+    """Say what an action has done."""
+    if isinstance(done.already, str):
+        return f"was already {done.already}"
+    many = f" ({done.affected} instances)" if isinstance(done.affected, int) and done.affected > 1 else ""
+    return f"{PAST[action]}{many}"
 
 
 @_action(

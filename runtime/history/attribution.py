@@ -17,3 +17,8 @@ class By(NamedTuple):
 
 EMBEDDED = By()
 OFFLINE = By(actor="offline", door="offline")  # a command at a store that no daemon has
+
+
+def because(by: By | None, reason: str | None) -> By | None:
+    """Give an author the reason that stands in the history, if the author has given no other."""
+    return by._replace(reason=reason) if by is not None and by.reason is None and reason is not None else by

@@ -65,11 +65,11 @@ class Operations(Protocol):
 
     async def raise_event(self, instance_id: str, name: str, data: str | None, *, key: str | None) -> None: ...
 
-    async def suspend(self, instance_id: str, *, reason: str | None, recurse: bool) -> None: ...
+    async def suspend(self, instance_id: str, *, reason: str | None, recurse: bool) -> bool: ...
 
-    async def resume(self, instance_id: str, *, reason: str | None, recurse: bool) -> None: ...
+    async def resume(self, instance_id: str, *, reason: str | None, recurse: bool) -> bool: ...
 
-    async def terminate(self, instance_id: str, *, output: str | None, recurse: bool, reason: str | None) -> None: ...
+    async def terminate(self, instance_id: str, *, output: str | None, recurse: bool, reason: str | None) -> bool: ...
 
     async def purge(self, instance_id: str, *, recurse: bool, force: bool, reason: str | None) -> int: ...
 
@@ -258,33 +258,39 @@ class Client:
         _expect(str, name, "the name of the event")
         await self._operations.raise_event(id_of(instance_id), name, self._encoder.encode(data), key=idempotency_key)
 
-    async def suspend(self, instance_id: str, *, reason: str | None = None, recurse: bool = False) -> None:
+    async def suspend(self, instance_id: str, *, reason: str | None = None, recurse: bool = False) -> bool:
         """Let an instance take no further step until it is resumed. Arrivals are kept.
 
         Args:
             reason: Stands in the history and in the audit.
             recurse: Suspend its descendants too.
 
+        Returns:
+            False: nothing was changed, as it was suspended already, or had ended.
+
         Raises:
             InstanceNotFound, InstanceStalled
         """
-        await self._operations.suspend(id_of(instance_id), reason=reason, recurse=recurse)
+        return await self._operations.suspend(id_of(instance_id), reason=reason, recurse=recurse)
 
-    async def resume(self, instance_id: str, *, reason: str | None = None, recurse: bool = False) -> None:
+    async def resume(self, instance_id: str, *, reason: str | None = None, recurse: bool = False) -> bool:
         """Let a suspended instance go on.
 
         Args:
             reason: Stands in the history and in the audit.
             recurse: Resume its descendants too.
 
+        Returns:
+            False: nothing was changed, as it was not suspended.
+
         Raises:
             InstanceNotFound, InstanceStalled
         """
-        await self._operations.resume(id_of(instance_id), reason=reason, recurse=recurse)
+        return await self._operations.resume(id_of(instance_id), reason=reason, recurse=recurse)
 
     async def terminate(
         self, instance_id: str, *, output: Any = None, recurse: bool = True, reason: str | None = None
-    ) -> None:
+    ) -> bool:
         """End an instance without asking its code, also one that is stalled or set aside.
 
         Activities under way run on, and their results are dropped.
@@ -294,11 +300,14 @@ class Client:
             recurse: End its children too.
             reason: Stands in the audit.
 
+        Returns:
+            False: nothing was changed, as it had ended already.
+
         Raises:
             InstanceNotFound
         """
         content = self._encoder.encode(output)
-        await self._operations.terminate(id_of(instance_id), output=content, recurse=recurse, reason=reason)
+        return await self._operations.terminate(id_of(instance_id), output=content, recurse=recurse, reason=reason)
 
     async def purge(
         self, instance_id: str, *, recurse: bool = True, force: bool = False, reason: str | None = None

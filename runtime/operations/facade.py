@@ -25,7 +25,7 @@ from ..errors import (
     InvalidRequest,
     LimitExceeded,
 )
-from ..history.attribution import EMBEDDED, By
+from ..history.attribution import EMBEDDED, By, because
 from ..history.event import Trace
 from ..history.instance_state import InstanceState
 from ..history.record import state_of, status_in, unpack_record
@@ -64,11 +64,6 @@ class Page(NamedTuple):
 def finished(status: Status) -> bool:
     """Whether an instance with this status has ended."""
     return status.terminal
-
-
-def because(by: By | None, reason: str | None) -> By | None:
-    """Give an author the reason that stands in the history, if the author has given no other."""
-    return by._replace(reason=reason) if by is not None and by.reason is None and reason is not None else by
 
 
 class Facade:
@@ -238,34 +233,37 @@ class Facade:
 
     async def suspend(
         self, instance_id: str, *, reason: str | None = None, by: By | None = EMBEDDED, condition: Condition = ANY
-    ) -> None:
+    ) -> Status | None:
         """Let an instance take no further step until it is resumed. Arrivals are kept.
 
         Args:
             reason: Stands in the history, and in the audit if `by` has none.
             condition: What the instance must still be.
 
+        Returns:
+            None; or the status in which it was already, and in which this changes nothing.
+
         Raises:
             InstanceNotFound, InstanceStalled, RunChanged, NoMatch
         """
         with self._watch.operation("suspend"):
             self.check_payload("the reason", reason)
-            await self._host.ask(workflow_address(instance_id), Suspend(reason, because(by, reason), condition))
+            return await self._steer(instance_id, Suspend(reason, because(by, reason), condition))
 
     async def resume(
         self, instance_id: str, *, reason: str | None = None, by: By | None = EMBEDDED, condition: Condition = ANY
-    ) -> None:
+    ) -> Status | None:
         """Let a suspended instance go on.
 
         Args:
-            reason: As for `suspend`, and so is `condition`.
+            reason: As for `suspend`, and so are `condition` and what is returned.
 
         Raises:
             InstanceNotFound, InstanceStalled, RunChanged, NoMatch
         """
         with self._watch.operation("resume"):
             self.check_payload("the reason", reason)
-            await self._host.ask(workflow_address(instance_id), Resume(reason, because(by, reason), condition))
+            return await self._steer(instance_id, Resume(reason, because(by, reason), condition))
 
     async def terminate(
         self,
@@ -276,7 +274,7 @@ class Facade:
         by: By | None = EMBEDDED,
         condition: Condition = ANY,
         stalled_too: bool = False,
-    ) -> None:
+    ) -> Status | None:
         """End an instance without asking its code; activities under way run on, and their results are dropped.
 
         Args:
@@ -285,6 +283,9 @@ class Facade:
             condition: What the instance must still be.
             stalled_too: End it even if it is stalled. One that is set aside is ended in any case.
 
+        Returns:
+            None; or the status with which it had ended already, and in which this changes nothing.
+
         Raises:
             InstanceNotFound, InstanceStalled, RunChanged, NoMatch
         """
@@ -292,7 +293,11 @@ class Facade:
             self.check_payload("the output", output)
             self._check_author(by)
             message = Terminate(output, recurse, by=by, condition=condition, stalled_too=stalled_too)
-            await self._host.ask(workflow_address(instance_id), message)
+            return await self._steer(instance_id, message)
+
+    async def _steer(self, instance_id: str, message: Suspend | Resume | Terminate) -> Status | None:
+        answer: str | None = await self._host.ask(workflow_address(instance_id), message)
+        return Status[answer] if answer is not None else None
 
     async def release(
         self, instance_id: str, *, begin: bool = True, by: By | None = EMBEDDED, condition: Condition = ANY

@@ -63,11 +63,11 @@ class Steered(Protocol):
 
     async def raise_event(self, instance_id: str, name: str, data: Any, *, idempotency_key: str | None) -> None: ...
 
-    async def suspend(self, instance_id: str, *, reason: str | None, recurse: bool) -> None: ...
+    async def suspend(self, instance_id: str, *, reason: str | None, recurse: bool) -> bool: ...
 
-    async def resume(self, instance_id: str, *, reason: str | None, recurse: bool) -> None: ...
+    async def resume(self, instance_id: str, *, reason: str | None, recurse: bool) -> bool: ...
 
-    async def terminate(self, instance_id: str, *, output: Any, recurse: bool, reason: str | None) -> None: ...
+    async def terminate(self, instance_id: str, *, output: Any, recurse: bool, reason: str | None) -> bool: ...
 
     async def purge(self, instance_id: str, *, recurse: bool, force: bool, reason: str | None) -> int: ...
 
@@ -132,17 +132,17 @@ class Handle(str, Generic[R]):
         """Send an event; as `Client.raise_event`."""
         await self._client.raise_event(self, name, data, idempotency_key=idempotency_key)
 
-    async def suspend(self, *, reason: str | None = None, recurse: bool = False) -> None:
+    async def suspend(self, *, reason: str | None = None, recurse: bool = False) -> bool:
         """Let it take no further step until it is resumed; as `Client.suspend`."""
-        await self._client.suspend(self, reason=reason, recurse=recurse)
+        return await self._client.suspend(self, reason=reason, recurse=recurse)
 
-    async def resume(self, *, reason: str | None = None, recurse: bool = False) -> None:
+    async def resume(self, *, reason: str | None = None, recurse: bool = False) -> bool:
         """Let it go on; as `Client.resume`."""
-        await self._client.resume(self, reason=reason, recurse=recurse)
+        return await self._client.resume(self, reason=reason, recurse=recurse)
 
-    async def terminate(self, *, output: Any = None, recurse: bool = True, reason: str | None = None) -> None:
+    async def terminate(self, *, output: Any = None, recurse: bool = True, reason: str | None = None) -> bool:
         """End it without asking its code; as `Client.terminate`."""
-        await self._client.terminate(self, output=output, recurse=recurse, reason=reason)
+        return await self._client.terminate(self, output=output, recurse=recurse, reason=reason)
 
     async def purge(self, *, recurse: bool = True, force: bool = False, reason: str | None = None) -> int:
         """Forget it, and say how many instances were forgotten; as `Client.purge`."""

@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar, copy_context
-from itertools import count
+from itertools import count, islice
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -38,6 +38,8 @@ YOUNG, MIDDLE_AGED, OLD = 0, 1, 2
 LOOPS_BETWEEN = 20
 # So many tasks that are done are kept at least.
 TASKS_KEPT = 1_000
+# So many steps are named of those that go on and on.
+TOLD_MAX = 5
 
 
 class Stuck(Exception):
@@ -47,6 +49,10 @@ class Stuck(Exception):
         self, what: str = "nothing is left that could happen, and the story waits: it awaits what nobody will give"
     ) -> None:
         super().__init__(what)
+
+
+class Livelock(Stuck):
+    """Steps are taken on and on, and no time passes between them."""
 
 
 class SimHandle:
@@ -162,6 +168,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         after_step: Called once behind the present step; an error of it ends the run.
         lateness_s: Says how late a timer of a life is.
         long_steps: Steps that take longer than others: which, and for how many virtual seconds.
+        busy_steps_max: So many steps are taken at most until there is none to take, and time jumps; None: any number.
     """
 
     # Of the process, as its collector is. The collector can be asked, and counts millions of objects to answer.
@@ -182,6 +189,9 @@ class SimLoop(asyncio.AbstractEventLoop):
         self.after_step: Callable[[], None] | None = None
         self.lateness_s: Callable[[], float] | None = None
         self.long_steps: dict[int, float] = {}
+        self.busy_steps_max: int | None = None
+        self._busy_until = sys.maxsize  # the number of the step that may be the last before time jumps
+        self._next_odd = 0  # the number of the next step that takes longer, or is one too many
         self._ready: deque[SimHandle] = deque()
         self._timers: list[tuple[float, int, SimHandle]] = []
         self._timer_numbers = count()
@@ -257,6 +267,7 @@ class SimLoop(asyncio.AbstractEventLoop):
 
         Raises:
             Stuck: Nothing is left that could happen.
+            Livelock: More and more happens, and time does not get on.
             BaseException: What the coroutine has raised.
         """
         if asyncio._get_running_loop() is not None:
@@ -325,11 +336,11 @@ class SimLoop(asyncio.AbstractEventLoop):
     def _entered(self) -> Iterator[None]:
         asyncio._set_running_loop(self)
         self._running = True
-        # Until `close`: finalizers would run at moments of the collector's choice.
-        self._collecting = self._collecting or gc.isenabled()
-        gc.disable()
-        self._collect_what_is_over()
         try:
+            # Until `close`: finalizers would run at moments of the collector's choice.
+            self._collecting = self._collecting or gc.isenabled()
+            gc.disable()
+            self._collect_what_is_over()
             yield
         finally:
             self._running = False
@@ -348,8 +359,9 @@ class SimLoop(asyncio.AbstractEventLoop):
         """Take one step after the other, until a task is done."""
         # One function for all that each of many thousand steps needs.
         ready, timers, dead, held, order = self._ready, self._timers, self.dead, self.held, self.order
-        long_steps, on_step, step_s = self.long_steps, self.on_step, self.step_s
+        on_step, step_s = self.on_step, self.step_s
         pop_timer, done = heapq.heappop, task.done
+        self._at_rest()
         while not done():
             if not ready and not self._jump():
                 continue
@@ -372,8 +384,8 @@ class SimLoop(asyncio.AbstractEventLoop):
             self.steps += 1
             self.fingerprint = hash((self.fingerprint, handle.number, choices, at, self._now_s))
             self._now_s += step_s
-            if long_steps:
-                self._now_s += long_steps.pop(self.steps, 0.0)
+            if self.steps >= self._next_odd:
+                self._odd_step(handle)
             try:
                 handle.context.run(handle.callback, *handle.args)
             except (SystemExit, KeyboardInterrupt):
@@ -390,11 +402,35 @@ class SimLoop(asyncio.AbstractEventLoop):
         while timers and timers[0][2].gone:
             heapq.heappop(timers)
         if timers:
-            self._now_s = max(self._now_s, timers[0][0])
+            if timers[0][0] > self._now_s:
+                self._now_s = timers[0][0]
+                self._at_rest()
             return True
         if not self.wait_for_outsiders():
             raise Stuck
         return False
+
+    def _at_rest(self) -> None:
+        """Count steps anew, as there was none to take."""
+        self._busy_until = self.steps + self.busy_steps_max if self.busy_steps_max is not None else sys.maxsize
+        self._next_odd = min(self._busy_until + 1, *self.long_steps, sys.maxsize)
+
+    def _odd_step(self, handle: SimHandle) -> None:
+        """Let a step take longer, if it is to; raise if it is one too many."""
+        if self.steps > self._busy_until:
+            raise self._livelock(handle)
+        self._now_s += self.long_steps.pop(self.steps, 0.0)
+        self._next_odd = min(self._busy_until + 1, *self.long_steps, sys.maxsize)
+
+    def _livelock(self, now: SimHandle) -> Livelock:
+        """Say who goes on and on: the step that is due, and those that are ready behind it."""
+        going = dict.fromkeys(_whose(each) for each in (now, *self._ready) if not each.gone)
+        shown = "; ".join(islice(going, TOLD_MAX))
+        more = f"; and {len(going) - TOLD_MAX} more" if len(going) > TOLD_MAX else ""
+        return Livelock(
+            f"{self.busy_steps_max} steps were taken, and there was always another one, so that time does not get on. "
+            f"Ready are: {shown}{more}"
+        )
 
     def wait_for_outsiders(self) -> bool:
         """Wait until a thread has called, as nothing is left that could happen; False: none will."""
@@ -418,6 +454,14 @@ class SimLoop(asyncio.AbstractEventLoop):
         else:
             return True
         return False
+
+
+def _whose(handle: SimHandle) -> str:
+    """Of what coroutine a step is, and where in it or below it the code stands."""
+    task = getattr(handle.callback, "__self__", None)
+    if not isinstance(task, SimTask):
+        return handle.where
+    return f"{getattr(task.get_coro(), '__qualname__', 'a task')} (at {handle.where})"
 
 
 def _to_close(coroutine: Any) -> "list[Coroutine[Any, Any, Any]]":

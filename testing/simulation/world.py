@@ -37,6 +37,7 @@ from .machines.workshop import SimWorkshop
 from .orders import put_in_order
 from .patches import patched
 from .trace import WorldTrace
+from .wall import walled
 from .weather import Weather
 
 T = TypeVar("T")
@@ -52,6 +53,8 @@ CUT_OFF_S = (0.0, 0.0, 0.000_1, 0.002)  # the first is no choice of it
 SHARDS = (64, 1, 7)
 # What the story's call waits before it is repeated.
 REPEAT_S = 0.2
+# So many steps without a pause are a fault: a world of ten thousand instances at once takes a few hundred thousand.
+BUSY_STEPS_MAX = 500_000
 
 
 class SimWorld:
@@ -93,6 +96,7 @@ class SimWorld:
         self.settings = settings.settings if isinstance(settings, Knobs) else settings or Settings(stop_grace_s=1.0)
         self.trace = trace or WorldTrace()
         self.loop = loop = SimLoop()  # type: ignore[abstract]  # without sockets, signals and processes
+        self.loop.busy_steps_max = BUSY_STEPS_MAX
         put_in_order(self.loop, self.choices)
         self.trace.fingerprint = lambda: loop.fingerprint
         if self.trace.steps is not None:
@@ -121,16 +125,21 @@ class SimWorld:
         """The store of the present life, or of the last one."""
         return self.disk.inner
 
-    def run(self, story: Callable[["SimWorld"], Awaitable[T]]) -> T:
+    def run(self, story: Callable[["SimWorld"], Awaitable[T]], *, cpu_s: float | None = None) -> T:
         """Start a host, let the story happen, stop the host, and return the story's result.
 
+        Args:
+            cpu_s: How much of the processor's time it may take, in seconds; None: as much as it takes.
+
         Raises:
-            Stuck: Nothing is left that could happen, and the story waits.
+            Stuck: Nothing is left that could happen, and the story waits; or more and more happens, and no time passes.
+            WorldTooLong: It takes too much of the processor's time.
             BaseException: What the story, or a function of `on_step`, has raised.
         """
         with patched():
             try:
-                return self.loop.run(self._run(story))
+                with walled(self.loop, cpu_s):
+                    return self.loop.run(self._run(story))
             finally:
                 # Engines are large, and a world may be kept.
                 self.life = self._stopping = None

@@ -20,10 +20,11 @@ from ...runtime.settings import Settings
 from ..simulation.choices import Choices, read_schedule
 from ..simulation.deploys import DeployMode
 from ..simulation.search.attempt import NotRepeatable
+from ..simulation.wall import WorldTooLong
 from .errors import SimulationFailed, SimulationMisuse
 from .faults import Faults
 from .plan import SimulationPlan, Story, apps_of
-from .telling.confirm import TWICE, confirm, write_outcome
+from .telling.confirm import NOT_AGAIN, TWICE, confirm, write_outcome
 from .telling.kept import failures_file, read_schedules, write_schedules
 from .telling.report import headline, report, story_of
 from .telling.traceback import users_own
@@ -228,6 +229,9 @@ def _failed(
     if file is not None:
         schedules = [finding.failure.schedule]
         write_schedules(file, session.node or "", schedules, headline(plan.name, finding.failure.error))
-    confirmed = confirm(session, finding.failure.schedule, attempt) if session.outcome is None else TWICE
+    if isinstance(attempt.error, WorldTooLong):
+        confirmed = NOT_AGAIN
+    else:
+        confirmed = confirm(session, finding.failure.schedule, attempt) if session.outcome is None else TWICE
     text = report(plan.name, finding, tried, confirmed=confirmed, node=session.node, file=file)
     return SimulationFailed(text)

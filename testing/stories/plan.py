@@ -16,6 +16,8 @@ from .faults import Faults
 Story = Callable[..., Awaitable[object]]
 
 STOP_GRACE_S = 1.0  # of a host in a world, unless the test's settings say otherwise
+# How much of the processor's time a world may take; most take some milliseconds.
+WORLD_CPU_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,7 @@ class SimulationPlan:
     settings: Settings | None = None
     within: timedelta = timedelta(days=30)  # virtual time, for what is under way to end after the last fault
     schedules: Sequence[Schedule] = ()  # tried first
+    cpu_s: float = WORLD_CPU_S
 
     def __post_init__(self) -> None:
         if self.hosts != 1:

@@ -17,6 +17,7 @@ from perdure.actors.errors import (
     MailboxFull,
     NotOwner,
     PerdureError,
+    WaitingRoomFull,
 )
 from perdure.actors.text import ErrorElsewhere
 
@@ -36,6 +37,10 @@ def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
     ("error", "text"),
     [
         (MailboxFull(A, messages_max=5), r"workflow/a has 5 messages waiting.*\(mailbox_messages_max\)"),
+        (
+            WaitingRoomFull(A, messages_max=5),
+            r"^5 messages wait for the shard of workflow/a, which is on its way.*\(waiting_messages_max\)",
+        ),
         (HostStopping(), "shutting down"),
         (NotOwner(A, shard=3, owner=None), "shard 3, which belongs to no host"),
         (HostUnreachable("host-1"), "host-1, which has the instance.*nothing of this request was done"),

@@ -162,6 +162,12 @@ def test_what_is_set_aside_is_terminated(data: str) -> None:
     assert {status(data, "poison"), status(data, "running")} == {"TERMINATED"}
 
 
+def test_what_has_ended_is_not_said_to_be_terminated(data: str) -> None:
+    result = store("terminate", "finished", "--data", data)
+    assert (result.exit_code, result.stdout) == (0, "finished was already COMPLETED.\n")
+    assert status(data, "finished") == "COMPLETED"
+
+
 def test_what_is_finished_or_set_aside_is_purged_and_nothing_else_without_force(data: str) -> None:
     result = store("purge", "finished", "running", "poison", "--data", data)
     assert result.exit_code == 4

@@ -86,6 +86,14 @@ async def test_an_instance_is_steered(client: Client, new_id: str) -> None:
     assert await handle.state() is None
 
 
+async def test_who_steers_an_instance_hears_whether_that_has_changed_something(client: Client, new_id: str) -> None:
+    handle = await client.start(waits, instance_id=new_id)
+    await handle.wait(until=lambda status: status is Status.RUNNING)
+    steps = (handle.resume, handle.suspend, handle.suspend, handle.resume, handle.terminate, handle.terminate)
+    assert [await step() for step in steps] == [False, True, False, True, True, False]
+    assert [await client.suspend(new_id), await client.resume(new_id)] == [False, False]
+
+
 async def test_termination_reaches_the_children_and_gives_a_result(client: Client, new_id: str) -> None:
     await client.start("parent", instance_id=new_id)
     while await client.get(f"{new_id}-child") is None:

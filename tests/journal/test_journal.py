@@ -10,6 +10,7 @@ from perdure.journal.line import LogLine, Note
 ONE = LogLine("refused", logging.WARNING, "refused: {number}", ("number",), 1)
 THREE = ONE._replace(event="thrice", burst=3)
 ABOUT = LogLine("failed", logging.WARNING, "{workflow} failed", ("workflow",), 1)
+SENTENCE = LogLine("broke", logging.INFO, "it broke: {reason}. It is tried again")
 SAID = LogLine("said", logging.INFO, "{text}")
 
 
@@ -151,3 +152,19 @@ def test_a_sentence_stays_one_line_whatever_the_values_are(
 def test_an_error_of_ours_has_its_traceback(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
     journal.write(SAID, text="it broke", exc_info=KeyError("x"))
     assert "KeyError: 'x'" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        ("a fault", "it broke: a fault. It is tried again"),
+        ("A sentence.", "it broke: A sentence. It is tried again"),
+        ("it goes on...", "it broke: it goes on.... It is tried again"),
+        ("", "it broke: . It is tried again"),
+    ],
+)
+def test_a_sentence_within_a_sentence_has_one_full_stop(
+    journal: Journal, caplog: pytest.LogCaptureFixture, reason: str, shown: str
+) -> None:
+    journal.write(SENTENCE, reason=reason)
+    assert caplog.messages == [shown]

@@ -218,23 +218,23 @@ class PlainOperations:
         else:
             await self._raise(instance_id, name, data)
 
-    async def suspend(self, instance_id: str, *, reason: str | None, recurse: bool) -> None:
+    async def suspend(self, instance_id: str, *, reason: str | None, recurse: bool) -> bool:
         if reason is not None or recurse:
-            await self._direct.suspend(instance_id, reason=reason, recurse=recurse)
-        else:
-            await self._steer("suspend", instance_id)
+            return await self._direct.suspend(instance_id, reason=reason, recurse=recurse)
+        await self._steer("suspend", instance_id)
+        return True  # Dapr's doors do not say whether it was so already
 
-    async def resume(self, instance_id: str, *, reason: str | None, recurse: bool) -> None:
+    async def resume(self, instance_id: str, *, reason: str | None, recurse: bool) -> bool:
         if reason is not None or recurse:
-            await self._direct.resume(instance_id, reason=reason, recurse=recurse)
-        else:
-            await self._steer("resume", instance_id)
+            return await self._direct.resume(instance_id, reason=reason, recurse=recurse)
+        await self._steer("resume", instance_id)
+        return True
 
-    async def terminate(self, instance_id: str, *, output: str | None, recurse: bool, reason: str | None) -> None:
+    async def terminate(self, instance_id: str, *, output: str | None, recurse: bool, reason: str | None) -> bool:
         if output is not None or reason is not None or not recurse:
-            await self._direct.terminate(instance_id, output=output, recurse=recurse, reason=reason)
-        else:
-            await self._steer("terminate", instance_id)
+            return await self._direct.terminate(instance_id, output=output, recurse=recurse, reason=reason)
+        await self._steer("terminate", instance_id)
+        return True
 
     async def purge(self, instance_id: str, *, recurse: bool, force: bool, reason: str | None) -> int:
         if force or reason is not None or not recurse:

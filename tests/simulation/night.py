@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 from perdure.testing.simulation.choices import Choices, told
 from perdure.testing.simulation.search.attempt import Attempt, FoundFailure, NotRepeatable, failing_again, signature
 from perdure.testing.simulation.search.shrink import shrink
+from perdure.testing.simulation.wall import WorldTooLong
 
 from .checks.sometimes import SOMETIMES, STREAMS
 from .trying import run_of
@@ -150,6 +151,8 @@ def _write_down(night: Night, seed: int, attempt: Attempt) -> None:
 
 def _issue(night: Night, seed: int, attempt: Attempt) -> str:
     run = run_of(KIND)
+    if isinstance(attempt.error, WorldTooLong):
+        return _text(night, seed, attempt, "It was not run again.", attempt.choices.taken, attempt.story)
     try:
         again = failing_again(run, attempt.choices.taken)
     except NotRepeatable as error:

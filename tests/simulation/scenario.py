@@ -26,6 +26,8 @@ from .workers.crew import Crew
 
 # After healing all instances have ended within this; where the date is set, timers may be late by all its steps back.
 PATIENCE_S, PATIENCE_WITH_STEPS_S = 3_600.0, 86_400.0
+# How much of the processor's time a world may take; a large one takes two seconds.
+CPU_S = 120.0
 # When what a network has delivered late is put right: a suspension after its resumption, say.
 SECOND_THOUGHTS_S = 60.0
 
@@ -131,11 +133,9 @@ class Scenario:
     def _run(self) -> Outcome:
         with self.witness.watching(self.world), counted(self.witness.sometimes):
             try:
-                self.world.run(self._story)
-            except Stuck:
-                raise self.witness.broken or Broken(
-                    "E10", "nothing is left that could happen, and instances wait"
-                ) from None
+                self.world.run(self._story, cpu_s=CPU_S)
+            except Stuck as stuck:
+                raise self.witness.broken or Broken("E10", str(stuck)) from None
             except Exception:
                 if self.witness.broken is not None:
                     raise self.witness.broken from None

@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -194,3 +195,32 @@ def test_a_deploy_behind_a_patch_is_green_forward_and_not_on_the_way_back() -> N
         simulated(versions=[OLD, GUARDED], deploy="back and forth", sweep=0)(orders)()
     assert "recorded patches ['fraud'], now the code asks activity 'reserve'" in str(failed.value)
     assert "What has taken a patch needs code that has it." in str(failed.value)
+
+
+def test_a_world_that_never_ends_is_told_with_its_seed_and_is_not_run_again() -> None:
+    app, worlds = App("endless"), 0
+
+    @app.activity
+    async def spin(ctx: ActivityContext, given: None) -> None:
+        while True:
+            pass
+
+    @app.workflow
+    async def begin(ctx: WorkflowContext) -> None:
+        await ctx.call_activity(spin)
+
+    async def story(world: World) -> None:
+        nonlocal worlds
+        worlds += 1
+        await world.client.start(begin, instance_id="i")
+        await world.settle()
+
+    plan = SimulationPlan(story=story, apps=[app], cpu_s=0.1, seeds=1, faults=Faults.none())
+    with pytest.raises(SimulationFailed, match=r"the world has taken 0\.1 s of the processor's time") as failed:
+        run_plan(replace(plan, sweep=0), {}, SimulationSession())
+    text = str(failed.value)
+    assert "It stands in " in text
+    assert "spin (test_simulated.py:" in text
+    assert "client   starts i" in text
+    assert "Confirmed: it was not run again" in text
+    assert worlds == 2  # the calm one, and once more by its schedule

@@ -103,7 +103,7 @@ class LeaseWork:
             raise
         now = anyio.current_time()
         if self._life.me not in hosts:
-            raise StoreTakenOver(self._name_of(self._life.me), "another host has found this one dead")
+            raise StoreTakenOver(self._name_of(self._life.me), "another host has found this one dead", rejoins=True)
         changed = hosts.keys() != self._life.rows.keys()
         self._life.know(hosts, now)
         if changed:

@@ -13,11 +13,13 @@ from typing import Protocol
 
 import anyio
 
+from ....journal.journal import Journal
+from ....journal.vocabulary import LIMIT_REACHED
 from ...address import Address
 from ...cluster.peers import Peers
 from ...cluster.placement import Ownership, Placement
 from ...cluster.side import Moved
-from ...errors import HostAwaited, PerdureError
+from ...errors import HostAwaited, PerdureError, WaitingRoomFull
 from ...turn import RECOVER, Envelope, ReminderDue, SetAside
 from ...waiting.signal import Signal
 from ..activation import Activation
@@ -37,6 +39,7 @@ class ShardGate:
         placement: Who owns which shard.
         peers: The other hosts.
         deliver: Delivers a message, or asks this gate again.
+        journal: Is told when too many messages wait.
         room: Where messages wait.
     """
 
@@ -47,15 +50,17 @@ class ShardGate:
         self,
         placement: Placement,
         peers: Peers,
-        *,
         deliver: Deliver,
+        journal: Journal,
+        *,
         room: WaitingRoom | None = None,
     ) -> None:
         self._placement = placement
         self._peers = peers
         self._deliver = deliver
+        self._journal = journal.at(__name__)
         self.told: Callable[[int], None] = lambda shard: None  # called with a shard that is elsewhere, as a host says
-        self.room = room or WaitingRoom()
+        self.room = room if room is not None else WaitingRoom()
         self.opening: dict[int, int] = {}  # shard -> epoch
         self.closed: set[int] = set()
         self.unsettled = False  # whether a message for an actor that is in memory may have to wait
@@ -83,7 +88,7 @@ class ShardGate:
         """Let a message wait, if it must; return whether it does.
 
         Raises:
-            MailboxFull: Too many wait for its shard. Only for a message with a reply.
+            WaitingRoomFull: Too many wait for its shard. Only for a message with a reply.
         """
         shard = self._placement.shard_of(address)
         if not self.room.has(shard) and self._may_go(shard, envelope):
@@ -121,7 +126,7 @@ class ShardGate:
             self.send_on(address, envelope)
         for address, envelope, new, since_s in waiting:
             if self.room.has(shard) or not self._may_go(shard, envelope):
-                self.room.put(shard, WaitingMessage(address, envelope, new, since_s))
+                self.room.put_back(shard, WaitingMessage(address, envelope, new, since_s))
             else:
                 self.send_on(address, envelope, new=new)
         self.settle()
@@ -172,7 +177,18 @@ class ShardGate:
         return not known and self._placement.moved(moved.shard, None)
 
     def _put(self, shard: int, address: Address, envelope: Envelope, *, new: bool) -> None:
-        self.room.put(shard, WaitingMessage(address, envelope, new, anyio.current_time()))
+        try:
+            self.room.put(shard, WaitingMessage(address, envelope, new, anyio.current_time()))
+        except WaitingRoomFull as error:
+            self._journal.write(
+                LIMIT_REACHED,
+                instance_id=address.id,
+                limit="waiting_messages_max",
+                maximum=error.messages_max,
+                what=str(error),
+                then="Callers are refused",
+            )
+            raise
         self.unsettled = True
         self._filled.set()
 

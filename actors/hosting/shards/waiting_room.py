@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from ...address import Address
-from ...errors import MailboxFull
+from ...errors import WaitingRoomFull
 from ...turn import Envelope
 
 
@@ -57,15 +57,20 @@ class WaitingRoom:
         """Let a message wait.
 
         Raises:
-            MailboxFull: Only for a message with a reply.
+            WaitingRoomFull: Only for a message with a reply.
         """
+        others = self._shards.get(shard, ())
+        if waiting.envelope.reply is not None and len(others) >= self._messages_max:
+            raise WaitingRoomFull(waiting.address, messages_max=self._messages_max)
+        self.put_back(shard, waiting)
+
+    def put_back(self, shard: int, waiting: WaitingMessage) -> None:
+        """Let a message wait on that was taken out, however many wait by now."""
         others = self._shards.get(shard)
         if others is None:
             self._shards[shard] = deque((waiting,))
-            return
-        if waiting.envelope.reply is not None and len(others) >= self._messages_max:
-            raise MailboxFull(waiting.address, messages_max=self._messages_max)
-        others.append(waiting)
+        else:
+            others.append(waiting)
 
     def take(self, shard: int) -> Sequence[WaitingMessage]:
         """Take out all that wait for a shard, in their order."""

@@ -170,7 +170,7 @@ class Presence:
     def end(self, why: str) -> StoreTakenOver:
         """Take note that this host may not go on."""
         if self.ended is None:
-            self.ended = StoreTakenOver(self._url.name, why)
+            self.ended = self._taken_over(why)
             if self.heart is None:  # one that shares the store joins again
                 logger.error("%s", self.ended)
         return self.ended
@@ -178,9 +178,12 @@ class Presence:
     def finish(self, why: str) -> None:
         """End this life in order: what is still under way in it fails."""
         if self.ended is None:
-            self.ended = StoreTakenOver(self._url.name, why)
+            self.ended = self._taken_over(why)
         if self.heart is not None:
             self.heart.stop()
+
+    def _taken_over(self, why: str) -> StoreTakenOver:
+        return StoreTakenOver(self._url.name, why, rejoins=self.heart is not None)
 
     async def leave(self, session: DatabaseSession | None) -> None:
         """Stop beating, and take this host's row away if there is a session for it."""

@@ -378,7 +378,7 @@ class Opened:
         if len(self._keys) < KEYS_AT_ONCE // 2:
             await self.take_keys()
         if presence is None or presence is not self.presence:
-            raise StoreTakenOver(self._name, "another life of this host has begun")
+            raise StoreTakenOver(self._name, "another life of this host has begun", rejoins=True)
         number = self._number
         self._number += len(changes.entries) + 1
         rows = placed(changes.entries, number, self.epochs)

@@ -41,6 +41,7 @@ from ....api.words import NOT_FOUND, ErrorAnswer, Refusal
 from ....runtime.errors import InstanceNotFound
 from ....runtime.history.attribution import By
 from ....runtime.history.failure import FailureDetails
+from ....runtime.history.status import Status
 from ....runtime.instance.condition import Condition
 from ....runtime.instance.message import Repair, RepairAction
 from ....runtime.operations.management import InstanceOperations
@@ -143,25 +144,25 @@ class ActionRoutes:
     async def suspend_instance(self, call: ManagementCall) -> Response:
         instance_id, run, action = call.id, condition_of(call), await call.body(Action)
         by = by_of(call, action.reason)
-        await self.steering.suspend(instance_id, by=by, recurse=action.recurse or False, condition=run)
-        return done(instance_id)
+        already = await self.steering.suspend(instance_id, by=by, recurse=action.recurse or False, condition=run)
+        return done(instance_id, already)
 
     async def resume_instance(self, call: ManagementCall) -> Response:
         instance_id, run, action = call.id, condition_of(call), await call.body(Action)
         by = by_of(call, action.reason)
-        await self.steering.resume(instance_id, by=by, recurse=action.recurse or False, condition=run)
-        return done(instance_id)
+        already = await self.steering.resume(instance_id, by=by, recurse=action.recurse or False, condition=run)
+        return done(instance_id, already)
 
     async def terminate_instance(self, call: ManagementCall) -> Response:
         instance_id, run, action = call.id, condition_of(call), await call.body(Action)
-        await self.steering.terminate(
+        already = await self.steering.terminate(
             instance_id,
             by=by_of(call, action.reason),
             output=json_text(action.output),
             recurse=action.recurse is not False,
             condition=run,
         )
-        return done(instance_id, status=202)
+        return done(instance_id, already, status=202)
 
     async def purge_instance(self, call: ManagementCall) -> Response:
         instance_id, run, action = call.id, condition_of(call), await call.body(Action)
@@ -248,5 +249,6 @@ def condition_of(call: ManagementCall) -> Condition:
     return Condition(runs=call.expected_runs())
 
 
-def done(instance_id: str, *, status: int = 200) -> Response:
-    return Response(encode(ActionDone(id=instance_id)), status, media_type=JSON)
+def done(instance_id: str, already: Status | None = None, *, status: int = 200) -> Response:
+    told = ActionDone(id=instance_id, already=already.name if already is not None else UNSET)
+    return Response(encode(told), status, media_type=JSON)

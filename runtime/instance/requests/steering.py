@@ -2,7 +2,8 @@
 and to set aside.
 
 The rule: a request that an instance does not take changes nothing. One that changes it on behalf of a caller writes a
-row for the audit in the same turn; one that the engine makes by itself writes none.
+row for the audit in the same turn; one that the engine makes by itself writes none. One that finds the instance as it
+would have it, or ended, is answered with the name of that status, so that nobody is told of a change that was none.
 
 `runtime/instance/receiving.py` has these in its table.
 """
@@ -72,7 +73,9 @@ def receive_check(sheet: TurnSheet, envelope: Envelope) -> None:
 def receive_suspend(sheet: TurnSheet, envelope: Envelope) -> None:
     if not meets(sheet, envelope, envelope.body.condition) or _refuses_while_aside(sheet, envelope):
         return
-    if sheet.takes(envelope) and sheet.status is not Status.SUSPENDED:
+    if _is_so(sheet, envelope, Status.SUSPENDED):
+        return
+    if sheet.takes(envelope):
         sheet.audit(envelope.body.by, AuditAction.SUSPEND)
         sheet.step(Step.SUSPEND)
         sheet.hold(ExecutionSuspended(envelope.body.reason))
@@ -87,10 +90,21 @@ def _refuses_while_aside(sheet: TurnSheet, envelope: Envelope) -> bool:
     return refused
 
 
+def _is_so(sheet: TurnSheet, envelope: Envelope, *statuses: Status) -> bool:
+    """Answer a request that finds the instance ended, or with one of some statuses, with the status that it has."""
+    record = sheet.actor.record
+    found = record is not None and (record.status.terminal or record.status in statuses)
+    if found:
+        sheet.answer(envelope, sheet.status.name)
+    return found
+
+
 def receive_resume(sheet: TurnSheet, envelope: Envelope) -> None:
     if not meets(sheet, envelope, envelope.body.condition) or _refuses_while_aside(sheet, envelope):
         return
-    if sheet.takes(envelope) and sheet.status is Status.SUSPENDED:
+    if _is_so(sheet, envelope, Status.RUNNING, Status.PENDING):
+        return
+    if sheet.takes(envelope):
         sheet.audit(envelope.body.by, AuditAction.RESUME)
         sheet.step(Step.RESUME if sheet.has_run else Step.RESUME_START)
         sheet.hold(ExecutionResumed(envelope.body.reason))
@@ -107,7 +121,10 @@ def receive_terminate(sheet: TurnSheet, envelope: Envelope) -> None:
     if termination.parent is not None and (record is None or record.parent != termination.parent):
         # The id belongs to another instance, or the child does not exist yet (see `_receive_child_started`).
         return
-    if not meets(sheet, envelope, termination.condition):
+    if not meets(sheet, envelope, termination.condition) or _is_so(sheet, envelope):
+        return
+    if sheet.termination is not None:
+        sheet.answer(envelope, Status.TERMINATED.name)  # by a request in front of this one, in the same turn
         return
     if sheet.takes(envelope, stalled_too=termination.stalled_too or termination.parent is not None):
         sheet.audit(termination.by, AuditAction.TERMINATE)

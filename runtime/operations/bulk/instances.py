@@ -13,6 +13,7 @@ from ....actors.clock import Clock
 from ....actors.store.listing import ListFilter, Order
 from ...errors import IdTaken, InstanceNotFound, NoMatch
 from ...history.attribution import By
+from ...history.status import Status
 from ...instance.condition import Condition
 from ..reading.listing import ITEMS_MAX, InstanceFilter, Listing
 from ..steering.steering import Steering
@@ -51,28 +52,35 @@ class SelectedInstances:
         stuck_since_us = self._clock.now_us() - stuck_for_us if stuck_for_us is not None else None
         condition = Condition(filter=plain(wanted), stuck_since_us=stuck_since_us)
         try:
-            await self._do(operation, operation_id, instance_id, condition)
+            already = await self._do(operation, operation_id, instance_id, condition)
         except NoMatch as error:
             raise Skipped from error
         except InstanceNotFound as error:
             if operation.action is not BulkAction.PURGE:  # that it is gone is what was asked for
                 raise Skipped from error
+        else:
+            if already is not None:
+                raise Skipped
 
-    async def _do(self, operation: BulkOperation, operation_id: str, instance_id: str, condition: Condition) -> None:
+    async def _do(
+        self, operation: BulkOperation, operation_id: str, instance_id: str, condition: Condition
+    ) -> Status | None:
+        """Do the action; return the status in which it has found the instance, if it has changed nothing."""
         steering, action, options = self._steering, operation.action, operation.options
         by = operation.by._replace(operation=operation_id)
         recurse = recurses(action, options)
         match action:
             case BulkAction.SUSPEND:
-                await steering.suspend(instance_id, by=by, recurse=recurse, condition=condition)
+                return await steering.suspend(instance_id, by=by, recurse=recurse, condition=condition)
             case BulkAction.RESUME:
-                await steering.resume(instance_id, by=by, recurse=recurse, condition=condition)
+                return await steering.resume(instance_id, by=by, recurse=recurse, condition=condition)
             case BulkAction.TERMINATE:
-                await steering.terminate(instance_id, by=by, recurse=recurse, condition=condition)
+                return await steering.terminate(instance_id, by=by, recurse=recurse, condition=condition)
             case BulkAction.PURGE:
                 await steering.purge(instance_id, by=by, recurse=recurse, force=options.force, condition=condition)
             case BulkAction.RERUN:
                 await self._rerun(operation_id, instance_id, by, condition)
+        return None
 
     async def _rerun(self, operation_id: str, instance_id: str, by: By, condition: Condition) -> None:
         """Run an instance again under an id that follows from its own and the operation's."""

@@ -58,7 +58,8 @@ class OperationProgress(NamedTuple):
     cursor: str | None = None  # of the list of instances; None: at its beginning
     done: int = 0
     failed: int = 0
-    skipped: int = 0  # instances that the filter fitted no more when their turn came
+    # Instances that the filter fitted no more when their turn came, or that the action found as it would have them.
+    skipped: int = 0
     steps: int = 0  # that have been counted
 
     def plus(self, step: "OperationProgress") -> "OperationProgress":

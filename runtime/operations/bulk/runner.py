@@ -26,7 +26,7 @@ RETRY_S = 1.0  # after a store, a host or a mailbox that did not take what was a
 
 
 class Skipped(PerdureError):
-    """The instance is no longer one that the operation is for, or is gone."""
+    """The instance is no longer one that the operation is for, is gone, or is as the action would have it."""
 
 
 class Matching(NamedTuple):
@@ -47,7 +47,7 @@ class Instances(Protocol):
         """Do the action to one instance, if the selection still fits it.
 
         Raises:
-            Skipped: It does not fit any more.
+            Skipped: It does not fit any more, or the action has changed nothing.
             PerdureError: The action is refused.
         """
         ...

@@ -31,15 +31,17 @@ class EmbeddedOperations:
         else:
             await self._steering.raise_event(instance_id, name, data, key=key)
 
-    async def suspend(self, instance_id: str, *, reason: str | None, recurse: bool) -> None:
-        await self._steering.suspend(instance_id, by=EMBEDDED._replace(reason=reason), recurse=recurse)
-
-    async def resume(self, instance_id: str, *, reason: str | None, recurse: bool) -> None:
-        await self._steering.resume(instance_id, by=EMBEDDED._replace(reason=reason), recurse=recurse)
-
-    async def terminate(self, instance_id: str, *, output: str | None, recurse: bool, reason: str | None) -> None:
+    async def suspend(self, instance_id: str, *, reason: str | None, recurse: bool) -> bool:
         by = EMBEDDED._replace(reason=reason)
-        await self._steering.terminate(instance_id, by=by, output=output, recurse=recurse)
+        return await self._steering.suspend(instance_id, by=by, recurse=recurse) is None
+
+    async def resume(self, instance_id: str, *, reason: str | None, recurse: bool) -> bool:
+        by = EMBEDDED._replace(reason=reason)
+        return await self._steering.resume(instance_id, by=by, recurse=recurse) is None
+
+    async def terminate(self, instance_id: str, *, output: str | None, recurse: bool, reason: str | None) -> bool:
+        by = EMBEDDED._replace(reason=reason)
+        return await self._steering.terminate(instance_id, by=by, output=output, recurse=recurse) is None
 
     async def purge(self, instance_id: str, *, recurse: bool, force: bool, reason: str | None) -> int:
         by = EMBEDDED._replace(reason=reason)

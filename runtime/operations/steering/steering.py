@@ -82,7 +82,9 @@ class Steering:
         event = RaiseEvent(name, data, event_key, strict=True, condition=condition)
         await self._facade.deliver(instance_id, event)
 
-    async def suspend(self, instance_id: str, *, by: By, recurse: bool = False, condition: Condition = ANY) -> None:
+    async def suspend(
+        self, instance_id: str, *, by: By, recurse: bool = False, condition: Condition = ANY
+    ) -> Status | None:
         """Let an instance take no further step until it is resumed. What arrives is kept.
 
         Args:
@@ -91,12 +93,17 @@ class Steering:
                 over.
             condition: What the instance itself must still be.
 
+        Returns:
+            None; or the status in which it was already, if neither it nor a descendant was changed.
+
         Raises:
             InstanceNotFound, InstanceStalled, RunChanged, NoMatch: Nothing was done.
         """
-        await self._act(self._facade.suspend, instance_id, by=by, recurse=recurse, condition=condition)
+        return await self._act(self._facade.suspend, instance_id, by=by, recurse=recurse, condition=condition)
 
-    async def resume(self, instance_id: str, *, by: By, recurse: bool = False, condition: Condition = ANY) -> None:
+    async def resume(
+        self, instance_id: str, *, by: By, recurse: bool = False, condition: Condition = ANY
+    ) -> Status | None:
         """Let a suspended instance go on.
 
         Args:
@@ -104,22 +111,35 @@ class Steering:
             recurse: Resume its descendants too.
             condition: What the instance itself must still be.
 
+        Returns:
+            As of `suspend`.
+
         Raises:
             InstanceNotFound, InstanceStalled, RunChanged, NoMatch: Nothing was done.
         """
-        await self._act(self._facade.resume, instance_id, by=by, recurse=recurse, condition=condition)
+        return await self._act(self._facade.resume, instance_id, by=by, recurse=recurse, condition=condition)
 
     async def _act(
-        self, act: Callable[..., Awaitable[None]], instance_id: str, *, by: By, recurse: bool, condition: Condition
-    ) -> None:
+        self,
+        act: Callable[..., Awaitable[Status | None]],
+        instance_id: str,
+        *,
+        by: By,
+        recurse: bool,
+        condition: Condition,
+    ) -> Status | None:
         """Do something to an instance, then to its descendants, each of which must still be the run that was found."""
-        await act(instance_id, reason=by.reason, by=by, condition=condition)
+        already = await act(instance_id, reason=by.reason, by=by, condition=condition)
         if recurse:
+            changed: list[str] = []
 
             async def act_on(relative: Relative) -> None:
-                await act(relative.instance_id, reason=by.reason, by=None, condition=of_run(relative.run))
+                if await act(relative.instance_id, reason=by.reason, by=None, condition=of_run(relative.run)) is None:
+                    changed.append(relative.instance_id)
 
             await self._for_descendants(instance_id, act_on)
+            return already if not changed else None
+        return already
 
     async def terminate(
         self,
@@ -129,7 +149,7 @@ class Steering:
         output: str | None = None,
         recurse: bool = True,
         condition: Condition = ANY,
-    ) -> None:
+    ) -> Status | None:
         """End an instance, whatever it waits for. A finished one stays as it is.
 
         Args:
@@ -138,11 +158,14 @@ class Steering:
             recurse: End its descendants too. They end after it, also over a crash.
             condition: What the instance itself must still be.
 
+        Returns:
+            None; or the status with which it had ended already.
+
         Raises:
             InstanceNotFound, ActorStalled, RunChanged, NoMatch: Nothing was done. One that cannot be read
                 (ActorStalled) can only be purged.
         """
-        await self._facade.terminate(
+        return await self._facade.terminate(
             instance_id, output=output, recurse=recurse, by=by, condition=condition, stalled_too=True
         )
 

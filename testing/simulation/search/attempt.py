@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ..choices import Choices, Schedule
 from ..trace import TracedLine
+from ..wall import WorldTooLong
 from ..world import SimWorld
 
 
@@ -87,7 +88,7 @@ class NotRepeatable(Exception):
 
 
 def failing_again(run: Run, schedule: Mapping[tuple[str, int], int]) -> Attempt | None:
-    """Run a schedule; if it fails, once more.
+    """Run a schedule; if it fails, once more. One that took too long is not run again: that is up to the machine.
 
     Returns:
         The attempt that failed; None: it is green.
@@ -98,6 +99,8 @@ def failing_again(run: Run, schedule: Mapping[tuple[str, int], int]) -> Attempt 
     first = run(Choices(schedule=schedule))
     if first.error is None:
         return None
+    if isinstance(first.error, WorldTooLong):
+        return first
     again = run(Choices(schedule=schedule))
     if again.error is None or again.digest != first.digest or signature(again.error) != signature(first.error):
         raise NotRepeatable(first, again)

@@ -7,34 +7,41 @@ quarters and single choices (Zeller's ddmin); then values become smaller. What a
 was told to choose, so that choices which it does not come to are gone at once.
 """
 
+import math
+import time
 from collections import Counter
 
 from ..choices import Choices, Schedule
+from ..wall import WorldTooLong
 from .attempt import Attempt, FoundFailure, Run, signature
 
 
-def shrink(run: Run, failure: FoundFailure, *, runs_max: int = 400) -> FoundFailure:
-    """Make the schedule of a failure smaller.
+def shrink(run: Run, failure: FoundFailure, *, runs_max: int = 400, seconds: float = math.inf) -> FoundFailure:
+    """Make the schedule of a failure smaller; not of a world that took too long, as each try would.
 
     Args:
         run: Runs a world.
         failure: As it was found.
         runs_max: So many worlds at most.
+        seconds: No world begins after that; a livelock takes seconds.
 
     Returns:
         The smallest that was found; `runs` is how many worlds it took.
     """
-    return _Shrinking(run, failure, runs_max).smallest()
+    if isinstance(failure.error, WorldTooLong):
+        return failure
+    return _Shrinking(run, failure, runs_max, time.perf_counter() + seconds).smallest()
 
 
 class _Shrinking:
     """The best so far, and what it has cost."""
 
-    def __init__(self, run: Run, failure: FoundFailure, runs_max: int) -> None:
+    def __init__(self, run: Run, failure: FoundFailure, runs_max: int, until_s: float) -> None:
         self._run = run
         self._wanted = signature(failure.error)
         self._best = failure._replace(runs=0)
         self._runs_max = runs_max
+        self._until_s = until_s
 
     def smallest(self) -> FoundFailure:
         while self._pass():
@@ -64,7 +71,7 @@ class _Shrinking:
 
     def _try(self, schedule: Schedule) -> bool:
         """Run a smaller schedule, and keep it if the same failure comes of it."""
-        if schedule == self._best.schedule or self._best.runs >= self._runs_max:
+        if schedule == self._best.schedule or self._best.runs >= self._runs_max or time.perf_counter() > self._until_s:
             return False
         tried = self._run(Choices(schedule=schedule))
         self._best = self._best._replace(runs=self._best.runs + 1)

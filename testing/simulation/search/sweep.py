@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 from ..choices import Choices, Schedule, union
+from ..wall import WorldTooLong
 from .attempt import Attempt, FoundFailure, Run, failing_again
 
 
@@ -78,8 +79,8 @@ def sweep(
         tried = run(Choices(schedule=single))
         if tried.error is None:
             green.append((single, tried))
-        else:
-            _take(found, run, single, runs)
+        elif not _take(found, run, single, tried, runs):
+            return found._replace(complete=False)
     enough = enough_pairs if enough_pairs is not None else enough
     seen = {frozenset(single.items()) for single in singles}
     bad = {place for failure in found.failures for place in failure.schedule.items()}
@@ -94,8 +95,9 @@ def sweep(
                 return found._replace(complete=False)
             runs += 1
             found = found._replace(pairs=found.pairs + 1)
-            if run(Choices(schedule=pair)).error is not None:
-                _take(found, run, pair, runs)
+            both = run(Choices(schedule=pair))
+            if both.error is not None and not _take(found, run, pair, both, runs):
+                return found._replace(complete=False)
     return found
 
 
@@ -107,8 +109,13 @@ def _places(of: Attempt, taken: Callable[[str], bool]) -> Iterator[Schedule]:
                 yield from ({(stream, index): value} for value in range(1, kinds + 1))
 
 
-def _take(found: Sweep, run: Run, schedule: Schedule, runs: int) -> None:
-    failed = failing_again(run, schedule)
+def _take(found: Sweep, run: Run, schedule: Schedule, tried: Attempt, runs: int) -> bool:
+    """Add a failure once it is believed, and say whether the sweep goes on: the next world may take too long, too."""
+    failed: Attempt | None = tried
+    goes_on = not isinstance(tried.error, WorldTooLong)
+    if goes_on:
+        failed = failing_again(run, schedule)
     assert failed is not None, "it has failed a moment ago"
     assert failed.error is not None
     found.failures.append(FoundFailure(schedule, failed.error, failed.story, runs, failed))
+    return goes_on

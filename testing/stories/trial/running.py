@@ -97,7 +97,7 @@ class WorldRunner:
         try:
             random.seed(SEED)
             with quiet(), switched(self._switches):
-                machine.run(lambda _: world.live(self.plan.story, self._given))
+                machine.run(lambda _: world.live(self.plan.story, self._given), cpu_s=self.plan.cpu_s)
         except Exception as raised:
             error = innermost(raised)
         except BaseException as raised:

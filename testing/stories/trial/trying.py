@@ -14,6 +14,7 @@ from ...simulation.search.attempt import Attempt, FoundFailure, NotRepeatable, f
 from ...simulation.search.shrink import shrink
 from ...simulation.search.sweep import Sweep, sweep
 from ...simulation.trace import first_difference
+from ...simulation.wall import WorldTooLong
 from .running import WorldRunner
 from .session import SimulationSession
 from .spread import spread
@@ -21,6 +22,7 @@ from .spread import spread
 # So many worlds of a sweep at most: some stories have thousands of pairs.
 SWEEP_WORLDS_MAX = 2_000
 SHRINK_WORLDS_MAX = 400
+SHRINK_S_MAX = 30.0
 # So many pairs that break something are enough to know.
 PAIRS_ENOUGH = 3
 # Every so many seeds a world is run twice, and has to take the same steps.
@@ -210,11 +212,15 @@ class Trial:
 
     def _found(self, seed: int, attempt: Attempt) -> Finding:
         schedule = dict(attempt.choices.taken)
+        if isinstance(attempt.error, WorldTooLong):
+            return Finding(
+                FoundFailure(schedule, attempt.error, attempt.story, 1, attempt), f"by seed {seed}", None, ()
+            )
         failed = failing_again(self._world, schedule)
         if failed is None or failed.error is None or _differs(attempt, failed):
             raise NotRepeatable(attempt, failed or self._world(Choices(schedule=schedule)))
         found = FoundFailure(schedule, failed.error, failed.story, 0, failed)
-        small = shrink(self._world, found, runs_max=SHRINK_WORLDS_MAX)
+        small = shrink(self._world, found, runs_max=SHRINK_WORLDS_MAX, seconds=SHRINK_S_MAX)
         return Finding(small, f"by seed {seed}", len(schedule), ())
 
 

@@ -52,7 +52,11 @@ def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
         (StoreInUse("postgresql://h/d", name="m", release="1"), r"in use by the host on m \(Perdure 1\), which lives"),
         (
             StoreTakenOver("postgresql://h/d", "another one has it"),
-            "one has it. Nothing more is written.*again",
+            "one has it. Nothing more is written by this process.*start it again",
+        ),
+        (
+            StoreTakenOver("postgresql://h/d", "another one has it", rejoins=True),
+            "one has it. Nothing of this was written.*joins the others again by itself",
         ),
         (StoreUncertain("a commit", "cut"), "^a commit may have happened.*Look before you repeat it"),
         (StoreFenced(3, expected=7, found=8), "shard 3 is at epoch 8.*epoch 7"),
@@ -62,7 +66,14 @@ def test_each_says_what_is_the_case(error: Exception, text: str) -> None:
     assert re.search(text, str(error))
 
 
-@pytest.mark.parametrize("error", [StoreFenced(3, expected=7, found=8), StoreDamaged(Address("wf", "a"), "why", key=4)])
+@pytest.mark.parametrize(
+    "error",
+    [
+        StoreFenced(3, expected=7, found=8),
+        StoreDamaged(Address("wf", "a"), "why", key=4),
+        StoreTakenOver("d", "why", rejoins=True),
+    ],
+)
 def test_one_is_copied_as_it_was(error: Exception) -> None:
     arrived = pickle.loads(pickle.dumps(error))  # noqa: S301  as users' programs do between their processes
     assert type(arrived) is type(error)

@@ -37,6 +37,44 @@ def test_a_purge_of_what_has_not_ended_is_refused_without_force(run: Run, new_id
     assert run("purge", new_id, "--force").code == 0
 
 
+@pytest.mark.parametrize("shape", ["table", "json", "ids"])
+@pytest.mark.parametrize(
+    ("before", "action", "status"),
+    [
+        (["suspend"], "suspend", "SUSPENDED"),
+        ([], "resume", "RUNNING"),
+        *((["terminate"], action, "TERMINATED") for action in ("suspend", "resume", "terminate")),
+    ],
+)
+def test_what_was_so_already_is_said_to_be_so_and_is_no_error(
+    run: Run, new_id: str, before: list[str], action: str, status: str, shape: str
+) -> None:
+    # Given an instance that is as the action would have it, or has ended,
+    run("start", "waits", "--id", new_id)
+    run("wait", new_id, "--until", "running")
+    for each in before:
+        run(each, new_id)
+    # when the action is asked for, it is told from one that has changed something, and nothing has gone wrong.
+    said = run(action, new_id, "-o", shape)
+    assert (said.code, said.err) == (0, "")
+    if shape == "json":
+        assert said.json == {"action": action, "id": new_id, "already": status}
+    else:
+        assert said.out == (f"{new_id}\n" if shape == "ids" else f"{new_id} was already {status}\n")
+    # The audit has what was changed, and nothing more.
+    assert [row["action"] for row in run("audit", "--id", new_id, "-o", "json").json] == before
+
+
+def test_a_resumption_of_a_family_has_changed_something_if_a_child_was_suspended(run: Run, new_id: str) -> None:
+    run("start", "parent", "--id", new_id)
+    while run("show", f"{new_id}-child").code:
+        pass
+    run("suspend", f"{new_id}-child")
+    assert run("resume", new_id).out == f"{new_id} was already RUNNING\n"
+    assert run("resume", new_id, "--recurse").out == f"{new_id} resumed\n"
+    assert run("resume", new_id, "--recurse").out == f"{new_id} was already RUNNING\n"
+
+
 def test_descendants_go_along_and_are_counted(run: Run, new_id: str) -> None:
     run("start", "parent", "--id", new_id)
     while run("show", f"{new_id}-child").code:
@@ -107,7 +145,7 @@ def test_what_a_rerun_can_say_of_one_only_is_2_for_several(run: Run, arguments: 
     assert run("rerun", *arguments).code == 2
 
 
-MORE: dict[str, dict[str, object]] = {"event": {"name": "approval"}, "purge": {"affected": 1}}
+MORE: dict[str, dict[str, object]] = {"event": {"name": "another"}, "purge": {"affected": 1}}
 
 
 @pytest.mark.parametrize("shape", ["ids", "json", "table", "wide"])
@@ -124,10 +162,10 @@ def test_each_command_that_changes_something_says_what_in_the_form_that_is_asked
 
     run("start", "waits", "--id", new_id)
     outs = {action: said(action, new_id) for action in ("suspend", "resume")}
-    outs["event"] = said("event", new_id, "approval", "--input", "1")
-    run("wait", new_id)
+    outs["event"] = said("event", new_id, "another", "--input", "1")
+    outs["terminate"] = said("terminate", new_id)
     again = said("rerun", new_id)
-    outs["terminate"], outs["purge"] = said("terminate", new_id), said("purge", new_id)
+    outs["purge"] = said("purge", new_id)
     for action, out in outs.items():
         if shape == "json":
             object_of(out, action=action, **MORE.get(action, {}))

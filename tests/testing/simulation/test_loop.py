@@ -2,13 +2,13 @@
 
 import asyncio
 import gc
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import anyio
 import pytest
 
-from perdure.testing.simulation.loop import HOST, SimHandle, SimLoop, StepOrder, Stuck, never
+from perdure.testing.simulation.loop import HOST, Livelock, SimHandle, SimLoop, StepOrder, Stuck, never
 from perdure.testing.simulation.patches import patched
 
 T = TypeVar("T")
@@ -310,3 +310,42 @@ def test_tasks_that_have_ended_are_forgotten() -> None:
         return len(loop._tasks)
 
     assert run(story(), loop) < 2_500
+
+
+async def _again() -> None:
+    while True:
+        await asyncio.sleep(0)
+
+
+async def _by_timers() -> None:
+    while True:
+        waiting = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(0, waiting.set_result, None)
+        await waiting
+
+
+@pytest.mark.parametrize("who", [_again, _by_timers])
+def test_steps_without_end_in_which_no_time_passes_are_told_with_who_takes_them(
+    who: Callable[[], Coroutine[Any, Any, None]],
+) -> None:
+    loop = new_loop()
+    loop.busy_steps_max = 1_000
+    with pytest.raises(Livelock, match="1000 steps were taken, and there was always another one") as told:
+        run(who(), loop)
+    assert loop.time() == 0
+    assert loop.steps == 1_001
+    if who is _again:
+        assert "Ready are: _again (at sleep, line " in str(told.value)
+
+
+def test_any_number_of_steps_may_be_taken_if_time_passes_now_and_then() -> None:
+    async def story() -> None:
+        for _ in range(20):
+            for _ in range(90):
+                await asyncio.sleep(0)
+            await asyncio.sleep(1)
+
+    loop = new_loop()
+    loop.busy_steps_max = 100
+    run(story(), loop)
+    assert loop.steps > 1_000

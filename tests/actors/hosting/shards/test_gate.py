@@ -8,11 +8,13 @@ import pytest
 from perdure.actors.address import Address
 from perdure.actors.cluster.peers import Peers
 from perdure.actors.cluster.placement import Ownership, Placement
-from perdure.actors.errors import HostAwaited, NotOwner
+from perdure.actors.errors import HostAwaited, NotOwner, WaitingRoomFull
 from perdure.actors.hosting.activation import Activation
 from perdure.actors.hosting.shards.gate import ShardGate
+from perdure.actors.hosting.shards.waiting_room import WaitingRoom
 from perdure.actors.turn import RECOVER, Envelope, ReminderDue
 from perdure.actors.waiting.reply import Reply
+from perdure.journal.journal import Journal
 from perdure.testing.virtual_time import run_virtually
 
 from ....support.actors.counter_actor import counter
@@ -30,13 +32,19 @@ class RemoteReply(Reply):
 class Bench:
     """A gate in front of a list."""
 
-    def __init__(self) -> None:
+    def __init__(self, messages_max: int = WaitingRoom.MESSAGES_MAX) -> None:
         self.placement = Placement("me")
         self.placement.sized(8)
         self.shard = self.placement.shard_of(A)
         self.peers = FakePeers("other", "third")
         self.came: list[tuple[Address, Any]] = []
-        self.gate = ShardGate(self.placement, cast(Peers, self.peers), deliver=self.deliver)
+        self.gate = ShardGate(
+            self.placement,
+            cast(Peers, self.peers),
+            self.deliver,
+            Journal(),
+            room=WaitingRoom(messages_max=messages_max),
+        )
 
     def deliver(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
         """As the mailroom does."""
@@ -181,3 +189,26 @@ def test_a_caller_learns_after_ten_seconds_that_no_host_has_the_shard() -> None:
 
     run_virtually(story)
     assert took == [pytest.approx(10, abs=0.2)]
+
+
+def test_callers_that_are_too_many_are_refused_and_the_log_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        # Given a shard on its way for which as many callers wait as may,
+        bench = Bench(messages_max=2)
+        for body in ("first", "second"):
+            bench.deliver(A, Envelope(body, Reply()))
+        # when more come, then they are refused,
+        for _ in range(20):
+            with pytest.raises(WaitingRoomFull):
+                bench.deliver(A, Envelope("too many", Reply()))
+        # and those that wait still do, also when the shard comes to a place at which one more waits ahead of them.
+        bench.gate.let_go(bench.shard, [(A, Envelope("from the last owner"))])
+        bench.own()
+        bench.gate.let_go(bench.shard)
+        assert bench.came == [(A, "from the last owner"), (A, "first"), (A, "second")]
+
+    run_virtually(story)
+    records = [vars(record) for record in caplog.records]
+    assert {record["event"] for record in records} == {"limit_reached"}
+    assert {record["limit"] for record in records} == {"waiting_messages_max"}
+    assert len(records) == 10  # the burst of the line

@@ -2,7 +2,7 @@
 
 import pytest
 
-from perdure.actors.errors import MailboxFull
+from perdure.actors.errors import WaitingRoomFull
 from perdure.actors.hosting.shards.waiting_room import WaitingMessage, WaitingRoom
 from perdure.actors.turn import Envelope
 from perdure.actors.waiting.reply import Reply
@@ -34,11 +34,13 @@ def test_callers_are_refused_when_too_many_wait_and_actors_are_not() -> None:
     room = WaitingRoom(messages_max=2)
     room.put(7, asked(1))
     room.put(7, told(2))
-    with pytest.raises(MailboxFull):
+    with pytest.raises(WaitingRoomFull):
         room.put(7, asked(3))
     room.put(7, told(4))
     room.put(8, asked(5))  # of another shard
-    assert len(room) == 4
+    # What was taken out comes back, behind those that have come meanwhile too.
+    room.put_back(7, asked(6))
+    assert len(room) == 5
 
 
 def test_a_caller_waits_so_long_and_no_longer_and_an_actor_for_as_long_as_it_takes() -> None:

@@ -111,30 +111,38 @@ def test_a_change_by_the_engine_itself_has_no_row(
     assert actor.audit == []
 
 
-UNCHANGED: list[tuple[Callable[[LoneActor], None], Callable[..., Any], type | None]] = [
-    (suspended, suspend, None),
-    (running, resume, None),
+UNCHANGED: list[tuple[Callable[[LoneActor], None], Callable[..., Any], type | str]] = [
+    (suspended, suspend, "SUSPENDED"),
+    (running, resume, "RUNNING"),
+    (waiting_to_start, resume, "PENDING"),
     (stalled, suspend, InstanceStalled),
     (stalled, resume, InstanceStalled),
     (aside, suspend, InstanceStalled),
     (aside, resume, InstanceStalled),
     (running, purge, InstanceUnfinished),
-    *((finished, request, None) for request in (suspend, resume, terminate)),
+    *((finished, request, "FAILED") for request in (suspend, resume, terminate)),
 ]
 
 
 @pytest.mark.parametrize(
-    ("reach", "request_", "refusal"), UNCHANGED, ids=[f"{r.__name__} {c.__name__}" for r, c, _ in UNCHANGED]
+    ("reach", "request_", "answer"), UNCHANGED, ids=[f"{r.__name__} {c.__name__}" for r, c, _ in UNCHANGED]
 )
 def test_a_request_that_changes_nothing_has_no_row(
-    actor: LoneActor, reach: Callable[[LoneActor], None], request_: Callable[..., Any], refusal: type | None
+    actor: LoneActor, reach: Callable[[LoneActor], None], request_: Callable[..., Any], answer: type | str
 ) -> None:
     reach(actor)
     before = (actor.record, list(actor.entries))
-    answer = actor.send(request_())
-    assert answer is None if refusal is None else isinstance(answer, refusal)
+    found = actor.send(request_())
+    assert found == answer if isinstance(answer, str) else isinstance(found, answer)
     assert (actor.record, actor.entries) == before
     assert actor.audit == []
+
+
+def test_of_two_terminations_in_one_turn_the_second_finds_the_instance_ended(actor: LoneActor) -> None:
+    running(actor)
+    assert actor.send(terminate(), terminate()._replace(output='"later"')) == "TERMINATED"
+    assert [row.action for row in actor.audit] == ["terminate"]
+    assert (actor.status, actor.state.output) == (Status.TERMINATED, '"out"')
 
 
 @each_change

@@ -232,6 +232,20 @@ async def test_operations_are_listed_the_newest_first(settings: Settings) -> Non
         assert actions == [BulkAction.TERMINATE, BulkAction.RESUME, BulkAction.SUSPEND]
 
 
+async def test_what_is_so_already_is_counted_apart_from_what_was_done(settings: Settings) -> None:
+    async with an_engine(settings) as engine:
+        await started(engine, 3)
+        for action, done_, skipped in (
+            (BulkAction.RESUME, 0, 3),
+            (BulkAction.SUSPEND, 3, 0),
+            (BulkAction.SUSPEND, 0, 3),
+            (BulkAction.TERMINATE, 3, 0),
+            (BulkAction.TERMINATE, 0, 3),
+        ):
+            progress = (await run(engine, action, WAITS)).operation.progress
+            assert (progress.done, progress.skipped, progress.failed) == (done_, skipped, 0), action
+
+
 async def test_operations_are_no_instances(settings: Settings) -> None:
     async with an_engine(settings) as engine:
         await run(engine, BulkAction.SUSPEND, WAITS)

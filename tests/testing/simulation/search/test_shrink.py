@@ -65,3 +65,8 @@ def test_it_ends_after_so_many_worlds() -> None:
     run = failing_if(lambda taken: "broken" if len(taken) >= 40 else None)
     failure = found_by(run, 1)
     assert shrink(run, failure, runs_max=7).runs == 7
+
+
+def test_no_world_begins_when_the_time_is_over() -> None:
+    run = failing_if(lambda taken: "broken" if len(taken) >= 40 else None)
+    assert shrink(run, found_by(run, 1), seconds=-1).runs == 0
