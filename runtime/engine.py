@@ -32,7 +32,7 @@ from ..actors.cluster.membership import FixedMembership, name_of
 from ..actors.cluster.peers import Peers
 from ..actors.hosting.flight_record import FlightRecord
 from ..actors.hosting.host import Host, HostLimits, Precautions
-from ..actors.hosting.shards.hosted import Gone, Sharing
+from ..actors.hosting.shards.hosted import Gone
 from ..actors.instruments import Instruments
 from ..actors.on_database import share_of
 from ..actors.store.contract import Store
@@ -46,6 +46,7 @@ from ..actors.store.sqlite.store import SqliteStore
 from ..actors.waiting.own_task import OwnTask, on_asyncio
 from ..journal.journal import Journal
 from .activities.actors import ActivityActors
+from .activities.lending import Lending
 from .activities.workshop import SystemWorkshop
 from .authoring.app import App
 from .errors import AsyncioNeeded, EngineUsed
@@ -163,6 +164,9 @@ class Engine:
         )
         self._activities.journal = journal.at(ACTIVITIES_LOGGER)
         self._activities.stopwatch = opening.instruments.stopwatch
+        self._lending: Lending | None = None  # where hosts share a store
+        if self._source is not None and self.peers is not None:
+            self._lending = Lending(self._activities, self.peers, self._source)
         self._surroundings = Surroundings(
             app,
             app_id=self.app_id,
@@ -202,7 +206,7 @@ class Engine:
                 dormant=opening.dormant,
                 journal=journal,
                 instruments=opening.instruments,
-                sharing=Sharing(source=self._source, gone=self._forget) if self._source is not None else None,
+                sharing=self._lending.sharing(self._forget) if self._lending is not None else None,
             ),
         )
         self.facade = Facade(self._host, limits=self.settings.limits)
@@ -401,6 +405,8 @@ class Engine:
                     self._host.refuse()
                     self.dispatcher.stop()
                     await self._activities.stop(self.stop_grace_s)
+                    if self._lending is not None:
+                        await self._lending.hand_over()
                 tasks.cancel_scope.cancel()
         except BaseExceptionGroup as group:
             raise _sole_store_error(group) from group

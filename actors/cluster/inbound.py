@@ -192,7 +192,7 @@ class Inbound:
             # Its sender's host has lost the shard since. The new owner has sent the message again if it still stands.
             return
         body = self._reception.vocabulary.hear(frame.word, frame.body)
-        self._reception.side.receive(frame.address, Envelope(body, None, _Receipt(self, frame.number)))
+        self._reception.side.receive(frame.address, Envelope(body, None, _Receipt(self, frame.number, body)))
 
     def _take_call(self, frame: CallFrame) -> None:
         found = self._reception.methods.get(frame.method)
@@ -221,6 +221,10 @@ class Inbound:
             FrameTooLong: It is not sent.
         """
         self.wire.send(self._reception.codec.pack(frame))
+
+    def committed(self, body: Any) -> None:
+        """Learn that a commit holds a message that has come here."""
+        self._reception.side.committed(body)
 
     def answer(self, number: int, value: Any) -> None:
         """Send an actor's answer back; if it cannot be sent, an error that says why."""
@@ -262,13 +266,15 @@ class _RemoteReply(Reply):
 class _Receipt:
     """The sender of a message from the other host; see `Receipt` in actors/turn.py."""
 
-    __slots__ = ("_inbound", "_number")
+    __slots__ = ("_body", "_inbound", "_number")
 
-    def __init__(self, inbound: Inbound, number: int) -> None:
+    def __init__(self, inbound: Inbound, number: int, body: Any) -> None:
         self._inbound = inbound
         self._number = number
+        self._body = body
 
     def give(self) -> None:
+        self._inbound.committed(self._body)
         self._inbound.send(ReceiptFrame(self._number))
 
     def refuse(self, error: BaseException) -> None:

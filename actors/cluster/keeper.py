@@ -6,7 +6,7 @@ are called in the host's event loop, and none of them but `close` waits.
 A membership whose hosts share a store calls it, and `actors/hosting/shards/hosted.py` is one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from anyio.abc import TaskStatus
@@ -27,7 +27,7 @@ class ShardKeeper(Protocol):
 
         Args:
             epochs: Shard -> epoch.
-            jobs: What the host that gave them had lent to workers, as `close` has returned it.
+            jobs: What goes on elsewhere for their actors, as `close` has returned it at the host that gave them.
         """
         ...
 
@@ -35,7 +35,7 @@ class ShardKeeper(Protocol):
         """Take no more turns for the actors of a shard, and wait until its last commit is over.
 
         Returns:
-            What is lent to workers and under way here, for the next owner.
+            What goes on for its actors, here or where this host has it from, for the next owner.
 
         Raises:
             StoreUncertain: A commit is in doubt. The shard stays closed; call it again.
@@ -89,6 +89,11 @@ class ShardSource(Protocol):
     @property
     def alone(self) -> bool:
         """Whether no other host has joined the store."""
+        ...
+
+    @property
+    def apart(self) -> Collection[str]:
+        """The names of other hosts that live, and between which and this one nothing can be told."""
         ...
 
     async def run(self, keeper: ShardKeeper, *, task_status: TaskStatus[None]) -> None:

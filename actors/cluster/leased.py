@@ -18,7 +18,7 @@ The engine makes one for a store that is shared, and gives it a keeper of shards
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from math import inf
 
 import anyio
@@ -33,7 +33,7 @@ from .leases.judging import Rejoining
 from .leases.life import HostLife
 from .leases.patience import patiently
 from .leases.seen import ClusterSeen, Gift, HostSeen, Standing
-from .leases.work import NEWCOMER_S, LeaseWork
+from .leases.work import NEWCOMER_S, GiverWords, LeaseWork
 from .membership import name_of_id
 from .transport.endpoint import Endpoint, TcpEndpoint
 
@@ -76,6 +76,7 @@ class LeasedMembership:
         self._card = card
         self._endpoint_of = endpoint_of
         self._tell = tell
+        self.lend: Callable[[Gift], Awaitable[None]] = _lend_nothing  # tells another host of what goes on for a shard
         self._gone = gone
         self._stuck_after_s = stuck_after_s
         self._newcomer_s = newcomer_s
@@ -140,8 +141,14 @@ class LeasedMembership:
             return
         for gift in gifts:
             if gift.to == life.me and life.table.own(gift.shard, gift.epoch):
+                life.lent.pop(gift.shard, None)  # the gift says the same
                 self._cluster.adopt({gift.shard: gift.epoch})
                 self._keeper.opened({gift.shard: gift.epoch}, gift.jobs)
+
+    def lent(self, gift: Gift) -> None:
+        """Learn from another host what goes on for the actors of a shard that it is about to give to this one."""
+        if gift.to == self._life.me:
+            self._life.lent[gift.shard] = gift
 
     # For the host.
 
@@ -149,6 +156,11 @@ class LeasedMembership:
     def may_answer(self) -> bool:
         """Whether this host may answer from memory now: exact, whatever the event loop has been doing."""
         return self._lives() and anyio.current_time() - self._cluster.heart.sent_at < UNCERTAIN_S
+
+    @property
+    def apart(self) -> Collection[str]:
+        """The names of hosts that live, and are cut off from this one."""
+        return [name_of_id(host) for host in self._life.apart]
 
     @property
     def alone(self) -> bool:
@@ -231,7 +243,7 @@ class LeasedMembership:
             name_of=name_of_id,
             lives=lambda: self._life is life and self._lives(),
             changed=self._changed,
-            tell=self._tell,
+            words=GiverWords(self._tell, self.lend),
             newcomer_s=self._newcomer_s,
         )
         async with anyio.create_task_group() as group:
@@ -335,3 +347,7 @@ class LeasedMembership:
                 self._settled.set()
             if not self._lives() or anyio.current_time() < life.gives_at:  # else there is more to give at once
                 await life.wake.wait()
+
+
+async def _lend_nothing(gift: Gift) -> None:
+    """Nobody is told: what goes on is begun anew."""

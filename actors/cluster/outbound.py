@@ -63,7 +63,7 @@ QUICK = 20  # attempts to connect that follow each other at once
 LASTING_S = 1.0  # a connection that was over sooner is followed by a pause
 
 
-class _Posted(NamedTuple):
+class PostedMessage(NamedTuple):
     """A message without a receipt."""
 
     frame: bytes
@@ -129,7 +129,7 @@ class Outbound:
         self._numbers = count()
         self._asked: dict[int, _Asked] = {}  # in the order of their times
         self._asking = Signal()
-        self._posted: dict[int, _Posted] = {}  # in the order in which they were sent
+        self.posted: dict[int, PostedMessage] = {}  # without a receipt, in the order in which they were sent
         self._watches: dict[int, tuple[Address, Watch]] = {}
         self._was_reached = False
         self._refusals = 0  # in a row
@@ -245,7 +245,7 @@ class Outbound:
         self._retired = True
         self._lose()
         self._scope.cancel()
-        posted, self._posted = self._posted, {}
+        posted, self.posted = self.posted, {}
         if self.side is not None:
             for each in posted.values():
                 self.side.returned(each.address, each.envelope, new=False, moved=None)
@@ -255,7 +255,7 @@ class Outbound:
 
         Their new owner recovers those actors, and with them it sends what still stands.
         """
-        self._posted = {number: each for number, each in self._posted.items() if each.shard not in shards}
+        self.posted = {number: each for number, each in self.posted.items() if each.shard not in shards}
 
     def recall(self, wanted: Callable[[Address], bool]) -> Sequence[tuple[Address, Envelope]]:
         """Take back the messages without a receipt to some actors, in their order. What is still said of them is void.
@@ -263,13 +263,13 @@ class Outbound:
         Args:
             wanted: Whether an actor is one of them.
         """
-        found = {number: each for number, each in self._posted.items() if wanted(each.address)}
-        self._posted = {number: each for number, each in self._posted.items() if number not in found}
+        found = {number: each for number, each in self.posted.items() if wanted(each.address)}
+        self.posted = {number: each for number, each in self.posted.items() if number not in found}
         return [(each.address, each.envelope) for each in found.values()]
 
     def abandon(self) -> None:
         """End, because this host is dead for the others: forget all messages; callers get `HostLost`."""
-        self._posted.clear()
+        self.posted.clear()
         self.retire()
 
     async def _be_connected(self) -> None:
@@ -336,7 +336,7 @@ class Outbound:
     def _resume(self, wire: Wire) -> None:
         """Send messages without a receipt and watches again, over a new connection."""
         self._wire = wire
-        for posted in self._posted.values():
+        for posted in self.posted.values():
             wire.send_framed(posted.frame)
         for number, (address, watch) in self._watches.items():
             self._send(WatchFrame(number, address))
@@ -346,7 +346,7 @@ class Outbound:
         self._failures = 0
         self.changed.set()
         self._membership.reached(self.name, True)
-        logger.debug("connected to %s, %d messages to send again", self.name, len(self._posted))
+        logger.debug("connected to %s, %d messages to send again", self.name, len(self.posted))
 
     def _lose(self) -> None:
         """Forget the connection; fail all requests, and tell all watchers."""
@@ -377,7 +377,7 @@ class Outbound:
             # Its sender keeps its mark, and sends it again when it recovers: another release may be able to.
             logger.error("a message to %s cannot be sent to %s: %s", address, self.name, error)
             return
-        self._posted[number] = _Posted(frame, address, envelope, shard)
+        self.posted[number] = PostedMessage(frame, address, envelope, shard)
         if self._wire is not None:
             self._wire.send_framed(frame)
 
@@ -414,7 +414,7 @@ class Outbound:
         self._takers[type(frame)](frame)
 
     def _take_receipt(self, frame: ReceiptFrame) -> None:
-        posted = self._posted.pop(frame.number, None)
+        posted = self.posted.pop(frame.number, None)
         if posted is not None and posted.envelope.sender is not None and self.side is not None:
             self.side.acknowledge(posted.envelope.sender)
 
@@ -451,7 +451,7 @@ class Outbound:
         if self.side is None:
             return
         moved = Moved(frame.shard, frame.owner, frame.epoch)
-        if (posted := self._posted.pop(frame.number, None)) is not None:
+        if (posted := self.posted.pop(frame.number, None)) is not None:
             self.side.returned(posted.address, posted.envelope, new=False, moved=moved)
         elif (asked := self._asked.pop(frame.number, None)) is not None:
             if asked.envelope is not None and asked.address is not None:

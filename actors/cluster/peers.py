@@ -63,6 +63,11 @@ class Peers:
         """Whether every other host can be reached."""
         return all(outbound.connected for outbound in self._outbound.values())
 
+    @property
+    def unreceived(self) -> int:
+        """How many messages to other hosts have no receipt yet."""
+        return sum(len(outbound.posted) for outbound in self._outbound.values())
+
     def answer(self, method: HostMethod, function: Callable[..., Any]) -> None:
         """Let other hosts call a plain function as a method."""
 

@@ -16,7 +16,7 @@ from ..turn import Envelope
 from .activation import Activation
 from .mailroom import Mailroom
 from .release import Release
-from .shards.gate import ShardGate
+from .shards.hosted import HostedShards
 
 
 class Border:
@@ -26,12 +26,12 @@ class Border:
     """
 
     def __init__(
-        self, mailroom: Mailroom, release: Release, placement: Placement, gate: ShardGate | None = None
+        self, mailroom: Mailroom, release: Release, placement: Placement, shards: HostedShards | None = None
     ) -> None:
         self._mailroom = mailroom
         self._release = release
         self._placement = placement
-        self._gate = gate
+        self._shards = shards
 
     def receive(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
         """Take a message of another host."""
@@ -41,11 +41,16 @@ class Border:
         """Learn that a commit of another host holds a message."""
         self._release.acknowledge(sender)
 
+    def committed(self, body: Any) -> None:
+        """Learn that a commit of this host holds a message of another one."""
+        if self._shards is not None:
+            self._shards.heard(body)
+
     def returned(self, address: Address, envelope: Envelope, *, new: bool, moved: Moved | None) -> None:
         """Deliver a message again, with which another host has done nothing."""
         try:
-            if self._gate is not None and moved is not None:
-                self._gate.take_back(address, envelope, moved, new=new)
+            if self._shards is not None and moved is not None:
+                self._shards.gate.take_back(address, envelope, moved, new=new)
                 return
             self._mailroom.ask(address, envelope, new=new)
         except PerdureError as error:

@@ -243,7 +243,7 @@ class Host:
                 if self._peers is not None:
                     await stack.enter_async_context(
                         self._peers.running(
-                            Border(self._mailroom, self._release, self.placement, self._gate), self._watches
+                            Border(self._mailroom, self._release, self.placement, self._shards), self._watches
                         )
                     )
                 tasks = await stack.enter_async_context(anyio.create_task_group())

@@ -20,7 +20,7 @@ from ..address import Address
 from ..cluster.outbound import Outbound
 from ..cluster.peers import Peers
 from ..cluster.placement import Placement
-from ..errors import HostBroken, HostStopping, MailboxFull, PerdureError
+from ..errors import HostBroken, HostStopping, MailboxFull, NotOwner, PerdureError
 from ..store.contract import Reminder, Store
 from ..store.errors import StoreHangs
 from ..turn import RECOVER, ActorType, Envelope, ReminderDue
@@ -116,9 +116,12 @@ class Mailroom:
                 self.gate.check(address)
             else:
                 self._placement.locate(address)
+            shard = self._placement.locate(address)
             if envelope.reply is not None:
+                if self.stopping and self.gate is not None:
+                    # Another host has it soon, also if this one could not give it in time: until then its caller waits.
+                    raise NotOwner(address, shard=shard, owner=None, epoch=self._placement.epoch(shard))
                 self.admit()
-            self._placement.locate(address)
             self.ask(address, envelope, new=new)
         except PerdureError as error:
             if not envelope.refuse(error) and envelope.sender is not None:

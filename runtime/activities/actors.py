@@ -16,7 +16,6 @@ from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
-from msgspec import Struct
 
 from ...actors.address import Address, address_of
 from ...actors.hosting.flight_record import FlightRecord
@@ -37,33 +36,20 @@ from ..authoring.context import ActivityContext
 from ..authoring.fence import Performed, perform
 from ..authoring.misuse import did_you_mean
 from ..history.failure import FailureDetails, failure_of
-from ..instance.message import ACTIVITY, WORKFLOW, ActivityDone, Invoke, Withdraw, WorkState
+from ..instance.message import WORKFLOW, ActivityDone, Invoke, Withdraw, WorkState
 from ..observer import Observer
 from ..workers.activity_figures import ActivityLoad, recent_attempts
+from .job import ActivityJob, earlier_of
 from .lane import Lane
+from .lent import activity_address
 from .limits import ActivityLimits
+from .moving import MovingActivities
 from .process_call import Reference
 from .threads import Threads
 from .workshop import SystemWorkshop, WorkerProcesses, Workshop
 
 # To look a member of an enumeration up costs a tenth of a microsecond, and each activity is compared with two.
 LOOP, PROCESS = ActivityKind.LOOP, ActivityKind.PROCESS
-
-
-class _Job(Struct, eq=False):
-    """An activity to be performed."""
-
-    address: Address
-    invoke: Invoke
-    definition: ActivityDefinition
-    began_us: int | None = None  # Unix time, microseconds; None: it waits in its lane
-    # It is performed once more, because it hangs: `later` is the next job of the same activity, `earlier` the one
-    # before. The first that ends answers.
-    later: "_Job | None" = None
-    earlier: "_Job | None" = None
-
-    def __str__(self) -> str:
-        return f"activity {self.invoke.name!r} of {self.invoke.instance_id!r} (task {self.invoke.task_id})"
 
 
 class ActivityActors:
@@ -104,8 +90,9 @@ class ActivityActors:
         self._waits_for_workers = waits_for_workers
         self._encoder = Encoder()
         self._settings = settings
-        self._busy: dict[Address, _Job] = {}
-        self._lanes: dict[ActivityKind, Lane[_Job]] = {}
+        self._busy: dict[Address, ActivityJob] = {}
+        self._lanes: dict[ActivityKind, Lane[ActivityJob]] = {}
+        self.moving = MovingActivities(self._busy, self._lanes)
         self._workshop = workshop or SystemWorkshop()
         self._processes: WorkerProcesses | None = None
         self._threads = Threads(settings.activity_threads_max, self._threads_abandoned, self._workshop)
@@ -130,8 +117,8 @@ class ActivityActors:
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             self._processes = self._workshop.processes(tasks)
-            self._lanes = {
-                kind: Lane(
+            for kind, limit in limits.items():
+                self._lanes[kind] = Lane(
                     tasks,
                     limit,
                     self._perform,
@@ -140,8 +127,6 @@ class ActivityActors:
                     full=partial(self._tell_full, kind, limit),
                     stopwatch=self.stopwatch,
                 )
-                for kind, limit in limits.items()
-            }
             task_status.started()
             try:
                 await anyio.sleep_forever()
@@ -158,6 +143,8 @@ class ActivityActors:
 
     def receive(self, address: Address, invoke: Invoke) -> None:
         """Take a message: perform this activity, once for each address at a time."""
+        if self.moving.lent and self.moving.keeps(address, invoke, self._activities.get(invoke.name)):
+            return
         known = self._busy.get(address)
         if self._stopping or (known is not None and (not invoke.again or known.began_us is None)):
             return
@@ -165,7 +152,7 @@ class ActivityActors:
         if definition is None:
             self._pass_on(address, invoke)
             return
-        job = self._busy[address] = _Job(address, invoke, definition)
+        job = self._busy[address] = ActivityJob(address, invoke, definition)
         if known is not None:
             known.later, job.earlier = job, known
             self.journal.write(
@@ -175,7 +162,7 @@ class ActivityActors:
 
     def state_of(self, execution_id: str, task_id: int) -> WorkState | None:
         """Whether an activity of a generation waits or runs here; None: it is not here."""
-        job = self._busy.get(Address(ACTIVITY, f"{execution_id}:{task_id}"))
+        job = self._busy.get(activity_address(execution_id, task_id))
         return WorkState(job.began_us) if job is not None else None
 
     def loads(self) -> dict[str, ActivityLoad]:
@@ -200,7 +187,9 @@ class ActivityActors:
 
     def withdraw(self, message: Withdraw) -> None:
         """Do not begin activities of an instance, and cancel those that have begun if the instance was ended."""
-        found = (self._busy.get(Address(ACTIVITY, f"{message.execution_id}:{n}")) for n in message.task_ids)
+        addresses = [activity_address(message.execution_id, n) for n in message.task_ids]
+        self.moving.withdraw(message, addresses)
+        found = (self._busy.get(address) for address in addresses)
         # In the order of the message: a set of objects has that of their addresses.
         jobs = dict.fromkeys(job for job in found if job is not None)
         if not jobs:
@@ -212,7 +201,7 @@ class ActivityActors:
             jobs = {job: None for job in jobs if job not in begun}
         for job in jobs:
             del self._busy[job.address]
-            begun += _let_go(job)
+            begun += earlier_of(job)
         for job in begun if message.ended else ():
             self._lanes[job.definition.kind].cancel(job)
         self.journal.write(ACTIVITIES_WITHDRAWN, instance_id=message.instance_id, found=len(jobs))
@@ -233,10 +222,15 @@ class ActivityActors:
                 lane.withdraw(job.invoke.instance_id, (job,))
             if job not in begun:
                 del self._busy[job.address]
-                begun += _let_go(job)
+                begun += (earlier := earlier_of(job))
+                if earlier and not cancel:
+                    # It answers alone: nothing here is performed beside it any more.
+                    earlier[0].later = None
+                    self._busy[job.address] = earlier[0]
         for job in begun if cancel else ():
             self._busy.pop(job.address, None)
             self._lanes[job.definition.kind].cancel(job)
+        self.moving.forget(has)
 
     def _pass_on(self, address: Address, invoke: Invoke) -> None:
         """Leave an activity that the app does not have to remote workers, or fail it as a worker would."""
@@ -252,6 +246,7 @@ class ActivityActors:
             for job in lane.waiting:
                 del self._busy[job.address]
             lane.waiting.clear()
+        self.moving.stop()
         with anyio.move_on_after(grace_s) as self._grace:
             while self._busy:  # noqa: ASYNC110  once, while stopping
                 await anyio.sleep(0.005)
@@ -266,7 +261,7 @@ class ActivityActors:
         if self._grace is not None:
             self._grace.cancel()
 
-    async def _perform(self, job: _Job) -> None:
+    async def _perform(self, job: ActivityJob) -> None:
         address, invoke, definition = job.address, job.invoke, job.definition
         began_s = self.stopwatch()
         job.began_us = began_us = self._now_us()
@@ -298,14 +293,14 @@ class ActivityActors:
             self.observer.app_activity_ended(definition.name, failed=failure is not None, took_s=took_s)
         self._reply(invoke, result, failure, began_us)
 
-    def _is_withdrawn(self, job: _Job) -> bool:
+    def _is_withdrawn(self, job: ActivityJob) -> bool:
         """Whether nothing waits for the answer of a job any more."""
         newest = job
         while newest.later is not None:
             newest = newest.later
         return self._busy.get(job.address) is not newest
 
-    def _settle(self, job: _Job) -> bool:
+    def _settle(self, job: ActivityJob) -> bool:
         """Take an activity that was given out once more as answered by an earlier job, and do not begin it again.
 
         Returns:
@@ -317,7 +312,7 @@ class ActivityActors:
         self._lanes[newest.definition.kind].withdraw(newest.invoke.instance_id, (newest,))
         return True
 
-    async def _call(self, job: _Job) -> tuple[str | None, FailureDetails | None]:
+    async def _call(self, job: ActivityJob) -> tuple[str | None, FailureDetails | None]:
         """Call the function. `runtime/steps.py` takes this frame for a step of the user's code."""
         invoke, definition = job.invoke, job.definition
         called = (
@@ -358,7 +353,7 @@ class ActivityActors:
             )
         self._lanes[ActivityKind.THREAD].give_room(count)
 
-    def _tell_left_behind(self, job: _Job) -> None:
+    def _tell_left_behind(self, job: ActivityJob) -> None:
         invoke = job.invoke
         self.journal.write(
             ACTIVITY_LEFT_BEHIND,
@@ -379,15 +374,6 @@ class ActivityActors:
     ) -> None:
         done = ActivityDone(invoke.execution_id, invoke.task_id, result, failure, began_us)
         self._send(address_of((WORKFLOW, invoke.instance_id)), done)
-
-
-def _let_go(job: _Job) -> list[_Job]:
-    """The jobs of the same activity before this one, which are under way."""
-    earlier: list[_Job] = []
-    while job.earlier is not None:
-        job = job.earlier
-        earlier.append(job)
-    return earlier
 
 
 # What runs in each lane, and the limit on it.

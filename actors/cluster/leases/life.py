@@ -14,6 +14,7 @@ from ...store.cluster import HostRow, HostState
 from ...store.presence.beats import SLOW_S
 from ...waiting.signal import Signal
 from .judging import BeatTable
+from .seen import Gift
 from .shard_table import ShardTable
 
 GONE_TRIES = 2  # beats at which a host is killed that is said to be gone
@@ -42,6 +43,7 @@ class HostLife:
         self.timeline = ""
         self.unreached: dict[int, float] = {}  # host -> since when there is no connection to it
         self.gone: dict[int, set[int]] = {}  # hosts whose process is said to have ended -> beats that did not prove it
+        self.lent: dict[int, Gift] = {}  # shard -> what goes on for its actors, once it is given to this host
         self.killed = 0  # hosts that this one has found dead
         self.stale = True  # what is known is not what the rows say
         self.gives_at = inf  # when there is something to give again
@@ -60,6 +62,20 @@ class HostLife:
         self.since = {host: self.since.get(host, began) for host in hosts}
         self.unreached = {host: since for host, since in self.unreached.items() if host in hosts}
         self.gone = {host: tried for host, tried in self.gone.items() if host in hosts}
+
+    def jobs_for(self, epochs: Mapping[int, int]) -> Sequence[bytes]:
+        """What goes on elsewhere for the actors of shards that are this host's now.
+
+        Args:
+            epochs: Shard -> epoch. What was lent at another one is void.
+        """
+        gifts = [(self.lent.pop(shard, None), epoch) for shard, epoch in epochs.items()]
+        return [job for gift, epoch in gifts if gift is not None and gift.epoch == epoch for job in gift.jobs]
+
+    @property
+    def apart(self) -> frozenset[int]:
+        """The hosts that do not reach this one, or are not reached by it, as the rows say."""
+        return frozenset(one if other == self.me else other for one, other in self.cuts if self.me in (one, other))
 
     def said_to_be_gone(self) -> dict[int, int]:
         """The hosts whose process is said to have ended -> the beat at which they may be killed.

@@ -27,7 +27,7 @@ class Gift(NamedTuple):
     to: int  # the id of the new owner
     shard: int
     epoch: int
-    jobs: Sequence[bytes]  # what the giver had lent to workers
+    jobs: Sequence[bytes]  # what goes on for its actors, at the giver or elsewhere
 
 
 class HostSeen(NamedTuple):

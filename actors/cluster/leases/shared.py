@@ -6,9 +6,13 @@ a shard tells the new owner, so that nobody waits until it reads of it; the rows
 The engine shares its store if it is told how (`runtime/engine.py`).
 """
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol
 
+import anyio
+
+from ...errors import PerdureError
 from ...store.contract import Store
 from ..keeper import ShardSource
 from ..membership import Membership, name_of_id
@@ -19,6 +23,11 @@ from ..vocabulary import Vocabulary
 from .seen import ClusterSeen, Gift
 
 TAKE = HostMethod("take", (Sequence[Gift],), None)
+LEND = HostMethod("lend", (Gift,), None)
+
+LEND_S = 0.5  # how long a shard stays closed for the sake of what goes on for its actors
+
+logger = logging.getLogger(__name__)
 
 # Tells the host of an id that shards were given to it. It may be lost.
 Tell = Callable[[int, Sequence[Gift]], None]
@@ -36,8 +45,15 @@ class SharedMembership(Membership, ShardSource, Protocol):
         """Tell what this host knows of all."""
         ...
 
+    # Tells another host what goes on for the actors of a shard that it is about to get.
+    lend: Callable[[Gift], Awaitable[None]]
+
     def told(self, gifts: Sequence[Gift]) -> None:
         """Learn from another host that it has given shards to this one."""
+        ...
+
+    def lent(self, gift: Gift) -> None:
+        """Learn from another host what goes on for the actors of a shard that it is about to give to this one."""
         ...
 
 
@@ -65,6 +81,18 @@ class SharedPeers:
         self.membership = shared.membership
         self.peers = Peers(shared.membership, vocabulary, shared.transport)
         self.peers.answer(TAKE, shared.membership.told)
+        self.peers.answer(LEND, shared.membership.lent)
+        shared.membership.lend = self._lend
 
     def _tell(self, to: int, gifts: Sequence[Gift]) -> None:
         self.peers.tell(name_of_id(to), TAKE, gifts)
+
+    async def _lend(self, gift: Gift) -> None:
+        """Tell a host what goes on for a shard, and wait for a moment until it knows. Else it begins that anew."""
+        outbound = self.peers.find(name_of_id(gift.to))
+        if outbound is not None:
+            with anyio.move_on_after(LEND_S):
+                try:
+                    await outbound.call(LEND, gift)
+                except PerdureError as error:
+                    logger.debug("shard %d is given without what goes on for it: %s", gift.shard, error)

@@ -7,8 +7,9 @@ undone and found out anew. What other hosts tell (`told`) may come at any time: 
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from math import inf
+from typing import NamedTuple
 
 import anyio
 
@@ -27,6 +28,13 @@ NEWCOMER_S = 10.0  # a host gets no shards from those that stay before it has li
 GIVEN_AT_ONCE, LEFT_AT_ONCE = 4, 16  # shards that are given at a time, by a host that stays, and by one that leaves
 
 
+class GiverWords(NamedTuple):
+    """What a host tells another one of shards. Both may be lost."""
+
+    tell: Callable[[int, Sequence[Gift]], None]  # that they were given to it
+    lend: Callable[[Gift], Awaitable[None]]  # what goes on for the actors of one that is about to be given to it
+
+
 class LeaseWork:
     """The work of one life.
 
@@ -34,7 +42,7 @@ class LeaseWork:
         name_of: Makes the name of a host of its id.
         lives: Whether this life goes on.
         changed: Called when other hosts have come or gone, before anything follows from it.
-        tell: Tells another host of shards that were given to it.
+        words: What it tells other hosts.
         newcomer_s: How long a host has to live before it gets shards from those that stay.
     """
 
@@ -47,7 +55,7 @@ class LeaseWork:
         name_of: Callable[[int], str],
         lives: Callable[[], bool],
         changed: Callable[[], None],
-        tell: Callable[[int, Sequence[Gift]], None],
+        words: GiverWords,
         newcomer_s: float = NEWCOMER_S,
     ) -> None:
         self._cluster = cluster
@@ -56,7 +64,7 @@ class LeaseWork:
         self._name_of = name_of
         self._lives = lives
         self._changed = changed
-        self._tell = tell
+        self._words = words
         self._newcomer_s = newcomer_s
 
     async def do(self) -> None:
@@ -97,21 +105,22 @@ class LeaseWork:
             # The owners first: one that is not among the hosts that are read later is dead.
             owners = await self._cluster.owners()
             hosts = {row.host: row for row in await self._cluster.hosts()}
-            self._life.cuts = await self._cluster.cuts()
+            cuts = await self._cluster.cuts()
         except StoreError:
             self._life.stale = True
             raise
         now = anyio.current_time()
         if self._life.me not in hosts:
             raise StoreTakenOver(self._name_of(self._life.me), "another host has found this one dead", rejoins=True)
-        changed = hosts.keys() != self._life.rows.keys()
+        changed = hosts.keys() != self._life.rows.keys() or cuts != self._life.cuts
+        self._life.cuts = cuts
         self._life.know(hosts, now)
         if changed:
             self._changed()  # connections to the dead are closed before anything is taken from them
         changes = self._life.table.read(owners, hosts.keys(), now)
         if changes.mine:
             self._cluster.adopt(changes.mine)
-            self._keeper.opened(changes.mine)
+            self._keeper.opened(changes.mine, self._life.jobs_for(changes.mine))
         if moved := {**changes.given, **changes.moved}:
             self._keeper.moved(moved)
 
@@ -179,6 +188,9 @@ class LeaseWork:
         jobs = await patiently(lambda: self._keeper.close(shard), while_=self._lives)
         if jobs is None:
             return
+        if jobs:
+            # Before the row says so: who reads it first must not begin what goes on.
+            await self._words.lend(Gift(to, shard, epoch + 1, jobs))
         try:
             given = await self._cluster.give(shard, to, epoch)
         except StoreError as error:
@@ -204,4 +216,4 @@ class LeaseWork:
     def _gave(self, gift: Gift) -> None:
         if self._life.table.mine.get(gift.shard, gift.epoch) < gift.epoch:  # or it has come back meanwhile
             self._keeper.given(gift.shard, self._life.table.gave(gift.shard, gift.to, gift.epoch))
-            self._tell(gift.to, [gift])
+            self._words.tell(gift.to, [gift])

@@ -19,7 +19,7 @@ from ...address import Address
 from ...cluster.peers import Peers
 from ...cluster.placement import Ownership, Placement
 from ...cluster.side import Moved
-from ...errors import HostAwaited, PerdureError, WaitingRoomFull
+from ...errors import HostAwaited, NotOwner, PerdureError, WaitingRoomFull
 from ...turn import RECOVER, Envelope, ReminderDue, SetAside
 from ...waiting.signal import Signal
 from ..activation import Activation
@@ -155,6 +155,18 @@ class ShardGate:
             for waiting in self.room.take(shard):
                 waiting.envelope.refuse(error)
         self.settle()
+
+    def send_back(self) -> None:
+        """Send the messages of other hosts that wait back to them: this host ends."""
+        for shard in self.room.shards:
+            waiting = self.room.take(shard)
+            for each in waiting:
+                if is_remote(each.envelope):
+                    error = NotOwner(each.address, shard=shard, owner=None, epoch=self._placement.known_epoch(shard))
+                    if not each.envelope.refuse(error):
+                        each.envelope.sender.refuse(error)
+                else:
+                    self.room.put_back(shard, each)
 
     async def run(self) -> None:
         """Try what waits again and again, and refuse callers that have waited for too long, until cancelled."""

@@ -10,7 +10,7 @@ commit is over, its new owner finds all in the store, and messages that wait her
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import anyio
 from anyio.abc import TaskStatus
@@ -30,7 +30,7 @@ from ..mailroom import Mailroom
 from ..probation import Probation
 from ..reading.outsides import Outsides
 from ..turn_loop import TurnLoop
-from .gate import ShardGate
+from .gate import ShardGate, is_remote
 from .recovery import Recovery
 
 
@@ -47,6 +47,13 @@ class Sharing:
 
     source: ShardSource  # says which shards are its own
     gone: Callable[[Gone], None] = lambda gone: None  # called with actors that are not here any more
+    # What goes on when a shard moves. `has` says whether the actor of an id is in that shard.
+    # Begins nothing more for actors that are about to be another host's, and says what goes on, for the next owner. It
+    # is given the messages of this host that wait for them, each with the id of its actor: they go to the new owner.
+    lent: Callable[[Callable[[str], bool], Sequence[tuple[str, Any]]], Sequence[bytes]] = lambda has, waiting: ()
+    kept: Callable[[Callable[[str], bool]], None] = lambda has: None  # they are not given after all
+    borrowed: Callable[[Sequence[bytes]], None] = lambda jobs: None  # called with what other hosts do for actors here
+    heard: Callable[[Any], None] = lambda body: None  # called with a message of another host that a commit holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +89,11 @@ class HostedShards:
         parts.gate.told = self._told
         self._opened = Signal()
 
+    @property
+    def gate(self) -> ShardGate:
+        """Says which messages go to their actors now."""
+        return self._parts.gate
+
     # Called by the membership.
 
     def opened(self, epochs: Mapping[int, int], jobs: Sequence[bytes] = ()) -> None:
@@ -92,6 +104,8 @@ class HostedShards:
         left = {shard: self._drop(shard) for shard in epochs if parts.placement.owner(shard) == parts.placement.host}
         parts.placement.claimed(epochs, shards=parts.store.shards)
         parts.gate.opening.update(epochs)
+        if jobs:
+            self._sharing.borrowed(jobs)
         for shard, sent in self._recalled(epochs.keys()).items():
             parts.gate.let_go(shard, [*sent, *left.get(shard, ())])
         parts.gate.settle()
@@ -104,12 +118,13 @@ class HostedShards:
         gate.settle()
         self._parts.mailroom.rest(shard)
         await self._parts.committer.settled(shard)
-        return ()
+        return self._sharing.lent(self._ids_in(shard), self._waiting(shard))
 
     def reopened(self, shard: int) -> None:
         """Go on with a shard that was closed."""
         gate = self._parts.gate
         gate.closed.discard(shard)
+        self._sharing.kept(self._ids_in(shard))
         self._parts.mailroom.go_on(shard)
         gate.let_go(shard)
         self._parts.recovery.go_on()
@@ -148,6 +163,10 @@ class HostedShards:
         self._forget(lambda address: True, dead=True)
         parts.outsides.lose(None)
 
+    def heard(self, body: Any) -> None:
+        """Learn that a commit holds a message of another host."""
+        self._sharing.heard(body)
+
     # Inside.
 
     async def join(self, *, task_status: TaskStatus[None]) -> None:
@@ -156,9 +175,12 @@ class HostedShards:
 
     async def run(self) -> None:
         """Recover shards that are opened, and let messages wait, until cancelled."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._parts.gate.run)
-            await self._open_all()
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._parts.gate.run)
+                await self._open_all()
+        finally:
+            self._parts.gate.send_back()
 
     async def _open_all(self) -> None:
         gate = self._parts.gate
@@ -198,6 +220,17 @@ class HostedShards:
         parts.reminders.leave([shard])
         parts.peers.withdraw([shard])
         return left
+
+    def _ids_in(self, shard: int) -> Callable[[str], bool]:
+        """Says whether the actor of an id is in a shard."""
+        return lambda actor_id: self._parts.placement.shard_of(Address("", actor_id)) == shard
+
+    def _waiting(self, shard: int) -> Sequence[tuple[str, Any]]:
+        """The messages of this host that wait for the actors of a shard which is closed."""
+        here = (each for each in self._parts.mailroom.activations if each.shard == shard)
+        boxes = [(each.address, envelope) for each in here for envelope in each.mailbox]
+        room = [(each.address, each.envelope) for each in self._parts.gate.room.waiting(shard)]
+        return [(address.id, envelope.body) for address, envelope in (*boxes, *room) if not is_remote(envelope)]
 
     def _told(self, shard: int) -> None:
         """Follow a shard of which another host has said where it is."""

@@ -72,6 +72,10 @@ class WaitingRoom:
         else:
             others.append(waiting)
 
+    def waiting(self, shard: int) -> Sequence[WaitingMessage]:
+        """All that wait for a shard, in their order."""
+        return tuple(self._shards.get(shard, ()))
+
     def take(self, shard: int) -> Sequence[WaitingMessage]:
         """Take out all that wait for a shard, in their order."""
         return tuple(self._shards.pop(shard, ()))

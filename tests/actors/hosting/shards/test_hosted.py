@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
+from perdure.actors.address import Address
 from perdure.actors.cluster.leases.seen import Gift
 from perdure.actors.turn import RECOVER, SetAside
 from perdure.testing.virtual_time import LoopClock, run_virtually
@@ -82,6 +83,37 @@ def test_what_had_work_in_flight_recovers_before_it_gets_a_message() -> None:
         assert await two.host.ask(address, Add(1)) == 1
         first = next(bodies for turned, bodies in two.counters.turns if turned == address)
         assert first[0] is RECOVER
+
+    story(tell)
+
+
+def test_a_host_that_ends_before_it_has_given_all_refuses_no_caller_of_another_host() -> None:
+    async def tell(hosts: SharedHosts) -> None:
+        # Given a host that stops and has given nothing,
+        one, two = hosts.hosts
+        shard_of = one.host.placement.shard_of
+        address = hosts.counter_at(one)
+        closed = next(c for n in range(99) if shard_of(c := hosts.counter_at(one, f"c{n}")) != shard_of(address))
+        await one.host.ask(address, Add(1))
+        one.link.delay_s = 1.0  # its last commits take a while
+        assert one.host._gate is not None
+        one.host._gate.closed.add(shard_of(closed))
+        one.host._gate.settle()
+        answers: list[int] = []
+
+        async def ask(of: Address) -> None:
+            answers.append(await two.host.ask(of, Add(1)))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(one.host.ask, address, Add(1))
+            tasks.start_soon(ask, closed)  # and waits there
+            await anyio.sleep(0.1)
+            one._stop.set()
+            await anyio.sleep(0.1)
+            assert one.running
+            # when others ask it, then their callers wait for the host that takes its shards.
+            tasks.start_soon(ask, address)
+        assert sorted(answers) == [1, 3]
 
     story(tell)
 

@@ -1,0 +1,37 @@
+"""A job: one activity that is to be performed, in its lane or elsewhere.
+
+`runtime/activities/actors.py` has one for each activity that has no answer yet.
+"""
+
+from msgspec import Struct
+
+from ...actors.address import Address
+from ..authoring.app import ActivityDefinition
+from ..instance.message import Invoke
+
+
+class ActivityJob(Struct, eq=False):
+    """An activity to be performed."""
+
+    address: Address
+    invoke: Invoke
+    definition: ActivityDefinition
+    began_us: int | None = None  # Unix time, microseconds; None: it waits in its lane
+    # It is performed once more, because it hangs: `later` is the next job of the same activity, `earlier` the one
+    # before. The first that ends answers.
+    later: "ActivityJob | None" = None
+    earlier: "ActivityJob | None" = None
+    # Of one that is in no lane: the host that performs it, or "" while its instance may become another host's.
+    holder: str | None = None
+
+    def __str__(self) -> str:
+        return f"activity {self.invoke.name!r} of {self.invoke.instance_id!r} (task {self.invoke.task_id})"
+
+
+def earlier_of(job: ActivityJob) -> list[ActivityJob]:
+    """The jobs of the same activity before this one, which are under way."""
+    earlier: list[ActivityJob] = []
+    while job.earlier is not None:
+        job = job.earlier
+        earlier.append(job)
+    return earlier

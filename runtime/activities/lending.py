@@ -1,0 +1,82 @@
+"""Lending: what the hosts of a store tell each other of activities that are under way when a shard moves.
+
+The rule: the giver says which activities it goes on performing before the row of the shard says whose it is, so that
+its new owner does not begin them as well. A lent job ends with its answer, with its instance, or with the host that
+performs it: one that is gone, or cut off from this host, performs nothing that counts, and the job is begun here.
+
+The engine makes one where hosts share a store (`runtime/engine.py`); `actors/hosting/shards/hosted.py` calls it.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import anyio
+
+from ...actors.cluster.keeper import ShardSource
+from ...actors.cluster.method import HostMethod
+from ...actors.cluster.peers import Peers
+from ...actors.hosting.shards.hosted import Gone, Sharing
+from ..instance.message import ActivityDone, Withdraw
+from .actors import ActivityActors
+from .lent import LentJob, jobs_in, pack_jobs
+
+WITHDRAW_LENT = HostMethod("withdraw-lent", (Withdraw,), None)
+
+HAND_OVER_S = 2.0  # how long a host that stops waits for the receipts of others
+
+
+class Lending:
+    """The activities of one host that others perform for it, and those that it performs for others.
+
+    Args:
+        source: Says which other hosts are cut off from this one.
+    """
+
+    def __init__(self, activities: ActivityActors, peers: Peers, source: ShardSource) -> None:
+        self._moving = activities.moving
+        self._peers = peers
+        self._source = source
+        activities.moving.tell_holder = lambda holder, message: peers.tell(holder, WITHDRAW_LENT, message)
+        peers.answer(WITHDRAW_LENT, activities.withdraw)
+        peers.watch(lambda: activities.moving.take_back(self._reaches))
+
+    def sharing(self, gone: Callable[[Gone], None]) -> Sharing:
+        """How the host shares its store.
+
+        Args:
+            gone: As in `Sharing`.
+        """
+        return Sharing(
+            source=self._source,
+            gone=gone,
+            lent=self._lent,
+            kept=self._moving.keep,
+            borrowed=self._borrowed,
+            heard=self._heard,
+        )
+
+    async def hand_over(self) -> None:
+        """Wait until other hosts have the answers of what was performed for them: this host is about to leave."""
+        with anyio.move_on_after(HAND_OVER_S):
+            while self._peers.unreceived:  # noqa: ASYNC110  once, while stopping
+                await anyio.sleep(0.005)
+
+    def _lent(self, has: Callable[[str], bool], waiting: Sequence[tuple[str, Any]]) -> Sequence[bytes]:
+        me = self._source.me
+        lent = {job.address: job for job in self._moving.lend(has, me)}
+        for instance_id, body in waiting:
+            if type(body) is ActivityDone:  # it was performed, and its answer goes on to the new owner
+                job = LentJob(instance_id, body.execution_id, body.task_id, me, body.began_us)
+                lent[job.address] = job
+        return pack_jobs(lent.values())
+
+    def _borrowed(self, jobs: Sequence[bytes]) -> None:
+        # What this host performs itself it knows, and what a host performs that is gone it begins.
+        self._moving.borrow([job for job in jobs_in(jobs) if not job.token and self._reaches(job.holder)])
+
+    def _heard(self, body: Any) -> None:
+        if type(body) is ActivityDone:
+            self._moving.answered(body)
+
+    def _reaches(self, holder: str) -> bool:
+        return holder in self._peers.names and holder not in self._source.apart
