@@ -96,7 +96,8 @@ class Committer:
         self._urgent = Signal()
         self._idle = Signal()
         self._failed_at: float | None = None  # by the event loop's clock
-        self._added_s = 0.0  # when the last turn came, by the stopwatch; kept for a store that commits elsewhere
+        self._last_s = (0.0, 0.0)  # the last commit, from when to when by the stopwatch
+        self.turn_over_s = 0.0  # when the last turn was over; told by whoever takes them
         self._settling: dict[Signal, None] = {}  # raised when a commit has ended; in the order in which they came
         self._lives = 0  # how often all was abandoned
         self.commits = 0
@@ -126,8 +127,6 @@ class Committer:
         else:
             self._filling.append(taken)
             self._work.set()
-            if self._store.commits_elsewhere:
-                self._added_s = self.stopwatch()
             # Most turns have a message: a call less for these.
             if turn.messages or not turn.patient:
                 self._urgent.set()
@@ -155,23 +154,16 @@ class Committer:
             await self._work.wait()
             while self._filling:
                 await self._urgent.wait_for(self.PATIENCE_S)
-                began_s = self.stopwatch()
                 await self._flush()
-                if self._filling and self._stays_open(began_s):
+                if self._filling and self._stays_open():
                     for _ in range(self.CATCH_UP_ROUNDS):
                         await anyio.lowlevel.checkpoint()
             self._idle.set()
 
-    def _stays_open(self, began_s: float) -> bool:
-        """Whether the group that has filled during a commit waits for the turns that follow from this commit.
-
-        Args:
-            began_s: When the commit began, by the stopwatch.
-        """
-        if not self._store.commits_elsewhere:
-            return True
-        now_s = self.stopwatch()
-        return now_s - self._added_s > self.IDLE_PART * (now_s - began_s)
+    def _stays_open(self) -> bool:
+        """Whether the group that has filled during a commit waits for the turns that follow from this commit."""
+        began_s, ended_s = self._last_s
+        return not self._store.commits_elsewhere or ended_s - self.turn_over_s > self.IDLE_PART * (ended_s - began_s)
 
     async def drain(self) -> None:
         """Wait until nothing is uncommitted."""
@@ -221,7 +213,9 @@ class Committer:
                 began_s = self.stopwatch()
                 await self._store.commit(writes, fences)
                 self.commits += 1
-                took_s = self.stopwatch() - began_s
+                ended_s = self.stopwatch()
+                self._last_s = began_s, ended_s
+                took_s = ended_s - began_s
                 self.took_s.append(took_s)
                 if took_s > self.SLOW_S:
                     self._journal.write(COMMIT_SLOW, took_s=took_s, duration_ms=round(took_s * 1e3))

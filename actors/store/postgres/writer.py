@@ -56,8 +56,7 @@ class Writer:
         self._presence: Presence | None = None  # None: this host has not joined
         self._patience_s = patience_s
         self._session: DatabaseSession | None = None
-        # A commit that waits for no other one is sent at once, and not behind the turns that are taken next.
-        self._lock = anyio.Lock(fast_acquire=True)
+        self._lock = anyio.Lock()
         self._life = 0
         self._timeline = ""
         self._closed = False
