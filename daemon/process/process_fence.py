@@ -6,7 +6,7 @@ an activity fails by it, a workflow too. What ends the process at once passes: t
 as `os._exit` does. Refused are:
 
 * Signals that ask for an orderly stop, to the process itself, to its group or to the thread of the event loop: they are
-  not an operator's. The daemon would stop in order, nothing would be suspect, and the same code would stop the next one.
+  not an operator's. The daemon would stop in order and suspect nobody, and the same code would stop the next one.
 * Signals that stand the process still, such as SIGSTOP: nothing would end, and nobody would answer.
 * Any signal to the supervisor of a host.
 * `os.exec*`, which puts another program into the place of the daemon: one that runs on would hide that it has gone.
