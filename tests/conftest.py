@@ -1,6 +1,8 @@
 """What all tests share: the switches and fresh engines."""
 
 import faulthandler
+import gc
+import logging
 import os
 import sys
 import threading
@@ -13,7 +15,7 @@ import pytest
 from perdure import Settings
 from perdure.testing.virtual_time import run_virtually
 
-from .support.postgres import PostgresServer, installed
+from .support.postgres import PostgresServer, PostgresServers
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,13 +38,21 @@ def settings(request: pytest.FixtureRequest) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Callable[[int], PostgresServer]]:
+def postgres_servers() -> Iterator[PostgresServers]:
+    """Makes PostgreSQL servers that nobody else has."""
+    servers = PostgresServers()
+    yield servers
+    servers.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(postgres_servers: PostgresServers) -> Iterator[Callable[[int], PostgresServer]]:
     """Gives the PostgreSQL server of a release, which is started when it is asked for first."""
     servers: dict[int, PostgresServer] = {}
 
     def server_of(release: int) -> PostgresServer:
         if release not in servers:
-            servers[release] = PostgresServer(installed()[release])
+            servers[release] = postgres_servers.new(release)
             servers[release].start()
         return servers[release]
 
@@ -51,6 +61,36 @@ def postgres_server() -> Iterator[Callable[[int], PostgresServer]]:
     finally:
         for server in servers.values():
             server.close()
+
+
+@pytest.fixture
+def own_server(postgres_servers: PostgresServers) -> Iterator[PostgresServer]:
+    """A PostgreSQL server of the newest release here, which a test may stop."""
+    server = postgres_servers.new()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def caplog(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """pytest's own, without what is said in a collection of garbage: it may come upon tasks that other tests left."""
+    collecting = False
+
+    def watch(phase: str, info: dict[str, int]) -> None:
+        nonlocal collecting
+        collecting = phase == "start"
+
+    def of_this_test(record: logging.LogRecord) -> bool:
+        return not collecting
+
+    gc.callbacks.append(watch)
+    caplog.handler.addFilter(of_this_test)
+    yield caplog
+    caplog.handler.removeFilter(of_this_test)
+    gc.callbacks.remove(watch)
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -38,14 +38,39 @@ def installed() -> Mapping[int, Path]:
     return dict(sorted(found.items()))
 
 
+class PostgresServers:
+    """Makes servers of the releases on this machine. `initdb` runs once for each, and what it has made is copied."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, PostgresServer] = {}
+
+    def new(self, release: int | None = None, **settings: str) -> "PostgresServer":
+        """Make a server that is not started yet; of the newest release if none is given.
+
+        Args:
+            settings: Of `postgresql.conf`, beside those of tests.
+        """
+        release = max(installed()) if release is None else release
+        if release not in self._made:
+            self._made[release] = PostgresServer(installed()[release])
+        return PostgresServer(installed()[release], like=self._made[release], **settings)
+
+    def close(self) -> None:
+        """Delete what is copied."""
+        for made in self._made.values():
+            made.close()
+        self._made.clear()
+
+
 class PostgresServer:
     """One server.
 
     Args:
+        like: A server that was never started, and has the data that this one is to begin with.
         settings: Of `postgresql.conf`, beside those of tests.
     """
 
-    def __init__(self, bin_: Path, **settings: str) -> None:
+    def __init__(self, bin_: Path, *, like: "PostgresServer | None" = None, **settings: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="perdure-pg-", dir=_fast_folder()))
         self.port = _free_port()
         self._as: dict[str, Any] = {}
@@ -53,7 +78,7 @@ class PostgresServer:
             nobody = pwd.getpwnam("nobody")
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
             self._as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": ()}
-        self.bin = bin_ if self._may_run(bin_) else self._copied(bin_)
+        self.bin: Path = like.bin if like is not None else bin_ if self._may_run(bin_) else self._copied(bin_)
         self.data = self.folder / "data"
         self._settings = {
             "fsync": "off",
@@ -68,7 +93,10 @@ class PostgresServer:
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._schemas = count(1)
-        self._run("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        if like is None:
+            self._run("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        else:
+            subprocess.run(["cp", "-a", like.data, self.data], check=True)
 
     def start(self) -> None:
         """Start it, and wait until it takes connections."""

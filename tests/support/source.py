@@ -75,8 +75,13 @@ def entry_of(path: Path, folder: Path) -> str | None:
     return path.relative_to(folder).parts[0] if path.is_relative_to(folder) else None
 
 
-def imports_of(module: Path) -> Iterator[tuple[int, str, str]]:
-    """Yield each import of a module: its line, the module imported (from the root for our own), and the name."""
+@cache
+def imports_of(module: Path) -> tuple[tuple[int, str, str], ...]:
+    """Each import of a module: its line, the module imported (from the root for our own), and the name."""
+    return tuple(_imports_of(module))
+
+
+def _imports_of(module: Path) -> Iterator[tuple[int, str, str]]:
     package = ("perdure", *module.parent.parts)
     for node in ast.walk(parsed(module)):
         if isinstance(node, ast.Import):
@@ -91,9 +96,15 @@ def files_of(source: str, name: str) -> Iterator[Path]:
     """The files of ours that `from source import name` reads."""
     if source.startswith("perdure."):
         path = Path(*source.split(".")[1:])
-        yield from (file for file in (path.with_suffix(".py"), path / f"{name}.py") if (ROOT / file).is_file())
+        yield from (file for file in (path.with_suffix(".py"), path / f"{name}.py") if _is_file(file))
 
 
-def imported_by(module: Path) -> set[Path]:
+@cache
+def _is_file(path: Path) -> bool:
+    return (ROOT / path).is_file()
+
+
+@cache
+def imported_by(module: Path) -> frozenset[Path]:
     """The modules of ours that a module imports."""
-    return {file for _, source, name in imports_of(module) for file in files_of(source, name)}
+    return frozenset(file for _, source, name in imports_of(module) for file in files_of(source, name))

@@ -72,31 +72,23 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Starting]]:
         each.process.communicate()
 
 
-@pytest.fixture
-def server() -> Iterator[PostgresServer]:
-    server = PostgresServer(installed()[max(installed())])
-    server.start()
-    yield server
-    server.close()
-
-
 @with_postgres
 def test_a_daemon_is_live_while_it_waits_for_its_database_and_ready_once_that_is_there(
-    start: Callable[..., Starting], server: PostgresServer
+    start: Callable[..., Starting], own_server: PostgresServer
 ) -> None:
     # Given a database that is away, a daemon answers probes,
-    data = server.url(schema="health")
-    server.stop()
+    data = own_server.url(schema="health")
+    own_server.stop()
     daemon = start(data)
     daemon.until("/healthz/live", 200)
     assert daemon.status("/healthz/ready") == 503
     assert daemon.status("/v1.0/healthz") == 500
     # and once the database has come it is ready by itself, and does what it is asked.
-    server.start()
+    own_server.start()
     daemon.until("/healthz/ready", 200)
     assert httpx.post(f"{daemon.url}/v1.0/workflows/dapr/greet/start?instanceID=a").status_code == 202
     # While the database is away again, within patience, nobody is to be sent elsewhere.
-    server.crash()
+    own_server.crash()
     end_s = time.monotonic() + 3
     while time.monotonic() < end_s:
         assert daemon.status("/healthz/ready") == 200
@@ -106,10 +98,10 @@ def test_a_daemon_is_live_while_it_waits_for_its_database_and_ready_once_that_is
 
 @with_postgres
 def test_a_database_that_does_not_come_ends_the_start_with_one_sentence(
-    start: Callable[..., Starting], server: PostgresServer
+    start: Callable[..., Starting], own_server: PostgresServer
 ) -> None:
-    server.stop()
-    daemon = start(server.url(schema="health"), "--store-patience", "1")
+    own_server.stop()
+    daemon = start(own_server.url(schema="health"), "--store-patience", "1")
     daemon.until("/healthz/live", 200)
     _, told = daemon.process.communicate(timeout=WAIT_S)
     assert daemon.process.returncode == 1

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,6 @@ from ..support.processes.ledgers import CLOSE, Clients, findings, write_app
 pytestmark = pytest.mark.skipif(not installed(), reason="there is no PostgreSQL here")
 
 
-@pytest.fixture
-def server() -> Iterator[PostgresServer]:
-    server = PostgresServer(installed()[max(installed())])
-    server.start()
-    yield server
-    server.close()
-
-
 class Patient(Clients):
     """Clients that count what was not acknowledged."""
 
@@ -39,20 +31,20 @@ class Patient(Clients):
         return acknowledged
 
 
-def daemon_on(server: PostgresServer, folder: Path, schema: str = "whole") -> Daemon:
-    return Daemon(write_app(folder), folder / "log.db", "--data", server.url(schema=schema))
+def daemon_on(own_server: PostgresServer, folder: Path, schema: str = "whole") -> Daemon:
+    return Daemon(write_app(folder), folder / "log.db", "--data", own_server.url(schema=schema))
 
 
-def test_a_daemon_that_is_killed_takes_its_store_up_again_at_once(tmp_path: Path, server: PostgresServer) -> None:
+def test_a_daemon_that_is_killed_takes_its_store_up_again_at_once(tmp_path: Path, own_server: PostgresServer) -> None:
     async def story() -> None:
         with contextlib.ExitStack() as running:
-            daemons = [running.enter_context(daemon_on(server, tmp_path))]
+            daemons = [running.enter_context(daemon_on(own_server, tmp_path))]
             clients, stop = Patient(lambda: daemons[-1].url), asyncio.Event()
             load = asyncio.ensure_future(clients.run(clients=8, stop=stop))
             for _ in range(3):
                 await asyncio.sleep(0.3)
                 daemons[-1].kill()
-                daemons.append(running.enter_context(await asyncio.to_thread(daemon_on, server, tmp_path)))
+                daemons.append(running.enter_context(await asyncio.to_thread(daemon_on, own_server, tmp_path)))
             stop.set()
             await load
             found = findings(await clients.outputs(within_s=60))
@@ -60,23 +52,23 @@ def test_a_daemon_that_is_killed_takes_its_store_up_again_at_once(tmp_path: Path
         assert found.entries > 50
         assert found.faults == 0, found
         # Each of them has left nothing but its work.
-        assert server.sql("SELECT count(*) FROM whole.hosts") == "0"
+        assert own_server.sql("SELECT count(*) FROM whole.hosts") == "0"
 
     asyncio.run(story())
 
 
-def test_a_database_that_is_killed_costs_no_request(tmp_path: Path, server: PostgresServer) -> None:
+def test_a_database_that_is_killed_costs_no_request(tmp_path: Path, own_server: PostgresServer) -> None:
     async def story() -> None:
-        with daemon_on(server, tmp_path) as daemon:
+        with daemon_on(own_server, tmp_path) as daemon:
             clients, stop = Patient(lambda: daemon.url), asyncio.Event()
             load = asyncio.ensure_future(clients.run(clients=8, stop=stop))
-            for end in (server.crash, server.stop):
+            for end in (own_server.crash, own_server.stop):
                 await asyncio.sleep(0.3)
                 await asyncio.to_thread(end)
                 # Away, and not unhealthy: a balancer would send its requests elsewhere.
                 async with httpx.AsyncClient() as http:
                     assert (await http.get(f"{daemon.url}/v1.0/healthz")).status_code == 204
-                await asyncio.to_thread(server.start)
+                await asyncio.to_thread(own_server.start)
             await asyncio.sleep(0.3)
             stop.set()
             await load
@@ -90,10 +82,10 @@ def test_a_database_that_is_killed_costs_no_request(tmp_path: Path, server: Post
 
 
 def test_a_second_daemon_joins_the_first_any_takes_any_request_and_no_password_is_shown(
-    tmp_path: Path, server: PostgresServer
+    tmp_path: Path, own_server: PostgresServer
 ) -> None:
     def url(host: str) -> str:
-        return server.url(schema="whole").replace("postgres@127.0.0.1", f"postgres:secret@{host}")
+        return own_server.url(schema="whole").replace("postgres@127.0.0.1", f"postgres:secret@{host}")
 
     app = write_app(tmp_path)
     with (
@@ -122,10 +114,10 @@ def test_a_second_daemon_joins_the_first_any_takes_any_request_and_no_password_i
         assert (first.stop(), second.stop()) == (0, 0)
     for log in ("log.log", "second.log"):
         assert "secret" not in (tmp_path / log).read_text()
-    assert server.sql("SELECT count(*) FROM whole.hosts") == "0"
+    assert own_server.sql("SELECT count(*) FROM whole.hosts") == "0"
 
 
-def test_workers_of_sdks_are_served_by_a_host_that_is_alone(tmp_path: Path, server: PostgresServer) -> None:
+def test_workers_of_sdks_are_served_by_a_host_that_is_alone(tmp_path: Path, own_server: PostgresServer) -> None:
     async def refused_at(address: str) -> str:
         async with grpc.aio.insecure_channel(address) as channel:
             with pytest.raises(grpc.aio.AioRpcError) as refused:
@@ -134,14 +126,14 @@ def test_workers_of_sdks_are_served_by_a_host_that_is_alone(tmp_path: Path, serv
         return refused.value.details() or ""
 
     async def story() -> None:
-        with daemon_on(server, tmp_path) as first:
+        with daemon_on(own_server, tmp_path) as first:
             # Given a worker that is connected to a host that is alone,
             worker = asyncio.ensure_future(refused_at(first.grpc))
             await asyncio.sleep(0.5)
             assert not worker.done()
             # when a second one joins, then its stream ends, with the reason, and no host takes another.
             other = await asyncio.to_thread(
-                Daemon, tmp_path / "ledgers_app.py", tmp_path / "two.db", "--data", server.url(schema="whole")
+                Daemon, tmp_path / "ledgers_app.py", tmp_path / "two.db", "--data", own_server.url(schema="whole")
             )
             with other as second:
                 assert "other hosts share the database" in await worker
@@ -150,9 +142,11 @@ def test_workers_of_sdks_are_served_by_a_host_that_is_alone(tmp_path: Path, serv
     asyncio.run(story())
 
 
-def test_several_processes_on_one_database_are_hosts_behind_one_port(tmp_path: Path, server: PostgresServer) -> None:
+def test_several_processes_on_one_database_are_hosts_behind_one_port(
+    tmp_path: Path, own_server: PostgresServer
+) -> None:
     async def story() -> None:
-        options = ("--data", server.url(schema="whole"), "--processes", "2")
+        options = ("--data", own_server.url(schema="whole"), "--processes", "2")
         with Daemon(write_app(tmp_path), tmp_path / "log.db", *options) as daemon:
             async with httpx.AsyncClient() as http:
                 listed = (await http.get(f"{daemon.url}/api/v1/hosts")).json()
@@ -166,15 +160,15 @@ def test_several_processes_on_one_database_are_hosts_behind_one_port(tmp_path: P
             assert findings(await clients.outputs(within_s=60)).faults == 0
             assert clients.refused == 0
             assert daemon.stop() == 0
-        assert server.sql("SELECT count(*) FROM whole.hosts") == "0"
+        assert own_server.sql("SELECT count(*) FROM whole.hosts") == "0"
 
     asyncio.run(story())
 
 
 def test_a_daemon_without_an_app_starts_what_workers_will_run_and_refuses_names_with_a_nul(
-    tmp_path: Path, server: PostgresServer
+    tmp_path: Path, own_server: PostgresServer
 ) -> None:
-    with Daemon(None, tmp_path / "log.db", "--data", server.url(schema="whole")) as daemon:
+    with Daemon(None, tmp_path / "log.db", "--data", own_server.url(schema="whole")) as daemon:
         started = httpx.post(f"{daemon.url}/v1.0/workflows/dapr/w%00/start?instanceID=b")
         assert started.status_code == 400
         assert "NUL" in started.text

@@ -6,7 +6,7 @@ Short, and in real time; `test_leased.py` has the schedules.
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import anyio
 import pytest
@@ -33,15 +33,6 @@ SHARDS = 8
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture
-def own_server() -> Iterator[PostgresServer]:
-    """A server that a test may stop."""
-    server = PostgresServer(installed()[NEWEST])
-    server.start()
-    yield server
-    server.close()
 
 
 class Hosts:

@@ -1,6 +1,5 @@
 """The daemon hears SIGTERM and SIGINT, and survives other signals, whatever code of the app does to their handlers."""
 
-import asyncio
 import signal
 import subprocess
 import sys
@@ -73,8 +72,14 @@ async def guarded(*changes: Callable[[], object]) -> None:
         await anyio.lowlevel.checkpoint()
         for change in changes:
             change()
-        await anyio.sleep(0.03)
+        await some_looks()
         tasks.cancel_scope.cancel()
+
+
+async def some_looks() -> None:
+    """Wait for many looks of the guard, however slowly the event loop goes round."""
+    for _ in range(20):
+        await anyio.sleep(0.001)
 
 
 @pytest.mark.parametrize("number", TIMERS)
@@ -90,11 +95,17 @@ def test_an_alarm_that_no_code_waits_for_is_a_line_in_the_log(
 def test_a_timer_whose_signal_has_no_handler_any_more_ends_nothing(
     number: signal.Signals, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def soon() -> None:
-        signal.signal(number, signal.SIG_DFL)
-        asyncio.get_running_loop().call_later(0.015, signal.raise_signal, number)
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: guard_signals(interval_s=0.001))
+            await anyio.lowlevel.checkpoint()
+            signal.signal(number, signal.SIG_DFL)
+            await some_looks()
+            signal.raise_signal(number)
+            await some_looks()
+            tasks.cancel_scope.cancel()
 
-    anyio.run(guarded, soon)
+    anyio.run(main)
     assert caplog.messages == [f"{number.name} came, because code of the app has set an alarm; nothing was done"]
 
 
@@ -110,9 +121,9 @@ def test_a_handler_that_was_set_past_the_fence_is_fenced(
             tasks.start_soon(lambda: guard_signals(interval_s=0.001))
             await anyio.sleep(0.01)
             signal.signal(number, raises)
-            await anyio.sleep(0.03)
+            await some_looks()
             signal.raise_signal(number)
-            await anyio.sleep(0.03)
+            await some_looks()
             tasks.cancel_scope.cancel()
 
     before = signal.getsignal(number)
@@ -132,7 +143,7 @@ def test_the_signals_of_the_pulse_are_guarded_too(caplog: pytest.LogCaptureFixtu
             await anyio.sleep(0.01)
             signal.signal(number, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_BLOCK, [number])
-            await anyio.sleep(0.03)
+            await some_looks()
             tasks.cancel_scope.cancel()
 
     anyio.run(main)

@@ -13,7 +13,7 @@ from statistics import median
 
 import pytest
 
-from ...support.postgres import PostgresServer, installed
+from ...support.postgres import PostgresServer, PostgresServers, installed
 from .checker import Verdict
 from .fleet import Fleet
 from .storm import Sky, Storm, weather
@@ -30,8 +30,8 @@ ANSWER_BYTES = (1, 20, 45, 70)
 
 
 @pytest.fixture
-def server() -> Iterator[PostgresServer]:
-    server = PostgresServer(installed()[max(installed())], wal_level="logical")
+def server(postgres_servers: PostgresServers) -> Iterator[PostgresServer]:
+    server = postgres_servers.new(wal_level="logical")
     server.start()
     yield server
     server.close()

@@ -1,6 +1,6 @@
 """Stores on the newest PostgreSQL of this machine; the conformance suites run on every one."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -21,15 +21,6 @@ def anyio_backend() -> str:
 @pytest.fixture
 def server(postgres_server: ServerOf) -> PostgresServer:
     return postgres_server(NEWEST)
-
-
-@pytest.fixture
-def own_server() -> Iterator[PostgresServer]:
-    """A server that a test may stop."""
-    server = PostgresServer(installed()[NEWEST])
-    server.start()
-    yield server
-    server.close()
 
 
 @pytest.fixture
