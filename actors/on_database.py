@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from .cluster.leased import LeasedMembership
 from .cluster.leases.shared import Share, SharedStore, Tell
@@ -26,12 +25,12 @@ from .store.cluster import Cluster, HostCard
 from .store.contract import Store
 from .store.errors import StoreFailed
 from .store.postgres.cluster_store import PostgresClusterStore
+from .store.postgres.url import addresses_of
 from .store.presence.place import machine_name, own_place
 
 if TYPE_CHECKING:
     from .cluster.transport.tls import TlsTransport
 
-DATABASE_PORT = 5432
 EVERY_FOUR, EVERY_SIX = "0.0.0.0", "::"  # noqa: S104  only where a person has said by which address it is reached
 
 
@@ -48,14 +47,15 @@ def share_of(store: Store, peer_address: str | None, *, stuck_after_s: float) ->
     if not isinstance(store, PostgresClusterStore):
         return None
     peer = read_peer_address(peer_address) if peer_address is not None else None
-    transport = DatabaseTransport(store, database_addresses(store.url.dsn, os.environ), peer)
+    transport = DatabaseTransport(store, addresses_of(store.url.dsn, os.environ), peer)
 
     def card() -> HostCard:
         return HostCard(machine_name(), transport.address, own_place(), own_release(), WIRE_MIN, WIRE_MAX)
 
     def share(same: Store, tell: Tell) -> SharedStore:
         assert same is store, same
-        return SharedStore(LeasedMembership(store, card, tell=tell, stuck_after_s=stuck_after_s), transport)
+        membership = LeasedMembership(store, card, tell=tell, stuck_after_s=stuck_after_s)
+        return SharedStore(membership, transport, store.patience_s)
 
     return share
 
@@ -157,27 +157,3 @@ class DatabaseTransport:
             except OSError:
                 continue  # the driver has found another of them
         return LOOPBACK  # others on this machine reach it; one that is elsewhere is told to say an address
-
-
-def database_addresses(dsn: str, environment: "os._Environ[str] | dict[str, str]") -> Sequence[tuple[str, int]]:
-    """Hosts and ports that the address of a database names, as PostgreSQL's own programs read it.
-
-    Args:
-        dsn: `postgresql://user@one:5432,two/database`; a host may be a path.
-        environment: Has `PGHOST` and `PGPORT`, for what the address does not say.
-    """
-    query = dict(pair.partition("=")[::2] for pair in urlsplit(dsn).query.split("&") if "=" in pair)
-    servers = urlsplit(dsn).netloc.rpartition("@")[2] or unquote(query.get("host", "")) or environment.get("PGHOST", "")
-    port_said = query.get("port") or environment.get("PGPORT", "")
-    found = []
-    for server in servers.split(","):
-        host, port = unquote(server), ""
-        if server.startswith("["):
-            host, _, port = server[1:].partition("]")
-            port = port.removeprefix(":")
-        elif server.count(":") == 1:
-            host, _, port = server.partition(":")
-            host = unquote(host)
-        number = (port or port_said).partition(",")[0]
-        found.append((host, int(number) if number.isdigit() else DATABASE_PORT))
-    return found

@@ -13,10 +13,11 @@ from perdure.actors.cluster.membership import name_of_id
 from perdure.actors.cluster.transport.certificates import AUTHORITIES, make_secret
 from perdure.actors.cluster.transport.endpoint import TcpEndpoint
 from perdure.actors.errors import PeerAddressNeeded, PeerPortUnusable
-from perdure.actors.on_database import DatabaseTransport, database_addresses
+from perdure.actors.on_database import DatabaseTransport
 from perdure.actors.peer_address import PeerAddress, read_peer_address
 from perdure.actors.store.cluster import Cluster, HostCard, HostRow, HostState
 from perdure.actors.store.errors import StoreFailed
+from perdure.actors.store.postgres.url import addresses_of
 
 HERE = [("127.0.0.1", 5432)]
 ELSEWHERE = "another-boot:1/2/3"
@@ -172,4 +173,4 @@ def test_a_database_whose_name_is_not_known_is_passed_over_for_the_next() -> Non
 def test_the_servers_of_an_address_are_those_that_the_drivers_know(
     dsn: str, environment: dict[str, str], found: list[tuple[str, int]]
 ) -> None:
-    assert database_addresses(dsn, environment) == found
+    assert addresses_of(dsn, environment) == found
