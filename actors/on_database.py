@@ -7,14 +7,15 @@ certificate) is known once the store is open, and before it joins.
 """
 
 import asyncio
+import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from .cluster.leased import LeasedMembership
 from .cluster.leases.shared import Share, SharedStore, Tell
-from .cluster.protocol import WIRE_MAX, WIRE_MIN
+from .cluster.protocol import WIRE_MAX, WIRE_MIN, wire_for
 from .cluster.transport.addresses import LOOPBACK, address_towards, check_reachable, is_loopback
 from .cluster.transport.endpoint import Endpoint
 from .cluster.transport.transport import Listener
@@ -30,6 +31,8 @@ from .store.presence.place import machine_name, own_place
 
 if TYPE_CHECKING:
     from .cluster.transport.tls import TlsTransport
+
+logger = logging.getLogger(__name__)
 
 EVERY_FOUR, EVERY_SIX = "0.0.0.0", "::"  # noqa: S104  only where a person has said by which address it is reached
 
@@ -108,7 +111,9 @@ class DatabaseTransport:
         except OSError as error:
             raise PeerPortUnusable(bind, port, str(error)) from error
         try:
-            others = [(row.card.address, row.card.place) for row in await self._cluster.hosts()]
+            rows = await self._cluster.hosts()
+            others = [(row.card.address, row.card.place) for row in rows]
+            warn_of_other_wires(row.card for row in rows)
             check_reachable(self.address, own_place(), others)
             if self._me is not None:
                 tls.identify(self._me)
@@ -157,3 +162,19 @@ class DatabaseTransport:
             except OSError:
                 continue  # the driver has found another of them
         return LOOPBACK  # others on this machine reach it; one that is elsewhere is told to say an address
+
+
+def warn_of_other_wires(cards: Iterable[HostCard]) -> None:
+    """Say which hosts this one cannot talk with, because no version of the wire is known to both.
+
+    They may be dead, and nobody has found it yet. One that lives is cut off from this one, and the smaller part of the
+    hosts gives its shards.
+    """
+    for card in cards:
+        # A program that has the store for itself for a while talks with nobody.
+        if card.wire_max and wire_for(card.wire_min, card.wire_max) is None:
+            logger.warning(
+                "%s has release %s, which talks versions %d to %d of the wire between hosts, and this release talks "
+                "%d to %d: the two cannot work together. Upgrade by way of a release in between",
+                card.name, card.release, card.wire_min, card.wire_max, WIRE_MIN, WIRE_MAX,
+            )  # fmt: skip

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
+from .format import FORMAT_MAX
 from .presence.beats import Heart
 
 
@@ -31,6 +32,7 @@ class HostCard(NamedTuple):
     release: str
     wire_min: int  # the versions of the wire that it knows
     wire_max: int
+    format_max: int = FORMAT_MAX  # the newest format of a store that it reads (`actors/store/format.py`)
 
 
 class HostRow(NamedTuple):
@@ -75,8 +77,21 @@ class Cluster(Protocol):
         """The beat of this life. Who has joined runs it."""
         ...
 
+    @property
+    def format(self) -> int:
+        """The format in which this host may write: all that live, and all that join, read it."""
+        ...
+
+    async def raise_format(self, to: int) -> int:
+        """Make a newer format the one in which hosts write, if all that live read it; return what holds then."""
+        ...
+
     async def join(self, card: HostCard) -> int:
-        """Enter this host, under a new id, which is returned. A row of the same place and address is deleted."""
+        """Enter this host, under a new id, which is returned. A row of the same place and address is deleted.
+
+        Raises:
+            StoreTooNew: Hosts write a format that this one does not read.
+        """
         ...
 
     async def resume(self) -> bool:

@@ -20,10 +20,12 @@ from typing import Any, NamedTuple
 import anyio
 
 from ..errors import StoreInUse, StoreTakenOver
+from ..format import FORMAT_MAX
 from ..presence import place
 from ..presence.beats import BEAT_S, SLOW_S, Beats
 from ..presence.heart import BeatingHeart
 from .driver import DatabaseSession, Lost, Refused, call_later, ended, spawn
+from .schema import too_new
 from .settings import waits_for_standbys
 from .statements import BACKEND, BEAT, END_BLOCKING, HOSTS, JOIN, KILL, LEAVE, LOOK, SERVE
 from .url import DatabaseUrl
@@ -50,6 +52,7 @@ class Other(NamedTuple):
     release: str
     wire_min: int
     wire_max: int
+    format_max: int
     beat: int
 
 
@@ -87,10 +90,13 @@ class Presence:
 
         Raises:
             StoreInUse: Another host lives. Nothing was changed.
+            StoreTooNew: Hosts write a format that this release does not read.
             Refused, Lost: As for a session.
         """
         name = place.machine_name()
-        await session.run(JOIN, (self.host, JOINING, name, place.own_place(), "", self._release, 0, 0))
+        row = (self.host, JOINING, name, place.own_place(), "", self._release, 0, 0, FORMAT_MAX)
+        if not await session.run(JOIN, row):
+            raise await too_new(session, self._url, FORMAT_MAX)
         try:
             await self._outwait(session)
             # As one that leaves: it is given nothing by hosts that share the store.

@@ -41,11 +41,13 @@ class Fleet:
 
     Args:
         options: More of each command line.
+        environment: More of the environment of the processes that are started from now on.
     """
 
     app: Path
     data: str
     options: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
     places: list[Place] = field(default_factory=list)
     blows: list[Blow] = field(default_factory=list)
     stops: list[float] = field(default_factory=list)  # how long each SIGTERM took, in seconds
@@ -134,7 +136,7 @@ class Fleet:
     def _daemon(self) -> Daemon:
         data = self.app.parent / f"host-{len(self.places)}-{time.monotonic_ns()}.db"
         options = ("--data", self.data, *self.options)
-        return self._running.enter_context(Daemon(self.app, data, *options))
+        return self._running.enter_context(Daemon(self.app, data, *options, env=self.environment))
 
     async def _probe(self) -> None:
         async with httpx.AsyncClient(timeout=PROBE_PATIENCE_S) as http:
