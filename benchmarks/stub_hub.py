@@ -24,6 +24,7 @@ from ..daemon.process.garbage_collector import tune_garbage_collector
 from ..rpc.services.task_hub import task_hub
 from ..rpc.services.work_items import WorkItems
 from ..rpc.serving.server import RpcOptions, create_server
+from ..rpc.wire.work_items import WorkItemWriter
 from ..runtime.history.event import Arrival, ExecutionCompleted, ExecutionStarted, TaskCompleted, TaskScheduled
 from ..runtime.history.instance_state import InstanceState
 from ..runtime.history.status import Status
@@ -162,7 +163,7 @@ class StubHub:
 async def serve() -> None:
     """Serve on a free port, say which, and go on until the process is ended."""
     hub = StubHub()
-    items = WorkItems(cast(Dispatcher, hub), app_id=APP_ID)
+    items = WorkItems(cast(Dispatcher, hub), writer=WorkItemWriter(APP_ID))
     services = [task_hub(cast(Facade, hub), items, app_id=APP_ID)]
     server = create_server(services, RpcOptions(), host="127.0.0.1", port=0)
     await server.start()

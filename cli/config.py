@@ -113,11 +113,8 @@ def check_processes(config: Config) -> None:
     Raises:
         click.UsageError: It cannot; the message says why.
     """
-    workers = "workers of SDKs are served by a daemon of one process only"
     for refused, why in (
         (not hasattr(socket, "SO_REUSEPORT"), "processes cannot share a port on this system."),  # Windows
-        (config.target is None, f"there is no APP to share, and {workers}."),
-        (config.limits.wait_for_workers, f"--wait-for-workers would wait for ever: {workers}."),
         (config.data == ":memory:", "each needs a file of its own, and --data :memory: has none."),
         (
             config.durability != "full",

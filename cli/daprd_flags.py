@@ -261,7 +261,7 @@ HAVE_FLAGS = {
     "stop_grace_s",
 }
 
-NOT_HERE = {"processes"}  # a sidecar is one process: it serves workers
+NOT_HERE = {"processes"}  # a sidecar is one process, as Dapr's is
 
 
 def options_by_variable() -> Iterator[click.Option]:

@@ -6,8 +6,11 @@ next message on standard error would be written into it. `cli/main.py` and `cli/
 
 import logging
 import os
+import signal
 import sys
 from typing import Any
+
+import click
 
 from ..daemon.process.early_signals import EarlySignals, StopAsked
 
@@ -16,6 +19,13 @@ logger = logging.getLogger(__name__)
 
 class FirstLine:
     """Goes before a class of click's commands, whose `main` it wraps."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Do the command. Ctrl-C ends it with the code that a shell expects, and without a word."""
+        try:
+            return super().invoke(ctx)  # type: ignore[misc]  # click's
+        except KeyboardInterrupt:
+            sys.exit(128 + signal.SIGINT)
 
     def main(self, *positional: Any, **named: Any) -> Any:
         """Run the command, as click does."""

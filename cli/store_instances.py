@@ -16,6 +16,7 @@ import click
 from ..actors.errors import PerdureError
 from ..daemon.config import RUN_FLAGS
 from ..daemon.hints import explain
+from .instances.options import word
 from .run_flags import DATA_OPTION
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def example(text: str) -> str:
     return f"\b\nExample:\n  {text}"
 
 
-IDS_ARGUMENT = click.Argument(["ids"], nargs=-1, required=True, metavar="ID...")
+IDS_ARGUMENT = click.Argument(["ids"], type=word, nargs=-1, required=True, metavar="ID...")
 RECURSE_OPTION = click.Option(["--recurse/--no-recurse"], default=True, show_default=True, help="Its children too.")
 REASON_OPTION = click.Option(["--reason"], metavar="TEXT", help="Why; it stands in the audit.")
 
@@ -209,7 +210,7 @@ def refusal(error: PerdureError) -> str:
     from ..runtime.errors import InstanceUnfinished  # noqa: PLC0415  as above
 
     if isinstance(error, InstanceUnfinished):
-        return f"{error.instance_id} is not finished. Terminate it first, or purge it with --force."
+        return "it has not ended. Terminate it first, or purge it with --force."
     return str(error)
 
 

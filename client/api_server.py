@@ -18,8 +18,8 @@ import msgspec
 
 from ..api.management.lines import LineCutter
 from ..api.management.paths import path_piece
-from ..runtime.errors import InvalidRequest
-from .errors import ServerAddressInvalid, ServerRefused, error_of
+from ..runtime.errors import InstanceNotFound, InvalidRequest
+from .errors import ServerRefused, TokenInvalid, error_of
 
 T = TypeVar("T")
 
@@ -27,6 +27,7 @@ Query = Iterable[tuple[str, str]]
 
 PREFIX = "/api/v1"
 JSON = "application/json"
+NO_ROUTE_OF_DAPR = "ERR_DIRECT_INVOKE"  # how a daemon answers for a path that is nobody's
 TOKEN_HEADER = "dapr-api-token"  # noqa: S105  the name of a header
 
 
@@ -86,7 +87,7 @@ class ApiServer(ABC):
         token: None: it asks for none.
 
     Raises:
-        ServerAddressInvalid: The token cannot be one.
+        TokenInvalid: The token cannot be one.
     """
 
     def __init__(self, url: str, token: str | None = None) -> None:
@@ -166,11 +167,25 @@ class ApiServer(ABC):
             code, message = str(said.get("errorCode", "")), said["message"]
         elif text := given.text.strip():
             message = f"{message}: {text[:200]}"
+        if given.status == 404 and code in ("", NO_ROUTE_OF_DAPR):
+            message = (
+                f"{self.url} has no management API. Is it the address of `perdure run`, with the path before {PREFIX}?"
+            )
         raise error_of(given.status, code, message, instance_id=instance_id)
 
 
 def path_of(*pieces: str) -> str:
-    """Make a path below the API's prefix. A piece may be any text, and is one piece of the path."""
+    """Make a path below the API's prefix. A piece may be any text, and is one piece of the path.
+
+    Raises:
+        InstanceNotFound: The id of an instance is empty, which none is.
+        InvalidRequest: Another piece is empty, or no URL can hold it.
+    """
+    if "" in pieces:
+        # Without it the server would take the next piece for it.
+        if pieces[0] == "instances" and not pieces[1]:
+            raise InstanceNotFound("")
+        raise InvalidRequest(f"a name or an id of {'/'.join(pieces)!r} is empty")
     return PREFIX + "".join(f"/{encoded(piece)}" for piece in pieces)
 
 
@@ -208,8 +223,9 @@ def checked_token(token: str) -> str:
     """Check that a token can stand in a header.
 
     Raises:
-        ServerAddressInvalid: It cannot.
+        TokenInvalid: It cannot.
     """
-    if not token.isascii() or not token.isprintable():
-        raise ServerAddressInvalid("(the token)", "a token has printable ASCII characters only")
+    for position, character in enumerate(token, 1):
+        if not character.isascii() or not character.isprintable():
+            raise TokenInvalid(position)
     return token

@@ -31,7 +31,7 @@ def connect(
         app: Tells the types of workflows that are given by name.
 
     Raises:
-        ServerAddressInvalid: `where` cannot be one.
+        ServerAddressInvalid, TokenInvalid: `where` or the token cannot be one.
     """
     from .remote_client import RemoteClient  # noqa: PLC0415  the rule above
 
@@ -53,9 +53,10 @@ def connect_sync(url: str = DEFAULT_SERVER, *, token: str | None = None, app: Ap
         url: As of `connect`; so are the others.
 
     Raises:
-        ServerAddressInvalid: `url` cannot be one.
+        ServerAddressInvalid, TokenInvalid: `url` or the token cannot be one.
     """
+    from .api_server import checked_token  # noqa: PLC0415
     from .blocking import BlockingClient  # noqa: PLC0415
     from .server import checked_url  # noqa: PLC0415
 
-    return BlockingClient(checked_url(url), token=token, app=app)
+    return BlockingClient(checked_url(url), token=checked_token(token) if token else None, app=app)

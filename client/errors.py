@@ -3,6 +3,7 @@
 PerdureError
 ├── ServerUnreachable              no answer came
 ├── ServerAddressInvalid           the address of the server cannot be one
+├── TokenInvalid                   the token cannot be one
 ├── ClientClosed                   the client is used outside of its `async with`
 ├── ServerRefused                  the server has answered with an error that has no class of its own here
 │   └── TokenRefused               it wants a token, or another one
@@ -44,6 +45,20 @@ class ServerAddressInvalid(PerdureError):
 
     def __str__(self) -> str:
         return f"{self.server!r} is no address of a server: {self.why}. It looks like http://127.0.0.1:3500."
+
+
+class TokenInvalid(PerdureError):
+    """What was given as a token cannot be one. Its error does not show it."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(position)
+        self.position = position  # of the first character that no token has; from 1 on
+
+    def __str__(self) -> str:
+        return (
+            "what was given as the API token cannot be one: a token has printable ASCII characters only, and character "
+            f"{self.position} is none. Was it copied without the end of its line?"
+        )
 
 
 class ClientClosed(PerdureError):

@@ -13,6 +13,7 @@ from ..runtime.engine import Engine
 
 if TYPE_CHECKING:
     from ..http.embedded import EmbeddedApp
+    from ..runtime.workers.items import ItemWriter
 
 logger = logging.getLogger(__name__)
 
@@ -101,3 +102,10 @@ class EmbeddedControl:
         from ..actors.release import own_release  # noqa: PLC0415
 
         return own_release()
+
+
+def item_writer(app_id: str) -> "ItemWriter":
+    """What writes work for the workers of other hosts that share the store of an engine."""
+    from ..rpc.wire.work_items import WorkItemWriter  # noqa: PLC0415  only an engine beside such hosts needs protobuf
+
+    return WorkItemWriter(app_id)

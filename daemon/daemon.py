@@ -41,6 +41,7 @@ from ..rpc.serving.server import RECEIVE_BYTES_MAX, RpcOptions, RpcServer, creat
 from ..rpc.serving.unread import UnreadAnswers
 from ..rpc.wire.event_json import event_writer
 from ..rpc.wire.propagation import propagation
+from ..rpc.wire.work_items import WorkItemWriter
 from ..runtime.authoring.app import App
 from ..runtime.engine import Engine
 from ..runtime.observer import ActivityWatch
@@ -56,6 +57,7 @@ from .process.interpreter_guard import guard_interpreter
 from .process.mapped_files import mending
 from .process.open_files import SHARE_MIN, Shares, cut_off, open_files_max, shares_of, watch_connections
 from .process.port_guard import guard_ports
+from .process.process_fence import ProcessFence
 from .process.signal_guard import guard_signals
 from .pulse.stand_in import StandIn
 from .pulse.watchdog import Pulse, PulseLimits
@@ -68,25 +70,38 @@ logger = logging.getLogger(__name__)
 RPC_GRACE_S = 2.0  # for unary calls under way; a call that waits for the end of an instance is cut off
 
 
-def run(config: Config, app: App | None, announce: Callable[[str], None], member: Member | None = None) -> None:
+def run(
+    config: Config,
+    app: App | None,
+    announce: Callable[[str], None],
+    member: Member | None = None,
+    fence: ProcessFence | None = None,
+) -> None:
     """Serve until a signal or a request says to stop.
 
     Args:
         app: None if only remote workers execute workflows.
         announce: Called with the ready line, once.
         member: Given if this process is a host of several; it stops when its supervisor says so.
+        fence: Is told what the daemon's is in this process.
 
     Raises:
         PerdureError: It could not start; the message says why.
     """
     options = {"loop_factory": new_event_loop}
     try:
-        run_as_owner(anyio.run, main, config, app, announce, member, backend="asyncio", backend_options=options)
+        run_as_owner(anyio.run, main, config, app, announce, member, fence, backend="asyncio", backend_options=options)
     except BaseExceptionGroup as group:
         raise only_exception(group) from None
 
 
-async def main(config: Config, app: App | None, announce: Callable[[str], None], member: Member | None) -> None:
+async def main(
+    config: Config,
+    app: App | None,
+    announce: Callable[[str], None],
+    member: Member | None,
+    fence: ProcessFence | None = None,
+) -> None:
     """Serve in an event loop; see `run`."""
     settings = config.settings()
     app_id = settings.app_id_for(app.name if app is not None else None)
@@ -109,6 +124,7 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
             set_aside=config.set_aside,
             folder=config.folder,
             stuck_after_s=config.loop_age_max_s() or inf,
+            items=WorkItemWriter(app_id),
         ),
     )
     with ExitStack() as ports:
@@ -135,17 +151,11 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                 tasks.start_soon(partial(guard_ports, served, stopping=stopping.closing.is_set, end=os._exit))
 
             await hear_orders(reloading(tokens, config.api_token_file), config, member, stopping, tasks, ports)
-            tasks.start_soon(guard_interpreter)
+            tasks.start_soon(guard_interpreter, fence.tracers if fence is not None else {})
             grace = Grace(settings.stop_grace_s)
             tasks.start_soon(grace.begin_with, stopping.closing)
             tasks.start_soon(partial(leave_first, stopping, engine, drain_s=config.drain_s))
-            ports.enter_context(
-                Inheritance(
-                    (address(listener)[1], rpc.port, config.metrics_port),
-                    config.data,
-                    member.membership.directory if member is not None else None,
-                )
-            )
+            keep_from_others(config, (address(listener)[1], rpc.port), member, ports, fence)
             tasks.start_soon(watch_connections, rpc.port, connections_of(config).grpc)
             if engine.flight is not None:
                 ports.enter_context(mending(engine.flight.mend))
@@ -170,6 +180,24 @@ async def main(config: Config, app: App | None, announce: Callable[[str], None],
                         tasks.cancel_scope.cancel()
             tasks.cancel_scope.cancel()
     logger.info("stopped")
+
+
+def keep_from_others(
+    config: Config,
+    served: tuple[int, int],
+    member: Member | None,
+    ports: ExitStack,
+    fence: ProcessFence | None,
+) -> None:
+    """Keep what is the daemon's in this process from forked children, and from code of the app.
+
+    Args:
+        served: The ports of both servers.
+    """
+    folder = member.membership.directory if member is not None else None
+    ours = ports.enter_context(Inheritance((*served, config.metrics_port), config.data, folder))
+    if fence is not None:
+        fence.begin(ours.is_ours)
 
 
 async def hear_orders(
@@ -279,15 +307,12 @@ def rpc_server(
     watch: ActivityWatch | None,
 ) -> RpcServer:
     """Make the gRPC server and take its port. It does not serve yet."""
-    app_id = sidecar.app_id
-    # Processes on one database are hosts that share it, as on several machines.
-    shares = is_url(config.data)
-    processes, alone = (1, lambda: engine.alone) if shares else (config.processes, None)
-    items = WorkItems(engine.dispatcher, app_id=app_id, watch=watch, processes=processes, alone=alone)
+    assert engine.items is not None
+    workers = WorkItems(engine.workers, writer=engine.items, watch=watch)
     actor = actor_by(tokens)
     unread = UnreadAnswers(cut_off=lambda client: cut_off(server.port, client))
     services = [
-        task_hub(facade, items, app_id=app_id, actor=actor, unread=unread),
+        task_hub(facade, workers, app_id=sidecar.app_id, actor=actor, unread=unread),
         dapr(facade, sidecar, actor=actor, unread=unread),
     ]
     options = RpcOptions(

@@ -87,7 +87,8 @@ def prints_to(handler: StandardError) -> Iterator[None]:
         try:
             yield
         finally:
-            stream.flush()
+            with contextlib.suppress(OSError, ValueError):  # code of the app has closed what is below it
+                stream.flush()
 
 
 class SafeLine(logging.Formatter):

@@ -43,17 +43,19 @@ def serve_app(
     """
     from .daemon import run as run_daemon  # noqa: PLC0415  the engine and the servers, which a supervisor does without
     from .loader import load_app  # noqa: PLC0415  as above
+    from .process.process_fence import process_fenced  # noqa: PLC0415  as above
     from .process.signal_fence import handlers_fenced  # noqa: PLC0415  as above
 
     folder = os.getcwd()
-    with handlers_fenced() as fence:
+    with handlers_fenced() as handlers, process_fenced(os.getppid() if member is not None else None) as fence:
         app = load_app(config.target) if config.target is not None else None
-        fence.imported = True
+        handlers.imported = True
+        fence.imported()
         if os.getcwd() != folder:
             config = config.anchored(folder)
         if early is not None:
             early.hold()
-        run_daemon(config, app, announce, member)
+        run_daemon(config, app, announce, member, fence)
 
 
 @contextmanager

@@ -7,12 +7,23 @@ changed on behalf of the program (`EMBEDDED`).
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from importlib import import_module
 from typing import Any
 
 from ..runtime.engine import Engine
 from ..runtime.history.attribution import EMBEDDED
 
 AsgiApp = Callable[..., Awaitable[None]]
+
+# What the first request imports.
+SERVES = ("http.app", "http.embedded", "http.auth", "daemon.asgi", "api.sidecar", "rpc.wire.event_json")
+
+
+def load() -> None:
+    """Import what the first request would: for whoever needs requests to be alike (a simulated world does)."""
+    root = __name__.partition(".")[0]
+    for name in SERVES:
+        import_module(f"{root}.{name}")
 
 
 class OwnApi:

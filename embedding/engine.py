@@ -6,6 +6,7 @@ method that needs it.
 `runtime/engine.py` is the engine itself; the daemon, which has doors of its own, runs that one.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..runtime.engine import Engine
@@ -13,6 +14,14 @@ from ..runtime.operations.steering.embedded import EmbeddedOperations
 
 if TYPE_CHECKING:
     from ..client.management_client import ManagementClient
+    from ..runtime.workers.items import ItemWriter
+
+
+def writer_for(app_id: str) -> "ItemWriter":
+    """What writes work for the workers of other hosts that share the store."""
+    from ..daemon.asgi import item_writer  # noqa: PLC0415  the rule above
+
+    return item_writer(app_id)
 
 
 class EmbeddedEngine(Engine):
@@ -26,6 +35,7 @@ class EmbeddedEngine(Engine):
     """
 
     client: "ManagementClient"
+    writer_for = partial(writer_for)
 
     def make_client(self, operations: EmbeddedOperations) -> "ManagementClient":
         from ..client.app_server import AppServer  # noqa: PLC0415  the rule above

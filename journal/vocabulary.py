@@ -173,6 +173,14 @@ THREADS_ABANDONED = LogLine(
     "in it a timeout, or write the activity as `async def`",
     ("limit", "maximum", "found"),
 )
+THREADS_EXHAUSTED = LogLine(
+    "threads_exhausted",
+    WARNING,
+    "no more threads can be begun ({reason}): activities that need one wait, and ask again every second. Raise the "
+    "limit (ulimit -u, or TasksMax of a service), or find what keeps threads",
+    ("limit",),
+    1,
+)
 ACTIVITY_LEFT_BEHIND = LogLine(
     "activity_left_behind",
     WARNING,

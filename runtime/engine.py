@@ -12,14 +12,14 @@ task and left in another: fixtures, start and stop hooks (`await engine.start()`
 """
 
 import logging
-import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 import anyio
 
@@ -30,14 +30,14 @@ from ..actors.cluster.leases.seen import ClusterSeen
 from ..actors.cluster.leases.shared import SharedPeers
 from ..actors.cluster.membership import FixedMembership, name_of
 from ..actors.cluster.peers import Peers
-from ..actors.hosting.flight_record import FlightRecord
+from ..actors.hosting.flight_record import FlightRecord, record_beside
 from ..actors.hosting.host import Host, HostLimits, Precautions
 from ..actors.hosting.shards.hosted import Gone
 from ..actors.instruments import Instruments
 from ..actors.on_database import share_of
 from ..actors.store.contract import Store
 from ..actors.store.durability import Durability
-from ..actors.store.errors import StoreError
+from ..actors.store.errors import sole_store_error
 from ..actors.store.memory import MemoryStore
 from ..actors.store.part import WHOLE, Part
 from ..actors.store.postgres.cluster_store import PostgresClusterStore
@@ -46,7 +46,7 @@ from ..actors.store.sqlite.store import SqliteStore
 from ..actors.waiting.own_task import OwnTask, on_asyncio
 from ..journal.journal import Journal
 from .activities.actors import ActivityActors
-from .activities.lending import Lending
+from .activities.lending import lending_of
 from .activities.workshop import SystemWorkshop
 from .authoring.app import App
 from .errors import AsyncioNeeded, EngineUsed
@@ -88,8 +88,10 @@ from .settings import Opening, Settings
 from .steps import watch_calls
 from .words import vocabulary
 from .workers.dispatcher import Dispatcher
+from .workers.hosts.sharing import shared_workers
+from .workers.items import ItemWriter
 from .workers.mark import ADDRESS as WORKER_MARK_ADDRESS
-from .workers.mark import WORKER_MARK, Remember, WorkerMarkType
+from .workers.mark import WORKER_MARK, Remember, WorkerMarkType, own_mark
 
 IN_MEMORY = ":memory:"
 
@@ -114,6 +116,9 @@ class Engine:
             whole store, of which it takes its part.
         opening: How it begins; like any engine by default.
     """
+
+    # Makes what writes work for the workers of other hosts, for an app id; None: this engine gives them none.
+    writer_for: ClassVar[partial[ItemWriter] | None] = None
 
     def __init__(
         self,
@@ -164,9 +169,7 @@ class Engine:
         )
         self._activities.journal = journal.at(ACTIVITIES_LOGGER)
         self._activities.stopwatch = opening.instruments.stopwatch
-        self._lending: Lending | None = None  # where hosts share a store
-        if self._source is not None and self.peers is not None:
-            self._lending = Lending(self._activities, self.peers, self._source)
+        self._lending = lending_of(self._activities, self.peers, self._source)
         self._surroundings = Surroundings(
             app,
             app_id=self.app_id,
@@ -209,6 +212,10 @@ class Engine:
                 sharing=self._lending.sharing(self._forget) if self._lending is not None else None,
             ),
         )
+        self.items = opening.items
+        shared_by = (self.dispatcher, self.peers, self._host, self.app_id)
+        self._shared = shared_workers(*shared_by, self.items or self.writer_for, opening.instruments)
+        self.workers = self._shared or self.dispatcher  # the door of the workers has it
         self.facade = Facade(self._host, limits=self.settings.limits)
         work = WorkLocator(activity=self._activity_state, turn=self.dispatcher.turn_state, peers=self.peers)
         self.views = views_of(self._host, work, app_id=self.app_id)
@@ -217,21 +224,19 @@ class Engine:
         self._selected = SelectedInstances(self.views.listing, self.steering, self._clock)
         self._bulk_runner = BulkRunner(self._selected, ask=self._host.ask, journal=self._journal)
         self.bulk = Bulk(self._host, self._clock, self._selected)
-        reports = Reports(
-            self._host,
-            self._activities,
-            self.dispatcher,
-            app=app,
-            limit_of=self._activities.limit_of,
-            clock=self._clock,
-            peers=self.peers,
-            seen=lambda: self._seen() if self._seen is not None else None,
-        )
-        attentions = Attentions(self._host, self.dispatcher, self.views, clock=self._clock, peers=self.peers)
         self.management = management_of(
             self._host,
-            reports,
-            attentions,
+            Reports(
+                self._host,
+                self._activities,
+                self.dispatcher,
+                app=app,
+                limit_of=self._activities.limit_of,
+                clock=self._clock,
+                peers=self.peers,
+                seen=lambda: self._seen() if self._seen is not None else None,
+            ),
+            Attentions(self._host, self.dispatcher, self.views, clock=self._clock, peers=self.peers),
             views=self.views,
             steering=self.steering,
             transfer=self.transfer,
@@ -247,6 +252,7 @@ class Engine:
         self._told_of_stop: list[Callable[[], None]] = []
         self._used = False
         self._leaving: anyio.CancelScope | None = None  # once shards are given because it stops
+        self._mark = WORKER_MARK_ADDRESS
         self._workers_known = False  # whether a worker has ever been connected to this store
 
     def make_client(self, operations: EmbeddedOperations) -> Client:
@@ -265,6 +271,8 @@ class Engine:
         """
         if self._source is None or not self._running or self._source.alone or self._leaving is not None:
             return
+        if self._shared is not None:
+            self._shared.leave()
         with anyio.CancelScope() as self._leaving:
             await self._source.leave(within_s)
             await anyio.sleep(HEARD_S)
@@ -322,7 +330,7 @@ class Engine:
 
     def active_actors(self) -> Mapping[str, int]:
         """How many actors of each type are in memory."""
-        others = self._host.has(WORKER_MARK_ADDRESS) + self._operations.in_memory
+        others = self._host.has(self._mark) + self._operations.in_memory
         return {WORKFLOW: self._host.activations - others, ACTIVITY: len(self._activities)}
 
     async def start(self) -> None:
@@ -383,7 +391,9 @@ class Engine:
         # Not inside the task group, which would wrap an error of the store in a group of errors.
         await self._host.open()
         try:
-            [mark] = await self.store.inspect([WORKER_MARK_ADDRESS])
+            if self._source is None and self.peers is not None:
+                self._mark = own_mark(self._host.placement.owns)
+            [mark] = await self.store.inspect([self._mark])
             self._workers_known = mark is not None
             # The actors' host starts last and stops first: it sends to the activities, the children and the events.
             async with anyio.create_task_group() as tasks:
@@ -391,6 +401,8 @@ class Engine:
                 await tasks.start(self._children.run)
                 await tasks.start(self._events.run)
                 await tasks.start(self._bulk_runner.run)
+                if self._shared is not None:
+                    await tasks.start(self._shared.run)
                 async with self._host.running():
                     if self.peers is not None:
                         await self.peers.wait_for_all()
@@ -409,7 +421,7 @@ class Engine:
                         await self._lending.hand_over()
                 tasks.cancel_scope.cancel()
         except BaseExceptionGroup as group:
-            raise _sole_store_error(group) from group
+            raise sole_store_error(group) from group
         finally:
             self._running = False
             # Again, in case it was cancelled before the host had it.
@@ -457,7 +469,7 @@ class Engine:
     def _remember_workers(self) -> None:
         if not self._workers_known:
             self._workers_known = True
-            self._send(WORKER_MARK_ADDRESS, Remember())
+            self._send(self._mark, Remember())
 
     def _send(self, address: Address, body: object) -> None:
         self._host.send(address, body)
@@ -472,12 +484,8 @@ class Engine:
 
 
 def _flight_record(store: Store, settings: Settings) -> FlightRecord | None:
-    """The flight record beside a store; None beside a store without a file."""
-    if not isinstance(store, SqliteStore):
-        return None
     slots = settings.activities_max + settings.activity_threads_max
-    # A symbolic link to the file has the same record, as it has the same lock.
-    return FlightRecord(f"{os.path.realpath(store.path)}.flight", actor_type=WORKFLOW, slots=slots)
+    return record_beside(store.path, actor_type=WORKFLOW, slots=slots) if isinstance(store, SqliteStore) else None
 
 
 def _store(data: str | Path | Store, durability: Durability, part: Part, instruments: Instruments) -> Store:
@@ -489,11 +497,3 @@ def _store(data: str | Path | Store, durability: Durability, part: Part, instrum
     if isinstance(data, str | Path):
         return SqliteStore(part.path(str(data)), durability=durability, part=part, instruments=instruments)
     return data
-
-
-def _sole_store_error(group: BaseExceptionGroup) -> BaseException:
-    """The error of the store in a group of one, such as that of its closing; else the group."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error if isinstance(error, StoreError) else group

@@ -12,6 +12,7 @@ from ..actors.peer_address import read_peer_address
 from .activities.workshop import Workshop
 from .authoring.limits import WorkflowLimits
 from .operations.retention.policy import Retention
+from .workers.items import ItemWriter
 from .workers.limits import DispatchLimits
 
 NO_APP_ID = "perdure"  # of an engine without an app
@@ -79,6 +80,7 @@ class Opening:
     folder: str | None = None  # the working folder of worker processes; None: that of this process when it begins
     instruments: Instruments = SYSTEM  # what it reads off the machine beside the clock
     workshop: Workshop | None = None  # threads and processes of activities; those of the operating system
+    items: ItemWriter | None = None  # writes work for the workers of other hosts; None: they are given none
     share: Share | None = None  # how it shares its store with other engines; None: the store is its own
     # A host that shares its store, and whose event loop stands still for longer, shows no more that it lives.
     stuck_after_s: float = inf

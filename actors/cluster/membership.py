@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..store.part import Part, part_of
+from .placement import Ownership, Placement
 from .transport.endpoint import Endpoint, TcpEndpoint, UnixEndpoint
 from .transport.unix import UnixTransport
 
@@ -107,6 +108,15 @@ class FixedMembership:
     def transport(self) -> UnixTransport:
         """Make the transport of this host."""
         return UnixTransport(self.socket(self.index))
+
+
+def place_peers(placement: Placement, membership: Membership, shards: int) -> None:
+    """Enter into the placement table which shards the other hosts own, if they own them for the life of the daemon."""
+    if not isinstance(membership, FixedMembership):
+        return
+    for shard in range(shards):
+        if (owner := membership.owner(shard)) != membership.index:
+            placement.lost(shard, Ownership(host=name_of(owner), epoch=0))
 
 
 def name_of(index: int) -> str:

@@ -142,6 +142,7 @@ class Outbound:
         self._scope = anyio.CancelScope()
         self._retired = False
         self.changed = Signal()  # raised when the connection is made or lost
+        self.told: Callable[[str], None] = lambda name: None  # called then too, with the other host's name
         self._takers: Mapping[type[FromHost], Callable[[Any], None]] = {
             ReceiptFrame: self._take_receipt,
             AnswerFrame: self._take_answer,
@@ -350,6 +351,7 @@ class Outbound:
         self._failures = 0
         self.changed.set()
         self._membership.reached(self.name, True)
+        self.told(self.name)
         logger.debug("connected to %s, %d messages to send again", self.name, len(self.posted))
 
     def _lose(self) -> None:
@@ -366,6 +368,7 @@ class Outbound:
         self.changed.set()
         if was_connected:
             self._membership.reached(self.name, False)
+            self.told(self.name)
 
     # What goes there.
 

@@ -56,6 +56,7 @@ class Peers:
         self._tasks: TaskGroup | None = None  # while it runs
         self._side: HostSide | None = None
         self._followers: list[Callable[[], None]] = []
+        self._listeners: list[Callable[[str], None]] = []
         self._me = membership.me
         self._outbound = {name: self._new(name, endpoint) for name, endpoint in membership.others().items()}
         membership.watch(self._refresh)
@@ -166,6 +167,10 @@ class Peers:
         """Have a function called each time that `names` has changed."""
         self._followers.append(changed)
 
+    def listen(self, told: Callable[[str], None]) -> None:
+        """Have a function called with the name of a host each time that the connection to it is made, or is lost."""
+        self._listeners.append(told)
+
     def withdraw(self, shards: Collection[int]) -> None:
         """Forget messages without a receipt that actors of shards have sent which this host does not own any more."""
         for outbound in self._outbound.values():
@@ -217,7 +222,7 @@ class Peers:
             changed()
 
     def _new(self, name: str, endpoint: Endpoint) -> Outbound:
-        return Outbound(
+        outbound = Outbound(
             name,
             endpoint,
             membership=self.membership,
@@ -226,6 +231,12 @@ class Peers:
             codec=self._codec,
             patience_s=self._patience_s,
         )
+        outbound.told = self._tell
+        return outbound
+
+    def _tell(self, name: str) -> None:
+        for told in self._listeners:
+            told(name)
 
     def _start(self, outbound: Outbound) -> None:
         if self._tasks is not None and self._side is not None:

@@ -69,6 +69,11 @@ def id_of(name: bytes) -> str | None:
     return name.decode("utf-8", "surrogatepass") if len(name) < NAME_BYTES else None
 
 
+def record_beside(path: str, *, actor_type: str, slots: int) -> "FlightRecord":
+    """The record beside a store; of a symbolic link to the file it is the same, as the lock is."""
+    return FlightRecord(f"{os.path.realpath(path)}.flight", actor_type=actor_type, slots=slots)
+
+
 class FlightRecord:
     """The record of one process.
 

@@ -33,10 +33,10 @@ from ...journal.journal import Journal
 from ..address import Address
 from ..clock import Clock
 from ..cluster.changes import ChangeFeed
-from ..cluster.membership import FixedMembership, Membership, name_of
+from ..cluster.membership import place_peers
 from ..cluster.outbound import INSPECT, READ
 from ..cluster.peers import Peers
-from ..cluster.placement import Ownership, Placement
+from ..cluster.placement import Placement
 from ..errors import ForeignLoop, ForeignThread, HostNotRunning, HostStopping, PerdureError
 from ..instruments import SYSTEM, Instruments
 from ..reminders.loop import ReminderLoop
@@ -294,6 +294,10 @@ class Host:
         """Whether an actor is in memory."""
         return self._mailroom.activations.peek(address) is not None
 
+    def is_open(self, address: Address) -> bool:
+        """Whether an actor is this host's and takes messages now: its shard is neither being opened nor given away."""
+        return self.placement.owns(address) if self._gate is None else self._gate.is_open(address)
+
     @property
     def commits(self) -> int:
         """How many groups were committed since the start."""
@@ -489,12 +493,3 @@ class Host:
     def _retire(self, activation: Activation) -> None:
         if self._gate is None or activation.shard not in self._gate.closed:
             self._committer.retire(activation, self.clock.now_us())
-
-
-def place_peers(placement: Placement, membership: Membership, shards: int) -> None:
-    """Enter into the placement table which shards the other hosts own, if they own them for the life of the daemon."""
-    if not isinstance(membership, FixedMembership):
-        return
-    for shard in range(shards):
-        if (owner := membership.owner(shard)) != membership.index:
-            placement.lost(shard, Ownership(host=name_of(owner), epoch=0))

@@ -164,6 +164,14 @@ def as_store_error(error: Exception, what: str) -> StoreError:
     return StoreFailed(f"the store broke while {what}: {error!r}")
 
 
+def sole_store_error(group: BaseExceptionGroup) -> BaseException:
+    """The error of the store in a group of one, such as that of its closing; else the group."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error if isinstance(error, StoreError) else group
+
+
 class StoreHangs(StoreFailed):
     """A commit has been under way for so long that no new work is taken."""
 

@@ -57,7 +57,9 @@ class RerunBody(Struct, forbid_unknown_fields=True, kw_only=True):
         int | None,
         Meta(description="Dapr's eventId, from which on it is run again. Without it: from its beginning"),
     ] = None
-    id: Annotated[str | None, Meta(description="Of the new instance; a new UUID by default")] = None
+    id: Annotated[
+        Annotated[str, Meta(min_length=1)] | None, Meta(description="Of the new instance; a new UUID by default")
+    ] = None
     input: Annotated[
         Raw | UnsetType,
         Meta(description="Another input, any JSON: of the instance, or with `from_event` of that event"),

@@ -109,8 +109,9 @@ def filter_of_body(body: FilterBody, *, app_id: str) -> InstanceFilter:
     for name, field in MOMENTS.items():
         value = getattr(body, name)
         given[field] = _read(name, value, parse_moment) if value is not None else None
-    if body.parent == "":
-        raise _invalid("the filter 'parent' is empty; it takes the id of an instance")
+    for name in TEXTS:
+        if getattr(body, name) == "":  # as of a variable that a script has not set
+            raise _invalid(f"the filter {name!r} has an empty value; leave it out for all")
     stuck_for_us = _read("stuck_for", str(body.stuck_for), parse_length) if body.stuck_for is not None else None
     tags: Mapping[str, str] = body.tags or {}
     return InstanceFilter(

@@ -52,8 +52,14 @@ class RequestQuery:
         return filter_of_query(self.filters, app_id=app_id)
 
     def text(self, name: str) -> str | None:
-        """Return a value as it is; None if it is absent or empty."""
+        """Return a value as it is; None if it is absent or empty, as an opaque one is that asks for the beginning."""
         return self.values.get(name) or None
+
+    def word(self, name: str) -> str | None:
+        """Return an id or a name; None if it is absent. Raises Refusal: it is empty, as of a variable not set."""
+        if (text := self.values.get(name)) == "":
+            raise self.refusal(f"{name!r} is empty; leave it out, or give it a value")
+        return text
 
     def number(self, name: str, default: int, *, low: int, high: int) -> int:
         """Read a whole number. Raises Refusal."""

@@ -4,7 +4,6 @@ The rule: with --all-matching the number comes first. Nothing is done before a p
 command line says so for them (--yes).
 """
 
-import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,8 @@ import msgspec
 
 from .bulk import run_bulk
 from .connection import DaemonCommand, Where, ask, daemon_command, for_each, ids_of
-from .options import ACTION_OUTPUT_OPTION, FILTER_OPTIONS, IDS_ARGUMENT, REASON_OPTION, filter_of, payload_option
-from .output import done_line, visible
+from .options import ACTION_OUTPUT_OPTION, FILTER_OPTIONS, IDS_ARGUMENT, REASON_OPTION, filter_of, payload_option, word
+from .output import done_line, json_of, visible
 
 if TYPE_CHECKING:
     from ...api.management.actions import ActionDone, RerunStepInfo
@@ -166,7 +165,7 @@ def purge(recurse: bool, force: bool) -> dict[str, Any]:
         metavar="N",
         help="Keep what was before this event id, which `perdure history` shows.",
     ),
-    click.Option(["--id", "new_id"], metavar="ID", help="The new instance's id; a new one by default."),
+    click.Option(["--id", "new_id"], type=word, metavar="ID", help="The new instance's id; a new one by default."),
     payload_option("--input", "Another input; with --from-event that event's."),
     click.Option(["--dry-run"], is_flag=True, help="Only say which steps are kept and which are repeated."),
     REASON_OPTION,
@@ -192,11 +191,11 @@ def rerun(
         if dry_run:
             plan = await client.plan_rerun(instance_id, from_event=from_event)
             if options["shape"] == "json":
-                return json.dumps(msgspec.to_builtins(plan), ensure_ascii=False)
+                return json_of(plan)
             return "\n".join(steps("kept", plan.kept) + steps("repeated", plan.repeated))
         given = {"input": input} if input is not None else {}
         begun = await client.rerun(instance_id, from_event=from_event, new_id=new_id, reason=reason, **given)
-        return done_line(options["shape"], begun, {"action": "rerun", "id": begun, "source": instance_id})
+        return done_line(options["shape"], begun.id, {"action": "rerun", "id": begun.id, "source": instance_id})
 
     act("rerun", where, ids, one, options, reason=reason)
 

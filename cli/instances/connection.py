@@ -15,6 +15,7 @@ import click
 
 from ...actors.errors import PerdureError
 from ...client.connect import DEFAULT_SERVER
+from .output import lines_of
 
 if TYPE_CHECKING:
     from ...client.remote_client import RemoteClient
@@ -49,7 +50,7 @@ class CommandEnded(click.ClickException):
     """A command that ends with an exit code and a sentence."""
 
     def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
+        super().__init__(lines_of(message))
         vars(self)["exit_code"] = exit_code  # click has it as a constant of the class
 
 
@@ -161,6 +162,11 @@ def ask(where: Where, work: Callable[["RemoteClient"], Awaitable[int | None]]) -
         code = 128 + signal.SIGINT
     except PerdureError as error:
         raise ended(error) from None
+    except BrokenPipeError:
+        raise  # who reads has had enough, of which click makes a quiet end
+    except OSError as error:
+        # The client makes errors of its own of all that a network does: this is the disk, or what reads the output.
+        raise CommandEnded(f"the output cannot be written: {error.strerror or error}", FAILED) from None
     if code:
         sys.exit(code)
 
@@ -194,13 +200,18 @@ def ended(error: PerdureError, instance_id: str | None = None) -> CommandEnded:
     told = getattr(error, "instance_id", instance_id)
     text = next(iter(getattr(error, "__notes__", ())), None) or str(error)
     return CommandEnded(
-        f"{told}: {text}" if told is not None and repr(told)[1:-1] not in text else text, code_of(error)
+        text if not told or told in text or repr(told)[1:-1] in text else f"{told}: {text}", code_of(error)
     )
 
 
 def code_of(error: PerdureError) -> int:
     """Choose the exit code for an error."""
-    from ...client.errors import ServerAddressInvalid, ServerRefused, ServerUnreachable  # noqa: PLC0415
+    from ...client.errors import (  # noqa: PLC0415
+        ServerAddressInvalid,
+        ServerRefused,
+        ServerUnreachable,
+        TokenInvalid,
+    )
     from ...runtime.errors import InstanceNotFound, InvalidRequest  # noqa: PLC0415
 
     match error:
@@ -208,10 +219,10 @@ def code_of(error: PerdureError) -> int:
             return NOT_FOUND
         case ServerUnreachable():
             return UNREACHABLE
-        case ServerAddressInvalid() | InvalidRequest():
+        case ServerAddressInvalid() | TokenInvalid() | InvalidRequest():
             return USAGE
-        case ServerRefused(code="ERR_ROUTE_NOT_FOUND"):
-            return REFUSED  # by a daemon that is older than the command
+        case ServerRefused(status=404, code="ERR_ROUTE_NOT_FOUND" | "ERR_DIRECT_INVOKE" | ""):
+            return REFUSED  # by a daemon that is older than the command, or by what is none
         case ServerRefused(status=404):
             return NOT_FOUND
         case ServerRefused(status=400):

@@ -11,7 +11,7 @@ import click
 from . import suggesting
 from .bulk import progress
 from .connection import Where, ask, daemon_command
-from .options import PLAIN_OUTPUT_OPTION, moment
+from .options import PLAIN_OUTPUT_OPTION, moment, word
 from .output import age, show_ids, show_json, table
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @daemon_command(
     click.Argument(["what"], type=click.Choice(["list", "show", "cancel"]), default="list", metavar="[show|cancel]"),
-    click.Argument(["operation_id"], required=False, metavar="[ID]", shell_complete=suggesting.operations),
+    click.Argument(["operation_id"], type=word, required=False, metavar="[ID]", shell_complete=suggesting.operations),
     PLAIN_OUTPUT_OPTION,
     example="perdure operations cancel 01a2178e-b5ee-7148-a9d3-8668f3dad50a",
 )
@@ -65,12 +65,13 @@ COLUMNS = ("at", "actor", "door", "action", "id", "reason", "operation")
 @daemon_command(
     click.Option(
         ["--id", "instance_id"],
+        type=word,
         metavar="ID",
         shell_complete=suggesting.ids,
         help="Only what was done to this instance.",
     ),
-    click.Option(["--actor"], metavar="NAME", help="Only what this token's owner has done."),
-    click.Option(["--action"], metavar="ACTION", help="Only this: suspend, purge, repair and so on."),
+    click.Option(["--actor"], type=word, metavar="NAME", help="Only what this token's owner has done."),
+    click.Option(["--action"], type=word, metavar="ACTION", help="Only this: suspend, purge, repair and so on."),
     click.Option(["--before"], callback=moment, metavar="MOMENT|AGO", help="Only before it."),
     click.Option(["--limit"], type=click.IntRange(1, 500), default=50, show_default=True, metavar="N"),
     PLAIN_OUTPUT_OPTION,

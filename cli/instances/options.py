@@ -22,6 +22,16 @@ OUTPUTS = ("table", "wide", "json", "ids")
 INPUT_BYTES_MAX = 256 * 1024 * 1024  # of a payload or an import; the daemon has a bound of its own
 
 
+def word(text: str) -> str:
+    """Read an id or a name, which is not empty.
+
+    An empty one comes of a variable that a script has not set, and would mean all instances, any id, or another path.
+    """
+    if not text:
+        raise click.BadParameter("it is empty")
+    return text
+
+
 def moment(_context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
     """Read a moment, or how long ago it is, as the API reads it."""
     if text is None:
@@ -65,6 +75,8 @@ def pairs(_context: click.Context, parameter: click.Parameter, texts: Sequence[s
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise click.BadParameter(f"{text!r} is not KEY=VALUE", param=parameter)
+        if key in found:
+            raise click.BadParameter(f"{key!r} stands twice; it takes one value", param=parameter)
         found[key] = value
     return found
 
@@ -87,6 +99,8 @@ def payload(_context: click.Context, parameter: click.Parameter, text: str | Non
     """Read a payload: JSON, `@FILE`, or `-` for standard input."""
     if text is None:
         return None
+    if text == "@":
+        raise click.BadParameter("the name of a file is missing behind @", param=parameter)
     if text == "-" or text.startswith("@"):
         try:
             text = read_input(text.removeprefix("@")).decode("utf-8")
@@ -121,8 +135,16 @@ FILTER_OPTIONS = (
         shell_complete=suggesting.names,
         help="Only these workflows; ! as above.",
     ),
-    click.Option(["--id-prefix"], metavar="TEXT", shell_complete=suggesting.ids, help="Only ids that begin so."),
-    click.Option(["--parent"], metavar="ID", shell_complete=suggesting.ids, help="Only the children of this instance."),
+    click.Option(
+        ["--id-prefix"], type=word, metavar="TEXT", shell_complete=suggesting.ids, help="Only ids that begin so."
+    ),
+    click.Option(
+        ["--parent"],
+        type=word,
+        metavar="ID",
+        shell_complete=suggesting.ids,
+        help="Only the children of this instance.",
+    ),
     click.Option(["--root/--no-root"], default=None, help="Only those without a parent; only those with one."),
     *(
         click.Option(
@@ -164,8 +186,8 @@ PLAIN_OUTPUT_OPTION = output_option("-o", "--output", help="How it is shown; ids
 ACTION_OUTPUT_OPTION = output_option(
     "-o", "shape", help="What is printed of each that was done: a line, an object of JSON on a line, or the id."
 )
-IDS_ARGUMENT = click.Argument(["ids"], nargs=-1, metavar="[ID|-]...", shell_complete=suggesting.ids)
-ID_ARGUMENT = click.Argument(["instance_id"], metavar="ID", shell_complete=suggesting.ids)
+IDS_ARGUMENT = click.Argument(["ids"], type=word, nargs=-1, metavar="[ID|-]...", shell_complete=suggesting.ids)
+ID_ARGUMENT = click.Argument(["instance_id"], type=word, metavar="ID", shell_complete=suggesting.ids)
 REASON_OPTION = click.Option(["--reason"], metavar="TEXT", help="Why; it stands in the audit.")
 
 

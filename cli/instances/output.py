@@ -4,6 +4,7 @@ The rule: a value from an instance is shown so that it cannot steer the terminal
 """
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,8 @@ import click
 import msgspec
 
 GAP = "  "
+# Controls that JSON leaves as they are: DEL and C1, line ends of Unicode, and what turns the direction of a text.
+UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 NOTHING = "-"
 
 COLORS = {
@@ -90,7 +93,17 @@ def span(seconds: float) -> str:
 
 def show_json(value: Any) -> None:
     """Write a value as JSON, with its fields in their order."""
-    click.echo(json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False))
+    click.echo(json_of(value, indent=2))
+
+
+def json_of(value: Any, *, indent: int | None = None) -> str:
+    """Write a value as JSON in which no character steers a terminal: a string has it as its escape."""
+    return UNSEEN.sub(escape, json.dumps(msgspec.to_builtins(value), indent=indent, ensure_ascii=False))
+
+
+def escape(found: re.Match[str]) -> str:
+    """The escape of JSON for a character."""
+    return json.dumps(found[0])[1:-1]
 
 
 def show_ids(ids: Iterable[str]) -> None:
@@ -107,8 +120,8 @@ def done_line(shape: str, line: str, told: dict[str, Any]) -> str:
         told: For a program; its `id` is the instance's.
     """
     if shape == "json":
-        return json.dumps(told, ensure_ascii=False)
-    return str(told["id"]) if shape == "ids" else line
+        return json_of(told)
+    return str(told["id"]) if shape == "ids" else visible(line)
 
 
 def fields(pairs: Iterable[tuple[str, object]]) -> str:

@@ -56,6 +56,8 @@ def repair(
         raise click.UsageError("--event-id is needed" if event_id is None else "release takes no --event-id")
     if (action == "fail") is (failure is None):
         raise click.UsageError("fail needs --failure" if failure is None else "--failure goes with fail")
+    if failure_type is not None and action != "fail":
+        raise click.UsageError("--failure-type goes with fail")
     if result is not None and action != "complete":
         raise click.UsageError("--result goes with complete")
 

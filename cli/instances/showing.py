@@ -263,9 +263,11 @@ def wait(where: Where, instance_id: str, until: str | None, timeout: float | Non
 
     The exit code is 0 if it has completed, 1 if it has ended otherwise, 6 if the time is over.
     """
+    words = [word for word in (until or "").split(",") if word]
+    if until is not None and not words:
+        raise click.UsageError("--until names no status")
 
     async def work(client: "RemoteClient") -> int | None:
-        words = [word for word in (until or "").split(",") if word]
         found = await waited(client, instance_id, words, timeout)
         if found is None:
             raise CommandEnded(f"{instance_id}: it has not come to that in {span(timeout or 0)}", TIME_OVER)

@@ -10,7 +10,7 @@ import msgspec
 
 from . import suggesting
 from .connection import FAILED, TIME_OVER, CommandEnded, Where, ask, daemon_command
-from .options import ACTION_OUTPUT_OPTION, ID_ARGUMENT, OUTPUTS, date, length, pairs, payload_option
+from .options import ACTION_OUTPUT_OPTION, ID_ARGUMENT, OUTPUTS, date, length, pairs, payload_option, word
 from .output import done_line, lines_of, show_json, span
 from .showing import failure, waited
 
@@ -21,9 +21,9 @@ KEY_OPTION = click.Option(["--idempotency-key"], metavar="TEXT", help="The same 
 
 
 @daemon_command(
-    click.Argument(["workflow"], metavar="WORKFLOW", shell_complete=suggesting.workflows),
+    click.Argument(["workflow"], type=word, metavar="WORKFLOW", shell_complete=suggesting.workflows),
     payload_option("--input", "The input."),
-    click.Option(["--id", "instance_id"], metavar="ID", help="Its id; a new one by default."),
+    click.Option(["--id", "instance_id"], type=word, metavar="ID", help="Its id; a new one by default."),
     click.Option(["--start-at"], callback=date, metavar="MOMENT", help="When its code is to begin, in RFC 3339."),
     click.Option(["--tag", "tags"], multiple=True, callback=pairs, metavar="KEY=VALUE", help="Up to 16 of them."),
     click.Option(
@@ -46,6 +46,10 @@ KEY_OPTION = click.Option(["--idempotency-key"], metavar="TEXT", help="The same 
 )
 def start(where: Where, workflow: str, wait: bool, timeout: float | None, output: str, **options: Any) -> None:
     """Start an instance of a workflow, and print its id."""
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout goes with --wait")
+    if options["force"] and options["if_exists"] != "restart":
+        raise click.UsageError("--force goes with --if-exists restart")
 
     async def work(client: "RemoteClient") -> int | None:
         if options["if_exists"] is None:
@@ -75,7 +79,7 @@ def start(where: Where, workflow: str, wait: bool, timeout: float | None, output
 
 @daemon_command(
     ID_ARGUMENT,
-    click.Argument(["name"], metavar="NAME", shell_complete=suggesting.events),
+    click.Argument(["name"], type=word, metavar="NAME", shell_complete=suggesting.events),
     payload_option("--input", "What it carries."),
     KEY_OPTION,
     ACTION_OUTPUT_OPTION,

@@ -12,7 +12,7 @@ import click
 
 from ...actors.plain_file import FileUnfit
 from .connection import USAGE, CommandEnded, Where, ask, daemon_command
-from .options import ACTION_OUTPUT_OPTION, ID_ARGUMENT, read_input
+from .options import ACTION_OUTPUT_OPTION, ID_ARGUMENT, read_input, word
 from .output import done_line
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def export_history(where: Where, instance_id: str, file: Path | None) -> None:
 
 @daemon_command(
     click.Argument(["file"], type=click.Path(path_type=Path), metavar="FILE|-"),
-    click.Option(["--id", "new_id"], metavar="ID", help="Another id than it had."),
+    click.Option(["--id", "new_id"], type=word, metavar="ID", help="Another id than it had."),
     ACTION_OUTPUT_OPTION,
     example="perdure import order-17.ndjson",
     name="import",

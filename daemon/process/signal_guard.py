@@ -47,7 +47,8 @@ async def guard_signals(pulse: Collection[int] = (), *, interval_s: float = LOOK
     finally:
         for number in timers:
             if type(signal.getsignal(number)) is UnawaitedAlarm:
-                signal.signal(number, signal.SIG_DFL)
+                # Not the default: a timer may run out before the process has ended in order.
+                signal.signal(number, signal.SIG_IGN)
 
 
 def _fence(timers: Iterable[int]) -> None:

@@ -309,12 +309,19 @@ class _Raw(io.RawIOBase):
         return self._stream.isatty()
 
 
+class _SharedStream(io.TextIOWrapper):
+    """A stream that all print to. One who closes it does not close it for the others."""
+
+    def close(self) -> None:
+        self.flush()
+
+
 def stream_of(handler: StandardError, stream: TextIO) -> TextIO:
     """Make a stream for prints, whose lines go the way of the log's.
 
     Args:
         stream: Standard error; what asks the new stream for its descriptor gets this one's.
     """
-    return io.TextIOWrapper(
+    return _SharedStream(
         io.BufferedWriter(_Raw(handler, stream)), "utf-8", "backslashreplace", line_buffering=True, write_through=True
     )

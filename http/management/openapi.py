@@ -236,6 +236,7 @@ def filter_parameters() -> list[Json]:
         "root": {"type": "boolean"},
         "stuck_for": {"type": "string", "pattern": f"^{LENGTH_PATTERN}$"},
         "parent": {"type": "string", "minLength": 1},
+        "id_prefix": {"type": "string", "minLength": 1},
         "name": {"type": "string", "pattern": "^[^,!]+(,[^,]+)*$"},
     }
     return [

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from ...runtime.observer import FAILED, RECOVERABLE, SUCCESS, ActivityWatch
-from ...runtime.workers.items import ActivityAnswer, ActivityItem
+from ...runtime.workers.items import ActivityAnswer
 
 
 class Running(NamedTuple):
@@ -34,15 +34,15 @@ class RunningActivities:
         self._running: dict[tuple[str, int], Running] = {}
 
     @contextmanager
-    def sending(self, item: ActivityItem) -> Iterator[None]:
+    def sending(self, instance_id: str, task_id: int, name: str, token: str) -> Iterator[None]:
         """Hold this context while an activity is sent to a worker. The answer may come before the sending has ended."""
-        key = item.instance_id, item.task_id
+        key = instance_id, task_id
         if key in self._running:
             self._end(key, RECOVERABLE)
         began_s = self._now_s()
-        self._running[key] = Running(item.name, item.token, began_s)
+        self._running[key] = Running(name, token, began_s)
         yield
-        self._watch.activity_given(item.name, self._now_s() - began_s)
+        self._watch.activity_given(name, self._now_s() - began_s)
 
     def answered(self, answer: ActivityAnswer, *, wanted: bool) -> None:
         """Take note of an answer.

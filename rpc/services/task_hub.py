@@ -44,7 +44,7 @@ from ..wire.fields import text, text_from, trace_from
 from ..wire.history import WRITERS, HistoryWriter
 from ..wire.stamps import NEVER, due_us, moment_us, stamp
 from .dapr import DOOR
-from .work_items import WorkersNotServed, WorkerStuck, WorkItems
+from .work_items import WorkerStuck, WorkItems
 
 PAGE_IDS = 1024  # Dapr's, of ListInstanceIDs
 PAGE_IDS_MAX = 10_000  # ours: a page is built in memory
@@ -303,7 +303,6 @@ CODES: Mapping[type[PerdureError], grpc.StatusCode] = {
     InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
     ForeignApp: grpc.StatusCode.INVALID_ARGUMENT,
     Refusal: grpc.StatusCode.INVALID_ARGUMENT,
-    WorkersNotServed: grpc.StatusCode.FAILED_PRECONDITION,
     **dict.fromkeys((*TRY_AGAIN, WorkerStuck), grpc.StatusCode.UNAVAILABLE),
 }
 

@@ -28,6 +28,7 @@ from ...journal.vocabulary import (
     ACTIVITY_REPEATED,
     STOP_GRACE_OVER,
     THREADS_ABANDONED,
+    THREADS_EXHAUSTED,
     WAITING_FOR_ROOM,
 )
 from ..authoring.app import ActivityDefinition, ActivityKind, App
@@ -95,7 +96,9 @@ class ActivityActors:
         self.moving = MovingActivities(self._busy, self._lanes)
         self._workshop = workshop or SystemWorkshop()
         self._processes: WorkerProcesses | None = None
-        self._threads = Threads(settings.activity_threads_max, self._threads_abandoned, self._workshop)
+        self._threads = Threads(
+            settings.activity_threads_max, self._threads_abandoned, self._workshop, self._thread_refused
+        )
         self._tasks: TaskGroup | None = None
         self._stopping = False
         self._grace: anyio.CancelScope | None = None  # of the activities under way, on a stop
@@ -204,7 +207,8 @@ class ActivityActors:
             begun += earlier_of(job)
         for job in begun if message.ended else ():
             self._lanes[job.definition.kind].cancel(job)
-        self.journal.write(ACTIVITIES_WITHDRAWN, instance_id=message.instance_id, found=len(jobs))
+        if jobs:
+            self.journal.write(ACTIVITIES_WITHDRAWN, instance_id=message.instance_id, found=len(jobs))
 
     def leave(self, has: Callable[[str], bool], *, cancel: bool) -> None:
         """Do not begin activities of instances that are another host's now, which begins them itself.
@@ -352,6 +356,9 @@ class ActivityActors:
                 left=max(0, 2 * limit - count),
             )
         self._lanes[ActivityKind.THREAD].give_room(count)
+
+    def _thread_refused(self, error: RuntimeError) -> None:
+        self.journal.write(THREADS_EXHAUSTED, limit="threads", reason=str(error))
 
     def _tell_left_behind(self, job: ActivityJob) -> None:
         invoke = job.invoke

@@ -25,6 +25,11 @@ WITHDRAW_LENT = HostMethod("withdraw-lent", (Withdraw,), None)
 HAND_OVER_S = 2.0  # how long a host that stops waits for the receipts of others
 
 
+def lending_of(activities: ActivityActors, peers: Peers | None, source: ShardSource | None) -> "Lending | None":
+    """The lending of a host, where hosts share a store."""
+    return Lending(activities, peers, source) if peers is not None and source is not None else None
+
+
 class Lending:
     """The activities of one host that others perform for it, and those that it performs for others.
 

@@ -1,5 +1,7 @@
 """Calls of plain functions in threads, some of which nothing waits for any more.
 
+A thread that the system does not give (its limit is reached) is no failure of a call: it waits, and asks again.
+
 The rule: a thread cannot be cancelled. A call whose task is cancelled is
 *abandoned*: its function goes on, its outcome has no reader, and the number of
 abandoned calls is known until each of them has ended.
@@ -23,13 +25,24 @@ class Threads:
         limit: How many calls have a reader at once, at most. As many abandoned calls may be under way beside them.
         changed: Called in the event loop with the number of abandoned calls whenever it changes.
         workshop: Has the threads; those of the operating system by default.
+        refused: Called whenever a thread cannot be begun, with the reason.
     """
 
-    def __init__(self, limit: int, changed: Callable[[int], None], workshop: Workshop | None = None) -> None:
+    # How long a call waits for a thread that the system has refused, before it asks again.
+    PAUSE_S = 1.0
+
+    def __init__(
+        self,
+        limit: int,
+        changed: Callable[[int], None],
+        workshop: Workshop | None = None,
+        refused: Callable[[RuntimeError], None] = lambda error: None,
+    ) -> None:
         self._workshop = workshop or SystemWorkshop()
         # The lane holds calls back; this only keeps anyio's default limit out of the way.
         self._limiter = anyio.CapacityLimiter(2 * limit)
         self._changed = changed
+        self._refused = refused
         self._abandoned: set[_Call] = set()
         self._closed = False
 
@@ -44,7 +57,14 @@ class Threads:
         """
         call = _Call(function, given, wanted, self._ended)
         try:
-            return await self._workshop.in_thread(call, self._limiter)
+            while True:
+                try:
+                    return await self._workshop.in_thread(call, self._limiter)
+                except RuntimeError as error:
+                    if call.begun:
+                        raise  # the function's own
+                    self._refused(error)
+                    await anyio.sleep(self.PAUSE_S)
         finally:
             if not call.over and call.abandon():
                 self._abandoned.add(call)
@@ -75,7 +95,7 @@ class Threads:
 class _Call:
     """One call. The event loop and the thread write fields that the other reads, in an order that misses nothing."""
 
-    __slots__ = ("_abandoned", "_begun", "_ended", "_function", "_given", "_wanted", "over")
+    __slots__ = ("_abandoned", "_ended", "_function", "_given", "_wanted", "begun", "over")
 
     def __init__(
         self,
@@ -88,12 +108,12 @@ class _Call:
         self._given = given
         self._wanted = wanted
         self._ended = ended
-        self._begun = False  # the thread writes it before it reads `_abandoned`, and `over` likewise
+        self.begun = False  # the thread writes it before it reads `_abandoned`, and `over` likewise
         self._abandoned = False  # the event loop writes it before it reads the other two
         self.over = False
 
     def __call__(self) -> Any:
-        self._begun = True
+        self.begun = True
         try:
             return self._function(*self._given) if not self._abandoned and self._wanted() else None
         finally:
@@ -108,4 +128,4 @@ class _Call:
             Whether the call has begun.
         """
         self._abandoned = True
-        return self._begun
+        return self.begun

@@ -43,7 +43,7 @@ def perform(
         The outcome; or what the function has returned, if that is to be awaited (an `async def` behind a decorator
         that hides it).
     """
-    nesting = sys.getrecursionlimit()
+    nesting, traced, profiled = sys.getrecursionlimit(), sys.gettrace(), sys.getprofile()
     try:
         value = function(*parameters.arguments(context, payload))
         if inspect.isawaitable(value):
@@ -55,6 +55,11 @@ def perform(
         # A limit that the function has lowered holds for all threads, and the event loop could call nothing any more.
         if sys.getrecursionlimit() < nesting:
             sys.setrecursionlimit(nesting)
+        # One that it has left behind would be called for all that comes after it in this thread.
+        if sys.gettrace() is not traced:
+            sys.settrace(traced)
+        if sys.getprofile() is not profiled:
+            sys.setprofile(profiled)
 
 
 class ToAwait(NamedTuple):

@@ -17,7 +17,7 @@ and after a restart the instance asks for them again. Workflow actors and
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -27,7 +27,7 @@ from ...actors.address import Address
 from ...actors.errors import HostStopping
 from ...actors.instruments import SYSTEM, Chance
 from ...journal.journal import Journal
-from ...journal.vocabulary import WAITING_FOR_ANSWER, WAITING_FOR_ROOM, WORKER_CAME, WORKER_WENT
+from ...journal.vocabulary import WAITING_FOR_ANSWER, WORKER_CAME, WORKER_WENT
 from ..fair_queue import FairQueue
 from ..instance.message import (
     ACTIVITY,
@@ -45,9 +45,10 @@ from ..instance.message import (
 )
 from ..instance.state import Offered
 from .activity_figures import NAMES_MAX, ActivityLoad, recent_attempts
-from .items import ActivityAnswer, Worker, WorkItem, WorkUnknown
+from .items import ActivityAnswer, Worker, WorkUnknown
 from .limits import DispatchLimits
-from .stream import Job, Stream
+from .room import Room
+from .stream import Job, Stream, StreamRoom
 from .unanswered import HeldJobs
 
 logger = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ class Dispatcher:
         self._held = HeldJobs[Job](
             self.streams, lambda job: self._queue_of(job).push_front(job.request.instance_id, job)
         )
-        self._at_work: dict[str, int] = {}  # the number of jobs that workers have, by kind, and by kind and name
+        self.room = Room(limits, self.streams, self._journal)
         self._stalled: dict[str, None] = {}  # ids, in the order in which they stalled
         self._full: FairQueue[Job] | None = None  # of which the log has been told that it waits for room
         self._stopping = False
@@ -96,8 +97,13 @@ class Dispatcher:
 
     @property
     def connected(self) -> int:
-        """How many streams are open."""
+        """How many workers there are, at this host and at the others."""
         return len(self.streams)
+
+    @property
+    def own(self) -> Sequence[Stream]:
+        """The streams of the workers that are connected to this host."""
+        return [stream for stream in self.streams if stream.gate is None]
 
     def __len__(self) -> int:
         """How many jobs are not answered."""
@@ -176,9 +182,9 @@ class Dispatcher:
         del job.stream.activities[job.key]
         job.stream = None
         job.sent = False
-        self._count(job, -1)
+        self.room.count(job, -1)
         self._activities.push_front(job.request.instance_id, job)
-        self._pump()
+        self.pump()
 
     def withdraw(self, message: Withdraw) -> None:
         """Give an instance's activities to no worker any more, nor its turn if it was ended.
@@ -205,7 +211,7 @@ class Dispatcher:
         if waiting:
             for queue in (self._workflows, self._activities):
                 queue.remove(message.instance_id, waiting)
-        self._pump()
+        self.pump()
 
     def leave(self, has: Callable[[str], bool]) -> None:
         """Forget the jobs of instances that are another host's now.
@@ -217,7 +223,7 @@ class Dispatcher:
             self._drop(job)
         for instance_id in [instance_id for instance_id in self._stalled if has(instance_id)]:
             del self._stalled[instance_id]
-        self._pump()
+        self.pump()
 
     # Readers look.
 
@@ -232,8 +238,11 @@ class Dispatcher:
     # Workers come and go.
 
     @asynccontextmanager
-    async def connect(self, worker: Worker) -> AsyncIterator[AsyncIterator[WorkItem]]:
+    async def connect(self, worker: Worker, room: StreamRoom | None = None) -> AsyncIterator[Stream]:
         """Connect a worker for as long as the context lasts. Its open jobs then go to other workers.
+
+        Args:
+            room: How many jobs of this host it may have; None: as many as fit.
 
         Yields:
             The items for this worker, as they come.
@@ -244,39 +253,68 @@ class Dispatcher:
         if self._stopping:
             raise HostStopping
 
+        stream = self.new_stream(worker, room)
+        began_s = anyio.current_time()
+        self._journal.write(WORKER_CAME, worker=worker.peer, agent=worker.agent)
+        self.add(stream)
+        try:
+            yield stream
+        finally:
+            self._tell_gone(stream, anyio.current_time() - began_s)
+            self.remove(stream)
+
+    def new_stream(self, worker: Worker, room: StreamRoom | None = None, gate: str | None = None) -> Stream:
+        """Make a stream that has no jobs yet, and is given none.
+
+        Args:
+            room: As for `connect`.
+            gate: The name of the host to which the worker is connected; None: this one.
+        """
+
         def take_back(job: Job) -> None:
             self._drop(job)
-            self._pump()
+            self.pump()
 
-        stream = Stream(
+        return Stream(
             worker,
             take_back,
+            gate=gate,
+            room=room or self.room.whole,
             answer_timeout_s=self._limits.answer_timeout_s,
             now_us=self._now_us,
             chance=self._chance,
             journal=self._journal,
         )
+
+    def add(self, stream: Stream) -> None:
+        """Give jobs to a stream from now on."""
         self.streams.append(stream)
-        began_s = anyio.current_time()
-        self._journal.write(WORKER_CAME, worker=worker.peer, agent=worker.agent)
         self._greet()
         self._retry_stalled()
-        self._pump()
-        try:
-            yield stream
-        finally:
-            self.streams.remove(stream)
-            self._tell_gone(stream, anyio.current_time() - began_s)
-            # To the front, in their order: these jobs have waited longest.
-            for job in reversed([*stream.turns.values(), *stream.activities.values()]):
-                job.stream = None
-                self._count(job, -1)
-                if job.withdrawn:
-                    del self._jobs[job.key]
-                else:
-                    self._queue_of(job).push_front(job.request.instance_id, job)
-            self._held.let_go(stream.unanswered)
-            self._pump()
+        self.pump()
+
+    def remove(self, stream: Stream) -> None:
+        """Give a stream no more jobs, and its open ones to others."""
+        self.streams.remove(stream)
+        # To the front, in their order: these jobs have waited longest.
+        for job in reversed([*stream.turns.values(), *stream.activities.values()]):
+            job.stream = None
+            self.room.count(job, -1)
+            if job.withdrawn:
+                del self._jobs[job.key]
+            else:
+                self._queue_of(job).push_front(job.request.instance_id, job)
+        self._held.let_go(stream.unanswered)
+        self.pump()
+
+    def share_with(self, hosts: int) -> None:
+        """Keep to this host's part of the limits on all workers together.
+
+        Args:
+            hosts: How many hosts give jobs to workers, this one among them.
+        """
+        self.room.limits = self._limits.divided(hosts)
+        self.pump()
 
     # Answers come.
 
@@ -327,7 +365,7 @@ class Dispatcher:
     def _add(self, job: Job, queue: FairQueue[Job]) -> None:
         self._jobs[job.key] = job
         queue.push(job.request.instance_id, job)
-        self._pump()
+        self.pump()
 
     def _finish(self, key: Address, token: str, task_id: int | None = None) -> Job | None:
         """Take a job as answered.
@@ -345,7 +383,7 @@ class Dispatcher:
         earlier = self._held.answered(key, token, job, given)
         if earlier:
             self._held.let_go((key,))
-            self._pump()
+            self.pump()
         if job is None:
             instance_id = key.id if task_id is None else key.id.rpartition("::")[0]
             raise WorkUnknown(instance_id, task_id)
@@ -358,7 +396,7 @@ class Dispatcher:
         if job.stream is not None:
             job.stream.seen_us = self._now_us()
         self._drop(job)
-        self._pump()
+        self.pump()
         return job
 
     def _drop(self, job: Job) -> None:
@@ -366,14 +404,14 @@ class Dispatcher:
         if job.stream is not None:
             del job.stream.jobs_like(job)[job.key]
             job.stream = None
-            self._count(job, -1)
+            self.room.count(job, -1)
         elif not self._held.drop(job.key):
             self._queue_of(job).remove(job.request.instance_id, (job,))
 
     def _queue_of(self, job: Job) -> FairQueue[Job]:
         return self._workflows if not isinstance(job.request, Invoke) else self._activities
 
-    def _pump(self) -> None:
+    def pump(self) -> None:
         """Give jobs to streams while there are jobs within the limits and streams with room."""
         for queue in (self._workflows, self._activities):
             held_back: list[Job] = []
@@ -382,66 +420,22 @@ class Dispatcher:
                 if self._held.hold(job):
                     self._journal.write(WAITING_FOR_ANSWER, instance_id=job.request.instance_id, work=job.request.name)
                     continue
-                if self._has_full_name(job):
+                if self.room.has_full_name(job):
                     held_back.append(job)
                     continue
-                stream = self._choose(job) if not self._has_full_kind(job) else None
+                stream = self.room.choose(job)
                 if stream is None:
                     queue.push_front(job.request.instance_id, job)
                     if queue is not self._full:
                         self._full = queue
-                        self._tell_full(job)
+                        self.room.tell_full(job)
                     break  # no other job of this kind has room
-                self._count(job, +1)
+                self.room.count(job, +1)
                 stream.give(job)
             if not queue and queue is self._full:
                 self._full = None
             for job in reversed(held_back):
                 queue.push_front(job.request.instance_id, job)
-
-    def _tell_full(self, job: Job) -> None:
-        limits = self._limits
-        activity = isinstance(job.request, Invoke)
-        if self._has_full_kind(job):
-            limit = "max_concurrent_activities" if activity else "max_concurrent_workflows"
-            maximum = limits.activities_max if activity else limits.workflows_max
-        else:
-            limit = "activities_per_worker" if activity else "turns_per_worker"
-            maximum = limits.activities_per_stream_max if activity else limits.workflows_per_stream_max
-        what = "activities of remote workers" if activity else "turns of remote workers"
-        self._journal.write(WAITING_FOR_ROOM, what=what, limit=limit, maximum=maximum)
-
-    def _choose(self, job: Job) -> Stream | None:
-        """A stream with room: one that keeps the history of the instance, or has the fewest jobs; None: all full."""
-        limits = self._limits
-        activity = isinstance(job.request, Invoke)
-        room = limits.activities_per_stream_max if activity else limits.workflows_per_stream_max
-        free = [stream for stream in self.streams if stream.takes_room(job) < room]
-        if job.hung_with is not None:
-            free = [stream for stream in free if stream is not job.hung_with] or free
-        if not isinstance(job.request, Invoke):
-            for stream in free:
-                if stream.worker.stateful and stream.keeps(job.request.instance_id):
-                    return stream
-        return min(free, key=lambda stream: stream.load, default=None)
-
-    def _has_full_kind(self, job: Job) -> bool:
-        """Whether workers have as many turns, or as many activities, as they may."""
-        limits = self._limits
-        limit = limits.activities_max if isinstance(job.request, Invoke) else limits.workflows_max
-        return limit is not None and self._at_work.get(_counters(job)[0], 0) >= limit
-
-    def _has_full_name(self, job: Job) -> bool:
-        """Whether workers have as many jobs of this name as they may."""
-        by_name = self._limits.activity_max if isinstance(job.request, Invoke) else self._limits.workflow_max
-        limit = by_name.get(job.request.name)
-        return limit is not None and self._at_work.get(_counters(job)[1], 0) >= limit
-
-    def _count(self, job: Job, by: int) -> None:
-        for counter in _counters(job):
-            self._at_work[counter] = self._at_work.get(counter, 0) + by
-            if self._at_work[counter] == 0:
-                del self._at_work[counter]
 
 
 def _is_earlier(job: Job, token: str) -> bool:
@@ -461,11 +455,6 @@ def _state(job: Job | None, execution_id: str) -> WorkState | None:
     if job is None or job.request.execution_id != execution_id:
         return None
     return WorkState(job.sent_us if job.stream is not None and job.sent else None)
-
-
-def _counters(job: Job) -> tuple[str, str]:
-    kind = "activity" if isinstance(job.request, Invoke) else "workflow"
-    return kind, f"{kind}/{job.request.name}"
 
 
 def _activity_key(instance_id: str, task_id: int) -> Address:

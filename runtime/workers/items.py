@@ -5,12 +5,13 @@ The one law: there is no protobuf here. The dispatcher knows events;
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from ...actors.errors import PerdureError
-from ..history.event import Trace
+from ..history.event import ExecutionCompleted, Trace
 from ..history.failure import FailureDetails
 from ..history.timed_event import TimedEvent
+from ..instance.message import WorkflowAnswer
 
 
 class WorkflowItem(NamedTuple):
@@ -42,6 +43,32 @@ class ActivityItem(NamedTuple):
 WorkItem: TypeAlias = WorkflowItem | ActivityItem
 
 
+class PassedItem(NamedTuple):
+    """An item that another host has given to a worker of this one, as it goes to the worker."""
+
+    instance_id: str
+    task_id: int | None  # of an activity; None: it is a turn
+    name: str  # of the activity; of a turn it is not said
+    token: str
+    data: bytes
+
+
+class ItemWriter(Protocol):
+    """Writes items as they go to workers; `rpc/wire/work_items.py` is one."""
+
+    def write(self, item: WorkItem, *, stateful: bool) -> bytes:
+        """Write an item.
+
+        Args:
+            stateful: Whether the worker keeps histories, and is sent their ends only.
+        """
+        ...
+
+    def forget(self, instance_id: str) -> None:
+        """Learn that a history goes on no more."""
+        ...
+
+
 class ActivityAnswer(NamedTuple):
     """The outcome of an activity."""
 
@@ -50,6 +77,11 @@ class ActivityAnswer(NamedTuple):
     token: str
     result: str | None
     failure: FailureDetails | None
+
+
+def ends_generation(answer: WorkflowAnswer) -> bool:
+    """Whether an answer ends the history that the worker was sent."""
+    return answer.continued is not None or any(isinstance(each, ExecutionCompleted) for each in answer.commands)
 
 
 class WorkUnknown(PerdureError):

@@ -3,7 +3,8 @@
 The engine's settings hold them; `runtime/workers/dispatcher.py` keeps to them.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 
@@ -41,3 +42,25 @@ class DispatchLimits:
                 f"activities_per_stream_max and workflows_per_stream_max must be at most {self.ITEMS_PER_STREAM_MAX} "
                 f"together, not {together}: some workers drop what is beyond"
             )
+
+    def divided(self, hosts: int) -> "DispatchLimits":
+        """The part of one host of several in the limits on all workers together, rounded up.
+
+        So all hosts together may go beyond a limit, by less than one job for each host. What one stream may have is
+        divided by the host that has the stream (`runtime/workers/hosts/shares.py`).
+        """
+        return replace(
+            self,
+            workflows_max=_part(self.workflows_max, hosts),
+            activities_max=_part(self.activities_max, hosts),
+            workflow_max=_parts(self.workflow_max, hosts),
+            activity_max=_parts(self.activity_max, hosts),
+        )
+
+
+def _part(limit: int | None, hosts: int) -> int | None:
+    return None if limit is None else -(-limit // hosts)
+
+
+def _parts(limits: Mapping[str, int], hosts: int) -> dict[str, int]:
+    return {name: -(-limit // hosts) for name, limit in limits.items()}

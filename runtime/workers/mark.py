@@ -5,11 +5,14 @@ and activities that the app does not have are left to workers, also while none
 is connected. A crash must not turn a step that a worker has under way into
 "not registered".
 
-It is an actor with a record and no log, because the store keeps actors.
+It is an actor with a record and no log, because the store keeps actors. A host
+whose part of the store is a file of its own has a mark of its own in it.
+
 `runtime/engine.py` sets it and reads it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from types import MappingProxyType
 from typing import Any
 
@@ -21,6 +24,16 @@ from ...actors.turn import Envelope, Turn
 
 WORKER_MARK = "worker-mark"  # reaches the disk and must not change
 ADDRESS = Address(WORKER_MARK, "connected")
+
+
+def own_mark(owns: Callable[[Address], bool]) -> Address:
+    """The address of the mark of a host that has a part of the store for itself.
+
+    Args:
+        owns: Whether that host has an address.
+    """
+    more = (Address(WORKER_MARK, f"connected-{n}") for n in count(1))  # reach the disk and must not change
+    return ADDRESS if owns(ADDRESS) else next(filter(owns, more))
 
 
 class Remember:

@@ -14,9 +14,10 @@ items.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from heapq import heappop, heappush
 from itertools import count
+from typing import NamedTuple
 
 import anyio
 
@@ -27,7 +28,8 @@ from ...journal.journal import Journal
 from ...journal.vocabulary import TURN_SENT_AGAIN
 from ..instance.message import Invoke, WorkflowTurnWork
 from ..instance.state import Offered
-from .items import ActivityItem, Worker, WorkflowItem, WorkItem
+from .items import ActivityItem, PassedItem, Worker, WorkflowItem, WorkItem
+from .passed import PassedItems
 from .unanswered import Unanswered
 
 ANSWER_TIMEOUT_MAX_S = 3600.0  # where the doubling ends
@@ -73,12 +75,21 @@ class Job:
         return token == self.token or token in self.earlier_tokens
 
 
+class StreamRoom(NamedTuple):
+    """How many jobs of this host a stream may have at once."""
+
+    activities: int
+    turns: int
+
+
 class Stream:
     """A connected worker and its jobs; an iterator of the items that it is sent.
 
     Args:
         worker: The worker as it describes itself.
         withdraw: Takes back a job whose offer is void, or to which no answer is waited for any more.
+        gate: The name of the host to which the worker is connected; None: this one.
+        room: How many jobs of this host it may have.
         answer_timeout_s: After this time without an answer a turn is sent again, then after twice the time, and so on;
             None: never.
         now_us: The wall clock; Unix time, microseconds.
@@ -93,12 +104,18 @@ class Stream:
         worker: Worker,
         withdraw: Callable[[Job], None],
         *,
+        gate: str | None = None,
+        room: StreamRoom,
         answer_timeout_s: float | None = None,
         now_us: Callable[[], int],
         chance: Chance = SYSTEM.chance,
         journal: Journal | None = None,
     ) -> None:
+        self.id = ""  # where there are other hosts; they know it by this
         self.worker = worker
+        self.gate = gate
+        self.room = room
+        self.parked = False  # its host cannot be reached: it keeps its jobs, and is given none
         self._chance = chance
         self.connected_us = self.seen_us = now_us()  # seen: when it has answered last
         self.says_tokens = TOKENLESS_AGENT not in worker.agent  # with its answers
@@ -112,6 +129,7 @@ class Stream:
         self._patient: list[tuple[float, int, Job]] = []  # a heap: until when (event loop's clock), a number, the job
         self._numbers = count()
         self._signal = Signal()
+        self.passed = PassedItems(self._signal.set)
         self._stopped = False
         self._answer_timeout_s = answer_timeout_s
         self._check_at_s: float | None = None  # when to look for turns without an answer; None: none is with the worker
@@ -131,6 +149,11 @@ class Stream:
         """How many jobs of the kind of a job the worker has, void ones included."""
         jobs = self.jobs_like(job)
         return len(jobs) + (self.unanswered.beside(jobs, job.key.type) if self.unanswered else 0)
+
+    def has_room(self, job: Job) -> bool:
+        """Whether the worker may have one more job of the kind of a job."""
+        room = self.room.activities if isinstance(job.request, Invoke) else self.room.turns
+        return self.takes_room(job) < room
 
     def says_none(self) -> None:
         """Learn that the worker answers without tokens."""
@@ -166,26 +189,47 @@ class Stream:
         self._stopped = True
         self._signal.set()
 
-    def __aiter__(self) -> AsyncIterator[WorkItem]:
+    def __aiter__(self) -> AsyncIterator[WorkItem | PassedItem]:
         return self
 
-    async def __anext__(self) -> WorkItem:
-        """The next item for this worker, as soon as there is one."""
+    async def __anext__(self) -> WorkItem | PassedItem:
+        """The next item for this worker, as soon as there is one; those of this host and of others by turns."""
         while not self._stopped:
-            self._take_patient()
-            self._take_unanswered()
-            while self._ready:
-                item = self._item(self._ready.popleft())
-                if item is not None:
-                    return item
-            moments = [self._patient[0][0]] if self._patient else []
-            if self._check_at_s is not None:
-                moments.append(self._check_at_s)
-            if moments:
-                await self._signal.wait_for(min(moments) - anyio.current_time())
-            else:
-                await self._signal.wait()
+            item = self.passed.take() or self._next() or self.passed.take()
+            if item is not None:
+                return item
+            await self._wait()
         raise StopAsyncIteration
+
+    async def take(self, items_max: int) -> Sequence[WorkItem]:
+        """The next items of this host, as soon as there is one; none: the stream has ended."""
+        items: list[WorkItem] = []
+        while not items and not self._stopped:
+            while len(items) < items_max and (item := self._next()) is not None:
+                items.append(item)
+            if not items:
+                await self._wait()
+        return items
+
+    def _next(self) -> WorkItem | None:
+        """The next item of this host; None: there is none now."""
+        self._take_patient()
+        self._take_unanswered()
+        while self._ready:
+            item = self._item(self._ready.popleft())
+            if item is not None:
+                return item
+        return None
+
+    async def _wait(self) -> None:
+        """Wait until there may be an item."""
+        moments = [self._patient[0][0]] if self._patient else []
+        if self._check_at_s is not None:
+            moments.append(self._check_at_s)
+        if moments:
+            await self._signal.wait_for(min(moments) - anyio.current_time())
+        else:
+            await self._signal.wait()
 
     def forget_beyond(self, offer: Offered) -> None:
         """Count a history as unsent if it went further than an offer's: its end did not become durable, and is void."""

@@ -47,6 +47,9 @@ StoreOf: TypeAlias = Callable[["SimWorld", Instruments], LifeStore]
 
 # How long until a host that has ended is started again, in virtual seconds; the first is the usual one.
 RESTARTS_S = (0.05, 0.0, 1.0, 30.0)
+# A host that has ended with an error of its own comes back after a pause that doubles from the first up to the second,
+# as under a supervisor: one that cannot begin at all would have a thousand lives a minute.
+FAILED_RESTARTS_S = (0.1, 5.0)
 # How long after its beginning a recovery, or a stop, is cut off by a kill.
 CUT_OFF_S = (0.0, 0.0, 0.000_1, 0.002)  # the first is no choice of it
 # How many shards a store in memory has; the first is its usual number.
@@ -111,6 +114,7 @@ class SimWorld:
         self._calls = StoryCalls(self.loop, self.choices, self.trace, lossy=lossy)
         self._stopwatch = SimStopwatch(self.loop, self.choices)
         self.kills = 0
+        self._failures = 0  # lives in a row that have ended with an error of their own
         self._lives = count(1)
         self.life: Life | None = None
         self._stopping: Life | None = None  # it was told to
@@ -192,6 +196,7 @@ class SimWorld:
         if life is None or life.over:
             return
         self.kills += 1
+        self._failures = 0
         self.loop.dead.add(life.number)
         self.trace.tell(self.loop.time(), f"host {life.number}", f"killed: {why}", fault=True)
         self._ended(life)
@@ -303,6 +308,7 @@ class SimWorld:
         error = task.exception() if not task.cancelled() else None
         if error is not None:
             if not isinstance(error, StoreError):
+                self._failures += 1
                 self.loop.call_exception_handler({"message": f"host {life.number} has ended", "exception": error})
             self.trace.tell(self.loop.time(), f"host {life.number}", f"has ended: {error}", fault=True)
         self._ended(life)
@@ -315,6 +321,9 @@ class SimWorld:
         self._calls.cut(life)
         if self.life is life:  # nobody has asked for its end
             pause_s = RESTARTS_S[self.choices.fault("host.restart", len(RESTARTS_S))]
+            if self._failures:
+                first_s, last_s = FAILED_RESTARTS_S
+                pause_s += min(first_s * 2 ** min(self._failures - 1, 10), last_s)
             self._restart = self.loop.call_later(pause_s, self._start, context=self.loop.outside)
 
     async def _stop(self) -> None:

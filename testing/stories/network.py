@@ -1,4 +1,5 @@
-"""The client of a story: the methods of `Engine.client`, over a network that may lose requests and answers.
+"""The client of a story: the methods of `Engine.client`, over a network that may lose requests and answers. Those of
+the management API go over it as requests (`management.py`).
 
 The one law: it repeats a request until it is answered, as HTTP clients and load balancers do. Whoever wants to hear of
 a lost answer takes the one that asks once.
@@ -15,15 +16,17 @@ import anyio
 from ...actors.errors import HostNotRunning, HostStopping
 from ...actors.store.contract import Inspection
 from ...actors.store.errors import StoreError
+from ...client.management_client import ManagementClient
 from ...runtime.authoring.app import App
 from ...runtime.engine import Engine
 from ...runtime.errors import IdTaken, InstanceExists
 from ...runtime.history.record import unpack_record
 from ...runtime.instance.message import workflow_address
-from ...runtime.operations.client import Client, Operations
+from ...runtime.operations.client import Operations
 from ...runtime.operations.steering.embedded import EmbeddedOperations
 from ..simulation.calls import ConnectionLost
 from ..simulation.world import SimWorld
+from .management import SimulatedServer
 
 # How long until a request that had no answer is repeated.
 REPEAT_S = 0.2
@@ -66,13 +69,14 @@ class SimulatedNetwork:
 
         return call
 
-    def client(self, app: App) -> Client:
+    def client(self, app: App) -> ManagementClient:
         """A client over this network.
 
         Args:
             app: Tells the types of inputs and results.
         """
-        return Client(cast(Operations, self), app)
+        server = SimulatedServer(self._world, once=self._once, tell=self._told)
+        return ManagementClient(cast(Operations, self), server, app)
 
     async def _call(self, operation: str, given: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
         named = dict(named)
@@ -115,8 +119,10 @@ class SimulatedNetwork:
 
     def _tell(self, operation: str, who: object, why: str) -> None:
         if operation in TOLD:
-            world = self._world
-            world.trace.tell(world.loop.time(), "client", f"{TOLD[operation]} {who}{why}")
+            self._told(f"{TOLD[operation]} {who}{why}")
+
+    def _told(self, what: str) -> None:
+        self._world.trace.tell(self._world.loop.time(), "client", what)
 
 
 async def _call(engine: Engine, operation: str, given: tuple[Any, ...], named: Mapping[str, Any]) -> Any:

@@ -21,10 +21,10 @@ from typing import Any, TypeVar, overload
 
 import anyio
 
+from ...client.management_client import ManagementClient
 from ...runtime.authoring.app import App
 from ...runtime.dates import from_us
 from ...runtime.engine import Engine
-from ...runtime.operations.client import Client
 from ..simulation.loop import Stuck
 from ..simulation.machines.outside import BlockingCode, Deed, Outside
 from ..simulation.world import SimWorld
@@ -67,8 +67,8 @@ class World:
         self._rules = Rules(world)
         app = world.deploys.apps[-1]
         self.network, once = SimulatedNetwork(world), SimulatedNetwork(world, once=True)
-        self.client: Client = self.network.client(app)
-        self.client_once: Client = once.client(app)
+        self.client: ManagementClient = self.network.client(app)
+        self.client_once: ManagementClient = once.client(app)
         self.random: Random = ChosenRandom(world.choices)
         self.met: Counter[str] = Counter()
         world.on_step.append(self._look)

@@ -41,8 +41,6 @@ def test_a_daemon_is_one_process_unless_it_is_told_otherwise(monkeypatch: pytest
 @pytest.mark.parametrize(
     ("flags", "target", "why"),
     [
-        ((), None, "no APP"),
-        (("--wait-for-workers",), "shop.py", "--wait-for-workers"),
         (("--data", ":memory:"), "shop.py", ":memory:"),
         (("--durability", "relaxed"), "shop.py", "--durability relaxed"),
         (("--metrics-port", "3498"), "shop.py", "ports 3498 to 3500, one each; --http-port 3500"),

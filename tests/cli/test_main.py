@@ -3,11 +3,13 @@
 import subprocess
 import sys
 from importlib.metadata import version
+from types import ModuleType
 
 import click
 import pytest
 from click.testing import CliRunner
 
+from perdure.__main__ import main as script
 from perdure.cli.main import COMMANDS, LazyGroup, main
 
 # What takes long to import and only one command needs.
@@ -56,3 +58,23 @@ def test_the_module_is_the_command_too() -> None:
         [sys.executable, "-m", "perdure", "--help"], check=True, capture_output=True, text=True
     ).stdout
     assert output.startswith("Usage: perdure ")
+
+
+def test_ctrl_c_while_a_command_is_imported_ends_it_as_a_shell_expects(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LazyGroup, "get_command", interrupted)
+    result = CliRunner().invoke(main, ["ls"])
+    assert (result.exit_code, result.output) == (130, "")
+
+
+def test_ctrl_c_before_the_first_line_has_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(ModuleType):
+        def __getattr__(self, name: str) -> None:
+            raise KeyboardInterrupt if name == "main" else AttributeError(name)
+
+    monkeypatch.setitem(sys.modules, "perdure.cli.main", Interrupted("perdure.cli.main"))
+    with pytest.raises(SystemExit) as ended:
+        script()
+    assert ended.value.code == 130

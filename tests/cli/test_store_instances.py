@@ -172,7 +172,7 @@ def test_what_is_finished_or_set_aside_is_purged_and_nothing_else_without_force(
     result = store("purge", "finished", "running", "poison", "--data", data)
     assert result.exit_code == 4
     assert result.stdout == "finished is purged.\npoison is purged.\n"
-    assert result.stderr == "Error: running: running is not finished. Terminate it first, or purge it with --force.\n"
+    assert result.stderr == "Error: running: it has not ended. Terminate it first, or purge it with --force.\n"
     assert set(listed(data)) == {"running"}
     assert store("purge", "--force", "running", "--data", data).exit_code == 0
     assert listed(data) == {}

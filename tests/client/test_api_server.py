@@ -5,15 +5,15 @@ from collections.abc import AsyncIterator
 import pytest
 
 from perdure.client.api_server import checked_token, encoded, lines_of, path_of, query_text
-from perdure.client.errors import ServerAddressInvalid
-from perdure.runtime.errors import InvalidRequest
+from perdure.client.errors import TokenInvalid
+from perdure.runtime.errors import InstanceNotFound, InvalidRequest
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("token", ["a\nb", "ü", "a\x00"])
 def test_a_token_that_fits_into_no_header_is_refused_without_being_shown(token: str) -> None:
-    with pytest.raises(ServerAddressInvalid) as caught:
+    with pytest.raises(TokenInvalid) as caught:
         checked_token(token)
     assert token not in str(caught.value)
 
@@ -25,6 +25,21 @@ def test_a_token_that_fits_into_no_header_is_refused_without_being_shown(token: 
 def test_a_piece_of_a_path_may_be_any_text(piece: str, text: str) -> None:
     assert encoded(piece) == text
     assert path_of("instances", piece) == f"/api/v1/instances/{text}"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "error"),
+    [
+        (("instances", ""), InstanceNotFound),
+        (("instances", "", "terminate"), InstanceNotFound),
+        (("instances", "i", "events", ""), InvalidRequest),
+        (("workflows", "", "instances"), InvalidRequest),
+        (("operations", ""), InvalidRequest),
+    ],
+)
+def test_a_piece_that_is_empty_is_not_left_out_of_the_path(pieces: tuple[str, ...], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        path_of(*pieces)
 
 
 def test_a_query_holds_any_text_but_a_lone_surrogate() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import perdure
-from perdure.client.errors import ClientClosed, ServerAddressInvalid, TokenRefused
+from perdure.client.errors import ClientClosed, ServerAddressInvalid, TokenInvalid, TokenRefused
 
 from ..support.processes.daemon import Daemon
 from ..support.processes.shop import TOKEN
@@ -44,6 +44,8 @@ def test_an_address_that_is_none_is_refused_at_once() -> None:
     for connect in (perdure.connect, perdure.connect_sync):
         with pytest.raises(ServerAddressInvalid):
             connect("ftp://here")
+        with pytest.raises(TokenInvalid):
+            connect(token="a token\n")  # noqa: S106  of a test
 
 
 @pytest.mark.anyio

@@ -116,22 +116,24 @@ async def test_the_id_of_a_finished_instance_is_used_again_and_that_of_a_running
     assert caught.value.instance_id == f"{new_id}-w"
 
 
-MISSING: dict[str, Callable[[Client], Awaitable[Any]]] = {
-    "wait": lambda client: client.wait("nobody"),
-    "result": lambda client: client.result("nobody"),
-    "raise_event": lambda client: client.raise_event("nobody", "e"),
-    "suspend": lambda client: client.suspend("nobody"),
-    "resume": lambda client: client.resume("nobody"),
-    "terminate": lambda client: client.terminate("nobody"),
-    "purge": lambda client: client.purge("nobody"),
+MISSING: dict[str, Callable[[Client, str], Awaitable[Any]]] = {
+    "wait": lambda client, name: client.wait(name),
+    "result": lambda client, name: client.result(name),
+    "raise_event": lambda client, name: client.raise_event(name, "e"),
+    "suspend": lambda client, name: client.suspend(name),
+    "resume": lambda client, name: client.resume(name),
+    "terminate": lambda client, name: client.terminate(name),
+    "purge": lambda client, name: client.purge(name),
 }
 
 
 @pytest.mark.parametrize("call", MISSING)
-async def test_an_instance_that_does_not_exist_is_the_same_error(client: Client, call: str) -> None:
+@pytest.mark.parametrize("name", ["nobody", ""])
+async def test_an_instance_that_does_not_exist_is_the_same_error(client: Client, call: str, name: str) -> None:
     with pytest.raises(InstanceNotFound) as caught:
-        await MISSING[call](client)
-    assert caught.value.instance_id == "nobody"
+        await MISSING[call](client, name)
+    assert caught.value.instance_id == name
+    assert await client.get(name) is None
 
 
 async def test_what_cannot_be_done_is_the_same_error(client: Client, new_id: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from perdure.daemon import serve
 from perdure.daemon.loader import AppNotFound
+from perdure.daemon.process.process_fence import ProcessFence
 
 from ..support.processes.host_config import host_config
 from ..support.processes.lines import PATIENCE_S
@@ -30,8 +31,9 @@ def test_the_app_that_the_configuration_names_is_served(tmp_path: Path, monkeypa
     (tmp_path / "app_of_test_serve.py").write_text("import perdure\napp = perdure.App('shop')\n")
     config = host_config(str(tmp_path / "app_of_test_serve.py"))
     serve.serve_app(config, print)
-    [(same, app, announce, member)] = served
+    [(same, app, announce, member, fence)] = served
     assert (same, app.name, announce, member) == (config, "shop", print, None)
+    assert isinstance(fence, ProcessFence)
 
 
 def test_nothing_is_served_if_there_is_no_such_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,6 +82,7 @@ def test_a_function_that_the_app_has_registered_for_the_end_has_a_while_only(end
     program = f"""
 import atexit, threading
 from perdure.daemon import serve
+from perdure.daemon.process.process_fence import ProcessFence
 serve.AT_EXIT_S = 0.2
 with serve.no_thread_is_waited_for():
     atexit.register(threading.Event().wait)

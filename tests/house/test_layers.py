@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "journal": set[str](),
     "actors": {"journal"},
     "runtime": {"actors", "journal"},
-    "testing": {"runtime", "actors"},
+    "testing": {"client", "embedding", "runtime", "actors"},
     "http": {"api", "runtime", "actors", "journal"},
     "rpc": {"api", "runtime", "actors", "journal"},
     "client": {"api", "runtime", "actors"},

@@ -118,6 +118,25 @@ def programs() -> list[Program]:
             prepare=(("mvn", "-q", "-B", "compile"),),
         ),
         Program(name="Python 1.19, host killed", command=(ours, "sdk_crash.py", new), needs=(new,), own_daemon=True),
+        *(
+            Program(
+                name=f"{sdk}, {what}, killed one after the other",
+                command=(ours, "sdk_hosts.py", kind, sdk, *worker),
+                needs=needs,
+                prepare=prepare,
+                own_daemon=True,
+            )
+            for sdk, worker, needs, prepare in (
+                ("Python 1.19", (new, "sdk_crash_worker.py"), (new,), ()),
+                (
+                    "JavaScript",
+                    ("node", "js/crash_worker.js"),
+                    ("node", "npm"),
+                    (("npm", "ci", "--prefix", "js", *npm[2:]),),
+                ),
+            )
+            for kind, what in (("processes", "two processes"), ("postgres", "three hosts on PostgreSQL"))
+        ),
         Program(
             name="Python 1.19, what meets a turn",
             command=(ours, "sdk_held_turn.py", new),

@@ -19,15 +19,25 @@ class Host:
         data: The store's file; the log goes beside it.
         app: A file with native code, or None.
         ports: HTTP's and gRPC's; 0 for any. One that is started again keeps its ports, so that workers find it.
+        options: More of the command line.
+        database: The address of a database in place of the file.
     """
 
-    def __init__(self, data: Path, *, app: Path | None = None, ports: tuple[int, int] = (0, 0)) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *,
+        app: Path | None = None,
+        ports: tuple[int, int] = (0, 0),
+        options: tuple[str, ...] = (),
+        database: str | None = None,
+    ) -> None:
         http, rpc = ports
         command = [sys.executable, "-m", "perdure", "run"]
         if app is not None:
             # What the file does not have is for workers, also before the first of them has connected.
             command += [str(app), "--wait-for-workers"]
-        command += ["--http-port", str(http), "--grpc-port", str(rpc), "--data", str(data)]
+        command += ["--http-port", str(http), "--grpc-port", str(rpc), "--data", database or str(data), *options]
         self.log = data.with_suffix(".log")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=data.parent, text=True)

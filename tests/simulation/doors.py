@@ -14,22 +14,24 @@ An app is called as its server calls it (ASGI), and the gRPC methods as `workers
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn
 from urllib.parse import quote
 
 from msgspec.structs import replace
 
 from perdure import InstanceNotFound, Status
-from perdure.actors.store.listing import ListFilter
+from perdure.actors.store.listing import ListFilter, Order
 from perdure.api.sidecar import Sidecar
 from perdure.client.app_server import AppServer, AsgiApp
 from perdure.client.errors import ServerRefused
+from perdure.client.filters import Filter
 from perdure.client.remote import RemoteOperations
 from perdure.client.remote_client import RemoteClient
 from perdure.daemon.asgi import EmbeddedControl
 from perdure.http.app import HttpOptions, create_app
 from perdure.rpc.messages import Message
 from perdure.rpc.wire.event_json import event_writer
+from perdure.runtime.dates import to_us
 from perdure.runtime.engine import Engine
 from perdure.runtime.errors import RequestRefused
 from perdure.runtime.history.attribution import EMBEDDED as BY
@@ -38,6 +40,7 @@ from perdure.runtime.instance.message import Repair, RepairAction
 from perdure.runtime.operations.bulk.operation import BulkAction, OperationState
 from perdure.runtime.operations.client import Client
 from perdure.runtime.operations.facade import finished
+from perdure.runtime.operations.reading.listing import InstanceFilter
 from perdure.runtime.operations.steering.embedded import EmbeddedOperations
 from perdure.runtime.operations.steering.starting import IfExists, StartRequest
 from perdure.testing.simulation.calls import ConnectionLost
@@ -54,6 +57,16 @@ AGENT = "grpc-python-asyncio/1.60"
 
 # Of these a repeated start does not begin a finished instance anew.
 SAFE_DOORS = (EMBEDDED, MANAGEMENT)
+
+
+class ListedItem(NamedTuple):
+    """An instance in a list; times are Unix time in microseconds."""
+
+    id: str
+    status: str
+    custom_status: str | None
+    created_us: int
+    updated_us: int
 
 
 class Doors:
@@ -125,6 +138,32 @@ class Doors:
             return (await client.operation(operation_id)).state == "RUNNING"
         return (await engine.bulk.get(operation_id)).operation.state is OperationState.RUNNING
 
+    async def page(
+        self, engine: Engine, wanted: InstanceFilter, order: Order, cursor: str | None, limit: int
+    ) -> tuple[Sequence[ListedItem], str | None]:
+        """A page of the list of the instances of some status, or of all."""
+        if (client := self._management(engine)) is None:
+            page = await engine.views.listing.list(wanted, order=order, cursor=cursor, limit=limit)
+            found = [
+                ListedItem(each.id, each.status, each.custom_status, each.created_us, each.updated_us)
+                for each in page.items
+            ]
+            return found, page.cursor
+        listed = await client.list(order=order.value, cursor=cursor, limit=limit, **_words(wanted))
+        items = [
+            ListedItem(each.id, each.status, each.custom_status, to_us(each.created), to_us(each.updated))
+            for each in listed.items
+        ]
+        return items, listed.cursor
+
+    async def count(self, engine: Engine, wanted: InstanceFilter) -> dict[str, int]:
+        """How many instances of some status there are, or of each."""
+        if (client := self._management(engine)) is None:
+            groups = (await engine.views.listing.count(wanted, by=["status"])).groups
+            return {str(each.values[0]): each.total for each in groups}
+        counted = await client.count(by=["status"], **_words(wanted))
+        return {str(each.status): each.count for each in counted.counts}
+
     def _management(self, engine: Engine) -> RemoteClient | None:
         """The client of the management API, if chance has chosen that door."""
         door = self._doors[self._choices.draw("story.door", len(self._doors))]
@@ -147,6 +186,10 @@ class Doors:
 
 
 TOO_MANY = 429  # by Dapr's routes, too
+
+
+def _words(wanted: InstanceFilter) -> Filter:
+    return {"status": sorted(wanted.statuses)} if wanted.statuses is not None else {}
 
 
 def _word(action: BulkAction) -> Literal["suspend", "resume"]:

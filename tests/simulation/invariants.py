@@ -37,9 +37,10 @@ from perdure.runtime.history.status import TRANSITIONS, Status
 from perdure.runtime.instance.message import WORKFLOW
 from perdure.testing.simulation.world import SimWorld
 
-from .checks.answers import Versions
+from .checks.answers import Version, Versions
 from .checks.broken import Broken
 from .checks.cut_off import CutOffs
+from .checks.forgetting import Forgetting
 from .checks.log_lines import LogLines
 from .checks.punctual import Asked, Punctuality
 from .checks.standing import check_standing
@@ -106,6 +107,8 @@ class Witness:
         self._commits = 0
         self._punctual: Punctuality | None = None
         self._cut_offs: CutOffs | None = None
+        self._forgetting: Forgetting | None = None
+        self.forgotten: set[str] = set()  # by retention
         self._writing: Turn | None = None  # whose write is being read
 
     @contextmanager
@@ -114,9 +117,22 @@ class Witness:
         self.world = world
         self._punctual = Punctuality(world)
         self._cut_offs = CutOffs(world)
+        self._forgetting = Forgetting(world)
         world.on_commit.append(self.committed)
         with self.turns.kept(), self.log.kept():
             yield
+
+    def purging(self, id_: str) -> None:
+        """Learn that somebody is about to purge an instance."""
+        assert self._forgetting is not None
+        self._forgetting.asked(id_)
+
+    def must_be_gone(self) -> tuple[list[str], int]:
+        """The instances that retention must have forgotten by some date, and that date; Unix time, microseconds."""
+        assert self._forgetting is not None
+        dates = {id_: self._forgetting.over_us(self.versions.newest(id_)) for id_ in self.versions.ids()}
+        due = {id_: at_us for id_, at_us in dates.items() if at_us is not None}
+        return list(due), max(due.values(), default=0)
 
     def tell(self, broken: Broken) -> None:
         """Note what was found first."""
@@ -190,9 +206,11 @@ class Witness:
         assert self._cut_offs is not None
         logged = self.turns.committed(write)
         self._writing = logged.turn if logged is not None else None
+        before = self.versions.newest(id_)
         self.versions.committed(write, self._writing)
         self._commits += 1
         if write.delete:
+            self._check_forgotten(write, before)
             gone = self.seen.pop(id_, None)
             if gone is not None and not gone.ended:
                 self._cut_offs.ended(gone.execution_id, self._writing)
@@ -216,6 +234,12 @@ class Witness:
             self._row(id_, seen, unpack_row(write.entry), write.at_us)
         if logged is not None and self._standings and self._commits % self._standings == 0:
             self._check_standing(logged, seen, newest=logged.turn is self.turns.last[id_].turn)
+
+    def _check_forgotten(self, write: Write, before: Version | None) -> None:
+        assert self._forgetting is not None
+        if self._forgetting.check(write, before):
+            self.forgotten.add(write.address.id)
+            self.sometimes["forgotten"] += 1
 
     def _check_standing(self, logged: LoggedTurn, seen: Seen, *, newest: bool) -> None:
         """E7, if no turn was taken that is not on the disk, and the turn is there as a whole."""

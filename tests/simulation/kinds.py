@@ -9,6 +9,7 @@ sqlite     the store is a file of SQLite
 postgres   the store is on a PostgreSQL server, of which there is a stand-in
 workers    the code is with workers of SDKs
 doors      callers go by the doors of the host, as bytes
+forgetful  what has ended is forgotten soon
 mixed      all of these, as the seed says
 crowd      a hundred instances with small programs, and few faults or none: fast, and all checks as elsewhere
 """
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from perdure.runtime.operations.retention.policy import Retention
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.machines.database.machine import DatabaseStores
 from perdure.testing.simulation.machines.sqlite_file import SqliteFile
@@ -24,7 +26,23 @@ from perdure.testing.simulation.machines.sqlite_file import SqliteFile
 from .programs import Program
 from .scenario import Scenario
 
-KINDS = ("plain", "clock", "lossy", "forward", "back", "sqlite", "postgres", "workers", "doors", "mixed", "crowd")
+KINDS = (
+    "plain",
+    "clock",
+    "lossy",
+    "forward",
+    "back",
+    "sqlite",
+    "postgres",
+    "workers",
+    "doors",
+    "forgetful",
+    "mixed",
+    "crowd",
+)
+# For how long retention keeps what has ended. Where requests come twice the second comes a second after the first, and
+# begins anew what is forgotten by then.
+FORGETS_S = (1, 30, 3_600)
 # How many instances a world has at most, in mixed worlds: some bugs need a crowd, others are lost in one.
 SIZES = (12, 30, 100)
 CROWD = 100
@@ -63,6 +81,20 @@ def a_small_program(choices: Choices) -> Program:
     return SMALL_PROGRAMS[choices.draw("program.small", len(SMALL_PROGRAMS))]
 
 
+def a_retention(choices: Choices, *, lossy: bool) -> Retention:
+    """Choose how long what has ended is kept, by its status or for all."""
+    kept_us = 1_000_000 * (FORGETS_S[1:] if lossy else FORGETS_S)[choices.draw("world.forgets", 2 if lossy else 3)]
+    match choices.draw("world.forgets_what", 4):
+        case 1:
+            return Retention(completed_us=kept_us)
+        case 2:
+            return Retention(failed_us=kept_us, terminated_us=10 * kept_us)
+        case 3:
+            return Retention(any_terminal_us=kept_us, completed_us=2 * kept_us, audit_us=1_000_000)
+        case _:
+            return Retention(any_terminal_us=kept_us)
+
+
 @contextmanager
 def scenario_of(kind: str, choices: Choices, **named: Any) -> Iterator[Scenario]:
     """A world of a kind, until the block ends.
@@ -81,6 +113,8 @@ def scenario_of(kind: str, choices: Choices, **named: Any) -> Iterator[Scenario]
         made["deploy"] = (None, None, "forward", "back and forth")[draw("world.deploy", 4)]
         made["instances_max"] = SIZES[draw("world.size", len(SIZES))]
     made["doors"] = kind == "doors" or (mixed and draw("world.doors", 4) == 1)
+    if kind == "forgetful" or (mixed and draw("world.forgetful", 6) == 1):
+        made["retention"] = a_retention(choices, lossy=made["lossy"])
     if kind == "crowd":
         made |= {"instances_max": CROWD, "fates": ("left alone",), "programs": a_small_program}
     # Workers have one version of the code.

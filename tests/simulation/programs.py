@@ -19,6 +19,8 @@ What a step gives is a function of the program alone, or one of a few values tha
     ["patched", n]     an activity, in newer code two of them -> n + 1
     ["child", program, k]  one: 0 as it comes, 1 named, 2 in the style of a generator, 3 one that fails at its end
                               -> its result, or "failed"
+    ["rounds", s, n]   n generations, each with a timer and an activity, as a schedule has them; always the last step
+                       -> n + 1 down to 2
     ["again", program] continue as new        -> all so far, and the program's results behind it; always the last step
 
 Each sending of an event has a payload of its own, as "for e1/7"; a program's result has what is before the stroke.
@@ -48,12 +50,14 @@ from perdure.testing.simulation.world import SimWorld
 Program: TypeAlias = list[list[Any]]
 
 LATE = "late"
+# Results that are the same whatever the step's number is.
+FIXED = {"bad": "bad", "odd": "nan", "chance": "same"}
 # How long an activity takes: some of these, so that results come while commits are under way, and sometimes longer.
 TAKES_S = (0.0, 0.000_2, 0.000_4, 0.000_6, 0.001, 0.001_4, 0.005, 0.03)
 WORKS_S = (0.0, 0.05, 2.0)
-# The last two of these need what a child cannot have: events by its id, and a generation of its own.
+# The last of these need what a child cannot have: events by its id, and a generation of its own.
 KINDS = ("work", "flaky", "nap", "fan", "bad", "either", "chance", "status", "patched", "odd", "thread", "apart")
-KINDS_OF_A_PARENT = (*KINDS, "event", "event", "race", "race", "child", "child", "again", "again")
+KINDS_OF_A_PARENT = (*KINDS, "event", "event", "race", "race", "child", "child", "again", "rounds")
 
 
 def a_program(choices: Choices, *, depth: int = 0) -> Program:
@@ -64,6 +68,9 @@ def a_program(choices: Choices, *, depth: int = 0) -> Program:
         kind, number = kinds[choices.draw("program.kind", len(kinds))], choices.draw("program.number", 4)
         if kind == "again":
             made.append(["again", a_program(choices, depth=depth + 1)])
+            break
+        if kind == "rounds":
+            made.append([kind, (0.01, 0.5, 5, 100)[number], 1 + number])
             break
         made.append(_a_step(choices, kind, number, depth))
     return made
@@ -98,12 +105,8 @@ def expected(program: Program) -> list[Any]:
                 results.append(rest[0] + 1)
             case "flaky":
                 results.append(rest[0])
-            case "bad":
-                results.append("bad")
-            case "odd":
-                results.append("nan")
-            case "chance":
-                results.append("same")
+            case "bad" | "odd" | "chance":
+                results.append(FIXED[kind])
             case "event":
                 results.append(f"for {rest[0]}")
             case "race":
@@ -114,6 +117,8 @@ def expected(program: Program) -> list[Any]:
                 results.append([n + 1 for n in range(rest[0])])
             case "child":
                 results.append("failed" if rest[1] == 3 else expected(rest[0]))
+            case "rounds":
+                results += [n + 1 for n in range(rest[1], 0, -1)]
             case "again":
                 results += expected(rest[0])
     return results
@@ -350,6 +355,13 @@ def app_of(
                 await ctx.create_timer(rest[0])
             elif kind == "status":
                 ctx.set_custom_status(f"step {rest[0]}")
+            elif kind == "rounds":
+                await ctx.create_timer(rest[0])
+                results.append(await do_work(ctx, rest[1]))
+                if rest[1] > 1:
+                    following = [[kind, rest[0], rest[1] - 1]]
+                    ctx.continue_as_new({**given, "program": following, "so_far": results}, save_events=True)
+                    return None
             elif kind == "again":
                 ctx.continue_as_new({**given, "program": rest[0], "so_far": results}, save_events=True)
                 return None

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from perdure import App, InstanceNotFound, Settings
 from perdure.runtime.errors import RequestRefused
+from perdure.runtime.operations.retention.policy import Retention
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.deploys import DeployMode
 from perdure.testing.simulation.knobs import Knobs
@@ -22,10 +23,12 @@ from .doors import DOORS, EMBEDDED, SAFE_DOORS, Doors
 from .invariants import STANDINGS, Witness
 from .programs import Program, a_program, app_of
 from .story.fates import ASLEEP_FOR, KINDS, Fate, Living, a_fate
+from .story.reader import LOOKS_MAX, Look, Reader
 from .workers.crew import Crew
 
 # After healing all instances have ended within this; where the date is set, timers may be late by all its steps back.
 PATIENCE_S, PATIENCE_WITH_STEPS_S = 3_600.0, 86_400.0
+FOR_EVER = Retention()
 # How much of the processor's time a world may take; a large one takes two seconds.
 CPU_S = 120.0
 # When what a network has delivered late is put right: a suspension after its resumption, say.
@@ -54,6 +57,7 @@ class Scenario:
         store: Gives the store of each life; one in memory by default.
         workers: The code is with workers of SDKs, and the host has none.
         doors: Callers go by the doors of the host: Dapr's HTTP API, the management API, the task hub.
+        retention: How long what has ended is kept; for ever by default.
         instances_max: So many workflows at most, without children.
         fates: Of what kinds their fates are.
         program: Of the only instance; None: instances have programs of their own.
@@ -76,6 +80,7 @@ class Scenario:
         store: StoreOf | None = None,
         workers: bool = False,
         doors: bool = False,
+        retention: Retention = FOR_EVER,
         standings: int = STANDINGS,
         rests: bool = True,
         keep: bool = False,
@@ -84,7 +89,8 @@ class Scenario:
         self.choices = choices
         self._lossy = lossy
         self._rests = rests
-        settings = Knobs(Settings(activities_max=100, stop_grace_s=1.0, wait_for_workers=workers), choices)
+        usual = Settings(activities_max=100, stop_grace_s=1.0, wait_for_workers=workers, retention=retention)
+        settings = Knobs(usual, choices)
         performing = self.witness.performing_at_a_worker if workers else self.witness.performing
         apps = [app_of(lambda: self.world, performing)]
         if deploy is not None:
@@ -107,10 +113,18 @@ class Scenario:
             [Fate("i0", "left alone", program)]
             if program is not None
             else [
-                a_fate(choices, number, clock_is_set=clock_is_set, kinds=fates, programs=programs)
+                a_fate(
+                    choices,
+                    number,
+                    clock_is_set=clock_is_set,
+                    forgetful=bool(retention),
+                    kinds=fates,
+                    programs=programs,
+                )
                 for number in range(1 + choices.draw("story.instances", instances_max))
             ]
         )
+        self.reader = Reader(self.world, self.witness, self.doors)
         self.livings = [Living(self.world, self.witness, fate, sendings, self.doors) for fate in lived]
 
     def run(self) -> Outcome:
@@ -178,6 +192,8 @@ class Scenario:
             self.crew.start()
         async with asyncio.TaskGroup() as tasks:
             lives = [tasks.create_task(living.live()) for living in self.livings]
+            if looks := self.choices.draw("story.looks", LOOKS_MAX):
+                tasks.create_task(self.reader.live(looks))
             tasks.create_task(self._heal(lives))
         if self._rests:
             await self._rest(world)
@@ -185,6 +201,7 @@ class Scenario:
     async def _rest(self, world: SimWorld) -> None:
         # A host may learn only now that its database is another one.
         await world.ask(lambda engine: engine.client.get("nobody"))
+        await self._wait_for_retention(world)
         await check_idle(world, asleep=self._asleep)
         if self.crew is not None:
             await self.crew.all_connected()
@@ -197,12 +214,23 @@ class Scenario:
             await world.ask(lambda engine: engine.client.get("nobody"))
             await world.sleep(10)
         self.witness.check_all_ended(asleep=self._asleep)
+        await self.reader.look(Look())
         await check_rest(
             world,
             purged=[living.fate.id for living in self.livings if living.fate.kind.startswith("purged")],
             asleep=dict.fromkeys(self._asleep, ASLEEP_FOR),
             tasks=tasks_then,
         )
+
+    async def _wait_for_retention(self, world: SimWorld) -> None:
+        """E14: what has ended is gone when its time is over."""
+        ids, gone_us = self.witness.must_be_gone()
+        if not ids:
+            return
+        await world.sleep(max(0.0, (gone_us - world.clock.now_us()) / 1e6))
+        left, _ = self.witness.must_be_gone()
+        if left:
+            raise self.witness.broken or Broken("E14", f"{left[0]} and {len(left) - 1} others are not forgotten")
 
     @property
     def _asleep(self) -> list[str]:

@@ -13,7 +13,8 @@ import pytest
 from ..support.processes.daemon import Daemon
 
 APP = """
-import asyncio, gc, logging, os, resource, signal, sys, threading, time, warnings
+import _thread, asyncio, decimal, gc, locale, logging, os, resource, signal, sys, tempfile, threading, time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 import perdure
@@ -97,6 +98,45 @@ def fork():
     if os.fork() == 0:
         os._exit(0)
 
+def fork_and(then):
+    if os.fork() == 0:
+        then()
+
+def daemonize():
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.umask(0)
+            for descriptor in range(3):
+                os.close(descriptor)
+            time.sleep(1)
+        os._exit(0)
+
+def lower(name):
+    number = getattr(resource, name)
+    resource.setrlimit(number, (0, resource.getrlimit(number)[1]))
+
+def slow(*_):
+    time.sleep(0.0002)
+    return slow
+
+def gone():
+    os.chdir(tempfile.mkdtemp())
+    os.rmdir(os.getcwd())
+
+def nested(depth=200_000):
+    found = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+def fill_memory():
+    resource.setrlimit(resource.RLIMIT_AS, (2**30, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    bytearray(2**40)
+
+def own(number):
+    return lambda: os.kill(os.getpid(), number)
+
 MISDEEDS = {
     "cancel all tasks": cancel_all,
     "cancel all tasks gathered": cancel_all_gathered,
@@ -155,6 +195,57 @@ MISDEEDS = {
     "profiler that raises": lambda: profile(signal.SIGPROF, signal.ITIMER_PROF, raises),
     "profiler that interrupts": lambda: profile(signal.SIGVTALRM, signal.ITIMER_VIRTUAL, interrupts),
     "profile": lambda: sys.setprofile(interrupts),
+    "slow trace": lambda: sys.settrace(slow),
+    "slow profile": lambda: sys.setprofile(slow),
+    "trace of all threads": lambda: threading.settrace(raises),
+    "profile of all threads": lambda: threading.setprofile(raises),
+    "no sys.excepthook": lambda: setattr(sys, "excepthook", None),
+    "no threading.excepthook": lambda: setattr(threading, "excepthook", None),
+    "no sys.unraisablehook": lambda: setattr(sys, "unraisablehook", None),
+    "SIGINT to itself": own(signal.SIGINT),
+    "SIGTERM to itself": own(signal.SIGTERM),
+    "SIGSTOP to itself": own(signal.SIGSTOP),
+    "SIGKILL to itself": own(signal.SIGKILL),
+    "SIGABRT to itself": own(signal.SIGABRT),
+    "SIGSEGV to itself": own(signal.SIGSEGV),
+    "SIGHUP to itself": own(signal.SIGHUP),
+    "SIGTERM to its group": lambda: os.killpg(0, signal.SIGTERM),
+    "raise_signal": lambda: signal.raise_signal(signal.SIGTERM),
+    "pthread_kill": lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGINT),
+    "interrupt_main": _thread.interrupt_main,
+    "execv": lambda: os.execv("/bin/sleep", ["sleep", "60"]),
+    "execlp": lambda: os.execlp("true", "true"),
+    "closerange": lambda: os.closerange(3, 4096),
+    "closerange of all": lambda: os.closerange(0, 4096),
+    "no memory": lambda: lower("RLIMIT_AS"),
+    "little memory": fill_memory,
+    "no size of files": lambda: lower("RLIMIT_FSIZE"),
+    "no threads": lambda: lower("RLIMIT_NPROC"),
+    "no CPU": lambda: lower("RLIMIT_CPU"),
+    "no stack": lambda: lower("RLIMIT_STACK"),
+    "no core": lambda: lower("RLIMIT_CORE"),
+    "recursion in C": lambda: repr(nested()),
+    "recursion in comparing": lambda: nested() == nested(),
+    "recursion in freeing": nested,
+    "MemoryError": lambda: bytearray(2**62),
+    "SystemExit": lambda: sys.exit(3),
+    "a folder that is gone": gone,
+    "time zone": lambda: (os.environ.update(TZ="Asia/Tokyo"), time.tzset()),
+    "locale": lambda: locale.setlocale(locale.LC_ALL, "C"),
+    "decimal": lambda: setattr(decimal.getcontext(), "prec", 1),
+    "closed sys.stdout": lambda: (sys.stdout or sys.stderr).close(),
+    "sys.stderr": lambda: setattr(sys, "stderr", 5),
+    "gc callbacks": lambda: gc.callbacks.append(raises),
+    "garbage that is kept": lambda: gc.set_debug(gc.DEBUG_SAVEALL),
+    "origins of coroutines": lambda: sys.set_coroutine_origin_tracking_depth(1000),
+    "gc threshold": lambda: gc.set_threshold(0),
+    "asyncgen hooks": lambda: sys.set_asyncgen_hooks(raises, raises),
+    "a fork that returns": lambda: fork_and(list),
+    "a fork that raises": lambda: fork_and(raises),
+    "a fork that exits": lambda: fork_and(sys.exit),
+    "a fork that stays": lambda: fork_and(lambda: time.sleep(60)),
+    "a program of its own": daemonize,
+    "standard error": lambda: os.close(2),
 }
 
 @app.activity
@@ -265,6 +356,10 @@ def test_whatever_code_does_to_the_process_the_daemon_and_the_others_go_on(
             "had replaced the handler of SIGPIPE",
             "had blocked SIGALRM",
             "had changed gc.isenabled() from True to False",
+            "had changed sys.excepthook from",
+            "has left a function of sys.settrace() behind",
+            "has left a function of sys.setprofile() behind",
+            "os.kill() sends SIGTERM to the daemon's own process",
         ):
             assert told in log
 
@@ -277,13 +372,14 @@ def test_the_same_from_threads(daemon: Daemon) -> None:
 def test_a_daemon_that_nobody_can_reach_any_more_ends(tmp_path: Path) -> None:
     app = tmp_path / "closes.py"
     app.write_text(
-        "import os, stat, perdure\n"
+        "import ctypes, os, stat, perdure\n"
         "app = perdure.App('closes')\n"
         "@app.workflow\n"
         "async def closes(ctx):\n"
+        "    close = ctypes.CDLL(None).close  # which the daemon does not see\n"
         "    for descriptor in range(3, 256):\n"
         "        try:\n"
-        "            if stat.S_ISSOCK(os.fstat(descriptor).st_mode): os.close(descriptor)\n"
+        "            if stat.S_ISSOCK(os.fstat(descriptor).st_mode): close(descriptor)\n"
         "        except OSError: pass\n"
     )
     with Daemon(app, tmp_path / "p.db") as daemon:

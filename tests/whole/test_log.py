@@ -33,7 +33,7 @@ from perdure.runtime.history.event import ExecutionCompleted, TaskFailed, TaskSc
 from perdure.runtime.instance import receiving
 from perdure.runtime.instance.message import ActivityDone, RaiseEvent, WorkflowAnswer, workflow_address
 from perdure.runtime.settings import Opening, Settings
-from perdure.runtime.workers.items import ActivityAnswer, ActivityItem, Worker
+from perdure.runtime.workers.items import ActivityAnswer, ActivityItem, Worker, WorkflowItem
 from perdure.testing.faulty_store import FaultyStore
 from perdure.testing.virtual_time import LoopClock, run_virtually
 
@@ -765,6 +765,7 @@ def test_the_attempts_of_a_worker_say_how_long_they_took(who: str, caplog: pytes
                     await anyio.sleep(2)
                     await dispatcher.complete_activity(ActivityAnswer("i", item.task_id, item.token, None, failure))
                     continue
+                assert isinstance(item, WorkflowItem)
                 await anyio.sleep(1)
                 has_failed = any(isinstance(timed.event, TaskFailed) for timed in item.new)
                 asked = ExecutionCompleted(2, 1, None, None) if has_failed else TaskScheduled(1, "elsewhere", None, "k")

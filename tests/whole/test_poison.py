@@ -23,7 +23,7 @@ ENDS_MAX = 3
 LOOK_S = 1.0  # how often to look whether an instance is set aside
 
 APP = """
-import asyncio, ctypes, os, signal, sys, time
+import asyncio, ctypes, faulthandler, os, signal, sys, threading, time
 from perdure import ActivityContext, App, WorkflowContext
 
 app = App("shop")
@@ -33,11 +33,27 @@ def keep_the_lock():
     for _ in range(2):
         ctypes.PyDLL(None).pthread_mutex_lock(mutex)
 
+def become(program):
+    arguments = (ctypes.c_char_p * 2)(program, None)
+    ctypes.CDLL(None).execv(program, arguments)
+
+def daemonize():
+    if os.fork() == 0:
+        time.sleep(1)
+    os._exit(0)
+
+# Each gets past the daemon's fence (`daemon/process/process_fence.py`).
 ENDS = {
     "exit": lambda: os._exit(3),
-    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "exit in order": lambda: os._exit(0),
+    "exit of C's": lambda: ctypes.CDLL(None).exit(0),
+    "kill": lambda: ctypes.CDLL(None).kill(os.getpid(), signal.SIGKILL),
     "crash": lambda: ctypes.string_at(0),
+    "segmentation fault": lambda: faulthandler._sigsegv(),
     "abort": os.abort,
+    "close all": lambda: [ctypes.CDLL(None).close(each) for each in range(256)],
+    "become another program": lambda: become(b"/bin/true"),
+    "daemonize": daemonize,
     "keep the lock": keep_the_lock,
 }
 
@@ -161,6 +177,12 @@ def stalls_of(house: House, instance_id: str) -> list[str]:
         pytest.param("by_activity", "in_the_loop", "kill", marks=pytest.mark.slow),
         pytest.param("by_activity", "in_a_thread", "crash", marks=pytest.mark.slow),
         pytest.param("by_activity", "in_a_thread", "abort", marks=pytest.mark.slow),
+        pytest.param("by_activity", "in_the_loop", "exit in order", marks=pytest.mark.slow),
+        pytest.param("by_activity", "in_a_thread", "exit of C's", marks=pytest.mark.slow),
+        pytest.param("by_activity", "in_the_loop", "segmentation fault", marks=pytest.mark.slow),
+        pytest.param("by_activity", "in_a_thread", "close all", marks=pytest.mark.slow),
+        pytest.param("by_activity", "in_the_loop", "become another program", marks=pytest.mark.slow),
+        pytest.param("by_activity", "in_a_thread", "daemonize", marks=pytest.mark.slow),
     ],
 )
 def test_an_activity_that_ends_the_process_is_found(house: House, workflow: str, activity: str, how: str) -> None:

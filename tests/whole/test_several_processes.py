@@ -91,6 +91,10 @@ class Daemon:
         metadata: dict[str, Any] = httpx.get(f"{self.url}/v1.0/metadata", timeout=READY_S).json()
         return metadata
 
+    def begin(self, workflow: str, instance_id: str) -> None:
+        url = f"{self.url}/v1.0/workflows/dapr/{workflow}/start?instanceID={instance_id}"
+        assert httpx.post(url, timeout=READY_S).status_code == 202
+
     def ended(self) -> int:
         return ended(self.process, self.out, self.err)
 
@@ -218,17 +222,39 @@ def test_no_process_is_left_when_the_parent_is_killed(start: Start) -> None:
     assert sum(line.endswith("perdure.daemon.daemon: stopped") for line in daemon.err.said) == PROCESSES
 
 
-def test_workers_are_sent_away_with_a_reason_and_clients_are_not(start: Start) -> None:
+def test_a_worker_of_one_process_works_for_both_and_any_process_takes_its_answers(start: Start) -> None:
     daemon = start()
 
     async def visit() -> None:
-        async with grpc.aio.insecure_channel(daemon.grpc) as channel:
-            client = Client(channel)
-            await client.call("Hello")
-            with pytest.raises(grpc.aio.AioRpcError, match="--processes 1") as caught:
-                await client.call("GetWorkItems").read()
-            assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
-            assert (await client.call("GetMetadata")).id == "shop"
+        with anyio.fail_after(READY_S):
+            async with grpc.aio.insecure_channel(daemon.grpc) as channel:
+                client = Client(channel)
+                # Given a worker, of which both processes have heard,
+                stream = client.call("GetWorkItems")
+                while {daemon.metadata()["workflows"]["connectedWorkers"] for _ in range(16)} != {2}:
+                    await anyio.sleep(0.05)
+                # when instances of its code are begun, whose ids spread over both,
+                ids = {f"r{n}" for n in range(16)}
+                for each in sorted(ids):
+                    daemon.begin("remote", each)
+                # then it is given a turn of each of them, once,
+                items = [await stream.read() for _ in ids]
+                assert {item.workflowRequest.instanceId for item in items} == ids
+                # and its answers, over whatever connections, end them.
+                for item in items:
+                    async with grpc.aio.insecure_channel(daemon.grpc) as another:
+                        await Client(another).call(
+                            "CompleteOrchestratorTask",
+                            instanceId=item.workflowRequest.instanceId,
+                            completionToken=item.completionToken,
+                            actions=[{"id": 1, "completeWorkflow": {"workflowStatus": 1}}],
+                        )
+                for each in ids:
+                    ended = await client.call("WaitForInstanceCompletion", instanceId=each)
+                    assert ended.workflowState.workflowStatus == 1
+                stream.cancel()
+                while {daemon.metadata()["workflows"]["connectedWorkers"] for _ in range(16)} != {1}:
+                    await anyio.sleep(0.05)
 
     anyio.run(visit)
 

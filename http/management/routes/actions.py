@@ -209,7 +209,7 @@ class ActionRoutes:
             instance_id,
             by=by_of(call, asked.reason),
             from_event=asked.from_event,
-            new_id=asked.id or None,
+            new_id=asked.id,
             input=json_text(asked.input),
             overwrite_input=asked.input is not UNSET,
             condition=run,

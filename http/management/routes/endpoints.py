@@ -23,6 +23,7 @@ COUNTED_BY = ("status", "name", "root")
 EXTRAS = ("waiting_for", "children")
 
 TEXT: Json = {"type": "string"}
+WORD: Json = {"type": "string", "minLength": 1}  # an id or a name
 
 
 WAIT_LENGTH: Json = {

@@ -38,7 +38,7 @@ from ....runtime.operations.overview.workflows import ActivityReport, WorkflowRe
 from ....runtime.operations.reading.listing import InstanceFilter
 from ..call import ManagementCall
 from ..endpoint import JSON, Endpoint, QueryField, Success
-from .endpoints import CURSOR, LIMIT_MAX, TEXT, listed, number, words
+from .endpoints import CURSOR, LIMIT_MAX, WORD, listed, number, words
 
 LIMIT = 100
 WINDOW_US = STEP_S * STEPS * 10**6
@@ -82,8 +82,8 @@ OVERVIEW = (
         "Read the audit: each change, its author and the reason",
         AuditList,
         query=(
-            QueryField("id", TEXT, "Of the instance"),
-            QueryField("actor", TEXT, "The name of the token"),
+            QueryField("id", WORD, "Of the instance"),
+            QueryField("actor", WORD, "The name of the token"),
             QueryField("action", words(*AuditAction), "What was done"),
             QueryField("after", {"type": "string", "format": "date-time"}, "Included"),
             QueryField("before", {"type": "string", "format": "date-time"}, "Excluded"),
@@ -190,8 +190,8 @@ class OverviewRoutes:
         query = call.query
         action = query.values.get("action")
         wanted = AuditFilter(
-            id=query.text("id"),
-            author=query.text("actor"),
+            id=query.word("id"),
+            author=query.word("actor"),
             action=query.choice("action", "", list(AuditAction)) if action is not None else None,
             since_us=query.moment("after"),
             until_us=query.moment("before"),

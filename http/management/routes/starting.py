@@ -22,7 +22,7 @@ from ....runtime.operations.steering.starting import IfExists, StartRequest
 from ..call import ManagementCall
 from ..endpoint import Endpoint, Payload, QueryField, Success
 from .actions import by_of, condition_of, done, started
-from .endpoints import TEXT, words
+from .endpoints import WORD, words
 
 START = Endpoint(
     "start_instance",
@@ -38,7 +38,7 @@ START = Endpoint(
     query=(
         QueryField(
             "id",
-            TEXT,
+            WORD,
             "Any text. Without it: a new UUID, or with an `Idempotency-Key` one that follows from name and key.",
         ),
         QueryField("start_at", {"type": "string", "format": "date-time"}, "When its code is to begin"),
@@ -52,7 +52,7 @@ START = Endpoint(
         QueryField(
             "force", {"type": "boolean"}, "With `if_exists=restart`: terminate a holder that has not ended first"
         ),
-        QueryField("app_id", TEXT, "The app id of this daemon; reserved for others"),
+        QueryField("app_id", WORD, "The app id of this daemon; reserved for others"),
     ),
     tags=True,
     headers=("Idempotency-Key",),
@@ -92,11 +92,11 @@ class StartRoutes:
 
     async def start_instance(self, call: ManagementCall) -> Response:
         query = call.query
-        if (app_id := query.text("app_id")) not in (None, self.app_id):
+        if (app_id := query.word("app_id")) not in (None, self.app_id):
             raise query.refusal(f"'app_id' is {app_id!r}, and this daemon hosts {self.app_id!r} only; leave it out")
         asked = StartRequest(
             name=call.piece("name"),
-            instance_id=query.text("id"),
+            instance_id=query.word("id"),
             start_at_us=query.moment("start_at"),
             tags=query.tags or None,
             if_exists=IfExists(query.choice("if_exists", IfExists.REJECT, list(IfExists))),

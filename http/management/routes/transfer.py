@@ -30,7 +30,7 @@ from ..call import ManagementCall
 from ..endpoint import NDJSON, Endpoint, Payload, QueryField, Success
 from ..live import LiveStream, Write
 from .actions import by_of, started
-from .endpoints import TEXT
+from .endpoints import WORD
 from .instances import STOPPED, error_line
 
 IMPORT_BYTES_MAX = 256 * 1024 * 1024  # of a whole instance, which is written in one commit
@@ -59,7 +59,7 @@ IMPORT = Endpoint(
         HISTORY_UNREADABLE,
         NOT_FOUND,
     ),
-    query=(QueryField("id", TEXT, "Another id than it had. The id must be free."),),
+    query=(QueryField("id", WORD, "Another id than it had. The id must be free."),),
     body=Payload("What an export has given"),
     description="It must have ended. It performs, sends and arms nothing.",
 )
@@ -102,7 +102,7 @@ class TransferRoutes:
     async def import_instance(self, call: ManagementCall) -> Response:
         lines = lines_of(call.request, bytes_max=IMPORT_BYTES_MAX)
         async with aclosing(lines):
-            instance_id = await self.transfer.import_(lines, by=by_of(call), new_id=call.query.text("id"))
+            instance_id = await self.transfer.import_(lines, by=by_of(call), new_id=call.query.word("id"))
         return await started(call, self.descriptions, instance_id, status=201)
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ....actors.store.contract import Write
+from ....embedding.api import load
 from ....runtime.settings import Settings
 from ...simulation.choices import Choices
 from ...simulation.machines.outside import Deed
@@ -76,6 +77,7 @@ class WorldRunner:
             keep: Keep each step.
         """
         if self._switches is None:
+            load()  # an import in the first world would take of its chance
             scopes = globals_of(self.plan.functions, OwnCode())
             self._switches = [
                 *self._senses.switches(scopes),

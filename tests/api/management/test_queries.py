@@ -24,6 +24,7 @@ def test_values_are_read_as_what_they_are() -> None:
     assert asked.flag("deep", default=False)
     assert asked.choices("with", ("a", "b", "c")) == ["a", "b"]
     assert asked.text("order") == "id"
+    assert asked.word("order") == "id"
 
 
 def test_what_is_absent_has_its_default() -> None:
@@ -31,6 +32,7 @@ def test_what_is_absent_has_its_default() -> None:
     assert asked.choice("order", "x", ("x", "id")) == "x"
     assert asked.number("limit", 100, low=1, high=7) == 100
     assert (asked.moment("since"), asked.text("order"), asked.choices("with", ("a",))) == (None, None, [])
+    assert asked.word("order") is None
     assert asked.length("timeout", 5, high_us=7) == 5
     assert asked.flag("deep", default=True)
 
@@ -45,6 +47,7 @@ READS: list[tuple[str, str, Callable[[RequestQuery], Any]]] = [
     *[("with", text, lambda asked: asked.choices("with", ("a", "b"))) for text in ("", "a,", "c", "A")],
     *[("since", text, lambda asked: asked.moment("since")) for text in ("", "now")],
     *[("timeout", text, lambda asked: asked.length("timeout", 5, high_us=7)) for text in ("", "x", "8us")],
+    ("order", "", lambda asked: asked.word("order")),
     *[("deep", text, lambda asked: asked.flag("deep", default=True)) for text in ("", "1", "True")],
 ]
 

@@ -3,6 +3,7 @@
 import gc
 import resource
 import sys
+import threading
 from collections.abc import Callable, Iterator
 
 import anyio
@@ -36,6 +37,10 @@ def lower(limit: int) -> None:
     resource.setrlimit(limit, (soft - 1 if soft != resource.RLIM_INFINITY else 2**40, hard))
 
 
+def traces(*_: object) -> None:
+    """A function for sys.settrace and sys.setprofile."""
+
+
 @pytest.mark.parametrize(
     ("change", "name"),
     [
@@ -44,6 +49,15 @@ def lower(limit: int) -> None:
         (lambda: sys.setswitchinterval(60), "sys.getswitchinterval()"),
         (lambda: lower(resource.RLIMIT_NOFILE), "RLIMIT_NOFILE from"),
         (lambda: lower(resource.RLIMIT_FSIZE), "RLIMIT_FSIZE from"),
+        (lambda: lower(resource.RLIMIT_CPU), "RLIMIT_CPU from"),
+        (lambda: gc.set_threshold(0), "gc.get_threshold() from"),
+        (lambda: gc.set_debug(gc.DEBUG_SAVEALL), "gc.get_debug() from"),
+        (lambda: sys.set_coroutine_origin_tracking_depth(9), "sys.get_coroutine_origin_tracking_depth() from 0 to 9"),
+        (lambda: sys.set_asyncgen_hooks(traces, traces), "sys.get_asyncgen_hooks() from"),
+        (lambda: setattr(sys, "excepthook", None), "sys.excepthook from"),
+        (lambda: delattr(sys, "excepthook"), "sys.excepthook from"),
+        (lambda: setattr(sys, "unraisablehook", 5), "sys.unraisablehook from"),
+        (lambda: setattr(threading, "excepthook", None), "threading.excepthook from"),
     ],
 )
 def test_what_is_worse_is_put_back_and_told_once(
@@ -72,3 +86,31 @@ def test_an_app_that_sets_them_while_it_is_imported_has_its_way() -> None:
     gc.disable()
     anyio.run(guarded, lambda: None)
     assert not gc.isenabled()
+
+
+@pytest.mark.parametrize(("name", "present"), [("settrace", sys.gettrace), ("setprofile", sys.getprofile)])
+@pytest.mark.parametrize("by_the_app", [True, False], ids=["the app's", "a debugger's"])
+def test_a_function_that_code_of_the_app_has_left_behind_is_taken_off(
+    name: str, present: Callable[[], object], by_the_app: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given a function that is called for each other function of the thread,
+    tracers: dict[str, object] = {}
+
+    async def look() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: guard_interpreter(tracers, interval_s=0.001))
+            await anyio.lowlevel.checkpoint()
+            before = present()
+            getattr(sys, name)(traces)
+            if by_the_app:
+                tracers[name] = traces
+            try:
+                # when the daemon looks, then it takes off what is the app's.
+                await anyio.sleep(0.01)
+                assert (present() is traces) is not by_the_app
+            finally:
+                getattr(sys, name)(before)
+            tasks.cancel_scope.cancel()
+
+    anyio.run(look)
+    assert len(caplog.messages) == by_the_app

@@ -220,6 +220,11 @@ def test_prints_go_the_same_way_and_bytes_too(opened: list[int]) -> None:
         print("no end", end="", flush=True, file=printed)
         assert printed.fileno() == writer
         assert read_until_quiet(reader) == "größe 1\nbytes\nno end".encode()
+        # One who closes it does not close it for the others.
+        print("last words", end="", file=printed)
+        printed.close()
+        print(", and others'", file=printed)
+        assert read_until_quiet(reader) == b"last words, and others'\n"
 
 
 def test_a_forked_child_does_not_write_what_its_parent_has_still_to_write(opened: list[int]) -> None:

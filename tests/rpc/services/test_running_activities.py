@@ -36,7 +36,7 @@ class Activities(RunningActivities):
         super().__init__(self.watch, now_s=lambda: self.at_s)
 
     def send(self, item: ActivityItem, *, took_s: float = 0.0) -> None:
-        with self.sending(item):
+        with self.sending(item.instance_id, item.task_id, item.name, item.token):
             self.at_s += took_s
 
 
@@ -54,7 +54,7 @@ def test_an_execution_lasts_from_the_sending_to_the_answer() -> None:
 
 def test_an_answer_may_come_before_the_sending_is_over_and_without_a_token() -> None:
     running = Activities()
-    with running.sending(ITEM):
+    with running.sending(ITEM.instance_id, ITEM.task_id, ITEM.name, ITEM.token):
         running.answered(ANSWER._replace(token=""), wanted=True)
     assert running.watch.ended == [("reserve", "success", 0.0)]
 
@@ -89,7 +89,7 @@ def test_an_answer_that_nobody_wants_is_no_execution_nor_is_one_that_was_never_g
 
 def test_a_sending_that_fails_is_not_a_success() -> None:
     running = Activities()
-    with pytest.raises(TimeoutError), running.sending(ITEM):
+    with pytest.raises(TimeoutError), running.sending(ITEM.instance_id, ITEM.task_id, ITEM.name, ITEM.token):
         raise TimeoutError
     assert running.watch.given == []
 

@@ -9,19 +9,14 @@ import pytest
 
 from perdure.actors.errors import HostStopping
 from perdure.actors.store.errors import StoreFailed
-from perdure.rpc.messages import CachedHistory, HistoryEvent, Message, PropagatedHistory
-from perdure.rpc.messages import WorkItem as WorkItemMessage
-from perdure.rpc.services import work_items
-from perdure.rpc.services.work_items import varint, work_item
 from perdure.rpc.wire.history import HistoryWriter
 from perdure.rpc.wire.past_events import PastEvents
-from perdure.runtime.history.event import EventRaised, ExecutionStarted, TaskCompleted, TaskScheduled
+from perdure.runtime.history.event import ExecutionStarted, TaskCompleted, TaskScheduled
 from perdure.runtime.history.timed_event import TimedEvent, TurnStarted
-from perdure.runtime.workers.items import ActivityItem, WorkflowItem, WorkItem, WorkUnknown
+from perdure.runtime.workers.items import ActivityItem, WorkflowItem, WorkUnknown
 
 from ...support.doors.fake_management import FakeManagement
-from ...support.doors.rpc_host import APP_ID, Client, Host, run, running
-from ...support.doors.wire_events import TRACE
+from ...support.doors.rpc_host import Client, Host, run, running
 
 STARTED = TimedEvent(-1, 7, ExecutionStarted("Order", "1", "e1"))
 TURN = WorkflowItem("I1", "e1", past=[], new=[TimedEvent(-1, 7, TurnStarted()), STARTED], token="k1")  # noqa: S106
@@ -30,11 +25,6 @@ ACTIVITY = ActivityItem("I1", 3, "t-3", "reserve", "1", token="k2")  # noqa: S10
 
 def make_host(**options: Any) -> Host:
     return Host(FakeManagement(), **options)
-
-
-def sent(item: WorkItem) -> Message:
-    """An item as its worker reads it."""
-    return WorkItemMessage.FromString(work_item(item, APP_ID))
 
 
 def test_hello_is_answered() -> None:
@@ -162,51 +152,6 @@ def test_a_stream_that_is_not_ended_in_time_does_not_end_as_cancelled_either() -
     anyio.run(main)
 
 
-def test_a_daemon_of_several_processes_takes_no_workers_and_says_why() -> None:
-    host = make_host(processes=4)
-
-    async def test(client: Client) -> None:
-        with pytest.raises(grpc.aio.AioRpcError, match="--processes 1") as caught:
-            await client.call("GetWorkItems").read()
-        assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
-        assert host.dispatcher.workers == []
-        # Clients are as welcome as anywhere.
-        await client.call("Hello")
-        assert not (await client.call("GetInstance", instanceId="I1")).exists
-
-    run(host, test)
-
-
-def test_a_host_that_shares_its_database_takes_no_workers_and_ends_the_streams_of_those_it_has(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # Given a host that is alone, a worker connects;
-    monkeypatch.setattr(work_items, "ALONE_LOOK_S", 0.02)
-    company: list[str] = []
-    host = make_host(alone=lambda: not company)
-
-    async def test(client: Client) -> None:
-        stream = client.call("GetWorkItems")
-        await host.dispatcher.until(lambda dispatcher: dispatcher.connected == 1)
-        # when another host joins, its stream ends, and no other begins, with the reason.
-        company.append("host-2")
-        for each in (stream, client.call("GetWorkItems")):
-            with pytest.raises(grpc.aio.AioRpcError, match="other hosts share the database") as caught:
-                await each.read()
-            assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
-        assert host.dispatcher.connected == 0
-        # Alone again, it takes workers as before, and their streams end with the host.
-        company.clear()
-        stream = client.call("GetWorkItems")
-        await host.dispatcher.until(lambda dispatcher: dispatcher.connected == 1)
-        host.dispatcher.stop()
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await stream.read()
-        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-
-    run(host, test)
-
-
 @pytest.mark.parametrize(
     ("failure", "code", "text"),
     [
@@ -250,7 +195,7 @@ class CountedPasts(PastEvents):
 @pytest.mark.parametrize("stateful", [True, False])
 def test_pasts_are_kept_for_workers_that_do_not_until_the_instance_ends(stateful: bool) -> None:
     host = make_host()
-    host.items.past_events = kept = CountedPasts()
+    host.writer.past_events = kept = CountedPasts()
 
     async def test(client: Client) -> None:
         # Given a worker that keeps histories, or does not,
@@ -272,39 +217,6 @@ def test_pasts_are_kept_for_workers_that_do_not_until_the_instance_ends(stateful
         assert len(kept) == 0
 
     run(host, test)
-
-
-def test_a_length_is_written_as_protobuf_writes_it() -> None:
-    for number in (0, 1, 127, 128, 300, 16_383, 16_384, 2**21 - 1, 2**21, 2**31 - 1):
-        message = CachedHistory(eventCount=number)
-        assert (message.SerializeToString() or b"\x08\0")[1:] == varint(number)
-
-
-def test_a_turn_with_a_known_beginning_says_how_much_is_known() -> None:
-    more = TURN._replace(past=[TimedEvent(-1, 8, EventRaised("e", None))], cached_count=12)
-    request = sent(more).workflowRequest
-    assert (request.cachedHistory.eventCount, len(request.pastEvents)) == (12, 1)
-    assert not sent(TURN).workflowRequest.HasField("cachedHistory")
-    # An empty cache is something to say too.
-    assert sent(TURN._replace(cached_count=0)).workflowRequest.HasField("cachedHistory")
-
-
-def test_what_a_worker_may_see_goes_with_the_work() -> None:
-    shown = PropagatedHistory(scope=1, chunks=[{"appId": "up"}]).SerializeToString()
-    for item in (TURN._replace(propagated=shown), ACTIVITY._replace(propagated=shown)):
-        message = sent(item)
-        request = getattr(message, message.WhichOneof("request") or "")
-        assert request.propagatedHistory.chunks[0].appId == "up"
-
-
-def test_an_activity_has_the_trace_of_its_workflow_or_its_own() -> None:
-    workflows = ("00-1-2-01", "2", None)
-    plain = sent(ACTIVITY._replace(trace=workflows)).activityRequest
-    assert plain.parentTraceContext.traceParent == "00-1-2-01"
-    scheduled = HistoryEvent(taskScheduled={"version": {"value": "3"}, "parentTraceContext": TRACE})
-    wire = scheduled.SerializeToString()
-    own = sent(ACTIVITY._replace(trace=workflows, wire=wire)).activityRequest
-    assert (own.parentTraceContext.traceParent, own.version.value) == (TRACE["traceParent"], "3")
 
 
 def test_a_large_turn_goes_out_and_its_answer_comes_in() -> None:

@@ -7,9 +7,9 @@ import pytest
 
 from perdure.rpc.messages import Message
 from perdure.rpc.messages import WorkItem as WorkItemMessage
-from perdure.rpc.services.work_items import work_item
 from perdure.rpc.wire.history import HistoryWriter
 from perdure.rpc.wire.past_events import PAST_BYTES, PastEvents, serialize
+from perdure.rpc.wire.work_items import work_item
 from perdure.runtime.history.event import Event, ExecutionStarted, TaskCompleted, TaskScheduled
 from perdure.runtime.history.row import Row
 from perdure.runtime.history.timed_event import TimedEvent, TurnStarted

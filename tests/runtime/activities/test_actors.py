@@ -331,7 +331,10 @@ async def test_what_has_not_begun_is_not_performed_any_more(ended: bool) -> None
         assert [done.result for _, done in world.answers] == ["0", "3"]
 
 
-async def test_what_has_begun_goes_on_when_its_instance_completes_and_is_cancelled_when_it_is_ended() -> None:
+async def test_what_has_begun_goes_on_when_its_instance_completes_and_is_cancelled_when_it_is_ended(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
     async with World(activities_max=1).open() as world:
         world.call("gated", "1", 1)
         world.call("gated", "2", 2)
@@ -339,7 +342,9 @@ async def test_what_has_begun_goes_on_when_its_instance_completes_and_is_cancell
         world.actors.withdraw(withdrawn(1, ended=False))
         await anyio.wait_all_tasks_blocked()
         assert len(world.actors) == 2
+        assert "withdrawn" not in caplog.text, "nothing was"
         world.actors.withdraw(withdrawn(1, ended=True))
+        assert "1 activities of 'i' are withdrawn" in caplog.text
         await anyio.wait_all_tasks_blocked()
         # It answers nothing, and its place goes to the next.
         world.gate.set()

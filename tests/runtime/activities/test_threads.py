@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from perdure.runtime.activities.threads import Threads
+from perdure.runtime.activities.workshop import SystemWorkshop
 
 pytestmark = pytest.mark.anyio
 
@@ -138,3 +139,48 @@ async def test_an_abandoned_call_counts_no_more_however_it_ends(world: World, en
         tasks.cancel_scope.cancel()
     world.gate.set()
     await world.until([1, 0])
+
+
+class FullWorkshop(SystemWorkshop):
+    """A system that has no more threads for a while."""
+
+    def __init__(self, refusals: int) -> None:
+        super().__init__()
+        self.refusals = refusals
+
+    async def in_thread(self, function: Callable[[], Any], limiter: anyio.CapacityLimiter) -> Any:
+        if self.refusals:
+            self.refusals -= 1
+            raise RuntimeError("can't start new thread")
+        return await super().in_thread(function, limiter)
+
+
+async def test_a_call_waits_for_a_thread_that_the_system_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a system that refuses a thread three times,
+    monkeypatch.setattr(Threads, "PAUSE_S", 0.001)
+    refused: list[RuntimeError] = []
+    threads = Threads(2, lambda count: None, FullWorkshop(3), refused.append)
+    # when a function is called, then it is called once, and each refusal is told.
+    calls: list[str] = []
+    assert await threads.call(lambda: calls.append("called"), ()) is None
+    assert calls == ["called"]
+    assert [str(error) for error in refused] == ["can't start new thread"] * 3
+
+
+async def test_an_error_that_looks_like_a_refused_thread_is_the_functions_own(world: World) -> None:
+    calls: list[str] = []
+
+    def fails() -> None:
+        calls.append("called")
+        raise RuntimeError("can't start new thread")
+
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        await world.threads.call(fails, ())
+    assert calls == ["called"]
+
+
+async def test_a_call_that_waits_for_a_thread_can_be_cancelled(world: World) -> None:
+    threads = Threads(2, lambda count: None, FullWorkshop(1000))
+    with anyio.move_on_after(0.01) as waited:
+        await threads.call(lambda: None, ())
+    assert waited.cancelled_caught

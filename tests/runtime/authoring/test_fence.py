@@ -1,5 +1,6 @@
 """A call of user code never raises: it has a result, a failure, or something to await."""
 
+import sys
 import threading
 from typing import Any
 
@@ -95,3 +96,19 @@ def test_calls_in_several_threads_do_not_meet() -> None:
     for thread in threads:
         thread.join()
     assert sorted(performed.result for performed in results) == [str(n) for n in range(8)]
+
+
+@pytest.mark.parametrize(("name", "present"), [("settrace", sys.gettrace), ("setprofile", sys.getprofile)])
+def test_a_function_that_is_called_for_all_others_goes_with_the_call_that_has_set_it(name: str, present: Any) -> None:
+    def traces(*_: object) -> None:
+        pass
+
+    def work(ctx: ActivityContext) -> None:
+        getattr(sys, name)(traces)
+
+    before = present()
+    try:
+        called(work)
+        assert present() is before
+    finally:
+        getattr(sys, name)(before)

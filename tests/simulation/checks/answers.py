@@ -112,6 +112,14 @@ class Versions:
             return unheard[0].number - 1
         return len(self._of.get(id_, (None,))) - 1
 
+    def ids(self) -> list[str]:
+        """All instances that there were."""
+        return list(self._of)
+
+    def all_now(self) -> dict[str, int]:
+        """`now` of all instances; one that is not in it is not there yet, which is its version 0."""
+        return {id_: self.now(id_) for id_ in self._of}
+
     def newest(self, id_: str) -> Version | None:
         return self._of.get(id_, [None])[-1]
 

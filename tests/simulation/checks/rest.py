@@ -15,8 +15,9 @@ from perdure.testing.simulation.world import SimWorld
 
 from .broken import Broken
 
-# So long must a host at rest do nothing. Where the date may be set it looks at its clocks each second, and where its
-# store is on PostgreSQL it looks at the other hosts twice a second.
+# So long must a host at rest do nothing. Where the date may be set it looks at its clocks each second; where its store
+# is on PostgreSQL, at the other hosts twice a second; where what has ended is kept for a second, each second whether a
+# turn was taken.
 REST_S, REST_WITH_STEPS_S, REST_WITH_BEATS_S = 86_400.0, 7_200.0, 600.0
 
 
@@ -42,8 +43,8 @@ async def check_idle(world: SimWorld, *, asleep: Collection[str]) -> None:
         if lane._running or lane.waiting or lane._scopes or lane._room != lane.limit or lane._called:
             raise Broken("E17", f"the lane of {kind.name} has {lane._running} at work at rest, room for {lane._room}")
     dispatcher = engine.dispatcher
-    if dispatcher._jobs or any(dispatcher._at_work.values()):
-        raise Broken("E17", f"workers have {dict(dispatcher._at_work)} at rest, of {len(dispatcher._jobs)} jobs")
+    if dispatcher._jobs or any(dispatcher.room._at_work.values()):
+        raise Broken("E17", f"workers have {dict(dispatcher.room._at_work)} at rest, of {len(dispatcher._jobs)} jobs")
 
 
 async def _activities_under_way(engine: Engine) -> int:
@@ -72,7 +73,7 @@ async def check_rest(world: SimWorld, *, purged: Collection[str], asleep: Mappin
         await _check_asleep(engine, id_, event)
     before, reads = (engine.turns, engine.commits), world.disk.reads
     rest_s = REST_WITH_STEPS_S if world.clock.may_be_set else REST_S
-    if isinstance(world.contents, LifePostgresStore):
+    if isinstance(world.contents, LifePostgresStore) or world.settings.retention:
         rest_s = REST_WITH_BEATS_S
     await world.sleep(rest_s)
     if (engine.turns, engine.commits) != before:

@@ -3,7 +3,8 @@
 Each is a patch of one place, and says which invariants may find it, in what worlds, and within how many of them. There
 is one at least for each invariant, and one for each fault that was ever mended and that a world can show.
 
-`hosting.py` has those of the layer of actors, `instances.py` those of workflows, `workers.py` those of remote workers.
+`hosting.py` has those of the layer of actors, `instances.py` those of workflows, `lists.py` those of lists and of
+retention, `workers.py` those of remote workers, `database.py` those of the store on PostgreSQL.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -55,7 +55,7 @@ def work_of_what_was_terminated_goes_on(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ActivityActors, "withdraw", lambda self, message: None)
 
 
-@mutant("E3", rates={"store.fail": 0.1, "store.slow": 0.3, "activity.slow": 0.1})
+@mutant("E3", within=20, rates={"store.fail": 0.1, "store.slow": 0.3, "activity.slow": 0.1})
 def an_answer_counts_twice(patch: pytest.MonkeyPatch) -> None:
     original = RECEIVERS[ActivityDone]
 

@@ -138,6 +138,7 @@ class Caller:
     async def purge(self, **options: Any) -> None:
         """Have the instance forgotten; if it is gone already, a repeated request has done that."""
         since = self._versions.now(self.id)
+        self._witness.purging(self.id)
         await self.steer("purge", lambda engine: self._client(engine).purge(self.id, **options))
         self._versions.check_done("the purge of", self.id, since, lambda version: version is None)
 

@@ -17,6 +17,7 @@ from perdure.rpc.messages import Message, MessageClass
 from perdure.rpc.services.task_hub import task_hub
 from perdure.rpc.services.work_items import WorkItems
 from perdure.rpc.serving.method import ServedMethod
+from perdure.rpc.wire.work_items import WorkItemWriter
 from perdure.runtime.engine import Engine
 from perdure.testing.simulation.world import SimWorld
 
@@ -149,7 +150,7 @@ class Hub:
     def _table(self, engine: Engine) -> Mapping[str, ServedMethod]:
         table = self._tables.get(engine)
         if table is None:
-            items = WorkItems(engine.dispatcher, app_id=APP_ID)
+            items = WorkItems(engine.workers, writer=WorkItemWriter(APP_ID))
             table = self._tables[engine] = task_hub(engine.facade, items, app_id=APP_ID).methods
         return table
 
@@ -183,7 +184,7 @@ def _classes() -> Mapping[str, tuple[MessageClass, MessageClass]]:
         """Stands for an engine, which makes no table of methods differ."""
 
     nothing: Any = Nothing()
-    methods = task_hub(nothing, WorkItems(nothing, app_id=APP_ID), app_id=APP_ID).methods
+    methods = task_hub(nothing, WorkItems(nothing, writer=nothing), app_id=APP_ID).methods
     return {name: (method.request, method.response) for name, method in methods.items()}
 
 

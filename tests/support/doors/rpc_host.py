@@ -15,6 +15,7 @@ from perdure.rpc.services.work_items import WorkItems
 from perdure.rpc.serving.auth import actor_by
 from perdure.rpc.serving.server import RpcOptions, RpcServer, create_server
 from perdure.rpc.serving.unread import UnreadAnswers
+from perdure.rpc.wire.work_items import WorkItemWriter
 from perdure.runtime.observer import ActivityWatch
 
 from .fake_dispatcher import FakeDispatcher
@@ -34,21 +35,18 @@ class Host:
         send_timeout_s: float = 10.0,
         watch: ActivityWatch | None = None,
         peers: OtherHosts | None = None,
-        processes: int = 1,
-        alone: Callable[[], bool] | None = None,
         **options: Any,
     ) -> None:
         self.facade = facade
         self.dispatcher = FakeDispatcher()
         self.control = FakeControl()
         self.sidecar = Sidecar(self.control, app_id=APP_ID, peers=peers)
+        self.writer = WorkItemWriter(APP_ID)
         self.items = WorkItems(
             self.dispatcher,
-            app_id=APP_ID,
+            writer=self.writer,
             send_timeout_s=send_timeout_s,
             watch=watch,
-            processes=processes,
-            alone=alone,
         )
         self.unread = UnreadAnswers()
         self.options = RpcOptions(**options)

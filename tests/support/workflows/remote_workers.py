@@ -17,7 +17,7 @@ from perdure.runtime.instance.message import (
     WorkflowTurnWork,
 )
 from perdure.runtime.workers.dispatcher import Dispatcher
-from perdure.runtime.workers.items import ActivityAnswer, Worker, WorkflowItem, WorkItem
+from perdure.runtime.workers.items import ActivityAnswer, PassedItem, Worker, WorkflowItem, WorkItem
 from perdure.runtime.workers.limits import DispatchLimits
 
 
@@ -63,7 +63,7 @@ def call(task_id: int = 1, execution_id: str = "x", name: str = "a") -> Invoke:
 class RemoteWorker:
     """A worker, and what it was given."""
 
-    def __init__(self, items: AsyncIterator[WorkItem]) -> None:
+    def __init__(self, items: AsyncIterator[WorkItem | PassedItem]) -> None:
         self._items = items
 
     async def next(self) -> Any:

@@ -19,6 +19,7 @@ from perdure.actors.store.contract import Store
 from perdure.actors.store.memory_cluster import MemoryClusterStore, MemoryDatabase
 from perdure.runtime.instance.message import workflow_address
 from perdure.runtime.settings import Opening
+from perdure.runtime.workers.items import ItemWriter
 from perdure.testing.virtual_time import LoopClock
 
 from ..actors.leased_hosts import ShakyLink
@@ -41,7 +42,7 @@ class SharedEngine:
             data=self.store,
             settings=engines.settings,
             clock=LoopClock(),
-            opening=Opening(share=self._share, instruments=instruments),
+            opening=Opening(share=self._share, instruments=instruments, items=engines.items),
         )
         self._scope = anyio.CancelScope()
         self._stop = anyio.Event()
@@ -91,8 +92,18 @@ class SharedEngine:
 class SharedEngines:
     """All engines of a database."""
 
-    def __init__(self, app: App, settings: Settings, tasks: TaskGroup, *, seed: int = 0, shards: int = 8) -> None:
+    def __init__(
+        self,
+        app: App | None,
+        settings: Settings,
+        tasks: TaskGroup,
+        *,
+        seed: int = 0,
+        shards: int = 8,
+        items: ItemWriter | None = None,
+    ) -> None:
         self.app = app
+        self.items = items
         self.settings = settings
         self.seed = seed
         self.chance = random.Random(seed)
@@ -127,11 +138,11 @@ class SharedEngines:
 
 @asynccontextmanager
 async def shared_engines(
-    app: App, settings: Settings, count: int = 2, *, seed: int = 0
+    app: App | None, settings: Settings, count: int = 2, *, seed: int = 0, items: ItemWriter | None = None
 ) -> AsyncIterator[SharedEngines]:
     """Engines that have shared out the shards among them. In the end no commit was that of one that was no owner."""
     async with anyio.create_task_group() as tasks:
-        engines = SharedEngines(app, settings, tasks, seed=seed)
+        engines = SharedEngines(app, settings, tasks, seed=seed, items=items)
         for _ in range(count):
             await engines.add()
         await anyio.sleep(3)

@@ -10,6 +10,7 @@ from perdure.actors.store.memory import MemoryStore
 from perdure.testing.simulation.calls import ConnectionLost
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.loop import Stuck
+from perdure.testing.simulation.machines.disk import SimDisk
 from perdure.testing.simulation.world import SimWorld
 
 app = App("world")
@@ -254,3 +255,23 @@ def test_each_life_opens_the_store_that_it_is_given() -> None:
     world = SimWorld(app, store=lambda world, instruments: next(given))
     assert world.run(story)
     assert world.contents is stores[1]
+
+
+def test_a_host_that_cannot_begin_comes_back_ever_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given an engine that ends with an error whenever it begins,
+    async def open_badly(self: SimDisk) -> None:
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(SimDisk, "open", open_badly)
+
+    # when ten minutes pass,
+    async def story(world: SimWorld) -> None:
+        await world.sleep(600)
+
+    world = SimWorld(app)
+    world.run(story)
+    # then it had some hundred lives, as under a supervisor, and not twelve thousand.
+    ended = [line for line in world.trace.lines if "has ended: a fault of ours" in line.what]
+    assert 100 < len(ended) < 150
+    assert ended[1].at_s - ended[0].at_s < 0.2
+    assert 5 <= ended[-1].at_s - ended[-2].at_s < 5.1

@@ -1,0 +1,266 @@
+"""A fence around the functions by which code of the app would end, stop, replace or cut off the daemon's process.
+
+The rule: a signal that code of the app sends to the process that it runs in is not an operator's. The daemon would stop
+in order, nothing would be suspect, and the same code would stop the next one. So these functions refuse, with a
+PermissionError that the code gets like any other: an activity fails by it, a workflow too.
+
+* Signals that end or stop the process, to itself, to its group, to the thread of the event loop, and to the supervisor
+  of a host. Signals for which a handler is set, or which are ignored, pass.
+* `os.exec*`, which puts another program into the place of the daemon: one that runs on would hide that it has gone.
+* `os.close`, `os.dup2` and `os.closerange` of descriptors of the daemon. The next file that is opened would get the
+  number, and what the daemon writes to its store or to a client.
+* `threading.settrace` and `threading.setprofile`: one that raises ends each thread that is begun.
+* `sys.set_asyncgen_hooks` in the thread of the event loop, whose hooks those are: they are called in each request.
+* Limits of the process (setrlimit(2)) below what they are: others would have no file, no memory or no thread.
+
+`sys.settrace` and `sys.setprofile` pass, and are noted: what is left behind is taken off the thread of the event loop
+(`daemon/process/interpreter_guard.py`).
+
+In a forked child they are as ever. Code that calls the C library itself gets past the fence, and so does `os._exit`:
+the first cannot be seen, and an end by the second is found (`actors/hosting/quarantine.py`). `daemon/serve.py` puts the
+fence up, and `daemon/daemon.py` says which descriptors are the daemon's.
+"""
+
+import _thread
+import errno
+import os
+import resource
+import signal
+import stat
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial, wraps
+from types import FrameType
+from typing import Any, NamedTuple
+
+from ...actors.waiting.ownership import CodeOwner, owner
+from .early_signals import STOP_SIGNALS
+from .inheritance import open_descriptors
+from .interpreter_guard import limits_of_the_process
+from .signal_fence import name_of
+
+PACKAGE = __name__.partition(".")[0] + "."
+EVENT_LOOP = f"{PACKAGE}daemon.event_loop"
+
+# What the system does with these, if nobody has said otherwise, is nothing.
+HARMLESS = (signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH)
+STANDARD_STREAMS_LAST = 2
+NO_HANDLER_HELPS = (signal.SIGKILL, signal.SIGSTOP)
+
+
+class FileIdentity(NamedTuple):
+    """What tells whether a descriptor is still of the file that it was of."""
+
+    device: int
+    inode: int
+    kind: int
+
+
+class ProcessFence:
+    """What belongs to the daemon.
+
+    Args:
+        supervisor: The process of the supervisor, if this one is a host of several.
+
+    Attributes:
+        tracers: The functions that code of the app has set last in the thread of the event loop, with `sys.settrace`
+            and with `sys.setprofile`.
+    """
+
+    def __init__(self, supervisor: int | None = None) -> None:
+        self.tracers: dict[str, object] = {}
+        self._process = os.getpid()
+        self._supervisor = supervisor
+        self._begun = False
+        self._before = frozenset(identities())
+        self._of_the_app: frozenset[int] = frozenset()
+        self._descriptors: dict[int, FileIdentity] = {}
+        self._is_ours: Callable[[int], bool] = lambda descriptor: False
+
+    def imported(self) -> None:
+        """Take note that the app has been imported: what it has opened meanwhile is its own."""
+        self._of_the_app = frozenset(identities()) - self._before
+
+    def begin(self, is_ours: Callable[[int], bool]) -> None:
+        """Take note that the event loop runs, and that no code of the app does yet: what is open is the daemon's.
+
+        Args:
+            is_ours: Whether a descriptor that is opened from now on is the daemon's (`Inheritance.is_ours`).
+        """
+        self._begun, self._is_ours = True, is_ours
+        others = {*range(STANDARD_STREAMS_LAST + 1), *self._of_the_app}
+        self._descriptors = {each: identity for each, identity in identities().items() if each not in others}
+
+    # What is asked for, and the sentence that refuses it; None: it may be done.
+
+    def kill(self, process: int, number: int) -> str | None:
+        own = process in (self._process, 0, -1) or process == -os.getpgrp()
+        return self._signal(number) if own else self._signal_to_supervisor(process)
+
+    def killpg(self, group: int, number: int) -> str | None:
+        return self._signal(number) if group in (0, os.getpgrp()) else None
+
+    def raise_signal(self, number: int) -> str | None:
+        return self._signal(number)
+
+    def pthread_kill(self, thread: int, number: int) -> str | None:
+        return self._signal(number)
+
+    def settrace(self, function: object) -> None:
+        self._note("settrace", function)
+
+    def setprofile(self, function: object) -> None:
+        self._note("setprofile", function)
+
+    def set_asyncgen_hooks(self, *_: object, **__: object) -> str | None:
+        own = threading.current_thread() is threading.main_thread()
+        return "sets functions that the daemon's event loop would call" if own else None
+
+    def trace_threads(self, function: object) -> str | None:
+        return "sets a function that threads of the daemon would call too" if function is not None else None
+
+    def setrlimit(self, limit: int, values: tuple[int, int]) -> str | None:
+        names = [
+            each.name for each in limits_of_the_process() if each.number == limit and each.worse(values, each.read())
+        ]
+        return f"lowers {names[0]}, which holds for the daemon too" if names else None
+
+    def prlimit(self, process: int, limit: int, values: tuple[int, int] | None = None, /) -> str | None:
+        own = values is not None and process in (0, self._process)
+        return self.setrlimit(limit, values) if own and values is not None else None
+
+    def interrupt_main(self, number: int = signal.SIGINT) -> str | None:
+        return self._signal(number) if number in STOP_SIGNALS else None
+
+    def execute(self, path: object, *_: object) -> str | None:
+        return "puts another program into the place of the daemon: use subprocess, or fork first"
+
+    def close(self, descriptor: int) -> str | None:
+        if 0 <= descriptor <= STANDARD_STREAMS_LAST:
+            return "closes a standard stream of the daemon's: put another file into its place with os.dup2"
+        return self.dup2(-1, descriptor)
+
+    def dup2(self, descriptor: int, target: int, *_: object, **__: object) -> str | None:
+        # Standard streams are everybody's, as long as they are open.
+        return f"closes descriptor {target}, which is the daemon's" if self._has(target) else None
+
+    def closerange(self, low: int, high: int) -> str | None:
+        within = [each for each in list(open_descriptors()) if low <= each < high]
+        ours = sum(each <= STANDARD_STREAMS_LAST or self._has(each) for each in within)
+        return f"closes {ours} descriptors that are the daemon's" if ours else None
+
+    def stands_for(self, caller: FrameType) -> bool:
+        """Whether a call is one of the app's code, in the daemon's process.
+
+        Args:
+            caller: The frame that calls. That of the event loop is below all callbacks that are functions of C's.
+        """
+        if not self._begun or os.getpid() != self._process:
+            return False
+        module = str(caller.f_globals.get("__name__"))
+        return not module.startswith(PACKAGE) or (module == EVENT_LOOP and owner() is not CodeOwner.PROCESS)
+
+    def _has(self, descriptor: int) -> bool:
+        """Whether a descriptor is the daemon's. A number may be another file's by now."""
+        known = self._descriptors.get(descriptor)
+        return (known is not None and identity_of(descriptor) == known) or self._is_ours(descriptor)
+
+    def _note(self, name: str, function: object) -> None:
+        # A debugger that is attached meanwhile is no code of the app.
+        if threading.current_thread() is threading.main_thread() and owner() is not CodeOwner.PROCESS:
+            self.tracers[name] = function
+
+    def _signal(self, number: int) -> str | None:
+        if not _ends(number):
+            return None
+        return f"sends {name_of(number)} to the daemon's own process: code of the app does not stop the daemon"
+
+    def _signal_to_supervisor(self, process: int) -> str | None:
+        if process != self._supervisor:
+            return None
+        return "sends a signal to the daemon's supervisor: code of the app does not stop the daemon"
+
+
+# Each function, and who says whether it may be called.
+FENCED: tuple[tuple[Any, str, Callable[..., str | None]], ...] = (
+    (os, "kill", ProcessFence.kill),
+    (os, "killpg", ProcessFence.killpg),
+    (os, "execv", ProcessFence.execute),
+    (os, "execve", ProcessFence.execute),
+    (os, "close", ProcessFence.close),
+    (os, "dup2", ProcessFence.dup2),
+    (os, "closerange", ProcessFence.closerange),
+    (resource, "setrlimit", ProcessFence.setrlimit),
+    (resource, "prlimit", ProcessFence.prlimit),
+    (signal, "raise_signal", ProcessFence.raise_signal),
+    (signal, "pthread_kill", ProcessFence.pthread_kill),
+    (_thread, "interrupt_main", ProcessFence.interrupt_main),
+    (sys, "settrace", ProcessFence.settrace),
+    (sys, "setprofile", ProcessFence.setprofile),
+    (sys, "set_asyncgen_hooks", ProcessFence.set_asyncgen_hooks),
+    (threading, "settrace", ProcessFence.trace_threads),
+    (threading, "setprofile", ProcessFence.trace_threads),
+    (threading, "settrace_all_threads", ProcessFence.trace_threads),
+    (threading, "setprofile_all_threads", ProcessFence.trace_threads),
+)
+
+
+@contextmanager
+def process_fenced(supervisor: int | None = None) -> Iterator[ProcessFence]:
+    """Put the fence up until the block ends.
+
+    Args:
+        supervisor: As for `ProcessFence`.
+    """
+    fence = ProcessFence(supervisor)
+    there = [each for each in FENCED if hasattr(*each[:2])]  # not every system has all of them
+    originals = [(module, name, getattr(module, name)) for module, name, _ in there]
+    for module, name, refusal in there:
+        setattr(module, name, _fenced(module, name, partial(refusal, fence), fence))
+    try:
+        yield fence
+    finally:
+        for module, name, original in originals:
+            setattr(module, name, original)
+
+
+def _fenced(module: Any, name: str, refusal: Callable[..., str | None], fence: ProcessFence) -> Callable[..., Any]:
+    original: Callable[..., Any] = getattr(module, name)
+
+    @wraps(original)
+    def fenced(*args: Any, **options: Any) -> Any:
+        if fence.stands_for(sys._getframe(1)) and (why := refusal(*args, **options)) is not None:
+            raise PermissionError(errno.EPERM, f"{module.__name__}.{name}() {why}")
+        return original(*args, **options)
+
+    return fenced
+
+
+def identities() -> dict[int, FileIdentity]:
+    """Which file each descriptor of this process is of."""
+    found = {each: identity_of(each) for each in list(open_descriptors())}
+    return {each: identity for each, identity in found.items() if identity is not None}
+
+
+def identity_of(descriptor: int) -> FileIdentity | None:
+    """Which file a descriptor is of; None if it is of none."""
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return None
+    return FileIdentity(status.st_dev, status.st_ino, stat.S_IFMT(status.st_mode))
+
+
+def _ends(number: int) -> bool:
+    """Whether a signal would end or stop this process, or have the daemon stop."""
+    if number in (*NO_HANDLER_HELPS, *STOP_SIGNALS):
+        # A host of several is deaf to the signals that ask for the end.
+        return number in NO_HANDLER_HELPS or signal.getsignal(number) is not signal.SIG_IGN
+    try:
+        handler = signal.getsignal(number)
+    except ValueError:  # no signal at all, such as 0, which only asks
+        return False
+    # None: a handler of C's, such as faulthandler's, which tells and ends.
+    return handler is None or (handler is signal.SIG_DFL and number not in HARMLESS)

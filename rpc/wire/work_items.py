@@ -1,0 +1,102 @@
+"""Items as they go to workers: protobuf, with the past of a history as it was written before.
+
+The rule: an item is written by the host that has the instance, and passed on as it is if the worker is connected to
+another one.
+
+`rpc/services/work_items.py` sends them; `runtime/workers/hosts/entries.py` passes them on.
+"""
+
+from ...runtime.workers.items import ActivityItem, WorkflowItem, WorkItem
+from ..messages import HistoryEvent, Message, PropagatedHistory, WorkflowRequest
+from ..messages import WorkItem as WorkItemMessage
+from .fields import text, trace
+from .history import HistoryWriter
+from .past_events import PastEvents, serialize
+
+
+class WorkItemWriter:
+    """Writes the items of one host.
+
+    Args:
+        app_id: Of the app whose instances it has.
+    """
+
+    def __init__(self, app_id: str) -> None:
+        self._app_id = app_id
+        self.past_events = PastEvents()
+
+    def write(self, item: WorkItem, *, stateful: bool) -> bytes:
+        """Write an item.
+
+        Args:
+            stateful: Whether the worker keeps histories. It is sent only their ends, which are written once anyway.
+        """
+        return work_item(item, self._app_id, None if stateful else self.past_events)
+
+    def forget(self, instance_id: str) -> None:
+        """Let go of a history that goes on no more."""
+        self.past_events.forget(instance_id)
+
+
+def work_item(item: WorkItem, app_id: str, past_events: PastEvents | None = None) -> bytes:
+    """Write and serialize an item.
+
+    Args:
+        past_events: Keeps serialized histories, for a worker that is sent them whole; None for one that keeps them.
+    """
+    if isinstance(item, ActivityItem):
+        return WorkItemMessage(activityRequest=_activity_request(item), completionToken=item.token).SerializeToString()
+    # Put together by hand, because a message would copy the past twice and write it anew.
+    parts = _workflow_request(item, app_id, past_events)
+    length = varint(sum(len(part) for part in parts))
+    rest = WorkItemMessage(completionToken=item.token).SerializeToString()
+    return b"".join((WORKFLOW_REQUEST_TAG, length, *parts, rest))
+
+
+def _workflow_request(item: WorkflowItem, app_id: str, past_events: PastEvents | None) -> list[bytes | bytearray]:
+    """Serialize a WorkflowRequest in two parts. The order of fields is free, so the past may come last."""
+    writer = HistoryWriter(app_id=app_id, instance_id=item.instance_id)
+    request = WorkflowRequest(
+        instanceId=item.instance_id,
+        executionId=text(item.execution_id),
+        newEvents=writer.write_all(item.new),
+        propagatedHistory=_propagated(item.propagated),
+        cachedHistory={"eventCount": item.cached_count} if item.cached_count is not None else None,
+    )
+    past = serialize(item.past, writer) if past_events is None else past_events.serialized(item, writer)
+    return [request.SerializeToString(), past]
+
+
+def varint(number: int) -> bytes:
+    """Write a number as protobuf does: seven bits a byte, the low ones first."""
+    written = bytearray()
+    while number > 0x7F:
+        written.append(number & 0x7F | 0x80)
+        number >>= 7
+    written.append(number)
+    return bytes(written)
+
+
+LENGTH_DELIMITED = 2  # the wire type of a message within a message
+WORKFLOW_REQUEST_TAG = varint(
+    WorkItemMessage.DESCRIPTOR.fields_by_name["workflowRequest"].number << 3 | LENGTH_DELIMITED
+)
+
+
+def _activity_request(item: ActivityItem) -> dict[str, object]:
+    scheduled = HistoryEvent.FromString(item.wire).taskScheduled if item.wire is not None else None
+    own_trace = scheduled is not None and scheduled.HasField("parentTraceContext")
+    return {
+        "name": item.name,
+        "version": scheduled.version if scheduled is not None and scheduled.HasField("version") else None,
+        "input": text(item.input),
+        "workflowInstance": {"instanceId": item.instance_id},
+        "taskId": item.task_id,
+        "parentTraceContext": scheduled.parentTraceContext if scheduled and own_trace else trace(item.trace),
+        "taskExecutionId": item.task_execution_id,
+        "propagatedHistory": _propagated(item.propagated),
+    }
+
+
+def _propagated(serialized: bytes | None) -> Message | None:
+    return PropagatedHistory.FromString(serialized) if serialized is not None else None

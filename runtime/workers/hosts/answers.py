@@ -1,0 +1,206 @@
+"""Answers: what workers answer at any host goes to the host that has the instance.
+
+The rule: an answer is sent until its owner has taken or refused it, also when the worker has hung up meanwhile. If the
+instance has moved in between, the new owner may know nothing of the job: then the answer is void, as is one to a job
+that was given out anew, and the worker hears no error, because it has made none.
+
+`runtime/workers/hosts/sharing.py` has one, where there are other hosts.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import anyio
+from anyio.abc import TaskGroup
+
+from ....actors.address import Address
+from ....actors.cluster.method import HostMethod
+from ....actors.cluster.peers import Peers
+from ....actors.cluster.placement import Placement
+from ....actors.errors import HostLost, HostSilent, HostStopping, HostUnreachable, PerdureError
+from ....actors.waiting.reply import Reply
+from ...instance.message import WorkflowAnswer, workflow_address
+from ..dispatcher import Dispatcher
+from ..items import ActivityAnswer, WorkUnknown, ends_generation
+from .wire import ACTIVITY_ANSWER, TURN_ANSWER, TurnAnswerForm, Verdict
+
+logger = logging.getLogger(__name__)
+
+AGAIN_S = 0.05  # before an answer is sent again
+# An answer that nobody has taken for so long is given up. By then the hosts have known each other for dead, and its job
+# was given out anew.
+GIVEN_UP_S = 120.0
+
+
+class AnsweringHost(Protocol):
+    """A host that has instances."""
+
+    @property
+    def placement(self) -> Placement: ...
+
+    def is_open(self, address: Address) -> bool:
+        """Whether an actor is this host's and takes messages now."""
+        ...
+
+
+Take = Callable[[], Awaitable[None]]
+
+
+class WorkerAnswers:
+    """Takes the answers of workers, of this host's and of other hosts' instances.
+
+    Args:
+        host: This host.
+        forget: Called with instances whose history goes on no more.
+    """
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        peers: Peers,
+        host: AnsweringHost,
+        *,
+        forget: Callable[[str], None],
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._peers = peers
+        self._host = host
+        self._forget = forget
+        self._tasks: TaskGroup | None = None  # while it runs
+        peers.answer_async(TURN_ANSWER, self._hear_turn)
+        peers.answer_async(ACTIVITY_ANSWER, self._hear_activity)
+
+    async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Send answers to other hosts, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            task_status.started()
+            try:
+                await anyio.sleep_forever()
+            finally:
+                self._tasks = None
+
+    async def complete_workflow(self, answer: WorkflowAnswer) -> None:
+        """Take the answer to a turn.
+
+        Raises:
+            WorkUnknown: No turn of this instance is open.
+            HostStopping: This host ends.
+        """
+        if self._host.is_open(workflow_address(answer.instance_id)):
+            await self._take_turn(answer)
+        else:
+            form = TurnAnswerForm.of(answer)
+            await self._send(answer, TURN_ANSWER, form, lambda: self._take_turn(answer))
+
+    async def complete_activity(self, answer: ActivityAnswer) -> None:
+        """Take the result of an activity.
+
+        Raises:
+            WorkUnknown: This activity is not open.
+            HostStopping: This host ends.
+        """
+        if self._host.is_open(workflow_address(answer.instance_id)):
+            await self._dispatcher.complete_activity(answer)
+        else:
+            await self._send(answer, ACTIVITY_ANSWER, answer, lambda: self._dispatcher.complete_activity(answer))
+
+    # This host asks.
+
+    async def _send(
+        self,
+        answer: WorkflowAnswer | ActivityAnswer,
+        method: HostMethod,
+        form: TurnAnswerForm | ActivityAnswer,
+        take: Take,
+    ) -> None:
+        """Send an answer, in a task of its own, because its worker may hang up; and wait for what comes of it."""
+        if self._tasks is None:
+            raise HostStopping
+        reply = Reply()
+        self._tasks.start_soon(self._be_answered, answer, method, form, take, reply)
+        await reply.wait()
+
+    async def _be_answered(
+        self,
+        answer: WorkflowAnswer | ActivityAnswer,
+        method: HostMethod,
+        form: TurnAnswerForm | ActivityAnswer,
+        take: Take,
+        reply: Reply,
+    ) -> None:
+        task_id = answer.task_id if isinstance(answer, ActivityAnswer) else None
+        try:
+            known = await self._persist(answer.instance_id, method, form, take)
+        except PerdureError as error:
+            reply.fail(error)
+        except anyio.get_cancelled_exc_class():
+            reply.fail(HostStopping())
+            raise
+        else:
+            if known:
+                reply.succeed(None)
+            else:
+                reply.fail(WorkUnknown(answer.instance_id, task_id))
+
+    async def _persist(
+        self, instance_id: str, method: HostMethod, form: TurnAnswerForm | ActivityAnswer, take: Take
+    ) -> bool:
+        """Send an answer until it is taken or refused; return False if the first host that was asked knows no such job.
+
+        Raises:
+            HostUnreachable: Nobody has taken it for too long.
+        """
+        address = workflow_address(instance_id)
+        moved = False
+        until_s = anyio.current_time() + GIVEN_UP_S
+        while anyio.current_time() < until_s:
+            verdict = await self._try(address, method, form, take)
+            if verdict is Verdict.TAKEN:
+                return True
+            if verdict is Verdict.UNKNOWN:
+                return moved
+            moved = True
+            await anyio.sleep(AGAIN_S)
+        owner = self._host.placement.elsewhere(address) or self._host.placement.host
+        logger.warning("an answer of a worker to %s was given up: %s has not taken it", instance_id, owner)
+        raise HostUnreachable(owner)
+
+    async def _try(
+        self, address: Address, method: HostMethod, form: TurnAnswerForm | ActivityAnswer, take: Take
+    ) -> Verdict:
+        if self._host.is_open(address):
+            return await _verdict(take)
+        owner = self._host.placement.elsewhere(address)
+        outbound = self._peers.find(owner) if owner is not None else None
+        if outbound is None:
+            return Verdict.ELSEWHERE
+        try:
+            return Verdict(await outbound.call(method, form))
+        except (HostUnreachable, HostLost, HostSilent):
+            return Verdict.ELSEWHERE
+
+    # Other hosts ask.
+
+    async def _hear_turn(self, form: TurnAnswerForm) -> int:
+        return await self._hear(form.instance_id, lambda: self._take_turn(form.value()))
+
+    async def _hear_activity(self, answer: ActivityAnswer) -> int:
+        return await self._hear(answer.instance_id, lambda: self._dispatcher.complete_activity(answer))
+
+    async def _hear(self, instance_id: str, take: Take) -> int:
+        return await _verdict(take) if self._host.is_open(workflow_address(instance_id)) else Verdict.ELSEWHERE
+
+    async def _take_turn(self, answer: WorkflowAnswer) -> None:
+        await self._dispatcher.complete_workflow(answer)
+        if ends_generation(answer):
+            self._forget(answer.instance_id)
+
+
+async def _verdict(take: Take) -> Verdict:
+    try:
+        await take()
+    except WorkUnknown:
+        return Verdict.UNKNOWN
+    return Verdict.TAKEN

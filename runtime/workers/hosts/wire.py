@@ -1,0 +1,106 @@
+"""What hosts tell each other of workers: the streams that end at them, items for those, and answers of the workers.
+
+The rule: a stream is told of whole, and all streams of a host together with a number that only grows, so that what
+comes late or twice changes nothing.
+
+`gate.py` and `entries.py` are the two ends for streams and items, `answers.py` is both for answers.
+"""
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+from ....actors.cluster.method import HostMethod
+from ...execution.drive import ContinuedAsNew
+from ...history.row import CorruptHistory, RowPacker, split, unpack_row
+from ...instance.message import WorkflowAnswer
+from ..items import ActivityAnswer, PassedItem
+
+
+class StreamCard(NamedTuple):
+    """A stream, as its host tells another one of it."""
+
+    id: str
+    peer: str
+    agent: str
+    stateful: bool
+    activities: int  # that the other host may have there at once
+    turns: int
+
+
+class StreamList(NamedTuple):
+    """The streams that end at a host now."""
+
+    number: int  # of the list; one with a smaller number is older
+    cards: Sequence[StreamCard]
+
+
+class Verdict(IntEnum):
+    """What the owner of an instance says of a worker's answer. The numbers are on the wire."""
+
+    TAKEN = 0  # or void: an answer to a job that was given out anew
+    UNKNOWN = 1  # it has no such job
+    ELSEWHERE = 2  # it has not the instance, or not yet: ask again
+
+
+class TurnAnswerForm(NamedTuple):
+    """A worker's answer to a turn, as it crosses."""
+
+    instance_id: str
+    token: str
+    commands: bytes  # a row
+    continued: tuple[str | None, bytes] | None  # the input, and a row of the events that are carried over
+    custom_status: str | None
+    patches: tuple[str, ...]
+    version: str | None
+    version_missing: bool
+
+    @classmethod
+    def of(cls, answer: WorkflowAnswer) -> "TurnAnswerForm":
+        """Give an answer this form."""
+        continued = answer.continued
+        return cls(
+            answer.instance_id,
+            answer.token,
+            RowPacker().pack(0, answer.commands, ()),
+            None if continued is None else (continued.input, RowPacker().pack(0, None, continued.carried)),
+            answer.custom_status,
+            answer.patches,
+            answer.version,
+            answer.version_missing,
+        )
+
+    def value(self) -> WorkflowAnswer:
+        """The answer again.
+
+        Raises:
+            CorruptHistory: Its events cannot be read.
+        """
+        arrivals, commands = split(unpack_row(self.commands).turn or ())
+        if arrivals:
+            raise CorruptHistory("code cannot ask for an arrival")
+        continued = None
+        if self.continued is not None:
+            given, carried = self.continued
+            continued = ContinuedAsNew(given, list(unpack_row(carried).held))  # type: ignore[arg-type]
+        return WorkflowAnswer(
+            self.instance_id,
+            self.token,
+            commands,
+            continued,
+            self.custom_status,
+            self.patches,
+            self.version,
+            self.version_missing,
+        )
+
+
+# By the name of the host that asks: the streams that end at the other one.
+STREAMS = HostMethod("workers.streams", (str,), StreamList)
+# By the name of the host that tells: its streams have changed.
+CHANGED = HostMethod("workers.changed", (str, StreamList), None)
+# By the name of the host that has the instances: items for a stream; its id, the lease, the number of the delivery.
+# Answered with whether the stream is there, as soon as there is room for more.
+ITEMS = HostMethod("workers.items", (str, str, str, int, Sequence[PassedItem]), bool)
+TURN_ANSWER = HostMethod("workers.turn-answer", (TurnAnswerForm,), int)  # a Verdict
+ACTIVITY_ANSWER = HostMethod("workers.activity-answer", (ActivityAnswer,), int)

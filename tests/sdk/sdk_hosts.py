@@ -1,0 +1,214 @@
+"""Workers of an SDK work for several hosts, which are killed one after the other under load, gates and owners alike.
+
+The workers are unmodified, and each is connected to one host; nobody tells them what happens. Takes the kind of hosts
+(`processes`: one daemon of two on SQLite; `postgres`: three daemons on one database), the name of the SDK, and the
+command of a worker that has the workflows of `sdk_crash_worker.py`.
+"""
+
+import asyncio
+import itertools
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import httpx
+import psutil
+from host import Host  # type: ignore[import-not-found]  # beside this file, which is no package
+from report import Report  # type: ignore[import-not-found]
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent.parent))
+from tests.support.postgres import PostgresServer, installed  # noqa: E402  the tests are no package
+
+KILLS = int(os.environ.get("SDK_KILLS", "6"))
+CLIENTS = 3
+SEED = 20_261_127
+WITHIN_S = 180.0  # SDKs wait up to 15 s before they connect again
+RESULT = "25"  # 0 and three steps, and 10 + 1 from each of two children
+STEPS = 5  # of an instance with its children
+
+
+class Hosts(Protocol):
+    """What is killed."""
+
+    def url(self) -> str:
+        """The address of one that lives."""
+        ...
+
+    def workers_env(self) -> Sequence[dict[str, str]]:
+        """For each worker, where it connects."""
+        ...
+
+    def kill(self) -> None:
+        """Kill one of them, which comes back at its address."""
+        ...
+
+
+class Processes:
+    """One daemon of two processes; its parent starts one again that is killed."""
+
+    def __init__(self, folder: Path, chance: random.Random, stack: ExitStack) -> None:
+        self._chance = chance
+        self._host = Host(folder / "perdure.db", options=("--processes", "2"))
+        stack.callback(self._host.stop)
+
+    def url(self) -> str:
+        return str(self._host.url)
+
+    def workers_env(self) -> Sequence[dict[str, str]]:
+        return [self._host.env()] * 2
+
+    def kill(self) -> None:
+        children = [each for each in psutil.Process(self._host.process.pid).children() if each.is_running()]
+        hosts = sorted(children, key=lambda each: each.memory_info().rss)[-2:]  # a helper of Python's is smaller
+        self._chance.choice(hosts).kill()
+
+
+class Machines:
+    """Three daemons on one database. One that is killed is started again on its ports."""
+
+    def __init__(self, folder: Path, chance: random.Random, stack: ExitStack) -> None:
+        self._chance = chance
+        server = PostgresServer(installed()[max(installed())])
+        stack.callback(server.close)
+        server.start()
+        self._begin: Callable[[int, tuple[int, int]], Host] = lambda number, ports: Host(
+            folder / f"host{number}.db", database=server.url(schema="hosts"), ports=ports
+        )
+        self._hosts = [self._begin(number, (0, 0)) for number in range(3)]
+        stack.callback(lambda: [each.stop() for each in self._hosts])
+        self._turn = itertools.count()
+
+    def url(self) -> str:
+        url: str = self._hosts[next(self._turn) % 3].url
+        return url
+
+    def workers_env(self) -> Sequence[dict[str, str]]:
+        return [each.env() for each in self._hosts[:2]]
+
+    def kill(self) -> None:
+        number = self._chance.randrange(3)
+        ports = self._hosts[number].ports
+        self._hosts[number].kill()
+        self._hosts[number] = self._begin(number, ports)
+
+
+KINDS: dict[str, Callable[[Path, random.Random, ExitStack], Hosts]] = {"processes": Processes, "postgres": Machines}
+
+
+class Load:
+    """Clients that start instances through any host, and remember which were acknowledged."""
+
+    def __init__(self, hosts: Hosts) -> None:
+        self._hosts = hosts
+        self.asked: list[str] = []
+        self.acknowledged: list[str] = []
+
+    async def run(self, over: asyncio.Event) -> None:
+        async def client() -> None:
+            while not over.is_set():
+                instance_id = f"i{len(self.asked)}"
+                self.asked.append(instance_id)
+                url = f"{self._hosts.url()}/v1.0/workflows/dapr/crash/start?instanceID={instance_id}"
+                try:
+                    async with httpx.AsyncClient(timeout=30) as http:
+                        answer = await http.post(url, content="0")
+                except httpx.TransportError:
+                    continue  # that host is dead; whether it took this one, nobody knows
+                if answer.status_code == 202:
+                    self.acknowledged.append(instance_id)
+                await asyncio.sleep(0.1)  # a pace that the workers can follow on a small machine
+
+        await asyncio.gather(*(client() for _ in range(CLIENTS)))
+
+
+async def kill_under_load(hosts: Hosts, load: Load, chance: random.Random) -> None:
+    """Kill a host several times, while clients start instances."""
+    over = asyncio.Event()
+    running = asyncio.ensure_future(load.run(over))
+    for _ in range(KILLS):
+        await asyncio.sleep(chance.uniform(1.0, 5.0))
+        await asyncio.to_thread(hosts.kill)
+    await asyncio.sleep(2)
+    over.set()
+    await running
+
+
+def wait_until_finished(hosts: Hosts, load: Load) -> None:
+    deadline = time.monotonic() + WITHIN_S
+    for instance_id in load.acknowledged:
+        while (state := state_of(hosts, instance_id)).get("runtimeStatus") != "COMPLETED":
+            assert state.get("runtimeStatus", "PENDING") in ("PENDING", "RUNNING"), state
+            assert time.monotonic() < deadline, f"after {WITHIN_S:g} s: {instance_id} is {state}"
+            time.sleep(0.1)
+        assert state["properties"]["dapr.workflow.output"] == RESULT, state
+
+
+def state_of(hosts: Hosts, instance_id: str) -> dict[str, dict[str, str]]:
+    try:
+        answer = httpx.get(f"{hosts.url()}/v1.0/workflows/dapr/{instance_id}", timeout=30)
+    except httpx.TransportError:
+        return {}
+    if answer.status_code == 503:
+        return {}
+    assert answer.status_code == 200, f"{instance_id} was acknowledged: {answer.text}"
+    state: dict[str, dict[str, str]] = answer.json()
+    return state
+
+
+def count_bodies(bodies: Path, load: Load) -> tuple[int, int]:
+    """Count the steps of acknowledged instances: how many there are, and how many bodies ran for one again."""
+    ran = Counter(bodies.read_text().splitlines())
+    of = Counter(line.split()[0].partition(":")[0] for line in ran)
+    for instance_id in load.acknowledged:
+        assert of[instance_id] == STEPS, (instance_id, of[instance_id])
+    return len(ran), ran.total() - len(ran)
+
+
+def prove(kind: str, command: Sequence[str], folder: Path, report: Report) -> None:
+    chance, bodies = random.Random(SEED), folder / "bodies.txt"
+    with ExitStack() as stack:
+        # Given hosts, and two workers at two of them,
+        hosts = KINDS[kind](folder, chance, stack)
+        load = Load(hosts)
+        workers = []
+        for number, env in enumerate(hosts.workers_env()):
+            log = stack.enter_context((folder / f"worker{number}.log").open("ab"))
+            workers.append(subprocess.Popen([*command, str(bodies)], env=env, stdout=log, stderr=log, cwd=HERE))
+            stack.callback(workers[-1].kill)
+        time.sleep(3)  # SDKs import
+        # when the hosts are killed one after the other under load,
+        asyncio.run(kill_under_load(hosts, load, chance))
+        # then what was acknowledged completes by itself, with each result counted once,
+        with report.method(f"{len(load.acknowledged)} acknowledged instances complete after {KILLS} kills"):
+            assert len(load.acknowledged) > 3 * KILLS, len(load.acknowledged)
+            wait_until_finished(hosts, load)
+        with report.method("workers connect again by themselves"):
+            assert all(worker.poll() is None for worker in workers), "a worker ended"
+    # and every step has run, most of them once.
+    with report.method("every step has run"):
+        steps, again = count_bodies(bodies, load)
+        print(f"{kind}: {len(load.acknowledged)} instances, {steps} steps, {again} bodies ran again", file=sys.stderr)
+        assert again < 0.25 * steps, (steps, again)
+
+
+def main() -> int:
+    kind, sdk, *command = sys.argv[1:]
+    report = Report(f"{sdk} workers, {kind}, hosts killed")
+    with tempfile.TemporaryDirectory(prefix="perdure-hosts-", ignore_cleanup_errors=True) as folder:
+        keep = os.environ.get("PERDURE_CRASH_FOLDER")  # to look at what a failure left
+        with report.method("the story runs"):
+            prove(kind, command, Path(keep or folder), report)
+    return 1 if report.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
