@@ -12,8 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
-from .format import FORMAT_MAX
 from .presence.beats import Heart
+
+# The newest format of records and entries that this release reads, and writes if it may. Hosts of two releases may
+# share a store, so a format is read one release before it is written, and hosts write what all of them read
+# (docs/design/upgrades.md).
+FORMAT_MAX = 1
 
 
 class HostState(IntEnum):
@@ -32,7 +36,7 @@ class HostCard(NamedTuple):
     release: str
     wire_min: int  # the versions of the wire that it knows
     wire_max: int
-    format_max: int = FORMAT_MAX  # the newest format of a store that it reads (`actors/store/format.py`)
+    format_max: int = FORMAT_MAX  # the newest format of a store that it reads
 
 
 class HostRow(NamedTuple):

@@ -65,13 +65,12 @@ async def test_hosts_share_a_database_behind_a_pooler_which_is_killed_and_comes_
                         await anyio.sleep(0.1)
                     else:
                         break
-                while True:
+                state = None
+                while state is None:
                     try:
                         state = await engine.facade.wait(id_)
                     except PerdureError:
                         await anyio.sleep(0.1)
-                    else:
-                        break
                 assert (state.status, state.output) == (Status.COMPLETED, "10")
 
             async with anyio.create_task_group() as tasks:

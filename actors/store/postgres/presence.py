@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 import anyio
 
+from ..cluster import FORMAT_MAX
 from ..errors import StoreInUse, StoreTakenOver
-from ..format import FORMAT_MAX
 from ..presence import place
 from ..presence.beats import BEAT_S, SLOW_S, Beats
 from ..presence.heart import BeatingHeart

@@ -34,7 +34,7 @@ OLDEST = "oldest"  # the version that a release must know at least
 SHARDS = "shards"
 CREATED_US = "created_us"
 NEXT_KEY = "next_key"  # the first key of the next block
-FORMAT = "format"  # in which hosts write (`actors/store/format.py`)
+FORMAT = "format"  # in which hosts write (`actors/store/cluster.py`)
 COPYING = "copying"  # 1 as long as the store is being copied, and not whole
 
 TABLES = (

@@ -15,8 +15,8 @@ from perdure.actors.cluster.leased import UNCERTAIN_S
 from perdure.actors.cluster.leases.judging import QUIET_S
 from perdure.actors.cluster.leases.seen import Gift, Standing
 from perdure.actors.cluster.membership import Membership, name_of_id
+from perdure.actors.store.cluster import FORMAT_MAX
 from perdure.actors.store.errors import StoreFailed, StoreTooNew
-from perdure.actors.store.format import FORMAT_MAX
 from perdure.actors.store.presence.beats import BEAT_S
 from perdure.testing.virtual_time import run_virtually
 

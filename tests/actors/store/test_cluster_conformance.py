@@ -11,10 +11,9 @@ import anyio
 import pytest
 
 from perdure.actors.address import Address, shard_of
-from perdure.actors.store.cluster import HostCard, HostRow, HostState, ShardRow
+from perdure.actors.store.cluster import FORMAT_MAX, HostCard, HostRow, HostState, ShardRow
 from perdure.actors.store.contract import Stored, Write
 from perdure.actors.store.errors import StoreError, StoreFailed, StoreFenced, StoreInUse, StoreTakenOver, StoreTooNew
-from perdure.actors.store.format import FORMAT_MAX
 from perdure.actors.store.presence.beats import Heartbeat
 
 from ...support.actors.cluster_stores import CLUSTERS, ClusterBench, ClusterStore

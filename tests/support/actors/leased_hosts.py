@@ -16,10 +16,9 @@ from perdure.actors.cluster.leases.plan import plan
 from perdure.actors.cluster.leases.seen import Gift
 from perdure.actors.cluster.placement import Ownership
 from perdure.actors.instruments import Instruments
-from perdure.actors.store.cluster import HostCard, HostState
+from perdure.actors.store.cluster import FORMAT_MAX, HostCard, HostState
 from perdure.actors.store.contract import Stored, Write
 from perdure.actors.store.errors import StoreError, StoreFailed, StoreUncertain
-from perdure.actors.store.format import FORMAT_MAX
 from perdure.actors.store.memory_cluster import MemoryClusterStore, MemoryDatabase
 
 from .cluster_stores import ClusterStore

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import perdure
 from perdure.actors.cluster.protocol import WIRE_MAX, WIRE_MIN
-from perdure.actors.store.format import FORMAT_MAX
+from perdure.actors.store.cluster import FORMAT_MAX
 from perdure.actors.store.postgres.schema import SCHEMA_VERSION
 
 STEP = f"""
@@ -24,7 +24,7 @@ STEPS = {{
 """
 # Where a number stands -> how, and how it stands in the next release.
 NEXT: Mapping[str, tuple[str, str]] = {
-    "actors/store/format.py": (f"FORMAT_MAX = {FORMAT_MAX} ", f"FORMAT_MAX = {FORMAT_MAX + 1} "),
+    "actors/store/cluster.py": (f"\nFORMAT_MAX = {FORMAT_MAX}\n", f"\nFORMAT_MAX = {FORMAT_MAX + 1}\n"),
     "actors/cluster/protocol.py": (
         f"WIRE_MIN, WIRE_MAX = {WIRE_MIN}, {WIRE_MAX} ",
         f"WIRE_MIN, WIRE_MAX = {WIRE_MIN}, {WIRE_MAX + 1} ",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from perdure.actors.store.format import FORMAT_MAX
+from perdure.actors.store.cluster import FORMAT_MAX
 from perdure.actors.store.postgres.schema import SCHEMA_VERSION
 
 from ...support.postgres import PostgresServer, installed
